@@ -1,0 +1,188 @@
+/**
+ * A data set held in memory as bytes.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { InvalidOption, InvalidSamples, LabelOutOfRange } from "./DataError.ts"
+import { Dataset, type DatasetShape, type ImageShape, type SplitName } from "./Dataset.ts"
+import * as augment from "./internal/augment.ts"
+import * as order from "./internal/order.ts"
+import * as pixels from "./internal/pixels.ts"
+import * as split from "./internal/split.ts"
+import { fromSeed } from "./internal/random.ts"
+
+/** Labelled images: `images` is `[labels.length, channels, height, width]`, a byte a value. */
+export interface Samples {
+  readonly images: Uint8Array
+  readonly labels: ArrayLike<number>
+}
+
+/** Where the validation split comes from when there is none: so many samples of the training split, each class in proportion, by seed. */
+export interface Holdout {
+  readonly size: number
+  /** Default 0. */
+  readonly seed?: string | number
+}
+
+export interface MemoryOptions {
+  readonly name: string
+  readonly classes: ReadonlyArray<string>
+  readonly image: ImageShape
+  readonly train: Samples
+  /** Samples of their own, or a part of the training split. */
+  readonly validation: Samples | Holdout
+  /** Samples of their own, or a part of the training split (taken after validation's). */
+  readonly test: Samples | Holdout
+}
+
+const isHoldout = (samples: Samples | Holdout): samples is Holdout => "size" in samples
+
+const check = (options: MemoryOptions, name: SplitName, samples: Samples) => {
+  const size = pixels.volume(options.image)
+  const invalid = (reason: string, remedy: string) =>
+    new InvalidSamples({ source: options.name, split: name, reason, remedy })
+  if (samples.labels.length === 0) return invalid("it holds no samples", "Give it at least one")
+  if (samples.images.length !== samples.labels.length * size) {
+    const { channels, height, width } = options.image
+    return invalid(
+      `${samples.images.length} bytes of images do not make ${samples.labels.length} images of ${channels}×${height}×${width}`,
+      "Give one image of that shape for every label"
+    )
+  }
+  for (let index = 0; index < samples.labels.length; index++) {
+    const label = samples.labels[index]!
+    if (!Number.isInteger(label) || label < 0 || label >= options.classes.length) {
+      return new LabelOutOfRange({
+        source: `${options.name}, ${name} split`,
+        index,
+        label,
+        classes: options.classes.length
+      })
+    }
+  }
+  return undefined
+}
+
+/**
+ * A data set from arrays. Mean and deviation are those of the training split (without what is held out of it).
+ *
+ * Fails with `InvalidSamples` (no samples, sizes that disagree), `LabelOutOfRange` or `InvalidOption` (a holdout of more than there is).
+ *
+ * @example
+ * ```ts
+ * import { Memory } from "@uninet/data"
+ *
+ * const squares = Memory.layer({
+ *   name: "two squares",
+ *   classes: ["black", "white"],
+ *   image: { channels: 1, height: 2, width: 2 },
+ *   train: { images: new Uint8Array([0, 0, 0, 0, 255, 255, 255, 255]), labels: [0, 1] },
+ *   validation: { images: new Uint8Array(4), labels: [0] },
+ *   test: { images: new Uint8Array(4), labels: [0] }
+ * })
+ * ```
+ */
+export const make = (
+  options: MemoryOptions
+): Effect.Effect<DatasetShape, InvalidSamples | LabelOutOfRange | InvalidOption> =>
+  Effect.gen(function* () {
+    const { train, validation, test } = options
+    for (const [name, samples] of [
+      ["train", train] as const,
+      ["validation", validation] as const,
+      ["test", test] as const
+    ]) {
+      const problem = isHoldout(samples) ? undefined : check(options, name, samples)
+      if (problem !== undefined) return yield* problem
+    }
+    const holdouts = [validation, test].map((samples) => (isHoldout(samples) ? samples : undefined))
+    const sizes = holdouts.map((holdout) => holdout?.size ?? 0)
+    const wrong = sizes.find((size, i) => holdouts[i] !== undefined && !(Number.isSafeInteger(size) && size >= 1))
+    const held = sizes[0]! + sizes[1]!
+    if (wrong !== undefined || held >= train.labels.length) {
+      return yield* new InvalidOption({
+        option: "held-out samples",
+        value: wrong ?? held,
+        expected: `from 1 to ${train.labels.length - 1} of the ${train.labels.length} training samples`
+      })
+    }
+    const labels = Int32Array.from(train.labels)
+    const seed = holdouts.find((holdout) => holdout !== undefined)?.seed ?? 0
+    const [ofValidation, ofTest, ofTrain] =
+      held === 0
+        ? [order.identity(0), order.identity(0), order.identity(labels.length)]
+        : order.stratified(fromSeed(seed).split("holdout"), labels, options.classes.length, sizes)
+    const { mean, deviation } = pixels.statistics(options.image, train.images, ofTrain!)
+    const view = (name: SplitName, samples: Samples | Holdout, part: Uint32Array) =>
+      isHoldout(samples)
+        ? memorySplit(options.image, mean, deviation, name, train.images, labels, part)
+        : memorySplit(
+            options.image,
+            mean,
+            deviation,
+            name,
+            samples.images,
+            Int32Array.from(samples.labels),
+            order.identity(samples.labels.length)
+          )
+    return {
+      name: options.name,
+      classes: options.classes,
+      image: options.image,
+      mean,
+      deviation,
+      train: memorySplit(options.image, mean, deviation, "train", train.images, labels, ofTrain!),
+      validation: view("validation", validation, ofValidation!),
+      test: view("test", test, ofTest!)
+    }
+  })
+
+/** The samples `part` of `images`, copied nowhere. */
+const memorySplit = (
+  image: ImageShape,
+  mean: ReadonlyArray<number>,
+  deviation: ReadonlyArray<number>,
+  name: SplitName,
+  images: Uint8Array,
+  labels: Int32Array,
+  part: Uint32Array
+) => {
+  const tables = pixels.tables(mean, deviation)
+  const size = pixels.volume(image)
+  const area = image.height * image.width
+  const own = Int32Array.from(part, (index) => labels[index]!)
+  return split.make({
+    name,
+    size: part.length,
+    labels: Effect.succeed(own),
+    prefetch: 0,
+    images: (indexes, augmenting) =>
+      Effect.sync(() => {
+        const out = new Float32Array(indexes.length * size)
+        if (augmenting === undefined) {
+          for (let i = 0; i < indexes.length; i++) {
+            pixels.normalise(tables, area, images, part[indexes[i]!]! * size, out, i * size)
+          }
+          return out
+        }
+        for (let i = 0; i < indexes.length; i++) {
+          const start = part[indexes[i]!]! * size
+          const bytes = images.subarray(start, start + size)
+          augment.sample(
+            augmenting.steps,
+            augmenting.random.split(String(indexes[i])),
+            image,
+            bytes,
+            mean,
+            tables,
+            out,
+            i * size
+          )
+        }
+        return out
+      })
+  })
+}
+
+/** The layer of `make`. */
+export const layer = (options: MemoryOptions) => Layer.effect(Dataset, make(options))

@@ -1,0 +1,5 @@
+export * as Augmentation from "./Augmentation.ts"
+export * as DataError from "./DataError.ts"
+export * as Dataset from "./Dataset.ts"
+export * as Memory from "./Memory.ts"
+export * as Mnist from "./Mnist.ts"

@@ -1,0 +1,39 @@
+/**
+ * What an op costs to compute. MACs and FLOPs are distinct types: they differ by about two and papers mix them up.
+ */
+import type * as Brand from "effect/Brand"
+
+/** Multiply-accumulate operations. */
+export type Macs = Brand.Branded<number, "Macs">
+
+/** Floating-point operations: a multiply-accumulate is two of them, and element-wise work counts too. */
+export type Flops = Brand.Branded<number, "Flops">
+
+/** A number of multiply-accumulates. */
+export const Macs = (n: number): Macs => n as Macs // branding is what this constructor is for
+
+/** A number of floating-point operations. */
+export const Flops = (n: number): Flops => n as Flops // as above
+
+/** The operators that fvcore's flop counter charges, under its own names. */
+export type FvcoreOperator = "conv" | "linear" | "matmul" | "batch_norm" | "layer_norm" | "adaptive_avg_pool2d"
+
+/** The cost of one op. */
+export interface Cost {
+  readonly macs: Macs
+  readonly flops: Flops
+  /** What fvcore would charge for it; absent for what fvcore leaves out (element-wise ops, softmax, pooling by maximum). */
+  readonly fvcore?: { readonly operator: FvcoreOperator; readonly count: number }
+}
+
+/** An op that moves data without arithmetic. */
+export const free: Cost = { macs: Macs(0), flops: Flops(0) }
+
+/** Element-wise work: so many floating-point operations, no multiply-accumulates in the field's counting. */
+export const flops = (n: number): Cost => ({ macs: Macs(0), flops: Flops(n) })
+
+/** Work made of multiply-accumulates, two floating-point operations each. */
+export const macs = (n: number, operator?: FvcoreOperator): Cost =>
+  operator === undefined
+    ? { macs: Macs(n), flops: Flops(2 * n) }
+    : { macs: Macs(n), flops: Flops(2 * n), fvcore: { operator, count: n } }

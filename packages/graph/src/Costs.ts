@@ -1,0 +1,129 @@
+/** What a whole program costs: the sum over its ops, by op, by layer, and in memory. */
+import { type Cost, Flops, type FvcoreOperator, Macs } from "./Cost.ts"
+import type { Definition } from "./Definition.ts"
+import { definitions } from "./Op.ts"
+import type { Program } from "./Program.ts"
+import * as Shape from "./Shape.ts"
+import { bytes, is, type Kind, type Tensor } from "./Tensor.ts"
+
+/** Costs of the ops under one layer path. */
+export interface LayerCost {
+  readonly macs: Macs
+  readonly flops: Flops
+}
+
+export interface Costs {
+  readonly macs: Macs
+  readonly flops: Flops
+  /** What fvcore's flop counter prints for the same network: multiply-accumulates, and its charges for norms and adaptive pooling. */
+  readonly fvcoreCount: number
+  readonly fvcoreByOperator: Readonly<Partial<Record<FvcoreOperator, number>>>
+  /** Elements of all trainable variables. */
+  readonly parameters: number
+  readonly parameterBytes: number
+  /** Peak bytes of inputs and intermediate results alive at once, variables and constants apart. */
+  readonly activationBytes: number
+}
+
+/** The cost of one op. */
+export const ofNode = (node: Tensor): Cost => (definitions[node.kind] as Definition<Kind>).cost(node)
+
+/** Sums the costs of a program's ops. */
+export const ofProgram = (program: Program): Costs => {
+  let macs = 0
+  let flops = 0
+  let fvcoreCount = 0
+  const fvcoreByOperator: Partial<Record<FvcoreOperator, number>> = {}
+  for (const node of program.nodes) {
+    const cost = ofNode(node)
+    macs += cost.macs
+    flops += cost.flops
+    if (cost.fvcore === undefined) continue
+    const { operator, count } = cost.fvcore
+    fvcoreCount += count
+    fvcoreByOperator[operator] = (fvcoreByOperator[operator] ?? 0) + count
+  }
+  const parameters = program.variables
+    .filter((v) => v.attributes.role === "parameter")
+    .reduce((sum, v) => sum + Shape.size(v.shape), 0)
+  return {
+    macs: Macs(macs),
+    flops: Flops(flops),
+    fvcoreCount,
+    fvcoreByOperator,
+    parameters,
+    parameterBytes: 4 * parameters,
+    activationBytes: activationBytes(program)
+  }
+}
+
+/**
+ * Costs by layer: the key is an op's path cut to its first `depth` parts (all of them by default).
+ *
+ * @example
+ * Costs.byLayer(program, 2) // { "stages.0": …, "stages.1": …, "head": … }
+ */
+export const byLayer = (program: Program, depth = Infinity): ReadonlyMap<string, LayerCost> => {
+  const layers = new Map<string, LayerCost>()
+  for (const node of program.nodes) {
+    const cost = ofNode(node)
+    if (cost.flops === 0) continue
+    const path = node.path.split(".").slice(0, depth).join(".")
+    const sum = layers.get(path)
+    layers.set(path, {
+      macs: Macs((sum?.macs ?? 0) + cost.macs),
+      flops: Flops((sum?.flops ?? 0) + cost.flops)
+    })
+  }
+  return layers
+}
+
+/** Costs by kind of op. */
+export const byKind = (program: Program): ReadonlyMap<Kind, LayerCost & { readonly nodes: number }> => {
+  const kinds = new Map<Kind, LayerCost & { readonly nodes: number }>()
+  for (const node of program.nodes) {
+    const cost = ofNode(node)
+    const sum = kinds.get(node.kind)
+    kinds.set(node.kind, {
+      nodes: (sum?.nodes ?? 0) + 1,
+      macs: Macs((sum?.macs ?? 0) + cost.macs),
+      flops: Flops((sum?.flops ?? 0) + cost.flops)
+    })
+  }
+  return kinds
+}
+
+/** A result of these needs no memory of its own. */
+const isView = (node: Tensor) => is("reshape")(node) || is("broadcastTo")(node)
+const isStored = (node: Tensor) => is("variable")(node) || is("constant")(node) || is("fill")(node)
+
+/**
+ * Peak bytes alive at once when the nodes run in order and each result is freed after its last use.
+ *
+ * Variables, constants and views count nothing; outputs and updates stay alive to the end.
+ */
+export const activationBytes = (program: Program): number => {
+  const owner = new Map<Tensor, Tensor>()
+  const lastUse = new Map<Tensor, number>()
+  for (const [i, node] of program.nodes.entries()) {
+    owner.set(node, isView(node) ? (owner.get(node.inputs[0]) ?? node) : node)
+    lastUse.set(node, i)
+    for (const x of node.inputs) lastUse.set(owner.get(x) ?? x, i)
+  }
+  for (const t of [...Object.values(program.outputs), ...program.updates.map((u) => u.value)])
+    lastUse.set(owner.get(t) ?? t, program.nodes.length)
+
+  const freedAfter = new Map<number, number>()
+  let alive = 0
+  let peak = 0
+  for (const [i, node] of program.nodes.entries()) {
+    if (!isView(node) && !isStored(node)) {
+      alive += bytes(node)
+      const end = lastUse.get(node) ?? i
+      freedAfter.set(end, (freedAfter.get(end) ?? 0) + bytes(node))
+    }
+    peak = Math.max(peak, alive)
+    alive -= freedAfter.get(i) ?? 0
+  }
+  return peak
+}

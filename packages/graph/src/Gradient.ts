@@ -1,0 +1,45 @@
+/** Reverse-mode differentiation: one pass over the graph from the back, each op's rule in its definition. */
+import { GradientError } from "./GraphError.ts"
+import { topological } from "./internal/topological.ts"
+import type { Definition } from "./Definition.ts"
+import { definitions } from "./Op.ts"
+import { add } from "./ops/elementwise.ts"
+import { fill } from "./ops/leaf.ts"
+import type { Kind, Tensor } from "./Tensor.ts"
+
+/**
+ * The gradients of a scalar with respect to tensors it was made from, as graphs; `undefined` for one it does not depend on.
+ *
+ * @example
+ * const w = Op.variable({ name: "w", role: "parameter", initialiser: { kind: "constant", value: 1 }, decay: true }, [3])
+ * const [dw] = gradient(Op.sum(Op.mul(w, w)), [w]) // the graph of 2·w
+ */
+export const gradient = (of: Tensor, withRespectTo: ReadonlyArray<Tensor>): ReadonlyArray<Tensor | undefined> => {
+  const failed = (path: string, op: string, reason: string): ReadonlyArray<Tensor> => {
+    const fault = new GradientError({ path, op, reason })
+    return withRespectTo.map((t) => ({ ...t, fault }))
+  }
+  if (of.shape.length > 0) return failed(of.path, of.kind, "only a scalar has a gradient; take a sum or mean first")
+
+  const order = topological([of])
+  // Only what lies between the targets and the scalar takes part.
+  const depends = new Set<Tensor>(withRespectTo)
+  for (const node of order) if (node.inputs.some((x) => depends.has(x))) depends.add(node)
+
+  const gradients = new Map<Tensor, Tensor>([[of, fill(1)]])
+  for (const node of order.toReversed()) {
+    const dy = gradients.get(node)
+    if (dy === undefined || node.inputs.length === 0 || !node.inputs.some((x) => depends.has(x))) continue
+    // The lookup by a union of kinds loses that kind and rule belong together.
+    const rule = (definitions[node.kind] as Definition<Kind>).gradient
+    if (rule === "zero") continue
+    if (rule === "unsupported") return failed(node.path, node.kind, "no gradient is defined through this op")
+    for (const [i, dx] of rule(node, dy).entries()) {
+      const x = node.inputs[i]
+      if (dx === null || !depends.has(x)) continue
+      const sum = gradients.get(x)
+      gradients.set(x, sum === undefined ? dx : add(sum, dx, x.path))
+    }
+  }
+  return withRespectTo.map((t) => (depends.has(t) ? gradients.get(t) : undefined))
+}

@@ -1,0 +1,79 @@
+/** The ops: constructors for building graphs, and the table of what each one means. */
+import * as Activation from "./ops/activation.ts"
+import * as Attention from "./ops/attention.ts"
+import * as Convolution from "./ops/convolution.ts"
+import * as Elementwise from "./ops/elementwise.ts"
+import * as Layout from "./ops/layout.ts"
+import * as Leaf from "./ops/leaf.ts"
+import * as MatMul from "./ops/matmul.ts"
+import * as Normalisation from "./ops/normalisation.ts"
+import * as Optimiser from "./ops/optimiser.ts"
+import * as Pool from "./ops/pool.ts"
+import * as Reduction from "./ops/reduction.ts"
+import type { Definition } from "./Definition.ts"
+import type { Kind, Tensor } from "./Tensor.ts"
+
+export { activation, type ActivationFunction, gelu, hardSigmoid, relu, sigmoid, silu, tanh } from "./ops/activation.ts"
+export { attention } from "./ops/attention.ts"
+export { conv2d, halfPadding, type Window } from "./ops/convolution.ts"
+export {
+  abs,
+  add,
+  type BinaryFunction,
+  broadcastTo,
+  type Comparison,
+  div,
+  equal,
+  exp,
+  greater,
+  greaterOrEqual,
+  log,
+  max,
+  min,
+  mul,
+  neg,
+  reciprocal,
+  scale,
+  sign,
+  sqrt,
+  sub,
+  type UnaryFunction
+} from "./ops/elementwise.ts"
+export { concat, pad, reshape, slice, toImage, toTokens, transpose } from "./ops/layout.ts"
+export { constant, fill, type Initialiser, input, type Role, variable } from "./ops/leaf.ts"
+export { linear, matmul } from "./ops/matmul.ts"
+export { batchMoments, batchNorm, batchNormInference, layerNorm } from "./ops/normalisation.ts"
+export { adamw, type AdamW } from "./ops/optimiser.ts"
+export { globalAveragePool, maxPool2d } from "./ops/pool.ts"
+export { argMax, logSoftmax, mean, oneHot, reduceMax, softmax, sum } from "./ops/reduction.ts"
+
+/** What every op means. The type checker says when one has no row. */
+export const definitions: { readonly [K in Kind]: Definition<K> } = {
+  ...Leaf.definitions,
+  ...Elementwise.definitions,
+  ...Activation.definitions,
+  ...Reduction.definitions,
+  ...Layout.definitions,
+  ...MatMul.definitions,
+  ...Convolution.definitions,
+  ...Pool.definitions,
+  ...Normalisation.definitions,
+  ...Attention.definitions,
+  ...Optimiser.definitions
+}
+
+/** One rule per op: what an engine, a printer or an analysis is. */
+export type Table<Args extends ReadonlyArray<unknown>, Result> = {
+  readonly [K in Kind]: (node: Tensor<K>, ...args: Args) => Result
+}
+
+/** Applies the rule for a node's kind. */
+export const dispatch = <Args extends ReadonlyArray<unknown>, Result>(
+  table: Table<Args, Result>,
+  node: Tensor,
+  ...args: Args
+): Result => {
+  // A node's kind and attributes agree by construction (`apply`), which the type of a lookup by a union of kinds cannot say.
+  const rule = table[node.kind] as (node: Tensor, ...args: Args) => Result
+  return rule(node, ...args)
+}

@@ -1,0 +1,99 @@
+/**
+ * A program is a graph with names on its ends: what is fed in, what comes out, and which variables get new values at the end of a run.
+ * Making one checks every shape, merges equal subexpressions and drops what nothing needs.
+ */
+import * as Result from "effect/Result"
+import { type GraphError, NameClash } from "./GraphError.ts"
+import { topological } from "./internal/topological.ts"
+import { is, type Tensor } from "./Tensor.ts"
+
+/** The next value of a variable, taken over when a run has ended. */
+export interface Update {
+  readonly variable: Tensor<"variable">
+  readonly value: Tensor
+}
+
+export interface Program {
+  /** Every node, each after its inputs. */
+  readonly nodes: ReadonlyArray<Tensor>
+  readonly inputs: ReadonlyArray<Tensor<"input">>
+  readonly variables: ReadonlyArray<Tensor<"variable">>
+  readonly outputs: Readonly<Record<string, Tensor>>
+  readonly updates: ReadonlyArray<Update>
+}
+
+/** Constants up to this many elements are compared by content, larger ones by identity. */
+const comparedByContent = 4096
+
+/**
+ * Makes a program from named outputs and updates of variables.
+ *
+ * Fails with the first mistake found on the way to them: `ShapeError`, `GradientError`, or `NameClash`.
+ *
+ * @example
+ * const x = Op.input("x", [2, 3])
+ * const program = Program.make({ outputs: { y: Op.relu(x) } }) // Result<Program, GraphError>
+ */
+export const make = (ends: {
+  readonly outputs: Readonly<Record<string, Tensor>>
+  readonly updates?: ReadonlyArray<Update>
+}): Result.Result<Program, GraphError> => {
+  const updates = ends.updates ?? []
+  const roots = [...Object.values(ends.outputs), ...updates.flatMap(({ variable, value }) => [variable, value])]
+  const order = topological(roots)
+  const faulty = order.find((node) => node.fault !== undefined)
+  if (faulty?.fault !== undefined) return Result.fail(faulty.fault)
+
+  // Hash-consing: a node whose op, attributes and (merged) inputs were seen before is that earlier node.
+  const merged = new Map<Tensor, Tensor>()
+  const ids = new Map<Tensor, number>()
+  const known = new Map<string, Tensor>()
+  const names = new Map<string, Tensor>()
+  const nodes: Array<Tensor> = []
+  for (const node of order) {
+    const inputs = node.inputs.map((x) => merged.get(x) ?? x)
+    const key = `${node.kind} ${node.dtype} ${node.shape.join()} ${attributesKey(node)} ${inputs.map((x) => ids.get(x)).join()}`
+    const seen = known.get(key)
+    if (seen !== undefined) {
+      merged.set(node, seen)
+      continue
+    }
+    const same = node.inputs.every((x, i) => x === inputs[i])
+    const kept = same ? node : { ...node, inputs }
+    if (is("input")(kept) || is("variable")(kept)) {
+      const { name } = kept.attributes
+      const other = names.get(name)
+      if (other !== undefined) return Result.fail(new NameClash({ name, shapes: [[...other.shape], [...kept.shape]] }))
+      names.set(name, kept)
+    }
+    merged.set(node, kept)
+    known.set(key, kept)
+    ids.set(kept, nodes.length)
+    nodes.push(kept)
+  }
+  const resolve = (t: Tensor) => merged.get(t) ?? t
+  return Result.succeed({
+    nodes,
+    inputs: nodes.filter(is("input")),
+    variables: nodes.filter(is("variable")),
+    outputs: Object.fromEntries(Object.entries(ends.outputs).map(([name, t]) => [name, resolve(t)])),
+    // A variable is only ever merged with one of its own kind.
+    updates: updates.map(({ variable, value }) => ({
+      variable: resolve(variable) as Tensor<"variable">,
+      value: resolve(value)
+    }))
+  })
+}
+
+const identities = new WeakMap<object, number>()
+let nextIdentity = 0
+
+const attributesKey = (node: Tensor): string => {
+  if (!is("constant")(node)) return JSON.stringify(node.attributes)
+  const { data } = node.attributes
+  if (data.length <= comparedByContent) return data.join()
+  const known = identities.get(data)
+  if (known !== undefined) return `#${known}`
+  identities.set(data, ++nextIdentity)
+  return `#${nextIdentity}`
+}

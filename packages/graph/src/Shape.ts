@@ -1,0 +1,53 @@
+/**
+ * Static shapes: the length of every axis, known when the graph is built.
+ *
+ * Images are `[batch, channels, height, width]`, tokens `[batch, tokens, channels]`, a scalar is `[]`.
+ */
+
+/** The length of every axis, outermost first. */
+export type Shape = ReadonlyArray<number>
+
+/** The number of elements of a tensor of this shape. */
+export const size = (shape: Shape): number => {
+  let n = 1
+  for (const length of shape) n *= length
+  return n
+}
+
+/** Whether two shapes are the same, axis by axis. */
+export const equals = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((length, i) => length === b[i])
+
+/** `[2×3×8×8]`, as shapes are printed in errors. */
+export const print = (shape: Shape): string => `[${shape.join("×")}]`
+
+/** Elements to skip per axis to reach the next index, in row-major order. */
+export const strides = (shape: Shape): ReadonlyArray<number> => {
+  const out = shape.map(() => 1)
+  let step = 1
+  for (let i = shape.length - 1; i >= 0; i--) {
+    out[i] = step
+    step *= shape[i]
+  }
+  return out
+}
+
+/** The shape two shapes broadcast to by NumPy's rules, or `undefined` where they do not. */
+export const broadcast = (a: Shape, b: Shape): Shape | undefined => {
+  const rank = Math.max(a.length, b.length)
+  const out: Array<number> = []
+  for (let i = 0; i < rank; i++) {
+    const p = a[a.length - rank + i] ?? 1
+    const q = b[b.length - rank + i] ?? 1
+    if (p !== q && p !== 1 && q !== 1) return undefined
+    out.push(p === 1 ? q : p)
+  }
+  return out
+}
+
+/** The axes along which `from` is repeated when broadcast to `to`, as axes of `to`. */
+export const broadcastAxes = (from: Shape, to: Shape): ReadonlyArray<number> => {
+  const lead = to.length - from.length
+  const axes: Array<number> = []
+  for (let i = 0; i < to.length; i++) if (i < lead || (from[i - lead] === 1 && to[i] !== 1)) axes.push(i)
+  return axes
+}

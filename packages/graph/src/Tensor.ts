@@ -1,0 +1,64 @@
+/**
+ * A tensor is a node of an immutable expression graph: the op that makes it, that op's inputs, and the shape and element type
+ * of the result, both static. Making one computes nothing.
+ */
+import type * as Activation from "./ops/activation.ts"
+import type * as Attention from "./ops/attention.ts"
+import type * as Convolution from "./ops/convolution.ts"
+import type * as Elementwise from "./ops/elementwise.ts"
+import type * as Layout from "./ops/layout.ts"
+import type * as Leaf from "./ops/leaf.ts"
+import type * as MatMul from "./ops/matmul.ts"
+import type * as Normalisation from "./ops/normalisation.ts"
+import type * as Optimiser from "./ops/optimiser.ts"
+import type * as Pool from "./ops/pool.ts"
+import type * as Reduction from "./ops/reduction.ts"
+import type { Shape } from "./Shape.ts"
+import type { GraphError } from "./GraphError.ts"
+
+/** Element types: 32-bit floats, and 32-bit signed integers for indices. */
+export type DType = "float32" | "int32"
+
+/** The vocabulary of the IR: every kind of op with its attributes. Engines are tables over these keys. */
+export interface Attributes
+  extends
+    Leaf.Attributes,
+    Elementwise.Attributes,
+    Activation.Attributes,
+    Reduction.Attributes,
+    Layout.Attributes,
+    MatMul.Attributes,
+    Convolution.Attributes,
+    Pool.Attributes,
+    Normalisation.Attributes,
+    Attention.Attributes,
+    Optimiser.Attributes {}
+
+/** The name of an op. */
+export type Kind = keyof Attributes
+
+/** A node of the graph. `Tensor<"conv2d">` is one made by that op. */
+export interface Tensor<out K extends Kind = Kind> {
+  readonly kind: K
+  readonly attributes: Attributes[K]
+  readonly inputs: ReadonlyArray<Tensor>
+  readonly shape: Shape
+  readonly dtype: DType
+  /** The layer this op belongs to, as `stages.3.blocks.0`. */
+  readonly path: string
+  /** The first mistake on the way to this tensor, if there was one. */
+  readonly fault: GraphError | undefined
+}
+
+/** Narrows a tensor to one kind. */
+export const is =
+  <K extends Kind>(kind: K) =>
+  (tensor: Tensor): tensor is Tensor<K> =>
+    tensor.kind === kind
+
+/** Bytes of the tensor's data: four per element. */
+export const bytes = (tensor: Tensor): number => {
+  let n = 4
+  for (const length of tensor.shape) n *= length
+  return n
+}

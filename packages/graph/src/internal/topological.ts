@@ -1,0 +1,24 @@
+import type { Tensor } from "../Tensor.ts"
+
+/** All nodes that `roots` are made from, each after its inputs, in an order that depends on nothing but the graph. */
+export const topological = (roots: ReadonlyArray<Tensor>): ReadonlyArray<Tensor> => {
+  const order: Array<Tensor> = []
+  const state = new Map<Tensor, "open" | "done">()
+  // By hand and not by recursion: a deep network's chain is longer than the call stack likes.
+  const stack = [...roots].reverse()
+  while (stack.length > 0) {
+    const node = stack[stack.length - 1]
+    const seen = state.get(node)
+    if (seen !== undefined) {
+      stack.pop()
+      if (seen === "open") {
+        state.set(node, "done")
+        order.push(node)
+      }
+      continue
+    }
+    state.set(node, "open")
+    for (let i = node.inputs.length - 1; i >= 0; i--) if (!state.has(node.inputs[i])) stack.push(node.inputs[i])
+  }
+  return order
+}

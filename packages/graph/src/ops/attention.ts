@@ -1,0 +1,91 @@
+/** Multi-head scaled dot-product attention and its gradient. */
+import { Flops, Macs } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+
+interface Heads {
+  readonly heads: number
+  /** What the dot products are multiplied by; usually head size to the power of −½. */
+  readonly scale: number
+}
+
+export interface Attributes {
+  /**
+   * Inputs `[query, key, value, mask?]`: `[batch, queries, channels]`, `[batch, keys, channels]` twice, and a mask `[groups, keys]` added to
+   * the scores, row `i mod groups` to batch entry `i`. Channels are split into heads in order.
+   */
+  readonly attention: Heads
+  /** Inputs `[dy, query, key, value, mask?]` → the gradient with respect to one of the three. */
+  readonly attentionGrad: Heads & { readonly of: "query" | "key" | "value" }
+}
+
+/** Multiply-accumulates of one product of queries with keys. */
+const product = (query: Tensor, key: Tensor) => Shape.size(query.shape) * key.shape[1]
+const scores = ({ heads }: Heads, query: Tensor, key: Tensor) => heads * query.shape[0] * query.shape[1] * key.shape[1]
+
+export const definitions: Definitions<Attributes> = {
+  attention: define("attention", {
+    shape: ({ heads }, [query, key, value, mask]) => {
+      if ([query, key, value].some((t) => t.shape.length !== 3))
+        return "query, key and value must be [batch×tokens×channels]"
+      const [batch, , channels] = query.shape
+      if (!Shape.equals(key.shape, value.shape)) return "key and value must have one shape"
+      if (key.shape[0] !== batch || key.shape[2] !== channels) return "query and key must agree on batch and channels"
+      if (!Number.isInteger(heads) || heads < 1 || channels % heads !== 0)
+        return `${channels} channels do not divide into ${heads} heads`
+      if (
+        mask !== undefined &&
+        (mask.shape.length !== 2 || mask.shape[1] !== key.shape[1] || batch % mask.shape[0] !== 0)
+      )
+        return `the mask must be [groups×${key.shape[1]}] with groups dividing ${batch}`
+      return query.shape
+    },
+    cost: (y) => {
+      const [query, key] = y.inputs
+      const macs = 2 * product(query, key)
+      return {
+        macs: Macs(macs),
+        flops: Flops(2 * macs + 9 * scores(y.attributes, query, key)),
+        fvcore: { operator: "matmul", count: macs }
+      }
+    },
+    gradient: (y, dy) => {
+      const of = (of: Attributes["attentionGrad"]["of"]) =>
+        apply(definitions.attentionGrad, { ...y.attributes, of }, [dy, ...y.inputs], y.path)
+      return [of("query"), of("key"), of("value"), null].slice(0, y.inputs.length)
+    }
+  }),
+  attentionGrad: define("attentionGrad", {
+    shape: ({ of }, [, query, key]) => (of === "query" ? query.shape : key.shape),
+    // Counted as if the gradients shared nothing but the scores: the value's needs one product, the others two each with half of one shared.
+    cost: (y) => {
+      const [, query, key] = y.inputs
+      const macs = (y.attributes.of === "value" ? 1 : 1.5) * product(query, key)
+      return { macs: Macs(macs), flops: Flops(2 * macs + 4 * scores(y.attributes, query, key)) }
+    },
+    gradient: "unsupported"
+  })
+}
+
+/**
+ * Multi-head attention: softmax(scale · q·kᵀ + mask)·v per head.
+ *
+ * Query `[batch, queries, channels]`, key and value `[batch, keys, channels]` → `[batch, queries, channels]`. A mask `[groups, keys]` is added to the
+ * scores of batch entry `i` as its row `i mod groups`.
+ */
+export const attention = (
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  attributes: Attributes["attention"] & { readonly mask?: Tensor | undefined },
+  path = query.path
+): Tensor<"attention"> => {
+  const { heads, scale, mask } = attributes
+  return apply(
+    definitions.attention,
+    { heads, scale },
+    mask === undefined ? [query, key, value] : [query, key, value, mask],
+    path
+  )
+}

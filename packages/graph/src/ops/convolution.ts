@@ -1,0 +1,114 @@
+/** Two-dimensional convolution and its two gradients. Depthwise is `groups = channels`, pointwise a 1×1 kernel. */
+import { macs } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+import { sum } from "./reduction.ts"
+
+/** Geometry of a sliding window over the last two axes. */
+export interface Window {
+  /** Vertical, horizontal. */
+  readonly stride: readonly [number, number]
+  /** Zeros added at the top, left, bottom, right. */
+  readonly padding: readonly [number, number, number, number]
+}
+
+export interface Attributes {
+  /** Inputs `[x, weight, bias?]`: `[batch, in, h, w]`, `[out, in/groups, kh, kw]`, `[out]`. */
+  readonly conv2d: Window & { readonly groups: number }
+  /** Inputs `[dy, weight]` → the gradient for an input of `inputShape`. */
+  readonly conv2dGradInput: Window & { readonly groups: number; readonly inputShape: Shape.Shape }
+  /** Inputs `[dy, x]` → the gradient for a weight of `weightShape`. */
+  readonly conv2dGradWeight: Window & { readonly groups: number; readonly weightShape: Shape.Shape }
+}
+
+/** Height and width of a window's result, or `undefined` where the window is larger than the padded image. */
+export const outputSize = (
+  [height, width]: readonly [number, number],
+  [kernelHeight, kernelWidth]: readonly [number, number],
+  { stride: [sh, sw], padding: [top, left, bottom, right] }: Window
+): readonly [number, number] | undefined => {
+  const h = Math.floor((height + top + bottom - kernelHeight) / sh) + 1
+  const w = Math.floor((width + left + right - kernelWidth) / sw) + 1
+  return h > 0 && w > 0 ? [h, w] : undefined
+}
+
+/** Multiply-accumulates: one per output element, input channel of its group, and kernel position. */
+const cost = (output: Shape.Shape, weight: Shape.Shape) => Shape.size(output) * weight[1] * weight[2] * weight[3]
+
+export const definitions: Definitions<Attributes> = {
+  conv2d: define("conv2d", {
+    shape: (attributes, [x, weight, bias]) => {
+      const { groups } = attributes
+      if (x.shape.length !== 4) return "the input must be [batch×channels×height×width]"
+      if (weight.shape.length !== 4) return "the weight must be [out×in/groups×height×width]"
+      const [batch, channels, height, width] = x.shape
+      const [out, perGroup, kernelHeight, kernelWidth] = weight.shape
+      if (perGroup * groups !== channels)
+        return `the weight expects ${perGroup * groups} input channels in ${groups} groups`
+      if (out % groups !== 0) return `${out} output channels do not divide into ${groups} groups`
+      if (bias !== undefined && !Shape.equals(bias.shape, [out])) return `the bias must be [${out}]`
+      const size = outputSize([height, width], [kernelHeight, kernelWidth], attributes)
+      return size === undefined ? "the kernel is larger than the padded image" : [batch, out, ...size]
+    },
+    cost: (y) => macs(cost(y.shape, y.inputs[1].shape), "conv"),
+    gradient: (y, dy) => {
+      const [x, weight, bias] = y.inputs
+      const { stride, padding, groups } = y.attributes
+      const dx = apply(
+        definitions.conv2dGradInput,
+        { stride, padding, groups, inputShape: x.shape },
+        [dy, weight],
+        y.path
+      )
+      const dw = apply(
+        definitions.conv2dGradWeight,
+        { stride, padding, groups, weightShape: weight.shape },
+        [dy, x],
+        y.path
+      )
+      return bias === undefined ? [dx, dw] : [dx, dw, sum(dy, [0, 2, 3], false, y.path)]
+    }
+  }),
+  conv2dGradInput: define("conv2dGradInput", {
+    shape: ({ inputShape }) => inputShape,
+    cost: (y) => macs(cost(y.inputs[0].shape, y.inputs[1].shape), "conv"),
+    gradient: "unsupported"
+  }),
+  conv2dGradWeight: define("conv2dGradWeight", {
+    shape: ({ weightShape }) => weightShape,
+    cost: (y) => macs(cost(y.inputs[0].shape, y.attributes.weightShape), "conv"),
+    gradient: "unsupported"
+  })
+}
+
+/** Same-size padding for an odd kernel: half of it on every side. */
+export const halfPadding = ([height, width]: readonly [number, number]): Window["padding"] => {
+  const [v, h] = [height >> 1, width >> 1]
+  return [v, h, v, h]
+}
+
+/**
+ * Two-dimensional cross-correlation, as PyTorch's `conv2d`.
+ *
+ * Defaults: stride 1, padding of half the kernel, one group, no bias.
+ */
+export const conv2d = (
+  x: Tensor,
+  weight: Tensor,
+  options: {
+    readonly stride?: Window["stride"]
+    readonly padding?: Window["padding"]
+    readonly groups?: number
+    readonly bias?: Tensor | undefined
+  } = {},
+  path = x.path
+): Tensor<"conv2d"> => {
+  const { stride = [1, 1], padding = halfPadding([weight.shape[2], weight.shape[3]]), groups = 1, bias } = options
+  return apply(
+    definitions.conv2d,
+    { stride, padding, groups },
+    bias === undefined ? [x, weight] : [x, weight, bias],
+    path
+  )
+}

@@ -1,0 +1,121 @@
+/** Arithmetic element by element, with NumPy's broadcasting. */
+import { flops, free } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+import { fill } from "./leaf.ts"
+import { reshape } from "./layout.ts"
+import { sum } from "./reduction.ts"
+
+export type UnaryFunction = "neg" | "exp" | "log" | "sqrt" | "reciprocal" | "abs" | "sign"
+export type BinaryFunction = "add" | "sub" | "mul" | "div" | "max" | "min"
+export type Comparison = "greater" | "greaterOrEqual" | "equal"
+
+export interface Attributes {
+  readonly unary: { readonly fn: UnaryFunction }
+  readonly binary: { readonly fn: BinaryFunction }
+  /** 1 where the comparison holds, 0 elsewhere. */
+  readonly compare: { readonly fn: Comparison }
+  /** Repeats axes of length 1 (or missing leading axes) up to a shape. */
+  readonly broadcastTo: { readonly shape: Shape.Shape }
+}
+
+/** Sums a gradient over the axes along which its tensor was broadcast. */
+const unbroadcast = (dy: Tensor, like: Tensor): Tensor => {
+  const axes = Shape.broadcastAxes(like.shape, dy.shape)
+  return axes.length === 0 ? dy : reshape(sum(dy, axes, true, dy.path), like.shape, dy.path)
+}
+
+const broadcastShape = (_: unknown, [a, b]: ReadonlyArray<Tensor>) =>
+  Shape.broadcast(a.shape, b.shape) ?? "the two shapes do not broadcast to one"
+
+export const definitions: Definitions<Attributes> = {
+  unary: define("unary", {
+    shape: (_, [x]) => x.shape,
+    cost: (y) => flops(Shape.size(y.shape)),
+    gradient: (y, dy) => {
+      const [x] = y.inputs
+      switch (y.attributes.fn) {
+        case "neg":
+          return [neg(dy)]
+        case "exp":
+          return [mul(dy, y)]
+        case "log":
+          return [div(dy, x)]
+        case "sqrt":
+          return [div(mul(dy, fill(0.5)), y)]
+        case "reciprocal":
+          return [neg(mul(dy, mul(y, y)))]
+        case "abs":
+          return [mul(dy, sign(x))]
+        case "sign":
+          return [null]
+      }
+    }
+  }),
+  binary: define("binary", {
+    shape: broadcastShape,
+    cost: (y) => flops(Shape.size(y.shape)),
+    gradient: (y, dy) => {
+      const [a, b] = y.inputs
+      switch (y.attributes.fn) {
+        case "add":
+          return [unbroadcast(dy, a), unbroadcast(dy, b)]
+        case "sub":
+          return [unbroadcast(dy, a), unbroadcast(neg(dy), b)]
+        case "mul":
+          return [unbroadcast(mul(dy, b), a), unbroadcast(mul(dy, a), b)]
+        case "div":
+          return [unbroadcast(div(dy, b), a), unbroadcast(neg(div(mul(dy, y), b)), b)]
+        // At a tie the first of the two takes the whole gradient.
+        case "max":
+          return [unbroadcast(mul(dy, greaterOrEqual(a, b)), a), unbroadcast(mul(dy, greater(b, a)), b)]
+        case "min":
+          return [unbroadcast(mul(dy, greaterOrEqual(b, a)), a), unbroadcast(mul(dy, greater(a, b)), b)]
+      }
+    }
+  }),
+  compare: define("compare", { shape: broadcastShape, cost: (y) => flops(Shape.size(y.shape)), gradient: "zero" }),
+  broadcastTo: define("broadcastTo", {
+    shape: ({ shape }, [x]) => {
+      const common = Shape.broadcast(x.shape, shape)
+      return common !== undefined && Shape.equals(common, shape)
+        ? shape
+        : `cannot be broadcast to ${Shape.print(shape)}`
+    },
+    cost: () => free,
+    gradient: (y, dy) => [unbroadcast(dy, y.inputs[0])]
+  })
+}
+
+// An op takes its layer's path where one is given, else that of its first operand.
+const unary = (fn: UnaryFunction, x: Tensor, path = x.path) => apply(definitions.unary, { fn }, [x], path)
+const binary = (fn: BinaryFunction, a: Tensor, b: Tensor, path = a.path) =>
+  apply(definitions.binary, { fn }, [a, b], path)
+const compare = (fn: Comparison, a: Tensor, b: Tensor, path = a.path) =>
+  apply(definitions.compare, { fn }, [a, b], path)
+
+export const neg = (x: Tensor, path?: string) => unary("neg", x, path)
+export const exp = (x: Tensor, path?: string) => unary("exp", x, path)
+/** Natural logarithm. */
+export const log = (x: Tensor, path?: string) => unary("log", x, path)
+export const sqrt = (x: Tensor, path?: string) => unary("sqrt", x, path)
+export const reciprocal = (x: Tensor, path?: string) => unary("reciprocal", x, path)
+export const abs = (x: Tensor, path?: string) => unary("abs", x, path)
+/** −1, 0 or 1. No gradient flows through it. */
+export const sign = (x: Tensor, path?: string) => unary("sign", x, path)
+export const add = (a: Tensor, b: Tensor, path?: string) => binary("add", a, b, path)
+export const sub = (a: Tensor, b: Tensor, path?: string) => binary("sub", a, b, path)
+export const mul = (a: Tensor, b: Tensor, path?: string) => binary("mul", a, b, path)
+export const div = (a: Tensor, b: Tensor, path?: string) => binary("div", a, b, path)
+/** The larger of two, element by element. At a tie the gradient goes to the first. */
+export const max = (a: Tensor, b: Tensor, path?: string) => binary("max", a, b, path)
+/** The smaller of two, element by element. At a tie the gradient goes to the first. */
+export const min = (a: Tensor, b: Tensor, path?: string) => binary("min", a, b, path)
+export const greater = (a: Tensor, b: Tensor, path?: string) => compare("greater", a, b, path)
+export const greaterOrEqual = (a: Tensor, b: Tensor, path?: string) => compare("greaterOrEqual", a, b, path)
+export const equal = (a: Tensor, b: Tensor, path?: string) => compare("equal", a, b, path)
+/** `x` times a number. */
+export const scale = (x: Tensor, factor: number, path?: string) => binary("mul", x, fill(factor), path)
+export const broadcastTo = (x: Tensor, shape: Shape.Shape, path = x.path): Tensor =>
+  Shape.equals(x.shape, shape) ? x : apply(definitions.broadcastTo, { shape }, [x], path)

@@ -1,0 +1,127 @@
+/** Moving elements about: reshape, transpose, slice, pad, concatenate; images to tokens and back. */
+import { free } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+
+export interface Attributes {
+  readonly reshape: { readonly shape: Shape.Shape }
+  readonly transpose: { readonly permutation: ReadonlyArray<number> }
+  /** Elements `start ≤ i < end` of one axis. */
+  readonly slice: { readonly axis: number; readonly start: number; readonly end: number }
+  /** Zeros before and after, per axis. */
+  readonly pad: { readonly before: ReadonlyArray<number>; readonly after: ReadonlyArray<number> }
+  readonly concat: { readonly axis: number }
+  /** `[batch, channels, height, width]` → `[batch, height·width, channels]`. */
+  readonly toTokens: {}
+  /** `[batch, height·width, channels]` → `[batch, channels, height, width]`. */
+  readonly toImage: { readonly height: number; readonly width: number }
+}
+
+export const definitions: Definitions<Attributes> = {
+  reshape: define("reshape", {
+    shape: ({ shape }, [x]) =>
+      Shape.size(shape) === Shape.size(x.shape)
+        ? shape
+        : `${Shape.size(x.shape)} elements cannot take the shape ${Shape.print(shape)}`,
+    cost: () => free,
+    gradient: (y, dy) => [reshape(dy, y.inputs[0].shape)]
+  }),
+  transpose: define("transpose", {
+    shape: ({ permutation }, [x]) =>
+      permutation.length === x.shape.length && x.shape.every((_, i) => permutation.includes(i))
+        ? permutation.map((axis) => x.shape[axis])
+        : `[${permutation.join(", ")}] is no permutation of the axes`,
+    cost: () => free,
+    gradient: (y, dy) => [
+      transpose(
+        dy,
+        y.shape.map((_, i) => y.attributes.permutation.indexOf(i))
+      )
+    ]
+  }),
+  slice: define("slice", {
+    shape: ({ axis, start, end }, [x]) =>
+      axis < x.shape.length && start >= 0 && start < end && end <= x.shape[axis]
+        ? x.shape.map((n, i) => (i === axis ? end - start : n))
+        : `has no elements ${start} to ${end} on axis ${axis}`,
+    cost: () => free,
+    gradient: (y, dy) => {
+      const { axis, start, end } = y.attributes
+      const { shape } = y.inputs[0]
+      const at = (n: number) => shape.map((_, i) => (i === axis ? n : 0))
+      return [pad(dy, at(start), at(shape[axis] - end))]
+    }
+  }),
+  pad: define("pad", {
+    shape: ({ before, after }, [x]) =>
+      [before, after].every((p) => p.length === x.shape.length && p.every((n) => n >= 0))
+        ? x.shape.map((n, i) => n + before[i] + after[i])
+        : "padding needs a number of zeros or more for every axis",
+    cost: () => free,
+    gradient: (y, dy) => {
+      const { before } = y.attributes
+      const { shape } = y.inputs[0]
+      return [shape.reduce<Tensor>((d, n, axis) => slice(d, axis, before[axis], before[axis] + n), dy)]
+    }
+  }),
+  concat: define("concat", {
+    shape: ({ axis }, xs) => {
+      const [first] = xs
+      const fits = xs.every(
+        (x) => x.shape.length === first.shape.length && x.shape.every((n, i) => i === axis || n === first.shape[i])
+      )
+      return fits && axis < first.shape.length
+        ? first.shape.map((n, i) => (i === axis ? xs.reduce((sum, x) => sum + x.shape[axis], 0) : n))
+        : `the shapes must agree on every axis but ${axis}`
+    },
+    cost: () => free,
+    gradient: (y, dy) => {
+      const { axis } = y.attributes
+      let start = 0
+      return y.inputs.map((x) => slice(dy, axis, start, (start += x.shape[axis])))
+    }
+  }),
+  toTokens: define("toTokens", {
+    shape: (_, [x]) =>
+      x.shape.length === 4
+        ? [x.shape[0], x.shape[2] * x.shape[3], x.shape[1]]
+        : "needs an image [batch×channels×height×width]",
+    cost: () => free,
+    gradient: (y, dy) => [toImage(dy, y.inputs[0].shape[2], y.inputs[0].shape[3])]
+  }),
+  toImage: define("toImage", {
+    shape: ({ height, width }, [x]) =>
+      x.shape.length === 3 && x.shape[1] === height * width
+        ? [x.shape[0], x.shape[2], height, width]
+        : `needs tokens [batch×${height * width}×channels]`,
+    cost: () => free,
+    gradient: (_, dy) => [toTokens(dy)]
+  })
+}
+
+/** The same elements in row-major order under another shape. */
+export const reshape = (x: Tensor, shape: Shape.Shape, path = x.path): Tensor => {
+  if (Shape.equals(x.shape, shape)) return x
+  const { kind, inputs } = x
+  return apply(definitions.reshape, { shape }, [kind === "reshape" ? inputs[0] : x], path)
+}
+/** Axis `i` of the result is axis `permutation[i]` of `x`. */
+export const transpose = (x: Tensor, permutation: ReadonlyArray<number>, path = x.path): Tensor =>
+  permutation.every((axis, i) => axis === i) && permutation.length === x.shape.length
+    ? x
+    : apply(definitions.transpose, { permutation }, [x], path)
+/** Elements `start ≤ i < end` of one axis. */
+export const slice = (x: Tensor, axis: number, start: number, end: number, path = x.path): Tensor =>
+  start === 0 && end === x.shape[axis] ? x : apply(definitions.slice, { axis, start, end }, [x], path)
+/** Zeros around, `before` and `after` per axis. */
+export const pad = (x: Tensor, before: ReadonlyArray<number>, after: ReadonlyArray<number>, path = x.path): Tensor =>
+  before.every((n) => n === 0) && after.every((n) => n === 0) ? x : apply(definitions.pad, { before, after }, [x], path)
+/** One after the other along `axis`. */
+export const concat = (xs: readonly [Tensor, ...ReadonlyArray<Tensor>], axis: number, path = xs[0].path): Tensor =>
+  xs.length === 1 ? xs[0] : apply(definitions.concat, { axis }, xs, path)
+/** `[batch, channels, height, width]` → `[batch, height·width, channels]`, rows first. */
+export const toTokens = (x: Tensor, path = x.path): Tensor<"toTokens"> => apply(definitions.toTokens, {}, [x], path)
+/** `[batch, height·width, channels]` → `[batch, channels, height, width]`. */
+export const toImage = (x: Tensor, height: number, width: number, path = x.path): Tensor<"toImage"> =>
+  apply(definitions.toImage, { height, width }, [x], path)

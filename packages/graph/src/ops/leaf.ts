@@ -1,0 +1,73 @@
+/** Where values enter a graph: inputs of a run, variables that persist between runs, and constants. */
+import { free } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import { size, type Shape } from "../Shape.ts"
+import type { DType, Tensor } from "../Tensor.ts"
+
+/** How a variable's first value is drawn. */
+export type Initialiser =
+  | { readonly kind: "constant"; readonly value: number }
+  | { readonly kind: "uniform"; readonly bound: number }
+  /** Normal of this standard deviation, redrawn outside ±2 [PyTorch's `trunc_normal_` cuts at ±2 absolute, far outside for small deviations]. */
+  | { readonly kind: "truncatedNormal"; readonly deviation: number }
+
+/** What a variable is for. Gradients are taken with respect to parameters; buffers are running statistics; moments belong to an optimiser. */
+export type Role = "parameter" | "buffer" | "moment"
+
+export interface Attributes {
+  /** A value handed in at every run. */
+  readonly input: { readonly name: string }
+  /** A value that persists between runs and may be replaced by an update at the end of one. */
+  readonly variable: {
+    readonly name: string
+    readonly role: Role
+    readonly initialiser: Initialiser
+    /** Whether weight decay applies [UNINET.md section 7: not to biases, norm parameters and LayerScale]. */
+    readonly decay: boolean
+  }
+  /** Data known when the graph is built. */
+  readonly constant: { readonly data: Float32Array | Int32Array }
+  /** One number in every element. */
+  readonly fill: { readonly value: number }
+}
+
+/** Nothing flows into a leaf, so it has no inputs to give gradients to. */
+const noInputs = () => []
+
+// A leaf's shape is given, not derived: the constructors below put it in.
+export const definitions: Definitions<Attributes> = {
+  input: define("input", { shape: () => [], cost: () => free, gradient: noInputs }),
+  variable: define("variable", { shape: () => [], cost: () => free, gradient: noInputs }),
+  constant: define("constant", { shape: () => [], cost: () => free, gradient: noInputs }),
+  fill: define("fill", { shape: () => [], cost: () => free, gradient: noInputs })
+}
+const validShape = (shape: Shape): Shape | string =>
+  shape.every((length) => Number.isSafeInteger(length) && length > 0)
+    ? shape
+    : `every axis must have a whole, positive length, not [${shape.join("×")}]`
+
+/** A value handed in at every run, by name. */
+export const input = (name: string, shape: Shape, dtype: DType = "float32"): Tensor<"input"> =>
+  apply({ ...definitions.input, dtype, shape: () => validShape(shape) }, { name }, [], name)
+
+/** A value that persists between runs. Its path is its name. */
+export const variable = (attributes: Attributes["variable"], shape: Shape): Tensor<"variable"> =>
+  apply({ ...definitions.variable, shape: () => validShape(shape) }, attributes, [], attributes.name)
+
+/** Data known when the graph is built, in row-major order. */
+export const constant = (data: Float32Array | Int32Array, shape: Shape, path = ""): Tensor<"constant"> =>
+  apply(
+    {
+      ...definitions.constant,
+      dtype: data instanceof Int32Array ? "int32" : "float32",
+      shape: () =>
+        data.length === size(shape) ? validShape(shape) : `${data.length} values were given for [${shape.join("×")}]`
+    },
+    { data },
+    [],
+    path
+  )
+
+/** `value` in every element of `shape`; a scalar where no shape is given. */
+export const fill = (value: number, shape: Shape = [], path = ""): Tensor<"fill"> =>
+  apply({ ...definitions.fill, shape: () => validShape(shape) }, { value }, [], path)

@@ -1,0 +1,88 @@
+/** Matrix products. */
+import { macs } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+import { reshape } from "./layout.ts"
+import { sum } from "./reduction.ts"
+
+export interface Attributes {
+  /** Over the last two axes; leading axes must be equal, or one side has none. */
+  readonly matmul: { readonly transposeA: boolean; readonly transposeB: boolean }
+  /** Inputs `[x, weight, bias?]`: `[..., in]`, `[out, in]`, `[out]` → `[..., out]`. */
+  readonly linear: {}
+}
+
+const rows = (t: Tensor, transposed: boolean) => t.shape[t.shape.length - (transposed ? 1 : 2)]
+const columns = (t: Tensor, transposed: boolean) => t.shape[t.shape.length - (transposed ? 2 : 1)]
+
+/** `[..., features]` as a matrix `[rows, features]`. */
+const matrix = (x: Tensor): Tensor => {
+  const features = x.shape[x.shape.length - 1]
+  return reshape(x, [Shape.size(x.shape) / features, features])
+}
+
+/** Gradients of one side may have batch axes that side lacks: sum them away. */
+const unbatch = (g: Tensor, like: Tensor): Tensor => {
+  const extra = g.shape.length - like.shape.length
+  return extra <= 0
+    ? g
+    : sum(
+        g,
+        Array.from({ length: extra }, (_, i) => i)
+      )
+}
+
+export const definitions: Definitions<Attributes> = {
+  matmul: define("matmul", {
+    shape: ({ transposeA, transposeB }, [a, b]) => {
+      if (a.shape.length < 2 || b.shape.length < 2) return "a matrix product needs two axes or more on both sides"
+      const [la, lb] = [a.shape.slice(0, -2), b.shape.slice(0, -2)]
+      if (la.length > 0 && lb.length > 0 && !Shape.equals(la, lb)) return "the leading axes must be equal"
+      if (columns(a, transposeA) !== rows(b, transposeB))
+        return `the left side has ${columns(a, transposeA)} columns, the right side ${rows(b, transposeB)} rows`
+      return [...(la.length > 0 ? la : lb), rows(a, transposeA), columns(b, transposeB)]
+    },
+    cost: (y) => macs(Shape.size(y.shape) * columns(y.inputs[0], y.attributes.transposeA), "matmul"),
+    gradient: (y, dy) => {
+      const [a, b] = y.inputs
+      const { transposeA, transposeB } = y.attributes
+      const da = transposeA
+        ? matmul(b, dy, { transposeA: transposeB, transposeB: true })
+        : matmul(dy, b, { transposeB: !transposeB })
+      const db = transposeB
+        ? matmul(dy, a, { transposeA: true, transposeB: transposeA })
+        : matmul(a, dy, { transposeA: !transposeA })
+      return [unbatch(da, a), unbatch(db, b)]
+    }
+  }),
+  linear: define("linear", {
+    shape: (_, [x, weight, bias]) => {
+      if (weight.shape.length !== 2) return "the weight must be [out×in]"
+      const [out, features] = weight.shape
+      if (x.shape[x.shape.length - 1] !== features) return `the input's last axis must have length ${features}`
+      if (bias !== undefined && !Shape.equals(bias.shape, [out])) return `the bias must be [${out}]`
+      return [...x.shape.slice(0, -1), out]
+    },
+    cost: (y) => macs(Shape.size(y.shape) * y.inputs[1].shape[1], "linear"),
+    gradient: (y, dy) => {
+      const [x, weight, bias] = y.inputs
+      const d = matrix(dy)
+      const dx = reshape(matmul(d, weight), x.shape)
+      const dw = matmul(d, matrix(x), { transposeA: true })
+      return bias === undefined ? [dx, dw] : [dx, dw, sum(d, [0])]
+    }
+  })
+}
+
+/** Matrix product over the last two axes, either side transposed if asked. */
+export const matmul = (
+  a: Tensor,
+  b: Tensor,
+  { transposeA = false, transposeB = false }: { readonly transposeA?: boolean; readonly transposeB?: boolean } = {},
+  path = a.path
+): Tensor<"matmul"> => apply(definitions.matmul, { transposeA, transposeB }, [a, b], path)
+
+/** `x·weightᵀ + bias` over the last axis: `[..., in]`, `[out, in]`, `[out]` → `[..., out]`. */
+export const linear = (x: Tensor, weight: Tensor, bias?: Tensor, path = x.path): Tensor<"linear"> =>
+  apply(definitions.linear, {}, bias === undefined ? [x, weight] : [x, weight, bias], path)

@@ -1,0 +1,160 @@
+/** Batch and layer normalisation and their gradients. */
+import { flops } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+import { mul, reciprocal, sqrt, add } from "./elementwise.ts"
+import { fill } from "./leaf.ts"
+import { reshape } from "./layout.ts"
+import { sum } from "./reduction.ts"
+
+export interface Attributes {
+  /** Inputs `[x, scale, bias]`, `x` being `[batch, channels, ...]`: normalised by the batch's own mean and biased variance. */
+  readonly batchNorm: { readonly epsilon: number; readonly momentum: number }
+  /** Inputs `[x]` → `[2, channels]`: the batch's mean and biased variance per channel. */
+  readonly batchMoments: {}
+  /** Inputs `[dy, x, scale]` → the gradient for `x`. */
+  readonly batchNormGradInput: { readonly epsilon: number }
+  /** Inputs `[dy, x]` → the gradient for the scale. */
+  readonly batchNormGradScale: { readonly epsilon: number }
+  /** Inputs `[x, scale, bias, mean, variance]`: by running statistics. */
+  readonly batchNormInference: { readonly epsilon: number }
+  /** Inputs `[x, scale, bias]`, over the last axis. */
+  readonly layerNorm: { readonly epsilon: number }
+  /** Inputs `[dy, x, scale]` → the gradient for `x`. */
+  readonly layerNormGradInput: { readonly epsilon: number }
+  /** Inputs `[dy, x]` → the gradient for the scale. */
+  readonly layerNormGradScale: { readonly epsilon: number }
+}
+
+/** Every axis but the channels'. */
+const batchAxes = (x: Tensor) => x.shape.map((_, i) => i).filter((i) => i !== 1)
+
+const perChannel = (x: Tensor, vectors: ReadonlyArray<Tensor>) =>
+  x.shape.length < 2
+    ? "the input must be [batch×channels×...]"
+    : vectors.every((v) => Shape.equals(v.shape, [x.shape[1]]))
+      ? x.shape
+      : `the per-channel inputs must be [${x.shape[1]}]`
+
+const perFeature = (x: Tensor, vectors: ReadonlyArray<Tensor>) => {
+  const features = x.shape[x.shape.length - 1]
+  return vectors.every((v) => Shape.equals(v.shape, [features])) ? x.shape : `the scale and bias must be [${features}]`
+}
+
+export const definitions: Definitions<Attributes> = {
+  batchNorm: define("batchNorm", {
+    shape: (_, [x, ...vectors]) => perChannel(x, vectors),
+    cost: (y) => ({
+      ...flops(7 * Shape.size(y.shape)),
+      fvcore: { operator: "batch_norm", count: 2 * Shape.size(y.shape) }
+    }),
+    gradient: (y, dy) => {
+      const [x, gamma] = y.inputs
+      const { epsilon } = y.attributes
+      return [
+        apply(definitions.batchNormGradInput, { epsilon }, [dy, x, gamma], y.path),
+        apply(definitions.batchNormGradScale, { epsilon }, [dy, x], y.path),
+        sum(dy, batchAxes(x), false, y.path)
+      ]
+    }
+  }),
+  batchMoments: define("batchMoments", {
+    shape: (_, [x]) => (x.shape.length < 2 ? "the input must be [batch×channels×...]" : [2, x.shape[1]]),
+    cost: (y) => flops(3 * Shape.size(y.inputs[0].shape)),
+    gradient: "unsupported"
+  }),
+  batchNormGradInput: define("batchNormGradInput", {
+    shape: (_, [, x, gamma]) => perChannel(x, [gamma]),
+    cost: (y) => flops(8 * Shape.size(y.shape)),
+    gradient: "unsupported"
+  }),
+  batchNormGradScale: define("batchNormGradScale", {
+    shape: (_, [, x]) => [x.shape[1]],
+    cost: (y) => flops(3 * Shape.size(y.inputs[1].shape)),
+    gradient: "unsupported"
+  }),
+  batchNormInference: define("batchNormInference", {
+    shape: (_, [x, ...vectors]) => perChannel(x, vectors),
+    // fvcore counts the affine form: one multiplication and one addition per element.
+    cost: (y) => ({
+      ...flops(2 * Shape.size(y.shape)),
+      fvcore: { operator: "batch_norm", count: 2 * Shape.size(y.shape) }
+    }),
+    gradient: (y, dy) => {
+      const [x, gamma, , mean, variance] = y.inputs
+      const wide = (v: Tensor) => reshape(v, [x.shape[1], ...x.shape.slice(2).map(() => 1)])
+      const inverse = reciprocal(sqrt(add(variance, fill(y.attributes.epsilon))))
+      const dBias = sum(dy, batchAxes(x))
+      const centred = add(x, wide(mul(mean, fill(-1))))
+      return [
+        mul(dy, wide(mul(gamma, inverse))),
+        mul(sum(mul(dy, centred), batchAxes(x)), inverse),
+        dBias,
+        mul(dBias, mul(mul(gamma, inverse), fill(-1))),
+        null // running statistics are not trained; the variance's gradient is nobody's need
+      ]
+    }
+  }),
+  layerNorm: define("layerNorm", {
+    shape: (_, [x, ...vectors]) => perFeature(x, vectors),
+    cost: (y) => ({
+      ...flops(7 * Shape.size(y.shape)),
+      fvcore: { operator: "layer_norm", count: 5 * Shape.size(y.shape) }
+    }),
+    gradient: (y, dy) => {
+      const [x, gamma] = y.inputs
+      const { epsilon } = y.attributes
+      const others = x.shape.map((_, i) => i).slice(0, -1)
+      return [
+        apply(definitions.layerNormGradInput, { epsilon }, [dy, x, gamma], y.path),
+        apply(definitions.layerNormGradScale, { epsilon }, [dy, x], y.path),
+        sum(dy, others, false, y.path)
+      ]
+    }
+  }),
+  layerNormGradInput: define("layerNormGradInput", {
+    shape: (_, [, x, gamma]) => perFeature(x, [gamma]),
+    cost: (y) => flops(8 * Shape.size(y.shape)),
+    gradient: "unsupported"
+  }),
+  layerNormGradScale: define("layerNormGradScale", {
+    shape: (_, [, x]) => x.shape.slice(-1),
+    cost: (y) => flops(3 * Shape.size(y.inputs[1].shape)),
+    gradient: "unsupported"
+  })
+}
+
+/** Axis 1 normalised by the batch's own mean and biased variance. Defaults: epsilon 1e-5, momentum 0.1 [UNINET.md section 1]. */
+export const batchNorm = (
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  { epsilon = 1e-5, momentum = 0.1 }: Partial<Attributes["batchNorm"]> = {},
+  path = x.path
+): Tensor<"batchNorm"> => apply(definitions.batchNorm, { epsilon, momentum }, [x, gamma, beta], path)
+
+/** Mean and biased variance of the batch per channel: `[batch, channels, ...]` → `[2, channels]`. No gradient flows through it. */
+export const batchMoments = (x: Tensor, path = x.path): Tensor<"batchMoments"> =>
+  apply(definitions.batchMoments, {}, [x], path)
+
+/** Axis 1 normalised by given statistics. Default epsilon 1e-5. */
+export const batchNormInference = (
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  mean: Tensor,
+  variance: Tensor,
+  { epsilon = 1e-5 }: Partial<Attributes["batchNormInference"]> = {},
+  path = x.path
+): Tensor<"batchNormInference"> =>
+  apply(definitions.batchNormInference, { epsilon }, [x, gamma, beta, mean, variance], path)
+
+/** Normalises the last axis. Default epsilon 1e-5. */
+export const layerNorm = (
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  { epsilon = 1e-5 }: Partial<Attributes["layerNorm"]> = {},
+  path = x.path
+): Tensor<"layerNorm"> => apply(definitions.layerNorm, { epsilon }, [x, gamma, beta], path)

@@ -1,0 +1,58 @@
+/**
+ * Update rules of optimisers as ops, so that an engine may run them where it likes (in its graph, or on flat memory beside it).
+ */
+import { flops } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+
+export interface AdamW {
+  readonly beta1: number
+  readonly beta2: number
+  readonly epsilon: number
+  /** Decoupled: the parameter shrinks by `learning rate × decay` per step. */
+  readonly weightDecay: number
+}
+
+export interface Attributes {
+  /**
+   * Inputs `[parameter, gradient, moment1, moment2, learningRate, step]`, the last two scalars, `step` counting from 1.
+   * Gives the next value of one of the three state tensors.
+   */
+  readonly adamw: AdamW & { readonly of: "parameter" | "moment1" | "moment2" }
+}
+
+export const definitions: Definitions<Attributes> = {
+  adamw: define("adamw", {
+    shape: (_, [parameter, gradient, moment1, moment2, learningRate, step]) =>
+      [gradient, moment1, moment2].every((t) => Shape.equals(t.shape, parameter.shape))
+        ? learningRate.shape.length === 0 && step.shape.length === 0
+          ? parameter.shape
+          : "the learning rate and the step must be scalars"
+        : "parameter, gradient and moments must have one shape",
+    cost: (y) => flops({ parameter: 8, moment1: 3, moment2: 4 }[y.attributes.of] * Shape.size(y.shape)),
+    gradient: "unsupported"
+  })
+}
+
+/**
+ * One step of AdamW (Loshchilov & Hutter, as PyTorch's): the next parameter and the next moments.
+ *
+ * m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p ← p·(1 − η·decay) − η · (m / (1−β₁ᵗ)) / (√(v / (1−β₂ᵗ)) + ε).
+ */
+export const adamw = (
+  attributes: AdamW,
+  state: { readonly parameter: Tensor; readonly gradient: Tensor; readonly moment1: Tensor; readonly moment2: Tensor },
+  learningRate: Tensor,
+  step: Tensor
+): { readonly parameter: Tensor; readonly moment1: Tensor; readonly moment2: Tensor } => {
+  const { parameter, gradient, moment1, moment2 } = state
+  const next = (of: Attributes["adamw"]["of"]) =>
+    apply(
+      definitions.adamw,
+      { ...attributes, of },
+      [parameter, gradient, moment1, moment2, learningRate, step],
+      parameter.path
+    )
+  return { parameter: next("parameter"), moment1: next("moment1"), moment2: next("moment2") }
+}

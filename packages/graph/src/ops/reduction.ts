@@ -1,0 +1,115 @@
+/** Sums, means and maxima over axes; softmax; one-hot and arg-max. */
+import { flops, free } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+import { broadcastTo, div, equal, exp, mul, scale, sub } from "./elementwise.ts"
+import { reshape } from "./layout.ts"
+
+export interface Attributes {
+  readonly reduce: {
+    readonly fn: "sum" | "mean" | "max"
+    readonly axes: ReadonlyArray<number>
+    readonly keepDims: boolean
+  }
+  /** Over the last axis. */
+  readonly softmax: {}
+  /** Inputs `[y, dy]` of a softmax: y · (dy − Σ y·dy). */
+  readonly softmaxGrad: {}
+  /** Over the last axis. */
+  readonly logSoftmax: {}
+  /** Index of the largest element of the last axis; the first one at a tie. */
+  readonly argMax: {}
+  /** Index → a new last axis with 1 at the index and 0 elsewhere. */
+  readonly oneHot: { readonly depth: number }
+}
+
+/** The shape after a reduction that keeps the reduced axes with length 1. */
+const kept = (shape: Shape.Shape, axes: ReadonlyArray<number>) => shape.map((n, i) => (axes.includes(i) ? 1 : n))
+
+const last = (_: unknown, [x]: ReadonlyArray<Tensor>) => (x.shape.length === 0 ? "a scalar has no last axis" : x.shape)
+
+export const definitions: Definitions<Attributes> = {
+  reduce: define("reduce", {
+    shape: ({ axes, keepDims }, [x]) => {
+      if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= x.shape.length))
+        return `has no axes [${axes.join(", ")}]`
+      return keepDims ? kept(x.shape, axes) : x.shape.filter((_, i) => !axes.includes(i))
+    },
+    cost: (y) => flops(Shape.size(y.inputs[0].shape)),
+    gradient: (y, dy) => {
+      const [x] = y.inputs
+      const { fn, axes } = y.attributes
+      const wide = kept(x.shape, axes)
+      const spread = broadcastTo(reshape(dy, wide), x.shape)
+      if (fn === "sum") return [spread]
+      if (fn === "mean") return [scale(spread, Shape.size(y.shape) / Shape.size(x.shape))]
+      // Elements that tie for the maximum share its gradient.
+      const winners = equal(x, reshape(y, wide))
+      return [div(mul(spread, winners), sum(winners, axes, true))]
+    }
+  }),
+  softmax: define("softmax", {
+    shape: last,
+    cost: (y) => flops(8 * Shape.size(y.shape)),
+    gradient: (y, dy) => [apply(definitions.softmaxGrad, {}, [y, dy], y.path)]
+  }),
+  softmaxGrad: define("softmaxGrad", {
+    shape: (_, [y, dy]) => (Shape.equals(y.shape, dy.shape) ? y.shape : "the gradient must have the softmax's shape"),
+    cost: (y) => flops(4 * Shape.size(y.shape)),
+    gradient: "unsupported"
+  }),
+  logSoftmax: define("logSoftmax", {
+    shape: last,
+    cost: (y) => flops(8 * Shape.size(y.shape)),
+    gradient: (y, dy) => [sub(dy, mul(exp(y), sum(dy, [y.shape.length - 1], true)))]
+  }),
+  argMax: define("argMax", {
+    shape: (_, [x]) => (x.shape.length === 0 ? "a scalar has no last axis" : x.shape.slice(0, -1)),
+    dtype: "int32",
+    cost: (y) => flops(Shape.size(y.inputs[0].shape)),
+    gradient: "zero"
+  }),
+  oneHot: define("oneHot", {
+    shape: ({ depth }, [x]) => (x.dtype === "int32" ? [...x.shape, depth] : "the indices must be int32"),
+    cost: () => free,
+    gradient: "zero"
+  })
+}
+
+const reduce = (
+  fn: Attributes["reduce"]["fn"],
+  x: Tensor,
+  axes: ReadonlyArray<number>,
+  keepDims: boolean,
+  path: string
+): Tensor =>
+  axes.length === 0 ? x : apply(definitions.reduce, { fn, axes: [...axes].sort((a, b) => a - b), keepDims }, [x], path)
+
+/** Sum over `axes`; all of them by default. `keepDims` leaves them with length 1. */
+export const sum = (
+  x: Tensor,
+  axes = x.shape.map((_, i) => i) as ReadonlyArray<number>,
+  keepDims = false,
+  path = x.path
+) => reduce("sum", x, axes, keepDims, path)
+/** Mean over `axes`; all of them by default. */
+export const mean = (
+  x: Tensor,
+  axes = x.shape.map((_, i) => i) as ReadonlyArray<number>,
+  keepDims = false,
+  path = x.path
+) => reduce("mean", x, axes, keepDims, path)
+/** Maximum over `axes`; elements that tie share its gradient. */
+export const reduceMax = (x: Tensor, axes: ReadonlyArray<number>, keepDims = false, path = x.path) =>
+  reduce("max", x, axes, keepDims, path)
+/** Softmax over the last axis. */
+export const softmax = (x: Tensor, path = x.path): Tensor<"softmax"> => apply(definitions.softmax, {}, [x], path)
+/** Logarithm of the softmax over the last axis. */
+export const logSoftmax = (x: Tensor, path = x.path): Tensor<"logSoftmax"> =>
+  apply(definitions.logSoftmax, {}, [x], path)
+/** Index of the largest element of the last axis, the first one at a tie. No gradient flows through it. */
+export const argMax = (x: Tensor, path = x.path): Tensor<"argMax"> => apply(definitions.argMax, {}, [x], path)
+/** `[...]` of indices → `[..., depth]` with 1 at the index. An index outside gives zeros only. */
+export const oneHot = (indices: Tensor, depth: number, path = indices.path): Tensor<"oneHot"> =>
+  apply(definitions.oneHot, { depth }, [indices], path)

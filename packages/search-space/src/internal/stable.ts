@@ -1,0 +1,58 @@
+/**
+ * JSON text with the keys of every object in order, so that two equal values have one text (and one hash)
+ * whatever order their keys were written in. Keys whose value is `undefined` are left out, as JSON does.
+ */
+export const stableStringify = (value: unknown): string => {
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value)
+  if (typeof value === "string") return JSON.stringify(value)
+  if (Array.isArray(value)) {
+    let out = "["
+    for (let i = 0; i < value.length; i++) out += (i === 0 ? "" : ",") + stableStringify(value[i])
+    return out + "]"
+  }
+  if (typeof value === "object") {
+    let out = "{"
+    for (const [key, item] of Object.entries(value).sort(byKey)) {
+      if (item !== undefined) out += (out === "{" ? "" : ",") + JSON.stringify(key) + ":" + stableStringify(item)
+    }
+    return out + "}"
+  }
+  return JSON.stringify(String(value))
+}
+
+const byKey = (a: readonly [string, unknown], b: readonly [string, unknown]) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0)
+
+/** The first place where two JSON-like values differ, as a path and the two values there; `undefined` where they agree. */
+export const firstDifference = (
+  expected: unknown,
+  actual: unknown,
+  path: ReadonlyArray<string | number> = []
+):
+  | { readonly path: ReadonlyArray<string | number>; readonly expected: unknown; readonly actual: unknown }
+  | undefined => {
+  if (Object.is(expected, actual)) return undefined
+  if (isRecord(expected) && isRecord(actual) && Array.isArray(expected) === Array.isArray(actual)) {
+    const keys = [...new Set([...Object.keys(expected), ...Object.keys(actual)])]
+    for (const key of keys) {
+      const step = Array.isArray(expected) ? Number(key) : key
+      const found = firstDifference(expected[key], actual[key], [...path, step])
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  return { path, expected, actual }
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null
+
+/** `stages[0].operator`, as a person would write it; `(root)` for the empty path. */
+export const showPath = (path: ReadonlyArray<string | number>): string => {
+  if (path.length === 0) return "(root)"
+  let out = ""
+  for (const step of path) out += typeof step === "number" ? `[${step}]` : (out === "" ? "" : ".") + step
+  return out
+}
+
+export const showValue = (value: unknown): string =>
+  value === undefined ? "nothing" : typeof value === "bigint" ? `${value}` : stableStringify(value)

@@ -1,0 +1,10 @@
+// Vitest 5 reads this with `--config vitest.workspace.ts`: one project per package.
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    projects: ["packages/*", "tools", "bench"].map((root) => ({
+      test: { root, include: ["test/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 }
+    }))
+  }
+})
