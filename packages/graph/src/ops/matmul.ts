@@ -3,7 +3,6 @@ import { macs } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
 import type { Tensor } from "../Tensor.ts"
-import { reshape } from "./layout.ts"
 import { sum } from "./reduction.ts"
 
 export interface Attributes {
@@ -11,16 +10,14 @@ export interface Attributes {
   readonly matmul: { readonly transposeA: boolean; readonly transposeB: boolean }
   /** Inputs `[x, weight, bias?]`: `[..., in]`, `[out, in]`, `[out]` → `[..., out]`. */
   readonly linear: {}
+  /** Inputs `[dy, weight]` → the gradient for `x`. */
+  readonly linearGradInput: {}
+  /** Inputs `[dy, x]` → the gradient for the weight, `[out, in]`. */
+  readonly linearGradWeight: {}
 }
 
 const rows = (t: Tensor, transposed: boolean) => t.shape[t.shape.length - (transposed ? 1 : 2)]
 const columns = (t: Tensor, transposed: boolean) => t.shape[t.shape.length - (transposed ? 2 : 1)]
-
-/** `[..., features]` as a matrix `[rows, features]`. */
-const matrix = (x: Tensor): Tensor => {
-  const features = x.shape[x.shape.length - 1]
-  return reshape(x, [Shape.size(x.shape) / features, features])
-}
 
 /** Gradients of one side may have batch axes that side lacks: sum them away. */
 const unbatch = (g: Tensor, like: Tensor): Tensor => {
@@ -67,11 +64,20 @@ export const definitions: Definitions<Attributes> = {
     cost: (y) => macs(Shape.size(y.shape) * y.inputs[1].shape[1], "linear"),
     gradient: (y, dy) => {
       const [x, weight, bias] = y.inputs
-      const d = matrix(dy)
-      const dx = reshape(matmul(d, weight), x.shape)
-      const dw = matmul(d, matrix(x), { transposeA: true })
-      return bias === undefined ? [dx, dw] : [dx, dw, sum(d, [0])]
+      const dx = apply(definitions.linearGradInput, {}, [dy, weight], y.path)
+      const dw = apply(definitions.linearGradWeight, {}, [dy, x], y.path)
+      return bias === undefined ? [dx, dw] : [dx, dw, sum(dy, dy.shape.map((_, i) => i).slice(0, -1), false, y.path)]
     }
+  }),
+  linearGradInput: define("linearGradInput", {
+    shape: (_, [dy, weight]) => [...dy.shape.slice(0, -1), weight.shape[1]],
+    cost: (y) => macs(Shape.size(y.inputs[0].shape) * y.inputs[1].shape[1], "linear"),
+    gradient: "unsupported"
+  }),
+  linearGradWeight: define("linearGradWeight", {
+    shape: (_, [dy, x]) => [dy.shape[dy.shape.length - 1], x.shape[x.shape.length - 1]],
+    cost: (y) => macs(Shape.size(y.inputs[0].shape) * y.shape[1], "linear"),
+    gradient: "unsupported"
   })
 }
 
