@@ -1,1 +1,8 @@
-export {}
+export * as Initialiser from "./Initialiser.ts"
+export * as Layer from "./Layer.ts"
+export * as Loss from "./Loss.ts"
+export * as Nn from "./Nn.ts"
+export * as Parameter from "./Parameter.ts"
+export * as Regularisation from "./Regularisation.ts"
+export * as RunningStatistics from "./RunningStatistics.ts"
+export * as Scope from "./Scope.ts"

@@ -1,0 +1,128 @@
+/** Multi-head attention over tokens `[batch, tokens, channels]`. */
+import { Op, type Tensor } from "@uninet/graph"
+import { fail, type Layer } from "./Layer.ts"
+import { linear } from "./Linear.ts"
+import * as Scope from "./Scope.ts"
+
+/** Scaled dot-product attention with heads of `headDim` channels: scores times headDim^-½. */
+export const attend = (
+  scope: Scope.Scope,
+  headDim: number,
+  query: Tensor.Tensor,
+  key: Tensor.Tensor,
+  value: Tensor.Tensor,
+  mask?: Tensor.Tensor
+): Tensor.Tensor => {
+  const channels = query.shape[query.shape.length - 1]
+  if (channels % headDim !== 0)
+    return fail(scope, "attention", query, `${channels} channels do not divide into heads of ${headDim}`)
+  return Op.attention(query, key, value, { heads: channels / headDim, scale: headDim ** -0.5, mask }, scope.path)
+}
+
+/** Equal parts of the last axis. */
+const split = (x: Tensor.Tensor, parts: number, path: string): ReadonlyArray<Tensor.Tensor> => {
+  const axis = x.shape.length - 1
+  const length = x.shape[axis] / parts
+  return Array.from({ length: parts }, (_, i) => Op.slice(x, axis, i * length, (i + 1) * length, path))
+}
+
+/**
+ * Self-attention: query, key and value of every token from one linear layer `qkv`, and the output projection `proj`.
+ *
+ * Heads of `headDim` channels, which must divide the token's channels.
+ */
+export const selfAttention =
+  (scope: Scope.Scope, { headDim }: { readonly headDim: number }): Layer =>
+  (x) => {
+    const channels = x.shape[2]
+    const [query, key, value] = split(linear(Scope.at(scope, "qkv"), { out: 3 * channels })(x), 3, scope.path)
+    return linear(Scope.at(scope, "proj"), { out: channels })(attend(scope, headDim, query, key, value))
+  }
+
+/**
+ * Attention of `query` to all of `x`: key and value from one linear layer `kv`, and the output projection `proj`.
+ *
+ * `query` `[batch, queries, channels]` keeps its shape; `x` `[batch, tokens, ...]` may have other channels.
+ */
+export const crossAttention =
+  (scope: Scope.Scope, { headDim, query }: { readonly headDim: number; readonly query: Tensor.Tensor }): Layer =>
+  (x) => {
+    const channels = query.shape[2]
+    const [key, value] = split(linear(Scope.at(scope, "kv"), { out: 2 * channels })(x), 2, scope.path)
+    return linear(Scope.at(scope, "proj"), { out: channels })(attend(scope, headDim, query, key, value))
+  }
+
+/** An image's rows or columns cut into windows: how many, of which length, and what is left over at the end. */
+const cut = (length: number, window: number) => {
+  // One window that is larger than the image would be padding and mask only: the same result, dearer.
+  const size = Math.min(window, length)
+  const count = Math.ceil(length / size)
+  return { size, count, padding: count * size - length }
+}
+
+/**
+ * Self-attention inside windows of `window` × `window` tokens that do not overlap, over the tokens of a `height` × `width` image.
+ *
+ * The image is padded with zeros at the bottom and the right to a multiple of the window; nobody attends to padding. Parameters as
+ * `selfAttention`.
+ */
+export const windowAttention =
+  (
+    scope: Scope.Scope,
+    options: { readonly headDim: number; readonly window: number; readonly height: number; readonly width: number }
+  ): Layer =>
+  (x) => {
+    const { headDim, window, height, width } = options
+    const { path } = scope
+    const [batch, , channels] = x.shape
+    const rows = cut(height, window)
+    const columns = cut(width, window)
+    const [paddedHeight, paddedWidth] = [height + rows.padding, width + columns.padding]
+    const tokens = rows.size * columns.size
+    const windows = rows.count * columns.count
+
+    // Only the attention itself is done on padded windows: the linear layers see every token once.
+    const qkv = linear(Scope.at(scope, "qkv"), { out: 3 * channels })(x)
+    const image = Op.reshape(qkv, [batch, height, width, 3 * channels], path)
+    const padded = Op.pad(image, [0, 0, 0, 0], [0, rows.padding, columns.padding, 0], path)
+    const grid = Op.reshape(padded, [batch, rows.count, rows.size, columns.count, columns.size, 3 * channels], path)
+    const inWindows = Op.reshape(
+      Op.transpose(grid, [0, 1, 3, 2, 4, 5], path),
+      [batch * windows, tokens, 3 * channels],
+      path
+    )
+    const [query, key, value] = split(inWindows, 3, path)
+    const mask =
+      rows.padding + columns.padding === 0 || x.fault !== undefined
+        ? undefined
+        : Op.constant(paddingMask(rows, columns, height, width), [windows, tokens], path)
+    const attended = attend(scope, headDim, query, key, value, mask)
+
+    const back = Op.reshape(attended, [batch, rows.count, columns.count, rows.size, columns.size, channels], path)
+    const whole = Op.reshape(
+      Op.transpose(back, [0, 1, 3, 2, 4, 5], path),
+      [batch, paddedHeight, paddedWidth, channels],
+      path
+    )
+    const cropped = Op.slice(Op.slice(whole, 1, 0, height, path), 2, 0, width, path)
+    return linear(Scope.at(scope, "proj"), { out: channels })(
+      Op.reshape(cropped, [batch, height * width, channels], path)
+    )
+  }
+
+/** Per window and token, what is added to its scores as a key: 0, or so little that nothing is left of it after the softmax. */
+const paddingMask = (
+  rows: ReturnType<typeof cut>,
+  columns: ReturnType<typeof cut>,
+  height: number,
+  width: number
+): Float32Array => {
+  const mask = new Float32Array(rows.count * columns.count * rows.size * columns.size)
+  let i = 0
+  for (let row = 0; row < rows.count; row++)
+    for (let column = 0; column < columns.count; column++)
+      for (let y = row * rows.size; y < (row + 1) * rows.size; y++)
+        for (let x = column * columns.size; x < (column + 1) * columns.size; x++)
+          mask[i++] = y < height && x < width ? 0 : -1e9
+  return mask
+}

@@ -1,0 +1,16 @@
+/** Two linear layers with a GELU between. */
+import { Op } from "@uninet/graph"
+import { flow } from "effect/Function"
+import type { Layer } from "./Layer.ts"
+import { linear } from "./Linear.ts"
+import * as Scope from "./Scope.ts"
+
+/** `fc2`(gelu(`fc1`(x))) over the last axis, `hidden` wide inside and as wide as `x` outside. */
+export const feedForward =
+  (scope: Scope.Scope, { hidden }: { readonly hidden: number }): Layer =>
+  (x) =>
+    flow(
+      linear(Scope.at(scope, "fc1"), { out: hidden }),
+      (y) => Op.gelu(y, scope.path),
+      linear(Scope.at(scope, "fc2"), { out: x.shape[x.shape.length - 1] })
+    )(x)

@@ -1,0 +1,19 @@
+/** A layer is a function of a tensor. Its parameters are named by the scope it was made in. */
+import { ShapeError, type Tensor } from "@uninet/graph"
+import type { Scope } from "./Scope.ts"
+
+export type Layer = (x: Tensor.Tensor) => Tensor.Tensor
+
+/** The layer that gives its input back. */
+export const identity: Layer = (x) => x
+
+/**
+ * The result of a layer that cannot be applied to `x`: a tensor that carries the reason on to `Program.make`, as the ops do.
+ *
+ * @example
+ * Layer.fail(scope, "attention", x, "48 channels do not divide into heads of 32")
+ */
+export const fail = (scope: Scope, op: string, x: Tensor.Tensor, reason: string): Tensor.Tensor => ({
+  ...x,
+  fault: x.fault ?? new ShapeError({ path: scope.path, op, shapes: [[...x.shape]], reason })
+})

@@ -1,0 +1,19 @@
+/** Fully connected layers. */
+import { Op } from "@uninet/graph"
+import * as Initialiser from "./Initialiser.ts"
+import type { Layer } from "./Layer.ts"
+import { parameter } from "./Parameter.ts"
+import type { Scope } from "./Scope.ts"
+
+/**
+ * `x·weightᵀ + bias` over the last axis: `[..., in]` → `[..., out]`.
+ *
+ * Parameters `weight` `[out, in]` (truncated normal, σ = 0.02) and `bias` `[out]` (zero) [UNINET.md section 7]. `bias` is on by default.
+ */
+export const linear =
+  (scope: Scope, options: { readonly out: number; readonly bias?: boolean }): Layer =>
+  (x) => {
+    const { out, bias = true } = options
+    const weight = parameter(scope, "weight", [out, x.shape[x.shape.length - 1]], Initialiser.linear, true)
+    return Op.linear(x, weight, bias ? parameter(scope, "bias", [out], Initialiser.zero, false) : undefined, scope.path)
+  }

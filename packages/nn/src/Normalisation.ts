@@ -1,0 +1,41 @@
+/** Batch and layer normalisation. Epsilon 1e-5 and momentum 0.1 everywhere [UNINET.md section 1]. */
+import { Op, type Tensor } from "@uninet/graph"
+import * as Initialiser from "./Initialiser.ts"
+import type { Layer } from "./Layer.ts"
+import { buffer, parameter } from "./Parameter.ts"
+import type { Scope } from "./Scope.ts"
+
+/** The running statistics of the batch norm at `path`: buffers `running_mean` (first 0) and `running_var` (first 1). */
+export const runningStatistics = (
+  path: string,
+  channels: number
+): { readonly mean: Tensor.Tensor<"variable">; readonly variance: Tensor.Tensor<"variable"> } => ({
+  mean: buffer(path, "running_mean", [channels], Initialiser.zero),
+  variance: buffer(path, "running_var", [channels], Initialiser.one)
+})
+
+/**
+ * Batch norm over axis 1: by the batch's statistics in training, by running statistics in evaluation.
+ *
+ * Parameters `weight` and `bias`. `zero` starts the weight at 0 instead of 1, as at the end of a residual branch.
+ */
+export const batchNorm =
+  (scope: Scope, { zero = false }: { readonly zero?: boolean } = {}): Layer =>
+  (x) => {
+    const channels = x.shape[1]
+    const weight = parameter(scope, "weight", [channels], zero ? Initialiser.zero : Initialiser.one, false)
+    const bias = parameter(scope, "bias", [channels], Initialiser.zero, false)
+    if (scope.mode === "training") return Op.batchNorm(x, weight, bias, {}, scope.path)
+    const { mean, variance } = runningStatistics(scope.path, channels)
+    return Op.batchNormInference(x, weight, bias, mean, variance, {}, scope.path)
+  }
+
+/** Layer norm over the last axis. Parameters `weight` (first 1) and `bias` (first 0). */
+export const layerNorm =
+  (scope: Scope): Layer =>
+  (x) => {
+    const features = x.shape[x.shape.length - 1]
+    const weight = parameter(scope, "weight", [features], Initialiser.one, false)
+    const bias = parameter(scope, "bias", [features], Initialiser.zero, false)
+    return Op.layerNorm(x, weight, bias, {}, scope.path)
+  }

@@ -1,0 +1,17 @@
+/** Variables of a layer: trained parameters, and the running statistics of batch norm. */
+import { Op, type Shape, type Tensor } from "@uninet/graph"
+import { join, type Scope } from "./Scope.ts"
+
+/** A trained parameter of the layer at `scope`. `decay` says whether weight decay applies: to weights, not to biases, norms and LayerScale. */
+export const parameter = (
+  scope: Scope,
+  name: string,
+  shape: Shape.Shape,
+  initialiser: Op.Initialiser,
+  decay: boolean
+): Tensor.Tensor<"variable"> =>
+  Op.variable({ name: join(scope.path, name), role: "parameter", initialiser, decay }, shape)
+
+/** A buffer of the layer at `path`: not trained, but part of the network's state. */
+export const buffer = (path: string, name: string, shape: Shape.Shape, initialiser: Op.Initialiser) =>
+  Op.variable({ name: join(path, name), role: "buffer", initialiser, decay: false }, shape)

@@ -1,0 +1,29 @@
+/**
+ * Where in a network a layer stands and what the network is for: the path that names its parameters, and the mode.
+ */
+
+/**
+ * - `training`: batch norm uses the batch's statistics, stochastic depth and dropout are on.
+ * - `evaluation`: batch norm uses running statistics, every layer is deterministic.
+ */
+export type Mode = "training" | "evaluation"
+
+export interface Scope {
+  /** The layer's path, such as `blocks.3.b2`; empty at the root. A parameter's name is this and its own name. */
+  readonly path: string
+  readonly mode: Mode
+}
+
+/** A scope at the root of a network, or at `path`. */
+export const make = (mode: Mode, path = ""): Scope => ({ path, mode })
+
+/** The name of something inside a path: `blocks.3` and `weight` give `blocks.3.weight`. */
+export const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`)
+
+/**
+ * The scope of a child.
+ *
+ * @example
+ * Scope.at(Scope.make("training"), "stem.0").path // "stem.0"
+ */
+export const at = (scope: Scope, name: string): Scope => ({ ...scope, path: join(scope.path, name) })

@@ -1,0 +1,35 @@
+/** Squeeze-and-excitation: a gate per channel, from the image's channel means [UNINET.md section 2]. */
+import { Op } from "@uninet/graph"
+import { flow } from "effect/Function"
+import { pointwise } from "./Convolution.ts"
+import type { Layer } from "./Layer.ts"
+import * as Scope from "./Scope.ts"
+
+/**
+ * The multiple of `divisor` near `value`, at least one and never more than a tenth below it.
+ *
+ * @example
+ * makeDivisible(50, 8) // 48
+ */
+export const makeDivisible = (value: number, divisor: number): number => {
+  const near = Math.max(divisor, Math.floor((value + divisor / 2) / divisor) * divisor)
+  return near < 0.9 * value ? near + divisor : near
+}
+
+/** Channels inside the squeeze-and-excitation of `channels`: a quarter, in multiples of 8. */
+export const squeezeChannels = (channels: number): number => makeDivisible(Math.floor(channels / 4), 8)
+
+/** x · hardSigmoid(`fc2`(relu(`fc1`(mean of x over the image)))). */
+export const squeezeExcitation =
+  (scope: Scope.Scope): Layer =>
+  (x) => {
+    const { path } = scope
+    const [batch, channels] = x.shape
+    const gate = flow(
+      pointwise(Scope.at(scope, "fc1"), { out: squeezeChannels(channels) }),
+      (y) => Op.relu(y, path),
+      pointwise(Scope.at(scope, "fc2"), { out: channels }),
+      (y) => Op.hardSigmoid(y, path)
+    )
+    return Op.mul(x, gate(Op.reshape(Op.globalAveragePool(x, path), [batch, channels, 1, 1], path)), path)
+  }
