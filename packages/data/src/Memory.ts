@@ -9,7 +9,7 @@ import * as augment from "./internal/augment.ts"
 import * as order from "./internal/order.ts"
 import * as pixels from "./internal/pixels.ts"
 import * as split from "./internal/split.ts"
-import { fromSeed } from "./internal/random.ts"
+import { Prng } from "@uninet/search-space"
 
 /** Labelled images: `images` is `[labels.length, channels, height, width]`, a byte a value. */
 export interface Samples {
@@ -17,7 +17,7 @@ export interface Samples {
   readonly labels: ArrayLike<number>
 }
 
-/** Where the validation split comes from when there is none: so many samples of the training split, each class in proportion, by seed. */
+/** Where the validation split comes from when there is none: so many samples of the training split, each class in proportion, by seed; 0 leaves it empty. */
 export interface Holdout {
   readonly size: number
   /** Default 0. */
@@ -97,13 +97,13 @@ export const make = (
     }
     const holdouts = [validation, test].map((samples) => (isHoldout(samples) ? samples : undefined))
     const sizes = holdouts.map((holdout) => holdout?.size ?? 0)
-    const wrong = sizes.find((size, i) => holdouts[i] !== undefined && !(Number.isSafeInteger(size) && size >= 1))
+    const wrong = sizes.find((size, i) => holdouts[i] !== undefined && !(Number.isSafeInteger(size) && size >= 0))
     const held = sizes[0]! + sizes[1]!
     if (wrong !== undefined || held >= train.labels.length) {
       return yield* new InvalidOption({
         option: "held-out samples",
         value: wrong ?? held,
-        expected: `from 1 to ${train.labels.length - 1} of the ${train.labels.length} training samples`
+        expected: `from 0 to ${train.labels.length - 1} of the ${train.labels.length} training samples`
       })
     }
     const labels = Int32Array.from(train.labels)
@@ -111,7 +111,7 @@ export const make = (
     const [ofValidation, ofTest, ofTrain] =
       held === 0
         ? [order.identity(0), order.identity(0), order.identity(labels.length)]
-        : order.stratified(fromSeed(seed).split("holdout"), labels, options.classes.length, sizes)
+        : order.stratified(Prng.fromSeed(seed).split("holdout"), labels, options.classes.length, sizes)
     const { mean, deviation } = pixels.statistics(options.image, train.images, ofTrain!)
     const view = (name: SplitName, samples: Samples | Holdout, part: Uint32Array) =>
       isHoldout(samples)
@@ -148,6 +148,7 @@ const memorySplit = (
   part: Uint32Array
 ) => {
   const tables = pixels.tables(mean, deviation)
+  const fill = augment.fillOf(mean)
   const size = pixels.volume(image)
   const area = image.height * image.width
   const own = Int32Array.from(part, (index) => labels[index]!)
@@ -165,19 +166,11 @@ const memorySplit = (
           }
           return out
         }
+        const { random, steps } = augmenting
         for (let i = 0; i < indexes.length; i++) {
           const start = part[indexes[i]!]! * size
           const bytes = images.subarray(start, start + size)
-          augment.sample(
-            augmenting.steps,
-            augmenting.random.split(String(indexes[i])),
-            image,
-            bytes,
-            mean,
-            tables,
-            out,
-            i * size
-          )
+          augment.sample(steps, random, indexes[i]!, { ...image, bytes }, fill, tables, out, i * size)
         }
         return out
       })

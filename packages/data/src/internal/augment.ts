@@ -1,21 +1,224 @@
 /**
- * Augments one sample.
+ * Runs the steps of an `Augmentation` on one sample. Every step draws from a generator of its own (`split` by sample and step),
+ * so a sample's pixels depend on seed, epoch, its index and the steps, and on nothing else.
  */
-import type { Augmentation } from "../Augmentation.ts"
+import type { Augmentation, Step } from "../Augmentation.ts"
 import type { ImageShape } from "../Dataset.ts"
+import * as Image from "../Image.ts"
 import { normalise, type Tables } from "./pixels.ts"
-import type { Random } from "./random.ts"
+import type { Prng } from "@uninet/search-space"
 
-/** Runs the steps over `bytes` (left as they are) and writes the normalised result to `to` of `out`. */
-export const sample = (
-  _steps: Augmentation,
-  _random: Random,
+type Of<Tag extends Step["_tag"]> = Extract<Step, { readonly _tag: Tag }>
+
+const uniform = (random: Prng.Prng, low: number, high: number): number => low + random.nextFloat() * (high - low)
+
+/** The generator of a step for a sample. */
+export const draws = (random: Prng.Prng, sample: number, step: number): Prng.Prng => random.split(`${sample}/${step}`)
+
+/** A rectangle in pixels. */
+export interface Rectangle {
+  readonly top: number
+  readonly left: number
+  readonly height: number
+  readonly width: number
+}
+
+/** torchvision's `RandomResizedCrop.get_params`: ten draws, then the largest centred crop of an allowed aspect. */
+export const resizedCrop = (
+  step: Of<"RandomResizedCrop">,
+  random: Prng.Prng,
+  image: Pick<ImageShape, "height" | "width">
+): Rectangle => {
+  const [narrow, wide] = step.ratio
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const area = image.height * image.width * uniform(random, ...step.scale)
+    const aspect = Math.exp(uniform(random, Math.log(narrow), Math.log(wide)))
+    const width = Math.round(Math.sqrt(area * aspect))
+    const height = Math.round(Math.sqrt(area / aspect))
+    if (width < 1 || height < 1 || width > image.width || height > image.height) continue
+    return {
+      top: random.nextInt(image.height - height + 1),
+      left: random.nextInt(image.width - width + 1),
+      height,
+      width
+    }
+  }
+  const aspect = image.width / image.height
+  const width = aspect > wide ? Math.max(1, Math.round(image.height * wide)) : image.width
+  const height = aspect < narrow ? Math.max(1, Math.round(image.width / narrow)) : image.height
+  return { top: (image.height - height) >> 1, left: (image.width - width) >> 1, height, width }
+}
+
+const colorJitter = (step: Of<"ColorJitter">, random: Prng.Prng, image: Image.Image): Image.Image => {
+  const factor = (spread: number) => uniform(random, Math.max(0, 1 - spread), 1 + spread)
+  const operations = [
+    (image: Image.Image) => (step.brightness > 0 ? Image.brightness(image, factor(step.brightness)) : image),
+    (image: Image.Image) => (step.contrast > 0 ? Image.contrast(image, factor(step.contrast)) : image),
+    (image: Image.Image) => (step.saturation > 0 ? Image.saturation(image, factor(step.saturation)) : image),
+    (image: Image.Image) => (step.hue > 0 ? Image.hue(image, uniform(random, -step.hue, step.hue)) : image)
+  ]
+  return Array.from(random.permutation(operations.length)).reduce((image, which) => operations[which]!(image), image)
+}
+
+interface Level {
+  /** 0…1: the magnitude over 10. */
+  readonly level: number
+  readonly increasing: boolean
+  /** The level with a random sign. */
+  readonly signed: () => number
+  /** Bytes for the places outside the image: the data set's mean. */
+  readonly fill: ReadonlyArray<number>
+}
+
+/** timm's enhancement factor: 0.1…1.9 by level, or 1 ± 0.9 by it. */
+const enhancement = ({ increasing, level, signed }: Level): number =>
+  increasing ? Math.max(0.1, 1 + 0.9 * signed()) : 1.8 * level + 0.1
+
+/** RandAugment's 15 operations with timm's ranges (`_RAND_TRANSFORMS`, `_RAND_INCREASING_TRANSFORMS`). */
+export const randAugmentOperations: ReadonlyArray<(image: Image.Image, level: Level) => Image.Image> = [
+  (image) => Image.autoContrast(image),
+  (image) => Image.equalize(image),
+  (image) => Image.invert(image),
+  (image, { fill, signed }) => Image.rotate(image, 30 * signed(), fill),
+  (image, { increasing, level }) => {
+    const bits = Math.trunc(4 * level)
+    return Image.posterize(image, increasing ? 4 - bits : bits)
+  },
+  (image, { increasing, level }) => {
+    const threshold = Math.trunc(256 * level)
+    return Image.solarize(image, increasing ? 256 - threshold : threshold)
+  },
+  (image, { level }) => Image.solarizeAdd(image, Math.trunc(110 * level)),
+  (image, level) => Image.saturation(image, enhancement(level)),
+  (image, level) => Image.contrast(image, enhancement(level)),
+  (image, level) => Image.brightness(image, enhancement(level)),
+  (image, level) => Image.sharpness(image, enhancement(level)),
+  (image, { fill, signed }) => Image.shearX(image, 0.3 * signed(), fill),
+  (image, { fill, signed }) => Image.shearY(image, 0.3 * signed(), fill),
+  (image, { fill, signed }) => Image.translate(image, 0.45 * image.width * signed(), 0, fill),
+  (image, { fill, signed }) => Image.translate(image, 0, 0.45 * image.height * signed(), fill)
+]
+
+const randAugment = (
+  step: Of<"RandAugment">,
+  random: Prng.Prng,
+  image: Image.Image,
+  fill: ReadonlyArray<number>
+): Image.Image => {
+  let out = image
+  for (let i = 0; i < step.operations; i++) {
+    const operation = randAugmentOperations[random.nextInt(randAugmentOperations.length)]!
+    if (random.nextFloat() >= step.probability) continue
+    const drawn = step.deviation > 0 ? step.magnitude + step.deviation * random.nextNormal() : step.magnitude
+    const level = Math.min(10, Math.max(0, drawn)) / 10
+    const signed = () => (random.nextFloat() < 0.5 ? -level : level)
+    out = operation(out, { level, increasing: step.increasing, signed, fill })
+  }
+  return out
+}
+
+/** The data set's mean as bytes: what stands outside an image that was moved. */
+export const fillOf = (mean: ReadonlyArray<number>): ReadonlyArray<number> =>
+  mean.map((value) => Math.min(255, Math.round(255 * value)))
+
+/** One step on the 8-bit image; `RandomErasing` does nothing here. */
+export const applyStep = (
+  step: Step,
+  random: Prng.Prng,
+  image: Image.Image,
+  fill: ReadonlyArray<number>
+): Image.Image => {
+  switch (step._tag) {
+    case "RandomCrop": {
+      const top = random.nextInt(2 * step.padding + 1) - step.padding
+      const left = random.nextInt(2 * step.padding + 1) - step.padding
+      return Image.crop(image, top, left, image.height, image.width)
+    }
+    case "RandomResizedCrop": {
+      const { height, left, top, width } = resizedCrop(step, random, image)
+      return Image.resize(Image.crop(image, top, left, height, width), image.height, image.width)
+    }
+    case "HorizontalFlip":
+      return random.nextFloat() < step.probability ? Image.flip(image) : image
+    case "ColorJitter":
+      return colorJitter(step, random, image)
+    case "RandAugment":
+      return randAugment(step, random, image, fill)
+    case "RandomErasing":
+      return image
+  }
+}
+
+/** timm's `RandomErasing` on the normalised image at `to` of `out`: ten draws for a rectangle that fits, else none. */
+const erase = (
+  step: Of<"RandomErasing">,
+  random: Prng.Prng,
   shape: ImageShape,
-  bytes: Uint8Array,
-  _mean: ReadonlyArray<number>,
+  out: Float32Array,
+  to: number
+): void => {
+  if (random.nextFloat() >= step.probability) return
+  const { channels, height, width } = shape
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const area = height * width * uniform(random, ...step.area)
+    const aspect = Math.exp(uniform(random, Math.log(step.ratio[0]), Math.log(step.ratio[1])))
+    const h = Math.round(Math.sqrt(area * aspect))
+    const w = Math.round(Math.sqrt(area / aspect))
+    if (h < 1 || w < 1 || h >= height || w >= width) continue
+    const top = random.nextInt(height - h + 1)
+    const left = random.nextInt(width - w + 1)
+    for (let c = 0; c < channels; c++) {
+      for (let y = top; y < top + h; y++) {
+        const row = to + (c * height + y) * width
+        for (let x = row + left; x < row + left + w; x++) out[x] = step.fill === "noise" ? random.nextNormal() : 0
+      }
+    }
+    return
+  }
+}
+
+/** Every step on the 8-bit image, from `first` on. */
+export const bytes = (
+  steps: Augmentation,
+  random: Prng.Prng,
+  index: number,
+  image: Image.Image,
+  fill: ReadonlyArray<number>,
+  first = 0
+): Image.Image => {
+  let out = image
+  for (let i = first; i < steps.length; i++) {
+    if (steps[i]!._tag !== "RandomErasing") out = applyStep(steps[i]!, draws(random, index, i), out, fill)
+  }
+  return out
+}
+
+/** Every step on the normalised image at `to` of `out`. */
+export const floats = (
+  steps: Augmentation,
+  random: Prng.Prng,
+  index: number,
+  shape: ImageShape,
+  out: Float32Array,
+  to: number
+): void => {
+  for (let i = 0; i < steps.length; i++) {
+    const step = steps[i]!
+    if (step._tag === "RandomErasing") erase(step, draws(random, index, i), shape, out, to)
+  }
+}
+
+/** All steps of sample `index`: reads `image`, writes the normalised result to `to` of `out`. */
+export const sample = (
+  steps: Augmentation,
+  random: Prng.Prng,
+  index: number,
+  image: Image.Image,
+  fill: ReadonlyArray<number>,
   tables: Tables,
   out: Float32Array,
   to: number
 ): void => {
-  normalise(tables, shape.height * shape.width, bytes, 0, out, to)
+  normalise(tables, image.height * image.width, bytes(steps, random, index, image, fill).bytes, 0, out, to)
+  floats(steps, random, index, image, out, to)
 }

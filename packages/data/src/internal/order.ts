@@ -1,18 +1,11 @@
 /**
  * Seeded orders and splits of samples.
  */
-import { fromSeed, type Random } from "./random.ts"
+import { Prng } from "@uninet/search-space"
 
-/** Shuffles in place (Fisher–Yates). */
-export const shuffle = (random: Random, items: Uint32Array): Uint32Array => {
-  for (let i = items.length - 1; i > 0; i--) {
-    const j = random.nextInt(i + 1)
-    const item = items[i]!
-    items[i] = items[j]!
-    items[j] = item
-  }
-  return items
-}
+/** The items in a random order. */
+export const shuffled = (random: Prng.Prng, items: ArrayLike<number>): Uint32Array =>
+  random.permutation(items.length).map((from) => items[from]!)
 
 /** 0, 1, …, n − 1. */
 export const identity = (n: number): Uint32Array => {
@@ -22,7 +15,8 @@ export const identity = (n: number): Uint32Array => {
 }
 
 /** The generator of one epoch: everything drawn for it comes from here. */
-export const epochRandom = (seed: string | number, epoch: number): Random => fromSeed(seed).split(`epoch/${epoch}`)
+export const epochRandom = (seed: string | number, epoch: number): Prng.Prng =>
+  Prng.fromSeed(seed).split(`epoch/${epoch}`)
 
 /** Deals `total` out in proportion to `weights`: whole numbers by the largest remainder, ties to the first. */
 export const proportional = (weights: ReadonlyArray<number>, total: number): ReadonlyArray<number> => {
@@ -43,14 +37,14 @@ export const proportional = (weights: ReadonlyArray<number>, total: number): Rea
  * Every part is in a seeded order, so any prefix of it is a fair sample.
  */
 export const stratified = (
-  random: Random,
+  random: Prng.Prng,
   labels: Int32Array,
   classes: number,
   sizes: ReadonlyArray<number>
 ): ReadonlyArray<Uint32Array> => {
   const byClass = Array.from({ length: classes }, (): Array<number> => [])
   labels.forEach((label, index) => byClass[label]!.push(index))
-  const pools = byClass.map((indexes, label) => shuffle(random.split(`class/${label}`), Uint32Array.from(indexes)))
+  const pools = byClass.map((indexes, label) => shuffled(random.split(`class/${label}`), indexes))
   const used = pools.map(() => 0)
   const total = labels.length
   let taken = 0
@@ -60,7 +54,7 @@ export const stratified = (
       used[label] = start + counts[label]!
       return Array.from(pool.subarray(start, start + counts[label]!))
     })
-    return shuffle(random.split(key), Uint32Array.from(part))
+    return shuffled(random.split(key), part)
   }
   const parts = sizes.map((size, part) => {
     const left = pools.map((pool, label) => pool.length - used[label]!)

@@ -7,13 +7,15 @@ import type { Augmentation } from "../Augmentation.ts"
 import type { DataError } from "../DataError.ts"
 import { InvalidOption } from "../DataError.ts"
 import type { Batch, BatchOptions, Split, SplitName } from "../Dataset.ts"
-import { epochRandom, identity, shuffle } from "./order.ts"
-import type { Random } from "./random.ts"
+import { epochRandom, identity } from "./order.ts"
+import type { Prng } from "@uninet/search-space"
 
-/** The steps of an epoch and the generator whose `split(index)` draws for a sample. */
+/** The steps of an epoch and the generator that its samples' draws are split from (made again from seed and epoch in a worker). */
 export interface Augmenting {
   readonly steps: Augmentation
-  readonly random: Random
+  readonly seed: string | number
+  readonly epoch: number
+  readonly random: Prng.Prng
 }
 
 /** Random access to samples; makes normalised images, augmented if asked. */
@@ -99,13 +101,14 @@ export const make = (source: Source): Split => {
       Stream.suspend((): Stream.Stream<Batch, DataError> => {
         const invalid = validate(options)
         if (invalid !== undefined) return Stream.fail(invalid)
-        const random = epochRandom(options.shuffle?.seed ?? 0, options.shuffle?.epoch ?? 0)
-        const order = identity(source.size)
-        if (options.shuffle !== undefined) shuffle(random.split("order"), order)
+        const { seed = 0, epoch = 0 } = options.shuffle ?? {}
+        const random = epochRandom(seed, epoch)
+        const order =
+          options.shuffle === undefined ? identity(source.size) : random.split("order").permutation(source.size)
         const augmenting =
           options.augment === undefined || options.augment.length === 0
             ? undefined
-            : { steps: options.augment, random: random.split("augment") }
+            : { steps: options.augment, seed, epoch, random: random.split("augment") }
         return inOrder(
           options.startAt ?? 0,
           batchCount(source.size, options),

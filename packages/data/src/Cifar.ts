@@ -1,0 +1,127 @@
+/**
+ * CIFAR-10 and CIFAR-100 in their binary version.
+ *
+ * The format: https://www.cs.toronto.edu/~kriz/cifar.html. A record is one label byte (CIFAR-100: coarse, then fine) and 3,072
+ * bytes of a 32×32 image, channels first.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { join } from "node:path"
+import { CorruptFile, FileUnavailable, LabelOutOfRange, type DataError } from "./DataError.ts"
+import { Dataset, type DatasetShape } from "./Dataset.ts"
+import * as files from "./internal/files.ts"
+import * as Memory from "./Memory.ts"
+
+export interface CifarOptions {
+  /** Folder with `data_batch_1.bin` … `data_batch_5.bin` and `test_batch.bin` (CIFAR-10), or `train.bin` and `test.bin` (CIFAR-100). */
+  readonly folder: string
+  /** CIFAR-100's labels: 100 "fine" classes (default) or 20 "coarse" ones. */
+  readonly labels?: "fine" | "coarse"
+  /** Samples kept from the training files for validation (default: a tenth) and the seed that chooses them. `size: 0` trains on everything. */
+  readonly validation?: Partial<Memory.Holdout>
+}
+
+const image = { channels: 3, height: 32, width: 32 }
+const pixels = 3 * 32 * 32
+const remedy = "Unpack the binary version of CIFAR-10 or CIFAR-100 into the folder"
+const cifar10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+interface Format {
+  readonly name: string
+  readonly train: ReadonlyArray<string>
+  readonly test: string
+  /** Label bytes of a record, and which of them is the label. */
+  readonly labelBytes: number
+  readonly label: number
+  readonly names: string
+  readonly classes: ReadonlyArray<string>
+}
+
+const numbered = (count: number) => Array.from({ length: count }, (_, label) => String(label))
+
+const ten: Format = {
+  name: "cifar-10",
+  train: [1, 2, 3, 4, 5].map((part) => `data_batch_${part}.bin`),
+  test: "test_batch.bin",
+  labelBytes: 1,
+  label: 0,
+  names: "batches.meta.txt",
+  classes: cifar10
+}
+
+const hundred = (labels: "fine" | "coarse"): Format => ({
+  name: labels === "fine" ? "cifar-100" : "cifar-100-coarse",
+  train: ["train.bin"],
+  test: "test.bin",
+  labelBytes: 2,
+  label: labels === "fine" ? 1 : 0,
+  names: `${labels}_label_names.txt`,
+  classes: numbered(labels === "fine" ? 100 : 20)
+})
+
+const readRecords = Effect.fn("Cifar.readRecords")(function* (
+  format: Format,
+  paths: ReadonlyArray<string>,
+  classes: number
+) {
+  const record = format.labelBytes + pixels
+  const parts = yield* Effect.forEach(paths, (path) => files.read(path, remedy))
+  const counts = parts.map((part) => part.length / record)
+  const wrong = counts.findIndex((count) => !(Number.isInteger(count) && count > 0))
+  if (wrong >= 0) {
+    return yield* new CorruptFile({
+      path: paths[wrong]!,
+      reason: `cut short or of another format: ${parts[wrong]!.length} bytes are not a whole number of ${record}-byte records`,
+      remedy: "Fetch the file again"
+    })
+  }
+  const size = counts.reduce((a, b) => a + b, 0)
+  const images = new Uint8Array(size * pixels)
+  const labels = new Uint8Array(size)
+  let at = 0
+  for (const [file, part] of parts.entries()) {
+    for (let i = 0; i < counts[file]!; i++, at++) {
+      const label = part[i * record + format.label]!
+      if (label >= classes) return yield* new LabelOutOfRange({ source: paths[file]!, index: i, label, classes })
+      labels[at] = label
+      images.set(part.subarray(i * record + format.labelBytes, (i + 1) * record), at * pixels)
+    }
+  }
+  return { images, labels }
+})
+
+/**
+ * The data set of a folder of CIFAR's binary files; which of the two, the files' names say. Class names come from
+ * `batches.meta.txt` or `fine_label_names.txt` where the folder has them.
+ *
+ * Fails with `FileUnavailable`, `CorruptFile` or `LabelOutOfRange`.
+ */
+export const make = (options: CifarOptions): Effect.Effect<DatasetShape, DataError> =>
+  Effect.gen(function* () {
+    const { folder } = options
+    const present = new Set((yield* files.list(folder, remedy)).map((entry) => entry.name))
+    const format = present.has("data_batch_1.bin") ? ten : hundred(options.labels ?? "fine")
+    const missing = [...format.train, format.test].find((name) => !present.has(name))
+    if (missing !== undefined) {
+      return yield* new FileUnavailable({ path: join(folder, missing), reason: "no such file", remedy })
+    }
+    const names = yield* files.lines(join(folder, format.names))
+    const classes = names?.length === format.classes.length ? names : format.classes
+    const inFolder = (name: string) => join(folder, name)
+    const train = yield* readRecords(format, format.train.map(inFolder), classes.length)
+    const test = yield* readRecords(format, [inFolder(format.test)], classes.length)
+    return yield* Memory.make({
+      name: format.name,
+      classes,
+      image,
+      train,
+      validation: {
+        size: options.validation?.size ?? Math.floor(train.labels.length / 10),
+        seed: options.validation?.seed ?? "validation"
+      },
+      test
+    })
+  })
+
+/** The layer of `make`. */
+export const layer = (options: CifarOptions): Layer.Layer<Dataset, DataError> => Layer.effect(Dataset, make(options))

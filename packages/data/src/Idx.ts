@@ -1,0 +1,177 @@
+/**
+ * MNIST's own file format (IDX), plain or `.gz`: MNIST, Fashion-MNIST, KMNIST, EMNIST.
+ *
+ * The format: https://yann.lecun.com/exdb/mnist/ and https://github.com/zalandoresearch/fashion-mnist.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { CorruptFile, FileUnavailable, LabelOutOfRange, type DataError } from "./DataError.ts"
+import { Dataset, type DatasetShape } from "./Dataset.ts"
+import * as files from "./internal/files.ts"
+import * as Memory from "./Memory.ts"
+
+export interface IdxOptions {
+  /** Folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each with or without `.gz`. */
+  readonly folder: string
+  /** Default: the folder's name. */
+  readonly name?: string
+  /** Class names by label. Default: 0 … 9. */
+  readonly classes?: ReadonlyArray<string>
+  /** Samples kept from the training files for validation (default: a tenth) and the seed that chooses them. `size: 0` trains on everything. */
+  readonly validation?: Partial<Memory.Holdout>
+}
+
+/** What an IDX file of bytes holds: `sizes` has a number per dimension, `data` the values, row-major. */
+export interface Idx {
+  readonly sizes: ReadonlyArray<number>
+  readonly data: Uint8Array
+}
+
+const corrupt = (path: string, reason: string) =>
+  Effect.fail(new CorruptFile({ path, reason, remedy: "Fetch the file again" }))
+
+const hex = (value: number) => `0x${value.toString(16).padStart(8, "0")}`
+
+/**
+ * Reads the bytes of an IDX file of unsigned bytes with so many dimensions; `path` only names it in errors.
+ *
+ * Fails with `CorruptFile` on a wrong magic number or a length that is not what the header says.
+ */
+export const parse = (path: string, bytes: Uint8Array, dimensions: number): Effect.Effect<Idx, CorruptFile> =>
+  Effect.suspend(() => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const header = 4 + 4 * dimensions
+    if (bytes.length < header) return corrupt(path, `cut short: ${bytes.length} bytes, an IDX header has ${header}`)
+    const magic = view.getUint32(0)
+    const expected = 0x0800 + dimensions
+    if (magic !== expected) {
+      return corrupt(path, `the magic number is ${hex(magic)}, not ${hex(expected)} (bytes, ${dimensions} dimensions)`)
+    }
+    const sizes = Array.from({ length: dimensions }, (_, i) => view.getUint32(4 + 4 * i))
+    const length = sizes.reduce((a, b) => a * b, 1)
+    if (bytes.length !== header + length) {
+      const what = bytes.length < header + length ? "cut short" : "too long"
+      return corrupt(path, `${what}: ${bytes.length} bytes, the header (${sizes.join(" × ")}) needs ${header + length}`)
+    }
+    return Effect.succeed({ sizes, data: bytes.subarray(header) })
+  })
+
+/** The names that one of the four files goes by. */
+const names = (stem: string, dimensions: number): ReadonlyArray<string> =>
+  [`${stem}-idx${dimensions}-ubyte`, `${stem}.idx${dimensions}-ubyte`].flatMap((name) => [name, `${name}.gz`])
+
+const remedy =
+  "Put the four IDX files of the data set (train-images, train-labels, t10k-images, t10k-labels) in the folder"
+
+const readFile = (folder: string, stem: string, dimensions: number) =>
+  files
+    .find(folder, names(stem, dimensions), remedy)
+    .pipe(
+      Effect.flatMap((path) =>
+        Effect.flatMap(files.readUnzipped(path, remedy), (bytes) =>
+          Effect.map(parse(path, bytes, dimensions), (idx) => ({ ...idx, path }))
+        )
+      )
+    )
+
+const readSamples = Effect.fn("Idx.readSamples")(function* (folder: string, stem: string, classes: number) {
+  const images = yield* readFile(folder, `${stem}-images`, 3)
+  const labels = yield* readFile(folder, `${stem}-labels`, 1)
+  if (images.sizes[0] !== labels.sizes[0]) {
+    return yield* new CorruptFile({
+      path: labels.path,
+      reason: `${labels.sizes[0]} labels for the ${images.sizes[0]} images of ${images.path}`,
+      remedy: "Fetch both files again"
+    })
+  }
+  const index = labels.data.findIndex((label) => label >= classes)
+  if (index >= 0) return yield* new LabelOutOfRange({ source: labels.path, index, label: labels.data[index]!, classes })
+  return {
+    path: images.path,
+    height: images.sizes[1]!,
+    width: images.sizes[2]!,
+    samples: { images: images.data, labels: labels.data }
+  }
+})
+
+/**
+ * The data set of a folder of IDX files: `train-*` split into training and validation, `t10k-*` for testing.
+ *
+ * Fails with `FileUnavailable` (a file is missing), `CorruptFile` (wrong magic number, cut short, gzip cut short, counts that
+ * disagree) or `LabelOutOfRange`.
+ */
+export const make = (options: IdxOptions): Effect.Effect<DatasetShape, DataError> =>
+  Effect.gen(function* () {
+    const classes = options.classes ?? Array.from({ length: 10 }, (_, label) => String(label))
+    const train = yield* readSamples(options.folder, "train", classes.length)
+    const test = yield* readSamples(options.folder, "t10k", classes.length)
+    const { height, width } = train
+    if (test.height !== height || test.width !== width) {
+      return yield* new CorruptFile({
+        path: test.path,
+        reason: `images of ${test.height}×${test.width}, the training images are ${height}×${width}`,
+        remedy: "Put the files of one data set in the folder"
+      })
+    }
+    return yield* Memory.make({
+      name: options.name ?? files.nameOf(options.folder),
+      classes,
+      image: { channels: 1, height, width },
+      train: train.samples,
+      validation: {
+        size: options.validation?.size ?? Math.floor(train.samples.labels.length / 10),
+        seed: options.validation?.seed ?? "validation"
+      },
+      test: test.samples
+    })
+  })
+
+/** The layer of `make`. */
+export const layer = (options: IdxOptions): Layer.Layer<Dataset, DataError> => Layer.effect(Dataset, make(options))
+
+/** Fashion-MNIST's classes by label. */
+export const fashionClasses: ReadonlyArray<string> = [
+  "T-shirt/top",
+  "Trouser",
+  "Pullover",
+  "Dress",
+  "Coat",
+  "Sandal",
+  "Shirt",
+  "Sneaker",
+  "Bag",
+  "Ankle boot"
+]
+
+/** Where Debian's package `dataset-fashion-mnist` puts its files. */
+export const debianFashionFolder = "/usr/share/datasets/fashion-mnist"
+
+/**
+ * Fashion-MNIST (60,000 + 10,000 of 28×28) from Debian's package `dataset-fashion-mnist`, or from `folder`.
+ *
+ * Fails as `make`; where the package is not installed, with `FileUnavailable` that says how to install it.
+ */
+export const makeFashion = (options: Partial<IdxOptions> = {}): Effect.Effect<DatasetShape, DataError> => {
+  const dataset = make({
+    name: "fashion-mnist",
+    classes: fashionClasses,
+    ...options,
+    folder: options.folder ?? debianFashionFolder
+  })
+  return options.folder !== undefined
+    ? dataset
+    : Effect.catchTag(dataset, "FileUnavailable", (error) =>
+        Effect.fail(
+          new FileUnavailable({
+            path: error.path,
+            reason: error.reason,
+            remedy:
+              "Install it (apt-get install dataset-fashion-mnist), or give the path of a folder with the four IDX files"
+          })
+        )
+      )
+}
+
+/** The layer of `makeFashion`. */
+export const layerFashion = (options: Partial<IdxOptions> = {}): Layer.Layer<Dataset, DataError> =>
+  Layer.effect(Dataset, makeFashion(options))

@@ -1,0 +1,335 @@
+/**
+ * Operations on 8-bit images, channels first, pure: each gives a new image and leaves its argument alone.
+ *
+ * They are the operations of Pillow (`ImageOps`, `ImageEnhance`, `Image.transform`, `Image.resize`) with its rounding, because
+ * the recipes in the papers were run on it; `test/pillow.json` holds Pillow's own results.
+ */
+import type { ImageShape } from "./Dataset.ts"
+
+/** `bytes` is `[channels, height, width]`. */
+export interface Image extends ImageShape {
+  readonly bytes: Uint8Array
+}
+
+const blank = (image: ImageShape, height = image.height, width = image.width): Image => ({
+  channels: image.channels,
+  height,
+  width,
+  bytes: new Uint8Array(image.channels * height * width)
+})
+
+const clip = (value: number): number => (value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value))
+
+/** Puts every byte of `channel` through `table(counts)`, `counts` being how often each value occurs in it. */
+const mapChannels = (image: Image, table: (channel: Uint8Array) => ArrayLike<number>): Image => {
+  const out = blank(image)
+  const area = image.height * image.width
+  for (let start = 0; start < out.bytes.length; start += area) {
+    const channel = image.bytes.subarray(start, start + area)
+    const lut = table(channel)
+    for (let i = 0; i < area; i++) out.bytes[start + i] = lut[channel[i]!]!
+  }
+  return out
+}
+
+const mapBytes = (image: Image, f: (byte: number) => number): Image => {
+  const lut = Uint8Array.from({ length: 256 }, (_, byte) => f(byte))
+  return mapChannels(image, () => lut)
+}
+
+const histogram = (channel: Uint8Array): Float64Array => {
+  const counts = new Float64Array(256)
+  for (let i = 0; i < channel.length; i++) counts[channel[i]!]! += 1
+  return counts
+}
+
+/** Mirrors left to right. */
+export const flip = (image: Image): Image => {
+  const out = blank(image)
+  const { width } = image
+  for (let row = 0; row < out.bytes.length; row += width) {
+    for (let x = 0; x < width; x++) out.bytes[row + x] = image.bytes[row + width - 1 - x]!
+  }
+  return out
+}
+
+/** The part of `height` × `width` pixels whose corner is at (`top`, `left`), which may lie outside the image; black there. */
+export const crop = (image: Image, top: number, left: number, height: number, width: number): Image => {
+  const out = blank(image, height, width)
+  const from = Math.max(0, -left)
+  const to = Math.min(width, image.width - left)
+  for (let c = 0; c < image.channels; c++) {
+    for (let y = Math.max(0, -top); y < Math.min(height, image.height - top); y++) {
+      const source = (c * image.height + top + y) * image.width + left
+      const target = (c * height + y) * width
+      for (let x = from; x < to; x++) out.bytes[target + x] = image.bytes[source + x]!
+    }
+  }
+  return out
+}
+
+const precision = 2 ** 22
+
+/** Keys' cubic, a = −1/2. */
+const cubic = (distance: number): number => {
+  const x = Math.abs(distance)
+  return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0
+}
+
+/** For every output place the first input place and the weights from there on, in units of 2⁻²². */
+const weights = (from: number, to: number) => {
+  const scale = from / to
+  const stretch = Math.max(1, scale)
+  const support = 2 * stretch
+  return Array.from({ length: to }, (_, place) => {
+    const centre = (place + 0.5) * scale
+    const first = Math.max(0, Math.trunc(centre - support + 0.5))
+    const last = Math.min(from, Math.trunc(centre + support + 0.5))
+    const raw = Array.from({ length: last - first }, (_, i) => cubic((i + first - centre + 0.5) / stretch))
+    const sum = raw.reduce((a, b) => a + b, 0)
+    const taps = Float64Array.from(raw, (weight) => {
+      const scaled = (weight / sum) * precision
+      return Math.trunc(scaled < 0 ? scaled - 0.5 : scaled + 0.5)
+    })
+    return { first, taps }
+  })
+}
+
+const fixed = (sum: number): number => clip(Math.floor((sum + precision / 2) / precision))
+
+/** Bicubic resize with antialiasing (Pillow's `resize(size, BICUBIC)`). */
+export const resize = (image: Image, height: number, width: number): Image => {
+  if (height === image.height && width === image.width) return image
+  const across = blank(image, image.height, width)
+  const columns = weights(image.width, width)
+  for (let row = 0; row < image.channels * image.height; row++) {
+    for (let x = 0; x < width; x++) {
+      const { first, taps } = columns[x]!
+      let sum = 0
+      for (let k = 0; k < taps.length; k++) sum += image.bytes[row * image.width + first + k]! * taps[k]!
+      across.bytes[row * width + x] = fixed(sum)
+    }
+  }
+  const out = blank(image, height, width)
+  const rows = weights(image.height, height)
+  for (let c = 0; c < image.channels; c++) {
+    for (let y = 0; y < height; y++) {
+      const { first, taps } = rows[y]!
+      for (let x = 0; x < width; x++) {
+        let sum = 0
+        for (let k = 0; k < taps.length; k++) {
+          sum += across.bytes[(c * image.height + first + k) * width + x]! * taps[k]!
+        }
+        out.bytes[(c * height + y) * width + x] = fixed(sum)
+      }
+    }
+  }
+  return out
+}
+
+const between = (v1: number, v2: number, v3: number, v4: number, d: number): number =>
+  v2 + d * (v3 - v1 + d * (2 * (v1 - v2) + v3 - v4 + d * (v2 - v1 + v4 - v3)))
+
+const inside = (place: number, size: number): number => (place < 0 ? 0 : place >= size ? size - 1 : place)
+
+/**
+ * The image whose pixel (x, y) is this one's at (a·x + b·y + c, d·x + e·y + f), counted from pixel centres, bicubic
+ * (Keys' a = −1, as Pillow's `transform`); `fill`, a byte per channel, where that lies outside.
+ */
+export const affine = (
+  image: Image,
+  [a, b, c, d, e, f]: readonly [number, number, number, number, number, number],
+  fill: ReadonlyArray<number>
+): Image => {
+  const out = blank(image)
+  const { bytes, channels, height, width } = image
+  const area = height * width
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const xin = a * (x + 0.5) + b * (y + 0.5) + c
+      const yin = d * (x + 0.5) + e * (y + 0.5) + f
+      const target = y * width + x
+      if (xin < 0 || xin >= width || yin < 0 || yin >= height) {
+        for (let channel = 0; channel < channels; channel++) out.bytes[channel * area + target] = fill[channel]!
+        continue
+      }
+      const left = Math.floor(xin - 0.5)
+      const top = Math.floor(yin - 0.5)
+      const dx = xin - 0.5 - left
+      const dy = yin - 0.5 - top
+      const x0 = inside(left - 1, width)
+      const x1 = inside(left, width)
+      const x2 = inside(left + 1, width)
+      const x3 = inside(left + 2, width)
+      const y0 = inside(top - 1, height) * width
+      const y1 = inside(top, height) * width
+      const y2 = inside(top + 1, height) * width
+      const y3 = inside(top + 2, height) * width
+      for (let channel = 0; channel < channels; channel++) {
+        const o = channel * area
+        out.bytes[o + target] = clip(
+          between(
+            between(bytes[o + y0 + x0]!, bytes[o + y0 + x1]!, bytes[o + y0 + x2]!, bytes[o + y0 + x3]!, dx),
+            between(bytes[o + y1 + x0]!, bytes[o + y1 + x1]!, bytes[o + y1 + x2]!, bytes[o + y1 + x3]!, dx),
+            between(bytes[o + y2 + x0]!, bytes[o + y2 + x1]!, bytes[o + y2 + x2]!, bytes[o + y2 + x3]!, dx),
+            between(bytes[o + y3 + x0]!, bytes[o + y3 + x1]!, bytes[o + y3 + x2]!, bytes[o + y3 + x3]!, dx),
+            dy
+          )
+        )
+      }
+    }
+  }
+  return out
+}
+
+/** Turns counter-clockwise about the centre. */
+export const rotate = (image: Image, degrees: number, fill: ReadonlyArray<number>): Image => {
+  if (degrees % 360 === 0) return image
+  const angle = (-degrees * Math.PI) / 180
+  const [sin, cos] = [Math.sin(angle), Math.cos(angle)]
+  const [x, y] = [image.width / 2, image.height / 2]
+  return affine(image, [cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y], fill)
+}
+
+/** Moves column x of row y from x + factor·y. */
+export const shearX = (image: Image, factor: number, fill: ReadonlyArray<number>): Image =>
+  affine(image, [1, factor, 0, 0, 1, 0], fill)
+
+/** Moves row y of column x from y + factor·x. */
+export const shearY = (image: Image, factor: number, fill: ReadonlyArray<number>): Image =>
+  affine(image, [1, 0, 0, factor, 1, 0], fill)
+
+/** Moves by (−dx, −dy) pixels: the pixel at x comes from x + dx. */
+export const translate = (image: Image, dx: number, dy: number, fill: ReadonlyArray<number>): Image =>
+  affine(image, [1, 0, dx, 0, 1, dy], fill)
+
+/** Stretches every channel's values over 0…255. */
+export const autoContrast = (image: Image): Image =>
+  mapChannels(image, (channel) => {
+    const counts = histogram(channel)
+    const low = counts.findIndex((count) => count > 0)
+    const high = counts.findLastIndex((count) => count > 0)
+    const scale = high > low ? 255 / (high - low) : 1
+    const offset = high > low ? -low * scale : 0
+    return Uint8Array.from(counts, (_, byte) => clip(byte * scale + offset))
+  })
+
+/** Spreads every channel's values so that each is about as frequent. */
+export const equalize = (image: Image): Image =>
+  mapChannels(image, (channel) => {
+    const counts = histogram(channel)
+    const step = Math.floor((channel.length - counts[counts.findLastIndex((count) => count > 0)]!) / 255)
+    let below = Math.floor(step / 2)
+    return Uint8Array.from(counts, (count, byte) => {
+      if (step === 0) return byte
+      const level = clip(Math.floor(below / step))
+      below += count
+      return level
+    })
+  })
+
+/** 255 − value. */
+export const invert = (image: Image): Image => mapBytes(image, (byte) => 255 - byte)
+
+/** Keeps each value's `bits` highest bits, 0…8. */
+export const posterize = (image: Image, bits: number): Image => mapBytes(image, (byte) => byte & ~(2 ** (8 - bits) - 1))
+
+/** Inverts the values of `threshold` and above. */
+export const solarize = (image: Image, threshold: number): Image =>
+  mapBytes(image, (byte) => (byte < threshold ? byte : 255 - byte))
+
+/** Adds to the values below 128. */
+export const solarizeAdd = (image: Image, amount: number): Image =>
+  mapBytes(image, (byte) => (byte < 128 ? Math.min(255, byte + amount) : byte))
+
+/** `from + factor · (to − from)`, in single precision as Pillow computes it. */
+const mix = (from: number, to: number, factor: number): number =>
+  clip(Math.fround(from + Math.fround(factor * (to - from))))
+
+/** Luma of the pixel (ITU-R 601, Pillow's fixed-point weights); the value itself where the image is not RGB. */
+const grey = (image: Image): Uint8Array => {
+  const area = image.height * image.width
+  const { bytes } = image
+  if (image.channels !== 3) return bytes.subarray(0, area)
+  const out = new Uint8Array(area)
+  for (let i = 0; i < area; i++) {
+    out[i] = (bytes[i]! * 19595 + bytes[area + i]! * 38470 + bytes[2 * area + i]! * 7471 + 0x8000) >> 16
+  }
+  return out
+}
+
+/** Scales brightness: 0 is black, 1 changes nothing. */
+export const brightness = (image: Image, factor: number): Image =>
+  mapBytes(image, (byte) => mix(0, byte, Math.fround(factor)))
+
+/** Scales the distance from the mean luma: 0 is one grey, 1 changes nothing. */
+export const contrast = (image: Image, factor: number): Image => {
+  const luma = grey(image)
+  let sum = 0
+  for (let i = 0; i < luma.length; i++) sum += luma[i]!
+  const mean = Math.trunc(sum / luma.length + 0.5)
+  return mapBytes(image, (byte) => mix(mean, byte, Math.fround(factor)))
+}
+
+/** Scales the distance from the pixel's luma: 0 is greyscale, 1 changes nothing. Images that are not RGB have no colour to change. */
+export const saturation = (image: Image, factor: number): Image => {
+  if (image.channels !== 3) return image
+  const luma = grey(image)
+  const out = blank(image)
+  const area = luma.length
+  const f = Math.fround(factor)
+  for (let i = 0; i < out.bytes.length; i++) out.bytes[i] = mix(luma[i % area]!, image.bytes[i]!, f)
+  return out
+}
+
+/** Scales the distance from the image smoothed by [1 1 1; 1 5 1; 1 1 1] / 13 (edges as they are): 0 is smooth, 1 changes nothing. */
+export const sharpness = (image: Image, factor: number): Image => {
+  const { bytes, height, width } = image
+  const out = blank(image)
+  const f = Math.fround(factor)
+  for (let row = 0; row < image.channels * height; row++) {
+    const y = row % height
+    for (let x = 0; x < width; x++) {
+      const i = row * width + x
+      const value = bytes[i]!
+      if (y === 0 || x === 0 || y === height - 1 || x === width - 1) {
+        out.bytes[i] = value
+        continue
+      }
+      const [up, down] = [i - width, i + width]
+      const around =
+        bytes[up - 1]! +
+        bytes[up]! +
+        bytes[up + 1]! +
+        bytes[i - 1]! +
+        bytes[i + 1]! +
+        bytes[down - 1]! +
+        bytes[down]! +
+        bytes[down + 1]!
+      out.bytes[i] = mix(clip((around + 5 * value) / 13 + 0.5), value, f)
+    }
+  }
+  return out
+}
+
+/** Turns the hue by `turns` of the colour circle (HSV, in floating point). Images that are not RGB have none. */
+export const hue = (image: Image, turns: number): Image => {
+  if (image.channels !== 3 || turns === 0) return image
+  const out = blank(image)
+  const area = image.height * image.width
+  for (let i = 0; i < area; i++) {
+    const [r, g, b] = [image.bytes[i]!, image.bytes[area + i]!, image.bytes[2 * area + i]!]
+    const value = Math.max(r, g, b)
+    const chroma = value - Math.min(r, g, b)
+    const sector =
+      chroma === 0 ? 0 : value === r ? (g - b) / chroma : value === g ? 2 + (b - r) / chroma : 4 + (r - g) / chroma
+    const angle = sector / 6 + turns
+    const turned = 6 * (angle - Math.floor(angle))
+    for (const [channel, offset] of [5, 3, 1].entries()) {
+      const k = (offset + turned) % 6
+      const level = value - chroma * Math.max(0, Math.min(k, 4 - k, 1))
+      out.bytes[channel * area + i] = Math.round(level)
+    }
+  }
+  return out
+}

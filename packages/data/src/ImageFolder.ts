@@ -1,0 +1,287 @@
+/**
+ * A folder of images by class (ImageNet's layout): `train/<class>/…`, `val/<class>/…` and, if there is one, `test/<class>/…`.
+ *
+ * Files are decoded as they are needed, by worker threads, into batches made a few ahead; only those are in memory.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { availableParallelism } from "node:os"
+import { extname, join } from "node:path"
+import { ClassMismatch, InvalidOption, InvalidSamples, UnreadableImages, type DataError } from "./DataError.ts"
+import { Dataset, type DatasetShape, type ImageShape, type Split, type SplitName } from "./Dataset.ts"
+import * as augment from "./internal/augment.ts"
+import * as decoders from "./internal/decoders.ts"
+import * as files from "./internal/files.ts"
+import * as order from "./internal/order.ts"
+import * as pixels from "./internal/pixels.ts"
+import { Prng } from "@uninet/search-space"
+import * as split from "./internal/split.ts"
+import type { Holdout } from "./Memory.ts"
+
+export interface ImageFolderOptions {
+  /** Folder with `train`, `val` (or `validation`) and `test`, each with a folder of images per class. */
+  readonly folder: string
+  /** Default: the folder's name. */
+  readonly name?: string
+  /** Edge of the square images made, in pixels. Default 224. */
+  readonly size?: number
+  /** 3 (RGB, default) or 1 (greyscale). */
+  readonly channels?: 1 | 3
+  /**
+   * Part of the resized image's edge that the centre crop keeps; 1 resizes to the size itself, whatever the aspect.
+   * Default: 224/256 below 320 pixels, 1 from there on (the paper's evaluation).
+   */
+  readonly cropRatio?: number
+  /** Per channel, of bytes / 255. Default: ImageNet's constants (0.485, 0.456, 0.406; their mean for greyscale). */
+  readonly mean?: ReadonlyArray<number>
+  /** Per channel. Default: ImageNet's constants (0.229, 0.224, 0.225; their mean for greyscale). */
+  readonly deviation?: ReadonlyArray<number>
+  /**
+   * Where the folder lacks `val` or `test`: the samples kept from `train` for validation (default: a tenth) and the seed that chooses
+   * them. The one of `val` and `test` that is there is then the test split. [ours]
+   */
+  readonly validation?: Partial<Holdout>
+  /** Decoding threads. Default: the machine's cores, at most 8. */
+  readonly workers?: number
+  /**
+   * Leave out files that cannot be decoded: every file is decoded once when the layer is built. Default false: the first batch that
+   * holds such a file fails with `UnreadableImages`.
+   */
+  readonly skipBad?: boolean
+}
+
+interface Files {
+  readonly paths: ReadonlyArray<string>
+  readonly labels: Int32Array
+}
+
+const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp", ".ppm"])
+const layout = "Put the images into train/<class>/, val/<class>/ and, if there is one, test/<class>/"
+
+const classesOf = (folder: string) =>
+  Effect.map(files.list(folder, layout), (entries) =>
+    entries.filter((entry) => entry.folder && !entry.name.startsWith(".")).map((entry) => entry.name)
+  )
+
+/** The images of every class, in the order of classes and names. A class folder's own folders are not looked into. */
+const filesOf = Effect.fn("ImageFolder.filesOf")(function* (folder: string, classes: ReadonlyArray<string>) {
+  const perClass = yield* Effect.forEach(classes, (name) =>
+    Effect.map(files.list(join(folder, name), layout), (entries) =>
+      entries
+        .filter((entry) => !entry.folder && extensions.has(extname(entry.name).toLowerCase()))
+        .map((entry) => join(folder, name, entry.name))
+    )
+  )
+  const labels = Int32Array.from(perClass.flatMap((paths, label) => paths.map(() => label)))
+  return { paths: perClass.flat(), labels } satisfies Files
+})
+
+const select = (all: Files, indexes: Uint32Array): Files => ({
+  paths: Array.from(indexes, (index) => all.paths[index]!),
+  labels: Int32Array.from(indexes, (index) => all.labels[index]!)
+})
+
+interface Decoding {
+  readonly folder: string
+  readonly decode: decoders.Decode
+  readonly image: ImageShape
+  readonly cropRatio: number
+  readonly mean: ReadonlyArray<number>
+  readonly deviation: ReadonlyArray<number>
+}
+
+const unreadable = (folder: string, bad: ReadonlyArray<{ readonly path: string; readonly reason: string }>) =>
+  new UnreadableImages({ folder, files: bad })
+
+/** The files that do not decode, with the decoder's reason, in order. */
+const findBad = (decoding: Decoding, paths: ReadonlyArray<string>) =>
+  Effect.forEach(
+    paths,
+    (path) =>
+      decoding.decode({ path, image: decoding.image, cropRatio: decoding.cropRatio, fill: [] }).pipe(
+        Effect.as(undefined),
+        Effect.catch((reason) => Effect.succeed({ path, reason }))
+      ),
+    { concurrency: 64 }
+  ).pipe(Effect.map((results) => results.filter((result) => result !== undefined)))
+
+const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Files): Split => {
+  const { image } = decoding
+  const tables = pixels.tables(decoding.mean, decoding.deviation)
+  const fill = augment.fillOf(decoding.mean)
+  const size = pixels.volume(image)
+  const area = image.height * image.width
+  return split.make({
+    name,
+    size: paths.length,
+    labels: Effect.succeed(labels),
+    prefetch: 2,
+    images: (indexes, augmenting) =>
+      Effect.gen(function* () {
+        const out = new Float32Array(indexes.length * size)
+        const bad: Array<{ readonly place: number; readonly path: string; readonly reason: string }> = []
+        yield* Effect.forEach(
+          Array.from(indexes.keys()),
+          (place) => {
+            const index = indexes[place]!
+            const path = paths[index]!
+            const job = { path, image, cropRatio: decoding.cropRatio, fill }
+            const { seed = 0, epoch = 0, steps = [] } = augmenting ?? {}
+            return decoding
+              .decode(augmenting === undefined ? job : { ...job, augmenting: { steps, seed, epoch, index } })
+              .pipe(
+                Effect.match({
+                  onFailure: (reason) => {
+                    bad.push({ place, path, reason })
+                  },
+                  onSuccess: (bytes) => {
+                    pixels.normalise(tables, area, bytes, 0, out, place * size)
+                    if (augmenting !== undefined) {
+                      augment.floats(steps, augmenting.random, index, image, out, place * size)
+                    }
+                  }
+                })
+              )
+          },
+          { concurrency: "unbounded", discard: true }
+        )
+        if (bad.length === 0) return out
+        return yield* unreadable(
+          decoding.folder,
+          bad.sort((a, b) => a.place - b.place).map(({ path, reason }) => ({ path, reason }))
+        )
+      })
+  })
+}
+
+const average = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0) / values.length
+
+const positive = (option: string, value: number) =>
+  Number.isSafeInteger(value) && value >= 1
+    ? Effect.void
+    : Effect.fail(new InvalidOption({ option, value, expected: "a whole number of at least 1" }))
+
+/** Everything up to the splits' files: options checked, folders listed and compared, workers started. */
+const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolderOptions) {
+  const { channels = 3, folder, size = 224, workers = Math.min(8, availableParallelism()) } = options
+  yield* positive("size", size)
+  yield* positive("workers", workers)
+  const { cropRatio = size < 320 ? 224 / 256 : 1 } = options
+  if (!(cropRatio > 0 && cropRatio <= 1)) {
+    return yield* new InvalidOption({ option: "cropRatio", value: cropRatio, expected: "a number above 0 and up to 1" })
+  }
+  const imagenet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] }
+  const mean = options.mean ?? (channels === 3 ? imagenet.mean : [average(imagenet.mean)])
+  const deviation = options.deviation ?? (channels === 3 ? imagenet.deviation : [average(imagenet.deviation)])
+  if (mean.length !== channels || deviation.length !== channels || deviation.some((value) => !(value > 0))) {
+    return yield* new InvalidOption({
+      option: "mean and deviation",
+      value: `${mean.join(" ")} and ${deviation.join(" ")}`,
+      expected: `${channels} number${channels === 1 ? "" : "s"} each, the deviations above 0`
+    })
+  }
+  const present = new Set(yield* classesOf(folder))
+  const trainFolder = yield* files.find(folder, ["train"], layout)
+  const evaluation = ["val", "validation", "test"].filter((name) => present.has(name))
+  const classes = yield* classesOf(trainFolder)
+  if (classes.length === 0 || evaluation.length === 0) {
+    return yield* new InvalidSamples({
+      source: folder,
+      split: classes.length === 0 ? "train" : "test",
+      reason: classes.length === 0 ? "there is no class folder in train" : "there is neither val nor test",
+      remedy: layout
+    })
+  }
+  const listed = yield* Effect.forEach(["train", ...evaluation], (name) =>
+    Effect.gen(function* () {
+      const own = yield* classesOf(join(folder, name))
+      const missing = classes.filter((className) => !own.includes(className))
+      const unexpected = own.filter((className) => !classes.includes(className))
+      if (missing.length + unexpected.length > 0) {
+        return yield* new ClassMismatch({ source: folder, split: name, missing, unexpected })
+      }
+      const found = yield* filesOf(join(folder, name), classes)
+      if (found.paths.length === 0) {
+        return yield* new InvalidSamples({
+          source: folder,
+          split: name,
+          reason: "its class folders hold no images",
+          remedy: `Put images (${Array.from(extensions).join(", ")}) into them`
+        })
+      }
+      return found
+    })
+  )
+  const decode = yield* decoders.make(workers)
+  const image: ImageShape = { channels, height: size, width: size }
+  return { classes, decoding: { folder, decode, image, cropRatio, mean, deviation } satisfies Decoding, listed }
+})
+
+/**
+ * The data set of a folder. Class names are the folders of `train`, sorted; so are the labels.
+ *
+ * Fails with `FileUnavailable` (a folder is missing), `ClassMismatch`, `InvalidSamples` (no images) or `InvalidOption`; its splits
+ * fail with `UnreadableImages`.
+ */
+export const make = (options: ImageFolderOptions): Effect.Effect<DatasetShape, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { classes, decoding, listed } = yield* prepare(options)
+    const kept = yield* Effect.forEach(listed, (all) =>
+      Effect.gen(function* () {
+        if (options.skipBad !== true) return all
+        const bad = yield* findBad(decoding, all.paths)
+        if (bad.length === 0) return all
+        yield* Effect.logWarning(`${options.folder}: left out ${bad.length} unreadable images`, ...bad.slice(0, 20))
+        const names = new Set(bad.map(({ path }) => path))
+        const good = order.identity(all.paths.length).filter((index) => !names.has(all.paths[index]!))
+        return select(all, good)
+      })
+    )
+    const [train, first, second] = kept
+    const holdout = options.validation?.size ?? Math.floor(train!.paths.length / 10)
+    if (second === undefined && !(Number.isSafeInteger(holdout) && holdout >= 0 && holdout < train!.paths.length)) {
+      return yield* new InvalidOption({
+        option: "held-out samples",
+        value: holdout,
+        expected: `from 0 to ${train!.paths.length - 1} of the ${train!.paths.length} training images`
+      })
+    }
+    const [validation, rest] =
+      second === undefined
+        ? order
+            .stratified(Prng.fromSeed(options.validation?.seed ?? "validation"), train!.labels, classes.length, [
+              holdout
+            ])
+            .map((part) => select(train!, part))
+        : [first!, train!]
+    const { deviation, image, mean } = decoding
+    return {
+      name: options.name ?? files.nameOf(options.folder),
+      classes,
+      image,
+      mean,
+      deviation,
+      train: folderSplit(decoding, "train", rest!),
+      validation: folderSplit(decoding, "validation", validation!),
+      test: folderSplit(decoding, "test", second ?? first!)
+    }
+  })
+
+/** The layer of `make`. */
+export const layer = (options: ImageFolderOptions): Layer.Layer<Dataset, DataError> =>
+  Layer.effect(Dataset, make(options))
+
+/**
+ * Decodes every file of the folder and fails with `UnreadableImages` that names all that cannot be, besides `make`'s errors.
+ * Gives the number of images.
+ */
+export const check = (options: ImageFolderOptions): Effect.Effect<number, DataError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { decoding, listed } = yield* prepare(options)
+      const paths = listed.flatMap((all) => all.paths)
+      const bad = yield* findBad(decoding, paths)
+      return bad.length === 0 ? paths.length : yield* unreadable(options.folder, bad)
+    })
+  )
