@@ -3,22 +3,24 @@
  */
 import type { Cost } from "./Cost.ts"
 import { ShapeError } from "./GraphError.ts"
-import type { Shape } from "./Shape.ts"
+import { isValid, print, type Shape } from "./Shape.ts"
 import type { Attributes, DType, Kind, Tensor } from "./Tensor.ts"
 
 /**
  * The meaning of one op.
  *
  * `gradient` gives, for each input, the gradient of a scalar with respect to it, given the gradient `dy` with respect to the op's
- * result; `null` where there is none (indices, masks). `"zero"` marks an op that is constant almost everywhere, `"unsupported"` one
- * (a gradient, an optimiser's step) that this project never differentiates: trying to is a `GradientError`.
+ * result. `"zero"` marks an op that is constant almost everywhere, `"unsupported"` one (a gradient, an optimiser's step) that this
+ * project never differentiates, and `null` a single input of that sort (a mask): trying to is a `GradientError`.
  */
 export interface Definition<K extends Kind> {
   readonly kind: K
   /** The result's shape, or what is wrong with the inputs as a sentence. */
   readonly shape: (attributes: Attributes[K], inputs: ReadonlyArray<Tensor>) => Shape | string
-  /** Element type of the result. Default: `float32`. */
-  readonly dtype?: DType
+  /** Element type of the inputs; `same` where any will do as long as all have one. Default: `float32`. */
+  readonly takes?: DType | "same"
+  /** Element type of the result; `same` where it is that of the inputs. Default: `float32`. */
+  readonly dtype?: DType | "same"
   readonly cost: (node: Tensor<K>) => Cost
   readonly gradient: ((node: Tensor<K>, dy: Tensor) => ReadonlyArray<Tensor | null>) | "zero" | "unsupported"
 }
@@ -26,21 +28,32 @@ export interface Definition<K extends Kind> {
 /** Names the kind so that the rest of a definition is inferred from it. */
 export const define = <K extends Kind>(kind: K, rest: Omit<Definition<K>, "kind">): Definition<K> => ({ kind, ...rest })
 
-/** Applies an op: checks the shapes and makes the node. A mistake becomes the node's `fault`. */
+/** What is wrong with the inputs' element types, if anything is. */
+const wrongType = (takes: DType | "same", inputs: ReadonlyArray<Tensor>): string | undefined => {
+  const expected = takes === "same" ? inputs[0]?.dtype : takes
+  const other = inputs.find((input) => input.dtype !== expected)
+  return other && `expected ${expected} elements, not ${other.dtype}`
+}
+
+/** Applies an op: checks element types and shapes and makes the node. A mistake becomes the node's `fault`. */
 export const apply = <K extends Kind>(
   definition: Definition<K>,
   attributes: Attributes[K],
   inputs: ReadonlyArray<Tensor>,
   path: string
 ): Tensor<K> => {
-  const { kind, dtype = "float32" } = definition
+  const { kind, takes = "float32" } = definition
+  const dtype = definition.dtype === "same" ? inputs[0].dtype : (definition.dtype ?? "float32")
   for (const input of inputs) {
     if (input.fault !== undefined)
       return { kind, attributes, inputs, shape: input.shape, dtype, path, fault: input.fault }
   }
-  const shape = definition.shape(attributes, inputs)
-  if (typeof shape !== "string") return { kind, attributes, inputs, shape, dtype, path, fault: undefined }
-  const fault = new ShapeError({ path, op: kind, shapes: inputs.map((input) => [...input.shape]), reason: shape })
+  const shape = wrongType(takes, inputs) ?? definition.shape(attributes, inputs)
+  if (typeof shape !== "string" && isValid(shape))
+    return { kind, attributes, inputs, shape, dtype, path, fault: undefined }
+  const reason =
+    typeof shape === "string" ? shape : `every axis must have a whole, positive length, not ${print(shape)}`
+  const fault = new ShapeError({ path, op: kind, shapes: inputs.map((input) => [...input.shape]), reason })
   return { kind, attributes, inputs, shape: inputs[0]?.shape ?? [], dtype, path, fault }
 }
 

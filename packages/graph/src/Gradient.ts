@@ -36,7 +36,8 @@ export const gradient = (of: Tensor, withRespectTo: ReadonlyArray<Tensor>): Read
     if (rule === "unsupported") return failed(node.path, node.kind, "no gradient is defined through this op")
     for (const [i, dx] of rule(node, dy).entries()) {
       const x = node.inputs[i]
-      if (dx === null || !depends.has(x)) continue
+      if (!depends.has(x)) continue
+      if (dx === null) return failed(node.path, node.kind, `no gradient is defined with respect to its input ${i}`)
       const sum = gradients.get(x)
       gradients.set(x, sum === undefined ? dx : add(sum, dx, x.path))
     }

@@ -34,6 +34,13 @@ export class NameClash extends Schema.TaggedError<NameClash>()("NameClash", {
   }
 }
 
+/** One variable is given two new values in one program. */
+export class UpdateClash extends Schema.TaggedError<UpdateClash>()("UpdateClash", { name: Schema.String }) {
+  override get message() {
+    return `the variable ${this.name} is given two new values; a run can end with one only`
+  }
+}
+
 /** A gradient was asked through an op that has none, or of something that is not a scalar. */
 export class GradientError extends Schema.TaggedError<GradientError>()("GradientError", {
   path: Schema.String,
@@ -45,4 +52,4 @@ export class GradientError extends Schema.TaggedError<GradientError>()("Gradient
   }
 }
 
-export type GraphError = ShapeError | NameClash | GradientError
+export type GraphError = ShapeError | NameClash | UpdateClash | GradientError

@@ -3,8 +3,9 @@
  * Making one checks every shape, merges equal subexpressions and drops what nothing needs.
  */
 import * as Result from "effect/Result"
-import { type GraphError, NameClash } from "./GraphError.ts"
+import { type GraphError, NameClash, ShapeError, UpdateClash } from "./GraphError.ts"
 import { topological } from "./internal/topological.ts"
+import * as Shape from "./Shape.ts"
 import { is, type Tensor } from "./Tensor.ts"
 
 /** The next value of a variable, taken over when a run has ended. */
@@ -22,13 +23,16 @@ export interface Program {
   readonly updates: ReadonlyArray<Update>
 }
 
+const fits = (value: Tensor, variable: Tensor) =>
+  Shape.equals(value.shape, variable.shape) && value.dtype === variable.dtype
+
 /** Constants up to this many elements are compared by content, larger ones by identity. */
 const comparedByContent = 4096
 
 /**
  * Makes a program from named outputs and updates of variables.
  *
- * Fails with the first mistake found on the way to them: `ShapeError`, `GradientError`, or `NameClash`.
+ * Fails with the first mistake found on the way to them: `ShapeError`, `GradientError`, `NameClash` or `UpdateClash`.
  *
  * @example
  * const x = Op.input("x", [2, 3])
@@ -43,6 +47,13 @@ export const make = (ends: {
   const order = topological(roots)
   const faulty = order.find((node) => node.fault !== undefined)
   if (faulty?.fault !== undefined) return Result.fail(faulty.fault)
+  const misfit = updates.find(({ variable, value }) => !fits(value, variable))
+  if (misfit !== undefined) {
+    const { variable, value } = misfit
+    const shapes = [[...variable.shape], [...value.shape]]
+    const reason = "a variable's new value must have its shape and element type"
+    return Result.fail(new ShapeError({ path: variable.path, op: "update", shapes, reason }))
+  }
 
   // Hash-consing: a node whose op, attributes and (merged) inputs were seen before is that earlier node.
   const merged = new Map<Tensor, Tensor>()
@@ -71,6 +82,12 @@ export const make = (ends: {
     ids.set(kept, nodes.length)
     nodes.push(kept)
   }
+  const updated = new Set<string>()
+  for (const { variable } of updates) {
+    const { name } = variable.attributes
+    if (updated.has(name)) return Result.fail(new UpdateClash({ name }))
+    updated.add(name)
+  }
   const resolve = (t: Tensor) => merged.get(t) ?? t
   return Result.succeed({
     nodes,
@@ -89,9 +106,15 @@ const identities = new WeakMap<object, number>()
 let nextIdentity = 0
 
 const attributesKey = (node: Tensor): string => {
+  if (is("fill")(node)) {
+    // JSON has no infinities, no NaN and no −0.
+    const { value } = node.attributes
+    return Object.is(value, -0) ? "-0" : String(value)
+  }
   if (!is("constant")(node)) return JSON.stringify(node.attributes)
   const { data } = node.attributes
-  if (data.length <= comparedByContent) return data.join()
+  // By its bits, which tell −0 from 0.
+  if (data.length <= comparedByContent) return new Int32Array(data.buffer, data.byteOffset, data.length).join()
   const known = identities.get(data)
   if (known !== undefined) return `#${known}`
   identities.set(data, ++nextIdentity)

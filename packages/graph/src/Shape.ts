@@ -14,6 +14,9 @@ export const size = (shape: Shape): number => {
   return n
 }
 
+/** Whether every axis has a whole, positive length. */
+export const isValid = (shape: Shape): boolean => shape.every((length) => Number.isSafeInteger(length) && length > 0)
+
 /** Whether two shapes are the same, axis by axis. */
 export const equals = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((length, i) => length === b[i])
 

@@ -22,15 +22,18 @@ export interface Attributes {
   readonly conv2dGradWeight: Window & { readonly groups: number; readonly weightShape: Shape.Shape }
 }
 
-/** Height and width of a window's result, or `undefined` where the window is larger than the padded image. */
+/** Height and width of a sliding window's result, or what is wrong with the window. */
 export const outputSize = (
   [height, width]: readonly [number, number],
   [kernelHeight, kernelWidth]: readonly [number, number],
   { stride: [sh, sw], padding: [top, left, bottom, right] }: Window
-): readonly [number, number] | undefined => {
+): readonly [number, number] | string => {
+  if (![sh, sw].every((n) => Number.isInteger(n) && n > 0)) return "strides must be whole and positive"
+  if (![top, left, bottom, right].every((n) => Number.isInteger(n) && n >= 0))
+    return "paddings must be whole and not negative"
   const h = Math.floor((height + top + bottom - kernelHeight) / sh) + 1
   const w = Math.floor((width + left + right - kernelWidth) / sw) + 1
-  return h > 0 && w > 0 ? [h, w] : undefined
+  return h > 0 && w > 0 ? [h, w] : "the window is larger than the padded image"
 }
 
 /** Multiply-accumulates: one per output element, input channel of its group, and kernel position. */
@@ -44,12 +47,13 @@ export const definitions: Definitions<Attributes> = {
       if (weight.shape.length !== 4) return "the weight must be [out×in/groups×height×width]"
       const [batch, channels, height, width] = x.shape
       const [out, perGroup, kernelHeight, kernelWidth] = weight.shape
+      if (!Number.isInteger(groups)) return "the number of groups must be whole"
       if (perGroup * groups !== channels)
         return `the weight expects ${perGroup * groups} input channels in ${groups} groups`
       if (out % groups !== 0) return `${out} output channels do not divide into ${groups} groups`
       if (bias !== undefined && !Shape.equals(bias.shape, [out])) return `the bias must be [${out}]`
       const size = outputSize([height, width], [kernelHeight, kernelWidth], attributes)
-      return size === undefined ? "the kernel is larger than the padded image" : [batch, out, ...size]
+      return typeof size === "string" ? size : [batch, out, ...size]
     },
     cost: (y) => macs(cost(y.shape, y.inputs[1].shape), "conv"),
     gradient: (y, dy) => {

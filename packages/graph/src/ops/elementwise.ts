@@ -49,7 +49,7 @@ export const definitions: Definitions<Attributes> = {
         case "abs":
           return [mul(dy, sign(x))]
         case "sign":
-          return [null]
+          return [fill(0, x.shape)]
       }
     }
   }),
@@ -75,8 +75,15 @@ export const definitions: Definitions<Attributes> = {
       }
     }
   }),
-  compare: define("compare", { shape: broadcastShape, cost: (y) => flops(Shape.size(y.shape)), gradient: "zero" }),
+  compare: define("compare", {
+    takes: "same",
+    shape: broadcastShape,
+    cost: (y) => flops(Shape.size(y.shape)),
+    gradient: "zero"
+  }),
   broadcastTo: define("broadcastTo", {
+    takes: "same",
+    dtype: "same",
     shape: ({ shape }, [x]) => {
       const common = Shape.broadcast(x.shape, shape)
       return common !== undefined && Shape.equals(common, shape)

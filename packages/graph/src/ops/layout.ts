@@ -18,8 +18,12 @@ export interface Attributes {
   readonly toImage: { readonly height: number; readonly width: number }
 }
 
+/** Moving elements asks nothing of their type. */
+const anyType = { takes: "same", dtype: "same" } as const
+
 export const definitions: Definitions<Attributes> = {
   reshape: define("reshape", {
+    ...anyType,
     shape: ({ shape }, [x]) =>
       Shape.size(shape) === Shape.size(x.shape)
         ? shape
@@ -28,6 +32,7 @@ export const definitions: Definitions<Attributes> = {
     gradient: (y, dy) => [reshape(dy, y.inputs[0].shape)]
   }),
   transpose: define("transpose", {
+    ...anyType,
     shape: ({ permutation }, [x]) =>
       permutation.length === x.shape.length && x.shape.every((_, i) => permutation.includes(i))
         ? permutation.map((axis) => x.shape[axis])
@@ -41,6 +46,7 @@ export const definitions: Definitions<Attributes> = {
     ]
   }),
   slice: define("slice", {
+    ...anyType,
     shape: ({ axis, start, end }, [x]) =>
       axis < x.shape.length && start >= 0 && start < end && end <= x.shape[axis]
         ? x.shape.map((n, i) => (i === axis ? end - start : n))
@@ -54,6 +60,7 @@ export const definitions: Definitions<Attributes> = {
     }
   }),
   pad: define("pad", {
+    ...anyType,
     shape: ({ before, after }, [x]) =>
       [before, after].every((p) => p.length === x.shape.length && p.every((n) => n >= 0))
         ? x.shape.map((n, i) => n + before[i] + after[i])
@@ -66,6 +73,7 @@ export const definitions: Definitions<Attributes> = {
     }
   }),
   concat: define("concat", {
+    ...anyType,
     shape: ({ axis }, xs) => {
       const [first] = xs
       const fits = xs.every(
@@ -83,6 +91,7 @@ export const definitions: Definitions<Attributes> = {
     }
   }),
   toTokens: define("toTokens", {
+    ...anyType,
     shape: (_, [x]) =>
       x.shape.length === 4
         ? [x.shape[0], x.shape[2] * x.shape[3], x.shape[1]]
@@ -91,6 +100,7 @@ export const definitions: Definitions<Attributes> = {
     gradient: (y, dy) => [toImage(dy, y.inputs[0].shape[2], y.inputs[0].shape[3])]
   }),
   toImage: define("toImage", {
+    ...anyType,
     shape: ({ height, width }, [x]) =>
       x.shape.length === 3 && x.shape[1] === height * width
         ? [x.shape[0], x.shape[2], height, width]
@@ -103,8 +113,9 @@ export const definitions: Definitions<Attributes> = {
 /** The same elements in row-major order under another shape. */
 export const reshape = (x: Tensor, shape: Shape.Shape, path = x.path): Tensor => {
   if (Shape.equals(x.shape, shape)) return x
-  const { kind, inputs } = x
-  return apply(definitions.reshape, { shape }, [kind === "reshape" ? inputs[0] : x], path)
+  // Of two in a row only the second counts, unless the first was a mistake.
+  const from = x.kind === "reshape" && x.fault === undefined ? x.inputs[0] : x
+  return apply(definitions.reshape, { shape }, [from], path)
 }
 /** Axis `i` of the result is axis `permutation[i]` of `x`. */
 export const transpose = (x: Tensor, permutation: ReadonlyArray<number>, path = x.path): Tensor =>

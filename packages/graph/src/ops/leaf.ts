@@ -1,7 +1,7 @@
 /** Where values enter a graph: inputs of a run, variables that persist between runs, and constants. */
 import { free } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
-import { size, type Shape } from "../Shape.ts"
+import { print, size, type Shape } from "../Shape.ts"
 import type { DType, Tensor } from "../Tensor.ts"
 
 /** How a variable's first value is drawn. */
@@ -41,18 +41,14 @@ export const definitions: Definitions<Attributes> = {
   constant: define("constant", { shape: () => [], cost: () => free, gradient: noInputs }),
   fill: define("fill", { shape: () => [], cost: () => free, gradient: noInputs })
 }
-const validShape = (shape: Shape): Shape | string =>
-  shape.every((length) => Number.isSafeInteger(length) && length > 0)
-    ? shape
-    : `every axis must have a whole, positive length, not [${shape.join("×")}]`
 
 /** A value handed in at every run, by name. */
 export const input = (name: string, shape: Shape, dtype: DType = "float32"): Tensor<"input"> =>
-  apply({ ...definitions.input, dtype, shape: () => validShape(shape) }, { name }, [], name)
+  apply({ ...definitions.input, dtype, shape: () => shape }, { name }, [], name)
 
 /** A value that persists between runs. Its path is its name. */
 export const variable = (attributes: Attributes["variable"], shape: Shape): Tensor<"variable"> =>
-  apply({ ...definitions.variable, shape: () => validShape(shape) }, attributes, [], attributes.name)
+  apply({ ...definitions.variable, shape: () => shape }, attributes, [], attributes.name)
 
 /** Data known when the graph is built, in row-major order. */
 export const constant = (data: Float32Array | Int32Array, shape: Shape, path = ""): Tensor<"constant"> =>
@@ -60,8 +56,7 @@ export const constant = (data: Float32Array | Int32Array, shape: Shape, path = "
     {
       ...definitions.constant,
       dtype: data instanceof Int32Array ? "int32" : "float32",
-      shape: () =>
-        data.length === size(shape) ? validShape(shape) : `${data.length} values were given for [${shape.join("×")}]`
+      shape: () => (data.length === size(shape) ? shape : `${data.length} values were given for ${print(shape)}`)
     },
     { data },
     [],
@@ -70,4 +65,4 @@ export const constant = (data: Float32Array | Int32Array, shape: Shape, path = "
 
 /** `value` in every element of `shape`; a scalar where no shape is given. */
 export const fill = (value: number, shape: Shape = [], path = ""): Tensor<"fill"> =>
-  apply({ ...definitions.fill, shape: () => validShape(shape) }, { value }, [], path)
+  apply({ ...definitions.fill, shape: () => shape }, { value }, [], path)

@@ -3,7 +3,7 @@ import { flops } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
 import type { Tensor } from "../Tensor.ts"
-import { mul, reciprocal, sqrt, add } from "./elementwise.ts"
+import { add, mul, neg, reciprocal, scale, sqrt, sub } from "./elementwise.ts"
 import { fill } from "./leaf.ts"
 import { reshape } from "./layout.ts"
 import { sum } from "./reduction.ts"
@@ -38,6 +38,7 @@ const perChannel = (x: Tensor, vectors: ReadonlyArray<Tensor>) =>
       : `the per-channel inputs must be [${x.shape[1]}]`
 
 const perFeature = (x: Tensor, vectors: ReadonlyArray<Tensor>) => {
+  if (x.shape.length === 0) return "a scalar has no last axis"
   const features = x.shape[x.shape.length - 1]
   return vectors.every((v) => Shape.equals(v.shape, [features])) ? x.shape : `the scale and bias must be [${features}]`
 }
@@ -85,14 +86,15 @@ export const definitions: Definitions<Attributes> = {
       const [x, gamma, , mean, variance] = y.inputs
       const wide = (v: Tensor) => reshape(v, [x.shape[1], ...x.shape.slice(2).map(() => 1)])
       const inverse = reciprocal(sqrt(add(variance, fill(y.attributes.epsilon))))
+      const slope = mul(gamma, inverse)
+      const dScale = mul(sum(mul(dy, sub(x, wide(mean))), batchAxes(x)), inverse)
       const dBias = sum(dy, batchAxes(x))
-      const centred = add(x, wide(mul(mean, fill(-1))))
       return [
-        mul(dy, wide(mul(gamma, inverse))),
-        mul(sum(mul(dy, centred), batchAxes(x)), inverse),
+        mul(dy, wide(slope)),
+        dScale,
         dBias,
-        mul(dBias, mul(mul(gamma, inverse), fill(-1))),
-        null // running statistics are not trained; the variance's gradient is nobody's need
+        neg(mul(dBias, slope)),
+        scale(mul(dScale, mul(slope, inverse)), -0.5)
       ]
     }
   }),

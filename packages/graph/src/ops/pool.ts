@@ -20,8 +20,11 @@ export const definitions: Definitions<Attributes> = {
   maxPool2d: define("maxPool2d", {
     shape: (attributes, [x]) => {
       if (x.shape.length !== 4) return "the input must be [batch×channels×height×width]"
-      const size = outputSize([x.shape[2], x.shape[3]], attributes.kernel, attributes)
-      return size === undefined ? "the window is larger than the padded image" : [x.shape[0], x.shape[1], ...size]
+      const { kernel, padding } = attributes
+      const [batch, channels, height, width] = x.shape
+      if (padding.some((n, side) => n >= kernel[side % 2])) return "a window may not lie in the padding alone"
+      const size = outputSize([height, width], kernel, attributes)
+      return typeof size === "string" ? size : [batch, channels, ...size]
     },
     cost: (y) => flops(Shape.size(y.shape) * y.attributes.kernel[0] * y.attributes.kernel[1]),
     gradient: (y, dy) => [apply(definitions.maxPool2dGrad, y.attributes, [y.inputs[0], dy], y.path)]

@@ -71,7 +71,8 @@ export const definitions: Definitions<Attributes> = {
     gradient: "zero"
   }),
   oneHot: define("oneHot", {
-    shape: ({ depth }, [x]) => (x.dtype === "int32" ? [...x.shape, depth] : "the indices must be int32"),
+    takes: "int32",
+    shape: ({ depth }, [x]) => [...x.shape, depth],
     cost: () => free,
     gradient: "zero"
   })
