@@ -1,1 +1,8 @@
-export {}
+export * as Architecture from "./Architecture.ts"
+export * as Choice from "./Choice.ts"
+export * as Prng from "./Prng.ts"
+export { SearchSpace } from "./SearchSpace.ts"
+export * as Site from "./Site.ts"
+export * as Space from "./Space.ts"
+export * as SpaceError from "./SpaceError.ts"
+export * as UniNetSpace from "./UniNetSpace.ts"

@@ -12,15 +12,14 @@ export const stableStringify = (value: unknown): string => {
   }
   if (typeof value === "object") {
     let out = "{"
-    for (const [key, item] of Object.entries(value).sort(byKey)) {
+    for (const key of Object.keys(value).sort()) {
+      const item = (value as Record<string, unknown>)[key] // an object that is not null; its own keys
       if (item !== undefined) out += (out === "{" ? "" : ",") + JSON.stringify(key) + ":" + stableStringify(item)
     }
     return out + "}"
   }
   return JSON.stringify(String(value))
 }
-
-const byKey = (a: readonly [string, unknown], b: readonly [string, unknown]) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0)
 
 /** The first place where two JSON-like values differ, as a path and the two values there; `undefined` where they agree. */
 export const firstDifference = (

@@ -1,0 +1,477 @@
+/**
+ * A checked search space and what follows from its declaration: size, sampling, tokens, ranks, iteration, neighbours, mutation,
+ * crossover, distance, JSON and hashes. Functions take the space last: `Space.sample(prng)(space)`, or `space.pipe(Space.sample(prng))`.
+ *
+ * Three views of a point, all of integers:
+ *
+ * - **tokens**: what a policy emits: one option number for every site that exists, in the order of the sites.
+ * - **vector**: one entry for every site of the space, `Site.absent` (−1) where it does not exist: a feature vector of fixed length.
+ * - **index**: 0 … distinct − 1, a bigint.
+ *
+ * Several token sequences may stand for one value (see `Choice.quotient`). One of them is canonical; whatever this module
+ * gives is canonical, whatever it takes need not be.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Pipeable from "effect/Pipeable"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import type { Choice } from "./Choice.ts"
+import { fnv1aHex } from "./internal/fnv.ts"
+import { repair, type Context, type Node, type Vector } from "./internal/node.ts"
+import { showPath, stableStringify } from "./internal/stable.ts"
+import type { Prng } from "./Prng.ts"
+import { absent, exists, type Site } from "./Site.ts"
+import { InvalidIndex, InvalidSpace, InvalidTokens, NotInSpace } from "./SpaceError.ts"
+
+/** A checked space of values of type `A`. Made by `make`. */
+export interface Space<out A> extends Pipeable.Pipeable {
+  /** Every place where a choice is made, in the order in which tokens are emitted. */
+  readonly sites: ReadonlyArray<Site>
+  /** @internal */
+  readonly root: Node<A>
+}
+
+/** A point as the option numbers of its existing sites, in their order. */
+export type Tokens = ReadonlyArray<number>
+
+/**
+ * Checks a declaration and gives the space, or all the declaration's faults with their paths: an empty choice, an option
+ * given twice, a condition that is cyclic or names no field or no option, an empty range, …
+ *
+ * @example
+ * ```ts
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const made = Space.make(Choice.struct({ operator: Choice.categorical(["conv", "conv"]) }))
+ * console.log(Result.isFailure(made) && made.failure.message)
+ * // Invalid search space: operator: the option "conv" is there twice. Give every option once
+ * ```
+ */
+export const make = <A>(choice: Choice<A>): Result.Result<Space<A>, InvalidSpace> => {
+  const context: Context = { sites: [], problems: [] }
+  const root = choice.build(context, { path: [], conditions: [] })
+  const [problem, ...more] = context.problems
+  if (problem !== undefined) return Result.fail(new InvalidSpace({ problems: [problem, ...more] }))
+  return Result.succeed({ ...Pipeable.Prototype, sites: context.sites, root })
+}
+
+/** The exact number of token sequences, before those of one value are counted once. */
+export const size = <A>(space: Space<A>): bigint => space.root.size
+
+/** The exact number of distinct values: the length of `iterate`, and one more than the last index. */
+export const distinct = <A>(space: Space<A>): bigint => space.root.distinct
+
+const blank = (space: Space<unknown>): Vector => new Int32Array(space.sites.length).fill(absent)
+
+/**
+ * A value drawn with equal chances for every *distinct value* of the space: neither branches with few values nor values that
+ * many token sequences stand for are favoured.
+ */
+export const sample =
+  (prng: Prng) =>
+  <A>(space: Space<A>): A => {
+    const vector = blank(space)
+    space.root.sample(prng, vector)
+    return space.root.decode(vector)
+  }
+
+/** As `sample`, but gives the canonical tokens. */
+export const sampleTokens =
+  (prng: Prng) =>
+  <A>(space: Space<A>): Tokens => {
+    const vector = blank(space)
+    space.root.sample(prng, vector)
+    return fromVector(vector)
+  }
+
+/** The canonical tokens of a value, or where it leaves the space. */
+export const encode =
+  <A>(value: NoInfer<A>) =>
+  (space: Space<A>): Result.Result<Tokens, NotInSpace> =>
+    Result.map(encodeVector<A>(value)(space), fromVector)
+
+/** The value of a token sequence. */
+export const decode =
+  (tokens: Tokens) =>
+  <A>(space: Space<A>): Result.Result<A, InvalidTokens> =>
+    Result.map(place(space, tokens, true), (vector) => space.root.decode(vector))
+
+/** The canonical one of the token sequences that stand for the same value. */
+export const canonical =
+  (tokens: Tokens) =>
+  <A>(space: Space<A>): Result.Result<Tokens, InvalidTokens> =>
+    Result.map(place(space, tokens, true), (vector) => {
+      space.root.canonicalise(vector)
+      return fromVector(vector)
+    })
+
+/**
+ * The canonical form of a value: as the space's own functions would give it. For a value written by hand, or by another
+ * version; equal networks have equal canonical forms.
+ */
+export const canonicalValue =
+  <A>(value: NoInfer<A>) =>
+  (space: Space<A>): Result.Result<A, NotInSpace> =>
+    Result.map(encodeVector<A>(value)(space), (vector) => space.root.decode(vector))
+
+/** A value's canonical vector: one entry for every site of the space, `Site.absent` (−1) where the site does not exist. */
+export const vector =
+  <A>(value: NoInfer<A>) =>
+  (space: Space<A>): Result.Result<ReadonlyArray<number>, NotInSpace> =>
+    Result.map(encodeVector<A>(value)(space), (v) => Array.from(v))
+
+/** The tokens of a vector: its entries without the absent ones. */
+export const fromVector = (vector: ArrayLike<number>): Tokens => {
+  const tokens: Array<number> = []
+  for (let i = 0; i < vector.length; i++) if (vector[i] !== absent) tokens.push(vector[i]!)
+  return tokens
+}
+
+/** The vector of a token sequence, which may be the beginning of one: sites not reached are absent. */
+export const toVector =
+  (tokens: Tokens) =>
+  <A>(space: Space<A>): Result.Result<ReadonlyArray<number>, InvalidTokens> =>
+    Result.map(place(space, tokens, false), (v) => Array.from(v))
+
+/**
+ * The site at which the next token chooses, after some tokens; none where the sequence is complete. The way to emit tokens one
+ * after the other:
+ *
+ * @example
+ * ```ts
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Option, Result } from "effect"
+ *
+ * const space = Result.getOrThrow(Space.make(Choice.tuple([Choice.ordered([3, 5]), Choice.categorical(["max", "mean"])])))
+ * const site = Option.getOrThrow(Result.getOrThrow(Space.next([1])(space)))
+ * console.log(site.name, site.count, site.label(0)) // [1] 2 max
+ * ```
+ */
+export const next =
+  (prefix: Tokens) =>
+  <A>(space: Space<A>): Result.Result<Option.Option<Site>, InvalidTokens> => {
+    const reached = walk(space, prefix)
+    return Result.map(reached, ({ site }) => (site === undefined ? Option.none() : Option.some(site)))
+  }
+
+const encodeVector =
+  <A>(value: A) =>
+  (space: Space<A>): Result.Result<Vector, NotInSpace> => {
+    const out = blank(space)
+    const fault = space.root.encode(value, out, [])
+    return fault === undefined ? Result.succeed(out) : Result.fail(fault)
+  }
+
+/** Puts tokens at their sites; the first site without a token is where the next one would go. */
+const walk = (
+  space: Space<unknown>,
+  tokens: Tokens
+): Result.Result<{ readonly vector: Vector; readonly site: Site | undefined }, InvalidTokens> => {
+  const out = blank(space)
+  let position = 0
+  for (const site of space.sites) {
+    if (!exists(site, out)) continue
+    if (position === tokens.length) return Result.succeed({ vector: out, site })
+    const token = tokens[position]!
+    if (!(Number.isInteger(token) && token >= 0 && token < site.count)) {
+      const problem = `${token} is not one of its ${site.count} options (0 to ${site.count - 1})`
+      return Result.fail(new InvalidTokens({ position, path: site.path, problem }))
+    }
+    out[site.index] = token
+    position++
+  }
+  if (position < tokens.length) {
+    const problem = `the sequence has ${tokens.length} tokens where ${position} make it complete`
+    return Result.fail(new InvalidTokens({ position, path: [], problem }))
+  }
+  return Result.succeed({ vector: out, site: undefined })
+}
+
+const place = (space: Space<unknown>, tokens: Tokens, complete: boolean): Result.Result<Vector, InvalidTokens> =>
+  Result.flatMap(walk(space, tokens), ({ site, vector }) =>
+    site !== undefined && complete
+      ? Result.fail(
+          new InvalidTokens({
+            position: tokens.length,
+            path: site.path,
+            problem: "the sequence ends before this choice"
+          })
+        )
+      : Result.succeed(vector)
+  )
+
+/** A value's index, 0 … distinct − 1. */
+export const index =
+  <A>(value: NoInfer<A>) =>
+  (space: Space<A>): Result.Result<bigint, NotInSpace> =>
+    Result.map(encodeVector<A>(value)(space), (v) => space.root.rank(v))
+
+/** The value with an index. */
+export const at =
+  (position: bigint | number) =>
+  <A>(space: Space<A>): Result.Result<A, InvalidIndex> => {
+    const whole = typeof position === "bigint" || Number.isSafeInteger(position)
+    const rank = whole ? BigInt(position) : -1n
+    if (rank < 0n || rank >= space.root.distinct) {
+      return Result.fail(new InvalidIndex({ index: String(position), count: String(space.root.distinct) }))
+    }
+    const v = blank(space)
+    space.root.unrank(rank, v)
+    return Result.succeed(space.root.decode(v))
+  }
+
+/** All distinct values, lazily, in the order of their indices. */
+export const iterate = <A>(space: Space<A>): Iterable<A> => ({
+  *[Symbol.iterator]() {
+    for (let rank = 0n; rank < space.root.distinct; rank++) {
+      const v = blank(space)
+      space.root.unrank(rank, v)
+      yield space.root.decode(v)
+    }
+  }
+})
+
+/** The value of the seed point: where every choice takes its `seed` option. */
+export const seedPoint = <A>(space: Space<A>): A => space.root.decode(seedVector(space))
+
+const seedVector = (space: Space<unknown>): Vector => {
+  const v = blank(space)
+  repair(space.sites, v)
+  space.root.canonicalise(v)
+  return v
+}
+
+const same = (a: Vector, b: Vector) => a.every((token, i) => token === b[i])
+
+/** Changes one choice of a canonical vector and makes the rest fit; canonical again. */
+const changed = (space: Space<unknown>, v: Vector, site: number, token: number): Vector => {
+  const out = v.slice()
+  out[site] = token
+  repair(space.sites, out)
+  space.root.canonicalise(out)
+  return out
+}
+
+/**
+ * The distinct values that one changed choice leads to. Choices that newly exist take the seed point's option, those that no
+ * longer exist are dropped.
+ */
+export const neighbours =
+  <A>(value: NoInfer<A>) =>
+  (space: Space<A>): Result.Result<ReadonlyArray<A>, NotInSpace> =>
+    Result.map(encodeVector<A>(value)(space), (v) => {
+      const seen = new Set([v.join()])
+      const out: Array<A> = []
+      for (const site of space.sites) {
+        const token = v[site.index]!
+        if (token === absent) continue
+        for (let other = 0; other < site.count; other++) {
+          if (other === token) continue
+          const neighbour = changed(space, v, site.index, other)
+          const key = neighbour.join()
+          if (seen.has(key)) continue
+          seen.add(key)
+          out.push(space.root.decode(neighbour))
+        }
+      }
+      return out
+    })
+
+/**
+ * A value that differs from this one by one changed choice: a site with equal chances for every site where something else can be
+ * chosen, then another option with equal chances; drawn anew where that gives the same value (see `Choice.quotient`). A space of
+ * one value gives that value.
+ */
+export const mutate =
+  <A>(value: NoInfer<A>, prng: Prng) =>
+  (space: Space<A>): Result.Result<A, NotInSpace> =>
+    Result.map(encodeVector<A>(value)(space), (v) => {
+      const open: Array<readonly [site: number, token: number]> = []
+      const sites = space.sites.filter((site) => v[site.index] !== absent && site.count > 1)
+      for (let attempt = 0; sites.length > 0 && attempt < 64; attempt++) {
+        const site = sites[prng.nextInt(sites.length)]!
+        const draw = prng.nextInt(site.count - 1)
+        const mutant = changed(space, v, site.index, draw < v[site.index]! ? draw : draw + 1)
+        if (!same(mutant, v)) return space.root.decode(mutant)
+      }
+      // nearly every change gives the same value: look at them all
+      for (const site of sites) {
+        for (let token = 0; token < site.count; token++) {
+          if (!same(changed(space, v, site.index, token), v)) open.push([site.index, token])
+        }
+      }
+      if (open.length === 0) return space.root.decode(v)
+      const [site, token] = open[prng.nextInt(open.length)]!
+      return space.root.decode(changed(space, v, site, token))
+    })
+
+/**
+ * A child of two values: every choice is taken from one or the other with equal chances (uniform crossover). A choice that only
+ * one parent has is taken from it, one that neither has takes the seed point's option.
+ */
+export const crossover =
+  <A>(mother: NoInfer<A>, father: NoInfer<A>, prng: Prng) =>
+  (space: Space<A>): Result.Result<A, NotInSpace> =>
+    Result.flatMap(encodeVector<A>(mother)(space), (a) =>
+      Result.map(encodeVector<A>(father)(space), (b) => {
+        const child = blank(space)
+        for (const site of space.sites) {
+          if (!exists(site, child)) continue
+          const [x, y] = [a[site.index]!, b[site.index]!]
+          child[site.index] =
+            x === absent ? (y === absent ? site.seed : y) : y === absent || prng.nextInt(2) === 0 ? x : y
+        }
+        space.root.canonicalise(child)
+        return space.root.decode(child)
+      })
+    )
+
+/**
+ * How far two values are from one another: the sum over all sites of 0 to 1 (categorical: 1 where they differ; ordered and integer: the steps
+ * between over the most possible; a site that exists for one only: 1). A metric on values: 0 for the same value only.
+ */
+export const distance =
+  <A>(one: NoInfer<A>, other: NoInfer<A>) =>
+  (space: Space<A>): Result.Result<number, NotInSpace> =>
+    Result.flatMap(encodeVector<A>(one)(space), (a) =>
+      Result.map(encodeVector<A>(other)(space), (b) =>
+        space.sites.reduce((sum, site) => sum + apart(site, a[site.index]!, b[site.index]!), 0)
+      )
+    )
+
+const apart = (site: Site, a: number, b: number) =>
+  a === b ? 0 : a === absent || b === absent || site.kind === "categorical" ? 1 : Math.abs(a - b) / (site.count - 1)
+
+/**
+ * The space as a Schema whose JSON form is the values' own; decoding checks membership, so it never gives a value outside
+ * the space, and gives canonical values only.
+ *
+ * @example
+ * ```ts
+ * import { Space, UniNetSpace } from "@uninet/search-space"
+ * import { Result, Schema } from "effect"
+ *
+ * const space = Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
+ * const json = Schema.encodeSync(Space.schema(space))(Space.seedPoint(space))
+ * const back = Schema.decodeUnknownResult(Space.schema(space))(json)
+ * ```
+ */
+export const schema = <A>(space: Space<A>): Schema.Codec<A, unknown> => codecs(space).member
+
+/** The JSON Schema (draft 2020-12) of the values' JSON form. It says the shape; membership in full is checked by `decodeJson`. */
+export const jsonSchema = <A>(space: Space<A>): ReturnType<typeof Schema.toJsonSchemaDocument> =>
+  Schema.toJsonSchemaDocument(Schema.toCodecJson(space.root.schema))
+
+/** The value of a JSON form, canonical, or the path to where it leaves the space. */
+export const decodeJson =
+  (json: unknown) =>
+  <A>(space: Space<A>): Result.Result<A, NotInSpace> => {
+    const typed = Schema.decodeUnknownResult(codecs(space).json)(json)
+    if (Result.isFailure(typed)) {
+      return Result.fail(
+        new NotInSpace({ path: [], value: json, expected: `a value of its schema (${typed.failure.message})` })
+      )
+    }
+    return canonicalValue<A>(typed.success)(space)
+  }
+
+/** A value's JSON form. Fails where the value is not in the space. */
+export const encodeJson =
+  <A>(value: NoInfer<A>) =>
+  (space: Space<A>): Result.Result<unknown, NotInSpace> =>
+    Result.map(canonicalValue<A>(value)(space), (a) => toJson(space, a))
+
+const toJson = <A>(space: Space<A>, value: A): unknown => Schema.encodeUnknownSync(codecs(space).json)(value)
+
+/**
+ * A value's identity, 16 hexadecimal digits: the 64-bit FNV-1a hash of its JSON form with ordered keys. Equal values have equal
+ * hashes in every space, run and machine. The value is taken as canonical, as everything this module gives is.
+ */
+export const hash =
+  <A>(value: NoInfer<A>) =>
+  (space: Space<A>): string =>
+    fnv1aHex(stableStringify(codecs(space).plain ? value : toJson(space, value)))
+
+/** The space's own identity: equal where all choices, options, conditions and seeds are equal. To tell a journal's space from this one. */
+export const fingerprint = <A>(space: Space<A>): string =>
+  fnv1aHex(
+    stableStringify({
+      sites: space.sites.map((site) => [
+        site.path,
+        site.kind,
+        site.count,
+        site.seed,
+        site.kind === "integer"
+          ? [site.value(0), site.value(site.count - 1)]
+          : Array.from({ length: site.count }, (_, token) => site.value(token)),
+        site.conditions.map((c) => [c.site, [...c.options]])
+      ]),
+      seed: toJson(space, seedPoint(space))
+    })
+  )
+
+/** The space as an indented outline with its counts, for people. */
+export const print = <A>(space: Space<A>): string => {
+  const { distinct, size } = space.root
+  const count = `${size} choices${distinct === size ? "" : `, ${distinct} distinct`}`
+  return [count, ...space.root.print("  ")].join("\n")
+}
+
+/** A value as the list of its choices, a line each: `[0].operator = SA`. */
+export const printValue =
+  <A>(value: NoInfer<A>) =>
+  (space: Space<A>): Result.Result<string, NotInSpace> =>
+    Result.map(encodeVector<A>(value)(space), (v) =>
+      space.sites
+        .flatMap((site) => (v[site.index] === absent ? [] : [`${showPath(site.path)} = ${site.label(v[site.index]!)}`]))
+        .join("\n")
+    )
+
+interface Codecs<A> {
+  readonly json: Schema.Codec<A, unknown>
+  readonly member: Schema.Codec<A, unknown>
+  readonly plain: boolean
+}
+
+const cache = new WeakMap<Space<unknown>, Codecs<unknown>>()
+
+/** A space's codecs are made when first asked for: most spaces never leave memory. */
+const codecs = <A>(space: Space<A>): Codecs<A> => {
+  const known = cache.get(space)
+  // the cache maps every space to the codecs made of it below, of the same type
+  if (known !== undefined) return known as Codecs<A>
+  const json = Schema.toCodecJson(space.root.schema)
+  const made: Codecs<A> = { json, member: member(space, json), plain: isPlain(json) }
+  cache.set(space, made)
+  return made
+}
+
+/** Membership as a transformation from "a value of the type" to "a canonical value of the space". */
+const member = <A>(space: Space<A>, json: Schema.Codec<A, unknown>): Schema.Codec<A, unknown> =>
+  json.pipe(
+    Schema.decodeTo(
+      Schema.toType(json),
+      SchemaTransformation.transformEffect<A, A>({
+        decode: (value, options) => settle(canonicalValue<A>(value)(space), value, options),
+        encode: (value, options) => settle(canonicalValue<A>(value)(space), value, options)
+      })
+    )
+  )
+
+const settle = <A>(result: Result.Result<A, NotInSpace>, value: A, options: SchemaAST.ParseOptions) =>
+  Result.isSuccess(result)
+    ? Effect.succeed(result.success)
+    : Effect.fail(
+        new SchemaIssue.Pointer(
+          result.failure.path,
+          new SchemaIssue.InvalidValue({ message: result.failure.message }, value, options)
+        )
+      )
+
+/** Whether the JSON form is the value itself, so that hashing need not encode. */
+const isPlain = (json: Schema.Codec<unknown, unknown>) => SchemaAST.toEncoded(json.ast) === SchemaAST.toType(json.ast)

@@ -1,0 +1,59 @@
+/** What can go wrong with a space, its tokens or a value said to be in it; each error carries the path to the fault. */
+import * as Schema from "effect/Schema"
+import { showPath, showValue } from "./internal/stable.ts"
+
+const Path = Schema.Array(Schema.Union([Schema.String, Schema.Finite]))
+
+/** One fault of a declaration: where it is, what it is, and what to do about it. */
+export const Problem = Schema.Struct({ path: Path, problem: Schema.String, remedy: Schema.String })
+export type Problem = typeof Problem.Type
+
+/** A declaration that is no space: an empty choice, duplicated names, a cyclic condition, … All its faults at once. */
+export class InvalidSpace extends Schema.TaggedError<InvalidSpace>()("InvalidSpace", {
+  problems: Schema.NonEmptyArray(Problem)
+}) {
+  override get message() {
+    const lines = this.problems.map((p) => `${showPath(p.path)}: ${p.problem}. ${p.remedy}`)
+    return lines.length === 1 ? `Invalid search space: ${lines[0]}` : `Invalid search space:\n- ${lines.join("\n- ")}`
+  }
+}
+
+/** A token sequence that is none of the space's: too short, too long, or with a token outside its choice. */
+export class InvalidTokens extends Schema.TaggedError<InvalidTokens>()("InvalidTokens", {
+  /** The position in the sequence. */
+  position: Schema.Int,
+  /** The path of the choice at that position, where there is one. */
+  path: Path,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `Token ${this.position} (${showPath(this.path)}): ${this.problem}. Take the tokens from Space.encode or Space.next of this space.`
+  }
+}
+
+/** A value that is no point of the space, with the path to its first fault. */
+export class NotInSpace extends Schema.TaggedError<NotInSpace>()("NotInSpace", {
+  path: Path,
+  value: Schema.Unknown,
+  /** What the space would have there, in words. */
+  expected: Schema.String
+}) {
+  override get message() {
+    return (
+      `Not in this search space: at ${showPath(this.path)} it has ${clip(showValue(this.value))} where the space has ${this.expected}. ` +
+      "Use the space the value was made with, or change the value there."
+    )
+  }
+}
+
+/** An index outside 0 … count − 1. Both are decimal strings, since a space can have more points than a number can hold. */
+export class InvalidIndex extends Schema.TaggedError<InvalidIndex>()("InvalidIndex", {
+  index: Schema.String,
+  count: Schema.String
+}) {
+  override get message() {
+    return `Index ${this.index} is outside this space's ${this.count} architectures. Use an index from 0 to one less than that.`
+  }
+}
+
+const clip = (text: string) => (text.length > 200 ? `${text.slice(0, 200)}…` : text)

@@ -1,0 +1,293 @@
+/**
+ * UniNet's search space: five searched stages, for each the operator, the downsampling module, the expansion ratio, a width
+ * multiplier and a depth offset; 1875⁵ = 23,174,285,888,671,875 choices.
+ *
+ * **Sources.** Candidates by a reader's summary of the paper (arXiv 2110.04035v1); seed network (repeats 1,2,2,3,5,8, channels
+ * 16,32,48,96,128,192, strides 1,2,2,2,1,2) by sibling networks of the same authors; stem, head and `makeDivisible` by the released
+ * code. [ours], since the sources are silent: the divisors of the channels (`headDim` next to attention, `divisor` elsewhere; they fit
+ * the released network), the seed point's operator, module and expansion (DWConv, L, 4), all the defaults for small images,
+ * and that `LSA` on a map no larger than its window is written `SA`, which it then equals.
+ *
+ * **One network, one form.** Offsets that would leave no block are clipped to one block, and rounding gives several multipliers the
+ * same width: such choices are one architecture here, drawn once and hashed once. `Space.size` counts choices, `Space.distinct`
+ * architectures.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { Architecture, Stage } from "./Architecture.ts"
+import * as Choice from "./Choice.ts"
+import { SearchSpace } from "./SearchSpace.ts"
+import * as Space from "./Space.ts"
+import type { InvalidSpace } from "./SpaceError.ts"
+
+/** The network at the middle of the space, stage 0 first; every array has one entry for every stage. */
+export interface Seed {
+  /** Blocks of each stage, which the depth offsets change. Stage 0's is taken as it is. */
+  readonly repeats: ReadonlyArray<number>
+  /** Channels of each stage, which the width multipliers change. Stage 0's is taken as it is. */
+  readonly channels: ReadonlyArray<number>
+  /** The factors by which the stages divide height and width; not searched. */
+  readonly strides: ReadonlyArray<number>
+  /** The seed point's operator, module and expansion ratio; default `DWConv`, `L`, 4, or the first candidate where that is none. */
+  readonly operator?: string
+  readonly dsm?: string
+  readonly expansion?: number
+}
+
+/** What `make` may be told; everything has a default. */
+export interface Options {
+  /** Height and width of the images in pixels; a number for square ones. Default 224. At 64 and less, the small defaults hold. */
+  readonly image?: number | { readonly height: number; readonly width: number }
+  /** Channels of the images. Default 3. */
+  readonly channels?: number
+  /** Classes to tell apart. Default 1000. */
+  readonly classes?: number
+  /** Names of the candidate operators. Default Conv, DWConv, SA, LSA, MLP. */
+  readonly operators?: ReadonlyArray<string>
+  /** Names of the candidate downsampling modules. Default L, LG, G. */
+  readonly dsms?: ReadonlyArray<string>
+  /** Names of the operators and modules with multi-head attention, whose channels are rounded to `headDim`. Default SA, LSA, LG, G. */
+  readonly multiHead?: ReadonlyArray<string>
+  /** Candidate expansion ratios, rising. Default 2, 3, 4, 5, 6. */
+  readonly expansions?: ReadonlyArray<number>
+  /** Candidate width multipliers, rising; 1 must be one. Default 0.5, 0.75, 1, 1.25, 1.5. */
+  readonly widths?: ReadonlyArray<number>
+  /** Candidate depth offsets, rising integers; 0 must be one. Default −2, −1, 0, 1, 2. */
+  readonly depths?: ReadonlyArray<number>
+  /** The seed network. Default: see the module's text; `small`'s own for small images. */
+  readonly seed?: Seed
+  /** Channels of stage 0 in place of the seed's: 24 in the released UniNets, 16 (small: 8) in the seed network. */
+  readonly stage0Channels?: number
+  /** Default: 32 channels, stride 2 (small: 8 channels, stride 1). */
+  readonly stem?: { readonly channels: number; readonly stride: number }
+  /** Channels of the head's 1×1 convolution. Default 1280 (small: 128). */
+  readonly headChannels?: number
+  /** Width of one attention head. Default 32 (small: 8). */
+  readonly headDim?: number
+  /** What channels away from attention are rounded to. Default 16 (small: 8). */
+  readonly divisor?: number
+  /** Side of LSA's window, up to which map size it is written SA (where SA is a candidate too). Default 7; 0 never does so. */
+  readonly window?: number
+}
+
+/**
+ * `v` rounded to a multiple of `divisor`, at least `divisor`, and never more than a tenth below `v` (the released code's rule):
+ * max(d, ⌊(v + d/2) / d⌋·d), plus d if that is below 0.9·v.
+ */
+export const makeDivisible = (v: number, divisor: number): number => {
+  const rounded = Math.max(divisor, Math.floor((v + divisor / 2) / divisor) * divisor)
+  return rounded < 0.9 * v ? rounded + divisor : rounded
+}
+
+/** The candidates and the seed network for ImageNet's size, as data. */
+export const paper = {
+  image: 224,
+  channels: 3,
+  classes: 1000,
+  operators: ["Conv", "DWConv", "SA", "LSA", "MLP"],
+  dsms: ["L", "LG", "G"],
+  multiHead: ["SA", "LSA", "LG", "G"],
+  expansions: [2, 3, 4, 5, 6],
+  widths: [0.5, 0.75, 1, 1.25, 1.5],
+  depths: [-2, -1, 0, 1, 2],
+  seed: { repeats: [1, 2, 2, 3, 5, 8], channels: [16, 32, 48, 96, 128, 192], strides: [1, 2, 2, 2, 1, 2] },
+  stem: { channels: 32, stride: 2 },
+  headChannels: 1280,
+  headDim: 32,
+  divisor: 16,
+  window: 7
+} satisfies Options
+
+/** Above this height or width the paper's defaults hold, up to it the small ones. */
+const smallLimit = 64
+
+/**
+ * The defaults for images of 64 pixels and less, [ours]: the paper's candidates around a seed network narrow enough to train on a CPU
+ * (see the README for the MACs this gives). The stem keeps the resolution; then as many of the stages 1, 2, … halve the map
+ * as bring its shorter side near 4 (28 → 14 → 7 → 4 → 4 → 4, 32 → 16 → 8 → 4 → 4 → 4, 64 → 32 → 16 → 8 → 4 → 4).
+ */
+export const smallDefaults = (image: { readonly height: number; readonly width: number }) => {
+  const halvings = Math.min(5, Math.max(1, Math.round(Math.log2(Math.min(image.height, image.width) / 4))))
+  return {
+    ...paper,
+    seed: {
+      repeats: [1, 1, 1, 2, 2, 2],
+      channels: [8, 8, 16, 24, 32, 48],
+      strides: [1, ...[1, 2, 3, 4, 5].map((stage) => (stage <= halvings ? 2 : 1))]
+    },
+    stem: { channels: 8, stride: 1 },
+    headChannels: 128,
+    headDim: 8,
+    divisor: 8
+  } satisfies Options
+}
+
+const sizeOf = (image: number | { readonly height: number; readonly width: number }) =>
+  typeof image === "number" ? { height: image, width: image } : image
+
+/**
+ * UniNet's space as a declaration, to be part of a larger one. Settings that make no sense are reported by `Space.make`.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Space, UniNetSpace } from "@uninet/search-space"
+ *
+ * const joint = Space.make(
+ *   Choice.struct({
+ *     network: UniNetSpace.choice({ image: 32, classes: 10 }),
+ *     learningRate: Choice.ordered([1e-3, 2e-3, 4e-3])
+ *   })
+ * )
+ * ```
+ */
+export const choice = (options: Options = {}): Choice.Choice<Architecture> => {
+  const image = sizeOf(options.image ?? paper.image)
+  const small = Math.max(image.height, image.width) <= smallLimit
+  const given = { ...(small ? smallDefaults(image) : paper), ...options }
+  const fault = faultOf(given, image)
+  if (fault !== undefined) return Choice.invalid(fault.problem, fault.remedy)
+  const seed: Seed = given.seed
+  const stage0: Stage = {
+    operator: "DWConv",
+    dsm: null,
+    expansion: 1,
+    channels: given.stage0Channels ?? seed.channels[0]!,
+    repeats: seed.repeats[0]!,
+    stride: seed.strides[0]!
+  }
+  const fixed: Omit<Architecture, "stages"> = {
+    image: { channels: given.channels, ...image },
+    classes: given.classes,
+    stem: { channels: given.stem.channels, stride: given.stem.stride },
+    head: { channels: given.headChannels },
+    headDim: given.headDim
+  }
+
+  let map = downsampled(downsampled(image, given.stem.stride), stage0.stride)
+  const stages = seed.repeats.slice(1).map((repeats, i) => {
+    const stride = seed.strides[i + 1]!
+    const channels = seed.channels[i + 1]!
+    map = downsampled(map, stride)
+    const oneWindow = Math.max(map.height, map.width) <= given.window && given.operators.includes("SA")
+    return Choice.struct({
+      operator: Choice.categorical<string>(given.operators, preferred(given.operators, seed.operator, "DWConv")),
+      dsm: Choice.categorical<string>(given.dsms, preferred(given.dsms, seed.dsm, "L")),
+      expansion: Choice.ordered<number>(given.expansions, preferred(given.expansions, seed.expansion, 4)),
+      width: Choice.ordered<number>(given.widths, { seed: 1 }),
+      depth: Choice.ordered<number>(given.depths, { seed: 0 })
+    }).pipe(
+      Choice.quotient({
+        schema: Stage,
+        to: ({ depth, dsm, expansion, operator, width }): Stage => {
+          const attention = given.multiHead.includes(operator) || given.multiHead.includes(dsm)
+          return {
+            operator,
+            dsm,
+            expansion,
+            channels: makeDivisible(channels * width, attention ? given.headDim : given.divisor),
+            repeats: Math.max(1, repeats + depth),
+            stride
+          }
+        },
+        canonical: (stage) => (oneWindow && stage.operator === "LSA" ? { ...stage, operator: "SA" } : stage)
+      })
+    )
+  })
+  return Choice.tuple(stages).pipe(
+    Choice.map({
+      schema: Architecture,
+      to: (searched): Architecture => ({ ...fixed, stages: [stage0, ...searched] }),
+      from: (architecture) =>
+        architecture.stages.length === stages.length + 1
+          ? Result.succeed(architecture.stages.slice(1))
+          : Result.fail({
+              path: ["stages"],
+              value: architecture.stages.length,
+              expected: `${stages.length + 1} stages`
+            }),
+      // stage 0 is not searched
+      locate: ([stage, ...rest]) => ["stages", Number(stage) + 1, ...rest]
+    })
+  )
+}
+
+const downsampled = (map: { readonly height: number; readonly width: number }, stride: number) => ({
+  height: Math.ceil(map.height / stride),
+  width: Math.ceil(map.width / stride)
+})
+
+/** The seed option: the one asked for, else the usual one if it is a candidate, else the first. */
+const preferred = <A>(candidates: ReadonlyArray<A>, wanted: A | undefined, usual: A): { readonly seed?: A } =>
+  wanted !== undefined ? { seed: wanted } : candidates.includes(usual) ? { seed: usual } : {}
+
+/** The first setting that makes no sense. */
+const faultOf = (
+  given: Required<Omit<Options, "stage0Channels" | "image">> & Pick<Options, "stage0Channels">,
+  image: { readonly height: number; readonly width: number }
+): { readonly problem: string; readonly remedy: string } | undefined => {
+  const counts: ReadonlyArray<readonly [string, number]> = [
+    ["image height", image.height],
+    ["image width", image.width],
+    ["channels", given.channels],
+    ["classes", given.classes],
+    ["stem.channels", given.stem.channels],
+    ["stem.stride", given.stem.stride],
+    ["headChannels", given.headChannels],
+    ["headDim", given.headDim],
+    ["divisor", given.divisor],
+    ["stage0Channels", given.stage0Channels ?? 1],
+    ...given.seed.repeats.map((n, i) => [`seed.repeats[${i}]`, n] as const),
+    ...given.seed.channels.map((n, i) => [`seed.channels[${i}]`, n] as const),
+    ...given.seed.strides.map((n, i) => [`seed.strides[${i}]`, n] as const)
+  ]
+  const wrong = counts.find(([, n]) => !(Number.isSafeInteger(n) && n >= 1))
+  if (wrong !== undefined) return { problem: `${wrong[0]} is ${wrong[1]}`, remedy: "Use an integer of 1 or more" }
+  const { channels, repeats, strides } = given.seed
+  if (repeats.length < 2 || repeats.length !== channels.length || repeats.length !== strides.length) {
+    const lengths = `${repeats.length} repeats, ${channels.length} channels and ${strides.length} strides`
+    return {
+      problem: `the seed has ${lengths}`,
+      remedy: "Give every stage one of each, for stage 0 and at least one more"
+    }
+  }
+  const ratio = given.expansions.find((e) => !(e > 0 && Number.isFinite(e)))
+  if (ratio !== undefined) return { problem: `an expansion ratio is ${ratio}`, remedy: "Use ratios above 0" }
+  const width = given.widths.find((w) => !(w > 0 && Number.isFinite(w)))
+  if (width !== undefined) return { problem: `a width multiplier is ${width}`, remedy: "Use multipliers above 0" }
+  const depth = given.depths.find((d) => !Number.isSafeInteger(d))
+  if (depth !== undefined) return { problem: `a depth offset is ${depth}`, remedy: "Use integers" }
+  const empty = [...given.operators, ...given.dsms].some((name) => name === "")
+  if (empty) return { problem: "an operator or module has an empty name", remedy: "Name every one" }
+  return undefined
+}
+
+/**
+ * UniNet's space. Without options it is the paper's, for 224×224 images and 1000 classes; at images of 64 pixels and less the
+ * defaults are `smallDefaults`. Fails with `InvalidSpace` where a setting makes no sense.
+ *
+ * @example
+ * ```ts
+ * import { Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(UniNetSpace.make())
+ * console.log(Space.size(space)) // 23174285888671875n
+ * console.log(Architecture.print(Space.sample(Prng.fromSeed("demo"))(space)))
+ * ```
+ */
+export const make = (options: Options = {}): Result.Result<Space.Space<Architecture>, InvalidSpace> =>
+  Space.make(choice(options))
+
+/** As `make` with the defaults of small images whatever the size; without options for MNIST: 28×28, one channel, ten classes. */
+export const small = (options: Options = {}): Result.Result<Space.Space<Architecture>, InvalidSpace> => {
+  const image = options.image ?? 28
+  return make({ ...smallDefaults(sizeOf(image)), channels: 1, classes: 10, ...options, image })
+}
+
+/** The architecture of the space's seed network: where every search that climbs from a point starts, and what counterexamples shrink to. */
+export const seedPoint = (space: Space.Space<Architecture>): Architecture => Space.seedPoint(space)
+
+/** Provides `SearchSpace` with `make(options)`. */
+export const layer = (options: Options = {}): Layer.Layer<SearchSpace, InvalidSpace> =>
+  Layer.effect(SearchSpace, Effect.fromResult(make(options)))

@@ -1,0 +1,112 @@
+/**
+ * A node is a declaration worked out: where its sites lie, how many points it has, and how to go between points, values and
+ * ranks. A point is a vector with a token for every site of the whole space; a node reads and writes its own sites only,
+ * `first` to `end` (not included).
+ */
+import type * as Schema from "effect/Schema"
+import type { Prng } from "../Prng.ts"
+import { absent, exists, type Condition, type Literal, type Site } from "../Site.ts"
+import { NotInSpace, type Problem } from "../SpaceError.ts"
+import { showPath } from "./stable.ts"
+
+export type Vector = Int32Array
+export type Path = ReadonlyArray<string | number>
+
+export interface Node<out A> {
+  readonly first: number
+  readonly end: number
+  /** Token sequences, each counted on its own. */
+  readonly size: bigint
+  /** Distinct values: token sequences with the same value counted once. */
+  readonly distinct: bigint
+  /** Writes the canonical tokens of a value drawn with equal chances for every distinct value. */
+  readonly sample: (prng: Prng, vector: Vector) => void
+  /** The value of a point; any valid tokens, canonical or not. */
+  readonly decode: (vector: Vector) => A
+  /** Writes the canonical tokens of a value, or says why there are none. */
+  readonly encode: (value: unknown, vector: Vector, path: Path) => NotInSpace | undefined
+  /** Replaces tokens by those that stand for the same value in every run. */
+  readonly canonicalise: (vector: Vector) => void
+  /** Between canonical points and 0 … distinct − 1. */
+  readonly rank: (vector: Vector) => bigint
+  readonly unrank: (rank: bigint, vector: Vector) => void
+  readonly schema: Schema.Codec<A, unknown>
+  /** The declaration as indented lines, for people. */
+  readonly print: (indent: string) => ReadonlyArray<string>
+  /** The site of a node that is one single choice: what a condition may refer to. */
+  readonly leaf?: Site
+  /** The parts of a product, in the order of their sites: what stage-wise costs are told apart by. */
+  readonly parts?: ReadonlyArray<Node<unknown>>
+}
+
+export interface Context {
+  readonly sites: Array<Site>
+  readonly problems: Array<Problem>
+}
+
+export interface Place {
+  readonly path: Path
+  readonly conditions: ReadonlyArray<Condition>
+}
+
+export const addSite = (
+  context: Context,
+  place: Place,
+  site: Pick<Site, "kind" | "count" | "seed" | "value">
+): Site => {
+  const out: Site = {
+    ...site,
+    index: context.sites.length,
+    path: place.path,
+    name: showPath(place.path),
+    conditions: place.conditions,
+    label: (token) => String(site.value(token))
+  }
+  context.sites.push(out)
+  return out
+}
+
+export const clear = (vector: Vector, first: number, end: number) => {
+  vector.fill(absent, first, end)
+}
+
+/**
+ * Makes tokens that come from changing a valid point valid again: a site that no longer exists is cleared, one that newly exists
+ * gets the seed point's token.
+ */
+export const repair = (sites: ReadonlyArray<Site>, vector: Vector): void => {
+  for (const site of sites) {
+    if (!exists(site, vector)) vector[site.index] = absent
+    else if (vector[site.index] === absent) vector[site.index] = site.seed
+  }
+}
+
+/** All token assignments of the sites `first` to `end`, taking what they depend on outside as given. The vector is reused. */
+export function* assignments(
+  sites: ReadonlyArray<Site>,
+  first: number,
+  end: number,
+  vector: Vector = new Int32Array(end).fill(absent)
+): Generator<Vector> {
+  const existsHere = (site: Site) =>
+    site.conditions.every((c) => c.site < first || c.options.has(vector[c.site] ?? absent))
+  function* from(index: number): Generator<Vector> {
+    const site = sites[index]
+    if (index === end || site === undefined) {
+      yield vector
+    } else if (!existsHere(site)) {
+      vector[index] = absent
+      yield* from(index + 1)
+    } else {
+      for (let token = 0; token < site.count; token++) {
+        vector[index] = token
+        yield* from(index + 1)
+      }
+    }
+  }
+  yield* from(first)
+}
+
+export const notInSpace = (path: Path, value: unknown, expected: string) => new NotInSpace({ path, value, expected })
+
+export const showLiteral = (value: Literal) => (typeof value === "string" ? `"${value}"` : String(value))
