@@ -1,1 +1,3 @@
-export {}
+export * as Dsm from "./Dsm.ts"
+export { Dsms } from "./Dsms.ts"
+export * as DsmSet from "./DsmSet.ts"

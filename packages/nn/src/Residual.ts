@@ -1,15 +1,15 @@
 /** Residual branches and what scales them. */
 import { Op } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
-import type { Layer } from "./Layer.ts"
+import { identity, type Layer } from "./Layer.ts"
 import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
 
-/** `x + branch(x)`. */
+/** `shortcut(x) + branch(x)`; the shortcut is `x` itself by default. */
 export const residual =
-  (scope: Scope, branch: Layer): Layer =>
+  (scope: Scope, { branch, shortcut = identity }: { readonly branch: Layer; readonly shortcut?: Layer }): Layer =>
   (x) =>
-    Op.add(x, branch(x), scope.path)
+    Op.add(shortcut(x), branch(x), scope.path)
 
 /** LayerScale: a factor per feature of the last axis, first 1e-6. The parameter is called `name`. */
 export const layerScale =

@@ -1,1 +1,3 @@
-export {}
+export * as Operator from "./Operator.ts"
+export { Operators } from "./Operators.ts"
+export * as OperatorSet from "./OperatorSet.ts"

@@ -1,0 +1,29 @@
+/** A set of downsampling modules by name, as a plain value. The service `Dsms` supplies one. */
+import type { Dsm } from "./Dsm.ts"
+import { G } from "./dsms/G.ts"
+import { L } from "./dsms/L.ts"
+import { LG } from "./dsms/LG.ts"
+
+export type DsmSet = Readonly<Record<string, Dsm>>
+
+/** UniNet's downsampling modules [UNINET.md section 3]. */
+export const standard = { L, LG, G } satisfies DsmSet
+
+/** The name of a standard downsampling module. */
+export type Name = keyof typeof standard
+
+/**
+ * Some of the standard modules, as an ablation wants them.
+ *
+ * @example
+ * DsmSet.only("L", "LG")
+ */
+export const only = (...names: readonly [Name, ...ReadonlyArray<Name>]): DsmSet =>
+  Object.fromEntries(names.map((name) => [name, standard[name]]))
+
+/** The standard modules and some of one's own; one's own wins where the names are the same. */
+const and = (own: DsmSet): DsmSet => ({ ...standard, ...own })
+export { and as with }
+
+/** The module of that name, if the set has it. */
+export const get = (set: DsmSet, name: string): Dsm | undefined => (Object.hasOwn(set, name) ? set[name] : undefined)

@@ -1,0 +1,22 @@
+/** The service that says which downsampling modules exist: the standard ones, a subset, or a user's own added. */
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import * as DsmSet from "./DsmSet.ts"
+
+/**
+ * Which downsampling modules a search, a network or a check may use.
+ *
+ * @example
+ * program.pipe(Effect.provide(Dsms.only("L", "LG")))
+ */
+export class Dsms extends Context.Service<Dsms, DsmSet.DsmSet>()("@uninet/dsm/Dsms") {
+  /** All of UniNet's modules: L, LG, G. */
+  static readonly standard: Layer.Layer<Dsms> = Layer.succeed(this, DsmSet.standard)
+  /** Some of them. */
+  static readonly only = (...names: Parameters<typeof DsmSet.only>): Layer.Layer<Dsms> =>
+    Layer.succeed(this, DsmSet.only(...names))
+  /** All of them and one's own. */
+  static readonly with = (own: DsmSet.DsmSet): Layer.Layer<Dsms> => Layer.succeed(this, DsmSet.with(own))
+  /** Exactly this set. */
+  static readonly layer = (set: DsmSet.DsmSet): Layer.Layer<Dsms> => Layer.succeed(this, set)
+}

@@ -1,0 +1,43 @@
+/** The global downsampling module [note; padding ours]: as LG, without the two-dimensional neighbourhood. */
+import { Op } from "@uninet/graph"
+import { type Layer, Nn, Scope } from "@uninet/nn"
+import { flow } from "effect/Function"
+import { type Config, type Dsm, strided } from "../Dsm.ts"
+import { attending, attendingCount, branchCount, plus, shortcutCount } from "./shared.ts"
+
+/** Weights per channel: the stride's area, so that the sequence gets as much shorter as an image would. */
+const kernel = ({ stride }: Config) => (stride === 1 ? 3 : stride ** 2)
+
+/**
+ * Depthwise convolution along the row-major token sequence, kernel = stride = s² (kernel 3 and padding 1 where s = 1) → BN → 1×1.
+ *
+ * The sequence is an image one pixel high. Zeros at its end make it as long as the result needs: s² for each of ⌈h/s⌉·⌈w/s⌉ positions.
+ */
+const sequence =
+  (scope: Scope.Scope, config: Config): Layer.Layer =>
+  (x) => {
+    const { stride } = config
+    const [batch, channels, height, width] = x.shape
+    const size = strided({ height, width }, stride)
+    const tokens = height * width
+    const padding = stride === 1 ? 0 : size.height * size.width * stride ** 2 - tokens
+    const line = Op.reshape(x, [batch, channels, 1, tokens], scope.path)
+    return flow(
+      Nn.depthwise(Scope.at(scope, "0"), {
+        kernel: [1, kernel(config)],
+        stride: [1, stride ** 2],
+        padding: stride === 1 ? [0, 1, 0, 1] : [0, 0, 0, 0],
+        bias: true
+      }),
+      Nn.batchNorm(Scope.at(scope, "1")),
+      Nn.pointwise(Scope.at(scope, "2"), { out: config.channels })
+    )(Op.pad(line, [0, 0, 0, 0], [0, 0, 0, padding], scope.path))
+  }
+
+/** Queries from the sequence branch attend to every position of the input; + max-pool → 1×1. */
+export const G: Dsm = {
+  heads: true,
+  layer: (scope, config) => attending(scope, config, sequence(Scope.at(scope, "q"), config)),
+  count: (config, size) =>
+    plus(branchCount(config, size, kernel(config)), attendingCount(config, size), shortcutCount(config, size))
+}

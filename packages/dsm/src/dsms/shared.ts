@@ -1,0 +1,66 @@
+/** Parts that the downsampling modules share, and their counts. */
+import { Op, type Tensor } from "@uninet/graph"
+import { type Layer, Nn, Scope } from "@uninet/nn"
+import { flow } from "effect/Function"
+import { type Config, type Count, type Size, strided } from "../Dsm.ts"
+
+const area = ({ height, width }: Size) => height * width
+
+export const plus = (...counts: ReadonlyArray<Count>): Count => ({
+  parameters: counts.reduce((sum, count) => sum + count.parameters, 0),
+  macs: counts.reduce((sum, count) => sum + count.macs, 0)
+})
+
+/** Max-pool 3×3 with the stride (left out at stride 1) → 1×1 convolution [code]. */
+export const shortcut = (scope: Scope.Scope, { channels, stride }: Config): Layer.Layer => {
+  // The authors' `Sequential` numbers the convolution by what stands before it.
+  const project = Nn.pointwise(Scope.at(scope, stride === 1 ? "residual.0" : "residual.1"), { out: channels })
+  return stride === 1
+    ? project
+    : flow((x) => Op.maxPool2d(x, { kernel: [3, 3], stride: [stride, stride] }, scope.path), project)
+}
+
+export const shortcutCount = ({ channels, inChannels, stride }: Config, size: Size): Count => ({
+  parameters: (inChannels + 1) * channels,
+  macs: area(strided(size, stride)) * inChannels * channels
+})
+
+/** The local branch: depthwise 3×3 with the stride → BN → 1×1, all named after `scope` [code]. */
+export const local = (scope: Scope.Scope, { channels, stride }: Config): Layer.Layer =>
+  flow(
+    Nn.depthwise(Scope.at(scope, "0"), { stride, bias: true }),
+    Nn.batchNorm(Scope.at(scope, "1")),
+    Nn.pointwise(Scope.at(scope, "2"), { out: channels })
+  )
+
+/** A branch of a depthwise convolution with `kernel` weights per channel, BN and 1×1. */
+export const branchCount = ({ channels, inChannels, stride }: Config, size: Size, kernel: number): Count => ({
+  parameters: (kernel + 1) * inChannels + 2 * inChannels + (inChannels + 1) * channels,
+  macs: area(strided(size, stride)) * (kernel * inChannels + inChannels * channels)
+})
+
+/** The shortcut plus attention of the queries that `branch` makes to every position of the input. */
+export const attending = (
+  scope: Scope.Scope,
+  config: Config,
+  branch: (x: Tensor.Tensor) => Tensor.Tensor
+): Layer.Layer =>
+  Nn.residual(scope, {
+    shortcut: shortcut(scope, config),
+    branch: (x) => {
+      const { height, width } = strided({ height: x.shape[2], width: x.shape[3] }, config.stride)
+      const query = Nn.layerNorm(Scope.at(scope, "q_norm"))(Op.toTokens(branch(x), scope.path))
+      const tokens = Nn.layerNorm(Scope.at(scope, "kv_norm"))(Op.toTokens(x, scope.path))
+      const attended = Nn.crossAttention(scope, { headDim: config.headDim, query })(tokens)
+      return Op.toImage(attended, height, width, scope.path)
+    }
+  })
+
+/** Norms, key and value, output projection, and the attention itself. */
+export const attendingCount = ({ channels, inChannels, stride }: Config, size: Size): Count => {
+  const [keys, queries] = [area(size), area(strided(size, stride))]
+  return {
+    parameters: 2 * channels + 2 * inChannels + (inChannels + 1) * 2 * channels + (channels + 1) * channels,
+    macs: keys * inChannels * 2 * channels + queries * channels * channels + 2 * queries * keys * channels
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * A network: image → stem → stages → head → logits, from an architecture and the sets of operators and downsampling modules
+ * that its names mean [UNINET.md section 1].
+ *
+ * @example
+ * const program = Network.make(UniNet.B0).pipe(Result.flatMap((network) => Network.evaluation(network, { batch: 8 })))
+ */
+import { type Dsm, Dsms, DsmSet } from "@uninet/dsm"
+import { type GraphError, Op, Program, Shape } from "@uninet/graph"
+import { Layer, Nn, Scope } from "@uninet/nn"
+import { type Operator, Operators, OperatorSet } from "@uninet/operators"
+import type { Architecture } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import { flow } from "effect/Function"
+import * as Result from "effect/Result"
+import {
+  type ArchitectureError,
+  FixedChannels,
+  HeadMismatch,
+  ImageTooSmall,
+  StrideWithoutDsm,
+  UnknownDsm,
+  UnknownOperator
+} from "./ArchitectureError.ts"
+
+/** Which operators and downsampling modules the names of an architecture mean. */
+export interface Sets {
+  readonly operators: OperatorSet.OperatorSet
+  readonly dsms: DsmSet.DsmSet
+}
+
+/** UniNet's own. */
+export const standard: Sets = { operators: OperatorSet.standard, dsms: DsmSet.standard }
+
+interface Common {
+  /** The block's path, `blocks.3`: its parameters' names begin with it. */
+  readonly path: string
+  readonly stage: number
+  /** The name of its operator or module in the set. */
+  readonly name: string
+  /** Height and width of its input and of its result. */
+  readonly input: Operator.Size
+  readonly output: Operator.Size
+}
+
+/** A downsampling module or a block of a general operator, with everything it is told but the rate of stochastic depth. */
+export type Block =
+  | (Common & { readonly kind: "operator"; readonly operator: Operator.Operator; readonly config: OperatorConfig })
+  | (Common & { readonly kind: "dsm"; readonly dsm: Dsm.Dsm; readonly config: Dsm.Config })
+
+type OperatorConfig = Omit<Operator.Config, "stochasticDepth">
+
+/** An architecture that was checked and whose names were looked up: building it cannot fail for a reason of its own. */
+export interface Network {
+  readonly architecture: Architecture.Architecture
+  readonly sets: Sets
+  /** Downsampling modules and operator blocks, first to last. */
+  readonly blocks: ReadonlyArray<Block>
+}
+
+/**
+ * Checks an architecture and looks its names up in `sets` (UniNet's own by default).
+ *
+ * Fails with the first mistake: an unknown name, channels that attention's heads do not divide, a stage that nothing can widen or
+ * stride, a feature map too small for a stride.
+ */
+export const make = (
+  architecture: Architecture.Architecture,
+  sets: Sets = standard
+): Result.Result<Network, ArchitectureError> => {
+  const { headDim, image, stem } = architecture
+  if (tooSmall(image, stem.stride)) return Result.fail(imageTooSmall("stem", image, stem.stride))
+  const blocks: Array<Block> = []
+  let size: Operator.Size = strided(image, stem.stride)
+  let inChannels = stem.channels
+  for (const [
+    stage,
+    { operator: name, channels, dsm: dsmName, expansion, repeats, stride }
+  ] of architecture.stages.entries()) {
+    const operator = OperatorSet.get(sets.operators, name)
+    if (operator === undefined)
+      return Result.fail(new UnknownOperator({ stage, operator: name, known: Object.keys(sets.operators) }))
+    if (tooSmall(size, stride)) return Result.fail(imageTooSmall(`stage ${stage}`, size, stride))
+    const output = strided(size, stride)
+    const common = () => ({ path: `blocks.${blocks.length}`, stage, output })
+
+    if (dsmName !== null) {
+      const dsm = DsmSet.get(sets.dsms, dsmName)
+      if (dsm === undefined) return Result.fail(new UnknownDsm({ stage, dsm: dsmName, known: Object.keys(sets.dsms) }))
+      if (dsm.heads === true && channels % headDim !== 0)
+        return Result.fail(new HeadMismatch({ stage, module: dsmName, channels, headDim }))
+      const config = { inChannels, channels, stride, headDim }
+      blocks.push({ ...common(), kind: "dsm", name: dsmName, dsm, config, input: size })
+      inChannels = channels
+    } else {
+      if (stride !== 1) return Result.fail(new StrideWithoutDsm({ stage, stride }))
+      if (inChannels !== channels && operator.widens !== true)
+        return Result.fail(new FixedChannels({ stage, operator: name, inChannels, channels }))
+    }
+
+    if (operator.heads === true && channels % headDim !== 0)
+      return Result.fail(new HeadMismatch({ stage, module: name, channels, headDim }))
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      const config = { inChannels, channels, expansion, headDim }
+      blocks.push({ ...common(), kind: "operator", name, operator, config, input: output })
+      inChannels = channels
+    }
+    size = output
+  }
+  return Result.succeed({ architecture, sets, blocks })
+}
+
+const strided = ({ height, width }: Operator.Size, stride: number): Operator.Size => ({
+  height: Math.ceil(height / stride),
+  width: Math.ceil(width / stride)
+})
+const tooSmall = ({ height, width }: Operator.Size, stride: number) => Math.min(height, width) < stride
+const imageTooSmall = (part: string, { height, width }: Operator.Size, stride: number) =>
+  new ImageTooSmall({ part, height, width, stride })
+
+/** As `make`, with the operators and modules of the services `Operators` and `Dsms`. */
+export const fromServices = Effect.fn("Network.fromServices")(function* (architecture: Architecture.Architecture) {
+  const sets: Sets = { operators: yield* Operators, dsms: yield* Dsms }
+  return yield* Effect.fromResult(make(architecture, sets))
+})
+
+/** What is random in training. */
+export interface Rates {
+  /** Stochastic depth of the last operator block; it rises linearly from 0 at the first. Default: 0. */
+  readonly stochasticDepth?: number
+  /** Dropout before the classifier. Default: 0. */
+  readonly dropout?: number
+}
+
+/** 3×3 convolution → BN → GELU. */
+export const stem = ({ stem: { channels, stride } }: Architecture.Architecture, scope: Scope.Scope): Layer.Layer =>
+  flow(
+    Nn.convolution(Scope.at(scope, "stem.0"), { out: channels, kernel: 3, stride, bias: false }),
+    Nn.batchNorm(Scope.at(scope, "stem.1")),
+    Nn.gelu(Scope.at(scope, "stem.2"))
+  )
+
+/** 1×1 convolution → BN → GELU → mean over the image → dropout → linear. */
+export const head = (
+  { classes, head: { channels } }: Architecture.Architecture,
+  scope: Scope.Scope,
+  { dropout = 0 }: Rates = {}
+): Layer.Layer =>
+  flow(
+    Nn.pointwise(Scope.at(scope, "head.0"), { out: channels, bias: false }),
+    Nn.batchNorm(Scope.at(scope, "head.1")),
+    Nn.gelu(Scope.at(scope, "head.2")),
+    (x) => Op.globalAveragePool(x, Scope.at(scope, "head").path),
+    Nn.dropout(Scope.at(scope, "classifier"), dropout),
+    Nn.linear(Scope.at(scope, "classifier"), { out: classes })
+  )
+
+/** One block as a layer whose result is checked: an operator or module that gives another shape than it should is named by a `ShapeError`. */
+export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): Layer.Layer => {
+  const at = Scope.at(scope, block.path)
+  const layer =
+    block.kind === "dsm"
+      ? block.dsm.layer(at, block.config)
+      : block.operator.layer(at, { ...block.config, stochasticDepth })
+  return (x) => {
+    const y = layer(x)
+    const expected = [x.shape[0], block.config.channels, block.output.height, block.output.width]
+    return Shape.equals(y.shape, expected)
+      ? y
+      : Layer.fail(at, block.name, y, `the result should have the shape ${Shape.print(expected)}`)
+  }
+}
+
+/**
+ * The network as a layer: images `[batch, channels, height, width]` → logits `[batch, classes]`.
+ *
+ * Parameters have the names of the authors' code [code]: `stem.0.weight`, `blocks.3.b2.0.weight`, `classifier.bias`. In training mode
+ * with rates above 0 the program has inputs `noise/<path>` (see `Regularisation` of `@uninet/nn`).
+ *
+ * @example
+ * const image = Op.input("image", [64, 1, 28, 28])
+ * const logits = Network.forward(network, Scope.make("training"), { stochasticDepth: 0.1 })(image)
+ */
+export const forward = (network: Network, scope: Scope.Scope, rates: Rates = {}): Layer.Layer => {
+  const { architecture, blocks } = network
+  const last = blocks.filter((b) => b.kind === "operator").length - 1
+  return (image) => {
+    let x = stem(architecture, scope)(image)
+    let operators = 0
+    for (const b of blocks) {
+      const depth = b.kind === "operator" && last > 0 ? ((rates.stochasticDepth ?? 0) * operators++) / last : 0
+      x = block(b, scope, depth)(x)
+    }
+    return head(architecture, scope, rates)(x)
+  }
+}
+
+/**
+ * The program that evaluates images with running statistics: input `image` `[batch, channels, height, width]`, output `logits`
+ * `[batch, classes]`. One image by default.
+ */
+export const evaluation = (
+  network: Network,
+  { batch = 1 }: { readonly batch?: number } = {}
+): Result.Result<Program.Program, GraphError> => {
+  const { channels, height, width } = network.architecture.image
+  const image = Op.input("image", [batch, channels, height, width])
+  return Program.make({ outputs: { logits: forward(network, Scope.make("evaluation"))(image) } })
+}

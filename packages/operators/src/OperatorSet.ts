@@ -1,0 +1,36 @@
+/** A set of operators by name, as a plain value. The service `Operators` supplies one. */
+import { Conv } from "./operators/Conv.ts"
+import { DWConv } from "./operators/DWConv.ts"
+import { MLP } from "./operators/MLP.ts"
+import { LSA, SA } from "./operators/SA.ts"
+import type { Operator } from "./Operator.ts"
+
+export type OperatorSet = Readonly<Record<string, Operator>>
+
+/** UniNet's general operators [UNINET.md section 2]. */
+export const standard = { Conv, DWConv, SA, LSA, MLP } satisfies OperatorSet
+
+/** The name of a standard operator. */
+export type Name = keyof typeof standard
+
+/**
+ * Some of the standard operators, as an ablation wants them.
+ *
+ * @example
+ * OperatorSet.only("Conv", "DWConv") // convolution only
+ */
+export const only = (...names: readonly [Name, ...ReadonlyArray<Name>]): OperatorSet =>
+  Object.fromEntries(names.map((name) => [name, standard[name]]))
+
+/**
+ * The standard operators and some of one's own; one's own wins where the names are the same.
+ *
+ * @example
+ * OperatorSet.with({ Shift: { layer: (scope, config) => (x) => … } })
+ */
+const and = (own: OperatorSet): OperatorSet => ({ ...standard, ...own })
+export { and as with }
+
+/** The operator of that name, if the set has it. */
+export const get = (set: OperatorSet, name: string): Operator | undefined =>
+  Object.hasOwn(set, name) ? set[name] : undefined

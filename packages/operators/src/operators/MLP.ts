@@ -1,0 +1,35 @@
+/** MLP-Mixer's block [kin]: a feed-forward network over the tokens of each channel, then one over the channels of each token. */
+import { Op } from "@uninet/graph"
+import { Nn } from "@uninet/nn"
+import { flow } from "effect/Function"
+import type { Operator } from "../Operator.ts"
+import { area, feedForward, feedForwardCount, overTokens, tokenResidual } from "./shared.ts"
+
+/**
+ * x ← x + γ₁·TokenMLP(LN(x)), N → 2N → N over the N tokens; x ← x + γ₂·FFN(LN(x)). No position encoding.
+ *
+ * Its token weights hold the image's size: a network with it runs at one resolution only.
+ */
+export const MLP: Operator = {
+  layer: (scope, config) =>
+    overTokens(scope, (size) =>
+      flow(
+        tokenResidual(scope, { norm: "norm1", scale: "gamma_1", branch: "mix" }, config, (at) =>
+          flow(
+            (x) => Op.transpose(x, [0, 2, 1], at.path),
+            Nn.feedForward(at, { hidden: 2 * area(size) }),
+            (x) => Op.transpose(x, [0, 2, 1], at.path)
+          )
+        ),
+        feedForward(scope, config)
+      )
+    ),
+  count: (config, size) => {
+    const tokens = area(size)
+    const ffn = feedForwardCount(config, size)
+    return {
+      parameters: 4 * tokens ** 2 + 3 * tokens + 3 * config.channels + ffn.parameters,
+      macs: 4 * tokens ** 2 * config.channels + ffn.macs
+    }
+  }
+}

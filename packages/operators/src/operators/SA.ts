@@ -1,0 +1,61 @@
+/** Transformer blocks: self-attention over the whole image (`SA`) and inside windows (`LSA`). */
+import { type Layer, Nn, Scope } from "@uninet/nn"
+import { flow } from "effect/Function"
+import type { Config, Count, Operator, Size } from "../Operator.ts"
+import { area, feedForward, feedForwardCount, overTokens, tokenResidual } from "./shared.ts"
+
+/** Height and width of LSA's windows. */
+const windowSize = 7
+
+/** x ← x + depthwise 3×3 of x; x ← x + γ₁·attention(LN(x)); x ← x + γ₂·FFN(LN(x)). */
+const transformer =
+  (attention: (scope: Scope.Scope, config: Config, size: Size) => Layer.Layer): Operator["layer"] =>
+  (scope, config) => {
+    const position = Scope.at(scope, "pos_embed")
+    return flow(
+      Nn.residual(position, { branch: Nn.depthwise(position, { bias: true }) }),
+      overTokens(scope, (size) =>
+        flow(
+          tokenResidual(scope, { norm: "norm1", scale: "gamma_1", branch: "attn" }, config, (at) =>
+            attention(at, config, size)
+          ),
+          feedForward(scope, config)
+        )
+      )
+    )
+  }
+
+/** `scores` are the query-key pairs of one image, padding included. */
+const count = (config: Config, size: Size, scores: number): Count => {
+  const c = config.channels
+  const ffn = feedForwardCount(config, size)
+  const position = { parameters: 10 * c, macs: 9 * c * area(size) }
+  // qkv and output projection, norm and LayerScale.
+  const attention = { parameters: 4 * c * c + 4 * c + 3 * c, macs: 4 * c * c * area(size) + 2 * c * scores }
+  return {
+    parameters: position.parameters + attention.parameters + ffn.parameters,
+    macs: position.macs + attention.macs + ffn.macs
+  }
+}
+
+/** Multi-head self-attention of every position to every other, with a depthwise convolution as position encoding [code]. */
+export const SA: Operator = {
+  heads: true,
+  layer: transformer((scope, { headDim }) => Nn.selfAttention(scope, { headDim })),
+  count: (config, size) => count(config, size, area(size) ** 2)
+}
+
+/** Query-key pairs along one axis: those of every window, the last one's padding included. */
+const pairs = (length: number) => {
+  const window = Math.min(windowSize, length)
+  return Math.ceil(length / window) * window ** 2
+}
+
+/** As `SA`, with attention inside windows of 7×7 that do not overlap and are not shifted [kin; padding and masks ours]. */
+export const LSA: Operator = {
+  heads: true,
+  layer: transformer((scope, { headDim }, size) => Nn.windowAttention(scope, { headDim, window: windowSize, ...size })),
+  count: (config, size) => {
+    return count(config, size, pairs(size.height) * pairs(size.width))
+  }
+}
