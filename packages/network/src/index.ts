@@ -1,3 +1,5 @@
 export * as ArchitectureError from "./ArchitectureError.ts"
 export * as Network from "./Network.ts"
+export * as Safetensors from "./Safetensors.ts"
 export * as UniNet from "./UniNet.ts"
+export * as Weights from "./Weights.ts"

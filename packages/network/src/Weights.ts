@@ -1,0 +1,102 @@
+/** A network's weights: parameters and running statistics by the authors' names, as values and as safetensors. */
+import type { Program } from "@uninet/graph"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Safetensors from "./Safetensors.ts"
+
+/** The values of a network's parameters and buffers by name, each in row-major order. */
+export type Weights = ReadonlyMap<string, Float32Array>
+
+const Mismatched = Schema.Struct({
+  name: Schema.String,
+  expected: Schema.String,
+  found: Schema.String
+})
+
+/** Weights that are not those of the network: everything that is missing, unknown, or of another shape or type. */
+export class WeightsMismatch extends Schema.TaggedError<WeightsMismatch>()("WeightsMismatch", {
+  missing: Schema.Array(Schema.String),
+  unexpected: Schema.Array(Schema.String),
+  /** Tensors of another shape or element type than the network's: `F32 [24×1×3×3]`. */
+  mismatched: Schema.Array(Mismatched)
+}) {
+  override get message() {
+    const lines = [
+      ...this.missing.map((name) => `missing: ${name}`),
+      ...this.unexpected.map((name) => `unexpected: ${name}`),
+      ...this.mismatched.map(({ expected, found, name }) => `${name} is ${found}, not ${expected}`)
+    ]
+    return `the weights are not this network's; load those of the same architecture, image size and classes:\n  ${lines.join("\n  ")}`
+  }
+}
+
+/** PyTorch's count of batches seen: part of its checkpoints, of no use with a constant momentum. */
+const isBatchCount = (name: string) => name.endsWith(".num_batches_tracked")
+
+const print = (dtype: string, shape: ReadonlyArray<number>) => `${dtype} [${shape.join("×")}]`
+
+/** What of a program's state makes up its weights: parameters and running statistics, not an optimiser's moments. */
+const variablesOf = (program: Program.Program) => program.variables.filter((v) => v.attributes.role !== "moment")
+
+/**
+ * The weights of `program` from a file's tensors. `num_batches_tracked` is accepted and ignored.
+ *
+ * @example
+ * Safetensors.decode(bytes).pipe(Result.flatMap((file) => Weights.fromSafetensors(program, file)))
+ */
+export const fromSafetensors = (
+  program: Program.Program,
+  { tensors }: Safetensors.Safetensors
+): Result.Result<Weights, WeightsMismatch> => {
+  const weights = new Map<string, Float32Array>()
+  const missing: Array<string> = []
+  const mismatched: Array<typeof Mismatched.Type> = []
+  const wanted = new Set<string>()
+  for (const { attributes, shape } of variablesOf(program)) {
+    const { name } = attributes
+    wanted.add(name)
+    const entry = tensors.get(name)
+    if (entry === undefined) {
+      missing.push(name)
+      continue
+    }
+    const data = Safetensors.float32(entry)
+    const [expected, found] = [print("F32", shape), print(entry.dtype, entry.shape)]
+    if (data === undefined || expected !== found) mismatched.push({ name, expected, found })
+    else weights.set(name, data)
+  }
+  const unexpected = [...tensors.keys()].filter((name) => !wanted.has(name) && !isBatchCount(name))
+  return missing.length + unexpected.length + mismatched.length === 0
+    ? Result.succeed(weights)
+    : Result.fail(new WeightsMismatch({ missing, unexpected, mismatched }))
+}
+
+/**
+ * The weights of `program` as a file's content, with the names and shapes that `fromSafetensors` reads back.
+ *
+ * Fails where a parameter or buffer of the program has no value, or one of another length.
+ */
+export const toSafetensors = (
+  program: Program.Program,
+  weights: Weights,
+  metadata: Readonly<Record<string, string>> = {}
+): Result.Result<Safetensors.Safetensors, WeightsMismatch> => {
+  const tensors = new Map<string, Safetensors.Entry>()
+  for (const { attributes, shape } of variablesOf(program)) {
+    const data = weights.get(attributes.name)
+    if (data !== undefined) tensors.set(attributes.name, Safetensors.fromFloat32(data, shape))
+  }
+  const file = { tensors, metadata }
+  const short = [...tensors].filter(
+    ([, { bytes, shape }]) => bytes.length !== 4 * shape.reduce((n, axis) => n * axis, 1)
+  )
+  const mismatched = short.map(([name, { bytes, shape }]) => ({
+    name,
+    expected: print("F32", shape),
+    found: `${bytes.length / 4} numbers`
+  }))
+  const missing = variablesOf(program).flatMap(({ attributes: { name } }) => (tensors.has(name) ? [] : [name]))
+  return missing.length + mismatched.length === 0
+    ? Result.succeed(file)
+    : Result.fail(new WeightsMismatch({ missing, unexpected: [], mismatched }))
+}
