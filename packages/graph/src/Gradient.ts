@@ -1,5 +1,5 @@
 /** Reverse-mode differentiation: one pass over the graph from the back, each op's rule in its definition. */
-import { GradientError } from "./GraphError.ts"
+import { GradientError, type GraphError } from "./GraphError.ts"
 import { topological } from "./internal/topological.ts"
 import type { Definition } from "./Definition.ts"
 import { definitions } from "./Op.ts"
@@ -15,10 +15,9 @@ import type { Kind, Tensor } from "./Tensor.ts"
  * const [dw] = gradient(Op.sum(Op.mul(w, w)), [w]) // the graph of 2·w
  */
 export const gradient = (of: Tensor, withRespectTo: ReadonlyArray<Tensor>): ReadonlyArray<Tensor | undefined> => {
-  const failed = (path: string, op: string, reason: string): ReadonlyArray<Tensor> => {
-    const fault = new GradientError({ path, op, reason })
-    return withRespectTo.map((t) => ({ ...t, fault }))
-  }
+  const carrying = (fault: GraphError) => withRespectTo.map((t) => ({ ...t, fault }))
+  const failed = (path: string, op: string, reason: string) => carrying(new GradientError({ path, op, reason }))
+  if (of.fault !== undefined) return carrying(of.fault)
   if (of.shape.length > 0) return failed(of.path, of.kind, "only a scalar has a gradient; take a sum or mean first")
 
   const order = topological([of])
