@@ -1,1 +1,2 @@
-export {}
+export * as Lowering from "./Lowering.ts"
+export * as Model from "./Model.ts"

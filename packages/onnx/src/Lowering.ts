@@ -1,0 +1,56 @@
+/** Programs as ONNX models. */
+import { Program, Tensor } from "@uninet/graph"
+import * as Builder from "./internal/builder.ts"
+import * as Context from "./internal/context.ts"
+import type { Model } from "./Model.ts"
+import * as Basic from "./rules/basic.ts"
+import * as Images from "./rules/images.ts"
+import * as Products from "./rules/products.ts"
+
+/** What an ONNX model made from a program takes and gives. */
+export interface Lowered {
+  readonly model: Model
+  /** Fed at every run: inputs by name, then variables by name. */
+  readonly inputs: ReadonlyArray<Tensor.Tensor<"input">>
+  readonly variables: ReadonlyArray<Tensor.Tensor<"variable">>
+  /** Names of the model's outputs: those of the program, then `next:<variable>` for every update. */
+  readonly outputs: ReadonlyArray<{ readonly name: string; readonly tensor: Tensor.Tensor }>
+  readonly updates: ReadonlyArray<{ readonly name: string; readonly update: Program.Update }>
+}
+
+export interface Options {
+  readonly name?: string
+  /** Images of the batch that stand innermost. Default 1. */
+  readonly lanes?: number
+  /** Block size of the processor's blocked convolutions, 0 (the default) to use standard operators only. */
+  readonly block?: number
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/** One rule per op; the type checker says when one is missing. */
+const rules: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules }
+
+/** Lowers a program to an ONNX model. */
+export const lower = (program: Program.Program, options: Options = {}): Lowered => {
+  const { name = "program", lanes = 1, block = 0, metadata = {} } = options
+  const b = Builder.make()
+  const ctx = Context.make(b, lanes, block, rules)
+  // Nodes in order, so that no rule recurses deeply; what nobody asks for is dropped at the end.
+  for (const node of program.nodes) ctx.layoutOf(node)
+  const taken = new Set([...program.inputs, ...program.variables].map((leaf) => leaf.attributes.name))
+  const outputs = Object.entries(program.outputs).map(([output, tensor]) => ({
+    name: taken.has(output) ? `out:${output}` : output,
+    tensor
+  }))
+  const updates = program.updates.map((update) => ({ name: `next:${update.variable.attributes.name}`, update }))
+  const ends = [
+    ...outputs.map(({ name, tensor }) => ({ name, tensor })),
+    ...updates.map(({ name, update }) => ({ name, tensor: update.value }))
+  ]
+  const model = b.finish(
+    name,
+    ends.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
+    metadata
+  )
+  return { model, inputs: program.inputs, variables: program.variables, outputs, updates }
+}

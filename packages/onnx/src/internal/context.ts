@@ -1,0 +1,84 @@
+/** What a lowering rule works with. */
+import { Op, Shape, type Tensor } from "@uninet/graph"
+import type { Builder, Value } from "./builder.ts"
+import { reshape } from "./emit.ts"
+import { allows, convert, type Layout } from "./layout.ts"
+
+/** A lowered tensor, in the layout that its rule found best. */
+export interface Lowered {
+  readonly layout: Layout
+  readonly value: Value
+}
+
+export interface Context {
+  readonly b: Builder
+  /** Images of the batch that stand innermost in the layouts `channels` and `rows`. */
+  readonly lanes: number
+  /** Block of the processor's blocked convolution kernels (`com.microsoft.nchwc`), 0 where they may not be used. */
+  readonly block: number
+  /** The layout a tensor was made in. */
+  readonly layoutOf: (tensor: Tensor.Tensor) => Layout
+  /** The tensor in a layout, converted if it has to be. */
+  readonly get: (tensor: Tensor.Tensor, layout: Layout) => Value
+  readonly plain: (tensor: Tensor.Tensor) => Value
+}
+
+export type Rules = Op.Table<[Context], Lowered>
+
+export const make = (b: Builder, lanes: number, block: number, rules: Rules): Context => {
+  const lowered = new Map<Tensor.Tensor, { readonly primary: Lowered; readonly forms: Map<Layout, Value> }>()
+  const entry = (tensor: Tensor.Tensor) => {
+    const known = lowered.get(tensor)
+    if (known !== undefined) return known
+    const primary = Op.dispatch(rules, tensor, context)
+    const made = { primary, forms: new Map([[primary.layout, primary.value]]) }
+    lowered.set(tensor, made)
+    return made
+  }
+  const context: Context = {
+    b,
+    lanes,
+    block,
+    layoutOf: (tensor) => entry(tensor).primary.layout,
+    get: (tensor, layout) => {
+      const { primary, forms } = entry(tensor)
+      const known = forms.get(layout)
+      if (known !== undefined) return known
+      const value = convert(b, primary.value, tensor.shape, lanes, primary.layout, layout)
+      forms.set(layout, value)
+      return value
+    },
+    plain: (tensor) => context.get(tensor, "plain")
+  }
+  return context
+}
+
+export const plain = (value: Value): Lowered => ({ layout: "plain", value })
+
+/** A tensor seen as having leading axes of length 1, in a layout. */
+export const widened = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layout): Value => {
+  if (tensor.shape.length === rank) return ctx.get(tensor, layout)
+  const shape = [...Array.from({ length: rank - tensor.shape.length }, () => 1), ...tensor.shape]
+  return convert(ctx.b, reshape(ctx.b, ctx.plain(tensor), shape), shape, ctx.lanes, "plain", layout)
+}
+
+/** Whether a tensor, with leading axes of length 1 up to `rank`, can lie so. */
+export const fits = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layout): boolean =>
+  tensor.shape.length === rank
+    ? allows(layout, tensor.shape, ctx.lanes)
+    : layout === "plain" || rank - tensor.shape.length >= 1
+
+/** The tensor with channels outermost as a matrix `[channels, rest]`. */
+export const channelRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
+  const value = ctx.get(tensor, "channels")
+  const channels = value.shape[0]
+  return reshape(ctx.b, value, [channels, Shape.size(value.shape) / channels])
+}
+
+/** Tokens or a matrix as `[rows, features]`. */
+export const featureRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
+  const value =
+    tensor.shape.length === 3 && allows("rows", tensor.shape, ctx.lanes) ? ctx.get(tensor, "rows") : ctx.plain(tensor)
+  const features = value.shape[value.shape.length - 1]
+  return reshape(ctx.b, value, [Shape.size(value.shape) / features, features])
+}

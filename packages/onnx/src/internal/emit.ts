@@ -1,0 +1,178 @@
+/** ONNX operators as functions of values, with their shapes worked out. */
+import { Shape } from "@uninet/graph"
+import type { Builder, Value } from "./builder.ts"
+
+export const reshape = (b: Builder, x: Value, shape: Shape.Shape): Value =>
+  Shape.equals(x.shape, shape) ? x : b.node("Reshape", [x, b.ints(shape)], {}, [shape])[0]
+
+/** Joins neighbouring axes that a permutation keeps together and drops those of length 1: engines have fast paths for few axes. */
+const simplify = (shape: Shape.Shape, permutation: ReadonlyArray<number>) => {
+  const axes = permutation.filter((axis) => shape[axis] !== 1)
+  const groups: Array<Array<number>> = []
+  for (const axis of axes) {
+    const group = groups[groups.length - 1]
+    const previous = group?.[group.length - 1]
+    // Axes of length 1 between two others do not separate them.
+    const follows = previous !== undefined && previous < axis && shape.slice(previous + 1, axis).every((n) => n === 1)
+    if (follows) group.push(axis)
+    else groups.push([axis])
+  }
+  const sorted = groups.toSorted((a, b) => a[0] - b[0])
+  return {
+    shape: sorted.map((group) => group.reduce((n, axis) => n * shape[axis], 1)),
+    permutation: groups.map((group) => sorted.indexOf(group))
+  }
+}
+
+export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<number>): Value => {
+  const shape = permutation.map((axis) => x.shape[axis])
+  const simple = simplify(x.shape, permutation)
+  if (simple.permutation.every((axis, i) => axis === i)) return reshape(b, x, shape)
+  const joined = reshape(b, x, simple.shape)
+  const out = simple.permutation.map((axis) => simple.shape[axis])
+  const [y] = b.node("Transpose", [joined], { perm: simple.permutation }, [out])
+  return reshape(b, y, shape)
+}
+
+export const unary = (b: Builder, opType: string, x: Value, attributes = {}): Value =>
+  b.node(opType, [x], attributes, [x.shape])[0]
+
+/** How two lengths of an axis meet: both the same, or one of them repeated. */
+const meeting = (p: number, q: number) => (p === q ? "same" : p === 1 ? "first" : "second")
+
+/**
+ * Joins neighbouring axes that broadcast alike and drops those of length 1 in both: an engine's loop over few long axes is fast, and one
+ * over trailing axes of length 1 is very slow.
+ */
+const joinBroadcast = (x: Shape.Shape, y: Shape.Shape): readonly [Shape.Shape, Shape.Shape] => {
+  const joined: [Array<number>, Array<number>] = [[], []]
+  let last: string | undefined
+  for (const [i, p] of x.entries()) {
+    const q = y[i]
+    if (p === 1 && q === 1) continue
+    const kind = meeting(p, q)
+    if (kind === last) {
+      joined[0][joined[0].length - 1] *= p
+      joined[1][joined[1].length - 1] *= q
+    } else {
+      joined[0].push(p)
+      joined[1].push(q)
+      last = kind
+    }
+  }
+  return joined
+}
+
+export type BinaryOperator = "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Greater" | "GreaterOrEqual" | "Equal"
+
+/** Element by element with broadcasting; shapes of different rank meet at their last axes. */
+export const binary = (b: Builder, opType: BinaryOperator, x: Value, y: Value): Value => {
+  const shape = Shape.broadcast(x.shape, y.shape) ?? x.shape
+  if (Shape.size(x.shape) === 1 || Shape.size(y.shape) === 1) {
+    // One number and a tensor: the number as a scalar.
+    const number = (v: Value) => (Shape.size(v.shape) === 1 ? reshape(b, v, []) : v)
+    const larger = Shape.size(x.shape) === 1 ? y : x
+    return reshape(
+      b,
+      b.node(opType, [number(x), number(y)], {}, [Shape.size(larger.shape) === 1 ? [] : larger.shape])[0],
+      shape
+    )
+  }
+  if (Shape.equals(x.shape, y.shape)) return b.node(opType, [x, y], {}, [shape])[0]
+  const widened = (v: Value) => [...shape.slice(v.shape.length).map(() => 1), ...v.shape]
+  const [p, q] = joinBroadcast(widened(x), widened(y))
+  const joined = Shape.broadcast(p, q) ?? shape
+  return reshape(b, b.node(opType, [reshape(b, x, p), reshape(b, y, q)], {}, [joined])[0], shape)
+}
+
+export const add = (b: Builder, x: Value, y: Value) => binary(b, "Add", x, y)
+export const sub = (b: Builder, x: Value, y: Value) => binary(b, "Sub", x, y)
+export const mul = (b: Builder, x: Value, y: Value) => binary(b, "Mul", x, y)
+export const div = (b: Builder, x: Value, y: Value) => binary(b, "Div", x, y)
+
+/** `a·b + c` of matrices, `c` broadcast; `alpha` multiplies the product. */
+export const gemm = (
+  b: Builder,
+  x: Value,
+  y: Value,
+  options: { readonly transA?: boolean; readonly transB?: boolean; readonly alpha?: number; readonly c?: Value } = {}
+): Value => {
+  const { transA = false, transB = false, alpha = 1, c } = options
+  const shape = [x.shape[transA ? 1 : 0], y.shape[transB ? 0 : 1]]
+  const attributes = {
+    transA: transA ? 1 : 0,
+    transB: transB ? 1 : 0,
+    ...(alpha === 1 ? {} : { alpha: { float: alpha } })
+  }
+  return b.node("Gemm", c === undefined ? [x, y] : [x, y, c], attributes, [shape])[0]
+}
+
+/** Batched matrix product over the last two axes. */
+export const matmul = (b: Builder, x: Value, y: Value): Value => {
+  const lead = x.shape.length >= y.shape.length ? x.shape.slice(0, -2) : y.shape.slice(0, -2)
+  return b.node("MatMul", [x, y], {}, [[...lead, x.shape[x.shape.length - 2], y.shape[y.shape.length - 1]]])[0]
+}
+
+export const swapLastTwo = (b: Builder, x: Value): Value => {
+  const rank = x.shape.length
+  return transpose(b, x, [...x.shape.slice(0, -2).map((_, i) => i), rank - 1, rank - 2])
+}
+
+export const reduce = (
+  b: Builder,
+  opType: "ReduceSum" | "ReduceMean" | "ReduceMax",
+  x: Value,
+  axes: ReadonlyArray<number>,
+  keepDims = false
+): Value => {
+  const shape = keepDims
+    ? x.shape.map((n, i) => (axes.includes(i) ? 1 : n))
+    : x.shape.filter((_, i) => !axes.includes(i))
+  return b.node(opType, [x, b.ints(axes)], { keepdims: keepDims ? 1 : 0 }, [shape])[0]
+}
+
+export const sum = (b: Builder, x: Value, axes: ReadonlyArray<number>, keepDims = false) =>
+  reduce(b, "ReduceSum", x, axes, keepDims)
+
+export const expand = (b: Builder, x: Value, shape: Shape.Shape): Value =>
+  Shape.equals(x.shape, shape) ? x : b.node("Expand", [x, b.ints(shape)], {}, [shape])[0]
+
+export const slice = (
+  b: Builder,
+  x: Value,
+  axes: ReadonlyArray<{ readonly axis: number; readonly start: number; readonly end: number; readonly step?: number }>
+): Value => {
+  const cuts = axes.filter(({ axis, start, end, step = 1 }) => start !== 0 || end < x.shape[axis] || step !== 1)
+  if (cuts.length === 0) return x
+  const shape = x.shape.map((n, i) => {
+    const cut = cuts.find(({ axis }) => axis === i)
+    return cut === undefined ? n : Math.ceil((Math.min(cut.end, n) - cut.start) / (cut.step ?? 1))
+  })
+  const ints = (f: (cut: (typeof cuts)[number]) => number) => b.ints(cuts.map(f))
+  const inputs = [x, ints((c) => c.start), ints((c) => c.end), ints((c) => c.axis), ints((c) => c.step ?? 1)]
+  return b.node("Slice", inputs, {}, [shape])[0]
+}
+
+/** Padding with `value` (0 by default) before and after, per axis. */
+export const pad = (
+  b: Builder,
+  x: Value,
+  before: ReadonlyArray<number>,
+  after: ReadonlyArray<number>,
+  value = 0
+): Value =>
+  before.every((n) => n === 0) && after.every((n) => n === 0)
+    ? x
+    : b.node("Pad", [x, b.ints([...before, ...after]), b.scalar(value)], {}, [
+        x.shape.map((n, i) => n + before[i] + after[i])
+      ])[0]
+
+export const concat = (b: Builder, xs: ReadonlyArray<Value>, axis: number): Value =>
+  xs.length === 1
+    ? xs[0]
+    : b.node("Concat", xs, { axis }, [
+        xs[0].shape.map((n, i) => (i === axis ? xs.reduce((sum, x) => sum + x.shape[axis], 0) : n))
+      ])[0]
+
+/** `Σ` of values by pairwise addition. */
+export const total = (b: Builder, xs: ReadonlyArray<Value>): Value => xs.reduce((sum, x) => add(b, sum, x))

@@ -1,0 +1,437 @@
+/** Convolution, pooling and normalisation by standard operators only. */
+import { Op, Shape, type Tensor } from "@uninet/graph"
+import type { Value } from "../internal/builder.ts"
+import { channelRows, type Context, featureRows, type Lowered, plain, type Rules } from "../internal/context.ts"
+import * as E from "../internal/emit.ts"
+import { allows, type Layout, physicalShape } from "../internal/layout.ts"
+
+type Window = Op.Window
+
+const fromChannelRows = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => ({
+  layout: "channels",
+  value: E.reshape(ctx.b, value, physicalShape("channels", shape, ctx.lanes))
+})
+
+const windowAttributes = ({ stride, padding }: Window, kernel: ReadonlyArray<number>) => ({
+  kernel_shape: kernel,
+  strides: stride,
+  pads: padding
+})
+
+/** A 1×1 convolution of stride 1 in one group is a matrix product over channels. */
+const isPointwise = (weight: Shape.Shape, { stride, padding, groups }: Window & { readonly groups: number }) =>
+  groups === 1 &&
+  weight[2] === 1 &&
+  weight[3] === 1 &&
+  [...stride].every((s) => s === 1) &&
+  padding.every((p) => p === 0)
+
+const isDepthwise = (weight: Shape.Shape, groups: number) => weight[1] === 1 && weight[0] === groups
+
+const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
+  E.reshape(ctx.b, ctx.plain(weight), [weight.shape[0], Shape.size(weight.shape) / weight.shape[0]])
+
+/** An image `[b, c, h, w]` as one image of c·b channels; channels outermost where there are no lanes in the way. */
+const asOneImage = (ctx: Context, x: Tensor.Tensor): { readonly value: Value; readonly layout: Layout } => {
+  const layout: Layout = ctx.lanes === 1 ? "channels" : "plain"
+  const [batch, channels, height, width] = x.shape
+  return { layout, value: E.reshape(ctx.b, ctx.get(x, layout), [1, batch * channels, height, width]) }
+}
+
+/** A depthwise kernel `[c, 1, kh, kw]` repeated for every image of the batch, in the order of `asOneImage`. */
+const spreadKernel = (ctx: Context, weight: Tensor.Tensor, batch: number): Value => {
+  const [channels, , kh, kw] = weight.shape
+  const outer = ctx.lanes === 1
+  const one = E.reshape(ctx.b, ctx.plain(weight), outer ? [channels, 1, kh, kw] : [1, channels, kh, kw])
+  const all = E.expand(ctx.b, one, outer ? [channels, batch, kh, kw] : [batch, channels, kh, kw])
+  return E.reshape(ctx.b, all, [batch * channels, 1, kh, kw])
+}
+
+const fromOneImage = (ctx: Context, node: Tensor.Tensor, layout: Layout, value: Value): Lowered => ({
+  layout,
+  value: E.reshape(ctx.b, value, physicalShape(layout, node.shape, ctx.lanes))
+})
+
+/** Rows and columns that a transposed convolution must add at the bottom and right to reach the input's size. */
+const outputPadding = (inputShape: Shape.Shape, dy: Shape.Shape, kernel: ReadonlyArray<number>, window: Window) => {
+  const { stride, padding } = window
+  return [0, 1].map(
+    (axis) =>
+      inputShape[2 + axis] + padding[axis] + padding[axis + 2] - (dy[2 + axis] - 1) * stride[axis] - kernel[axis]
+  )
+}
+
+/** One channel group of an image in plain layout. */
+const group = (ctx: Context, x: Value, index: number, groups: number): Value => {
+  const size = x.shape[1] / groups
+  return E.slice(ctx.b, x, [{ axis: 1, start: index * size, end: (index + 1) * size }])
+}
+
+/** The weight gradient of one group: a convolution of the input with the output's gradient as its kernel, batch and channels exchanged. */
+const weightGradient = (ctx: Context, x: Value, dy: Value, window: Window, kernel: ReadonlyArray<number>): Value => {
+  const { b } = ctx
+  const xs = E.transpose(b, x, [1, 0, 2, 3])
+  const ds = E.transpose(b, dy, [1, 0, 2, 3])
+  const full = [0, 1].map((axis) => {
+    const { padding, stride } = window
+    return x.shape[2 + axis] + padding[axis] + padding[axis + 2] - (dy.shape[2 + axis] - 1) * stride[axis]
+  })
+  const [y] = b.node(
+    "Conv",
+    [xs, ds],
+    { kernel_shape: ds.shape.slice(2), dilations: window.stride, pads: window.padding },
+    [[xs.shape[0], ds.shape[0], ...full]]
+  )
+  const cut = E.slice(
+    b,
+    y,
+    kernel.map((n, axis) => ({ axis: axis + 2, start: 0, end: n }))
+  )
+  return E.transpose(b, cut, [1, 0, 2, 3])
+}
+
+/** Statistics and normalised values of a batch norm: rows of a matrix `[channels, rest]`. */
+const normalisedRows = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
+  const rows = channelRows(ctx, x)
+  const ones = ctx.b.constant(new Float32Array(rows.shape[1]).fill(1), [rows.shape[1]])
+  const column = [rows.shape[0], 1]
+  const [normal, mean, inverse] = ctx.b.node(
+    "LayerNormalization",
+    [rows, ones],
+    { axis: -1, epsilon: { float: epsilon } },
+    [rows.shape, column, column]
+  )
+  return { normal, mean, inverse }
+}
+
+/** Statistics and normalised values of a layer norm. */
+const normalisedTokens = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
+  const rows = featureRows(ctx, x)
+  const ones = ctx.b.constant(new Float32Array(rows.shape[1]).fill(1), [rows.shape[1]])
+  const column = [rows.shape[0], 1]
+  const [normal, , inverse] = ctx.b.node(
+    "LayerNormalization",
+    [rows, ones],
+    { axis: -1, epsilon: { float: epsilon } },
+    [rows.shape, column, column]
+  )
+  return { normal, inverse }
+}
+
+const columnOf = (ctx: Context, vector: Tensor.Tensor): Value =>
+  E.reshape(ctx.b, ctx.plain(vector), [vector.shape[0], 1])
+
+/** Tensors of other ranks than images and tokens are normalised as `[batch, channels, rest]` in plain layout. */
+const asImage = (x: Tensor.Tensor): Shape.Shape => [x.shape[0], x.shape[1], Shape.size(x.shape.slice(2)), 1]
+
+const rowsOfTokens = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered => {
+  const layout: Layout = node.shape.length === 3 && allows("rows", node.shape, ctx.lanes) ? "rows" : "plain"
+  return { layout, value: E.reshape(ctx.b, value, physicalShape(layout, node.shape, ctx.lanes)) }
+}
+
+export const rules = {
+  conv2d: (node, ctx) => {
+    const { b } = ctx
+    const [x, weight, bias] = node.inputs
+    const { groups } = node.attributes
+    const kernel = weight.shape.slice(2)
+    if (isPointwise(weight.shape, node.attributes) && allows("channels", x.shape, ctx.lanes)) {
+      const c = bias === undefined ? {} : { c: columnOf(ctx, bias) }
+      return fromChannelRows(ctx, node.shape, E.gemm(b, matrix(ctx, weight), channelRows(ctx, x), c))
+    }
+    if (isDepthwise(weight.shape, groups) && ctx.lanes === 1) {
+      const [batch, channels] = x.shape
+      const { value, layout } = asOneImage(ctx, x)
+      const spread = spreadKernel(ctx, weight, batch)
+      const biases =
+        bias === undefined
+          ? []
+          : [E.reshape(b, E.expand(b, columnOf(ctx, bias), [channels, batch]), [channels * batch])]
+      const shape = [1, batch * channels, node.shape[2], node.shape[3]]
+      const attributes = { ...windowAttributes(node.attributes, kernel), group: batch * channels }
+      return fromOneImage(ctx, node, layout, b.node("Conv", [value, spread, ...biases], attributes, [shape])[0])
+    }
+    const inputs = [ctx.plain(x), ctx.plain(weight), ...(bias === undefined ? [] : [ctx.plain(bias)])]
+    return plain(
+      b.node("Conv", inputs, { ...windowAttributes(node.attributes, kernel), group: groups }, [node.shape])[0]
+    )
+  },
+  conv2dGradInput: (node, ctx) => {
+    const { b } = ctx
+    const [dy, weight] = node.inputs
+    const { groups, inputShape } = node.attributes
+    const kernel = weight.shape.slice(2)
+    if (isPointwise(weight.shape, node.attributes) && allows("channels", dy.shape, ctx.lanes))
+      return fromChannelRows(ctx, inputShape, E.gemm(b, matrix(ctx, weight), channelRows(ctx, dy), { transA: true }))
+    const attributes = {
+      ...windowAttributes(node.attributes, kernel),
+      output_padding: outputPadding(inputShape, dy.shape, kernel, node.attributes)
+    }
+    if (isDepthwise(weight.shape, groups) && ctx.lanes === 1) {
+      const [batch, channels, height, width] = inputShape
+      const { value, layout } = asOneImage(ctx, dy)
+      const spread = spreadKernel(ctx, weight, batch)
+      const shape = [1, batch * channels, height, width]
+      const [dx] = b.node("ConvTranspose", [value, spread], { ...attributes, group: batch * channels }, [shape])
+      return fromOneImage(ctx, node, layout, dx)
+    }
+    return plain(
+      b.node("ConvTranspose", [ctx.plain(dy), ctx.plain(weight)], { ...attributes, group: groups }, [inputShape])[0]
+    )
+  },
+  conv2dGradWeight: (node, ctx) => {
+    const { b } = ctx
+    const [dy, x] = node.inputs
+    const { groups, weightShape } = node.attributes
+    const [out, perGroup, ...kernel] = weightShape
+    if (isPointwise(weightShape, node.attributes) && allows("channels", x.shape, ctx.lanes))
+      return plain(E.reshape(b, E.gemm(b, channelRows(ctx, dy), channelRows(ctx, x), { transB: true }), weightShape))
+    if (isDepthwise(weightShape, groups)) {
+      // Every channel of every image apart, its output's gradient as its kernel; then the sum over the batch.
+      const [batch, channels] = x.shape
+      const image = asOneImage(ctx, x)
+      const d = asOneImage(ctx, dy)
+      const { padding, stride } = node.attributes
+      const full = [0, 1].map(
+        (axis) => x.shape[2 + axis] + padding[axis] + padding[axis + 2] - (dy.shape[2 + axis] - 1) * stride[axis]
+      )
+      const kernels = E.reshape(b, d.value, [batch * channels, 1, dy.shape[2], dy.shape[3]])
+      const [each] = b.node(
+        "Conv",
+        [image.value, kernels],
+        { kernel_shape: dy.shape.slice(2), dilations: stride, pads: padding, group: batch * channels },
+        [[1, batch * channels, ...full]]
+      )
+      const outer = image.layout === "channels"
+      const apart = E.reshape(b, each, outer ? [channels, batch, ...full] : [batch, channels, ...full])
+      const summed = E.sum(b, apart, [outer ? 1 : 0])
+      const cut = E.slice(
+        b,
+        summed,
+        kernel.map((n, axis) => ({ axis: axis + 1, start: 0, end: n }))
+      )
+      return plain(E.reshape(b, cut, weightShape))
+    }
+    const parts = Array.from({ length: groups }, (_, g) =>
+      weightGradient(
+        ctx,
+        group(ctx, ctx.plain(x), g, groups),
+        group(ctx, ctx.plain(dy), g, groups),
+        node.attributes,
+        kernel
+      )
+    )
+    return plain(E.reshape(b, E.concat(b, parts, 0), [out, perGroup, ...kernel]))
+  },
+
+  maxPool2d: (node, ctx) => {
+    const { value, layout } = asOneImage(ctx, node.inputs[0])
+    return fromOneImage(ctx, node, layout, pooled(ctx, value, node.attributes, node.shape).y)
+  },
+  maxPool2dGrad: (node, ctx) => {
+    const { b } = ctx
+    const [x, dyNode] = node.inputs
+    const { value, layout } = asOneImage(ctx, x)
+    const dy = asOneImage(ctx, dyNode).value
+    const { indices } = pooled(ctx, value, node.attributes, dyNode.shape)
+    const flat = (v: Value) => E.reshape(b, v, [Shape.size(v.shape)])
+    const zeros = E.expand(b, b.scalar(0), [Shape.size(node.shape)])
+    const [dx] = b.node("ScatterElements", [zeros, flat(indices), flat(dy)], { axis: 0, reduction: "add" }, [
+      zeros.shape
+    ])
+    return fromOneImage(ctx, node, layout, dx)
+  },
+  globalAveragePool: (node, ctx) => {
+    const [x] = node.inputs
+    const preferred = ctx.layoutOf(x)
+    const layout = preferred === "channels" ? "channels" : "plain"
+    const value = ctx.get(x, layout)
+    const positions = x.shape[2] * x.shape[3]
+    if (layout === "plain")
+      return plain(E.reduce(ctx.b, "ReduceMean", E.reshape(ctx.b, value, [...node.shape, positions]), [2]))
+    const [batch, channels] = node.shape
+    const lanes = value.shape[4]
+    const rows = E.reshape(ctx.b, value, [(channels * batch) / lanes, positions, lanes])
+    const mean = E.reduce(ctx.b, "ReduceMean", rows, [1])
+    return { layout, value: E.reshape(ctx.b, mean, physicalShape(layout, node.shape, ctx.lanes)) }
+  },
+
+  batchNorm: (node, ctx) => {
+    const { b } = ctx
+    const [x, gamma, beta] = node.inputs
+    if (!allows("channels", x.shape, ctx.lanes)) return plain(plainBatchNorm(ctx, node))
+    const { normal } = normalisedRows(ctx, x, node.attributes.epsilon)
+    return fromChannelRows(ctx, node.shape, E.add(b, E.mul(b, normal, columnOf(ctx, gamma)), columnOf(ctx, beta)))
+  },
+  batchMoments: (node, ctx) => {
+    const { b } = ctx
+    const [x] = node.inputs
+    if (!allows("channels", x.shape, ctx.lanes)) {
+      const [c1, c2] = plainMoments(ctx, x)
+      return plain(
+        E.concat(
+          b,
+          [c1, c2].map((v) => E.reshape(b, v, [1, x.shape[1]])),
+          0
+        )
+      )
+    }
+    const { mean, inverse } = normalisedRows(ctx, x, momentsEpsilon)
+    const deviation = E.unary(b, "Reciprocal", inverse)
+    const variance = E.sub(b, E.mul(b, deviation, deviation), b.scalar(momentsEpsilon))
+    return plain(
+      E.concat(
+        b,
+        [mean, variance].map((v) => E.reshape(b, v, [1, x.shape[1]])),
+        0
+      )
+    )
+  },
+  batchNormGradInput: (node, ctx) => {
+    const { b } = ctx
+    const [dyNode, x, gamma] = node.inputs
+    if (!allows("channels", x.shape, ctx.lanes)) return plain(plainBatchNormGrad(ctx, node).input)
+    const { normal, inverse } = normalisedRows(ctx, x, node.attributes.epsilon)
+    const dy = channelRows(ctx, dyNode)
+    const share = b.scalar(-1 / dy.shape[1])
+    const sums = [dy, E.mul(b, dy, normal)].map((v) => E.sum(b, v, [1], true))
+    const [meanDy, meanProduct] = sums.map((v) => E.mul(b, v, share))
+    const centred = E.add(b, E.add(b, dy, meanDy), E.mul(b, normal, meanProduct))
+    return fromChannelRows(ctx, node.shape, E.mul(b, centred, E.mul(b, inverse, columnOf(ctx, gamma))))
+  },
+  batchNormGradScale: (node, ctx) => {
+    const { b } = ctx
+    const [dyNode, x] = node.inputs
+    if (!allows("channels", x.shape, ctx.lanes)) return plain(plainBatchNormGrad(ctx, node).scale)
+    const { normal } = normalisedRows(ctx, x, node.attributes.epsilon)
+    return plain(E.reshape(b, E.sum(b, E.mul(b, channelRows(ctx, dyNode), normal), [1], true), node.shape))
+  },
+  batchNormInference: (node, ctx) => {
+    const { b } = ctx
+    const [x, ...vectors] = node.inputs
+    const layout = ctx.layoutOf(x)
+    if (layout !== "channels")
+      return plain(
+        b.node(
+          "BatchNormalization",
+          [ctx.plain(x), ...vectors.map(ctx.plain)],
+          { epsilon: { float: node.attributes.epsilon } },
+          [node.shape]
+        )[0]
+      )
+    const [gamma, beta, mean, variance] = vectors.map((v) => columnOf(ctx, v))
+    const deviation = E.unary(b, "Sqrt", E.add(b, variance, b.scalar(node.attributes.epsilon)))
+    const factor = E.div(b, gamma, deviation)
+    const offset = E.sub(b, beta, E.mul(b, mean, factor))
+    return fromChannelRows(ctx, node.shape, E.add(b, E.mul(b, channelRows(ctx, x), factor), offset))
+  },
+
+  layerNorm: (node, ctx) => {
+    const [x, gamma, beta] = node.inputs
+    const rows = featureRows(ctx, x)
+    const column = [rows.shape[0], 1]
+    const [y] = ctx.b.node(
+      "LayerNormalization",
+      [rows, ctx.plain(gamma), ctx.plain(beta)],
+      { axis: -1, epsilon: { float: node.attributes.epsilon } },
+      [rows.shape, column, column]
+    )
+    return rowsOfTokens(ctx, node, y)
+  },
+  layerNormGradInput: (node, ctx) => {
+    const { b } = ctx
+    const [dyNode, x, gamma] = node.inputs
+    const { normal, inverse } = normalisedTokens(ctx, x, node.attributes.epsilon)
+    const g = E.mul(b, featureRows(ctx, dyNode), ctx.plain(gamma))
+    const mean = E.reduce(b, "ReduceMean", g, [1], true)
+    const meanProduct = E.reduce(b, "ReduceMean", E.mul(b, g, normal), [1], true)
+    const centred = E.sub(b, E.sub(b, g, mean), E.mul(b, normal, meanProduct))
+    return rowsOfTokens(ctx, node, E.mul(b, centred, inverse))
+  },
+  layerNormGradScale: (node, ctx) => {
+    const { b } = ctx
+    const [dyNode, x] = node.inputs
+    const { normal } = normalisedTokens(ctx, x, node.attributes.epsilon)
+    return plain(E.sum(b, E.mul(b, featureRows(ctx, dyNode), normal), [0]))
+  },
+
+  adamw: (node, ctx) => {
+    const { b } = ctx
+    const [parameter, gradient, moment1, moment2, rate, step] = node.inputs.map(ctx.plain)
+    const { beta1, beta2, epsilon, weightDecay, of } = node.attributes
+    const mix = (old: Value, fresh: Value, beta: number) =>
+      E.add(b, E.mul(b, old, b.scalar(beta)), E.mul(b, fresh, b.scalar(1 - beta)))
+    const m = mix(moment1, gradient, beta1)
+    const v = mix(moment2, E.mul(b, gradient, gradient), beta2)
+    if (of === "moment1") return plain(m)
+    if (of === "moment2") return plain(v)
+    const correction = (beta: number) => E.sub(b, b.scalar(1), b.node("Pow", [b.scalar(beta), step], {}, [[]])[0])
+    const deviation = E.add(
+      b,
+      E.div(b, E.unary(b, "Sqrt", v), E.unary(b, "Sqrt", correction(beta2))),
+      b.scalar(epsilon)
+    )
+    const stepSize = E.div(b, rate, correction(beta1))
+    const kept = E.sub(b, b.scalar(1), E.mul(b, rate, b.scalar(weightDecay)))
+    return plain(E.sub(b, E.mul(b, parameter, kept), E.mul(b, E.div(b, m, deviation), stepSize)))
+  }
+} satisfies Partial<Rules>
+
+/** Small beside any variance that matters; the layer norm that gives the moments adds it, the moments take it off again. */
+const momentsEpsilon = 1e-5
+
+/** Maximum and where it was found, as flat indices into the whole tensor. */
+const pooled = (
+  ctx: Context,
+  x: Value,
+  window: Window & { readonly kernel: ReadonlyArray<number> },
+  shape: Shape.Shape
+) => {
+  const out = [1, x.shape[1], shape[2], shape[3]]
+  const [y, indices] = ctx.b.node("MaxPool", [x], windowAttributes(window, window.kernel), [out, out])
+  return { y, indices }
+}
+
+/** Moments in plain layout, for shapes that have no channel rows. */
+const plainMoments = (ctx: Context, x: Tensor.Tensor): readonly [Value, Value] => {
+  const { b } = ctx
+  const image = E.reshape(b, ctx.plain(x), asImage(x).slice(0, 3))
+  const mean = E.reduce(b, "ReduceMean", image, [0, 2], true)
+  const centred = E.sub(b, image, mean)
+  return [mean, E.reduce(b, "ReduceMean", E.mul(b, centred, centred), [0, 2], true)]
+}
+
+const plainNormalised = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
+  const { b } = ctx
+  const [mean, variance] = plainMoments(ctx, x)
+  const inverse = E.unary(b, "Reciprocal", E.unary(b, "Sqrt", E.add(b, variance, b.scalar(epsilon))))
+  const centred = E.sub(b, E.reshape(b, ctx.plain(x), asImage(x).slice(0, 3)), mean)
+  return { normal: E.mul(b, centred, inverse), inverse }
+}
+
+const plainBatchNorm = (ctx: Context, node: Tensor.Tensor<"batchNorm">): Value => {
+  const { b } = ctx
+  const [x, gamma, beta] = node.inputs
+  const { normal } = plainNormalised(ctx, x, node.attributes.epsilon)
+  return E.reshape(b, E.add(b, E.mul(b, normal, columnOf(ctx, gamma)), columnOf(ctx, beta)), node.shape)
+}
+
+const plainBatchNormGrad = (
+  ctx: Context,
+  node: Tensor.Tensor<"batchNormGradInput"> | Tensor.Tensor<"batchNormGradScale">
+) => {
+  const { b } = ctx
+  const [dyNode, x, gamma] = node.inputs
+  const { normal, inverse } = plainNormalised(ctx, x, node.attributes.epsilon)
+  const dy = E.reshape(b, ctx.plain(dyNode), normal.shape)
+  const share = b.scalar(-1 / (normal.shape[0] * normal.shape[2]))
+  const sums = [dy, E.mul(b, dy, normal)].map((v) => E.sum(b, v, [0, 2], true))
+  const [meanDy, meanProduct] = sums.map((v) => E.mul(b, v, share))
+  const centred = E.add(b, E.add(b, dy, meanDy), E.mul(b, normal, meanProduct))
+  return {
+    get input() {
+      return E.reshape(b, E.mul(b, centred, E.mul(b, inverse, columnOf(ctx, gamma))), node.shape)
+    },
+    scale: E.reshape(b, sums[1], node.shape)
+  }
+}

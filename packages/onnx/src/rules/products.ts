@@ -1,0 +1,137 @@
+/** Matrix products, linear layers and attention. */
+import type { Tensor } from "@uninet/graph"
+import type { Value } from "../internal/builder.ts"
+import { channelRows, type Context, featureRows, type Lowered, plain, type Rules } from "../internal/context.ts"
+import * as E from "../internal/emit.ts"
+import { allows, type Layout, physicalShape } from "../internal/layout.ts"
+
+/** A matrix `[rows, features]` as the tensor it stands for. */
+const fromFeatureRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered => {
+  const layout: Layout = node.shape.length === 3 && allows("rows", node.shape, ctx.lanes) ? "rows" : "plain"
+  return { layout, value: E.reshape(ctx.b, value, physicalShape(layout, node.shape, ctx.lanes)) }
+}
+
+const fromChannelRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered => ({
+  layout: "channels",
+  value: E.reshape(ctx.b, value, physicalShape("channels", node.shape, ctx.lanes))
+})
+
+const column = (ctx: Context, vector: Value): Value => E.reshape(ctx.b, vector, [vector.shape[0], 1])
+
+/** Tokens as `[..., heads, tokens, head size]` or with the last two swapped. */
+const split = (ctx: Context, tokens: Tensor.Tensor, layout: Layout, heads: number, swapped = false): Value => {
+  const [batch, n, channels] = tokens.shape
+  const size = channels / heads
+  const x = ctx.get(tokens, layout)
+  if (layout === "rows") {
+    const apart = E.reshape(ctx.b, x, [batch / ctx.lanes, n, ctx.lanes, heads, size])
+    const moved = E.transpose(ctx.b, apart, swapped ? [0, 2, 3, 4, 1] : [0, 2, 3, 1, 4])
+    return E.reshape(ctx.b, moved, swapped ? [batch, heads, size, n] : [batch, heads, n, size])
+  }
+  const apart = E.reshape(ctx.b, x, [batch, n, heads, size])
+  return E.transpose(ctx.b, apart, swapped ? [0, 2, 3, 1] : [0, 2, 1, 3])
+}
+
+/** `[batch, heads, tokens, head size]` as the tensor it stands for. */
+const join = (ctx: Context, node: Tensor.Tensor, layout: Layout, heads: number, x: Value): Lowered => {
+  const [batch, n, channels] = node.shape
+  const size = channels / heads
+  if (layout === "rows") {
+    const apart = E.reshape(ctx.b, x, [batch / ctx.lanes, ctx.lanes, heads, n, size])
+    const moved = E.transpose(ctx.b, apart, [0, 3, 1, 2, 4])
+    return { layout, value: E.reshape(ctx.b, moved, physicalShape(layout, node.shape, ctx.lanes)) }
+  }
+  return plain(E.reshape(ctx.b, E.transpose(ctx.b, x, [0, 2, 1, 3]), node.shape))
+}
+
+const attentionLayout = (ctx: Context, query: Tensor.Tensor): Layout =>
+  allows("rows", query.shape, ctx.lanes) ? "rows" : "plain"
+
+/** softmax(scale·q·kᵀ + mask), `[batch, heads, queries, keys]`. */
+const probabilities = (
+  ctx: Context,
+  layout: Layout,
+  { heads, scale }: { readonly heads: number; readonly scale: number },
+  query: Tensor.Tensor,
+  key: Tensor.Tensor,
+  mask: Tensor.Tensor | undefined
+): Value => {
+  const { b } = ctx
+  const product = E.matmul(b, split(ctx, query, layout, heads), split(ctx, key, layout, heads, true))
+  const scaled = E.mul(b, product, b.scalar(scale))
+  if (mask === undefined) return E.unary(b, "Softmax", scaled, { axis: -1 })
+  const [groups, keys] = mask.shape
+  const [batch, , queries] = scaled.shape
+  const grouped = E.reshape(b, scaled, [batch / groups, groups, heads * queries, keys])
+  const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, keys]))
+  return E.unary(b, "Softmax", E.reshape(b, masked, scaled.shape), { axis: -1 })
+}
+
+export const rules = {
+  matmul: (node, ctx) => {
+    const [x, y] = node.inputs
+    const { transposeA, transposeB } = node.attributes
+    if (x.shape.length === 2 && y.shape.length === 2)
+      return plain(E.gemm(ctx.b, ctx.plain(x), ctx.plain(y), { transA: transposeA, transB: transposeB }))
+    const side = (t: Tensor.Tensor, transposed: boolean) =>
+      transposed ? E.swapLastTwo(ctx.b, ctx.plain(t)) : ctx.plain(t)
+    return plain(E.matmul(ctx.b, side(x, transposeA), side(y, transposeB)))
+  },
+  linear: (node, ctx) => {
+    const [x, weight, bias] = node.inputs
+    const w = ctx.plain(weight)
+    const c = bias === undefined ? undefined : ctx.plain(bias)
+    if (ctx.layoutOf(x) === "channels" && allows("channels", node.shape, ctx.lanes))
+      return fromChannelRows(
+        ctx,
+        node,
+        E.gemm(ctx.b, w, channelRows(ctx, x), c === undefined ? {} : { c: column(ctx, c) })
+      )
+    return fromFeatureRows(
+      ctx,
+      node,
+      E.gemm(ctx.b, featureRows(ctx, x), w, { transB: true, ...(c === undefined ? {} : { c }) })
+    )
+  },
+  linearGradInput: (node, ctx) => {
+    const [dy, weight] = node.inputs
+    const w = ctx.plain(weight)
+    return ctx.layoutOf(dy) === "channels" && allows("channels", node.shape, ctx.lanes)
+      ? fromChannelRows(ctx, node, E.gemm(ctx.b, w, channelRows(ctx, dy), { transA: true }))
+      : fromFeatureRows(ctx, node, E.gemm(ctx.b, featureRows(ctx, dy), w))
+  },
+  linearGradWeight: (node, ctx) => {
+    const [dy, x] = node.inputs
+    const channels = [dy, x].every((t) => ctx.layoutOf(t) === "channels")
+    return plain(
+      channels
+        ? E.gemm(ctx.b, channelRows(ctx, dy), channelRows(ctx, x), { transB: true })
+        : E.gemm(ctx.b, featureRows(ctx, dy), featureRows(ctx, x), { transA: true })
+    )
+  },
+  attention: (node, ctx) => {
+    const [query, key, value, mask] = node.inputs
+    const { heads } = node.attributes
+    const layout = attentionLayout(ctx, query)
+    const p = probabilities(ctx, layout, node.attributes, query, key, mask)
+    return join(ctx, node, layout, heads, E.matmul(ctx.b, p, split(ctx, value, layout, heads)))
+  },
+  attentionGrad: (node, ctx) => {
+    const { b } = ctx
+    const [dy, query, key, value, mask] = node.inputs
+    const { heads, scale, of } = node.attributes
+    const layout = attentionLayout(ctx, query)
+    const p = probabilities(ctx, layout, node.attributes, query, key, mask)
+    const d = split(ctx, dy, layout, heads)
+    if (of === "value") return join(ctx, node, layout, heads, E.matmul(b, E.swapLastTwo(b, p), d))
+    // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P).
+    const dp = E.matmul(b, d, split(ctx, value, layout, heads, true))
+    const pdp = E.mul(b, p, dp)
+    const ds = E.sub(b, pdp, E.mul(b, p, E.sum(b, pdp, [3], true)))
+    const product =
+      of === "query"
+        ? E.matmul(b, ds, split(ctx, key, layout, heads))
+        : E.matmul(b, E.swapLastTwo(b, ds), split(ctx, query, layout, heads))
+    return join(ctx, node, layout, heads, E.mul(b, product, b.scalar(scale)))
+  }
+} satisfies Partial<Rules>

@@ -1,0 +1,52 @@
+/**
+ * The `Runtime` service: programs in, numbers out.
+ *
+ * An engine compiles a set of programs that share their variables, runs them by name, and releases everything when the scope ends.
+ */
+import type { Program } from "@uninet/graph"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { RuntimeError } from "./RuntimeError.ts"
+
+/** A tensor's elements in row-major order; its shape is the program's. */
+export type Data = Float32Array | Int32Array
+
+/** Compiled programs with the variables they share. */
+export interface Executable<Name extends string> {
+  /**
+   * Runs a program: feeds its inputs by name, takes over its updates, and gives its outputs by name.
+   *
+   * Runs of one executable follow one another. The outputs are the caller's own.
+   */
+  readonly run: (
+    name: Name,
+    inputs: Readonly<Record<string, Data>>
+  ) => Effect.Effect<Readonly<Record<string, Data>>, RuntimeError>
+  /** Copies of the variables' present values, by name. */
+  readonly read: Effect.Effect<ReadonlyMap<string, Data>, RuntimeError>
+  /** Replaces values of variables; those not named keep theirs. Fails with `UnknownVariable` or `WrongSize`, having changed nothing. */
+  readonly write: (values: ReadonlyMap<string, Data>) => Effect.Effect<void, RuntimeError>
+}
+
+/**
+ * An engine that runs programs of `@uninet/graph`.
+ *
+ * @example
+ * const program = Effect.scoped(Effect.gen(function*() {
+ *   const runtime = yield* Runtime
+ *   const { run } = yield* runtime.compile({ double })
+ *   return yield* run("double", { x: Float32Array.of(1, 2) })
+ * })).pipe(Effect.provide(OnnxRuntime.cpu()))
+ */
+export class Runtime extends Context.Service<
+  Runtime,
+  {
+    /** The engine and its device, such as `onnxruntime cpu`. */
+    readonly name: string
+    /** Variables start at zero; `write` gives them their first values. */
+    readonly compile: <Name extends string>(
+      programs: Readonly<Record<Name, Program.Program>>
+    ) => Effect.Effect<Executable<Name>, RuntimeError, Scope.Scope>
+  }
+>()("@uninet/runtime/Runtime") {}

@@ -1,0 +1,46 @@
+;; One step of AdamW over flat arrays, four numbers at a time. See Optimiser in @uninet/graph for the rule.
+(module
+  (import "env" "memory" (memory 1 65536))
+  (func (export "adamw")
+    (param $p i32) (param $g i32) (param $m i32) (param $v i32) (param $count i32)
+    (param $beta1 f32) (param $beta2 f32) (param $epsilon f32)
+    (param $kept f32)       ;; 1 - learning rate * weight decay
+    (param $stepSize f32)   ;; learning rate / (1 - beta1^t)
+    (param $deviation f32)  ;; 1 / sqrt(1 - beta2^t)
+    (local $end i32) (local $grad v128) (local $moment v128) (local $square v128)
+    (local $b1 v128) (local $b2 v128) (local $c1 v128) (local $c2 v128)
+    (local $eps v128) (local $keep v128) (local $step v128) (local $dev v128)
+    (local.set $b1 (f32x4.splat (local.get $beta1)))
+    (local.set $b2 (f32x4.splat (local.get $beta2)))
+    (local.set $c1 (f32x4.splat (f32.sub (f32.const 1) (local.get $beta1))))
+    (local.set $c2 (f32x4.splat (f32.sub (f32.const 1) (local.get $beta2))))
+    (local.set $eps (f32x4.splat (local.get $epsilon)))
+    (local.set $keep (f32x4.splat (local.get $kept)))
+    (local.set $step (f32x4.splat (local.get $stepSize)))
+    (local.set $dev (f32x4.splat (local.get $deviation)))
+    (local.set $end (i32.add (local.get $p) (i32.shl (local.get $count) (i32.const 2))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $p) (local.get $end)))
+        (local.set $grad (v128.load (local.get $g)))
+        (local.set $moment
+          (f32x4.add
+            (f32x4.mul (v128.load (local.get $m)) (local.get $b1))
+            (f32x4.mul (local.get $grad) (local.get $c1))))
+        (v128.store (local.get $m) (local.get $moment))
+        (local.set $square
+          (f32x4.add
+            (f32x4.mul (v128.load (local.get $v)) (local.get $b2))
+            (f32x4.mul (f32x4.mul (local.get $grad) (local.get $grad)) (local.get $c2))))
+        (v128.store (local.get $v) (local.get $square))
+        (v128.store (local.get $p)
+          (f32x4.sub
+            (f32x4.mul (v128.load (local.get $p)) (local.get $keep))
+            (f32x4.mul (local.get $step)
+              (f32x4.div (local.get $moment)
+                (f32x4.add (f32x4.mul (f32x4.sqrt (local.get $square)) (local.get $dev)) (local.get $eps))))))
+        (local.set $p (i32.add (local.get $p) (i32.const 16)))
+        (local.set $g (i32.add (local.get $g) (i32.const 16)))
+        (local.set $m (i32.add (local.get $m) (i32.const 16)))
+        (local.set $v (i32.add (local.get $v) (i32.const 16)))
+        (br $next)))))

@@ -1,0 +1,172 @@
+/**
+ * The state of an executable on flat WebAssembly memory: every variable is a view of it, which ONNX Runtime reads and writes directly, and
+ * the optimiser runs over all of them at once.
+ *
+ * The optimised variables stand in four arrays of one order (parameters, gradients, first and second moments), those with equal constants
+ * next to each other; all other variables follow.
+ */
+import { Op, Program, Shape, Tensor } from "@uninet/graph"
+import { adamwWasm } from "./adamw.wasm.ts"
+
+/** The part of the WebAssembly interface used here, which neither ES nor Node's types declare. */
+declare const WebAssembly: {
+  readonly Memory: new (limits: { readonly initial: number; readonly maximum: number }) => {
+    readonly buffer: ArrayBuffer
+  }
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (
+    module: object,
+    imports: { readonly env: { readonly memory: object } }
+  ) => { readonly exports: { readonly adamw: (...args: ReadonlyArray<number>) => void } }
+}
+
+/** One AdamW step found among a program's updates. */
+export interface AdamWUpdate {
+  readonly attributes: Op.AdamW
+  readonly parameter: Tensor.Tensor<"variable">
+  readonly gradient: Tensor.Tensor
+  readonly moment1: Tensor.Tensor<"variable">
+  readonly moment2: Tensor.Tensor<"variable">
+  /** Names of the program's inputs that hold the learning rate and the step. */
+  readonly rate: string
+  readonly step: string
+}
+
+const isVariable = Tensor.is("variable")
+const isInput = Tensor.is("input")
+const isAdamW = Tensor.is("adamw")
+
+/** Splits a program's updates into AdamW steps that can run outside its graph, and the rest. */
+export const optimiserOf = (
+  program: Program.Program
+): { readonly adamw: ReadonlyArray<AdamWUpdate>; readonly rest: ReadonlyArray<Program.Update> } => {
+  const adamw: Array<AdamWUpdate> = []
+  const rest: Array<Program.Update> = []
+  const moments = new Set<Tensor.Tensor>()
+  for (const update of program.updates) {
+    const { value, variable } = update
+    if (!isAdamW(value)) {
+      rest.push(update)
+      continue
+    }
+    const [parameter, gradient, moment1, moment2, rate, step] = value.inputs
+    if (!(isVariable(parameter) && isVariable(moment1) && isVariable(moment2) && isInput(rate) && isInput(step))) {
+      rest.push(update)
+      continue
+    }
+    if (value.attributes.of !== "parameter") {
+      moments.add(variable)
+      continue
+    }
+    const { beta1, beta2, epsilon, weightDecay } = value.attributes
+    adamw.push({
+      attributes: { beta1, beta2, epsilon, weightDecay },
+      parameter,
+      gradient,
+      moment1,
+      moment2,
+      rate: rate.attributes.name,
+      step: step.attributes.name
+    })
+  }
+  // The kernel advances all three together; a program that asks for only some of them keeps its updates in the graph.
+  const whole =
+    adamw.every((u) => moments.has(u.moment1) && moments.has(u.moment2)) && moments.size === 2 * adamw.length
+  return whole ? { adamw, rest } : { adamw: [], rest: program.updates }
+}
+
+/** A run of neighbouring optimised variables with the same constants. */
+interface Group {
+  readonly attributes: Op.AdamW
+  readonly rate: string
+  readonly step: string
+  /** In elements, from the start of each of the four arrays; a multiple of four. */
+  readonly start: number
+  readonly count: number
+}
+
+export interface Memory {
+  /** Every variable's elements. Views of the memory: copy before handing out. */
+  readonly variables: ReadonlyMap<string, Float32Array>
+  /** Where the gradient of an optimised variable is to be written. */
+  readonly gradients: ReadonlyMap<string, Float32Array>
+  /** One optimiser step with the gradients that were written. */
+  readonly optimise: (inputs: Readonly<Record<string, ArrayLike<number>>>) => void
+}
+
+const roundUp = (n: number) => (n + 3) & ~3
+
+/** Lays out the variables of several programs that share them. */
+export const make = (
+  variables: ReadonlyArray<Tensor.Tensor<"variable">>,
+  adamw: ReadonlyArray<AdamWUpdate>
+): Memory => {
+  const keyOf = (u: AdamWUpdate) => JSON.stringify([u.attributes, u.rate, u.step])
+  const byKey = Map.groupBy(adamw, keyOf)
+
+  const offsets = new Map<string, number>()
+  const groups: Array<Group> = []
+  let optimised = 0
+  for (const updates of byKey.values()) {
+    const start = optimised
+    for (const { parameter } of updates) {
+      offsets.set(parameter.attributes.name, optimised)
+      optimised += Shape.size(parameter.shape)
+    }
+    optimised = roundUp(optimised)
+    const [{ attributes, rate, step }] = updates
+    groups.push({ attributes, rate, step, start, count: optimised - start })
+  }
+
+  const owned = new Set(adamw.flatMap((u) => [u.parameter, u.moment1, u.moment2].map((t) => t.attributes.name)))
+  const others = variables.filter((v) => !owned.has(v.attributes.name))
+  const total = 4 * optimised + others.reduce((sum, v) => sum + Shape.size(v.shape), 0)
+  const page = 65_536
+  const memory = new WebAssembly.Memory({ initial: Math.max(1, Math.ceil((4 * total) / page)), maximum: 65_536 })
+  const view = (offset: number, size: number) => new Float32Array(memory.buffer, 4 * offset, size)
+
+  const views = new Map<string, Float32Array>()
+  const gradients = new Map<string, Float32Array>()
+  for (const { parameter, moment1, moment2 } of adamw) {
+    const offset = offsets.get(parameter.attributes.name) ?? 0
+    const size = Shape.size(parameter.shape)
+    views.set(parameter.attributes.name, view(offset, size))
+    gradients.set(parameter.attributes.name, view(optimised + offset, size))
+    views.set(moment1.attributes.name, view(2 * optimised + offset, size))
+    views.set(moment2.attributes.name, view(3 * optimised + offset, size))
+  }
+  let offset = 4 * optimised
+  for (const variable of others) {
+    views.set(variable.attributes.name, view(offset, Shape.size(variable.shape)))
+    offset += Shape.size(variable.shape)
+  }
+
+  const module = new WebAssembly.Module(Buffer.from(adamwWasm, "base64"))
+  const { adamw: kernel } = new WebAssembly.Instance(module, { env: { memory } }).exports
+
+  return {
+    variables: views,
+    gradients,
+    optimise: (inputs) => {
+      for (const { attributes, rate, step, start, count } of groups) {
+        const { beta1, beta2, epsilon, weightDecay } = attributes
+        const learningRate = inputs[rate][0]
+        const t = inputs[step][0]
+        const at = (array: number) => 4 * (array * optimised + start)
+        kernel(
+          at(0),
+          at(1),
+          at(2),
+          at(3),
+          count,
+          beta1,
+          beta2,
+          epsilon,
+          1 - learningRate * weightDecay,
+          learningRate / (1 - beta1 ** t),
+          1 / Math.sqrt(1 - beta2 ** t)
+        )
+      }
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import { assert, describe, it } from "@effect/vitest"
+import { gradient, Op, Program, Shape, type Tensor } from "@uninet/graph"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as fc from "fast-check"
+import { evaluate } from "../../graph/test/support/interpreter.ts"
+import { OnnxRuntime, Runtime } from "@uninet/runtime"
+
+const made = (ends: Parameters<typeof Program.make>[0]) => Result.getOrThrow(Program.make(ends))
+
+/** Numbers that differ from one another, of both signs. */
+const numbers = (n: number, seed: number) =>
+  Float32Array.from({ length: n }, (_, i) => Math.sin(seed * 7.13 + i * 1.37) * 1.5)
+
+/** Largest difference relative to the largest reference value, or to 0.1 where that is smaller: some gradients are zero but for rounding. */
+const difference = (a: ArrayLike<number>, b: ArrayLike<number>) => {
+  let worst = 0
+  let largest = 0.1
+  for (let i = 0; i < b.length; i++) {
+    worst = Math.max(worst, Math.abs(a[i] - b[i]))
+    largest = Math.max(largest, Math.abs(b[i]))
+  }
+  return worst / largest
+}
+
+/** A function of tensors with, for its inputs, the shapes they have. */
+interface Case {
+  readonly inputs: ReadonlyArray<Shape.Shape>
+  readonly f: (...inputs: ReadonlyArray<Tensor.Tensor>) => Tensor.Tensor
+}
+
+/** The function's result and the gradients of a weighted sum of it, on the engine and by the reference interpreter. */
+const compare = Effect.fnUntraced(function* (one: Case) {
+  const inputs = one.inputs.map((shape, i) => Op.input(`x${i}`, shape))
+  const y = one.f(...inputs)
+  const weights = Op.constant(numbers(Shape.size(y.shape), 99), y.shape)
+  const gradients = gradient(Op.sum(Op.mul(y, weights)), inputs)
+  const program = made({
+    outputs: { y, ...Object.fromEntries(gradients.flatMap((g, i) => (g === undefined ? [] : [[`d${i}`, g]]))) }
+  })
+  const values = Object.fromEntries(one.inputs.map((shape, i) => [`x${i}`, numbers(Shape.size(shape), i)]))
+  const expected = evaluate(program, { inputs: values }).outputs
+  const runtime = yield* Runtime
+  const { run } = yield* runtime.compile({ program })
+  const actual = yield* run("program", values)
+  for (const [name, reference] of Object.entries(expected))
+    assert.isBelow(difference(actual[name], reference), 1e-4, `${name} of ${JSON.stringify(one.inputs)}`)
+})
+
+const agrees = (name: string, cases: fc.Arbitrary<Case>) =>
+  it.effect(`${name} agrees with the reference interpreter, and so do its gradients`, () =>
+    Effect.forEach(fc.sample(cases, { numRuns: 12, seed: 5 }), (one) => Effect.scoped(compare(one))).pipe(
+      Effect.provide(OnnxRuntime.cpu())
+    )
+  )
+
+const small = fc.integer({ min: 1, max: 4 })
+const side = fc.integer({ min: 3, max: 7 })
+const pair = fc.constantFrom<readonly [number, number]>([1, 1], [2, 2], [1, 2])
+
+describe("every op on ONNX Runtime", () => {
+  agrees(
+    "convolution",
+    fc
+      .record({
+        batch: small,
+        groups: small,
+        per: small,
+        out: small,
+        h: side,
+        w: side,
+        k: fc.constantFrom(1, 3),
+        stride: pair,
+        biased: fc.boolean()
+      })
+      .map(({ batch, groups, per, out, h, w, k, stride, biased }) => ({
+        inputs: [[batch, groups * per, h, w], [groups * out, per, k, k], ...(biased ? [[groups * out]] : [])],
+        f: (x, weight, bias) => Op.conv2d(x, weight, { stride, groups, bias })
+      }))
+  )
+  agrees(
+    "depthwise convolution",
+    fc
+      .record({ batch: small, channels: small, h: side, w: side, stride: pair, biased: fc.boolean() })
+      .map(({ batch, channels, h, w, stride, biased }) => ({
+        inputs: [[batch, channels, h, w], [channels, 1, 3, 3], ...(biased ? [[channels]] : [])],
+        f: (x, weight, bias) => Op.conv2d(x, weight, { stride, groups: channels, bias })
+      }))
+  )
+  agrees(
+    "max pooling",
+    fc
+      .record({ batch: small, channels: small, h: side, w: side, stride: pair })
+      .map(({ batch, channels, h, w, stride }) => ({
+        inputs: [[batch, channels, h, w]],
+        f: (x) => Op.maxPool2d(x, { kernel: [3, 3], stride })
+      }))
+  )
+  agrees(
+    "batch norm between pointwise convolutions, with a residual",
+    fc
+      .record({ batch: fc.integer({ min: 2, max: 4 }), channels: small, h: side, w: side })
+      .map(({ batch, channels, h, w }) => ({
+        inputs: [[batch, channels, h, w], [channels, channels, 1, 1], [channels], [channels], [5, channels, 1, 1]],
+        f: (x, w1, gamma, beta, w2) => Op.conv2d(Op.add(Op.gelu(Op.batchNorm(Op.conv2d(x, w1), gamma, beta)), x), w2)
+      }))
+  )
+  agrees(
+    "squeeze and excitation",
+    fc.record({ batch: small, channels: small, h: side, w: side }).map(({ batch, channels, h, w }) => ({
+      inputs: [[batch, channels, h, w], [2, channels, 1, 1], [2], [channels, 2, 1, 1], [channels]],
+      f: (x, w1, b1, w2, b2) => {
+        const mean = Op.reshape(Op.globalAveragePool(x), [batch, channels, 1, 1])
+        const squeezed = Op.relu(Op.conv2d(mean, w1, { bias: b1 }))
+        return Op.mul(x, Op.hardSigmoid(Op.conv2d(squeezed, w2, { bias: b2 })))
+      }
+    }))
+  )
+  agrees(
+    "a transformer block on an image",
+    fc.record({ batch: small, heads: fc.constantFrom(1, 2), h: side, w: side }).map(({ batch, heads, h, w }) => {
+      const c = 4
+      return {
+        inputs: [[batch, c, h, w], [c], [c], [c, c], [c], [c, c], [c, c]],
+        f: (x, gamma, beta, wq, bq, wk, wv) => {
+          const tokens = Op.layerNorm(Op.toTokens(x), gamma, beta)
+          const y = Op.attention(Op.linear(tokens, wq, bq), Op.linear(tokens, wk), Op.linear(tokens, wv), {
+            heads,
+            scale: 0.5
+          })
+          return Op.add(Op.toImage(Op.mul(y, gamma), h, w), x)
+        }
+      }
+    })
+  )
+  agrees(
+    "attention with a mask per window",
+    fc
+      .record({ groups: small, windows: small, queries: small, keys: small })
+      .map(({ groups, windows, queries, keys }) => ({
+        inputs: [
+          [groups * windows, queries, 4],
+          [groups * windows, keys, 4],
+          [groups * windows, keys, 4]
+        ],
+        f: (q, k, v) =>
+          Op.attention(q, k, v, { heads: 2, scale: 0.7, mask: Op.constant(numbers(groups * keys, 3), [groups, keys]) })
+      }))
+  )
+})
