@@ -80,12 +80,16 @@ export interface Report {
   readonly losses: Deviation
   readonly gradients: Deviation
   readonly runningStatistics: Deviation
-  /** After the last step. Those whose gradient is mathematically zero are apart: AdamW turns the sign of rounding noise into whole steps. */
+  /** After the last step: the elements that have a gradient, */
   readonly finalParameters: Deviation
+  /**
+   * and those whose gradient is mathematically zero (a bias before a batch norm, an attention key's bias). No float32 engine can agree on them:
+   * AdamW divides rounding noise by its own size, which makes whole steps of it. The network's output does not depend on them.
+   */
   readonly finalParametersWithoutGradient: Deviation
 }
 
-/** A gradient below this in every element is zero but for rounding: that of a bias just before a batch norm. */
+/** Gradients below this are zero but for rounding: those of a bias just before a batch norm. */
 const zero = 1e-6
 
 interface Pair {
@@ -120,6 +124,13 @@ const compare = (pairs: ReadonlyArray<Pair>): Deviation => {
     tensors: pairs.length,
     within1e4: pairs.length === 0 ? 1 : within / pairs.length
   }
+}
+
+/** The elements of a pair at some indices; nothing where there are none. The rest counts as equal, so that errors stay relative to the whole tensor. */
+const only = ({ found, name, wanted }: Pair, at: (i: number) => boolean): ReadonlyArray<Pair> => {
+  const chosen = Array.from(wanted, (_, i) => at(i))
+  if (!chosen.includes(true)) return []
+  return [{ name, wanted, found: Array.from(wanted, (value, i) => (chosen[i] === true ? (found[i] ?? NaN) : value)) }]
 }
 
 /** The reference's architecture. */
@@ -174,6 +185,8 @@ const stepProgram = (network: Network.Network, batch: number) => {
   )
 }
 
+const missing = (name: string) => new NotAReference({ reason: `it has no tensor ${name} of the right type` })
+
 /**
  * Runs the reference's network on the `Runtime` at hand and reports the worst errors. `label` names the file in the report.
  *
@@ -182,7 +195,6 @@ const stepProgram = (network: Network.Network, batch: number) => {
 export const run = Effect.fn("Parity.run")(function* (file: Safetensors.Safetensors, label: string) {
   const names = [...file.tensors.keys()]
   const under = (prefix: string) => names.filter((n) => n.startsWith(prefix)).map((n) => n.slice(prefix.length))
-  const missing = (name: string) => new NotAReference({ reason: `it has no tensor ${name} of the right type` })
   const numbers = (name: string): Effect.Effect<Float32Array, NotAReference> => {
     const entry = file.tensors.get(name)
     const data = entry === undefined ? undefined : Safetensors.float32(entry)
@@ -233,10 +245,15 @@ export const run = Effect.fn("Parity.run")(function* (file: Safetensors.Safetens
   }
   const final = yield* executable.read
   const gradients = yield* pairs("grad/", (name) => first[`grad/${name}`])
-  const zeros = new Set(
-    gradients.filter(({ wanted }) => largest(wanted, (i) => wanted[i]) < zero).map(({ name }) => name)
-  )
   const finalParameters = yield* pairs(`adamw${steps}/`, (name) => final.get(name))
+  const gradientOf = new Map(gradients.map(({ name, wanted }) => [name, wanted]))
+  const finalWhere = (hasGradient: boolean) =>
+    compare(
+      finalParameters.flatMap((pair) => {
+        const g = gradientOf.get(pair.name) ?? []
+        return only(pair, (i) => Math.abs(g[i] ?? 0) >= zero === hasGradient)
+      })
+    )
 
   const report: Report = {
     file: label,
@@ -249,8 +266,8 @@ export const run = Effect.fn("Parity.run")(function* (file: Safetensors.Safetens
     losses: compare(losses),
     gradients: compare(gradients),
     runningStatistics: compare(yield* pairs("running1/", (name) => afterFirst.get(name))),
-    finalParameters: compare(finalParameters.filter(({ name }) => !zeros.has(name))),
-    finalParametersWithoutGradient: compare(finalParameters.filter(({ name }) => zeros.has(name)))
+    finalParameters: finalWhere(true),
+    finalParametersWithoutGradient: finalWhere(false)
   }
   return report
 }, Effect.scoped)

@@ -31,14 +31,12 @@ describe("parity with PyTorch", () => {
   it.effect("holds on the reference interpreter", () =>
     Effect.gen(function* () {
       const report = yield* Parity.run(file, "network")
-      console.log(report)
       meetsTheBar(report)
     }).pipe(Effect.provide(interpreter))
   )
   it.effect("holds on ONNX Runtime", () =>
     Effect.gen(function* () {
       const report = yield* Parity.run(file, "network")
-      console.log(report)
       meetsTheBar(report)
     }).pipe(Effect.provide(OnnxRuntime.cpu()))
   )

@@ -1,4 +1,12 @@
-export * as ArchitectureError from "./ArchitectureError.ts"
+export {
+  type ArchitectureError,
+  FixedChannels,
+  HeadMismatch,
+  ImageTooSmall,
+  StrideWithoutDsm,
+  UnknownDsm,
+  UnknownOperator
+} from "./ArchitectureError.ts"
 export * as Network from "./Network.ts"
 export * as Safetensors from "./Safetensors.ts"
 export * as UniNet from "./UniNet.ts"
