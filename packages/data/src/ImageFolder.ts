@@ -42,7 +42,7 @@ export interface ImageFolderOptions {
    * them. The one of `val` and `test` that is there is then the test split. [ours]
    */
   readonly validation?: Partial<Holdout>
-  /** Decoding threads. Default: the machine's cores, at most 8. */
+  /** Worker threads (each decodes up to four images at once). Default: the machine's cores less one, from 1 to 8. */
   readonly workers?: number
   /**
    * Leave out files that cannot be decoded: every file is decoded once when the layer is built. Default false: the first batch that
@@ -91,66 +91,66 @@ interface Decoding {
   readonly deviation: ReadonlyArray<number>
 }
 
-const unreadable = (folder: string, bad: ReadonlyArray<{ readonly path: string; readonly reason: string }>) =>
-  new UnreadableImages({ folder, files: bad })
-
 /** The files that do not decode, with the decoder's reason, in order. */
-const findBad = (decoding: Decoding, paths: ReadonlyArray<string>) =>
-  Effect.forEach(
+const findBad = (decoding: Decoding, paths: ReadonlyArray<string>) => {
+  // Nobody looks at the pixels, so every image may overwrite the others'.
+  const out = new SharedArrayBuffer(pixels.volume(decoding.image))
+  const { cropRatio, decode, image } = decoding
+  return Effect.forEach(
     paths,
     (path) =>
-      decoding.decode({ path, image: decoding.image, cropRatio: decoding.cropRatio, fill: [] }).pipe(
-        Effect.as(undefined),
-        Effect.catch((reason) => Effect.succeed({ path, reason }))
+      decode({ path, image, cropRatio, fill: [], out, offset: 0 }).pipe(
+        Effect.match({ onFailure: (reason) => [{ path, reason }], onSuccess: () => [] })
       ),
     { concurrency: 64 }
-  ).pipe(Effect.map((results) => results.filter((result) => result !== undefined)))
+  ).pipe(Effect.map((results) => results.flat()))
+}
 
 const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Files): Split => {
-  const { image } = decoding
+  const { cropRatio, decode, image } = decoding
   const tables = pixels.tables(decoding.mean, decoding.deviation)
   const fill = augment.fillOf(decoding.mean)
   const size = pixels.volume(image)
   const area = image.height * image.width
+  // Bytes of batches that are fetched and not yet asked for; used again, so that nothing waits for the garbage collector.
+  const free: Array<SharedArrayBuffer> = []
+  const take = (length: number) => {
+    const found = free.findIndex((buffer) => buffer.byteLength === length)
+    return found < 0 ? new SharedArrayBuffer(length) : free.splice(found, 1)[0]!
+  }
   return split.make({
     name,
     size: paths.length,
     labels: Effect.succeed(labels),
     prefetch: 2,
-    images: (indexes, augmenting) =>
+    fetch: (indexes, augmenting) =>
       Effect.gen(function* () {
-        const out = new Float32Array(indexes.length * size)
-        const bad: Array<{ readonly place: number; readonly path: string; readonly reason: string }> = []
-        yield* Effect.forEach(
-          Array.from(indexes.keys()),
-          (place) => {
-            const index = indexes[place]!
+        const out = take(indexes.length * size)
+        const results = yield* Effect.forEach(
+          indexes,
+          (index, place) => {
             const path = paths[index]!
-            const job = { path, image, cropRatio: decoding.cropRatio, fill }
-            const { seed = 0, epoch = 0, steps = [] } = augmenting ?? {}
-            return decoding
-              .decode(augmenting === undefined ? job : { ...job, augmenting: { steps, seed, epoch, index } })
-              .pipe(
-                Effect.match({
-                  onFailure: (reason) => {
-                    bad.push({ place, path, reason })
-                  },
-                  onSuccess: (bytes) => {
-                    pixels.normalise(tables, area, bytes, 0, out, place * size)
-                    if (augmenting !== undefined) {
-                      augment.floats(steps, augmenting.random, index, image, out, place * size)
-                    }
-                  }
-                })
-              )
+            const job = { path, image, cropRatio, fill, out, offset: place * size }
+            return decode(augmenting === undefined ? job : { ...job, augmenting: { ...augmenting, index } }).pipe(
+              Effect.match({ onFailure: (reason) => [{ path, reason }], onSuccess: () => [] })
+            )
           },
-          { concurrency: "unbounded", discard: true }
+          { concurrency: "unbounded" }
         )
-        if (bad.length === 0) return out
-        return yield* unreadable(
-          decoding.folder,
-          bad.sort((a, b) => a.place - b.place).map(({ path, reason }) => ({ path, reason }))
-        )
+        const bad = results.flat()
+        if (bad.length > 0) return yield* new UnreadableImages({ folder: decoding.folder, files: bad })
+        return () => {
+          const bytes = new Uint8Array(out)
+          const images = new Float32Array(bytes.length)
+          for (let i = 0; i < indexes.length; i++) {
+            pixels.normalise(tables, area, bytes, i * size, images, i * size)
+            if (augmenting !== undefined) {
+              augment.floats(augmenting.steps, augmenting.key, indexes[i]!, image, images, i * size)
+            }
+          }
+          if (free.length < 4) free.push(out)
+          return images
+        }
       })
   })
 }
@@ -164,7 +164,7 @@ const positive = (option: string, value: number) =>
 
 /** Everything up to the splits' files: options checked, folders listed and compared, workers started. */
 const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolderOptions) {
-  const { channels = 3, folder, size = 224, workers = Math.min(8, availableParallelism()) } = options
+  const { channels = 3, folder, size = 224, workers = Math.min(8, Math.max(1, availableParallelism() - 1)) } = options
   yield* positive("size", size)
   yield* positive("workers", workers)
   const { cropRatio = size < 320 ? 224 / 256 : 1 } = options
@@ -282,6 +282,6 @@ export const check = (options: ImageFolderOptions): Effect.Effect<number, DataEr
       const { decoding, listed } = yield* prepare(options)
       const paths = listed.flatMap((all) => all.paths)
       const bad = yield* findBad(decoding, paths)
-      return bad.length === 0 ? paths.length : yield* unreadable(options.folder, bad)
+      return bad.length === 0 ? paths.length : yield* new UnreadableImages({ folder: options.folder, files: bad })
     })
   )

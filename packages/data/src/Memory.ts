@@ -157,22 +157,22 @@ const memorySplit = (
     size: part.length,
     labels: Effect.succeed(own),
     prefetch: 0,
-    images: (indexes, augmenting) =>
+    fetch: (indexes, augmenting) =>
       Effect.sync(() => {
         const out = new Float32Array(indexes.length * size)
         if (augmenting === undefined) {
           for (let i = 0; i < indexes.length; i++) {
             pixels.normalise(tables, area, images, part[indexes[i]!]! * size, out, i * size)
           }
-          return out
+          return () => out
         }
-        const { random, steps } = augmenting
+        const { key, steps } = augmenting
         for (let i = 0; i < indexes.length; i++) {
           const start = part[indexes[i]!]! * size
           const bytes = images.subarray(start, start + size)
-          augment.sample(steps, random, indexes[i]!, { ...image, bytes }, fill, tables, out, i * size)
+          augment.sample(steps, key, indexes[i]!, { ...image, bytes }, fill, tables, out, i * size)
         }
-        return out
+        return () => out
       })
   })
 }

@@ -1,19 +1,16 @@
 /**
- * Runs the steps of an `Augmentation` on one sample. Every step draws from a generator of its own (`split` by sample and step),
- * so a sample's pixels depend on seed, epoch, its index and the steps, and on nothing else.
+ * Runs the steps of an `Augmentation` on one sample. Every step draws from a generator of its own, keyed by epoch, sample and
+ * step, so a sample's pixels depend on seed, epoch, its index and the steps, and on nothing else.
  */
 import type { Augmentation, Step } from "../Augmentation.ts"
 import type { ImageShape } from "../Dataset.ts"
 import * as Image from "../Image.ts"
+import * as Draws from "./draws.ts"
 import { normalise, type Tables } from "./pixels.ts"
-import type { Prng } from "@uninet/search-space"
 
 type Of<Tag extends Step["_tag"]> = Extract<Step, { readonly _tag: Tag }>
 
-const uniform = (random: Prng.Prng, low: number, high: number): number => low + random.nextFloat() * (high - low)
-
-/** The generator of a step for a sample. */
-export const draws = (random: Prng.Prng, sample: number, step: number): Prng.Prng => random.split(`${sample}/${step}`)
+const uniform = (random: Draws.Draws, low: number, high: number): number => low + random.nextFloat() * (high - low)
 
 /** A rectangle in pixels. */
 export interface Rectangle {
@@ -26,7 +23,7 @@ export interface Rectangle {
 /** torchvision's `RandomResizedCrop.get_params`: ten draws, then the largest centred crop of an allowed aspect. */
 export const resizedCrop = (
   step: Of<"RandomResizedCrop">,
-  random: Prng.Prng,
+  random: Draws.Draws,
   image: Pick<ImageShape, "height" | "width">
 ): Rectangle => {
   const [narrow, wide] = step.ratio
@@ -49,7 +46,7 @@ export const resizedCrop = (
   return { top: (image.height - height) >> 1, left: (image.width - width) >> 1, height, width }
 }
 
-const colorJitter = (step: Of<"ColorJitter">, random: Prng.Prng, image: Image.Image): Image.Image => {
+const colorJitter = (step: Of<"ColorJitter">, random: Draws.Draws, image: Image.Image): Image.Image => {
   const factor = (spread: number) => uniform(random, Math.max(0, 1 - spread), 1 + spread)
   const operations = [
     (image: Image.Image) => (step.brightness > 0 ? Image.brightness(image, factor(step.brightness)) : image),
@@ -57,7 +54,9 @@ const colorJitter = (step: Of<"ColorJitter">, random: Prng.Prng, image: Image.Im
     (image: Image.Image) => (step.saturation > 0 ? Image.saturation(image, factor(step.saturation)) : image),
     (image: Image.Image) => (step.hue > 0 ? Image.hue(image, uniform(random, -step.hue, step.hue)) : image)
   ]
-  return Array.from(random.permutation(operations.length)).reduce((image, which) => operations[which]!(image), image)
+  let out = image
+  while (operations.length > 0) out = operations.splice(random.nextInt(operations.length), 1)[0]!(out)
+  return out
 }
 
 interface Level {
@@ -101,7 +100,7 @@ export const randAugmentOperations: ReadonlyArray<(image: Image.Image, level: Le
 
 const randAugment = (
   step: Of<"RandAugment">,
-  random: Prng.Prng,
+  random: Draws.Draws,
   image: Image.Image,
   fill: ReadonlyArray<number>
 ): Image.Image => {
@@ -124,7 +123,7 @@ export const fillOf = (mean: ReadonlyArray<number>): ReadonlyArray<number> =>
 /** One step on the 8-bit image; `RandomErasing` does nothing here. */
 export const applyStep = (
   step: Step,
-  random: Prng.Prng,
+  random: Draws.Draws,
   image: Image.Image,
   fill: ReadonlyArray<number>
 ): Image.Image => {
@@ -152,7 +151,7 @@ export const applyStep = (
 /** timm's `RandomErasing` on the normalised image at `to` of `out`: ten draws for a rectangle that fits, else none. */
 const erase = (
   step: Of<"RandomErasing">,
-  random: Prng.Prng,
+  random: Draws.Draws,
   shape: ImageShape,
   out: Float32Array,
   to: number
@@ -180,7 +179,7 @@ const erase = (
 /** Every step on the 8-bit image, from `first` on. */
 export const bytes = (
   steps: Augmentation,
-  random: Prng.Prng,
+  key: Draws.Key,
   index: number,
   image: Image.Image,
   fill: ReadonlyArray<number>,
@@ -188,7 +187,7 @@ export const bytes = (
 ): Image.Image => {
   let out = image
   for (let i = first; i < steps.length; i++) {
-    if (steps[i]!._tag !== "RandomErasing") out = applyStep(steps[i]!, draws(random, index, i), out, fill)
+    if (steps[i]!._tag !== "RandomErasing") out = applyStep(steps[i]!, Draws.make(key, index, i), out, fill)
   }
   return out
 }
@@ -196,7 +195,7 @@ export const bytes = (
 /** Every step on the normalised image at `to` of `out`. */
 export const floats = (
   steps: Augmentation,
-  random: Prng.Prng,
+  key: Draws.Key,
   index: number,
   shape: ImageShape,
   out: Float32Array,
@@ -204,14 +203,14 @@ export const floats = (
 ): void => {
   for (let i = 0; i < steps.length; i++) {
     const step = steps[i]!
-    if (step._tag === "RandomErasing") erase(step, draws(random, index, i), shape, out, to)
+    if (step._tag === "RandomErasing") erase(step, Draws.make(key, index, i), shape, out, to)
   }
 }
 
 /** All steps of sample `index`: reads `image`, writes the normalised result to `to` of `out`. */
 export const sample = (
   steps: Augmentation,
-  random: Prng.Prng,
+  key: Draws.Key,
   index: number,
   image: Image.Image,
   fill: ReadonlyArray<number>,
@@ -219,6 +218,6 @@ export const sample = (
   out: Float32Array,
   to: number
 ): void => {
-  normalise(tables, image.height * image.width, bytes(steps, random, index, image, fill).bytes, 0, out, to)
-  floats(steps, random, index, image, out, to)
+  normalise(tables, image.height * image.width, bytes(steps, key, index, image, fill).bytes, 0, out, to)
+  floats(steps, key, index, image, out, to)
 }

@@ -5,9 +5,8 @@ import { readFile } from "node:fs/promises"
 import sharp, { type Sharp } from "sharp"
 import type { Augmentation } from "../Augmentation.ts"
 import type { ImageShape } from "../Dataset.ts"
-import type { Image } from "../Image.ts"
 import * as augment from "./augment.ts"
-import { epochRandom } from "./order.ts"
+import * as Draws from "./draws.ts"
 
 /** What a worker is asked for; everything in it can be posted. */
 export interface Job {
@@ -17,12 +16,10 @@ export interface Job {
   readonly cropRatio: number
   /** Bytes for the places outside a moved image. */
   readonly fill: ReadonlyArray<number>
-  readonly augmenting?: {
-    readonly steps: Augmentation
-    readonly seed: string | number
-    readonly epoch: number
-    readonly index: number
-  }
+  readonly augmenting?: { readonly steps: Augmentation; readonly key: Draws.Key; readonly index: number }
+  /** Where the bytes go: shared with the thread that asks. */
+  readonly out: SharedArrayBuffer
+  readonly offset: number
 }
 
 // Every worker decodes one image at a time on its own thread of libvips's, and no file is read twice.
@@ -37,43 +34,45 @@ const open = async (job: Job) => {
   return { file, height, width }
 }
 
-const toBytes = async (file: Sharp, shape: ImageShape): Promise<Image> => {
-  const grey = shape.channels === 1
+const toBytes = async (file: Sharp, shape: ImageShape, out: Uint8Array): Promise<void> => {
   const { data, info } = await file
     .removeAlpha()
-    .toColourspace(grey ? "b-w" : "srgb")
+    .toColourspace(shape.channels === 1 ? "b-w" : "srgb")
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true })
   const area = shape.height * shape.width
-  const out = new Uint8Array(shape.channels * area)
   const step = info.channels
   for (let c = 0; c < shape.channels; c++) {
-    const source = Math.min(c, step - 1)
-    for (let i = 0; i < area; i++) out[c * area + i] = data[i * step + source]!
+    let source = Math.min(c, step - 1)
+    for (let i = c * area; i < (c + 1) * area; i++, source += step) out[i] = data[source]!
   }
-  return { ...shape, bytes: out }
+  // Frees sharp's pixels now; the garbage collector, which sees only a small object, would let dozens of megabytes of them wait.
+  if (data.buffer instanceof ArrayBuffer) data.buffer.transfer(0)
 }
 
-/** Resizes (bicubic) and centre-crops, or takes a random resized crop of the file's own pixels where the steps begin with one. */
-export const decode = async (job: Job): Promise<Uint8Array> => {
+/**
+ * Resizes (bicubic) and centre-crops, or takes a random resized crop of the file's own pixels where the steps begin with one; then
+ * the other steps.
+ */
+export const decode = async (job: Job): Promise<void> => {
   const { file, height, width } = await open(job)
-  const shape = job.image
-  const { augmenting } = job
-  const size = { height: shape.height, width: shape.width, fit: "fill", kernel: "cubic" } as const
-  const random = augmenting === undefined ? undefined : epochRandom(augmenting.seed, augmenting.epoch).split("augment")
+  const { augmenting, fill, image } = job
+  const bytes = new Uint8Array(job.out, job.offset, image.channels * image.height * image.width)
+  const size = { height: image.height, width: image.width, fit: "fill", kernel: "cubic" } as const
   const first = augmenting?.steps[0]
-  if (random !== undefined && augmenting !== undefined && first?._tag === "RandomResizedCrop") {
-    const crop = augment.resizedCrop(first, augment.draws(random, augmenting.index, 0), { height, width })
-    const image = await toBytes(file.extract(crop).resize(size), shape)
-    return augment.bytes(augmenting.steps, random, augmenting.index, image, job.fill, 1).bytes
-  }
-  const image = await toBytes(
-    job.cropRatio === 1 ? file.resize(size) : centreCrop(file, { height, width }, shape, job.cropRatio),
-    shape
-  )
-  return random === undefined || augmenting === undefined
-    ? image.bytes
-    : augment.bytes(augmenting.steps, random, augmenting.index, image, job.fill).bytes
+  const cropsFile = augmenting !== undefined && first?._tag === "RandomResizedCrop"
+  const resized = cropsFile
+    ? file
+        .extract(augment.resizedCrop(first, Draws.make(augmenting.key, augmenting.index, 0), { height, width }))
+        .resize(size)
+    : job.cropRatio === 1
+      ? file.resize(size)
+      : centreCrop(file, { height, width }, image, job.cropRatio)
+  await toBytes(resized, image, bytes)
+  if (augmenting === undefined) return
+  const { index, key, steps } = augmenting
+  const changed = augment.bytes(steps, key, index, { ...image, bytes }, fill, cropsFile ? 1 : 0)
+  if (changed.bytes !== bytes) bytes.set(changed.bytes)
 }
 
 const centreCrop = (file: Sharp, from: Pick<ImageShape, "height" | "width">, to: ImageShape, ratio: number): Sharp => {

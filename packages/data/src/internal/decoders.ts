@@ -9,15 +9,15 @@ import { Worker } from "node:worker_threads"
 import type { Job } from "./decode.ts"
 import type { Reply, Request } from "./decodeWorker.ts"
 
-/** Decodes a file in some worker, or fails with the decoder's reason. */
-export type Decode = (job: Job) => Effect.Effect<Uint8Array, string>
+/** Decodes a file into the job's place in some worker, or fails with the decoder's reason. */
+export type Decode = (job: Job) => Effect.Effect<void, string>
 
-/** Images that a worker holds at once: while one is decoded the next one's file is read. */
-const inFlight = 2
+/** Images that a worker holds at once. sharp decodes on threads of its own, so one worker keeps several busy. */
+const inFlight = 4
 
 interface Lane {
   readonly worker: Worker
-  readonly waiting: Map<number, (reply: Effect.Effect<Uint8Array, string>) => void>
+  readonly waiting: Map<number, (reply: Effect.Effect<void, string>) => void>
 }
 
 // Published code is JavaScript, a checkout runs TypeScript: the worker is the file of the same kind beside this one.
@@ -29,7 +29,7 @@ const open = (): Lane => {
   worker.on("message", (reply: Reply) => {
     const resume = waiting.get(reply.id)
     waiting.delete(reply.id)
-    resume?.("bytes" in reply ? Effect.succeed(reply.bytes) : Effect.fail(reply.reason))
+    resume?.(reply.reason === undefined ? Effect.void : Effect.fail(reply.reason))
   })
   const stop = (cause: unknown) => {
     const pending = Array.from(waiting.values())
@@ -52,7 +52,7 @@ export const make = (size: number): Effect.Effect<Decode, never, Scope.Scope> =>
     let next = 0
     return (job) =>
       permits.withPermits(1)(
-        Effect.callback<Uint8Array, string>((resume) => {
+        Effect.callback<void, string>((resume) => {
           const lane = lanes.reduce((best, lane) => (lane.waiting.size < best.waiting.size ? lane : best))
           const id = next++
           lane.waiting.set(id, resume)

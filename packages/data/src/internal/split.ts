@@ -7,25 +7,30 @@ import type { Augmentation } from "../Augmentation.ts"
 import type { DataError } from "../DataError.ts"
 import { InvalidOption } from "../DataError.ts"
 import type { Batch, BatchOptions, Split, SplitName } from "../Dataset.ts"
+import type { Key } from "./draws.ts"
 import { epochRandom, identity } from "./order.ts"
-import type { Prng } from "@uninet/search-space"
 
-/** The steps of an epoch and the generator that its samples' draws are split from (made again from seed and epoch in a worker). */
+/** The steps of an epoch and the words that its samples' draws start from; can be posted to a worker. */
 export interface Augmenting {
   readonly steps: Augmentation
-  readonly seed: string | number
-  readonly epoch: number
-  readonly random: Prng.Prng
+  readonly key: Key
 }
 
-/** Random access to samples; makes normalised images, augmented if asked. */
+/** Random access to samples. */
 export interface Source {
   readonly name: SplitName
   readonly size: number
   readonly labels: Effect.Effect<Int32Array, DataError>
   /** Batches to make ahead unless the caller says otherwise. */
   readonly prefetch: number
-  readonly images: (indexes: Uint32Array, augmenting: Augmenting | undefined) => Effect.Effect<Float32Array, DataError>
+  /**
+   * Fetches samples (ahead of their use, where prefetching) and gives what makes them into normalised images, augmented if asked.
+   * In between a source may hold them in less memory than 32-bit floats take.
+   */
+  readonly fetch: (
+    indexes: Uint32Array,
+    augmenting: Augmenting | undefined
+  ) => Effect.Effect<() => Float32Array, DataError>
 }
 
 const whole = (option: string, value: number | undefined, minimum: number) =>
@@ -67,21 +72,22 @@ export const inOrder = <A, E>(
       )
 
 export const make = (source: Source): Split => {
-  const batch = (index: number, indexes: Uint32Array, augmenting: Augmenting | undefined) =>
-    Effect.zipWith(source.images(indexes, augmenting), source.labels, (images, labels): Batch => ({
+  const fetch = (index: number, indexes: Uint32Array, augmenting: Augmenting | undefined) =>
+    Effect.zipWith(source.fetch(indexes, augmenting), source.labels, (images, labels) => (): Batch => ({
       index,
       size: indexes.length,
-      images,
+      images: images(),
       labels: Int32Array.from(indexes, (sample) => labels[sample]!),
       indexes
     }))
+  const batch = (indexes: Uint32Array) => Effect.map(fetch(0, indexes, undefined), (finish) => finish())
 
   const read = (indexes: ArrayLike<number>) =>
     Effect.suspend(() => {
       const wanted = Array.from(indexes)
       const wrong = wanted.find((index) => !Number.isSafeInteger(index) || index < 0 || index >= source.size)
       return wrong === undefined
-        ? batch(0, Uint32Array.from(wanted), undefined)
+        ? batch(Uint32Array.from(wanted))
         : Effect.fail(
             new InvalidOption({
               option: `sample index of the ${source.name} split`,
@@ -96,25 +102,24 @@ export const make = (source: Source): Split => {
     size: source.size,
     labels: source.labels,
     read,
-    all: Effect.suspend(() => batch(0, identity(source.size), undefined)),
+    all: Effect.suspend(() => batch(identity(source.size))),
     batches: (options) =>
       Stream.suspend((): Stream.Stream<Batch, DataError> => {
         const invalid = validate(options)
         if (invalid !== undefined) return Stream.fail(invalid)
-        const { seed = 0, epoch = 0 } = options.shuffle ?? {}
-        const random = epochRandom(seed, epoch)
+        const random = epochRandom(options.shuffle?.seed ?? 0, options.shuffle?.epoch ?? 0)
+        const { augment = [] } = options
+        const draws = random.split("augment")
+        const augmenting: Augmenting | undefined =
+          augment.length === 0 ? undefined : { steps: augment, key: [draws.nextUint32(), draws.nextUint32()] }
         const order =
           options.shuffle === undefined ? identity(source.size) : random.split("order").permutation(source.size)
-        const augmenting =
-          options.augment === undefined || options.augment.length === 0
-            ? undefined
-            : { steps: options.augment, seed, epoch, random: random.split("augment") }
         return inOrder(
           options.startAt ?? 0,
           batchCount(source.size, options),
           options.prefetch ?? source.prefetch,
-          (index) => batch(index, order.slice(index * options.batch, (index + 1) * options.batch), augmenting)
-        )
+          (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), augmenting)
+        ).pipe(Stream.map((finish) => finish()))
       })
   }
 }

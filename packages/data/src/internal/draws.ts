@@ -1,0 +1,48 @@
+/**
+ * The random numbers of one step for one sample.
+ *
+ * sfc32 (Chris Doty-Humphrey's small fast counting generator) over four words: two that the epoch's `Prng` drew, the sample's index
+ * and the step's. Against a `Prng` split for every sample it needs no text to be hashed, and a worker thread no Effect runtime.
+ */
+
+/** The words that an epoch's augmentation starts from. */
+export type Key = readonly [number, number]
+
+export interface Draws {
+  /** [0, 1), 32 random bits. */
+  readonly nextFloat: () => number
+  /** 0 … n − 1; `n` is at most a few thousand (pixels, operations), so the remainder's bias is below 10⁻⁶. */
+  readonly nextInt: (n: number) => number
+  /** Mean 0, deviation 1 (Marsaglia's polar method). */
+  readonly nextNormal: () => number
+}
+
+export const make = ([high, low]: Key, sample: number, step: number): Draws => {
+  let a = high | 0
+  let b = low | 0
+  let c = sample | 0
+  let d = step | 0
+  const next = () => {
+    const t = (a + b + d) | 0
+    d = (d + 1) | 0
+    a = b ^ (b >>> 9)
+    b = (c + (c << 3)) | 0
+    c = (((c << 21) | (c >>> 11)) + t) | 0
+    return t >>> 0
+  }
+  // Until every word has reached every bit.
+  for (let i = 0; i < 15; i++) next()
+  const nextFloat = () => next() / 4294967296
+  return {
+    nextFloat,
+    nextInt: (n) => Math.floor(nextFloat() * n),
+    nextNormal: () => {
+      for (;;) {
+        const u = 2 * nextFloat() - 1
+        const v = 2 * nextFloat() - 1
+        const s = u * u + v * v
+        if (s > 0 && s < 1) return u * Math.sqrt((-2 * Math.log(s)) / s)
+      }
+    }
+  }
+}
