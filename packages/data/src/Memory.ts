@@ -112,7 +112,9 @@ export const make = (
       held === 0
         ? [order.identity(0), order.identity(0), order.identity(labels.length)]
         : order.stratified(Prng.fromSeed(seed).split("holdout"), labels, options.classes.length, sizes)
-    const { mean, deviation } = pixels.statistics(options.image, train.images, ofTrain!)
+    const counter = pixels.counter(options.image)
+    for (const index of ofTrain!) counter.add(train.images, index * pixels.volume(options.image))
+    const { mean, deviation } = counter.result()
     const view = (name: SplitName, samples: Samples | Holdout, part: Uint32Array) =>
       isHoldout(samples)
         ? memorySplit(options.image, mean, deviation, name, train.images, labels, part)

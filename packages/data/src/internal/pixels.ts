@@ -31,25 +31,31 @@ export const normalise = (
   }
 }
 
-/** Mean and standard deviation per channel of bytes / 255, from exact counts of every byte value. */
-export const statistics = (
-  shape: ImageShape,
-  pixels: Uint8Array,
-  indexes: ArrayLike<number>
-): { readonly mean: ReadonlyArray<number>; readonly deviation: ReadonlyArray<number> } => {
+/** Counts every byte value per channel, for an exact mean and standard deviation of bytes / 255. */
+export const counter = (shape: ImageShape) => {
   const area = shape.height * shape.width
-  const size = volume(shape)
-  const channels = Array.from({ length: shape.channels }, (_, channel) => {
-    const counts = new Float64Array(256)
-    for (let i = 0; i < indexes.length; i++) {
-      const start = indexes[i]! * size + channel * area
-      for (let j = start; j < start + area; j++) counts[pixels[j]!]! += 1
+  const counts = Array.from({ length: shape.channels }, () => new Float64Array(256))
+  return {
+    /** Counts the image at `from`. */
+    add: (bytes: Uint8Array, from: number): void => {
+      let i = from
+      for (const channel of counts) {
+        const end = i + area
+        while (i < end) channel[bytes[i++]!]! += 1
+      }
+    },
+    result: (): { readonly mean: ReadonlyArray<number>; readonly deviation: ReadonlyArray<number> } => {
+      const channels = counts.map((channel) => {
+        const total = Math.max(
+          1,
+          channel.reduce((a, b) => a + b, 0)
+        )
+        const mean = channel.reduce((sum, count, byte) => sum + (count * byte) / 255, 0) / total
+        const variance = channel.reduce((sum, count, byte) => sum + count * (byte / 255 - mean) ** 2, 0) / total
+        // A channel of one colour has no spread: 1 leaves it at zero after the mean is taken away.
+        return { mean, deviation: variance === 0 ? 1 : Math.sqrt(variance) }
+      })
+      return { mean: channels.map((c) => c.mean), deviation: channels.map((c) => c.deviation) }
     }
-    const total = Math.max(1, indexes.length * area)
-    const mean = counts.reduce((sum, count, byte) => sum + (count * byte) / 255, 0) / total
-    const variance = counts.reduce((sum, count, byte) => sum + count * (byte / 255 - mean) ** 2, 0) / total
-    // A channel of one colour has no spread: 1 leaves it at zero after the mean is taken away.
-    return { mean, deviation: variance === 0 ? 1 : Math.sqrt(variance) }
-  })
-  return { mean: channels.map((c) => c.mean), deviation: channels.map((c) => c.deviation) }
+  }
 }

@@ -1,6 +1,7 @@
 /**
  * A `Split` from what can read samples by index.
  */
+import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Augmentation } from "../Augmentation.ts"
@@ -48,6 +49,25 @@ export const validate = (options: BatchOptions): InvalidOption | undefined => {
   )
 }
 
+/** What is wrong with these sample indexes, if anything. */
+export const outside = (name: SplitName, size: number, indexes: ReadonlyArray<number>): InvalidOption | undefined => {
+  const wrong = indexes.find((index) => !Number.isSafeInteger(index) || index < 0 || index >= size)
+  return wrong === undefined
+    ? undefined
+    : new InvalidOption({
+        option: `sample index of the ${name} split`,
+        value: wrong,
+        expected: `a whole number from 0 to ${size - 1}`
+      })
+}
+
+/** The augmentation of an epoch, drawing from the epoch's generator. */
+export const augmenting = (options: BatchOptions, epoch: Prng.Prng): Augmenting | undefined => {
+  if (options.augment === undefined || options.augment.length === 0) return undefined
+  const draws = epoch.split("augment")
+  return { steps: options.augment, key: [draws.nextUint32(), draws.nextUint32()] }
+}
+
 /** Batches in an epoch of `size` samples. */
 export const batchCount = (size: number, options: Pick<BatchOptions, "batch" | "dropLast">): number =>
   options.dropLast === true ? Math.floor(size / options.batch) : Math.ceil(size / options.batch)
@@ -85,16 +105,8 @@ export const make = (source: Source): Split => {
   const read = (indexes: ArrayLike<number>) =>
     Effect.suspend(() => {
       const wanted = Array.from(indexes)
-      const wrong = wanted.find((index) => !Number.isSafeInteger(index) || index < 0 || index >= source.size)
-      return wrong === undefined
-        ? batch(Uint32Array.from(wanted))
-        : Effect.fail(
-            new InvalidOption({
-              option: `sample index of the ${source.name} split`,
-              value: wrong,
-              expected: `a whole number from 0 to ${source.size - 1}`
-            })
-          )
+      const wrong = outside(source.name, source.size, wanted)
+      return wrong === undefined ? batch(Uint32Array.from(wanted)) : Effect.fail(wrong)
     })
 
   return {
@@ -108,17 +120,14 @@ export const make = (source: Source): Split => {
         const invalid = validate(options)
         if (invalid !== undefined) return Stream.fail(invalid)
         const random = epochRandom(options.shuffle?.seed ?? 0, options.shuffle?.epoch ?? 0)
-        const { augment = [] } = options
-        const draws = random.split("augment")
-        const augmenting: Augmenting | undefined =
-          augment.length === 0 ? undefined : { steps: augment, key: [draws.nextUint32(), draws.nextUint32()] }
+        const steps = augmenting(options, random)
         const order =
           options.shuffle === undefined ? identity(source.size) : random.split("order").permutation(source.size)
         return inOrder(
           options.startAt ?? 0,
           batchCount(source.size, options),
           options.prefetch ?? source.prefetch,
-          (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), augmenting)
+          (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), steps)
         ).pipe(Stream.map((finish) => finish()))
       })
   }

@@ -1,0 +1,100 @@
+/**
+ * Data sets by the name or path that a command line is given.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { stat } from "node:fs/promises"
+import { basename, join } from "node:path"
+import * as Cifar from "./Cifar.ts"
+import { DatasetNotFound, type DataError } from "./DataError.ts"
+import { Dataset, type DatasetShape } from "./Dataset.ts"
+import * as Idx from "./Idx.ts"
+import * as ImageFolder from "./ImageFolder.ts"
+import * as files from "./internal/files.ts"
+import type { Holdout } from "./Memory.ts"
+import * as Mnist from "./Mnist.ts"
+
+/** Settings for whichever data set is found; each applies where it has a meaning. */
+export interface Options {
+  /** Edge of the images made from a folder of images, in pixels. Default 224. */
+  readonly size?: number
+  /** Leave out unreadable images of a folder of images. Default false. */
+  readonly skipBad?: boolean
+  /** Samples kept from training for validation, where the data set has no validation split of its own. Default: its own tenth. */
+  readonly validation?: Partial<Holdout>
+}
+
+/** The data sets with a name. */
+export const names: ReadonlyArray<string> = ["mnist", "fashion-mnist"]
+
+const isFolder = (path: string): Effect.Effect<boolean> =>
+  Effect.promise(() =>
+    stat(path).then(
+      (found) => found.isDirectory(),
+      () => false
+    )
+  )
+
+/** Which layout a folder has, by the names in it; its subfolders of CIFAR's archives count as it. */
+const atPath = (
+  folder: string,
+  options: Options
+): Effect.Effect<DatasetShape, DataError, Scope.Scope> | Effect.Effect<DatasetShape, DataError> =>
+  Effect.gen(function* () {
+    const entries = yield* files.list(folder, "Give the path of a folder that can be read")
+    const has = (test: (name: string) => boolean) => entries.some((entry) => !entry.folder && test(entry.name))
+    const hasFolder = (name: string) => entries.some((entry) => entry.folder && entry.name === name)
+    const validation = options.validation === undefined ? {} : { validation: options.validation }
+    if (has((name) => /^(train|t10k)-(images|labels)[-.]idx/.test(name))) {
+      const classes = basename(folder).includes("fashion") ? { classes: Idx.fashionClasses } : {}
+      return yield* Idx.make({ folder, ...classes, ...validation })
+    }
+    if (has((name) => /^(data_batch_\d|test_batch|train|test)\.bin$/.test(name))) {
+      return yield* Cifar.make({ folder, ...validation })
+    }
+    const archive = ["cifar-10-batches-bin", "cifar-100-binary"].find(hasFolder)
+    if (archive !== undefined) return yield* Cifar.make({ folder: join(folder, archive), ...validation })
+    if (hasFolder("train")) {
+      const size = options.size === undefined ? {} : { size: options.size }
+      return yield* ImageFolder.make({ folder, ...size, ...validation, skipBad: options.skipBad ?? false })
+    }
+    return yield* new DatasetNotFound({
+      name: folder,
+      known: names,
+      reason: "the folder holds no IDX files, no CIFAR .bin files and no train folder of images by class"
+    })
+  })
+
+/**
+ * The data set of a name (`names`) or of a folder of IDX files, CIFAR binary files or images by class.
+ *
+ * Fails with `DatasetNotFound` where it is neither, otherwise as the data set's own `make`.
+ */
+export const make = (nameOrPath: string, options: Options = {}): Effect.Effect<DatasetShape, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const validation = options.validation === undefined ? {} : { validation: options.validation }
+    if (nameOrPath === "mnist") return yield* Mnist.make()
+    if (nameOrPath === "fashion-mnist") return yield* Idx.makeFashion(validation)
+    if (yield* isFolder(nameOrPath)) return yield* atPath(nameOrPath, options)
+    return yield* new DatasetNotFound({
+      name: nameOrPath,
+      known: names,
+      reason: "it is no data set's name and no folder"
+    })
+  })
+
+/**
+ * The layer of `make`, for a command line's `--dataset`.
+ *
+ * @example
+ * ```ts
+ * import { Dataset, Datasets } from "@uninet/data"
+ * import { Effect } from "effect"
+ *
+ * const program = Dataset.Dataset.use((data) => Effect.log(data.name, data.train.size))
+ * Effect.runPromise(program.pipe(Effect.provide(Datasets.byName("mnist"))))
+ * ```
+ */
+export const byName = (nameOrPath: string, options: Options = {}): Layer.Layer<Dataset, DataError> =>
+  Layer.effect(Dataset, make(nameOrPath, options))

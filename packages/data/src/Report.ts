@@ -1,0 +1,123 @@
+/**
+ * What a data set holds, as numbers and as a picture: what `uninet data` prints and writes.
+ */
+import { Prng } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import { InvalidOption, InvalidSamples, type DataError } from "./DataError.ts"
+import { splits, type DatasetShape, type ImageShape, type Split, type SplitName } from "./Dataset.ts"
+import * as order from "./internal/order.ts"
+import * as pixels from "./internal/pixels.ts"
+
+/** A data set's figures; `counts` is the number of samples per class, in the order of `classes`. */
+export interface Description {
+  readonly name: string
+  readonly classes: ReadonlyArray<string>
+  readonly image: ImageShape
+  readonly mean: ReadonlyArray<number>
+  readonly deviation: ReadonlyArray<number>
+  readonly splits: ReadonlyArray<{
+    readonly name: SplitName
+    readonly size: number
+    readonly counts: ReadonlyArray<number>
+  }>
+}
+
+/** Counts every split's classes. Reads labels only (a `Streamed` split is run once). */
+export const describe = (dataset: DatasetShape): Effect.Effect<Description, DataError> =>
+  Effect.gen(function* () {
+    const counted = yield* Effect.forEach(splits(dataset), ({ labels, name, size }) =>
+      Effect.map(labels, (labels) => {
+        const counts = dataset.classes.map(() => 0)
+        for (const label of labels) counts[label]! += 1
+        return { name, size, counts }
+      })
+    )
+    const { classes, deviation, image, mean, name } = dataset
+    return { name, classes, image, mean, deviation, splits: counted }
+  })
+
+export interface ContactSheetOptions {
+  /** The split shown. Default "train". */
+  readonly split?: SplitName
+  /** Samples of every class, one row a class. Default 10. */
+  readonly perClass?: number
+  /** Classes shown: the first so many. Default 50. */
+  readonly classes?: number
+  /** Which samples. Default 0. */
+  readonly seed?: string | number
+  /** Each pixel becomes a square of this edge. Default: as many as bring an image to about 64 pixels, at least 1. */
+  readonly zoom?: number
+}
+
+const gap = 2
+
+/** So many samples of each class, drawn by seed, in the order of classes. */
+const choose = (split: Split, labels: Int32Array, classes: number, perClass: number, seed: string | number) => {
+  const prng = Prng.fromSeed(seed).split(`contact sheet/${split.name}`)
+  const byClass = Array.from({ length: classes }, (): Array<number> => [])
+  labels.forEach((label, index) => byClass[label]?.push(index))
+  return byClass.map((own, label) => Array.from(order.shuffled(prng.split(String(label)), own).subarray(0, perClass)))
+}
+
+/**
+ * A PNG of sample images: a row per class, in the order of `classes`, on white, as the network sees them (unaugmented, the
+ * normalisation undone). A class with fewer samples has a shorter row.
+ *
+ * Fails with `InvalidOption` on numbers below 1, with `InvalidSamples` on an empty split, and as reading the split fails.
+ */
+export const contactSheet = (
+  dataset: DatasetShape,
+  options: ContactSheetOptions = {}
+): Effect.Effect<Uint8Array, DataError> =>
+  Effect.gen(function* () {
+    const { channels, height, width } = dataset.image
+    const { perClass = 10, seed = 0 } = options
+    const split = dataset[options.split ?? "train"]
+    const classes = Math.min(options.classes ?? 50, dataset.classes.length)
+    const zoom = options.zoom ?? Math.max(1, Math.round(64 / Math.max(height, width)))
+    for (const [option, value] of Object.entries({ perClass, classes, zoom })) {
+      if (!Number.isSafeInteger(value) || value < 1) {
+        return yield* new InvalidOption({ option, value, expected: "a whole number of at least 1" })
+      }
+    }
+    const rows = choose(split, yield* split.labels, classes, perClass, seed)
+    const columns = Math.max(...rows.map((row) => row.length))
+    if (columns === 0) {
+      return yield* new InvalidSamples({
+        source: dataset.name,
+        split: split.name,
+        reason: "there are no samples to show",
+        remedy: "Choose a split that is not empty"
+      })
+    }
+    const sheet = {
+      height: classes * (height * zoom + gap) + gap,
+      width: columns * (width * zoom + gap) + gap
+    }
+    const canvas = new Uint8Array(sheet.height * sheet.width * 3).fill(255)
+    const area = height * width
+    for (const [row, indexes] of rows.entries()) {
+      // A row at a time, so that a sheet of large images holds few of them as floats.
+      const { images } = yield* split.read(indexes)
+      for (const column of indexes.keys()) {
+        const start = column * pixels.volume(dataset.image)
+        for (let y = 0; y < height * zoom; y++) {
+          const line = ((gap + row * (height * zoom + gap) + y) * sheet.width + gap + column * (width * zoom + gap)) * 3
+          for (let x = 0; x < width * zoom; x++) {
+            const pixel = start + Math.floor(y / zoom) * width + Math.floor(x / zoom)
+            for (let c = 0; c < 3; c++) {
+              const channel = channels === 3 ? c : 0
+              const value = images[pixel + channel * area]! * dataset.deviation[channel]! + dataset.mean[channel]!
+              canvas[line + x * 3 + c] = Math.max(0, Math.min(255, Math.round(value * 255)))
+            }
+          }
+        }
+      }
+    }
+    const raw = { width: sheet.width, height: sheet.height, channels: 3 as const }
+    // sharp loads its native library when imported: only who wants a picture waits for it. PNG of valid pixels does not fail.
+    return yield* Effect.promise(async () => {
+      const { default: sharp } = await import("sharp")
+      return sharp(canvas, { raw }).png().toBuffer()
+    })
+  })
