@@ -11,7 +11,8 @@ import type { Attributes, DType, Kind, Tensor } from "./Tensor.ts"
  *
  * `gradient` gives, for each input, the gradient of a scalar with respect to it, given the gradient `dy` with respect to the op's
  * result. `"zero"` marks an op that is constant almost everywhere, `"unsupported"` one (a gradient, an optimiser's step) that this
- * project never differentiates, and `null` a single input of that sort (a mask): trying to is a `GradientError`.
+ * project never differentiates, and `null` a single input of that sort (a mask): trying to is a `GradientError`. The gradient's ops
+ * belong to the layer of the op, whose `path` they are given.
  */
 export interface Definition<K extends Kind> {
   readonly kind: K

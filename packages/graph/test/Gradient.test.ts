@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Definition, gradient, GradientError, Op, Program, Shape, type Tensor } from "@uninet/graph"
+import { Costs, type Definition, gradient, GradientError, Op, Program, Shape, type Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"
 import fc from "fast-check"
 import { among, broadcasting, check, length, seed, shape } from "./support/draw.ts"
@@ -299,6 +299,24 @@ describe("every op's gradient is what central differences give", () => {
         assert.isAbove(applied, 25, `many examples should be of ${kind}`)
       })
   }
+
+  it("and is paid for by the op's own layer", () => {
+    for (const arbitrary of Object.values(cases).flatMap((byName) => Object.values(byName ?? {})))
+      check(
+        arbitrary,
+        ({ shapes, apply }) => {
+          const xs = shapes.map((shape, i) => Op.input(`x${i}`, shape))
+          const y = apply(xs)
+          const weighted = Op.mul(y, Op.input("weights", y.shape), "loss")
+          const gradients = gradient(Op.sum(weighted, undefined, false, "loss"), xs)
+          const program = programOf(Object.fromEntries(gradients.map((dx, i) => [`${i}`, dx ?? y])))
+          const loss = Costs.byLayer(program).get("loss")?.flops ?? 0
+          assert.isAtMost(loss, Shape.size(y.shape), "the loss's own layer only multiplies by the weights")
+          assert.isUndefined(Costs.byLayer(program).get(""))
+        },
+        10
+      )
+  })
 
   it("no differentiable op is without such a test", () => {
     assert.deepStrictEqual(

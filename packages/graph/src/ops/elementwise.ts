@@ -21,9 +21,9 @@ export interface Attributes {
 }
 
 /** Sums a gradient over the axes along which its tensor was broadcast. */
-const unbroadcast = (dy: Tensor, like: Tensor): Tensor => {
+const unbroadcast = (dy: Tensor, like: Tensor, path: string): Tensor => {
   const axes = Shape.broadcastAxes(like.shape, dy.shape)
-  return axes.length === 0 ? dy : reshape(sum(dy, axes, true, dy.path), like.shape, dy.path)
+  return axes.length === 0 ? dy : reshape(sum(dy, axes, true, path), like.shape, path)
 }
 
 const broadcastShape = (_: unknown, [a, b]: ReadonlyArray<Tensor>) =>
@@ -34,20 +34,21 @@ export const definitions: Definitions<Attributes> = {
     shape: (_, [x]) => x.shape,
     cost: (y) => flops(Shape.size(y.shape)),
     gradient: (y, dy) => {
+      const { path } = y
       const [x] = y.inputs
       switch (y.attributes.fn) {
         case "neg":
-          return [neg(dy)]
+          return [neg(dy, path)]
         case "exp":
-          return [mul(dy, y)]
+          return [mul(dy, y, path)]
         case "log":
-          return [div(dy, x)]
+          return [div(dy, x, path)]
         case "sqrt":
-          return [div(mul(dy, fill(0.5)), y)]
+          return [div(scale(dy, 0.5, path), y, path)]
         case "reciprocal":
-          return [neg(mul(dy, mul(y, y)))]
+          return [neg(mul(dy, mul(y, y, path), path), path)]
         case "abs":
-          return [mul(dy, sign(x))]
+          return [mul(dy, sign(x, path), path)]
         case "sign":
           return [fill(0, x.shape)]
       }
@@ -57,21 +58,23 @@ export const definitions: Definitions<Attributes> = {
     shape: broadcastShape,
     cost: (y) => flops(Shape.size(y.shape)),
     gradient: (y, dy) => {
+      const { path } = y
       const [a, b] = y.inputs
+      const each = (da: Tensor, db: Tensor) => [unbroadcast(da, a, path), unbroadcast(db, b, path)]
       switch (y.attributes.fn) {
         case "add":
-          return [unbroadcast(dy, a), unbroadcast(dy, b)]
+          return each(dy, dy)
         case "sub":
-          return [unbroadcast(dy, a), unbroadcast(neg(dy), b)]
+          return each(dy, neg(dy, path))
         case "mul":
-          return [unbroadcast(mul(dy, b), a), unbroadcast(mul(dy, a), b)]
+          return each(mul(dy, b, path), mul(dy, a, path))
         case "div":
-          return [unbroadcast(div(dy, b), a), unbroadcast(neg(div(mul(dy, y), b)), b)]
+          return each(div(dy, b, path), neg(div(mul(dy, y, path), b, path), path))
         // At a tie the first of the two takes the whole gradient.
         case "max":
-          return [unbroadcast(mul(dy, greaterOrEqual(a, b)), a), unbroadcast(mul(dy, greater(b, a)), b)]
+          return each(mul(dy, greaterOrEqual(a, b, path), path), mul(dy, greater(b, a, path), path))
         case "min":
-          return [unbroadcast(mul(dy, greaterOrEqual(b, a)), a), unbroadcast(mul(dy, greater(a, b)), b)]
+          return each(mul(dy, greaterOrEqual(b, a, path), path), mul(dy, greater(a, b, path), path))
       }
     }
   }),
@@ -91,7 +94,7 @@ export const definitions: Definitions<Attributes> = {
         : `cannot be broadcast to ${Shape.print(shape)}`
     },
     cost: () => free,
-    gradient: (y, dy) => [unbroadcast(dy, y.inputs[0])]
+    gradient: (y, dy) => [unbroadcast(dy, y.inputs[0], y.path)]
   })
 }
 

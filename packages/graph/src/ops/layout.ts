@@ -29,7 +29,7 @@ export const definitions: Definitions<Attributes> = {
         ? shape
         : `${Shape.size(x.shape)} elements cannot take the shape ${Shape.print(shape)}`,
     cost: () => free,
-    gradient: (y, dy) => [reshape(dy, y.inputs[0].shape)]
+    gradient: (y, dy) => [reshape(dy, y.inputs[0].shape, y.path)]
   }),
   transpose: define("transpose", {
     ...anyType,
@@ -41,7 +41,8 @@ export const definitions: Definitions<Attributes> = {
     gradient: (y, dy) => [
       transpose(
         dy,
-        y.shape.map((_, i) => y.attributes.permutation.indexOf(i))
+        y.shape.map((_, i) => y.attributes.permutation.indexOf(i)),
+        y.path
       )
     ]
   }),
@@ -56,7 +57,7 @@ export const definitions: Definitions<Attributes> = {
       const { axis, start, end } = y.attributes
       const { shape } = y.inputs[0]
       const at = (n: number) => shape.map((_, i) => (i === axis ? n : 0))
-      return [pad(dy, at(start), at(shape[axis] - end))]
+      return [pad(dy, at(start), at(shape[axis] - end), y.path)]
     }
   }),
   pad: define("pad", {
@@ -69,7 +70,7 @@ export const definitions: Definitions<Attributes> = {
     gradient: (y, dy) => {
       const { before } = y.attributes
       const { shape } = y.inputs[0]
-      return [shape.reduce<Tensor>((d, n, axis) => slice(d, axis, before[axis], before[axis] + n), dy)]
+      return [shape.reduce<Tensor>((d, n, axis) => slice(d, axis, before[axis], before[axis] + n, y.path), dy)]
     }
   }),
   concat: define("concat", {
@@ -87,7 +88,7 @@ export const definitions: Definitions<Attributes> = {
     gradient: (y, dy) => {
       const { axis } = y.attributes
       let start = 0
-      return y.inputs.map((x) => slice(dy, axis, start, (start += x.shape[axis])))
+      return y.inputs.map((x) => slice(dy, axis, start, (start += x.shape[axis]), y.path))
     }
   }),
   toTokens: define("toTokens", {
@@ -97,7 +98,7 @@ export const definitions: Definitions<Attributes> = {
         ? [x.shape[0], x.shape[2] * x.shape[3], x.shape[1]]
         : "needs an image [batch×channels×height×width]",
     cost: () => free,
-    gradient: (y, dy) => [toImage(dy, y.inputs[0].shape[2], y.inputs[0].shape[3])]
+    gradient: (y, dy) => [toImage(dy, y.inputs[0].shape[2], y.inputs[0].shape[3], y.path)]
   }),
   toImage: define("toImage", {
     ...anyType,
@@ -106,7 +107,7 @@ export const definitions: Definitions<Attributes> = {
         ? [x.shape[0], x.shape[2], height, width]
         : `needs tokens [batch×${height * width}×channels]`,
     cost: () => free,
-    gradient: (_, dy) => [toTokens(dy)]
+    gradient: (y, dy) => [toTokens(dy, y.path)]
   })
 }
 

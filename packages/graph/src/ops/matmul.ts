@@ -20,13 +20,15 @@ const rows = (t: Tensor, transposed: boolean) => t.shape[t.shape.length - (trans
 const columns = (t: Tensor, transposed: boolean) => t.shape[t.shape.length - (transposed ? 2 : 1)]
 
 /** Gradients of one side may have batch axes that side lacks: sum them away. */
-const unbatch = (g: Tensor, like: Tensor): Tensor => {
+const unbatch = (g: Tensor, like: Tensor, path: string): Tensor => {
   const extra = g.shape.length - like.shape.length
   return extra <= 0
     ? g
     : sum(
         g,
-        Array.from({ length: extra }, (_, i) => i)
+        Array.from({ length: extra }, (_, i) => i),
+        false,
+        path
       )
 }
 
@@ -42,15 +44,16 @@ export const definitions: Definitions<Attributes> = {
     },
     cost: (y) => macs(Shape.size(y.shape) * columns(y.inputs[0], y.attributes.transposeA), "matmul"),
     gradient: (y, dy) => {
+      const { path } = y
       const [a, b] = y.inputs
       const { transposeA, transposeB } = y.attributes
       const da = transposeA
-        ? matmul(b, dy, { transposeA: transposeB, transposeB: true })
-        : matmul(dy, b, { transposeB: !transposeB })
+        ? matmul(b, dy, { transposeA: transposeB, transposeB: true }, path)
+        : matmul(dy, b, { transposeB: !transposeB }, path)
       const db = transposeB
-        ? matmul(dy, a, { transposeA: true, transposeB: transposeA })
-        : matmul(a, dy, { transposeA: !transposeA })
-      return [unbatch(da, a), unbatch(db, b)]
+        ? matmul(dy, a, { transposeA: true, transposeB: transposeA }, path)
+        : matmul(a, dy, { transposeA: !transposeA }, path)
+      return [unbatch(da, a, path), unbatch(db, b, path)]
     }
   }),
   linear: define("linear", {

@@ -83,18 +83,19 @@ export const definitions: Definitions<Attributes> = {
       fvcore: { operator: "batch_norm", count: 2 * Shape.size(y.shape) }
     }),
     gradient: (y, dy) => {
+      const { path } = y
       const [x, gamma, , mean, variance] = y.inputs
-      const wide = (v: Tensor) => reshape(v, [x.shape[1], ...x.shape.slice(2).map(() => 1)])
-      const inverse = reciprocal(sqrt(add(variance, fill(y.attributes.epsilon))))
-      const slope = mul(gamma, inverse)
-      const dScale = mul(sum(mul(dy, sub(x, wide(mean))), batchAxes(x)), inverse)
-      const dBias = sum(dy, batchAxes(x))
+      const wide = (v: Tensor) => reshape(v, [x.shape[1], ...x.shape.slice(2).map(() => 1)], path)
+      const inverse = reciprocal(sqrt(add(variance, fill(y.attributes.epsilon), path), path), path)
+      const slope = mul(gamma, inverse, path)
+      const dScale = mul(sum(mul(dy, sub(x, wide(mean), path), path), batchAxes(x), false, path), inverse, path)
+      const dBias = sum(dy, batchAxes(x), false, path)
       return [
-        mul(dy, wide(slope)),
+        mul(dy, wide(slope), path),
         dScale,
         dBias,
-        neg(mul(dBias, slope)),
-        scale(mul(dScale, mul(slope, inverse)), -0.5)
+        neg(mul(dBias, slope, path), path),
+        scale(mul(dScale, mul(slope, inverse, path), path), -0.5, path)
       ]
     }
   }),

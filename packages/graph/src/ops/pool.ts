@@ -43,7 +43,7 @@ export const definitions: Definitions<Attributes> = {
     gradient: (y, dy) => {
       const { shape } = y.inputs[0]
       const each = scale(dy, 1 / (shape[2] * shape[3]), y.path)
-      return [broadcastTo(reshape(each, [shape[0], shape[1], 1, 1]), shape)]
+      return [broadcastTo(reshape(each, [shape[0], shape[1], 1, 1], y.path), shape, y.path)]
     }
   })
 }

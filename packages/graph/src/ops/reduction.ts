@@ -39,15 +39,16 @@ export const definitions: Definitions<Attributes> = {
     },
     cost: (y) => flops(Shape.size(y.inputs[0].shape)),
     gradient: (y, dy) => {
+      const { path } = y
       const [x] = y.inputs
       const { fn, axes } = y.attributes
       const wide = kept(x.shape, axes)
-      const spread = broadcastTo(reshape(dy, wide), x.shape)
+      const spread = broadcastTo(reshape(dy, wide, path), x.shape, path)
       if (fn === "sum") return [spread]
-      if (fn === "mean") return [scale(spread, Shape.size(y.shape) / Shape.size(x.shape))]
+      if (fn === "mean") return [scale(spread, Shape.size(y.shape) / Shape.size(x.shape), path)]
       // Elements that tie for the maximum share its gradient.
-      const winners = equal(x, reshape(y, wide))
-      return [div(mul(spread, winners), sum(winners, axes, true))]
+      const winners = equal(x, reshape(y, wide, path), path)
+      return [div(mul(spread, winners, path), sum(winners, axes, true, path), path)]
     }
   }),
   softmax: define("softmax", {
@@ -63,7 +64,10 @@ export const definitions: Definitions<Attributes> = {
   logSoftmax: define("logSoftmax", {
     shape: last,
     cost: (y) => flops(8 * Shape.size(y.shape)),
-    gradient: (y, dy) => [sub(dy, mul(exp(y), sum(dy, [y.shape.length - 1], true)))]
+    gradient: (y, dy) => {
+      const { path } = y
+      return [sub(dy, mul(exp(y, path), sum(dy, [y.shape.length - 1], true, path), path), path)]
+    }
   }),
   argMax: define("argMax", {
     shape: (_, [x]) => (x.shape.length === 0 ? "a scalar has no last axis" : x.shape.slice(0, -1)),
