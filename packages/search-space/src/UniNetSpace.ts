@@ -112,8 +112,8 @@ export const smallDefaults = (image: { readonly height: number; readonly width: 
   return {
     ...paper,
     seed: {
-      repeats: [1, 1, 1, 2, 2, 2],
-      channels: [8, 8, 16, 24, 32, 48],
+      repeats: [1, 1, 1, 1, 2, 1],
+      channels: [8, 8, 16, 24, 24, 32],
       strides: [1, ...[1, 2, 3, 4, 5].map((stage) => (stage <= halvings ? 2 : 1))]
     },
     stem: { channels: 8, stride: 1 },

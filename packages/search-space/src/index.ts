@@ -1,5 +1,8 @@
 export * as Architecture from "./Architecture.ts"
 export * as Choice from "./Choice.ts"
+export * as Constrained from "./Constrained.ts"
+export * as Constraint from "./Constraint.ts"
+export * as Cost from "./Cost.ts"
 export * as Prng from "./Prng.ts"
 export { SearchSpace } from "./SearchSpace.ts"
 export * as Site from "./Site.ts"

@@ -4,22 +4,27 @@
  */
 export const stableStringify = (value: unknown): string => {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value)
-  if (typeof value === "string") return JSON.stringify(value)
+  if (typeof value === "string") return quote(value)
   if (Array.isArray(value)) {
     let out = "["
     for (let i = 0; i < value.length; i++) out += (i === 0 ? "" : ",") + stableStringify(value[i])
     return out + "]"
   }
-  if (typeof value === "object") {
+  if (isRecord(value)) {
     let out = "{"
     for (const key of Object.keys(value).sort()) {
-      const item = (value as Record<string, unknown>)[key] // an object that is not null; its own keys
-      if (item !== undefined) out += (out === "{" ? "" : ",") + JSON.stringify(key) + ":" + stableStringify(item)
+      const item = value[key]
+      if (item !== undefined) out += (out === "{" ? "" : ",") + quote(key) + ":" + stableStringify(item)
     }
     return out + "}"
   }
-  return JSON.stringify(String(value))
+  return quote(String(value))
 }
+
+/** JSON's form of a string; plain words, which is what keys and names are, need no escaping and are most of the work. */
+const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
+
+const plain = /^[\w .-]*$/
 
 /** The first place where two JSON-like values differ, as a path and the two values there; `undefined` where they agree. */
 export const firstDifference = (

@@ -1,0 +1,109 @@
+/** Bounds on what a point costs: on parameters, MACs, activation memory, or any function of it. */
+import * as Schema from "effect/Schema"
+import type { Chain, Cost } from "./Cost.ts"
+import type { Tokens } from "./Space.ts"
+
+/** A named quantity of a point and the window it must lie in, both bounds included. */
+export interface Constraint<in A> {
+  readonly name: string
+  /** −Infinity and Infinity where there is no bound. */
+  readonly min: number
+  readonly max: number
+  readonly of: (value: A) => number
+  /** How the quantity adds up, if it does; see `Cost.Chain`. */
+  readonly chain?: { readonly of: Chain<A, string>; readonly key: string }
+  /**
+   * Optimistic limits for what any completion of some first tokens can cost, `[least, most]`, for a quantity without a
+   * chain: lets masks rule out choices. A limit that is not optimistic cuts off feasible points.
+   */
+  readonly range?: (prefix: Tokens) => readonly [least: number, most: number]
+}
+
+/** The window of a constraint: a lower bound, an upper bound, or both. */
+export interface Window {
+  readonly min?: number
+  readonly max?: number
+}
+
+/** A bound on any function of a point. */
+export const bound = <A>(
+  name: string,
+  of: (value: A) => number,
+  window: Window & { readonly range?: (prefix: Tokens) => readonly [least: number, most: number] }
+): Constraint<A> => ({
+  name,
+  of,
+  min: window.min ?? -Infinity,
+  max: window.max ?? Infinity,
+  ...(window.range === undefined ? {} : { range: window.range })
+})
+
+/** Bounds on some of a cost's quantities: `bounds(cost, { macs: { max: 5e8 }, parameters: { min: 1e6, max: 1e7 } })`. */
+export const bounds = <A, K extends string>(
+  cost: Cost<A, K>,
+  windows: { readonly [key in K]?: Window }
+): ReadonlyArray<Constraint<A>> => {
+  const out: Array<Constraint<A>> = []
+  for (const key in windows) {
+    const window = windows[key]
+    if (window === undefined) continue
+    out.push({
+      ...bound<A>(key, (value) => cost.of(value)[key], window),
+      ...(cost.chain === undefined ? {} : { chain: { of: cost.chain, key } })
+    })
+  }
+  return out
+}
+
+/** A constraint that a point does not meet, or would be the nearest to meeting. */
+export const Violation = Schema.Struct({
+  name: Schema.String,
+  value: Schema.Number,
+  /** The bounds; `null` for none. */
+  min: Schema.NullOr(Schema.Finite),
+  max: Schema.NullOr(Schema.Finite)
+})
+export type Violation = typeof Violation.Type
+
+/** The constraints that a point does not meet, with what it has; empty where it meets them all. */
+export const violations =
+  <A>(value: A) =>
+  (constraints: ReadonlyArray<Constraint<A>>): ReadonlyArray<Violation> =>
+    constraints.flatMap((constraint) => {
+      const amount = constraint.of(value)
+      return amount >= constraint.min && amount <= constraint.max ? [] : [describe(constraint, amount)]
+    })
+
+/** @internal */
+export const describe = (constraint: Pick<Constraint<never>, "name" | "min" | "max">, value: number): Violation => ({
+  name: constraint.name,
+  value,
+  min: Number.isFinite(constraint.min) ? constraint.min : null,
+  max: Number.isFinite(constraint.max) ? constraint.max : null
+})
+
+/** A window in words: `macs from 1 to 2`, `macs at most 2`. */
+export const print = ({
+  max,
+  min,
+  name
+}: {
+  readonly name: string
+  readonly min: number | null
+  readonly max: number | null
+}): string => {
+  const low = min === null || min === -Infinity ? undefined : min
+  const high = max === null || max === Infinity ? undefined : max
+  if (low !== undefined && high !== undefined) return `${name} from ${low} to ${high}`
+  if (low !== undefined) return `${name} at least ${low}`
+  return high === undefined ? `any ${name}` : `${name} at most ${high}`
+}
+
+/** How far a value is from a window, relative to the bound it misses; 0 inside, Infinity for no number at all. */
+export const excess = ({ max, min }: Pick<Constraint<never>, "min" | "max">, value: number): number => {
+  if (value >= min && value <= max) return 0
+  if (value > max) return (value - max) / scale(max)
+  return value < min ? (min - value) / scale(min) : Infinity
+}
+
+const scale = (bound: number) => Math.max(Math.abs(bound), 1e-12)
