@@ -1,1 +1,6 @@
-export {}
+export * as Initialise from "./Initialise.ts"
+export * as Recipe from "./Recipe.ts"
+export * as Schedule from "./Schedule.ts"
+export { DatasetMismatch, Diverged, TooFewImages, type TrainError } from "./TrainError.ts"
+export { type FitOptions, type Score, type TrainEvent, Trainer, type Weights } from "./Trainer.ts"
+export * as TrainingProgram from "./TrainingProgram.ts"
