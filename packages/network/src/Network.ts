@@ -58,6 +58,73 @@ export interface Network {
   readonly blocks: ReadonlyArray<Block>
 }
 
+/** What comes into a part: an image's or feature map's channels, height and width. */
+export interface FeatureMap extends Operator.Size {
+  readonly channels: number
+}
+
+/**
+ * The blocks of one stage, given what comes in: its downsampling module, if any, and its operator blocks. `index` is the stage's, `first` its first
+ * block's, in the network.
+ */
+export const stage = (
+  sets: Sets,
+  { channels, dsm: dsmName, expansion, operator: name, repeats, stride }: Architecture.Stage,
+  entry: FeatureMap,
+  headDim: number,
+  { index = 0, first = 0 }: { readonly index?: number; readonly first?: number } = {}
+): Result.Result<ReadonlyArray<Block>, ArchitectureError> => {
+  const operator = OperatorSet.get(sets.operators, name)
+  if (operator === undefined)
+    return Result.fail(new UnknownOperator({ stage: index, operator: name, known: Object.keys(sets.operators) }))
+  if (tooSmall(entry, stride)) return Result.fail(imageTooSmall(`stage ${index}`, entry, stride))
+  const input = { height: entry.height, width: entry.width }
+  const output = strided(entry, stride)
+  const blocks: Array<Block> = []
+  const common = () => ({ path: `blocks.${first + blocks.length}`, stage: index, output })
+
+  if (dsmName !== null) {
+    const dsm = DsmSet.get(sets.dsms, dsmName)
+    if (dsm === undefined)
+      return Result.fail(new UnknownDsm({ stage: index, dsm: dsmName, known: Object.keys(sets.dsms) }))
+    if (dsm.heads === true && channels % headDim !== 0)
+      return Result.fail(new HeadMismatch({ stage: index, module: dsmName, channels, headDim }))
+    const config = { inChannels: entry.channels, channels, stride, headDim }
+    blocks.push({ ...common(), kind: "dsm", name: dsmName, dsm, config, input })
+  } else {
+    if (stride !== 1) return Result.fail(new StrideWithoutDsm({ stage: index, stride }))
+    if (entry.channels !== channels && operator.widens !== true)
+      return Result.fail(new FixedChannels({ stage: index, operator: name, inChannels: entry.channels, channels }))
+  }
+
+  if (operator.heads === true && channels % headDim !== 0)
+    return Result.fail(new HeadMismatch({ stage: index, module: name, channels, headDim }))
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const inChannels = blocks.length === 0 ? entry.channels : channels
+    blocks.push({
+      ...common(),
+      kind: "operator",
+      name,
+      operator,
+      config: { inChannels, channels, expansion, headDim },
+      input: output
+    })
+  }
+  return Result.succeed(blocks)
+}
+
+/** What the stem gives out. */
+export const stemOutput = ({ image, stem }: Pick<Architecture.Architecture, "image" | "stem">): FeatureMap => ({
+  channels: stem.channels,
+  ...strided(image, stem.stride)
+})
+
+/** What a stage gives out. */
+export const stageOutput = ({ channels, stride }: Architecture.Stage, entry: FeatureMap): FeatureMap => ({
+  channels,
+  ...strided(entry, stride)
+})
+
 /**
  * Checks an architecture and looks its names up in `sets` (UniNet's own by default).
  *
@@ -68,44 +135,15 @@ export const make = (
   architecture: Architecture.Architecture,
   sets: Sets = standard
 ): Result.Result<Network, ArchitectureError> => {
-  const { headDim, image, stem } = architecture
+  const { headDim, image, stages, stem } = architecture
   if (tooSmall(image, stem.stride)) return Result.fail(imageTooSmall("stem", image, stem.stride))
   const blocks: Array<Block> = []
-  let size: Operator.Size = strided(image, stem.stride)
-  let inChannels = stem.channels
-  for (const [
-    stage,
-    { operator: name, channels, dsm: dsmName, expansion, repeats, stride }
-  ] of architecture.stages.entries()) {
-    const operator = OperatorSet.get(sets.operators, name)
-    if (operator === undefined)
-      return Result.fail(new UnknownOperator({ stage, operator: name, known: Object.keys(sets.operators) }))
-    if (tooSmall(size, stride)) return Result.fail(imageTooSmall(`stage ${stage}`, size, stride))
-    const output = strided(size, stride)
-    const common = () => ({ path: `blocks.${blocks.length}`, stage, output })
-
-    if (dsmName !== null) {
-      const dsm = DsmSet.get(sets.dsms, dsmName)
-      if (dsm === undefined) return Result.fail(new UnknownDsm({ stage, dsm: dsmName, known: Object.keys(sets.dsms) }))
-      if (dsm.heads === true && channels % headDim !== 0)
-        return Result.fail(new HeadMismatch({ stage, module: dsmName, channels, headDim }))
-      const config = { inChannels, channels, stride, headDim }
-      blocks.push({ ...common(), kind: "dsm", name: dsmName, dsm, config, input: size })
-      inChannels = channels
-    } else {
-      if (stride !== 1) return Result.fail(new StrideWithoutDsm({ stage, stride }))
-      if (inChannels !== channels && operator.widens !== true)
-        return Result.fail(new FixedChannels({ stage, operator: name, inChannels, channels }))
-    }
-
-    if (operator.heads === true && channels % headDim !== 0)
-      return Result.fail(new HeadMismatch({ stage, module: name, channels, headDim }))
-    for (let repeat = 0; repeat < repeats; repeat++) {
-      const config = { inChannels, channels, expansion, headDim }
-      blocks.push({ ...common(), kind: "operator", name, operator, config, input: output })
-      inChannels = channels
-    }
-    size = output
+  let entry = stemOutput(architecture)
+  for (const [index, each] of stages.entries()) {
+    const made = stage(sets, each, entry, headDim, { index, first: blocks.length })
+    if (Result.isFailure(made)) return Result.fail(made.failure)
+    blocks.push(...made.success)
+    entry = stageOutput(each, entry)
   }
   return Result.succeed({ architecture, sets, blocks })
 }

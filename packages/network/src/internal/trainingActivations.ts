@@ -1,0 +1,79 @@
+/** How much memory a part of a network needs in a training step. */
+import { gradient, type GraphError, Op, Program, type Shape, Tensor, topological } from "@uninet/graph"
+import type { Layer } from "@uninet/nn"
+import * as Result from "effect/Result"
+
+/** Bytes of activations alive at once, for one image; parameters and their gradients count apart. Nothing is computed in place. */
+export interface Activations {
+  /** Peak of an evaluation. */
+  readonly inference: number
+  /** Peak of the forward and backward pass of a training step. */
+  readonly training: number
+  /** What the forward pass keeps for the backward pass. */
+  readonly kept: number
+}
+
+/** A result of these needs no memory of its own. */
+const isView = (node: Tensor.Tensor) => Tensor.is("reshape")(node) || Tensor.is("broadcastTo")(node)
+const isLeaf = (node: Tensor.Tensor) =>
+  Tensor.is("variable")(node) || Tensor.is("constant")(node) || Tensor.is("fill")(node)
+
+const isParameter = (node: Tensor.Tensor): node is Tensor.Tensor<"variable"> =>
+  Tensor.is("variable")(node) && node.attributes.role === "parameter"
+
+/**
+ * Liveness of the forward pass and the backward pass after it. The part's result belongs to whoever comes next, and so does its
+ * gradient until the backward pass has begun.
+ *
+ * `isFirst` parts get images, which nobody wants the gradient of.
+ */
+export const trainingActivations = (
+  layer: Layer.Layer,
+  input: Shape.Shape,
+  isFirst: boolean
+): Result.Result<Pick<Activations, "training" | "kept">, GraphError> => {
+  const x = Op.input("x", input)
+  const y = layer(x)
+  const seed = Op.input("dy", y.shape)
+  // From the last parameter to the first, as a backward pass meets them.
+  const wanted: ReadonlyArray<Tensor.Tensor> = [
+    ...topological([y]).filter(isParameter).reverse(),
+    ...(isFirst ? [] : [x])
+  ]
+  const gradients = gradient(Op.sum(Op.mul(y, seed)), wanted).filter((g) => g !== undefined)
+  const outputs = Object.fromEntries(gradients.map((g, i) => [`gradient ${i}`, g]))
+  return Result.map(Program.make({ outputs: { y, ...outputs } }), (program) => {
+    const { nodes } = program
+    const result = program.outputs["y"]
+    const forward = nodes.indexOf(result) + 1
+    const owner = new Map<Tensor.Tensor, Tensor.Tensor>()
+    const lastUse = new Map<Tensor.Tensor, number>()
+    for (const [i, node] of nodes.entries()) {
+      owner.set(node, isView(node) ? (owner.get(node.inputs[0]) ?? node) : node)
+      lastUse.set(node, i)
+      for (const used of node.inputs) lastUse.set(owner.get(used) ?? used, i)
+    }
+    const ownerOf = (node: Tensor.Tensor) => owner.get(node) ?? node
+    const inputGradient = isFirst ? undefined : program.outputs[`gradient ${gradients.length - 1}`]
+    // The input's gradient is handed on.
+    if (inputGradient !== undefined) lastUse.set(ownerOf(inputGradient), nodes.length)
+    // The gradient that comes in is the product with `dy`, not `dy` itself; parameters' gradients are the optimiser's.
+    const elsewhere = new Set<Tensor.Tensor>(program.inputs.filter((input) => input.attributes.name === "dy"))
+    for (const [name, output] of Object.entries(program.outputs))
+      if (name !== "y" && output !== inputGradient) elsewhere.add(ownerOf(output))
+
+    const freedAfter = nodes.map(() => 0)
+    let [alive, training, kept] = [0, 0, 0]
+    for (const [i, node] of nodes.entries()) {
+      if (!isView(node) && !isLeaf(node) && !elsewhere.has(node)) {
+        alive += Tensor.bytes(node)
+        const end = lastUse.get(node) ?? i
+        if (end < nodes.length) freedAfter[end] += Tensor.bytes(node)
+      }
+      training = Math.max(training, alive)
+      alive -= freedAfter[i]
+      if (i + 1 === forward) kept = alive
+    }
+    return { training, kept }
+  })
+}
