@@ -1,1 +1,5 @@
-export {}
+export * as Random from "./Random.ts"
+export * as Strategy from "./Strategy.ts"
+export { SearchStrategy } from "./Strategy.ts"
+export * as StrategyError from "./StrategyError.ts"
+export * as Told from "./Told.ts"

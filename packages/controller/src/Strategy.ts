@@ -1,0 +1,98 @@
+/**
+ * A strategy decides which networks a search looks at next. It is asked for proposals and told their results, in batches:
+ *
+ * - Nothing is proposed twice (networks are told apart by their canonical form), until the space is exhausted, which is said.
+ * - The same seed and the same sequence of `ask` and `tell` give the same proposals. Within one `tell` the order does not matter: results are
+ *   taken in the order of their trials.
+ * - Asking is legal while earlier proposals have no result yet, so any number of workers may be busy.
+ *
+ * @example
+ * ```ts
+ * import { RegularizedEvolution, Told } from "@uninet/controller"
+ * import { Choice, Prng, Space } from "@uninet/search-space"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const space = yield* Effect.fromResult(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 9 }), 6)))
+ *   const strategy = yield* RegularizedEvolution.make(space, {}, Prng.fromSeed("demo"))
+ *   for (let i = 0; i < 20; i++) {
+ *     const proposals = yield* strategy.ask(10)
+ *     yield* strategy.tell(proposals.map(({ trial, value }) => Told.scored(trial, value.reduce((a, b) => a + b))))
+ *   }
+ * })
+ * ```
+ */
+import type { Architecture, Constrained, Constraint, Site, Space } from "@uninet/search-space"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { StrategyError } from "./StrategyError.ts"
+import type { Told } from "./Told.ts"
+
+/** A network to be tried. */
+export interface Proposal<out A> {
+  /** 0, 1, 2, … in the order of proposals: what its result is told under. */
+  readonly trial: number
+  readonly value: A
+  /** Its canonical tokens. */
+  readonly tokens: Space.Tokens
+  /** Its canonical hash, `Space.hash`; worked out when first read. */
+  readonly hash: string
+}
+
+/** A policy's view of one choice: the site, what was chosen there, and how likely each option was after the choices before. */
+export interface Step {
+  readonly site: Site.Site
+  readonly token: number
+  readonly probabilities: ReadonlyArray<number>
+}
+
+/** A strategy's whole state as JSON. `state` is its own business; `restore` checks it. */
+export const Snapshot = Schema.Struct({
+  /** `Strategy.name`. */
+  strategy: Schema.String,
+  /** `Space.fingerprint` of the space. */
+  space: Schema.String,
+  version: Schema.Literal(1),
+  state: Schema.Json
+})
+export type Snapshot = typeof Snapshot.Type
+
+/** A search algorithm over a space of `A`s, with its state. Made by `make` of `Random`, `RegularizedEvolution`, `Ppo`, … */
+export interface Strategy<out A> {
+  /** The algorithm's name as the command line writes it: `random`, `evolution`, `ppo`, … */
+  readonly name: string
+  /**
+   * The next proposals: `count` of them, or fewer where the space has no more. Fails with `Exhausted` where it has none at all.
+   */
+  readonly ask: (count: number) => Effect.Effect<ReadonlyArray<Proposal<A>>, StrategyError>
+  /**
+   * Takes results of earlier proposals. Fails with `InvalidReward`, `UnknownTrial` or `AlreadyTold`, and then has taken none of them.
+   */
+  readonly tell: (results: ReadonlyArray<Told>) => Effect.Effect<void, StrategyError>
+  /** The state, to go on from by `restore` in another process; the future is the same as if nothing had been interrupted. */
+  readonly snapshot: Effect.Effect<Snapshot, StrategyError>
+  /** Replaces the state. Fails with `InvalidSnapshot`, and then has changed nothing. The seed is the snapshot's from then on. */
+  readonly restore: (snapshot: Snapshot) => Effect.Effect<void, StrategyError>
+  /** For strategies with a policy: how likely every option is, at each step along some tokens, as things stand now. */
+  readonly probabilities?: (tokens: Space.Tokens) => Effect.Effect<ReadonlyArray<Step>, StrategyError>
+}
+
+/** What a strategy searches: a space, or a space under constraints (`Constrained.make`). */
+export type Domain<A> = Space.Space<A> | Constrained.Constrained<A>
+
+/**
+ * The strategy of a search, as a service. Provided by the `layer` of `Random`, `RegularizedEvolution`, `Ppo`, …; a strategy of one's own by
+ * `Layer.succeed(SearchStrategy, strategy)`.
+ */
+export class SearchStrategy extends Context.Service<SearchStrategy, Strategy<Architecture.Architecture>>()(
+  "@uninet/controller/SearchStrategy"
+) {}
+
+/** What the `layer` of every strategy takes next to its own options. */
+export interface LayerOptions {
+  /** Decides all random draws. Default 0. */
+  readonly seed?: string | number
+  /** Constraints that every proposal meets. Default none. */
+  readonly constraints?: ReadonlyArray<Constraint.Constraint<Architecture.Architecture>>
+}

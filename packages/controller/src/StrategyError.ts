@@ -1,0 +1,107 @@
+/** What can go wrong with a strategy; each error says which strategy, what was wrong, and what to do about it. */
+import type { Constrained } from "@uninet/search-space"
+import * as Schema from "effect/Schema"
+
+/** An option outside what it may be, or a number of proposals that is not a positive integer. */
+export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
+  strategy: Schema.String,
+  option: Schema.String,
+  given: Schema.String,
+  /** What is allowed, in words. */
+  expected: Schema.String
+}) {
+  override get message() {
+    return `${this.strategy}: ${this.option} is ${this.given}. Use ${this.expected}.`
+  }
+}
+
+/** Every network that the space (and its constraints) has was proposed before. */
+export class Exhausted extends Schema.TaggedError<Exhausted>()("Exhausted", {
+  strategy: Schema.String,
+  /** Networks proposed so far. */
+  proposed: Schema.Int,
+  /** Whether the whole space was looked through; otherwise a great many random draws gave nothing new. */
+  proven: Schema.Boolean
+}) {
+  override get message() {
+    const sure = this.proven ? "" : " as far as random draws can tell"
+    return `${this.strategy}: all networks of the space were proposed${sure}, ${this.proposed} in number. Take the best of them, or search a larger space.`
+  }
+}
+
+/** A told reward or objective that is no finite number, or a number of objectives that differs from the trials before. */
+export class InvalidReward extends Schema.TaggedError<InvalidReward>()("InvalidReward", {
+  strategy: Schema.String,
+  trial: Schema.Int,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.strategy}: the result of trial ${this.trial} was refused: ${this.problem}. Tell a trial without a proper result as failed (Told.failed).`
+  }
+}
+
+/** A result for a trial that was never asked for. */
+export class UnknownTrial extends Schema.TaggedError<UnknownTrial>()("UnknownTrial", {
+  strategy: Schema.String,
+  trial: Schema.Number,
+  /** Trials asked for so far are 0 to one less than this. */
+  asked: Schema.Int
+}) {
+  override get message() {
+    return `${this.strategy}: there is no trial ${this.trial}; ${this.asked} were asked for. Tell results under the \`trial\` of their proposal.`
+  }
+}
+
+/** A second result for a trial. */
+export class AlreadyTold extends Schema.TaggedError<AlreadyTold>()("AlreadyTold", {
+  strategy: Schema.String,
+  trial: Schema.Int
+}) {
+  override get message() {
+    return `${this.strategy}: trial ${this.trial} was told before. Tell every trial once.`
+  }
+}
+
+/** A snapshot of another strategy or space, of another version, or damaged. */
+export class InvalidSnapshot extends Schema.TaggedError<InvalidSnapshot>()("InvalidSnapshot", {
+  strategy: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.strategy}: the snapshot does not fit: ${this.problem}. Restore what the same strategy's \`snapshot\` gave on the same space, or replay the results.`
+  }
+}
+
+/** The engine that runs a policy's programs failed. */
+export class PolicyFailed extends Schema.TaggedError<PolicyFailed>()("PolicyFailed", {
+  strategy: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    const reason = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return `${this.strategy}: the policy's programs failed: ${reason}. Use another Runtime layer, or a strategy without a policy.`
+  }
+}
+
+/** A space too large to go through one by one. */
+export class NotEnumerable extends Schema.TaggedError<NotEnumerable>()("NotEnumerable", {
+  strategy: Schema.String,
+  /** Networks in the space, as a decimal string. */
+  distinct: Schema.String,
+  most: Schema.Int
+}) {
+  override get message() {
+    return `${this.strategy}: the space has ${this.distinct} networks, more than the ${this.most} that can be gone through. Use a random search, or raise \`most\`.`
+  }
+}
+
+export type StrategyError =
+  | InvalidOption
+  | Exhausted
+  | InvalidReward
+  | UnknownTrial
+  | AlreadyTold
+  | InvalidSnapshot
+  | PolicyFailed
+  | NotEnumerable
+  | Constrained.Infeasible

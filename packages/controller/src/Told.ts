@@ -1,0 +1,26 @@
+/** The result of one trial, as a strategy is told it. */
+import * as Schema from "effect/Schema"
+
+/**
+ * - `Scored`: the trial's reward, larger is better; and, for strategies with several objectives, all of them, larger is better in each
+ *   (negate costs).
+ * - `Failed`: the trial gave no reward (it diverged, ran out of memory, was refused). A strategy takes it as worse than every scored one.
+ */
+export const Told = Schema.TaggedUnion({
+  Scored: {
+    trial: Schema.Number,
+    reward: Schema.Number,
+    objectives: Schema.optionalKey(Schema.Array(Schema.Number))
+  },
+  Failed: { trial: Schema.Number }
+})
+export type Told = typeof Told.Type
+
+/** A trial's reward (larger is better), and its objectives where there are several. */
+export const scored = (trial: number, reward: number, objectives?: ReadonlyArray<number>): Told =>
+  objectives === undefined
+    ? { _tag: "Scored", trial, reward }
+    : { _tag: "Scored", trial, reward, objectives: [...objectives] }
+
+/** A trial without a result. */
+export const failed = (trial: number): Told => ({ _tag: "Failed", trial })

@@ -1,0 +1,126 @@
+/**
+ * The points of a domain as strategies handle them: vectors with a token for every site, canonical, and a key that tells points apart.
+ */
+import { Constrained, type Prng, Site, Space, type SpaceError } from "@uninet/search-space"
+import * as Result from "effect/Result"
+import type { Domain } from "../Strategy.ts"
+
+/** A canonical point. */
+export interface Point {
+  /** One entry for every site, `Site.absent` where it does not exist. */
+  readonly vector: Int32Array
+  readonly tokens: Space.Tokens
+  readonly key: string
+}
+
+export interface Points<A> {
+  readonly space: Space.Space<A>
+  readonly constrained: Constrained.Constrained<A>
+  readonly sites: ReadonlyArray<Site.Site>
+  /** Distinct values, feasible or not. */
+  readonly distinct: bigint
+  /** Sites with something to choose in them. */
+  readonly open: ReadonlyArray<Site.Site>
+  /** A feasible point, all with equal chances. */
+  readonly draw: (prng: Prng.Prng) => Result.Result<Point, Constrained.Infeasible>
+  /** The point of valid tokens. */
+  readonly of: (tokens: Space.Tokens) => Result.Result<Point, SpaceError.InvalidTokens>
+  /** The point nearest to arbitrary entries: sites that do not exist are cleared, missing tokens are the seed's. Writes to `vector`. */
+  readonly repaired: (vector: Int32Array) => Point
+  readonly value: (point: Point) => A
+  readonly feasible: (point: Point) => boolean
+  /** The number of a point among all, 0 … distinct − 1, and back. */
+  readonly index: (point: Point) => number
+  readonly at: (index: number) => Point
+}
+
+const isConstrained = <A>(domain: Domain<A>): domain is Constrained.Constrained<A> => "constraints" in domain
+
+export const make = <A>(domain: Domain<A>): Points<A> => {
+  // no constraints, nothing that could be infeasible
+  const constrained = isConstrained(domain) ? domain : Result.getOrThrow(Constrained.make(domain, []))
+  const { space } = constrained
+  const { sites } = space
+  const distinct = Space.distinct(space)
+  const unique = Space.size(space) === distinct
+
+  const point = (tokens: Space.Tokens): Point => {
+    const vector = new Int32Array(sites.length).fill(Site.absent)
+    let position = 0
+    for (const site of sites) if (Site.exists(site, vector)) vector[site.index] = tokens[position++]!
+    return { vector, tokens, key: tokens.join() }
+  }
+  // what this module makes are tokens of this space, so these cannot fail
+  const canonical = (tokens: Space.Tokens) => (unique ? tokens : Result.getOrThrow(Space.canonical(tokens)(space)))
+  const value = (p: Point): A => Result.getOrThrow(Space.decode(p.tokens)(space))
+  const free = constrained.constraints.length === 0
+  return {
+    space,
+    constrained,
+    sites,
+    distinct,
+    open: sites.filter((site) => site.count > 1),
+    draw: (prng) =>
+      free
+        ? Result.succeed(point(Space.sampleTokens(prng)(space)))
+        : Result.map(Constrained.sampleTokensWithin(prng)(constrained), point),
+    of: (tokens) => Result.map(Space.canonical(tokens)(space), point),
+    repaired: (vector) => {
+      for (const site of sites) {
+        if (!Site.exists(site, vector)) vector[site.index] = Site.absent
+        else if (vector[site.index] === Site.absent) vector[site.index] = site.seed
+      }
+      const tokens = Space.fromVector(vector)
+      return unique ? { vector, tokens, key: tokens.join() } : point(canonical(tokens))
+    },
+    value,
+    feasible: (p) => free || Constrained.isFeasible<A>(value(p))(constrained),
+    index: (p) => Number(Result.getOrThrow(Space.index<A>(value(p))(space))),
+    at: (index) => point(Result.getOrThrow(Space.encode<A>(Result.getOrThrow(Space.at(index)(space)))(space)))
+  }
+}
+
+/** A point that differs from this one in one choice; the same one where the change makes no difference. */
+export const mutated = <A>(points: Points<A>, parent: Point, prng: Prng.Prng): Point => {
+  const { open } = points
+  if (open.length === 0) return parent
+  let site = open[prng.nextInt(open.length)]!
+  // some open site exists in every point: the first site always does, or everything else is closed
+  for (let tries = 0; parent.vector[site.index] === Site.absent && tries < 1000; tries++)
+    site = open[prng.nextInt(open.length)]!
+  const token = parent.vector[site.index]!
+  if (token === Site.absent) return parent
+  const other = prng.nextInt(site.count - 1)
+  const vector = parent.vector.slice()
+  vector[site.index] = other < token ? other : other + 1
+  return points.repaired(vector)
+}
+
+/** All points that one changed choice leads to, each once. */
+export const neighbours = <A>(points: Points<A>, centre: Point): ReadonlyArray<Point> => {
+  const found = new Map<string, Point>()
+  for (const site of points.open) {
+    const token = centre.vector[site.index]!
+    if (token === Site.absent) continue
+    for (let other = 0; other < site.count; other++) {
+      if (other === token) continue
+      const vector = centre.vector.slice()
+      vector[site.index] = other
+      const point = points.repaired(vector)
+      if (point.key !== centre.key) found.set(point.key, point)
+    }
+  }
+  return [...found.values()]
+}
+
+/** Uniform crossover: every choice from one parent or the other; canonical. */
+export const crossed = <A>(points: Points<A>, mother: Point, father: Point, prng: Prng.Prng): Point => {
+  const vector = new Int32Array(points.sites.length).fill(Site.absent)
+  for (const site of points.sites) {
+    if (!Site.exists(site, vector)) continue
+    const [x, y] = [mother.vector[site.index]!, father.vector[site.index]!]
+    vector[site.index] =
+      x === Site.absent ? (y === Site.absent ? site.seed : y) : y === Site.absent || prng.nextInt(2) === 0 ? x : y
+  }
+  return points.repaired(vector)
+}
