@@ -117,9 +117,10 @@ describe("Program.make", () => {
       Op.constant(Float32Array.of(0, 1), [2]),
       Op.constant(Float32Array.of(-0, 1), [2]),
       Op.constant(Float32Array.of(0, 1), [1, 2]),
-      Op.constant(Int32Array.of(0, 1), [2])
+      Op.constant(Int32Array.of(0, 0), [2]),
+      Op.constant(Float32Array.of(0, 0), [2])
     ]
-    assert.strictEqual(programOf(numbered(leaves)).nodes.length, 4)
+    assert.strictEqual(programOf(numbered(leaves)).nodes.length, 5)
   })
 
   it("tells ops of different attributes apart", () => {
