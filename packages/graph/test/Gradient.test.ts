@@ -400,6 +400,18 @@ describe("gradient", () => {
     assert.deepStrictEqual(values(Op.sum(pooled), zeros), [1, 1, 0, 0, 0, 0])
   })
 
+  it("of a bias before a batch norm is exactly zero, and computed without the norm", () => {
+    const ones = Op.fill(1, [5])
+    const normed: Case["apply"] = ([x, weight, bias]) =>
+      Op.gelu(Op.batchNorm(Op.conv2d(x, weight, { bias }), ones, ones))
+    const shapes = [[2, 3, 2, 2], [5, 3, 1, 1], [5]]
+    assert.isBelow(largestError({ shapes, apply: normed }, 1), tolerance)
+    const leaves = shapes.map((shape, i) => Op.input(`x${i}`, shape))
+    const [dBias] = gradient(Op.sum(normed(leaves)), leaves.slice(2))
+    assert.isDefined(dBias)
+    assert.deepStrictEqual([...evaluate(programOf({ dBias })).outputs.dBias], [0, 0, 0, 0, 0])
+  })
+
   it("only asks for the rules between the tensors and the scalar", () => {
     const w = input(2, 1)
     const [dw] = gradient(Op.sum(Op.mul(w, Op.batchMoments(x))), [w])

@@ -100,7 +100,8 @@ export const sum = (
   path = x.path
 ): Tensor => {
   // What a batch norm passes back sums to zero over the batch, exactly: the gradient of a bias before one is known without its rounding noise.
-  const overBatch = axes.length === x.shape.length - 1 && !axes.includes(1) && !keepDims
+  const overBatch =
+    !keepDims && axes.length === x.shape.length - 1 && x.shape.every((_, axis) => axes.includes(axis) !== (axis === 1))
   return overBatch && x.kind === "batchNormGradInput" && x.fault === undefined
     ? fill(0, [x.shape[1]], path)
     : reduce("sum", x, axes, keepDims, path)
