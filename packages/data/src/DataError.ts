@@ -21,7 +21,7 @@ export class FileUnavailable extends Schema.TaggedError<FileUnavailable>()("File
   remedy: Schema.String
 }) {
   override get message() {
-    return `${this.path}: ${this.reason}. ${this.remedy}`
+    return `${this.path}: ${this.reason}. ${this.remedy}.`
   }
 }
 
@@ -32,7 +32,7 @@ export class CorruptFile extends Schema.TaggedError<CorruptFile>()("CorruptFile"
   remedy: Schema.String
 }) {
   override get message() {
-    return `${this.path}: ${this.reason}. ${this.remedy}`
+    return `${this.path}: ${this.reason}. ${this.remedy}.`
   }
 }
 
@@ -86,7 +86,7 @@ export class InvalidSamples extends Schema.TaggedError<InvalidSamples>()("Invali
   remedy: Schema.String
 }) {
   override get message() {
-    return `${this.source}, ${this.split} split: ${this.reason}. ${this.remedy}`
+    return `${this.source}, ${this.split} split: ${this.reason}. ${this.remedy}.`
   }
 }
 

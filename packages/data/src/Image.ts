@@ -76,8 +76,26 @@ const cubic = (distance: number): number => {
   return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0
 }
 
+interface Taps {
+  readonly first: number
+  readonly taps: Float64Array
+}
+
+const computed = new Map<number, ReadonlyArray<Taps>>()
+
+/** `computeWeights`, each remembered: random crops resize from the same few sizes again and again. */
+const weights = (from: number, to: number): ReadonlyArray<Taps> => {
+  const key = from * 65536 + to
+  const known = computed.get(key)
+  if (known !== undefined) return known
+  if (computed.size >= 1024) computed.clear()
+  const made = computeWeights(from, to)
+  computed.set(key, made)
+  return made
+}
+
 /** For every output place the first input place and the weights from there on, in units of 2⁻²². */
-const weights = (from: number, to: number) => {
+const computeWeights = (from: number, to: number): ReadonlyArray<Taps> => {
   const scale = from / to
   const stretch = Math.max(1, scale)
   const support = 2 * stretch

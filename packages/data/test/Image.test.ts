@@ -1,6 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Image } from "@uninet/data"
-import pillow from "./pillow.json" with { type: "json" }
+import { readFileSync } from "node:fs"
+
+interface Stored {
+  readonly channels: number
+  readonly height: number
+  readonly width: number
+  readonly bytes: string
+}
+
+/** Results of Pillow's own operations, base64 of `[channels, height, width]`. */
+const pillow = JSON.parse(readFileSync(new URL("pillow.json", import.meta.url), "utf8")) as {
+  readonly images: Record<string, Stored>
+  readonly results: ReadonlyArray<Omit<Stored, "channels"> & { readonly image: string; readonly operation: string }>
+}
 
 const decode = (text: string) => new Uint8Array(Buffer.from(text, "base64"))
 

@@ -36,7 +36,7 @@ const open = async (job: Job) => {
 
 const toBytes = async (file: Sharp, shape: ImageShape, out: Uint8Array): Promise<void> => {
   const { data, info } = await file
-    .removeAlpha()
+    .flatten({ background: "white" })
     .toColourspace(shape.channels === 1 ? "b-w" : "srgb")
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true })

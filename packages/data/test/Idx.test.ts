@@ -1,0 +1,112 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Idx } from "@uninet/data"
+import { Effect } from "effect"
+import { gzipSync } from "node:zlib"
+import { folderOf, idx, pattern } from "./fixtures.ts"
+
+const labels = (size: number) => Array.from({ length: size }, (_, i) => i % 10)
+
+const good = {
+  "train-images-idx3-ubyte": idx([40, 3, 5], pattern(600)),
+  "train-labels-idx1-ubyte": idx([40], labels(40)),
+  "t10k-images-idx3-ubyte": idx([10, 3, 5], pattern(150, 7)),
+  "t10k-labels-idx1-ubyte": idx([10], labels(10))
+}
+
+const failure = (files: Record<string, Uint8Array | undefined>) =>
+  Effect.gen(function* () {
+    const present = Object.entries({ ...good, ...files }).flatMap(([name, bytes]) => (bytes ? [[name, bytes]] : []))
+    const folder = yield* folderOf(Object.fromEntries(present))
+    const error = yield* Effect.flip(Idx.make({ folder }))
+    return { tag: error._tag, message: error.message.replaceAll(folder, "…") }
+  })
+
+describe("Idx", () => {
+  it.effect("reads the four files, plain or gzipped, and keeps a tenth of training for validation", () =>
+    Effect.gen(function* () {
+      const plain = yield* Idx.make({ folder: yield* folderOf(good), name: "x" })
+      const packed = Object.entries(good).map(([name, bytes]) => [`${name}.gz`, gzipSync(bytes)] as const)
+      const gzipped = yield* Idx.make({ folder: yield* folderOf(Object.fromEntries(packed)), name: "x" })
+      assert.deepStrictEqual(plain.image, { channels: 1, height: 3, width: 5 })
+      assert.deepStrictEqual([plain.train.size, plain.validation.size, plain.test.size], [36, 4, 10])
+      assert.deepStrictEqual(yield* gzipped.train.all, yield* plain.train.all)
+      const { images, labels: read } = yield* plain.test.all
+      assert.deepStrictEqual(Array.from(read), labels(10))
+      const bytes = Array.from(images, (value) => Math.round((value * plain.deviation[0]! + plain.mean[0]!) * 255))
+      assert.deepStrictEqual(bytes, Array.from(pattern(150, 7)))
+    })
+  )
+
+  it.effect("trains on everything where validation's size is 0", () =>
+    Effect.gen(function* () {
+      const dataset = yield* Idx.make({ folder: yield* folderOf(good), validation: { size: 0 } })
+      assert.deepStrictEqual([dataset.train.size, dataset.validation.size], [40, 0])
+      assert.strictEqual((yield* dataset.validation.all).size, 0)
+    })
+  )
+
+  it.effect("names a file cut short, with both lengths", () =>
+    Effect.gen(function* () {
+      const cut = good["train-images-idx3-ubyte"].subarray(0, 500)
+      assert.deepStrictEqual(yield* failure({ "train-images-idx3-ubyte": cut }), {
+        tag: "CorruptFile",
+        message:
+          "…/train-images-idx3-ubyte: cut short: 500 bytes, the header (40 × 3 × 5) needs 616. Fetch the file again."
+      })
+      const { message } = yield* failure({ "t10k-labels-idx1-ubyte": new Uint8Array(3) })
+      assert.include(message, "cut short: 3 bytes, an IDX header has 8")
+    })
+  )
+
+  it.effect("names a file with another magic number", () =>
+    Effect.gen(function* () {
+      const { message, tag } = yield* failure({ "t10k-labels-idx1-ubyte": good["t10k-images-idx3-ubyte"] })
+      assert.strictEqual(tag, "CorruptFile")
+      assert.include(message, "the magic number is 0x00000803, not 0x00000801")
+    })
+  )
+
+  it.effect("names a gzip stream cut short, and one that is none", () =>
+    Effect.gen(function* () {
+      const name = "train-labels-idx1-ubyte"
+      const packed = gzipSync(good[name])
+      const cut = yield* failure({ [name]: undefined, [`${name}.gz`]: packed.subarray(0, packed.length - 9) })
+      assert.include(cut.message, `…/${name}.gz: the gzip stream is cut short`)
+      const none = yield* failure({ [name]: undefined, [`${name}.gz`]: good[name] })
+      assert.include(none.message, "not a valid gzip stream")
+      assert.deepStrictEqual([cut.tag, none.tag], ["CorruptFile", "CorruptFile"])
+    })
+  )
+
+  it.effect("names the sample whose label is no class", () =>
+    Effect.gen(function* () {
+      const wrong = labels(40)
+      wrong[33] = 10
+      assert.deepStrictEqual(yield* failure({ "train-labels-idx1-ubyte": idx([40], wrong) }), {
+        tag: "LabelOutOfRange",
+        message:
+          "…/train-labels-idx1-ubyte: sample 33 has label 10, outside 0…9. Correct the label, or give the data set its true list of classes."
+      })
+    })
+  )
+
+  it.effect("refuses counts and image sizes that disagree, and names a missing file", () =>
+    Effect.gen(function* () {
+      const fewer = yield* failure({ "train-labels-idx1-ubyte": idx([39], labels(39)) })
+      assert.include(fewer.message, "39 labels for the 40 images")
+      const other = yield* failure({ "t10k-images-idx3-ubyte": idx([10, 5, 3], pattern(150)) })
+      assert.include(other.message, "images of 5×3, the training images are 3×5")
+      const missing = yield* failure({ "t10k-labels-idx1-ubyte": undefined })
+      assert.strictEqual(missing.tag, "FileUnavailable")
+      assert.include(missing.message, "t10k-labels-idx1-ubyte: no such file. Put the four IDX files")
+    })
+  )
+
+  it.effect("says how to install Fashion-MNIST, unless a folder was given", () =>
+    Effect.gen(function* () {
+      const folder = yield* folderOf({})
+      const given = yield* Effect.flip(Idx.makeFashion({ folder }))
+      assert.notInclude(given.message, "apt-get")
+    })
+  )
+})
