@@ -3,6 +3,7 @@ import { Program, Tensor } from "@uninet/graph"
 import * as Builder from "./internal/builder.ts"
 import * as Context from "./internal/context.ts"
 import type { Model } from "./Model.ts"
+import * as Blocked from "./rules/blocked.ts"
 import * as Basic from "./rules/basic.ts"
 import * as Images from "./rules/images.ts"
 import * as Products from "./rules/products.ts"
@@ -28,7 +29,25 @@ export interface Options {
 }
 
 /** One rule per op; the type checker says when one is missing. */
-const rules: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules }
+const standard: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules }
+
+/** A rule preceded by a faster one that applies to some nodes only. */
+const prefer =
+  <N extends Tensor.Tensor>(
+    faster: (node: N, ctx: Context.Context) => Context.Lowered | undefined,
+    otherwise: (node: N, ctx: Context.Context) => Context.Lowered
+  ) =>
+  (node: N, ctx: Context.Context): Context.Lowered =>
+    faster(node, ctx) ?? otherwise(node, ctx)
+
+const rules: Context.Rules = {
+  ...standard,
+  conv2d: prefer(Blocked.rules.conv2d, standard.conv2d),
+  conv2dGradInput: prefer(Blocked.rules.conv2dGradInput, standard.conv2dGradInput),
+  conv2dGradWeight: prefer(Blocked.rules.conv2dGradWeight, standard.conv2dGradWeight),
+  maxPool2d: prefer(Blocked.rules.maxPool2d, standard.maxPool2d),
+  maxPool2dGrad: prefer(Blocked.rules.maxPool2dGrad, standard.maxPool2dGrad)
+}
 
 /** Lowers a program to an ONNX model. */
 export const lower = (program: Program.Program, options: Options = {}): Lowered => {

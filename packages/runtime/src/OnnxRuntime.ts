@@ -1,12 +1,13 @@
 /** The engine on ONNX Runtime: every program is one static ONNX graph. */
 import { Program, Shape, Tensor } from "@uninet/graph"
-import { Lowering, Model } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
+import { blockSize } from "./internal/block.ts"
 import * as Memory from "./internal/memory.ts"
+import { create, lower } from "./internal/session.ts"
 import { type Data, type Executable, Runtime } from "./Runtime.ts"
 import { CompileFailed, RunFailed, type RuntimeError, WrongInput, WrongVariables } from "./RuntimeError.ts"
 
@@ -16,7 +17,20 @@ export interface Options {
    * cores a machine has.
    */
   readonly threads?: number
+  /**
+   * `blocked` (the default) uses the processor's blocked convolutions where it has them; `standard` only operators of the ONNX
+   * standard, slower and the reference for the other.
+   */
+  readonly formulation?: "blocked" | "standard"
 }
+
+const blockOf = ({ formulation = "blocked" }: Options) =>
+  formulation === "blocked"
+    ? Effect.tryPromise({
+        try: blockSize,
+        catch: (cause) => new CompileFailed({ engine, program: "self-check", cause })
+      })
+    : Effect.succeed(0)
 
 const engine = "onnxruntime cpu"
 
@@ -34,17 +48,6 @@ interface Entry {
   readonly replaced: ReadonlyArray<{ readonly from: string; readonly variable: Float32Array }>
   readonly optimises: boolean
 }
-
-const sessionOptions = ({ threads = 1 }: Options): ort.InferenceSession.SessionOptions => ({
-  executionProviders: ["cpu"],
-  graphOptimizationLevel: "all",
-  executionMode: "sequential",
-  // The same speed with it, and half as much memory again.
-  enableMemPattern: false,
-  intraOpNumThreads: threads,
-  interOpNumThreads: 1,
-  logSeverityLevel: 3
-})
 
 const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
   data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
@@ -74,10 +77,11 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
       updates: rest
     })
   ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
-  const lowered = Lowering.lower(outside, { name })
+  const block = yield* blockOf(options)
+  const lowered = lower(outside, name, block)
   const session = yield* Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => ort.InferenceSession.create(Model.encode(lowered.model), sessionOptions(options)),
+      try: () => create(lowered.model, options.threads ?? 1),
       catch: (cause) => new CompileFailed({ engine, program: name, cause })
     }),
     (session) => Effect.promise(() => session.release()).pipe(Effect.ignore)

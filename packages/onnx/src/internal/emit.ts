@@ -63,20 +63,22 @@ const joinBroadcast = (x: Shape.Shape, y: Shape.Shape): readonly [Shape.Shape, S
   return joined
 }
 
+/** A number as a scalar; a tensor without trailing axes of length 1, over which a scalar is very slow. */
+const asOperand = (b: Builder, x: Value): Value => {
+  if (Shape.size(x.shape) === 1) return reshape(b, x, [])
+  return x.shape[x.shape.length - 1] === 1
+    ? reshape(b, x, x.shape.slice(0, 1 + x.shape.findLastIndex((n) => n !== 1)))
+    : x
+}
+
 export type BinaryOperator = "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Greater" | "GreaterOrEqual" | "Equal"
 
 /** Element by element with broadcasting; shapes of different rank meet at their last axes. */
 export const binary = (b: Builder, opType: BinaryOperator, x: Value, y: Value): Value => {
   const shape = Shape.broadcast(x.shape, y.shape) ?? x.shape
   if (Shape.size(x.shape) === 1 || Shape.size(y.shape) === 1) {
-    // One number and a tensor: the number as a scalar.
-    const number = (v: Value) => (Shape.size(v.shape) === 1 ? reshape(b, v, []) : v)
-    const larger = Shape.size(x.shape) === 1 ? y : x
-    return reshape(
-      b,
-      b.node(opType, [number(x), number(y)], {}, [Shape.size(larger.shape) === 1 ? [] : larger.shape])[0],
-      shape
-    )
+    const [p, q] = [asOperand(b, x), asOperand(b, y)]
+    return reshape(b, b.node(opType, [p, q], {}, [Shape.size(p.shape) === 1 ? q.shape : p.shape])[0], shape)
   }
   if (Shape.equals(x.shape, y.shape)) return b.node(opType, [x, y], {}, [shape])[0]
   const widened = (v: Value) => [...shape.slice(v.shape.length).map(() => 1), ...v.shape]

@@ -251,7 +251,8 @@ export const rules = {
       return plain(E.reduce(ctx.b, "ReduceMean", E.reshape(ctx.b, value, [...node.shape, positions]), [2]))
     const [batch, channels] = node.shape
     const lanes = value.shape[4]
-    const rows = E.reshape(ctx.b, value, [(channels * batch) / lanes, positions, lanes])
+    const outer = (channels * batch) / lanes
+    const rows = E.reshape(ctx.b, value, lanes === 1 ? [outer, positions] : [outer, positions, lanes])
     const mean = E.reduce(ctx.b, "ReduceMean", rows, [1])
     return { layout, value: E.reshape(ctx.b, mean, physicalShape(layout, node.shape, ctx.lanes)) }
   },
