@@ -25,6 +25,13 @@ export interface Options {
   readonly lanes?: number
   /** Block size of the processor's blocked convolutions, 0 (the default) to use standard operators only. */
   readonly block?: number
+  /**
+   * `channels` (the default) puts images into the layout in which training is fastest; `plain` keeps `[batch, channels, height, width]`
+   * and the standard's own convolutions, which engines optimise well once the weights are known.
+   */
+  readonly images?: "channels" | "plain"
+  /** Values of variables that become part of the model. */
+  readonly weights?: ReadonlyMap<string, Float32Array>
   readonly metadata?: Readonly<Record<string, string>>
 }
 
@@ -51,9 +58,9 @@ const rules: Context.Rules = {
 
 /** Lowers a program to an ONNX model. */
 export const lower = (program: Program.Program, options: Options = {}): Lowered => {
-  const { name = "program", lanes = 1, block = 0, metadata = {} } = options
+  const { name = "program", lanes = 1, block = 0, images = "channels", weights = new Map(), metadata = {} } = options
   const b = Builder.make()
-  const ctx = Context.make(b, lanes, block, rules)
+  const ctx = Context.make(b, { lanes, block, plain: images === "plain", weights }, rules)
   // Nodes in order, so that no rule recurses deeply; what nobody asks for is dropped at the end.
   for (const node of program.nodes) ctx.layoutOf(node)
   const taken = new Set([...program.inputs, ...program.variables].map((leaf) => leaf.attributes.name))
@@ -71,5 +78,6 @@ export const lower = (program: Program.Program, options: Options = {}): Lowered 
     ends.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
     metadata
   )
-  return { model, inputs: program.inputs, variables: program.variables, outputs, updates }
+  const variables = program.variables.filter((v) => !weights.has(v.attributes.name))
+  return { model, inputs: program.inputs, variables, outputs, updates }
 }

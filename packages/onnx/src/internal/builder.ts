@@ -26,6 +26,8 @@ export interface Builder {
     domain?: string
   ) => ReadonlyArray<Value>
   readonly constant: (data: Constant["data"], shape: Shape.Shape) => Value
+  /** Values that keep their name in the model. */
+  readonly weight: (name: string, data: Float32Array, shape: Shape.Shape) => Value
   /** One float in every element, as a scalar: ONNX broadcasts it. */
   readonly scalar: (value: number) => Value
   readonly ints: (values: ReadonlyArray<number>) => Value
@@ -104,6 +106,11 @@ export const make = (): Builder => {
   return {
     node,
     constant,
+    weight: (name, data, shape) => {
+      const value = { name, shape }
+      constants.set(`weight ${name}`, { constant: { name, shape, data }, value })
+      return value
+    },
     scalar: (value) => constant(Float32Array.of(value), []),
     ints: (values) => constant(BigInt64Array.from(values.map(BigInt)), [values.length]),
     input: (name, type, shape) => {

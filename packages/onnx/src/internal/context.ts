@@ -16,6 +16,10 @@ export interface Context {
   readonly lanes: number
   /** Block of the processor's blocked convolution kernels (`com.microsoft.nchwc`), 0 where they may not be used. */
   readonly block: number
+  /** Whether a tensor of this shape may lie so. */
+  readonly allows: (layout: Layout, shape: Shape.Shape) => boolean
+  /** The values of a variable that are known for good: it becomes part of the model. */
+  readonly weight: (name: string) => Float32Array | undefined
   /** The layout a tensor was made in. */
   readonly layoutOf: (tensor: Tensor.Tensor) => Layout
   /** The tensor in a layout, converted if it has to be. */
@@ -25,7 +29,17 @@ export interface Context {
 
 export type Rules = Op.Table<[Context], Lowered>
 
-export const make = (b: Builder, lanes: number, block: number, rules: Rules): Context => {
+/** What is decided before lowering begins. */
+export interface Settings {
+  readonly lanes: number
+  readonly block: number
+  /** Keep every tensor in its logical order, for engines that optimise the standard's operators themselves. */
+  readonly plain: boolean
+  readonly weights: ReadonlyMap<string, Float32Array>
+}
+
+export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
+  const { lanes, block } = settings
   const lowered = new Map<Tensor.Tensor, { readonly primary: Lowered; readonly forms: Map<Layout, Value> }>()
   const entry = (tensor: Tensor.Tensor) => {
     const known = lowered.get(tensor)
@@ -39,6 +53,8 @@ export const make = (b: Builder, lanes: number, block: number, rules: Rules): Co
     b,
     lanes,
     block,
+    allows: (layout, shape) => layout === "plain" || (!settings.plain && allows(layout, shape, lanes)),
+    weight: (name) => settings.weights.get(name),
     layoutOf: (tensor) => entry(tensor).primary.layout,
     get: (tensor, layout) => {
       const { primary, forms } = entry(tensor)
@@ -65,7 +81,7 @@ export const widened = (ctx: Context, tensor: Tensor.Tensor, rank: number, layou
 /** Whether a tensor, with leading axes of length 1 up to `rank`, can lie so. */
 export const fits = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layout): boolean =>
   tensor.shape.length === rank
-    ? allows(layout, tensor.shape, ctx.lanes)
+    ? ctx.allows(layout, tensor.shape)
     : layout === "plain" || rank - tensor.shape.length >= 1
 
 /** The tensor with channels outermost as a matrix `[channels, rest]`. */
@@ -78,7 +94,7 @@ export const channelRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
 /** Tokens or a matrix as `[rows, features]`. */
 export const featureRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
   const value =
-    tensor.shape.length === 3 && allows("rows", tensor.shape, ctx.lanes) ? ctx.get(tensor, "rows") : ctx.plain(tensor)
+    tensor.shape.length === 3 && ctx.allows("rows", tensor.shape) ? ctx.get(tensor, "rows") : ctx.plain(tensor)
   const features = value.shape[value.shape.length - 1]
   return reshape(ctx.b, value, [Shape.size(value.shape) / features, features])
 }

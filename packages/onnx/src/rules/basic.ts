@@ -3,7 +3,7 @@ import { Shape, Tensor } from "@uninet/graph"
 import type { Value } from "../internal/builder.ts"
 import { type Context, fits, type Lowered, plain, type Rules, widened } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
-import { allows, type Layout, physicalAxes, physicalShape } from "../internal/layout.ts"
+import { type Layout, physicalAxes, physicalShape } from "../internal/layout.ts"
 
 const unaryOperators = {
   neg: "Neg",
@@ -26,8 +26,7 @@ const aligned = (ctx: Context, node: Tensor.Tensor): readonly [Value, Value, Lay
   // The layout is that of the operand with more elements; the smaller one is cheaper to move.
   const larger = Shape.size(x.shape) >= Shape.size(y.shape) ? x : y
   const preferred = ctx.layoutOf(larger)
-  const possible =
-    [x, y].every((t) => single(t) || fits(ctx, t, rank, preferred)) && allows(preferred, node.shape, ctx.lanes)
+  const possible = [x, y].every((t) => single(t) || fits(ctx, t, rank, preferred)) && ctx.allows(preferred, node.shape)
   const layout = possible ? preferred : "plain"
   // A number needs no layout.
   const operand = (t: Tensor.Tensor) => (single(t) ? E.reshape(ctx.b, ctx.plain(t), []) : widened(ctx, t, rank, layout))
@@ -57,7 +56,11 @@ const trims = (from: Shape.Shape, to: Shape.Shape) => {
 
 export const rules = {
   input: (node, { b }) => plain(b.input(node.attributes.name, node.dtype, node.shape)),
-  variable: (node, { b }) => plain(b.input(node.attributes.name, node.dtype, node.shape)),
+  variable: (node, { b, weight }) => {
+    const { name } = node.attributes
+    const known = weight(name)
+    return plain(known === undefined ? b.input(name, node.dtype, node.shape) : b.weight(name, known, node.shape))
+  },
   constant: (node, { b }) => plain(b.constant(node.attributes.data, node.shape)),
   fill: (node, { b }) => plain(E.expand(b, b.scalar(node.attributes.value), node.shape)),
 
@@ -77,7 +80,7 @@ export const rules = {
     const [x] = node.inputs
     const preferred = ctx.layoutOf(x)
     const rank = node.shape.length
-    const layout = fits(ctx, x, rank, preferred) && allows(preferred, node.shape, ctx.lanes) ? preferred : "plain"
+    const layout = fits(ctx, x, rank, preferred) && ctx.allows(preferred, node.shape) ? preferred : "plain"
     return {
       layout,
       value: E.expand(ctx.b, widened(ctx, x, rank, layout), physicalShape(layout, node.shape, ctx.lanes))
@@ -188,7 +191,7 @@ export const rules = {
     const [x] = node.inputs
     const layout = ctx.layoutOf(x)
     const keeps = trims(x.shape, node.shape) && x.shape.length > 1 && node.shape.length > 1 && layout === "channels"
-    return keeps && allows(layout, node.shape, ctx.lanes)
+    return keeps && ctx.allows(layout, node.shape)
       ? { layout, value: E.reshape(ctx.b, ctx.get(x, layout), physicalShape(layout, node.shape, ctx.lanes)) }
       : plain(E.reshape(ctx.b, ctx.plain(x), node.shape))
   },
@@ -215,7 +218,7 @@ export const rules = {
   concat: (node, ctx) => {
     const { axis } = node.attributes
     const preferred = ctx.layoutOf(node.inputs[0])
-    const possible = axis > 0 && node.inputs.every((t) => allows(preferred, t.shape, ctx.lanes))
+    const possible = axis > 0 && node.inputs.every((t) => ctx.allows(preferred, t.shape))
     const layout = possible ? preferred : "plain"
     const [at] = physicalAxes(layout, node.shape, ctx.lanes, [axis])
     return {
@@ -230,7 +233,7 @@ export const rules = {
   // With channels outermost an image is its tokens already.
   toTokens: (node, ctx) => {
     const [x] = node.inputs
-    return allows("channels", x.shape, ctx.lanes)
+    return ctx.allows("channels", x.shape)
       ? {
           layout: "channels",
           value: E.reshape(ctx.b, ctx.get(x, "channels"), physicalShape("channels", node.shape, ctx.lanes))
@@ -245,7 +248,7 @@ export const rules = {
   },
   toImage: (node, ctx) => {
     const [x] = node.inputs
-    return allows("channels", x.shape, ctx.lanes)
+    return ctx.allows("channels", x.shape)
       ? {
           layout: "channels",
           value: E.reshape(ctx.b, ctx.get(x, "channels"), physicalShape("channels", node.shape, ctx.lanes))
@@ -256,7 +259,7 @@ export const rules = {
 
 /** The last logical axis is the last physical one in `rows` and `plain`. */
 const lastAxisLayout = (ctx: Context, node: Tensor.Tensor): Layout =>
-  ctx.layoutOf(node.inputs[0]) === "plain" || !allows("rows", node.shape, ctx.lanes) ? "plain" : "rows"
+  ctx.layoutOf(node.inputs[0]) === "plain" || !ctx.allows("rows", node.shape) ? "plain" : "rows"
 
 /** A reduction with neighbouring axes joined where all are reduced or all kept. The result has lost all joined structure: reshape it. */
 const reduceJoined = (

@@ -3,7 +3,7 @@ import { Op, Shape, type Tensor } from "@uninet/graph"
 import type { Value } from "../internal/builder.ts"
 import { channelRows, type Context, featureRows, type Lowered, plain, type Rules } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
-import { allows, type Layout, physicalShape } from "../internal/layout.ts"
+import { type Layout, physicalShape } from "../internal/layout.ts"
 
 type Window = Op.Window
 
@@ -33,7 +33,7 @@ const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
 
 /** An image `[b, c, h, w]` as one image of c·b channels; channels outermost where there are no lanes in the way. */
 const asOneImage = (ctx: Context, x: Tensor.Tensor): { readonly value: Value; readonly layout: Layout } => {
-  const layout: Layout = ctx.lanes === 1 ? "channels" : "plain"
+  const layout: Layout = ctx.lanes === 1 && ctx.allows("channels", x.shape) ? "channels" : "plain"
   const [batch, channels, height, width] = x.shape
   return { layout, value: E.reshape(ctx.b, ctx.get(x, layout), [1, batch * channels, height, width]) }
 }
@@ -125,7 +125,7 @@ const columnOf = (ctx: Context, vector: Tensor.Tensor): Value =>
 const asImage = (x: Tensor.Tensor): Shape.Shape => [x.shape[0], x.shape[1], Shape.size(x.shape.slice(2)), 1]
 
 const rowsOfTokens = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered => {
-  const layout: Layout = node.shape.length === 3 && allows("rows", node.shape, ctx.lanes) ? "rows" : "plain"
+  const layout: Layout = node.shape.length === 3 && ctx.allows("rows", node.shape) ? "rows" : "plain"
   return { layout, value: E.reshape(ctx.b, value, physicalShape(layout, node.shape, ctx.lanes)) }
 }
 
@@ -135,11 +135,11 @@ export const rules = {
     const [x, weight, bias] = node.inputs
     const { groups } = node.attributes
     const kernel = weight.shape.slice(2)
-    if (isPointwise(weight.shape, node.attributes) && allows("channels", x.shape, ctx.lanes)) {
+    if (isPointwise(weight.shape, node.attributes) && ctx.allows("channels", x.shape)) {
       const c = bias === undefined ? {} : { c: columnOf(ctx, bias) }
       return fromChannelRows(ctx, node.shape, E.gemm(b, matrix(ctx, weight), channelRows(ctx, x), c))
     }
-    if (isDepthwise(weight.shape, groups) && ctx.lanes === 1) {
+    if (isDepthwise(weight.shape, groups) && ctx.lanes === 1 && ctx.allows("channels", node.shape)) {
       const [batch, channels] = x.shape
       const { value, layout } = asOneImage(ctx, x)
       const spread = spreadKernel(ctx, weight, batch)
@@ -161,13 +161,13 @@ export const rules = {
     const [dy, weight] = node.inputs
     const { groups, inputShape } = node.attributes
     const kernel = weight.shape.slice(2)
-    if (isPointwise(weight.shape, node.attributes) && allows("channels", dy.shape, ctx.lanes))
+    if (isPointwise(weight.shape, node.attributes) && ctx.allows("channels", dy.shape))
       return fromChannelRows(ctx, inputShape, E.gemm(b, matrix(ctx, weight), channelRows(ctx, dy), { transA: true }))
     const attributes = {
       ...windowAttributes(node.attributes, kernel),
       output_padding: outputPadding(inputShape, dy.shape, kernel, node.attributes)
     }
-    if (isDepthwise(weight.shape, groups) && ctx.lanes === 1) {
+    if (isDepthwise(weight.shape, groups) && ctx.lanes === 1 && ctx.allows("channels", node.shape)) {
       const [batch, channels, height, width] = inputShape
       const { value, layout } = asOneImage(ctx, dy)
       const spread = spreadKernel(ctx, weight, batch)
@@ -184,7 +184,7 @@ export const rules = {
     const [dy, x] = node.inputs
     const { groups, weightShape } = node.attributes
     const [out, perGroup, ...kernel] = weightShape
-    if (isPointwise(weightShape, node.attributes) && allows("channels", x.shape, ctx.lanes))
+    if (isPointwise(weightShape, node.attributes) && ctx.allows("channels", x.shape))
       return plain(E.reshape(b, E.gemm(b, channelRows(ctx, dy), channelRows(ctx, x), { transB: true }), weightShape))
     if (isDepthwise(weightShape, groups)) {
       // Every channel of every image apart, its output's gradient as its kernel; then the sum over the batch.
@@ -260,14 +260,14 @@ export const rules = {
   batchNorm: (node, ctx) => {
     const { b } = ctx
     const [x, gamma, beta] = node.inputs
-    if (!allows("channels", x.shape, ctx.lanes)) return plain(plainBatchNorm(ctx, node))
+    if (!ctx.allows("channels", x.shape)) return plain(plainBatchNorm(ctx, node))
     const { normal } = normalisedRows(ctx, x, node.attributes.epsilon)
     return fromChannelRows(ctx, node.shape, E.add(b, E.mul(b, normal, columnOf(ctx, gamma)), columnOf(ctx, beta)))
   },
   batchMoments: (node, ctx) => {
     const { b } = ctx
     const [x] = node.inputs
-    if (!allows("channels", x.shape, ctx.lanes)) {
+    if (!ctx.allows("channels", x.shape)) {
       const [c1, c2] = plainMoments(ctx, x)
       return plain(
         E.concat(
@@ -291,7 +291,7 @@ export const rules = {
   batchNormGradInput: (node, ctx) => {
     const { b } = ctx
     const [dyNode, x, gamma] = node.inputs
-    if (!allows("channels", x.shape, ctx.lanes)) return plain(plainBatchNormGrad(ctx, node).input)
+    if (!ctx.allows("channels", x.shape)) return plain(plainBatchNormGrad(ctx, node).input)
     const { normal, inverse } = normalisedRows(ctx, x, node.attributes.epsilon)
     const dy = channelRows(ctx, dyNode)
     const share = b.scalar(-1 / dy.shape[1])
@@ -303,7 +303,7 @@ export const rules = {
   batchNormGradScale: (node, ctx) => {
     const { b } = ctx
     const [dyNode, x] = node.inputs
-    if (!allows("channels", x.shape, ctx.lanes)) return plain(plainBatchNormGrad(ctx, node).scale)
+    if (!ctx.allows("channels", x.shape)) return plain(plainBatchNormGrad(ctx, node).scale)
     const { normal } = normalisedRows(ctx, x, node.attributes.epsilon)
     return plain(E.reshape(b, E.sum(b, E.mul(b, channelRows(ctx, dyNode), normal), [1], true), node.shape))
   },

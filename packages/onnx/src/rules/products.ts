@@ -3,11 +3,11 @@ import type { Tensor } from "@uninet/graph"
 import type { Value } from "../internal/builder.ts"
 import { channelRows, type Context, featureRows, type Lowered, plain, type Rules } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
-import { allows, type Layout, physicalShape } from "../internal/layout.ts"
+import { type Layout, physicalShape } from "../internal/layout.ts"
 
 /** A matrix `[rows, features]` as the tensor it stands for. */
 const fromFeatureRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered => {
-  const layout: Layout = node.shape.length === 3 && allows("rows", node.shape, ctx.lanes) ? "rows" : "plain"
+  const layout: Layout = node.shape.length === 3 && ctx.allows("rows", node.shape) ? "rows" : "plain"
   return { layout, value: E.reshape(ctx.b, value, physicalShape(layout, node.shape, ctx.lanes)) }
 }
 
@@ -45,7 +45,7 @@ const join = (ctx: Context, node: Tensor.Tensor, layout: Layout, heads: number, 
 }
 
 const attentionLayout = (ctx: Context, query: Tensor.Tensor): Layout =>
-  allows("rows", query.shape, ctx.lanes) ? "rows" : "plain"
+  ctx.allows("rows", query.shape) ? "rows" : "plain"
 
 /** softmax(scale·q·kᵀ + mask), `[batch, heads, queries, keys]`. */
 const probabilities = (
@@ -81,7 +81,7 @@ export const rules = {
     const [x, weight, bias] = node.inputs
     const w = ctx.plain(weight)
     const c = bias === undefined ? undefined : ctx.plain(bias)
-    if (ctx.layoutOf(x) === "channels" && allows("channels", node.shape, ctx.lanes))
+    if (ctx.layoutOf(x) === "channels" && ctx.allows("channels", node.shape))
       return fromChannelRows(
         ctx,
         node,
@@ -96,7 +96,7 @@ export const rules = {
   linearGradInput: (node, ctx) => {
     const [dy, weight] = node.inputs
     const w = ctx.plain(weight)
-    return ctx.layoutOf(dy) === "channels" && allows("channels", node.shape, ctx.lanes)
+    return ctx.layoutOf(dy) === "channels" && ctx.allows("channels", node.shape)
       ? fromChannelRows(ctx, node, E.gemm(ctx.b, w, channelRows(ctx, dy), { transA: true }))
       : fromFeatureRows(ctx, node, E.gemm(ctx.b, featureRows(ctx, dy), w))
   },

@@ -1,0 +1,95 @@
+/** Programs with their weights as ONNX files that any runtime can use: standard operators only, the batch size free. */
+import type { GraphError, Program } from "@uninet/graph"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { lower } from "./Lowering.ts"
+import { type Constant, encode, type Model, type ValueInfo } from "./Model.ts"
+
+/** Something in the program depends on the batch size in a way that a file with a free batch cannot say. */
+export class NotBatchFree extends Schema.TaggedError<NotBatchFree>()("NotBatchFree", {
+  /** The operator or the value at fault. */
+  at: Schema.String
+}) {
+  override get message() {
+    return `the program depends on its batch size at ${this.at}, so it has no form with a free batch; export it for one batch size`
+  }
+}
+
+export interface Options {
+  /** The program for a batch size. */
+  readonly program: (batch: number) => Result.Result<Program.Program, GraphError>
+  /** Values of all its variables, by name. */
+  readonly weights: ReadonlyMap<string, Float32Array>
+  readonly name?: string
+  /** Key–value pairs that travel with the file: class names, normalisation, provenance. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/**
+ * The bytes of an ONNX file.
+ *
+ * The batch is made free by lowering the program for two batch sizes: where the two models differ, and only there, the batch is at work.
+ *
+ * @example
+ * Export.toOnnx({ program: (batch) => Network.evaluation(network, { batch }), weights })
+ */
+export const toOnnx = (options: Options): Result.Result<Uint8Array, GraphError | NotBatchFree> =>
+  Result.gen(function* () {
+    const { weights, name = "network", metadata = {} } = options
+    const at = (batch: number) =>
+      Result.map(
+        options.program(batch),
+        (program) => lower(program, { name, metadata, weights, images: "plain" }).model
+      )
+    // Primes that no other length in a network is likely to be.
+    const model = yield* freeBatch(yield* at(7919), yield* at(7927))
+    return encode(model)
+  })
+
+/** The name of the free axis. */
+const batchAxis = "batch"
+
+const freeBatch = (one: Model, other: Model): Result.Result<Model, NotBatchFree> => {
+  const fault = differentNode(one, other)
+  if (fault !== undefined) return Result.fail(new NotBatchFree({ at: fault }))
+  const others = new Map(other.constants.map((c) => [c.name, c]))
+  const shapes = new Set(one.nodes.filter((node) => node.opType === "Reshape").map((node) => node.inputs[1]))
+  const constants: Array<Constant> = []
+  for (const constant of one.constants) {
+    const twin = others.get(constant.name)
+    const free = twin === undefined ? undefined : freeConstant(constant, twin, shapes.has(constant.name))
+    if (free === undefined) return Result.fail(new NotBatchFree({ at: constant.name }))
+    constants.push(free)
+  }
+  return Result.succeed({
+    ...one,
+    constants,
+    inputs: freeAxes(one.inputs, other.inputs),
+    outputs: freeAxes(one.outputs, other.outputs)
+  })
+}
+
+/** Inputs or outputs with the batch's axis free. */
+const freeAxes = (mine: ReadonlyArray<ValueInfo>, theirs: ReadonlyArray<ValueInfo>) =>
+  mine.map((value, i) => ({
+    ...value,
+    shape: value.shape.map((n, axis) => (n === theirs[i].shape[axis] ? n : batchAxis))
+  }))
+
+/** The first operator in which two models differ. */
+const differentNode = (one: Model, other: Model): string | undefined => {
+  if (one.nodes.length !== other.nodes.length) return "the number of operators"
+  return one.nodes.find((node, i) => JSON.stringify(node) !== JSON.stringify(other.nodes[i]))?.opType
+}
+
+/** A constant of the model for any batch: a shape's one length that differs becomes "whatever is left". */
+const freeConstant = (one: Constant, other: Constant, isShape: boolean): Constant | undefined => {
+  if (one.data.length !== other.data.length) return undefined
+  const differs: Array<number> = []
+  for (let i = 0; i < one.data.length; i++) if (one.data[i] !== other.data[i]) differs.push(i)
+  if (differs.length === 0) return one
+  if (!isShape || differs.length > 1 || !(one.data instanceof BigInt64Array)) return undefined
+  const data = one.data.slice()
+  data[differs[0]] = -1n
+  return { ...one, data }
+}
