@@ -1,1 +1,15 @@
-export {}
+export * as Evaluator from "./Evaluator.ts"
+export * as Journal from "./Journal.ts"
+export {
+  type JournalError,
+  JournalForeign,
+  JournalInUse,
+  JournalNotWritten,
+  JournalUnreadable
+} from "./JournalError.ts"
+export * as Reward from "./Reward.ts"
+export * as Trial from "./Trial.ts"
+export * as Search from "./Search.ts"
+export { InvalidSearch, NothingFound, SearchStuck } from "./SearchError.ts"
+export * as TrainingEvaluator from "./TrainingEvaluator.ts"
+export * as WorkerEvaluator from "./WorkerEvaluator.ts"

@@ -1,0 +1,200 @@
+/**
+ * The record of a search: what was proposed and what came of it, appended event by event, each stored before it is acted on.
+ *
+ * A search that is told the same outcomes in the same order does the same, so the journal is all that is needed to go on after a crash.
+ * Ordered by trial and step it is the same for every run of a search, at any number of workers, times apart.
+ */
+import { Architecture } from "@uninet/search-space"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Sqlite from "./internal/sqlite.ts"
+import { type JournalError, JournalForeign, JournalInUse, JournalUnreadable } from "./JournalError.ts"
+import { Evaluation, Reason } from "./Trial.ts"
+
+const Costs = Schema.Struct({ macs: Schema.Finite, parameters: Schema.Finite })
+
+/** What can happen to a trial. */
+export const Entry = Schema.TaggedUnion({
+  /** The strategy proposed it and it is within the constraints: it will be evaluated. */
+  Proposed: {
+    trial: Schema.Int,
+    hash: Schema.String,
+    architecture: Architecture.Architecture,
+    costs: Costs,
+    seed: Schema.String
+  },
+  /** It was refused before any training. */
+  Refused: { trial: Schema.Int, hash: Schema.String, architecture: Architecture.Architecture, why: Schema.String },
+  /** It is the same network as that of an earlier trial, whose outcome it has. */
+  Repeated: { trial: Schema.Int, hash: Schema.String, architecture: Architecture.Architecture, of: Schema.Int },
+  Finished: { trial: Schema.Int, evaluation: Evaluation, reward: Schema.Finite },
+  Failed: { trial: Schema.Int, reason: Reason, detail: Schema.String },
+  /** After the search: one of the best was trained again, to choose the best of all by validation. */
+  Compared: { trial: Schema.Int, evaluation: Evaluation },
+  /** After the search: the best of all was tested once, on images that no choice was made with. */
+  Tested: { trial: Schema.Int, accuracy: Schema.Finite, metrics: Schema.Record(Schema.String, Schema.Finite) }
+})
+export type Entry = typeof Entry.Type
+export type EntryOf<Tag extends Entry["_tag"]> = Extract<Entry, { readonly _tag: Tag }>
+
+/** An entry as it is stored. */
+export interface Stored {
+  readonly entry: Entry
+  /** When it was stored, in milliseconds since 1970. */
+  readonly at: number
+}
+
+/** What makes a search the search it is. */
+export const Identity = Schema.Struct({
+  /** The space's fingerprint. */
+  space: Schema.String,
+  seed: Schema.String,
+  /** Whatever else decides the results: strategy, reward, constraints, data set, recipe, … Plain JSON. */
+  settings: Schema.Record(Schema.String, Schema.Json)
+})
+export type Identity = typeof Identity.Type
+
+/** Where a search keeps its record. */
+export class Journal extends Context.Service<
+  Journal,
+  {
+    /** Starts the record of a search, or checks that it is this search's and gives what it holds. */
+    readonly open: (identity: Identity) => Effect.Effect<ReadonlyArray<Stored>, JournalError>
+    /** Stores an entry. When it returns, the entry survives a crash. */
+    readonly append: (entry: Entry) => Effect.Effect<void, JournalError>
+    /** Everything that is stored, by trial and step. */
+    readonly entries: Effect.Effect<ReadonlyArray<Stored>, JournalError>
+  }
+>()("@uninet/search/Journal") {}
+
+/** The order of entries of one trial. */
+export const stepOf: Readonly<Record<Entry["_tag"], number>> = {
+  Proposed: 0,
+  Refused: 0,
+  Repeated: 0,
+  Finished: 1,
+  Failed: 1,
+  Compared: 2,
+  Tested: 3
+}
+
+/** A record in memory, for tests and for searches that nobody will resume. */
+export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
+  const stored: Array<Stored> = []
+  const entries = Effect.sync(() =>
+    [...stored].sort((a, b) => a.entry.trial - b.entry.trial || stepOf[a.entry._tag] - stepOf[b.entry._tag])
+  )
+  return Journal.of({
+    open: () => entries,
+    append: (entry) => Effect.sync(() => void stored.push({ entry, at: Date.now() })),
+    entries
+  })
+})
+
+export interface SqliteOptions {
+  /**
+   * What to do where the file holds a search already. `refuse` (the default) fails with `JournalInUse`; `resume` goes on with it, or
+   * starts one where there is none.
+   */
+  readonly existing?: "refuse" | "resume"
+  /**
+   * What an entry survives when `append` has returned: with `power` (the default) a failure of the machine's power too, with `process` the end of
+   * any process, which is faster where trials take milliseconds. After a power failure `process` may lack the last entries; the file is
+   * sound in both, and the resumed search is the same.
+   */
+  readonly durability?: Sqlite.Durability
+}
+
+/**
+ * A record in one SQLite file, with a write-ahead log beside it while it is open.
+ *
+ * Every entry is on the disk before `append` returns; entries that arrive together share one commit. The table `entry`
+ * is append-only: triggers refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`.
+ *
+ * Fails with `JournalUnreadable` where the file is no journal of this version or is damaged; nothing is changed then.
+ *
+ * @example
+ * program.pipe(Effect.provide(Journal.sqlite("runs/demo/journal.db")))
+ */
+export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<Journal, JournalError> =>
+  Layer.effect(
+    Journal,
+    Effect.map(Sqlite.open(path, { durability: options.durability ?? "power" }), (file) => {
+      const entries = Effect.flatMap(file.rows, (rows) => Effect.forEach(rows, decodeRow(path)))
+      return Journal.of({
+        entries,
+        open: Effect.fnUntraced(function* (identity) {
+          const header = yield* file.header
+          if (header === undefined) {
+            yield* file.begin(encodeIdentity(identity))
+            return []
+          }
+          const found = differing(yield* decodeIdentity(path, header), identity)
+          const stored = yield* entries
+          if (stored.length > 0 && options.existing !== "resume")
+            return yield* new JournalInUse({ path, trials: countTrials(stored) })
+          if (found !== undefined) return yield* new JournalForeign({ path, ...found })
+          return stored
+        }),
+        append: (entry) =>
+          file.add({
+            trial: entry.trial,
+            step: stepOf[entry._tag],
+            kind: entry._tag,
+            at: Date.now(),
+            data: encodeEntry(entry)
+          })
+      })
+    })
+  )
+
+/** What a journal's file holds, without changing it; a search may be writing to it. */
+export const read = (
+  path: string
+): Effect.Effect<{ readonly identity: Identity; readonly entries: ReadonlyArray<Stored> }, JournalUnreadable> =>
+  Effect.gen(function* () {
+    const file = yield* Sqlite.open(path, { durability: "readOnly" })
+    const header = yield* file.header
+    if (header === undefined) return yield* unreadable(path, "is half-written: it holds no search yet")
+    const identity = yield* decodeIdentity(path, header)
+    return { identity, entries: yield* Effect.forEach(yield* file.rows, decodeRow(path)) }
+  }).pipe(Effect.scoped)
+
+/** How many trials entries are of. */
+export const countTrials = (entries: ReadonlyArray<Stored>): number =>
+  new Set(entries.map(({ entry }) => entry.trial)).size
+
+const IdentityText = Schema.fromJsonString(Identity)
+const EntryText = Schema.fromJsonString(Entry)
+// Both are plain data of their own types: encoding cannot fail.
+const encodeIdentity = Schema.encodeSync(IdentityText)
+const encodeEntry = Schema.encodeSync(EntryText)
+
+const unreadable = (path: string, problem: string) =>
+  new JournalUnreadable({
+    path,
+    problem,
+    remedy: "Restore it from a copy, or start a new search in another folder; the file was left as it is"
+  })
+
+const decodeIdentity = (path: string, text: string) =>
+  Effect.mapError(Schema.decodeEffect(IdentityText)(text), () => unreadable(path, "has a header that is damaged"))
+
+const decodeRow = (path: string) => (row: Sqlite.Row) =>
+  Schema.decodeEffect(EntryText)(row.data).pipe(
+    Effect.map((entry): Stored => ({ entry, at: row.at })),
+    Effect.mapError(() => unreadable(path, `has a damaged entry (${row.kind} of trial ${row.trial})`))
+  )
+
+/** The first thing that tells two searches apart. */
+const differing = (journal: Identity, search: Identity) => {
+  const flat = ({ seed, settings, space }: Identity): Record<string, unknown> => ({ ...settings, space, seed })
+  const [ours, theirs] = [flat(search), flat(journal)]
+  for (const field of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
+    const [mine, its] = [JSON.stringify(ours[field]) ?? "not set", JSON.stringify(theirs[field]) ?? "not set"]
+    if (mine !== its) return { field, journal: its, search: mine }
+  }
+  return undefined
+}

@@ -1,0 +1,47 @@
+import * as Schema from "effect/Schema"
+
+/** The file is no journal, is cut short, or the system refuses it. */
+export class JournalUnreadable extends Schema.TaggedError<JournalUnreadable>()("JournalUnreadable", {
+  path: Schema.String,
+  problem: Schema.String,
+  remedy: Schema.String
+}) {
+  override get message() {
+    return `The journal ${this.path} ${this.problem}. ${this.remedy}.`
+  }
+}
+
+/** The journal is that of another search than the one that is to write to it. */
+export class JournalForeign extends Schema.TaggedError<JournalForeign>()("JournalForeign", {
+  path: Schema.String,
+  /** What differs: `seed`, `space`, or a setting. */
+  field: Schema.String,
+  journal: Schema.String,
+  search: Schema.String
+}) {
+  override get message() {
+    return `The journal ${this.path} belongs to another search: its ${this.field} is ${this.journal}, not ${this.search}. Give the same ${this.field}, or start the search in another place.`
+  }
+}
+
+/** The journal holds trials, and the search was not asked to go on with it. */
+export class JournalInUse extends Schema.TaggedError<JournalInUse>()("JournalInUse", {
+  path: Schema.String,
+  trials: Schema.Int
+}) {
+  override get message() {
+    return `${this.path} already holds a search of ${this.trials} trial${this.trials === 1 ? "" : "s"}. Resume it, or start the new one in another place.`
+  }
+}
+
+/** An entry could not be stored. What was stored before is intact. */
+export class JournalNotWritten extends Schema.TaggedError<JournalNotWritten>()("JournalNotWritten", {
+  path: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `The journal ${this.path} cannot be written: ${this.problem}. Everything up to the last entry is kept; make room or give write permission, then resume the search.`
+  }
+}
+
+export type JournalError = JournalUnreadable | JournalForeign | JournalInUse | JournalNotWritten

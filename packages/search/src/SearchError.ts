@@ -1,0 +1,33 @@
+import * as Schema from "effect/Schema"
+
+/** A setting of the search makes no sense. */
+export class InvalidSearch extends Schema.TaggedError<InvalidSearch>()("InvalidSearch", {
+  option: Schema.String,
+  given: Schema.String,
+  expected: Schema.String
+}) {
+  override get message() {
+    return `${this.option} is ${this.given}. Give ${this.expected}.`
+  }
+}
+
+/** The strategy proposes nothing that may be trained. */
+export class SearchStuck extends Schema.TaggedError<SearchStuck>()("SearchStuck", {
+  strategy: Schema.String,
+  proposals: Schema.Int,
+  why: Schema.String
+}) {
+  override get message() {
+    return `The last ${this.proposals} proposals of the strategy ${this.strategy} were refused, the last one because ${this.why}. Loosen the constraints, or give them to the strategy too.`
+  }
+}
+
+/** No trial gave a result, so there is no best one. */
+export class NothingFound extends Schema.TaggedError<NothingFound>()("NothingFound", {
+  trials: Schema.Int,
+  last: Schema.String
+}) {
+  override get message() {
+    return `None of ${this.trials} trial${this.trials === 1 ? "" : "s"} gave a result; the last: ${this.last}. Mend what they have in common, then search again.`
+  }
+}

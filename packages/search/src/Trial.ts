@@ -1,0 +1,74 @@
+/** One trial of a search: what is asked of an evaluator, what it gives back, and how it can fail. */
+import { Architecture } from "@uninet/search-space"
+import * as Schema from "effect/Schema"
+
+/** An architecture to be evaluated. Plain data: it crosses to worker processes as it is. */
+export const Trial = Schema.Struct({
+  /** Counted from 0 in the order in which the strategy proposed. */
+  index: Schema.Int,
+  architecture: Architecture.Architecture,
+  /** Decides everything random in the evaluation. Derived from the search's seed and the index alone. */
+  seed: Schema.String,
+  /** Epochs to train in place of the evaluator's own, if it trains. */
+  epochs: Schema.optionalKey(Schema.Int),
+  /** Whether the trained weights are to be given back. */
+  keepWeights: Schema.optionalKey(Schema.Boolean)
+})
+export type Trial = typeof Trial.Type
+
+/** How far an evaluation is. */
+export const Progress = Schema.Struct({
+  /** Share that is done, 0 … 1. */
+  done: Schema.Finite,
+  /** The training loss at this moment. */
+  loss: Schema.optionalKey(Schema.Finite),
+  imagesPerSecond: Schema.optionalKey(Schema.Finite)
+})
+export type Progress = typeof Progress.Type
+
+/** What an evaluation found out. */
+export const Evaluation = Schema.Struct({
+  /** Top-1 accuracy on the validation split, 0 … 1. */
+  accuracy: Schema.Finite,
+  /** Further measures by name, such as `loss`. */
+  metrics: Schema.Record(Schema.String, Schema.Finite),
+  /** The fidelity: epochs trained. Accuracies of different fidelities are not to be compared. `null` where nothing is trained. */
+  epochs: Schema.NullOr(Schema.Finite)
+})
+export type Evaluation = typeof Evaluation.Type
+
+/** A network's parameters and running statistics, by name. */
+export type Weights = ReadonlyMap<string, Float32Array>
+
+/** An evaluation, with the weights where the trial asked for them and the evaluator has any. */
+export interface Evaluated extends Evaluation {
+  readonly weights?: Weights
+}
+
+/**
+ * Why a trial failed.
+ *
+ * - `Failed`: the evaluator said so, such as a network that cannot be trained.
+ * - `Diverged`: the loss became infinite or not a number.
+ * - `Crashed`: the worker process ended, or the evaluator has a defect.
+ * - `TimedOut`: it took longer than the limit.
+ */
+export const Reason = Schema.Literals(["Failed", "Diverged", "Crashed", "TimedOut"])
+export type Reason = typeof Reason.Type
+
+/** A trial that gave no result. The search records it and goes on. */
+export class TrialFailed extends Schema.TaggedError<TrialFailed>()("TrialFailed", {
+  trial: Schema.Int,
+  architecture: Architecture.Architecture,
+  reason: Reason,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `trial ${this.trial} (${Architecture.line(this.architecture)}) ${says[this.reason]}: ${this.detail}`
+  }
+}
+
+const says = { Failed: "failed", Diverged: "diverged", Crashed: "crashed", TimedOut: "was stopped" } as const
+
+/** The seed of a trial: the search's, and the trial's index, whatever else runs. */
+export const seedOf = (search: string | number, index: number): string => `${search}/trial/${index}`

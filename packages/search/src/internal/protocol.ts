@@ -1,0 +1,19 @@
+/** What the pool and a worker process say to one another. */
+import * as Schema from "effect/Schema"
+import { Evaluation, Progress, Reason, Trial } from "../Trial.ts"
+
+export const Request = Schema.TaggedUnion({ Evaluate: { trial: Trial } })
+export type Request = typeof Request.Type
+
+const Weights = Schema.declare((u: unknown): u is ReadonlyMap<string, Float32Array> => u instanceof Map)
+
+export const Reply = Schema.TaggedUnion({
+  /** The evaluator is there; the worker waits for trials. */
+  Ready: {},
+  /** The evaluator could not be made. */
+  Unable: { detail: Schema.String },
+  Progress: { progress: Progress },
+  Evaluated: { evaluation: Evaluation, weights: Schema.optionalKey(Weights) },
+  Failed: { reason: Reason, detail: Schema.String }
+})
+export type Reply = typeof Reply.Type

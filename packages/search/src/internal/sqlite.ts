@@ -1,0 +1,156 @@
+/** The SQLite file behind a journal: one header, rows that are only ever added. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { existsSync, readFileSync, statSync } from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { JournalNotWritten, JournalUnreadable } from "../JournalError.ts"
+
+export interface Row {
+  readonly trial: number
+  readonly step: number
+  readonly kind: string
+  readonly at: number
+  readonly data: string
+}
+
+export interface File {
+  /** The header's text, if one was written. */
+  readonly header: Effect.Effect<string | undefined, JournalUnreadable>
+  readonly begin: (header: string) => Effect.Effect<void, JournalNotWritten>
+  /** Returns when the row is on the disk. Rows that are added in one turn of the event loop share a commit. */
+  readonly add: (row: Row) => Effect.Effect<void, JournalNotWritten>
+  /** All rows, by trial and step. */
+  readonly rows: Effect.Effect<ReadonlyArray<Row>, JournalUnreadable>
+}
+
+export type Durability = "process" | "power"
+
+const synchronous = { process: "normal", power: "full" }
+
+/** "UniN", in the file's header: how a journal is told from other SQLite files. */
+const applicationId = 0x556e694e
+const version = 1
+
+const schema = `
+  pragma application_id = ${applicationId};
+  pragma user_version = ${version};
+  create table search (identity text not null, begun integer not null);
+  create table entry (
+    trial integer not null,
+    step integer not null,
+    kind text not null,
+    at integer not null,
+    data text not null,
+    primary key (trial, step)
+  ) without rowid;
+  create trigger entry_kept before delete on entry begin select raise(abort, 'the journal is append-only'); end;
+  create trigger entry_fixed before update on entry begin select raise(abort, 'the journal is append-only'); end;
+`
+
+const restore = "Restore it from a copy, or start a new search in another folder; the file was left as it is"
+const magic = "SQLite format 3\0"
+
+const problemOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+/** What is wrong with the file before SQLite is let near it, which would write to some. */
+const faultOf = (path: string): string | undefined => {
+  if (!existsSync(path)) return undefined
+  if (!statSync(path).isFile()) return "is not a file"
+  const bytes = readFileSync(path)
+  if (bytes.length === 0) return existsSync(`${path}-wal`) ? undefined : "is empty"
+  if (bytes.subarray(0, magic.length).toString("latin1") !== magic) return "is not a journal: it is no SQLite file"
+  return undefined
+}
+
+const numberOf = (row: Record<string, unknown> | undefined, column: string): number => Number(row?.[column] ?? 0)
+
+/** Opens or makes the file; it is closed with the scope. A file that is no journal, or damaged, is not changed. */
+export const open = (
+  path: string,
+  { durability }: { readonly durability: Durability | "readOnly" }
+): Effect.Effect<File, JournalUnreadable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const readOnly = durability === "readOnly"
+    const unreadable = (problem: string, remedy = restore) => new JournalUnreadable({ path, problem, remedy })
+    const reading = <A>(run: () => A) =>
+      Effect.try({ try: run, catch: (cause) => unreadable(`cannot be read (${problemOf(cause)})`) })
+
+    const fault = yield* reading(() => faultOf(path))
+    if (fault !== undefined) return yield* unreadable(fault)
+    const existed = existsSync(path)
+    if (!existed && readOnly) return yield* unreadable("does not exist", "Give the folder of a search")
+    const db = yield* Effect.acquireRelease(
+      reading(() => new DatabaseSync(path, { readOnly, timeout: 5000 })),
+      (db) => Effect.sync(() => db.close())
+    )
+    if (existed) {
+      const { application, tables, written } = yield* reading(() => ({
+        application: numberOf(db.prepare("pragma application_id").get(), "application_id"),
+        written: numberOf(db.prepare("pragma user_version").get(), "user_version"),
+        tables: numberOf(db.prepare("select count(*) as tables from sqlite_schema").get(), "tables")
+      }))
+      if (tables === 0) return yield* unreadable("is half-written: it holds no search yet")
+      if (application !== applicationId) return yield* unreadable("is an SQLite file, but not a journal of uninet")
+      if (written !== version)
+        return yield* unreadable(
+          `has version ${written}, and this uninet reads version ${version}`,
+          "Use the uninet that wrote it, or start a new search in another folder"
+        )
+      const check = yield* reading(() => db.prepare("pragma quick_check(1)").get())
+      if (check?.["quick_check"] !== "ok") return yield* unreadable(`is damaged (${String(check?.["quick_check"])})`)
+    }
+    if (!readOnly)
+      yield* reading(() => db.exec(`pragma journal_mode = wal; pragma synchronous = ${synchronous[durability]}`))
+    if (!existed) yield* reading(() => db.exec(`begin; ${schema}; commit`))
+
+    const notWritten = (cause: unknown) => new JournalNotWritten({ path, problem: problemOf(cause) })
+    const insert = db.prepare("insert into entry (trial, step, kind, at, data) values (?, ?, ?, ?, ?)")
+    type Waiting = { readonly row: Row; readonly resume: (done: Effect.Effect<void, JournalNotWritten>) => void }
+    let waiting: Array<Waiting> = []
+    const flush = () => {
+      const batch = waiting
+      waiting = []
+      if (batch.length === 0) return
+      let outcome: Effect.Effect<void, JournalNotWritten> = Effect.void
+      try {
+        db.exec("begin immediate")
+        for (const { row } of batch) insert.run(row.trial, row.step, row.kind, row.at, row.data)
+        db.exec("commit")
+      } catch (cause) {
+        outcome = Effect.fail(notWritten(cause))
+        if (db.isTransaction) db.exec("rollback")
+      }
+      for (const { resume } of batch) resume(outcome)
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(flush))
+
+    const columns = "select trial, step, kind, at, data from entry order by trial, step"
+    return {
+      header: reading(() => {
+        const row = db.prepare("select identity from search").get()
+        return row === undefined ? undefined : String(row["identity"])
+      }),
+      begin: (header) =>
+        Effect.try({
+          try: () => void db.prepare("insert into search (identity, begun) values (?, ?)").run(header, Date.now()),
+          catch: notWritten
+        }),
+      add: (row) =>
+        Effect.callback<void, JournalNotWritten>((resume) => {
+          waiting.push({ row, resume })
+          if (waiting.length === 1) setImmediate(flush)
+        }),
+      rows: reading(() =>
+        db
+          .prepare(columns)
+          .all()
+          .map((row) => ({
+            trial: numberOf(row, "trial"),
+            step: numberOf(row, "step"),
+            kind: String(row["kind"]),
+            at: numberOf(row, "at"),
+            data: String(row["data"])
+          }))
+      )
+    } satisfies File
+  })

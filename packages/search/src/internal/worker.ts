@@ -1,0 +1,72 @@
+/**
+ * A worker process: makes the evaluator that its module describes, then evaluates one trial after the other. Started by `WorkerEvaluator` with the
+ * module's address and its options.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import { Evaluator } from "../Evaluator.ts"
+import { Reply, Request } from "./protocol.ts"
+
+const [, , address = "", options = "null"] = process.argv
+
+// Values of `Reply` are sent as they are: structured clone keeps maps and typed arrays.
+const send = (reply: Reply) => Effect.sync(() => void process.send?.(reply))
+const unable = (cause: unknown) => send(Reply.cases.Unable.make({ detail: detailOf(cause) }))
+const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+const isLayer = (value: unknown): value is Layer.Layer<Evaluator, unknown> => Layer.isLayer(value)
+
+const load = Effect.tryPromise({ try: (): Promise<unknown> => import(address), catch: detailOf }).pipe(
+  Effect.flatMap((module) => {
+    const make = Predicate.hasProperty(module, "default") ? module.default : undefined
+    const layer: unknown = typeof make === "function" ? make(JSON.parse(options)) : make
+    return isLayer(layer)
+      ? Effect.succeed(layer)
+      : Effect.fail(`the module ${address} has no default export that gives a layer of Evaluator`)
+  })
+)
+
+const serve = (requests: Queue.Queue<Request>) =>
+  Effect.gen(function* () {
+    const evaluator = yield* Evaluator
+    yield* send(Reply.cases.Ready.make({}))
+    while (true) {
+      const { trial } = yield* Queue.take(requests)
+      let reported = 0
+      const reply = yield* evaluator
+        .evaluate(trial, (progress) => {
+          const now = performance.now()
+          if (now - reported < 100 && progress.done < 1) return Effect.void
+          reported = now
+          return send(Reply.cases.Progress.make({ progress }))
+        })
+        .pipe(
+          Effect.map(({ weights, ...evaluation }) =>
+            Reply.cases.Evaluated.make({ evaluation, ...(weights === undefined ? {} : { weights }) })
+          ),
+          Effect.catch(({ detail, reason }) => Effect.succeed(Reply.cases.Failed.make({ reason, detail }))),
+          Effect.catchDefect((defect) =>
+            Effect.succeed(Reply.cases.Failed.make({ reason: "Crashed", detail: detailOf(defect) }))
+          )
+        )
+      yield* send(reply)
+    }
+  })
+
+const program = Effect.gen(function* () {
+  const requests = yield* Queue.unbounded<Request>()
+  process.on("message", (message) =>
+    Option.map(Schema.decodeUnknownOption(Request)(message), (request) => Queue.offerUnsafe(requests, request))
+  )
+  const layer = yield* load
+  yield* Effect.provide(serve(requests), layer)
+}).pipe(Effect.catch(unable), Effect.catchDefect(unable))
+
+// The pool ends its workers; Ctrl-C reaches the whole group of processes, and is the driver's to answer.
+process.on("SIGINT", () => {})
+process.on("disconnect", () => process.exit(0))
+Effect.runFork(program)
