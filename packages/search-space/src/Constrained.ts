@@ -174,26 +174,31 @@ const infeasible = <A>(constrained: Constrained<A>, vector: Vector, proven: bool
   return new Infeasible({
     proven,
     drawn,
-    closest: Result.getOrElse(Space.encodeJson<A>(closest)(space), () => closest),
+    closest: Result.getOrElse(Space.encodeJson(closest)(space), () => closest),
     quantities: constraints.map((c) => Constraint.describe(c, c.of(closest)))
   })
 }
 
+/** Steps that the search for the closest point may take in all; a single constraint needs a few thousand. */
+const closestLimit = 4_000_000
+
 /** The point with the least relative excess: the smallest widening of all bounds that lets something through, by bisection. */
 const closestByChain = (solver: ChainSolver): Vector | undefined => {
-  let high = 1e-6
-  let best = solver.witness(high).vector
-  while (best === undefined && high < 1e30) {
-    high *= 8
-    best = solver.witness(high).vector
-  }
   let low = 0
-  for (let i = 0; i < 60 && best !== undefined && high - low > 1e-12 * high; i++) {
+  let high = 1e-6
+  let found = solver.witness(high)
+  while (found.vector === undefined && high < 1e30) {
+    low = high
+    high *= 8
+    found = solver.witness(high)
+  }
+  let best = found.vector
+  for (let steps = found.steps; high - low > 1e-12 * high && steps < closestLimit; steps += found.steps) {
     const middle = (low + high) / 2
-    const { vector } = solver.witness(middle)
-    if (vector === undefined) low = middle
+    found = solver.witness(middle)
+    if (found.vector === undefined) low = middle
     else {
-      best = vector
+      best = found.vector
       high = middle
     }
   }
@@ -391,6 +396,6 @@ const place = (space: Space.Space<unknown>, tokens: Space.Tokens): Vector => {
 
 /** Whether a value meets the constraints. */
 export const isFeasible =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (constrained: Constrained<A>): boolean =>
     meets(constrained.constraints, value)

@@ -91,9 +91,9 @@ export const sampleTokens =
 
 /** The canonical tokens of a value, or where it leaves the space. */
 export const encode =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (space: Space<A>): Result.Result<Tokens, NotInSpace> =>
-    Result.map(encodeVector<A>(value)(space), fromVector)
+    Result.map(encodeVector(value)(space), fromVector)
 
 /** The value of a token sequence. */
 export const decode =
@@ -115,15 +115,15 @@ export const canonical =
  * version; equal networks have equal canonical forms.
  */
 export const canonicalValue =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (space: Space<A>): Result.Result<A, NotInSpace> =>
-    Result.map(encodeVector<A>(value)(space), (vector) => space.root.decode(vector))
+    Result.map(encodeVector(value)(space), (vector) => space.root.decode(vector))
 
 /** A value's canonical vector: one entry for every site of the space, `Site.absent` (−1) where the site does not exist. */
 export const vector =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (space: Space<A>): Result.Result<ReadonlyArray<number>, NotInSpace> =>
-    Result.map(encodeVector<A>(value)(space), (v) => Array.from(v))
+    Result.map(encodeVector(value)(space), (v) => Array.from(v))
 
 /** The tokens of a vector: its entries without the absent ones. */
 export const fromVector = (vector: ArrayLike<number>): Tokens => {
@@ -207,9 +207,9 @@ const place = (space: Space<unknown>, tokens: Tokens, complete: boolean): Result
 
 /** A value's index, 0 … distinct − 1. */
 export const index =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (space: Space<A>): Result.Result<bigint, NotInSpace> =>
-    Result.map(encodeVector<A>(value)(space), (v) => space.root.rank(v))
+    Result.map(encodeVector(value)(space), (v) => space.root.rank(v))
 
 /** The value with an index. */
 export const at =
@@ -262,9 +262,9 @@ const changed = (space: Space<unknown>, v: Vector, site: number, token: number):
  * longer exist are dropped.
  */
 export const neighbours =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (space: Space<A>): Result.Result<ReadonlyArray<A>, NotInSpace> =>
-    Result.map(encodeVector<A>(value)(space), (v) => {
+    Result.map(encodeVector(value)(space), (v) => {
       const seen = new Set([v.join()])
       const out: Array<A> = []
       for (const site of space.sites) {
@@ -288,9 +288,9 @@ export const neighbours =
  * one value gives that value.
  */
 export const mutate =
-  <A>(value: NoInfer<A>, prng: Prng) =>
+  <A>(value: A, prng: Prng) =>
   (space: Space<A>): Result.Result<A, NotInSpace> =>
-    Result.map(encodeVector<A>(value)(space), (v) => {
+    Result.map(encodeVector(value)(space), (v) => {
       const open: Array<readonly [site: number, token: number]> = []
       const sites = space.sites.filter((site) => v[site.index] !== absent && site.count > 1)
       for (let attempt = 0; sites.length > 0 && attempt < 64; attempt++) {
@@ -315,10 +315,10 @@ export const mutate =
  * one parent has is taken from it, one that neither has takes the seed point's option.
  */
 export const crossover =
-  <A>(mother: NoInfer<A>, father: NoInfer<A>, prng: Prng) =>
+  <A>(mother: A, father: A, prng: Prng) =>
   (space: Space<A>): Result.Result<A, NotInSpace> =>
-    Result.flatMap(encodeVector<A>(mother)(space), (a) =>
-      Result.map(encodeVector<A>(father)(space), (b) => {
+    Result.flatMap(encodeVector(mother)(space), (a) =>
+      Result.map(encodeVector(father)(space), (b) => {
         const child = blank(space)
         for (const site of space.sites) {
           if (!exists(site, child)) continue
@@ -336,10 +336,10 @@ export const crossover =
  * between over the most possible; a site that exists for one only: 1). A metric on values: 0 for the same value only.
  */
 export const distance =
-  <A>(one: NoInfer<A>, other: NoInfer<A>) =>
+  <A>(one: A, other: A) =>
   (space: Space<A>): Result.Result<number, NotInSpace> =>
-    Result.flatMap(encodeVector<A>(one)(space), (a) =>
-      Result.map(encodeVector<A>(other)(space), (b) =>
+    Result.flatMap(encodeVector(one)(space), (a) =>
+      Result.map(encodeVector(other)(space), (b) =>
         space.sites.reduce((sum, site) => sum + apart(site, a[site.index]!, b[site.index]!), 0)
       )
     )
@@ -377,14 +377,14 @@ export const decodeJson =
         new NotInSpace({ path: [], value: json, expected: `a value of its schema (${typed.failure.message})` })
       )
     }
-    return canonicalValue<A>(typed.success)(space)
+    return canonicalValue(typed.success)(space)
   }
 
 /** A value's JSON form. Fails where the value is not in the space. */
 export const encodeJson =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (space: Space<A>): Result.Result<unknown, NotInSpace> =>
-    Result.map(canonicalValue<A>(value)(space), (a) => toJson(space, a))
+    Result.map(canonicalValue(value)(space), (a) => toJson(space, a))
 
 const toJson = <A>(space: Space<A>, value: A): unknown => Schema.encodeUnknownSync(codecs(space).json)(value)
 
@@ -393,7 +393,7 @@ const toJson = <A>(space: Space<A>, value: A): unknown => Schema.encodeUnknownSy
  * hashes in every space, run and machine. The value is taken as canonical, as everything this module gives is.
  */
 export const hash =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (space: Space<A>): string =>
     fnv1aHex(stableStringify(codecs(space).plain ? value : toJson(space, value)))
 
@@ -424,9 +424,9 @@ export const print = <A>(space: Space<A>): string => {
 
 /** A value as the list of its choices, a line each: `[0].operator = SA`. */
 export const printValue =
-  <A>(value: NoInfer<A>) =>
+  <A>(value: A) =>
   (space: Space<A>): Result.Result<string, NotInSpace> =>
-    Result.map(encodeVector<A>(value)(space), (v) =>
+    Result.map(encodeVector(value)(space), (v) =>
       space.sites
         .flatMap((site) => (v[site.index] === absent ? [] : [`${showPath(site.path)} = ${site.label(v[site.index]!)}`]))
         .join("\n")
@@ -457,8 +457,8 @@ const member = <A>(space: Space<A>, json: Schema.Codec<A, unknown>): Schema.Code
     Schema.decodeTo(
       Schema.toType(json),
       SchemaTransformation.transformEffect<A, A>({
-        decode: (value, options) => settle(canonicalValue<A>(value)(space), value, options),
-        encode: (value, options) => settle(canonicalValue<A>(value)(space), value, options)
+        decode: (value, options) => settle(canonicalValue(value)(space), value, options),
+        encode: (value, options) => settle(canonicalValue(value)(space), value, options)
       })
     )
   )

@@ -38,7 +38,7 @@ export const fromConstrained = <A>(constrained: Constrained.Constrained<A>): fc.
   new PointArbitrary(
     constrained.space,
     (prng) => Constrained.sampleWithin(prng)(constrained),
-    (value) => Constrained.isFeasible<A>(value)(constrained)
+    (value) => Constrained.isFeasible(value)(constrained)
   )
 
 /** Valid token sequences, canonical or not: every token uniform over its site's options. Shrinks as fast-check's tuples do. */

@@ -61,8 +61,12 @@ export interface ChainSolver {
   readonly propose: (prng: Prng, vector: Vector) => boolean
   /** The number of points that `propose` draws from. */
   readonly proposals: number
-  /** The values of the parts of some point that meets the constraints; `exhausted` where the search was given up. */
-  readonly witness: (slack: number) => { readonly vector: Vector | undefined; readonly exhausted: boolean }
+  /** Some point that meets the constraints with their bounds widened by a share `slack`; `exhausted` where the search was given up. */
+  readonly witness: (slack: number) => {
+    readonly vector: Vector | undefined
+    readonly exhausted: boolean
+    readonly steps: number
+  }
   /** For the next site after a prefix, which options some feasible point has. */
   readonly mask: (vector: Vector, site: Site) => ReadonlyArray<boolean>
 }
@@ -256,10 +260,10 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
     const high = constraints.map((c, k) => (c.max === Infinity ? c.max : c.max + widen(c.max) - startCosts[k]!))
     const found = search(0, 0, low, high, path)
     const exhausted = steps > searchLimit
-    if (!found) return { vector: undefined, exhausted }
+    if (!found) return { vector: undefined, exhausted, steps }
     const vector = blank.slice()
     parts.forEach((part, i) => part.unrank(BigInt(path[i]!), vector))
-    return { vector, exhausted }
+    return { vector, exhausted, steps }
   }
 
   const tries = parts.map((): Map<string, ReadonlyArray<Set<number>>> | undefined => undefined)

@@ -101,10 +101,14 @@ export const oneOf =
 
 /** A schema of some literals, `null` among them. */
 const literals = <L extends Literal>(options: ReadonlyArray<L>): Schema.Codec<L, unknown> => {
-  const plain = options.filter((option) => option !== null)
+  // numbers without a JSON form have been reported
+  const plain = options.filter(
+    (option): option is L & (string | number | boolean) =>
+      option !== null && (typeof option !== "number" || Number.isFinite(option))
+  )
   const members: Array<Schema.Codec<Literal, unknown>> = []
   if (plain.length > 0) members.push(Schema.Literals(plain))
-  if (plain.length < options.length) members.push(Schema.Null)
+  if (options.some((option) => option === null)) members.push(Schema.Null)
   // the union has just the options as members, so its type is L; TypeScript cannot see through the filter
   return Schema.Union(members) as Schema.Codec<Literal, unknown> as Schema.Codec<L, unknown>
 }
@@ -154,7 +158,7 @@ export const integer =
     }
     const site = addSite(context, place, { kind: "integer", count, seed, value })
     const text = `${min} … ${max}${step === 1 ? "" : ` by ${step}`}`
-    const between = Schema.Int.check(Schema.isBetween({ minimum: min, maximum: max }))
+    const between = whole ? Schema.Int.check(Schema.isBetween({ minimum: min, maximum: max })) : Schema.Int
     return leafNode(site, value, tokenOf, {
       expected: `an integer of ${text}`,
       schema:
@@ -165,21 +169,28 @@ export const integer =
 
 export const constant =
   <L extends Literal>(value: L): Build<L> =>
-  (context) => ({
-    first: context.sites.length,
-    end: context.sites.length,
-    size: 1n,
-    distinct: 1n,
-    sample: () => {},
-    decode: () => value,
-    encode: (input, _vector, path) => (input === value ? undefined : notInSpace(path, input, showLiteral(value))),
-    canonicalise: () => {},
-    rank: () => 0n,
-    unrank: () => {},
-    schema: literals([value]),
-    print: (indent) => [indent + showLiteral(value)],
-    parts: []
-  })
+  (context, place) => {
+    if (typeof value === "number" && !Number.isFinite(value)) {
+      report(context, place.path, `the constant ${value} has no JSON form`, "Use a finite number")
+    }
+    return constantNode(context, value)
+  }
+
+const constantNode = <L extends Literal>(context: Context, value: L): Node<L> => ({
+  first: context.sites.length,
+  end: context.sites.length,
+  size: 1n,
+  distinct: 1n,
+  sample: () => {},
+  decode: () => value,
+  encode: (input, _vector, path) => (input === value ? undefined : notInSpace(path, input, showLiteral(value))),
+  canonicalise: () => {},
+  rank: () => 0n,
+  unrank: () => {},
+  schema: literals([value]),
+  print: (indent) => [indent + showLiteral(value)],
+  parts: []
+})
 
 /** The working parts of a product of independent nodes. */
 const product = (parts: ReadonlyArray<Node<unknown>>, first: number, end: number) => ({
