@@ -33,6 +33,7 @@ import type { Told } from "./Told.ts"
 export interface Proposal<out A> {
   /** 0, 1, 2, … in the order of proposals: what its result is told under. */
   readonly trial: number
+  /** The network; worked out when first read. */
   readonly value: A
   /** Its canonical tokens. */
   readonly tokens: Space.Tokens

@@ -196,14 +196,18 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
   const inTurn = <B, E2>(effect: Effect.Effect<B, E2>) => turn.withPermits(1)(Effect.uninterruptible(effect))
 
   const proposal = (point: Points.Point, trial: number): Proposal<A> => {
-    const value = points.value(point)
+    // worked out when first read: a strategy's own work needs neither
+    let value: { readonly of: A } | undefined
     let hash: string | undefined
+    const valueOf = () => (value ??= { of: points.value(point) }).of
     return {
       trial,
-      value,
       tokens: point.tokens,
+      get value() {
+        return valueOf()
+      },
       get hash() {
-        return (hash ??= Space.hash<A>(value)(space))
+        return (hash ??= Space.hash<A>(valueOf())(space))
       }
     }
   }

@@ -45,10 +45,15 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
   const unique = Space.size(space) === distinct
 
   const point = (tokens: Space.Tokens): Point => {
-    const vector = new Int32Array(sites.length).fill(Site.absent)
-    let position = 0
-    for (const site of sites) if (Site.exists(site, vector)) vector[site.index] = tokens[position++]!
-    return { vector, tokens, key: tokens.join() }
+    // random search never looks at a vector
+    let vector: Int32Array | undefined
+    return {
+      tokens,
+      key: tokens.join(),
+      get vector() {
+        return (vector ??= place(sites, tokens))
+      }
+    }
   }
   // what this module makes are tokens of this space, so these cannot fail
   const canonical = (tokens: Space.Tokens) => (unique ? tokens : Result.getOrThrow(Space.canonical(tokens)(space)))
@@ -78,6 +83,13 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
     index: (p) => Number(Result.getOrThrow(Space.index<A>(value(p))(space))),
     at: (index) => point(Result.getOrThrow(Space.encode<A>(Result.getOrThrow(Space.at(index)(space)))(space)))
   }
+}
+
+const place = (sites: ReadonlyArray<Site.Site>, tokens: Space.Tokens): Int32Array => {
+  const vector = new Int32Array(sites.length).fill(Site.absent)
+  let position = 0
+  for (const site of sites) if (Site.exists(site, vector)) vector[site.index] = tokens[position++]!
+  return vector
 }
 
 /** A point that differs from this one in one choice; the same one where the change makes no difference. */

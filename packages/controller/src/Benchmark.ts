@@ -1,0 +1,176 @@
+/**
+ * Plays strategies on a table of trained networks: what does a strategy find in so many evaluations?
+ *
+ * @example
+ * ```ts
+ * import { Benchmark, Strategies, Table } from "@uninet/controller"
+ * import { NodeServices } from "@effect/platform-node"
+ * import { OnnxRuntime } from "@uninet/runtime"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const table = yield* Table.read("nas-bench-macro.json.gz")
+ *   const strategies = { random: Strategies.all.random, tpe: Strategies.all.tpe }
+ *   const played = yield* Benchmark.play({ table, strategies, budgets: [100, 200], seeds: 20 })
+ *   console.log(Benchmark.print(played))
+ * })
+ * program.pipe(Effect.provide([NodeServices.layer, OnnxRuntime.cpu()]), Effect.runPromise)
+ * ```
+ */
+import { Prng } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import type { Domain, Strategy } from "./Strategy.ts"
+import { InvalidOption, type StrategyError } from "./StrategyError.ts"
+import type { Network, Table } from "./Table.ts"
+import * as Told from "./Told.ts"
+
+/** What one strategy found within one budget, over all seeds. */
+export interface Row {
+  readonly strategy: string
+  readonly budget: number
+  /** Mean and sample standard deviation of the `report` of the network whose `search` was best. */
+  readonly mean: number
+  readonly deviation: number
+  /** Networks evaluated, on average; all different. */
+  readonly unique: number
+  /** Proposals per second of one core, all that the strategy does counted. */
+  readonly proposalsPerSecond: number
+}
+
+/** What one strategy found after 1, 2, 3, … evaluations. */
+export interface Curve {
+  readonly strategy: string
+  readonly mean: ReadonlyArray<number>
+  readonly deviation: ReadonlyArray<number>
+}
+
+export interface Played {
+  readonly table: string
+  readonly optimum: number
+  readonly seeds: number
+  readonly rows: ReadonlyArray<Row>
+  readonly curves: ReadonlyArray<Curve>
+}
+
+export interface Options<R> {
+  readonly table: Table
+  /** Strategies by the names that the rows shall have. */
+  readonly strategies: Readonly<
+    Record<string, (domain: Domain<Network>, prng: Prng.Prng) => Effect.Effect<Strategy<Network>, StrategyError, R>>
+  >
+  /** Numbers of evaluations to report on. */
+  readonly budgets: ReadonlyArray<number>
+  /** How many times every strategy plays; run s has the seed `first + s`. */
+  readonly seeds: number
+  /** Default 0. */
+  readonly first?: number
+  /** Proposals asked for at once, whose results are told together. Default 1. */
+  readonly batch?: number
+}
+
+/** Plays every strategy on the table with every seed up to the largest budget. */
+export const play = Effect.fn("Benchmark.play")(function* <R>(options: Options<R>) {
+  const { batch = 1, budgets, first = 0, seeds, strategies, table } = options
+  const numbers: ReadonlyArray<readonly [string, number]> = [
+    ["seeds", seeds],
+    ["batch", batch],
+    ["budgets", budgets.length],
+    ...budgets.map((budget) => ["budget", budget] as const)
+  ]
+  for (const [option, given] of numbers) {
+    if (Number.isSafeInteger(given) && given >= 1) continue
+    const expected = "an integer of 1 or more"
+    return yield* new InvalidOption({ strategy: "benchmark", option, given: String(given), expected })
+  }
+  const longest = Math.max(...budgets)
+  const rows: Array<Row> = []
+  const curves: Array<Curve> = []
+  for (const [name, make] of Object.entries(strategies)) {
+    const runs: Array<Run> = []
+    for (let s = 0; s < seeds; s++) {
+      const prng = Prng.fromSeed(first + s)
+      runs.push(yield* Effect.scoped(one(table, make(table.space, prng), longest, batch)))
+    }
+    for (const budget of budgets) {
+      const { deviation, mean } = moments(runs.map(({ curve }) => curve[budget - 1]!))
+      const proposed = runs.reduce((sum, { evaluated }) => sum + evaluated, 0)
+      const seconds = runs.reduce((sum, run) => sum + run.seconds, 0)
+      const unique = runs.reduce((sum, { evaluated }) => sum + Math.min(budget, evaluated), 0) / seeds
+      rows.push({ strategy: name, budget, mean, deviation, unique, proposalsPerSecond: proposed / seconds })
+    }
+    const after = Array.from({ length: longest }, (_, i) => moments(runs.map(({ curve }) => curve[i]!)))
+    curves.push({ strategy: name, mean: after.map((m) => m.mean), deviation: after.map((m) => m.deviation) })
+  }
+  const played: Played = { table: table.name, optimum: table.optimum, seeds, rows, curves }
+  return played
+})
+
+interface Run {
+  /** The report of the best by search, after every evaluation. */
+  readonly curve: Float64Array
+  readonly evaluated: number
+  readonly seconds: number
+}
+
+const one = <R>(
+  table: Table,
+  making: Effect.Effect<Strategy<Network>, StrategyError, R>,
+  budget: number,
+  batch: number
+): Effect.Effect<Run, StrategyError, R> =>
+  Effect.gen(function* () {
+    const strategy = yield* making
+    const curve = new Float64Array(budget)
+    const seen = new Set<string>()
+    let [best, report] = [-Infinity, NaN]
+    let evaluated = 0
+    const start = performance.now()
+    while (evaluated < budget) {
+      const asked = yield* Effect.result(strategy.ask(Math.min(batch, budget - evaluated)))
+      if (asked._tag === "Failure") {
+        if (asked.failure._tag !== "Exhausted") return yield* asked.failure
+        break
+      }
+      const results = asked.success.map(({ tokens, trial }) => {
+        const found = table.search(tokens)
+        seen.add(tokens.join())
+        if (found > best) [best, report] = [found, table.report(tokens)]
+        curve[evaluated++] = report
+        return Told.scored(trial, found)
+      })
+      yield* strategy.tell(results)
+    }
+    const seconds = (performance.now() - start) / 1000
+    curve.fill(report, evaluated)
+    return { curve, evaluated: seen.size, seconds }
+  })
+
+const moments = (values: ReadonlyArray<number>) => {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return { mean, deviation: values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1)) }
+}
+
+/** The rows as a table for people, a line for every strategy. */
+export const print = (played: Played): string => {
+  const budgets = [...new Set(played.rows.map((row) => row.budget))]
+  const digits = played.optimum >= 10 ? 3 : 4
+  const lines = [
+    ["strategy", ...budgets.map((budget) => `after ${budget}`), "unique", "proposals/s"],
+    ...[...new Set(played.rows.map((row) => row.strategy))].map((strategy) => {
+      const rows = played.rows.filter((row) => row.strategy === strategy)
+      const last = rows[rows.length - 1]
+      return [
+        strategy,
+        ...rows.map((row) => `${row.mean.toFixed(digits)} ± ${row.deviation.toFixed(digits)}`),
+        last === undefined ? "" : last.unique.toFixed(0),
+        last === undefined ? "" : last.proposalsPerSecond.toFixed(0)
+      ]
+    })
+  ]
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
+  const body = lines.map((line) =>
+    line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")
+  )
+  return [`${played.table}: optimum ${played.optimum.toFixed(digits)}, ${played.seeds} seeds`, ...body].join("\n")
+}

@@ -1,0 +1,255 @@
+/**
+ * Bayesian optimisation with a Gaussian process over the choices: a kernel of how many choices two networks share, the results' normal scores of ranks as
+ * targets, and the proposal with the largest expected improvement among neighbours of the best networks and random ones.
+ *
+ * The kernel is exp(−d / ℓ), d the share of the choices in which two networks differ (ordered choices: by how far, [ours]); ℓ and the noise are those
+ * of a small grid under which the results are likeliest (type-II maximum likelihood), looked for again whenever there are half as many results again.
+ * Networks that are being tried count with the result the process expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that
+ * several workers are sent to several places.
+ */
+import { type Architecture, type Prng, type SearchSpace, Site } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Cholesky from "./internal/cholesky.ts"
+import * as Engine from "./internal/engine.ts"
+import { layerOf } from "./internal/layer.ts"
+import * as Normal from "./internal/normal.ts"
+import * as Options_ from "./internal/options.ts"
+import * as Points from "./internal/points.ts"
+import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import type { StrategyError } from "./StrategyError.ts"
+
+export interface Options {
+  /** Random networks to begin with. Default 10. */
+  readonly initial?: number
+  /** Best networks whose neighbours are candidates. Default 5. */
+  readonly elites?: number
+  /** Random networks among the candidates. Default 100. */
+  readonly randoms?: number
+  /** Candidates at most; more neighbours than that are thinned at random. Default 240. */
+  readonly candidates?: number
+  /** Candidates with the highest expected result whose uncertainty is worked out. Default 32. */
+  readonly screened?: number
+  /** Results the process remembers; beyond that it keeps the best half and the latest. Default 1000. */
+  readonly memory?: number
+}
+
+export const defaults = {
+  initial: 10,
+  elites: 5,
+  randoms: 100,
+  candidates: 240,
+  screened: 32,
+  memory: 1000
+} satisfies Options
+
+/** Candidate length scales (as a share of all choices) and noise variances (of targets with variance 1). */
+const lengths = [0.1, 0.2, 0.35, 0.6, 1, 2]
+const noises = [0.003, 0.03, 0.1, 0.3]
+/** Results that the choice between them looks at. */
+const fitted = 160
+
+/** A Gaussian process over a space, under constraints or not. */
+export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
+  const name = "gp"
+  const settings = { ...defaults, ...options }
+  const { candidates, elites, initial, memory, randoms, screened } = settings
+  const wrong = Options_.check(name, settings, {
+    initial: Options_.positiveInteger,
+    elites: Options_.positiveInteger,
+    randoms: Options_.naturalNumber,
+    candidates: Options_.positiveInteger,
+    screened: Options_.positiveInteger,
+    memory: Options_.positiveInteger
+  })
+  if (wrong !== undefined) return yield* wrong
+  return yield* Engine.make(name, domain, prng, (bench) => {
+    const { points } = bench
+    const differ = distanceOf(points.sites)
+
+    let known: Array<Engine.Observation> = []
+    let taken = 0
+    let length = 0.35
+    let noise = 0.03
+    let refitAt = 0
+    let factor = Cholesky.make()
+    const kernel = (a: Points.Point, b: Points.Point) => Math.exp(-differ(a.vector, b.vector) / length)
+    const extend = (point: Points.Point, earlier: ReadonlyArray<Points.Point>) => {
+      factor.append(
+        earlier.map((other) => kernel(point, other)),
+        1 + noise
+      )
+    }
+    const reset = () => {
+      known = []
+      taken = 0
+      length = 0.35
+      noise = 0.03
+      refitAt = 0
+      factor = Cholesky.make()
+    }
+
+    /** Brings the factor up to all results told. */
+    const learn = () => {
+      const { history } = bench
+      factor.shrink(known.length)
+      while (taken < history.length) {
+        known.push(history[taken++]!)
+        if (known.length > memory) {
+          const half = Math.ceil(memory / 2)
+          const latest = known.slice(-Math.max(1, memory - half - Math.ceil(memory / 8)))
+          const rest = known.slice(0, known.length - latest.length)
+          known = [...rest.sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, half), ...latest]
+          factor = Cholesky.make()
+        }
+      }
+      if (known.length >= refitAt) {
+        const some = known.slice(-fitted)
+        const best = likeliest(some, differ)
+        if (known.length <= fitted || refitAt <= fitted) {
+          refitAt = Math.ceil(1.5 * known.length)
+        } else refitAt = Infinity
+        if (best.length !== length || best.noise !== noise) {
+          length = best.length
+          noise = best.noise
+          factor = Cholesky.make()
+        }
+      }
+      const vectors = known.map(({ point }) => point)
+      for (let i = factor.size(); i < known.length; i++) extend(vectors[i]!, vectors)
+    }
+
+    const next = () => {
+      const { history } = bench
+      if (bench.asked() < initial || history.length < Math.min(2, initial)) return bench.random()
+      learn()
+      const trained = known.map(({ point }) => point)
+      let targets = Normal.scores(known.map(({ reward }) => reward))
+      let weights = factor.solve(targets)
+      const mean = (k: Float64Array) => {
+        let sum = 0
+        for (let i = 0; i < k.length; i++) sum += k[i]! * weights[i]!
+        return sum
+      }
+      const against = (point: Points.Point) => Float64Array.from(trained, (other) => kernel(point, other))
+      // what is being tried counts with what is expected of it
+      const pending = bench.pending()
+      if (pending.length > 0) {
+        const believed = pending.map((point) => mean(against(point)))
+        for (const point of pending) {
+          extend(point, trained)
+          trained.push(point)
+        }
+        targets = Float64Array.from([...targets, ...believed])
+        weights = factor.solve(targets)
+      }
+      let best = -Infinity
+      for (const target of targets) best = Math.max(best, target)
+
+      const around = new Map<string, Points.Point>()
+      for (const { point } of top(known, elites)) {
+        for (const neighbour of Points.neighbours(points, point)) {
+          if (bench.isNew(neighbour) && !around.has(neighbour.key)) around.set(neighbour.key, neighbour)
+        }
+      }
+      const random = bench.prng()
+      const pool = [...around.values()]
+      const order = random.permutation(pool.length)
+      const chosen = new Map<string, Points.Point>()
+      for (const i of order.subarray(0, Math.max(0, candidates - randoms))) chosen.set(pool[i]!.key, pool[i]!)
+      for (let i = 0; i < randoms; i++) {
+        const drawn = points.draw(random)
+        if (drawn._tag === "Success" && bench.isNew(drawn.success)) chosen.set(drawn.success.key, drawn.success)
+      }
+      const scored = [...chosen.values()]
+        .filter(points.feasible)
+        .map((point) => {
+          const k = against(point)
+          return { point, k, mean: mean(k) }
+        })
+        .sort((a, b) => b.mean - a.mean || (a.point.key < b.point.key ? -1 : 1))
+        .slice(0, screened)
+      factor.forward(scored.map(({ k }) => k))
+      let choice: Points.Point | undefined
+      let highest = -Infinity
+      for (const { k, mean: mu, point } of scored) {
+        let variance = 1
+        for (const v of k) variance -= v * v
+        const gain = improvement(mu, Math.sqrt(Math.max(variance, 1e-12)), best)
+        if (gain > highest) {
+          highest = gain
+          choice = point
+        }
+      }
+      return choice !== undefined && bench.claim(choice) ? choice : bench.random()
+    }
+    return Effect.succeed(Engine.plain({ next, reset }))
+  })
+})
+
+/** Expected improvement over `best` of a normal result. */
+const improvement = (mean: number, deviation: number, best: number): number => {
+  const z = (mean - best) / deviation
+  return deviation * (z * Normal.cdf(z) + Normal.density(z))
+}
+
+const top = (results: ReadonlyArray<Engine.Observation>, count: number) =>
+  [...results].sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, count)
+
+/** The share of the choices in which two vectors differ. */
+const distanceOf = (sites: ReadonlyArray<Site.Site>) => {
+  const graded = sites.map(({ count, kind }) => (kind === "categorical" || count < 3 ? 0 : 1 / (count - 1)))
+  return (a: Int32Array, b: Int32Array): number => {
+    let sum = 0
+    for (let i = 0; i < a.length; i++) {
+      const x = a[i]!
+      const y = b[i]!
+      if (x === y) continue
+      const step = graded[i]!
+      sum += step === 0 || x === Site.absent || y === Site.absent ? 1 : 0.5 + 0.5 * Math.abs(x - y) * step
+    }
+    return sum / a.length
+  }
+}
+
+/** The length scale and noise under which the results are likeliest. */
+const likeliest = (
+  results: ReadonlyArray<Engine.Observation>,
+  differ: (a: Int32Array, b: Int32Array) => number
+): { readonly length: number; readonly noise: number } => {
+  const targets = Normal.scores(results.map(({ reward }) => reward))
+  const distances = results.map(({ point }, i) =>
+    Float64Array.from({ length: i }, (_, j) => differ(point.vector, results[j]!.point.vector))
+  )
+  let best = { length: lengths[2]!, noise: noises[1]! }
+  let highest = -Infinity
+  for (const length of lengths) {
+    for (const noise of noises) {
+      const factor = Cholesky.make()
+      for (const row of distances)
+        factor.append(
+          row.map((d) => Math.exp(-d / length)),
+          1 + noise
+        )
+      const weights = factor.solve(targets)
+      let fit = 0
+      for (let i = 0; i < targets.length; i++) fit += targets[i]! * weights[i]!
+      const likelihood = -0.5 * fit - factor.halfLogDeterminant()
+      if (likelihood > highest) {
+        highest = likelihood
+        best = { length, noise }
+      }
+    }
+  }
+  return best
+}
+
+/** Provides `SearchStrategy` with `make`. */
+export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
+  layerOf(
+    options,
+    (
+      domain: Domain<Architecture.Architecture>,
+      prng
+    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
+  )

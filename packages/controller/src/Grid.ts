@@ -1,0 +1,55 @@
+/** Grid search: every network in the order of its index, for spaces small enough to go through. */
+import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Engine from "./internal/engine.ts"
+import { layerOf } from "./internal/layer.ts"
+import * as Options_ from "./internal/options.ts"
+import * as Points from "./internal/points.ts"
+import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import { NotEnumerable, type StrategyError } from "./StrategyError.ts"
+
+export interface Options {
+  /** Spaces with more distinct networks are refused. Default 2²⁰. */
+  readonly most?: number
+}
+
+export const defaults = { most: 2 ** 20 } satisfies Options
+
+/** Goes through a space in the order of `Space.iterate`. Fails with `NotEnumerable` where it is larger than `most`. */
+export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
+  const name = "grid"
+  const { most } = { ...defaults, ...options }
+  const wrong = Options_.check(name, { most }, { most: Options_.positiveInteger })
+  if (wrong !== undefined) return yield* wrong
+  const { distinct } = Points.make(domain)
+  if (distinct > BigInt(most)) return yield* new NotEnumerable({ strategy: name, distinct: String(distinct), most })
+  return yield* Engine.make(name, domain, prng, ({ claim, points, random }) => {
+    let position = 0
+    return Effect.succeed(
+      Engine.plain({
+        next: () => {
+          while (position < Number(distinct)) {
+            const point = points.at(position++)
+            if (claim(point)) return point
+          }
+          return random()
+        },
+        // a restored search starts at the beginning and skips what it has
+        reset: () => {
+          position = 0
+        }
+      })
+    )
+  })
+})
+
+/** Provides `SearchStrategy` with `make`. */
+export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
+  layerOf(
+    options,
+    (
+      domain: Domain<Architecture.Architecture>,
+      prng
+    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
+  )

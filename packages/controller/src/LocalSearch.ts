@@ -1,0 +1,67 @@
+/**
+ * Local search: all neighbours of the best network, then of the next best whose neighbours are not all known, and so on (White et al., "Exploring the
+ * Loss Landscape in Neural Architecture Search", UAI 2021; [ours]: it goes on from the next best where theirs starts again at random).
+ */
+import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Engine from "./internal/engine.ts"
+import { layerOf } from "./internal/layer.ts"
+import * as Options_ from "./internal/options.ts"
+import * as Points from "./internal/points.ts"
+import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import type { StrategyError } from "./StrategyError.ts"
+
+export interface Options {
+  /** Random networks to begin with. Default 10. */
+  readonly initial?: number
+}
+
+export const defaults = { initial: 10 } satisfies Options
+
+/** Local search over a space, under constraints or not. */
+export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
+  const name = "local-search"
+  const settings = { ...defaults, ...options }
+  const wrong = Options_.check(name, settings, { initial: Options_.positiveInteger })
+  if (wrong !== undefined) return yield* wrong
+  return yield* Engine.make(name, domain, prng, (bench) => {
+    /** Points whose neighbours were all proposed. */
+    let spent = new Set<string>()
+    const next = () => {
+      if (bench.asked() < settings.initial) return bench.random()
+      for (;;) {
+        let best: Engine.Observation | undefined
+        for (const observation of bench.history) {
+          if (spent.has(observation.point.key)) continue
+          if (best === undefined || observation.reward > best.reward) best = observation
+        }
+        if (best === undefined || best.reward === -Infinity) return bench.random()
+        const around = Points.neighbours(bench.points, best.point).filter(bench.isNew)
+        for (const i of bench.prng().permutation(around.length)) {
+          const point = around[i]!
+          if (bench.claim(point)) return point
+        }
+        spent.add(best.point.key)
+      }
+    }
+    return Effect.succeed(
+      Engine.plain({
+        next,
+        reset: () => {
+          spent = new Set()
+        }
+      })
+    )
+  })
+})
+
+/** Provides `SearchStrategy` with `make`. */
+export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
+  layerOf(
+    options,
+    (
+      domain: Domain<Architecture.Architecture>,
+      prng
+    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
+  )

@@ -1,0 +1,124 @@
+/**
+ * NSGA-II: evolution for several objectives (Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002). Parents win a binary tournament
+ * by front, and on one front by what they add to the hypervolume (as in SMS-EMOA, Beume et al. 2007) or, as in the original, by crowding. With one
+ * objective it is an elitist genetic algorithm.
+ *
+ * Results are told with `objectives`, larger is better in each; without, the reward is the only one.
+ */
+import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Engine from "./internal/engine.ts"
+import { layerOf } from "./internal/layer.ts"
+import * as Options_ from "./internal/options.ts"
+import * as Points from "./internal/points.ts"
+import { child } from "./internal/variation.ts"
+import * as Pareto from "./Pareto.ts"
+import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import { InvalidOption, type StrategyError } from "./StrategyError.ts"
+
+export interface Options {
+  /** Survivors of every generation, and children in it. Default 30. */
+  readonly population?: number
+  /** The chance that a child has two parents. Default 0.5. */
+  readonly crossover?: number
+  /** What decides on one front: `hypervolume` (the default) or `crowding`. */
+  readonly ranking?: "hypervolume" | "crowding"
+}
+
+export const defaults = { population: 30, crossover: 0.5, ranking: "hypervolume" } satisfies Options
+
+interface Member {
+  readonly observation: Engine.Observation
+  /** The front it is on, and how much it is wanted there. */
+  readonly rank: number
+  readonly worth: number
+}
+
+/** NSGA-II over a space, under constraints or not. */
+export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
+  const name = "nsga2"
+  const settings = { ...defaults, ...options }
+  const { crossover, population, ranking } = settings
+  const rules = { population: Options_.positiveInteger, crossover: Options_.chance }
+  const wrong = Options_.check(name, settings, rules)
+  if (wrong !== undefined) return yield* wrong
+  if (ranking !== "hypervolume" && ranking !== "crowding") {
+    const expected = '"hypervolume" or "crowding"'
+    return yield* new InvalidOption({ strategy: name, option: "ranking", given: String(ranking), expected })
+  }
+  return yield* Engine.make(name, domain, prng, (bench) => {
+    let parents: ReadonlyArray<Member> = []
+    let children: Array<Engine.Observation> = []
+
+    const tournament = (): Member => {
+      const random = bench.prng()
+      const one = parents[random.nextInt(parents.length)]!
+      const other = parents[random.nextInt(parents.length)]!
+      return before(other, one) < 0 ? other : one
+    }
+    const next = () => {
+      if (bench.asked() < population || parents.length === 0) return bench.random()
+      const random = bench.prng()
+      const mother = tournament().observation.point
+      const father = random.nextFloat() < crossover ? tournament().observation.point : mother
+      if (father.key !== mother.key) {
+        // a child that differs from both parents needs no mutation
+        const crossed = Points.crossed(bench.points, mother, father, random)
+        return random.nextInt(2) === 0 && bench.claim(crossed) ? crossed : child(bench, crossed)
+      }
+      return child(bench, mother)
+    }
+    const observe = (observation: Engine.Observation) => {
+      if (observation.objectives.length > 0) children.push(observation)
+      if (children.length < population) return
+      parents = survivors([...parents.map((member) => member.observation), ...children], population, ranking)
+      children = []
+    }
+    return Effect.succeed(
+      Engine.plain({
+        next,
+        observe,
+        reset: () => {
+          parents = []
+          children = []
+        }
+      })
+    )
+  })
+})
+
+const before = (a: Member, b: Member) =>
+  a.rank - b.rank || (a.worth === b.worth ? 0 : b.worth - a.worth) || a.observation.trial - b.observation.trial
+
+/** The best `count` by front, and within a front by worth. */
+const survivors = (
+  all: ReadonlyArray<Engine.Observation>,
+  count: number,
+  ranking: "hypervolume" | "crowding"
+): ReadonlyArray<Member> => {
+  const points = all.map(({ objectives }) => objectives)
+  const ranks = Pareto.ranks(points)
+  const worst = (points[0] ?? []).map((_, m) => Math.min(...points.map((p) => p[m]!)))
+  const best = (points[0] ?? []).map((_, m) => Math.max(...points.map((p) => p[m]!)))
+  // a tenth of the range below the worst, so that the ends of a front add something too
+  const reference = worst.map((low, m) => low - 0.1 * (best[m]! - low) - 1e-12)
+  const members: Array<Member> = []
+  for (let rank = 0; rank <= Math.max(...ranks); rank++) {
+    const front = all.flatMap((observation, i) => (ranks[i] === rank ? [observation] : []))
+    const objectives = front.map((observation) => observation.objectives)
+    const worths = ranking === "crowding" ? Pareto.crowding(objectives) : Pareto.contributions(objectives, reference)
+    for (const [i, observation] of front.entries()) members.push({ observation, rank, worth: worths[i]! })
+  }
+  return members.sort(before).slice(0, count)
+}
+
+/** Provides `SearchStrategy` with `make`. */
+export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
+  layerOf(
+    options,
+    (
+      domain: Domain<Architecture.Architecture>,
+      prng
+    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
+  )

@@ -1,0 +1,153 @@
+/**
+ * Pareto fronts for any number of objectives, larger is better in each; ranks, crowding and hypervolume.
+ *
+ * @example
+ * ```ts
+ * import { Pareto } from "@uninet/controller"
+ *
+ * const front = [[0.9, -300], [0.8, -100], [0.7, -200]].reduce(
+ *   (front, objectives) => Pareto.add({ objectives })(front),
+ *   Pareto.empty<{ readonly objectives: ReadonlyArray<number> }>()
+ * )
+ * console.log(front.members.length) // 2: the third is dominated by the second
+ * console.log(Pareto.hypervolume(front.members.map((m) => m.objectives), [0, -400])) // 0.9·100 + 0.8·200 = 250
+ * ```
+ */
+
+/** Anything with objectives. */
+export interface Scored {
+  readonly objectives: ReadonlyArray<number>
+}
+
+/** Entries of which none dominates another, in the order in which they came. */
+export interface Front<out A extends Scored> {
+  readonly members: ReadonlyArray<A>
+}
+
+/** A front without members. */
+export const empty = <A extends Scored>(): Front<A> => ({ members: [] })
+
+/** Whether `a` is at least as good as `b` in every objective and better in one. */
+export const dominates = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): boolean => {
+  let better = false
+  for (let i = 0; i < a.length; i++) {
+    if (a[i]! < b[i]!) return false
+    if (a[i]! > b[i]!) better = true
+  }
+  return better
+}
+
+/**
+ * The front with one more entry: unchanged (the same object) where a member dominates it, else without the members that it dominates. Entries with
+ * equal objectives are kept both. Linear in the front's length.
+ */
+export const add =
+  <A extends Scored>(entry: A) =>
+  (front: Front<A>): Front<A> => {
+    if (front.members.some((member) => dominates(member.objectives, entry.objectives))) return front
+    return { members: [...front.members.filter((m) => !dominates(entry.objectives, m.objectives)), entry] }
+  }
+
+/** The front of some entries. */
+export const of = <A extends Scored>(entries: Iterable<A>): Front<A> => {
+  let front = empty<A>()
+  for (const entry of entries) front = add(entry)(front)
+  return front
+}
+
+/** Every entry's rank: 0 on the front, 1 on the front of the rest, … (non-dominated sorting, Deb et al. 2002). */
+export const ranks = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
+  const out = points.map(() => -1)
+  const dominatedBy = points.map((p) => points.filter((q) => dominates(q, p)).length)
+  let rank = 0
+  let current = points.flatMap((_, i) => (dominatedBy[i] === 0 ? [i] : []))
+  while (current.length > 0) {
+    const next: Array<number> = []
+    for (const i of current) out[i] = rank
+    for (const i of current) {
+      for (let j = 0; j < points.length; j++) {
+        if (out[j] === -1 && dominates(points[i]!, points[j]!) && --dominatedBy[j]! === 0) next.push(j)
+      }
+    }
+    current = next
+    rank++
+  }
+  return out
+}
+
+/** How far every point is from those next to it in each objective, relative to the objective's range; Infinity at the ends (Deb et al. 2002). */
+export const crowding = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
+  const out = points.map(() => 0)
+  for (let m = 0; m < (points[0]?.length ?? 0); m++) {
+    const order = points.map((_, i) => i).sort((a, b) => points[a]![m]! - points[b]![m]! || a - b)
+    const low = points[order[0]!]![m]!
+    const range = points[order[order.length - 1]!]![m]! - low
+    for (const [place, i] of order.entries()) {
+      const before = order[place - 1]
+      const after = order[place + 1]
+      if (before === undefined || after === undefined) out[i] = Infinity
+      else if (range > 0) out[i]! += (points[after]![m]! - points[before]![m]!) / range
+    }
+  }
+  return out
+}
+
+/**
+ * The volume that some points dominate above a reference point, exactly. A point that is not above the reference in every objective adds nothing.
+ * By slicing along the last objective (HSO, While et al. 2006): n log n for two objectives, about n^(m−1) for m.
+ */
+export const hypervolume = (points: ReadonlyArray<ReadonlyArray<number>>, reference: ReadonlyArray<number>): number => {
+  const above = points.filter((p) => p.every((x, i) => x > reference[i]!))
+  return volume(above, reference, reference.length)
+}
+
+const volume = (
+  points: ReadonlyArray<ReadonlyArray<number>>,
+  reference: ReadonlyArray<number>,
+  width: number
+): number => {
+  if (points.length === 0) return 0
+  if (width === 1) return Math.max(...points.map((p) => p[0]!)) - reference[0]!
+  if (width === 2) {
+    let total = 0
+    let height = reference[1]!
+    for (const p of [...points].sort((a, b) => b[0]! - a[0]! || b[1]! - a[1]!)) {
+      if (p[1]! <= height) continue
+      total += (p[0]! - reference[0]!) * (p[1]! - height)
+      height = p[1]!
+    }
+    return total
+  }
+  const last = width - 1
+  const order = [...points].sort((a, b) => b[last]! - a[last]!)
+  let total = 0
+  let slice: ReadonlyArray<ReadonlyArray<number>> = []
+  for (const [i, p] of order.entries()) {
+    slice = [...slice.filter((q) => !covers(p, q, last)), p]
+    const floor = order[i + 1]?.[last] ?? reference[last]!
+    if (p[last]! > floor) total += (p[last]! - floor) * volume(slice, reference, last)
+  }
+  return total
+}
+
+/** Whether `p` is at least as good as `q` in the first `width` objectives. */
+const covers = (p: ReadonlyArray<number>, q: ReadonlyArray<number>, width: number) => {
+  for (let i = 0; i < width; i++) if (p[i]! < q[i]!) return false
+  return true
+}
+
+/** What every point alone adds to the hypervolume. */
+export const contributions = (
+  points: ReadonlyArray<ReadonlyArray<number>>,
+  reference: ReadonlyArray<number>
+): ReadonlyArray<number> => {
+  const all = hypervolume(points, reference)
+  return points.map(
+    (_, i) =>
+      all -
+      hypervolume(
+        points.filter((_, j) => j !== i),
+        reference
+      )
+  )
+}

@@ -1,0 +1,57 @@
+/**
+ * Regularized (aging) evolution: a tournament among the last results chooses a parent, one changed choice makes the child, and the oldest result
+ * leaves the population (Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019).
+ */
+import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Engine from "./internal/engine.ts"
+import { layerOf } from "./internal/layer.ts"
+import * as Options_ from "./internal/options.ts"
+import { child } from "./internal/variation.ts"
+import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import type { StrategyError } from "./StrategyError.ts"
+
+export interface Options {
+  /** The last results that may become parents; as many random networks come first. Default 30. */
+  readonly population?: number
+  /** Results drawn for a tournament, whose best is the parent. Default 10. */
+  readonly sample?: number
+}
+
+export const defaults = { population: 30, sample: 10 } satisfies Options
+
+/** Regularized evolution over a space, under constraints or not. */
+export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
+  const name = "evolution"
+  const settings = { ...defaults, ...options }
+  const { population, sample } = settings
+  const rules = { population: Options_.positiveInteger, sample: Options_.positiveInteger }
+  const wrong = Options_.check(name, settings, rules)
+  if (wrong !== undefined) return yield* wrong
+  return yield* Engine.make(name, domain, prng, (bench) => {
+    const next = () => {
+      const { history } = bench
+      if (bench.asked() < population || history.length === 0) return bench.random()
+      const random = bench.prng()
+      const alive = Math.min(population, history.length)
+      let parent = history[history.length - 1 - random.nextInt(alive)]!
+      for (let i = 1; i < sample; i++) {
+        const rival = history[history.length - 1 - random.nextInt(alive)]!
+        if (rival.reward > parent.reward) parent = rival
+      }
+      return child(bench, parent.point)
+    }
+    return Effect.succeed(Engine.plain({ next }))
+  })
+})
+
+/** Provides `SearchStrategy` with `make`. */
+export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
+  layerOf(
+    options,
+    (
+      domain: Domain<Architecture.Architecture>,
+      prng
+    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
+  )

@@ -1,0 +1,35 @@
+/**
+ * Reward forms: one number from an accuracy and costs (Tan et al., "MnasNet", CVPR 2019, section 3).
+ */
+
+/** A cost with the value it should have at most; both above 0, in the same unit. */
+export interface Target {
+  readonly cost: number
+  readonly target: number
+}
+
+/**
+ * MnasNet's weighted product: accuracy · (cost / target)^w, with w = `alpha` where the target is met and `beta` where it is not.
+ * Defaults α = β = −0.07, with which twice the cost is worth 5% of the accuracy.
+ *
+ * @example
+ * ```ts
+ * Reward.mnasnet(0.75, { cost: 200e6, target: 300e6 }) // 0.75 · 1.029
+ * ```
+ */
+export const mnasnet = (
+  accuracy: number,
+  { cost, target }: Target,
+  { alpha = -0.07, beta = -0.07 }: { readonly alpha?: number; readonly beta?: number } = {}
+): number => accuracy * (cost / target) ** (cost <= target ? alpha : beta)
+
+/** The soft penalty for several costs: accuracy · Π (cost / target)^w, w = −0.07 by default. */
+export const soft = (accuracy: number, targets: ReadonlyArray<Target>, w = -0.07): number =>
+  targets.reduce((reward, target) => mnasnet(reward, target, { alpha: w, beta: w }), accuracy)
+
+/**
+ * The hard bound (MnasNet's α = 0, β = −1): the accuracy itself within all targets, and beyond one as much less as the target is exceeded. To refuse
+ * such networks altogether, give the strategy a constraint.
+ */
+export const hard = (accuracy: number, targets: ReadonlyArray<Target>): number =>
+  targets.reduce((reward, target) => mnasnet(reward, target, { alpha: 0, beta: -1 }), accuracy)

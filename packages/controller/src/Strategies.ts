@@ -1,0 +1,40 @@
+/** All strategies of this package by the names that the command line uses. */
+import type { Prng } from "@uninet/search-space"
+import type { Runtime } from "@uninet/runtime"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as GaussianProcess from "./GaussianProcess.ts"
+import * as Grid from "./Grid.ts"
+import * as LocalSearch from "./LocalSearch.ts"
+import * as Nsga2 from "./Nsga2.ts"
+import * as Random from "./Random.ts"
+import * as RegularizedEvolution from "./RegularizedEvolution.ts"
+import type { Domain, Strategy } from "./Strategy.ts"
+import type { StrategyError } from "./StrategyError.ts"
+import * as Tpe from "./Tpe.ts"
+
+/** Makes a strategy, with its defaults. */
+export type Make = <A>(
+  domain: Domain<A>,
+  prng: Prng.Prng
+) => Effect.Effect<Strategy<A>, StrategyError, Runtime | Scope.Scope>
+
+/** Every strategy with its default options. */
+export const all = {
+  random: (domain, prng) => Random.make(domain, {}, prng),
+  grid: (domain, prng) => Grid.make(domain, {}, prng),
+  evolution: (domain, prng) => RegularizedEvolution.make(domain, {}, prng),
+  "local-search": (domain, prng) => LocalSearch.make(domain, {}, prng),
+  tpe: (domain, prng) => Tpe.make(domain, {}, prng),
+  gp: (domain, prng) => GaussianProcess.make(domain, {}, prng),
+  nsga2: (domain, prng) => Nsga2.make(domain, {}, prng)
+} satisfies Readonly<Record<string, Make>>
+
+/** The name of a strategy of this package. */
+export type Name = keyof typeof all
+
+/** All names, in the order of the documentation. */
+export const names: ReadonlyArray<Name> = ["random", "grid", "evolution", "local-search", "tpe", "gp", "nsga2"]
+
+/** Whether a text names a strategy. */
+export const isName = (text: string): text is Name => Object.hasOwn(all, text)

@@ -1,0 +1,137 @@
+/**
+ * Tabular benchmarks: spaces of which every network was trained, so that a search is a matter of looking up.
+ *
+ * A table is a JSON file, gzipped or not:
+ *
+ * ```json
+ * { "name": "…", "choices": [{ "name": "…", "options": ["…"] }], "columns": ["choice", "search", "report"],
+ *   "rows": [[[0, 2, 1], 91.3, 91.1]] }
+ * ```
+ *
+ * A row for every combination of options: the option numbers, then a number for every further column. `search` is what a search is told, `report` what its
+ * result is judged by.
+ */
+import { Choice, Space } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { gunzipSync } from "node:zlib"
+
+const Options = Schema.Array(Schema.Union([Schema.String, Schema.Finite])).check(Schema.isMinLength(1))
+
+/** The file's form. */
+export const Json = Schema.Struct({
+  name: Schema.String,
+  source: Schema.optionalKey(Schema.String),
+  license: Schema.optionalKey(Schema.String),
+  dataset: Schema.optionalKey(Schema.String),
+  choices: Schema.Array(Schema.Struct({ name: Schema.String, options: Options })).check(Schema.isMinLength(1)),
+  columns: Schema.Array(Schema.String),
+  rows: Schema.Array(Schema.TupleWithRest(Schema.Tuple([Schema.Array(Schema.Int)]), [Schema.Finite]))
+})
+export type Json = typeof Json.Type
+
+/** A network of a table: the option chosen in every choice. */
+export type Network = ReadonlyArray<string | number>
+
+/** A table, ready to be searched. */
+export interface Table {
+  readonly name: string
+  readonly space: Space.Space<Network>
+  /** Rows, one for every network. */
+  readonly size: number
+  /** What a search sees of the network with some tokens, and what it is judged by. */
+  readonly search: (tokens: Space.Tokens) => number
+  readonly report: (tokens: Space.Tokens) => number
+  /** The largest `report`. */
+  readonly optimum: number
+}
+
+/** A file that is no table: not JSON, a missing column, ragged or missing rows, … */
+export class InvalidTable extends Schema.TaggedError<InvalidTable>()("InvalidTable", {
+  table: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.table} is not a benchmark table: ${this.problem}. See the form in the documentation of Table.`
+  }
+}
+
+/** Checks a table's JSON. `label` names it in errors. */
+export const fromJson = (json: unknown, label = "the table"): Result.Result<Table, InvalidTable> => {
+  const invalid = (problem: string) => Result.fail(new InvalidTable({ table: label, problem }))
+  const decoded = Schema.decodeUnknownResult(Json)(json)
+  if (Result.isFailure(decoded)) return invalid(decoded.failure.message)
+  const { choices, columns, name, rows } = decoded.success
+  const column = (wanted: string) => columns.indexOf(wanted)
+  if (column("choice") !== 0) return invalid(`its first column is ${columns[0] ?? "missing"} where "choice" must stand`)
+  for (const wanted of ["search", "report"]) {
+    if (column(wanted) < 0) return invalid(`it has no column "${wanted}"`)
+  }
+  const made = Space.make(Choice.tuple(choices.map(({ options }) => Choice.categorical(options))))
+  if (Result.isFailure(made)) return invalid(made.failure.message)
+  const counts = choices.map(({ options }) => options.length)
+  const size = counts.reduce((product, count) => product * count, 1)
+  if (!(size <= 2 ** 26)) return invalid(`it has ${size} networks, more than can be held`)
+  const search = new Float64Array(size).fill(NaN)
+  const report = new Float64Array(size)
+  const rowOf = (tokens: ArrayLike<number>) => {
+    let row = 0
+    for (let i = 0; i < counts.length; i++) row = row * counts[i]! + tokens[i]!
+    return row
+  }
+  for (const [number, [tokens, ...numbers]] of rows.entries()) {
+    if (tokens.length !== counts.length) {
+      return invalid(`row ${number} has ${tokens.length} choices where there are ${counts.length}`)
+    }
+    const wrong = tokens.findIndex((token, i) => token < 0 || token >= counts[i]!)
+    if (wrong >= 0) {
+      return invalid(`row ${number} has option ${tokens[wrong]} in choice ${wrong}, which has ${counts[wrong]} options`)
+    }
+    if (numbers.length !== columns.length - 1) {
+      return invalid(`row ${number} has ${numbers.length + 1} columns where there are ${columns.length}`)
+    }
+    const row = rowOf(tokens)
+    if (!Number.isNaN(search[row]!)) return invalid(`row ${number} gives the network [${tokens.join(", ")}] again`)
+    search[row] = numbers[column("search") - 1]!
+    report[row] = numbers[column("report") - 1]!
+  }
+  if (rows.length < size) {
+    let missing = search.findIndex(Number.isNaN)
+    const tokens: Array<number> = []
+    for (const count of counts.toReversed()) {
+      tokens.unshift(missing % count)
+      missing = Math.floor(missing / count)
+    }
+    return invalid(`it has ${rows.length} rows of ${size}; the network [${tokens.join(", ")}] is missing`)
+  }
+  return Result.succeed({
+    name,
+    space: made.success,
+    size,
+    search: (tokens) => search[rowOf(tokens)]!,
+    report: (tokens) => report[rowOf(tokens)]!,
+    optimum: report.reduce((best, value) => Math.max(best, value), -Infinity)
+  })
+}
+
+/** The table in a file's bytes, gzipped or not. */
+export const fromBytes = (bytes: Uint8Array, label = "the table"): Result.Result<Table, InvalidTable> =>
+  Result.flatMap(
+    Result.try({
+      try: (): unknown => {
+        const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b
+        return JSON.parse(new TextDecoder().decode(zipped ? gunzipSync(bytes) : bytes))
+      },
+      catch: (cause) => new InvalidTable({ table: label, problem: `it cannot be read (${String(cause)})` })
+    }),
+    (json) => fromJson(json, label)
+  )
+
+/** The table in a file. */
+export const read = (path: string): Effect.Effect<Table, InvalidTable, FileSystem.FileSystem> =>
+  FileSystem.FileSystem.use((fs) => fs.readFile(path)).pipe(
+    Effect.mapError((error) => new InvalidTable({ table: path, problem: error.message })),
+    Effect.flatMap((bytes) => Effect.fromResult(fromBytes(bytes, path)))
+  )

@@ -1,0 +1,84 @@
+/** A Cholesky factor that grows by a row at a time: L·Lᵀ = K, lower triangle, rows packed one after the other. */
+
+export interface Cholesky {
+  readonly size: () => number
+  /** Adds a row of K: its products with the rows before, and its diagonal. */
+  readonly append: (row: ArrayLike<number>, diagonal: number) => void
+  /** Forgets all rows from `size` on. */
+  readonly shrink: (size: number) => void
+  /** x with K·x = y, for the first `y.length` rows. */
+  readonly solve: (y: ArrayLike<number>) => Float64Array
+  /** L⁻¹·k for several k at once (each is overwritten): every row of L is read once. */
+  readonly forward: (ks: ReadonlyArray<Float64Array>) => void
+  /** Half the logarithm of K's determinant. */
+  readonly halfLogDeterminant: () => number
+}
+
+const start = (row: number) => (row * (row + 1)) / 2
+
+export const make = (): Cholesky => {
+  let data = new Float64Array(1024)
+  let n = 0
+  const dot = (from: number, k: Float64Array, length: number) => {
+    // four sums, so that additions need not wait for one another
+    let a = 0
+    let b = 0
+    let c = 0
+    let d = 0
+    let j = 0
+    for (; j + 3 < length; j += 4) {
+      a += data[from + j]! * k[j]!
+      b += data[from + j + 1]! * k[j + 1]!
+      c += data[from + j + 2]! * k[j + 2]!
+      d += data[from + j + 3]! * k[j + 3]!
+    }
+    for (; j < length; j++) a += data[from + j]! * k[j]!
+    return a + b + (c + d)
+  }
+  const forward = (ks: ReadonlyArray<Float64Array>) => {
+    for (let i = 0; i < n; i++) {
+      const from = start(i)
+      const pivot = data[from + i]!
+      for (const k of ks) if (i < k.length) k[i] = (k[i]! - dot(from, k, i)) / pivot
+    }
+  }
+  return {
+    size: () => n,
+    append: (row, diagonal) => {
+      const from = start(n)
+      if (from + n + 1 > data.length) {
+        const larger = new Float64Array(2 * (from + n + 1))
+        larger.set(data)
+        data = larger
+      }
+      const solved = Float64Array.from({ length: n }, (_, i) => row[i]!)
+      forward([solved])
+      let rest = diagonal
+      for (let i = 0; i < n; i++) {
+        data[from + i] = solved[i]!
+        rest -= solved[i]! * solved[i]!
+      }
+      data[from + n] = Math.sqrt(Math.max(rest, 1e-10))
+      n++
+    },
+    shrink: (size) => {
+      n = Math.min(n, size)
+    },
+    solve: (y) => {
+      const x = Float64Array.from(y)
+      forward([x])
+      for (let i = x.length - 1; i >= 0; i--) {
+        const from = start(i)
+        const here = (x[i] = x[i]! / data[from + i]!)
+        for (let j = 0; j < i; j++) x[j]! -= data[from + j]! * here
+      }
+      return x
+    },
+    forward,
+    halfLogDeterminant: () => {
+      let sum = 0
+      for (let i = 0; i < n; i++) sum += Math.log(data[start(i) + i]!)
+      return sum
+    }
+  }
+}

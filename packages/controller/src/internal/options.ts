@@ -1,0 +1,37 @@
+/** Checks of the options that strategies take. */
+import { InvalidOption } from "../StrategyError.ts"
+
+/** What an option may be: a test, and the same in words. */
+export interface Rule {
+  readonly test: (n: number) => boolean
+  readonly expected: string
+}
+
+export const positiveInteger: Rule = {
+  test: (n) => Number.isSafeInteger(n) && n >= 1,
+  expected: "an integer of 1 or more"
+}
+export const naturalNumber: Rule = {
+  test: (n) => Number.isSafeInteger(n) && n >= 0,
+  expected: "an integer of 0 or more"
+}
+export const positive: Rule = { test: (n) => Number.isFinite(n) && n > 0, expected: "a number above 0" }
+export const nonNegative: Rule = { test: (n) => Number.isFinite(n) && n >= 0, expected: "a number of 0 or more" }
+/** Above 0 and below 1. */
+export const share: Rule = { test: (n) => n > 0 && n < 1, expected: "a number between 0 and 1" }
+/** 0 to 1, both included. */
+export const chance: Rule = { test: (n) => n >= 0 && n <= 1, expected: "a number from 0 to 1" }
+
+/** The first option that breaks its rule. */
+export const check = (
+  strategy: string,
+  options: Readonly<Record<string, unknown>>,
+  rules: Readonly<Record<string, Rule>>
+): InvalidOption | undefined => {
+  for (const [option, { expected, test }] of Object.entries(rules)) {
+    const given = options[option]
+    if (!(typeof given === "number" && test(given)))
+      return new InvalidOption({ strategy, option, given: String(given), expected })
+  }
+  return undefined
+}
