@@ -7,8 +7,10 @@ import * as GaussianProcess from "./GaussianProcess.ts"
 import * as Grid from "./Grid.ts"
 import * as LocalSearch from "./LocalSearch.ts"
 import * as Nsga2 from "./Nsga2.ts"
+import * as Ppo from "./Ppo.ts"
 import * as Random from "./Random.ts"
 import * as RegularizedEvolution from "./RegularizedEvolution.ts"
+import * as Reinforce from "./Reinforce.ts"
 import type { Domain, Strategy } from "./Strategy.ts"
 import type { StrategyError } from "./StrategyError.ts"
 import * as Tpe from "./Tpe.ts"
@@ -27,14 +29,26 @@ export const all = {
   "local-search": (domain, prng) => LocalSearch.make(domain, {}, prng),
   tpe: (domain, prng) => Tpe.make(domain, {}, prng),
   gp: (domain, prng) => GaussianProcess.make(domain, {}, prng),
-  nsga2: (domain, prng) => Nsga2.make(domain, {}, prng)
+  nsga2: (domain, prng) => Nsga2.make(domain, {}, prng),
+  reinforce: (domain, prng) => Reinforce.make(domain, {}, prng),
+  ppo: (domain, prng) => Ppo.make(domain, {}, prng)
 } satisfies Readonly<Record<string, Make>>
 
 /** The name of a strategy of this package. */
 export type Name = keyof typeof all
 
 /** All names, in the order of the documentation. */
-export const names: ReadonlyArray<Name> = ["random", "grid", "evolution", "local-search", "tpe", "gp", "nsga2"]
+export const names: ReadonlyArray<Name> = [
+  "random",
+  "grid",
+  "evolution",
+  "local-search",
+  "tpe",
+  "gp",
+  "nsga2",
+  "reinforce",
+  "ppo"
+]
 
 /** Whether a text names a strategy. */
 export const isName = (text: string): text is Name => Object.hasOwn(all, text)

@@ -329,8 +329,8 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
         if (trials.size !== state.told.length || state.told.some(([trial]) => nextAsked[trial] === undefined)) {
           return yield* invalid("it has results of trials it never asked for")
         }
-        const replay = algorithm.load === undefined || state.algorithm === null
-        if (!replay && algorithm.load !== undefined) yield* algorithm.load(state.algorithm)
+        const replay = algorithm.load === undefined
+        if (algorithm.load !== undefined) yield* algorithm.load(state.algorithm)
         prng = nextPrng
         asked = nextAsked
         told = nextAsked.map(() => false)

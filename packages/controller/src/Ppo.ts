@@ -1,0 +1,69 @@
+/**
+ * Proximal policy optimisation (Schulman et al., 2017) over the tokens of a network: a recurrent policy emits one choice after the other, and is
+ * improved after every batch of results by the clipped objective with an entropy bonus.
+ *
+ * A network is one episode of which only the end is rewarded. The advantage is the normal score of the reward's rank among the latest results [ours]: it
+ * needs no scale, no learned baseline, and no outlier moves it. Sequences that were proposed before are drawn again; where a
+ * policy has become so certain that nothing new comes, a mutation of one of its sequences is proposed.
+ */
+import type { Runtime } from "@uninet/runtime"
+import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Agent from "./internal/agent.ts"
+import { layerOf } from "./internal/layer.ts"
+import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import type { StrategyError } from "./StrategyError.ts"
+
+export interface Options {
+  /** `recurrent` (the default), or `independent`: one distribution per site, whatever was chosen before. */
+  readonly policy?: "recurrent" | "independent"
+  /** Width of the recurrent state. Default 32. */
+  readonly hidden?: number
+  /** Results of one update. Default 10. */
+  readonly batch?: number
+  /** Steps of AdamW on every batch. Default 4. */
+  readonly epochs?: number
+  /** Default 0.03. */
+  readonly learningRate?: number
+  /** How far a sequence's probability may move in one update: its ratio is clipped to 1 ± this. Default 0.2. */
+  readonly clip?: number
+  /** Weight of the policy's entropy (in nats, over all sites) at the start, … Default 0.01. */
+  readonly entropy?: number
+  /** … which falls linearly to this share of it … Default 0. */
+  readonly entropyEnd?: number
+  /** … by so many results. Default 200. */
+  readonly entropyOver?: number
+  /** Latest results among which a reward is ranked. Default 100. */
+  readonly window?: number
+}
+
+export const defaults = {
+  policy: "recurrent",
+  hidden: 32,
+  batch: 10,
+  epochs: 4,
+  learningRate: 0.03,
+  clip: 0.2,
+  entropy: 0.01,
+  entropyEnd: 0,
+  entropyOver: 200,
+  window: 100
+} satisfies Options
+
+/** PPO over a space, under constraints or not. The policy's programs live as long as the scope. */
+export const make = <A>(
+  domain: Domain<A>,
+  options: Options,
+  prng: Prng.Prng
+): Effect.Effect<Strategy<A>, StrategyError, Runtime | Scope.Scope> =>
+  Agent.make("ppo", domain, { ...defaults, ...options }, prng)
+
+/** Provides `SearchStrategy` with `make`. */
+export const layer = (
+  options: Options & LayerOptions = {}
+): Layer.Layer<SearchStrategy, StrategyError, SearchSpace | Runtime> =>
+  layerOf<Runtime | Scope.Scope>(options, (domain: Domain<Architecture.Architecture>, prng) =>
+    make(domain, options, prng)
+  )

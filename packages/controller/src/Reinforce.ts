@@ -1,0 +1,35 @@
+/**
+ * REINFORCE (Williams, 1992; Zoph & Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017): the policy of `Ppo`, improved by one step along
+ * the score-function gradient after every batch.
+ */
+import type { Runtime } from "@uninet/runtime"
+import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Agent from "./internal/agent.ts"
+import { layerOf } from "./internal/layer.ts"
+import * as Ppo from "./Ppo.ts"
+import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import type { StrategyError } from "./StrategyError.ts"
+
+/** As `Ppo.Options`; there is one step per batch, and nothing is clipped. */
+export type Options = Omit<Ppo.Options, "clip" | "epochs">
+
+export const defaults = { ...Ppo.defaults, batch: 5, learningRate: 0.1 } satisfies Options
+
+/** REINFORCE over a space, under constraints or not. The policy's programs live as long as the scope. */
+export const make = <A>(
+  domain: Domain<A>,
+  options: Options,
+  prng: Prng.Prng
+): Effect.Effect<Strategy<A>, StrategyError, Runtime | Scope.Scope> =>
+  Agent.make("reinforce", domain, { ...defaults, ...options, epochs: 1, clip: undefined }, prng)
+
+/** Provides `SearchStrategy` with `make`. */
+export const layer = (
+  options: Options & LayerOptions = {}
+): Layer.Layer<SearchStrategy, StrategyError, SearchSpace | Runtime> =>
+  layerOf<Runtime | Scope.Scope>(options, (domain: Domain<Architecture.Architecture>, prng) =>
+    make(domain, options, prng)
+  )

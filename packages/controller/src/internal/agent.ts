@@ -1,0 +1,198 @@
+/** What PPO and REINFORCE share: a policy that is sampled from, and improved after every batch of results. */
+import { type Prng, Site, Space } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Domain, Step } from "../Strategy.ts"
+import { InvalidOption, InvalidSnapshot } from "../StrategyError.ts"
+import * as Engine from "./engine.ts"
+import * as Normal from "./normal.ts"
+import * as Options from "./options.ts"
+import * as Points from "./points.ts"
+import * as Policy from "./policy.ts"
+import { child } from "./variation.ts"
+
+export interface Settings extends Policy.Settings {
+  readonly epochs: number
+  readonly learningRate: number
+  readonly entropy: number
+  readonly entropyEnd: number
+  readonly entropyOver: number
+  readonly window: number
+}
+
+/** Sampling runs without anything new before a mutation is proposed. */
+const runsInVain = 3
+
+const Sampled = Schema.Struct({
+  actions: Schema.Array(Schema.Int),
+  logProbability: Schema.Finite,
+  mask: Schema.NullOr(Schema.Array(Schema.Finite))
+})
+const State = Schema.Struct({
+  policy: Schema.Json,
+  queue: Schema.Array(Sampled),
+  proposed: Schema.Record(Schema.String, Sampled),
+  batch: Schema.Array(Schema.Struct({ sampled: Sampled, reward: Schema.NullOr(Schema.Finite) })),
+  recent: Schema.Array(Schema.NullOr(Schema.Finite)),
+  results: Schema.Int
+})
+
+const toJson = ({ actions, logProbability, mask }: Policy.Sampled) => ({
+  actions: [...actions],
+  logProbability,
+  mask: mask === undefined ? null : [...mask]
+})
+const fromJson = ({ actions, logProbability, mask }: typeof Sampled.Type): Policy.Sampled => ({
+  actions: Int32Array.from(actions),
+  logProbability,
+  mask: mask === null ? undefined : Float32Array.from(mask)
+})
+const orNull = (reward: number) => (reward === -Infinity ? null : reward)
+const orWorst = (reward: number | null) => reward ?? -Infinity
+
+export const make = Effect.fnUntraced(function* <A>(
+  name: string,
+  domain: Domain<A>,
+  settings: Settings,
+  prng: Prng.Prng
+) {
+  const { batch, clip, entropy, entropyEnd, entropyOver, epochs, learningRate, window } = settings
+  const wrong = Options.check(
+    name,
+    { ...settings, clip: clip ?? 1 },
+    {
+      hidden: Options.positiveInteger,
+      batch: Options.positiveInteger,
+      epochs: Options.positiveInteger,
+      learningRate: Options.positive,
+      clip: Options.positive,
+      entropy: Options.nonNegative,
+      entropyEnd: Options.nonNegative,
+      entropyOver: Options.positiveInteger,
+      window: Options.positiveInteger
+    }
+  )
+  if (wrong !== undefined) return yield* wrong
+  if (settings.policy !== "recurrent" && settings.policy !== "independent") {
+    const expected = '"recurrent" or "independent"'
+    return yield* new InvalidOption({ strategy: name, option: "policy", given: String(settings.policy), expected })
+  }
+  return yield* Engine.make(name, domain, prng, (bench) =>
+    Effect.gen(function* () {
+      const { points } = bench
+      const policy = yield* Policy.make(name, points, settings)
+      const first = prng.split("policy")
+
+      /** Sampled under the present policy, not proposed yet. */
+      let queue: Array<Policy.Sampled> = []
+      /** Sequences of the proposals that have no result yet, by the point's key. */
+      let proposed = new Map<string, Policy.Sampled>()
+      let collected: Array<{ readonly sampled: Policy.Sampled; readonly reward: number }> = []
+      /** The latest rewards. */
+      let recent: Array<number> = []
+      let results = 0
+      yield* policy.initialise(first)
+
+      const fresh = Effect.fnUntraced(function* () {
+        for (let runs = 0; ; runs++) {
+          for (let sampled = queue.shift(); sampled !== undefined; sampled = queue.shift()) {
+            const point = points.repaired(sampled.actions.slice())
+            if (bench.claim(point)) return { point, sampled }
+          }
+          if (runs > runsInVain) break
+          queue.push(...(yield* policy.sample(bench.prng())))
+        }
+        const [start] = yield* policy.sample(bench.prng())
+        const point = start === undefined ? bench.random() : child(bench, points.repaired(start.actions.slice()))
+        if (point === undefined) return undefined
+        const [sampled] = (yield* policy.evaluate([point.vector])).sampled
+        return { point, sampled: sampled ?? { actions: point.vector, logProbability: 0, mask: undefined } }
+      })
+
+      const improve = Effect.fnUntraced(function* () {
+        const scores = Normal.scores(recent)
+        const start = recent.length - collected.length
+        const experiences = collected.map(({ sampled }, i) => ({ sampled, advantage: scores[start + i]! }))
+        const progress = Math.min(1, results / entropyOver)
+        const weight = entropy * (1 - (1 - entropyEnd) * progress)
+        for (let epoch = 0; epoch < epochs; epoch++) {
+          yield* policy.update(experiences, { learningRate, entropy: weight })
+        }
+        collected = []
+        queue = []
+      })
+
+      const algorithm: Engine.Algorithm = {
+        propose: (count) =>
+          Effect.gen(function* () {
+            const out: Array<Points.Point> = []
+            while (out.length < count) {
+              const found = yield* fresh()
+              if (found === undefined) break
+              proposed.set(found.point.key, found.sampled)
+              out.push(found.point)
+            }
+            return out
+          }),
+        observe: ({ point, reward }) =>
+          Effect.suspend(() => {
+            const sampled = proposed.get(point.key)
+            if (sampled === undefined) return Effect.void
+            proposed.delete(point.key)
+            collected.push({ sampled, reward })
+            recent.push(reward)
+            if (recent.length > Math.max(window, batch)) recent.shift()
+            results++
+            return collected.length < batch ? Effect.void : improve()
+          }),
+        reset: Effect.void,
+        save: Effect.map(policy.save, (saved) => ({
+          policy: saved,
+          queue: queue.map(toJson),
+          proposed: Object.fromEntries([...proposed].map(([key, sampled]) => [key, toJson(sampled)])),
+          batch: collected.map(({ reward, sampled }) => ({ sampled: toJson(sampled), reward: orNull(reward) })),
+          recent: recent.map(orNull),
+          results
+        })),
+        load: (given) =>
+          Effect.gen(function* () {
+            const state = yield* Effect.mapError(
+              Schema.decodeUnknownEffect(State)(given),
+              (error) => new InvalidSnapshot({ strategy: name, problem: error.message })
+            )
+            yield* policy.load(state.policy)
+            queue = state.queue.map(fromJson)
+            proposed = new Map(Object.entries(state.proposed).map(([key, sampled]) => [key, fromJson(sampled)]))
+            collected = state.batch.map(({ reward, sampled }) => ({
+              sampled: fromJson(sampled),
+              reward: orWorst(reward)
+            }))
+            recent = state.recent.map(orWorst)
+            results = state.results
+          }),
+        probabilities: (tokens) =>
+          Effect.gen(function* () {
+            const placed = Space.toVector(tokens)(points.space)
+            const problem = Result.isFailure(placed) ? placed.failure.message : undefined
+            if (Result.isFailure(placed) || Result.isFailure(Space.canonical(tokens)(points.space))) {
+              const expected = `a whole token sequence of the space${problem === undefined ? "" : ` (${problem})`}`
+              return yield* new InvalidOption({
+                strategy: name,
+                option: "tokens",
+                given: `[${tokens.join(", ")}]`,
+                expected
+              })
+            }
+            const vector = Int32Array.from(placed.success)
+            const { probabilities } = yield* policy.evaluate([vector])
+            return points.sites.flatMap((site): ReadonlyArray<Step> => {
+              const token = vector[site.index]!
+              return token === Site.absent ? [] : [{ site, token, probabilities: probabilities(0, site.index) }]
+            })
+          })
+      }
+      return algorithm
+    })
+  )
+})
