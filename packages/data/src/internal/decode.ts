@@ -3,7 +3,7 @@
  */
 import { readFile } from "node:fs/promises"
 import sharp, { type Sharp } from "sharp"
-import type { Augmentation } from "../Augmentation.ts"
+import type { Augmentation, Step } from "../Augmentation.ts"
 import type { ImageShape } from "../Dataset.ts"
 import * as augment from "./augment.ts"
 import * as Draws from "./draws.ts"
@@ -22,17 +22,11 @@ export interface Job {
   readonly offset: number
 }
 
+type ResizedCrop = Extract<Step, { readonly _tag: "RandomResizedCrop" }>
+
 // Every worker decodes one image at a time on its own thread of libvips's, and no file is read twice.
 sharp.cache(false)
 sharp.concurrency(1)
-
-const open = async (job: Job) => {
-  // One read of the file; "error" refuses damaged pixels but, as Pillow, not a mere warning about metadata.
-  const bytes = await readFile(job.path)
-  const file = sharp(bytes, { failOn: "error", sequentialRead: true })
-  const { height, width } = await file.metadata()
-  return { file, height, width }
-}
 
 const toBytes = async (file: Sharp, shape: ImageShape, out: Uint8Array): Promise<void> => {
   const { data, info } = await file
@@ -50,40 +44,44 @@ const toBytes = async (file: Sharp, shape: ImageShape, out: Uint8Array): Promise
   if (data.buffer instanceof ArrayBuffer) data.buffer.transfer(0)
 }
 
+/** Resizes the shorter edge to size / ratio and keeps the centre; a ratio of 1 resizes to the size itself, whatever the aspect. */
+const centreCrop = (file: Sharp, to: ImageShape, ratio: number): Sharp => {
+  if (ratio === 1) return file.resize({ height: to.height, width: to.width, fit: "fill", kernel: "cubic" })
+  const height = Math.floor(to.height / ratio)
+  const width = Math.floor(to.width / ratio)
+  return file.resize({ height, width, fit: "cover", position: "centre", kernel: "cubic" }).extract({
+    top: (height - to.height) >> 1,
+    left: (width - to.width) >> 1,
+    height: to.height,
+    width: to.width
+  })
+}
+
+/** A random resized crop of the file's own pixels. */
+const randomCrop = async (file: Sharp, to: ImageShape, step: ResizedCrop, random: Draws.Draws): Promise<Sharp> => {
+  const { height, width } = await file.metadata()
+  return file
+    .extract(augment.resizedCrop(step, random, { height, width }))
+    .resize({ height: to.height, width: to.width, fit: "fill", kernel: "cubic" })
+}
+
 /**
  * Resizes (bicubic) and centre-crops, or takes a random resized crop of the file's own pixels where the steps begin with one; then
  * the other steps.
  */
 export const decode = async (job: Job): Promise<void> => {
-  const { file, height, width } = await open(job)
-  const { augmenting, fill, image } = job
+  const { augmenting, cropRatio, fill, image } = job
+  // One read of the file; "error" refuses damaged pixels but, as Pillow, not a mere warning of the decoder's.
+  const file = sharp(await readFile(job.path), { failOn: "error", sequentialRead: true })
   const bytes = new Uint8Array(job.out, job.offset, image.channels * image.height * image.width)
-  const size = { height: image.height, width: image.width, fit: "fill", kernel: "cubic" } as const
   const first = augmenting?.steps[0]
-  const cropsFile = augmenting !== undefined && first?._tag === "RandomResizedCrop"
-  const resized = cropsFile
-    ? file
-        .extract(augment.resizedCrop(first, Draws.make(augmenting.key, augmenting.index, 0), { height, width }))
-        .resize(size)
-    : job.cropRatio === 1
-      ? file.resize(size)
-      : centreCrop(file, { height, width }, image, job.cropRatio)
-  await toBytes(resized, image, bytes)
-  if (augmenting === undefined) return
+  if (augmenting === undefined || first === undefined) return toBytes(centreCrop(file, image, cropRatio), image, bytes)
   const { index, key, steps } = augmenting
+  const cropsFile = first._tag === "RandomResizedCrop"
+  const resized = cropsFile
+    ? await randomCrop(file, image, first, Draws.make(key, index, 0))
+    : centreCrop(file, image, cropRatio)
+  await toBytes(resized, image, bytes)
   const changed = augment.bytes(steps, key, index, { ...image, bytes }, fill, cropsFile ? 1 : 0)
   if (changed.bytes !== bytes) bytes.set(changed.bytes)
-}
-
-const centreCrop = (file: Sharp, from: Pick<ImageShape, "height" | "width">, to: ImageShape, ratio: number): Sharp => {
-  // The smallest scale at which the crop, enlarged by 1 / ratio, still lies inside.
-  const scale = Math.max(Math.floor(to.height / ratio) / from.height, Math.floor(to.width / ratio) / from.width)
-  const height = Math.max(to.height, Math.round(from.height * scale))
-  const width = Math.max(to.width, Math.round(from.width * scale))
-  return file.resize({ height, width, fit: "fill", kernel: "cubic" }).extract({
-    top: Math.round((height - to.height) / 2),
-    left: Math.round((width - to.width) / 2),
-    height: to.height,
-    width: to.width
-  })
 }

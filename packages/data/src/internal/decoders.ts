@@ -15,6 +15,12 @@ export type Decode = (job: Job) => Effect.Effect<void, string>
 /** Images that a worker holds at once. sharp decodes on threads of its own, so one worker keeps several busy. */
 const inFlight = 4
 
+/**
+ * V8 would rather let a worker's heap grow by hundreds of megabytes than collect it, each little object holding a file's or an image's
+ * bytes outside it. What a worker needs in its heap is about 12 MB, whatever the images' sizes.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
+
 interface Lane {
   readonly worker: Worker
   readonly waiting: Map<number, (reply: Effect.Effect<void, string>) => void>
@@ -23,37 +29,44 @@ interface Lane {
 // Published code is JavaScript, a checkout runs TypeScript: the worker is the file of the same kind beside this one.
 const script = new URL(import.meta.url.endsWith(".ts") ? "./decodeWorker.ts" : "./decodeWorker.js", import.meta.url)
 
-const open = (): Lane => {
-  const worker = new Worker(script)
-  const waiting: Lane["waiting"] = new Map()
-  worker.on("message", (reply: Reply) => {
-    const resume = waiting.get(reply.id)
-    waiting.delete(reply.id)
-    resume?.(reply.reason === undefined ? Effect.void : Effect.fail(reply.reason))
-  })
-  const stop = (cause: unknown) => {
-    const pending = Array.from(waiting.values())
-    waiting.clear()
-    for (const resume of pending) resume(Effect.die(cause))
+/** Starts a worker; `onStop` hears when it is gone. */
+const open = (onStop: (lane: Lane) => void): Lane => {
+  const lane: Lane = { worker: new Worker(script, { resourceLimits }), waiting: new Map() }
+  const finish = (id: number, result: Effect.Effect<void, string>) => {
+    const resume = lane.waiting.get(id)
+    lane.waiting.delete(id)
+    resume?.(result)
   }
-  worker.on("error", stop)
-  worker.on("exit", (code) => stop(new Error(`an image decoding worker stopped with code ${code}`)))
-  return { worker, waiting }
+  const stop = (cause: unknown) => {
+    onStop(lane)
+    for (const id of Array.from(lane.waiting.keys())) finish(id, Effect.die(cause))
+  }
+  lane.worker.on("message", ({ id, reason }: Reply) =>
+    finish(id, reason === undefined ? Effect.void : Effect.fail(reason))
+  )
+  lane.worker.on("error", stop)
+  lane.worker.on("exit", (code) => stop(new Error(`an image decoding worker stopped with code ${code}`)))
+  return lane
 }
 
 /** Starts `size` workers; they stop with the scope. */
 export const make = (size: number): Effect.Effect<Decode, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const lanes = yield* Effect.acquireRelease(
-      Effect.sync(() => Array.from({ length: size }, open)),
-      (lanes) => Effect.promise(() => Promise.all(lanes.map((lane) => lane.worker.terminate())))
+    const live = new Set<Lane>()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        for (let i = 0; i < size; i++) live.add(open((lane) => live.delete(lane)))
+      }),
+      () => Effect.promise(() => Promise.all(Array.from(live, (lane) => lane.worker.terminate())))
     )
     const permits = yield* Semaphore.make(size * inFlight)
     let next = 0
     return (job) =>
       permits.withPermits(1)(
         Effect.callback<void, string>((resume) => {
-          const lane = lanes.reduce((best, lane) => (lane.waiting.size < best.waiting.size ? lane : best))
+          const [first, ...others] = live
+          if (first === undefined) return resume(Effect.die(new Error("every image decoding worker has stopped")))
+          const lane = others.reduce((best, lane) => (lane.waiting.size < best.waiting.size ? lane : best), first)
           const id = next++
           lane.waiting.set(id, resume)
           // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin

@@ -3,6 +3,7 @@
  */
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Augmentation } from "../Augmentation.ts"
 import type { DataError } from "../DataError.ts"
@@ -73,7 +74,7 @@ export const batchCount = (size: number, options: Pick<BatchOptions, "batch" | "
   options.dropLast === true ? Math.floor(size / options.batch) : Math.ceil(size / options.batch)
 
 /**
- * Runs `make` for `from`, …, `to − 1` with results in order, at most `ahead` of them made before they are asked for. A failure
+ * Runs `make` for `from`, …, `to − 1` with results in order. While one is in use, the `ahead` next ones are being made; a failure
  * comes out in its turn, after every result before it.
  */
 export const inOrder = <A, E>(
@@ -81,15 +82,26 @@ export const inOrder = <A, E>(
   to: number,
   ahead: number,
   make: (index: number) => Effect.Effect<A, E>
-): Stream.Stream<A, E> =>
-  ahead === 0
-    ? Stream.unfold(from, (index) =>
-        index >= to ? Effect.undefined : Effect.map(make(index), (made) => [made, index + 1] as const)
+): Stream.Stream<A, E> => {
+  const each = (take: (index: number) => Effect.Effect<A, E>) =>
+    Stream.unfold(from, (index) =>
+      index >= to ? Effect.undefined : Effect.map(take(index), (made) => [made, index + 1] as const)
+    )
+  if (ahead === 0) return each(make)
+  return Stream.unwrap(
+    Effect.map(Effect.scope, (scope) => {
+      const running: Array<Fiber.Fiber<A, E>> = []
+      return each((index) =>
+        Effect.gen(function* () {
+          while (index + running.length < Math.min(to, index + 1 + ahead)) {
+            running.push(yield* Effect.forkIn(make(index + running.length), scope))
+          }
+          return yield* Fiber.join(running.shift()!)
+        })
       )
-    : Stream.range(from, to - 1, 1).pipe(
-        Stream.mapEffect((index) => Effect.exit(make(index)), { concurrency: ahead + 1 }),
-        Stream.mapEffect((exit) => exit)
-      )
+    })
+  )
+}
 
 export const make = (source: Source): Split => {
   const fetch = (index: number, indexes: Uint32Array, augmenting: Augmenting | undefined) =>
