@@ -52,7 +52,9 @@ export const Identity = Schema.Struct({
   space: Schema.String,
   seed: Schema.String,
   /** Whatever else decides the results: strategy, reward, constraints, data set, recipe, … Plain JSON. */
-  settings: Schema.Record(Schema.String, Schema.Json)
+  settings: Schema.Record(Schema.String, Schema.Json),
+  /** What does not decide the results of trials, such as how many there are to be. Not compared. */
+  notes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
 })
 export type Identity = typeof Identity.Type
 

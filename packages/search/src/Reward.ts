@@ -6,6 +6,7 @@
  * Reward.of(Reward.mnas({ target: 550e6 }), { accuracy: 0.8, macs: 1100e6 }) // 0.8 · 2^-0.07 = 0.762…
  * ```
  */
+import { Reward as Form } from "@uninet/controller"
 import * as Schema from "effect/Schema"
 
 const Macs = Schema.Finite.check(Schema.isGreaterThan(0))
@@ -15,7 +16,7 @@ export const Reward = Schema.TaggedUnion({
   Accuracy: {},
   /** ACC · (MACs / target)^exponent: MnasNet's soft penalty. */
   Mnas: { target: Macs, exponent: Schema.Finite },
-  /** The accuracy, or 0 above the target. */
+  /** The accuracy up to the target, and beyond it as much less as the target is exceeded: MnasNet's hard bound. */
   Bounded: { target: Macs }
 })
 export type Reward = typeof Reward.Type
@@ -30,13 +31,13 @@ export const accuracy: Reward = Reward.cases.Accuracy.make({})
 export const mnas = ({ target, exponent = -0.07 }: { readonly target: number; readonly exponent?: number }): Reward =>
   Reward.cases.Mnas.make({ target, exponent })
 
-/** The accuracy up to the target, 0 above it. */
+/** The accuracy up to the target, and beyond it as much less as the target is exceeded. */
 export const bounded = (target: number): Reward => Reward.cases.Bounded.make({ target })
 
 /** The reward of an evaluated network. Higher is better; 0 is the least. */
 export const of = (reward: Reward, found: { readonly accuracy: number; readonly macs: number }): number =>
   Reward.match(reward, {
     Accuracy: () => found.accuracy,
-    Mnas: ({ exponent, target }) => found.accuracy * (Math.max(1, found.macs) / target) ** exponent,
-    Bounded: ({ target }) => (found.macs <= target ? found.accuracy : 0)
+    Mnas: ({ exponent, target }) => Form.soft(found.accuracy, [{ cost: Math.max(1, found.macs), target }], exponent),
+    Bounded: ({ target }) => Form.hard(found.accuracy, [{ cost: Math.max(1, found.macs), target }])
   })

@@ -108,6 +108,8 @@ export interface Options {
   readonly ahead?: number
   /** What else decides the results (data set, recipe, …), for the journal to tell this search from others. Plain JSON. */
   readonly settings?: Identity["settings"]
+  /** Kept in the journal beside the settings, but free to differ when the search is resumed. Plain JSON. */
+  readonly notes?: Identity["settings"]
   /** Told of every event. Default: nothing. */
   readonly onEvent?: (event: SearchEvent) => Effect.Effect<void>
 }
@@ -129,8 +131,9 @@ const patience = 10_000
 export const identity = Effect.fnUntraced(function* (options: Options) {
   const space = yield* SearchSpace
   const strategy = yield* SearchStrategy
-  const { ahead = 8, constraints = [], reward = Reward.accuracy, seed, settings = {} } = options
+  const { ahead = 8, constraints = [], notes = {}, reward = Reward.accuracy, seed, settings = {} } = options
   return {
+    notes,
     space: Space.fingerprint(space),
     seed: String(seed),
     settings: {

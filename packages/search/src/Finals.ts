@@ -1,0 +1,100 @@
+/**
+ * The end of a search: the best few are trained again from fresh weights, for longer; the best of them by validation is tested once.
+ *
+ * Trials choose by a short training, and choosing the highest of many noisy accuracies flatters it. So the choice is made anew on a longer training,
+ * still on the validation split, and the number to report comes from the test split, which no choice was made with.
+ */
+import type { Dataset } from "@uninet/data"
+import { type Score, type TrainError, Trainer } from "@uninet/trainer"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { Evaluator } from "./Evaluator.ts"
+import { type Entry, Journal } from "./Journal.ts"
+import type { JournalError } from "./JournalError.ts"
+import * as Reward from "./Reward.ts"
+import type { Candidate, Scored } from "./Search.ts"
+import { NothingFound } from "./SearchError.ts"
+import type { Evaluation, Progress, Weights } from "./Trial.ts"
+
+/** A finalist, trained. */
+export interface Finalist extends Candidate {
+  readonly evaluation: Evaluation
+  readonly reward: number
+  readonly weights: Weights
+}
+
+export interface Finished {
+  readonly winner: Finalist
+  /** The winner on the test split. */
+  readonly test: Score
+  /** All finalists, best first. */
+  readonly finalists: ReadonlyArray<Finalist>
+}
+
+export interface Options {
+  /** What to compare: `Search.ranking(found.records).slice(0, k)`. */
+  readonly candidates: ReadonlyArray<Scored>
+  /** Epochs of each training. */
+  readonly epochs: number
+  /** The search's seed. */
+  readonly seed: string | number
+  /** By which the finalists are ranked. Default: the accuracy alone. */
+  readonly reward?: Reward.Reward
+  /** The split of the final figure. Default `test`. */
+  readonly split?: Dataset.SplitName
+  readonly onProgress?: (candidate: Candidate, progress: Progress) => Effect.Effect<void>
+}
+
+/**
+ * Compares the candidates and tests the best one. Everything is journalled; if that was done before, the journal's entries stay.
+ *
+ * Fails with `NothingFound` where no finalist could be trained, a `TrainError` of the test, or a `JournalError`.
+ */
+export const run = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Finished, NothingFound | TrainError | JournalError, Evaluator | Journal | Trainer> {
+  const { candidates, epochs, reward = Reward.accuracy, seed } = options
+  const evaluator = yield* Evaluator
+  const journal = yield* Journal
+  const trainer = yield* Trainer
+  const known = new Set((yield* journal.entries).map(({ entry }) => `${entry._tag} ${entry.trial}`))
+  const append = (entry: Entry) => (known.has(`${entry._tag} ${entry.trial}`) ? Effect.void : journal.append(entry))
+
+  const trained = yield* Effect.forEach(
+    candidates,
+    (candidate) => {
+      const { architecture, trial } = candidate
+      const finalist = { index: trial, architecture, seed: `${seed}/final/${trial}`, epochs, keepWeights: true }
+      return evaluator
+        .evaluate(finalist, (progress) => options.onProgress?.(candidate, progress) ?? Effect.void)
+        .pipe(
+          Effect.result,
+          Effect.map((result) => ({ candidate, result }))
+        )
+    },
+    { concurrency: evaluator.concurrency }
+  )
+  const finalists: Array<Finalist> = []
+  let last = "there was no candidate"
+  for (const { candidate, result } of trained) {
+    if (Result.isFailure(result)) {
+      last = result.failure.message
+      continue
+    }
+    const { weights, ...evaluation } = result.success
+    if (weights === undefined) {
+      last = "the evaluator gives no weights"
+      continue
+    }
+    yield* append({ _tag: "Compared", trial: candidate.trial, evaluation })
+    const { architecture, costs, hash, trial } = candidate
+    const final = Reward.of(reward, { accuracy: evaluation.accuracy, macs: costs.macs })
+    finalists.push({ trial, hash, architecture, costs, evaluation, reward: final, weights })
+  }
+  finalists.sort((a, b) => b.reward - a.reward || a.trial - b.trial)
+  const [winner] = finalists
+  if (winner === undefined) return yield* new NothingFound({ trials: candidates.length, last })
+  const test = yield* trainer.evaluate(winner.architecture, winner.weights, options.split ?? "test")
+  yield* append({ _tag: "Tested", trial: winner.trial, accuracy: test.top1, metrics: { loss: test.loss } })
+  return { winner, test, finalists }
+})
