@@ -1,0 +1,66 @@
+/**
+ * How fast architectures are built and costed, on one core: random ones of the paper's space at 224 px.
+ *
+ *     node bench/network.ts [--architectures 1000] [--rounds 5]
+ *
+ * Writes `bench/results/network.md`.
+ */
+import { Costs } from "@uninet/graph"
+import { Network, NetworkCosts } from "@uninet/network"
+import { Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Result } from "effect"
+import { mkdir, writeFile } from "node:fs/promises"
+import { cpus } from "node:os"
+import { parseArgs } from "node:util"
+
+const { values } = parseArgs({
+  options: { architectures: { type: "string", default: "1000" }, rounds: { type: "string", default: "5" } }
+})
+const count = Number(values.architectures)
+const rounds = Number(values.rounds)
+
+const space = Result.getOrThrow(UniNetSpace.make({ image: 224 }))
+const prng = Prng.fromSeed("bench")
+/** Other architectures in every round, so that only what a search would remember is remembered. */
+const sample = () => Array.from({ length: count }, () => Space.sample(prng)(space))
+
+const network = (architecture: ReturnType<typeof sample>[number]) => Result.getOrThrow(Network.make(architecture))
+
+const perSecond = (work: (architecture: ReturnType<typeof sample>[number]) => unknown): number => {
+  const architectures = sample()
+  const start = performance.now()
+  for (const architecture of architectures) work(architecture)
+  return (1000 * count) / (performance.now() - start)
+}
+
+const cost = NetworkCosts.forSpace()
+const tasks: Readonly<Record<string, (architecture: ReturnType<typeof sample>[number]) => unknown>> = {
+  "costs from remembered parts (`NetworkCosts.of`), training memory and rows included": (a) =>
+    Result.getOrThrow(NetworkCosts.of(network(a))),
+  "costs as the search's constraints take them (`NetworkCosts.forSpace`)": (a) => cost.of(a),
+  "whole evaluation graph built, checked and merged (`Network.evaluation`)": (a) =>
+    Result.getOrThrow(Network.evaluation(network(a))),
+  "the same, and its ops' costs summed (`Costs.ofProgram`)": (a) =>
+    Costs.ofProgram(Result.getOrThrow(Network.evaluation(network(a))))
+}
+
+const show = (rate: number | undefined) => Math.round(rate ?? NaN).toLocaleString("en")
+
+const rows = Object.entries(tasks).map(([name, work]) => {
+  const rates = Array.from({ length: rounds }, () => perSecond(work))
+  const sorted = rates.toSorted((a, b) => a - b)
+  return `| ${name} | ${show(rates[0])} | ${show(sorted[rounds >> 1])} | ${show(sorted[0])} – ${show(sorted[rounds - 1])} |`
+})
+
+const report = `# Building and costing architectures
+
+Random architectures of the paper's space (224 px), ${count} other ones in each of ${rounds} rounds, one core of ${cpus()[0]?.model ?? "an unknown processor"}, Node ${process.versions.node}.
+Architectures per second; the table's first round starts with nothing remembered and nothing compiled, its second row with the first's parts remembered. \`node bench/network.ts\`
+
+| | first round | median | range |
+|---|--:|--:|--:|
+${rows.join("\n")}
+`
+await mkdir(new URL("results", import.meta.url), { recursive: true })
+await writeFile(new URL("results/network.md", import.meta.url), report)
+console.log(report)
