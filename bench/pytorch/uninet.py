@@ -1,0 +1,230 @@
+"""UniNet in PyTorch, for comparison: builds any architecture of this project from its JSON and times training steps.
+
+    python3 uninet.py architecture.json BATCH THREADS ROUNDS STEPS
+
+For every line read from standard input it runs STEPS training steps (forward, backward, AdamW, running statistics) and prints the seconds
+per step, so that a benchmark can alternate it with another engine.
+"""
+import json
+import sys
+import resource
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def make_divisible(v, divisor):
+    new = max(divisor, int(v + divisor / 2) // divisor * divisor)
+    return new + divisor if new < 0.9 * v else new
+
+
+class SE(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        squeezed = make_divisible(hidden // 4, 8)
+        self.reduce = nn.Conv2d(hidden, squeezed, 1)
+        self.expand = nn.Conv2d(squeezed, hidden, 1)
+
+    def forward(self, x):
+        s = F.adaptive_avg_pool2d(x, 1)
+        return x * (F.relu6(self.expand(F.relu(self.reduce(s))) + 3) / 6)
+
+
+class DWConv(nn.Module):
+    def __init__(self, cin, c, expansion, _head_dim, _tokens):
+        super().__init__()
+        hidden = int(expansion * cin)
+        layers = []
+        if hidden != cin:
+            layers += [nn.BatchNorm2d(cin), nn.Conv2d(cin, hidden, 1, bias=False)]
+        layers += [nn.BatchNorm2d(hidden), nn.GELU()] if hidden != cin else []
+        layers += [nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, bias=False), nn.BatchNorm2d(hidden), nn.GELU()]
+        layers += [SE(hidden), nn.Conv2d(hidden, c, 1), nn.BatchNorm2d(c)]
+        self.branch = nn.Sequential(*layers)
+        self.skip = nn.Identity() if cin == c else nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.Conv2d(cin, c, 1))
+
+    def forward(self, x):
+        return self.skip(x) + self.branch(x)
+
+
+class Conv(nn.Module):
+    def __init__(self, cin, c, expansion, _head_dim, _tokens):
+        super().__init__()
+        hidden = int(expansion * cin)
+        self.branch = nn.Sequential(
+            nn.BatchNorm2d(cin), nn.Conv2d(cin, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden), nn.GELU(),
+            SE(hidden), nn.Conv2d(hidden, c, 1), nn.BatchNorm2d(c))
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+def attend(q, k, v, heads):
+    def split(t):
+        return t.reshape(t.shape[0], t.shape[1], heads, -1).transpose(1, 2)
+
+    q, k, v = split(q), split(k), split(v)
+    p = ((q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5).softmax(-1)
+    return (p @ v).transpose(1, 2).flatten(2)
+
+
+class FFN(nn.Sequential):
+    def __init__(self, c, hidden):
+        super().__init__(nn.Linear(c, hidden), nn.GELU(), nn.Linear(hidden, c))
+
+
+class Transformer(nn.Module):
+    window = None
+
+    def __init__(self, _cin, c, expansion, head_dim, _tokens):
+        super().__init__()
+        self.position = nn.Conv2d(c, c, 3, padding=1, groups=c)
+        self.norm1, self.norm2 = nn.LayerNorm(c), nn.LayerNorm(c)
+        self.qkv, self.projection = nn.Linear(c, 3 * c), nn.Linear(c, c)
+        self.ffn = FFN(c, int(expansion * c))
+        self.gamma1, self.gamma2 = (nn.Parameter(1e-6 * torch.ones(c)) for _ in range(2))
+        self.heads = c // head_dim
+
+    def attention(self, x, h, w):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return self.projection(attend(q, k, v, self.heads))
+
+    def forward(self, x):
+        x = x + self.position(x)
+        b, c, h, w = x.shape
+        t = x.flatten(2).transpose(1, 2)
+        t = t + self.gamma1 * self.attention(self.norm1(t), h, w)
+        t = t + self.gamma2 * self.ffn(self.norm2(t))
+        return t.transpose(1, 2).reshape(b, c, h, w)
+
+
+class WindowTransformer(Transformer):
+    window = 7
+
+    def attention(self, x, h, w):
+        size = self.window
+        b, _, c = x.shape
+        ph, pw = -h % size, -w % size
+        grid = F.pad(x.reshape(b, h, w, c), (0, 0, 0, pw, 0, ph))
+        rows, columns = (h + ph) // size, (w + pw) // size
+        t = grid.reshape(b, rows, size, columns, size, c).transpose(2, 3).reshape(-1, size * size, c)
+        real = F.pad(torch.ones(h, w), (0, pw, 0, ph)).reshape(rows, size, columns, size).transpose(1, 2).reshape(-1, size * size)
+        mask = torch.where(real > 0, 0.0, -1e9).repeat(b, 1)[:, None, None]
+        q, k, v = (s.reshape(*s.shape[:2], self.heads, -1).transpose(1, 2) for s in self.qkv(t).chunk(3, -1))
+        p = ((q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5 + mask).softmax(-1)
+        t = self.projection((p @ v).transpose(1, 2).flatten(2))
+        t = t.reshape(b, rows, columns, size, size, c).transpose(2, 3).reshape(b, h + ph, w + pw, c)
+        return t[:, :h, :w].reshape(b, h * w, c)
+
+
+class Mixer(nn.Module):
+    def __init__(self, _cin, c, expansion, _head_dim, tokens):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(c), nn.LayerNorm(c)
+        self.tokens, self.channels = FFN(tokens, 2 * tokens), FFN(c, int(expansion * c))
+        self.gamma1, self.gamma2 = (nn.Parameter(1e-6 * torch.ones(c)) for _ in range(2))
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        t = x.flatten(2).transpose(1, 2)
+        t = t + self.gamma1 * self.tokens(self.norm1(t).transpose(1, 2)).transpose(1, 2)
+        t = t + self.gamma2 * self.channels(self.norm2(t))
+        return t.transpose(1, 2).reshape(b, c, h, w)
+
+
+class LocalQuery(nn.Sequential):
+    def __init__(self, cin, c, stride):
+        super().__init__(nn.Conv2d(cin, cin, 3, stride, 1, groups=cin), nn.BatchNorm2d(cin), nn.Conv2d(cin, c, 1))
+
+
+class GlobalQuery(nn.Module):
+    def __init__(self, cin, c, stride):
+        super().__init__()
+        self.stride = stride
+        step = stride * stride
+        self.convolution = nn.Conv1d(cin, cin, 3 if step == 1 else step, step, 1 if step == 1 else 0, groups=cin)
+        self.norm, self.projection = nn.BatchNorm1d(cin), nn.Conv1d(cin, c, 1)
+
+    def forward(self, x):
+        h, w = (-(-n // self.stride) for n in x.shape[2:])
+        t = x.flatten(2)
+        t = F.pad(t, (0, h * w * self.stride ** 2 - t.shape[2]))
+        return self.projection(self.norm(self.convolution(t))).reshape(x.shape[0], -1, h, w)
+
+
+class Downsampling(nn.Module):
+    def __init__(self, kind, cin, c, stride, head_dim):
+        super().__init__()
+        self.query = (GlobalQuery if kind == "G" else LocalQuery)(cin, c, stride)
+        self.skip = nn.Sequential(*([nn.MaxPool2d(3, stride, 1)] if stride > 1 else []), nn.Conv2d(cin, c, 1))
+        self.heads = c // head_dim
+        self.attends = kind != "L"
+        if self.attends:
+            self.norm_q, self.norm_kv = nn.LayerNorm(c), nn.LayerNorm(cin)
+            self.kv, self.projection = nn.Linear(cin, 2 * c), nn.Linear(c, c)
+
+    def forward(self, x):
+        q = self.query(x)
+        if self.attends:
+            b, c, h, w = q.shape
+            k, v = self.kv(self.norm_kv(x.flatten(2).transpose(1, 2))).chunk(2, -1)
+            t = self.projection(attend(self.norm_q(q.flatten(2).transpose(1, 2)), k, v, self.heads))
+            q = t.transpose(1, 2).reshape(b, c, h, w)
+        return q + self.skip(x)
+
+
+OPERATORS = {"Conv": Conv, "DWConv": DWConv, "SA": Transformer, "LSA": WindowTransformer, "MLP": Mixer}
+
+
+def build(a):
+    c = a["stem"]["channels"]
+    stride = a["stem"]["stride"]
+    h, w = (-(-a["image"][n] // stride) for n in ("height", "width"))
+    layers = [nn.Conv2d(a["image"]["channels"], c, 3, stride, 1, bias=False), nn.BatchNorm2d(c), nn.GELU()]
+    for stage in a["stages"]:
+        if stage["dsm"] is not None:
+            layers.append(Downsampling(stage["dsm"], c, stage["channels"], stage["stride"], a["headDim"]))
+            h, w = (-(-n // stage["stride"]) for n in (h, w))
+            c = stage["channels"]
+        for _ in range(stage["repeats"]):
+            layers.append(OPERATORS[stage["operator"]](c, stage["channels"], stage["expansion"], a["headDim"], h * w))
+            c = stage["channels"]
+    head = a["head"]["channels"]
+    layers += [nn.Conv2d(c, head, 1, bias=False), nn.BatchNorm2d(head), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(head, a["classes"]))
+
+
+def main():
+    path, batch, threads, steps = sys.argv[1], *map(int, sys.argv[2:5])
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    a = json.load(open(path))
+    model = build(a).train()
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim <= 1]
+    # The fastest of PyTorch's own implementations on a CPU: one kernel over lists of tensors.
+    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0}], lr=1e-3, foreach=True)
+    x = torch.randn(batch, a["image"]["channels"], a["image"]["height"], a["image"]["width"])
+    y = torch.randint(a["classes"], (batch,))
+
+    def step():
+        optimiser.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x), y).backward()
+        optimiser.step()
+
+    for _ in range(3):
+        step()
+    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters())}), flush=True)
+    for _ in sys.stdin:
+        times = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - start)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"seconds": times, "peakBytes": peak}), flush=True)
+
+
+main()

@@ -1,0 +1,55 @@
+/**
+ * Times training steps of one network on this project's engine: `node bench/step-worker.ts <proxy|B0> <threads> <steps> <formulation>`.
+ *
+ * For every line on standard input it runs that many steps and prints the seconds of each and the process's peak memory as a line of JSON,
+ * so that the benchmark can alternate it with another engine.
+ */
+import { createInterface } from "node:readline"
+import { Network } from "@uninet/network"
+import { OnnxRuntime, Runtime } from "@uninet/runtime"
+import { Prng } from "@uninet/search-space"
+import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
+import { Effect, Result, Stream } from "effect"
+import { networks } from "./networks.ts"
+
+const [which, threads, steps, formulation] = process.argv.slice(2)
+const { architecture, batch } = networks[which === "B0" ? "B0" : "proxy"]
+
+const program = Effect.gen(function* () {
+  const network = Result.getOrThrow(Network.make(architecture))
+  const training = Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
+  const runtime = yield* Runtime
+  const { run, write } = yield* runtime.compile({ training })
+  const prng = Prng.fromSeed("bench")
+  yield* write(Initialise.values(training.variables, prng))
+  const { channels, height, width } = architecture.image
+  const inputs = {
+    image: Float32Array.from({ length: batch * channels * height * width }, () => prng.nextNormal()),
+    labels: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes)),
+    learningRate: Float32Array.of(1e-3)
+  }
+  let count = 0
+  const step = Effect.suspend(() => run("training", { ...inputs, step: Float32Array.of(++count) }))
+  for (let i = 0; i < 3; i++) yield* step
+  process.stdout.write("{}\n")
+  yield* Stream.fromAsyncIterable(createInterface({ input: process.stdin }), (cause) => cause).pipe(
+    Stream.runForEach(() =>
+      Effect.gen(function* () {
+        const seconds: Array<number> = []
+        for (let i = 0; i < Number(steps); i++) {
+          const start = performance.now()
+          yield* step
+          seconds.push((performance.now() - start) / 1000)
+        }
+        process.stdout.write(`${JSON.stringify({ seconds, peakBytes: process.resourceUsage().maxRSS * 1024 })}\n`)
+      })
+    )
+  )
+}).pipe(
+  Effect.scoped,
+  Effect.provide(
+    OnnxRuntime.cpu({ threads: Number(threads), formulation: formulation === "standard" ? "standard" : "blocked" })
+  )
+)
+
+await Effect.runPromise(program)
