@@ -115,3 +115,9 @@ export const randAugment = (options: Options<"RandAugment"> = {}): Step => Step.
 
 /** `RandomErasing`. */
 export const randomErasing = (options: Options<"RandomErasing"> = {}): Step => Step.cases.RandomErasing.make(options)
+
+/**
+ * The paper's recipe for ImageNet: random resized crop, flip, RandAugment m9 mstd0.5. Its colour jitter of 0.4 is not among them
+ * because timm, which the authors train with, leaves it out wherever RandAugment is on; add `colorJitter()` to have both.
+ */
+export const paper: Augmentation = [randomResizedCrop(), horizontalFlip(), randAugment()]

@@ -108,3 +108,7 @@ export class Dataset extends Context.Service<Dataset, DatasetShape>()("@uninet/d
 
 /** The splits, in the order they are used. */
 export const splits = (dataset: DatasetShape): ReadonlyArray<Split> => [dataset.train, dataset.validation, dataset.test]
+
+/** Batches in an epoch of a split: what `batches` with these options gives, `startAt` aside. */
+export const batchCount = (split: Pick<Split, "size">, options: Pick<BatchOptions, "batch" | "dropLast">): number =>
+  options.dropLast === true ? Math.floor(split.size / options.batch) : Math.ceil(split.size / options.batch)

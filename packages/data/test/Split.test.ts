@@ -122,6 +122,15 @@ describe("Split", () => {
     })
   )
 
+  it("batchCount is the number of batches", () =>
+    fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 40 }), fc.boolean(), async (batch, dropLast) => {
+        const { train } = await run(small)
+        const options = { batch, dropLast }
+        assert.strictEqual(Dataset.batchCount(train, options), (await run(collect(train, options))).length)
+      })
+    ))
+
   it.effect.each([
     ["batch", { batch: 0 }],
     ["batch", { batch: 1.5 }],

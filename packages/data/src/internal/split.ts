@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Augmentation } from "../Augmentation.ts"
 import type { DataError } from "../DataError.ts"
 import { InvalidOption } from "../DataError.ts"
-import type { Batch, BatchOptions, Split, SplitName } from "../Dataset.ts"
+import { batchCount, type Batch, type BatchOptions, type Split, type SplitName } from "../Dataset.ts"
 import type { Key } from "./draws.ts"
 import { epochRandom, identity } from "./order.ts"
 
@@ -41,14 +41,11 @@ const whole = (option: string, value: number | undefined, minimum: number) =>
     : new InvalidOption({ option, value, expected: `a whole number of at least ${minimum}` })
 
 /** What is wrong with these options, if anything. */
-export const validate = (options: BatchOptions): InvalidOption | undefined => {
-  return (
-    whole("batch", options.batch, 1) ??
-    whole("startAt", options.startAt, 0) ??
-    whole("prefetch", options.prefetch, 0) ??
-    whole("epoch", options.shuffle?.epoch, 0)
-  )
-}
+export const validate = (options: BatchOptions): InvalidOption | undefined =>
+  whole("batch", options.batch, 1) ??
+  whole("startAt", options.startAt, 0) ??
+  whole("prefetch", options.prefetch, 0) ??
+  whole("epoch", options.shuffle?.epoch, 0)
 
 /** What is wrong with these sample indexes, if anything. */
 export const outside = (name: SplitName, size: number, indexes: ReadonlyArray<number>): InvalidOption | undefined => {
@@ -68,10 +65,6 @@ export const augmenting = (options: BatchOptions, epoch: Prng.Prng): Augmenting 
   const draws = epoch.split("augment")
   return { steps: options.augment, key: [draws.nextUint32(), draws.nextUint32()] }
 }
-
-/** Batches in an epoch of `size` samples. */
-export const batchCount = (size: number, options: Pick<BatchOptions, "batch" | "dropLast">): number =>
-  options.dropLast === true ? Math.floor(size / options.batch) : Math.ceil(size / options.batch)
 
 /**
  * Runs `make` for `from`, …, `to − 1` with results in order. While one is in use, the `ahead` next ones are being made; a failure
@@ -137,7 +130,7 @@ export const make = (source: Source): Split => {
           options.shuffle === undefined ? identity(source.size) : random.split("order").permutation(source.size)
         return inOrder(
           options.startAt ?? 0,
-          batchCount(source.size, options),
+          batchCount(source, options),
           options.prefetch ?? source.prefetch,
           (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), steps)
         ).pipe(Stream.map((finish) => finish()))
