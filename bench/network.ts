@@ -26,11 +26,13 @@ const sample = () => Array.from({ length: count }, () => Space.sample(prng)(spac
 
 const network = (architecture: ReturnType<typeof sample>[number]) => Result.getOrThrow(Network.make(architecture))
 
+/** Per second of processor time, the garbage collector's threads included: a figure that other work on the machine disturbs little. */
 const perSecond = (work: (architecture: ReturnType<typeof sample>[number]) => unknown): number => {
   const architectures = sample()
-  const start = performance.now()
+  const start = process.cpuUsage()
   for (const architecture of architectures) work(architecture)
-  return (1000 * count) / (performance.now() - start)
+  const { system, user } = process.cpuUsage(start)
+  return (1e6 * count) / (system + user)
 }
 
 const cost = NetworkCosts.forSpace()
@@ -55,7 +57,7 @@ const rows = Object.entries(tasks).map(([name, work]) => {
 const report = `# Building and costing architectures
 
 Random architectures of the paper's space (224 px), ${count} other ones in each of ${rounds} rounds, one core of ${cpus()[0]?.model ?? "an unknown processor"}, Node ${process.versions.node}.
-Architectures per second; the table's first round starts with nothing remembered and nothing compiled, its second row with the first's parts remembered. \`node bench/network.ts\`
+Architectures per second of processor time (the garbage collector's threads included); the table's first round starts with nothing remembered and nothing compiled, its second row with the first's parts remembered. \`node bench/network.ts\`
 
 | | first round | median | range |
 |---|--:|--:|--:|

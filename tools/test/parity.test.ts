@@ -27,6 +27,13 @@ const meetsTheBar = ({
   assert.isAtMost(finalParameters.worst, 1e-3, `parameter ${finalParameters.tensor}`)
 }
 
+/** The reference without one tensor. */
+const without = (name: string) => new Map([...file.tensors].filter(([key]) => key !== name))
+
+/** What is said of a changed reference. */
+const failing = (change: Partial<Safetensors.Safetensors>) =>
+  Effect.map(Effect.flip(Parity.run({ ...file, ...change }, "broken")), (error) => error.message)
+
 describe("parity with PyTorch", () => {
   it.effect("holds on the reference interpreter", () =>
     Effect.gen(function* () {
@@ -38,6 +45,14 @@ describe("parity with PyTorch", () => {
     Effect.gen(function* () {
       const report = yield* Parity.run(file, "network")
       meetsTheBar(report)
+    }).pipe(Effect.provide(OnnxRuntime.cpu()))
+  )
+
+  it.effect("says what a file lacks that is no reference", () =>
+    Effect.gen(function* () {
+      assert.match(yield* failing({ metadata: {} }), /^not a file of reference vectors: the metadata's config/)
+      assert.match(yield* failing({ tensors: without("labels/1") }), /no tensor labels\/1/)
+      assert.match(yield* failing({ tensors: without("weights/stem.0.weight") }), /missing: stem\.0\.weight/)
     }).pipe(Effect.provide(OnnxRuntime.cpu()))
   )
 })
