@@ -1,1 +1,1 @@
-export {}
+export * as Uninet from "./Uninet.ts"

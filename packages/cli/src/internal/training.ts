@@ -1,19 +1,18 @@
 /** What a worker process of `uninet search` evaluates with: UniNet's own operators, a data set by name, one thread. */
-import { Datasets } from "@uninet/data"
-import { OnnxRuntime } from "@uninet/runtime"
-import { TrainingEvaluator } from "@uninet/search"
+import { type DataError, type Dataset, Datasets } from "@uninet/data"
+import { OnnxRuntime, type Runtime } from "@uninet/runtime"
+import { type Evaluator, TrainingEvaluator } from "@uninet/search"
 import { Recipe, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { Evaluator } from "@uninet/search"
 
 /** Everything a worker is told. */
 export const Options = Schema.Struct({ dataset: Schema.String, recipe: Recipe.Recipe })
 export type Options = typeof Options.Type
 
 /** The trainer on a data set, one thread for each training. */
-export const trainer = (dataset: string) =>
+export const trainer = (dataset: string): Layer.Layer<Trainer | Dataset.Dataset | Runtime, DataError.DataError> =>
   Trainer.layer().pipe(Layer.provideMerge(Layer.mergeAll(Datasets.byName(dataset), OnnxRuntime.cpu())))
 
 const evaluator = (options: unknown): Layer.Layer<Evaluator.Evaluator, unknown> =>

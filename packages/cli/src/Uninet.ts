@@ -1,0 +1,62 @@
+/** The command `uninet`. */
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+import * as Runtime from "effect/Runtime"
+import { CliError, CliOutput, Command } from "effect/cli"
+import { search } from "./commands/search.ts"
+import { CliFault } from "./internal/CliFault.ts"
+
+export const version = "0.1.0"
+
+/** All commands. */
+export const command = Command.make("uninet").pipe(
+  Command.withDescription("Search, inspect and train networks of convolutions, transformers and MLPs"),
+  Command.withSubcommands([search])
+)
+
+/** A mistake in the command line in one sentence. */
+const sentence = (error: CliError.CliError): string =>
+  error._tag === "InvalidValue"
+    ? `${error.kind === "flag" ? "--" : ""}${error.option} is "${error.value}". Give ${error.expected}.`
+    : error.message
+
+/** Mistakes in the command line are a sentence each, on standard error; help is asked for with `--help`. */
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(
+          [
+            ...event.errors.map((error) => `uninet: ${sentence(error)}`),
+            `Try: ${event.commandPath.join(" ")} --help`
+          ].join("\n")
+        )
+      : CliOutput.defaultPresenter.present(event)
+}
+
+/** Runs a command line. What it fails with has been said on standard error. */
+export const run = (args: ReadonlyArray<string>) =>
+  Command.runWith(command, { version })(args).pipe(
+    Effect.provideService(CliOutput.Presenter, presenter),
+    Effect.tapCause((cause) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.void
+      const error = Cause.squash(cause)
+      return CliError.isCliError(error)
+        ? Effect.void
+        : Console.error(`uninet: ${error instanceof Error ? error.message : String(error)}`)
+    })
+  )
+
+/** 2 for a mistake in the command line, 1 for other failures, 130 where it was interrupted. */
+export const exitCode = <A, E>(exit: Exit.Exit<A, E>): number => {
+  if (Exit.isSuccess(exit)) return 0
+  const error = Cause.squash(exit.cause)
+  if (Cause.hasInterruptsOnly(exit.cause)) return 130
+  if (error instanceof CliFault) return error.usage ? 2 : 1
+  if (CliError.isCliError(error)) return Predicate.isTagged(error, "ShowHelp") && error.errors.length === 0 ? 0 : 2
+  return 1
+}
+
+export const teardown: Runtime.Teardown = (exit, onExit) => onExit(exitCode(exit))

@@ -1,0 +1,23 @@
+import * as Schema from "effect/Schema"
+
+/** What a person has to know and do, in one sentence. `usage` tells a mistake in the command line (exit code 2) from others (1). */
+export class CliFault extends Schema.TaggedError<CliFault>()("CliFault", {
+  problem: Schema.String,
+  usage: Schema.Boolean
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** A mistake in the command line. */
+export const usage = (problem: string) => new CliFault({ problem, usage: true })
+
+/** Anything else that went wrong. */
+export const fault = (problem: string) => new CliFault({ problem, usage: false })
+
+/** An error's message behind the flag that caused it. */
+export const at =
+  (flag: string) =>
+  (error: { readonly message: string }): CliFault =>
+    fault(`${flag}: ${error.message}`)
