@@ -22,9 +22,12 @@
  */
 import * as Pipeable from "effect/Pipeable"
 import type * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
-import * as Internal from "./internal/choice.ts"
-import type { Context, Node, Place } from "./internal/node.ts"
+import * as Schema from "effect/Schema"
+import * as Mapped from "./internal/mapping.ts"
+import { emptyNode, report, type Context, type Node, type Place } from "./internal/node.ts"
+import * as Product from "./internal/product.ts"
+import * as Single from "./internal/single.ts"
+import * as Struct from "./internal/struct.ts"
 import type { Literal } from "./Site.ts"
 
 /** A declaration of the values that may be chosen. Made by this module's constructors. */
@@ -69,7 +72,7 @@ export type VariantsValue<Tag extends string, Cases extends { readonly [name: st
 export const categorical = <const L extends Literal>(
   options: ReadonlyArray<L>,
   settings?: { readonly seed?: NoInfer<L> }
-): Choice<L> => made(Internal.oneOf("categorical", options, settings))
+): Choice<L> => made(Single.oneOf("categorical", options, settings))
 
 /**
  * One of some values whose order in the list means something: widths, expansion ratios. Distances count the steps between.
@@ -79,7 +82,7 @@ export const categorical = <const L extends Literal>(
 export const ordered = <const L extends Literal>(
   options: ReadonlyArray<L>,
   settings?: { readonly seed?: NoInfer<L> }
-): Choice<L> => made(Internal.oneOf("ordered", options, settings))
+): Choice<L> => made(Single.oneOf("ordered", options, settings))
 
 /**
  * A whole number from `min` to `max`, both included, in steps of `step` (default 1).
@@ -91,16 +94,16 @@ export const integer = (range: {
   readonly max: number
   readonly step?: number
   readonly seed?: number
-}): Choice<number> => made(Internal.integer(range))
+}): Choice<number> => made(Single.integer(range))
 
 /** The one value, without a choice: a constant inside a product. */
-export const constant = <const L extends Literal>(value: L): Choice<L> => made(Internal.constant(value))
+export const constant = <const L extends Literal>(value: L): Choice<L> => made(Single.constant(value))
 
 /**
  * A record: every field is chosen on its own. A field made by `when` exists only under what other fields chose; fields may
  * stand in any order, and a cycle of conditions is a fault.
  */
-export const struct = <const F extends Fields>(fields: F): Choice<StructValue<F>> => made(Internal.struct(fields))
+export const struct = <const F extends Fields>(fields: F): Choice<StructValue<F>> => made(Struct.struct(fields))
 
 /**
  * A field that exists only where every named field of the same `struct` chose one of the listed values. Those fields must be
@@ -126,12 +129,12 @@ export const variants = <const Tag extends string, const Cases extends { readonl
   tag: Tag,
   cases: Cases,
   settings?: { readonly seed?: NoInfer<keyof Cases & string> }
-): Choice<VariantsValue<Tag, Cases>> => made(Internal.variants(tag, cases, settings))
+): Choice<VariantsValue<Tag, Cases>> => made(Struct.variants(tag, cases, settings))
 
 /** A fixed row of choices, each made on its own. */
 export const tuple = <const Items extends ReadonlyArray<Choice<unknown>>>(
   items: Items
-): Choice<{ readonly [K in keyof Items]: Items[K] extends Choice<infer A> ? A : never }> => made(Internal.tuple(items))
+): Choice<{ readonly [K in keyof Items]: Items[K] extends Choice<infer A> ? A : never }> => made(Product.tuple(items))
 
 /**
  * The same choice several times, each made on its own: `repeat(cell, 5)`, or `repeat(cell, { min: 1, max: 5 })` where the
@@ -141,7 +144,7 @@ export const repeat = <A>(
   item: Choice<A>,
   times: number | { readonly min: number; readonly max: number; readonly seed?: number }
 ): Choice<ReadonlyArray<A>> =>
-  made(Internal.repeat(item, typeof times === "number" ? { min: times, max: times } : times))
+  made(Product.repeat(item, typeof times === "number" ? { min: times, max: times } : times))
 
 /** What `from` of `map` says of a value that nothing maps to. */
 export interface Unmappable {
@@ -167,7 +170,7 @@ export interface Mapping<in out A, in out B> {
 export const map =
   <A, B>(mapping: Mapping<A, B>) =>
   (choice: Choice<A>): Choice<B> =>
-    made(Internal.map(choice, mapping))
+    made(Mapped.map(choice, mapping))
 
 /**
  * The same choices seen as values of another type, where several choices may give one value: they are then one point of the
@@ -185,7 +188,11 @@ export const quotient =
     readonly canonical?: (b: B) => B
   }) =>
   (choice: Choice<A>): Choice<B> =>
-    made(Internal.quotient(choice, mapping))
+    made(Mapped.quotient(choice, mapping))
 
 /** A declaration with a fault, for functions that make declarations from settings; `Space.make` reports it. */
-export const invalid = (problem: string, remedy: string): Choice<never> => made(Internal.invalid(problem, remedy))
+export const invalid = (problem: string, remedy: string): Choice<never> =>
+  made((context, place) => {
+    report(context, place.path, problem, remedy)
+    return emptyNode(context, Schema.Never)
+  })

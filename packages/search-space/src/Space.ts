@@ -446,7 +446,7 @@ const codecs = <A>(space: Space<A>): Codecs<A> => {
   // the cache maps every space to the codecs made of it below, of the same type
   if (known !== undefined) return known as Codecs<A>
   const json = Schema.toCodecJson(space.root.schema)
-  const made: Codecs<A> = { json, member: member(space, json), plain: isPlain(json) }
+  const made: Codecs<A> = { json, member: member(space, json), plain: isPlain(json.ast) }
   cache.set(space, made)
   return made
 }
@@ -473,5 +473,19 @@ const settle = <A>(result: Result.Result<A, NotInSpace>, value: A, options: Sche
         )
       )
 
-/** Whether the JSON form is the value itself, so that hashing need not encode. */
-const isPlain = (json: Schema.Codec<unknown, unknown>) => SchemaAST.toEncoded(json.ast) === SchemaAST.toType(json.ast)
+/** Whether the JSON form is the value itself, so that hashing need not encode: nothing in the schema transforms. */
+const isPlain = (ast: SchemaAST.AST): boolean => {
+  if (ast.encoding !== undefined) return false
+  if (SchemaAST.isObjects(ast)) {
+    return ast.indexSignatures.length === 0 && ast.propertySignatures.every((property) => isPlain(property.type))
+  }
+  if (SchemaAST.isArrays(ast)) return [...ast.elements, ...ast.rest].every(isPlain)
+  if (SchemaAST.isUnion(ast)) return ast.types.every(isPlain)
+  return (
+    SchemaAST.isString(ast) ||
+    SchemaAST.isNumber(ast) ||
+    SchemaAST.isBoolean(ast) ||
+    SchemaAST.isNull(ast) ||
+    SchemaAST.isLiteral(ast)
+  )
+}

@@ -25,7 +25,7 @@ const noise = (seed: number, key: string, most: number) => Prng.fromSeed(`${seed
 
 /**
  * A row of parts with conditions and aliases in them, and a cost along it where each part's depends on the one before.
- * `unit` spreads the costs out, so that the bins of the solver are much coarser than they.
+ * With a large `unit` the costs are much finer than the bins of the solver.
  */
 const chained = fc
   .record({
@@ -39,7 +39,7 @@ const chained = fc
       const key = JSON.stringify(value[index]) ?? ""
       return {
         costs: {
-          c: unit * noise(seed, `${index} ${entry} ${key}`, 12) - 3,
+          c: noise(seed, `${index} ${entry} ${key}`, 12 * unit) - 3,
           d: noise(seed + 1, `${index} ${entry} ${key}`, 5) / 7
         },
         exit: noise(seed + 2, `${index} ${key}`, 3)

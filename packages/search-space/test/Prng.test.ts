@@ -50,6 +50,13 @@ describe("Prng", () => {
     }
   })
 
+  it("is without the bias of a remainder: thirds of three quarters of 2³² are as likely", () => {
+    const prng = Prng.fromSeed("bias")
+    const counts = [0, 0, 0]
+    for (let i = 0; i < 3000; i++) counts[Math.floor(prng.nextInt(3 * 2 ** 30) / 2 ** 30)]!++
+    assert.isBelow(chiSquared(counts, 1000), limit(2))
+  })
+
   it("keeps large integers and bigints in range, and reaches their upper half", () => {
     const prng = Prng.fromSeed("large")
     fc.assert(

@@ -110,3 +110,28 @@ export function* assignments(
 export const notInSpace = (path: Path, value: unknown, expected: string) => new NotInSpace({ path, value, expected })
 
 export const showLiteral = (value: Literal) => (typeof value === "string" ? `"${value}"` : String(value))
+
+/** A declaration, to be placed. */
+export type Build<A> = (context: Context, place: Place) => Node<A>
+
+export const report = (context: Context, path: Path, problem: string, remedy: string) => {
+  context.problems.push({ path, problem, remedy })
+}
+
+/** Stands in for a declaration with a fault; no space is made of it. */
+export const emptyNode = <A>(context: Context, schema: Schema.Codec<A, unknown>): Node<A> => ({
+  first: context.sites.length,
+  end: context.sites.length,
+  size: 0n,
+  distinct: 0n,
+  sample: () => {},
+  decode: () => {
+    throw new Error("a declaration with a fault has no values")
+  },
+  encode: (input, _vector, path) => notInSpace(path, input, "nothing"),
+  canonicalise: () => {},
+  rank: () => 0n,
+  unrank: () => {},
+  schema,
+  print: (indent) => [`${indent}(invalid)`]
+})

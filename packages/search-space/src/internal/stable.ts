@@ -11,6 +11,8 @@ export const stableStringify = (value: unknown): string => {
     return out + "]"
   }
   if (isRecord(value)) {
+    const known = texts.get(value)
+    if (known !== undefined) return known
     let out = "{"
     for (const key of Object.keys(value).sort()) {
       const item = value[key]
@@ -19,6 +21,13 @@ export const stableStringify = (value: unknown): string => {
     return out + "}"
   }
   return quote(String(value))
+}
+
+const texts = new WeakMap<object, string>()
+
+/** Keeps the text of a deeply frozen value: the values of a table make up most of what is hashed. */
+export const remember = (value: object, text: string): void => {
+  texts.set(value, text)
 }
 
 /** JSON's form of a string; plain words, which is what keys and names are, need no escaping and are most of the work. */

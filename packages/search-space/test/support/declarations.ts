@@ -31,11 +31,11 @@ const leaf: fc.Arbitrary<AnyChoice> = fc.oneof(
 )
 
 /** Two fields that others may be conditional on, with their options. */
-const withConditions = (item: fc.Arbitrary<AnyChoice>): fc.Arbitrary<AnyChoice> =>
+const withConditions = (item: fc.Arbitrary<AnyChoice>, conditional: fc.Arbitrary<AnyChoice>): fc.Arbitrary<AnyChoice> =>
   fc
     .record({
       a: item,
-      b: item,
+      b: conditional,
       needs: fc.subarray(["x", "y", "z"], { minLength: 1 }),
       low: fc.integer({ min: 0, max: 2 }),
       chained: fc.boolean()
@@ -58,7 +58,7 @@ const { choice } = fc.letrec<{ choice: AnyChoice }>((tie) => ({
     { weight: 3, arbitrary: leaf },
     { weight: 1, arbitrary: fc.array(tie("choice"), { maxLength: 2 }).map((items) => Choice.tuple(items)) },
     { weight: 1, arbitrary: fc.record({ p: tie("choice"), q: tie("choice") }).map((fields) => Choice.struct(fields)) },
-    { weight: 1, arbitrary: withConditions(leaf) },
+    { weight: 1, arbitrary: withConditions(leaf, tie("choice")) },
     {
       weight: 1,
       arbitrary: fc

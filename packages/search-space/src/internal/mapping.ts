@@ -1,0 +1,201 @@
+/** The nodes of choices seen as values of another type. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Choice, Mapping } from "../Choice.ts"
+import { absent } from "../Site.ts"
+import {
+  assignments,
+  emptyNode,
+  notInSpace,
+  report,
+  type Build,
+  type Context,
+  type Node,
+  type Path,
+  type Vector
+} from "./node.ts"
+import { firstDifference, isRecord, remember, showPath, stableStringify } from "./stable.ts"
+
+export const map =
+  <A, B>(choice: Choice<A>, mapping: Mapping<A, B>): Build<B> =>
+  (context, place) => {
+    const locate = (path: Path): Path => [...place.path, ...(mapping.locate ?? ((p: Path) => p))(path)]
+    // built as a root of its own, so that its paths can be told in the terms of the mapped type
+    const problems: Context["problems"] = []
+    const inner = choice.build({ sites: context.sites, problems }, { path: [], conditions: place.conditions })
+    for (const problem of problems) context.problems.push({ ...problem, path: locate(problem.path) })
+    for (let i = inner.first; i < inner.end; i++) {
+      const site = context.sites[i]!
+      const path = locate(site.path)
+      context.sites[i] = { ...site, path, name: showPath(path) }
+    }
+    const check = Schema.decodeUnknownResult(Schema.toType(mapping.schema))
+    return {
+      ...without(inner),
+      decode: (vector) => mapping.to(inner.decode(vector)),
+      encode: (input, vector, path) => {
+        const typed = check(input)
+        if (Result.isFailure(typed)) return notInSpace(path, input, `a value of its schema (${typed.failure.message})`)
+        const from = mapping.from(typed.success)
+        if (Result.isFailure(from)) {
+          return notInSpace([...path, ...from.failure.path], from.failure.value, from.failure.expected)
+        }
+        const difference = firstDifference(mapping.to(from.success), typed.success)
+        if (difference !== undefined) {
+          return notInSpace(
+            [...path, ...difference.path],
+            difference.actual,
+            stableStringify(difference.expected ?? null)
+          )
+        }
+        const fault = inner.encode(from.success, vector, [])
+        if (fault === undefined) return undefined
+        return notInSpace([...path, ...(mapping.locate ?? ((p: Path) => p))(fault.path)], fault.value, fault.expected)
+      },
+      schema: mapping.schema
+    }
+  }
+
+/** A node without what does not carry over to a mapped one: a mapped single choice is no longer what a condition can name. */
+const without = <A>(node: Node<A>): Omit<Node<A>, "leaf"> => {
+  const { leaf: _, ...rest } = node
+  return rest
+}
+
+/** Above this number of choices a quotient is not tabulated. */
+const tableLimit = 2 ** 20
+
+export const quotient =
+  <A, B>(
+    choice: Choice<A>,
+    mapping: { readonly schema: Schema.Codec<B, unknown>; readonly to: (a: A) => B; readonly canonical?: (b: B) => B }
+  ): Build<B> =>
+  (context, place) => {
+    const faults = context.problems.length
+    const inner = choice.build(context, place)
+    const { end, first } = inner
+    if (context.problems.length > faults) return emptyNode(context, mapping.schema)
+    const sites = context.sites.slice(first, end)
+    // a vector's sites as one number: mixed radix, with one more digit for an absent site
+    const cells = sites.reduce((n, site) => n * (site.count + 1), 1)
+    if (inner.size > BigInt(tableLimit) || cells > 64 * tableLimit) {
+      report(
+        context,
+        place.path,
+        `a quotient of ${inner.size} choices is too large to tabulate`,
+        `Keep it to ${tableLimit}: take quotients of its parts`
+      )
+      return emptyNode(context, mapping.schema)
+    }
+    const canonical = mapping.canonical ?? ((b: B) => b)
+    const table = new Int32Array(cells).fill(-1)
+    const cell = (vector: Vector) => {
+      let index = 0
+      for (const site of sites) index = index * (site.count + 1) + vector[site.index]! + 1
+      return index
+    }
+    const seeds = sites.map((site) => site.seed)
+    const fromSeed = (vector: Vector) =>
+      sites.reduce((sum, site, k) => {
+        const token = vector[site.index]!
+        if (token === seeds[k] || token === absent) return sum
+        return sum + 1 + (site.kind === "categorical" ? 0 : Math.abs(token - seeds[k]!) / site.count)
+      }, 0)
+    const classOf = new Map<string, number>()
+    const values: Array<B> = []
+    const tokens: Array<Vector> = []
+    const distances: Array<number> = []
+    try {
+      for (const vector of assignments(context.sites, first, end)) {
+        const value = canonical(mapping.to(inner.decode(vector)))
+        const key = stableStringify(value)
+        const distance = fromSeed(vector)
+        const known = classOf.get(key)
+        const id = known ?? values.length
+        if (known === undefined) {
+          classOf.set(key, id)
+          deepFreeze(value)
+          if (isRecord(value)) remember(value, key)
+          values.push(value)
+          tokens.push(vector.slice(first, end))
+          distances.push(distance)
+        } else if (distance < distances[id]!) {
+          tokens[id] = vector.slice(first, end)
+          distances[id] = distance
+        }
+        table[cell(vector)] = id
+      }
+    } catch (cause) {
+      report(
+        context,
+        place.path,
+        `its mapping failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+        "Let `to` give a value for every choice"
+      )
+      return emptyNode(context, mapping.schema)
+    }
+    // values come from the table, so most of those asked for are the very same objects
+    const known = new WeakMap<object, number>()
+    values.forEach((value, id) => {
+      if (typeof value === "object" && value !== null) known.set(value, id)
+    })
+    const isValue = Schema.is(mapping.schema)
+    const lookUp = (input: unknown): number | undefined => {
+      const same = typeof input === "object" && input !== null ? known.get(input) : undefined
+      if (same !== undefined) return same
+      return isValue(input) ? classOf.get(stableStringify(canonical(input))) : undefined
+    }
+    const write = (id: number, vector: Vector) => vector.set(tokens[id]!, first)
+    const read = (vector: Vector) => table[cell(vector)]!
+    return {
+      first,
+      end,
+      size: inner.size,
+      distinct: BigInt(values.length),
+      sample: (prng, vector) => write(prng.nextInt(values.length), vector),
+      decode: (vector) => values[read(vector)]!,
+      encode: (input, vector, path) => {
+        const id = lookUp(input)
+        if (id !== undefined) {
+          write(id, vector)
+          return undefined
+        }
+        const { example, difference } = nearest(input, values)
+        if (difference === undefined) return notInSpace(path, input, `a value like ${stableStringify(example)}`)
+        return notInSpace(
+          [...path, ...difference.path],
+          difference.actual,
+          `${stableStringify(difference.expected ?? null)} in the most similar of its ${values.length} values`
+        )
+      },
+      canonicalise: (vector) => write(read(vector), vector),
+      rank: (vector) => BigInt(read(vector)),
+      unrank: (rank, vector) => write(Number(rank), vector),
+      schema: mapping.schema,
+      print: inner.print
+    }
+  }
+
+/** The value that has most of its top-level entries in common with the input, for a message that points at the odd one out. */
+const nearest = (input: unknown, values: ReadonlyArray<unknown>) => {
+  let best = values[0]
+  let most = -1
+  for (const value of values) {
+    const same =
+      isRecord(value) && isRecord(input)
+        ? Object.keys(value).filter((key) => stableStringify(value[key]) === stableStringify(input[key])).length
+        : 0
+    if (same > most) {
+      best = value
+      most = same
+    }
+  }
+  return { example: best, difference: firstDifference(best, input) }
+}
+
+const deepFreeze = (value: unknown): void => {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const item of Object.values(value)) deepFreeze(item)
+  }
+}

@@ -1,0 +1,160 @@
+/** The nodes of products: tuples and repetitions. */
+import * as Schema from "effect/Schema"
+import type { Choice } from "../Choice.ts"
+import type { Prng } from "../Prng.ts"
+import { clear, emptyNode, notInSpace, report, type Build, type Node, type Path, type Vector } from "./node.ts"
+import { integer } from "./single.ts"
+
+/** The working parts of a product of independent nodes. */
+export const product = (parts: ReadonlyArray<Node<unknown>>, first: number, end: number) => ({
+  first,
+  end,
+  size: parts.reduce((n, part) => n * part.size, 1n),
+  distinct: parts.reduce((n, part) => n * part.distinct, 1n),
+  sample: (prng: Prng, vector: Vector) => {
+    for (const part of parts) part.sample(prng, vector)
+  },
+  canonicalise: (vector: Vector) => {
+    for (const part of parts) part.canonicalise(vector)
+  },
+  rank: (vector: Vector) => parts.reduce((rank, part) => rank * part.distinct + part.rank(vector), 0n),
+  unrank: (rank: bigint, vector: Vector) => {
+    let rest = rank
+    for (let i = parts.length - 1; i >= 0; i--) {
+      const part = parts[i]!
+      part.unrank(rest % part.distinct, vector)
+      rest /= part.distinct
+    }
+  }
+})
+
+/** Encodes an array item by item; the first fault is the array's. */
+const encodeItems = (
+  parts: ReadonlyArray<Node<unknown>>,
+  input: unknown,
+  vector: Vector,
+  path: Path,
+  expected: string
+) => {
+  if (!Array.isArray(input) || input.length !== parts.length) return notInSpace(path, input, expected)
+  for (let i = 0; i < parts.length; i++) {
+    const fault = parts[i]!.encode(input[i], vector, [...path, i])
+    if (fault !== undefined) return fault
+  }
+  return undefined
+}
+
+/** A part's outline under its name: on the name's line where it is one line. */
+export const labelled = (label: string, node: Node<unknown>, indent: string): ReadonlyArray<string> => {
+  const [head, ...rest] = node.print(indent)
+  return rest.length === 0
+    ? [`${indent}${label}: ${(head ?? "").trimStart()}`]
+    : [`${indent}${label}:`, ...node.print(`${indent}  `)]
+}
+
+export const tuple =
+  <const Items extends ReadonlyArray<Choice<unknown>>>(
+    items: Items
+  ): Build<{ readonly [K in keyof Items]: Items[K] extends Choice<infer A> ? A : never }> =>
+  (context, place) => {
+    type Value = { readonly [K in keyof Items]: Items[K] extends Choice<infer A> ? A : never }
+    const first = context.sites.length
+    const parts = items.map((item, i) => item.build(context, { ...place, path: [...place.path, i] }))
+    return {
+      ...product(parts, first, context.sites.length),
+      // the i-th part decodes to the i-th item's type; TypeScript does not follow `map` over a tuple
+      decode: (vector) => parts.map((part) => part.decode(vector)) as ReadonlyArray<unknown> as Value,
+      encode: (input, vector, path) => encodeItems(parts, input, vector, path, `an array of ${parts.length}`),
+      schema: Schema.Tuple(parts.map((part) => part.schema)) as Schema.Codec<unknown, unknown> as Schema.Codec<
+        Value,
+        unknown
+      >,
+      print: (indent) => parts.flatMap((part, i) => labelled(`[${i}]`, part, indent)),
+      parts
+    }
+  }
+
+export const repeat =
+  <A>(
+    item: Choice<A>,
+    range: { readonly min: number; readonly max: number; readonly seed?: number }
+  ): Build<ReadonlyArray<A>> =>
+  (context, place) => {
+    const { max, min } = range
+    if (!(Number.isInteger(min) && Number.isInteger(max) && min >= 0 && max >= min)) {
+      report(context, place.path, `it is repeated ${min} to ${max} times`, "Use integers with 0 ≤ min ≤ max")
+      return emptyNode(context, Schema.Array(Schema.Never))
+    }
+    const first = context.sites.length
+    const length = min === max ? undefined : integer(range)(context, { ...place, path: [...place.path, "length"] })
+    const lengthSite = length?.leaf
+    const parts: Array<Node<A>> = []
+    for (let i = 0; i < max; i++) {
+      const conditions =
+        lengthSite === undefined || i < min
+          ? place.conditions
+          : [...place.conditions, { site: lengthSite.index, options: new Set(span(i + 1 - min, max - min + 1)) }]
+      parts.push(item.build(context, { path: [...place.path, i], conditions }))
+    }
+    const end = context.sites.length
+    const schema = Schema.Array(parts[0]?.schema ?? (Schema.Never as Schema.Codec<A, unknown>))
+      .check(Schema.isMinLength(min))
+      .check(Schema.isMaxLength(max))
+    const expected = min === max ? `an array of ${max}` : `an array of ${min} to ${max}`
+    const print = (indent: string) => [
+      `${indent}${min === max ? max : `${min} … ${max}`} times:`,
+      ...(parts[0]?.print(`${indent}  `) ?? [])
+    ]
+    if (lengthSite === undefined) {
+      return {
+        ...product(parts, first, end),
+        decode: (vector) => parts.map((part) => part.decode(vector)),
+        encode: (input, vector, path) => encodeItems(parts, input, vector, path, expected),
+        schema,
+        print,
+        parts
+      }
+    }
+    // products by length: prefixes[k] has the first min + k items
+    const prefixes = span(min, max + 1).map((n) => product(parts.slice(0, n), first, end))
+    const distinct = prefixes.reduce((n, p) => n + p.distinct, 0n)
+    const at = lengthSite.index
+    const current = (vector: Vector) => prefixes[vector[at]!]!
+    const clearAfter = (n: number, vector: Vector) => clear(vector, parts[n]?.first ?? end, end)
+    const unrank = (rank: bigint, vector: Vector) => {
+      let rest = rank
+      for (const [k, prefix] of prefixes.entries()) {
+        if (rest < prefix.distinct) {
+          vector[at] = k
+          clearAfter(min + k, vector)
+          return prefix.unrank(rest, vector)
+        }
+        rest -= prefix.distinct
+      }
+    }
+    return {
+      first,
+      end,
+      size: prefixes.reduce((n, p) => n + p.size, 0n),
+      distinct,
+      sample: (prng, vector) => unrank(prng.nextBigInt(distinct), vector),
+      canonicalise: (vector) => current(vector).canonicalise(vector),
+      decode: (vector) => parts.slice(0, min + vector[at]!).map((part) => part.decode(vector)),
+      encode: (input, vector, path) => {
+        if (!Array.isArray(input) || input.length < min || input.length > max) return notInSpace(path, input, expected)
+        vector[at] = input.length - min
+        clearAfter(input.length, vector)
+        return encodeItems(parts.slice(0, input.length), input, vector, path, expected)
+      },
+      rank: (vector) => {
+        const k = vector[at]!
+        return prefixes.slice(0, k).reduce((n, p) => n + p.distinct, 0n) + current(vector).rank(vector)
+      },
+      unrank,
+      schema,
+      print
+    }
+  }
+
+const span = (from: number, to: number): ReadonlyArray<number> =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)

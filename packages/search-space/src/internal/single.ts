@@ -1,0 +1,172 @@
+/** The nodes of single choices, and of constants. */
+import * as Schema from "effect/Schema"
+import type { Literal, Site } from "../Site.ts"
+import { addSite, notInSpace, report, showLiteral, type Build, type Context, type Node } from "./node.ts"
+
+/** A node whose sites are one site: shared by the single choices. */
+const leafNode = <A extends Literal>(
+  site: Site,
+  value: (token: number) => A,
+  tokenOf: (value: unknown) => number | undefined,
+  options: {
+    readonly expected: string
+    readonly schema: Schema.Codec<A, unknown>
+    readonly print: string
+  }
+): Node<A> => {
+  const at = site.index
+  return {
+    first: at,
+    end: at + 1,
+    size: BigInt(site.count),
+    distinct: BigInt(site.count),
+    sample: (prng, vector) => {
+      vector[at] = prng.nextInt(site.count)
+    },
+    decode: (vector) => value(vector[at]!),
+    encode: (input, vector, path) => {
+      const token = tokenOf(input)
+      if (token === undefined) return notInSpace(path, input, options.expected)
+      vector[at] = token
+      return undefined
+    },
+    canonicalise: () => {},
+    rank: (vector) => BigInt(vector[at]!),
+    unrank: (rank, vector) => {
+      vector[at] = Number(rank)
+    },
+    schema: options.schema,
+    print: (indent) => [indent + options.print],
+    leaf: site
+  }
+}
+
+export const oneOf =
+  <L extends Literal>(
+    kind: "categorical" | "ordered",
+    given: ReadonlyArray<L>,
+    settings: { readonly seed?: L } | undefined
+  ): Build<L> =>
+  (context, place) => {
+    const tokens = new Map<unknown, number>(given.map((option, token) => [option, token]))
+    if (given.length === 0) {
+      report(context, place.path, "the choice has no option", "Give it at least one")
+    } else if (tokens.size !== given.length) {
+      const twice = given.find((option, token) => given.indexOf(option) !== token)!
+      report(context, place.path, `the option ${showLiteral(twice)} is there twice`, "Give every option once")
+    }
+    for (const option of given) {
+      if (typeof option === "number" && !Number.isFinite(option)) {
+        report(context, place.path, `the option ${option} has no JSON form`, "Use finite numbers")
+      }
+    }
+    let seed = 0
+    if (settings?.seed !== undefined) {
+      const token = tokens.get(settings.seed)
+      if (token === undefined) {
+        report(context, place.path, `the seed ${showLiteral(settings.seed)} is none of its options`, "Name one of them")
+      } else seed = token
+    }
+    const options = [...given]
+    const value = (token: number): L => options[token]!
+    const site = addSite(context, place, { kind, count: options.length, seed, value })
+    const list = options.map(showLiteral).join(" | ")
+    return leafNode(site, value, (input) => tokens.get(input), {
+      expected: options.length === 1 ? list : `one of ${list}`,
+      schema: literals(options),
+      print: `${list}${kind === "ordered" ? " (ordered)" : ""}`
+    })
+  }
+
+/** A schema of some literals, `null` among them. */
+const literals = <L extends Literal>(options: ReadonlyArray<L>): Schema.Codec<L, unknown> => {
+  // numbers without a JSON form have been reported
+  const plain = options.filter(
+    (option): option is L & (string | number | boolean) =>
+      option !== null && (typeof option !== "number" || Number.isFinite(option))
+  )
+  const members: Array<Schema.Codec<Literal, unknown>> = []
+  if (plain.length > 0) members.push(Schema.Literals(plain))
+  if (options.some((option) => option === null)) members.push(Schema.Null)
+  // the union has just the options as members, so its type is L; TypeScript cannot see through the filter
+  return Schema.Union(members) as Schema.Codec<Literal, unknown> as Schema.Codec<L, unknown>
+}
+
+export const integer =
+  (range: {
+    readonly min: number
+    readonly max: number
+    readonly step?: number
+    readonly seed?: number
+  }): Build<number> =>
+  (context, place) => {
+    const { max, min, step = 1 } = range
+    const seedValue = range.seed ?? min
+    const whole = [min, max, step].every(Number.isSafeInteger) && step >= 1
+    let count = whole ? Math.floor((max - min) / step) + 1 : 0
+    if (!whole) {
+      report(
+        context,
+        place.path,
+        `the range ${min} … ${max} by ${step} is not of integers`,
+        "Use integers, and a step of 1 or more"
+      )
+    } else if (count < 1) {
+      report(context, place.path, `the range ${min} … ${max} is empty`, "Let max be min or more")
+    } else if (count > 0x7fffffff) {
+      report(
+        context,
+        place.path,
+        `the range has ${count} numbers`,
+        "Keep it below 2^31, with a larger step for instance"
+      )
+      count = 1
+    }
+    const value = (token: number) => min + token * step
+    const tokenOf = (input: unknown) => {
+      if (typeof input !== "number") return undefined
+      const token = (input - min) / step
+      return Number.isInteger(token) && token >= 0 && token < count ? token : undefined
+    }
+    let seed = 0
+    if (count > 0) {
+      const token = tokenOf(seedValue)
+      if (token === undefined)
+        report(context, place.path, `the seed ${seedValue} is outside the range`, "Use a number of the range")
+      else seed = token
+    }
+    const site = addSite(context, place, { kind: "integer", count, seed, value })
+    const text = `${min} … ${max}${step === 1 ? "" : ` by ${step}`}`
+    const between = whole ? Schema.Int.check(Schema.isBetween({ minimum: min, maximum: max })) : Schema.Int
+    return leafNode(site, value, tokenOf, {
+      expected: `an integer of ${text}`,
+      schema:
+        step === 1 ? between : between.check(Schema.makeFilter((n) => (n - min) % step === 0 || `must be of ${text}`)),
+      print: text
+    })
+  }
+
+export const constant =
+  <L extends Literal>(value: L): Build<L> =>
+  (context, place) => {
+    if (typeof value === "number" && !Number.isFinite(value)) {
+      report(context, place.path, `the constant ${value} has no JSON form`, "Use a finite number")
+    }
+    return constantNode(context, value)
+  }
+
+const constantNode = <L extends Literal>(context: Context, value: L): Node<L> => ({
+  first: context.sites.length,
+  end: context.sites.length,
+  size: 1n,
+  distinct: 1n,
+  sample: () => {},
+  decode: () => value,
+  encode: (input, _vector, path) => (input === value ? undefined : notInSpace(path, input, showLiteral(value))),
+  canonicalise: () => {},
+  rank: () => 0n,
+  unrank: () => {},
+  schema: literals([value]),
+  print: (indent) => [indent + showLiteral(value)],
+  parts: []
+})
