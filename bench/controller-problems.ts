@@ -80,7 +80,7 @@ const cell = (seed: number) => {
         for (let j = i + 1; j < 6; j++) chance += 0.12 * effect(`${i}:${ops[i]} ${j}:${ops[j]}`)
       }
       const latent = work + 0.3 * shallow + 0.6 * chance
-      const report = open === 0 ? 10 : 94.5 - 5 * Math.exp(-0.62 * Math.max(-2, latent))
+      const report = open === 0 ? 10 : 94.5 - 5 * Math.exp(-0.45 * Math.max(-2, latent))
       return [ops, report + 0.15 * noise.nextNormal(), report] as const
     })
   )

@@ -17,11 +17,10 @@
  * program.pipe(Effect.provide([NodeServices.layer, OnnxRuntime.cpu()]), Effect.runPromise)
  * ```
  */
-import { Prng } from "@uninet/search-space"
+import { Prng, type Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type { Domain, Strategy } from "./Strategy.ts"
 import { InvalidOption, type StrategyError } from "./StrategyError.ts"
-import type { Network, Table } from "./Table.ts"
 import * as Told from "./Told.ts"
 
 /** What one strategy found within one budget, over all seeds. */
@@ -52,11 +51,23 @@ export interface Played {
   readonly curves: ReadonlyArray<Curve>
 }
 
-export interface Options<R> {
-  readonly table: Table
+/** Something to search whose every answer is known at once: a `Table`, or a synthetic objective. */
+export interface Problem<A> {
+  readonly name: string
+  readonly space: Space.Space<A>
+  /** What a search is told of the network with some canonical tokens, and what its result is judged by; larger is better. */
+  readonly search: (tokens: Space.Tokens) => number
+  readonly report: (tokens: Space.Tokens) => number
+  /** The largest `report`, where it is known. */
+  readonly optimum: number
+}
+
+export interface Options<A, R> {
+  /** The table, or any other problem. */
+  readonly table: Problem<A>
   /** Strategies by the names that the rows shall have. */
   readonly strategies: Readonly<
-    Record<string, (domain: Domain<Network>, prng: Prng.Prng) => Effect.Effect<Strategy<Network>, StrategyError, R>>
+    Record<string, (domain: Domain<A>, prng: Prng.Prng) => Effect.Effect<Strategy<A>, StrategyError, R>>
   >
   /** Numbers of evaluations to report on. */
   readonly budgets: ReadonlyArray<number>
@@ -69,7 +80,7 @@ export interface Options<R> {
 }
 
 /** Plays every strategy on the table with every seed up to the largest budget. */
-export const play = Effect.fn("Benchmark.play")(function* <R>(options: Options<R>) {
+export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Options<A, R>) {
   const { batch = 1, budgets, first = 0, seeds, strategies, table } = options
   const numbers: ReadonlyArray<readonly [string, number]> = [
     ["seeds", seeds],
@@ -112,9 +123,9 @@ interface Run {
   readonly seconds: number
 }
 
-const one = <R>(
-  table: Table,
-  making: Effect.Effect<Strategy<Network>, StrategyError, R>,
+const one = <A, R>(
+  table: Problem<A>,
+  making: Effect.Effect<Strategy<A>, StrategyError, R>,
   budget: number,
   batch: number
 ): Effect.Effect<Run, StrategyError, R> =>

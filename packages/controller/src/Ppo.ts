@@ -23,6 +23,8 @@ export interface Options {
   readonly hidden?: number
   /** Results of one update. Default 10. */
   readonly batch?: number
+  /** Best earlier results that take part in every update as well [ours], as if just drawn (Oh et al., "Self-Imitation Learning", 2018). Default 0. */
+  readonly replay?: number
   /** Steps of AdamW on every batch. Default 4. */
   readonly epochs?: number
   /** Default 0.03. */
@@ -43,6 +45,7 @@ export const defaults = {
   policy: "recurrent",
   hidden: 32,
   batch: 10,
+  replay: 0,
   epochs: 4,
   learningRate: 0.03,
   clip: 0.2,

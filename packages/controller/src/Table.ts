@@ -17,6 +17,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { gunzipSync } from "node:zlib"
+import type { Problem } from "./Benchmark.ts"
 
 const Options = Schema.Array(Schema.Union([Schema.String, Schema.Finite])).check(Schema.isMinLength(1))
 
@@ -36,16 +37,9 @@ export type Json = typeof Json.Type
 export type Network = ReadonlyArray<string | number>
 
 /** A table, ready to be searched. */
-export interface Table {
-  readonly name: string
-  readonly space: Space.Space<Network>
+export interface Table extends Problem<Network> {
   /** Rows, one for every network. */
   readonly size: number
-  /** What a search sees of the network with some tokens, and what it is judged by. */
-  readonly search: (tokens: Space.Tokens) => number
-  readonly report: (tokens: Space.Tokens) => number
-  /** The largest `report`. */
-  readonly optimum: number
 }
 
 /** A file that is no table: not JSON, a missing column, ragged or missing rows, … */

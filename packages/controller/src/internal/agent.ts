@@ -12,13 +12,21 @@ import * as Points from "./points.ts"
 import * as Policy from "./policy.ts"
 import { child } from "./variation.ts"
 
-export interface Settings extends Policy.Settings {
+export interface Settings extends Omit<Policy.Settings, "most"> {
+  readonly batch: number
+  readonly replay: number
   readonly epochs: number
   readonly learningRate: number
   readonly entropy: number
   readonly entropyEnd: number
   readonly entropyOver: number
   readonly window: number
+}
+
+/** A sequence and what it was worth. */
+interface Episode {
+  readonly sampled: Policy.Sampled
+  readonly reward: number
 }
 
 /** Sampling runs without anything new before a mutation is proposed. */
@@ -29,11 +37,13 @@ const Sampled = Schema.Struct({
   logProbability: Schema.Finite,
   mask: Schema.NullOr(Schema.Array(Schema.Finite))
 })
+const Scored = Schema.Struct({ sampled: Sampled, reward: Schema.NullOr(Schema.Finite) })
 const State = Schema.Struct({
   policy: Schema.Json,
   queue: Schema.Array(Sampled),
   proposed: Schema.Record(Schema.String, Sampled),
-  batch: Schema.Array(Schema.Struct({ sampled: Sampled, reward: Schema.NullOr(Schema.Finite) })),
+  batch: Schema.Array(Scored),
+  elite: Schema.Array(Scored),
   recent: Schema.Array(Schema.NullOr(Schema.Finite)),
   results: Schema.Int
 })
@@ -51,19 +61,26 @@ const fromJson = ({ actions, logProbability, mask }: typeof Sampled.Type): Polic
 const orNull = (reward: number) => (reward === -Infinity ? null : reward)
 const orWorst = (reward: number | null) => reward ?? -Infinity
 
+const scoredToJson = ({ reward, sampled }: Episode) => ({ sampled: toJson(sampled), reward: orNull(reward) })
+const scoredFromJson = ({ reward, sampled }: typeof Scored.Type): Episode => ({
+  sampled: fromJson(sampled),
+  reward: orWorst(reward)
+})
+
 export const make = Effect.fnUntraced(function* <A>(
   name: string,
   domain: Domain<A>,
   settings: Settings,
   prng: Prng.Prng
 ) {
-  const { batch, clip, entropy, entropyEnd, entropyOver, epochs, learningRate, window } = settings
+  const { batch, clip, entropy, entropyEnd, entropyOver, epochs, learningRate, replay, window } = settings
   const wrong = Options.check(
     name,
     { ...settings, clip: clip ?? 1 },
     {
       hidden: Options.positiveInteger,
       batch: Options.positiveInteger,
+      replay: Options.naturalNumber,
       epochs: Options.positiveInteger,
       learningRate: Options.positive,
       clip: Options.positive,
@@ -81,14 +98,16 @@ export const make = Effect.fnUntraced(function* <A>(
   return yield* Engine.make(name, domain, prng, (bench) =>
     Effect.gen(function* () {
       const { points } = bench
-      const policy = yield* Policy.make(name, points, settings)
+      const policy = yield* Policy.make(name, points, { ...settings, most: batch + replay })
       const first = prng.split("policy")
 
       /** Sampled under the present policy, not proposed yet. */
       let queue: Array<Policy.Sampled> = []
       /** Sequences of the proposals that have no result yet, by the point's key. */
       let proposed = new Map<string, Policy.Sampled>()
-      let collected: Array<{ readonly sampled: Policy.Sampled; readonly reward: number }> = []
+      let collected: Array<Episode> = []
+      /** The best results of earlier batches, best first. */
+      let elite: ReadonlyArray<Episode> = []
       /** The latest rewards. */
       let recent: Array<number> = []
       let results = 0
@@ -111,14 +130,26 @@ export const make = Effect.fnUntraced(function* <A>(
       })
 
       const improve = Effect.fnUntraced(function* () {
-        const scores = Normal.scores(recent)
+        const again = elite.slice(0, replay)
+        const scores = Normal.scores([...recent, ...again.map(({ reward }) => reward)])
         const start = recent.length - collected.length
-        const experiences = collected.map(({ sampled }, i) => ({ sampled, advantage: scores[start + i]! }))
+        const experiences: Array<Policy.Experience> = collected.map(({ sampled }, i) => ({
+          sampled,
+          advantage: scores[start + i]!
+        }))
+        if (again.length > 0) {
+          // they count as drawn from the present policy: the clip holds them to it
+          const { sampled } = yield* policy.evaluate(again.map((result) => result.sampled.actions))
+          for (const [i, one] of sampled.entries()) {
+            experiences.push({ sampled: one, advantage: scores[recent.length + i]! })
+          }
+        }
         const progress = Math.min(1, results / entropyOver)
         const weight = entropy * (1 - (1 - entropyEnd) * progress)
         for (let epoch = 0; epoch < epochs; epoch++) {
           yield* policy.update(experiences, { learningRate, entropy: weight })
         }
+        elite = [...elite, ...collected].sort((a, b) => b.reward - a.reward).slice(0, replay)
         collected = []
         queue = []
       })
@@ -151,7 +182,8 @@ export const make = Effect.fnUntraced(function* <A>(
           policy: saved,
           queue: queue.map(toJson),
           proposed: Object.fromEntries([...proposed].map(([key, sampled]) => [key, toJson(sampled)])),
-          batch: collected.map(({ reward, sampled }) => ({ sampled: toJson(sampled), reward: orNull(reward) })),
+          batch: collected.map(scoredToJson),
+          elite: elite.map(scoredToJson),
           recent: recent.map(orNull),
           results
         })),
@@ -164,10 +196,8 @@ export const make = Effect.fnUntraced(function* <A>(
             yield* policy.load(state.policy)
             queue = state.queue.map(fromJson)
             proposed = new Map(Object.entries(state.proposed).map(([key, sampled]) => [key, fromJson(sampled)]))
-            collected = state.batch.map(({ reward, sampled }) => ({
-              sampled: fromJson(sampled),
-              reward: orWorst(reward)
-            }))
+            collected = state.batch.map(scoredFromJson)
+            elite = state.elite.map(scoredFromJson)
             recent = state.recent.map(orWorst)
             results = state.results
           }),

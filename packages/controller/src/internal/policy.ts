@@ -23,8 +23,8 @@ import type { Points } from "./points.ts"
 export interface Settings {
   readonly policy: "recurrent" | "independent"
   readonly hidden: number
-  /** Results of one update. */
-  readonly batch: number
+  /** Sequences of one update at most. */
+  readonly most: number
   /** Half the width of the ratios' clip; `undefined` for the plain score-function gradient. */
   readonly clip: number | undefined
 }
@@ -50,9 +50,7 @@ export interface Policy {
   readonly rows: number
   readonly sample: (prng: Prng.Prng) => Effect.Effect<ReadonlyArray<Sampled>, PolicyFailed>
   /** Given sequences as the policy would have sampled them: their present log-probabilities. */
-  readonly evaluate: (
-    actions: ReadonlyArray<Int32Array>
-  ) => Effect.Effect<
+  readonly evaluate: (actions: ReadonlyArray<Int32Array>) => Effect.Effect<
     {
       readonly sampled: ReadonlyArray<Sampled>
       readonly probabilities: (row: number, site: number) => ReadonlyArray<number>
@@ -80,7 +78,7 @@ const State = Schema.Struct({ step: Schema.Int, variables: Schema.Record(Schema.
 const sampledRows = 32
 
 export const make = Effect.fnUntraced(function* <A>(name: string, points: Points<A>, settings: Settings) {
-  const { batch, clip, hidden } = settings
+  const { clip, hidden, most: batch } = settings
   const recurrent = settings.policy === "recurrent"
   const { sites } = points
   const steps = sites.length
@@ -394,9 +392,7 @@ export const make = Effect.fnUntraced(function* <A>(name: string, points: Points
         const state = yield* Effect.mapError(Schema.decodeUnknownEffect(State)(given), (e) => invalid(e.message))
         const values = new Map<string, Data>()
         for (const [variable, text] of Object.entries(state.variables)) {
-          const bytes = yield* Effect.mapError(Effect.fromResult(Base64.decode(text)), (e) =>
-            invalid(e.message)
-          )
+          const bytes = yield* Effect.mapError(Effect.fromResult(Base64.decode(text)), (e) => invalid(e.message))
           if (bytes.length % 4 !== 0) return yield* invalid(`${variable} is cut off`)
           values.set(variable, new Float32Array(bytes.slice().buffer))
         }
