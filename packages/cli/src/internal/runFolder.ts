@@ -44,12 +44,13 @@ export const create = Effect.fnUntraced(function* (folder: string): Effect.fn.Re
   yield* Effect.mapError(Effect.andThen(fs.writeFileString(probe, ""), fs.remove(probe)), cannot)
 })
 
+const two = (n: number) => String(n).padStart(2, "0")
+
 /** `runs/2026-01-31-120000-ppo`, or with `-2`, `-3`, … where that is taken. */
 export const fresh = Effect.fnUntraced(function* (strategy: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const now = new Date()
-  const two = (n: number) => String(n).padStart(2, "0")
   const day = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`
   const hour = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`
   const base = path.resolve("runs", `${day}-${hour}-${strategy}`)
