@@ -5,6 +5,7 @@ import * as Context from "./internal/context.ts"
 import type { Model } from "./Model.ts"
 import * as Blocked from "./rules/blocked.ts"
 import * as Basic from "./rules/basic.ts"
+import * as Fused from "./rules/fused.ts"
 import * as Images from "./rules/images.ts"
 import * as Products from "./rules/products.ts"
 
@@ -49,11 +50,23 @@ const prefer =
 
 const rules: Context.Rules = {
   ...standard,
-  conv2d: prefer(Blocked.rules.conv2d, standard.conv2d),
+  conv2d: prefer(Fused.rules.conv2d, prefer(Blocked.rules.conv2d, standard.conv2d)),
   conv2dGradInput: prefer(Blocked.rules.conv2dGradInput, standard.conv2dGradInput),
-  conv2dGradWeight: prefer(Blocked.rules.conv2dGradWeight, standard.conv2dGradWeight),
+  conv2dGradWeight: prefer(
+    Fused.rules.conv2dGradWeight,
+    prefer(Blocked.rules.conv2dGradWeight, standard.conv2dGradWeight)
+  ),
   maxPool2d: prefer(Blocked.rules.maxPool2d, standard.maxPool2d),
-  maxPool2dGrad: prefer(Blocked.rules.maxPool2dGrad, standard.maxPool2dGrad)
+  maxPool2dGrad: prefer(Blocked.rules.maxPool2dGrad, standard.maxPool2dGrad),
+  globalAveragePool: prefer(Fused.rules.globalAveragePool, standard.globalAveragePool),
+  batchNorm: prefer(Fused.rules.batchNorm, standard.batchNorm),
+  batchMoments: prefer(Fused.rules.batchMoments, standard.batchMoments),
+  batchNormGradInput: prefer(Fused.rules.batchNormGradInput, standard.batchNormGradInput),
+  batchNormGradScale: prefer(Fused.rules.batchNormGradScale, standard.batchNormGradScale),
+  activation: prefer(Fused.rules.activation, standard.activation),
+  activationGrad: prefer(Fused.rules.activationGrad, standard.activationGrad),
+  binary: prefer(Fused.rules.binary, standard.binary),
+  reduce: prefer(Fused.rules.reduce, standard.reduce)
 }
 
 /** Lowers a program to an ONNX model. */

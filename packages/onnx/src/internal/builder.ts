@@ -25,6 +25,8 @@ export interface Builder {
     shapes: ReadonlyArray<Shape.Shape>,
     domain?: string
   ) => ReadonlyArray<Value>
+  /** The value that a chain of reshapes began with. */
+  readonly unreshaped: (value: Value) => Value
   readonly constant: (data: Constant["data"], shape: Shape.Shape) => Value
   /** Values that keep their name in the model. */
   readonly weight: (name: string, data: Float32Array, shape: Shape.Shape) => Value
@@ -43,6 +45,7 @@ export const make = (): Builder => {
   const emitted = new Map<string, Emitted>()
   const producer = new Map<string, Emitted>()
   const constants = new Map<string, { readonly constant: Constant; readonly value: Value }>()
+  const sources = new Map<string, Value>()
   const inputs: Array<ValueInfo> = []
   let next = 0
   const fresh = () => `v${next++}`
@@ -59,6 +62,7 @@ export const make = (): Builder => {
     }
     emitted.set(key, made)
     for (const output of outputs) producer.set(output.name, made)
+    if (opType === "Reshape" && ins[0] !== undefined) sources.set(outputs[0].name, ins[0])
     return outputs
   }
 
@@ -105,6 +109,7 @@ export const make = (): Builder => {
 
   return {
     node,
+    unreshaped: (value) => sources.get(value.name) ?? value,
     constant,
     weight: (name, data, shape) => {
       const value = { name, shape }

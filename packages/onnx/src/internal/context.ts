@@ -29,6 +29,11 @@ export interface Context {
 
 export type Rules = Op.Table<[Context], Lowered>
 
+/** Rules that apply to some nodes only: `undefined` leaves a node to the standard rule. */
+export type PartialRules = {
+  readonly [K in keyof Rules]?: (node: Tensor.Tensor<K>, ctx: Context) => Lowered | undefined
+}
+
 /** What is decided before lowering begins. */
 export interface Settings {
   readonly lanes: number

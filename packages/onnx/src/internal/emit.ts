@@ -2,8 +2,11 @@
 import { Shape } from "@uninet/graph"
 import type { Builder, Value } from "./builder.ts"
 
-export const reshape = (b: Builder, x: Value, shape: Shape.Shape): Value =>
-  Shape.equals(x.shape, shape) ? x : b.node("Reshape", [x, b.ints(shape)], {}, [shape])[0]
+export const reshape = (b: Builder, x: Value, shape: Shape.Shape): Value => {
+  if (Shape.equals(x.shape, shape)) return x
+  const source = b.unreshaped(x)
+  return Shape.equals(source.shape, shape) ? source : b.node("Reshape", [source, b.ints(shape)], {}, [shape])[0]
+}
 
 /** Joins neighbouring axes that a permutation keeps together and drops those of length 1: engines have fast paths for few axes. */
 const simplify = (shape: Shape.Shape, permutation: ReadonlyArray<number>) => {

@@ -1,42 +1,13 @@
 /**
- * Convolution and pooling by ONNX Runtime's blocked kernels (`com.microsoft.nchwc`).
+ * Depthwise convolution and pooling by ONNX Runtime's blocked kernels (see `internal/blocks.ts`).
  *
- * Those kernels want "channels" in blocks of 8 or 16 innermost. With as many images of the batch innermost as a block is wide, a feature map
- * `[c, b/L, h, w, L]` is already one blocked image of c·b channels, so that a depthwise kernel runs over it without moving anything.
  * A wrong block size gives wrong numbers silently: the runtime finds the size out before it allows these rules.
  */
 import { Shape, type Tensor } from "@uninet/graph"
+import { blockedImage, fromBlocked, isBlocked, node as blocked } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
-import { type Context, type Lowered, plain, type Rules } from "../internal/context.ts"
+import { type Context, type PartialRules, plain } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
-import { physicalShape } from "../internal/layout.ts"
-
-/** Rules that apply to some nodes only: `undefined` leaves a node to the standard rule. */
-type PartialRules = {
-  readonly [K in keyof Rules]?: (node: Tensor.Tensor<K>, ctx: Context) => Lowered | undefined
-}
-
-const domain = "com.microsoft.nchwc"
-
-/** Whether images of this shape can lie in whole blocks: they do already, or the engine's own reordering puts them so. */
-const isBlocked = ({ block, lanes }: Context, [batch, channels]: Shape.Shape) =>
-  block > 1 && (lanes === block ? batch % block === 0 : lanes === 1 && (batch * channels) % block === 0)
-
-/** An image as one blocked image of c·b channels. */
-const blockedImage = (ctx: Context, x: Tensor.Tensor): Value => {
-  const [batch, channels, height, width] = x.shape
-  const image = E.reshape(ctx.b, ctx.get(x, "channels"), [1, batch * channels, height, width])
-  return ctx.lanes === ctx.block ? image : ctx.b.node("ReorderInput", [image], {}, [image.shape], domain)[0]
-}
-
-const fromBlocked = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => {
-  const image = E.reshape(ctx.b, value, [1, shape[0] * shape[1], shape[2], shape[3]])
-  const ordered =
-    ctx.lanes === ctx.block
-      ? image
-      : ctx.b.node("ReorderOutput", [image], { channels: image.shape[1] }, [image.shape], domain)[0]
-  return { layout: "channels", value: E.reshape(ctx.b, ordered, physicalShape("channels", shape, ctx.lanes)) }
-}
 
 /** A depthwise kernel `[c, 1, kh, kw]` repeated over the images of the batch, blocked. */
 const blockedKernel = (ctx: Context, kernel: Value, batch: number): Value => {
@@ -100,12 +71,12 @@ export const rules = {
     if (!isBlocked(ctx, x.shape) || !isDepthwise(weight.shape, groups)) return undefined
     const [batch] = x.shape
     const inputs = [blockedImage(ctx, x), blockedKernel(ctx, ctx.plain(weight), batch)]
-    const [y] = ctx.b.node(
+    const y = blocked(
+      ctx,
       "Conv",
       bias === undefined ? inputs : [...inputs, blockedBias(ctx, bias, batch)],
       { kernel_shape: weight.shape.slice(2), strides: stride, pads: padding, group: groups * batch },
-      [[1, node.shape[1] * batch, node.shape[2], node.shape[3]]],
-      domain
+      [1, node.shape[1] * batch, node.shape[2], node.shape[3]]
     )
     return fromBlocked(ctx, node.shape, y)
   },
@@ -121,12 +92,12 @@ export const rules = {
     const bottom = height - d.shape[2] - top + kh - 1
     const right = width - d.shape[3] - left + kw - 1
     if (Math.min(top, left, bottom, right) < 0) return undefined
-    const [dx] = ctx.b.node(
+    const dx = blocked(
+      ctx,
       "Conv",
       [d, blockedKernel(ctx, turned(ctx, ctx.plain(weight)), batch)],
       { kernel_shape: [kh, kw], strides: [1, 1], pads: [top, left, bottom, right], group: groups * batch },
-      [[1, channels * batch, height, width]],
-      domain
+      [1, channels * batch, height, width]
     )
     return fromBlocked(ctx, node.shape, dx)
   },
@@ -144,12 +115,12 @@ export const rules = {
       width + padding[1] + padding[3] - (w - 1) * stride[1]
     ]
     const kernel = E.reshape(b, blockedImage(ctx, dy), [channels * batch, 1, h, w])
-    const [each] = b.node(
+    const each = blocked(
+      ctx,
       "Conv",
       [blockedImage(ctx, x), kernel],
       { kernel_shape: [h, w], strides: [1, 1], dilations: stride, pads: padding, group: groups * batch },
-      [[1, channels * batch, ...full]],
-      domain
+      [1, channels * batch, ...full]
     )
     const apart = E.reshape(b, each, [(channels * batch) / block, full[0], full[1], block])
     const cut = E.slice(b, apart, [
@@ -162,32 +133,32 @@ export const rules = {
     const [x] = node.inputs
     if (!isBlocked(ctx, x.shape)) return undefined
     const { kernel, stride, padding } = node.attributes
-    const [y] = ctx.b.node(
+    const y = blocked(
+      ctx,
       "MaxPool",
       [blockedImage(ctx, x)],
       { kernel_shape: kernel, strides: stride, pads: padding },
-      [[1, x.shape[0] * x.shape[1], node.shape[2], node.shape[3]]],
-      domain
+      [1, x.shape[0] * x.shape[1], node.shape[2], node.shape[3]]
     )
     return fromBlocked(ctx, node.shape, y)
   },
   maxPool2dGrad: (node, ctx) => {
     const [x, dy] = node.inputs
     if (!isBlocked(ctx, x.shape)) return undefined
-    const { b, block } = ctx
+    const { block } = ctx
     const { kernel, stride, padding } = node.attributes
     const [batch, channels, height, width] = x.shape
     const [h, w] = dy.shape.slice(2)
     const outer = (channels * batch) / block
     const image = blockedImage(ctx, x)
     // The maximum over a window is the maximum over its rows' maxima: first along columns, then along rows.
-    const rowMaxima = b.node(
+    const rowMaxima = blocked(
+      ctx,
       "MaxPool",
       [image],
       { kernel_shape: [1, kernel[1]], strides: [1, stride[1]], pads: [0, padding[1], 0, padding[3]] },
-      [[1, batch * channels, height, w]],
-      domain
-    )[0]
+      [1, batch * channels, height, w]
+    )
     const rows: Axis = {
       outer,
       length: height,

@@ -1,0 +1,108 @@
+/**
+ * The blocked kernels of ONNX Runtime (`com.microsoft.nchwc`) as one-pass workers over feature maps.
+ *
+ * They want "channels" in blocks of 8 or 16 innermost. With as many images of the batch innermost as a block is wide, a feature map
+ * `[c, b/L, h, w, L]` is already one blocked image of c·b channels, so that a depthwise kernel runs over it without moving anything. A depthwise
+ * 1×1 convolution with bias and Sum is then a·x + b + y in one pass; one with a map as its kernel is a dot product per row.
+ */
+import { Shape, type Tensor } from "@uninet/graph"
+import type { Value } from "./builder.ts"
+import type { Context, Lowered } from "./context.ts"
+import * as E from "./emit.ts"
+import { physicalShape } from "./layout.ts"
+
+const domain = "com.microsoft.nchwc"
+
+/** A blocked operator. */
+export const node = (
+  ctx: Context,
+  opType: "Conv" | "MaxPool" | "GlobalAveragePool",
+  inputs: ReadonlyArray<Value | undefined>,
+  attributes: Parameters<Context["b"]["node"]>[2],
+  shape: Shape.Shape
+): Value => ctx.b.node(opType, inputs, attributes, [shape], domain)[0]
+
+/** Whether images of this shape can lie in whole blocks: they do already, or the engine's own reordering puts them so. */
+export const isBlocked = ({ block, lanes, allows }: Context, shape: Shape.Shape): boolean =>
+  shape.length === 4 &&
+  block > 1 &&
+  allows("channels", shape) &&
+  (lanes === block ? shape[0] % block === 0 : lanes === 1 && (shape[0] * shape[1]) % block === 0)
+
+/** An image as one blocked image of c·b channels. */
+export const blockedImage = (ctx: Context, x: Tensor.Tensor): Value => {
+  const [batch, channels, height, width] = x.shape
+  const image = E.reshape(ctx.b, ctx.get(x, "channels"), [1, batch * channels, height, width])
+  return ctx.lanes === ctx.block ? image : ctx.b.node("ReorderInput", [image], {}, [image.shape], domain)[0]
+}
+
+/** A blocked image as the tensor of this shape. */
+export const fromBlocked = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => {
+  const image = E.reshape(ctx.b, value, [1, shape[0] * shape[1], shape[2], shape[3]])
+  const ordered =
+    ctx.lanes === ctx.block
+      ? image
+      : ctx.b.node("ReorderOutput", [image], { channels: image.shape[1] }, [image.shape], domain)[0]
+  return { layout: "channels", value: E.reshape(ctx.b, ordered, physicalShape("channels", shape, ctx.lanes)) }
+}
+
+/** A matrix `[c, m]` as a blocked image of c·L channels, one row high. */
+const rowImage = (ctx: Context, rows: Value): Value =>
+  E.reshape(ctx.b, rows, [1, rows.shape[0] * ctx.block, 1, rows.shape[1] / ctx.block])
+
+/** A number per row, repeated for the row's lanes. */
+const perLane = (ctx: Context, column: Value): Value => {
+  const rows = Shape.size(column.shape)
+  return E.expand(ctx.b, E.reshape(ctx.b, column, [rows, 1]), [rows, ctx.block])
+}
+
+/** `factor · x + offset + sum` over the rows of a matrix `[c, m]` in one pass; factor and offset have one number per row. */
+export const affine = (
+  ctx: Context,
+  x: Value,
+  factor: Value,
+  { offset, sum }: { readonly offset?: Value; readonly sum?: Value } = {}
+): Value => {
+  const [rows] = x.shape
+  const groups = rows * ctx.block
+  const weight = E.reshape(ctx.b, perLane(ctx, factor), [groups, 1, 1, 1])
+  const bias = offset === undefined ? undefined : E.reshape(ctx.b, perLane(ctx, offset), [groups])
+  const inputs = [rowImage(ctx, x), weight, bias, sum === undefined ? undefined : rowImage(ctx, sum)]
+  const image = rowImage(ctx, x)
+  const y = node(
+    ctx,
+    "Conv",
+    sum === undefined ? (bias === undefined ? inputs.slice(0, 2) : inputs.slice(0, 3)) : inputs,
+    { kernel_shape: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], group: groups },
+    image.shape
+  )
+  return E.reshape(ctx.b, y, x.shape)
+}
+
+/** `factor · x + offset + sum` with one number each, over a tensor of any shape whose size is whole blocks. */
+export const affineAll = (ctx: Context, x: Value, factor: number, offset: number, sum?: Value): Value => {
+  const row = [1, Shape.size(x.shape)]
+  const number = (value: number) => ctx.b.constant(Float32Array.of(value), [1])
+  const more = sum === undefined ? {} : { sum: E.reshape(ctx.b, sum, row) }
+  return E.reshape(
+    ctx.b,
+    affine(ctx, E.reshape(ctx.b, x, row), number(factor), { offset: number(offset), ...more }),
+    x.shape
+  )
+}
+
+/** Σ x·y along the rows of two matrices `[c, m]`: `[c]`. Reads both once and writes nothing. */
+export const rowDot = (ctx: Context, x: Value, y: Value): Value => {
+  const [rows, columns] = x.shape
+  const groups = rows * ctx.block
+  const width = columns / ctx.block
+  const kernel = E.reshape(ctx.b, y, [groups, 1, 1, width])
+  const each = node(
+    ctx,
+    "Conv",
+    [rowImage(ctx, x), kernel],
+    { kernel_shape: [1, width], strides: [1, 1], pads: [0, 0, 0, 0], group: groups },
+    [1, groups, 1, 1]
+  )
+  return E.sum(ctx.b, E.reshape(ctx.b, each, [rows, ctx.block]), [1])
+}
