@@ -89,7 +89,10 @@ export const sampleTokens =
     return fromVector(vector)
   }
 
-/** The canonical tokens of a value, or where it leaves the space. */
+/**
+ * The canonical tokens of a value, or where it leaves the space. (A value written by hand or read from a file has a type of its own:
+ * `decodeJson` takes anything and gives the space's type.)
+ */
 export const encode =
   <A>(value: A) =>
   (space: Space<A>): Result.Result<Tokens, NotInSpace> =>

@@ -31,8 +31,9 @@ describe("what people and other tools read", () => {
   })
 
   it("a value is the list of its choices", () => {
+    const value = get(Space.decodeJson({ op: "conv", kernel: 5, widths: [32] })(space))
     assert.strictEqual(
-      get(Space.printValue({ op: "conv" as const, kernel: 5, widths: [32] as const })(space)),
+      get(Space.printValue(value)(space)),
       ["op = conv", "kernel = 5", "widths.length = 1", "widths[0] = 32"].join("\n")
     )
   })
