@@ -3,6 +3,7 @@
  *
  * - `cell-N`: tables like those of cell-based benchmarks: six edges of a four-node cell, each with one of five operations. What a cell is worth depends on its
  *   paths (edges act together), on chance effects of single choices and pairs, and saturates; what the search sees is noisy.
+ * - `rough-N`: the same with stronger effects of pairs, and more of each cell's own.
  * - `chain-N`: eight layers of three operations with chance effects of singles, neighbours and triples.
  * - `uninet-N`: UniNet's own space for small images with a synthetic accuracy: operators and modules that suit stages and one another, returns of width, depth and
  *   expansion that diminish, and a price on them.
@@ -46,7 +47,7 @@ const effects = (prng: Prng.Prng) => {
   }
 }
 
-const cell = (seed: number) => {
+const cell = (seed: number, rough = false) => {
   const prng = Prng.fromSeed(`cell ${seed}`)
   const effect = effects(prng)
   const noise = prng.split("noise")
@@ -57,7 +58,7 @@ const cell = (seed: number) => {
   const paths = [[3], [0, 4], [1, 5], [0, 2, 5]]
   const counts = [5, 5, 5, 5, 5, 5]
   return table(
-    `cell-${seed}`,
+    `${rough ? "rough" : "cell"}-${seed}`,
     counts,
     all(counts).map((ops) => {
       let work = 0
@@ -76,12 +77,14 @@ const cell = (seed: number) => {
       }
       let chance = 0
       for (let i = 0; i < 6; i++) {
-        chance += 0.25 * effect(`${i}:${ops[i]}`)
-        for (let j = i + 1; j < 6; j++) chance += 0.12 * effect(`${i}:${ops[i]} ${j}:${ops[j]}`)
+        chance += 0.2 * effect(`${i}:${ops[i]}`)
+        for (let j = i + 1; j < 6; j++) chance += (rough ? 0.4 : 0.25) * effect(`${i}:${ops[i]} ${j}:${ops[j]}`)
       }
       const latent = work + 0.3 * shallow + 0.6 * chance
-      const report = open === 0 ? 10 : 94.5 - 5 * Math.exp(-0.45 * Math.max(-2, latent))
-      return [ops, report + 0.15 * noise.nextNormal(), report] as const
+      // and something of its own that follows from nothing
+      const own = (rough ? 0.12 : 0.06) * noise.nextNormal()
+      const report = open === 0 ? 10 : 94.5 - 5 * Math.exp(-0.45 * Math.max(-2, latent)) + own
+      return [ops, report + 0.06 * noise.nextNormal(), report] as const
     })
   )
 }
@@ -102,7 +105,7 @@ const chain = (seed: number) => {
         if (i > 1) latent += 0.15 * effect(`${i}:${ops[i]},${ops[i - 1]},${ops[i - 2]}`)
       }
       const report = 93.2 - 2 * Math.exp(-0.3 * latent)
-      return [ops, report + 0.1 * noise.nextNormal(), report] as const
+      return [ops, report + 0.05 * noise.nextNormal(), report] as const
     })
   )
 }
@@ -149,7 +152,8 @@ const uninet = (seed: number): Benchmark.Problem<ReadonlyArray<unknown>> => {
 }
 
 const kinds = new Map<string, (seed: number) => Benchmark.Problem<ReadonlyArray<unknown>>>([
-  ["cell", cell],
+  ["cell", (seed) => cell(seed)],
+  ["rough", (seed) => cell(seed, true)],
   ["chain", chain],
   ["uninet", uninet]
 ])

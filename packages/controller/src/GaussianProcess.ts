@@ -46,6 +46,8 @@ export const defaults = {
 /** Candidate length scales (as a share of all choices) and noise variances (of targets with variance 1). */
 const lengths = [0.1, 0.2, 0.35, 0.6, 1, 2]
 const noises = [0.003, 0.03, 0.1, 0.3]
+/** Results after which it is made for the first time. */
+const firstFit = 8
 /** Results that the choice between them looks at. */
 const fitted = 160
 
@@ -71,7 +73,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     let taken = 0
     let length = 0.35
     let noise = 0.03
-    let refitAt = 0
+    let refitAt = firstFit
     let factor = Cholesky.make()
     const kernel = (a: Points.Point, b: Points.Point) => Math.exp(-differ(a.vector, b.vector) / length)
     const extend = (point: Points.Point, earlier: ReadonlyArray<Points.Point>) => {
@@ -85,7 +87,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       taken = 0
       length = 0.35
       noise = 0.03
-      refitAt = 0
+      refitAt = firstFit
       factor = Cholesky.make()
     }
 
@@ -97,23 +99,19 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         known.push(history[taken++]!)
         if (known.length > memory) {
           const half = Math.ceil(memory / 2)
-          const latest = known.slice(-Math.max(1, memory - half - Math.ceil(memory / 8)))
+          const latest = known.slice(-Math.max(1, Math.floor(memory / 4)))
           const rest = known.slice(0, known.length - latest.length)
           known = [...rest.sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, half), ...latest]
           factor = Cholesky.make()
         }
-      }
-      if (known.length >= refitAt) {
-        const some = known.slice(-fitted)
-        const best = likeliest(some, differ)
-        if (known.length <= fitted || refitAt <= fitted) {
-          refitAt = Math.ceil(1.5 * known.length)
-        } else refitAt = Infinity
-        if (best.length !== length || best.noise !== noise) {
-          length = best.length
-          noise = best.noise
-          factor = Cholesky.make()
-        }
+        // at fixed numbers of results, not whenever it is asked: so that a replay comes to the same
+        if (taken !== refitAt) continue
+        const best = likeliest(known.slice(-fitted), differ)
+        refitAt = taken < fitted ? Math.ceil(1.5 * taken) : Infinity
+        if (best.length === length && best.noise === noise) continue
+        length = best.length
+        noise = best.noise
+        factor = Cholesky.make()
       }
       const vectors = known.map(({ point }) => point)
       for (let i = factor.size(); i < known.length; i++) extend(vectors[i]!, vectors)

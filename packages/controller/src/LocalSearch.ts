@@ -37,11 +37,11 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
           if (best === undefined || observation.reward > best.reward) best = observation
         }
         if (best === undefined || best.reward === -Infinity) return bench.random()
-        const around = Points.neighbours(bench.points, best.point).filter(bench.isNew)
-        for (const i of bench.prng().permutation(around.length)) {
-          const point = around[i]!
-          if (bench.claim(point)) return point
-        }
+        const around = Points.neighbours(bench.points, best.point).filter(
+          (point) => bench.isNew(point) && bench.points.feasible(point)
+        )
+        const point = around.length === 0 ? undefined : around[bench.prng().nextInt(around.length)]
+        if (point !== undefined && bench.claim(point)) return point
         spent.add(best.point.key)
       }
     }

@@ -1,0 +1,49 @@
+/**
+ * Plays all strategies on a table of trained networks, or on synthetic problems of `controller-problems.ts`, and writes table and curves.
+ *
+ *   node bench/controller.ts TABLE[,TABLE…] [SEEDS [STRATEGIES]]
+ *   node bench/controller.ts nas-bench-macro.json.gz 100
+ *   node bench/controller.ts cell-1,chain-1,uninet-1 30 tpe,ppo
+ *
+ * Results: bench/results/controller-NAME.md and controller-NAME-curves.csv (evaluations, then mean and deviation of every strategy).
+ */
+import { Benchmark, Ppo, Strategies, Table } from "@uninet/controller"
+import { OnnxRuntime } from "@uninet/runtime"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { cpus } from "node:os"
+import { basename } from "node:path"
+import { synthetic } from "./controller-problems.ts"
+
+const [tables = "", seeds = "100", chosen] = process.argv.slice(2)
+const independent: Strategies.Make = (domain, prng) => Ppo.make(domain, Ppo.independent, prng)
+const everything: Readonly<Record<string, Strategies.Make>> = { ...Strategies.all, "ppo-independent": independent }
+const wanted = chosen?.split(",") ?? Object.keys(everything).filter((name) => name !== "grid")
+const strategies = Object.fromEntries(Object.entries(everything).filter(([name]) => wanted.includes(name)))
+const out = new URL("results/", import.meta.url)
+mkdirSync(out, { recursive: true })
+
+for (const name of tables.split(",")) {
+  const table = synthetic(name) ?? Result.getOrThrow(Table.fromBytes(readFileSync(name), name))
+  const played = await Benchmark.play({ table, strategies, budgets: [50, 100, 200], seeds: Number(seeds) }).pipe(
+    Effect.provide(OnnxRuntime.cpu()),
+    Effect.runPromise
+  )
+  const text = Benchmark.print(played)
+  console.log(text)
+  const file = `controller-${table.name.toLowerCase()}`
+  const command = ["node bench/controller.ts", basename(name), seeds, chosen].filter((part) => part !== undefined)
+  const machine = `${cpus()[0]?.model ?? "unknown processor"}, Node ${process.version}; other work ran on the machine`
+  const about =
+    "`report` of the network best by `search` after so many evaluations: mean ± standard deviation over the seeds."
+  writeFileSync(
+    new URL(`${file}.md`, out),
+    `# ${table.name}\n\n\`${command.join(" ")}\` (${machine})\n\n${about}\n\n\`\`\`\n${text}\n\`\`\`\n`
+  )
+  const lines = Array.from({ length: 200 }, (_, i) =>
+    [i + 1, ...played.curves.flatMap((curve) => [curve.mean[i]?.toFixed(5), curve.deviation[i]?.toFixed(5)])].join()
+  )
+  const header = ["evaluations", ...played.curves.flatMap(({ strategy }) => [strategy, `${strategy} ±`])].join()
+  writeFileSync(new URL(`${file}-curves.csv`, out), `${[header, ...lines].join("\n")}\n`)
+}

@@ -1,0 +1,109 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Benchmark, Strategies, StrategyError, Table } from "@uninet/controller"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { gzipSync } from "node:zlib"
+import { provided } from "./support/strategies.ts"
+
+const rows = [0, 1, 2].flatMap((a) =>
+  [0, 1].map((b): readonly [ReadonlyArray<number>, number, number] => [[a, b], a + b / 10, 10 * a + b])
+)
+const json = {
+  name: "small",
+  choices: [
+    { name: "operator", options: ["x", "y", "z"] },
+    { name: "kernel", options: [3, 5] }
+  ],
+  columns: ["choice", "search", "report"],
+  rows
+}
+const table = Result.getOrThrow(Table.fromJson(json))
+const problem = (given: unknown) => {
+  const made = Table.fromJson(given, "mine.json")
+  return Result.isFailure(made) ? made.failure.message : ""
+}
+
+describe("a table", () => {
+  it("says what a search sees and what its result is judged by", () => {
+    assert.strictEqual(table.search([2, 1]), 2.1)
+    assert.strictEqual(table.report([2, 1]), 21)
+    assert.strictEqual(table.optimum, 21)
+    assert.strictEqual(table.size, 6)
+  })
+
+  it("is read from JSON's bytes, gzipped or not", () => {
+    const bytes = new TextEncoder().encode(JSON.stringify(json))
+    for (const form of [bytes, gzipSync(bytes)]) {
+      assert.strictEqual(Result.getOrThrow(Table.fromBytes(form)).search([1, 0]), 1)
+    }
+  })
+
+  it("that is none is refused with what is wrong", () => {
+    assert.include(problem({ ...json, rows: rows.slice(0, 5) }), "5 rows of 6; the network [2, 1] is missing")
+    assert.include(problem({ ...json, rows: [...rows.slice(0, 5), rows[0]] }), "row 5 gives the network [0, 0] again")
+    assert.include(problem({ ...json, rows: [[[0], 1, 1], ...rows.slice(1)] }), "row 0 has 1 choices where there are 2")
+    assert.include(problem({ ...json, rows: [[[0, 7], 1, 1], ...rows.slice(1)] }), "row 0 has option 7 in choice 1")
+    assert.include(problem({ ...json, rows: [[[0, 0], 1], ...rows.slice(1)] }), "row 0 has 2 columns where there are 3")
+    assert.include(
+      problem({ ...json, rows: [[[0, 0], NaN, 1], ...rows.slice(1)] }),
+      "mine.json is not a benchmark table"
+    )
+    assert.include(problem({ ...json, columns: ["choice", "search", "macs"] }), 'no column "report"')
+    assert.include(problem({ ...json, columns: ["search", "choice", "report"] }), "first column is search")
+    assert.include(problem({ ...json, choices: [{ name: "a", options: [] }] }), "mine.json is not a benchmark table")
+    assert.include(problem({ ...json, choices: [{ name: "a", options: ["x", "x"] }] }), "there twice")
+    assert.include(problem(3), "mine.json is not a benchmark table")
+    const broken = Table.fromBytes(new TextEncoder().encode("{"), "broken.json")
+    assert.isTrue(Result.isFailure(broken) && broken.failure instanceof Table.InvalidTable)
+    assert.isTrue(Result.isFailure(Table.fromBytes(Uint8Array.of(0x1f, 0x8b, 1))))
+  })
+})
+
+describe("a benchmark", () => {
+  const { grid, random } = Strategies.all
+
+  it.effect("reports the report of the best network by search, after every budget", () =>
+    Effect.gen(function* () {
+      const { curves, rows } = yield* Benchmark.play({ table, strategies: { grid }, budgets: [1, 4, 6], seeds: 2 })
+      assert.deepStrictEqual(curves[0]?.mean, [0, 1, 10, 11, 20, 21])
+      assert.deepStrictEqual(
+        rows.map(({ budget, deviation, mean, unique }) => [budget, mean, deviation, unique]),
+        [
+          [1, 0, 0, 1],
+          [4, 11, 0, 4],
+          [6, 21, 0, 6]
+        ]
+      )
+    }).pipe(provided)
+  )
+
+  it.effect("goes on to the end of a budget larger than the table", () =>
+    Effect.gen(function* () {
+      const { rows } = yield* Benchmark.play({ table, strategies: { random }, budgets: [3, 50], seeds: 5, batch: 4 })
+      assert.deepStrictEqual([rows[1]?.mean, rows[1]?.deviation, rows[1]?.unique], [21, 0, 6])
+    }).pipe(provided)
+  )
+
+  it.effect("refuses budgets and seeds that are none", () =>
+    Effect.gen(function* () {
+      const wrong = [
+        { budgets: [0], seeds: 1 },
+        { budgets: [], seeds: 1 },
+        { budgets: [10], seeds: 0 }
+      ]
+      for (const numbers of wrong) {
+        const error = yield* Effect.flip(Benchmark.play({ table, strategies: { random }, ...numbers }))
+        assert.instanceOf(error, StrategyError.InvalidOption)
+      }
+    }).pipe(provided)
+  )
+
+  it.effect("prints a line for every strategy", () =>
+    Effect.gen(function* () {
+      const played = yield* Benchmark.play({ table, strategies: { random, grid }, budgets: [2, 6], seeds: 2 })
+      const lines = Benchmark.print(played).split("\n")
+      assert.strictEqual(lines.length, 4)
+      assert.match(lines[3] ?? "", /^grid +1\.000 ± 0\.000 +21\.000 ± 0\.000 +6 +\d+$/)
+    }).pipe(provided)
+  )
+})

@@ -1,0 +1,36 @@
+import { Choice, Constrained, Constraint, Space } from "@uninet/search-space"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+const made = <A>(choice: Choice.Choice<A>) => Result.getOrThrow(Space.make(choice))
+
+/** 3 · (2 · 3 + 1) = 21 networks, with choices that exist for some only. */
+export const conditional = made(
+  Choice.struct({
+    width: Choice.ordered([16, 32, 64]),
+    operator: Choice.categorical(["conv", "pool"]),
+    kernel: Choice.when({ operator: ["conv"] }, Choice.ordered([3, 5])),
+    groups: Choice.when({ operator: ["conv"] }, Choice.ordered([1, 2, 4]))
+  })
+)
+
+/** 16 pairs of choices, of which several mean the same: the 7 sums 0 to 6; twice. 49 networks. */
+const sum = Choice.tuple([Choice.integer({ min: 0, max: 3 }), Choice.integer({ min: 0, max: 3 })]).pipe(
+  Choice.quotient({ schema: Schema.Int, to: ([a, b]) => a + b })
+)
+export const repetitive = made(Choice.tuple([sum, sum]))
+
+/** Six digits of four. */
+export const digits = made(Choice.repeat(Choice.integer({ min: 0, max: 3 }), 6))
+
+/** Those whose digits add up to 6 at most, looked through one by one: 4096 in all, 581 are left. */
+export const light = Result.getOrThrow(
+  Constrained.make(digits, [Constraint.bound("sum", (ds) => ds.reduce((a, b) => a + b, 0), { max: 6 })])
+)
+
+/** The same by rejection: nothing is known before a network is complete. */
+export const rejecting = Result.getOrThrow(
+  Constrained.make(digits, [Constraint.bound("sum", (ds) => ds.reduce((a, b) => a + b, 0), { max: 6 })], {
+    enumerate: 0
+  })
+)
