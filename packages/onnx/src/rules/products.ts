@@ -18,18 +18,41 @@ const fromChannelRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lower
 
 const column = (ctx: Context, vector: Value): Value => E.reshape(ctx.b, vector, [vector.shape[0], 1])
 
-/** Tokens as `[..., heads, tokens, head size]` or with the last two swapped. */
-const split = (ctx: Context, tokens: Tensor.Tensor, layout: Layout, heads: number, swapped = false): Value => {
+/**
+ * `alpha · x·y` over the last two axes, either side transposed. ONNX Runtime has one operator for it; by the standard's it takes a
+ * transposition and a multiplication.
+ */
+const product = (
+  ctx: Context,
+  x: Value,
+  y: Value,
+  {
+    alpha = 1,
+    transA = false,
+    transB = false
+  }: { readonly alpha?: number; readonly transA?: boolean; readonly transB?: boolean } = {}
+): Value => {
+  const { b } = ctx
+  const rank = x.shape.length
+  if (ctx.block > 0 && (transA || transB || alpha !== 1)) {
+    const shape = [...x.shape.slice(0, -2), x.shape[rank - (transA ? 1 : 2)], y.shape[rank - (transB ? 2 : 1)]]
+    const attributes = { alpha: { float: alpha }, transA: transA ? 1 : 0, transB: transB ? 1 : 0 }
+    return b.node("FusedMatMul", [x, y], attributes, [shape], "com.microsoft")[0]
+  }
+  const plainProduct = E.matmul(b, transA ? E.swapLastTwo(b, x) : x, transB ? E.swapLastTwo(b, y) : y)
+  return alpha === 1 ? plainProduct : E.mul(b, plainProduct, b.scalar(alpha))
+}
+
+/** Tokens as `[batch, heads, tokens, head size]`. */
+const split = (ctx: Context, tokens: Tensor.Tensor, layout: Layout, heads: number): Value => {
   const [batch, n, channels] = tokens.shape
   const size = channels / heads
   const x = ctx.get(tokens, layout)
   if (layout === "rows") {
     const apart = E.reshape(ctx.b, x, [batch / ctx.lanes, n, ctx.lanes, heads, size])
-    const moved = E.transpose(ctx.b, apart, swapped ? [0, 2, 3, 4, 1] : [0, 2, 3, 1, 4])
-    return E.reshape(ctx.b, moved, swapped ? [batch, heads, size, n] : [batch, heads, n, size])
+    return E.reshape(ctx.b, E.transpose(ctx.b, apart, [0, 2, 3, 1, 4]), [batch, heads, n, size])
   }
-  const apart = E.reshape(ctx.b, x, [batch, n, heads, size])
-  return E.transpose(ctx.b, apart, swapped ? [0, 2, 3, 1] : [0, 2, 1, 3])
+  return E.transpose(ctx.b, E.reshape(ctx.b, x, [batch, n, heads, size]), [0, 2, 1, 3])
 }
 
 /** `[batch, heads, tokens, head size]` as the tensor it stands for. */
@@ -57,8 +80,10 @@ const probabilities = (
   mask: Tensor.Tensor | undefined
 ): Value => {
   const { b } = ctx
-  const product = E.matmul(b, split(ctx, query, layout, heads), split(ctx, key, layout, heads, true))
-  const scaled = E.mul(b, product, b.scalar(scale))
+  const scaled = product(ctx, split(ctx, query, layout, heads), split(ctx, key, layout, heads), {
+    transB: true,
+    alpha: scale
+  })
   if (mask === undefined) return E.unary(b, "Softmax", scaled, { axis: -1 })
   const [groups, keys] = mask.shape
   const [batch, , queries] = scaled.shape
@@ -123,15 +148,15 @@ export const rules = {
     const layout = attentionLayout(ctx, query)
     const p = probabilities(ctx, layout, node.attributes, query, key, mask)
     const d = split(ctx, dy, layout, heads)
-    if (of === "value") return join(ctx, node, layout, heads, E.matmul(b, E.swapLastTwo(b, p), d))
+    if (of === "value") return join(ctx, node, layout, heads, product(ctx, p, d, { transA: true }))
     // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P).
-    const dp = E.matmul(b, d, split(ctx, value, layout, heads, true))
+    const dp = product(ctx, d, split(ctx, value, layout, heads), { transB: true })
     const pdp = E.mul(b, p, dp)
     const ds = E.sub(b, pdp, E.mul(b, p, E.sum(b, pdp, [3], true)))
-    const product =
+    const dx =
       of === "query"
-        ? E.matmul(b, ds, split(ctx, key, layout, heads))
-        : E.matmul(b, E.swapLastTwo(b, ds), split(ctx, query, layout, heads))
-    return join(ctx, node, layout, heads, E.mul(b, product, b.scalar(scale)))
+        ? product(ctx, ds, split(ctx, key, layout, heads), { alpha: scale })
+        : product(ctx, ds, split(ctx, query, layout, heads), { transA: true, alpha: scale })
+    return join(ctx, node, layout, heads, dx)
   }
 } satisfies Partial<Rules>

