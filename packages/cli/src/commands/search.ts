@@ -131,7 +131,8 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     strategy,
     dataset: yield* datasetNamed(or(given.dataset, "mnist")),
     seed: or(given.seed, "0"),
-    recipe: { ...Recipe.proxy, epochs, batch: or(given.batch, 64) },
+    // A high rate, found on MNIST: what counts is how far one short epoch comes [ours].
+    recipe: { ...Recipe.proxy, learningRate: 0.01, epochs, batch: or(given.batch, 64) },
     target: Option.getOrUndefined(given.targetMacs),
     most: Option.getOrUndefined(given.maxMacs),
     trials: or(given.trials, 32),

@@ -1,0 +1,256 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Journal } from "@uninet/search"
+import { UniNetSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as fc from "fast-check"
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+
+const architecture = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })))
+const identity: Journal.Identity = { space: "s", seed: "1", settings: { dataset: "mnist", epochs: 1 } }
+
+/** A folder that is removed with the scope. */
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-journal-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+const file = Effect.map(folder, (path) => join(path, "journal.db"))
+
+const proposed = (trial: number): Journal.Entry => ({
+  _tag: "Proposed",
+  trial,
+  hash: "abc",
+  architecture,
+  costs: { macs: 1e6, parameters: 1e5 },
+  seed: `1/trial/${trial}`
+})
+const finished = (trial: number, accuracy = 0.5): Journal.Entry => ({
+  _tag: "Finished",
+  trial,
+  evaluation: { accuracy, metrics: { loss: 1 }, epochs: 1 },
+  reward: accuracy
+})
+
+const on = <A, E>(
+  path: string,
+  use: (journal: Journal.Journal["Service"]) => Effect.Effect<A, E>,
+  options: Journal.SqliteOptions = {}
+) => Effect.provide(Journal.Journal.use(use), Journal.sqlite(path, options), { local: true })
+
+const write = (path: string, entries: ReadonlyArray<Journal.Entry>) =>
+  on(path, (journal) => Effect.andThen(journal.open(identity), Effect.forEach(entries, journal.append)))
+
+describe("a journal in a file", () => {
+  it.live("gives back what was stored, by trial and step", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* write(path, [proposed(1), proposed(0), finished(1, 0.25), finished(0)])
+      const { entries, identity: read } = yield* Journal.read(path)
+      assert.deepStrictEqual(
+        entries.map(({ entry }) => entry),
+        [proposed(0), finished(0), proposed(1), finished(1, 0.25)]
+      )
+      assert.deepStrictEqual(read, identity)
+    })
+  )
+
+  it.live("keeps any entry as it was", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      const text = fc.string({ unit: "binary" })
+      const entry = (trial: number): fc.Arbitrary<Journal.Entry> =>
+        fc.oneof(
+          fc.record({
+            _tag: fc.constant("Finished" as const),
+            trial: fc.constant(trial),
+            evaluation: fc.record({
+              accuracy: fc.double({ noNaN: true, noDefaultInfinity: true }),
+              metrics: fc.constant({}),
+              epochs: fc.constantFrom(null, 1)
+            }),
+            reward: fc.double({ noNaN: true, noDefaultInfinity: true })
+          }),
+          fc.record({
+            _tag: fc.constant("Failed" as const),
+            trial: fc.constant(trial),
+            reason: fc.constantFrom("Failed" as const, "Crashed" as const),
+            detail: text
+          })
+        )
+      const [entries = []] = fc.sample(fc.tuple(...Array.from({ length: 100 }, (_, trial) => entry(trial))), 1)
+      yield* write(path, entries)
+      const back = (yield* Journal.read(path)).entries.map(({ entry }) => entry)
+      // JSON has one zero.
+      assert.deepEqual(JSON.parse(JSON.stringify(back)), JSON.parse(JSON.stringify(entries)))
+    })
+  )
+
+  it.live("can be read while it is written", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      const seen = yield* on(path, (journal) =>
+        journal.open(identity).pipe(
+          Effect.andThen(journal.append(proposed(0))),
+          Effect.andThen(Journal.read(path)),
+          Effect.map(({ entries }) => entries.length)
+        )
+      )
+      assert.strictEqual(seen, 1)
+    })
+  )
+
+  it.live("holds an entry as soon as append has returned", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* on(path, (journal) =>
+        Effect.gen(function* () {
+          yield* journal.open(identity)
+          for (let trial = 0; trial < 5; trial++) {
+            yield* journal.append(proposed(trial))
+            assert.strictEqual((yield* Journal.read(path)).entries.length, trial + 1)
+          }
+        })
+      )
+    })
+  )
+
+  it.live("cannot be changed afterwards", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* write(path, [proposed(0)])
+      const db = new DatabaseSync(path)
+      assert.throws(() => db.exec("update entry set data = ''"), "append-only")
+      assert.throws(() => db.exec("delete from entry"), "append-only")
+      db.close()
+    })
+  )
+
+  it.live("refuses a second entry for the same step of a trial and keeps the first", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* write(path, [proposed(0), finished(0, 0.5)])
+      const error = yield* Effect.flip(
+        on(path, (j) => Effect.andThen(j.open(identity), j.append(finished(0, 0.75))), { existing: "resume" })
+      )
+      assert.strictEqual(error._tag, "JournalNotWritten")
+      const { entries } = yield* Journal.read(path)
+      assert.deepStrictEqual(entries.at(-1)?.entry, finished(0, 0.5))
+    })
+  )
+
+  it.live("is not mixed with another search", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* write(path, [proposed(0)])
+      const open = (other: Journal.Identity, existing: "refuse" | "resume") =>
+        Effect.flip(on(path, (j) => j.open(other), { existing }))
+      assert.strictEqual((yield* open(identity, "refuse"))._tag, "JournalInUse")
+      const foreign = yield* open({ ...identity, seed: "2" }, "resume")
+      assert.match(foreign.message, /its seed is "1", not "2"/)
+      const setting = yield* open({ ...identity, settings: { dataset: "mnist", epochs: 2 } }, "resume")
+      assert.match(setting.message, /its epochs is 1, not 2/)
+      const space = yield* open({ ...identity, space: "t" }, "resume")
+      assert.match(space.message, /its space is "s", not "t"/)
+    })
+  )
+
+  it.live("does not compare notes", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* write(path, [proposed(0)])
+      const entries = yield* on(path, (j) => j.open({ ...identity, notes: { trials: 9 } }), { existing: "resume" })
+      assert.strictEqual(entries.length, 1)
+    })
+  )
+})
+
+/** Makes the file, tries to open it, and checks that it was left as it was. */
+const refused = (name: string, make: (path: string) => Effect.Effect<void, unknown>, says: RegExp) =>
+  it.live(name, () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* make(path)
+      const before = readFileSync(path)
+      const error = yield* Effect.flip(on(path, (j) => j.open(identity), { existing: "resume" }))
+      assert.strictEqual(error._tag, "JournalUnreadable")
+      assert.match(error.message, says)
+      assert.deepStrictEqual(readFileSync(path), before)
+      assert.strictEqual((yield* Effect.flip(Journal.read(path)))._tag, "JournalUnreadable")
+    })
+  )
+const full = (path: string) =>
+  write(
+    path,
+    Array.from({ length: 50 }, (_, trial) => proposed(trial))
+  )
+
+describe("a file that is no sound journal", () => {
+  refused("text is refused", (path) => Effect.sync(() => writeFileSync(path, "hello, world\n")), /no SQLite file/)
+  refused("an empty file is refused", (path) => Effect.sync(() => writeFileSync(path, "")), /is empty/)
+  refused(
+    "one that was cut short is refused",
+    (path) =>
+      Effect.andThen(
+        full(path),
+        Effect.sync(() => truncateSync(path, readFileSync(path).length / 2))
+      ),
+    /damaged|cannot be read/
+  )
+  refused(
+    "one whose header alone is there is refused",
+    (path) =>
+      Effect.andThen(
+        full(path),
+        Effect.sync(() => truncateSync(path, 100))
+      ),
+    /damaged|cannot be read|half-written/
+  )
+  refused(
+    "another program's database is refused",
+    (path) =>
+      Effect.sync(() => {
+        const db = new DatabaseSync(path)
+        db.exec("create table songs (name text)")
+        db.close()
+      }),
+    /not a journal of uninet/
+  )
+  refused(
+    "a later version's is refused",
+    (path) =>
+      Effect.andThen(
+        full(path),
+        Effect.sync(() => {
+          const db = new DatabaseSync(path)
+          db.exec("pragma user_version = 9")
+          db.close()
+        })
+      ),
+    /version 9, and this uninet reads version 1/
+  )
+  refused(
+    "one with a damaged entry is refused",
+    (path) =>
+      Effect.andThen(
+        full(path),
+        Effect.sync(() => {
+          const db = new DatabaseSync(path)
+          db.exec("insert into entry values (99, 0, 'Proposed', 0, '{\"_tag\":\"Proposed\"')")
+          db.close()
+        })
+      ),
+    /damaged entry \(Proposed of trial 99\)/
+  )
+
+  it.live("in a folder that is not there says so", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "none", "journal.db")
+      const error = yield* Effect.flip(on(path, (j) => j.open(identity)))
+      assert.strictEqual(error._tag, "JournalUnreadable")
+      assert.isFalse(existsSync(path))
+    })
+  )
+})

@@ -1,0 +1,380 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Random, SearchStrategy, Strategy } from "@uninet/controller"
+import { Dsms } from "@uninet/dsm"
+import { NetworkCosts } from "@uninet/network"
+import { Operators } from "@uninet/operators"
+import { Evaluator, Journal, Reward, Search, Trial } from "@uninet/search"
+import { Architecture, Constraint, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { accuracyOf, formula, setting, space } from "./support/search.ts"
+
+const run = (options: Partial<Search.Options> = {}) => Search.run({ trials: 12, seed: "test", ...options })
+
+/** What a search leaves in the journal, times apart. */
+const journalOf = (concurrency: number, options: Partial<Search.Options> = {}, seed = "test") =>
+  run({ seed, ...options }).pipe(
+    Effect.andThen(Journal.Journal.use((journal) => journal.entries)),
+    Effect.map((stored) => stored.map(({ entry }) => entry)),
+    Effect.provide([setting(seed), formula(concurrency), Journal.memory])
+  )
+
+/** A strategy that proposes these, one after the other. */
+const listed = (architectures: ReadonlyArray<Architecture.Architecture>, told: Array<unknown> = []) =>
+  Layer.effect(
+    SearchStrategy,
+    Effect.sync(() => {
+      let next = 0
+      return {
+        name: "listed",
+        ask: (count) =>
+          Effect.sync(() =>
+            architectures.slice(next, (next += count)).map((value, i): Strategy.Proposal<Architecture.Architecture> => {
+              const trial = next - count + i
+              return { trial, value, tokens: [], hash: Architecture.hash(value) }
+            })
+          ),
+        tell: (results) => Effect.sync(() => void told.push(...results)),
+        snapshot: Effect.die("not used"),
+        restore: () => Effect.void
+      } satisfies Strategy.Strategy<Architecture.Architecture>
+    })
+  )
+
+const sampled = (count: number) => {
+  const small = Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
+  const prng = Prng.fromSeed("sampled")
+  return Array.from({ length: count }, () => Space.sample(prng)(small))
+}
+
+const withListed = (
+  architectures: ReadonlyArray<Architecture.Architecture>,
+  evaluator: Layer.Layer<Evaluator.Evaluator>,
+  told: Array<unknown> = []
+) => Layer.mergeAll(listed(architectures, told), space, Operators.standard, Dsms.standard, evaluator, Journal.memory)
+
+describe("a search", () => {
+  it.live("evaluates as many networks as it was asked to and finds the best of them", () =>
+    Effect.gen(function* () {
+      const { best, records } = yield* run()
+      assert.strictEqual(records.length, 12)
+      const highest = Math.max(...records.map(({ architecture }) => accuracyOf(architecture)))
+      assert.strictEqual(best?.outcome.reward, highest)
+    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+  )
+
+  it.live("leaves the same journal whatever the number of evaluations at a time", () =>
+    Effect.gen(function* () {
+      const one = yield* journalOf(1)
+      assert.deepStrictEqual(yield* journalOf(2), one)
+      assert.deepStrictEqual(yield* journalOf(7), one)
+    })
+  )
+
+  it.live("leaves another journal with another seed", () =>
+    Effect.gen(function* () {
+      assert.notDeepEqual(yield* journalOf(2, {}, "other"), yield* journalOf(2))
+    })
+  )
+
+  it.live("derives a trial's seed from its own and the trial's index alone", () =>
+    Effect.gen(function* () {
+      const few = yield* journalOf(2, { trials: 3 })
+      const many = yield* journalOf(2, { trials: 9 })
+      assert.deepStrictEqual(many.slice(0, few.length), few)
+    })
+  )
+
+  it.live("never has more proposals out than it may look ahead", () =>
+    Effect.gen(function* () {
+      const out = yield* Ref.make({ now: 0, most: 0 })
+      const counting = Evaluator.fromFunction(
+        (architecture) =>
+          Ref.update(out, ({ most, now }) => ({ now: now + 1, most: Math.max(most, now + 1) })).pipe(
+            Effect.andThen(Effect.sleep(1)),
+            Effect.andThen(Ref.update(out, ({ most, now }) => ({ now: now - 1, most }))),
+            Effect.as(accuracyOf(architecture))
+          ),
+        { concurrency: 10 }
+      )
+      yield* run({ ahead: 3 }).pipe(Effect.provide([setting(), counting, Journal.memory]))
+      assert.strictEqual((yield* Ref.get(out)).most, 3)
+    })
+  )
+
+  it.live("tells results in the order of trials", () =>
+    Effect.gen(function* () {
+      const told: Array<unknown> = []
+      yield* run({ trials: 6 }).pipe(Effect.provide(withListed(sampled(6), formula(), told)))
+      assert.deepStrictEqual(
+        told.map((t) => (typeof t === "object" && t !== null && "trial" in t ? t.trial : t)),
+        [0, 1, 2, 3, 4, 5]
+      )
+    })
+  )
+
+  it.live("refuses what cannot be built and what is over the budget before it is evaluated", () =>
+    Effect.gen(function* () {
+      const [good, other, third] = sampled(3)
+      const invalid = {
+        ...other,
+        stages: other.stages.map((stage, i) => (i === 2 ? { ...stage, operator: "Shift" } : stage))
+      }
+      const cost = NetworkCosts.forSpace()
+      const most = Math.max(cost.of(good).macs, cost.of(third).macs)
+      const heavy = { ...good, stages: good.stages.map((stage) => ({ ...stage, repeats: stage.repeats + 3 })) }
+      const evaluated: Array<number> = []
+      const evaluator = Evaluator.fromFunction((_, trial) => {
+        evaluated.push(trial.index)
+        return Effect.succeed(0.5)
+      })
+      const { records } = yield* run({ trials: 2, constraints: Constraint.bounds(cost, { macs: { max: most } }) }).pipe(
+        Effect.provide(withListed([good, invalid, heavy, third], evaluator))
+      )
+      assert.deepStrictEqual(evaluated, [0, 3])
+      const [, unknown, over] = records.map(({ outcome }) => (outcome._tag === "Refused" ? outcome.why : ""))
+      assert.include(unknown, "Shift")
+      assert.match(over, /macs \d+, where the search allows macs at most \d+/)
+    })
+  )
+
+  it.live("does not evaluate a network twice, and gives the second the first one's outcome", () =>
+    Effect.gen(function* () {
+      const [a, b] = sampled(2)
+      const evaluated: Array<number> = []
+      const evaluator = Evaluator.fromFunction((architecture, trial) => {
+        evaluated.push(trial.index)
+        return Effect.succeed(accuracyOf(architecture))
+      })
+      const { records } = yield* run({ trials: 2 }).pipe(Effect.provide(withListed([a, a, b], evaluator)))
+      assert.deepStrictEqual(evaluated, [0, 2])
+      assert.deepStrictEqual(records[1]?.outcome, records[0]?.outcome)
+    })
+  )
+
+  it.live("records a failed trial with its cause, tells the strategy, and goes on", () =>
+    Effect.gen(function* () {
+      const told: Array<unknown> = []
+      const evaluator = Evaluator.fromFunction((architecture, { index }) =>
+        index === 1
+          ? Effect.fail(new Error("out of paper"))
+          : index === 2
+            ? Effect.die(new Error("a bug"))
+            : index === 3
+              ? Effect.succeed(Number.NaN)
+              : Effect.succeed(accuracyOf(architecture))
+      )
+      const { best, records } = yield* run({ trials: 5 }).pipe(Effect.provide(withListed(sampled(5), evaluator, told)))
+      const outcomes = records.map(({ outcome }) => (outcome._tag === "Failed" ? [outcome.reason, outcome.detail] : []))
+      assert.deepStrictEqual(outcomes, [
+        [],
+        ["Failed", "out of paper"],
+        ["Crashed", "a bug"],
+        ["Failed", "its accuracy is NaN"],
+        []
+      ])
+      assert.deepInclude(told, { _tag: "Failed", trial: 1 })
+      assert.include([0, 4], best?.trial)
+    })
+  )
+
+  it.live("ends where the strategy has nothing left", () =>
+    Effect.gen(function* () {
+      const { exhausted, records } = yield* run({ trials: 9 }).pipe(Effect.provide(withListed(sampled(4), formula())))
+      assert.isTrue(exhausted)
+      assert.strictEqual(records.length, 4)
+    })
+  )
+
+  it.live("gives up on a strategy that proposes nothing that may be trained", () =>
+    Effect.gen(function* () {
+      const [one] = sampled(1)
+      const error = yield* Effect.flip(
+        run({ trials: 2, ahead: 500 }).pipe(
+          Effect.provide(
+            withListed(
+              Array.from({ length: 11_000 }, () => one),
+              formula()
+            )
+          )
+        )
+      )
+      assert.strictEqual(error._tag, "SearchStuck")
+    })
+  )
+
+  it.live("rewards accuracy for its MACs where it was asked to", () =>
+    Effect.gen(function* () {
+      const reward = Reward.mnas({ target: 1e6 })
+      const { records } = yield* run({ reward })
+      for (const { costs, outcome } of records)
+        if (outcome._tag === "Scored")
+          assert.closeTo(outcome.reward, outcome.evaluation.accuracy * (costs.macs / 1e6) ** -0.07, 1e-12)
+    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+  )
+
+  it.live("says what happens as a stream that ends with what it found", () =>
+    Effect.gen(function* () {
+      const events = yield* Stream.runCollect(Search.events({ trials: 5, seed: "test" }))
+      const count = (tag: Search.SearchEvent["_tag"]) => events.filter((event) => event._tag === tag).length
+      assert.strictEqual(count("Started"), 5)
+      assert.strictEqual(count("Finished"), 5)
+      assert.isAtLeast(count("Best"), 1)
+      assert.strictEqual(events.at(-1)?._tag, "Done")
+    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+  )
+
+  it.live("stops its evaluations when it is interrupted", () =>
+    Effect.gen(function* () {
+      const started = yield* Deferred.make<void>()
+      const stopped = yield* Ref.make(false)
+      const endless = Layer.succeed(Evaluator.Evaluator, {
+        concurrency: 1,
+        evaluate: () =>
+          Deferred.succeed(started, undefined).pipe(
+            Effect.andThen(Effect.never),
+            Effect.onInterrupt(() => Ref.set(stopped, true))
+          )
+      })
+      const fiber = yield* Effect.forkChild(run().pipe(Effect.provide([setting(), endless, Journal.memory])))
+      yield* Deferred.await(started)
+      yield* Fiber.interrupt(fiber)
+      assert.isTrue(yield* Ref.get(stopped))
+    })
+  )
+
+  it.live.each([
+    ["trials", { trials: -1 }],
+    ["trials", { trials: 1.5 }],
+    ["ahead", { ahead: 0 }]
+  ] as const)("refuses a %s that is no count", ([option, options]) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(run(options))
+      assert.strictEqual(error._tag, "InvalidSearch")
+      assert.include(error.message, option)
+    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+  )
+
+  it.live("refuses constraints that no network meets, before anything is evaluated", () =>
+    Effect.gen(function* () {
+      const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 1000 } })
+      const error = yield* Effect.flip(run({ constraints }))
+      assert.strictEqual(error._tag, "Infeasible")
+    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+  )
+})
+
+describe("a search that is resumed", () => {
+  /** A journal that outlives the searches on it. */
+  const shared = Effect.map(Layer.build(Journal.memory), (context) => Layer.succeedContext(context))
+
+  it.live("does what the uninterrupted one would have done, and evaluates only what it had not", () =>
+    Effect.gen(function* () {
+      const whole = yield* journalOf(3)
+      const journal = yield* shared
+      const evaluated: Array<number> = []
+      const counting = Evaluator.fromFunction(
+        (architecture, trial) =>
+          Effect.sleep((trial.index * 7) % 5).pipe(
+            Effect.andThen(Effect.sync(() => void evaluated.push(trial.index))),
+            Effect.as({ accuracy: accuracyOf(architecture), metrics: { seed: trial.seed.length } })
+          ),
+        { concurrency: 3 }
+      )
+      const halfway = yield* Deferred.make<void>()
+      const first = yield* Effect.forkChild(
+        run({
+          onEvent: (event) =>
+            event._tag === "Finished" && event.record.trial === 5
+              ? Effect.asVoid(Deferred.succeed(halfway, undefined))
+              : Effect.void
+        }).pipe(Effect.provide([setting(), counting, journal]))
+      )
+      yield* Deferred.await(halfway)
+      yield* Fiber.interrupt(first)
+      const before = yield* Journal.Journal.use((j) => j.entries).pipe(Effect.provide(journal))
+      const finished = before.filter(({ entry }) => entry._tag === "Finished").map(({ entry }) => entry.trial)
+      assert.isBelow(finished.length, 12)
+      evaluated.length = 0
+      const { records } = yield* run().pipe(Effect.provide([setting(), counting, journal]))
+      assert.strictEqual(records.length, 12)
+      assert.deepStrictEqual(
+        evaluated.filter((trial) => finished.includes(trial)),
+        []
+      )
+      const after = yield* Journal.Journal.use((j) => j.entries).pipe(Effect.provide(journal))
+      assert.deepStrictEqual(
+        after.map(({ entry }) => entry),
+        whole
+      )
+    })
+  )
+
+  it.live("goes on with more trials", () =>
+    Effect.gen(function* () {
+      const journal = yield* shared
+      yield* run({ trials: 4 }).pipe(Effect.provide([setting(), formula(), journal]))
+      yield* run({ trials: 12 }).pipe(Effect.provide([setting(), formula(), journal]))
+      const entries = yield* Journal.Journal.use((j) => j.entries).pipe(Effect.provide(journal))
+      assert.deepStrictEqual(
+        entries.map(({ entry }) => entry),
+        yield* journalOf(2)
+      )
+    })
+  )
+
+  it.live("is refused where the strategy proposes other networks than the journal has", () =>
+    Effect.gen(function* () {
+      const journal = yield* shared
+      yield* run({ trials: 4 }).pipe(Effect.provide([setting(), formula(), journal]))
+      const other = Layer.provideMerge(Random.layer({ seed: "another" }), space)
+      const error = yield* Effect.flip(
+        run({ trials: 4 }).pipe(Effect.provide([other, Operators.standard, Dsms.standard, formula(), journal]))
+      )
+      assert.strictEqual(error._tag, "JournalForeign")
+    })
+  )
+})
+
+describe("rewards", () => {
+  it("penalise twice the target's MACs by 5%", () => {
+    const reward = Reward.mnas({ target: 1e6 })
+    assert.closeTo(Reward.of(reward, { accuracy: 0.8, macs: 2e6 }), 0.8 * 0.9526, 1e-4)
+    assert.strictEqual(Reward.of(reward, { accuracy: 0.8, macs: 1e6 }), 0.8)
+  })
+
+  it("that are bounded take the accuracy up to the target", () => {
+    assert.strictEqual(Reward.of(Reward.bounded(1e6), { accuracy: 0.8, macs: 0.9e6 }), 0.8)
+    assert.closeTo(Reward.of(Reward.bounded(1e6), { accuracy: 0.8, macs: 2e6 }), 0.4, 1e-12)
+  })
+})
+
+describe("a table", () => {
+  it.live("gives its rows' results and fails for what it does not have", () =>
+    Effect.gen(function* () {
+      const [known, unknown] = sampled(2)
+      const { records } = yield* run({ trials: 2 }).pipe(
+        Effect.provide(withListed([known, unknown], Evaluator.fromTable(new Map([[Architecture.hash(known), 0.75]]))))
+      )
+      assert.deepStrictEqual(
+        records.map(({ outcome }) => (outcome._tag === "Scored" ? outcome.evaluation.accuracy : outcome._tag)),
+        [0.75, "Failed"]
+      )
+    })
+  )
+})
+
+describe("a failed trial", () => {
+  it("names its number, its network and its cause", () => {
+    const [architecture] = sampled(1)
+    const { message } = new Trial.TrialFailed({ trial: 7, architecture, reason: "Diverged", detail: "the loss is NaN" })
+    assert.include(message, "trial 7")
+    assert.include(message, Architecture.line(architecture))
+    assert.include(message, "the loss is NaN")
+  })
+})

@@ -1,0 +1,101 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Evaluator, Journal, Search, type Trial, WorkerEvaluator } from "@uninet/search"
+import { UniNetSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import { accuracyOf, formula, setting } from "./support/search.ts"
+
+const module = new URL("./support/evaluator.ts", import.meta.url)
+const architecture = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })))
+const trial = (seed: string, index = 0): Trial.Trial => ({ index, architecture, seed })
+const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.void) =>
+  Evaluator.Evaluator.use((evaluator) => evaluator.evaluate(given, report))
+const workers = (options: Partial<WorkerEvaluator.Options> = {}) =>
+  WorkerEvaluator.layer({ module, workers: 1, options: 42, ...options })
+
+describe("a pool of worker processes", () => {
+  it.live("evaluates in processes of their own, with the options they were given", () =>
+    Effect.gen(function* () {
+      const { accuracy, metrics, weights } = yield* evaluate({ ...trial("a"), keepWeights: true })
+      assert.strictEqual(accuracy, accuracyOf(architecture))
+      assert.notStrictEqual(metrics["pid"], process.pid)
+      assert.strictEqual(metrics["options"], 42)
+      assert.deepStrictEqual([...(weights ?? [])], [["stem.0.weight", Float32Array.of(1, 2, 3)]])
+      assert.isUndefined((yield* evaluate(trial("b"))).weights)
+    }).pipe(Effect.provide(workers()))
+  )
+
+  it.live("reports a crash, a defect, a failure and a hang each as a failed trial, and serves the next one", () =>
+    Effect.gen(function* () {
+      const reasonOf = (seed: string) => Effect.map(Effect.flip(evaluate(trial(seed, 7))), (error) => error)
+      const crashed = yield* reasonOf("exit")
+      assert.deepStrictEqual([crashed.reason, crashed.trial], ["Crashed", 7])
+      assert.include(crashed.message, "ended with code 3")
+      const died = yield* reasonOf("die")
+      assert.deepStrictEqual([died.reason, died.detail], ["Crashed", "told to die"])
+      const failed = yield* reasonOf("fail")
+      assert.deepStrictEqual([failed.reason, failed.detail], ["Failed", "told to fail"])
+      const hung = yield* reasonOf("hang")
+      assert.strictEqual(hung.reason, "TimedOut")
+      assert.strictEqual((yield* evaluate(trial("well"))).accuracy, accuracyOf(architecture))
+    }).pipe(Effect.provide(workers({ timeLimit: "2 seconds" })))
+  )
+
+  it.live("survives a worker that is killed from outside, idle or busy", () =>
+    Effect.gen(function* () {
+      const first = yield* evaluate(trial("a"))
+      process.kill(first.metrics["pid"], "SIGKILL")
+      const second = yield* Effect.retry(evaluate(trial("b")), { times: 1 })
+      assert.notStrictEqual(second.metrics["pid"], first.metrics["pid"])
+      const busy = yield* Effect.forkChild(Effect.flip(evaluate(trial("wait"))))
+      yield* Effect.sleep(50)
+      process.kill(second.metrics["pid"], "SIGKILL")
+      assert.include((yield* Fiber.join(busy)).detail, "SIGKILL")
+    }).pipe(Effect.provide(workers()))
+  )
+
+  it.live("stops the evaluation that is interrupted", () =>
+    Effect.gen(function* () {
+      const { metrics } = yield* evaluate(trial("a"))
+      const fiber = yield* Effect.forkChild(evaluate(trial("wait")), { startImmediately: true })
+      yield* Effect.sleep(50)
+      yield* Fiber.interrupt(fiber)
+      const gone = Effect.sync(() => process.kill(metrics["pid"], 0)).pipe(
+        Effect.catchDefect(() => Effect.succeed("gone"))
+      )
+      const waited = yield* Effect.repeat(Effect.andThen(Effect.sleep(10), gone), { until: (is) => is === "gone" })
+      assert.strictEqual(waited, "gone")
+    }).pipe(Effect.provide(workers()))
+  )
+
+  it.live("says why it cannot start", () =>
+    Effect.gen(function* () {
+      const missing = yield* Effect.flip(
+        Effect.provide(evaluate(trial("a")), workers({ module: new URL("./support/none.ts", import.meta.url) }))
+      )
+      assert.strictEqual(missing._tag, "WorkerFailed")
+      assert.include(missing.message, "none.ts")
+      const other = yield* Effect.flip(
+        Effect.provide(evaluate(trial("a")), workers({ module: new URL("./support/search.ts", import.meta.url) }))
+      )
+      assert.include(other.message, "no default export")
+    })
+  )
+
+  it.live("gives the journal that one process gives", () =>
+    Effect.gen(function* () {
+      const journal = Search.run({ trials: 10, seed: "test" }).pipe(
+        Effect.andThen(Journal.Journal.use((j) => j.entries)),
+        Effect.map((stored) =>
+          stored.map(({ entry }) =>
+            entry._tag === "Finished" ? { ...entry, evaluation: { ...entry.evaluation, metrics: {} } } : entry
+          )
+        )
+      )
+      const alone = yield* Effect.provide(journal, [setting(), formula(1), Journal.memory])
+      const pool = yield* Effect.provide(journal, [setting(), workers({ workers: 2 }), Journal.memory])
+      assert.deepStrictEqual(pool, alone)
+    })
+  )
+})

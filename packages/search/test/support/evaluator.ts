@@ -1,0 +1,20 @@
+/** What the worker processes of the tests evaluate with: the trial's seed says what is to happen. */
+import { Evaluator } from "@uninet/search"
+import * as Effect from "effect/Effect"
+import { accuracyOf } from "./search.ts"
+
+export default (options: unknown) =>
+  Evaluator.fromFunction((architecture, { keepWeights, seed }) =>
+    Effect.suspend(() => {
+      if (seed.includes("exit")) process.exit(3)
+      if (seed.includes("hang")) while (true);
+      if (seed.includes("wait")) return Effect.never
+      if (seed.includes("fail")) return Effect.fail(new Error("told to fail"))
+      if (seed.includes("die")) return Effect.die(new Error("told to die"))
+      return Effect.succeed({
+        accuracy: accuracyOf(architecture),
+        metrics: { pid: process.pid, options: Number(options) },
+        ...(keepWeights === true ? { weights: new Map([["stem.0.weight", Float32Array.of(1, 2, 3)]]) } : {})
+      })
+    })
+  )

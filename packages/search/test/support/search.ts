@@ -1,0 +1,29 @@
+/** A search over UniNet's small space whose evaluator is a closed formula. */
+import { Random } from "@uninet/controller"
+import { Dsms } from "@uninet/dsm"
+import { Operators } from "@uninet/operators"
+import { Evaluator } from "@uninet/search"
+import { type Architecture, UniNetSpace } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/** An accuracy that tells architectures apart. */
+export const accuracyOf = ({ stages }: Architecture.Architecture): number =>
+  stages.reduce((sum, { channels, expansion, repeats }) => sum + channels * expansion + repeats, 0) / 10_000
+
+/** Takes longer for some than for others, so that trials overtake one another. */
+export const formula = (concurrency = 4) =>
+  Evaluator.fromFunction(
+    (architecture, trial) =>
+      Effect.as(Effect.sleep((trial.index * 7) % 5), {
+        accuracy: accuracyOf(architecture),
+        metrics: { seed: trial.seed.length }
+      }),
+    { concurrency }
+  )
+
+export const space = UniNetSpace.layer({ image: 28, channels: 1, classes: 10 })
+
+/** Space, operators, modules and random search. */
+export const setting = (seed = "test") =>
+  Layer.mergeAll(Layer.provideMerge(Random.layer({ seed }), space), Operators.standard, Dsms.standard)
