@@ -39,7 +39,7 @@ export const toOnnx = (options: Options): Result.Result<Uint8Array, GraphError |
     const at = (batch: number) =>
       Result.map(
         options.program(batch),
-        (program) => lower(program, { name, metadata, weights, images: "plain" }).model
+        (program) => lower(program, { name, metadata, weights, images: "plain", exact: true }).model
       )
     // Primes that no other length in a network is likely to be.
     const model = yield* freeBatch(yield* at(7919), yield* at(7927))

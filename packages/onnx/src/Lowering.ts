@@ -1,5 +1,5 @@
 /** Programs as ONNX models. */
-import { Program, Tensor } from "@uninet/graph"
+import { Program, Shape, Tensor } from "@uninet/graph"
 import * as Builder from "./internal/builder.ts"
 import * as Context from "./internal/context.ts"
 import type { Model } from "./Model.ts"
@@ -12,6 +12,8 @@ import * as Products from "./rules/products.ts"
 /** What an ONNX model made from a program takes and gives. */
 export interface Lowered {
   readonly model: Model
+  /** The shapes in which the model's inputs and outputs are declared, by name. */
+  readonly shapes: ReadonlyMap<string, Shape.Shape>
   /** Fed at every run: inputs by name, then variables by name. */
   readonly inputs: ReadonlyArray<Tensor.Tensor<"input">>
   readonly variables: ReadonlyArray<Tensor.Tensor<"variable">>
@@ -31,6 +33,11 @@ export interface Options {
    * and the standard's own convolutions, which engines optimise well once the weights are known.
    */
   readonly images?: "channels" | "plain"
+  /**
+   * Whether the model's inputs and outputs are declared in the program's shapes. Default false: only their elements are in row-major
+   * order, and the model's own shape is the one to feed.
+   */
+  readonly exact?: boolean
   /** Values of variables that become part of the model. */
   readonly weights?: ReadonlyMap<string, Float32Array>
   readonly metadata?: Readonly<Record<string, string>>
@@ -69,9 +76,20 @@ const rules: Context.Rules = {
   reduce: prefer(Fused.rules.reduce, standard.reduce)
 }
 
+/** Lengths of axes; none is free before an export makes it so. */
+const fixed = (shape: ReadonlyArray<number | string>): Shape.Shape => shape.map(Number)
+
 /** Lowers a program to an ONNX model. */
 export const lower = (program: Program.Program, options: Options = {}): Lowered => {
-  const { name = "program", lanes = 1, block = 0, images = "channels", weights = new Map(), metadata = {} } = options
+  const {
+    name = "program",
+    lanes = 1,
+    block = 0,
+    images = "channels",
+    exact = false,
+    weights = new Map(),
+    metadata = {}
+  } = options
   const b = Builder.make()
   const ctx = Context.make(b, { lanes, block, plain: images === "plain", weights }, rules)
   // Nodes in order, so that no rule recurses deeply; what nobody asks for is dropped at the end.
@@ -89,8 +107,9 @@ export const lower = (program: Program.Program, options: Options = {}): Lowered 
   const model = b.finish(
     name,
     ends.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
-    metadata
+    { exact, metadata }
   )
   const variables = program.variables.filter((v) => !weights.has(v.attributes.name))
-  return { model, inputs: program.inputs, variables, outputs, updates }
+  const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape)]))
+  return { model, shapes, inputs: program.inputs, variables, outputs, updates }
 }

@@ -39,6 +39,8 @@ interface Entry {
   readonly name: string
   readonly session: ort.InferenceSession
   readonly program: Program.Program
+  /** How the session's inputs and outputs are declared. */
+  readonly shapes: ReadonlyMap<string, Shape.Shape>
   /** Tensors over the variables' memory. */
   readonly variables: Readonly<Record<string, ort.Tensor>>
   readonly outputs: ReadonlyArray<{ readonly name: string; readonly from: string }>
@@ -87,13 +89,15 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
     (session) => Effect.promise(() => session.release()).pipe(Effect.ignore)
   )
   const stateOf = (variable: string) => memory.variables.get(variable) ?? new Float32Array()
+  const declared = (data: Data, name: string) => tensor(data, lowered.shapes.get(name) ?? [data.length])
   const gradients = new Map(adamw.map((u) => [gradientName(u), u.parameter] as const))
   const entry: Entry = {
     name,
     session,
     program,
+    shapes: lowered.shapes,
     variables: Object.fromEntries(
-      lowered.variables.map((v) => [v.attributes.name, tensor(stateOf(v.attributes.name), v.shape)])
+      lowered.variables.map(({ attributes: { name } }) => [name, declared(stateOf(name), name)])
     ),
     outputs: lowered.outputs
       .filter(({ name }) => !gradients.has(name))
@@ -101,7 +105,7 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
     written: Object.fromEntries(
       [...gradients].map(([output, parameter]) => [
         output,
-        tensor(memory.gradients.get(parameter.attributes.name) ?? new Float32Array(), parameter.shape)
+        declared(memory.gradients.get(parameter.attributes.name) ?? new Float32Array(), output)
       ])
     ),
     replaced: lowered.updates.map(({ name, update }) => ({
@@ -130,7 +134,7 @@ const run = (entry: Entry, memory: Memory.Memory, inputs: Readonly<Record<string
           expected: `${size} elements of ${input.dtype} ${Shape.print(input.shape)}`,
           given: describe(data)
         })
-      if (needed.has(name)) feeds[name] = tensor(data, input.shape)
+      if (needed.has(name)) feeds[name] = tensor(data, entry.shapes.get(name) ?? input.shape)
     }
     const fetches: Record<string, ort.Tensor | null> = { ...entry.written }
     for (const { from } of [...entry.outputs, ...entry.replaced]) fetches[from] = null

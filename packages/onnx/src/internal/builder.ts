@@ -34,10 +34,14 @@ export interface Builder {
   readonly scalar: (value: number) => Value
   readonly ints: (values: ReadonlyArray<number>) => Value
   readonly input: (name: string, type: ValueInfo["type"], shape: Shape.Shape) => Value
+  /**
+   * The model that ends in these outputs. Its inputs and outputs have their elements in row-major order; unless `exact`, they may be declared in
+   * another shape of as many elements, which saves a reshape.
+   */
   readonly finish: (
     name: string,
     outputs: ReadonlyArray<{ readonly name: string; readonly type: ValueInfo["type"]; readonly value: Value }>,
-    metadata: Readonly<Record<string, string>>
+    options: { readonly exact: boolean; readonly metadata: Readonly<Record<string, string>> }
   ) => Model
 }
 
@@ -77,7 +81,9 @@ export const make = (): Builder => {
     return value
   }
 
-  const finish: Builder["finish"] = (name, outputs, metadata) => {
+  const finish: Builder["finish"] = (name, ends, { exact, metadata }) => {
+    // What an output is made of in memory does not depend on its shape.
+    const outputs = exact ? ends : ends.map((end) => ({ ...end, value: sources.get(end.value.name) ?? end.value }))
     const needed = new Set<Emitted>()
     const used = new Set<string>()
     const pending = outputs.map((output) => output.value.name)
@@ -88,20 +94,29 @@ export const make = (): Builder => {
       needed.add(made)
       pending.push(...made.node.inputs)
     }
+    const kept = [...emitted.values()].filter((made) => needed.has(made))
+    const reshaped = exact ? new Map<string, Reshaped>() : reshapedInputs(kept, inputs, outputs)
     // A result takes the output's name; one that is no node's result, or has a name already, is copied.
     const renamed = new Map<string, string>()
+    for (const [input, { reshapes }] of reshaped) for (const made of reshapes) renamed.set(made.outputs[0].name, input)
+    const gone = new Set([...reshaped.values()].flatMap(({ reshapes }) => reshapes))
     const copies: Array<Node> = []
     for (const { name, value } of outputs) {
       if (producer.has(value.name) && !renamed.has(value.name)) renamed.set(value.name, name)
-      else copies.push({ opType: "Identity", domain: "", inputs: [value.name], outputs: [name], attributes: {} })
+      else {
+        const from = renamed.get(value.name) ?? value.name
+        copies.push({ opType: "Identity", domain: "", inputs: [from], outputs: [name], attributes: {} })
+      }
     }
     const rename = (name: string) => renamed.get(name) ?? name
-    const nodes = [...[...emitted.values()].filter((made) => needed.has(made)).map((made) => made.node), ...copies]
+    const nodes = kept
+      .filter((made) => !gone.has(made))
+      .map(({ node }) => ({ ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) }))
     return {
       name,
-      nodes: nodes.map((node) => ({ ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) })),
+      nodes: [...nodes, ...copies],
       constants: [...constants.values()].map((c) => c.constant).filter((c) => used.has(c.name)),
-      inputs,
+      inputs: inputs.map((input) => ({ ...input, shape: reshaped.get(input.name)?.shape ?? input.shape })),
       outputs: outputs.map(({ name, type, value }) => ({ name, type, shape: value.shape })),
       metadata
     }
@@ -124,4 +139,30 @@ export const make = (): Builder => {
     },
     finish
   }
+}
+
+/** An input that is only used in another shape, and the reshapes that give it. */
+interface Reshaped {
+  readonly shape: Shape.Shape
+  readonly reshapes: ReadonlyArray<Emitted>
+}
+
+/** Inputs that are only ever used in one other shape: they are declared in that shape and need no reshape. */
+const reshapedInputs = (
+  nodes: ReadonlyArray<Emitted>,
+  inputs: ReadonlyArray<ValueInfo>,
+  outputs: ReadonlyArray<{ readonly value: Value }>
+): ReadonlyMap<string, Reshaped> => {
+  const users = new Map<string, Array<Emitted>>(inputs.map(({ name }) => [name, []]))
+  for (const made of nodes) for (const name of new Set(made.node.inputs)) users.get(name)?.push(made)
+  for (const { value } of outputs) users.delete(value.name)
+  const found = new Map<string, Reshaped>()
+  for (const [name, by] of users) {
+    const [first] = by
+    if (first === undefined) continue
+    const { shape } = first.outputs[0]
+    const only = by.every(({ node, outputs: [value] }) => node.opType === "Reshape" && Shape.equals(value.shape, shape))
+    if (only) found.set(name, { shape, reshapes: by })
+  }
+  return found
 }

@@ -37,8 +37,15 @@ export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<numbe
   return reshape(b, y, shape)
 }
 
-export const unary = (b: Builder, opType: string, x: Value, attributes = {}): Value =>
-  b.node(opType, [x], attributes, [x.shape])[0]
+/** An operator that works element by element: on what was there before any reshape, so that chains of them need none. */
+export const unary = (b: Builder, opType: string, x: Value, attributes = {}): Value => {
+  const source = b.unreshaped(x)
+  return reshape(b, b.node(opType, [source], attributes, [source.shape])[0], x.shape)
+}
+
+/** An operator along the last axis. */
+export const alongLast = (b: Builder, opType: "Softmax" | "LogSoftmax", x: Value): Value =>
+  b.node(opType, [x], { axis: -1 }, [x.shape])[0]
 
 /** How two lengths of an axis meet: both the same, or one of them repeated. */
 const meeting = (p: number, q: number) => (p === q ? "same" : p === 1 ? "first" : "second")
@@ -67,8 +74,9 @@ const joinBroadcast = (x: Shape.Shape, y: Shape.Shape): readonly [Shape.Shape, S
 }
 
 /** A number as a scalar; a tensor without trailing axes of length 1, over which a scalar is very slow. */
-const asOperand = (b: Builder, x: Value): Value => {
-  if (Shape.size(x.shape) === 1) return reshape(b, x, [])
+const asOperand = (b: Builder, given: Value): Value => {
+  if (Shape.size(given.shape) === 1) return reshape(b, given, [])
+  const x = b.unreshaped(given)
   return x.shape[x.shape.length - 1] === 1
     ? reshape(b, x, x.shape.slice(0, 1 + x.shape.findLastIndex((n) => n !== 1)))
     : x
@@ -83,7 +91,11 @@ export const binary = (b: Builder, opType: BinaryOperator, x: Value, y: Value): 
     const [p, q] = [asOperand(b, x), asOperand(b, y)]
     return reshape(b, b.node(opType, [p, q], {}, [Shape.size(p.shape) === 1 ? q.shape : p.shape])[0], shape)
   }
-  if (Shape.equals(x.shape, y.shape)) return b.node(opType, [x, y], {}, [shape])[0]
+  if (Shape.equals(x.shape, y.shape)) {
+    const [p, q] = [b.unreshaped(x), b.unreshaped(y)]
+    const [left, right] = Shape.equals(p.shape, q.shape) ? [p, q] : [x, y]
+    return reshape(b, b.node(opType, [left, right], {}, [left.shape])[0], shape)
+  }
   const widened = (v: Value) => [...shape.slice(v.shape.length).map(() => 1), ...v.shape]
   const [p, q] = joinBroadcast(widened(x), widened(y))
   const joined = Shape.broadcast(p, q) ?? shape

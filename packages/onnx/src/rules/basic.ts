@@ -158,7 +158,7 @@ export const rules = {
   },
   softmax: (node, ctx) => {
     const layout = lastAxisLayout(ctx, node)
-    return { layout, value: E.unary(ctx.b, "Softmax", ctx.get(node.inputs[0], layout), { axis: -1 }) }
+    return { layout, value: E.alongLast(ctx.b, "Softmax", ctx.get(node.inputs[0], layout)) }
   },
   softmaxGrad: (node, ctx) => {
     const { b } = ctx
@@ -169,7 +169,7 @@ export const rules = {
   },
   logSoftmax: (node, ctx) => {
     const layout = lastAxisLayout(ctx, node)
-    return { layout, value: E.unary(ctx.b, "LogSoftmax", ctx.get(node.inputs[0], layout), { axis: -1 }) }
+    return { layout, value: E.alongLast(ctx.b, "LogSoftmax", ctx.get(node.inputs[0], layout)) }
   },
   argMax: (node, ctx) => {
     const x = ctx.plain(node.inputs[0])

@@ -84,12 +84,12 @@ const probabilities = (
     transB: true,
     alpha: scale
   })
-  if (mask === undefined) return E.unary(b, "Softmax", scaled, { axis: -1 })
+  if (mask === undefined) return E.alongLast(b, "Softmax", scaled)
   const [groups, keys] = mask.shape
   const [batch, , queries] = scaled.shape
   const grouped = E.reshape(b, scaled, [batch / groups, groups, heads * queries, keys])
   const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, keys]))
-  return E.unary(b, "Softmax", E.reshape(b, masked, scaled.shape), { axis: -1 })
+  return E.alongLast(b, "Softmax", E.reshape(b, masked, scaled.shape))
 }
 
 export const rules = {
