@@ -6,7 +6,11 @@ import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import { CliError, CliOutput, Command } from "effect/cli"
+import { benchmark } from "./commands/benchmark.ts"
+import { data } from "./commands/data.ts"
+import { inspect } from "./commands/inspect.ts"
 import { search } from "./commands/search.ts"
+import { verify } from "./commands/verify.ts"
 import { CliFault } from "./internal/CliFault.ts"
 
 export const version = "0.1.0"
@@ -14,7 +18,7 @@ export const version = "0.1.0"
 /** All commands. */
 export const command = Command.make("uninet").pipe(
   Command.withDescription("Search, inspect and train networks of convolutions, transformers and MLPs"),
-  Command.withSubcommands([search])
+  Command.withSubcommands([search, inspect, data, benchmark, verify])
 )
 
 /** A mistake in the command line in one sentence. */

@@ -19,7 +19,7 @@ import * as Schema from "effect/Schema"
 import { Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import * as best from "../internal/best.ts"
-import { at, fault, usage } from "../internal/CliFault.ts"
+import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as progress from "../internal/progress.ts"
@@ -352,7 +352,7 @@ export const search = Command.make(
         yield* Effect.provide(execute(plan, given.json), trainer)
       })
     )
-  })
+  }, Effect.mapError(said))
 ).pipe(
   Command.withDescription("Search architectures by training them, and export the best one"),
   Command.withExamples([

@@ -21,3 +21,7 @@ export const at =
   (flag: string) =>
   (error: { readonly message: string }): CliFault =>
     fault(`${flag}: ${error.message}`)
+
+/** Any error as what is said of it: a command fails with nothing else. */
+export const said = <E extends { readonly message: string }>(error: E | CliFault): CliFault =>
+  error instanceof CliFault ? error : fault(error.message)

@@ -1,7 +1,8 @@
 /** The best network of a search as files: what it is, its weights, and an ONNX model. */
 import type { Dataset } from "@uninet/data"
 import type { Dsms } from "@uninet/dsm"
-import { Network, NetworkCosts, Safetensors, Weights } from "@uninet/network"
+import type { GraphError } from "@uninet/graph"
+import { type ArchitectureError, Network, NetworkCosts, Safetensors, Weights } from "@uninet/network"
 import { Export } from "@uninet/onnx"
 import type { Operators } from "@uninet/operators"
 import type { Finals } from "@uninet/search"
@@ -10,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { fault } from "./CliFault.ts"
+import { type CliFault, fault } from "./CliFault.ts"
 import * as runFolder from "./runFolder.ts"
 
 /** What `best.json` holds. */
@@ -40,6 +41,8 @@ export const Best = Schema.Struct({
 })
 export type Best = typeof Best.Type
 
+export type WriteError = ArchitectureError | GraphError | Export.NotBatchFree | Weights.WeightsMismatch | CliFault
+
 /** Writes the files of the best network; `best.json` last, so that its being there says that the rest is. */
 export const write = Effect.fnUntraced(function* (
   folder: string,
@@ -50,7 +53,7 @@ export const write = Effect.fnUntraced(function* (
     readonly seed: string
     readonly searchAccuracy: number
   }
-): Effect.fn.Return<Best, unknown, Operators | Dsms | Path.Path | runFolder.Services> {
+): Effect.fn.Return<Best, WriteError, Operators | Dsms | Path.Path | runFolder.Services> {
   const path = yield* Path.Path
   const { test, winner } = finished
   const network = yield* Network.fromServices(winner.architecture)

@@ -1,0 +1,79 @@
+/** `uninet benchmark`: strategies on a table of trained networks. */
+import { Benchmark, Strategies, Table } from "@uninet/controller"
+import { OnnxRuntime } from "@uninet/runtime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import { Argument, Command, Flag } from "effect/cli"
+import { fault, usage } from "../internal/CliFault.ts"
+import * as flags from "../internal/flags.ts"
+import * as runFolder from "../internal/runFolder.ts"
+
+const counts = (text: string): Option.Option<ReadonlyArray<number>> => {
+  const numbers = text.split(",").map(Number)
+  return numbers.every((n) => Number.isSafeInteger(n) && n >= 1) ? Option.some(numbers) : Option.none()
+}
+
+/** Strategies that can be played on any table. */
+const usual = ["random", "evolution", "local-search", "tpe", "gp", "reinforce", "ppo"].join(",")
+
+export const benchmark = Command.make(
+  "benchmark",
+  {
+    table: Argument.File("table", { mustExist: true }).pipe(
+      Argument.withDescription("A table of trained networks, .json or .json.gz")
+    ),
+    strategies: Flag.String("strategies").pipe(
+      Flag.withMetavar("a,b,…"),
+      Flag.withDefault(usual),
+      Flag.withDescription(`Of ${Strategies.names.join(", ")}`)
+    ),
+    budgets: Flag.String("budgets").pipe(
+      Flag.withMetavar("n,m,…"),
+      Flag.filterMap(counts, () => "whole numbers of 1 or more, such as 100,200"),
+      Flag.withDefault([100, 200]),
+      Flag.withDescription("Evaluations after which to look (default 100,200)")
+    ),
+    seeds: flags
+      .whole("seeds")
+      .pipe(Flag.withDefault(10), Flag.withDescription("Times that each is played (default 10)")),
+    out: Flag.Path("out").pipe(
+      Flag.withMetavar("file.json"),
+      Flag.optional,
+      Flag.withDescription("Write everything, the curves with it, as JSON into a new file")
+    ),
+    json: flags.json
+  },
+  Effect.fnUntraced(function* ({ budgets, json, out, seeds, strategies, table: path }) {
+    const names = strategies.split(",").map((name) => name.trim())
+    const unknown = names.find((name) => !Strategies.isName(name))
+    if (unknown !== undefined)
+      return yield* usage(`--strategies has "${unknown}". Give some of ${Strategies.names.join(", ")}.`)
+    const fs = yield* FileSystem.FileSystem
+    if (Option.isSome(out) && (yield* Effect.orElseSucceed(fs.exists(out.value), () => false)))
+      return yield* fault(
+        `--out ${yield* runFolder.shown(out.value)} is there already. Give the name of a new file; nothing was changed.`
+      )
+    const table = yield* Effect.mapError(Table.read(path), ({ message }) => fault(message))
+    const played = yield* Benchmark.play({
+      table,
+      strategies: Object.fromEntries(names.filter(Strategies.isName).map((name) => [name, Strategies.all[name]])),
+      budgets,
+      seeds
+    }).pipe(
+      Effect.provide(OnnxRuntime.cpu()),
+      Effect.mapError(({ message }) => fault(message))
+    )
+    if (Option.isSome(out)) yield* runFolder.write(out.value, `${JSON.stringify(played, null, 2)}\n`)
+    yield* Console.log(json ? JSON.stringify(played, null, 2) : Benchmark.print(played))
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription("Compare strategies on a table of trained networks"),
+  Command.withExamples([
+    {
+      command: "uninet benchmark nas-bench-macro.json.gz --strategies random,evolution,ppo --seeds 100",
+      description: "Mean and deviation of the best found after 100 and 200 evaluations"
+    }
+  ])
+)

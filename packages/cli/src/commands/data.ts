@@ -1,0 +1,79 @@
+/** `uninet data`: what a data set holds. */
+import { Dataset, Datasets, Report } from "@uninet/data"
+import Table from "cli-table3"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { Argument, Command, Flag } from "effect/cli"
+import { fault, said } from "../internal/CliFault.ts"
+import * as flags from "../internal/flags.ts"
+import * as runFolder from "../internal/runFolder.ts"
+
+const numbers = (values: ReadonlyArray<number>) => values.map((value) => value.toFixed(4)).join(", ")
+
+const print = (about: Report.Description): string => {
+  const table = new Table({
+    head: ["class", ...about.splits.map(({ name }) => name)],
+    colAligns: ["left", ...about.splits.map(() => "right" as const)],
+    style: { head: [], border: [], compact: true }
+  })
+  about.classes.forEach((name, i) => table.push([name, ...about.splits.map(({ counts }) => counts[i] ?? 0)]))
+  table.push(["all", ...about.splits.map(({ size }) => size)])
+  const { channels, height, width } = about.image
+  return [
+    `${about.name}: ${about.classes.length} classes, images of ${channels}×${height}×${width}`,
+    table.toString(),
+    `mean       ${numbers(about.mean)} (of byte / 255, by channel)`,
+    `deviation  ${numbers(about.deviation)}`
+  ].join("\n")
+}
+
+export const data = Command.make(
+  "data",
+  {
+    name: Argument.String("dataset").pipe(
+      Argument.withDescription(`${Datasets.names.join(", ")}, or a folder of IDX files, CIFAR files or images by class`)
+    ),
+    sheet: Flag.Path("sheet").pipe(
+      Flag.withMetavar("file.png"),
+      Flag.optional,
+      Flag.withDescription("Write a contact sheet: a row of training images for every class")
+    ),
+    size: flags
+      .whole("size")
+      .pipe(Flag.optional, Flag.withDescription("Edge of the images made from a folder of images (default 224)")),
+    skipBad: Flag.Boolean("skip-bad").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Leave out unreadable images of a folder")
+    ),
+    json: flags.json
+  },
+  ({ json, name, sheet, size, skipBad }) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const options = { skipBad, ...(Option.isSome(size) ? { size: size.value } : {}) }
+        const services = yield* Layer.build(Datasets.byName(name, options))
+        const dataset = yield* Effect.provide(Dataset.Dataset, services)
+        const about = yield* Report.describe(dataset)
+        yield* Console.log(json ? JSON.stringify(about, null, 2) : print(about))
+        if (Option.isNone(sheet)) return
+        const fs = yield* FileSystem.FileSystem
+        const file = yield* runFolder.shown(sheet.value)
+        if (yield* Effect.orElseSucceed(fs.exists(sheet.value), () => false))
+          return yield* fault(`--sheet ${file} is there already. Give the name of a new file; nothing was changed.`)
+        yield* runFolder.write(sheet.value, yield* Report.contactSheet(dataset))
+        yield* Console.error(`${file} shows images of every class`)
+      })
+    ).pipe(Effect.mapError(said))
+).pipe(
+  Command.withDescription("Show the splits, classes and figures of a data set"),
+  Command.withExamples([
+    {
+      command: "uninet data mnist --sheet mnist.png",
+      description: "The data set that comes with uninet, with pictures"
+    },
+    { command: "uninet data ~/flowers --size 64 --skip-bad", description: "A folder of images by class" }
+  ])
+)

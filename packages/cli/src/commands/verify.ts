@@ -1,0 +1,137 @@
+/** `uninet verify`: laws of a search space, by many random architectures. */
+import { DsmSet } from "@uninet/dsm"
+import { Network } from "@uninet/network"
+import * as Verify from "@uninet/network/verify"
+import { OperatorSet } from "@uninet/operators"
+import { Architecture, type Space, UniNetSpace } from "@uninet/search-space"
+import { fromSpace } from "@uninet/search-space/arbitrary"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import { Argument, Command, Flag } from "effect/cli"
+import * as fc from "fast-check"
+import { pathToFileURL } from "node:url"
+import { fault } from "../internal/CliFault.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as runFolder from "../internal/runFolder.ts"
+
+/** What a module of a space exports. */
+interface Module {
+  readonly space: Space.Space<Architecture.Architecture>
+  readonly sets: Network.Sets
+}
+
+// The module's exports come from outside the type checker: what is looked at is their shape.
+const isSpace = (u: unknown): u is Space.Space<Architecture.Architecture> =>
+  Predicate.hasProperty(u, "sites") && Predicate.hasProperty(u, "root")
+const isOperators = (u: unknown): u is OperatorSet.OperatorSet => Predicate.isObject(u)
+const isDsms = (u: unknown): u is DsmSet.DsmSet => Predicate.isObject(u)
+
+const load = Effect.fnUntraced(function* (file: string) {
+  const name = yield* runFolder.shown(file)
+  const module: unknown = yield* Effect.tryPromise({
+    try: (): Promise<unknown> => import(pathToFileURL(file).href),
+    catch: (cause) => fault(`${name} cannot be imported: ${cause instanceof Error ? cause.message : String(cause)}`)
+  })
+  const given: unknown = Predicate.hasProperty(module, "default") ? module.default : undefined
+  if (Result.isResult(given) && Result.isFailure(given)) {
+    const { failure } = given
+    return yield* fault(`${name}: ${failure instanceof Error ? failure.message : String(failure)}`)
+  }
+  const space = Result.isResult(given) && Result.isSuccess(given) ? given.success : given
+  if (!isSpace(space))
+    return yield* fault(`${name} has no default export that is a space of architectures. Export what Space.make gives.`)
+  const operators = Predicate.hasProperty(module, "operators") && isOperators(module.operators) ? module.operators : {}
+  const dsms = Predicate.hasProperty(module, "dsms") && isDsms(module.dsms) ? module.dsms : {}
+  return { space, sets: { operators: OperatorSet.with(operators), dsms: DsmSet.with(dsms) } } satisfies Module
+})
+
+const builtIn: Effect.Effect<Module, unknown> = Effect.map(
+  Effect.fromResult(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })),
+  (space) => ({ space, sets: Network.standard })
+)
+
+/** An architecture that breaks a law, as small as it could be made. */
+interface Counterexample {
+  readonly violation: Verify.LawViolation
+  readonly path: string | null
+}
+
+const search = (
+  { sets, space }: Module,
+  options: { readonly runs: number; readonly seed: number; readonly path: string }
+) => {
+  const details = fc.check(
+    fc.property(fromSpace(space), (architecture) => Result.isSuccess(Verify.check(architecture, sets))),
+    { numRuns: options.runs, seed: options.seed, ...(options.path === "" ? {} : { path: options.path }) }
+  )
+  const smallest = details.counterexample?.[0]
+  if (smallest === undefined) return { counterexample: undefined, runs: details.numRuns }
+  const checked = Verify.check(smallest, sets)
+  const violation = Result.isFailure(checked) ? checked.failure : undefined
+  const counterexample: Counterexample | undefined =
+    violation === undefined ? undefined : { violation, path: details.counterexamplePath }
+  return { counterexample, runs: details.numRuns }
+}
+
+export const verify = Command.make(
+  "verify",
+  {
+    space: Argument.File("space", { mustExist: true }).pipe(
+      Argument.withDescription(
+        "A module that exports a space of architectures by default, and its own operators and dsms"
+      ),
+      Argument.optional
+    ),
+    runs: flags.whole("runs").pipe(Flag.withDefault(100), Flag.withDescription("Architectures to check (default 100)")),
+    seed: flags.whole("seed", 0).pipe(Flag.withDefault(0), Flag.withDescription("Which ones (default 0)")),
+    path: Flag.String("path").pipe(
+      Flag.withMetavar("path"),
+      Flag.withDefault(""),
+      Flag.withDescription("Only the architecture that a failure printed this for")
+    ),
+    json: flags.json
+  },
+  Effect.fnUntraced(function* ({ json, path, runs, seed, space }) {
+    const module = yield* Option.match(space, { onNone: () => builtIn, onSome: load })
+    const laws = Verify.laws.map(({ name }) => name)
+    const { counterexample, runs: checked } = yield* Effect.sync(() => search(module, { runs, seed, path }))
+    if (counterexample === undefined) {
+      yield* Console.log(
+        json
+          ? JSON.stringify({ holds: true, checked, laws, seed }, null, 2)
+          : `${format.plural(checked, "architecture")} keep the laws: ${laws.join(", ")}`
+      )
+      return
+    }
+    const { violation } = counterexample
+    const file = Option.isSome(space) ? ` ${yield* runFolder.shown(space.value)}` : ""
+    const replay = `uninet verify${file} --seed ${seed} --path ${counterexample.path ?? "0"}`
+    yield* Console.log(
+      json
+        ? JSON.stringify(
+            {
+              holds: false,
+              law: violation.law,
+              at: violation.at,
+              reason: violation.reason,
+              architecture: violation.architecture,
+              replay
+            },
+            null,
+            2
+          )
+        : `The smallest architecture that breaks the law "${violation.law}":\n${Architecture.print(violation.architecture)}\nReplay: ${replay}`
+    )
+    return yield* fault(violation.message)
+  })
+).pipe(
+  Command.withDescription("Check the laws of a search space and of its operators on random architectures"),
+  Command.withExamples([
+    { command: "uninet verify", description: "UniNet's own space and operators" },
+    { command: "uninet verify my-space.ts --runs 1000 --seed 7", description: "A space of one's own" }
+  ])
+)
