@@ -55,6 +55,9 @@ export const defaults = {
   window: 100
 } satisfies Options
 
+/** The options that serve the policy of independent choices best. */
+export const independent = { ...defaults, policy: "independent", learningRate: 0.1 } satisfies Options
+
 /** PPO over a space, under constraints or not. The policy's programs live as long as the scope. */
 export const make = <A>(
   domain: Domain<A>,

@@ -14,7 +14,7 @@ import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.
 import type { StrategyError } from "./StrategyError.ts"
 
 export interface Options {
-  /** Random networks to begin with. Default 20. */
+  /** Random networks to begin with. Default 10. */
   readonly initial?: number
   /** The share of the results that count as the best. Default 0.1. */
   readonly gamma?: number
@@ -26,7 +26,7 @@ export interface Options {
   readonly prior?: number
 }
 
-export const defaults = { initial: 20, gamma: 0.1, mostGood: 25, candidates: 24, prior: 1 } satisfies Options
+export const defaults = { initial: 10, gamma: 0.1, mostGood: 25, candidates: 24, prior: 1 } satisfies Options
 
 /** TPE over a space, under constraints or not. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {

@@ -41,17 +41,17 @@ describe("a Pareto front", () => {
   })
 })
 
-describe("the hypervolume", () => {
-  /** Counts the unit cells below some point. */
-  const counted = (set: ReadonlyArray<ReadonlyArray<number>>, width: number, max: number) => {
-    let cells = 0
-    for (let cell = 0; cell < max ** width; cell++) {
-      const corner = Array.from({ length: width }, (_, i) => Math.floor(cell / max ** i) % max)
-      if (set.some((p) => p.every((x, i) => x > corner[i]!))) cells++
-    }
-    return cells
+/** Counts the unit cells below some point. */
+const counted = (set: ReadonlyArray<ReadonlyArray<number>>, width: number, max: number) => {
+  let cells = 0
+  for (let cell = 0; cell < max ** width; cell++) {
+    const corner = Array.from({ length: width }, (_, i) => Math.floor(cell / max ** i) % max)
+    if (set.some((p) => p.every((x, i) => x > corner[i]!))) cells++
   }
+  return cells
+}
 
+describe("the hypervolume", () => {
   it("is the number of unit cells that points with whole coordinates dominate", () => {
     fc.assert(
       fc.property(sets, ({ set, width }) => {

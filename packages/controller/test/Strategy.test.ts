@@ -40,8 +40,11 @@ const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effect)
 describe.each(every)("%s", (_, make) => {
   it.effect("proposes every network of a space once, then says that there are no more", () =>
     Effect.gen(function* () {
-      for (const space of [conditional, repetitive]) {
-        const strategy = yield* seeded<unknown>(make, space)
+      const strategies = [
+        [Space.distinct(conditional), yield* seeded(make, conditional)],
+        [Space.distinct(repetitive), yield* seeded(make, repetitive)]
+      ] as const
+      for (const [distinct, strategy] of strategies) {
         const found: Array<Strategy.Proposal<unknown>> = []
         let end: unknown
         while (end === undefined) {
@@ -54,7 +57,7 @@ describe.each(every)("%s", (_, make) => {
         }
         assert.instanceOf(end, StrategyError.Exhausted)
         assert.strictEqual(end instanceof StrategyError.Exhausted && end.proven, true)
-        assert.strictEqual(BigInt(found.length), Space.distinct(space))
+        assert.strictEqual(BigInt(found.length), distinct)
         assert.strictEqual(new Set(found.map(({ hash }) => hash)).size, found.length)
       }
     }).pipe(provided)

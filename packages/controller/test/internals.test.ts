@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import * as Cholesky from "../src/internal/cholesky.ts"
-import * as Normal from "../src/internal/normal.ts"
+import * as Cholesky from "../src/internal/cholesky.js"
+import * as Normal from "../src/internal/normal.js"
 
 describe("the normal distribution", () => {
   it("has quantiles that its distribution function takes back", () => {
@@ -26,6 +26,8 @@ describe("the normal distribution", () => {
   })
 })
 
+const dot = (a: ReadonlyArray<number>, b: ArrayLike<number>) => a.reduce((s, x, i) => s + x * b[i]!, 0)
+
 describe("a growing Cholesky factor", () => {
   const cases = fc.integer({ min: 1, max: 9 }).chain((n) =>
     fc.record({
@@ -40,7 +42,6 @@ describe("a growing Cholesky factor", () => {
   it("solves the equations of the matrix it was given row by row", () => {
     fc.assert(
       fc.property(cases, ({ rows, y }) => {
-        const dot = (a: ReadonlyArray<number>, b: ArrayLike<number>) => a.reduce((s, x, i) => s + x * b[i]!, 0)
         const matrix = rows.map((a, i) => rows.map((b, j) => dot(a, b) + (i === j ? 0.5 : 0)))
         const factor = Cholesky.make()
         for (const [i, row] of matrix.entries()) factor.append(row, row[i]!)

@@ -98,8 +98,7 @@ export const make = Effect.fnUntraced(function* <A>(
   return yield* Engine.make(name, domain, prng, (bench) =>
     Effect.gen(function* () {
       const { points } = bench
-      const policy = yield* Policy.make(name, points, { ...settings, most: batch + replay })
-      const first = prng.split("policy")
+      const policy = yield* Policy.make(name, points, { ...settings, most: batch + replay }, prng.split("policy"))
 
       /** Sampled under the present policy, not proposed yet. */
       let queue: Array<Policy.Sampled> = []
@@ -111,7 +110,6 @@ export const make = Effect.fnUntraced(function* <A>(
       /** The latest rewards. */
       let recent: Array<number> = []
       let results = 0
-      yield* policy.initialise(first)
 
       const fresh = Effect.fnUntraced(function* () {
         for (let runs = 0; ; runs++) {

@@ -159,7 +159,8 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
       end = exhausted(true)
       return undefined
     }
-    for (let i = 0; left === undefined && i < (points.distinct <= listable ? fewDraws : manyDraws); i++) {
+    const draws = left !== undefined ? 0 : points.distinct <= listable ? fewDraws : manyDraws
+    for (let i = 0; i < draws; i++) {
       const drawn = points.draw(prng)
       if (Result.isFailure(drawn)) {
         end = seen.size === 0 ? drawn.failure : exhausted(false)

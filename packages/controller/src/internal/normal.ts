@@ -11,20 +11,19 @@ export const cdf = (x: number): number => {
 
 export const density = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
 
+/** a(r) / (b(r)·r + 1) for polynomials by their coefficients, highest first. */
+const rational = (r: number, a: ReadonlyArray<number>, b: ReadonlyArray<number>) => {
+  let n = 0
+  let d = 0
+  for (const c of a) n = n * r + c
+  for (const c of b) d = d * r + c
+  return n / (d * r + 1)
+}
+
 /** Φ⁻¹(p) for 0 < p < 1 (Acklam's rational approximation, relative error below 1.2·10⁻⁹). */
 export const quantile = (p: number): number => {
-  const rational = (r: number, a: ReadonlyArray<number>, b: ReadonlyArray<number>) => {
-    let n = 0
-    let d = 0
-    for (const c of a) n = n * r + c
-    for (const c of b) d = d * r + c
-    return n / (d * r + 1)
-  }
   if (p > 0.5) return -quantile(1 - p)
-  if (p < 0.02425) {
-    const q = Math.sqrt(-2 * Math.log(p))
-    return rational(q, tailTop, tailBottom)
-  }
+  if (p < 0.02425) return rational(Math.sqrt(-2 * Math.log(p)), tailTop, tailBottom)
   const q = p - 0.5
   return q * rational(q * q, top, bottom)
 }

@@ -18,7 +18,13 @@ export const provided = <A, E>(effect: Effect.Effect<A, E, Runtime | Scope.Scope
   Effect.scoped(effect).pipe(Effect.provide(OnnxRuntime.cpu()))
 
 /** Asks until the space is exhausted. */
-export const drain = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, count: number) {
+export const drain = Effect.fnUntraced(function* <A>(
+  strategy: Strategy.Strategy<A>,
+  count: number
+): Effect.fn.Return<
+  { readonly found: ReadonlyArray<Strategy.Proposal<A>>; readonly end: StrategyError.Exhausted },
+  StrategyError.StrategyError
+> {
   const found: Array<Strategy.Proposal<A>> = []
   for (;;) {
     const asked = yield* Effect.result(strategy.ask(count))

@@ -1,0 +1,213 @@
+/**
+ * A policy over token sequences as graphs: one that samples a batch of whole sequences in a single run, and one that improves the policy.
+ *
+ * The recurrent cell reads the token before and writes the logits of the next:
+ *
+ *   hₜ = tanh(Eₜ₋₁[tokenₜ₋₁] + U·hₜ₋₁ + pₜ),  logitsₜ = Vₜ·hₜ + bₜ
+ *
+ * V and b start at zero, so the first policy is uniform, and what V learns comes on top of what the independent choices b do. Sites are padded to one
+ * number of options, so that all that does not wait for the token before is one op over all sites.
+ */
+import { gradient, Op, Program, type Shape, type Tensor } from "@uninet/graph"
+import type { Site } from "@uninet/search-space"
+import * as Result from "effect/Result"
+
+export interface Settings {
+  readonly policy: "recurrent" | "independent"
+  /** Width of the recurrent state. */
+  readonly hidden: number
+  /** Sequences of one sampling run. */
+  readonly rows: number
+  /** Sequences of one update at most. */
+  readonly most: number
+  /** Half the width of the ratios' clip; `undefined` for the plain score-function gradient. */
+  readonly clip: number | undefined
+  /** Whether options may be barred: inputs of their own. */
+  readonly constrained: boolean
+}
+
+/** What a logit is lowered by where its option is not allowed. */
+export const never = 1e9
+
+const adam: Op.AdamW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-6, weightDecay: 0 }
+
+type Variable = Tensor.Tensor<"variable">
+
+const variable = (role: Op.Role) => (name: string, shape: Shape.Shape) =>
+  Op.variable({ name, role, initialiser: { kind: "constant", value: 0 }, decay: false }, shape)
+const parameter = variable("parameter")
+const moment = variable("moment")
+
+/** Entry `t` of the first axis. */
+const at = (x: Tensor.Tensor, t: number) => {
+  const [, ...rest] = x.shape
+  return Op.reshape(Op.slice(x, 0, t, t + 1), rest)
+}
+
+/** One after the other along a new first axis. */
+const stacked = (xs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor => {
+  const [first, ...rest] = xs.map((x) => Op.reshape(x, [1, ...x.shape]))
+  return first === undefined ? Op.fill(0) : Op.concat([first, ...rest], 0)
+}
+
+interface Parameters {
+  /** `[sites, 1, options]` */
+  readonly bias: Variable
+  /** `[sites, hidden, options]` */
+  readonly output: Variable
+  /** `[sites, options, hidden]`: what a token says to the next step. */
+  readonly embedding: Variable
+  /** `[sites, 1, hidden]` */
+  readonly position: Variable
+  /** `[hidden, hidden]` */
+  readonly recurrence: Variable
+}
+
+const parametersOf = (sites: number, options: number, hidden: number): Parameters => ({
+  bias: parameter("bias", [sites, 1, options]),
+  output: parameter("output", [sites, hidden, options]),
+  embedding: parameter("embedding", [sites, options, hidden]),
+  position: parameter("position", [sites, 1, hidden]),
+  recurrence: parameter("recurrence", [hidden, hidden])
+})
+
+/** −10⁹ at options beyond a site's own, `[sites, 1, options]`. */
+const padding = (sites: ReadonlyArray<Site.Site>, options: number) =>
+  Op.constant(
+    Float32Array.from(
+      sites.flatMap(({ count }) => Array.from({ length: options }, (_, o) => (o < count ? 0 : -never)))
+    ),
+    [sites.length, 1, options]
+  )
+
+/** The next state; the first is of the position alone. */
+const cell = ({ recurrence }: Parameters, input: Tensor.Tensor, state: Tensor.Tensor | undefined) =>
+  Op.tanh(state === undefined ? input : Op.add(input, Op.matmul(state, recurrence)))
+
+/**
+ * Sampling, one site after the other, since each sees the tokens before. An option is drawn as the largest of log-probability plus Gumbel noise.
+ *
+ * Inputs: `gumbel` `[sites, rows, options]`, and `barred` of the same shape (0 or −10⁹) under constraints. Outputs: `tokens` `[sites, rows]` (also at sites
+ * that do not exist), `logs` (log-probabilities) `[sites, rows, options]`, `logProbability` of the sequences `[rows]`.
+ */
+const sampling = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameters, settings: Settings) => {
+  const { constrained, hidden, policy, rows } = settings
+  const shape = [sites.length, rows, options]
+  const gumbel = Op.input("gumbel", shape)
+  const barred = Op.input("barred", shape)
+  const limits = padding(sites, options)
+  const chosen: Array<Tensor.Tensor> = []
+  const tokens: Array<Tensor.Tensor> = []
+  const logs: Array<Tensor.Tensor> = []
+  let total: Tensor.Tensor = Op.fill(0, [rows, 1])
+  let state: Tensor.Tensor | undefined
+  for (const [t, site] of sites.entries()) {
+    let logits: Tensor.Tensor = Op.broadcastTo(Op.add(at(p.bias, t), at(limits, t)), [rows, options])
+    if (policy === "recurrent") {
+      const before = chosen[t - 1]
+      const here = Op.broadcastTo(at(p.position, t), [rows, hidden])
+      state = cell(p, before === undefined ? here : Op.add(Op.matmul(before, at(p.embedding, t - 1)), here), state)
+      logits = Op.add(Op.matmul(state, at(p.output, t)), logits)
+    }
+    if (constrained) logits = Op.add(logits, at(barred, t))
+    const log = Op.logSoftmax(logits)
+    const token = Op.argMax(Op.add(log, at(gumbel, t)))
+    let choice: Tensor.Tensor = Op.oneHot(token, options)
+    // a site whose conditions do not hold chooses nothing, with probability 1
+    for (const condition of site.conditions) {
+      const holds = Float32Array.from({ length: options }, (_, option) => (condition.options.has(option) ? 1 : 0))
+      choice = Op.mul(choice, Op.matmul(chosen[condition.site]!, Op.constant(holds, [options, 1])))
+    }
+    chosen.push(choice)
+    tokens.push(token)
+    logs.push(log)
+    total = Op.add(total, Op.sum(Op.mul(choice, log), [1], true))
+  }
+  return Program.make({
+    outputs: { tokens: stacked(tokens), logs: stacked(logs), logProbability: Op.reshape(total, [rows]) }
+  })
+}
+
+/**
+ * One step of AdamW on the (clipped) objective with its entropy bonus. The tokens are known here, so only the state goes from site to site.
+ *
+ * Inputs, with n = `most`: `taken` (one-hot, zeros where a site does not exist) and `barred` `[sites, n, options]`, `present` `[sites, n]`, `advantage`, `former`
+ * (log-probability when sampled) and `weight` `[n]`; scalars `entropyWeight`, `learningRate`, `step`.
+ */
+const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameters, settings: Settings) => {
+  const { clip, constrained, hidden, most, policy } = settings
+  const steps = sites.length
+  const taken = Op.input("taken", [steps, most, options])
+  const barred = Op.input("barred", [steps, most, options])
+  const present = Op.input("present", [steps, most])
+  const [advantage, former, weight] = [
+    Op.input("advantage", [most]),
+    Op.input("former", [most]),
+    Op.input("weight", [most])
+  ]
+  const [entropyWeight, learningRate, step] = [
+    Op.input("entropyWeight", []),
+    Op.input("learningRate", []),
+    Op.input("step", [])
+  ]
+
+  let logits: Tensor.Tensor = Op.broadcastTo(Op.add(p.bias, padding(sites, options)), [steps, most, options])
+  if (policy === "recurrent") {
+    const inputs = Op.matmul(taken, p.embedding)
+    const here = (t: number) => Op.broadcastTo(at(p.position, t), [most, hidden])
+    const states = [cell(p, here(0), undefined)]
+    for (let t = 1; t < steps; t++) states.push(cell(p, Op.add(at(inputs, t - 1), here(t)), states[t - 1]))
+    logits = Op.add(Op.matmul(stacked(states), p.output), logits)
+  }
+  if (constrained) logits = Op.add(logits, barred)
+  const log = Op.logSoftmax(logits)
+  const logProbability = Op.sum(Op.mul(taken, log), [0, 2])
+  const entropy = Op.sum(Op.mul(Op.neg(Op.sum(Op.mul(Op.exp(log), log), [2])), present), [0])
+  const gain = () => {
+    if (clip === undefined) return Op.mul(logProbability, advantage)
+    const ratio = Op.exp(Op.sub(logProbability, former))
+    const clipped = Op.min(Op.max(ratio, Op.fill(1 - clip)), Op.fill(1 + clip))
+    return Op.min(Op.mul(ratio, advantage), Op.mul(clipped, advantage))
+  }
+  const loss = Op.neg(Op.sum(Op.mul(Op.add(gain(), Op.mul(entropy, entropyWeight)), weight)))
+
+  const trained = policy === "recurrent" ? [p.bias, p.output, p.embedding, p.position, p.recurrence] : [p.bias]
+  const gradients = gradient(loss, trained)
+  const updates = trained.flatMap((of, i) => {
+    const slope = gradients[i]
+    // the recurrence of a space with one site is not used
+    if (slope === undefined) return []
+    const moment1 = moment(`${of.attributes.name}.moment1`, of.shape)
+    const moment2 = moment(`${of.attributes.name}.moment2`, of.shape)
+    const next = Op.adamw(adam, { parameter: of, gradient: slope, moment1, moment2 }, learningRate, step)
+    return [
+      { variable: of, value: next.parameter },
+      { variable: moment1, value: next.moment1 },
+      { variable: moment2, value: next.moment2 }
+    ]
+  })
+  return Program.make({ outputs: {}, updates })
+}
+
+/** Standard deviations of the first values of the variables that do not start at zero. */
+export const deviations = (hidden: number): ReadonlyArray<readonly [name: string, deviation: number]> => [
+  ["embedding", 1],
+  ["position", 0.5],
+  ["recurrence", 1 / Math.sqrt(hidden)]
+]
+
+/** Both programs of a space with at least one site. */
+export const make = (
+  sites: ReadonlyArray<Site.Site>,
+  settings: Settings
+): Result.Result<
+  { readonly sample: Program.Program; readonly update: Program.Program },
+  Result.Result.Failure<ReturnType<typeof Program.make>>
+> => {
+  const options = Math.max(...sites.map(({ count }) => count))
+  const parameters = parametersOf(sites.length, options, settings.hidden)
+  return Result.all({
+    sample: sampling(sites, options, parameters, settings),
+    update: improving(sites, options, parameters, settings)
+  })
+}
