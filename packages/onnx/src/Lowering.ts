@@ -7,6 +7,7 @@ import * as Blocked from "./rules/blocked.ts"
 import * as Basic from "./rules/basic.ts"
 import * as Fused from "./rules/fused.ts"
 import * as Images from "./rules/images.ts"
+import * as Patches from "./rules/patches.ts"
 import * as Products from "./rules/products.ts"
 
 /** What an ONNX model made from a program takes and gives. */
@@ -57,11 +58,14 @@ const prefer =
 
 const rules: Context.Rules = {
   ...standard,
-  conv2d: prefer(Fused.rules.conv2d, prefer(Blocked.rules.conv2d, standard.conv2d)),
-  conv2dGradInput: prefer(Blocked.rules.conv2dGradInput, standard.conv2dGradInput),
+  conv2d: prefer(Fused.rules.conv2d, prefer(Blocked.rules.conv2d, prefer(Patches.rules.conv2d, standard.conv2d))),
+  conv2dGradInput: prefer(
+    Blocked.rules.conv2dGradInput,
+    prefer(Patches.rules.conv2dGradInput, standard.conv2dGradInput)
+  ),
   conv2dGradWeight: prefer(
     Fused.rules.conv2dGradWeight,
-    prefer(Blocked.rules.conv2dGradWeight, standard.conv2dGradWeight)
+    prefer(Blocked.rules.conv2dGradWeight, prefer(Patches.rules.conv2dGradWeight, standard.conv2dGradWeight))
   ),
   maxPool2d: prefer(Blocked.rules.maxPool2d, standard.maxPool2d),
   maxPool2dGrad: prefer(Blocked.rules.maxPool2dGrad, standard.maxPool2dGrad),
