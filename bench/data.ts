@@ -1,7 +1,7 @@
 /**
  * What data cost: batches from memory, with and without augmentation, and batches decoded from a folder of JPEGs.
  *
- *     node bench/data.ts [--images 20000] [--edge 256] [--size 160] [--batch 64]
+ *     node bench/data.ts [--images 20000] [--edge 256] [--size 160] [--batch 64] [--folder-batch 32]
  *
  * Prints a Markdown table. The folder is generated in the system's temporary folder and removed. Every folder figure is measured in
  * a process of its own, so that its peak memory is the loader's.
@@ -22,13 +22,15 @@ const { values, positionals } = parseArgs({
     images: { type: "string", default: "20000" },
     edge: { type: "string", default: "256" },
     size: { type: "string", default: "160" },
-    batch: { type: "string", default: "64" }
+    batch: { type: "string", default: "64" },
+    "folder-batch": { type: "string", default: "32" }
   }
 })
 const images = Number(values.images)
 const edge = Number(values.edge)
 const size = Number(values.size)
 const batch = Number(values.batch)
+const folderBatch = Number(values["folder-batch"])
 const classes = 20
 
 const median = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
@@ -94,6 +96,12 @@ const generate = async (folder: string) => {
   }
 }
 
+/** Milliseconds of processor time, over all threads: hardly changed by what else the machine does. */
+const cpuSince = (start: NodeJS.CpuUsage) => {
+  const { system, user } = process.cpuUsage(start)
+  return (system + user) / 1000
+}
+
 /** The decoder alone: training files through sharp to the same pixels as the loader's, as many at once as there are cores. */
 const decodeOnly = async (folder: string) => {
   sharp.cache(false)
@@ -115,9 +123,9 @@ const decodeOnly = async (folder: string) => {
         .toBuffer()
     }
   }
-  const start = performance.now()
+  const [start, used] = [performance.now(), process.cpuUsage()]
   await Promise.all(Array.from({ length: availableParallelism() }, one))
-  return (paths.length / (performance.now() - start)) * 1000
+  return { rate: (paths.length / (performance.now() - start)) * 1000, cpu: cpuSince(used) / paths.length }
 }
 
 const folderPipelines: Record<string, Augmentation.Augmentation> = {
@@ -137,28 +145,32 @@ const load = (folder: string, label: string, step: number) =>
     let seen = 0
     let waited = 0
     let start = performance.now()
+    let used = process.cpuUsage()
     let asked = start
-    yield* train.batches({ batch, shuffle: { seed: "bench", epoch: 0 }, augment: folderPipelines[label] ?? [] }).pipe(
-      Stream.runForEach((made) =>
-        Effect.gen(function* () {
-          if (seen === 0) start = performance.now() // the workers' start is no part of the rate
-          else waited += performance.now() - asked
-          seen += made.size
-          if (step > 0) yield* Effect.sleep(step)
-          asked = performance.now()
-        })
+    yield* train
+      .batches({ batch: folderBatch, shuffle: { seed: "bench", epoch: 0 }, augment: folderPipelines[label] ?? [] })
+      .pipe(
+        Stream.runForEach((made) =>
+          Effect.gen(function* () {
+            if (seen === 0) start = performance.now() // the workers' start is no part of the rate
+            else waited += performance.now() - asked
+            seen += made.size
+            if (step > 0) yield* Effect.sleep(step)
+            asked = performance.now()
+          })
+        )
       )
-    )
     const seconds = (performance.now() - start) / 1000
     return {
-      rate: (seen - batch) / seconds,
+      rate: (seen - folderBatch) / seconds,
+      cpu: cpuSince(used) / (seen - folderBatch),
       waiting: waited / 1000 / seconds,
       peak: process.resourceUsage().maxRSS / 1024
     }
   }).pipe(Effect.provide(ImageFolder.layer({ folder, size })))
 
 const child = (...args: ReadonlyArray<string>): string => {
-  const flags = [`--images=${images}`, `--edge=${edge}`, `--size=${size}`, `--batch=${batch}`]
+  const flags = [`--images=${images}`, `--edge=${edge}`, `--size=${size}`, `--folder-batch=${folderBatch}`]
   return execFileSync(process.execPath, [fileURLToPath(import.meta.url), ...flags, ...args], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"]
@@ -167,6 +179,7 @@ const child = (...args: ReadonlyArray<string>): string => {
 
 interface Loaded {
   readonly rate: number
+  readonly cpu: number
   readonly waiting: number
   readonly peak: number
 }
@@ -175,7 +188,7 @@ const loaded = (folder: string, label: string, step = 0) =>
 
 const [mode, folder = "", label = "none", step = "0"] = positionals
 if (mode === "generate") await generate(folder)
-else if (mode === "decode") console.log(await decodeOnly(folder))
+else if (mode === "decode") console.log(JSON.stringify(await decodeOnly(folder)))
 else if (mode === "load") console.log(JSON.stringify(await Effect.runPromise(load(folder, label, Number(step)))))
 else {
   console.log(
@@ -194,18 +207,23 @@ else {
   const temporary = await mkdtemp(join(tmpdir(), "uninet-bench-"))
   try {
     child("generate", temporary)
-    console.log(`\n${images} JPEGs of ${edge}×${Math.round(edge * 0.75)}, made into ${size}×${size}\n`)
-    console.log("| augmentation | step | images/s | sharp alone, images/s | waiting for data | peak memory, MB |")
-    console.log("| --- | --- | --- | --- | --- | --- |")
+    console.log(
+      `\n${images} JPEGs of ${edge}×${Math.round(edge * 0.75)}, made into ${size}×${size}, batch ${folderBatch}\n`
+    )
+    console.log(
+      "| augmentation | step | images/s | sharp alone, images/s | processor ms per image / sharp alone | waiting for data | peak memory, MB |"
+    )
+    console.log("| --- | --- | --- | --- | --- | --- | --- |")
     // The decoder alone runs before every row, so that both see the same machine.
     const row = (label: string, step: number) => {
-      const alone = Number(child("decode", temporary))
-      const { peak, rate, waiting } = loaded(temporary, label, step)
+      const alone = JSON.parse(child("decode", temporary)) as Pick<Loaded, "rate" | "cpu"> // as above
+      const { cpu, peak, rate, waiting } = loaded(temporary, label, step)
       const cells = [
         label,
         step === 0 ? "none" : `${step} ms`,
         rate.toFixed(0),
-        alone.toFixed(0),
+        alone.rate.toFixed(0),
+        `${cpu.toFixed(2)} / ${alone.cpu.toFixed(2)}`,
         `${(100 * waiting).toFixed(1)}%`,
         peak.toFixed(0)
       ]
@@ -214,7 +232,7 @@ else {
     }
     const rates = Object.keys(folderPipelines).map((label) => row(label, 0))
     // A step that takes half as long again as decoding its batch: the loader can keep up, so training should not wait.
-    row("none", Math.ceil(((1.5 * batch) / rates[0]!) * 1000))
+    row("none", Math.ceil(((1.5 * folderBatch) / rates[0]!) * 1000))
   } finally {
     await rm(temporary, { recursive: true })
   }

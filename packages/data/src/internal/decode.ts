@@ -8,18 +8,25 @@ import type { ImageShape } from "../Dataset.ts"
 import * as augment from "./augment.ts"
 import * as Draws from "./draws.ts"
 
+/** One file and its place in the shared bytes. */
+export interface Item {
+  readonly path: string
+  /** The sample's index in its split: what its augmentation is drawn by. */
+  readonly index: number
+  readonly offset: number
+}
+
 /** What a worker is asked for; everything in it can be posted. */
 export interface Job {
-  readonly path: string
+  readonly items: ReadonlyArray<Item>
   readonly image: ImageShape
   /** The part of the resized image that is kept, as edge over resized edge; 1 resizes to the size itself, whatever the aspect. */
   readonly cropRatio: number
   /** Bytes for the places outside a moved image. */
   readonly fill: ReadonlyArray<number>
-  readonly augmenting?: { readonly steps: Augmentation; readonly key: Draws.Key; readonly index: number }
+  readonly augmenting?: { readonly steps: Augmentation; readonly key: Draws.Key }
   /** Where the bytes go: shared with the thread that asks. */
   readonly out: SharedArrayBuffer
-  readonly offset: number
 }
 
 type ResizedCrop = Extract<Step, { readonly _tag: "RandomResizedCrop" }>
@@ -69,14 +76,14 @@ const randomCrop = async (file: Sharp, to: ImageShape, step: ResizedCrop, random
  * Resizes (bicubic) and centre-crops, or takes a random resized crop of the file's own pixels where the steps begin with one; then
  * the other steps.
  */
-export const decode = async (job: Job): Promise<void> => {
-  const { augmenting, cropRatio, fill, image } = job
+const decodeItem = async (job: Job, { index, offset, path }: Item): Promise<void> => {
+  const { augmenting, cropRatio, fill, image, out } = job
   // One read of the file; "error" refuses damaged pixels but, as Pillow, not a mere warning of the decoder's.
-  const file = sharp(await readFile(job.path), { failOn: "error", sequentialRead: true })
-  const bytes = new Uint8Array(job.out, job.offset, image.channels * image.height * image.width)
+  const file = sharp(await readFile(path), { failOn: "error", sequentialRead: true })
+  const bytes = new Uint8Array(out, offset, image.channels * image.height * image.width)
   const first = augmenting?.steps[0]
   if (augmenting === undefined || first === undefined) return toBytes(centreCrop(file, image, cropRatio), image, bytes)
-  const { index, key, steps } = augmenting
+  const { key, steps } = augmenting
   const cropsFile = first._tag === "RandomResizedCrop"
   const resized = cropsFile
     ? await randomCrop(file, image, first, Draws.make(key, index, 0))
@@ -84,4 +91,24 @@ export const decode = async (job: Job): Promise<void> => {
   await toBytes(resized, image, bytes)
   const changed = augment.bytes(steps, key, index, { ...image, bytes }, fill, cropsFile ? 1 : 0)
   if (changed.bytes !== bytes) bytes.set(changed.bytes)
+}
+
+/** A file that could not be decoded, and why. */
+export interface Bad {
+  readonly path: string
+  readonly reason: string
+}
+
+/** Decodes the job's files, one after the other, and gives those that cannot be. */
+export const decode = async (job: Job): Promise<ReadonlyArray<Bad>> => {
+  const bad: Array<Bad> = []
+  for (const item of job.items) {
+    try {
+      await decodeItem(job, item)
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      bad.push({ path: item.path, reason: message.split("\n")[0] ?? "" })
+    }
+  }
+  return bad
 }

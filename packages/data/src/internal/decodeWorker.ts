@@ -2,27 +2,21 @@
  * The worker thread's side of `decoders.ts`.
  */
 import { parentPort } from "node:worker_threads"
-import { decode, type Job } from "./decode.ts"
+import { decode, type Bad, type Job } from "./decode.ts"
 
-/** `id` is the request's. A reply without a reason says that the image is in its place. */
+/** `id` is the request's. */
 export interface Request {
   readonly id: number
   readonly job: Job
 }
 export interface Reply {
   readonly id: number
-  readonly reason?: string
+  readonly bad: ReadonlyArray<Bad>
 }
 
 const port = parentPort
 if (port !== null) {
   port.on("message", ({ id, job }: Request) => {
-    void decode(job).then(
-      () => port.postMessage({ id } satisfies Reply),
-      (cause: unknown) => {
-        const message = cause instanceof Error ? cause.message : String(cause)
-        port.postMessage({ id, reason: message.split("\n")[0] ?? "" } satisfies Reply)
-      }
-    )
+    void decode(job).then((bad) => port.postMessage({ id, bad } satisfies Reply))
   })
 }

@@ -6,13 +6,13 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Worker } from "node:worker_threads"
-import type { Job } from "./decode.ts"
+import type { Bad, Job } from "./decode.ts"
 import type { Reply, Request } from "./decodeWorker.ts"
 
-/** Decodes a file into the job's place in some worker, or fails with the decoder's reason. */
-export type Decode = (job: Job) => Effect.Effect<void, string>
+/** Decodes a job's files into their places in some worker; gives those that cannot be decoded. */
+export type Decode = (job: Job) => Effect.Effect<ReadonlyArray<Bad>>
 
-/** Images that a worker holds at once. sharp decodes on threads of its own, so one worker keeps several busy. */
+/** Jobs that a worker holds at once. sharp decodes on threads of its own, so one worker keeps several busy. */
 const inFlight = 4
 
 /**
@@ -23,7 +23,7 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64
 
 interface Lane {
   readonly worker: Worker
-  readonly waiting: Map<number, (reply: Effect.Effect<void, string>) => void>
+  readonly waiting: Map<number, (reply: Effect.Effect<ReadonlyArray<Bad>>) => void>
 }
 
 // Published code is JavaScript, a checkout runs TypeScript: the worker is the file of the same kind beside this one.
@@ -32,7 +32,7 @@ const script = new URL(import.meta.url.endsWith(".ts") ? "./decodeWorker.ts" : "
 /** Starts a worker; `onStop` hears when it is gone. */
 const open = (onStop: (lane: Lane) => void): Lane => {
   const lane: Lane = { worker: new Worker(script, { resourceLimits }), waiting: new Map() }
-  const finish = (id: number, result: Effect.Effect<void, string>) => {
+  const finish = (id: number, result: Effect.Effect<ReadonlyArray<Bad>>) => {
     const resume = lane.waiting.get(id)
     lane.waiting.delete(id)
     resume?.(result)
@@ -41,9 +41,7 @@ const open = (onStop: (lane: Lane) => void): Lane => {
     onStop(lane)
     for (const id of Array.from(lane.waiting.keys())) finish(id, Effect.die(cause))
   }
-  lane.worker.on("message", ({ id, reason }: Reply) =>
-    finish(id, reason === undefined ? Effect.void : Effect.fail(reason))
-  )
+  lane.worker.on("message", ({ bad, id }: Reply) => finish(id, Effect.succeed(bad)))
   lane.worker.on("error", stop)
   lane.worker.on("exit", (code) => stop(new Error(`an image decoding worker stopped with code ${code}`)))
   return lane
@@ -63,7 +61,7 @@ export const make = (size: number): Effect.Effect<Decode, never, Scope.Scope> =>
     let next = 0
     return (job) =>
       permits.withPermits(1)(
-        Effect.callback<void, string>((resume) => {
+        Effect.callback<ReadonlyArray<Bad>>((resume) => {
           const [first, ...others] = live
           if (first === undefined) return resume(Effect.die(new Error("every image decoding worker has stopped")))
           const lane = others.reduce((best, lane) => (lane.waiting.size < best.waiting.size ? lane : best), first)
