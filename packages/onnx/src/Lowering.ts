@@ -77,7 +77,8 @@ const rules: Context.Rules = {
   activation: prefer(Fused.rules.activation, standard.activation),
   activationGrad: prefer(Fused.rules.activationGrad, standard.activationGrad),
   binary: prefer(Fused.rules.binary, standard.binary),
-  reduce: prefer(Fused.rules.reduce, standard.reduce)
+  reduce: prefer(Fused.rules.reduce, standard.reduce),
+  slice: prefer(Fused.rules.slice, standard.slice)
 }
 
 /** Lengths of axes; none is free before an export makes it so. */

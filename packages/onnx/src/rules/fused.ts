@@ -182,6 +182,9 @@ const addition = (node: Tensor.Tensor<"binary">, ctx: Context): Lowered | undefi
   return undefined
 }
 
+/** The moments do not depend on it; with the norms' usual one they are the norms' own. */
+const momentsEpsilon = 1e-5
+
 export const rules = {
   batchNorm: (node, ctx) => {
     if (!inRows(ctx, node.shape)) return undefined
@@ -191,7 +194,7 @@ export const rules = {
   batchMoments: (node, ctx) => {
     const [x] = node.inputs
     if (!inRows(ctx, x.shape)) return undefined
-    const { mean, variance } = statistics(ctx, x, 1e-5)
+    const { mean, variance } = statistics(ctx, x, momentsEpsilon)
     return plain(
       E.concat(
         ctx.b,
@@ -199,6 +202,15 @@ export const rules = {
         0
       )
     )
+  },
+  // One row of the moments: no need to put them together first.
+  slice: (node, ctx) => {
+    const [moments] = node.inputs
+    const { axis, end, start } = node.attributes
+    if (moments.kind !== "batchMoments" || axis !== 0 || end !== start + 1 || !inRows(ctx, moments.inputs[0].shape))
+      return undefined
+    const { mean, variance } = statistics(ctx, moments.inputs[0], momentsEpsilon)
+    return plain(asRow(ctx, start === 0 ? mean : variance))
   },
   batchNormGradScale: (node, ctx) => {
     const [dy, x] = node.inputs
