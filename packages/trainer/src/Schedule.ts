@@ -1,7 +1,6 @@
 /** Learning rates over the steps of a run. A schedule is data; `rate` reads it. */
 import * as Schema from "effect/Schema"
-
-const Rate = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+import { Rate } from "./internal/schema.ts"
 
 /**
  * - `cosine`: linear from `from` to the peak over the warm-up, then half a cosine down to `to` [UNINET.md section 7].

@@ -3,16 +3,28 @@ import type { GraphError } from "@uninet/graph"
 import type { ArchitectureError } from "@uninet/network"
 import type { RuntimeError } from "@uninet/runtime"
 import * as Schema from "effect/Schema"
+import type { CheckpointError } from "./CheckpointError.ts"
 
-/** The loss became infinite or not a number. */
+/** The loss, a gradient or a weight became infinite or not a number. */
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   /** The step, counted from 0 over the whole run. */
   step: Schema.Finite,
   learningRate: Schema.Finite,
-  loss: Schema.Number
+  /** What it was found by: `the loss`, `the gradients' norm`, `a weight`. */
+  what: Schema.String,
+  value: Schema.Number,
+  /** The file of the last checkpoint, whose numbers are all finite, if any was saved. */
+  checkpoint: Schema.NullOr(Schema.String),
+  /** The command that does the steps up to here again, where the caller gave one. */
+  replay: Schema.NullOr(Schema.String)
 }) {
   override get message() {
-    return `training diverged: the loss is ${this.loss} at step ${this.step} with a learning rate of ${this.learningRate.toPrecision(3)}; lower the learning rate or lengthen the warm-up`
+    const rate = this.learningRate.toPrecision(3)
+    return [
+      `training diverged: ${this.what} is ${this.value} at step ${this.step} with a learning rate of ${rate}; lower the learning rate, lengthen the warm-up or clip the gradients`,
+      ...(this.checkpoint === null ? [] : [`last good checkpoint: ${this.checkpoint}`]),
+      ...(this.replay === null ? [] : [`to see it again: ${this.replay}`])
+    ].join("; ")
   }
 }
 
@@ -41,6 +53,7 @@ export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImag
 
 export type TrainError =
   | ArchitectureError
+  | CheckpointError
   | DataError.DataError
   | DatasetMismatch
   | Diverged

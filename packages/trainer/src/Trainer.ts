@@ -2,80 +2,52 @@
  * Training and evaluation of architectures.
  *
  * `fit` is a stream: it tells how training goes, step by step, and ends with the trained network. Interrupting the stream stops the training
- * after the step that is running.
+ * after the step that is running, and saves where it stands if it keeps checkpoints.
  */
 import { Dataset } from "@uninet/data"
-import { Shape } from "@uninet/graph"
+import { type Program, Shape } from "@uninet/graph"
 import { Network } from "@uninet/network"
-import { Regularisation } from "@uninet/nn"
-import { type Data, type Executable, Runtime } from "@uninet/runtime"
-import { type Architecture, Prng } from "@uninet/search-space"
+import { Runtime } from "@uninet/runtime"
+import { Architecture, Prng } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import * as Initialise from "./Initialise.ts"
+import type * as Checkpoint from "./Checkpoint.ts"
+import { CheckpointMismatch } from "./CheckpointError.ts"
+import type { Checkpoints } from "./Checkpoints.ts"
+import type { Evaluation, Score } from "./Evaluation.ts"
+import * as Session from "./internal/session.ts"
 import type { Recipe } from "./Recipe.ts"
 import { rate } from "./Schedule.ts"
+import * as Selection from "./Selection.ts"
 import { DatasetMismatch, Diverged, TooFewImages, type TrainError } from "./TrainError.ts"
-import * as TrainingProgram from "./TrainingProgram.ts"
-
-/** How well a network does on a split. */
-export interface Score {
-  /** Share of images whose most likely class is theirs. */
-  readonly top1: number
-  /** Mean cross entropy, without label smoothing. */
-  readonly loss: number
-  readonly images: number
-}
-
-/** A network's parameters and running statistics, by name. */
-export type Weights = ReadonlyMap<string, Float32Array>
-
-export type TrainEvent =
-  | {
-      readonly _tag: "Step"
-      /** Counted from 0 over the whole run. */
-      readonly step: number
-      readonly steps: number
-      readonly epoch: number
-      /** Of this step's batch, with label smoothing. */
-      readonly loss: number
-      readonly learningRate: number
-      readonly imagesPerSecond: number
-    }
-  | {
-      readonly _tag: "Epoch"
-      readonly epoch: number
-      readonly epochs: number
-      readonly loss: number
-      readonly validation: Score
-    }
-  | {
-      readonly _tag: "Finished"
-      readonly weights: Weights
-      /** After the last epoch. */
-      readonly validation: Score
-      readonly steps: number
-      /** Wall time of building, compiling, training and validating. */
-      readonly seconds: number
-    }
+import type { TrainEvent, Weights } from "./TrainEvent.ts"
+import * as TrainMetrics from "./TrainMetrics.ts"
 
 export interface FitOptions {
   readonly recipe: Recipe
-  /** Decides first weights, order of the images, and noise. */
+  /** Decides first weights, order of the images, augmentation, mixing and noise. */
   readonly seed: string | number
-  /** Validate after every epoch, not only after the last one. Default false. */
+  /** Validate after every epoch, not only after the last one. Default: where the recipe stops early or checkpoints are kept. */
   readonly validateEveryEpoch?: boolean
+  /** Compute the gradients' norm even where the recipe does not clip by it. Default false. */
+  readonly gradientNorm?: boolean
+  /** Where the training keeps itself: at the end of every epoch, and in between where asked for. Default: nowhere. */
+  readonly checkpoints?: {
+    readonly store: Checkpoints
+    readonly everySteps?: number
+    readonly everySeconds?: number
+  }
+  /** Go on from here, bit for bit as if there had been no break. Fails with `CheckpointMismatch` where it is another training's. */
+  readonly resume?: Checkpoint.Checkpoint
+  /** The command that does a run again from its last checkpoint: said where it diverges. */
+  readonly replay?: string
 }
 
-/** Images per step of an evaluation: results do not depend on it. */
-const evaluationBatch = 128
-
 /** Checks that the data set's images and classes are the architecture's. */
-const matches = Effect.fnUntraced(function* (architecture: Architecture.Architecture) {
-  const data = yield* Dataset.Dataset
+const matches = Effect.fnUntraced(function* (architecture: Architecture.Architecture, data: Dataset.DatasetShape) {
   const { channels, height, width } = data.image
   const expected = [architecture.image.channels, architecture.image.height, architecture.image.width]
   if (!Shape.equals(expected, [channels, height, width]))
@@ -92,163 +64,283 @@ const matches = Effect.fnUntraced(function* (architecture: Architecture.Architec
       architecture: String(architecture.classes),
       data: String(data.classes.length)
     })
-  return data
 })
 
-/** Fills the last batch of an evaluation up to the program's size with images of zeros, whose results are dropped. */
-const padded = (images: Float32Array, batch: number, perImage: number): Float32Array => {
-  if (images.length === batch * perImage) return images
-  const out = new Float32Array(batch * perImage)
-  out.set(images)
-  return out
-}
+/** What is compared of two trainings, in words. */
+const flat = ({ architecture, dataset, recipe, seed }: Checkpoint.Identity): ReadonlyMap<string, string> =>
+  new Map<string, string>([
+    ["architecture", `${Architecture.hash(architecture)} (${Architecture.line(architecture)})`],
+    ["data set", `${dataset.name} of ${dataset.images} training images`],
+    ["classes", dataset.classes.join(", ")],
+    ["seed", seed],
+    ...Object.entries(recipe).map(([key, value]) => [`recipe's ${key}`, JSON.stringify(value)] as const)
+  ])
 
-const scoreOf = <Name extends string>(
-  executable: Executable<Name>,
-  name: Name,
-  split: Dataset.Split,
-  perImage: number
-): Effect.Effect<Score, TrainError> =>
-  split.batches({ batch: evaluationBatch }).pipe(
-    Stream.mapEffect((batch) =>
-      Effect.map(
-        executable.run(name, { [TrainingProgram.names.image]: padded(batch.images, evaluationBatch, perImage) }),
-        (outputs) => tally(outputs[TrainingProgram.names.logits], batch.labels)
-      )
-    ),
-    Stream.runFold(
-      () => ({ correct: 0, loss: 0, images: 0 }),
-      (sum, one) => ({ correct: sum.correct + one.correct, loss: sum.loss + one.loss, images: sum.images + one.images })
-    ),
-    Effect.map(({ correct, loss, images }) => ({ top1: correct / images, loss: loss / images, images }))
-  )
-
-/** Correct predictions and summed cross entropy of logits `[≥ labels, classes]`. */
-const tally = (logits: Data, labels: Int32Array) => {
-  const images = labels.length
-  const classes = logits.length / evaluationBatch
-  let correct = 0
-  let loss = 0
-  for (let i = 0; i < images; i++) {
-    const row = logits.subarray(i * classes, (i + 1) * classes)
-    let best = 0
-    for (let k = 1; k < classes; k++) if (row[k] > row[best]) best = k
-    if (best === labels[i]) correct++
-    let sum = 0
-    for (let k = 0; k < classes; k++) sum += Math.exp(row[k] - row[best])
-    loss += Math.log(sum) + row[best] - row[labels[i]]
+/** The first part in which two trainings differ. */
+const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity): CheckpointMismatch | undefined => {
+  const [theirs, ours] = [flat(checkpoint), flat(given)]
+  for (const [what, value] of ours) {
+    const other = theirs.get(what) ?? "missing"
+    if (other !== value) return new CheckpointMismatch({ what, checkpoint: other, given: value })
   }
-  return { correct, loss, images }
+  return undefined
 }
+
+/** What is told of the best weights in their file. */
+const descriptionOf = (
+  { architecture, dataset, seed }: Checkpoint.Identity,
+  { averaged, epoch, validation }: Selection.Best,
+  { deviation, mean }: Dataset.DatasetShape
+): Readonly<Record<string, string>> => ({
+  architecture: JSON.stringify(architecture),
+  dataset: dataset.name,
+  classes: JSON.stringify(dataset.classes),
+  // An image is (byte / 255 - mean) / deviation, channel by channel.
+  mean: JSON.stringify(mean),
+  deviation: JSON.stringify(deviation),
+  seed,
+  epoch: String(epoch),
+  averaged: String(averaged),
+  validationAccuracy: String(validation.top1)
+})
 
 const fit =
-  (sets: Network.Sets, runtime: Runtime["Service"], dataset: Dataset.DatasetShape) =>
+  (sets: Network.Sets, runtime: Runtime["Service"], data: Dataset.DatasetShape) =>
   (architecture: Architecture.Architecture, options: FitOptions): Stream.Stream<TrainEvent, TrainError> =>
     Stream.callback<TrainEvent, TrainError>((queue) =>
-      Effect.gen(function* () {
-        const started = performance.now()
-        const { recipe } = options
-        const data = yield* Effect.provideService(matches(architecture), Dataset.Dataset, dataset)
-        const stepsPerEpoch = Math.floor(data.train.size / recipe.batch)
-        if (stepsPerEpoch === 0)
-          return yield* new TooFewImages({ dataset: data.name, images: data.train.size, batch: recipe.batch })
-        const network = yield* Effect.fromResult(Network.make(architecture, sets))
-        const training = yield* Effect.fromResult(TrainingProgram.make(network, recipe))
-        const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch: evaluationBatch }))
-        const executable = yield* runtime.compile({ training, evaluation })
-        const prng = Prng.fromSeed(options.seed)
-        yield* executable.write(Initialise.values(training.variables, prng.split("weights")))
-
-        const { channels, height, width } = architecture.image
-        const perImage = channels * height * width
-        const steps = recipe.epochs * stepsPerEpoch
-        const noise = training.inputs.filter(Regularisation.isNoise)
-        const noiseOf = prng.split("noise")
-        let step = 0
-        let validation: Score | undefined
-        for (let epoch = 0; epoch < recipe.epochs; epoch++) {
-          let total = 0
-          let last = performance.now()
-          const batches = data.train.batches({
-            batch: recipe.batch,
-            shuffle: { seed: String(options.seed), epoch },
-            dropLast: true
-          })
-          yield* Stream.runForEach(batches, (batch) =>
-            Effect.gen(function* () {
-              const learningRate = rate(recipe.schedule, recipe.learningRate, {
-                step,
-                stepsPerEpoch,
-                epochs: recipe.epochs
-              })
-              const outputs = yield* executable.run("training", {
-                [TrainingProgram.names.image]: batch.images,
-                [TrainingProgram.names.labels]: batch.labels,
-                [TrainingProgram.names.learningRate]: Float32Array.of(learningRate),
-                [TrainingProgram.names.step]: Float32Array.of(step + 1),
-                ...Object.fromEntries(
-                  noise.map((input) => [
-                    input.attributes.name,
-                    Float32Array.from({ length: Shape.size(input.shape) }, () => noiseOf.nextFloat())
-                  ])
-                )
-              })
-              const loss = outputs[TrainingProgram.names.loss][0]
-              if (!Number.isFinite(loss)) return yield* new Diverged({ step, learningRate, loss })
-              total += loss
-              const now = performance.now()
-              const imagesPerSecond = (1000 * recipe.batch) / (now - last)
-              last = now
-              yield* Queue.offer(queue, { _tag: "Step", step, steps, epoch, loss, learningRate, imagesPerSecond })
-              step++
-            })
-          )
-          const isLast = epoch === recipe.epochs - 1
-          if (!isLast && options.validateEveryEpoch !== true) continue
-          validation = yield* scoreOf(executable, "evaluation", data.validation, perImage)
-          yield* Queue.offer(queue, {
-            _tag: "Epoch",
-            epoch,
-            epochs: recipe.epochs,
-            loss: total / stepsPerEpoch,
-            validation
-          })
-        }
-        const kept = new Set(evaluation.variables.map((v) => v.attributes.name))
-        const weights = new Map<string, Float32Array>()
-        for (const [name, value] of yield* executable.read)
-          if (kept.has(name) && value instanceof Float32Array) weights.set(name, value)
-        const seconds = (performance.now() - started) / 1000
-        yield* Queue.offer(queue, {
-          _tag: "Finished",
-          weights,
-          validation: validation ?? { top1: 0, loss: 0, images: 0 },
-          steps,
-          seconds
-        })
-        yield* Queue.end(queue)
-      }).pipe(
+      train(sets, data, architecture, options, (event) =>
+        Effect.andThen(TrainMetrics.record(event), Queue.offer(queue, event))
+      ).pipe(
+        Effect.provideService(Runtime, runtime),
         Effect.scoped,
-        Effect.catch((error) => Queue.fail(queue, error))
+        Effect.matchEffect({
+          onFailure: (error) => Queue.fail(queue, error),
+          onSuccess: () => Queue.end(queue)
+        })
       )
     )
 
+const train = Effect.fn("Trainer.fit")(function* (
+  sets: Network.Sets,
+  data: Dataset.DatasetShape,
+  architecture: Architecture.Architecture,
+  options: FitOptions,
+  emit: (event: TrainEvent) => Effect.Effect<unknown>
+) {
+  const started = performance.now()
+  const { checkpoints, recipe, resume } = options
+  const { batch, earlyStopping, epochs } = recipe
+  const seed = String(options.seed)
+  yield* matches(architecture, data)
+  const stepsPerEpoch = Dataset.batchCount(data.train, { batch, dropLast: true })
+  if (stepsPerEpoch === 0) return yield* new TooFewImages({ dataset: data.name, images: data.train.size, batch })
+  const steps = epochs * stepsPerEpoch
+  const identity: Checkpoint.Identity = {
+    architecture,
+    recipe,
+    seed,
+    dataset: { name: data.name, classes: data.classes, images: data.train.size }
+  }
+  const mismatch = resume === undefined ? undefined : difference(resume.identity, identity)
+  if (mismatch !== undefined) return yield* mismatch
+
+  const network = yield* Effect.fromResult(Network.make(architecture, sets))
+  const session = yield* Session.make(network, recipe, {
+    gradientNorm: options.gradientNorm ?? false,
+    prng: Prng.fromSeed(seed)
+  })
+  if (resume !== undefined) yield* session.restore(resume.variables)
+
+  let state: Checkpoint.State = resume?.state ?? {
+    step: 0,
+    epoch: 0,
+    loss: 0,
+    correct: 0,
+    selection: Selection.initial,
+    seconds: 0
+  }
+  const earlier = state.seconds
+  const seconds = () => earlier + (performance.now() - started) / 1000
+  let best: ReadonlyMap<string, Checkpoint.Value> = resume?.best ?? new Map()
+  let lastFile: string | null = null
+  let savedStep = resume === undefined ? -1 : state.step
+  let savedAt = performance.now()
+
+  const rateAt = (step: number) => rate(recipe.schedule, recipe.learningRate, { step, stepsPerEpoch, epochs })
+  const diverged = (what: string, value: number, step: number) =>
+    new Diverged({
+      step,
+      learningRate: rateAt(step),
+      what,
+      value,
+      checkpoint: lastFile,
+      replay: options.replay ?? null
+    })
+
+  /** Keeps the training as it stands, once for each step. */
+  const save = Effect.gen(function* () {
+    if (checkpoints === undefined || savedStep === state.step) return
+    const variables = yield* session.snapshot
+    // A step may spoil the weights and still report a finite loss, computed before it.
+    if (!Session.isSound(variables)) return yield* diverged("a weight", Number.NaN, Math.max(0, state.step - 1))
+    const file = yield* checkpoints.store.save({ identity, state: { ...state, seconds: seconds() }, variables, best })
+    lastFile = file
+    savedStep = state.step
+    savedAt = performance.now()
+    yield* emit({ _tag: "Saved", step: state.step, file })
+  })
+
+  const isDue = () => {
+    if (checkpoints === undefined) return false
+    const { everySeconds, everySteps } = checkpoints
+    return (
+      (everySteps !== undefined && state.step % everySteps === 0) ||
+      (everySeconds !== undefined && performance.now() - savedAt >= 1000 * everySeconds)
+    )
+  }
+
+  let last = performance.now()
+  const step = (images: Dataset.Batch) =>
+    Effect.gen(function* () {
+      const at = state.step
+      const learningRate = rateAt(at)
+      const { gradientNorm, loss, top1, top5 } = yield* session.advance(images, at, learningRate)
+      if (!Number.isFinite(loss)) return yield* diverged("the loss", loss, at)
+      if (gradientNorm !== null && !Number.isFinite(gradientNorm))
+        return yield* diverged("the gradients' norm", gradientNorm, at)
+      state = { ...state, step: at + 1, loss: state.loss + loss, correct: state.correct + top1 }
+      const now = performance.now()
+      const imagesPerSecond = (1000 * batch) / (now - last)
+      last = now
+      yield* emit({
+        _tag: "Step",
+        step: at,
+        steps,
+        epoch: state.epoch,
+        loss,
+        top1: top1 / batch,
+        top5: top5 / batch,
+        learningRate,
+        gradientNorm,
+        imagesPerSecond,
+        memory: process.memoryUsage.rss()
+      })
+      // The end of an epoch is kept with its validation.
+      if (state.step % stepsPerEpoch !== 0 && isDue()) yield* save
+      // An interruption finds the weights and the count of steps in agreement.
+    }).pipe(Effect.uninterruptible)
+
+  /** The scores of the weights as they are, and of their averages. */
+  const scores = Effect.gen(function* () {
+    const validation = yield* session.score(data.validation, false)
+    return { validation, averaged: recipe.average === null ? null : yield* session.score(data.validation, true) }
+  })
+  let scored: { readonly validation: Score; readonly averaged: Score | null } | undefined
+
+  /** Validates, and keeps the weights if they are the best so far. */
+  const validate = Effect.fnUntraced(function* (epoch: number) {
+    scored = yield* scores
+    const { averaged, validation } = scored
+    const selection = Selection.next(
+      state.selection,
+      epoch,
+      [{ averaged: false, validation }, ...(averaged === null ? [] : [{ averaged: true, validation: averaged }])],
+      earlyStopping?.improvement
+    )
+    const isBest = selection.best !== state.selection.best
+    if (isBest && selection.best !== null) {
+      best = session.weightsIn(yield* session.snapshot, selection.best.averaged)
+      if (!Session.isSound(best)) return yield* diverged("a weight", Number.NaN, state.step - 1)
+      if (checkpoints !== undefined)
+        yield* checkpoints.store.saveBest(best, descriptionOf(identity, selection.best, data))
+    }
+    yield* emit({
+      _tag: "Epoch",
+      epoch,
+      epochs,
+      loss: state.loss / stepsPerEpoch,
+      top1: state.correct / stepsPerEpoch / batch,
+      validation,
+      averaged,
+      isBest,
+      seconds: seconds()
+    })
+    state = { ...state, selection }
+  })
+
+  const everyEpoch = options.validateEveryEpoch ?? (earlyStopping !== null || checkpoints !== undefined)
+
+  const epoch = Effect.fn("Trainer.epoch")(function* () {
+    last = performance.now()
+    scored = undefined
+    yield* data.train
+      .batches({
+        batch,
+        shuffle: { seed, epoch: state.epoch },
+        augment: recipe.augmentation,
+        dropLast: true,
+        startAt: state.step - state.epoch * stepsPerEpoch,
+        // Made while the engine is at work.
+        prefetch: 2
+      })
+      .pipe(Stream.runForEach(step))
+    yield* Effect.uninterruptible(
+      Effect.gen(function* () {
+        if (everyEpoch || state.epoch === epochs - 1) yield* validate(state.epoch)
+        state = { ...state, epoch: state.epoch + 1, loss: 0, correct: 0 }
+        yield* save
+      })
+    )
+  })
+
+  const finish = Effect.gen(function* () {
+    const variables = yield* session.snapshot
+    const { averaged, validation } = scored ?? (yield* scores)
+    const weights = (averaged: boolean) => Session.numbers(session.weightsIn(variables, averaged))
+    const chosen = state.selection.best ?? { epoch: state.epoch - 1, averaged: false, validation }
+    yield* emit({
+      _tag: "Finished",
+      weights: weights(false),
+      validation,
+      averaged: averaged === null ? null : { weights: weights(true), validation: averaged },
+      best: { ...chosen, weights: best.size > 0 ? Session.numbers(best) : weights(false) },
+      steps: state.step,
+      stoppedEarly: state.epoch < epochs,
+      seconds: seconds()
+    })
+  })
+
+  const run = Effect.gen(function* () {
+    if (resume !== undefined) yield* emit({ _tag: "Resumed", step: state.step, steps, epoch: state.epoch })
+    while (state.epoch < epochs && !Selection.stops(state.selection, earlyStopping)) yield* epoch()
+    yield* finish
+  })
+  yield* Effect.onInterrupt(run, () => Effect.ignore(save))
+})
+
+export interface EvaluateOptions {
+  /** Images per run; the figures do not depend on it. Default 128. */
+  readonly batch?: number
+}
+
 const evaluate =
-  (sets: Network.Sets, runtime: Runtime["Service"], dataset: Dataset.DatasetShape) =>
+  (sets: Network.Sets, runtime: Runtime["Service"], data: Dataset.DatasetShape) =>
   (
     architecture: Architecture.Architecture,
     weights: Weights,
-    split: Dataset.SplitName
-  ): Effect.Effect<Score, TrainError> =>
+    split: Dataset.SplitName,
+    { batch = Session.evaluationBatch }: EvaluateOptions = {}
+  ): Effect.Effect<Evaluation, TrainError> =>
     Effect.gen(function* () {
-      const data = yield* Effect.provideService(matches(architecture), Dataset.Dataset, dataset)
+      yield* matches(architecture, data)
       const network = yield* Effect.fromResult(Network.make(architecture, sets))
-      const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch: evaluationBatch }))
-      const executable = yield* runtime.compile({ evaluation })
+      const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch }))
+      const programs: Record<string, Program.Program> = { evaluation }
+      const executable = yield* runtime.compile(programs)
       yield* executable.write(weights)
-      const { channels, height, width } = architecture.image
-      return yield* scoreOf(executable, "evaluation", data[split], channels * height * width)
-    }).pipe(Effect.scoped)
+      const tally = yield* Session.evaluate(executable, "evaluation", data[split], network, batch)
+      return tally.evaluation()
+    }).pipe(Effect.scoped, Effect.withSpan("Trainer.evaluate", { attributes: { split } }))
 
 /** Trains and evaluates networks on the data set and the engine that its layer was given. */
 export class Trainer extends Context.Service<
@@ -259,12 +351,13 @@ export class Trainer extends Context.Service<
       architecture: Architecture.Architecture,
       options: FitOptions
     ) => Stream.Stream<TrainEvent, TrainError>
-    /** Scores a trained network on a split, with running statistics. */
+    /** Evaluates a trained network on a split, with running statistics. */
     readonly evaluate: (
       architecture: Architecture.Architecture,
       weights: Weights,
-      split: Dataset.SplitName
-    ) => Effect.Effect<Score, TrainError>
+      split: Dataset.SplitName,
+      options?: EvaluateOptions
+    ) => Effect.Effect<Evaluation, TrainError>
   }
 >()("@uninet/trainer/Trainer") {
   /** With UniNet's own operators and modules, or a set of one's own. */

@@ -1,81 +1,57 @@
-/** A whole training step as one program: forward, backward, AdamW and running statistics. */
-import { gradient, type GraphError, Op, Program, Tensor, topological } from "@uninet/graph"
+/** A whole training step as one program: forward, backward, the optimiser and running statistics. */
+import { type GraphError, Op, Program } from "@uninet/graph"
 import { Network } from "@uninet/network"
 import { Loss, RunningStatistics, Scope } from "@uninet/nn"
 import * as Result from "effect/Result"
+import * as Optimiser from "./Optimiser.ts"
 import type { Recipe } from "./Recipe.ts"
 
 /** Names of the step's inputs and outputs. */
 export const names = {
   image: "image",
   labels: "labels",
-  learningRate: "learningRate",
-  step: "step",
+  targets: "targets",
+  learningRate: Optimiser.rateName(),
+  step: Optimiser.stepName,
   loss: "loss",
-  logits: "logits"
+  logits: "logits",
+  gradientNorm: "gradientNorm"
 } as const
 
-/** A trained parameter's moment: a variable of its shape that starts at zero. */
-const moment = (parameter: Tensor.Tensor<"variable">, which: 1 | 2) =>
-  Op.variable(
-    {
-      name: `moment${which}/${parameter.attributes.name}`,
-      role: "moment",
-      initialiser: { kind: "constant", value: 0 },
-      decay: false
-    },
-    parameter.shape
-  )
+/** Whether a recipe's targets are distributions that the data makes (mixup, cutmix), and not labels. */
+export const mixes = ({ mix }: Pick<Recipe, "mix">): boolean => (mix.mixup > 0 || mix.cutmix > 0) && mix.probability > 0
 
-/**
- * AdamW's updates of every parameter that a loss depends on.
- *
- * Inputs of the program: `learningRate` and `step` (from 1), both scalars.
- */
-export const adamwUpdates = (
-  loss: Tensor.Tensor,
-  recipe: Pick<Recipe, "beta1" | "beta2" | "epsilon" | "weightDecay">
-): ReadonlyArray<Program.Update> => {
-  const parameters = topological([loss])
-    .filter(Tensor.is("variable"))
-    .filter((v) => v.attributes.role === "parameter")
-  const gradients = gradient(loss, parameters)
-  const learningRate = Op.input(names.learningRate, [])
-  const step = Op.input(names.step, [])
-  const { beta1, beta2, epsilon, weightDecay } = recipe
-  return parameters.flatMap((parameter, i) => {
-    const g = gradients[i]
-    if (g === undefined) return []
-    const [moment1, moment2] = [moment(parameter, 1), moment(parameter, 2)]
-    const decay = parameter.attributes.decay ? weightDecay : 0
-    const next = Op.adamw(
-      { beta1, beta2, epsilon, weightDecay: decay },
-      { parameter, gradient: g, moment1, moment2 },
-      learningRate,
-      step
-    )
-    return [
-      { variable: parameter, value: next.parameter },
-      { variable: moment1, value: next.moment1 },
-      { variable: moment2, value: next.moment2 }
-    ]
-  })
+export interface Options {
+  /** Output the gradients' global norm even where the recipe does not clip by it. Default false. */
+  readonly gradientNorm?: boolean
 }
 
 /**
  * The training step of a network for a recipe's batch.
  *
- * Inputs: `image` `[batch, channels, height, width]`, `labels` `[batch]` (int32), `learningRate` and `step` (scalars, `step` from 1), and
- * `noise/<path>` where the recipe has stochastic depth or dropout. Outputs: `loss` (the batch's mean) and `logits`.
+ * Inputs: `image` `[batch, channels, height, width]`; `labels` `[batch]` (int32), or `targets` `[batch, classes]` where the recipe mixes;
+ * `learningRate`, `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe has stochastic
+ * depth or dropout. Outputs: `loss` (the batch's mean), `logits`, and `gradientNorm` where asked for.
  */
-export const make = (network: Network.Network, recipe: Recipe): Result.Result<Program.Program, GraphError> => {
-  const { channels, height, width } = network.architecture.image
-  const image = Op.input(names.image, [recipe.batch, channels, height, width])
-  const labels = Op.input(names.labels, [recipe.batch], "int32")
+export const make = (
+  network: Network.Network,
+  recipe: Recipe,
+  options: Options = {}
+): Result.Result<Program.Program, GraphError> => {
+  const { classes, image: size } = network.architecture
+  const { batch, gradientClip } = recipe
+  const image = Op.input(names.image, [batch, size.channels, size.height, size.width])
   const logits = Network.forward(network, Scope.make("training"), recipe)(image)
-  const loss = Loss.crossEntropy(logits, labels, recipe)
+  const loss = mixes(recipe)
+    ? Loss.softCrossEntropy(logits, Op.input(names.targets, [batch, classes]))
+    : Loss.crossEntropy(logits, Op.input(names.labels, [batch], "int32"), recipe)
+  const { gradientNorm, updates } = Optimiser.updates(loss, recipe)
   return Program.make({
-    outputs: { [names.loss]: loss, [names.logits]: logits },
-    updates: [...adamwUpdates(loss, recipe), ...RunningStatistics.updates([logits])]
+    outputs: {
+      [names.loss]: loss,
+      [names.logits]: logits,
+      ...(gradientClip !== null || options.gradientNorm === true ? { [names.gradientNorm]: gradientNorm } : {})
+    },
+    updates: [...updates, ...RunningStatistics.updates([logits])]
   })
 }

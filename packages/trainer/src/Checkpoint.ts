@@ -1,0 +1,107 @@
+/**
+ * A training at a moment, whole: what it is, where it stands, and every number it goes on with. As bytes it is a safetensors file that says
+ * what it holds, which any reader of the format opens.
+ *
+ * Order, augmentation, mixing and noise are functions of the seed and the step, so the step is all of the random state there is.
+ */
+import { Safetensors } from "@uninet/network"
+import { Architecture } from "@uninet/search-space"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { crc32 } from "node:zlib"
+import { CheckpointUnreadable, CheckpointVersion } from "./CheckpointError.ts"
+import { Recipe } from "./Recipe.ts"
+import { Selection } from "./Selection.ts"
+
+/** What makes two trainings the same one. */
+export const Identity = Schema.Struct({
+  architecture: Architecture.Architecture,
+  recipe: Recipe,
+  seed: Schema.String,
+  /** The data set's name, its classes, and the images of its training split. */
+  dataset: Schema.Struct({ name: Schema.String, classes: Schema.Array(Schema.String), images: Schema.Int })
+})
+export type Identity = typeof Identity.Type
+
+/** Where a training stands, the numbers of its variables aside. */
+export const State = Schema.Struct({
+  /** Steps taken. With the epochs that are over this is the position in the data. */
+  step: Schema.Int,
+  /** Epochs that are over, their validation with them. */
+  epoch: Schema.Int,
+  /** Sums over the steps of the present epoch: of losses, and of images that were right. */
+  loss: Schema.Finite,
+  correct: Schema.Finite,
+  selection: Selection,
+  /** Wall time of the training so far. */
+  seconds: Schema.Finite
+})
+export type State = typeof State.Type
+
+/** A variable's numbers with their shape. */
+export interface Value {
+  readonly shape: ReadonlyArray<number>
+  readonly data: Float32Array
+}
+
+export interface Checkpoint {
+  readonly identity: Identity
+  readonly state: State
+  /** Parameters, running statistics, the optimiser's moments and the averages (`ema.…`), by name. */
+  readonly variables: ReadonlyMap<string, Value>
+  /** The weights of the best epoch so far, by name; empty before the first validation. */
+  readonly best: ReadonlyMap<string, Value>
+}
+
+const format = "uninet checkpoint"
+
+/** Raised when a file of before could not be gone on with to the same result. */
+export const version = 1
+
+const bestPrefix = "best/"
+const Content = Schema.fromJsonString(Schema.Struct({ identity: Identity, state: State }))
+
+/** Of all tensors' bytes, in the file's order: tells a damaged file. */
+const checksum = (tensors: ReadonlyMap<string, Safetensors.Entry>): string => {
+  let sum = 0
+  for (const { bytes } of tensors.values()) sum = crc32(bytes, sum)
+  return String(sum)
+}
+
+/** The file's content. The same checkpoint gives the same bytes. */
+export const encode = ({ best, identity, state, variables }: Checkpoint): Uint8Array => {
+  const tensors = new Map<string, Safetensors.Entry>()
+  for (const [name, { data, shape }] of variables) tensors.set(name, Safetensors.fromFloat32(data, shape))
+  for (const [name, { data, shape }] of best) tensors.set(bestPrefix + name, Safetensors.fromFloat32(data, shape))
+  const content = Schema.encodeSync(Content)({ identity, state })
+  return Safetensors.encode({
+    tensors,
+    metadata: { format, version: String(version), content, crc32: checksum(tensors) }
+  })
+}
+
+/** Reads a file's content. `file` is its name, for errors. */
+export const decode = (
+  bytes: Uint8Array,
+  file: string
+): Result.Result<Checkpoint, CheckpointUnreadable | CheckpointVersion> => {
+  const unreadable = (reason: string) => Result.fail(new CheckpointUnreadable({ file, reason }))
+  const decoded = Safetensors.decode(bytes)
+  if (Result.isFailure(decoded)) return unreadable(`${decoded.failure.at}: ${decoded.failure.reason}`)
+  const { metadata, tensors } = decoded.success
+  if (metadata["format"] !== format) return unreadable("it holds tensors, but is no checkpoint of a training")
+  if (metadata["version"] !== String(version))
+    return Result.fail(new CheckpointVersion({ file, found: metadata["version"] ?? "none", supported: version }))
+  if (metadata["crc32"] !== checksum(tensors)) return unreadable("its tensors are damaged: their checksum is wrong")
+  const content = Schema.decodeUnknownResult(Content)(metadata["content"])
+  if (Result.isFailure(content)) return unreadable(`its description is damaged: ${content.failure.message}`)
+  const variables = new Map<string, Value>()
+  const best = new Map<string, Value>()
+  for (const [name, entry] of tensors) {
+    const data = Safetensors.float32(entry)
+    if (data === undefined) return unreadable(`${name} is ${entry.dtype}, not F32`)
+    if (name.startsWith(bestPrefix)) best.set(name.slice(bestPrefix.length), { data, shape: entry.shape })
+    else variables.set(name, { data, shape: entry.shape })
+  }
+  return Result.succeed({ ...content.success, variables, best })
+}

@@ -1,0 +1,59 @@
+/** What can be wrong with a checkpoint. */
+import * as Schema from "effect/Schema"
+
+/** A file that is missing, cut short, damaged, or something else. */
+export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadable>()("CheckpointUnreadable", {
+  file: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the checkpoint ${this.file} cannot be read: ${this.reason}; use an earlier one, or train anew`
+  }
+}
+
+/** A checkpoint of another version of this software. */
+export class CheckpointVersion extends Schema.TaggedError<CheckpointVersion>()("CheckpointVersion", {
+  file: Schema.String,
+  found: Schema.String,
+  supported: Schema.Finite
+}) {
+  override get message() {
+    return `the checkpoint ${this.file} has version ${this.found}, and this release goes on from version ${this.supported} only; resume it with the release that wrote it`
+  }
+}
+
+/** A checkpoint of another training than the one to go on with. */
+export class CheckpointMismatch extends Schema.TaggedError<CheckpointMismatch>()("CheckpointMismatch", {
+  /** What differs: `architecture`, `recipe.batch`, `seed`, `dataset`, or the variables. */
+  what: Schema.String,
+  checkpoint: Schema.String,
+  given: Schema.String
+}) {
+  override get message() {
+    return `the checkpoint is of another training: its ${this.what} is ${this.checkpoint}, not ${this.given}; resume with what it was begun with, or train anew in another folder`
+  }
+}
+
+/** A file could not be written. What was written before is as it was. */
+export class CheckpointNotWritten extends Schema.TaggedError<CheckpointNotWritten>()("CheckpointNotWritten", {
+  file: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.file} could not be written: ${this.reason}; earlier checkpoints are as they were: make room or allow writing, then resume`
+  }
+}
+
+/** A folder without a checkpoint. */
+export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", { folder: Schema.String }) {
+  override get message() {
+    return `${this.folder} has no checkpoint to go on from; give the folder of a training that has saved one`
+  }
+}
+
+export type CheckpointError =
+  | CheckpointMismatch
+  | CheckpointNotWritten
+  | CheckpointUnreadable
+  | CheckpointVersion
+  | NoCheckpoint

@@ -1,0 +1,153 @@
+/**
+ * A folder of checkpoints: `step-00001200.safetensors` for the last few, `best.safetensors` with the weights of the best epoch.
+ *
+ * A file appears whole or not at all: it is written under another name, brought to the disk, and renamed. Killed at any moment, the folder holds
+ * every checkpoint that was finished before.
+ */
+import { Safetensors } from "@uninet/network"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
+import * as Checkpoint from "./Checkpoint.ts"
+import { CheckpointNotWritten, CheckpointUnreadable, type CheckpointVersion, NoCheckpoint } from "./CheckpointError.ts"
+
+/** A checkpoint that was read, and where from. */
+export interface Found {
+  readonly file: string
+  readonly checkpoint: Checkpoint.Checkpoint
+}
+
+/** Where a training keeps itself. */
+export interface Checkpoints {
+  readonly folder: string
+  /** Writes a checkpoint, then removes those that are too many. Gives the file. */
+  readonly save: (checkpoint: Checkpoint.Checkpoint) => Effect.Effect<string, CheckpointNotWritten>
+  /** Writes the best weights so far as a plain safetensors file with a description, `best.safetensors`. */
+  readonly saveBest: (
+    weights: ReadonlyMap<string, Checkpoint.Value>,
+    metadata: Readonly<Record<string, string>>
+  ) => Effect.Effect<string, CheckpointNotWritten>
+  /** The last checkpoint that can be read; damaged ones after it are passed over. */
+  readonly latest: Effect.Effect<Found, NoCheckpoint | CheckpointUnreadable | CheckpointVersion>
+}
+
+export interface Options {
+  /** How many of the last checkpoints are kept. Default 3. */
+  readonly keep?: number
+}
+
+/** The best weights' file. */
+export const bestFile = "best.safetensors"
+
+const nameOf = (step: number) => `step-${String(step).padStart(8, "0")}.safetensors`
+const isCheckpoint = (name: string) => /^step-\d{8,}\.safetensors$/.test(name)
+const unfinished = ".part"
+
+const reasonOf = (error: PlatformError) => error.message
+const notWritten = (file: string) => (error: PlatformError) =>
+  new CheckpointNotWritten({ file, reason: reasonOf(error) })
+
+/**
+ * Writes a file so that it is whole or not there, whatever happens in between, and on the disk when this ends.
+ *
+ * Fails with `CheckpointNotWritten`, having left any earlier file of the name as it was.
+ */
+export const writeWhole = Effect.fn("Checkpoints.writeWhole")(function* (
+  file: string,
+  content: Uint8Array
+): Effect.fn.Return<void, CheckpointNotWritten, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const part = `${file}${unfinished}`
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const opened = yield* fs.open(part, { flag: "w" })
+      yield* opened.writeAll(content)
+      yield* opened.sync
+    })
+  ).pipe(
+    Effect.andThen(fs.rename(part, file)),
+    // The name is on the disk when the folder is.
+    Effect.andThen(
+      Effect.scoped(Effect.flatMap(fs.open(path.dirname(file), { flag: "r" }), (folder) => folder.sync)).pipe(
+        Effect.ignore
+      )
+    ),
+    Effect.tapError(() => Effect.ignore(fs.remove(part))),
+    Effect.mapError(notWritten(file)),
+    Effect.uninterruptible
+  )
+})
+
+/** Reads one file. */
+export const read = Effect.fn("Checkpoints.read")(function* (
+  file: string
+): Effect.fn.Return<Checkpoint.Checkpoint, CheckpointUnreadable | CheckpointVersion, FileSystem.FileSystem> {
+  const fs = yield* FileSystem.FileSystem
+  const bytes = yield* Effect.mapError(
+    fs.readFile(file),
+    (error) => new CheckpointUnreadable({ file, reason: reasonOf(error) })
+  )
+  return yield* Effect.fromResult(Checkpoint.decode(bytes, file))
+})
+
+/**
+ * The checkpoints of a folder, which is made where it is missing. What an ended process left unfinished is removed.
+ *
+ * @example
+ * const checkpoints = yield* Checkpoints.make("runs/digits", { keep: 2 })
+ * const events = trainer.fit(architecture, { recipe, seed: 1, checkpoints: { store: checkpoints, everySeconds: 60 } })
+ */
+export const make = Effect.fn("Checkpoints.make")(function* (
+  folder: string,
+  { keep = 3 }: Options = {}
+): Effect.fn.Return<Checkpoints, CheckpointNotWritten, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  yield* Effect.mapError(fs.makeDirectory(folder, { recursive: true }), notWritten(folder))
+  const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+
+  /** Oldest first. */
+  const list = Effect.map(fs.readDirectory(folder), (names) => names.filter(isCheckpoint).sort())
+  const remove = (names: ReadonlyArray<string>) =>
+    Effect.forEach(names, (name) => Effect.ignore(fs.remove(path.join(folder, name))), { discard: true })
+  const entries = yield* Effect.mapError(fs.readDirectory(folder), notWritten(folder))
+  yield* remove(entries.filter((name) => name.endsWith(`.safetensors${unfinished}`)))
+
+  const write = (name: string, content: Uint8Array) => {
+    const file = path.join(folder, name)
+    return writeWhole(file, content).pipe(Effect.provideContext(services), Effect.as(file))
+  }
+
+  return {
+    folder,
+    save: (checkpoint) =>
+      write(nameOf(checkpoint.state.step), Checkpoint.encode(checkpoint)).pipe(
+        Effect.tap(() => Effect.ignore(Effect.flatMap(list, (names) => remove(names.slice(0, -keep)))))
+      ),
+    saveBest: (weights, metadata) =>
+      write(
+        bestFile,
+        Safetensors.encode({
+          tensors: new Map(
+            [...weights].map(([name, { data, shape }]) => [name, Safetensors.fromFloat32(data, shape)] as const)
+          ),
+          metadata
+        })
+      ),
+    latest: Effect.gen(function* () {
+      const names = yield* Effect.orElseSucceed(list, () => [])
+      let failure: CheckpointUnreadable | undefined
+      for (const name of names.toReversed()) {
+        const file = path.join(folder, name)
+        const found = yield* Effect.result(Effect.provideContext(read(file), services))
+        if (Result.isSuccess(found)) return { file, checkpoint: found.success }
+        if (found.failure._tag === "CheckpointVersion") return yield* found.failure
+        failure ??= found.failure
+      }
+      return yield* failure ?? new NoCheckpoint({ folder })
+    })
+  }
+})

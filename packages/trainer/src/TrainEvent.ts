@@ -1,0 +1,92 @@
+/** What a training tells while it runs. */
+import type { Score } from "./Evaluation.ts"
+
+/** A network's parameters and running statistics, by name. */
+export type Weights = ReadonlyMap<string, Float32Array>
+
+/** After every step. */
+export interface Step {
+  readonly _tag: "Step"
+  /** Counted from 0 over the whole run. */
+  readonly step: number
+  /** Of the whole run. */
+  readonly steps: number
+  readonly epoch: number
+  /** Of this step's batch, as the recipe's loss is: with label smoothing and mixed targets. */
+  readonly loss: number
+  /** Shares of this step's batch, before the update; with mixing, by the images' own labels. */
+  readonly top1: number
+  readonly top5: number
+  readonly learningRate: number
+  /** Global, before clipping; `null` where it is not computed. */
+  readonly gradientNorm: number | null
+  readonly imagesPerSecond: number
+  /** The process's resident memory, in bytes. */
+  readonly memory: number
+}
+
+/** After an epoch that was validated. */
+export interface Epoch {
+  readonly _tag: "Epoch"
+  readonly epoch: number
+  readonly epochs: number
+  /** Means over the epoch's steps. */
+  readonly loss: number
+  readonly top1: number
+  readonly validation: Score
+  /** The averaged weights', where the recipe averages. */
+  readonly averaged: Score | null
+  /** Whether one of the two is the best so far. */
+  readonly isBest: boolean
+  /** Wall time of the training so far. */
+  readonly seconds: number
+}
+
+/** A checkpoint is on the disk. */
+export interface Saved {
+  readonly _tag: "Saved"
+  /** Steps taken. */
+  readonly step: number
+  readonly file: string
+}
+
+/** Training goes on from a checkpoint. */
+export interface Resumed {
+  readonly _tag: "Resumed"
+  /** Steps taken. */
+  readonly step: number
+  readonly steps: number
+  readonly epoch: number
+}
+
+/** The end, once. */
+export interface Finished {
+  readonly _tag: "Finished"
+  /** Those of the last step. */
+  readonly weights: Weights
+  readonly validation: Score
+  /** The averages of the last step, where the recipe averages. */
+  readonly averaged: { readonly weights: Weights; readonly validation: Score } | null
+  /** The weights of the best validation: what to use. Without validation of every epoch, the better of the last ones. */
+  readonly best: {
+    readonly epoch: number
+    readonly averaged: boolean
+    readonly validation: Score
+    readonly weights: Weights
+  }
+  readonly steps: number
+  /** Whether early stopping ended it. */
+  readonly stoppedEarly: boolean
+  /** Wall time of building, compiling, training and validating, that of earlier processes with it. */
+  readonly seconds: number
+}
+
+export type TrainEvent = Step | Epoch | Saved | Resumed | Finished
+
+/** An event as plain JSON, weights left out. */
+export const toJson = (event: TrainEvent): Readonly<Record<string, unknown>> => {
+  if (event._tag !== "Finished") return { ...event }
+  const { averaged, best, weights: _weights, ...rest } = event
+  const { weights: _best, ...chosen } = best
+  return { ...rest, averaged: averaged === null ? null : { validation: averaged.validation }, best: chosen }
+}

@@ -1,0 +1,63 @@
+/** A training's events as JSON lines in a file, one after the other as they happen. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { toJson, type TrainEvent } from "./TrainEvent.ts"
+
+const Line = Schema.fromJsonString(
+  Schema.Struct({
+    _tag: Schema.String,
+    step: Schema.optionalKey(Schema.Finite),
+    epoch: Schema.optionalKey(Schema.Finite)
+  })
+)
+
+/** Whether a line is of before the checkpoint that a training goes on from. The end of one and a line cut short are not. */
+const isBefore = (line: string, step: number, epoch: number): boolean => {
+  const decoded = Schema.decodeUnknownResult(Line)(line)
+  if (Result.isFailure(decoded)) return false
+  const event = decoded.success
+  switch (event._tag) {
+    case "Step":
+      return event.step !== undefined && event.step < step
+    case "Epoch":
+      return event.epoch !== undefined && event.epoch < epoch
+    case "Saved":
+    case "Resumed":
+      return event.step !== undefined && event.step <= step
+    default:
+      return false
+  }
+}
+
+/**
+ * Opens the file and gives what appends an event to it. With `from` (the steps and whole epochs of a checkpoint) lines of what will be done again are
+ * taken out first, so that every step stands there once; without, the file begins anew.
+ *
+ * @example
+ * const append = yield* TrainLog.open("runs/digits/metrics.jsonl")
+ * yield* trainer.fit(architecture, options).pipe(Stream.tap(append), Stream.runDrain)
+ */
+export const open = Effect.fn("TrainLog.open")(function* (
+  file: string,
+  from?: { readonly step: number; readonly epoch: number }
+): Effect.fn.Return<
+  (event: TrainEvent) => Effect.Effect<void, PlatformError>,
+  PlatformError,
+  FileSystem.FileSystem | Scope.Scope
+> {
+  const fs = yield* FileSystem.FileSystem
+  const before =
+    from === undefined
+      ? []
+      : (yield* Effect.orElseSucceed(fs.readFileString(file), () => ""))
+          .split("\n")
+          .filter((line) => isBefore(line, from.step, from.epoch))
+  yield* fs.writeFileString(file, before.map((line) => `${line}\n`).join(""))
+  const opened = yield* fs.open(file, { flag: "a" })
+  const encoder = new TextEncoder()
+  return (event) => opened.writeAll(encoder.encode(`${JSON.stringify(toJson(event))}\n`))
+})

@@ -1,0 +1,133 @@
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { Checkpoints, type Recipe, Trainer, type TrainEvent } from "@uninet/trainer"
+import { architecture, layer, recipe } from "./support/tiny.ts"
+
+const seed = "resume"
+/** 88 images in batches of 16. */
+const stepsPerEpoch = 5
+
+const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+
+/** The last event, and everything that was told. */
+const collect = <E, R>(events: Stream.Stream<TrainEvent.TrainEvent, E, R>) =>
+  Effect.map(Stream.runCollect(events), (all) => {
+    const last = all.at(-1)
+    if (last?._tag !== "Finished") throw new Error("the training did not finish")
+    return { all, finished: last }
+  })
+
+const uninterrupted = (recipe: Recipe.Recipe) =>
+  Effect.flatMap(Trainer, (trainer) => collect(trainer.fit(architecture, { recipe, seed, validateEveryEpoch: true })))
+
+const bits = (x: Float32Array | undefined) => x && [...new Int32Array(x.buffer, x.byteOffset, x.length)]
+
+const same = (a: TrainEvent.Weights, b: TrainEvent.Weights, what: string) => {
+  assert.deepStrictEqual([...a.keys()], [...b.keys()], what)
+  for (const [name, data] of a) {
+    assert.deepStrictEqual(bits(data), bits(b.get(name)), `${what}: ${name}`)
+  }
+}
+
+/** Ends like one that was never broken off. */
+const likeUninterrupted = (found: TrainEvent.Finished, reference: TrainEvent.Finished) => {
+  same(found.weights, reference.weights, "weights")
+  same(found.averaged?.weights ?? new Map(), reference.averaged?.weights ?? new Map(), "averages")
+  same(found.best.weights, reference.best.weights, "best")
+  const { weights: _a, ...best } = found.best
+  const { weights: _b, ...referenceBest } = reference.best
+  assert.deepStrictEqual(best, referenceBest)
+  assert.deepStrictEqual(found.validation, reference.validation)
+}
+
+/** What a step says that does not depend on the machine. */
+const said = (events: ReadonlyArray<TrainEvent.TrainEvent>) =>
+  events.flatMap((event) =>
+    event._tag === "Step"
+      ? [[event.step, event.epoch, event.loss, event.top1, event.learningRate, event.gradientNorm]]
+      : event._tag === "Epoch"
+        ? [[event.epoch, event.loss, event.top1, event.validation, event.averaged, event.isBest]]
+        : []
+  )
+
+const withFiles = Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer))
+
+describe("a training that is resumed", () => {
+  const points: ReadonlyArray<readonly [string, number, number]> = [
+    // What it is called, after which step it is killed, and how often it had saved itself.
+    ["in the middle of an epoch", stepsPerEpoch + 3, 1],
+    ["between two checkpoints", stepsPerEpoch + 4, 3],
+    ["in the first epoch", 2, 1],
+    ["at the end of an epoch", 2 * stepsPerEpoch, 100],
+    ["before its last step", 3 * stepsPerEpoch - 1, 1]
+  ]
+  it.effect.each(points)("%s ends with the same bits as one without a break", ([, killedAfter, everySteps]) =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const reference = yield* uninterrupted(recipe)
+      const store = yield* Checkpoints.make(yield* folder)
+      // Killed: what happens after this step leaves nothing behind.
+      const before = yield* trainer
+        .fit(architecture, { recipe, seed, checkpoints: { store: frozenAfter(store, killedAfter), everySteps } })
+        .pipe(
+          Stream.takeUntil((event) => event._tag === "Step" && event.step + 1 === killedAfter + 1),
+          Stream.runCollect
+        )
+      const { checkpoint } = yield* store.latest
+      assert.isAtMost(killedAfter - checkpoint.state.step, Math.min(everySteps, stepsPerEpoch))
+      const { all, finished } = yield* collect(
+        trainer.fit(architecture, { recipe, seed, resume: checkpoint, checkpoints: { store } })
+      )
+      likeUninterrupted(finished, reference.finished)
+      // Every step that the checkpoint was before is told as it was, and those that were told twice are equal.
+      assert.deepStrictEqual(said(all), said(reference.all).slice(-said(all).length))
+      assert.deepStrictEqual(said(before), said(reference.all).slice(0, said(before).length))
+    }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
+  )
+
+  it.effect("after Ctrl-C goes on from the very step", () =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const reference = yield* uninterrupted(recipe)
+      const store = yield* Checkpoints.make(yield* folder)
+      yield* trainer.fit(architecture, { recipe, seed, checkpoints: { store } }).pipe(
+        Stream.takeUntil((event) => event._tag === "Step" && event.step === 6),
+        Stream.runDrain
+      )
+      const { checkpoint } = yield* store.latest
+      assert.isAtLeast(checkpoint.state.step, 7)
+      const { finished } = yield* collect(trainer.fit(architecture, { recipe, seed, resume: checkpoint }))
+      likeUninterrupted(finished, reference.finished)
+    }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
+  )
+
+  it.effect("twice over, and when it had ended already, gives the same again", () =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const short = { ...recipe, epochs: 2, average: null }
+      const reference = yield* uninterrupted(short)
+      const store = yield* Checkpoints.make(yield* folder, { keep: 1 })
+      yield* trainer
+        .fit(architecture, { recipe: short, seed, checkpoints: { store, everySteps: 2 } })
+        .pipe(Stream.runDrain)
+      const ended = yield* store.latest
+      assert.strictEqual(ended.checkpoint.state.epoch, 2)
+      const { all, finished } = yield* collect(
+        trainer.fit(architecture, { recipe: short, seed, resume: ended.checkpoint })
+      )
+      likeUninterrupted(finished, reference.finished)
+      assert.deepStrictEqual(said(all), [])
+    }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
+  )
+})
+
+/** The store as a process that is killed after a step leaves it: later checkpoints are not written. */
+const frozenAfter = (store: Checkpoints.Checkpoints, step: number): Checkpoints.Checkpoints => ({
+  ...store,
+  save: (checkpoint) => (checkpoint.state.step > step ? Effect.succeed("lost") : store.save(checkpoint)),
+  saveBest: () => Effect.succeed("lost")
+})
