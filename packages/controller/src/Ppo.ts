@@ -23,11 +23,11 @@ export interface Options {
   readonly hidden?: number
   /** Results of one update. Default 10. */
   readonly batch?: number
-  /** Best earlier results that take part in every update as well [ours], as if just drawn (Oh et al., "Self-Imitation Learning", 2018). Default 0. */
+  /** Best earlier results that take part in every update as well [ours], as if just drawn (Oh et al., "Self-Imitation Learning", 2018). Default 10. */
   readonly replay?: number
   /** Steps of AdamW on every batch. Default 4. */
   readonly epochs?: number
-  /** Default 0.03. */
+  /** Default 0.02. */
   readonly learningRate?: number
   /** How far a sequence's probability may move in one update: its ratio is clipped to 1 ± this. Default 0.2. */
   readonly clip?: number
@@ -37,7 +37,7 @@ export interface Options {
   readonly entropyEnd?: number
   /** … by so many results. Default 200. */
   readonly entropyOver?: number
-  /** Latest results among which a reward is ranked. Default 100. */
+  /** Latest results among which a reward is ranked. Default 20. */
   readonly window?: number
 }
 
@@ -45,18 +45,18 @@ export const defaults = {
   policy: "recurrent",
   hidden: 32,
   batch: 10,
-  replay: 0,
+  replay: 10,
   epochs: 4,
-  learningRate: 0.03,
+  learningRate: 0.02,
   clip: 0.2,
   entropy: 0.01,
   entropyEnd: 0,
   entropyOver: 200,
-  window: 100
+  window: 20
 } satisfies Options
 
 /** The options that serve the policy of independent choices best. */
-export const independent = { ...defaults, policy: "independent", learningRate: 0.1 } satisfies Options
+export const independent = { ...defaults, policy: "independent", learningRate: 0.04 } satisfies Options
 
 /** PPO over a space, under constraints or not. The policy's programs live as long as the scope. */
 export const make = <A>(

@@ -83,10 +83,13 @@ describe("the recurrent policy", () => {
     Effect.gen(function* () {
       const binary = Result.getOrThrow(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 1 }), 12)))
       const agreement = Effect.fnUntraced(function* (policy: "recurrent" | "independent") {
-        // enough entropy that a policy does not settle for one of the two ways to agree
-        const options = { policy, entropy: 0.3, entropyEnd: 1, learningRate: 0.03 } as const
-        const strategy = yield* Ppo.make(binary, options, Prng.fromSeed(3))
-        for (let i = 0; i < 40; i++) {
+        // enough entropy that a policy need not settle for one of the two ways to agree
+        const strategy = yield* Ppo.make(
+          binary,
+          { policy, entropy: 0.3, entropyEnd: 1, learningRate: 0.05, window: 100, batch: 20, replay: 0 },
+          Prng.fromSeed(3)
+        )
+        for (let i = 0; i < 60; i++) {
           const proposals = yield* strategy.ask(10)
           // half of all networks whatever either choice is alone
           yield* strategy.tell(proposals.map(({ trial, value }) => Told.scored(trial, value[4] === value[5] ? 1 : 0)))

@@ -128,26 +128,21 @@ export const make = Effect.fnUntraced(function* <A>(
       })
 
       const improve = Effect.fnUntraced(function* () {
-        const again = elite.slice(0, replay)
-        const scores = Normal.scores([...recent, ...again.map(({ reward }) => reward)])
+        const episodes = [...collected, ...elite]
+        const scores = Normal.scores([...recent, ...elite.map(({ reward }) => reward)])
         const start = recent.length - collected.length
-        const experiences: Array<Policy.Experience> = collected.map(({ sampled }, i) => ({
-          sampled,
-          advantage: scores[start + i]!
-        }))
-        if (again.length > 0) {
-          // they count as drawn from the present policy: the clip holds them to it
-          const { sampled } = yield* policy.evaluate(again.map((result) => result.sampled.actions))
-          for (const [i, one] of sampled.entries()) {
-            experiences.push({ sampled: one, advantage: scores[recent.length + i]! })
-          }
-        }
+        const experiences = episodes.map(({ sampled }, i) => ({ sampled, advantage: scores[start + i]! }))
         const progress = Math.min(1, results / entropyOver)
         const weight = entropy * (1 - (1 - entropyEnd) * progress)
+        let latest: ArrayLike<number> = []
         for (let epoch = 0; epoch < epochs; epoch++) {
-          yield* policy.update(experiences, { learningRate, entropy: weight })
+          latest = yield* policy.update(experiences, { learningRate, entropy: weight })
         }
-        elite = [...elite, ...collected].sort((a, b) => b.reward - a.reward).slice(0, replay)
+        // those that take part again count as drawn from the policy as it is now: the clip holds them to it
+        elite = episodes
+          .map(({ reward, sampled }, i) => ({ reward, sampled: { ...sampled, logProbability: latest[i]! } }))
+          .sort((a, b) => b.reward - a.reward)
+          .slice(0, replay)
         collected = []
         queue = []
       })

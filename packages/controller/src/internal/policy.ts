@@ -40,11 +40,11 @@ export interface Policy {
     },
     PolicyFailed
   >
-  /** One step of AdamW on up to `most` sequences. */
+  /** One step of AdamW on up to `most` sequences; gives their log-probabilities before the step. */
   readonly update: (
     experiences: ReadonlyArray<Experience>,
     settings: { readonly learningRate: number; readonly entropy: number }
-  ) => Effect.Effect<void, PolicyFailed>
+  ) => Effect.Effect<ArrayLike<number>, PolicyFailed>
   readonly save: Effect.Effect<Schema.Json, PolicyFailed>
   readonly load: (state: Schema.Json) => Effect.Effect<void, PolicyFailed | InvalidSnapshot>
 }
@@ -188,7 +188,7 @@ export const make = Effect.fnUntraced(function* <A>(
         }))
       }),
     update: (experiences, { entropy, learningRate }) => {
-      if (experiences.length === 0) return Effect.void
+      if (experiences.length === 0) return Effect.succeed([])
       const inputs = {
         taken: new Float32Array(steps * most * options),
         present: new Float32Array(steps * most),
@@ -213,7 +213,7 @@ export const make = Effect.fnUntraced(function* <A>(
           if (mask !== undefined) inputs.barred?.set(mask, (t * most + row) * options)
         }
       }
-      return Effect.asVoid(run("update", inputs))
+      return Effect.map(run("update", inputs), (out) => out["logProbability"] ?? [])
     },
     save: Effect.suspend(() =>
       Effect.map(Effect.mapError(executable.read, failed), (values) => ({

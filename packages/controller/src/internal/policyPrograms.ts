@@ -3,7 +3,7 @@
  *
  * The recurrent cell reads the token before and writes the logits of the next:
  *
- *   hₜ = tanh(Eₜ₋₁[tokenₜ₋₁] + U·hₜ₋₁ + pₜ),  logitsₜ = Vₜ·hₜ + bₜ
+ *   h₀ = s,  hₜ = tanh(Eₜ₋₁[tokenₜ₋₁] + U·hₜ₋₁),  logitsₜ = ½Vₜ·hₜ + 5bₜ
  *
  * V and b start at zero, so the first policy is uniform, and what V learns comes on top of what the independent choices b do. Sites are padded to one
  * number of options, so that all that does not wait for the token before is one op over all sites.
@@ -31,6 +31,13 @@ export const never = 1e9
 
 const adam: Op.AdamW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-6, weightDecay: 0 }
 
+/**
+ * AdamW moves every entry by about the learning rate. By these scales one step moves what holds for all contexts (b) about as far as what the many entries of V
+ * do together for one.
+ */
+const biasScale = 5
+const outputScale = 0.5
+
 type Variable = Tensor.Tensor<"variable">
 
 const variable = (role: Op.Role) => (name: string, shape: Shape.Shape) =>
@@ -57,8 +64,8 @@ interface Parameters {
   readonly output: Variable
   /** `[sites, options, hidden]`: what a token says to the next step. */
   readonly embedding: Variable
-  /** `[sites, 1, hidden]` */
-  readonly position: Variable
+  /** `[1, hidden]` */
+  readonly start: Variable
   /** `[hidden, hidden]` */
   readonly recurrence: Variable
 }
@@ -67,7 +74,7 @@ const parametersOf = (sites: number, options: number, hidden: number): Parameter
   bias: parameter("bias", [sites, 1, options]),
   output: parameter("output", [sites, hidden, options]),
   embedding: parameter("embedding", [sites, options, hidden]),
-  position: parameter("position", [sites, 1, hidden]),
+  start: parameter("start", [1, hidden]),
   recurrence: parameter("recurrence", [hidden, hidden])
 })
 
@@ -80,12 +87,23 @@ const padding = (sites: ReadonlyArray<Site.Site>, options: number) =>
     [sites.length, 1, options]
   )
 
-/** The next state; the first is of the position alone. */
-const cell = ({ recurrence }: Parameters, input: Tensor.Tensor, state: Tensor.Tensor | undefined) =>
-  Op.tanh(state === undefined ? input : Op.add(input, Op.matmul(state, recurrence)))
+/** The next state, of what the token before says and the state before. */
+const cell = ({ recurrence }: Parameters, said: Tensor.Tensor, state: Tensor.Tensor) =>
+  Op.tanh(Op.add(said, Op.matmul(state, recurrence)))
+
+/** The logits that do not depend on tokens, `[sites, 1 or rows, options]`. */
+const independent = (
+  sites: ReadonlyArray<Site.Site>,
+  options: number,
+  p: Parameters,
+  barred: Tensor.Tensor | undefined
+) => {
+  const own = Op.add(Op.scale(p.bias, biasScale), padding(sites, options))
+  return barred === undefined ? own : Op.add(barred, own)
+}
 
 /**
- * Sampling, one site after the other, since each sees the tokens before. An option is drawn as the largest of log-probability plus Gumbel noise.
+ * Sampling, one site after the other, since each sees the tokens before. An option is drawn as the largest of logit plus Gumbel noise.
  *
  * Inputs: `gumbel` `[sites, rows, options]`, and `barred` of the same shape (0 or −10⁹) under constraints. Outputs: `tokens` `[sites, rows]` (also at sites
  * that do not exist), `logs` (log-probabilities) `[sites, rows, options]`, `logProbability` of the sequences `[rows]`.
@@ -93,25 +111,23 @@ const cell = ({ recurrence }: Parameters, input: Tensor.Tensor, state: Tensor.Te
 const sampling = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameters, settings: Settings) => {
   const { constrained, hidden, policy, rows } = settings
   const shape = [sites.length, rows, options]
-  const gumbel = Op.input("gumbel", shape)
-  const barred = Op.input("barred", shape)
-  const limits = padding(sites, options)
+  const own = independent(sites, options, p, constrained ? Op.input("barred", shape) : undefined)
+  const noisy = Op.add(Op.input("gumbel", shape), own)
   const chosen: Array<Tensor.Tensor> = []
   const tokens: Array<Tensor.Tensor> = []
-  const logs: Array<Tensor.Tensor> = []
-  let total: Tensor.Tensor = Op.fill(0, [rows, 1])
-  let state: Tensor.Tensor | undefined
+  const contexts: Array<Tensor.Tensor> = []
+  const output = Op.scale(p.output, outputScale)
+  let state: Tensor.Tensor = Op.broadcastTo(p.start, [rows, hidden])
   for (const [t, site] of sites.entries()) {
-    let logits: Tensor.Tensor = Op.broadcastTo(Op.add(at(p.bias, t), at(limits, t)), [rows, options])
+    let scores = at(noisy, t)
     if (policy === "recurrent") {
       const before = chosen[t - 1]
-      const here = Op.broadcastTo(at(p.position, t), [rows, hidden])
-      state = cell(p, before === undefined ? here : Op.add(Op.matmul(before, at(p.embedding, t - 1)), here), state)
-      logits = Op.add(Op.matmul(state, at(p.output, t)), logits)
+      if (before !== undefined) state = cell(p, Op.matmul(before, at(p.embedding, t - 1)), state)
+      const context = Op.matmul(state, at(output, t))
+      contexts.push(context)
+      scores = Op.add(scores, context)
     }
-    if (constrained) logits = Op.add(logits, at(barred, t))
-    const log = Op.logSoftmax(logits)
-    const token = Op.argMax(Op.add(log, at(gumbel, t)))
+    const token = Op.argMax(scores)
     let choice: Tensor.Tensor = Op.oneHot(token, options)
     // a site whose conditions do not hold chooses nothing, with probability 1
     for (const condition of site.conditions) {
@@ -120,25 +136,23 @@ const sampling = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameter
     }
     chosen.push(choice)
     tokens.push(token)
-    logs.push(log)
-    total = Op.add(total, Op.sum(Op.mul(choice, log), [1], true))
   }
-  return Program.make({
-    outputs: { tokens: stacked(tokens), logs: stacked(logs), logProbability: Op.reshape(total, [rows]) }
-  })
+  const logs = Op.logSoftmax(contexts.length === 0 ? Op.broadcastTo(own, shape) : Op.add(stacked(contexts), own))
+  const logProbability = Op.sum(Op.mul(stacked(chosen), logs), [0, 2])
+  return Program.make({ outputs: { tokens: stacked(tokens), logs, logProbability } })
 }
 
 /**
  * One step of AdamW on the (clipped) objective with its entropy bonus. The tokens are known here, so only the state goes from site to site.
  *
  * Inputs, with n = `most`: `taken` (one-hot, zeros where a site does not exist) and `barred` `[sites, n, options]`, `present` `[sites, n]`, `advantage`, `former`
- * (log-probability when sampled) and `weight` `[n]`; scalars `entropyWeight`, `learningRate`, `step`.
+ * (log-probability when sampled) and `weight` `[n]`; scalars `entropyWeight`, `learningRate`, `step`. Output: `logProbability` `[n]` before the step.
  */
 const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameters, settings: Settings) => {
   const { clip, constrained, hidden, most, policy } = settings
   const steps = sites.length
-  const taken = Op.input("taken", [steps, most, options])
-  const barred = Op.input("barred", [steps, most, options])
+  const shape = [steps, most, options]
+  const taken = Op.input("taken", shape)
   const present = Op.input("present", [steps, most])
   const [advantage, former, weight] = [
     Op.input("advantage", [most]),
@@ -151,16 +165,14 @@ const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Paramete
     Op.input("step", [])
   ]
 
-  let logits: Tensor.Tensor = Op.broadcastTo(Op.add(p.bias, padding(sites, options)), [steps, most, options])
-  if (policy === "recurrent") {
-    const inputs = Op.matmul(taken, p.embedding)
-    const here = (t: number) => Op.broadcastTo(at(p.position, t), [most, hidden])
-    const states = [cell(p, here(0), undefined)]
-    for (let t = 1; t < steps; t++) states.push(cell(p, Op.add(at(inputs, t - 1), here(t)), states[t - 1]))
-    logits = Op.add(Op.matmul(stacked(states), p.output), logits)
+  const own = independent(sites, options, p, constrained ? Op.input("barred", shape) : undefined)
+  const contexts = () => {
+    const said = Op.matmul(taken, p.embedding)
+    const states: Array<Tensor.Tensor> = [Op.broadcastTo(p.start, [most, hidden])]
+    for (let t = 1; t < steps; t++) states.push(cell(p, at(said, t - 1), states[t - 1]!))
+    return Op.matmul(stacked(states), Op.scale(p.output, outputScale))
   }
-  if (constrained) logits = Op.add(logits, barred)
-  const log = Op.logSoftmax(logits)
+  const log = Op.logSoftmax(policy === "recurrent" ? Op.add(contexts(), own) : Op.broadcastTo(own, shape))
   const logProbability = Op.sum(Op.mul(taken, log), [0, 2])
   const entropy = Op.sum(Op.mul(Op.neg(Op.sum(Op.mul(Op.exp(log), log), [2])), present), [0])
   const gain = () => {
@@ -171,11 +183,11 @@ const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Paramete
   }
   const loss = Op.neg(Op.sum(Op.mul(Op.add(gain(), Op.mul(entropy, entropyWeight)), weight)))
 
-  const trained = policy === "recurrent" ? [p.bias, p.output, p.embedding, p.position, p.recurrence] : [p.bias]
+  const trained = policy === "recurrent" ? [p.bias, p.output, p.embedding, p.start, p.recurrence] : [p.bias]
   const gradients = gradient(loss, trained)
   const updates = trained.flatMap((of, i) => {
     const slope = gradients[i]
-    // the recurrence of a space with one site is not used
+    // a space with one site has no use for the recurrence
     if (slope === undefined) return []
     const moment1 = moment(`${of.attributes.name}.moment1`, of.shape)
     const moment2 = moment(`${of.attributes.name}.moment2`, of.shape)
@@ -186,13 +198,13 @@ const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Paramete
       { variable: moment2, value: next.moment2 }
     ]
   })
-  return Program.make({ outputs: {}, updates })
+  return Program.make({ outputs: { logProbability }, updates })
 }
 
 /** Standard deviations of the first values of the variables that do not start at zero. */
 export const deviations = (hidden: number): ReadonlyArray<readonly [name: string, deviation: number]> => [
   ["embedding", 1],
-  ["position", 0.5],
+  ["start", 0.5],
   ["recurrence", 1 / Math.sqrt(hidden)]
 ]
 
