@@ -8,8 +8,10 @@ import * as Runtime from "effect/Runtime"
 import { CliError, CliOutput, Command } from "effect/cli"
 import { benchmark } from "./commands/benchmark.ts"
 import { data } from "./commands/data.ts"
+import { evaluate } from "./commands/evaluate.ts"
 import { inspect } from "./commands/inspect.ts"
 import { search } from "./commands/search.ts"
+import { train } from "./commands/train.ts"
 import { verify } from "./commands/verify.ts"
 import { CliFault } from "./internal/CliFault.ts"
 
@@ -18,7 +20,7 @@ export const version = "0.1.0"
 /** All commands. */
 export const command = Command.make("uninet").pipe(
   Command.withDescription("Search, inspect and train networks of convolutions, transformers and MLPs"),
-  Command.withSubcommands([search, inspect, data, benchmark, verify])
+  Command.withSubcommands([search, train, evaluate, inspect, data, benchmark, verify])
 )
 
 /** A mistake in the command line in one sentence. */

@@ -79,7 +79,7 @@ const config = {
     .macs("max-macs")
     .pipe(
       Flag.optional,
-      Flag.withDescription("Architectures above this are never trained (default: twice the target)")
+      Flag.withDescription("Architectures above this are never trained (default: 1.5 times the target)")
     ),
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
@@ -104,7 +104,7 @@ const config = {
     .pipe(Flag.optional, Flag.withDescription("How many of the best are trained again and compared (default 3)")),
   finalEpochs: flags
     .whole("final-epochs")
-    .pipe(Flag.optional, Flag.withDescription("Epochs of these trainings (default 4)")),
+    .pipe(Flag.optional, Flag.withDescription("Epochs of these trainings (default: three times those of a trial)")),
   json: flags.json
 }
 type Flags = Command.Command.Config.Infer<typeof config>
@@ -137,7 +137,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     most: Option.getOrUndefined(given.maxMacs),
     trials: or(given.trials, 32),
     finalists: or(given.finalists, 3),
-    finalEpochs: or(given.finalEpochs, Math.max(4, epochs)),
+    finalEpochs: or(given.finalEpochs, 3 * epochs),
     workers: or(given.workers, availableParallelism())
   } satisfies Plan
 })
@@ -184,7 +184,7 @@ const spaceFor = Effect.fnUntraced(function* (plan: Plan, dataset: Dataset.Datas
   const cost = NetworkCosts.forSpace()
   const within = (most: number) => Constrained.make(space, Constraint.bounds(cost, { macs: { max: most } }))
   const target = plan.target ?? cost.of(UniNetSpace.seedPoint(space)).macs
-  const most = plan.most ?? 2 * target
+  const most = plan.most ?? Math.round(1.5 * target)
   for (const [flag, value] of [
     ["--target-macs", target],
     ["--max-macs", most]
@@ -213,17 +213,13 @@ const strategyLayer = (
     })
   ).pipe(Layer.provide(OnnxRuntime.cpu()))
 
-/** The best trials, best first. */
+const stages = "stages 1 – 5: module, operator, expansion, channels × repeats, / stride"
+
+/** The best trials, best first; their networks with them where the terminal has room. */
 const table = (records: ReadonlyArray<Search.Record>): string => {
+  const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 160
   const out = new Table({
-    head: [
-      "trial",
-      "validation",
-      "MACs",
-      "parameters",
-      "reward",
-      "stages 1 – 5 (module operator expansion channels×repeats /stride)"
-    ],
+    head: ["trial", "validation", "MACs", "parameters", "reward", ...(wide ? [stages] : [])],
     colAligns: ["right", "right", "right", "right", "right", "left"],
     style: { head: [], border: [], compact: true }
   })
@@ -234,10 +230,14 @@ const table = (records: ReadonlyArray<Search.Record>): string => {
       format.count(costs.macs),
       format.count(costs.parameters),
       outcome.reward.toFixed(4),
-      Architecture.line({ ...architecture, stages: architecture.stages.slice(1) })
+      ...(wide ? [searched(architecture)] : [])
     ])
   return out.toString()
 }
+
+/** The stages that are searched, in a line. */
+const searched = (architecture: Architecture.Architecture) =>
+  Architecture.line({ ...architecture, stages: architecture.stages.slice(1) })
 
 /** What has become of the trials, in words. */
 const tally = ({ exhausted, records }: Search.Found): string => {
@@ -254,6 +254,7 @@ const tally = ({ exhausted, records }: Search.Found): string => {
 const summary = (found: best.Best, name: string): string =>
   [
     `Best: trial ${found.trial}, ${format.count(found.costs.macs)} MACs, ${format.count(found.costs.parameters)} parameters, trained again for ${format.plural(found.metrics.epochs, "epoch")}:`,
+    `  ${searched(found.architecture)}`,
     `  ${format.percent(found.metrics.validationAccuracy, 2)} on the validation split, by which it was chosen`,
     `  ${format.percent(found.metrics.testAccuracy, 2)} on the test split, which nothing was chosen by`,
     `${name}/ has ${Object.values(runFolder.files).join(", ")}`
@@ -309,12 +310,12 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     const searchSeconds = (performance.now() - began) / 1000
     if (!json) yield* Console.log(`\n${tally(found)} in ${format.time(searchSeconds)}\n${table(found.records)}\n`)
     const finished = yield* Finals.run({ candidates, epochs: finalEpochs, seed, reward, onProgress: display.onFinal })
-    const searched = candidates.find(({ trial }) => trial === finished.winner.trial)
+    const before = candidates.find(({ trial }) => trial === finished.winner.trial)
     const written = yield* best.write(plan.folder, finished, {
       dataset,
       datasetName,
       seed,
-      searchAccuracy: searched?.outcome.evaluation.accuracy ?? 0
+      searchAccuracy: before?.outcome.evaluation.accuracy ?? 0
     })
     const seconds = (performance.now() - began) / 1000
     const count = (tag: Search.Outcome["_tag"]) => found.records.filter(({ outcome }) => outcome._tag === tag).length

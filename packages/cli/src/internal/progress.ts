@@ -35,7 +35,9 @@ const left = (state: State, trials: number, started: number): string => {
 }
 
 const bestOf = ({ best }: State) =>
-  best === undefined ? "no result yet" : `best ${accuracyOf(best)} (trial ${best.trial})`
+  best === undefined
+    ? "no result yet"
+    : `best reward ${best.outcome.reward.toFixed(4)} (trial ${best.trial}, ${accuracyOf(best)})`
 
 /** Follows an event in the counts. */
 const follow = (state: State, event: Search.SearchEvent) => {

@@ -1,0 +1,150 @@
+/** `uninet evaluate`: how good a trained network is, in all the usual figures. */
+import { Dataset, Datasets } from "@uninet/data"
+import { Network, Safetensors, Weights } from "@uninet/network"
+import { OnnxRuntime } from "@uninet/runtime"
+import { Architecture } from "@uninet/search-space"
+import { type Evaluation, Trainer } from "@uninet/trainer"
+import Table from "cli-table3"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { Argument, Command, Flag } from "effect/cli"
+import { availableParallelism } from "node:os"
+import { at, fault, usage } from "../internal/CliFault.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as runFolder from "../internal/runFolder.ts"
+import * as trainFolder from "../internal/trainFolder.ts"
+
+const config = {
+  run: Argument.Path("run").pipe(
+    Argument.withDescription("The folder of a uninet train or search, or a safetensors file that one of them wrote")
+  ),
+  dataset: Flag.String("dataset").pipe(
+    Flag.withMetavar("name|folder"),
+    Flag.optional,
+    Flag.withDescription(`${Datasets.names.join(", ")}, or a folder of images (default: what it was trained on)`)
+  ),
+  split: Flag.Literals("split", ["test", "validation", "train"]).pipe(
+    Flag.withDefault("test"),
+    Flag.withDescription("Which images (default test)")
+  ),
+  batch: flags
+    .whole("batch")
+    .pipe(
+      Flag.withDefault(128),
+      Flag.withDescription("Images at a time; the figures do not depend on it (default 128)")
+    ),
+  threads: flags
+    .whole("threads")
+    .pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  json: flags.json
+}
+
+/** A network with its weights, as `uninet train` and `uninet search` write them. */
+const read = Effect.fnUntraced(function* (run: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const file = run.endsWith(".safetensors") ? run : path.join(run, trainFolder.files.best)
+  const name = yield* runFolder.shown(file)
+  const bytes = yield* Effect.mapError(fs.readFile(file), () =>
+    fault(`${name} cannot be read. Give the folder of a uninet train or search that has saved its best weights.`)
+  )
+  const decoded = yield* Effect.mapError(Effect.fromResult(Safetensors.decode(bytes)), at(name))
+  const architecture = yield* Effect.mapError(
+    Schema.decodeUnknownEffect(Schema.fromJsonString(Architecture.Architecture))(decoded.metadata["architecture"]),
+    () => fault(`${name} does not say which network it is of. Give a file that uninet train or search wrote.`)
+  )
+  const weights = yield* Effect.mapError(
+    Effect.fromResult(Network.make(architecture)).pipe(
+      Effect.flatMap((network) => Effect.fromResult(Network.evaluation(network))),
+      Effect.flatMap((program) => Effect.fromResult(Weights.fromSafetensors(program, decoded)))
+    ),
+    at(name)
+  )
+  return { architecture, weights, name }
+})
+
+const Named = Schema.fromJsonString(Schema.Struct({ dataset: Schema.String }))
+
+/** The data set that a run was trained on, by its `train.json` or its `best.json`. */
+const datasetOf = Effect.fnUntraced(function* (run: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const folder = run.endsWith(".safetensors") ? path.dirname(run) : run
+  for (const file of [trainFolder.files.settings, runFolder.files.best]) {
+    const text = yield* Effect.option(fs.readFileString(path.join(folder, file)))
+    if (Option.isNone(text)) continue
+    const found = yield* Effect.option(Schema.decodeEffect(Named)(text.value))
+    if (Option.isSome(found)) return found.value.dataset
+  }
+  return yield* usage("the run does not say what it was trained on. Give --dataset.")
+})
+
+const widest = 20
+
+const table = (): InstanceType<typeof Table> => new Table({ style: { head: [], border: [], compact: true } })
+
+/** Rows are true classes, columns what they were taken for; of many classes only what is most often confused. */
+const confusion = (classes: ReadonlyArray<string>, counts: Evaluation.Evaluation["confusion"]): string => {
+  const out = table()
+  if (classes.length <= widest) {
+    out.push(["", ...classes.map((name) => name.slice(0, 8)), "right"])
+    counts.forEach((row, c) => {
+      const all = row.reduce((a, b) => a + b, 0)
+      out.push([classes[c], ...row.map((n) => (n === 0 ? "" : n)), all === 0 ? "" : format.percent(row[c] / all)])
+    })
+    return out.toString()
+  }
+  const pairs = counts.flatMap((row, c) => row.map((n, k) => ({ n, c, k }))).filter(({ c, k, n }) => c !== k && n > 0)
+  out.push(["images of", "taken for", "times"])
+  for (const { c, k, n } of pairs.sort((a, b) => b.n - a.n).slice(0, widest)) out.push([classes[c], classes[k], n])
+  return out.toString()
+}
+
+export const evaluate = Command.make(
+  "evaluate",
+  config,
+  Effect.fnUntraced(function* ({ batch, dataset, json, run, split, threads }) {
+    const { architecture, name, weights } = yield* read(run)
+    const datasetName = Option.isSome(dataset) ? dataset.value : yield* datasetOf(run)
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const services = yield* Trainer.layer().pipe(
+          Layer.provideMerge(
+            Layer.mergeAll(
+              Datasets.byName(datasetName, { size: architecture.image.height }),
+              OnnxRuntime.cpu({ threads: Option.getOrElse(threads, availableParallelism) })
+            )
+          ),
+          Layer.build,
+          Effect.mapError(at("--dataset"))
+        )
+        yield* Effect.gen(function* () {
+          const data = yield* Dataset.Dataset
+          const found = yield* (yield* Trainer).evaluate(architecture, weights, split, { batch })
+          const { calibrationError, images, loss, top1, top5 } = found
+          yield* Console.log(
+            json
+              ? JSON.stringify({ weights: name, dataset: datasetName, split, ...found, classes: data.classes }, null, 2)
+              : [
+                  confusion(data.classes, found.confusion),
+                  `${images.toLocaleString("en")} images of ${datasetName}, ${split} split`,
+                  `top-1 ${format.percent(top1, 2)}, top-5 ${format.percent(top5, 2)}, loss ${loss.toFixed(4)}, calibration error ${format.percent(calibrationError, 2)}`
+                ].join("\n")
+          )
+        }).pipe(Effect.provide(services))
+      })
+    )
+  })
+).pipe(
+  Command.withDescription("Test a trained network: top-1, top-5, confusion matrix, calibration error"),
+  Command.withExamples([
+    { command: "uninet evaluate runs/b0", description: "The best weights on the test split" },
+    { command: "uninet evaluate runs/demo --split validation --json", description: "Of a search, as JSON" }
+  ])
+)

@@ -1,0 +1,246 @@
+/** `uninet train`: trains one network, and goes on where a training was broken off. */
+import { Dataset, Datasets } from "@uninet/data"
+import { UniNet } from "@uninet/network"
+import { OnnxRuntime } from "@uninet/runtime"
+import { Checkpoints, Recipe, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { Argument, Command, Flag } from "effect/cli"
+import { availableParallelism } from "node:os"
+import * as architectures from "../internal/architecture.ts"
+import { at, fault, usage } from "../internal/CliFault.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as runFolder from "../internal/runFolder.ts"
+import * as telemetry from "../internal/telemetry.ts"
+import * as trainFolder from "../internal/trainFolder.ts"
+import * as trainProgress from "../internal/trainProgress.ts"
+
+const recipes = Object.keys(Recipe.presets)
+
+const config = {
+  network: Argument.String("network").pipe(
+    Argument.withDescription(`${Object.keys(UniNet.family).join(", ")}, or an architecture's JSON file`),
+    Argument.optional
+  ),
+  dataset: Flag.String("dataset").pipe(
+    Flag.withMetavar("name|folder"),
+    Flag.optional,
+    Flag.withDescription(`${Datasets.names.join(", ")}, or a folder of images (default mnist)`)
+  ),
+  recipe: Flag.String("recipe").pipe(
+    Flag.withMetavar("name|file"),
+    Flag.optional,
+    Flag.withDescription(`${recipes.join(", ")}, or a JSON file (default quick)`)
+  ),
+  epochs: flags.whole("epochs").pipe(Flag.optional, Flag.withDescription("Instead of the recipe's")),
+  batch: flags
+    .whole("batch")
+    .pipe(Flag.optional, Flag.withDescription("Images per step instead of the recipe's; the learning rate follows")),
+  seed: Flag.String("seed").pipe(
+    Flag.withMetavar("text"),
+    Flag.optional,
+    Flag.withDescription("Decides everything random (default 0)")
+  ),
+  threads: flags
+    .whole("threads")
+    .pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  skipBad: Flag.Boolean("skip-bad").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Leave out images of a folder that cannot be read")
+  ),
+  out: Flag.Path("out").pipe(
+    Flag.withMetavar("folder"),
+    Flag.optional,
+    Flag.withDescription("A new folder for checkpoints, metrics and the best weights (default: a new one in runs/)")
+  ),
+  resume: Flag.Path("resume").pipe(
+    Flag.withMetavar("folder"),
+    Flag.optional,
+    Flag.withDescription("Go on with the training in this folder from its last checkpoint, bit for bit")
+  ),
+  saveSteps: flags
+    .whole("save-steps")
+    .pipe(
+      Flag.optional,
+      Flag.withDescription("Save a checkpoint every so many steps (default: every minute) and after every epoch")
+    ),
+  json: flags.json
+}
+type Flags = Command.Command.Config.Infer<typeof config>
+
+const or = <A>(flag: Option.Option<A>, other: A): A => Option.getOrElse(flag, () => other)
+
+const isPreset = (name: string): name is Recipe.PresetName => Object.hasOwn(Recipe.presets, name)
+
+const recipeOf = Effect.fnUntraced(function* (name: string) {
+  if (isPreset(name)) return Recipe.presets[name]
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const text = yield* Effect.mapError(fs.readFileString(path.resolve(name)), () =>
+    usage(`--recipe is "${name}". Give one of ${recipes.join(", ")}, or a JSON file that can be read.`)
+  )
+  return yield* Effect.mapError(
+    Schema.decodeEffect(Schema.fromJsonString(Recipe.Recipe))(text, { onExcessProperty: "error" }),
+    (error) => fault(`--recipe ${name} holds no recipe: ${error.message.split("\n").join(" ")}`)
+  )
+})
+
+/** A folder is the same data set from wherever it is named. */
+const datasetNamed = Effect.fnUntraced(function* (name: string) {
+  const path = yield* Path.Path
+  return Datasets.names.includes(name) ? name : path.resolve(name)
+})
+
+interface Plan extends trainFolder.Settings {
+  readonly folder: string
+  readonly resume: boolean
+}
+
+const planNew = Effect.fnUntraced(function* (given: Flags) {
+  if (Option.isNone(given.network))
+    return yield* usage(
+      `there is no network to train. Give one of ${Object.keys(UniNet.family).join(", ")} or an architecture's JSON file, or --resume.`
+    )
+  const network = given.network.value
+  const preset = yield* recipeOf(or(given.recipe, "quick"))
+  const sized = Option.isSome(given.batch) ? Recipe.withBatch(preset, given.batch.value) : preset
+  return {
+    folder: Option.isSome(given.out) ? given.out.value : yield* runFolder.fresh("train"),
+    resume: false,
+    network,
+    architecture: yield* architectures.read(network),
+    dataset: yield* datasetNamed(or(given.dataset, "mnist")),
+    skipBad: given.skipBad,
+    recipe: { ...sized, epochs: or(given.epochs, sized.epochs) },
+    seed: or(given.seed, "0"),
+    threads: or(given.threads, availableParallelism())
+  } satisfies Plan
+})
+
+/** Flags that a resumed training takes from its folder. */
+const fixed = ["network", "dataset", "recipe", "epochs", "batch", "seed", "threads", "out"] as const
+
+const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
+  const extra = fixed.find((flag) => given[flag]._tag === "Some")
+  if (extra !== undefined) {
+    const name = extra === "network" ? "a network" : `--${extra}`
+    return yield* usage(`${name} cannot be given with --resume, which goes on with what the training was begun with.`)
+  }
+  return { ...(yield* trainFolder.settings(folder, "--resume")), folder, resume: true } satisfies Plan
+})
+
+/** A member of the family takes the data set's images and classes; an architecture of one's own has to fit them. */
+const fitted = ({ architecture, network }: Plan, data: Dataset.DatasetShape) =>
+  Object.hasOwn(UniNet.family, network) ? UniNet.withImage(architecture, data.image, data.classes.length) : architecture
+
+const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: TrainEvent.Finished, plan: Plan) => ({
+  out: plan.folder,
+  best: { epoch: best.epoch, averaged: best.averaged, ...best.validation },
+  last: { validation, averaged: averaged?.validation ?? null },
+  steps,
+  stoppedEarly,
+  seconds
+})
+
+const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
+  const path = yield* Path.Path
+  const trainer = yield* Trainer
+  const data = yield* Dataset.Dataset
+  const name = yield* runFolder.shown(plan.folder)
+  const architecture = plan.resume ? plan.architecture : fitted(plan, data)
+  const { network, dataset, skipBad, recipe, seed, threads } = plan
+  if (!plan.resume)
+    yield* trainFolder.begin(plan.folder, { network, architecture, dataset, skipBad, recipe, seed, threads })
+  const store = yield* Checkpoints.make(plan.folder)
+  // Killed before its first checkpoint, a training begins anew.
+  const found = plan.resume
+    ? yield* Effect.catchTag(Effect.asSome(store.latest), "NoCheckpoint", () => Effect.succeedNone)
+    : Option.none()
+  const resume = Option.getOrUndefined(found)?.checkpoint
+  const append = yield* TrainLog.open(path.join(plan.folder, trainFolder.files.metrics), resume?.state).pipe(
+    Effect.mapError(at(`--out ${name}`))
+  )
+  const display = yield* trainProgress.make
+  const again = `uninet train --resume ${name}`
+  const last = yield* trainer
+    .fit(architecture, {
+      recipe,
+      seed,
+      gradientNorm: true,
+      checkpoints: {
+        store,
+        ...Option.match(given.saveSteps, {
+          onNone: () => ({ everySeconds: 60 }),
+          onSome: (everySteps) => ({ everySteps })
+        })
+      },
+      ...(resume === undefined ? {} : { resume }),
+      replay: again
+    })
+    .pipe(
+      Stream.tap((event) =>
+        Effect.andThen(
+          Effect.mapError(append(event), (error) =>
+            fault(`${name}/${trainFolder.files.metrics} cannot be written: ${error.message}. Make room, then: ${again}`)
+          ),
+          display.onEvent(event)
+        )
+      ),
+      Stream.runLast,
+      Effect.onInterrupt(() => Console.error(`\nStopped. Go on with: ${again}`))
+    )
+  const finished = Option.getOrUndefined(last)
+  if (finished?._tag !== "Finished") return yield* fault(`the training ended without a result. Go on with: ${again}`)
+  const result = resultOf(finished, plan)
+  yield* runFolder.write(path.join(plan.folder, trainFolder.files.result), `${JSON.stringify(result, null, 2)}\n`)
+  const { best } = finished
+  yield* Console.log(
+    given.json
+      ? JSON.stringify(result, null, 2)
+      : [
+          `Best: epoch ${best.epoch + 1} of ${recipe.epochs}${best.averaged ? ", averaged weights" : ""}${finished.stoppedEarly ? ", stopped early" : ""}`,
+          `  ${format.percent(best.validation.top1, 2)} top-1, ${format.percent(best.validation.top5, 2)} top-5, loss ${best.validation.loss.toFixed(4)} on the validation split`,
+          `  ${finished.steps} steps in ${format.time(finished.seconds)}`,
+          `${name}/ has ${Object.values(trainFolder.files).join(", ")} and the last checkpoints; test it with: uninet evaluate ${name}`
+        ].join("\n")
+  )
+})
+
+export const train = Command.make(
+  "train",
+  config,
+  Effect.fnUntraced(function* (given) {
+    const plan = Option.isSome(given.resume) ? yield* planResumed(given.resume.value, given) : yield* planNew(given)
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const dataset = Datasets.byName(plan.dataset, {
+          size: plan.architecture.image.height,
+          skipBad: plan.skipBad
+        })
+        const services = yield* Trainer.layer().pipe(
+          Layer.provideMerge(Layer.mergeAll(dataset, OnnxRuntime.cpu({ threads: plan.threads }))),
+          Layer.build,
+          Effect.mapError(at("--dataset"))
+        )
+        yield* execute(plan, given).pipe(Effect.provide(services), Effect.provide(telemetry.layer))
+      })
+    )
+  })
+).pipe(
+  Command.withDescription("Train a network, with checkpoints that a broken training goes on from"),
+  Command.withExamples([
+    { command: "uninet train runs/demo/best.json", description: "What a search found, on MNIST, by the quick recipe" },
+    {
+      command: "uninet train B0 --dataset photos/ --recipe paper --batch 64 --out runs/b0",
+      description: "A network of the family on a folder of images"
+    },
+    { command: "uninet train --resume runs/b0", description: "Go on after Ctrl-C, a crash or a power cut" }
+  ])
+)

@@ -1,0 +1,92 @@
+/** How a training is going: a bar on a terminal, a line an epoch elsewhere. Written to standard error, so that results can be piped. */
+import type { TrainEvent } from "@uninet/trainer"
+import { Presets, SingleBar } from "cli-progress"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as format from "./format.ts"
+
+export interface Display {
+  readonly onEvent: (event: TrainEvent.TrainEvent) => Effect.Effect<void>
+}
+
+/** Time left, by the speed of this process so far. */
+const clock = () => {
+  let first: { readonly step: number; readonly at: number } | undefined
+  return ({ step, steps }: TrainEvent.Step): string => {
+    const now = performance.now()
+    first ??= { step, at: now }
+    const done = step - first.step
+    return done < 5 ? "time left unknown" : `${format.time(((now - first.at) / 1000 / done) * (steps - step - 1))} left`
+  }
+}
+
+/** An epoch in a line. */
+const line = (event: TrainEvent.Epoch): string => {
+  const { averaged, epoch, epochs, isBest, loss, seconds, validation } = event
+  const figures = [
+    `epoch ${epoch + 1} of ${epochs}: loss ${loss.toFixed(4)}`,
+    `validation ${format.percent(validation.top1, 2)}`,
+    ...(averaged === null ? [] : [`averaged ${format.percent(averaged.top1, 2)}`]),
+    format.time(seconds)
+  ]
+  return `${figures.join(", ")}${isBest ? ", best so far" : ""}`
+}
+
+const lines = (): Display => {
+  const left = clock()
+  let latest = ""
+  return {
+    onEvent: (event) =>
+      Effect.sync(() => {
+        if (event._tag === "Step") latest = left(event)
+        if (event._tag === "Resumed") process.stderr.write(`going on after ${event.step} of ${event.steps} steps\n`)
+        if (event._tag === "Epoch") process.stderr.write(`${line(event)} | ${latest}\n`)
+      })
+  }
+}
+
+/** A line above the bar. */
+const above = (text: string) => process.stderr.write(`\r\u001b[K${text}\n`)
+
+const bar = Effect.gen(function* () {
+  const left = clock()
+  const drawn = new SingleBar(
+    {
+      format: "{bar} {step}/{steps} steps | loss {loss} | {rate} images/s | {left}",
+      stream: process.stderr,
+      hideCursor: true,
+      barsize: 24,
+      fps: 8,
+      clearOnComplete: true,
+      stopOnComplete: false,
+      linewrap: false,
+      gracefulExit: false
+    },
+    Presets.shades_classic
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => drawn.stop()))
+  let started = false
+  return {
+    onEvent: (event) =>
+      Effect.sync(() => {
+        if (event._tag === "Step") {
+          const payload = {
+            step: event.step + 1,
+            steps: event.steps,
+            loss: event.loss.toFixed(3),
+            rate: Math.round(event.imagesPerSecond),
+            left: left(event)
+          }
+          if (!started) drawn.start(event.steps, event.step, payload)
+          started = true
+          drawn.update(event.step + 1, payload)
+        }
+        if (event._tag === "Resumed") above(`going on after ${event.step} of ${event.steps} steps`)
+        if (event._tag === "Epoch") above(line(event))
+      })
+  } satisfies Display
+})
+
+export const make: Effect.Effect<Display, never, Scope.Scope> = Effect.suspend(() =>
+  process.stderr.isTTY ? bar : Effect.succeed(lines())
+)

@@ -1,0 +1,148 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Dataset, Datasets } from "@uninet/data"
+import { Safetensors } from "@uninet/network"
+import { Journal } from "@uninet/search"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as ort from "onnxruntime-node"
+import { folder, tinyDataset, uninet } from "./support/cli.ts"
+
+const entriesOf = (run: string) =>
+  Effect.map(Journal.read(join(run, "journal.db")), ({ entries }) => entries.map(({ entry }) => entry))
+
+const small = ["--trials", "4", "--batch", "32", "--strategy", "evolution", "--seed", "e2e", "--finalists", "2"]
+
+/** The share of the test split that the ONNX file gets right in plain ONNX Runtime, some images at a time. */
+const accuracyOf = (file: string, dataset: Dataset.DatasetShape, batch: number) =>
+  Effect.gen(function* () {
+    const session = yield* Effect.promise(() => ort.InferenceSession.create(file))
+    assert.deepStrictEqual(session.inputNames, ["image"])
+    assert.deepStrictEqual(session.outputNames, ["logits"])
+    const { images, labels, size } = yield* dataset.test.all
+    const { channels, height, width } = dataset.image
+    const area = channels * height * width
+    let correct = 0
+    for (let from = 0; from < size; from += batch) {
+      const count = Math.min(batch, size - from)
+      const tensor = new ort.Tensor("float32", images.slice(from * area, (from + count) * area), [
+        count,
+        channels,
+        height,
+        width
+      ])
+      const { logits } = yield* Effect.promise(() => session.run({ image: tensor }))
+      const rows = Array.from({ length: count }, (_, i) =>
+        Array.from(logits.data.slice(i * dataset.classes.length, (i + 1) * dataset.classes.length), Number)
+      )
+      rows.forEach((row, i) => {
+        if (row.indexOf(Math.max(...row)) === labels[from + i]) correct++
+      })
+    }
+    return correct / size
+  })
+
+describe("uninet search", () => {
+  it.live(
+    "searches, leaves the best network as files that reproduce its test accuracy, and does so the same at any number of workers, stopped and resumed",
+    () =>
+      Effect.gen(function* () {
+        const here = yield* folder
+        const data = tinyDataset(here)
+        const whole = join(here, "whole")
+        const ran = yield* uninet(["search", ...small, "--dataset", data, "--out", whole, "--workers", "2", "--json"])
+        assert.strictEqual(ran.code, 0, ran.stderr)
+        const result = JSON.parse(ran.stdout)
+        assert.deepStrictEqual(result.trials, { scored: 4, failed: 0, refused: 0 })
+        assert.deepStrictEqual(readdirSync(whole).sort(), ["best.json", "best.onnx", "best.safetensors", "journal.db"])
+        assert.match(ran.stderr, /trial 3: .* MACs, reward .* 4 of 4/)
+
+        const best = JSON.parse(readFileSync(join(whole, "best.json"), "utf8"))
+        assert.deepStrictEqual(best, result.best)
+        const dataset = yield* Dataset.Dataset.pipe(Effect.provide(Datasets.byName(data)))
+        for (const batch of [64, 7])
+          assert.strictEqual(yield* accuracyOf(join(whole, "best.onnx"), dataset, batch), best.metrics.testAccuracy)
+        const weights = Result.getOrThrow(Safetensors.decode(readFileSync(join(whole, "best.safetensors"))))
+        const parameters = [...weights.tensors].filter(([name]) => !/running_/.test(name))
+        assert.strictEqual(
+          parameters.reduce((sum, [, { shape }]) => sum + shape.reduce((n, length) => n * length, 1), 0),
+          best.costs.parameters
+        )
+
+        const stopped = join(here, "stopped")
+        const first = yield* uninet(["search", ...small, "--dataset", data, "--out", stopped, "--workers", "1"], {
+          until: /1 of 4/
+        })
+        assert.strictEqual(first.code, 130)
+        assert.include(first.stderr, `--resume ${stopped}`)
+        const kept = yield* entriesOf(stopped)
+        assert.isTrue(kept.some(({ _tag }) => _tag === "Finished"))
+        assert.isFalse(existsSync(join(stopped, "best.json")))
+        const second = yield* uninet(["search", "--resume", stopped, "--workers", "1"])
+        assert.strictEqual(second.code, 0, second.stderr)
+        assert.include(second.stderr, "in the journal already")
+        assert.deepStrictEqual(yield* entriesOf(stopped), yield* entriesOf(whole))
+      }),
+    240_000
+  )
+
+  it.live("refuses a folder that holds another search, and leaves it as it is", () =>
+    Effect.gen(function* () {
+      const here = yield* folder
+      const run = join(here, "run")
+      mkdirSync(run)
+      writeFileSync(join(run, "journal.db"), "anything")
+      const { code, stderr } = yield* uninet(["search", "--out", run])
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /--out .* already holds a search\. Go on with it by --resume/)
+      assert.strictEqual(readFileSync(join(run, "journal.db"), "utf8"), "anything")
+      assert.deepStrictEqual(readdirSync(run), ["journal.db"])
+    })
+  )
+
+  it.live("refuses to resume from a journal that cannot be read, and leaves it as it is", () =>
+    Effect.gen(function* () {
+      const here = yield* folder
+      writeFileSync(join(here, "journal.db"), "SQLite format 3\0 and then nothing")
+      const { code, stderr } = yield* uninet(["search", "--resume", here])
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /^uninet: --resume .*journal\.db .*\. .*\.\n$/)
+      assert.strictEqual(readFileSync(join(here, "journal.db"), "utf8"), "SQLite format 3\0 and then nothing")
+    })
+  )
+
+  it.live.each([
+    [["--strategy", "magic"], 2, /--strategy is "magic"\. Give one of random, /],
+    [["--trials", "-3"], 2, /--trials is "-3"\. Give a whole number of 1 or more\./],
+    [["--trials", "many"], 2, /--trials is "many"/],
+    [["--epochs", "0"], 2, /--epochs is "0"/],
+    [["--target-macs", "few"], 2, /--target-macs is "few"\. Give a number of multiply-accumulates/],
+    [["--no-such-flag"], 2, /Unrecognized flag: --no-such-flag/],
+    [["--resume", "a", "--out", "b"], 2, /--out cannot be given with --resume/],
+    [["--dataset", "nothing"], 1, /--dataset: .*nothing.*Use one of mnist/],
+    [["--target-macs", "1000"], 1, /--target-macs 1000 is less than any network of the space has: .* \d+ MACs/],
+    [["--strategy", "grid"], 1, /--strategy grid: .*Use a random search/],
+    [["--resume", "none"], 1, /--resume none: The journal .* does not exist/]
+  ] as const)("says in a sentence what is wrong with %s, and makes nothing", ([args, code, says]) =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const ran = yield* uninet(["search", ...args], { cwd })
+      assert.strictEqual(ran.code, code, ran.stderr)
+      assert.match(ran.stderr, says)
+      assert.strictEqual(ran.stdout, "")
+      assert.notInclude(ran.stderr, "    at ")
+      assert.deepStrictEqual(readdirSync(cwd), [])
+    })
+  )
+
+  it.live("explains its flags, with examples", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* uninet(["search", "--help"])
+      assert.strictEqual(code, 0)
+      for (const flag of ["trials", "epochs", "batch", "strategy", "seed", "target-macs", "dataset", "out", "json"])
+        assert.include(stdout, `--${flag}`)
+      assert.include(stdout, "EXAMPLES")
+    })
+  )
+})

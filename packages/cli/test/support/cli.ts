@@ -1,0 +1,79 @@
+/** The real command line in a process of its own, and a data set that trains in no time. */
+import * as Effect from "effect/Effect"
+import { spawn } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const bin = fileURLToPath(new URL("../../src/bin.ts", import.meta.url))
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs `uninet …` to its end. `until`: sends the signal when the standard error has this text. */
+export const uninet = (
+  args: ReadonlyArray<string>,
+  options: { readonly cwd?: string; readonly until?: RegExp; readonly signal?: NodeJS.Signals } = {}
+): Effect.Effect<Ran> =>
+  Effect.callback<Ran>((resume) => {
+    const child = spawn(process.execPath, [bin, ...args], { cwd: options.cwd, stdio: ["ignore", "pipe", "pipe"] })
+    let stdout = ""
+    let stderr = ""
+    let signalled = false
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text
+      if (!signalled && options.until?.test(stderr) === true) {
+        signalled = true
+        child.kill(options.signal ?? "SIGINT")
+      }
+    })
+    child.on("close", (code) => resume(Effect.succeed({ code, stdout, stderr })))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+/** A folder that is removed with the scope. */
+export const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-cli-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const edge = 12
+
+const idx = (dimensions: ReadonlyArray<number>, bytes: Uint8Array) => {
+  const header = Buffer.alloc(4 + 4 * dimensions.length)
+  header.writeUInt32BE(0x0800 + dimensions.length)
+  dimensions.forEach((n, i) => header.writeUInt32BE(n, 4 + 4 * i))
+  return Buffer.concat([header, bytes])
+}
+
+/** Images of two classes, a bright left or right half, with some noise. */
+const samples = (count: number) => {
+  const images = new Uint8Array(count * edge * edge)
+  const labels = Uint8Array.from({ length: count }, (_, i) => i % 2)
+  for (let i = 0; i < images.length; i++) {
+    const right = i % edge >= edge / 2
+    const bright = right === (Math.floor(i / (edge * edge)) % 2 === 1)
+    images[i] = (bright ? 150 : 60) + ((i * 2654435761) % 97)
+  }
+  return { images: idx([count, edge, edge], images), labels: idx([count], labels) }
+}
+
+/** Makes a data set of IDX files below the folder and gives its path. */
+export const tinyDataset = (below: string): string => {
+  const path = join(below, "tiny")
+  mkdirSync(path)
+  const train = samples(320)
+  const test = samples(64)
+  writeFileSync(join(path, "train-images-idx3-ubyte"), train.images)
+  writeFileSync(join(path, "train-labels-idx1-ubyte"), train.labels)
+  writeFileSync(join(path, "t10k-images-idx3-ubyte"), test.images)
+  writeFileSync(join(path, "t10k-labels-idx1-ubyte"), test.labels)
+  return path
+}
