@@ -1,1 +1,3 @@
+export * as Flags from "./internal/flags.ts"
+export * as Format from "./internal/format.ts"
 export * as Uninet from "./Uninet.ts"

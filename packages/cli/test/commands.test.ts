@@ -1,0 +1,175 @@
+import { assert, describe, it } from "@effect/vitest"
+import { UniNet } from "@uninet/network"
+import * as Effect from "effect/Effect"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { folder, tinyDataset, uninet } from "./support/cli.ts"
+
+describe("uninet inspect", () => {
+  it.live("counts a member of the family exactly", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* uninet(["inspect", "B1", "--json"])
+      assert.strictEqual(code, 0)
+      const costs = JSON.parse(stdout)
+      assert.strictEqual(costs.parameters, 11_450_864)
+      assert.strictEqual(costs.buffers, 22_673)
+      assert.strictEqual(costs.fvcoreCount, 1_117_865_024)
+      assert.strictEqual(costs.fvcoreByOperator.conv, 541_323_456)
+      assert.strictEqual(costs.stages.length, 8)
+      for (const key of ["macs", "flops", "activationBytes"]) assert.isAbove(costs[key], 0)
+    })
+  )
+
+  it.live("shows an architecture of a file stage by stage, at any image size", () =>
+    Effect.gen(function* () {
+      const here = yield* folder
+      const file = join(here, "best.json")
+      writeFileSync(file, JSON.stringify({ trial: 3, architecture: UniNet.B0 }))
+      const { code, stdout } = yield* uninet(["inspect", file, "--image", "224"])
+      assert.strictEqual(code, 0)
+      assert.include(stdout, "fvcore count  1,117,865,024")
+      assert.match(stdout, /stage 5 .* LG .* SA .* 7×7/)
+    })
+  )
+
+  it.live("says what is wrong with what it was given", () =>
+    Effect.gen(function* () {
+      const here = yield* folder
+      const file = join(here, "broken.json")
+      writeFileSync(file, '{ "stages": 3 }')
+      const unknown = yield* uninet(["inspect", "B9"])
+      assert.deepStrictEqual([unknown.code, unknown.stdout], [2, ""])
+      assert.match(unknown.stderr, /"B9" is neither one of B0, .*\n$/)
+      const broken = yield* uninet(["inspect", file])
+      assert.strictEqual(broken.code, 1)
+      assert.include(broken.stderr, "holds no architecture")
+      const small = yield* uninet(["inspect", "B0", "--image", "3"])
+      assert.strictEqual(small.code, 1)
+      assert.include(small.stderr, "use a larger image")
+    })
+  )
+})
+
+describe("uninet data", () => {
+  it.live("shows splits, classes and figures, and draws a contact sheet once", () =>
+    Effect.gen(function* () {
+      const here = yield* folder
+      const sheet = join(here, "sheet.png")
+      const { code, stderr, stdout } = yield* uninet(["data", tinyDataset(here), "--sheet", sheet, "--json"])
+      assert.strictEqual(code, 0, stderr)
+      const about = JSON.parse(stdout)
+      assert.deepStrictEqual(about.image, { channels: 1, height: 12, width: 12 })
+      assert.strictEqual(
+        about.splits.reduce((sum: number, { size }: { size: number }) => sum + size, 0),
+        320 + 64
+      )
+      const drawn = readFileSync(sheet)
+      assert.strictEqual(drawn.subarray(1, 4).toString("latin1"), "PNG")
+      const again = yield* uninet(["data", join(here, "tiny"), "--sheet", sheet])
+      assert.strictEqual(again.code, 1)
+      assert.match(again.stderr, /is there already/)
+      assert.deepStrictEqual(readFileSync(sheet), drawn)
+    })
+  )
+
+  it.live("names what it cannot find", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* uninet(["data", "nothing"])
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /Data set "nothing"/)
+    })
+  )
+})
+
+describe("uninet benchmark", () => {
+  const table = (rows: ReadonlyArray<readonly [ReadonlyArray<number>, number, number]>) =>
+    JSON.stringify({
+      name: "toy",
+      choices: [
+        { name: "a", options: ["x", "y"] },
+        { name: "b", options: ["x", "y", "z"] }
+      ],
+      columns: ["choice", "search", "report"],
+      rows
+    })
+  const rows = [0, 1].flatMap((a) => [0, 1, 2].map((b) => [[a, b], 80 + a + b, 90 + a + b] as const))
+
+  it.live("plays strategies on a table", () =>
+    Effect.gen(function* () {
+      const here = yield* folder
+      const file = join(here, "toy.json")
+      writeFileSync(file, table(rows))
+      const { code, stderr, stdout } = yield* uninet([
+        ...["benchmark", file, "--strategies", "random,evolution", "--budgets", "2,6", "--seeds", "3", "--json"]
+      ])
+      assert.strictEqual(code, 0, stderr)
+      const played = JSON.parse(stdout)
+      assert.strictEqual(played.optimum, 93)
+      const all = played.rows.filter(({ budget }: { budget: number }) => budget === 6)
+      assert.deepStrictEqual(
+        all.map(({ mean }: { mean: number }) => mean),
+        [93, 93]
+      )
+    })
+  )
+
+  it.live("refuses tables with missing rows and strategies that it does not know", () =>
+    Effect.gen(function* () {
+      const here = yield* folder
+      const file = join(here, "toy.json")
+      writeFileSync(file, table(rows.slice(1)))
+      const missing = yield* uninet(["benchmark", file])
+      assert.strictEqual(missing.code, 1)
+      assert.include(missing.stderr, "is not a benchmark table")
+      const unknown = yield* uninet(["benchmark", file, "--strategies", "random,magic"])
+      assert.strictEqual(unknown.code, 2)
+      assert.match(unknown.stderr, /--strategies has "magic"/)
+    })
+  )
+})
+
+describe("uninet verify", () => {
+  const space = fileURLToPath(new URL("support/crookedSpace.ts", import.meta.url))
+
+  it.live("finds the planted bug, makes it small and says how to see it again", () =>
+    Effect.gen(function* () {
+      const found = yield* uninet(["verify", space, "--runs", "200", "--seed", "1", "--json"])
+      assert.strictEqual(found.code, 1)
+      const { architecture, law, replay } = JSON.parse(found.stdout)
+      assert.strictEqual(law, "macs")
+      const crooked = architecture.stages.filter(({ operator }: { operator: string }) => operator === "Miscounted")
+      assert.strictEqual(crooked.length, 1)
+      const [, , ...args] = replay.replace(/^uninet verify \S+/, "uninet verify").split(" ")
+      const again = yield* uninet(["verify", space, ...args, "--json"])
+      assert.strictEqual(again.code, 1)
+      assert.deepStrictEqual(JSON.parse(again.stdout).architecture, architecture)
+    })
+  )
+
+  it.live("says that UniNet's own space keeps the laws", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* uninet(["verify", "--runs", "5"])
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /^5 architectures keep the laws: .*gradients/)
+    })
+  )
+})
+
+describe("uninet", () => {
+  it.live("suggests what a mistyped command may have meant", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* uninet(["serch"])
+      assert.strictEqual(code, 2)
+      assert.match(stderr, /Unknown subcommand "serch"[^]*search/)
+    })
+  )
+
+  it.live("says its version", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* uninet(["--version"])
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /\d+\.\d+\.\d+/)
+    })
+  )
+})

@@ -1,0 +1,34 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Option from "effect/Option"
+import * as fc from "fast-check"
+import { Flags, Format } from "@uninet/cli"
+
+describe("numbers for people", () => {
+  it("are short", () => {
+    assert.deepStrictEqual([999, 1_071_912, 555_380_288, 51_035_247_104].map(Format.count), [
+      "999",
+      "1.07 M",
+      "555 M",
+      "51.0 G"
+    ])
+    assert.deepStrictEqual([4.21, 61, 3723].map(Format.time), ["4.2 s", "1 min 01 s", "1 h 02 min"])
+    assert.strictEqual(Format.percent(0.9643), "96.4%")
+  })
+
+  it("of MACs are read as they are written", () => {
+    assert.deepStrictEqual(
+      ["1500000", "1.5M", "1.5 m", "2G", "500K"].map(Flags.parseMacs).map(Option.getOrUndefined),
+      [1.5e6, 1.5e6, 1.5e6, 2e9, 500e3]
+    )
+    for (const text of ["", "-1", "0", "M", "1.5X", "NaN", "Infinity", "1e999"])
+      assert.isTrue(Option.isNone(Flags.parseMacs(text)), text)
+  })
+
+  it("of MACs may be any whole number", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1 }), (n) => {
+        assert.strictEqual(Option.getOrUndefined(Flags.parseMacs(String(n))), n)
+      })
+    )
+  })
+})
