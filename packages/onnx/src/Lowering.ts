@@ -1,5 +1,5 @@
 /** Programs as ONNX models. */
-import { Program, Shape, Tensor } from "@uninet/graph"
+import { Costs, type Program, type Shape, type Tensor } from "@uninet/graph"
 import * as Builder from "./internal/builder.ts"
 import * as Context from "./internal/context.ts"
 import type { Model } from "./Model.ts"
@@ -47,45 +47,66 @@ export interface Options {
 /** One rule per op; the type checker says when one is missing. */
 const standard: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules }
 
-/** A rule preceded by a faster one that applies to some nodes only. */
+type Rule<N extends Tensor.Tensor, R> = (node: N, ctx: Context.Context) => R
+
+/** A rule preceded by faster ones, first come first served, that apply to some nodes only. */
 const prefer =
   <N extends Tensor.Tensor>(
-    faster: (node: N, ctx: Context.Context) => Context.Lowered | undefined,
-    otherwise: (node: N, ctx: Context.Context) => Context.Lowered
-  ) =>
-  (node: N, ctx: Context.Context): Context.Lowered =>
-    faster(node, ctx) ?? otherwise(node, ctx)
+    faster: Partial<Record<Context.Family, Rule<N, Context.Lowered | undefined>>>,
+    otherwise: Rule<N, Context.Lowered>
+  ): Rule<N, Context.Lowered> =>
+  (node, ctx) => {
+    for (const family of families) {
+      const lowered = faster[family]?.(node, ctx)
+      if (lowered === undefined) continue
+      ctx.chose(node, family)
+      return lowered
+    }
+    return otherwise(node, ctx)
+  }
+
+/** The faster families, in the order in which they are asked. */
+const families: ReadonlyArray<Context.Family> = ["fused", "blocked", "patches"]
 
 const rules: Context.Rules = {
   ...standard,
-  conv2d: prefer(Fused.rules.conv2d, prefer(Blocked.rules.conv2d, prefer(Patches.rules.conv2d, standard.conv2d))),
+  conv2d: prefer(
+    { fused: Fused.rules.conv2d, blocked: Blocked.rules.conv2d, patches: Patches.rules.conv2d },
+    standard.conv2d
+  ),
   conv2dGradInput: prefer(
-    Blocked.rules.conv2dGradInput,
-    prefer(Patches.rules.conv2dGradInput, standard.conv2dGradInput)
+    { blocked: Blocked.rules.conv2dGradInput, patches: Patches.rules.conv2dGradInput },
+    standard.conv2dGradInput
   ),
   conv2dGradWeight: prefer(
-    Fused.rules.conv2dGradWeight,
-    prefer(Blocked.rules.conv2dGradWeight, prefer(Patches.rules.conv2dGradWeight, standard.conv2dGradWeight))
+    {
+      fused: Fused.rules.conv2dGradWeight,
+      blocked: Blocked.rules.conv2dGradWeight,
+      patches: Patches.rules.conv2dGradWeight
+    },
+    standard.conv2dGradWeight
   ),
-  maxPool2d: prefer(Blocked.rules.maxPool2d, standard.maxPool2d),
-  maxPool2dGrad: prefer(Blocked.rules.maxPool2dGrad, standard.maxPool2dGrad),
-  globalAveragePool: prefer(Fused.rules.globalAveragePool, standard.globalAveragePool),
-  batchNorm: prefer(Fused.rules.batchNorm, standard.batchNorm),
-  batchMoments: prefer(Fused.rules.batchMoments, standard.batchMoments),
-  batchNormGradInput: prefer(Fused.rules.batchNormGradInput, standard.batchNormGradInput),
-  batchNormGradScale: prefer(Fused.rules.batchNormGradScale, standard.batchNormGradScale),
-  activation: prefer(Fused.rules.activation, standard.activation),
-  activationGrad: prefer(Fused.rules.activationGrad, standard.activationGrad),
-  binary: prefer(Fused.rules.binary, standard.binary),
-  reduce: prefer(Fused.rules.reduce, standard.reduce),
-  slice: prefer(Fused.rules.slice, standard.slice)
+  maxPool2d: prefer({ blocked: Blocked.rules.maxPool2d }, standard.maxPool2d),
+  maxPool2dGrad: prefer({ blocked: Blocked.rules.maxPool2dGrad }, standard.maxPool2dGrad),
+  globalAveragePool: prefer({ fused: Fused.rules.globalAveragePool }, standard.globalAveragePool),
+  batchNorm: prefer({ fused: Fused.rules.batchNorm }, standard.batchNorm),
+  batchMoments: prefer({ fused: Fused.rules.batchMoments }, standard.batchMoments),
+  batchNormGradInput: prefer({ fused: Fused.rules.batchNormGradInput }, standard.batchNormGradInput),
+  batchNormGradScale: prefer({ fused: Fused.rules.batchNormGradScale }, standard.batchNormGradScale),
+  activation: prefer({ fused: Fused.rules.activation }, standard.activation),
+  activationGrad: prefer({ fused: Fused.rules.activationGrad }, standard.activationGrad),
+  binary: prefer({ fused: Fused.rules.binary }, standard.binary),
+  reduce: prefer({ fused: Fused.rules.reduce }, standard.reduce),
+  slice: prefer({ fused: Fused.rules.slice }, standard.slice)
 }
 
 /** Lengths of axes; none is free before an export makes it so. */
 const fixed = (shape: ReadonlyArray<number | string>): Shape.Shape => shape.map(Number)
 
 /** Lowers a program to an ONNX model. */
-export const lower = (program: Program.Program, options: Options = {}): Lowered => {
+export const lower = (program: Program.Program, options: Options = {}): Lowered => lowerWith(program, options).lowered
+
+const lowerWith = (program: Program.Program, options: Options) => {
   const {
     name = "program",
     lanes = 1,
@@ -109,12 +130,62 @@ export const lower = (program: Program.Program, options: Options = {}): Lowered 
     ...outputs.map(({ name, tensor }) => ({ name, tensor })),
     ...updates.map(({ name, update }) => ({ name, tensor: update.value }))
   ]
-  const model = b.finish(
+  const { model, work } = b.finish(
     name,
     ends.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
     { exact, metadata }
   )
   const variables = program.variables.filter((v) => !weights.has(v.attributes.name))
   const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape)]))
-  return { model, shapes, inputs: program.inputs, variables, outputs, updates }
+  const lowered: Lowered = { model, shapes, inputs: program.inputs, variables, outputs, updates }
+  return { lowered, work, ctx }
 }
+
+/** What became of one node of a program. */
+export interface Explanation {
+  readonly path: string
+  readonly kind: Tensor.Kind
+  readonly shape: Shape.Shape
+  /**
+   * `standard`: operators of the ONNX standard. `blocked`: the processor's blocked convolution kernels. `fused`: folded with its neighbours.
+   * `patches`: one matrix product over patches. `absorbed`: nothing of its own is left; what asked for it has taken it in.
+   */
+  readonly formulation: Context.Family | "absorbed"
+  /** The operators it became, with how many of each. */
+  readonly operators: Readonly<Record<string, number>>
+  /** Multiply-accumulates, as the program counts them. */
+  readonly macs: number
+  /** Bytes that its operators read and write. */
+  readonly bytes: number
+}
+
+/**
+ * What was chosen for every node of a program that is computed at run time, in order.
+ *
+ * An operator that several nodes share is counted for the first of them.
+ *
+ * @example
+ * console.table(Lowering.explain(program, { lanes: 16, block: 16 }))
+ */
+export const explain = (program: Program.Program, options: Options = {}): ReadonlyArray<Explanation> => {
+  const { ctx, work } = lowerWith(program, options)
+  const byNode = Map.groupBy(work, ({ purpose }) => purpose)
+  return program.nodes.filter(isComputed).map((node) => {
+    const own = byNode.get(node) ?? []
+    const operators: Record<string, number> = {}
+    for (const { opType } of own) operators[opType] = (operators[opType] ?? 0) + 1
+    const { kind, path, shape } = node
+    return {
+      path,
+      kind,
+      shape,
+      formulation: own.length === 0 ? "absorbed" : ctx.chosen(node),
+      operators,
+      macs: Costs.ofNode(node).macs,
+      bytes: own.reduce((sum, { bytes }) => sum + bytes, 0)
+    }
+  })
+}
+
+const leaves: ReadonlyArray<Tensor.Kind> = ["input", "variable", "constant", "fill"]
+const isComputed = ({ kind }: Tensor.Tensor) => !leaves.includes(kind)

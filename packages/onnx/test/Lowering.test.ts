@@ -10,6 +10,9 @@ const operators = ({ model }: Lowering.Lowered) => model.nodes.map((node) => nod
 const weight = (shape: ReadonlyArray<number>) =>
   Op.variable({ name: "weight", role: "parameter", initialiser: { kind: "constant", value: 0 }, decay: true }, shape)
 
+const bytesOf = (program: Program.Program, options: Lowering.Options) =>
+  Lowering.explain(program, options).reduce((sum, row) => sum + row.bytes, 0)
+
 describe("lowering", () => {
   it("makes a pointwise convolution one matrix product", () => {
     const y = Op.conv2d(Op.input("x", [2, 3, 4, 4]), weight([5, 3, 1, 1]))
@@ -62,6 +65,32 @@ describe("lowering", () => {
       lowered.model.outputs.map((v) => v.name),
       ["out:x", "next:count"]
     )
+  })
+})
+
+describe("an explanation", () => {
+  const x = Op.input("x", [16, 4, 6, 6])
+  const [gamma, beta] = [Op.input("gamma", [4]), Op.input("beta", [4])]
+  const normal = Op.batchNorm(Op.conv2d(x, weight([4, 1, 3, 3]), { groups: 4 }, "depthwise"), gamma, beta, {}, "norm")
+  const program = made({ outputs: { y: Op.conv2d(normal, Op.input("w", [8, 4, 1, 1]), {}, "pointwise") } })
+
+  it("names what was chosen for every op: the blocked kernel, and the norm taken in by the convolution after it", () => {
+    const rows = Lowering.explain(program, { block: 16, lanes: 16 })
+    assert.deepStrictEqual(
+      rows.map(({ formulation, path }) => [path, formulation]),
+      [
+        ["depthwise", "blocked"],
+        ["norm", "fused"],
+        ["pointwise", "fused"]
+      ]
+    )
+    assert.strictEqual(rows[0].macs, 16 * 4 * 36 * 9)
+    // Of the norm only its statistics are left: the map is read and not written.
+    assert.isBelow(rows[1].bytes, 4 * 4 * (16 * 4 * 36))
+  })
+
+  it("counts fewer bytes for the blocked formulation than for the standard one", () => {
+    assert.isBelow(bytesOf(program, { block: 16, lanes: 16 }), bytesOf(program, {}))
   })
 })
 

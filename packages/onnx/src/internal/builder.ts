@@ -14,6 +14,18 @@ export interface Value {
 interface Emitted {
   readonly node: Node
   readonly outputs: ReadonlyArray<Value>
+  /** What it was emitted for first. */
+  readonly purpose: object | undefined
+  /** Elements read and written. */
+  readonly elements: number
+}
+
+/** An operator of a finished model with what it was emitted for. */
+export interface Work {
+  readonly purpose: object | undefined
+  readonly opType: string
+  /** Read and written; nothing for what only gives elements another shape. */
+  readonly bytes: number
 }
 
 export interface Builder {
@@ -25,6 +37,8 @@ export interface Builder {
     shapes: ReadonlyArray<Shape.Shape>,
     domain?: string
   ) => ReadonlyArray<Value>
+  /** Nodes that are emitted meanwhile are for this purpose. */
+  readonly within: <A>(purpose: object, emit: () => A) => A
   /** The value that a chain of reshapes began with. */
   readonly unreshaped: (value: Value) => Value
   readonly constant: (data: Constant["data"], shape: Shape.Shape) => Value
@@ -42,7 +56,7 @@ export interface Builder {
     name: string,
     outputs: ReadonlyArray<{ readonly name: string; readonly type: ValueInfo["type"]; readonly value: Value }>,
     options: { readonly exact: boolean; readonly metadata: Readonly<Record<string, string>> }
-  ) => Model
+  ) => { readonly model: Model; readonly work: ReadonlyArray<Work> }
 }
 
 export const make = (): Builder => {
@@ -52,6 +66,7 @@ export const make = (): Builder => {
   const sources = new Map<string, Value>()
   const inputs: Array<ValueInfo> = []
   let next = 0
+  let purpose: object | undefined
   const fresh = () => `v${next++}`
 
   const node: Builder["node"] = (opType, ins, attributes, shapes, domain = "") => {
@@ -60,9 +75,12 @@ export const make = (): Builder => {
     const known = emitted.get(key)
     if (known !== undefined) return known.outputs
     const outputs = shapes.map((shape) => ({ name: fresh(), shape }))
+    const values = [...ins.flatMap((v) => (v === undefined ? [] : [v])), ...outputs]
     const made: Emitted = {
       node: { opType, domain, inputs: names, outputs: outputs.map((v) => v.name), attributes },
-      outputs
+      outputs,
+      purpose,
+      elements: opType === "Reshape" ? 0 : values.reduce((sum, v) => sum + Shape.size(v.shape), 0)
     }
     emitted.set(key, made)
     for (const output of outputs) producer.set(output.name, made)
@@ -109,10 +127,14 @@ export const make = (): Builder => {
       }
     }
     const rename = (name: string) => renamed.get(name) ?? name
-    const nodes = kept
-      .filter((made) => !gone.has(made))
-      .map(({ node }) => ({ ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) }))
-    return {
+    const remaining = kept.filter((made) => !gone.has(made))
+    const nodes = remaining.map(({ node }) => ({
+      ...node,
+      inputs: node.inputs.map(rename),
+      outputs: node.outputs.map(rename)
+    }))
+    const work = remaining.map(({ elements, node, purpose }) => ({ purpose, opType: node.opType, bytes: 4 * elements }))
+    const model: Model = {
       name,
       nodes: [...nodes, ...copies],
       constants: [...constants.values()].map((c) => c.constant).filter((c) => used.has(c.name)),
@@ -120,10 +142,18 @@ export const make = (): Builder => {
       outputs: outputs.map(({ name, type, value }) => ({ name, type, shape: value.shape })),
       metadata
     }
+    return { model, work }
   }
 
   return {
     node,
+    within: (wanted, emit) => {
+      const outer = purpose
+      purpose = wanted
+      const result = emit()
+      purpose = outer
+      return result
+    },
     unreshaped: (value) => sources.get(value.name) ?? value,
     constant,
     weight: (name, data, shape) => {

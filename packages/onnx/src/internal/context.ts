@@ -20,12 +20,19 @@ export interface Context {
   readonly allows: (layout: Layout, shape: Shape.Shape) => boolean
   /** The values of a variable that are known for good: it becomes part of the model. */
   readonly weight: (name: string) => Float32Array | undefined
+  /** Notes which family of rules a node was left to. */
+  readonly chose: (tensor: Tensor.Tensor, family: Family) => void
+  /** The family of rules that a node was left to. */
+  readonly chosen: (tensor: Tensor.Tensor) => Family
   /** The layout a tensor was made in. */
   readonly layoutOf: (tensor: Tensor.Tensor) => Layout
   /** The tensor in a layout, converted if it has to be. */
   readonly get: (tensor: Tensor.Tensor, layout: Layout) => Value
   readonly plain: (tensor: Tensor.Tensor) => Value
 }
+
+/** Where a node's rule stands; see the files of `rules`. */
+export type Family = "standard" | "blocked" | "fused" | "patches"
 
 export type Rules = Op.Table<[Context], Lowered>
 
@@ -45,11 +52,12 @@ export interface Settings {
 
 export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
   const { lanes, block } = settings
+  const families = new Map<Tensor.Tensor, Family>()
   const lowered = new Map<Tensor.Tensor, { readonly primary: Lowered; readonly forms: Map<Layout, Value> }>()
   const entry = (tensor: Tensor.Tensor) => {
     const known = lowered.get(tensor)
     if (known !== undefined) return known
-    const primary = Op.dispatch(rules, tensor, context)
+    const primary = b.within(tensor, () => Op.dispatch(rules, tensor, context))
     const made = { primary, forms: new Map([[primary.layout, primary.value]]) }
     lowered.set(tensor, made)
     return made
@@ -59,6 +67,8 @@ export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
     lanes,
     block,
     allows: (layout, shape) => layout === "plain" || (!settings.plain && allows(layout, shape, lanes)),
+    chose: (tensor, family) => void families.set(tensor, family),
+    chosen: (tensor) => families.get(tensor) ?? "standard",
     weight: (name) => settings.weights.get(name),
     layoutOf: (tensor) => entry(tensor).primary.layout,
     get: (tensor, layout) => {
