@@ -82,26 +82,34 @@ describe("uninet data", () => {
   )
 })
 
-describe("uninet benchmark", () => {
-  const table = (rows: ReadonlyArray<readonly [ReadonlyArray<number>, number, number]>) =>
-    JSON.stringify({
-      name: "toy",
-      choices: [
-        { name: "a", options: ["x", "y"] },
-        { name: "b", options: ["x", "y", "z"] }
-      ],
-      columns: ["choice", "search", "report"],
-      rows
-    })
-  const rows = [0, 1].flatMap((a) => [0, 1, 2].map((b) => [[a, b], 80 + a + b, 90 + a + b] as const))
+const table = (rows: ReadonlyArray<readonly [ReadonlyArray<number>, number, number]>) =>
+  JSON.stringify({
+    name: "toy",
+    choices: [
+      { name: "a", options: ["x", "y"] },
+      { name: "b", options: ["x", "y", "z"] }
+    ],
+    columns: ["choice", "search", "report"],
+    rows
+  })
+const rows = [0, 1].flatMap((a) => [0, 1, 2].map((b) => [[a, b], 80 + a + b, 90 + a + b] as const))
 
+describe("uninet benchmark", () => {
   it.live("plays strategies on a table", () =>
     Effect.gen(function* () {
       const here = yield* folder
       const file = join(here, "toy.json")
       writeFileSync(file, table(rows))
       const { code, stderr, stdout } = yield* uninet([
-        ...["benchmark", file, "--strategies", "random,evolution", "--budgets", "2,6", "--seeds", "3", "--json"]
+        "benchmark",
+        file,
+        "--strategies",
+        "random,evolution",
+        "--budgets",
+        "2,6",
+        "--seeds",
+        "3",
+        "--json"
       ])
       assert.strictEqual(code, 0, stderr)
       const played = JSON.parse(stdout)

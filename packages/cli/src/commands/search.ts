@@ -310,6 +310,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     const searchSeconds = (performance.now() - began) / 1000
     if (!json) yield* Console.log(`\n${tally(found)} in ${format.time(searchSeconds)}\n${table(found.records)}\n`)
     const finished = yield* Finals.run({ candidates, epochs: finalEpochs, seed, reward, onProgress: display.onFinal })
+    yield* display.stop
     const before = candidates.find(({ trial }) => trial === finished.winner.trial)
     const written = yield* best.write(plan.folder, finished, {
       dataset,
@@ -334,6 +335,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
         )
       : Console.log(`${summary(written, name)}\n${format.time(seconds)} in all`)
   }).pipe(
+    Effect.scoped,
     Effect.provide(services),
     Effect.provide(strategy),
     Effect.onInterrupt(() => interrupted)

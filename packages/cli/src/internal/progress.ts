@@ -1,7 +1,7 @@
 /** How a search is going: a bar on a terminal, plain lines elsewhere. Written to standard error, so that results can be piped. */
 import type { Search, Trial } from "@uninet/search"
 import { Architecture } from "@uninet/search-space"
-import { Presets, SingleBar } from "cli-progress"
+import { MultiBar, Presets, type SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as format from "./format.ts"
@@ -10,7 +10,7 @@ export interface Display {
   readonly onEvent: (event: Search.SearchEvent) => Effect.Effect<void>
   /** The finals: one of so many trainings is so far. */
   readonly onFinal: (candidate: Search.Candidate, progress: Trial.Progress) => Effect.Effect<void>
-  /** Ends the display of the trials. */
+  /** Ends what is displayed; what comes after it begins anew. */
   readonly stop: Effect.Effect<void>
 }
 
@@ -19,6 +19,7 @@ interface State {
   done: number
   resumed: number
   readonly running: Map<number, number>
+  /** Of those that are done, whether the strategy was told of them or not. */
   best: Search.Scored | undefined
 }
 
@@ -48,7 +49,8 @@ const follow = (state: State, event: Search.SearchEvent) => {
     state.running.delete(event._tag === "Finished" ? event.record.trial : event.failure.trial)
     state.done++
   }
-  if (event._tag === "Best") state.best = event.record
+  if (event._tag === "Best" || event._tag === "Finished")
+    if (state.best === undefined || event.record.outcome.reward > state.best.outcome.reward) state.best = event.record
 }
 
 const write = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`))
@@ -83,53 +85,56 @@ const lines = (trials: number): Display => {
   }
 }
 
-const bar = (trials: number): Effect.Effect<Display, never, Scope.Scope> =>
+/** Bars at the bottom of the terminal, lines above them. */
+const bars = (format: string) =>
+  new MultiBar(
+    {
+      format,
+      stream: process.stderr,
+      hideCursor: true,
+      barsize: 24,
+      fps: 8,
+      linewrap: false,
+      emptyOnZero: true,
+      gracefulExit: false
+    },
+    Presets.shades_classic
+  )
+
+const terminal = (trials: number): Effect.Effect<Display, never, Scope.Scope> =>
   Effect.gen(function* () {
     const state: State = { done: 0, resumed: 0, running: new Map(), best: undefined }
     const started = performance.now()
-    const drawn = new SingleBar(
-      {
-        format: "{bar} {trials} | {best} | {left}",
-        stream: process.stderr,
-        hideCursor: true,
-        barsize: 24,
-        fps: 8,
-        clearOnComplete: false,
-        stopOnComplete: false,
-        linewrap: false,
-        gracefulExit: false
-      },
-      Presets.shades_classic
-    )
     const payload = () => ({
       trials: `${state.done}/${trials} trials`,
       best: bestOf(state),
       left: left(state, trials, started)
     })
-    drawn.start(trials, 0, payload())
-    const stop = Effect.sync(() => drawn.stop())
+    let shown: MultiBar | undefined = bars("{bar} {trials} | {best} | {left}")
+    const bar = shown.create(trials, 0, payload())
+    const finals = new Map<number, SingleBar>()
+    const stop = Effect.sync(() => {
+      shown?.stop()
+      shown = undefined
+    })
     yield* Effect.addFinalizer(() => stop)
-    const finals = new Map<number, number>()
-    const above = (line: string) =>
-      Effect.sync(() => {
-        process.stderr.write(`\r\u001b[K${line}\n`)
-        drawn.update(payload())
-      })
+    const above = (line: string) => Effect.sync(() => shown?.log(`${line}\n`))
     return {
       stop,
       onFinal: ({ trial }, { done }) =>
         Effect.sync(() => {
-          finals.set(trial, done)
-          const all = [...finals].map(([index, share]) => `trial ${index} ${format.percent(share, 0)}`)
-          process.stderr.write(`\r\u001b[Ktraining the best again: ${all.join(", ")}`)
-          if ([...finals.values()].every((share) => share === 1)) process.stderr.write("\r\u001b[K")
+          shown ??= bars("{bar} {percentage}% | training trial {trial} again | {eta_formatted} left")
+          const known = finals.get(trial) ?? shown.create(1000, 0, { trial })
+          finals.set(trial, known)
+          known.update(Math.round(1000 * done))
         }),
       onEvent: (event) =>
         Effect.suspend(() => {
+          const before = state.best
           follow(state, event)
-          drawn.update(Math.min(trials, state.resumed + work(state)), payload())
+          bar.update(Math.min(trials, state.resumed + work(state)), payload())
           if (event._tag === "Failed") return above(event.failure.message)
-          if (event._tag === "Best")
+          if (event._tag === "Finished" && state.best !== before)
             return above(
               `trial ${event.record.trial}: ${accuracyOf(event.record)}, ${format.count(event.record.costs.macs)} MACs: ${Architecture.line(event.record.architecture)}`
             )
@@ -140,4 +145,4 @@ const bar = (trials: number): Effect.Effect<Display, never, Scope.Scope> =>
 
 /** A display for a search of so many trials. */
 export const make = (trials: number): Effect.Effect<Display, never, Scope.Scope> =>
-  process.stderr.isTTY ? bar(trials) : Effect.succeed(lines(trials))
+  process.stderr.isTTY ? terminal(trials) : Effect.succeed(lines(trials))

@@ -1,6 +1,7 @@
 /** A space with an operator of its own whose declared MACs are off by one on odd sizes. */
 import { type Operator, OperatorSet } from "@uninet/operators"
-import { UniNetSpace } from "@uninet/search-space"
+import { type Architecture, type Space, type SpaceError, UniNetSpace } from "@uninet/search-space"
+import type * as Result from "effect/Result"
 
 const { DWConv } = OperatorSet.standard
 
@@ -13,9 +14,11 @@ const Miscounted: Operator.Operator = {
 }
 
 export const operators = { Miscounted }
-export default UniNetSpace.make({
+const space: Result.Result<Space.Space<Architecture.Architecture>, SpaceError.InvalidSpace> = UniNetSpace.make({
   image: 28,
   channels: 1,
   classes: 10,
   operators: [...Object.keys(OperatorSet.standard), "Miscounted"]
 })
+
+export default space
