@@ -74,7 +74,7 @@ describe("an explanation", () => {
   const normal = Op.batchNorm(Op.conv2d(x, weight([4, 1, 3, 3]), { groups: 4 }, "depthwise"), gamma, beta, {}, "norm")
   const program = made({ outputs: { y: Op.conv2d(normal, Op.input("w", [8, 4, 1, 1]), {}, "pointwise") } })
 
-  it("names what was chosen for every op: the blocked kernel, and the norm taken in by the convolution after it", () => {
+  it("names what was chosen for every op: the norm shifts the convolution before it and goes into the one after it", () => {
     const rows = Lowering.explain(program, { block: 16, lanes: 16 })
     assert.deepStrictEqual(
       rows.map(({ formulation, path }) => [path, formulation]),
@@ -85,8 +85,6 @@ describe("an explanation", () => {
       ]
     )
     assert.strictEqual(rows[0].macs, 16 * 4 * 36 * 9)
-    // Of the norm only its statistics are left: the map is read and not written.
-    assert.isBelow(rows[1].bytes, 4 * 4 * (16 * 4 * 36))
   })
 
   it("counts fewer bytes for the blocked formulation than for the standard one", () => {

@@ -152,3 +152,72 @@ describe("every op on ONNX Runtime", () => {
       }))
   )
 })
+
+const ones = Op.fill(1, [4])
+const zeros = Op.fill(0, [4])
+const kernel = (shape: Shape.Shape) =>
+  Op.constant(
+    Float32Array.from({ length: Shape.size(shape) }, (_, i) => 1 + (i % 5)),
+    shape
+  )
+
+/** What a network does to its activations, on images `[16, 4, 6, 6]`. */
+const layers: ReadonlyArray<readonly [string, (x: Tensor.Tensor) => Tensor.Tensor]> = [
+  ["GELU", (x) => Op.gelu(x)],
+  ["max pooling", (x) => Op.maxPool2d(x, { kernel: [3, 3], stride: [2, 2] })],
+  ["batch norm", (x) => Op.batchNorm(x, ones, zeros)],
+  ["batch norm and GELU", (x) => Op.gelu(Op.batchNorm(x, ones, zeros))],
+  ["depthwise convolution", (x) => Op.conv2d(x, kernel([4, 1, 3, 3]), { groups: 4 })],
+  ["convolution", (x) => Op.conv2d(x, kernel([4, 4, 3, 3]))],
+  ["a gate", (x) => Op.mul(x, Op.hardSigmoid(Op.reshape(Op.globalAveragePool(x), [16, 4, 1, 1])))],
+  [
+    "batch norm between convolutions",
+    (x) => Op.conv2d(Op.batchNorm(Op.conv2d(x, kernel([4, 4, 1, 1])), ones, zeros), kernel([4, 4, 1, 1]))
+  ]
+]
+
+/** A layer's result and input gradient by both formulations. */
+const both = Effect.fnUntraced(function* (layer: (x: Tensor.Tensor) => Tensor.Tensor, x: Float32Array) {
+  const input = Op.input("x", [16, 4, 6, 6])
+  const y = layer(input)
+  const [dx] = gradient(Op.sum(Op.mul(y, Op.constant(numbers(Shape.size(y.shape), 2), y.shape))), [input])
+  const program = made({ outputs: { y, ...(dx === undefined ? {} : { dx }) } })
+  const [standard, blocked] = yield* Effect.forEach(["standard", "blocked"] as const, (formulation) =>
+    Effect.gen(function* () {
+      const { run } = yield* (yield* Runtime).compile({ program })
+      return yield* run("program", { x })
+    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu({ formulation })))
+  )
+  return { standard, blocked, expected: evaluate(program, { inputs: { x } }).outputs }
+})
+
+describe("numbers at the edge", () => {
+  for (const [name, layer] of layers) {
+    it.effect(`${name} gives NaN and infinity where the standard formulation does`, () =>
+      Effect.gen(function* () {
+        for (const bad of [Number.NaN, Infinity, -Infinity]) {
+          const x = numbers(16 * 4 * 36, 1)
+          x[5 * 4 * 36 + 50] = bad
+          const { blocked, standard } = yield* both(layer, x)
+          for (const output of ["y", "dx"])
+            assert.deepStrictEqual(
+              Array.from(blocked[output], Number.isFinite),
+              Array.from(standard[output], Number.isFinite),
+              `${output} at ${bad}`
+            )
+        }
+      })
+    )
+  }
+
+  it.effect.each([0, 10, 100, 1000])("a batch norm of mean %i and deviation 1 is exact to a thousandth", (mean) =>
+    Effect.gen(function* () {
+      const x = numbers(16 * 4 * 36, 1).map((v) => v + mean)
+      for (const layer of [layers[2][1], layers[3][1], layers[7][1]]) {
+        const { blocked, expected, standard } = yield* both(layer, x)
+        for (const output of ["y", "dx"])
+          for (const found of [blocked, standard]) assert.isBelow(difference(found[output], expected[output]), 1e-3)
+      }
+    })
+  )
+})

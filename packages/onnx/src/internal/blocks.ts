@@ -50,29 +50,29 @@ export const fromBlocked = (ctx: Context, shape: Shape.Shape, value: Value): Low
 const rowImage = (ctx: Context, rows: Value): Value =>
   E.reshape(ctx.b, rows, [1, rows.shape[0] * ctx.block, 1, rows.shape[1] / ctx.block])
 
-/** A number per row, repeated for the row's lanes. */
-const perLane = (ctx: Context, column: Value): Value => {
-  const rows = Shape.size(column.shape)
-  return E.expand(ctx.b, E.reshape(ctx.b, column, [rows, 1]), [rows, ctx.block])
-}
+/** A number per row, or one for all of them, repeated for the rows' lanes. */
+const perLane = (ctx: Context, column: Value | number, rows: number): Value =>
+  typeof column === "number"
+    ? ctx.b.constant(new Float32Array(rows * ctx.block).fill(column), [rows * ctx.block])
+    : E.expand(ctx.b, E.reshape(ctx.b, column, [rows, 1]), [rows, ctx.block])
 
 /** `factor · x + offset + sum` over the rows of a matrix `[c, m]` in one pass; factor and offset have one number per row. */
 export const affine = (
   ctx: Context,
   x: Value,
-  factor: Value,
-  { offset, sum }: { readonly offset?: Value; readonly sum?: Value } = {}
+  factor: Value | number,
+  { offset, sum }: { readonly offset?: Value | number; readonly sum?: Value } = {}
 ): Value => {
   const [rows] = x.shape
   const groups = rows * ctx.block
-  const weight = E.reshape(ctx.b, perLane(ctx, factor), [groups, 1, 1, 1])
-  const bias = offset === undefined ? undefined : E.reshape(ctx.b, perLane(ctx, offset), [groups])
-  const inputs = [rowImage(ctx, x), weight, bias, sum === undefined ? undefined : rowImage(ctx, sum)]
   const image = rowImage(ctx, x)
+  const weight = E.reshape(ctx.b, perLane(ctx, factor, rows), [groups, 1, 1, 1])
+  const bias = offset === undefined ? undefined : E.reshape(ctx.b, perLane(ctx, offset, rows), [groups])
+  const inputs = [image, weight, ...(bias === undefined && sum === undefined ? [] : [bias])]
   const y = node(
     ctx,
     "Conv",
-    sum === undefined ? (bias === undefined ? inputs.slice(0, 2) : inputs.slice(0, 3)) : inputs,
+    sum === undefined ? inputs : [...inputs, rowImage(ctx, sum)],
     { kernel_shape: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], group: groups },
     image.shape
   )
@@ -82,13 +82,8 @@ export const affine = (
 /** `factor · x + offset + sum` with one number each, over a tensor of any shape whose size is whole blocks. */
 export const affineAll = (ctx: Context, x: Value, factor: number, offset: number, sum?: Value): Value => {
   const row = [1, Shape.size(x.shape)]
-  const number = (value: number) => ctx.b.constant(Float32Array.of(value), [1])
   const more = sum === undefined ? {} : { sum: E.reshape(ctx.b, sum, row) }
-  return E.reshape(
-    ctx.b,
-    affine(ctx, E.reshape(ctx.b, x, row), number(factor), { offset: number(offset), ...more }),
-    x.shape
-  )
+  return E.reshape(ctx.b, affine(ctx, E.reshape(ctx.b, x, row), factor, { offset, ...more }), x.shape)
 }
 
 /** Σ x·y along the rows of two matrices `[c, m]`: `[c]`. Reads both once and writes nothing. */

@@ -6,7 +6,7 @@
 import { Shape, type Tensor } from "@uninet/graph"
 import { blockedImage, fromBlocked, isBlocked, node as blocked } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
-import { type Context, type PartialRules, plain } from "../internal/context.ts"
+import { type Context, type Lowered, type PartialRules, plain } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 
 /** A depthwise kernel `[c, 1, kh, kw]` repeated over the images of the batch, blocked. */
@@ -33,9 +33,9 @@ const sumOfImages = (ctx: Context, each: Value, channels: number, batch: number,
 }
 
 /** One number per channel repeated over the images of the batch. */
-const blockedBias = (ctx: Context, bias: Tensor.Tensor, batch: number): Value => {
+const blockedBias = (ctx: Context, bias: Value, batch: number): Value => {
   const [channels] = bias.shape
-  const column = E.reshape(ctx.b, ctx.plain(bias), [channels, 1])
+  const column = E.reshape(ctx.b, bias, [channels, 1])
   return E.reshape(ctx.b, E.expand(ctx.b, column, [channels, batch]), [channels * batch])
 }
 
@@ -64,21 +64,31 @@ const spaced = (ctx: Context, x: Value, [sh, sw]: readonly [number, number]): Va
 
 const isDepthwise = (weight: Shape.Shape, groups: number) => weight[1] === 1 && weight[0] === groups
 
+/** A depthwise convolution with a bias per channel, if the node is one. */
+export const depthwise = (
+  ctx: Context,
+  node: Tensor.Tensor<"conv2d">,
+  bias: Value | undefined
+): Lowered | undefined => {
+  const [x, weight] = node.inputs
+  const { groups, padding, stride } = node.attributes
+  if (!isBlocked(ctx, x.shape) || !isDepthwise(weight.shape, groups)) return undefined
+  const [batch] = x.shape
+  const inputs = [blockedImage(ctx, x), blockedKernel(ctx, ctx.plain(weight), batch)]
+  const y = blocked(
+    ctx,
+    "Conv",
+    bias === undefined ? inputs : [...inputs, blockedBias(ctx, bias, batch)],
+    { kernel_shape: weight.shape.slice(2), strides: stride, pads: padding, group: groups * batch },
+    [1, node.shape[1] * batch, node.shape[2], node.shape[3]]
+  )
+  return fromBlocked(ctx, node.shape, y)
+}
+
 export const rules = {
   conv2d: (node, ctx) => {
-    const [x, weight, bias] = node.inputs
-    const { groups, stride, padding } = node.attributes
-    if (!isBlocked(ctx, x.shape) || !isDepthwise(weight.shape, groups)) return undefined
-    const [batch] = x.shape
-    const inputs = [blockedImage(ctx, x), blockedKernel(ctx, ctx.plain(weight), batch)]
-    const y = blocked(
-      ctx,
-      "Conv",
-      bias === undefined ? inputs : [...inputs, blockedBias(ctx, bias, batch)],
-      { kernel_shape: weight.shape.slice(2), strides: stride, pads: padding, group: groups * batch },
-      [1, node.shape[1] * batch, node.shape[2], node.shape[3]]
-    )
-    return fromBlocked(ctx, node.shape, y)
+    const bias = node.inputs[2]
+    return depthwise(ctx, node, bias === undefined ? undefined : ctx.plain(bias))
   },
   conv2dGradInput: (node, ctx) => {
     const [dy, weight] = node.inputs

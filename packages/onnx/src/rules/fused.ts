@@ -3,7 +3,8 @@
  *
  * - A batch norm is an affine map per channel. It is folded into the pointwise convolution after it, whose gradients then give the norm's own
  *   without a pass over the map; or it takes the residual along; or the GELU after it starts from its result scaled by √½.
- * - Its statistics are moments: Σx and Σx², the latter as a dot product of each row with itself.
+ * - Its variance is a dot product of each row with itself, of rows whose mean was taken off before: a convolution's mean follows from its
+ *   input's and goes along as a bias.
  * - A gate per channel and image is a depthwise 1×1 convolution, its gradient a dot product, the gradient of the mean a bias.
  */
 import { type Op, Shape, Tensor } from "@uninet/graph"
@@ -12,9 +13,11 @@ import type { Value } from "../internal/builder.ts"
 import { channelRows, type Context, type Lowered, type PartialRules, plain } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
+import { depthwise } from "./blocked.ts"
 
 const isBatchNorm = Tensor.is("batchNorm")
 const isGradInput = Tensor.is("conv2dGradInput")
+const isConvolution = Tensor.is("conv2d")
 const isBinary = Tensor.is("binary")
 
 const fromRows = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => ({
@@ -29,27 +32,6 @@ const inRows = (ctx: Context, shape: Shape.Shape) =>
   ctx.block > 1 &&
   (Shape.size(shape) / shape[1]) % ctx.block === 0
 
-/** Mean, variance and reciprocal deviation per channel, `[c]` each. */
-const statistics = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
-  const { b } = ctx
-  const rows = channelRows(ctx, x)
-  const share = b.scalar(1 / rows.shape[1])
-  const mean = E.mul(b, E.sum(b, rows, [1]), share)
-  const square = E.mul(b, rowDot(ctx, rows, rows), share)
-  const variance = E.binary(b, "Max", E.sub(b, square, E.mul(b, mean, mean)), b.scalar(0))
-  const inverse = E.unary(b, "Reciprocal", E.unary(b, "Sqrt", E.add(b, variance, b.scalar(epsilon))))
-  return { rows, mean, variance, inverse }
-}
-
-/** A batch norm as `factor · x + offset` per channel. */
-const asAffine = (ctx: Context, norm: Tensor.Tensor<"batchNorm">) => {
-  const { b } = ctx
-  const [x, gamma, beta] = norm.inputs
-  const { rows, mean, inverse } = statistics(ctx, x, norm.attributes.epsilon)
-  const factor = E.mul(b, ctx.plain(gamma), inverse)
-  return { rows, factor, offset: E.sub(b, ctx.plain(beta), E.mul(b, mean, factor)) }
-}
-
 const isPointwise = (weight: Shape.Shape, { groups, padding, stride }: Op.Window & { readonly groups: number }) =>
   groups === 1 &&
   weight[2] === 1 &&
@@ -57,48 +39,124 @@ const isPointwise = (weight: Shape.Shape, { groups, padding, stride }: Op.Window
   [...stride].every((s) => s === 1) &&
   padding.every((p) => p === 0)
 
+const isDepthwise = ({ attributes, inputs: [, weight] }: Tensor.Tensor<"conv2d">) =>
+  weight.shape[1] === 1 && weight.shape[0] === attributes.groups
+
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
   E.reshape(ctx.b, ctx.plain(weight), [weight.shape[0], weight.shape[1]])
 const asColumn = (ctx: Context, vector: Value) => E.reshape(ctx.b, vector, [Shape.size(vector.shape), 1])
 const asRow = (ctx: Context, vector: Value) => E.reshape(ctx.b, vector, [1, Shape.size(vector.shape)])
 
+/** The rows of an image, shifted so that their means are nearly nothing: what statistics by moments need to be exact. */
+interface Centred {
+  readonly rows: Value
+  /** What was taken off each row, `[c]`. */
+  readonly shift: Value
+  /** The mean that is left, `[c]`; `undefined` where it is nothing but rounding. */
+  readonly residual: Value | undefined
+}
+
+const meanOf = (ctx: Context, rows: Value): Value =>
+  E.mul(ctx.b, E.sum(ctx.b, rows, [1]), ctx.b.scalar(1 / rows.shape[1]))
+
+/**
+ * A convolution's mean is known from its input's, so that the shift goes along as its bias: exactly for a pointwise one, nearly for a
+ * depthwise one (but for the border). Anything else takes a pass of its own.
+ */
+const centred = (ctx: Context, x: Tensor.Tensor): Centred => {
+  const { b } = ctx
+  const [convolution, weight, bias] = isConvolution(x) ? [x, ...x.inputs.slice(1)] : []
+  const whole = (shift: Value) => (bias === undefined ? shift : E.add(b, shift, ctx.plain(bias)))
+  if (convolution !== undefined && weight !== undefined) {
+    const [input] = convolution.inputs
+    // Worth it unless the input is much larger than the result.
+    const cheap = isBatchNorm(input) || input.shape[1] <= 3 * x.shape[1]
+    if (isPointwise(weight.shape, convolution.attributes) && inRows(ctx, input.shape) && cheap) {
+      const w = matrix(ctx, weight)
+      const { factor, offset, rows } = isBatchNorm(input)
+        ? asAffine(ctx, input)
+        : { factor: undefined, offset: undefined, rows: channelRows(ctx, input) }
+      const scaled = factor === undefined ? w : E.mul(b, w, asRow(ctx, factor))
+      // A batch norm's mean is its bias, to which its offset adds what was left of its own input's.
+      const mean = isBatchNorm(input) ? ctx.plain(input.inputs[2]) : meanOf(ctx, rows)
+      const through = E.gemm(b, w, asColumn(ctx, mean))
+      const rest =
+        offset === undefined ? E.unary(b, "Neg", through) : E.gemm(b, w, asColumn(ctx, E.sub(b, offset, mean)))
+      const shift = whole(E.reshape(b, through, [x.shape[1]]))
+      return { rows: E.gemm(b, scaled, rows, { c: rest }), shift, residual: undefined }
+    }
+    if (inRows(ctx, input.shape)) {
+      const taps = E.reshape(b, ctx.plain(weight), [weight.shape[0], Shape.size(weight.shape) / weight.shape[0]])
+      const shifted = () => E.mul(b, E.sum(b, taps, [1]), meanOf(ctx, channelRows(ctx, input)))
+      const lowered = isDepthwise(convolution) ? depthwise(ctx, convolution, E.unary(b, "Neg", shifted())) : undefined
+      if (lowered !== undefined) {
+        const rows = E.reshape(b, lowered.value, [x.shape[1], Shape.size(x.shape) / x.shape[1]])
+        return { rows, shift: whole(shifted()), residual: meanOf(ctx, rows) }
+      }
+    }
+  }
+  const rows = channelRows(ctx, x)
+  const shift = meanOf(ctx, rows)
+  return { rows: affine(ctx, rows, 1, { offset: E.unary(b, "Neg", shift) }), shift, residual: undefined }
+}
+
+/** Statistics per channel, `[c]` each, and the rows they were taken from: shifted by `mean − residual`. */
+const statistics = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
+  const { b } = ctx
+  const { residual, rows, shift } = centred(ctx, x)
+  const square = E.mul(b, rowDot(ctx, rows, rows), b.scalar(1 / rows.shape[1]))
+  const variance = residual === undefined ? square : E.sub(b, square, E.mul(b, residual, residual))
+  const inverse = E.unary(b, "Reciprocal", E.unary(b, "Sqrt", E.add(b, variance, b.scalar(epsilon))))
+  return { rows, mean: residual === undefined ? shift : E.add(b, shift, residual), residual, variance, inverse }
+}
+
+/** A batch norm as `factor · rows + offset` per channel, of its input's shifted rows. */
+const asAffine = (ctx: Context, norm: Tensor.Tensor<"batchNorm">) => {
+  const { b } = ctx
+  const [x, gamma, beta] = norm.inputs
+  const { inverse, residual, rows } = statistics(ctx, x, norm.attributes.epsilon)
+  const factor = E.mul(b, ctx.plain(gamma), inverse)
+  const bias = ctx.plain(beta)
+  return { rows, factor, offset: residual === undefined ? bias : E.sub(b, bias, E.mul(b, residual, factor)) }
+}
+
 /** The gradient that reaches a batch norm, when it comes through a pointwise convolution: never written, only what is asked of it. */
-const throughPointwise = (ctx: Context, dy: Tensor.Tensor, x: Tensor.Tensor) => {
+const throughPointwise = (ctx: Context, dy: Tensor.Tensor, rows: Value) => {
   if (!isGradInput(dy)) return undefined
   const [outer, weight] = dy.inputs
   if (!isPointwise(weight.shape, dy.attributes) || !inRows(ctx, outer.shape)) return undefined
   const { b } = ctx
   const w = matrix(ctx, weight)
   const d = channelRows(ctx, outer)
-  const product = E.gemm(b, d, channelRows(ctx, x), { transB: true })
+  const product = E.gemm(b, d, rows, { transB: true })
   return {
     /** Σ of the gradient per channel. */
     sum: E.reshape(b, E.gemm(b, w, asColumn(ctx, E.sum(b, d, [1])), { transA: true }), [w.shape[1]]),
-    /** Σ of the gradient times x per channel. */
+    /** Σ of the gradient times the rows, per channel. */
     dot: E.sum(b, E.mul(b, w, product), [0]),
     /** The gradient with its rows scaled. */
     scaled: (factor: Value) => E.gemm(b, E.mul(b, w, asRow(ctx, factor)), d, { transA: true })
   }
 }
 
-/** What a batch norm's gradients ask of the gradient that reaches it. */
-const reaching = (ctx: Context, dy: Tensor.Tensor, x: Tensor.Tensor) => {
-  const through = throughPointwise(ctx, dy, x)
+/** What a batch norm's gradients ask of the gradient that reaches it, given its input's shifted rows. */
+const reaching = (ctx: Context, dy: Tensor.Tensor, rows: Value) => {
+  const through = throughPointwise(ctx, dy, rows)
   if (through !== undefined) return through
-  const rows = channelRows(ctx, dy)
+  const d = channelRows(ctx, dy)
   return {
-    sum: E.sum(ctx.b, rows, [1]),
-    dot: rowDot(ctx, rows, channelRows(ctx, x)),
-    scaled: (factor: Value) => affine(ctx, rows, factor)
+    sum: E.sum(ctx.b, d, [1]),
+    dot: rowDot(ctx, d, rows),
+    scaled: (factor: Value) => affine(ctx, d, factor)
   }
 }
 
 /** The gradient for the scale: Σ dy·(x − mean) / deviation. */
 const scaleGradient = (ctx: Context, dy: Tensor.Tensor, x: Tensor.Tensor, epsilon: number): Value => {
   const { b } = ctx
-  const { inverse, mean } = statistics(ctx, x, epsilon)
-  const { dot, sum } = reaching(ctx, dy, x)
-  return E.mul(b, E.sub(b, dot, E.mul(b, mean, sum)), inverse)
+  const { inverse, residual, rows } = statistics(ctx, x, epsilon)
+  const { dot, sum } = reaching(ctx, dy, rows)
+  return E.mul(b, residual === undefined ? dot : E.sub(b, dot, E.mul(b, residual, sum)), inverse)
 }
 
 /** x / √2, and √½ · (1 + erf(x / √2)), for the input of a GELU. */
@@ -216,21 +274,22 @@ export const rules = {
     const [dy, x] = node.inputs
     return inRows(ctx, x.shape) ? plain(scaleGradient(ctx, dy, x, node.attributes.epsilon)) : undefined
   },
-  // dx = γ/σ · dy + β·x + offset, where β and the offset make the gradient's mean and its share along x vanish.
+  // dx = γ/σ · dy + along · x + offset, where the last two make the gradient's mean and its share along x vanish.
   batchNormGradInput: (node, ctx) => {
     const { b } = ctx
     const [dy, x, gamma] = node.inputs
     if (!inRows(ctx, x.shape)) return undefined
-    const { inverse, mean, rows } = statistics(ctx, x, node.attributes.epsilon)
+    const { inverse, residual, rows } = statistics(ctx, x, node.attributes.epsilon)
     const share = b.scalar(-1 / rows.shape[1])
-    const { scaled, sum } = reaching(ctx, dy, x)
+    const { scaled, sum } = reaching(ctx, dy, rows)
     const factor = E.mul(b, ctx.plain(gamma), inverse)
     const along = E.mul(
       b,
       E.mul(b, E.mul(b, factor, inverse), scaleGradient(ctx, dy, x, node.attributes.epsilon)),
       share
     )
-    const offset = E.sub(b, E.mul(b, E.mul(b, factor, sum), share), E.mul(b, along, mean))
+    const even = E.mul(b, E.mul(b, factor, sum), share)
+    const offset = residual === undefined ? even : E.sub(b, even, E.mul(b, along, residual))
     return fromRows(ctx, node.shape, affine(ctx, rows, along, { offset, sum: scaled(factor) }))
   },
   conv2d: (node, ctx) => {
