@@ -45,7 +45,7 @@ const accuracyOf = (file: string, dataset: Dataset.DatasetShape, batch: number) 
 
 describe("uninet search", () => {
   it.live(
-    "searches, leaves the best network as files that reproduce its test accuracy, and does so the same at any number of workers, stopped and resumed",
+    "searches, leaves the best network as files that reproduce its test accuracy, and does so the same at any number of workers, stopped, killed and resumed",
     () =>
       Effect.gen(function* () {
         const here = yield* folder
@@ -79,6 +79,11 @@ describe("uninet search", () => {
         const kept = yield* entriesOf(stopped)
         assert.isTrue(kept.some(({ _tag }) => _tag === "Finished"))
         assert.isFalse(existsSync(join(stopped, "best.json")))
+        const killed = yield* uninet(["search", "--resume", stopped, "--workers", "1"], {
+          until: /[23] of 4/,
+          signal: "SIGKILL"
+        })
+        assert.isNull(killed.code)
         const second = yield* uninet(["search", "--resume", stopped, "--workers", "1"])
         assert.strictEqual(second.code, 0, second.stderr)
         assert.include(second.stderr, "in the journal already")

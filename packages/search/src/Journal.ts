@@ -115,7 +115,8 @@ export interface SqliteOptions {
  * Every entry is on the disk before `append` returns; entries that arrive together share one commit. The table `entry`
  * is append-only: triggers refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`.
  *
- * Fails with `JournalUnreadable` where the file is no journal of this version or is damaged; nothing is changed then.
+ * One process writes at a time: fails with `JournalLocked` while another does, and with `JournalUnreadable` where the file is no journal of
+ * this version or is damaged; nothing is changed then.
  *
  * @example
  * program.pipe(Effect.provide(Journal.sqlite("runs/demo/journal.db")))
@@ -157,7 +158,8 @@ export const read = (
   path: string
 ): Effect.Effect<{ readonly identity: Identity; readonly entries: ReadonlyArray<Stored> }, JournalUnreadable> =>
   Effect.gen(function* () {
-    const file = yield* Sqlite.open(path, { durability: "readOnly" })
+    // A reader takes no lock.
+    const file = yield* Effect.catchTag(Sqlite.open(path, { durability: "readOnly" }), "JournalLocked", Effect.die)
     const header = yield* file.header
     if (header === undefined) return yield* unreadable(path, "is half-written: it holds no search yet")
     const identity = yield* decodeIdentity(path, header)

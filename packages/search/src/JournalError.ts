@@ -44,4 +44,16 @@ export class JournalNotWritten extends Schema.TaggedError<JournalNotWritten>()("
   }
 }
 
-export type JournalError = JournalUnreadable | JournalForeign | JournalInUse | JournalNotWritten
+/** Another process writes to the journal. */
+export class JournalLocked extends Schema.TaggedError<JournalLocked>()("JournalLocked", {
+  path: Schema.String,
+  lock: Schema.String,
+  pid: Schema.Int,
+  host: Schema.String
+}) {
+  override get message() {
+    return `The journal ${this.path} is in use by process ${this.pid} on ${this.host}. Wait for that search or stop it; if it is gone, remove ${this.lock}.`
+  }
+}
+
+export type JournalError = JournalUnreadable | JournalForeign | JournalInUse | JournalLocked | JournalNotWritten

@@ -4,6 +4,7 @@ export {
   type JournalError,
   JournalForeign,
   JournalInUse,
+  JournalLocked,
   JournalNotWritten,
   JournalUnreadable
 } from "./JournalError.ts"

@@ -4,9 +4,9 @@ import { UniNetSpace } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
-import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { hostname, tmpdir } from "node:os"
+import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 
 const architecture = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })))
@@ -154,6 +154,23 @@ describe("a journal in a file", () => {
       assert.match(setting.message, /its epochs is 1, not 2/)
       const space = yield* open({ ...identity, space: "t" }, "resume")
       assert.match(space.message, /its space is "s", not "t"/)
+    })
+  )
+
+  it.live("is written by one process at a time, and free again when that has ended in whatever way", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      const second = on(path, () => Effect.flip(on(path, (j) => j.open(identity), { existing: "resume" })), {
+        existing: "resume"
+      })
+      const locked = yield* second
+      assert.strictEqual(locked._tag, "JournalLocked")
+      assert.include(locked.message, `process ${process.pid}`)
+      assert.deepStrictEqual(readdirSync(dirname(path)), ["journal.db"])
+      // One that was killed leaves its lock behind.
+      writeFileSync(`${path}.lock`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }))
+      yield* write(path, [proposed(0)])
+      assert.deepStrictEqual(readdirSync(dirname(path)), ["journal.db"])
     })
   )
 

@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { JournalNotWritten, JournalUnreadable } from "../JournalError.ts"
+import { type JournalLocked, JournalNotWritten, JournalUnreadable } from "../JournalError.ts"
+import * as Lock from "./lock.ts"
 
 export interface Row {
   readonly trial: number
@@ -68,7 +69,7 @@ const numberOf = (row: Record<string, unknown> | undefined, column: string): num
 export const open = (
   path: string,
   { durability }: { readonly durability: Durability | "readOnly" }
-): Effect.Effect<File, JournalUnreadable, Scope.Scope> =>
+): Effect.Effect<File, JournalUnreadable | JournalLocked, Scope.Scope> =>
   Effect.gen(function* () {
     const readOnly = durability === "readOnly"
     const unreadable = (problem: string, remedy = restore) => new JournalUnreadable({ path, problem, remedy })
@@ -79,6 +80,7 @@ export const open = (
     if (fault !== undefined) return yield* unreadable(fault)
     const existed = existsSync(path)
     if (!existed && readOnly) return yield* unreadable("does not exist", "Give the folder of a search")
+    if (!readOnly) yield* Lock.hold(path, (cause) => unreadable(`cannot be locked (${problemOf(cause)})`))
     const db = yield* Effect.acquireRelease(
       reading(() => new DatabaseSync(path, { readOnly, timeout: 5000 })),
       (db) => Effect.sync(() => db.close())
