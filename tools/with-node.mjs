@@ -35,10 +35,11 @@ const wanted = () => {
   return hash.digest("hex")
 }
 
+const ignore = () => {}
+
 /** Runs a command to its end, Ctrl-C being its own to answer; gives its exit code. */
 const run = (command, args, env = {}) =>
   new Promise((resolve) => {
-    const ignore = () => {}
     process.on("SIGINT", ignore)
     const child = spawn(command, args, {
       cwd: root,

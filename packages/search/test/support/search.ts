@@ -1,9 +1,9 @@
 /** A search over UniNet's small space whose evaluator is a closed formula. */
-import { Random } from "@uninet/controller"
+import { Random, type SearchStrategy, type StrategyError } from "@uninet/controller"
 import { Dsms } from "@uninet/dsm"
 import { Operators } from "@uninet/operators"
 import { Evaluator } from "@uninet/search"
-import { type Architecture, UniNetSpace } from "@uninet/search-space"
+import { type Architecture, type SearchSpace, type SpaceError, UniNetSpace } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
@@ -22,8 +22,16 @@ export const formula = (concurrency = 4) =>
     { concurrency }
   )
 
-export const space = UniNetSpace.layer({ image: 28, channels: 1, classes: 10 })
+export const space: Layer.Layer<SearchSpace, SpaceError.InvalidSpace> = UniNetSpace.layer({
+  image: 28,
+  channels: 1,
+  classes: 10
+})
 
 /** Space, operators, modules and random search. */
-export const setting = (seed = "test") =>
-  Layer.mergeAll(Layer.provideMerge(Random.layer({ seed }), space), Operators.standard, Dsms.standard)
+export const setting = (
+  seed = "test"
+): Layer.Layer<
+  SearchSpace | SearchStrategy | Operators | Dsms,
+  SpaceError.InvalidSpace | StrategyError.StrategyError
+> => Layer.mergeAll(Layer.provideMerge(Random.layer({ seed }), space), Operators.standard, Dsms.standard)
