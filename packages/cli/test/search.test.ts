@@ -128,6 +128,7 @@ describe("uninet search", () => {
     [["--dataset", "nothing"], 1, /--dataset: .*nothing.*Use one of mnist/],
     [["--target-macs", "1000"], 1, /--target-macs 1000 is less than any network of the space has: .* \d+ MACs/],
     [["--strategy", "grid"], 1, /--strategy grid: .*Use a random search/],
+    [["--batch", "9000"], 1, /--batch 9000 is more than the 8000 training images of mnist\./],
     [["--resume", "none"], 1, /--resume none: The journal .* does not exist/]
   ] as const)("says in a sentence what is wrong with %s, and makes nothing", ([args, code, says]) =>
     Effect.gen(function* () {

@@ -124,6 +124,9 @@ export type SearchError =
 /** What a search needs. */
 export type Services = SearchSpace | SearchStrategy | Evaluator | Journal | Operators | Dsms
 
+/** Proposals that may be out at the same time, unless a search says otherwise. */
+export const defaultAhead = 8
+
 /** Refusals in a row after which a search gives up. */
 const patience = 10_000
 
@@ -131,7 +134,7 @@ const patience = 10_000
 export const identity = Effect.fnUntraced(function* (options: Options) {
   const space = yield* SearchSpace
   const strategy = yield* SearchStrategy
-  const { ahead = 8, constraints = [], notes = {}, reward = Reward.accuracy, seed, settings = {} } = options
+  const { ahead = defaultAhead, constraints = [], notes = {}, reward = Reward.accuracy, seed, settings = {} } = options
   return {
     notes,
     space: Space.fingerprint(space),
@@ -197,7 +200,7 @@ const outcomeOf = (entry: EntryOf<"Finished" | "Failed">): Outcome =>
 export const run = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Found, SearchError, Services | Scope.Scope> {
-  const { ahead = 8, constraints = [], reward = Reward.accuracy, seed, trials } = options
+  const { ahead = defaultAhead, constraints = [], reward = Reward.accuracy, seed, trials } = options
   yield* counted("trials", trials)
   yield* counted("ahead", ahead)
   const space = yield* SearchSpace

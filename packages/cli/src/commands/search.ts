@@ -5,7 +5,7 @@ import { Dsms } from "@uninet/dsm"
 import { NetworkCosts } from "@uninet/network"
 import { Operators } from "@uninet/operators"
 import { OnnxRuntime } from "@uninet/runtime"
-import { Finals, Journal, Reward, Search, WorkerEvaluator } from "@uninet/search"
+import { Finals, Journal, NothingFound, Reward, Search, WorkerEvaluator } from "@uninet/search"
 import { Architecture, Constrained, Constraint, Prng, SearchSpace, Space, UniNetSpace } from "@uninet/search-space"
 import { Recipe } from "@uninet/trainer"
 import Table from "cli-table3"
@@ -265,6 +265,10 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const began = performance.now()
   const name = yield* runFolder.shown(plan.folder)
   const dataset = yield* Dataset.Dataset
+  if (plan.recipe.batch > dataset.train.size)
+    return yield* fault(
+      `--batch ${plan.recipe.batch} is more than the ${dataset.train.size} training images of ${plan.dataset}. Give at most that.`
+    )
   const { constraints, most, space, target } = yield* spaceFor(plan, dataset)
   const { dataset: datasetName, finalEpochs, finalists, recipe, seed, trials } = plan
   const reward = Reward.mnas({ target })
@@ -283,7 +287,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
           import.meta.url
         ),
         options: { dataset: datasetName, recipe } satisfies training.Options,
-        workers: Math.min(plan.workers, trials)
+        workers: Math.min(plan.workers, trials, Search.defaultAhead)
       }),
       Layer.succeed(SearchSpace, space),
       Operators.standard,
@@ -309,6 +313,13 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     const candidates = Search.ranking(found.records).slice(0, finalists)
     const searchSeconds = (performance.now() - began) / 1000
     if (!json) yield* Console.log(`\n${tally(found)} in ${format.time(searchSeconds)}\n${table(found.records)}\n`)
+    if (candidates.length === 0) {
+      const last = found.records.findLast(({ outcome }) => outcome._tag === "Failed")?.outcome
+      return yield* new NothingFound({
+        trials: found.records.length,
+        last: last?._tag === "Failed" ? last.detail : "it was refused"
+      })
+    }
     const finished = yield* Finals.run({ candidates, epochs: finalEpochs, seed, reward, onProgress: display.onFinal })
     yield* display.stop
     const before = candidates.find(({ trial }) => trial === finished.winner.trial)
