@@ -104,7 +104,7 @@ const config = {
     .pipe(Flag.optional, Flag.withDescription("How many of the best are trained again and compared (default 3)")),
   finalEpochs: flags
     .whole("final-epochs")
-    .pipe(Flag.optional, Flag.withDescription("Epochs of these trainings (default: three times those of a trial)")),
+    .pipe(Flag.optional, Flag.withDescription("Epochs of these trainings (default: four times those of a trial)")),
   json: flags.json
 }
 type Flags = Command.Command.Config.Infer<typeof config>
@@ -137,7 +137,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     most: Option.getOrUndefined(given.maxMacs),
     trials: or(given.trials, 32),
     finalists: or(given.finalists, 3),
-    finalEpochs: or(given.finalEpochs, 3 * epochs),
+    finalEpochs: or(given.finalEpochs, 4 * epochs),
     workers: or(given.workers, availableParallelism())
   } satisfies Plan
 })
