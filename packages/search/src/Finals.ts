@@ -5,7 +5,7 @@
  * still on the validation split, and the number to report comes from the test split, which no choice was made with.
  */
 import type { Dataset } from "@uninet/data"
-import { type Score, type TrainError, Trainer } from "@uninet/trainer"
+import { type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Evaluator } from "./Evaluator.ts"
@@ -26,7 +26,7 @@ export interface Finalist extends Candidate {
 export interface Finished {
   readonly winner: Finalist
   /** The winner on the test split. */
-  readonly test: Score
+  readonly test: Tested.Evaluation
   /** All finalists, best first. */
   readonly finalists: ReadonlyArray<Finalist>
 }
@@ -95,6 +95,11 @@ export const run = Effect.fnUntraced(function* (
   const [winner] = finalists
   if (winner === undefined) return yield* new NothingFound({ trials: candidates.length, last })
   const test = yield* trainer.evaluate(winner.architecture, winner.weights, options.split ?? "test")
-  yield* append({ _tag: "Tested", trial: winner.trial, accuracy: test.top1, metrics: { loss: test.loss } })
+  yield* append({
+    _tag: "Tested",
+    trial: winner.trial,
+    accuracy: test.top1,
+    metrics: { loss: test.loss, top5: test.top5, calibrationError: test.calibrationError }
+  })
   return { winner, test, finalists }
 })

@@ -49,10 +49,10 @@ export const layer = ({ recipe }: Options): Layer.Layer<Evaluator, never, Traine
                   : Effect.succeed(
                       event._tag === "Finished"
                         ? {
-                            accuracy: event.validation.top1,
-                            metrics: { loss: event.validation.loss },
+                            accuracy: event.best.validation.top1,
+                            metrics: { loss: event.best.validation.loss },
                             epochs,
-                            ...(keepWeights === true ? { weights: event.weights } : {})
+                            ...(keepWeights === true ? { weights: event.best.weights } : {})
                           }
                         : last
                     )

@@ -1,0 +1,152 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Evaluator, Finals, Journal, type Search, Trial, TrainingEvaluator } from "@uninet/search"
+import { Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Diverged, Recipe, Trainer } from "@uninet/trainer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+
+const space = Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
+const prng = Prng.fromSeed("finals")
+
+const candidate = (trial: number): Search.Scored => ({
+  trial,
+  hash: `hash ${trial}`,
+  architecture: Space.sample(prng)(space),
+  costs: { macs: 1e6, parameters: 1e4 },
+  outcome: { _tag: "Scored", evaluation: { accuracy: 0.9, metrics: {}, epochs: 1 }, reward: 0.9 }
+})
+
+/** A trainer whose test accuracy is the first weight, and a count of its tests. */
+const testing = (tested: Array<string>) =>
+  Layer.mock(Trainer, {
+    evaluate: (_, weights, split) =>
+      Effect.sync(() => {
+        tested.push(split)
+        const top1 = weights.get("w")?.[0] ?? 0
+        return { top1, top5: 1, loss: 0.5, images: 100, confusion: [], calibrationError: 0 }
+      })
+  })
+
+/** Trains to a given accuracy; fails where there is none. */
+const trainingTo = (accuracies: Readonly<Record<number, number>>, asked: Array<Trial.Trial> = []) =>
+  Evaluator.fromFunction((_, trial) => {
+    asked.push(trial)
+    const accuracy = accuracies[trial.index]
+    return accuracy === undefined
+      ? Effect.fail(new Error("no luck"))
+      : Effect.succeed({ accuracy, epochs: trial.epochs ?? 0, weights: new Map([["w", Float32Array.of(accuracy)]]) })
+  })
+
+const entries = Journal.Journal.use((journal) => journal.entries).pipe(
+  Effect.map((stored) => stored.map(({ entry }) => `${entry._tag} ${entry.trial}`))
+)
+
+describe("the finals of a search", () => {
+  it.effect("train every candidate again, keep the best by validation, and test it alone, once", () => {
+    const tested: Array<string> = []
+    const asked: Array<Trial.Trial> = []
+    return Effect.gen(function* () {
+      const candidates = [candidate(4), candidate(7), candidate(1)]
+      const { finalists, test, winner } = yield* Finals.run({ candidates, epochs: 5, seed: "s" })
+      assert.deepStrictEqual(
+        finalists.map(({ trial }) => trial),
+        [7, 4, 1]
+      )
+      assert.strictEqual(winner.trial, 7)
+      assert.closeTo(test.top1, 0.97, 1e-6)
+      assert.deepStrictEqual(tested, ["test"])
+      assert.deepStrictEqual(
+        asked.map(({ epochs, keepWeights, seed }) => [seed, epochs, keepWeights]),
+        [4, 7, 1].map((trial) => [`s/final/${trial}`, 5, true])
+      )
+      assert.deepStrictEqual(yield* entries, ["Compared 1", "Compared 4", "Compared 7", "Tested 7"])
+    }).pipe(Effect.provide([trainingTo({ 1: 0.9, 4: 0.95, 7: 0.97 }, asked), testing(tested), Journal.memory]))
+  })
+
+  it.effect("do without a candidate that cannot be trained", () =>
+    Effect.gen(function* () {
+      const { finalists } = yield* Finals.run({ candidates: [candidate(0), candidate(1)], epochs: 1, seed: "s" })
+      assert.deepStrictEqual(
+        finalists.map(({ trial }) => trial),
+        [1]
+      )
+    }).pipe(Effect.provide([trainingTo({ 1: 0.5 }), testing([]), Journal.memory]))
+  )
+
+  it.effect("say why where none can", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Finals.run({ candidates: [candidate(0)], epochs: 1, seed: "s" }))
+      assert.strictEqual(error._tag, "NothingFound")
+      assert.include(error.message, "no luck")
+    }).pipe(Effect.provide([trainingTo({}), testing([]), Journal.memory]))
+  )
+
+  it.effect("can be run again without a second entry", () =>
+    Effect.gen(function* () {
+      const options = { candidates: [candidate(0)], epochs: 1, seed: "s" }
+      yield* Finals.run(options)
+      yield* Finals.run(options)
+      assert.deepStrictEqual(yield* entries, ["Compared 0", "Tested 0"])
+    }).pipe(Effect.provide([trainingTo({ 0: 0.5 }), testing([]), Journal.memory]))
+  )
+})
+
+const on = <A, E>(
+  fit: Trainer["Service"]["fit"],
+  use: (evaluator: Evaluator.Evaluator["Service"]) => Effect.Effect<A, E>
+) =>
+  Evaluator.Evaluator.use(use).pipe(
+    Effect.provide(
+      TrainingEvaluator.layer({ recipe: { ...Recipe.proxy, epochs: 2 } }).pipe(
+        Layer.provide(Layer.mock(Trainer, { fit }))
+      )
+    )
+  )
+
+describe("the evaluator that trains", () => {
+  const trial: Trial.Trial = { index: 3, architecture: UniNetSpace.seedPoint(space), seed: "s/trial/3" }
+  it.effect("calls a diverged training so, and names the trial", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        on(
+          () =>
+            Stream.fail(
+              new Diverged({
+                step: 12,
+                learningRate: 1,
+                what: "the loss",
+                value: Number.NaN,
+                checkpoint: null,
+                replay: null
+              })
+            ),
+          ({ evaluate }) => evaluate(trial, () => Effect.void)
+        )
+      )
+      assert.deepStrictEqual([error.reason, error.trial], ["Diverged", 3])
+      assert.include(error.detail, "step 12")
+    })
+  )
+
+  it.effect("trains with the trial's seed, and for the trial's epochs where it has any", () =>
+    Effect.gen(function* () {
+      const asked: Array<readonly [unknown, number]> = []
+      const fit: Trainer["Service"]["fit"] = (_, { recipe, seed }) => {
+        asked.push([seed, recipe.epochs])
+        return Stream.empty
+      }
+      yield* on(fit, ({ evaluate }) =>
+        Effect.all([
+          Effect.exit(evaluate(trial, () => Effect.void)),
+          Effect.exit(evaluate({ ...trial, epochs: 9 }, () => Effect.void))
+        ])
+      )
+      assert.deepStrictEqual(asked, [
+        ["s/trial/3", 2],
+        ["s/trial/3", 9]
+      ])
+    })
+  )
+})
