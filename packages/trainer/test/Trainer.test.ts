@@ -1,0 +1,237 @@
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Stream from "effect/Stream"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Average, Checkpoints, Optimiser, Recipe, Schedule, Trainer, TrainEvent, TrainLog } from "@uninet/trainer"
+import { architecture, layer, recipe } from "./support/tiny.ts"
+
+const files = Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer))
+const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+
+/** Learns the quarters. */
+const learning: Recipe.Recipe = {
+  ...Recipe.proxy,
+  epochs: 12,
+  batch: 16,
+  learningRate: 0.01,
+  average: Average.Average.make({ decay: 0.9 })
+}
+
+const events = Effect.fnUntraced(function* (
+  options: Partial<Parameters<Trainer["Service"]["fit"]>[1]> & { readonly recipe: Recipe.Recipe }
+) {
+  const trainer = yield* Trainer
+  return yield* Stream.runCollect(trainer.fit(architecture, { seed: 1, ...options }))
+})
+
+const only = <Tag extends TrainEvent.TrainEvent["_tag"]>(all: ReadonlyArray<TrainEvent.TrainEvent>, tag: Tag) =>
+  all.filter((event): event is Extract<TrainEvent.TrainEvent, { _tag: Tag }> => event._tag === tag)
+
+describe("a training", () => {
+  it.effect.each([
+    ["AdamW", learning],
+    ["SGD with momentum", { ...learning, learningRate: 0.1, optimiser: Optimiser.sgd({ nesterov: true }) }]
+  ] as const)("by %s learns, and so do its averages", ([, recipe]) =>
+    Effect.gen(function* () {
+      const [finished] = only(yield* events({ recipe }), "Finished")
+      // A quarter is chance.
+      assert.isAbove(finished.validation.top1, 0.75)
+      assert.isAbove(finished.averaged?.validation.top1 ?? 0, 0.75)
+      const trainer = yield* Trainer
+      const test = yield* trainer.evaluate(architecture, finished.best.weights, "test")
+      assert.isAbove(test.top1, 0.75)
+      assert.strictEqual(test.images, 200)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("tells every step and every epoch, and then its end", () =>
+    Effect.gen(function* () {
+      const all = yield* events({ recipe, gradientNorm: true, validateEveryEpoch: true })
+      const steps = only(all, "Step")
+      assert.deepStrictEqual(
+        steps.map(({ epoch, step, steps }) => [step, epoch, steps]),
+        Array.from({ length: 15 }, (_, step) => [step, Math.floor(step / 5), 15])
+      )
+      for (const event of steps) {
+        assert.isAbove(event.gradientNorm ?? 0, 0)
+        assert.isAbove(event.memory, 1e6)
+        assert.isAbove(event.imagesPerSecond, 0)
+        assert.isAtMost(event.top1, event.top5)
+        const position = { step: event.step, stepsPerEpoch: 5, epochs: 3 }
+        assert.strictEqual(event.learningRate, Schedule.rate(recipe.schedule, recipe.learningRate, position))
+      }
+      const epochs = only(all, "Epoch")
+      assert.deepStrictEqual(
+        epochs.map(({ epoch, epochs }) => [epoch, epochs]),
+        [
+          [0, 3],
+          [1, 3],
+          [2, 3]
+        ]
+      )
+      epochs.forEach(({ loss, top1 }, epoch) => {
+        const own = steps.filter((step) => step.epoch === epoch)
+        const mean = (f: (step: TrainEvent.Step) => number) => own.reduce((sum, step) => sum + f(step), 0) / own.length
+        assert.closeTo(
+          loss,
+          mean((step) => step.loss),
+          1e-9
+        )
+        assert.closeTo(
+          top1,
+          mean((step) => step.top1),
+          1e-9
+        )
+      })
+      assert.strictEqual(all.at(-1)?._tag, "Finished")
+      assert.strictEqual(only(all, "Finished").length, 1)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("gives the same network for the same seed, another for another", () =>
+    Effect.gen(function* () {
+      const short = { ...recipe, epochs: 1 }
+      const weights = Effect.fnUntraced(function* (seed: string) {
+        const [finished] = only(yield* events({ recipe: short, seed }), "Finished")
+        return [...(finished.weights.get("classifier.weight") ?? [])]
+      })
+      const first = yield* weights("a")
+      assert.deepStrictEqual(yield* weights("a"), first)
+      assert.notDeepEqual(yield* weights("b"), first)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("ends early where the recipe says so", () =>
+    Effect.gen(function* () {
+      // Nothing is learnt at a rate of 0: the first epoch stays the best.
+      const still = {
+        ...learning,
+        learningRate: 0,
+        average: null,
+        schedule: Schedule.Schedule.cases.Constant.make({ warmup: 0 })
+      }
+      const all = yield* events({ recipe: { ...still, earlyStopping: { patience: 2, improvement: 0.5 } } })
+      const [finished] = only(all, "Finished")
+      assert.deepStrictEqual([finished.stoppedEarly, finished.steps, only(all, "Epoch").length], [true, 15, 3])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("that diverges says where, from which checkpoint it may be looked at, and how", () =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const store = yield* Checkpoints.make(yield* folder)
+      const wild = {
+        ...learning,
+        learningRate: 1e30,
+        optimiser: Optimiser.sgd(),
+        // Quiet at first.
+        schedule: Schedule.Schedule.cases.Cosine.make({ warmup: 2, from: 0, to: 0 })
+      }
+      const failing = trainer.fit(architecture, {
+        recipe: wild,
+        seed: 1,
+        checkpoints: { store, everySteps: 1 },
+        replay: "uninet train --resume here"
+      })
+      const error = yield* Effect.flip(Stream.runDrain(failing))
+      if (error._tag !== "Diverged") throw error
+      assert.isAtLeast(error.step, 1)
+      const { checkpoint, file } = yield* store.latest
+      assert.strictEqual(error.checkpoint, file)
+      // What was kept is sound, and no later than the step that spoilt it.
+      assert.isAtMost(checkpoint.state.step, error.step)
+      for (const { data } of checkpoint.variables.values()) assert.isTrue(data.every(Number.isFinite))
+      assert.include(error.message, "uninet train --resume here")
+      // The replay ends at the same step.
+      const again = yield* Effect.flip(
+        Stream.runDrain(trainer.fit(architecture, { recipe: wild, seed: 1, resume: checkpoint }))
+      )
+      assert.strictEqual(again._tag === "Diverged" ? again.step : -1, error.step)
+    }).pipe(Effect.scoped, Effect.provide(layer()), files)
+  )
+
+  it.effect("on a data set of another shape or size is refused before anything is made", () =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const errorOf = (changed: typeof architecture, batch = 16) =>
+        trainer.fit(changed, { recipe: { ...learning, batch }, seed: 1 }).pipe(Stream.runDrain, Effect.flip)
+      const wide = yield* errorOf({ ...architecture, image: { ...architecture.image, width: 9 } })
+      assert.deepInclude(wide, { _tag: "DatasetMismatch", architecture: "1×8×9", data: "1×8×8" })
+      const classes = yield* errorOf({ ...architecture, classes: 5 })
+      assert.deepInclude(classes, { _tag: "DatasetMismatch", architecture: "5", data: "4" })
+      const few = yield* errorOf(architecture, 89)
+      assert.deepInclude(few, { _tag: "TooFewImages", images: 88, batch: 89 })
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("is followed by Effect's metrics", () =>
+    Effect.gen(function* () {
+      const all = yield* events({ recipe: { ...recipe, epochs: 1 } })
+      const snapshot = yield* Metric.snapshot
+      const value = (id: string) => snapshot.find((metric) => metric.id === id)?.state
+      const last = only(all, "Step").at(-1)
+      assert.deepInclude(value("uninet.train.loss"), { value: last?.loss ?? Number.NaN })
+      assert.deepInclude(value("uninet.validation.top1"), { value: only(all, "Epoch")[0].validation.top1 })
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
+describe("the log of a training", () => {
+  it.effect("has a line of JSON for every event, and every step once after a resume", () =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const path = yield* folder
+      const file = join(path, "metrics.jsonl")
+      const store = yield* Checkpoints.make(path)
+      const checkpoints = { store, everySteps: 2 }
+      const lines = () =>
+        readFileSync(file, "utf8")
+          .split("\n")
+          .filter((line) => line !== "")
+          .map((line): { _tag: string; step?: number; epoch?: number } => JSON.parse(line))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const append = yield* TrainLog.open(file)
+          // Killed: nothing is saved on the way out.
+          const killed = {
+            ...store,
+            save: (c: Parameters<typeof store.save>[0]) => (c.state.step <= 6 ? store.save(c) : Effect.succeed(""))
+          }
+          yield* trainer.fit(architecture, { recipe, seed: 1, checkpoints: { ...checkpoints, store: killed } }).pipe(
+            Stream.takeUntil((event) => event._tag === "Step" && event.step === 7),
+            Stream.tap(append),
+            Stream.runDrain
+          )
+        })
+      )
+      assert.deepInclude(lines().at(-1), { _tag: "Step", step: 7 })
+      // The last line was cut short.
+      writeFileSync(file, `${readFileSync(file, "utf8")}{"_tag":"St`)
+      const { checkpoint } = yield* store.latest
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const append = yield* TrainLog.open(file, checkpoint.state)
+          yield* trainer
+            .fit(architecture, { recipe, seed: 1, checkpoints, resume: checkpoint })
+            .pipe(Stream.tap(append), Stream.runDrain)
+        })
+      )
+      const of = (tag: string) => lines().filter(({ _tag }) => _tag === tag)
+      assert.deepStrictEqual(
+        of("Step").map(({ step }) => step),
+        Array.from({ length: 15 }, (_, step) => step)
+      )
+      assert.deepStrictEqual(
+        of("Epoch").map(({ epoch }) => epoch),
+        [0, 1, 2]
+      )
+      assert.strictEqual(lines().at(-1)?._tag, "Finished")
+      assert.strictEqual(of("Resumed").length, 1)
+    }).pipe(Effect.scoped, Effect.provide(layer()), files)
+  )
+})
