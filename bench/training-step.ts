@@ -58,6 +58,7 @@ const stop = async ({ process: child }: Worker) => {
   await once(child, "exit")
 }
 
+const ms = (seconds: number) => `${(1000 * seconds).toFixed(1)} ms`
 const median = (xs: ReadonlyArray<number>) => xs.toSorted((a, b) => a - b)[xs.length >> 1]
 const quantile = (xs: ReadonlyArray<number>, q: number) => xs.toSorted((a, b) => a - b)[Math.floor(q * (xs.length - 1))]
 
@@ -107,7 +108,6 @@ try {
         const reference = options.pytorch ? median(results[results.length - 1].seconds) : undefined
         for (const [e, { seconds, peak }] of results.entries()) {
           const middle = median(seconds)
-          const ms = (s: number) => `${(1000 * s).toFixed(1)} ms`
           const ratio = reference === undefined ? "–" : (middle / reference).toFixed(2)
           console.log(
             `| ${name} | ${batch} | ${engines[e].engine} | ${processes} × ${threads} | ${ms(middle)} | ${ms(quantile(seconds, 0.1))}–${ms(quantile(seconds, 0.9))} | ${(processes / middle).toFixed(1)} | ${ratio} | ${(peak / 2 ** 20).toFixed(0)} MiB |`

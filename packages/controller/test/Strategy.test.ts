@@ -35,31 +35,30 @@ const rounds = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, c
   return out
 })
 
+/** Asks and tells until there is no more, which has to be after `distinct` different networks. */
+const exhaust = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, distinct: bigint) {
+  const hashes: Array<string> = []
+  let end: StrategyError.StrategyError | undefined
+  while (end === undefined) {
+    const asked = yield* Effect.result(strategy.ask(4))
+    if (asked._tag === "Failure") end = asked.failure
+    else {
+      hashes.push(...asked.success.map(({ hash }) => hash))
+      yield* tellAll(strategy, asked.success)
+    }
+  }
+  assert.isTrue(end instanceof StrategyError.Exhausted && end.proven)
+  assert.strictEqual(BigInt(hashes.length), distinct)
+  assert.strictEqual(new Set(hashes).size, hashes.length)
+})
+
 const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effect)
 
 describe.each(every)("%s", (_, make) => {
   it.effect("proposes every network of a space once, then says that there are no more", () =>
     Effect.gen(function* () {
-      const strategies = [
-        [Space.distinct(conditional), yield* seeded(make, conditional)],
-        [Space.distinct(repetitive), yield* seeded(make, repetitive)]
-      ] as const
-      for (const [distinct, strategy] of strategies) {
-        const found: Array<Strategy.Proposal<unknown>> = []
-        let end: unknown
-        while (end === undefined) {
-          const asked = yield* Effect.result(strategy.ask(4))
-          if (asked._tag === "Failure") end = asked.failure
-          else {
-            found.push(...asked.success)
-            yield* tellAll(strategy, asked.success)
-          }
-        }
-        assert.instanceOf(end, StrategyError.Exhausted)
-        assert.strictEqual(end instanceof StrategyError.Exhausted && end.proven, true)
-        assert.strictEqual(BigInt(found.length), distinct)
-        assert.strictEqual(new Set(found.map(({ hash }) => hash)).size, found.length)
-      }
+      yield* exhaust(yield* seeded(make, conditional), Space.distinct(conditional))
+      yield* exhaust(yield* seeded(make, repetitive), Space.distinct(repetitive))
     }).pipe(provided)
   )
 
