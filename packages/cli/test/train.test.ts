@@ -1,0 +1,147 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Safetensors } from "@uninet/network"
+import { Recipe } from "@uninet/trainer"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { folder, tinyDataset, uninet } from "./support/cli.ts"
+
+const architecture = {
+  image: { channels: 1, height: 12, width: 12 },
+  // A folder of IDX files has ten.
+  classes: 10,
+  stem: { channels: 8, stride: 1 },
+  stages: [{ operator: "DWConv", dsm: "L", expansion: 1, channels: 8, repeats: 1, stride: 2 }],
+  head: { channels: 16 },
+  headDim: 8
+}
+
+const prepare = Effect.map(folder, (below) => {
+  const network = join(below, "network.json")
+  writeFileSync(network, JSON.stringify(architecture))
+  return { below, network, dataset: tinyDataset(below) }
+})
+
+const tensorsOf = (file: string) => Result.getOrThrow(Safetensors.decode(readFileSync(file))).tensors
+
+const lines = (file: string): ReadonlyArray<{ readonly _tag: string; readonly step: number }> =>
+  readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+
+describe("uninet train", () => {
+  it.live("leaves weights that uninet evaluate reads, checkpoints, metrics and its result", () =>
+    Effect.gen(function* () {
+      const { below, dataset, network } = yield* prepare
+      const out = join(below, "run")
+      const trained = yield* uninet(
+        ["train", network, "--dataset", dataset, "--epochs", "2", "--batch", "32", "--out", out, "--json"],
+        { cwd: below }
+      )
+      assert.strictEqual(trained.code, 0, trained.stderr)
+      const result = JSON.parse(trained.stdout)
+      assert.deepStrictEqual([result.steps, result.out], [18, out])
+      assert.deepStrictEqual(readdirSync(out).sort(), [
+        "best.safetensors",
+        "metrics.jsonl",
+        "result.json",
+        "step-00000009.safetensors",
+        "step-00000018.safetensors",
+        "train.json"
+      ])
+      assert.deepStrictEqual(JSON.parse(readFileSync(join(out, "result.json"), "utf8")), result)
+      assert.strictEqual(lines(join(out, "metrics.jsonl")).filter(({ _tag }) => _tag === "Step").length, 18)
+
+      const evaluated = yield* uninet(["evaluate", out, "--json"], { cwd: below })
+      assert.strictEqual(evaluated.code, 0, evaluated.stderr)
+      const { confusion, images, split, top1, top5 } = JSON.parse(evaluated.stdout)
+      assert.deepStrictEqual([split, images], ["test", 64])
+      assert.isAtMost(top1, top5)
+      assert.strictEqual(confusion[0][0] + confusion[1][1], top1 * 64)
+      const other = yield* uninet(
+        ["evaluate", join(out, "best.safetensors"), "--batch", "5", "--split", "validation"],
+        {
+          cwd: below
+        }
+      )
+      assert.match(other.stdout, /32 images of .*validation split\ntop-1 /)
+      // What was validated in training is what is found again.
+      assert.include(other.stdout, `top-1 ${(100 * result.best.top1).toFixed(2)}%`)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("goes on to the same bits after a kill and after Ctrl-C", () =>
+    Effect.gen(function* () {
+      const { below, dataset, network } = yield* prepare
+      const settings = "--epochs 4 --batch 32 --seed s --save-steps 4".split(" ")
+      const begin = (out: string) => ["train", network, "--dataset", dataset, ...settings, "--out", join(below, out)]
+      assert.strictEqual((yield* uninet(begin("whole"))).code, 0)
+      const killed = yield* uninet(begin("broken"), { until: /epoch 1 of 4/, signal: "SIGKILL" })
+      assert.notStrictEqual(killed.code, 0)
+      const stopped = yield* uninet(["train", "--resume", "broken"], { cwd: below, until: /epoch 2 of 4|going on/ })
+      assert.strictEqual(stopped.code, 130, stopped.stderr)
+      assert.include(stopped.stderr, "uninet train --resume broken")
+      const ended = yield* uninet(["train", "--resume", "broken"], { cwd: below })
+      assert.strictEqual(ended.code, 0, ended.stderr)
+      for (const file of ["best.safetensors", "step-00000036.safetensors"])
+        assert.deepStrictEqual(tensorsOf(join(below, "broken", file)), tensorsOf(join(below, "whole", file)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says where it diverged and how to see it again", () =>
+    Effect.gen(function* () {
+      const { below, dataset, network } = yield* prepare
+      const recipe = join(below, "wild.json")
+      const wild = {
+        ...Recipe.proxy,
+        epochs: 4,
+        batch: 32,
+        learningRate: 1e30,
+        optimiser: { _tag: "Sgd" },
+        schedule: { _tag: "Cosine", warmup: 1, from: 0, to: 0 }
+      }
+      writeFileSync(recipe, JSON.stringify(wild))
+      const args = ["train", network, "--dataset", dataset, "--recipe", recipe, "--save-steps", "1", "--out", "run"]
+      const { code, stderr } = yield* uninet(args, { cwd: below })
+      assert.strictEqual(code, 1)
+      assert.match(
+        stderr,
+        /training diverged: .* at step \d+ .*last good checkpoint: .*step-\d+\.safetensors; to see it again: uninet train --resume run/
+      )
+      const again = yield* uninet(["train", "--resume", "run"], { cwd: below })
+      assert.strictEqual(/at step (\d+)/.exec(again.stderr)?.[1], /at step (\d+)/.exec(stderr)?.[1])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("answers mistakes in a sentence, before anything is trained", () =>
+    Effect.gen(function* () {
+      const { below, dataset, network } = yield* prepare
+      const said = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+        const { code, stderr } = yield* uninet(args, { cwd: below })
+        return `${code}: ${stderr.split("\n")[0]}`
+      })
+      writeFileSync(join(below, "recipe.json"), JSON.stringify({ ...Recipe.proxy, learningrate: 1 }))
+      assert.match(yield* said("train"), /^2: uninet: there is no network to train\. Give one of B0/)
+      assert.match(yield* said("train", network, "--recipe", "fancy"), /^2: uninet: --recipe is "fancy"\. Give one of/)
+      assert.match(
+        yield* said("train", network, "--recipe", "recipe.json"),
+        /^1: uninet: --recipe recipe\.json holds no recipe: .*learningrate/
+      )
+      assert.match(yield* said("train", network), /^1: uninet: the architecture takes images of 1×12×12, but mnist has/)
+      assert.match(yield* said("train", "--resume", "nowhere"), /^1: uninet: --resume nowhere has no train\.json/)
+      assert.match(
+        yield* said("train", network, "--resume", "x"),
+        /^2: uninet: a network cannot be given with --resume/
+      )
+      assert.match(yield* said("evaluate", "nowhere"), /^1: uninet: nowhere\/best\.safetensors cannot be read/)
+      const out = ["--out", "run", "--epochs", "1"]
+      assert.match(yield* said("train", network, "--dataset", dataset, ...out), /^0/)
+      assert.match(
+        yield* said("train", network, "--dataset", dataset, ...out),
+        /^1: uninet: --out run already holds a training\. Go on with it by --resume run/
+      )
+    }).pipe(Effect.scoped)
+  )
+})

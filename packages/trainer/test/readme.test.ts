@@ -1,0 +1,42 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import { readFileSync } from "node:fs"
+
+const folder = new URL("..", import.meta.url)
+const examples = [...readFileSync(new URL("README.md", folder), "utf8").matchAll(/```ts\n(.*?)```/gs)].map(
+  ([, code]) => code
+)
+
+const run = (code: string): string =>
+  execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", code], { cwd: folder }).toString()
+
+describe("README", () => {
+  it("has a first example that trains", () => {
+    const best = /^epoch 0: 0\.\d+\nepoch 1: 0\.\d+\nbest: (0\.\d+)\n$/.exec(run(examples[0]))?.[1]
+    // A tenth is chance.
+    assert.isAbove(Number(best), 0.5)
+  })
+
+  it("has an example of going on that does", () => {
+    const architecture = /const architecture.*?\n}\n/s.exec(examples[0])?.[0] ?? ""
+    const printed = run(`
+      ${examples[1]}
+      import { Mnist } from "@uninet/data"
+      import { OnnxRuntime } from "@uninet/runtime"
+      import { Layer } from "effect"
+      import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+      import { tmpdir } from "node:os"
+      import { join } from "node:path"
+      ${architecture}
+      options.recipe = { ...options.recipe, epochs: 1 }
+      const folder = mkdtempSync(join(tmpdir(), "readme-"))
+      try {
+        const layer = Trainer.layer().pipe(Layer.provide([Mnist.layer, OnnxRuntime.cpu({ threads: 1 })]))
+        await Effect.runPromise(Effect.andThen(begin(architecture, folder), goOn(architecture, folder)).pipe(Effect.provide(layer)))
+        console.log(readdirSync(folder).join(" "))
+      } finally {
+        rmSync(folder, { recursive: true })
+      }`)
+    assert.strictEqual(printed, "best.safetensors step-00000125.safetensors\n")
+  })
+})
