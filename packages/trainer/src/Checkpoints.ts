@@ -22,6 +22,8 @@ export interface Found {
 /** Where a training keeps itself. */
 export interface Checkpoints {
   readonly folder: string
+  /** The file of the checkpoint after so many steps, whether it is there or not. */
+  readonly fileOf: (step: number) => string
   /** Writes a checkpoint, then removes those that are too many. Gives the file. */
   readonly save: (checkpoint: Checkpoint.Checkpoint) => Effect.Effect<string, CheckpointNotWritten>
   /** Writes the best weights so far as a plain safetensors file with a description, `best.safetensors`. */
@@ -45,7 +47,8 @@ const nameOf = (step: number) => `step-${String(step).padStart(8, "0")}.safetens
 const isCheckpoint = (name: string) => /^step-\d{8,}\.safetensors$/.test(name)
 const unfinished = ".part"
 
-const reasonOf = (error: PlatformError) => error.message
+/** What the system said: "ENOSPC: no space left on device, write". */
+const reasonOf = ({ message, reason: { cause } }: PlatformError) => (cause instanceof Error ? cause.message : message)
 const notWritten = (file: string) => (error: PlatformError) =>
   new CheckpointNotWritten({ file, reason: reasonOf(error) })
 
@@ -123,6 +126,7 @@ export const make = Effect.fn("Checkpoints.make")(function* (
 
   return {
     folder,
+    fileOf: (step) => path.join(folder, nameOf(step)),
     save: (checkpoint) =>
       write(nameOf(checkpoint.state.step), Checkpoint.encode(checkpoint)).pipe(
         Effect.tap(() => Effect.ignore(Effect.flatMap(list, (names) => remove(names.slice(0, -keep)))))

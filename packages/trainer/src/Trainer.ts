@@ -11,6 +11,7 @@ import { Runtime } from "@uninet/runtime"
 import { Architecture, Prng } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -66,22 +67,26 @@ const matches = Effect.fnUntraced(function* (architecture: Architecture.Architec
     })
 })
 
-/** What is compared of two trainings, in words. */
-const flat = ({ architecture, dataset, recipe, seed }: Checkpoint.Identity): ReadonlyMap<string, string> =>
-  new Map<string, string>([
+/** What is compared of two trainings. */
+const flat = ({ architecture, dataset, recipe, seed }: Checkpoint.Identity): ReadonlyMap<string, unknown> =>
+  new Map<string, unknown>([
     ["architecture", `${Architecture.hash(architecture)} (${Architecture.line(architecture)})`],
     ["data set", `${dataset.name} of ${dataset.images} training images`],
     ["classes", dataset.classes.join(", ")],
     ["seed", seed],
-    ...Object.entries(recipe).map(([key, value]) => [`recipe's ${key}`, JSON.stringify(value)] as const)
+    ...Object.entries(recipe).map(([key, value]) => [`recipe's ${key}`, value] as const)
   ])
+
+const inWords = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
 /** The first part in which two trainings differ. */
 const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity): CheckpointMismatch | undefined => {
   const [theirs, ours] = [flat(checkpoint), flat(given)]
   for (const [what, value] of ours) {
-    const other = theirs.get(what) ?? "missing"
-    if (other !== value) return new CheckpointMismatch({ what, checkpoint: other, given: value })
+    const other = theirs.get(what) ?? null
+    // Field by field, whatever their order.
+    if (!Equal.equals(other, value))
+      return new CheckpointMismatch({ what, checkpoint: inWords(other), given: inWords(value) })
   }
   return undefined
 }
@@ -119,6 +124,11 @@ const fit =
         })
       )
     )
+
+interface Scores {
+  readonly validation: Score
+  readonly averaged: Score | null
+}
 
 const train = Effect.fn("Trainer.fit")(function* (
   sets: Network.Sets,
@@ -162,7 +172,7 @@ const train = Effect.fn("Trainer.fit")(function* (
   const earlier = state.seconds
   const seconds = () => earlier + (performance.now() - started) / 1000
   let best: ReadonlyMap<string, Checkpoint.Value> = resume?.best ?? new Map()
-  let lastFile: string | null = null
+  let lastFile = resume !== undefined && checkpoints !== undefined ? checkpoints.store.fileOf(resume.state.step) : null
   let savedStep = resume === undefined ? -1 : state.step
   let savedAt = performance.now()
 
@@ -230,17 +240,21 @@ const train = Effect.fn("Trainer.fit")(function* (
       // An interruption finds the weights and the count of steps in agreement.
     }).pipe(Effect.uninterruptible)
 
+  const score = Effect.fnUntraced(function* (averaged: boolean) {
+    const found = yield* session.score(data.validation, averaged)
+    return Number.isFinite(found.loss)
+      ? found
+      : yield* diverged("the validation's loss", found.loss, Math.max(0, state.step - 1))
+  })
   /** The scores of the weights as they are, and of their averages. */
   const scores = Effect.gen(function* () {
-    const validation = yield* session.score(data.validation, false)
-    return { validation, averaged: recipe.average === null ? null : yield* session.score(data.validation, true) }
+    return { validation: yield* score(false), averaged: recipe.average === null ? null : yield* score(true) }
   })
-  let scored: { readonly validation: Score; readonly averaged: Score | null } | undefined
+  let scored: Scores | undefined
 
-  /** Validates, and keeps the weights if they are the best so far. */
-  const validate = Effect.fnUntraced(function* (epoch: number) {
-    scored = yield* scores
-    const { averaged, validation } = scored
+  /** Takes an epoch's scores over, and keeps the weights if they are the best so far. */
+  const select = Effect.fnUntraced(function* ({ averaged, validation }: Scores) {
+    const { epoch } = state
     const selection = Selection.next(
       state.selection,
       epoch,
@@ -284,9 +298,10 @@ const train = Effect.fn("Trainer.fit")(function* (
         prefetch: 2
       })
       .pipe(Stream.runForEach(step))
+    if (everyEpoch || state.epoch === epochs - 1) scored = yield* scores
     yield* Effect.uninterruptible(
       Effect.gen(function* () {
-        if (everyEpoch || state.epoch === epochs - 1) yield* validate(state.epoch)
+        if (scored !== undefined) yield* select(scored)
         state = { ...state, epoch: state.epoch + 1, loss: 0, correct: 0 }
         yield* save
       })

@@ -158,7 +158,12 @@ describe("a folder of checkpoints", () => {
               Effect.andThen(
                 opened.writeAll(bytes.subarray(0, 100)),
                 Effect.fail(
-                  systemError({ _tag: "Unknown", module: "FileSystem", method: "write", description: "ENOSPC" })
+                  systemError({
+                    _tag: "Unknown",
+                    module: "FileSystem",
+                    method: "write",
+                    cause: new Error("ENOSPC: no space left")
+                  })
                 )
               )
           }))
@@ -167,7 +172,7 @@ describe("a folder of checkpoints", () => {
       for (const failing of [narrow.save(sample(10)), narrow.saveBest(sample().best, {})]) {
         const error = yield* Effect.flip(failing)
         assert.strictEqual(error._tag, "CheckpointNotWritten")
-        assert.match(error.message, /ENOSPC.*earlier checkpoints are as they were/s)
+        assert.match(error.message, /ENOSPC: no space left; earlier checkpoints are as they were/s)
       }
       assert.deepStrictEqual(readdirSync(path), ["step-00000005.safetensors"])
       assert.deepStrictEqual((yield* store.latest).checkpoint, sample(5))

@@ -149,9 +149,12 @@ describe("a training", () => {
       assert.include(error.message, "uninet train --resume here")
       // The replay ends at the same step.
       const again = yield* Effect.flip(
-        Stream.runDrain(trainer.fit(architecture, { recipe: wild, seed: 1, resume: checkpoint }))
+        Stream.runDrain(
+          trainer.fit(architecture, { recipe: wild, seed: 1, resume: checkpoint, checkpoints: { store } })
+        )
       )
-      assert.strictEqual(again._tag === "Diverged" ? again.step : -1, error.step)
+      if (again._tag !== "Diverged") throw again
+      assert.deepStrictEqual([again.step, again.checkpoint], [error.step, file])
     }).pipe(Effect.scoped, Effect.provide(layer()), files)
   )
 

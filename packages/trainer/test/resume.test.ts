@@ -44,6 +44,13 @@ const likeUninterrupted = (found: TrainEvent.Finished, reference: TrainEvent.Fin
   assert.deepStrictEqual(found.validation, reference.validation)
 }
 
+/** An equal recipe whose fields stand the other way round. */
+const turned = (recipe: Recipe.Recipe): Recipe.Recipe => ({
+  ...Object.fromEntries(Object.entries(recipe).toReversed()),
+  ...recipe,
+  average: { warmup: true, decay: 0.9 }
+})
+
 /** What a step says that does not depend on the machine. */
 const said = (events: ReadonlyArray<TrainEvent.TrainEvent>) =>
   events.flatMap((event) =>
@@ -102,6 +109,17 @@ describe("a training that is resumed", () => {
       assert.isAtLeast(checkpoint.state.step, 7)
       const { finished } = yield* collect(trainer.fit(architecture, { recipe, seed, resume: checkpoint }))
       likeUninterrupted(finished, reference.finished)
+    }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
+  )
+
+  it.effect("does not mind the order in which a recipe's fields stand", () =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const store = yield* Checkpoints.make(yield* folder)
+      const short = { ...recipe, epochs: 1 }
+      yield* trainer.fit(architecture, { recipe: short, seed, checkpoints: { store } }).pipe(Stream.runDrain)
+      const { checkpoint } = yield* store.latest
+      yield* collect(trainer.fit(architecture, { recipe: turned(short), seed, resume: checkpoint }))
     }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
   )
 
