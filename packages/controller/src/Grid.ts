@@ -1,5 +1,5 @@
 /** Grid search: every network in the order of its index, for spaces small enough to go through. */
-import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import { type Architecture, type Prng, type SearchSpace, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Engine from "./internal/engine.ts"
@@ -22,14 +22,16 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   const { most } = { ...defaults, ...options }
   const wrong = Options_.check(name, { most }, { most: Options_.positiveInteger })
   if (wrong !== undefined) return yield* wrong
-  const { distinct } = Points.make(domain)
-  if (distinct > BigInt(most)) return yield* new NotEnumerable({ strategy: name, distinct: String(distinct), most })
+  const { distinct, space } = Points.make(domain)
+  if (distinct > most) {
+    return yield* new NotEnumerable({ strategy: name, distinct: String(Space.distinct(space)), most })
+  }
   return yield* Engine.make(name, domain, prng, ({ claim, points, random }) => {
     let position = 0
     return Effect.succeed(
       Engine.plain({
         next: () => {
-          while (position < Number(distinct)) {
+          while (position < distinct) {
             const point = points.at(position++)
             if (claim(point)) return point
           }

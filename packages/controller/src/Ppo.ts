@@ -3,8 +3,8 @@
  * improved after every batch of results by the clipped objective with an entropy bonus.
  *
  * A network is one episode of which only the end is rewarded. The advantage is the normal score of the reward's rank among the latest results [ours]: it
- * needs no scale, no learned baseline, and no outlier moves it. Sequences that were proposed before are drawn again; where a
- * policy has become so certain that nothing new comes, a mutation of one of its sequences is proposed.
+ * needs no scale, no learned baseline, and no outlier moves it. Where a policy has become so certain that it draws too little that is
+ * new, mutations of what it draws are proposed [ours], at the probabilities it gives them.
  */
 import type { Runtime } from "@uninet/runtime"
 import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"

@@ -10,7 +10,7 @@ import * as Normal from "./normal.ts"
 import * as Options from "./options.ts"
 import * as Points from "./points.ts"
 import * as Policy from "./policy.ts"
-import { child } from "./variation.ts"
+import { variant } from "./variation.ts"
 
 export interface Settings extends Omit<Policy.Settings, "most"> {
   readonly batch: number
@@ -28,9 +28,6 @@ interface Episode {
   readonly sampled: Policy.Sampled
   readonly reward: number
 }
-
-/** Sampling runs without anything new before a mutation is proposed. */
-const runsInVain = 3
 
 const Sampled = Schema.Struct({
   actions: Schema.Array(Schema.Int),
@@ -111,20 +108,40 @@ export const make = Effect.fnUntraced(function* <A>(
       let recent: Array<number> = []
       let results = 0
 
-      const fresh = Effect.fnUntraced(function* () {
-        for (let runs = 0; ; runs++) {
-          for (let sampled = queue.shift(); sampled !== undefined; sampled = queue.shift()) {
-            const point = points.repaired(sampled.actions.slice())
-            if (bench.claim(point)) return { point, sampled }
-          }
-          if (runs > runsInVain) break
-          queue.push(...(yield* policy.sample(bench.prng())))
+      /** The point of a sequence. */
+      const pointOf = ({ actions }: Policy.Sampled) => points.repaired(actions.slice())
+
+      /** Sequences that lead to new points: drawn from the policy, and where too few of those are new, mutations of what was drawn. */
+      const refill = Effect.fnUntraced(function* () {
+        const drawn = yield* policy.sample(bench.prng())
+        const parents = drawn.map(pointOf)
+        const known = new Set<string>()
+        for (const [i, point] of parents.entries()) {
+          if (known.has(point.key) || !bench.isNew(point) || !points.feasible(point)) continue
+          known.add(point.key)
+          queue.push(drawn[i]!)
         }
-        const [start] = yield* policy.sample(bench.prng())
-        const point = start === undefined ? bench.random() : child(bench, points.repaired(start.actions.slice()))
+        const mutants: Array<Int32Array> = []
+        for (const parent of parents) {
+          if (queue.length + mutants.length >= batch) break
+          const point = variant(bench, parent)
+          if (point === undefined || known.has(point.key)) continue
+          known.add(point.key)
+          mutants.push(point.vector)
+        }
+        if (mutants.length > 0) queue.push(...(yield* policy.evaluate(mutants)).sampled)
+      })
+
+      const fresh = Effect.fnUntraced(function* () {
+        if (queue.length === 0) yield* refill()
+        for (let sampled = queue.shift(); sampled !== undefined; sampled = queue.shift()) {
+          const point = pointOf(sampled)
+          if (bench.claim(point)) return { point, sampled }
+        }
+        const point = bench.random()
         if (point === undefined) return undefined
         const [sampled] = (yield* policy.evaluate([point.vector])).sampled
-        return { point, sampled: sampled ?? { actions: point.vector, logProbability: 0, mask: undefined } }
+        return sampled === undefined ? undefined : { point, sampled }
       })
 
       const improve = Effect.fnUntraced(function* () {

@@ -90,7 +90,7 @@ export const plain = (parts: {
 })
 
 /** Spaces up to this size are gone through to find the last points. */
-const listable = 2n ** 20n
+const listable = 2 ** 20
 /** Draws in vain before a small space is gone through, and before a large one is given up. */
 const fewDraws = 64
 const manyDraws = 20_000
@@ -125,7 +125,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
 
   const list = () => {
     const indices: Array<number> = []
-    for (let i = 0; i < Number(points.distinct); i++) {
+    for (let i = 0; i < points.distinct; i++) {
       const point = points.at(i)
       if (!seen.has(point.key) && points.feasible(point)) indices.push(i)
     }
@@ -155,7 +155,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
     return true
   }
   const random = (): Points.Point | undefined => {
-    if (BigInt(seen.size) >= points.distinct) {
+    if (seen.size >= points.distinct) {
       end = exhausted(true)
       return undefined
     }

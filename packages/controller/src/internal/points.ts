@@ -17,8 +17,8 @@ export interface Points<A> {
   readonly space: Space.Space<A>
   readonly constrained: Constrained.Constrained<A>
   readonly sites: ReadonlyArray<Site.Site>
-  /** Distinct values, feasible or not. */
-  readonly distinct: bigint
+  /** Distinct values, feasible or not; rounded where there are more than 2⁵³. */
+  readonly distinct: number
   /** Sites with something to choose in them. */
   readonly open: ReadonlyArray<Site.Site>
   /** A feasible point, all with equal chances. */
@@ -49,7 +49,7 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
     let vector: Int32Array | undefined
     return {
       tokens,
-      key: tokens.join(),
+      key: keyOf(tokens),
       get vector() {
         return (vector ??= place(sites, tokens))
       }
@@ -63,7 +63,7 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
     space,
     constrained,
     sites,
-    distinct,
+    distinct: Number(distinct),
     open: sites.filter((site) => site.count > 1),
     draw: (prng) =>
       free
@@ -76,13 +76,23 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
         else if (vector[site.index] === Site.absent) vector[site.index] = site.seed
       }
       const tokens = Space.fromVector(vector)
-      return unique ? { vector, tokens, key: tokens.join() } : point(canonical(tokens))
+      return unique ? { vector, tokens, key: keyOf(tokens) } : point(canonical(tokens))
     },
     value,
     feasible: (p) => free || Constrained.isFeasible<A>(value(p))(constrained),
     index: (p) => Number(Result.getOrThrow(Space.index<A>(value(p))(space))),
     at: (index) => point(Result.getOrThrow(Space.encode<A>(Result.getOrThrow(Space.at(index)(space)))(space)))
   }
+}
+
+/** One character for every token; numbers only where a token is too large for that. */
+const keyOf = (tokens: Space.Tokens): string => {
+  let key = ""
+  for (const token of tokens) {
+    if (token >= 50_000) return `,${tokens.join()}`
+    key += String.fromCharCode(token + 48)
+  }
+  return key
 }
 
 const place = (sites: ReadonlyArray<Site.Site>, tokens: Space.Tokens): Int32Array => {
