@@ -4,6 +4,7 @@ import { Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import { folder, tinyDataset, uninet } from "./support/cli.ts"
 
@@ -112,6 +113,43 @@ describe("uninet train", () => {
       )
       const again = yield* uninet(["train", "--resume", "run"], { cwd: below })
       assert.strictEqual(/at step (\d+)/.exec(again.stderr)?.[1], /at step (\d+)/.exec(stderr)?.[1])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells an OpenTelemetry collector, where the environment names one", () =>
+    Effect.gen(function* () {
+      const { below, dataset, network } = yield* prepare
+      const received = new Map<string, string>()
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
+          const listening = createServer((request, response) => {
+            let body = received.get(request.url ?? "") ?? ""
+            request.setEncoding("utf8").on("data", (text: string) => {
+              body += text
+            })
+            request.on("end", () => {
+              received.set(request.url ?? "", body)
+              response.end("{}")
+            })
+          })
+          listening.listen(0, "127.0.0.1", () => {
+            const address = listening.address()
+            const port = typeof address === "object" && address !== null ? address.port : 0
+            resume(Effect.succeed({ port, close: () => listening.close() }))
+          })
+        }),
+        ({ close }) => Effect.sync(close)
+      )
+      const { code, stderr } = yield* uninet(
+        ["train", network, "--dataset", dataset, "--epochs", "1", "--out", "run"],
+        {
+          cwd: below,
+          env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${server.port}` }
+        }
+      )
+      assert.strictEqual(code, 0, stderr)
+      assert.include(received.get("/v1/metrics") ?? "", "uninet.train.loss")
+      assert.include(received.get("/v1/traces") ?? "", "Trainer.epoch")
     }).pipe(Effect.scoped)
   )
 

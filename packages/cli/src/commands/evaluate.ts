@@ -17,6 +17,7 @@ import { availableParallelism } from "node:os"
 import { at, fault, usage } from "../internal/CliFault.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
+import * as normalised from "../internal/normalised.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as trainFolder from "../internal/trainFolder.ts"
 
@@ -45,6 +46,8 @@ const config = {
   json: flags.json
 }
 
+const Numbers = Schema.fromJsonString(Schema.Array(Schema.Finite))
+
 /** A network with its weights, as `uninet train` and `uninet search` write them. */
 const read = Effect.fnUntraced(function* (run: string) {
   const fs = yield* FileSystem.FileSystem
@@ -66,7 +69,9 @@ const read = Effect.fnUntraced(function* (run: string) {
     ),
     at(name)
   )
-  return { architecture, weights, name }
+  const numbers = (key: string) =>
+    Option.getOrUndefined(Schema.decodeUnknownOption(Numbers)(decoded.metadata[key])) ?? []
+  return { architecture, weights, name, mean: numbers("mean"), deviation: numbers("deviation") }
 })
 
 const Named = Schema.fromJsonString(Schema.Struct({ dataset: Schema.String }))
@@ -110,14 +115,19 @@ export const evaluate = Command.make(
   "evaluate",
   config,
   Effect.fnUntraced(function* ({ batch, dataset, json, run, split, threads }) {
-    const { architecture, name, weights } = yield* read(run)
+    const { architecture, deviation, mean, name, weights } = yield* read(run)
     const datasetName = Option.isSome(dataset) ? dataset.value : yield* datasetOf(run)
     yield* Effect.scoped(
       Effect.gen(function* () {
         const services = yield* Trainer.layer().pipe(
           Layer.provideMerge(
             Layer.mergeAll(
-              Datasets.byName(datasetName, { size: architecture.image.height }),
+              Layer.effect(
+                Dataset.Dataset,
+                Effect.map(Datasets.make(datasetName, { size: architecture.image.height }), (data) =>
+                  normalised.by({ mean, deviation }, data)
+                )
+              ),
               OnnxRuntime.cpu({ threads: Option.getOrElse(threads, availableParallelism) })
             )
           ),

@@ -17,10 +17,19 @@ export interface Ran {
 /** Runs `uninet …` to its end. `until`: sends the signal when the standard error has this text. */
 export const uninet = (
   args: ReadonlyArray<string>,
-  options: { readonly cwd?: string; readonly until?: RegExp; readonly signal?: NodeJS.Signals } = {}
+  options: {
+    readonly cwd?: string
+    readonly until?: RegExp
+    readonly signal?: NodeJS.Signals
+    readonly env?: NodeJS.ProcessEnv
+  } = {}
 ): Effect.Effect<Ran> =>
   Effect.callback<Ran>((resume) => {
-    const child = spawn(process.execPath, [bin, ...args], { cwd: options.cwd, stdio: ["ignore", "pipe", "pipe"] })
+    const child = spawn(process.execPath, [bin, ...args], {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
     let stdout = ""
     let stderr = ""
     let signalled = false
