@@ -1,0 +1,47 @@
+import * as Schema from "effect/Schema"
+
+/** The file that was asked for is not there, or cannot be imported. */
+export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("ConfigUnreadable", {
+  path: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.path} ${this.problem}. Give a module whose default export is defineConfig({ … }).`
+  }
+}
+
+/** A field of the module is not what it should be. */
+export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
+  path: Schema.String,
+  /** Such as `recipe.batch`. Empty for the whole. */
+  field: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.path}: ${this.field === "" ? "its default export" : `the field ${this.field}`} is wrong: ${this.problem}. Mend it.`
+  }
+}
+
+/** The module is not what it was when the search began. */
+export class ConfigChanged extends Schema.TaggedError<ConfigChanged>()("ConfigChanged", {
+  path: Schema.String,
+  was: Schema.String,
+  is: Schema.String
+}) {
+  override get message() {
+    return `${this.path} was changed while the search was running (its version was ${this.was} and is ${this.is}), and results of both must not be mixed. Put it back, or start a new search.`
+  }
+}
+
+/** A layer of one's own could not be made. */
+export class ConfigLayerFailed extends Schema.TaggedError<ConfigLayerFailed>()("ConfigLayerFailed", {
+  path: Schema.String,
+  field: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.path}: the layer ${this.field} cannot be made: ${this.detail}`
+  }
+}
+
+export type ConfigError = ConfigUnreadable | ConfigInvalid | ConfigChanged | ConfigLayerFailed
