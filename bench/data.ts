@@ -148,7 +148,12 @@ const load = (folder: string, label: string, step: number) =>
     let used = process.cpuUsage()
     let asked = start
     yield* train
-      .batches({ batch: folderBatch, shuffle: { seed: "bench", epoch: 0 }, augment: folderPipelines[label] ?? [] })
+      .batches({
+        batch: folderBatch,
+        shuffle: { seed: "bench", epoch: 0 },
+        augment: folderPipelines[label] ?? [],
+        reuse: true
+      })
       .pipe(
         Stream.runForEach((made) =>
           Effect.gen(function* () {

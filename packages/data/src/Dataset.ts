@@ -50,6 +50,11 @@ export interface BatchOptions {
   readonly startAt?: number
   /** Batches made ahead of the one asked for. Default: 0 for data in memory, 2 where it is decoded or streamed. */
   readonly prefetch?: number
+  /**
+   * Whether a batch's images may stand in the memory of an earlier one's: for a loop that is done with a batch when it asks for the next. New
+   * memory for every batch costs more than normalising it does. Default false.
+   */
+  readonly reuse?: boolean
 }
 
 export type SplitName = "train" | "validation" | "test"

@@ -128,7 +128,7 @@ const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Fil
     size: paths.length,
     labels: Effect.succeed(labels),
     prefetch: 2,
-    fetch: (indexes, augmenting) =>
+    fetch: (indexes, augmenting, floats) =>
       Effect.gen(function* () {
         const out = take(indexes.length * size)
         const items = Array.from(indexes, (index, place) => ({ path: paths[index]!, index, offset: place * size }))
@@ -140,7 +140,7 @@ const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Fil
         if (bad.length > 0) return yield* new UnreadableImages({ folder: decoding.folder, files: bad })
         return () => {
           const bytes = new Uint8Array(out)
-          const images = new Float32Array(bytes.length)
+          const images = floats(bytes.length)
           for (let i = 0; i < indexes.length; i++) {
             pixels.normalise(tables, area, bytes, i * size, images, i * size)
             if (augmenting !== undefined) {

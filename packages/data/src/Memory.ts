@@ -159,9 +159,9 @@ const memorySplit = (
     size: part.length,
     labels: Effect.succeed(own),
     prefetch: 0,
-    fetch: (indexes, augmenting) =>
+    fetch: (indexes, augmenting, floats) =>
       Effect.sync(() => {
-        const out = new Float32Array(indexes.length * size)
+        const out = floats(indexes.length * size)
         if (augmenting === undefined) {
           for (let i = 0; i < indexes.length; i++) {
             pixels.normalise(tables, area, images, part[indexes[i]!]! * size, out, i * size)

@@ -73,6 +73,29 @@ describe("Split", () => {
       { numRuns: 30 }
     ))
 
+  it("an epoch in memory that is used again has the same batches, each until the next is asked for", () =>
+    fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 12 }), fc.nat(3), fc.boolean(), async (batch, prefetch, augmented) => {
+        const { train } = await run(small)
+        const options = { batch, shuffle: { seed: 3, epoch: 1 }, augment: augmented ? everything : [] }
+        const whole = await run(collect(train, options))
+        const memory = new Set<ArrayBufferLike>()
+        await run(
+          train.batches({ ...options, prefetch, reuse: true }).pipe(
+            Stream.runForEach((made) =>
+              // The batches being made ahead run on before this one is looked at.
+              Effect.sync(() => {
+                assert.deepStrictEqual(made, whole[made.index])
+                memory.add(made.images.buffer)
+              }).pipe(Effect.delay("1 millis"))
+            )
+          )
+        )
+        assert.isAtMost(memory.size, prefetch + 3)
+      }),
+      { numRuns: 20 }
+    ))
+
   it.effect("a sample's augmentation is the same whatever the batch size", () =>
     Effect.gen(function* () {
       const { train } = yield* small

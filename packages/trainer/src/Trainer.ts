@@ -295,7 +295,8 @@ const train = Effect.fn("Trainer.fit")(function* (
         dropLast: true,
         startAt: state.step - state.epoch * stepsPerEpoch,
         // Made while the engine is at work.
-        prefetch: 2
+        prefetch: 2,
+        reuse: true
       })
       .pipe(Stream.runForEach(step))
     if (everyEpoch || state.epoch === epochs - 1) scored = yield* scores

@@ -27,11 +27,13 @@ export interface Source {
   readonly prefetch: number
   /**
    * Fetches samples (ahead of their use, where prefetching) and gives what makes them into normalised images, augmented if asked.
-   * In between a source may hold them in less memory than 32-bit floats take.
+   * In between a source may hold them in less memory than 32-bit floats take. `floats` gives the memory for so many values, which may hold an
+   * earlier batch's.
    */
   readonly fetch: (
     indexes: Uint32Array,
-    augmenting: Augmenting | undefined
+    augmenting: Augmenting | undefined,
+    floats: (length: number) => Float32Array
   ) => Effect.Effect<() => Float32Array, DataError>
 }
 
@@ -96,9 +98,23 @@ export const inOrder = <A, E>(
   )
 }
 
+const fresh = (length: number): Float32Array => new Float32Array(length)
+
+/** Memory that is handed out again once it was given back. */
+const pool = () => {
+  const free: Array<Float32Array> = []
+  return {
+    take: (length: number): Float32Array => {
+      const found = free.findIndex((floats) => floats.length === length)
+      return found < 0 ? fresh(length) : free.splice(found, 1)[0]!
+    },
+    giveBack: (floats: Float32Array): void => void free.push(floats)
+  }
+}
+
 export const make = (source: Source): Split => {
-  const fetch = (index: number, indexes: Uint32Array, augmenting: Augmenting | undefined) =>
-    Effect.zipWith(source.fetch(indexes, augmenting), source.labels, (images, labels) => (): Batch => ({
+  const fetch = (index: number, indexes: Uint32Array, augmenting: Augmenting | undefined, floats = fresh) =>
+    Effect.zipWith(source.fetch(indexes, augmenting, floats), source.labels, (images, labels) => (): Batch => ({
       index,
       size: indexes.length,
       images: images(),
@@ -128,12 +144,22 @@ export const make = (source: Source): Split => {
         const steps = augmenting(options, random)
         const order =
           options.shuffle === undefined ? identity(source.size) : random.split("order").permutation(source.size)
+        const { giveBack, take } = options.reuse === true ? pool() : { giveBack: () => {}, take: fresh }
+        let inUse: Float32Array | undefined
         return inOrder(
           options.startAt ?? 0,
           batchCount(source, options),
           options.prefetch ?? source.prefetch,
-          (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), steps)
-        ).pipe(Stream.map((finish) => finish()))
+          (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), steps, take)
+        ).pipe(
+          Stream.map((finish) => {
+            // Asked for, so the one before is done with.
+            if (inUse !== undefined) giveBack(inUse)
+            const made = finish()
+            inUse = made.images
+            return made
+          })
+        )
       })
   }
 }

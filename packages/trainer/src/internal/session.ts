@@ -73,7 +73,7 @@ export const evaluate = (
   const length = batch * image.channels * image.height * image.width
   const tally = Evaluation.tally(classes)
   if (split.size === 0) return Effect.succeed(tally)
-  return split.batches({ batch, prefetch: 2 }).pipe(
+  return split.batches({ batch, prefetch: 2, reuse: true }).pipe(
     Stream.mapEffect(({ images, labels }) =>
       Effect.map(executable.run(name, { [TrainingProgram.names.image]: padded(images, length) }), (outputs) =>
         tally.add(outputs[TrainingProgram.names.logits], labels)
