@@ -3,10 +3,24 @@ import { Architecture } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { type Evaluated, type Progress, type Trial, TrialFailed } from "./Trial.ts"
 
 /** Told how far an evaluation is, as often as the evaluator likes. */
 export type Report = (progress: Progress) => Effect.Effect<void>
+
+/**
+ * Nothing can be evaluated any more, whatever the trial: the machines are out of reach. It says nothing of a trial, so nothing is recorded; the search
+ * ends, and goes on where it was when it is resumed.
+ */
+export class EvaluatorLost extends Schema.TaggedError<EvaluatorLost>()("EvaluatorLost", {
+  problem: Schema.String,
+  remedy: Schema.String
+}) {
+  override get message() {
+    return `${this.problem}. ${this.remedy}.`
+  }
+}
 
 /**
  * Evaluates architectures.
@@ -17,7 +31,7 @@ export type Report = (progress: Progress) => Effect.Effect<void>
 export class Evaluator extends Context.Service<
   Evaluator,
   {
-    readonly evaluate: (trial: Trial, report: Report) => Effect.Effect<Evaluated, TrialFailed>
+    readonly evaluate: (trial: Trial, report: Report) => Effect.Effect<Evaluated, TrialFailed | EvaluatorLost>
     /** How many evaluations are worth running at the same time. */
     readonly concurrency: number
   }

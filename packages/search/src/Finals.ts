@@ -8,7 +8,7 @@ import type { Dataset } from "@uninet/data"
 import { type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { Evaluator } from "./Evaluator.ts"
+import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
 import { type Entry, Journal } from "./Journal.ts"
 import type { JournalError } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
@@ -48,11 +48,11 @@ export interface Options {
 /**
  * Compares the candidates and tests the best one. Everything is journalled; if that was done before, the journal's entries stay.
  *
- * Fails with `NothingFound` where no finalist could be trained, a `TrainError` of the test, or a `JournalError`.
+ * Fails with `NothingFound` where no finalist could be trained, a `TrainError` of the test, `EvaluatorLost`, or a `JournalError`.
  */
 export const run = Effect.fnUntraced(function* (
   options: Options
-): Effect.fn.Return<Finished, NothingFound | TrainError | JournalError, Evaluator | Journal | Trainer> {
+): Effect.fn.Return<Finished, NothingFound | TrainError | JournalError | EvaluatorLost, Evaluator | Journal | Trainer> {
   const { candidates, epochs, reward = Reward.accuracy, seed } = options
   const evaluator = yield* Evaluator
   const journal = yield* Journal
@@ -78,6 +78,7 @@ export const run = Effect.fnUntraced(function* (
   let last = "there was no candidate"
   for (const { candidate, result } of trained) {
     if (Result.isFailure(result)) {
+      if (result.failure._tag === "EvaluatorLost") return yield* result.failure
       last = result.failure.message
       continue
     }

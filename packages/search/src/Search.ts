@@ -31,7 +31,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { Evaluator } from "./Evaluator.ts"
+import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
 import { type Entry, type EntryOf, type Identity, Journal, type Stored } from "./Journal.ts"
 import { type JournalError, JournalForeign } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
@@ -117,6 +117,7 @@ export interface Options {
 export type SearchError =
   | JournalError
   | StrategyError.StrategyError
+  | EvaluatorLost
   | InvalidSearch
   | SearchStuck
   | Constrained.Infeasible
@@ -195,7 +196,7 @@ const outcomeOf = (entry: EntryOf<"Finished" | "Failed">): Outcome =>
  * evaluations; the journal keeps everything else.
  *
  * Fails with `InvalidSearch` (a setting that makes no sense), `Infeasible` (constraints that nothing meets), a `JournalError`, a
- * `StrategyError`, or `SearchStuck`.
+ * `StrategyError`, `EvaluatorLost`, or `SearchStuck`.
  */
 export const run = Effect.fnUntraced(function* (
   options: Options
@@ -218,8 +219,10 @@ export const run = Effect.fnUntraced(function* (
 
   const slots = yield* Semaphore.make(Math.max(1, evaluator.concurrency))
   const records: Array<Record> = []
-  const proposed: Array<{ readonly candidate: Candidate; readonly outcome: Deferred.Deferred<Outcome, JournalError> }> =
-    []
+  const proposed: Array<{
+    readonly candidate: Candidate
+    readonly outcome: Deferred.Deferred<Outcome, JournalError | EvaluatorLost>
+  }> = []
   const firstWith = new Map<string, number>()
   let best: Scored | undefined
   const count = { accepted: 0, refusals: 0 }
@@ -254,6 +257,7 @@ export const run = Effect.fnUntraced(function* (
       )
     const seconds = (performance.now() - started) / 1000
     if (Result.isFailure(result)) {
+      if (result.failure._tag === "EvaluatorLost") return yield* result.failure
       const { detail, reason } = result.failure
       yield* journal.append({ _tag: "Failed", trial, reason, detail })
       yield* emit({ _tag: "Failed", failure: result.failure, seconds })
@@ -284,14 +288,14 @@ export const run = Effect.fnUntraced(function* (
         search: hash
       })
     // Stored first, then acted on; not waited for here, so that entries of several trials share a commit.
-    const settle = (entry: Entry | undefined, act: Effect.Effect<Outcome, JournalError>) =>
+    const settle = (entry: Entry | undefined, act: Effect.Effect<Outcome, JournalError | EvaluatorLost>) =>
       Effect.forkScoped(
         Deferred.into(
           entry === undefined || known?.proposal !== undefined ? act : Effect.andThen(journal.append(entry), act),
           outcome
         )
       )
-    const outcome = yield* Deferred.make<Outcome, JournalError>()
+    const outcome = yield* Deferred.make<Outcome, JournalError | EvaluatorLost>()
     proposed.push({ candidate, outcome })
     const common = { trial, hash, architecture: value }
 

@@ -122,7 +122,12 @@ describe("the evaluator that trains", () => {
                 replay: null
               })
             ),
-          ({ evaluate }) => evaluate(trial, () => Effect.void)
+          ({ evaluate }) =>
+            Effect.catchTag(
+              evaluate(trial, () => Effect.void),
+              "EvaluatorLost",
+              Effect.die
+            )
         )
       )
       assert.deepStrictEqual([error.reason, error.trial], ["Diverged", 3])

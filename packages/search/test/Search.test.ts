@@ -354,6 +354,32 @@ describe("rewards", () => {
   })
 })
 
+describe("an evaluator that is lost", () => {
+  it.live(
+    "ends the search with its sentence, and leaves nothing in the journal that would not be evaluated again",
+    () =>
+      Effect.gen(function* () {
+        const lost = Layer.succeed(Evaluator.Evaluator, {
+          concurrency: 2,
+          evaluate: ({ architecture, index }) =>
+            index < 3
+              ? Effect.succeed({ accuracy: accuracyOf(architecture), metrics: {}, epochs: null })
+              : Effect.fail(new Evaluator.EvaluatorLost({ problem: "The machines are gone", remedy: "Fetch them" }))
+        })
+        const journal = Journal.Journal.use(({ entries }) => entries)
+        const [error, stored] = yield* Effect.all([Effect.flip(run({ trials: 6 })), journal]).pipe(
+          Effect.provide([setting(), lost, Journal.memory])
+        )
+        assert.strictEqual(error.message, "The machines are gone. Fetch them.")
+        const outcomes = stored.filter(({ entry }) => entry._tag === "Finished" || entry._tag === "Failed")
+        assert.deepStrictEqual(
+          outcomes.map(({ entry }) => [entry._tag, entry.trial]),
+          [0, 1, 2].map((trial) => ["Finished", trial])
+        )
+      })
+  )
+})
+
 describe("a table", () => {
   it.live("gives its rows' results and fails for what it does not have", () =>
     Effect.gen(function* () {

@@ -10,7 +10,9 @@ const module = new URL("./support/evaluator.ts", import.meta.url)
 const architecture = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })))
 const trial = (seed: string, index = 0): Trial.Trial => ({ index, architecture, seed })
 const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.void) =>
-  Evaluator.Evaluator.use((evaluator) => evaluator.evaluate(given, report))
+  Evaluator.Evaluator.use((evaluator) =>
+    Effect.catchTag(evaluator.evaluate(given, report), "EvaluatorLost", Effect.die)
+  )
 const workers = (options: Partial<WorkerEvaluator.Options> = {}) =>
   WorkerEvaluator.layer({ module, workers: 1, options: 42, ...options })
 

@@ -48,7 +48,10 @@ const serve = (requests: Queue.Queue<Request>) =>
           Effect.map(({ weights, ...evaluation }) =>
             Reply.cases.Evaluated.make({ evaluation, ...(weights === undefined ? {} : { weights }) })
           ),
-          Effect.catch(({ detail, reason }) => Effect.succeed(Reply.cases.Failed.make({ reason, detail }))),
+          Effect.catchTags({
+            TrialFailed: ({ detail, reason }) => Effect.succeed(Reply.cases.Failed.make({ reason, detail })),
+            EvaluatorLost: Effect.die
+          }),
           Effect.catchDefect((defect) =>
             Effect.succeed(Reply.cases.Failed.make({ reason: "Crashed", detail: detailOf(defect) }))
           )
