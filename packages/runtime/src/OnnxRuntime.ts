@@ -9,7 +9,7 @@ import { blockSize } from "./internal/block.ts"
 import * as Memory from "./internal/memory.ts"
 import { create, lower } from "./internal/session.ts"
 import { type Data, type Executable, Runtime } from "./Runtime.ts"
-import { CompileFailed, RunFailed, type RuntimeError, WrongInput, WrongVariables } from "./RuntimeError.ts"
+import { CompileFailed, failedRun, RunFailed, type RuntimeError, WrongInput, WrongVariables } from "./RuntimeError.ts"
 
 export interface Options {
   /**
@@ -140,7 +140,7 @@ const run = (entry: Entry, memory: Memory.Memory, inputs: Readonly<Record<string
     for (const { from } of [...entry.outputs, ...entry.replaced]) fetches[from] = null
     const results = yield* Effect.tryPromise({
       try: () => entry.session.run(feeds, fetches),
-      catch: (cause) => new RunFailed({ engine, program: entry.name, cause })
+      catch: (cause) => failedRun(engine, entry.name, cause)
     })
     // ONNX Runtime's outputs of a float32 or int32 type hold their elements in these arrays.
     const dataOf = (name: string) => results[name].data as Data

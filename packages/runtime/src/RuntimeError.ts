@@ -46,6 +46,51 @@ export class WrongVariables extends Schema.TaggedError<WrongVariables>()("WrongV
   }
 }
 
-export type RuntimeError = CompileFailed | RunFailed | WrongInput | WrongVariables
+/** A device is not there, what it needs is not installed, or its driver failed at start. */
+export class DeviceUnavailable extends Schema.TaggedError<DeviceUnavailable>()("DeviceUnavailable", {
+  device: Schema.String,
+  reason: Schema.String,
+  /** What to do, as a sentence. */
+  remedy: Schema.String
+}) {
+  override get message() {
+    return `the device ${this.device} cannot be used: ${this.reason}. ${this.remedy}`
+  }
+}
+
+/** A program needs more memory than the device has. */
+export class OutOfDeviceMemory extends Schema.TaggedError<OutOfDeviceMemory>()("OutOfDeviceMemory", {
+  engine: Schema.String,
+  program: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `${this.engine} ran out of memory in the program "${this.program}" (${reason(this.cause)}). Give a smaller batch or another device.`
+  }
+}
+
+/** An engine has no kernel for something that an op needs. */
+export class MissingKernel extends Schema.TaggedError<MissingKernel>()("MissingKernel", {
+  engine: Schema.String,
+  program: Schema.String,
+  /** The op, with its layer. */
+  op: Schema.String,
+  kernel: Schema.String
+}) {
+  override get message() {
+    return `${this.engine} has no kernel ${this.kernel}, which ${this.op} of the program "${this.program}" needs. Use another device.`
+  }
+}
+
+export type RuntimeError = CompileFailed | RunFailed | WrongInput | WrongVariables | OutOfDeviceMemory | MissingKernel
 
 const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+const outOfMemory =
+  /out of memory|\bOOM\b|bad_alloc|failed to allocate|allocation failed|memory access out of bounds|cannot enlarge memory/i
+
+/** What an engine threw in a run: out of memory is told from the rest by its words, as no engine has a code for it. */
+export const failedRun = (engine: string, program: string, cause: unknown): RunFailed | OutOfDeviceMemory =>
+  outOfMemory.test(reason(cause))
+    ? new OutOfDeviceMemory({ engine, program, cause })
+    : new RunFailed({ engine, program, cause })

@@ -1,12 +1,12 @@
 /** `uninet benchmark`: strategies on a table of trained networks. */
 import { Benchmark, Strategies, Table } from "@uninet/controller"
-import { OnnxRuntime } from "@uninet/runtime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
 import { fault, usage } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
@@ -43,9 +43,10 @@ export const benchmark = Command.make(
       Flag.optional,
       Flag.withDescription("Write everything, the curves with it, as JSON into a new file")
     ),
+    device: flags.device.pipe(Flag.withDefault(Device.standard)),
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ budgets, json, out, seeds, strategies, table: path }) {
+  Effect.fnUntraced(function* ({ budgets, device, json, out, seeds, strategies, table: path }) {
     const names = strategies.split(",").map((name) => name.trim())
     const unknown = names.find((name) => !Strategies.isName(name))
     if (unknown !== undefined)
@@ -62,7 +63,7 @@ export const benchmark = Command.make(
       budgets,
       seeds
     }).pipe(
-      Effect.provide(OnnxRuntime.cpu()),
+      Effect.provide(Device.layer(yield* Device.choose(device))),
       Effect.mapError(({ message }) => fault(message))
     )
     if (Option.isSome(out)) yield* runFolder.write(out.value, `${JSON.stringify(played, null, 2)}\n`)

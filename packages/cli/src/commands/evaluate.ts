@@ -1,7 +1,6 @@
 /** `uninet evaluate`: how good a trained network is, in all the usual figures. */
 import { Dataset, Datasets } from "@uninet/data"
 import { Network, Safetensors, Weights } from "@uninet/network"
-import { OnnxRuntime } from "@uninet/runtime"
 import { Architecture } from "@uninet/search-space"
 import { type Evaluation, Trainer } from "@uninet/trainer"
 import Table from "cli-table3"
@@ -15,6 +14,7 @@ import * as Schema from "effect/Schema"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, fault, usage } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as normalised from "../internal/normalised.ts"
@@ -43,6 +43,7 @@ const config = {
   threads: flags
     .whole("threads")
     .pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  device: flags.device.pipe(Flag.withDefault(Device.standard)),
   json: flags.json
 }
 
@@ -114,7 +115,7 @@ const confusion = (classes: ReadonlyArray<string>, counts: Evaluation.Evaluation
 export const evaluate = Command.make(
   "evaluate",
   config,
-  Effect.fnUntraced(function* ({ batch, dataset, json, run, split, threads }) {
+  Effect.fnUntraced(function* ({ batch, dataset, device, json, run, split, threads }) {
     const { architecture, deviation, mean, name, weights } = yield* read(run)
     const datasetName = Option.isSome(dataset) ? dataset.value : yield* datasetOf(run)
     yield* Effect.scoped(
@@ -128,11 +129,11 @@ export const evaluate = Command.make(
                   normalised.by({ mean, deviation }, data)
                 )
               ),
-              OnnxRuntime.cpu({ threads: Option.getOrElse(threads, availableParallelism) })
+              Device.layer(yield* Device.choose(device), { threads: Option.getOrElse(threads, availableParallelism) })
             )
           ),
           Layer.build,
-          Effect.mapError(at("--dataset"))
+          Effect.mapError(Device.orElse(at("--dataset")))
         )
         yield* Effect.gen(function* () {
           const data = yield* Dataset.Dataset

@@ -20,6 +20,7 @@ import { Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import * as best from "../internal/best.ts"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as progress from "../internal/progress.ts"
@@ -53,6 +54,7 @@ interface Plan {
   readonly finalists: number
   readonly finalEpochs: number
   readonly workers: number
+  readonly device: Device.Chosen
 }
 
 const config = {
@@ -105,6 +107,7 @@ const config = {
   finalEpochs: flags
     .whole("final-epochs")
     .pipe(Flag.optional, Flag.withDescription("Epochs of these trainings (default: four times those of a trial)")),
+  device: flags.device.pipe(Flag.withDefault(Device.standard)),
   json: flags.json
 }
 type Flags = Command.Command.Config.Infer<typeof config>
@@ -138,7 +141,8 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     trials: or(given.trials, 32),
     finalists: or(given.finalists, 3),
     finalEpochs: or(given.finalEpochs, 4 * epochs),
-    workers: or(given.workers, availableParallelism())
+    workers: or(given.workers, availableParallelism()),
+    device: yield* Device.choose(given.device)
   } satisfies Plan
 })
 
@@ -170,7 +174,8 @@ const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
     trials: or(given.trials, notes.trials),
     finalists: or(given.finalists, notes.finalists),
     finalEpochs: or(given.finalEpochs, notes.finalEpochs),
-    workers: or(given.workers, availableParallelism())
+    workers: or(given.workers, availableParallelism()),
+    device: yield* Device.choose(given.device)
   } satisfies Plan
 })
 
@@ -211,6 +216,7 @@ const strategyLayer = (
       const domain = yield* Effect.fromResult(Constrained.make(space, constraints))
       return yield* Strategies.all[strategy](domain, Prng.fromSeed(seed).split("strategy"))
     })
+    // A policy is so small that no other device is faster, and the same search proposes the same on all of them.
   ).pipe(Layer.provide(OnnxRuntime.cpu()))
 
 const stages = "stages 1 – 5: module, operator, expansion, channels × repeats, / stride"
@@ -286,7 +292,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
           import.meta.url.endsWith(".ts") ? "../internal/training.ts" : "../internal/training.js",
           import.meta.url
         ),
-        options: { dataset: datasetName, recipe } satisfies training.Options,
+        options: { dataset: datasetName, recipe, device: plan.device } satisfies training.Options,
         workers: Math.min(plan.workers, trials, Search.defaultAhead)
       }),
       Layer.succeed(SearchSpace, space),
@@ -362,7 +368,10 @@ export const search = Command.make(
     const plan = Option.isSome(given.resume) ? yield* planResumed(given.resume.value, given) : yield* planNew(given)
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const trainer = yield* Effect.mapError(Layer.build(training.trainer(plan.dataset)), at("--dataset"))
+        const trainer = yield* Effect.mapError(
+          Layer.build(training.trainer(plan.dataset, plan.device)),
+          Device.orElse(at("--dataset"))
+        )
         yield* Effect.provide(execute(plan, given.json), trainer)
       })
     )

@@ -1,7 +1,6 @@
 /** `uninet train`: trains one network, and goes on where a training was broken off. */
 import { Dataset, Datasets } from "@uninet/data"
 import { UniNet } from "@uninet/network"
-import { OnnxRuntime } from "@uninet/runtime"
 import { Checkpoints, Recipe, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -15,6 +14,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import * as architectures from "../internal/architecture.ts"
 import { at, fault, usage } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as runFolder from "../internal/runFolder.ts"
@@ -71,6 +71,7 @@ const config = {
       Flag.optional,
       Flag.withDescription("Save a checkpoint every so many steps (default: every minute) and after every epoch")
     ),
+  device: flags.device.pipe(Flag.optional),
   json: flags.json
 }
 type Flags = Command.Command.Config.Infer<typeof config>
@@ -120,12 +121,13 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     skipBad: given.skipBad,
     recipe: { ...sized, epochs: or(given.epochs, sized.epochs) },
     seed: or(given.seed, "0"),
-    threads: or(given.threads, availableParallelism())
+    threads: or(given.threads, availableParallelism()),
+    device: yield* Device.choose(or(given.device, Device.standard))
   } satisfies Plan
 })
 
 /** Flags that a resumed training takes from its folder. */
-const fixed = ["network", "dataset", "recipe", "epochs", "batch", "seed", "threads", "out"] as const
+const fixed = ["network", "dataset", "recipe", "epochs", "batch", "seed", "threads", "device", "out"] as const
 
 const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
   const extra = fixed.find((flag) => given[flag]._tag === "Some")
@@ -155,9 +157,9 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
   const data = yield* Dataset.Dataset
   const name = yield* runFolder.shown(plan.folder)
   const architecture = plan.resume ? plan.architecture : fitted(plan, data)
-  const { network, dataset, skipBad, recipe, seed, threads } = plan
+  const { network, dataset, skipBad, recipe, seed, threads, device } = plan
   if (!plan.resume)
-    yield* trainFolder.begin(plan.folder, { network, architecture, dataset, skipBad, recipe, seed, threads })
+    yield* trainFolder.begin(plan.folder, { network, architecture, dataset, skipBad, recipe, seed, threads, device })
   const store = yield* Checkpoints.make(plan.folder)
   // Killed before its first checkpoint, a training begins anew.
   const found = plan.resume
@@ -225,9 +227,9 @@ export const train = Command.make(
           skipBad: plan.skipBad
         })
         const services = yield* Trainer.layer().pipe(
-          Layer.provideMerge(Layer.mergeAll(dataset, OnnxRuntime.cpu({ threads: plan.threads }))),
+          Layer.provideMerge(Layer.mergeAll(dataset, Device.layer(plan.device, { threads: plan.threads }))),
           Layer.build,
-          Effect.mapError(at("--dataset"))
+          Effect.mapError(Device.orElse(at("--dataset")))
         )
         yield* execute(plan, given).pipe(Effect.provide(services), Effect.provide(telemetry.layer))
       })

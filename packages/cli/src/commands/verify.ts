@@ -3,7 +3,7 @@ import { DsmSet } from "@uninet/dsm"
 import { Network } from "@uninet/network"
 import * as Verify from "@uninet/network/verify"
 import { OperatorSet } from "@uninet/operators"
-import { OnnxRuntime, Runtime, type RuntimeError } from "@uninet/runtime"
+import { Runtime, type RuntimeError } from "@uninet/runtime"
 import { Architecture, type Space, UniNetSpace } from "@uninet/search-space"
 import { fromSpace } from "@uninet/search-space/arbitrary"
 import * as Console from "effect/Console"
@@ -15,6 +15,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as fc from "fast-check"
 import { pathToFileURL } from "node:url"
 import { fault } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as runFolder from "../internal/runFolder.ts"
@@ -143,14 +144,15 @@ export const verify = Command.make(
       Flag.withDefault(""),
       Flag.withDescription("Only the architecture that a failure printed this for")
     ),
+    device: flags.device.pipe(Flag.withDefault(Device.standard)),
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ json, path, runs, seed, space }) {
+  Effect.fnUntraced(function* ({ device, json, path, runs, seed, space }) {
     const module = yield* Option.match(space, { onNone: () => builtIn, onSome: load })
     const laws = [...Verify.laws.map(({ name }) => name), "runs"]
     const { counterexample: pure, runs: checked } = yield* Effect.sync(() => search(module, { runs, seed, path }))
-    const counterexample =
-      pure ?? (yield* Effect.provide(searchOnEngine(module, { runs, seed, path }), OnnxRuntime.cpu()))
+    const engineLayer = Device.layer(yield* Device.choose(device))
+    const counterexample = pure ?? (yield* Effect.provide(searchOnEngine(module, { runs, seed, path }), engineLayer))
     if (counterexample === undefined) {
       yield* Console.log(
         json

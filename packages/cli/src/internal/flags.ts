@@ -1,6 +1,7 @@
 /** Flags that several commands have, with what is allowed said in words. */
 import * as Option from "effect/Option"
 import { Flag } from "effect/cli"
+import * as Device from "./device.ts"
 
 /** A whole number of at least `least`. */
 export const whole = (name: string, least = 1): Flag.Flag<number> =>
@@ -34,3 +35,8 @@ export const macs = (name: string): Flag.Flag<number> =>
   )
 
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print the result as JSON"), Flag.withDefault(false))
+
+/** What computes; `Device.choose` and `Device.layer` make an engine of it. */
+export const device = Flag.Literals("device", Device.names).pipe(
+  Flag.withDescription("What computes (default cpu); uninet doctor says what is there")
+)

@@ -6,6 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { type CliFault, fault } from "./CliFault.ts"
+import * as Device from "./device.ts"
 import * as runFolder from "./runFolder.ts"
 
 export const files = {
@@ -24,7 +25,8 @@ export const Settings = Schema.Struct({
   skipBad: Schema.Boolean,
   recipe: Recipe.Recipe,
   seed: Schema.String,
-  threads: Schema.Int
+  threads: Schema.Int,
+  device: Schema.Literals(Device.chosen).pipe(Schema.withDecodingDefaultKey(Effect.succeed(Device.standard)))
 })
 export type Settings = typeof Settings.Type
 

@@ -1,0 +1,13 @@
+/** What an engine implements and needs for it; no engine, and nothing of Node: `@uninet/runtime/engine`. */
+export { type Data, type Executable, Runtime } from "./Runtime.ts"
+export {
+  CompileFailed,
+  DeviceUnavailable,
+  failedRun,
+  MissingKernel,
+  OutOfDeviceMemory,
+  RunFailed,
+  type RuntimeError,
+  WrongInput,
+  WrongVariables
+} from "./RuntimeError.ts"
