@@ -1,0 +1,124 @@
+/** Runs generated PyTorch modules in the Python of the machine, where it has PyTorch. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { ChildProcess, type ChildProcessSpawner } from "effect/process"
+
+/** None of the Pythons that were tried is there and has PyTorch. */
+export class NoPython extends Schema.TaggedError<NoPython>()("NoPython", {
+  tried: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `no Python with PyTorch was found (tried ${this.tried.join(", ")}); install one to have the module checked`
+  }
+}
+
+/** The module did not run. */
+export class PythonFailed extends Schema.TaggedError<PythonFailed>()("PythonFailed", {
+  python: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.python} cannot run the module: ${this.detail}; its PyTorch has to be 1.13 or newer`
+  }
+}
+
+/** Where Python usually is. */
+export const candidates: ReadonlyArray<string> = ["python3", "/usr/bin/python3"]
+
+/** How the driver says that there is no PyTorch. */
+const noTorch = 86
+
+/** Reads as many images as it is told for each module named after it, and writes their logits. */
+const driver = `
+import importlib.util, math, struct, sys
+try:
+    import torch
+except ImportError:
+    sys.exit(${noTorch})
+count = int(sys.argv[1])
+for path in sys.argv[2:]:
+    spec = importlib.util.spec_from_file_location("network", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    data = bytearray(sys.stdin.buffer.read(4 * count * math.prod(module.IMAGE)))
+    images = torch.frombuffer(data, dtype=torch.float32).reshape(count, *module.IMAGE)
+    network = module.load()
+    with torch.inference_mode():
+        for part in images.split(16):
+            values = network(part).flatten().tolist()
+            sys.stdout.buffer.write(struct.pack(f"<{len(values)}f", *values))
+`
+
+/** A module's file, how many classes it tells apart, and the normalised images it is given, as many for each module. */
+export interface Run {
+  readonly file: string
+  readonly classes: number
+  readonly images: Float32Array
+}
+
+const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
+  const all = new Uint8Array(parts.reduce((n, part) => n + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
+const attempt = (python: string, runs: ReadonlyArray<Run>, count: number) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const handle = yield* ChildProcess.make(
+        python,
+        ["-c", driver, String(count), ...runs.map(({ file }) => file)],
+        // No __pycache__ beside the user's files.
+        { env: { PYTHONDONTWRITEBYTECODE: "1" }, extendEnv: true }
+      )
+      const [out, complaints] = yield* Effect.all(
+        [
+          Stream.runCollect(handle.stdout),
+          Stream.mkString(Stream.decodeText(handle.stderr)),
+          // A Python that has ended takes no more: its exit code says why.
+          Effect.ignore(
+            Stream.run(
+              Stream.fromIterable(
+                runs.map(({ images }) => new Uint8Array(images.buffer, images.byteOffset, images.byteLength))
+              ),
+              handle.stdin
+            )
+          )
+        ],
+        { concurrency: "unbounded" }
+      )
+      return { code: yield* handle.exitCode, out: joined(out), complaints }
+    })
+  )
+
+/**
+ * The logits of `count` images from each module, all in one Python: the first of `pythons` that is there and has PyTorch.
+ *
+ * Fails with `NoPython`, or with `PythonFailed` and Python's last words.
+ */
+export const logits = Effect.fn("Python.logits")(function* (
+  runs: ReadonlyArray<Run>,
+  count: number,
+  pythons: ReadonlyArray<string> = candidates
+): Effect.fn.Return<
+  { readonly python: string; readonly logits: ReadonlyArray<Float32Array> },
+  NoPython | PythonFailed,
+  ChildProcessSpawner.ChildProcessSpawner
+> {
+  for (const python of pythons) {
+    const ran = yield* Effect.option(attempt(python, runs, count))
+    if (ran._tag === "None" || Number(ran.value.code) === noTorch) continue
+    const { code, complaints, out } = ran.value
+    if (Number(code) !== 0)
+      return yield* new PythonFailed({ python, detail: complaints.trim().split("\n").at(-1) ?? `exit code ${code}` })
+    const numbers = new Float32Array(out.buffer)
+    let at = 0
+    return { python, logits: runs.map(({ classes }) => numbers.subarray(at, (at += count * classes))) }
+  }
+  return yield* new NoPython({ tried: pythons })
+})
