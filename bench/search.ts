@@ -8,7 +8,7 @@ import { Random } from "@uninet/controller"
 import { Dsms } from "@uninet/dsm"
 import { NetworkCosts } from "@uninet/network"
 import { Operators } from "@uninet/operators"
-import { Evaluator, Journal, Search, WorkerEvaluator } from "@uninet/search"
+import { Evaluator, Journal, Search, Setup, WorkerEvaluator } from "@uninet/search"
 import { Constraint, UniNetSpace } from "@uninet/search-space"
 import { Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -58,8 +58,8 @@ if (process.argv.includes("--training")) {
   console.log("\n| workers | 8 trials of one epoch | trials per minute |\n| --- | --- | --- |")
   for (const workers of [1, 2]) {
     const evaluator = WorkerEvaluator.layer({
-      module: new URL("../packages/cli/src/internal/training.ts", import.meta.url),
-      options: { dataset: "mnist", recipe: Recipe.proxy },
+      module: Setup.module,
+      options: Setup.toJson({ config: null, dataset: "mnist", recipe: Recipe.proxy }),
       workers
     })
     const took = await seconds(real, evaluator, Journal.memory, Random.layer({ seed: "bench", constraints }))

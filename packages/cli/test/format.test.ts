@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import * as fc from "fast-check"
-import { Flags, Format } from "@uninet/cli"
+import { Format } from "@uninet/cli"
+import { Units } from "@uninet/search"
 
 describe("numbers for people", () => {
   it("are short", () => {
@@ -17,17 +18,17 @@ describe("numbers for people", () => {
 
   it("of MACs are read as they are written", () => {
     assert.deepStrictEqual(
-      ["1500000", "1.5M", "1.5 m", "2G", "500K"].map(Flags.parseMacs).map(Option.getOrUndefined),
+      ["1500000", "1.5M", "1.5 m", "2G", "500K"].map(Units.parseAmount).map(Option.getOrUndefined),
       [1.5e6, 1.5e6, 1.5e6, 2e9, 500e3]
     )
     for (const text of ["", "-1", "0", "M", "1.5X", "NaN", "Infinity", "1e999"])
-      assert.isTrue(Option.isNone(Flags.parseMacs(text)), text)
+      assert.isTrue(Option.isNone(Units.parseAmount(text)), text)
   })
 
   it("of MACs may be any whole number", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1 }), (n) => {
-        assert.strictEqual(Option.getOrUndefined(Flags.parseMacs(String(n))), n)
+        assert.strictEqual(Option.getOrUndefined(Units.parseAmount(String(n))), n)
       })
     )
   })

@@ -21,7 +21,7 @@ import type { Dataset } from "@uninet/data"
 import type { Dsms } from "@uninet/dsm"
 import type { Operators } from "@uninet/operators"
 import type { Runtime } from "@uninet/runtime"
-import type { SearchSpace } from "@uninet/search-space"
+import type { Architecture, Constraint, SearchSpace } from "@uninet/search-space"
 import { Recipe, type Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -43,6 +43,20 @@ const layerOf = <A, R = never>() =>
     expected: "a layer"
   })
 
+/** What a strategy of one's own is made with. */
+export interface StrategyContext {
+  /** The search's. */
+  readonly seed: string
+  /** Proposals outside these are refused: a strategy that knows them does not make any. */
+  readonly constraints: ReadonlyArray<Constraint.Constraint<Architecture.Architecture>>
+}
+type OwnStrategy = (context: StrategyContext) => Layer.Layer<SearchStrategy, unknown, SearchSpace | Runtime>
+
+// What comes out of the function is looked at when it is called.
+const strategyFunction = Schema.declare<OwnStrategy>((u): u is OwnStrategy => typeof u === "function", {
+  expected: "a function that gives a layer"
+})
+
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 const fields = {
@@ -54,8 +68,11 @@ const fields = {
   batch: Count,
   /** How trials are trained. Default: the proxy recipe with a learning rate of 0.01. */
   recipe: Recipe.Recipe,
-  /** A name of `Strategies.names`, or a strategy of one's own over the space. */
-  strategy: Schema.Union([Schema.Literals(Strategies.names), layerOf<SearchStrategy, SearchSpace | Runtime>()]),
+  /**
+   * A name of `Strategies.names`, or a strategy of one's own over the space:
+   * `({ seed, constraints }) => RegularizedEvolution.layer({ seed, constraints, population: 20 })`.
+   */
+  strategy: Schema.Union([Schema.Literals(Strategies.names), strategyFunction]),
   /** Decides everything random. */
   seed: Schema.Union([Schema.String, Schema.Finite]),
   /** T of the reward, in multiply-accumulates: a number or a text such as `1.5M`. */
@@ -152,7 +169,8 @@ export const load = Effect.fnUntraced(function* (
 })
 
 /** Fields whose layers decide results, and that no name tells apart. */
-const deciding = ["operators", "dsms", "space", "dataset", "strategy", "evaluator"] as const
+export const deciding = ["operators", "dsms", "space", "dataset", "strategy", "evaluator"] as const
 
-/** Whether code of the module's own decides results. */
-export const hasOwnLayers = (config: Config): boolean => deciding.some((field) => Layer.isLayer(config[field]))
+/** The fields for which a config has code of its own. */
+export const ownLayers = (config: Config): ReadonlyArray<(typeof deciding)[number]> =>
+  deciding.filter((field) => config[field] !== undefined && typeof config[field] !== "string")

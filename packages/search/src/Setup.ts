@@ -11,12 +11,13 @@ import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import { SearchSpace, type SpaceError, UniNetSpace } from "@uninet/search-space"
 import { Recipe, Trainer } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Config from "./Config.ts"
 import { ConfigChanged, type ConfigError, ConfigLayerFailed } from "./ConfigError.ts"
-import type { Evaluator } from "./Evaluator.ts"
+import { Evaluator } from "./Evaluator.ts"
 import * as TrainingEvaluator from "./TrainingEvaluator.ts"
 
 /** Everything that an evaluator is told. Plain JSON. */
@@ -104,23 +105,48 @@ export const trainer: Layer.Layer<Trainer, never, Operators | Dsms | Dataset.Dat
   })
 )
 
-/** Operators, modules, data set, engine and trainer. */
-export const training = (
+type Needs = Trainer | Dataset.Dataset | Runtime | Operators | Dsms
+
+/** Operators, modules, data set and trainer on an engine. */
+export const training = <E = never>(
   loaded: Config.Loaded | undefined,
-  name: string | null
-): Layer.Layer<Trainer | Dataset.Dataset | Runtime | Operators | Dsms, DataError.DataError | ConfigLayerFailed> =>
-  trainer.pipe(Layer.provideMerge(Layer.mergeAll(sets(loaded), dataset(loaded, name), OnnxRuntime.cpu())))
+  name: string | null,
+  engine: Layer.Layer<Runtime, E>
+): Layer.Layer<Needs, DataError.DataError | ConfigLayerFailed | E> =>
+  trainer.pipe(Layer.provideMerge(Layer.mergeAll(sets(loaded), dataset(loaded, name), engine)))
+
+/** The config's own evaluator; where it gives no weights and they are wanted, as at the end of a search, by training. */
+const ownEvaluator = (loaded: Config.Loaded, own_: Layer.Layer<Evaluator, unknown, Needs>, recipe: Recipe.Recipe) =>
+  Layer.effect(
+    Evaluator,
+    Effect.gen(function* () {
+      const given = Context.get(yield* Layer.build(own(loaded, "evaluator", own_)), Evaluator)
+      const training = Context.get(yield* Layer.build(TrainingEvaluator.layer({ recipe })), Evaluator)
+      return Evaluator.of({
+        concurrency: given.concurrency,
+        evaluate: (trial, report) =>
+          trial.keepWeights === true
+            ? Effect.flatMap(given.evaluate(trial, report), (found) =>
+                found.weights === undefined ? training.evaluate(trial, report) : Effect.succeed(found)
+              )
+            : given.evaluate(trial, report)
+      })
+    })
+  )
 
 /** What evaluates trials in this process: the config's own evaluator, or training by the recipe. */
-export const evaluator = (settings: Settings): Layer.Layer<Evaluator, unknown> =>
+export const evaluator = (
+  settings: Settings,
+  engine: Layer.Layer<Runtime, unknown> = OnnxRuntime.cpu()
+): Layer.Layer<Evaluator, unknown> =>
   Layer.unwrap(
     Effect.map(configOf(settings), (loaded) => {
       const given = loaded?.config.evaluator
       const evaluating =
         loaded !== undefined && given !== undefined
-          ? own(loaded, "evaluator", given)
+          ? ownEvaluator(loaded, given, settings.recipe)
           : TrainingEvaluator.layer({ recipe: settings.recipe })
-      return Layer.provide(evaluating, training(loaded, settings.dataset))
+      return Layer.provide(evaluating, training(loaded, settings.dataset, engine))
     })
   )
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config, Evaluator, Setup, WorkerEvaluator } from "@uninet/search"
+import { OnnxRuntime } from "@uninet/runtime"
 import { SearchSpace, Space } from "@uninet/search-space"
 import { Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -48,7 +49,7 @@ describe("a config module", () => {
         seed: 7
       })
       assert.match(version, /^sha256:[0-9a-f]{16}$/)
-      assert.isFalse(Config.hasOwnLayers(config))
+      assert.deepStrictEqual(Config.ownLayers(config), [])
     })
   )
 
@@ -90,9 +91,9 @@ describe("a config module", () => {
     Effect.gen(function* () {
       const loaded = yield* Config.load(own)
       const { config, url, version } = loaded
-      assert.isTrue(Config.hasOwnLayers(config))
+      assert.deepStrictEqual(Config.ownLayers(config), ["operators", "dsms", "evaluator"])
       const space = yield* SearchSpace.pipe(
-        Effect.provide(Layer.provide(Setup.space(loaded), Setup.training(loaded, "mnist")))
+        Effect.provide(Layer.provide(Setup.space(loaded), Setup.training(loaded, "mnist", OnnxRuntime.cpu())))
       )
       const printed = Space.print(space)
       for (const name of ["Conv", "DWConv", "Own"]) assert.include(printed, name)

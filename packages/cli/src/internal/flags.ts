@@ -1,4 +1,5 @@
 /** Flags that several commands have, with what is allowed said in words. */
+import { Units } from "@uninet/search"
 import * as Option from "effect/Option"
 import { Flag } from "effect/cli"
 import * as Device from "./device.ts"
@@ -16,23 +17,15 @@ export const whole = (name: string, least = 1): Flag.Flag<number> =>
     )
   )
 
-const scales = { K: 1e3, M: 1e6, G: 1e9 }
-
-/** `1500000`, `1.5M`, `500K`, `2G`. */
-export const parseMacs = (text: string): Option.Option<number> => {
-  const match = /^(\d+(?:\.\d+)?(?:e\d+)?) ?([KMG])?$/i.exec(text.trim())
-  const unit = match?.[2]?.toUpperCase()
-  const scale = unit === "K" || unit === "M" || unit === "G" ? scales[unit] : 1
-  const n = Number(match?.[1]) * scale
-  return Number.isFinite(n) && n >= 1 ? Option.some(n) : Option.none()
-}
+/** A text that is a quantity, with what is said where it is none. */
+const quantity = (name: string, metavar: string, parse: (text: string) => Option.Option<number>, expected: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.filterMap(parse, () => expected)
+  )
 
 /** A number of multiply-accumulates. */
-export const macs = (name: string): Flag.Flag<number> =>
-  Flag.String(name).pipe(
-    Flag.withMetavar("n"),
-    Flag.filterMap(parseMacs, () => "a number of multiply-accumulates for one image, such as 1500000, 1.5M or 2G")
-  )
+export const macs = (name: string): Flag.Flag<number> => quantity(name, "n", Units.parseAmount, Units.expected.macs)
 
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print the result as JSON"), Flag.withDefault(false))
 

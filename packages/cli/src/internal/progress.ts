@@ -60,6 +60,7 @@ const lines = (trials: number): Display => {
   const started = performance.now()
   const status = () => `${state.done} of ${trials}, ${bestOf(state)}, ${left(state, trials, started)}`
   const finals = new Set<number>()
+  let refused = 0
   return {
     stop: Effect.void,
     onFinal: ({ trial }, { done }) =>
@@ -78,8 +79,11 @@ const lines = (trials: number): Display => {
           return write(`trial ${trial}: ${said}, ${format.time(event.seconds)} | ${status()}`)
         }
         if (event._tag === "Failed") return write(`${event.failure.message} | ${status()}`)
-        if (event._tag === "Refused")
-          return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)
+        if (event._tag === "Refused") {
+          refused++
+          if (refused <= 3) return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)
+          return Math.log10(refused) % 1 === 0 ? write(`${refused} refused before training so far`) : Effect.void
+        }
         return Effect.void
       })
   }

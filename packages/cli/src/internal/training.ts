@@ -1,32 +1,24 @@
-/** What a worker process of `uninet search` evaluates with: UniNet's own operators, a data set by name, one thread. */
-import { type DataError, type Dataset, Datasets } from "@uninet/data"
-import type { DeviceUnavailable, Runtime } from "@uninet/runtime"
-import { type Evaluator, TrainingEvaluator } from "@uninet/search"
-import { Recipe, Trainer } from "@uninet/trainer"
+/** What a worker process of `uninet search` evaluates with: what the search's settings say, on a device. */
+import { type Evaluator, Setup } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Device from "./device.ts"
 
 /** Everything a worker is told. */
-export const Options = Schema.Struct({
-  dataset: Schema.String,
-  recipe: Recipe.Recipe,
-  device: Schema.Literals(Device.chosen)
-})
+export const Options = Schema.Struct({ setup: Setup.Settings, device: Schema.Literals(Device.chosen) })
 export type Options = typeof Options.Type
 
-/** The trainer on a data set, one thread for each training. */
-export const trainer = (
-  dataset: string,
-  device: Device.Chosen
-): Layer.Layer<Trainer | Dataset.Dataset | Runtime, DataError.DataError | DeviceUnavailable> =>
-  Trainer.layer().pipe(Layer.provideMerge(Layer.mergeAll(Datasets.byName(dataset), Device.layer(device))))
+/** The options as plain JSON. */
+export const toJson = ({ device, setup }: Options): Schema.Json => ({ setup: Setup.toJson(setup), device })
+
+/** This module's address, for workers to import. */
+export const module = new URL(import.meta.url)
 
 const evaluator = (options: unknown): Layer.Layer<Evaluator.Evaluator, unknown> =>
   Layer.unwrap(
-    Effect.map(Schema.decodeUnknownEffect(Options)(options), ({ dataset, device, recipe }) =>
-      TrainingEvaluator.layer({ recipe }).pipe(Layer.provide(trainer(dataset, device)))
+    Effect.map(Schema.decodeUnknownEffect(Options)(options), ({ device, setup }) =>
+      Setup.evaluator(setup, Device.layer(device))
     )
   )
 

@@ -6,6 +6,6 @@ import type { Evaluator } from "../Evaluator.ts"
 import * as Setup from "../Setup.ts"
 
 const evaluator = (options: unknown): Layer.Layer<Evaluator, unknown> =>
-  Layer.unwrap(Effect.map(Schema.decodeUnknownEffect(Setup.Settings)(options), Setup.evaluator))
+  Layer.unwrap(Effect.map(Schema.decodeUnknownEffect(Setup.Settings)(options), (settings) => Setup.evaluator(settings)))
 
 export default evaluator

@@ -1,0 +1,33 @@
+/** A search of no training: operators, data set, evaluator and strategy of one's own. */
+import { RegularizedEvolution } from "@uninet/controller"
+import { Memory } from "@uninet/data"
+import { Operators } from "@uninet/operators"
+import { defineConfig, Evaluator } from "@uninet/search"
+import * as Effect from "effect/Effect"
+
+const images = Uint8Array.from({ length: 80 * 144 }, (_, i) =>
+  Math.floor(i / 144) % 2 === 0 ? i % 251 : 255 - (i % 7)
+)
+const labels = Array.from({ length: 80 }, (_, i) => i % 2)
+
+export default defineConfig({
+  trials: 5,
+  batch: 16,
+  finalists: 1,
+  finalEpochs: 1,
+  workers: 1,
+  seed: "own",
+  operators: Operators.only("Conv", "DWConv"),
+  dataset: Memory.layer({
+    name: "stripes",
+    classes: ["ramp", "bright"],
+    image: { channels: 1, height: 12, width: 12 },
+    train: { images, labels },
+    validation: { images, labels },
+    test: { images, labels }
+  }),
+  strategy: ({ constraints, seed }) => RegularizedEvolution.layer({ constraints, seed, population: 4, sample: 2 }),
+  evaluator: Evaluator.fromFunction(({ stages }) =>
+    Effect.succeed(1 / stages.reduce((sum, { channels }) => sum + channels, 0))
+  )
+})
