@@ -207,6 +207,21 @@ const additive = (measured: Result.Result<PartCosts, unknown>): SpaceCost.Costs<
   })
 
 /**
+ * The costs of an architecture's parts by themselves: before stage 0, of any stage given what comes in, and after the last one. What cannot be
+ * built costs infinitely much.
+ */
+export const parts = (sets: Network.Sets = Network.standard): Parameters<typeof SpaceCost.byStage<Additive>>[0] => ({
+  stem: (architecture) => additive(ofStem(architecture)),
+  stage: (stage, entry, { headDim }) =>
+    additive(
+      Result.flatMap(Network.stage(sets, stage, entry, headDim), (blocks): Result.Result<PartCosts, unknown> =>
+        ofBlocks(blocks)
+      )
+    ),
+  head: (entry, architecture) => additive(ofHead(architecture, entry))
+})
+
+/**
  * The cost function of architectures for constraints on a search space, stage by stage. What cannot be built costs infinitely much, so no
  * bound admits it.
  *
@@ -214,13 +229,4 @@ const additive = (measured: Result.Result<PartCosts, unknown>): SpaceCost.Costs<
  * Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 550e6 } })
  */
 export const forSpace = (sets: Network.Sets = Network.standard): SpaceCost.Cost<Architecture.Architecture, Additive> =>
-  SpaceCost.byStage<Additive>({
-    stem: (architecture) => additive(ofStem(architecture)),
-    stage: (stage, entry, { headDim }) =>
-      additive(
-        Result.flatMap(Network.stage(sets, stage, entry, headDim), (blocks): Result.Result<PartCosts, unknown> =>
-          ofBlocks(blocks)
-        )
-      ),
-    head: (entry, architecture) => additive(ofHead(architecture, entry))
-  })
+  SpaceCost.byStage<Additive>(parts(sets))

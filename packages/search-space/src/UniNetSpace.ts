@@ -123,6 +123,10 @@ export const smallDefaults = (image: { readonly height: number; readonly width: 
   } satisfies Options
 }
 
+/** The defaults for images of this size: the paper's, or up to 64 pixels the small ones. */
+export const defaultsFor = (image: { readonly height: number; readonly width: number }) =>
+  Math.max(image.height, image.width) <= smallLimit ? smallDefaults(image) : paper
+
 const sizeOf = (image: number | { readonly height: number; readonly width: number }) =>
   typeof image === "number" ? { height: image, width: image } : image
 
@@ -143,8 +147,7 @@ const sizeOf = (image: number | { readonly height: number; readonly width: numbe
  */
 export const choice = (options: Options = {}): Choice.Choice<Architecture> => {
   const image = sizeOf(options.image ?? paper.image)
-  const small = Math.max(image.height, image.width) <= smallLimit
-  const given = { ...(small ? smallDefaults(image) : paper), ...options }
+  const given = { ...defaultsFor(image), ...options }
   const fault = faultOf(given, image)
   if (fault !== undefined) return Choice.invalid(fault.problem, fault.remedy)
   const seed: Seed = given.seed

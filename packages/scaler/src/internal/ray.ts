@@ -1,0 +1,86 @@
+/**
+ * How far along the coefficients' direction a network has to go to cost as much as asked.
+ *
+ * Sizes between two roundings have a cost between theirs: every quantity counts as its lower value with some probability and its upper one
+ * with the rest, such that the mean is the size that is wanted. That is a continuous cost that rises with t, so bisection finds the t.
+ */
+import type { Macs } from "./macs.ts"
+import * as Q from "./quantities.ts"
+
+type Mixture = ReadonlyArray<readonly [value: number, probability: number]>
+
+const mixture = (quantity: Q.Quantity, least: number, t: number): Mixture => {
+  const wanted = Q.ideal(quantity, t)
+  const [low, high] = Q.around(quantity, wanted, least, 1)
+  if (high === undefined || wanted <= low) return [[low, 1]]
+  const share = Math.min(1, (wanted - low) / (high - low))
+  return [
+    [low, 1 - share],
+    [high, share]
+  ]
+}
+
+/** The mean of `of` over independent values. */
+const mean = (of: (value: number) => number, mix: Mixture): number =>
+  mix.reduce((sum, [value, probability]) => sum + probability * of(value), 0)
+
+/** The cost at t, no quantity being below `least`. */
+export const cost = (quantities: Q.Quantities, macs: Macs, least: Q.Sizes, t: number): number => {
+  const { channels, head, image, repeats, stem, tied } = quantities
+  const widths = [
+    mixture(stem, least.stem, t),
+    ...channels.map((quantity, i) => mixture(quantity, least.channels[i], t))
+  ]
+  const depths = repeats.map((quantity, i) => Math.max(least.repeats[i], Q.ideal(quantity, t)))
+  const headMix = mixture(head, least.head, t)
+  return mean(
+    (edge) => {
+      let sum = mean((c) => macs.stem(edge, c), widths[0])
+      for (let i = 0; i < depths.length; i++) {
+        const of = (entry: number, c: number) => {
+          const { first, further } = macs.stage(edge, i, entry, c)
+          return first + (depths[i] - 1) * further
+        }
+        sum += tied[i]
+          ? mean((c) => of(c, c), widths[i + 1])
+          : mean((entry) => mean((c) => of(entry, c), widths[i + 1]), widths[i])
+      }
+      return sum + mean((entry) => mean((c) => macs.head(edge, entry, c), headMix), widths[depths.length])
+    },
+    mixture(image, least.image, t)
+  )
+}
+
+/** The quantity that reaches its limit first, and the t where it does. */
+export const end = (quantities: Q.Quantities): { readonly t: number; readonly quantity: Q.Quantity | undefined } => {
+  let t = Infinity
+  let first: Q.Quantity | undefined
+  for (const quantity of Q.all(quantities)) {
+    const { base, factor, limit } = quantity
+    const at = limit <= base ? 0 : factor === 1 ? Infinity : Math.log(limit / base) / Math.log(factor)
+    if (factor > 1 && at < t) {
+      t = at
+      first = quantity
+    }
+  }
+  return { t, quantity: first }
+}
+
+const precision = 1e-4
+
+/** The t where the cost is `target`, which it reaches below `most`; `undefined` where it does not. */
+export const length = (of: (t: number) => number, target: number, most: number): number | undefined => {
+  let low = 0
+  let high = Math.min(0.5, most)
+  while (of(high) < target) {
+    if (high >= most) return undefined
+    low = high
+    high = Math.min(2 * high, most)
+  }
+  while (high - low > precision) {
+    const middle = (low + high) / 2
+    if (of(middle) < target) low = middle
+    else high = middle
+  }
+  return high
+}

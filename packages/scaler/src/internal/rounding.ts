@@ -1,0 +1,290 @@
+/**
+ * The roundings nearest to the ideal sizes whose cost is the target's.
+ *
+ * Every quantity may take a few values around its ideal one. A network is a chain of parts whose costs add up and that hand on nothing but
+ * a width, so dynamic programming over (stage, width, cost in narrow bands) finds the best of all combinations.
+ */
+import type { Macs } from "./macs.ts"
+import * as Q from "./quantities.ts"
+import * as Ray from "./ray.ts"
+
+export interface Rounded {
+  readonly sizes: Q.Sizes
+  readonly macs: number
+  /** From the ideal sizes, 0 at them. */
+  readonly distance: number
+}
+
+export interface Problem {
+  readonly quantities: Q.Quantities
+  readonly macs: Macs
+  readonly least: Q.Sizes
+  /** Where on the coefficients' direction the ideal sizes are. */
+  readonly t: number
+  readonly target: number
+  readonly tolerance: number
+}
+
+/** Bands of cost in the tolerance: of networks that cost the same but for that, only the one nearest to the ideal is gone on with. */
+const bandsPerTolerance = 50
+
+/** How much further below the ideal a depth in the first half of the stages counts: these are rounded up rather than down. */
+const earlyDepth = 2
+
+/** What a unit of the stem's and the head's width counts, beside that of a stage. */
+const edgeWidth = 0.25
+
+const squared = (value: number, ideal: number, below = 1): number => {
+  const log = Math.log(value / ideal)
+  return (log < 0 ? below * log : log) ** 2
+}
+
+/** All that a stage leaves behind: by width and band the nearest way there. */
+interface Front {
+  readonly widths: ReadonlyArray<number>
+  readonly distance: Float64Array
+  readonly macs: Float64Array
+  /** The state of the front before, and the index of the repeats. */
+  readonly from: Int32Array
+  readonly repeats: Int32Array
+}
+
+const front = (widths: ReadonlyArray<number>, bands: number): Front => {
+  const size = widths.length * bands
+  return {
+    widths,
+    distance: new Float64Array(size).fill(Infinity),
+    macs: new Float64Array(size),
+    from: new Int32Array(size),
+    repeats: new Int32Array(size)
+  }
+}
+
+/** Values on either side of the ideal that are tried where the image is given: as few as will do. */
+const reaches = [1, 2, 3]
+
+/**
+ * The rounding to be taken: within the tolerance the one nearest to the ideal, else the one nearest to the target.
+ *
+ * `costOf` is the cost of sizes, `undefined` where they cannot be built.
+ */
+export const best = (problem: Problem, costOf: (sizes: Q.Sizes) => number | undefined): Rounded => {
+  const { least, quantities, t } = problem
+  const { image } = quantities
+  const ideal = Q.ideal(image, t)
+  const edges = Q.around(image, ideal, least.image, 1)
+  const sound = (rounded: Rounded) => isWithin(problem, rounded.macs)
+  const nearer = (a: Rounded, b: Rounded) => (better(problem, a, b) ? a : b)
+  let found: Rounded = { sizes: least, macs: costOf(least) ?? Infinity, distance: Infinity }
+  for (const edge of edges) found = nearer(atImage(problem, 1, edge) ?? found, found)
+  if (sound(found)) return found
+  const turned = edges.map((edge) => turn(problem, edge))
+  for (const reach of reaches) {
+    for (const { edge, problem: other } of turned) {
+      const here = other === undefined ? undefined : atImage(other, reach, edge)
+      if (here !== undefined) found = nearer({ ...here, distance: here.distance + squared(edge, ideal) }, found)
+    }
+    if (sound(found)) return found
+  }
+  return walk(problem, found, costOf)
+}
+
+/**
+ * The problem at one size of the image: depth and width go on by themselves until the cost is the target's, alike where the coefficients leave
+ * them as they are.
+ */
+const turn = (problem: Problem, edge: number): { readonly edge: number; readonly problem: Problem | undefined } => {
+  const { macs, quantities, target } = problem
+  const { channels, head, repeats, stem } = quantities
+  const grows = [...channels, ...repeats].some(({ factor }) => factor > 1)
+  const grown = (quantity: Q.Quantity): Q.Quantity => (grows ? quantity : { ...quantity, factor: 2 })
+  const fixed: Q.Quantities = {
+    ...quantities,
+    image: { ...quantities.image, base: edge, step: 0, factor: 1 },
+    stem: grown(stem),
+    channels: channels.map(grown),
+    repeats: repeats.map(grown),
+    head: grown(head)
+  }
+  const least = { ...problem.least, image: edge }
+  const costAt = (t: number) => Ray.cost(fixed, macs, least, t)
+  const end = Ray.end(fixed).t
+  const t = Number.isFinite(end) ? Ray.length(costAt, target, end) : undefined
+  return { edge, problem: t === undefined ? undefined : { ...problem, quantities: fixed, least, t } }
+}
+
+/** Single steps, each the largest of those that lead nearer to the target, until it is reached or none does. */
+const walk = (problem: Problem, from: Rounded, costOf: (sizes: Q.Sizes) => number | undefined): Rounded => {
+  let at = from
+  while (!isWithin(problem, at.macs)) {
+    let next: Rounded | undefined
+    for (const [, sizes] of steps(problem.quantities, problem.least, at.sizes)) {
+      const macs = costOf(sizes)
+      if (macs === undefined || off(problem, macs) >= off(problem, at.macs)) continue
+      if (next === undefined || Math.abs(macs - at.macs) > Math.abs(next.macs - at.macs))
+        next = { sizes, macs, distance: at.distance }
+    }
+    if (next === undefined) return at
+    at = next
+  }
+  return at
+}
+
+const off = ({ target }: Problem, macs: number) => Math.abs(macs / target - 1)
+
+export const isWithin = (problem: Problem, macs: number): boolean => off(problem, macs) <= problem.tolerance
+
+const better = (problem: Problem, a: { readonly macs: number; readonly distance: number }, b: typeof a): boolean => {
+  const [inA, inB] = [isWithin(problem, a.macs), isWithin(problem, b.macs)]
+  if (inA !== inB) return inA
+  return inA ? a.distance < b.distance : off(problem, a.macs) < off(problem, b.macs)
+}
+
+const atImage = (problem: Problem, reach: number, edge: number): Rounded | undefined => {
+  const { least, macs, quantities, t, target, tolerance } = problem
+  const { channels, head, image, repeats, stem, tied, untied } = quantities
+  const stages = channels.length
+  const band = (target * tolerance) / bandsPerTolerance
+  // Beyond the target nothing is nearer than what costs twice as much.
+  const most = target * Math.max(2, 1 + 2 * tolerance)
+  const bands = Math.ceil(most / band) + 1
+  const choices = (quantity: Q.Quantity, atLeast: number) => {
+    const wanted = Q.ideal(quantity, t)
+    return Q.around(quantity, wanted, atLeast, reach).map((value) => ({ value, wanted }))
+  }
+
+  const start = front(Q.around(stem, Q.ideal(stem, t), least.stem, reach), bands)
+  start.widths.forEach((width, w) => {
+    const cost = macs.stem(edge, width)
+    if (!(cost <= most)) return
+    const state = w * bands + Math.floor(cost / band)
+    start.macs[state] = cost
+    start.distance[state] = squared(edge, Q.ideal(image, t)) + (edgeWidth * squared(width, Q.ideal(stem, t))) / stages
+  })
+
+  const fronts = [start]
+  for (let i = 0; i < stages; i++) {
+    const before = fronts[i]
+    const depths = choices(repeats[i], least.repeats[i])
+    const after = front(
+      tied[i] ? before.widths : Q.around(channels[i], Q.ideal(channels[i], t), least.channels[i], reach),
+      bands
+    )
+    const wanted = Q.ideal(channels[i], t)
+    const below = i < stages / 2 ? earlyDepth : 1
+    before.widths.forEach((entry, e) => {
+      after.widths.forEach((width, w) => {
+        if (tied[i] ? e !== w : untied[i] && entry === width) return
+        const { first, further } = macs.stage(edge, i, entry, width)
+        const widthTerm = squared(width, wanted) / stages
+        depths.forEach((depth) => {
+          const own = first + (depth.value - 1) * further
+          const term = widthTerm + squared(depth.value, depth.wanted, below) / stages
+          if (!(own <= most)) return
+          for (let b = e * bands; b < (e + 1) * bands; b++) {
+            if (before.distance[b] === Infinity) continue
+            const cost = before.macs[b] + own
+            if (cost > most) continue
+            const state = w * bands + Math.floor(cost / band)
+            const distance = before.distance[b] + term
+            if (distance >= after.distance[state]) continue
+            after.distance[state] = distance
+            after.macs[state] = cost
+            after.from[state] = b
+            after.repeats[state] = depth.value
+          }
+        })
+      })
+    })
+    fronts.push(after)
+  }
+
+  const last = fronts[stages]
+  let found: { macs: number; distance: number; state: number; head: number } | undefined
+  last.widths.forEach((entry, e) => {
+    for (const { value, wanted } of choices(head, least.head)) {
+      const own = macs.head(edge, entry, value)
+      const term = (edgeWidth * squared(value, wanted)) / stages
+      for (let state = e * bands; state < (e + 1) * bands; state++) {
+        if (last.distance[state] === Infinity) continue
+        const here = { macs: last.macs[state] + own, distance: last.distance[state] + term, state, head: value }
+        if (found === undefined || better(problem, here, found)) found = here
+      }
+    }
+  })
+  if (found === undefined) return undefined
+
+  const widths: Array<number> = []
+  const depths: Array<number> = []
+  let state = found.state
+  for (let i = stages; i > 0; i--) {
+    const { from, repeats: chosen, widths: possible } = fronts[i]
+    widths.unshift(possible[Math.floor(state / bands)])
+    depths.unshift(chosen[state])
+    state = from[state]
+  }
+  const sizes = {
+    image: edge,
+    stem: start.widths[Math.floor(state / bands)],
+    channels: widths,
+    repeats: depths,
+    head: found.head
+  }
+  return { sizes, macs: found.macs, distance: found.distance }
+}
+
+/** The smallest change of cost, as a share of the target, that one step of one quantity towards the target makes. */
+export const finestStep = (
+  { least, quantities, target }: Problem,
+  { macs, sizes }: Rounded,
+  costOf: (sizes: Q.Sizes) => number | undefined
+): { readonly step: string; readonly share: number } => {
+  let finest = { step: "none is left", share: 0 }
+  for (const [{ bound, part, step }, moved] of steps(quantities, least, sizes)) {
+    const cost = costOf(moved)
+    if (cost === undefined || cost === macs || cost > macs !== target > macs) continue
+    const share = Math.abs(cost - macs) / target
+    if (finest.share !== 0 && share >= finest.share) continue
+    const unit = bound === "repeats" ? "1 repeat" : `${step} ${bound === "image" ? "pixels" : "channels"}`
+    finest = { step: `${part}: ${unit}`, share }
+  }
+  return finest
+}
+
+/** All sizes one step away, widths that are tied moving together. */
+export const steps = (
+  { channels, head, image, repeats, stem, tied }: Q.Quantities,
+  least: Q.Sizes,
+  sizes: Q.Sizes
+): ReadonlyArray<readonly [Q.Quantity, Q.Sizes]> => {
+  const out: Array<readonly [Q.Quantity, Q.Sizes]> = []
+  const move = (quantity: Q.Quantity, value: number, lowest: number, put: (value: number) => Q.Sizes) => {
+    if (quantity.step === 0) return
+    const [up, down] = [Q.above(quantity, value), Q.below(quantity, value)]
+    if (up <= quantity.limit) out.push([quantity, put(up)])
+    if (down >= lowest && down < value) out.push([quantity, put(down)])
+  }
+  /** Position 0 is the stem, i + 1 stage i: the width there and all that are tied to it. */
+  const widths = [sizes.stem, ...sizes.channels]
+  const widened = (from: number, value: number): Q.Sizes => {
+    const next = [...widths]
+    next[from] = value
+    for (let i = from; i < channels.length && tied[i]; i++) next[i + 1] = value
+    return { ...sizes, stem: next[0], channels: next.slice(1) }
+  }
+  const all = [stem, ...channels]
+  const leastWidths = [least.stem, ...least.channels]
+  move(image, sizes.image, least.image, (value) => ({ ...sizes, image: value }))
+  all.forEach((quantity, position) => {
+    if (position > 0 && tied[position - 1]) return
+    move(quantity, widths[position], leastWidths[position], (value) => widened(position, value))
+  })
+  repeats.forEach((quantity, i) =>
+    move(quantity, sizes.repeats[i], least.repeats[i], (value) => ({
+      ...sizes,
+      repeats: sizes.repeats.with(i, value)
+    }))
+  )
+  move(head, sizes.head, least.head, (value) => ({ ...sizes, head: value }))
+  return out
+}
