@@ -113,6 +113,20 @@ const computeWeights = (from: number, to: number): ReadonlyArray<Taps> => {
   })
 }
 
+/**
+ * For every place of `to` the first place of `from` that it is made of, and the weights from there on, which sum to 1: bicubic, as `resize`.
+ *
+ * @internal
+ */
+export const taps = (
+  from: number,
+  to: number
+): ReadonlyArray<{ readonly first: number; readonly weights: Float64Array }> =>
+  weights(from, to).map(({ first, taps }) => {
+    const sum = taps.reduce((a, b) => a + b, 0)
+    return { first, weights: taps.map((weight) => weight / sum) }
+  })
+
 const fixed = (sum: number): number => clip(Math.floor((sum + precision / 2) / precision))
 
 /** Bicubic resize with antialiasing (Pillow's `resize(size, BICUBIC)`). */

@@ -1,6 +1,6 @@
 import type { DataError } from "@uninet/data"
 import type { GraphError } from "@uninet/graph"
-import type { ArchitectureError } from "@uninet/network"
+import type { ArchitectureError, Weights } from "@uninet/network"
 import type { RuntimeError } from "@uninet/runtime"
 import * as Schema from "effect/Schema"
 import type { CheckpointError } from "./CheckpointError.ts"
@@ -60,3 +60,4 @@ export type TrainError =
   | GraphError
   | RuntimeError
   | TooFewImages
+  | Weights.WeightsMismatch

@@ -4,8 +4,8 @@
  * `fit` is a stream: it tells how training goes, step by step, and ends with the trained network. Interrupting the stream stops the training
  * after the step that is running, and saves where it stands if it keeps checkpoints.
  */
-import { Dataset } from "@uninet/data"
-import { type Program, Shape } from "@uninet/graph"
+import { Dataset, Enlarged } from "@uninet/data"
+import type { Program } from "@uninet/graph"
 import { Network } from "@uninet/network"
 import { Runtime } from "@uninet/runtime"
 import { Architecture, Prng } from "@uninet/search-space"
@@ -41,17 +41,19 @@ export interface FitOptions {
     readonly everySteps?: number
     readonly everySeconds?: number
   }
+  /** First weights in place of drawn ones: all parameters and running statistics of the network. Fails with `WeightsMismatch` where they are another's. */
+  readonly weights?: Weights
   /** Go on from here, bit for bit as if there had been no break. Fails with `CheckpointMismatch` where it is another training's. */
   readonly resume?: Checkpoint.Checkpoint
   /** The command that does a run again from its last checkpoint: said where it diverges. */
   readonly replay?: string
 }
 
-/** Checks that the data set's images and classes are the architecture's. */
-const matches = Effect.fnUntraced(function* (architecture: Architecture.Architecture, data: Dataset.DatasetShape) {
+/** The data set as the architecture takes it: smaller images are enlarged. Fails where its images or classes are others. */
+const fitting = Effect.fnUntraced(function* (architecture: Architecture.Architecture, data: Dataset.DatasetShape) {
   const { channels, height, width } = data.image
   const expected = [architecture.image.channels, architecture.image.height, architecture.image.width]
-  if (!Shape.equals(expected, [channels, height, width]))
+  if (!Enlarged.fits(data.image, architecture.image))
     return yield* new DatasetMismatch({
       dataset: data.name,
       what: "images",
@@ -65,6 +67,7 @@ const matches = Effect.fnUntraced(function* (architecture: Architecture.Architec
       architecture: String(architecture.classes),
       data: String(data.classes.length)
     })
+  return Enlarged.to(architecture.image, data)
 })
 
 /** What is compared of two trainings. */
@@ -132,7 +135,7 @@ interface Scores {
 
 const train = Effect.fn("Trainer.fit")(function* (
   sets: Network.Sets,
-  data: Dataset.DatasetShape,
+  given: Dataset.DatasetShape,
   architecture: Architecture.Architecture,
   options: FitOptions,
   emit: (event: TrainEvent) => Effect.Effect<unknown>
@@ -141,7 +144,7 @@ const train = Effect.fn("Trainer.fit")(function* (
   const { checkpoints, recipe, resume } = options
   const { batch, earlyStopping, epochs } = recipe
   const seed = String(options.seed)
-  yield* matches(architecture, data)
+  const data = yield* fitting(architecture, given)
   const stepsPerEpoch = Dataset.batchCount(data.train, { batch, dropLast: true })
   if (stepsPerEpoch === 0) return yield* new TooFewImages({ dataset: data.name, images: data.train.size, batch })
   const steps = epochs * stepsPerEpoch
@@ -157,7 +160,8 @@ const train = Effect.fn("Trainer.fit")(function* (
   const network = yield* Effect.fromResult(Network.make(architecture, sets))
   const session = yield* Session.make(network, recipe, {
     gradientNorm: options.gradientNorm ?? false,
-    prng: Prng.fromSeed(seed)
+    prng: Prng.fromSeed(seed),
+    ...(options.weights === undefined ? {} : { weights: options.weights })
   })
   if (resume !== undefined) yield* session.restore(resume.variables)
 
@@ -340,7 +344,7 @@ export interface EvaluateOptions {
 }
 
 const evaluate =
-  (sets: Network.Sets, runtime: Runtime["Service"], data: Dataset.DatasetShape) =>
+  (sets: Network.Sets, runtime: Runtime["Service"], given: Dataset.DatasetShape) =>
   (
     architecture: Architecture.Architecture,
     weights: Weights,
@@ -348,7 +352,7 @@ const evaluate =
     { batch = Session.evaluationBatch }: EvaluateOptions = {}
   ): Effect.Effect<Evaluation, TrainError> =>
     Effect.gen(function* () {
-      yield* matches(architecture, data)
+      const data = yield* fitting(architecture, given)
       const network = yield* Effect.fromResult(Network.make(architecture, sets))
       const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch }))
       const programs: Record<string, Program.Program> = { evaluation }
@@ -362,7 +366,7 @@ const evaluate =
 export class Trainer extends Context.Service<
   Trainer,
   {
-    /** Trains from first weights drawn by the seed. The same options give the same network, bit for bit, on the same machine and engine. */
+    /** Trains from first weights drawn by the seed, or from given ones. Images smaller than the architecture's are enlarged. The same options give the same network, bit for bit, on the same machine and engine. */
     readonly fit: (
       architecture: Architecture.Architecture,
       options: FitOptions

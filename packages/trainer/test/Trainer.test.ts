@@ -163,8 +163,10 @@ describe("a training", () => {
       const trainer = yield* Trainer
       const errorOf = (changed: typeof architecture, batch = 16) =>
         trainer.fit(changed, { recipe: { ...learning, batch }, seed: 1 }).pipe(Stream.runDrain, Effect.flip)
-      const wide = yield* errorOf({ ...architecture, image: { ...architecture.image, width: 9 } })
-      assert.deepInclude(wide, { _tag: "DatasetMismatch", architecture: "1×8×9", data: "1×8×8" })
+      const narrow = yield* errorOf({ ...architecture, image: { ...architecture.image, width: 7 } })
+      assert.deepInclude(narrow, { _tag: "DatasetMismatch", architecture: "1×8×7", data: "1×8×8" })
+      const coloured = yield* errorOf({ ...architecture, image: { channels: 3, height: 9, width: 9 } })
+      assert.deepInclude(coloured, { _tag: "DatasetMismatch", architecture: "3×9×9", data: "1×8×8" })
       const classes = yield* errorOf({ ...architecture, classes: 5 })
       assert.deepInclude(classes, { _tag: "DatasetMismatch", architecture: "5", data: "4" })
       const few = yield* errorOf(architecture, 89)

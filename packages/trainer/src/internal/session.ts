@@ -1,7 +1,7 @@
 /** A network's programs on an engine: steps of training, evaluation, and the whole state in and out. */
 import { Mix, type Dataset } from "@uninet/data"
 import { type Program, Shape, type Tensor } from "@uninet/graph"
-import { Network } from "@uninet/network"
+import { Network, Weights as ModelWeights } from "@uninet/network"
 import { Regularisation } from "@uninet/nn"
 import { type Data, type Executable, Runtime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
@@ -106,11 +106,11 @@ const drawn = (
     })
   )
 
-/** Compiles what a recipe needs, with first weights drawn by `prng`. */
+/** Compiles what a recipe needs, with first weights given or drawn by `prng`. */
 export const make = Effect.fn("Trainer.compile")(function* (
   network: Network.Network,
   recipe: Recipe,
-  options: { readonly gradientNorm: boolean; readonly prng: Prng.Prng }
+  options: { readonly gradientNorm: boolean; readonly prng: Prng.Prng; readonly weights?: Weights }
 ) {
   const { prng } = options
   const { architecture } = network
@@ -127,6 +127,13 @@ export const make = Effect.fn("Trainer.compile")(function* (
     Object.values(programs).flatMap((p) => p.variables.map((v) => [v.attributes.name, v.shape] as const))
   )
   const first = new Map(Initialise.values(training.variables, prng.split("weights")))
+  if (options.weights !== undefined) {
+    yield* Effect.fromResult(ModelWeights.toSafetensors(evaluation, options.weights))
+    for (const { attributes } of evaluation.variables) {
+      const value = options.weights.get(attributes.name)
+      if (value !== undefined) first.set(attributes.name, value)
+    }
+  }
   if (recipe.average !== null)
     for (const { attributes } of evaluation.variables) {
       const value = first.get(attributes.name)

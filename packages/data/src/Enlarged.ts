@@ -1,0 +1,77 @@
+/**
+ * A data set with larger images, for a network that takes larger ones: what compound scaling makes of small images.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Batch, DatasetShape, ImageShape, Split } from "./Dataset.ts"
+import { taps } from "./Image.ts"
+
+type Size = Pick<ImageShape, "height" | "width">
+
+/** Whether images of one size can be enlarged to another: the same channels, and no side shorter. */
+export const fits = (from: ImageShape, to: ImageShape): boolean =>
+  from.channels === to.channels && from.height <= to.height && from.width <= to.width
+
+/**
+ * The data set with images of `height` × `width`, which must not be smaller: bicubic, after augmentation, each image within its own range of values. Mean,
+ * deviation, order and labels stay as they are.
+ *
+ * @example
+ * ```ts
+ * import { Enlarged, Mnist } from "@uninet/data"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.map(Mnist.make(), (data) => Enlarged.to({ height: 40, width: 40 }, data).image)
+ * ```
+ */
+export const to = ({ height, width }: Size, data: DatasetShape): DatasetShape => {
+  const { image } = data
+  if (image.height === height && image.width === width) return data
+  const again = (batch: Batch): Batch => ({
+    ...batch,
+    images: enlarge(batch.images, batch.size * image.channels, image, { height, width })
+  })
+  const split = (of: Split): Split => ({
+    ...of,
+    read: (indexes) => Effect.map(of.read(indexes), again),
+    all: Effect.map(of.all, again),
+    batches: (options) => Stream.map(of.batches(options), again)
+  })
+  return {
+    ...data,
+    image: { ...image, height, width },
+    train: split(data.train),
+    validation: split(data.validation),
+    test: split(data.test)
+  }
+}
+
+/** So many planes, one after the other. */
+const enlarge = (planes: Float32Array, count: number, from: Size, to: Size): Float32Array => {
+  const out = new Float32Array(count * to.height * to.width)
+  const across = new Float32Array(from.height * to.width)
+  const [columns, rows] = [taps(from.width, to.width), taps(from.height, to.height)]
+  for (let plane = 0; plane < count; plane++) {
+    const source = plane * from.height * from.width
+    let [least, most] = [Infinity, -Infinity]
+    for (let y = 0; y < from.height; y++)
+      for (let x = 0; x < to.width; x++) {
+        const { first, weights } = columns[x]!
+        let sum = 0
+        for (let k = 0; k < weights.length; k++) sum += planes[source + y * from.width + first + k]! * weights[k]!
+        across[y * to.width + x] = sum
+      }
+    for (let i = source; i < source + from.height * from.width; i++) {
+      least = Math.min(least, planes[i]!)
+      most = Math.max(most, planes[i]!)
+    }
+    for (let y = 0; y < to.height; y++)
+      for (let x = 0; x < to.width; x++) {
+        const { first, weights } = rows[y]!
+        let sum = 0
+        for (let k = 0; k < weights.length; k++) sum += across[(first + k) * to.width + x]! * weights[k]!
+        out[(plane * to.height + y) * to.width + x] = Math.min(most, Math.max(least, sum))
+      }
+  }
+  return out
+}

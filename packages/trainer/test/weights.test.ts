@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Dataset, Enlarged } from "@uninet/data"
+import { UniNet } from "@uninet/network"
+import { Recipe, type TrainEvent, Trainer } from "@uninet/trainer"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { architecture, layer } from "./support/tiny.ts"
+
+const finished = Effect.fnUntraced(function* (
+  options: Partial<Parameters<Trainer["Service"]["fit"]>[1]> = {},
+  of = architecture
+) {
+  const trainer = yield* Trainer
+  const recipe = { ...Recipe.proxy, epochs: 1, batch: 16 }
+  const last = yield* Stream.runLast(trainer.fit(of, { recipe, seed: "w", ...options }))
+  return last._tag === "Some" && last.value._tag === "Finished" ? last.value : yield* Effect.die("not finished")
+})
+
+describe("a training", () => {
+  it.live("goes on from the weights that it is given", () =>
+    Effect.gen(function* () {
+      const first: TrainEvent.Finished = yield* finished()
+      const still = {
+        ...Recipe.proxy,
+        epochs: 1,
+        batch: 16,
+        learningRate: 0,
+        schedule: { ...Recipe.proxy.schedule, from: 0, to: 0 }
+      }
+      const second = yield* finished({ weights: first.weights, recipe: still, seed: "other" })
+      for (const [name, value] of first.weights)
+        if (!name.includes("running")) assert.deepStrictEqual(second.weights.get(name), value, name)
+      const fresh = yield* finished({ recipe: still, seed: "other" })
+      assert.notDeepEqual(fresh.weights.get("classifier.weight"), first.weights.get("classifier.weight"))
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.live("refuses another network's weights by their names", () =>
+    Effect.gen(function* () {
+      const { weights } = yield* finished()
+      const fewer = new Map([...weights].filter(([name]) => name !== "stem.0.weight"))
+      const error = yield* Effect.flip(finished({ weights: fewer }))
+      assert.strictEqual(error._tag, "WeightsMismatch")
+      assert.include(error.message, "missing: stem.0.weight")
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.live("enlarges images that are smaller than the network takes, in evaluation too", () =>
+    Effect.gen(function* () {
+      const larger = UniNet.withImage(architecture, { height: 11, width: 10 })
+      const { validation, weights } = yield* finished({}, larger)
+      const found = yield* (yield* Trainer).evaluate(larger, weights, "validation")
+      assert.deepStrictEqual([found.top1, found.images], [validation.top1, 40])
+      const data = yield* Dataset.Dataset
+      assert.strictEqual(Enlarged.to(larger.image, data).image.height, 11)
+      const error = yield* Effect.flip(finished({}, UniNet.withImage(architecture, { height: 7 })))
+      assert.strictEqual(error._tag, "DatasetMismatch")
+    }).pipe(Effect.provide(layer()))
+  )
+})
