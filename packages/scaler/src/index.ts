@@ -1,5 +1,6 @@
 export * as Coefficients from "./Coefficients.ts"
 export * as Compound from "./Compound.ts"
+export * as Inherit from "./Inherit.ts"
 export {
   Bound,
   InvalidScale,

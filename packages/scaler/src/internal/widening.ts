@@ -1,0 +1,89 @@
+/** How the channels of a narrow layer become those of a wider one, and what that does to the layer's weights (Chen et al. 2016, "Net2Net", section 3.1). */
+import type { Prng } from "@uninet/search-space"
+
+/** Channel j of the wider layer is a copy of the narrow one's `source[j]`; every channel has a copy. */
+export interface Widening {
+  readonly from: number
+  readonly source: ArrayLike<number>
+}
+
+/**
+ * The channels again and again in their order, until there are enough. Of heads that divide the channels whole heads are copied, and where
+ * `to` is a multiple of `from` every channel is copied equally often, which keeps mean and variance over the channels.
+ */
+export const cyclic = (from: number, to: number): Widening => ({
+  from,
+  source: Int32Array.from({ length: to }, (_, j) => j % from)
+})
+
+/** Several equal parts, each widened by itself: query, key and value of one layer. */
+export const inParts = (parts: number, from: number, to: number): Widening => ({
+  from,
+  source: Int32Array.from({ length: to }, (_, j) => {
+    const part = Math.floor(j / (to / parts))
+    return part * (from / parts) + ((j - part * (to / parts)) % (from / parts))
+  })
+})
+
+/** Positions of a map as those of a larger map that stand on the nearest of them. */
+export const nearest = (
+  from: { readonly height: number; readonly width: number },
+  to: { readonly height: number; readonly width: number }
+): Widening => ({
+  from: from.height * from.width,
+  source: Int32Array.from({ length: to.height * to.width }, (_, j) => {
+    const y = Math.floor(((Math.floor(j / to.width) + 0.5) * from.height) / to.height)
+    const x = Math.floor((((j % to.width) + 0.5) * from.width) / to.width)
+    return y * from.width + x
+  })
+})
+
+/** A tensor as an axis sees it: so many blocks of `length` rows of `inner` numbers. */
+const axisOf = (shape: ReadonlyArray<number>, axis: number) => ({
+  outer: shape.slice(0, axis).reduce((n, length) => n * length, 1),
+  inner: shape.slice(axis + 1).reduce((n, length) => n * length, 1)
+})
+
+export interface Tensor {
+  readonly shape: ReadonlyArray<number>
+  readonly data: Float32Array
+}
+
+/** Along an axis that a layer gives out: every number with its channel. */
+export const repeat = ({ data, shape }: Tensor, axis: number, { from, source }: Widening): Tensor => {
+  const { inner, outer } = axisOf(shape, axis)
+  const to = source.length
+  const out = new Float32Array(outer * to * inner)
+  for (let o = 0; o < outer; o++)
+    for (let j = 0; j < to; j++) {
+      const start = (o * from + source[j]) * inner
+      out.set(data.subarray(start, start + inner), (o * to + j) * inner)
+    }
+  return { shape: shape.with(axis, to), data: out }
+}
+
+/** How unequal the parts are into which a weight is divided among copies, as a share of the mean part. */
+const asymmetry = 0.5
+
+/**
+ * Along an axis that a layer takes in: a weight is divided among the copies of its channel, so that their sum is what it was. The parts are
+ * unequal [ours, in place of Net2Net's noise]: copies that were equal in everything would be trained alike for ever.
+ */
+export const divide = ({ data, shape }: Tensor, axis: number, { from, source }: Widening, prng: Prng.Prng): Tensor => {
+  const { inner, outer } = axisOf(shape, axis)
+  const to = source.length
+  const copies = Array.from({ length: from }, (): Array<number> => [])
+  for (let j = 0; j < to; j++) copies[source[j]].push(j)
+  const out = new Float32Array(outer * to * inner)
+  for (let o = 0; o < outer; o++)
+    for (const [i, places] of copies.entries())
+      for (let k = 0; k < inner; k++) {
+        const weight = data[(o * from + i) * inner + k]
+        const draws = places.map(() => (places.length === 1 ? 0 : prng.nextFloat()))
+        const mean = draws.reduce((a, b) => a + b, 0) / places.length
+        places.forEach((j, p) => {
+          out[(o * to + j) * inner + k] = (weight * (1 + 2 * asymmetry * (draws[p] - mean))) / places.length
+        })
+      }
+  return { shape: shape.with(axis, to), data: out }
+}
