@@ -1,3 +1,4 @@
+export * as CoefficientSearch from "./CoefficientSearch.ts"
 export * as Coefficients from "./Coefficients.ts"
 export * as Compound from "./Compound.ts"
 export * as Inherit from "./Inherit.ts"
@@ -11,3 +12,4 @@ export {
   TargetBelowBaseline,
   UnbalancedCoefficients
 } from "./ScaleError.ts"
+export { Scaler } from "./Scaler.ts"
