@@ -4,7 +4,7 @@
  * `fit` is a stream: it tells how training goes, step by step, and ends with the trained network. Interrupting the stream stops the training
  * after the step that is running, and saves where it stands if it keeps checkpoints.
  */
-import { Dataset, Enlarged } from "@uninet/data"
+import { Dataset, Enlarged, Joined } from "@uninet/data"
 import type { Program } from "@uninet/graph"
 import { Network } from "@uninet/network"
 import { Runtime } from "@uninet/runtime"
@@ -31,6 +31,11 @@ export interface FitOptions {
   readonly recipe: Recipe
   /** Decides first weights, order of the images, augmentation, mixing and noise. */
   readonly seed: string | number
+  /**
+   * The images to train on. `train+validation` (a last training, once everything has been chosen) leaves nothing to validate on: the last
+   * weights are the best. Default `train`.
+   */
+  readonly trainOn?: "train" | "train+validation"
   /** Validate after every epoch, not only after the last one. Default: where the recipe stops early or checkpoints are kept. */
   readonly validateEveryEpoch?: boolean
   /** Compute the gradients' norm even where the recipe does not clip by it. Default false. */
@@ -116,8 +121,12 @@ const fit =
   (sets: Network.Sets, runtime: Runtime["Service"], data: Dataset.DatasetShape) =>
   (architecture: Architecture.Architecture, options: FitOptions): Stream.Stream<TrainEvent, TrainError> =>
     Stream.callback<TrainEvent, TrainError>((queue) =>
-      train(sets, data, architecture, options, (event) =>
-        Effect.andThen(TrainMetrics.record(event), Queue.offer(queue, event))
+      train(
+        sets,
+        options.trainOn === "train+validation" ? Joined.withValidation(data) : data,
+        architecture,
+        options,
+        (event) => Effect.andThen(TrainMetrics.record(event), Queue.offer(queue, event))
       ).pipe(
         Effect.provideService(Runtime, runtime),
         Effect.scoped,

@@ -49,6 +49,15 @@ describe("a training", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("on training and validation has more steps, and its last weights are the best", () =>
+    Effect.gen(function* () {
+      const [finished] = only(yield* events({ recipe, trainOn: "train+validation" }), "Finished")
+      assert.isAbove(finished.steps, 15)
+      assert.strictEqual(finished.validation.images, 0)
+      assert.deepStrictEqual([...finished.best.weights], [...(finished.averaged ?? finished).weights])
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect("tells every step and every epoch, and then its end", () =>
     Effect.gen(function* () {
       const all = yield* events({ recipe, gradientNorm: true, validateEveryEpoch: true })

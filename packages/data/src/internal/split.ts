@@ -112,6 +112,45 @@ const pool = () => {
   }
 }
 
+/** What the splits that were made here read from. */
+const sources = new WeakMap<Split, Source>()
+
+/** One source after the other, the first one's name kept. `undefined` where a split was not made here. */
+export const join = (first: Split, second: Split): Split | undefined => {
+  const [a, b] = [sources.get(first), sources.get(second)]
+  if (a === undefined || b === undefined) return undefined
+  return make({
+    name: a.name,
+    size: a.size + b.size,
+    prefetch: Math.max(a.prefetch, b.prefetch),
+    labels: Effect.zipWith(a.labels, b.labels, (one, other) => Int32Array.from([...one, ...other])),
+    fetch: (indexes, augmenting, memory) => {
+      const places = Array.from(indexes, (_, place) => place)
+      const [ours, theirs] = [places.filter((i) => indexes[i]! < a.size), places.filter((i) => indexes[i]! >= a.size)]
+      const read = (source: Source, from: ReadonlyArray<number>, offset: number) =>
+        from.length === 0
+          ? Effect.succeed(() => fresh(0))
+          : source.fetch(
+              Uint32Array.from(from, (i) => indexes[i]! - offset),
+              augmenting,
+              fresh
+            )
+      return Effect.zipWith(read(a, ours, 0), read(b, theirs, a.size), (one, other) => () => {
+        const parts = [
+          { from: ours, images: one() },
+          { from: theirs, images: other() }
+        ]
+        const floats = parts.reduce((sum, { images }) => sum + images.length, 0)
+        const volume = floats / Math.max(1, indexes.length)
+        const out = memory(floats)
+        for (const { from, images } of parts)
+          from.forEach((place, i) => out.set(images.subarray(i * volume, (i + 1) * volume), place * volume))
+        return out
+      })
+    }
+  })
+}
+
 export const make = (source: Source): Split => {
   const fetch = (index: number, indexes: Uint32Array, augmenting: Augmenting | undefined, floats = fresh) =>
     Effect.zipWith(source.fetch(indexes, augmenting, floats), source.labels, (images, labels) => (): Batch => ({
@@ -130,7 +169,7 @@ export const make = (source: Source): Split => {
       return wrong === undefined ? batch(Uint32Array.from(wanted)) : Effect.fail(wrong)
     })
 
-  return {
+  const made: Split = {
     name: source.name,
     size: source.size,
     labels: source.labels,
@@ -162,4 +201,6 @@ export const make = (source: Source): Split => {
         )
       })
   }
+  sources.set(made, source)
+  return made
 }
