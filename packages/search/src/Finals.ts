@@ -1,8 +1,10 @@
 /**
- * The end of a search: the best few are trained again from fresh weights, for longer; the best of them by validation is tested once.
+ * The end of a search: the best few are trained again from fresh weights, for longer; the best of them by validation is trained once more, on the
+ * validation split's images too, and tested once.
  *
  * Trials choose by a short training, and choosing the highest of many noisy accuracies flatters it. So the choice is made anew on a longer training,
- * still on the validation split, and the number to report comes from the test split, which no choice was made with.
+ * still on the validation split. Then nothing is left to choose, so the validation images may be learned from as well; the number to report comes from
+ * the test split, which no choice was made with.
  */
 import type { Dataset } from "@uninet/data"
 import { type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
@@ -24,7 +26,10 @@ export interface Finalist extends Candidate {
 }
 
 export interface Finished {
+  /** With the weights that were tested. Its evaluation is that of the comparison, by which it was chosen. */
   readonly winner: Finalist
+  /** What the winner's weights were trained on at last. */
+  readonly trainedOn: "train" | "train+validation"
   /** The winner on the test split. */
   readonly test: Tested.Evaluation
   /** All finalists, best first. */
@@ -40,10 +45,15 @@ export interface Options {
   readonly seed: string | number
   /** By which the finalists are ranked. Default: the accuracy alone. */
   readonly reward?: Reward.Reward
+  /** Whether the winner is trained once more on training and validation images. Default true. */
+  readonly retrain?: boolean
   /** The split of the final figure. Default `test`. */
   readonly split?: Dataset.SplitName
-  readonly onProgress?: (candidate: Candidate, progress: Progress) => Effect.Effect<void>
+  readonly onProgress?: (candidate: Candidate, progress: Progress, what: "compare" | "retrain") => Effect.Effect<void>
 }
+
+/** Killed in the middle, such a training goes on where it was. */
+const kept = (what: "final" | "retrain", trial: number) => ({ keep: `${what}-${trial}`, keepWeights: true })
 
 /**
  * Compares the candidates and tests the best one. Everything is journalled; if that was done before, the journal's entries stay.
@@ -64,9 +74,9 @@ export const run = Effect.fnUntraced(function* (
     candidates,
     (candidate) => {
       const { architecture, trial } = candidate
-      const finalist = { index: trial, architecture, seed: `${seed}/final/${trial}`, epochs, keepWeights: true }
+      const finalist = { index: trial, architecture, seed: `${seed}/final/${trial}`, epochs, ...kept("final", trial) }
       return evaluator
-        .evaluate(finalist, (progress) => options.onProgress?.(candidate, progress) ?? Effect.void)
+        .evaluate(finalist, (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void)
         .pipe(
           Effect.result,
           Effect.map((result) => ({ candidate, result }))
@@ -74,6 +84,28 @@ export const run = Effect.fnUntraced(function* (
     },
     { concurrency: evaluator.concurrency }
   )
+  /** The winner, trained on all images that are not for the test. */
+  const retrained = Effect.fnUntraced(function* ({ architecture, trial, weights }: Finalist) {
+    const again = {
+      index: trial,
+      architecture,
+      seed: `${seed}/retrain/${trial}`,
+      epochs,
+      trainOn: "train+validation" as const,
+      ...kept("retrain", trial)
+    }
+    const candidate = candidates.find((candidate) => candidate.trial === trial)
+    const { weights: found } = yield* evaluator
+      .evaluate(again, (progress) =>
+        candidate === undefined ? Effect.void : (options.onProgress?.(candidate, progress, "retrain") ?? Effect.void)
+      )
+      .pipe(
+        Effect.catchTag("TrialFailed", (error) => new NothingFound({ trials: candidates.length, last: error.message }))
+      )
+    yield* append({ _tag: "Retrained", trial, epochs })
+    return { weights: found ?? weights }
+  })
+
   const finalists: Array<Finalist> = []
   let last = "there was no candidate"
   for (const { candidate, result } of trained) {
@@ -95,12 +127,18 @@ export const run = Effect.fnUntraced(function* (
   finalists.sort((a, b) => b.reward - a.reward || a.trial - b.trial)
   const [winner] = finalists
   if (winner === undefined) return yield* new NothingFound({ trials: candidates.length, last })
-  const test = yield* trainer.evaluate(winner.architecture, winner.weights, options.split ?? "test")
+  const lastly = options.retrain === false ? winner : yield* retrained(winner)
+  const test = yield* trainer.evaluate(winner.architecture, lastly.weights, options.split ?? "test")
   yield* append({
     _tag: "Tested",
     trial: winner.trial,
     accuracy: test.top1,
     metrics: { loss: test.loss, top5: test.top5, calibrationError: test.calibrationError }
   })
-  return { winner, test, finalists }
+  return {
+    winner: { ...winner, weights: lastly.weights },
+    trainedOn: options.retrain === false ? "train" : "train+validation",
+    test,
+    finalists
+  }
 })

@@ -15,6 +15,8 @@ import { Evaluation, Reason } from "./Trial.ts"
 
 const Costs = Schema.Struct({ macs: Schema.Finite, parameters: Schema.Finite })
 
+const Rung = Schema.optionalKey(Schema.Int)
+
 /** What can happen to a trial. */
 export const Entry = Schema.TaggedUnion({
   /** The strategy proposed it and it is within the constraints: it will be evaluated. */
@@ -29,10 +31,13 @@ export const Entry = Schema.TaggedUnion({
   Refused: { trial: Schema.Int, hash: Schema.String, architecture: Architecture.Architecture, why: Schema.String },
   /** It is the same network as that of an earlier trial, whose outcome it has. */
   Repeated: { trial: Schema.Int, hash: Schema.String, architecture: Architecture.Architecture, of: Schema.Int },
-  Finished: { trial: Schema.Int, evaluation: Evaluation, reward: Schema.Finite },
-  Failed: { trial: Schema.Int, reason: Reason, detail: Schema.String },
+  /** It has a result: on a rung, where the search has several (`Fidelity`), counted from 0. */
+  Finished: { trial: Schema.Int, rung: Rung, evaluation: Evaluation, reward: Schema.Finite },
+  Failed: { trial: Schema.Int, rung: Rung, reason: Reason, detail: Schema.String },
   /** After the search: one of the best was trained again, to choose the best of all by validation. */
   Compared: { trial: Schema.Int, evaluation: Evaluation },
+  /** After the search: the best of all was trained once more, on the validation split's images too. */
+  Retrained: { trial: Schema.Int, epochs: Schema.Finite },
   /** After the search: the best of all was tested once, on images that no choice was made with. */
   Tested: { trial: Schema.Int, accuracy: Schema.Finite, metrics: Schema.Record(Schema.String, Schema.Finite) }
 })
@@ -71,22 +76,24 @@ export class Journal extends Context.Service<
   }
 >()("@uninet/search/Journal") {}
 
-/** The order of entries of one trial. */
-export const stepOf: Readonly<Record<Entry["_tag"], number>> = {
-  Proposed: 0,
-  Refused: 0,
-  Repeated: 0,
-  Finished: 1,
-  Failed: 1,
-  Compared: 2,
-  Tested: 3
-}
+/** Where an entry stands among those of its trial. */
+export const stepOf = (entry: Entry): number =>
+  Entry.match(entry, {
+    Proposed: () => 0,
+    Refused: () => 0,
+    Repeated: () => 0,
+    Finished: ({ rung = 0 }) => 1 + rung,
+    Failed: ({ rung = 0 }) => 1 + rung,
+    Compared: () => 1000,
+    Retrained: () => 1001,
+    Tested: () => 1002
+  })
 
 /** A record in memory, for tests and for searches that nobody will resume. */
 export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   const stored: Array<Stored> = []
   const entries = Effect.sync(() =>
-    [...stored].sort((a, b) => a.entry.trial - b.entry.trial || stepOf[a.entry._tag] - stepOf[b.entry._tag])
+    [...stored].sort((a, b) => a.entry.trial - b.entry.trial || stepOf(a.entry) - stepOf(b.entry))
   )
   return Journal.of({
     open: () => entries,
@@ -144,7 +151,7 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
         append: (entry) =>
           file.add({
             trial: entry.trial,
-            step: stepOf[entry._tag],
+            step: stepOf(entry),
             kind: entry._tag,
             at: Date.now(),
             data: encodeEntry(entry)

@@ -19,7 +19,7 @@
  * )
  * ```
  */
-import { SearchStrategy, type StrategyError, Told } from "@uninet/controller"
+import { Pareto, SearchStrategy, type StrategyError, Told } from "@uninet/controller"
 import { Dsms } from "@uninet/dsm"
 import { Network, NetworkCosts } from "@uninet/network"
 import { Operators } from "@uninet/operators"
@@ -32,6 +32,7 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
+import * as Fidelity from "./Fidelity.ts"
 import { type Entry, type EntryOf, type Identity, Journal, type Stored } from "./Journal.ts"
 import { type JournalError, JournalForeign } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
@@ -63,7 +64,7 @@ export interface Record extends Candidate {
   readonly outcome: Outcome
 }
 
-/** A trial with a result. */
+/** A trial with a result, that of the most epochs it was trained for. */
 export interface Scored extends Candidate {
   readonly outcome: Extract<Outcome, { readonly _tag: "Scored" }>
 }
@@ -74,11 +75,12 @@ export type SearchEvent =
   | { readonly _tag: "Resumed"; readonly trials: number }
   | { readonly _tag: "Started"; readonly candidate: Candidate }
   | { readonly _tag: "Progress"; readonly candidate: Candidate; readonly progress: Progress }
-  | { readonly _tag: "Finished"; readonly record: Scored; readonly seconds: number }
-  | { readonly _tag: "Failed"; readonly failure: TrialFailed; readonly seconds: number }
+  /** It has a result, on one of several rungs where the search has them. */
+  | { readonly _tag: "Finished"; readonly record: Scored; readonly rung: number; readonly seconds: number }
+  | { readonly _tag: "Failed"; readonly failure: TrialFailed; readonly rung: number; readonly seconds: number }
   /** Refused before any training: invalid, or outside the constraints. */
   | { readonly _tag: "Refused"; readonly candidate: Candidate; readonly why: string }
-  /** Better than all trials before it. */
+  /** Better than all trials before it of as many epochs, or the first of more epochs than any before. */
   | { readonly _tag: "Best"; readonly record: Scored }
   | { readonly _tag: "Done"; readonly found: Found }
 
@@ -86,11 +88,17 @@ export type SearchEvent =
 export interface Found {
   /** Every proposal, by index. */
   readonly records: ReadonlyArray<Record>
-  /** The trial with the highest reward. `undefined` where none has a result. */
+  /** The trial with the highest reward among those of the most epochs. `undefined` where none has a result. */
   readonly best: Scored | undefined
   /** Whether the search ended because the strategy had nothing left to propose. */
   readonly exhausted: boolean
+  /** Whether it ended because a budget was used up, or `until` said so. */
+  readonly over: boolean
 }
+
+/** What a search may look for at once: accuracy, and costs, of which less is better. */
+export const objectives = ["accuracy", "macs", "parameters"] as const
+export type Objective = (typeof objectives)[number]
 
 export interface Options {
   /** Networks to evaluate. Refused proposals are not counted. */
@@ -101,6 +109,17 @@ export interface Options {
   readonly reward?: Reward.Reward
   /** Networks outside these are refused before any training. Default: none. */
   readonly constraints?: ReadonlyArray<Constraint.Constraint<Architecture.Architecture>>
+  /** How long trials are trained. Default: all to their end. */
+  readonly fidelity?: Fidelity.Fidelity
+  /**
+   * Two or more for a search for a Pareto front: the strategy is told them, and rungs are ranked by fronts instead of the reward. Default: the
+   * reward is all there is.
+   */
+  readonly objectives?: ReadonlyArray<Objective>
+  /** Ends the search when trainings have taken so many multiply-accumulates, by `of` for a whole training of a network. Default: any. */
+  readonly budget?: { readonly macs: number; readonly of: (costs: Costs) => number }
+  /** Asked before anything new is begun: `true` ends the search when what is running has come to its end. Default: never. */
+  readonly until?: Effect.Effect<boolean>
   /**
    * How many proposals may be out at the same time: trial i is proposed knowing the results up to i − ahead. It is a part of the search and not of
    * the machine, so results do not depend on the number of workers; more workers than this stay idle. Default 8.
@@ -144,6 +163,8 @@ export const identity = Effect.fnUntraced(function* (options: Options) {
       ...settings,
       strategy: strategy.name,
       reward: { ...reward },
+      fidelity: { ...(options.fidelity ?? Fidelity.full) },
+      objectives: [...(options.objectives ?? [])],
       ahead,
       constraints: constraints.map(bounds)
     }
@@ -161,33 +182,70 @@ const counted = (option: string, given: number) =>
     ? Effect.void
     : new InvalidSearch({ option, given: String(given), expected: "a whole number of 1 or more" })
 
-/** The trials with a result, best first; the earlier one where rewards are equal. */
-export const ranking = (records: ReadonlyArray<Record>): ReadonlyArray<Scored> =>
-  records
-    .filter((record): record is Scored => record.outcome._tag === "Scored")
-    .toSorted((a, b) => b.outcome.reward - a.outcome.reward || a.trial - b.trial)
+/** The result of a trial, with its fidelity. */
+export const scoreOf = ({ outcome }: Scored): Fidelity.Score => ({
+  epochs: outcome.evaluation.epochs,
+  reward: outcome.reward
+})
+
+const isScored = (record: Record): record is Scored => record.outcome._tag === "Scored"
+
+/** What a trial is worth in each objective; larger is better. */
+const worthOf =
+  (wanted: ReadonlyArray<Objective>) =>
+  ({ costs, outcome, trial }: Scored): Fidelity.Entrant => {
+    const worth = { accuracy: outcome.evaluation.accuracy, macs: -costs.macs, parameters: -costs.parameters }
+    return { trial, objectives: wanted.length > 1 ? wanted.map((objective) => worth[objective]) : [outcome.reward] }
+  }
+
+/**
+ * The trials with a result: those of the most epochs first, and among those of equally many the best first (by front and crowding, where there
+ * are several objectives); the earlier one where they are equal.
+ */
+export const ranking = (records: ReadonlyArray<Record>, wanted: ReadonlyArray<Objective> = []): ReadonlyArray<Scored> =>
+  Fidelity.levels(records.filter(isScored), scoreOf).flatMap(({ members }) =>
+    Fidelity.order(members.map((record) => ({ record, ...worthOf(wanted)(record) }))).map(({ record }) => record)
+  )
+
+/** Of the trials of the most epochs, those that no other is better than in every objective. */
+export const front = (records: ReadonlyArray<Record>, wanted: ReadonlyArray<Objective>): ReadonlyArray<Scored> => {
+  const [highest] = Fidelity.levels(records.filter(isScored), scoreOf)
+  const worth = worthOf(wanted)
+  return Pareto.of((highest?.members ?? []).map((record) => ({ record, ...worth(record) }))).members.map(
+    ({ record }) => record
+  )
+}
 
 /** What the journal holds of a trial. */
 interface Recorded {
   readonly proposal: EntryOf<"Proposed" | "Refused" | "Repeated"> | undefined
-  readonly outcome: EntryOf<"Finished" | "Failed"> | undefined
+  /** By rung. */
+  readonly outcomes: ReadonlyMap<number, EntryOf<"Finished" | "Failed">>
 }
 
 const recordedOf = (stored: ReadonlyArray<Stored>): ReadonlyMap<number, Recorded> => {
-  const trials = new Map<number, Recorded>()
+  const out = new Map<number, Recorded>()
   for (const { entry } of stored) {
-    const known = trials.get(entry.trial) ?? { proposal: undefined, outcome: undefined }
-    if (entry._tag === "Finished" || entry._tag === "Failed") trials.set(entry.trial, { ...known, outcome: entry })
+    const known = out.get(entry.trial) ?? { proposal: undefined, outcomes: new Map() }
+    if (entry._tag === "Finished" || entry._tag === "Failed")
+      out.set(entry.trial, { ...known, outcomes: new Map(known.outcomes).set(entry.rung ?? 0, entry) })
     else if (entry._tag === "Proposed" || entry._tag === "Refused" || entry._tag === "Repeated")
-      trials.set(entry.trial, { ...known, proposal: entry })
+      out.set(entry.trial, { ...known, proposal: entry })
   }
-  return trials
+  return out
 }
 
 const outcomeOf = (entry: EntryOf<"Finished" | "Failed">): Outcome =>
   entry._tag === "Finished"
     ? { _tag: "Scored", evaluation: entry.evaluation, reward: entry.reward }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
+
+/** A trial on a rung: what is begun in order, and told in that order. */
+interface Job {
+  readonly candidate: Candidate
+  readonly rung: number
+  readonly outcome: Deferred.Deferred<Outcome, JournalError | EvaluatorLost>
+}
 
 /**
  * Runs a search, or goes on with the one in the journal, and gives what it found.
@@ -214,19 +272,34 @@ export const run = Effect.fnUntraced(function* (
   const emit = options.onEvent ?? (() => Effect.void)
 
   const recorded = recordedOf(yield* journal.open(yield* identity(options)))
-  const resumed = [...recorded.values()].filter(({ outcome }) => outcome !== undefined).length
+  const resumed = [...recorded.values()].filter(({ outcomes }) => outcomes.size > 0).length
   if (resumed > 0) yield* emit({ _tag: "Resumed", trials: resumed })
 
   const slots = yield* Semaphore.make(Math.max(1, evaluator.concurrency))
+  const jobs: Array<Job> = []
   const records: Array<Record> = []
-  const proposed: Array<{
-    readonly candidate: Candidate
-    readonly outcome: Deferred.Deferred<Outcome, JournalError | EvaluatorLost>
-  }> = []
+  /** The first job of every trial. */
+  const first: Array<Job> = []
   const firstWith = new Map<string, number>()
   let best: Scored | undefined
   const count = { accepted: 0, refusals: 0 }
   let exhausted = false
+  let over = false
+
+  const fidelity = options.fidelity ?? Fidelity.full
+  const rungs = Fidelity.rungsOf(fidelity)
+  const total = rungs.at(-1)
+  const ladder = Fidelity.ladder(fidelity)
+  const worth = worthOf(options.objectives ?? [])
+  let spent = 0
+  /** The part of a whole training that is done on a rung. */
+  const partOf = (rung: number) =>
+    total === undefined ? 1 : ((rungs[rung] ?? 0) - (rung === 0 ? 0 : (rungs[rung - 1] ?? 0))) / total
+  const spend = (candidate: Candidate, rung: number) => {
+    if (options.budget !== undefined) spent += partOf(rung) * options.budget.of(candidate.costs)
+  }
+  const isSpent = () => options.budget !== undefined && spent >= options.budget.macs
+  const isOver = Effect.suspend(() => (isSpent() ? Effect.succeed(true) : (options.until ?? Effect.succeed(false))))
 
   const refusalOf = (architecture: Architecture.Architecture): string | undefined => {
     const network = Network.make(architecture, sets)
@@ -237,14 +310,21 @@ export const run = Effect.fnUntraced(function* (
       : `it has ${violation.name} ${violation.value}, where the search allows ${Constraint.print(violation)}`
   }
 
-  const evaluate = Effect.fnUntraced(function* (candidate: Candidate) {
+  const evaluate = Effect.fnUntraced(function* (candidate: Candidate, rung: number) {
     const { architecture, trial } = candidate
     yield* emit({ _tag: "Started", candidate })
     const started = performance.now()
+    const until = rungs[rung]
+    const asked = {
+      index: trial,
+      architecture,
+      seed: seedOf(seed, trial),
+      ...(until === undefined || total === undefined ? {} : { epochs: total, until, keep: `trial-${trial}` })
+    }
+    // Absent where there is one rung only.
+    const on = rung === 0 ? {} : { rung }
     const result = yield* evaluator
-      .evaluate({ index: trial, architecture, seed: seedOf(seed, trial) }, (progress) =>
-        emit({ _tag: "Progress", candidate, progress })
-      )
+      .evaluate(asked, (progress) => emit({ _tag: "Progress", candidate, progress }))
       .pipe(
         Effect.filterOrFail(
           ({ accuracy }) => Number.isFinite(accuracy),
@@ -259,8 +339,8 @@ export const run = Effect.fnUntraced(function* (
     if (Result.isFailure(result)) {
       if (result.failure._tag === "EvaluatorLost") return yield* result.failure
       const { detail, reason } = result.failure
-      yield* journal.append({ _tag: "Failed", trial, reason, detail })
-      yield* emit({ _tag: "Failed", failure: result.failure, seconds })
+      yield* journal.append({ _tag: "Failed", trial, ...on, reason, detail })
+      yield* emit({ _tag: "Failed", failure: result.failure, rung, seconds })
       return { _tag: "Failed", reason, detail } satisfies Outcome
     }
     const { accuracy, epochs, metrics } = result.success
@@ -270,78 +350,124 @@ export const run = Effect.fnUntraced(function* (
       evaluation,
       reward: Reward.of(reward, { accuracy, macs: candidate.costs.macs })
     } as const
-    yield* journal.append({ _tag: "Finished", trial, evaluation, reward: outcome.reward })
-    yield* emit({ _tag: "Finished", record: { ...candidate, outcome }, seconds })
+    yield* journal.append({ _tag: "Finished", trial, ...on, evaluation, reward: outcome.reward })
+    yield* emit({ _tag: "Finished", record: { ...candidate, outcome }, rung, seconds })
     return outcome satisfies Outcome
   })
 
+  /** Begins a job. An entry is stored first, then acted on; not waited for here, so that entries of several trials share a commit. */
+  const begin = Effect.fnUntraced(function* (
+    candidate: Candidate,
+    rung: number,
+    entry: Entry | undefined,
+    act: Effect.Effect<Outcome, JournalError | EvaluatorLost>
+  ) {
+    const job: Job = { candidate, rung, outcome: yield* Deferred.make<Outcome, JournalError | EvaluatorLost>() }
+    jobs.push(job)
+    yield* Effect.forkScoped(
+      Deferred.into(entry === undefined ? act : Effect.andThen(journal.append(entry), act), job.outcome)
+    )
+    return job
+  })
+
+  /** A trial's training on a rung, or what the journal has of it. */
+  const trained = (candidate: Candidate, rung: number) => {
+    const known = recorded.get(candidate.trial)?.outcomes.get(rung)
+    return known === undefined
+      ? slots.withPermits(1)(evaluate(candidate, rung))
+      : Effect.succeed<Outcome>(outcomeOf(known))
+  }
+
   const propose = Effect.fnUntraced(function* (value: Architecture.Architecture, hash: string) {
-    const trial = proposed.length
+    const trial = first.length
     const { macs, parameters } = cost.of(value)
     const candidate: Candidate = { trial, hash, architecture: value, costs: { macs, parameters } }
-    const known = recorded.get(trial)
-    if (known?.proposal !== undefined && known.proposal.hash !== hash)
+    const known = recorded.get(trial)?.proposal
+    if (known !== undefined && known.hash !== hash)
       return yield* new JournalForeign({
         path: "of this search",
         field: `trial ${trial}'s network`,
-        journal: known.proposal.hash,
+        journal: known.hash,
         search: hash
       })
-    // Stored first, then acted on; not waited for here, so that entries of several trials share a commit.
-    const settle = (entry: Entry | undefined, act: Effect.Effect<Outcome, JournalError | EvaluatorLost>) =>
-      Effect.forkScoped(
-        Deferred.into(
-          entry === undefined || known?.proposal !== undefined ? act : Effect.andThen(journal.append(entry), act),
-          outcome
-        )
-      )
-    const outcome = yield* Deferred.make<Outcome, JournalError | EvaluatorLost>()
-    proposed.push({ candidate, outcome })
+    const settle = (entry: Entry, act: Effect.Effect<Outcome, JournalError | EvaluatorLost>) =>
+      Effect.map(begin(candidate, 0, known === undefined ? entry : undefined, act), (job) => void first.push(job))
     const common = { trial, hash, architecture: value }
 
     const refusal = refusalOf(value)
-    const first = firstWith.get(hash)
-    if (refusal !== undefined || first !== undefined) {
+    const same = firstWith.get(hash)
+    if (refusal !== undefined || same !== undefined) {
       const why = refusal ?? "it was proposed before"
       if (++count.refusals >= patience)
         return yield* new SearchStuck({ strategy: strategy.name, proposals: count.refusals, why })
-      if (first !== undefined)
-        return yield* settle({ _tag: "Repeated", ...common, of: first }, Deferred.await(proposed[first].outcome))
+      if (same !== undefined)
+        return yield* settle({ _tag: "Repeated", ...common, of: same }, Deferred.await(first[same].outcome))
       yield* emit({ _tag: "Refused", candidate, why })
       return yield* settle({ _tag: "Refused", ...common, why }, Effect.succeed({ _tag: "Refused", why }))
     }
     count.refusals = 0
     count.accepted++
     firstWith.set(hash, trial)
-    return yield* known?.outcome === undefined
-      ? settle(
-          { _tag: "Proposed", ...common, costs: candidate.costs, seed: seedOf(seed, trial) },
-          slots.withPermits(1)(evaluate(candidate))
-        )
-      : settle(undefined, Effect.succeed(outcomeOf(known.outcome)))
+    ladder.enter(0)
+    spend(candidate, 0)
+    return yield* settle(
+      { _tag: "Proposed", ...common, costs: candidate.costs, seed: seedOf(seed, trial) },
+      trained(candidate, 0)
+    )
   })
 
   for (let told = 0; ; told++) {
-    while (count.accepted < trials && !exhausted && proposed.length < told + ahead) {
-      const wanted = Math.min(told + ahead - proposed.length, trials - count.accepted)
+    while (jobs.length < told + ahead) {
+      over ||= yield* isOver
+      if (over) break
+      const closed = count.accepted >= trials || exhausted
+      const promoted = ladder.next({ closed, idle: jobs.length === told })
+      if (promoted !== undefined) {
+        const { candidate } = first[promoted.trial]
+        ladder.enter(promoted.rung)
+        spend(candidate, promoted.rung)
+        yield* begin(candidate, promoted.rung, undefined, trained(candidate, promoted.rung))
+        continue
+      }
+      if (closed) break
+      const wanted = Math.min(told + ahead - jobs.length, trials - count.accepted)
       const proposals = yield* strategy.ask(wanted).pipe(Effect.catchTag("Exhausted", () => Effect.succeed([])))
       exhausted = proposals.length < wanted
-      for (const { hash, value } of proposals) yield* propose(value, hash)
-    }
-    const next = proposed[told]
-    if (next === undefined) break
-    const outcome = yield* Deferred.await(next.outcome)
-    const record = { ...next.candidate, outcome }
-    records.push(record)
-    if (outcome._tag === "Scored") {
-      yield* strategy.tell([Told.scored(told, outcome.reward)])
-      if (best === undefined || outcome.reward > best.outcome.reward) {
-        best = { ...next.candidate, outcome }
-        yield* emit({ _tag: "Best", record: best })
+      for (const { hash, value } of proposals) {
+        over ||= isSpent()
+        if (!over) yield* propose(value, hash)
       }
-    } else yield* strategy.tell([Told.failed(told)])
+    }
+    const next = jobs[told]
+    if (next === undefined) break
+    const { candidate, rung } = next
+    const { trial } = candidate
+    const outcome = yield* Deferred.await(next.outcome)
+    const record = { ...candidate, outcome }
+    records[trial] = record
+    const isFirstOfItsKind = firstWith.get(candidate.hash) === trial
+    if (isScored(record)) {
+      const { objectives } = worth(record)
+      if (isFirstOfItsKind) ladder.told(rung, { trial, objectives })
+      // Once a trial, after the first rung: what it is told is of one fidelity.
+      if (rung === 0)
+        yield* strategy.tell([
+          objectives.length > 1
+            ? Told.scored(trial, record.outcome.reward, objectives)
+            : Told.scored(trial, record.outcome.reward)
+        ])
+      const { epochs } = scoreOf(record)
+      const better = best === undefined ? 1 : Fidelity.compare(scoreOf(record), scoreOf(best))
+      if (better === undefined ? (epochs ?? 0) > (best?.outcome.evaluation.epochs ?? 0) : better > 0) {
+        best = record
+        yield* emit({ _tag: "Best", record })
+      }
+    } else {
+      if (isFirstOfItsKind && outcome._tag === "Failed") ladder.told(rung, undefined)
+      if (rung === 0) yield* strategy.tell([Told.failed(trial)])
+    }
   }
-  const found: Found = { records, best, exhausted }
+  const found: Found = { records, best, exhausted, over }
   yield* emit({ _tag: "Done", found })
   return found
 }, Effect.scoped)

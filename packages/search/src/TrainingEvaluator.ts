@@ -1,15 +1,120 @@
 /** The evaluator that trains: in this process, or in every worker of a pool. */
-import { type Recipe, Trainer } from "@uninet/trainer"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import { Checkpoints, type Evaluation, type Recipe, type TrainEvent, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { Evaluator } from "./Evaluator.ts"
-import { type Evaluated, TrialFailed } from "./Trial.ts"
+import { join } from "node:path"
+import { Evaluator, type Report } from "./Evaluator.ts"
+import { type Evaluated, type Trial, TrialFailed } from "./Trial.ts"
 
 export interface Options {
   /** How every trial is trained. A trial's own epochs go before the recipe's. */
   readonly recipe: Recipe.Recipe
+  /**
+   * A folder for the checkpoints of trials that are to be gone on with (`Trial.keep`). Where it is missing, they are trained from the start
+   * each time, to the same result.
+   */
+  readonly checkpoints?: string
 }
+
+const files = Layer.merge(NodeFileSystem.layer, NodePath.layer)
+
+/** What a training has come to: its best validation so far, after so many epochs. */
+interface Reached {
+  readonly epochs: number
+  readonly best: Evaluation.Score
+}
+
+const evaluatedOf = ({ best, epochs }: Reached): Evaluated => ({
+  accuracy: best.top1,
+  metrics: { loss: best.loss },
+  epochs
+})
+
+/** Whether an event is the last one that is wanted: the end of the epoch, and its checkpoint where one is kept. */
+const endsAt = (until: number, kept: boolean) => {
+  let reached = false
+  return (event: TrainEvent.TrainEvent) => {
+    if (event._tag === "Epoch" && event.epoch + 1 === until) reached = true
+    return reached && (!kept || event._tag === "Saved")
+  }
+}
+
+const progressOf = (event: TrainEvent.Step, until: number, epochs: number) => ({
+  done: Math.min(1, ((event.step + 1) / event.steps) * (epochs / until)),
+  loss: event.loss,
+  imagesPerSecond: event.imagesPerSecond
+})
+
+/** Trains a trial, from its checkpoint where it has one. */
+const train = Effect.fnUntraced(function* (
+  trainer: Trainer["Service"],
+  { checkpoints, recipe }: Options,
+  trial: Trial,
+  report: Report
+) {
+  const { architecture, epochs = recipe.epochs, keep, keepWeights = false, seed, trainOn = "train" } = trial
+  const until = Math.min(trial.until ?? epochs, epochs)
+  const store =
+    checkpoints === undefined || keep === undefined
+      ? undefined
+      : yield* Checkpoints.make(join(checkpoints, keep), { keep: 1 })
+  const found =
+    store === undefined
+      ? undefined
+      : Option.getOrUndefined(Option.map(yield* Effect.option(store.latest), ({ checkpoint }) => checkpoint))
+  // One that is beyond what is asked for does not know any more what it was then.
+  const kept = found !== undefined && found.state.epoch <= until ? found : undefined
+  const bestBefore = kept?.state.selection.best?.validation
+  if (kept?.state.epoch === until && bestBefore !== undefined && until < epochs && !keepWeights)
+    return evaluatedOf({ epochs: until, best: bestBefore })
+
+  const fit = (resume: typeof kept) =>
+    trainer
+      .fit(architecture, {
+        recipe: { ...recipe, epochs },
+        seed,
+        trainOn,
+        ...(store === undefined ? {} : { checkpoints: { store, everySeconds: 30 } }),
+        // Whether it is kept somewhere or not, the result is the same.
+        ...(keep === undefined && trial.until === undefined ? {} : { validateEveryEpoch: true }),
+        ...(resume === undefined ? {} : { resume })
+      })
+      .pipe(
+        Stream.takeUntil(until < epochs ? endsAt(until, store !== undefined) : () => false),
+        Stream.runFoldEffect(
+          (): Evaluated | undefined =>
+            resume === undefined || bestBefore === undefined
+              ? undefined
+              : evaluatedOf({ epochs: resume.state.epoch, best: bestBefore }),
+          (last, event) => {
+            if (event._tag === "Step") return Effect.as(report(progressOf(event, until, epochs)), last)
+            if (event._tag === "Epoch") {
+              const scores = [event.validation, ...(event.averaged === null ? [] : [event.averaged])]
+              const [best] = scores.toSorted((a, b) => b.top1 - a.top1 || a.loss - b.loss)
+              return Effect.succeed(
+                event.isBest || last === undefined
+                  ? evaluatedOf({ epochs: event.epoch + 1, best })
+                  : { ...last, epochs: event.epoch + 1 }
+              )
+            }
+            if (event._tag !== "Finished") return Effect.succeed(last)
+            const { validation, weights } = event.best
+            return Effect.succeed({
+              ...evaluatedOf({ epochs, best: validation }),
+              ...(keepWeights ? { weights } : {})
+            })
+          }
+        )
+      )
+  // A checkpoint of another recipe or data set: this training begins anew.
+  return yield* Effect.catchTag(fit(kept), "CheckpointMismatch", () => fit(undefined))
+})
 
 /**
  * Trains each architecture from fresh weights and gives its accuracy on the validation split.
@@ -24,39 +129,19 @@ export interface Options {
  * )
  * ```
  */
-export const layer = ({ recipe }: Options): Layer.Layer<Evaluator, never, Trainer> =>
+export const layer = (options: Options): Layer.Layer<Evaluator, never, Trainer> =>
   Layer.effect(
     Evaluator,
-    Effect.map(Trainer, (trainer) =>
-      Evaluator.of({
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+      return Evaluator.of({
         concurrency: 1,
-        evaluate: ({ architecture, epochs = recipe.epochs, index, keepWeights, seed }, report) => {
+        evaluate: (trial, report) => {
           const failed = (reason: "Failed" | "Diverged", detail: string) =>
-            new TrialFailed({ trial: index, architecture, reason, detail })
-          return trainer.fit(architecture, { recipe: { ...recipe, epochs }, seed }).pipe(
-            Stream.runFoldEffect(
-              () => undefined,
-              (last: Evaluated | undefined, event) =>
-                event._tag === "Step"
-                  ? Effect.as(
-                      report({
-                        done: (event.step + 1) / event.steps,
-                        loss: event.loss,
-                        imagesPerSecond: event.imagesPerSecond
-                      }),
-                      last
-                    )
-                  : Effect.succeed(
-                      event._tag === "Finished"
-                        ? {
-                            accuracy: event.best.validation.top1,
-                            metrics: { loss: event.best.validation.loss },
-                            epochs,
-                            ...(keepWeights === true ? { weights: event.best.weights } : {})
-                          }
-                        : last
-                    )
-            ),
+            new TrialFailed({ trial: trial.index, architecture: trial.architecture, reason, detail })
+          return train(trainer, options, trial, report).pipe(
+            Effect.provideContext(services),
             Effect.mapError((error) => failed(error._tag === "Diverged" ? "Diverged" : "Failed", error.message)),
             Effect.flatMap((last) =>
               last === undefined ? failed("Failed", "the training ended without a result") : Effect.succeed(last)
@@ -64,5 +149,5 @@ export const layer = ({ recipe }: Options): Layer.Layer<Evaluator, never, Traine
           )
         }
       })
-    )
-  )
+    })
+  ).pipe(Layer.provide(files))

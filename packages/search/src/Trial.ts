@@ -11,6 +11,15 @@ export const Trial = Schema.Struct({
   seed: Schema.String,
   /** Epochs to train in place of the evaluator's own, if it trains. */
   epochs: Schema.optionalKey(Schema.Int),
+  /**
+   * Epochs after which to stop and give a result, on the way to all of them: the fidelity of that result. Asked again with more, the training goes on
+   * where it stopped, if the evaluator kept it.
+   */
+  until: Schema.optionalKey(Schema.Int),
+  /** A name under which the training may keep itself, to be gone on with. Default: it is not kept. */
+  keep: Schema.optionalKey(Schema.String),
+  /** The images to train on. Default `train`. */
+  trainOn: Schema.optionalKey(Schema.Literals(["train", "train+validation"])),
   /** Whether the trained weights are to be given back. */
   keepWeights: Schema.optionalKey(Schema.Boolean)
 })
@@ -52,8 +61,9 @@ export interface Evaluated extends Evaluation {
  * - `Diverged`: the loss became infinite or not a number.
  * - `Crashed`: the worker process ended, or the evaluator has a defect.
  * - `TimedOut`: it took longer than the limit.
+ * - `OutOfMemory`: it took more memory than the limit, or than there was.
  */
-export const Reason = Schema.Literals(["Failed", "Diverged", "Crashed", "TimedOut"])
+export const Reason = Schema.Literals(["Failed", "Diverged", "Crashed", "TimedOut", "OutOfMemory"])
 export type Reason = typeof Reason.Type
 
 /** A trial that gave no result. The search records it and goes on. */
@@ -68,7 +78,14 @@ export class TrialFailed extends Schema.TaggedError<TrialFailed>()("TrialFailed"
   }
 }
 
-const says = { Failed: "failed", Diverged: "diverged", Crashed: "crashed", TimedOut: "was stopped" } as const
+/** A reason as a verb. */
+export const says = {
+  Failed: "failed",
+  Diverged: "diverged",
+  Crashed: "crashed",
+  TimedOut: "was stopped",
+  OutOfMemory: "ran out of memory"
+} as const satisfies Record<Reason, string>
 
 /** The seed of a trial: the search's, and the trial's index, whatever else runs. */
 export const seedOf = (search: string | number, index: number): string => `${search}/trial/${index}`

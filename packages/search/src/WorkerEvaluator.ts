@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { type ChildProcess, fork } from "node:child_process"
@@ -26,6 +27,13 @@ export interface Options {
   readonly workers?: number
   /** Longest time for one trial, after which its worker is stopped and the trial has failed. Default: none. */
   readonly timeLimit?: Duration.Input
+  /** Most resident memory of a worker in bytes, above which it is replaced and its trial has failed. Default: none. */
+  readonly memoryLimit?: number
+  /**
+   * How often a trial is begun anew after its worker was ended from outside (SIGKILL, SIGTERM, SIGHUP), which is nothing that the trial did. A trial that
+   * ends its worker by itself has failed at once. Default 5.
+   */
+  readonly retries?: number
 }
 
 /** The evaluators of the workers could not be made. */
@@ -47,15 +55,36 @@ const script = new URL(
 /** A worker process and who listens to it. */
 interface Lane {
   readonly child: ChildProcess
+  /** Its resident memory in bytes, where there is a limit. */
+  memory: number
   /** The last of what it wrote to its standard error. */
   readonly stderr: () => string
   onReply: (reply: Reply) => void
-  onExit: (how: string) => void
+  onExit: (how: Ending) => void
   alive: boolean
 }
 
-const start = ({ module, options = null }: Options): Lane => {
-  const child = fork(script, [module.href, JSON.stringify(options)], {
+/** How a worker ended. */
+interface Ending {
+  readonly how: string
+  /** Whether someone else ended it. */
+  readonly outside: boolean
+}
+
+const outside: ReadonlyArray<NodeJS.Signals | null> = ["SIGKILL", "SIGTERM", "SIGHUP"]
+
+/** A worker that was ended from outside: nothing that its trial did. */
+class Lost {
+  readonly _tag = "Lost"
+  readonly how: string
+  constructor(how: string) {
+    this.how = how
+  }
+}
+
+const start = ({ memoryLimit, module, options = null }: Options): Lane => {
+  const watched = memoryLimit === undefined ? [] : ["memory"]
+  const child = fork(script, [module.href, JSON.stringify(options), ...watched], {
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     execArgv: ["--disable-warning=ExperimentalWarning"]
@@ -64,19 +93,32 @@ const start = ({ module, options = null }: Options): Lane => {
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     written = (written + text).slice(-2000)
   })
-  const lane: Lane = { child, stderr: () => written.trim(), onReply: () => {}, onExit: () => {}, alive: true }
+  const lane: Lane = {
+    child,
+    memory: 0,
+    stderr: () => written.trim(),
+    onReply: () => {},
+    onExit: () => {},
+    alive: true
+  }
   child.on("message", (message) =>
-    Option.map(Schema.decodeUnknownOption(Reply)(message), (reply) => lane.onReply(reply))
+    Option.map(decodeReply(message), (reply) => {
+      if (reply._tag === "Memory") lane.memory = reply.bytes
+      lane.onReply(reply)
+    })
   )
-  const ended = (how: string) => {
+  const ended = (how: Ending) => {
     if (!lane.alive) return
     lane.alive = false
     lane.onExit(how)
   }
-  child.on("error", (cause) => ended(cause.message))
+  child.on("error", (cause) => ended({ how: cause.message, outside: false }))
   // `close` comes after the last of its standard error.
   child.on("close", (code, signal) =>
-    ended(signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`)
+    ended({
+      how: signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`,
+      outside: outside.includes(signal)
+    })
   )
   return lane
 }
@@ -86,30 +128,41 @@ const kill = (lane: Lane) => {
   lane.child.kill("SIGKILL")
 }
 
+const decodeReply = Schema.decodeUnknownOption(Reply)
+
 /** The last line of an error output that says something. */
 const lastWords = (stderr: string) => {
   const line = stderr.split("\n").findLast((l) => /error|memory|abort|terminate/i.test(l))
   return line === undefined ? "" : ` (${line.trim()})`
 }
 
+const isOutOfMemory = (stderr: string) => /out of memory|bad_alloc|failed to allocate/i.test(stderr)
+
 /** Waits until the worker has its evaluator. */
 const ready = (lane: Lane) =>
-  Effect.callback<void, string>((resume) => {
+  Effect.callback<void, string | Lost>((resume) => {
     lane.onReply = (reply) => {
       if (reply._tag === "Ready") resume(Effect.void)
       if (reply._tag === "Unable") resume(Effect.fail(reply.detail))
     }
-    lane.onExit = (how) => resume(Effect.fail(`${how}${lastWords(lane.stderr())}`))
+    lane.onExit = ({ how, outside }) =>
+      resume(Effect.fail(outside ? new Lost(how) : `${how}${lastWords(lane.stderr())}`))
     return Effect.sync(() => kill(lane))
   })
 
-const ask = (lane: Lane, trial: Trial, report: Report) =>
-  Effect.callback<Evaluated, TrialFailed>((resume) => {
+const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
+
+const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =>
+  Effect.callback<Evaluated, TrialFailed | Lost>((resume) => {
     const fail = (reason: Reason, detail: string) =>
       resume(Effect.fail(new TrialFailed({ trial: trial.index, architecture: trial.architecture, reason, detail })))
     lane.onReply = (reply) => {
       if (reply._tag === "Progress") Effect.runFork(report(reply.progress))
       if (reply._tag === "Failed") fail(reply.reason, reply.detail)
+      if (reply._tag === "Memory" && reply.bytes > memoryLimit) {
+        kill(lane)
+        fail("OutOfMemory", `its worker took ${mib(reply.bytes)}, more than the limit of ${mib(memoryLimit)}`)
+      }
       if (reply._tag === "Evaluated")
         resume(
           Effect.succeed({
@@ -118,9 +171,17 @@ const ask = (lane: Lane, trial: Trial, report: Report) =>
           })
         )
     }
-    lane.onExit = (how) => fail("Crashed", `its worker process was lost: ${how}${lastWords(lane.stderr())}`)
+    lane.onExit = ({ how, outside }) => {
+      if (outside) return resume(Effect.fail(new Lost(how)))
+      const said = lane.stderr()
+      return fail(
+        isOutOfMemory(said) ? "OutOfMemory" : "Crashed",
+        `its worker process was lost: ${how}${lastWords(said)}`
+      )
+    }
     lane.child.send({ _tag: "Evaluate", trial } satisfies Request, (cause) => {
-      if (cause !== null) fail("Crashed", `its worker process was lost: ${cause.message}`)
+      // It is ending; how, is told when it has.
+      if (cause !== null) lane.child.kill("SIGKILL")
     })
     // Nothing else stops a training at once.
     return Effect.sync(() => kill(lane))
@@ -149,11 +210,19 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
       const idle: Array<Lane> = []
       yield* Effect.addFinalizer(() => Effect.sync(() => lanes.forEach(kill)))
 
+      const retries = options.retries ?? 5
+      const isLost = Predicate.isTagged("Lost")
       const open = Effect.suspend(() => {
         const lane = start(options)
         lanes.add(lane)
-        return Effect.as(ready(lane), lane)
-      })
+        return Effect.as(
+          Effect.tapError(ready(lane), () => Effect.sync(() => void lanes.delete(lane))),
+          lane
+        )
+      }).pipe(
+        Effect.retry({ times: retries, while: isLost }),
+        Effect.mapError((error) => (typeof error === "string" ? error : `${error.how}, again and again`))
+      )
       const close = (lane: Lane) => {
         lanes.delete(lane)
         kill(lane)
@@ -173,10 +242,12 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
             new TrialFailed({ trial: trial.index, architecture: trial.architecture, reason, detail })
           const take = Effect.suspend(() => {
             const lane = idle.pop()
-            return lane?.alive === true ? Effect.succeed(lane) : open
+            if (lane?.alive === true) return Effect.succeed(lane)
+            if (lane !== undefined) close(lane)
+            return open
           }).pipe(Effect.mapError((detail) => failed("Crashed", `no worker process could be started: ${detail}`)))
           const use = (lane: Lane) => {
-            const asked = ask(lane, trial, report)
+            const asked = ask(lane, trial, report, options.memoryLimit)
             return limit === undefined
               ? asked
               : Effect.timeoutOrElse(asked, {
@@ -184,19 +255,28 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
                   orElse: () => failed("TimedOut", `it took longer than ${Duration.format(limit)}`)
                 })
           }
-          return slots.withPermits(1)(
-            Effect.flatMap(take, (lane) =>
-              Effect.ensuring(
-                use(lane),
-                Effect.sync(() => {
-                  lane.onReply = () => {}
-                  lane.onExit = () => {}
-                  if (lane.alive) idle.push(lane)
-                  else close(lane)
-                })
-              )
+          const once = Effect.flatMap(take, (lane) =>
+            Effect.ensuring(
+              use(lane),
+              Effect.sync(() => {
+                lane.onReply = () => {}
+                lane.onExit = () => {}
+                if (lane.alive && lane.memory <= (options.memoryLimit ?? Infinity)) idle.push(lane)
+                else close(lane)
+              })
             )
           )
+          return slots
+            .withPermits(1)(once)
+            .pipe(
+              Effect.retry({ times: retries, while: isLost }),
+              Effect.catchTag("Lost", ({ how }) =>
+                failed(
+                  "Crashed",
+                  `its worker process was lost ${retries + 1} times: ${how}, which the system does where memory is short`
+                )
+              )
+            )
         }
       })
     })

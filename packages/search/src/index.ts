@@ -1,4 +1,5 @@
 export * as Evaluator from "./Evaluator.ts"
+export * as Fidelity from "./Fidelity.ts"
 export * as Journal from "./Journal.ts"
 export {
   type JournalError,

@@ -58,11 +58,24 @@ describe("the finals of a search", () => {
       assert.closeTo(test.top1, 0.97, 1e-6)
       assert.deepStrictEqual(tested, ["test"])
       assert.deepStrictEqual(
-        asked.map(({ epochs, keepWeights, seed }) => [seed, epochs, keepWeights]),
-        [4, 7, 1].map((trial) => [`s/final/${trial}`, 5, true])
+        asked.map(({ epochs, keepWeights, seed, trainOn }) => [seed, epochs, keepWeights, trainOn]),
+        [
+          ...[4, 7, 1].map((trial) => [`s/final/${trial}`, 5, true, undefined]),
+          ["s/retrain/7", 5, true, "train+validation"]
+        ]
       )
-      assert.deepStrictEqual(yield* entries, ["Compared 1", "Compared 4", "Compared 7", "Tested 7"])
+      assert.deepStrictEqual(yield* entries, ["Compared 1", "Compared 4", "Compared 7", "Retrained 7", "Tested 7"])
     }).pipe(Effect.provide([trainingTo({ 1: 0.9, 4: 0.95, 7: 0.97 }, asked), testing(tested), Journal.memory]))
+  })
+
+  it.effect("test what was compared where nothing is to be trained once more", () => {
+    const asked: Array<Trial.Trial> = []
+    return Effect.gen(function* () {
+      const { trainedOn } = yield* Finals.run({ candidates: [candidate(0)], epochs: 1, seed: "s", retrain: false })
+      assert.strictEqual(trainedOn, "train")
+      assert.strictEqual(asked.length, 1)
+      assert.deepStrictEqual(yield* entries, ["Compared 0", "Tested 0"])
+    }).pipe(Effect.provide([trainingTo({ 0: 0.5 }, asked), testing([]), Journal.memory]))
   })
 
   it.effect("do without a candidate that cannot be trained", () =>
@@ -88,7 +101,7 @@ describe("the finals of a search", () => {
       const options = { candidates: [candidate(0)], epochs: 1, seed: "s" }
       yield* Finals.run(options)
       yield* Finals.run(options)
-      assert.deepStrictEqual(yield* entries, ["Compared 0", "Tested 0"])
+      assert.deepStrictEqual(yield* entries, ["Compared 0", "Retrained 0", "Tested 0"])
     }).pipe(Effect.provide([trainingTo({ 0: 0.5 }), testing([]), Journal.memory]))
   )
 })

@@ -246,7 +246,7 @@ describe("a file that is no sound journal", () => {
           db.close()
         })
       ),
-    /version 9, and this uninet reads version 1/
+    /version 9, and this uninet reads version 2/
   )
   refused(
     "one with a damaged entry is refused",

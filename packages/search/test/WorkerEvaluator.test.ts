@@ -4,6 +4,9 @@ import { UniNetSpace } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { accuracyOf, formula, setting } from "./support/search.ts"
 
 const module = new URL("./support/evaluator.ts", import.meta.url)
@@ -13,6 +16,10 @@ const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.vo
   Evaluator.Evaluator.use((evaluator) =>
     Effect.catchTag(evaluator.evaluate(given, report), "EvaluatorLost", Effect.die)
   )
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-workers-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
 const workers = (options: Partial<WorkerEvaluator.Options> = {}) =>
   WorkerEvaluator.layer({ module, workers: 1, options: 42, ...options })
 
@@ -44,17 +51,36 @@ describe("a pool of worker processes", () => {
     }).pipe(Effect.provide(workers({ timeLimit: "2 seconds" })))
   )
 
-  it.live("survives a worker that is killed from outside, idle or busy", () =>
+  it.live("replaces a worker that is killed from outside, idle or busy, and begins its trial anew", () =>
     Effect.gen(function* () {
       const first = yield* evaluate(trial("a"))
       process.kill(first.metrics["pid"], "SIGKILL")
-      const second = yield* Effect.retry(evaluate(trial("b")), { times: 1 })
+      const second = yield* evaluate(trial("b"))
       assert.notStrictEqual(second.metrics["pid"], first.metrics["pid"])
-      const busy = yield* Effect.forkChild(Effect.flip(evaluate(trial("wait"))))
-      yield* Effect.sleep(50)
-      process.kill(second.metrics["pid"], "SIGKILL")
-      assert.include((yield* Fiber.join(busy)).detail, "SIGKILL")
+      const marker = join(yield* folder, "killed")
+      const third = yield* evaluate(trial(`killed once: ${marker}`))
+      assert.notStrictEqual(third.metrics["pid"], second.metrics["pid"])
+      assert.strictEqual(third.accuracy, accuracyOf(architecture))
     }).pipe(Effect.provide(workers()))
+  )
+
+  it.live("gives a trial up whose workers are killed again and again", () =>
+    Effect.gen(function* () {
+      const { detail, reason } = yield* Effect.flip(evaluate(trial("killed")))
+      assert.strictEqual(reason, "Crashed")
+      assert.match(detail, /was lost 2 times: it was ended by SIGKILL/)
+    }).pipe(Effect.provide(workers({ retries: 1 })))
+  )
+
+  it.live("replaces a worker that takes more memory than the limit, or than its heap has", () =>
+    Effect.gen(function* () {
+      const over = yield* Effect.flip(evaluate(trial("memory")))
+      assert.strictEqual(over.reason, "OutOfMemory")
+      assert.match(over.detail, /took \d+ MiB, more than the limit of 300 MiB/)
+      const heap = yield* Effect.flip(evaluate(trial("says it is out of memory")))
+      assert.strictEqual(heap.reason, "OutOfMemory")
+      assert.strictEqual((yield* evaluate(trial("well"))).accuracy, accuracyOf(architecture))
+    }).pipe(Effect.provide(workers({ memoryLimit: 300 * 2 ** 20 })))
   )
 
   it.live("stops the evaluation that is interrupted", () =>

@@ -13,6 +13,8 @@ export const Reply = Schema.TaggedUnion({
   /** The evaluator could not be made. */
   Unable: { detail: Schema.String },
   Progress: { progress: Progress },
+  /** Resident memory in bytes, now and then, where there is a limit. */
+  Memory: { bytes: Schema.Finite },
   Evaluated: { evaluation: Evaluation, weights: Schema.optionalKey(Weights) },
   Failed: { reason: Reason, detail: Schema.String }
 })

@@ -30,7 +30,7 @@ const synchronous = { process: "normal", power: "full" }
 
 /** "UniN", in the file's header: how a journal is told from other SQLite files. */
 const applicationId = 0x556e694e
-const version = 1
+const version = 2
 
 const schema = `
   pragma application_id = ${applicationId};

@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import { Evaluator } from "../Evaluator.ts"
 import { Reply, Request } from "./protocol.ts"
 
-const [, , address = "", options = "null"] = process.argv
+const [, , address = "", options = "null", watched = ""] = process.argv
 
 // Values of `Reply` are sent as they are: structured clone keeps maps and typed arrays.
 const send = (reply: Reply) => Effect.sync(() => void process.send?.(reply))
@@ -68,6 +68,9 @@ const program = Effect.gen(function* () {
   const layer = yield* load
   yield* Effect.provide(serve(requests), layer)
 }).pipe(Effect.catch(unable), Effect.catchDefect(unable))
+
+if (watched === "memory")
+  setInterval(() => void process.send?.(Reply.cases.Memory.make({ bytes: process.memoryUsage.rss() })), 200).unref()
 
 // The pool ends its workers; Ctrl-C reaches the whole group of processes, and is the driver's to answer.
 process.on("SIGINT", () => {})

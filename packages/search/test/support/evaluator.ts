@@ -1,13 +1,32 @@
 /** What the worker processes of the tests evaluate with: the trial's seed says what is to happen. */
 import { Evaluator } from "@uninet/search"
 import * as Effect from "effect/Effect"
+import { existsSync, writeFileSync } from "node:fs"
 import { accuracyOf } from "./search.ts"
+
+const held: Array<Buffer> = []
 
 export default (options: unknown) =>
   Evaluator.fromFunction((architecture, { keepWeights, seed }) =>
     Effect.suspend(() => {
       if (seed.includes("exit")) process.exit(3)
       if (seed.includes("hang")) while (true);
+      const once = /killed once: (.*)/.exec(seed)?.[1]
+      if (once !== undefined && !existsSync(once)) {
+        writeFileSync(once, "")
+        process.kill(process.pid, "SIGKILL")
+        return Effect.never
+      }
+      if (seed === "killed") {
+        process.kill(process.pid, "SIGKILL")
+        return Effect.never
+      }
+      if (seed.includes("out of memory")) {
+        process.stderr.write("FATAL ERROR: JavaScript heap out of memory\n")
+        process.abort()
+      }
+      if (seed === "memory") held.push(Buffer.alloc(400 * 2 ** 20, 1))
+      if (seed === "memory") return Effect.never
       if (seed.includes("wait")) return Effect.never
       if (seed.includes("fail")) return Effect.fail(new Error("told to fail"))
       if (seed.includes("die")) return Effect.die(new Error("told to die"))

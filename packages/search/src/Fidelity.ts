@@ -1,0 +1,225 @@
+/**
+ * How long trials are trained: all to the end, or on rungs, where only the better ones go on. A trial that goes on does so from where it stopped.
+ *
+ * A result belongs to the epochs it was found after, and only results of the same rung are ever compared.
+ *
+ * Which trial goes on is decided by the results in the order in which they are told (see `Search`), so it is the same at any number of workers.
+ *
+ * @example
+ * ```ts
+ * Fidelity.asha({ epochs: 9 }) // results after 1, 3 and 9 epochs; a third goes on at each
+ * ```
+ */
+import { Pareto } from "@uninet/controller"
+import * as Schema from "effect/Schema"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+/** Epochs after which there is a result, rising. */
+const Rungs = Schema.Array(Count).check(
+  Schema.makeFilter(
+    (rungs: ReadonlyArray<number>) =>
+      (rungs.length > 0 && rungs.every((epochs, i) => i === 0 || epochs > rungs[i - 1]!)) ||
+      "must be one or more numbers of epochs, rising"
+  )
+)
+/** Of the trials on a rung, one in so many goes on. */
+const Factor = Schema.Finite.check(Schema.isGreaterThan(1))
+
+export const Fidelity = Schema.TaggedUnion({
+  /** Every trial is trained to its end. */
+  Full: {},
+  /** Successive halving (Jamieson & Talwalkar 2016): a rung is complete before the best of it go on. */
+  Halving: { rungs: Rungs, factor: Factor },
+  /** Asynchronous successive halving (Li et al. 2020): a trial goes on as soon as it is among the best that are known on its rung. */
+  Asha: { rungs: Rungs, factor: Factor },
+  /**
+   * The median stopping rule (Golovin et al. 2017, on results instead of running averages): a trial goes on while it is in the better half of those
+   * that came to its rung before it, and always as long as there are no more than `grace` of them.
+   */
+  Median: { rungs: Rungs, grace: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) }
+})
+export type Fidelity = typeof Fidelity.Type
+
+/** The names by which a command line asks for them. */
+export const names = ["full", "halving", "asha", "median"] as const
+export type Name = (typeof names)[number]
+
+export interface Options {
+  /** Of a training to the end. */
+  readonly epochs: number
+  /** After so many there is a first result. Default 1. */
+  readonly from?: number
+  /** Of so many trials on a rung one goes on, and a rung is so many times as long as the one before. Default 3. */
+  readonly factor?: number
+}
+
+/** `from`, `from · factor`, …, and at last `epochs`. */
+const geometric = ({ epochs, factor = 3, from = 1 }: Options): ReadonlyArray<number> => {
+  const rungs: Array<number> = []
+  for (let at = from; Math.round(at) < epochs; at *= factor)
+    if (Math.round(at) > (rungs.at(-1) ?? 0)) rungs.push(Math.round(at))
+  return [...rungs, epochs]
+}
+
+export const full: Fidelity = Fidelity.cases.Full.make({})
+/** Successive halving. */
+export const halving = (options: Options): Fidelity =>
+  Fidelity.cases.Halving.make({ rungs: geometric(options), factor: options.factor ?? 3 })
+/** Asynchronous successive halving. */
+export const asha = (options: Options): Fidelity =>
+  Fidelity.cases.Asha.make({ rungs: geometric(options), factor: options.factor ?? 3 })
+/** Median stopping after every epoch from `from` on. */
+export const median = ({
+  epochs,
+  from = 1,
+  grace = 4
+}: Omit<Options, "factor"> & { readonly grace?: number }): Fidelity =>
+  Fidelity.cases.Median.make({
+    rungs: Array.from({ length: Math.max(1, epochs - from + 1) }, (_, i) => Math.min(epochs, from + i)),
+    grace
+  })
+
+/** The one of a name. */
+export const named = (name: Name, options: Options): Fidelity =>
+  ({ full: () => full, halving: () => halving(options), asha: () => asha(options), median: () => median(options) })[
+    name
+  ]()
+
+/** Epochs of each rung; `undefined` for one of unknown length. */
+export const rungsOf = (fidelity: Fidelity): ReadonlyArray<number | undefined> =>
+  fidelity._tag === "Full" ? [undefined] : fidelity.rungs
+
+/** A reward with the epochs that it was found after, `null` where nothing is trained. */
+export interface Score {
+  readonly epochs: number | null
+  readonly reward: number
+}
+
+/** Above 0 where `a` is the better one. `undefined` for scores of different fidelities, which say nothing about one another. */
+export const compare = (a: Score, b: Score): number | undefined =>
+  a.epochs === b.epochs ? a.reward - b.reward : undefined
+
+/** What was found after the same number of epochs. */
+export interface Level<out A> {
+  readonly epochs: number | null
+  readonly members: ReadonlyArray<A>
+}
+
+/** Things by the fidelity of their scores, that of the most epochs first. */
+export const levels = <A>(things: ReadonlyArray<A>, scoreOf: (thing: A) => Score): ReadonlyArray<Level<A>> => {
+  const by = new Map<number | null, Array<A>>()
+  for (const thing of things) {
+    const { epochs } = scoreOf(thing)
+    const members = by.get(epochs)
+    if (members === undefined) by.set(epochs, [thing])
+    else members.push(thing)
+  }
+  return [...by]
+    .map(([epochs, members]) => ({ epochs, members }))
+    .sort((a, b) => (b.epochs ?? Infinity) - (a.epochs ?? Infinity))
+}
+
+/** A trial's result on a rung. Objectives: larger is better. */
+export interface Entrant {
+  readonly trial: number
+  readonly objectives: ReadonlyArray<number>
+}
+
+/** Of one rung, best first: by front, then by crowding, then by trial; of one objective, by that. */
+export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyArray<A> => {
+  if ((entrants[0]?.objectives.length ?? 1) === 1)
+    return entrants.toSorted((a, b) => b.objectives[0]! - a.objectives[0]! || a.trial - b.trial)
+  const points = entrants.map(({ objectives }) => objectives)
+  const ranks = Pareto.ranks(points)
+  const crowding = ranks.map(() => 0)
+  for (let rank = 0; rank <= Math.max(...ranks); rank++) {
+    const front = ranks.flatMap((r, i) => (r === rank ? [i] : []))
+    Pareto.crowding(front.map((i) => points[i]!)).forEach((worth, j) => (crowding[front[j]!] = worth))
+  }
+  return entrants
+    .map((entrant, i) => ({ entrant, rank: ranks[i]!, worth: crowding[i]! }))
+    .sort(
+      (a, b) => a.rank - b.rank || (a.worth === b.worth ? 0 : b.worth - a.worth) || a.entrant.trial - b.entrant.trial
+    )
+    .map(({ entrant }) => entrant)
+}
+
+/** A trial that is to go on to a rung. */
+export interface Promotion {
+  readonly trial: number
+  readonly rung: number
+}
+
+/** Who goes on, as results come in. A mutable thing of one search. */
+export interface Ladder {
+  /** A trial was sent to a rung. */
+  readonly enter: (rung: number) => void
+  /** It came back: with a result, or without. */
+  readonly told: (rung: number, entrant: Entrant | undefined) => void
+  /**
+   * The next trial that goes on. `closed`: no new trial will enter the first rung. `idle`: nothing is being trained.
+   */
+  readonly next: (at: { readonly closed: boolean; readonly idle: boolean }) => Promotion | undefined
+}
+
+/** The rungs of a search, empty. */
+export const ladder = (fidelity: Fidelity): Ladder => {
+  const rungs = rungsOf(fidelity).map(() => ({
+    entered: 0,
+    back: 0,
+    here: [] as Array<Entrant>,
+    gone: new Set<number>()
+  }))
+  const last = rungs.length - 1
+  const queue: Array<Promotion> = []
+  const share = (n: number) =>
+    fidelity._tag === "Full" || fidelity._tag === "Median" ? 0 : Math.floor(n / fidelity.factor)
+  const go = (trial: number, rung: number) => {
+    rungs[rung]!.gone.add(trial)
+    return { trial, rung: rung + 1 }
+  }
+  const halving = (closed: boolean) => {
+    for (let rung = 0; rung < last; rung++) {
+      const { back, entered, gone, here } = rungs[rung]!
+      if (!closed || back < entered || (rung > 0 && entered === 0)) return
+      if (gone.size === 0)
+        for (const { trial } of order(here).slice(0, Math.max(1, share(here.length)))) queue.push(go(trial, rung))
+      // The next rung waits for these.
+      if (queue.length > 0) return
+    }
+  }
+  const asha = (closed: boolean, idle: boolean) => {
+    for (let rung = last - 1; rung >= 0; rung--) {
+      const { gone, here } = rungs[rung]!
+      const best = order(here).slice(0, share(here.length))
+      const found = best.find(({ trial }) => !gone.has(trial))
+      if (found !== undefined) return go(found.trial, rung)
+    }
+    if (!closed || !idle) return undefined
+    // Too few for a share of one: the best goes on all the same, so that a search ends with a result of the last rung.
+    for (let rung = last - 1; rung >= 0; rung--) {
+      const { gone, here } = rungs[rung]!
+      if (gone.size > 0) return undefined
+      const [best] = order(here)
+      if (best !== undefined) return go(best.trial, rung)
+    }
+    return undefined
+  }
+  return {
+    enter: (rung) => void rungs[rung]!.entered++,
+    told: (rung, entrant) => {
+      const at = rungs[rung]!
+      at.back++
+      if (entrant === undefined) return
+      at.here.push(entrant)
+      if (fidelity._tag !== "Median" || rung === last) return
+      const place = order(at.here).findIndex(({ trial }) => trial === entrant.trial)
+      if (at.here.length <= fidelity.grace || place < Math.ceil(at.here.length / 2)) queue.push(go(entrant.trial, rung))
+    },
+    next: ({ closed, idle }) => {
+      if (fidelity._tag === "Asha") return asha(closed, idle)
+      if (fidelity._tag === "Halving" && queue.length === 0) halving(closed)
+      return queue.shift()
+    }
+  }
+}
