@@ -7,8 +7,10 @@ import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import { CliError, CliOutput, Command } from "effect/cli"
 import { benchmark } from "./commands/benchmark.ts"
+import { classify } from "./commands/classify.ts"
 import { data } from "./commands/data.ts"
 import { evaluate } from "./commands/evaluate.ts"
+import { exporting } from "./commands/export.ts"
 import { inspect } from "./commands/inspect.ts"
 import { search } from "./commands/search.ts"
 import { train } from "./commands/train.ts"
@@ -20,7 +22,7 @@ export const version = "0.1.0"
 /** All commands. */
 export const command = Command.make("uninet").pipe(
   Command.withDescription("Search, inspect and train networks of convolutions, transformers and MLPs"),
-  Command.withSubcommands([search, train, evaluate, inspect, data, benchmark, verify])
+  Command.withSubcommands([search, train, evaluate, exporting, classify, inspect, data, benchmark, verify])
 )
 
 /** A mistake in the command line in one sentence. */

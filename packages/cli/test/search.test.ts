@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Dataset, Datasets } from "@uninet/data"
 import { Safetensors } from "@uninet/network"
+import { Model } from "@uninet/onnx"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -63,7 +64,10 @@ describe("uninet search", () => {
         const dataset = yield* Dataset.Dataset.pipe(Effect.provide(Datasets.byName(data)))
         for (const batch of [64, 7])
           assert.strictEqual(yield* accuracyOf(join(whole, "best.onnx"), dataset, batch), best.metrics.testAccuracy)
+        const metadata = Result.getOrThrow(Model.metadataOf(readFileSync(join(whole, "best.onnx"))))
+        assert.include(metadata, { run: "whole", trial: String(best.trial), seed: "e2e" })
         const weights = Result.getOrThrow(Safetensors.decode(readFileSync(join(whole, "best.safetensors"))))
+        assert.deepStrictEqual(weights.metadata, metadata)
         const parameters = [...weights.tensors].filter(([name]) => !/running_/.test(name))
         assert.strictEqual(
           parameters.reduce((sum, [, { shape }]) => sum + shape.reduce((n, length) => n * length, 1), 0),

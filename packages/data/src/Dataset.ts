@@ -83,6 +83,11 @@ export interface DatasetShape {
   readonly mean: ReadonlyArray<number>
   /** Standard deviation per channel, on the same scale as `mean`. */
   readonly deviation: ReadonlyArray<number>
+  /**
+   * Where images come from files of any size: the part of the resized image's edge that the centre crop keeps in evaluation. Default 1: a file is
+   * resized to the images' size whole.
+   */
+  readonly cropRatio?: number
   readonly train: Split
   /** For choosing between networks. */
   readonly validation: Split

@@ -162,15 +162,20 @@ const positive = (option: string, value: number) =>
     : Effect.fail(new InvalidOption({ option, value, expected: "a whole number of at least 1" }))
 
 /** Everything up to the splits' files: options checked, folders listed and compared, workers started. */
+/** ImageNet's channel means and deviations, of bytes / 255 [UNINET.md section 7: the recipe's]. */
+export const imagenet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] } as const
+
+/** The part of a resized image's edge that the paper's evaluation keeps. */
+export const evaluationCropRatio = (size: number): number => (size < 320 ? 224 / 256 : 1)
+
 const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolderOptions) {
   const { channels = 3, folder, size = 224, workers = Math.min(8, Math.max(1, availableParallelism() - 1)) } = options
   yield* positive("size", size)
   yield* positive("workers", workers)
-  const { cropRatio = size < 320 ? 224 / 256 : 1 } = options
+  const { cropRatio = evaluationCropRatio(size) } = options
   if (!(cropRatio > 0 && cropRatio <= 1)) {
     return yield* new InvalidOption({ option: "cropRatio", value: cropRatio, expected: "a number above 0 and up to 1" })
   }
-  const imagenet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] }
   const mean = options.mean ?? (channels === 3 ? imagenet.mean : [average(imagenet.mean)])
   const deviation = options.deviation ?? (channels === 3 ? imagenet.deviation : [average(imagenet.deviation)])
   if (mean.length !== channels || deviation.length !== channels || deviation.some((value) => !(value > 0))) {
@@ -254,13 +259,14 @@ export const make = (options: ImageFolderOptions): Effect.Effect<DatasetShape, D
             ])
             .map((part) => select(train!, part))
         : [first!, train!]
-    const { deviation, image, mean } = decoding
+    const { cropRatio, deviation, image, mean } = decoding
     return {
       name: options.name ?? files.nameOf(options.folder),
       classes,
       image,
       mean,
       deviation,
+      cropRatio,
       train: folderSplit(decoding, "train", rest!),
       validation: folderSplit(decoding, "validation", validation!),
       test: folderSplit(decoding, "test", second ?? first!)

@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { type Card, Comparison, PyTorch, Python } from "@uninet/export"
-import { Network, Safetensors, Weights } from "@uninet/network"
+import { type Card, Comparison, Format, PyTorch, Python, Specimens, Trained } from "@uninet/export"
+import { Network } from "@uninet/network"
 import { OperatorSet } from "@uninet/operators"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { architectures, cardOf, digits, everything, sourceLogits, weightsOf } from "./support/networks.ts"
+import { architectures, cardOf, everything, trainedOf } from "./support/networks.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-pytorch-"))),
@@ -28,19 +28,12 @@ describe("a PyTorch module", () => {
       const runs: Array<Python.Run> = []
       const expected: Array<Float32Array> = []
       for (const [i, architecture] of [everything, ...architectures("pytorch", 2)].entries()) {
-        const card = cardOf(architecture)
-        const network = Result.getOrThrow(Network.make(architecture))
-        const weights = weightsOf(network, prng)
-        const program = Result.getOrThrow(Network.evaluation(network))
-        const file = join(below, `network_${i}.py`)
-        writeFileSync(file, textOf(card))
-        writeFileSync(
-          file.replace(/py$/, "safetensors"),
-          Safetensors.encode(Result.getOrThrow(Weights.toSafetensors(program, weights)))
-        )
-        const input = yield* digits(card, images)
-        runs.push({ file, classes: architecture.classes, images: input })
-        expected.push(yield* sourceLogits(network, weights, input))
+        const trained = trainedOf(architecture, prng)
+        for (const { content, extension } of Result.getOrThrow(Format.pytorch(trained)))
+          writeFileSync(join(below, `network_${i}${extension}`), content)
+        const input = yield* Specimens.digits(trained.card, images)
+        runs.push({ file: join(below, `network_${i}.py`), classes: architecture.classes, images: input })
+        expected.push(yield* Trained.logits(trained, input))
       }
       const ran = yield* Effect.result(Python.logits(runs, images))
       if (Result.isFailure(ran) && ran.failure._tag === "NoPython") return context.skip(ran.failure.message)

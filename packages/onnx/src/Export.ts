@@ -3,6 +3,7 @@ import type { GraphError, Program } from "@uninet/graph"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { lower } from "./Lowering.ts"
+import { fold } from "./internal/fold.ts"
 import { type Constant, encode, type Model, type ValueInfo } from "./Model.ts"
 
 /** Something in the program depends on the batch size in a way that a file with a free batch cannot say. */
@@ -28,6 +29,8 @@ export interface Options {
 /**
  * The bytes of an ONNX file.
  *
+ * What can be computed from the weights alone is: batch norms are part of their convolutions wherever that is exact.
+ *
  * The batch is made free by lowering the program for two batch sizes: where the two models differ, and only there, the batch is at work.
  *
  * @example
@@ -43,7 +46,7 @@ export const toOnnx = (options: Options): Result.Result<Uint8Array, GraphError |
       )
     // Primes that no other length in a network is likely to be.
     const model = yield* freeBatch(yield* at(7919), yield* at(7927))
-    return encode(model)
+    return encode(fold(model))
   })
 
 /** The name of the free axis. */

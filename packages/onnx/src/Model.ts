@@ -1,5 +1,7 @@
 /** ONNX models as plain data, and their protobuf bytes. Field numbers are those of onnx.proto (IR version 9). */
-import { PbfWriter as Pbf } from "pbf"
+import { PbfReader, PbfWriter as Pbf } from "pbf"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 
 export type AttributeValue =
   | number
@@ -142,3 +144,48 @@ export const encode = (model: Model): Uint8Array => {
   for (const entry of Object.entries(model.metadata)) pbf.writeMessage(14, writeMetadata, entry)
   return pbf.finish()
 }
+
+/** Bytes that are no ONNX model. */
+export class NotOnnx extends Schema.TaggedError<NotOnnx>()("NotOnnx", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `it is no ONNX model: ${this.reason}; give a file that uninet export wrote`
+  }
+}
+
+const readEntry = (bytes: Uint8Array): readonly [string, string] =>
+  new PbfReader(bytes).readFields<[string, string]>(
+    (tag, entry, pbf) => {
+      if (tag === 1) entry[0] = pbf.readString()
+      else if (tag === 2) entry[1] = pbf.readString()
+    },
+    ["", ""]
+  )
+
+/**
+ * The key–value pairs of an `.onnx` file: ONNX Runtime has them, but its interface for JavaScript does not show them.
+ *
+ * Fails with `NotOnnx` where the bytes are no protobuf message with a graph.
+ */
+export const metadataOf = (file: Uint8Array): Result.Result<Readonly<Record<string, string>>, NotOnnx> =>
+  Result.try({
+    try: () => {
+      const reader = new PbfReader(file)
+      const found = reader.readFields(
+        (tag, found, pbf) => {
+          if (tag === 7) found.graph = true
+          if (tag === 14) found.entries.push(readEntry(pbf.readBytes()))
+        },
+        { graph: false, entries: [] as Array<readonly [string, string]> }
+      )
+      return { ...found, whole: reader.pos === file.length }
+    },
+    catch: (cause) => new NotOnnx({ reason: cause instanceof Error ? cause.message : String(cause) })
+  }).pipe(
+    Result.flatMap(({ entries, graph, whole }) =>
+      graph && whole
+        ? Result.succeed(Object.fromEntries(entries))
+        : Result.fail(new NotOnnx({ reason: graph ? "it is cut short" : "there is no graph in it" }))
+    )
+  )

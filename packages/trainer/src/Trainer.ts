@@ -103,7 +103,7 @@ const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity)
 const descriptionOf = (
   { architecture, dataset, seed }: Checkpoint.Identity,
   { averaged, epoch, validation }: Selection.Best,
-  { deviation, mean }: Dataset.DatasetShape
+  { cropRatio = 1, deviation, mean }: Dataset.DatasetShape
 ): Readonly<Record<string, string>> => ({
   architecture: JSON.stringify(architecture),
   dataset: dataset.name,
@@ -111,6 +111,7 @@ const descriptionOf = (
   // An image is (byte / 255 - mean) / deviation, channel by channel.
   mean: JSON.stringify(mean),
   deviation: JSON.stringify(deviation),
+  cropRatio: String(cropRatio),
   seed,
   epoch: String(epoch),
   averaged: String(averaged),

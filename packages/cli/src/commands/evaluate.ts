@@ -1,25 +1,20 @@
 /** `uninet evaluate`: how good a trained network is, in all the usual figures. */
 import { Dataset, Datasets } from "@uninet/data"
-import { Network, Safetensors, Weights } from "@uninet/network"
-import { Architecture } from "@uninet/search-space"
 import { type Evaluation, Trainer } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import { at, fault, usage } from "../internal/CliFault.ts"
+import { at, usage } from "../internal/CliFault.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as normalised from "../internal/normalised.ts"
-import * as runFolder from "../internal/runFolder.ts"
-import * as trainFolder from "../internal/trainFolder.ts"
+import * as trained from "../internal/trained.ts"
 
 const config = {
   run: Argument.Path("run").pipe(
@@ -49,48 +44,6 @@ const config = {
 
 const Numbers = Schema.fromJsonString(Schema.Array(Schema.Finite))
 
-/** A network with its weights, as `uninet train` and `uninet search` write them. */
-const read = Effect.fnUntraced(function* (run: string) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const file = run.endsWith(".safetensors") ? run : path.join(run, trainFolder.files.best)
-  const name = yield* runFolder.shown(file)
-  const bytes = yield* Effect.mapError(fs.readFile(file), () =>
-    fault(`${name} cannot be read. Give the folder of a uninet train or search that has saved its best weights.`)
-  )
-  const decoded = yield* Effect.mapError(Effect.fromResult(Safetensors.decode(bytes)), at(name))
-  const architecture = yield* Effect.mapError(
-    Schema.decodeUnknownEffect(Schema.fromJsonString(Architecture.Architecture))(decoded.metadata["architecture"]),
-    () => fault(`${name} does not say which network it is of. Give a file that uninet train or search wrote.`)
-  )
-  const weights = yield* Effect.mapError(
-    Effect.fromResult(Network.make(architecture)).pipe(
-      Effect.flatMap((network) => Effect.fromResult(Network.evaluation(network))),
-      Effect.flatMap((program) => Effect.fromResult(Weights.fromSafetensors(program, decoded)))
-    ),
-    at(name)
-  )
-  const numbers = (key: string) =>
-    Option.getOrUndefined(Schema.decodeUnknownOption(Numbers)(decoded.metadata[key])) ?? []
-  return { architecture, weights, name, mean: numbers("mean"), deviation: numbers("deviation") }
-})
-
-const Named = Schema.fromJsonString(Schema.Struct({ dataset: Schema.String }))
-
-/** The data set that a run was trained on, by its `train.json` or its `best.json`. */
-const datasetOf = Effect.fnUntraced(function* (run: string) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const folder = run.endsWith(".safetensors") ? path.dirname(run) : run
-  for (const file of [trainFolder.files.settings, runFolder.files.best]) {
-    const text = yield* Effect.option(fs.readFileString(path.join(folder, file)))
-    if (Option.isNone(text)) continue
-    const found = yield* Effect.option(Schema.decodeEffect(Named)(text.value))
-    if (Option.isSome(found)) return found.value.dataset
-  }
-  return yield* usage("the run does not say what it was trained on. Give --dataset.")
-})
-
 const widest = 20
 
 const table = (): InstanceType<typeof Table> => new Table({ style: { head: [], border: [], compact: true } })
@@ -116,8 +69,12 @@ export const evaluate = Command.make(
   "evaluate",
   config,
   Effect.fnUntraced(function* ({ batch, dataset, device, json, run, split, threads }) {
-    const { architecture, deviation, mean, name, weights } = yield* read(run)
-    const datasetName = Option.isSome(dataset) ? dataset.value : yield* datasetOf(run)
+    const { metadata, name, network, weights } = yield* trained.read(run)
+    const { architecture } = network
+    const numbers = (key: string) => Option.getOrUndefined(Schema.decodeUnknownOption(Numbers)(metadata[key])) ?? []
+    const [mean, deviation] = [numbers("mean"), numbers("deviation")]
+    const datasetName = Option.getOrUndefined(dataset) ?? (yield* trained.settingsOf(run)).dataset
+    if (datasetName === undefined) return yield* usage("the run does not say what it was trained on. Give --dataset.")
     yield* Effect.scoped(
       Effect.gen(function* () {
         const services = yield* Trainer.layer().pipe(

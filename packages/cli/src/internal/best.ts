@@ -1,15 +1,14 @@
 /** The best network of a search as files: what it is, its weights, and an ONNX model. */
 import type { Dataset } from "@uninet/data"
 import type { Dsms } from "@uninet/dsm"
+import { Format, type Trained } from "@uninet/export"
 import type { GraphError } from "@uninet/graph"
-import { type ArchitectureError, Network, NetworkCosts, Safetensors, Weights } from "@uninet/network"
-import { Export } from "@uninet/onnx"
+import { type ArchitectureError, Network, NetworkCosts } from "@uninet/network"
 import type { Operators } from "@uninet/operators"
 import type { Finals } from "@uninet/search"
 import { Architecture } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type CliFault, fault } from "./CliFault.ts"
 import * as runFolder from "./runFolder.ts"
@@ -41,7 +40,7 @@ export const Best = Schema.Struct({
 })
 export type Best = typeof Best.Type
 
-export type WriteError = ArchitectureError | GraphError | Export.NotBatchFree | Weights.WeightsMismatch | CliFault
+export type WriteError = ArchitectureError | GraphError | Format.FormatError | CliFault
 
 /** Writes the files of the best network; `best.json` last, so that its being there says that the rest is. */
 export const write = Effect.fnUntraced(function* (
@@ -81,27 +80,31 @@ export const write = Effect.fnUntraced(function* (
     },
     architecture: winner.architecture
   }
-  const { classes, deviation, mean } = about.dataset
-  const metadata = {
-    architecture: JSON.stringify(winner.architecture),
-    classes: JSON.stringify(classes),
-    // An image is (byte / 255 - mean) / deviation, channel by channel.
-    mean: JSON.stringify(mean),
-    deviation: JSON.stringify(deviation),
-    testAccuracy: String(test.top1)
-  }
-  const onnx = Export.toOnnx({
-    program: (batch) => Network.evaluation(network, { batch }),
+  const { classes, cropRatio = 1, deviation, mean } = about.dataset
+  const trained: Trained.Trained = {
+    network,
     weights: winner.weights,
-    name: "uninet",
-    metadata
-  })
-  const safetensors = Network.evaluation(network).pipe(
-    Result.flatMap((program) => Weights.toSafetensors(program, winner.weights, metadata)),
-    Result.map(Safetensors.encode)
-  )
-  yield* runFolder.write(path.join(folder, runFolder.files.onnx), yield* Effect.fromResult(onnx))
-  yield* runFolder.write(path.join(folder, runFolder.files.weights), yield* Effect.fromResult(safetensors))
+    card: {
+      architecture: winner.architecture,
+      classes,
+      mean,
+      deviation,
+      cropRatio,
+      provenance: {
+        run: path.basename(folder),
+        trial: String(winner.trial),
+        seed: about.seed,
+        dataset: about.dataset.name,
+        validationAccuracy: String(winner.evaluation.accuracy),
+        testAccuracy: String(test.top1)
+      }
+    }
+  }
+  for (const file of [
+    yield* Effect.fromResult(Format.onnx(trained)),
+    yield* Effect.fromResult(Format.safetensors(trained))
+  ])
+    yield* runFolder.write(path.join(folder, `best${file.extension}`), file.content)
   const text = `${JSON.stringify(best, null, 2)}\n`
   yield* runFolder.write(path.join(folder, runFolder.files.best), text)
   return best

@@ -1,11 +1,8 @@
-/** Random architectures with weights that make every branch count, and real images for them. */
-import { type DataError, type Dataset, Image, Mnist } from "@uninet/data"
-import { Card } from "@uninet/export"
+/** Random architectures with weights that make every branch count, and cards. */
+import type { Card, Trained } from "@uninet/export"
 import { Network, type Weights } from "@uninet/network"
-import { Runtime } from "@uninet/runtime"
 import { type Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 
 /** Odd sizes and colour, so that strides, windows and sequences have to pad. */
@@ -43,14 +40,19 @@ export const everything: Architecture.Architecture = {
   headDim: 8
 }
 
-/** First weights, with LayerScale, last norms and running statistics moved away from where they do nothing. */
+/** First weights, with norms, LayerScale and running statistics moved away from where they do nothing. */
 export const weightsOf = (network: Network.Network, prng: Prng.Prng): Weights.Weights => {
   const { variables } = Result.getOrThrow(Network.evaluation(network))
   const values = Initialise.values(variables, prng)
-  for (const [name, data] of values) {
-    const moved = /gamma|norm|running|\.b[12]\.[025]\.|\.1\.(weight|bias)$/.test(name)
-    if (moved) for (let i = 0; i < data.length; i++) data[i] += 0.2 + 0.3 * prng.nextFloat()
-  }
+  for (const { attributes } of variables)
+    if (attributes.initialiser.kind === "constant") {
+      const data = values.get(attributes.name) ?? new Float32Array()
+      // Factors grow, what is added may have either sign.
+      const [least, range] = /mean$|bias$/.test(attributes.name) ? [-0.15, 0.3] : [0.1, 0.5]
+      for (let i = 0; i < data.length; i++) data[i] += least + range * prng.nextFloat()
+    }
+  // Nothing that is the same for every image.
+  values.get("classifier.bias")?.fill(0)
   return values
 }
 
@@ -64,38 +66,8 @@ export const cardOf = (architecture: Architecture.Architecture): Card.Card => ({
   provenance: { run: "runs/a 'run'", seed: "1" }
 })
 
-/** Test digits of MNIST, resized to the network's images and normalised by the card. */
-export const digits = Effect.fnUntraced(function* (
-  { architecture: { image }, deviation, mean }: Card.Card,
-  count: number
-): Effect.fn.Return<Float32Array, DataError.DataError> {
-  const data: Dataset.DatasetShape = yield* Mnist.make()
-  const batch = yield* data.test.read(Array.from({ length: count }, (_, i) => i))
-  const area = image.height * image.width
-  const out = new Float32Array(count * image.channels * area)
-  for (let i = 0; i < count; i++) {
-    const bytes = Uint8Array.from(batch.images.subarray(i * 784, (i + 1) * 784), (x) =>
-      Math.round(255 * (x * data.deviation[0] + data.mean[0]))
-    )
-    const resized = Image.resize({ channels: 1, height: 28, width: 28, bytes }, image.height, image.width).bytes
-    for (let c = 0; c < image.channels; c++)
-      for (let k = 0; k < area; k++)
-        out[(i * image.channels + c) * area + k] = (resized[k] / 255 - mean[c]) / deviation[c]
-  }
-  return out
-})
-
-/** The logits of the source network on the engine that trains. */
-export const sourceLogits = Effect.fnUntraced(function* (
-  network: Network.Network,
-  weights: Weights.Weights,
-  images: Float32Array
-) {
-  const { channels, height, width } = network.architecture.image
-  const batch = images.length / (channels * height * width)
-  const evaluation = Result.getOrThrow(Network.evaluation(network, { batch }))
-  const executable = yield* (yield* Runtime).compile({ evaluation })
-  yield* executable.write(weights)
-  const { logits } = yield* executable.run("evaluation", { image: images })
-  return Float32Array.from(logits)
-}, Effect.scoped)
+/** A network with weights and its card. */
+export const trainedOf = (architecture: Architecture.Architecture, prng: Prng.Prng): Trained.Trained => {
+  const network = Result.getOrThrow(Network.make(architecture))
+  return { network, weights: weightsOf(network, prng), card: cardOf(architecture) }
+}

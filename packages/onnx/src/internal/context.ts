@@ -16,6 +16,8 @@ export interface Context {
   readonly lanes: number
   /** Block of the processor's blocked convolution kernels (`com.microsoft.nchwc`), 0 where they may not be used. */
   readonly block: number
+  /** Every tensor keeps its logical order, for engines that optimise the standard's operators on images themselves. */
+  readonly keepsImages: boolean
   /** Whether a tensor of this shape may lie so. */
   readonly allows: (layout: Layout, shape: Shape.Shape) => boolean
   /** The values of a variable that are known for good: it becomes part of the model. */
@@ -66,6 +68,7 @@ export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
     b,
     lanes,
     block,
+    keepsImages: settings.plain,
     allows: (layout, shape) => layout === "plain" || (!settings.plain && allows(layout, shape, lanes)),
     chose: (tensor, family) => void families.set(tensor, family),
     chosen: (tensor) => families.get(tensor) ?? "standard",

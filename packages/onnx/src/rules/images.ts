@@ -225,6 +225,13 @@ export const rules = {
   },
 
   maxPool2d: (node, ctx) => {
+    const { attributes } = node
+    if (ctx.keepsImages)
+      return plain(
+        ctx.b.node("MaxPool", [ctx.plain(node.inputs[0])], windowAttributes(attributes, attributes.kernel), [
+          node.shape
+        ])[0]
+      )
     const { value, layout } = asOneImage(ctx, node.inputs[0])
     return fromOneImage(ctx, node, layout, pooled(ctx, value, node.attributes, node.shape).y)
   },
@@ -243,6 +250,10 @@ export const rules = {
   },
   globalAveragePool: (node, ctx) => {
     const [x] = node.inputs
+    if (ctx.keepsImages) {
+      const [mean] = ctx.b.node("GlobalAveragePool", [ctx.plain(x)], {}, [[...node.shape, 1, 1]])
+      return plain(E.reshape(ctx.b, mean, node.shape))
+    }
     const preferred = ctx.layoutOf(x)
     const layout = preferred === "channels" ? "channels" : "plain"
     const value = ctx.get(x, layout)

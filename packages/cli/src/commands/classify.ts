@@ -1,0 +1,74 @@
+/** `uninet classify`: what an exported network takes images for. */
+import { ImageFile } from "@uninet/data"
+import { Classification, OnnxModel } from "@uninet/export"
+import Table from "cli-table3"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { availableParallelism } from "node:os"
+import { said } from "../internal/CliFault.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+
+const config = {
+  model: Argument.String("model").pipe(Argument.withDescription("An ONNX file that uninet export or search wrote")),
+  images: Argument.String("image").pipe(
+    Argument.withDescription("Image files: JPEG, PNG, WebP, AVIF, GIF, TIFF"),
+    Argument.variadic({ min: 1 })
+  ),
+  top: flags
+    .whole("top")
+    .pipe(Flag.withDefault(3), Flag.withDescription("How many classes are named for each image (default 3)")),
+  invert: Flag.Boolean("invert").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Exchange black and white: for dark digits on a light ground, since MNIST's are light on dark")
+  ),
+  threads: flags
+    .whole("threads")
+    .pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  json: flags.json
+}
+
+const table = (
+  rows: ReadonlyArray<{ readonly image: string; readonly classes: ReadonlyArray<Classification.Likely> }>
+): string => {
+  const out = new Table({ style: { head: [], border: [], compact: true } })
+  for (const { classes, image } of rows)
+    out.push([image, ...classes.map(({ label, probability }) => `${label}  ${format.percent(probability)}`)])
+  return out.toString()
+}
+
+export const classify = Command.make(
+  "classify",
+  config,
+  Effect.fnUntraced(function* ({ images, invert, json, model, threads, top }) {
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const { card, logits } = yield* OnnxModel.open(model, {
+          threads: threads._tag === "Some" ? threads.value : availableParallelism()
+        })
+        const { classes, image } = card.architecture
+        const { cropRatio, deviation, mean } = card
+        const rows: Array<{ readonly image: string; readonly classes: ReadonlyArray<Classification.Likely> }> = []
+        // A few at a time, so that many images need no more memory than a few.
+        for (let from = 0; from < images.length; from += 16) {
+          const some = images.slice(from, from + 16)
+          const found = yield* logits(yield* ImageFile.read(some, { image, mean, deviation, cropRatio, invert }))
+          for (const [i, file] of some.entries())
+            rows.push({
+              image: file,
+              classes: Classification.top(found.subarray(i * classes, (i + 1) * classes), card.classes, top)
+            })
+        }
+        yield* Console.log(json ? JSON.stringify(rows, null, 2) : table(rows))
+      })
+    )
+  }, Effect.mapError(said))
+).pipe(
+  Command.withDescription("Say what an exported network takes images for"),
+  Command.withExamples([
+    { command: "uninet classify runs/demo/best.onnx seven.png", description: "The most likely classes" },
+    { command: "uninet classify digits.onnx scans/*.jpg --invert --top 1", description: "Dark ink on white paper" },
+    { command: "uninet classify uninet-b1.onnx cat.jpg --json", description: "As JSON" }
+  ])
+)

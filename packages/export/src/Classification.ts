@@ -1,0 +1,20 @@
+/** Logits as what a person wants to know. */
+
+export interface Likely {
+  readonly label: string
+  readonly probability: number
+}
+
+/** The softmax of logits. */
+export const probabilities = (logits: Float32Array): Float64Array => {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  const powers = Float64Array.from(logits, (x) => Math.exp(x - largest))
+  const sum = powers.reduce((a, b) => a + b, 0)
+  return powers.map((x) => x / sum)
+}
+
+/** The `top` most likely classes of one image, most likely first. */
+export const top = (logits: Float32Array, classes: ReadonlyArray<string>, count: number): ReadonlyArray<Likely> =>
+  Array.from(probabilities(logits), (probability, i) => ({ label: classes[i] ?? String(i), probability }))
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, count)

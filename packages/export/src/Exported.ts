@@ -1,0 +1,180 @@
+/**
+ * Writes a network's files and holds them against the network itself before they appear under their names: the files are loaded by their own runtime, and
+ * its logits of real images compared.
+ */
+import type { GraphError } from "@uninet/graph"
+import { Safetensors, Weights } from "@uninet/network"
+import type { Runtime, RuntimeError } from "@uninet/runtime"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import type { ChildProcessSpawner } from "effect/process"
+import * as Comparison from "./Comparison.ts"
+import * as Format from "./Format.ts"
+import * as OnnxModel from "./OnnxModel.ts"
+import * as Python from "./Python.ts"
+import * as Trained from "./Trained.ts"
+
+/** Logits may be this far from the network's, relative to the largest of them. */
+export const tolerance: Readonly<Record<Format.Format, number>> = { onnx: 1e-5, safetensors: 0, pytorch: 1e-4 }
+
+/** What was found when the written files were loaded again. */
+export interface Check extends Comparison.Comparison {
+  /** What loaded and ran them: `ONNX Runtime`, `python3`, … */
+  readonly runtime: string
+  readonly tolerance: number
+}
+
+export interface Exported {
+  /** The files, the one that is opened first. */
+  readonly files: ReadonlyArray<string>
+  readonly bytes: number
+  /** `undefined` where their runtime is not there; `unchecked` then says what is missing. */
+  readonly check: Check | undefined
+  readonly unchecked: string | undefined
+}
+
+/** A file of that name is there already. */
+export class FileExists extends Schema.TaggedError<FileExists>()("FileExists", { file: Schema.String }) {
+  override get message() {
+    return `${this.file} is there already; give another name or remove it, nothing was changed`
+  }
+}
+
+/** The file cannot be written. */
+export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {
+  file: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.file} cannot be written: ${this.reason}; give a place in a folder that you may write to`
+  }
+}
+
+/** The file says something else than the network. It was not kept. */
+export class ExportDiffers extends Schema.TaggedError<ExportDiffers>()("ExportDiffers", {
+  file: Schema.String,
+  runtime: Schema.String,
+  worst: Schema.Number,
+  tolerance: Schema.Number
+}) {
+  override get message() {
+    return `${this.file} was not kept: in ${this.runtime} its logits are ${this.worst.toExponential(1)} from the network's where ${this.tolerance} is allowed; export in another format, and report this`
+  }
+}
+
+export type WriteError =
+  | Format.FormatError
+  | RuntimeError
+  | FileExists
+  | NotWritten
+  | ExportDiffers
+  | OnnxModel.ModelUnusable
+  | Python.PythonFailed
+  | Safetensors.SafetensorsError
+
+export interface Options {
+  readonly format: Format.Format
+  /** The file to write; its extension is the format's own, and so are those of its companions. */
+  readonly file: string
+  /** Real images, normalised, `[images, channels, height, width]`. */
+  readonly images: Float32Array
+  /** Pythons to look for PyTorch in. */
+  readonly pythons?: ReadonlyArray<string>
+  /** Hears how many of the images have gone through the network and through what was written; each image goes through both. */
+  readonly onImages?: (count: number) => Effect.Effect<void>
+}
+
+/** The logits that the written files give in their own runtime, and what that is. */
+const again = Effect.fnUntraced(function* (
+  file: string,
+  { format, images, onImages, pythons }: Options,
+  trained: Trained.Trained
+): Effect.fn.Return<
+  { readonly runtime: string; readonly logits: Float32Array },
+  Exclude<WriteError, FileExists | NotWritten | ExportDiffers> | Python.NoPython | Weights.WeightsMismatch | GraphError,
+  FileSystem.FileSystem | Runtime | ChildProcessSpawner.ChildProcessSpawner
+> {
+  if (format === "onnx")
+    return yield* Effect.scoped(
+      Effect.gen(function* () {
+        const model = yield* OnnxModel.open(file)
+        return { runtime: "ONNX Runtime", logits: yield* model.logits(images, onImages) }
+      })
+    )
+  const { classes, image } = trained.network.architecture
+  if (format === "pytorch") {
+    const count = images.length / (image.channels * image.height * image.width)
+    const { logits, python } = yield* Python.logits([{ file, classes, images }], count, pythons)
+    return { runtime: `PyTorch (${python})`, logits: logits[0] ?? new Float32Array() }
+  }
+  const bytes = yield* Effect.orDie(Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFile(file)))
+  const program = yield* Effect.fromResult(Trained.program(trained))
+  const decoded = yield* Effect.fromResult(Safetensors.decode(bytes))
+  const weights = yield* Effect.fromResult(Weights.fromSafetensors(program, decoded))
+  return { runtime: "UniNet's engine", logits: yield* Trained.logits({ ...trained, weights }, images, onImages) }
+})
+
+/**
+ * Writes the files of a form, whole or not at all, and only where their own runtime gives the network's logits. A Python without PyTorch is no failure:
+ * the files are then written and `unchecked` says so.
+ *
+ * @example
+ * const { check } = yield* Exported.write(trained, { format: "onnx", file: "digits.onnx", images })
+ * console.log(check?.worst) // 2.1e-7
+ */
+export const write = Effect.fn("Exported.write")(function* (
+  trained: Trained.Trained,
+  options: Options
+): Effect.fn.Return<
+  Exported,
+  WriteError,
+  FileSystem.FileSystem | Path.Path | Runtime | ChildProcessSpawner.ChildProcessSpawner
+> {
+  const { file, format, images, onImages } = options
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const files = yield* Effect.fromResult(Format.files(format, trained))
+  const stem = path.join(path.dirname(file), path.basename(file, path.extname(file)))
+  const targets = files.map(({ extension }) => `${stem}${extension}`)
+  for (const target of targets)
+    if (yield* Effect.orElseSucceed(fs.exists(target), () => false)) return yield* new FileExists({ file: target })
+  const cannot = ({ message }: { readonly message: string }) => new NotWritten({ file, reason: message })
+  return yield* Effect.scoped(
+    Effect.gen(function* () {
+      // Nothing appears under its name before it was checked.
+      const folder = yield* Effect.mapError(
+        fs.makeTempDirectoryScoped({ directory: path.dirname(file), prefix: ".export-" }),
+        cannot
+      )
+      const parts = targets.map((target) => path.join(folder, path.basename(target)))
+      for (const [i, { content }] of files.entries())
+        yield* Effect.mapError(fs.writeFile(parts[i] ?? file, content), cannot)
+      const reference = yield* Trained.logits(trained, images, onImages)
+      const found = yield* Effect.catchTag(again(parts[0] ?? file, options, trained), "NoPython", Effect.succeed)
+      const check: Check | undefined =
+        "logits" in found
+          ? {
+              ...Comparison.of(found.logits, reference, trained.network.architecture.classes),
+              runtime: found.runtime,
+              tolerance: tolerance[format]
+            }
+          : undefined
+      if (check !== undefined && !(check.worst <= check.tolerance))
+        return yield* new ExportDiffers({
+          file,
+          runtime: check.runtime,
+          worst: check.worst,
+          tolerance: check.tolerance
+        })
+      for (const [i, target] of targets.entries()) yield* Effect.mapError(fs.rename(parts[i] ?? file, target), cannot)
+      return {
+        files: targets,
+        bytes: files.reduce((sum, { content }) => sum + content.length, 0),
+        check,
+        unchecked: "logits" in found ? undefined : found.message
+      }
+    })
+  )
+})

@@ -1,0 +1,71 @@
+/** The forms in which a network leaves the project, as the files of each. */
+import type { GraphError } from "@uninet/graph"
+import { type ArchitectureError, Safetensors, Weights } from "@uninet/network"
+import { Export } from "@uninet/onnx"
+import * as Result from "effect/Result"
+import * as Card from "./Card.ts"
+import * as PyTorch from "./PyTorch.ts"
+import * as Trained from "./Trained.ts"
+
+/**
+ * - `onnx`: for any ONNX runtime, also in a browser.
+ * - `safetensors`: weights and running statistics under the names of the authors' code.
+ * - `pytorch`: a Python file that builds the network, and its weights as safetensors.
+ */
+export type Format = "onnx" | "safetensors" | "pytorch"
+
+export const all: ReadonlyArray<Format> = ["onnx", "safetensors", "pytorch"]
+
+export interface File {
+  /** With its dot; files of one export share the name before it. */
+  readonly extension: ".onnx" | ".safetensors" | ".py"
+  readonly content: Uint8Array
+}
+
+/** Why a network has no such form. */
+export type FormatError =
+  | GraphError
+  | ArchitectureError
+  | Export.NotBatchFree
+  | Weights.WeightsMismatch
+  | PyTorch.NoPyTorchForm
+
+/** Input `image` `[batch, channels, height, width]`, output `logits` `[batch, classes]`, the batch free. The card is the model's metadata. */
+export const onnx = (
+  trained: Trained.Trained
+): Result.Result<File, GraphError | Export.NotBatchFree | Weights.WeightsMismatch> =>
+  Result.gen(function* () {
+    // Says which weights are missing, before the model takes them for inputs.
+    yield* weights(trained)
+    const content = yield* Export.toOnnx({
+      program: (batch) => Trained.program(trained, batch),
+      weights: trained.weights,
+      name: "uninet",
+      metadata: Card.toMetadata(trained.card)
+    })
+    return { extension: ".onnx" as const, content }
+  })
+
+const weights = (trained: Trained.Trained) =>
+  Result.flatMap(Trained.program(trained), (program) =>
+    Weights.toSafetensors(program, trained.weights, Card.toMetadata(trained.card))
+  )
+
+export const safetensors = (trained: Trained.Trained): Result.Result<File, GraphError | Weights.WeightsMismatch> =>
+  Result.map(weights(trained), (file) => ({
+    extension: ".safetensors" as const,
+    content: Safetensors.encode(file)
+  }))
+
+/** The Python file and the weights that it loads; they have to stand beside each other under one name. */
+export const pytorch = (trained: Trained.Trained): Result.Result<ReadonlyArray<File>, FormatError> =>
+  Result.gen(function* () {
+    const text = yield* PyTorch.module(trained.card, trained.network.sets)
+    return [{ extension: ".py" as const, content: new TextEncoder().encode(text) }, yield* safetensors(trained)]
+  })
+
+/** The files of a form, the one that is opened first. */
+export const files = (format: Format, trained: Trained.Trained): Result.Result<ReadonlyArray<File>, FormatError> =>
+  format === "pytorch"
+    ? pytorch(trained)
+    : Result.map(format === "onnx" ? onnx(trained) : safetensors(trained), (file) => [file])
