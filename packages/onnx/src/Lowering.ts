@@ -21,6 +21,17 @@ export interface Lowered {
   /** Names of the model's outputs: those of the program, then `next:<variable>` for every update. */
   readonly outputs: ReadonlyArray<{ readonly name: string; readonly tensor: Tensor.Tensor }>
   readonly updates: ReadonlyArray<{ readonly name: string; readonly update: Program.Update }>
+  /** For each of the model's nodes in order: the node of the program that it was made for first, and the bytes it reads and writes. */
+  readonly work: ReadonlyArray<Work>
+}
+
+/** An operator of a model and what it is there for. */
+export interface Work {
+  readonly opType: string
+  /** Nothing for what only copies a result to an output. */
+  readonly node: Tensor.Tensor | undefined
+  /** Read and written; nothing for what only gives elements another shape. */
+  readonly bytes: number
 }
 
 export interface Options {
@@ -137,8 +148,8 @@ const lowerWith = (program: Program.Program, options: Options) => {
   )
   const variables = program.variables.filter((v) => !weights.has(v.attributes.name))
   const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape)]))
-  const lowered: Lowered = { model, shapes, inputs: program.inputs, variables, outputs, updates }
-  return { lowered, work, ctx }
+  const lowered: Lowered = { model, shapes, inputs: program.inputs, variables, outputs, updates, work }
+  return { lowered, ctx }
 }
 
 /** What became of one node of a program. */
@@ -168,8 +179,8 @@ export interface Explanation {
  * console.table(Lowering.explain(program, { lanes: 16, block: 16 }))
  */
 export const explain = (program: Program.Program, options: Options = {}): ReadonlyArray<Explanation> => {
-  const { ctx, work } = lowerWith(program, options)
-  const byNode = Map.groupBy(work, ({ purpose }) => purpose)
+  const { ctx, lowered } = lowerWith(program, options)
+  const byNode = Map.groupBy(lowered.work, ({ node }) => node)
   return program.nodes.filter(isComputed).map((node) => {
     const own = byNode.get(node) ?? []
     const operators: Record<string, number> = {}

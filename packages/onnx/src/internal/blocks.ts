@@ -32,18 +32,33 @@ export const isBlocked = ({ block, lanes, allows }: Context, shape: Shape.Shape)
 /** An image as one blocked image of c·b channels. */
 export const blockedImage = (ctx: Context, x: Tensor.Tensor): Value => {
   const [batch, channels, height, width] = x.shape
-  const image = E.reshape(ctx.b, ctx.get(x, "channels"), [1, batch * channels, height, width])
-  return ctx.lanes === ctx.block ? image : ctx.b.node("ReorderInput", [image], {}, [image.shape], domain)[0]
+  return ordered(ctx, E.reshape(ctx.b, ctx.get(x, "channels"), [1, batch * channels, height, width]))
+}
+
+/** An image of c·b channels in blocks. */
+const ordered = (ctx: Context, image: Value): Value =>
+  ctx.lanes === ctx.block ? image : ctx.b.node("ReorderInput", [image], {}, [image.shape], domain)[0]
+
+/** An image as `factor · image`, blocked; the factor one number or one per channel, or none. */
+export const scaledImage = (
+  ctx: Context,
+  x: Tensor.Tensor
+): { readonly image: Value; readonly factor: Value | undefined } => {
+  const scaled = ctx.scaled(x, "channels")
+  if (scaled === undefined) return { image: blockedImage(ctx, x), factor: undefined }
+  const [batch, channels, height, width] = x.shape
+  const image = E.reshape(ctx.b, scaled.value, [1, batch * channels, height, width])
+  return { image: ordered(ctx, image), factor: scaled.factor }
 }
 
 /** A blocked image as the tensor of this shape. */
 export const fromBlocked = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => {
   const image = E.reshape(ctx.b, value, [1, shape[0] * shape[1], shape[2], shape[3]])
-  const ordered =
+  const apart =
     ctx.lanes === ctx.block
       ? image
       : ctx.b.node("ReorderOutput", [image], { channels: image.shape[1] }, [image.shape], domain)[0]
-  return { layout: "channels", value: E.reshape(ctx.b, ordered, physicalShape("channels", shape, ctx.lanes)) }
+  return { layout: "channels", value: E.reshape(ctx.b, apart, physicalShape("channels", shape, ctx.lanes)) }
 }
 
 /** A matrix `[c, m]` as a blocked image of c·L channels, one row high. */
@@ -54,7 +69,7 @@ const rowImage = (ctx: Context, rows: Value): Value =>
 const perLane = (ctx: Context, column: Value | number, rows: number): Value =>
   typeof column === "number"
     ? ctx.b.constant(new Float32Array(rows * ctx.block).fill(column), [rows * ctx.block])
-    : E.expand(ctx.b, E.reshape(ctx.b, column, [rows, 1]), [rows, ctx.block])
+    : E.repeated(ctx.b, E.reshape(ctx.b, column, [rows, 1]), ctx.block)
 
 /** `factor · x + offset + sum` over the rows of a matrix `[c, m]` in one pass; factor and offset have one number per row. */
 export const affine = (

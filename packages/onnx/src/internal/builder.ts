@@ -2,7 +2,7 @@
  * Emits ONNX nodes. A node that was emitted before with the same inputs and attributes is that earlier node, so rules that share
  * intermediate results (a batch norm and its gradients, say) simply ask for them.
  */
-import { Shape } from "@uninet/graph"
+import { Shape, type Tensor } from "@uninet/graph"
 import type { AttributeValue, Constant, Model, Node, ValueInfo } from "../Model.ts"
 
 /** A value of the ONNX graph with its physical shape. */
@@ -15,14 +15,14 @@ interface Emitted {
   readonly node: Node
   readonly outputs: ReadonlyArray<Value>
   /** What it was emitted for first. */
-  readonly purpose: object | undefined
+  readonly purpose: Tensor.Tensor | undefined
   /** Elements read and written. */
   readonly elements: number
 }
 
 /** An operator of a finished model with what it was emitted for. */
 export interface Work {
-  readonly purpose: object | undefined
+  readonly node: Tensor.Tensor | undefined
   readonly opType: string
   /** Read and written; nothing for what only gives elements another shape. */
   readonly bytes: number
@@ -38,7 +38,7 @@ export interface Builder {
     domain?: string
   ) => ReadonlyArray<Value>
   /** Nodes that are emitted meanwhile are for this purpose. */
-  readonly within: <A>(purpose: object, emit: () => A) => A
+  readonly within: <A>(purpose: Tensor.Tensor, emit: () => A) => A
   /** The value that a chain of reshapes began with. */
   readonly unreshaped: (value: Value) => Value
   readonly constant: (data: Constant["data"], shape: Shape.Shape) => Value
@@ -63,10 +63,11 @@ export const make = (): Builder => {
   const emitted = new Map<string, Emitted>()
   const producer = new Map<string, Emitted>()
   const constants = new Map<string, { readonly constant: Constant; readonly value: Value }>()
+  const arrays = new Map<Constant["data"], number>()
   const sources = new Map<string, Value>()
   const inputs: Array<ValueInfo> = []
   let next = 0
-  let purpose: object | undefined
+  let purpose: Tensor.Tensor | undefined
   const fresh = () => `v${next++}`
 
   const node: Builder["node"] = (opType, ins, attributes, shapes, domain = "") => {
@@ -88,9 +89,16 @@ export const make = (): Builder => {
     return outputs
   }
 
+  const numberOf = (data: Constant["data"]) => {
+    const known = arrays.get(data)
+    if (known === undefined) arrays.set(data, arrays.size)
+    return known ?? arrays.size - 1
+  }
+
   const constant: Builder["constant"] = (data, shape) => {
-    const small = data.length <= 4096
-    const key = small ? `${data.constructor.name}[${shape.join()}]${data.join()}` : `${fresh()}`
+    // Small ones are told apart by what they hold, large ones by which array they are.
+    const held = data.length <= 4096 ? `${data.constructor.name} ${data.join()}` : `array ${numberOf(data)}`
+    const key = `[${shape.join()}]${held}`
     const known = constants.get(key)
     if (known !== undefined) return known.value
     const value = { name: `c${constants.size}`, shape }
@@ -133,7 +141,11 @@ export const make = (): Builder => {
       inputs: node.inputs.map(rename),
       outputs: node.outputs.map(rename)
     }))
-    const work = remaining.map(({ elements, node, purpose }) => ({ purpose, opType: node.opType, bytes: 4 * elements }))
+    const copied = copies.map(({ opType }) => ({ node: undefined, opType, bytes: 0 }))
+    const work = [
+      ...remaining.map(({ elements, node, purpose }) => ({ node: purpose, opType: node.opType, bytes: 4 * elements })),
+      ...copied
+    ]
     const model: Model = {
       name,
       nodes: [...nodes, ...copies],

@@ -1,13 +1,23 @@
 /** What a lowering rule works with. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import type { Builder, Value } from "./builder.ts"
-import { reshape } from "./emit.ts"
+import { mul, reshape } from "./emit.ts"
 import { allows, convert, type Layout } from "./layout.ts"
 
 /** A lowered tensor, in the layout that its rule found best. */
 export interface Lowered {
   readonly layout: Layout
   readonly value: Value
+  /** The same cheaper, up to a factor that the reader can put elsewhere, into a weight say. */
+  readonly scaled?: Scaled
+}
+
+/** A tensor as `factor · value`. */
+export interface Scaled {
+  /** In the layout that the tensor was made in. */
+  readonly value: Value
+  /** One number, or one per channel `[c]`. */
+  readonly factor: Value
 }
 
 export interface Context {
@@ -31,6 +41,8 @@ export interface Context {
   /** The tensor in a layout, converted if it has to be. */
   readonly get: (tensor: Tensor.Tensor, layout: Layout) => Value
   readonly plain: (tensor: Tensor.Tensor) => Value
+  /** The tensor up to a factor, where it was made so in this layout. */
+  readonly scaled: (tensor: Tensor.Tensor, layout: Layout) => Scaled | undefined
 }
 
 /** Where a node's rule stands; see the files of `rules`. */
@@ -82,7 +94,11 @@ export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
       forms.set(layout, value)
       return value
     },
-    plain: (tensor) => context.get(tensor, "plain")
+    plain: (tensor) => context.get(tensor, "plain"),
+    scaled: (tensor, layout) => {
+      const { primary } = entry(tensor)
+      return primary.layout === layout ? primary.scaled : undefined
+    }
   }
   return context
 }
@@ -109,10 +125,42 @@ export const channelRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
   return reshape(ctx.b, value, [channels, Shape.size(value.shape) / channels])
 }
 
+/** The tensor with channels outermost as `factor · matrix`, the factor one number or one per channel; without one where there is none. */
+export const scaledRows = (
+  ctx: Context,
+  tensor: Tensor.Tensor
+): { readonly rows: Value; readonly factor: Value | undefined } => {
+  const scaled = ctx.scaled(tensor, "channels")
+  if (scaled === undefined) return { rows: channelRows(ctx, tensor), factor: undefined }
+  const { factor, value } = scaled
+  const channels = value.shape[0]
+  return { rows: reshape(ctx.b, value, [channels, Shape.size(value.shape) / channels]), factor }
+}
+
+/** A matrix whose rows are multiplied by a factor, one number or one per row. */
+export const scaleRows = (ctx: Context, matrix: Value, factor: Value | undefined): Value => {
+  if (factor === undefined) return matrix
+  return mul(ctx.b, matrix, factor.shape.length === 0 ? factor : reshape(ctx.b, factor, [Shape.size(factor.shape), 1]))
+}
+
 /** Tokens or a matrix as `[rows, features]`. */
 export const featureRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
   const value =
     tensor.shape.length === 3 && ctx.allows("rows", tensor.shape) ? ctx.get(tensor, "rows") : ctx.plain(tensor)
   const features = value.shape[value.shape.length - 1]
   return reshape(ctx.b, value, [Shape.size(value.shape) / features, features])
+}
+
+/** The same as `factor · matrix`, the factor one number; without one where there is none. */
+export const scaledFeatureRows = (
+  ctx: Context,
+  tensor: Tensor.Tensor
+): { readonly rows: Value; readonly factor: Value | undefined } => {
+  const layout = tensor.shape.length === 3 && ctx.allows("rows", tensor.shape) ? "rows" : "plain"
+  const scaled = ctx.scaled(tensor, layout)
+  if (scaled === undefined || scaled.factor.shape.length > 0)
+    return { rows: featureRows(ctx, tensor), factor: undefined }
+  const { factor, value } = scaled
+  const features = value.shape[value.shape.length - 1]
+  return { rows: reshape(ctx.b, value, [Shape.size(value.shape) / features, features]), factor }
 }

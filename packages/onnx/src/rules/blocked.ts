@@ -3,25 +3,58 @@
  *
  * A wrong block size gives wrong numbers silently: the runtime finds the size out before it allows these rules.
  */
-import { Shape, type Tensor } from "@uninet/graph"
-import { blockedImage, fromBlocked, isBlocked, node as blocked } from "../internal/blocks.ts"
+import { type Op, type Shape, type Tensor } from "@uninet/graph"
+import { blockedImage, fromBlocked, isBlocked, node as blocked, scaledImage } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
-import { type Context, type Lowered, type PartialRules, plain } from "../internal/context.ts"
+import { type Context, type Lowered, type PartialRules, plain, scaleRows } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 
-/** A depthwise kernel `[c, 1, kh, kw]` repeated over the images of the batch, blocked. */
-const blockedKernel = (ctx: Context, kernel: Value, batch: number): Value => {
-  const { b, block, lanes } = ctx
+/** Matrices of zeros and ones, made once. */
+const selections = new Map<string, Float32Array>()
+
+/**
+ * The matrix that takes the taps of `per` channels, `[per · taps]`, to where they stand in a blocked kernel, `[copies · taps · block]`: the lanes of a
+ * block belong to the channels in turn. `turned` turns the kernel by 180°.
+ */
+const selection = (block: number, taps: number, per: number, copies: number, turned: boolean): Float32Array => {
+  const key = `${block} ${taps} ${per} ${copies} ${turned}`
+  const known = selections.get(key)
+  if (known !== undefined) return known
+  const columns = copies * taps * block
+  const matrix = new Float32Array(per * taps * columns)
+  for (let column = 0; column < columns; column++) {
+    const lane = column % block
+    const tap = Math.floor(column / block) % taps
+    const channel = Math.floor((lane * per) / block)
+    matrix[(channel * taps + (turned ? taps - 1 - tap : tap)) * columns + column] = 1
+  }
+  selections.set(key, matrix)
+  return matrix
+}
+
+/** A depthwise kernel `[c, 1, kh, kw]` repeated over the images of the batch, blocked, and turned by 180° if asked for. */
+const blockedKernel = (ctx: Context, kernel: Value, batch: number, turned = false): Value => {
+  const { b, block } = ctx
   const [channels, , kh, kw] = kernel.shape
   const taps = kh * kw
   const shape = [channels * batch, 1, kh, kw]
-  if (lanes === block) {
-    const one = E.reshape(b, kernel, [channels, 1, taps, 1])
-    return E.reshape(b, E.expand(b, one, [channels, batch / lanes, taps, lanes]), shape)
+  // Whole blocks of one channel's images, or one block of whole channels.
+  const [per, copies] = batch % block === 0 ? [1, batch / block] : [block / batch, 1]
+  if (Number.isInteger(per) && channels % per === 0) {
+    const matrix = b.constant(selection(block, taps, per, copies, turned), [per * taps, copies * taps * block])
+    return E.reshape(b, E.gemm(b, E.reshape(b, kernel, [channels / per, per * taps]), matrix), shape)
   }
-  const all = E.expand(b, E.reshape(b, kernel, [channels, 1, taps]), [channels, batch, taps])
+  const one = E.reshape(b, turned ? reversed(ctx, kernel) : kernel, [channels, 1, taps])
+  const all = E.expand(b, one, [channels, batch, taps])
   const blocks = E.reshape(b, all, [(channels * batch) / block, block, taps])
   return E.reshape(b, E.transpose(b, blocks, [0, 2, 1]), shape)
+}
+
+/** A depthwise kernel `[c, 1, kh, kw]` times one number or one per channel. */
+const scaleKernel = (ctx: Context, kernel: Value, factor: Value | undefined): Value => {
+  const [channels, , kh, kw] = kernel.shape
+  const rows = E.reshape(ctx.b, kernel, [channels, kh * kw])
+  return E.reshape(ctx.b, scaleRows(ctx, rows, factor), kernel.shape)
 }
 
 /** Numbers per channel, image and tap, `[1, c·b, …taps]` in blocks, summed over the images: `[c, taps]`. */
@@ -35,12 +68,11 @@ const sumOfImages = (ctx: Context, each: Value, channels: number, batch: number,
 /** One number per channel repeated over the images of the batch. */
 const blockedBias = (ctx: Context, bias: Value, batch: number): Value => {
   const [channels] = bias.shape
-  const column = E.reshape(ctx.b, bias, [channels, 1])
-  return E.reshape(ctx.b, E.expand(ctx.b, column, [channels, batch]), [channels * batch])
+  return E.reshape(ctx.b, E.repeated(ctx.b, E.reshape(ctx.b, bias, [channels, 1]), batch), [channels * batch])
 }
 
 /** The kernel turned by 180°. */
-const turned = (ctx: Context, kernel: Value): Value => {
+const reversed = (ctx: Context, kernel: Value): Value => {
   const [channels, , kh, kw] = kernel.shape
   const taps = kh * kw
   const backwards = ctx.b.constant(
@@ -96,7 +128,8 @@ export const rules = {
     if (!isBlocked(ctx, dy.shape) || !isDepthwise(weight.shape, groups)) return undefined
     const [batch, channels, height, width] = inputShape
     const [kh, kw] = weight.shape.slice(2)
-    const d = spaced(ctx, blockedImage(ctx, dy), stride)
+    const { factor, image } = scaledImage(ctx, dy)
+    const d = spaced(ctx, image, stride)
     const top = kh - 1 - padding[0]
     const left = kw - 1 - padding[1]
     const bottom = height - d.shape[2] - top + kh - 1
@@ -105,7 +138,7 @@ export const rules = {
     const dx = blocked(
       ctx,
       "Conv",
-      [d, blockedKernel(ctx, turned(ctx, ctx.plain(weight)), batch)],
+      [d, blockedKernel(ctx, scaleKernel(ctx, ctx.plain(weight), factor), batch, true)],
       { kernel_shape: [kh, kw], strides: [1, 1], pads: [top, left, bottom, right], group: groups * batch },
       [1, channels * batch, height, width]
     )
@@ -124,7 +157,8 @@ export const rules = {
       height + padding[0] + padding[2] - (h - 1) * stride[0],
       width + padding[1] + padding[3] - (w - 1) * stride[1]
     ]
-    const kernel = E.reshape(b, blockedImage(ctx, dy), [channels * batch, 1, h, w])
+    const { factor, image } = scaledImage(ctx, dy)
+    const kernel = E.reshape(b, image, [channels * batch, 1, h, w])
     const each = blocked(
       ctx,
       "Conv",
@@ -137,88 +171,173 @@ export const rules = {
       { axis: 1, start: 0, end: kh },
       { axis: 2, start: 0, end: kw }
     ])
-    return plain(E.reshape(b, sumOfImages(ctx, cut, channels, batch, kh * kw), weightShape))
+    const summed = sumOfImages(ctx, cut, channels, batch, kh * kw)
+    return plain(E.reshape(b, scaleRows(ctx, summed, factor), weightShape))
   },
+  // The maximum over a window is the maximum over its rows' maxima, which the gradient needs too.
   maxPool2d: (node, ctx) => {
     const [x] = node.inputs
     if (!isBlocked(ctx, x.shape)) return undefined
-    const { kernel, stride, padding } = node.attributes
-    const y = blocked(
-      ctx,
-      "MaxPool",
-      [blockedImage(ctx, x)],
-      { kernel_shape: kernel, strides: stride, pads: padding },
-      [1, x.shape[0] * x.shape[1], node.shape[2], node.shape[3]]
-    )
-    return fromBlocked(ctx, node.shape, y)
+    const [rows, columns] = slidings(node.attributes)
+    const maxima = pooled(ctx, blockedImage(ctx, x), 3, columns, node.shape[3])
+    return fromBlocked(ctx, node.shape, pooled(ctx, maxima, 2, rows, node.shape[2]))
   },
+  // First along columns, then along rows.
   maxPool2dGrad: (node, ctx) => {
     const [x, dy] = node.inputs
     if (!isBlocked(ctx, x.shape)) return undefined
-    const { block } = ctx
-    const { kernel, stride, padding } = node.attributes
-    const [batch, channels, height, width] = x.shape
-    const [h, w] = dy.shape.slice(2)
-    const outer = (channels * batch) / block
+    const [, , h, w] = dy.shape
+    const [rows, columns] = slidings(node.attributes)
     const image = blockedImage(ctx, x)
-    // The maximum over a window is the maximum over its rows' maxima: first along columns, then along rows.
-    const rowMaxima = blocked(
-      ctx,
-      "MaxPool",
-      [image],
-      { kernel_shape: [1, kernel[1]], strides: [1, stride[1]], pads: [0, padding[1], 0, padding[3]] },
-      [1, batch * channels, height, w]
-    )
-    const rows: Axis = {
-      outer,
-      length: height,
-      inner: w * block,
-      count: h,
-      kernel: kernel[0],
-      stride: stride[0],
-      padding: padding[0]
-    }
-    const dRows = maximumGradient(ctx, rowMaxima, blockedImage(ctx, dy), rows)
-    const columns: Axis = {
-      outer: outer * height,
-      length: width,
-      inner: block,
-      count: w,
-      kernel: kernel[1],
-      stride: stride[1],
-      padding: padding[1]
-    }
-    return fromBlocked(ctx, node.shape, maximumGradient(ctx, image, dRows, columns))
+    const maxima = pooled(ctx, image, 3, columns, w)
+    const dMaxima = maximumGradient(ctx, maxima, blockedImage(ctx, dy), 2, rows, h)
+    return fromBlocked(ctx, node.shape, maximumGradient(ctx, image, dMaxima, 3, columns, w))
   }
 } satisfies PartialRules
 
-/** A sliding maximum along one axis of `[outer, length, inner]`, with `count` results. */
-interface Axis {
-  readonly outer: number
-  readonly length: number
-  readonly inner: number
-  readonly count: number
+/** A sliding window along one axis. */
+interface Sliding {
   readonly kernel: number
   readonly stride: number
-  readonly padding: number
+  readonly before: number
+  readonly after: number
 }
+
+/** A window as it slides along rows and along columns. */
+const slidings = ({
+  kernel,
+  padding: [top, left, bottom, right],
+  stride
+}: Op.Window & { readonly kernel: readonly [number, number] }): readonly [Sliding, Sliding] => [
+  { kernel: kernel[0], stride: stride[0], before: top, after: bottom },
+  { kernel: kernel[1], stride: stride[1], before: left, after: right }
+]
+
+/** The rows or the columns of a blocked image `[1, c·b, h, w]`. */
+type Axis = 2 | 3
+
+/** What an attribute of a window is along one axis of an image, and along the other. */
+const along = (axis: Axis, own: number, other: number) => (axis === 2 ? [own, other] : [other, own])
+
+/** A blocked image as `[outer, length, inner]` around an axis. */
+const around = (ctx: Context, x: Value, axis: Axis): Value => {
+  const [, channels, height, width] = x.shape
+  const outer = channels / ctx.block
+  return E.reshape(ctx.b, x, axis === 2 ? [outer, height, width * ctx.block] : [outer * height, width, ctx.block])
+}
+
+const withLength = (shape: Shape.Shape, axis: Axis, length: number) => shape.map((n, i) => (i === axis ? length : n))
+
+/** `count` maxima along an axis. */
+const pooled = (ctx: Context, x: Value, axis: Axis, { after, before, kernel, stride }: Sliding, count: number): Value =>
+  blocked(
+    ctx,
+    "MaxPool",
+    [x],
+    {
+      kernel_shape: along(axis, kernel, 1),
+      strides: along(axis, stride, 1),
+      pads: [...along(axis, before, 0), ...along(axis, after, 0)]
+    },
+    withLength(x.shape, axis, count)
+  )
 
 /** Below every number that can win. */
 const lowest = -3.4e38
 
 /** The gradient of a sliding maximum along one axis: each result's gradient goes to the first of its window's largest elements. */
-const maximumGradient = (ctx: Context, x: Value, dy: Value, axis: Axis): Value => {
+const maximumGradient = (ctx: Context, x: Value, dy: Value, axis: Axis, window: Sliding, count: number): Value => {
+  const length = x.shape[axis]
+  if (window.kernel === 3 && window.before === 1) {
+    if (window.stride === 1 && count === length) return gradientOfThree(ctx, x, dy, axis)
+    if (window.stride === 2 && 2 * count === length) return gradientOfEverySecond(ctx, x, dy, axis, window)
+  }
   const { b } = ctx
-  const { outer, length, inner, count, kernel, stride, padding } = axis
+  const split = around(ctx, x, axis)
+  const dx = gradientBySlices(ctx, split, around(ctx, dy, axis), { ...window, count })
+  return E.reshape(b, dx, x.shape)
+}
+
+const mask = (ctx: Context, condition: Value): Value => E.unary(ctx.b, "Cast", condition, { to: 1 })
+
+/** What a kernel of three taps makes of an image along an axis, plus another image. */
+const threeTaps = (ctx: Context, x: Value, axis: Axis, taps: readonly [number, number, number], sum: Value): Value => {
+  const groups = x.shape[1]
+  const weight = ctx.b.constant(threeTapsOf(ctx.block, groups, taps), [groups, 1, ...along(axis, 3, 1)])
+  return blocked(
+    ctx,
+    "Conv",
+    [x, weight, undefined, sum],
+    {
+      kernel_shape: along(axis, 3, 1),
+      strides: [1, 1],
+      pads: [...along(axis, 1, 0), ...along(axis, 1, 0)],
+      group: groups
+    },
+    x.shape
+  )
+}
+
+/** A kernel of three taps, the same for all channels, in blocks. */
+const threeTapsOf = (block: number, groups: number, taps: readonly [number, number, number]): Float32Array => {
+  const key = `three ${block} ${groups} ${taps.join()}`
+  const known = selections.get(key)
+  if (known !== undefined) return known
+  const kernel = Float32Array.from({ length: 3 * groups }, (_, i) => taps[Math.floor(i / block) % 3])
+  selections.set(key, kernel)
+  return kernel
+}
+
+/** The three elements of a window are its first, middle and last: the shares of a window's gradient that its first and its last get. */
+const sharesOf = (ctx: Context, dy: Value, firstWins: Value, lastWins: Value) => ({
+  first: E.mul(ctx.b, dy, E.reshape(ctx.b, mask(ctx, firstWins), dy.shape)),
+  last: E.mul(ctx.b, dy, E.reshape(ctx.b, mask(ctx, lastWins), dy.shape))
+})
+
+/** Windows of three at every element, one beyond either end. What the middle does not keep goes to its neighbours. */
+const gradientOfThree = (ctx: Context, x: Value, dy: Value, axis: Axis): Value => {
+  const { b } = ctx
+  const length = x.shape[axis]
+  const three = { kernel: 3, stride: 1 }
+  const maxima = pooled(ctx, x, axis, { ...three, before: 1, after: 1 }, length)
+  // The windows that an element is first of begin at it; as seen from the window's middle that is one further.
+  const next = pooled(ctx, x, axis, { ...three, before: 0, after: 2 }, length)
+  const isFirst = around(ctx, E.binary(b, "GreaterOrEqual", x, next), axis)
+  const firstWins = E.pad(b, isFirst, [0, 1, 0], [0, -1, 0], false)
+  // Last wins against both before it, not with them.
+  const others = pooled(ctx, x, axis, { kernel: 2, stride: 1, before: 1, after: 0 }, length)
+  const { first, last } = sharesOf(ctx, dy, firstWins, E.binary(b, "Greater", maxima, others))
+  return threeTaps(ctx, last, axis, [1, -1, 0], threeTaps(ctx, first, axis, [0, -1, 1], dy))
+}
+
+/** Windows of three at every second element. The middles are the even elements, the ends the odd ones. */
+const gradientOfEverySecond = (ctx: Context, x: Value, dy: Value, axis: Axis, window: Sliding): Value => {
+  const { b } = ctx
+  const count = dy.shape[axis]
+  const maxima = pooled(ctx, x, axis, window, count)
+  const others = pooled(ctx, x, axis, { kernel: 2, stride: 2, before: 1, after: 0 }, count)
+  const [outer, , inner] = around(ctx, x, axis).shape
+  const pairs = E.reshape(b, x, [outer, count, 2 * inner])
+  const firsts = E.pad(b, pairs, [0, 1, -inner], [0, -1, 0], lowest)
+  const firstWins = E.binary(b, "GreaterOrEqual", firsts, around(ctx, maxima, axis))
+  const { first, last } = sharesOf(ctx, dy, firstWins, E.binary(b, "Greater", maxima, others))
+  const even = E.sub(b, E.sub(b, dy, first), last)
+  const odd = threeTaps(ctx, first, axis, [0, 0, 1], last)
+  return E.reshape(b, E.concat(b, [around(ctx, even, axis), around(ctx, odd, axis)], 2), x.shape)
+}
+
+/** Any window, along the middle axis of `[outer, length, inner]`. */
+const gradientBySlices = (
+  ctx: Context,
+  x: Value,
+  dy: Value,
+  { before: padding, count, kernel, stride }: Sliding & { readonly count: number }
+): Value => {
+  const { b } = ctx
+  const [outer, length, inner] = x.shape
   // Lengthened so that every window is whole and the axis divides into strides.
   const phases = Math.ceil(Math.max(padding + length, (count - 1) * stride + kernel) / stride)
-  const padded = E.pad(
-    b,
-    E.reshape(b, x, [outer, length, inner]),
-    [0, padding, 0],
-    [0, phases * stride - length - padding, 0],
-    lowest
-  )
+  const padded = E.pad(b, x, [0, padding, 0], [0, phases * stride - length - padding, 0], lowest)
   const split = E.reshape(b, padded, [outer, phases, stride * inner])
   // Element k of every window, `[outer, count, inner]`.
   const element = (k: number) =>
@@ -229,7 +348,7 @@ const maximumGradient = (ctx: Context, x: Value, dy: Value, axis: Axis): Value =
   const elements = Array.from({ length: kernel }, (_, k) => element(k))
   const zero = b.scalar(0)
   // What is left after the elements before k have had their chance goes to k where nothing after it is larger.
-  let rest = E.reshape(b, dy, [outer, count, inner])
+  let rest = dy
   const shares: Array<Value> = []
   for (let k = 0; k < kernel; k++) {
     if (k === kernel - 1) {

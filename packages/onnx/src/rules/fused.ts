@@ -10,7 +10,16 @@
 import { type Op, Shape, Tensor } from "@uninet/graph"
 import { affine, affineAll, blockedImage, fromBlocked, isBlocked, node as blocked, rowDot } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
-import { channelRows, type Context, type Lowered, type PartialRules, plain } from "../internal/context.ts"
+import {
+  channelRows,
+  type Context,
+  type Lowered,
+  type PartialRules,
+  plain,
+  scaledFeatureRows,
+  scaledRows,
+  scaleRows
+} from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
 import { depthwise } from "./blocked.ts"
@@ -19,6 +28,8 @@ const isBatchNorm = Tensor.is("batchNorm")
 const isGradInput = Tensor.is("conv2dGradInput")
 const isConvolution = Tensor.is("conv2d")
 const isBinary = Tensor.is("binary")
+const isActivation = Tensor.is("activation")
+const isGelu = (x: Tensor.Tensor): x is Tensor.Tensor<"activation"> => isActivation(x) && x.attributes.fn === "gelu"
 
 const fromRows = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => ({
   layout: "channels",
@@ -59,9 +70,26 @@ interface Centred {
 const meanOf = (ctx: Context, rows: Value): Value =>
   E.mul(ctx.b, E.sum(ctx.b, rows, [1]), ctx.b.scalar(1 / rows.shape[1]))
 
+/** The mean of each channel of an image, `[c]`. Of a gated one it follows from the means of its images, which the gate was made from. */
+const channelMeans = (ctx: Context, x: Tensor.Tensor): Value => {
+  const product = gated(ctx, x)
+  if (product === undefined) return meanOf(ctx, channelRows(ctx, x))
+  const [batch, channels] = x.shape
+  const ofImages = E.reshape(ctx.b, imageMeans(ctx, product.image), [channels, batch])
+  return meanOf(ctx, E.mul(ctx.b, ofImages, perImage(ctx, product.gate, [channels, batch])))
+}
+
+/** Something near the mean of each channel: of a GELU after a batch norm, the GELU of the norm's bias. */
+const nearMeans = (ctx: Context, x: Tensor.Tensor): Value => {
+  if (!isGelu(x) || !isBatchNorm(x.inputs[0])) return channelMeans(ctx, x)
+  const beta = ctx.plain(x.inputs[0].inputs[2])
+  return ctx.b.node("Gelu", [beta], {}, [beta.shape], "com.microsoft")[0]
+}
+
 /**
- * A convolution's mean is known from its input's, so that the shift goes along as its bias: exactly for a pointwise one, nearly for a
- * depthwise one (but for the border). Anything else takes a pass of its own.
+ * A convolution's mean is known from its input's. After a batch norm a pointwise one needs no shift: what is normalised has no mean, and the
+ * norm's offset is left out. Otherwise the shift goes along as a bias, exactly for a pointwise convolution, nearly for a depthwise one. Anything
+ * else takes a pass of its own.
  */
 const centred = (ctx: Context, x: Tensor.Tensor): Centred => {
   const { b } = ctx
@@ -69,25 +97,25 @@ const centred = (ctx: Context, x: Tensor.Tensor): Centred => {
   const whole = (shift: Value) => (bias === undefined ? shift : E.add(b, shift, ctx.plain(bias)))
   if (convolution !== undefined && weight !== undefined) {
     const [input] = convolution.inputs
-    // Worth it unless the input is much larger than the result.
-    const cheap = isBatchNorm(input) || input.shape[1] <= 3 * x.shape[1]
-    if (isPointwise(weight.shape, convolution.attributes) && inRows(ctx, input.shape) && cheap) {
+    if (isPointwise(weight.shape, convolution.attributes) && inRows(ctx, input.shape)) {
       const w = matrix(ctx, weight)
-      const { factor, offset, rows } = isBatchNorm(input)
-        ? asAffine(ctx, input)
-        : { factor: undefined, offset: undefined, rows: channelRows(ctx, input) }
-      const scaled = factor === undefined ? w : E.mul(b, w, asRow(ctx, factor))
-      // A batch norm's mean is its bias, to which its offset adds what was left of its own input's.
-      const mean = isBatchNorm(input) ? ctx.plain(input.inputs[2]) : meanOf(ctx, rows)
-      const through = E.gemm(b, w, asColumn(ctx, mean))
-      const rest =
-        offset === undefined ? E.unary(b, "Neg", through) : E.gemm(b, w, asColumn(ctx, E.sub(b, offset, mean)))
-      const shift = whole(E.reshape(b, through, [x.shape[1]]))
-      return { rows: E.gemm(b, scaled, rows, { c: rest }), shift, residual: undefined }
+      const through = (column: Value) => E.reshape(b, E.gemm(b, w, asColumn(ctx, column)), [x.shape[1]])
+      if (isBatchNorm(input)) {
+        const { factor, offset, rows } = asAffine(ctx, input)
+        const beta = ctx.plain(input.inputs[2])
+        const residual = offset === beta ? undefined : through(E.sub(b, beta, offset))
+        return { rows: E.gemm(b, E.mul(b, w, asRow(ctx, factor)), rows), shift: whole(through(offset)), residual }
+      }
+      // Worth it unless the input is much larger than the result.
+      if (input.shape[1] <= 3 * x.shape[1]) {
+        const shift = through(channelMeans(ctx, input))
+        const c = asColumn(ctx, E.unary(b, "Neg", shift))
+        return { rows: E.gemm(b, w, channelRows(ctx, input), { c }), shift: whole(shift), residual: undefined }
+      }
     }
     if (inRows(ctx, input.shape)) {
       const taps = E.reshape(b, ctx.plain(weight), [weight.shape[0], Shape.size(weight.shape) / weight.shape[0]])
-      const shifted = () => E.mul(b, E.sum(b, taps, [1]), meanOf(ctx, channelRows(ctx, input)))
+      const shifted = () => E.mul(b, E.sum(b, taps, [1]), nearMeans(ctx, input))
       const lowered = isDepthwise(convolution) ? depthwise(ctx, convolution, E.unary(b, "Neg", shifted())) : undefined
       if (lowered !== undefined) {
         const rows = E.reshape(b, lowered.value, [x.shape[1], Shape.size(x.shape) / x.shape[1]])
@@ -126,8 +154,8 @@ const throughPointwise = (ctx: Context, dy: Tensor.Tensor, rows: Value) => {
   const [outer, weight] = dy.inputs
   if (!isPointwise(weight.shape, dy.attributes) || !inRows(ctx, outer.shape)) return undefined
   const { b } = ctx
-  const w = matrix(ctx, weight)
-  const d = channelRows(ctx, outer)
+  const { factor: of, rows: d } = scaledRows(ctx, outer)
+  const w = scaleRows(ctx, matrix(ctx, weight), of)
   const product = E.gemm(b, d, rows, { transB: true })
   return {
     /** Σ of the gradient per channel. */
@@ -139,24 +167,30 @@ const throughPointwise = (ctx: Context, dy: Tensor.Tensor, rows: Value) => {
   }
 }
 
-/** What a batch norm's gradients ask of the gradient that reaches it, given its input's shifted rows. */
-const reaching = (ctx: Context, dy: Tensor.Tensor, rows: Value) => {
-  const through = throughPointwise(ctx, dy, rows)
-  if (through !== undefined) return through
-  const d = channelRows(ctx, dy)
-  return {
-    sum: E.sum(ctx.b, d, [1]),
-    dot: rowDot(ctx, d, rows),
-    scaled: (factor: Value) => affine(ctx, d, factor)
-  }
+/** What a batch norm's gradients ask of the gradient that reaches it over a map, up to a factor per channel. */
+const overMap = (ctx: Context, dy: Tensor.Tensor, rows: Value) => {
+  const { factor, rows: d } = scaledRows(ctx, dy)
+  return { d, factor, sum: E.sum(ctx.b, d, [1]), dot: rowDot(ctx, d, rows) }
 }
+
+/** `factor · x` per channel. */
+const times = (ctx: Context, x: Value, factor: Value | undefined) =>
+  factor === undefined ? x : E.mul(ctx.b, x, factor)
+
+/** Σ dy·(x − mean) / deviation from Σ dy·rows and Σ dy. */
+const alongDeviation = (
+  ctx: Context,
+  { dot, sum }: { readonly dot: Value; readonly sum: Value },
+  { inverse, residual }: { readonly inverse: Value; readonly residual: Value | undefined }
+): Value => E.mul(ctx.b, residual === undefined ? dot : E.sub(ctx.b, dot, E.mul(ctx.b, residual, sum)), inverse)
 
 /** The gradient for the scale: Σ dy·(x − mean) / deviation. */
 const scaleGradient = (ctx: Context, dy: Tensor.Tensor, x: Tensor.Tensor, epsilon: number): Value => {
-  const { b } = ctx
-  const { inverse, residual, rows } = statistics(ctx, x, epsilon)
-  const { dot, sum } = reaching(ctx, dy, rows)
-  return E.mul(b, residual === undefined ? dot : E.sub(b, dot, E.mul(b, residual, sum)), inverse)
+  const moments = statistics(ctx, x, epsilon)
+  const through = throughPointwise(ctx, dy, moments.rows)
+  if (through !== undefined) return alongDeviation(ctx, through, moments)
+  const reaching = overMap(ctx, dy, moments.rows)
+  return times(ctx, alongDeviation(ctx, reaching, moments), reaching.factor)
 }
 
 /** x / √2, and √½ · (1 + erf(x / √2)), for the input of a GELU. */
@@ -192,6 +226,12 @@ const isGate = (image: Tensor.Tensor, gate: Tensor.Tensor) =>
 /** Numbers per channel and image in the order of a blocked image's channels. */
 const perImage = (ctx: Context, gate: Tensor.Tensor, shape: Shape.Shape): Value =>
   E.reshape(ctx.b, ctx.get(gate, "channels"), shape)
+
+/** The mean of every channel of every image, in the order of a blocked image's channels. */
+const imageMeans = (ctx: Context, x: Tensor.Tensor): Value => {
+  const image = blockedImage(ctx, x)
+  return blocked(ctx, "GlobalAveragePool", [image], {}, [1, image.shape[1], 1, 1])
+}
 
 /** The image and the gate of a product, if it is one. */
 const gated = (ctx: Context, node: Tensor.Tensor) => {
@@ -274,23 +314,35 @@ export const rules = {
     const [dy, x] = node.inputs
     return inRows(ctx, x.shape) ? plain(scaleGradient(ctx, dy, x, node.attributes.epsilon)) : undefined
   },
-  // dx = γ/σ · dy + along · x + offset, where the last two make the gradient's mean and its share along x vanish.
+  // dx = γ/σ · (dy + along · x + offset), where the last two make the gradient's mean and its share along x vanish.
   batchNormGradInput: (node, ctx) => {
     const { b } = ctx
     const [dy, x, gamma] = node.inputs
     if (!inRows(ctx, x.shape)) return undefined
-    const { inverse, residual, rows } = statistics(ctx, x, node.attributes.epsilon)
+    const moments = statistics(ctx, x, node.attributes.epsilon)
+    const { inverse, residual, rows } = moments
     const share = b.scalar(-1 / rows.shape[1])
-    const { scaled, sum } = reaching(ctx, dy, rows)
-    const factor = E.mul(b, ctx.plain(gamma), inverse)
-    const along = E.mul(
-      b,
-      E.mul(b, E.mul(b, factor, inverse), scaleGradient(ctx, dy, x, node.attributes.epsilon)),
-      share
-    )
-    const even = E.mul(b, E.mul(b, factor, sum), share)
-    const offset = residual === undefined ? even : E.sub(b, even, E.mul(b, along, residual))
-    return fromRows(ctx, node.shape, affine(ctx, rows, along, { offset, sum: scaled(factor) }))
+    const steepness = E.mul(b, ctx.plain(gamma), inverse)
+    const centring = (reaching: { readonly dot: Value; readonly sum: Value }) => {
+      const along = E.mul(b, E.mul(b, inverse, alongDeviation(ctx, reaching, moments)), share)
+      const even = E.mul(b, reaching.sum, share)
+      return { along, offset: residual === undefined ? even : E.sub(b, even, E.mul(b, along, residual)) }
+    }
+    const through = throughPointwise(ctx, dy, rows)
+    if (through !== undefined) {
+      const { along, offset } = centring(through)
+      const dx = affine(ctx, rows, E.mul(b, along, steepness), {
+        offset: E.mul(b, offset, steepness),
+        sum: through.scaled(steepness)
+      })
+      return fromRows(ctx, node.shape, dx)
+    }
+    const reaching = overMap(ctx, dy, rows)
+    const { along, offset } = centring(reaching)
+    const factor = times(ctx, steepness, reaching.factor)
+    const flat = affine(ctx, rows, along, { offset, sum: reaching.d })
+    const scaled = { value: fromRows(ctx, node.shape, flat).value, factor }
+    return { ...fromRows(ctx, node.shape, affine(ctx, flat, factor)), scaled }
   },
   conv2d: (node, ctx) => {
     const { b } = ctx
@@ -308,10 +360,10 @@ export const rules = {
     const { weightShape } = node.attributes
     if (!isBatchNorm(x) || !isPointwise(weightShape, node.attributes) || !inRows(ctx, x.shape)) return undefined
     const { factor, offset, rows } = asAffine(ctx, x)
-    const d = channelRows(ctx, dy)
+    const { factor: of, rows: d } = scaledRows(ctx, dy)
     const product = E.mul(b, E.gemm(b, d, rows, { transB: true }), asRow(ctx, factor))
-    const constant = E.mul(b, asColumn(ctx, E.sum(b, d, [1])), asRow(ctx, offset))
-    return plain(E.reshape(b, E.add(b, product, constant), weightShape))
+    const constant = E.gemm(b, asColumn(ctx, E.sum(b, d, [1])), asRow(ctx, offset))
+    return plain(E.reshape(b, scaleRows(ctx, E.add(b, product, constant), of), weightShape))
   },
 
   activation: (node, ctx) => {
@@ -319,7 +371,7 @@ export const rules = {
     const parts = geluParts(ctx, node.inputs[0])
     return parts === undefined ? undefined : { layout: parts.lowered.layout, value: E.mul(ctx.b, parts.u, parts.t) }
   },
-  // With u = x/√2 the slope Φ(x) + x·φ(x) is √½·t + u·e^(−u²)/√π.
+  // With u = x/√2 the slope Φ(x) + x·φ(x) is √½ · (t + √(2/π) · u/e^(u²)).
   activationGrad: (node, ctx) => {
     if (node.attributes.fn !== "gelu") return undefined
     const { b } = ctx
@@ -327,17 +379,18 @@ export const rules = {
     const parts = geluParts(ctx, x)
     if (parts === undefined) return undefined
     const { lowered, t, u } = parts
-    const density = E.unary(b, "Exp", affineAll(ctx, E.mul(b, u, u), -1, -Math.log(Math.PI) / 2))
-    const slope = affineAll(ctx, t, Math.SQRT1_2, 0, E.mul(b, u, density))
-    return { layout: lowered.layout, value: E.mul(b, ctx.get(dy, lowered.layout), slope) }
+    const peaked = E.div(b, u, E.unary(b, "Exp", E.mul(b, u, u)))
+    const slope = affineAll(ctx, peaked, Math.sqrt(2 / Math.PI), 0, t)
+    const value = E.mul(b, ctx.get(dy, lowered.layout), slope)
+    const factor = b.scalar(Math.SQRT1_2)
+    return { layout: lowered.layout, value: E.mul(b, value, factor), scaled: { value, factor } }
   },
 
   globalAveragePool: (node, ctx) => {
     const [x] = node.inputs
     if (ctx.lanes !== ctx.block || !isBlocked(ctx, x.shape)) return undefined
-    const image = blockedImage(ctx, x)
-    const mean = blocked(ctx, "GlobalAveragePool", [image], {}, [1, image.shape[1], 1, 1])
-    return { layout: "channels", value: E.reshape(ctx.b, mean, physicalShape("channels", node.shape, ctx.lanes)) }
+    const value = E.reshape(ctx.b, imageMeans(ctx, x), physicalShape("channels", node.shape, ctx.lanes))
+    return { layout: "channels", value }
   },
   binary: (node, ctx) => {
     if (node.attributes.fn === "add") return addition(node, ctx)
@@ -357,9 +410,20 @@ export const rules = {
       isPointwise(x.inputs[1].shape, x.attributes) &&
       inRows(ctx, x.inputs[0].shape)
     ) {
-      const w = matrix(ctx, x.inputs[1])
-      const sums = asColumn(ctx, E.sum(ctx.b, channelRows(ctx, x.inputs[0]), [1]))
+      const { factor, rows } = scaledRows(ctx, x.inputs[0])
+      const w = scaleRows(ctx, matrix(ctx, x.inputs[1]), factor)
+      const sums = asColumn(ctx, E.sum(ctx.b, rows, [1]))
       return plain(E.reshape(ctx.b, E.gemm(ctx.b, w, sums, { transA: true }), node.shape))
+    }
+    // A bias before something whose gradient is known up to a factor.
+    if (axes.join() === "0,2,3" && ctx.scaled(x, "channels") !== undefined) {
+      const { factor, rows } = scaledRows(ctx, x)
+      return plain(E.reshape(ctx.b, times(ctx, E.sum(ctx.b, rows, [1]), factor), node.shape))
+    }
+    if (axes.length === x.shape.length - 1 && !axes.includes(axes.length)) {
+      const { factor, rows } = scaledFeatureRows(ctx, x)
+      if (factor !== undefined)
+        return plain(E.reshape(ctx.b, E.mul(ctx.b, E.sum(ctx.b, rows, [0]), factor), node.shape))
     }
     // The gradient of a gate: a dot product per channel and image.
     if (axes.join() !== "2,3" || !isBinary(x) || x.attributes.fn !== "mul") return undefined

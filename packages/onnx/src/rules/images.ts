@@ -1,7 +1,16 @@
 /** Convolution, pooling and normalisation by standard operators only. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import type { Value } from "../internal/builder.ts"
-import { channelRows, type Context, featureRows, type Lowered, plain, type Rules } from "../internal/context.ts"
+import {
+  channelRows,
+  type Context,
+  featureRows,
+  type Lowered,
+  plain,
+  type Rules,
+  scaledRows,
+  scaleRows
+} from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { type Layout, physicalShape } from "../internal/layout.ts"
 
@@ -161,8 +170,11 @@ export const rules = {
     const [dy, weight] = node.inputs
     const { groups, inputShape } = node.attributes
     const kernel = weight.shape.slice(2)
-    if (isPointwise(weight.shape, node.attributes) && ctx.allows("channels", dy.shape))
-      return fromChannelRows(ctx, inputShape, E.gemm(b, matrix(ctx, weight), channelRows(ctx, dy), { transA: true }))
+    if (isPointwise(weight.shape, node.attributes) && ctx.allows("channels", dy.shape)) {
+      const { factor, rows } = scaledRows(ctx, dy)
+      const w = scaleRows(ctx, matrix(ctx, weight), factor)
+      return fromChannelRows(ctx, inputShape, E.gemm(b, w, rows, { transA: true }))
+    }
     const attributes = {
       ...windowAttributes(node.attributes, kernel),
       output_padding: outputPadding(inputShape, dy.shape, kernel, node.attributes)
@@ -184,8 +196,11 @@ export const rules = {
     const [dy, x] = node.inputs
     const { groups, weightShape } = node.attributes
     const [out, perGroup, ...kernel] = weightShape
-    if (isPointwise(weightShape, node.attributes) && ctx.allows("channels", x.shape))
-      return plain(E.reshape(b, E.gemm(b, channelRows(ctx, dy), channelRows(ctx, x), { transB: true }), weightShape))
+    if (isPointwise(weightShape, node.attributes) && ctx.allows("channels", x.shape)) {
+      const { factor, rows } = scaledRows(ctx, dy)
+      const product = E.gemm(b, rows, channelRows(ctx, x), { transB: true })
+      return plain(E.reshape(b, scaleRows(ctx, product, factor), weightShape))
+    }
     if (isDepthwise(weightShape, groups)) {
       // Every channel of every image apart, its output's gradient as its kernel; then the sum over the batch.
       const [batch, channels] = x.shape

@@ -7,7 +7,7 @@
  */
 import type { Op, Shape, Tensor } from "@uninet/graph"
 import type { Value } from "../internal/builder.ts"
-import { channelRows, type Context, type PartialRules, plain } from "../internal/context.ts"
+import { type Context, type PartialRules, plain, scaledRows, scaleRows } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
 
@@ -69,7 +69,8 @@ export const rules = {
     if (!applies(ctx, x.shape, weightShape, node.attributes)) return undefined
     const columns = patches(ctx, x, weightShape, dy.shape, node.attributes)
     const [out, channels, height, width] = weightShape
-    const product = E.gemm(ctx.b, channelRows(ctx, dy), columns, { transB: true })
+    const { factor, rows } = scaledRows(ctx, dy)
+    const product = scaleRows(ctx, E.gemm(ctx.b, rows, columns, { transB: true }), factor)
     return plain(E.transpose(ctx.b, E.reshape(ctx.b, product, [out, height, width, channels]), [0, 3, 1, 2]))
   },
   // Every tap's share of the patches' gradient goes back to where the tap took it from.
@@ -80,7 +81,8 @@ export const rules = {
     if (!applies(ctx, inputShape, weight.shape, node.attributes) || stride.some((s) => s !== 1)) return undefined
     const [batch, channels, height, width] = inputShape
     const [, , h, w] = dy.shape
-    const d = E.gemm(b, matrix(ctx, weight), channelRows(ctx, dy), { transA: true })
+    const { factor, rows: dRows } = scaledRows(ctx, dy)
+    const d = E.gemm(b, scaleRows(ctx, matrix(ctx, weight), factor), dRows, { transA: true })
     const [top, left, bottom, right] = padding
     const shares = taps(weight.shape).map(([row, column], tap) => {
       const rows = E.slice(b, d, [{ axis: 0, start: tap * channels, end: (tap + 1) * channels }])

@@ -1,7 +1,15 @@
 /** Matrix products, linear layers and attention. */
 import type { Tensor } from "@uninet/graph"
 import type { Value } from "../internal/builder.ts"
-import { channelRows, type Context, featureRows, type Lowered, plain, type Rules } from "../internal/context.ts"
+import {
+  channelRows,
+  type Context,
+  featureRows,
+  type Lowered,
+  plain,
+  type Rules,
+  scaledFeatureRows
+} from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { type Layout, physicalShape } from "../internal/layout.ts"
 
@@ -121,18 +129,18 @@ export const rules = {
   linearGradInput: (node, ctx) => {
     const [dy, weight] = node.inputs
     const w = ctx.plain(weight)
-    return ctx.layoutOf(dy) === "channels" && ctx.allows("channels", node.shape)
-      ? fromChannelRows(ctx, node, E.gemm(ctx.b, w, channelRows(ctx, dy), { transA: true }))
-      : fromFeatureRows(ctx, node, E.gemm(ctx.b, featureRows(ctx, dy), w))
+    if (ctx.layoutOf(dy) === "channels" && ctx.allows("channels", node.shape))
+      return fromChannelRows(ctx, node, E.gemm(ctx.b, w, channelRows(ctx, dy), { transA: true }))
+    const { factor, rows } = scaledFeatureRows(ctx, dy)
+    return fromFeatureRows(ctx, node, E.gemm(ctx.b, rows, factor === undefined ? w : E.mul(ctx.b, w, factor)))
   },
   linearGradWeight: (node, ctx) => {
     const [dy, x] = node.inputs
-    const channels = [dy, x].every((t) => ctx.layoutOf(t) === "channels")
-    return plain(
-      channels
-        ? E.gemm(ctx.b, channelRows(ctx, dy), channelRows(ctx, x), { transB: true })
-        : E.gemm(ctx.b, featureRows(ctx, dy), featureRows(ctx, x), { transA: true })
-    )
+    if ([dy, x].every((t) => ctx.layoutOf(t) === "channels"))
+      return plain(E.gemm(ctx.b, channelRows(ctx, dy), channelRows(ctx, x), { transB: true }))
+    const { factor, rows } = scaledFeatureRows(ctx, dy)
+    const product = E.gemm(ctx.b, rows, featureRows(ctx, x), { transA: true })
+    return plain(factor === undefined ? product : E.mul(ctx.b, product, factor))
   },
   attention: (node, ctx) => {
     const [query, key, value, mask] = node.inputs
