@@ -7,11 +7,12 @@
  * Networks that are being tried count with the result the process expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that
  * several workers are sent to several places.
  */
-import { type Architecture, type Prng, type SearchSpace, Site } from "@uninet/search-space"
+import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Cholesky from "./internal/cholesky.ts"
 import * as Engine from "./internal/engine.ts"
+import * as Kernel from "./internal/kernel.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Normal from "./internal/normal.ts"
 import * as Options_ from "./internal/options.ts"
@@ -67,7 +68,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   if (wrong !== undefined) return yield* wrong
   return yield* Engine.make(name, domain, prng, (bench) => {
     const { points } = bench
-    const differ = distanceOf(points.sites)
+    const differ = (a: Int32Array, b: Int32Array) => Kernel.distance(points.sites, a, b)
 
     let known: Array<Engine.Observation> = []
     let taken = 0
@@ -75,12 +76,15 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     let noise = 0.03
     let refitAt = firstFit
     let factor = Cholesky.make()
-    const kernel = (a: Points.Point, b: Points.Point) => Math.exp(-differ(a.vector, b.vector) / length)
-    const extend = (point: Points.Point, earlier: ReadonlyArray<Points.Point>) => {
-      factor.append(
-        earlier.map((other) => kernel(point, other)),
-        1 + noise
-      )
+    /** The points of the factor's rows. */
+    const stack = Kernel.make(points.sites)
+    const extend = (point: Points.Point) => {
+      factor.append(stack.row(point, length), 1 + noise)
+      stack.push(point)
+    }
+    const forget = () => {
+      factor = Cholesky.make()
+      stack.shrink(0)
     }
     const reset = () => {
       known = []
@@ -88,13 +92,14 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       length = 0.35
       noise = 0.03
       refitAt = firstFit
-      factor = Cholesky.make()
+      forget()
     }
 
     /** Brings the factor up to all results told. */
     const learn = () => {
       const { history } = bench
       factor.shrink(known.length)
+      stack.shrink(known.length)
       while (taken < history.length) {
         known.push(history[taken++]!)
         if (known.length > memory) {
@@ -102,7 +107,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
           const latest = known.slice(-Math.max(1, Math.floor(memory / 4)))
           const rest = known.slice(0, known.length - latest.length)
           known = [...rest.sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, half), ...latest]
-          factor = Cholesky.make()
+          forget()
         }
         // at fixed numbers of results, not whenever it is asked: so that a replay comes to the same
         if (taken !== refitAt) continue
@@ -111,17 +116,15 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         if (best.length === length && best.noise === noise) continue
         length = best.length
         noise = best.noise
-        factor = Cholesky.make()
+        forget()
       }
-      const vectors = known.map(({ point }) => point)
-      for (let i = factor.size(); i < known.length; i++) extend(vectors[i]!, vectors)
+      for (let i = factor.size(); i < known.length; i++) extend(known[i]!.point)
     }
 
     const next = () => {
       const { history } = bench
       if (bench.asked() < initial || history.length < Math.min(2, initial)) return bench.random()
       learn()
-      const trained = known.map(({ point }) => point)
       let targets = Normal.scores(known.map(({ reward }) => reward))
       let weights = factor.solve(targets)
       const mean = (k: Float64Array) => {
@@ -129,40 +132,44 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         for (let i = 0; i < k.length; i++) sum += k[i]! * weights[i]!
         return sum
       }
-      const against = (point: Points.Point) => Float64Array.from(trained, (other) => kernel(point, other))
       // what is being tried counts with what is expected of it
       const pending = bench.pending()
       if (pending.length > 0) {
-        const believed = pending.map((point) => mean(against(point)))
-        for (const point of pending) {
-          extend(point, trained)
-          trained.push(point)
-        }
+        const believed = pending.map((point) => mean(stack.row(point, length)))
+        for (const point of pending) extend(point)
         targets = Float64Array.from([...targets, ...believed])
         weights = factor.solve(targets)
       }
       let best = -Infinity
       for (const target of targets) best = Math.max(best, target)
 
-      const around = new Map<string, Points.Point>()
-      for (const { point } of top(known, elites)) {
-        for (const neighbour of Points.neighbours(points, point)) {
-          if (bench.isNew(neighbour) && !around.has(neighbour.key)) around.set(neighbour.key, neighbour)
+      /** Candidates, each with its row as soon as it is asked for. */
+      const around = new Map<string, Candidate>()
+      for (const { point: elite } of top(known, elites)) {
+        let row: Float64Array | undefined
+        for (const point of Points.neighbours(points, elite)) {
+          if (!bench.isNew(point) || around.has(point.key)) continue
+          around.set(point.key, {
+            point,
+            row: () => stack.rowNear(point, length, elite, (row ??= stack.row(elite, length)))
+          })
         }
       }
       const random = bench.prng()
       const pool = [...around.values()]
       const order = random.permutation(pool.length)
-      const chosen = new Map<string, Points.Point>()
-      for (const i of order.subarray(0, Math.max(0, candidates - randoms))) chosen.set(pool[i]!.key, pool[i]!)
+      const chosen = new Map<string, Candidate>()
+      for (const i of order.subarray(0, Math.max(0, candidates - randoms))) chosen.set(pool[i]!.point.key, pool[i]!)
       for (let i = 0; i < randoms; i++) {
         const drawn = points.draw(random)
-        if (drawn._tag === "Success" && bench.isNew(drawn.success)) chosen.set(drawn.success.key, drawn.success)
+        if (drawn._tag === "Failure" || !bench.isNew(drawn.success)) continue
+        const point = drawn.success
+        if (!chosen.has(point.key)) chosen.set(point.key, { point, row: () => stack.row(point, length) })
       }
       const scored = [...chosen.values()]
-        .filter(points.feasible)
-        .map((point) => {
-          const k = against(point)
+        .filter(({ point }) => points.feasible(point))
+        .map(({ point, row }) => {
+          const k = row()
           return { point, k, mean: mean(k) }
         })
         .sort((a, b) => b.mean - a.mean || (a.point.key < b.point.key ? -1 : 1))
@@ -185,6 +192,11 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
+interface Candidate {
+  readonly point: Points.Point
+  readonly row: () => Float64Array
+}
+
 /** Expected improvement over `best` of a normal result. */
 const improvement = (mean: number, deviation: number, best: number): number => {
   const z = (mean - best) / deviation
@@ -193,22 +205,6 @@ const improvement = (mean: number, deviation: number, best: number): number => {
 
 const top = (results: ReadonlyArray<Engine.Observation>, count: number) =>
   [...results].sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, count)
-
-/** The share of the choices in which two vectors differ. */
-const distanceOf = (sites: ReadonlyArray<Site.Site>) => {
-  const graded = sites.map(({ count, kind }) => (kind === "categorical" || count < 3 ? 0 : 1 / (count - 1)))
-  return (a: Int32Array, b: Int32Array): number => {
-    let sum = 0
-    for (let i = 0; i < a.length; i++) {
-      const x = a[i]!
-      const y = b[i]!
-      if (x === y) continue
-      const step = graded[i]!
-      sum += step === 0 || x === Site.absent || y === Site.absent ? 1 : 0.5 + 0.5 * Math.abs(x - y) * step
-    }
-    return sum / a.length
-  }
-}
 
 /** The length scale and noise under which the results are likeliest. */
 const likeliest = (

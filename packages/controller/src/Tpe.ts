@@ -52,16 +52,19 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     }
     const good = new Float64Array(total)
     const score = new Float64Array(total)
-    let fitted = -1
+    /** How often every option occurs in all results. */
+    const seen = new Float64Array(total)
+    /** The results so far, best first. */
+    let ranked: Array<Engine.Observation> = []
 
-    const count = (results: ReadonlyArray<Engine.Observation>, out: Float64Array) => {
-      out.fill(0)
-      for (const { point } of results) {
-        for (let i = 0; i < sites.length; i++) {
-          const token = point.vector[i]!
-          if (token !== Site.absent) out[offsets[i]! + token]! += 1
-        }
+    const count = ({ point }: Engine.Observation, out: Float64Array) => {
+      for (let i = 0; i < sites.length; i++) {
+        const token = point.vector[i]!
+        if (token !== Site.absent) out[offsets[i]! + token]! += 1
       }
+    }
+    /** Counts to probabilities. */
+    const normalise = (out: Float64Array) => {
       for (const [i, site] of sites.entries()) {
         const [from, to] = [offsets[i]!, offsets[i]! + site.count]
         let sum = prior
@@ -71,12 +74,17 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     }
     const fit = () => {
       const { history } = bench
-      if (fitted === history.length) return
-      fitted = history.length
-      const ranked = [...history].sort((a, b) => b.reward - a.reward || a.trial - b.trial)
+      if (ranked.length === history.length) return
+      for (const observation of history.slice(ranked.length)) {
+        count(observation, seen)
+        ranked.splice(placeOf(observation, ranked), 0, observation)
+      }
+      good.fill(0)
       const best = Math.min(mostGood, Math.ceil(gamma * ranked.length))
-      count(ranked.slice(0, best), good)
-      count(ranked.slice(best), score)
+      for (let r = 0; r < best; r++) count(ranked[r]!, good)
+      for (let o = 0; o < total; o++) score[o] = seen[o]! - good[o]!
+      normalise(good)
+      normalise(score)
       for (let o = 0; o < total; o++) score[o] = Math.log(good[o]! / score[o]!)
     }
     const draw = (): Point => {
@@ -118,12 +126,25 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       Engine.plain({
         next,
         reset: () => {
-          fitted = -1
+          ranked = []
+          seen.fill(0)
         }
       })
     )
   })
 })
+
+/** Where a result belongs among results that stand best first, earlier trials before later ones. */
+const placeOf = ({ reward, trial }: Engine.Observation, ranked: ReadonlyArray<Engine.Observation>): number => {
+  let [low, high] = [0, ranked.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const other = ranked[middle]!
+    if (other.reward > reward || (other.reward === reward && other.trial < trial)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
 
 /** Provides `SearchStrategy` with `make`. */
 export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Choice, Space } from "@uninet/search-space"
+import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import * as Cholesky from "../src/internal/cholesky.js"
+import * as Kernel from "../src/internal/kernel.js"
 import * as Normal from "../src/internal/normal.js"
 
 describe("the normal distribution", () => {
@@ -27,6 +30,43 @@ describe("the normal distribution", () => {
 })
 
 const dot = (a: ReadonlyArray<number>, b: ArrayLike<number>) => a.reduce((s, x, i) => s + x * b[i]!, 0)
+
+describe("the kernel of a Gaussian process", () => {
+  const sites = Result.getOrThrow(
+    Space.make(
+      Choice.struct({
+        operator: Choice.categorical(["a", "b", "c"]),
+        width: Choice.ordered([1, 2, 3, 4]),
+        groups: Choice.integer({ min: 0, max: 40 })
+      })
+    )
+  ).sites
+  const point = fc
+    .tuple(fc.integer({ min: -1, max: 2 }), fc.integer({ min: -1, max: 3 }), fc.integer({ min: -1, max: 40 }))
+    .map((tokens) => ({ vector: Int32Array.from(tokens), tokens, key: tokens.join() }))
+
+  it("falls with the distance, and a row follows from that of any other point", () => {
+    fc.assert(
+      fc.property(
+        fc.array(point, { maxLength: 100 }),
+        point,
+        point,
+        fc.double({ min: 0.1, max: 2 }),
+        (all, a, b, length) => {
+          const stack = Kernel.make(sites)
+          for (const one of all) stack.push(one)
+          const row = stack.row(a, length)
+          const same = stack.rowNear(a, length, b, stack.row(b, length))
+          for (const [j, other] of all.entries()) {
+            const expected = Math.exp(-Kernel.distance(sites, a.vector, other.vector) / length)
+            assert.approximately(row[j]!, expected, 1e-12)
+            assert.approximately(same[j]!, expected, 1e-9)
+          }
+        }
+      )
+    )
+  })
+})
 
 describe("a growing Cholesky factor", () => {
   const cases = fc.integer({ min: 1, max: 9 }).chain((n) =>

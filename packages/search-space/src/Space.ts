@@ -84,10 +84,14 @@ export const sample =
 export const sampleTokens =
   (prng: Prng) =>
   <A>(space: Space<A>): Tokens => {
-    const vector = blank(space)
-    space.root.sample(prng, vector)
-    return fromVector(vector)
+    // used again from draw to draw: what is given away is a copy
+    if (scratch.length === space.sites.length) scratch.fill(absent)
+    else scratch = blank(space)
+    space.root.sample(prng, scratch)
+    return fromVector(scratch)
   }
+
+let scratch: Vector = new Int32Array(0)
 
 /**
  * The canonical tokens of a value, or where it leaves the space. (A value written by hand or read from a file has a type of its own:

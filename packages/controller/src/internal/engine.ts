@@ -53,7 +53,7 @@ export interface Algorithm {
   /** Up to `count` points, each claimed. None means that there are none. */
   readonly propose: (count: number) => Effect.Effect<ReadonlyArray<Points.Point>, StrategyError>
   /** Learns from one result, which `history` already holds. */
-  readonly observe: (observation: Observation) => Effect.Effect<void, StrategyError>
+  readonly observe?: (observation: Observation) => Effect.Effect<void, StrategyError>
   /** Forgets everything. */
   readonly reset: Effect.Effect<void, StrategyError>
   /** What replaying the results would not restore, or only dearly. */
@@ -84,8 +84,9 @@ export const plain = (parts: {
   readonly reset?: () => void
 }): Algorithm => ({
   propose: oneByOne(parts.next),
-  observe: (observation) =>
-    parts.observe === undefined ? Effect.void : Effect.sync(() => parts.observe?.(observation)),
+  ...(parts.observe === undefined
+    ? {}
+    : { observe: (observation: Observation) => Effect.sync(() => parts.observe?.(observation)) }),
   reset: parts.reset === undefined ? Effect.void : Effect.sync(parts.reset)
 })
 
@@ -103,6 +104,28 @@ const State = Schema.Struct({
   listed: Schema.Boolean,
   algorithm: Schema.Json
 })
+
+/** A proposal whose value and hash are worked out when first read: a strategy's own work needs neither. */
+class OfPoint<A> implements Proposal<A> {
+  readonly trial: number
+  readonly tokens: Space.Tokens
+  readonly #points: Points.Points<A>
+  readonly #point: Points.Point
+  #value: { readonly of: A } | undefined
+  #hash: string | undefined
+  constructor(points: Points.Points<A>, point: Points.Point, trial: number) {
+    this.trial = trial
+    this.tokens = point.tokens
+    this.#points = points
+    this.#point = point
+  }
+  get value(): A {
+    return (this.#value ??= { of: this.#points.value(this.#point) }).of
+  }
+  get hash(): string {
+    return (this.#hash ??= Space.hash<A>(this.value)(this.#points.space))
+  }
+}
 
 export const make = Effect.fnUntraced(function* <A, E, R>(
   name: string,
@@ -196,23 +219,6 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
   const turn = yield* Semaphore.make(1)
   const inTurn = <B, E2>(effect: Effect.Effect<B, E2>) => turn.withPermits(1)(Effect.uninterruptible(effect))
 
-  const proposal = (point: Points.Point, trial: number): Proposal<A> => {
-    // worked out when first read: a strategy's own work needs neither
-    let value: { readonly of: A } | undefined
-    let hash: string | undefined
-    const valueOf = () => (value ??= { of: points.value(point) }).of
-    return {
-      trial,
-      tokens: point.tokens,
-      get value() {
-        return valueOf()
-      },
-      get hash() {
-        return (hash ??= Space.hash<A>(valueOf())(space))
-      }
-    }
-  }
-
   const ask = (count: number): Effect.Effect<ReadonlyArray<Proposal<A>>, StrategyError> => {
     if (!(Number.isSafeInteger(count) && count >= 1)) {
       const given = String(count)
@@ -230,7 +236,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
             asked.push(point)
             told.push(false)
           }
-          return Effect.succeed(found.map((point, i) => proposal(point, first + i)))
+          return Effect.succeed(found.map((point, i) => new OfPoint(points, point, first + i)))
         }
       )
     )
@@ -278,12 +284,13 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
       Effect.suspend((): Effect.Effect<void, StrategyError> => {
         const error = refused(results)
         if (error !== undefined) return Effect.fail(error)
-        const [only] = results
-        if (only !== undefined && results.length === 1) return algorithm.observe(record(only))
-        const inOrder = [...results].sort((a, b) => a.trial - b.trial)
-        return Effect.forEach(inOrder, (result) => Effect.suspend(() => algorithm.observe(record(result))), {
-          discard: true
-        })
+        const inOrder = results.length === 1 ? results : [...results].sort((a, b) => a.trial - b.trial)
+        const { observe } = algorithm
+        if (observe === undefined) {
+          for (const result of inOrder) record(result)
+          return Effect.void
+        }
+        return Effect.forEach(inOrder, (result) => Effect.suspend(() => observe(record(result))), { discard: true })
       })
     )
 
@@ -344,7 +351,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
           const observation = record(
             reward === null ? { _tag: "Failed", trial } : { _tag: "Scored", trial, reward, objectives }
           )
-          if (replay) yield* algorithm.observe(observation)
+          if (replay && algorithm.observe !== undefined) yield* algorithm.observe(observation)
         }
       })
     )

@@ -44,17 +44,7 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
   const distinct = Space.distinct(space)
   const unique = Space.size(space) === distinct
 
-  const point = (tokens: Space.Tokens): Point => {
-    // random search never looks at a vector
-    let vector: Int32Array | undefined
-    return {
-      tokens,
-      key: keyOf(tokens),
-      get vector() {
-        return (vector ??= place(sites, tokens))
-      }
-    }
-  }
+  const point = (tokens: Space.Tokens): Point => new OfTokens(sites, tokens)
   // what this module makes are tokens of this space, so these cannot fail
   const canonical = (tokens: Space.Tokens) => (unique ? tokens : Result.getOrThrow(Space.canonical(tokens)(space)))
   const value = (p: Point): A => Result.getOrThrow(Space.decode(p.tokens)(space))
@@ -85,14 +75,26 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
   }
 }
 
-/** One character for every token; numbers only where a token is too large for that. */
-const keyOf = (tokens: Space.Tokens): string => {
-  let key = ""
-  for (const token of tokens) {
-    if (token >= 50_000) return `,${tokens.join()}`
-    key += String.fromCharCode(token + 48)
+/** A point whose vector is worked out when first read: random search never looks at one. */
+class OfTokens implements Point {
+  readonly tokens: Space.Tokens
+  readonly key: string
+  readonly #sites: ReadonlyArray<Site.Site>
+  #vector: Int32Array | undefined
+  constructor(sites: ReadonlyArray<Site.Site>, tokens: Space.Tokens) {
+    this.#sites = sites
+    this.tokens = tokens
+    this.key = keyOf(tokens)
   }
-  return key
+  get vector() {
+    return (this.#vector ??= place(this.#sites, this.tokens))
+  }
+}
+
+/** One character for every token, made at once; numbers only where a token is too large for that. */
+const keyOf = (tokens: Space.Tokens): string => {
+  for (let i = 0; i < tokens.length; i++) if (tokens[i]! >= 50_000) return `,${tokens.join()}`
+  return tokens.length < 10_000 ? String.fromCharCode(...tokens) : `,${tokens.join()}`
 }
 
 const place = (sites: ReadonlyArray<Site.Site>, tokens: Space.Tokens): Int32Array => {

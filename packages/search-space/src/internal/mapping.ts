@@ -145,7 +145,11 @@ export const quotient =
       if (same !== undefined) return same
       return isValue(input) ? classOf.get(stableStringify(canonical(input))) : undefined
     }
-    const write = (id: number, vector: Vector) => vector.set(tokens[id]!, first)
+    const write = (id: number, vector: Vector) => {
+      // few tokens: a loop is faster than `set`
+      const from = tokens[id]!
+      for (let i = 0; i < from.length; i++) vector[first + i] = from[i]!
+    }
     const read = (vector: Vector) => table[cell(vector)]!
     return {
       first,
