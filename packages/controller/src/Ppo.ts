@@ -27,8 +27,17 @@ export interface Options {
   readonly replay?: number
   /** Steps of AdamW on every batch. Default 4. */
   readonly epochs?: number
-  /** Default 0.02. */
+  /** Default 0.04. */
   readonly learningRate?: number
+  /** What is left of the recurrent state after one more token, 0 to 1. Default 0.7. */
+  readonly memory?: number
+  /** What the recurrent state adds to the logits is scaled by this: how fast contexts are learned beside what holds in all. Default 0.2. */
+  readonly context?: number
+  /**
+   * Weight decay (decoupled) of the parameters that make the logits [ours]: it keeps them within bounds, so that a policy never becomes so certain that it stops
+   * looking, and lets it forget what no longer pays. Default 0.3.
+   */
+  readonly decay?: number
   /** How far a sequence's probability may move in one update: its ratio is clipped to 1 ± this. Default 0.2. */
   readonly clip?: number
   /** Weight of the policy's entropy (in nats, over all sites) at the start, … Default 0.01. */
@@ -47,7 +56,10 @@ export const defaults = {
   batch: 10,
   replay: 10,
   epochs: 4,
-  learningRate: 0.02,
+  learningRate: 0.04,
+  memory: 0.7,
+  context: 0.2,
+  decay: 0.3,
   clip: 0.2,
   entropy: 0.01,
   entropyEnd: 0,
@@ -55,8 +67,8 @@ export const defaults = {
   window: 20
 } satisfies Options
 
-/** The options that serve the policy of independent choices best. */
-export const independent = { ...defaults, policy: "independent", learningRate: 0.04 } satisfies Options
+/** The defaults with the policy of independent choices. */
+export const independent = { ...defaults, policy: "independent" } satisfies Options
 
 /** PPO over a space, under constraints or not. The policy's programs live as long as the scope. */
 export const make = <A>(

@@ -15,6 +15,7 @@ const close = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) => {
   assert.strictEqual(a.length, b.length)
   for (const [i, x] of a.entries()) assert.approximately(x, b[i]!, 1e-5)
 }
+const wide = Result.getOrThrow(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 4 }), 12)))
 const sum = (xs: ReadonlyArray<number>) => xs.reduce((a, b) => a + b, 0)
 
 describe.each(["recurrent", "independent"] as const)("a %s policy", (policy) => {
@@ -73,6 +74,33 @@ describe.each(["recurrent", "independent"] as const)("a %s policy", (policy) => 
       const strategy = yield* Ppo.make(digits, { policy }, Prng.fromSeed(1))
       for (const tokens of [[], [0, 0], [9, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0]]) {
         assert.instanceOf(yield* Effect.flip(inspect(strategy, tokens)), StrategyError.InvalidOption)
+      }
+    }).pipe(provided)
+  )
+})
+
+describe.each(["recurrent", "independent"] as const)("a %s policy after a long search", (policy) => {
+  it.effect("still gives every option a chance, and has not lost its numbers", () =>
+    Effect.gen(function* () {
+      const strategy = yield* Ppo.make(wide, { policy, epochs: 8 }, Prng.fromSeed(1))
+      for (let i = 0; i < 200; i++) {
+        const proposals = yield* strategy.ask(10)
+        yield* strategy.tell(
+          proposals.map(({ trial, value }) =>
+            Told.scored(
+              trial,
+              value.reduce((a, b) => a + b, 0)
+            )
+          )
+        )
+      }
+      const steps = yield* inspect(
+        strategy,
+        wide.sites.map(() => 4)
+      )
+      for (const { probabilities } of steps) {
+        assert.approximately(sum(probabilities), 1, 1e-5)
+        assert.isAbove(Math.min(...probabilities), 1e-12)
       }
     }).pipe(provided)
   )

@@ -12,7 +12,7 @@ import * as Points from "./points.ts"
 import * as Policy from "./policy.ts"
 import { variant } from "./variation.ts"
 
-export interface Settings extends Omit<Policy.Settings, "most"> {
+export interface Settings extends Omit<Policy.Settings, "rows" | "most"> {
   readonly batch: number
   readonly replay: number
   readonly epochs: number
@@ -31,7 +31,7 @@ interface Episode {
 
 const Sampled = Schema.Struct({
   actions: Schema.Array(Schema.Int),
-  logProbability: Schema.Finite,
+  logProbability: Schema.NullOr(Schema.Finite),
   mask: Schema.NullOr(Schema.Array(Schema.Finite))
 })
 const Scored = Schema.Struct({ sampled: Sampled, reward: Schema.NullOr(Schema.Finite) })
@@ -47,12 +47,12 @@ const State = Schema.Struct({
 
 const toJson = ({ actions, logProbability, mask }: Policy.Sampled) => ({
   actions: [...actions],
-  logProbability,
+  logProbability: logProbability ?? null,
   mask: mask === undefined ? null : [...mask]
 })
 const fromJson = ({ actions, logProbability, mask }: typeof Sampled.Type): Policy.Sampled => ({
   actions: Int32Array.from(actions),
-  logProbability,
+  logProbability: logProbability ?? undefined,
   mask: mask === null ? undefined : Float32Array.from(mask)
 })
 const orNull = (reward: number) => (reward === -Infinity ? null : reward)
@@ -80,6 +80,9 @@ export const make = Effect.fnUntraced(function* <A>(
       replay: Options.naturalNumber,
       epochs: Options.positiveInteger,
       learningRate: Options.positive,
+      memory: Options.chance,
+      context: Options.positive,
+      decay: Options.nonNegative,
       clip: Options.positive,
       entropy: Options.nonNegative,
       entropyEnd: Options.nonNegative,
@@ -95,7 +98,12 @@ export const make = Effect.fnUntraced(function* <A>(
   return yield* Engine.make(name, domain, prng, (bench) =>
     Effect.gen(function* () {
       const { points } = bench
-      const policy = yield* Policy.make(name, points, { ...settings, most: batch + replay }, prng.split("policy"))
+      const policy = yield* Policy.make(
+        name,
+        points,
+        { ...settings, rows: 2 * batch, most: batch + replay },
+        prng.split("policy")
+      )
 
       /** Sampled under the present policy, not proposed yet. */
       let queue: Array<Policy.Sampled> = []
@@ -121,15 +129,13 @@ export const make = Effect.fnUntraced(function* <A>(
           known.add(point.key)
           queue.push(drawn[i]!)
         }
-        const mutants: Array<Int32Array> = []
         for (const parent of parents) {
-          if (queue.length + mutants.length >= batch) break
+          if (queue.length >= batch) break
           const point = variant(bench, parent)
           if (point === undefined || known.has(point.key)) continue
           known.add(point.key)
-          mutants.push(point.vector)
+          queue.push(policy.foreign(point.vector))
         }
-        if (mutants.length > 0) queue.push(...(yield* policy.evaluate(mutants)).sampled)
       })
 
       const fresh = Effect.fnUntraced(function* () {
@@ -139,25 +145,28 @@ export const make = Effect.fnUntraced(function* <A>(
           if (bench.claim(point)) return { point, sampled }
         }
         const point = bench.random()
-        if (point === undefined) return undefined
-        const [sampled] = (yield* policy.evaluate([point.vector])).sampled
-        return sampled === undefined ? undefined : { point, sampled }
+        return point === undefined ? undefined : { point, sampled: policy.foreign(point.vector) }
       })
 
       const improve = Effect.fnUntraced(function* () {
         const episodes = [...collected, ...elite]
         const scores = Normal.scores([...recent, ...elite.map(({ reward }) => reward)])
         const start = recent.length - collected.length
-        const experiences = episodes.map(({ sampled }, i) => ({ sampled, advantage: scores[start + i]! }))
         const progress = Math.min(1, results / entropyOver)
         const weight = entropy * (1 - (1 - entropyEnd) * progress)
-        let latest: ArrayLike<number> = []
+        let experiences = episodes.map(({ sampled }, i) => ({ sampled, advantage: scores[start + i]! }))
         for (let epoch = 0; epoch < epochs; epoch++) {
-          latest = yield* policy.update(experiences, { learningRate, entropy: weight })
+          const now = yield* policy.update(experiences, { learningRate, entropy: weight })
+          // what something else proposed counts as drawn from the policy as it was before this update
+          if (epoch === 0)
+            experiences = experiences.map(({ advantage, sampled }, i) => ({
+              advantage,
+              sampled: { ...sampled, logProbability: sampled.logProbability ?? now[i]! }
+            }))
         }
-        // those that take part again count as drawn from the policy as it is now: the clip holds them to it
+        // and so do those that take part again
         elite = episodes
-          .map(({ reward, sampled }, i) => ({ reward, sampled: { ...sampled, logProbability: latest[i]! } }))
+          .map(({ reward, sampled }) => ({ reward, sampled: { ...sampled, logProbability: undefined } }))
           .sort((a, b) => b.reward - a.reward)
           .slice(0, replay)
         collected = []
@@ -225,10 +234,10 @@ export const make = Effect.fnUntraced(function* <A>(
               })
             }
             const vector = Int32Array.from(placed.success)
-            const { probabilities } = yield* policy.evaluate([vector])
+            const probabilities = yield* policy.probabilities(vector)
             return points.sites.flatMap((site): ReadonlyArray<Step> => {
               const token = vector[site.index]!
-              return token === Site.absent ? [] : [{ site, token, probabilities: probabilities(0, site.index) }]
+              return token === Site.absent ? [] : [{ site, token, probabilities: probabilities(site.index) }]
             })
           })
       }

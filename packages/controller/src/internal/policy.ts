@@ -11,14 +11,17 @@ import { InvalidSnapshot, PolicyFailed } from "../StrategyError.ts"
 import type { Points } from "./points.ts"
 import * as Programs from "./policyPrograms.ts"
 
-export type Settings = Pick<Programs.Settings, "policy" | "hidden" | "most" | "clip">
+export type Settings = Pick<
+  Programs.Settings,
+  "policy" | "hidden" | "rows" | "most" | "clip" | "memory" | "context" | "decay"
+>
 
 /** A sequence of the policy's, as it was sampled. */
 export interface Sampled {
   /** For every site the token, or absent. Not canonical: what the policy did. */
   readonly actions: Int32Array
-  /** log π of the whole sequence when it was sampled. */
-  readonly logProbability: number
+  /** log π of the whole sequence when it was sampled; undefined where something else proposed it. */
+  readonly logProbability: number | undefined
   /** For every site and option 0, or −10⁹ where constraints bar it; undefined without constraints. */
   readonly mask: Float32Array | undefined
 }
@@ -32,14 +35,10 @@ export interface Experience {
 export interface Policy {
   /** Many sequences, sampled in one run. */
   readonly sample: (prng: Prng.Prng) => Effect.Effect<ReadonlyArray<Sampled>, PolicyFailed>
-  /** Some sequences as if the policy had sampled them now, and how likely every option was at every site on the way. */
-  readonly evaluate: (actions: ReadonlyArray<Int32Array>) => Effect.Effect<
-    {
-      readonly sampled: ReadonlyArray<Sampled>
-      readonly probabilities: (row: number, site: number) => ReadonlyArray<number>
-    },
-    PolicyFailed
-  >
+  /** A sequence that something else proposed. */
+  readonly foreign: (actions: Int32Array) => Sampled
+  /** How likely every option of every site is along a sequence. */
+  readonly probabilities: (actions: Int32Array) => Effect.Effect<(site: number) => ReadonlyArray<number>, PolicyFailed>
   /** One step of AdamW on up to `most` sequences; gives their log-probabilities before the step. */
   readonly update: (
     experiences: ReadonlyArray<Experience>,
@@ -50,9 +49,6 @@ export interface Policy {
 }
 
 const State = Schema.Struct({ step: Schema.Int, variables: Schema.Record(Schema.String, Schema.String) })
-
-/** Sequences of one sampling run, at least. */
-const sampledRows = 32
 
 /** Noise beside which everything a policy thinks is small. */
 const forced = 1e6
@@ -71,23 +67,22 @@ export const make = Effect.fnUntraced(function* <A>(
   settings: Settings,
   prng: Prng.Prng
 ) {
-  const { most } = settings
+  const { most, rows } = settings
   const { sites } = points
   const steps = sites.length
   const options = Math.max(1, ...sites.map(({ count }) => count))
   const constrained = points.constrained.constraints.length > 0
-  const rows = Math.max(sampledRows, most)
   const failed = (cause: unknown) => new PolicyFailed({ strategy: name, cause })
   const invalid = (problem: string) => new InvalidSnapshot({ strategy: name, problem })
 
   const compiled = Effect.gen(function* () {
     const programs: Readonly<Record<"sample" | "update", Program.Program>> = yield* Effect.fromResult(
-      Programs.make(sites, { ...settings, rows, constrained })
+      Programs.make(sites, { ...settings, constrained })
     )
     const executable = yield* (yield* Runtime).compile(programs)
     const values = new Map<string, Data>()
     const present = yield* executable.read
-    for (const [variable, deviation] of Programs.deviations(settings.hidden)) {
+    for (const [variable, deviation] of Programs.deviations) {
       const size = present.get(variable)?.length
       if (size !== undefined)
         values.set(
@@ -153,14 +148,14 @@ export const make = Effect.fnUntraced(function* <A>(
       if (!changed) return { out, masks }
     }
   })
-  const sampledOf = (
-    {
-      masks,
-      out
-    }: { readonly out: Readonly<Record<string, Data>>; readonly masks: ReadonlyArray<Float32Array> | undefined },
-    count: number
-  ) =>
-    Array.from({ length: count }, (_, row): Sampled => ({
+  const sampledOf = ({
+    masks,
+    out
+  }: {
+    readonly out: Readonly<Record<string, Data>>
+    readonly masks: ReadonlyArray<Float32Array> | undefined
+  }) =>
+    Array.from({ length: rows }, (_, row): Sampled => ({
       actions: actionsOf(out["tokens"] ?? [], row),
       logProbability: out["logProbability"]?.[row] ?? 0,
       mask: masks?.[row]
@@ -170,22 +165,30 @@ export const make = Effect.fnUntraced(function* <A>(
     sample: (prng) =>
       Effect.suspend(() => {
         // the tiny number keeps the inner logarithm from being infinite
-        const gumbel = Float32Array.from({ length: size }, () => -Math.log(-Math.log(prng.nextFloat() + 2 ** -55)))
-        return Effect.map(settled(gumbel), (result) => sampledOf(result, rows))
+        const gumbel = new Float32Array(size)
+        for (const { count, index } of sites) {
+          for (let row = 0; row < rows; row++) {
+            const from = offset(index, row)
+            for (let o = 0; o < count; o++) gumbel[from + o] = -Math.log(-Math.log(prng.nextFloat() + 2 ** -55))
+          }
+        }
+        return Effect.map(settled(gumbel), sampledOf)
       }),
-    evaluate: (given) =>
+    foreign: (actions) => {
+      const mask = constrained ? new Float32Array(steps * options) : undefined
+      if (mask !== undefined) bar(actions, mask)
+      return { actions, logProbability: undefined, mask }
+    },
+    probabilities: (actions) =>
       Effect.suspend(() => {
         const gumbel = new Float32Array(size)
-        for (const [row, actions] of given.entries()) {
-          for (let t = 0; t < steps; t++) if (actions[t] !== Site.absent) gumbel[offset(t, row) + actions[t]!] = forced
-        }
-        return Effect.map(settled(gumbel), (result) => ({
-          sampled: sampledOf(result, given.length),
-          probabilities: (row: number, site: number) =>
-            Array.from({ length: sites[site]!.count }, (_, o) =>
-              Math.exp(result.out["logs"]?.[offset(site, row) + o] ?? 0)
-            )
-        }))
+        for (let t = 0; t < steps; t++) if (actions[t] !== Site.absent) gumbel[offset(t, 0) + actions[t]!] = forced
+        return Effect.map(
+          settled(gumbel),
+          ({ out }) =>
+            (site: number) =>
+              Array.from({ length: sites[site]!.count }, (_, o) => Math.exp(out["logs"]?.[offset(site, 0) + o] ?? 0))
+        )
       }),
     update: (experiences, { entropy, learningRate }) => {
       if (experiences.length === 0) return Effect.succeed([])
@@ -194,6 +197,7 @@ export const make = Effect.fnUntraced(function* <A>(
         present: new Float32Array(steps * most),
         advantage: new Float32Array(most),
         former: new Float32Array(most),
+        known: new Float32Array(most),
         weight: new Float32Array(most),
         entropyWeight: Float32Array.of(entropy),
         learningRate: Float32Array.of(learningRate),
@@ -202,7 +206,10 @@ export const make = Effect.fnUntraced(function* <A>(
       }
       for (const [row, { advantage, sampled }] of experiences.entries()) {
         inputs.advantage[row] = advantage
-        inputs.former[row] = sampled.logProbability
+        if (sampled.logProbability !== undefined) {
+          inputs.former[row] = sampled.logProbability
+          inputs.known[row] = 1
+        }
         inputs.weight[row] = 1 / experiences.length
         for (let t = 0; t < steps; t++) {
           const token = sampled.actions[t]!

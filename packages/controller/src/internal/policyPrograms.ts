@@ -1,12 +1,13 @@
 /**
  * A policy over token sequences as graphs: one that samples a batch of whole sequences in a single run, and one that improves the policy.
  *
- * The recurrent cell reads the token before and writes the logits of the next:
+ * The recurrent state takes in one token after the other, and gives the logits of the next:
  *
- *   h₀ = s,  hₜ = tanh(Eₜ₋₁[tokenₜ₋₁] + U·hₜ₋₁),  logitsₜ = ½Vₜ·hₜ + 5bₜ
+ *   s₀ = 0,  sₜ = m·sₜ₋₁ + Eₜ₋₁[tokenₜ₋₁],  logitsₜ = c·Vₜ·tanh(sₜ) + 5bₜ
  *
- * V and b start at zero, so the first policy is uniform, and what V learns comes on top of what the independent choices b do. Sites are padded to one
- * number of options, so that all that does not wait for the token before is one op over all sites.
+ * The recurrence is linear: where the tokens are known, as in an update, the states of all sites are one product with the matrix of powers of m, and what is
+ * not linear comes after it. V and b start at zero, so the first policy is uniform, and what V learns comes on top of what the independent choices b do. Sites
+ * are padded to one number of options, so that all that does not wait for the token before is one op over all sites.
  */
 import { gradient, Op, Program, type Shape, type Tensor } from "@uninet/graph"
 import type { Site } from "@uninet/search-space"
@@ -22,6 +23,12 @@ export interface Settings {
   readonly most: number
   /** Half the width of the ratios' clip; `undefined` for the plain score-function gradient. */
   readonly clip: number | undefined
+  /** What is left of the state after one more token. */
+  readonly memory: number
+  /** What contexts add to the logits is scaled by this. */
+  readonly context: number
+  /** Decoupled weight decay of the logits' parameters: they stay within about 1 / this. */
+  readonly decay: number
   /** Whether options may be barred: inputs of their own. */
   readonly constrained: boolean
 }
@@ -31,12 +38,11 @@ export const never = 1e9
 
 const adam: Op.AdamW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-6, weightDecay: 0 }
 
-/**
- * AdamW moves every entry by about the learning rate. By these scales one step moves what holds for all contexts (b) about as far as what the many entries of V
- * do together for one.
- */
+/** AdamW moves every entry by about the learning rate. So one step moves what holds for all contexts (b) as far as what many entries of V do together for one. */
 const biasScale = 5
-const outputScale = 0.5
+
+/** A ratio above e to this counts no more: what was asked under a policy long gone may have become likelier by any factor. */
+const farthest = 3
 
 type Variable = Tensor.Tensor<"variable">
 
@@ -45,16 +51,13 @@ const variable = (role: Op.Role) => (name: string, shape: Shape.Shape) =>
 const parameter = variable("parameter")
 const moment = variable("moment")
 
-/** Entry `t` of the first axis. */
-const at = (x: Tensor.Tensor, t: number) => {
-  const [, ...rest] = x.shape
-  return Op.reshape(Op.slice(x, 0, t, t + 1), rest)
-}
+/** Entry `t` of the first axis, which stays. */
+const at = (x: Tensor.Tensor, t: number) => Op.slice(x, 0, t, t + 1)
 
-/** One after the other along a new first axis. */
-const stacked = (xs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor => {
-  const [first, ...rest] = xs.map((x) => Op.reshape(x, [1, ...x.shape]))
-  return first === undefined ? Op.fill(0) : Op.concat([first, ...rest], 0)
+/** One after the other along the first axis. */
+const joined = (xs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor => {
+  const [first, ...rest] = xs
+  return first === undefined ? Op.fill(0) : rest.length === 0 ? first : Op.concat([first, ...rest], 0)
 }
 
 interface Parameters {
@@ -64,18 +67,12 @@ interface Parameters {
   readonly output: Variable
   /** `[sites, options, hidden]`: what a token says to the next step. */
   readonly embedding: Variable
-  /** `[1, hidden]` */
-  readonly start: Variable
-  /** `[hidden, hidden]` */
-  readonly recurrence: Variable
 }
 
 const parametersOf = (sites: number, options: number, hidden: number): Parameters => ({
   bias: parameter("bias", [sites, 1, options]),
   output: parameter("output", [sites, hidden, options]),
-  embedding: parameter("embedding", [sites, options, hidden]),
-  start: parameter("start", [1, hidden]),
-  recurrence: parameter("recurrence", [hidden, hidden])
+  embedding: parameter("embedding", [sites, options, hidden])
 })
 
 /** −10⁹ at options beyond a site's own, `[sites, 1, options]`. */
@@ -87,9 +84,18 @@ const padding = (sites: ReadonlyArray<Site.Site>, options: number) =>
     [sites.length, 1, options]
   )
 
-/** The next state, of what the token before says and the state before. */
-const cell = ({ recurrence }: Parameters, said: Tensor.Tensor, state: Tensor.Tensor) =>
-  Op.tanh(Op.add(said, Op.matmul(state, recurrence)))
+/** The states before every site, `[sites, rows, hidden]`, of what every token says, of the same shape. */
+const statesOf = (said: Tensor.Tensor, memory: number): Tensor.Tensor => {
+  const [sites = 0, rows = 0, hidden = 0] = said.shape
+  const powers = Float32Array.from({ length: sites * sites }, (_, i) => {
+    const age = Math.floor(i / sites) - 1 - (i % sites)
+    return age < 0 ? 0 : memory ** age
+  })
+  return Op.reshape(
+    Op.matmul(Op.constant(powers, [sites, sites]), Op.reshape(said, [sites, rows * hidden])),
+    said.shape
+  )
+}
 
 /** The logits that do not depend on tokens, `[sites, 1 or rows, options]`. */
 const independent = (
@@ -109,23 +115,26 @@ const independent = (
  * that do not exist), `logs` (log-probabilities) `[sites, rows, options]`, `logProbability` of the sequences `[rows]`.
  */
 const sampling = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameters, settings: Settings) => {
-  const { constrained, hidden, policy, rows } = settings
+  const { constrained, context: contextScale, memory, policy, rows } = settings
   const shape = [sites.length, rows, options]
   const own = independent(sites, options, p, constrained ? Op.input("barred", shape) : undefined)
   const noisy = Op.add(Op.input("gumbel", shape), own)
   const chosen: Array<Tensor.Tensor> = []
   const tokens: Array<Tensor.Tensor> = []
   const contexts: Array<Tensor.Tensor> = []
-  const output = Op.scale(p.output, outputScale)
-  let state: Tensor.Tensor = Op.broadcastTo(p.start, [rows, hidden])
+  const output = Op.scale(p.output, contextScale)
+  let state: Tensor.Tensor | undefined
   for (const [t, site] of sites.entries()) {
     let scores = at(noisy, t)
     if (policy === "recurrent") {
       const before = chosen[t - 1]
-      if (before !== undefined) state = cell(p, Op.matmul(before, at(p.embedding, t - 1)), state)
-      const context = Op.matmul(state, at(output, t))
-      contexts.push(context)
-      scores = Op.add(scores, context)
+      if (before !== undefined) {
+        const said = Op.matmul(before, at(p.embedding, t - 1))
+        state = state === undefined ? said : Op.add(said, Op.scale(state, memory))
+        const context = Op.matmul(Op.tanh(state), at(output, t))
+        contexts.push(context)
+        scores = Op.add(scores, context)
+      } else contexts.push(Op.broadcastTo(Op.fill(0), [1, rows, options]))
     }
     const token = Op.argMax(scores)
     let choice: Tensor.Tensor = Op.oneHot(token, options)
@@ -137,26 +146,27 @@ const sampling = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameter
     chosen.push(choice)
     tokens.push(token)
   }
-  const logs = Op.logSoftmax(contexts.length === 0 ? Op.broadcastTo(own, shape) : Op.add(stacked(contexts), own))
-  const logProbability = Op.sum(Op.mul(stacked(chosen), logs), [0, 2])
-  return Program.make({ outputs: { tokens: stacked(tokens), logs, logProbability } })
+  const logs = Op.logSoftmax(contexts.length === 0 ? Op.broadcastTo(own, shape) : Op.add(joined(contexts), own))
+  const logProbability = Op.sum(Op.mul(joined(chosen), logs), [0, 2])
+  return Program.make({ outputs: { tokens: joined(tokens), logs, logProbability } })
 }
 
 /**
- * One step of AdamW on the (clipped) objective with its entropy bonus. The tokens are known here, so only the state goes from site to site.
+ * One step of AdamW on the (clipped) objective with its entropy bonus.
  *
  * Inputs, with n = `most`: `taken` (one-hot, zeros where a site does not exist) and `barred` `[sites, n, options]`, `present` `[sites, n]`, `advantage`, `former`
- * (log-probability when sampled) and `weight` `[n]`; scalars `entropyWeight`, `learningRate`, `step`. Output: `logProbability` `[n]` before the step.
+ * (log-probability when sampled), `known` (1 where `former` is known, 0 where it is what it is now) and `weight` `[n]`; scalars `entropyWeight`, `learningRate`, `step`. Output: `logProbability` `[n]` before the step.
  */
 const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameters, settings: Settings) => {
-  const { clip, constrained, hidden, most, policy } = settings
+  const { clip, constrained, context, decay, memory, most, policy } = settings
   const steps = sites.length
   const shape = [steps, most, options]
   const taken = Op.input("taken", shape)
   const present = Op.input("present", [steps, most])
-  const [advantage, former, weight] = [
+  const [advantage, former, known, weight] = [
     Op.input("advantage", [most]),
     Op.input("former", [most]),
+    Op.input("known", [most]),
     Op.input("weight", [most])
   ]
   const [entropyWeight, learningRate, step] = [
@@ -167,23 +177,26 @@ const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Paramete
 
   const own = independent(sites, options, p, constrained ? Op.input("barred", shape) : undefined)
   const contexts = () => {
-    const said = Op.matmul(taken, p.embedding)
-    const states: Array<Tensor.Tensor> = [Op.broadcastTo(p.start, [most, hidden])]
-    for (let t = 1; t < steps; t++) states.push(cell(p, at(said, t - 1), states[t - 1]!))
-    return Op.matmul(stacked(states), Op.scale(p.output, outputScale))
+    const states = statesOf(Op.matmul(taken, p.embedding), memory)
+    return Op.matmul(Op.tanh(states), Op.scale(p.output, context))
   }
   const log = Op.logSoftmax(policy === "recurrent" ? Op.add(contexts(), own) : Op.broadcastTo(own, shape))
   const logProbability = Op.sum(Op.mul(taken, log), [0, 2])
   const entropy = Op.sum(Op.mul(Op.neg(Op.sum(Op.mul(Op.exp(log), log), [2])), present), [0])
   const gain = () => {
-    if (clip === undefined) return Op.mul(logProbability, advantage)
-    const ratio = Op.exp(Op.sub(logProbability, former))
+    const plain = Op.mul(logProbability, advantage)
+    if (clip === undefined) return plain
+    const ratio = Op.exp(Op.min(Op.mul(Op.sub(logProbability, former), known), Op.fill(farthest)))
     const clipped = Op.min(Op.max(ratio, Op.fill(1 - clip)), Op.fill(1 + clip))
-    return Op.min(Op.mul(ratio, advantage), Op.mul(clipped, advantage))
+    // the ratio 1 of a sequence whose former probability is the present one has the plain gradient
+    return Op.add(
+      Op.min(Op.mul(ratio, advantage), Op.mul(clipped, advantage)),
+      Op.mul(plain, Op.sub(Op.fill(1), known))
+    )
   }
   const loss = Op.neg(Op.sum(Op.mul(Op.add(gain(), Op.mul(entropy, entropyWeight)), weight)))
 
-  const trained = policy === "recurrent" ? [p.bias, p.output, p.embedding, p.start, p.recurrence] : [p.bias]
+  const trained = policy === "recurrent" ? [p.bias, p.output, p.embedding] : [p.bias]
   const gradients = gradient(loss, trained)
   const updates = trained.flatMap((of, i) => {
     const slope = gradients[i]
@@ -191,7 +204,13 @@ const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Paramete
     if (slope === undefined) return []
     const moment1 = moment(`${of.attributes.name}.moment1`, of.shape)
     const moment2 = moment(`${of.attributes.name}.moment2`, of.shape)
-    const next = Op.adamw(adam, { parameter: of, gradient: slope, moment1, moment2 }, learningRate, step)
+    const decayed = of === p.bias || of === p.output
+    const next = Op.adamw(
+      decayed ? { ...adam, weightDecay: decay } : adam,
+      { parameter: of, gradient: slope, moment1, moment2 },
+      learningRate,
+      step
+    )
     return [
       { variable: of, value: next.parameter },
       { variable: moment1, value: next.moment1 },
@@ -202,11 +221,7 @@ const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Paramete
 }
 
 /** Standard deviations of the first values of the variables that do not start at zero. */
-export const deviations = (hidden: number): ReadonlyArray<readonly [name: string, deviation: number]> => [
-  ["embedding", 1],
-  ["start", 0.5],
-  ["recurrence", 1 / Math.sqrt(hidden)]
-]
+export const deviations: ReadonlyArray<readonly [name: string, deviation: number]> = [["embedding", 1]]
 
 /** Both programs of a space with at least one site. */
 export const make = (
