@@ -4,6 +4,9 @@
  * - `cell-N`: tables like those of cell-based benchmarks: six edges of a four-node cell, each with one of five operations. What a cell is worth depends on its
  *   paths (edges act together), on chance effects of single choices and pairs, and saturates; what the search sees is noisy.
  * - `rough-N`: the same with stronger effects of pairs, and more of each cell's own.
+ * - `dag-N`: the same form with what is known of real cells in it: a cell is worth what the convolutions on its open paths do, in depth and in number; a path
+ *   without any (a residual) is worth much, but only next to convolutions, and may lie in three places, of which one is enough; pooling and closed paths cost;
+ *   returns diminish, so that most cells are within a few points and the best within tenths.
  * - `chain-N`: eight layers of three operations with chance effects of singles, neighbours and triples.
  * - `uninet-N`: UniNet's own space for small images with a synthetic accuracy: operators and modules that suit stages and one another, returns of width, depth and
  *   expansion that diminish, and a price on them.
@@ -89,6 +92,41 @@ const cell = (seed: number, rough = false) => {
   )
 }
 
+const dag = (seed: number) => {
+  const prng = Prng.fromSeed(`dag ${seed}`)
+  const effect = effects(prng)
+  const noise = prng.split("noise")
+  const about = (value: number, key: string) => value * (1 + 0.2 * effect(key))
+  const [none, skip, pool] = [0, 1, 4]
+  const work = [0, 0, about(0.65, "1×1"), 1, 0]
+  const [residual, depth, width, pooled, closed] = [
+    about(1.2, "residual"),
+    about(1.6, "depth"),
+    about(1.1, "width"),
+    about(0.45, "pooled"),
+    about(0.3, "closed")
+  ]
+  const paths = [[3], [0, 4], [1, 5], [0, 2, 5]]
+  const counts = [5, 5, 5, 5, 5, 5]
+  return table(
+    `dag-${seed}`,
+    counts,
+    all(counts).map((ops) => {
+      const open = paths.filter((path) => path.every((edge) => ops[edge] !== none))
+      const deep = open.map((path) => path.reduce((sum, edge) => sum + work[ops[edge]!]!, 0))
+      const plain = open.some((path) => path.every((edge) => ops[edge] === skip))
+      const pools = new Set(open.flat().filter((edge) => ops[edge] === pool)).size
+      const most = Math.max(0, ...deep)
+      let latent = depth * Math.sqrt(most) + width * Math.log(1 + deep.reduce((sum, d) => sum + d, 0))
+      latent += residual * (plain ? Math.min(1, most) : 0) - pooled * pools - closed * (paths.length - open.length)
+      for (let i = 0; i < 6; i++) latent += 0.08 * effect(`${i}:${ops[i]}`)
+      const own = 0.08 * noise.nextNormal()
+      const report = open.length === 0 ? 10 : 94.8 - 9 * Math.exp(-0.55 * Math.max(-2, latent)) + own
+      return [ops, report + 0.08 * noise.nextNormal(), report] as const
+    })
+  )
+}
+
 const chain = (seed: number) => {
   const prng = Prng.fromSeed(`chain ${seed}`)
   const effect = effects(prng)
@@ -154,6 +192,7 @@ const uninet = (seed: number): Benchmark.Problem<ReadonlyArray<unknown>> => {
 const kinds = new Map<string, (seed: number) => Benchmark.Problem<ReadonlyArray<unknown>>>([
   ["cell", (seed) => cell(seed)],
   ["rough", (seed) => cell(seed, true)],
+  ["dag", dag],
   ["chain", chain],
   ["uninet", uninet]
 ])

@@ -58,8 +58,15 @@ export interface Problem<A> {
   /** What a search is told of the network with some canonical tokens, and what its result is judged by; larger is better. */
   readonly search: (tokens: Space.Tokens) => number
   readonly report: (tokens: Space.Tokens) => number
-  /** The largest `report`, where it is known. */
+  /** The largest `report`; NaN where it is not known. */
   readonly optimum: number
+}
+
+/** How far a play has come. */
+export interface Progress {
+  /** Seeds that every strategy has played. */
+  readonly done: number
+  readonly seeds: number
 }
 
 export interface Options<A, R> {
@@ -77,11 +84,13 @@ export interface Options<A, R> {
   readonly first?: number
   /** Proposals asked for at once, whose results are told together. Default 1. */
   readonly batch?: number
+  /** Called after every seed. */
+  readonly onSeed?: (progress: Progress) => Effect.Effect<void>
 }
 
 /** Plays every strategy on the table with every seed up to the largest budget. */
 export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Options<A, R>) {
-  const { batch = 1, budgets, first = 0, seeds, strategies, table } = options
+  const { batch = 1, budgets, first = 0, onSeed, seeds, strategies, table } = options
   const numbers: ReadonlyArray<readonly [string, number]> = [
     ["seeds", seeds],
     ["batch", batch],
@@ -96,12 +105,15 @@ export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Option
   const longest = Math.max(...budgets)
   const rows: Array<Row> = []
   const curves: Array<Curve> = []
-  for (const [name, make] of Object.entries(strategies)) {
-    const runs: Array<Run> = []
-    for (let s = 0; s < seeds; s++) {
+  const players = Object.entries(strategies).map(([name, make]) => ({ name, make, runs: new Array<Run>() }))
+  for (let s = 0; s < seeds; s++) {
+    for (const { make, runs } of players) {
       const prng = Prng.fromSeed(first + s)
       runs.push(yield* Effect.scoped(one(table, make(table.space, prng), longest, batch)))
     }
+    if (onSeed !== undefined) yield* onSeed({ done: s + 1, seeds })
+  }
+  for (const { name, runs } of players) {
     for (const budget of budgets) {
       const { deviation, mean } = moments(runs.map(({ curve }) => curve[budget - 1]!))
       const proposed = runs.reduce((sum, { evaluated }) => sum + evaluated, 0)
@@ -183,5 +195,6 @@ export const print = (played: Played): string => {
   const body = lines.map((line) =>
     line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")
   )
-  return [`${played.table}: optimum ${played.optimum.toFixed(digits)}, ${played.seeds} seeds`, ...body].join("\n")
+  const optimum = Number.isNaN(played.optimum) ? "unknown" : played.optimum.toFixed(digits)
+  return [`${played.table}: optimum ${optimum}, ${played.seeds} seeds`, ...body].join("\n")
 }

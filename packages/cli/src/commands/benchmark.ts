@@ -6,6 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
 import { fault, usage } from "../internal/CliFault.ts"
+import * as benchmarkProgress from "../internal/benchmarkProgress.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as runFolder from "../internal/runFolder.ts"
@@ -17,6 +18,20 @@ const counts = (text: string): Option.Option<ReadonlyArray<number>> => {
 
 /** Strategies that can be played on any table. */
 const usual = ["random", "evolution", "local-search", "tpe", "gp", "reinforce", "ppo"].join(",")
+
+/** Whether the curves can be written, found out before anything is played. */
+const writable = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const name = yield* runFolder.shown(file)
+  if (yield* Effect.orElseSucceed(fs.exists(file), () => false))
+    return yield* fault(`--out ${name} is there already. Give the name of a new file; nothing was changed.`)
+  const probe = `${file}.part`
+  yield* Effect.mapError(Effect.andThen(fs.writeFileString(probe, ""), fs.remove(probe)), ({ message }) =>
+    fault(
+      `--out ${name} cannot be written: ${message}. Give a file in a folder that is there and that you may write to.`
+    )
+  )
+})
 
 export const benchmark = Command.make(
   "benchmark",
@@ -51,17 +66,14 @@ export const benchmark = Command.make(
     const unknown = names.find((name) => !Strategies.isName(name))
     if (unknown !== undefined)
       return yield* usage(`--strategies has "${unknown}". Give some of ${Strategies.names.join(", ")}.`)
-    const fs = yield* FileSystem.FileSystem
-    if (Option.isSome(out) && (yield* Effect.orElseSucceed(fs.exists(out.value), () => false)))
-      return yield* fault(
-        `--out ${yield* runFolder.shown(out.value)} is there already. Give the name of a new file; nothing was changed.`
-      )
+    if (Option.isSome(out)) yield* writable(out.value)
     const table = yield* Effect.mapError(Table.read(path), ({ message }) => fault(message))
     const played = yield* Benchmark.play({
       table,
       strategies: Object.fromEntries(names.filter(Strategies.isName).map((name) => [name, Strategies.all[name]])),
       budgets,
-      seeds
+      seeds,
+      onSeed: yield* benchmarkProgress.make
     }).pipe(
       Effect.provide(Device.layer(yield* Device.choose(device))),
       Effect.mapError(({ message }) => fault(message))

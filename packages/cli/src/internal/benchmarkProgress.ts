@@ -1,0 +1,62 @@
+/** How a benchmark is going: a bar on a terminal, a line now and then elsewhere. Written to standard error, so that results can be piped. */
+import type { Benchmark } from "@uninet/controller"
+import { Presets, SingleBar } from "cli-progress"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as format from "./format.ts"
+
+type OnSeed = (progress: Benchmark.Progress) => Effect.Effect<void>
+
+/** Every seed plays the same strategies, so the time so far says how long the rest takes. */
+const clock = () => {
+  const start = performance.now()
+  return ({ done, seeds }: Benchmark.Progress) =>
+    `${format.time(((performance.now() - start) / 1000 / done) * (seeds - done))} left`
+}
+
+/** Between two lines, in milliseconds; what is over before that says nothing. */
+const pause = 5000
+
+const lines = (): OnSeed => {
+  const left = clock()
+  let last = performance.now()
+  return (progress) =>
+    Effect.sync(() => {
+      const { done, seeds } = progress
+      if (done === seeds || performance.now() - last < pause) return
+      last = performance.now()
+      process.stderr.write(`${done} of ${seeds} seeds | ${left(progress)}\n`)
+    })
+}
+
+const bar = Effect.gen(function* () {
+  const left = clock()
+  const drawn = new SingleBar(
+    {
+      format: "{bar} {value}/{total} seeds | {left}",
+      stream: process.stderr,
+      hideCursor: true,
+      barsize: 24,
+      fps: 8,
+      clearOnComplete: true,
+      stopOnComplete: false,
+      linewrap: false,
+      gracefulExit: false
+    },
+    Presets.shades_classic
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => drawn.stop()))
+  let started = false
+  const onSeed: OnSeed = (progress) =>
+    Effect.sync(() => {
+      const payload = { left: left(progress) }
+      if (!started) drawn.start(progress.seeds, 0, payload)
+      started = true
+      drawn.update(progress.done, payload)
+    })
+  return onSeed
+})
+
+export const make: Effect.Effect<OnSeed, never, Scope.Scope> = Effect.suspend(() =>
+  process.stderr.isTTY ? bar : Effect.succeed(lines())
+)
