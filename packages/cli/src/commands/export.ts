@@ -1,5 +1,5 @@
 /** `uninet export`: a network as a file that other programs use, held against the network before it is kept. */
-import { type Dataset, Datasets, ImageFolder } from "@uninet/data"
+import { type Dataset, Datasets, Enlarged, ImageFolder } from "@uninet/data"
 import { Card, Exported, Format, Python, Specimens, type Trained } from "@uninet/export"
 import { Network, UniNet } from "@uninet/network"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -139,10 +139,8 @@ const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, network 
   const made = yield* Effect.result(Datasets.make(name, { size: image.height }))
   if (Result.isFailure(made)) return asked === undefined ? undefined : yield* at("--dataset")(made.failure)
   const data = made.success
-  const fits =
-    data.classes.length === classes &&
-    (["channels", "height", "width"] as const).every((k) => data.image[k] === image[k])
-  if (fits) return data
+  // As in training, smaller images are enlarged.
+  if (data.classes.length === classes && Enlarged.fits(data.image, image)) return Enlarged.to(image, data)
   if (asked === undefined) return undefined
   return yield* fault(
     `--dataset ${name} has ${data.classes.length} classes of ${sizes(data.image)} images where the network takes ${classes} of ${sizes(image)}. Leave --dataset out, or give one that fits.`

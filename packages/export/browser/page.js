@@ -1,0 +1,67 @@
+/** The page: a model, an image, and what the one takes the other for. `?model=…&image=…` loads both. */
+import { classify, open } from "./uninet.js"
+
+const at = (id) => document.getElementById(id)
+let model
+let picture
+
+const show = async () => {
+  if (model === undefined || picture === undefined) return
+  const rows = await classify(model, picture, { invert: at("invert").checked })
+  at("result").replaceChildren(
+    ...rows.slice(0, 5).map(({ label, probability }) => {
+      const row = document.createElement("tr")
+      const bar = document.createElement("meter")
+      bar.value = probability
+      for (const content of [label, bar, `${(100 * probability).toFixed(1)}%`]) row.insertCell().append(content)
+      return row
+    })
+  )
+}
+
+const useModel = async (bytes) => {
+  model = await open(bytes)
+  const { image, classes } = model.card
+  const { run = "", dataset = "" } = model.metadata
+  at("about").textContent =
+    `${run} ${dataset}: ${image.channels}×${image.height}×${image.width} images, ${classes.length} classes`.trim()
+  await show()
+}
+
+const useImage = async (blob) => {
+  const loaded = new Image()
+  loaded.src = URL.createObjectURL(blob)
+  await loaded.decode().catch(() => {
+    throw new Error("That is no image. Give a file such as a JPEG or a PNG.")
+  })
+  picture = loaded
+  at("shown").src = loaded.src
+  at("shown").hidden = false
+  await show()
+}
+
+/** Says what went wrong where a person looks. */
+const said = (action) => (value) => {
+  at("error").textContent = ""
+  return action(value).catch((error) => {
+    at("error").textContent = error.message
+  })
+}
+
+const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer())
+const fetched = async (url) => {
+  const response = await fetch(url)
+  if (!response.ok) throw new Error(`${url} is not there (${response.status}).`)
+  return response.blob()
+}
+
+at("model").addEventListener("change", ({ target }) =>
+  said(async (file) => useModel(await bytesOf(file)))(target.files[0])
+)
+at("image").addEventListener("change", ({ target }) => said(useImage)(target.files[0]))
+at("invert").addEventListener("change", () => said(show)())
+
+const asked = new URLSearchParams(location.search)
+if (asked.has("model")) await said(async (url) => useModel(await bytesOf(await fetched(url))))(asked.get("model"))
+if (asked.has("image")) await said(async (url) => useImage(await fetched(url)))(asked.get("image"))
+document.body.dataset.ready = "yes"
