@@ -12,6 +12,7 @@ import { data } from "./commands/data.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { exporting } from "./commands/export.ts"
 import { inspect } from "./commands/inspect.ts"
+import { scale } from "./commands/scale.ts"
 import { search } from "./commands/search.ts"
 import { train } from "./commands/train.ts"
 import { verify } from "./commands/verify.ts"
@@ -22,7 +23,7 @@ export const version = "0.1.0"
 /** All commands. */
 export const command = Command.make("uninet").pipe(
   Command.withDescription("Search, inspect and train networks of convolutions, transformers and MLPs"),
-  Command.withSubcommands([search, train, evaluate, exporting, classify, inspect, data, benchmark, verify])
+  Command.withSubcommands([search, train, evaluate, exporting, classify, scale, inspect, data, benchmark, verify])
 )
 
 /** A mistake in the command line in one sentence. */

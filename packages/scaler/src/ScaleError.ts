@@ -59,7 +59,7 @@ export class LimitReached extends Schema.TaggedError<LimitReached>()("LimitReach
 }) {
   override get message() {
     const part = this.at === this.bound ? "the image" : `${this.at}`
-    return `φ = ${Number(this.phi.toFixed(3))} (${count(this.target)} MACs) is out of reach: ${part} stops at its limit of ${this.limit} ${units[this.bound]}, where the network has ${count(this.reached)} MACs; give a smaller φ or target, or a higher limit of ${this.bound}`
+    return `φ = ${Number(this.phi.toFixed(3))} (${count(this.target)} MACs) is out of reach: ${part} stops at its limit of ${this.limit} ${units[this.bound]}, where the network has ${count(this.reached)} MACs; give a smaller φ or target, or raise limits.${this.bound}`
   }
 }
 

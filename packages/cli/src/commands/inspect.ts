@@ -62,7 +62,9 @@ export const inspect = Command.make(
   "inspect",
   {
     network: Argument.String("network").pipe(
-      Argument.withDescription(`${Object.keys(UniNet.family).join(", ")}, or an architecture's JSON file`)
+      Argument.withDescription(
+        `${Object.keys(UniNet.family).join(", ")}, an architecture's JSON file, or a run's folder`
+      )
     ),
     image: flags
       .whole("image")

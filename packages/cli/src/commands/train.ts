@@ -19,6 +19,7 @@ import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as telemetry from "../internal/telemetry.ts"
+import * as trained from "../internal/trained.ts"
 import * as trainFolder from "../internal/trainFolder.ts"
 import * as trainProgress from "../internal/trainProgress.ts"
 
@@ -26,7 +27,9 @@ const recipes = Object.keys(Recipe.presets)
 
 const config = {
   network: Argument.String("network").pipe(
-    Argument.withDescription(`${Object.keys(UniNet.family).join(", ")}, or an architecture's JSON file`),
+    Argument.withDescription(
+      `${Object.keys(UniNet.family).join(", ")}, an architecture's JSON file, or a run's folder`
+    ),
     Argument.optional
   ),
   dataset: Flag.String("dataset").pipe(
@@ -43,6 +46,11 @@ const config = {
   batch: flags
     .whole("batch")
     .pipe(Flag.optional, Flag.withDescription("Images per step instead of the recipe's; the learning rate follows")),
+  weights: Flag.Path("weights").pipe(
+    Flag.withMetavar("file"),
+    Flag.optional,
+    Flag.withDescription("Start from these weights (safetensors), as uninet scale --inherit writes them")
+  ),
   seed: Flag.String("seed").pipe(
     Flag.withMetavar("text"),
     Flag.optional,
@@ -117,6 +125,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     resume: false,
     network,
     architecture: yield* architectures.read(network),
+    ...Option.match(given.weights, { onNone: () => ({}), onSome: (weights) => ({ weights }) }),
     dataset: yield* datasetNamed(or(given.dataset, "mnist")),
     skipBad: given.skipBad,
     recipe: { ...sized, epochs: or(given.epochs, sized.epochs) },
@@ -127,7 +136,18 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
 })
 
 /** Flags that a resumed training takes from its folder. */
-const fixed = ["network", "dataset", "recipe", "epochs", "batch", "seed", "threads", "device", "out"] as const
+const fixed = [
+  "network",
+  "weights",
+  "dataset",
+  "recipe",
+  "epochs",
+  "batch",
+  "seed",
+  "threads",
+  "device",
+  "out"
+] as const
 
 const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
   const extra = fixed.find((flag) => given[flag]._tag === "Some")
@@ -157,9 +177,20 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
   const data = yield* Dataset.Dataset
   const name = yield* runFolder.shown(plan.folder)
   const architecture = plan.resume ? plan.architecture : fitted(plan, data)
-  const { network, dataset, skipBad, recipe, seed, threads, device } = plan
+  const { network, weights, dataset, skipBad, recipe, seed, threads, device } = plan
+  const start = weights === undefined ? {} : { weights: (yield* trained.read(weights, architecture)).weights }
   if (!plan.resume)
-    yield* trainFolder.begin(plan.folder, { network, architecture, dataset, skipBad, recipe, seed, threads, device })
+    yield* trainFolder.begin(plan.folder, {
+      network,
+      architecture,
+      ...(weights === undefined ? {} : { weights }),
+      dataset,
+      skipBad,
+      recipe,
+      seed,
+      threads,
+      device
+    })
   const store = yield* Checkpoints.make(plan.folder)
   // Killed before its first checkpoint, a training begins anew.
   const found = plan.resume
@@ -183,7 +214,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
           onSome: (everySteps) => ({ everySteps })
         })
       },
-      ...(resume === undefined ? {} : { resume }),
+      ...(resume === undefined ? start : { resume }),
       replay: again
     })
     .pipe(
@@ -242,6 +273,10 @@ export const train = Command.make(
     {
       command: "uninet train B0 --dataset photos/ --recipe paper --batch 64 --out runs/b0",
       description: "A network of the family on a folder of images"
+    },
+    {
+      command: "uninet train runs/family/phi-2.json --weights runs/family/phi-2.safetensors",
+      description: "A scaled network, from the weights that uninet scale --inherit made for it"
     },
     { command: "uninet train --resume runs/b0", description: "Go on after Ctrl-C, a crash or a power cut" }
   ])

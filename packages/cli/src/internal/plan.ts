@@ -130,7 +130,7 @@ const strategyNamed = (name: string) =>
     : Effect.fail(usage(`--strategy is "${name}". Give one of ${Strategies.names.join(", ")}.`))
 
 /** A folder is the same data set from wherever it is named. */
-const datasetNamed = Effect.fnUntraced(function* (name: string, from: string) {
+export const datasetNamed = Effect.fnUntraced(function* (name: string, from: string) {
   const path = yield* Path.Path
   return Datasets.names.includes(name) ? name : path.resolve(from, name)
 })
@@ -154,7 +154,7 @@ const ownOf = (loaded: Config.Loaded | undefined, given: Flags): Plan["own"] =>
       )
 
 /** A high rate, found on MNIST: what counts is how far one short epoch comes [ours]. */
-const recipe: Recipe.Recipe = { ...Recipe.proxy, learningRate: 0.01 }
+export const recipe: Recipe.Recipe = { ...Recipe.proxy, learningRate: 0.01 }
 
 const or = <A>(flag: Option.Option<A>, field: A | undefined, other: A): A =>
   Option.getOrElse(flag, () => field ?? other)

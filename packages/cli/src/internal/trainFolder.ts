@@ -20,6 +20,8 @@ export const files = {
 export const Settings = Schema.Struct({
   network: Schema.String,
   architecture: Architecture.Architecture,
+  /** The file of the first weights, where they were not drawn. */
+  weights: Schema.optionalKey(Schema.String),
   /** A name or a folder. */
   dataset: Schema.String,
   skipBad: Schema.Boolean,

@@ -1,0 +1,563 @@
+/** `uninet scale`: a network's family, larger member by member. */
+import { type Dataset, Datasets, Enlarged } from "@uninet/data"
+import { Dsms } from "@uninet/dsm"
+import { Network, NetworkCosts, Safetensors, UniNet, Weights } from "@uninet/network"
+import { Operators } from "@uninet/operators"
+import {
+  Coefficients,
+  CoefficientSearch,
+  type Compound,
+  Inherit,
+  type ScaleError,
+  Scaler,
+  TargetBelowBaseline
+} from "@uninet/scaler"
+import { Journal, Search, WorkerEvaluator } from "@uninet/search"
+import { Architecture } from "@uninet/search-space"
+import { Recipe } from "@uninet/trainer"
+import Table from "cli-table3"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import { Argument, Command, Flag } from "effect/cli"
+import { availableParallelism } from "node:os"
+import * as architectures from "../internal/architecture.ts"
+import { at, fault, said, usage } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as plans from "../internal/plan.ts"
+import * as progress from "../internal/progress.ts"
+import * as runFolder from "../internal/runFolder.ts"
+import * as scaleFolder from "../internal/scaleFolder.ts"
+import * as trained from "../internal/trained.ts"
+import * as training from "../internal/training.ts"
+
+const most = 100
+
+/** `2`, `1,2,3`, `1..6`, `0.5,1..3`. */
+export const parsePhis = (text: string): Option.Option<ReadonlyArray<number>> => {
+  const phis: Array<number> = []
+  for (const part of text.split(",")) {
+    const [, from, to] = /^\s*(\d+(?:\.\d+)?)(?:\.\.(\d+))?\s*$/.exec(part) ?? []
+    const [first, last] = [Number(from), Number(to ?? from)]
+    if (from === undefined || first > last || last > most || (to !== undefined && !Number.isInteger(first)))
+      return Option.none()
+    for (let phi = first; phi <= last; phi++) phis.push(phi)
+  }
+  return Option.some([...new Set(phis)].sort((a, b) => a - b))
+}
+
+const parseCoefficients = (text: string): Option.Option<Coefficients.Coefficients> => {
+  const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)))
+  const [depth, width, resolution] = numbers
+  return numbers.length === 3 && numbers.every(Number.isFinite)
+    ? Option.some({ depth, width, resolution })
+    : Option.none()
+}
+
+const config = {
+  network: Argument.String("network").pipe(
+    Argument.withDescription(
+      `The baseline: a run's folder, an architecture's JSON file, or one of ${Object.keys(UniNet.family).join(", ")}`
+    ),
+    Argument.optional
+  ),
+  phi: Flag.String("phi").pipe(
+    Flag.withMetavar("numbers"),
+    Flag.filterMap(parsePhis, () => `numbers from 0 to ${most}, such as 2, or 1,2,3, or 1..6`),
+    Flag.optional,
+    Flag.withDescription("Which members: φ has 2^φ times the baseline's MACs (default 1..3)")
+  ),
+  targetMacs: flags
+    .macs("target-macs")
+    .pipe(Flag.optional, Flag.withDescription("One member of so many MACs instead, such as 5M")),
+  coefficients: Flag.String("coefficients").pipe(
+    Flag.withMetavar("a,b,c"),
+    Flag.filterMap(parseCoefficients, () => "three numbers, for depth, width and resolution, such as 1.2,1.1,1.15"),
+    Flag.optional,
+    Flag.withDescription("What φ = 1 multiplies depth, width and image by (default: EfficientNet's 1.2,1.1,1.15)")
+  ),
+  search: Flag.Boolean("search").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Find the coefficients by training the networks of a small grid at φ = 1")
+  ),
+  image: flags
+    .whole("image")
+    .pipe(
+      Flag.optional,
+      Flag.withDescription(
+        "Height and width of the images of all members, the baseline's too: only depth and width grow"
+      )
+    ),
+  inherit: Flag.Boolean("inherit").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Also write weights for every member that start from the baseline's trained ones")
+  ),
+  dataset: Flag.String("dataset").pipe(
+    Flag.withMetavar("name|folder"),
+    Flag.optional,
+    Flag.withDescription(`With --search: ${Datasets.names.join(", ")}, or a folder of images (default mnist)`)
+  ),
+  epochs: flags
+    .whole("epochs")
+    .pipe(Flag.optional, Flag.withDescription("With --search: of each training (default 1)")),
+  batch: flags
+    .whole("batch")
+    .pipe(Flag.optional, Flag.withDescription("With --search: images per training step (default 64)")),
+  seed: Flag.String("seed").pipe(
+    Flag.withMetavar("text"),
+    Flag.optional,
+    Flag.withDescription("Decides everything random (default 0)")
+  ),
+  workers: flags
+    .whole("workers")
+    .pipe(
+      Flag.optional,
+      Flag.withDescription("With --search: training processes of one thread each (default: one for each core)")
+    ),
+  device: flags.device.pipe(Flag.optional),
+  out: Flag.Path("out").pipe(
+    Flag.withMetavar("folder"),
+    Flag.optional,
+    Flag.withDescription("A new folder for the members (default: a new one in runs/)")
+  ),
+  resume: Flag.Path("resume").pipe(
+    Flag.withMetavar("folder"),
+    Flag.optional,
+    Flag.withDescription("Go on with the search in this folder")
+  ),
+  json: flags.json
+}
+type Flags = Command.Command.Config.Infer<typeof config>
+
+interface Plan extends scaleFolder.Settings {
+  readonly folder: string
+  readonly resume: boolean
+  readonly seed: string
+  readonly workers: number
+  readonly device: Device.Chosen
+}
+
+/** The first of these flags that was given. */
+const given = <K extends keyof Flags>(flags: Flags, names: ReadonlyArray<K>): string | undefined => {
+  const found = names.find((name) => {
+    const value: unknown = flags[name]
+    return value === true || (Option.isOption(value) && Option.isSome(value))
+  })
+  return found === undefined || found === "network"
+    ? found && "a network"
+    : `--${String(found).replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+const ofSearch = ["dataset", "epochs", "batch", "workers", "device"] as const
+
+/** Flags that exclude one another or need another. */
+const clash = (flags: Flags): string | undefined => {
+  const onlyWithSearch = flags.search ? undefined : given(flags, ofSearch)
+  if (Option.isNone(flags.network))
+    return `there is no network to scale. Give a run's folder, an architecture's JSON file or one of ${Object.keys(UniNet.family).join(", ")}, or --resume.`
+  if (Option.isSome(flags.phi) && Option.isSome(flags.targetMacs))
+    return "--phi and --target-macs both say how large the members are. Leave one of them out."
+  if (flags.search && Option.isSome(flags.coefficients))
+    return "--search finds the coefficients that --coefficients gives. Leave one of them out."
+  if (onlyWithSearch !== undefined)
+    return `${onlyWithSearch} has no meaning without --search. Leave it out, or add --search.`
+  return undefined
+}
+
+/** The file of the trained weights that belong to a network: a run's, or the one beside an architecture's. */
+const weightsOf = Effect.fnUntraced(function* (network: string) {
+  const path = yield* Path.Path
+  if (architectures.isName(network))
+    return yield* usage(
+      `--inherit needs trained weights, which ${network} has none of here. Give the folder of a run, or an architecture's JSON file with its weights (.safetensors) beside it.`
+    )
+  return path.resolve(
+    network.endsWith(".json") ? network.replace(/\.json$/, ".safetensors") : path.join(network, runFolder.files.weights)
+  )
+})
+
+const planNew = Effect.fnUntraced(function* (flags: Flags) {
+  const wrong = clash(flags)
+  if (wrong !== undefined || Option.isNone(flags.network)) return yield* usage(wrong ?? "there is no network to scale.")
+  const network = flags.network.value
+  const own = yield* architectures.read(network)
+  const baseline = Option.match(flags.image, {
+    onNone: () => own,
+    onSome: (size) => UniNet.withImage(own, { height: size, width: size })
+  })
+  const seed = Option.getOrElse(flags.seed, () => "0")
+  const isPublished =
+    network === "B0" &&
+    Option.isNone(flags.image) &&
+    Option.isNone(flags.coefficients) &&
+    Option.isNone(flags.targetMacs)
+  const { Given, Published, Searched } = scaleFolder.Method.cases
+  const method = flags.search
+    ? Searched.make({
+        dataset: yield* plans.datasetNamed(
+          Option.getOrElse(flags.dataset, () => "mnist"),
+          process.cwd()
+        ),
+        recipe: {
+          ...plans.recipe,
+          epochs: Option.getOrElse(flags.epochs, () => 1),
+          batch: Option.getOrElse(flags.batch, () => plans.recipe.batch)
+        },
+        seed
+      })
+    : isPublished
+      ? Published.make({})
+      : Given.make({ coefficients: Option.getOrElse(flags.coefficients, () => Coefficients.efficientNet) })
+  const targetMacs = Option.getOrNull(flags.targetMacs)
+  return {
+    folder: Option.isSome(flags.out) ? flags.out.value : yield* runFolder.fresh("scale"),
+    resume: false,
+    network,
+    baseline,
+    method,
+    phis: targetMacs === null ? Option.getOrElse(flags.phi, () => [1, 2, 3]) : [],
+    targetMacs,
+    fixedImage: Option.isSome(flags.image),
+    inherit: flags.inherit ? yield* weightsOf(network) : null,
+    seed,
+    workers: Option.getOrElse(flags.workers, availableParallelism),
+    device: yield* Device.choose(Option.getOrElse(flags.device, () => Device.standard))
+  } satisfies Plan
+})
+
+/** Flags that a resumed search takes from its folder. */
+const fixed = [
+  "network",
+  "phi",
+  "targetMacs",
+  "coefficients",
+  "search",
+  "image",
+  "inherit",
+  "dataset",
+  "epochs",
+  "batch",
+  "seed",
+  "out"
+] as const
+
+const planResumed = Effect.fnUntraced(function* (folder: string, flags: Flags) {
+  const extra = given(flags, fixed)
+  if (extra !== undefined)
+    return yield* usage(`${extra} cannot be given with --resume, which goes on with what the scaling was begun with.`)
+  const settings = yield* scaleFolder.settings(folder)
+  return {
+    ...settings,
+    folder,
+    resume: true,
+    seed: settings.method._tag === "Searched" ? settings.method.seed : "0",
+    workers: Option.getOrElse(flags.workers, availableParallelism),
+    device: yield* Device.choose(Option.getOrElse(flags.device, () => Device.standard))
+  } satisfies Plan
+})
+
+const shape = ({ channels, height, width }: Dataset.ImageShape) => `${channels}×${height}×${width}`
+
+/** Checks that the networks can be trained on the data set: told now, and not by every trial. */
+const fits = Effect.fnUntraced(function* (dataset: string, { baseline, method }: Plan) {
+  const data = yield* Effect.mapError(Datasets.make(dataset, { size: baseline.image.height }), at("--dataset"))
+  if (!Enlarged.fits(data.image, baseline.image) || baseline.classes !== data.classes.length)
+    return yield* fault(
+      `--dataset ${dataset} has images of ${shape(data.image)} in ${data.classes.length} classes, but the network takes ${shape(baseline.image)} in ${baseline.classes}. Give the data set that it is for.`
+    )
+  if (method._tag === "Searched" && method.recipe.batch > data.train.size)
+    return yield* fault(
+      `--batch ${method.recipe.batch} is more than the ${data.train.size} training images of ${dataset}. Give at most that.`
+    )
+})
+
+/** The grid search, in worker processes, with its journal in the folder. */
+const searched = Effect.fnUntraced(function* (
+  plan: Plan,
+  { dataset, recipe, seed }: Extract<scaleFolder.Method, { readonly _tag: "Searched" }>,
+  json: boolean
+) {
+  const path = yield* Path.Path
+  const name = yield* runFolder.shown(plan.folder)
+  yield* Effect.scoped(fits(dataset, plan))
+  const options = { baseline: plan.baseline, fixedImage: plan.fixedImage }
+  const grid = yield* Effect.mapError(Effect.fromResult(CoefficientSearch.candidates(options)), at("--search"))
+  const began = performance.now()
+  const services = Layer.mergeAll(
+    Journal.sqlite(path.join(plan.folder, scaleFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" }),
+    WorkerEvaluator.layer({
+      module: training.module,
+      options: training.toJson({ device: plan.device, setup: { config: null, dataset, recipe } }),
+      workers: Math.min(plan.workers, grid.length, Search.defaultAhead)
+    })
+  )
+  const found = yield* Effect.gen(function* () {
+    const display = yield* progress.make(grid.length)
+    const found = yield* CoefficientSearch.run({
+      ...options,
+      seed,
+      settings: { dataset, recipe: Recipe.toJson(recipe) },
+      onEvent: display.onEvent
+    })
+    yield* display.stop
+    return found
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(services),
+    Effect.mapError(at("--search")),
+    Effect.onInterrupt(() =>
+      Console.error(
+        `\nStopped. The networks trained so far are kept in ${name}; go on with: uninet scale --resume ${name}`
+      )
+    )
+  )
+  if (!json) yield* Console.log(`\n${grids(found)}\n${format.time((performance.now() - began) / 1000)}\n`)
+  return found
+})
+
+const newTable = (head: ReadonlyArray<string>, left: ReadonlyArray<number> = []) =>
+  new Table({
+    head: [...head],
+    colAligns: head.map((_, i) => (left.includes(i) ? "left" : "right")),
+    style: { head: [], border: [], compact: true }
+  })
+
+/** The networks of the grid, the most accurate first. */
+const grids = ({ candidates }: CoefficientSearch.Found): string => {
+  const table = newTable(["depth α", "width β", "image γ", "α·β²·γ²", "image", "MACs", "parameters", "validation"])
+  const ranked = candidates.toSorted((a, b) => (b.accuracy ?? -1) - (a.accuracy ?? -1))
+  for (const { accuracy, coefficients, member } of ranked) {
+    const { depth, resolution, width } = coefficients
+    table.push([
+      depth.toFixed(2),
+      width.toFixed(3),
+      resolution.toFixed(3),
+      Coefficients.product(coefficients).toFixed(3),
+      edge(member),
+      format.count(member.costs.macs),
+      format.count(member.costs.parameters),
+      accuracy === null ? "failed" : format.percent(accuracy, 2)
+    ])
+  }
+  return table.toString()
+}
+
+const edge = ({ architecture: { image } }: Compound.Member) =>
+  image.height === image.width ? String(image.height) : `${image.height}×${image.width}`
+
+const times = (factor: number) => `×${factor.toFixed(2)}`
+
+/** A row for every member; their stages with them where the terminal has room. */
+const familyTable = (baseline: Compound.Member, members: ReadonlyArray<Compound.Member>): string => {
+  const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 170
+  const stages = "stages: module, operator, expansion, channels × repeats, / stride"
+  const head = ["φ", "image", "depth", "width", "parameters", "MACs", "× baseline", "memory", ...(wide ? [stages] : [])]
+  const table = newTable(head, [8])
+  for (const member of [baseline, ...members.filter(({ phi }) => phi > 0)]) {
+    const { architecture, costs, factors, phi } = member
+    table.push([
+      String(Number(phi.toFixed(3))),
+      edge(member),
+      times(factors.depth),
+      times(factors.width),
+      costs.parameters.toLocaleString("en"),
+      format.count(costs.macs),
+      (costs.macs / baseline.costs.macs).toFixed(2),
+      `${format.count(costs.parameterBytes + costs.activationBytes.inference)}B`,
+      ...(wide ? [Architecture.line(architecture)] : [])
+    ])
+  }
+  return table.toString()
+}
+
+/** What the coefficients are, and where they are from. */
+const origin = ({ method }: Plan, coefficients: Coefficients.Coefficients | null): string => {
+  if (coefficients === null) return "The published family of UniNet."
+  const { resolution, ...rest } = coefficients
+  const numbers = `${Coefficients.print({ ...rest, resolution })}, α·β²·γ² = ${Coefficients.product(coefficients).toFixed(2)}`
+  return method._tag === "Searched"
+    ? `Coefficients found by the search: ${numbers}`
+    : coefficients === Coefficients.efficientNet
+      ? `Coefficients: ${numbers} (EfficientNet's; --search finds the network's own)`
+      : `Coefficients: ${numbers}`
+}
+
+/** Writes a member's file, and its weights where they are inherited; gives what the file says. */
+const write = Effect.fnUntraced(function* (
+  { folder, seed }: Plan,
+  member: Compound.Member,
+  start: Effect.Success<ReturnType<typeof trained.read>> | undefined
+) {
+  const path = yield* Path.Path
+  const file = path.join(folder, scaleFolder.stem(member))
+  let approximate: ReadonlyArray<Inherit.Approximation> | undefined
+  if (start !== undefined) {
+    const { metadata, network, weights } = start
+    const larger = yield* Effect.fromResult(Network.make(member.architecture))
+    const inherited = yield* Effect.fromResult(Inherit.weights(network, weights, larger, { seed }))
+    approximate = inherited.approximate
+    const about = ["classes", "mean", "deviation"].flatMap((key) => {
+      const value = metadata[key]
+      return value === undefined ? [] : [[key, value] as const]
+    })
+    const content = Network.evaluation(larger).pipe(
+      Result.flatMap((program) =>
+        Weights.toSafetensors(program, inherited.weights, {
+          ...Object.fromEntries(about),
+          architecture: JSON.stringify(member.architecture)
+        })
+      ),
+      Result.map(Safetensors.encode)
+    )
+    yield* runFolder.write(`${file}.safetensors`, yield* Effect.fromResult(content))
+  }
+  const described = scaleFolder.describe(member, approximate)
+  yield* runFolder.write(`${file}.json`, `${JSON.stringify(described, null, 2)}\n`)
+  return described
+})
+
+/** A member's own flag, for an error that its size caused. */
+const flagOf = ({ method, targetMacs }: Plan, error: ScaleError): string =>
+  error._tag === "TargetBelowBaseline" || targetMacs !== null
+    ? "--target-macs"
+    : method._tag === "Published" || error._tag === "LimitReached" || error._tag === "StepsTooCoarse"
+      ? "--phi"
+      : "the network"
+
+/** The members by a scaler. */
+const membersBy = <E>(plan: Plan, layer: Layer.Layer<Scaler, E, Operators | Dsms>) =>
+  Effect.gen(function* () {
+    const { baseline, phis, targetMacs } = plan
+    const scaler = yield* Scaler
+    const family =
+      targetMacs === null
+        ? scaler.family(baseline, phis)
+        : Effect.map(scaler.toMacs(baseline, targetMacs), (member) => [member])
+    return yield* Effect.mapError(family, (error) => at(flagOf(plan, error))(error))
+  }).pipe(Effect.provide(layer))
+
+/** The coefficients (`null` for the published table), the members, and what was found where they were searched for. */
+const scaled = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
+  const { fixedImage, method } = plan
+  if (method._tag === "Published")
+    return { coefficients: null, members: yield* membersBy(plan, Scaler.published), found: undefined }
+  if (method._tag === "Given") {
+    const { coefficients } = method
+    const members = yield* Effect.catchTag(
+      membersBy(plan, Scaler.given(coefficients, { fixedImage })),
+      "UnbalancedCoefficients",
+      (error) => Effect.fail(usage(`--coefficients: ${error.message}`))
+    )
+    return { coefficients, members, found: undefined }
+  }
+  const found = yield* searched(plan, method, json)
+  const members = yield* membersBy(plan, Scaler.given(found.coefficients, { fixedImage }))
+  return { coefficients: found.coefficients, members, found }
+})
+
+const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
+  const { baseline, targetMacs } = plan
+  const name = yield* runFolder.shown(plan.folder)
+  const own = yield* Effect.mapError(
+    Effect.fromResult(Result.flatMap(Network.make(baseline), NetworkCosts.of)),
+    at(plan.network)
+  )
+  if (targetMacs !== null && targetMacs < own.macs)
+    return yield* at("--target-macs")(new TargetBelowBaseline({ target: targetMacs, baseline: own.macs }))
+  const start = plan.inherit === null ? undefined : yield* trained.read(plan.inherit)
+  // A search keeps its journal in the folder; anything else writes nothing before it is known.
+  const begin = Effect.suspend(() => {
+    const { method, network, phis, fixedImage, inherit } = plan
+    return plan.resume
+      ? Effect.void
+      : scaleFolder.begin(plan.folder, { network, baseline, method, phis, targetMacs, fixedImage, inherit })
+  })
+  const isSearch = plan.method._tag === "Searched"
+  if (isSearch) yield* begin
+  const { coefficients, found, members } = yield* scaled(plan, json)
+  if (!isSearch) yield* begin
+
+  const described = yield* Effect.forEach(members, (member) => Effect.mapError(write(plan, member, start), said))
+  const root: Compound.Member = {
+    phi: 0,
+    architecture: baseline,
+    costs: own,
+    target: own.macs,
+    effective: null,
+    factors: { depth: 1, width: 1, resolution: 1 }
+  }
+  if (json)
+    return yield* Console.log(
+      JSON.stringify(
+        {
+          out: plan.folder,
+          method: plan.method._tag,
+          coefficients,
+          ...(found === undefined
+            ? {}
+            : {
+                grid: found.candidates.map(({ accuracy, coefficients, member }) => ({
+                  coefficients,
+                  accuracy,
+                  macs: member.costs.macs,
+                  parameters: member.costs.parameters,
+                  hash: Architecture.hash(member.architecture)
+                }))
+              }),
+          baseline: scaleFolder.describe(root),
+          members: described
+        },
+        null,
+        2
+      )
+    )
+  const first = members[0]
+  const file = first === undefined ? "" : `${name}/${scaleFolder.stem(first)}`
+  yield* Console.log(
+    [
+      familyTable(root, members),
+      origin(plan, coefficients),
+      "memory: weights and the peak of the activations of one image, as 32-bit floats",
+      ...(start === undefined
+        ? []
+        : [
+            described.every(({ inherited }) => inherited?.exact === true)
+              ? "The members' weights compute what the baseline does."
+              : "The members' weights compute what the baseline does but for the layers named in their JSON files."
+          ]),
+      `${name}/ has ${members.map((member) => `${scaleFolder.stem(member)}.json`).join(", ")}; train one with: uninet train ${file}.json${start === undefined ? "" : ` --weights ${file}.safetensors`}`
+    ].join("\n")
+  )
+})
+
+export const scale = Command.make(
+  "scale",
+  config,
+  Effect.fnUntraced(
+    function* (flags) {
+      if (Option.isSome(flags.resume)) yield* execute(yield* planResumed(flags.resume.value, flags), flags.json)
+      else yield* execute(yield* planNew(flags), flags.json)
+    },
+    Effect.mapError(said),
+    Effect.provide([Operators.standard, Dsms.standard])
+  )
+).pipe(
+  Command.withDescription("Scale a network into a family: deeper, wider, on larger images"),
+  Command.withExamples([
+    { command: "uninet scale B0 --phi 1..6", description: "The published family" },
+    {
+      command: "uninet scale runs/demo --phi 1..3 --inherit",
+      description: "Of what a search found, with weights to start from"
+    },
+    {
+      command: "uninet scale runs/demo --image 28 --search",
+      description: "By coefficients of its own, on images of one size"
+    },
+    { command: "uninet scale runs/demo/best.json --target-macs 10M", description: "One network of a size" }
+  ])
+)

@@ -1,0 +1,108 @@
+/** The folder of a family: what it was asked for, the search's journal if there is one, and a file for every member. */
+import { Coefficients, type Compound, type Inherit } from "@uninet/scaler"
+import { Architecture } from "@uninet/search-space"
+import { Recipe } from "@uninet/trainer"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { type CliFault, fault } from "./CliFault.ts"
+import * as runFolder from "./runFolder.ts"
+
+export const files = { settings: "scale.json", journal: runFolder.files.journal } as const
+
+/** How the coefficients come about. */
+export const Method = Schema.TaggedUnion({
+  Given: { coefficients: Coefficients.Coefficients },
+  Published: {},
+  Searched: { dataset: Schema.String, recipe: Recipe.Recipe, seed: Schema.String }
+})
+export type Method = typeof Method.Type
+
+/** What `scale.json` holds: everything that decides the family. */
+export const Settings = Schema.Struct({
+  network: Schema.String,
+  baseline: Architecture.Architecture,
+  method: Method,
+  phis: Schema.Array(Schema.Finite),
+  /** Multiply-accumulates in place of φ. */
+  targetMacs: Schema.NullOr(Schema.Finite),
+  fixedImage: Schema.Boolean,
+  /** The file of the weights that the members inherit. */
+  inherit: Schema.NullOr(Schema.String)
+})
+export type Settings = typeof Settings.Type
+
+const Text = Schema.fromJsonString(Settings)
+
+export const begin = Effect.fnUntraced(function* (folder: string, settings: Settings) {
+  const path = yield* Path.Path
+  yield* runFolder.create(folder)
+  yield* runFolder.write(
+    path.join(folder, files.settings),
+    `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`
+  )
+})
+
+/** The settings of a folder, given as `--resume`. */
+export const settings = Effect.fnUntraced(function* (
+  folder: string
+): Effect.fn.Return<Settings, CliFault, runFolder.Services> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const name = yield* runFolder.shown(folder)
+  const text = yield* Effect.mapError(fs.readFileString(path.join(folder, files.settings)), () =>
+    fault(`--resume ${name} has no ${files.settings}. Give the folder of a uninet scale.`)
+  )
+  return yield* Effect.mapError(Schema.decodeEffect(Text)(text), (error) =>
+    fault(`--resume ${name}: its ${files.settings} is damaged (${error.message.split("\n").join(" ")}). Scale anew.`)
+  )
+})
+
+/** The name of a member's files, without what comes after the dot. */
+export const stem = ({ phi }: Compound.Member): string => `phi-${Number(phi.toFixed(3))}`
+
+/** What a member's file says. */
+export interface Described {
+  readonly phi: number
+  readonly target: number
+  readonly effective: number | null
+  readonly factors: Compound.Member["factors"]
+  readonly costs: Readonly<
+    Record<
+      | "parameters"
+      | "parameterBytes"
+      | "macs"
+      | "flops"
+      | "fvcoreCount"
+      | "activationBytes"
+      | "trainingActivationBytes",
+      number
+    >
+  >
+  /** Where its weights are inherited: whether it computes what the baseline does, and which layers do not. */
+  readonly inherited?: { readonly exact: boolean; readonly approximate: ReadonlyArray<Inherit.Approximation> }
+  /** What `uninet train`, `inspect` and `scale` read. */
+  readonly architecture: Architecture.Architecture
+}
+
+export const describe = (
+  { architecture, costs, effective, factors, phi, target }: Compound.Member,
+  approximate?: ReadonlyArray<Inherit.Approximation>
+): Described => ({
+  phi,
+  target,
+  effective,
+  factors,
+  costs: {
+    parameters: costs.parameters,
+    parameterBytes: costs.parameterBytes,
+    macs: costs.macs,
+    flops: costs.flops,
+    fvcoreCount: costs.fvcoreCount,
+    activationBytes: costs.activationBytes.inference,
+    trainingActivationBytes: costs.activationBytes.training
+  },
+  ...(approximate === undefined ? {} : { inherited: { exact: approximate.length === 0, approximate } }),
+  architecture
+})
