@@ -1,18 +1,14 @@
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Uninet } from "@uninet/cli"
 import { Format, type Trained } from "@uninet/export"
 import { Network } from "@uninet/network"
 import { Model } from "@uninet/onnx"
 import { Prng } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import { TestConsole } from "effect/testing"
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { folder, uninet } from "./support/cli.ts"
+import { folder, here, uninet } from "./support/cli.ts"
 
 const architecture = {
   image: { channels: 1, height: 28, width: 28 },
@@ -45,14 +41,6 @@ const aRun = (below: string): string => {
 
 const svg = (ground: string, ink: string) =>
   `<svg xmlns="http://www.w3.org/2000/svg" width="56" height="56"><rect width="56" height="56" fill="${ground}"/><rect x="24" y="8" width="8" height="40" fill="${ink}"/></svg>`
-
-/** The command line in this process: what a process of its own would say, cheaper. */
-const here = (args: ReadonlyArray<string>) =>
-  Effect.gen(function* () {
-    const exit = yield* Effect.exit(Uninet.run(args))
-    const [stdout, stderr] = [yield* TestConsole.logLines, yield* TestConsole.errorLines]
-    return { code: Uninet.exitCode(exit), stdout: stdout.join("\n"), stderr: stderr.join("\n") }
-  }).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, TestConsole.layer)))
 
 describe("uninet export and classify", () => {
   it.live("make a run's network an ONNX file that says where it is from, and say what it takes images for", () =>

@@ -261,30 +261,27 @@ const planResumed = Effect.fnUntraced(function* (folder: string, flags: Flags) {
   } satisfies Plan
 })
 
+type Searched = Extract<scaleFolder.Method, { readonly _tag: "Searched" }>
+
 const shape = ({ channels, height, width }: Dataset.ImageShape) => `${channels}×${height}×${width}`
 
 /** Checks that the networks can be trained on the data set: told now, and not by every trial. */
-const fits = Effect.fnUntraced(function* (dataset: string, { baseline, method }: Plan) {
+const fits = Effect.fnUntraced(function* ({ dataset, recipe }: Searched, { baseline }: Plan) {
   const data = yield* Effect.mapError(Datasets.make(dataset, { size: baseline.image.height }), at("--dataset"))
   if (!Enlarged.fits(data.image, baseline.image) || baseline.classes !== data.classes.length)
     return yield* fault(
       `--dataset ${dataset} has images of ${shape(data.image)} in ${data.classes.length} classes, but the network takes ${shape(baseline.image)} in ${baseline.classes}. Give the data set that it is for.`
     )
-  if (method._tag === "Searched" && method.recipe.batch > data.train.size)
+  if (recipe.batch > data.train.size)
     return yield* fault(
-      `--batch ${method.recipe.batch} is more than the ${data.train.size} training images of ${dataset}. Give at most that.`
+      `--batch ${recipe.batch} is more than the ${data.train.size} training images of ${dataset}. Give at most that.`
     )
 })
 
 /** The grid search, in worker processes, with its journal in the folder. */
-const searched = Effect.fnUntraced(function* (
-  plan: Plan,
-  { dataset, recipe, seed }: Extract<scaleFolder.Method, { readonly _tag: "Searched" }>,
-  json: boolean
-) {
+const searched = Effect.fnUntraced(function* (plan: Plan, { dataset, recipe, seed }: Searched, json: boolean) {
   const path = yield* Path.Path
   const name = yield* runFolder.shown(plan.folder)
-  yield* Effect.scoped(fits(dataset, plan))
   const options = { baseline: plan.baseline, fixedImage: plan.fixedImage }
   const grid = yield* Effect.mapError(Effect.fromResult(CoefficientSearch.candidates(options)), at("--search"))
   const began = performance.now()
@@ -477,10 +474,12 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
       ? Effect.void
       : scaleFolder.begin(plan.folder, { network, baseline, method, phis, targetMacs, fixedImage, inherit })
   })
-  const isSearch = plan.method._tag === "Searched"
-  if (isSearch) yield* begin
+  if (plan.method._tag === "Searched") {
+    yield* Effect.scoped(fits(plan.method, plan))
+    yield* begin
+  }
   const { coefficients, found, members } = yield* scaled(plan, json)
-  if (!isSearch) yield* begin
+  if (plan.method._tag !== "Searched") yield* begin
 
   const described = yield* Effect.forEach(members, (member) => Effect.mapError(write(plan, member, start), said))
   const root: Compound.Member = {

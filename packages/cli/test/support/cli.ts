@@ -1,5 +1,9 @@
 /** The real command line in a process of its own, and a data set that trains in no time. */
+import { NodeServices } from "@effect/platform-node"
+import { Uninet } from "@uninet/cli"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { TestConsole } from "effect/testing"
 import { spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -46,6 +50,14 @@ export const uninet = (
     child.on("close", (code) => resume(Effect.succeed({ code, stdout, stderr })))
     return Effect.sync(() => child.kill("SIGKILL"))
   })
+
+/** The command line in this process: what a process of its own would say, cheaper. */
+export const here = (args: ReadonlyArray<string>): Effect.Effect<Ran> =>
+  Effect.gen(function* () {
+    const exit = yield* Effect.exit(Uninet.run(args))
+    const [stdout, stderr] = [yield* TestConsole.logLines, yield* TestConsole.errorLines]
+    return { code: Uninet.exitCode(exit), stdout: stdout.join("\n"), stderr: stderr.join("\n") }
+  }).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, TestConsole.layer)))
 
 /** A folder that is removed with the scope. */
 export const folder = Effect.acquireRelease(
