@@ -7,6 +7,7 @@ import * as Blocked from "./rules/blocked.ts"
 import * as Basic from "./rules/basic.ts"
 import * as Fused from "./rules/fused.ts"
 import * as Images from "./rules/images.ts"
+import * as Masks from "./rules/masks.ts"
 import * as Patches from "./rules/patches.ts"
 import * as Products from "./rules/products.ts"
 
@@ -50,6 +51,8 @@ export interface Options {
    * order, and the model's own shape is the one to feed.
    */
   readonly exact?: boolean
+  /** Whether a maximum's kernel may be asked for the indices of what is largest. Default true; WebGPU's does not give them. */
+  readonly indices?: boolean
   /** Values of variables that become part of the model. */
   readonly weights?: ReadonlyMap<string, Float32Array>
   readonly metadata?: Readonly<Record<string, string>>
@@ -124,11 +127,16 @@ const lowerWith = (program: Program.Program, options: Options) => {
     block = 0,
     images = "channels",
     exact = false,
+    indices = true,
     weights = new Map(),
     metadata = {}
   } = options
   const b = Builder.make()
-  const ctx = Context.make(b, { lanes, block, plain: images === "plain", weights }, rules)
+  const ctx = Context.make(
+    b,
+    { lanes, block, plain: images === "plain", weights },
+    indices ? rules : { ...rules, ...Masks.rules }
+  )
   // Nodes in order, so that no rule recurses deeply; what nobody asks for is dropped at the end.
   for (const node of program.nodes) ctx.layoutOf(node)
   const taken = new Set([...program.inputs, ...program.variables].map((leaf) => leaf.attributes.name))

@@ -1,15 +1,17 @@
-/** The engine on ONNX Runtime: every program is one static ONNX graph. */
-import { Program, Shape, Tensor } from "@uninet/graph"
+/** The engines on ONNX Runtime: every program is one static ONNX graph. */
+import { Program, Shape } from "@uninet/graph"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
+import * as Check from "./Check.ts"
 import { blockSize } from "./internal/block.ts"
 import * as Memory from "./internal/memory.ts"
-import { create, lower } from "./internal/session.ts"
+import * as Resident from "./internal/resident.ts"
+import { create, lower, probe, type Provider } from "./internal/session.ts"
 import { type Data, type Executable, Runtime } from "./Runtime.ts"
-import { CompileFailed, failedRun, RunFailed, type RuntimeError, WrongInput, WrongVariables } from "./RuntimeError.ts"
+import { CompileFailed, DeviceUnavailable, failedRun, RunFailed, type RuntimeError } from "./RuntimeError.ts"
 
 export interface Options {
   /**
@@ -24,15 +26,19 @@ export interface Options {
   readonly formulation?: "blocked" | "standard"
 }
 
-const blockOf = ({ formulation = "blocked" }: Options) =>
+/** Where sessions run whose variables are the host's. */
+interface Target extends Options {
+  readonly engine: string
+  readonly provider: Provider
+}
+
+const blockOf = ({ engine, formulation = "blocked" }: Target) =>
   formulation === "blocked"
     ? Effect.tryPromise({
         try: blockSize,
         catch: (cause) => new CompileFailed({ engine, program: "self-check", cause })
       })
     : Effect.succeed(0)
-
-const engine = "onnxruntime cpu"
 
 /** A program as it runs: its session, and what goes in and comes out where. */
 interface Entry {
@@ -54,14 +60,6 @@ interface Entry {
 const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
   data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
 
-const describe = (data: Data | undefined) =>
-  data === undefined ? "nothing" : `${data.length} elements of ${data instanceof Float32Array ? "float32" : "int32"}`
-
-/** The programs' variables, each name once. */
-const variablesOf = (programs: ReadonlyArray<Program.Program>): ReadonlyArray<Tensor.Tensor<"variable">> => [
-  ...new Map(programs.flatMap((p) => p.variables).map((v) => [v.attributes.name, v] as const)).values()
-]
-
 const gradientName = (u: Memory.AdamWUpdate) => `gradient:${u.parameter.attributes.name}`
 
 const open = Effect.fn("OnnxRuntime.open")(function* (
@@ -70,8 +68,9 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   memory: Memory.Memory,
   adamw: ReadonlyArray<Memory.AdamWUpdate>,
   rest: ReadonlyArray<Program.Update>,
-  options: Options
+  target: Target
 ) {
+  const { engine } = target
   // The optimiser runs outside the graph: the graph ends at the gradients.
   const outside = yield* Effect.fromResult(
     Program.make({
@@ -79,11 +78,11 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
       updates: rest
     })
   ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
-  const block = yield* blockOf(options)
+  const block = yield* blockOf(target)
   const lowered = lower(outside, name, block)
   const session = yield* Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => create(lowered.model, options.threads ?? 1),
+      try: () => create(lowered.model, target.threads ?? 1, target.provider),
       catch: (cause) => new CompileFailed({ engine, program: name, cause })
     }),
     (session) => Effect.promise(() => session.release()).pipe(Effect.ignore)
@@ -117,24 +116,15 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   return entry
 })
 
-const run = (entry: Entry, memory: Memory.Memory, inputs: Readonly<Record<string, Data>>) =>
+const run = (engine: string, entry: Entry, memory: Memory.Memory, inputs: Readonly<Record<string, Data>>) =>
   Effect.gen(function* () {
+    const wrong = Check.inputs(entry.name, entry.program, inputs)
+    if (wrong !== undefined) return yield* wrong
     const feeds: Record<string, ort.Tensor> = { ...entry.variables }
     const needed = new Set(entry.session.inputNames)
-    for (const input of entry.program.inputs) {
-      const { name } = input.attributes
-      const data = inputs[name]
-      const size = Shape.size(input.shape)
-      const fits =
-        data !== undefined && data.length === size && (input.dtype === "int32") === data instanceof Int32Array
-      if (!fits)
-        return yield* new WrongInput({
-          program: entry.name,
-          input: name,
-          expected: `${size} elements of ${input.dtype} ${Shape.print(input.shape)}`,
-          given: describe(data)
-        })
-      if (needed.has(name)) feeds[name] = tensor(data, entry.shapes.get(name) ?? input.shape)
+    for (const { attributes, shape } of entry.program.inputs) {
+      const { name } = attributes
+      if (needed.has(name)) feeds[name] = tensor(inputs[name], entry.shapes.get(name) ?? shape)
     }
     const fetches: Record<string, ort.Tensor | null> = { ...entry.written }
     for (const { from } of [...entry.outputs, ...entry.replaced]) fetches[from] = null
@@ -150,19 +140,21 @@ const run = (entry: Entry, memory: Memory.Memory, inputs: Readonly<Record<string
   })
 
 const compile =
-  (options: Options) =>
+  (target: Target) =>
   <Name extends string>(programs: Readonly<Record<Name, Program.Program>>) =>
     Effect.gen(function* () {
+      const { engine } = target
       const named = Struct.keys(programs).map((name) => [name, programs[name]] as const)
       const optimisers = new Map(named.map(([name, program]) => [name, Memory.optimiserOf(program)]))
-      const variables = variablesOf(named.map(([, program]) => program))
+      const declared = Check.variablesOf(named.map(([, program]) => program))
+      const variables = [...declared.values()]
       const owners = new Map<string, Memory.AdamWUpdate>()
       for (const { adamw } of optimisers.values()) for (const u of adamw) owners.set(u.parameter.attributes.name, u)
       const memory = Memory.make(variables, [...owners.values()])
       const entries = new Map<Name, Entry>()
       for (const [name, program] of named) {
         const { adamw, rest } = optimisers.get(name) ?? { adamw: [], rest: program.updates }
-        entries.set(name, yield* open(name, program, memory, adamw, rest, options))
+        entries.set(name, yield* open(name, program, memory, adamw, rest, target))
       }
       const turn = yield* Semaphore.make(1)
       const executable: Executable<Name> = {
@@ -171,7 +163,7 @@ const compile =
           if (entry === undefined)
             return Effect.fail(new RunFailed({ engine, program: name, cause: "it was not compiled" }))
           // ONNX Runtime cannot be interrupted inside a run: its buffers must outlive it.
-          return turn.withPermits(1)(Effect.uninterruptible(run(entry, memory, inputs)))
+          return turn.withPermits(1)(Effect.uninterruptible(run(engine, entry, memory, inputs)))
         },
         read: turn.withPermits(1)(
           Effect.sync(
@@ -187,14 +179,9 @@ const compile =
         write: (values) =>
           turn.withPermits(1)(
             Effect.suspend((): Effect.Effect<void, RuntimeError> => {
-              const entriesOf = [...values]
-              const unknown = entriesOf.filter(([name]) => !memory.variables.has(name)).map(([name]) => name)
-              const wrongSize = entriesOf.flatMap(([name, data]) => {
-                const expected = memory.variables.get(name)?.length ?? data.length
-                return expected === data.length ? [] : [{ name, expected, given: data.length }]
-              })
-              if (unknown.length + wrongSize.length > 0) return Effect.fail(new WrongVariables({ unknown, wrongSize }))
-              for (const [name, data] of entriesOf) memory.variables.get(name)?.set(data)
+              const wrong = Check.variables(declared, values)
+              if (wrong !== undefined) return Effect.fail(wrong)
+              for (const [name, data] of values) memory.variables.get(name)?.set(data)
               return Effect.void
             })
           )
@@ -208,5 +195,57 @@ const compile =
  * @example
  * program.pipe(Effect.provide(OnnxRuntime.cpu({ threads: 2 })))
  */
-export const cpu = (options: Options = {}): Layer.Layer<Runtime> =>
-  Layer.succeed(Runtime, Runtime.of({ name: engine, compile: compile(options) }))
+export const cpu = (options: Options = {}): Layer.Layer<Runtime> => {
+  const target: Target = { ...options, engine: "onnxruntime cpu", provider: "cpu" }
+  return Layer.succeed(Runtime, Runtime.of({ name: target.engine, compile: compile(target) }))
+}
+
+/** Fails unless the provider runs a program here. */
+const probed = (engine: string, provider: Provider, remedy: string) =>
+  Effect.tryPromise({
+    try: () => probe(provider),
+    catch: (cause) => new DeviceUnavailable({ device: engine, reason: shortly(cause), remedy })
+  })
+
+/** The first sentence of what a provider says, without the place in its source. */
+const shortly = (cause: unknown): string => {
+  const [line = ""] = (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)
+  return line.replace(/^.*was false\. /, "").replace(/[. ]+$/, "")
+}
+
+/**
+ * ONNX Runtime on a GPU by WebGPU (Vulkan, Metal or Direct3D 12), which the package brings. Variables stay on the device between runs and the optimiser
+ * runs there; only inputs go to it and only outputs come back. Programs are lowered without what WebGPU lacks (indices of a maximum).
+ *
+ * Fails with `DeviceUnavailable` where no adapter is found.
+ */
+export const webgpu = (): Layer.Layer<Runtime, DeviceUnavailable> => {
+  const engine = "onnxruntime webgpu"
+  const remedy =
+    process.platform === "linux"
+      ? "Install the GPU's Vulkan driver and the loader (Debian: apt-get install libvulkan1 mesa-vulkan-drivers), or use --device cpu."
+      : "Install the GPU's driver, or use --device cpu."
+  return Layer.effect(
+    Runtime,
+    Effect.as(
+      probed(engine, "webgpu", remedy),
+      Runtime.of({ name: engine, compile: Resident.compile(engine, "webgpu") })
+    )
+  )
+}
+
+/**
+ * ONNX Runtime on an NVIDIA GPU by CUDA. At every run the variables' values go to the device and the gradients of a training step come back, since
+ * this binding of ONNX Runtime keeps only WebGPU's buffers: the optimiser runs on the host.
+ *
+ * Fails with `DeviceUnavailable` where the provider's library, CUDA or the GPU is missing.
+ */
+export const cuda = (options: Pick<Options, "threads"> = {}): Layer.Layer<Runtime, DeviceUnavailable> => {
+  const target: Target = { ...options, engine: "onnxruntime cuda", provider: "cuda", formulation: "standard" }
+  const remedy =
+    "Install an NVIDIA driver, CUDA 12 and cuDNN 9, then the provider's library (Linux on x64): ONNXRUNTIME_NODE_INSTALL=cuda12 pnpm rebuild onnxruntime-node."
+  return Layer.effect(
+    Runtime,
+    Effect.as(probed(target.engine, "cuda", remedy), Runtime.of({ name: target.engine, compile: compile(target) }))
+  )
+}

@@ -99,6 +99,9 @@ const weightGradient = (ctx: Context, x: Value, dy: Value, window: Window, kerne
   return E.transpose(b, cut, [1, 0, 2, 3])
 }
 
+/** Whether axis 1 lies outermost; of three axes it is the last that does, as of tokens. */
+const hasRows = (ctx: Context, x: Tensor.Tensor) => x.shape.length !== 3 && ctx.allows("channels", x.shape)
+
 /** Statistics and normalised values of a batch norm: rows of a matrix `[channels, rest]`. */
 const normalisedRows = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
   const rows = channelRows(ctx, x)
@@ -286,14 +289,14 @@ export const rules = {
   batchNorm: (node, ctx) => {
     const { b } = ctx
     const [x, gamma, beta] = node.inputs
-    if (!ctx.allows("channels", x.shape)) return plain(plainBatchNorm(ctx, node))
+    if (!hasRows(ctx, x)) return plain(plainBatchNorm(ctx, node))
     const { normal } = normalisedRows(ctx, x, node.attributes.epsilon)
     return fromChannelRows(ctx, node.shape, E.add(b, E.mul(b, normal, columnOf(ctx, gamma)), columnOf(ctx, beta)))
   },
   batchMoments: (node, ctx) => {
     const { b } = ctx
     const [x] = node.inputs
-    if (!ctx.allows("channels", x.shape)) {
+    if (!hasRows(ctx, x)) {
       const [c1, c2] = plainMoments(ctx, x)
       return plain(
         E.concat(
@@ -317,7 +320,7 @@ export const rules = {
   batchNormGradInput: (node, ctx) => {
     const { b } = ctx
     const [dyNode, x, gamma] = node.inputs
-    if (!ctx.allows("channels", x.shape)) return plain(plainBatchNormGrad(ctx, node).input)
+    if (!hasRows(ctx, x)) return plain(plainBatchNormGrad(ctx, node).input)
     const { normal, inverse } = normalisedRows(ctx, x, node.attributes.epsilon)
     const dy = channelRows(ctx, dyNode)
     const share = b.scalar(-1 / dy.shape[1])
@@ -329,7 +332,7 @@ export const rules = {
   batchNormGradScale: (node, ctx) => {
     const { b } = ctx
     const [dyNode, x] = node.inputs
-    if (!ctx.allows("channels", x.shape)) return plain(plainBatchNormGrad(ctx, node).scale)
+    if (!hasRows(ctx, x)) return plain(plainBatchNormGrad(ctx, node).scale)
     const { normal } = normalisedRows(ctx, x, node.attributes.epsilon)
     return plain(E.reshape(b, E.sum(b, E.mul(b, channelRows(ctx, dyNode), normal), [1], true), node.shape))
   },
@@ -337,7 +340,7 @@ export const rules = {
     const { b } = ctx
     const [x, ...vectors] = node.inputs
     const layout = ctx.layoutOf(x)
-    if (layout !== "channels")
+    if (layout !== "channels" || !hasRows(ctx, x))
       return plain(
         b.node(
           "BatchNormalization",

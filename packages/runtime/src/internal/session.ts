@@ -1,11 +1,22 @@
-/** Sessions of ONNX Runtime on the CPU. */
-import type { Program } from "@uninet/graph"
+/** Sessions of ONNX Runtime. */
+import { Op, Program } from "@uninet/graph"
 import { Lowering, Model } from "@uninet/onnx"
+import * as Result from "effect/Result"
 import * as ort from "onnxruntime-node"
 
+// What goes wrong is thrown; the library would print it as well.
+ort.env.logLevel = "fatal"
+
+/** What ONNX Runtime computes by. */
+export type Provider = "cpu" | "webgpu" | "cuda"
+
 /** Options that were found fastest; see docs/decisions/engine.md. */
-export const sessionOptions = (model: Model.Model, threads: number): ort.InferenceSession.SessionOptions => ({
-  executionProviders: ["cpu"],
+export const sessionOptions = (
+  model: Model.Model,
+  threads: number,
+  provider: Provider = "cpu"
+): ort.InferenceSession.SessionOptions => ({
+  executionProviders: [provider],
   // A model lowered to blocked kernels holds what the optimiser would make: without it a session opens three times as fast and runs the same.
   graphOptimizationLevel: model.nodes.some((node) => node.domain !== "") ? "disabled" : "all",
   executionMode: "sequential",
@@ -16,8 +27,26 @@ export const sessionOptions = (model: Model.Model, threads: number): ort.Inferen
   logSeverityLevel: 3
 })
 
-export const create = (model: Model.Model, threads: number): Promise<ort.InferenceSession> =>
-  ort.InferenceSession.create(Model.encode(model), sessionOptions(model, threads))
+export const create = (
+  model: Model.Model,
+  threads: number,
+  provider: Provider = "cpu",
+  more: Pick<ort.InferenceSession.SessionOptions, "preferredOutputLocation"> = {}
+): Promise<ort.InferenceSession> =>
+  ort.InferenceSession.create(Model.encode(model), { ...sessionOptions(model, threads, provider), ...more })
+
+/** Runs a small program by a provider; rejects where it does not start or computes wrongly. */
+export const probe = async (provider: Provider): Promise<void> => {
+  const x = Op.input("x", [2, 3])
+  const program = Result.getOrThrow(Program.make({ outputs: { y: Op.mul(Op.add(x, x), x) } }))
+  const session = await create(Lowering.lower(program).model, 1, provider)
+  try {
+    const { y } = await session.run({ x: new ort.Tensor("float32", Float32Array.of(0, 1, 2, 3, 4, 5), [2, 3]) })
+    if (Array.from(y.data, Number).join() !== "0,2,8,18,32,50") throw new Error("it computes wrong numbers")
+  } finally {
+    await session.release()
+  }
+}
 
 /** Lowers a program for a processor with blocks of this size: images of whole blocks lie in lanes. */
 export const lower = (program: Program.Program, name: string, block: number): Lowering.Lowered => {

@@ -1,0 +1,147 @@
+/**
+ * Engines on TensorFlow.js: every op of a program becomes calls of its kernels.
+ *
+ * They check ONNX Runtime's numbers, run where it does not (a browser), and bring TensorFlow's own CUDA kernels where `tfjs-node-gpu` is installed.
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import { DeviceUnavailable, Runtime } from "@uninet/runtime/engine"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Backend } from "./internal/backend.ts"
+import type { Traits } from "./internal/context.ts"
+import { compile } from "./internal/executable.ts"
+
+const kernelsOfTensorFlow: Traits = {
+  gradientKernels: true,
+  poolGradientKernel: true,
+  explicitPadding: false,
+  transposedProducts: true,
+  pooledSums: false,
+  composedErf: false
+}
+
+const backends = {
+  wasm: {
+    name: "wasm",
+    engine: "tfjs wasm",
+    traits: {
+      gradientKernels: false,
+      poolGradientKernel: false,
+      explicitPadding: true,
+      transposedProducts: false,
+      pooledSums: true,
+      composedErf: true
+    }
+  },
+  cpu: {
+    name: "cpu",
+    engine: "tfjs cpu",
+    traits: { ...kernelsOfTensorFlow, explicitPadding: true }
+  },
+  node: { name: "tensorflow", engine: "tfjs node", traits: kernelsOfTensorFlow },
+  nodeGpu: { name: "tensorflow", engine: "tfjs node-gpu", traits: kernelsOfTensorFlow }
+} satisfies Record<string, Backend>
+
+const reason = (cause: unknown) => (cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause))
+
+const start = (backend: Backend, load: () => Promise<unknown>, remedy: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      // Its checks of every number and its advertisements are left out: shapes were checked before.
+      tf.env().set("PROD", true)
+      await load()
+      if (!(await tf.engine().setBackend(backend.name))) throw new Error("it does not start")
+      return Runtime.of({ name: backend.engine, compile: compile(backend) })
+    },
+    catch: (cause) => new DeviceUnavailable({ device: backend.engine, reason: reason(cause), remedy })
+  })
+
+const layer = (...args: Parameters<typeof start>): Layer.Layer<Runtime, DeviceUnavailable> =>
+  Layer.effect(Runtime, start(...args))
+
+/** What of Node's process is used, where there is one. */
+interface Process {
+  readonly listeners: (event: string) => ReadonlyArray<(...args: ReadonlyArray<unknown>) => void>
+  readonly removeListener: (event: string, listener: (...args: ReadonlyArray<unknown>) => void) => void
+  readonly getBuiltinModule?: (name: string) => unknown
+}
+
+// A browser has none.
+const host = (): Process | undefined => (globalThis as { readonly process?: Process }).process
+
+const events = ["uncaughtException", "unhandledRejection"]
+
+/** Emscripten's glue takes over how a process ends on errors that have nothing to do with it. This gives that back. */
+const withoutHandlers = async <A>(load: () => Promise<A>): Promise<A> => {
+  const process = typeof host()?.listeners === "function" ? host() : undefined
+  const before = events.map((event) => new Set(process?.listeners(event)))
+  const loaded = await load()
+  for (const [i, event] of events.entries())
+    for (const listener of process?.listeners(event) ?? [])
+      if (!before[i].has(listener)) process?.removeListener(event, listener)
+  return loaded
+}
+
+const loadCpu = () => import("@tensorflow/tfjs-backend-cpu")
+
+/** Where the binaries of the WebAssembly backend are, for a bundle: `.wasm` files by their names. */
+export interface WasmOptions {
+  /** A folder's address, ending in `/`. Default: beside the package's own code, as in Node. */
+  readonly binaries?: string
+}
+
+/**
+ * The WebAssembly backend: SIMD where the machine has it, one thread in Node, several in a page that is cross-origin isolated.
+ *
+ * @example
+ * program.pipe(Effect.provide(Tfjs.wasm()))
+ */
+export const wasm = (options: WasmOptions = {}): Layer.Layer<Runtime, DeviceUnavailable> =>
+  layer(
+    backends.wasm,
+    async () => {
+      const { setWasmPaths } = await withoutHandlers(() => import("@tensorflow/tfjs-backend-wasm"))
+      if (options.binaries !== undefined) setWasmPaths(options.binaries)
+      await withoutHandlers(() => tf.engine().setBackend("wasm"))
+    },
+    "Install @tensorflow/tfjs-backend-wasm whole, and serve its .wasm files where `binaries` says."
+  )
+
+/** The backend in plain JavaScript: slow, and the same everywhere. */
+export const cpu = (): Layer.Layer<Runtime, DeviceUnavailable> =>
+  layer(backends.cpu, loadCpu, "Install @tensorflow/tfjs-backend-cpu.")
+
+/** tfjs-node calls a function that Node 23 took out of `util`. */
+const mendUtil = () => {
+  const util = host()?.getBuiltinModule?.("node:util")
+  if (typeof util !== "object" || util === null || "isNullOrUndefined" in util) return
+  Object.assign(util, { isNullOrUndefined: (value: unknown) => value === null || value === undefined })
+}
+
+/** A module that may not be there: its name is kept from bundlers. */
+const loadNode = (name: string) => async () => {
+  mendUtil()
+  await import(/* @vite-ignore */ name)
+}
+
+const native = (backend: Backend, name: string, needs: string) =>
+  layer(
+    backend,
+    loadNode(name),
+    `Install it with: pnpm add -w --allow-build=${name} ${name} (downloads libtensorflow${needs}).`
+  )
+
+/** TensorFlow's kernels on the processor; needs `@tensorflow/tfjs-node`. */
+export const node = (): Layer.Layer<Runtime, DeviceUnavailable> => native(backends.node, "@tensorflow/tfjs-node", "")
+
+/** TensorFlow's kernels on an NVIDIA GPU; needs `@tensorflow/tfjs-node-gpu`, CUDA 11 and cuDNN 8. */
+export const nodeGpu = (): Layer.Layer<Runtime, DeviceUnavailable> =>
+  native(backends.nodeGpu, "@tensorflow/tfjs-node-gpu", "; CUDA 11 and cuDNN 8 have to be there")
+
+/** The first of `nodeGpu`, `node`, `wasm` and `cpu` that works here. */
+export const best = (options: WasmOptions = {}): Layer.Layer<Runtime, DeviceUnavailable> =>
+  nodeGpu().pipe(
+    Layer.catch(() => node()),
+    Layer.catch(() => wasm(options)),
+    Layer.catch(() => cpu())
+  )

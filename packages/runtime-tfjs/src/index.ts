@@ -1,0 +1,1 @@
+export * as Tfjs from "./Tfjs.ts"

@@ -1,0 +1,99 @@
+/** A backend of TensorFlow.js, and plans run on it. */
+import * as tf from "@tensorflow/tfjs-core"
+import type { Data } from "@uninet/runtime/engine"
+import type { Traits } from "./context.ts"
+import type { Call, Plan } from "./plan.ts"
+
+export interface Backend {
+  /** TensorFlow.js's name for it. */
+  readonly name: string
+  /** As people see it, such as `tfjs wasm`. */
+  readonly engine: string
+  readonly traits: Traits
+}
+
+export const has =
+  ({ name }: Backend) =>
+  (kernel: string): boolean =>
+    tf.getKernel(kernel, name) !== undefined
+
+/** Kernels run on the one backend that is active: this makes it so, at once where it was active before. */
+export const activate = ({ name }: Backend): Promise<boolean> | void => {
+  if (tf.engine().backendName !== name) return tf.engine().setBackend(name)
+}
+
+/** A tensor of its own memory. */
+export const upload = (data: Data, shape: ReadonlyArray<number>): tf.Tensor =>
+  tf.engine().makeTensor(data.slice(), [...shape], data instanceof Float32Array ? "float32" : "int32")
+
+/** The elements, the caller's own. Kernels of this project's plans give floats or 32-bit integers. */
+export const download = (tensor: tf.Tensor): Data => tensor.dataSync<"float32" | "int32">().slice()
+
+/** Results by their number in a plan. */
+export type Slots = Array<tf.Tensor | undefined>
+
+const perform = ({ attributes, inputs, kernel, output }: Call, slots: Slots): void => {
+  // Kernels that take a list take it in order, by its positions.
+  const operands = Object.fromEntries(inputs.map(([name, id]) => [name, slots[id]]))
+  const listed = kernel === "Concat" ? Object.values(operands) : operands
+  // The types of TensorFlow.js say nothing of what a kernel takes by its name; the table of kernels does.
+  slots[output] = tf
+    .engine()
+    .runKernel<tf.Tensor>(kernel, listed as tf.NamedTensorMap, attributes as unknown as tf.NamedAttrMap)
+}
+
+/** A plan with the constants it needs, which stay until `release`. */
+export interface Loaded {
+  /** Runs the plan: the ends' tensors, the caller's to dispose of. */
+  readonly run: (
+    inputs: Readonly<Record<string, Data>>,
+    variables: ReadonlyMap<string, tf.Tensor>
+  ) => ReadonlyArray<tf.Tensor>
+  readonly release: () => void
+}
+
+export const load = (plan: Plan): Loaded => {
+  const kept: Slots = []
+  const free = (slots: Slots, ids: Iterable<number>) => {
+    for (const id of ids) {
+      slots[id]?.dispose()
+      slots[id] = undefined
+    }
+  }
+  try {
+    for (const { data, value } of plan.constants) kept[value.id] = upload(data, value.shape)
+    for (const call of plan.once) perform(call, kept)
+  } catch (cause) {
+    free(kept, kept.keys())
+    throw cause
+  }
+  const foreign = new Set([...plan.kept, ...plan.variables.map(({ value }) => value.id)])
+  return {
+    run: (inputs, variables) => {
+      const slots: Slots = kept.slice()
+      const given = new Set<number>()
+      let done = false
+      try {
+        for (const { name, value } of plan.variables) slots[value.id] = variables.get(name)
+        for (const { name, value } of plan.inputs) slots[value.id] = upload(inputs[name], value.shape)
+        for (const call of plan.calls) {
+          perform(call, slots)
+          free(slots, call.frees)
+        }
+        const ends = plan.ends.map((id) => {
+          const tensor = slots[id]
+          if (tensor === undefined) throw new Error(`the plan's end ${id} was not computed`)
+          // What is another's, or was given already, is given as a copy.
+          if (foreign.has(id) || given.has(id)) return tensor.clone()
+          given.add(id)
+          return tensor
+        })
+        done = true
+        return ends
+      } finally {
+        for (const [id, tensor] of slots.entries()) if (!foreign.has(id) && !(done && given.has(id))) tensor?.dispose()
+      }
+    },
+    release: () => free(kept, kept.keys())
+  }
+}

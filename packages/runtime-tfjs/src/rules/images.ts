@@ -1,0 +1,428 @@
+/**
+ * Convolution, pooling and their gradients, on images with channels last.
+ *
+ * Where a backend has no kernels for the gradients they are made of what it has: the input's gradient is a convolution of the result's gradient,
+ * spread by the stride, with the flipped kernel; the weight's is a convolution of the input with the result's gradient as its kernel, batch and
+ * channels exchanged; and of a depthwise one it is a product of shifted maps, summed.
+ */
+import { type Op, Shape, type Tensor } from "@uninet/graph"
+import { type Context, last, type Lowered, physicalShape, plain, type Rules } from "../internal/context.ts"
+import * as K from "../internal/kernels.ts"
+import type { Value } from "../internal/plan.ts"
+import { crossProduct, product, rows } from "./products.ts"
+
+type Grouped = Op.Window & { readonly groups: number }
+
+const fromRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered =>
+  last(K.reshape(ctx.b, value, physicalShape("last", node.shape)))
+
+const isPointwise = (weight: Shape.Shape, { groups, padding, stride }: Grouped) =>
+  groups === 1 && weight[2] * weight[3] === 1 && stride.every((s) => s === 1) && padding.every((p) => p === 0)
+
+/** One kernel for every channel, or several, but each of one input channel. */
+const isDepthwise = (weight: Shape.Shape) => weight[1] === 1
+
+const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
+  K.reshape(ctx.b, ctx.plain(weight), [weight.shape[0], weight.shape[1]])
+
+/** `[out, in, kh, kw]` as kernels take it, `[kh, kw, in, out]`. */
+const kernelOf = (ctx: Context, weight: Value): Value => K.transpose(ctx.b, weight, [2, 3, 1, 0])
+
+/** `[in · multiplier, 1, kh, kw]` as depthwise kernels take it, `[kh, kw, in, multiplier]`. */
+const depthwiseKernel = (ctx: Context, weight: Value, channels: number): Value => {
+  const [out, , kh, kw] = weight.shape
+  return K.reshape(ctx.b, K.transpose(ctx.b, weight, [2, 3, 0, 1]), [kh, kw, channels, out / channels])
+}
+
+interface Padded {
+  readonly image: Value
+  readonly pad: string | ReadonlyArray<ReadonlyArray<number>>
+}
+
+/** An image and the padding to give to a kernel. */
+const padded = (
+  { b, traits }: Context,
+  image: Value,
+  [top, left, bottom, right]: Op.Window["padding"],
+  value?: number
+): Padded => {
+  const [before, after] = [
+    [0, top, left, 0],
+    [0, bottom, right, 0]
+  ]
+  if (top + left + bottom + right === 0) return { image, pad: "valid" }
+  return traits.explicitPadding
+    ? { image, pad: before.map((n, i) => [n, after[i]]) }
+    : { image: K.pad(b, image, before, after, value), pad: "valid" }
+}
+
+const surrounded = ({ b }: Context, image: Value, [top, left, bottom, right]: Op.Window["padding"], value?: number) =>
+  K.pad(b, image, [0, top, left, 0], [0, bottom, right, 0], value)
+
+const outputShape = (
+  image: Shape.Shape,
+  kernel: ReadonlyArray<number>,
+  window: Op.Window,
+  channels: number,
+  dilation = [1, 1]
+) => {
+  const [top, left, bottom, right] = window.padding
+  const length = (n: number, around: number, axis: 0 | 1) =>
+    Math.floor((n + around - ((kernel[axis] - 1) * dilation[axis] + 1)) / window.stride[axis]) + 1
+  return [image[0], length(image[1], top + bottom, 0), length(image[2], left + right, 1), channels]
+}
+
+/** A convolution; `filter` is `[kh, kw, in, out]`. */
+const convolve = (
+  ctx: Context,
+  image: Value,
+  filter: Value,
+  window: Op.Window,
+  dilations: ReadonlyArray<number> = [1, 1]
+): Value => {
+  const { image: x, pad } = padded(ctx, image, window.padding)
+  const shape = outputShape(image.shape, filter.shape, window, filter.shape[3], [...dilations])
+  const attributes = { strides: [...window.stride], pad, dataFormat: "NHWC", dilations }
+  return ctx.b.call(
+    "Conv2D",
+    [
+      ["x", x],
+      ["filter", filter]
+    ],
+    attributes,
+    shape
+  )
+}
+
+/** A depthwise convolution; `filter` is `[kh, kw, in, multiplier]`. */
+const convolveDepthwise = (ctx: Context, image: Value, filter: Value, window: Op.Window): Value => {
+  const { image: x, pad } = padded(ctx, image, window.padding)
+  const shape = outputShape(image.shape, filter.shape, window, filter.shape[2] * filter.shape[3])
+  const attributes = { strides: [...window.stride], pad, dataFormat: "NHWC", dilations: [1, 1] }
+  return ctx.b.call(
+    "DepthwiseConv2dNative",
+    [
+      ["x", x],
+      ["filter", filter]
+    ],
+    attributes,
+    shape
+  )
+}
+
+/** Zeros after every row and column, as many as make the stride 1. */
+const spread = ({ b }: Context, dy: Value, [sh, sw]: Op.Window["stride"]): Value => {
+  const [batch, height, width, channels] = dy.shape
+  const columns = K.pad(b, K.reshape(b, dy, [batch * height * width, 1, channels]), [0, 0, 0], [0, sw - 1, 0])
+  const row = width * sw * channels
+  const both = K.pad(b, K.reshape(b, columns, [batch * height, 1, row]), [0, 0, 0], [0, sh - 1, 0])
+  return K.reshape(b, both, [batch, height * sh, width * sw, channels])
+}
+
+/** Every element at a whole number of strides: the inverse of `spread`. */
+const sampled = ({ b }: Context, x: Value, [sh, sw]: Op.Window["stride"]): Value => {
+  const [batch, height, width, channels] = x.shape
+  const [rows, columns] = [Math.ceil(height / sh), Math.ceil(width / sw)]
+  const whole = K.pad(b, x, [0, 0, 0, 0], [0, rows * sh - height, columns * sw - width, 0])
+  const line = columns * sw * channels
+  const some = K.slice(b, K.reshape(b, whole, [batch * rows, sh * line]), 1, 0, line)
+  const each = K.slice(b, K.reshape(b, some, [batch * rows * columns, sw * channels]), 1, 0, channels)
+  return K.reshape(b, each, [batch, rows, columns, channels])
+}
+
+/** The spread gradient of a result, placed so that sliding the flipped kernel over it gives the gradient of the input. */
+const slidingGradient = (
+  ctx: Context,
+  dy: Value,
+  [, height, width]: Shape.Shape,
+  [kh, kw]: ReadonlyArray<number>,
+  { padding: [top, left], stride }: Op.Window
+) => {
+  const wide = spread(ctx, dy, stride)
+  const [before, after] = [
+    [0, kh - 1 - top, kw - 1 - left, 0],
+    [0, height - wide.shape[1] + top, width - wide.shape[2] + left, 0]
+  ]
+  // Negative padding cuts; what is positive is the kernel's own to add.
+  const cut = K.fit(
+    ctx.b,
+    wide,
+    before.map((n) => Math.min(0, n)),
+    after.map((n) => Math.min(0, n))
+  )
+  const [, t, l] = before.map((n) => Math.max(0, n))
+  const [, u, r] = after.map((n) => Math.max(0, n))
+  return { image: cut, window: { stride: [1, 1], padding: [t, l, u, r] } as const satisfies Op.Window }
+}
+
+/** The input without its padding. */
+const unpadded = ({ b }: Context, x: Value, [top, left, bottom, right]: Op.Window["padding"]): Value =>
+  K.fit(b, x, [0, -top, -left, 0], [0, -bottom, -right, 0])
+
+/** One group's channels, which stand last. */
+const channelsOf = ({ b }: Context, x: Value, index: number, groups: number): Value => {
+  const size = x.shape[3] / groups
+  return K.slice(b, x, 3, index * size, (index + 1) * size)
+}
+
+const kernelsOf = ({ b }: Context, weight: Value, index: number, groups: number): Value => {
+  const size = weight.shape[0] / groups
+  return K.slice(b, weight, 0, index * size, (index + 1) * size)
+}
+
+const eachGroup = (groups: number, one: (index: number) => Value): ReadonlyArray<Value> =>
+  Array.from({ length: groups }, (_, index) => one(index))
+
+const gradInput = (ctx: Context, dy: Value, weight: Value, inputShape: Shape.Shape, window: Op.Window): Value => {
+  const { b } = ctx
+  const [, channels, kh, kw] = weight.shape
+  const [batch, height, width] = inputShape
+  const [top, left, bottom, right] = window.padding
+  if (ctx.traits.gradientKernels) {
+    const shape = [batch, height + top + bottom, width + left + right, channels]
+    const attributes = { strides: [...window.stride], pad: "valid", dataFormat: "NHWC", inputShape: shape }
+    const dx = b.call(
+      "Conv2DBackpropInput",
+      [
+        ["dy", dy],
+        ["filter", kernelOf(ctx, weight)]
+      ],
+      attributes,
+      shape
+    )
+    return unpadded(ctx, dx, window.padding)
+  }
+  const placed = slidingGradient(ctx, dy, inputShape, [kh, kw], window)
+  const flipped = K.reverse(b, K.transpose(b, weight, [2, 3, 0, 1]), [0, 1])
+  return convolve(ctx, placed.image, flipped, placed.window)
+}
+
+/** The gradient of `[out, in, kh, kw]`. */
+const gradWeight = (
+  ctx: Context,
+  dy: Value,
+  x: Value,
+  [out, channels, kh, kw]: Shape.Shape,
+  window: Op.Window
+): Value => {
+  const { b } = ctx
+  if (ctx.traits.gradientKernels) {
+    const filterShape = [kh, kw, channels, out]
+    const attributes = { strides: [...window.stride], pad: "valid", dataFormat: "NHWC", filterShape }
+    const image = surrounded(ctx, x, window.padding)
+    const dw = b.call(
+      "Conv2DBackpropFilter",
+      [
+        ["x", image],
+        ["dy", dy]
+      ],
+      attributes,
+      filterShape
+    )
+    return K.transpose(b, dw, [3, 2, 0, 1])
+  }
+  const full = convolve(
+    ctx,
+    K.transpose(b, x, [3, 1, 2, 0]),
+    K.transpose(b, dy, [1, 2, 0, 3]),
+    { stride: [1, 1], padding: window.padding },
+    window.stride
+  )
+  const cut = K.slice(b, K.slice(b, full, 1, 0, kh), 2, 0, kw)
+  return K.transpose(b, cut, [3, 0, 1, 2])
+}
+
+const gradInputDepthwise = (
+  ctx: Context,
+  dy: Value,
+  weight: Value,
+  inputShape: Shape.Shape,
+  window: Op.Window
+): Value => {
+  const [channels, , kh, kw] = weight.shape
+  const placed = slidingGradient(ctx, dy, inputShape, [kh, kw], window)
+  const flipped = K.reverse(ctx.b, depthwiseKernel(ctx, weight, channels), [0, 1])
+  return convolveDepthwise(ctx, placed.image, flipped, placed.window)
+}
+
+/**
+ * The gradient of `[channels, 1, kh, kw]`: at every tap the input's map, shifted, times the spread gradient. Both lie on one grid of rows, so that a
+ * shift is a number of rows; what reaches beyond an image meets zeros.
+ */
+const gradWeightDepthwise = (
+  ctx: Context,
+  dy: Value,
+  x: Value,
+  [channels, , kh, kw]: Shape.Shape,
+  window: Op.Window
+): Value => {
+  const { b } = ctx
+  const image = surrounded(ctx, x, window.padding)
+  const [batch, height, width] = image.shape
+  const wide = spread(ctx, dy, window.stride)
+  const grid = K.fit(b, wide, [0, 0, 0, 0], [0, height - wide.shape[1], width - wide.shape[2], 0])
+  const flat = (v: Value) => K.reshape(b, v, [batch * height * width, channels])
+  const length = batch * height * width - (kh - 1) * width - (kw - 1)
+  const gradient = K.slice(b, flat(grid), 0, 0, length)
+  const taps = Array.from({ length: kh * kw }, (_, tap) => {
+    const shift = Math.floor(tap / kw) * width + (tap % kw)
+    const shifted = K.slice(b, flat(image), 0, shift, shift + length)
+    return K.sum(b, K.mul(b, shifted, gradient), [0], true)
+  })
+  return K.reshape(b, K.transpose(b, K.concat(b, taps, 0), [1, 0]), [channels, 1, kh, kw])
+}
+
+const biased = (ctx: Context, y: Value, bias: Tensor.Tensor | undefined): Value =>
+  bias === undefined ? y : K.add(ctx.b, y, ctx.plain(bias))
+
+/** The maximum over windows of an image padded before. */
+const pooled = (ctx: Context, image: Value, kernel: ReadonlyArray<number>, stride: Op.Window["stride"]): Value => {
+  // Kernels refuse a window of one element.
+  if (isSingle(kernel)) return sampled(ctx, image, stride)
+  const [batch, height, width, channels] = image.shape
+  const length = (n: number, axis: 0 | 1) => Math.floor((n - kernel[axis]) / stride[axis]) + 1
+  const attributes = { filterSize: [...kernel], strides: [...stride], pad: "valid" }
+  return ctx.b.call("MaxPool", [["x", image]], attributes, [batch, length(height, 0), length(width, 1), channels])
+}
+
+/**
+ * The gradient of maxima `y` over `size` neighbours along one axis of an image: each goes to the first of its largest elements.
+ *
+ * On the grid of the image's rows a neighbour is a shift. Results that the stride leaves out have a gradient of nothing.
+ */
+const throughMaxima = (
+  ctx: Context,
+  image: Value,
+  y: Value,
+  dy: Value,
+  axis: 1 | 2,
+  size: number,
+  stride: number
+): Value => {
+  const { b } = ctx
+  const [batch, height, width, channels] = image.shape
+  const positions = batch * height * width
+  const unit = axis === 1 ? width : 1
+  const length = positions - (size - 1) * unit
+  const onGrid = (v: Value) => {
+    const wide = spread(ctx, v, axis === 1 ? [stride, 1] : [1, stride])
+    const grid = K.fit(b, wide, [0, 0, 0, 0], [0, height - wide.shape[1], width - wide.shape[2], 0])
+    return K.slice(b, K.reshape(b, grid, [positions, channels]), 0, 0, length)
+  }
+  const flat = K.reshape(b, image, [positions, channels])
+  const [largest, gradient] = [onGrid(y), onGrid(dy)]
+  const one = K.scalar(b, 1)
+  let left: Value | undefined
+  const parts = Array.from({ length: size }, (_, i) => {
+    const shift = i * unit
+    // What no earlier neighbour took: the last one has to be it.
+    const below = K.step(b, K.sub(b, largest, K.slice(b, flat, 0, shift, shift + length)))
+    const wins = K.sub(b, one, below)
+    const takes = i === size - 1 && left !== undefined ? left : left === undefined ? wins : K.mul(b, left, wins)
+    left = left === undefined ? below : K.mul(b, left, below)
+    return K.pad(b, K.mul(b, takes, gradient), [shift, 0], [positions - length - shift, 0])
+  })
+  return K.reshape(
+    b,
+    parts.reduce((sum, part) => K.add(b, sum, part)),
+    image.shape
+  )
+}
+
+const isSingle = (kernel: ReadonlyArray<number>) => kernel.every((n) => n === 1)
+
+/** Below any number that a window may hold. */
+const lowest = -3.4e38
+
+export const rules = {
+  conv2d: (node, ctx) => {
+    const { b } = ctx
+    const [x, weight, bias] = node.inputs
+    const { groups } = node.attributes
+    const image = ctx.last(x)
+    if (isPointwise(weight.shape, node.attributes))
+      return fromRows(
+        ctx,
+        node,
+        biased(ctx, product(ctx, rows(ctx, image), matrix(ctx, weight), { transposeB: true }), bias)
+      )
+    const w = ctx.plain(weight)
+    if (groups === 1) return last(biased(ctx, convolve(ctx, image, kernelOf(ctx, w), node.attributes), bias))
+    if (isDepthwise(weight.shape))
+      return last(biased(ctx, convolveDepthwise(ctx, image, depthwiseKernel(ctx, w, groups), node.attributes), bias))
+    const parts = eachGroup(groups, (g) =>
+      convolve(ctx, channelsOf(ctx, image, g, groups), kernelOf(ctx, kernelsOf(ctx, w, g, groups)), node.attributes)
+    )
+    return last(biased(ctx, K.concat(b, parts, 3), bias))
+  },
+  conv2dGradInput: (node, ctx) => {
+    const { b } = ctx
+    const [dyNode, weight] = node.inputs
+    const { groups } = node.attributes
+    const dy = ctx.last(dyNode)
+    if (isPointwise(weight.shape, node.attributes))
+      return fromRows(ctx, node, product(ctx, rows(ctx, dy), matrix(ctx, weight)))
+    const w = ctx.plain(weight)
+    const shape = physicalShape("last", node.shape)
+    if (groups === 1) return last(gradInput(ctx, dy, w, shape, node.attributes))
+    if (isDepthwise(weight.shape) && weight.shape[0] === groups)
+      return last(gradInputDepthwise(ctx, dy, w, shape, node.attributes))
+    const parts = eachGroup(groups, (g) =>
+      gradInput(ctx, channelsOf(ctx, dy, g, groups), kernelsOf(ctx, w, g, groups), shape, node.attributes)
+    )
+    return last(K.concat(b, parts, 3))
+  },
+  conv2dGradWeight: (node, ctx) => {
+    const { b } = ctx
+    const [dyNode, xNode] = node.inputs
+    const { groups, weightShape } = node.attributes
+    const [dy, x] = [ctx.last(dyNode), ctx.last(xNode)]
+    if (isPointwise(weightShape, node.attributes))
+      return plain(K.reshape(b, crossProduct(ctx, rows(ctx, dy), rows(ctx, x)), weightShape))
+    if (groups === 1) return plain(gradWeight(ctx, dy, x, weightShape, node.attributes))
+    if (isDepthwise(weightShape) && weightShape[0] === groups)
+      return plain(gradWeightDepthwise(ctx, dy, x, weightShape, node.attributes))
+    const [out, ...rest] = weightShape
+    const parts = eachGroup(groups, (g) =>
+      gradWeight(
+        ctx,
+        channelsOf(ctx, dy, g, groups),
+        channelsOf(ctx, x, g, groups),
+        [out / groups, ...rest],
+        node.attributes
+      )
+    )
+    return plain(K.concat(b, parts, 0))
+  },
+
+  maxPool2d: (node, ctx) => {
+    const { kernel, padding, stride } = node.attributes
+    const image = ctx.last(node.inputs[0])
+    if (isSingle(kernel)) return last(sampled(ctx, image, stride))
+    const { image: x, pad } = padded(ctx, image, padding, lowest)
+    const attributes = { filterSize: [...kernel], strides: [...stride], pad }
+    return last(ctx.b.call("MaxPool", [["x", x]], attributes, physicalShape("last", node.shape)))
+  },
+  maxPool2dGrad: (node, ctx) => {
+    const { b } = ctx
+    const [x, dyNode] = node.inputs
+    const { kernel, padding, stride } = node.attributes
+    const [image, dy] = [surrounded(ctx, ctx.last(x), padding, lowest), ctx.last(dyNode)]
+    if (ctx.traits.poolGradientKernel && !isSingle(kernel)) {
+      const attributes = { filterSize: [...kernel], strides: [...stride], pad: "valid" }
+      const operands = [
+        ["dy", dy],
+        ["input", image],
+        ["output", pooled(ctx, image, kernel, stride)]
+      ] as const
+      return last(unpadded(ctx, b.call("MaxPoolGrad", operands, attributes, image.shape), padding))
+    }
+    // First the largest of each row's piece, then the largest of those: the first one in reading order wins.
+    const across = pooled(ctx, image, [1, kernel[1]], [1, stride[1]])
+    const down = pooled(ctx, across, [kernel[0], 1], [stride[0], 1])
+    const dAcross = throughMaxima(ctx, across, down, dy, 1, kernel[0], stride[0])
+    const dImage = throughMaxima(ctx, image, across, dAcross, 2, kernel[1], stride[1])
+    return last(unpadded(ctx, dImage, padding))
+  },
+  globalAveragePool: (node, ctx) => plain(K.average(ctx.b, ctx.last(node.inputs[0])))
+} satisfies Partial<Rules>

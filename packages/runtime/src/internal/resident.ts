@@ -1,0 +1,147 @@
+/**
+ * Programs whose variables live on the device: a run takes them where they are and leaves their successors there.
+ *
+ * The optimiser is part of the program, over joined variables. Reading copies the variables to the host by a program of their own, as the binding cannot
+ * read a device's buffer itself; what was written goes to the device with the next run that uses it.
+ */
+import { Program, Shape } from "@uninet/graph"
+import { Lowering } from "@uninet/onnx"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import * as Struct from "effect/Struct"
+import * as ort from "onnxruntime-node"
+import * as Check from "../Check.ts"
+import * as Packing from "../Packing.ts"
+import type { Data, Executable } from "../Runtime.ts"
+import { CompileFailed, failedRun, RunFailed, type RuntimeError } from "../RuntimeError.ts"
+import { create, type Provider } from "./session.ts"
+
+interface Entry {
+  readonly program: Program.Program
+  readonly session: ort.InferenceSession
+  readonly lowered: Lowering.Lowered
+}
+
+const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
+  data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
+
+const refusal = (engine: string) => (program: string) => (cause: unknown) =>
+  new CompileFailed({ engine, program, cause })
+
+export const compile =
+  (engine: string, provider: Provider) =>
+  <Name extends string>(programs: Readonly<Record<Name, Program.Program>>) =>
+    Effect.gen(function* () {
+      const names = Struct.keys(programs)
+      const [first = ""] = names
+      const refused = refusal(engine)
+      const packed = yield* Effect.mapError(Effect.fromResult(Packing.make(programs)), refused(first))
+      const declared = Check.variablesOf(names.map((name) => programs[name]))
+      const stored = Check.variablesOf(names.map((name) => packed.programs[name]))
+
+      const open = (name: string, program: Program.Program, given: Program.Program) =>
+        Effect.gen(function* () {
+          const lowered = Lowering.lower(program, { name, exact: true, indices: false })
+          const preferredOutputLocation = Object.fromEntries([
+            ...lowered.outputs.map((output) => [output.name, "cpu"] as const),
+            ...lowered.updates.map((update) => [update.name, "gpu-buffer"] as const)
+          ])
+          const session = yield* Effect.acquireRelease(
+            Effect.tryPromise({
+              try: () => create(lowered.model, 1, provider, { preferredOutputLocation }),
+              catch: refused(name)
+            }),
+            (session) => Effect.promise(() => session.release()).pipe(Effect.ignore)
+          )
+          return { program: given, session, lowered } satisfies Entry
+        })
+
+      const state = new Map<string, ort.Tensor>()
+      for (const [name, { shape }] of stored) state.set(name, tensor(new Float32Array(Shape.size(shape)), shape))
+      yield* Effect.addFinalizer(() => Effect.sync(() => state.forEach((value) => value.dispose())))
+      const replace = (name: string, value: ort.Tensor) => {
+        state.get(name)?.dispose()
+        state.set(name, value)
+      }
+
+      const entries = new Map<Name, Entry>()
+      for (const name of names) entries.set(name, yield* open(name, packed.programs[name], programs[name]))
+      const contents = yield* Effect.mapError(
+        Effect.fromResult(Program.make({ outputs: Object.fromEntries(stored) })),
+        refused("variables")
+      )
+      const reader = stored.size === 0 ? undefined : yield* open("variables", contents, contents)
+
+      const start = (name: string, { lowered, session }: Entry, inputs: Readonly<Record<string, Data>>) =>
+        Effect.tryPromise({
+          try: async () => {
+            const feeds: Record<string, ort.Tensor> = {}
+            const needed = new Set(session.inputNames)
+            for (const { attributes, shape } of lowered.inputs)
+              if (needed.has(attributes.name)) feeds[attributes.name] = tensor(inputs[attributes.name], shape)
+            for (const { attributes } of lowered.variables) {
+              const value = state.get(attributes.name)
+              if (value !== undefined && needed.has(attributes.name)) feeds[attributes.name] = value
+            }
+            const results = await session.run(feeds)
+            for (const { name, update } of lowered.updates) replace(update.variable.attributes.name, results[name])
+            const outputs: Record<string, Data> = {}
+            // ONNX Runtime's outputs of a float32 or int32 type hold their elements in these arrays.
+            for (const { name } of lowered.outputs) outputs[name.replace(/^out:/, "")] = results[name].data as Data
+            return outputs
+          },
+          catch: (cause) => failedRun(engine, name, cause)
+        })
+
+      const run = (
+        name: Name,
+        inputs: Readonly<Record<string, Data>>
+      ): Effect.Effect<Readonly<Record<string, Data>>, RuntimeError> => {
+        const entry = entries.get(name)
+        if (entry === undefined)
+          return Effect.fail(new RunFailed({ engine, program: name, cause: "it was not compiled" }))
+        const wrong = Check.inputs(name, entry.program, inputs)
+        return wrong === undefined ? start(name, entry, inputs) : Effect.fail(wrong)
+      }
+
+      const readStored = reader === undefined ? Effect.succeed({}) : start("variables", reader, {})
+      const read = Effect.map(
+        readStored,
+        (all: Readonly<Record<string, Data>>) =>
+          new Map(
+            [...declared.keys()].map((name): readonly [string, Data] => {
+              const place = packed.places.get(name)
+              const data = all[place?.pack ?? name] ?? new Float32Array()
+              return [name, place === undefined ? data : data.slice(place.offset, place.offset + place.size)]
+            })
+          )
+      )
+      const write = (values: ReadonlyMap<string, Data>): Effect.Effect<void, RuntimeError> => {
+        const wrong = Check.variables(declared, values)
+        if (wrong !== undefined) return Effect.fail(wrong)
+        return Effect.map(readStored, (all: Readonly<Record<string, Data>>) => {
+          const touched = new Set<string>()
+          for (const [name, data] of values) {
+            const place = packed.places.get(name)
+            const holder = place?.pack ?? name
+            all[holder]?.set(data, place?.offset ?? 0)
+            touched.add(holder)
+          }
+          for (const holder of touched) {
+            const shape = stored.get(holder)?.shape
+            const data = all[holder]
+            if (shape !== undefined && data !== undefined) replace(holder, tensor(data, shape))
+          }
+        })
+      }
+
+      const turn = yield* Semaphore.make(1)
+      // ONNX Runtime cannot be interrupted inside a run: its buffers must outlive it.
+      const inTurn = <A, E>(effect: Effect.Effect<A, E>) => turn.withPermits(1)(Effect.uninterruptible(effect))
+      const executable: Executable<Name> = {
+        run: (name, inputs) => inTurn(Effect.suspend(() => run(name, inputs))),
+        read: inTurn(read),
+        write: (values) => inTurn(Effect.suspend(() => write(values)))
+      }
+      return executable
+    })
