@@ -12,6 +12,7 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Checkpoint from "./Checkpoint.ts"
 import { CheckpointNotWritten, CheckpointUnreadable, type CheckpointVersion, NoCheckpoint } from "./CheckpointError.ts"
+import * as Files from "./internal/writeWhole.ts"
 
 /** A checkpoint that was read, and where from. */
 export interface Found {
@@ -45,44 +46,11 @@ export const bestFile = "best.safetensors"
 
 const nameOf = (step: number) => `step-${String(step).padStart(8, "0")}.safetensors`
 const isCheckpoint = (name: string) => /^step-\d{8,}\.safetensors$/.test(name)
-const unfinished = ".part"
 
 /** What the system said: "ENOSPC: no space left on device, write". */
 const reasonOf = ({ message, reason: { cause } }: PlatformError) => (cause instanceof Error ? cause.message : message)
 const notWritten = (file: string) => (error: PlatformError) =>
   new CheckpointNotWritten({ file, reason: reasonOf(error) })
-
-/**
- * Writes a file so that it is whole or not there, whatever happens in between, and on the disk when this ends.
- *
- * Fails with `CheckpointNotWritten`, having left any earlier file of the name as it was.
- */
-export const writeWhole = Effect.fn("Checkpoints.writeWhole")(function* (
-  file: string,
-  content: Uint8Array
-): Effect.fn.Return<void, CheckpointNotWritten, FileSystem.FileSystem | Path.Path> {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const part = `${file}${unfinished}`
-  yield* Effect.scoped(
-    Effect.gen(function* () {
-      const opened = yield* fs.open(part, { flag: "w" })
-      yield* opened.writeAll(content)
-      yield* opened.sync
-    })
-  ).pipe(
-    Effect.andThen(fs.rename(part, file)),
-    // The name is on the disk when the folder is.
-    Effect.andThen(
-      Effect.scoped(Effect.flatMap(fs.open(path.dirname(file), { flag: "r" }), (folder) => folder.sync)).pipe(
-        Effect.ignore
-      )
-    ),
-    Effect.tapError(() => Effect.ignore(fs.remove(part))),
-    Effect.mapError(notWritten(file)),
-    Effect.uninterruptible
-  )
-})
 
 /** Reads one file. */
 export const read = Effect.fn("Checkpoints.read")(function* (
@@ -117,11 +85,15 @@ export const make = Effect.fn("Checkpoints.make")(function* (
   const remove = (names: ReadonlyArray<string>) =>
     Effect.forEach(names, (name) => Effect.ignore(fs.remove(path.join(folder, name))), { discard: true })
   const entries = yield* Effect.mapError(fs.readDirectory(folder), notWritten(folder))
-  yield* remove(entries.filter((name) => name.endsWith(`.safetensors${unfinished}`)))
+  yield* remove(entries.filter((name) => name.endsWith(`.safetensors${Files.unfinished}`)))
 
   const write = (name: string, content: Uint8Array) => {
     const file = path.join(folder, name)
-    return writeWhole(file, content).pipe(Effect.provideContext(services), Effect.as(file))
+    return Files.writeWhole(file, content).pipe(
+      Effect.provideContext(services),
+      Effect.mapError(notWritten(file)),
+      Effect.as(file)
+    )
   }
 
   return {

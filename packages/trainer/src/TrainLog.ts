@@ -1,10 +1,12 @@
 /** A training's events as JSON lines in a file, one after the other as they happen. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { writeWhole } from "./internal/writeWhole.ts"
 import { toJson, type TrainEvent } from "./TrainEvent.ts"
 
 const Line = Schema.fromJsonString(
@@ -35,11 +37,11 @@ const isBefore = (line: string, step: number, epoch: number): boolean => {
 
 /**
  * Opens the file and gives what appends an event to it. With `from` (the steps and whole epochs of a checkpoint) lines of what will be done again are
- * taken out first, so that every step stands there once; without, the file begins anew.
+ * taken out first, so that every step stands there once; without, the file begins anew. As `onEvent`, a step is in the log before a checkpoint has it.
  *
  * @example
  * const append = yield* TrainLog.open("runs/digits/metrics.jsonl")
- * yield* trainer.fit(architecture, options).pipe(Stream.tap(append), Stream.runDrain)
+ * yield* trainer.fit(architecture, { ...options, onEvent: append }).pipe(Stream.runDrain)
  */
 export const open = Effect.fn("TrainLog.open")(function* (
   file: string,
@@ -47,7 +49,7 @@ export const open = Effect.fn("TrainLog.open")(function* (
 ): Effect.fn.Return<
   (event: TrainEvent) => Effect.Effect<void, PlatformError>,
   PlatformError,
-  FileSystem.FileSystem | Scope.Scope
+  FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
   const fs = yield* FileSystem.FileSystem
   const before =
@@ -56,8 +58,8 @@ export const open = Effect.fn("TrainLog.open")(function* (
       : (yield* Effect.orElseSucceed(fs.readFileString(file), () => ""))
           .split("\n")
           .filter((line) => isBefore(line, from.step, from.epoch))
-  yield* fs.writeFileString(file, before.map((line) => `${line}\n`).join(""))
-  const opened = yield* fs.open(file, { flag: "a" })
   const encoder = new TextEncoder()
+  yield* writeWhole(file, encoder.encode(before.map((line) => `${line}\n`).join("")))
+  const opened = yield* fs.open(file, { flag: "a" })
   return (event) => opened.writeAll(encoder.encode(`${JSON.stringify(toJson(event))}\n`))
 })

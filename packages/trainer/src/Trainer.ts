@@ -27,7 +27,7 @@ import { DatasetMismatch, Diverged, TooFewImages, type TrainError } from "./Trai
 import type { TrainEvent, Weights } from "./TrainEvent.ts"
 import * as TrainMetrics from "./TrainMetrics.ts"
 
-export interface FitOptions {
+export interface FitOptions<E = never> {
   readonly recipe: Recipe
   /** Decides first weights, order of the images, augmentation, mixing and noise. */
   readonly seed: string | number
@@ -52,6 +52,8 @@ export interface FitOptions {
   readonly resume?: Checkpoint.Checkpoint
   /** The command that does a run again from its last checkpoint: said where it diverges. */
   readonly replay?: string
+  /** Told of every event before the training goes on, as a log has to be before a checkpoint is written. Where it fails the training ends. Default: nothing. */
+  readonly onEvent?: (event: TrainEvent) => Effect.Effect<void, E>
 }
 
 /** The data set as the architecture takes it: smaller images are enlarged. Fails where its images or classes are others. */
@@ -120,14 +122,21 @@ const descriptionOf = (
 
 const fit =
   (sets: Network.Sets, runtime: Runtime["Service"], data: Dataset.DatasetShape) =>
-  (architecture: Architecture.Architecture, options: FitOptions): Stream.Stream<TrainEvent, TrainError> =>
-    Stream.callback<TrainEvent, TrainError>((queue) =>
+  <E = never>(
+    architecture: Architecture.Architecture,
+    options: FitOptions<E>
+  ): Stream.Stream<TrainEvent, TrainError | E> =>
+    Stream.callback<TrainEvent, TrainError | E>((queue) =>
       train(
         sets,
         options.trainOn === "train+validation" ? Joined.withValidation(data) : data,
         architecture,
         options,
-        (event) => Effect.andThen(TrainMetrics.record(event), Queue.offer(queue, event))
+        (event) =>
+          TrainMetrics.record(event).pipe(
+            Effect.andThen(options.onEvent?.(event) ?? Effect.void),
+            Effect.andThen(Queue.offer(queue, event))
+          )
       ).pipe(
         Effect.provideService(Runtime, runtime),
         Effect.scoped,
@@ -143,12 +152,12 @@ interface Scores {
   readonly averaged: Score | null
 }
 
-const train = Effect.fn("Trainer.fit")(function* (
+const train = Effect.fn("Trainer.fit")(function* <E>(
   sets: Network.Sets,
   given: Dataset.DatasetShape,
   architecture: Architecture.Architecture,
-  options: FitOptions,
-  emit: (event: TrainEvent) => Effect.Effect<unknown>
+  options: FitOptions<E>,
+  emit: (event: TrainEvent) => Effect.Effect<unknown, E>
 ) {
   const started = performance.now()
   const { checkpoints, recipe, resume } = options
@@ -377,10 +386,10 @@ export class Trainer extends Context.Service<
   Trainer,
   {
     /** Trains from first weights drawn by the seed, or from given ones. Images smaller than the architecture's are enlarged. The same options give the same network, bit for bit, on the same machine and engine. */
-    readonly fit: (
+    readonly fit: <E = never>(
       architecture: Architecture.Architecture,
-      options: FitOptions
-    ) => Stream.Stream<TrainEvent, TrainError>
+      options: FitOptions<E>
+    ) => Stream.Stream<TrainEvent, TrainError | E>
     /** Evaluates a trained network on a split, with running statistics. */
     readonly evaluate: (
       architecture: Architecture.Architecture,

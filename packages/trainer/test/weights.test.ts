@@ -1,15 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Dataset, Enlarged } from "@uninet/data"
 import { UniNet } from "@uninet/network"
-import { Recipe, type TrainEvent, Trainer } from "@uninet/trainer"
+import { type FitOptions, Recipe, type TrainEvent, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { architecture, layer } from "./support/tiny.ts"
 
-const finished = Effect.fnUntraced(function* (
-  options: Partial<Parameters<Trainer["Service"]["fit"]>[1]> = {},
-  of = architecture
-) {
+const finished = Effect.fnUntraced(function* (options: Partial<FitOptions> = {}, of = architecture) {
   const trainer = yield* Trainer
   const recipe = { ...Recipe.proxy, epochs: 1, batch: 16 }
   const last = yield* Stream.runLast(trainer.fit(of, { recipe, seed: "w", ...options }))

@@ -215,17 +215,14 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
         })
       },
       ...(resume === undefined ? start : { resume }),
-      replay: again
+      replay: again,
+      onEvent: (event) =>
+        Effect.mapError(append(event), (error) =>
+          fault(`${name}/${trainFolder.files.metrics} cannot be written: ${error.message}. Make room, then: ${again}`)
+        )
     })
     .pipe(
-      Stream.tap((event) =>
-        Effect.andThen(
-          Effect.mapError(append(event), (error) =>
-            fault(`${name}/${trainFolder.files.metrics} cannot be written: ${error.message}. Make room, then: ${again}`)
-          ),
-          display.onEvent(event)
-        )
-      ),
+      Stream.tap(display.onEvent),
       Stream.runLast,
       Effect.onInterrupt(() => Console.error(`\nStopped. Go on with: ${again}`))
     )
