@@ -16,6 +16,7 @@ import { scale } from "./commands/scale.ts"
 import { search } from "./commands/search.ts"
 import { train } from "./commands/train.ts"
 import { verify } from "./commands/verify.ts"
+import { worker } from "./commands/worker.ts"
 import { CliFault } from "./internal/CliFault.ts"
 
 export const version = "0.1.0"
@@ -23,7 +24,7 @@ export const version = "0.1.0"
 /** All commands. */
 export const command = Command.make("uninet").pipe(
   Command.withDescription("Search, inspect and train networks of convolutions, transformers and MLPs"),
-  Command.withSubcommands([search, train, evaluate, exporting, classify, scale, inspect, data, benchmark, verify])
+  Command.withSubcommands([search, worker, train, evaluate, exporting, classify, scale, inspect, data, benchmark, verify])
 )
 
 /** A mistake in the command line in one sentence. */

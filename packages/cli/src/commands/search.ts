@@ -13,6 +13,7 @@ import * as best from "../internal/best.ts"
 import { said, usage } from "../internal/CliFault.ts"
 import * as domain from "../internal/domain.ts"
 import * as format from "../internal/format.ts"
+import * as machines from "../internal/machines.ts"
 import * as plans from "../internal/plan.ts"
 import * as progress from "../internal/progress.ts"
 import * as runFolder from "../internal/runFolder.ts"
@@ -65,7 +66,7 @@ const summary = (found: best.Best, name: string): string =>
     `${name}/ has ${Object.values(runFolder.files).join(", ")}`
   ].join("\n")
 
-const execute = Effect.fnUntraced(function* (plan: plans.Plan, json: boolean) {
+const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json }: plans.Flags) {
   const path = yield* Path.Path
   const began = performance.now()
   const name = yield* runFolder.shown(plan.folder)
@@ -74,14 +75,19 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, json: boolean) {
   const { constraints, reward, services: searched, settings } = yield* domain.make(plan)
 
   if (!plan.resume) yield* runFolder.create(plan.folder)
+  let note = machines.say
+  const elsewhere = Option.isNone(database)
+    ? undefined
+    : yield* machines.run(database.value, plan.folder, plans.training(plan), (line) => note(line))
   const services = yield* Layer.build(
     Layer.mergeAll(
       Journal.sqlite(path.join(plan.folder, runFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" }),
-      WorkerEvaluator.layer({
-        module: training.module,
-        options: training.toJson(plans.training(plan)),
-        workers: Math.min(plan.workers, trials, Search.defaultAhead)
-      })
+      elsewhere?.layer ??
+        WorkerEvaluator.layer({
+          module: training.module,
+          options: training.toJson(plans.training(plan)),
+          workers: Math.min(plan.workers, trials, Search.defaultAhead)
+        })
     )
   )
 
@@ -90,6 +96,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, json: boolean) {
   )
   return yield* Effect.gen(function* () {
     const display = yield* progress.make(trials)
+    note = display.note
     const found = yield* Search.run({
       trials,
       seed,
@@ -119,6 +126,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, json: boolean) {
       seed,
       searchAccuracy: before?.outcome.evaluation.accuracy ?? 0
     })
+    if (elsewhere !== undefined) yield* elsewhere.finish
     const seconds = (performance.now() - began) / 1000
     const count = (tag: Search.Outcome["_tag"]) => found.records.filter(({ outcome }) => outcome._tag === tag).length
     yield* json
@@ -149,13 +157,17 @@ export const search = Command.make(
   Effect.fnUntraced(function* (given) {
     if (Option.isSome(given.resume) && Option.isSome(given.out))
       return yield* usage("--out cannot be given with --resume, whose folder is used. Leave one of them out.")
+    if (Option.isSome(given.database) && Option.isSome(given.workers))
+      return yield* usage(
+        "--workers cannot be given with --database: each worker says how many trials it trains at a time."
+      )
     const plan = Option.isSome(given.resume)
       ? yield* plans.resumed(given.resume.value, given)
       : yield* plans.fresh(given)
     yield* Effect.scoped(
       Effect.gen(function* () {
         const services = yield* domain.training(plan)
-        yield* Effect.provide(execute(plan, given.json), services)
+        yield* Effect.provide(execute(plan, given), services)
       })
     )
   }, Effect.mapError(said))
@@ -169,6 +181,10 @@ export const search = Command.make(
     },
     { command: "uninet search --target-macs 800K --epochs 2", description: "Smaller networks, trained for longer" },
     { command: "uninet search --config wide.config.ts", description: "As a module says, with layers of one's own" },
+    {
+      command: "uninet search --database postgresql://uninet@db.lab/uninet --trials 200",
+      description: "On all machines with a uninet worker"
+    },
     { command: "uninet search --resume runs/evolution --trials 200", description: "Go on, with more trials" }
   ])
 )

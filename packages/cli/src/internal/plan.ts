@@ -12,6 +12,7 @@ import { availableParallelism } from "node:os"
 import { at, fault, said, usage } from "./CliFault.ts"
 import * as Device from "./device.ts"
 import * as flags from "./flags.ts"
+import * as machines from "./machines.ts"
 import * as runFolder from "./runFolder.ts"
 import type * as Training from "./training.ts"
 
@@ -119,6 +120,11 @@ export const config = {
   finalEpochs: flags
     .whole("final-epochs")
     .pipe(Flag.optional, Flag.withDescription("Epochs of these trainings (default: four times those of a trial)")),
+  database: machines.database.pipe(
+    Flag.withDescription(
+      `Train on the machines on which uninet worker runs with this PostgreSQL database (default: the environment's ${machines.variable}, else on this machine)`
+    )
+  ),
   device: flags.device.pipe(Flag.withDefault(Device.standard)),
   json: flags.json
 }

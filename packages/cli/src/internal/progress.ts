@@ -10,6 +10,8 @@ export interface Display {
   readonly onEvent: (event: Search.SearchEvent) => Effect.Effect<void>
   /** The finals: one of so many trainings is so far. */
   readonly onFinal: (candidate: Search.Candidate, progress: Trial.Progress) => Effect.Effect<void>
+  /** Says something beside it. */
+  readonly note: (line: string) => Effect.Effect<void>
   /** Ends what is displayed; what comes after it begins anew. */
   readonly stop: Effect.Effect<void>
 }
@@ -62,6 +64,7 @@ const lines = (trials: number): Display => {
   const finals = new Set<number>()
   let refused = 0
   return {
+    note: write,
     stop: Effect.void,
     onFinal: ({ trial }, { done }) =>
       Effect.suspend(() => {
@@ -124,6 +127,7 @@ const terminal = (trials: number): Effect.Effect<Display, never, Scope.Scope> =>
     yield* Effect.addFinalizer(() => stop)
     const above = (line: string) => Effect.sync(() => shown?.log(`${line}\n`))
     return {
+      note: above,
       stop,
       onFinal: ({ trial }, { done }) =>
         Effect.sync(() => {

@@ -1,0 +1,45 @@
+/**
+ * What becomes of workers' time when trials are placed by a hash of their names, as Effect Cluster places entities, and when workers take them off a queue: a
+ * simulation of 400 trials whose durations vary between 1 and 3, at most `ahead` of them out at a time and told in order, as `Search` does.
+ *
+ *     node bench/cluster-placement.ts
+ */
+import { Prng } from "@uninet/search-space"
+
+const trials = 400
+
+/** The share of the workers' time that is spent on trials. */
+const utilisation = (workers: number, ahead: number, placed: boolean, seed: string): number => {
+  const prng = Prng.fromSeed(seed)
+  const durations = Array.from({ length: trials }, () => 1 + 2 * prng.nextFloat())
+  const homes = Array.from({ length: trials }, () => prng.nextInt(workers))
+  const free = Array<number>(workers).fill(0)
+  const ended: Array<number> = []
+  let told = 0
+  for (let i = 0; i < trials; i++) {
+    // Trial i is proposed when all up to i − ahead have been told.
+    const proposed = i < ahead ? 0 : (told = Math.max(told, ended[i - ahead]!))
+    const worker = placed ? homes[i]! : free.indexOf(Math.min(...free))
+    const begins = Math.max(proposed, free[worker]!)
+    ended.push((free[worker] = begins + durations[i]!))
+  }
+  return durations.reduce((sum, d) => sum + d, 0) / (workers * Math.max(...ended))
+}
+
+const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+console.log("workers  ahead  by hash  off a queue")
+for (const [workers, ahead] of [
+  [2, 8],
+  [3, 8],
+  [6, 8],
+  [6, 24],
+  [12, 48]
+] as const) {
+  const of = (placed: boolean) =>
+    median(Array.from({ length: 21 }, (_, i) => utilisation(workers, ahead, placed, `${i}`)))
+  const [hash, queue] = [of(true), of(false)].map((share) => `${(100 * share).toFixed(0)}%`)
+  console.log(
+    `${String(workers).padStart(7)}  ${String(ahead).padStart(5)}  ${hash!.padStart(7)}  ${queue!.padStart(11)}`
+  )
+}

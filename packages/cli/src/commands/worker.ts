@@ -1,0 +1,72 @@
+/** `uninet worker`: trains what searches on a database ask for, on this machine. */
+import { ClusterWorker } from "@uninet/cluster"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Command, Flag } from "effect/cli"
+import { availableParallelism } from "node:os"
+import { fault, said, usage } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as machines from "../internal/machines.ts"
+
+const line = (event: ClusterWorker.WorkerEvent): string => {
+  if (event._tag === "Away") return `The database does not answer (${event.problem}); trying again`
+  if (event._tag === "Back") return "The database is back"
+  const trial = `trial ${event.trial.index} of ${event.search}`
+  if (event._tag === "Taken") return `${trial}: training`
+  if (event._tag === "Withdrawn") return `${trial}: withdrawn by its search`
+  const { outcome } = event
+  const result =
+    outcome._tag === "Evaluated" ? format.percent(outcome.evaluation.accuracy) : `${outcome.reason}: ${outcome.detail}`
+  return `${trial}: ${result}, ${format.time(event.seconds)}`
+}
+
+export const worker = Command.make(
+  "worker",
+  {
+    database: machines.database.pipe(
+      Flag.withDescription(
+        `PostgreSQL, such as postgresql://user@host/uninet (default: the environment's ${machines.variable}); the password is taken from the URL or from PGPASSWORD`
+      )
+    ),
+    workers: flags
+      .whole("workers")
+      .pipe(Flag.optional, Flag.withDescription("Training processes of one thread each (default: one for each core)")),
+    device: flags.device.pipe(Flag.withDefault(Device.standard))
+  },
+  Effect.fnUntraced(
+    function* ({ database, device, workers }) {
+      if (Option.isNone(database))
+        return yield* usage(
+          `--database is missing. Give the URL of a PostgreSQL database, here or in the environment's ${machines.variable}.`
+        )
+      const slots = Option.getOrElse(workers, availableParallelism)
+      const connection = yield* machines.connect(database.value)
+      yield* Console.error(`Waiting for trials, ${slots} at a time. Ctrl-C stops; others take over what is not done.`)
+      return yield* ClusterWorker.run({
+        slots,
+        evaluator: machines.evaluator(slots, yield* Device.choose(device)),
+        onEvent: (event) => Console.error(line(event))
+      }).pipe(
+        Effect.provide(connection),
+        Effect.mapError(({ message }) => fault(message))
+      )
+    },
+    Effect.scoped,
+    Effect.mapError(said)
+  )
+).pipe(
+  Command.withDescription("Train what searches on a database ask for, on this machine, until stopped"),
+  Command.withExamples([
+    {
+      command: "uninet worker --database postgresql://uninet@db.lab/uninet",
+      description: "On every machine that is to help"
+    },
+    {
+      command: "uninet search --database postgresql://uninet@db.lab/uninet --trials 200",
+      description: "And on any one of them, or elsewhere: the search"
+    }
+  ])
+)

@@ -1,0 +1,173 @@
+/** A search over many machines: the database that is named, and what a worker on another machine has to be told. */
+import {
+  ClusterEvaluator,
+  type ClusterWorker,
+  Database,
+  type SearchForeign,
+  type SearchTaken,
+  type VersionMismatch
+} from "@uninet/cluster"
+import { Datasets } from "@uninet/data"
+import { type Evaluator, WorkerEvaluator } from "@uninet/search"
+import { Recipe } from "@uninet/trainer"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { Flag } from "effect/cli"
+import { randomUUID } from "node:crypto"
+import { isAbsolute, relative, resolve, sep } from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { type CliFault, fault } from "./CliFault.ts"
+import type * as Device from "./device.ts"
+import * as format from "./format.ts"
+import * as runFolder from "./runFolder.ts"
+import * as training from "./training.ts"
+
+/** The environment's database, for those who keep passwords out of command lines. */
+export const variable = "UNINET_DATABASE"
+
+/** `--database`, or what the environment says. */
+export const database = Flag.Redacted("database").pipe(
+  Flag.withMetavar("url"),
+  Flag.optional,
+  Flag.map(Option.orElse(() => Option.map(Option.fromNullishOr(process.env[variable]), (url) => Redacted.make(url))))
+)
+
+/** Says it on standard error. */
+export const say = (line: string) => Console.error(line)
+
+/** The connection, with failures named by the flag. */
+export const connect = (url: Redacted.Redacted) =>
+  Layer.build(
+    Database.layer({
+      url,
+      onWait: (problem) =>
+        say(
+          `The database does not answer (${problem}); trying for ${format.time(Duration.toSeconds(Database.defaultPatience))}`
+        )
+    })
+  ).pipe(Effect.mapError(({ message }) => fault(`--database: ${message}`)))
+
+/** What trains, in words that hold on any machine: paths below this folder are told from it, as the worker's folder is a copy of it. */
+const Portable = Schema.Struct({
+  config: Schema.NullOr(Schema.Struct({ path: Schema.String, version: Schema.String })),
+  dataset: Schema.NullOr(Schema.String),
+  recipe: Recipe.Recipe
+})
+
+const portablePath = (path: string) => {
+  const below = relative(process.cwd(), path)
+  return isAbsolute(below) || below.startsWith("..") ? path : below.split(sep).join("/")
+}
+
+/** How workers are told of a search's trials. */
+export const described = ({ setup: { config, dataset, recipe } }: training.Options) => ({
+  module: "training",
+  options: Schema.decodeSync(Schema.fromJsonString(Schema.Json))(
+    JSON.stringify(
+      Schema.encodeSync(Portable)({
+        config: config === null ? null : { path: portablePath(fileURLToPath(config.url)), version: config.version },
+        dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : portablePath(dataset),
+        recipe
+      })
+    )
+  )
+})
+
+/** What is told, understood on this machine, for its device. */
+const understood = (options: unknown, device: Device.Chosen) =>
+  Effect.map(Schema.decodeUnknownEffect(Portable)(options), ({ config, dataset, recipe }): training.Options => ({
+    device,
+    setup: {
+      config: config === null ? null : { url: pathToFileURL(resolve(config.path)).href, version: config.version },
+      dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : resolve(dataset),
+      recipe
+    }
+  }))
+
+/** A worker's evaluator: so many processes that train as the search says. */
+export const evaluator =
+  (slots: number, device: Device.Chosen): ClusterWorker.Options["evaluator"] =>
+  ({ module, options }) =>
+    Layer.unwrap(
+      Effect.gen(function* () {
+        if (module !== "training")
+          return yield* fault(`it wants ${module}, which uninet worker does not know. Run that search's own worker.`)
+        return WorkerEvaluator.layer({
+          module: training.module,
+          options: training.toJson(yield* understood(options, device)),
+          workers: slots
+        })
+      })
+    )
+
+/** Keeps the search's name on the database, beside its journal. */
+const Kept = Schema.fromJsonString(Schema.Struct({ search: Schema.String }))
+const file = "database.json"
+
+/** The name of a run's search on the database: made once, and found again when it is resumed. */
+const nameOf = Effect.fnUntraced(function* (folder: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const kept = path.join(folder, file)
+  const found = Option.flatMap(yield* Effect.option(fs.readFileString(kept)), Schema.decodeOption(Kept))
+  if (Option.isSome(found)) return found.value.search
+  const search = `${path.basename(folder)}-${randomUUID().slice(0, 8)}`
+  yield* runFolder.write(kept, `${JSON.stringify({ search })}\n`)
+  return search
+})
+
+/** The workers in a line. */
+const fleet = (workers: ReadonlyArray<ClusterEvaluator.Worker>): string => {
+  const able = workers.filter(({ problem }) => problem === null)
+  const slots = able.reduce((sum, worker) => sum + worker.slots, 0)
+  const hosts = [...new Set(able.map(({ host }) => host))]
+  const unable = workers.flatMap(({ host, problem }) => (problem === null ? [] : [`${host}: ${problem}`]))
+  return [
+    able.length === 0
+      ? "No worker is there: the search waits. Start some, on any machine: uninet worker --database <url>"
+      : `${able.length} worker${able.length === 1 ? "" : "s"} (${hosts.join(", ")}), ${slots} trial${slots === 1 ? "" : "s"} at a time`,
+    ...unable
+  ].join("\n")
+}
+
+/** A run whose trials are trained elsewhere. */
+interface Elsewhere {
+  readonly layer: Layer.Layer<
+    Evaluator.Evaluator,
+    Evaluator.EvaluatorLost | SearchForeign | SearchTaken | VersionMismatch
+  >
+  /** Clears up on the database when all is done. */
+  readonly finish: Effect.Effect<void>
+}
+
+/** The evaluator of a run on the database, and what clears up behind it when all is done. */
+export const run = Effect.fnUntraced(function* (
+  url: Redacted.Redacted,
+  folder: string,
+  options: training.Options,
+  note: (line: string) => Effect.Effect<void>
+): Effect.fn.Return<Elsewhere, CliFault, runFolder.Services | Scope.Scope> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const connection = yield* connect(url)
+  const search = yield* nameOf(folder)
+  return {
+    layer: ClusterEvaluator.layer({
+      search,
+      ...described(options),
+      onWorkers: (workers) => note(fleet(workers))
+    }).pipe(Layer.provide(Layer.succeedContext(connection))),
+    finish: ClusterEvaluator.forget(search).pipe(
+      Effect.provide(connection),
+      Effect.andThen(Effect.ignore(fs.remove(path.join(folder, file))))
+    )
+  }
+})

@@ -1,0 +1,5 @@
+/** What Effect's own cluster says of every lost connection is not for people; what they have to know is said in errors. */
+import * as Layer from "effect/Layer"
+import * as References from "effect/References"
+
+export const quiet: Layer.Layer<never> = Layer.succeed(References.MinimumLogLevel, "None")

@@ -1,0 +1,35 @@
+/** A search in a process of its own: `driver.ts <url> <journal> <trials> <milliseconds> <log>`. Prints what happens. */
+import { ClusterEvaluator, Database } from "@uninet/cluster"
+import { Journal, Search } from "@uninet/search"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { basename } from "node:path"
+import { setting } from "./search.ts"
+
+const [, , url = "", journal = "", trials = "12", milliseconds = "100", log = ""] = process.argv
+
+const program = Search.run({
+  trials: Number(trials),
+  seed: "test",
+  onEvent: (event) =>
+    event._tag === "Progress" || event._tag === "Done"
+      ? Effect.void
+      : Console.log(event._tag === "Finished" ? `Finished ${event.record.trial}` : event._tag)
+}).pipe(
+  Effect.provide([setting(), Journal.sqlite(journal, { existing: "resume" })]),
+  Effect.provide(
+    ClusterEvaluator.layer({
+      search: basename(journal),
+      module: "formula",
+      options: { milliseconds: Number(milliseconds), log },
+      onWorkers: (workers) => Console.log(`${workers.length} workers`)
+    }).pipe(Layer.provide(Database.layer({ url: Redacted.make(url), patience: "20 seconds" })))
+  ),
+  Effect.tapError((error) => Console.error(error.message))
+)
+
+const fiber = Effect.runFork(program)
+process.on("SIGINT", () => fiber.interruptUnsafe())
+fiber.addObserver((exit) => process.exit(exit._tag === "Success" ? 0 : 1))
