@@ -24,7 +24,19 @@ export const version = "0.1.0"
 /** All commands. */
 export const command = Command.make("uninet").pipe(
   Command.withDescription("Search, inspect and train networks of convolutions, transformers and MLPs"),
-  Command.withSubcommands([search, worker, train, evaluate, exporting, classify, scale, inspect, data, benchmark, verify])
+  Command.withSubcommands([
+    search,
+    worker,
+    train,
+    evaluate,
+    exporting,
+    classify,
+    scale,
+    inspect,
+    data,
+    benchmark,
+    verify
+  ])
 )
 
 /** A mistake in the command line in one sentence. */
