@@ -2,6 +2,7 @@
 import { Costs, type Program, type Shape, type Tensor } from "@uninet/graph"
 import * as Builder from "./internal/builder.ts"
 import * as Context from "./internal/context.ts"
+import * as E from "./internal/emit.ts"
 import type { Model } from "./Model.ts"
 import * as Blocked from "./rules/blocked.ts"
 import * as Basic from "./rules/basic.ts"
@@ -18,8 +19,9 @@ export interface Lowered {
   readonly shapes: ReadonlyMap<string, Shape.Shape>
   /** Fed at every run: inputs by name, then variables by name. */
   readonly inputs: ReadonlyArray<Tensor.Tensor<"input">>
+  /** Those in no pack. */
   readonly variables: ReadonlyArray<Tensor.Tensor<"variable">>
-  /** Names of the model's outputs: those of the program, then `next:<variable>` for every update. */
+  /** Names of the model's outputs, but for those in packs: those of the program, then `next:<variable>` for every update. */
   readonly outputs: ReadonlyArray<{ readonly name: string; readonly tensor: Tensor.Tensor }>
   readonly updates: ReadonlyArray<{ readonly name: string; readonly update: Program.Update }>
   /** For each of the model's nodes in order: the node of the program that it was made for first, and the bytes it reads and writes. */
@@ -35,8 +37,18 @@ export interface Work {
   readonly bytes: number
 }
 
+/** Vectors that come in, or go out, as one, each of so many elements. */
+export interface Pack {
+  readonly name: string
+  readonly members: ReadonlyArray<{ readonly name: string; readonly size: number }>
+}
+
 export interface Options {
   readonly name?: string
+  /** Variables that come in one input: a session's inputs and outputs cost some microseconds each. One of them must be the program's. */
+  readonly packedInputs?: ReadonlyArray<Pack>
+  /** Float outputs and updates (`next:<variable>`) that go out in one output, all of them or none. */
+  readonly packedOutputs?: ReadonlyArray<Pack>
   /** Images of the batch that stand innermost. Default 1. */
   readonly lanes?: number
   /** Block size of the processor's blocked convolutions, 0 (the default) to use standard operators only. */
@@ -120,6 +132,19 @@ const fixed = (shape: ReadonlyArray<number | string>): Shape.Shape => shape.map(
 /** Lowers a program to an ONNX model. */
 export const lower = (program: Program.Program, options: Options = {}): Lowered => lowerWith(program, options).lowered
 
+/** The members of a pack that comes in as one input. */
+const unpack = (b: Builder.Builder, { members, name }: Pack): ReadonlyMap<string, Builder.Value> => {
+  const sizes = members.map(({ size }) => size)
+  const whole = b.input(name, "float32", [sizes.reduce((sum, size) => sum + size, 0)])
+  const parts = b.node(
+    "Split",
+    [whole, b.ints(sizes)],
+    { axis: 0 },
+    sizes.map((size) => [size])
+  )
+  return new Map(members.map((member, i) => [member.name, parts[i]]))
+}
+
 const lowerWith = (program: Program.Program, options: Options) => {
   const {
     name = "program",
@@ -128,13 +153,16 @@ const lowerWith = (program: Program.Program, options: Options) => {
     images = "channels",
     exact = false,
     indices = true,
+    packedInputs = [],
+    packedOutputs = [],
     weights = new Map(),
     metadata = {}
   } = options
   const b = Builder.make()
+  const given = new Map(packedInputs.flatMap((pack) => [...unpack(b, pack)]))
   const ctx = Context.make(
     b,
-    { lanes, block, plain: images === "plain", weights },
+    { lanes, block, plain: images === "plain", weights, given },
     indices ? rules : { ...rules, ...Masks.rules }
   )
   // Nodes in order, so that no rule recurses deeply; what nobody asks for is dropped at the end.
@@ -149,12 +177,24 @@ const lowerWith = (program: Program.Program, options: Options) => {
     ...outputs.map(({ name, tensor }) => ({ name, tensor })),
     ...updates.map(({ name, update }) => ({ name, tensor: update.value }))
   ]
+  const inPack = new Set(packedOutputs.flatMap(({ members }) => members.map((member) => member.name)))
+  const byName = new Map(ends.map((end) => [end.name, end.tensor]))
+  const vectorOf = ({ name, size }: Pack["members"][number]) => {
+    const tensor = byName.get(name)
+    return tensor === undefined ? [] : [E.reshape(b, ctx.plain(tensor), [size])]
+  }
+  const single = ends.filter((end) => !inPack.has(end.name))
   const { model, work } = b.finish(
     name,
-    ends.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
+    [
+      ...single.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
+      ...packedOutputs.map(({ members, name }) => {
+        return { name, type: "float32" as const, value: E.concat(b, members.flatMap(vectorOf), 0) }
+      })
+    ],
     { exact, metadata }
   )
-  const variables = program.variables.filter((v) => !weights.has(v.attributes.name))
+  const variables = program.variables.filter((v) => !weights.has(v.attributes.name) && !given.has(v.attributes.name))
   const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape)]))
   const lowered: Lowered = { model, shapes, inputs: program.inputs, variables, outputs, updates, work }
   return { lowered, ctx }

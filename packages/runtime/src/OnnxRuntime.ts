@@ -1,5 +1,6 @@
 /** The engines on ONNX Runtime: every program is one static ONNX graph. */
 import { Program, Shape } from "@uninet/graph"
+import type { Lowering } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
@@ -62,6 +63,37 @@ const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
 
 const gradientName = (u: Memory.AdamWUpdate) => `gradient:${u.parameter.attributes.name}`
 
+/** A pack of a session with the memory that it reads or writes. */
+interface PackOnMemory extends Lowering.Pack {
+  readonly data: Float32Array
+  /** Whether it can only be written after the run, which reads it. */
+  readonly replaces: boolean
+}
+
+/** The memory's packs of which a program reads something, or all of whose gradients or next values it gives. */
+const packsOf = (
+  program: Program.Program,
+  memory: Memory.Memory,
+  adamw: ReadonlyArray<Memory.AdamWUpdate>,
+  rest: ReadonlyArray<Program.Update>
+): { readonly packedInputs: ReadonlyArray<PackOnMemory>; readonly packedOutputs: ReadonlyArray<PackOnMemory> } => {
+  const read = new Set(program.variables.map((v) => v.attributes.name))
+  const optimised = new Set(adamw.map((u) => u.parameter.attributes.name))
+  const replaced = new Set(rest.map((u) => u.variable.attributes.name))
+  const packedInputs = memory.packs.flatMap(({ members, values }, i) =>
+    members.some(({ name }) => read.has(name)) ? [{ name: `pack:${i}`, members, data: values, replaces: false }] : []
+  )
+  const packedOutputs = memory.packs.flatMap(({ gradients, members, values }, i) => {
+    const named = (prefix: string) => members.map(({ name, size }) => ({ name: `${prefix}:${name}`, size }))
+    if (gradients !== undefined && members.every(({ name }) => optimised.has(name)))
+      return [{ name: `gradients:${i}`, members: named("gradient"), data: gradients, replaces: false }]
+    return members.every(({ name }) => replaced.has(name))
+      ? [{ name: `next-pack:${i}`, members: named("next"), data: values, replaces: true }]
+      : []
+  })
+  return { packedInputs, packedOutputs }
+}
+
 const open = Effect.fn("OnnxRuntime.open")(function* (
   name: string,
   program: Program.Program,
@@ -79,7 +111,8 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
     })
   ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
   const block = yield* blockOf(target)
-  const lowered = lower(outside, name, block)
+  const packs = packsOf(outside, memory, adamw, rest)
+  const lowered = lower(outside, name, block, packs)
   const session = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () => create(lowered.model, target.threads ?? 1, target.provider),
@@ -90,27 +123,33 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   const stateOf = (variable: string) => memory.variables.get(variable) ?? new Float32Array()
   const declared = (data: Data, name: string) => tensor(data, lowered.shapes.get(name) ?? [data.length])
   const gradients = new Map(adamw.map((u) => [gradientName(u), u.parameter] as const))
+  const packed = new Set(packs.packedOutputs.flatMap(({ members }) => members.map((member) => member.name)))
   const entry: Entry = {
     name,
     session,
     program,
     shapes: lowered.shapes,
-    variables: Object.fromEntries(
-      lowered.variables.map(({ attributes: { name } }) => [name, declared(stateOf(name), name)])
-    ),
+    variables: Object.fromEntries([
+      ...lowered.variables.map(({ attributes: { name } }) => [name, declared(stateOf(name), name)]),
+      ...packs.packedInputs.map(({ data, name }) => [name, declared(data, name)])
+    ]),
     outputs: lowered.outputs
       .filter(({ name }) => !gradients.has(name))
       .map(({ name: from }) => ({ from, name: from.replace(/^out:/, "") })),
-    written: Object.fromEntries(
-      [...gradients].map(([output, parameter]) => [
-        output,
-        declared(memory.gradients.get(parameter.attributes.name) ?? new Float32Array(), output)
-      ])
-    ),
-    replaced: lowered.updates.map(({ name, update }) => ({
-      from: name,
-      variable: stateOf(update.variable.attributes.name)
-    })),
+    written: Object.fromEntries([
+      ...[...gradients].flatMap(([output, parameter]) =>
+        packed.has(output)
+          ? []
+          : [[output, declared(memory.gradients.get(parameter.attributes.name) ?? new Float32Array(), output)]]
+      ),
+      ...packs.packedOutputs.flatMap(({ data, name, replaces }) => (replaces ? [] : [[name, declared(data, name)]]))
+    ]),
+    replaced: [
+      ...lowered.updates.flatMap(({ name, update }) =>
+        packed.has(name) ? [] : [{ from: name, variable: stateOf(update.variable.attributes.name) }]
+      ),
+      ...packs.packedOutputs.flatMap(({ data, name, replaces }) => (replaces ? [{ from: name, variable: data }] : []))
+    ],
     optimises: adamw.length > 0
   }
   return entry

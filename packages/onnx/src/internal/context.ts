@@ -32,6 +32,8 @@ export interface Context {
   readonly allows: (layout: Layout, shape: Shape.Shape) => boolean
   /** The values of a variable that are known for good: it becomes part of the model. */
   readonly weight: (name: string) => Float32Array | undefined
+  /** The elements of a variable that did not come as an input of its own. */
+  readonly given: (name: string) => Value | undefined
   /** Notes which family of rules a node was left to. */
   readonly chose: (tensor: Tensor.Tensor, family: Family) => void
   /** The family of rules that a node was left to. */
@@ -62,6 +64,8 @@ export interface Settings {
   /** Keep every tensor in its logical order, for engines that optimise the standard's operators themselves. */
   readonly plain: boolean
   readonly weights: ReadonlyMap<string, Float32Array>
+  /** Variables that are there already, as vectors. */
+  readonly given: ReadonlyMap<string, Value>
 }
 
 export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
@@ -85,6 +89,7 @@ export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
     chose: (tensor, family) => void families.set(tensor, family),
     chosen: (tensor) => families.get(tensor) ?? "standard",
     weight: (name) => settings.weights.get(name),
+    given: (name) => settings.given.get(name),
     layoutOf: (tensor) => entry(tensor).primary.layout,
     get: (tensor, layout) => {
       const { primary, forms } = entry(tensor)

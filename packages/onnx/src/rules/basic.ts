@@ -56,8 +56,10 @@ const trims = (from: Shape.Shape, to: Shape.Shape) => {
 
 export const rules = {
   input: (node, { b }) => plain(b.input(node.attributes.name, node.dtype, node.shape)),
-  variable: (node, { b, weight }) => {
+  variable: (node, { b, given, weight }) => {
     const { name } = node.attributes
+    const elements = given(name)
+    if (elements !== undefined) return plain(E.reshape(b, elements, node.shape))
     const known = weight(name)
     return plain(known === undefined ? b.input(name, node.dtype, node.shape) : b.weight(name, known, node.shape))
   },

@@ -85,9 +85,21 @@ interface Group {
   readonly count: number
 }
 
+/** Small variables that stand next to each other: for a session they are one, since every input and output costs it some microseconds. */
+export interface Pack {
+  readonly members: ReadonlyArray<{ readonly name: string; readonly size: number }>
+  readonly values: Float32Array
+  /** Where their gradients are to be written, if they are optimised. */
+  readonly gradients: Float32Array | undefined
+}
+
+/** Variables of at most so many elements go into packs: beyond that copying them costs more than it saves. */
+const small = 4096
+
 export interface Memory {
   /** Every variable's elements. Views of the memory: copy before handing out. */
   readonly variables: ReadonlyMap<string, Float32Array>
+  readonly packs: ReadonlyArray<Pack>
   /** Where the gradient of an optimised variable is to be written. */
   readonly gradients: ReadonlyMap<string, Float32Array>
   /** One optimiser step with the gradients that were written. */
@@ -95,6 +107,12 @@ export interface Memory {
 }
 
 const roundUp = (n: number) => (n + 3) & ~3
+
+/** The small ones, and the others. */
+const bySize = (variables: ReadonlyArray<Tensor.Tensor<"variable">>) => {
+  const isSmall = (v: Tensor.Tensor) => Shape.size(v.shape) <= small
+  return [variables.filter(isSmall), variables.filter((v) => !isSmall(v))] as const
+}
 
 /** Lays out the variables of several programs that share them. */
 export const make = (
@@ -106,10 +124,13 @@ export const make = (
 
   const offsets = new Map<string, number>()
   const groups: Array<Group> = []
+  const packed: Array<ReadonlyArray<Tensor.Tensor<"variable">>> = []
   let optimised = 0
   for (const updates of byKey.values()) {
     const start = optimised
-    for (const { parameter } of updates) {
+    const [short, long] = bySize(updates.map(({ parameter }) => parameter))
+    packed.push(short)
+    for (const parameter of [...short, ...long]) {
       offsets.set(parameter.attributes.name, optimised)
       optimised += Shape.size(parameter.shape)
     }
@@ -119,7 +140,8 @@ export const make = (
   }
 
   const owned = new Set(adamw.flatMap((u) => [u.parameter, u.moment1, u.moment2].map((t) => t.attributes.name)))
-  const others = variables.filter((v) => !owned.has(v.attributes.name))
+  const [shortOthers, longOthers] = bySize(variables.filter((v) => !owned.has(v.attributes.name)))
+  const others = [...shortOthers, ...longOthers]
   const total = 4 * optimised + others.reduce((sum, v) => sum + Shape.size(v.shape), 0)
   const page = 65_536
   const memory = new WebAssembly.Memory({ initial: Math.max(1, Math.ceil((4 * total) / page)), maximum: 65_536 })
@@ -141,11 +163,23 @@ export const make = (
     offset += Shape.size(variable.shape)
   }
 
+  const packOf = (members: ReadonlyArray<Tensor.Tensor<"variable">>, hasGradients: boolean): ReadonlyArray<Pack> => {
+    if (members.length < 2) return []
+    const [first] = members
+    const sizes = members.map((v) => ({ name: v.attributes.name, size: Shape.size(v.shape) }))
+    const total = sizes.reduce((sum, { size }) => sum + size, 0)
+    const from = (array: ReadonlyMap<string, Float32Array>) =>
+      new Float32Array(memory.buffer, array.get(first.attributes.name)?.byteOffset ?? 0, total)
+    return [{ members: sizes, values: from(views), gradients: hasGradients ? from(gradients) : undefined }]
+  }
+  const packs = [...packed.flatMap((members) => packOf(members, true)), ...packOf(shortOthers, false)]
+
   const module = new WebAssembly.Module(Buffer.from(adamwWasm, "base64"))
   const { adamw: kernel } = new WebAssembly.Instance(module, { env: { memory } }).exports
 
   return {
     variables: views,
+    packs,
     gradients,
     optimise: (inputs) => {
       for (const { attributes, rate, step, start, count } of groups) {
