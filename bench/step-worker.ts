@@ -1,19 +1,23 @@
 /**
- * Times training steps of one network on this project's engine: `node bench/step-worker.ts <proxy|B0> <threads> <steps> <formulation>`.
+ * Times training steps of one network on this project's engine:
+ *
+ *   node bench/step-worker.ts <architecture.json> <batch> <threads> <steps> <blocked|standard>
  *
  * For every line on standard input it runs that many steps and prints the seconds of each and the process's peak memory as a line of JSON,
  * so that the benchmark can alternate it with another engine.
  */
+import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
+import { Shape } from "@uninet/graph"
 import { Network } from "@uninet/network"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { Prng } from "@uninet/search-space"
+import { Architecture, Prng } from "@uninet/search-space"
 import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
-import { Effect, Result, Stream } from "effect"
-import { networks } from "./networks.ts"
+import { Effect, Result, Schema, Stream } from "effect"
 
-const [which, threads, steps, formulation] = process.argv.slice(2)
-const { architecture, batch } = networks[which === "B0" ? "B0" : "proxy"]
+const [file, batchText, threads, steps, formulation] = process.argv.slice(2)
+const architecture = Schema.decodeSync(Schema.fromJsonString(Architecture.Architecture))(readFileSync(file, "utf8"))
+const batch = Number(batchText)
 
 const program = Effect.gen(function* () {
   const network = Result.getOrThrow(Network.make(architecture))
@@ -31,7 +35,8 @@ const program = Effect.gen(function* () {
   let count = 0
   const step = Effect.suspend(() => run("training", { ...inputs, step: Float32Array.of(++count) }))
   for (let i = 0; i < 3; i++) yield* step
-  process.stdout.write("{}\n")
+  const sizes = training.variables.filter((v) => v.attributes.role === "parameter").map((v) => Shape.size(v.shape))
+  process.stdout.write(`${JSON.stringify({ parameters: sizes.reduce((sum, size) => sum + size, 0) })}\n`)
   yield* Stream.fromAsyncIterable(createInterface({ input: process.stdin }), (cause) => cause).pipe(
     Stream.runForEach(() =>
       Effect.gen(function* () {

@@ -5,14 +5,12 @@
  *
  * `--pytorch` needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Prints a Markdown table.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
 import { parseArgs } from "node:util"
 import { networks } from "./networks.ts"
+import { median, pytorch, quantile, round, start, stop, uninet, type Worker } from "./workers.ts"
 
 const { values: options } = parseArgs({
   options: {
@@ -27,43 +25,9 @@ const { values: options } = parseArgs({
 })
 const list = (text: string) => text.split(",")
 
-interface Round {
-  readonly seconds: ReadonlyArray<number>
-  readonly peakBytes: number
-}
-
-/** A process that runs steps when told to. */
-interface Worker {
-  readonly process: ChildProcess
-  readonly lines: AsyncIterator<string>
-}
-
-const start = async (command: string, args: ReadonlyArray<string>): Promise<Worker> => {
-  const child = spawn(command, args, {
-    stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, OPENBLAS_NUM_THREADS: "1" }
-  })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  await lines.next() // ready
-  return { process: child, lines }
-}
-
-const round = async ({ process: child, lines }: Worker): Promise<Round> => {
-  child.stdin?.write("go\n")
-  return JSON.parse((await lines.next()).value) as Round // what both workers print
-}
-
-const stop = async ({ process: child }: Worker) => {
-  child.stdin?.end()
-  await once(child, "exit")
-}
-
 const ms = (seconds: number) => `${(1000 * seconds).toFixed(1)} ms`
-const median = (xs: ReadonlyArray<number>) => xs.toSorted((a, b) => a - b)[xs.length >> 1]
-const quantile = (xs: ReadonlyArray<number>, q: number) => xs.toSorted((a, b) => a - b)[Math.floor(q * (xs.length - 1))]
 
 const folder = mkdtempSync(join(tmpdir(), "uninet-bench-"))
-const bench = (file: string) => new URL(file, import.meta.url).pathname
 console.log(`${cpus()[0].model}, ${cpus().length} cores, Node ${process.version}\n`)
 console.log(
   "| network | batch | engine | processes × threads | step, median | 10–90% | steps/s together | ratio to PyTorch | peak memory |"
@@ -76,27 +40,14 @@ try {
     writeFileSync(json, JSON.stringify(architecture))
     for (const threads of list(options.threads))
       for (const processes of list(options.processes).map(Number)) {
-        const ours = (formulation: string) => ({
-          engine: formulation === "blocked" ? "UniNet" : "UniNet, standard operators",
-          command: process.execPath,
-          args: [bench("step-worker.ts"), name, threads, options.steps, formulation]
-        })
         const engines = [
-          ours("blocked"),
-          ...(options.standard ? [ours("standard")] : []),
-          ...(options.pytorch
-            ? [
-                {
-                  engine: "PyTorch",
-                  command: "/usr/bin/python3",
-                  args: [bench("pytorch/uninet.py"), json, String(batch), threads, options.steps]
-                }
-              ]
-            : [])
+          uninet(json, batch, threads, options.steps),
+          ...(options.standard ? [uninet(json, batch, threads, options.steps, "standard")] : []),
+          ...(options.pytorch ? [pytorch(json, batch, threads, options.steps)] : [])
         ]
         const workers: Array<Array<Worker>> = []
-        for (const { command, args } of engines)
-          workers.push(await Promise.all(Array.from({ length: processes }, () => start(command, args))))
+        for (const engine of engines)
+          workers.push(await Promise.all(Array.from({ length: processes }, () => start(engine))))
         const results = engines.map(() => ({ seconds: [] as Array<number>, peak: 0 }))
         for (let i = 0; i < Number(options.rounds); i++)
           for (const [e, group] of workers.entries())
@@ -110,7 +61,7 @@ try {
           const middle = median(seconds)
           const ratio = reference === undefined ? "–" : (middle / reference).toFixed(2)
           console.log(
-            `| ${name} | ${batch} | ${engines[e].engine} | ${processes} × ${threads} | ${ms(middle)} | ${ms(quantile(seconds, 0.1))}–${ms(quantile(seconds, 0.9))} | ${(processes / middle).toFixed(1)} | ${ratio} | ${(peak / 2 ** 20).toFixed(0)} MiB |`
+            `| ${name} | ${batch} | ${engines[e].name} | ${processes} × ${threads} | ${ms(middle)} | ${ms(quantile(seconds, 0.1))}–${ms(quantile(seconds, 0.9))} | ${(processes / middle).toFixed(1)} | ${ratio} | ${(peak / 1e6).toFixed(0)} MB |`
           )
         }
       }

@@ -108,11 +108,11 @@ export interface Memory {
 
 const roundUp = (n: number) => (n + 3) & ~3
 
+const isSmall = (v: Tensor.Tensor) => Shape.size(v.shape) <= small
+
 /** The small ones, and the others. */
-const bySize = (variables: ReadonlyArray<Tensor.Tensor<"variable">>) => {
-  const isSmall = (v: Tensor.Tensor) => Shape.size(v.shape) <= small
-  return [variables.filter(isSmall), variables.filter((v) => !isSmall(v))] as const
-}
+const bySize = (variables: ReadonlyArray<Tensor.Tensor<"variable">>) =>
+  [variables.filter(isSmall), variables.filter((v) => !isSmall(v))] as const
 
 /** Lays out the variables of several programs that share them. */
 export const make = (

@@ -1,0 +1,87 @@
+/**
+ * Random architectures of the space for small images: training steps per second by two processes of one thread, against PyTorch at its best of two
+ * processes of one thread and one process of two, in alternating rounds.
+ *
+ *   node bench/architectures.ts [--from 0] [--count 50] [--rounds 3] [--steps 3] [--batch 64] [--seed architectures]
+ *
+ * Needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Prints a Markdown table. Architecture i is the same whatever
+ * `--from` and `--count` are, so that a long run can be taken in parts.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Result } from "effect"
+import { type Engine, median, pytorch, round, start, stop, uninet } from "./workers.ts"
+
+const { values: options } = parseArgs({
+  options: {
+    from: { type: "string", default: "0" },
+    count: { type: "string", default: "50" },
+    rounds: { type: "string", default: "3" },
+    steps: { type: "string", default: "3" },
+    batch: { type: "string", default: "64" },
+    seed: { type: "string", default: "architectures" }
+  }
+})
+const { seed, steps } = options
+const [from, count, rounds, batch] = [options.from, options.count, options.rounds, options.batch].map(Number)
+
+interface Configuration {
+  readonly engine: Engine
+  readonly processes: number
+}
+
+/** Steps per second of all processes of each configuration together, in alternating rounds. */
+const measure = async (configurations: ReadonlyArray<Configuration>): Promise<ReadonlyArray<number>> => {
+  const groups = []
+  for (const { engine, processes } of configurations)
+    groups.push(await Promise.all(Array.from({ length: processes }, () => start(engine))))
+  const parameters = new Set(groups.flat().map((worker) => worker.parameters))
+  if (parameters.size > 1) throw new Error(`Not the same network: ${[...parameters].join(" and ")} parameters.`)
+  const seconds: Array<Array<number>> = groups.map(() => [])
+  for (let i = 0; i < rounds; i++)
+    for (const [g, group] of groups.entries())
+      for (const found of await Promise.all(group.map(round))) seconds[g].push(...found.seconds)
+  await Promise.all(groups.flat().map(stop))
+  return configurations.map(({ processes }, g) => processes / median(seconds[g]))
+}
+
+const space = Result.getOrThrow(UniNetSpace.small({ image: 32, channels: 3, classes: 10 }))
+const folder = mkdtempSync(join(tmpdir(), "uninet-bench-"))
+const ratios: Array<number> = []
+console.log("| # | architecture | UniNet 2 × 1, steps/s | PyTorch 2 × 1 | PyTorch 1 × 2 | ratio to the better |")
+console.log("|---|---|---|---|---|---|")
+try {
+  for (let i = from; i < from + count; i++) {
+    const architecture = Space.sample(Prng.fromSeed(`${seed} ${i}`))(space)
+    const json = join(folder, `${i}.json`)
+    writeFileSync(json, JSON.stringify(architecture))
+    const [ours, two, wide] = await measure([
+      { engine: uninet(json, batch, "1", steps), processes: 2 },
+      { engine: pytorch(json, batch, "1", steps), processes: 2 },
+      { engine: pytorch(json, batch, "2", steps), processes: 1 }
+    ])
+    const ratio = ours / Math.max(two, wide)
+    ratios.push(ratio)
+    const cells = [
+      i,
+      Architecture.line(architecture),
+      ours.toFixed(1),
+      two.toFixed(1),
+      wide.toFixed(1),
+      ratio.toFixed(2)
+    ]
+    console.log(
+      `| ${cells.join(" | ").replaceAll(" | ", " \u0000 ").replaceAll("|", "\\|").replaceAll("\u0000", "|")} |`
+    )
+  }
+} finally {
+  rmSync(folder, { recursive: true })
+}
+const mean = ratios.reduce((sum, r) => sum + r, 0) / ratios.length
+const geometric = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length)
+console.log(
+  `\nMean ratio ${mean.toFixed(2)}, geometric mean ${geometric.toFixed(2)}, least ${Math.min(...ratios).toFixed(2)}, greatest ${Math.max(...ratios).toFixed(2)}, ${ratios.filter((r) => r >= 2).length} of ${ratios.length} at 2 or more.`
+)

@@ -1,0 +1,74 @@
+/** Processes that run training steps when told to, so that a benchmark can alternate engines. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+
+/** What a worker says of some steps. */
+export interface Round {
+  readonly seconds: ReadonlyArray<number>
+  readonly peakBytes: number
+}
+
+export interface Worker {
+  readonly process: ChildProcess
+  readonly lines: AsyncIterator<string>
+  /** As the worker counted them. */
+  readonly parameters: number
+}
+
+/** An engine with a network: a command that starts a worker. */
+export interface Engine {
+  readonly name: string
+  readonly command: string
+  readonly args: ReadonlyArray<string>
+}
+
+const file = (name: string) => new URL(name, import.meta.url).pathname
+
+/** The network of a JSON file on this project's engine. */
+export const uninet = (
+  json: string,
+  batch: number,
+  threads: string,
+  steps: string,
+  formulation: "blocked" | "standard" = "blocked"
+): Engine => ({
+  name: formulation === "blocked" ? "UniNet" : "UniNet, standard operators",
+  command: process.execPath,
+  args: [file("step-worker.ts"), json, String(batch), threads, steps, formulation]
+})
+
+/** The network of a JSON file in PyTorch. */
+export const pytorch = (json: string, batch: number, threads: string, steps: string): Engine => ({
+  name: "PyTorch",
+  command: "/usr/bin/python3",
+  args: [file("pytorch/uninet.py"), json, String(batch), threads, steps]
+})
+
+/** Ready once the worker has taken its first steps. */
+export const start = async ({ args, command }: Engine): Promise<Worker> => {
+  const child = spawn(command, args, {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, OPENBLAS_NUM_THREADS: "1" }
+  })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const first = await lines.next()
+  if (first.done === true) throw new Error(`${command} ${args.join(" ")} ended before its first step.`)
+  const { parameters } = JSON.parse(first.value) as { readonly parameters: number } // what both workers print first
+  return { process: child, lines, parameters }
+}
+
+/** Some steps more. */
+export const round = async ({ process: child, lines }: Worker): Promise<Round> => {
+  child.stdin?.write("go\n")
+  return JSON.parse((await lines.next()).value) as Round // what both workers print
+}
+
+export const stop = async ({ process: child }: Worker) => {
+  child.stdin?.end()
+  await once(child, "exit")
+}
+
+export const quantile = (xs: ReadonlyArray<number>, q: number) =>
+  xs.toSorted((a, b) => a - b)[Math.floor(q * (xs.length - 1))]
+export const median = (xs: ReadonlyArray<number>) => xs.toSorted((a, b) => a - b)[xs.length >> 1]
