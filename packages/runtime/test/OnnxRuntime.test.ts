@@ -179,6 +179,17 @@ describe("every op on ONNX Runtime", () => {
     })
   )
   agrees(
+    "attention to many tokens",
+    fc.record({ queries: fc.constantFrom(5, 150), keys: fc.constantFrom(33, 150) }).map(({ queries, keys }) => ({
+      inputs: [
+        [2, queries, 4],
+        [2, keys, 4],
+        [2, keys, 4]
+      ],
+      f: (q, k, v) => Op.attention(q, k, v, { heads: 2, scale: 0.7 })
+    }))
+  )
+  agrees(
     "attention with a mask per window",
     fc
       .record({ groups: small, windows: small, queries: small, keys: small })

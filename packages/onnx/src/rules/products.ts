@@ -100,6 +100,35 @@ const probabilities = (
   return E.alongLast(b, "Softmax", E.reshape(b, masked, scaled.shape))
 }
 
+/** d·vᵀ − along, `along` one number per row. Where the result is much larger than the factors the subtraction goes along as one feature more. */
+const lessAlong = (ctx: Context, d: Value, v: Value, along: Value): Value => {
+  const { b } = ctx
+  const [batch, heads, keys, size] = v.shape
+  if (keys < 4 * size) return E.sub(b, product(ctx, d, v, { transB: true }), along)
+  const ones = b.constant(onesOf(batch * heads * keys), [batch, heads, keys, 1])
+  const [wide, tall] = [E.concat(b, [d, E.unary(b, "Neg", along)], 3), E.concat(b, [v, ones], 3)]
+  return product(ctx, wide, tall, { transB: true })
+}
+
+const onesBySize = new Map<number, Float32Array>()
+
+const onesOf = (size: number): Float32Array => {
+  const known = onesBySize.get(size) ?? new Float32Array(size).fill(1)
+  onesBySize.set(size, known)
+  return known
+}
+
+/**
+ * alpha · xᵀ·y. With a large x it is three times as fast to have x as the second factor and turn the narrow result, unless x's rows lie a
+ * multiple of a memory page apart.
+ */
+const transposedProduct = (ctx: Context, x: Value, y: Value, alpha = 1): Value => {
+  const [rows, columns] = x.shape.slice(2)
+  if (ctx.block === 0 || rows * columns < 16_384 || columns % 1024 === 0)
+    return product(ctx, x, y, { transA: true, alpha })
+  return E.swapLastTwo(ctx.b, product(ctx, y, x, { transA: true, alpha }))
+}
+
 export const rules = {
   matmul: (node, ctx) => {
     const [x, y] = node.inputs
@@ -156,15 +185,15 @@ export const rules = {
     const layout = attentionLayout(ctx, query)
     const p = probabilities(ctx, layout, node.attributes, query, key, mask)
     const d = split(ctx, dy, layout, heads)
-    if (of === "value") return join(ctx, node, layout, heads, product(ctx, p, d, { transA: true }))
-    // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P).
-    const dp = product(ctx, d, split(ctx, value, layout, heads), { transB: true })
-    const pdp = E.mul(b, p, dp)
-    const ds = E.sub(b, pdp, E.mul(b, p, E.sum(b, pdp, [3], true)))
+    if (of === "value") return join(ctx, node, layout, heads, transposedProduct(ctx, p, d))
+    // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P), where the sum over the keys is that of dy ∘ y over the features.
+    const v = split(ctx, value, layout, heads)
+    const along = E.sum(b, E.mul(b, d, E.matmul(b, p, v)), [3], true)
+    const ds = E.mul(b, p, lessAlong(ctx, d, v, along))
     const dx =
       of === "query"
         ? product(ctx, ds, split(ctx, key, layout, heads), { alpha: scale })
-        : product(ctx, ds, split(ctx, query, layout, heads), { transA: true, alpha: scale })
+        : transposedProduct(ctx, ds, split(ctx, query, layout, heads), scale)
     return join(ctx, node, layout, heads, dx)
   }
 } satisfies Partial<Rules>
