@@ -5,15 +5,18 @@
  *   node bench/controller.ts nas-bench-macro.json.gz 100
  *   node bench/controller.ts cell-1,chain-1,uninet-1 30 tpe,ppo
  *
+ * Every strategy's play is kept in a folder for temporary files until the table is written: a run that is cut off, or that names only some strategies first,
+ * need not play them again.
+ *
  * Results: bench/results/controller-NAME.md and controller-NAME-curves.csv (evaluations, then mean and deviation of every strategy).
  */
 import { Benchmark, Ppo, Strategies, Table } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { cpus } from "node:os"
-import { basename } from "node:path"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { cpus, tmpdir } from "node:os"
+import { basename, join } from "node:path"
 import { synthetic } from "./controller-problems.ts"
 
 const [tables = "", seeds = "100", chosen] = process.argv.slice(2)
@@ -22,14 +25,32 @@ const everything: Readonly<Record<string, Strategies.Make>> = { ...Strategies.al
 const wanted = chosen?.split(",") ?? Object.keys(everything).filter((name) => name !== "grid")
 const strategies = Object.fromEntries(Object.entries(everything).filter(([name]) => wanted.includes(name)))
 const out = new URL("results/", import.meta.url)
-mkdirSync(out, { recursive: true })
+const kept = join(tmpdir(), "uninet-controller-bench")
+for (const folder of [out, kept]) mkdirSync(folder, { recursive: true })
 
 for (const name of tables.split(",")) {
   const table = synthetic(name) ?? Result.getOrThrow(Table.fromBytes(readFileSync(name), name))
-  const played = await Benchmark.play({ table, strategies, budgets: [50, 100, 200], seeds: Number(seeds) }).pipe(
-    Effect.provide(OnnxRuntime.cpu()),
-    Effect.runPromise
-  )
+  const plays: Array<Benchmark.Played> = []
+  for (const [strategy, make] of Object.entries(strategies)) {
+    const file = join(kept, `${table.name}-${strategy}-${seeds}.json`)
+    // written by this very program
+    let play: Benchmark.Played | undefined = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined
+    play ??= await Benchmark.play({
+      table,
+      strategies: { [strategy]: make },
+      budgets: [50, 100, 200],
+      seeds: Number(seeds)
+    }).pipe(Effect.provide(OnnxRuntime.cpu()), Effect.runPromise)
+    writeFileSync(file, JSON.stringify(play))
+    plays.push(play)
+  }
+  const played: Benchmark.Played = {
+    table: table.name,
+    optimum: table.optimum,
+    seeds: Number(seeds),
+    rows: plays.flatMap(({ rows }) => rows),
+    curves: plays.flatMap(({ curves }) => curves)
+  }
   const text = Benchmark.print(played)
   console.log(text)
   const file = `controller-${table.name.toLowerCase()}`

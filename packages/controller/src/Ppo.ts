@@ -40,7 +40,7 @@ export interface Options {
   readonly decay?: number
   /** How far a sequence's probability may move in one update: its ratio is clipped to 1 ± this. Default 0.2. */
   readonly clip?: number
-  /** Weight of the policy's entropy (in nats, over all sites) at the start, … Default 0.01. */
+  /** Weight of the policy's entropy (in nats, over all sites) at the start, … Default 0.03. */
   readonly entropy?: number
   /** … which falls linearly to this share of it … Default 0. */
   readonly entropyEnd?: number
@@ -61,7 +61,7 @@ export const defaults = {
   context: 0.2,
   decay: 0.3,
   clip: 0.2,
-  entropy: 0.01,
+  entropy: 0.03,
   entropyEnd: 0,
   entropyOver: 200,
   window: 20

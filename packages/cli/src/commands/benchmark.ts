@@ -68,19 +68,22 @@ export const benchmark = Command.make(
       return yield* usage(`--strategies has "${unknown}". Give some of ${Strategies.names.join(", ")}.`)
     if (Option.isSome(out)) yield* writable(out.value)
     const table = yield* Effect.mapError(Table.read(path), ({ message }) => fault(message))
-    const played = yield* Benchmark.play({
-      table,
-      strategies: Object.fromEntries(names.filter(Strategies.isName).map((name) => [name, Strategies.all[name]])),
-      budgets,
-      seeds,
-      onSeed: yield* benchmarkProgress.make
-    }).pipe(
+    const played = yield* Effect.flatMap(benchmarkProgress.make(seeds), (onSeed) =>
+      Benchmark.play({
+        table,
+        strategies: Object.fromEntries(names.filter(Strategies.isName).map((name) => [name, Strategies.all[name]])),
+        budgets,
+        seeds,
+        onSeed
+      })
+    ).pipe(
+      Effect.scoped,
       Effect.provide(Device.layer(yield* Device.choose(device))),
       Effect.mapError(({ message }) => fault(message))
     )
     if (Option.isSome(out)) yield* runFolder.write(out.value, `${JSON.stringify(played, null, 2)}\n`)
     yield* Console.log(json ? JSON.stringify(played, null, 2) : Benchmark.print(played))
-  }, Effect.scoped)
+  })
 ).pipe(
   Command.withDescription("Compare strategies on a table of trained networks"),
   Command.withExamples([

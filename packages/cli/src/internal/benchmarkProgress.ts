@@ -29,7 +29,7 @@ const lines = (): OnSeed => {
     })
 }
 
-const bar = Effect.gen(function* () {
+const bar = Effect.fnUntraced(function* (seeds: number) {
   const left = clock()
   const drawn = new SingleBar(
     {
@@ -45,18 +45,14 @@ const bar = Effect.gen(function* () {
     },
     Presets.shades_classic
   )
-  yield* Effect.addFinalizer(() => Effect.sync(() => drawn.stop()))
-  let started = false
-  const onSeed: OnSeed = (progress) =>
-    Effect.sync(() => {
-      const payload = { left: left(progress) }
-      if (!started) drawn.start(progress.seeds, 0, payload)
-      started = true
-      drawn.update(progress.done, payload)
-    })
+  yield* Effect.acquireRelease(
+    Effect.sync(() => drawn.start(seeds, 0, { left: "time left unknown" })),
+    () => Effect.sync(() => drawn.stop())
+  )
+  const onSeed: OnSeed = (progress) => Effect.sync(() => drawn.update(progress.done, { left: left(progress) }))
   return onSeed
 })
 
-export const make: Effect.Effect<OnSeed, never, Scope.Scope> = Effect.suspend(() =>
-  process.stderr.isTTY ? bar : Effect.succeed(lines())
-)
+/** The display of so many seeds; the bar is there as long as the scope. */
+export const make = (seeds: number): Effect.Effect<OnSeed, never, Scope.Scope> =>
+  Effect.suspend(() => (process.stderr.isTTY ? bar(seeds) : Effect.succeed(lines())))
