@@ -2,8 +2,8 @@
  * A data set of labelled images in three splits: what a trainer, a search and `uninet data` are written against.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type * as Stream from "effect/Stream"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { Augmentation } from "./Augmentation.ts"
 import type { DataError } from "./DataError.ts"
 
@@ -122,3 +122,20 @@ export const splits = (dataset: DatasetShape): ReadonlyArray<Split> => [dataset.
 /** Batches in an epoch of a split: what `batches` with these options gives, `startAt` aside. */
 export const batchCount = (split: Pick<Split, "size">, options: Pick<BatchOptions, "batch" | "dropLast">): number =>
   options.dropLast === true ? Math.floor(split.size / options.batch) : Math.ceil(split.size / options.batch)
+
+const changed =
+  (change: (batch: Batch) => Batch) =>
+  (split: Split): Split => ({
+    ...split,
+    read: (indexes) => Effect.map(split.read(indexes), change),
+    all: Effect.map(split.all, change),
+    batches: (options) => Stream.map(split.batches(options), change)
+  })
+
+/** The data set with every batch changed by `change`, which keeps the samples and their order. */
+export const mapBatches =
+  (change: (batch: Batch) => Batch) =>
+  (data: DatasetShape): DatasetShape => {
+    const split = changed(change)
+    return { ...data, train: split(data.train), validation: split(data.validation), test: split(data.test) }
+  }

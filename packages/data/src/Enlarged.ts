@@ -1,9 +1,7 @@
 /**
  * A data set with larger images, for a network that takes larger ones: what compound scaling makes of small images.
  */
-import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
-import type { Batch, DatasetShape, ImageShape, Split } from "./Dataset.ts"
+import { type Batch, type DatasetShape, type ImageShape, mapBatches } from "./Dataset.ts"
 import { taps } from "./Image.ts"
 
 type Size = Pick<ImageShape, "height" | "width">
@@ -31,19 +29,7 @@ export const to = ({ height, width }: Size, data: DatasetShape): DatasetShape =>
     ...batch,
     images: enlarge(batch.images, batch.size * image.channels, image, { height, width })
   })
-  const split = (of: Split): Split => ({
-    ...of,
-    read: (indexes) => Effect.map(of.read(indexes), again),
-    all: Effect.map(of.all, again),
-    batches: (options) => Stream.map(of.batches(options), again)
-  })
-  return {
-    ...data,
-    image: { ...image, height, width },
-    train: split(data.train),
-    validation: split(data.validation),
-    test: split(data.test)
-  }
+  return { ...mapBatches(again)(data), image: { ...image, height, width } }
 }
 
 /** So many planes, one after the other. */

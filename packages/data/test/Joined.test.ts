@@ -60,6 +60,24 @@ describe("training and validation as one", () => {
       )
       const rest = yield* Stream.runCollect(both.train.batches({ batch: 8, startAt: batches.length - 1 }))
       assert.deepStrictEqual(rest, batches.slice(-1))
+      // An index names the same sample in a batch, in a reading and in the whole.
+      const all = yield* both.train.all
+      assert.deepStrictEqual(
+        batches.flatMap(({ indexes }) => Array.from(indexes)),
+        Array.from(all.indexes)
+      )
+      const picked = [all.size - 1, 0, data.train.size, 3]
+      const read = yield* both.train.read(picked)
+      const volume = all.images.length / all.size
+      picked.forEach((index, place) => {
+        assert.strictEqual(read.labels[place], all.labels[index])
+        assert.deepStrictEqual(
+          read.images.slice(place * volume, (place + 1) * volume),
+          all.images.slice(index * volume, (index + 1) * volume)
+        )
+      })
+      assert.deepStrictEqual([...read.indexes], picked)
+      assert.deepInclude(yield* Effect.flip(both.train.read([all.size])), { _tag: "InvalidOption", value: all.size })
     })
   )
 })

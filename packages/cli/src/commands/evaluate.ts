@@ -1,5 +1,5 @@
 /** `uninet evaluate`: how good a trained network is, in all the usual figures. */
-import { Dataset, Datasets } from "@uninet/data"
+import { Dataset, Datasets, Normalised } from "@uninet/data"
 import { type Evaluation, Trainer } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
@@ -13,7 +13,6 @@ import { at, usage } from "../internal/CliFault.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
-import * as normalised from "../internal/normalised.ts"
 import * as trained from "../internal/trained.ts"
 
 const config = {
@@ -83,7 +82,7 @@ export const evaluate = Command.make(
               Layer.effect(
                 Dataset.Dataset,
                 Effect.map(Datasets.make(datasetName, { size: architecture.image.height }), (data) =>
-                  normalised.by({ mean, deviation }, data)
+                  Normalised.by({ mean, deviation }, data)
                 )
               ),
               Device.layer(yield* Device.choose(device), { threads: Option.getOrElse(threads, availableParallelism) })

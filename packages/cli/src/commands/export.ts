@@ -1,5 +1,5 @@
 /** `uninet export`: a network as a file that other programs use, held against the network before it is kept. */
-import { type Dataset, Datasets, Enlarged, ImageFolder } from "@uninet/data"
+import { type Dataset, Datasets, Enlarged, ImageFolder, Normalised } from "@uninet/data"
 import { Card, Exported, Format, Python, Specimens, type Trained } from "@uninet/export"
 import { Network, UniNet } from "@uninet/network"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -18,7 +18,6 @@ import * as checkProgress from "../internal/checkProgress.ts"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
-import * as normalised from "../internal/normalised.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as trained from "../internal/trained.ts"
 
@@ -208,7 +207,7 @@ const run = Effect.fnUntraced(function* (given: Flags) {
   const card = cardOf(source, data)
   const input = yield* data === undefined
     ? Specimens.digits(card, images)
-    : Specimens.ofDataset(normalised.by(card, data), images)
+    : Specimens.ofDataset(Normalised.by(card, data), images)
   const count =
     input.length / (card.architecture.image.channels * card.architecture.image.height * card.architecture.image.width)
   const of = `test images of ${data?.name ?? "mnist, resized"}`
