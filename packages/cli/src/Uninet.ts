@@ -12,8 +12,10 @@ import { data } from "./commands/data.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { exporting } from "./commands/export.ts"
 import { inspect } from "./commands/inspect.ts"
+import { replay } from "./commands/replay.ts"
 import { scale } from "./commands/scale.ts"
 import { search } from "./commands/search.ts"
+import { runs, status, stop } from "./commands/status.ts"
 import { train } from "./commands/train.ts"
 import { verify } from "./commands/verify.ts"
 import { worker } from "./commands/worker.ts"
@@ -26,6 +28,10 @@ export const command = Command.make("uninet").pipe(
   Command.withDescription("Search, inspect and train networks of convolutions, transformers and MLPs"),
   Command.withSubcommands([
     search,
+    status,
+    runs,
+    stop,
+    replay,
     worker,
     train,
     evaluate,

@@ -133,6 +133,14 @@ describe("uninet search", () => {
     [["--target-macs", "1000"], 1, /--target-macs 1000 is less than any network of the space has: .* \d+ MACs/],
     [["--strategy", "grid"], 1, /--strategy grid: .*Use a random search/],
     [["--batch", "9000"], 1, /--batch 9000 is more than the 8000 training images of mnist\./],
+    [["--fidelity", "some"], 2, /--fidelity is "some"/],
+    [["--min-epochs", "3"], 2, /--min-epochs 3 is more than the 1 of --epochs\. Give at most that\./],
+    [
+      ["--objectives", "macs"],
+      2,
+      /--objectives is "macs"\. Give two or more of accuracy, macs, parameters, with commas\./
+    ],
+    [["--max-time", "soon"], 2, /--max-time is "soon"\. Give a time, such as 90s, 10min or 2h\./],
     [["--resume", "none"], 1, /--resume none: The journal .* does not exist/]
   ] as const)("says in a sentence what is wrong with %s, and makes nothing", ([args, code, says]) =>
     Effect.gen(function* () {

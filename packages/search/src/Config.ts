@@ -35,6 +35,8 @@ import { join, resolve } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { ConfigInvalid, ConfigUnreadable } from "./ConfigError.ts"
 import type { Evaluator } from "./Evaluator.ts"
+import * as Fidelity from "./Fidelity.ts"
+import * as Search from "./Search.ts"
 import * as Units from "./Units.ts"
 
 // What a layer provides and needs is the type checker's to see; here it can only be seen that it is one.
@@ -89,6 +91,22 @@ const fields = {
   finalists: Count,
   /** Epochs of these trainings. */
   finalEpochs: Count,
+  /** How long trials are trained: `full`, or on rungs by `halving`, `asha` or `median`, which `epochs` is the last of. */
+  fidelity: Schema.Literals(Fidelity.names),
+  /** Epochs of the first rung. Default 1. */
+  minEpochs: Count,
+  /** Of so many trials on a rung one goes on. Default 3. */
+  rungFactor: Schema.Finite.check(Schema.isGreaterThan(1)),
+  /** Two or more for a search for a Pareto front. Default: the reward alone. */
+  objectives: Schema.Array(Schema.Literals(Search.objectives)),
+  /** Longest time for one trial: seconds, or a text such as `10min`. */
+  trialTime: Units.Seconds,
+  /** Most memory of a worker: bytes, or a text such as `2G`. */
+  trialMemory: Units.Bytes,
+  /** After this time nothing new is begun. */
+  maxTime: Units.Seconds,
+  /** After trainings of so many multiply-accumulates nothing new is begun. */
+  maxTotalMacs: Units.TotalMacs,
   /** Which operators there are. Default: UniNet's own. */
   operators: layerOf<Operators>(),
   /** Which downsampling modules there are. Default: UniNet's own. */

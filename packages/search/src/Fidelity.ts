@@ -89,6 +89,22 @@ export const named = (name: Name, options: Options): Fidelity =>
 export const rungsOf = (fidelity: Fidelity): ReadonlyArray<number | undefined> =>
   fidelity._tag === "Full" ? [undefined] : fidelity.rungs
 
+/** The part of a whole training that is done on a rung. */
+export const partOf = (fidelity: Fidelity, rung: number): number => {
+  if (fidelity._tag === "Full") return 1
+  const { rungs } = fidelity
+  return ((rungs[rung] ?? 0) - (rungs[rung - 1] ?? 0)) / (rungs.at(-1) ?? 1)
+}
+
+/** About how many whole trainings so many trials take: one in `factor` (a half, of the median's) goes on at each rung. */
+export const expected = (fidelity: Fidelity, trials: number): number => {
+  const share = fidelity._tag === "Full" ? 1 : 1 / (fidelity._tag === "Median" ? 2 : fidelity.factor)
+  return rungsOf(fidelity).reduce<number>(
+    (sum, _, rung) => sum + Math.max(rung === 0 ? trials : 1, trials * share ** rung) * partOf(fidelity, rung),
+    0
+  )
+}
+
 /** A reward with the epochs that it was found after, `null` where nothing is trained. */
 export interface Score {
   readonly epochs: number | null

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Lock from "./internal/lock.ts"
 import * as Sqlite from "./internal/sqlite.ts"
 import { type JournalError, JournalForeign, JournalInUse, JournalUnreadable } from "./JournalError.ts"
 import { Evaluation, Reason } from "./Trial.ts"
@@ -172,6 +173,10 @@ export const read = (
     const identity = yield* decodeIdentity(path, header)
     return { identity, entries: yield* Effect.forEach(yield* file.rows, decodeRow(path)) }
   }).pipe(Effect.scoped)
+
+/** Who writes to a journal at this moment, if anybody does. */
+export const holder = (path: string): { readonly pid: number; readonly host: string } | undefined =>
+  Lock.holderOf(Lock.pathOf(path))
 
 /** How many trials entries are of. */
 export const countTrials = (entries: ReadonlyArray<Stored>): number =>

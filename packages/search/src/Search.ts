@@ -73,7 +73,7 @@ export interface Scored extends Candidate {
 export type SearchEvent =
   /** The journal held trials of this search already; they are not evaluated again. */
   | { readonly _tag: "Resumed"; readonly trials: number }
-  | { readonly _tag: "Started"; readonly candidate: Candidate }
+  | { readonly _tag: "Started"; readonly candidate: Candidate; readonly rung: number }
   | { readonly _tag: "Progress"; readonly candidate: Candidate; readonly progress: Progress }
   /** It has a result, on one of several rungs where the search has them. */
   | { readonly _tag: "Finished"; readonly record: Scored; readonly rung: number; readonly seconds: number }
@@ -292,11 +292,8 @@ export const run = Effect.fnUntraced(function* (
   const ladder = Fidelity.ladder(fidelity)
   const worth = worthOf(options.objectives ?? [])
   let spent = 0
-  /** The part of a whole training that is done on a rung. */
-  const partOf = (rung: number) =>
-    total === undefined ? 1 : ((rungs[rung] ?? 0) - (rung === 0 ? 0 : (rungs[rung - 1] ?? 0))) / total
   const spend = (candidate: Candidate, rung: number) => {
-    if (options.budget !== undefined) spent += partOf(rung) * options.budget.of(candidate.costs)
+    if (options.budget !== undefined) spent += Fidelity.partOf(fidelity, rung) * options.budget.of(candidate.costs)
   }
   const isSpent = () => options.budget !== undefined && spent >= options.budget.macs
   const isOver = Effect.suspend(() => (isSpent() ? Effect.succeed(true) : (options.until ?? Effect.succeed(false))))
@@ -312,7 +309,7 @@ export const run = Effect.fnUntraced(function* (
 
   const evaluate = Effect.fnUntraced(function* (candidate: Candidate, rung: number) {
     const { architecture, trial } = candidate
-    yield* emit({ _tag: "Started", candidate })
+    yield* emit({ _tag: "Started", candidate, rung })
     const started = performance.now()
     const until = rungs[rung]
     const asked = {

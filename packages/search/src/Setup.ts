@@ -26,7 +26,9 @@ export const Settings = Schema.Struct({
   config: Schema.NullOr(Schema.Struct({ url: Schema.String, version: Schema.String })),
   /** A data set's name or folder; `null` for the config module's own. */
   dataset: Schema.NullOr(Schema.String),
-  recipe: Recipe.Recipe
+  recipe: Recipe.Recipe,
+  /** A folder for trainings that are to be gone on with. Absent: none is kept. */
+  checkpoints: Schema.optionalKey(Schema.String)
 })
 export type Settings = typeof Settings.Type
 
@@ -116,18 +118,22 @@ export const training = <E = never>(
   trainer.pipe(Layer.provideMerge(Layer.mergeAll(sets(loaded), dataset(loaded, name), engine)))
 
 /** The config's own evaluator; where it gives no weights and they are wanted, as at the end of a search, by training. */
-const ownEvaluator = (loaded: Config.Loaded, own_: Layer.Layer<Evaluator, unknown, Needs>, recipe: Recipe.Recipe) =>
+const ownEvaluator = (
+  loaded: Config.Loaded,
+  ownLayer: Layer.Layer<Evaluator, unknown, Needs>,
+  training: Layer.Layer<Evaluator, never, Trainer>
+) =>
   Layer.effect(
     Evaluator,
     Effect.gen(function* () {
-      const given = Context.get(yield* Layer.build(own(loaded, "evaluator", own_)), Evaluator)
-      const training = Context.get(yield* Layer.build(TrainingEvaluator.layer({ recipe })), Evaluator)
+      const given = Context.get(yield* Layer.build(own(loaded, "evaluator", ownLayer)), Evaluator)
+      const trained = Context.get(yield* Layer.build(training), Evaluator)
       return Evaluator.of({
         concurrency: given.concurrency,
         evaluate: (trial, report) =>
           trial.keepWeights === true
             ? Effect.flatMap(given.evaluate(trial, report), (found) =>
-                found.weights === undefined ? training.evaluate(trial, report) : Effect.succeed(found)
+                found.weights === undefined ? trained.evaluate(trial, report) : Effect.succeed(found)
               )
             : given.evaluate(trial, report)
       })
@@ -142,10 +148,9 @@ export const evaluator = (
   Layer.unwrap(
     Effect.map(configOf(settings), (loaded) => {
       const given = loaded?.config.evaluator
-      const evaluating =
-        loaded !== undefined && given !== undefined
-          ? ownEvaluator(loaded, given, settings.recipe)
-          : TrainingEvaluator.layer({ recipe: settings.recipe })
+      const { checkpoints, recipe } = settings
+      const trains = TrainingEvaluator.layer({ recipe, ...(checkpoints === undefined ? {} : { checkpoints }) })
+      const evaluating = loaded !== undefined && given !== undefined ? ownEvaluator(loaded, given, trains) : trains
       return Layer.provide(evaluating, training(loaded, settings.dataset, engine))
     })
   )

@@ -5,6 +5,7 @@ import { Architecture } from "@uninet/search-space"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
@@ -12,7 +13,9 @@ import { Command } from "effect/cli"
 import * as best from "../internal/best.ts"
 import { said, usage } from "../internal/CliFault.ts"
 import * as domain from "../internal/domain.ts"
+import * as dry from "../internal/dry.ts"
 import * as format from "../internal/format.ts"
+import * as live from "../internal/live.ts"
 import * as machines from "../internal/machines.ts"
 import * as plans from "../internal/plan.ts"
 import * as progress from "../internal/progress.ts"
@@ -22,16 +25,19 @@ import * as training from "../internal/training.ts"
 const stages = "stages 1 – 5: module, operator, expansion, channels × repeats, / stride"
 
 /** The best trials, best first; their networks with them where the terminal has room. */
-const table = (records: ReadonlyArray<Search.Record>): string => {
+const table = (records: ReadonlyArray<Search.Record>, { fidelity, objectives }: plans.Plan): string => {
   const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 160
+  // They differ only where there are rungs.
+  const epochs = <A>(cell: A): ReadonlyArray<A> => (fidelity._tag === "Full" ? [] : [cell])
   const out = new Table({
-    head: ["trial", "validation", "MACs", "parameters", "reward", ...(wide ? [stages] : [])],
-    colAligns: ["right", "right", "right", "right", "right", "left"],
+    head: ["trial", ...epochs("epochs"), "validation", "MACs", "parameters", "reward", ...(wide ? [stages] : [])],
+    colAligns: ["right", ...epochs("right" as const), "right", "right", "right", "right", "left"],
     style: { head: [], border: [], compact: true }
   })
-  for (const { architecture, costs, outcome, trial } of Search.ranking(records).slice(0, 10))
+  for (const { architecture, costs, outcome, trial } of Search.ranking(records, objectives).slice(0, 10))
     out.push([
       trial,
+      ...epochs(outcome.evaluation.epochs ?? 0),
       format.percent(outcome.evaluation.accuracy),
       format.count(costs.macs),
       format.count(costs.parameters),
@@ -46,47 +52,64 @@ const searched = (architecture: Architecture.Architecture) =>
   Architecture.line({ ...architecture, stages: architecture.stages.slice(1) })
 
 /** What has become of the trials, in words. */
-const tally = ({ exhausted, records }: Search.Found): string => {
+const tally = ({ exhausted, over, records }: Search.Found): string => {
   const of = (tag: Search.Outcome["_tag"]) => records.filter(({ outcome }) => outcome._tag === tag).length
   const [failed, refused] = [of("Failed"), of("Refused")]
   return [
     `${format.plural(of("Scored"), "architecture")} trained`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(refused > 0 ? [`${refused} refused before training`] : []),
-    ...(exhausted ? ["the space has no more"] : [])
+    ...(exhausted ? ["the space has no more"] : []),
+    ...(over ? ["ended before all trials, as asked"] : [])
   ].join(", ")
 }
 
-const summary = (found: best.Best, name: string): string =>
+const summary = ({ best: found, front, name }: Done): string =>
   [
+    ...(front.length > 1
+      ? [
+          `Front: ${format.plural(front.length, "trial")} that no other is better than in every objective: ${front.join(", ")}`
+        ]
+      : []),
     `Best: trial ${found.trial}, ${format.count(found.costs.macs)} MACs, ${format.count(found.costs.parameters)} parameters, trained again for ${format.plural(found.metrics.epochs, "epoch")}:`,
     `  ${searched(found.architecture)}`,
-    `  ${format.percent(found.metrics.validationAccuracy, 2)} on the validation split, by which it was chosen`,
-    `  ${format.percent(found.metrics.testAccuracy, 2)} on the test split, which nothing was chosen by`,
+    `  ${format.percent(found.metrics.validationAccuracy, 2)} on the validation split, trained on the training split: by this it was chosen`,
+    `  ${format.percent(found.metrics.testAccuracy, 2)} on the test split, trained on ${found.trainedOn === "train+validation" ? "the training and validation splits" : "the training split"}: nothing was chosen by this`,
     `${name}/ has ${Object.values(runFolder.files).join(", ")}`
   ].join("\n")
 
+interface Done {
+  readonly best: best.Best
+  readonly front: ReadonlyArray<number>
+  readonly name: string
+}
+
 const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json }: plans.Flags) {
   const path = yield* Path.Path
+  const fs = yield* FileSystem.FileSystem
   const began = performance.now()
   const name = yield* runFolder.shown(plan.folder)
   const dataset = yield* Dataset.Dataset
-  const { finalEpochs, finalists, seed, trials } = plan
-  const { constraints, reward, services: searched, settings } = yield* domain.make(plan)
+  const { fidelity, finalEpochs, finalists, maxTime, maxTotalMacs, objectives, seed, trialMemory, trialTime, trials } =
+    plan
+  const { constraints, macsOf, reward, services: searched, settings } = yield* domain.make(plan)
 
   if (!plan.resume) yield* runFolder.create(plan.folder)
   let note = machines.say
   const elsewhere = Option.isNone(database)
     ? undefined
     : yield* machines.run(database.value, plan.folder, plans.training(plan), (line) => note(line))
+  const checkpoints = path.resolve(plan.folder, runFolder.checkpoints)
   const services = yield* Layer.build(
     Layer.mergeAll(
       Journal.sqlite(path.join(plan.folder, runFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" }),
       elsewhere?.layer ??
         WorkerEvaluator.layer({
           module: training.module,
-          options: training.toJson(plans.training(plan)),
-          workers: Math.min(plan.workers, trials, Search.defaultAhead)
+          options: training.toJson(plans.training(plan, checkpoints)),
+          workers: Math.min(plan.workers, trials, Search.defaultAhead),
+          ...(trialTime === null ? {} : { timeLimit: `${trialTime} seconds` as const }),
+          ...(trialMemory === null ? {} : { memoryLimit: trialMemory })
         })
     )
   )
@@ -94,22 +117,32 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
   const interrupted = Effect.suspend(() =>
     Console.error(`\nStopped. The trials so far are kept in ${name}; go on with: uninet search --resume ${name}`)
   )
-  return yield* Effect.gen(function* () {
-    const display = yield* progress.make(trials)
+  const main = Effect.gen(function* () {
+    const work = { trials, fidelity }
+    const display = yield* progress.make(work, (trial) => `uninet replay ${name} ${trial}`)
+    const told = yield* live.make(plan.folder, work)
     note = display.note
     const found = yield* Search.run({
       trials,
       seed,
       reward,
       constraints,
+      fidelity,
+      objectives,
       settings,
-      notes: { trials, finalists, finalEpochs, config: plan.config?.path ?? null },
-      onEvent: display.onEvent
+      notes: plans.notesOf(plan),
+      ...(maxTotalMacs === null ? {} : { budget: { macs: maxTotalMacs, of: macsOf } }),
+      until: Effect.map(
+        live.isAskedToFinish(plan.folder),
+        (asked) => asked || (maxTime !== null && told.seconds() >= maxTime)
+      ),
+      onEvent: (event) => Effect.andThen(told.onEvent(event), display.onEvent(event))
     })
     yield* display.stop
-    const candidates = Search.ranking(found.records).slice(0, finalists)
+    const candidates = Search.ranking(found.records, objectives).slice(0, finalists)
+    const front = objectives.length > 1 ? Search.front(found.records, objectives).map(({ trial }) => trial) : []
     const searchSeconds = (performance.now() - began) / 1000
-    if (!json) yield* Console.log(`\n${tally(found)} in ${format.time(searchSeconds)}\n${table(found.records)}\n`)
+    if (!json) yield* Console.log(`\n${tally(found)} in ${format.time(searchSeconds)}\n${table(found.records, plan)}\n`)
     if (candidates.length === 0) {
       const last = found.records.findLast(({ outcome }) => outcome._tag === "Failed")?.outcome
       return yield* new NothingFound({
@@ -117,7 +150,14 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
         last: last?._tag === "Failed" ? last.detail : "it was refused"
       })
     }
-    const finished = yield* Finals.run({ candidates, epochs: finalEpochs, seed, reward, onProgress: display.onFinal })
+    const finished = yield* Finals.run({
+      candidates,
+      epochs: finalEpochs,
+      seed,
+      reward,
+      onProgress: (candidate, done, what) =>
+        Effect.andThen(told.onFinal(candidate, done), display.onFinal(candidate, done, what))
+    })
     yield* display.stop
     const before = candidates.find(({ trial }) => trial === finished.winner.trial)
     const written = yield* best.write(plan.folder, finished, {
@@ -127,6 +167,8 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
       searchAccuracy: before?.outcome.evaluation.accuracy ?? 0
     })
     if (elsewhere !== undefined) yield* elsewhere.finish
+    // All that they were kept for is in the files of the best.
+    yield* Effect.ignore(fs.remove(checkpoints, { recursive: true, force: true }))
     const seconds = (performance.now() - began) / 1000
     const count = (tag: Search.Outcome["_tag"]) => found.records.filter(({ outcome }) => outcome._tag === tag).length
     yield* json
@@ -135,6 +177,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
             {
               out: plan.folder,
               trials: { scored: count("Scored"), failed: count("Failed"), refused: count("Refused") },
+              ...(front.length > 0 ? { front } : {}),
               seconds,
               best: written
             },
@@ -142,13 +185,14 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
             2
           )
         )
-      : Console.log(`${summary(written, name)}\n${format.time(seconds)} in all`)
+      : Console.log(`${summary({ best: written, front, name })}\n${format.time(seconds)} in all`)
   }).pipe(
     Effect.scoped,
     Effect.provide(services),
     Effect.provide(searched),
     Effect.onInterrupt(() => interrupted)
   )
+  return yield* Effect.raceFirst(main, Effect.andThen(live.stopped(plan.folder), Effect.interrupt))
 }, Effect.scoped)
 
 export const search = Command.make(
@@ -167,7 +211,8 @@ export const search = Command.make(
     yield* Effect.scoped(
       Effect.gen(function* () {
         const services = yield* domain.training(plan)
-        yield* Effect.provide(execute(plan, given), services)
+        if (given.dryRun) return yield* Effect.provide(dry.run(plan, given.json), services)
+        return yield* Effect.provide(execute(plan, given), services)
       })
     )
   }, Effect.mapError(said))

@@ -36,6 +36,8 @@ export const Best = Schema.Struct({
     testAccuracy: Schema.Finite,
     testLoss: Schema.Finite
   }),
+  /** The images that the weights in the files were trained on; they were tested with these, and chosen after a training on `train` alone. */
+  trainedOn: Schema.optionalKey(Schema.Literals(["train", "train+validation"])),
   architecture: Architecture.Architecture
 })
 export type Best = typeof Best.Type
@@ -78,6 +80,7 @@ export const write = Effect.fnUntraced(function* (
       testAccuracy: test.top1,
       testLoss: test.loss
     },
+    trainedOn: finished.trainedOn,
     architecture: winner.architecture
   }
   const { classes, cropRatio = 1, deviation, mean } = about.dataset

@@ -102,5 +102,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     own: plan.own,
     code: plan.config?.version ?? null
   }
-  return { space, strategy, constraints, reward: Reward.mnas({ target }), settings, services }
+  /** Of a whole training: the backward pass takes twice the forward's. */
+  const macsOf = ({ macs }: { readonly macs: number }) => 3 * macs * dataset.train.size * plan.recipe.epochs
+  return { space, macsOf, strategy, constraints, reward: Reward.mnas({ target }), settings, services }
 })

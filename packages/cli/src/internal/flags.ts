@@ -27,6 +27,17 @@ const quantity = (name: string, metavar: string, parse: (text: string) => Option
 /** A number of multiply-accumulates. */
 export const macs = (name: string): Flag.Flag<number> => quantity(name, "n", Units.parseAmount, Units.expected.macs)
 
+/** Multiply-accumulates of a whole search. */
+export const totalMacs = (name: string): Flag.Flag<number> =>
+  quantity(name, "n", Units.parseAmount, Units.expected.total)
+
+/** A number of bytes. */
+export const bytes = (name: string): Flag.Flag<number> => quantity(name, "n", Units.parseAmount, Units.expected.bytes)
+
+/** A time, in seconds. */
+export const seconds = (name: string): Flag.Flag<number> =>
+  quantity(name, "time", Units.parseSeconds, Units.expected.seconds)
+
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print the result as JSON"), Flag.withDefault(false))
 
 /** What computes; `Device.choose` and `Device.layer` make an engine of it. */

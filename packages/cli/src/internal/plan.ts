@@ -1,7 +1,7 @@
 /** Everything that a search is told: by its flags, by `uninet.config.ts`, or, resumed, by its journal. */
 import { Strategies } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
-import { Config, Journal } from "@uninet/search"
+import { Config, Fidelity, Journal, Search } from "@uninet/search"
 import { Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -31,11 +31,22 @@ export const Settings = Schema.Struct({
   code: Schema.NullOr(Schema.String)
 })
 
+/** What `Search` adds to it. */
+const Added = Schema.Struct({
+  strategy: Schema.String,
+  fidelity: Fidelity.Fidelity,
+  objectives: Schema.Array(Schema.Literals(Search.objectives))
+})
+
 /** What does not. */
 export const Notes = Schema.Struct({
   trials: Schema.Int,
   finalists: Schema.Int,
   finalEpochs: Schema.Int,
+  /** Limits of one trial and of all of them; `null` for none. */
+  trialTime: Schema.NullOr(Schema.Finite),
+  trialMemory: Schema.NullOr(Schema.Finite),
+  maxTotalMacs: Schema.NullOr(Schema.Finite),
   /** The config module's file. */
   config: Schema.NullOr(Schema.String)
 })
@@ -55,9 +66,16 @@ export interface Plan {
   /** `undefined` until the space is known: then its seed network's. */
   readonly target: number | undefined
   readonly most: number | undefined
+  readonly fidelity: Fidelity.Fidelity
+  readonly objectives: ReadonlyArray<Search.Objective>
   readonly trials: number
   readonly finalists: number
   readonly finalEpochs: number
+  /** Limits, in seconds, bytes and multiply-accumulates; `null` for none. */
+  readonly trialTime: number | null
+  readonly trialMemory: number | null
+  readonly maxTime: number | null
+  readonly maxTotalMacs: number | null
   readonly workers: number
   readonly device: Device.Chosen
 }
@@ -125,6 +143,46 @@ export const config = {
       `Train on the machines on which uninet worker runs with this PostgreSQL database (default: the environment's ${machines.variable}, else on this machine)`
     )
   ),
+  fidelity: Flag.Literals("fidelity", Fidelity.names).pipe(
+    Flag.optional,
+    Flag.withDescription(
+      "full trains every trial for all --epochs; halving, asha and median only the better ones, on rungs (default full)"
+    )
+  ),
+  minEpochs: flags
+    .whole("min-epochs")
+    .pipe(Flag.optional, Flag.withDescription("Epochs of the first rung (default 1)")),
+  rungFactor: flags
+    .whole("rung-factor", 2)
+    .pipe(Flag.optional, Flag.withDescription("One in so many goes on to the next rung (default 3)")),
+  objectives: Flag.String("objectives").pipe(
+    Flag.withMetavar("a,b"),
+    Flag.optional,
+    Flag.withDescription(
+      `Two or more of ${Search.objectives.join(", ")}: a search for a Pareto front, best with nsga2 (default: the reward)`
+    )
+  ),
+  trialTime: flags
+    .seconds("trial-time")
+    .pipe(Flag.optional, Flag.withDescription("Longest time for one trial, such as 10min (default: any)")),
+  trialMemory: flags
+    .bytes("trial-memory")
+    .pipe(Flag.optional, Flag.withDescription("Most memory of a worker, such as 2G (default: any)")),
+  maxTime: flags
+    .seconds("max-time")
+    .pipe(Flag.optional, Flag.withDescription("Begin no more trials after this time, such as 2h (default: any)")),
+  maxTotalMacs: flags
+    .totalMacs("max-total-macs")
+    .pipe(
+      Flag.optional,
+      Flag.withDescription(
+        "Begin no more trials after trainings of so many multiply-accumulates, such as 20T (default: any)"
+      )
+    ),
+  dryRun: Flag.Boolean("dry-run").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("Say what would be searched, and about how long it takes; nothing is written")
+  ),
   device: flags.device.pipe(Flag.withDefault(Device.standard)),
   json: flags.json
 }
@@ -134,6 +192,15 @@ const strategyNamed = (name: string) =>
   Strategies.isName(name)
     ? Effect.succeed(name)
     : Effect.fail(usage(`--strategy is "${name}". Give one of ${Strategies.names.join(", ")}.`))
+
+/** `accuracy,macs`. */
+const objectivesNamed = Effect.fnUntraced(function* (text: string) {
+  const given = text.split(",").map((name) => name.trim())
+  const known = given.flatMap((name) => Search.objectives.filter((objective) => objective === name))
+  return known.length === given.length && known.length > 1
+    ? known
+    : yield* usage(`--objectives is "${text}". Give two or more of ${Search.objectives.join(", ")}, with commas.`)
+})
 
 /** A folder is the same data set from wherever it is named. */
 export const datasetNamed = Effect.fnUntraced(function* (name: string, from: string) {
@@ -162,7 +229,7 @@ const ownOf = (loaded: Config.Loaded | undefined, given: Flags): Plan["own"] =>
 /** A high rate, found on MNIST: what counts is how far one short epoch comes [ours]. */
 export const recipe: Recipe.Recipe = { ...Recipe.proxy, learningRate: 0.01 }
 
-const or = <A>(flag: Option.Option<A>, field: A | undefined, other: A): A =>
+const or = <A, B = A>(flag: Option.Option<A>, field: A | undefined, other: B): A | B =>
   Option.getOrElse(flag, () => field ?? other)
 
 /** The plan of a new search. */
@@ -187,6 +254,14 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
       : yield* datasetNamed(typeof fields.dataset === "string" ? fields.dataset : "mnist", beside)
   const epochs = or(given.epochs, fields.epochs, fields.recipe?.epochs ?? 1)
   const base = fields.recipe ?? recipe
+  const from = or(given.minEpochs, fields.minEpochs, 1)
+  if (from > epochs)
+    return yield* usage(`--min-epochs ${from} is more than the ${epochs} of --epochs. Give at most that.`)
+  const fidelity = Fidelity.named(or(given.fidelity, fields.fidelity, "full"), {
+    epochs,
+    from,
+    factor: or(given.rungFactor, fields.rungFactor, 3)
+  })
   return {
     folder: Option.isSome(given.out)
       ? given.out.value
@@ -202,6 +277,14 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     recipe: { ...base, epochs, batch: or(given.batch, fields.batch, base.batch) },
     target: Option.getOrElse(given.targetMacs, () => fields.targetMacs),
     most: Option.getOrElse(given.maxMacs, () => fields.maxMacs),
+    fidelity,
+    objectives: Option.isSome(given.objectives)
+      ? yield* objectivesNamed(given.objectives.value)
+      : (fields.objectives ?? []),
+    trialTime: or(given.trialTime, fields.trialTime, null),
+    trialMemory: or(given.trialMemory, fields.trialMemory, null),
+    maxTime: or(given.maxTime, fields.maxTime, null),
+    maxTotalMacs: or(given.maxTotalMacs, fields.maxTotalMacs, null),
     trials: or(given.trials, fields.trials, 32),
     finalists: or(given.finalists, fields.finalists, 3),
     finalEpochs: or(given.finalEpochs, fields.finalEpochs, 4 * epochs),
@@ -211,7 +294,20 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
 })
 
 /** Flags that a resumed search takes from its journal. */
-const fixed = ["epochs", "batch", "strategy", "seed", "targetMacs", "maxMacs", "dataset", "out"] as const
+const fixed = [
+  "epochs",
+  "batch",
+  "strategy",
+  "seed",
+  "targetMacs",
+  "maxMacs",
+  "dataset",
+  "out",
+  "fidelity",
+  "minEpochs",
+  "rungFactor",
+  "objectives"
+] as const
 
 /** What a folder's journal says of its search, given as `flag`. */
 export const recorded = Effect.fnUntraced(function* (folder: string, flag: string) {
@@ -225,15 +321,15 @@ export const recorded = Effect.fnUntraced(function* (folder: string, flag: strin
     fault(`${flag}${name}: its journal was not written by uninet search. Give the folder of a search.`)
   const settings = yield* Effect.mapError(Schema.decodeUnknownEffect(Settings)(identity.settings), foreign)
   const notes = yield* Effect.mapError(Schema.decodeUnknownEffect(Notes)(identity.notes), foreign)
-  const strategy = String(identity.settings["strategy"])
-  return { entries, settings, notes, strategy, seed: identity.seed }
+  const added = yield* Effect.mapError(Schema.decodeUnknownEffect(Added)(identity.settings), foreign)
+  return { entries, settings, notes, ...added, seed: identity.seed }
 })
 export type Recorded = Effect.Success<ReturnType<typeof recorded>>
 
 /** The plan of the search in a folder. */
 export const ofRun = Effect.fnUntraced(function* (
   folder: string,
-  { notes, seed, settings, strategy }: Recorded,
+  { fidelity, notes, objectives, seed, settings, strategy }: Recorded,
   file: Option.Option<string>
 ) {
   const wanted = Option.getOrElse(file, () => (settings.own.length > 0 ? (notes.config ?? undefined) : undefined))
@@ -249,6 +345,12 @@ export const ofRun = Effect.fnUntraced(function* (
     recipe: settings.recipe,
     target: settings.target,
     most: settings.most,
+    fidelity,
+    objectives,
+    trialTime: notes.trialTime,
+    trialMemory: notes.trialMemory,
+    maxTime: null,
+    maxTotalMacs: notes.maxTotalMacs,
     trials: notes.trials,
     finalists: notes.finalists,
     finalEpochs: notes.finalEpochs,
@@ -261,12 +363,16 @@ export const ofRun = Effect.fnUntraced(function* (
 export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
   const extra = fixed.find((flag) => given[flag]._tag === "Some")
   if (extra !== undefined) {
-    const flag = `--${extra.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`
+    const flag = `--${extra.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     return yield* usage(`${flag} cannot be given with --resume, which takes it from the journal. Leave ${flag} out.`)
   }
   const plan = yield* ofRun(folder, yield* recorded(folder, "--resume "), given.config)
   return {
     ...plan,
+    trialTime: or(given.trialTime, undefined, plan.trialTime),
+    trialMemory: or(given.trialMemory, undefined, plan.trialMemory),
+    maxTime: or(given.maxTime, undefined, plan.maxTime),
+    maxTotalMacs: or(given.maxTotalMacs, undefined, plan.maxTotalMacs),
     trials: Option.getOrElse(given.trials, () => plan.trials),
     finalists: Option.getOrElse(given.finalists, () => plan.finalists),
     finalEpochs: Option.getOrElse(given.finalEpochs, () => plan.finalEpochs),
@@ -275,12 +381,24 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
   } satisfies Plan
 })
 
-/** What an evaluator is told, here or in a worker. */
-export const training = (plan: Plan): Training.Options => ({
+/** What the journal is told beside what decides the results. */
+export const notesOf = (plan: Plan): typeof Notes.Type => ({
+  trials: plan.trials,
+  finalists: plan.finalists,
+  finalEpochs: plan.finalEpochs,
+  trialTime: plan.trialTime,
+  trialMemory: plan.trialMemory,
+  maxTotalMacs: plan.maxTotalMacs,
+  config: plan.config?.path ?? null
+})
+
+/** What an evaluator is told, here or in a worker; with a folder for trainings that are gone on with. */
+export const training = (plan: Plan, checkpoints?: string): Training.Options => ({
   device: plan.device,
   setup: {
     config: plan.config === undefined ? null : { url: plan.config.url, version: plan.config.version },
     dataset: plan.dataset,
-    recipe: plan.recipe
+    recipe: plan.recipe,
+    ...(checkpoints === undefined ? {} : { checkpoints })
   }
 })

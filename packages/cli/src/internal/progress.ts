@@ -5,83 +5,67 @@ import { MultiBar, Presets, type SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as format from "./format.ts"
+import * as tracker from "./tracker.ts"
 
 export interface Display {
   readonly onEvent: (event: Search.SearchEvent) => Effect.Effect<void>
   /** The finals: one of so many trainings is so far. */
-  readonly onFinal: (candidate: Search.Candidate, progress: Trial.Progress) => Effect.Effect<void>
+  readonly onFinal: (
+    candidate: Search.Candidate,
+    progress: Trial.Progress,
+    what: "compare" | "retrain"
+  ) => Effect.Effect<void>
   /** Says something beside it. */
   readonly note: (line: string) => Effect.Effect<void>
   /** Ends what is displayed; what comes after it begins anew. */
   readonly stop: Effect.Effect<void>
 }
 
-interface State {
-  /** Trials that are done, those of an earlier run with them. */
-  done: number
-  resumed: number
-  readonly running: Map<number, number>
-  /** Of those that are done, whether the strategy was told of them or not. */
-  best: Search.Scored | undefined
+const accuracyOf = ({ outcome }: Search.Scored, { fidelity }: tracker.Work) =>
+  `${format.percent(outcome.evaluation.accuracy)}${
+    fidelity._tag === "Full" ? "" : ` after ${format.plural(outcome.evaluation.epochs ?? 0, "epoch")}`
+  }`
+
+const leftOf = (state: tracker.State, work: tracker.Work) => {
+  const seconds = tracker.left(state, work)
+  return seconds === undefined ? "time left unknown" : `${format.time(seconds)} left`
 }
 
-const accuracyOf = (record: Search.Scored) => format.percent(record.outcome.evaluation.accuracy)
-
-/** Shares of trials done in this run, the running ones' parts with them. */
-const work = (state: State) => state.done - state.resumed + [...state.running.values()].reduce((sum, n) => sum + n, 0)
-
-/** The time left, if the rest goes as fast as the part that this run has done. */
-const left = (state: State, trials: number, started: number): string => {
-  const share = work(state) / Math.max(1, trials - state.resumed)
-  const seconds = (performance.now() - started) / 1000
-  return share < 0.01 ? "time left unknown" : `${format.time((seconds * (1 - share)) / share)} left`
-}
-
-const bestOf = ({ best }: State) =>
+const bestOf = ({ best }: tracker.State, work: tracker.Work) =>
   best === undefined
     ? "no result yet"
-    : `best reward ${best.outcome.reward.toFixed(4)} (trial ${best.trial}, ${accuracyOf(best)})`
+    : `best reward ${best.outcome.reward.toFixed(4)} (trial ${best.trial}, ${accuracyOf(best, work)})`
 
-/** Follows an event in the counts. */
-const follow = (state: State, event: Search.SearchEvent) => {
-  if (event._tag === "Resumed") state.done = state.resumed = event.trials
-  if (event._tag === "Started") state.running.set(event.candidate.trial, 0)
-  if (event._tag === "Progress") state.running.set(event.candidate.trial, event.progress.done)
-  if (event._tag === "Finished" || event._tag === "Failed") {
-    state.running.delete(event._tag === "Finished" ? event.record.trial : event.failure.trial)
-    state.done++
-  }
-  if (event._tag === "Best" || event._tag === "Finished")
-    if (state.best === undefined || event.record.outcome.reward > state.best.outcome.reward) state.best = event.record
-}
+const finalOf = (what: "compare" | "retrain") => (what === "compare" ? "again" : "once more, on all images")
 
 const write = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`))
 
-const lines = (trials: number): Display => {
-  const state: State = { done: 0, resumed: 0, running: new Map(), best: undefined }
-  const started = performance.now()
-  const status = () => `${state.done} of ${trials}, ${bestOf(state)}, ${left(state, trials, started)}`
-  const finals = new Set<number>()
+const lines = (work: tracker.Work, replay: (trial: number) => string): Display => {
+  const state = tracker.begin()
+  const status = () => `${state.done} of ${work.trials}, ${bestOf(state, work)}, ${leftOf(state, work)}`
+  const finals = new Set<string>()
   let refused = 0
   return {
     note: write,
     stop: Effect.void,
-    onFinal: ({ trial }, { done }) =>
+    onFinal: ({ trial }, { done }, what) =>
       Effect.suspend(() => {
-        if (done < 1 || finals.has(trial)) return Effect.void
-        finals.add(trial)
-        return write(`trained trial ${trial} again`)
+        const said = `trained trial ${trial} ${finalOf(what)}`
+        if (done < 1 || finals.has(said)) return Effect.void
+        finals.add(said)
+        return write(said)
       }),
     onEvent: (event) =>
       Effect.suspend(() => {
-        follow(state, event)
+        tracker.follow(state, event, work)
         if (event._tag === "Resumed") return write(`${format.plural(event.trials, "trial")} in the journal already`)
         if (event._tag === "Finished") {
           const { costs, outcome, trial } = event.record
-          const said = `${accuracyOf(event.record)}, ${format.count(costs.macs)} MACs, reward ${outcome.reward.toFixed(4)}`
+          const said = `${accuracyOf(event.record, work)}, ${format.count(costs.macs)} MACs, reward ${outcome.reward.toFixed(4)}`
           return write(`trial ${trial}: ${said}, ${format.time(event.seconds)} | ${status()}`)
         }
-        if (event._tag === "Failed") return write(`${event.failure.message} | ${status()}`)
+        if (event._tag === "Failed")
+          return write(`${event.failure.message}; again: ${replay(event.failure.trial)} | ${status()}`)
         if (event._tag === "Refused") {
           refused++
           if (refused <= 3) return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)
@@ -108,18 +92,17 @@ const bars = (format: string) =>
     Presets.shades_classic
   )
 
-const terminal = (trials: number): Effect.Effect<Display, never, Scope.Scope> =>
+const terminal = (work: tracker.Work, replay: (trial: number) => string): Effect.Effect<Display, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const state: State = { done: 0, resumed: 0, running: new Map(), best: undefined }
-    const started = performance.now()
+    const state = tracker.begin()
     const payload = () => ({
-      trials: `${state.done}/${trials} trials`,
-      best: bestOf(state),
-      left: left(state, trials, started)
+      trials: `${state.done}/${work.trials} trials`,
+      best: bestOf(state, work),
+      left: leftOf(state, work)
     })
     let shown: MultiBar | undefined = bars("{bar} {trials} | {best} | {left}")
-    const bar = shown.create(trials, 0, payload())
-    const finals = new Map<number, SingleBar>()
+    const bar = shown.create(1000, 0, payload())
+    const finals = new Map<string, SingleBar>()
     const stop = Effect.sync(() => {
       shown?.stop()
       shown = undefined
@@ -129,28 +112,32 @@ const terminal = (trials: number): Effect.Effect<Display, never, Scope.Scope> =>
     return {
       note: above,
       stop,
-      onFinal: ({ trial }, { done }) =>
+      onFinal: ({ trial }, { done }, what) =>
         Effect.sync(() => {
-          shown ??= bars("{bar} {percentage}% | training trial {trial} again | {eta_formatted} left")
-          const known = finals.get(trial) ?? shown.create(1000, 0, { trial })
-          finals.set(trial, known)
+          shown ??= bars("{bar} {percentage}% | training trial {which} | {eta_formatted} left")
+          const which = `${trial} ${finalOf(what)}`
+          const known = finals.get(which) ?? shown.create(1000, 0, { which })
+          finals.set(which, known)
           known.update(Math.round(1000 * done))
         }),
       onEvent: (event) =>
         Effect.suspend(() => {
           const before = state.best
-          follow(state, event)
-          bar.update(Math.min(trials, state.resumed + work(state)), payload())
-          if (event._tag === "Failed") return above(event.failure.message)
+          tracker.follow(state, event, work)
+          bar.update(Math.round(1000 * tracker.share(state, work)), payload())
+          if (event._tag === "Failed") return above(`${event.failure.message}; again: ${replay(event.failure.trial)}`)
           if (event._tag === "Finished" && state.best !== before)
             return above(
-              `trial ${event.record.trial}: ${accuracyOf(event.record)}, ${format.count(event.record.costs.macs)} MACs: ${Architecture.line(event.record.architecture)}`
+              `trial ${event.record.trial}: ${accuracyOf(event.record, work)}, ${format.count(event.record.costs.macs)} MACs: ${Architecture.line(event.record.architecture)}`
             )
           return Effect.void
         })
     } satisfies Display
   })
 
-/** A display for a search of so many trials. */
-export const make = (trials: number): Effect.Effect<Display, never, Scope.Scope> =>
-  process.stderr.isTTY ? terminal(trials) : Effect.succeed(lines(trials))
+/** A display for a search. `replay`: the command that trains a trial again. */
+export const make = (
+  work: tracker.Work,
+  replay: (trial: number) => string
+): Effect.Effect<Display, never, Scope.Scope> =>
+  process.stderr.isTTY ? terminal(work, replay) : Effect.succeed(lines(work, replay))

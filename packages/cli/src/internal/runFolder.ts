@@ -13,6 +13,9 @@ export const files = {
   weights: "best.safetensors"
 } as const
 
+/** Trainings that are to be gone on with; gone when the search is finished. */
+export const checkpoints = "checkpoints"
+
 /** The path as a person would type it from here. */
 export const shown = Effect.fnUntraced(function* (folder: string) {
   const path = yield* Path.Path

@@ -25,6 +25,8 @@ export const uninet = (
     readonly cwd?: string
     readonly until?: RegExp
     readonly signal?: NodeJS.Signals
+    /** Called with the process's number once it runs. */
+    readonly onStart?: (pid: number) => void
     readonly env?: NodeJS.ProcessEnv
   } = {}
 ): Effect.Effect<Ran> =>
@@ -34,6 +36,7 @@ export const uninet = (
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"]
     })
+    if (child.pid !== undefined) options.onStart?.(child.pid)
     let stdout = ""
     let stderr = ""
     let signalled = false

@@ -18,8 +18,11 @@ const isAlive = (pid: number) => {
   }
 }
 
+/** The lock of a journal. */
+export const pathOf = (journal: string) => `${journal}.lock`
+
 /** Who holds the lock, if it is held: a process that is gone holds nothing. */
-const holderOf = (path: string) => {
+export const holderOf = (path: string) => {
   try {
     const holder = Schema.decodeSync(Holder)(readFileSync(path, "utf8"))
     return holder.host !== hostname() || isAlive(holder.pid) ? holder : undefined
@@ -33,7 +36,7 @@ export const hold = <E>(
   journal: string,
   cannot: (cause: unknown) => E
 ): Effect.Effect<void, JournalLocked | E, Scope.Scope> => {
-  const path = `${journal}.lock`
+  const path = pathOf(journal)
   const mine = JSON.stringify({ pid: process.pid, host: hostname() })
   const take = Effect.try({
     try: () => writeFileSync(path, mine, { flag: "wx" }),

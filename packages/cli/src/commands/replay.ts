@@ -1,0 +1,140 @@
+/** `uninet replay`: trains one trial of a search again, exactly, and holds the result against the journal's. */
+import { Evaluator, Fidelity, type Journal, Setup, Trial } from "@uninet/search"
+import { Architecture } from "@uninet/search-space"
+import { Presets, SingleBar } from "cli-progress"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { Argument, Command } from "effect/cli"
+import { fault, said, usage } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as plans from "../internal/plan.ts"
+import * as runFolder from "../internal/runFolder.ts"
+
+const config = {
+  run: Argument.String("run").pipe(Argument.withDescription("The folder of a search")),
+  trial: Argument.String("trial").pipe(Argument.withDescription("A trial's number, as it is printed")),
+  config: plans.config.config,
+  json: flags.json
+}
+
+/** How far it is: a bar on a terminal, nothing elsewhere. */
+const bar = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      if (!process.stderr.isTTY) return undefined
+      const drawn = new SingleBar(
+        { format: "{bar} {percentage}% | {eta_formatted} left", stream: process.stderr, clearOnComplete: true },
+        Presets.shades_classic
+      )
+      drawn.start(1000, 0)
+      return drawn
+    }),
+    (drawn) => Effect.sync(() => drawn?.stop())
+  ),
+  (drawn): Evaluator.Report =>
+    ({ done }) =>
+      Effect.sync(() => drawn?.update(Math.round(1000 * done)))
+)
+
+type Outcome = Journal.EntryOf<"Finished" | "Failed">
+
+const outcomeIn = (entry: Outcome): string =>
+  entry._tag === "Finished"
+    ? `${format.percent(entry.evaluation.accuracy, 2)} on the validation split${entry.evaluation.epochs === null ? "" : ` after ${format.plural(entry.evaluation.epochs, "epoch")}`}`
+    : `${Trial.says[entry.reason]}: ${entry.detail}`
+
+/** Whether two outcomes are the same: the same numbers to the last bit, or the same kind of failure. */
+const isSame = (a: Outcome, b: Outcome): boolean => {
+  if (a._tag === "Finished" && b._tag === "Finished")
+    return (
+      a.evaluation.accuracy === b.evaluation.accuracy && a.evaluation.metrics["loss"] === b.evaluation.metrics["loss"]
+    )
+  return a._tag === "Failed" && b._tag === "Failed" && a.reason === b.reason
+}
+
+export const replay = Command.make(
+  "replay",
+  config,
+  Effect.fnUntraced(function* ({ config: file, json, run, trial: text }) {
+    const name = yield* runFolder.shown(run)
+    const index = Number(text)
+    if (!/^\d+$/.test(text)) return yield* usage(`the trial is "${text}". Give a trial's number, such as 7.`)
+    const recorded = yield* plans.recorded(run, "")
+    const plan = yield* plans.ofRun(run, recorded, file)
+    const entries = recorded.entries.map(({ entry }) => entry).filter(({ trial }) => trial === index)
+    const proposed = entries.find((entry) => entry._tag === "Proposed")
+    if (proposed === undefined) {
+      const [other] = entries
+      if (other?._tag === "Refused") return yield* fault(`trial ${index} was refused before training: ${other.why}.`)
+      if (other?._tag === "Repeated")
+        return yield* fault(
+          `trial ${index} is the same network as trial ${other.of}. Give that: uninet replay ${name} ${other.of}`
+        )
+      return yield* fault(`${name} has no trial ${index}. uninet status ${name} says which there are.`)
+    }
+    // The last there is: one that was let on is trained to where it came.
+    const known = entries.findLast((entry) => entry._tag === "Finished" || entry._tag === "Failed")
+    const { architecture, seed } = proposed
+    const rungs = Fidelity.rungsOf(plan.fidelity)
+    const until = rungs[known?._tag === "Finished" || known?._tag === "Failed" ? (known.rung ?? 0) : 0]
+    const total = rungs.at(-1)
+    yield* Console.error(`trial ${index}: ${Architecture.line(architecture)}, seed ${seed}`)
+    const started = performance.now()
+    const result = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const report = yield* bar
+        const { evaluate } = yield* Evaluator.Evaluator
+        return yield* Effect.result(
+          evaluate(
+            {
+              index,
+              architecture,
+              seed,
+              // Kept nowhere: it is trained from the start.
+              ...(until === undefined || total === undefined ? {} : { epochs: total, until })
+            },
+            report
+          )
+        )
+      })
+    ).pipe(
+      Effect.provide(Setup.evaluator(plans.training(plan).setup, Device.layer(plan.device))),
+      Effect.mapError(failed)
+    )
+    const seconds = (performance.now() - started) / 1000
+    if (Result.isFailure(result) && result.failure._tag === "EvaluatorLost") return yield* result.failure
+    const now: Outcome = Result.isSuccess(result)
+      ? { _tag: "Finished", trial: index, reward: 0, evaluation: result.success }
+      : {
+          _tag: "Failed",
+          trial: index,
+          reason: result.failure._tag === "TrialFailed" ? result.failure.reason : "Failed",
+          detail: result.failure._tag === "TrialFailed" ? result.failure.detail : result.failure.message
+        }
+    const journal = known?._tag === "Finished" || known?._tag === "Failed" ? known : undefined
+    const same = journal === undefined ? null : isSame(journal, now)
+    yield* Console.log(
+      json
+        ? JSON.stringify({ trial: index, architecture, seed, seconds, now, journal: journal ?? null, same }, null, 2)
+        : [
+            `now:     ${outcomeIn(now)} (${format.time(seconds)})`,
+            journal === undefined ? "journal: it was not finished" : `journal: ${outcomeIn(journal)}`,
+            ...(same === null ? [] : [same ? "The same." : "Not the same."])
+          ].join("\n")
+    )
+    if (same === false)
+      return yield* fault(
+        `trial ${index} came out differently from what the journal of ${name} has. Look for what differs: the machine, the version, the config module or the data.`
+      )
+  }, Effect.mapError(said))
+).pipe(
+  Command.withDescription("Train one trial of a search again, exactly, and compare it with the journal"),
+  Command.withExamples([
+    { command: "uninet replay runs/demo 7", description: "What became of trial 7, again, in this process" }
+  ])
+)
+
+const failed = (error: unknown) => fault(error instanceof Error ? error.message : String(error))

@@ -1,0 +1,201 @@
+/** `uninet status`, `uninet runs`, `uninet stop`: how searches stand, and how to end one. */
+import { Trial } from "@uninet/search"
+import { Architecture } from "@uninet/search-space"
+import Table from "cli-table3"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schedule from "effect/Schedule"
+import { Argument, Command, Flag } from "effect/cli"
+import { fault, said } from "../internal/CliFault.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as live from "../internal/live.ts"
+import * as runFolder from "../internal/runFolder.ts"
+import * as runState from "../internal/runs.ts"
+
+const run = Argument.String("run").pipe(Argument.withDescription("The folder of a search"))
+
+/** As JSON: the journal's figures, and what the driver says of the moment. */
+const toJson = ({ best, failures, fidelity, live: now, ...rest }: runState.Status) => ({
+  ...rest,
+  holder: rest.holder ?? null,
+  best:
+    best === undefined
+      ? null
+      : {
+          trial: best.trial,
+          ...best.outcome.evaluation,
+          reward: best.outcome.reward,
+          costs: best.costs,
+          architecture: best.architecture
+        },
+  fidelity,
+  failures: failures.map((failure) => ({ ...failure, replay: `uninet replay ${rest.name} ${failure.trial}` })),
+  live: now ?? null
+})
+
+const bar = (share: number) => {
+  const full = Math.round(20 * share)
+  return `${"█".repeat(full)}${"░".repeat(20 - full)}`
+}
+
+const cut = (text: string, columns: number) => (text.length > columns ? `${text.slice(0, columns - 1)}…` : text)
+
+/** A run in some lines. */
+const describe = (status: runState.Status, columns: number): string => {
+  const { best, done, failures, holder, live: now, name, refused, state, trials } = status
+  const who = holder === undefined ? "" : ` by process ${holder.pid} on ${holder.host}`
+  const counts = [
+    `${done} of ${format.plural(trials, "trial")}`,
+    ...(failures.length > 0 ? [`${failures.length} failed`] : []),
+    ...(refused > 0 ? [`${refused} refused before training`] : [])
+  ].join(", ")
+  const epochs = best?.outcome.evaluation.epochs ?? null
+  return [
+    `${name}: ${state}${who}, ${status.strategy}, ${counts}, ${format.time(status.seconds)}`,
+    ...(best === undefined
+      ? ["no result yet"]
+      : [
+          `best: trial ${best.trial}, ${format.percent(best.outcome.evaluation.accuracy)}${epochs === null ? "" : ` after ${format.plural(epochs, "epoch")}`}, ${format.count(best.costs.macs)} MACs, reward ${best.outcome.reward.toFixed(4)}`,
+          `  ${Architecture.line(best.architecture)}`
+        ]),
+    ...(now === undefined
+      ? []
+      : [
+          `${bar(now.share)} ${format.percent(now.share, 0)} of the ${now.phase}${now.left === null ? "" : `, ${format.time(now.left)} left`}`,
+          ...now.running.map(({ done, trial }) => `${bar(done)} trial ${trial}`)
+        ]),
+    ...failures
+      .slice(-5)
+      .flatMap(({ architecture, detail, reason, trial }) => [
+        `trial ${trial} ${Trial.says[reason]}: ${detail}`,
+        ...(architecture === undefined ? [] : [`  ${Architecture.line(architecture)}`]),
+        `  again: uninet replay ${name} ${trial}`
+      ]),
+    ...(state === "stopped" ? [`go on with: uninet search --resume ${name}`] : [])
+  ]
+    .map((line) => cut(line, columns))
+    .join("\n")
+}
+
+/** Shown again and again until the search ends. */
+const watch = Effect.fnUntraced(function* (folder: string) {
+  let lines = 0
+  yield* Effect.gen(function* () {
+    const status = yield* runState.status(folder)
+    const text = describe(status, (process.stdout.columns ?? 80) - 1)
+    process.stdout.write(`${lines === 0 ? "" : `\u001b[${lines}F\u001b[J`}${text}\n`)
+    lines = text.split("\n").length
+    return status.state
+  }).pipe(Effect.repeat({ schedule: Schedule.spaced("1 second"), until: (state) => state !== "running" }))
+})
+
+export const status = Command.make(
+  "status",
+  {
+    run,
+    once: Flag.Boolean("once").pipe(Flag.withDefault(false), Flag.withDescription("Say it once and end")),
+    json: flags.json
+  },
+  Effect.fnUntraced(function* ({ json, once, run }) {
+    if (!json && !once && process.stdout.isTTY) return yield* watch(run)
+    const found = yield* runState.status(run)
+    yield* Console.log(json ? JSON.stringify(toJson(found), null, 2) : describe(found, Number.POSITIVE_INFINITY))
+  }, Effect.mapError(said))
+).pipe(
+  Command.withDescription("How a search stands: its best, what is running, what failed; on a terminal until it ends"),
+  Command.withExamples([
+    { command: "uninet status runs/demo", description: "Follow a search" },
+    { command: "uninet status runs/demo --json", description: "For a script" }
+  ])
+)
+
+export const runs = Command.make(
+  "runs",
+  {
+    folder: Argument.String("folder").pipe(
+      Argument.withDefault("runs"),
+      Argument.withDescription("Where the runs' folders are (default runs)")
+    ),
+    json: flags.json
+  },
+  Effect.fnUntraced(function* ({ folder, json }) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const names = yield* Effect.mapError(fs.readDirectory(folder), () =>
+      fault(`${folder} is not a folder that can be read. Give the one that holds the runs' folders.`)
+    )
+    const found: Array<runState.Status> = []
+    const unread: Array<string> = []
+    for (const name of names.toSorted()) {
+      const below = path.join(folder, name)
+      if (!(yield* Effect.orElseSucceed(fs.exists(path.join(below, runFolder.files.journal)), () => false))) continue
+      yield* Effect.matchEffect(runState.status(below), {
+        onSuccess: (status) => Effect.sync(() => void found.push(status)),
+        onFailure: (error) => Effect.sync(() => void unread.push(error.message))
+      })
+    }
+    if (json) return yield* Console.log(JSON.stringify(found.map(toJson), null, 2))
+    if (found.length === 0 && unread.length === 0)
+      return yield* Console.log(`${folder} has no searches. Begin one with: uninet search`)
+    const table = new Table({
+      head: ["run", "state", "strategy", "trials", "failed", "best", "reward"],
+      colAligns: ["left", "left", "left", "right", "right", "right", "right"],
+      style: { head: [], border: [], compact: true }
+    })
+    for (const { best, done, failures, name, state, strategy, trials } of found)
+      table.push([
+        name,
+        state,
+        strategy,
+        `${done} of ${trials}`,
+        failures.length,
+        best === undefined ? "" : format.percent(best.outcome.evaluation.accuracy),
+        best === undefined ? "" : best.outcome.reward.toFixed(4)
+      ])
+    if (found.length > 0) yield* Console.log(table.toString())
+    for (const problem of unread) yield* Console.error(problem)
+  }, Effect.mapError(said))
+).pipe(
+  Command.withDescription("All searches of a folder"),
+  Command.withExamples([{ command: "uninet runs", description: "Those in runs/" }])
+)
+
+export const stop = Command.make(
+  "stop",
+  {
+    run,
+    finish: Flag.Boolean("finish").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("Let the running trials come to their end, then compare, test and export the best")
+    )
+  },
+  Effect.fnUntraced(function* ({ finish, run }) {
+    const { name, state } = yield* runState.status(run)
+    if (state !== "running")
+      return yield* fault(
+        `${name} is not running: it is ${state}.${state === "stopped" ? ` Go on with: uninet search --resume ${name}` : ""}`
+      )
+    yield* Effect.mapError(live.ask(run, finish ? "finish" : "now"), (problem) =>
+      fault(`${name} cannot be asked to stop: ${problem}. Give yourself write permission there.`)
+    )
+    if (finish) return yield* Console.log(`${name} begins no more trials; follow it with: uninet status ${name}`)
+    const ended = yield* runState.status(run).pipe(
+      Effect.map((now) => now.state),
+      Effect.repeat({
+        schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ times: 120 })),
+        until: (now) => now !== "running"
+      })
+    )
+    if (ended === undefined) return yield* fault(`${name} was asked to stop, but still runs after 30 s.`)
+    yield* Console.log(`Stopped. Go on with: uninet search --resume ${name}`)
+  }, Effect.mapError(said))
+).pipe(
+  Command.withDescription("End a running search, as Ctrl-C does; it can be resumed"),
+  Command.withExamples([
+    { command: "uninet stop runs/demo", description: "At once" },
+    { command: "uninet stop runs/demo --finish", description: "With the best network of what there is" }
+  ])
+)

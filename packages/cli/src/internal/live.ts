@@ -1,0 +1,109 @@
+/**
+ * What the driver of a search and the commands beside it say to one another, by two files in the run's folder: `live.json`, which the driver writes
+ * about once a second, and `stop`, which asks it to end.
+ */
+import type { Search, Trial } from "@uninet/search"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as tracker from "./tracker.ts"
+
+export const files = { live: "live.json", stop: "stop" } as const
+
+/** How a search is going. */
+export const Live = Schema.Struct({
+  /** When it was written, in milliseconds since 1970. */
+  at: Schema.Finite,
+  phase: Schema.Literals(["search", "finals"]),
+  /** Share of the phase that is done. */
+  share: Schema.Finite,
+  /** Seconds; `null` while that is not known. */
+  left: Schema.NullOr(Schema.Finite),
+  /** What is being trained, and how far that is. */
+  running: Schema.Array(Schema.Struct({ trial: Schema.Int, done: Schema.Finite }))
+})
+export type Live = typeof Live.Type
+
+const Text = Schema.fromJsonString(Live)
+const decode = Schema.decodeUnknownOption(Text)
+
+/** What the driver wrote last, if it is there and can be read. */
+export const read = (folder: string): Live | undefined => {
+  try {
+    return Option.getOrUndefined(decode(readFileSync(join(folder, files.live), "utf8")))
+  } catch {
+    return undefined
+  }
+}
+
+const remove = (folder: string) => {
+  for (const file of Object.values(files)) rmSync(join(folder, file), { force: true })
+}
+
+/** Asks the driver to end: at once, or when what is running has come to its end. */
+export const ask = (folder: string, how: "now" | "finish") =>
+  Effect.try({
+    try: () => writeFileSync(join(folder, files.stop), how),
+    catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
+  })
+
+const asked = (folder: string): string | undefined => {
+  try {
+    const file = join(folder, files.stop)
+    return existsSync(file) ? readFileSync(file, "utf8") : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether it was asked to finish. */
+export const isAskedToFinish = (folder: string) => Effect.sync(() => asked(folder) === "finish")
+
+/** Ends when it was asked to stop at once. */
+export const stopped = (folder: string): Effect.Effect<void> =>
+  Effect.sync(() => asked(folder) === "now").pipe(
+    Effect.repeat({ schedule: Schedule.spaced("250 millis"), until: (now) => now }),
+    Effect.asVoid
+  )
+
+/** Writes how a search is going while the scope is open. What cannot be written is not: the journal is what counts. */
+export const make = (folder: string, work: tracker.Work) =>
+  Effect.gen(function* () {
+    yield* Effect.acquireRelease(
+      Effect.sync(() => remove(folder)),
+      () => Effect.sync(() => remove(folder))
+    )
+    const state = tracker.begin()
+    const finals = new Map<number, number>()
+    const began = performance.now()
+    const write = () => {
+      const now = finals.size > 0
+      const done = [...finals.values()].reduce((sum, part) => sum + part, 0)
+      const live: Live = {
+        at: Date.now(),
+        phase: now ? "finals" : "search",
+        share: now ? done / finals.size : tracker.share(state, work),
+        left: now ? null : (tracker.left(state, work) ?? null),
+        running: now
+          ? [...finals].flatMap(([trial, part]) => (part < 1 ? [{ trial, done: part }] : []))
+          : [...state.running].map(([trial, { done }]) => ({ trial, done }))
+      }
+      try {
+        const file = join(folder, files.live)
+        writeFileSync(`${file}.part`, JSON.stringify(live))
+        renameSync(`${file}.part`, file)
+      } catch {
+        // It is read by nobody then.
+      }
+    }
+    yield* Effect.sync(write).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
+    return {
+      seconds: () => (performance.now() - began) / 1000,
+      onEvent: (event: Search.SearchEvent) => Effect.sync(() => tracker.follow(state, event, work)),
+      onFinal: ({ trial }: Search.Candidate, { done }: Trial.Progress) =>
+        Effect.sync(() => void finals.set(trial, done))
+    }
+  })

@@ -1,0 +1,102 @@
+/** A run's folder as it stands: what its journal has, who works on it, what there is in the end. */
+import { type Fidelity, Journal, Search, type Trial } from "@uninet/search"
+import type { Architecture } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
+import { hostname } from "node:os"
+import { join } from "node:path"
+import * as live from "./live.ts"
+import * as plans from "./plan.ts"
+import * as runFolder from "./runFolder.ts"
+
+export interface Failure {
+  readonly trial: number
+  readonly reason: Trial.Reason
+  readonly detail: string
+  readonly architecture: Architecture.Architecture | undefined
+}
+
+export interface Status {
+  readonly folder: string
+  readonly name: string
+  /** `running` while a process holds the journal. */
+  readonly state: "running" | "finished" | "stopped"
+  readonly holder: { readonly pid: number; readonly host: string } | undefined
+  readonly strategy: string
+  readonly trials: number
+  readonly done: number
+  readonly refused: number
+  readonly failures: ReadonlyArray<Failure>
+  readonly best: Search.Scored | undefined
+  readonly fidelity: Fidelity.Fidelity
+  /** Seconds from the first to the last entry. */
+  readonly seconds: number
+  readonly begun: number
+  readonly live: live.Live | undefined
+}
+
+type Proposed = Journal.EntryOf<"Proposed">
+
+/** Results as records: each trial's last. */
+const recordsOf = (entries: ReadonlyArray<Journal.Entry>): ReadonlyArray<Search.Record> => {
+  const proposed = new Map<number, Proposed>()
+  const records = new Map<number, Search.Record>()
+  for (const entry of entries) {
+    if (entry._tag === "Proposed") proposed.set(entry.trial, entry)
+    const from = proposed.get(entry.trial)
+    if (entry._tag !== "Finished" || from === undefined) continue
+    const { architecture, costs, hash, trial } = from
+    const outcome = { _tag: "Scored", evaluation: entry.evaluation, reward: entry.reward } as const
+    records.set(trial, { trial, hash, architecture, costs, outcome })
+  }
+  return [...records.values()]
+}
+
+/** What a folder holds; fails where it is no search's. */
+export const status = Effect.fnUntraced(function* (folder: string) {
+  const name = yield* runFolder.shown(folder)
+  const { entries, fidelity, notes, objectives, strategy } = yield* plans.recorded(folder, "")
+  const all = entries.map(({ entry }) => entry)
+  const holder = Journal.holder(join(folder, runFolder.files.journal))
+  const found = live.read(folder)
+  const networks = new Map(
+    all.flatMap((entry) => (entry._tag === "Proposed" ? [[entry.trial, entry.architecture]] : []))
+  )
+  const at = entries.map((stored) => stored.at)
+  const first = at.reduce((least, time) => Math.min(least, time), Infinity)
+  const last = at.reduce((most, time) => Math.max(most, time), 0)
+  const trialsDone = new Set(
+    all.flatMap((entry) => (entry._tag === "Finished" || entry._tag === "Failed" ? [entry.trial] : []))
+  )
+  const result: Status = {
+    folder,
+    name,
+    state: holder !== undefined ? "running" : existsSync(join(folder, runFolder.files.best)) ? "finished" : "stopped",
+    holder,
+    strategy,
+    trials: notes.trials,
+    done: trialsDone.size,
+    refused: all.filter(({ _tag }) => _tag === "Refused").length,
+    failures: all.flatMap((entry) =>
+      entry._tag === "Failed"
+        ? [
+            {
+              trial: entry.trial,
+              reason: entry.reason,
+              detail: entry.detail,
+              architecture: networks.get(entry.trial)
+            }
+          ]
+        : []
+    ),
+    best: Search.ranking(recordsOf(all), objectives)[0],
+    fidelity,
+    seconds: at.length === 0 ? 0 : (last - first) / 1000,
+    begun: at.length === 0 ? 0 : first,
+    live: holder === undefined ? undefined : found
+  }
+  return result
+})
+
+/** Whether the process that holds the run is one of this machine's. */
+export const isHere = ({ holder }: Status): boolean => holder?.host === hostname()

@@ -1,0 +1,77 @@
+/** Follows a search by its events: how far it is, and how long it will take. */
+import { Fidelity, type Search } from "@uninet/search"
+
+/** What was asked for, as far as it says how much there is to do. */
+export interface Work {
+  readonly trials: number
+  readonly fidelity: Fidelity.Fidelity
+}
+
+export interface State {
+  /** Trials with a first result or none, those of an earlier run with them. */
+  done: number
+  failed: number
+  resumed: number
+  /** Whole trainings' worth of work in this run, without what is running. */
+  worked: number
+  readonly running: Map<number, { rung: number; done: number }>
+  /** Of those that are done, whether the strategy was told of them or not. */
+  best: Search.Scored | undefined
+  readonly started: number
+}
+
+export const begin = (): State => ({
+  done: 0,
+  failed: 0,
+  resumed: 0,
+  worked: 0,
+  running: new Map(),
+  best: undefined,
+  started: performance.now()
+})
+
+const isBetter = (record: Search.Scored, best: Search.Scored | undefined) => {
+  if (best === undefined) return true
+  const [mine, its] = [record, best].map(({ outcome }) => ({
+    epochs: outcome.evaluation.epochs,
+    reward: outcome.reward
+  }))
+  const compared = Fidelity.compare(mine, its)
+  return compared === undefined ? (mine.epochs ?? 0) > (its.epochs ?? 0) : compared > 0
+}
+
+/** Follows an event in the counts. */
+export const follow = (state: State, event: Search.SearchEvent, { fidelity }: Work): void => {
+  if (event._tag === "Resumed") state.done = state.resumed = event.trials
+  if (event._tag === "Started") state.running.set(event.candidate.trial, { rung: event.rung, done: 0 })
+  if (event._tag === "Progress") {
+    const running = state.running.get(event.candidate.trial)
+    if (running !== undefined) running.done = event.progress.done
+  }
+  if (event._tag === "Finished" || event._tag === "Failed") {
+    state.running.delete(event._tag === "Finished" ? event.record.trial : event.failure.trial)
+    state.worked += Fidelity.partOf(fidelity, event.rung)
+    if (event.rung === 0) state.done++
+    if (event._tag === "Failed") state.failed++
+  }
+  if ((event._tag === "Best" || event._tag === "Finished") && isBetter(event.record, state.best))
+    state.best = event.record
+}
+
+/** Share of the whole search that is done, 0 … 1. */
+export const share = (state: State, { fidelity, trials }: Work): number => {
+  const running = [...state.running.values()].reduce(
+    (sum, { done, rung }) => sum + done * Fidelity.partOf(fidelity, rung),
+    0
+  )
+  const earlier = Fidelity.expected(fidelity, state.resumed)
+  return Math.min(1, (earlier + state.worked + running) / Math.max(1e-9, Fidelity.expected(fidelity, trials)))
+}
+
+/** Seconds left, if the rest goes as fast as what this run has done; `undefined` while that is too little to say. */
+export const left = (state: State, work: Work): number | undefined => {
+  const before = Fidelity.expected(work.fidelity, state.resumed) / Fidelity.expected(work.fidelity, work.trials)
+  const done = share(state, work) - before
+  if (done < 0.01 * (1 - before)) return undefined
+  return (((performance.now() - state.started) / 1000) * (1 - before - done)) / done
+}
