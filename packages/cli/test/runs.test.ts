@@ -76,7 +76,7 @@ describe("a running search", () => {
           assert.match(replayed.stdout, says)
         }
       }),
-    120_000
+    240_000
   )
 
   it.live(
@@ -115,7 +115,7 @@ describe("a running search", () => {
         assert.strictEqual(code, 0, stderr)
         assert.deepStrictEqual(yield* entriesOf(run), yield* entriesOf(quiet))
       }),
-    120_000
+    240_000
   )
 })
 
@@ -137,6 +137,6 @@ describe("uninet search --dry-run", () => {
         assert.isAbove(seconds.trials, seconds.trial)
         assert.deepStrictEqual(readdirSync(cwd), ["tiny"])
       }),
-    120_000
+    240_000
   )
 })

@@ -10,7 +10,9 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { type ChildProcess, fork } from "node:child_process"
+import { getCompileCacheDir } from "node:module"
 import { availableParallelism } from "node:os"
+import { dirname } from "node:path"
 import { Evaluator, type Report } from "./Evaluator.ts"
 import { Reply, type Request } from "./internal/protocol.ts"
 import { type Evaluated, type Reason, type Trial, TrialFailed } from "./Trial.ts"
@@ -84,7 +86,10 @@ class Lost {
 
 const start = ({ memoryLimit, module, options = null }: Options): Lane => {
   const watched = memoryLimit === undefined ? [] : ["memory"]
+  const compiled = getCompileCacheDir()
   const child = fork(script, [module.href, JSON.stringify(options), ...watched], {
+    // Where this process keeps what it compiled, a worker need not compile it again.
+    ...(compiled === undefined ? {} : { env: { ...process.env, NODE_COMPILE_CACHE: dirname(compiled) } }),
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     execArgv: ["--disable-warning=ExperimentalWarning"]

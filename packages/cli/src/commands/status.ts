@@ -1,5 +1,5 @@
 /** `uninet status`, `uninet runs`, `uninet stop`: how searches stand, and how to end one. */
-import { Trial } from "@uninet/search"
+import { Journal, Trial } from "@uninet/search"
 import { Architecture } from "@uninet/search-space"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
@@ -182,14 +182,16 @@ export const stop = Command.make(
       fault(`${name} cannot be asked to stop: ${problem}. Give yourself write permission there.`)
     )
     if (finish) return yield* Console.log(`${name} begins no more trials; follow it with: uninet status ${name}`)
-    const ended = yield* runState.status(run).pipe(
-      Effect.map((now) => now.state),
+    // By its lock alone: a reader of the journal would keep it from being closed well.
+    const path = yield* Path.Path
+    const journal = path.join(run, runFolder.files.journal)
+    const holder = yield* Effect.sync(() => Journal.holder(journal)).pipe(
       Effect.repeat({
         schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ times: 120 })),
-        until: (now) => now !== "running"
+        until: (holder) => holder === undefined
       })
     )
-    if (ended === undefined) return yield* fault(`${name} was asked to stop, but still runs after 30 s.`)
+    if (holder !== undefined) return yield* fault(`${name} was asked to stop, but still runs after 30 s.`)
     yield* Console.log(`Stopped. Go on with: uninet search --resume ${name}`)
   }, Effect.mapError(said))
 ).pipe(
