@@ -17,6 +17,7 @@ const config = {
   run: Argument.String("run").pipe(Argument.withDescription("The folder of a search")),
   trial: Argument.String("trial").pipe(Argument.withDescription("A trial's number, as it is printed")),
   config: plans.config.config,
+  device: plans.config.device,
   json: flags.json
 }
 
@@ -58,7 +59,7 @@ const isSame = (a: Outcome, b: Outcome): boolean => {
 export const replay = Command.make(
   "replay",
   config,
-  Effect.fnUntraced(function* ({ config: file, json, run, trial: text }) {
+  Effect.fnUntraced(function* ({ config: file, device, json, run, trial: text }) {
     const name = yield* runFolder.shown(run)
     const index = Number(text)
     if (!/^\d+$/.test(text)) return yield* usage(`the trial is "${text}". Give a trial's number, such as 7.`)
@@ -101,7 +102,7 @@ export const replay = Command.make(
         )
       })
     ).pipe(
-      Effect.provide(Setup.evaluator(plans.training(plan).setup, Device.layer(plan.device))),
+      Effect.provide(Setup.evaluator(plans.training(plan).setup, Device.layer(yield* Device.choose(device)))),
       Effect.mapError(failed)
     )
     const seconds = (performance.now() - started) / 1000

@@ -12,7 +12,7 @@ import {
   Scaler,
   TargetBelowBaseline
 } from "@uninet/scaler"
-import { Journal, Search, WorkerEvaluator } from "@uninet/search"
+import { Fidelity, Journal, Search, WorkerEvaluator } from "@uninet/search"
 import { Architecture } from "@uninet/search-space"
 import { Recipe } from "@uninet/trainer"
 import Table from "cli-table3"
@@ -294,7 +294,7 @@ const searched = Effect.fnUntraced(function* (plan: Plan, { dataset, recipe, see
     })
   )
   const found = yield* Effect.gen(function* () {
-    const display = yield* progress.make(grid.length)
+    const display = yield* progress.make({ trials: grid.length, fidelity: Fidelity.full })
     const found = yield* CoefficientSearch.run({
       ...options,
       seed,

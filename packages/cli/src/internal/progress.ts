@@ -36,11 +36,17 @@ const bestOf = ({ best }: tracker.State, work: tracker.Work) =>
     ? "no result yet"
     : `best reward ${best.outcome.reward.toFixed(4)} (trial ${best.trial}, ${accuracyOf(best, work)})`
 
+/** The command that trains a trial again, where there is one. */
+type Replay = ((trial: number) => string) | undefined
+
+const failed = (failure: Trial.TrialFailed, replay: Replay) =>
+  `${failure.message}${replay === undefined ? "" : `; again: ${replay(failure.trial)}`}`
+
 const finalOf = (what: "compare" | "retrain") => (what === "compare" ? "again" : "once more, on all images")
 
 const write = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`))
 
-const lines = (work: tracker.Work, replay: (trial: number) => string): Display => {
+const lines = (work: tracker.Work, replay: Replay): Display => {
   const state = tracker.begin()
   const status = () => `${state.done} of ${work.trials}, ${bestOf(state, work)}, ${leftOf(state, work)}`
   const finals = new Set<string>()
@@ -64,8 +70,7 @@ const lines = (work: tracker.Work, replay: (trial: number) => string): Display =
           const said = `${accuracyOf(event.record, work)}, ${format.count(costs.macs)} MACs, reward ${outcome.reward.toFixed(4)}`
           return write(`trial ${trial}: ${said}, ${format.time(event.seconds)} | ${status()}`)
         }
-        if (event._tag === "Failed")
-          return write(`${event.failure.message}; again: ${replay(event.failure.trial)} | ${status()}`)
+        if (event._tag === "Failed") return write(`${failed(event.failure, replay)} | ${status()}`)
         if (event._tag === "Refused") {
           refused++
           if (refused <= 3) return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)
@@ -92,7 +97,7 @@ const bars = (format: string) =>
     Presets.shades_classic
   )
 
-const terminal = (work: tracker.Work, replay: (trial: number) => string): Effect.Effect<Display, never, Scope.Scope> =>
+const terminal = (work: tracker.Work, replay: Replay): Effect.Effect<Display, never, Scope.Scope> =>
   Effect.gen(function* () {
     const state = tracker.begin()
     const payload = () => ({
@@ -125,7 +130,7 @@ const terminal = (work: tracker.Work, replay: (trial: number) => string): Effect
           const before = state.best
           tracker.follow(state, event, work)
           bar.update(Math.round(1000 * tracker.share(state, work)), payload())
-          if (event._tag === "Failed") return above(`${event.failure.message}; again: ${replay(event.failure.trial)}`)
+          if (event._tag === "Failed") return above(failed(event.failure, replay))
           if (event._tag === "Finished" && state.best !== before)
             return above(
               `trial ${event.record.trial}: ${accuracyOf(event.record, work)}, ${format.count(event.record.costs.macs)} MACs: ${Architecture.line(event.record.architecture)}`
@@ -136,8 +141,5 @@ const terminal = (work: tracker.Work, replay: (trial: number) => string): Effect
   })
 
 /** A display for a search. `replay`: the command that trains a trial again. */
-export const make = (
-  work: tracker.Work,
-  replay: (trial: number) => string
-): Effect.Effect<Display, never, Scope.Scope> =>
+export const make = (work: tracker.Work, replay?: Replay): Effect.Effect<Display, never, Scope.Scope> =>
   process.stderr.isTTY ? terminal(work, replay) : Effect.succeed(lines(work, replay))

@@ -1,8 +1,10 @@
 /** The SQLite file behind a journal: one header, rows that are only ever added. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { existsSync, readFileSync, statSync } from "node:fs"
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs"
+import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { pathToFileURL } from "node:url"
 import { type JournalLocked, JournalNotWritten, JournalUnreadable } from "../JournalError.ts"
 import * as Lock from "./lock.ts"
 
@@ -49,6 +51,7 @@ const schema = `
 `
 
 const restore = "Restore it from a copy, or start a new search in another folder; the file was left as it is"
+const permit = "Give yourself write permission in its folder, then resume, or start a new search in another one"
 const magic = "SQLite format 3\0"
 
 const problemOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
@@ -61,6 +64,18 @@ const faultOf = (path: string): string | undefined => {
   if (bytes.length === 0) return existsSync(`${path}-wal`) ? undefined : "is empty"
   if (bytes.subarray(0, magic.length).toString("latin1") !== magic) return "is not a journal: it is no SQLite file"
   return undefined
+}
+
+/** Where the folder is read-only a log cannot be laid beside the file; nobody can write to it then either. */
+const addressOf = (path: string): string | URL => {
+  const address = pathToFileURL(path)
+  address.searchParams.set("immutable", "1")
+  try {
+    accessSync(dirname(path), constants.W_OK)
+    return path
+  } catch {
+    return existsSync(`${path}-wal`) ? path : address
+  }
 }
 
 const numberOf = (row: Record<string, unknown> | undefined, column: string): number => Number(row?.[column] ?? 0)
@@ -80,9 +95,9 @@ export const open = (
     if (fault !== undefined) return yield* unreadable(fault)
     const existed = existsSync(path)
     if (!existed && readOnly) return yield* unreadable("does not exist", "Give the folder of a search")
-    if (!readOnly) yield* Lock.hold(path, (cause) => unreadable(`cannot be locked (${problemOf(cause)})`))
+    if (!readOnly) yield* Lock.hold(path, (cause) => unreadable(`cannot be locked (${problemOf(cause)})`, permit))
     const db = yield* Effect.acquireRelease(
-      reading(() => new DatabaseSync(path, { readOnly, timeout: 5000 })),
+      reading(() => new DatabaseSync(readOnly ? addressOf(path) : path, { readOnly, timeout: 5000 })),
       (db) => Effect.sync(() => db.close())
     )
     if (existed) {
