@@ -23,11 +23,8 @@ const options = fc.record({
 })
 
 /** Where a target is not met, the error says truly what stopped it. */
-const boundHolds = (
-  error: ScaleError,
-  baseline: Architecture.Architecture,
-  { coefficients, fixedImage }: Compound.Options
-) => {
+const boundHolds = (error: ScaleError, baseline: Architecture.Architecture, given: Compound.Options) => {
+  const { coefficients, fixedImage } = given
   if (error instanceof LimitReached) {
     // By depth alone, networks that are mostly modules do not get there.
     assert.isBelow(error.reached, error.target)
@@ -37,7 +34,12 @@ const boundHolds = (
   const off = (a: Architecture.Architecture) => Math.abs(macsOf(a) / error.target - 1)
   assert.isAbove(off(error.nearest), error.tolerance)
   assert.isAbove(error.share, error.tolerance)
-  for (const other of neighbours(error.nearest, baseline))
+  const before = Math.ceil(error.phi) - 1
+  const least = Result.match(Compound.member(baseline, Math.max(0, before), given), {
+    onSuccess: ({ architecture }) => architecture,
+    onFailure: () => baseline
+  })
+  for (const other of neighbours(error.nearest, baseline, least))
     if (fixedImage !== true || other.image.height === baseline.image.height)
       assert.isAtLeast(off(other), off(error.nearest))
 }
@@ -78,10 +80,11 @@ const attends = ({ dsm, operator }: Architecture.Stage): boolean =>
   OperatorSet.get(OperatorSet.standard, operator)?.heads === true ||
   (dsm !== null && DsmSet.get(DsmSet.standard, dsm)?.heads === true)
 
-/** All architectures one step away that are not smaller than the baseline. */
+/** All architectures one step away that are not smaller than the least. */
 const neighbours = (
   a: Architecture.Architecture,
-  baseline: Architecture.Architecture
+  baseline: Architecture.Architecture,
+  least: Architecture.Architecture
 ): ReadonlyArray<Architecture.Architecture> => {
   const { divisor } = UniNetSpace.defaultsFor(baseline.image)
   const stride = baseline.stages.reduce((product, stage) => product * stage.stride, baseline.stem.stride)
@@ -93,8 +96,10 @@ const neighbours = (
   return [-1, 1]
     .flatMap((by): ReadonlyArray<Architecture.Architecture> => {
       const wider = { channels: a.stem.channels + by * divisor }
+      const { height } = a.image
+      const edge = by > 0 ? (Math.floor(height / stride) + 1) * stride : (Math.ceil(height / stride) - 1) * stride
       return [
-        { ...a, image: { ...a.image, height: a.image.height + by * stride, width: a.image.width + by * stride } },
+        { ...a, image: { ...a.image, height: edge, width: edge } },
         { ...(tied ? moved(0, wider) : a), stem: { ...a.stem, ...wider } },
         { ...a, head: { channels: a.head.channels + by * divisor } },
         ...a.stages.flatMap((stage, i) => [
@@ -105,7 +110,8 @@ const neighbours = (
         ])
       ]
     })
-    .filter((other) => sizesOf(other).every((size, i) => size >= sizesOf(baseline)[i]))
+    .filter((other) => sizesOf(other).every((size, i) => size >= sizesOf(least)[i]))
+    .filter((other) => (other.stem.channels === other.stages[0].channels) === tied)
 }
 
 /** What scaling leaves alone. */

@@ -18,6 +18,7 @@ import { Recipe } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
@@ -373,15 +374,14 @@ const familyTable = (baseline: Compound.Member, members: ReadonlyArray<Compound.
 }
 
 /** What the coefficients are, and where they are from. */
-const origin = ({ method }: Plan, coefficients: Coefficients.Coefficients | null): string => {
+const origin = ({ fixedImage, method }: Plan, coefficients: Coefficients.Coefficients | null): string => {
   if (coefficients === null) return "The published family of UniNet."
-  const { resolution, ...rest } = coefficients
-  const numbers = `${Coefficients.print({ ...rest, resolution })}, α·β²·γ² = ${Coefficients.product(coefficients).toFixed(2)}`
-  return method._tag === "Searched"
-    ? `Coefficients found by the search: ${numbers}`
-    : coefficients === Coefficients.efficientNet
-      ? `Coefficients: ${numbers} (EfficientNet's; --search finds the network's own)`
-      : `Coefficients: ${numbers}`
+  const unused = fixedImage ? "; γ is not used, the image stays" : ""
+  const numbers = `${Coefficients.print(coefficients)}, α·β²·γ² = ${Coefficients.product(coefficients).toFixed(2)}${unused}`
+  if (method._tag === "Searched") return `Coefficients found by the search: ${numbers}`
+  return Equal.equals(coefficients, Coefficients.efficientNet)
+    ? `Coefficients: ${numbers} (EfficientNet's; --search finds the network's own)`
+    : `Coefficients: ${numbers}`
 }
 
 /** Writes a member's file, and its weights where they are inherited; gives what the file says. */

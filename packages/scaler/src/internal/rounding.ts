@@ -251,9 +251,9 @@ export const finestStep = (
   return finest
 }
 
-/** All sizes one step away, widths that are tied moving together. */
+/** All sizes one step away, widths that are tied moving together and those that must differ staying apart. */
 export const steps = (
-  { channels, head, image, repeats, stem, tied }: Q.Quantities,
+  { channels, head, image, repeats, stem, tied, untied }: Q.Quantities,
   least: Q.Sizes,
   sizes: Q.Sizes
 ): ReadonlyArray<readonly [Q.Quantity, Q.Sizes]> => {
@@ -286,5 +286,7 @@ export const steps = (
     }))
   )
   move(head, sizes.head, least.head, (value) => ({ ...sizes, head: value }))
-  return out
+  return out.filter(([, next]) =>
+    untied.every((apart, i) => !apart || next.channels[i] !== (i === 0 ? next.stem : next.channels[i - 1]))
+  )
 }
