@@ -135,17 +135,19 @@ export const layer = ({
           })
         }
       })
-      let answered = performance.now()
+      // Counted from the first failure and not from the last answer, so that a machine that slept tries again first.
+      let since: number | undefined
       yield* look.pipe(
         Effect.timeout("10 seconds"),
         Effect.matchCauseEffect({
-          onSuccess: () => Effect.sync(() => void (answered = performance.now())),
-          onFailure: (cause) => {
-            const silent = performance.now() - answered
-            return silent < Duration.toMillis(database.patience)
-              ? Effect.void
-              : Deferred.fail(lost, lostBy(cause, silent / 1000))
-          }
+          onSuccess: () => Effect.sync(() => void (since = undefined)),
+          onFailure: (cause) =>
+            Effect.suspend(() => {
+              const silent = performance.now() - (since ??= performance.now())
+              return silent < Duration.toMillis(database.patience)
+                ? Effect.void
+                : Deferred.fail(lost, lostBy(cause, silent / 1000))
+            })
         }),
         Effect.repeat(Schedule.spaced(interval)),
         Effect.forkScoped

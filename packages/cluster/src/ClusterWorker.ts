@@ -196,25 +196,23 @@ export const run = Effect.fnUntraced(function* ({
       if (state !== undefined && !queued.has(key)) yield* Deferred.succeed(state.withdrawn, undefined)
     }
   })
-  let answered = performance.now()
-  let isAway = false
+  // Counted from the first failure and not from the last answer, so that a machine that slept tries again first.
+  let since: number | undefined
   yield* beat.pipe(
     Effect.timeout("10 seconds"),
     Effect.matchCauseEffect({
       onSuccess: () =>
         Effect.suspend(() => {
-          answered = performance.now()
-          if (!isAway) return Effect.void
-          isAway = false
+          if (since === undefined) return Effect.void
+          since = undefined
           return onEvent({ _tag: "Back" })
         }),
       onFailure: (cause) =>
         Effect.suspend(() => {
-          const silent = performance.now() - answered
+          const isNew = since === undefined
+          const silent = performance.now() - (since ??= performance.now())
           if (silent >= Duration.toMillis(database.patience)) return Deferred.fail(ended, away(cause, silent))
-          if (isAway) return Effect.void
-          isAway = true
-          return onEvent({ _tag: "Away", problem: database.problemOf(cause) })
+          return isNew ? onEvent({ _tag: "Away", problem: database.problemOf(cause) }) : Effect.void
         })
     }),
     Effect.repeat(Schedule.spaced(interval)),
