@@ -100,7 +100,7 @@ const round = async (server: Postgres.Server, number: number, expected: Readonly
   const seconds = () => (performance.now() - began) / 1000
   const ended = (problem: string | undefined): Round => {
     const begun = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n").length : 0
-    return { seconds: seconds(), blows: counts, again: begun - trials, problem }
+    return { seconds: seconds(), blows: counts, again: Math.max(0, begun - trials), problem }
   }
   try {
     while (true) {

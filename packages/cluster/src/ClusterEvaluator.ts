@@ -14,10 +14,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
-import { SqlClient } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 import { WorkflowEngine } from "effect/workflow"
 import { type SearchForeign, type SearchTaken, VersionMismatch } from "./ClusterError.ts"
-import { Database } from "./Database.ts"
+import { backoff, Database } from "./Database.ts"
 import * as tables from "./internal/tables.ts"
 import * as trials from "./internal/trials.ts"
 import { version as own } from "./version.ts"
@@ -93,9 +93,16 @@ export const layer = ({
           remedy: "Nothing is lost: bring it back, then resume the search"
         })
 
-      const other = (yield* Effect.mapError(tables.workers, (error) => lostBy(error, 0))).find(
-        (worker) => worker.version !== version
-      )
+      /** A database that is away just now is waited for. */
+      const patient = <A, E, R>(effect: Effect.Effect<A, E | SqlError.SqlError, R>) =>
+        effect.pipe(
+          Effect.retry({
+            schedule: Schedule.upTo(backoff, { duration: database.patience }),
+            while: SqlError.isSqlError
+          }),
+          Effect.catchIf(SqlError.isSqlError, (error) => Effect.fail(lostBy(error)))
+        )
+      const other = (yield* patient(tables.workers)).find((worker) => worker.version !== version)
       if (other !== undefined)
         return yield* new VersionMismatch({
           role: "search",
@@ -103,11 +110,7 @@ export const layer = ({
           other: `the worker on ${other.host} (process ${other.pid})`,
           otherVersion: other.version
         })
-      yield* Effect.catchTag(
-        tables.claimSearch(search, database.name, version, { module, options }),
-        "SqlError",
-        (error) => Effect.fail(lostBy(error, 0))
-      )
+      yield* patient(tables.claimSearch(search, database.name, version, { module, options }))
       yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(tables.leaveSearch(search), "2 seconds")))
 
       const workflow = trials.workflowOf(search)

@@ -1,6 +1,7 @@
 /** A trial between the machines: a durable workflow of the driver's, whose one step is a message on a queue that any worker takes. */
 import { NodeCrypto } from "@effect/platform-node"
 import { Trial } from "@uninet/search"
+import * as Cause from "effect/Cause"
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,6 +22,7 @@ import {
 import { PersistedQueue } from "effect/persistence"
 import { SqlClient } from "effect/sql"
 import { DurableDeferred, Workflow, WorkflowEngine } from "effect/workflow"
+import { backoff, Database } from "../Database.ts"
 import { quiet } from "./quiet.ts"
 
 /** What came of an evaluation. Weights lie in `uninet_outcome`. */
@@ -55,12 +57,26 @@ export const lockSeconds = 8
 /** How often idle workers look for trials, and the driver for outcomes. */
 const poll = "250 millis"
 
-export const queueStore = PersistedQueue.layerStoreSql({
-  tableName: "uninet_queue",
-  pollInterval: poll,
-  lockRefreshInterval: "2 seconds",
-  lockExpiration: `${lockSeconds} seconds`
-})
+/** The queue's table is looked at when the store is made: a database that is away just then is waited for. */
+const queueStore = Layer.effect(
+  PersistedQueue.PersistedQueueStore,
+  Effect.gen(function* () {
+    const { patience } = yield* Database
+    return yield* PersistedQueue.makeStoreSql({
+      tableName: "uninet_queue",
+      pollInterval: poll,
+      lockRefreshInterval: "2 seconds",
+      lockExpiration: `${lockSeconds} seconds`
+    }).pipe(
+      Effect.sandbox,
+      Effect.retry({
+        schedule: Schedule.upTo(backoff, { duration: patience }),
+        while: (cause) => !Cause.hasInterruptsOnly(cause)
+      }),
+      Effect.catch(Effect.failCause)
+    )
+  })
+)
 
 const queueName = (version: string) => `trials/${version}`
 
@@ -122,7 +138,8 @@ const engineWith = (config: Partial<ShardingConfig.ShardingConfig["Service"]>) =
   ClusterWorkflowEngine.layer.pipe(
     Layer.provide(Sharding.layer),
     Layer.provide(Runners.layerNoop),
-    Layer.provide(SqlMessageStorage.layer),
+    // `Database` has made the tables.
+    Layer.provide(SqlMessageStorage.layerStorage({})),
     Layer.provide([NodeCrypto.layerDigest, RunnerStorage.layerMemory, RunnerHealth.layerNoop]),
     Layer.provide(ShardingConfig.layer({ shardsPerGroup: 4, entityMessagePollInterval: poll, ...config })),
     Layer.provide(quiet)
