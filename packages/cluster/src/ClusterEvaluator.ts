@@ -37,6 +37,8 @@ export interface Options {
   readonly module: string
   /** Handed to the module. Plain JSON. Default `null`. */
   readonly options?: Schema.Json
+  /** Handed to the module too, but free to differ when the search is resumed: limits of time and memory. Plain JSON. Default: nothing. */
+  readonly limits?: Schema.Json
   /** Told of the workers that are there, whenever that changes. Default: nothing. */
   readonly onWorkers?: (workers: ReadonlyArray<Worker>) => Effect.Effect<void>
   /** The version of uninet; workers of another one are refused. Default: that of this package. */
@@ -71,6 +73,7 @@ interface Running {
  * ```
  */
 export const layer = ({
+  limits,
   module,
   onWorkers = () => Effect.void,
   options = null,
@@ -110,7 +113,13 @@ export const layer = ({
           other: `the worker on ${other.host} (process ${other.pid})`,
           otherVersion: other.version
         })
-      yield* patient(tables.claimSearch(search, database.name, version, { module, options }))
+      yield* patient(
+        tables.claimSearch(search, database.name, version, {
+          module,
+          options,
+          ...(limits === undefined ? {} : { limits })
+        })
+      )
       yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(tables.leaveSearch(search), "2 seconds")))
 
       const workflow = trials.workflowOf(search)

@@ -98,7 +98,13 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
   let note = machines.say
   const elsewhere = Option.isNone(database)
     ? undefined
-    : yield* machines.run(database.value, plan.folder, plans.training(plan), (line) => note(line))
+    : yield* machines.run(
+        database.value,
+        plan.folder,
+        plans.training(plan),
+        { time: trialTime, memory: trialMemory },
+        (line) => note(line)
+      )
   const checkpoints = path.resolve(plan.folder, runFolder.checkpoints)
   const services = yield* Layer.build(
     Layer.mergeAll(

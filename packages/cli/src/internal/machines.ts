@@ -62,6 +62,13 @@ const Portable = Schema.Struct({
   recipe: Recipe.Recipe
 })
 
+/** What a trial may take: seconds and bytes. */
+const Limits = Schema.Struct({
+  time: Schema.NullOr(Schema.Finite),
+  memory: Schema.NullOr(Schema.Finite)
+})
+export type Limits = typeof Limits.Type
+
 const portablePath = (path: string) => {
   const below = relative(process.cwd(), path)
   return isAbsolute(below) || below.startsWith("..") ? path : below.split(sep).join("/")
@@ -95,15 +102,18 @@ const understood = (options: unknown, device: Device.Chosen) =>
 /** A worker's evaluator: so many processes that train as the search says. */
 export const evaluator =
   (slots: number, device: Device.Chosen): ClusterWorker.Options["evaluator"] =>
-  ({ module, options }) =>
+  ({ limits, module, options }) =>
     Layer.unwrap(
       Effect.gen(function* () {
         if (module !== "training")
           return yield* fault(`it wants ${module}, which uninet worker does not know. Run that search's own worker.`)
+        const { memory, time } = yield* Schema.decodeUnknownEffect(Limits)(limits ?? { memory: null, time: null })
         return WorkerEvaluator.layer({
           module: training.module,
           options: training.toJson(yield* understood(options, device)),
-          workers: slots
+          workers: slots,
+          ...(time === null ? {} : { timeLimit: `${time} seconds` as const }),
+          ...(memory === null ? {} : { memoryLimit: memory })
         })
       })
     )
@@ -153,6 +163,7 @@ export const run = Effect.fnUntraced(function* (
   url: Redacted.Redacted,
   folder: string,
   options: training.Options,
+  limits: Limits,
   note: (line: string) => Effect.Effect<void>
 ): Effect.fn.Return<Elsewhere, CliFault, runFolder.Services | Scope.Scope> {
   const fs = yield* FileSystem.FileSystem
@@ -163,6 +174,7 @@ export const run = Effect.fnUntraced(function* (
     layer: ClusterEvaluator.layer({
       search,
       ...described(options),
+      limits,
       onWorkers: (workers) => note(fleet(workers))
     }).pipe(Layer.provide(Layer.succeedContext(connection))),
     finish: ClusterEvaluator.forget(search).pipe(

@@ -17,12 +17,18 @@ export const aliveSeconds = 15
 export const Description = Schema.Struct({
   /** What makes the evaluator; the worker knows what is meant by it. */
   module: Schema.String,
-  options: Schema.Json
+  options: Schema.Json,
+  /** What does not decide results, such as limits of time and memory, and may be others when the search is resumed. */
+  limits: Schema.optionalKey(Schema.Json)
 })
 export type Description = typeof Description.Type
 
 const DescriptionText = Schema.fromJsonString(Description)
 const encodeDescription = Schema.encodeSync(DescriptionText)
+const decodeDescription = Schema.decodeOption(DescriptionText)
+
+/** What decides results. */
+const deciding = ({ module, options }: Description) => encodeDescription({ module, options })
 
 const isAlive = (pid: number) => {
   try {
@@ -53,7 +59,9 @@ export const claimSearch = Effect.fnUntraced(function* (
         readonly alive: boolean | null
       }>`select description, host, pid, seen_at > now() - make_interval(secs => ${aliveSeconds}) as alive
          from uninet_search where id = ${id} for update`
-      if (row === undefined || row.description !== text) return yield* new SearchForeign({ search: id, database })
+      const stored = Option.map(decodeDescription(row?.description ?? ""), deciding)
+      if (row === undefined || Option.getOrUndefined(stored) !== deciding(description))
+        return yield* new SearchForeign({ search: id, database })
       const { alive, host, pid } = row
       if (
         alive === true &&
@@ -63,7 +71,7 @@ export const claimSearch = Effect.fnUntraced(function* (
         (host !== hostname() || isAlive(pid))
       )
         return yield* new SearchTaken({ search: id, pid, host })
-      yield* sql`update uninet_search set version = ${version}, host = ${hostname()}, pid = ${process.pid}, seen_at = now() where id = ${id}`
+      yield* sql`update uninet_search set version = ${version}, description = ${text}, host = ${hostname()}, pid = ${process.pid}, seen_at = now() where id = ${id}`
     })
   )
 })
@@ -83,9 +91,7 @@ export const leaveSearch = (id: string) =>
 export const describe = (id: string) =>
   SqlClient.SqlClient.use(
     (sql) => sql<{ readonly description: string }>`select description from uninet_search where id = ${id}`
-  ).pipe(
-    Effect.map(([row]) => (row === undefined ? Option.none() : Schema.decodeOption(DescriptionText)(row.description)))
-  )
+  ).pipe(Effect.map(([row]) => (row === undefined ? Option.none() : decodeDescription(row.description))))
 
 /** A driver that is there with another version. */
 export const otherDriver = (version: string) =>
