@@ -7,24 +7,21 @@ import { createInterface } from "node:readline"
 
 const [file = "", batch, threads, steps] = process.argv.slice(2)
 const session = await ort.InferenceSession.create(file, {
-  intraOpNumThreads: Number(threads),
-  ...(process.env["OPTIMISED"] === undefined ? {} : { optimizedModelFilePath: process.env["OPTIMISED"] }),
-  ...(process.env["PROFILE"] === undefined ? {} : { enableProfiling: true, profileFilePrefix: process.env["PROFILE"] })
+  intraOpNumThreads: Number(threads)
 })
 const [input] = session.inputMetadata
 const axes = input?.isTensor === true ? input.shape.slice(1).map(Number) : []
 const shape = [Number(batch), ...axes]
 const data = Float32Array.from({ length: shape.reduce((n, axis) => n * axis, 1) }, (_, i) => Math.sin(i * 0.7) * 2)
-const image = new ort.Tensor("float32", data, shape)
-for (let i = 0; i < 3; i++) await session.run({ image })
+const feeds = { [session.inputNames[0] ?? ""]: new ort.Tensor("float32", data, shape) }
+for (let i = 0; i < 3; i++) await session.run(feeds)
 console.log("ready")
 for await (const _ of createInterface({ input: process.stdin })) {
   const seconds: Array<number> = []
   for (let i = 0; i < Number(steps); i++) {
     const start = performance.now()
-    await session.run({ image })
+    await session.run(feeds)
     seconds.push((performance.now() - start) / 1000)
   }
   console.log(JSON.stringify({ seconds }))
 }
-if (process.env["PROFILE"] !== undefined) session.endProfiling()

@@ -45,26 +45,36 @@ export const pytorch = (json: string, batch: number, threads: string, steps: str
   args: [file("pytorch/uninet.py"), json, String(batch), threads, steps]
 })
 
-/** Ready once the worker has taken its first steps. */
-export const start = async ({ args, command }: Engine): Promise<Worker> => {
+/** A process that waits for its rounds, and the first line that it printed. */
+export const open = async ({
+  args,
+  command
+}: Pick<Engine, "command" | "args">): Promise<Pick<Worker, "process" | "lines"> & { readonly first: string }> => {
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, OPENBLAS_NUM_THREADS: "1" }
+    // PyTorch at its best: one thread of OpenBLAS's own, and the kernels of this processor, where the environment asks for an older one's.
+    env: { ...process.env, OPENBLAS_NUM_THREADS: "1", OPENBLAS_CORETYPE: undefined, OPENBLAS_L2_SIZE: undefined }
   })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const first = await lines.next()
   if (first.done === true) throw new Error(`${command} ${args.join(" ")} ended before its first step.`)
-  const { parameters } = JSON.parse(first.value) as { readonly parameters: number } // what both workers print first
-  return { process: child, lines, parameters }
+  return { process: child, lines, first: first.value }
+}
+
+/** Ready once the worker has taken its first steps. */
+export const start = async (engine: Engine): Promise<Worker> => {
+  const { first, ...worker } = await open(engine)
+  const { parameters } = JSON.parse(first) as { readonly parameters: number } // what both workers print first
+  return { ...worker, parameters }
 }
 
 /** Some steps more. */
-export const round = async ({ process: child, lines }: Worker): Promise<Round> => {
+export const round = async <A = Round>({ process: child, lines }: Pick<Worker, "process" | "lines">): Promise<A> => {
   child.stdin?.write("go\n")
-  return JSON.parse((await lines.next()).value) as Round // what both workers print
+  return JSON.parse((await lines.next()).value) as A // what the workers print
 }
 
-export const stop = async ({ process: child }: Worker) => {
+export const stop = async ({ process: child }: Pick<Worker, "process">) => {
   child.stdin?.end()
   await once(child, "exit")
 }
