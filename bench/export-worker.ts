@@ -1,6 +1,6 @@
 /**
  * Times the inference of an ONNX file in ONNX Runtime. Started by `export.ts`: `node export-worker.ts model.onnx BATCH THREADS STEPS`; for every line
- * read from standard input it runs STEPS inferences and prints the seconds of each.
+ * read from standard input it runs STEPS inferences and prints the seconds and the processor's seconds of each.
  */
 import * as ort from "onnxruntime-node"
 import { createInterface } from "node:readline"
@@ -17,11 +17,14 @@ const feeds = { [session.inputNames[0] ?? ""]: new ort.Tensor("float32", data, s
 for (let i = 0; i < 3; i++) await session.run(feeds)
 console.log("ready")
 for await (const _ of createInterface({ input: process.stdin })) {
-  const seconds: Array<number> = []
+  const [seconds, processor]: [Array<number>, Array<number>] = [[], []]
   for (let i = 0; i < Number(steps); i++) {
+    const used = process.cpuUsage()
     const start = performance.now()
     await session.run(feeds)
     seconds.push((performance.now() - start) / 1000)
+    const { system, user } = process.cpuUsage(used)
+    processor.push((system + user) / 1e6)
   }
-  console.log(JSON.stringify({ seconds }))
+  console.log(JSON.stringify({ seconds, processor }))
 }

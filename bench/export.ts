@@ -2,7 +2,7 @@
  * Inference of UniNet-B0 (batch 8, 160 px) from exported files, in alternating rounds: the ONNX file in ONNX Runtime, the PyTorch module in PyTorch, and
  * the ONNX file that PyTorch's own exporter makes of that module.
  *
- *     node bench/export.ts [--threads 2] [--batch 8] [--rounds 7] [--steps 3]
+ *     node bench/export.ts [--threads 1,2] [--batch 8] [--rounds 7] [--steps 3]
  *
  * Needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Writes `bench/results/export.md`.
  */
@@ -12,7 +12,7 @@ import { Prng } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"
 import { Result } from "effect"
 import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { mkdir, writeFile } from "node:fs/promises"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -21,13 +21,13 @@ import { median, ms, quantile, round, start, stop } from "./workers.ts"
 
 const { values } = parseArgs({
   options: {
-    threads: { type: "string", default: "2" },
+    threads: { type: "string", default: "1,2" },
     batch: { type: "string", default: "8" },
     rounds: { type: "string", default: "7" },
     steps: { type: "string", default: "3" }
   }
 })
-const { batch, rounds, steps, threads } = values
+const { batch, rounds, steps } = values
 const python = "/usr/bin/python3"
 const architecture = UniNet.B0
 const bench = (file: string) => new URL(file, import.meta.url).pathname
@@ -44,6 +44,16 @@ const card: Card.Card = {
 }
 const trained = { network, weights: Initialise.values(variables, Prng.fromSeed("bench")), card }
 
+/** What the workers print of a round: the seconds of every inference, and those of the processor. */
+interface Round {
+  readonly seconds: ReadonlyArray<number>
+  readonly processor: ReadonlyArray<number>
+}
+
+/** An engine's median as a share of the first one's. */
+const ratio = (times: ReadonlyArray<ReadonlyArray<number>>, e: number) =>
+  (median(times[e]) / median(times[0])).toFixed(3)
+
 const folder = mkdtempSync(join(tmpdir(), "uninet-bench-"))
 try {
   const write = ({ content, extension }: Format.File) => writeFileSync(join(folder, `b0${extension}`), content)
@@ -52,49 +62,41 @@ try {
   const [onnx, module, theirs] = ["b0.onnx", "b0.py", "pytorch.onnx"].map((name) => join(folder, name))
   execFileSync(python, [bench("pytorch/export.py"), module, batch, theirs], { stdio: ["ignore", "ignore", "inherit"] })
 
-  const settings = [batch, threads, steps]
   const engines = [
-    {
-      name: "PyTorch, the exported module",
-      command: python,
-      args: [bench("pytorch/inference.py"), module],
-      file: module
-    },
-    {
-      name: "ONNX Runtime, the exported file",
-      command: process.execPath,
-      args: [bench("export-worker.ts"), onnx],
-      file: onnx
-    },
-    {
-      name: "ONNX Runtime, PyTorch's own export",
-      command: process.execPath,
-      args: [bench("export-worker.ts"), theirs],
-      file: theirs
-    }
+    { name: "PyTorch, the exported module", command: python, args: [bench("pytorch/inference.py"), module] },
+    { name: "ONNX Runtime, the exported file", command: process.execPath, args: [bench("export-worker.ts"), onnx] },
+    { name: "ONNX Runtime, PyTorch's own export", command: process.execPath, args: [bench("export-worker.ts"), theirs] }
   ]
-  const workers = await Promise.all(engines.map(({ args, command }) => start(command, [...args, ...settings])))
-  const seconds = engines.map((): Array<number> => [])
-  for (let i = 0; i < Number(rounds); i++)
-    for (const [e, worker] of workers.entries())
-      seconds[e].push(...(await round<{ readonly seconds: ReadonlyArray<number> }>(worker)).seconds)
-  await Promise.all(workers.map(stop))
+  const rows: Array<string> = []
+  for (const threads of values.threads.split(",")) {
+    const workers = await Promise.all(
+      engines.map(({ args, command }) => start(command, [...args, batch, threads, steps]))
+    )
+    const seconds = engines.map((): Array<number> => [])
+    const processor = engines.map((): Array<number> => [])
+    for (let i = 0; i < Number(rounds); i++)
+      for (const [e, worker] of workers.entries()) {
+        const found = await round<Round>(worker)
+        seconds[e].push(...found.seconds)
+        processor[e].push(...found.processor)
+      }
+    await Promise.all(workers.map(stop))
+    for (const [e, { name }] of engines.entries())
+      rows.push(
+        `| ${name} | ${threads} | ${ms(median(seconds[e]))} | ${ms(quantile(seconds[e], 0.1))} – ${ms(quantile(seconds[e], 0.9))} | ${ratio(seconds, e)} | ${ms(median(processor[e]))} | ${ratio(processor, e)} |`
+      )
+  }
 
-  const [reference] = seconds.map(median)
-  const rows = engines.map(({ file, name }, e) => {
-    const middle = median(seconds[e])
-    return `| ${name} | ${ms(middle)} | ${ms(quantile(seconds[e], 0.1))} – ${ms(quantile(seconds[e], 0.9))} | ${(middle / reference).toFixed(3)} | ${(statSync(file).size / 2 ** 20).toFixed(1)} MiB |`
-  })
   const report = `# Inference from exported files
 
-UniNet-B0, ${batch} images of 160 px, ${threads} threads each, ${cpus().length} cores of ${cpus()[0]?.model ?? "an unknown processor"}, Node ${process.versions.node}. ${rounds} alternating rounds of ${steps} inferences.
+UniNet-B0, ${batch} images of 160 px, ${cpus().length} cores of ${cpus()[0]?.model ?? "an unknown processor"}, Node ${process.versions.node}. ${rounds} alternating rounds of ${steps} inferences.
 \`node bench/export.ts${process.argv
     .slice(2)
     .map((arg) => ` ${arg}`)
     .join("")}\`
 
-| | median | 10–90% | of PyTorch's time | file |
-|---|--:|--:|--:|--:|
+| | threads | median | 10–90% | of PyTorch's | processor time | of PyTorch's |
+|---|--:|--:|--:|--:|--:|--:|
 ${rows.join("\n")}
 `
   await mkdir(new URL("results", import.meta.url), { recursive: true })
