@@ -41,13 +41,17 @@ const own: ReadonlyArray<string> = ["architecture", "classes", "mean", "deviatio
 
 /** The card as a file's metadata. */
 export const toMetadata = (card: Card): Readonly<Record<string, string>> => ({
+  ...card.provenance,
   architecture: JSON.stringify(card.architecture),
   classes: JSON.stringify(card.classes),
   mean: JSON.stringify(card.mean),
   deviation: JSON.stringify(card.deviation),
-  cropRatio: String(card.cropRatio),
-  ...card.provenance
+  cropRatio: String(card.cropRatio)
 })
+
+/** What metadata say besides how the network is used. */
+export const provenanceOf = (metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(metadata).filter(([name]) => !own.includes(name)))
 
 /**
  * The card that a file's metadata hold. Without `cropRatio`, images are resized whole.
@@ -69,6 +73,6 @@ export const fromMetadata = (metadata: Readonly<Record<string, string>>): Result
       mean: yield* entry("mean", json.numbers, perChannel),
       deviation: yield* entry("deviation", json.numbers, perChannel),
       cropRatio: metadata["cropRatio"] === undefined ? 1 : yield* entry("cropRatio", json.ratio),
-      provenance: Object.fromEntries(Object.entries(metadata).filter(([name]) => !own.includes(name)))
+      provenance: provenanceOf(metadata)
     }
   })

@@ -162,7 +162,7 @@ const cardOf = ({ metadata, network }: Source, data: Dataset.DatasetShape | unde
     provenance: {}
   }
   const told = { ...Card.toMetadata(otherwise), ...metadata, architecture: JSON.stringify(network.architecture) }
-  return Result.getOrElse(Card.fromMetadata(told), () => ({ ...otherwise, provenance: metadata }))
+  return Result.getOrElse(Card.fromMetadata(told), () => ({ ...otherwise, provenance: Card.provenanceOf(metadata) }))
 }
 
 /** The name of what is written, where none is given. A PyTorch module's is one that Python can import. */
@@ -188,6 +188,11 @@ const fileOf = Effect.fnUntraced(function* (given: Flags) {
     )
   return found === "" ? `${out}${extension}` : out
 })
+
+const agreement = ({ tolerance, worst }: Exported.Check): string =>
+  worst === 0
+    ? "logits equal to the network's"
+    : `logits within ${worst.toExponential(1)} of the network's (${tolerance.toExponential()} allowed)`
 
 const next = (of: Format.Format, file: string): string => {
   if (of === "onnx") return `classify images with: uninet classify ${file} image.png`
@@ -246,7 +251,7 @@ export const exporting = Command.make(
             `${files.join(" and ")}: ${format.count(bytes)}B, images [batch, ${image.channels}, ${image.height}, ${image.width}] to ${classes} classes`,
             check === undefined
               ? `not checked: ${rest.unchecked}`
-              : `checked in ${check.runtime} on ${check.images} ${of}: logits within ${check.worst.toExponential(1)} of the network's (${check.tolerance} allowed), the same top-1 on ${check.sameTop1}`,
+              : `checked in ${check.runtime} on ${check.images} ${of}: ${agreement(check)}, the same top-1 on ${check.sameTop1}`,
             next(given.format, files[0] ?? "")
           ].join("\n")
     )
