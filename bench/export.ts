@@ -17,7 +17,7 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { median, ms, quantile, round, start, stop } from "./workers.ts"
+import { median, open, quantile, round, stop } from "./workers.ts"
 
 const { values } = parseArgs({
   options: {
@@ -43,6 +43,8 @@ const card: Card.Card = {
   provenance: {}
 }
 const trained = { network, weights: Initialise.values(variables, Prng.fromSeed("bench")), card }
+
+const ms = (seconds: number) => `${(1000 * seconds).toFixed(1)} ms`
 
 /** What the workers print of a round: the seconds of every inference, and those of the processor. */
 interface Round {
@@ -70,7 +72,7 @@ try {
   const rows: Array<string> = []
   for (const threads of values.threads.split(",")) {
     const workers = await Promise.all(
-      engines.map(({ args, command }) => start(command, [...args, batch, threads, steps]))
+      engines.map(({ args, command }) => open({ command, args: [...args, batch, threads, steps] }))
     )
     const seconds = engines.map((): Array<number> => [])
     const processor = engines.map((): Array<number> => [])
