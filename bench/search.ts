@@ -1,14 +1,16 @@
 /**
- * What a search costs besides training: `node bench/search.ts [--training]`.
+ * What a search costs besides training: `node bench/search.ts [--training] [--trials 16] [--rounds 2]`.
  *
- * Look-ups: trials per second of `Search.run` whose evaluator is a formula, by journal. With `--training` also: trials per minute of real trials at one and
- * two worker processes, the same eight architectures.
+ * Look-ups: trials per second of `Search.run` whose evaluator is a formula, by journal. Overhead: what strategy (PPO), journal and a pool of two worker
+ * processes take for one trial that takes no time itself. With `--training`: trials per minute of real trials at one and two worker processes, the same
+ * architectures, in alternating rounds.
  */
-import { Random } from "@uninet/controller"
+import { Ppo, Random } from "@uninet/controller"
 import { Dsms } from "@uninet/dsm"
 import { NetworkCosts } from "@uninet/network"
 import { Operators } from "@uninet/operators"
 import { Evaluator, Journal, Search, Setup, WorkerEvaluator } from "@uninet/search"
+import { OnnxRuntime } from "@uninet/runtime"
 import { Constraint, UniNetSpace } from "@uninet/search-space"
 import { Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -16,6 +18,15 @@ import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { parseArgs } from "node:util"
+
+const { values } = parseArgs({
+  options: {
+    training: { type: "boolean", default: false },
+    trials: { type: "string", default: "16" },
+    rounds: { type: "string", default: "2" }
+  }
+})
 
 const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 1.6e6 } })
 const space = UniNetSpace.layer({ image: 28, channels: 1, classes: 10 })
@@ -53,17 +64,45 @@ for (const [name, journal] of Object.entries(journals)) {
   console.log(`| ${name} | ${took.toFixed(2)} s | ${Math.round(trials / took)} |`)
 }
 
-if (process.argv.includes("--training")) {
-  const real = 8
-  console.log("\n| workers | 8 trials of one epoch | trials per minute |\n| --- | --- | --- |")
+const median = (numbers: ReadonlyArray<number>) =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
+
+const empty = 400
+const pool = WorkerEvaluator.layer({ module: new URL("./search-worker.ts", import.meta.url), workers: 2 })
+const each =
+  (await seconds(
+    empty,
+    pool,
+    Journal.sqlite(join(folder, "pool.db")),
+    Layer.provide(Ppo.layer({ seed: "bench", constraints }), OnnxRuntime.cpu())
+  )) / empty
+console.log(
+  `\nPPO, journal (survives power) and two worker processes: ${(1000 * each).toFixed(1)} ms a trial, ${((100 * each) / 5).toFixed(2)}% of one of 5 s (two beside one another: of ${((100 * each) / 2.5).toFixed(2)}% of the time)`
+)
+
+if (values.training) {
+  const real = Number(values.trials)
+  const rounds = Number(values.rounds)
+  const took: Record<number, Array<number>> = { 1: [], 2: [] }
+  for (let round = 0; round < rounds; round++)
+    for (const workers of round % 2 === 0 ? [1, 2] : [2, 1]) {
+      const evaluator = WorkerEvaluator.layer({
+        module: Setup.module,
+        options: Setup.toJson({ config: null, dataset: "mnist", recipe: Recipe.proxy }),
+        workers
+      })
+      const time = await seconds(real, evaluator, Journal.memory, Random.layer({ seed: "bench", constraints }))
+      console.error(`round ${round + 1}, ${workers} worker${workers === 1 ? "" : "s"}: ${time.toFixed(1)} s`)
+      took[workers]?.push(time)
+    }
+  console.log(
+    `\n| workers | ${real} trials of one epoch, median of ${rounds} | trials per minute | ratio |\n| --- | --- | --- | --- |`
+  )
   for (const workers of [1, 2]) {
-    const evaluator = WorkerEvaluator.layer({
-      module: Setup.module,
-      options: Setup.toJson({ config: null, dataset: "mnist", recipe: Recipe.proxy }),
-      workers
-    })
-    const took = await seconds(real, evaluator, Journal.memory, Random.layer({ seed: "bench", constraints }))
-    console.log(`| ${workers} | ${took.toFixed(1)} s | ${((60 * real) / took).toFixed(1)} |`)
+    const time = median(took[workers] ?? [])
+    console.log(
+      `| ${workers} | ${time.toFixed(1)} s | ${((60 * real) / time).toFixed(1)} | ${(median(took[1] ?? []) / time).toFixed(2)} |`
+    )
   }
 }
 rmSync(folder, { recursive: true })
