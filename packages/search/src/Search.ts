@@ -341,7 +341,8 @@ export const run = Effect.fnUntraced(function* (
       return { _tag: "Failed", reason, detail } satisfies Outcome
     }
     const { accuracy, epochs, metrics } = result.success
-    const evaluation = { accuracy, metrics, epochs }
+    // A rung's result is one of that many epochs, whether its evaluator says so or not.
+    const evaluation = { accuracy, metrics, epochs: epochs ?? until ?? null }
     const outcome = {
       _tag: "Scored",
       evaluation,
