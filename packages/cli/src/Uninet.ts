@@ -9,6 +9,7 @@ import { CliError, CliOutput, Command } from "effect/cli"
 import { benchmark } from "./commands/benchmark.ts"
 import { classify } from "./commands/classify.ts"
 import { data } from "./commands/data.ts"
+import { doctor } from "./commands/doctor.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { exporting } from "./commands/export.ts"
 import { inspect } from "./commands/inspect.ts"
@@ -41,7 +42,8 @@ export const command = Command.make("uninet").pipe(
     inspect,
     data,
     benchmark,
-    verify
+    verify,
+    doctor
   ])
 )
 

@@ -11,6 +11,9 @@ import type { Backend } from "./internal/backend.ts"
 import type { Traits } from "./internal/context.ts"
 import { compile } from "./internal/executable.ts"
 
+/** The version of TensorFlow.js. */
+export const version: string = tf.version_core
+
 const kernelsOfTensorFlow: Traits = {
   gradientKernels: true,
   poolGradientKernel: true,
@@ -42,7 +45,11 @@ const backends = {
   nodeGpu: { name: "tensorflow", engine: "tfjs node-gpu", traits: kernelsOfTensorFlow }
 } satisfies Record<string, Backend>
 
-const reason = (cause: unknown) => (cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause))
+const reason = (cause: unknown) => {
+  if (!(cause instanceof Error)) return String(cause)
+  const missing = /^Cannot find (?:package|module) '([^']+)'/.exec(cause.message)
+  return missing === null ? cause.message.split("\n", 1)[0] : `${missing[1]} is not installed`
+}
 
 const start = (backend: Backend, load: () => Promise<unknown>, remedy: string) =>
   Effect.tryPromise({

@@ -14,6 +14,9 @@ import { create, lower, probe, type Provider } from "./internal/session.ts"
 import { type Data, type Executable, Runtime } from "./Runtime.ts"
 import { CompileFailed, DeviceUnavailable, failedRun, RunFailed, type RuntimeError } from "./RuntimeError.ts"
 
+/** The version of ONNX Runtime's package. */
+export const version: string = ort.env.versions.node ?? ort.env.versions.common
+
 export interface Options {
   /**
    * Threads of one run. Default 1: two workers with one thread each are faster than one with two, and results do not depend on how many

@@ -185,6 +185,13 @@ const runs = (shape: Shape.Shape, axes: ReadonlyArray<number>) => {
   return { lengths, reducing }
 }
 
+/** The largest divisor of `n` up to `most`. */
+const divisorNear = (most: number, n: number): number => {
+  let divisor = Math.floor(most)
+  while (n % divisor !== 0) divisor--
+  return divisor
+}
+
 /**
  * The mean over axes that lie before or between others, by a pooling kernel over the whole of them: in WebAssembly that is ten times as fast as the kernel
  * for sums. `undefined` for other axes.
@@ -194,7 +201,12 @@ const pooledMean = (b: Builder, x: Value, axes: ReadonlyArray<number>): Value | 
   const { lengths, reducing } = runs(x.shape, axes)
   const pattern = reducing.map((is) => (is ? "r" : "k")).join("")
   const [p, q, r] = lengths
-  if (pattern === "rk") return average(b, reshape(b, x, [1, p, 1, q]))
+  if (pattern === "rk") {
+    // In two steps of about equal length: one long sum of 32-bit floats would lose digits.
+    const pieces = divisorNear(Math.sqrt(p), p)
+    const some = average(b, reshape(b, x, [pieces, p / pieces, 1, q]))
+    return average(b, reshape(b, some, [1, pieces, 1, q]))
+  }
   return pattern === "krk" ? average(b, reshape(b, x, [p, q, 1, r])) : undefined
 }
 
@@ -238,6 +250,7 @@ export const largest = (b: Builder, x: Value, axes: ReadonlyArray<number>, keepD
 /** The mean over height and width of `[batch, height, width, channels]`: `[batch, channels]`. */
 export const average = (b: Builder, x: Value): Value => {
   const [batch, height, width, channels] = x.shape
+  if (height * width === 1) return reshape(b, x, [batch, channels])
   const attributes = { filterSize: [height, width], strides: [1, 1], pad: "valid" }
   return reshape(b, b.call("AvgPool", [["x", x]], attributes, [batch, 1, 1, channels]), [batch, channels])
 }

@@ -58,7 +58,6 @@ export const compile =
 
       const state = new Map<string, ort.Tensor>()
       for (const [name, { shape }] of stored) state.set(name, tensor(new Float32Array(Shape.size(shape)), shape))
-      yield* Effect.addFinalizer(() => Effect.sync(() => state.forEach((value) => value.dispose())))
       const replace = (name: string, value: ort.Tensor) => {
         state.get(name)?.dispose()
         state.set(name, value)
@@ -71,6 +70,9 @@ export const compile =
         refused("variables")
       )
       const reader = stored.size === 0 ? undefined : yield* open("variables", contents, contents)
+
+      // Before the sessions are released, whose memory it is.
+      yield* Effect.addFinalizer(() => Effect.sync(() => state.forEach((value) => value.dispose())))
 
       const start = (name: string, { lowered, session }: Entry, inputs: Readonly<Record<string, Data>>) =>
         Effect.tryPromise({

@@ -1,0 +1,192 @@
+/** `uninet doctor`: what there is to compute with, checked by a training step, and how to add what is missing. */
+import { OnnxRuntime } from "@uninet/runtime"
+import { Tfjs } from "@uninet/runtime-tfjs"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { Command } from "effect/cli"
+import { execFile } from "node:child_process"
+import { existsSync } from "node:fs"
+import { availableParallelism, cpus, freemem, platform, totalmem } from "node:os"
+import { fileURLToPath } from "node:url"
+import * as Device from "../internal/device.ts"
+import { Outcome, OutcomeText } from "../internal/engineCheck.ts"
+import * as flags from "../internal/flags.ts"
+
+/** What is known of a device before it is tried. */
+interface Known {
+  readonly library: string
+  readonly version: string
+  /** Why one would want it. */
+  readonly why: string
+  /** What adds it; empty where it comes with the installation. */
+  readonly command: string
+  /** What else it needs, or another way, a line each. */
+  readonly notes: ReadonlyArray<string>
+}
+
+const ofOrt = { library: "onnxruntime-node", version: OnnxRuntime.version }
+const ofTfjs = { library: "TensorFlow.js", version: Tfjs.version }
+const nodePackage = (name: string) => `npx pnpm add -w --allow-build=${name} ${name}@${Tfjs.version}`
+
+/** A software Vulkan driver that Debian's browser brings: slow, and enough to try the engine. */
+const software = "/usr/lib/chromium/vk_swiftshader_icd.json"
+
+const known: Record<Device.Chosen, Known> = {
+  cpu: { ...ofOrt, why: "the standard engine", command: "npx pnpm install", notes: [] },
+  webgpu: {
+    ...ofOrt,
+    why: "trains on a GPU of any maker, with the weights staying on it",
+    command: platform() === "linux" ? "apt-get install libvulkan1 mesa-vulkan-drivers" : "",
+    notes:
+      platform() === "linux"
+        ? [
+            "needs a GPU; one of NVIDIA has its own driver in place of mesa's",
+            "without one it can be tried on the processor, slowly:",
+            `  apt-get install chromium`,
+            `  LD_LIBRARY_PATH=/usr/lib/chromium VK_ICD_FILENAMES=${software} uninet doctor`
+          ]
+        : ["needs the driver of the GPU's maker"]
+  },
+  cuda: {
+    ...ofOrt,
+    why: "trains on an NVIDIA GPU by cuDNN",
+    command: "ONNXRUNTIME_NODE_INSTALL=cuda12 npx pnpm rebuild --allow-build=onnxruntime-node onnxruntime-node",
+    notes: ["needs Linux on x64, an NVIDIA GPU with its driver, CUDA 12 and cuDNN 9; downloads the provider from NuGet"]
+  },
+  "tfjs-node-gpu": {
+    ...ofTfjs,
+    why: "a second opinion on an NVIDIA GPU, by TensorFlow's own kernels",
+    command: nodePackage("@tensorflow/tfjs-node-gpu"),
+    notes: ["needs CUDA 11 and cuDNN 8; downloads libtensorflow"]
+  },
+  "tfjs-node": {
+    ...ofTfjs,
+    why: "a second opinion by TensorFlow's own kernels",
+    command: nodePackage("@tensorflow/tfjs-node"),
+    notes: ["downloads libtensorflow"]
+  },
+  "tfjs-wasm": {
+    ...ofTfjs,
+    why: "runs where ONNX Runtime does not, a browser too",
+    command: "npx pnpm install",
+    notes: []
+  },
+  "tfjs-cpu": { ...ofTfjs, why: "checks the others: plain JavaScript, slow", command: "npx pnpm install", notes: [] }
+}
+
+/** What was found of a device. */
+interface Found {
+  readonly device: Device.Chosen
+  readonly library: string
+  readonly version: string
+  readonly state: "ready" | "absent" | "wrong"
+  /** Of the engine and its device. */
+  readonly engine: string | null
+  readonly step: { readonly seconds: number; readonly loss: number; readonly verified: boolean } | null
+  readonly reason: string | null
+  readonly why: string
+  readonly remedy: { readonly command: string; readonly notes: ReadonlyArray<string> } | null
+}
+
+/** Longest time for one device. */
+const limit = 15_000
+
+const script = new URL(
+  import.meta.url.endsWith(".ts") ? "../internal/engineCheck.ts" : "../internal/engineCheck.js",
+  import.meta.url
+)
+
+/** Tries a device in a process of its own. */
+const tried = (device: Device.Chosen): Effect.Effect<Outcome> =>
+  Effect.callback<Outcome>((resume) => {
+    const args = ["--disable-warning=ExperimentalWarning", fileURLToPath(script), device]
+    const child = execFile(process.execPath, args, { timeout: limit, killSignal: "SIGKILL" }, (error, stdout) => {
+      const line = stdout.trimEnd().split("\n").at(-1) ?? ""
+      const outcome = Schema.decodeUnknownOption(OutcomeText)(line)
+      const how = error?.killed === true ? `no answer within ${limit / 1000} s` : "its driver ended the process"
+      resume(Effect.succeed(Option.getOrElse(outcome, () => Outcome.cases.Failed.make({ reason: how }))))
+    })
+    return Effect.sync(() => void child.kill("SIGKILL"))
+  })
+
+/** Losses of one computation on two engines differ by rounding only. */
+const tolerance = 1e-3
+
+const agree = (losses: ReadonlyArray<number>, reference: ReadonlyArray<number>) =>
+  losses.length === reference.length && losses.every((loss, i) => Math.abs(loss - reference[i]) < tolerance)
+
+const judged = (device: Device.Chosen, outcome: Outcome, reference: ReadonlyArray<number> | undefined): Found => {
+  const { command, library, notes, version, why } = known[device]
+  const remedy = { command, notes }
+  const common = { device, library, version, why }
+  if (outcome._tag === "Failed")
+    return { ...common, state: "absent", engine: null, step: null, reason: outcome.reason, remedy }
+  const { engine, losses, seconds } = outcome
+  const verified = agree(losses, reference ?? losses) && (losses.at(-1) ?? Infinity) < (losses[0] ?? 0)
+  return {
+    ...common,
+    state: verified ? "ready" : "wrong",
+    engine,
+    step: { seconds, loss: losses.at(-1) ?? Number.NaN, verified },
+    reason: verified ? null : "its training steps do not give the numbers of ONNX Runtime on the processor",
+    remedy: null
+  }
+}
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`
+
+const shown = ({ device, library, reason, remedy, state, step, version, why }: Found): string => {
+  const head = `${device.padEnd(14)}${state.padEnd(8)}`
+  if (step !== null) {
+    const result = step.verified ? "training step verified" : (reason ?? "")
+    return `${head}${library} ${version}, ${result}, ${(1000 * step.seconds).toFixed(0)} ms`
+  }
+  const lines = [`${head}${reason ?? ""}`, `why: ${why}`]
+  if (remedy !== null && remedy.command !== "") lines.push(`add: ${remedy.command}`)
+  if (remedy !== null) lines.push(...remedy.notes)
+  return lines.join("\n  ")
+}
+
+export const doctor = Command.make(
+  "doctor",
+  { json: flags.json },
+  Effect.fnUntraced(function* ({ json }) {
+    // The standard engine first: the others are held against it.
+    const standard = yield* tried(Device.standard)
+    const reference = standard._tag === "Ran" ? standard.losses : undefined
+    const others = Device.chosen.filter((device) => device !== Device.standard)
+    const outcomes = yield* Effect.forEach(others, (device) => Effect.map(tried(device), (o) => [device, o] as const), {
+      concurrency: 3
+    })
+    const all = [[Device.standard, standard] as const, ...outcomes]
+    const engines = all.map(([device, outcome]) => judged(device, outcome, reference))
+    const machine = {
+      node: process.version,
+      platform: `${process.platform} ${process.arch}`,
+      processor: cpus()[0]?.model.trim() ?? "",
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+      freeMemoryBytes: freemem(),
+      nvidia: existsSync("/dev/nvidia0")
+    }
+    if (json) return yield* Console.log(JSON.stringify({ ...machine, engines }, null, 2))
+    const { cores, freeMemoryBytes, memoryBytes, node, processor } = machine
+    yield* Console.log(
+      [
+        `Node ${node} on ${machine.platform}, ${processor}, ${cores} cores, ${gigabytes(memoryBytes)} of memory, ${gigabytes(freeMemoryBytes)} free`,
+        "",
+        ...engines.map(shown),
+        "",
+        "Commands take a device by --device; auto is the first GPU that works, else cpu."
+      ].join("\n")
+    )
+  })
+).pipe(
+  Command.withDescription("Say what there is to compute with, checked by a training step, and how to add the rest"),
+  Command.withExamples([
+    { command: "uninet doctor", description: "Every device, with what is missing and the command that adds it" },
+    { command: "uninet doctor --json", description: "The same as JSON" }
+  ])
+)
