@@ -26,10 +26,11 @@ describe("uninet doctor", () => {
   )
 })
 
+const verify = (device: string) => uninet(["verify", "--runs", "1", "--device", device])
+
 describe("--device", () => {
   it.live("computes elsewhere, falls back once where auto finds nothing, and refuses what is not there", () =>
     Effect.gen(function* () {
-      const verify = (device: string) => uninet(["verify", "--runs", "1", "--device", device])
       const wasm = yield* verify("tfjs-wasm")
       assert.strictEqual(wasm.code, 0, wasm.stderr)
       const absent = yield* verify("tfjs-node")

@@ -135,7 +135,7 @@ const native = (backend: Backend, name: string, needs: string) =>
   layer(
     backend,
     loadNode(name),
-    `Install it with: pnpm add -w --allow-build=${name} ${name} (downloads libtensorflow${needs}).`
+    `Install it with: npx -y pnpm add -w --allow-build=${name} ${name} (downloads libtensorflow${needs}).`
   )
 
 /** TensorFlow's kernels on the processor; needs `@tensorflow/tfjs-node`. */

@@ -28,13 +28,13 @@ interface Known {
 
 const ofOrt = { library: "onnxruntime-node", version: OnnxRuntime.version }
 const ofTfjs = { library: "TensorFlow.js", version: Tfjs.version }
-const nodePackage = (name: string) => `npx pnpm add -w --allow-build=${name} ${name}@${Tfjs.version}`
+const nodePackage = (name: string) => `npx -y pnpm add -w --allow-build=${name} ${name}@${Tfjs.version}`
 
 /** A software Vulkan driver that Debian's browser brings: slow, and enough to try the engine. */
 const software = "/usr/lib/chromium/vk_swiftshader_icd.json"
 
 const known: Record<Device.Chosen, Known> = {
-  cpu: { ...ofOrt, why: "the standard engine", command: "npx pnpm install", notes: [] },
+  cpu: { ...ofOrt, why: "the standard engine", command: "npx -y pnpm install", notes: [] },
   webgpu: {
     ...ofOrt,
     why: "trains on a GPU of any maker, with the weights staying on it",
@@ -52,7 +52,7 @@ const known: Record<Device.Chosen, Known> = {
   cuda: {
     ...ofOrt,
     why: "trains on an NVIDIA GPU by cuDNN",
-    command: "ONNXRUNTIME_NODE_INSTALL=cuda12 npx pnpm rebuild --allow-build=onnxruntime-node onnxruntime-node",
+    command: "ONNXRUNTIME_NODE_INSTALL=cuda12 npx -y pnpm rebuild --allow-build=onnxruntime-node onnxruntime-node",
     notes: ["needs Linux on x64, an NVIDIA GPU with its driver, CUDA 12 and cuDNN 9; downloads the provider from NuGet"]
   },
   "tfjs-node-gpu": {
@@ -70,10 +70,10 @@ const known: Record<Device.Chosen, Known> = {
   "tfjs-wasm": {
     ...ofTfjs,
     why: "runs where ONNX Runtime does not, a browser too",
-    command: "npx pnpm install",
+    command: "npx -y pnpm install",
     notes: []
   },
-  "tfjs-cpu": { ...ofTfjs, why: "checks the others: plain JavaScript, slow", command: "npx pnpm install", notes: [] }
+  "tfjs-cpu": { ...ofTfjs, why: "checks the others: plain JavaScript, slow", command: "npx -y pnpm install", notes: [] }
 }
 
 /** What was found of a device. */
