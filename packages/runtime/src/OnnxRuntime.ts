@@ -285,7 +285,7 @@ export const webgpu = (): Layer.Layer<Runtime, DeviceUnavailable> => {
 export const cuda = (options: Pick<Options, "threads"> = {}): Layer.Layer<Runtime, DeviceUnavailable> => {
   const target: Target = { ...options, engine: "onnxruntime cuda", provider: "cuda", formulation: "standard" }
   const remedy =
-    "Install an NVIDIA driver, CUDA 12 and cuDNN 9, then the provider's library (Linux on x64): ONNXRUNTIME_NODE_INSTALL=cuda12 npx -y pnpm rebuild --allow-build=onnxruntime-node onnxruntime-node."
+    "Install an NVIDIA driver, CUDA 12 and cuDNN 9, then the provider's library (Linux on x64): ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js in the folder of onnxruntime-node."
   return Layer.effect(
     Runtime,
     Effect.as(probed(target.engine, "cuda", remedy), Runtime.of({ name: target.engine, compile: compile(target) }))
