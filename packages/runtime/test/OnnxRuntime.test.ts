@@ -71,6 +71,8 @@ const small = fc.integer({ min: 1, max: 4 })
 /** Batches that divide into blocks and batches that do not. */
 const batches = fc.constantFrom(1, 3, 16, 32)
 const side = fc.integer({ min: 3, max: 7 })
+/** Some of whose products are whole blocks. */
+const evenSide = fc.constantFrom(3, 4, 6, 8)
 const pair = fc.constantFrom<readonly [number, number]>([1, 1], [2, 2], [1, 2])
 
 describe("every op on ONNX Runtime", () => {
@@ -152,7 +154,7 @@ describe("every op on ONNX Runtime", () => {
   )
   agrees(
     "squeeze and excitation",
-    fc.record({ batch: batches, channels: small, h: side, w: side }).map(({ batch, channels, h, w }) => ({
+    fc.record({ batch: batches, channels: small, h: evenSide, w: evenSide }).map(({ batch, channels, h, w }) => ({
       inputs: [[batch, channels, h, w], [2, channels, 1, 1], [2], [channels, 2, 1, 1], [channels]],
       f: (x, w1, b1, w2, b2) => {
         const mean = Op.reshape(Op.globalAveragePool(x), [batch, channels, 1, 1])
@@ -180,13 +182,13 @@ describe("every op on ONNX Runtime", () => {
   )
   agrees(
     "attention to many tokens",
-    fc.record({ queries: fc.constantFrom(5, 150), keys: fc.constantFrom(33, 150) }).map(({ queries, keys }) => ({
+    fc.record({ queries: fc.constantFrom(5, 130), keys: fc.constantFrom(33, 130) }).map(({ queries, keys }) => ({
       inputs: [
-        [2, queries, 4],
-        [2, keys, 4],
-        [2, keys, 4]
+        [1, queries, 2],
+        [1, keys, 2],
+        [1, keys, 2]
       ],
-      f: (q, k, v) => Op.attention(q, k, v, { heads: 2, scale: 0.7 })
+      f: (q, k, v) => Op.attention(q, k, v, { heads: 1, scale: 0.7 })
     }))
   )
   agrees(

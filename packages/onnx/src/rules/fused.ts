@@ -227,16 +227,25 @@ const isGate = (image: Tensor.Tensor, gate: Tensor.Tensor) =>
 const perImage = (ctx: Context, gate: Tensor.Tensor, shape: Shape.Shape): Value =>
   E.reshape(ctx.b, ctx.get(gate, "channels"), shape)
 
+/** Whether every channel of every image is a row of whole blocks, where images do not lie in lanes. */
+const inImageRows = (ctx: Context, shape: Shape.Shape) =>
+  ctx.block > 1 && ctx.lanes === 1 && ctx.allows("channels", shape) && (shape[2] * shape[3]) % ctx.block === 0
+
+/** Every channel of every image as a row. */
+const imageRows = (ctx: Context, x: Tensor.Tensor): Value =>
+  E.reshape(ctx.b, ctx.get(x, "channels"), [x.shape[1] * x.shape[0], x.shape[2] * x.shape[3]])
+
 /** The mean of every channel of every image, in the order of a blocked image's channels. */
 const imageMeans = (ctx: Context, x: Tensor.Tensor): Value => {
+  if (inImageRows(ctx, x.shape)) return E.reduce(ctx.b, "ReduceMean", imageRows(ctx, x), [1])
   const image = blockedImage(ctx, x)
   return blocked(ctx, "GlobalAveragePool", [image], {}, [1, image.shape[1], 1, 1])
 }
 
 /** The image and the gate of a product, if it is one. */
 const gated = (ctx: Context, node: Tensor.Tensor) => {
-  if (!isBinary(node) || node.attributes.fn !== "mul" || ctx.lanes !== ctx.block || !isBlocked(ctx, node.shape))
-    return undefined
+  if (!isBinary(node) || node.attributes.fn !== "mul" || node.shape.length !== 4) return undefined
+  if (!(ctx.lanes === ctx.block && isBlocked(ctx, node.shape)) && !inImageRows(ctx, node.shape)) return undefined
   const [x, y] = node.inputs
   if (x.shape.length !== 4 || y.shape.length !== 4) return undefined
   return isGate(x, y) ? { image: x, gate: y } : isGate(y, x) ? { image: y, gate: x } : undefined
@@ -244,6 +253,10 @@ const gated = (ctx: Context, node: Tensor.Tensor) => {
 
 /** image · gate + bias, gate and bias per channel and image. */
 const gateImage = (ctx: Context, image: Tensor.Tensor, gate: Value, bias?: Value): Lowered => {
+  if (inImageRows(ctx, image.shape)) {
+    const value = affine(ctx, imageRows(ctx, image), gate, bias === undefined ? {} : { offset: bias })
+    return fromRows(ctx, image.shape, value)
+  }
   const x = blockedImage(ctx, image)
   const [, groups] = x.shape
   const attributes = { kernel_shape: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], group: groups }
@@ -428,7 +441,12 @@ export const rules = {
     // The gradient of a gate: a dot product per channel and image.
     if (axes.join() !== "2,3" || !isBinary(x) || x.attributes.fn !== "mul") return undefined
     const [p, q] = x.inputs
-    if (ctx.lanes !== ctx.block || !isBlocked(ctx, p.shape) || !Shape.equals(p.shape, q.shape)) return undefined
+    if (p.shape.length !== 4 || !Shape.equals(p.shape, q.shape)) return undefined
+    if (inImageRows(ctx, p.shape)) {
+      const dots = rowDot(ctx, imageRows(ctx, p), imageRows(ctx, q))
+      return { layout: "channels", value: E.reshape(ctx.b, dots, physicalShape("channels", node.shape, ctx.lanes)) }
+    }
+    if (ctx.lanes !== ctx.block || !isBlocked(ctx, p.shape)) return undefined
     const [image, kernel] = [blockedImage(ctx, p), blockedImage(ctx, q)]
     const [, groups, height, width] = image.shape
     const dots = blocked(
