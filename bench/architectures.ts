@@ -2,7 +2,9 @@
  * Random architectures of the space for small images: training steps per second by two processes of one thread, against PyTorch at its best of two
  * processes of one thread and one process of two, in alternating rounds.
  *
- *   node bench/architectures.ts [--from 0] [--count 50] [--rounds 3] [--steps 3] [--batch 64] [--seed architectures]
+ *   node bench/architectures.ts [--from 0] [--count 50] [--rounds 3] [--steps 3] [--batch 64] [--seed architectures] [--clock wall]
+ *
+ * `--clock processor` counts the processor's seconds and leaves out the process of two threads: for a machine that others use too.
  *
  * Needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Prints a Markdown table. Architecture i is the same whatever
  * `--from` and `--count` are, so that a long run can be taken in parts.
@@ -22,10 +24,12 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "3" },
     steps: { type: "string", default: "3" },
     batch: { type: "string", default: "64" },
-    seed: { type: "string", default: "architectures" }
+    seed: { type: "string", default: "architectures" },
+    clock: { type: "string", default: "wall" }
   }
 })
 const { seed, steps } = options
+const onProcessor = options.clock === "processor"
 const [from, count, rounds, batch] = [options.from, options.count, options.rounds, options.batch].map(Number)
 
 interface Configuration {
@@ -43,7 +47,8 @@ const measure = async (configurations: ReadonlyArray<Configuration>): Promise<Re
   const seconds: Array<Array<number>> = groups.map(() => [])
   for (let i = 0; i < rounds; i++)
     for (const [g, group] of groups.entries())
-      for (const found of await Promise.all(group.map(round))) seconds[g].push(...found.seconds)
+      for (const found of await Promise.all(group.map(round)))
+        seconds[g].push(...(onProcessor ? found.processor : found.seconds))
   await Promise.all(groups.flat().map(stop))
   return configurations.map(({ processes }, g) => processes / median(seconds[g]))
 }
@@ -58,24 +63,16 @@ try {
     const architecture = Space.sample(Prng.fromSeed(`${seed} ${i}`))(space)
     const json = join(folder, `${i}.json`)
     writeFileSync(json, JSON.stringify(architecture))
-    const [ours, two, wide] = await measure([
+    const [ours, two, wide = Number.NaN] = await measure([
       { engine: uninet(json, batch, "1", steps), processes: 2 },
       { engine: pytorch(json, batch, "1", steps), processes: 2 },
-      { engine: pytorch(json, batch, "2", steps), processes: 1 }
+      ...(onProcessor ? [] : [{ engine: pytorch(json, batch, "2", steps), processes: 1 }])
     ])
-    const ratio = ours / Math.max(two, wide)
+    const ratio = ours / (onProcessor ? two : Math.max(two, wide))
     ratios.push(ratio)
-    const cells = [
-      i,
-      Architecture.line(architecture),
-      ours.toFixed(1),
-      two.toFixed(1),
-      wide.toFixed(1),
-      ratio.toFixed(2)
-    ]
-    console.log(
-      `| ${cells.join(" | ").replaceAll(" | ", " \u0000 ").replaceAll("|", "\\|").replaceAll("\u0000", "|")} |`
-    )
+    const line = Architecture.line(architecture).replaceAll("|", ";")
+    const figures = [ours, two, wide].map((x) => (Number.isNaN(x) ? "–" : x.toFixed(1)))
+    console.log(`| ${[i, line, ...figures, ratio.toFixed(2)].join(" | ")} |`)
   }
 } finally {
   rmSync(folder, { recursive: true })

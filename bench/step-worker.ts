@@ -3,7 +3,7 @@
  *
  *   node bench/step-worker.ts <architecture.json> <batch> <threads> <steps> <blocked|standard>
  *
- * For every line on standard input it runs that many steps and prints the seconds of each and the process's peak memory as a line of JSON,
+ * For every line on standard input it runs that many steps and prints the seconds and the processor's seconds of each and the process's peak memory as a line of JSON,
  * so that the benchmark can alternate it with another engine.
  */
 import { readFileSync } from "node:fs"
@@ -41,12 +41,18 @@ const program = Effect.gen(function* () {
     Stream.runForEach(() =>
       Effect.gen(function* () {
         const seconds: Array<number> = []
+        const processor: Array<number> = []
         for (let i = 0; i < Number(steps); i++) {
           const start = performance.now()
+          const before = process.cpuUsage()
           yield* step
           seconds.push((performance.now() - start) / 1000)
+          const { system, user } = process.cpuUsage(before)
+          processor.push((system + user) / 1e6)
         }
-        process.stdout.write(`${JSON.stringify({ seconds, peakBytes: process.resourceUsage().maxRSS * 1024 })}\n`)
+        process.stdout.write(
+          `${JSON.stringify({ seconds, processor, peakBytes: process.resourceUsage().maxRSS * 1024 })}\n`
+        )
       })
     )
   )

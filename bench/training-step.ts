@@ -1,9 +1,9 @@
 /**
  * The training step (forward, backward, AdamW, running statistics) of the proxy network and of UniNet-B0, in alternating rounds.
  *
- *   node bench/training-step.ts [--pytorch] [--network proxy,B0] [--threads 1,2] [--processes 1] [--rounds 5] [--steps 8] [--standard]
+ *   node bench/training-step.ts [--pytorch] [--network proxy,B0] [--threads 1,2] [--processes 1] [--rounds 5] [--steps 8] [--standard] [--clock wall]
  *
- * `--pytorch` needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Prints a Markdown table.
+ * `--clock processor` counts the processor's seconds, for one thread on a machine that others use too. `--pytorch` needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Prints a Markdown table.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
@@ -20,7 +20,8 @@ const { values: options } = parseArgs({
     threads: { type: "string", default: "1,2" },
     processes: { type: "string", default: "1" },
     rounds: { type: "string", default: "5" },
-    steps: { type: "string", default: "8" }
+    steps: { type: "string", default: "8" },
+    clock: { type: "string", default: "wall" }
   }
 })
 const list = (text: string) => text.split(",")
@@ -51,8 +52,8 @@ try {
         const results = engines.map(() => ({ seconds: [] as Array<number>, peak: 0 }))
         for (let i = 0; i < Number(options.rounds); i++)
           for (const [e, group] of workers.entries())
-            for (const { seconds, peakBytes } of await Promise.all(group.map(round))) {
-              results[e].seconds.push(...seconds)
+            for (const { peakBytes, processor, seconds } of await Promise.all(group.map(round))) {
+              results[e].seconds.push(...(options.clock === "processor" ? processor : seconds))
               results[e].peak = Math.max(results[e].peak, peakBytes)
             }
         await Promise.all(workers.flat().map(stop))

@@ -6,6 +6,8 @@ import { createInterface } from "node:readline"
 /** What a worker says of some steps. */
 export interface Round {
   readonly seconds: ReadonlyArray<number>
+  /** Of the processor: less disturbed by others on the machine, and for one thread what a step takes on an idle one. */
+  readonly processor: ReadonlyArray<number>
   readonly peakBytes: number
 }
 

@@ -3,7 +3,7 @@
     python3 uninet.py architecture.json BATCH THREADS ROUNDS STEPS
 
 For every line read from standard input it runs STEPS training steps (forward, backward, AdamW, running statistics) and prints the seconds
-per step, so that a benchmark can alternate it with another engine.
+and the processor's seconds per step, so that a benchmark can alternate it with another engine.
 """
 import json
 import sys
@@ -218,13 +218,14 @@ def main():
         step()
     print(json.dumps({"parameters": sum(p.numel() for p in model.parameters())}), flush=True)
     for _ in sys.stdin:
-        times = []
+        times, processor = [], []
         for _ in range(steps):
-            start = time.perf_counter()
+            start, before = time.perf_counter(), time.process_time()
             step()
             times.append(time.perf_counter() - start)
+            processor.append(time.process_time() - before)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"seconds": times, "peakBytes": peak}), flush=True)
+        print(json.dumps({"seconds": times, "processor": processor, "peakBytes": peak}), flush=True)
 
 
 main()
