@@ -1,11 +1,11 @@
 /** `uninet replay`: trains one trial of a search again, exactly, and holds the result against the journal's. */
 import { Evaluator, Fidelity, type Journal, Setup, Trial } from "@uninet/search"
 import { Architecture } from "@uninet/search-space"
-import { Presets, SingleBar } from "cli-progress"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Argument, Command } from "effect/cli"
+import * as Bar from "../internal/bar.ts"
 import { fault, said, usage } from "../internal/CliFault.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
@@ -22,23 +22,13 @@ const config = {
 }
 
 /** How far it is: a bar on a terminal, nothing elsewhere. */
-const bar = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      if (!process.stderr.isTTY) return undefined
-      const drawn = new SingleBar(
-        { format: "{bar} {percentage}% | {eta_formatted} left", stream: process.stderr, clearOnComplete: true },
-        Presets.shades_classic
-      )
-      drawn.start(1000, 0)
-      return drawn
-    }),
-    (drawn) => Effect.sync(() => drawn?.stop())
-  ),
-  (drawn): Evaluator.Report =>
-    ({ done }) =>
-      Effect.sync(() => drawn?.update(Math.round(1000 * done)))
-)
+const bar = Effect.gen(function* () {
+  if (!process.stderr.isTTY) return (): Effect.Effect<void> => Effect.void
+  const drawn = yield* Bar.make("{bar} {percentage}% | {eta_formatted} left")
+  drawn.start(1000, 0)
+  const report: Evaluator.Report = ({ done }) => Effect.sync(() => drawn.update(Math.round(1000 * done)))
+  return report
+})
 
 type Outcome = Journal.EntryOf<"Finished" | "Failed">
 

@@ -17,6 +17,7 @@ import { at, fault, usage } from "../internal/CliFault.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
+import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as telemetry from "../internal/telemetry.ts"
 import * as trained from "../internal/trained.ts"
@@ -101,12 +102,6 @@ const recipeOf = Effect.fnUntraced(function* (name: string) {
   )
 })
 
-/** A folder is the same data set from wherever it is named. */
-const datasetNamed = Effect.fnUntraced(function* (name: string) {
-  const path = yield* Path.Path
-  return Datasets.names.includes(name) ? name : path.resolve(name)
-})
-
 interface Plan extends trainFolder.Settings {
   readonly folder: string
   readonly resume: boolean
@@ -126,7 +121,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     network,
     architecture: yield* architectures.read(network),
     ...Option.match(given.weights, { onNone: () => ({}), onSome: (weights) => ({ weights }) }),
-    dataset: yield* datasetNamed(or(given.dataset, "mnist")),
+    dataset: yield* plans.datasetNamed(or(given.dataset, "mnist"), process.cwd()),
     skipBad: given.skipBad,
     recipe: { ...sized, epochs: or(given.epochs, sized.epochs) },
     seed: or(given.seed, "0"),

@@ -1,8 +1,8 @@
 /** How a benchmark is going: a bar on a terminal, a line now and then elsewhere. Written to standard error, so that results can be piped. */
 import type { Benchmark } from "@uninet/controller"
-import { Presets, SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
 
 type OnSeed = (progress: Benchmark.Progress) => Effect.Effect<void>
@@ -31,24 +31,8 @@ const lines = (): OnSeed => {
 
 const bar = Effect.fnUntraced(function* (seeds: number) {
   const left = clock()
-  const drawn = new SingleBar(
-    {
-      format: "{bar} {value}/{total} seeds | {left}",
-      stream: process.stderr,
-      hideCursor: true,
-      barsize: 24,
-      fps: 8,
-      clearOnComplete: true,
-      stopOnComplete: false,
-      linewrap: false,
-      gracefulExit: false
-    },
-    Presets.shades_classic
-  )
-  yield* Effect.acquireRelease(
-    Effect.sync(() => drawn.start(seeds, 0, { left: "time left unknown" })),
-    () => Effect.sync(() => drawn.stop())
-  )
+  const drawn = yield* Bar.make("{bar} {value}/{total} seeds | {left}")
+  drawn.start(seeds, 0, { left: "time left unknown" })
   const onSeed: OnSeed = (progress) => Effect.sync(() => drawn.update(progress.done, { left: left(progress) }))
   return onSeed
 })

@@ -1,7 +1,7 @@
 /** How far the check of an export is: a bar on a terminal, a line elsewhere. Written to standard error. */
-import { Presets, SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
 
 /** Follows so many images; the result hears of every few that are done. */
@@ -20,20 +20,7 @@ export const make = (
       done === 0
         ? "time left unknown"
         : `${format.time(((performance.now() - started) / 1000 / done) * (images - done))} left`
-    const bar = new SingleBar(
-      {
-        format: `{bar} ${what} | {left}`,
-        stream: process.stderr,
-        hideCursor: true,
-        barsize: 24,
-        fps: 8,
-        clearOnComplete: true,
-        linewrap: false,
-        gracefulExit: false
-      },
-      Presets.shades_classic
-    )
-    yield* Effect.addFinalizer(() => Effect.sync(() => bar.stop()))
+    const bar = yield* Bar.make(`{bar} ${what} | {left}`)
     bar.start(images, 0, { left: left() })
     return (count: number) =>
       Effect.sync(() => {

@@ -1,8 +1,8 @@
 /** How a training is going: a bar on a terminal, a line an epoch elsewhere. Written to standard error, so that results can be piped. */
 import type { TrainEvent } from "@uninet/trainer"
-import { Presets, SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
 
 export interface Display {
@@ -50,21 +50,7 @@ const above = (text: string) => process.stderr.write(`\r\u001b[K${text}\n`)
 
 const bar = Effect.gen(function* () {
   const left = clock()
-  const drawn = new SingleBar(
-    {
-      format: "{bar} {step}/{steps} steps | loss {loss} | {rate} images/s | {left}",
-      stream: process.stderr,
-      hideCursor: true,
-      barsize: 24,
-      fps: 8,
-      clearOnComplete: true,
-      stopOnComplete: false,
-      linewrap: false,
-      gracefulExit: false
-    },
-    Presets.shades_classic
-  )
-  yield* Effect.addFinalizer(() => Effect.sync(() => drawn.stop()))
+  const drawn = yield* Bar.make("{bar} {step}/{steps} steps | loss {loss} | {rate} images/s | {left}")
   let started = false
   return {
     onEvent: (event) =>

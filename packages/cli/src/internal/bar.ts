@@ -1,0 +1,27 @@
+/** A progress bar on standard error, for a terminal. */
+import { Presets, SingleBar } from "cli-progress"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+/** A bar of this format, not yet started; it goes with the scope, and leaves nothing behind. */
+export const make = (format: string): Effect.Effect<SingleBar, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(
+      () =>
+        new SingleBar(
+          {
+            format,
+            stream: process.stderr,
+            hideCursor: true,
+            barsize: 24,
+            fps: 8,
+            clearOnComplete: true,
+            stopOnComplete: false,
+            linewrap: false,
+            gracefulExit: false
+          },
+          Presets.shades_classic
+        )
+    ),
+    (bar) => Effect.sync(() => bar.stop())
+  )
