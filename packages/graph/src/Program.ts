@@ -63,7 +63,7 @@ export const make = (ends: {
   const nodes: Array<Tensor> = []
   for (const node of order) {
     const inputs = node.inputs.map((x) => merged.get(x) ?? x)
-    const key = `${node.kind} ${node.dtype} ${node.shape.join()} ${attributesKey(node)} ${inputs.map((x) => ids.get(x)).join()}`
+    const key = keyOf(node, inputs, ids)
     const seen = known.get(key)
     if (seen !== undefined) {
       merged.set(node, seen)
@@ -101,6 +101,26 @@ export const make = (ends: {
     }))
   })
 }
+
+/**
+ * What tells a program from others: equal exactly where ops, attributes, shapes, names of outputs and updates are equal, in the same order. Only within one
+ * process, since large constants are told apart by which array they are.
+ *
+ * @example
+ * Program.fingerprint(program) === Program.fingerprint(other)
+ */
+export const fingerprint = ({ nodes, outputs, updates }: Program): string => {
+  const ids = new Map(nodes.map((node, i) => [node, i] as const))
+  return [
+    ...nodes.map((node) => keyOf(node, node.inputs, ids)),
+    ...Object.entries(outputs).map(([name, t]) => `${JSON.stringify(name)} = ${ids.get(t)}`),
+    ...updates.map(({ value, variable }) => `${ids.get(variable)} := ${ids.get(value)}`)
+  ].join("\n")
+}
+
+/** An op with its operands, which are known by number. */
+const keyOf = (node: Tensor, inputs: ReadonlyArray<Tensor>, ids: ReadonlyMap<Tensor, number>): string =>
+  `${node.kind} ${node.dtype} ${node.shape.join()} ${attributesKey(node)} ${inputs.map((x) => ids.get(x)).join()}`
 
 const identities = new WeakMap<object, number>()
 let nextIdentity = 0

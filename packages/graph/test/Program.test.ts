@@ -173,3 +173,36 @@ describe("Program.make", () => {
     assert.isTrue(Result.isSuccess(Program.make({ outputs: { x } })))
   })
 })
+
+describe("Program.fingerprint", () => {
+  it("is the same for a graph written twice", () =>
+    check(graph, (steps) => {
+      assert.strictEqual(
+        Program.fingerprint(programOf(outputsOf(steps))),
+        Program.fingerprint(programOf(outputsOf(steps)))
+      )
+    }))
+
+  it("is equal exactly where programs are, names of outputs included", () =>
+    check(fc.tuple(graph, graph), ([some, others]) => {
+      const [a, b] = [some, others].map((steps) => programOf(outputsOf(steps)))
+      const same = Program.fingerprint(a) === Program.fingerprint(b)
+      if (same) assert.deepStrictEqual(a.nodes, b.nodes)
+      assert.notStrictEqual(Program.fingerprint(a), Program.fingerprint(programOf(outputsOf(some, "other"))))
+    }))
+
+  it("tells attributes, shapes and updates apart", () => {
+    const count = variable("count", [2, 3])
+    const programs = [
+      programOf({ y: Op.sum(x, [0]) }),
+      programOf({ y: Op.sum(x, [1]) }),
+      programOf({ y: Op.sum(Op.input("x", [4, 3]), [0]) }),
+      programOf({ y: Op.fill(0) }),
+      programOf({ y: Op.fill(-0) }),
+      ...[x, count].map((value) =>
+        Result.getOrThrow(Program.make({ outputs: { y: x }, updates: [{ variable: count, value }] }))
+      )
+    ]
+    assert.strictEqual(new Set(programs.map(Program.fingerprint)).size, programs.length)
+  })
+})

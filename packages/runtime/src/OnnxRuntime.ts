@@ -8,9 +8,10 @@ import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
 import * as Check from "./Check.ts"
 import { blockSize } from "./internal/block.ts"
+import * as Lowered from "./internal/lowered.ts"
 import * as Memory from "./internal/memory.ts"
 import * as Resident from "./internal/resident.ts"
-import { create, lower, probe, type Provider } from "./internal/session.ts"
+import { createEncoded, probe, type Provider } from "./internal/session.ts"
 import { type Data, type Executable, Runtime } from "./Runtime.ts"
 import { CompileFailed, DeviceUnavailable, failedRun, RunFailed, type RuntimeError } from "./RuntimeError.ts"
 
@@ -34,9 +35,10 @@ export interface Options {
 interface Target extends Options {
   readonly engine: string
   readonly provider: Provider
+  readonly lowered: Effect.Success<typeof Lowered.make>
 }
 
-const blockOf = ({ engine, formulation = "blocked" }: Target) =>
+const blockOf = ({ engine, formulation = "blocked" }: Pick<Target, "engine" | "formulation">) =>
   formulation === "blocked"
     ? Effect.tryPromise({
         try: blockSize,
@@ -115,10 +117,10 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
   const block = yield* blockOf(target)
   const packs = packsOf(outside, memory, adamw, rest)
-  const lowered = lower(outside, name, block, packs)
+  const lowered = yield* target.lowered(outside, block, packs)
   const session = yield* Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => create(lowered.model, target.threads ?? 1, target.provider),
+      try: () => createEncoded(lowered.bytes, lowered.model, target.threads ?? 1, target.provider),
       catch: (cause) => new CompileFailed({ engine, program: name, cause })
     }),
     (session) => Effect.promise(() => session.release()).pipe(Effect.ignore)
@@ -231,16 +233,17 @@ const compile =
       return executable
     })
 
+const runtimeOf = (target: Omit<Target, "lowered">) =>
+  Effect.map(Lowered.make, (lowered) => Runtime.of({ name: target.engine, compile: compile({ ...target, lowered }) }))
+
 /**
- * ONNX Runtime on the CPU.
+ * ONNX Runtime on the CPU. What has been compiled before is compiled again in less time.
  *
  * @example
  * program.pipe(Effect.provide(OnnxRuntime.cpu({ threads: 2 })))
  */
-export const cpu = (options: Options = {}): Layer.Layer<Runtime> => {
-  const target: Target = { ...options, engine: "onnxruntime cpu", provider: "cpu" }
-  return Layer.succeed(Runtime, Runtime.of({ name: target.engine, compile: compile(target) }))
-}
+export const cpu = (options: Options = {}): Layer.Layer<Runtime> =>
+  Layer.effect(Runtime, runtimeOf({ ...options, engine: "onnxruntime cpu", provider: "cpu" }))
 
 /** Fails unless the provider runs a program here. */
 const probed = (engine: string, provider: Provider, remedy: string) =>
@@ -283,11 +286,8 @@ export const webgpu = (): Layer.Layer<Runtime, DeviceUnavailable> => {
  * Fails with `DeviceUnavailable` where the provider's library, CUDA or the GPU is missing.
  */
 export const cuda = (options: Pick<Options, "threads"> = {}): Layer.Layer<Runtime, DeviceUnavailable> => {
-  const target: Target = { ...options, engine: "onnxruntime cuda", provider: "cuda", formulation: "standard" }
+  const target = { ...options, engine: "onnxruntime cuda", provider: "cuda", formulation: "standard" } as const
   const remedy =
     "Install an NVIDIA driver, CUDA 12 and cuDNN 9, then the provider's library (Linux on x64): ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js in the folder of onnxruntime-node."
-  return Layer.effect(
-    Runtime,
-    Effect.as(probed(target.engine, "cuda", remedy), Runtime.of({ name: target.engine, compile: compile(target) }))
-  )
+  return Layer.effect(Runtime, Effect.andThen(probed(target.engine, "cuda", remedy), runtimeOf(target)))
 }

@@ -32,8 +32,17 @@ export const create = (
   threads: number,
   provider: Provider = "cpu",
   more: Pick<ort.InferenceSession.SessionOptions, "preferredOutputLocation"> = {}
+): Promise<ort.InferenceSession> => createEncoded(Model.encode(model), model, threads, provider, more)
+
+/** From a model's bytes that are there already. */
+export const createEncoded = (
+  bytes: Uint8Array,
+  model: Model.Model,
+  threads: number,
+  provider: Provider = "cpu",
+  more: Pick<ort.InferenceSession.SessionOptions, "preferredOutputLocation"> = {}
 ): Promise<ort.InferenceSession> =>
-  ort.InferenceSession.create(Model.encode(model), { ...sessionOptions(model, threads, provider), ...more })
+  ort.InferenceSession.create(bytes, { ...sessionOptions(model, threads, provider), ...more })
 
 /** Runs a small program by a provider; rejects where it does not start or computes wrongly. */
 export const probe = async (provider: Provider): Promise<void> => {
