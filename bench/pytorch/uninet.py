@@ -228,4 +228,5 @@ def main():
         print(json.dumps({"seconds": times, "processor": processor, "peakBytes": peak}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

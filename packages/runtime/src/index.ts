@@ -1,2 +1,3 @@
 export * as OnnxRuntime from "./OnnxRuntime.ts"
+export * as Profile from "./Profile.ts"
 export * from "./engine.ts"

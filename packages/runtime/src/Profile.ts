@@ -1,0 +1,154 @@
+/** Where the time of a program goes on ONNX Runtime's CPU engine, operator by operator. */
+import { Program, type Shape } from "@uninet/graph"
+import { type Lowering, Model } from "@uninet/onnx"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as ort from "onnxruntime-node"
+import { blockSize } from "./internal/block.ts"
+import { optimiserOf } from "./internal/memory.ts"
+import { lower, sessionOptions } from "./internal/session.ts"
+import type { Data } from "./Runtime.ts"
+import { CompileFailed, RunFailed } from "./RuntimeError.ts"
+
+/** An operator of the compiled program, and what it took. */
+export interface Operator extends Lowering.Work {
+  /** Milliseconds of a run. */
+  readonly milliseconds: number
+}
+
+export interface Profile {
+  readonly operators: ReadonlyArray<Operator>
+  /** Milliseconds of a run in operators that ONNX Runtime's optimiser made of several: it no longer says of which. Nothing where it is off, as for blocked kernels. */
+  readonly fused: number
+  /** Milliseconds of a run by the clock, while nothing is profiled. */
+  readonly wall: number
+}
+
+export interface Options {
+  /** Default 1. */
+  readonly threads?: number
+  /** As of `OnnxRuntime.cpu`. Default `blocked`. */
+  readonly formulation?: "blocked" | "standard"
+}
+
+/** An event of ONNX Runtime's profile. */
+interface Event {
+  readonly cat: string
+  readonly name: string
+  /** Microseconds. */
+  readonly dur: number
+  readonly args?: { readonly node_index?: string }
+}
+
+const engine = "onnxruntime cpu"
+const name = "profile"
+
+const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
+  data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
+
+const attempt = <A>(make: () => A | Promise<A>) =>
+  Effect.tryPromise({
+    try: async () => make(),
+    catch: (cause) => new RunFailed({ engine, program: name, cause })
+  })
+
+const opened = (bytes: Uint8Array, options: ort.InferenceSession.SessionOptions) =>
+  Effect.tryPromise({
+    try: () => ort.InferenceSession.create(bytes, options),
+    catch: (cause) => new CompileFailed({ engine, program: name, cause })
+  })
+
+/**
+ * Compiles a program as `OnnxRuntime.cpu` does and gives a function that profiles so many runs of it. An optimiser that the engine runs outside the graph is left out.
+ *
+ * `values` are those of inputs and variables by name.
+ *
+ * @example
+ * const profile = yield* Profile.make(training, { ...inputs, ...Object.fromEntries(weights) })
+ * const { operators } = yield* profile(10)
+ * operators.filter(({ node }) => node?.kind === "conv2d").reduce((ms, o) => ms + o.milliseconds, 0)
+ */
+export const make = (
+  program: Program.Program,
+  values: Readonly<Record<string, Data>>,
+  { formulation = "blocked", threads = 1 }: Options = {}
+): Effect.Effect<
+  (runs: number) => Effect.Effect<Profile, CompileFailed | RunFailed>,
+  CompileFailed | RunFailed,
+  Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const { adamw, rest } = optimiserOf(program)
+    const outside = yield* Effect.fromResult(
+      Program.make({
+        outputs: { ...program.outputs, ...Object.fromEntries(adamw.map((u, i) => [`gradient${i}`, u.gradient])) },
+        updates: rest
+      })
+    ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
+    const lowered = lower(outside, name, formulation === "blocked" ? yield* attempt(blockSize) : 0)
+    const bytes = Model.encode(lowered.model)
+    const options = sessionOptions(lowered.model, threads)
+    const feeds = yield* attempt(() =>
+      Object.fromEntries(
+        lowered.model.inputs.flatMap((input) => {
+          const [data, shape] = [values[input.name], lowered.shapes.get(input.name)]
+          return data === undefined || shape === undefined ? [] : [[input.name, tensor(data, shape)]]
+        })
+      )
+    )
+    const session = yield* Effect.acquireRelease(opened(bytes, options), (session) =>
+      Effect.ignore(Effect.tryPromise(() => session.release()))
+    )
+    yield* attempt(() => session.run(feeds))
+
+    const folder = yield* Effect.acquireRelease(
+      attempt(() => mkdtempSync(join(tmpdir(), "uninet-profile-"))),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    )
+    return Effect.fnUntraced(function* (runs: number) {
+      const wall = yield* attempt(async () => {
+        const start = performance.now()
+        for (let i = 0; i < runs; i++) await session.run(feeds)
+        return (performance.now() - start) / runs
+      })
+      // A session writes its profile once, at its end.
+      const profiled = yield* opened(bytes, {
+        ...options,
+        enableProfiling: true,
+        profileFilePrefix: join(folder, "profile")
+      })
+      const events = yield* attempt(async () => {
+        // The first runs are slow.
+        for (let i = 0; i < warmUp + runs; i++) await profiled.run(feeds)
+        profiled.endProfiling()
+        const [file] = readdirSync(folder)
+        const text = readFileSync(join(folder, file), "utf8")
+        rmSync(join(folder, file))
+        return JSON.parse(text) as ReadonlyArray<Event> // the format of Chrome's trace viewer
+      }).pipe(Effect.ensuring(Effect.ignore(Effect.tryPromise(() => profiled.release()))))
+
+      const milliseconds = new Float64Array(lowered.work.length)
+      let fused = 0
+      let run = 0
+      for (const { args, cat, dur, name } of events) {
+        // A run's own event comes after those of its operators.
+        if (cat === "Session" && name === "model_run") run++
+        if (run < warmUp || cat !== "Node" || !name.endsWith("_kernel_time")) continue
+        const at = Number(args?.node_index)
+        // What ONNX Runtime's optimiser makes is counted on from the model's own.
+        if (at < milliseconds.length) milliseconds[at] += dur / 1000 / runs
+        else fused += dur / 1000 / runs
+      }
+      const profile: Profile = {
+        operators: lowered.work.map((work, i) => ({ ...work, milliseconds: milliseconds[i] })),
+        fused,
+        wall
+      }
+      return profile
+    })
+  })
+
+const warmUp = 2
