@@ -1,17 +1,33 @@
 /**
- * The first training steps of a search's architectures on MNIST, on ONNX Runtime and on another engine: `node bench/engine-agreement.ts <journal.db> [steps]`.
+ * The first training steps of a search's architectures on MNIST, on every engine that a CPU has: how far the losses of two engines are apart.
  *
- * Prints the largest difference of the losses per trial. The journal is one of `uninet search`.
+ *     node bench/engine-agreement.ts <journal.db> [--steps 20] [--trials 0,1,2,3] [--float64]
+ *
+ * Prints the largest difference of the losses per trial. The journal is one of `uninet search`. `--float64` holds every engine against the reference
+ * interpreter too, which needs some ten seconds a step.
  */
 import { DatabaseSync } from "node:sqlite"
+import { parseArgs } from "node:util"
 import { Mnist } from "@uninet/data"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Tfjs } from "@uninet/runtime-tfjs"
 import { Architecture } from "@uninet/search-space"
 import { Recipe, Trainer } from "@uninet/trainer"
 import { Effect, Layer, Schema, Stream } from "effect"
+import { interpreter } from "../packages/network/test/support/interpreter.ts"
 
-const [journal = "", steps = "20"] = process.argv.slice(2)
+const {
+  values: { float64, steps, trials },
+  positionals: [journal = ""]
+} = parseArgs({
+  allowPositionals: true,
+  options: {
+    steps: { type: "string", default: "20" },
+    trials: { type: "string", default: "0,1,2,3" },
+    float64: { type: "boolean", default: false }
+  }
+})
+const chosen = trials.split(",").map(Number)
 
 const Proposed = Schema.fromJsonString(Schema.Struct({ trial: Schema.Int, architecture: Architecture.Architecture }))
 
@@ -35,22 +51,26 @@ const losses = (architecture: Architecture.Architecture, trial: number) =>
   })
 
 const engines = {
-  onnxruntime: OnnxRuntime.cpu(),
-  tfjs: Tfjs.wasm(),
-  standard: OnnxRuntime.cpu({ formulation: "standard" })
+  "ONNX Runtime": OnnxRuntime.cpu(),
+  "its standard formulation": OnnxRuntime.cpu({ formulation: "standard" }),
+  "tfjs wasm": Tfjs.wasm(),
+  ...(float64 ? { float64: interpreter } : {})
 }
-const on = (engine: keyof typeof engines) =>
-  Trainer.layer().pipe(Layer.provide(Mnist.layer), Layer.provide(engines[engine]))
+const names = Object.keys(engines)
+const pairs = names.flatMap((a, i) => names.slice(i + 1).map((b) => [a, b] as const))
 
-console.log(
-  `| trial | tfjs wasm: largest difference of ${steps} losses | the engine's own standard formulation | first loss | last loss |\n|---|---|---|---|---|`
-)
-for (const { architecture, trial } of proposals) {
-  const of = (engine: keyof typeof engines) =>
-    Effect.runPromise(losses(architecture, trial).pipe(Effect.provide(on(engine))))
-  const expected = await of("onnxruntime")
-  const worst = (actual: ReadonlyArray<number>) =>
-    Math.max(...expected.map((loss, i) => Math.abs(loss - actual[i]))).toExponential(1)
-  const [tfjs, standard] = [worst(await of("tfjs")), worst(await of("standard"))]
-  console.log(`| ${trial} | ${tfjs} | ${standard} | ${expected[0].toFixed(4)} | ${expected.at(-1)?.toFixed(4)} |`)
+const row = (cells: ReadonlyArray<string | number>) => console.log(`| ${cells.join(" | ")} |`)
+
+row(["trial", "first loss", "last loss", ...pairs.map(([a, b]) => `${a}, ${b}`)])
+row([3, ...pairs].map(() => "---").concat("---", "---"))
+for (const { architecture, trial } of proposals.filter((p) => chosen.includes(p.trial))) {
+  const found = new Map<string, ReadonlyArray<number>>()
+  for (const [name, engine] of Object.entries(engines)) {
+    const on = Trainer.layer().pipe(Layer.provide(Mnist.layer), Layer.provide(engine))
+    found.set(name, await Effect.runPromise(losses(architecture, trial).pipe(Effect.provide(on))))
+  }
+  const of = (name: string) => found.get(name) ?? []
+  const apart = pairs.map(([a, b]) => Math.max(...of(a).map((loss, i) => Math.abs(loss - of(b)[i]))).toExponential(1))
+  const ours = of("ONNX Runtime")
+  row([trial, ours[0].toFixed(4), ours.at(-1)?.toFixed(4) ?? "", ...apart])
 }
