@@ -318,18 +318,20 @@ describe("a graph that was compiled before", () => {
     return made({ outputs: { count }, updates: [{ variable: count, value: Op.add(count, Op.fill(step)) }] })
   }
 
-  it.effect("has variables of its own when it is compiled again, and is not taken for one that differs by a number", () =>
-    Effect.gen(function* () {
-      const runtime = yield* Runtime
-      const [first, again, other] = yield* Effect.forEach([counting(1), counting(1), counting(5)], (program) =>
-        runtime.compile({ program })
-      )
-      const valueOf = ({ read }: typeof first) => Effect.map(read, (values) => values.get("count")?.[0])
-      yield* first.run("program", {})
-      yield* first.run("program", {})
-      yield* again.run("program", {})
-      yield* other.run("program", {})
-      assert.deepStrictEqual(yield* Effect.forEach([first, again, other], valueOf), [2, 1, 5])
-    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
+  it.effect(
+    "has variables of its own when it is compiled again, and is not taken for one that differs by a number",
+    () =>
+      Effect.gen(function* () {
+        const runtime = yield* Runtime
+        const [first, again, other] = yield* Effect.forEach([counting(1), counting(1), counting(5)], (program) =>
+          runtime.compile({ program })
+        )
+        const valueOf = ({ read }: typeof first) => Effect.map(read, (values) => values.get("count")?.[0])
+        yield* first.run("program", {})
+        yield* first.run("program", {})
+        yield* again.run("program", {})
+        yield* other.run("program", {})
+        assert.deepStrictEqual(yield* Effect.forEach([first, again, other], valueOf), [2, 1, 5])
+      }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
   )
 })
