@@ -1,7 +1,7 @@
 /**
- * Times training steps of one network on this project's engine:
+ * Times training steps of one network on one of this project's engines:
  *
- *   node bench/step-worker.ts <architecture.json> <batch> <threads> <steps> <blocked|standard>
+ *   node bench/step-worker.ts <architecture.json> <batch> <threads> <steps> <device>
  *
  * For every line on standard input it runs that many steps and prints the seconds and the processor's seconds of each and the process's peak memory as a line of JSON,
  * so that the benchmark can alternate it with another engine.
@@ -10,12 +10,14 @@ import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { Shape } from "@uninet/graph"
 import { Network } from "@uninet/network"
-import { OnnxRuntime, Runtime } from "@uninet/runtime"
+import { Runtime } from "@uninet/runtime"
 import { Architecture, Prng } from "@uninet/search-space"
 import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
 import { Effect, Result, Schema, Stream } from "effect"
+import { devices, isDevice } from "./devices.ts"
 
-const [file, batchText, threads, steps, formulation] = process.argv.slice(2)
+const [file, batchText, threads, steps, device] = process.argv.slice(2)
+if (!isDevice(device)) throw new Error(`there is no device ${device}`)
 const architecture = Schema.decodeSync(Schema.fromJsonString(Architecture.Architecture))(readFileSync(file, "utf8"))
 const batch = Number(batchText)
 
@@ -56,11 +58,12 @@ const program = Effect.gen(function* () {
       })
     )
   )
-}).pipe(
-  Effect.scoped,
-  Effect.provide(
-    OnnxRuntime.cpu({ threads: Number(threads), formulation: formulation === "standard" ? "standard" : "blocked" })
+}).pipe(Effect.scoped)
+
+const failure = await Effect.runPromise(
+  program.pipe(
+    Effect.provide(devices[device](Number(threads))),
+    Effect.match({ onFailure: (error) => String(error), onSuccess: () => undefined })
   )
 )
-
-await Effect.runPromise(program)
+if (failure !== undefined) console.error(failure)

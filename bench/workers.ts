@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
+import type { Device } from "./devices.ts"
 
 /** What a worker says of some steps. */
 export interface Round {
@@ -27,17 +28,17 @@ export interface Engine {
 
 const file = (name: string) => new URL(name, import.meta.url).pathname
 
-/** The network of a JSON file on this project's engine. */
+/** The network of a JSON file on one of this project's engines, by default on the default one. */
 export const uninet = (
   json: string,
   batch: number,
   threads: string,
   steps: string,
-  formulation: "blocked" | "standard" = "blocked"
+  device: Device = "cpu"
 ): Engine => ({
-  name: formulation === "blocked" ? "UniNet" : "UniNet, standard operators",
+  name: device === "cpu" ? "UniNet" : device === "standard" ? "UniNet, standard operators" : device,
   command: process.execPath,
-  args: [file("step-worker.ts"), json, String(batch), threads, steps, formulation]
+  args: ["--disable-warning=ExperimentalWarning", file("step-worker.ts"), json, String(batch), threads, steps, device]
 })
 
 /** The network of a JSON file in PyTorch. */
