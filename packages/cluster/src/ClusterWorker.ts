@@ -13,10 +13,11 @@ import type * as Scope from "effect/Scope"
 import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
-import { resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { DatabaseUnavailable, VersionMismatch, WorkerUnable } from "./ClusterError.ts"
 import { backoff, Database } from "./Database.ts"
+import * as Checkpoints from "./internal/checkpoints.ts"
 import * as tables from "./internal/tables.ts"
 import * as trials from "./internal/trials.ts"
 import { version as own } from "./version.ts"
@@ -41,8 +42,16 @@ export type WorkerEvent =
 export interface Options {
   /** Trials at a time. */
   readonly slots: number
-  /** The evaluator that a search describes. */
-  readonly evaluator: (description: Description) => Layer.Layer<Evaluator.Evaluator, { readonly message: string }>
+  /** The evaluator that a search describes; where there is a folder for checkpoints, with the one for this search's. */
+  readonly evaluator: (
+    description: Description,
+    checkpoints: string | undefined
+  ) => Layer.Layer<Evaluator.Evaluator, { readonly message: string }>
+  /**
+   * A folder of this worker's own for trainings that are to be gone on with (`Trial.keep`). What the evaluator leaves in its search's folder under that name goes to the
+   * database with the outcome, and is there again wherever the trial is gone on with. Default: such trials are trained from their start.
+   */
+  readonly checkpoints?: string
   /** Told of what happens. Default: nothing. */
   readonly onEvent?: (event: WorkerEvent) => Effect.Effect<void>
   /** The version of uninet; searches of another one are refused. Default: that of this package. */
@@ -84,6 +93,7 @@ const failed = (reason: Trial.Reason, detail: string) => ({
  * patience.
  */
 export const run = Effect.fnUntraced(function* ({
+  checkpoints,
   evaluator,
   onEvent = () => Effect.void,
   slots,
@@ -113,12 +123,31 @@ export const run = Effect.fnUntraced(function* ({
   const running = new Map<string, Running>()
   const ended = yield* Deferred.make<never, WorkerUnable | DatabaseUnavailable>()
 
+  /** Where a search's trainings are kept while they are at this worker. */
+  const keepsOf = (search: string) =>
+    checkpoints === undefined ? undefined : join(checkpoints, trials.groupOf(search))
+
+  /** An evaluation with what the trial has kept of its training, which goes back to the database with what was added. */
+  const goingOn = Effect.fnUntraced(function* <A, E, R>(
+    { search, trial: { keep } }: trials.Item,
+    evaluation: Effect.Effect<A | undefined, E, R>
+  ) {
+    const keeps = keepsOf(search)
+    if (keeps === undefined || keep === undefined) return yield* evaluation
+    const folder = join(keeps, keep)
+    yield* Checkpoints.fill(folder, yield* persistently(tables.checkpointOf(search, keep)))
+    const result = yield* evaluation
+    const files = yield* Checkpoints.empty(folder)
+    if (result !== undefined && files.size > 0) yield* persistently(tables.storeCheckpoint(search, keep, files))
+    return result
+  })
+
   const evaluators = yield* RcMap.make({
     idleTimeToLive: "1 minute",
     lookup: Effect.fnUntraced(function* (search: string) {
       const described = yield* Effect.retry(tables.describe(search), patient)
       if (Option.isNone(described)) return Option.none()
-      const context = yield* Layer.build(Layer.fresh(evaluator(described.value)))
+      const context = yield* Layer.build(Layer.fresh(evaluator(described.value, keepsOf(search))))
       return Option.some(Context.get(context, Evaluator.Evaluator))
     })
   })
@@ -168,8 +197,8 @@ export const run = Effect.fnUntraced(function* ({
     running.set(key, state)
     yield* onEvent({ _tag: "Taken", search, trial })
     const began = performance.now()
-    const result = yield* evaluated(item, attempts, state).pipe(
-      Effect.raceFirst(Effect.as(Deferred.await(state.withdrawn), undefined)),
+    const withdrawn = Effect.as(Deferred.await(state.withdrawn), undefined)
+    const result = yield* goingOn(item, Effect.raceFirst(evaluated(item, attempts, state), withdrawn)).pipe(
       Effect.ensuring(Effect.sync(() => running.delete(key)))
     )
     if (result === undefined) return yield* onEvent({ _tag: "Withdrawn", search, trial })

@@ -113,7 +113,12 @@ const migrations = {
     yield* sql`create table uninet_outcome (
       key text primary key, search text not null, outcome text not null, weights bytea, at timestamptz not null default now()
     )`
-  })
+  }),
+  "0002_checkpoints": SqlClient.SqlClient.use(
+    (sql) => sql`create table uninet_checkpoint (
+      search text not null, keep text not null, name text not null, content bytea not null, primary key (search, keep, name)
+    )`
+  )
 }
 
 /**

@@ -14,7 +14,7 @@ import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -134,6 +134,17 @@ const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.vo
 
 /** Has no data set. */
 const without = () => Layer.effect(Evaluator.Evaluator, Effect.fail(new Error("the data set is not there.")))
+
+/** Keeps in a file how many epochs a trial has been trained for, and says how many it had been when it began. */
+const keeping: ClusterWorker.Options["evaluator"] = (_, checkpoints = "") =>
+  Evaluator.fromFunction((_, { keep, until = 0 }) =>
+    Effect.sync(() => {
+      const file = join(checkpoints, keep ?? "none", "epochs")
+      const begun = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0
+      if (keep !== undefined) writeFileSync(file, String(until))
+      return { accuracy: 0.5, metrics: { begun }, epochs: until }
+    })
+  )
 
 /** What is said of a failure. */
 const failed = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
@@ -263,6 +274,24 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
       assert.deepStrictEqual(seen.pop(), { done: 1 })
       assert.isTrue(seen.every(({ done, loss }) => done > 0 && done <= 1 && loss !== undefined))
       assert.deepStrictEqual(fleets, [2])
+    })
+  )
+
+  it.live("goes on with a training that another machine has kept, and keeps nothing of one without a name", () =>
+    Effect.gen(function* () {
+      const url = fresh()
+      const first = yield* Effect.forkChild(worker(url, { evaluator: keeping, checkpoints: yield* folder }))
+      const begunAt = (until: number, keep?: string) =>
+        evaluate(trial(0, { epochs: 9, until, ...(keep === undefined ? {} : { keep }) })).pipe(
+          Effect.map(({ metrics }) => metrics.begun),
+          Effect.provide(cluster({ url }))
+        )
+      assert.strictEqual(yield* begunAt(1, "trial-0"), 0)
+      yield* Fiber.interrupt(first)
+      yield* Effect.forkScoped(worker(url, { evaluator: keeping, checkpoints: yield* folder }))
+      assert.strictEqual(yield* begunAt(3, "trial-0"), 1)
+      assert.strictEqual(yield* begunAt(9, "trial-0"), 3)
+      assert.strictEqual(yield* begunAt(9), 0)
     })
   )
 

@@ -2,6 +2,7 @@
 import { ClusterWorker } from "@uninet/cluster"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
@@ -44,9 +45,15 @@ export const worker = Command.make(
         )
       const slots = Option.getOrElse(workers, availableParallelism)
       const connection = yield* machines.connect(database.value)
+      const fs = yield* FileSystem.FileSystem
+      const checkpoints = yield* Effect.mapError(
+        fs.makeTempDirectoryScoped({ prefix: "uninet-worker-" }),
+        ({ message }) => fault(`a temporary folder for checkpoints cannot be made: ${message}`)
+      )
       yield* Console.error(`Waiting for trials, ${slots} at a time. Ctrl-C stops; others take over what is not done.`)
       return yield* ClusterWorker.run({
         slots,
+        checkpoints,
         evaluator: machines.evaluator(slots, yield* Device.choose(device)),
         onEvent: (event) => Console.error(line(event))
       }).pipe(

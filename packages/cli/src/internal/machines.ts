@@ -89,20 +89,21 @@ export const described = ({ setup: { config, dataset, recipe } }: training.Optio
 })
 
 /** What is told, understood on this machine, for its device. */
-const understood = (options: unknown, device: Device.Chosen) =>
+const understood = (options: unknown, device: Device.Chosen, checkpoints: string | undefined) =>
   Effect.map(Schema.decodeUnknownEffect(Portable)(options), ({ config, dataset, recipe }): training.Options => ({
     device,
     setup: {
       config: config === null ? null : { url: pathToFileURL(resolve(config.path)).href, version: config.version },
       dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : resolve(dataset),
-      recipe
+      recipe,
+      ...(checkpoints === undefined ? {} : { checkpoints })
     }
   }))
 
 /** A worker's evaluator: so many processes that train as the search says. */
 export const evaluator =
   (slots: number, device: Device.Chosen): ClusterWorker.Options["evaluator"] =>
-  ({ limits, module, options }) =>
+  ({ limits, module, options }, checkpoints) =>
     Layer.unwrap(
       Effect.gen(function* () {
         if (module !== "training")
@@ -110,7 +111,7 @@ export const evaluator =
         const { memory, time } = yield* Schema.decodeUnknownEffect(Limits)(limits ?? { memory: null, time: null })
         return WorkerEvaluator.layer({
           module: training.module,
-          options: training.toJson(yield* understood(options, device)),
+          options: training.toJson(yield* understood(options, device, checkpoints)),
           workers: slots,
           ...(time === null ? {} : { timeLimit: `${time} seconds` as const }),
           ...(memory === null ? {} : { memoryLimit: memory })

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { SqlClient } from "effect/sql"
 import { hostname } from "node:os"
 import { SearchForeign, SearchTaken } from "../ClusterError.ts"
+import type { Files } from "./checkpoints.ts"
 import { groupOf, Outcome } from "./trials.ts"
 
 /** After this long without a heartbeat (seconds) a driver or a worker counts as gone. */
@@ -198,6 +199,32 @@ const decodeWeights = (bytes: Uint8Array): Option.Option<Trial.Weights> =>
       )
   )
 
+/** What a trial keeps of its training, to be gone on with. */
+export const checkpointOf = (search: string, keep: string) =>
+  SqlClient.SqlClient.use(
+    (sql) =>
+      sql<{
+        readonly name: string
+        readonly content: Uint8Array
+      }>`select name, content from uninet_checkpoint where search = ${search} and keep = ${keep}`
+  ).pipe(Effect.map((rows): Files => new Map(rows.map(({ content, name }) => [name, content]))))
+
+/** Stores what a trial keeps of its training, in place of what it kept before. */
+export const storeCheckpoint = (search: string, keep: string, files: Files) =>
+  SqlClient.SqlClient.use((sql) =>
+    sql.withTransaction(
+      Effect.andThen(
+        sql`delete from uninet_checkpoint where search = ${search} and keep = ${keep}`,
+        Effect.forEach(
+          files,
+          ([name, content]) =>
+            sql`insert into uninet_checkpoint (search, keep, name, content) values (${search}, ${keep}, ${name}, ${content})`,
+          { discard: true }
+        )
+      )
+    )
+  )
+
 /** Removes everything of a search. */
 export const forget = (search: string) =>
   SqlClient.SqlClient.use((sql) => {
@@ -208,6 +235,7 @@ export const forget = (search: string) =>
         sql`delete from cluster_messages where shard_id like ${shards}`,
         sql`delete from uninet_queue where element::json ->> 'search' = ${search}`,
         sql`delete from uninet_progress where search = ${search}`,
+        sql`delete from uninet_checkpoint where search = ${search}`,
         sql`delete from uninet_outcome where search = ${search}`,
         sql`delete from uninet_search where id = ${search}`
       ])
