@@ -40,7 +40,10 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
         })
         assert.strictEqual(stopped.code, 130)
         assert.include(stopped.stderr, "--resume run")
-        const worker = yield* Effect.forkChild(uninet(["worker", ...database, "--workers", "1"], { cwd: here }))
+        let worker = 0
+        const working = yield* Effect.forkChild(
+          uninet(["worker", ...database, "--workers", "1"], { cwd: here, onStart: (pid) => (worker = pid) })
+        )
         const ran = yield* uninet(["search", ...database, "--resume", "run", "--json"], { cwd: here })
         assert.strictEqual(ran.code, 0, ran.stderr)
         assert.deepStrictEqual(JSON.parse(ran.stdout).trials, { scored: 2, failed: 0, refused: 0 })
@@ -51,8 +54,11 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
           "best.safetensors",
           "journal.db"
         ])
-        yield* Fiber.interrupt(worker)
-        for (const { stderr, stdout } of [stopped, ran])
+        process.kill(worker, "SIGINT")
+        const worked = yield* Fiber.join(working)
+        assert.strictEqual(worked.code, 130)
+        assert.match(worked.stderr, /^trial 1 of run-.*: \d+\.\d%, .* s$/m)
+        for (const { stderr, stdout } of [stopped, ran, worked])
           for (const secret of [Postgres.password, encodeURIComponent(Postgres.password)])
             assert.notInclude(stdout + stderr, secret)
       }),

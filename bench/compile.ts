@@ -1,0 +1,98 @@
+/**
+ * What compiling costs a search: the time until the first step of random architectures of the space for small images, at first and when the same graph is compiled again in
+ * the process, beside the time of a trial (one epoch on MNIST, batch 64).
+ *
+ *   node bench/compile.ts [--architectures 12] [--steps 8]
+ *
+ * One thread. Prints a Markdown table.
+ */
+import { Mnist, Dataset } from "@uninet/data"
+import { Dsms } from "@uninet/dsm"
+import { Network } from "@uninet/network"
+import { Operators } from "@uninet/operators"
+import { OnnxRuntime, Runtime } from "@uninet/runtime"
+import { type Architecture, Prng, SearchSpace, Space, UniNetSpace } from "@uninet/search-space"
+import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
+import { Effect, Layer, Result } from "effect"
+import { parseArgs } from "node:util"
+import { median } from "./workers.ts"
+
+const { values: options } = parseArgs({
+  options: {
+    architectures: { type: "string", default: "12" },
+    steps: { type: "string", default: "8" }
+  }
+})
+const batch = 64
+
+/** Milliseconds that an effect takes. */
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const start = performance.now()
+    const value = yield* effect
+    return { value, ms: performance.now() - start }
+  })
+
+const measure = Effect.fnUntraced(function* (architecture: Architecture.Architecture, trialSteps: number) {
+  const runtime = yield* Runtime
+  const programs = () => {
+    const network = Result.getOrThrow(Network.make(architecture))
+    return {
+      training: Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch })),
+      evaluation: Result.getOrThrow(Network.evaluation(network, { batch: 128 }))
+    }
+  }
+  const compile = Effect.suspend(() => runtime.compile(programs()))
+  const building = yield* timed(Effect.sync(programs))
+  const first = yield* Effect.scoped(timed(compile))
+  const step = yield* Effect.gen(function* () {
+    const { run, write } = yield* compile
+    const prng = Prng.fromSeed("bench")
+    yield* write(Initialise.values(building.value.training.variables, prng))
+    const inputs = {
+      image: Float32Array.from({ length: batch * 784 }, () => prng.nextNormal()),
+      labels: Int32Array.from({ length: batch }, () => prng.nextInt(10)),
+      learningRate: Float32Array.of(1e-3)
+    }
+    const times: Array<number> = []
+    for (let i = 1; i <= 3 + Number(options.steps); i++) {
+      const { ms } = yield* timed(run("training", { ...inputs, step: Float32Array.of(i) }))
+      if (i > 3) times.push(ms)
+    }
+    return median(times)
+  }).pipe(Effect.scoped)
+  const again = yield* Effect.scoped(timed(compile))
+  return { building: building.ms, first: first.ms, again: again.ms, step, trial: first.ms + step * trialSteps }
+})
+
+const main = Effect.gen(function* () {
+  const { train } = yield* Dataset.Dataset
+  const trialSteps = Dataset.batchCount(train, { batch, dropLast: true })
+  const space = yield* SearchSpace
+  console.log("| architecture | graphs, ms | compiled at first, ms | again, ms | a step, ms | share of a trial |")
+  console.log("| --- | --- | --- | --- | --- | --- |")
+  const found: Array<Effect.Success<ReturnType<typeof measure>>> = []
+  for (let i = 0; i < Number(options.architectures); i++) {
+    const one = yield* measure(Space.sample(Prng.fromSeed(`compile ${i}`))(space), trialSteps)
+    found.push(one)
+    const { again, building, first, step, trial } = one
+    const cells = [i, building.toFixed(0), first.toFixed(0), again.toFixed(0), step.toFixed(1)]
+    console.log(`| ${[...cells, `${((100 * first) / trial).toFixed(1)}%`].join(" | ")} |`)
+  }
+  const middle = (f: (one: (typeof found)[number]) => number) => median(found.map(f))
+  console.log(
+    `\nMedian: ${middle((one) => one.first).toFixed(0)} ms at first, ${middle((one) => one.again).toFixed(0)} ms again; ${(100 * middle((one) => one.first / one.trial)).toFixed(1)}% of a trial of ${trialSteps} steps.`
+  )
+})
+
+await Effect.runPromise(
+  main.pipe(
+    Effect.provide([
+      UniNetSpace.layer({ image: 28, channels: 1, classes: 10 }).pipe(
+        Layer.provide([Operators.standard, Dsms.standard])
+      ),
+      Mnist.layer,
+      OnnxRuntime.cpu({ threads: 1 })
+    ])
+  )
+)
