@@ -26,6 +26,8 @@ export interface Lowered {
   readonly updates: ReadonlyArray<{ readonly name: string; readonly update: Program.Update }>
   /** For each of the model's nodes in order: the node of the program that it was made for first, and the bytes it reads and writes. */
   readonly work: ReadonlyArray<Work>
+  /** Bytes of results that are held at once, at most, where the model's nodes run in order; inputs apart. */
+  readonly peakBytes: number
 }
 
 /** An operator of a model and what it is there for. */
@@ -184,7 +186,7 @@ const lowerWith = (program: Program.Program, options: Options) => {
     return tensor === undefined ? [] : [E.reshape(b, ctx.plain(tensor), [size])]
   }
   const single = ends.filter((end) => !inPack.has(end.name))
-  const { model, work } = b.finish(
+  const { model, peakBytes, work } = b.finish(
     name,
     [
       ...single.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
@@ -196,7 +198,7 @@ const lowerWith = (program: Program.Program, options: Options) => {
   )
   const variables = program.variables.filter((v) => !weights.has(v.attributes.name) && !given.has(v.attributes.name))
   const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape)]))
-  const lowered: Lowered = { model, shapes, inputs: program.inputs, variables, outputs, updates, work }
+  const lowered: Lowered = { model, shapes, inputs: program.inputs, variables, outputs, updates, work, peakBytes }
   return { lowered, ctx }
 }
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Op, Program } from "@uninet/graph"
+import { Op, Program, type Tensor } from "@uninet/graph"
 import { Lowering, Model } from "@uninet/onnx"
 import { PbfReader } from "pbf"
 import * as Result from "effect/Result"
@@ -12,6 +12,9 @@ const weight = (shape: ReadonlyArray<number>) =>
 
 const bytesOf = (program: Program.Program, options: Lowering.Options) =>
   Lowering.explain(program, options).reduce((sum, row) => sum + row.bytes, 0)
+
+/** Bytes that a tensor's computation holds at once. */
+const peak = (y: Tensor.Tensor) => Lowering.lower(made({ outputs: { y } })).peakBytes
 
 describe("lowering", () => {
   it("makes a pointwise convolution one matrix product", () => {
@@ -41,6 +44,14 @@ describe("lowering", () => {
     const y = Op.batchNorm(x, gamma, beta)
     const both = made({ outputs: { y, moments: Op.batchMoments(x) } })
     assert.strictEqual(operators(Lowering.lower(both)).filter((op) => op === "LayerNormalization").length, 1)
+  })
+
+  it("knows what is held at once: of a chain two results, of a sum of two chains three", () => {
+    const x = Op.input("x", [1000])
+    const chain = Op.exp(Op.neg(Op.exp(Op.neg(x))))
+    const other = Op.tanh(Op.sqrt(Op.abs(x)))
+    assert.strictEqual(peak(chain), 8000)
+    assert.strictEqual(peak(Op.add(chain, other)), 12_000)
   })
 
   it("chains of element-wise ops need no reshape between them", () => {

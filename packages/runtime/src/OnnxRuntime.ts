@@ -11,7 +11,7 @@ import { blockSize } from "./internal/block.ts"
 import * as Lowered from "./internal/lowered.ts"
 import * as Memory from "./internal/memory.ts"
 import * as Resident from "./internal/resident.ts"
-import { createEncoded, probe, type Provider } from "./internal/session.ts"
+import { create, probe, type Provider } from "./internal/session.ts"
 import { type Data, type Executable, Runtime } from "./Runtime.ts"
 import { CompileFailed, DeviceUnavailable, failedRun, RunFailed, type RuntimeError } from "./RuntimeError.ts"
 
@@ -120,7 +120,7 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   const lowered = yield* target.lowered(outside, block, packs)
   const session = yield* Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => createEncoded(lowered.bytes, lowered.model, target.threads ?? 1, target.provider),
+      try: () => create(lowered, target.threads ?? 1, target.provider, {}, lowered.bytes),
       catch: (cause) => new CompileFailed({ engine, program: name, cause })
     }),
     (session) => Effect.promise(() => session.release()).pipe(Effect.ignore)

@@ -90,7 +90,7 @@ export const make = (
     ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
     const lowered = lower(outside, name, formulation === "blocked" ? yield* attempt(blockSize) : 0)
     const bytes = Model.encode(lowered.model)
-    const options = sessionOptions(lowered.model, threads)
+    const options = sessionOptions(lowered, threads)
     const feeds = yield* attempt(() =>
       Object.fromEntries(
         lowered.model.inputs.flatMap((input) => {

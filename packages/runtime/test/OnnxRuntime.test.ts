@@ -309,15 +309,15 @@ describe("numbers at the edge", () => {
   )
 })
 
-describe("a graph that was compiled before", () => {
-  const counting = (step: number) => {
-    const count = Op.variable(
-      { name: "count", role: "buffer", initialiser: { kind: "constant", value: 0 }, decay: false },
-      []
-    )
-    return made({ outputs: { count }, updates: [{ variable: count, value: Op.add(count, Op.fill(step)) }] })
-  }
+const counting = (step: number) => {
+  const count = Op.variable(
+    { name: "count", role: "buffer", initialiser: { kind: "constant", value: 0 }, decay: false },
+    []
+  )
+  return made({ outputs: { count }, updates: [{ variable: count, value: Op.add(count, Op.fill(step)) }] })
+}
 
+describe("a graph that was compiled before", () => {
   it.effect(
     "has variables of its own when it is compiled again, and is not taken for one that differs by a number",
     () =>

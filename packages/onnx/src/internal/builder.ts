@@ -56,7 +56,7 @@ export interface Builder {
     name: string,
     outputs: ReadonlyArray<{ readonly name: string; readonly type: ValueInfo["type"]; readonly value: Value }>,
     options: { readonly exact: boolean; readonly metadata: Readonly<Record<string, string>> }
-  ) => { readonly model: Model; readonly work: ReadonlyArray<Work> }
+  ) => { readonly model: Model; readonly work: ReadonlyArray<Work>; readonly peakBytes: number }
 }
 
 export const make = (): Builder => {
@@ -107,6 +107,9 @@ export const make = (): Builder => {
     return value
   }
 
+  /** The value that a reshaped one is in memory. */
+  const origin = (name: string) => sources.get(name)?.name ?? name
+
   const finish: Builder["finish"] = (name, ends, { exact, metadata }) => {
     // What an output is made of in memory does not depend on its shape.
     const outputs = exact ? ends : ends.map((end) => ({ ...end, value: sources.get(end.value.name) ?? end.value }))
@@ -154,7 +157,11 @@ export const make = (): Builder => {
       outputs: outputs.map(({ name, type, value }) => ({ name, type, shape: value.shape })),
       metadata
     }
-    return { model, work }
+    return {
+      model,
+      work,
+      peakBytes: peakBytesOf(remaining, new Set(outputs.map(({ value }) => origin(value.name))), origin)
+    }
   }
 
   return {
@@ -181,6 +188,31 @@ export const make = (): Builder => {
     },
     finish
   }
+}
+
+/** Bytes of results that are held at once, at most, where nodes run in this order and a result goes when nothing more reads it. A reshaped one is the one it was made from. */
+const peakBytesOf = (
+  nodes: ReadonlyArray<Emitted>,
+  kept: ReadonlySet<string>,
+  origin: (name: string) => string
+): number => {
+  const lastUse = new Map<string, number>()
+  for (const [i, { node }] of nodes.entries()) for (const name of node.inputs) lastUse.set(origin(name), i)
+  const freed = new Map<number, number>()
+  let held = 0
+  let peak = 0
+  for (const [i, { node, outputs }] of nodes.entries()) {
+    if (node.opType !== "Reshape")
+      for (const { name, shape } of outputs) {
+        const bytes = 4 * Shape.size(shape)
+        held += bytes
+        const end = lastUse.get(name) ?? i
+        if (!kept.has(name)) freed.set(end, (freed.get(end) ?? 0) + bytes)
+      }
+    peak = Math.max(peak, held)
+    held -= freed.get(i) ?? 0
+  }
+  return peak
 }
 
 /** An input that is only used in another shape, and the reshapes that give it. */

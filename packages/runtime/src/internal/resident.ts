@@ -48,7 +48,7 @@ export const compile =
           ])
           const session = yield* Effect.acquireRelease(
             Effect.tryPromise({
-              try: () => create(lowered.model, 1, provider, { preferredOutputLocation }),
+              try: () => create(lowered, 1, provider, { preferredOutputLocation }),
               catch: refused(name)
             }),
             (session) => Effect.promise(() => session.release()).pipe(Effect.ignore)
