@@ -160,6 +160,11 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   return entry
 })
 
+/** Gives an array's memory back at once. */
+const release = ({ buffer }: Data) => {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
 const run = (engine: string, entry: Entry, memory: Memory.Memory, inputs: Readonly<Record<string, Data>>) =>
   Effect.gen(function* () {
     const wrong = Check.inputs(entry.name, entry.program, inputs)
@@ -179,6 +184,8 @@ const run = (engine: string, entry: Entry, memory: Memory.Memory, inputs: Readon
     // ONNX Runtime's outputs of a float32 or int32 type hold their elements in these arrays.
     const dataOf = (name: string) => results[name].data as Data
     for (const { from, variable } of entry.replaced) variable.set(dataOf(from))
+    // The binding copies what was written into the state's memory once more: without this a step's copies wait for the collector.
+    for (const name of [...Object.keys(entry.written), ...entry.replaced.map(({ from }) => from)]) release(dataOf(name))
     if (entry.optimises) memory.optimise(inputs)
     return Object.fromEntries(entry.outputs.map(({ name, from }) => [name, dataOf(from)]))
   })
