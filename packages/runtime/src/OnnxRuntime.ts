@@ -3,17 +3,17 @@ import { Program, Shape } from "@uninet/graph"
 import type { Lowering } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Semaphore from "effect/Semaphore"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
 import * as Check from "./Check.ts"
+import * as Guarded from "./Guarded.ts"
 import { blockSize } from "./internal/block.ts"
 import * as Lowered from "./internal/lowered.ts"
 import * as Memory from "./internal/memory.ts"
 import * as Resident from "./internal/resident.ts"
 import { create, probe, type Provider } from "./internal/session.ts"
-import { type Data, type Executable, Runtime } from "./Runtime.ts"
-import { CompileFailed, DeviceUnavailable, failedRun, RunFailed, type RuntimeError } from "./RuntimeError.ts"
+import { type Data, Runtime } from "./Runtime.ts"
+import { CompileFailed, DeviceUnavailable, failedRun } from "./RuntimeError.ts"
 
 /** The version of ONNX Runtime's package. */
 export const version: string = ort.env.versions.node ?? ort.env.versions.common
@@ -167,8 +167,6 @@ const release = ({ buffer }: Data) => {
 
 const run = (engine: string, entry: Entry, memory: Memory.Memory, inputs: Readonly<Record<string, Data>>) =>
   Effect.gen(function* () {
-    const wrong = Check.inputs(entry.name, entry.program, inputs)
-    if (wrong !== undefined) return yield* wrong
     const feeds: Record<string, ort.Tensor> = { ...entry.variables }
     const needed = new Set(entry.session.inputNames)
     for (const { attributes, shape } of entry.program.inputs) {
@@ -207,37 +205,24 @@ const compile =
         const { adamw, rest } = optimisers.get(name) ?? { adamw: [], rest: program.updates }
         entries.set(name, yield* open(name, program, memory, adamw, rest, target))
       }
-      const turn = yield* Semaphore.make(1)
-      const executable: Executable<Name> = {
-        run: (name, inputs) => {
-          const entry = entries.get(name)
-          if (entry === undefined)
-            return Effect.fail(new RunFailed({ engine, program: name, cause: "it was not compiled" }))
-          // ONNX Runtime cannot be interrupted inside a run: its buffers must outlive it.
-          return turn.withPermits(1)(Effect.uninterruptible(run(engine, entry, memory, inputs)))
-        },
-        read: turn.withPermits(1)(
-          Effect.sync(
-            () =>
-              new Map(
-                variables.map((v) => [
-                  v.attributes.name,
-                  memory.variables.get(v.attributes.name)?.slice() ?? new Float32Array()
-                ])
-              )
-          )
+      return yield* Guarded.make(entries, {
+        engine,
+        variables: declared,
+        run: (entry, inputs) => run(engine, entry, memory, inputs),
+        read: Effect.sync(
+          () =>
+            new Map(
+              variables.map((v) => [
+                v.attributes.name,
+                memory.variables.get(v.attributes.name)?.slice() ?? new Float32Array()
+              ])
+            )
         ),
         write: (values) =>
-          turn.withPermits(1)(
-            Effect.suspend((): Effect.Effect<void, RuntimeError> => {
-              const wrong = Check.variables(declared, values)
-              if (wrong !== undefined) return Effect.fail(wrong)
-              for (const [name, data] of values) memory.variables.get(name)?.set(data)
-              return Effect.void
-            })
-          )
-      }
-      return executable
+          Effect.sync(() => {
+            for (const [name, data] of values) memory.variables.get(name)?.set(data)
+          })
+      })
     })
 
 const runtimeOf = (target: Omit<Target, "lowered">) =>

@@ -25,7 +25,7 @@ export interface Executable<Name extends string> {
   ) => Effect.Effect<Readonly<Record<string, Data>>, RuntimeError>
   /** Copies of the variables' present values, by name. */
   readonly read: Effect.Effect<ReadonlyMap<string, Data>, RuntimeError>
-  /** Replaces values of variables; those not named keep theirs. Fails with `UnknownVariable` or `WrongSize`, having changed nothing. */
+  /** Replaces values of variables; those not named keep theirs. Fails with `WrongVariables`, having changed nothing. */
   readonly write: (values: ReadonlyMap<string, Data>) => Effect.Effect<void, RuntimeError>
 }
 

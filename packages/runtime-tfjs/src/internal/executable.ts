@@ -7,13 +7,11 @@ import {
   type Data,
   type Executable,
   failedRun,
+  Guarded,
   MissingKernel,
-  Packing,
-  RunFailed,
-  type RuntimeError
+  Packing
 } from "@uninet/runtime/engine"
 import * as Effect from "effect/Effect"
-import * as Semaphore from "effect/Semaphore"
 import * as Struct from "effect/Struct"
 import * as Backend from "./backend.ts"
 import { lower } from "./lower.ts"
@@ -74,26 +72,17 @@ export const compile =
         state.get(name)?.dispose()
         state.set(name, tensor)
       }
-      const run = (
-        name: Name,
-        inputs: Readonly<Record<string, Data>>
-      ): Effect.Effect<Readonly<Record<string, Data>>, RuntimeError> => {
-        const entry = entries.get(name)
-        if (entry === undefined)
-          return Effect.fail(new RunFailed({ engine, program: name, cause: "it was not compiled" }))
-        const wrong = Check.inputs(name, entry.program, inputs)
-        if (wrong !== undefined) return Effect.fail(wrong)
-        return attempt(name, () => {
-          const ends = entry.loaded.run(inputs, state)
+      const run = ({ loaded, outputs: names, updates }: Entry, inputs: Readonly<Record<string, Data>>, name: string) =>
+        attempt(name, () => {
+          const ends = loaded.run(inputs, state)
           const outputs: Record<string, Data> = {}
-          for (const [i, output] of entry.outputs.entries()) {
+          for (const [i, output] of names.entries()) {
             outputs[output] = Backend.download(ends[i])
             ends[i].dispose()
           }
-          for (const [i, variable] of entry.updates.entries()) replace(variable, ends[entry.outputs.length + i])
+          for (const [i, variable] of updates.entries()) replace(variable, ends[names.length + i])
           return outputs
         })
-      }
 
       /** The elements of what holds a variable, once for all that it holds. */
       const contents = () => {
@@ -117,10 +106,8 @@ export const compile =
           })
         )
       })
-      const write = (values: ReadonlyMap<string, Data>) => {
-        const wrong = Check.variables(declared, values)
-        if (wrong !== undefined) return Effect.fail(wrong)
-        return attempt(first, () => {
+      const write = (values: ReadonlyMap<string, Data>) =>
+        attempt(first, () => {
           const of = contents()
           const touched = new Set<string>()
           for (const [name, data] of values) {
@@ -131,14 +118,10 @@ export const compile =
           }
           for (const pack of touched) replace(pack, Backend.upload(of(pack), stored.get(pack)?.shape ?? []))
         })
-      }
 
-      const turn = yield* Semaphore.make(1)
-      const inTurn = <A, E>(effect: Effect.Effect<A, E>) => turn.withPermits(1)(Effect.uninterruptible(effect))
-      const executable: Executable<Name> = {
-        run: (name, inputs) => Effect.tap(inTurn(Effect.suspend(() => run(name, inputs))), () => yieldToOthers),
-        read: inTurn(read),
-        write: (values) => inTurn(Effect.suspend((): Effect.Effect<void, RuntimeError> => write(values)))
-      }
-      return executable
+      const executable = yield* Guarded.make(entries, { engine, variables: declared, run, read, write })
+      return {
+        ...executable,
+        run: (name, inputs) => Effect.tap(executable.run(name, inputs), () => yieldToOthers)
+      } satisfies Executable<Name>
     })

@@ -7,13 +7,13 @@
 import { Program, Shape } from "@uninet/graph"
 import { Lowering } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
-import * as Semaphore from "effect/Semaphore"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
 import * as Check from "../Check.ts"
+import * as Guarded from "../Guarded.ts"
 import * as Packing from "../Packing.ts"
-import type { Data, Executable } from "../Runtime.ts"
-import { CompileFailed, failedRun, RunFailed, type RuntimeError } from "../RuntimeError.ts"
+import type { Data } from "../Runtime.ts"
+import { CompileFailed, failedRun } from "../RuntimeError.ts"
 import { create, type Provider } from "./session.ts"
 
 interface Entry {
@@ -95,17 +95,6 @@ export const compile =
           catch: (cause) => failedRun(engine, name, cause)
         })
 
-      const run = (
-        name: Name,
-        inputs: Readonly<Record<string, Data>>
-      ): Effect.Effect<Readonly<Record<string, Data>>, RuntimeError> => {
-        const entry = entries.get(name)
-        if (entry === undefined)
-          return Effect.fail(new RunFailed({ engine, program: name, cause: "it was not compiled" }))
-        const wrong = Check.inputs(name, entry.program, inputs)
-        return wrong === undefined ? start(name, entry, inputs) : Effect.fail(wrong)
-      }
-
       const readStored = reader === undefined ? Effect.succeed({}) : start("variables", reader, {})
       const read = Effect.map(
         readStored,
@@ -118,10 +107,8 @@ export const compile =
             })
           )
       )
-      const write = (values: ReadonlyMap<string, Data>): Effect.Effect<void, RuntimeError> => {
-        const wrong = Check.variables(declared, values)
-        if (wrong !== undefined) return Effect.fail(wrong)
-        return Effect.map(readStored, (all: Readonly<Record<string, Data>>) => {
+      const write = (values: ReadonlyMap<string, Data>) =>
+        Effect.map(readStored, (all: Readonly<Record<string, Data>>) => {
           const touched = new Set<string>()
           for (const [name, data] of values) {
             const place = packed.places.get(name)
@@ -135,15 +122,12 @@ export const compile =
             if (shape !== undefined && data !== undefined) replace(holder, tensor(data, shape))
           }
         })
-      }
 
-      const turn = yield* Semaphore.make(1)
-      // ONNX Runtime cannot be interrupted inside a run: its buffers must outlive it.
-      const inTurn = <A, E>(effect: Effect.Effect<A, E>) => turn.withPermits(1)(Effect.uninterruptible(effect))
-      const executable: Executable<Name> = {
-        run: (name, inputs) => inTurn(Effect.suspend(() => run(name, inputs))),
-        read: inTurn(read),
-        write: (values) => inTurn(Effect.suspend(() => write(values)))
-      }
-      return executable
+      return yield* Guarded.make(entries, {
+        engine,
+        variables: declared,
+        run: (entry, inputs, name) => start(name, entry, inputs),
+        read,
+        write
+      })
     })

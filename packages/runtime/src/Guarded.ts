@@ -1,0 +1,53 @@
+/** What every engine does around its own work: one run at a time, and only of what was compiled, with what fits. */
+import type { Program, Tensor } from "@uninet/graph"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import * as Check from "./Check.ts"
+import type { Data, Executable } from "./Runtime.ts"
+import { RunFailed, type RuntimeError } from "./RuntimeError.ts"
+
+/** What an engine does by itself, with what it made of each program. */
+export interface Own<Entry> {
+  readonly engine: string
+  /** Those of all programs, by name. */
+  readonly variables: ReadonlyMap<string, Tensor.Tensor<"variable">>
+  readonly run: (
+    entry: Entry,
+    inputs: Readonly<Record<string, Data>>,
+    name: string
+  ) => Effect.Effect<Readonly<Record<string, Data>>, RuntimeError>
+  readonly read: Effect.Effect<ReadonlyMap<string, Data>, RuntimeError>
+  readonly write: (values: ReadonlyMap<string, Data>) => Effect.Effect<void, RuntimeError>
+}
+
+/** The engine's answer, unless something is wrong with what it would be given. */
+const checked = <A>(wrong: RuntimeError | undefined, effect: () => Effect.Effect<A, RuntimeError>) =>
+  wrong === undefined ? effect() : Effect.fail(wrong)
+
+/**
+ * Compiled programs as an `Executable`. Fails with `WrongInput` and `WrongVariables` before the engine is asked, and with `RunFailed` for a program that was not
+ * compiled. What runs is not interrupted: an engine's buffers must outlive it.
+ *
+ * @example
+ * const executable = yield* Guarded.make(entries, { engine: "mine", variables, run, read, write })
+ */
+export const make = <Name extends string, Entry extends { readonly program: Program.Program }>(
+  entries: ReadonlyMap<Name, Entry>,
+  { engine, read, run, variables, write }: Own<Entry>
+): Effect.Effect<Executable<Name>> =>
+  Effect.map(Semaphore.make(1), (turn) => {
+    const inTurn = <A, E>(effect: Effect.Effect<A, E>) => turn.withPermits(1)(Effect.uninterruptible(effect))
+    return {
+      run: (name, inputs) =>
+        inTurn(
+          Effect.suspend((): Effect.Effect<Readonly<Record<string, Data>>, RuntimeError> => {
+            const entry = entries.get(name)
+            return entry === undefined
+              ? Effect.fail(new RunFailed({ engine, program: name, cause: "it was not compiled" }))
+              : checked(Check.inputs(name, entry.program, inputs), () => run(entry, inputs, name))
+          })
+        ),
+      read: inTurn(read),
+      write: (values) => inTurn(Effect.suspend(() => checked(Check.variables(variables, values), () => write(values))))
+    }
+  })
