@@ -7,14 +7,14 @@ const folder = new URL("../packages/runtime/src/internal/", import.meta.url)
 /** The module's text form, assembled and wrapped as a TypeScript module. */
 export const assemble = async (): Promise<string> => {
   const { parseWat } = await wabt()
-  const module = parseWat("adamw.wat", readFileSync(new URL("adamw.wat", folder), "utf8"), { simd: true })
+  const module = parseWat("optimiser.wat", readFileSync(new URL("optimiser.wat", folder), "utf8"), { simd: true })
   const { buffer } = module.toBinary({})
   module.destroy()
   return [
-    "// Made from adamw.wat by `node tools/build-wasm.ts`.",
-    `export const adamwWasm = "${Buffer.from(buffer).toString("base64")}"`,
+    "// Made from optimiser.wat by `node tools/build-wasm.ts`.",
+    `export const optimiserWasm = "${Buffer.from(buffer).toString("base64")}"`,
     ""
   ].join("\n")
 }
 
-if (import.meta.main) writeFileSync(new URL("adamw.wasm.ts", folder), await assemble())
+if (import.meta.main) writeFileSync(new URL("optimiser.wasm.ts", folder), await assemble())

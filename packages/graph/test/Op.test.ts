@@ -123,6 +123,10 @@ describe("ops compute what their names say:", () => {
     assert.deepStrictEqual(values(attend(tensor([1, 2], 0, -1e9))), [8, 1])
   })
 
+  it("a moving average: the decay's part of what it was, the rest of what is", () => {
+    assert.deepStrictEqual(values(Op.movingAverage(vector(4, 0), vector(0, 8), Op.fill(0.75))), [3, 2])
+  })
+
   it("AdamW: the first step moves by the learning rate, decay apart", () => {
     const hyper = { beta1: 0.9, beta2: 0.99, epsilon: 0, weightDecay: 0.5 }
     const state = { parameter: vector(1, 1), gradient: vector(4, -0.25), moment1: vector(0, 0), moment2: vector(0, 0) }

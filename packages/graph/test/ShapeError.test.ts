@@ -98,6 +98,12 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     ).parameter,
     "adamw",
     "parameter, gradient and moments must have one shape"
+  ],
+  [
+    "moving average",
+    Op.movingAverage(t(2), Op.input(path, [3], "float32"), t()),
+    "movingAverage",
+    "the average and the current value must have one shape"
   ]
 ]
 

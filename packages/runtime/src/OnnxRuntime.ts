@@ -46,11 +46,9 @@ const blockOf = ({ engine, formulation = "blocked" }: Pick<Target, "engine" | "f
       })
     : Effect.succeed(0)
 
-/** A program as it runs: its session, and what goes in and comes out where. */
-interface Entry {
-  readonly name: string
+/** The part of a program that is a graph: its session, and what goes in and comes out where. */
+interface Graph {
   readonly session: ort.InferenceSession
-  readonly program: Program.Program
   /** How the session's inputs and outputs are declared. */
   readonly shapes: ReadonlyMap<string, Shape.Shape>
   /** Tensors over the variables' memory. */
@@ -60,7 +58,15 @@ interface Entry {
   readonly written: Readonly<Record<string, ort.Tensor>>
   /** Results that replace a variable after the run. */
   readonly replaced: ReadonlyArray<{ readonly from: string; readonly variable: Float32Array }>
+}
+
+/** A program as it runs: its graph, if anything is left of it, and what follows on the memory. */
+interface Entry {
+  readonly name: string
+  readonly program: Program.Program
+  readonly graph: Graph | undefined
   readonly optimises: boolean
+  readonly averages: ReadonlyArray<Memory.AverageUpdate>
 }
 
 const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
@@ -79,12 +85,11 @@ interface PackOnMemory extends Lowering.Pack {
 const packsOf = (
   program: Program.Program,
   memory: Memory.Memory,
-  adamw: ReadonlyArray<Memory.AdamWUpdate>,
-  rest: ReadonlyArray<Program.Update>
+  adamw: ReadonlyArray<Memory.AdamWUpdate>
 ): { readonly packedInputs: ReadonlyArray<PackOnMemory>; readonly packedOutputs: ReadonlyArray<PackOnMemory> } => {
   const read = new Set(program.variables.map((v) => v.attributes.name))
   const optimised = new Set(adamw.map((u) => u.parameter.attributes.name))
-  const replaced = new Set(rest.map((u) => u.variable.attributes.name))
+  const replaced = new Set(program.updates.map((u) => u.variable.attributes.name))
   const packedInputs = memory.packs.flatMap(({ members, values }, i) =>
     members.some(({ name }) => read.has(name)) ? [{ name: `pack:${i}`, members, data: values, replaces: false }] : []
   )
@@ -103,21 +108,34 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   name: string,
   program: Program.Program,
   memory: Memory.Memory,
-  adamw: ReadonlyArray<Memory.AdamWUpdate>,
-  rest: ReadonlyArray<Program.Update>,
+  { adamw, averages, rest }: Memory.Outside,
   target: Target
 ) {
   const { engine } = target
   // The optimiser runs outside the graph: the graph ends at the gradients.
-  const outside = yield* Effect.fromResult(
+  const inside = yield* Effect.fromResult(
     Program.make({
       outputs: { ...program.outputs, ...Object.fromEntries(adamw.map((u) => [gradientName(u), u.gradient])) },
       updates: rest
     })
   ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
+  const ends = Object.keys(inside.outputs).length + inside.updates.length
+  const graph = ends === 0 ? undefined : yield* openGraph(name, inside, memory, adamw, target)
+  const entry: Entry = { name, program, graph, optimises: adamw.length > 0, averages }
+  return entry
+})
+
+const openGraph = Effect.fnUntraced(function* (
+  name: string,
+  program: Program.Program,
+  memory: Memory.Memory,
+  adamw: ReadonlyArray<Memory.AdamWUpdate>,
+  target: Target
+) {
+  const { engine } = target
   const block = yield* blockOf(target)
-  const packs = packsOf(outside, memory, adamw, rest)
-  const lowered = yield* target.lowered(outside, block, packs)
+  const packs = packsOf(program, memory, adamw)
+  const lowered = yield* target.lowered(program, block, packs)
   const session = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () => create(lowered, target.threads ?? 1, target.provider, {}, lowered.bytes),
@@ -129,10 +147,8 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   const declared = (data: Data, name: string) => tensor(data, lowered.shapes.get(name) ?? [data.length])
   const gradients = new Map(adamw.map((u) => [gradientName(u), u.parameter] as const))
   const packed = new Set(packs.packedOutputs.flatMap(({ members }) => members.map((member) => member.name)))
-  const entry: Entry = {
-    name,
+  const graph: Graph = {
     session,
-    program,
     shapes: lowered.shapes,
     variables: Object.fromEntries([
       ...lowered.variables.map(({ attributes: { name } }) => [name, declared(stateOf(name), name)]),
@@ -154,10 +170,9 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
         packed.has(name) ? [] : [{ from: name, variable: stateOf(update.variable.attributes.name) }]
       ),
       ...packs.packedOutputs.flatMap(({ data, name, replaces }) => (replaces ? [{ from: name, variable: data }] : []))
-    ],
-    optimises: adamw.length > 0
+    ]
   }
-  return entry
+  return graph
 })
 
 /** Gives an array's memory back at once. */
@@ -165,27 +180,44 @@ const release = ({ buffer }: Data) => {
   if (buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
 
-const run = (engine: string, entry: Entry, memory: Memory.Memory, inputs: Readonly<Record<string, Data>>) =>
+/** Runs a graph, with its updates: its outputs by name. */
+const runGraph = (
+  engine: string,
+  name: string,
+  program: Program.Program,
+  { outputs, replaced, session, shapes, variables, written }: Graph,
+  inputs: Readonly<Record<string, Data>>
+) =>
   Effect.gen(function* () {
-    const feeds: Record<string, ort.Tensor> = { ...entry.variables }
-    const needed = new Set(entry.session.inputNames)
-    for (const { attributes, shape } of entry.program.inputs) {
-      const { name } = attributes
-      if (needed.has(name)) feeds[name] = tensor(inputs[name], entry.shapes.get(name) ?? shape)
-    }
-    const fetches: Record<string, ort.Tensor | null> = { ...entry.written }
-    for (const { from } of [...entry.outputs, ...entry.replaced]) fetches[from] = null
+    const feeds: Record<string, ort.Tensor> = { ...variables }
+    const needed = new Set(session.inputNames)
+    for (const { attributes, shape } of program.inputs)
+      if (needed.has(attributes.name))
+        feeds[attributes.name] = tensor(inputs[attributes.name], shapes.get(attributes.name) ?? shape)
+    const fetches: Record<string, ort.Tensor | null> = { ...written }
+    for (const { from } of [...outputs, ...replaced]) fetches[from] = null
     const results = yield* Effect.tryPromise({
-      try: () => entry.session.run(feeds, fetches),
-      catch: (cause) => failedRun(engine, entry.name, cause)
+      try: () => session.run(feeds, fetches),
+      catch: (cause) => failedRun(engine, name, cause)
     })
     // ONNX Runtime's outputs of a float32 or int32 type hold their elements in these arrays.
     const dataOf = (name: string) => results[name].data as Data
-    for (const { from, variable } of entry.replaced) variable.set(dataOf(from))
+    for (const { from, variable } of replaced) variable.set(dataOf(from))
     // The binding copies what was written into the state's memory once more: without this a step's copies wait for the collector.
-    for (const name of [...Object.keys(entry.written), ...entry.replaced.map(({ from }) => from)]) release(dataOf(name))
-    if (entry.optimises) memory.optimise(inputs)
-    return Object.fromEntries(entry.outputs.map(({ name, from }) => [name, dataOf(from)]))
+    for (const name of [...Object.keys(written), ...replaced.map(({ from }) => from)]) release(dataOf(name))
+    return Object.fromEntries(outputs.map(({ name, from }) => [name, dataOf(from)]))
+  })
+
+const run = (
+  engine: string,
+  { averages, graph, name, optimises, program }: Entry,
+  memory: Memory.Memory,
+  inputs: Readonly<Record<string, Data>>
+) =>
+  Effect.map(graph === undefined ? Effect.succeed({}) : runGraph(engine, name, program, graph, inputs), (outputs) => {
+    if (optimises) memory.optimise(inputs)
+    memory.average(averages, inputs)
+    return outputs
   })
 
 const compile =
@@ -194,17 +226,14 @@ const compile =
     Effect.gen(function* () {
       const { engine } = target
       const named = Struct.keys(programs).map((name) => [name, programs[name]] as const)
-      const optimisers = new Map(named.map(([name, program]) => [name, Memory.optimiserOf(program)]))
+      const outside = named.map(([name, program]) => [name, program, Memory.outsideOf(program)] as const)
       const declared = Check.variablesOf(named.map(([, program]) => program))
       const variables = [...declared.values()]
       const owners = new Map<string, Memory.AdamWUpdate>()
-      for (const { adamw } of optimisers.values()) for (const u of adamw) owners.set(u.parameter.attributes.name, u)
+      for (const [, , { adamw }] of outside) for (const u of adamw) owners.set(u.parameter.attributes.name, u)
       const memory = Memory.make(variables, [...owners.values()])
       const entries = new Map<Name, Entry>()
-      for (const [name, program] of named) {
-        const { adamw, rest } = optimisers.get(name) ?? { adamw: [], rest: program.updates }
-        entries.set(name, yield* open(name, program, memory, adamw, rest, target))
-      }
+      for (const [name, program, parts] of outside) entries.set(name, yield* open(name, program, memory, parts, target))
       return yield* Guarded.make(entries, {
         engine,
         variables: declared,

@@ -7,7 +7,7 @@
 import { type GraphError, Op, Program, Shape, type Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"
 import * as Struct from "effect/Struct"
-import { type AdamWUpdate, optimiserOf } from "./internal/memory.ts"
+import { type AdamWUpdate, outsideOf } from "./internal/memory.ts"
 
 /** Where a variable's elements lie in a joined one. */
 export interface Place {
@@ -54,7 +54,7 @@ const groupOf = (updates: ReadonlyArray<AdamWUpdate>, index: number): Group => {
 export const make = <Name extends string>(
   programs: Readonly<Record<Name, Program.Program>>
 ): Result.Result<Packed<Name>, GraphError> => {
-  const optimisers = Struct.keys(programs).map((name) => optimiserOf(programs[name]))
+  const optimisers = Struct.keys(programs).map((name) => outsideOf(programs[name]))
   const groups: Array<Group> = []
   const taken = new Set<string>()
   for (const { adamw } of optimisers)
@@ -63,8 +63,9 @@ export const make = <Name extends string>(
       if (members.some((name) => taken.has(name))) continue
       const key = [...members].sort().join()
       // Every program that updates one of them has to update all of them, by the same step.
-      const alike = optimisers.every(({ adamw, rest }) => {
-        const touched = rest.some(({ variable }) => members.includes(variable.attributes.name))
+      const alike = optimisers.every(({ adamw, averages, rest }) => {
+        const others = [...rest.map(({ variable }) => variable), ...averages.map(({ average }) => average)]
+        const touched = others.some((variable) => members.includes(variable.attributes.name))
         const theirs = adamw.filter((u) => names([u]).some((name) => members.includes(name)))
         return !touched && (theirs.length === 0 || names(theirs).sort().join() === key)
       })

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as ort from "onnxruntime-node"
 import { blockSize } from "./internal/block.ts"
-import { optimiserOf } from "./internal/memory.ts"
+import { outsideOf } from "./internal/memory.ts"
 import { lower, sessionOptions } from "./internal/session.ts"
 import type { Data } from "./Runtime.ts"
 import { CompileFailed, RunFailed } from "./RuntimeError.ts"
@@ -81,7 +81,7 @@ export const make = (
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { adamw, rest } = optimiserOf(program)
+    const { adamw, rest } = outsideOf(program)
     const outside = yield* Effect.fromResult(
       Program.make({
         outputs: { ...program.outputs, ...Object.fromEntries(adamw.map((u, i) => [`gradient${i}`, u.gradient])) },

@@ -309,11 +309,13 @@ describe("numbers at the edge", () => {
   )
 })
 
+/** A variable of no other meaning than its value. */
+const buffer = (name: string, shape: Shape.Shape) =>
+  Op.variable({ name, role: "buffer", initialiser: { kind: "constant", value: 0 }, decay: false }, shape)
+
+/** Counts in steps of so many. */
 const counting = (step: number) => {
-  const count = Op.variable(
-    { name: "count", role: "buffer", initialiser: { kind: "constant", value: 0 }, decay: false },
-    []
-  )
+  const count = buffer("count", [])
   return made({ outputs: { count }, updates: [{ variable: count, value: Op.add(count, Op.fill(step)) }] })
 }
 
@@ -333,5 +335,37 @@ describe("a graph that was compiled before", () => {
         yield* other.run("program", {})
         assert.deepStrictEqual(yield* Effect.forEach([first, again, other], valueOf), [2, 1, 5])
       }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
+  )
+})
+
+describe("a moving average", () => {
+  it.effect("moves variables of any size on, and is of what was before the run where that changes in it", () =>
+    Effect.gen(function* () {
+      const decay = Op.input("decay", [])
+      const sizes = [1, 3, 4, 9, 5000]
+      const pairs = sizes.map((size) => [buffer(`average${size}`, [size]), buffer(`current${size}`, [size])] as const)
+      const averages = pairs.map(([average, current]) => ({
+        variable: average,
+        value: Op.movingAverage(average, current, decay)
+      }))
+      const doubled = pairs.map(([, current]) => ({ variable: current, value: Op.add(current, current) }))
+      const programs = {
+        alone: made({ outputs: {}, updates: averages }),
+        together: made({ outputs: {}, updates: [...averages, ...doubled] })
+      }
+      const { read, run, write } = yield* (yield* Runtime).compile(programs)
+      const first = new Map(
+        pairs.flatMap((pair) => pair.map((v, i) => [v.attributes.name, numbers(Shape.size(v.shape), i)] as const))
+      )
+      yield* write(first)
+      let expected = new Map<string, ArrayLike<number>>(first)
+      for (const name of ["alone", "together", "alone"] as const) {
+        const inputs = { decay: Float32Array.of(0.8) }
+        yield* run(name, inputs)
+        const { updates } = evaluate(programs[name], { inputs, variables: Object.fromEntries(expected) })
+        expected = new Map([...expected, ...Object.entries(updates)])
+      }
+      for (const [name, values] of yield* read) assert.isBelow(difference(values, expected.get(name) ?? []), 1e-6, name)
+    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
   )
 })

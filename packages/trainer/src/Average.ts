@@ -35,12 +35,11 @@ export const program = (
   variables: ReadonlyArray<Tensor.Tensor<"variable">>
 ): Result.Result<Program.Program, GraphError> => {
   const decay = Op.input(decayName, [])
-  const rest = Op.sub(Op.fill(1), decay)
   return Program.make({
     outputs: {},
     updates: variables.map((current) => {
       const average = Op.variable({ ...current.attributes, name: nameOf(current.attributes.name) }, current.shape)
-      return { variable: average, value: Op.add(Op.mul(average, decay), Op.mul(current, rest)) }
+      return { variable: average, value: Op.movingAverage(average, current, decay) }
     })
   })
 }

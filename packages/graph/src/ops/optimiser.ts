@@ -20,6 +20,8 @@ export interface Attributes {
    * Gives the next value of one of the three state tensors.
    */
   readonly adamw: AdamW & { readonly of: "parameter" | "moment1" | "moment2" }
+  /** Inputs `[average, current, decay]`, the last a scalar. */
+  readonly movingAverage: {}
 }
 
 export const definitions: Definitions<Attributes> = {
@@ -31,6 +33,16 @@ export const definitions: Definitions<Attributes> = {
           : "the learning rate and the step must be scalars"
         : "parameter, gradient and moments must have one shape",
     cost: (y) => flops({ parameter: 8, moment1: 3, moment2: 4 }[y.attributes.of] * Shape.size(y.shape)),
+    gradient: "unsupported"
+  }),
+  movingAverage: define("movingAverage", {
+    shape: (_, [average, current, decay]) =>
+      Shape.equals(average.shape, current.shape)
+        ? decay.shape.length === 0
+          ? average.shape
+          : "the decay must be a scalar"
+        : "the average and the current value must have one shape",
+    cost: (y) => flops(3 * Shape.size(y.shape)),
     gradient: "unsupported"
   })
 }
@@ -56,3 +68,12 @@ export const adamw = (
     )
   return { parameter: next("parameter"), moment1: next("moment1"), moment2: next("moment2") }
 }
+
+/**
+ * One step of an exponential moving average: decay · average + (1 − decay) · current.
+ *
+ * @example
+ * Op.movingAverage(average, weight, Op.input("decay", []))
+ */
+export const movingAverage = (average: Tensor, current: Tensor, decay: Tensor): Tensor<"movingAverage"> =>
+  apply(definitions.movingAverage, {}, [average, current, decay], current.path)

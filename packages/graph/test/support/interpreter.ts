@@ -527,5 +527,16 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
       const deviation = Math.sqrt(v / (1 - beta2 ** step))
       return p - rate * weightDecay * p - (rate * mean) / (deviation + epsilon)
     })
-  }
+  },
+
+  movingAverage: (
+    _,
+    [
+      average,
+      current,
+      {
+        data: [decay]
+      }
+    ]
+  ) => average.data.map((a, i) => decay * a + (1 - decay) * current.data[i])
 }

@@ -404,6 +404,11 @@ export const rules = {
     const stepSize = E.div(b, rate, correction(beta1))
     const kept = E.sub(b, b.scalar(1), E.mul(b, rate, b.scalar(weightDecay)))
     return plain(E.sub(b, E.mul(b, parameter, kept), E.mul(b, E.div(b, m, deviation), stepSize)))
+  },
+  movingAverage: (node, ctx) => {
+    const { b } = ctx
+    const [average, current, decay] = node.inputs.map(ctx.plain)
+    return plain(E.add(b, E.mul(b, average, decay), E.mul(b, current, E.sub(b, b.scalar(1), decay))))
   }
 } satisfies Partial<Rules>
 

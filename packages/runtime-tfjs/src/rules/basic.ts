@@ -233,6 +233,11 @@ export const rules = {
     const move = K.mul(b, K.div(b, m, K.plus(b, root, epsilon)), K.div(b, rate, correction(beta1)))
     const kept = weightDecay === 0 ? parameter : K.mul(b, parameter, K.sub(b, one, K.scale(b, rate, weightDecay)))
     return plain(K.sub(b, kept, move))
+  },
+  movingAverage: (node, ctx) => {
+    const { b } = ctx
+    const [average, current, decay] = node.inputs.map(ctx.plain)
+    return plain(K.add(b, K.mul(b, average, decay), K.mul(b, current, K.sub(b, K.scalar(b, 1), decay))))
   }
 } satisfies Partial<Rules>
 

@@ -306,7 +306,7 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
   )
 }
 
-/** Moments of a batch, and one step of the optimiser, which have no gradients. */
+/** Moments of a batch, and what follows a step's gradients, which have no gradients. */
 export const withoutGradients: fc.Arbitrary<Case> = fc.oneof(
   named(
     "moments",
@@ -314,6 +314,10 @@ export const withoutGradients: fc.Arbitrary<Case> = fc.oneof(
       inputs: [[n, c, ...rest]],
       f: (x) => Op.batchMoments(x)
     }))
+  ),
+  named(
+    "moving average",
+    shape(1).map((s) => ({ inputs: [s, s], f: (average, current) => Op.movingAverage(average, current, Op.fill(0.9)) }))
   ),
   ...(["parameter", "moment1", "moment2"] as const).map((of) =>
     named(

@@ -6,7 +6,7 @@
  * next to each other; all other variables follow.
  */
 import { Op, Program, Shape, Tensor } from "@uninet/graph"
-import { adamwWasm } from "./adamw.wasm.ts"
+import { optimiserWasm } from "./optimiser.wasm.ts"
 
 /** The part of the WebAssembly interface used here, which neither ES nor Node's types declare. */
 declare const WebAssembly: {
@@ -17,7 +17,7 @@ declare const WebAssembly: {
   readonly Instance: new (
     module: object,
     imports: { readonly env: { readonly memory: object } }
-  ) => { readonly exports: { readonly adamw: (...args: ReadonlyArray<number>) => void } }
+  ) => { readonly exports: Readonly<Record<"adamw" | "average", (...args: ReadonlyArray<number>) => void>> }
 }
 
 /** One AdamW step found among a program's updates. */
@@ -32,47 +32,70 @@ export interface AdamWUpdate {
   readonly step: string
 }
 
+/** One step of a moving average of a variable found among a program's updates. */
+export interface AverageUpdate {
+  readonly average: Tensor.Tensor<"variable">
+  readonly current: Tensor.Tensor<"variable">
+  /** The program's input that holds the decay. */
+  readonly decay: string
+}
+
+/** What of a program runs on the memory after its graph, and what is left of its updates. */
+export interface Outside {
+  readonly adamw: ReadonlyArray<AdamWUpdate>
+  readonly averages: ReadonlyArray<AverageUpdate>
+  readonly rest: ReadonlyArray<Program.Update>
+}
+
 const isVariable = Tensor.is("variable")
+const isAverage = Tensor.is("movingAverage")
 const isInput = Tensor.is("input")
 const isAdamW = Tensor.is("adamw")
 
-/** Splits a program's updates into AdamW steps that can run outside its graph, and the rest. */
-export const optimiserOf = (
-  program: Program.Program
-): { readonly adamw: ReadonlyArray<AdamWUpdate>; readonly rest: ReadonlyArray<Program.Update> } => {
-  const adamw: Array<AdamWUpdate> = []
-  const rest: Array<Program.Update> = []
-  const moments = new Set<Tensor.Tensor>()
-  for (const update of program.updates) {
-    const { value, variable } = update
-    if (!isAdamW(value)) {
-      rest.push(update)
-      continue
-    }
-    const [parameter, gradient, moment1, moment2, rate, step] = value.inputs
-    if (!(isVariable(parameter) && isVariable(moment1) && isVariable(moment2) && isInput(rate) && isInput(step))) {
-      rest.push(update)
-      continue
-    }
-    if (value.attributes.of !== "parameter") {
-      moments.add(variable)
-      continue
-    }
-    const { beta1, beta2, epsilon, weightDecay } = value.attributes
-    adamw.push({
-      attributes: { beta1, beta2, epsilon, weightDecay },
-      parameter,
-      gradient,
-      moment1,
-      moment2,
-      rate: rate.attributes.name,
-      step: step.attributes.name
-    })
+const adamwOf = ({ value }: Program.Update): AdamWUpdate | undefined => {
+  if (!isAdamW(value) || value.attributes.of !== "parameter") return undefined
+  const [parameter, gradient, moment1, moment2, rate, step] = value.inputs
+  if (!(isVariable(parameter) && isVariable(moment1) && isVariable(moment2) && isInput(rate) && isInput(step)))
+    return undefined
+  const { beta1, beta2, epsilon, weightDecay } = value.attributes
+  return {
+    attributes: { beta1, beta2, epsilon, weightDecay },
+    parameter,
+    gradient,
+    moment1,
+    moment2,
+    rate: rate.attributes.name,
+    step: step.attributes.name
   }
+}
+
+const averageOf = ({ value, variable }: Program.Update): AverageUpdate | undefined => {
+  if (!isAverage(value)) return undefined
+  const [average, current, decay] = value.inputs
+  return average === variable && isVariable(current) && isInput(decay)
+    ? { average: variable, current, decay: decay.attributes.name }
+    : undefined
+}
+
+/** Splits a program's updates into what can run outside its graph, and the rest. */
+export const outsideOf = ({ updates }: Program.Program): Outside => {
+  const found = updates.flatMap((update) => adamwOf(update) ?? [])
+  const states = new Set<Tensor.Tensor>(found.flatMap((u) => [u.parameter, u.moment1, u.moment2]))
+  const steps = updates.filter(({ value, variable }) => isAdamW(value) && states.has(variable))
   // The kernel advances all three together; a program that asks for only some of them keeps its updates in the graph.
-  const whole =
-    adamw.every((u) => moments.has(u.moment1) && moments.has(u.moment2)) && moments.size === 2 * adamw.length
-  return whole ? { adamw, rest } : { adamw: [], rest: program.updates }
+  const adamw = steps.length === 3 * found.length && states.size === steps.length ? found : []
+  const advanced = new Set<Program.Update>(adamw.length === 0 ? [] : steps)
+  // An average is of what was before the run: it stays in the graph where the same run changes that.
+  const changed = new Set<Tensor.Tensor>(updates.map(({ variable }) => variable))
+  const averages: Array<AverageUpdate> = []
+  const rest = updates.filter((update) => {
+    if (advanced.has(update)) return false
+    const average = averageOf(update)
+    if (average === undefined || changed.has(average.current)) return true
+    averages.push(average)
+    return false
+  })
+  return { adamw, averages, rest }
 }
 
 /** A run of neighbouring optimised variables with the same constants. */
@@ -104,6 +127,8 @@ export interface Memory {
   readonly gradients: ReadonlyMap<string, Float32Array>
   /** One optimiser step with the gradients that were written. */
   readonly optimise: (inputs: Readonly<Record<string, ArrayLike<number>>>) => void
+  /** One step of moving averages. */
+  readonly average: (updates: ReadonlyArray<AverageUpdate>, inputs: Readonly<Record<string, ArrayLike<number>>>) => void
 }
 
 const roundUp = (n: number) => (n + 3) & ~3
@@ -174,8 +199,8 @@ export const make = (
   }
   const packs = [...packed.flatMap((members) => packOf(members, true)), ...packOf(shortOthers, false)]
 
-  const module = new WebAssembly.Module(Buffer.from(adamwWasm, "base64"))
-  const { adamw: kernel } = new WebAssembly.Instance(module, { env: { memory } }).exports
+  const module = new WebAssembly.Module(Buffer.from(optimiserWasm, "base64"))
+  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports
 
   return {
     variables: views,
@@ -187,7 +212,7 @@ export const make = (
         const learningRate = inputs[rate][0]
         const t = inputs[step][0]
         const at = (array: number) => 4 * (array * optimised + start)
-        kernel(
+        kernels.adamw(
           at(0),
           at(1),
           at(2),
@@ -200,6 +225,13 @@ export const make = (
           learningRate / (1 - beta1 ** t),
           1 / Math.sqrt(1 - beta2 ** t)
         )
+      }
+    },
+    average: (updates, inputs) => {
+      for (const { average, current, decay } of updates) {
+        const [to, from] = [average, current].map((v) => views.get(v.attributes.name))
+        if (to !== undefined && from !== undefined)
+          kernels.average(to.byteOffset, from.byteOffset, to.length, inputs[decay][0])
       }
     }
   }

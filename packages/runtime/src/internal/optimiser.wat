@@ -1,6 +1,8 @@
-;; One step of AdamW over flat arrays, four numbers at a time. See Optimiser in @uninet/graph for the rule.
+;; What follows a step's gradients, over flat arrays, four numbers at a time. See the optimiser's ops in @uninet/graph for the rules.
 (module
   (import "env" "memory" (memory 1 65536))
+
+  ;; One step of AdamW; the count is a multiple of four.
   (func (export "adamw")
     (param $p i32) (param $g i32) (param $m i32) (param $v i32) (param $count i32)
     (param $beta1 f32) (param $beta2 f32) (param $epsilon f32)
@@ -43,4 +45,33 @@
         (local.set $g (i32.add (local.get $g) (i32.const 16)))
         (local.set $m (i32.add (local.get $m) (i32.const 16)))
         (local.set $v (i32.add (local.get $v) (i32.const 16)))
+        (br $next))))
+
+  ;; a <- decay * a + (1 - decay) * x, for any count.
+  (func (export "average") (param $a i32) (param $x i32) (param $count i32) (param $decay f32)
+    (local $fours i32) (local $end i32) (local $rest f32) (local $d v128) (local $r v128)
+    (local.set $rest (f32.sub (f32.const 1) (local.get $decay)))
+    (local.set $d (f32x4.splat (local.get $decay)))
+    (local.set $r (f32x4.splat (local.get $rest)))
+    (local.set $fours (i32.add (local.get $a) (i32.shl (i32.and (local.get $count) (i32.const -4)) (i32.const 2))))
+    (local.set $end (i32.add (local.get $a) (i32.shl (local.get $count) (i32.const 2))))
+    (block $four
+      (loop $next
+        (br_if $four (i32.ge_u (local.get $a) (local.get $fours)))
+        (v128.store (local.get $a)
+          (f32x4.add
+            (f32x4.mul (v128.load (local.get $a)) (local.get $d))
+            (f32x4.mul (v128.load (local.get $x)) (local.get $r))))
+        (local.set $a (i32.add (local.get $a) (i32.const 16)))
+        (local.set $x (i32.add (local.get $x) (i32.const 16)))
+        (br $next)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $a) (local.get $end)))
+        (f32.store (local.get $a)
+          (f32.add
+            (f32.mul (f32.load (local.get $a)) (local.get $decay))
+            (f32.mul (f32.load (local.get $x)) (local.get $rest))))
+        (local.set $a (i32.add (local.get $a) (i32.const 4)))
+        (local.set $x (i32.add (local.get $x) (i32.const 4)))
         (br $next)))))
