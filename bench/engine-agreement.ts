@@ -1,7 +1,7 @@
 /**
  * The first training steps of a search's architectures on MNIST, on every engine that a CPU has: how far the losses of two engines are apart.
  *
- *     node bench/engine-agreement.ts <journal.db> [--steps 20] [--trials 0,1,2,3] [--float64]
+ *     node bench/engine-agreement.ts <journal.db> [--steps 20] [--trials 0,1,2,3] [--rate 0.01] [--float64]
  *
  * Prints the largest difference of the losses per trial. The journal is one of `uninet search`. `--float64` holds every engine against the reference
  * interpreter too, which needs some ten seconds a step.
@@ -17,13 +17,14 @@ import { Effect, Layer, Schema, Stream } from "effect"
 import { interpreter } from "../packages/network/test/support/interpreter.ts"
 
 const {
-  values: { float64, steps, trials },
+  values: { float64, rate, steps, trials },
   positionals: [journal = ""]
 } = parseArgs({
   allowPositionals: true,
   options: {
     steps: { type: "string", default: "20" },
     trials: { type: "string", default: "0,1,2,3" },
+    rate: { type: "string", default: "0.01" },
     float64: { type: "boolean", default: false }
   }
 })
@@ -36,8 +37,8 @@ const proposals = new DatabaseSync(journal, { readOnly: true })
   .all()
   .map(({ data }) => Schema.decodeUnknownSync(Proposed)(data))
 
-/** As `uninet search` trains by default. */
-const recipe = { ...Recipe.proxy, learningRate: 0.01, epochs: 1, batch: 64 }
+/** As `uninet search` trains by default, whose learning rate is 0.01. */
+const recipe = { ...Recipe.proxy, learningRate: Number(rate), epochs: 1, batch: 64 }
 
 const losses = (architecture: Architecture.Architecture, trial: number) =>
   Effect.gen(function* () {
