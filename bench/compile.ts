@@ -46,9 +46,9 @@ const measure = Effect.fnUntraced(function* (architecture: Architecture.Architec
   const building = yield* timed(Effect.sync(programs))
   const first = yield* Effect.scoped(timed(compile))
   const step = yield* Effect.gen(function* () {
-    const { run, write } = yield* compile
+    const executable = yield* compile
     const prng = Prng.fromSeed("bench")
-    yield* write(Initialise.values(building.value.training.variables, prng))
+    yield* Initialise.write(executable, building.value.training.variables, prng)
     const inputs = {
       image: Float32Array.from({ length: batch * 784 }, () => prng.nextNormal()),
       labels: Int32Array.from({ length: batch }, () => prng.nextInt(10)),
@@ -56,7 +56,7 @@ const measure = Effect.fnUntraced(function* (architecture: Architecture.Architec
     }
     const times: Array<number> = []
     for (let i = 1; i <= 3 + Number(options.steps); i++) {
-      const { ms } = yield* timed(run("training", { ...inputs, step: Float32Array.of(i) }))
+      const { ms } = yield* timed(executable.run("training", { ...inputs, step: Float32Array.of(i) }))
       if (i > 3) times.push(ms)
     }
     return median(times)

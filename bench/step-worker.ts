@@ -25,9 +25,9 @@ const program = Effect.gen(function* () {
   const network = Result.getOrThrow(Network.make(architecture))
   const training = Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
   const runtime = yield* Runtime
-  const { run, write } = yield* runtime.compile({ training })
+  const executable = yield* runtime.compile({ training })
   const prng = Prng.fromSeed("bench")
-  yield* write(Initialise.values(training.variables, prng))
+  yield* Initialise.write(executable, training.variables, prng)
   const { channels, height, width } = architecture.image
   const inputs = {
     image: Float32Array.from({ length: batch * channels * height * width }, () => prng.nextNormal()),
@@ -35,7 +35,7 @@ const program = Effect.gen(function* () {
     learningRate: Float32Array.of(1e-3)
   }
   let count = 0
-  const step = Effect.suspend(() => run("training", { ...inputs, step: Float32Array.of(++count) }))
+  const step = Effect.suspend(() => executable.run("training", { ...inputs, step: Float32Array.of(++count) }))
   for (let i = 0; i < 3; i++) yield* step
   const sizes = training.variables.filter((v) => v.attributes.role === "parameter").map((v) => Shape.size(v.shape))
   process.stdout.write(`${JSON.stringify({ parameters: sizes.reduce((sum, size) => sum + size, 0) })}\n`)

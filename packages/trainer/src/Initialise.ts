@@ -1,12 +1,14 @@
 /** First values of variables. */
 import { Shape, type Tensor } from "@uninet/graph"
+import type { Executable, RuntimeError } from "@uninet/runtime"
 import type { Prng } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
 
 /**
  * Draws a variable's first value. Every variable draws from its own generator, split off by its name: it does not depend on which others
  * there are.
  */
-export const value = (variable: Tensor.Tensor<"variable">, prng: Prng.Prng): Float32Array => {
+export const value = (variable: Tensor.Tensor<"variable">, prng: Prng.Prng): Float32Array<ArrayBuffer> => {
   const { initialiser, name } = variable.attributes
   const data = new Float32Array(Shape.size(variable.shape))
   if (initialiser.kind === "constant") return data.fill(initialiser.value)
@@ -32,3 +34,32 @@ export const values = (
   variables: ReadonlyArray<Tensor.Tensor<"variable">>,
   prng: Prng.Prng
 ): ReadonlyMap<string, Float32Array> => new Map(variables.map((v) => [v.attributes.name, value(v, prng)]))
+
+const startsAtZero = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">) =>
+  initialiser.kind === "constant" && initialiser.value === 0
+
+/**
+ * Gives an executable's variables their first values, one after another: a large network's weights are not held a second time. Those that start at zero have to be there
+ * already, as they are in what was just compiled.
+ *
+ * @example
+ * const executable = yield* runtime.compile({ training })
+ * yield* Initialise.write(executable, training.variables, Prng.fromSeed("demo"))
+ */
+export const write = (
+  executable: Pick<Executable<string>, "write">,
+  variables: ReadonlyArray<Tensor.Tensor<"variable">>,
+  prng: Prng.Prng
+): Effect.Effect<void, RuntimeError> =>
+  Effect.forEach(
+    variables.filter((v) => !startsAtZero(v)),
+    (variable) =>
+      Effect.suspend(() => {
+        const data = value(variable, prng)
+        // Its memory goes back at once and not when the collector comes by.
+        return Effect.tap(executable.write(new Map([[variable.attributes.name, data]])), () =>
+          Effect.sync(() => data.buffer.transfer(0))
+        )
+      }),
+    { discard: true }
+  )

@@ -40,9 +40,9 @@ const check = Effect.gen(function* () {
   const runtime = yield* Runtime
   const network = yield* Effect.fromResult(Network.make(architecture))
   const training = yield* Effect.fromResult(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
-  const { run, write } = yield* runtime.compile({ training })
+  const executable = yield* runtime.compile({ training })
   const prng = Prng.fromSeed("doctor")
-  yield* write(Initialise.values(training.variables, prng))
+  yield* Initialise.write(executable, training.variables, prng)
   const { channels, height, width } = architecture.image
   const inputs = {
     image: Float32Array.from({ length: batch * channels * height * width }, () => prng.nextNormal()),
@@ -53,7 +53,7 @@ const check = Effect.gen(function* () {
   let seconds = 0
   for (let step = 1; step <= steps; step++) {
     const began = performance.now()
-    const { loss } = yield* run("training", { ...inputs, step: Float32Array.of(step) })
+    const { loss } = yield* executable.run("training", { ...inputs, step: Float32Array.of(step) })
     seconds = (performance.now() - began) / 1000
     losses.push(loss[0])
   }

@@ -126,25 +126,19 @@ export const make = Effect.fn("Trainer.compile")(function* (
   const shapes = new Map(
     Object.values(programs).flatMap((p) => p.variables.map((v) => [v.attributes.name, v.shape] as const))
   )
-  const first = new Map(Initialise.values(training.variables, prng.split("weights")))
+  yield* Initialise.write(executable, training.variables, prng.split("weights"))
+  const { average } = recipe
   if (options.weights !== undefined) {
     yield* Effect.fromResult(ModelWeights.toSafetensors(evaluation, options.weights))
-    for (const { attributes } of evaluation.variables) {
-      const value = options.weights.get(attributes.name)
-      if (value !== undefined) first.set(attributes.name, value)
-    }
+    const wanted = new Set(evaluation.variables.map((v) => v.attributes.name))
+    yield* executable.write(new Map([...options.weights].filter(([name]) => wanted.has(name))))
   }
-  if (recipe.average !== null)
-    for (const { attributes } of evaluation.variables) {
-      const value = first.get(attributes.name)
-      if (value !== undefined) first.set(Average.nameOf(attributes.name), value)
-    }
-  yield* executable.write(first)
+  // Averages begin at the first weights: without a past, all of them is what is.
+  if (average !== null) yield* executable.run("average", { [Average.decayName]: Float32Array.of(0) })
 
   const noise = training.inputs.filter(Regularisation.isNoise)
   const mixes = TrainingProgram.mixes(recipe)
   const mixing = { ...recipe.mix, labelSmoothing: recipe.labelSmoothing }
-  const { average } = recipe
   const { names } = TrainingProgram
 
   const session: Session = {
