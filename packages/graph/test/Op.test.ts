@@ -123,6 +123,14 @@ describe("ops compute what their names say:", () => {
     assert.deepStrictEqual(values(attend(tensor([1, 2], 0, -1e9))), [8, 1])
   })
 
+  it("SGD: momentum carries the velocity on, Nesterov's looks one step ahead", () => {
+    const state = { parameter: vector(2, 1), gradient: vector(1, -1), velocity: vector(4, 0) }
+    const step = (nesterov: boolean) => Op.sgd({ momentum: 0.5, nesterov, weightDecay: 0.5 }, state, Op.fill(0.1))
+    assert.deepStrictEqual(values(step(false).velocity), [4, -0.5])
+    assert.deepStrictEqual(values(step(false).parameter), [1.6, 1.05])
+    assert.deepStrictEqual(values(step(true).parameter), [1.6, 1.075])
+  })
+
   it("a moving average: the decay's part of what it was, the rest of what is", () => {
     assert.deepStrictEqual(values(Op.movingAverage(vector(4, 0), vector(0, 8), Op.fill(0.75))), [3, 2])
   })

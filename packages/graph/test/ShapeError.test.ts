@@ -100,6 +100,16 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "parameter, gradient and moments must have one shape"
   ],
   [
+    "SGD",
+    Op.sgd(
+      { momentum: 0.9, nesterov: false, weightDecay: 0 },
+      { parameter: Op.input(path, [3]), gradient: t(3), velocity: t(3) },
+      t(3)
+    ).velocity,
+    "sgd",
+    "the learning rate must be a scalar"
+  ],
+  [
     "moving average",
     Op.movingAverage(t(2), Op.input(path, [3], "float32"), t()),
     "movingAverage",

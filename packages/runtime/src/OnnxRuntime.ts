@@ -72,7 +72,7 @@ interface Entry {
 const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
   data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
 
-const gradientName = (u: Memory.AdamWUpdate) => `gradient:${u.parameter.attributes.name}`
+const gradientName = (u: Memory.StepUpdate) => `gradient:${u.parameter.attributes.name}`
 
 /** A pack of a session with the memory that it reads or writes. */
 interface PackOnMemory extends Lowering.Pack {
@@ -85,10 +85,10 @@ interface PackOnMemory extends Lowering.Pack {
 const packsOf = (
   program: Program.Program,
   memory: Memory.Memory,
-  adamw: ReadonlyArray<Memory.AdamWUpdate>
+  steps: ReadonlyArray<Memory.StepUpdate>
 ): { readonly packedInputs: ReadonlyArray<PackOnMemory>; readonly packedOutputs: ReadonlyArray<PackOnMemory> } => {
   const read = new Set(program.variables.map((v) => v.attributes.name))
-  const optimised = new Set(adamw.map((u) => u.parameter.attributes.name))
+  const optimised = new Set(steps.map((u) => u.parameter.attributes.name))
   const replaced = new Set(program.updates.map((u) => u.variable.attributes.name))
   const packedInputs = memory.packs.flatMap(({ members, values }, i) =>
     members.some(({ name }) => read.has(name)) ? [{ name: `pack:${i}`, members, data: values, replaces: false }] : []
@@ -108,20 +108,20 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   name: string,
   program: Program.Program,
   memory: Memory.Memory,
-  { adamw, averages, rest }: Memory.Outside,
+  { averages, rest, steps }: Memory.Outside,
   target: Target
 ) {
   const { engine } = target
   // The optimiser runs outside the graph: the graph ends at the gradients.
   const inside = yield* Effect.fromResult(
     Program.make({
-      outputs: { ...program.outputs, ...Object.fromEntries(adamw.map((u) => [gradientName(u), u.gradient])) },
+      outputs: { ...program.outputs, ...Object.fromEntries(steps.map((u) => [gradientName(u), u.gradient])) },
       updates: rest
     })
   ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
   const ends = Object.keys(inside.outputs).length + inside.updates.length
-  const graph = ends === 0 ? undefined : yield* openGraph(name, inside, memory, adamw, target)
-  const entry: Entry = { name, program, graph, optimises: adamw.length > 0, averages }
+  const graph = ends === 0 ? undefined : yield* openGraph(name, inside, memory, steps, target)
+  const entry: Entry = { name, program, graph, optimises: steps.length > 0, averages }
   return entry
 })
 
@@ -129,12 +129,12 @@ const openGraph = Effect.fnUntraced(function* (
   name: string,
   program: Program.Program,
   memory: Memory.Memory,
-  adamw: ReadonlyArray<Memory.AdamWUpdate>,
+  steps: ReadonlyArray<Memory.StepUpdate>,
   target: Target
 ) {
   const { engine } = target
   const block = yield* blockOf(target)
-  const packs = packsOf(program, memory, adamw)
+  const packs = packsOf(program, memory, steps)
   const lowered = yield* target.lowered(program, block, packs)
   const session = yield* Effect.acquireRelease(
     Effect.tryPromise({
@@ -145,7 +145,7 @@ const openGraph = Effect.fnUntraced(function* (
   )
   const stateOf = (variable: string) => memory.variables.get(variable) ?? new Float32Array()
   const declared = (data: Data, name: string) => tensor(data, lowered.shapes.get(name) ?? [data.length])
-  const gradients = new Map(adamw.map((u) => [gradientName(u), u.parameter] as const))
+  const gradients = new Map(steps.map((u) => [gradientName(u), u.parameter] as const))
   const packed = new Set(packs.packedOutputs.flatMap(({ members }) => members.map((member) => member.name)))
   const graph: Graph = {
     session,
@@ -229,8 +229,8 @@ const compile =
       const outside = named.map(([name, program]) => [name, program, Memory.outsideOf(program)] as const)
       const declared = Check.variablesOf(named.map(([, program]) => program))
       const variables = [...declared.values()]
-      const owners = new Map<string, Memory.AdamWUpdate>()
-      for (const [, , { adamw }] of outside) for (const u of adamw) owners.set(u.parameter.attributes.name, u)
+      const owners = new Map<string, Memory.StepUpdate>()
+      for (const [, , { steps }] of outside) for (const u of steps) owners.set(u.parameter.attributes.name, u)
       const memory = Memory.make(variables, [...owners.values()])
       const entries = new Map<Name, Entry>()
       for (const [name, program, parts] of outside) entries.set(name, yield* open(name, program, memory, parts, target))

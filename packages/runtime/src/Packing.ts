@@ -7,7 +7,7 @@
 import { type GraphError, Op, Program, Shape, type Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"
 import * as Struct from "effect/Struct"
-import { type AdamWUpdate, outsideOf } from "./internal/memory.ts"
+import { outsideOf, type Rule, type StepUpdate } from "./internal/memory.ts"
 
 /** Where a variable's elements lie in a joined one. */
 export interface Place {
@@ -24,6 +24,13 @@ export interface Packed<Name extends string> {
 
 type Variable = Tensor.Tensor<"variable">
 
+/** An AdamW step: what is joined. SGD's stay as they are. */
+interface AdamWUpdate extends StepUpdate {
+  readonly rule: Extract<Rule, { readonly _tag: "AdamW" }>
+}
+
+const isAdamW = (u: StepUpdate): u is AdamWUpdate => u.rule._tag === "AdamW"
+
 /** Parameters of one AdamW step. */
 interface Group {
   readonly updates: ReadonlyArray<AdamWUpdate>
@@ -32,9 +39,9 @@ interface Group {
   readonly moment2: Variable
 }
 
-const variablesOf = (u: AdamWUpdate) => [u.parameter, u.moment1, u.moment2]
-const names = (updates: ReadonlyArray<AdamWUpdate>) => updates.flatMap(variablesOf).map((v) => v.attributes.name)
-const keyOf = ({ attributes, rate, step }: AdamWUpdate) => JSON.stringify([attributes, rate, step])
+const variablesOf = (u: StepUpdate) => [u.parameter, ...u.states]
+const names = (updates: ReadonlyArray<StepUpdate>) => updates.flatMap(variablesOf).map((v) => v.attributes.name)
+const keyOf = ({ rule }: AdamWUpdate) => JSON.stringify(rule)
 const flat = (t: Tensor.Tensor) => Op.reshape(t, [Shape.size(t.shape)])
 
 const joined = (name: string, role: Op.Role, size: number) =>
@@ -57,16 +64,16 @@ export const make = <Name extends string>(
   const optimisers = Struct.keys(programs).map((name) => outsideOf(programs[name]))
   const groups: Array<Group> = []
   const taken = new Set<string>()
-  for (const { adamw } of optimisers)
-    for (const updates of Map.groupBy(adamw, keyOf).values()) {
+  for (const { steps } of optimisers)
+    for (const updates of Map.groupBy(steps.filter(isAdamW), keyOf).values()) {
       const members = names(updates)
       if (members.some((name) => taken.has(name))) continue
       const key = [...members].sort().join()
       // Every program that updates one of them has to update all of them, by the same step.
-      const alike = optimisers.every(({ adamw, averages, rest }) => {
+      const alike = optimisers.every(({ averages, rest, steps }) => {
         const others = [...rest.map(({ variable }) => variable), ...averages.map(({ average }) => average)]
         const touched = others.some((variable) => members.includes(variable.attributes.name))
-        const theirs = adamw.filter((u) => names([u]).some((name) => members.includes(name)))
+        const theirs = steps.filter((u) => names([u]).some((name) => members.includes(name)))
         return !touched && (theirs.length === 0 || names(theirs).sort().join() === key)
       })
       if (!alike) continue
@@ -80,11 +87,9 @@ export const make = <Name extends string>(
     let offset = 0
     for (const update of updates) {
       const size = Shape.size(update.parameter.shape)
-      for (const [variable, pack] of [
-        [update.parameter, parameter],
-        [update.moment1, moment1],
-        [update.moment2, moment2]
-      ] as const) {
+      const packs = [parameter, moment1, moment2]
+      for (const [i, variable] of variablesOf(update).entries()) {
+        const pack = packs[i]
         const { name } = variable.attributes
         places.set(name, { pack: pack.attributes.name, offset, size })
         reads.set(name, Op.reshape(Op.slice(pack, 0, offset, offset + size, name), variable.shape, name))
@@ -126,7 +131,7 @@ const rewrite = (
     // Each is an AdamW step with the inputs [parameter, gradient, moments, rate, step].
     const [g, ...more] = steps.map((value) => flat(of(value?.inputs[1] ?? first)))
     const next = Op.adamw(
-      members[0].attributes,
+      members[0].rule.attributes,
       { parameter, gradient: Op.concat([g, ...more], 0), moment1, moment2 },
       of(first.inputs[4]),
       of(first.inputs[5])

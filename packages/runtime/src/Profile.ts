@@ -81,10 +81,10 @@ export const make = (
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { adamw, rest } = outsideOf(program)
+    const { rest, steps } = outsideOf(program)
     const outside = yield* Effect.fromResult(
       Program.make({
-        outputs: { ...program.outputs, ...Object.fromEntries(adamw.map((u, i) => [`gradient${i}`, u.gradient])) },
+        outputs: { ...program.outputs, ...Object.fromEntries(steps.map((u, i) => [`gradient${i}`, u.gradient])) },
         updates: rest
       })
     ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))

@@ -101,12 +101,10 @@ const updatesOf = (
   }
   const velocity = state("velocity", parameter)
   const { momentum, nesterov } = optimiser
-  const pull = weightDecay === 0 ? g : Op.add(g, Op.scale(parameter, weightDecay))
-  const next = Op.add(Op.scale(velocity, momentum), pull)
-  const direction = nesterov ? Op.add(pull, Op.scale(next, momentum)) : next
+  const next = Op.sgd({ momentum, nesterov, weightDecay }, { parameter, gradient: g, velocity }, rate)
   return [
-    { variable: parameter, value: Op.sub(parameter, Op.mul(direction, rate)) },
-    { variable: velocity, value: next }
+    { variable: parameter, value: next.parameter },
+    { variable: velocity, value: next.velocity }
   ]
 }
 

@@ -14,12 +14,21 @@ export interface AdamW {
   readonly weightDecay: number
 }
 
+export interface Sgd {
+  readonly momentum: number
+  readonly nesterov: boolean
+  /** Added to the gradient: `decay × parameter`. */
+  readonly weightDecay: number
+}
+
 export interface Attributes {
   /**
    * Inputs `[parameter, gradient, moment1, moment2, learningRate, step]`, the last two scalars, `step` counting from 1.
    * Gives the next value of one of the three state tensors.
    */
   readonly adamw: AdamW & { readonly of: "parameter" | "moment1" | "moment2" }
+  /** Inputs `[parameter, gradient, velocity, learningRate]`, the last a scalar. Gives the next value of one of the two state tensors. */
+  readonly sgd: Sgd & { readonly of: "parameter" | "velocity" }
   /** Inputs `[average, current, decay]`, the last a scalar. */
   readonly movingAverage: {}
 }
@@ -33,6 +42,16 @@ export const definitions: Definitions<Attributes> = {
           : "the learning rate and the step must be scalars"
         : "parameter, gradient and moments must have one shape",
     cost: (y) => flops({ parameter: 8, moment1: 3, moment2: 4 }[y.attributes.of] * Shape.size(y.shape)),
+    gradient: "unsupported"
+  }),
+  sgd: define("sgd", {
+    shape: (_, [parameter, gradient, velocity, learningRate]) =>
+      [gradient, velocity].every((t) => Shape.equals(t.shape, parameter.shape))
+        ? learningRate.shape.length === 0
+          ? parameter.shape
+          : "the learning rate must be a scalar"
+        : "parameter, gradient and velocity must have one shape",
+    cost: (y) => flops((y.attributes.of === "velocity" ? 4 : 2) * Shape.size(y.shape)),
     gradient: "unsupported"
   }),
   movingAverage: define("movingAverage", {
@@ -67,6 +86,22 @@ export const adamw = (
       parameter.path
     )
   return { parameter: next("parameter"), moment1: next("moment1"), moment2: next("moment2") }
+}
+
+/**
+ * One step of SGD with momentum, as PyTorch's: the next parameter and the next velocity.
+ *
+ * v ← μv + (g + λp), p ← p − ηv, or with `nesterov` p ← p − η(g + λp + μv) of the new v.
+ */
+export const sgd = (
+  attributes: Sgd,
+  state: { readonly parameter: Tensor; readonly gradient: Tensor; readonly velocity: Tensor },
+  learningRate: Tensor
+): { readonly parameter: Tensor; readonly velocity: Tensor } => {
+  const { gradient, parameter, velocity } = state
+  const next = (of: Attributes["sgd"]["of"]) =>
+    apply(definitions.sgd, { ...attributes, of }, [parameter, gradient, velocity, learningRate], parameter.path)
+  return { parameter: next("parameter"), velocity: next("velocity") }
 }
 
 /**

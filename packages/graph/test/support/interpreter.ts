@@ -529,6 +529,26 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
     })
   },
 
+  sgd: (
+    y,
+    [
+      parameter,
+      gradient,
+      velocity,
+      {
+        data: [rate]
+      }
+    ]
+  ) => {
+    const { momentum, nesterov, of, weightDecay } = y.attributes
+    return parameter.data.map((p, i) => {
+      const pull = gradient.data[i] + weightDecay * p
+      const v = momentum * velocity.data[i] + pull
+      if (of === "velocity") return v
+      return p - rate * (nesterov ? pull + momentum * v : v)
+    })
+  },
+
   movingAverage: (
     _,
     [

@@ -405,6 +405,17 @@ export const rules = {
     const kept = E.sub(b, b.scalar(1), E.mul(b, rate, b.scalar(weightDecay)))
     return plain(E.sub(b, E.mul(b, parameter, kept), E.mul(b, E.div(b, m, deviation), stepSize)))
   },
+  sgd: (node, ctx) => {
+    const { b } = ctx
+    const [parameter, gradient, velocity, rate] = node.inputs.map(ctx.plain)
+    const { momentum, nesterov, of, weightDecay } = node.attributes
+    const times = (x: Value, factor: number) => E.mul(b, x, b.scalar(factor))
+    const pull = weightDecay === 0 ? gradient : E.add(b, gradient, times(parameter, weightDecay))
+    const next = E.add(b, times(velocity, momentum), pull)
+    if (of === "velocity") return plain(next)
+    const direction = nesterov ? E.add(b, pull, times(next, momentum)) : next
+    return plain(E.sub(b, parameter, E.mul(b, direction, rate)))
+  },
   movingAverage: (node, ctx) => {
     const { b } = ctx
     const [average, current, decay] = node.inputs.map(ctx.plain)

@@ -234,6 +234,16 @@ export const rules = {
     const kept = weightDecay === 0 ? parameter : K.mul(b, parameter, K.sub(b, one, K.scale(b, rate, weightDecay)))
     return plain(K.sub(b, kept, move))
   },
+  sgd: (node, ctx) => {
+    const { b } = ctx
+    const [parameter, gradient, velocity, rate] = node.inputs.map(ctx.plain)
+    const { momentum, nesterov, of, weightDecay } = node.attributes
+    const pull = weightDecay === 0 ? gradient : K.add(b, gradient, K.scale(b, parameter, weightDecay))
+    const next = K.add(b, K.scale(b, velocity, momentum), pull)
+    if (of === "velocity") return plain(next)
+    const direction = nesterov ? K.add(b, pull, K.scale(b, next, momentum)) : next
+    return plain(K.sub(b, parameter, K.mul(b, direction, rate)))
+  },
   movingAverage: (node, ctx) => {
     const { b } = ctx
     const [average, current, decay] = node.inputs.map(ctx.plain)

@@ -319,6 +319,16 @@ export const withoutGradients: fc.Arbitrary<Case> = fc.oneof(
     "moving average",
     shape(1).map((s) => ({ inputs: [s, s], f: (average, current) => Op.movingAverage(average, current, Op.fill(0.9)) }))
   ),
+  ...(["parameter", "velocity"] as const).map((of) =>
+    named(
+      `sgd ${of}`,
+      fc.tuple(shape(1), fc.boolean(), fc.constantFrom(0, 0.05)).map(([s, nesterov, weightDecay]) => ({
+        inputs: [s, s, s],
+        f: (parameter, gradient, velocity) =>
+          Op.sgd({ momentum: 0.9, nesterov, weightDecay }, { parameter, gradient, velocity }, Op.fill(0.1))[of]
+      }))
+    )
+  ),
   ...(["parameter", "moment1", "moment2"] as const).map((of) =>
     named(
       `adamw ${of}`,

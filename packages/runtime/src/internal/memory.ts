@@ -2,8 +2,8 @@
  * The state of an executable on flat WebAssembly memory: every variable is a view of it, which ONNX Runtime reads and writes directly, and
  * the optimiser runs over all of them at once.
  *
- * The optimised variables stand in four arrays of one order (parameters, gradients, first and second moments), those with equal constants
- * next to each other; all other variables follow.
+ * The optimised variables stand in arrays of one order (parameters, gradients, then what the optimiser keeps: AdamW's first and second moments, SGD's velocity), those
+ * with equal constants next to each other; all other variables follow.
  */
 import { Op, Program, Shape, Tensor } from "@uninet/graph"
 import { optimiserWasm } from "./optimiser.wasm.ts"
@@ -17,32 +17,36 @@ declare const WebAssembly: {
   readonly Instance: new (
     module: object,
     imports: { readonly env: { readonly memory: object } }
-  ) => { readonly exports: Readonly<Record<"adamw" | "average", (...args: ReadonlyArray<number>) => void>> }
+  ) => { readonly exports: Readonly<Record<"adamw" | "sgd" | "average", (...args: ReadonlyArray<number>) => void>> }
 }
 
-/** One AdamW step found among a program's updates. */
-export interface AdamWUpdate {
-  readonly attributes: Op.AdamW
-  readonly parameter: Tensor.Tensor<"variable">
+type Variable = Tensor.Tensor<"variable">
+
+/** How a parameter moves on, with the names of the program's inputs that hold the learning rate and the step. */
+export type Rule =
+  | { readonly _tag: "AdamW"; readonly attributes: Op.AdamW; readonly rate: string; readonly step: string }
+  | { readonly _tag: "Sgd"; readonly attributes: Op.Sgd; readonly rate: string }
+
+/** An optimiser's step of one parameter found among a program's updates. */
+export interface StepUpdate {
+  readonly rule: Rule
+  readonly parameter: Variable
   readonly gradient: Tensor.Tensor
-  readonly moment1: Tensor.Tensor<"variable">
-  readonly moment2: Tensor.Tensor<"variable">
-  /** Names of the program's inputs that hold the learning rate and the step. */
-  readonly rate: string
-  readonly step: string
+  /** What the optimiser keeps of it, in the order of the rule. */
+  readonly states: ReadonlyArray<Variable>
 }
 
 /** One step of a moving average of a variable found among a program's updates. */
 export interface AverageUpdate {
-  readonly average: Tensor.Tensor<"variable">
-  readonly current: Tensor.Tensor<"variable">
+  readonly average: Variable
+  readonly current: Variable
   /** The program's input that holds the decay. */
   readonly decay: string
 }
 
 /** What of a program runs on the memory after its graph, and what is left of its updates. */
 export interface Outside {
-  readonly adamw: ReadonlyArray<AdamWUpdate>
+  readonly steps: ReadonlyArray<StepUpdate>
   readonly averages: ReadonlyArray<AverageUpdate>
   readonly rest: ReadonlyArray<Program.Update>
 }
@@ -51,22 +55,26 @@ const isVariable = Tensor.is("variable")
 const isAverage = Tensor.is("movingAverage")
 const isInput = Tensor.is("input")
 const isAdamW = Tensor.is("adamw")
+const isSgd = Tensor.is("sgd")
 
-const adamwOf = ({ value }: Program.Update): AdamWUpdate | undefined => {
-  if (!isAdamW(value) || value.attributes.of !== "parameter") return undefined
-  const [parameter, gradient, moment1, moment2, rate, step] = value.inputs
-  if (!(isVariable(parameter) && isVariable(moment1) && isVariable(moment2) && isInput(rate) && isInput(step)))
-    return undefined
-  const { beta1, beta2, epsilon, weightDecay } = value.attributes
-  return {
-    attributes: { beta1, beta2, epsilon, weightDecay },
-    parameter,
-    gradient,
-    moment1,
-    moment2,
-    rate: rate.attributes.name,
-    step: step.attributes.name
+const stepOf = ({ value }: Program.Update): StepUpdate | undefined => {
+  if (isAdamW(value) && value.attributes.of === "parameter") {
+    const [parameter, gradient, moment1, moment2, rate, step] = value.inputs
+    if (!(isVariable(parameter) && isVariable(moment1) && isVariable(moment2) && isInput(rate) && isInput(step)))
+      return undefined
+    const { beta1, beta2, epsilon, weightDecay } = value.attributes
+    const attributes = { beta1, beta2, epsilon, weightDecay }
+    const rule = { _tag: "AdamW", attributes, rate: rate.attributes.name, step: step.attributes.name } as const
+    return { rule, parameter, gradient, states: [moment1, moment2] }
   }
+  if (isSgd(value) && value.attributes.of === "parameter") {
+    const [parameter, gradient, velocity, rate] = value.inputs
+    if (!(isVariable(parameter) && isVariable(velocity) && isInput(rate))) return undefined
+    const { momentum, nesterov, weightDecay } = value.attributes
+    const rule = { _tag: "Sgd", attributes: { momentum, nesterov, weightDecay }, rate: rate.attributes.name } as const
+    return { rule, parameter, gradient, states: [velocity] }
+  }
+  return undefined
 }
 
 const averageOf = ({ value, variable }: Program.Update): AverageUpdate | undefined => {
@@ -79,12 +87,13 @@ const averageOf = ({ value, variable }: Program.Update): AverageUpdate | undefin
 
 /** Splits a program's updates into what can run outside its graph, and the rest. */
 export const outsideOf = ({ updates }: Program.Program): Outside => {
-  const found = updates.flatMap((update) => adamwOf(update) ?? [])
-  const states = new Set<Tensor.Tensor>(found.flatMap((u) => [u.parameter, u.moment1, u.moment2]))
-  const steps = updates.filter(({ value, variable }) => isAdamW(value) && states.has(variable))
-  // The kernel advances all three together; a program that asks for only some of them keeps its updates in the graph.
-  const adamw = steps.length === 3 * found.length && states.size === steps.length ? found : []
-  const advanced = new Set<Program.Update>(adamw.length === 0 ? [] : steps)
+  const found = updates.flatMap((update) => stepOf(update) ?? [])
+  const states = new Set<Tensor.Tensor>(found.flatMap((u) => [u.parameter, ...u.states]))
+  const theirs = updates.filter(({ value, variable }) => (isAdamW(value) || isSgd(value)) && states.has(variable))
+  // A kernel advances a parameter and its states together; a program that asks for only some of them keeps its updates in the graph.
+  const wanted = found.reduce((sum, u) => sum + 1 + u.states.length, 0)
+  const steps = theirs.length === wanted && states.size === wanted ? found : []
+  const advanced = new Set<Program.Update>(steps.length === 0 ? [] : theirs)
   // An average is of what was before the run: it stays in the graph where the same run changes that.
   const changed = new Set<Tensor.Tensor>(updates.map(({ variable }) => variable))
   const averages: Array<AverageUpdate> = []
@@ -95,15 +104,13 @@ export const outsideOf = ({ updates }: Program.Program): Outside => {
     averages.push(average)
     return false
   })
-  return { adamw, averages, rest }
+  return { steps, averages, rest }
 }
 
 /** A run of neighbouring optimised variables with the same constants. */
 interface Group {
-  readonly attributes: Op.AdamW
-  readonly rate: string
-  readonly step: string
-  /** In elements, from the start of each of the four arrays; a multiple of four. */
+  readonly rule: Rule
+  /** In elements, from the start of each of the arrays; a multiple of four. */
   readonly start: number
   readonly count: number
 }
@@ -140,18 +147,14 @@ const bySize = (variables: ReadonlyArray<Tensor.Tensor<"variable">>) =>
   [variables.filter(isSmall), variables.filter((v) => !isSmall(v))] as const
 
 /** Lays out the variables of several programs that share them. */
-export const make = (
-  variables: ReadonlyArray<Tensor.Tensor<"variable">>,
-  adamw: ReadonlyArray<AdamWUpdate>
-): Memory => {
-  const keyOf = (u: AdamWUpdate) => JSON.stringify([u.attributes, u.rate, u.step])
-  const byKey = Map.groupBy(adamw, keyOf)
+export const make = (variables: ReadonlyArray<Tensor.Tensor<"variable">>, steps: ReadonlyArray<StepUpdate>): Memory => {
+  const byRule = Map.groupBy(steps, ({ rule }) => JSON.stringify(rule))
 
   const offsets = new Map<string, number>()
   const groups: Array<Group> = []
   const packed: Array<ReadonlyArray<Tensor.Tensor<"variable">>> = []
   let optimised = 0
-  for (const updates of byKey.values()) {
+  for (const updates of byRule.values()) {
     const start = optimised
     const [short, long] = bySize(updates.map(({ parameter }) => parameter))
     packed.push(short)
@@ -160,29 +163,29 @@ export const make = (
       optimised += Shape.size(parameter.shape)
     }
     optimised = roundUp(optimised)
-    const [{ attributes, rate, step }] = updates
-    groups.push({ attributes, rate, step, start, count: optimised - start })
+    groups.push({ rule: updates[0].rule, start, count: optimised - start })
   }
 
-  const owned = new Set(adamw.flatMap((u) => [u.parameter, u.moment1, u.moment2].map((t) => t.attributes.name)))
+  const owned = new Set(steps.flatMap((u) => [u.parameter, ...u.states].map((t) => t.attributes.name)))
   const [shortOthers, longOthers] = bySize(variables.filter((v) => !owned.has(v.attributes.name)))
   const others = [...shortOthers, ...longOthers]
-  const total = 4 * optimised + others.reduce((sum, v) => sum + Shape.size(v.shape), 0)
+  const arrays = 2 + Math.max(0, ...steps.map(({ states }) => states.length))
+  const total = arrays * optimised + others.reduce((sum, v) => sum + Shape.size(v.shape), 0)
   const page = 65_536
   const memory = new WebAssembly.Memory({ initial: Math.max(1, Math.ceil((4 * total) / page)), maximum: 65_536 })
   const view = (offset: number, size: number) => new Float32Array(memory.buffer, 4 * offset, size)
 
   const views = new Map<string, Float32Array>()
   const gradients = new Map<string, Float32Array>()
-  for (const { parameter, moment1, moment2 } of adamw) {
+  for (const { parameter, states } of steps) {
     const offset = offsets.get(parameter.attributes.name) ?? 0
     const size = Shape.size(parameter.shape)
     views.set(parameter.attributes.name, view(offset, size))
     gradients.set(parameter.attributes.name, view(optimised + offset, size))
-    views.set(moment1.attributes.name, view(2 * optimised + offset, size))
-    views.set(moment2.attributes.name, view(3 * optimised + offset, size))
+    for (const [i, state] of states.entries())
+      views.set(state.attributes.name, view((2 + i) * optimised + offset, size))
   }
-  let offset = 4 * optimised
+  let offset = arrays * optimised
   for (const variable of others) {
     views.set(variable.attributes.name, view(offset, Shape.size(variable.shape)))
     offset += Shape.size(variable.shape)
@@ -207,24 +210,22 @@ export const make = (
     packs,
     gradients,
     optimise: (inputs) => {
-      for (const { attributes, rate, step, start, count } of groups) {
-        const { beta1, beta2, epsilon, weightDecay } = attributes
-        const learningRate = inputs[rate][0]
-        const t = inputs[step][0]
+      for (const { count, rule, start } of groups) {
         const at = (array: number) => 4 * (array * optimised + start)
-        kernels.adamw(
-          at(0),
-          at(1),
-          at(2),
-          at(3),
-          count,
-          beta1,
-          beta2,
-          epsilon,
-          1 - learningRate * weightDecay,
-          learningRate / (1 - beta1 ** t),
+        const rate = inputs[rule.rate][0]
+        if (rule._tag === "Sgd") {
+          const { momentum, nesterov, weightDecay } = rule.attributes
+          kernels.sgd(at(0), at(1), at(2), count, momentum, weightDecay, rate, nesterov ? 1 : 0)
+          continue
+        }
+        const { beta1, beta2, epsilon, weightDecay } = rule.attributes
+        const t = inputs[rule.step][0]
+        const [kept, stepSize, deviation] = [
+          1 - rate * weightDecay,
+          rate / (1 - beta1 ** t),
           1 / Math.sqrt(1 - beta2 ** t)
-        )
+        ]
+        kernels.adamw(at(0), at(1), at(2), at(3), count, beta1, beta2, epsilon, kept, stepSize, deviation)
       }
     },
     average: (updates, inputs) => {

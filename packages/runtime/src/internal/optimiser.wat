@@ -47,6 +47,38 @@
         (local.set $v (i32.add (local.get $v) (i32.const 16)))
         (br $next))))
 
+  ;; One step of SGD with momentum; the count is a multiple of four.
+  (func (export "sgd")
+    (param $p i32) (param $g i32) (param $v i32) (param $count i32)
+    (param $momentum f32) (param $decay f32) (param $rate f32)
+    (param $ahead f32)      ;; Nesterov's: 1, otherwise 0
+    (local $end i32) (local $pull v128) (local $velocity v128)
+    (local $mu v128) (local $lambda v128) (local $eta v128)
+    (local.set $mu (f32x4.splat (local.get $momentum)))
+    (local.set $lambda (f32x4.splat (local.get $decay)))
+    (local.set $eta (f32x4.splat (local.get $rate)))
+    (local.set $end (i32.add (local.get $p) (i32.shl (local.get $count) (i32.const 2))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $p) (local.get $end)))
+        (local.set $pull
+          (f32x4.add
+            (v128.load (local.get $g))
+            (f32x4.mul (v128.load (local.get $p)) (local.get $lambda))))
+        (local.set $velocity
+          (f32x4.add (f32x4.mul (v128.load (local.get $v)) (local.get $mu)) (local.get $pull)))
+        (v128.store (local.get $v) (local.get $velocity))
+        (if (f32.ne (local.get $ahead) (f32.const 0))
+          (then
+            (local.set $velocity
+              (f32x4.add (local.get $pull) (f32x4.mul (local.get $velocity) (local.get $mu))))))
+        (v128.store (local.get $p)
+          (f32x4.sub (v128.load (local.get $p)) (f32x4.mul (local.get $velocity) (local.get $eta))))
+        (local.set $p (i32.add (local.get $p) (i32.const 16)))
+        (local.set $g (i32.add (local.get $g) (i32.const 16)))
+        (local.set $v (i32.add (local.get $v) (i32.const 16)))
+        (br $next))))
+
   ;; a <- decay * a + (1 - decay) * x, for any count.
   (func (export "average") (param $a i32) (param $x i32) (param $count i32) (param $decay f32)
     (local $fours i32) (local $end i32) (local $rest f32) (local $d v128) (local $r v128)
