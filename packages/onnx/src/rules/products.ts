@@ -124,7 +124,7 @@ const onesOf = (size: number): Float32Array => {
  */
 const transposedProduct = (ctx: Context, x: Value, y: Value, alpha = 1): Value => {
   const [rows, columns] = x.shape.slice(2)
-  if (ctx.block === 0 || rows * columns < 16_384 || columns % 1024 === 0)
+  if (ctx.block === 0 || rows * columns < 8_192 || columns % 1024 === 0)
     return product(ctx, x, y, { transA: true, alpha })
   return E.swapLastTwo(ctx.b, product(ctx, y, x, { transA: true, alpha }))
 }
