@@ -175,7 +175,7 @@ const openGraph = Effect.fnUntraced(function* (
   return graph
 })
 
-/** Gives an array's memory back at once. */
+/** Gives an array's memory back at once. It has to be one that nothing else views. */
 const release = ({ buffer }: Data) => {
   if (buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
@@ -204,7 +204,10 @@ const runGraph = (
     const dataOf = (name: string) => results[name].data as Data
     for (const { from, variable } of replaced) variable.set(dataOf(from))
     // The binding copies what was written into the state's memory once more: without this a step's copies wait for the collector.
-    for (const name of [...Object.keys(written), ...replaced.map(({ from }) => from)]) release(dataOf(name))
+    for (const [name, own] of Object.entries(written))
+      // The state's tensors are made of these arrays too.
+      if (dataOf(name).buffer !== (own.data as Data).buffer) release(dataOf(name))
+    for (const { from } of replaced) release(dataOf(from))
     return Object.fromEntries(outputs.map(({ name, from }) => [name, dataOf(from)]))
   })
 
