@@ -88,7 +88,7 @@ export const weights = (
     const prng = Prng.fromSeed(seed).split("inherit")
     const blocks = partners(smaller, larger)
 
-    const out = new Map(Initialise.values(after.variables, prng.split("new")))
+    const out = new Map<string, Float32Array>(Initialise.values(after.variables, prng.split("new")))
     for (const variable of after.variables) {
       const { name } = variable.attributes
       const [path, rest] = ofBlock(name)

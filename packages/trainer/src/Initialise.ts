@@ -33,14 +33,13 @@ const truncatedNormal = (prng: Prng.Prng): number => {
 export const values = (
   variables: ReadonlyArray<Tensor.Tensor<"variable">>,
   prng: Prng.Prng
-): ReadonlyMap<string, Float32Array> => new Map(variables.map((v) => [v.attributes.name, value(v, prng)]))
+): ReadonlyMap<string, Float32Array<ArrayBuffer>> => new Map(variables.map((v) => [v.attributes.name, value(v, prng)]))
 
 const startsAtZero = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">) =>
   initialiser.kind === "constant" && initialiser.value === 0
 
 /**
- * Gives an executable's variables their first values, one after another: a large network's weights are not held a second time. Those that start at zero have to be there
- * already, as they are in what was just compiled.
+ * Gives an executable's variables their first values. Those that start at zero have to be there already, as they are in what was just compiled.
  *
  * @example
  * const executable = yield* runtime.compile({ training })
@@ -51,15 +50,15 @@ export const write = (
   variables: ReadonlyArray<Tensor.Tensor<"variable">>,
   prng: Prng.Prng
 ): Effect.Effect<void, RuntimeError> =>
-  Effect.forEach(
-    variables.filter((v) => !startsAtZero(v)),
-    (variable) =>
-      Effect.suspend(() => {
-        const data = value(variable, prng)
-        // Its memory goes back at once and not when the collector comes by.
-        return Effect.tap(executable.write(new Map([[variable.attributes.name, data]])), () =>
-          Effect.sync(() => data.buffer.transfer(0))
-        )
-      }),
-    { discard: true }
-  )
+  Effect.suspend(() => {
+    const first = values(
+      variables.filter((v) => !startsAtZero(v)),
+      prng
+    )
+    // A large network's weights would otherwise be held a second time beside its first step, until the collector comes by.
+    return Effect.tap(executable.write(first), () =>
+      Effect.sync(() => {
+        for (const { buffer } of first.values()) buffer.transfer(0)
+      })
+    )
+  })
