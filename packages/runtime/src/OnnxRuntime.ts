@@ -11,7 +11,7 @@ import { blockSize } from "./internal/block.ts"
 import * as Lowered from "./internal/lowered.ts"
 import * as Memory from "./internal/memory.ts"
 import * as Resident from "./internal/resident.ts"
-import { create, probe, type Provider } from "./internal/session.ts"
+import { create, probe, type Provider, tensor } from "./internal/session.ts"
 import { type Data, Runtime } from "./Runtime.ts"
 import { CompileFailed, DeviceUnavailable, failedRun } from "./RuntimeError.ts"
 
@@ -69,11 +69,6 @@ interface Entry {
   readonly averages: ReadonlyArray<Memory.AverageUpdate>
 }
 
-const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
-  data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
-
-const gradientName = (u: Memory.StepUpdate) => `gradient:${u.parameter.attributes.name}`
-
 /** A pack of a session with the memory that it reads or writes. */
 interface PackOnMemory extends Lowering.Pack {
   readonly data: Float32Array
@@ -108,17 +103,15 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   name: string,
   program: Program.Program,
   memory: Memory.Memory,
-  { averages, rest, steps }: Memory.Outside,
+  outside: Memory.Outside,
   target: Target
 ) {
   const { engine } = target
-  // The optimiser runs outside the graph: the graph ends at the gradients.
-  const inside = yield* Effect.fromResult(
-    Program.make({
-      outputs: { ...program.outputs, ...Object.fromEntries(steps.map((u) => [gradientName(u), u.gradient])) },
-      updates: rest
-    })
-  ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
+  const { averages, steps } = outside
+  const inside = yield* Effect.mapError(
+    Effect.fromResult(Memory.insideOf(program, outside)),
+    (cause) => new CompileFailed({ engine, program: name, cause })
+  )
   const ends = Object.keys(inside.outputs).length + inside.updates.length
   const graph = ends === 0 ? undefined : yield* openGraph(name, inside, memory, steps, target)
   const entry: Entry = { name, program, graph, optimises: steps.length > 0, averages }
@@ -145,7 +138,7 @@ const openGraph = Effect.fnUntraced(function* (
   )
   const stateOf = (variable: string) => memory.variables.get(variable) ?? new Float32Array()
   const declared = (data: Data, name: string) => tensor(data, lowered.shapes.get(name) ?? [data.length])
-  const gradients = new Map(steps.map((u) => [gradientName(u), u.parameter] as const))
+  const gradients = new Map(steps.map((u) => [Memory.gradientName(u), u.parameter] as const))
   const packed = new Set(packs.packedOutputs.flatMap(({ members }) => members.map((member) => member.name)))
   const graph: Graph = {
     session,

@@ -1,5 +1,5 @@
 /** Where the time of a program goes on ONNX Runtime's CPU engine, operator by operator. */
-import { Program, type Shape } from "@uninet/graph"
+import type { Program } from "@uninet/graph"
 import { type Lowering, Model } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -8,8 +8,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as ort from "onnxruntime-node"
 import { blockSize } from "./internal/block.ts"
-import { outsideOf } from "./internal/memory.ts"
-import { lower, sessionOptions } from "./internal/session.ts"
+import { insideOf, outsideOf } from "./internal/memory.ts"
+import { lower, sessionOptions, tensor } from "./internal/session.ts"
 import type { Data } from "./Runtime.ts"
 import { CompileFailed, RunFailed } from "./RuntimeError.ts"
 
@@ -46,9 +46,6 @@ interface Event {
 const engine = "onnxruntime cpu"
 const name = "profile"
 
-const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
-  data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
-
 const attempt = <A>(make: () => A | Promise<A>) =>
   Effect.tryPromise({
     try: async () => make(),
@@ -81,14 +78,11 @@ export const make = (
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { rest, steps } = outsideOf(program)
-    const outside = yield* Effect.fromResult(
-      Program.make({
-        outputs: { ...program.outputs, ...Object.fromEntries(steps.map((u, i) => [`gradient${i}`, u.gradient])) },
-        updates: rest
-      })
-    ).pipe(Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause })))
-    const lowered = lower(outside, name, formulation === "blocked" ? yield* attempt(blockSize) : 0)
+    const inside = yield* Effect.mapError(
+      Effect.fromResult(insideOf(program, outsideOf(program))),
+      (cause) => new CompileFailed({ engine, program: name, cause })
+    )
+    const lowered = lower(inside, name, formulation === "blocked" ? yield* attempt(blockSize) : 0)
     const bytes = Model.encode(lowered.model)
     const options = sessionOptions(lowered, threads)
     const feeds = yield* attempt(() =>

@@ -1,5 +1,5 @@
 /**
- * Lowered programs, remembered by their graph: a search trains its best architectures again, and lowering takes longer than opening a session.
+ * Lowered programs, remembered by their graph: a search trains its best architectures again. It saves a fifth of what compiling takes (bench/results/compile.md).
  *
  * Sessions are not kept: an idle one holds as much memory as its last run needed.
  */

@@ -5,7 +5,8 @@
  * The optimised variables stand in arrays of one order (parameters, gradients, then what the optimiser keeps: AdamW's first and second moments, SGD's velocity), those
  * with equal constants next to each other; all other variables follow.
  */
-import { Op, Program, Shape, Tensor } from "@uninet/graph"
+import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
+import type * as Result from "effect/Result"
 import { optimiserWasm } from "./optimiser.wasm.ts"
 
 /** The part of the WebAssembly interface used here, which neither ES nor Node's types declare. */
@@ -106,6 +107,19 @@ export const outsideOf = ({ updates }: Program.Program): Outside => {
   })
   return { steps, averages, rest }
 }
+
+/** The name of the output that holds the gradient of an optimised parameter. */
+export const gradientName = ({ parameter }: StepUpdate) => `gradient:${parameter.attributes.name}`
+
+/** What is left of a program for its graph, which ends at the gradients. */
+export const insideOf = (
+  program: Program.Program,
+  { rest, steps }: Outside
+): Result.Result<Program.Program, GraphError> =>
+  Program.make({
+    outputs: { ...program.outputs, ...Object.fromEntries(steps.map((u) => [gradientName(u), u.gradient])) },
+    updates: rest
+  })
 
 /** A run of neighbouring optimised variables with the same constants. */
 interface Group {

@@ -14,16 +14,13 @@ import * as Guarded from "../Guarded.ts"
 import * as Packing from "../Packing.ts"
 import type { Data } from "../Runtime.ts"
 import { CompileFailed, failedRun } from "../RuntimeError.ts"
-import { create, type Provider } from "./session.ts"
+import { create, type Provider, tensor } from "./session.ts"
 
 interface Entry {
   readonly program: Program.Program
   readonly session: ort.InferenceSession
   readonly lowered: Lowering.Lowered
 }
-
-const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
-  data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
 
 const refusal = (engine: string) => (program: string) => (cause: unknown) =>
   new CompileFailed({ engine, program, cause })

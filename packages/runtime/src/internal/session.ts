@@ -1,11 +1,16 @@
 /** Sessions of ONNX Runtime. */
-import { Op, Program } from "@uninet/graph"
+import { Op, Program, type Shape } from "@uninet/graph"
 import { Lowering, Model } from "@uninet/onnx"
 import * as Result from "effect/Result"
 import * as ort from "onnxruntime-node"
+import type { Data } from "../Runtime.ts"
 
 // What goes wrong is thrown; the library would print it as well.
 ort.env.logLevel = "fatal"
+
+/** Elements as a tensor of ONNX Runtime, which views them. */
+export const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
+  data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
 
 /** What ONNX Runtime computes by. */
 export type Provider = "cpu" | "webgpu" | "cuda"
