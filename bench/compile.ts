@@ -15,6 +15,7 @@ import { type Architecture, Prng, SearchSpace, Space, UniNetSpace } from "@unine
 import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
 import { Effect, Layer, Result } from "effect"
 import { parseArgs } from "node:util"
+import { inputsOf } from "./networks.ts"
 import { median } from "./workers.ts"
 
 const { values: options } = parseArgs({
@@ -49,11 +50,7 @@ const measure = Effect.fnUntraced(function* (architecture: Architecture.Architec
     const executable = yield* compile
     const prng = Prng.fromSeed("bench")
     yield* Initialise.write(executable, building.value.training.variables, prng)
-    const inputs = {
-      image: Float32Array.from({ length: batch * 784 }, () => prng.nextNormal()),
-      labels: Int32Array.from({ length: batch }, () => prng.nextInt(10)),
-      learningRate: Float32Array.of(1e-3)
-    }
+    const inputs = { ...inputsOf(architecture, batch, prng), learningRate: Float32Array.of(1e-3) }
     const times: Array<number> = []
     for (let i = 1; i <= 3 + Number(options.steps); i++) {
       const { ms } = yield* timed(executable.run("training", { ...inputs, step: Float32Array.of(i) }))

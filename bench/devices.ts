@@ -1,8 +1,11 @@
-/** The engines that are timed: the devices of the command line, and the default one without its blocked kernels. */
+/**
+ * The engines that are timed: the devices of the command line, and the default one without its blocked kernels. A table of its own, because a worker that
+ * loaded the command line would hold 70 MB that are not the engine's.
+ */
 import { OnnxRuntime } from "@uninet/runtime"
 import { Tfjs } from "@uninet/runtime-tfjs"
 
-export const devices = {
+const engines = {
   cpu: (threads: number) => OnnxRuntime.cpu({ threads }),
   standard: (threads: number) => OnnxRuntime.cpu({ threads, formulation: "standard" }),
   webgpu: () => OnnxRuntime.webgpu(),
@@ -13,6 +16,9 @@ export const devices = {
   "tfjs-cpu": () => Tfjs.cpu()
 }
 
-export type Device = keyof typeof devices
+export type Name = keyof typeof engines
+export const names = Object.keys(engines)
 
-export const isDevice = (name: string): name is Device => Object.hasOwn(devices, name)
+export const isName = (name: string): name is Name => Object.hasOwn(engines, name)
+
+export const layer = (name: Name, threads: number) => engines[name](threads)

@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { devices, isDevice } from "./devices.ts"
+import * as known from "./devices.ts"
 import { networks } from "./networks.ts"
 import { type Engine, median, pytorch, round, start, stop, uninet } from "./workers.ts"
 
@@ -17,7 +17,7 @@ const { values: options } = parseArgs({
   options: {
     pytorch: { type: "boolean", default: false },
     network: { type: "string", default: "proxy" },
-    devices: { type: "string", default: Object.keys(devices).join() },
+    devices: { type: "string", default: known.names.join() },
     threads: { type: "string", default: "1" },
     rounds: { type: "string", default: "3" },
     steps: { type: "string", default: "4" }
@@ -45,10 +45,7 @@ try {
     const json = join(folder, `${name}.json`)
     writeFileSync(json, JSON.stringify(architecture))
     const engines = [
-      ...options.devices
-        .split(",")
-        .filter(isDevice)
-        .map((device) => uninet(json, batch, options.threads, options.steps, device)),
+      ...options.devices.split(",").map((device) => uninet(json, batch, options.threads, options.steps, device)),
       ...(options.pytorch ? [pytorch(json, batch, options.threads, options.steps)] : [])
     ]
     const present: Array<NonNullable<Awaited<ReturnType<typeof started>>>> = []

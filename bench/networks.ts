@@ -1,6 +1,6 @@
 /** The networks that are timed. */
 import { UniNet } from "@uninet/network"
-import type { Architecture } from "@uninet/search-space"
+import type { Architecture, Prng } from "@uninet/search-space"
 
 const stage = (
   operator: string,
@@ -32,3 +32,9 @@ export const networks = {
   proxy: { architecture: proxy, batch: 64 },
   B0: { architecture: UniNet.B0, batch: 8 }
 } as const
+
+/** A batch of noise for a network's training step. */
+export const inputsOf = ({ classes, image }: Architecture.Architecture, batch: number, prng: Prng.Prng) => ({
+  image: Float32Array.from({ length: batch * image.channels * image.height * image.width }, () => prng.nextNormal()),
+  labels: Int32Array.from({ length: batch }, () => prng.nextInt(classes))
+})

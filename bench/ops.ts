@@ -17,7 +17,7 @@ import { Profile } from "@uninet/runtime"
 import { Architecture, Prng } from "@uninet/search-space"
 import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
 import { Effect, Result, Schema } from "effect"
-import { networks } from "./networks.ts"
+import { inputsOf, networks } from "./networks.ts"
 import { median, open, round as ask, stop } from "./workers.ts"
 
 const { values: options } = parseArgs({
@@ -73,9 +73,14 @@ const groupOf = (node: Tensor.Tensor | undefined): string => {
     case "linearGradInput":
     case "linearGradWeight":
     case "attention":
+    case "attentionGrad":
     case "softmax":
     case "softmaxGrad":
       return "products, attention"
+    case "layerNorm":
+    case "layerNormGradInput":
+    case "layerNormGradScale":
+      return "layer norm"
     default:
       return "everything else"
   }
@@ -84,11 +89,9 @@ const groupOf = (node: Tensor.Tensor | undefined): string => {
 const network = Result.getOrThrow(Network.make(architecture))
 const training = Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
 const prng = Prng.fromSeed("bench")
-const { channels, height, width } = architecture.image
 const values = {
   ...Object.fromEntries(Initialise.values(training.variables, prng)),
-  image: Float32Array.from({ length: batch * channels * height * width }, () => prng.nextNormal()),
-  labels: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes))
+  ...inputsOf(architecture, batch, prng)
 }
 
 /** What a turn of an engine took: milliseconds of a step by group, and by the clock. */

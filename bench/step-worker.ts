@@ -14,10 +14,11 @@ import { Runtime } from "@uninet/runtime"
 import { Architecture, Prng } from "@uninet/search-space"
 import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
 import { Effect, Result, Schema, Stream } from "effect"
-import { devices, isDevice } from "./devices.ts"
+import * as devices from "./devices.ts"
+import { inputsOf } from "./networks.ts"
 
 const [file, batchText, threads, steps, device] = process.argv.slice(2)
-if (!isDevice(device)) throw new Error(`there is no device ${device}`)
+if (!devices.isName(device)) throw new Error(`there is no device ${device}`)
 const architecture = Schema.decodeSync(Schema.fromJsonString(Architecture.Architecture))(readFileSync(file, "utf8"))
 const batch = Number(batchText)
 
@@ -28,12 +29,7 @@ const program = Effect.gen(function* () {
   const executable = yield* runtime.compile({ training })
   const prng = Prng.fromSeed("bench")
   yield* Initialise.write(executable, training.variables, prng)
-  const { channels, height, width } = architecture.image
-  const inputs = {
-    image: Float32Array.from({ length: batch * channels * height * width }, () => prng.nextNormal()),
-    labels: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes)),
-    learningRate: Float32Array.of(1e-3)
-  }
+  const inputs = { ...inputsOf(architecture, batch, prng), learningRate: Float32Array.of(1e-3) }
   let count = 0
   const step = Effect.suspend(() => executable.run("training", { ...inputs, step: Float32Array.of(++count) }))
   for (let i = 0; i < 3; i++) yield* step
@@ -62,7 +58,7 @@ const program = Effect.gen(function* () {
 
 const failure = await Effect.runPromise(
   program.pipe(
-    Effect.provide(devices[device](Number(threads))),
+    Effect.provide(devices.layer(device, Number(threads))),
     Effect.match({ onFailure: (error) => String(error), onSuccess: () => undefined })
   )
 )

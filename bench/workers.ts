@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import type { Device } from "./devices.ts"
 
 /** What a worker says of some steps. */
 export interface Round {
@@ -29,13 +28,7 @@ export interface Engine {
 const file = (name: string) => new URL(name, import.meta.url).pathname
 
 /** The network of a JSON file on one of this project's engines, by default on the default one. */
-export const uninet = (
-  json: string,
-  batch: number,
-  threads: string,
-  steps: string,
-  device: Device = "cpu"
-): Engine => ({
+export const uninet = (json: string, batch: number, threads: string, steps: string, device = "cpu"): Engine => ({
   name: device === "cpu" ? "UniNet" : device === "standard" ? "UniNet, standard operators" : device,
   command: process.execPath,
   args: ["--disable-warning=ExperimentalWarning", file("step-worker.ts"), json, String(batch), threads, steps, device]

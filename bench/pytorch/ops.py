@@ -31,6 +31,7 @@ def step():
 
 NAMES = [
     ("native_batch_norm", "batch norm"),
+    ("native_layer_norm", "layer norm"),
     ("gelu", "activation"),
     ("max_pool", "max pool"),
     ("addmm", "products, attention"),
@@ -54,7 +55,7 @@ def group(event):
         return kind + gradients
     for part, kind in NAMES:
         if part in name:
-            return kind + ("" if kind.startswith("products") else gradients)
+            return kind + ("" if kind in ("products, attention", "layer norm") else gradients)
     return "everything else"
 
 
