@@ -4,6 +4,7 @@ import * as Builder from "./internal/builder.ts"
 import * as Context from "./internal/context.ts"
 import * as E from "./internal/emit.ts"
 import type { Model } from "./Model.ts"
+import * as Attention from "./rules/attention.ts"
 import * as Blocked from "./rules/blocked.ts"
 import * as Basic from "./rules/basic.ts"
 import * as Fused from "./rules/fused.ts"
@@ -11,6 +12,8 @@ import * as Images from "./rules/images.ts"
 import * as Masks from "./rules/masks.ts"
 import * as Patches from "./rules/patches.ts"
 import * as Products from "./rules/products.ts"
+import * as Tokens from "./rules/tokens.ts"
+import * as Views from "./rules/views.ts"
 
 /** What an ONNX model made from a program takes and gives. */
 export interface Lowered {
@@ -94,7 +97,7 @@ const prefer =
   }
 
 /** The faster families, in the order in which they are asked. */
-const families: ReadonlyArray<Context.Family> = ["fused", "blocked", "patches"]
+const families: ReadonlyArray<Context.Family> = ["fused", "tokens", "views", "blocked", "patches"]
 
 const rules: Context.Rules = {
   ...standard,
@@ -123,9 +126,22 @@ const rules: Context.Rules = {
   batchNormGradScale: prefer({ fused: Fused.rules.batchNormGradScale }, standard.batchNormGradScale),
   activation: prefer({ fused: Fused.rules.activation }, standard.activation),
   activationGrad: prefer({ fused: Fused.rules.activationGrad }, standard.activationGrad),
-  binary: prefer({ fused: Fused.rules.binary }, standard.binary),
-  reduce: prefer({ fused: Fused.rules.reduce }, standard.reduce),
-  slice: prefer({ fused: Fused.rules.slice }, standard.slice)
+  binary: prefer(
+    { fused: Fused.rules.binary, tokens: Tokens.rules.binary, views: Views.rules.binary },
+    standard.binary
+  ),
+  reduce: prefer({ fused: Fused.rules.reduce, tokens: Tokens.rules.reduce }, standard.reduce),
+  layerNorm: prefer({ tokens: Tokens.rules.layerNorm }, standard.layerNorm),
+  layerNormGradInput: prefer({ tokens: Tokens.rules.layerNormGradInput }, standard.layerNormGradInput),
+  layerNormGradScale: prefer({ tokens: Tokens.rules.layerNormGradScale }, standard.layerNormGradScale),
+  linear: prefer({ tokens: Tokens.rules.linear }, standard.linear),
+  linearGradInput: prefer({ tokens: Tokens.rules.linearGradInput }, standard.linearGradInput),
+  linearGradWeight: prefer({ tokens: Tokens.rules.linearGradWeight }, standard.linearGradWeight),
+  attention: prefer({ tokens: Attention.rules.attention }, standard.attention),
+  attentionGrad: prefer({ tokens: Attention.rules.attentionGrad }, standard.attentionGrad),
+  reshape: prefer({ views: Views.rules.reshape }, standard.reshape),
+  transpose: prefer({ views: Views.rules.transpose }, standard.transpose),
+  slice: prefer({ fused: Fused.rules.slice, views: Views.rules.slice }, standard.slice)
 }
 
 /** Lengths of axes; none is free before an export makes it so. */
@@ -209,6 +225,7 @@ export interface Explanation {
   readonly shape: Shape.Shape
   /**
    * `standard`: operators of the ONNX standard. `blocked`: the processor's blocked convolution kernels. `fused`: folded with its neighbours.
+   * `tokens`: folded over tokens with channels outermost. `views`: moved only where something needs the elements in another order.
    * `patches`: one matrix product over patches. `absorbed`: nothing of its own is left; what asked for it has taken it in.
    */
   readonly formulation: Context.Family | "absorbed"

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import { evaluate } from "../../graph/test/support/interpreter.ts"
+import { Lowering } from "@uninet/onnx"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
 
 const made = (ends: Parameters<typeof Program.make>[0]) => Result.getOrThrow(Program.make(ends))
@@ -39,8 +40,8 @@ interface Case {
   readonly values?: (n: number, seed: number) => Float32Array
 }
 
-/** The function's result and the gradients of a weighted sum of it, on the engine and by the reference interpreter. */
-const compare = Effect.fnUntraced(function* (one: Case) {
+/** A function's result and the gradients of a weighted sum of it, and values for its inputs. */
+const programOf = (one: Case) => {
   const inputs = one.inputs.map((shape, i) => Op.input(`x${i}`, shape))
   const y = one.f(...inputs)
   const weights = Op.constant(numbers(Shape.size(y.shape), 99), y.shape)
@@ -50,6 +51,12 @@ const compare = Effect.fnUntraced(function* (one: Case) {
   })
   const { values: make = numbers } = one
   const values = Object.fromEntries(one.inputs.map((shape, i) => [`x${i}`, make(Shape.size(shape), i)]))
+  return { program, values }
+}
+
+/** On the engine and by the reference interpreter. */
+const compare = Effect.fnUntraced(function* (one: Case) {
+  const { program, values } = programOf(one)
   const expected = evaluate(program, { inputs: values }).outputs
   const runtime = yield* Runtime
   const { run } = yield* runtime.compile({ program })
@@ -180,6 +187,99 @@ describe("every op on ONNX Runtime", () => {
       }
     })
   )
+  // With a convolution in it, the images of a batch of whole blocks lie in lanes.
+  agrees(
+    "a layer norm before a linear layer, and a factor per feature after it,",
+    fc
+      .record({ batch: batches, h: side, hidden: fc.constantFrom(3, 40), gelu: fc.boolean(), biased: fc.boolean() })
+      .map(({ batch, biased, gelu, h, hidden }) => ({
+        inputs: [[batch, 4, h, 3], [4, 4, 1, 1], [4], [4], [hidden, 4], [hidden], [4, hidden], [4]],
+        f: (x, w, gamma, beta, w1, b1, w2, scale) => {
+          const tokens = Op.toTokens(Op.conv2d(x, w))
+          const y = Op.linear(Op.layerNorm(tokens, gamma, beta), w1, biased ? b1 : undefined)
+          const z = Op.linear(gelu ? Op.gelu(y) : y, w2, biased ? scale : undefined)
+          return Op.toImage(Op.add(Op.mul(z, scale), tokens), h, 3)
+        }
+      }))
+  )
+  agrees(
+    "a layer norm that something else reads",
+    fc.record({ batch: batches, h: side }).map(({ batch, h }) => ({
+      inputs: [[batch, 70, h, 3], [70, 70, 1, 1], [70], [70], [3, 70]],
+      f: (x, w, gamma, beta, w1) => {
+        const tokens = Op.layerNorm(Op.toTokens(Op.conv2d(x, w)), gamma, beta)
+        return Op.mul(Op.sum(Op.linear(tokens, w1), [2], true), tokens)
+      }
+    }))
+  )
+  agrees(
+    "a mixer over tokens",
+    fc.record({ batch: batches, h: side }).map(({ batch, h }) => ({
+      inputs: [[batch, 4, h, 3], [4, 4, 1, 1], [4], [4], [5, 3 * h], [5], [3 * h, 5], [4]],
+      f: (x, w, gamma, beta, w1, b1, w2, scale) => {
+        const tokens = Op.toTokens(Op.conv2d(x, w))
+        const channels = Op.transpose(Op.layerNorm(tokens, gamma, beta), [0, 2, 1])
+        const mixed = Op.linear(Op.gelu(Op.linear(channels, w1, b1)), w2)
+        return Op.toImage(Op.add(Op.mul(Op.transpose(mixed, [0, 2, 1]), scale), tokens), h, 3)
+      }
+    }))
+  )
+  agrees(
+    "attention in windows of one layer's slices",
+    fc.record({ batch: batches, rows: small, columns: small }).map(({ batch, columns, rows }) => ({
+      inputs: [
+        [batch, 4, 2 * rows, 3 * columns],
+        [4, 4, 1, 1],
+        [12, 4]
+      ],
+      f: (x, w, qkv) => {
+        const tokens = Op.linear(Op.toTokens(Op.conv2d(x, w)), qkv)
+        const grid = Op.reshape(tokens, [batch, rows, 2, columns, 3, 12])
+        const windows = Op.reshape(Op.transpose(grid, [0, 1, 3, 2, 4, 5]), [batch * rows * columns, 6, 12])
+        const [q, k, v] = [0, 4, 8].map((start) => Op.slice(windows, 2, start, start + 4))
+        const y = Op.attention(q, k, v, { heads: 2, scale: 0.7 })
+        const back = Op.transpose(Op.reshape(y, [batch, rows, columns, 2, 3, 4]), [0, 1, 3, 2, 4, 5])
+        return Op.toImage(Op.reshape(back, [batch, 6 * rows * columns, 4]), 2 * rows, 3 * columns)
+      }
+    }))
+  )
+  agrees(
+    "a chain of movements",
+    fc
+      .record({
+        batch: batches,
+        order: fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4 }),
+        cut: fc.constantFrom(0, 1, 2, 3),
+        merged: fc.boolean()
+      })
+      .map(({ batch, cut, merged, order }) => ({
+        inputs: [
+          [batch, 4, 6, 4],
+          [4, 4, 1, 1]
+        ],
+        f: (x, w) => {
+          const moved = Op.transpose(Op.conv2d(x, w), order)
+          const part = Op.slice(moved, cut, 0, Math.max(1, Math.floor(moved.shape[cut] / 2)))
+          const [p, q, r, s] = part.shape
+          const other = Op.reshape(part, merged ? [p * q, r * s] : [q, p, 1, s, r])
+          return Op.exp(Op.transpose(other, merged ? [1, 0] : [4, 0, 2, 1, 3]))
+        }
+      }))
+  )
+  agrees(
+    "slices that are put together in their order, in another, and in part",
+    fc.record({ batch: batches, order: fc.shuffledSubarray([0, 1, 2], { minLength: 1 }) }).map(({ batch, order }) => ({
+      inputs: [
+        [batch, 2, 3, 3],
+        [6, 2, 1, 1]
+      ],
+      f: (x, w) => {
+        const y = Op.conv2d(x, w)
+        const parts = order.map((i) => Op.slice(y, 1, 2 * i, 2 * i + 2))
+        return parts.reduce((product, part) => Op.mul(product, part))
+      }
+    }))
+  )
   agrees(
     "attention to many tokens",
     fc.record({ queries: fc.constantFrom(5, 130), keys: fc.constantFrom(33, 130) }).map(({ queries, keys }) => ({
@@ -215,6 +315,11 @@ const kernel = (shape: Shape.Shape) =>
     shape
   )
 
+/** A layer norm over the channels of an image that comes out of a convolution. */
+const normOfTokens = (x: Tensor.Tensor) =>
+  Op.layerNorm(Op.toTokens(Op.conv2d(x, Op.constant(identity, [4, 4, 1, 1]))), ones, zeros)
+const identity = Float32Array.from({ length: 16 }, (_, i) => (i % 5 === 0 ? 1 : 0))
+
 /** What a network does to its activations, on images `[16, 4, 6, 6]`. */
 const layers: ReadonlyArray<readonly [string, (x: Tensor.Tensor) => Tensor.Tensor]> = [
   ["GELU", (x) => Op.gelu(x)],
@@ -236,10 +341,28 @@ const layers: ReadonlyArray<readonly [string, (x: Tensor.Tensor) => Tensor.Tenso
   [
     "batch norm between convolutions",
     (x) => Op.conv2d(Op.batchNorm(Op.conv2d(x, kernel([4, 4, 1, 1])), ones, zeros), kernel([4, 4, 1, 1]))
+  ],
+  ["layer norm", (x) => Op.toImage(normOfTokens(x), 6, 6)],
+  ["layer norm before a linear layer", (x) => Op.toImage(Op.linear(normOfTokens(x), kernel([4, 4])), 6, 6)],
+  [
+    "attention",
+    (x) => {
+      const tokens = Op.toTokens(Op.conv2d(x, kernel([4, 4, 1, 1])))
+      return Op.toImage(Op.attention(tokens, tokens, tokens, { heads: 2, scale: 0.1 }), 6, 6)
+    }
   ]
 ]
 
-const normalising = layers.filter(([name]) => name.includes("batch norm")).map(([, layer]) => layer)
+const normalising = layers.filter(([name]) => name.includes("norm")).map(([, layer]) => layer)
+
+/** What a program gives by both formulations. */
+const byBoth = (program: Program.Program, values: Readonly<Record<string, Float32Array>>) =>
+  Effect.forEach(["standard", "blocked"] as const, (formulation) =>
+    Effect.gen(function* () {
+      const { run } = yield* (yield* Runtime).compile({ program })
+      return yield* run("program", values)
+    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu({ formulation })))
+  )
 
 /** A layer's result and input gradient by both formulations. */
 const both = Effect.fnUntraced(function* (layer: (x: Tensor.Tensor) => Tensor.Tensor, x: Float32Array) {
@@ -247,13 +370,29 @@ const both = Effect.fnUntraced(function* (layer: (x: Tensor.Tensor) => Tensor.Te
   const y = layer(input)
   const [dx] = gradient(Op.sum(Op.mul(y, Op.constant(numbers(Shape.size(y.shape), 2), y.shape))), [input])
   const program = made({ outputs: { y, ...(dx === undefined ? {} : { dx }) } })
-  const [standard, blocked] = yield* Effect.forEach(["standard", "blocked"] as const, (formulation) =>
-    Effect.gen(function* () {
-      const { run } = yield* (yield* Runtime).compile({ program })
-      return yield* run("program", { x })
-    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu({ formulation })))
-  )
+  const [standard, blocked] = yield* byBoth(program, { x })
   return { standard, blocked, expected: evaluate(program, { inputs: { x } }).outputs }
+})
+
+describe("attention with more scores than are worked on at once", () => {
+  it.effect.each([undefined, 1, 4])("is that of the standard formulation, with a mask of %o groups", (groups) =>
+    Effect.gen(function* () {
+      const mask = groups && Op.constant(numbers(groups * 180, 3), [groups, 180])
+      const { program, values } = programOf({
+        inputs: [
+          [16, 150, 4],
+          [16, 180, 4],
+          [16, 180, 4]
+        ],
+        f: (q, k, v) => Op.attention(q, k, v, { heads: 2, scale: 0.7, ...(mask && { mask }) })
+      })
+      const pieces = Lowering.lower(program, { block: 16 }).model.nodes.filter((node) => node.opType === "Split")
+      assert.strictEqual(pieces.length, 4)
+      const [standard, blocked] = yield* byBoth(program, values)
+      for (const [name, expected] of Object.entries(standard))
+        assert.isBelow(difference(blocked[name], expected), 1e-5, name)
+    })
+  )
 })
 
 const poolEverywhere = (x: Tensor.Tensor) => Op.maxPool2d(x, { kernel: [3, 3], stride: [1, 1] })
@@ -297,7 +436,7 @@ describe("numbers at the edge", () => {
       })
   )
 
-  it.effect.each([0, 10, 100, 1000])("a batch norm of mean %i and deviation 1 is exact to a thousandth", (mean) =>
+  it.effect.each([0, 10, 100, 1000])("a norm of mean %i and deviation 1 is exact to a thousandth", (mean) =>
     Effect.gen(function* () {
       const x = numbers(16 * 4 * 36, 1).map((v) => v + mean)
       for (const layer of normalising) {

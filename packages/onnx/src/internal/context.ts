@@ -2,7 +2,8 @@
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import type { Builder, Value } from "./builder.ts"
 import { mul, reshape } from "./emit.ts"
-import { allows, convert, type Layout } from "./layout.ts"
+import { allows, convert, laid, type Layout, lies, physicalShape, viewOf } from "./layout.ts"
+import type { View } from "./view.ts"
 
 /** A lowered tensor, in the layout that its rule found best. */
 export interface Lowered {
@@ -10,6 +11,8 @@ export interface Lowered {
   readonly value: Value
   /** The same cheaper, up to a factor that the reader can put elsewhere, into a weight say. */
   readonly scaled?: Scaled
+  /** The same before its elements were moved. */
+  readonly view?: View
 }
 
 /** A tensor as `factor · value`. */
@@ -22,7 +25,7 @@ export interface Scaled {
 
 export interface Context {
   readonly b: Builder
-  /** Images of the batch that stand innermost in the layouts `channels` and `rows`. */
+  /** Images of the batch that stand innermost in the layout `channels`. */
   readonly lanes: number
   /** Block of the processor's blocked convolution kernels (`com.microsoft.nchwc`), 0 where they may not be used. */
   readonly block: number
@@ -43,12 +46,14 @@ export interface Context {
   /** The tensor in a layout, converted if it has to be. */
   readonly get: (tensor: Tensor.Tensor, layout: Layout) => Value
   readonly plain: (tensor: Tensor.Tensor) => Value
+  /** The tensor as its elements were made, before they were moved. */
+  readonly view: (tensor: Tensor.Tensor) => View
   /** The tensor up to a factor, where it was made so in this layout. */
   readonly scaled: (tensor: Tensor.Tensor, layout: Layout) => Scaled | undefined
 }
 
 /** Where a node's rule stands; see the files of `rules`. */
-export type Family = "standard" | "blocked" | "fused" | "patches"
+export type Family = "standard" | "blocked" | "fused" | "tokens" | "views" | "patches"
 
 export type Rules = Op.Table<[Context], Lowered>
 
@@ -92,14 +97,18 @@ export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
     given: (name) => settings.given.get(name),
     layoutOf: (tensor) => entry(tensor).primary.layout,
     get: (tensor, layout) => {
-      const { primary, forms } = entry(tensor)
+      const { forms } = entry(tensor)
       const known = forms.get(layout)
       if (known !== undefined) return known
-      const value = convert(b, primary.value, tensor.shape, lanes, primary.layout, layout)
+      const value = laid(b, context.view(tensor), tensor.shape, lanes, layout)
       forms.set(layout, value)
       return value
     },
     plain: (tensor) => context.get(tensor, "plain"),
+    view: (tensor) => {
+      const { layout, value, view } = entry(tensor).primary
+      return view ?? viewOf(value, tensor.shape, lanes, layout)
+    },
     scaled: (tensor, layout) => {
       const { primary } = entry(tensor)
       return primary.layout === layout ? primary.scaled : undefined
@@ -109,6 +118,14 @@ export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
 }
 
 export const plain = (value: Value): Lowered => ({ layout: "plain", value })
+
+/** A tensor that is seen in its view, and lies in a layout that asks for no moving, if there is one. */
+export const viewed = (ctx: Context, shape: Shape.Shape, view: View): Lowered => {
+  const { b, lanes } = ctx
+  const possible = (["channels", "plain"] as const).filter((layout) => ctx.allows(layout, shape))
+  const layout = possible.find((layout) => lies(view, shape, lanes, layout)) ?? possible[0]
+  return { layout, value: laid(b, view, shape, lanes, layout), view }
+}
 
 /** A tensor seen as having leading axes of length 1, in a layout. */
 export const widened = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layout): Value => {
@@ -130,6 +147,12 @@ export const channelRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
   return reshape(ctx.b, value, [channels, Shape.size(value.shape) / channels])
 }
 
+/** A matrix `[channels, rest]` as the tensor of this shape. */
+export const fromChannelRows = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => ({
+  layout: "channels",
+  value: reshape(ctx.b, value, physicalShape("channels", shape, ctx.lanes))
+})
+
 /** The tensor with channels outermost as `factor · matrix`, the factor one number or one per channel; without one where there is none. */
 export const scaledRows = (
   ctx: Context,
@@ -149,23 +172,20 @@ export const scaleRows = (ctx: Context, matrix: Value, factor: Value | undefined
 }
 
 /** Tokens or a matrix as `[rows, features]`. */
-export const featureRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
-  const value =
-    tensor.shape.length === 3 && ctx.allows("rows", tensor.shape) ? ctx.get(tensor, "rows") : ctx.plain(tensor)
-  const features = value.shape[value.shape.length - 1]
-  return reshape(ctx.b, value, [Shape.size(value.shape) / features, features])
-}
+export const featureRows = (ctx: Context, tensor: Tensor.Tensor): Value => inFeatureRows(ctx, ctx.plain(tensor))
 
 /** The same as `factor · matrix`, the factor one number; without one where there is none. */
 export const scaledFeatureRows = (
   ctx: Context,
   tensor: Tensor.Tensor
 ): { readonly rows: Value; readonly factor: Value | undefined } => {
-  const layout = tensor.shape.length === 3 && ctx.allows("rows", tensor.shape) ? "rows" : "plain"
-  const scaled = ctx.scaled(tensor, layout)
-  if (scaled === undefined || scaled.factor.shape.length > 0)
-    return { rows: featureRows(ctx, tensor), factor: undefined }
-  const { factor, value } = scaled
+  const scaled = ctx.scaled(tensor, "plain")
+  return scaled === undefined || scaled.factor.shape.length > 0
+    ? { rows: featureRows(ctx, tensor), factor: undefined }
+    : { rows: inFeatureRows(ctx, scaled.value), factor: scaled.factor }
+}
+
+const inFeatureRows = (ctx: Context, value: Value): Value => {
   const features = value.shape[value.shape.length - 1]
-  return { rows: reshape(ctx.b, value, [Shape.size(value.shape) / features, features]), factor }
+  return reshape(ctx.b, value, [Shape.size(value.shape) / features, features])
 }

@@ -32,15 +32,25 @@ export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<numbe
   const simple = simplify(x.shape, permutation)
   if (simple.permutation.every((axis, i) => axis === i)) return reshape(b, x, shape)
   const joined = reshape(b, x, simple.shape)
-  const last = simple.permutation[simple.permutation.length - 1]
-  const lastMoves = last !== simple.shape.length - 1
+  const [from, to] = [simple.shape.length - 1, simple.permutation[simple.shape.length - 1]]
   const onlyLastMoves = simple.permutation.slice(0, -1).every((axis, i, all) => i === 0 || axis > all[i - 1])
-  if (lastMoves && !onlyLastMoves) {
-    // Engines are fast at moving one axis to the end and at moving whole pieces, and slow at both in one.
-    const others = simple.shape.flatMap((_, axis) => (axis === last ? [] : [axis]))
-    const ended = transpose(b, joined, [...others, last])
-    const rest = simple.permutation.slice(0, -1).map((axis) => others.indexOf(axis))
-    return reshape(b, transpose(b, ended, [...rest, others.length]), shape)
+  const others = simple.permutation.filter((axis) => axis !== from)
+  const lastLeaves = others.every((axis, i) => axis === i)
+  if (to !== from && !onlyLastMoves && !lastLeaves) {
+    // Engines are fast at moving one axis to the end or away from it and at moving whole pieces, and slow at both in one.
+    const moved = (axes: ReadonlyArray<number>, then: ReadonlyArray<number>) =>
+      reshape(
+        b,
+        transpose(
+          b,
+          transpose(b, joined, axes),
+          then.map((axis) => axes.indexOf(axis))
+        ),
+        shape
+      )
+    // The longer pieces are moved faster.
+    if (simple.shape[from] > simple.shape[to]) return moved([...others, from], simple.permutation)
+    return moved([...simple.shape.flatMap((_, axis) => (axis === to ? [] : [axis])), to], simple.permutation)
   }
   const out = simple.permutation.map((axis) => simple.shape[axis])
   const [y] = b.node("Transpose", [joined], { perm: simple.permutation }, [out])
@@ -164,9 +174,18 @@ export const sum = (b: Builder, x: Value, axes: ReadonlyArray<number>, keepDims 
 export const expand = (b: Builder, x: Value, shape: Shape.Shape): Value =>
   Shape.equals(x.shape, shape) ? x : b.node("Expand", [x, b.ints(shape)], {}, [shape])[0]
 
+const onesBySize = new Map<number, Float32Array>()
+
+export const ones = (b: Builder, shape: Shape.Shape): Value => {
+  const size = Shape.size(shape)
+  const known = onesBySize.get(size) ?? new Float32Array(size).fill(1)
+  onesBySize.set(size, known)
+  return b.constant(known, shape)
+}
+
 /** A column `[n, 1]` repeated to `[n, count]`: a matrix product does it ten times as fast as `Expand`. */
 export const repeated = (b: Builder, column: Value, count: number): Value =>
-  count === 1 ? column : gemm(b, column, b.constant(new Float32Array(count).fill(1), [1, count]))
+  count === 1 ? column : gemm(b, column, ones(b, [1, count]))
 
 export const slice = (
   b: Builder,

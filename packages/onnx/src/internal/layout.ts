@@ -4,15 +4,15 @@
  * - `plain`: row-major in its logical shape.
  * - `channels`: channels outermost. An image `[b, c, h, w]` lies as `[c, b/L, h, w, L]`, tokens `[b, n, c]` as `[c, b/L, n, L]`, a matrix
  *   `[b, c]` as `[c, b]`. Every 1×1 convolution, its gradients and a linear layer are then one plain `Gemm`, and a channel is a row.
- * - `rows`: tokens `[b, n, c]` as `[b/L, n, L, c]`: every token's features together, for layer norm and linear layers.
  *
  * L is the number of lanes: so many images of the batch stand innermost, which is the form that blocked convolution kernels work on.
  */
 import type { Shape } from "@uninet/graph"
 import type { Builder, Value } from "./builder.ts"
-import { reshape, transpose } from "./emit.ts"
+import { reshape } from "./emit.ts"
+import * as View from "./view.ts"
 
-export type Layout = "plain" | "channels" | "rows"
+export type Layout = "plain" | "channels"
 
 /** The physical axes of a layout: the logical shape with the batch split in two, and the order of those axes. */
 interface Physical {
@@ -22,8 +22,7 @@ interface Physical {
 
 const permutations: Record<Layout, Partial<Record<number, ReadonlyArray<number>>>> = {
   plain: {},
-  channels: { 2: [2, 0, 1], 3: [3, 0, 2, 1], 4: [2, 0, 3, 4, 1] },
-  rows: { 3: [0, 2, 1, 3] }
+  channels: { 2: [2, 0, 1], 3: [3, 0, 2, 1], 4: [2, 0, 3, 4, 1] }
 }
 
 const physical = (layout: Layout, shape: Shape.Shape, lanes: number): Physical => {
@@ -56,20 +55,50 @@ export const physicalAxes = (
   return permutation.flatMap((axis, i) => (axes.includes(Math.max(0, axis - 1)) ? [i] : []))
 }
 
-/** Moves a tensor of logical `shape` from one layout to another. */
-export const convert = (b: Builder, x: Value, shape: Shape.Shape, lanes: number, from: Layout, to: Layout): Value => {
-  if (from === to) return x
-  const source = physical(from, shape, lanes)
-  const target = physical(to, shape, lanes)
-  const split = reshape(
-    b,
+/** A tensor of logical `shape` that lies in a layout. */
+export const viewOf = (x: Value, shape: Shape.Shape, lanes: number, layout: Layout): View.View => {
+  if (layout === "plain")
+    return View.make(
+      x,
+      shape,
+      shape.map((_, axis) => [axis])
+    )
+  const { permutation, split } = physical(layout, shape, lanes)
+  const [outer, inner, ...rest] = split.map((_, axis) => permutation.indexOf(axis))
+  return View.make(
     x,
-    source.permutation.map((axis) => source.split[axis])
+    permutation.map((axis) => split[axis]),
+    shape.length === 0 ? [] : [[outer, inner], ...rest.map((axis) => [axis])]
   )
-  const moved = transpose(
-    b,
-    split,
-    target.permutation.map((axis) => source.permutation.indexOf(axis))
-  )
-  return to === "plain" ? reshape(b, moved, shape) : moved
 }
+
+/** The view with the batch split in two, and the order of its axes in a layout. */
+const ordered = (
+  view: View.View,
+  shape: Shape.Shape,
+  lanes: number,
+  layout: Layout
+): { readonly view: View.View; readonly order: ReadonlyArray<number> } | undefined => {
+  if (layout === "plain") return { view, order: shape.map((_, axis) => axis) }
+  const { permutation, split } = physical(layout, shape, lanes)
+  const apart = View.reshape(view, split)
+  return apart && { view: apart, order: permutation }
+}
+
+/** Whether a tensor lies in a layout already. */
+export const lies = (view: View.View, shape: Shape.Shape, lanes: number, layout: Layout): boolean => {
+  const found = ordered(view, shape, lanes, layout)
+  return found !== undefined && View.lies(found.view, found.order)
+}
+
+/** The elements of a tensor in a layout. */
+export const laid = (b: Builder, view: View.View, shape: Shape.Shape, lanes: number, layout: Layout): Value => {
+  const found = ordered(view, shape, lanes, layout)
+  if (found !== undefined) return reshape(b, View.laid(b, found.view, found.order), physicalShape(layout, shape, lanes))
+  // A piece of memory that lanes cannot cut: in its logical order it can be cut anywhere.
+  return laid(b, viewOf(laid(b, view, shape, lanes, "plain"), shape, lanes, "plain"), shape, lanes, layout)
+}
+
+/** Moves a tensor of logical `shape` from one layout to another. */
+export const convert = (b: Builder, x: Value, shape: Shape.Shape, lanes: number, from: Layout, to: Layout): Value =>
+  from === to ? x : laid(b, viewOf(x, shape, lanes, from), shape, lanes, to)

@@ -158,21 +158,14 @@ export const rules = {
     const flat = ctx.plain(x)
     return plain(E.reshape(ctx.b, reduceJoined(ctx, operator, flat, axes), node.shape))
   },
-  softmax: (node, ctx) => {
-    const layout = lastAxisLayout(ctx, node)
-    return { layout, value: E.alongLast(ctx.b, "Softmax", ctx.get(node.inputs[0], layout)) }
-  },
+  softmax: (node, ctx) => plain(E.alongLast(ctx.b, "Softmax", ctx.plain(node.inputs[0]))),
   softmaxGrad: (node, ctx) => {
     const { b } = ctx
-    const layout = lastAxisLayout(ctx, node)
-    const [y, dy] = node.inputs.map((t) => ctx.get(t, layout))
+    const [y, dy] = node.inputs.map(ctx.plain)
     const along = E.sum(b, E.mul(b, y, dy), [y.shape.length - 1], true)
-    return { layout, value: E.mul(b, y, E.sub(b, dy, along)) }
+    return plain(E.mul(b, y, E.sub(b, dy, along)))
   },
-  logSoftmax: (node, ctx) => {
-    const layout = lastAxisLayout(ctx, node)
-    return { layout, value: E.alongLast(ctx.b, "LogSoftmax", ctx.get(node.inputs[0], layout)) }
-  },
+  logSoftmax: (node, ctx) => plain(E.alongLast(ctx.b, "LogSoftmax", ctx.plain(node.inputs[0]))),
   argMax: (node, ctx) => {
     const x = ctx.plain(node.inputs[0])
     const [index] = ctx.b.node("ArgMax", [x], { axis: -1, keepdims: 0 }, [node.shape])
@@ -258,10 +251,6 @@ export const rules = {
       : plain(E.reshape(ctx.b, E.transpose(ctx.b, ctx.plain(x), [0, 2, 1]), node.shape))
   }
 } satisfies Partial<Rules>
-
-/** The last logical axis is the last physical one in `rows` and `plain`. */
-const lastAxisLayout = (ctx: Context, node: Tensor.Tensor): Layout =>
-  ctx.layoutOf(node.inputs[0]) === "plain" || !ctx.allows("rows", node.shape) ? "plain" : "rows"
 
 /** A reduction with neighbouring axes joined where all are reduced or all kept. The result has lost all joined structure: reshape it. */
 const reduceJoined = (

@@ -13,6 +13,7 @@ import type { Value } from "../internal/builder.ts"
 import {
   channelRows,
   type Context,
+  fromChannelRows,
   type Lowered,
   type PartialRules,
   plain,
@@ -23,18 +24,15 @@ import {
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
 import { depthwise } from "./blocked.ts"
+import { linearTimes } from "./tokens.ts"
 
 const isBatchNorm = Tensor.is("batchNorm")
 const isGradInput = Tensor.is("conv2dGradInput")
 const isConvolution = Tensor.is("conv2d")
+const isLinear = Tensor.is("linear")
 const isBinary = Tensor.is("binary")
 const isActivation = Tensor.is("activation")
 const isGelu = (x: Tensor.Tensor): x is Tensor.Tensor<"activation"> => isActivation(x) && x.attributes.fn === "gelu"
-
-const fromRows = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => ({
-  layout: "channels",
-  value: E.reshape(ctx.b, value, physicalShape("channels", shape, ctx.lanes))
-})
 
 /** Whether an image is worked on in rows of whole blocks. */
 const inRows = (ctx: Context, shape: Shape.Shape) =>
@@ -201,11 +199,13 @@ const geluParts = (
   const { b } = ctx
   if (ctx.block < 2 || Shape.size(x.shape) % ctx.block !== 0) return undefined
   let lowered: Lowered
-  if (isBatchNorm(x) && inRows(ctx, x.shape)) {
+  const half = b.scalar(Math.SQRT1_2)
+  const linear = isLinear(x) ? linearTimes(ctx, x, half) : undefined
+  if (linear !== undefined) lowered = fromChannelRows(ctx, x.shape, linear)
+  else if (isBatchNorm(x) && inRows(ctx, x.shape)) {
     const { factor, offset, rows } = asAffine(ctx, x)
-    const half = b.scalar(Math.SQRT1_2)
     const u = affine(ctx, rows, E.mul(b, factor, half), { offset: E.mul(b, offset, half) })
-    lowered = fromRows(ctx, x.shape, u)
+    lowered = fromChannelRows(ctx, x.shape, u)
   } else {
     const layout = ctx.layoutOf(x)
     lowered = { layout, value: affineAll(ctx, ctx.get(x, layout), Math.SQRT1_2, 0) }
@@ -255,7 +255,7 @@ const gated = (ctx: Context, node: Tensor.Tensor) => {
 const gateImage = (ctx: Context, image: Tensor.Tensor, gate: Value, bias?: Value): Lowered => {
   if (inImageRows(ctx, image.shape)) {
     const value = affine(ctx, imageRows(ctx, image), gate, bias === undefined ? {} : { offset: bias })
-    return fromRows(ctx, image.shape, value)
+    return fromChannelRows(ctx, image.shape, value)
   }
   const x = blockedImage(ctx, image)
   const [, groups] = x.shape
@@ -279,7 +279,7 @@ const addition = (node: Tensor.Tensor<"binary">, ctx: Context): Lowered | undefi
     // A residual goes along with the norm's affine map.
     if (isBatchNorm(first) && inRows(ctx, first.shape)) {
       const { factor, offset, rows } = asAffine(ctx, first)
-      return fromRows(ctx, node.shape, affine(ctx, rows, factor, { offset, sum: channelRows(ctx, second) }))
+      return fromChannelRows(ctx, node.shape, affine(ctx, rows, factor, { offset, sum: channelRows(ctx, second) }))
     }
     // The gradient of a mean goes along with that of the gate.
     const each = spread(first)
@@ -300,7 +300,7 @@ export const rules = {
   batchNorm: (node, ctx) => {
     if (!inRows(ctx, node.shape)) return undefined
     const { factor, offset, rows } = asAffine(ctx, node)
-    return fromRows(ctx, node.shape, affine(ctx, rows, factor, { offset }))
+    return fromChannelRows(ctx, node.shape, affine(ctx, rows, factor, { offset }))
   },
   batchMoments: (node, ctx) => {
     const [x] = node.inputs
@@ -348,14 +348,14 @@ export const rules = {
         offset: E.mul(b, offset, steepness),
         sum: through.scaled(steepness)
       })
-      return fromRows(ctx, node.shape, dx)
+      return fromChannelRows(ctx, node.shape, dx)
     }
     const reaching = overMap(ctx, dy, rows)
     const { along, offset } = centring(reaching)
     const factor = times(ctx, steepness, reaching.factor)
     const flat = affine(ctx, rows, along, { offset, sum: reaching.d })
-    const scaled = { value: fromRows(ctx, node.shape, flat).value, factor }
-    return { ...fromRows(ctx, node.shape, affine(ctx, flat, factor)), scaled }
+    const scaled = { value: fromChannelRows(ctx, node.shape, flat).value, factor }
+    return { ...fromChannelRows(ctx, node.shape, affine(ctx, flat, factor)), scaled }
   },
   conv2d: (node, ctx) => {
     const { b } = ctx
@@ -365,7 +365,7 @@ export const rules = {
     const w = matrix(ctx, weight)
     const c = bias === undefined ? {} : { c: asColumn(ctx, ctx.plain(bias)) }
     const shifted = E.gemm(b, w, asColumn(ctx, offset), c)
-    return fromRows(ctx, node.shape, E.gemm(b, E.mul(b, w, asRow(ctx, factor)), rows, { c: shifted }))
+    return fromChannelRows(ctx, node.shape, E.gemm(b, E.mul(b, w, asRow(ctx, factor)), rows, { c: shifted }))
   },
   conv2dGradWeight: (node, ctx) => {
     const { b } = ctx

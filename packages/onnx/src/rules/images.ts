@@ -5,6 +5,7 @@ import {
   channelRows,
   type Context,
   featureRows,
+  fromChannelRows,
   type Lowered,
   plain,
   type Rules,
@@ -15,11 +16,6 @@ import * as E from "../internal/emit.ts"
 import { type Layout, physicalShape } from "../internal/layout.ts"
 
 type Window = Op.Window
-
-const fromChannelRows = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => ({
-  layout: "channels",
-  value: E.reshape(ctx.b, value, physicalShape("channels", shape, ctx.lanes))
-})
 
 const windowAttributes = ({ stride, padding }: Window, kernel: ReadonlyArray<number>) => ({
   kernel_shape: kernel,
@@ -105,7 +101,7 @@ const hasRows = (ctx: Context, x: Tensor.Tensor) => x.shape.length !== 3 && ctx.
 /** Statistics and normalised values of a batch norm: rows of a matrix `[channels, rest]`. */
 const normalisedRows = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
   const rows = channelRows(ctx, x)
-  const ones = ctx.b.constant(new Float32Array(rows.shape[1]).fill(1), [rows.shape[1]])
+  const ones = E.ones(ctx.b, [rows.shape[1]])
   const column = [rows.shape[0], 1]
   const [normal, mean, inverse] = ctx.b.node(
     "LayerNormalization",
@@ -119,7 +115,7 @@ const normalisedRows = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
 /** Statistics and normalised values of a layer norm. */
 const normalisedTokens = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
   const rows = featureRows(ctx, x)
-  const ones = ctx.b.constant(new Float32Array(rows.shape[1]).fill(1), [rows.shape[1]])
+  const ones = E.ones(ctx.b, [rows.shape[1]])
   const column = [rows.shape[0], 1]
   const [normal, , inverse] = ctx.b.node(
     "LayerNormalization",
@@ -135,11 +131,6 @@ const columnOf = (ctx: Context, vector: Tensor.Tensor): Value =>
 
 /** Tensors of other ranks than images and tokens are normalised as `[batch, channels, rest]` in plain layout. */
 const asImage = (x: Tensor.Tensor): Shape.Shape => [x.shape[0], x.shape[1], Shape.size(x.shape.slice(2)), 1]
-
-const rowsOfTokens = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered => {
-  const layout: Layout = node.shape.length === 3 && ctx.allows("rows", node.shape) ? "rows" : "plain"
-  return { layout, value: E.reshape(ctx.b, value, physicalShape(layout, node.shape, ctx.lanes)) }
-}
 
 export const rules = {
   conv2d: (node, ctx) => {
@@ -366,7 +357,7 @@ export const rules = {
       { axis: -1, epsilon: { float: node.attributes.epsilon } },
       [rows.shape, column, column]
     )
-    return rowsOfTokens(ctx, node, y)
+    return plain(E.reshape(ctx.b, y, node.shape))
   },
   layerNormGradInput: (node, ctx) => {
     const { b } = ctx
@@ -376,7 +367,7 @@ export const rules = {
     const mean = E.reduce(b, "ReduceMean", g, [1], true)
     const meanProduct = E.reduce(b, "ReduceMean", E.mul(b, g, normal), [1], true)
     const centred = E.sub(b, E.sub(b, g, mean), E.mul(b, normal, meanProduct))
-    return rowsOfTokens(ctx, node, E.mul(b, centred, inverse))
+    return plain(E.reshape(b, E.mul(b, centred, inverse), node.shape))
   },
   layerNormGradScale: (node, ctx) => {
     const { b } = ctx

@@ -1,0 +1,133 @@
+/**
+ * Attention in pieces of the batch whose scores stay in the processor's caches. Queries, keys and values of an image are `[head size, tokens]` per head,
+ * as they lie with channels outermost.
+ */
+import type { Tensor } from "@uninet/graph"
+import type { Value } from "../internal/builder.ts"
+import { type Context, type Lowered, type PartialRules, viewed } from "../internal/context.ts"
+import * as E from "../internal/emit.ts"
+import { viewOf } from "../internal/layout.ts"
+import * as View from "../internal/view.ts"
+
+/** `alpha · x·y` over the last two axes, either side transposed. */
+const product = (
+  { b }: Context,
+  x: Value,
+  y: Value,
+  {
+    alpha = 1,
+    transA = false,
+    transB = false
+  }: { readonly alpha?: number; readonly transA?: boolean; readonly transB?: boolean } = {}
+): Value => {
+  const shape = [...x.shape.slice(0, -2), x.shape[transA ? 3 : 2], y.shape[transB ? 2 : 3]]
+  const attributes = { alpha: { float: alpha }, transA: transA ? 1 : 0, transB: transB ? 1 : 0 }
+  return b.node("FusedMatMul", [x, y], attributes, [shape], "com.microsoft")[0]
+}
+
+/** Bytes of scores that are worked on at once. */
+const piece = 2.5 * 2 ** 20
+
+/** Into how many pieces a batch is cut; each holds every row of the mask as often. */
+const piecesOf = (heads: number, query: Tensor.Tensor, key: Tensor.Tensor, mask: Tensor.Tensor | undefined): number => {
+  const [batch, queries] = query.shape
+  const bytes = 4 * batch * heads * queries * key.shape[1]
+  const most = batch / (mask?.shape[0] ?? 1)
+  let count = 1
+  while (bytes / count > piece && most % (2 * count) === 0) count *= 2
+  return count
+}
+
+/** Pieces of tokens, each `[batch, heads, head size, tokens]`. */
+const split = (ctx: Context, tokens: Tensor.Tensor, heads: number, count: number): ReadonlyArray<Value> => {
+  const { b } = ctx
+  const [batch, n, channels] = tokens.shape
+  const apart = [batch, n, heads, channels / heads]
+  const view =
+    View.reshape(ctx.view(tokens), apart) ?? viewOf(E.reshape(b, ctx.plain(tokens), apart), apart, 1, "plain")
+  const whole = View.laid(b, view, [0, 2, 3, 1])
+  if (count === 1) return [whole]
+  const shape = [batch / count, ...whole.shape.slice(1)]
+  return b.node(
+    "Split",
+    [whole],
+    { axis: 0, num_outputs: count },
+    Array.from({ length: count }, () => shape)
+  )
+}
+
+/** Pieces as the tensor that they stand for. */
+const joined = (ctx: Context, node: Tensor.Tensor, pieces: ReadonlyArray<Value>): Lowered => {
+  const whole = E.concat(ctx.b, pieces, 0)
+  return viewed(ctx, node.shape, View.make(whole, whole.shape, [[0], [3], [1, 2]]))
+}
+
+/** softmax(scale·qᵀ·k + mask), `[batch, heads, queries, keys]`. */
+const probabilities = (ctx: Context, query: Value, key: Value, scale: number, mask: Tensor.Tensor | undefined) => {
+  const { b } = ctx
+  const scores = product(ctx, query, key, { transA: true, alpha: scale })
+  if (mask === undefined) return E.alongLast(b, "Softmax", scores)
+  const [groups, keys] = mask.shape
+  const [batch, heads, queries] = scores.shape
+  const grouped = E.reshape(b, scores, [batch / groups, groups, heads * queries, keys])
+  const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, keys]))
+  return E.alongLast(b, "Softmax", E.reshape(b, masked, scores.shape))
+}
+
+/** What both the attention and its gradients are made of, piece by piece. */
+const forward = (
+  ctx: Context,
+  { heads, scale }: { readonly heads: number; readonly scale: number },
+  [query, key, value, mask]: ReadonlyArray<Tensor.Tensor>
+) => {
+  const count = piecesOf(heads, query, key, mask)
+  const [queries, keys, values] = [query, key, value].map((t) => split(ctx, t, heads, count))
+  return queries.map((q, i) => {
+    const [k, v] = [keys[i], values[i]]
+    const p = probabilities(ctx, q, k, scale, mask)
+    return { q, k, v, p, y: product(ctx, v, p, { transB: true }) }
+  })
+}
+
+/** dᵀ·v − along, `along` one number per query. Where the result is much larger than the factors the subtraction goes along as one feature more. */
+const lessAlong = (ctx: Context, d: Value, v: Value, along: Value): Value => {
+  const { b } = ctx
+  const [batch, heads, size, keys] = v.shape
+  if (keys < 4 * size) {
+    const column = E.reshape(b, along, [batch, heads, d.shape[3], 1])
+    return E.sub(b, product(ctx, d, v, { transA: true }), column)
+  }
+  const more = E.concat(b, [d, E.unary(b, "Neg", along)], 2)
+  const tall = E.concat(b, [v, E.ones(b, [batch, heads, 1, keys])], 2)
+  return product(ctx, more, tall, { transA: true })
+}
+
+export const rules = {
+  attention: (node, ctx) =>
+    ctx.block === 0
+      ? undefined
+      : joined(
+          ctx,
+          node,
+          forward(ctx, node.attributes, node.inputs).map(({ y }) => y)
+        ),
+  attentionGrad: (node, ctx) => {
+    if (ctx.block === 0) return undefined
+    const { b } = ctx
+    const { heads, of, scale } = node.attributes
+    const [dy, ...inputs] = node.inputs
+    const pieces = forward(ctx, node.attributes, inputs)
+    const gradients = split(ctx, dy, heads, pieces.length)
+    const results = pieces.map(({ k, p, q, v, y }, i) => {
+      const d = gradients[i]
+      if (of === "value") return product(ctx, d, p)
+      // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P), where the sum over the keys is that of dy ∘ y over the features.
+      const along = E.sum(b, E.mul(b, d, y), [2], true)
+      const ds = E.mul(b, p, lessAlong(ctx, d, v, along))
+      return of === "query"
+        ? product(ctx, k, ds, { transB: true, alpha: scale })
+        : product(ctx, q, ds, { alpha: scale })
+    })
+    return joined(ctx, node, results)
+  }
+} satisfies PartialRules

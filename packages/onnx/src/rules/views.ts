@@ -1,0 +1,76 @@
+/**
+ * Moving elements about, in thought: reshapes, transpositions and slices in a row become one movement, where something needs the elements in an
+ * order of its own, or none.
+ */
+import { Shape, Tensor } from "@uninet/graph"
+import { type Context, type Lowered, type PartialRules, viewed } from "../internal/context.ts"
+import * as View from "../internal/view.ts"
+
+const isPad = Tensor.is("pad")
+const isSum = (x: Tensor.Tensor): x is Tensor.Tensor<"binary"> => Tensor.is("binary")(x) && x.attributes.fn === "add"
+
+/** By standard operators only, every op moves its own elements: what others optimise should look as they know it. */
+const applies = (ctx: Context) => ctx.block > 0 && !ctx.keepsImages
+
+/** A part of a tensor along one axis, the rest zeros. */
+interface Part {
+  readonly tensor: Tensor.Tensor
+  readonly axis: number
+  readonly start: number
+}
+
+/** What a tensor of zeros was padded from along one axis. */
+const partOf = (x: Tensor.Tensor): Part | undefined => {
+  if (!isPad(x)) return undefined
+  const [tensor] = x.inputs
+  const padded = x.shape.flatMap((n, i) => (n === tensor.shape[i] ? [] : [i]))
+  return padded.length === 1 ? { tensor, axis: padded[0], start: x.attributes.before[padded[0]] } : undefined
+}
+
+/** The parts that a sum puts side by side. */
+const partsOf = (sum: Tensor.Tensor): ReadonlyArray<Part> | undefined => {
+  if (!isSum(sum)) {
+    const part = partOf(sum)
+    return part && [part]
+  }
+  const [x, y] = sum.inputs
+  if (!Shape.equals(x.shape, y.shape)) return undefined
+  const [left, right] = [partsOf(x), partsOf(y)]
+  return left && right && [...left, ...right]
+}
+
+export const rules = {
+  reshape: (node, ctx) => {
+    const view = applies(ctx) ? View.reshape(ctx.view(node.inputs[0]), node.shape) : undefined
+    return view && viewed(ctx, node.shape, view)
+  },
+  transpose: (node, ctx) =>
+    applies(ctx)
+      ? viewed(ctx, node.shape, View.transpose(ctx.view(node.inputs[0]), node.attributes.permutation))
+      : undefined,
+  slice: (node, ctx) => {
+    if (!applies(ctx)) return undefined
+    const { axis, end, start } = node.attributes
+    const view = View.slice(ctx.b, ctx.view(node.inputs[0]), axis, start, end)
+    return view && viewed(ctx, node.shape, view)
+  },
+  // The gradients of slices that made up a whole are put together again.
+  binary: (node, ctx): Lowered | undefined => {
+    if (!applies(ctx) || node.attributes.fn !== "add") return undefined
+    const parts = partsOf(node)?.toSorted((x, y) => x.start - y.start)
+    if (parts === undefined) return undefined
+    const [{ axis }] = parts
+    let end = 0
+    for (const part of parts) {
+      if (part.axis !== axis || part.start !== end) return undefined
+      end += part.tensor.shape[axis]
+    }
+    if (end !== node.shape[axis]) return undefined
+    const view = View.concat(
+      ctx.b,
+      parts.map(({ tensor }) => ctx.view(tensor)),
+      axis
+    )
+    return view && viewed(ctx, node.shape, view)
+  }
+} satisfies PartialRules
