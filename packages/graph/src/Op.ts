@@ -43,7 +43,7 @@ export { concat, pad, reshape, slice, toImage, toTokens, transpose } from "./ops
 export { constant, fill, type Initialiser, input, type Role, variable } from "./ops/leaf.ts"
 export { linear, matmul } from "./ops/matmul.ts"
 export { batchMoments, batchNorm, batchNormInference, layerNorm } from "./ops/normalisation.ts"
-export { adamw, type AdamW, movingAverage, sgd, type Sgd } from "./ops/optimiser.ts"
+export { adamw, type AdamW, clipByNorm, globalNorm, movingAverage, sgd, type Sgd } from "./ops/optimiser.ts"
 export { globalAveragePool, maxPool2d } from "./ops/pool.ts"
 export { argMax, logSoftmax, mean, oneHot, reduceMax, softmax, sum } from "./ops/reduction.ts"
 

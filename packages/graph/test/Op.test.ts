@@ -135,6 +135,18 @@ describe("ops compute what their names say:", () => {
     assert.deepStrictEqual(values(Op.movingAverage(vector(4, 0), vector(0, 8), Op.fill(0.75))), [3, 2])
   })
 
+  it("clipping: gradients together longer than allowed are shortened alike, shorter ones stay", () => {
+    const gradients = [vector(3, 0), vector(0, -4)]
+    const norm = Op.globalNorm(gradients)
+    assert.deepStrictEqual(values(norm), [5])
+    const clipped = (most: number) => gradients.map((g) => values(Op.clipByNorm(g, norm, most)))
+    assert.deepStrictEqual(clipped(10), [
+      [3, 0],
+      [0, -4]
+    ])
+    for (const [i, expected] of [1.5, -2].entries()) assert.closeTo(clipped(2.5)[i][i], expected, 1e-6)
+  })
+
   it("AdamW: the first step moves by the learning rate, decay apart", () => {
     const hyper = { beta1: 0.9, beta2: 0.99, epsilon: 0, weightDecay: 0.5 }
     const state = { parameter: vector(1, 1), gradient: vector(4, -0.25), moment1: vector(0, 0), moment2: vector(0, 0) }

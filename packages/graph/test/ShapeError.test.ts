@@ -114,7 +114,10 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     Op.movingAverage(t(2), Op.input(path, [3], "float32"), t()),
     "movingAverage",
     "the average and the current value must have one shape"
-  ]
+  ],
+  ["norm", Op.globalNorm([], path), "globalNorm", "needs a tensor"],
+  ["clipping", Op.clipByNorm(Op.input(path, [3]), t(3), 1), "clipByNorm", "the norm must be a scalar"],
+  ["clipping", Op.clipByNorm(Op.input(path, [3]), t(), 0), "clipByNorm", "the greatest norm must be above 0"]
 ]
 
 describe("ShapeError", () => {

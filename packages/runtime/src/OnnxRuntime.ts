@@ -66,6 +66,9 @@ interface Entry {
   readonly program: Program.Program
   readonly graph: Graph | undefined
   readonly optimises: boolean
+  /** The norm to which gradients are clipped, and the outputs that are the norm they had before. */
+  readonly most: number | undefined
+  readonly norms: ReadonlyArray<string>
   readonly averages: ReadonlyArray<Memory.AverageUpdate>
 }
 
@@ -107,14 +110,15 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   target: Target
 ) {
   const { engine } = target
-  const { averages, steps } = outside
+  const { averages, norm, steps } = outside
   const inside = yield* Effect.mapError(
     Effect.fromResult(Memory.insideOf(program, outside)),
     (cause) => new CompileFailed({ engine, program: name, cause })
   )
   const ends = Object.keys(inside.outputs).length + inside.updates.length
   const graph = ends === 0 ? undefined : yield* openGraph(name, inside, memory, steps, target)
-  const entry: Entry = { name, program, graph, optimises: steps.length > 0, averages }
+  const norms = Memory.normOutputs(program, outside)
+  const entry: Entry = { name, program, graph, optimises: steps.length > 0, most: norm?.most, norms, averages }
   return entry
 })
 
@@ -206,14 +210,16 @@ const runGraph = (
 
 const run = (
   engine: string,
-  { averages, graph, name, optimises, program }: Entry,
+  { averages, graph, most, name, norms, optimises, program }: Entry,
   memory: Memory.Memory,
   inputs: Readonly<Record<string, Data>>
 ) =>
   Effect.map(graph === undefined ? Effect.succeed({}) : runGraph(engine, name, program, graph, inputs), (outputs) => {
-    if (optimises) memory.optimise(inputs)
+    const norm = optimises ? memory.optimise(inputs, most) : undefined
     memory.average(averages, inputs)
-    return outputs
+    return norm === undefined
+      ? outputs
+      : { ...outputs, ...Object.fromEntries(norms.map((name) => [name, Float32Array.of(norm)])) }
   })
 
 const compile =

@@ -108,10 +108,6 @@ const updatesOf = (
   ]
 }
 
-/** The Euclidean norm of all gradients together. */
-const globalNorm = (gradients: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor =>
-  Op.sqrt(gradients.map((g) => Op.sum(Op.mul(g, g))).reduce((a, b) => Op.add(a, b), Op.fill(0)))
-
 export interface Options {
   readonly optimiser: Optimiser
   readonly groups: ReadonlyArray<Group>
@@ -139,18 +135,14 @@ export const updates = (
     const g = found[i]
     return g === undefined ? [] : [{ parameter, g }]
   })
-  const gradientNorm = globalNorm(trained.map(({ g }) => g))
-  const clipped =
-    gradientClip === null
-      ? undefined
-      : Op.min(Op.div(Op.fill(gradientClip), Op.add(gradientNorm, Op.fill(1e-6))), Op.fill(1))
+  const gradientNorm = Op.globalNorm(trained.map(({ g }) => g))
   return {
     gradientNorm,
     updates: trained.flatMap(({ g, parameter }) =>
       updatesOf(
         optimiser,
         parameter,
-        clipped === undefined ? g : Op.mul(g, clipped),
+        gradientClip === null ? g : Op.clipByNorm(g, gradientNorm, gradientClip),
         groupOf(groups, parameter.attributes.name)
       )
     )

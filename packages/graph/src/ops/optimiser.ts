@@ -31,6 +31,10 @@ export interface Attributes {
   readonly sgd: Sgd & { readonly of: "parameter" | "velocity" }
   /** Inputs `[average, current, decay]`, the last a scalar. */
   readonly movingAverage: {}
+  /** Inputs: tensors of any shapes. Gives a scalar. */
+  readonly globalNorm: {}
+  /** Inputs `[gradient, norm]`, the last a scalar. */
+  readonly clipByNorm: { readonly most: number }
 }
 
 export const definitions: Definitions<Attributes> = {
@@ -62,6 +66,21 @@ export const definitions: Definitions<Attributes> = {
           : "the decay must be a scalar"
         : "the average and the current value must have one shape",
     cost: (y) => flops(3 * Shape.size(y.shape)),
+    gradient: "unsupported"
+  }),
+  globalNorm: define("globalNorm", {
+    shape: (_, tensors) => (tensors.length > 0 ? [] : "needs a tensor"),
+    cost: ({ inputs }) => flops(inputs.reduce((sum, x) => sum + 2 * Shape.size(x.shape), 1)),
+    gradient: "unsupported"
+  }),
+  clipByNorm: define("clipByNorm", {
+    shape: ({ most }, [gradient, norm]) =>
+      norm.shape.length > 0
+        ? "the norm must be a scalar"
+        : most > 0
+          ? gradient.shape
+          : "the greatest norm must be above 0",
+    cost: (y) => flops(Shape.size(y.shape) + 3),
     gradient: "unsupported"
   })
 }
@@ -112,3 +131,22 @@ export const sgd = (
  */
 export const movingAverage = (average: Tensor, current: Tensor, decay: Tensor): Tensor<"movingAverage"> =>
   apply(definitions.movingAverage, {}, [average, current, decay], current.path)
+
+/**
+ * The Euclidean norm of tensors taken together: a scalar.
+ *
+ * @example
+ * Op.globalNorm([Op.fill(3, [1]), Op.fill(4, [1])]) // 5
+ */
+export const globalNorm = (tensors: ReadonlyArray<Tensor>, path?: string): Tensor<"globalNorm"> =>
+  apply(definitions.globalNorm, {}, tensors, path ?? tensors[0]?.path ?? "")
+
+/**
+ * A gradient times min(1, most / (norm + 1e-6)), as PyTorch's `clip_grad_norm_`: with the global norm of all gradients none is longer than `most` in all.
+ *
+ * @example
+ * const norm = Op.globalNorm(gradients)
+ * gradients.map((gradient) => Op.clipByNorm(gradient, norm, 5))
+ */
+export const clipByNorm = (gradient: Tensor, norm: Tensor, most: number): Tensor<"clipByNorm"> =>
+  apply(definitions.clipByNorm, { most }, [gradient, norm], gradient.path)

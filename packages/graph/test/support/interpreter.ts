@@ -558,5 +558,18 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
         data: [decay]
       }
     ]
-  ) => average.data.map((a, i) => decay * a + (1 - decay) * current.data[i])
+  ) => average.data.map((a, i) => decay * a + (1 - decay) * current.data[i]),
+
+  globalNorm: (_, tensors) =>
+    Float64Array.of(Math.sqrt(tensors.reduce((sum, { data }) => data.reduce((s, x) => s + x * x, sum), 0))),
+
+  clipByNorm: (
+    { attributes: { most } },
+    [
+      gradient,
+      {
+        data: [norm]
+      }
+    ]
+  ) => gradient.data.map((g) => g * Math.min(1, most / (norm + 1e-6)))
 }

@@ -411,6 +411,20 @@ export const rules = {
     const { b } = ctx
     const [average, current, decay] = node.inputs.map(ctx.plain)
     return plain(E.add(b, E.mul(b, average, decay), E.mul(b, current, E.sub(b, b.scalar(1), decay))))
+  },
+  globalNorm: ({ inputs }, ctx) => {
+    const { b } = ctx
+    const squares = inputs.map(ctx.plain).map((x) => {
+      const vector = E.reshape(b, x, [Shape.size(x.shape)])
+      return E.sum(b, E.mul(b, vector, vector), [0])
+    })
+    return plain(E.unary(b, "Sqrt", E.total(b, squares)))
+  },
+  clipByNorm: (node, ctx) => {
+    const { b } = ctx
+    const [gradient, norm] = node.inputs.map(ctx.plain)
+    const share = E.div(b, b.scalar(node.attributes.most), E.add(b, norm, b.scalar(1e-6)))
+    return plain(E.mul(b, gradient, E.binary(b, "Min", share, b.scalar(1))))
   }
 } satisfies Partial<Rules>
 

@@ -248,6 +248,29 @@ export const rules = {
     const { b } = ctx
     const [average, current, decay] = node.inputs.map(ctx.plain)
     return plain(K.add(b, K.mul(b, average, decay), K.mul(b, current, K.sub(b, K.scalar(b, 1), decay))))
+  },
+  globalNorm: ({ inputs }, ctx) => {
+    const { b } = ctx
+    const squares = inputs.map(ctx.plain).map((x) =>
+      K.sum(
+        b,
+        K.unary(b, "Square", x),
+        x.shape.map((_, axis) => axis)
+      )
+    )
+    return plain(
+      K.unary(
+        b,
+        "Sqrt",
+        squares.reduce((sum, x) => K.add(b, sum, x))
+      )
+    )
+  },
+  clipByNorm: (node, ctx) => {
+    const { b } = ctx
+    const [gradient, norm] = node.inputs.map(ctx.plain)
+    const share = K.div(b, K.scalar(b, node.attributes.most), K.plus(b, norm, 1e-6))
+    return plain(K.mul(b, gradient, K.binary(b, "Minimum", share, K.scalar(b, 1))))
   }
 } satisfies Partial<Rules>
 

@@ -7,6 +7,7 @@
  */
 import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
 import type * as Result from "effect/Result"
+import * as Struct from "effect/Struct"
 import { optimiserWasm } from "./optimiser.wasm.ts"
 
 /** The part of the WebAssembly interface used here, which neither ES nor Node's types declare. */
@@ -18,7 +19,11 @@ declare const WebAssembly: {
   readonly Instance: new (
     module: object,
     imports: { readonly env: { readonly memory: object } }
-  ) => { readonly exports: Readonly<Record<"adamw" | "sgd" | "average", (...args: ReadonlyArray<number>) => void>> }
+  ) => {
+    readonly exports: Readonly<Record<"adamw" | "sgd" | "average", (...args: ReadonlyArray<number>) => void>> & {
+      readonly squares: (address: number, count: number) => number
+    }
+  }
 }
 
 type Variable = Tensor.Tensor<"variable">
@@ -32,6 +37,7 @@ export type Rule =
 export interface StepUpdate {
   readonly rule: Rule
   readonly parameter: Variable
+  /** Before clipping. */
   readonly gradient: Tensor.Tensor
   /** What the optimiser keeps of it, in the order of the rule. */
   readonly states: ReadonlyArray<Variable>
@@ -45,9 +51,18 @@ export interface AverageUpdate {
   readonly decay: string
 }
 
+/** The global norm of all gradients of a program's steps. */
+export interface Norm {
+  readonly tensor: Tensor.Tensor
+  /** Gradients of a greater one are scaled down to it. */
+  readonly most: number
+}
+
 /** What of a program runs on the memory after its graph, and what is left of its updates. */
 export interface Outside {
   readonly steps: ReadonlyArray<StepUpdate>
+  /** By which the steps' gradients are clipped; `undefined` where they are not. */
+  readonly norm: Norm | undefined
   readonly averages: ReadonlyArray<AverageUpdate>
   readonly rest: ReadonlyArray<Program.Update>
 }
@@ -57,6 +72,7 @@ const isAverage = Tensor.is("movingAverage")
 const isInput = Tensor.is("input")
 const isAdamW = Tensor.is("adamw")
 const isSgd = Tensor.is("sgd")
+const isClip = Tensor.is("clipByNorm")
 
 const stepOf = ({ value }: Program.Update): StepUpdate | undefined => {
   if (isAdamW(value) && value.attributes.of === "parameter") {
@@ -76,6 +92,29 @@ const stepOf = ({ value }: Program.Update): StepUpdate | undefined => {
     return { rule, parameter, gradient, states: [velocity] }
   }
   return undefined
+}
+
+/** The same steps with gradients that are clipped outside, where all of them are, by their own global norm. */
+const clippedOutside = (
+  steps: ReadonlyArray<StepUpdate>
+): { readonly steps: ReadonlyArray<StepUpdate>; readonly norm: Norm | undefined } => {
+  const [first] = steps
+  if (first === undefined || !isClip(first.gradient)) return { steps, norm: undefined }
+  const [, tensor] = first.gradient.inputs
+  const { most } = first.gradient.attributes
+  const raw = steps.flatMap((step) => {
+    const clip = step.gradient
+    return isClip(clip) && clip.inputs[1] === tensor && clip.attributes.most === most
+      ? [{ ...step, gradient: clip.inputs[0] }]
+      : []
+  })
+  const normed = new Set(tensor.inputs)
+  const whole =
+    tensor.kind === "globalNorm" &&
+    raw.length === steps.length &&
+    tensor.inputs.length === steps.length &&
+    raw.every(({ gradient }) => normed.has(gradient))
+  return whole ? { steps: raw, norm: { tensor, most } } : { steps, norm: undefined }
 }
 
 const averageOf = ({ value, variable }: Program.Update): AverageUpdate | undefined => {
@@ -105,21 +144,27 @@ export const outsideOf = ({ updates }: Program.Program): Outside => {
     averages.push(average)
     return false
   })
-  return { steps, averages, rest }
+  return { ...clippedOutside(steps), averages, rest }
 }
 
 /** The name of the output that holds the gradient of an optimised parameter. */
 export const gradientName = ({ parameter }: StepUpdate) => `gradient:${parameter.attributes.name}`
 
+/** The program's outputs that are the norm by which gradients are clipped outside its graph. */
+export const normOutputs = ({ outputs }: Program.Program, { norm }: Outside): ReadonlyArray<string> =>
+  norm === undefined ? [] : Object.keys(outputs).filter((name) => outputs[name] === norm.tensor)
+
 /** What is left of a program for its graph, which ends at the gradients. */
-export const insideOf = (
-  program: Program.Program,
-  { rest, steps }: Outside
-): Result.Result<Program.Program, GraphError> =>
-  Program.make({
-    outputs: { ...program.outputs, ...Object.fromEntries(steps.map((u) => [gradientName(u), u.gradient])) },
+export const insideOf = (program: Program.Program, outside: Outside): Result.Result<Program.Program, GraphError> => {
+  const { rest, steps } = outside
+  return Program.make({
+    outputs: {
+      ...Struct.omit(program.outputs, normOutputs(program, outside)),
+      ...Object.fromEntries(steps.map((u) => [gradientName(u), u.gradient]))
+    },
     updates: rest
   })
+}
 
 /** A run of neighbouring optimised variables with the same constants. */
 interface Group {
@@ -146,8 +191,11 @@ export interface Memory {
   readonly packs: ReadonlyArray<Pack>
   /** Where the gradient of an optimised variable is to be written. */
   readonly gradients: ReadonlyMap<string, Float32Array>
-  /** One optimiser step with the gradients that were written. */
-  readonly optimise: (inputs: Readonly<Record<string, ArrayLike<number>>>) => void
+  /** One optimiser step with the gradients that were written, clipped to a global norm if one is given; gives the norm that they had then. */
+  readonly optimise: (
+    inputs: Readonly<Record<string, ArrayLike<number>>>,
+    most: number | undefined
+  ) => number | undefined
   /** One step of moving averages. */
   readonly average: (updates: ReadonlyArray<AverageUpdate>, inputs: Readonly<Record<string, ArrayLike<number>>>) => void
 }
@@ -223,13 +271,16 @@ export const make = (variables: ReadonlyArray<Tensor.Tensor<"variable">>, steps:
     variables: views,
     packs,
     gradients,
-    optimise: (inputs) => {
+    optimise: (inputs, most) => {
+      // What lies between the groups is zero.
+      const norm = most === undefined ? undefined : Math.sqrt(kernels.squares(4 * optimised, optimised))
+      const share = most === undefined || norm === undefined ? 1 : Math.min(1, most / (norm + 1e-6))
       for (const { count, rule, start } of groups) {
         const at = (array: number) => 4 * (array * optimised + start)
         const rate = inputs[rule.rate][0]
         if (rule._tag === "Sgd") {
           const { momentum, nesterov, weightDecay } = rule.attributes
-          kernels.sgd(at(0), at(1), at(2), count, momentum, weightDecay, rate, nesterov ? 1 : 0)
+          kernels.sgd(at(0), at(1), at(2), count, share, momentum, weightDecay, rate, nesterov ? 1 : 0)
           continue
         }
         const { beta1, beta2, epsilon, weightDecay } = rule.attributes
@@ -239,8 +290,9 @@ export const make = (variables: ReadonlyArray<Tensor.Tensor<"variable">>, steps:
           rate / (1 - beta1 ** t),
           1 / Math.sqrt(1 - beta2 ** t)
         ]
-        kernels.adamw(at(0), at(1), at(2), at(3), count, beta1, beta2, epsilon, kept, stepSize, deviation)
+        kernels.adamw(at(0), at(1), at(2), at(3), count, share, beta1, beta2, epsilon, kept, stepSize, deviation)
       }
+      return norm
     },
     average: (updates, inputs) => {
       for (const { average, current, decay } of updates) {
