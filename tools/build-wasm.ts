@@ -12,7 +12,8 @@ export const assemble = async (): Promise<string> => {
   module.destroy()
   return [
     "// Made from optimiser.wat by `node tools/build-wasm.ts`.",
-    `export const optimiserWasm = "${Buffer.from(buffer).toString("base64")}"`,
+    "export const optimiserWasm =",
+    `  "${Buffer.from(buffer).toString("base64")}"`,
     ""
   ].join("\n")
 }
