@@ -102,6 +102,26 @@ describe("every op on ONNX Runtime", () => {
         f: (x, weight, bias) => Op.conv2d(x, weight, { stride, groups, bias })
       }))
   )
+  const edge = fc.integer({ min: 0, max: 2 })
+  agrees(
+    "full convolution with any kernel and padding",
+    fc
+      .record({
+        batch: fc.constantFrom(16, 32),
+        channels: small,
+        out: small,
+        kernel: fc.tuple(small, small),
+        stride: pair,
+        padding: fc.tuple(edge, edge, edge, edge)
+      })
+      .map(({ batch, channels, kernel, out, padding, stride }) => ({
+        inputs: [
+          [batch, channels, 5, 6],
+          [out, channels, ...kernel]
+        ],
+        f: (x, weight) => Op.conv2d(x, weight, { stride, padding })
+      }))
+  )
   agrees(
     "depthwise convolution",
     fc

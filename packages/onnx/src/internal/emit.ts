@@ -203,6 +203,10 @@ export const slice = (
   return b.node("Slice", inputs, {}, [shape])[0]
 }
 
+/** The elements at these places of an axis, in this order. */
+export const gather = (b: Builder, x: Value, axis: number, places: ReadonlyArray<number>): Value =>
+  b.node("Gather", [x, b.ints(places)], { axis }, [x.shape.with(axis, places.length)])[0]
+
 /** Padding with `value` (0 by default) before and after, per axis; a negative number cuts off. */
 export const pad = (
   b: Builder,

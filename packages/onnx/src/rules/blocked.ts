@@ -75,12 +75,8 @@ const blockedBias = (ctx: Context, bias: Value, batch: number): Value => {
 const reversed = (ctx: Context, kernel: Value): Value => {
   const [channels, , kh, kw] = kernel.shape
   const taps = kh * kw
-  const backwards = ctx.b.constant(
-    BigInt64Array.from({ length: taps }, (_, i) => BigInt(taps - 1 - i)),
-    [taps]
-  )
-  const flat = E.reshape(ctx.b, kernel, [channels, taps])
-  return E.reshape(ctx.b, ctx.b.node("Gather", [flat, backwards], { axis: 1 }, [flat.shape])[0], kernel.shape)
+  const backwards = Array.from({ length: taps }, (_, i) => taps - 1 - i)
+  return E.reshape(ctx.b, E.gather(ctx.b, E.reshape(ctx.b, kernel, [channels, taps]), 1, backwards), kernel.shape)
 }
 
 /** `step − 1` rows and columns of zeros after every row and column of a blocked image. */

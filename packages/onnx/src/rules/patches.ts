@@ -2,12 +2,13 @@
  * Full convolutions as one matrix product over patches.
  *
  * With channels outermost and whole blocks of images innermost, the input at one tap of the kernel is a slice in long contiguous pieces. The taps one
- * above the other are a matrix `[taps · channels, positions]`, and the convolution, its weight gradient and the gradient of the patches are each one
- * `Gemm`. Beside ONNX Runtime's convolution this saves moving the image to its layout and back.
+ * above the other are a matrix of as many rows as there are taps and channels, and the convolution, its weight gradient and the gradient of the patches are
+ * each one `Gemm`. Beside ONNX Runtime's convolution this saves moving the image to its layout and back.
  */
-import type { Op, Shape, Tensor } from "@uninet/graph"
+import { type Op, Shape, type Tensor } from "@uninet/graph"
+import { node as blocked } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
-import { type Context, type PartialRules, plain, scaledRows, scaleRows } from "../internal/context.ts"
+import { type Context, fromChannelRows, type PartialRules, plain, scaledRows, scaleRows } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
 
@@ -21,37 +22,104 @@ const applies = (ctx: Context, image: Shape.Shape, weight: Shape.Shape, { groups
   image[0] % ctx.lanes === 0 &&
   ctx.allows("channels", image)
 
-/** The offset of every tap of a kernel, rows first. */
-const taps = ([, , height, width]: Shape.Shape): ReadonlyArray<readonly [number, number]> =>
-  Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width] as const)
-
-/** The input at every tap, `[taps · channels, positions]`. */
+/** The input at every tap, `[kw · channels · kh, positions]`: copied column by column of the kernel, then all its rows at once in long pieces. */
 const patches = (
   ctx: Context,
   x: Tensor.Tensor,
-  weight: Shape.Shape,
-  output: Shape.Shape,
+  [, , kh, kw]: Shape.Shape,
+  [batch, , height, width]: Shape.Shape,
   { padding, stride }: Attributes
 ): Value => {
-  const { b } = ctx
+  const { b, lanes } = ctx
   const [top, left, bottom, right] = padding
   const padded = E.pad(b, ctx.get(x, "channels"), [0, 0, top, left, 0], [0, 0, bottom, right, 0])
-  const [, , height, width] = output
-  const positions = output[0] * height * width
-  const cuts = taps(weight).map(([row, column]) => {
-    const cut = E.slice(b, padded, [
-      { axis: 2, start: row, end: row + (height - 1) * stride[0] + 1, step: stride[0] },
-      { axis: 3, start: column, end: column + (width - 1) * stride[1] + 1, step: stride[1] }
-    ])
-    return E.reshape(b, cut, [x.shape[1], positions])
+  const [channels, groups, rows] = padded.shape
+  const columns = Array.from({ length: kw }, (_, column) =>
+    E.slice(b, padded, [{ axis: 3, start: column, end: column + (width - 1) * stride[1] + 1, step: stride[1] }])
+  )
+  const lines = E.reshape(b, E.concat(b, columns, 0), [kw * channels, groups * rows, width * lanes])
+  const taken = Array.from({ length: kh * groups * height }, (_, i) => {
+    const [row, group, at] = [Math.floor(i / (groups * height)), Math.floor(i / height) % groups, i % height]
+    return group * rows + at * stride[0] + row
   })
-  return E.concat(b, cuts, 0)
+  return E.reshape(b, E.gather(b, lines, 1, taken), [kw * channels * kh, batch * height * width])
 }
 
-/** A kernel `[out, in, kh, kw]` as a matrix `[out, taps · in]`. */
+/** A kernel `[out, in, kh, kw]` as a matrix `[out, kw · in · kh]`. */
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value => {
-  const [out, channels, height, width] = weight.shape
-  return E.reshape(ctx.b, E.transpose(ctx.b, ctx.plain(weight), [0, 2, 3, 1]), [out, height * width * channels])
+  const [out, ...rest] = weight.shape
+  return E.reshape(ctx.b, E.transpose(ctx.b, ctx.plain(weight), [0, 3, 1, 2]), [out, Shape.size(rest)])
+}
+
+/** Kernels, made once. */
+const kernels = new Map<string, Float32Array>()
+
+/** For blocked kernels `[groups, 1, n, n]`: ones from one corner to the other where the column falls as the row rises. */
+const antidiagonal = (block: number, groups: number, n: number): Float32Array => {
+  const key = `${block} ${groups} ${n}`
+  const known = kernels.get(key)
+  if (known !== undefined) return known
+  const kernel = Float32Array.from({ length: groups * n * n }, (_, i) => {
+    const tap = Math.floor(i / block) % (n * n)
+    return Math.floor(tap / n) + (tap % n) === n - 1 ? 1 : 0
+  })
+  kernels.set(key, kernel)
+  return kernel
+}
+
+/**
+ * What the taps of a kernel give, `[channels · kh · kw, positions]`, added up where the taps stood: `[c, b/L, h, w, L]`. The parts of a row of taps, one below the
+ * other, are added by a convolution that is dilated by a part's height and reads each a column further to the left; then those of the rows likewise.
+ */
+const addedUp = (
+  ctx: Context,
+  shares: Value,
+  { inputShape, padding }: { readonly inputShape: Shape.Shape; readonly padding: Attributes["padding"] },
+  [kh, kw, height, width]: Shape.Shape
+): Value | undefined => {
+  const { b, lanes } = ctx
+  const [batch, channels, inHeight, inWidth] = inputShape
+  const [top, left] = padding
+  const groups = batch / lanes
+  const [before, after] = [kw - 1 - left, inWidth - width + left]
+  if (before < 0 || after < 0) return undefined
+  const maps = kh * channels * lanes
+  const ofRows = blocked(
+    ctx,
+    "Conv",
+    [
+      E.reshape(b, shares, [1, maps, kw * groups * height, width]),
+      b.constant(antidiagonal(ctx.block, maps, kw), [maps, 1, kw, kw])
+    ],
+    {
+      kernel_shape: [kw, kw],
+      dilations: [groups * height, 1],
+      strides: [1, 1],
+      pads: [0, before, 0, after],
+      group: maps
+    },
+    [1, maps, groups * height, inWidth]
+  )
+  // A row of taps lies a line further up than the one before; lines of zeros keep images apart.
+  const above = kh - 1 - top
+  const lines = inHeight + kh - 1
+  const apart = E.reshape(b, ofRows, [kh * channels * groups, height, inWidth * lanes])
+  const spaced = E.pad(b, apart, [0, above, 0], [0, lines - height - above, 0])
+  const each = groups * lines
+  const ones = E.ones(b, [channels * lanes, 1, kh, 1])
+  const sums = blocked(
+    ctx,
+    "Conv",
+    [E.reshape(b, spaced, [1, channels * lanes, kh * each, inWidth]), ones],
+    { kernel_shape: [kh, 1], dilations: [each - 1, 1], strides: [1, 1], pads: [0, 0, 0, 0], group: channels * lanes },
+    [1, channels * lanes, each + kh - 1, inWidth]
+  )
+  const whole = E.reshape(b, sums, [channels, each + kh - 1, inWidth * lanes])
+  const images = E.slice(b, whole, [{ axis: 1, start: kh - 1, end: kh - 1 + each }])
+  const cut = E.slice(b, E.reshape(b, images, [channels, groups, lines, inWidth * lanes]), [
+    { axis: 2, start: 0, end: inHeight }
+  ])
+  return E.reshape(b, cut, physicalShape("channels", inputShape, lanes))
 }
 
 export const rules = {
@@ -60,8 +128,7 @@ export const rules = {
     if (!applies(ctx, x.shape, weight.shape, node.attributes)) return undefined
     const columns = patches(ctx, x, weight.shape, node.shape, node.attributes)
     const c = bias === undefined ? {} : { c: E.reshape(ctx.b, ctx.plain(bias), [weight.shape[0], 1]) }
-    const y = E.gemm(ctx.b, matrix(ctx, weight), columns, c)
-    return { layout: "channels", value: E.reshape(ctx.b, y, physicalShape("channels", node.shape, ctx.lanes)) }
+    return fromChannelRows(ctx, node.shape, E.gemm(ctx.b, matrix(ctx, weight), columns, c))
   },
   conv2dGradWeight: (node, ctx) => {
     const [dy, x] = node.inputs
@@ -71,33 +138,19 @@ export const rules = {
     const [out, channels, height, width] = weightShape
     const { factor, rows } = scaledRows(ctx, dy)
     const product = scaleRows(ctx, E.gemm(ctx.b, rows, columns, { transB: true }), factor)
-    return plain(E.transpose(ctx.b, E.reshape(ctx.b, product, [out, height, width, channels]), [0, 3, 1, 2]))
+    return plain(E.transpose(ctx.b, E.reshape(ctx.b, product, [out, width, channels, height]), [0, 2, 3, 1]))
   },
   // Every tap's share of the patches' gradient goes back to where the tap took it from.
   conv2dGradInput: (node, ctx) => {
-    const { b, lanes } = ctx
+    const { b } = ctx
     const [dy, weight] = node.inputs
-    const { inputShape, padding, stride } = node.attributes
+    const { inputShape, stride } = node.attributes
     if (!applies(ctx, inputShape, weight.shape, node.attributes) || stride.some((s) => s !== 1)) return undefined
-    const [batch, channels, height, width] = inputShape
-    const [, , h, w] = dy.shape
-    const { factor, rows: dRows } = scaledRows(ctx, dy)
-    const d = E.gemm(b, scaleRows(ctx, matrix(ctx, weight), factor), dRows, { transA: true })
-    const [top, left, bottom, right] = padding
-    const shares = taps(weight.shape).map(([row, column], tap) => {
-      const rows = E.slice(b, d, [{ axis: 0, start: tap * channels, end: (tap + 1) * channels }])
-      const image = E.reshape(b, rows, [channels, batch / lanes, h, w, lanes])
-      return E.pad(
-        b,
-        image,
-        [0, 0, row, column, 0],
-        [0, 0, height + top + bottom - h - row, width + left + right - w - column, 0]
-      )
-    })
-    const dx = E.slice(b, E.total(b, shares), [
-      { axis: 2, start: top, end: top + height },
-      { axis: 3, start: left, end: left + width }
-    ])
-    return { layout: "channels", value: dx }
+    const [out, ...taps] = weight.shape
+    const { factor, rows } = scaledRows(ctx, dy)
+    const kernel = scaleRows(ctx, E.reshape(b, ctx.plain(weight), [out, Shape.size(taps)]), factor)
+    const shares = E.gemm(b, kernel, rows, { transA: true })
+    const value = addedUp(ctx, shares, node.attributes, [...taps.slice(1), ...dy.shape.slice(2)])
+    return value && { layout: "channels", value }
   }
 } satisfies PartialRules
