@@ -26,7 +26,7 @@ const product = (
 }
 
 /** Bytes of scores that are worked on at once. */
-const piece = 2.5 * 2 ** 20
+const piece = 1.25 * 2 ** 20
 
 /** Into how many pieces a batch is cut; each holds every row of the mask as often. */
 const piecesOf = (heads: number, query: Tensor.Tensor, key: Tensor.Tensor, mask: Tensor.Tensor | undefined): number => {
