@@ -10,13 +10,15 @@ import type { Dataset } from "@uninet/data"
 import { type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
+import * as Ahead from "./internal/ahead.ts"
 import { type Entry, Journal } from "./Journal.ts"
 import type { JournalError } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
 import type { Candidate, Scored } from "./Search.ts"
 import { NothingFound } from "./SearchError.ts"
-import type { Evaluation, Progress, Weights } from "./Trial.ts"
+import type { Evaluated, Evaluation, Progress, TrialFailed, Weights } from "./Trial.ts"
 
 /** A finalist, trained. */
 export interface Finalist extends Candidate {
@@ -49,20 +51,53 @@ export interface Options {
   readonly retrain?: boolean
   /** The split of the final figure. Default `test`. */
   readonly split?: Dataset.SplitName
+  /**
+   * Whether workers that the comparison leaves idle train its leaders on all images before it is decided; what turns out not to be needed is stopped. The result
+   * is the same, sooner. Default true; not where others wait for the workers.
+   */
+  readonly ahead?: boolean
   readonly onProgress?: (candidate: Candidate, progress: Progress, what: "compare" | "retrain") => Effect.Effect<void>
+  /** A training on all images that ran ahead was not needed and has been stopped. */
+  readonly onStopped?: (candidate: Candidate) => Effect.Effect<void>
 }
 
 /** Killed in the middle, such a training goes on where it was. */
 const kept = (what: "final" | "retrain", trial: number) => ({ keep: `${what}-${trial}`, keepWeights: true })
+
+/** A candidate after its training for the comparison. */
+interface Compared {
+  readonly candidate: Scored
+  readonly result: Result.Result<Evaluated, TrialFailed | EvaluatorLost>
+}
+
+/** Those that could be trained, best first. */
+const leaders = (compared: ReadonlyArray<Compared>, reward: Reward.Reward): ReadonlyArray<Scored> =>
+  compared
+    .flatMap(({ candidate, result }) =>
+      Result.isSuccess(result)
+        ? [{ candidate, reward: Reward.of(reward, { accuracy: result.success.accuracy, macs: candidate.costs.macs }) }]
+        : []
+    )
+    .toSorted((x, y) => y.reward - x.reward || x.candidate.trial - y.candidate.trial)
+    .map(({ candidate }) => candidate)
 
 /**
  * Compares the candidates and tests the best one. Everything is journalled; if that was done before, the journal's entries stay.
  *
  * Fails with `NothingFound` where no finalist could be trained, a `TrainError` of the test, `EvaluatorLost`, or a `JournalError`.
  */
-export const run = Effect.fnUntraced(function* (
+export const run = (
   options: Options
-): Effect.fn.Return<Finished, NothingFound | TrainError | JournalError | EvaluatorLost, Evaluator | Journal | Trainer> {
+): Effect.Effect<Finished, NothingFound | TrainError | JournalError | EvaluatorLost, Evaluator | Journal | Trainer> =>
+  Effect.scoped(decide(options))
+
+const decide = Effect.fn("Finals.run")(function* (
+  options: Options
+): Effect.fn.Return<
+  Finished,
+  NothingFound | TrainError | JournalError | EvaluatorLost,
+  Evaluator | Journal | Trainer | Scope.Scope
+> {
   const { candidates, epochs, reward = Reward.accuracy, seed } = options
   const evaluator = yield* Evaluator
   const journal = yield* Journal
@@ -70,22 +105,9 @@ export const run = Effect.fnUntraced(function* (
   const known = new Set((yield* journal.entries).map(({ entry }) => `${entry._tag} ${entry.trial}`))
   const append = (entry: Entry) => (known.has(`${entry._tag} ${entry.trial}`) ? Effect.void : journal.append(entry))
 
-  const trained = yield* Effect.forEach(
-    candidates,
-    (candidate) => {
-      const { architecture, trial } = candidate
-      const finalist = { index: trial, architecture, seed: `${seed}/final/${trial}`, epochs, ...kept("final", trial) }
-      return evaluator
-        .evaluate(finalist, (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void)
-        .pipe(
-          Effect.result,
-          Effect.map((result) => ({ candidate, result }))
-        )
-    },
-    { concurrency: evaluator.concurrency }
-  )
-  /** The winner, trained on all images that are not for the test. */
-  const retrained = Effect.fnUntraced(function* ({ architecture, trial, weights }: Finalist) {
+  /** Trains on all images that are not for the test. Its end is told when it is known to count. */
+  const trainOnAll = (candidate: Scored) => {
+    const { architecture, trial } = candidate
     const again = {
       index: trial,
       architecture,
@@ -94,17 +116,40 @@ export const run = Effect.fnUntraced(function* (
       trainOn: "train+validation" as const,
       ...kept("retrain", trial)
     }
-    const candidate = candidates.find((candidate) => candidate.trial === trial)
-    const { weights: found } = yield* evaluator
-      .evaluate(again, (progress) =>
-        candidate === undefined ? Effect.void : (options.onProgress?.(candidate, progress, "retrain") ?? Effect.void)
-      )
-      .pipe(
-        Effect.catchTag("TrialFailed", (error) => new NothingFound({ trials: candidates.length, last: error.message }))
-      )
-    yield* append({ _tag: "Retrained", trial, epochs })
-    return { weights: found ?? weights }
+    return evaluator.evaluate(again, (progress) =>
+      progress.done < 1 ? (options.onProgress?.(candidate, progress, "retrain") ?? Effect.void) : Effect.void
+    )
+  }
+  const retraining = yield* Ahead.make(trainOnAll, options.onStopped)
+  const compared: Array<Compared> = []
+  /** Workers that the comparison leaves idle train its leaders, then those that have not been compared yet. */
+  const useIdle = Effect.suspend(() => {
+    if (options.ahead === false || options.retrain === false) return Effect.void
+    const left = candidates.filter((candidate) => compared.every((one) => one.candidate !== candidate))
+    // The decision follows at once.
+    if (left.length === 0) return Effect.void
+    const idle = Math.max(0, evaluator.concurrency - left.length)
+    return retraining.on([...leaders(compared, reward), ...left].slice(0, idle))
   })
+  const compare = (candidate: Scored) => {
+    const { architecture, trial } = candidate
+    const finalist = { index: trial, architecture, seed: `${seed}/final/${trial}`, epochs, ...kept("final", trial) }
+    return evaluator
+      .evaluate(finalist, (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void)
+      .pipe(
+        Effect.result,
+        Effect.map((result): Compared => ({ candidate, result })),
+        Effect.tap((one) => {
+          compared.push(one)
+          return useIdle
+        })
+      )
+  }
+  // What is left over at the start is given away after the comparison has what it needs.
+  const [trained] = yield* Effect.all(
+    [Effect.forEach(candidates, compare, { concurrency: evaluator.concurrency }), useIdle],
+    { concurrency: 2 }
+  )
 
   const finalists: Array<Finalist> = []
   let last = "there was no candidate"
@@ -127,8 +172,19 @@ export const run = Effect.fnUntraced(function* (
   finalists.sort((a, b) => b.reward - a.reward || a.trial - b.trial)
   const [winner] = finalists
   if (winner === undefined) return yield* new NothingFound({ trials: candidates.length, last })
-  const lastly = options.retrain === false ? winner : yield* retrained(winner)
-  const test = yield* trainer.evaluate(winner.architecture, lastly.weights, options.split ?? "test")
+  const chosen = candidates.find((candidate) => candidate.trial === winner.trial)
+  let { weights } = winner
+  if (options.retrain !== false && chosen !== undefined) {
+    const again = yield* Effect.catchTag(
+      retraining.result(chosen),
+      "TrialFailed",
+      (error) => new NothingFound({ trials: candidates.length, last: error.message })
+    )
+    yield* options.onProgress?.(chosen, { done: 1 }, "retrain") ?? Effect.void
+    yield* append({ _tag: "Retrained", trial: chosen.trial, epochs })
+    weights = again.weights ?? weights
+  }
+  const test = yield* trainer.evaluate(winner.architecture, weights, options.split ?? "test")
   yield* append({
     _tag: "Tested",
     trial: winner.trial,
@@ -136,7 +192,7 @@ export const run = Effect.fnUntraced(function* (
     metrics: { loss: test.loss, top5: test.top5, calibrationError: test.calibrationError }
   })
   return {
-    winner: { ...winner, weights: lastly.weights },
+    winner: { ...winner, weights },
     trainedOn: options.retrain === false ? "train" : "train+validation",
     test,
     finalists

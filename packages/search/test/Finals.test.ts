@@ -3,9 +3,11 @@ import { Evaluator, Finals, Journal, type Search, Trial, TrainingEvaluator } fro
 import { Prng, Space, UniNetSpace } from "@uninet/search-space"
 import { Diverged, Recipe, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 
 const space = Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
 const prng = Prng.fromSeed("finals")
@@ -103,6 +105,85 @@ describe("the finals of a search", () => {
       yield* Finals.run(options)
       assert.deepStrictEqual(yield* entries, ["Compared 0", "Retrained 0", "Tested 0"])
     }).pipe(Effect.provide([trainingTo({ 0: 0.5 }), testing([]), Journal.memory]))
+  )
+})
+
+/** Two workers whose evaluations take the given time by seed, and a log of what they did. */
+const workers = (accuracies: Readonly<Record<number, number>>, seconds: Readonly<Record<string, number>>) => {
+  const log: Array<string> = []
+  const layer = Layer.succeed(Evaluator.Evaluator, {
+    concurrency: 2,
+    evaluate: ({ index, seed }, report) =>
+      Effect.gen(function* () {
+        log.push(`begin ${seed}`)
+        yield* report({ done: 0.5 })
+        yield* Effect.sleep(`${seconds[String(seed)] ?? 1} seconds`)
+        yield* report({ done: 1 })
+        log.push(`end ${seed}`)
+        const accuracy = accuracies[index] ?? 0
+        return { accuracy, metrics: {}, epochs: 1, weights: new Map([["w", Float32Array.of(accuracy)]]) }
+      }).pipe(Effect.onInterrupt(() => Effect.sync(() => void log.push(`stop ${seed}`))))
+  })
+  return { layer, log }
+}
+
+/** Runs finals of three candidates on such workers: the log, what was told, and the outcome. */
+const withTwo = (
+  accuracies: Readonly<Record<number, number>>,
+  seconds: Readonly<Record<string, number>> = {},
+  more: Partial<Finals.Options> = {}
+) => {
+  const { layer, log } = workers(accuracies, seconds)
+  const told: Array<string> = []
+  return Effect.gen(function* () {
+    const running = yield* Effect.forkChild(
+      Finals.run({
+        candidates: [candidate(0), candidate(1), candidate(2)],
+        epochs: 1,
+        seed: "s",
+        onProgress: ({ trial }, { done }, what) =>
+          Effect.sync(() => void (what === "retrain" && told.push(`${trial} ${done}`))),
+        onStopped: ({ trial }) => Effect.sync(() => void told.push(`${trial} stopped`)),
+        ...more
+      })
+    )
+    yield* TestClock.adjust("1 minute")
+    const { winner } = yield* Fiber.join(running)
+    return { log, told, winner: winner.trial, entries: yield* entries }
+  }).pipe(Effect.provide([layer, testing([]), Journal.memory]))
+}
+
+describe("idle workers in the finals", () => {
+  it.effect("train the leader on all images while the last comparison runs", () =>
+    Effect.gen(function* () {
+      const { entries, log, told, winner } = yield* withTwo({ 0: 0.9, 1: 0.8, 2: 0.7 })
+      assert.strictEqual(winner, 0)
+      assert.isBelow(log.indexOf("begin s/retrain/0"), log.indexOf("end s/final/2"))
+      assert.strictEqual(log.filter((line) => line.includes("retrain")).length, 2)
+      // The end is told once it counts.
+      assert.deepStrictEqual(told, ["0 0.5", "0 1"])
+      assert.deepStrictEqual(entries, ["Compared 0", "Retrained 0", "Tested 0", "Compared 1", "Compared 2"])
+    })
+  )
+
+  it.effect("stop what the last comparison overtakes, and change nothing of the outcome", () =>
+    Effect.gen(function* () {
+      const accuracies = { 0: 0.9, 1: 0.8, 2: 0.95 }
+      const slow = { "s/retrain/0": 5 }
+      const { entries, log, told, winner } = yield* withTwo(accuracies, slow)
+      assert.strictEqual(winner, 2)
+      assert.deepStrictEqual(
+        log.filter((line) => line.includes("retrain")),
+        ["begin s/retrain/0", "stop s/retrain/0", "begin s/retrain/2", "end s/retrain/2"]
+      )
+      assert.deepStrictEqual(told, ["0 0.5", "0 stopped", "2 0.5", "2 1"])
+      const without = yield* withTwo(accuracies, slow, { ahead: false })
+      assert.deepStrictEqual(
+        without.log.filter((line) => line.includes("retrain")),
+        ["begin s/retrain/2", "end s/retrain/2"]
+      )
+      assert.deepStrictEqual([without.winner, without.entries], [winner, entries])
+    })
   )
 })
 

@@ -161,8 +161,11 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
       epochs: finalEpochs,
       seed,
       reward,
+      // Machines that are not one's own may have something better to do.
+      ahead: elsewhere === undefined,
       onProgress: (candidate, done, what) =>
-        Effect.andThen(told.onFinal(candidate, done), display.onFinal(candidate, done, what))
+        Effect.andThen(told.onFinal(candidate, done, what), display.onFinal(candidate, done, what)),
+      onStopped: (candidate) => Effect.andThen(told.onStopped(candidate), display.onStopped(candidate))
     })
     yield* display.stop
     const before = candidates.find(({ trial }) => trial === finished.winner.trial)

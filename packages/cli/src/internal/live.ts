@@ -77,18 +77,20 @@ export const make = (folder: string, work: tracker.Work) =>
       () => Effect.sync(() => remove(folder))
     )
     const state = tracker.begin()
-    const finals = new Map<number, number>()
+    /** The finals' trainings, by what they are for. */
+    const finals = { compare: new Map<number, number>(), retrain: new Map<number, number>() }
     const began = performance.now()
     const write = () => {
-      const now = finals.size > 0
-      const done = [...finals.values()].reduce((sum, part) => sum + part, 0)
+      const trainings = [...finals.compare, ...finals.retrain]
+      const now = trainings.length > 0
+      const done = trainings.reduce((sum, [, part]) => sum + part, 0)
       const live: Live = {
         at: Date.now(),
         phase: now ? "finals" : "search",
-        share: now ? done / finals.size : tracker.share(state, work),
+        share: now ? done / trainings.length : tracker.share(state, work),
         left: now ? null : (tracker.left(state, work) ?? null),
         running: now
-          ? [...finals].flatMap(([trial, part]) => (part < 1 ? [{ trial, done: part }] : []))
+          ? trainings.flatMap(([trial, part]) => (part < 1 ? [{ trial, done: part }] : []))
           : [...state.running].map(([trial, { done }]) => ({ trial, done }))
       }
       try {
@@ -103,7 +105,8 @@ export const make = (folder: string, work: tracker.Work) =>
     return {
       seconds: () => (performance.now() - began) / 1000,
       onEvent: (event: Search.SearchEvent) => Effect.sync(() => tracker.follow(state, event, work)),
-      onFinal: ({ trial }: Search.Candidate, { done }: Trial.Progress) =>
-        Effect.sync(() => void finals.set(trial, done))
+      onFinal: ({ trial }: Search.Candidate, { done }: Trial.Progress, what: "compare" | "retrain") =>
+        Effect.sync(() => void finals[what].set(trial, done)),
+      onStopped: ({ trial }: Search.Candidate) => Effect.sync(() => void finals.retrain.delete(trial))
     }
   })

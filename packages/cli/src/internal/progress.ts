@@ -15,6 +15,8 @@ export interface Display {
     progress: Trial.Progress,
     what: "compare" | "retrain"
   ) => Effect.Effect<void>
+  /** One of them, on all images, is not needed after all. */
+  readonly onStopped: (candidate: Search.Candidate) => Effect.Effect<void>
   /** Says something beside it. */
   readonly note: (line: string) => Effect.Effect<void>
   /** Ends what is displayed; what comes after it begins anew. */
@@ -54,6 +56,7 @@ const lines = (work: tracker.Work, replay: Replay): Display => {
   return {
     note: write,
     stop: Effect.void,
+    onStopped: () => Effect.void,
     onFinal: ({ trial }, { done }, what) =>
       Effect.suspend(() => {
         const said = `trained trial ${trial} ${finalOf(what)}`
@@ -124,6 +127,13 @@ const terminal = (work: tracker.Work, replay: Replay): Effect.Effect<Display, ne
           const known = finals.get(which) ?? shown.create(1000, 0, { which })
           finals.set(which, known)
           known.update(Math.round(1000 * done))
+        }),
+      onStopped: ({ trial }) =>
+        Effect.sync(() => {
+          const which = `${trial} ${finalOf("retrain")}`
+          const known = finals.get(which)
+          if (known !== undefined) shown?.remove(known)
+          finals.delete(which)
         }),
       onEvent: (event) =>
         Effect.suspend(() => {
