@@ -69,7 +69,7 @@ const rowImage = (ctx: Context, rows: Value): Value =>
 const perLane = (ctx: Context, column: Value | number, rows: number): Value =>
   typeof column === "number"
     ? ctx.b.constant(new Float32Array(rows * ctx.block).fill(column), [rows * ctx.block])
-    : E.repeated(ctx.b, E.reshape(ctx.b, column, [rows, 1]), ctx.block)
+    : E.repeated(ctx.b, E.column(ctx.b, column), ctx.block)
 
 /** `factor · x + offset + sum` over the rows of a matrix `[c, m]` in one pass; factor and offset have one number per row. */
 export const affine = (

@@ -1,7 +1,7 @@
 /** What a lowering rule works with. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import type { Builder, Value } from "./builder.ts"
-import { mul, reshape } from "./emit.ts"
+import { column, mul, reshape } from "./emit.ts"
 import { allows, convert, laid, type Layout, lies, physicalShape, viewOf } from "./layout.ts"
 import type { View } from "./view.ts"
 
@@ -168,7 +168,7 @@ export const scaledRows = (
 /** A matrix whose rows are multiplied by a factor, one number or one per row. */
 export const scaleRows = (ctx: Context, matrix: Value, factor: Value | undefined): Value => {
   if (factor === undefined) return matrix
-  return mul(ctx.b, matrix, factor.shape.length === 0 ? factor : reshape(ctx.b, factor, [Shape.size(factor.shape), 1]))
+  return mul(ctx.b, matrix, factor.shape.length === 0 ? factor : column(ctx.b, factor))
 }
 
 /** Tokens or a matrix as `[rows, features]`. */

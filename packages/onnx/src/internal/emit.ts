@@ -8,6 +8,12 @@ export const reshape = (b: Builder, x: Value, shape: Shape.Shape): Value => {
   return Shape.equals(source.shape, shape) ? source : b.node("Reshape", [source, b.ints(shape)], {}, [shape])[0]
 }
 
+/** A vector as a matrix of one column. */
+export const column = (b: Builder, vector: Value): Value => reshape(b, vector, [Shape.size(vector.shape), 1])
+
+/** A vector as a matrix of one row. */
+export const row = (b: Builder, vector: Value): Value => reshape(b, vector, [1, Shape.size(vector.shape)])
+
 /** Joins neighbouring axes that a permutation keeps together and drops those of length 1: engines have fast paths for few axes. */
 const simplify = (shape: Shape.Shape, permutation: ReadonlyArray<number>) => {
   const axes = permutation.filter((axis) => shape[axis] !== 1)

@@ -68,7 +68,7 @@ const sumOfImages = (ctx: Context, each: Value, channels: number, batch: number,
 /** One number per channel repeated over the images of the batch. */
 const blockedBias = (ctx: Context, bias: Value, batch: number): Value => {
   const [channels] = bias.shape
-  return E.reshape(ctx.b, E.repeated(ctx.b, E.reshape(ctx.b, bias, [channels, 1]), batch), [channels * batch])
+  return E.reshape(ctx.b, E.repeated(ctx.b, E.column(ctx.b, bias), batch), [channels * batch])
 }
 
 /** The kernel turned by 180°. */

@@ -53,8 +53,6 @@ const isDepthwise = ({ attributes, inputs: [, weight] }: Tensor.Tensor<"conv2d">
 
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
   E.reshape(ctx.b, ctx.plain(weight), [weight.shape[0], weight.shape[1]])
-const asColumn = (ctx: Context, vector: Value) => E.reshape(ctx.b, vector, [Shape.size(vector.shape), 1])
-const asRow = (ctx: Context, vector: Value) => E.reshape(ctx.b, vector, [1, Shape.size(vector.shape)])
 
 /** The rows of an image, shifted so that their means are nearly nothing: what statistics by moments need to be exact. */
 interface Centred {
@@ -97,17 +95,17 @@ const centred = (ctx: Context, x: Tensor.Tensor): Centred => {
     const [input] = convolution.inputs
     if (isPointwise(weight.shape, convolution.attributes) && inRows(ctx, input.shape)) {
       const w = matrix(ctx, weight)
-      const through = (column: Value) => E.reshape(b, E.gemm(b, w, asColumn(ctx, column)), [x.shape[1]])
+      const through = (column: Value) => E.reshape(b, E.gemm(b, w, E.column(ctx.b, column)), [x.shape[1]])
       if (isBatchNorm(input)) {
         const { factor, offset, rows } = asAffine(ctx, input)
         const beta = ctx.plain(input.inputs[2])
         const residual = offset === beta ? undefined : through(E.sub(b, beta, offset))
-        return { rows: E.gemm(b, E.mul(b, w, asRow(ctx, factor)), rows), shift: whole(through(offset)), residual }
+        return { rows: E.gemm(b, E.mul(b, w, E.row(ctx.b, factor)), rows), shift: whole(through(offset)), residual }
       }
       // Worth it unless the input is much larger than the result.
       if (input.shape[1] <= 3 * x.shape[1]) {
         const shift = through(channelMeans(ctx, input))
-        const c = asColumn(ctx, E.unary(b, "Neg", shift))
+        const c = E.column(ctx.b, E.unary(b, "Neg", shift))
         return { rows: E.gemm(b, w, channelRows(ctx, input), { c }), shift: whole(shift), residual: undefined }
       }
     }
@@ -157,11 +155,11 @@ const throughPointwise = (ctx: Context, dy: Tensor.Tensor, rows: Value) => {
   const product = E.gemm(b, d, rows, { transB: true })
   return {
     /** Σ of the gradient per channel. */
-    sum: E.reshape(b, E.gemm(b, w, asColumn(ctx, E.sum(b, d, [1])), { transA: true }), [w.shape[1]]),
+    sum: E.reshape(b, E.gemm(b, w, E.column(ctx.b, E.sum(b, d, [1])), { transA: true }), [w.shape[1]]),
     /** Σ of the gradient times the rows, per channel. */
     dot: E.sum(b, E.mul(b, w, product), [0]),
     /** The gradient with its rows scaled. */
-    scaled: (factor: Value) => E.gemm(b, E.mul(b, w, asRow(ctx, factor)), d, { transA: true })
+    scaled: (factor: Value) => E.gemm(b, E.mul(b, w, E.row(ctx.b, factor)), d, { transA: true })
   }
 }
 
@@ -309,7 +307,7 @@ export const rules = {
     return plain(
       E.concat(
         ctx.b,
-        [mean, variance].map((v) => asRow(ctx, v)),
+        [mean, variance].map((v) => E.row(ctx.b, v)),
         0
       )
     )
@@ -321,7 +319,7 @@ export const rules = {
     if (moments.kind !== "batchMoments" || axis !== 0 || end !== start + 1 || !inRows(ctx, moments.inputs[0].shape))
       return undefined
     const { mean, variance } = statistics(ctx, moments.inputs[0], momentsEpsilon)
-    return plain(asRow(ctx, start === 0 ? mean : variance))
+    return plain(E.row(ctx.b, start === 0 ? mean : variance))
   },
   batchNormGradScale: (node, ctx) => {
     const [dy, x] = node.inputs
@@ -363,9 +361,9 @@ export const rules = {
     if (!isBatchNorm(x) || !isPointwise(weight.shape, node.attributes) || !inRows(ctx, x.shape)) return undefined
     const { factor, offset, rows } = asAffine(ctx, x)
     const w = matrix(ctx, weight)
-    const c = bias === undefined ? {} : { c: asColumn(ctx, ctx.plain(bias)) }
-    const shifted = E.gemm(b, w, asColumn(ctx, offset), c)
-    return fromChannelRows(ctx, node.shape, E.gemm(b, E.mul(b, w, asRow(ctx, factor)), rows, { c: shifted }))
+    const c = bias === undefined ? {} : { c: E.column(ctx.b, ctx.plain(bias)) }
+    const shifted = E.gemm(b, w, E.column(ctx.b, offset), c)
+    return fromChannelRows(ctx, node.shape, E.gemm(b, E.mul(b, w, E.row(ctx.b, factor)), rows, { c: shifted }))
   },
   conv2dGradWeight: (node, ctx) => {
     const { b } = ctx
@@ -374,8 +372,8 @@ export const rules = {
     if (!isBatchNorm(x) || !isPointwise(weightShape, node.attributes) || !inRows(ctx, x.shape)) return undefined
     const { factor, offset, rows } = asAffine(ctx, x)
     const { factor: of, rows: d } = scaledRows(ctx, dy)
-    const product = E.mul(b, E.gemm(b, d, rows, { transB: true }), asRow(ctx, factor))
-    const constant = E.gemm(b, asColumn(ctx, E.sum(b, d, [1])), asRow(ctx, offset))
+    const product = E.mul(b, E.gemm(b, d, rows, { transB: true }), E.row(ctx.b, factor))
+    const constant = E.gemm(b, E.column(ctx.b, E.sum(b, d, [1])), E.row(ctx.b, offset))
     return plain(E.reshape(b, scaleRows(ctx, E.add(b, product, constant), of), weightShape))
   },
 
@@ -425,7 +423,7 @@ export const rules = {
     ) {
       const { factor, rows } = scaledRows(ctx, x.inputs[0])
       const w = scaleRows(ctx, matrix(ctx, x.inputs[1]), factor)
-      const sums = asColumn(ctx, E.sum(ctx.b, rows, [1]))
+      const sums = E.column(ctx.b, E.sum(ctx.b, rows, [1]))
       return plain(E.reshape(ctx.b, E.gemm(ctx.b, w, sums, { transA: true }), node.shape))
     }
     // A bias before something whose gradient is known up to a factor.

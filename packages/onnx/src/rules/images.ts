@@ -126,8 +126,7 @@ const normalisedTokens = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
   return { normal, inverse }
 }
 
-const columnOf = (ctx: Context, vector: Tensor.Tensor): Value =>
-  E.reshape(ctx.b, ctx.plain(vector), [vector.shape[0], 1])
+const columnOf = (ctx: Context, vector: Tensor.Tensor): Value => E.column(ctx.b, ctx.plain(vector))
 
 /** Tensors of other ranks than images and tokens are normalised as `[batch, channels, rest]` in plain layout. */
 const asImage = (x: Tensor.Tensor): Shape.Shape => [x.shape[0], x.shape[1], Shape.size(x.shape.slice(2)), 1]

@@ -127,7 +127,7 @@ export const rules = {
     const [x, weight, bias] = node.inputs
     if (!applies(ctx, x.shape, weight.shape, node.attributes)) return undefined
     const columns = patches(ctx, x, weight.shape, node.shape, node.attributes)
-    const c = bias === undefined ? {} : { c: E.reshape(ctx.b, ctx.plain(bias), [weight.shape[0], 1]) }
+    const c = bias === undefined ? {} : { c: E.column(ctx.b, ctx.plain(bias)) }
     return fromChannelRows(ctx, node.shape, E.gemm(ctx.b, matrix(ctx, weight), columns, c))
   },
   conv2dGradWeight: (node, ctx) => {

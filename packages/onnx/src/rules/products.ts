@@ -17,8 +17,6 @@ import * as E from "../internal/emit.ts"
 const fromFeatureRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered =>
   plain(E.reshape(ctx.b, value, node.shape))
 
-const column = (ctx: Context, vector: Value): Value => E.reshape(ctx.b, vector, [vector.shape[0], 1])
-
 /** Tokens as `[batch, heads, tokens, head size]`. */
 const split = (ctx: Context, tokens: Tensor.Tensor, heads: number): Value => {
   const [batch, n, channels] = tokens.shape
@@ -75,7 +73,7 @@ export const rules = {
       return fromChannelRows(
         ctx,
         node.shape,
-        E.gemm(ctx.b, w, channelRows(ctx, x), c === undefined ? {} : { c: column(ctx, c) })
+        E.gemm(ctx.b, w, channelRows(ctx, x), c === undefined ? {} : { c: E.column(ctx.b, c) })
       )
     return fromFeatureRows(
       ctx,

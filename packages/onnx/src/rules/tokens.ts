@@ -32,9 +32,6 @@ const inRows = (ctx: Context, shape: Shape.Shape) =>
 /** Whether work on weights that each token meets so many of is less than the same work on the tokens. */
 const worthFolding = ([batch, tokens]: Shape.Shape, features: number) => batch * tokens >= 2 * features
 
-const asColumn = (ctx: Context, vector: Value) => E.reshape(ctx.b, vector, [Shape.size(vector.shape), 1])
-const asRow = (ctx: Context, vector: Value) => E.reshape(ctx.b, vector, [1, Shape.size(vector.shape)])
-
 /** The mean of every column, `[1, columns]`. */
 const columnMeans = (ctx: Context, x: Value): Value => {
   const [rows] = x.shape
@@ -69,14 +66,14 @@ const normBefore = (x: Tensor.Tensor, features: number) =>
 const folded = (ctx: Context, { inputs: [x, weight, bias] }: Tensor.Tensor<"linear">) => {
   const { b } = ctx
   const w = ctx.plain(weight)
-  const c = bias === undefined ? undefined : asColumn(ctx, ctx.plain(bias))
+  const c = bias === undefined ? undefined : E.column(ctx.b, ctx.plain(bias))
   const norm = normBefore(x, weight.shape[0])
   if (norm === undefined) return { weight: w, rows: channelRows(ctx, x), bias: c }
   const [input, gamma, beta] = norm.inputs
   return {
-    weight: E.mul(b, w, asRow(ctx, ctx.plain(gamma))),
+    weight: E.mul(b, w, E.row(ctx.b, ctx.plain(gamma))),
     rows: normalised(ctx, input, norm.attributes.epsilon).rows,
-    bias: E.gemm(b, w, asColumn(ctx, ctx.plain(beta)), c === undefined ? {} : { c })
+    bias: E.gemm(b, w, E.column(ctx.b, ctx.plain(beta)), c === undefined ? {} : { c })
   }
 }
 
@@ -129,7 +126,7 @@ export const rules = {
     const y =
       rows.shape[1] % ctx.block === 0
         ? affine(ctx, rows, factor, { offset })
-        : E.add(b, E.mul(b, rows, asColumn(ctx, factor)), asColumn(ctx, offset))
+        : E.add(b, E.mul(b, rows, E.column(ctx.b, factor)), E.column(ctx.b, offset))
     return fromChannelRows(ctx, node.shape, y)
   },
   // dx = (g − its mean − x̂ · the mean of g·x̂) / deviation, g the gradient times γ.
@@ -142,10 +139,10 @@ export const rules = {
     const through = throughLinear(ctx, dy)
     let centred: Value
     if (through !== undefined) {
-      const weight = E.mul(b, through.weight, asRow(ctx, scale))
+      const weight = E.mul(b, through.weight, E.row(ctx.b, scale))
       const even = E.sub(b, weight, E.reduce(b, "ReduceMean", weight, [1], true))
       centred = E.gemm(b, even, through.d, { transA: true })
-    } else centred = withoutMeans(ctx, E.mul(b, channelRows(ctx, dy), asColumn(ctx, scale)))
+    } else centred = withoutMeans(ctx, E.mul(b, channelRows(ctx, dy), E.column(ctx.b, scale)))
     const along = columnMeans(ctx, E.mul(b, centred, rows))
     const dx = E.mul(b, E.sub(b, centred, E.mul(b, rows, along)), inverse)
     return fromChannelRows(ctx, node.shape, dx)
@@ -178,8 +175,8 @@ export const rules = {
     if (norm === undefined) return plain(scaleRows(ctx, E.gemm(b, d, channelRows(ctx, x), { transB: true }), factor))
     const [input, gamma, beta] = norm.inputs
     const product = E.gemm(b, d, normalised(ctx, input, norm.attributes.epsilon).rows, { transB: true })
-    const constant = E.gemm(b, asColumn(ctx, sumOfRows(ctx, d)), asRow(ctx, ctx.plain(beta)))
-    return plain(scaleRows(ctx, E.add(b, E.mul(b, product, asRow(ctx, ctx.plain(gamma))), constant), factor))
+    const constant = E.gemm(b, E.column(ctx.b, sumOfRows(ctx, d)), E.row(ctx.b, ctx.plain(beta)))
+    return plain(scaleRows(ctx, E.add(b, E.mul(b, product, E.row(ctx.b, ctx.plain(gamma))), constant), factor))
   },
 
   binary: (node, ctx): Lowered | undefined => {
@@ -204,11 +201,11 @@ export const rules = {
     // The offset of a layer norm before a linear layer.
     const through = throughLinear(ctx, x)
     if (through !== undefined)
-      return result(E.gemm(b, through.weight, asColumn(ctx, sumOfRows(ctx, through.d)), { transA: true }))
+      return result(E.gemm(b, through.weight, E.column(ctx.b, sumOfRows(ctx, through.d)), { transA: true }))
     // The bias of a layer whose gradient is known up to a factor.
     if (ctx.scaled(x, "channels") !== undefined) {
       const { factor, rows } = scaledRows(ctx, x)
-      return result(scaleRows(ctx, asColumn(ctx, sumOfRows(ctx, rows)), factor))
+      return result(scaleRows(ctx, E.column(ctx.b, sumOfRows(ctx, rows)), factor))
     }
     if (!isBinary(x) || x.attributes.fn !== "mul" || !Shape.equals(x.inputs[0].shape, x.inputs[1].shape))
       return undefined
