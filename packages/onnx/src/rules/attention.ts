@@ -28,13 +28,16 @@ const product = (
 /** Bytes of scores that are worked on at once. */
 const piece = 1.25 * 2 ** 20
 
+/** Each piece is some ten operators more, which take time to prepare. */
+const mostPieces = 16
+
 /** Into how many pieces a batch is cut; each holds every row of the mask as often. */
 const piecesOf = (heads: number, query: Tensor.Tensor, key: Tensor.Tensor, mask: Tensor.Tensor | undefined): number => {
   const [batch, queries] = query.shape
   const bytes = 4 * batch * heads * queries * key.shape[1]
-  const most = batch / (mask?.shape[0] ?? 1)
+  const whole = batch / (mask?.shape[0] ?? 1)
   let count = 1
-  while (bytes / count > piece && most % (2 * count) === 0) count *= 2
+  while (bytes / count > piece && count < mostPieces && whole % (2 * count) === 0) count *= 2
   return count
 }
 
