@@ -1,5 +1,6 @@
 /** ONNX operators as functions of values, with their shapes worked out. */
 import { Shape } from "@uninet/graph"
+import { once } from "./arrays.ts"
 import type { Builder, Value } from "./builder.ts"
 
 export const reshape = (b: Builder, x: Value, shape: Shape.Shape): Value => {
@@ -180,13 +181,10 @@ export const sum = (b: Builder, x: Value, axes: ReadonlyArray<number>, keepDims 
 export const expand = (b: Builder, x: Value, shape: Shape.Shape): Value =>
   Shape.equals(x.shape, shape) ? x : b.node("Expand", [x, b.ints(shape)], {}, [shape])[0]
 
-const onesBySize = new Map<number, Float32Array>()
-
 export const ones = (b: Builder, shape: Shape.Shape): Value => {
   const size = Shape.size(shape)
-  const known = onesBySize.get(size) ?? new Float32Array(size).fill(1)
-  onesBySize.set(size, known)
-  return b.constant(known, shape)
+  const array = once(`ones ${size}`, () => new Float32Array(size).fill(1))
+  return b.constant(array, shape)
 }
 
 /** A column `[n, 1]` repeated to `[n, count]`: a matrix product does it ten times as fast as `Expand`. */

@@ -8,6 +8,7 @@ import { type Context, type Lowered, type PartialRules, viewed } from "../intern
 import * as E from "../internal/emit.ts"
 import { viewOf } from "../internal/layout.ts"
 import * as View from "../internal/view.ts"
+import { softmaxOfScores } from "./products.ts"
 
 /** `alpha · x·y` over the last two axes, either side transposed. */
 const product = (
@@ -65,18 +66,6 @@ const joined = (ctx: Context, node: Tensor.Tensor, pieces: ReadonlyArray<Value>)
   return viewed(ctx, node.shape, View.make(whole, whole.shape, [[0], [3], [1, 2]]))
 }
 
-/** softmax(scale·qᵀ·k + mask), `[batch, heads, queries, keys]`. */
-const probabilities = (ctx: Context, query: Value, key: Value, scale: number, mask: Tensor.Tensor | undefined) => {
-  const { b } = ctx
-  const scores = product(ctx, query, key, { transA: true, alpha: scale })
-  if (mask === undefined) return E.alongLast(b, "Softmax", scores)
-  const [groups, keys] = mask.shape
-  const [batch, heads, queries] = scores.shape
-  const grouped = E.reshape(b, scores, [batch / groups, groups, heads * queries, keys])
-  const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, keys]))
-  return E.alongLast(b, "Softmax", E.reshape(b, masked, scores.shape))
-}
-
 /** What both the attention and its gradients are made of, piece by piece. */
 const forward = (
   ctx: Context,
@@ -87,7 +76,7 @@ const forward = (
   const [queries, keys, values] = [query, key, value].map((t) => split(ctx, t, heads, count))
   return queries.map((q, i) => {
     const [k, v] = [keys[i], values[i]]
-    const p = probabilities(ctx, q, k, scale, mask)
+    const p = softmaxOfScores(ctx, product(ctx, q, k, { transA: true, alpha: scale }), mask)
     return { q, k, v, p, y: product(ctx, v, p, { transB: true }) }
   })
 }

@@ -5,32 +5,27 @@
  */
 import { type Op, type Shape, type Tensor } from "@uninet/graph"
 import { blockedImage, fromBlocked, isBlocked, node as blocked, scaledImage } from "../internal/blocks.ts"
+import { once } from "../internal/arrays.ts"
 import type { Value } from "../internal/builder.ts"
 import { type Context, type Lowered, type PartialRules, plain, scaleRows } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
-
-/** Matrices of zeros and ones, made once. */
-const selections = new Map<string, Float32Array>()
 
 /**
  * The matrix that takes the taps of `per` channels, `[per · taps]`, to where they stand in a blocked kernel, `[copies · taps · block]`: the lanes of a
  * block belong to the channels in turn. `turned` turns the kernel by 180°.
  */
-const selection = (block: number, taps: number, per: number, copies: number, turned: boolean): Float32Array => {
-  const key = `${block} ${taps} ${per} ${copies} ${turned}`
-  const known = selections.get(key)
-  if (known !== undefined) return known
-  const columns = copies * taps * block
-  const matrix = new Float32Array(per * taps * columns)
-  for (let column = 0; column < columns; column++) {
-    const lane = column % block
-    const tap = Math.floor(column / block) % taps
-    const channel = Math.floor((lane * per) / block)
-    matrix[(channel * taps + (turned ? taps - 1 - tap : tap)) * columns + column] = 1
-  }
-  selections.set(key, matrix)
-  return matrix
-}
+const selection = (block: number, taps: number, per: number, copies: number, turned: boolean): Float32Array =>
+  once(`selection ${block} ${taps} ${per} ${copies} ${turned}`, () => {
+    const columns = copies * taps * block
+    const matrix = new Float32Array(per * taps * columns)
+    for (let column = 0; column < columns; column++) {
+      const lane = column % block
+      const tap = Math.floor(column / block) % taps
+      const channel = Math.floor((lane * per) / block)
+      matrix[(channel * taps + (turned ? taps - 1 - tap : tap)) * columns + column] = 1
+    }
+    return matrix
+  })
 
 /** A depthwise kernel `[c, 1, kh, kw]` repeated over the images of the batch, blocked, and turned by 180° if asked for. */
 const blockedKernel = (ctx: Context, kernel: Value, batch: number, turned = false): Value => {
@@ -275,14 +270,10 @@ const threeTaps = (ctx: Context, x: Value, axis: Axis, taps: readonly [number, n
 }
 
 /** A kernel of three taps, the same for all channels, in blocks. */
-const threeTapsOf = (block: number, groups: number, taps: readonly [number, number, number]): Float32Array => {
-  const key = `three ${block} ${groups} ${taps.join()}`
-  const known = selections.get(key)
-  if (known !== undefined) return known
-  const kernel = Float32Array.from({ length: 3 * groups }, (_, i) => taps[Math.floor(i / block) % 3])
-  selections.set(key, kernel)
-  return kernel
-}
+const threeTapsOf = (block: number, groups: number, taps: readonly [number, number, number]): Float32Array =>
+  once(`three ${block} ${groups} ${taps.join()}`, () =>
+    Float32Array.from({ length: 3 * groups }, (_, i) => taps[Math.floor(i / block) % 3])
+  )
 
 /** The three elements of a window are its first, middle and last: the shares of a window's gradient that its first and its last get. */
 const sharesOf = (ctx: Context, dy: Value, firstWins: Value, lastWins: Value) => ({

@@ -6,6 +6,7 @@
  * each one `Gemm`. Beside ONNX Runtime's convolution this saves moving the image to its layout and back.
  */
 import { type Op, Shape, type Tensor } from "@uninet/graph"
+import { once } from "../internal/arrays.ts"
 import { node as blocked } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
 import { type Context, fromChannelRows, type PartialRules, plain, scaledRows, scaleRows } from "../internal/context.ts"
@@ -51,21 +52,14 @@ const matrix = (ctx: Context, weight: Tensor.Tensor): Value => {
   return E.reshape(ctx.b, E.transpose(ctx.b, ctx.plain(weight), [0, 3, 1, 2]), [out, Shape.size(rest)])
 }
 
-/** Kernels, made once. */
-const kernels = new Map<string, Float32Array>()
-
 /** For blocked kernels `[groups, 1, n, n]`: ones from one corner to the other where the column falls as the row rises. */
-const antidiagonal = (block: number, groups: number, n: number): Float32Array => {
-  const key = `${block} ${groups} ${n}`
-  const known = kernels.get(key)
-  if (known !== undefined) return known
-  const kernel = Float32Array.from({ length: groups * n * n }, (_, i) => {
-    const tap = Math.floor(i / block) % (n * n)
-    return Math.floor(tap / n) + (tap % n) === n - 1 ? 1 : 0
-  })
-  kernels.set(key, kernel)
-  return kernel
-}
+const antidiagonal = (block: number, groups: number, n: number): Float32Array =>
+  once(`antidiagonal ${block} ${groups} ${n}`, () =>
+    Float32Array.from({ length: groups * n * n }, (_, i) => {
+      const tap = Math.floor(i / block) % (n * n)
+      return Math.floor(tap / n) + (tap % n) === n - 1 ? 1 : 0
+    })
+  )
 
 /**
  * What the taps of a kernel give, `[channels · kh · kw, positions]`, added up where the taps stood: `[c, b/L, h, w, L]`. The parts of a row of taps, one below the

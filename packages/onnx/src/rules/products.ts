@@ -28,6 +28,17 @@ const split = (ctx: Context, tokens: Tensor.Tensor, heads: number): Value => {
 const join = (ctx: Context, node: Tensor.Tensor, x: Value): Lowered =>
   plain(E.reshape(ctx.b, E.transpose(ctx.b, x, [0, 2, 1, 3]), node.shape))
 
+/** softmax(scores + mask) of scores `[batch, heads, queries, keys]`; batch entry `i` takes row `i mod groups` of a mask `[groups, keys]`. */
+export const softmaxOfScores = (ctx: Context, scores: Value, mask: Tensor.Tensor | undefined): Value => {
+  const { b } = ctx
+  if (mask === undefined) return E.alongLast(b, "Softmax", scores)
+  const [groups, keys] = mask.shape
+  const [batch, heads, queries] = scores.shape
+  const grouped = E.reshape(b, scores, [batch / groups, groups, heads * queries, keys])
+  const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, keys]))
+  return E.alongLast(b, "Softmax", E.reshape(b, masked, scores.shape))
+}
+
 /** softmax(scale·q·kᵀ + mask), `[batch, heads, queries, keys]`. */
 const probabilities = (
   ctx: Context,
@@ -38,13 +49,7 @@ const probabilities = (
 ): Value => {
   const { b } = ctx
   const scores = E.matmul(b, split(ctx, query, heads), E.swapLastTwo(b, split(ctx, key, heads)))
-  const scaled = E.mul(b, scores, b.scalar(scale))
-  if (mask === undefined) return E.alongLast(b, "Softmax", scaled)
-  const [groups, keys] = mask.shape
-  const [batch, , queries] = scaled.shape
-  const grouped = E.reshape(b, scaled, [batch / groups, groups, heads * queries, keys])
-  const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, keys]))
-  return E.alongLast(b, "Softmax", E.reshape(b, masked, scaled.shape))
+  return softmaxOfScores(ctx, E.mul(b, scores, b.scalar(scale)), mask)
 }
 
 /** d·vᵀ − along, `along` one number per row. Where the result is much larger than the factors the subtraction goes along as one feature more. */
