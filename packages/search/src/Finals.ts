@@ -20,6 +20,9 @@ import type { Candidate, Scored } from "./Search.ts"
 import { NothingFound } from "./SearchError.ts"
 import type { Evaluated, Evaluation, Progress, TrialFailed, Weights } from "./Trial.ts"
 
+/** What a training in the finals is for: the comparison of the finalists, or the winner's last weights. */
+export type Purpose = "compare" | "retrain"
+
 /** A finalist, trained. */
 export interface Finalist extends Candidate {
   readonly evaluation: Evaluation
@@ -56,7 +59,7 @@ export interface Options {
    * is the same, sooner. Default true; not where others wait for the workers.
    */
   readonly ahead?: boolean
-  readonly onProgress?: (candidate: Candidate, progress: Progress, what: "compare" | "retrain") => Effect.Effect<void>
+  readonly onProgress?: (candidate: Candidate, progress: Progress, what: Purpose) => Effect.Effect<void>
   /** A training on all images that ran ahead was not needed and has been stopped. */
   readonly onStopped?: (candidate: Candidate) => Effect.Effect<void>
 }
@@ -64,34 +67,27 @@ export interface Options {
 /** Killed in the middle, such a training goes on where it was. */
 const kept = (what: "final" | "retrain", trial: number) => ({ keep: `${what}-${trial}`, keepWeights: true })
 
-/** A candidate after its training for the comparison. */
-interface Compared {
-  readonly candidate: Scored
-  readonly result: Result.Result<Evaluated, TrialFailed | EvaluatorLost>
-}
-
-/** Those that could be trained, best first. */
-const leaders = (compared: ReadonlyArray<Compared>, reward: Reward.Reward): ReadonlyArray<Scored> =>
-  compared
-    .flatMap(({ candidate, result }) =>
-      Result.isSuccess(result)
-        ? [{ candidate, reward: Reward.of(reward, { accuracy: result.success.accuracy, macs: candidate.costs.macs }) }]
-        : []
-    )
-    .toSorted((x, y) => y.reward - x.reward || x.candidate.trial - y.candidate.trial)
-    .map(({ candidate }) => candidate)
+/** Who could be trained for the comparison, best first. */
+const ranking = (
+  compared: ReadonlyMap<Scored, Result.Result<Evaluated, TrialFailed | EvaluatorLost>>,
+  reward: Reward.Reward
+): ReadonlyArray<{ readonly candidate: Scored; readonly finalist: Finalist }> =>
+  [...compared]
+    .flatMap(([candidate, result]) => {
+      if (Result.isFailure(result) || result.success.weights === undefined) return []
+      const { weights, ...evaluation } = result.success
+      const { architecture, costs, hash, trial } = candidate
+      const final = Reward.of(reward, { accuracy: evaluation.accuracy, macs: costs.macs })
+      return [{ candidate, finalist: { trial, hash, architecture, costs, evaluation, reward: final, weights } }]
+    })
+    .toSorted(({ finalist: x }, { finalist: y }) => y.reward - x.reward || x.trial - y.trial)
 
 /**
  * Compares the candidates and tests the best one. Everything is journalled; if that was done before, the journal's entries stay.
  *
  * Fails with `NothingFound` where no finalist could be trained, a `TrainError` of the test, `EvaluatorLost`, or a `JournalError`.
  */
-export const run = (
-  options: Options
-): Effect.Effect<Finished, NothingFound | TrainError | JournalError | EvaluatorLost, Evaluator | Journal | Trainer> =>
-  Effect.scoped(decide(options))
-
-const decide = Effect.fn("Finals.run")(function* (
+export const run = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<
   Finished,
@@ -121,15 +117,14 @@ const decide = Effect.fn("Finals.run")(function* (
     )
   }
   const retraining = yield* Ahead.make(trainOnAll, options.onStopped)
-  const compared: Array<Compared> = []
+  const compared = new Map<Scored, Result.Result<Evaluated, TrialFailed | EvaluatorLost>>()
   /** Workers that the comparison leaves idle train its leaders, then those that have not been compared yet. */
   const useIdle = Effect.suspend(() => {
-    if (options.ahead === false || options.retrain === false) return Effect.void
-    const left = candidates.filter((candidate) => compared.every((one) => one.candidate !== candidate))
-    // The decision follows at once.
-    if (left.length === 0) return Effect.void
-    const idle = Math.max(0, evaluator.concurrency - left.length)
-    return retraining.on([...leaders(compared, reward), ...left].slice(0, idle))
+    const left = candidates.filter((candidate) => !compared.has(candidate))
+    // With nobody left the decision follows at once.
+    if (options.ahead === false || options.retrain === false || left.length === 0) return Effect.void
+    const leaders = ranking(compared, reward).map(({ candidate }) => candidate)
+    return retraining.on([...leaders, ...left].slice(0, Math.max(0, evaluator.concurrency - left.length)))
   })
   const compare = (candidate: Scored) => {
     const { architecture, trial } = candidate
@@ -138,50 +133,42 @@ const decide = Effect.fn("Finals.run")(function* (
       .evaluate(finalist, (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void)
       .pipe(
         Effect.result,
-        Effect.map((result): Compared => ({ candidate, result })),
-        Effect.tap((one) => {
-          compared.push(one)
+        Effect.flatMap((result) => {
+          compared.set(candidate, result)
           return useIdle
         })
       )
   }
   // What is left over at the start is given away after the comparison has what it needs.
-  const [trained] = yield* Effect.all(
-    [Effect.forEach(candidates, compare, { concurrency: evaluator.concurrency }), useIdle],
-    { concurrency: 2 }
+  yield* Effect.all(
+    [Effect.forEach(candidates, compare, { concurrency: evaluator.concurrency, discard: true }), useIdle],
+    { concurrency: 2, discard: true }
   )
 
-  const finalists: Array<Finalist> = []
   let last = "there was no candidate"
-  for (const { candidate, result } of trained) {
-    if (Result.isFailure(result)) {
-      if (result.failure._tag === "EvaluatorLost") return yield* result.failure
-      last = result.failure.message
-      continue
-    }
-    const { weights, ...evaluation } = result.success
-    if (weights === undefined) {
-      last = "the evaluator gives no weights"
-      continue
-    }
-    yield* append({ _tag: "Compared", trial: candidate.trial, evaluation })
-    const { architecture, costs, hash, trial } = candidate
-    const final = Reward.of(reward, { accuracy: evaluation.accuracy, macs: costs.macs })
-    finalists.push({ trial, hash, architecture, costs, evaluation, reward: final, weights })
+  for (const candidate of candidates) {
+    const result = compared.get(candidate)
+    if (result === undefined) continue
+    if (Result.isSuccess(result)) {
+      const { weights, ...evaluation } = result.success
+      if (weights === undefined) last = "the evaluator gives no weights"
+      else yield* append({ _tag: "Compared", trial: candidate.trial, evaluation })
+    } else if (result.failure._tag === "EvaluatorLost") return yield* result.failure
+    else last = result.failure.message
   }
-  finalists.sort((a, b) => b.reward - a.reward || a.trial - b.trial)
-  const [winner] = finalists
-  if (winner === undefined) return yield* new NothingFound({ trials: candidates.length, last })
-  const chosen = candidates.find((candidate) => candidate.trial === winner.trial)
+  const ranked = ranking(compared, reward)
+  const [best] = ranked
+  if (best === undefined) return yield* new NothingFound({ trials: candidates.length, last })
+  const { candidate, finalist: winner } = best
   let { weights } = winner
-  if (options.retrain !== false && chosen !== undefined) {
+  if (options.retrain !== false) {
     const again = yield* Effect.catchTag(
-      retraining.result(chosen),
+      retraining.result(candidate),
       "TrialFailed",
       (error) => new NothingFound({ trials: candidates.length, last: error.message })
     )
-    yield* options.onProgress?.(chosen, { done: 1 }, "retrain") ?? Effect.void
-    yield* append({ _tag: "Retrained", trial: chosen.trial, epochs })
+    yield* options.onProgress?.(candidate, { done: 1 }, "retrain") ?? Effect.void
+    yield* append({ _tag: "Retrained", trial: candidate.trial, epochs })
     weights = again.weights ?? weights
   }
   const test = yield* trainer.evaluate(winner.architecture, weights, options.split ?? "test")
@@ -195,6 +182,6 @@ const decide = Effect.fn("Finals.run")(function* (
     winner: { ...winner, weights },
     trainedOn: options.retrain === false ? "train" : "train+validation",
     test,
-    finalists
+    finalists: ranked.map(({ finalist }) => finalist)
   }
-})
+}, Effect.scoped)

@@ -2,7 +2,7 @@
  * What the driver of a search and the commands beside it say to one another, by two files in the run's folder: `live.json`, which the driver writes
  * about once a second, and `stop`, which asks it to end.
  */
-import type { Search, Trial } from "@uninet/search"
+import type { Finals, Search, Trial } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -105,7 +105,7 @@ export const make = (folder: string, work: tracker.Work) =>
     return {
       seconds: () => (performance.now() - began) / 1000,
       onEvent: (event: Search.SearchEvent) => Effect.sync(() => tracker.follow(state, event, work)),
-      onFinal: ({ trial }: Search.Candidate, { done }: Trial.Progress, what: "compare" | "retrain") =>
+      onFinal: ({ trial }: Search.Candidate, { done }: Trial.Progress, what: Finals.Purpose) =>
         Effect.sync(() => void finals[what].set(trial, done)),
       onStopped: ({ trial }: Search.Candidate) => Effect.sync(() => void finals.retrain.delete(trial))
     }

@@ -1,5 +1,5 @@
 /** How a search is going: a bar on a terminal, plain lines elsewhere. Written to standard error, so that results can be piped. */
-import type { Search, Trial } from "@uninet/search"
+import type { Finals, Search, Trial } from "@uninet/search"
 import { Architecture } from "@uninet/search-space"
 import { MultiBar, Presets, type SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
@@ -10,11 +10,7 @@ import * as tracker from "./tracker.ts"
 export interface Display {
   readonly onEvent: (event: Search.SearchEvent) => Effect.Effect<void>
   /** The finals: one of so many trainings is so far. */
-  readonly onFinal: (
-    candidate: Search.Candidate,
-    progress: Trial.Progress,
-    what: "compare" | "retrain"
-  ) => Effect.Effect<void>
+  readonly onFinal: (candidate: Search.Candidate, progress: Trial.Progress, what: Finals.Purpose) => Effect.Effect<void>
   /** One of them, on all images, is not needed after all. */
   readonly onStopped: (candidate: Search.Candidate) => Effect.Effect<void>
   /** Says something beside it. */
@@ -44,7 +40,7 @@ type Replay = ((trial: number) => string) | undefined
 const failed = (failure: Trial.TrialFailed, replay: Replay) =>
   `${failure.message}${replay === undefined ? "" : `; again: ${replay(failure.trial)}`}`
 
-const finalOf = (what: "compare" | "retrain") => (what === "compare" ? "again" : "once more, on all images")
+const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once more, on all images")
 
 const write = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`))
 

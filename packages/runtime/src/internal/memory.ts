@@ -37,7 +37,7 @@ export type Rule =
 export interface StepUpdate {
   readonly rule: Rule
   readonly parameter: Variable
-  /** Before clipping. */
+  /** Before it is clipped, where that is done outside the graph. */
   readonly gradient: Tensor.Tensor
   /** What the optimiser keeps of it, in the order of the rule. */
   readonly states: ReadonlyArray<Variable>
