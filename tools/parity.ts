@@ -5,7 +5,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import { OnnxRuntime } from "@uninet/runtime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"

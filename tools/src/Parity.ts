@@ -7,8 +7,8 @@
  * `adamw<n>/<name>` (parameters after n steps), and the network's configuration as JSON in the metadata's `config`.
  */
 import { gradient, Op, Program } from "@uninet/graph"
-import { Network, Safetensors, Weights } from "@uninet/network"
-import { Loss, RunningStatistics, Scope } from "@uninet/nn"
+import { Network } from "@uninet/network"
+import { Loss, RunningStatistics, Safetensors, Scope, Weights } from "@uninet/nn"
 import { type Data, Runtime } from "@uninet/runtime"
 import type { Architecture } from "@uninet/search-space"
 import * as Effect from "effect/Effect"

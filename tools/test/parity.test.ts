@@ -1,6 +1,6 @@
 /** The network of the reference vectors against PyTorch, on the float64 interpreter and on ONNX Runtime. */
 import { assert, describe, it } from "@effect/vitest"
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Effect, Result } from "effect"
 import { readFileSync } from "node:fs"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Dataset, Datasets } from "@uninet/data"
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import { Model } from "@uninet/onnx"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"

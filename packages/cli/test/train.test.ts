@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import { Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -3,7 +3,7 @@
  * its logits of real images compared.
  */
 import type { GraphError } from "@uninet/graph"
-import { Safetensors, Weights } from "@uninet/network"
+import { Safetensors, Weights } from "@uninet/nn"
 import type { Runtime, RuntimeError } from "@uninet/runtime"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

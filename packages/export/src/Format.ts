@@ -1,6 +1,7 @@
 /** The forms in which a network leaves the project, as the files of each. */
 import type { GraphError } from "@uninet/graph"
-import { type ArchitectureError, Safetensors, Weights } from "@uninet/network"
+import { type ArchitectureError } from "@uninet/network"
+import { Safetensors, Weights } from "@uninet/nn"
 import { Export } from "@uninet/onnx"
 import * as Result from "effect/Result"
 import * as Card from "./Card.ts"

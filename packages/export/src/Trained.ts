@@ -1,6 +1,7 @@
 /** A network with its weights and its card: what is exported. */
 import type { GraphError, Program } from "@uninet/graph"
-import { Network, Weights } from "@uninet/network"
+import { Network } from "@uninet/network"
+import { Weights } from "@uninet/nn"
 import { Runtime, type RuntimeError } from "@uninet/runtime"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"

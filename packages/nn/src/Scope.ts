@@ -1,5 +1,5 @@
 /**
- * Where in a network a layer stands and what the network is for: the path that names its parameters, and the mode.
+ * Where in a network a layer stands and what the network is for: the path that names its parameters, the mode, and what a training asks to be left to chance.
  */
 
 /**
@@ -8,14 +8,27 @@
  */
 export type Mode = "training" | "evaluation"
 
+/** How much of a network a training leaves to chance. A model decides where these rates hold; one that drops nothing takes none. */
+export interface Rates {
+  /** Stochastic depth of the last block; it rises linearly from 0 at the first. */
+  readonly stochasticDepth: number
+  /** Dropout before the last layer. */
+  readonly dropout: number
+}
+
 export interface Scope {
   /** The layer's path, such as `blocks.3.b2`; empty at the root. A parameter's name is this and its own name. */
   readonly path: string
   readonly mode: Mode
+  readonly rates: Rates
 }
 
-/** A scope at the root of a network, or at `path`. */
-export const make = (mode: Mode, path = ""): Scope => ({ path, mode })
+/** A scope at the root of a network, or at `path`. Rates that are not given are 0. */
+export const make = (mode: Mode, path = "", rates: Partial<Rates> = {}): Scope => ({
+  path,
+  mode,
+  rates: { stochasticDepth: rates.stochasticDepth ?? 0, dropout: rates.dropout ?? 0 }
+})
 
 /** The name of something inside a path: `blocks.3` and `weight` give `blocks.3.weight`. */
 export const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`)

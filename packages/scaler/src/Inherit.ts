@@ -15,7 +15,8 @@
  */
 import { DsmSet } from "@uninet/dsm"
 import type { GraphError, Tensor } from "@uninet/graph"
-import { Network, Weights } from "@uninet/network"
+import { Network } from "@uninet/network"
+import { Weights } from "@uninet/nn"
 import { OperatorSet } from "@uninet/operators"
 import { Prng } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Network, UniNet, type Weights } from "@uninet/network"
+import { Network, UniNet } from "@uninet/network"
+import { type Weights } from "@uninet/nn"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import { Coefficients, Compound, Inherit } from "@uninet/scaler"
 import { Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"

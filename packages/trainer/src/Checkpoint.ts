@@ -4,7 +4,7 @@
  *
  * Order, augmentation, mixing and noise are functions of the seed and the step, so the step is all of the random state there is.
  */
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import { Architecture } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"

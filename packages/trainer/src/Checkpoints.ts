@@ -4,7 +4,7 @@
  * A file appears whole or not at all: it is written under another name, brought to the disk, and renamed. Killed at any moment, the folder holds
  * every checkpoint that was finished before.
  */
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"

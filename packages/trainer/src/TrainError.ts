@@ -1,6 +1,7 @@
 import type { DataError } from "@uninet/data"
 import type { GraphError } from "@uninet/graph"
-import type { ArchitectureError, Weights } from "@uninet/network"
+import type { ArchitectureError } from "@uninet/network"
+import type { Weights } from "@uninet/nn"
 import type { RuntimeError } from "@uninet/runtime"
 import * as Schema from "effect/Schema"
 import type { CheckpointError } from "./CheckpointError.ts"

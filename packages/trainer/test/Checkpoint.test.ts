@@ -1,6 +1,6 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -1,7 +1,8 @@
 /** `uninet scale`: a network's family, larger member by member. */
 import { type Dataset, Datasets, Enlarged } from "@uninet/data"
 import { Dsms } from "@uninet/dsm"
-import { Network, NetworkCosts, Safetensors, UniNet, Weights } from "@uninet/network"
+import { Network, NetworkCosts, UniNet } from "@uninet/network"
+import { Safetensors, Weights } from "@uninet/nn"
 import { Operators } from "@uninet/operators"
 import {
   Coefficients,

@@ -1,5 +1,6 @@
 /** A network with its weights, as a run or a file has it. */
-import { Network, Safetensors, Weights } from "@uninet/network"
+import { Network } from "@uninet/network"
+import { Safetensors, Weights } from "@uninet/nn"
 import { Architecture } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -1,5 +1,5 @@
 /** What searches and workers tell one another besides trials: who is there, and how far it is. */
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import type { Trial } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

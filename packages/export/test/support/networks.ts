@@ -1,6 +1,7 @@
 /** Random architectures with weights that make every branch count, and cards. */
 import type { Card, Trained } from "@uninet/export"
-import { Network, type Weights } from "@uninet/network"
+import { Network } from "@uninet/network"
+import { type Weights } from "@uninet/nn"
 import { type Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"
 import * as Result from "effect/Result"

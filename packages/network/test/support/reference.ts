@@ -1,6 +1,6 @@
 /** The reference vectors: PyTorch in float64 by the definitions of UNINET.md, stored as float32. */
 import { Result } from "effect"
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import { readFileSync } from "node:fs"
 
 export interface Reference {

@@ -1,8 +1,8 @@
 /** A network's programs on an engine: steps of training, evaluation, and the whole state in and out. */
 import { Mix, type Dataset } from "@uninet/data"
 import { type Program, Shape, type Tensor } from "@uninet/graph"
-import { Network, Weights as ModelWeights } from "@uninet/network"
-import { Regularisation } from "@uninet/nn"
+import { Network } from "@uninet/network"
+import { Regularisation, Weights as ModelWeights } from "@uninet/nn"
 import { type Data, type Executable, Runtime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"

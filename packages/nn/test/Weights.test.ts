@@ -1,11 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Shape } from "@uninet/graph"
-import { Network, Safetensors, UniNet, Weights } from "@uninet/network"
+import { Op, Shape } from "@uninet/graph"
+import { Model, Nn, Safetensors, Scope, Weights } from "@uninet/nn"
 import { Result } from "effect"
+import { flow } from "effect/Function"
 
-/** The first two stages of B0 and a narrow head. */
-const architecture = { ...UniNet.B0, classes: 10, stages: UniNet.B0.stages.slice(0, 2), head: { channels: 16 } }
-const program = Result.getOrThrow(Result.flatMap(Network.make(architecture), Network.evaluation))
+/** A stem, a head and a classifier, by the names of a PyTorch checkpoint. */
+const model = Model.make({
+  inputs: { image: Model.input([3, 16, 16]) },
+  forward: (scope, { image }) => {
+    const at = (name: string) => Scope.at(scope, name)
+    const layers = flow(
+      Nn.convolution(at("stem.0"), { out: 32, kernel: 3, stride: 2, bias: false }),
+      Nn.batchNorm(at("stem.1")),
+      Nn.pointwise(at("head.0"), { out: 16, bias: false }),
+      Nn.batchNorm(at("head.1")),
+      (x) => Op.globalAveragePool(x, scope.path),
+      Nn.linear(at("classifier"), { out: 10 })
+    )
+    return { logits: layers(image) }
+  }
+})
+const program = Result.getOrThrow(Model.evaluation(model))
 const weights: Weights.Weights = new Map(
   program.variables.map(({ attributes, shape }, k) => [
     attributes.name,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Safetensors } from "@uninet/network"
+import { Safetensors } from "@uninet/nn"
 import { Result } from "effect"
 import * as fc from "fast-check"
 

@@ -1,0 +1,96 @@
+/**
+ * A network as everything behind it sees it: named inputs with their shapes, and one function that builds named outputs from them. It knows no stem,
+ * no head and no classes, so a hand-written network of twenty lines is one, and so is every point of a search space.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ *
+ * const classifier = Model.make({
+ *   inputs: { image: Model.input([1, 28, 28]) },
+ *   forward: (scope, { image }) => {
+ *     const features = Nn.gelu(scope)(Nn.convolution(Scope.at(scope, "stem"), { out: 16, kernel: 3, stride: 2 })(image))
+ *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(Op.globalAveragePool(features)) }
+ *   }
+ * })
+ * const program = Model.evaluation(classifier, { batch: 8 }) // input `image` [8, 1, 28, 28], output `logits` [8, 10]
+ * ```
+ */
+import { type GraphError, Op, Program, type Shape, type Tensor } from "@uninet/graph"
+import * as Result from "effect/Result"
+import * as Scope from "./Scope.ts"
+
+/** What an input or output is for one example: its shape, the batch apart, and its element type. */
+export interface Port {
+  readonly shape: Shape.Shape
+  readonly dtype: Tensor.DType
+}
+
+/** Ports by name. */
+export type Ports = Readonly<Record<string, Port>>
+
+/** Tensors by name. */
+export type Tensors = Readonly<Record<string, Tensor.Tensor>>
+
+/** A network. Made by `make`. */
+export interface Model {
+  readonly inputs: Ports
+  /**
+   * Builds the outputs, each `[batch, …]`, from the inputs, each `[batch, ...shape]`. Parameters are the variables that layers make in this scope or in
+   * children of it; what is random in training draws from inputs of noise (`Regularisation`). What it does for one example must not depend on the
+   * others of the batch in evaluation.
+   */
+  readonly forward: (scope: Scope.Scope, inputs: Tensors) => Tensors
+}
+
+/** An input of this shape, the batch apart. Default element type: `float32`. */
+export const input = (shape: Shape.Shape, dtype: Tensor.DType = "float32"): Port => ({ shape, dtype })
+
+/** A model. `forward` is given exactly the inputs that are named. */
+export const make = <const Inputs extends Ports>(model: {
+  readonly inputs: Inputs
+  readonly forward: (scope: Scope.Scope, inputs: { readonly [Name in keyof Inputs]: Tensor.Tensor }) => Tensors
+}): Model => ({
+  inputs: model.inputs,
+  // Whoever applies a model gives it a tensor for every input it names: `apply` here, and nothing else does.
+  forward: (scope, inputs) => model.forward(scope, inputs as { readonly [Name in keyof Inputs]: Tensor.Tensor })
+})
+
+/**
+ * The outputs for a batch, with inputs of the program by the model's names. `scope` decides the mode, the rates and the prefix of the parameters' names.
+ *
+ * @example
+ * Model.apply(model, Scope.make("training"), { batch: 64 })
+ */
+export const apply = (model: Model, scope: Scope.Scope, { batch }: { readonly batch: number }): Tensors =>
+  model.forward(
+    scope,
+    Object.fromEntries(
+      Object.entries(model.inputs).map(([name, { dtype, shape }]) => [name, Op.input(name, [batch, ...shape], dtype)])
+    )
+  )
+
+/**
+ * The program that evaluates a batch (default: one example) with running statistics, its inputs and outputs named as the model's. `path` stands before the
+ * names of its variables.
+ */
+export const evaluation = (
+  model: Model,
+  { batch = 1, path = "" }: { readonly batch?: number; readonly path?: string } = {}
+): Result.Result<Program.Program, GraphError> =>
+  Program.make({ outputs: apply(model, Scope.make("evaluation", path), { batch }) })
+
+/** What the model gives for one example, by name. */
+export const outputs = (model: Model): Result.Result<Ports, GraphError> =>
+  Result.map(evaluation(model), (program) =>
+    Object.fromEntries(
+      Object.entries(program.outputs).map(([name, { dtype, shape }]) => [name, { shape: shape.slice(1), dtype }])
+    )
+  )
+
+/** Ports in words: `image [1×28×28], tokens [64] int32`. */
+export const print = (ports: Ports): string =>
+  Object.entries(ports)
+    .map(([name, { dtype, shape }]) => `${name} [${shape.join("×")}]${dtype === "float32" ? "" : ` ${dtype}`}`)
+    .join(", ") || "nothing"
