@@ -16,6 +16,12 @@ const two = Model.make({
   }
 })
 
+/** Whether its features are dropped at random. */
+const noiseIn = (scope: Scope.Scope) =>
+  Object.values(Model.apply(two, scope, { batch: 2 })).some(
+    (output) => output.kind === "binary" && output.path === "drop"
+  )
+
 describe("a model", () => {
   it("says what it takes and gives for one example", () => {
     assert.deepStrictEqual(Result.getOrThrow(Model.outputs(two)), {
@@ -49,10 +55,6 @@ describe("a model", () => {
   })
 
   it("leaves to chance what the scope's rates say, in training only", () => {
-    const noiseIn = (scope: Scope.Scope) =>
-      Object.values(Model.apply(two, scope, { batch: 2 })).some(
-        (output) => output.kind === "binary" && output.path === "drop"
-      )
     assert.isTrue(noiseIn(Scope.make("training", "", { dropout: 0.5 })))
     assert.isFalse(noiseIn(Scope.make("training")))
     assert.isFalse(noiseIn(Scope.make("evaluation", "", { dropout: 0.5 })))
