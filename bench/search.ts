@@ -5,7 +5,7 @@
  * processes take for one trial that takes no time itself. With `--training`: trials per minute of real trials at one and two worker processes, the same
  * architectures, in alternating rounds.
  */
-import { Ppo, Random } from "@uninet/controller"
+import { Ppo, Random, type SearchStrategy } from "@uninet/controller"
 import { Dsms } from "@uninet/dsm"
 import { NetworkCosts } from "@uninet/network"
 import { Operators } from "@uninet/operators"
@@ -38,17 +38,15 @@ const seconds = (
   trials: number,
   evaluator: Layer.Layer<Evaluator.Evaluator, unknown>,
   journal: Layer.Layer<Journal.Journal, unknown>,
-  strategy = Random.layer({ seed: "bench" })
+  strategy: Layer.Layer<SearchStrategy> = Random.layer(),
+  options: Pick<Search.Options, "constraints"> = {}
 ) =>
   Effect.runPromise(
     Effect.gen(function* () {
       const began = performance.now()
-      yield* Search.run({ trials, seed: "bench" })
+      yield* Search.run({ trials, seed: "bench", ...options })
       return (performance.now() - began) / 1000
-    }).pipe(
-      Effect.provide(Layer.provideMerge(strategy, space)),
-      Effect.provide([Operators.standard, Dsms.standard, evaluator, journal])
-    )
+    }).pipe(Effect.provide([strategy, space, Operators.standard, Dsms.standard, evaluator, journal]))
   )
 
 const folder = mkdtempSync(join(tmpdir(), "uninet-bench-"))
@@ -70,12 +68,9 @@ const median = (numbers: ReadonlyArray<number>) =>
 const empty = 400
 const pool = WorkerEvaluator.layer({ module: new URL("./search-worker.ts", import.meta.url), workers: 2 })
 const each =
-  (await seconds(
-    empty,
-    pool,
-    Journal.sqlite(join(folder, "pool.db")),
-    Layer.provide(Ppo.layer({ seed: "bench", constraints }), OnnxRuntime.cpu())
-  )) / empty
+  (await seconds(empty, pool, Journal.sqlite(join(folder, "pool.db")), Layer.provide(Ppo.layer(), OnnxRuntime.cpu()), {
+    constraints
+  })) / empty
 console.log(
   `\nPPO, journal (survives power) and two worker processes: ${(1000 * each).toFixed(1)} ms a trial, ${((100 * each) / 5).toFixed(2)}% of one of 5 s (two beside one another: of ${((100 * each) / 2.5).toFixed(2)}% of the time)`
 )
@@ -91,7 +86,7 @@ if (values.training) {
         options: Setup.toJson({ config: null, dataset: "mnist", recipe: Recipe.proxy }),
         workers
       })
-      const time = await seconds(real, evaluator, Journal.memory, Random.layer({ seed: "bench", constraints }))
+      const time = await seconds(real, evaluator, Journal.memory, Random.layer(), { constraints })
       console.error(`round ${round + 1}, ${workers} worker${workers === 1 ? "" : "s"}: ${time.toFixed(1)} s`)
       took[workers]?.push(time)
     }

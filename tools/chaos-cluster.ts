@@ -56,7 +56,7 @@ const quiet = async () => {
   const journal = join(folder, "journal.db")
   const evaluating = evaluator({ milliseconds: 0, log: null }, 4)
   await Effect.runPromise(
-    Effect.provide(Search.run({ trials, seed: "test" }), [setting(), evaluating, Journal.sqlite(journal)])
+    Effect.provide(Search.run({ trials, seed: "test" }), [setting, evaluating, Journal.sqlite(journal)])
   )
   const entries = await entriesOf(journal)
   rmSync(folder, { recursive: true })

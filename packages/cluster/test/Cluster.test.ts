@@ -51,7 +51,7 @@ const entriesOf = Journal.Journal.use(({ entries }) =>
 
 /** The journal that the search has in this process, without any database. */
 const local = Effect.andThen(search, entriesOf).pipe(
-  Effect.provide([setting(), evaluator({ milliseconds: 0, log: null }, 4), Journal.memory])
+  Effect.provide([setting, evaluator({ milliseconds: 0, log: null }, 4), Journal.memory])
 )
 
 interface Setup {
@@ -70,7 +70,7 @@ const cluster = ({ log, milliseconds = 20, more = {}, patience, search = "demo",
 
 /** The journal that the search has on a database. */
 const onCluster = (setup: Setup, journal: Layer.Layer<Journal.Journal, unknown> = Journal.memory) =>
-  Effect.andThen(search, entriesOf).pipe(Effect.provide([setting(), cluster(setup), journal], { local: true }))
+  Effect.andThen(search, entriesOf).pipe(Effect.provide([setting, cluster(setup), journal], { local: true }))
 
 const makes: ClusterWorker.Options["evaluator"] = ({ module, options }) =>
   module === "formula"

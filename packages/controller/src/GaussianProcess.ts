@@ -7,7 +7,7 @@
  * Networks that are being tried count with the result the process expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that
  * several workers are sent to several places.
  */
-import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Cholesky from "./internal/cholesky.ts"
@@ -17,8 +17,9 @@ import { layerOf } from "./internal/layer.ts"
 import * as Normal from "./internal/normal.ts"
 import * as Options_ from "./internal/options.ts"
 import * as Points from "./internal/points.ts"
-import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
-import type { StrategyError } from "./StrategyError.ts"
+import type { Domain, SearchStrategy } from "./Strategy.ts"
+
+const name = "gp"
 
 export interface Options {
   /** Random networks to begin with. Default 10. */
@@ -54,7 +55,6 @@ const fitted = 160
 
 /** A Gaussian process over a space, under constraints or not. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
-  const name = "gp"
   const settings = { ...defaults, ...options }
   const { candidates, elites, initial, memory, randoms, screened } = settings
   const wrong = Options_.check(name, settings, {
@@ -238,12 +238,6 @@ const likeliest = (
   return best
 }
 
-/** Provides `SearchStrategy` with `make`. */
-export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
-  layerOf(
-    options,
-    (
-      domain: Domain<Architecture.Architecture>,
-      prng
-    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
-  )
+/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
+  layerOf(name, (domain, prng) => make(domain, options, prng))

@@ -1,13 +1,15 @@
 /** Grid search: every network in the order of its index, for spaces small enough to go through. */
-import { type Architecture, type Prng, type SearchSpace, Space } from "@uninet/search-space"
+import { type Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Options_ from "./internal/options.ts"
 import * as Points from "./internal/points.ts"
-import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
-import { NotEnumerable, type StrategyError } from "./StrategyError.ts"
+import type { Domain, SearchStrategy } from "./Strategy.ts"
+import { NotEnumerable } from "./StrategyError.ts"
+
+const name = "grid"
 
 export interface Options {
   /** Spaces with more distinct networks are refused. Default 2²⁰. */
@@ -18,7 +20,6 @@ export const defaults = { most: 2 ** 20 } satisfies Options
 
 /** Goes through a space in the order of `Space.iterate`. Fails with `NotEnumerable` where it is larger than `most`. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
-  const name = "grid"
   const { most } = { ...defaults, ...options }
   const wrong = Options_.check(name, { most }, { most: Options_.positiveInteger })
   if (wrong !== undefined) return yield* wrong
@@ -46,12 +47,6 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
-/** Provides `SearchStrategy` with `make`. */
-export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
-  layerOf(
-    options,
-    (
-      domain: Domain<Architecture.Architecture>,
-      prng
-    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
-  )
+/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
+  layerOf(name, (domain, prng) => make(domain, options, prng))

@@ -2,15 +2,16 @@
  * Local search: all neighbours of the best network, then of the next best whose neighbours are not all known, and so on (White et al., "Exploring the
  * Loss Landscape in Neural Architecture Search", UAI 2021; [ours]: it goes on from the next best where theirs starts again at random).
  */
-import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Options_ from "./internal/options.ts"
 import * as Points from "./internal/points.ts"
-import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
-import type { StrategyError } from "./StrategyError.ts"
+import type { Domain, SearchStrategy } from "./Strategy.ts"
+
+const name = "local-search"
 
 export interface Options {
   /** Random networks to begin with. Default 10. */
@@ -21,7 +22,6 @@ export const defaults = { initial: 10 } satisfies Options
 
 /** Local search over a space, under constraints or not. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
-  const name = "local-search"
   const settings = { ...defaults, ...options }
   const wrong = Options_.check(name, settings, { initial: Options_.positiveInteger })
   if (wrong !== undefined) return yield* wrong
@@ -56,12 +56,6 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
-/** Provides `SearchStrategy` with `make`. */
-export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
-  layerOf(
-    options,
-    (
-      domain: Domain<Architecture.Architecture>,
-      prng
-    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
-  )
+/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
+  layerOf(name, (domain, prng) => make(domain, options, prng))

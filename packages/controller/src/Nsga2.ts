@@ -5,7 +5,7 @@
  *
  * Results are told with `objectives`, larger is better in each; without, the reward is the only one.
  */
-import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Engine from "./internal/engine.ts"
@@ -14,8 +14,10 @@ import * as Options_ from "./internal/options.ts"
 import * as Points from "./internal/points.ts"
 import { child } from "./internal/variation.ts"
 import * as Pareto from "./Pareto.ts"
-import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
-import { InvalidOption, type StrategyError } from "./StrategyError.ts"
+import type { Domain, SearchStrategy } from "./Strategy.ts"
+import { InvalidOption } from "./StrategyError.ts"
+
+const name = "nsga2"
 
 export interface Options {
   /** Survivors of every generation, and children in it. Default 30. */
@@ -37,7 +39,6 @@ interface Member {
 
 /** NSGA-II over a space, under constraints or not. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
-  const name = "nsga2"
   const settings = { ...defaults, ...options }
   const { crossover, population, ranking } = settings
   const rules = { population: Options_.positiveInteger, crossover: Options_.chance }
@@ -113,12 +114,6 @@ const survivors = (
   return members.sort(before).slice(0, count)
 }
 
-/** Provides `SearchStrategy` with `make`. */
-export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
-  layerOf(
-    options,
-    (
-      domain: Domain<Architecture.Architecture>,
-      prng
-    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
-  )
+/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
+  layerOf(name, (domain, prng) => make(domain, options, prng))

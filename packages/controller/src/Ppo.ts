@@ -6,14 +6,13 @@
  * needs no scale, no learned baseline, and no outlier moves it. Where a policy has become so certain that it draws too little that is
  * new, mutations of what it draws are proposed [ours], at the probabilities it gives them.
  */
-import type { Runtime } from "@uninet/runtime"
-import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import { Runtime } from "@uninet/runtime/engine"
+import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Agent from "./internal/agent.ts"
-import { layerOf } from "./internal/layer.ts"
-import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import { type Domain, SearchStrategy, type Strategy } from "./Strategy.ts"
 import type { StrategyError } from "./StrategyError.ts"
 
 export interface Options {
@@ -78,10 +77,13 @@ export const make = <A>(
 ): Effect.Effect<Strategy<A>, StrategyError, Runtime | Scope.Scope> =>
   Agent.make("ppo", domain, { ...defaults, ...options }, prng)
 
-/** Provides `SearchStrategy` with `make`. */
-export const layer = (
-  options: Options & LayerOptions = {}
-): Layer.Layer<SearchStrategy, StrategyError, SearchSpace | Runtime> =>
-  layerOf<Runtime | Scope.Scope>(options, (domain: Domain<Architecture.Architecture>, prng) =>
-    make(domain, options, prng)
+/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. The policy's programs run on the `Runtime` given here. */
+export const layer = (options: Options = {}): Layer.Layer<SearchStrategy, never, Runtime> =>
+  Layer.effect(
+    SearchStrategy,
+    Effect.map(Runtime, (runtime) => ({
+      name: "ppo",
+      start: <A>(domain: Domain<A>, prng: Prng.Prng) =>
+        Effect.provideService(make(domain, options, prng), Runtime, runtime)
+    }))
   )

@@ -2,15 +2,16 @@
  * Regularized (aging) evolution: a tournament among the last results chooses a parent, one changed choice makes the child, and the oldest result
  * leaves the population (Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019).
  */
-import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Options_ from "./internal/options.ts"
 import { child } from "./internal/variation.ts"
-import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
-import type { StrategyError } from "./StrategyError.ts"
+import type { Domain, SearchStrategy } from "./Strategy.ts"
+
+const name = "evolution"
 
 export interface Options {
   /** The last results that may become parents; as many random networks come first. Default 30. */
@@ -23,7 +24,6 @@ export const defaults = { population: 30, sample: 10 } satisfies Options
 
 /** Regularized evolution over a space, under constraints or not. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
-  const name = "evolution"
   const settings = { ...defaults, ...options }
   const { population, sample } = settings
   const rules = { population: Options_.positiveInteger, sample: Options_.positiveInteger }
@@ -46,12 +46,6 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
-/** Provides `SearchStrategy` with `make`. */
-export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
-  layerOf(
-    options,
-    (
-      domain: Domain<Architecture.Architecture>,
-      prng
-    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
-  )
+/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
+  layerOf(name, (domain, prng) => make(domain, options, prng))

@@ -2,15 +2,14 @@
  * REINFORCE (Williams, 1992; Zoph & Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017): the policy of `Ppo`, improved by one step along
  * the score-function gradient after every batch.
  */
-import type { Runtime } from "@uninet/runtime"
-import type { Architecture, Prng, SearchSpace } from "@uninet/search-space"
+import { Runtime } from "@uninet/runtime/engine"
+import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Agent from "./internal/agent.ts"
-import { layerOf } from "./internal/layer.ts"
 import * as Ppo from "./Ppo.ts"
-import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
+import { type Domain, SearchStrategy, type Strategy } from "./Strategy.ts"
 import type { StrategyError } from "./StrategyError.ts"
 
 /** As `Ppo.Options`; there is one step per batch, and nothing is clipped. */
@@ -26,10 +25,13 @@ export const make = <A>(
 ): Effect.Effect<Strategy<A>, StrategyError, Runtime | Scope.Scope> =>
   Agent.make("reinforce", domain, { ...defaults, ...options, epochs: 1, clip: undefined }, prng)
 
-/** Provides `SearchStrategy` with `make`. */
-export const layer = (
-  options: Options & LayerOptions = {}
-): Layer.Layer<SearchStrategy, StrategyError, SearchSpace | Runtime> =>
-  layerOf<Runtime | Scope.Scope>(options, (domain: Domain<Architecture.Architecture>, prng) =>
-    make(domain, options, prng)
+/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. The policy's programs run on the `Runtime` given here. */
+export const layer = (options: Options = {}): Layer.Layer<SearchStrategy, never, Runtime> =>
+  Layer.effect(
+    SearchStrategy,
+    Effect.map(Runtime, (runtime) => ({
+      name: "reinforce",
+      start: <A>(domain: Domain<A>, prng: Prng.Prng) =>
+        Effect.provideService(make(domain, options, prng), Runtime, runtime)
+    }))
   )

@@ -1,7 +1,8 @@
 /** All strategies of this package by the names that the command line uses. */
 import type { Prng } from "@uninet/search-space"
-import type { Runtime } from "@uninet/runtime"
-import type * as Effect from "effect/Effect"
+import { Runtime } from "@uninet/runtime/engine"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as GaussianProcess from "./GaussianProcess.ts"
 import * as Grid from "./Grid.ts"
@@ -11,7 +12,7 @@ import * as Ppo from "./Ppo.ts"
 import * as Random from "./Random.ts"
 import * as RegularizedEvolution from "./RegularizedEvolution.ts"
 import * as Reinforce from "./Reinforce.ts"
-import type { Domain, Strategy } from "./Strategy.ts"
+import { type Domain, SearchStrategy, type Strategy } from "./Strategy.ts"
 import type { StrategyError } from "./StrategyError.ts"
 import * as Tpe from "./Tpe.ts"
 
@@ -52,3 +53,19 @@ export const names: ReadonlyArray<Name> = [
 
 /** Whether a text names a strategy. */
 export const isName = (text: string): text is Name => Object.hasOwn(all, text)
+
+/**
+ * Provides `SearchStrategy` with the strategy of a name and its default options: for whoever has the name from a command line. Only the policies use the
+ * `Runtime`; the `layer` of every other strategy needs none.
+ */
+export const layer = (name: Name): Layer.Layer<SearchStrategy, never, Runtime> =>
+  Layer.effect(
+    SearchStrategy,
+    Effect.map(Runtime, (runtime) => ({
+      name,
+      start: <A>(domain: Domain<A>, prng: Prng.Prng) => {
+        const make: Make = all[name]
+        return Effect.provideService(make(domain, prng), Runtime, runtime)
+      }
+    }))
+  )

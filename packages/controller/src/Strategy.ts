@@ -22,10 +22,11 @@
  * })
  * ```
  */
-import type { Architecture, Constrained, Constraint, Site, Space } from "@uninet/search-space"
+import type { Constrained, Prng, Site, Space } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { StrategyError } from "./StrategyError.ts"
 import type { Told } from "./Told.ts"
 
@@ -83,17 +84,33 @@ export interface Strategy<out A> {
 export type Domain<A> = Space.Space<A> | Constrained.Constrained<A>
 
 /**
- * The strategy of a search, as a service. Provided by the `layer` of `Random`, `RegularizedEvolution`, `Ppo`, …; a strategy of one's own by
- * `Layer.succeed(SearchStrategy, strategy)`.
+ * The strategy of a search, as a service: its name, and how it is begun on a space of any type. The search gives the space with its constraints and the
+ * generator, once, by `start`; so neither seed nor constraints stand in a layer. An option that makes no sense is an error of `start`.
+ *
+ * Provided by the `layer` of `Random`, `RegularizedEvolution`, `Ppo`, … or by `Strategies.layer(name)`; a strategy of one's own is a `start` of one's own.
+ *
+ * @example
+ * ```ts
+ * import { RegularizedEvolution, SearchStrategy, Told } from "@uninet/controller"
+ * import { Choice, Prng, Space } from "@uninet/search-space"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const space = yield* Effect.fromResult(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 9 }), 6)))
+ *   const { start } = yield* SearchStrategy
+ *   const strategy = yield* start(space, Prng.fromSeed("demo"))
+ *   const proposals = yield* strategy.ask(10)
+ *   yield* strategy.tell(proposals.map(({ trial, value }) => Told.scored(trial, value.reduce((a, b) => a + b))))
+ * })
+ * program.pipe(Effect.scoped, Effect.provide(RegularizedEvolution.layer({ population: 20 })), Effect.runSync)
+ * ```
  */
-export class SearchStrategy extends Context.Service<SearchStrategy, Strategy<Architecture.Architecture>>()(
-  "@uninet/controller/SearchStrategy"
-) {}
-
-/** What the `layer` of every strategy takes next to its own options. */
-export interface LayerOptions {
-  /** Decides all random draws. Default 0. */
-  readonly seed?: string | number
-  /** Constraints that every proposal meets. Default none. */
-  readonly constraints?: ReadonlyArray<Constraint.Constraint<Architecture.Architecture>>
-}
+export class SearchStrategy extends Context.Service<
+  SearchStrategy,
+  {
+    /** As `Strategy.name`. */
+    readonly name: string
+    /** Begins the strategy anew on a domain. What it holds (a policy's programs) is released with the scope. */
+    readonly start: <A>(domain: Domain<A>, prng: Prng.Prng) => Effect.Effect<Strategy<A>, StrategyError, Scope.Scope>
+  }
+>()("@uninet/controller/SearchStrategy") {}

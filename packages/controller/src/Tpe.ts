@@ -3,15 +3,16 @@
  * the point, of some drawn from the first, whose likelihood is largest under the first relative to the second (Bergstra et al., "Algorithms for
  * Hyper-Parameter Optimization", NeurIPS 2011).
  */
-import { type Architecture, type Prng, type SearchSpace, Site } from "@uninet/search-space"
+import { type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Options_ from "./internal/options.ts"
 import type { Point } from "./internal/points.ts"
-import type { Domain, LayerOptions, SearchStrategy, Strategy } from "./Strategy.ts"
-import type { StrategyError } from "./StrategyError.ts"
+import type { Domain, SearchStrategy } from "./Strategy.ts"
+
+const name = "tpe"
 
 export interface Options {
   /** Random networks to begin with. Default 10. */
@@ -30,7 +31,6 @@ export const defaults = { initial: 10, gamma: 0.1, mostGood: 25, candidates: 24,
 
 /** TPE over a space, under constraints or not. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
-  const name = "tpe"
   const settings = { ...defaults, ...options }
   const { candidates, gamma, initial, mostGood, prior } = settings
   const wrong = Options_.check(name, settings, {
@@ -146,12 +146,6 @@ const placeOf = ({ reward, trial }: Engine.Observation, ranked: ReadonlyArray<En
   return low
 }
 
-/** Provides `SearchStrategy` with `make`. */
-export const layer = (options: Options & LayerOptions = {}): Layer.Layer<SearchStrategy, StrategyError, SearchSpace> =>
-  layerOf(
-    options,
-    (
-      domain: Domain<Architecture.Architecture>,
-      prng
-    ): Effect.Effect<Strategy<Architecture.Architecture>, StrategyError> => make(domain, options, prng)
-  )
+/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
+  layerOf(name, (domain, prng) => make(domain, options, prng))

@@ -1,14 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  GaussianProcess,
+  Grid,
+  LocalSearch,
+  Nsga2,
+  Ppo,
   Random,
   RegularizedEvolution,
+  Reinforce,
   SearchStrategy,
   Strategies,
   type Strategy,
   StrategyError,
-  Told
+  Told,
+  Tpe
 } from "@uninet/controller"
-import { Architecture, Constrained, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { OnnxRuntime } from "@uninet/runtime"
+import { Runtime } from "@uninet/runtime/engine"
+import { Constrained, Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as fc from "fast-check"
@@ -51,6 +60,12 @@ const exhaust = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, 
   assert.strictEqual(BigInt(hashes.length), distinct)
   assert.strictEqual(new Set(hashes).size, hashes.length)
 })
+
+/** For strategies without a policy: whatever asks it for something fails. */
+const noRuntime = Layer.mock(Runtime, { name: "none" })
+
+const named = (name: string) =>
+  Strategies.isName(name) ? Effect.succeed(name) : Effect.die(new Error(`${name} is no strategy`))
 
 const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effect)
 
@@ -309,31 +324,52 @@ describe("options", () => {
 })
 
 describe("SearchStrategy", () => {
-  const space = UniNetSpace.layer({ image: 28, channels: 1, classes: 10 })
+  const layers: ReadonlyArray<readonly [string, Layer.Layer<SearchStrategy>]> = [
+    ...Strategies.names
+      .filter((name) => name !== "ppo" && name !== "reinforce")
+      .map((name) => [name, Layer.provide(Strategies.layer(name), noRuntime)] as const),
+    ["random", Random.layer()],
+    ["grid", Grid.layer()],
+    ["evolution", RegularizedEvolution.layer()],
+    ["local-search", LocalSearch.layer()],
+    ["tpe", Tpe.layer()],
+    ["gp", GaussianProcess.layer()],
+    ["nsga2", Nsga2.layer()],
+    ["ppo", Layer.provide(Ppo.layer(), OnnxRuntime.cpu())],
+    ["reinforce", Layer.provide(Reinforce.layer(), OnnxRuntime.cpu())]
+  ]
 
-  it.effect("is provided by a strategy's layer over the search's space, with its constraints", () =>
+  it.effect.each(layers)(
+    "of %s begins what `make` makes, on a space of any type, with and without constraints",
+    ([name, layer]) =>
+      Effect.gen(function* () {
+        const service = yield* SearchStrategy
+        assert.strictEqual(service.name, name)
+        const make: Strategies.Make = Strategies.all[yield* named(name)]
+        const same = Effect.fnUntraced(function* <A>(domain: Strategy.Domain<A>) {
+          const begun = yield* service.start(domain, Prng.fromSeed(1))
+          assert.strictEqual(begun.name, name)
+          assert.deepStrictEqual(yield* rounds(begun, 4), yield* rounds(yield* make(domain, Prng.fromSeed(1)), 4))
+        })
+        yield* same(light)
+        yield* same(conditional)
+      }).pipe(Effect.provide(layer), provided)
+  )
+
+  it.effect("gives the points the type of the space it is begun on", () =>
     Effect.gen(function* () {
-      const strategy = yield* SearchStrategy
-      const proposals = yield* strategy.ask(20)
-      for (const { hash, value } of proposals) {
-        assert.isAtMost(value.stages.length, 6)
-        assert.isAtMost(value.stages[1]!.repeats, 1)
-        assert.strictEqual(hash, Architecture.hash(value))
-      }
-    }).pipe(
-      Effect.provide(
-        Random.layer({
-          seed: "demo",
-          constraints: [
-            {
-              name: "blocks of stage 1",
-              min: -Infinity,
-              max: 1,
-              of: (architecture) => architecture.stages[1]!.repeats
-            }
-          ]
-        }).pipe(Layer.provide(space))
-      )
-    )
+      const { start } = yield* SearchStrategy
+      const [proposal] = yield* (yield* start(digits, Prng.fromSeed(1))).ask(1)
+      const value: ReadonlyArray<number> | undefined = proposal?.value
+      assert.strictEqual(value?.length, 6)
+    }).pipe(Effect.provide(Random.layer()))
+  )
+
+  it.effect("says of an option that makes no sense when it is begun", () =>
+    Effect.gen(function* () {
+      const { start } = yield* SearchStrategy
+      const error = yield* Effect.flip(start(digits, Prng.fromSeed(1)))
+      assert.strictEqual(error.message, "evolution: sample is 0. Use an integer of 1 or more.")
+    }).pipe(Effect.provide(RegularizedEvolution.layer({ sample: 0 })))
   )
 })

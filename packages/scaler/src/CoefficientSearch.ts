@@ -159,7 +159,7 @@ export const run = Effect.fnUntraced(function* (
     },
     ...(notes === undefined ? {} : { notes }),
     ...(onEvent === undefined ? {} : { onEvent })
-  }).pipe(Effect.provide(Layer.provideMerge(Grid.layer({ seed }), space)), Effect.scoped)
+  }).pipe(Effect.provide(Layer.provideMerge(Grid.layer(), space)), Effect.scoped)
 
   const byHash = new Map(search.records.map((record) => [record.hash, record] as const))
   const accuracies = found.map((candidate) => {

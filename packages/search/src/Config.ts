@@ -21,7 +21,7 @@ import type { Dataset } from "@uninet/data"
 import type { Dsms } from "@uninet/dsm"
 import type { Operators } from "@uninet/operators"
 import type { Runtime } from "@uninet/runtime"
-import type { Architecture, Constraint, SearchSpace } from "@uninet/search-space"
+import type { SearchSpace } from "@uninet/search-space"
 import { Recipe, type Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -45,20 +45,6 @@ const layerOf = <A, R = never>() =>
     expected: "a layer"
   })
 
-/** What a strategy of one's own is made with. */
-export interface StrategyContext {
-  /** The search's. */
-  readonly seed: string
-  /** Proposals outside these are refused: a strategy that knows them does not make any. */
-  readonly constraints: ReadonlyArray<Constraint.Constraint<Architecture.Architecture>>
-}
-type OwnStrategy = (context: StrategyContext) => Layer.Layer<SearchStrategy, unknown, SearchSpace | Runtime>
-
-// What comes out of the function is looked at when it is called.
-const strategyFunction = Schema.declare<OwnStrategy>((u): u is OwnStrategy => typeof u === "function", {
-  expected: "a function that gives a layer"
-})
-
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 const fields = {
@@ -71,10 +57,10 @@ const fields = {
   /** How trials are trained. Default: the proxy recipe with a learning rate of 0.01. */
   recipe: Recipe.Recipe,
   /**
-   * A name of `Strategies.names`, or a strategy of one's own over the space:
-   * `({ seed, constraints }) => RegularizedEvolution.layer({ seed, constraints, population: 20 })`.
+   * A name of `Strategies.names`, or a strategy of one's own: `RegularizedEvolution.layer({ population: 20 })`. The search begins it with its seed, on
+   * its space within its constraints.
    */
-  strategy: Schema.Union([Schema.Literals(Strategies.names), strategyFunction]),
+  strategy: Schema.Union([Schema.Literals(Strategies.names), layerOf<SearchStrategy, Runtime>()]),
   /** Decides everything random. */
   seed: Schema.Union([Schema.String, Schema.Finite]),
   /** T of the reward, in multiply-accumulates: a number or a text such as `1.5M`. */

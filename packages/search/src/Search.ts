@@ -8,8 +8,8 @@
  * @example
  * ```ts
  * const program = Search.run({ trials: 64, seed: "demo" }).pipe(
- *   Effect.provide(Random.layer({ seed: "demo" })),
  *   Effect.provide([
+ *     Random.layer(),
  *     UniNetSpace.layer({ image: 28, channels: 1, classes: 10 }),
  *     Operators.standard,
  *     Dsms.only("L", "LG"),
@@ -23,7 +23,7 @@ import { Pareto, SearchStrategy, type StrategyError, Told } from "@uninet/contro
 import { Dsms } from "@uninet/dsm"
 import { Network, NetworkCosts } from "@uninet/network"
 import { Operators } from "@uninet/operators"
-import { type Architecture, Constrained, Constraint, SearchSpace, Space } from "@uninet/search-space"
+import { type Architecture, Constrained, Constraint, Prng, SearchSpace, Space } from "@uninet/search-space"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -103,11 +103,11 @@ export type Objective = (typeof objectives)[number]
 export interface Options {
   /** Networks to evaluate. Refused proposals are not counted. */
   readonly trials: number
-  /** Decides the trials' seeds. The strategy has its own seed: give it the same. */
+  /** Decides everything random: the trials' seeds, and what the strategy proposes. */
   readonly seed: string | number
   /** What is maximised. Default: the accuracy alone. */
   readonly reward?: Reward.Reward
-  /** Networks outside these are refused before any training. Default: none. */
+  /** Bounds on what may be proposed: the strategy is begun within them, and a network outside is refused before any training. Default: none. */
   readonly constraints?: ReadonlyArray<Constraint.Constraint<Architecture.Architecture>>
   /** How long trials are trained. Default: all to their end. */
   readonly fidelity?: Fidelity.Fidelity
@@ -263,12 +263,13 @@ export const run = Effect.fnUntraced(function* (
   yield* counted("trials", trials)
   yield* counted("ahead", ahead)
   const space = yield* SearchSpace
-  const strategy = yield* SearchStrategy
+  const { start } = yield* SearchStrategy
   const evaluator = yield* Evaluator
   const journal = yield* Journal
   const sets: Network.Sets = { operators: yield* Operators, dsms: yield* Dsms }
   const cost = NetworkCosts.forSpace(sets)
-  yield* Effect.fromResult(Constrained.make(space, constraints))
+  const domain = yield* Effect.fromResult(Constrained.make(space, constraints))
+  const strategy = yield* start(domain, Prng.fromSeed(seed).split("strategy"))
   const emit = options.onEvent ?? (() => Effect.void)
 
   const recorded = recordedOf(yield* journal.open(yield* identity(options)))

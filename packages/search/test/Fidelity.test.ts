@@ -47,7 +47,7 @@ const searched = (options: Partial<Search.Options>, concurrency = 3) => {
   return Effect.gen(function* () {
     const found = yield* run(options)
     return { found, asked, entries: yield* entries }
-  }).pipe(Effect.provide([setting("rungs"), rising(asked, concurrency), Journal.memory]))
+  }).pipe(Effect.provide([setting, rising(asked, concurrency), Journal.memory]))
 }
 
 /** Trials by the epochs of their results. */
@@ -162,7 +162,7 @@ describe("a search on rungs", () => {
       const whole = yield* searched({ fidelity: kinds.asha })
       const journal = Layer.succeed(Journal.Journal, yield* Journal.Journal.pipe(Effect.provide(Journal.memory)))
       const asked: Array<Asked> = []
-      const layers = Layer.mergeAll(setting("rungs"), rising(asked), journal)
+      const layers = Layer.mergeAll(setting, rising(asked), journal)
       yield* Effect.ignore(
         run({
           fidelity: kinds.asha,

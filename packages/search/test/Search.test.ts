@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Random, SearchStrategy, Strategy } from "@uninet/controller"
+import { Grid, Random, SearchStrategy, Strategy } from "@uninet/controller"
 import { Dsms } from "@uninet/dsm"
 import { NetworkCosts } from "@uninet/network"
 import { Operators } from "@uninet/operators"
 import { Evaluator, Journal, Reward, Search, Trial } from "@uninet/search"
-import { Architecture, Constraint, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Architecture, Constrained, Constraint, Prng, Space, UniNetSpace } from "@uninet/search-space"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -21,30 +21,32 @@ const journalOf = (concurrency: number, options: Partial<Search.Options> = {}, s
   run({ seed, ...options }).pipe(
     Effect.andThen(Journal.Journal.use((journal) => journal.entries)),
     Effect.map((stored) => stored.map(({ entry }) => entry)),
-    Effect.provide([setting(seed), formula(concurrency), Journal.memory])
+    Effect.provide([setting, formula(concurrency), Journal.memory])
   )
 
 /** A strategy that proposes these, one after the other. */
 const listed = (architectures: ReadonlyArray<Architecture.Architecture>, told: Array<unknown> = []) =>
-  Layer.effect(
-    SearchStrategy,
-    Effect.sync(() => {
-      let next = 0
-      return {
-        name: "listed",
-        ask: (count) =>
-          Effect.sync(() =>
-            architectures.slice(next, (next += count)).map((value, i): Strategy.Proposal<Architecture.Architecture> => {
-              const trial = next - count + i
-              return { trial, value, tokens: [], hash: Architecture.hash(value) }
-            })
-          ),
-        tell: (results) => Effect.sync(() => void told.push(...results)),
-        snapshot: Effect.die("not used"),
-        restore: () => Effect.void
-      } satisfies Strategy.Strategy<Architecture.Architecture>
-    })
-  )
+  Layer.succeed(SearchStrategy, {
+    name: "listed",
+    start: <A>() =>
+      Effect.sync((): Strategy.Strategy<A> => {
+        let next = 0
+        return {
+          name: "listed",
+          ask: (count) =>
+            Effect.sync(() =>
+              architectures.slice(next, (next += count)).map((architecture, i): Strategy.Proposal<A> => {
+                const value: unknown = architecture
+                // every space here is one of architectures; some of the list lie outside it, so that the space cannot decode them
+                return { trial: next - count + i, value: value as A, tokens: [], hash: Architecture.hash(architecture) }
+              })
+            ),
+          tell: (results) => Effect.sync(() => void told.push(...results)),
+          snapshot: Effect.die("not used"),
+          restore: () => Effect.void
+        }
+      })
+  })
 
 const sampled = (count: number) => {
   const small = Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
@@ -65,7 +67,7 @@ describe("a search", () => {
       assert.strictEqual(records.length, 12)
       const highest = Math.max(...records.map(({ architecture }) => accuracyOf(architecture)))
       assert.strictEqual(best?.outcome.reward, highest)
-    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+    }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
 
   it.live("leaves the same journal whatever the number of evaluations at a time", () =>
@@ -102,7 +104,7 @@ describe("a search", () => {
           ),
         { concurrency: 10 }
       )
-      yield* run({ ahead: 3 }).pipe(Effect.provide([setting(), counting, Journal.memory]))
+      yield* run({ ahead: 3 }).pipe(Effect.provide([setting, counting, Journal.memory]))
       assert.strictEqual((yield* Ref.get(out)).most, 3)
     })
   )
@@ -215,7 +217,7 @@ describe("a search", () => {
       for (const { costs, outcome } of records)
         if (outcome._tag === "Scored")
           assert.closeTo(outcome.reward, outcome.evaluation.accuracy * (costs.macs / 1e6) ** -0.07, 1e-12)
-    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+    }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
 
   it.live("says what happens as a stream that ends with what it found", () =>
@@ -226,7 +228,7 @@ describe("a search", () => {
       assert.strictEqual(count("Finished"), 5)
       assert.isAtLeast(count("Best"), 1)
       assert.strictEqual(events.at(-1)?._tag, "Done")
-    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+    }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
 
   it.live("stops its evaluations when it is interrupted", () =>
@@ -241,7 +243,7 @@ describe("a search", () => {
             Effect.onInterrupt(() => Ref.set(stopped, true))
           )
       })
-      const fiber = yield* Effect.forkChild(run().pipe(Effect.provide([setting(), endless, Journal.memory])))
+      const fiber = yield* Effect.forkChild(run().pipe(Effect.provide([setting, endless, Journal.memory])))
       yield* Deferred.await(started)
       yield* Fiber.interrupt(fiber)
       assert.isTrue(yield* Ref.get(stopped))
@@ -257,7 +259,7 @@ describe("a search", () => {
       const error = yield* Effect.flip(run(options))
       assert.strictEqual(error._tag, "InvalidSearch")
       assert.include(error.message, option)
-    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+    }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
 
   it.live("refuses constraints that no network meets, before anything is evaluated", () =>
@@ -265,7 +267,30 @@ describe("a search", () => {
       const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 1000 } })
       const error = yield* Effect.flip(run({ constraints }))
       assert.strictEqual(error._tag, "Infeasible")
-    }).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+    }).pipe(Effect.provide([setting, formula(), Journal.memory]))
+  )
+
+  it.live("begins the strategy with its own seed and constraints", () =>
+    Effect.gen(function* () {
+      const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 1.6e6 } })
+      const domain = yield* Effect.fromResult(
+        Constrained.make(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })), constraints)
+      )
+      const alone = yield* Random.make(domain, {}, Prng.fromSeed("test").split("strategy"))
+      const proposals = yield* alone.ask(12)
+      const { records } = yield* run({ constraints })
+      assert.deepStrictEqual(
+        records.map(({ hash }) => hash),
+        proposals.map(({ hash }) => hash)
+      )
+    }).pipe(Effect.provide([setting, formula(), Journal.memory]))
+  )
+
+  it.live("fails with the strategy's error where it cannot search the space", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(run().pipe(Effect.provide(Grid.layer())))
+      assert.strictEqual(error._tag, "NotEnumerable")
+    }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
 })
 
@@ -293,7 +318,7 @@ describe("a search that is resumed", () => {
             event._tag === "Finished" && event.record.trial === 5
               ? Effect.asVoid(Deferred.succeed(halfway, undefined))
               : Effect.void
-        }).pipe(Effect.provide([setting(), counting, journal]))
+        }).pipe(Effect.provide([setting, counting, journal]))
       )
       yield* Deferred.await(halfway)
       yield* Fiber.interrupt(first)
@@ -301,7 +326,7 @@ describe("a search that is resumed", () => {
       const finished = before.filter(({ entry }) => entry._tag === "Finished").map(({ entry }) => entry.trial)
       assert.isBelow(finished.length, 12)
       evaluated.length = 0
-      const { records } = yield* run().pipe(Effect.provide([setting(), counting, journal]))
+      const { records } = yield* run().pipe(Effect.provide([setting, counting, journal]))
       assert.strictEqual(records.length, 12)
       assert.deepStrictEqual(
         evaluated.filter((trial) => finished.includes(trial)),
@@ -318,8 +343,8 @@ describe("a search that is resumed", () => {
   it.live("goes on with more trials", () =>
     Effect.gen(function* () {
       const journal = yield* shared
-      yield* run({ trials: 4 }).pipe(Effect.provide([setting(), formula(), journal]))
-      yield* run({ trials: 12 }).pipe(Effect.provide([setting(), formula(), journal]))
+      yield* run({ trials: 4 }).pipe(Effect.provide([setting, formula(), journal]))
+      yield* run({ trials: 12 }).pipe(Effect.provide([setting, formula(), journal]))
       const entries = yield* Journal.Journal.use((j) => j.entries).pipe(Effect.provide(journal))
       assert.deepStrictEqual(
         entries.map(({ entry }) => entry),
@@ -331,12 +356,14 @@ describe("a search that is resumed", () => {
   it.live("is refused where the strategy proposes other networks than the journal has", () =>
     Effect.gen(function* () {
       const journal = yield* shared
-      yield* run({ trials: 4 }).pipe(Effect.provide([setting(), formula(), journal]))
-      const other = Layer.provideMerge(Random.layer({ seed: "another" }), space)
-      const error = yield* Effect.flip(
-        run({ trials: 4 }).pipe(Effect.provide([other, Operators.standard, Dsms.standard, formula(), journal]))
-      )
-      assert.strictEqual(error._tag, "JournalForeign")
+      yield* run({ trials: 4 }).pipe(Effect.provide([setting, formula(), journal]))
+      const { start } = yield* SearchStrategy.pipe(Effect.provide(Random.layer()))
+      const other = Layer.succeed(SearchStrategy, {
+        name: "random",
+        start: (domain, prng) => start(domain, prng.split("another version"))
+      })
+      const error = yield* Effect.flip(run({ trials: 4 }).pipe(Effect.provide([setting, other, formula(), journal])))
+      assert.match(error.message, /trial 0's network/)
     })
   )
 })
@@ -368,7 +395,7 @@ describe("an evaluator that is lost", () => {
         })
         const journal = Journal.Journal.use(({ entries }) => entries)
         const [error, stored] = yield* Effect.all([Effect.flip(run({ trials: 6 })), journal]).pipe(
-          Effect.provide([setting(), lost, Journal.memory])
+          Effect.provide([setting, lost, Journal.memory])
         )
         assert.strictEqual(error.message, "The machines are gone. Fetch them.")
         const outcomes = stored.filter(({ entry }) => entry._tag === "Finished" || entry._tag === "Failed")

@@ -53,7 +53,7 @@ describe.skipIf(!canMount)("a search", () => {
     Effect.gen(function* () {
       const folder = yield* disk("300k")
       const path = join(folder, "journal.db")
-      const error = yield* Effect.flip(run.pipe(Effect.provide([setting(), formula(), on(path)])))
+      const error = yield* Effect.flip(run.pipe(Effect.provide([setting, formula(), on(path)])))
       assert.strictEqual(error._tag, "JournalNotWritten")
       assert.match(
         error.message,
@@ -63,8 +63,8 @@ describe.skipIf(!canMount)("a search", () => {
       assert.isAbove(kept.length, 0)
       assert.isBelow(kept.length, trials)
       mount("-o", "remount,size=20m", folder)
-      const resumed = yield* Effect.andThen(run, entries).pipe(Effect.provide([setting(), formula(), on(path)]))
-      const whole = yield* Effect.andThen(run, entries).pipe(Effect.provide([setting(), formula(), Journal.memory]))
+      const resumed = yield* Effect.andThen(run, entries).pipe(Effect.provide([setting, formula(), on(path)]))
+      const whole = yield* Effect.andThen(run, entries).pipe(Effect.provide([setting, formula(), Journal.memory]))
       assert.deepStrictEqual(resumed, whole)
     })
   )
@@ -73,9 +73,9 @@ describe.skipIf(!canMount)("a search", () => {
     Effect.gen(function* () {
       const folder = yield* disk("20m")
       const path = join(folder, "journal.db")
-      yield* Search.run({ trials: 3, seed: "test" }).pipe(Effect.provide([setting(), formula(), on(path)]))
+      yield* Search.run({ trials: 3, seed: "test" }).pipe(Effect.provide([setting, formula(), on(path)]))
       mount("-o", "remount,ro", folder)
-      const error = yield* Effect.flip(run.pipe(Effect.provide([setting(), formula(), on(path)])))
+      const error = yield* Effect.flip(run.pipe(Effect.provide([setting, formula(), on(path)])))
       assert.strictEqual(error._tag, "JournalUnreadable")
       assert.match(
         error.message,

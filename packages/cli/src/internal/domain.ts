@@ -24,32 +24,30 @@ export const training = (plan: Plan) =>
     Device.orElse((error) => (error instanceof ConfigLayerFailed ? said(error) : at("--dataset")(error)))
   )
 
-/** The plan's strategy over the space: a named one within the constraints, or the config's own. */
+/** The plan's strategy: a named one, or the config's own. It is begun here once, so that one that cannot search the domain says so before anything is written. */
 const strategyOf = Effect.fnUntraced(function* (
   { config, seed, strategy }: Plan,
-  space: Space.Space<Architecture.Architecture>,
-  constraints: ReadonlyArray<Constraint.Constraint<Architecture.Architecture>>
+  domain: Strategy.Domain<Architecture.Architecture>
 ) {
+  const begun = (service: SearchStrategy["Service"]) =>
+    Effect.as(Effect.scoped(service.start(domain, Prng.fromSeed(seed).split("strategy"))), service)
+  // A policy is so small that no other device is faster, and the same search proposes the same on all of them.
+  const engine = OnnxRuntime.cpu()
   if (strategy !== null) {
-    const domain = yield* Effect.fromResult(Constrained.make(space, constraints))
-    // A policy is so small that no other device is faster, and the same search proposes the same on all of them.
-    return yield* Strategies.all[strategy](domain, Prng.fromSeed(seed).split("strategy")).pipe(
-      Effect.provide(OnnxRuntime.cpu()),
-      Effect.mapError(at(`--strategy ${strategy}`))
-    )
+    const services = yield* Layer.build(Layer.provide(Strategies.layer(strategy), engine))
+    return yield* Effect.mapError(begun(Context.get(services, SearchStrategy)), at(`--strategy ${strategy}`))
   }
   const own = config?.config.strategy
   if (config === undefined || own === undefined || typeof own === "string")
     return yield* fault("the search's strategy is its config module's own. Give the module by --config.")
-  const services = Layer.merge(Layer.succeed(SearchSpace, space), OnnxRuntime.cpu())
-  const built = yield* Effect.suspend(() => Layer.build(Layer.provide(own({ seed, constraints }), services))).pipe(
+  return yield* Layer.build(Layer.provide(own, engine)).pipe(
+    Effect.flatMap((services) => begun(Context.get(services, SearchStrategy))),
     Effect.catchCause((cause) => {
       const failure = Cause.squash(cause)
       const detail = failure instanceof Error ? failure.message : String(failure)
       return Effect.fail(said(new ConfigLayerFailed({ path: config.path, field: "strategy", detail })))
     })
   )
-  return Context.get(built, SearchStrategy)
 })
 
 /** Checks the plan against the space and the data set before anything is trained. */
@@ -88,7 +86,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     }
   }
   const constraints = Constraint.bounds(cost, { macs: { max: most } })
-  const strategy: Strategy.Strategy<Architecture.Architecture> = yield* strategyOf(plan, space, constraints)
+  const strategy = yield* strategyOf(plan, yield* Effect.fromResult(Constrained.make(space, constraints)))
   const services = Context.make(SearchSpace, space).pipe(
     Context.add(SearchStrategy, strategy),
     Context.add(Operators, sets.operators),
@@ -104,5 +102,13 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
   }
   /** Of a whole training: the backward pass takes twice the forward's. */
   const macsOf = ({ macs }: { readonly macs: number }) => 3 * macs * dataset.train.size * plan.recipe.epochs
-  return { space, macsOf, strategy, constraints, reward: Reward.mnas({ target }), settings, services }
+  return {
+    space,
+    macsOf,
+    strategyName: strategy.name,
+    constraints,
+    reward: Reward.mnas({ target }),
+    settings,
+    services
+  }
 })

@@ -55,7 +55,7 @@ const percent = (share: number) => (share >= 0.001 ? format.percent(share, 1) : 
 export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const { fidelity, finalEpochs, finalists, recipe, trials } = plan
   const dataset = yield* Dataset.Dataset
-  const { constraints, settings, space, strategy } = yield* domain.make(plan)
+  const { constraints, settings, space, strategyName } = yield* domain.make(plan)
   const constrained = yield* Effect.fromResult(Constrained.make(space, constraints))
   const feasible = Constrained.feasibleShare(Prng.fromSeed(plan.seed).split("share"))(constrained)
   const workers = Math.min(plan.workers, trials, Search.defaultAhead)
@@ -79,7 +79,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     return yield* Console.log(
       JSON.stringify(
         {
-          strategy: strategy.name,
+          strategy: strategyName,
           trials,
           epochs: recipe.epochs,
           rungs: fidelity._tag === "Full" ? [recipe.epochs] : rungs,
@@ -97,7 +97,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     )
   return yield* Console.log(
     [
-      `Would search ${format.plural(trials, "trial")} by ${strategy.name} on ${dataset.name} (${dataset.train.size} training images, batch ${recipe.batch}), seed ${plan.seed}, ${format.plural(workers, "worker")}`,
+      `Would search ${format.plural(trials, "trial")} by ${strategyName} on ${dataset.name} (${dataset.train.size} training images, batch ${recipe.batch}), seed ${plan.seed}, ${format.plural(workers, "worker")}`,
       fidelity._tag === "Full"
         ? `  each trained for ${format.plural(recipe.epochs, "epoch")}`
         : `  by ${fidelity._tag.toLowerCase()}: results after ${rungs.join(", ")} epochs, together about ${format.plural(Math.round(whole), "training")} of ${recipe.epochs} epochs`,

@@ -18,7 +18,7 @@ const program = Search.run({
       ? Effect.void
       : Console.log(event._tag === "Finished" ? `Finished ${event.record.trial}` : event._tag)
 }).pipe(
-  Effect.provide([setting(), Journal.sqlite(journal, { existing: "resume" })]),
+  Effect.provide([setting, Journal.sqlite(journal, { existing: "resume" })]),
   Effect.provide(
     ClusterEvaluator.layer({
       search: basename(journal),

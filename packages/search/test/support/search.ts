@@ -1,5 +1,5 @@
 /** A search over UniNet's small space whose evaluator is a closed formula. */
-import { Random, type SearchStrategy, type StrategyError } from "@uninet/controller"
+import { Random, type SearchStrategy } from "@uninet/controller"
 import { Dsms } from "@uninet/dsm"
 import { Operators } from "@uninet/operators"
 import { Evaluator } from "@uninet/search"
@@ -29,9 +29,5 @@ export const space: Layer.Layer<SearchSpace, SpaceError.InvalidSpace> = UniNetSp
 })
 
 /** Space, operators, modules and random search. */
-export const setting = (
-  seed = "test"
-): Layer.Layer<
-  SearchSpace | SearchStrategy | Operators | Dsms,
-  SpaceError.InvalidSpace | StrategyError.StrategyError
-> => Layer.mergeAll(Layer.provideMerge(Random.layer({ seed }), space), Operators.standard, Dsms.standard)
+export const setting: Layer.Layer<SearchSpace | SearchStrategy | Operators | Dsms, SpaceError.InvalidSpace> =
+  Layer.mergeAll(Random.layer(), space, Operators.standard, Dsms.standard)

@@ -26,7 +26,7 @@ export default defineConfig({
     validation: { images, labels },
     test: { images, labels }
   }),
-  strategy: ({ constraints, seed }) => RegularizedEvolution.layer({ constraints, seed, population: 4, sample: 2 }),
+  strategy: RegularizedEvolution.layer({ population: 4, sample: 2 }),
   evaluator: Evaluator.fromFunction(({ stages }) =>
     Effect.succeed(1 / stages.reduce((sum, { channels }) => sum + channels, 0))
   )
