@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Dataset, Datasets } from "@uninet/data"
+import { type Dataset, Datasets } from "@uninet/data"
 import { Safetensors } from "@uninet/nn"
 import { Model } from "@uninet/onnx"
 import { Journal } from "@uninet/search"
@@ -16,18 +16,18 @@ const entriesOf = (run: string) =>
 const small = ["--trials", "4", "--batch", "32", "--strategy", "evolution", "--seed", "e2e", "--finalists", "2"]
 
 /** The share of the test split that the ONNX file gets right in plain ONNX Runtime, some images at a time. */
-const accuracyOf = (file: string, dataset: Dataset.DatasetShape, batch: number) =>
+const accuracyOf = (file: string, dataset: Dataset.ImageDataset, batch: number) =>
   Effect.gen(function* () {
     const session = yield* Effect.promise(() => ort.InferenceSession.create(file))
     assert.deepStrictEqual(session.inputNames, ["image"])
     assert.deepStrictEqual(session.outputNames, ["logits"])
-    const { images, labels, size } = yield* dataset.test.all
+    const { inputs, size, targets } = yield* dataset.test.all
     const { channels, height, width } = dataset.image
     const area = channels * height * width
     let correct = 0
     for (let from = 0; from < size; from += batch) {
       const count = Math.min(batch, size - from)
-      const tensor = new ort.Tensor("float32", images.slice(from * area, (from + count) * area), [
+      const tensor = new ort.Tensor("float32", inputs.image.slice(from * area, (from + count) * area), [
         count,
         channels,
         height,
@@ -38,7 +38,7 @@ const accuracyOf = (file: string, dataset: Dataset.DatasetShape, batch: number) 
         Array.from(logits.data.slice(i * dataset.classes.length, (i + 1) * dataset.classes.length), Number)
       )
       rows.forEach((row, i) => {
-        if (row.indexOf(Math.max(...row)) === labels[from + i]) correct++
+        if (row.indexOf(Math.max(...row)) === targets[from + i]) correct++
       })
     }
     return correct / size
@@ -61,7 +61,7 @@ describe("uninet search", () => {
 
         const best = JSON.parse(readFileSync(join(whole, "best.json"), "utf8"))
         assert.deepStrictEqual(best, result.best)
-        const dataset = yield* Dataset.Dataset.pipe(Effect.provide(Datasets.byName(data)))
+        const dataset = yield* Datasets.make(data)
         for (const batch of [64, 7])
           assert.strictEqual(yield* accuracyOf(join(whole, "best.onnx"), dataset, batch), best.metrics.testAccuracy)
         const metadata = Result.getOrThrow(Model.metadataOf(readFileSync(join(whole, "best.onnx"))))

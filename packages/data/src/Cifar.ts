@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
 import { CorruptFile, FileUnavailable, LabelOutOfRange, type DataError } from "./DataError.ts"
-import { Dataset, type DatasetShape } from "./Dataset.ts"
+import { Dataset, type ImageDataset } from "./Dataset.ts"
 import * as files from "./internal/files.ts"
 import * as Memory from "./Memory.ts"
 
@@ -96,7 +96,7 @@ const readRecords = Effect.fn("Cifar.readRecords")(function* (
  *
  * Fails with `FileUnavailable`, `CorruptFile` or `LabelOutOfRange`.
  */
-export const make = (options: CifarOptions): Effect.Effect<DatasetShape, DataError> =>
+export const make = (options: CifarOptions): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {
     const { folder } = options
     const present = new Set((yield* files.list(folder, remedy)).map((entry) => entry.name))

@@ -90,6 +90,47 @@ export class InvalidSamples extends Schema.TaggedError<InvalidSamples>()("Invali
   }
 }
 
+/** A number of an example that none can train with: not finite, or no whole number where the element type is int32. */
+export class InvalidNumber extends Schema.TaggedError<InvalidNumber>()("InvalidNumber", {
+  source: Schema.String,
+  split: Schema.String,
+  /** Counts the split's examples from 0. */
+  index: Schema.Int,
+  /** `input <name>` or `target`. */
+  what: Schema.String,
+  /** Counts the numbers of `what` in the example from 0. */
+  place: Schema.Int,
+  value: Schema.Number,
+  expected: Schema.String
+}) {
+  override get message() {
+    return `${this.source}, ${this.split} split: the ${this.what} of example ${this.index} is ${this.value} at place ${this.place}; give ${this.expected}, or leave the example out.`
+  }
+}
+
+/** Augmentation was asked for of examples that are no images of bytes. */
+export class CannotAugment extends Schema.TaggedError<CannotAugment>()("CannotAugment", {
+  source: Schema.String,
+  steps: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `${this.source}: ${this.steps.join(", ")} change${this.steps.length === 1 ? "s" : ""} images of bytes, and its examples are none; leave the augmentation out, or make the data set by Memory, Streamed or ImageFolder.`
+  }
+}
+
+/** Labelled images were asked for, and the data set's examples are something else. */
+export class NotImages extends Schema.TaggedError<NotImages>()("NotImages", {
+  source: Schema.String,
+  /** Every input's name, shape and element type. */
+  inputs: Schema.Array(Schema.String),
+  /** The targets' shape and element type. */
+  targets: Schema.String
+}) {
+  override get message() {
+    return `${this.source} holds ${this.inputs.join(", ")} with targets ${this.targets} and no labelled images; give a data set of labelled images, such as mnist or a folder of images by class.`
+  }
+}
+
 /** An option outside its range. */
 export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
   option: Schema.String,
@@ -110,4 +151,7 @@ export type DataError =
   | UnreadableImages
   | ClassMismatch
   | InvalidSamples
+  | InvalidNumber
+  | CannotAugment
+  | NotImages
   | InvalidOption

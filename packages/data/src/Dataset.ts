@@ -1,11 +1,12 @@
 /**
- * A data set of labelled images in three splits: what a trainer, a search and `uninet data` are written against.
+ * A data set in three splits: what a trainer, a search and `uninet data` are written against. Its examples have inputs of any shape, by name, and a
+ * target; labelled images (`ImageDataset`) are one kind.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Augmentation } from "./Augmentation.ts"
-import type { DataError } from "./DataError.ts"
+import { NotImages, type DataError } from "./DataError.ts"
 
 /** Channels, height and width of every image, in pixels. */
 export interface ImageShape {
@@ -14,21 +15,43 @@ export interface ImageShape {
   readonly width: number
 }
 
-/**
- * Some samples, ready for a network.
- *
- * - `images`: `[size, channels, height, width]`, row-major, `(byte / 255 - mean) / deviation` per channel
- * - `labels`: `[size]`, the index of the class
- * - `indexes`: `[size]`, each sample's index in its split
- */
-export interface Batch {
+/** What every example has under a name: its shape, the batch apart (`[]` for a single number), and element type. */
+export interface Feature {
+  readonly shape: ReadonlyArray<number>
+  readonly dtype: "float32" | "int32"
+}
+
+/** 32-bit floats of this shape: `float32(13)` is a row of 13, `float32()` one number. */
+export const float32 = (...shape: ReadonlyArray<number>): Feature => ({ shape, dtype: "float32" })
+
+/** 32-bit integers of this shape: `int32()` is a label, `int32(32, 32)` a mask of them. */
+export const int32 = (...shape: ReadonlyArray<number>): Feature => ({ shape, dtype: "int32" })
+
+/** The numbers of a batch, by the feature's element type. */
+export type Values = Float32Array | Int32Array
+
+/** A batch's inputs, by the names of a model's inputs. */
+export type Inputs = Readonly<Record<string, Values>>
+
+/** Some examples, ready for a network. */
+export interface Batch<out I extends Inputs = Inputs, out T extends Values = Values> {
   /** Position in the epoch, from 0; what `startAt` takes. */
   readonly index: number
+  /** Examples in this batch. */
   readonly size: number
-  readonly images: Float32Array
-  readonly labels: Int32Array
+  /** For every feature of the data set's `inputs`: `[size, ...shape]`, row-major. */
+  readonly inputs: I
+  /** `[size, ...targets.shape]`, row-major. */
+  readonly targets: T
+  /** `[size]`: each example's index in its split. */
   readonly indexes: Uint32Array
 }
+
+/**
+ * Some labelled images: `inputs.image` is `[size, channels, height, width]`, `(byte / 255 - mean) / deviation` per channel; `targets` is `[size]`, the
+ * index of the class.
+ */
+export type ImageBatch = Batch<{ readonly image: Float32Array }, Int32Array>
 
 /** The random choices of one epoch: equal seed and epoch give equal order and equal augmentation. */
 export interface Shuffle {
@@ -38,11 +61,14 @@ export interface Shuffle {
 }
 
 export interface BatchOptions {
-  /** Samples per batch; the last batch of an epoch may be smaller. A positive integer. */
+  /** Examples per batch; the last batch of an epoch may be smaller. A positive integer. */
   readonly batch: number
   /** Leave it out for the split's own order (augmentation, if any, then draws from seed 0, epoch 0). */
   readonly shuffle?: Shuffle
-  /** Applied to every sample; its draws depend on seed, epoch and the sample's index only. */
+  /**
+   * Applied to every example; its draws depend on seed, epoch and the example's index only. For images that come from bytes: any other data set fails
+   * with `CannotAugment` where there is a step.
+   */
   readonly augment?: Augmentation
   /** Leave out a last batch that is not full. Default false. */
   readonly dropLast?: boolean
@@ -51,7 +77,7 @@ export interface BatchOptions {
   /** Batches made ahead of the one asked for. Default: 0 for data in memory, 2 where it is decoded or streamed. */
   readonly prefetch?: number
   /**
-   * Whether a batch's images may stand in the memory of an earlier one's: for a loop that is done with a batch when it asks for the next. New
+   * Whether a batch's inputs may stand in the memory of an earlier one's: for a loop that is done with a batch when it asks for the next. New
    * memory for every batch costs more than normalising it does. Default false.
    */
   readonly reuse?: boolean
@@ -59,44 +85,69 @@ export interface BatchOptions {
 
 export type SplitName = "train" | "validation" | "test"
 
-/** One split. Its order is fixed, so an index names a sample. */
-export interface Split {
+/** One split. Its order is fixed, so an index names an example. */
+export interface Split<out B extends Batch = Batch> {
   readonly name: SplitName
   readonly size: number
-  /** The class index of every sample, in order. */
-  readonly labels: Effect.Effect<Int32Array, DataError>
-  /** The samples at these indexes, in the order asked for, not augmented. */
-  readonly read: (indexes: ArrayLike<number>) => Effect.Effect<Batch, DataError>
+  /** The target of every example, in order: `[size, ...targets.shape]`. */
+  readonly targets: Effect.Effect<B["targets"], DataError>
+  /** The examples at these indexes, in the order asked for, not augmented. */
+  readonly read: (indexes: ArrayLike<number>) => Effect.Effect<B, DataError>
   /** One epoch (or its rest, with `startAt`). Equal options give equal batches, whatever the prefetching or the workers' timing. */
-  readonly batches: (options: BatchOptions) => Stream.Stream<Batch, DataError>
+  readonly batches: (options: BatchOptions) => Stream.Stream<B, DataError>
   /** The whole split in order, as one batch. For sets that fit in memory as 32-bit floats. */
-  readonly all: Effect.Effect<Batch, DataError>
+  readonly all: Effect.Effect<B, DataError>
+}
+
+/** By which numbers values were normalised: `(value - mean) / deviation`, number by number. */
+export interface Normalisation {
+  readonly mean: ReadonlyArray<number>
+  readonly deviation: ReadonlyArray<number>
 }
 
 /** What a layer supplies. */
-export interface DatasetShape {
+export interface DatasetShape<out B extends Batch = Batch> {
   readonly name: string
-  /** Class names, by label. */
-  readonly classes: ReadonlyArray<string>
-  readonly image: ImageShape
-  /** Per channel, of the training split's bytes / 255 (or the layer's documented constants). */
-  readonly mean: ReadonlyArray<number>
+  /** What every example has, by the names of a model's inputs. */
+  readonly inputs: { readonly [Name in keyof B["inputs"]]: Feature }
+  /** What every example's target is. */
+  readonly targets: Feature
+  /** Names by label, where the targets are classes. */
+  readonly classes?: ReadonlyArray<string>
+  /** Where the input `image` is an image of bytes. */
+  readonly image?: ImageShape
+  /** Per channel of the input `image`, of the training split's bytes / 255 (or the layer's documented constants). */
+  readonly mean?: ReadonlyArray<number>
   /** Standard deviation per channel, on the same scale as `mean`. */
-  readonly deviation: ReadonlyArray<number>
+  readonly deviation?: ReadonlyArray<number>
   /**
    * Where images come from files of any size: the part of the resized image's edge that the centre crop keeps in evaluation. Default 1: a file is
    * resized to the images' size whole.
    */
   readonly cropRatio?: number
-  readonly train: Split
+  /**
+   * The inputs that were standardised, and by what: a number per place of the first dimension of their shape (a row's columns, an image's channels).
+   * Whoever runs a trained model on new examples does the same to them.
+   */
+  readonly standardised?: Readonly<Record<string, Normalisation>>
+  readonly train: Split<B>
   /** For choosing between networks. */
-  readonly validation: Split
+  readonly validation: Split<B>
   /** For the final figure only; a search never reads it. */
-  readonly test: Split
+  readonly test: Split<B>
+}
+
+/** A data set of labelled images: what most layers of this package make. */
+export interface ImageDataset extends DatasetShape<ImageBatch> {
+  readonly classes: ReadonlyArray<string>
+  readonly image: ImageShape
+  readonly mean: ReadonlyArray<number>
+  readonly deviation: ReadonlyArray<number>
 }
 
 /**
- * The data set in use. Layers: `Mnist`, `Idx`, `Cifar`, `ImageFolder`, `Memory` and `Streamed`.
+ * The data set in use. Layers: `Mnist`, `Idx`, `Cifar`, `ImageFolder`, `Memory` and `Streamed` for labelled images, `Examples` and `StreamedExamples`
+ * for examples of any kind.
  *
  * @example
  * ```ts
@@ -107,7 +158,7 @@ export interface DatasetShape {
  *   const data = yield* Dataset.Dataset
  *   yield* data.train.batches({ batch: 64, shuffle: { seed: "demo", epoch: 0 } }).pipe(
  *     Stream.take(1),
- *     Stream.runForEach((batch) => Effect.log(`${batch.size} images, first label ${batch.labels[0]}`))
+ *     Stream.runForEach((batch) => Effect.log(`${batch.size} examples, first target ${batch.targets[0]}`))
  *   )
  * })
  *
@@ -116,26 +167,77 @@ export interface DatasetShape {
  */
 export class Dataset extends Context.Service<Dataset, DatasetShape>()("@uninet/data/Dataset") {}
 
+/** What a data set of labelled images says of its inputs and targets. */
+export const imageFeatures = ({ channels, height, width }: ImageShape) =>
+  ({
+    inputs: { image: { shape: [channels, height, width], dtype: "float32" } },
+    targets: { shape: [], dtype: "int32" }
+  }) satisfies Pick<ImageDataset, "inputs" | "targets">
+
+const isFeature = (feature: Feature | undefined, { dtype, shape }: Feature): boolean =>
+  feature?.dtype === dtype && feature.shape.length === shape.length && shape.every((n, i) => n === feature.shape[i])
+
+/**
+ * Whether these are labelled images: the input `image` of the shape that `image` says and no other, a class for a target, and known mean and deviation.
+ *
+ * @example
+ * ```ts
+ * import { Dataset, Mnist } from "@uninet/data"
+ * import { Effect } from "effect"
+ *
+ * const edge = Effect.map(Dataset.Dataset, (data) => (Dataset.isImages(data) ? data.image.height : undefined))
+ * Effect.runPromise(Effect.provide(edge, Mnist.layer)).then(console.log)
+ * ```
+ */
+export const isImages = (data: DatasetShape): data is ImageDataset => {
+  const { classes, deviation, image, inputs, mean, targets } = data
+  if (classes === undefined || image === undefined || mean === undefined || deviation === undefined) return false
+  const expected = imageFeatures(image)
+  return (
+    Object.keys(inputs).length === 1 &&
+    isFeature(inputs["image"], expected.inputs.image) &&
+    isFeature(targets, expected.targets)
+  )
+}
+
+const printed = ({ dtype, shape }: Feature) => `[${shape.join(", ")}] (${dtype})`
+
+/** The data set as one of labelled images; fails with `NotImages` where it is another kind. */
+export const images = (data: DatasetShape): Effect.Effect<ImageDataset, NotImages> =>
+  isImages(data)
+    ? Effect.succeed(data)
+    : Effect.fail(
+        new NotImages({
+          source: data.name,
+          inputs: Object.entries(data.inputs).map(([name, feature]) => `${name} ${printed(feature)}`),
+          targets: printed(data.targets)
+        })
+      )
+
 /** The splits, in the order they are used. */
-export const splits = (dataset: DatasetShape): ReadonlyArray<Split> => [dataset.train, dataset.validation, dataset.test]
+export const splits = <B extends Batch>(dataset: DatasetShape<B>): ReadonlyArray<Split<B>> => [
+  dataset.train,
+  dataset.validation,
+  dataset.test
+]
 
 /** Batches in an epoch of a split: what `batches` with these options gives, `startAt` aside. */
 export const batchCount = (split: Pick<Split, "size">, options: Pick<BatchOptions, "batch" | "dropLast">): number =>
   options.dropLast === true ? Math.floor(split.size / options.batch) : Math.ceil(split.size / options.batch)
 
 const changed =
-  (change: (batch: Batch) => Batch) =>
-  (split: Split): Split => ({
+  <B extends Batch>(change: (batch: B) => B) =>
+  (split: Split<B>): Split<B> => ({
     ...split,
     read: (indexes) => Effect.map(split.read(indexes), change),
     all: Effect.map(split.all, change),
     batches: (options) => Stream.map(split.batches(options), change)
   })
 
-/** The data set with every batch changed by `change`, which keeps the samples and their order. */
+/** The data set with every batch changed by `change`, which keeps the examples, their targets and their order. */
 export const mapBatches =
-  (change: (batch: Batch) => Batch) =>
-  (data: DatasetShape): DatasetShape => {
+  <B extends Batch>(change: (batch: B) => B) =>
+  <D extends DatasetShape<B>>(data: D): D => {
     const split = changed(change)
     return { ...data, train: split(data.train), validation: split(data.validation), test: split(data.test) }
   }

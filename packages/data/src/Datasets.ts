@@ -8,7 +8,7 @@ import { stat } from "node:fs/promises"
 import { basename, join } from "node:path"
 import * as Cifar from "./Cifar.ts"
 import { DatasetNotFound, type DataError } from "./DataError.ts"
-import { Dataset, type DatasetShape } from "./Dataset.ts"
+import { Dataset, type ImageDataset } from "./Dataset.ts"
 import * as Idx from "./Idx.ts"
 import * as ImageFolder from "./ImageFolder.ts"
 import * as files from "./internal/files.ts"
@@ -40,7 +40,7 @@ const isFolder = (path: string): Effect.Effect<boolean> =>
 const atPath = (
   folder: string,
   options: Options
-): Effect.Effect<DatasetShape, DataError, Scope.Scope> | Effect.Effect<DatasetShape, DataError> =>
+): Effect.Effect<ImageDataset, DataError, Scope.Scope> | Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {
     const entries = yield* files.list(folder, "Give the path of a folder that can be read")
     const has = (test: (name: string) => boolean) => entries.some((entry) => !entry.folder && test(entry.name))
@@ -71,7 +71,7 @@ const atPath = (
  *
  * Fails with `DatasetNotFound` where it is neither, otherwise as the data set's own `make`.
  */
-export const make = (nameOrPath: string, options: Options = {}): Effect.Effect<DatasetShape, DataError, Scope.Scope> =>
+export const make = (nameOrPath: string, options: Options = {}): Effect.Effect<ImageDataset, DataError, Scope.Scope> =>
   Effect.gen(function* () {
     const validation = options.validation === undefined ? {} : { validation: options.validation }
     if (nameOrPath === "mnist") return yield* Mnist.make()

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CorruptFile, FileUnavailable, LabelOutOfRange, type DataError } from "./DataError.ts"
-import { Dataset, type DatasetShape } from "./Dataset.ts"
+import { Dataset, type ImageDataset } from "./Dataset.ts"
 import * as files from "./internal/files.ts"
 import * as Memory from "./Memory.ts"
 
@@ -100,7 +100,7 @@ const readSamples = Effect.fn("Idx.readSamples")(function* (folder: string, stem
  * Fails with `FileUnavailable` (a file is missing), `CorruptFile` (wrong magic number, cut short, gzip cut short, counts that
  * disagree) or `LabelOutOfRange`.
  */
-export const make = (options: IdxOptions): Effect.Effect<DatasetShape, DataError> =>
+export const make = (options: IdxOptions): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {
     const classes = options.classes ?? Array.from({ length: 10 }, (_, label) => String(label))
     const train = yield* readSamples(options.folder, "train", classes.length)
@@ -151,7 +151,7 @@ export const debianFashionFolder = "/usr/share/datasets/fashion-mnist"
  *
  * Fails as `make`; where the package is not installed, with `FileUnavailable` that says how to install it.
  */
-export const makeFashion = (options: Partial<IdxOptions> = {}): Effect.Effect<DatasetShape, DataError> => {
+export const makeFashion = (options: Partial<IdxOptions> = {}): Effect.Effect<ImageDataset, DataError> => {
   const dataset = make({
     name: "fashion-mnist",
     classes: fashionClasses,

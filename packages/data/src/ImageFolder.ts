@@ -9,7 +9,15 @@ import type * as Scope from "effect/Scope"
 import { availableParallelism } from "node:os"
 import { extname, join } from "node:path"
 import { ClassMismatch, InvalidOption, InvalidSamples, UnreadableImages, type DataError } from "./DataError.ts"
-import { Dataset, type DatasetShape, type ImageShape, type Split, type SplitName } from "./Dataset.ts"
+import {
+  Dataset,
+  type ImageBatch,
+  type ImageDataset,
+  imageFeatures,
+  type ImageShape,
+  type Split,
+  type SplitName
+} from "./Dataset.ts"
 import * as augment from "./internal/augment.ts"
 import type { Item } from "./internal/decode.ts"
 import * as decoders from "./internal/decoders.ts"
@@ -40,7 +48,7 @@ export interface ImageFolderOptions {
   readonly deviation?: ReadonlyArray<number>
   /**
    * Where the folder lacks `val` or `test`: the samples kept from `train` for validation (default: a tenth) and the seed that chooses
-   * them. The one of `val` and `test` that is there is then the test split. [ours]
+   * them. The one of `val` and `test` that is there is then the test split: our choice, since ImageNet's own test images have no labels.
    */
   readonly validation?: Partial<Holdout>
   /** Worker threads (each decodes up to four images at once). Default: the machine's cores less one, from 1 to 8. */
@@ -111,7 +119,7 @@ const findBad = (decoding: Decoding, paths: ReadonlyArray<string>) => {
   ).pipe(Effect.map((results) => results.flat()))
 }
 
-const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Files): Split => {
+const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Files): Split<ImageBatch> => {
   const { cropRatio, decode, image } = decoding
   const tables = pixels.tables(decoding.mean, decoding.deviation)
   const fill = augment.fillOf(decoding.mean)
@@ -126,9 +134,9 @@ const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Fil
   return split.make({
     name,
     size: paths.length,
-    labels: Effect.succeed(labels),
+    targets: Effect.succeed(labels),
     prefetch: 2,
-    fetch: (indexes, augmenting, floats) =>
+    fetch: (indexes, augmenting, { floats }) =>
       Effect.gen(function* () {
         const out = take(indexes.length * size)
         const items = Array.from(indexes, (index, place) => ({ path: paths[index]!, index, offset: place * size }))
@@ -148,7 +156,7 @@ const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Fil
             }
           }
           if (free.length < 4) free.push(out)
-          return images
+          return { image: images }
         }
       })
   })
@@ -161,13 +169,13 @@ const positive = (option: string, value: number) =>
     ? Effect.void
     : Effect.fail(new InvalidOption({ option, value, expected: "a whole number of at least 1" }))
 
-/** Everything up to the splits' files: options checked, folders listed and compared, workers started. */
-/** ImageNet's channel means and deviations, of bytes / 255 [UNINET.md section 7: the recipe's]. */
+/** ImageNet's channel means and deviations, of bytes / 255, as timm and torchvision have them. */
 export const imagenet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] } as const
 
 /** The part of a resized image's edge that the paper's evaluation keeps. */
 export const evaluationCropRatio = (size: number): number => (size < 320 ? 224 / 256 : 1)
 
+/** Everything up to the splits' files: options checked, folders listed and compared, workers started. */
 const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolderOptions) {
   const { channels = 3, folder, size = 224, workers = Math.min(8, Math.max(1, availableParallelism() - 1)) } = options
   yield* positive("size", size)
@@ -228,7 +236,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
  * Fails with `FileUnavailable` (a folder is missing), `ClassMismatch`, `InvalidSamples` (no images) or `InvalidOption`; its splits
  * fail with `UnreadableImages`.
  */
-export const make = (options: ImageFolderOptions): Effect.Effect<DatasetShape, DataError, Scope.Scope> =>
+export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, DataError, Scope.Scope> =>
   Effect.gen(function* () {
     const { classes, decoding, listed } = yield* prepare(options)
     const kept = yield* Effect.forEach(listed, (all) =>
@@ -264,6 +272,7 @@ export const make = (options: ImageFolderOptions): Effect.Effect<DatasetShape, D
       name: options.name ?? files.nameOf(options.folder),
       classes,
       image,
+      ...imageFeatures(image),
       mean,
       deviation,
       cropRatio,

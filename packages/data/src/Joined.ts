@@ -1,44 +1,41 @@
 /** Training and validation as one training split: for a last training, once everything has been chosen. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type Batch, batchCount, type DatasetShape, type Split } from "./Dataset.ts"
+import { type Batch, batchCount, type DatasetShape, type Inputs, type Split, type Values } from "./Dataset.ts"
 import * as split from "./internal/split.ts"
+import * as values from "./internal/values.ts"
 
-/** The samples of one batch and then those of the other, whose indexes follow the first split's `size`. */
-const concat = (size: number, one: Batch, other: Batch): Batch => {
-  const images = new Float32Array(one.images.length + other.images.length)
-  images.set(one.images)
-  images.set(other.images, one.images.length)
-  return {
-    index: one.index,
-    size: one.size + other.size,
-    images,
-    labels: Int32Array.from([...one.labels, ...other.labels]),
-    indexes: Uint32Array.from([...one.indexes, ...other.indexes.map((index) => index + size)])
-  }
-}
+/** The examples of one batch and then those of the other, whose indexes follow the first split's `size`. */
+const concat = <B extends Batch>(size: number, one: B, other: B): B => ({
+  ...one,
+  size: one.size + other.size,
+  inputs: mapInputs(one, (array, name) => values.concat(array, other.inputs[name]!)),
+  targets: values.concat(one.targets, other.targets),
+  indexes: Uint32Array.from([...one.indexes, ...other.indexes.map((index) => index + size)])
+})
 
-/** A batch's samples in the order of these places. */
-const ordered = (batch: Batch, places: ReadonlyArray<number>): Batch => {
-  const volume = batch.images.length / Math.max(1, batch.size)
-  const images = new Float32Array(batch.images.length)
-  places.forEach((place, i) => images.set(batch.images.subarray(place * volume, (place + 1) * volume), i * volume))
+const mapInputs = (batch: Batch, change: (array: Values, name: string) => Values): Inputs =>
+  Object.fromEntries(Object.entries(batch.inputs).map(([name, array]) => [name, change(array, name)]))
+
+/** A batch's examples in the order of these places. */
+const ordered = <B extends Batch>(batch: B, places: ReadonlyArray<number>): B => {
+  const pick = <T extends Values>(array: T): T => values.gather(array, places, array.length / Math.max(1, batch.size))
   return {
     ...batch,
-    images,
-    labels: Int32Array.from(places, (place) => batch.labels[place]!),
+    inputs: mapInputs(batch, pick),
+    targets: pick(batch.targets),
     indexes: Uint32Array.from(places, (place) => batch.indexes[place]!)
   }
 }
 
 /** Splits of one's own making: the batches of one after those of the other. */
-const inTurn = (a: Split, b: Split): Split => {
+const inTurn = <B extends Batch>(a: Split<B>, b: Split<B>): Split<B> => {
   const size = a.size + b.size
-  const both = (one: Batch, other: Batch) => concat(a.size, one, other)
+  const both = (one: B, other: B) => concat(a.size, one, other)
   return {
     name: a.name,
     size,
-    labels: Effect.zipWith(a.labels, b.labels, (one, other) => Int32Array.from([...one, ...other])),
+    targets: Effect.zipWith(a.targets, b.targets, (one, other) => values.concat<Values>(one, other)),
     read: (indexes) =>
       Effect.suspend(() => {
         const wanted = Array.from(indexes)
@@ -76,7 +73,7 @@ const inTurn = (a: Split, b: Split): Split => {
  * const all = Joined.withValidation(yield* Dataset.Dataset)
  * all.train.size // that of training and validation
  */
-export const withValidation = (data: DatasetShape): DatasetShape => {
+export const withValidation = <D extends DatasetShape>(data: D): D => {
   const { train, validation } = data
   if (validation.size === 0) return data
   return {
@@ -85,7 +82,7 @@ export const withValidation = (data: DatasetShape): DatasetShape => {
     validation: {
       ...validation,
       size: 0,
-      labels: Effect.succeed(new Int32Array()),
+      targets: Effect.map(validation.read([]), ({ targets }) => targets),
       read: () => validation.read([]),
       all: validation.read([]),
       batches: () => Stream.empty

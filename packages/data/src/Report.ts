@@ -4,36 +4,61 @@
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import { InvalidOption, InvalidSamples, type DataError } from "./DataError.ts"
-import { splits, type DatasetShape, type ImageShape, type Split, type SplitName } from "./Dataset.ts"
+import {
+  type DatasetShape,
+  type Feature,
+  type ImageDataset,
+  type ImageShape,
+  type Split,
+  type SplitName,
+  splits,
+  type Values
+} from "./Dataset.ts"
 import * as order from "./internal/order.ts"
 import * as pixels from "./internal/pixels.ts"
 
-/** A data set's figures; `counts` is the number of samples per class, in the order of `classes`. */
+/** A data set's figures. */
 export interface Description {
   readonly name: string
-  readonly classes: ReadonlyArray<string>
-  readonly image: ImageShape
-  readonly mean: ReadonlyArray<number>
-  readonly deviation: ReadonlyArray<number>
+  readonly inputs: Readonly<Record<string, Feature>>
+  readonly targets: Feature
+  readonly classes?: ReadonlyArray<string>
+  readonly image?: ImageShape
+  readonly mean?: ReadonlyArray<number>
+  readonly deviation?: ReadonlyArray<number>
   readonly splits: ReadonlyArray<{
     readonly name: SplitName
     readonly size: number
-    readonly counts: ReadonlyArray<number>
+    /** Where the targets are classes: how often each occurs, in the order of `classes` (images of it, or pixels of masks). */
+    readonly counts?: ReadonlyArray<number>
   }>
 }
 
-/** Counts every split's classes. Reads labels only (a `Streamed` split is run once). */
+const countsOf = (targets: Values, classes: ReadonlyArray<string>): ReadonlyArray<number> => {
+  const counts = classes.map(() => 0)
+  for (const label of targets) counts[label]! += 1
+  return counts
+}
+
+/** Counts every split's classes, where the targets are classes. Reads targets only (a streamed split is run once). */
 export const describe = (dataset: DatasetShape): Effect.Effect<Description, DataError> =>
   Effect.gen(function* () {
-    const counted = yield* Effect.forEach(splits(dataset), ({ labels, name, size }) =>
-      Effect.map(labels, (labels) => {
-        const counts = dataset.classes.map(() => 0)
-        for (const label of labels) counts[label]! += 1
-        return { name, size, counts }
-      })
+    const { classes, deviation, image, inputs, mean, name, targets } = dataset
+    const counted = yield* Effect.forEach(splits(dataset), ({ name, size, targets: read }) =>
+      classes === undefined || targets.dtype !== "int32"
+        ? Effect.succeed({ name, size })
+        : Effect.map(read, (read) => ({ name, size, counts: countsOf(read, classes) }))
     )
-    const { classes, deviation, image, mean, name } = dataset
-    return { name, classes, image, mean, deviation, splits: counted }
+    return {
+      name,
+      ...(classes === undefined ? {} : { classes }),
+      ...(image === undefined ? {} : { image }),
+      ...(mean === undefined ? {} : { mean }),
+      ...(deviation === undefined ? {} : { deviation }),
+      inputs,
+      targets,
+      splits: counted
+    }
   })
 
 export interface ContactSheetOptions {
@@ -66,7 +91,7 @@ const choose = (split: Split, labels: Int32Array, classes: number, perClass: num
  * Fails with `InvalidOption` on numbers below 1, with `InvalidSamples` on an empty split, and as reading the split fails.
  */
 export const contactSheet = (
-  dataset: DatasetShape,
+  dataset: ImageDataset,
   options: ContactSheetOptions = {}
 ): Effect.Effect<Uint8Array, DataError> =>
   Effect.gen(function* () {
@@ -80,7 +105,7 @@ export const contactSheet = (
         return yield* new InvalidOption({ option, value, expected: "a whole number of at least 1" })
       }
     }
-    const rows = choose(split, yield* split.labels, classes, perClass, seed)
+    const rows = choose(split, yield* split.targets, classes, perClass, seed)
     const columns = Math.max(...rows.map((row) => row.length))
     if (columns === 0) {
       return yield* new InvalidSamples({
@@ -98,7 +123,7 @@ export const contactSheet = (
     const area = height * width
     for (const [row, indexes] of rows.entries()) {
       // A row at a time, so that a sheet of large images holds few of them as floats.
-      const { images } = yield* split.read(indexes)
+      const { image: images } = (yield* split.read(indexes)).inputs
       for (const column of indexes.keys()) {
         const start = column * pixels.volume(dataset.image)
         for (let y = 0; y < height * zoom; y++) {

@@ -1,24 +1,22 @@
 /**
- * A data set from the user's own streams: generated, fetched or decoded as they are read, never held as a whole.
+ * A data set of labelled images from the user's own streams: generated, fetched or decoded as they are read, never held as a whole.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { Prng } from "@uninet/search-space"
-import { InvalidOption, InvalidSamples, LabelOutOfRange, type DataError } from "./DataError.ts"
+import { InvalidSamples, LabelOutOfRange, type DataError } from "./DataError.ts"
 import {
   Dataset,
-  type Batch,
-  type BatchOptions,
-  type DatasetShape,
+  type ImageBatch,
+  type ImageDataset,
+  imageFeatures,
   type ImageShape,
   type Split,
   type SplitName
 } from "./Dataset.ts"
 import * as augment from "./internal/augment.ts"
-import * as order from "./internal/order.ts"
 import * as pixels from "./internal/pixels.ts"
-import * as split from "./internal/split.ts"
+import * as streamed from "./internal/streamed.ts"
 
 /** One labelled image: `image` is `[channels, height, width]`, a byte a value. */
 export interface Sample {
@@ -48,160 +46,66 @@ export interface StreamedOptions<E> {
   readonly shuffleBuffer?: number
 }
 
-interface Indexed extends Sample {
-  readonly index: number
-}
-
-/** The samples with their places, checked: shape, label and, at the end, count. */
-const checked = <E>(options: StreamedOptions<E>, name: SplitName): Stream.Stream<Indexed, DataError> => {
-  const { classes, image } = options
-  const { samples, size } = options[name]
-  const source = options.name
-  const volume = pixels.volume(image)
-  const invalid = (reason: string, remedy: string) => new InvalidSamples({ source, split: name, reason, remedy })
-  const count = `Give it samples: ${size}, or the size that the stream has`
-  const check = (sample: Sample, index: number): Effect.Effect<Indexed, DataError> => {
-    if (index >= size) return Effect.fail(invalid(`its stream gives more than ${size} samples`, count))
-    if (sample.image.length !== volume) {
+/** What is wrong with a sample: its image's length or its label. */
+const check =
+  <E>({ classes, image, name: source }: StreamedOptions<E>, name: SplitName) =>
+  (sample: Sample, index: number): DataError | undefined => {
+    if (sample.image.length !== pixels.volume(image)) {
       const shape = `${image.channels}×${image.height}×${image.width}`
-      return Effect.fail(
-        invalid(`sample ${index} has ${sample.image.length} bytes, not ${shape}`, "Give every image that shape")
-      )
+      const reason = `sample ${index} has ${sample.image.length} bytes, not ${shape}`
+      return new InvalidSamples({ source, split: name, reason, remedy: "Give every image that shape" })
     }
     const { label } = sample
     return Number.isInteger(label) && label >= 0 && label < classes.length
-      ? Effect.succeed({ image: sample.image, label, index })
-      : Effect.fail(new LabelOutOfRange({ source: `${source}, ${name} split`, index, label, classes: classes.length }))
+      ? undefined
+      : new LabelOutOfRange({ source: `${source}, ${name} split`, index, label, classes: classes.length })
   }
-  return Stream.suspend(() => {
-    let seen = 0
-    return samples.pipe(
-      Stream.mapError((cause): DataError => invalid(`its stream failed: ${String(cause)}`, "Mend the stream")),
-      Stream.mapEffect(check),
-      Stream.tap(() => Effect.sync(() => (seen += 1))),
-      Stream.concat(
-        Stream.suspend(() =>
-          seen === size ? Stream.empty : Stream.fail(invalid(`its stream ends after ${seen} of ${size} samples`, count))
-        )
-      )
-    )
-  })
-}
-
-/** Gives a random one of up to `capacity` samples, each replaced by the next of the stream. */
-const shuffled = <E>(stream: Stream.Stream<Indexed, E>, prng: Prng.Prng, capacity: number): Stream.Stream<Indexed, E> =>
-  Stream.suspend(() => {
-    const held: Array<Indexed> = []
-    const draw = (): Indexed => {
-      const place = prng.nextInt(held.length)
-      const sample = held[place]!
-      const last = held.pop()!
-      if (place < held.length) held[place] = last
-      return sample
-    }
-    return Stream.concat(
-      stream.pipe(
-        Stream.map((sample) => {
-          held.push(sample)
-          return held.length > capacity ? [draw()] : []
-        }),
-        Stream.flattenIterable
-      ),
-      Stream.suspend(() => Stream.fromIterable(Array.from({ length: held.length }, draw)))
-    )
-  })
 
 const streamedSplit = <E>(
   options: StreamedOptions<E>,
   mean: ReadonlyArray<number>,
   deviation: ReadonlyArray<number>,
   name: SplitName
-): Split => {
+): Split<ImageBatch> => {
   const { image } = options
-  const { size } = options[name]
   const tables = pixels.tables(mean, deviation)
   const fill = augment.fillOf(mean)
   const volume = pixels.volume(image)
   const area = image.height * image.width
-  const stream = checked(options, name)
-
-  const assemble = (
-    index: number,
-    samples: ReadonlyArray<Indexed>,
-    augmenting: split.Augmenting | undefined
-  ): Batch => {
-    const images = new Float32Array(samples.length * volume)
-    for (const [place, sample] of samples.entries()) {
-      const at = place * volume
-      if (augmenting === undefined) pixels.normalise(tables, area, sample.image, 0, images, at)
-      else {
-        const { key, steps } = augmenting
-        augment.sample(steps, key, sample.index, { ...image, bytes: sample.image }, fill, tables, images, at)
-      }
-    }
-    return {
-      index,
-      size: samples.length,
-      images,
-      labels: Int32Array.from(samples, (sample) => sample.label),
-      indexes: Uint32Array.from(samples, (sample) => sample.index)
-    }
-  }
-
-  const batches = (settings: BatchOptions): Stream.Stream<Batch, DataError> =>
-    Stream.suspend((): Stream.Stream<Batch, DataError> => {
-      const invalid = split.validate(settings)
-      if (invalid !== undefined) return Stream.fail(invalid)
-      const { batch, dropLast = false, prefetch = 2, shuffle, startAt = 0 } = settings
-      const random = order.epochRandom(shuffle?.seed ?? 0, shuffle?.epoch ?? 0)
-      const augmenting = split.augmenting(settings, random)
-      const ordered =
-        shuffle === undefined ? stream : shuffled(stream, random.split("order"), options.shuffleBuffer ?? 1024)
-      const made = ordered.pipe(
-        Stream.drop(startAt * batch),
-        Stream.rechunk(batch),
-        Stream.chunks,
-        Stream.filter((samples) => !dropLast || samples.length === batch),
-        Stream.map((samples, index) => assemble(startAt + index, samples, augmenting))
-      )
-      return prefetch === 0 ? made : Stream.buffer(made, { capacity: prefetch })
-    })
-
-  return {
+  return streamed.make({
+    source: options.name,
     name,
-    size,
-    labels: Stream.runCollect(Stream.map(stream, (sample) => sample.label)).pipe(
-      Effect.map((labels) => Int32Array.from(labels))
-    ),
-    read: (indexes) =>
-      Effect.suspend(() => {
-        const wanted = Array.from(indexes)
-        const wrong = split.outside(name, size, wanted)
-        if (wrong !== undefined) return Effect.fail(wrong)
-        const picked = new Map<number, Indexed>()
-        const set = new Set(wanted)
-        return stream.pipe(
-          Stream.filter((sample) => set.has(sample.index)),
-          Stream.runForEach((sample) => Effect.sync(() => picked.set(sample.index, sample))),
-          Effect.map(() =>
-            assemble(
-              0,
-              wanted.flatMap((index) => picked.get(index) ?? []),
-              undefined
-            )
-          )
-        )
-      }),
-    all: Stream.runCollect(stream).pipe(Effect.map((samples) => assemble(0, samples, undefined))),
-    batches
-  }
+    ...options[name],
+    shuffleBuffer: options.shuffleBuffer ?? streamed.standardBuffer,
+    plain: false,
+    check: check(options, name),
+    inputs: (samples, augmenting) => {
+      const images = new Float32Array(samples.length * volume)
+      for (const [place, { index, sample }] of samples.entries()) {
+        const at = place * volume
+        if (augmenting === undefined) pixels.normalise(tables, area, sample.image, 0, images, at)
+        else {
+          const { key, steps } = augmenting
+          augment.sample(steps, key, index, { ...image, bytes: sample.image }, fill, tables, images, at)
+        }
+      }
+      return { image: images }
+    },
+    targets: (samples) => Int32Array.from(samples, ({ label }) => label)
+  })
 }
 
 /** Mean and deviation of the training stream, by one pass of it. */
 const measure = <E>(options: StreamedOptions<E>) =>
   Effect.gen(function* () {
     const counter = pixels.counter(options.image)
-    yield* Stream.runForEach(checked(options, "train"), (sample) => Effect.sync(() => counter.add(sample.image, 0)))
+    const stream = streamed.checked({
+      source: options.name,
+      name: "train",
+      ...options.train,
+      check: check(options, "train")
+    })
+    yield* Stream.runForEach(stream, ({ sample }) => Effect.sync(() => counter.add(sample.image, 0)))
     return counter.result()
   })
 
@@ -212,18 +116,9 @@ const measure = <E>(options: StreamedOptions<E>) =>
  * Fails with `InvalidOption`, and, here or as a split is read, with `InvalidSamples` (a stream that fails, ends early, gives too
  * much or a wrong shape) or `LabelOutOfRange`.
  */
-export const make = <E>(options: StreamedOptions<E>): Effect.Effect<DatasetShape, DataError> =>
+export const make = <E>(options: StreamedOptions<E>): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {
-    for (const [option, value] of [
-      ["shuffleBuffer", options.shuffleBuffer ?? 1024],
-      ["train.size", options.train.size],
-      ["validation.size", options.validation.size],
-      ["test.size", options.test.size]
-    ] as const) {
-      if (!Number.isSafeInteger(value) || value < 1) {
-        return yield* new InvalidOption({ option, value, expected: "a whole number of at least 1" })
-      }
-    }
+    yield* streamed.checkOptions(options)
     const { mean, deviation } =
       options.mean !== undefined && options.deviation !== undefined
         ? { mean: options.mean, deviation: options.deviation }
@@ -233,6 +128,7 @@ export const make = <E>(options: StreamedOptions<E>): Effect.Effect<DatasetShape
       name: options.name,
       classes: options.classes,
       image: options.image,
+      ...imageFeatures(options.image),
       mean,
       deviation,
       train: make("train"),

@@ -26,9 +26,9 @@ const augmented = (augment: Augmentation.Augmentation, epoch = 0) =>
     const [batch] = yield* Stream.runCollect(
       train.batches({ batch: count, augment, shuffle: { seed: "augmentation", epoch } })
     )
-    const { images, indexes } = batch!
+    const { indexes, inputs } = batch!
     return Array.from(indexes, (index, place) => {
-      const values = images.subarray(place * edge * edge, (place + 1) * edge * edge)
+      const values = inputs.image.subarray(place * edge * edge, (place + 1) * edge * edge)
       return {
         original: {
           channels: 1,

@@ -32,9 +32,9 @@ describe("Cifar", () => {
       assert.strictEqual(dataset.classes[9], "truck")
       assert.deepStrictEqual(dataset.image, { channels: 3, height: 32, width: 32 })
       assert.deepStrictEqual([dataset.train.size, dataset.validation.size, dataset.test.size], [45, 5, 10])
-      const { images, labels } = yield* dataset.test.read([3])
-      assert.deepStrictEqual(Array.from(labels), [3])
-      const bytes = Uint8Array.from(images, (value, i) => {
+      const { inputs, targets } = yield* dataset.test.read([3])
+      assert.deepStrictEqual(Array.from(targets), [3])
+      const bytes = Uint8Array.from(inputs.image, (value, i) => {
         const channel = Math.floor(i / 1024)
         return Math.round((value * dataset.deviation[channel]! + dataset.mean[channel]!) * 255)
       })
@@ -52,10 +52,10 @@ describe("Cifar", () => {
       })
       const fine = yield* Cifar.make({ folder })
       assert.deepStrictEqual(fine.classes, names)
-      assert.deepStrictEqual(Array.from((yield* fine.test.labels).subarray(0, 3)), [99, 98, 97])
+      assert.deepStrictEqual(Array.from((yield* fine.test.targets).subarray(0, 3)), [99, 98, 97])
       const coarse = yield* Cifar.make({ folder, labels: "coarse" })
       assert.strictEqual(coarse.classes.length, 20)
-      assert.deepStrictEqual(Array.from((yield* coarse.test.labels).subarray(18, 22)), [18, 19, 0, 1])
+      assert.deepStrictEqual(Array.from((yield* coarse.test.targets).subarray(18, 22)), [18, 19, 0, 1])
     })
   )
 

@@ -13,7 +13,7 @@ const idxFiles = {
 }
 
 const nameOf = (nameOrPath: string, options?: Datasets.Options) =>
-  Dataset.Dataset.use(({ image, name }) => Effect.succeed([name, image.height])).pipe(
+  Dataset.Dataset.use(({ image, name }) => Effect.succeed([name, image?.height])).pipe(
     Effect.provide(Datasets.byName(nameOrPath, options))
   )
 

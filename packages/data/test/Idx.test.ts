@@ -30,9 +30,11 @@ describe("Idx", () => {
       assert.deepStrictEqual(plain.image, { channels: 1, height: 3, width: 5 })
       assert.deepStrictEqual([plain.train.size, plain.validation.size, plain.test.size], [36, 4, 10])
       assert.deepStrictEqual(yield* gzipped.train.all, yield* plain.train.all)
-      const { images, labels: read } = yield* plain.test.all
-      assert.deepStrictEqual(Array.from(read), labels(10))
-      const bytes = Array.from(images, (value) => Math.round((value * plain.deviation[0]! + plain.mean[0]!) * 255))
+      const { inputs, targets } = yield* plain.test.all
+      assert.deepStrictEqual(Array.from(targets), labels(10))
+      const bytes = Array.from(inputs.image, (value) =>
+        Math.round((value * plain.deviation[0]! + plain.mean[0]!) * 255)
+      )
       assert.deepStrictEqual(bytes, Array.from(pattern(150, 7)))
     })
   )

@@ -32,10 +32,10 @@ const animals = (counts: Record<string, number>) =>
 const settings = { size: 16, workers: 1 }
 
 /** The first image of a batch as bytes, channels first. */
-const bytesOf = (dataset: Dataset.DatasetShape, batch: Dataset.Batch, place = 0) => {
+const bytesOf = (dataset: Dataset.ImageDataset, batch: Dataset.ImageBatch, place = 0) => {
   const { channels, height, width } = dataset.image
   const area = height * width
-  const images = batch.images.subarray(place * channels * area, (place + 1) * channels * area)
+  const images = batch.inputs.image.subarray(place * channels * area, (place + 1) * channels * area)
   return Uint8Array.from(images, (value, i) => {
     const channel = Math.floor(i / area)
     return Math.round((value * dataset.deviation[channel]! + dataset.mean[channel]!) * 255)
@@ -71,7 +71,7 @@ describe("ImageFolder", () => {
         ]
       )
       const batch = yield* dataset.test.all
-      assert.deepStrictEqual(Array.from(batch.labels), [0, 1])
+      assert.deepStrictEqual(Array.from(batch.targets), [0, 1])
       for (const [place, colour] of [red, blue].entries()) {
         const bytes = bytesOf(dataset, batch, place)
         for (const [channel, value] of [colour.r, colour.g, colour.b].entries()) {
@@ -168,7 +168,7 @@ describe("ImageFolder", () => {
         Dataset.splits(dataset).map((split) => split.size),
         [18, 2, 6]
       )
-      assert.deepStrictEqual(Array.from(yield* dataset.validation.labels).sort(), [0, 1])
+      assert.deepStrictEqual(Array.from(yield* dataset.validation.targets).sort(), [0, 1])
     })
   )
 
@@ -208,7 +208,7 @@ describe("ImageFolder", () => {
       const folder = yield* animals({ train: 3, val: 1, test: 1 })
       yield* damage(folder)
       const { train } = yield* ImageFolder.make({ folder, ...settings, skipBad: true })
-      assert.deepStrictEqual(Array.from((yield* train.all).labels), [0, 0, 1, 1])
+      assert.deepStrictEqual(Array.from((yield* train.all).targets), [0, 0, 1, 1])
     })
   )
 

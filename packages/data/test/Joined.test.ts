@@ -12,7 +12,7 @@ describe("training and validation as one", () => {
       assert.strictEqual(both.train.size, a.size + b.size)
       assert.strictEqual(both.validation.size, 0)
       assert.strictEqual((yield* both.validation.all).size, 0)
-      assert.deepStrictEqual([...(yield* both.train.labels)], [...a.labels, ...b.labels])
+      assert.deepStrictEqual([...(yield* both.train.targets)], [...a.targets, ...b.targets])
       const batches = yield* Stream.runCollect(both.train.batches({ batch: 7, shuffle: { seed: "both" } }))
       const indexes = batches.flatMap((batch) => Array.from(batch.indexes))
       assert.deepStrictEqual(
@@ -20,15 +20,15 @@ describe("training and validation as one", () => {
         Array.from({ length: both.train.size }, (_, i) => i)
       )
       assert.isTrue(indexes.slice(0, a.size).some((i) => i >= a.size))
-      const volume = a.images.length / a.size
+      const volume = a.inputs.image.length / a.size
       for (const batch of batches)
         batch.indexes.forEach((index, place) => {
           const [from, at] = index < a.size ? [a, index] : [b, index - a.size]
           assert.deepStrictEqual(
-            batch.images.slice(place * volume, (place + 1) * volume),
-            from.images.slice(at * volume, (at + 1) * volume)
+            batch.inputs.image.slice(place * volume, (place + 1) * volume),
+            from.inputs.image.slice(at * volume, (at + 1) * volume)
           )
-          assert.strictEqual(batch.labels[place], from.labels[at])
+          assert.strictEqual(batch.targets[place], from.targets[at])
         })
     })
   )
@@ -41,7 +41,7 @@ describe("training and validation as one", () => {
       const rest = yield* Stream.runCollect(train.batches({ ...options, startAt: 3 }))
       assert.deepStrictEqual(rest, whole.slice(3))
       const [plain] = yield* Stream.runCollect(train.batches({ ...options, augment: [] }))
-      assert.notDeepEqual(whole[0]!.images, plain!.images)
+      assert.notDeepEqual(whole[0]!.inputs.image, plain!.inputs.image)
     })
   )
 
@@ -68,12 +68,12 @@ describe("training and validation as one", () => {
       )
       const picked = [all.size - 1, 0, data.train.size, 3]
       const read = yield* both.train.read(picked)
-      const volume = all.images.length / all.size
+      const volume = all.inputs.image.length / all.size
       picked.forEach((index, place) => {
-        assert.strictEqual(read.labels[place], all.labels[index])
+        assert.strictEqual(read.targets[place], all.targets[index])
         assert.deepStrictEqual(
-          read.images.slice(place * volume, (place + 1) * volume),
-          all.images.slice(index * volume, (index + 1) * volume)
+          read.inputs.image.slice(place * volume, (place + 1) * volume),
+          all.inputs.image.slice(index * volume, (index + 1) * volume)
         )
       })
       assert.deepStrictEqual([...read.indexes], picked)

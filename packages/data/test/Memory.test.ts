@@ -13,11 +13,11 @@ const options = {
   test: samples(3, 3)
 }
 
-const bytesOf = (dataset: Dataset.DatasetShape) =>
+const bytesOf = (dataset: Dataset.ImageDataset) =>
   Effect.forEach(Dataset.splits(dataset), (split) =>
-    Effect.map(split.all, ({ images, size }) =>
+    Effect.map(split.all, ({ inputs, size }) =>
       Array.from({ length: size }, (_, i) =>
-        Array.from(images.subarray(i * 16, i * 16 + 16), (value) =>
+        Array.from(inputs.image.subarray(i * 16, i * 16 + 16), (value) =>
           Math.round((value * dataset.deviation[0]! + dataset.mean[0]!) * 255)
         ).join()
       )
@@ -38,7 +38,7 @@ describe("Memory", () => {
         )
         assert.strictEqual(new Set(parts.flat()).size, 30)
         for (const split of Dataset.splits(dataset)) {
-          const labels = await Effect.runPromise(split.labels)
+          const labels = await Effect.runPromise(split.targets)
           const counts = [0, 1, 2].map((label) => labels.filter((other) => other === label).length)
           assert.isAtMost(Math.max(...counts) - Math.min(...counts), 2)
         }
@@ -54,7 +54,7 @@ describe("Memory", () => {
         train: { images, labels: [0, 1] },
         validation: { size: 1 }
       })
-      const [held] = yield* dataset.validation.labels
+      const [held] = yield* dataset.validation.targets
       assert.deepStrictEqual(dataset.mean, [held === 0 ? 1 : 0])
       assert.deepStrictEqual(dataset.deviation, [1])
     })
@@ -92,7 +92,7 @@ describe("Mnist", () => {
         Dataset.splits(first).map((split) => split.size),
         [8000, 1000, 1000]
       )
-      const labels = yield* first.test.labels
+      const labels = yield* first.test.targets
       for (let digit = 0; digit < 10; digit++) {
         assert.closeTo(labels.filter((label) => label === digit).length, 100, 15)
       }
@@ -106,8 +106,8 @@ describe("Mnist", () => {
   it.effect("every pixel is one of the 256 bytes that the package rounded", () =>
     Effect.gen(function* () {
       const dataset = yield* Mnist.make()
-      const { images } = yield* dataset.validation.all
-      const bytes = images.map((value) => (value * dataset.deviation[0]! + dataset.mean[0]!) * 255)
+      const { image } = (yield* dataset.validation.all).inputs
+      const bytes = image.map((value) => (value * dataset.deviation[0]! + dataset.mean[0]!) * 255)
       for (const byte of bytes) if (Math.abs(byte - Math.round(byte)) > 1e-3) assert.fail(`${byte} is no byte`)
       assert.strictEqual(Math.round(Math.max(...bytes.subarray(0, 78400))), 255)
     })

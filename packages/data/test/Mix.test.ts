@@ -8,11 +8,13 @@ const volume = 60
 const classes = 4
 
 /** Image i holds 100·i + the value's place, so that every value says where it comes from. */
-const batchOf = (size: number): Dataset.Batch => ({
+const batchOf = (size: number): Dataset.ImageBatch => ({
   index: 0,
   size,
-  images: Float32Array.from({ length: size * volume }, (_, i) => 100 * Math.floor(i / volume) + (i % volume)),
-  labels: Int32Array.from({ length: size }, (_, i) => i % classes),
+  inputs: {
+    image: Float32Array.from({ length: size * volume }, (_, i) => 100 * Math.floor(i / volume) + (i % volume))
+  },
+  targets: Int32Array.from({ length: size }, (_, i) => i % classes),
   indexes: Uint32Array.from({ length: size }, (_, i) => i)
 })
 
@@ -26,28 +28,30 @@ const extent = (places: ReadonlyArray<number>) =>
 
 describe("Mix", () => {
   it("smooths labels: 1 − s + s / classes on the label, s / classes elsewhere", () => {
-    const { images, lambda, targets } = mix(0, { labelSmoothing: 0.1 }, 2)
+    const { inputs, lambda, targets } = mix(0, { labelSmoothing: 0.1 }, 2)
     assert.deepStrictEqual(
       Array.from(targets, (value) => Number(value.toFixed(6))),
       [...row(0), ...row(1)].map((value) => Number(value.toFixed(6)))
     )
-    assert.deepStrictEqual(images, batchOf(2).images)
+    assert.deepStrictEqual(inputs, batchOf(2).inputs)
     assert.strictEqual(lambda, 1)
   })
 
   it("mixup is λ·x + (1 − λ)·(the batch reversed), images and targets", () =>
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1, max: 7 }), (seed, size) => {
-        const { images, lambda, targets } = mix(seed, { mixup: 0.8 }, size)
+        const { inputs, lambda, targets } = mix(seed, { mixup: 0.8 }, size)
         const batch = batchOf(size)
         for (let i = 0; i < size; i++) {
           const partner = size - 1 - i
           for (let k = 0; k < volume; k++) {
-            const expected = lambda * batch.images[i * volume + k]! + (1 - lambda) * batch.images[partner * volume + k]!
-            assert.closeTo(images[i * volume + k]!, expected, 1e-3)
+            const expected =
+              lambda * batch.inputs.image[i * volume + k]! + (1 - lambda) * batch.inputs.image[partner * volume + k]!
+            assert.closeTo(inputs.image[i * volume + k]!, expected, 1e-3)
           }
           for (let c = 0; c < classes; c++) {
-            const expected = lambda * Number(batch.labels[i] === c) + (1 - lambda) * Number(batch.labels[partner] === c)
+            const expected =
+              lambda * Number(batch.targets[i] === c) + (1 - lambda) * Number(batch.targets[partner] === c)
             assert.closeTo(targets[i * classes + c]!, expected, 1e-6)
           }
         }
@@ -57,9 +61,9 @@ describe("Mix", () => {
   it("cutmix pastes one rectangle of the reversed batch, and λ is the area left", () =>
     fc.assert(
       fc.property(fc.integer(), (seed) => {
-        const { images, lambda, targets } = mix(seed, { cutmix: 1 })
+        const { inputs, lambda, targets } = mix(seed, { cutmix: 1 })
         const batch = batchOf(6)
-        const pasted = Array.from({ length: 30 }, (_, place) => place).filter((place) => images[place] !== place)
+        const pasted = Array.from({ length: 30 }, (_, place) => place).filter((place) => inputs.image[place] !== place)
         assert.closeTo(lambda, 1 - pasted.length / 30, 1e-12)
         const rows = pasted.map((place) => Math.floor(place / 5))
         const columns = pasted.map((place) => place % 5)
@@ -68,12 +72,36 @@ describe("Mix", () => {
         for (let i = 0; i < 6; i++) {
           for (let k = 0; k < volume; k++) {
             const source = cut.has(k % 30) ? 5 - i : i
-            assert.strictEqual(images[i * volume + k], batch.images[source * volume + k])
+            assert.strictEqual(inputs.image[i * volume + k], batch.inputs.image[source * volume + k])
           }
         }
         assert.closeTo(targets[0]!, lambda, 1e-6)
         assert.closeTo(targets[1]!, 1 - lambda, 1e-6)
       })
+    ))
+
+  it("one draw mixes inputs and masks alike, and asks the generator for what apply asks", () =>
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const options = { ...Mix.none, mixup: 0.8, cutmix: 1 }
+        const [here, there] = [Prng.fromSeed(seed), Prng.fromSeed(seed)]
+        const drawn = Mix.draw(here, options, image)
+        const batch = batchOf(4)
+        const whole = Mix.apply(there, options, image, classes)(batch)
+        assert.strictEqual(drawn.lambda, whole.lambda)
+        assert.deepStrictEqual(here.state, there.state)
+        if (drawn._tag !== "Cutmix") return
+        const masks = Int32Array.from({ length: 4 * 30 }, (_, i) => i)
+        const pasted = Mix.paste(drawn.rectangle, { ...image, channels: 1 }, 4)(masks)
+        assert.instanceOf(pasted, Int32Array)
+        for (const [i, value] of pasted.entries()) {
+          const [row, column] = [Math.floor((i % 30) / 5), i % 5]
+          const { bottom, left, right, top } = drawn.rectangle
+          const inside = row >= top && row < bottom && column >= left && column < right
+          assert.strictEqual(value, inside ? (3 - Math.floor(i / 30)) * 30 + (i % 30) : i)
+        }
+      }),
+      { seed: 5 }
     ))
 
   it("targets are distributions whatever the options", () =>
@@ -107,9 +135,9 @@ describe("Mix", () => {
     const draws = Array.from({ length: 2000 }, (_, seed) =>
       mix(seed, { mixup: 0.8, cutmix: 1, probability: 0.6, switchProbability: 0.25 }, 2)
     )
-    const original = batchOf(2).images
-    const blended = draws.filter(({ images }) => images[0] !== 0 && images[0] !== 100)
-    const changed = draws.filter(({ images }) => images.some((value, i) => value !== original[i]))
+    const original = batchOf(2).inputs.image
+    const blended = draws.filter(({ inputs }) => inputs.image[0] !== 0 && inputs.image[0] !== 100)
+    const changed = draws.filter(({ inputs }) => inputs.image.some((value, i) => value !== original[i]))
     // Blends 0.6 · 0.75; some cuts are of no pixel, so changed is a little less than 0.6.
     assert.closeTo(blended.length / 2000, 0.45, 0.04)
     assert.closeTo(changed.length / 2000, 0.58, 0.05)

@@ -14,13 +14,13 @@ describe("a data set normalised by another's figures", () => {
       const again = Normalised.by({ mean, deviation }, data)
       assert.deepStrictEqual([again.mean, again.deviation], [mean, deviation])
       const bytes = samples(30, 3, 2).images
-      const { images } = yield* again.train.all
+      const { image: images } = (yield* again.train.all).inputs
       for (let i = 0; i < images.length; i++) {
         const channel = Math.floor(i / 16) % 2
         assert.closeTo(images[i]!, (bytes[i]! / 255 - mean[channel]!) / deviation[channel]!, 1e-5)
       }
       const [batch] = yield* Stream.runCollect(again.train.batches({ batch: 30 }))
-      assert.deepStrictEqual(batch!.images, images)
+      assert.deepStrictEqual(batch!.inputs.image, images)
     })
   )
 

@@ -21,7 +21,7 @@ describe("Split", () => {
   it.effect("normalises each channel by the training split's mean and deviation", () =>
     Effect.gen(function* () {
       const { deviation, mean, train } = yield* small
-      const { images } = yield* train.all
+      const { image: images } = (yield* train.all).inputs
       const bytes = samples(30, 3, 2).images
       for (let i = 0; i < images.length; i++) {
         const channel = Math.floor(i / 16) % 2
@@ -48,8 +48,8 @@ describe("Split", () => {
         )
         for (const made of batches) {
           const plain = await run(train.read(made.indexes))
-          assert.deepStrictEqual(made.images, plain.images)
-          assert.deepStrictEqual(made.labels, plain.labels)
+          assert.deepStrictEqual(made.inputs, plain.inputs)
+          assert.deepStrictEqual(made.targets, plain.targets)
         }
       }),
       { numRuns: 30 }
@@ -86,7 +86,7 @@ describe("Split", () => {
               // The batches being made ahead run on before this one is looked at.
               Effect.sync(() => {
                 assert.deepStrictEqual(made, whole[made.index])
-                memory.add(made.images.buffer)
+                memory.add(made.inputs.image.buffer)
               }).pipe(Effect.delay("1 millis"))
             )
           )
@@ -103,8 +103,8 @@ describe("Split", () => {
       const one = yield* collect(train, { ...options, batch: 30 })
       const many = yield* collect(train, { ...options, batch: 7 })
       assert.deepStrictEqual(
-        many.flatMap((made) => Array.from(made.images)),
-        Array.from(one[0]!.images)
+        many.flatMap((made) => Array.from(made.inputs.image)),
+        Array.from(one[0]!.inputs.image)
       )
     })
   )
@@ -115,7 +115,7 @@ describe("Split", () => {
       const draw = (seed: string, epoch: number) =>
         Effect.map(
           collect(train, { batch: 30, shuffle: { seed, epoch }, augment: everything }),
-          ([made]) => [made!.indexes.join(), made!.images.join()] as const
+          ([made]) => [made!.indexes.join(), made!.inputs.image.join()] as const
         )
       const [a, b, c] = [yield* draw("a", 0), yield* draw("b", 0), yield* draw("a", 1)]
       assert.strictEqual(new Set([a[0], b[0], c[0]]).size, 3)

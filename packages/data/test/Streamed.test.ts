@@ -33,7 +33,7 @@ describe("Streamed", () => {
       const memory = yield* Memory.make({ ...options, ...arrays })
       assert.deepStrictEqual([streamed.mean, streamed.deviation], [memory.mean, memory.deviation])
       assert.deepStrictEqual(yield* streamed.train.all, yield* memory.train.all)
-      assert.deepStrictEqual(yield* streamed.test.labels, yield* memory.test.labels)
+      assert.deepStrictEqual(yield* streamed.test.targets, yield* memory.test.targets)
       assert.deepStrictEqual(yield* streamed.test.read([5, 0, 5]), yield* memory.test.read([5, 0, 5]))
       const batches = (split: typeof memory.train) => Stream.runCollect(split.batches({ batch: 7, augment }))
       assert.deepStrictEqual(yield* batches(streamed.train), yield* batches(memory.train))

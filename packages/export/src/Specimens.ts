@@ -9,10 +9,10 @@ const spread = (size: number, count: number) =>
 
 /** Images of a data set's test split, as the data set normalises them. */
 export const ofDataset = (
-  data: Dataset.DatasetShape,
+  data: Dataset.ImageDataset,
   count: number
 ): Effect.Effect<Float32Array, DataError.DataError> =>
-  Effect.map(data.test.read(spread(data.test.size, count)), ({ images }) => images)
+  Effect.map(data.test.read(spread(data.test.size, count)), ({ inputs }) => inputs.image)
 
 /**
  * Test digits of the embedded MNIST, resized to the network's images and normalised by its card: for a network without a data set at hand. Every channel of a

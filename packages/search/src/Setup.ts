@@ -78,12 +78,16 @@ export const dataset = (
 /** The space: the config's own, or UniNet's of the operators, the modules and the data set's images. */
 export const space = (
   loaded: Config.Loaded | undefined
-): Layer.Layer<SearchSpace, SpaceError.InvalidSpace | ConfigLayerFailed, Dataset.Dataset | Operators | Dsms> =>
+): Layer.Layer<
+  SearchSpace,
+  SpaceError.InvalidSpace | DataError.NotImages | ConfigLayerFailed,
+  Dataset.Dataset | Operators | Dsms
+> =>
   loaded?.config.space === undefined
     ? Layer.effect(
         SearchSpace,
         Effect.gen(function* () {
-          const { classes, image } = yield* Dataset.Dataset
+          const { classes, image } = yield* Dataset.images(yield* Dataset.Dataset)
           const operators = yield* Operators
           const dsms = yield* Dsms
           const { channels, height, width } = image

@@ -1,5 +1,6 @@
 /** How a network is trained: data, so that it can be journalled, compared and replayed. */
-import { Augmentation, Mix } from "@uninet/data"
+import * as Augmentation from "@uninet/data/augmentation"
+import * as Mix from "@uninet/data/mix"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { Average } from "./Average.ts"
@@ -47,7 +48,7 @@ export const Recipe = Schema.Struct({
 export type Recipe = typeof Recipe.Type
 
 /**
- * The paper's recipe [UNINET.md section 7]: 300 epochs of batch 1,024. Colour jitter is not among the augmentations, because timm, which the
+ * The recipe of the UniNet paper (Liu et al. 2022): 300 epochs of batch 1,024. Colour jitter is not among the augmentations, because timm, which the
  * authors train with, leaves it out wherever RandAugment is on. For another batch, `withBatch` keeps the paper's 5e-4 × batch / 512.
  */
 export const paper: Recipe = Recipe.make({
@@ -61,7 +62,7 @@ export const paper: Recipe = Recipe.make({
   average: { decay: 0.99996, warmup: false }
 })
 
-/** For a search's trials [ours]: a few epochs on a small data set, a high rate early, down to nothing at the end. */
+/** For a search's trials, our choice: a few epochs on a small data set, a high rate early, down to nothing at the end. */
 export const proxy: Recipe = Recipe.make({
   epochs: 1,
   batch: 64,
@@ -71,7 +72,7 @@ export const proxy: Recipe = Recipe.make({
 })
 
 /**
- * For a good network of small images in minutes on a processor [ours]: shifts by up to two pixels, averaged weights. No mirror images, which
+ * For a good network of small images in minutes on a processor, our choice: shifts by up to two pixels, averaged weights. No mirror images, which
  * digits do not have; a recipe of one's own may add `Augmentation.horizontalFlip()`.
  */
 export const quick: Recipe = Recipe.make({

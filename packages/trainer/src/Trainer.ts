@@ -4,7 +4,7 @@
  * `fit` is a stream: it tells how training goes, step by step, and ends with the trained network. Interrupting the stream stops the training
  * after the step that is running, and saves where it stands if it keeps checkpoints.
  */
-import { Dataset, Enlarged, Joined } from "@uninet/data"
+import { Dataset, Joined, Resized } from "@uninet/data"
 import type { Program } from "@uninet/graph"
 import { Network } from "@uninet/network"
 import { Runtime } from "@uninet/runtime"
@@ -56,11 +56,12 @@ export interface FitOptions<E = never> {
   readonly onEvent?: (event: TrainEvent) => Effect.Effect<void, E>
 }
 
-/** The data set as the architecture takes it: smaller images are enlarged. Fails where its images or classes are others. */
-const fitting = Effect.fnUntraced(function* (architecture: Architecture.Architecture, data: Dataset.DatasetShape) {
+/** The data set as the architecture takes it: smaller images are enlarged. Fails where its images or classes are others, or there are none. */
+const fitting = Effect.fnUntraced(function* (architecture: Architecture.Architecture, given: Dataset.DatasetShape) {
+  const data = yield* Dataset.images(given)
   const { channels, height, width } = data.image
   const expected = [architecture.image.channels, architecture.image.height, architecture.image.width]
-  if (!Enlarged.fits(data.image, architecture.image))
+  if (!Resized.enlarges(data.image, architecture.image))
     return yield* new DatasetMismatch({
       dataset: data.name,
       what: "images",
@@ -74,7 +75,7 @@ const fitting = Effect.fnUntraced(function* (architecture: Architecture.Architec
       architecture: String(architecture.classes),
       data: String(data.classes.length)
     })
-  return Enlarged.to(architecture.image, data)
+  return Resized.to(architecture.image, data)
 })
 
 /** What is compared of two trainings. */
@@ -105,7 +106,7 @@ const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity)
 const descriptionOf = (
   { architecture, dataset, seed }: Checkpoint.Identity,
   { averaged, epoch, validation }: Selection.Best,
-  { cropRatio = 1, deviation, mean }: Dataset.DatasetShape
+  { cropRatio = 1, deviation, mean }: Dataset.ImageDataset
 ): Readonly<Record<string, string>> => ({
   architecture: JSON.stringify(architecture),
   dataset: dataset.name,
@@ -233,7 +234,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   }
 
   let last = performance.now()
-  const step = (images: Dataset.Batch) =>
+  const step = (images: Dataset.ImageBatch) =>
     Effect.gen(function* () {
       const at = state.step
       const learningRate = rateAt(at)

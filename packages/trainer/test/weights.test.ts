@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Dataset, Enlarged } from "@uninet/data"
+import { Dataset, Resized } from "@uninet/data"
 import { UniNet } from "@uninet/network"
 import { type FitOptions, Recipe, type TrainEvent, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -48,8 +48,8 @@ describe("a training", () => {
       const { validation, weights } = yield* finished({}, larger)
       const found = yield* (yield* Trainer).evaluate(larger, weights, "validation")
       assert.deepStrictEqual([found.top1, found.images], [validation.top1, 40])
-      const data = yield* Dataset.Dataset
-      assert.strictEqual(Enlarged.to(larger.image, data).image.height, 11)
+      const data = yield* Dataset.images(yield* Dataset.Dataset)
+      assert.strictEqual(Resized.to(larger.image, data).image.height, 11)
       const error = yield* Effect.flip(finished({}, UniNet.withImage(architecture, { height: 7 })))
       assert.strictEqual(error._tag, "DatasetMismatch")
     }).pipe(Effect.provide(layer()))

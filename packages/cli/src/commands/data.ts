@@ -1,10 +1,9 @@
 /** `uninet data`: what a data set holds. */
-import { Dataset, Datasets, Report } from "@uninet/data"
+import { Datasets, Report } from "@uninet/data"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
 import { fault, said } from "../internal/CliFault.ts"
@@ -19,14 +18,15 @@ const print = (about: Report.Description): string => {
     colAligns: ["left", ...about.splits.map(() => "right" as const)],
     style: { head: [], border: [], compact: true }
   })
-  about.classes.forEach((name, i) => table.push([name, ...about.splits.map(({ counts }) => counts[i] ?? 0)]))
+  const { classes = [], deviation, inputs, mean } = about
+  classes.forEach((name, i) => table.push([name, ...about.splits.map(({ counts }) => counts?.[i] ?? "")]))
   table.push(["all", ...about.splits.map(({ size }) => size)])
-  const { channels, height, width } = about.image
+  const shapes = Object.entries(inputs).map(([name, { shape }]) => `${name}s of ${shape.join("×")}`)
   return [
-    `${about.name}: ${about.classes.length} classes, images of ${channels}×${height}×${width}`,
+    `${about.name}: ${[...(classes.length > 0 ? [`${classes.length} classes`] : []), ...shapes].join(", ")}`,
     table.toString(),
-    `mean       ${numbers(about.mean)} (of byte / 255, by channel)`,
-    `deviation  ${numbers(about.deviation)}`
+    ...(mean === undefined ? [] : [`mean       ${numbers(mean)} (of byte / 255, by channel)`]),
+    ...(deviation === undefined ? [] : [`deviation  ${numbers(deviation)}`])
   ].join("\n")
 }
 
@@ -54,8 +54,7 @@ export const data = Command.make(
     Effect.scoped(
       Effect.gen(function* () {
         const options = { skipBad, ...(Option.isSome(size) ? { size: size.value } : {}) }
-        const services = yield* Layer.build(Datasets.byName(name, options))
-        const dataset = yield* Effect.provide(Dataset.Dataset, services)
+        const dataset = yield* Datasets.make(name, options)
         const about = yield* Report.describe(dataset)
         yield* Console.log(json ? JSON.stringify(about, null, 2) : print(about))
         if (Option.isNone(sheet)) return

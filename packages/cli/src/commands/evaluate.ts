@@ -92,14 +92,14 @@ export const evaluate = Command.make(
           Effect.mapError(Device.orElse(at("--dataset")))
         )
         yield* Effect.gen(function* () {
-          const data = yield* Dataset.Dataset
+          const { classes } = yield* Effect.mapError(Dataset.images(yield* Dataset.Dataset), at("--dataset"))
           const found = yield* (yield* Trainer).evaluate(architecture, weights, split, { batch })
           const { calibrationError, images, loss, top1, top5 } = found
           yield* Console.log(
             json
-              ? JSON.stringify({ weights: name, dataset: datasetName, split, ...found, classes: data.classes }, null, 2)
+              ? JSON.stringify({ weights: name, dataset: datasetName, split, ...found, classes }, null, 2)
               : [
-                  confusion(data.classes, found.confusion),
+                  confusion(classes, found.confusion),
                   `${images.toLocaleString("en")} images of ${datasetName}, ${split} split`,
                   `top-1 ${format.percent(top1, 2)}, top-5 ${format.percent(top5, 2)}, loss ${loss.toFixed(4)}, calibration error ${format.percent(calibrationError, 2)}`
                 ].join("\n")

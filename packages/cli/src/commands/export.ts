@@ -1,5 +1,5 @@
 /** `uninet export`: a network as a file that other programs use, held against the network before it is kept. */
-import { type Dataset, Datasets, Enlarged, ImageFolder, Normalised } from "@uninet/data"
+import { type Dataset, Datasets, ImageFolder, Normalised, Resized } from "@uninet/data"
 import { Card, Exported, Format, Python, Specimens, type Trained } from "@uninet/export"
 import { Network, UniNet } from "@uninet/network"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -139,7 +139,7 @@ const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, network 
   if (Result.isFailure(made)) return asked === undefined ? undefined : yield* at("--dataset")(made.failure)
   const data = made.success
   // As in training, smaller images are enlarged.
-  if (data.classes.length === classes && Enlarged.fits(data.image, image)) return Enlarged.to(image, data)
+  if (data.classes.length === classes && Resized.enlarges(data.image, image)) return Resized.to(image, data)
   if (asked === undefined) return undefined
   return yield* fault(
     `--dataset ${name} has ${data.classes.length} classes of ${sizes(data.image)} images where the network takes ${classes} of ${sizes(image)}. Leave --dataset out, or give one that fits.`
@@ -149,7 +149,7 @@ const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, network 
 const average = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0) / values.length
 
 /** The card by the weights' file; what that does not say is the data set's, or else ImageNet's and numbers for names. */
-const cardOf = ({ metadata, network }: Source, data: Dataset.DatasetShape | undefined): Card.Card => {
+const cardOf = ({ metadata, network }: Source, data: Dataset.ImageDataset | undefined): Card.Card => {
   const { classes, image } = network.architecture
   const perChannel = (values: ReadonlyArray<number>) =>
     image.channels === values.length ? values : Array.from({ length: image.channels }, () => average(values))

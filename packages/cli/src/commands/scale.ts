@@ -1,5 +1,5 @@
 /** `uninet scale`: a network's family, larger member by member. */
-import { type Dataset, Datasets, Enlarged } from "@uninet/data"
+import { type Dataset, Datasets, Resized } from "@uninet/data"
 import { Dsms } from "@uninet/dsm"
 import { Network, NetworkCosts, UniNet } from "@uninet/network"
 import { Safetensors, Weights } from "@uninet/nn"
@@ -270,7 +270,7 @@ const shape = ({ channels, height, width }: Dataset.ImageShape) => `${channels}Ã
 /** Checks that the networks can be trained on the data set: told now, and not by every trial. */
 const fits = Effect.fnUntraced(function* ({ dataset, recipe }: Searched, { baseline }: Plan) {
   const data = yield* Effect.mapError(Datasets.make(dataset, { size: baseline.image.height }), at("--dataset"))
-  if (!Enlarged.fits(data.image, baseline.image) || baseline.classes !== data.classes.length)
+  if (!Resized.enlarges(data.image, baseline.image) || baseline.classes !== data.classes.length)
     return yield* fault(
       `--dataset ${dataset} has images of ${shape(data.image)} in ${data.classes.length} classes, but the network takes ${shape(baseline.image)} in ${baseline.classes}. Give the data set that it is for.`
     )

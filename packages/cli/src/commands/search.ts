@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Command } from "effect/cli"
 import * as best from "../internal/best.ts"
-import { said, usage } from "../internal/CliFault.ts"
+import { at, said, usage } from "../internal/CliFault.ts"
 import * as domain from "../internal/domain.ts"
 import * as dry from "../internal/dry.ts"
 import * as format from "../internal/format.ts"
@@ -89,7 +89,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
   const fs = yield* FileSystem.FileSystem
   const began = performance.now()
   const name = yield* runFolder.shown(plan.folder)
-  const dataset = yield* Dataset.Dataset
+  const dataset = yield* Effect.mapError(Dataset.images(yield* Dataset.Dataset), at("--dataset"))
   const { fidelity, finalEpochs, finalists, maxTime, maxTotalMacs, objectives, seed, trialMemory, trialTime, trials } =
     plan
   const { constraints, macsOf, reward, services: searched, settings } = yield* domain.make(plan)

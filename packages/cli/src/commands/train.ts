@@ -154,7 +154,7 @@ const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
 })
 
 /** A member of the family takes the data set's images and classes; an architecture of one's own has to fit them. */
-const fitted = ({ architecture, network }: Plan, data: Dataset.DatasetShape) =>
+const fitted = ({ architecture, network }: Plan, data: Dataset.ImageDataset) =>
   Object.hasOwn(UniNet.family, network) ? UniNet.withImage(architecture, data.image, data.classes.length) : architecture
 
 const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: TrainEvent.Finished, plan: Plan) => ({
@@ -169,7 +169,7 @@ const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: 
 const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
   const path = yield* Path.Path
   const trainer = yield* Trainer
-  const data = yield* Dataset.Dataset
+  const data = yield* Effect.mapError(Dataset.images(yield* Dataset.Dataset), at("--dataset"))
   const name = yield* runFolder.shown(plan.folder)
   const architecture = plan.resume ? plan.architecture : fitted(plan, data)
   const { network, weights, dataset, skipBad, recipe, seed, threads, device } = plan

@@ -49,7 +49,7 @@ export const write = Effect.fnUntraced(function* (
   folder: string,
   finished: Finals.Finished,
   about: {
-    readonly dataset: Dataset.DatasetShape
+    readonly dataset: Dataset.ImageDataset
     readonly datasetName: string
     readonly seed: string
     readonly searchAccuracy: number

@@ -52,8 +52,8 @@ const strategyOf = Effect.fnUntraced(function* (
 
 /** Checks the plan against the space and the data set before anything is trained. */
 export const make = Effect.fnUntraced(function* (plan: Plan) {
-  const { channels, height, width } = (yield* Dataset.Dataset).image
-  const dataset = yield* Dataset.Dataset
+  const dataset = yield* Effect.mapError(Dataset.images(yield* Dataset.Dataset), at("--dataset"))
+  const { channels, height, width } = dataset.image
   if (plan.recipe.batch > dataset.train.size)
     return yield* fault(
       `--batch ${plan.recipe.batch} is more than the ${dataset.train.size} training images of ${plan.dataset ?? dataset.name}. Give at most that.`

@@ -1,40 +1,55 @@
 /**
- * A `Split` from what can read samples by index.
+ * A `Split` from what can read examples by index.
  */
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Augmentation } from "../Augmentation.ts"
-import type { DataError } from "../DataError.ts"
-import { InvalidOption } from "../DataError.ts"
-import { batchCount, type Batch, type BatchOptions, type Split, type SplitName } from "../Dataset.ts"
+import { CannotAugment, InvalidOption, type DataError } from "../DataError.ts"
+import {
+  batchCount,
+  type Batch,
+  type BatchOptions,
+  type Inputs,
+  type Split,
+  type SplitName,
+  type Values
+} from "../Dataset.ts"
 import type { Key } from "./draws.ts"
 import { epochRandom, identity } from "./order.ts"
+import * as values from "./values.ts"
 
-/** The steps of an epoch and the words that its samples' draws start from; can be posted to a worker. */
+/** The steps of an epoch and the words that its examples' draws start from; can be posted to a worker. */
 export interface Augmenting {
   readonly steps: Augmentation
   readonly key: Key
 }
 
-/** Random access to samples. */
-export interface Source {
+/** Gives memory for so many numbers, which may hold an earlier batch's. */
+export interface Memory {
+  readonly floats: (length: number) => Float32Array
+  readonly ints: (length: number) => Int32Array
+}
+
+/** Random access to examples. */
+export interface Source<out I extends Inputs = Inputs, out T extends Values = Values> {
   readonly name: SplitName
   readonly size: number
-  readonly labels: Effect.Effect<Int32Array, DataError>
+  readonly targets: Effect.Effect<T, DataError>
   /** Batches to make ahead unless the caller says otherwise. */
   readonly prefetch: number
+  /** The data set whose examples are no images of bytes, so that they cannot be augmented. */
+  readonly plain?: string
   /**
-   * Fetches samples (ahead of their use, where prefetching) and gives what makes them into normalised images, augmented if asked.
-   * In between a source may hold them in less memory than 32-bit floats take. `floats` gives the memory for so many values, which may hold an
-   * earlier batch's.
+   * Fetches examples (ahead of their use, where prefetching) and gives what makes them into a batch's inputs, augmented if asked.
+   * In between a source may hold them in less memory than 32-bit floats take.
    */
   readonly fetch: (
     indexes: Uint32Array,
     augmenting: Augmenting | undefined,
-    floats: (length: number) => Float32Array
-  ) => Effect.Effect<() => Float32Array, DataError>
+    memory: Memory
+  ) => Effect.Effect<() => I, DataError>
 }
 
 const whole = (option: string, value: number | undefined, minimum: number) =>
@@ -42,14 +57,17 @@ const whole = (option: string, value: number | undefined, minimum: number) =>
     ? undefined
     : new InvalidOption({ option, value, expected: `a whole number of at least ${minimum}` })
 
-/** What is wrong with these options, if anything. */
-export const validate = (options: BatchOptions): InvalidOption | undefined =>
+/** What is wrong with these options, if anything; `plain` is the name of a data set whose examples are no images of bytes. */
+export const validate = (options: BatchOptions, plain?: string): InvalidOption | CannotAugment | undefined =>
   whole("batch", options.batch, 1) ??
   whole("startAt", options.startAt, 0) ??
   whole("prefetch", options.prefetch, 0) ??
-  whole("epoch", options.shuffle?.epoch, 0)
+  whole("epoch", options.shuffle?.epoch, 0) ??
+  (plain === undefined || options.augment === undefined || options.augment.length === 0
+    ? undefined
+    : new CannotAugment({ source: plain, steps: options.augment.map((step) => step._tag) }))
 
-/** What is wrong with these sample indexes, if anything. */
+/** What is wrong with these indexes of examples, if anything. */
 export const outside = (name: SplitName, size: number, indexes: ReadonlyArray<number>): InvalidOption | undefined => {
   const wrong = indexes.find((index) => !Number.isSafeInteger(index) || index < 0 || index >= size)
   return wrong === undefined
@@ -98,66 +116,102 @@ export const inOrder = <A, E>(
   )
 }
 
-const fresh = (length: number): Float32Array => new Float32Array(length)
+/** New memory every time. */
+const fresh: Memory = { floats: (length) => new Float32Array(length), ints: (length) => new Int32Array(length) }
 
-/** Memory that is handed out again once it was given back. */
-const pool = () => {
-  const free: Array<Float32Array> = []
+/** Arrays that are handed out again once they were given back. */
+const shelf = <A extends Values>(make: (length: number) => A) => {
+  const free: Array<A> = []
   return {
-    take: (length: number): Float32Array => {
-      const found = free.findIndex((floats) => floats.length === length)
-      return found < 0 ? fresh(length) : free.splice(found, 1)[0]!
+    take: (length: number): A => {
+      const found = free.findIndex((array) => array.length === length)
+      return found < 0 ? make(length) : free.splice(found, 1)[0]!
     },
-    giveBack: (floats: Float32Array): void => void free.push(floats)
+    giveBack: (array: A): void => void free.push(array)
+  }
+}
+
+/** Memory of batches that are done with. */
+const pool = () => {
+  const [floats, ints] = [shelf(fresh.floats), shelf(fresh.ints)]
+  return {
+    memory: { floats: floats.take, ints: ints.take } satisfies Memory,
+    giveBack: (inputs: Inputs): void => {
+      for (const array of Object.values(inputs)) {
+        if (array instanceof Int32Array) ints.giveBack(array)
+        else floats.giveBack(array)
+      }
+    }
   }
 }
 
 /** What the splits that were made here read from. */
 const sources = new WeakMap<Split, Source>()
 
+/** The inputs of two sources at the places that each one's examples have in the batch. */
+const interleave = (
+  parts: ReadonlyArray<{ readonly places: ReadonlyArray<number>; readonly inputs: Inputs }>,
+  memory: Memory
+): Inputs => {
+  const filled = parts.filter(({ places }) => places.length > 0)
+  const [first] = filled
+  if (first === undefined) return parts[0]?.inputs ?? {}
+  const size = filled.reduce((sum, { places }) => sum + places.length, 0)
+  return Object.fromEntries(
+    Object.entries(first.inputs).map(([name, array]) => {
+      const volume = array.length / first.places.length
+      const out = array instanceof Int32Array ? memory.ints(size * volume) : memory.floats(size * volume)
+      for (const { inputs, places } of filled)
+        places.forEach((place, i) => values.copy(inputs[name]!, i * volume, out, place * volume, volume))
+      return [name, out]
+    })
+  )
+}
+
 /** One source after the other, the first one's name kept. `undefined` where a split was not made here. */
-export const join = (first: Split, second: Split): Split | undefined => {
+export const join = <B extends Batch>(first: Split<B>, second: Split<B>): Split<B> | undefined => {
   const [a, b] = [sources.get(first), sources.get(second)]
   if (a === undefined || b === undefined) return undefined
-  return make({
+  const joined = make({
     name: a.name,
     size: a.size + b.size,
     prefetch: Math.max(a.prefetch, b.prefetch),
-    labels: Effect.zipWith(a.labels, b.labels, (one, other) => Int32Array.from([...one, ...other])),
+    ...(a.plain === undefined ? {} : { plain: a.plain }),
+    targets: Effect.zipWith(a.targets, b.targets, values.concat),
     fetch: (indexes, augmenting, memory) => {
       const places = Array.from(indexes, (_, place) => place)
       const [ours, theirs] = [places.filter((i) => indexes[i]! < a.size), places.filter((i) => indexes[i]! >= a.size)]
       const read = (source: Source, from: ReadonlyArray<number>, offset: number) =>
-        from.length === 0
-          ? Effect.succeed(() => fresh(0))
-          : source.fetch(
-              Uint32Array.from(from, (i) => indexes[i]! - offset),
-              augmenting,
-              fresh
-            )
-      return Effect.zipWith(read(a, ours, 0), read(b, theirs, a.size), (one, other) => () => {
-        const parts = [
-          { from: ours, images: one() },
-          { from: theirs, images: other() }
-        ]
-        const floats = parts.reduce((sum, { images }) => sum + images.length, 0)
-        const volume = floats / Math.max(1, indexes.length)
-        const out = memory(floats)
-        for (const { from, images } of parts)
-          from.forEach((place, i) => out.set(images.subarray(i * volume, (i + 1) * volume), place * volume))
-        return out
-      })
+        source.fetch(
+          Uint32Array.from(from, (i) => indexes[i]! - offset),
+          augmenting,
+          fresh
+        )
+      return Effect.zipWith(
+        read(a, ours, 0),
+        read(b, theirs, a.size),
+        (one, other) => () =>
+          interleave(
+            [
+              { places: ours, inputs: one() },
+              { places: theirs, inputs: other() }
+            ],
+            memory
+          )
+      )
     }
   })
+  // Both sources are those of splits with batches of B, and what is made of them has the inputs and targets of both.
+  return joined as Split<B>
 }
 
-export const make = (source: Source): Split => {
-  const fetch = (index: number, indexes: Uint32Array, augmenting: Augmenting | undefined, floats = fresh) =>
-    Effect.zipWith(source.fetch(indexes, augmenting, floats), source.labels, (images, labels) => (): Batch => ({
+export const make = <I extends Inputs, T extends Values>(source: Source<I, T>): Split<Batch<I, T>> => {
+  const fetch = (index: number, indexes: Uint32Array, augmenting: Augmenting | undefined, memory = fresh) =>
+    Effect.zipWith(source.fetch(indexes, augmenting, memory), source.targets, (inputs, targets) => (): Batch<I, T> => ({
       index,
       size: indexes.length,
-      images: images(),
-      labels: Int32Array.from(indexes, (sample) => labels[sample]!),
+      inputs: inputs(),
+      targets: values.gather(targets, indexes, source.size === 0 ? 0 : targets.length / source.size),
       indexes
     }))
   const batch = (indexes: Uint32Array) => Effect.map(fetch(0, indexes, undefined), (finish) => finish())
@@ -169,33 +223,33 @@ export const make = (source: Source): Split => {
       return wrong === undefined ? batch(Uint32Array.from(wanted)) : Effect.fail(wrong)
     })
 
-  const made: Split = {
+  const made: Split<Batch<I, T>> = {
     name: source.name,
     size: source.size,
-    labels: source.labels,
+    targets: source.targets,
     read,
     all: Effect.suspend(() => batch(identity(source.size))),
     batches: (options) =>
-      Stream.suspend((): Stream.Stream<Batch, DataError> => {
-        const invalid = validate(options)
+      Stream.suspend((): Stream.Stream<Batch<I, T>, DataError> => {
+        const invalid = validate(options, source.plain)
         if (invalid !== undefined) return Stream.fail(invalid)
         const random = epochRandom(options.shuffle?.seed ?? 0, options.shuffle?.epoch ?? 0)
         const steps = augmenting(options, random)
         const order =
           options.shuffle === undefined ? identity(source.size) : random.split("order").permutation(source.size)
-        const { giveBack, take } = options.reuse === true ? pool() : { giveBack: () => {}, take: fresh }
-        let inUse: Float32Array | undefined
+        const { giveBack, memory } = options.reuse === true ? pool() : { giveBack: () => {}, memory: fresh }
+        let inUse: I | undefined
         return inOrder(
           options.startAt ?? 0,
           batchCount(source, options),
           options.prefetch ?? source.prefetch,
-          (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), steps, take)
+          (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), steps, memory)
         ).pipe(
           Stream.map((finish) => {
             // Asked for, so the one before is done with.
             if (inUse !== undefined) giveBack(inUse)
             const made = finish()
-            inUse = made.images
+            inUse = made.inputs
             return made
           })
         )

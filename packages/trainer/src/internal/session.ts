@@ -32,9 +32,16 @@ export interface Stepped {
 
 export interface Session {
   /** One step on a batch; `step` counts from 0 and decides noise and mixing. */
-  readonly advance: (batch: Dataset.Batch, step: number, learningRate: number) => Effect.Effect<Stepped, TrainError>
+  readonly advance: (
+    batch: Dataset.ImageBatch,
+    step: number,
+    learningRate: number
+  ) => Effect.Effect<Stepped, TrainError>
   /** The score on a split, of the weights or of their averages. */
-  readonly score: (split: Dataset.Split, averaged: boolean) => Effect.Effect<Evaluation.Score, TrainError>
+  readonly score: (
+    split: Dataset.Split<Dataset.ImageBatch>,
+    averaged: boolean
+  ) => Effect.Effect<Evaluation.Score, TrainError>
   /** All variables. */
   readonly snapshot: Effect.Effect<ReadonlyMap<string, Value>, TrainError>
   /** The weights among a snapshot's variables, or their averages under the weights' names. */
@@ -65,7 +72,7 @@ const padded = (images: Float32Array, length: number): Float32Array => {
 export const evaluate = (
   executable: Executable<string>,
   name: string,
-  split: Dataset.Split,
+  split: Dataset.Split<Dataset.ImageBatch>,
   network: Network.Network,
   batch: number
 ): Effect.Effect<Evaluation.Tally, TrainError> => {
@@ -74,9 +81,9 @@ export const evaluate = (
   const tally = Evaluation.tally(classes)
   if (split.size === 0) return Effect.succeed(tally)
   return split.batches({ batch, prefetch: 2, reuse: true }).pipe(
-    Stream.mapEffect(({ images, labels }) =>
-      Effect.map(executable.run(name, { [TrainingProgram.names.image]: padded(images, length) }), (outputs) =>
-        tally.add(outputs[TrainingProgram.names.logits], labels)
+    Stream.mapEffect(({ inputs, targets }) =>
+      Effect.map(executable.run(name, { [TrainingProgram.names.image]: padded(inputs.image, length) }), (outputs) =>
+        tally.add(outputs[TrainingProgram.names.logits], targets)
       )
     ),
     Stream.runDrain,
@@ -148,8 +155,8 @@ export const make = Effect.fn("Trainer.compile")(function* (
           ? Mix.apply(prng.split(`mix/${step}`), mixing, architecture.image, architecture.classes)(batch)
           : undefined
         const outputs = yield* executable.run("training", {
-          [names.image]: mixed?.images ?? batch.images,
-          ...(mixed === undefined ? { [names.labels]: batch.labels } : { [names.targets]: mixed.targets }),
+          [names.image]: (mixed ?? batch).inputs.image,
+          ...(mixed === undefined ? { [names.labels]: batch.targets } : { [names.targets]: mixed.targets }),
           ...Optimiser.inputs(recipe.groups, learningRate, step),
           ...drawn(prng, step, noise)
         })
@@ -158,7 +165,7 @@ export const make = Effect.fn("Trainer.compile")(function* (
         return {
           loss: outputs[names.loss][0],
           gradientNorm: outputs[names.gradientNorm]?.[0] ?? null,
-          ...Evaluation.correct(outputs[names.logits], batch.labels, architecture.classes)
+          ...Evaluation.correct(outputs[names.logits], batch.targets, architecture.classes)
         }
       }),
     score: (split, averaged) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Enlarged, Image, Memory } from "@uninet/data"
+import { Dataset, Image, Memory, Resized } from "@uninet/data"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -27,24 +27,30 @@ const data = Memory.make({
 })
 
 /** Indexes and labels, batch by batch. */
-const collect = (batches: Stream.Stream<{ readonly indexes: Uint32Array; readonly labels: Int32Array }, unknown>) =>
-  Stream.runCollect(Stream.map(batches, ({ indexes, labels }) => [[...indexes], [...labels]]))
+const collect = (batches: Stream.Stream<{ readonly indexes: Uint32Array; readonly targets: Int32Array }, unknown>) =>
+  Stream.runCollect(Stream.map(batches, ({ indexes, targets }) => [[...indexes], [...targets]]))
 
-describe("an enlarged data set", () => {
-  it.effect("has the images that resizing the bytes gives, but for what overshoots them", () =>
+describe("a resized data set", () => {
+  it.effect.each([
+    ["larger", 9, 12],
+    ["smaller, antialiased", 3, 2],
+    ["higher and narrower", 11, 4]
+  ] as const)("has the images that resizing the bytes gives, but for what overshoots them: %s", ([, height, width]) =>
     Effect.gen(function* () {
-      const small = yield* data
-      const large = Enlarged.to({ height: 9, width: 12 }, small)
-      assert.deepStrictEqual(large.image, { channels: 2, height: 9, width: 12 })
-      const { images } = yield* large.train.all
+      const given = yield* data
+      const made = Resized.to({ height, width }, given)
+      assert.deepStrictEqual(made.image, { channels: 2, height, width })
+      assert.deepStrictEqual(made.inputs.image.shape, [2, height, width])
+      assert.isTrue(Dataset.isImages(made))
+      const { image: images } = (yield* made.train.all).inputs
       for (let i = 0; i < 6; i++) {
         const bytes = own.images.subarray(i * 2 * area, (i + 1) * 2 * area)
-        const resized = Image.resize({ ...image, bytes }, 9, 12)
-        for (let k = 0; k < 2 * 9 * 12; k++) {
-          const c = Math.floor(k / (9 * 12))
+        const resized = Image.resize({ ...image, bytes }, height, width)
+        for (let k = 0; k < 2 * height * width; k++) {
+          const c = Math.floor(k / (height * width))
           const plane = bytes.subarray(c * area, (c + 1) * area)
           const [least, most] = [Math.min(...plane), Math.max(...plane)]
-          const byte = 255 * (images[i * 2 * 9 * 12 + k]! * small.deviation[c]! + small.mean[c]!)
+          const byte = 255 * (images[i * 2 * height * width + k]! * given.deviation[c]! + given.mean[c]!)
           assert.closeTo(byte, Math.min(most, Math.max(least, resized.bytes[k]!)), 1.01)
         }
       }
@@ -54,22 +60,22 @@ describe("an enlarged data set", () => {
   it.effect("keeps order, labels and indexes, and batches as its whole", () =>
     Effect.gen(function* () {
       const small = yield* data
-      const large = Enlarged.to({ height: 10, width: 14 }, small)
+      const large = Resized.to({ height: 10, width: 14 }, small)
       const options = { batch: 4, shuffle: { seed: "s", epoch: 1 }, reuse: true }
       assert.deepStrictEqual(yield* collect(large.train.batches(options)), yield* collect(small.train.batches(options)))
       const whole = yield* large.train.all
       const one = yield* large.train.read([3])
-      assert.deepStrictEqual(one.images, whole.images.subarray(3 * 2 * 140, 4 * 2 * 140))
+      assert.deepStrictEqual(one.inputs.image, whole.inputs.image.subarray(3 * 2 * 140, 4 * 2 * 140))
     })
   )
 
-  it.effect("of the same size is the data set itself, and never a smaller one", () =>
+  it.effect("of the same size is the data set itself; whether another enlarges it, sides and channels say", () =>
     Effect.gen(function* () {
       const small = yield* data
-      assert.strictEqual(Enlarged.to(image, small), small)
-      assert.isTrue(Enlarged.fits(image, { ...image, height: 8 }))
-      assert.isFalse(Enlarged.fits(image, { ...image, height: 8, width: 6 }))
-      assert.isFalse(Enlarged.fits(image, { ...image, channels: 3 }))
+      assert.strictEqual(Resized.to(image, small), small)
+      assert.isTrue(Resized.enlarges(image, { ...image, height: 8 }))
+      assert.isFalse(Resized.enlarges(image, { ...image, height: 8, width: 6 }))
+      assert.isFalse(Resized.enlarges(image, { ...image, channels: 3 }))
     })
   )
 })

@@ -1,39 +1,41 @@
 /**
- * A data set with larger images, for a network that takes larger ones: what compound scaling makes of small images.
+ * A data set with its images made larger or smaller, for a network that takes another size: what compound scaling makes of small images.
  */
-import { type Batch, type DatasetShape, type ImageShape, mapBatches } from "./Dataset.ts"
+import { type ImageBatch, type ImageDataset, imageFeatures, type ImageShape, mapBatches } from "./Dataset.ts"
 import { taps } from "./Image.ts"
 
 type Size = Pick<ImageShape, "height" | "width">
 
-/** Whether images of one size can be enlarged to another: the same channels, and no side shorter. */
-export const fits = (from: ImageShape, to: ImageShape): boolean =>
+/** Whether images of one size become those of another without losing detail: the same channels, and no side shorter. */
+export const enlarges = (from: ImageShape, to: ImageShape): boolean =>
   from.channels === to.channels && from.height <= to.height && from.width <= to.width
 
 /**
- * The data set with images of `height` × `width`, which must not be smaller: bicubic, after augmentation, each image within its own range of values. Mean,
- * deviation, order and labels stay as they are.
+ * The data set with images of `height` × `width` pixels (whole numbers of at least 1): bicubic, antialiased where that is smaller, after augmentation,
+ * each channel of an image within its own range of values. Mean, deviation, order and labels stay as they are.
  *
  * @example
  * ```ts
- * import { Enlarged, Mnist } from "@uninet/data"
+ * import { Mnist, Resized } from "@uninet/data"
  * import { Effect } from "effect"
  *
- * const program = Effect.map(Mnist.make(), (data) => Enlarged.to({ height: 40, width: 40 }, data).image)
+ * const program = Effect.map(Mnist.make(), (data) => Resized.to({ height: 14, width: 14 }, data).image)
+ * Effect.runPromise(program).then(console.log)
  * ```
  */
-export const to = ({ height, width }: Size, data: DatasetShape): DatasetShape => {
+export const to = ({ height, width }: Size, data: ImageDataset): ImageDataset => {
   const { image } = data
   if (image.height === height && image.width === width) return data
-  const again = (batch: Batch): Batch => ({
+  const again = (batch: ImageBatch): ImageBatch => ({
     ...batch,
-    images: enlarge(batch.images, batch.size * image.channels, image, { height, width })
+    inputs: { image: resize(batch.inputs.image, batch.size * image.channels, image, { height, width }) }
   })
-  return { ...mapBatches(again)(data), image: { ...image, height, width } }
+  const resized = { ...image, height, width }
+  return { ...mapBatches(again)(data), image: resized, ...imageFeatures(resized) }
 }
 
 /** So many planes, one after the other. */
-const enlarge = (planes: Float32Array, count: number, from: Size, to: Size): Float32Array => {
+const resize = (planes: Float32Array, count: number, from: Size, to: Size): Float32Array => {
   const out = new Float32Array(count * to.height * to.width)
   const across = new Float32Array(from.height * to.width)
   const [columns, rows] = [taps(from.width, to.width), taps(from.height, to.height)]
