@@ -5,6 +5,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Stream from "effect/Stream"
+import { Dataset, Examples } from "@uninet/data"
+import { OnnxRuntime } from "@uninet/runtime"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import {
@@ -190,6 +192,24 @@ describe("a training", () => {
       assert.deepInclude(few, { _tag: "TooFewImages", images: 88, batch: 89 })
     }).pipe(Effect.provide(layer()))
   )
+
+  it.effect("on examples that are no labelled images is refused before anything is made", () => {
+    const rows = { inputs: { row: [1, 2, 3, 4] }, targets: [1, 2] }
+    const data = Examples.layer({
+      name: "rows",
+      inputs: { row: Dataset.float32(2) },
+      targets: Dataset.float32(),
+      train: rows,
+      validation: rows,
+      test: rows
+    })
+    return Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const error = yield* trainer.fit(architecture, { recipe: learning, seed: 1 }).pipe(Stream.runDrain, Effect.flip)
+      assert.strictEqual(error._tag, "NotImages")
+      assert.include(error.message, "rows holds row [2] (float32)")
+    }).pipe(Effect.provide(Trainer.layer().pipe(Layer.provide([data, OnnxRuntime.cpu()]))))
+  })
 
   it.effect("is followed by Effect's metrics", () =>
     Effect.gen(function* () {

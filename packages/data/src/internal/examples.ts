@@ -1,0 +1,184 @@
+/**
+ * Examples of any kind: what they must be, and how their inputs are standardised.
+ */
+import { InvalidNumber, InvalidOption, InvalidSamples, LabelOutOfRange, type DataError } from "../DataError.ts"
+import type { Feature, Normalisation, SplitName, Values } from "../Dataset.ts"
+import * as values from "./values.ts"
+
+/** What every example of a data set is. */
+export interface Kind<Name extends string = string> {
+  /** The data set's name. */
+  readonly name: string
+  /** Every input's shape and element type, by the names of a model's inputs. */
+  readonly inputs: Readonly<Record<Name, Feature>>
+  /** Every target's shape and element type: `float32()` or `float32(n)` for regression, `int32()` for a label, `int32(height, width)` for a mask, `float32(classes)` for several labels. */
+  readonly targets: Feature
+  /**
+   * Names by label, where the targets are classes. Every number of an int32 target must then be the index of one (leave it out where some mean "no
+   * class"); float32 targets must have one number a class.
+   */
+  readonly classes?: ReadonlyArray<string>
+  /**
+   * Inputs (float32) that are standardised: less the mean, by the deviation of the training split, per place of the first dimension of their shape (a
+   * row's columns, an image's channels). A column that is always the same becomes 0. Default: none.
+   */
+  readonly standardise?: ReadonlyArray<Name>
+}
+
+/** A record's entries, with the names that its type has. */
+export const entries = <Name extends string, A>(record: Readonly<Record<Name, A>>): ReadonlyArray<readonly [Name, A]> =>
+  // Object.entries forgets the names' type, not the names.
+  Object.entries<A>(record) as Array<[Name, A]>
+
+/** A record of the same names. */
+export const mapRecord = <Name extends string, A, B>(
+  record: Readonly<Record<Name, A>>,
+  change: (value: A, name: Name) => B
+): Readonly<Record<Name, B>> =>
+  // As above: the names are those of the record.
+  Object.fromEntries(entries(record).map(([name, value]) => [name, change(value, name)])) as Record<Name, B>
+
+/** What is wrong with a description of examples, if anything. */
+export const checkKind = ({ classes, inputs, standardise = [], targets }: Kind): InvalidOption | undefined => {
+  if (Object.keys(inputs).length === 0)
+    return new InvalidOption({
+      option: "inputs",
+      value: "empty",
+      expected: "at least one input, by the model's name for it"
+    })
+  for (const [option, { shape }] of [...entries(inputs), ["targets", targets] as const])
+    if (!shape.every((length) => Number.isSafeInteger(length) && length >= 1))
+      return new InvalidOption({
+        option: `the shape of ${option}`,
+        value: `[${shape.join(", ")}]`,
+        expected: "whole numbers of at least 1, or [] for one number"
+      })
+  const wrong = standardise.find((name) => inputs[name]?.dtype !== "float32")
+  if (wrong !== undefined)
+    return new InvalidOption({ option: "standardise", value: wrong, expected: "names of float32 inputs" })
+  if (classes !== undefined && targets.dtype === "float32" && targets.shape.at(-1) !== classes.length)
+    return new InvalidOption({
+      option: "the shape of targets",
+      value: `[${targets.shape.join(", ")}]`,
+      expected: `[…, ${classes.length}], a number a class, or leave the classes out`
+    })
+  return undefined
+}
+
+/** Whether every target is one label, so that parts of the split can have the classes in proportion. */
+export const isLabelled = ({ classes, targets }: Kind): boolean =>
+  classes !== undefined && targets.dtype === "int32" && targets.shape.length === 0
+
+const isInt32 = (value: number): boolean => value === (value | 0)
+
+/** Example `index`'s numbers, which start at `start`: what is wrong with them, if anything. */
+export const checkNumbers = (
+  kind: Kind,
+  split: SplitName,
+  index: number,
+  [what, feature]: readonly [what: string, feature: Feature],
+  numbers: ArrayLike<number>,
+  start: number
+): InvalidNumber | LabelOutOfRange | undefined => {
+  const labels = what === "target" ? kind.classes?.length : undefined
+  const length = values.volume(feature)
+  for (let place = 0; place < length; place++) {
+    const value = numbers[start + place] ?? Number.NaN
+    const good = feature.dtype === "int32" ? isInt32(value) : Number.isFinite(Math.fround(value))
+    if (!good) {
+      const expected = feature.dtype === "int32" ? "a whole number of 32 bits" : "a finite number"
+      return new InvalidNumber({ source: kind.name, split, index, what, place, value, expected })
+    }
+    if (labels !== undefined && feature.dtype === "int32" && (value < 0 || value >= labels))
+      return new LabelOutOfRange({ source: `${kind.name}, ${split} split`, index, label: value, classes: labels })
+  }
+  return undefined
+}
+
+/** What the numbers of all features are called, with each feature. */
+export const features = (kind: Kind): ReadonlyArray<readonly [what: string, feature: Feature]> => [
+  ...entries(kind.inputs).map(([name, feature]) => [`input ${name}`, feature] as const),
+  ["target", kind.targets]
+]
+
+/** Numbers that are not as many as a feature has. */
+export const wrongLength = (
+  kind: Kind,
+  split: SplitName,
+  [what, { shape }]: readonly [what: string, feature: Feature],
+  found: number,
+  of: string
+): InvalidSamples =>
+  new InvalidSamples({
+    source: kind.name,
+    split,
+    reason: `${found} numbers of ${what} do not make ${of} of [${shape.join(", ")}]`,
+    remedy: "Give one of that shape for every example"
+  })
+
+/** A kind as a data set says it. */
+export const described = <Name extends string>({ classes, inputs, name, targets }: Kind<Name>) => ({
+  name,
+  inputs,
+  targets,
+  ...(classes === undefined ? {} : { classes })
+})
+
+/** Columns of an input: the places of its shape's first dimension. */
+const columns = ({ shape }: Feature): number => shape[0] ?? 1
+
+/**
+ * Mean and deviation of every column of an input, in one pass (Welford 1962), in double precision.
+ */
+export const moments = (feature: Feature) => {
+  const count = columns(feature)
+  const each = values.volume(feature) / count
+  const [mean, squares] = [new Float64Array(count), new Float64Array(count)]
+  let seen = 0
+  return {
+    /** Takes in the example that starts at `start`. */
+    add: (numbers: ArrayLike<number>, start: number): void => {
+      for (let i = 0; i < each; i++)
+        for (let column = 0; column < count; column++) {
+          const value = Math.fround(numbers[start + column * each + i]!)
+          const from = value - mean[column]!
+          mean[column]! += from / (seen + i + 1)
+          squares[column]! += from * (value - mean[column]!)
+        }
+      seen += each
+    },
+    result: (): Normalisation => ({
+      mean: Array.from(mean),
+      // A column that is always the same has no spread: 1 leaves it at zero after the mean is taken away.
+      deviation: Array.from(squares, (sum) => (sum === 0 ? 1 : Math.sqrt(sum / seen)))
+    })
+  }
+}
+
+/** Copies the example that starts at `start` to `at`, standardised where a normalisation is given. */
+export const write = (
+  feature: Feature,
+  by: Normalisation | undefined,
+  numbers: ArrayLike<number>,
+  start: number,
+  out: Values,
+  at: number
+): void => {
+  const length = values.volume(feature)
+  if (by === undefined) {
+    for (let i = 0; i < length; i++) out[at + i] = numbers[start + i]!
+    return
+  }
+  const each = length / columns(feature)
+  let i = 0
+  for (const [column, mean] of by.mean.entries()) {
+    const deviation = by.deviation[column]!
+    for (const end = i + each; i < end; i++) out[at + i] = (Math.fround(numbers[start + i]!) - mean) / deviation
+  }
+}
+
+/** Anything wrong that examples can be. */
+export type ExamplesError = Extract<
+  DataError,
+  { readonly _tag: "InvalidSamples" | "InvalidNumber" | "LabelOutOfRange" | "InvalidOption" }
+>
