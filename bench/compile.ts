@@ -7,15 +7,13 @@
  * One thread. Prints a Markdown table.
  */
 import { Mnist, Dataset } from "@uninet/data"
-import { Dsms } from "@uninet/dsm"
-import { Network } from "@uninet/network"
-import { Operators } from "@uninet/operators"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { type Architecture, Prng, SearchSpace, Space, UniNetSpace } from "@uninet/search-space"
-import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
-import { Effect, Layer, Result } from "effect"
+import { Prng, Space } from "@uninet/search-space"
+import { Initialise, Recipe } from "@uninet/trainer"
+import { type Architecture, Network, UniNetSpace } from "@uninet/uninet"
+import { Effect, Result } from "effect"
 import { parseArgs } from "node:util"
-import { inputsOf } from "./networks.ts"
+import { inputsOf, trainingOf } from "./networks.ts"
 import { median } from "./workers.ts"
 
 const { values: options } = parseArgs({
@@ -39,7 +37,7 @@ const measure = Effect.fnUntraced(function* (architecture: Architecture.Architec
   const programs = () => {
     const network = Result.getOrThrow(Network.make(architecture))
     return {
-      training: Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch })),
+      training: Result.getOrThrow(trainingOf(network, { ...Recipe.proxy, batch })),
       evaluation: Result.getOrThrow(Network.evaluation(network, { batch: 128 }))
     }
   }
@@ -65,7 +63,7 @@ const measure = Effect.fnUntraced(function* (architecture: Architecture.Architec
 const main = Effect.gen(function* () {
   const { train } = yield* Dataset.Dataset
   const trialSteps = Dataset.batchCount(train, { batch, dropLast: true })
-  const space = yield* SearchSpace
+  const space = yield* Effect.fromResult(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
   console.log("| architecture | graphs, ms | compiled at first, ms | again, ms | a step, ms | share of a trial |")
   console.log("| --- | --- | --- | --- | --- | --- |")
   const found: Array<Effect.Success<ReturnType<typeof measure>>> = []
@@ -82,14 +80,4 @@ const main = Effect.gen(function* () {
   )
 })
 
-await Effect.runPromise(
-  main.pipe(
-    Effect.provide([
-      UniNetSpace.layer({ image: 28, channels: 1, classes: 10 }).pipe(
-        Layer.provide([Operators.standard, Dsms.standard])
-      ),
-      Mnist.layer,
-      OnnxRuntime.cpu({ threads: 1 })
-    ])
-  )
-)
+await Effect.runPromise(main.pipe(Effect.provide([Mnist.layer, OnnxRuntime.cpu({ threads: 1 })])))

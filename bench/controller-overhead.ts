@@ -8,7 +8,8 @@
  */
 import { Strategies, type Strategy, Told } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
-import { Choice, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Choice, Prng, Space } from "@uninet/search-space"
+import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { mkdirSync, writeFileSync } from "node:fs"

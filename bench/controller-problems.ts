@@ -14,7 +14,8 @@
  * N is the seed of the chance effects.
  */
 import { type Benchmark, Table } from "@uninet/controller"
-import { Choice, Prng, Site, Space, UniNetSpace } from "@uninet/search-space"
+import { Choice, Prng, Site, Space } from "@uninet/search-space"
+import { UniNetSpace } from "@uninet/uninet"
 import * as Result from "effect/Result"
 
 const all = (counts: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>

@@ -9,12 +9,13 @@
 import { DatabaseSync } from "node:sqlite"
 import { parseArgs } from "node:util"
 import { Mnist } from "@uninet/data"
+import { ModelSpace } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Tfjs } from "@uninet/runtime-tfjs"
-import { Architecture } from "@uninet/search-space"
 import { Recipe, Trainer } from "@uninet/trainer"
-import { Effect, Layer, Schema, Stream } from "effect"
-import { interpreter } from "../packages/network/test/support/interpreter.ts"
+import { Architecture, UniNetSpace } from "@uninet/uninet"
+import { Effect, Layer, Result, Schema, Stream } from "effect"
+import { interpreter } from "../packages/uninet/test/support/interpreter.ts"
 
 const {
   values: { float64, rate, steps, trials },
@@ -30,12 +31,14 @@ const {
 })
 const chosen = trials.split(",").map(Number)
 
-const Proposed = Schema.fromJsonString(Schema.Struct({ trial: Schema.Int, architecture: Architecture.Architecture }))
+const Proposed = Schema.fromJsonString(Schema.Struct({ trial: Schema.Int, point: Architecture.Architecture }))
 
 const proposals = new DatabaseSync(journal, { readOnly: true })
   .prepare("select data from entry where kind = 'Proposed' order by trial")
   .all()
   .map(({ data }) => Schema.decodeUnknownSync(Proposed)(data))
+
+const digits = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
 
 /** As `uninet search` trains by default, whose learning rate is 0.01. */
 const recipe = { ...Recipe.proxy, learningRate: Number(rate), epochs: 1, batch: 64 }
@@ -43,7 +46,8 @@ const recipe = { ...Recipe.proxy, learningRate: Number(rate), epochs: 1, batch: 
 const losses = (architecture: Architecture.Architecture, trial: number) =>
   Effect.gen(function* () {
     const trainer = yield* Trainer
-    return yield* trainer.fit(architecture, { recipe, seed: `trial ${trial}` }).pipe(
+    const network = yield* Effect.fromResult(ModelSpace.trainable(digits)(architecture))
+    return yield* trainer.fit(network, { recipe, seed: `trial ${trial}` }).pipe(
       Stream.filter((event) => event._tag === "Step"),
       Stream.map(({ loss }) => loss),
       Stream.take(Number(steps)),
@@ -64,11 +68,11 @@ const row = (cells: ReadonlyArray<string | number>) => console.log(`| ${cells.jo
 
 row(["trial", "first loss", "last loss", ...pairs.map(([a, b]) => `${a}, ${b}`)])
 row([3, ...pairs].map(() => "---").concat("---", "---"))
-for (const { architecture, trial } of proposals.filter((p) => chosen.includes(p.trial))) {
+for (const { point, trial } of proposals.filter((p) => chosen.includes(p.trial))) {
   const found = new Map<string, ReadonlyArray<number>>()
   for (const [name, engine] of Object.entries(engines)) {
-    const on = Trainer.layer().pipe(Layer.provide(Mnist.layer), Layer.provide(engine))
-    found.set(name, await Effect.runPromise(losses(architecture, trial).pipe(Effect.provide(on))))
+    const on = Trainer.layer.pipe(Layer.provide(Mnist.layer), Layer.provide(engine))
+    found.set(name, await Effect.runPromise(losses(point, trial).pipe(Effect.provide(on))))
   }
   const of = (name: string) => found.get(name) ?? []
   const apart = pairs.map(([a, b]) => Math.max(...of(a).map((loss, i) => Math.abs(loss - of(b)[i]))).toExponential(1))

@@ -6,10 +6,12 @@
  *
  * Needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Writes `bench/results/export.md`.
  */
-import { type Card, Format } from "@uninet/export"
-import { Network, UniNet } from "@uninet/network"
+import { Format, type Trained } from "@uninet/export"
+import { ModelSpace } from "@uninet/model-space"
+import { Model } from "@uninet/nn"
 import { Prng } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"
+import { UniNet, UniNetSpace } from "@uninet/uninet"
 import { Result } from "effect"
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -32,17 +34,24 @@ const python = "/usr/bin/python3"
 const architecture = UniNet.B0
 const bench = (file: string) => new URL(file, import.meta.url).pathname
 
-const network = Result.getOrThrow(Network.make(architecture))
-const { variables } = Result.getOrThrow(Network.evaluation(network))
-const card: Card.Card = {
-  architecture,
-  classes: Array.from({ length: architecture.classes }, (_, i) => String(i)),
-  mean: [0.485, 0.456, 0.406],
-  deviation: [0.229, 0.224, 0.225],
-  cropRatio: 0.875,
-  provenance: {}
+const of = Result.getOrThrow(UniNetSpace.models())
+const { about, line, model, task } = Result.getOrThrow(ModelSpace.trainable(of)(architecture))
+const { variables } = Result.getOrThrow(Model.evaluation(model))
+const trained: Trained.Trained = {
+  model,
+  weights: Initialise.values(variables, Prng.fromSeed("bench")),
+  card: {
+    network: about,
+    line,
+    inputs: model.inputs,
+    outputs: Result.getOrThrow(Model.outputs(model)),
+    task: task.name,
+    classes: Array.from({ length: architecture.classes }, (_, i) => String(i)),
+    picture: { input: "image", mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225], cropRatio: 0.875 },
+    provenance: {}
+  },
+  pytorch: of.pytorch?.(architecture) ?? null
 }
-const trained = { network, weights: Initialise.values(variables, Prng.fromSeed("bench")), card }
 
 const ms = (seconds: number) => `${(1000 * seconds).toFixed(1)} ms`
 

@@ -6,8 +6,8 @@
  * Writes `bench/results/network.md`.
  */
 import { Costs } from "@uninet/graph"
-import { Network, NetworkCosts } from "@uninet/network"
-import { Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Prng, Space } from "@uninet/search-space"
+import { Network, NetworkCosts, UniNetSpace } from "@uninet/uninet"
 import { Result } from "effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { cpus } from "node:os"

@@ -1,6 +1,8 @@
 /** The networks that are timed. */
-import { UniNet } from "@uninet/network"
-import type { Architecture, Prng } from "@uninet/search-space"
+import { Classification } from "@uninet/model-space"
+import type { Prng } from "@uninet/search-space"
+import { type Recipe, TrainingProgram } from "@uninet/trainer"
+import { type Architecture, Network, UniNet } from "@uninet/uninet"
 
 const stage = (
   operator: string,
@@ -33,8 +35,12 @@ export const networks = {
   B0: { architecture: UniNet.B0, batch: 8 }
 } as const
 
+/** A network's training step: it tells classes apart. */
+export const trainingOf = (network: Network.Network, recipe: Recipe.Recipe): ReturnType<typeof TrainingProgram.make> =>
+  TrainingProgram.make(Network.model(network), Classification.make({ classes: network.architecture.classes }), recipe)
+
 /** A batch of noise for a network's training step. */
 export const inputsOf = ({ classes, image }: Architecture.Architecture, batch: number, prng: Prng.Prng) => ({
   image: Float32Array.from({ length: batch * image.channels * image.height * image.width }, () => prng.nextNormal()),
-  labels: Int32Array.from({ length: batch }, () => prng.nextInt(classes))
+  targets: Int32Array.from({ length: batch }, () => prng.nextInt(classes))
 })

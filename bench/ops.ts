@@ -12,12 +12,12 @@ import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { Costs, Op, Program, type Shape, Tensor } from "@uninet/graph"
-import { Network } from "@uninet/network"
 import { Profile } from "@uninet/runtime"
-import { Architecture, Prng } from "@uninet/search-space"
-import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
+import { Prng } from "@uninet/search-space"
+import { Initialise, Recipe } from "@uninet/trainer"
+import { Architecture, Network } from "@uninet/uninet"
 import { Effect, Result, Schema } from "effect"
-import { inputsOf, networks } from "./networks.ts"
+import { inputsOf, networks, trainingOf } from "./networks.ts"
 import { median, open, round as ask, stop } from "./workers.ts"
 
 const { values: options } = parseArgs({
@@ -87,7 +87,7 @@ const groupOf = (node: Tensor.Tensor | undefined): string => {
 }
 
 const network = Result.getOrThrow(Network.make(architecture))
-const training = Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
+const training = Result.getOrThrow(trainingOf(network, { ...Recipe.proxy, batch }))
 const prng = Prng.fromSeed("bench")
 const values = {
   ...Object.fromEntries(Initialise.values(training.variables, prng)),

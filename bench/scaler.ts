@@ -4,7 +4,8 @@
  *     node bench/scaler.ts [architectures of each space, default 250]
  */
 import { Coefficients, Compound, LimitReached, StepsTooCoarse } from "@uninet/scaler"
-import { Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Prng, Space } from "@uninet/search-space"
+import { UniNetSpace } from "@uninet/uninet"
 import * as Result from "effect/Result"
 
 const each = Number(process.argv[2] ?? 250)
@@ -25,7 +26,7 @@ for (const image of [28, 32, 64, 224])
     ["EfficientNet's", [Coefficients.efficientNet]],
     ["of the grid", grid]
   ] as const) {
-    const space = Result.getOrThrow(UniNetSpace.make({ image, classes: 10 }))
+    const of = Result.getOrThrow(UniNetSpace.models({ image, classes: 10 }))
     const prng = Prng.fromSeed(`scaler ${image}`)
     const failed = { limit: 0, coarse: 0 }
     const times: Array<number> = []
@@ -35,9 +36,9 @@ for (const image of [28, 32, 64, 224])
       const chosen = coefficients[i % coefficients.length] ?? Coefficients.efficientNet
       // A third of the families keep the image, where that leaves something to scale.
       const fixedImage = i % 3 === 0 && chosen.depth * chosen.width > 1
-      const baseline = Space.sample(prng)(space)
+      const baseline = Space.sample(prng)(of.space)
       const started = performance.now()
-      const family = Compound.family(baseline, phis, { coefficients: chosen, fixedImage })
+      const family = Compound.family(of, baseline, phis, { coefficients: chosen, fixedImage })
       times.push(performance.now() - started)
       if (Result.isFailure(family)) {
         if (family.failure instanceof LimitReached) failed.limit++
@@ -45,8 +46,8 @@ for (const image of [28, 32, 64, 224])
         else throw family.failure
         continue
       }
-      for (const { costs, effective, factors, target } of family.success) {
-        worst = Math.max(worst, Math.abs(costs.macs / target - 1))
+      for (const { effective, factors, macs, target } of family.success) {
+        worst = Math.max(worst, Math.abs(macs / target - 1))
         const wanted = { ...chosen, ...(fixedImage ? { resolution: 1 } : {}) }
         const logs = (["depth", "width", "resolution"] as const).map(
           (key) => Math.log(factors[key]) - (effective ?? 0) * Math.log(wanted[key])

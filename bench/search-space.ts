@@ -7,8 +7,8 @@
  * machine matters little): the median over the rounds, with the slowest and fastest beside it. The costs are the real cost model's
  * (`NetworkCosts.forSpace`), which measures every block's graph once.
  */
-import { NetworkCosts } from "@uninet/network"
-import { Architecture, Constrained, Constraint, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Constrained, Constraint, Prng, Space } from "@uninet/search-space"
+import { Architecture, NetworkCosts, UniNetSpace } from "@uninet/uninet"
 import { Option, Result } from "effect"
 import { cpus } from "node:os"
 import { parseArgs } from "node:util"

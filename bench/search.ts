@@ -6,19 +6,17 @@
  * architectures, in alternating rounds.
  */
 import { Ppo, Random, type SearchStrategy } from "@uninet/controller"
-import { Dsms } from "@uninet/dsm"
-import { NetworkCosts } from "@uninet/network"
-import { Operators } from "@uninet/operators"
-import { Evaluator, Journal, Search, Setup, WorkerEvaluator } from "@uninet/search"
 import { OnnxRuntime } from "@uninet/runtime"
-import { Constraint, UniNetSpace } from "@uninet/search-space"
+import { type Evaluator, Journal, Search, Setup, SpaceSource, WorkerEvaluator } from "@uninet/search"
 import { Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import digits, { formula } from "./searched.ts"
 
 const { values } = parseArgs({
   options: {
@@ -28,25 +26,22 @@ const { values } = parseArgs({
   }
 })
 
-const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 1.6e6 } })
-const space = UniNetSpace.layer({ image: 28, channels: 1, classes: 10 })
-const formula = Evaluator.fromFunction(({ stages }) => Effect.succeed(1 / stages.length), {
-  concurrency: Search.defaultAhead
-})
+const within = { macs: { max: 1.6e6 } }
+const lookUp = formula({ concurrency: Search.defaultAhead })
 
 const seconds = (
   trials: number,
   evaluator: Layer.Layer<Evaluator.Evaluator, unknown>,
   journal: Layer.Layer<Journal.Journal, unknown>,
   strategy: Layer.Layer<SearchStrategy> = Random.layer(),
-  options: Pick<Search.Options, "constraints"> = {}
+  options: { readonly within?: typeof within } = {}
 ) =>
   Effect.runPromise(
     Effect.gen(function* () {
       const began = performance.now()
-      yield* Search.run({ trials, seed: "bench", ...options })
+      yield* Search.run(digits, { trials, seed: "bench", ...options })
       return (performance.now() - began) / 1000
-    }).pipe(Effect.provide([strategy, space, Operators.standard, Dsms.standard, evaluator, journal]))
+    }).pipe(Effect.provide([strategy, evaluator, journal]))
   )
 
 const folder = mkdtempSync(join(tmpdir(), "uninet-bench-"))
@@ -58,7 +53,7 @@ const journals = {
 }
 console.log("| journal | 10,000 look-ups | trials per second |\n| --- | --- | --- |")
 for (const [name, journal] of Object.entries(journals)) {
-  const took = await seconds(trials, formula, journal)
+  const took = await seconds(trials, lookUp, journal)
   console.log(`| ${name} | ${took.toFixed(2)} s | ${Math.round(trials / took)} |`)
 }
 
@@ -69,7 +64,7 @@ const empty = 400
 const pool = WorkerEvaluator.layer({ module: new URL("./search-worker.ts", import.meta.url), workers: 2 })
 const each =
   (await seconds(empty, pool, Journal.sqlite(join(folder, "pool.db")), Layer.provide(Ppo.layer(), OnnxRuntime.cpu()), {
-    constraints
+    within
   })) / empty
 console.log(
   `\nPPO, journal (survives power) and two worker processes: ${(1000 * each).toFixed(1)} ms a trial, ${((100 * each) / 5).toFixed(2)}% of one of 5 s (two beside one another: of ${((100 * each) / 2.5).toFixed(2)}% of the time)`
@@ -78,15 +73,16 @@ console.log(
 if (values.training) {
   const real = Number(values.trials)
   const rounds = Number(values.rounds)
+  const space = await Effect.runPromise(SpaceSource.ofModule(fileURLToPath(new URL("./searched.ts", import.meta.url))))
   const took: Record<number, Array<number>> = { 1: [], 2: [] }
   for (let round = 0; round < rounds; round++)
     for (const workers of round % 2 === 0 ? [1, 2] : [2, 1]) {
       const evaluator = WorkerEvaluator.layer({
         module: Setup.module,
-        options: Setup.toJson({ config: null, dataset: "mnist", recipe: Recipe.proxy }),
+        options: Setup.toJson({ config: null, space, dataset: "mnist", recipe: Recipe.proxy }),
         workers
       })
-      const time = await seconds(real, evaluator, Journal.memory, Random.layer(), { constraints })
+      const time = await seconds(real, evaluator, Journal.memory, Random.layer(), { within })
       console.error(`round ${round + 1}, ${workers} worker${workers === 1 ? "" : "s"}: ${time.toFixed(1)} s`)
       took[workers]?.push(time)
     }

@@ -9,13 +9,13 @@
 import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { Shape } from "@uninet/graph"
-import { Network } from "@uninet/network"
 import { Runtime } from "@uninet/runtime"
-import { Architecture, Prng } from "@uninet/search-space"
-import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
+import { Prng } from "@uninet/search-space"
+import { Initialise, Recipe } from "@uninet/trainer"
+import { Architecture, Network } from "@uninet/uninet"
 import { Effect, Result, Schema, Stream } from "effect"
 import * as devices from "./devices.ts"
-import { inputsOf } from "./networks.ts"
+import { inputsOf, trainingOf } from "./networks.ts"
 
 const [file, batchText, threads, steps, device] = process.argv.slice(2)
 if (!devices.isName(device)) throw new Error(`there is no device ${device}`)
@@ -24,7 +24,7 @@ const batch = Number(batchText)
 
 const program = Effect.gen(function* () {
   const network = Result.getOrThrow(Network.make(architecture))
-  const training = Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
+  const training = Result.getOrThrow(trainingOf(network, { ...Recipe.proxy, batch }))
   const runtime = yield* Runtime
   const executable = yield* runtime.compile({ training })
   const prng = Prng.fromSeed("bench")

@@ -5,18 +5,22 @@
  *     node bench/trainer.ts [steps] [rounds]        (default: 40 steps, 5 rounds; needs Debian's dataset-fashion-mnist)
  */
 import { Dataset, type DataError, Idx } from "@uninet/data"
+import { ModelSpace } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
-import { Architecture } from "@uninet/search-space"
 import { Average, Recipe, Trainer } from "@uninet/trainer"
+import { Architecture, UniNetSpace } from "@uninet/uninet"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { readFileSync } from "node:fs"
 
 const read = (file: string) => readFileSync(new URL(`fashion-mnist/${file}`, import.meta.url), "utf8")
 const architecture = Schema.decodeSync(Schema.fromJsonString(Architecture.Architecture))(read("architecture.json"))
+const space = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+const network = Result.getOrThrow(ModelSpace.trainable(space)(architecture))
 const full = Schema.decodeSync(Schema.fromJsonString(Recipe.Recipe))(read("recipe.json"))
 
 const steps = Number(process.argv[2] ?? 40)
@@ -77,9 +81,9 @@ const variants: ReadonlyArray<Variant> = [
 /** Milliseconds of a step: the median of those after the first few. */
 const measure = Effect.fnUntraced(function* ({ gradientNorm = false, recipe }: Variant) {
   const trainer = yield* Trainer
-  const times = yield* trainer.fit(architecture, { recipe, seed: "bench", gradientNorm }).pipe(
+  const times = yield* trainer.fit(network, { recipe, seed: "bench", gradientNorm }).pipe(
     Stream.take(steps + 5),
-    Stream.map((event) => (event._tag === "Step" ? (1000 * recipe.batch) / event.imagesPerSecond : Number.NaN)),
+    Stream.map((event) => (event._tag === "Step" ? (1000 * recipe.batch) / event.examplesPerSecond : Number.NaN)),
     Stream.drop(5),
     Stream.runCollect
   )
@@ -89,7 +93,7 @@ const measure = Effect.fnUntraced(function* ({ gradientNorm = false, recipe }: V
 const median = (xs: ReadonlyArray<number>) => xs.toSorted((a, b) => a - b)[xs.length >> 1]
 
 const trainerOn = (variant: Variant, data: Dataset.DatasetShape): Layer.Layer<Trainer, DataError.DataError> =>
-  Trainer.layer().pipe(
+  Trainer.layer.pipe(
     Layer.provide([
       Layer.succeed(Dataset.Dataset, variant.fixed === true ? fixed(data) : data),
       OnnxRuntime.cpu({ threads: 1 })

@@ -16,7 +16,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { evaluator } from "../packages/cluster/test/support/evaluator.ts"
 import * as Postgres from "../packages/cluster/test/support/postgres.ts"
-import { setting } from "../packages/cluster/test/support/search.ts"
+import { setting, uninet } from "../packages/cluster/test/support/search.ts"
 
 const rounds = Number(process.argv[2] ?? 20)
 const from = Number(process.argv[3] ?? 1)
@@ -56,7 +56,7 @@ const quiet = async () => {
   const journal = join(folder, "journal.db")
   const evaluating = evaluator({ milliseconds: 0, log: null }, 4)
   await Effect.runPromise(
-    Effect.provide(Search.run({ trials, seed: "test" }), [setting, evaluating, Journal.sqlite(journal)])
+    Effect.provide(Search.run(uninet, { trials, seed: "test" }), [setting, evaluating, Journal.sqlite(journal)])
   )
   const entries = await entriesOf(journal)
   rmSync(folder, { recursive: true })

@@ -3,7 +3,7 @@
  * neither onnxruntime nor the command line came along, and type-checks and runs there every TypeScript example of their READMEs and of
  * their doc comments.
  *
- *     node tools/packed.ts [package ...]        (default: search-space and network; needs the npm registry for `effect` and `fast-check`)
+ *     node tools/packed.ts [package ...]        (default: search-space, model-space and uninet; needs the npm registry for `effect` and `fast-check`)
  */
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -12,7 +12,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : ["search-space", "network"]
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : ["search-space", "model-space", "uninet"]
 
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>

@@ -7,10 +7,9 @@
  * `adamw<n>/<name>` (parameters after n steps), and the network's configuration as JSON in the metadata's `config`.
  */
 import { gradient, Op, Program } from "@uninet/graph"
-import { Network } from "@uninet/network"
 import { Loss, RunningStatistics, Safetensors, Scope, Weights } from "@uninet/nn"
 import { type Data, Runtime } from "@uninet/runtime"
-import type { Architecture } from "@uninet/search-space"
+import { type Architecture, Network } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -50,7 +49,7 @@ const authorsNames: Readonly<Record<string, string>> = {
   LocalGlobalDSM: "LG"
 }
 
-/** The strides of every UniNet [UNINET.md section 1]; the reference's configuration does not name them. */
+/** The strides of every UniNet that was released; the reference's configuration does not name them. */
 const strides = [1, 2, 2, 2, 1, 2]
 
 /** AdamW as the reference was trained: decay on every parameter. */

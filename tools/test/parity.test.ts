@@ -4,10 +4,10 @@ import { Safetensors } from "@uninet/nn"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Effect, Result } from "effect"
 import { readFileSync } from "node:fs"
-import { interpreter } from "../../packages/network/test/support/interpreter.ts"
+import { interpreter } from "../../packages/uninet/test/support/interpreter.ts"
 import * as Parity from "../src/Parity.ts"
 
-const bytes = readFileSync(new URL("../../packages/network/test/fixtures/network.safetensors", import.meta.url))
+const bytes = readFileSync(new URL("../../packages/uninet/test/fixtures/network.safetensors", import.meta.url))
 const file = Result.getOrThrow(Safetensors.decode(bytes))
 
 const meetsTheBar = ({

@@ -22,7 +22,7 @@ import { verify } from "./commands/verify.ts"
 import { worker } from "./commands/worker.ts"
 import { CliFault } from "./internal/CliFault.ts"
 
-export const version = "0.1.0"
+export const version = "0.2.0"
 
 /** All commands. */
 export const command = Command.make("uninet").pipe(

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { UniNet } from "@uninet/network"
+import { UniNet } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -16,20 +16,20 @@ describe("uninet inspect", () => {
       assert.strictEqual(costs.buffers, 22_673)
       assert.strictEqual(costs.fvcoreCount, 1_117_865_024)
       assert.strictEqual(costs.fvcoreByOperator.conv, 541_323_456)
-      assert.strictEqual(costs.stages.length, 8)
+      assert.strictEqual(costs.parts.length, 8)
       for (const key of ["macs", "flops", "activationBytes"]) assert.isAbove(costs[key], 0)
     })
   )
 
-  it.live("shows an architecture of a file stage by stage, at any image size", () =>
+  it.live("shows an architecture of a file, as an earlier version wrote it, stage by stage, at any image size", () =>
     Effect.gen(function* () {
       const here = yield* folder
       const file = join(here, "best.json")
       writeFileSync(file, JSON.stringify({ trial: 3, architecture: UniNet.B0 }))
       const { code, stdout } = yield* uninet(["inspect", file, "--image", "224"])
       assert.strictEqual(code, 0)
-      assert.include(stdout, "fvcore count  1,117,865,024")
-      assert.match(stdout, /stage 5 .* LG .* SA .* 7×7/)
+      assert.match(stdout, /fvcoreCount +1,117,865,024/)
+      assert.match(stdout, /stage 5 │ LG +│ SA +│ .* 7 │ +7 │/)
     })
   )
 
@@ -43,7 +43,7 @@ describe("uninet inspect", () => {
       assert.match(unknown.stderr, /"B9" is neither one of B0, .*\n$/)
       const broken = yield* uninet(["inspect", file])
       assert.strictEqual(broken.code, 1)
-      assert.include(broken.stderr, "holds no architecture")
+      assert.include(broken.stderr, "holds no network")
       const small = yield* uninet(["inspect", "B0", "--image", "3"])
       assert.strictEqual(small.code, 1)
       assert.include(small.stderr, "use a larger image")
@@ -144,14 +144,14 @@ describe("uninet verify", () => {
     Effect.gen(function* () {
       const found = yield* uninet(["verify", space, "--runs", "200", "--seed", "1", "--json"])
       assert.strictEqual(found.code, 1)
-      const { architecture, law, replay } = JSON.parse(found.stdout)
-      assert.strictEqual(law, "macs")
-      const crooked = architecture.stages.filter(({ operator }: { operator: string }) => operator === "Miscounted")
+      const { law, point, replay } = JSON.parse(found.stdout)
+      assert.strictEqual(law, "blocks")
+      const crooked = point.stages.filter(({ operator }: { operator: string }) => operator === "Miscounted")
       assert.strictEqual(crooked.length, 1)
       const [, , ...args] = replay.replace(/^uninet verify \S+/, "uninet verify").split(" ")
       const again = yield* uninet(["verify", space, ...args, "--json"])
       assert.strictEqual(again.code, 1)
-      assert.deepStrictEqual(JSON.parse(again.stdout).architecture, architecture)
+      assert.deepStrictEqual(JSON.parse(again.stdout).point, point)
     })
   )
 
@@ -159,7 +159,7 @@ describe("uninet verify", () => {
     Effect.gen(function* () {
       const { code, stdout } = yield* uninet(["verify", "--runs", "5"])
       assert.strictEqual(code, 0)
-      assert.match(stdout, /^5 architectures keep the laws: .*gradients/)
+      assert.match(stdout, /^5 networks of uninet keep the laws: .*gradients.*alive/)
     })
   )
 })

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Format, type Trained } from "@uninet/export"
-import { Network } from "@uninet/network"
+import { Model as Networks } from "@uninet/nn"
 import { Model } from "@uninet/onnx"
+import { Network } from "@uninet/uninet"
 import { Prng } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -27,15 +28,34 @@ const classes = ["zero", "one", "two", "three", "four", "five", "six", "seven", 
 const aRun = (below: string): string => {
   const run = join(below, "run")
   mkdirSync(run)
-  const network = Result.getOrThrow(Network.make(architecture))
-  const { variables } = Result.getOrThrow(Network.evaluation(network))
+  const model = Network.model(Result.getOrThrow(Network.make(architecture)))
+  const { variables } = Result.getOrThrow(Networks.evaluation(model))
+  const network = {
+    space: { _tag: "Named", name: "uninet" },
+    facts: {
+      inputs: { image: { shape: [1, 28, 28], dtype: "float32" } },
+      targets: { shape: [], dtype: "int32" },
+      classes: 10
+    },
+    point: architecture
+  }
   const trained: Trained.Trained = {
-    network,
+    model,
     weights: Initialise.values(variables, Prng.fromSeed("run")),
-    card: { architecture, classes, mean: [0.13], deviation: [0.31], cropRatio: 1, provenance: { testAccuracy: "0.1" } }
+    card: {
+      network,
+      line: "a line",
+      inputs: model.inputs,
+      outputs: Result.getOrThrow(Networks.outputs(model)),
+      task: "classification",
+      classes,
+      picture: { input: "image", mean: [0.13], deviation: [0.31], cropRatio: 1 },
+      provenance: { testAccuracy: "0.1" }
+    },
+    pytorch: null
   }
   writeFileSync(join(run, "best.safetensors"), Result.getOrThrow(Format.safetensors(trained)).content)
-  writeFileSync(join(run, "best.json"), JSON.stringify({ trial: 18, seed: "demo", dataset: "mnist", architecture }))
+  writeFileSync(join(run, "best.json"), JSON.stringify({ trial: 18, seed: "demo", dataset: "mnist", network }))
   return run
 }
 
@@ -51,7 +71,7 @@ describe("uninet export and classify", () => {
       assert.strictEqual(code, 0, stderr)
       const { check, files } = JSON.parse(stdout)
       assert.deepStrictEqual(files, ["run.onnx"])
-      assert.include(check, { on: "test images of mnist", images: 64, sameTop1: 64, runtime: "ONNX Runtime" })
+      assert.include(check, { on: "test examples of mnist", examples: 64, sameTop1: 64, runtime: "ONNX Runtime" })
       assert.isBelow(check.worst, 1e-5)
       const metadata = Result.getOrThrow(Model.metadataOf(readFileSync(join(cwd, "run.onnx"))))
       assert.include(metadata, {
@@ -100,7 +120,7 @@ describe("uninet export and classify", () => {
         const args = ["export", "my-net.json", "--seed", "s", "--format", "pytorch"]
         const { code, stderr, stdout } = yield* uninet(args, { cwd })
         assert.strictEqual(code, 0, stderr)
-        assert.match(stdout, /^my_net\.py and my_net\.safetensors: .*B, images \[batch, 1, 28, 28\] to 10 classes\n/)
+        assert.match(stdout, /^my_net\.py and my_net\.safetensors: .*B, image .*1×28×28.* to logits .*10.*\n/)
         assert.match(
           stdout,
           /\n(checked in PyTorch \(.*\) on 64 test images .* the same top-1 on 64|not checked: no Python with PyTorch .*)\n/
@@ -118,7 +138,7 @@ describe("uninet export and classify", () => {
 
   it.live.each([
     [["export", "B9"], 2, /"B9" is neither a run's folder nor a file nor one of B0/],
-    [["export", "B0"], 2, /B0 is an architecture without weights\. Give a run's folder, --weights .* or --seed/],
+    [["export", "B0"], 2, /B0 is a network without weights\. Give a run's folder, --weights .* or --seed/],
     [["export", "."], 1, /best\.safetensors cannot be read\. Give the folder of a uninet train or search/],
     [
       ["export", "B0", "--seed", "1", "--format", "tflite"],
@@ -126,17 +146,13 @@ describe("uninet export and classify", () => {
       /--format is "tflite"\. Give "onnx" \| "safetensors" \| "pytorch"/
     ],
     [["export", "B0", "--seed", "1", "--out", "b0.pt"], 2, /--out ends in \.pt, --format onnx writes \.onnx/],
-    [
-      ["export", "B0", "--seed", "1", "--dataset", "mnist"],
-      1,
-      /--dataset mnist has 10 classes of 1×28×28 images where the network takes 1000 of 3×160×160/
-    ],
+    [["export", "B0", "--seed", "1", "--dataset", "mnist"], 1, /--dataset: .*3×160×160.*1×28×28/],
     [["classify", "none.onnx", "a.png"], 1, /none\.onnx: it cannot be read/],
     [["classify", "text.txt", "a.png"], 1, /text\.txt: it is no ONNX model/],
     [
       ["classify", "bare.onnx", "a.png"],
       1,
-      /bare\.onnx: it does not say its network's architecture; give a file that uninet export/
+      /bare\.onnx: it does not say its network's inputs; give a file that this version's uninet export/
     ],
     [["classify", "bare.onnx"], 2, /Missing required argument: image/]
   ] as const)("say in a sentence what is wrong with %s", ([args, code, says]) =>

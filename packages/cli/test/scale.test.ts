@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { UniNet } from "@uninet/network"
+import { UniNet } from "@uninet/uninet"
 import { Coefficients } from "@uninet/scaler"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
@@ -59,7 +59,7 @@ describe("uninet scale", () => {
           [1, 2, 3, 4, 5, 6].map((phi) => `phi-${phi}.json`)
         )
         const inspected = JSON.parse((yield* here(["inspect", join(below, "b/phi-2.json"), "--json"])).stdout)
-        assert.deepStrictEqual(inspected.architecture, UniNet.B2)
+        assert.deepStrictEqual(inspected.network.point, UniNet.B2)
         assert.strictEqual(inspected.macs, members[1].costs.macs)
       }).pipe(Effect.scoped),
     120_000
@@ -81,7 +81,7 @@ describe("uninet scale", () => {
           }
         )
         assert.strictEqual(code, 0, stderr)
-        assert.match(stdout, /│ φ │ +image │ depth │ width │ parameters │ +MACs │ × baseline │ +memory │/)
+        assert.match(stdout, /│ φ │ +input │ depth │ width │ parameters │ +MACs │ × baseline │ +memory │/)
         assert.match(stdout, /family\/ has phi-1\.json, phi-2\.json; train one with: uninet train family\/phi-1\.json/)
         const [one, two] = [1, 2].map((phi) => json(join(below, `family/phi-${phi}.json`)))
         assert.closeTo(one.costs.macs / one.target, 1, 0.03)
@@ -131,9 +131,9 @@ describe("uninet scale", () => {
             .map((each: { readonly coefficients: unknown }) => JSON.stringify(each.coefficients)),
           JSON.stringify(coefficients)
         )
-        for (const { architecture, costs, target } of members) {
+        for (const { network, costs, target } of members) {
           assert.closeTo(costs.macs / target, 1, 0.03)
-          assert.strictEqual(architecture.image.height, 12)
+          assert.strictEqual(network.point.image.height, 12)
         }
         const { entries } = yield* Journal.read(join(below, "family/journal.db"))
         const finished = entries.filter(({ entry }) => entry._tag === "Finished")
@@ -169,7 +169,7 @@ describe("uninet scale", () => {
           { concurrency: 2 }
         )
         const expected = [
-          /^1: uninet: --phi: the published family has no member at φ = 7: it is B0 to B6/,
+          /^1: uninet: --phi: there is no published member at φ = 7 of a family whose members are at φ = 0 to 6/,
           /^1: uninet: --phi: φ = \d+ \(.* MACs\) is out of reach: the image stops at its limit of 1024 pixels/,
           /^1: uninet: --target-macs: the target of 1,000 MACs is below the baseline's [\d,]+;/,
           ...Array.from(
@@ -182,7 +182,7 @@ describe("uninet scale", () => {
           /^2: uninet: --inherit needs trained weights, which B0 has none of here/,
           /^1: uninet: .*network\.safetensors cannot be read/,
           /^2: uninet: "nowhere\.json" is neither one of B0, /,
-          /^1: uninet: --dataset .* has images of 1×12×12 in 10 classes, but the network takes 3×224×224 in 1000/
+          /^1: uninet: --dataset: .*1×12×12/
         ]
         expected.forEach((pattern, i) => assert.match(messages[i], pattern))
         assert.notInclude(readdirSync(below), "out")

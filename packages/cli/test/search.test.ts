@@ -63,7 +63,7 @@ describe("uninet search", () => {
         assert.deepStrictEqual(best, result.best)
         const dataset = yield* Datasets.make(data)
         for (const batch of [64, 7])
-          assert.strictEqual(yield* accuracyOf(join(whole, "best.onnx"), dataset, batch), best.metrics.testAccuracy)
+          assert.strictEqual(yield* accuracyOf(join(whole, "best.onnx"), dataset, batch), best.measures.test.accuracy)
         const metadata = Result.getOrThrow(Model.metadataOf(readFileSync(join(whole, "best.onnx"))))
         assert.include(metadata, { run: "whole", trial: String(best.trial), seed: "e2e" })
         const weights = Result.getOrThrow(Safetensors.decode(readFileSync(join(whole, "best.safetensors"))))
@@ -132,14 +132,26 @@ describe("uninet search", () => {
     [["--dataset", "nothing"], 1, /--dataset: .*nothing.*Use one of mnist/],
     [["--target-macs", "1000"], 1, /--target-macs 1000 is less than any network of the space has: .* \d+ MACs/],
     [["--strategy", "grid"], 1, /--strategy grid: .*Use a random search/],
-    [["--batch", "9000"], 1, /--batch 9000 is more than the 8000 training images of mnist\./],
+    [["--batch", "9000"], 1, /--batch 9000 is more than the 8000 training examples of mnist\./],
     [["--fidelity", "some"], 2, /--fidelity is "some"/],
     [["--min-epochs", "3"], 2, /--min-epochs 3 is more than the 1 of --epochs\. Give at most that\./],
     [
       ["--objectives", "macs"],
       2,
-      /--objectives is "macs"\. Give two or more of accuracy, macs, parameters, with commas\./
+      /--objectives is "macs"\. Give two or more measures or costs, such as accuracy,macs\./
     ],
+    [["--objectives", "accuracy,accuracy"], 2, /--objectives has accuracy twice\. Give every objective once\./],
+    [
+      ["--objectives", "accuracy,speed"],
+      1,
+      /--objectives: the space uninet has no speed\. Give one of macs, parameters, .*accuracy, /
+    ],
+    [["--within", "latency<=3"], 1, /--within: the space uninet has no latency\. Give one of macs, /],
+    [["--within", "macs<3"], 2, /--within is "macs<3"\. Give bounds on costs, such as parameters<=200K/],
+    [["--within", "parameters<=10"], 1, /--within: .*parameters/],
+    [["--space", "nowhere"], 2, /--space is "nowhere"\. Give uninet, .*or a module/],
+    [["--space", "nowhere.ts"], 1, /nowhere\.ts does not exist\. Give a module/],
+    [["--ahead", "0"], 2, /--ahead is "0"\. Give a whole number of 1 or more\./],
     [["--max-time", "soon"], 2, /--max-time is "soon"\. Give a time, such as 90s, 10min or 2h\./],
     [["--resume", "none"], 1, /--resume none: The journal .* does not exist/]
   ] as const)("says in a sentence what is wrong with %s, and makes nothing", ([args, code, says]) =>

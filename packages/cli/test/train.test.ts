@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Safetensors } from "@uninet/nn"
-import { Recipe } from "@uninet/trainer"
+import { Recipe } from "@uninet/model-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -57,19 +57,19 @@ describe("uninet train", () => {
 
       const evaluated = yield* uninet(["evaluate", out, "--json"], { cwd: below })
       assert.strictEqual(evaluated.code, 0, evaluated.stderr)
-      const { confusion, images, split, top1, top5 } = JSON.parse(evaluated.stdout)
-      assert.deepStrictEqual([split, images], ["test", 64])
-      assert.isAtMost(top1, top5)
-      assert.strictEqual(confusion[0][0] + confusion[1][1], top1 * 64)
+      const { accuracy, confusion, examples, split, top5 } = JSON.parse(evaluated.stdout)
+      assert.deepStrictEqual([split, examples], ["test", 64])
+      assert.isAtMost(accuracy, top5)
+      assert.strictEqual(confusion[0][0] + confusion[1][1], accuracy * 64)
       const other = yield* uninet(
         ["evaluate", join(out, "best.safetensors"), "--batch", "5", "--split", "validation"],
         {
           cwd: below
         }
       )
-      assert.match(other.stdout, /32 images of .*validation split\ntop-1 /)
+      assert.match(other.stdout, /32 examples of .*validation split\naccuracy /)
       // What was validated in training is what is found again.
-      assert.include(other.stdout, `top-1 ${(100 * result.best.top1).toFixed(2)}%`)
+      assert.include(other.stdout, `accuracy ${(100 * result.best.accuracy).toFixed(2)}%`)
     }).pipe(Effect.scoped)
   )
 
@@ -167,7 +167,7 @@ describe("uninet train", () => {
         yield* said("train", network, "--recipe", "recipe.json"),
         /^1: uninet: --recipe recipe\.json holds no recipe: .*learningrate/
       )
-      assert.match(yield* said("train", network), /^1: uninet: the architecture takes images of 1×12×12, but mnist has/)
+      assert.match(yield* said("train", network), /^1: uninet: .*1×12×12.* mnist .*1×28×28/)
       assert.match(yield* said("train", "--resume", "nowhere"), /^1: uninet: --resume nowhere has no train\.json/)
       assert.match(
         yield* said("train", network, "--resume", "x"),

@@ -57,7 +57,7 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
         process.kill(worker, "SIGINT")
         const worked = yield* Fiber.join(working)
         assert.strictEqual(worked.code, 130)
-        assert.match(worked.stderr, /^trial 1 of run-.*: \d+\.\d%, .* s$/m)
+        assert.match(worked.stderr, /^trial 1 of run-.*: accuracy 0\.\d+, .* s$/m)
         for (const { stderr, stdout } of [stopped, ran, worked])
           for (const secret of [Postgres.password, encodeURIComponent(Postgres.password)])
             assert.notInclude(stdout + stderr, secret)

@@ -136,14 +136,14 @@ export const layer = ({
           yield* onWorkers(workers)
         }
         if (running.size === 0) return
-        for (const { done, images_per_second, key, loss } of yield* tables.progressOf(search)) {
+        for (const { done, examples_per_second, key, loss } of yield* tables.progressOf(search)) {
           const trial = running.get(key)
           if (trial === undefined || trial.done === done) continue
           trial.done = done
           yield* trial.report({
             done,
             ...(loss === null ? {} : { loss }),
-            ...(images_per_second === null ? {} : { imagesPerSecond: images_per_second })
+            ...(examples_per_second === null ? {} : { examplesPerSecond: examples_per_second })
           })
         }
       })
@@ -182,9 +182,9 @@ export const layer = ({
         // The workers are as many as there are: what is not taken waits on the queue.
         concurrency: 1024,
         evaluate: (trial, report) => {
-          const { architecture, index } = trial
+          const { index } = trial
           const failed = (reason: Trial.Reason, detail: string) =>
-            new Trial.TrialFailed({ trial: index, architecture, reason, detail })
+            new Trial.TrialFailed({ trial: index, reason, detail })
           const key = trials.keyOf(search, trial)
           const payload = { key, trial }
           return Effect.gen(function* () {

@@ -1,5 +1,5 @@
 /** A machine's share of the work: takes trials of any search off the database and evaluates them, until it is stopped. */
-import { Evaluator, type Trial, WorkerEvaluator } from "@uninet/search"
+import { Evaluator, Trial, WorkerEvaluator } from "@uninet/search"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -167,11 +167,15 @@ export const run = Effect.fnUntraced(function* ({
     )
     if (Option.isNone(found)) return undefined
     const report = (progress: Trial.Progress) => Effect.sync(() => void (state.progress = progress))
-    return yield* found.value.evaluate(item.trial, report).pipe(
-      Effect.map(({ weights, ...evaluation }) => ({
-        what: trials.Outcome.cases.Evaluated.make({ evaluation, weights: weights !== undefined }),
-        weights
-      })),
+    const { evaluate } = found.value
+    // One that throws before it gives an effect has a defect as well.
+    return yield* Effect.suspend(() => evaluate(item.trial, report)).pipe(
+      Effect.map(({ weights, ...evaluation }) => {
+        const wrong = Trial.unsound(evaluation)
+        return wrong === undefined
+          ? { what: trials.Outcome.cases.Evaluated.make({ evaluation, weights: weights !== undefined }), weights }
+          : failed("Failed", wrong)
+      }),
       Effect.catchTags({
         TrialFailed: ({ detail, reason }) => Effect.succeed(failed(reason, detail)),
         EvaluatorLost: ({ message }) =>

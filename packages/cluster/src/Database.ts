@@ -118,6 +118,9 @@ const migrations = {
     (sql) => sql`create table uninet_checkpoint (
       search text not null, keep text not null, name text not null, content bytea not null, primary key (search, keep, name)
     )`
+  ),
+  "0003_examples": SqlClient.SqlClient.use(
+    (sql) => sql`alter table uninet_progress rename column images_per_second to examples_per_second`
   )
 }
 

@@ -1,7 +1,8 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { ClusterEvaluator, ClusterWorker, Database, version } from "@uninet/cluster"
-import { Evaluator, Journal, Search, type Trial } from "@uninet/search"
-import { UniNetSpace } from "@uninet/search-space"
+import { Evaluator, Journal, Search, Trial } from "@uninet/search"
+import { ModelSpace } from "@uninet/model-space"
+import { Space } from "@uninet/search-space"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -10,7 +11,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -20,7 +20,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { evaluator, Options } from "./support/evaluator.ts"
 import * as Postgres from "./support/postgres.ts"
-import { setting } from "./support/search.ts"
+import { measuresOf, setting, uninet } from "./support/search.ts"
 
 if (Postgres.missing !== undefined) console.warn(Postgres.missing)
 
@@ -43,7 +43,7 @@ const folder = Effect.acquireRelease(
 )
 
 const trials = 12
-const search = Search.run({ trials, seed: "test" })
+const search = Search.run(uninet, { trials, seed: "test" })
 
 const entriesOf = Journal.Journal.use(({ entries }) =>
   Effect.map(entries, (stored) => stored.map(({ entry }) => entry))
@@ -122,10 +122,10 @@ const counts = (log: string): ReadonlyMap<number, number> => {
   return found
 }
 
-const architecture = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })))
+const point = ModelSpace.write(uninet)(Space.seedPoint(uninet.space))
 const trial = (index: number, more: Partial<Trial.Trial> = {}): Trial.Trial => ({
   index,
-  architecture,
+  point,
   seed: `trial ${index}`,
   ...more
 })
@@ -137,12 +137,12 @@ const without = () => Layer.effect(Evaluator.Evaluator, Effect.fail(new Error("t
 
 /** Keeps in a file how many epochs a trial has been trained for, and says how many it had been when it began. */
 const keeping: ClusterWorker.Options["evaluator"] = (_, checkpoints = "") =>
-  Evaluator.fromFunction((_, { keep, until = 0 }) =>
+  Evaluator.make(uninet, (_, { keep, until = 0 }) =>
     Effect.sync(() => {
       const file = join(checkpoints, keep ?? "none", "epochs")
       const begun = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0
       if (keep !== undefined) writeFileSync(file, String(until))
-      return { accuracy: 0.5, metrics: { begun }, epochs: until }
+      return { measures: { ...measuresOf(0.5), begun }, epochs: until }
     })
   )
 
@@ -265,14 +265,18 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
         Effect.sync(() => void seen.push(progress))
       ).pipe(Effect.provide(cluster({ url, milliseconds: 2500, more })))
       assert.deepStrictEqual(found, {
-        accuracy: found.accuracy,
-        metrics: { index: 1 },
+        measures: { ...measuresOf(found.measures["accuracy"]), index: 1 },
         epochs: 3,
         weights: new Map([["stem.weight", Float32Array.of(1, 2, 1)]])
       })
       assert.isAbove(seen.length, 1)
       assert.deepStrictEqual(seen.pop(), { done: 1 })
-      assert.isTrue(seen.every(({ done, loss }) => done > 0 && done <= 1 && loss !== undefined))
+      assert.isTrue(
+        seen.every(
+          ({ done, examplesPerSecond, loss }) =>
+            done > 0 && done <= 1 && loss !== undefined && examplesPerSecond === 400 * done
+        )
+      )
       assert.deepStrictEqual(fleets, [2])
     })
   )
@@ -283,7 +287,7 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
       const first = yield* Effect.forkChild(worker(url, { evaluator: keeping, checkpoints: yield* folder }))
       const begunAt = (until: number, keep?: string) =>
         evaluate(trial(0, { epochs: 9, until, ...(keep === undefined ? {} : { keep }) })).pipe(
-          Effect.map(({ metrics }) => metrics.begun),
+          Effect.map(({ measures }) => measures["begun"]),
           Effect.provide(cluster({ url }))
         )
       assert.strictEqual(yield* begunAt(1, "trial-0"), 0)
@@ -325,35 +329,45 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
         "This worker cannot evaluate the search demo: the data set is not there. Its trials are left to other workers."
       )
       yield* Effect.forkScoped(worker(url))
-      assert.deepStrictEqual((yield* Fiber.join(running)).metrics, { index: 0 })
+      assert.strictEqual((yield* Fiber.join(running)).measures["index"], 0)
     })
   )
 
-  it.live("records a failure, a defect, and a trial that workers are lost over, as failed trials", () =>
+  it.live("records a failure, a defect, no number, and a trial that workers are lost over, as failed trials", () =>
     Effect.gen(function* () {
       const url = fresh()
       const name = new URL(url).pathname.slice(1)
-      const failing = Evaluator.fromFunction((_, { index }) =>
-        index === 0 ? Effect.fail(new Error("told to fail")) : Effect.die(new Error("told to die"))
-      )
-      const three = yield* Effect.forkChild(
-        Effect.forEach([0, 1, 2], (index) => Effect.flip(evaluate(trial(index))), { concurrency: 3 }).pipe(
+      const failing = Layer.succeed(Evaluator.Evaluator, {
+        concurrency: 1,
+        evaluate: ({ index }) => {
+          if (index === 4) throw new Error("told to throw")
+          return index === 0
+            ? Effect.fail(new Trial.TrialFailed({ trial: index, reason: "Failed", detail: "told to fail" }))
+            : index === 1
+              ? Effect.die(new Error("told to die"))
+              : Effect.succeed({ measures: measuresOf(Number.NaN), epochs: null })
+        }
+      })
+      const five = yield* Effect.forkChild(
+        Effect.forEach([0, 1, 2, 3, 4], (index) => Effect.flip(evaluate(trial(index))), { concurrency: 5 }).pipe(
           Effect.provide(cluster({ url }))
         )
       )
       const queued = () =>
         server.sql(name, "select count(*) from information_schema.tables where table_name = 'uninet_search'") === "1" &&
-        server.sql(name, "select count(*) from uninet_queue") === "3"
+        server.sql(name, "select count(*) from uninet_queue") === "5"
       yield* until(queued)
       server.sql(name, "update uninet_queue set attempts = 10 where id like 'demo/2/%'")
       yield* Effect.forkScoped(worker(url, { evaluator: () => failing }))
-      const errors = yield* Fiber.join(three)
+      const errors = yield* Fiber.join(five)
       assert.deepStrictEqual(
         errors.map((error) => (error._tag === "TrialFailed" ? [error.trial, error.reason, error.detail] : error)),
         [
           [0, "Failed", "told to fail"],
           [1, "Crashed", "told to die"],
-          [2, "Crashed", "10 workers were lost over it"]
+          [2, "Crashed", "10 workers were lost over it"],
+          [3, "Failed", "its accuracy is NaN"],
+          [4, "Crashed", "told to throw"]
         ]
       )
     })
@@ -377,6 +391,26 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
         ["cluster_replies", 2 * trials]
       ] as const)
         assert.strictEqual(server.sql(name, `select count(*) from ${table}`), String(rows), table)
+    })
+  )
+})
+
+describe.skipIf(Postgres.missing !== undefined)("the tables of the version before", () => {
+  it.live("are brought up to this one's", () =>
+    Effect.gen(function* () {
+      const url = fresh()
+      const name = new URL(url).pathname.slice(1)
+      const made = Effect.provide(Effect.void, database(url), { local: true })
+      const columns = () =>
+        server.sql(
+          name,
+          "select column_name from information_schema.columns where table_name = 'uninet_progress' and column_name like '%per_second'"
+        )
+      yield* made
+      server.sql(name, "alter table uninet_progress rename column examples_per_second to images_per_second")
+      server.sql(name, "delete from uninet_migrations where migration_id > 2")
+      yield* made
+      assert.strictEqual(columns(), "examples_per_second")
     })
   )
 })

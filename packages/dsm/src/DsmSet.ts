@@ -6,7 +6,7 @@ import { LG } from "./dsms/LG.ts"
 
 export type DsmSet = Readonly<Record<string, Dsm>>
 
-/** UniNet's downsampling modules [UNINET.md section 3]. */
+/** UniNet's downsampling modules. */
 export const standard = { L, LG, G } satisfies DsmSet
 
 /** The name of a standard downsampling module. */

@@ -43,19 +43,33 @@ export const metadataOf = (file) => {
   return entries
 }
 
+/** What the metadata say of a network that takes a picture and tells classes apart; `undefined` of any other. */
+const cardOf = ({ classes, cropRatio = 1, deviation, inputs, mean, outputs, picture }) => {
+  if ([classes, deviation, inputs, mean, outputs, picture].includes(undefined)) return undefined
+  const names = JSON.parse(classes)
+  const takes = JSON.parse(inputs)
+  const [logits] = Object.entries(JSON.parse(outputs)).find(([, { shape }]) => `${shape}` === `${names.length}`) ?? []
+  if (logits === undefined || takes[picture] === undefined || Object.keys(takes).length !== 1) return undefined
+  const [channels, height, width] = takes[picture].shape
+  return {
+    input: picture,
+    image: { channels, height, width },
+    logits,
+    classes: names,
+    mean: JSON.parse(mean),
+    deviation: JSON.parse(deviation),
+    cropRatio: Number(cropRatio)
+  }
+}
+
 /** Opens a model from its bytes. */
 export const open = async (file) => {
   const metadata = metadataOf(file)
-  if (metadata.architecture === undefined || metadata.classes === undefined)
-    throw new Error("The model does not say its classes and normalisation. Give a file that uninet export wrote.")
-  const { image } = JSON.parse(metadata.architecture)
-  const card = {
-    image,
-    classes: JSON.parse(metadata.classes),
-    mean: JSON.parse(metadata.mean),
-    deviation: JSON.parse(metadata.deviation),
-    cropRatio: Number(metadata.cropRatio ?? 1)
-  }
+  const card = cardOf(metadata)
+  if (card === undefined)
+    throw new Error(
+      "The model does not say that it tells classes of pictures apart. Give a file that uninet export wrote of one that does."
+    )
   return { card, metadata, session: await ort.InferenceSession.create(file, { executionProviders: ["wasm"] }) }
 }
 
@@ -86,9 +100,9 @@ const pixels = ({ image: { channels, height, width }, mean, deviation, cropRatio
 export const classify = async ({ card, session }, picture, { invert = false } = {}) => {
   const { channels, height, width } = card.image
   const input = new ort.Tensor("float32", pixels(card, picture, invert), [1, channels, height, width])
-  const { logits } = await session.run({ image: input })
-  const largest = Math.max(...logits.data)
-  const powers = Array.from(logits.data, (x) => Math.exp(x - largest))
+  const { data } = (await session.run({ [card.input]: input }))[card.logits]
+  const largest = Math.max(...data)
+  const powers = Array.from(data, (x) => Math.exp(x - largest))
   const sum = powers.reduce((a, b) => a + b, 0)
   return powers
     .map((power, i) => ({ label: card.classes[i], probability: power / sum }))

@@ -2,22 +2,90 @@
  * The card of a network: what a person or program that has nothing but its file needs to use it, as text by name. It travels in the metadata of ONNX
  * and safetensors files and as constants in a PyTorch module.
  */
-import { Architecture } from "@uninet/search-space"
+import type { GraphError } from "@uninet/graph"
+import { Model } from "@uninet/nn"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-export interface Card {
-  readonly architecture: Architecture.Architecture
-  /** Class names, by the index of their logit. */
-  readonly classes: ReadonlyArray<string>
+/** How the files of pictures become an input. */
+export interface Picture {
+  /** Its name; `[channels, height, width]`. */
+  readonly input: string
   /** Per channel: the network takes `(byte / 255 - mean) / deviation`. */
   readonly mean: ReadonlyArray<number>
   readonly deviation: ReadonlyArray<number>
-  /** The part of a resized image's edge that the centre crop keeps; 1 resizes to the network's size itself, whatever the aspect. */
+  /** The part of a resized picture's edge that the centre crop keeps; 1 resizes to the network's size itself, whatever the aspect. */
   readonly cropRatio: number
-  /** Where the network comes from, as far as it is known: `run`, `trial`, `seed`, `dataset`, accuracies, … */
+}
+
+export interface Card {
+  /** What the network is, as its author's program keeps it. */
+  readonly network: Schema.Json
+  /** The same in a line, for people. */
+  readonly line: string
+  /** For one example. */
+  readonly inputs: Model.Ports
+  readonly outputs: Model.Ports
+  /** The task that it was made for. */
+  readonly task: string
+  /** Class names, by the index of their logit; `null` where it does not tell classes apart. */
+  readonly classes: ReadonlyArray<string> | null
+  /** `null` where no input is a picture. */
+  readonly picture: Picture | null
+  /** Where the network comes from, as far as it is known: `run`, `trial`, `seed`, `dataset`, measures, … */
   readonly provenance: Readonly<Record<string, string>>
 }
+
+/** What has to be said of a network besides what it takes and gives. */
+export type Told = Pick<Card, "line" | "task"> & Partial<Pick<Card, "network" | "classes" | "picture" | "provenance">>
+
+/**
+ * The card of a network, its inputs and outputs as the model has them.
+ *
+ * @example
+ * const card = Card.of(model, { line: "two hidden layers of 64", task: "regression", provenance: { seed: "7" } })
+ */
+const make = (
+  model: Model.Model,
+  { classes = null, line, network = null, picture = null, provenance = {}, task }: Told
+): Result.Result<Card, GraphError> =>
+  Result.map(Model.outputs(model), (outputs) => ({
+    network,
+    line,
+    inputs: model.inputs,
+    outputs,
+    task,
+    classes,
+    picture,
+    provenance
+  }))
+
+export { make as of }
+
+/** A card whose inputs or outputs are not its network's. */
+export class CardMismatch extends Schema.TaggedError<CardMismatch>()("CardMismatch", {
+  says: Schema.String,
+  has: Schema.String
+}) {
+  override get message() {
+    return `the card says ${this.says}, but the network has ${this.has}; make the card by Card.of`
+  }
+}
+
+/** Ports by name, whatever their order. */
+const sorted = (ports: Model.Ports): Model.Ports =>
+  Object.fromEntries(Object.entries(ports).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+/** Whether a card speaks of the inputs and outputs that its network has. */
+export const fits = (card: Card, model: Model.Model): Result.Result<void, CardMismatch | GraphError> =>
+  Result.flatMap(Model.outputs(model), (outputs): Result.Result<void, CardMismatch> => {
+    const has = { inputs: model.inputs, outputs }
+    for (const kind of ["inputs", "outputs"] as const) {
+      const [says, own] = [card[kind], has[kind]].map((ports) => Model.print(sorted(ports)))
+      if (says !== own) return Result.fail(new CardMismatch({ says: `the ${kind} ${says}`, has: own }))
+    }
+    return Result.succeed(undefined)
+  })
 
 /** A file that does not say how its network is used. */
 export class NoCard extends Schema.TaggedError<NoCard>()("NoCard", {
@@ -25,28 +93,57 @@ export class NoCard extends Schema.TaggedError<NoCard>()("NoCard", {
   entry: Schema.String
 }) {
   override get message() {
-    return `it does not say its network's ${this.entry}; give a file that uninet export, search or train wrote`
+    return `it does not say its network's ${this.entry}; give a file that this version's uninet export, search or train wrote`
   }
 }
 
+const Port = Schema.Struct({
+  shape: Schema.Array(Schema.Int.check(Schema.isGreaterThan(0))),
+  dtype: Schema.Literals(["float32", "int32"])
+})
+
+const isPicture = ({ dtype, shape }: Model.Port): boolean => shape.length === 3 && dtype === "float32"
+
 const json = {
-  architecture: Schema.fromJsonString(Schema.toCodecJson(Architecture.Architecture)),
+  any: Schema.fromJsonString(Schema.Json),
+  ports: Schema.fromJsonString(Schema.Record(Schema.String, Port).check(Schema.isMinProperties(1))),
   texts: Schema.fromJsonString(Schema.Array(Schema.String)),
   numbers: Schema.fromJsonString(Schema.Array(Schema.Finite)),
-  ratio: Schema.FiniteFromString.check(Schema.isBetween({ minimum: Number.MIN_VALUE, maximum: 1 }))
+  ratio: Schema.FiniteFromString.check(Schema.isBetween({ minimum: Number.MIN_VALUE, maximum: 1 })),
+  text: Schema.String
 }
 
 /** The entries that are not provenance. */
-const own: ReadonlyArray<string> = ["architecture", "classes", "mean", "deviation", "cropRatio"]
+const own: ReadonlyArray<string> = [
+  "network",
+  "line",
+  "inputs",
+  "outputs",
+  "task",
+  "classes",
+  "picture",
+  "mean",
+  "deviation",
+  "cropRatio"
+]
 
 /** The card as a file's metadata. */
 export const toMetadata = (card: Card): Readonly<Record<string, string>> => ({
-  ...card.provenance,
-  architecture: JSON.stringify(card.architecture),
-  classes: JSON.stringify(card.classes),
-  mean: JSON.stringify(card.mean),
-  deviation: JSON.stringify(card.deviation),
-  cropRatio: String(card.cropRatio)
+  ...provenanceOf(card.provenance),
+  network: JSON.stringify(card.network),
+  line: card.line,
+  inputs: JSON.stringify(card.inputs),
+  outputs: JSON.stringify(card.outputs),
+  task: card.task,
+  ...(card.classes === null ? {} : { classes: JSON.stringify(card.classes) }),
+  ...(card.picture === null
+    ? {}
+    : {
+        picture: card.picture.input,
+        mean: JSON.stringify(card.picture.mean),
+        deviation: JSON.stringify(card.picture.deviation),
+        cropRatio: String(card.picture.cropRatio)
+      })
 })
 
 /** What metadata say besides how the network is used. */
@@ -54,9 +151,9 @@ export const provenanceOf = (metadata: Readonly<Record<string, string>>): Readon
   Object.fromEntries(Object.entries(metadata).filter(([name]) => !own.includes(name)))
 
 /**
- * The card that a file's metadata hold. Without `cropRatio`, images are resized whole.
+ * The card that a file's metadata hold. Without `cropRatio`, pictures are resized whole.
  *
- * Fails with `NoCard` where an entry is missing or does not fit the architecture.
+ * Fails with `NoCard` where an entry is missing or does not fit the others.
  */
 export const fromMetadata = (metadata: Readonly<Record<string, string>>): Result.Result<Card, NoCard> =>
   Result.gen(function* () {
@@ -65,14 +162,36 @@ export const fromMetadata = (metadata: Readonly<Record<string, string>>): Result
         Result.mapError(() => new NoCard({ entry: name })),
         Result.flatMap((value) => (fits(value) ? Result.succeed(value) : Result.fail(new NoCard({ entry: name }))))
       )
-    const architecture = yield* entry("architecture", json.architecture)
-    const perChannel = (values: ReadonlyArray<number>) => values.length === architecture.image.channels
+    const has = (name: string) => metadata[name] !== undefined
+    const inputs = yield* entry("inputs", json.ports)
+    const outputs = yield* entry("outputs", json.ports)
+    // Classes are the places of an output's first axis.
+    const tells = (names: ReadonlyArray<string>) =>
+      Object.values(outputs).some(({ shape }) => shape[0] === names.length)
+    const input = has("picture")
+      ? yield* entry("picture", json.text, (name) => Object.hasOwn(inputs, name) && isPicture(inputs[name]))
+      : null
+    const perChannel = (values: ReadonlyArray<number>) => input !== null && values.length === inputs[input]?.shape[0]
     return {
-      architecture,
-      classes: yield* entry("classes", json.texts, (names) => names.length === architecture.classes),
-      mean: yield* entry("mean", json.numbers, perChannel),
-      deviation: yield* entry("deviation", json.numbers, perChannel),
-      cropRatio: metadata["cropRatio"] === undefined ? 1 : yield* entry("cropRatio", json.ratio),
+      network: yield* entry("network", json.any),
+      line: yield* entry("line", json.text),
+      inputs,
+      outputs,
+      task: yield* entry("task", json.text),
+      classes: has("classes") ? yield* entry("classes", json.texts, tells) : null,
+      picture:
+        input === null
+          ? null
+          : {
+              input,
+              mean: yield* entry("mean", json.numbers, perChannel),
+              deviation: yield* entry(
+                "deviation",
+                json.numbers,
+                (values) => perChannel(values) && values.every((value) => value > 0)
+              ),
+              cropRatio: has("cropRatio") ? yield* entry("cropRatio", json.ratio) : 1
+            },
       provenance: provenanceOf(metadata)
     }
   })

@@ -1,11 +1,13 @@
-/** How far the logits of one form of a network are from those of another. */
+/** How far what one form of a network gives is from what another gives. */
+import type { Model } from "@uninet/nn"
+import * as Examples from "./Examples.ts"
 
 export interface Comparison {
-  readonly images: number
-  /** max |Δ| over all images and classes, divided by the largest |logit| of the reference. */
+  readonly examples: number
+  /** The largest, over the outputs, of max |Δ| over all examples divided by the largest |value| of the reference. */
   readonly worst: number
-  /** Images whose most likely class is the reference's. */
-  readonly sameTop1: number
+  /** Examples whose largest output is the reference's, where an output is a row of logits; else `null`. */
+  readonly sameTop1: number | null
 }
 
 /** The index of a row's largest number. */
@@ -15,10 +17,9 @@ export const argMax = (row: ArrayLike<number>): number => {
   return best
 }
 
-/** Compares logits `[images, classes]` with a reference's, row by row. Another length, or a NaN, is infinitely far. */
-export const of = (found: Float32Array, reference: Float32Array, classes: number): Comparison => {
-  const images = reference.length / classes
-  if (found.length !== reference.length) return { images, worst: Infinity, sameTop1: 0 }
+/** max |Δ| over the largest of the reference. A NaN is infinitely far. */
+const distance = (found: Float32Array, reference: Float32Array): number => {
+  if (found.length !== reference.length) return Infinity
   let difference = 0
   let largest = 0
   for (let i = 0; i < found.length; i++) {
@@ -26,8 +27,24 @@ export const of = (found: Float32Array, reference: Float32Array, classes: number
     difference = Number.isNaN(d) ? Infinity : Math.max(difference, d)
     largest = Math.max(largest, Math.abs(reference[i]))
   }
+  return largest === 0 ? difference : difference / largest
+}
+
+/** Compares outputs with a reference's. `logits`: the output whose rows are logits. Another length is infinitely far. */
+export const of = (
+  ports: Model.Ports,
+  found: Examples.Outputs,
+  reference: Examples.Outputs,
+  { logits, size }: { readonly logits: string | null; readonly size: number }
+): Comparison => {
+  const missing = new Float32Array()
+  const names = Object.keys(ports)
+  const worst = names.reduce((most, name) => Math.max(most, distance(found[name] ?? missing, reference[name])), 0)
+  if (logits === null) return { examples: size, worst, sameTop1: null }
+  const each = Examples.volume(ports[logits])
+  const given = found[logits] ?? missing
   let sameTop1 = 0
-  for (let from = 0; from < found.length; from += classes)
-    if (argMax(found.subarray(from, from + classes)) === argMax(reference.subarray(from, from + classes))) sameTop1++
-  return { images, worst: largest === 0 ? difference : difference / largest, sameTop1 }
+  for (let from = 0; from < size * each && given.length === size * each; from += each)
+    if (argMax(given.subarray(from, from + each)) === argMax(reference[logits].subarray(from, from + each))) sameTop1++
+  return { examples: size, worst, sameTop1 }
 }

@@ -1,6 +1,6 @@
 /**
  * Writes a network's files and holds them against the network itself before they appear under their names: the files are loaded by their own runtime, and
- * its logits of real images compared.
+ * what they give of real examples compared.
  */
 import type { GraphError } from "@uninet/graph"
 import { Safetensors, Weights } from "@uninet/nn"
@@ -10,13 +10,15 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { ChildProcessSpawner } from "effect/process"
+import type { Card } from "./Card.ts"
 import * as Comparison from "./Comparison.ts"
+import type * as Examples from "./Examples.ts"
 import * as Format from "./Format.ts"
 import * as OnnxModel from "./OnnxModel.ts"
 import * as Python from "./Python.ts"
 import * as Trained from "./Trained.ts"
 
-/** Logits may be this far from the network's, relative to the largest of them. */
+/** Outputs may be this far from the network's, relative to the largest of them. */
 export const tolerance: Readonly<Record<Format.Format, number>> = { onnx: 1e-5, safetensors: 0, pytorch: 1e-4 }
 
 /** What was found when the written files were loaded again. */
@@ -60,7 +62,7 @@ export class ExportDiffers extends Schema.TaggedError<ExportDiffers>()("ExportDi
   tolerance: Schema.Number
 }) {
   override get message() {
-    return `${this.file} was not kept: in ${this.runtime} its logits are ${this.worst.toExponential(1)} from the network's where ${this.tolerance} is allowed; export in another format, and report this`
+    return `${this.file} was not kept: in ${this.runtime} its outputs are ${this.worst.toExponential(1)} from the network's where ${this.tolerance} is allowed; export in another format, and report this`
   }
 }
 
@@ -70,6 +72,7 @@ export type WriteError =
   | FileExists
   | NotWritten
   | ExportDiffers
+  | Examples.ExamplesMismatch
   | OnnxModel.ModelUnusable
   | Python.PythonFailed
   | Safetensors.SafetensorsError
@@ -78,21 +81,25 @@ export interface Options {
   readonly format: Format.Format
   /** The file to write; its extension is the format's own, and so are those of its companions. */
   readonly file: string
-  /** Real images, normalised, `[images, channels, height, width]`. */
-  readonly images: Float32Array
+  /** Real ones, as the network takes them. */
+  readonly examples: Examples.Examples
   /** Pythons to look for PyTorch in. */
   readonly pythons?: ReadonlyArray<string>
-  /** Hears how many of the images have gone through the network and through what was written; each image goes through both. */
-  readonly onImages?: (count: number) => Effect.Effect<void>
+  /** Hears how many of the examples have gone through the network and through what was written; each goes through both. */
+  readonly onExamples?: (count: number) => Effect.Effect<void>
 }
 
-/** The logits that the written files give in their own runtime, and what that is. */
+/** The output whose rows are the logits of the card's classes. */
+const logitsOf = ({ classes, outputs }: Card): string | null =>
+  Object.entries(outputs).find(([, { shape }]) => shape.length === 1 && shape[0] === classes?.length)?.[0] ?? null
+
+/** What the written files give in their own runtime, and what that is. */
 const again = Effect.fnUntraced(function* (
   file: string,
-  { format, images, onImages, pythons }: Options,
+  { examples, format, onExamples, pythons }: Options,
   trained: Trained.Trained
 ): Effect.fn.Return<
-  { readonly runtime: string; readonly logits: Float32Array },
+  { readonly runtime: string; readonly outputs: Examples.Outputs },
   Exclude<WriteError, FileExists | NotWritten | ExportDiffers> | Python.NoPython | Weights.WeightsMismatch | GraphError,
   FileSystem.FileSystem | Runtime | ChildProcessSpawner.ChildProcessSpawner
 > {
@@ -100,28 +107,27 @@ const again = Effect.fnUntraced(function* (
     return yield* Effect.scoped(
       Effect.gen(function* () {
         const model = yield* OnnxModel.open(file)
-        return { runtime: "ONNX Runtime", logits: yield* model.logits(images, onImages) }
+        return { runtime: "ONNX Runtime", outputs: yield* model.outputs(examples, onExamples) }
       })
     )
-  const { classes, image } = trained.network.architecture
   if (format === "pytorch") {
-    const count = images.length / (image.channels * image.height * image.width)
-    const { logits, python } = yield* Python.logits([{ file, classes, images }], count, pythons)
-    return { runtime: `PyTorch (${python})`, logits: logits[0] ?? new Float32Array() }
+    const { inputs, outputs } = trained.card
+    const ran = yield* Python.outputs([{ file, inputs, outputs, examples: examples.inputs }], examples.size, pythons)
+    return { runtime: `PyTorch (${ran.python})`, outputs: ran.outputs[0] ?? {} }
   }
   const bytes = yield* Effect.orDie(Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFile(file)))
   const program = yield* Effect.fromResult(Trained.program(trained))
   const decoded = yield* Effect.fromResult(Safetensors.decode(bytes))
   const weights = yield* Effect.fromResult(Weights.fromSafetensors(program, decoded))
-  return { runtime: "UniNet's engine", logits: yield* Trained.logits({ ...trained, weights }, images, onImages) }
+  return { runtime: "UniNet's engine", outputs: yield* Trained.outputs({ ...trained, weights }, examples, onExamples) }
 })
 
 /**
- * Writes the files of a form, whole or not at all, and only where their own runtime gives the network's logits. A Python without PyTorch is no failure:
+ * Writes the files of a form, whole or not at all, and only where their own runtime gives the network's outputs. A Python without PyTorch is no failure:
  * the files are then written and `unchecked` says so.
  *
  * @example
- * const { check } = yield* Exported.write(trained, { format: "onnx", file: "digits.onnx", images })
+ * const { check } = yield* Exported.write(trained, { format: "onnx", file: "digits.onnx", examples })
  * console.log(check?.worst) // 2.1e-7
  */
 export const write = Effect.fn("Exported.write")(function* (
@@ -132,7 +138,7 @@ export const write = Effect.fn("Exported.write")(function* (
   WriteError,
   FileSystem.FileSystem | Path.Path | Runtime | ChildProcessSpawner.ChildProcessSpawner
 > {
-  const { file, format, images, onImages } = options
+  const { examples, file, format, onExamples } = options
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const files = yield* Effect.fromResult(Format.files(format, trained))
@@ -151,12 +157,15 @@ export const write = Effect.fn("Exported.write")(function* (
       const parts = targets.map((target) => path.join(folder, path.basename(target)))
       for (const [i, { content }] of files.entries())
         yield* Effect.mapError(fs.writeFile(parts[i] ?? file, content), cannot)
-      const reference = yield* Trained.logits(trained, images, onImages)
+      const reference = yield* Trained.outputs(trained, examples, onExamples)
       const found = yield* Effect.catchTag(again(parts[0] ?? file, options, trained), "NoPython", Effect.succeed)
       const check: Check | undefined =
-        "logits" in found
+        "outputs" in found
           ? {
-              ...Comparison.of(found.logits, reference, trained.network.architecture.classes),
+              ...Comparison.of(trained.card.outputs, found.outputs, reference, {
+                logits: logitsOf(trained.card),
+                size: examples.size
+              }),
               runtime: found.runtime,
               tolerance: tolerance[format]
             }
@@ -173,7 +182,7 @@ export const write = Effect.fn("Exported.write")(function* (
         files: targets,
         bytes: files.reduce((sum, { content }) => sum + content.length, 0),
         check,
-        unchecked: "logits" in found ? undefined : found.message
+        unchecked: "outputs" in found ? undefined : found.message
       }
     })
   )

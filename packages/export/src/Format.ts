@@ -1,6 +1,5 @@
 /** The forms in which a network leaves the project, as the files of each. */
 import type { GraphError } from "@uninet/graph"
-import { type ArchitectureError } from "@uninet/network"
 import { Safetensors, Weights } from "@uninet/nn"
 import { Export } from "@uninet/onnx"
 import * as Result from "effect/Result"
@@ -10,7 +9,7 @@ import * as Trained from "./Trained.ts"
 
 /**
  * - `onnx`: for any ONNX runtime, also in a browser.
- * - `safetensors`: weights and running statistics under the names of the authors' code.
+ * - `safetensors`: weights and running statistics under the names of the model's parameters; for UniNet's networks, those of the authors' code.
  * - `pytorch`: a Python file that builds the network, and its weights as safetensors.
  */
 export type Format = "onnx" | "safetensors" | "pytorch"
@@ -26,33 +25,36 @@ export interface File {
 /** Why a network has no such form. */
 export type FormatError =
   | GraphError
-  | ArchitectureError
+  | Card.CardMismatch
   | Export.NotBatchFree
   | Weights.WeightsMismatch
   | PyTorch.NoPyTorchForm
 
-/** Input `image` `[batch, channels, height, width]`, output `logits` `[batch, classes]`, the batch free. The card is the model's metadata. */
+/** The model's inputs and outputs, each `[batch, …]` with the batch free. The card is the model's metadata. */
 export const onnx = (
   trained: Trained.Trained
-): Result.Result<File, GraphError | Export.NotBatchFree | Weights.WeightsMismatch> =>
+): Result.Result<File, GraphError | Card.CardMismatch | Export.NotBatchFree | Weights.WeightsMismatch> =>
   Result.gen(function* () {
     // Says which weights are missing, before the model takes them for inputs.
     yield* weights(trained)
     const content = yield* Export.toOnnx({
       program: (batch) => Trained.program(trained, batch),
       weights: trained.weights,
-      name: "uninet",
+      name: "network",
       metadata: Card.toMetadata(trained.card)
     })
     return { extension: ".onnx" as const, content }
   })
 
 const weights = (trained: Trained.Trained) =>
-  Result.flatMap(Trained.program(trained), (program) =>
-    Weights.toSafetensors(program, trained.weights, Card.toMetadata(trained.card))
-  )
+  Result.gen(function* () {
+    yield* Card.fits(trained.card, trained.model)
+    return yield* Weights.toSafetensors(yield* Trained.program(trained), trained.weights, Card.toMetadata(trained.card))
+  })
 
-export const safetensors = (trained: Trained.Trained): Result.Result<File, GraphError | Weights.WeightsMismatch> =>
+export const safetensors = (
+  trained: Trained.Trained
+): Result.Result<File, GraphError | Card.CardMismatch | Weights.WeightsMismatch> =>
   Result.map(weights(trained), (file) => ({
     extension: ".safetensors" as const,
     content: Safetensors.encode(file)
@@ -61,7 +63,7 @@ export const safetensors = (trained: Trained.Trained): Result.Result<File, Graph
 /** The Python file and the weights that it loads; they have to stand beside each other under one name. */
 export const pytorch = (trained: Trained.Trained): Result.Result<ReadonlyArray<File>, FormatError> =>
   Result.gen(function* () {
-    const text = yield* PyTorch.module(trained.card, trained.network.sets)
+    const text = yield* PyTorch.module(trained)
     return [{ extension: ".py" as const, content: new TextEncoder().encode(text) }, yield* safetensors(trained)]
   })
 

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ort from "onnxruntime-node"
 import * as Card from "./Card.ts"
+import * as Examples from "./Examples.ts"
 
 /** A file that cannot be used as a network. */
 export class ModelUnusable extends Schema.TaggedError<ModelUnusable>()("ModelUnusable", {
@@ -19,11 +20,11 @@ export class ModelUnusable extends Schema.TaggedError<ModelUnusable>()("ModelUnu
 
 export interface OnnxModel {
   readonly card: Card.Card
-  /** Logits `[images, classes]` of normalised images `[images, channels, height, width]`. */
-  readonly logits: (
-    images: Float32Array,
-    onImages?: (count: number) => Effect.Effect<void>
-  ) => Effect.Effect<Float32Array, ModelUnusable>
+  /** What the network gives of examples; `onExamples` hears of every few that are done. */
+  readonly outputs: (
+    examples: Examples.Examples,
+    onExamples?: (count: number) => Effect.Effect<void>
+  ) => Effect.Effect<Examples.Outputs, ModelUnusable>
 }
 
 export interface Options {
@@ -31,7 +32,7 @@ export interface Options {
   readonly threads?: number
 }
 
-/** Images at a time. */
+/** Examples at a time. */
 const chunk = 16
 
 /**
@@ -40,8 +41,10 @@ const chunk = 16
  * Fails with `ModelUnusable` where the file is missing, no ONNX model, or has no card.
  *
  * @example
- * const model = yield* OnnxModel.open("digits.onnx")
- * const logits = yield* model.logits(yield* ImageFile.read(["seven.png"], { image: model.card.architecture.image, ...model.card }))
+ * ```ts
+ * const { outputs } = yield* OnnxModel.open("houses.onnx")
+ * const { y } = yield* outputs({ size: 1, inputs: { x: Float32Array.of(8.3, 41, 6.9, 1) } })
+ * ```
  */
 export const open = Effect.fn("OnnxModel.open")(function* (
   file: string,
@@ -67,27 +70,40 @@ export const open = Effect.fn("OnnxModel.open")(function* (
     ),
     (session) => Effect.ignore(Effect.promise(() => session.release()))
   )
-  const { classes, image } = card.architecture
-  const shape = [image.channels, image.height, image.width]
-  const volume = shape.reduce((n, axis) => n * axis, 1)
-  const run = (images: Float32Array) =>
+  const run = (inputs: Examples.Examples["inputs"], count: number) =>
     attempt("ONNX Runtime cannot run it", async () => {
-      const count = images.length / volume
-      const { logits } = await session.run({ image: new ort.Tensor("float32", images, [count, ...shape]) })
-      if (!(logits?.data instanceof Float32Array) || logits.data.length !== count * classes)
-        throw new Error("its output logits are not what its card says")
-      return logits.data
+      const found = await session.run(
+        Object.fromEntries(
+          Object.entries(card.inputs).flatMap(([name, { dtype, shape }]) =>
+            // What the network does not look at is no input of the file.
+            session.inputNames.includes(name) ? [[name, new ort.Tensor(dtype, inputs[name], [count, ...shape])]] : []
+          )
+        )
+      )
+      return Object.fromEntries(
+        Object.entries(card.outputs).map(([name, port]) => {
+          const data = found[name]?.data
+          const isKnown = data instanceof Float32Array || data instanceof Int32Array
+          if (!isKnown || data.length !== count * Examples.volume(port))
+            throw new Error(`its output ${name} is not what its card says`)
+          return [name, data]
+        })
+      )
     })
   return {
     card,
-    logits: Effect.fnUntraced(function* (images, onImages = () => Effect.void) {
-      const count = images.length / volume
-      const out = new Float32Array(count * classes)
-      for (let from = 0; from < count; from += chunk) {
+    outputs: Effect.fnUntraced(function* (examples, onExamples = () => Effect.void) {
+      const { size } = examples
+      yield* Effect.mapError(Effect.fromResult(Examples.check(card.inputs, examples)), ({ message }) =>
+        unusable(message)
+      )
+      const out = Examples.nothing(card.outputs, size)
+      for (let from = 0; from < size; from += chunk) {
+        const count = Math.min(chunk, size - from)
         // ONNX Runtime cannot be interrupted inside a run.
-        const part = Effect.uninterruptible(run(images.subarray(from * volume, (from + chunk) * volume)))
-        out.set(yield* part, from * classes)
-        yield* onImages(Math.min(chunk, count - from))
+        const found = yield* Effect.uninterruptible(run(Examples.rows(card.inputs, examples, from, count), count))
+        Examples.put(card.outputs, out, from, count, found)
+        yield* onExamples(count)
       }
       return out
     })

@@ -1,8 +1,10 @@
 /** Runs generated PyTorch modules in the Python of the machine, where it has PyTorch. */
+import type { Model } from "@uninet/nn"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
+import * as Examples from "./Examples.ts"
 
 /** None of the Pythons that were tried is there and has PyTorch. */
 export class NoPython extends Schema.TaggedError<NoPython>()("NoPython", {
@@ -29,7 +31,7 @@ export const candidates: ReadonlyArray<string> = ["python3", "/usr/bin/python3"]
 /** How the driver says that there is no PyTorch. */
 const noTorch = 86
 
-/** Reads as many images as it is told for each module named after it, and writes their logits. */
+/** Reads as many examples as it is told for each module named after it, and writes what its network gives of them. */
 const driver = `
 import importlib.util, math, struct, sys
 try:
@@ -41,20 +43,27 @@ for path in sys.argv[2:]:
     spec = importlib.util.spec_from_file_location("network", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    data = bytearray(sys.stdin.buffer.read(4 * count * math.prod(module.IMAGE)))
-    images = torch.frombuffer(data, dtype=torch.float32).reshape(count, *module.IMAGE)
+    inputs = []
+    for shape, kind in module.INPUTS.values():
+        data = bytearray(sys.stdin.buffer.read(4 * count * math.prod(shape)))
+        inputs.append(torch.frombuffer(data, dtype=getattr(torch, kind)).reshape(count, *shape))
     network = module.load()
+    found = []
     with torch.inference_mode():
-        for part in images.split(16):
-            values = network(part).flatten().tolist()
-            sys.stdout.buffer.write(struct.pack(f"<{len(values)}f", *values))
+        for part in zip(*(values.split(16) for values in inputs)):
+            given = network(*part)
+            found.append(given if isinstance(given, tuple) else (given,))
+    for values in zip(*found):
+        flat = torch.cat(values).flatten().tolist()
+        sys.stdout.buffer.write(struct.pack(f"<{len(flat)}f", *flat))
 `
 
-/** A module's file, how many classes it tells apart, and the normalised images it is given, as many for each module. */
+/** A module's file, what it takes and gives, and the values of its inputs, of as many examples for each module. */
 export interface Run {
   readonly file: string
-  readonly classes: number
-  readonly images: Float32Array
+  readonly inputs: Model.Ports
+  readonly outputs: Model.Ports
+  readonly examples: Examples.Examples["inputs"]
 }
 
 const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
@@ -84,7 +93,11 @@ const attempt = (python: string, runs: ReadonlyArray<Run>, count: number) =>
           Effect.ignore(
             Stream.run(
               Stream.fromIterable(
-                runs.map(({ images }) => new Uint8Array(images.buffer, images.byteOffset, images.byteLength))
+                runs.flatMap(({ examples, inputs }) =>
+                  Object.values(Examples.rows(inputs, { size: count, inputs: examples }, 0, count)).map(
+                    ({ buffer, byteLength, byteOffset }) => new Uint8Array(buffer, byteOffset, byteLength)
+                  )
+                )
               ),
               handle.stdin
             )
@@ -97,16 +110,16 @@ const attempt = (python: string, runs: ReadonlyArray<Run>, count: number) =>
   )
 
 /**
- * The logits of `count` images from each module, all in one Python: the first of `pythons` that is there and has PyTorch.
+ * What each module gives of `count` examples, all in one Python: the first of `pythons` that is there and has PyTorch.
  *
  * Fails with `NoPython`, or with `PythonFailed` and Python's last words.
  */
-export const logits = Effect.fn("Python.logits")(function* (
+export const outputs = Effect.fn("Python.outputs")(function* (
   runs: ReadonlyArray<Run>,
   count: number,
   pythons: ReadonlyArray<string> = candidates
 ): Effect.fn.Return<
-  { readonly python: string; readonly logits: ReadonlyArray<Float32Array> },
+  { readonly python: string; readonly outputs: ReadonlyArray<Examples.Outputs> },
   NoPython | PythonFailed,
   ChildProcessSpawner.ChildProcessSpawner
 > {
@@ -118,7 +131,13 @@ export const logits = Effect.fn("Python.logits")(function* (
       return yield* new PythonFailed({ python, detail: complaints.trim().split("\n").at(-1) ?? `exit code ${code}` })
     const numbers = new Float32Array(out.buffer)
     let at = 0
-    return { python, logits: runs.map(({ classes }) => numbers.subarray(at, (at += count * classes))) }
+    const next = (port: Model.Port) => numbers.subarray(at, (at += count * Examples.volume(port)))
+    return {
+      python,
+      outputs: runs.map(({ outputs }) =>
+        Object.fromEntries(Object.entries(outputs).map(([name, port]) => [name, next(port)]))
+      )
+    }
   }
   return yield* new NoPython({ tried: pythons })
 })

@@ -1,39 +1,65 @@
-/** Real images to hold a network's forms against. */
+/** Examples to hold a network's forms against. */
 import { type DataError, type Dataset, Image, Mnist } from "@uninet/data"
+import type { Model } from "@uninet/nn"
+import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type { Card } from "./Card.ts"
+import * as Examples from "./Examples.ts"
 
 /** So many indexes, spread evenly over a split: data sets may be sorted by class. */
 const spread = (size: number, count: number) =>
   Array.from({ length: Math.min(size, count) }, (_, i) => Math.floor((i * size) / Math.min(size, count)))
 
-/** Images of a data set's test split, as the data set normalises them. */
+/** Examples of a data set's test split, as the data set normalises them. */
 export const ofDataset = (
-  data: Dataset.ImageDataset,
+  data: Dataset.Dataset["Service"],
   count: number
-): Effect.Effect<Float32Array, DataError.DataError> =>
-  Effect.map(data.test.read(spread(data.test.size, count)), ({ inputs }) => inputs.image)
+): Effect.Effect<Examples.Examples, DataError.DataError> =>
+  Effect.map(data.test.read(spread(data.test.size, count)), ({ inputs, size }) => ({ inputs, size }))
 
 /**
- * Test digits of the embedded MNIST, resized to the network's images and normalised by its card: for a network without a data set at hand. Every channel of a
- * colour image has the same digit.
+ * Test digits of the embedded MNIST as the picture that a card describes, resized and normalised by it: for a network without a data set at hand. Every channel of a
+ * colour picture has the same digit. Other inputs are drawn.
  */
 export const digits = Effect.fn("Specimens.digits")(function* (
-  { architecture, deviation, mean }: Pick<Card, "architecture" | "mean" | "deviation">,
+  { inputs, picture }: Pick<Card, "inputs" | "picture">,
   count: number
-): Effect.fn.Return<Float32Array, DataError.DataError> {
-  const { channels, height, width } = architecture.image
+): Effect.fn.Return<Examples.Examples, DataError.DataError> {
+  if (picture === null) return drawn(inputs, count)
+  const [channels = 1, height = 1, width = 1] = inputs[picture.input].shape
+  const { deviation, mean } = picture
   const data = yield* Mnist.make()
   const [from] = data.mean
   const [by] = data.deviation
-  const given = yield* ofDataset(data, count)
+  const { inputs: given, size } = yield* data.test.read(spread(data.test.size, count))
   const side = data.image.height
-  const out = new Float32Array(Math.min(data.test.size, count) * channels * height * width)
+  const out = new Float32Array(size * channels * height * width)
   let at = 0
-  for (let start = 0; start < given.length; start += side * side) {
-    const bytes = Uint8Array.from(given.subarray(start, start + side * side), (x) => Math.round(255 * (x * by + from)))
+  for (let start = 0; start < given.image.length; start += side * side) {
+    const bytes = Uint8Array.from(given.image.subarray(start, start + side * side), (x) =>
+      Math.round(255 * (x * by + from))
+    )
     const { bytes: resized } = Image.resize({ channels: 1, height: side, width: side, bytes }, height, width)
     for (let c = 0; c < channels; c++) for (const byte of resized) out[at++] = (byte / 255 - mean[c]) / deviation[c]
   }
-  return out
+  return { size, inputs: { ...drawn(inputs, size).inputs, [picture.input]: out } }
 })
+
+/** Examples of normally distributed numbers, and of the whole numbers 0 and 1: for inputs of which nothing is known. The same each time. */
+export const drawn = (ports: Model.Ports, count: number): Examples.Examples => {
+  const prng = Prng.fromSeed("specimens")
+  return {
+    size: count,
+    inputs: Object.fromEntries(
+      Object.entries(ports).map(([name, port]) => {
+        const length = count * Examples.volume(port)
+        return [
+          name,
+          port.dtype === "int32"
+            ? Int32Array.from({ length }, () => prng.nextInt(2))
+            : Float32Array.from({ length }, () => prng.nextNormal())
+        ]
+      })
+    )
+  }
+}

@@ -1,6 +1,7 @@
 export * as Card from "./Card.ts"
 export * as Classification from "./Classification.ts"
 export * as Comparison from "./Comparison.ts"
+export * as Examples from "./Examples.ts"
 export * as Exported from "./Exported.ts"
 export * as Format from "./Format.ts"
 export * as OnnxModel from "./OnnxModel.ts"

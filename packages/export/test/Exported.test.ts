@@ -1,12 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Comparison, Exported, Format, OnnxModel, Specimens, Trained } from "@uninet/export"
-import { Network } from "@uninet/network"
+import { Comparison, Examples, Exported, Format, OnnxModel, Specimens, Trained } from "@uninet/export"
 import { Safetensors } from "@uninet/nn"
 import { Model } from "@uninet/onnx"
 import { OnnxRuntime } from "@uninet/runtime"
-import { Prng, UniNetSpace } from "@uninet/search-space"
+import { Prng } from "@uninet/search-space"
 import { fromSpace } from "@uninet/search-space/arbitrary"
+import { type Architecture, UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -15,7 +15,7 @@ import * as fc from "fast-check"
 import { join } from "node:path"
 import * as ort from "onnxruntime-node"
 import { read } from "../../onnx/test/support.ts"
-import { cardOf, everything, trainedOf } from "./support/networks.ts"
+import { cardOf, everything, trainedOf, uninet } from "./support/networks.ts"
 
 const services = Layer.mergeAll(OnnxRuntime.cpu(), NodeServices.layer)
 const trained = trainedOf(everything, Prng.fromSeed("exported"))
@@ -66,10 +66,15 @@ describe("an ONNX file", () => {
           3
         )
         assert.deepStrictEqual(Result.getOrThrow(Model.metadataOf(content)), {
-          architecture: JSON.stringify(everything),
+          network: JSON.stringify(trained.card.network),
+          line: trained.card.line,
+          inputs: '{"image":{"shape":[3,45,38],"dtype":"float32"}}',
+          outputs: '{"logits":{"shape":[7],"dtype":"float32"}}',
+          task: "classification",
           classes: JSON.stringify(trained.card.classes),
-          mean: JSON.stringify(trained.card.mean),
-          deviation: JSON.stringify(trained.card.deviation),
+          picture: "image",
+          mean: JSON.stringify(trained.card.picture?.mean),
+          deviation: JSON.stringify(trained.card.picture?.deviation),
           cropRatio: "0.875",
           run: "runs/a 'run'",
           seed: "1"
@@ -78,22 +83,24 @@ describe("an ONNX file", () => {
   )
 })
 
-const check = Effect.fnUntraced(function* (architecture: Network.Network["architecture"]) {
+const check = Effect.fnUntraced(function* (architecture: Architecture.Architecture) {
   const random = trainedOf(architecture, Prng.fromSeed("weights"))
-  const images = yield* Specimens.digits(random.card, 5)
-  const expected = yield* Trained.logits(random, images)
+  const { outputs } = random.card
+  const examples = yield* Specimens.digits(random.card, 5)
+  const expected = yield* Trained.outputs(random, examples)
   const { content } = Result.getOrThrow(Format.onnx(random))
   const session = yield* Effect.promise(() => ort.InferenceSession.create(content))
   const { channels, height, width } = architecture.image
-  const volume = channels * height * width
   for (const batch of [1, 5]) {
-    const given = new ort.Tensor("float32", images.subarray(0, batch * volume), [batch, channels, height, width])
+    const image = Examples.rows(random.card.inputs, examples, 0, batch)["image"]
+    const given = new ort.Tensor("float32", Float32Array.from(image), [batch, channels, height, width])
     const { logits } = yield* Effect.promise(() => session.run({ image: given }))
     assert.deepStrictEqual(logits.dims, [batch, architecture.classes])
     const found = Comparison.of(
-      Float32Array.from(logits.data as Float32Array), // the type that the session declares
-      expected.subarray(0, batch * architecture.classes),
-      architecture.classes
+      outputs,
+      { logits: Float32Array.from(logits.data as Float32Array) }, // the type that the session declares
+      { logits: expected["logits"].subarray(0, batch * architecture.classes) },
+      { logits: "logits", size: batch }
     )
     assert.isBelow(found.worst, 1e-5)
     assert.strictEqual(found.sameTop1, batch)
@@ -106,19 +113,19 @@ describe("an export", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
-      const images = yield* Specimens.digits(trained.card, 20)
+      const examples = yield* Specimens.digits(trained.card, 20)
       const seen: Array<number> = []
       const write = (format: Format.Format, name: string, pythons?: ReadonlyArray<string>) =>
         Exported.write(trained, {
           format,
           file: join(folder, name),
-          images,
+          examples,
           ...(pythons === undefined ? {} : { pythons }),
-          onImages: (n) => Effect.sync(() => void seen.push(n))
+          onExamples: (n) => Effect.sync(() => void seen.push(n))
         })
       const onnx = yield* write("onnx", "a.onnx")
       assert.deepStrictEqual(onnx.files, [join(folder, "a.onnx")])
-      assert.include(onnx.check, { images: 20, sameTop1: 20, runtime: "ONNX Runtime" })
+      assert.include(onnx.check, { examples: 20, sameTop1: 20, runtime: "ONNX Runtime" })
       assert.deepStrictEqual(seen, [16, 4, 16, 4])
       assert.include((yield* write("safetensors", "a.safetensors")).check, { worst: 0, sameTop1: 20 })
       const pytorch = yield* write("pytorch", "b.py", ["no-such-python"])
@@ -140,7 +147,7 @@ describe("an export", () => {
       const weights = new Map(trained.weights)
       weights.delete("stem.0.weight")
       const incomplete = yield* Effect.flip(
-        Exported.write({ ...trained, weights }, { format: "onnx", file: join(folder, "c.onnx"), images })
+        Exported.write({ ...trained, weights }, { format: "onnx", file: join(folder, "c.onnx"), examples })
       )
       assert.include(incomplete, { _tag: "WeightsMismatch" })
       assert.lengthOf(yield* fs.readDirectory(folder), 4)
@@ -152,12 +159,27 @@ describe("an export", () => {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
       // An engine that is wrong by a little stands for an export that is.
-      const images = yield* Specimens.digits(trained.card, 4)
-      const wrong = { ...trained, card: { ...trained.card, architecture: { ...everything, headDim: 4 } } }
+      const examples = yield* Specimens.digits(trained.card, 4)
+      const wrong = { ...trained, pytorch: uninet.pytorch?.({ ...everything, headDim: 4 }) ?? null }
       const file = join(folder, "a.py")
-      const failed = yield* Effect.result(Exported.write(wrong, { format: "pytorch", file, images }))
-      if (Result.isSuccess(failed)) return assert.isUndefined(failed.success.check)
-      assert.include(failed.failure, { _tag: "ExportDiffers", file })
+      const failed = yield* Effect.result(Exported.write(wrong, { format: "pytorch", file, examples }))
+      if (Result.isSuccess(failed)) {
+        assert.isUndefined(failed.success.check)
+        for (const written of failed.success.files) yield* fs.remove(written)
+      } else assert.include(failed.failure, { _tag: "ExportDiffers", file })
+      assert.deepStrictEqual(yield* fs.readDirectory(folder), [])
+
+      // A Python that says nothing but zeros.
+      const python = join(yield* fs.makeTempDirectoryScoped(), "zeros")
+      const bytes = 4 * 4 * everything.classes
+      yield* fs.writeFileString(python, `#!/bin/sh\ncat > /dev/null\nhead -c ${bytes} /dev/zero\n`, { mode: 0o755 })
+      const zeros = yield* Effect.flip(
+        Exported.write(trained, { format: "pytorch", file, examples, pythons: [python] })
+      )
+      assert.strictEqual(
+        zeros.message,
+        `${file} was not kept: in PyTorch (${python}) its outputs are 1.0e+0 from the network's where 0.0001 is allowed; export in another format, and report this`
+      )
       assert.deepStrictEqual(yield* fs.readDirectory(folder), [])
     }).pipe(Effect.scoped, Effect.provide(services))
   )
@@ -180,7 +202,7 @@ describe("an ONNX model", () => {
       yield* write("weights.onnx", Result.getOrThrow(Format.safetensors(trained)).content)
       yield* write("cut.onnx", content.subarray(0, content.length - 100))
       for (const [name, says] of [
-        ["bare.onnx", "it does not say its network's architecture; give a file that uninet export"],
+        ["bare.onnx", "it does not say its network's inputs; give a file that this version's uninet export"],
         ["text.onnx", "it is no ONNX model"],
         ["weights.onnx", "it is no ONNX model"],
         ["cut.onnx", "it is no ONNX model: it is cut short"],

@@ -1,47 +1,59 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { type Card, Comparison, Format, PyTorch, Python, Specimens, Trained } from "@uninet/export"
-import { Network } from "@uninet/network"
+import { Comparison, type Examples, Format, PyTorch, Python, Specimens, Trained } from "@uninet/export"
 import { OperatorSet } from "@uninet/operators"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
+import { type Architecture, Kit, UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { architectures, cardOf, everything, trainedOf } from "./support/networks.ts"
+import { architectures, everything, trainedOf } from "./support/networks.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-pytorch-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-const textOf = (card: Card.Card) => Result.getOrThrow(PyTorch.module(card))
+const trained = trainedOf(everything, Prng.fromSeed("text"))
+
+const textOf = (of: Trained.Trained) => Result.getOrThrow(PyTorch.module(of))
+
+/** The text of an architecture with these operators, or why there is none. */
+const said = (operators: OperatorSet.OperatorSet, architecture: Architecture.Architecture) => {
+  const of = Result.getOrThrow(UniNetSpace.models({ kit: Kit.make({ operators }) }))
+  return Result.match(PyTorch.module({ ...trained, pytorch: of.pytorch?.(architecture) ?? null }), {
+    onFailure: ({ message }) => message,
+    onSuccess: (text) => text
+  })
+}
 
 describe("a PyTorch module", () => {
   it.live("gives the source network's logits, whatever the architecture", (context) =>
     Effect.gen(function* () {
       const below = yield* folder
       const prng = Prng.fromSeed("pytorch")
-      const images = 8
+      const count = 8
       const runs: Array<Python.Run> = []
-      const expected: Array<Float32Array> = []
+      const expected: Array<Examples.Outputs> = []
       for (const [i, architecture] of [everything, ...architectures("pytorch", 2)].entries()) {
-        const trained = trainedOf(architecture, prng)
-        for (const { content, extension } of Result.getOrThrow(Format.pytorch(trained)))
+        const random = trainedOf(architecture, prng)
+        for (const { content, extension } of Result.getOrThrow(Format.pytorch(random)))
           writeFileSync(join(below, `network_${i}${extension}`), content)
-        const input = yield* Specimens.digits(trained.card, images)
-        runs.push({ file: join(below, `network_${i}.py`), classes: architecture.classes, images: input })
-        expected.push(yield* Trained.logits(trained, input))
+        const { inputs, outputs } = random.card
+        const examples = yield* Specimens.digits(random.card, count)
+        runs.push({ file: join(below, `network_${i}.py`), inputs, outputs, examples: examples.inputs })
+        expected.push(yield* Trained.outputs(random, examples))
       }
-      const ran = yield* Effect.result(Python.logits(runs, images))
+      const ran = yield* Effect.result(Python.outputs(runs, count))
       if (Result.isFailure(ran) && ran.failure._tag === "NoPython") return context.skip(ran.failure.message)
-      const { logits } = Result.getOrThrow(ran)
-      for (const [i, { classes }] of runs.entries()) {
-        const compared = Comparison.of(logits[i], expected[i], classes)
+      const found = Result.getOrThrow(ran).outputs
+      for (const [i, { outputs }] of runs.entries()) {
+        const compared = Comparison.of(outputs, found[i], expected[i], { logits: "logits", size: count })
         assert.isBelow(compared.worst, 1e-4, `network ${i}`)
-        assert.strictEqual(compared.sameTop1, images)
+        assert.strictEqual(compared.sameTop1, count)
       }
       // Nothing is left beside the user's files.
       assert.deepStrictEqual(readdirSync(below).length, 2 * runs.length)
@@ -50,33 +62,54 @@ describe("a PyTorch module", () => {
 
   it("holds the classes it needs and no others", () => {
     const dw = architectures("classes", 1)[0]
-    const only = textOf(cardOf({ ...dw, stages: dw.stages.slice(0, 1) }))
+    const only = textOf(trainedOf({ ...dw, stages: dw.stages.slice(0, 1) }, Prng.fromSeed("only")))
     assert.include(only, "class DWConv(nn.Module)")
     for (const other of ["Transformer", "SA", "LSA", "MLP", "LG", "attend"])
       assert.notMatch(only, new RegExp(`^(class|def) ${other}\\b`, "m"))
-    const all = textOf(cardOf(everything))
+    const all = textOf(trained)
     for (const name of ["Conv", "DWConv", "SA", "LSA", "MLP", "L", "LG", "G"])
       assert.match(all, new RegExp(`^class ${name}\\(`, "m"))
   })
 
   it("carries classes, normalisation and provenance, whatever is in their names", () => {
-    const text = textOf({ ...cardOf(everything), classes: ['"', "'''", "\\", "ä", "\n", "日本", ""] })
+    const classes = ['"', "'''", "\\", "ä", "\n", "日本", ""]
+    const text = textOf({ ...trained, card: { ...trained.card, classes } })
     assert.include(text, 'CLASSES = ["\\"", "\'\'\'", "\\\\", "ä", "\\n", "日本", ""]')
     assert.include(text, "MEAN = [0.2, 0.30000000000000004, 0.4]")
     assert.include(text, `"run": "runs/a 'run'",`)
   })
 
+  it("stays Python, whatever is in the network's line and description", () => {
+    const line = 'a """quoted""" \\ line'
+    const network = { notes: ["}, {", "'''", '"}, {"', "\\"], stages: [{ a: 1 }, { a: 2 }] }
+    const text = textOf({ ...trained, card: { ...trained.card, line, network } })
+    assert.strictEqual(text.split("\n")[0], '"""classification: a \\"\\"\\"quoted\\"\\"\\" \\\\ line')
+    const [, json] = /json\.loads\(r'''\n([^]*?)\n'''\)/.exec(text) ?? []
+    assert.deepStrictEqual(JSON.parse(json), network)
+    assert.include(json, '{ "a": 1 },\n  { "a": 2 }')
+  })
+
   it("says which operator it has no Python for", () => {
+    const { pytorch: _, ...silent } = OperatorSet.standard.DWConv
     const [first, ...stages] = everything.stages
-    const mine = cardOf({ ...everything, stages: [{ ...first, operator: "Mine" }, ...stages] })
-    const sets = {
-      ...Network.standard,
-      operators: { ...OperatorSet.standard, Mine: { ...OperatorSet.standard.DWConv } }
-    }
-    const failure = Result.getOrThrow(Result.flip(PyTorch.module(mine, sets)))
-    assert.include(failure, { _tag: "NoPyTorchForm", stage: 0, name: "Mine" })
+    const mine = { ...everything, stages: [{ ...first, operator: "Mine" }, ...stages] }
+    assert.strictEqual(
+      said({ ...OperatorSet.standard, Mine: silent }, mine),
+      "stage 0: Mine has no PyTorch text; export as onnx or safetensors"
+    )
     // Another operator of a standard one's name is not the standard one.
-    const sheep = { ...Network.standard, operators: { ...OperatorSet.standard, DWConv: sets.operators.Mine } }
-    assert.include(Result.getOrThrow(Result.flip(PyTorch.module(cardOf(everything), sheep))), { name: "DWConv" })
+    assert.match(said({ ...OperatorSet.standard, DWConv: silent }, everything), /^stage 0: DWConv has no PyTorch text/)
+    // One that brings its own text is written by it.
+    const pytorch = { definitions: ["class Mine(nn.Module): ..."], expression: () => "Mine()" }
+    const text = said({ ...OperatorSet.standard, Mine: { ...silent, pytorch } }, mine)
+    assert.include(text, "\n\n\nclass Mine(nn.Module): ...\n\n\n")
+    assert.include(text, "*[Mine() for _ in range(2)],")
+  })
+
+  it("is refused in one sentence where nobody says what it looks like", () => {
+    assert.strictEqual(
+      Result.getOrThrow(Result.flip(PyTorch.module({ ...trained, pytorch: null }))).message,
+      "the network has no PyTorch form; export as onnx or safetensors"
+    )
   })
 })

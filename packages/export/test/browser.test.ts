@@ -22,14 +22,22 @@ describe("the page in a browser", () => {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
       const model = trainedOf(everything, Prng.fromSeed("browser"))
-      const trained = { ...model, card: { ...model.card, cropRatio: 1 } }
+      const { card } = model
+      const picture = card.picture ?? assert.fail("it takes no picture")
+      const trained = { ...model, card: { ...card, picture: { ...picture, cropRatio: 1 } } }
       yield* fs.writeFile(join(folder, "net.onnx"), Result.getOrThrow(Format.onnx(trained)).content)
       yield* fs.writeFileString(join(folder, "a.svg"), svg)
       yield* fs.writeFileString(join(folder, "bare.onnx"), "")
 
-      const { card, logits } = yield* OnnxModel.open(join(folder, "net.onnx"))
-      const input = yield* ImageFile.read([join(folder, "a.svg")], { image: everything.image, ...card })
-      const expected = Classification.top(yield* logits(input), card.classes, card.classes.length)
+      const opened = yield* OnnxModel.open(join(folder, "net.onnx"))
+      assert.deepStrictEqual(opened.card, trained.card)
+      const image = yield* ImageFile.read([join(folder, "a.svg")], {
+        image: everything.image,
+        ...trained.card.picture
+      })
+      const { logits } = yield* opened.outputs({ size: 1, inputs: { image } })
+      const classes = card.classes ?? assert.fail("it tells no classes apart")
+      const expected = Classification.top(logits, classes, classes.length)
 
       const server = yield* Effect.acquireRelease(
         Effect.promise(() => serve(folder, 0)),
@@ -59,6 +67,13 @@ describe("the page in a browser", () => {
         "import('./uninet.js').then(({ open }) => open(new Uint8Array())).catch((error) => error.message)"
       )
       assert.match(String(refused), /Give a file that uninet export wrote/)
+      // A network of something else than classes is refused as well.
+      const other = { ...trained, card: { ...trained.card, classes: null } }
+      yield* fs.writeFile(join(folder, "other.onnx"), Result.getOrThrow(Format.onnx(other)).content)
+      const unlike = yield* page.evaluate(
+        "fetch('files/other.onnx').then((r) => r.arrayBuffer()).then((b) => import('./uninet.js').then(({ open }) => open(new Uint8Array(b)))).catch((error) => error.message)"
+      )
+      assert.match(String(unlike), /^The model does not say that it tells classes of pictures apart\. Give a file/)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

@@ -1,4 +1,4 @@
-/** How parameters start out [UNINET.md section 7]. */
+/** How parameters start out, as in the released PyTorch code of UniNet (Sense-X/UniNet). */
 import type { Op } from "@uninet/graph"
 
 export const zero: Op.Initialiser = { kind: "constant", value: 0 }

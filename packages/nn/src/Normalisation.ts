@@ -1,4 +1,4 @@
-/** Batch and layer normalisation. Epsilon 1e-5 and momentum 0.1 everywhere [UNINET.md section 1]. */
+/** Batch and layer normalisation. Epsilon 1e-5 and momentum 0.1 everywhere, PyTorch's defaults and UniNet's. */
 import { Op, type Tensor } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
 import type { Layer } from "./Layer.ts"

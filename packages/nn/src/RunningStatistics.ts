@@ -2,6 +2,9 @@
 import { Op, type Program, Tensor, topological } from "@uninet/graph"
 import { runningStatistics } from "./Normalisation.ts"
 
+/** The running statistics of the batch norm at a path: the variables `running_mean` and `running_var`. */
+export { runningStatistics as of }
+
 /**
  * The updates of running statistics that belong to the batch norms on the way to `outputs`, a network built in training mode.
  *

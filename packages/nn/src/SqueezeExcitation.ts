@@ -1,4 +1,4 @@
-/** Squeeze-and-excitation: a gate per channel, from the image's channel means [UNINET.md section 2]. */
+/** Squeeze-and-excitation: a gate per channel, from the image's channel means, as in the released PyTorch code of UniNet (Sense-X/UniNet). */
 import { Op } from "@uninet/graph"
 import { flow } from "effect/Function"
 import { pointwise } from "./Convolution.ts"

@@ -7,7 +7,7 @@ import type { Operator } from "./Operator.ts"
 
 export type OperatorSet = Readonly<Record<string, Operator>>
 
-/** UniNet's general operators [UNINET.md section 2]. */
+/** UniNet's general operators. */
 export const standard = { Conv, DWConv, SA, LSA, MLP } satisfies OperatorSet
 
 /** The name of a standard operator. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type DeviceUnavailable, OnnxRuntime, type Runtime } from "@uninet/runtime"
-import { Architecture } from "@uninet/search-space"
 import { Tfjs } from "@uninet/runtime-tfjs"
+import { Architecture } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import fc from "fast-check"

@@ -6,36 +6,34 @@
  * training anything twice. Coefficients that round to the same network share its one training.
  */
 import { Grid } from "@uninet/controller"
-import { Dsms } from "@uninet/dsm"
-import type { Network } from "@uninet/network"
-import { Operators } from "@uninet/operators"
-import { type Evaluator, type Journal, NothingFound, Search } from "@uninet/search"
-import { Architecture, Choice, SearchSpace, Space, type SpaceError } from "@uninet/search-space"
+import { ModelSpace } from "@uninet/model-space"
+import { type Evaluator, type Journal, Search } from "@uninet/search"
+import { Choice, Space, type SpaceError } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Coefficients from "./Coefficients.ts"
 import * as Compound from "./Compound.ts"
+import { chainOf } from "./internal/anatomy.ts"
 import type { ScaleError } from "./ScaleError.ts"
 
-export interface Options
+export interface Options<A, C extends string, M extends string>
   extends
-    Omit<Compound.Options, "coefficients" | "sets">,
-    Pick<Search.Options, "seed" | "settings" | "notes" | "onEvent"> {
-  readonly baseline: Architecture.Architecture
-  /** Default: `Coefficients.grid()`, with a fixed image the one without resolution. */
+    Omit<Compound.Options, "coefficients">,
+    Pick<Search.Options<A, C, M>, "seed" | "settings" | "notes" | "onEvent"> {
+  readonly baseline: A
+  /** Default: `Coefficients.grid()`, where the image is fixed, or there is none, the one without resolution. */
   readonly grid?: ReadonlyArray<Coefficients.Coefficients>
-  /** No network has more multiply-accumulates for one image. Default: twice the baseline's and the tolerance. */
+  /** No network has more multiply-accumulates for one example. Default: twice the baseline's and the tolerance. */
   readonly maxMacs?: number
 }
 
 /** A network of the grid. */
-export interface Candidate {
+export interface Candidate<A, C extends string> {
   /** Of those that round to this network, the ones that are nearest to it. */
   readonly coefficients: Coefficients.Coefficients
   /** At φ = 1. */
-  readonly member: Compound.Member
+  readonly member: Compound.Member<A, C>
 }
 
 /** No coefficients of the grid give a network within the budget. */
@@ -54,55 +52,48 @@ export class NoCandidate extends Schema.TaggedError<NoCandidate>()("NoCandidate"
   }
 }
 
-export interface Found extends Candidate {
-  /** All networks of the grid in the order of the trials, with their accuracy; `null` where the evaluation failed. */
-  readonly candidates: ReadonlyArray<Candidate & { readonly accuracy: number | null }>
-  readonly search: Search.Found
+export interface Found<A, C extends string, M extends string> extends Candidate<A, C> {
+  /** All networks of the grid in the order of the trials, with the measure that decides; `null` where the evaluation failed. */
+  readonly candidates: ReadonlyArray<Candidate<A, C> & { readonly measure: number | null }>
+  readonly search: Search.Found<A, C, M>
 }
 
-export type CoefficientSearchError =
-  | ScaleError
-  | NoCandidate
-  | NothingFound
-  | SpaceError.InvalidSpace
-  | Search.SearchError
+export type CoefficientSearchError = ScaleError | NoCandidate | SpaceError.InvalidSpace | Search.SearchError
 
 /** How far a network is from what its coefficients wanted. */
-const distance = ({ coefficients, member }: Candidate): number =>
+const distance = ({ coefficients, member }: Candidate<unknown, never>): number =>
   (["depth", "width", "resolution"] as const).reduce(
     (sum, key) => sum + Math.log(member.factors[key] / coefficients[key]) ** 2,
     0
   )
 
 /** The distinct networks of a grid, in its order. Coefficients that give none are left out. */
-export const candidates = (
-  options: Omit<Options, "seed">,
-  sets?: Network.Sets
-): Result.Result<ReadonlyArray<Candidate>, ScaleError | NoCandidate> =>
+export const candidates = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  options: Omit<Options<A, C, M>, "seed">
+): Result.Result<ReadonlyArray<Candidate<A, C>>, ScaleError | NoCandidate> =>
   Result.gen(function* () {
     const { baseline, fixedImage = false } = options
-    const grid = options.grid ?? Coefficients.grid(Coefficients.defaultGrid, { resolution: !fixedImage })
-    const scaling = (coefficients: Coefficients.Coefficients): Compound.Options => ({
-      ...options,
-      coefficients,
-      ...(sets === undefined ? {} : { sets })
-    })
-    const [own] = yield* Compound.family(baseline, [0], scaling(grid[0] ?? Coefficients.efficientNet))
-    const maxMacs = options.maxMacs ?? 2 * own.costs.macs * (1 + (options.tolerance ?? Compound.defaultTolerance))
-    const byHash = new Map<string, Candidate>()
+    const { resolution } = yield* chainOf(of, baseline, undefined)
+    const grid =
+      options.grid ?? Coefficients.grid(Coefficients.defaultGrid, { resolution: !fixedImage && resolution.step > 0 })
+    const scaling = (coefficients: Coefficients.Coefficients): Compound.Options => ({ ...options, coefficients })
+    const own = yield* Compound.member(of, baseline, 0, scaling(Coefficients.efficientNet))
+    const maxMacs = options.maxMacs ?? 2 * own.macs * (1 + (options.tolerance ?? Compound.defaultTolerance))
+    const byHash = new Map<string, Candidate<A, C>>()
     let least: number | null = null
     let why: string | null = null
     for (const coefficients of grid) {
-      const made = Compound.member(baseline, 1, scaling(coefficients))
+      const made = Compound.member(of, baseline, 1, scaling(coefficients))
       if (Result.isFailure(made)) {
         why = made.failure.message
         continue
       }
       const candidate = { coefficients, member: made.success }
-      const { macs } = made.success.costs
+      const { macs, point } = made.success
       if (least === null || macs < least) least = macs
       if (macs > maxMacs) continue
-      const hash = Architecture.hash(made.success.architecture)
+      const hash = Space.hash(point)(of.space)
       const known = byHash.get(hash)
       if (known === undefined || distance(candidate) < distance(known)) byHash.set(hash, candidate)
     }
@@ -111,68 +102,72 @@ export const candidates = (
     return [...byHash.values()]
   })
 
-/** The networks as a space with one choice. */
-const spaceOf = (networks: ReadonlyArray<Architecture.Architecture>) => {
-  const places = new Map(networks.map((network, i) => [Architecture.hash(network), i]))
-  return Space.make(
-    Choice.integer({ min: 0, max: networks.length - 1 }).pipe(
-      Choice.map({
-        schema: Architecture.Architecture,
-        to: (i) => networks[i],
-        from: (network) => {
-          const place = places.get(Architecture.hash(network))
-          return place === undefined
-            ? Result.fail({ path: [], value: Architecture.line(network), expected: "a network of the grid" })
-            : Result.succeed(place)
-        }
-      })
-    )
+/** The networks as a space with one choice, in which they have the JSON and the hashes that they have in their own. */
+const gridOf = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  networks: ReadonlyArray<A>
+): Result.Result<ModelSpace.ModelSpace<A, C, M>, SpaceError.InvalidSpace> => {
+  const hashOf = (network: A) => Space.hash(network)(of.space)
+  const places = new Map(networks.map((network, i) => [hashOf(network), i]))
+  return Result.map(
+    Space.make(
+      Choice.integer({ min: 0, max: networks.length - 1 }).pipe(
+        Choice.map({
+          schema: Space.valueSchema(of.space),
+          to: (i) => networks[i],
+          from: (network) => {
+            const place = places.get(hashOf(network))
+            return place === undefined
+              ? Result.fail({ path: [], value: of.line(network), expected: "a network of the grid" })
+              : Result.succeed(place)
+          }
+        })
+      )
+    ),
+    (space) => ({ ...of, space, chain: null })
   )
 }
 
 /**
- * Evaluates the networks of the grid, or goes on with the search in the journal, and gives the coefficients of the most accurate one.
+ * Evaluates the networks of the grid, or goes on with the search in the journal, and gives the coefficients of the best one. The evaluator is one of the baseline's space.
  *
  * Fails with `NoCandidate`, `NothingFound` (no evaluation gave a result), a `ScaleError` of the baseline, or an error of the search.
  *
  * @example
- * CoefficientSearch.run({ baseline, seed: "demo" }).pipe(
- *   Effect.provide([evaluator, Journal.sqlite("runs/scale/journal.db"), Operators.standard, Dsms.standard])
+ * ```ts
+ * CoefficientSearch.run(uninet, { baseline, seed: "demo" }).pipe(
+ *   Effect.provide([TrainingEvaluator.layer(uninet, { recipe }), Journal.sqlite("runs/scale/journal.db")])
  * )
+ * ```
  */
-export const run = Effect.fnUntraced(function* (
-  options: Options
-): Effect.fn.Return<Found, CoefficientSearchError, Evaluator.Evaluator | Journal.Journal | Operators | Dsms> {
+export const run = Effect.fnUntraced(function* <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  options: Options<A, C, M>
+): Effect.fn.Return<Found<A, C, M>, CoefficientSearchError, Evaluator.Evaluator | Journal.Journal> {
   const { baseline, seed, settings = {}, notes, onEvent } = options
-  const sets: Network.Sets = { operators: yield* Operators, dsms: yield* Dsms }
-  const found = yield* Effect.fromResult(candidates(options, sets))
-  const networks = found.map(({ member }) => member.architecture)
-  const space = Layer.effect(SearchSpace, Effect.fromResult(spaceOf(networks)))
-  const search = yield* Search.run({
+  const found = yield* Effect.fromResult(candidates(of, options))
+  const networks = found.map(({ member }) => member.point)
+  const grid = yield* Effect.fromResult(gridOf(of, networks))
+  const hashOf = (network: A) => Space.hash(network)(of.space)
+  const search = yield* Search.run(grid, {
     trials: networks.length,
     seed,
     settings: {
       ...settings,
-      baseline: Architecture.hash(baseline),
+      baseline: hashOf(baseline),
       // All networks are known beforehand, and with them what is searched.
-      networks: networks.map(Architecture.hash)
+      networks: networks.map(hashOf)
     },
     ...(notes === undefined ? {} : { notes }),
     ...(onEvent === undefined ? {} : { onEvent })
-  }).pipe(Effect.provide(Layer.provideMerge(Grid.layer(), space)), Effect.scoped)
+  }).pipe(Effect.provide(Grid.layer()), Effect.scoped)
 
   const byHash = new Map(search.records.map((record) => [record.hash, record] as const))
-  const accuracies = found.map((candidate) => {
-    const outcome = byHash.get(Architecture.hash(candidate.member.architecture))?.outcome
-    return { ...candidate, accuracy: outcome?._tag === "Scored" ? outcome.evaluation.accuracy : null }
+  const evaluated = found.map((candidate) => {
+    const outcome = byHash.get(hashOf(candidate.member.point))?.outcome
+    return { ...candidate, measure: outcome?._tag === "Scored" ? outcome.evaluation.measures[of.task.decides] : null }
   })
-  const best = found.find(({ member }) => Architecture.hash(member.architecture) === search.best?.hash)
-  if (best === undefined) {
-    const last = search.records.findLast(({ outcome }) => outcome._tag === "Failed")?.outcome
-    return yield* new NothingFound({
-      trials: search.records.length,
-      last: last?._tag === "Failed" ? last.detail : "it was refused"
-    })
-  }
-  return { ...best, candidates: accuracies, search }
+  const best = found.find(({ member }) => hashOf(member.point) === search.best.hash)
+  // What the search found is one of the networks that it was given.
+  return { ...(best ?? found[0]), candidates: evaluated, search }
 })

@@ -55,7 +55,7 @@ export interface Grid {
   readonly width: ReadonlyArray<number>
 }
 
-/** A small grid [ours]: every way from depth alone to resolution alone, in coarse steps. */
+/** A small grid, our choice: every way from depth alone to resolution alone, in coarse steps. */
 export const defaultGrid: Grid = { depth: [1, 1.15, 1.3, 1.5, 2], width: [1, 1.1, 1.2, 1.3, 1.4] }
 
 /** To three places. */

@@ -1,13 +1,12 @@
 /**
- * Compound scaling of any architecture: depth α^φ, width β^φ, resolution γ^φ, rounded so that the multiply-accumulates are 2^φ times the
+ * Compound scaling of any network whose space says how it grows (`Scaling.Chain`): depth α^φ, width β^φ, resolution γ^φ, rounded so that the multiply-accumulates are 2^φ times the
  * baseline's.
  *
- * **Rounding** [ours, where it is not UniNet's released family or EfficientNet's code]. A member keeps the baseline's operators, modules, expansions, strides and head size.
+ * **Rounding.** It is our choice where it is not that of UniNet's released family or of EfficientNet's code. A member keeps everything of the baseline that is no size.
  *
- * - Depth: repeats of every stage, stage 0 too; a whole number next to the ideal, and in the first half of the stages rather the one above.
- * - Width: channels of every stage, multiples of the head size next to attention, elsewhere of the space's divisor (8 up to 64 pixels, else 16; less
- *   where the baseline's own channels are no multiples of it, as in the released family). Stem and head are scaled too, and are what is changed first.
- * - Resolution: height is a multiple of the total stride (or the baseline's own height), the width follows.
+ * - Depth: blocks of every stage; a whole number next to the ideal, and in the first half of the stages rather the one above.
+ * - Width: channels of every stage, in the steps that its chain says. Stem and head are scaled too, and are what is changed first.
+ * - Resolution: in the steps that the chain says.
  * - Nothing is ever smaller than in the baseline or in the member of the next smaller whole φ, so that a family only grows.
  *
  * **Hitting the target.** α·β²·γ² ≈ 2 holds for convolutions' own cost only: modules, stem and head do not repeat, attention grows with the fourth power of the
@@ -17,89 +16,125 @@
  * the two sizes and depth and width alone go as far as they must; and where that does not do either, single steps lead on to the target. What they cannot reach is a
  * `StepsTooCoarse`: no single step brings the network it names any nearer.
  */
-import { Network, NetworkCosts } from "@uninet/network"
-import type { Architecture } from "@uninet/search-space"
+import { ModelSpace, type Scaling } from "@uninet/model-space"
 import * as Result from "effect/Result"
 import type { Coefficients } from "./Coefficients.ts"
-import * as Macs from "./internal/macs.ts"
+import { chainOf, macsOf, type Space } from "./internal/anatomy.ts"
 import * as Q from "./internal/quantities.ts"
 import * as Ray from "./internal/ray.ts"
 import * as Rounding from "./internal/rounding.ts"
 import {
-  type Bound,
   InvalidScale,
   LimitReached,
+  NotPublished,
   type ScaleError,
   StepsTooCoarse,
-  TargetBelowBaseline
+  TargetBelowBaseline,
+  Unscalable
 } from "./ScaleError.ts"
 
 /** One network of a family. */
-export interface Member {
+export interface Member<A, C extends string = string> {
   readonly phi: number
-  readonly architecture: Architecture.Architecture
-  readonly costs: NetworkCosts.NetworkCosts
-  /** Multiply-accumulates for one image that it was to have: 2^φ times the baseline's. For a published network its own. */
+  readonly point: A
+  /** All costs of its space by name. */
+  readonly costs: { readonly [K in C]: number }
+  /** Multiply-accumulates for one example. */
+  readonly macs: number
+  /** Multiply-accumulates that it was to have: 2^φ times the baseline's. For a published network its own. */
   readonly target: number
   /** How far along the coefficients' direction it is: α^effective and so on are its ideal sizes. `null` for a published network. */
   readonly effective: number | null
   /** What it became, over the baseline: all repeats, the geometric mean of the stages' channels, the geometric mean of the image's edges. */
-  readonly factors: { readonly depth: number; readonly width: number; readonly resolution: number }
+  readonly factors: Readonly<Record<Scaling.Dimension, number>>
 }
 
 export interface Options {
   readonly coefficients: Coefficients
-  /** The operators and modules. Default: UniNet's own. */
-  readonly sets?: Network.Sets
   /** Keeps the baseline's image: γ is not used, and depth and width grow the more. Default false. */
   readonly fixedImage?: boolean
-  /** What channels away from attention are multiples of. Default: the space's, see above. */
+  /** What channels are multiples of where nothing else decides it. Default: what the space says. */
   readonly divisor?: number
   /** How far the MACs may be from the target, as a share of it. Default 0.03. */
   readonly tolerance?: number
   /** The largest image edge in pixels (1024), channel count (8192) and number of repeats of a stage (256). */
-  readonly limits?: Partial<Readonly<Record<Bound, number>>>
+  readonly limits?: Partial<Q.Limits>
 }
 
 export const defaultTolerance = 0.03
-export const defaultLimits: Readonly<Record<Bound, number>> = { image: 1024, channels: 8192, repeats: 256 }
+export const defaultLimits: Q.Limits = { resolution: 1024, width: 8192, depth: 256 }
 
 /** What stays the same from member to member. */
-interface Baseline {
-  readonly architecture: Architecture.Architecture
-  readonly costs: NetworkCosts.NetworkCosts
+interface Baseline<A, C extends string, M extends string> {
+  readonly of: ModelSpace.ModelSpace<A, C, M>
+  readonly point: A
+  readonly macs: number
+  readonly chain: Scaling.Chain<A>
   readonly quantities: Q.Quantities
-  readonly macs: Macs.Macs
-  readonly sets: Network.Sets
   readonly tolerance: number
 }
 
-type Scaled = Result.Result<Member, ScaleError>
-
-const costsOf = (architecture: Architecture.Architecture, sets: Network.Sets) =>
-  Result.flatMap(Network.make(architecture, sets), NetworkCosts.of)
-
-const baselineOf = (architecture: Architecture.Architecture, options: Options): Result.Result<Baseline, ScaleError> =>
+const baselineOf = <A, C extends string, M extends string>(
+  of: Space<A, C, M>,
+  point: A,
+  options: Options
+): Result.Result<Baseline<A, C, M>, ScaleError> =>
   Result.gen(function* () {
-    const { coefficients, divisor, fixedImage = false, sets = Network.standard, tolerance = defaultTolerance } = options
+    const { coefficients, divisor, fixedImage = false, tolerance = defaultTolerance } = options
     const limits = { ...defaultLimits, ...options.limits }
-    const wrong = faultOf({ divisor: divisor ?? 1, ...limits }, tolerance)
+    const counts = Object.entries(limits).map(([dimension, limit]) => [`limits.${dimension}`, limit] as const)
+    const wrong = faultOf(new Map([["divisor", divisor ?? 1], ...counts]), tolerance)
     if (wrong !== undefined) return yield* Result.fail(wrong)
-    const costs = yield* costsOf(architecture, sets)
-    const quantities = Q.of(architecture, { coefficients, sets, divisor, fixedImage, limits })
-    if (Q.all(quantities).every(({ factor }) => factor === 1))
-      return yield* Result.fail(
-        new InvalidScale({
-          option: fixedImage ? "depth and width, with an image that is not scaled," : "every coefficient",
-          given: "1",
-          expected: "one that is more"
-        })
+    const chain = yield* chainOf(of, point, divisor)
+    const macs = yield* macsOf(of, point)
+    const counted = Ray.cost(Q.of(chain, still), chain.macs, chain.sizesOf(point), 0)
+    yield* alike(of, point, counted, macs)
+    const quantities = Q.of(chain, { coefficients, fixedImage, limits })
+    if (Q.all(quantities).every(({ factor }) => factor === 1)) {
+      const grow = (["depth", "width", "resolution"] as const).filter((dimension) =>
+        Q.all(quantities).some((quantity) => quantity.dimension === dimension && quantity.step > 0)
       )
-    return { architecture, costs, quantities, macs: Macs.make(architecture, sets), sets, tolerance }
+      return yield* Result.fail(
+        grow.length === 0
+          ? new Unscalable({ space: of.name, network: of.line(point), reason: "nothing of it grows" })
+          : new InvalidScale({
+              option: fixedImage
+                ? "depth and width, with an image that is not scaled,"
+                : `every coefficient that counts (${grow.join(", ")})`,
+              given: "1",
+              expected: "one that is more"
+            })
+      )
+    }
+    return { of, point, macs, chain, quantities, tolerance }
   })
 
-const faultOf = (counts: Readonly<Record<string, number>>, tolerance: number): InvalidScale | undefined => {
-  const wrong = Object.entries(counts).find(([, n]) => !(Number.isSafeInteger(n) && n >= 1))
+/** Nothing grows: what the sizes as they are cost. */
+const still: Q.Settings = {
+  coefficients: { depth: 1, width: 1, resolution: 1 },
+  fixedImage: true,
+  limits: defaultLimits
+}
+
+/** The chain is trusted with the cost of sizes that are being tried, so it has to count as the space does. */
+const alike = <A, C extends string, M extends string>(
+  of: Space<A, C, M>,
+  point: A,
+  counted: number,
+  macs: number
+): Result.Result<void, Unscalable> =>
+  Math.abs(counted - macs) <= 1e-6 * macs
+    ? Result.succeed(undefined)
+    : Result.fail(
+        new Unscalable({
+          space: of.name,
+          network: of.line(point),
+          reason: `its scaling counts ${counted.toLocaleString("en")} MACs and its cost macs is ${macs.toLocaleString("en")}; let both count the same`
+        })
+      )
+
+const faultOf = (counts: ReadonlyMap<string, number>, tolerance: number): InvalidScale | undefined => {
+  const wrong = [...counts].find(([, n]) => !(Number.isSafeInteger(n) && n >= 1))
   if (wrong !== undefined)
     return new InvalidScale({ option: wrong[0], given: String(wrong[1]), expected: "a whole number of 1 or more" })
   return tolerance > 0 && tolerance < 1
@@ -107,41 +142,42 @@ const faultOf = (counts: Readonly<Record<string, number>>, tolerance: number): I
     : new InvalidScale({ option: "tolerance", given: String(tolerance), expected: "a share between 0 and 1" })
 }
 
-const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0) / numbers.length
-
-const repeats = (stages: ReadonlyArray<Architecture.Stage>) => stages.reduce((sum, stage) => sum + stage.repeats, 0)
+const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0)
+const product = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a * b, 1)
 
 /** What a network became, over the baseline. */
-export const factorsOf = (
-  { image, stages }: Architecture.Architecture,
-  baseline: Architecture.Architecture
-): Member["factors"] => {
+const factorsOf = <A>(chain: Scaling.Chain<A>, point: A, baseline: A): Member<A>["factors"] => {
+  const [grown, own] = [chain.sizesOf(point), chain.sizesOf(baseline)]
+  const [edges, before] = [chain.edges(grown.resolution), chain.edges(own.resolution)]
   return {
-    depth: repeats(stages) / repeats(baseline.stages),
-    width: Math.exp(mean(stages.map(({ channels }, i) => Math.log(channels / baseline.stages[i].channels)))),
-    resolution: Math.sqrt((image.height * image.width) / (baseline.image.height * baseline.image.width))
+    depth: sum(grown.depths) / sum(own.depths),
+    width: Math.exp(sum(grown.widths.map((width, i) => Math.log(width / own.widths[i]))) / own.widths.length),
+    resolution: before.length === 0 ? 1 : (product(edges) / product(before)) ** (1 / before.length)
   }
 }
 
-const memberOf = (
-  { architecture: baseline, sets }: Baseline,
-  made: { readonly architecture: Architecture.Architecture; readonly phi: number; readonly target: number },
+const memberOf = <A, C extends string, M extends string>(
+  { chain, of, point: baseline }: Baseline<A, C, M>,
+  made: { readonly point: A; readonly phi: number; readonly target: number },
   effective: number
-): Scaled =>
-  Result.map(costsOf(made.architecture, sets), (costs) => ({
-    ...made,
-    costs,
-    effective,
-    factors: factorsOf(made.architecture, baseline)
-  }))
+): Result.Result<Member<A, C>, ScaleError> =>
+  Result.gen(function* () {
+    const macs = yield* macsOf(of, made.point)
+    const costs = yield* ModelSpace.costsOf(of)(made.point)
+    return { ...made, costs, macs, effective, factors: factorsOf(chain, made.point, baseline) }
+  })
 
 /** The member at φ, nothing being smaller than in `least`. */
-const next = (baseline: Baseline, least: Architecture.Architecture, phi: number): Scaled => {
-  const { architecture, costs, macs, quantities, sets, tolerance } = baseline
-  const target = costs.macs * 2 ** phi
-  if (phi === 0) return memberOf(baseline, { architecture, phi, target }, 0)
-  const floor = Q.sizesOf(least)
-  const costAt = (t: number) => Ray.cost(quantities, macs, floor, t)
+const next = <A, C extends string, M extends string>(
+  baseline: Baseline<A, C, M>,
+  least: A,
+  phi: number
+): Result.Result<Member<A, C>, ScaleError> => {
+  const { chain, macs, of, point, quantities, tolerance } = baseline
+  const target = macs * 2 ** phi
+  if (phi === 0) return memberOf(baseline, { point, phi, target }, 0)
+  const floor = chain.sizesOf(least)
+  const costAt = (t: number) => Ray.cost(quantities, chain.macs, floor, t)
   const end = Ray.end(quantities)
   const t = Ray.length(costAt, target, end.t)
   if (t === undefined)
@@ -149,51 +185,65 @@ const next = (baseline: Baseline, least: Architecture.Architecture, phi: number)
       new LimitReached({
         phi,
         target,
-        bound: end.quantity?.bound ?? "image",
+        dimension: end.quantity?.dimension ?? "resolution",
         at: end.quantity?.part ?? "image",
         limit: end.quantity?.limit ?? 0,
         reached: costAt(end.t)
       })
     )
-  const problem: Rounding.Problem = { quantities, macs, least: floor, t, target, tolerance }
-  const macsOf = (sizes: Q.Sizes) =>
-    Result.match(costsOf(Q.apply(architecture, sizes), sets), {
-      onSuccess: (found): number | undefined => found.macs,
-      onFailure: () => undefined
-    })
-  const found = Rounding.best(problem, macsOf)
-  return Rounding.isWithin(problem, found.macs)
-    ? memberOf(baseline, { architecture: Q.apply(architecture, found.sizes), phi, target }, t)
-    : Result.fail(
+  const problem: Rounding.Problem = { quantities, macs: chain.macs, least: floor, t, target, tolerance }
+  const costOf = (sizes: Scaling.Sizes) => Result.getOrUndefined(macsOf(of, chain.apply(sizes)))
+  const found = Rounding.best(problem, costOf)
+  const made = chain.apply(found.sizes)
+  return Result.gen(function* () {
+    const nearest = yield* jsonOf(of, made)
+    if (!Rounding.isWithin(problem, found.macs))
+      return yield* Result.fail(
         new StepsTooCoarse({
           phi,
           target,
           tolerance,
-          nearest: Q.apply(architecture, found.sizes),
+          nearest,
           nearestMacs: found.macs,
-          ...Rounding.finestStep(problem, found, macsOf)
+          ...Rounding.finestStep(problem, found, costOf)
         })
       )
+    const member = yield* memberOf(baseline, { point: made, phi, target }, t)
+    yield* alike(of, made, found.macs, member.macs)
+    return member
+  })
 }
 
+/** A network that grew is kept as JSON, so the type of the space's points has to have it, though the space has not. */
+const jsonOf = <A, C extends string, M extends string>(of: Space<A, C, M>, point: A) =>
+  Result.try({
+    try: () => ModelSpace.write(of)(point),
+    catch: (cause) =>
+      new Unscalable({
+        space: of.name,
+        network: of.line(point),
+        reason: `the schema of its points has no such sizes (${cause instanceof Error ? cause.message : String(cause)}); give its choices a Choice.map whose schema has all sizes`
+      })
+  })
+
 /** The members at whole φ below, whose sizes are the least of those above; those that the steps are too coarse for are passed over. */
-const climb = (baseline: Baseline, phis: ReadonlyArray<number>): Result.Result<ReadonlyArray<Member>, ScaleError> =>
+const climb = <A, C extends string, M extends string>(
+  baseline: Baseline<A, C, M>,
+  phis: ReadonlyArray<number>
+): Result.Result<ReadonlyArray<Member<A, C>>, ScaleError> =>
   Result.gen(function* () {
-    const members: Array<Member> = []
-    let least = baseline.architecture
+    const members: Array<Member<A, C>> = []
+    let least = baseline.point
     let whole = 1
-    const reach = function* (phi: number) {
-      const member = yield* next(baseline, least, phi)
-      least = member.architecture
-      return member
-    }
     for (const phi of phis) {
       for (; whole < phi; whole++) {
         const between = next(baseline, least, whole)
-        if (Result.isSuccess(between)) least = between.success.architecture
+        if (Result.isSuccess(between)) least = between.success.point
         else if (between.failure._tag !== "StepsTooCoarse") return yield* Result.fail(between.failure)
       }
-      members.push(yield* reach(phi))
+      const member = yield* next(baseline, least, phi)
+      least = member.point
+      members.push(member)
       if (whole === phi) whole++
     }
     return members
@@ -205,30 +255,82 @@ const invalidPhi = (phi: number) =>
 /**
  * The baseline's family at these φ (0 or more, in any order): every member is at least as deep, wide and large as those below it.
  *
- * Fails with `LimitReached`, `StepsTooCoarse`, `InvalidScale`, or an `ArchitectureError` of the baseline.
+ * Fails with `LimitReached`, `StepsTooCoarse`, `InvalidScale`, `Unscalable`, or `CostFailed`.
  *
  * @example
- * Compound.family(UniNet.B0, [1, 2, 3], { coefficients: Coefficients.efficientNet })
+ * ```ts
+ * const mine = Result.getOrThrow(UniNetSpace.models())
+ * Compound.family(mine, UniNet.B0, [1, 2, 3], { coefficients: Coefficients.efficientNet })
+ * ```
  */
-export const family = (
-  architecture: Architecture.Architecture,
+export const family = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  baseline: A,
   phis: ReadonlyArray<number>,
   options: Options
-): Result.Result<ReadonlyArray<Member>, ScaleError> => {
+): Result.Result<ReadonlyArray<Member<A, C>>, ScaleError> => {
   const wrong = phis.find((phi) => !(Number.isFinite(phi) && phi >= 0))
   if (wrong !== undefined) return Result.fail(invalidPhi(wrong))
   const ascending = [...new Set(phis)].sort((a, b) => a - b)
-  return Result.flatMap(baselineOf(architecture, options), (baseline) => climb(baseline, ascending))
+  return Result.flatMap(baselineOf(of, baseline, options), (made) => climb(made, ascending))
 }
 
 /** The member at one φ; the same as in the family of the whole numbers up to it. */
-export const member = (architecture: Architecture.Architecture, phi: number, options: Options): Scaled =>
-  Result.map(family(architecture, [phi], options), ([only]) => only)
+export const member = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  baseline: A,
+  phi: number,
+  options: Options
+): Result.Result<Member<A, C>, ScaleError> => Result.map(family(of, baseline, [phi], options), ([only]) => only)
 
-/** The member with so many multiply-accumulates for one image: that at φ = log₂(macs / the baseline's). */
-export const toMacs = (architecture: Architecture.Architecture, macs: number, options: Options): Scaled =>
+/** The member with so many multiply-accumulates for one example: that at φ = log₂(macs / the baseline's). */
+export const toMacs = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  baseline: A,
+  macs: number,
+  options: Options
+): Result.Result<Member<A, C>, ScaleError> =>
   Result.gen(function* () {
-    const baseline = (yield* costsOf(architecture, options.sets ?? Network.standard)).macs
-    if (!(macs >= baseline)) return yield* Result.fail(new TargetBelowBaseline({ target: macs, baseline }))
-    return yield* member(architecture, Math.log2(macs / baseline), options)
+    yield* chainOf(of, baseline, undefined)
+    const own = yield* macsOf(of, baseline)
+    if (!(macs >= own)) return yield* Result.fail(new TargetBelowBaseline({ target: macs, baseline: own }))
+    return yield* member(of, baseline, Math.log2(macs / own), options)
+  })
+
+/**
+ * Those of a published family at these φ: whole numbers, the baseline's own being 0.
+ *
+ * Fails with `NotPublished` where none was published of this baseline, or not so many.
+ */
+export const published = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  baseline: A,
+  phis: ReadonlyArray<number>
+): Result.Result<ReadonlyArray<Member<A, C>>, ScaleError> =>
+  Result.gen(function* () {
+    const table = of.scaling?.published(baseline) ?? null
+    if (table === null) return yield* Result.fail(new NotPublished({ asked: `family of ${of.line(baseline)}` }))
+    const chain = yield* chainOf(of, baseline, undefined)
+    const members: Array<Member<A, C>> = []
+    for (const phi of [...new Set(phis)].sort((a, b) => a - b)) {
+      if (!(phi in table))
+        return yield* Result.fail(
+          new NotPublished({
+            asked: `member at φ = ${phi} of a family whose members are at φ = 0 to ${table.length - 1}`
+          })
+        )
+      const point = table[phi]
+      const costs = yield* ModelSpace.costsOf(of)(point)
+      const macs = yield* macsOf(of, point)
+      members.push({
+        phi,
+        point,
+        costs,
+        macs,
+        target: macs,
+        effective: null,
+        factors: factorsOf(chain, point, baseline)
+      })
+    }
+    return members
   })

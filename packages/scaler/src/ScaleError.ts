@@ -1,10 +1,26 @@
 /** Why a network cannot be scaled as asked. Every error names the bound that stopped it. */
-import type { GraphError } from "@uninet/graph"
-import type { ArchitectureError } from "@uninet/network"
-import { Architecture } from "@uninet/search-space"
+import { type ModelSpace, Scaling } from "@uninet/model-space"
 import * as Schema from "effect/Schema"
 
 const count = (n: number) => Math.round(n).toLocaleString("en")
+
+/** A space that does not say how its networks grow, or a network of it that cannot be scaled. */
+export class Unscalable extends Schema.TaggedError<Unscalable>()("Unscalable", {
+  space: Schema.String,
+  /** The network in a line; `null` where it is none of the space's. */
+  network: Schema.NullOr(Schema.String),
+  reason: Schema.String
+}) {
+  /** Of a space without a scaling. */
+  static readonly unsaid = (space: string): Unscalable =>
+    new Unscalable({ space, network: null, reason: "it does not say how they grow; give its ModelSpace a scaling" })
+
+  override get message() {
+    return this.network === null
+      ? `networks of ${this.space} cannot be scaled: ${this.reason}`
+      : `the network ${this.network} of ${this.space} cannot be scaled: ${this.reason}`
+  }
+}
 
 /** A setting that makes no sense. */
 export class InvalidScale extends Schema.TaggedError<InvalidScale>()("InvalidScale", {
@@ -40,17 +56,13 @@ export class TargetBelowBaseline extends Schema.TaggedError<TargetBelowBaseline>
   }
 }
 
-/** What a quantity may be at most. */
-export const Bound = Schema.Literals(["image", "channels", "repeats"])
-export type Bound = typeof Bound.Type
+const units = { resolution: "pixels", width: "channels", depth: "repeats" } as const
 
-const units = { image: "pixels", channels: "channels", repeats: "repeats" } as const
-
-/** The coefficients lead to an image, a channel count or a depth beyond its limit before the network costs as much as asked. */
+/** The coefficients lead to an image, a width or a depth beyond its limit before the network costs as much as asked. */
 export class LimitReached extends Schema.TaggedError<LimitReached>()("LimitReached", {
   phi: Schema.Number,
   target: Schema.Number,
-  bound: Bound,
+  dimension: Scaling.Dimension,
   /** Which: `image`, `stage 3`, `head`. */
   at: Schema.String,
   limit: Schema.Number,
@@ -58,8 +70,8 @@ export class LimitReached extends Schema.TaggedError<LimitReached>()("LimitReach
   reached: Schema.Number
 }) {
   override get message() {
-    const part = this.at === this.bound ? "the image" : `${this.at}`
-    return `φ = ${Number(this.phi.toFixed(3))} (${count(this.target)} MACs) is out of reach: ${part} stops at its limit of ${this.limit} ${units[this.bound]}, where the network has ${count(this.reached)} MACs; give a smaller φ or target, or raise limits.${this.bound}`
+    const part = this.dimension === "resolution" ? `the ${this.at}` : this.at
+    return `φ = ${Number(this.phi.toFixed(3))} (${count(this.target)} MACs) is out of reach: ${part} stops at its limit of ${this.limit} ${units[this.dimension]}, where the network has ${count(this.reached)} MACs; give a smaller φ or target, or raise limits.${this.dimension}`
   }
 }
 
@@ -68,7 +80,8 @@ export class StepsTooCoarse extends Schema.TaggedError<StepsTooCoarse>()("StepsT
   phi: Schema.Number,
   target: Schema.Number,
   tolerance: Schema.Number,
-  nearest: Architecture.Architecture,
+  /** As JSON. */
+  nearest: Schema.Json,
   nearestMacs: Schema.Number,
   /** The smallest step from there towards the target, such as `stage 2: 1 repeat`, and the share of the target by which it changes the cost: more than is lacking. */
   step: Schema.String,
@@ -80,12 +93,12 @@ export class StepsTooCoarse extends Schema.TaggedError<StepsTooCoarse>()("StepsT
   }
 }
 
-/** The published table has no such network. */
+/** No such network was published. */
 export class NotPublished extends Schema.TaggedError<NotPublished>()("NotPublished", {
   asked: Schema.String
 }) {
   override get message() {
-    return `the published family has no ${this.asked}: it is B0 to B6, φ = 0 … 6 from B0; give coefficients for anything else`
+    return `there is no published ${this.asked}; give coefficients`
   }
 }
 
@@ -95,5 +108,5 @@ export type ScaleError =
   | LimitReached
   | StepsTooCoarse
   | NotPublished
-  | ArchitectureError
-  | GraphError
+  | Unscalable
+  | ModelSpace.CostFailed

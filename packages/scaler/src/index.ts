@@ -3,13 +3,13 @@ export * as Coefficients from "./Coefficients.ts"
 export * as Compound from "./Compound.ts"
 export * as Inherit from "./Inherit.ts"
 export {
-  Bound,
   InvalidScale,
   LimitReached,
   NotPublished,
   type ScaleError,
   StepsTooCoarse,
   TargetBelowBaseline,
+  Unscalable,
   UnbalancedCoefficients
 } from "./ScaleError.ts"
 export { Scaler } from "./Scaler.ts"

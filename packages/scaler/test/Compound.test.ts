@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DsmSet } from "@uninet/dsm"
-import { Network, NetworkCosts, UniNet } from "@uninet/network"
+import { ModelSpace } from "@uninet/model-space"
 import { OperatorSet } from "@uninet/operators"
 import {
   Coefficients,
@@ -10,10 +10,11 @@ import {
   StepsTooCoarse,
   TargetBelowBaseline
 } from "@uninet/scaler"
-import { Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Prng, Space } from "@uninet/search-space"
+import { Architecture, Network, NetworkCosts, UniNet, UniNetSpace } from "@uninet/uninet"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
-import { ofSpaces, tiny } from "./support/architectures.ts"
+import { ofSpaces, tiny, uninet } from "./support/architectures.ts"
 
 const phis = [1, 2, 3]
 
@@ -28,26 +29,26 @@ const boundHolds = (error: ScaleError, baseline: Architecture.Architecture, give
   if (error instanceof LimitReached) {
     // By depth alone, networks that are mostly modules do not get there.
     assert.isBelow(error.reached, error.target)
-    return assert.deepStrictEqual([error.bound, coefficients.width], ["repeats", 1])
+    return assert.deepStrictEqual([error.dimension, coefficients.width], ["depth", 1])
   }
   if (!(error instanceof StepsTooCoarse)) return assert.fail(error.message)
   const off = (a: Architecture.Architecture) => Math.abs(macsOf(a) / error.target - 1)
-  assert.isAbove(off(error.nearest), error.tolerance)
+  const nearest = Result.getOrThrow(ModelSpace.read(uninet)(error.nearest))
+  assert.isAbove(off(nearest), error.tolerance)
   assert.isAbove(error.share, error.tolerance)
   const before = Math.ceil(error.phi) - 1
-  const least = Result.match(Compound.member(baseline, Math.max(0, before), given), {
-    onSuccess: ({ architecture }) => architecture,
+  const least = Result.match(Compound.member(uninet, baseline, Math.max(0, before), given), {
+    onSuccess: ({ point }) => point,
     onFailure: () => baseline
   })
-  for (const other of neighbours(error.nearest, baseline, least))
-    if (fixedImage !== true || other.image.height === baseline.image.height)
-      assert.isAtLeast(off(other), off(error.nearest))
+  for (const other of neighbours(nearest, baseline, least))
+    if (fixedImage !== true || other.image.height === baseline.image.height) assert.isAtLeast(off(other), off(nearest))
 }
 
 /** Every property is checked on the families of some architectures by some coefficients. */
 const forFamilies = (
   check: (
-    members: ReadonlyArray<Compound.Member>,
+    members: ReadonlyArray<Compound.Member<Architecture.Architecture, UniNetSpace.Costs>>,
     baseline: Architecture.Architecture,
     options: Compound.Options
   ) => void
@@ -57,7 +58,7 @@ const forFamilies = (
     .filter(([, { coefficients, fixedImage }]) => !fixedImage || coefficients.depth * coefficients.width > 1)
   fc.assert(
     fc.property(usable, ([baseline, given]) => {
-      const family = Compound.family(baseline, phis, given)
+      const family = Compound.family(uninet, baseline, phis, given)
       if (Result.isSuccess(family)) check(family.success, baseline, given)
       else boundHolds(family.failure, baseline, given)
     }),
@@ -125,7 +126,7 @@ const rest = (a: Architecture.Architecture) => ({
 
 /** What is said of scaling B0 so. */
 const said = (phi: number, more: Partial<Compound.Options> = {}) => {
-  const result = Compound.member(UniNet.B0, phi, { coefficients: Coefficients.efficientNet, ...more })
+  const result = Compound.member(uninet, UniNet.B0, phi, { coefficients: Coefficients.efficientNet, ...more })
   return Result.isFailure(result) ? result.failure.message : "accepted"
 }
 
@@ -137,7 +138,7 @@ describe("a family", () => {
       for (let i = 0; i < 5; i++) {
         const baseline = Space.sample(prng)(space)
         const members = Result.getOrThrow(
-          Compound.family(baseline, phis, { coefficients: Coefficients.efficientNet, fixedImage: i === 4 })
+          Compound.family(uninet, baseline, phis, { coefficients: Coefficients.efficientNet, fixedImage: i === 4 })
         )
         for (const { costs, phi } of members)
           assert.isAtMost(Math.abs(costs.macs / (macsOf(baseline) * 2 ** phi) - 1), 0.03)
@@ -148,21 +149,21 @@ describe("a family", () => {
   it("has 2^φ times the baseline's multiply-accumulates within 3%", () =>
     forFamilies((members, baseline) => {
       const own = macsOf(baseline)
-      for (const { architecture, costs, phi } of members) {
-        assert.strictEqual(costs.macs, macsOf(architecture))
-        assert.isAtMost(Math.abs(costs.macs / (own * 2 ** phi) - 1), 0.03, Architecture.line(architecture))
+      for (const { costs, macs, phi, point } of members) {
+        assert.deepStrictEqual([costs.macs, macs], [macsOf(point), macsOf(point)])
+        assert.isAtMost(Math.abs(macs / (own * 2 ** phi) - 1), 0.03, Architecture.line(point))
       }
     }))
 
   it("only grows: costs, parameters and every size", () =>
     forFamilies((members, baseline, given) => {
-      const all = [...Result.getOrThrow(Compound.family(baseline, [0], given)), ...members]
+      const all = [...Result.getOrThrow(Compound.family(uninet, baseline, [0], given)), ...members]
       for (let i = 1; i < all.length; i++) {
         const [smaller, larger] = [all[i - 1], all[i]]
         assert.isAbove(larger.costs.macs, smaller.costs.macs)
         assert.isAtLeast(larger.costs.parameters, smaller.costs.parameters)
-        const sizes = sizesOf(smaller.architecture)
-        sizesOf(larger.architecture).forEach((size, k) => assert.isAtLeast(size, sizes[k]))
+        const sizes = sizesOf(smaller.point)
+        sizesOf(larger.point).forEach((size, k) => assert.isAtLeast(size, sizes[k]))
       }
     }))
 
@@ -170,31 +171,31 @@ describe("a family", () => {
     forFamilies((members, baseline, { fixedImage }) => {
       const { divisor } = UniNetSpace.defaultsFor(baseline.image)
       const stride = baseline.stages.reduce((product, stage) => product * stage.stride, baseline.stem.stride)
-      for (const { architecture } of members) {
-        for (const stage of architecture.stages)
-          assert.strictEqual(stage.channels % (attends(stage) ? architecture.headDim : divisor), 0)
-        assert.strictEqual(architecture.head.channels % divisor, 0)
-        const { height } = architecture.image
+      for (const { point } of members) {
+        for (const stage of point.stages)
+          assert.strictEqual(stage.channels % (attends(stage) ? point.headDim : divisor), 0)
+        assert.strictEqual(point.head.channels % divisor, 0)
+        const { height } = point.image
         assert.isTrue(height === baseline.image.height || (fixedImage !== true && height % stride === 0))
       }
     }))
 
   it("keeps what is not scaled", () =>
     forFamilies((members, baseline) => {
-      for (const { architecture } of members) assert.deepStrictEqual(rest(architecture), rest(baseline))
+      for (const { point } of members) assert.deepStrictEqual(rest(point), rest(baseline))
     }))
 
   it("has the same member at φ, whoever is beside it", () =>
     forFamilies((members, baseline, given) => {
-      for (const { architecture, phi } of members)
-        assert.deepStrictEqual(Result.getOrThrow(Compound.member(baseline, phi, given)).architecture, architecture)
+      for (const { phi, point } of members)
+        assert.deepStrictEqual(Result.getOrThrow(Compound.member(uninet, baseline, phi, given)).point, point)
     }))
 
   it("of EfficientNet's coefficients from B0 grows as they say", () => {
     const members = Result.getOrThrow(
-      Compound.family(UniNet.B0, [0, 3, 6], { coefficients: Coefficients.efficientNet })
+      Compound.family(uninet, UniNet.B0, [0, 3, 6], { coefficients: Coefficients.efficientNet })
     )
-    assert.deepStrictEqual(members[0].architecture, UniNet.B0)
+    assert.deepStrictEqual(members[0].point, UniNet.B0)
     for (const { effective, factors } of members) {
       assert.closeTo(factors.depth / 1.2 ** (effective ?? 0), 1, 0.1)
       assert.closeTo(factors.width / 1.1 ** (effective ?? 0), 1, 0.1)
@@ -204,24 +205,24 @@ describe("a family", () => {
 
   it("keeps oblong images oblong", () => {
     const baseline = { ...UniNet.B0, image: { channels: 3, height: 96, width: 192 } }
-    const { architecture } = Result.getOrThrow(
-      Compound.member(baseline, 2, { coefficients: Coefficients.efficientNet })
+    const { point } = Result.getOrThrow(
+      Compound.member(uninet, baseline, 2, { coefficients: Coefficients.efficientNet })
     )
-    assert.isAbove(architecture.image.height, 96)
-    assert.closeTo(architecture.image.width / architecture.image.height, 2, 0.2)
-    assert.strictEqual(architecture.image.width % 32, 0)
+    assert.isAbove(point.image.height, 96)
+    assert.closeTo(point.image.width / point.image.height, 2, 0.2)
+    assert.strictEqual(point.image.width % 32, 0)
   })
 
   it("keeps stages without a module as wide, or of another width, as what comes in", () => {
     const baseline = Result.getOrThrow(UniNetSpace.small())
     fc.assert(
       fc.property(fc.constantFrom(16, 24), (width) => {
-        const [first, ...rest] = UniNetSpace.seedPoint(baseline).stages
-        const odd = { ...UniNetSpace.seedPoint(baseline), stages: [{ ...first, channels: width }, ...rest] }
-        for (const { architecture } of Result.getOrThrow(
-          Compound.family(odd, phis, { coefficients: { depth: 1, width: 1.414, resolution: 1 } })
+        const [first, ...rest] = Space.seedPoint(baseline).stages
+        const odd = { ...Space.seedPoint(baseline), stages: [{ ...first, channels: width }, ...rest] }
+        for (const { point } of Result.getOrThrow(
+          Compound.family(uninet, odd, phis, { coefficients: { depth: 1, width: 1.414, resolution: 1 } })
         ))
-          assert.notStrictEqual(architecture.stem.channels, architecture.stages[0].channels)
+          assert.notStrictEqual(point.stem.channels, point.stages[0].channels)
       })
     )
   })
@@ -231,18 +232,21 @@ describe("a target", () => {
   const given = { coefficients: Coefficients.efficientNet }
 
   it("of any size above the baseline is met within 3%", () => {
-    const baseline = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.small()))
+    const baseline = Space.seedPoint(Result.getOrThrow(UniNetSpace.small()))
     fc.assert(
       fc.property(fc.double({ min: 1, max: 30, noNaN: true }), (times) => {
         const macs = macsOf(baseline) * times
-        assert.isAtMost(Math.abs(Result.getOrThrow(Compound.toMacs(baseline, macs, given)).costs.macs / macs - 1), 0.03)
+        assert.isAtMost(
+          Math.abs(Result.getOrThrow(Compound.toMacs(uninet, baseline, macs, given)).costs.macs / macs - 1),
+          0.03
+        )
       }),
       { numRuns: 8 }
     )
   })
 
   it("below the baseline is refused with both numbers", () => {
-    const refused = Compound.toMacs(UniNet.B0, 5e8, given)
+    const refused = Compound.toMacs(uninet, UniNet.B0, 5e8, given)
     assert.isTrue(Result.isFailure(refused) && refused.failure instanceof TargetBelowBaseline)
     assert.match(
       Result.isFailure(refused) ? refused.failure.message : "",
@@ -252,27 +256,27 @@ describe("a target", () => {
 
   it("beyond a limit is refused by the name of what reaches it, truly", () => {
     const limits = fc.record({
-      image: fc.constantFrom(192, 256, 1024),
-      channels: fc.constantFrom(1400, 2000, 8192),
-      repeats: fc.constantFrom(10, 14, 256)
+      resolution: fc.constantFrom(192, 256, 1024),
+      width: fc.constantFrom(1400, 2000, 8192),
+      depth: fc.constantFrom(10, 14, 256)
     })
     fc.assert(
       fc.property(limits, fc.constantFrom(3, 8, 40), (limits, phi) => {
-        const result = Compound.member(UniNet.B0, phi, { ...given, limits })
+        const result = Compound.member(uninet, UniNet.B0, phi, { ...given, limits })
         if (Result.isSuccess(result)) {
-          const [height, , ...sizes] = sizesOf(result.success.architecture)
-          assert.isAtMost(height, limits.image)
-          assert.isAtMost(Math.max(...sizes), limits.channels)
+          const [height, , ...sizes] = sizesOf(result.success.point)
+          assert.isAtMost(height, limits.resolution)
+          assert.isAtMost(Math.max(...sizes), limits.width)
           return
         }
         const error = result.failure
         if (!(error instanceof LimitReached)) return assert.fail(error.message)
-        assert.strictEqual(error.limit, limits[error.bound])
+        assert.strictEqual(error.limit, limits[error.dimension])
         assert.isBelow(error.reached, error.target)
         // Whatever was reached is beaten once that limit is gone.
-        const more = Compound.member(UniNet.B0, error.phi, {
+        const more = Compound.member(uninet, UniNet.B0, error.phi, {
           ...given,
-          limits: { ...limits, [error.bound]: 10 * error.limit }
+          limits: { ...limits, [error.dimension]: 10 * error.limit }
         })
         if (Result.isSuccess(more)) assert.isAbove(more.success.costs.macs, error.reached)
         else if (more.failure instanceof LimitReached) assert.isAtLeast(more.failure.reached, error.reached)
@@ -284,7 +288,7 @@ describe("a target", () => {
   it("between two steps of a tiny network is refused with the nearest one, which no step brings nearer", () => {
     const refused = [1, 1.2, 1.4, 1.6, 1.8, 2, 2.2].flatMap((times) => {
       const target = macsOf(tiny) * 2 ** Math.log2(times)
-      const result = Compound.toMacs(tiny, target, { ...given, tolerance: 0.002 })
+      const result = Compound.toMacs(uninet, tiny, target, { ...given, tolerance: 0.002 })
       return Result.isFailure(result) ? [{ target, error: result.failure }] : []
     })
     assert.isAbove(refused.length, 2)
@@ -299,7 +303,7 @@ describe("a target", () => {
     assert.match(said(Number.NaN), /^φ is NaN/)
     assert.match(said(1, { tolerance: 0 }), /^tolerance is 0/)
     assert.match(said(1, { divisor: 0.5 }), /^divisor is 0.5/)
-    assert.match(said(1, { limits: { image: 0 } }), /^image is 0/)
+    assert.match(said(1, { limits: { resolution: 0 } }), /^limits\.resolution is 0/)
     assert.match(
       said(1, { coefficients: { depth: 1, width: 1, resolution: 1.4 }, fixedImage: true }),
       /^depth and width/

@@ -1,18 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Network, UniNet } from "@uninet/network"
-import { type Weights } from "@uninet/nn"
+import { Model, type Weights } from "@uninet/nn"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import { Coefficients, Compound, Inherit } from "@uninet/scaler"
-import { Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Prng, Space } from "@uninet/search-space"
+import { Architecture, Network, NetworkCosts, UniNet, UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { uninet } from "./support/architectures.ts"
 
-const networkOf = (architecture: Architecture.Architecture) => Result.getOrThrow(Network.make(architecture))
+const modelOf = (architecture: Architecture.Architecture) =>
+  Network.model(Result.getOrThrow(Network.make(architecture)))
 
 /** Weights as if trained: nothing is at its first value. */
-const trained = (network: Network.Network, seed: string): Weights.Weights => {
+const trained = (model: Model.Model, seed: string): Weights.Weights => {
   const prng = Prng.fromSeed(seed)
-  const { variables } = Result.getOrThrow(Network.evaluation(network))
+  const { variables } = Result.getOrThrow(Model.evaluation(model))
   return new Map(
     variables.map(({ attributes: { name }, shape }) => {
       const fanIn = shape.slice(1).reduce((n, axis) => n * axis, 1)
@@ -26,13 +28,13 @@ const trained = (network: Network.Network, seed: string): Weights.Weights => {
   )
 }
 
-const logits = Effect.fnUntraced(function* (network: Network.Network, weights: Weights.Weights) {
-  const program = Result.getOrThrow(Network.evaluation(network, { batch: 2 }))
+const logits = Effect.fnUntraced(function* (model: Model.Model, weights: Weights.Weights) {
+  const program = Result.getOrThrow(Model.evaluation(model, { batch: 2 }))
   const { run, write } = yield* (yield* Runtime).compile({ program })
   yield* write(weights)
   const prng = Prng.fromSeed("image")
-  const { channels, height, width } = network.architecture.image
-  const image = Float32Array.from({ length: 2 * channels * height * width }, () => prng.nextNormal())
+  const length = model.inputs["image"].shape.reduce((n, axis) => n * axis, 2)
+  const image = Float32Array.from({ length }, () => prng.nextNormal())
   return (yield* run("program", { image }))["logits"]
 }, Effect.scoped)
 
@@ -48,10 +50,11 @@ const difference = (a: ArrayLike<number>, b: ArrayLike<number>) => {
 
 /** How far the larger network's logits are from the smaller one's, and what it is said to compute only nearly. */
 const compare = Effect.fnUntraced(function* (small: Architecture.Architecture, large: Architecture.Architecture) {
-  const [smaller, larger] = [networkOf(small), networkOf(large)]
-  const weights = trained(smaller, Architecture.hash(small))
-  const inherited = Result.getOrThrow(Inherit.weights(smaller, weights, larger, { seed: "i" }))
-  const [before, after] = [yield* logits(smaller, weights), yield* logits(larger, inherited.weights)]
+  const weights = trained(modelOf(small), Architecture.hash(small))
+  const inherited = Result.getOrThrow(
+    Inherit.weights(uninet, { smaller: small, trained: weights, larger: large }, { seed: "i" })
+  )
+  const [before, after] = [yield* logits(modelOf(small), weights), yield* logits(modelOf(large), inherited.weights)]
   return { off: difference(after, before), approximate: inherited.approximate }
 })
 
@@ -110,9 +113,11 @@ describe("a network that inherits", () => {
   )
 
   it("is itself where nothing grew", () => {
-    const network = networkOf(sampled("DWConv", "L"))
-    const weights = trained(network, "same")
-    const inherited = Result.getOrThrow(Inherit.weights(network, weights, network))
+    const network = sampled("DWConv", "L")
+    const weights = trained(modelOf(network), "same")
+    const inherited = Result.getOrThrow(
+      Inherit.weights(uninet, { smaller: network, trained: weights, larger: network })
+    )
     assert.deepStrictEqual([...inherited.weights.keys()].sort(), [...weights.keys()].sort())
     for (const [name, data] of weights) assert.strictEqual(String(inherited.weights.get(name)), String(data), name)
   })
@@ -138,9 +143,8 @@ describe("a network that inherits", () => {
   it("has copies that training can tell apart", () => {
     const small = sampled("DWConv", "L")
     const large = changed(small, () => ({}), { head: { channels: 2 * small.head.channels } })
-    const [a, b] = [networkOf(small), networkOf(large)]
-    const before = trained(a, "copies")
-    const { weights } = Result.getOrThrow(Inherit.weights(a, before, b))
+    const before = trained(modelOf(small), "copies")
+    const { weights } = Result.getOrThrow(Inherit.weights(uninet, { smaller: small, trained: before, larger: large }))
     const [old, grown] = [before.get("classifier.weight"), weights.get("classifier.weight")]
     if (old === undefined || grown === undefined) return assert.fail("no classifier")
     const width = small.head.channels
@@ -154,25 +158,25 @@ describe("a network that inherits", () => {
 
   it("takes every member of a family from the one before", () => {
     const members = Result.getOrThrow(
-      Compound.family(sampled("DWConv", "L"), [0, 1, 2], { coefficients: Coefficients.efficientNet })
+      Compound.family(uninet, sampled("DWConv", "L"), [0, 1, 2], { coefficients: Coefficients.efficientNet })
     )
-    let weights = trained(networkOf(members[0].architecture), "family")
+    let weights = trained(modelOf(members[0].point), "family")
     for (let i = 1; i < members.length; i++) {
-      const [smaller, larger] = [members[i - 1], members[i]].map(({ architecture }) => networkOf(architecture))
-      weights = Result.getOrThrow(Inherit.weights(smaller, weights, larger)).weights
+      const [smaller, larger] = [members[i - 1].point, members[i].point]
+      weights = Result.getOrThrow(Inherit.weights(uninet, { smaller, trained: weights, larger })).weights
     }
     const size = [...weights.values()].reduce((sum, { length }) => sum + length, 0)
-    const { buffers, parameters } = members[2].costs
+    const { buffers, parameters } = Result.getOrThrow(Result.flatMap(Network.make(members[2].point), NetworkCosts.of))
     const counts = [...weights.keys()].filter((name) => name.endsWith("running_var")).length
+    assert.strictEqual(members[2].costs.parameters, parameters)
     assert.strictEqual(size, parameters + buffers - counts)
   })
 
   it("is refused where it is no larger, and of weights of another network", () => {
     const small = sampled("SA", "LG")
-    const network = networkOf(small)
-    const weights = trained(network, "refused")
+    const weights = trained(modelOf(small), "refused")
     const said = (larger: Architecture.Architecture, own = weights) => {
-      const result = Inherit.weights(network, own, networkOf(larger))
+      const result = Inherit.weights(uninet, { smaller: small, trained: own, larger })
       return Result.isFailure(result) ? result.failure.message : "accepted"
     }
     const wide = changed(small, ({ channels }) => ({ channels: 2 * channels }))

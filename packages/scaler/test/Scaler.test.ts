@@ -1,27 +1,34 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Dsms } from "@uninet/dsm"
-import { UniNet } from "@uninet/network"
-import { Operators } from "@uninet/operators"
+import type { Classification } from "@uninet/model-space"
 import { Coefficients, CoefficientSearch, Compound, Scaler } from "@uninet/scaler"
 import { Evaluator, Journal, type Search } from "@uninet/search"
-import { Architecture, UniNetSpace } from "@uninet/search-space"
+import { Space } from "@uninet/search-space"
+import { Architecture, Network, NetworkCosts, UniNet, UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { uninet } from "./support/architectures.ts"
 
-const sets = Layer.mergeAll(Operators.standard, Dsms.standard)
-const baseline = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.small()))
+const digits = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+const baseline = Space.seedPoint(digits.space)
+
+type Options = CoefficientSearch.Options<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure>
+type Event = Search.SearchEvent<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure>
+
+/** All measures, of which the accuracy alone says something. */
+const measures = (accuracy: number) => ({ accuracy, top5: 1, loss: 1, calibrationError: 0 })
 
 /** An accuracy that likes depth. */
 const depth = ({ stages }: Architecture.Architecture) => stages.reduce((sum, { repeats }) => sum + repeats, 0) / 1000
 
-const preferring = Evaluator.fromFunction((architecture) => Effect.succeed(depth(architecture)), { concurrency: 2 })
+const preferring = Evaluator.fromFunction(digits, (architecture) => Effect.succeed(measures(depth(architecture))), {
+  concurrency: 2
+})
 
-const search = (options: Partial<CoefficientSearch.Options> = {}) =>
-  CoefficientSearch.run({ baseline, seed: "test", ...options })
+const search = (options: Partial<Options> = {}) => CoefficientSearch.run(digits, { baseline, seed: "test", ...options })
 
 const said = (what: Effect.Effect<unknown, { readonly message: string }>) =>
   Effect.map(Effect.flip(what), ({ message }) => message)
@@ -29,13 +36,16 @@ const said = (what: Effect.Effect<unknown, { readonly message: string }>) =>
 describe("the published scaler", () => {
   it.effect("gives B0 to B6 to the last parameter", () =>
     Effect.gen(function* () {
-      const members = yield* Scaler.use((scaler) => scaler.family(UniNet.B0, [6, 0, 1, 2, 3, 4, 5]))
+      const members = yield* Scaler.use((scaler) => scaler.family(uninet, UniNet.B0, [6, 0, 1, 2, 3, 4, 5]))
       assert.deepStrictEqual(
-        members.map(({ architecture }) => architecture),
+        members.map(({ point }) => point),
         Object.values(UniNet.family)
       )
       assert.deepStrictEqual(
-        members.map(({ costs: { buffers, fvcoreCount, parameters } }) => [parameters, buffers, fvcoreCount]),
+        members.map(({ costs: { fvcoreCount, parameters }, point }) => {
+          const { buffers } = Result.getOrThrow(Result.flatMap(Network.make(point), NetworkCosts.of))
+          return [parameters, buffers, fvcoreCount]
+        }),
         [
           [11_450_864, 22_673, 555_380_288],
           [11_450_864, 22_673, 1_117_865_024],
@@ -52,12 +62,18 @@ describe("the published scaler", () => {
   it.effect("keeps other classes, and refuses what is not in its table", () =>
     Effect.gen(function* () {
       const { family, toMacs } = yield* Scaler
-      const [b2] = yield* family(UniNet.withImage(UniNet.B0, { channels: 1 }, 10), [2])
-      assert.deepStrictEqual(b2.architecture, UniNet.withImage(UniNet.B2, { channels: 1 }, 10))
-      assert.match(yield* said(family(UniNet.B0, [7])), /no member at φ = 7: it is B0 to B6/)
-      assert.match(yield* said(family(UniNet.B0, [1.5])), /no member at φ = 1\.5/)
-      assert.match(yield* said(family(UniNet.B1, [1])), /no member made from DWConv/)
-      assert.match(yield* said(toMacs(UniNet.B0, 1e9)), /no network of any number of MACs/)
+      const [b2] = yield* family(uninet, UniNet.withImage(UniNet.B0, { channels: 1 }, 10), [2])
+      assert.deepStrictEqual(b2.point, UniNet.withImage(UniNet.B2, { channels: 1 }, 10))
+      assert.match(
+        yield* said(family(uninet, UniNet.B0, [7])),
+        /^there is no published member at φ = 7 of a family whose members are at φ = 0 to 6/
+      )
+      assert.match(yield* said(family(uninet, UniNet.B0, [1.5])), /no published member at φ = 1\.5/)
+      assert.match(yield* said(family(uninet, UniNet.B1, [1])), /no published family of DWConv/)
+      assert.match(
+        yield* said(toMacs(uninet, UniNet.B0, 1e9)),
+        /no published network of any number of MACs; give coefficients/
+      )
     }).pipe(Effect.provide(Scaler.published))
   )
 })
@@ -68,19 +84,19 @@ describe("a scaler of given coefficients", () => {
       const scaler = yield* Scaler
       const coefficients = Coefficients.efficientNet
       assert.deepStrictEqual(
-        yield* scaler.family(baseline, [1, 2]),
-        Result.getOrThrow(Compound.family(baseline, [1, 2], { coefficients, fixedImage: true }))
+        yield* scaler.family(digits, baseline, [1, 2]),
+        Result.getOrThrow(Compound.family(digits, baseline, [1, 2], { coefficients, fixedImage: true }))
       )
-      const { costs } = yield* scaler.toMacs(baseline, 5e6)
+      const { costs } = yield* scaler.toMacs(digits, baseline, 5e6)
       assert.closeTo(costs.macs / 5e6, 1, 0.03)
-    }).pipe(Effect.provide(Scaler.given(Coefficients.efficientNet, { fixedImage: true })), Effect.provide(sets))
+    }).pipe(Effect.provide(Scaler.given(Coefficients.efficientNet, { fixedImage: true })))
   )
 
   it.effect("refuses unbalanced ones", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.provide(Scaler, Scaler.given({ depth: 2, width: 2, resolution: 2 })))
       assert.strictEqual(error._tag, "UnbalancedCoefficients")
-    }).pipe(Effect.provide(sets))
+    })
   )
 })
 
@@ -89,20 +105,20 @@ describe("the search for coefficients", () => {
     Effect.gen(function* () {
       const { candidates, coefficients, member } = yield* search()
       assert.isAbove(candidates.length, 5)
-      const hashes = new Set(candidates.map(({ member: { architecture } }) => Architecture.hash(architecture)))
+      const hashes = new Set(candidates.map(({ member: { point } }) => Architecture.hash(point)))
       assert.strictEqual(hashes.size, candidates.length)
-      for (const { accuracy, coefficients, member } of candidates) {
+      for (const { coefficients, measure, member } of candidates) {
         assert.closeTo(Coefficients.product(coefficients), 2, 0.1)
         assert.closeTo(member.costs.macs / member.target, 1, 0.03)
-        assert.strictEqual(accuracy, depth(member.architecture))
+        assert.strictEqual(measure, depth(member.point))
       }
-      assert.strictEqual(depth(member.architecture), Math.max(...candidates.map(({ accuracy }) => accuracy ?? 0)))
+      assert.strictEqual(depth(member.point), Math.max(...candidates.map(({ measure }) => measure ?? 0)))
       const scaler = yield* Effect.provide(
         Scaler,
-        Scaler.searched({ baseline, seed: "test" }).pipe(Layer.provide(Journal.memory))
+        Scaler.searched(digits, { baseline, seed: "test" }).pipe(Layer.provide(Journal.memory))
       )
       assert.deepStrictEqual(scaler.coefficients, coefficients)
-    }).pipe(Effect.provide([sets, preferring, Journal.memory]))
+    }).pipe(Effect.provide([preferring, Journal.memory]))
   )
 
   it.live("keeps the image where it is asked to, and stays within a budget", () =>
@@ -110,14 +126,14 @@ describe("the search for coefficients", () => {
       const { candidates } = yield* search({ fixedImage: true })
       for (const { coefficients, member } of candidates) {
         assert.strictEqual(coefficients.resolution, 1)
-        assert.deepStrictEqual(member.architecture.image, baseline.image)
+        assert.deepStrictEqual(member.point.image, baseline.image)
       }
       const tight = yield* Effect.flip(search({ maxMacs: 1000 }).pipe(Effect.provide(Journal.memory, { local: true })))
       assert.match(
         tight.message,
         /^none of \d+ coefficients gives a network at φ = 1 of at most 1,000 MACs \(the fewest/
       )
-    }).pipe(Effect.provide([sets, preferring, Journal.memory]))
+    }).pipe(Effect.provide([preferring, Journal.memory]))
   )
 
   it.live("goes on after it was stopped, and trains nothing twice", () =>
@@ -127,13 +143,13 @@ describe("the search for coefficients", () => {
         (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
       )
       const trained: Array<string> = []
-      const counting = Evaluator.fromFunction((architecture) =>
+      const counting = Evaluator.fromFunction(digits, (architecture) =>
         Effect.suspend(() => {
           trained.push(Architecture.hash(architecture))
-          return Effect.succeed(depth(architecture))
+          return Effect.succeed(measures(depth(architecture)))
         })
       )
-      const run = (onEvent: (event: Search.SearchEvent) => Effect.Effect<void>) =>
+      const run = (onEvent: (event: Event) => Effect.Effect<void>) =>
         search({ onEvent }).pipe(
           Effect.provide([counting, Journal.sqlite(join(folder, "journal.db"), { existing: "resume" })], {
             local: true
@@ -163,14 +179,14 @@ describe("the search for coefficients", () => {
         )
       )
       assert.strictEqual(other._tag, "JournalForeign")
-    }).pipe(Effect.scoped, Effect.provide(sets))
+    }).pipe(Effect.scoped)
   )
 
   it.live("says so where no network could be evaluated", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(search())
       assert.strictEqual(error._tag, "NothingFound")
-      assert.match(error.message, /gave a result; the last: no data/)
-    }).pipe(Effect.provide([sets, Evaluator.fromFunction(() => Effect.fail(new Error("no data"))), Journal.memory]))
+      assert.match(error.message, /gave a result; the commonest cause: no data/)
+    }).pipe(Effect.provide([Evaluator.fromFunction(digits, () => Effect.fail(new Error("no data"))), Journal.memory]))
   )
 })

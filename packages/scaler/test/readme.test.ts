@@ -15,5 +15,6 @@ describe("the README", () => {
     )
     assert.match(said[0], /│ 2 +│ 3 +│ \d+ +│ \d+ +│/)
     assert.match(said[1], /depth: \d.*, width: \d.*, resolution: \d/)
+    assert.match(said[2], /│ 2 +│ 3 +│ \d+ +│ \d+ +│ \d+ +│/)
   })
 })

@@ -360,10 +360,10 @@ const apart = (site: Site, a: number, b: number) =>
  *
  * @example
  * ```ts
- * import { Space, UniNetSpace } from "@uninet/search-space"
+ * import { Choice, Space } from "@uninet/search-space"
  * import { Result, Schema } from "effect"
  *
- * const space = Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
+ * const space = Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([16, 32, 64]) })))
  * const json = Schema.encodeSync(Space.schema(space))(Space.seedPoint(space))
  * const back = Schema.decodeUnknownResult(Space.schema(space))(json)
  * ```
@@ -377,21 +377,32 @@ export const jsonSchema = <A>(space: Space<A>): ReturnType<typeof Schema.toJsonS
 /** The value of a JSON form, canonical, or the path to where it leaves the space. */
 export const decodeJson =
   (json: unknown) =>
-  <A>(space: Space<A>): Result.Result<A, NotInSpace> => {
-    const typed = Schema.decodeUnknownResult(codecs(space).json)(json)
-    if (Result.isFailure(typed)) {
-      return Result.fail(
-        new NotInSpace({ path: [], value: json, expected: `a value of its schema (${typed.failure.message})` })
-      )
-    }
-    return canonicalValue(typed.success)(space)
-  }
+  <A>(space: Space<A>): Result.Result<A, NotInSpace> =>
+    Result.flatMap(readJson(json)(space), (value) => canonicalValue(value)(space))
 
 /** A value's JSON form. Fails where the value is not in the space. */
 export const encodeJson =
   <A>(value: A) =>
   (space: Space<A>): Result.Result<unknown, NotInSpace> =>
     Result.map(canonicalValue(value)(space), (a) => toJson(space, a))
+
+/** The schema of the space's type: of its values, and of others that are like them. */
+export const valueSchema = <A>(space: Space<A>): Schema.Codec<A, unknown> => space.root.schema
+
+/** A value of the space's type by its JSON form, whether the space has it or not: a network that was scaled up from a point, say. */
+export const readJson =
+  (json: unknown) =>
+  <A>(space: Space<A>): Result.Result<A, NotInSpace> =>
+    Result.mapError(
+      Schema.decodeUnknownResult(codecs(space).json)(json),
+      ({ message }) => new NotInSpace({ path: [], value: json, expected: `a value of its schema (${message})` })
+    )
+
+/** The JSON form of a value of the space's type, whether the space has it or not. */
+export const writeJson =
+  <A>(value: A) =>
+  (space: Space<A>): unknown =>
+    toJson(space, value)
 
 const toJson = <A>(space: Space<A>, value: A): unknown => Schema.encodeUnknownSync(codecs(space).json)(value)
 

@@ -1,17 +1,18 @@
 /**
  * fast-check arbitraries for the points of any space: drawn with equal chances, shrunk choice by choice towards the space's seed
- * point, so that a failing property ends with the architecture that differs from the seed in nothing but what it takes to
+ * point, so that a failing property ends with the point that differs from the seed in nothing but what it takes to
  * fail. Needs `fast-check` (an optional peer dependency); the only module that does.
  *
  * @example
  * ```ts
- * import { Space, UniNetSpace } from "@uninet/search-space"
+ * import { Choice, Space } from "@uninet/search-space"
  * import * as Arbitrary from "@uninet/search-space/arbitrary"
  * import { Result } from "effect"
  * import * as fc from "fast-check"
  *
- * const space = Result.getOrThrow(UniNetSpace.small())
- * fc.assert(fc.property(Arbitrary.fromSpace(space), (a) => a.stages.every((stage) => stage.channels % 8 === 0)))
+ * const widths = Choice.repeat(Choice.integer({ min: 8, max: 64, step: 8 }), { min: 1, max: 4 })
+ * const space = Result.getOrThrow(Space.make(widths))
+ * fc.assert(fc.property(Arbitrary.fromSpace(space), (network) => network.every((width) => width % 8 === 0)))
  * ```
  */
 import * as Result from "effect/Result"

@@ -1,21 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type Architecture,
-  Choice,
-  Constrained,
-  Constraint,
-  Cost,
-  Prng,
-  Space,
-  UniNetSpace
-} from "@uninet/search-space"
+import { Choice, Constrained, Constraint, Cost, Prng, Space } from "@uninet/search-space"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
-import { cost } from "./support/costs.ts"
 import { declaration } from "./support/declarations.ts"
 import { filled } from "./support/filled.ts"
+import { cost, type Row, rows } from "./support/rows.ts"
 import { chiSquared, chiSquaredOfTwo, limit } from "./support/statistics.ts"
 
 const get = Result.getOrThrow
@@ -65,7 +56,7 @@ const chained = fc
 
 const sum = (row: ReadonlyArray<number>) => row.reduce((a, b) => a + b, 0)
 
-const macs = (a: Architecture.Architecture) => cost.of(a).macs
+const macs = (a: Row) => cost.of(a).macs
 
 const window = fc.record({ at: fc.nat(50), width: fc.nat(12), d: fc.option(fc.integer({ min: 0, max: 20 })) })
 
@@ -243,7 +234,7 @@ describe("constraints without structure", () => {
 
 describe("no constraints", () => {
   it("are the space itself: everything is allowed, and samples are the space's own", () => {
-    const space = get(UniNetSpace.small())
+    const space = rows
     const free = get(Constrained.make(space, []))
     const step = Option.getOrThrow(get(Constrained.next([])(free)))
     assert.deepStrictEqual(step.mask, [true, true, true, true, true])
@@ -255,8 +246,8 @@ describe("no constraints", () => {
   })
 })
 
-describe("UniNet's space under a window of MACs", () => {
-  const space = get(UniNetSpace.small())
+describe("a row of blocks under a window of MACs", () => {
+  const space = rows
   const sorted = Array.from(
     { length: 4000 },
     (() => {
@@ -283,20 +274,20 @@ describe("UniNet's space under a window of MACs", () => {
     }
   })
 
-  it("accepted samples have rejection sampling's distribution: operators, modules, widths, depths and MACs", () => {
+  it("accepted samples have rejection sampling's distribution: operators, widths, expansions, depths and MACs", () => {
     const prng = Prng.fromSeed("accepted")
     const n = 1500
     const accepted = Array.from({ length: n }, () => get(Constrained.sampleWithin(prng)(within)))
-    const rejected: Array<Architecture.Architecture> = []
+    const rejected: Array<Row> = []
     while (rejected.length < n) {
       const a = Space.sample(prng)(space)
       const m = macs(a)
       if (m >= min && m <= max) rejected.push(a)
     }
     for (const a of accepted) assert.isTrue(macs(a) >= min && macs(a) <= max)
-    const compare = (name: string, label: (a: Architecture.Architecture) => string | number) => {
+    const compare = (name: string, label: (a: Row) => string | number) => {
       const labels = [...new Set([...accepted, ...rejected].map(label))]
-      const count = (list: ReadonlyArray<Architecture.Architecture>) => {
+      const count = (list: ReadonlyArray<Row>) => {
         const counts = new Map(labels.map((l) => [l, 0]))
         for (const a of list) counts.set(label(a), counts.get(label(a))! + 1)
         return labels.map((l) => counts.get(l)!)
@@ -304,14 +295,13 @@ describe("UniNet's space under a window of MACs", () => {
       const [x, y] = [count(accepted), count(rejected)]
       assert.isBelow(chiSquaredOfTwo(x, y), limit(labels.length - 1), name)
     }
-    for (let i = 1; i <= 5; i++) {
-      compare(`operator ${i}`, (a) => a.stages[i]!.operator)
-      compare(`dsm ${i}`, (a) => a.stages[i]!.dsm ?? "")
-      compare(`channels ${i}`, (a) => a.stages[i]!.channels)
-      compare(`expansion ${i}`, (a) => a.stages[i]!.expansion)
-      compare(`repeats ${i}`, (a) => a.stages[i]!.repeats)
+    for (let i = 0; i < 5; i++) {
+      compare(`operator ${i}`, (a) => a[i]!.op)
+      compare(`width ${i}`, (a) => a[i]!.width)
+      compare(`expansion ${i}`, (a) => a[i]!.expansion)
+      compare(`repeats ${i}`, (a) => a[i]!.repeats)
     }
-    compare("first operators", (a) => `${a.stages[1]!.operator} ${a.stages[2]!.operator}`)
+    compare("first operators", (a) => `${a[0]!.op} ${a[1]!.op}`)
     compare("macs", (a) => Math.floor((10 * (macs(a) - min)) / (max - min + 1)))
   })
 
@@ -332,15 +322,15 @@ describe("UniNet's space under a window of MACs", () => {
   })
 
   it("knows the share of a window that rejection would hardly ever hit", () => {
-    const low = Constraint.bounds(cost, { macs: { max: 900_000 } })
+    const low = Constraint.bounds(cost, { macs: { max: 90_000 } })
     const rare = get(Constrained.make(space, low))
     const prng = Prng.fromSeed("rare")
     const { error, share } = Constrained.feasibleShare(prng)(rare)
     assert.isTrue(share > 0 && share < 1e-3 && error < 0.05 * share)
-    for (let i = 0; i < 20; i++) assert.isAtMost(macs(get(Constrained.sampleWithin(prng)(rare))), 900_000)
+    for (let i = 0; i < 20; i++) assert.isAtMost(macs(get(Constrained.sampleWithin(prng)(rare))), 90_000)
   })
 
-  it("says that a target cannot be met, with the lightest architecture", () => {
+  it("says that a target cannot be met, with the lightest row", () => {
     const made = Constrained.make(space, Constraint.bounds(cost, { macs: { max: 1000 } }))
     assert.isTrue(Result.isFailure(made))
     if (Result.isSuccess(made)) return
@@ -358,7 +348,7 @@ describe("UniNet's space under a window of MACs", () => {
   })
 
   it("is bounded in several costs at once", () => {
-    const both = Constraint.bounds(cost, { macs: { max: 4e6 }, parameters: { max: 20_000 } })
+    const both = Constraint.bounds(cost, { macs: { max: 4e5 }, parameters: { max: 15_000 } })
     const constrained = get(Constrained.make(space, both))
     const prng = Prng.fromSeed("both")
     for (let i = 0; i < 30; i++) {
@@ -368,7 +358,7 @@ describe("UniNet's space under a window of MACs", () => {
     }
     const impossible = Constrained.make(
       space,
-      Constraint.bounds(cost, { macs: { min: 30e6 }, parameters: { max: 9000 } })
+      Constraint.bounds(cost, { macs: { min: 3e6 }, parameters: { max: 2000 } })
     )
     assert.isTrue(Result.isFailure(impossible) && impossible.failure.proven)
   })

@@ -1,31 +1,31 @@
 /**
  * A search described by a module, `uninet.config.ts`, that the driver and every worker import: the fields of the command line's flags, and
- * layers of one's own.
+ * a space, layers and functions of one's own.
  *
  * @example
  * ```ts
  * // uninet.config.ts
- * import { Operators } from "@uninet/operators"
+ * import { RegularizedEvolution } from "@uninet/controller"
  * import { defineConfig } from "@uninet/search"
+ * import { mine } from "./space.ts"
  *
  * export default defineConfig({
  *   trials: 100,
- *   strategy: "evolution",
- *   targetMacs: "1.5M",
- *   operators: Operators.only("Conv", "DWConv")
+ *   space: mine,
+ *   strategy: RegularizedEvolution.layer({ population: 20 }),
+ *   within: { macs: { max: 2e6 } }
  * })
  * ```
  */
 import { type SearchStrategy, Strategies } from "@uninet/controller"
 import type { Dataset } from "@uninet/data"
-import type { Dsms } from "@uninet/dsm"
-import type { Operators } from "@uninet/operators"
+import { type Facts, ModelSpace, Recipe, Task } from "@uninet/model-space"
 import type { Runtime } from "@uninet/runtime"
-import type { SearchSpace } from "@uninet/search-space"
-import { Recipe, type Trainer } from "@uninet/trainer"
+import type { Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as Struct from "effect/Struct"
@@ -36,7 +36,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import { ConfigInvalid, ConfigUnreadable } from "./ConfigError.ts"
 import type { Evaluator } from "./Evaluator.ts"
 import * as Fidelity from "./Fidelity.ts"
-import * as Search from "./Search.ts"
+import * as Reward from "./Reward.ts"
 import * as Units from "./Units.ts"
 
 // What a layer provides and needs is the type checker's to see; here it can only be seen that it is one.
@@ -45,14 +45,40 @@ const layerOf = <A, R = never>() =>
     expected: "a layer"
   })
 
+/** A space made for the examples of a data set. */
+export type SpaceFor = (
+  facts: Facts.Facts
+) => ModelSpace.Some | Result.Result<ModelSpace.Some, { readonly message: string }>
+
+// What comes out of these functions is looked at when they are called.
+const functionOf = <F extends (...args: ReadonlyArray<never>) => unknown>(expected: string) =>
+  Schema.declare<F>((u): u is F => typeof u === "function", { expected })
+
+const ModelSpaceSchema = Schema.declare<ModelSpace.Some>(ModelSpace.isModelSpace, { expected: "a ModelSpace" })
+
+const OwnObjective = Schema.Struct({
+  name: Schema.String,
+  direction: Task.Direction,
+  of: functionOf<(values: Readonly<Record<string, number>>, point: never) => number>("a function of costs and measures")
+})
+
+const Window = Schema.Struct({ min: Schema.optionalKey(Schema.Finite), max: Schema.optionalKey(Schema.Finite) })
+
+/** Whether a value from outside the type checker is a data set's layer, as far as it can be seen. */
+export const isDataset = Schema.is(layerOf<Dataset.Dataset>())
+
+/** An evaluator of one's own, or one made for the space that is searched. */
+type OwnEvaluator = Layer.Layer<Evaluator, unknown, Trainer | Dataset.Dataset | Runtime>
+
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
+/** The fields of a config. */
 const fields = {
-  /** Architectures to train. */
+  /** Networks to train. */
   trials: Count,
   /** Epochs of each trial, in place of the recipe's. */
   epochs: Count,
-  /** Images per training step, in place of the recipe's. */
+  /** Examples per training step, in place of the recipe's. */
   batch: Count,
   /** How trials are trained. Default: the proxy recipe with a learning rate of 0.01. */
   recipe: Recipe.Recipe,
@@ -63,10 +89,14 @@ const fields = {
   strategy: Schema.Union([Schema.Literals(Strategies.names), layerOf<SearchStrategy, Runtime>()]),
   /** Decides everything random. */
   seed: Schema.Union([Schema.String, Schema.Finite]),
-  /** T of the reward, in multiply-accumulates: a number or a text such as `1.5M`. */
+  /** What is maximised: data of `Reward`, or a function of all costs and measures by name. Default: the measure that decides · (MACs / targetMacs)^−0.07. */
+  reward: Schema.Union([Reward.Reward, functionOf<Reward.Own<never, string>>("a function of costs and measures")]),
+  /** T of the default reward, in multiply-accumulates: a number or a text such as `1.5M`. */
   targetMacs: Units.Macs,
-  /** Architectures above this are never trained. */
+  /** Networks above this are never trained. */
   maxMacs: Units.Macs,
+  /** Bounds on any costs of the space, by name. */
+  within: Schema.Record(Schema.String, Window),
   /** A data set's name, a folder, or a data set of one's own. */
   dataset: Schema.Union([Schema.String, layerOf<Dataset.Dataset>()]),
   /** A new folder for the journal and the best network. */
@@ -84,7 +114,9 @@ const fields = {
   /** Of so many trials on a rung one goes on. Default 3. */
   rungFactor: Schema.Finite.check(Schema.isGreaterThan(1)),
   /** Two or more for a search for a Pareto front. Default: the reward alone. */
-  objectives: Schema.Array(Schema.Literals(Search.objectives)),
+  objectives: Schema.Array(Schema.Union([Schema.String, OwnObjective])),
+  /** How many proposals may be out at the same time. Default 8. */
+  ahead: Count,
   /** Longest time for one trial: seconds, or a text such as `10min`. */
   trialTime: Units.Seconds,
   /** Most memory of a worker: bytes, or a text such as `2G`. */
@@ -93,14 +125,13 @@ const fields = {
   maxTime: Units.Seconds,
   /** After trainings of so many multiply-accumulates nothing new is begun. */
   maxTotalMacs: Units.TotalMacs,
-  /** Which operators there are. Default: UniNet's own. */
-  operators: layerOf<Operators>(),
-  /** Which downsampling modules there are. Default: UniNet's own. */
-  dsms: layerOf<Dsms>(),
-  /** The space. Default: UniNet's, of these operators and modules, for the data set's images and classes. */
-  space: layerOf<SearchSpace, Dataset.Dataset | Operators | Dsms>(),
-  /** Says how good an architecture is, in every worker. Default: training by the recipe. */
-  evaluator: layerOf<Evaluator, Trainer | Dataset.Dataset | Operators | Dsms | Runtime>(),
+  /** What is searched: the name of a space that is known, a space of one's own, or a function that makes one for the data set's examples. */
+  space: Schema.Union([Schema.String, ModelSpaceSchema, functionOf<SpaceFor>("a function that gives a ModelSpace")]),
+  /** Says how good a point is, in every worker; a layer, or a function of the space that gives one. Default: training by the recipe. */
+  evaluator: Schema.Union([
+    layerOf<Evaluator, Trainer | Dataset.Dataset | Runtime>(),
+    functionOf<(space: ModelSpace.Any) => OwnEvaluator>("a function of the space that gives a layer")
+  ]),
   /**
    * What the journal knows the module's code by: where it has layers of one's own, results of another version are not mixed with its. Default: a
    * digest of the module's text, so that every edit is another version; a version of one's own also speaks for what the module imports.
@@ -135,19 +166,23 @@ export const names = ["uninet.config.ts", "uninet.config.mts", "uninet.config.js
 export const find = (folder: string): string | undefined =>
   names.map((name) => join(folder, name)).find((path) => existsSync(path))
 
-const decode = Schema.decodeUnknownEffect(Config)
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const said = (cause: unknown) => (cause instanceof Error ? cause.message.split("\n")[0] : String(cause))
 
-/**
- * Imports a config module by its path or `file:` address.
- *
- * Fails with `ConfigUnreadable` (no such file, a mistake in it, no default export) or with `ConfigInvalid`, which names the field.
- */
-export const load = Effect.fnUntraced(function* (
+/** A module with its default export. */
+export interface Module {
+  readonly path: string
+  readonly url: string
+  readonly exported: unknown
+  /** What it says itself, as a config does, or a digest of its text. */
+  readonly version: string
+}
+
+/** Imports a module by its path or `file:` address. Fails with `ConfigUnreadable`: no such file, a mistake in it, no default export. */
+export const importModule = Effect.fnUntraced(function* (
   pathOrUrl: string
-): Effect.fn.Return<Loaded, ConfigUnreadable | ConfigInvalid> {
+): Effect.fn.Return<Module, ConfigUnreadable> {
   const path = pathOrUrl.startsWith("file:") ? fileURLToPath(pathOrUrl) : resolve(pathOrUrl)
   const unreadable = (problem: string) => new ConfigUnreadable({ path, problem })
   const text = yield* Effect.try({
@@ -159,22 +194,45 @@ export const load = Effect.fnUntraced(function* (
     try: (): Promise<unknown> => import(url),
     catch: (cause) => unreadable(`cannot be imported (${said(cause)})`)
   })
-  const given: unknown = Predicate.hasProperty(module, "default") ? module.default : undefined
-  if (given === undefined) return yield* unreadable("has no default export")
-  const config = yield* decode(given, { onExcessProperty: "error" }).pipe(
+  const exported: unknown = Predicate.hasProperty(module, "default") ? module.default : undefined
+  if (exported === undefined) return yield* unreadable("has no default export")
+  const version =
+    Predicate.hasProperty(exported, "version") && typeof exported.version === "string" && exported.version !== ""
+      ? exported.version
+      : `sha256:${createHash("sha256").update(text).digest("hex").slice(0, 16)}`
+  return { path, url, exported, version }
+})
+
+/** A module's default export as a config. Fails with `ConfigInvalid`, which names the field. */
+export const read = ({ exported, path, url, version }: Module): Effect.Effect<Loaded, ConfigInvalid> =>
+  Schema.decodeUnknownEffect(Config)(exported, { onExcessProperty: "error" }).pipe(
     Effect.mapError(({ issue }) => {
       const [first] = issues(issue).issues
       const field = (first?.path ?? []).map((key) => String(Predicate.isObject(key) ? key.key : key)).join(".")
       return new ConfigInvalid({ path, field, problem: (first?.message ?? "it is wrong").split("\n").join(" ") })
-    })
+    }),
+    Effect.map((config) => ({ config, path, url, version }))
   )
-  const digest = createHash("sha256").update(text).digest("hex").slice(0, 16)
-  return { config, path, url, version: config.version ?? `sha256:${digest}` }
-})
 
-/** Fields whose layers decide results, and that no name tells apart. */
-export const deciding = ["operators", "dsms", "space", "dataset", "strategy", "evaluator"] as const
+export type LoadError = ConfigUnreadable | ConfigInvalid
+
+/**
+ * Imports a config module by its path or `file:` address.
+ *
+ * Fails with `ConfigUnreadable` (no such file, a mistake in it, no default export) or with `ConfigInvalid`, which names the field.
+ */
+export const load = (pathOrUrl: string): Effect.Effect<Loaded, LoadError> =>
+  Effect.flatMap(importModule(pathOrUrl), read)
+
+/** Fields whose code decides results, and that no name tells apart. */
+export const deciding = ["space", "dataset", "strategy", "evaluator", "reward", "objectives"] as const
+
+/** Whether a field's value is data, and no code. */
+const isData = (field: (typeof deciding)[number], value: unknown): boolean =>
+  typeof value === "string" ||
+  (field === "reward" && typeof value !== "function") ||
+  (field === "objectives" && Array.isArray(value) && value.every((each) => typeof each === "string"))
 
 /** The fields for which a config has code of its own. */
 export const ownLayers = (config: Config): ReadonlyArray<(typeof deciding)[number]> =>
-  deciding.filter((field) => config[field] !== undefined && typeof config[field] !== "string")
+  deciding.filter((field) => config[field] !== undefined && !isData(field, config[field]))

@@ -6,7 +6,7 @@ export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("Co
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.path} ${this.problem}. Give a module whose default export is defineConfig({ … }).`
+    return `${this.path} ${this.problem}. Give a module with a default export, such as defineConfig({ … }).`
   }
 }
 

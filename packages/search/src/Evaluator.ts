@@ -1,10 +1,11 @@
-/** The service that says how good an architecture is: training in this process or in a pool of others, a table, a function. */
-import { Architecture } from "@uninet/search-space"
+/** The service that says how good a point is: training in this process or in a pool of others, a table, a function. */
+import { ModelSpace } from "@uninet/model-space"
+import { Space } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { type Evaluated, type Progress, type Trial, TrialFailed } from "./Trial.ts"
+import { type Evaluated, type Progress, type Trial, TrialFailed, unsound } from "./Trial.ts"
 
 /** Told how far an evaluation is, as often as the evaluator likes. */
 export type Report = (progress: Progress) => Effect.Effect<void>
@@ -23,7 +24,7 @@ export class EvaluatorLost extends Schema.TaggedError<EvaluatorLost>()("Evaluato
 }
 
 /**
- * Evaluates architectures.
+ * Evaluates points, which it is given as JSON: so workers and machines need no types to speak of them.
  *
  * The result must depend on the trial alone, not on what else runs: that is what makes a search the same at any number of workers.
  * Interrupting `evaluate` stops the evaluation.
@@ -42,56 +43,92 @@ export interface FunctionOptions {
   readonly concurrency?: number
 }
 
+const detailOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+/** The point of a trial; a failed trial where the space has no such point. */
+export const pointOf =
+  <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>) =>
+  ({ index, point }: Trial): Effect.Effect<A, TrialFailed> =>
+    Effect.mapError(
+      Effect.fromResult(ModelSpace.read(of)(point)),
+      ({ message }) => new TrialFailed({ trial: index, reason: "Failed", detail: message })
+    )
+
 /**
- * An evaluator from a function that gives an architecture's accuracy (0 … 1), or an accuracy with further measures. What it fails with becomes
- * a failed trial.
+ * An evaluator from a function of the space's own points. What it fails with, or throws, becomes a failed trial, and so does a measure that is no number.
  *
  * @example
  * ```ts
- * const narrow = Evaluator.fromFunction((architecture) =>
- *   Effect.succeed(1 / architecture.stages.reduce((sum, stage) => sum + stage.channels, 0))
- * )
+ * const evaluator = Evaluator.make(mine, (point, trial) => Effect.succeed({ measures: { accuracy: 0.9 }, epochs: trial.epochs ?? 1 }))
  * ```
  */
-export const fromFunction = <E>(
+export const make = <A, C extends string, M extends string, E, R = never>(
+  of: ModelSpace.ModelSpace<A, C, M>,
   evaluate: (
-    architecture: Architecture.Architecture,
-    trial: Trial
-  ) => Effect.Effect<number | (Partial<Evaluated> & Pick<Evaluated, "accuracy">), E>,
+    point: A,
+    trial: Trial,
+    report: Report
+  ) => Effect.Effect<Omit<Evaluated, "measures"> & { readonly measures: { readonly [K in M]: number } }, E, R>,
   { concurrency = 1 }: FunctionOptions = {}
-): Layer.Layer<Evaluator> =>
-  Layer.succeed(Evaluator, {
-    concurrency,
-    evaluate: (trial) =>
-      evaluate(trial.architecture, trial).pipe(
-        Effect.map((result) => ({
-          metrics: {},
-          epochs: null,
-          ...(typeof result === "number" ? { accuracy: result } : result)
-        })),
-        Effect.mapError(
-          (error) =>
-            new TrialFailed({
-              trial: trial.index,
-              architecture: trial.architecture,
-              reason: "Failed",
-              detail: error instanceof Error ? error.message : String(error)
+): Layer.Layer<Evaluator, never, R> =>
+  Layer.effect(
+    Evaluator,
+    Effect.map(Effect.context<R>(), (services) =>
+      Evaluator.of({
+        concurrency,
+        evaluate: (trial, report) => {
+          const failed = (reason: "Crashed" | "Failed", detail: string) =>
+            new TrialFailed({ trial: trial.index, reason, detail })
+          return pointOf(of)(trial).pipe(
+            // A function that throws before it gives an effect has a defect as well.
+            Effect.flatMap((point) =>
+              Effect.suspend(() => evaluate(point, trial, report)).pipe(
+                Effect.provideContext(services),
+                Effect.mapError((error) => failed("Failed", detailOf(error))),
+                Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect))))
+              )
+            ),
+            Effect.flatMap((found) => {
+              const wrong = unsound(found)
+              return wrong === undefined ? Effect.succeed<Evaluated>(found) : Effect.fail(failed("Failed", wrong))
             })
-        )
-      )
-  })
+          )
+        }
+      })
+    )
+  )
 
 /**
- * An evaluator that looks results up by the architecture's hash (`Architecture.hash`). An architecture that is not in the table is a
- * failed trial.
+ * An evaluator from a function that gives the task's measures of a point.
+ *
+ * @example
+ * ```ts
+ * const narrow = Evaluator.fromFunction(mine, ({ width }) => Effect.succeed({ mae: 1 / width, mse: 1, rmse: 1, r2: 0, loss: 1 }))
+ * ```
  */
-export const fromTable = (
-  table: ReadonlyMap<string, number | (Partial<Evaluated> & Pick<Evaluated, "accuracy">)>
+export const fromFunction = <A, C extends string, M extends string, E, R = never>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  evaluate: (point: A, trial: Trial) => Effect.Effect<{ readonly [K in M]: number }, E, R>,
+  options: FunctionOptions = {}
+): Layer.Layer<Evaluator, never, R> =>
+  make(of, (point, trial) => Effect.map(evaluate(point, trial), (measures) => ({ measures, epochs: null })), options)
+
+/**
+ * An evaluator that looks measures up by the point's hash (`Space.hash`). A point that is not in the table is a failed trial.
+ */
+export const fromTable = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  table: ReadonlyMap<string, { readonly [K in M]: number }>,
+  options: FunctionOptions = {}
 ): Layer.Layer<Evaluator> =>
-  fromFunction((architecture) => {
-    const hash = Architecture.hash(architecture)
-    const found = table.get(hash)
-    return found === undefined
-      ? Effect.fail(new Error(`the table has no row for ${hash}; search the space that the table was made for`))
-      : Effect.succeed(found)
-  })
+  fromFunction(
+    of,
+    (point) => {
+      const hash = Space.hash(point)(of.space)
+      const found = table.get(hash)
+      return found === undefined
+        ? Effect.fail(new Error(`the table has no row for ${hash}; search the space that the table was made for`))
+        : Effect.succeed(found)
+    },
+    options
+  )

@@ -4,7 +4,6 @@
  * A search that is told the same outcomes in the same order does the same, so the journal is all that is needed to go on after a crash.
  * Ordered by trial and step it is the same for every run of a search, at any number of workers, times apart.
  */
-import { Architecture } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,7 +13,8 @@ import * as Sqlite from "./internal/sqlite.ts"
 import { type JournalError, JournalForeign, JournalInUse, JournalUnreadable } from "./JournalError.ts"
 import { Evaluation, Reason } from "./Trial.ts"
 
-const Costs = Schema.Struct({ macs: Schema.Finite, parameters: Schema.Finite })
+/** By name. */
+const Costs = Schema.Record(Schema.String, Schema.Finite)
 
 const Rung = Schema.optionalKey(Schema.Int)
 
@@ -24,23 +24,25 @@ export const Entry = Schema.TaggedUnion({
   Proposed: {
     trial: Schema.Int,
     hash: Schema.String,
-    architecture: Architecture.Architecture,
+    point: Schema.Json,
+    /** The point in a line, for people. */
+    line: Schema.String,
     costs: Costs,
     seed: Schema.String
   },
   /** It was refused before any training. */
-  Refused: { trial: Schema.Int, hash: Schema.String, architecture: Architecture.Architecture, why: Schema.String },
-  /** It is the same network as that of an earlier trial, whose outcome it has. */
-  Repeated: { trial: Schema.Int, hash: Schema.String, architecture: Architecture.Architecture, of: Schema.Int },
+  Refused: { trial: Schema.Int, hash: Schema.String, point: Schema.Json, why: Schema.String },
+  /** It is the same point as that of an earlier trial, whose outcome it has. */
+  Repeated: { trial: Schema.Int, hash: Schema.String, point: Schema.Json, of: Schema.Int },
   /** It has a result: on a rung, where the search has several (`Fidelity`), counted from 0. */
   Finished: { trial: Schema.Int, rung: Rung, evaluation: Evaluation, reward: Schema.Finite },
   Failed: { trial: Schema.Int, rung: Rung, reason: Reason, detail: Schema.String },
   /** After the search: one of the best was trained again, to choose the best of all by validation. */
   Compared: { trial: Schema.Int, evaluation: Evaluation },
-  /** After the search: the best of all was trained once more, on the validation split's images too. */
+  /** After the search: the best of all was trained once more, on the validation split's examples too. */
   Retrained: { trial: Schema.Int, epochs: Schema.Finite },
-  /** After the search: the best of all was tested once, on images that no choice was made with. */
-  Tested: { trial: Schema.Int, accuracy: Schema.Finite, metrics: Schema.Record(Schema.String, Schema.Finite) }
+  /** After the search: the best of all was tested once, on examples that no choice was made with. */
+  Tested: { trial: Schema.Int, measures: Schema.Record(Schema.String, Schema.Finite) }
 })
 export type Entry = typeof Entry.Type
 export type EntryOf<Tag extends Entry["_tag"]> = Extract<Entry, { readonly _tag: Tag }>
@@ -54,7 +56,7 @@ export interface Stored {
 
 /** What makes a search the search it is. */
 export const Identity = Schema.Struct({
-  /** The space's fingerprint. */
+  /** `ModelSpace.fingerprint`: the space, its networks, and what they are trained for. */
   space: Schema.String,
   seed: Schema.String,
   /** Whatever else decides the results: strategy, reward, constraints, data set, recipe, … Plain JSON. */

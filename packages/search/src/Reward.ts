@@ -1,43 +1,90 @@
 /**
- * What a search maximises, as data that can be journalled.
+ * What a search maximises: data that can be journalled, or a function of one's own.
  *
  * @example
  * ```ts
- * Reward.of(Reward.mnas({ target: 550e6 }), { accuracy: 0.8, macs: 1100e6 }) // 0.8 · 2^-0.07 = 0.762…
+ * Reward.mnas({ target: 550e6 }) // the measure that decides, times (macs / 550 M)^-0.07
+ * Reward.mnas({ cost: "latency", target: 20 })
+ * const own = ({ accuracy, macs }: { accuracy: number; macs: number }) => accuracy - macs * 1e-9
  * ```
  */
 import { Reward as Form } from "@uninet/controller"
+import { Task } from "@uninet/model-space"
+import { Digest } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
 
-const Macs = Schema.Finite.check(Schema.isGreaterThan(0))
+const Amount = Schema.Finite.check(Schema.isGreaterThan(0))
 
+/** A reward as data. */
 export const Reward = Schema.TaggedUnion({
-  /** The accuracy alone. */
-  Accuracy: {},
-  /** ACC · (MACs / target)^exponent: MnasNet's soft penalty. */
-  Mnas: { target: Macs, exponent: Schema.Finite },
-  /** The accuracy up to the target, and beyond it as much less as the target is exceeded: MnasNet's hard bound. */
-  Bounded: { target: Macs }
+  /** The measure that decides, alone. */
+  Measure: {},
+  /** measure · (cost / target)^exponent: MnasNet's soft penalty. */
+  Mnas: { cost: Schema.String, target: Amount, exponent: Schema.Finite },
+  /** The measure up to the target, and beyond it as much worse as the target is exceeded: MnasNet's hard bound. */
+  Bounded: { cost: Schema.String, target: Amount }
 })
-export type Reward = typeof Reward.Type
 
-/** The accuracy alone. */
-export const accuracy: Reward = Reward.cases.Accuracy.make({})
+/** A reward as data that asks for costs of these names. */
+export type Reward<C extends string = string> =
+  | Extract<typeof Reward.Type, { readonly _tag: "Measure" }>
+  | (Extract<typeof Reward.Type, { readonly _tag: "Mnas" | "Bounded" }> & { readonly cost: C })
+
+/** A reward of one's own: of all costs and measures by name, and of the point. Larger is better. */
+export type Own<A, X extends string> = (values: { readonly [K in X]: number }, point: A) => number
+
+/** The measure that decides, alone. */
+export const measure: Reward<never> = Reward.cases.Measure.make({})
 
 /**
- * ACC · (MACs / target)^exponent, which MnasNet searched with; −0.07 is its exponent: twice the MACs are worth 5% more accuracy. [ours] for UniNet,
- * whose paper does not print its reward.
+ * The measure that decides times (cost / target)^exponent, which MnasNet searched with; −0.07 is its exponent: twice the MACs are worth 5% more accuracy. Our choice for UniNet, whose
+ * paper does not print its reward. Where the measure is better the lower, the cost makes it as much larger.
  */
-export const mnas = ({ target, exponent = -0.07 }: { readonly target: number; readonly exponent?: number }): Reward =>
-  Reward.cases.Mnas.make({ target, exponent })
+export const mnas = <const C extends string = "macs">({
+  cost,
+  exponent = -0.07,
+  target
+}: {
+  /** Default `macs`. */
+  readonly cost?: C
+  readonly target: number
+  readonly exponent?: number
+}): Reward<C> =>
+  // Without a name it is the default of the type's parameter.
+  ({ ...Reward.cases.Mnas.make({ cost: cost ?? "macs", target, exponent }), cost: (cost ?? "macs") as C })
 
-/** The accuracy up to the target, and beyond it as much less as the target is exceeded. */
-export const bounded = (target: number): Reward => Reward.cases.Bounded.make({ target })
+/** The measure that decides up to the target of a cost (default `macs`), and beyond it as much worse as the target is exceeded. */
+export const bounded = <const C extends string = "macs">({
+  cost,
+  target
+}: {
+  readonly cost?: C
+  readonly target: number
+}): Reward<C> => ({ ...Reward.cases.Bounded.make({ cost: cost ?? "macs", target }), cost: (cost ?? "macs") as C }) // as above
 
-/** The reward of an evaluated network. Higher is better; 0 is the least. */
-export const of = (reward: Reward, found: { readonly accuracy: number; readonly macs: number }): number =>
-  Reward.match(reward, {
-    Accuracy: () => found.accuracy,
-    Mnas: ({ exponent, target }) => Form.soft(found.accuracy, [{ cost: Math.max(1, found.macs), target }], exponent),
-    Bounded: ({ target }) => Form.hard(found.accuracy, [{ cost: Math.max(1, found.macs), target }])
-  })
+/** What is known of an evaluated point. */
+export interface Found {
+  readonly measures: Readonly<Record<string, number>>
+  readonly costs: Readonly<Record<string, number>>
+}
+
+/** The reward of an evaluated point. Larger is better. Not a number where a measure or a cost of that name is missing. */
+export const of = (
+  reward: Reward,
+  { decides, measures }: Pick<Task.Task, "decides" | "measures">,
+  found: Found
+): number => {
+  const value = found.measures[decides] ?? NaN
+  if (reward._tag === "Measure") return Task.worth(measures[decides], value)
+  const targets = [{ cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }]
+  if (measures[decides] === "higher")
+    return reward._tag === "Mnas" ? Form.soft(value, targets, reward.exponent) : Form.hard(value, targets)
+  // A measure that is better the lower becomes larger with the cost.
+  return -(reward._tag === "Mnas"
+    ? Form.soft(value, targets, -reward.exponent)
+    : Form.mnasnet(value, targets[0], { alpha: 0, beta: 1 }))
+}
+
+/** How a journal knows a reward: data as they are, a function by its text. */
+export const identity = (reward: Reward | ((values: never, point: never) => number)): Schema.Json =>
+  typeof reward === "function" ? { _tag: "Own", text: Digest.of(String(reward)) } : { ...reward }

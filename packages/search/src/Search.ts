@@ -1,5 +1,5 @@
 /**
- * The search as one program: a strategy proposes networks, an evaluator says how good they are, a journal remembers, until the trials are
+ * The search as one program: a strategy proposes points of a space, an evaluator says how good they are, a journal remembers, until the trials are
  * used up.
  *
  * Trial i is proposed when the results of all trials up to i − `ahead` have been told, in the order of their indices, and its seed depends on the
@@ -7,27 +7,27 @@
  *
  * @example
  * ```ts
- * const program = Search.run({ trials: 64, seed: "demo" }).pipe(
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ *
+ * const program = Search.run(mine, { trials: 64, seed: "demo", reward: ({ mae, macs }) => -mae - macs * 1e-6 }).pipe(
+ *   Effect.map(({ best }) => best.point), // of the space's own type
  *   Effect.provide([
  *     Random.layer(),
- *     UniNetSpace.layer({ image: 28, channels: 1, classes: 10 }),
- *     Operators.standard,
- *     Dsms.only("L", "LG"),
- *     Evaluator.fromFunction((architecture) => Effect.succeed(1 / architecture.stages.length)),
+ *     Evaluator.fromFunction(mine, ({ width }) => Effect.succeed({ mae: 1 / width, mse: 1, rmse: 1, r2: 0, loss: 1 })),
  *     Journal.sqlite("runs/demo.db")
  *   ])
  * )
  * ```
  */
 import { Pareto, SearchStrategy, type StrategyError, Told } from "@uninet/controller"
-import { Dsms } from "@uninet/dsm"
-import { Network, NetworkCosts } from "@uninet/network"
-import { Operators } from "@uninet/operators"
-import { type Architecture, Constrained, Constraint, Prng, SearchSpace, Space } from "@uninet/search-space"
+import { ModelSpace, Task } from "@uninet/model-space"
+import { Constrained, Constraint, Digest, Prng, Space } from "@uninet/search-space"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -36,93 +36,110 @@ import * as Fidelity from "./Fidelity.ts"
 import { type Entry, type EntryOf, type Identity, Journal, type Stored } from "./Journal.ts"
 import { type JournalError, JournalForeign } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
-import { InvalidSearch, SearchStuck } from "./SearchError.ts"
-import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed } from "./Trial.ts"
+import { InvalidSearch, NothingFound, SearchStuck } from "./SearchError.ts"
+import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsound } from "./Trial.ts"
+
+/** What an evaluation found, its measures by the task's own names. */
+export interface Measured<M extends string> extends Evaluation {
+  readonly measures: { readonly [K in M]: number }
+}
 
 /** What came of a trial. */
-export type Outcome =
-  | { readonly _tag: "Scored"; readonly evaluation: Evaluation; readonly reward: number }
+export type Outcome<M extends string = string> =
+  | { readonly _tag: "Scored"; readonly evaluation: Measured<M>; readonly reward: number }
   | { readonly _tag: "Failed"; readonly reason: Reason; readonly detail: string }
   | { readonly _tag: "Refused"; readonly why: string }
 
-export interface Costs {
-  /** Multiply-accumulates for one image. */
-  readonly macs: number
-  readonly parameters: number
-}
-
-/** A network that was proposed. */
-export interface Candidate {
+/** A point that was proposed. */
+export interface Candidate<A, C extends string = string> {
   readonly trial: number
   readonly hash: string
-  readonly architecture: Architecture.Architecture
-  readonly costs: Costs
+  readonly point: A
+  /** In a line, for people. */
+  readonly line: string
+  /** All costs of the space by name. */
+  readonly costs: { readonly [K in C]: number }
 }
 
 /** A trial with what came of it. */
-export interface Record extends Candidate {
-  readonly outcome: Outcome
+export interface Record<A, C extends string = string, M extends string = string> extends Candidate<A, C> {
+  readonly outcome: Outcome<M>
 }
 
 /** A trial with a result, that of the most epochs it was trained for. */
-export interface Scored extends Candidate {
-  readonly outcome: Extract<Outcome, { readonly _tag: "Scored" }>
+export interface Scored<A, C extends string = string, M extends string = string> extends Candidate<A, C> {
+  readonly outcome: Extract<Outcome<M>, { readonly _tag: "Scored" }>
 }
 
 /** What happens in a search, as it happens. */
-export type SearchEvent =
+export type SearchEvent<A, C extends string = string, M extends string = string> =
   /** The journal held trials of this search already; they are not evaluated again. */
   | { readonly _tag: "Resumed"; readonly trials: number }
-  | { readonly _tag: "Started"; readonly candidate: Candidate; readonly rung: number }
-  | { readonly _tag: "Progress"; readonly candidate: Candidate; readonly progress: Progress }
+  | { readonly _tag: "Started"; readonly candidate: Candidate<A, C>; readonly rung: number }
+  | { readonly _tag: "Progress"; readonly candidate: Candidate<A, C>; readonly progress: Progress }
   /** It has a result, on one of several rungs where the search has them. */
-  | { readonly _tag: "Finished"; readonly record: Scored; readonly rung: number; readonly seconds: number }
-  | { readonly _tag: "Failed"; readonly failure: TrialFailed; readonly rung: number; readonly seconds: number }
+  | { readonly _tag: "Finished"; readonly record: Scored<A, C, M>; readonly rung: number; readonly seconds: number }
+  | {
+      readonly _tag: "Failed"
+      readonly candidate: Candidate<A, C>
+      readonly failure: TrialFailed
+      readonly rung: number
+      readonly seconds: number
+    }
   /** Refused before any training: invalid, or outside the constraints. */
-  | { readonly _tag: "Refused"; readonly candidate: Candidate; readonly why: string }
+  | { readonly _tag: "Refused"; readonly candidate: Candidate<A, C>; readonly why: string }
   /** Better than all trials before it of as many epochs, or the first of more epochs than any before. */
-  | { readonly _tag: "Best"; readonly record: Scored }
-  | { readonly _tag: "Done"; readonly found: Found }
+  | { readonly _tag: "Best"; readonly record: Scored<A, C, M> }
+  | { readonly _tag: "Done"; readonly found: Found<A, C, M> }
 
 /** What a search found. */
-export interface Found {
+export interface Found<A, C extends string = string, M extends string = string> {
   /** Every proposal, by index. */
-  readonly records: ReadonlyArray<Record>
-  /** The trial with the highest reward among those of the most epochs. `undefined` where none has a result. */
-  readonly best: Scored | undefined
+  readonly records: ReadonlyArray<Record<A, C, M>>
+  /** The trial with the highest reward among those of the most epochs. */
+  readonly best: Scored<A, C, M>
   /** Whether the search ended because the strategy had nothing left to propose. */
   readonly exhausted: boolean
   /** Whether it ended because a budget was used up, or `until` said so. */
   readonly over: boolean
 }
 
-/** What a search may look for at once: accuracy, and costs, of which less is better. */
-export const objectives = ["accuracy", "macs", "parameters"] as const
-export type Objective = (typeof objectives)[number]
+/** What a search looks for beside others: a cost or a measure by its name, or a function of one's own. */
+export type Objective<A, X extends string = string> = X | OwnObjective<A, X>
 
-export interface Options {
-  /** Networks to evaluate. Refused proposals are not counted. */
+/** An objective of one's own. */
+export interface OwnObjective<A, X extends string = string> {
+  readonly name: string
+  readonly direction: Task.Direction
+  readonly of: (values: { readonly [K in X]: number }, point: A) => number
+}
+
+export interface Options<A, C extends string, M extends string> {
+  /** Points to evaluate. Refused proposals are not counted. */
   readonly trials: number
   /** Decides everything random: the trials' seeds, and what the strategy proposes. */
   readonly seed: string | number
-  /** What is maximised. Default: the accuracy alone. */
-  readonly reward?: Reward.Reward
-  /** Bounds on what may be proposed: the strategy is begun within them, and a network outside is refused before any training. Default: none. */
-  readonly constraints?: ReadonlyArray<Constraint.Constraint<Architecture.Architecture>>
+  /** What is maximised: data, or a function of all costs and measures by name. Default: the measure that decides. */
+  readonly reward?: Reward.Reward<C> | Reward.Own<A, C | M>
+  /** Bounds on costs by name. Default: none. */
+  readonly within?: { readonly [K in C]?: Constraint.Window }
+  /** Other bounds on what may be proposed: the strategy is begun within them, and a point outside is refused before any training. Default: none. */
+  readonly constraints?: ReadonlyArray<Constraint.Constraint<A>>
   /** How long trials are trained. Default: all to their end. */
   readonly fidelity?: Fidelity.Fidelity
   /**
    * Two or more for a search for a Pareto front: the strategy is told them, and rungs are ranked by fronts instead of the reward. Default: the
    * reward is all there is.
    */
-  readonly objectives?: ReadonlyArray<Objective>
-  /** Ends the search when trainings have taken so many multiply-accumulates, by `of` for a whole training of a network. Default: any. */
-  readonly budget?: { readonly macs: number; readonly of: (costs: Costs) => number }
+  readonly objectives?: ReadonlyArray<Objective<A, C | M>>
+  /** Ends the search when trainings have taken `most`, by `of` for a whole training of a point. Default: any. */
+  readonly budget?: { readonly most: number; readonly of: (costs: { readonly [K in C]: number }, point: A) => number }
   /** Asked before anything new is begun: `true` ends the search when what is running has come to its end. Default: never. */
   readonly until?: Effect.Effect<boolean>
   /**
    * How many proposals may be out at the same time: trial i is proposed knowing the results up to i − ahead. It is a part of the search and not of
-   * the machine, so results do not depend on the number of workers; more workers than this stay idle. Default 8.
+   * the machine, so results do not depend on the number of workers; more workers than this stay idle. A strategy that is to learn from few trials wants it small: of four
+   * trials with 8 ahead all are proposed knowing nothing. Default 8.
    */
   readonly ahead?: number
   /** What else decides the results (data set, recipe, …), for the journal to tell this search from others. Plain JSON. */
@@ -130,7 +147,7 @@ export interface Options {
   /** Kept in the journal beside the settings, but free to differ when the search is resumed. Plain JSON. */
   readonly notes?: Identity["settings"]
   /** Told of every event. Default: nothing. */
-  readonly onEvent?: (event: SearchEvent) => Effect.Effect<void>
+  readonly onEvent?: (event: SearchEvent<A, C, M>) => Effect.Effect<void>
 }
 
 export type SearchError =
@@ -139,10 +156,14 @@ export type SearchError =
   | EvaluatorLost
   | InvalidSearch
   | SearchStuck
+  | NothingFound
   | Constrained.Infeasible
+  | ModelSpace.CostFailed
+  | ModelSpace.Unbuildable
+  | Task.OutputsMismatch
 
 /** What a search needs. */
-export type Services = SearchSpace | SearchStrategy | Evaluator | Journal | Operators | Dsms
+export type Services = SearchStrategy | Evaluator | Journal
 
 /** Proposals that may be out at the same time, unless a search says otherwise. */
 export const defaultAhead = 8
@@ -150,23 +171,52 @@ export const defaultAhead = 8
 /** Refusals in a row after which a search gives up. */
 const patience = 10_000
 
+const constraintsOf = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  { constraints = [], within }: Pick<Options<A, C, M>, "constraints" | "within">
+): ReadonlyArray<Constraint.Constraint<A>> => [
+  ...(within === undefined ? [] : ModelSpace.within<C>(within)(of)),
+  ...constraints
+]
+
+/** An objective by its name and direction, and what it is of. */
+const named = <A, X extends string>(objective: Objective<A, X>, directions: ReadonlyMap<string, Task.Direction>) =>
+  typeof objective === "string"
+    ? { name: objective, direction: directions.get(objective) ?? "higher" }
+    : { name: objective.name, direction: objective.direction, text: Digest.of(String(objective.of)) }
+
+/** The names of costs and measures, and which way the measures are better: a space, or what a journal says of one. */
+export interface Named {
+  readonly costs: Readonly<globalThis.Record<string, unknown>>
+  readonly task: { readonly measures: Readonly<globalThis.Record<string, Task.Direction>> }
+}
+
+/** Which way every cost and measure is better. */
+const directionsOf = (of: Named): ReadonlyMap<string, Task.Direction> =>
+  new Map<string, Task.Direction>([
+    ...Object.keys(of.costs).map((cost) => [cost, "lower"] as const),
+    ...Object.entries(of.task.measures)
+  ])
+
 /** How the journal knows this search. */
-export const identity = Effect.fnUntraced(function* (options: Options) {
-  const space = yield* SearchSpace
+export const identity = Effect.fnUntraced(function* <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  options: Options<A, C, M>
+) {
   const strategy = yield* SearchStrategy
-  const { ahead = defaultAhead, constraints = [], notes = {}, reward = Reward.accuracy, seed, settings = {} } = options
+  const { ahead = defaultAhead, notes = {}, reward = Reward.measure, seed, settings = {} } = options
   return {
     notes,
-    space: Space.fingerprint(space),
+    space: ModelSpace.fingerprint(of),
     seed: String(seed),
     settings: {
       ...settings,
       strategy: strategy.name,
-      reward: { ...reward },
+      reward: Reward.identity(reward),
       fidelity: { ...(options.fidelity ?? Fidelity.full) },
-      objectives: [...(options.objectives ?? [])],
+      objectives: (options.objectives ?? []).map((objective) => named(objective, directionsOf(of))),
       ahead,
-      constraints: constraints.map(bounds)
+      constraints: constraintsOf(of, options).map(bounds)
     }
   } satisfies Identity
 })
@@ -183,34 +233,119 @@ const counted = (option: string, given: number) =>
     : new InvalidSearch({ option, given: String(given), expected: "a whole number of 1 or more" })
 
 /** The result of a trial, with its fidelity. */
-export const scoreOf = ({ outcome }: Scored): Fidelity.Score => ({
+export const scoreOf = ({ outcome }: { readonly outcome: Scored<unknown>["outcome"] }): Fidelity.Score => ({
   epochs: outcome.evaluation.epochs,
   reward: outcome.reward
 })
 
-const isScored = (record: Record): record is Scored => record.outcome._tag === "Scored"
+const isScored = <A, C extends string, M extends string>(record: Record<A, C, M>): record is Scored<A, C, M> =>
+  record.outcome._tag === "Scored"
 
-/** What a trial is worth in each objective; larger is better. */
-const worthOf =
-  (wanted: ReadonlyArray<Objective>) =>
-  ({ costs, outcome, trial }: Scored): Fidelity.Entrant => {
-    const worth = { accuracy: outcome.evaluation.accuracy, macs: -costs.macs, parameters: -costs.parameters }
-    return { trial, objectives: wanted.length > 1 ? wanted.map((objective) => worth[objective]) : [outcome.reward] }
+/** Names that a search asks for and nobody gives. */
+const unknownName = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  { objectives = [], reward, within = {} }: Options<A, C, M>
+): InvalidSearch | undefined => {
+  const directions = directionsOf(of)
+  const costs = `one of ${ModelSpace.costNames(of).join(", ")}`
+  const unbound = Object.keys(within).find((name) => !Object.hasOwn(of.costs, name))
+  if (unbound !== undefined) return new InvalidSearch({ option: "a cost of within", given: unbound, expected: costs })
+  const both = ModelSpace.costNames(of).find((name) => Object.hasOwn(of.task.measures, name))
+  if (both !== undefined)
+    return new InvalidSearch({
+      option: "a cost of the space",
+      given: `${both}, which is a measure of its task, too`,
+      expected: "the cost another name"
+    })
+  if (objectives.length === 1)
+    return new InvalidSearch({ option: "objectives", given: "a single one", expected: "two or more, or a reward" })
+  const expected = `one of ${[...directions.keys()].join(", ")}`
+  const names = objectives.map((objective) => (typeof objective === "string" ? objective : objective.name))
+  const wrong = objectives.find((objective) => typeof objective === "string" && !directions.has(objective))
+  if (typeof wrong === "string") return new InvalidSearch({ option: "an objective", given: wrong, expected })
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined)
+    return new InvalidSearch({ option: "an objective", given: `${twice} twice`, expected: "every objective once" })
+  return typeof reward === "object" && reward._tag !== "Measure" && !Object.hasOwn(of.costs, reward.cost)
+    ? new InvalidSearch({ option: "the reward's cost", given: reward.cost, expected: costs })
+    : undefined
+}
+
+/** All that is known of a trial by name. */
+const valuesOf = <A, C extends string, M extends string>(
+  { costs }: Pick<Candidate<A, C>, "costs">,
+  measures: { readonly [K in M]: number }
+): { readonly [K in C | M]: number } => ({ ...costs, ...measures }) as { readonly [K in C | M]: number } // the names of both
+
+const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+/** The reward of an evaluation, whose measures all have to be there, or what is wrong with it. */
+export const rewarded = <A, C extends string, M extends string>(
+  { task }: ModelSpace.ModelSpace<A, C, M>,
+  reward: Reward.Reward<C> | Reward.Own<A, C | M>,
+  candidate: Pick<Candidate<A, C>, "costs" | "point">,
+  evaluation: Pick<Evaluation, "epochs" | "measures">
+): Result.Result<{ readonly measures: { readonly [K in M]: number }; readonly reward: number }, string> => {
+  const { measures } = evaluation
+  const missing = Task.measuresOf(task).find((name) => !Object.hasOwn(measures, name))
+  if (missing !== undefined) return Result.fail(`its evaluator gave no ${missing}`)
+  const wrong = unsound(evaluation)
+  if (wrong !== undefined) return Result.fail(wrong)
+  const all = measures as { readonly [K in M]: number } // none is missing
+  return Result.flatMap(
+    Result.try({
+      try: () =>
+        typeof reward === "function"
+          ? reward(valuesOf(candidate, all), candidate.point)
+          : Reward.of(reward, task, { measures, costs: candidate.costs }),
+      catch: (cause) => `its reward failed: ${detailOf(cause)}`
+    }),
+    (value) =>
+      Number.isFinite(value) ? Result.succeed({ measures: all, reward: value }) : Result.fail(`its reward is ${value}`)
+  )
+}
+
+/** What a trial is worth in each objective; larger is better. Of one objective or none it is the reward. */
+const worthOf = <A, C extends string, M extends string>(of: Named, wanted: ReadonlyArray<Objective<A, C | M>>) => {
+  const directions = directionsOf(of)
+  return (record: Scored<A, C, M>): Fidelity.Entrant => {
+    const { outcome, point, trial } = record
+    if (wanted.length < 2) return { trial, objectives: [outcome.reward] }
+    const values = valuesOf(record, outcome.evaluation.measures)
+    return {
+      trial,
+      objectives: wanted.map((objective) =>
+        typeof objective === "string"
+          ? Task.worth(directions.get(objective) ?? "higher", values[objective])
+          : Task.worth(objective.direction, objective.of(values, point))
+      )
+    }
   }
+}
 
 /**
  * The trials with a result: those of the most epochs first, and among those of equally many the best first (by front and crowding, where there
  * are several objectives); the earlier one where they are equal.
  */
-export const ranking = (records: ReadonlyArray<Record>, wanted: ReadonlyArray<Objective> = []): ReadonlyArray<Scored> =>
-  Fidelity.levels(records.filter(isScored), scoreOf).flatMap(({ members }) =>
-    Fidelity.order(members.map((record) => ({ record, ...worthOf(wanted)(record) }))).map(({ record }) => record)
+export const ranking = <A, C extends string, M extends string>(
+  of: Named,
+  records: ReadonlyArray<Record<A, C, M>>,
+  wanted: ReadonlyArray<Objective<A, C | M>> = []
+): ReadonlyArray<Scored<A, C, M>> => {
+  const worth = worthOf<A, C, M>(of, wanted)
+  return Fidelity.levels(records.filter(isScored), scoreOf).flatMap(({ members }) =>
+    Fidelity.order(members.map((record) => ({ record, ...worth(record) }))).map(({ record }) => record)
   )
+}
 
 /** Of the trials of the most epochs, those that no other is better than in every objective. */
-export const front = (records: ReadonlyArray<Record>, wanted: ReadonlyArray<Objective>): ReadonlyArray<Scored> => {
+export const front = <A, C extends string, M extends string>(
+  of: Named,
+  records: ReadonlyArray<Record<A, C, M>>,
+  wanted: ReadonlyArray<Objective<A, C | M>>
+): ReadonlyArray<Scored<A, C, M>> => {
   const [highest] = Fidelity.levels(records.filter(isScored), scoreOf)
-  const worth = worthOf(wanted)
+  const worth = worthOf<A, C, M>(of, wanted)
   return Pareto.of((highest?.members ?? []).map((record) => ({ record, ...worth(record) }))).members.map(
     ({ record }) => record
   )
@@ -235,16 +370,33 @@ const recordedOf = (stored: ReadonlyArray<Stored>): ReadonlyMap<number, Recorded
   return out
 }
 
-const outcomeOf = (entry: EntryOf<"Finished" | "Failed">): Outcome =>
+const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">): Outcome<M> =>
   entry._tag === "Finished"
-    ? { _tag: "Scored", evaluation: entry.evaluation, reward: entry.reward }
+    ? {
+        _tag: "Scored",
+        // Only an evaluation with all of the task's measures is journalled, and only this search's journal is read.
+        evaluation: entry.evaluation as Measured<M>,
+        reward: entry.reward
+      }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
 
 /** A trial on a rung: what is begun in order, and told in that order. */
-interface Job {
-  readonly candidate: Candidate
+interface Job<A, C extends string, M extends string> {
+  readonly candidate: Candidate<A, C>
   readonly rung: number
-  readonly outcome: Deferred.Deferred<Outcome, JournalError | EvaluatorLost>
+  readonly outcome: Deferred.Deferred<Outcome<M>, JournalError | EvaluatorLost>
+}
+
+/** What most of the trials without a result have in common, in words; `undefined` where there are none. */
+const commonest = (records: ReadonlyArray<Record<unknown>>): string | undefined => {
+  const counts = new Map<string, number>()
+  for (const { outcome } of records) {
+    const cause =
+      outcome._tag === "Failed" ? outcome.detail : outcome._tag === "Refused" ? `refused, ${outcome.why}` : undefined
+    if (cause !== undefined) counts.set(cause, (counts.get(cause) ?? 0) + 1)
+  }
+  const [first] = [...counts].sort(([, a], [, b]) => b - a)
+  return first === undefined ? undefined : `${first[0]} (${first[1]} of ${records.length})`
 }
 
 /**
@@ -253,36 +405,43 @@ interface Job {
  * A trial that fails is recorded, told to the strategy as such, and does not end the search. Interrupting the search stops the running
  * evaluations; the journal keeps everything else.
  *
- * Fails with `InvalidSearch` (a setting that makes no sense), `Infeasible` (constraints that nothing meets), a `JournalError`, a
- * `StrategyError`, `EvaluatorLost`, or `SearchStuck`.
+ * Fails with `InvalidSearch` (a setting that makes no sense), `Infeasible` (constraints that nothing meets), `Unbuildable` or `OutputsMismatch` (the seed point's network), `CostFailed`, a
+ * `JournalError`, a `StrategyError`, `EvaluatorLost`, `SearchStuck`, or `NothingFound` where no trial gave a result.
  */
-export const run = Effect.fnUntraced(function* (
-  options: Options
-): Effect.fn.Return<Found, SearchError, Services | Scope.Scope> {
-  const { ahead = defaultAhead, constraints = [], reward = Reward.accuracy, seed, trials } = options
+export const run = Effect.fnUntraced(function* <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  options: Options<A, C, M>
+): Effect.fn.Return<Found<A, C, M>, SearchError, Services | Scope.Scope> {
+  const { ahead = defaultAhead, objectives = [], reward = Reward.measure, seed, trials } = options
   yield* counted("trials", trials)
   yield* counted("ahead", ahead)
-  const space = yield* SearchSpace
+  const unknown = unknownName(of, options)
+  if (unknown !== undefined) return yield* unknown
   const { start } = yield* SearchStrategy
   const evaluator = yield* Evaluator
   const journal = yield* Journal
-  const sets: Network.Sets = { operators: yield* Operators, dsms: yield* Dsms }
-  const cost = NetworkCosts.forSpace(sets)
+  const { space } = of
+  const constraints = constraintsOf(of, options)
+  // A space whose networks cannot be built at all is told from one with some that cannot.
+  if (of.isTrainable) yield* Effect.fromResult(ModelSpace.checked(of)(Space.seedPoint(space)))
+  yield* Effect.fromResult(ModelSpace.costsOf(of)(Space.seedPoint(space)))
   const domain = yield* Effect.fromResult(Constrained.make(space, constraints))
   const strategy = yield* start(domain, Prng.fromSeed(seed).split("strategy"))
   const emit = options.onEvent ?? (() => Effect.void)
 
-  const recorded = recordedOf(yield* journal.open(yield* identity(options)))
+  const recorded = recordedOf(yield* journal.open(yield* identity(of, options)))
   const resumed = [...recorded.values()].filter(({ outcomes }) => outcomes.size > 0).length
   if (resumed > 0) yield* emit({ _tag: "Resumed", trials: resumed })
 
   const slots = yield* Semaphore.make(Math.max(1, evaluator.concurrency))
-  const jobs: Array<Job> = []
-  const records: Array<Record> = []
+  const jobs: Array<Job<A, C, M>> = []
+  const records: Array<Record<A, C, M>> = []
   /** The first job of every trial. */
-  const first: Array<Job> = []
+  const first: Array<Job<A, C, M>> = []
+  /** Every trial's point as JSON. */
+  const written: Array<Schema.Json> = []
   const firstWith = new Map<string, number>()
-  let best: Scored | undefined
+  let best: Scored<A, C, M> | undefined
   const count = { accepted: 0, refusals: 0 }
   let exhausted = false
   let over = false
@@ -291,77 +450,113 @@ export const run = Effect.fnUntraced(function* (
   const rungs = Fidelity.rungsOf(fidelity)
   const total = rungs.at(-1)
   const ladder = Fidelity.ladder(fidelity)
-  const worth = worthOf(options.objectives ?? [])
+  const worth = worthOf<A, C, M>(of, objectives)
   let spent = 0
-  const spend = (candidate: Candidate, rung: number) => {
-    if (options.budget !== undefined) spent += Fidelity.partOf(fidelity, rung) * options.budget.of(candidate.costs)
+  const spend = (candidate: Candidate<A, C>, rung: number) => {
+    if (options.budget !== undefined)
+      spent += Fidelity.partOf(fidelity, rung) * options.budget.of(candidate.costs, candidate.point)
   }
-  const isSpent = () => options.budget !== undefined && spent >= options.budget.macs
+  const isSpent = () => options.budget !== undefined && spent >= options.budget.most
   const isOver = Effect.suspend(() => (isSpent() ? Effect.succeed(true) : (options.until ?? Effect.succeed(false))))
 
-  const refusalOf = (architecture: Architecture.Architecture): string | undefined => {
-    const network = Network.make(architecture, sets)
-    if (Result.isFailure(network)) return network.failure.message
-    const [violation] = Constraint.violations(architecture)(constraints)
+  const refusalOf = ({ costs, point }: Candidate<A, C>): string | undefined => {
+    // What cannot be built costs infinitely much; where all costs are known, its graph need not be made once more.
+    const look = Object.values(costs).every(Number.isFinite) ? of.model : ModelSpace.checked(of)
+    const network = of.isTrainable ? look(point) : undefined
+    if (network !== undefined && Result.isFailure(network))
+      return network.failure._tag === "Unbuildable" ? network.failure.reason : network.failure.message
+    const [violation] = Constraint.violations(point)(constraints)
     return violation === undefined
       ? undefined
       : `it has ${violation.name} ${violation.value}, where the search allows ${Constraint.print(violation)}`
   }
 
-  const evaluate = Effect.fnUntraced(function* (candidate: Candidate, rung: number) {
-    const { architecture, trial } = candidate
+  /** What came of an evaluation, or why it is no result. */
+  const scored = (
+    candidate: Candidate<A, C>,
+    evaluation: Evaluation,
+    until: number | undefined
+  ): Result.Result<Scored<A, C, M>["outcome"], string> =>
+    Result.gen(function* () {
+      const { epochs, stoppedAfter } = evaluation
+      const { measures, reward: value } = yield* rewarded(of, reward, candidate, evaluation)
+      const outcome: Scored<A, C, M>["outcome"] = {
+        _tag: "Scored",
+        evaluation: {
+          measures,
+          // A rung's result is one of that many epochs, whether its evaluator says so or not.
+          epochs: epochs ?? until ?? null,
+          ...(stoppedAfter === undefined ? {} : { stoppedAfter })
+        },
+        reward: value
+      }
+      const worths = yield* Result.try({
+        try: () => worth({ ...candidate, outcome }).objectives,
+        catch: (cause) => `an objective failed: ${detailOf(cause)}`
+      })
+      const wrong = objectives[worths.findIndex((each) => !Number.isFinite(each))]
+      if (wrong !== undefined)
+        return yield* Result.fail(`its objective ${typeof wrong === "string" ? wrong : wrong.name} is no finite number`)
+      return outcome
+    })
+
+  const evaluate = Effect.fnUntraced(function* (candidate: Candidate<A, C>, rung: number) {
+    const { trial } = candidate
     yield* emit({ _tag: "Started", candidate, rung })
     const started = performance.now()
     const until = rungs[rung]
     const asked = {
       index: trial,
-      architecture,
+      point: written[trial],
       seed: seedOf(seed, trial),
       ...(until === undefined || total === undefined ? {} : { epochs: total, until, keep: `trial-${trial}` })
     }
     // Absent where there is one rung only.
     const on = rung === 0 ? {} : { rung }
-    const result = yield* evaluator
-      .evaluate(asked, (progress) => emit({ _tag: "Progress", candidate, progress }))
-      .pipe(
-        Effect.filterOrFail(
-          ({ accuracy }) => Number.isFinite(accuracy),
-          ({ accuracy }) => failure(candidate, "Failed", `its accuracy is ${accuracy}`)
-        ),
-        Effect.catchDefect((defect) =>
-          Effect.fail(failure(candidate, "Crashed", defect instanceof Error ? defect.message : String(defect)))
-        ),
-        Effect.result
-      )
+    const failed = (reason: Reason, detail: string) => new TrialFailed({ trial, reason, detail })
+    const result = yield* Effect.suspend(() =>
+      evaluator.evaluate(asked, (progress) => emit({ _tag: "Progress", candidate, progress }))
+    ).pipe(
+      Effect.flatMap((evaluation) =>
+        Effect.mapError(Effect.fromResult(scored(candidate, evaluation, until)), (problem) => failed("Failed", problem))
+      ),
+      Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect)))),
+      Effect.result
+    )
     const seconds = (performance.now() - started) / 1000
     if (Result.isFailure(result)) {
       if (result.failure._tag === "EvaluatorLost") return yield* result.failure
       const { detail, reason } = result.failure
       yield* journal.append({ _tag: "Failed", trial, ...on, reason, detail })
-      yield* emit({ _tag: "Failed", failure: result.failure, rung, seconds })
-      return { _tag: "Failed", reason, detail } satisfies Outcome
+      yield* emit({ _tag: "Failed", candidate, failure: result.failure, rung, seconds })
+      return { _tag: "Failed", reason, detail } satisfies Outcome<M>
     }
-    const { accuracy, epochs, metrics } = result.success
-    // A rung's result is one of that many epochs, whether its evaluator says so or not.
-    const evaluation = { accuracy, metrics, epochs: epochs ?? until ?? null }
-    const outcome = {
-      _tag: "Scored",
-      evaluation,
-      reward: Reward.of(reward, { accuracy, macs: candidate.costs.macs })
-    } as const
-    yield* journal.append({ _tag: "Finished", trial, ...on, evaluation, reward: outcome.reward })
+    const outcome = result.success
+    yield* journal.append({ _tag: "Finished", trial, ...on, evaluation: outcome.evaluation, reward: outcome.reward })
     yield* emit({ _tag: "Finished", record: { ...candidate, outcome }, rung, seconds })
-    return outcome satisfies Outcome
+    return outcome
   })
 
-  /** Begins a job. An entry is stored first, then acted on; not waited for here, so that entries of several trials share a commit. */
+  /** A point as JSON; every point that a strategy proposes is one of the space. */
+  const encoded = (point: A) =>
+    Effect.orDie(
+      Effect.flatMap(Effect.fromResult(Space.encodeJson(point)(space)), (json) =>
+        Schema.decodeUnknownEffect(Schema.Json)(json)
+      )
+    )
+
+  /** Begins a job: its outcome is worked out beside everything else, after its entry (if it has one) is stored. */
   const begin = Effect.fnUntraced(function* (
-    candidate: Candidate,
+    candidate: Candidate<A, C>,
     rung: number,
     entry: Entry | undefined,
-    act: Effect.Effect<Outcome, JournalError | EvaluatorLost>
+    act: Effect.Effect<Outcome<M>, JournalError | EvaluatorLost>
   ) {
-    const job: Job = { candidate, rung, outcome: yield* Deferred.make<Outcome, JournalError | EvaluatorLost>() }
+    const job: Job<A, C, M> = {
+      candidate,
+      rung,
+      outcome: yield* Deferred.make<Outcome<M>, JournalError | EvaluatorLost>()
+    }
     jobs.push(job)
     yield* Effect.forkScoped(
       Deferred.into(entry === undefined ? act : Effect.andThen(journal.append(entry), act), job.outcome)
@@ -370,31 +565,36 @@ export const run = Effect.fnUntraced(function* (
   })
 
   /** A trial's training on a rung, or what the journal has of it. */
-  const trained = (candidate: Candidate, rung: number) => {
+  const trained = (
+    candidate: Candidate<A, C>,
+    rung: number
+  ): Effect.Effect<Outcome<M>, JournalError | EvaluatorLost> => {
     const known = recorded.get(candidate.trial)?.outcomes.get(rung)
     return known === undefined
       ? slots.withPermits(1)(evaluate(candidate, rung))
-      : Effect.succeed<Outcome>(outcomeOf(known))
+      : Effect.succeed<Outcome<M>>(outcomeOf(known))
   }
 
-  const propose = Effect.fnUntraced(function* (value: Architecture.Architecture, hash: string) {
+  const propose = Effect.fnUntraced(function* (point: A, hash: string) {
     const trial = first.length
-    const { macs, parameters } = cost.of(value)
-    const candidate: Candidate = { trial, hash, architecture: value, costs: { macs, parameters } }
+    const costs = yield* Effect.fromResult(ModelSpace.costsOf(of)(point))
+    const candidate: Candidate<A, C> = { trial, hash, point, line: of.line(point), costs }
     const known = recorded.get(trial)?.proposal
     if (known !== undefined && known.hash !== hash)
       return yield* new JournalForeign({
         path: "of this search",
-        field: `trial ${trial}'s network`,
+        field: `trial ${trial}'s point`,
         journal: known.hash,
         search: hash
       })
-    const settle = (entry: Entry, act: Effect.Effect<Outcome, JournalError | EvaluatorLost>) =>
+    const settle = (entry: Entry, act: Effect.Effect<Outcome<M>, JournalError | EvaluatorLost>) =>
       Effect.map(begin(candidate, 0, known === undefined ? entry : undefined, act), (job) => void first.push(job))
-    const common = { trial, hash, architecture: value }
+    const json = yield* encoded(point)
+    written[trial] = json
+    const common = { trial, hash, point: json }
 
-    const refusal = refusalOf(value)
     const same = firstWith.get(hash)
+    const refusal = same === undefined ? refusalOf(candidate) : undefined
     if (refusal !== undefined || same !== undefined) {
       const why = refusal ?? "it was proposed before"
       if (++count.refusals >= patience)
@@ -410,7 +610,7 @@ export const run = Effect.fnUntraced(function* (
     ladder.enter(0)
     spend(candidate, 0)
     return yield* settle(
-      { _tag: "Proposed", ...common, costs: candidate.costs, seed: seedOf(seed, trial) },
+      { _tag: "Proposed", ...common, line: candidate.line, costs: finite(candidate.costs), seed: seedOf(seed, trial) },
       trained(candidate, 0)
     )
   })
@@ -466,28 +666,37 @@ export const run = Effect.fnUntraced(function* (
       if (rung === 0) yield* strategy.tell([Told.failed(trial)])
     }
   }
-  const found: Found = { records, best, exhausted, over }
+  if (best === undefined)
+    return yield* new NothingFound({
+      trials: records.length,
+      cause: commonest(records) ?? (over ? "it was ended before any" : "the strategy proposed none")
+    })
+  const found: Found<A, C, M> = { records, best, exhausted, over }
   yield* emit({ _tag: "Done", found })
   return found
 }, Effect.scoped)
 
-const failure = ({ architecture, trial }: Candidate, reason: Reason, detail: string) =>
-  new TrialFailed({ trial, architecture, reason, detail })
+/** Costs as JSON has them: what is infinite is left out. */
+const finite = (costs: Readonly<globalThis.Record<string, number>>): Readonly<globalThis.Record<string, number>> =>
+  Object.fromEntries(Object.entries(costs).filter(([, value]) => Number.isFinite(value)))
 
 /**
  * As `run`, as a stream of what happens; the last event is `Done`. Interrupting the stream stops the search.
  *
  * @example
  * ```ts
- * Search.events({ trials: 64, seed: "demo" }).pipe(
+ * Search.events(mine, { trials: 64, seed: "demo" }).pipe(
  *   Stream.filter((event) => event._tag === "Best"),
- *   Stream.runForEach(({ record }) => Console.log(record.outcome.reward))
+ *   Stream.runForEach(({ record }) => Console.log(record.outcome.reward, record.point))
  * )
  * ```
  */
-export const events = (options: Options): Stream.Stream<SearchEvent, SearchError, Services> =>
-  Stream.callback<SearchEvent, SearchError, Services>((queue) =>
-    run({
+export const events = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  options: Options<A, C, M>
+): Stream.Stream<SearchEvent<A, C, M>, SearchError, Services> =>
+  Stream.callback<SearchEvent<A, C, M>, SearchError, Services>((queue) =>
+    run(of, {
       ...options,
       onEvent: (event) =>
         Effect.andThen(options.onEvent?.(event) ?? Effect.void, Effect.asVoid(Queue.offer(queue, event)))

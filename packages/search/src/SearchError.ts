@@ -25,9 +25,10 @@ export class SearchStuck extends Schema.TaggedError<SearchStuck>()("SearchStuck"
 /** No trial gave a result, so there is no best one. */
 export class NothingFound extends Schema.TaggedError<NothingFound>()("NothingFound", {
   trials: Schema.Int,
-  last: Schema.String
+  /** The commonest cause, in words. */
+  cause: Schema.String
 }) {
   override get message() {
-    return `None of ${this.trials} trial${this.trials === 1 ? "" : "s"} gave a result; the last: ${this.last}. Mend what they have in common, then search again.`
+    return `None of ${this.trials} trial${this.trials === 1 ? "" : "s"} gave a result; the commonest cause: ${this.cause}. Mend what they have in common, then search again.`
   }
 }

@@ -2,29 +2,30 @@
  * What a search evaluates with, from plain data and the config module: the same in the driver and in every worker, in whichever process or
  * machine that is.
  *
- * `Setup.module` is a worker's module (for `WorkerEvaluator` and the cluster's workers) whose options are `Settings`.
+ * `Setup.module` is a worker's module (for `WorkerEvaluator` and the cluster's workers) whose options are `Settings`, for spaces that a config module gives.
  */
 import { type DataError, Dataset, Datasets } from "@uninet/data"
-import { Dsms } from "@uninet/dsm"
-import { Operators } from "@uninet/operators"
+import { Facts, type ModelSpace, Recipe } from "@uninet/model-space"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { SearchSpace, type SpaceError, UniNetSpace } from "@uninet/search-space"
-import { Recipe, Trainer } from "@uninet/trainer"
+import { Trainer } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Config from "./Config.ts"
-import { ConfigChanged, type ConfigError, ConfigLayerFailed } from "./ConfigError.ts"
+import { ConfigChanged, type ConfigError, ConfigInvalid, ConfigLayerFailed } from "./ConfigError.ts"
 import { Evaluator } from "./Evaluator.ts"
+import * as SpaceSource from "./SpaceSource.ts"
 import * as TrainingEvaluator from "./TrainingEvaluator.ts"
 
 /** Everything that an evaluator is told. Plain JSON. */
 export const Settings = Schema.Struct({
   /** The config module's address and its version when the search began; `null` where there is none. */
   config: Schema.NullOr(Schema.Struct({ url: Schema.String, version: Schema.String })),
-  /** A data set's name or folder; `null` for the config module's own. */
+  /** What is searched. */
+  space: SpaceSource.SpaceSource,
+  /** A data set's name or folder, or a module with one of its own; `null` for the config module's own. */
   dataset: Schema.NullOr(Schema.String),
   recipe: Recipe.Recipe,
   /** A folder for trainings that are to be gone on with. Absent: none is kept. */
@@ -50,76 +51,68 @@ export const configOf = Effect.fnUntraced(function* ({
 const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 /** A layer of the config's own, its failure named by the field. */
-const own = <A, R>(loaded: Config.Loaded, field: string, layer: Layer.Layer<A, unknown, R>) =>
+const own = <A, R>(loaded: Pick<Config.Loaded, "path">, field: string, layer: Layer.Layer<A, unknown, R>) =>
   Layer.catchCause(layer, (cause) =>
     Layer.effectContext(
       Effect.fail(new ConfigLayerFailed({ path: loaded.path, field, detail: detailOf(Cause.squash(cause)) }))
     )
   )
 
-/** The operators and the downsampling modules. */
-export const sets = (loaded: Config.Loaded | undefined): Layer.Layer<Operators | Dsms, ConfigLayerFailed> =>
-  Layer.mergeAll(
-    loaded?.config.operators === undefined ? Operators.standard : own(loaded, "operators", loaded.config.operators),
-    loaded?.config.dsms === undefined ? Dsms.standard : own(loaded, "dsms", loaded.config.dsms)
+/** A module's data set: its default export, or the field of a config. */
+const datasetIn = (path: string): Layer.Layer<Dataset.Dataset, DataError.DataError | ConfigError> =>
+  Layer.unwrap(
+    Effect.gen(function* (): Effect.fn.Return<
+      Layer.Layer<Dataset.Dataset, DataError.DataError | ConfigError>,
+      ConfigError
+    > {
+      const module = yield* Config.importModule(path)
+      const { exported } = module
+      const loaded = Config.isDataset(exported) ? undefined : yield* Config.read(module)
+      const given = loaded === undefined && Config.isDataset(exported) ? exported : loaded?.config.dataset
+      if (typeof given === "string") return Datasets.byName(given)
+      return given === undefined
+        ? yield* new ConfigInvalid({ path: module.path, field: "dataset", problem: "there is none; give it one" })
+        : own({ path: module.path }, "dataset", given)
+    })
   )
 
-/** The data set: of a name, or the config's own. */
+/** The data set: of a name, a folder or a module, or the config's own. */
 export const dataset = (
   loaded: Config.Loaded | undefined,
-  name: string | null
-): Layer.Layer<Dataset.Dataset, DataError.DataError | ConfigLayerFailed> => {
+  name: string | null,
+  options: Datasets.Options = {}
+): Layer.Layer<Dataset.Dataset, DataError.DataError | ConfigError> => {
   const given = loaded?.config.dataset
-  return name === null && loaded !== undefined && given !== undefined && typeof given !== "string"
-    ? own(loaded, "dataset", given)
-    : Datasets.byName(name ?? "mnist")
+  if (name === null && loaded !== undefined && given !== undefined && typeof given !== "string")
+    return own(loaded, "dataset", given)
+  return name !== null && SpaceSource.isModule(name) ? datasetIn(name) : Datasets.byName(name ?? "mnist", options)
 }
 
-/** The space: the config's own, or UniNet's of the operators, the modules and the data set's images. */
-export const space = (
-  loaded: Config.Loaded | undefined
-): Layer.Layer<
-  SearchSpace,
-  SpaceError.InvalidSpace | DataError.NotImages | ConfigLayerFailed,
-  Dataset.Dataset | Operators | Dsms
-> =>
-  loaded?.config.space === undefined
-    ? Layer.effect(
-        SearchSpace,
-        Effect.gen(function* () {
-          const { classes, image } = yield* Dataset.images(yield* Dataset.Dataset)
-          const operators = yield* Operators
-          const dsms = yield* Dsms
-          const { channels, height, width } = image
-          return yield* Effect.fromResult(
-            UniNetSpace.make({
-              image: { height, width },
-              channels,
-              classes: classes.length,
-              ...(loaded?.config.operators === undefined ? {} : { operators: Object.keys(operators) }),
-              ...(loaded?.config.dsms === undefined ? {} : { dsms: Object.keys(dsms) })
-            })
-          )
-        })
-      )
-    : own(loaded, "space", loaded.config.space)
+/**
+ * The space that is searched, for the data set at hand.
+ *
+ * Fails with `ConfigChanged` where its module is another one by now than when the search began.
+ */
+export const space = Effect.fnUntraced(function* (
+  source: SpaceSource.SpaceSource,
+  known: SpaceSource.Known = {}
+): Effect.fn.Return<ModelSpace.Any, SpaceSource.SpaceError, Dataset.Dataset> {
+  if (source._tag === "Module") {
+    const { path, version } = yield* Config.importModule(source.path)
+    if (version !== source.version) return yield* new ConfigChanged({ path, was: source.version, is: version })
+  }
+  return yield* SpaceSource.load(source, Facts.of(yield* Dataset.Dataset), known)
+})
 
-/** A trainer for the operators and modules at hand, one thread for each training. */
-export const trainer: Layer.Layer<Trainer, never, Operators | Dsms | Dataset.Dataset | Runtime> = Layer.unwrap(
-  Effect.gen(function* () {
-    return Trainer.layer({ operators: yield* Operators, dsms: yield* Dsms })
-  })
-)
+type Needs = Trainer | Dataset.Dataset | Runtime
 
-type Needs = Trainer | Dataset.Dataset | Runtime | Operators | Dsms
-
-/** Operators, modules, data set and trainer on an engine. */
+/** Data set and trainer on an engine. */
 export const training = <E = never>(
   loaded: Config.Loaded | undefined,
   name: string | null,
   engine: Layer.Layer<Runtime, E>
-): Layer.Layer<Needs, DataError.DataError | ConfigLayerFailed | E> =>
-  trainer.pipe(Layer.provideMerge(Layer.mergeAll(sets(loaded), dataset(loaded, name), engine)))
+): Layer.Layer<Needs, DataError.DataError | ConfigError | E> =>
+  Trainer.layer.pipe(Layer.provideMerge(Layer.mergeAll(dataset(loaded, name), engine)))
 
 /** The config's own evaluator; where it gives no weights and they are wanted, as at the end of a search, by training. */
 const ownEvaluator = (
@@ -144,17 +137,30 @@ const ownEvaluator = (
     })
   )
 
+export interface EvaluatorOptions {
+  /** Default: ONNX Runtime on the processor. */
+  readonly engine?: Layer.Layer<Runtime, unknown>
+  /** Default: no space is known by a name. */
+  readonly known?: SpaceSource.Known
+}
+
 /** What evaluates trials in this process: the config's own evaluator, or training by the recipe. */
 export const evaluator = (
   settings: Settings,
-  engine: Layer.Layer<Runtime, unknown> = OnnxRuntime.cpu()
+  { engine = OnnxRuntime.cpu(), known = {} }: EvaluatorOptions = {}
 ): Layer.Layer<Evaluator, unknown> =>
   Layer.unwrap(
     Effect.map(configOf(settings), (loaded) => {
-      const given = loaded?.config.evaluator
       const { checkpoints, recipe } = settings
-      const trains = TrainingEvaluator.layer({ recipe, ...(checkpoints === undefined ? {} : { checkpoints }) })
-      const evaluating = loaded !== undefined && given !== undefined ? ownEvaluator(loaded, given, trains) : trains
+      const evaluating = Layer.unwrap(
+        Effect.map(space(settings.space, known), (of) => {
+          const trains = TrainingEvaluator.layer(of, { recipe, ...(checkpoints === undefined ? {} : { checkpoints }) })
+          const given = loaded?.config.evaluator
+          return loaded === undefined || given === undefined
+            ? trains
+            : ownEvaluator(loaded, typeof given === "function" ? given(of) : given, trains)
+        })
+      )
       return Layer.provide(evaluating, training(loaded, settings.dataset, engine))
     })
   )

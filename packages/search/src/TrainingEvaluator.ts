@@ -1,7 +1,8 @@
 /** The evaluator that trains: in this process, or in every worker of a pool. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
-import { Checkpoints, type Evaluation, type Recipe, type TrainEvent, Trainer } from "@uninet/trainer"
+import { ModelSpace, type Recipe } from "@uninet/model-space"
+import { Checkpoints, Selection, type Score, type TrainEvent, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -9,11 +10,11 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { join } from "node:path"
-import { Evaluator, type Report } from "./Evaluator.ts"
+import { Evaluator, pointOf, type Report } from "./Evaluator.ts"
 import { type Evaluated, type Trial, TrialFailed } from "./Trial.ts"
 
 export interface Options {
-  /** How every trial is trained. A trial's own epochs go before the recipe's. */
+  /** How every trial is trained. What its point says goes before it, and a trial's own epochs before both. */
   readonly recipe: Recipe.Recipe
   /**
    * A folder for the checkpoints of trials that are to be gone on with (`Trial.keep`). Where it is missing, they are trained from the start
@@ -27,14 +28,10 @@ const files = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 /** What a training has come to: its best validation so far, after so many epochs. */
 interface Reached {
   readonly epochs: number
-  readonly best: Evaluation.Score
+  readonly best: Score
 }
 
-const evaluatedOf = ({ best, epochs }: Reached): Evaluated => ({
-  accuracy: best.top1,
-  metrics: { loss: best.loss },
-  epochs
-})
+const evaluatedOf = ({ best, epochs }: Reached): Evaluated => ({ measures: best.measures, epochs })
 
 /** Whether an event is the last one that is wanted: the end of the epoch, and its checkpoint where one is kept. */
 const endsAt = (until: number, kept: boolean) => {
@@ -48,17 +45,19 @@ const endsAt = (until: number, kept: boolean) => {
 const progressOf = (event: TrainEvent.Step, until: number, epochs: number) => ({
   done: Math.min(1, ((event.step + 1) / event.steps) * (epochs / until)),
   loss: event.loss,
-  imagesPerSecond: event.imagesPerSecond
+  examplesPerSecond: event.examplesPerSecond
 })
 
 /** Trains a trial, from its checkpoint where it has one. */
 const train = Effect.fnUntraced(function* (
   trainer: Trainer["Service"],
-  { checkpoints, recipe }: Options,
+  network: ModelSpace.Trainable,
+  recipe: Recipe.Recipe,
+  checkpoints: string | undefined,
   trial: Trial,
   report: Report
 ) {
-  const { architecture, epochs = recipe.epochs, keep, keepWeights = false, seed, trainOn = "train" } = trial
+  const { epochs = recipe.epochs, keep, keepWeights = false, seed, trainOn = "train" } = trial
   const until = Math.min(trial.until ?? epochs, epochs)
   const store =
     checkpoints === undefined || keep === undefined
@@ -76,7 +75,7 @@ const train = Effect.fnUntraced(function* (
 
   const fit = (resume: typeof kept) =>
     trainer
-      .fit(architecture, {
+      .fit(network, {
         recipe: { ...recipe, epochs },
         seed,
         trainOn,
@@ -96,7 +95,7 @@ const train = Effect.fnUntraced(function* (
             if (event._tag === "Step") return Effect.as(report(progressOf(event, until, epochs)), last)
             if (event._tag === "Epoch") {
               const scores = [event.validation, ...(event.averaged === null ? [] : [event.averaged])]
-              const [best] = scores.toSorted((a, b) => b.top1 - a.top1 || a.loss - b.loss)
+              const [best] = scores.toSorted((a, b) => (Selection.isBetter(network.task, a, b) ? -1 : 1))
               return Effect.succeed(
                 event.isBest || last === undefined
                   ? evaluatedOf({ epochs: event.epoch + 1, best })
@@ -106,7 +105,9 @@ const train = Effect.fnUntraced(function* (
             if (event._tag !== "Finished") return Effect.succeed(last)
             const { validation, weights } = event.best
             return Effect.succeed({
-              ...evaluatedOf({ epochs, best: validation }),
+              // One that stopped early has had what it was given: a result of this rung and of no later one.
+              ...evaluatedOf({ epochs: until, best: validation }),
+              ...(event.stoppedEarly ? { stoppedAfter: event.epochs } : {}),
               ...(keepWeights ? { weights } : {})
             })
           }
@@ -117,19 +118,22 @@ const train = Effect.fnUntraced(function* (
 })
 
 /**
- * Trains each architecture from fresh weights and gives its accuracy on the validation split.
+ * Trains the network of each point from fresh weights and gives the task's measures on the validation split.
  *
  * One at a time: an engine runs one training step with all its threads. `WorkerEvaluator` runs several beside one another.
  *
  * @example
  * ```ts
- * const evaluator = TrainingEvaluator.layer({ recipe: { ...Recipe.proxy, epochs: 1 } }).pipe(
- *   Layer.provide(Trainer.layer()),
+ * const evaluator = TrainingEvaluator.layer(mine, { recipe: { ...Recipe.proxy, epochs: 1 } }).pipe(
+ *   Layer.provide(Trainer.layer),
  *   Layer.provide([Mnist.layer, OnnxRuntime.cpu({ threads: 1 })])
  * )
  * ```
  */
-export const layer = (options: Options): Layer.Layer<Evaluator, never, Trainer> =>
+export const layer = <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  { checkpoints, recipe }: Options
+): Layer.Layer<Evaluator, never, Trainer> =>
   Layer.effect(
     Evaluator,
     Effect.gen(function* () {
@@ -139,10 +143,19 @@ export const layer = (options: Options): Layer.Layer<Evaluator, never, Trainer> 
         concurrency: 1,
         evaluate: (trial, report) => {
           const failed = (reason: "Failed" | "Diverged", detail: string) =>
-            new TrialFailed({ trial: trial.index, architecture: trial.architecture, reason, detail })
-          return train(trainer, options, trial, report).pipe(
+            new TrialFailed({ trial: trial.index, reason, detail })
+          return Effect.gen(function* () {
+            const point = yield* pointOf(of)(trial)
+            const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
+            const own = { ...recipe, ...of.recipe(point) }
+            return yield* train(trainer, network, own, checkpoints, trial, report)
+          }).pipe(
             Effect.provideContext(services),
-            Effect.mapError((error) => failed(error._tag === "Diverged" ? "Diverged" : "Failed", error.message)),
+            Effect.mapError((error) =>
+              error._tag === "TrialFailed"
+                ? error
+                : failed(error._tag === "Diverged" ? "Diverged" : "Failed", error.message)
+            ),
             Effect.flatMap((last) =>
               last === undefined ? failed("Failed", "the training ended without a result") : Effect.succeed(last)
             )

@@ -1,12 +1,12 @@
 /** One trial of a search: what is asked of an evaluator, what it gives back, and how it can fail. */
-import { Architecture } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
 
-/** An architecture to be evaluated. Plain data: it crosses to worker processes as it is. */
+/** A point to be evaluated. Plain data: it crosses to worker processes and machines as it is. */
 export const Trial = Schema.Struct({
   /** Counted from 0 in the order in which the strategy proposed. */
   index: Schema.Int,
-  architecture: Architecture.Architecture,
+  /** The point in the JSON form of the space, which decodes it. */
+  point: Schema.Json,
   /** Decides everything random in the evaluation. Derived from the search's seed and the index alone. */
   seed: Schema.String,
   /** Epochs to train in place of the evaluator's own, if it trains. */
@@ -18,7 +18,7 @@ export const Trial = Schema.Struct({
   until: Schema.optionalKey(Schema.Int),
   /** A name under which the training may keep itself, to be gone on with. Default: it is not kept. */
   keep: Schema.optionalKey(Schema.String),
-  /** The images to train on. Default `train`. */
+  /** The examples to train on. Default `train`. */
   trainOn: Schema.optionalKey(Schema.Literals(["train", "train+validation"])),
   /** Whether the trained weights are to be given back. */
   keepWeights: Schema.optionalKey(Schema.Boolean)
@@ -31,18 +31,18 @@ export const Progress = Schema.Struct({
   done: Schema.Finite,
   /** The training loss at this moment. */
   loss: Schema.optionalKey(Schema.Finite),
-  imagesPerSecond: Schema.optionalKey(Schema.Finite)
+  examplesPerSecond: Schema.optionalKey(Schema.Finite)
 })
 export type Progress = typeof Progress.Type
 
 /** What an evaluation found out. */
 export const Evaluation = Schema.Struct({
-  /** Top-1 accuracy on the validation split, 0 … 1. */
-  accuracy: Schema.Finite,
-  /** Further measures by name, such as `loss`. */
-  metrics: Schema.Record(Schema.String, Schema.Finite),
-  /** The fidelity: epochs trained. Accuracies of different fidelities are not to be compared. `null` where nothing is trained. */
-  epochs: Schema.NullOr(Schema.Finite)
+  /** The task's measures on the validation split, by name. Empty where there was nothing to validate on. */
+  measures: Schema.Record(Schema.String, Schema.Finite),
+  /** The fidelity: epochs trained. Measures of different fidelities are not to be compared. `null` where nothing is trained. */
+  epochs: Schema.NullOr(Schema.Finite),
+  /** Epochs after which the recipe's early stopping ended the training, where that was before them. */
+  stoppedAfter: Schema.optionalKey(Schema.Int)
 })
 export type Evaluation = typeof Evaluation.Type
 
@@ -69,12 +69,11 @@ export type Reason = typeof Reason.Type
 /** A trial that gave no result. The search records it and goes on. */
 export class TrialFailed extends Schema.TaggedError<TrialFailed>()("TrialFailed", {
   trial: Schema.Int,
-  architecture: Architecture.Architecture,
   reason: Reason,
   detail: Schema.String
 }) {
   override get message() {
-    return `trial ${this.trial} (${Architecture.line(this.architecture)}) ${says[this.reason]}: ${this.detail}`
+    return `trial ${this.trial} ${says[this.reason]}: ${this.detail}`
   }
 }
 
@@ -89,3 +88,11 @@ export const says = {
 
 /** The seed of a trial: the search's, and the trial's index, whatever else runs. */
 export const seedOf = (search: string | number, index: number): string => `${search}/trial/${index}`
+
+/** What is no number in an evaluation, in words; `undefined` where all is. It cannot be a result, whoever gives it. */
+export const unsound = ({ epochs, measures }: Pick<Evaluation, "epochs" | "measures">): string | undefined => {
+  const wrong = Object.entries({ ...measures, ...(epochs === null ? {} : { "number of epochs": epochs }) }).find(
+    ([, value]) => !Number.isFinite(value)
+  )
+  return wrong === undefined ? undefined : `its ${wrong[0]} is ${String(wrong[1])}`
+}

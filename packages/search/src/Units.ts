@@ -32,7 +32,7 @@ export const parseSeconds = (text: string): Option.Option<number> => {
 
 /** What is said where a text is none of them. */
 export const expected = {
-  macs: "a number of multiply-accumulates for one image, such as 1500000, 1.5M or 2G",
+  macs: "a number of multiply-accumulates for one example, such as 1500000, 1.5M or 2G",
   bytes: "a number of bytes, such as 800M or 2G",
   total: "a number of multiply-accumulates, such as 500G or 2T",
   seconds: "a time, such as 90s, 10min or 2h"

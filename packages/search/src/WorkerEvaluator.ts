@@ -160,7 +160,7 @@ const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
 const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =>
   Effect.callback<Evaluated, TrialFailed | Lost>((resume) => {
     const fail = (reason: Reason, detail: string) =>
-      resume(Effect.fail(new TrialFailed({ trial: trial.index, architecture: trial.architecture, reason, detail })))
+      resume(Effect.fail(new TrialFailed({ trial: trial.index, reason, detail })))
     lane.onReply = (reply) => {
       if (reply._tag === "Progress") Effect.runFork(report(reply.progress))
       if (reply._tag === "Failed") fail(reply.reason, reply.detail)
@@ -200,7 +200,7 @@ const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =
  * @example
  * ```ts
  * // evaluator.ts
- * export default TrainingEvaluator.layer({ recipe: Recipe.proxy }).pipe(Layer.provide(...))
+ * export default TrainingEvaluator.layer(mine, { recipe: Recipe.proxy }).pipe(Layer.provide(...))
  *
  * // search.ts
  * const evaluator = WorkerEvaluator.layer({ module: new URL("./evaluator.ts", import.meta.url), workers: 2 })
@@ -243,8 +243,7 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
       return Evaluator.of({
         concurrency: workers,
         evaluate: (trial, report) => {
-          const failed = (reason: Reason, detail: string) =>
-            new TrialFailed({ trial: trial.index, architecture: trial.architecture, reason, detail })
+          const failed = (reason: Reason, detail: string) => new TrialFailed({ trial: trial.index, reason, detail })
           const take = Effect.suspend(() => {
             const lane = idle.pop()
             if (lane?.alive === true) return Effect.succeed(lane)

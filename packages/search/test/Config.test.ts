@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, Evaluator, Setup, WorkerEvaluator } from "@uninet/search"
+import { ModelSpace, Recipe } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
-import { SearchSpace, Space } from "@uninet/search-space"
-import { Recipe } from "@uninet/trainer"
+import { Config, Evaluator, Setup, SpaceSource, WorkerEvaluator } from "@uninet/search"
+import { Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -61,14 +61,23 @@ describe("a config module", () => {
   )
 
   it.effect.each([
-    ["", "ConfigUnreadable", /has no default export\. Give a module whose default export is defineConfig/],
+    ["", "ConfigUnreadable", /has no default export\. Give a module with a default export, such as defineConfig/],
     ["export const a = ;", "ConfigUnreadable", /cannot be imported/],
     ['import "./nowhere.ts"\nexport default {}', "ConfigUnreadable", /cannot be imported \(.*nowhere/],
     ["export default { trails: 3 }", "ConfigInvalid", /the field trails is wrong/],
     ["export default { trials: 0 }", "ConfigInvalid", /the field trials is wrong: .*1/],
     ['export default { targetMacs: "few" }', "ConfigInvalid", /the field targetMacs is wrong: give a number of multi/],
     ['export default { strategy: "magic" }', "ConfigInvalid", /the field strategy is wrong: .*"ppo"/],
-    ["export default { operators: {} }", "ConfigInvalid", /the field operators is wrong: Expected a layer/],
+    ["export default { operators: {} }", "ConfigInvalid", /the field operators is wrong: Expected no excess property/],
+    ["export default { space: {} }", "ConfigInvalid", /the field space is wrong: Expected .*a ModelSpace/],
+    ["export default { reward: 'more' }", "ConfigInvalid", /the field reward is wrong: Expected .*a function of costs/],
+    ["export default { within: { macs: { most: 'few' } } }", "ConfigInvalid", /the field within\.macs\.most is wrong/],
+    [
+      "export default { objectives: [{ name: 'heads', direction: 'up', of: () => 1 }] }",
+      "ConfigInvalid",
+      /the field objectives\.0\.direction is wrong: .*"higher" \| "lower"/
+    ],
+    ["export default { ahead: 0 }", "ConfigInvalid", /the field ahead is wrong/],
     ["export default { recipe: { epochs: 1 } }", "ConfigInvalid", /the field recipe\.batch is wrong/],
     ["export default 3", "ConfigInvalid", /its default export is wrong/]
   ] as const)("that is %j is refused as %s, in a sentence", ([text, tag, says]) =>
@@ -87,30 +96,48 @@ describe("a config module", () => {
     })
   )
 
-  it.live("gives the space and every worker its own layers", () =>
+  it.effect("holds a space, a data set, a strategy, a reward and objectives of one's own, and says that it does", () =>
+    Effect.gen(function* () {
+      const path = fileURLToPath(new URL("./support/spaces/rows.config.ts", import.meta.url))
+      const { config, version } = yield* Config.load(path)
+      assert.strictEqual(version, "7")
+      assert.deepStrictEqual(Config.ownLayers(config), ["space", "dataset", "strategy", "reward", "objectives"])
+      assert.deepStrictEqual(config.within, { width: { min: 2, max: 8 } })
+      assert.strictEqual(config.ahead, 1)
+    })
+  )
+
+  it.live("gives the space and every worker its own operators, modules and evaluator", () =>
     Effect.gen(function* () {
       const loaded = yield* Config.load(own)
       const { config, url, version } = loaded
-      assert.deepStrictEqual(Config.ownLayers(config), ["operators", "dsms", "evaluator"])
-      const space = yield* SearchSpace.pipe(
-        Effect.provide(Layer.provide(Setup.space(loaded), Setup.training(loaded, "mnist", OnnxRuntime.cpu())))
-      )
-      const printed = Space.print(space)
+      assert.deepStrictEqual(Config.ownLayers(config), ["space", "evaluator"])
+      const source = yield* SpaceSource.ofModule(own)
+      const of = yield* Setup.space(source).pipe(Effect.provide(Setup.training(loaded, "mnist", OnnxRuntime.cpu())))
+      const printed = Space.print(of.space)
       for (const name of ["Conv", "DWConv", "Own"]) assert.include(printed, name)
       for (const name of ["LSA", "MLP", "LG"]) assert.notInclude(printed, name)
-      const settings = { config: { url, version }, dataset: "mnist", recipe: Recipe.proxy }
+      const settings = { config: { url, version }, space: source, dataset: "mnist", recipe: Recipe.proxy }
       const workers = WorkerEvaluator.layer({ module: Setup.module, options: Setup.toJson(settings), workers: 1 })
-      const architecture = Space.seedPoint(space)
-      const { metrics } = yield* Evaluator.Evaluator.use((evaluator) =>
-        evaluator.evaluate({ index: 0, architecture, seed: "a" }, () => Effect.void)
+      const point = ModelSpace.write(of)(Space.seedPoint(of.space))
+      const { measures } = yield* Evaluator.Evaluator.use((evaluator) =>
+        evaluator.evaluate({ index: 0, point, seed: "a" }, () => Effect.void)
       ).pipe(Effect.provide(workers))
-      assert.isNumber(metrics["pid"])
-      assert.notStrictEqual(metrics["pid"], process.pid)
-      const changed = { ...settings, config: { url, version: "of yesterday" } }
-      const error = yield* Effect.flip(
-        Layer.build(WorkerEvaluator.layer({ module: Setup.module, options: Setup.toJson(changed), workers: 1 }))
-      )
-      assert.match(error.message, /was changed while the search was running/)
+      assert.isNumber(measures["pid"])
+      assert.notStrictEqual(measures["pid"], process.pid)
+      for (const changed of [
+        { ...settings, config: { url, version: "of yesterday" } },
+        {
+          ...settings,
+          config: null,
+          space: SpaceSource.SpaceSource.cases.Module.make({ path: own, version: "of yesterday" })
+        }
+      ]) {
+        const error = yield* Effect.flip(
+          Layer.build(WorkerEvaluator.layer({ module: Setup.module, options: Setup.toJson(changed), workers: 1 }))
+        )
+        assert.match(error.message, /own\.config\.ts was changed while the search was running/)
+      }
     })
   )
 })

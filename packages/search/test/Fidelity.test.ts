@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Memory } from "@uninet/data"
 import { OnnxRuntime } from "@uninet/runtime"
+import { ModelSpace } from "@uninet/model-space"
+import { Space } from "@uninet/search-space"
 import { Evaluator, Fidelity, Journal, Search, TrainingEvaluator } from "@uninet/search"
-import { UniNetSpace } from "@uninet/search-space"
 import { Recipe, Trainer } from "@uninet/trainer"
+import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -11,7 +13,7 @@ import * as fc from "fast-check"
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { accuracyOf, setting } from "./support/search.ts"
+import { accuracyOf, measuresOf, type Options, setting, uninet } from "./support/search.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-fidelity-"))),
@@ -25,24 +27,25 @@ interface Asked {
 
 /** Accuracies that rise with the epochs, and change places on the way. */
 const rising = (asked: Array<Asked> = [], concurrency = 3) =>
-  Evaluator.fromFunction(
+  Evaluator.make(
+    uninet,
     (architecture, { index, until }) =>
       Effect.gen(function* () {
         asked.push({ trial: index, until })
         yield* Effect.sleep((index * 7) % 5)
         const epochs = until ?? 9
         const late = (index * 5) % 7
-        return { accuracy: accuracyOf(architecture) + late * epochs * 0.01, epochs }
+        return { measures: measuresOf(accuracyOf(architecture) + late * epochs * 0.01), epochs }
       }),
     { concurrency }
   )
 
-const run = (options: Partial<Search.Options> = {}) => Search.run({ trials: 13, seed: "rungs", ...options })
+const run = (options: Partial<Options> = {}) => Search.run(uninet, { trials: 13, seed: "rungs", ...options })
 const entries = Effect.map(
   Journal.Journal.use((j) => j.entries),
   (stored) => stored.map(({ entry }) => entry)
 )
-const searched = (options: Partial<Search.Options>, concurrency = 3) => {
+const searched = (options: Partial<Options>, concurrency = 3) => {
   const asked: Array<Asked> = []
   return Effect.gen(function* () {
     const found = yield* run(options)
@@ -132,9 +135,9 @@ describe("a search on rungs", () => {
       assert.isAbove(longest.length, 0)
       assert.isBelow(longest.length, 13)
       // Its best is one of those that were trained to the end, whatever others reached on less.
-      assert.include(longest, alone.found.best?.trial)
+      assert.include(longest, alone.found.best.trial)
       assert.deepStrictEqual(
-        Search.ranking(alone.found.records)
+        Search.ranking(uninet, alone.found.records)
           .slice(0, longest.length)
           .map(({ trial }) => trial)
           .toSorted((a, b) => a - b),
@@ -187,10 +190,10 @@ describe("a search on rungs", () => {
     Effect.gen(function* () {
       const objectives = ["accuracy", "macs"] as const
       const { found } = yield* searched({ fidelity: kinds.halving, objectives, trials: 27 })
-      const front = Search.front(found.records, objectives)
+      const front = Search.front(uninet, found.records, objectives)
       assert.isAbove(front.length, 0)
       for (const { outcome } of front) assert.strictEqual(outcome.evaluation.epochs, 9)
-      const worth = front.map(({ costs, outcome }) => [outcome.evaluation.accuracy, -costs.macs])
+      const worth = front.map(({ costs, outcome }) => [outcome.evaluation.measures.accuracy, -costs.macs])
       for (const a of worth)
         for (const b of worth) assert.isFalse(a !== b && a[0] >= b[0] && a[1] >= b[1] && (a[0] > b[0] || a[1] > b[1]))
     })
@@ -198,12 +201,12 @@ describe("a search on rungs", () => {
 })
 
 describe("a budget", () => {
-  it.live("of multiply-accumulates ends a search after the trial that uses it up", () =>
+  it.live("of what trainings cost ends a search after the trial that uses it up", () =>
     Effect.gen(function* () {
-      const { found } = yield* searched({ budget: { macs: 10, of: () => 3 } })
+      const { found } = yield* searched({ budget: { most: 10, of: () => 3 } })
       assert.strictEqual(found.records.length, 4)
       assert.isTrue(found.over)
-      const all = yield* searched({ budget: { macs: 1000, of: () => 3 } })
+      const all = yield* searched({ budget: { most: 1000, of: () => 3 } })
       assert.isFalse(all.found.over)
       assert.deepStrictEqual(all.found.records.slice(0, 4), found.records)
     })
@@ -233,11 +236,11 @@ describe("a training on rungs", () => {
     test: { images, labels }
   })
   const recipe = { ...Recipe.proxy, batch: 16, epochs: 3 }
-  const space = Result.getOrThrow(UniNetSpace.make({ image: 12, channels: 1, classes: 2 }))
-  const architecture = UniNetSpace.seedPoint(space)
+  const of = Result.getOrThrow(UniNetSpace.models({ image: 12, channels: 1, classes: 2 }))
+  const point = ModelSpace.write(of)(Space.seedPoint(of.space))
   const evaluating = (checkpoints?: string) =>
-    TrainingEvaluator.layer({ recipe, ...(checkpoints === undefined ? {} : { checkpoints }) }).pipe(
-      Layer.provide(Trainer.layer()),
+    TrainingEvaluator.layer(of, { recipe, ...(checkpoints === undefined ? {} : { checkpoints }) }).pipe(
+      Layer.provide(Trainer.layer),
       Layer.provide([data, OnnxRuntime.cpu()])
     )
 
@@ -250,7 +253,7 @@ describe("a training on rungs", () => {
           evaluate(
             {
               index: 0,
-              architecture,
+              point,
               seed: "s",
               epochs: 3,
               keep: "trial-0",

@@ -1,24 +1,32 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Evaluator, Finals, Journal, type Search, Trial, TrainingEvaluator } from "@uninet/search"
-import { Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { type Classification, ModelSpace } from "@uninet/model-space"
+import { Prng, Space } from "@uninet/search-space"
 import { Diverged, Recipe, Trainer } from "@uninet/trainer"
+import { type Architecture, type UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import { measuresOf, uninet } from "./support/search.ts"
 
-const space = Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
 const prng = Prng.fromSeed("finals")
 
-const candidate = (trial: number): Search.Scored => ({
+type Candidate = Search.Scored<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure>
+type Options = Finals.Options<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure>
+
+const candidate = (trial: number): Candidate => ({
   trial,
   hash: `hash ${trial}`,
-  architecture: Space.sample(prng)(space),
-  costs: { macs: 1e6, parameters: 1e4 },
-  outcome: { _tag: "Scored", evaluation: { accuracy: 0.9, metrics: {}, epochs: 1 }, reward: 0.9 }
+  point: Space.sample(prng)(uninet.space),
+  line: `network ${trial}`,
+  costs: { macs: 1e6, parameters: 1e4, activationBytes: 1, trainingActivationBytes: 1, flops: 1, fvcoreCount: 1 },
+  outcome: { _tag: "Scored", evaluation: { measures: measuresOf(0.9), epochs: 1 }, reward: 0.9 }
 })
+
+const run = (options: Pick<Options, "candidates"> & Partial<Options>) =>
+  Finals.run(uninet, { epochs: 1, seed: "s", ...options })
 
 /** A trainer whose test accuracy is the first weight, and a count of its tests. */
 const testing = (tested: Array<string>) =>
@@ -26,19 +34,22 @@ const testing = (tested: Array<string>) =>
     evaluate: (_, weights, split) =>
       Effect.sync(() => {
         tested.push(split)
-        const top1 = weights.get("w")?.[0] ?? 0
-        return { top1, top5: 1, loss: 0.5, images: 100, confusion: [], calibrationError: 0 }
+        return { measures: measuresOf(weights.get("w")?.[0] ?? 0, 0.5), examples: 100, details: { confusion: [] } }
       })
   })
 
 /** Trains to a given accuracy; fails where there is none. */
 const trainingTo = (accuracies: Readonly<Record<number, number>>, asked: Array<Trial.Trial> = []) =>
-  Evaluator.fromFunction((_, trial) => {
+  Evaluator.make(uninet, (_, trial) => {
     asked.push(trial)
     const accuracy = accuracies[trial.index]
     return accuracy === undefined
       ? Effect.fail(new Error("no luck"))
-      : Effect.succeed({ accuracy, epochs: trial.epochs ?? 0, weights: new Map([["w", Float32Array.of(accuracy)]]) })
+      : Effect.succeed({
+          measures: measuresOf(accuracy),
+          epochs: trial.epochs ?? 0,
+          weights: new Map([["w", Float32Array.of(accuracy)]])
+        })
   })
 
 const entries = Journal.Journal.use((journal) => journal.entries).pipe(
@@ -51,13 +62,13 @@ describe("the finals of a search", () => {
     const asked: Array<Trial.Trial> = []
     return Effect.gen(function* () {
       const candidates = [candidate(4), candidate(7), candidate(1)]
-      const { finalists, test, winner } = yield* Finals.run({ candidates, epochs: 5, seed: "s" })
+      const { finalists, test, winner } = yield* run({ candidates, epochs: 5 })
       assert.deepStrictEqual(
         finalists.map(({ trial }) => trial),
         [7, 4, 1]
       )
       assert.strictEqual(winner.trial, 7)
-      assert.closeTo(test.top1, 0.97, 1e-6)
+      assert.closeTo(test.measures["accuracy"], 0.97, 1e-6)
       assert.deepStrictEqual(tested, ["test"])
       assert.deepStrictEqual(
         asked.map(({ epochs, keepWeights, seed, trainOn }) => [seed, epochs, keepWeights, trainOn]),
@@ -73,7 +84,7 @@ describe("the finals of a search", () => {
   it.effect("test what was compared where nothing is to be trained once more", () => {
     const asked: Array<Trial.Trial> = []
     return Effect.gen(function* () {
-      const { trainedOn } = yield* Finals.run({ candidates: [candidate(0)], epochs: 1, seed: "s", retrain: false })
+      const { trainedOn } = yield* run({ candidates: [candidate(0)], retrain: false })
       assert.strictEqual(trainedOn, "train")
       assert.strictEqual(asked.length, 1)
       assert.deepStrictEqual(yield* entries, ["Compared 0", "Tested 0"])
@@ -82,7 +93,7 @@ describe("the finals of a search", () => {
 
   it.effect("do without a candidate that cannot be trained", () =>
     Effect.gen(function* () {
-      const { finalists } = yield* Finals.run({ candidates: [candidate(0), candidate(1)], epochs: 1, seed: "s" })
+      const { finalists } = yield* run({ candidates: [candidate(0), candidate(1)] })
       assert.deepStrictEqual(
         finalists.map(({ trial }) => trial),
         [1]
@@ -92,17 +103,43 @@ describe("the finals of a search", () => {
 
   it.effect("say why where none can", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Finals.run({ candidates: [candidate(0)], epochs: 1, seed: "s" }))
+      const error = yield* Effect.flip(run({ candidates: [candidate(0)] }))
       assert.strictEqual(error._tag, "NothingFound")
       assert.include(error.message, "no luck")
     }).pipe(Effect.provide([trainingTo({}), testing([]), Journal.memory]))
   )
 
+  it.effect.each([
+    ["gives no weights", { measures: measuresOf(0.5), epochs: 1 }, "the evaluator gives no weights"],
+    [
+      "gives no number",
+      { measures: measuresOf(0.5, Number.NaN), epochs: 1, weights: new Map<string, Float32Array>() },
+      "its loss is NaN"
+    ],
+    [
+      "gives too few measures",
+      { measures: { accuracy: 0.5 }, epochs: 1, weights: new Map<string, Float32Array>() },
+      "its evaluator gave no top5"
+    ]
+  ] as const)("say why where an evaluator %s, and keep nothing of it", ([, found, cause]) =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(run({ candidates: [candidate(0)] }))
+      assert.strictEqual(error._tag === "NothingFound" && error.cause, cause)
+      assert.deepStrictEqual(yield* entries, [])
+    }).pipe(
+      Effect.provide([
+        Layer.succeed(Evaluator.Evaluator, { concurrency: 1, evaluate: () => Effect.succeed(found) }),
+        testing([]),
+        Journal.memory
+      ])
+    )
+  )
+
   it.effect("can be run again without a second entry", () =>
     Effect.gen(function* () {
-      const options = { candidates: [candidate(0)], epochs: 1, seed: "s" }
-      yield* Finals.run(options)
-      yield* Finals.run(options)
+      const options = { candidates: [candidate(0)] }
+      yield* run(options)
+      yield* run(options)
       assert.deepStrictEqual(yield* entries, ["Compared 0", "Retrained 0", "Tested 0"])
     }).pipe(Effect.provide([trainingTo({ 0: 0.5 }), testing([]), Journal.memory]))
   )
@@ -121,7 +158,7 @@ const workers = (accuracies: Readonly<Record<number, number>>, seconds: Readonly
         yield* report({ done: 1 })
         log.push(`end ${seed}`)
         const accuracy = accuracies[index] ?? 0
-        return { accuracy, metrics: {}, epochs: 1, weights: new Map([["w", Float32Array.of(accuracy)]]) }
+        return { measures: measuresOf(accuracy), epochs: 1, weights: new Map([["w", Float32Array.of(accuracy)]]) }
       }).pipe(Effect.onInterrupt(() => Effect.sync(() => void log.push(`stop ${seed}`))))
   })
   return { layer, log }
@@ -131,16 +168,14 @@ const workers = (accuracies: Readonly<Record<number, number>>, seconds: Readonly
 const withTwo = (
   accuracies: Readonly<Record<number, number>>,
   seconds: Readonly<Record<string, number>> = {},
-  more: Partial<Finals.Options> = {}
+  more: Partial<Options> = {}
 ) => {
   const { layer, log } = workers(accuracies, seconds)
   const told: Array<string> = []
   return Effect.gen(function* () {
     const running = yield* Effect.forkChild(
-      Finals.run({
+      run({
         candidates: [candidate(0), candidate(1), candidate(2)],
-        epochs: 1,
-        seed: "s",
         onProgress: ({ trial }, { done }, what) =>
           Effect.sync(() => void (what === "retrain" && told.push(`${trial} ${done}`))),
         onStopped: ({ trial }) => Effect.sync(() => void told.push(`${trial} stopped`)),
@@ -193,14 +228,18 @@ const on = <A, E>(
 ) =>
   Evaluator.Evaluator.use(use).pipe(
     Effect.provide(
-      TrainingEvaluator.layer({ recipe: { ...Recipe.proxy, epochs: 2 } }).pipe(
+      TrainingEvaluator.layer(uninet, { recipe: { ...Recipe.proxy, epochs: 2 } }).pipe(
         Layer.provide(Layer.mock(Trainer, { fit }))
       )
     )
   )
 
 describe("the evaluator that trains", () => {
-  const trial: Trial.Trial = { index: 3, architecture: UniNetSpace.seedPoint(space), seed: "s/trial/3" }
+  const trial: Trial.Trial = {
+    index: 3,
+    point: ModelSpace.write(uninet)(Space.seedPoint(uninet.space)),
+    seed: "s/trial/3"
+  }
   it.effect("calls a diverged training so, and names the trial", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(

@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Journal } from "@uninet/search"
-import { UniNetSpace } from "@uninet/search-space"
+import { ModelSpace } from "@uninet/model-space"
+import { Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { hostname, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { uninet } from "./support/search.ts"
 
-const architecture = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })))
+const point = ModelSpace.write(uninet)(Space.seedPoint(uninet.space))
 const identity: Journal.Identity = { space: "s", seed: "1", settings: { dataset: "mnist", epochs: 1 } }
 
 /** A folder that is removed with the scope. */
@@ -23,14 +24,15 @@ const proposed = (trial: number): Journal.Entry => ({
   _tag: "Proposed",
   trial,
   hash: "abc",
-  architecture,
-  costs: { macs: 1e6, parameters: 1e5 },
+  point,
+  line: "a network",
+  costs: { macs: 1e6, parameters: 1e5, "a cost of one's own": 0.5 },
   seed: `1/trial/${trial}`
 })
 const finished = (trial: number, accuracy = 0.5): Journal.Entry => ({
   _tag: "Finished",
   trial,
-  evaluation: { accuracy, metrics: { loss: 1 }, epochs: 1 },
+  evaluation: { measures: { accuracy, loss: 1 }, epochs: 1 },
   reward: accuracy
 })
 
@@ -66,11 +68,14 @@ describe("a journal in a file", () => {
           fc.record({
             _tag: fc.constant("Finished" as const),
             trial: fc.constant(trial),
-            evaluation: fc.record({
-              accuracy: fc.double({ noNaN: true, noDefaultInfinity: true }),
-              metrics: fc.constant({}),
-              epochs: fc.constantFrom(null, 1)
-            }),
+            evaluation: fc.record(
+              {
+                measures: fc.dictionary(text, fc.double({ noNaN: true, noDefaultInfinity: true })),
+                epochs: fc.constantFrom(null, 1),
+                stoppedAfter: fc.constant(3)
+              },
+              { requiredKeys: ["measures", "epochs"] }
+            ),
             reward: fc.double({ noNaN: true, noDefaultInfinity: true })
           }),
           fc.record({
@@ -246,7 +251,22 @@ describe("a file that is no sound journal", () => {
           db.close()
         })
       ),
-    /version 9, and this uninet reads version 2/
+    /version 9, and this uninet reads version 3/
+  )
+  refused(
+    "one of the version before, whose trials are architectures, is refused",
+    (path) =>
+      Effect.andThen(
+        write(path, []),
+        Effect.sync(() => {
+          const db = new DatabaseSync(path)
+          const entry = `{"_tag":"Finished","trial":0,"evaluation":{"accuracy":0.5,"metrics":{},"epochs":1},"reward":0.5}`
+          db.prepare("insert into entry values (0, 1, 'Finished', 0, ?)").run(entry)
+          db.exec("pragma user_version = 2")
+          db.close()
+        })
+      ),
+    /^The journal .*journal\.db has version 2, and this uninet reads version 3\. Use the uninet that wrote it, or start a new search in another folder\.$/
   )
   refused(
     "one with a damaged entry is refused",

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Grid, Random, SearchStrategy, Strategy } from "@uninet/controller"
-import { Dsms } from "@uninet/dsm"
-import { NetworkCosts } from "@uninet/network"
-import { Operators } from "@uninet/operators"
+import { Layer as Layers } from "@uninet/nn"
+import { Operator, OperatorSet } from "@uninet/operators"
 import { Evaluator, Journal, Reward, Search, Trial } from "@uninet/search"
-import { Architecture, Constrained, Constraint, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Constrained, Constraint, Prng, Space } from "@uninet/search-space"
+import { Architecture, Kit, NetworkCosts, UniNetSpace } from "@uninet/uninet"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -12,12 +12,12 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { accuracyOf, formula, setting, space } from "./support/search.ts"
+import { accuracyOf, formula, measuresOf, type Options, setting, uninet } from "./support/search.ts"
 
-const run = (options: Partial<Search.Options> = {}) => Search.run({ trials: 12, seed: "test", ...options })
+const run = (options: Partial<Options> = {}) => Search.run(uninet, { trials: 12, seed: "test", ...options })
 
 /** What a search leaves in the journal, times apart. */
-const journalOf = (concurrency: number, options: Partial<Search.Options> = {}, seed = "test") =>
+const journalOf = (concurrency: number, options: Partial<Options> = {}, seed = "test") =>
   run({ seed, ...options }).pipe(
     Effect.andThen(Journal.Journal.use((journal) => journal.entries)),
     Effect.map((stored) => stored.map(({ entry }) => entry)),
@@ -37,7 +37,7 @@ const listed = (architectures: ReadonlyArray<Architecture.Architecture>, told: A
             Effect.sync(() =>
               architectures.slice(next, (next += count)).map((architecture, i): Strategy.Proposal<A> => {
                 const value: unknown = architecture
-                // every space here is one of architectures; some of the list lie outside it, so that the space cannot decode them
+                // every space here is one of architectures
                 return { trial: next - count + i, value: value as A, tokens: [], hash: Architecture.hash(architecture) }
               })
             ),
@@ -48,25 +48,27 @@ const listed = (architectures: ReadonlyArray<Architecture.Architecture>, told: A
       })
   })
 
-const sampled = (count: number) => {
-  const small = Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
+const sampled = (count: number, space = uninet.space) => {
   const prng = Prng.fromSeed("sampled")
-  return Array.from({ length: count }, () => Space.sample(prng)(small))
+  return Array.from({ length: count }, () => Space.sample(prng)(space))
 }
 
 const withListed = (
   architectures: ReadonlyArray<Architecture.Architecture>,
   evaluator: Layer.Layer<Evaluator.Evaluator>,
   told: Array<unknown> = []
-) => Layer.mergeAll(listed(architectures, told), space, Operators.standard, Dsms.standard, evaluator, Journal.memory)
+) => Layer.mergeAll(listed(architectures, told), evaluator, Journal.memory)
+
+const isShift = ({ stages }: Architecture.Architecture) => stages.some(({ operator }) => operator === "Shift")
 
 describe("a search", () => {
   it.live("evaluates as many networks as it was asked to and finds the best of them", () =>
     Effect.gen(function* () {
       const { best, records } = yield* run()
       assert.strictEqual(records.length, 12)
-      const highest = Math.max(...records.map(({ architecture }) => accuracyOf(architecture)))
-      assert.strictEqual(best?.outcome.reward, highest)
+      const highest = Math.max(...records.map(({ point }) => accuracyOf(point)))
+      assert.strictEqual(best.outcome.reward, highest)
+      assert.strictEqual(best.line, Architecture.line(best.point))
     }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
 
@@ -96,11 +98,12 @@ describe("a search", () => {
     Effect.gen(function* () {
       const out = yield* Ref.make({ now: 0, most: 0 })
       const counting = Evaluator.fromFunction(
+        uninet,
         (architecture) =>
           Ref.update(out, ({ most, now }) => ({ now: now + 1, most: Math.max(most, now + 1) })).pipe(
             Effect.andThen(Effect.sleep(1)),
             Effect.andThen(Ref.update(out, ({ most, now }) => ({ now: now - 1, most }))),
-            Effect.as(accuracyOf(architecture))
+            Effect.as(measuresOf(accuracyOf(architecture)))
           ),
         { concurrency: 10 }
       )
@@ -122,20 +125,24 @@ describe("a search", () => {
 
   it.live("refuses what cannot be built and what is over the budget before it is evaluated", () =>
     Effect.gen(function* () {
-      const [good, other, third] = sampled(3)
-      const invalid = {
-        ...other,
-        stages: other.stages.map((stage, i) => (i === 2 ? { ...stage, operator: "Shift" } : stage))
-      }
-      const cost = NetworkCosts.forSpace()
-      const most = Math.max(cost.of(good).macs, cost.of(third).macs)
-      const heavy = { ...good, stages: good.stages.map((stage) => ({ ...stage, repeats: stage.repeats + 3 })) }
-      const evaluated: Array<number> = []
-      const evaluator = Evaluator.fromFunction((_, trial) => {
-        evaluated.push(trial.index)
-        return Effect.succeed(0.5)
+      const Shift = Operator.make({
+        layer: (scope) => (x) => Layers.fail(scope, "Shift", x, "there is nowhere to shift to")
       })
-      const { records } = yield* run({ trials: 2, constraints: Constraint.bounds(cost, { macs: { max: most } }) }).pipe(
+      const kit = Kit.make({ operators: OperatorSet.with({ Shift }) })
+      const shifting = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10, kit }))
+      const found = sampled(200, shifting.space)
+      const [invalid] = found.filter(isShift)
+      const [good, third, ...others] = found
+        .filter((architecture) => !isShift(architecture))
+        .toSorted((a, b) => shifting.costs.macs(a) - shifting.costs.macs(b))
+      const heavy = others.at(-1) ?? third
+      const evaluated: Array<number> = []
+      const evaluator = Evaluator.fromFunction(shifting, (_, trial) => {
+        evaluated.push(trial.index)
+        return Effect.succeed(measuresOf(0.5))
+      })
+      const within = { macs: { max: shifting.costs.macs(third) } }
+      const { records } = yield* Search.run(shifting, { trials: 2, seed: "test", within }).pipe(
         Effect.provide(withListed([good, invalid, heavy, third], evaluator))
       )
       assert.deepStrictEqual(evaluated, [0, 3])
@@ -149,9 +156,9 @@ describe("a search", () => {
     Effect.gen(function* () {
       const [a, b] = sampled(2)
       const evaluated: Array<number> = []
-      const evaluator = Evaluator.fromFunction((architecture, trial) => {
+      const evaluator = Evaluator.fromFunction(uninet, (architecture, trial) => {
         evaluated.push(trial.index)
-        return Effect.succeed(accuracyOf(architecture))
+        return Effect.succeed(measuresOf(accuracyOf(architecture)))
       })
       const { records } = yield* run({ trials: 2 }).pipe(Effect.provide(withListed([a, a, b], evaluator)))
       assert.deepStrictEqual(evaluated, [0, 2])
@@ -162,14 +169,14 @@ describe("a search", () => {
   it.live("records a failed trial with its cause, tells the strategy, and goes on", () =>
     Effect.gen(function* () {
       const told: Array<unknown> = []
-      const evaluator = Evaluator.fromFunction((architecture, { index }) =>
+      const evaluator = Evaluator.fromFunction(uninet, (architecture, { index }) =>
         index === 1
           ? Effect.fail(new Error("out of paper"))
           : index === 2
             ? Effect.die(new Error("a bug"))
             : index === 3
-              ? Effect.succeed(Number.NaN)
-              : Effect.succeed(accuracyOf(architecture))
+              ? Effect.succeed(measuresOf(Number.NaN))
+              : Effect.succeed(measuresOf(accuracyOf(architecture)))
       )
       const { best, records } = yield* run({ trials: 5 }).pipe(Effect.provide(withListed(sampled(5), evaluator, told)))
       const outcomes = records.map(({ outcome }) => (outcome._tag === "Failed" ? [outcome.reason, outcome.detail] : []))
@@ -181,7 +188,7 @@ describe("a search", () => {
         []
       ])
       assert.deepInclude(told, { _tag: "Failed", trial: 1 })
-      assert.include([0, 4], best?.trial)
+      assert.include([0, 4], best.trial)
     })
   )
 
@@ -216,14 +223,14 @@ describe("a search", () => {
       const { records } = yield* run({ reward })
       for (const { costs, outcome } of records)
         if (outcome._tag === "Scored")
-          assert.closeTo(outcome.reward, outcome.evaluation.accuracy * (costs.macs / 1e6) ** -0.07, 1e-12)
+          assert.closeTo(outcome.reward, outcome.evaluation.measures.accuracy * (costs.macs / 1e6) ** -0.07, 1e-12)
     }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
 
   it.live("says what happens as a stream that ends with what it found", () =>
     Effect.gen(function* () {
-      const events = yield* Stream.runCollect(Search.events({ trials: 5, seed: "test" }))
-      const count = (tag: Search.SearchEvent["_tag"]) => events.filter((event) => event._tag === tag).length
+      const events = yield* Stream.runCollect(Search.events(uninet, { trials: 5, seed: "test" }))
+      const count = (tag: Search.SearchEvent<unknown>["_tag"]) => events.filter((event) => event._tag === tag).length
       assert.strictEqual(count("Started"), 5)
       assert.strictEqual(count("Finished"), 5)
       assert.isAtLeast(count("Best"), 1)
@@ -264,8 +271,7 @@ describe("a search", () => {
 
   it.live("refuses constraints that no network meets, before anything is evaluated", () =>
     Effect.gen(function* () {
-      const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 1000 } })
-      const error = yield* Effect.flip(run({ constraints }))
+      const error = yield* Effect.flip(run({ within: { macs: { max: 1000 } } }))
       assert.strictEqual(error._tag, "Infeasible")
     }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
@@ -273,16 +279,14 @@ describe("a search", () => {
   it.live("begins the strategy with its own seed and constraints", () =>
     Effect.gen(function* () {
       const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 1.6e6 } })
-      const domain = yield* Effect.fromResult(
-        Constrained.make(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })), constraints)
-      )
+      const domain = yield* Effect.fromResult(Constrained.make(uninet.space, constraints))
       const alone = yield* Random.make(domain, {}, Prng.fromSeed("test").split("strategy"))
       const proposals = yield* alone.ask(12)
-      const { records } = yield* run({ constraints })
-      assert.deepStrictEqual(
-        records.map(({ hash }) => hash),
-        proposals.map(({ hash }) => hash)
-      )
+      for (const options of [{ constraints }, { within: { macs: { max: 1.6e6 } } }])
+        assert.deepStrictEqual(
+          (yield* run(options)).records.map(({ hash }) => hash),
+          proposals.map(({ hash }) => hash)
+        )
     }).pipe(Effect.provide([setting, formula(), Journal.memory]))
   )
 
@@ -304,10 +308,11 @@ describe("a search that is resumed", () => {
       const journal = yield* shared
       const evaluated: Array<number> = []
       const counting = Evaluator.fromFunction(
+        uninet,
         (architecture, trial) =>
           Effect.sleep((trial.index * 7) % 5).pipe(
             Effect.andThen(Effect.sync(() => void evaluated.push(trial.index))),
-            Effect.as({ accuracy: accuracyOf(architecture), metrics: { seed: trial.seed.length } })
+            Effect.as(measuresOf(accuracyOf(architecture), trial.seed.length))
           ),
         { concurrency: 3 }
       )
@@ -363,21 +368,58 @@ describe("a search that is resumed", () => {
         start: (domain, prng) => start(domain, prng.split("another version"))
       })
       const error = yield* Effect.flip(run({ trials: 4 }).pipe(Effect.provide([setting, other, formula(), journal])))
-      assert.match(error.message, /trial 0's network/)
+      assert.match(error.message, /trial 0's point/)
     })
   )
 })
 
+const light = ({ accuracy }: { readonly accuracy: number }) => accuracy
+const heavy = ({ macs }: { readonly macs: number }) => macs
+
 describe("rewards", () => {
+  const { task } = uninet
+  const worth = (reward: Reward.Reward, accuracy: number, macs: number) =>
+    Reward.of(reward, task, { measures: { accuracy }, costs: { macs } })
+
   it("penalise twice the target's MACs by 5%", () => {
     const reward = Reward.mnas({ target: 1e6 })
-    assert.closeTo(Reward.of(reward, { accuracy: 0.8, macs: 2e6 }), 0.8 * 0.9526, 1e-4)
-    assert.strictEqual(Reward.of(reward, { accuracy: 0.8, macs: 1e6 }), 0.8)
+    assert.closeTo(worth(reward, 0.8, 2e6), 0.8 * 0.9526, 1e-4)
+    assert.strictEqual(worth(reward, 0.8, 1e6), 0.8)
   })
 
   it("that are bounded take the accuracy up to the target", () => {
-    assert.strictEqual(Reward.of(Reward.bounded(1e6), { accuracy: 0.8, macs: 0.9e6 }), 0.8)
-    assert.closeTo(Reward.of(Reward.bounded(1e6), { accuracy: 0.8, macs: 2e6 }), 0.4, 1e-12)
+    assert.strictEqual(worth(Reward.bounded({ target: 1e6 }), 0.8, 0.9e6), 0.8)
+    assert.closeTo(worth(Reward.bounded({ target: 1e6 }), 0.8, 2e6), 0.4, 1e-12)
+  })
+
+  it("are by another cost where they name it, and no number where nobody gives it", () => {
+    const found = { measures: { accuracy: 0.8 }, costs: { latency: 40 } }
+    assert.closeTo(Reward.of(Reward.mnas({ cost: "latency", target: 20 }), task, found), 0.8 * 0.9526, 1e-4)
+    assert.closeTo(Reward.of(Reward.bounded({ cost: "latency", target: 20 }), task, found), 0.4, 1e-12)
+    assert.isNaN(Reward.of(Reward.mnas({ target: 20 }), task, found))
+    assert.isNaN(Reward.of(Reward.bounded({ target: 20 }), task, found))
+  })
+
+  it("of a measure that is better the lower are higher the lower it is and the cheaper the network", () => {
+    const byLoss = { ...task, decides: "loss" as const }
+    const worth = (reward: Reward.Reward, loss: number, macs: number) =>
+      Reward.of(reward, byLoss, { measures: { loss }, costs: { macs } })
+    assert.strictEqual(worth(Reward.measure, 0.5, 1), -0.5)
+    assert.strictEqual(worth(Reward.mnas({ target: 1e6 }), 0.5, 1e6), -0.5)
+    assert.closeTo(worth(Reward.mnas({ target: 1e6 }), 0.5, 2e6), -0.5 * 2 ** 0.07, 1e-12)
+    assert.strictEqual(worth(Reward.bounded({ target: 1e6 }), 0.5, 0.9e6), -0.5)
+    assert.closeTo(worth(Reward.bounded({ target: 1e6 }), 0.5, 2e6), -1, 1e-12)
+  })
+
+  it("are known to a journal by what they are: data as they are, functions by their text", () => {
+    assert.deepStrictEqual(Reward.identity(Reward.mnas({ target: 2 })), {
+      _tag: "Mnas",
+      cost: "macs",
+      target: 2,
+      exponent: -0.07
+    })
+    assert.deepStrictEqual(Reward.identity(light), Reward.identity(light))
+    assert.notDeepEqual(Reward.identity(light), Reward.identity(heavy))
   })
 })
 
@@ -388,9 +430,9 @@ describe("an evaluator that is lost", () => {
       Effect.gen(function* () {
         const lost = Layer.succeed(Evaluator.Evaluator, {
           concurrency: 2,
-          evaluate: ({ architecture, index }) =>
+          evaluate: ({ index }) =>
             index < 3
-              ? Effect.succeed({ accuracy: accuracyOf(architecture), metrics: {}, epochs: null })
+              ? Effect.succeed({ measures: measuresOf(0.5), epochs: null })
               : Effect.fail(new Evaluator.EvaluatorLost({ problem: "The machines are gone", remedy: "Fetch them" }))
         })
         const journal = Journal.Journal.use(({ entries }) => entries)
@@ -411,11 +453,12 @@ describe("a table", () => {
   it.live("gives its rows' results and fails for what it does not have", () =>
     Effect.gen(function* () {
       const [known, unknown] = sampled(2)
+      const table = new Map([[Space.hash(known)(uninet.space), measuresOf(0.75)]])
       const { records } = yield* run({ trials: 2 }).pipe(
-        Effect.provide(withListed([known, unknown], Evaluator.fromTable(new Map([[Architecture.hash(known), 0.75]]))))
+        Effect.provide(withListed([known, unknown], Evaluator.fromTable(uninet, table)))
       )
       assert.deepStrictEqual(
-        records.map(({ outcome }) => (outcome._tag === "Scored" ? outcome.evaluation.accuracy : outcome._tag)),
+        records.map(({ outcome }) => (outcome._tag === "Scored" ? outcome.evaluation.measures.accuracy : outcome._tag)),
         [0.75, "Failed"]
       )
     })
@@ -423,11 +466,23 @@ describe("a table", () => {
 })
 
 describe("a failed trial", () => {
-  it("names its number, its network and its cause", () => {
-    const [architecture] = sampled(1)
-    const { message } = new Trial.TrialFailed({ trial: 7, architecture, reason: "Diverged", detail: "the loss is NaN" })
-    assert.include(message, "trial 7")
-    assert.include(message, Architecture.line(architecture))
-    assert.include(message, "the loss is NaN")
+  it("names its number and its cause", () => {
+    const { message } = new Trial.TrialFailed({ trial: 7, reason: "Diverged", detail: "the loss is NaN" })
+    assert.strictEqual(message, "trial 7 diverged: the loss is NaN")
   })
+
+  it.live("is told with its network", () =>
+    Effect.gen(function* () {
+      const [one, other] = sampled(2)
+      const evaluator = Evaluator.fromFunction(uninet, (_, { index }) =>
+        index === 0 ? Effect.fail("no luck") : Effect.succeed(measuresOf(0.5))
+      )
+      const lines: Array<string> = []
+      yield* run({
+        trials: 2,
+        onEvent: (event) => Effect.sync(() => void (event._tag === "Failed" && lines.push(event.candidate.line)))
+      }).pipe(Effect.provide(withListed([one, other], evaluator)))
+      assert.deepStrictEqual(lines, [Architecture.line(one)])
+    })
+  )
 })

@@ -1,17 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Evaluator, Journal, Search, type Trial, WorkerEvaluator } from "@uninet/search"
-import { UniNetSpace } from "@uninet/search-space"
+import { ModelSpace } from "@uninet/model-space"
+import { Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Result from "effect/Result"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { accuracyOf, formula, setting } from "./support/search.ts"
+import { accuracyOf, formula, setting, uninet } from "./support/search.ts"
 
 const module = new URL("./support/evaluator.ts", import.meta.url)
-const architecture = UniNetSpace.seedPoint(Result.getOrThrow(UniNetSpace.make({ image: 28, channels: 1, classes: 10 })))
-const trial = (seed: string, index = 0): Trial.Trial => ({ index, architecture, seed })
+const architecture = Space.seedPoint(uninet.space)
+const point = ModelSpace.write(uninet)(architecture)
+const trial = (seed: string, index = 0): Trial.Trial => ({ index, point, seed })
 const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.void) =>
   Evaluator.Evaluator.use((evaluator) =>
     Effect.catchTag(evaluator.evaluate(given, report), "EvaluatorLost", Effect.die)
@@ -23,13 +24,19 @@ const folder = Effect.acquireRelease(
 const workers = (options: Partial<WorkerEvaluator.Options> = {}) =>
   WorkerEvaluator.layer({ module, workers: 1, options: 42, ...options })
 
+/** Without what tells processes apart. */
+const accuracyAlone = ({ measures, ...evaluation }: Trial.Evaluation) => ({
+  ...evaluation,
+  measures: { accuracy: measures["accuracy"] }
+})
+
 describe("a pool of worker processes", () => {
   it.live("evaluates in processes of their own, with the options they were given", () =>
     Effect.gen(function* () {
-      const { accuracy, metrics, weights } = yield* evaluate({ ...trial("a"), keepWeights: true })
-      assert.strictEqual(accuracy, accuracyOf(architecture))
-      assert.notStrictEqual(metrics["pid"], process.pid)
-      assert.strictEqual(metrics["options"], 42)
+      const { measures, weights } = yield* evaluate({ ...trial("a"), keepWeights: true })
+      assert.strictEqual(measures["accuracy"], accuracyOf(architecture))
+      assert.notStrictEqual(measures["pid"], process.pid)
+      assert.strictEqual(measures["options"], 42)
       assert.deepStrictEqual([...(weights ?? [])], [["stem.0.weight", Float32Array.of(1, 2, 3)]])
       assert.isUndefined((yield* evaluate(trial("b"))).weights)
     }).pipe(Effect.provide(workers()))
@@ -47,20 +54,20 @@ describe("a pool of worker processes", () => {
       assert.deepStrictEqual([failed.reason, failed.detail], ["Failed", "told to fail"])
       const hung = yield* reasonOf("hang")
       assert.strictEqual(hung.reason, "TimedOut")
-      assert.strictEqual((yield* evaluate(trial("well"))).accuracy, accuracyOf(architecture))
+      assert.strictEqual((yield* evaluate(trial("well"))).measures["accuracy"], accuracyOf(architecture))
     }).pipe(Effect.provide(workers({ timeLimit: "2 seconds" })))
   )
 
   it.live("replaces a worker that is killed from outside, idle or busy, and begins its trial anew", () =>
     Effect.gen(function* () {
       const first = yield* evaluate(trial("a"))
-      process.kill(first.metrics["pid"], "SIGKILL")
+      process.kill(first.measures["pid"], "SIGKILL")
       const second = yield* evaluate(trial("b"))
-      assert.notStrictEqual(second.metrics["pid"], first.metrics["pid"])
+      assert.notStrictEqual(second.measures["pid"], first.measures["pid"])
       const marker = join(yield* folder, "killed")
       const third = yield* evaluate(trial(`killed once: ${marker}`))
-      assert.notStrictEqual(third.metrics["pid"], second.metrics["pid"])
-      assert.strictEqual(third.accuracy, accuracyOf(architecture))
+      assert.notStrictEqual(third.measures["pid"], second.measures["pid"])
+      assert.strictEqual(third.measures["accuracy"], accuracyOf(architecture))
     }).pipe(Effect.provide(workers()))
   )
 
@@ -79,17 +86,17 @@ describe("a pool of worker processes", () => {
       assert.match(over.detail, /took \d+ MiB, more than the limit of 300 MiB/)
       const heap = yield* Effect.flip(evaluate(trial("says it is out of memory")))
       assert.strictEqual(heap.reason, "OutOfMemory")
-      assert.strictEqual((yield* evaluate(trial("well"))).accuracy, accuracyOf(architecture))
+      assert.strictEqual((yield* evaluate(trial("well"))).measures["accuracy"], accuracyOf(architecture))
     }).pipe(Effect.provide(workers({ memoryLimit: 300 * 2 ** 20 })))
   )
 
   it.live("stops the evaluation that is interrupted", () =>
     Effect.gen(function* () {
-      const { metrics } = yield* evaluate(trial("a"))
+      const { measures } = yield* evaluate(trial("a"))
       const fiber = yield* Effect.forkChild(evaluate(trial("wait")), { startImmediately: true })
       yield* Effect.sleep(50)
       yield* Fiber.interrupt(fiber)
-      const gone = Effect.sync(() => process.kill(metrics["pid"], 0)).pipe(
+      const gone = Effect.sync(() => process.kill(measures["pid"], 0)).pipe(
         Effect.catchDefect(() => Effect.succeed("gone"))
       )
       const waited = yield* Effect.repeat(Effect.andThen(Effect.sleep(10), gone), { until: (is) => is === "gone" })
@@ -113,11 +120,11 @@ describe("a pool of worker processes", () => {
 
   it.live("gives the journal that one process gives", () =>
     Effect.gen(function* () {
-      const journal = Search.run({ trials: 10, seed: "test" }).pipe(
+      const journal = Search.run(uninet, { trials: 10, seed: "test" }).pipe(
         Effect.andThen(Journal.Journal.use((j) => j.entries)),
         Effect.map((stored) =>
           stored.map(({ entry }) =>
-            entry._tag === "Finished" ? { ...entry, evaluation: { ...entry.evaluation, metrics: {} } } : entry
+            entry._tag === "Finished" ? { ...entry, evaluation: accuracyAlone(entry.evaluation) } : entry
           )
         )
       )

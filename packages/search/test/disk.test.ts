@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { formula, setting } from "./support/search.ts"
+import { formula, setting, uninet } from "./support/search.ts"
 
 const mount = (...args: ReadonlyArray<string>) => execFileSync("mount", args, { stdio: "ignore" })
 const unmount = (folder: string) => execFileSync("umount", [folder], { stdio: "ignore" })
@@ -40,7 +40,7 @@ const disk = (size: string) =>
   )
 
 const trials = 300
-const run = Search.run({ trials, seed: "test" })
+const run = Search.run(uninet, { trials, seed: "test" })
 const entries = Effect.map(
   Journal.Journal.use((j) => j.entries),
   (stored) => stored.map(({ entry }) => entry)
@@ -73,7 +73,7 @@ describe.skipIf(!canMount)("a search", () => {
     Effect.gen(function* () {
       const folder = yield* disk("20m")
       const path = join(folder, "journal.db")
-      yield* Search.run({ trials: 3, seed: "test" }).pipe(Effect.provide([setting, formula(), on(path)]))
+      yield* Search.run(uninet, { trials: 3, seed: "test" }).pipe(Effect.provide([setting, formula(), on(path)]))
       mount("-o", "remount,ro", folder)
       const error = yield* Effect.flip(run.pipe(Effect.provide([setting, formula(), on(path)])))
       assert.strictEqual(error._tag, "JournalUnreadable")

@@ -4,22 +4,31 @@
  *
  * Order, augmentation, mixing and noise are functions of the seed and the step, so the step is all of the random state there is.
  */
+import { Recipe } from "@uninet/model-space"
 import { Safetensors } from "@uninet/nn"
-import { Architecture } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { crc32 } from "node:zlib"
 import { CheckpointUnreadable, CheckpointVersion } from "./CheckpointError.ts"
-import { Recipe } from "./Recipe.ts"
 import { Selection } from "./Selection.ts"
 
 /** What makes two trainings the same one. */
 export const Identity = Schema.Struct({
-  architecture: Architecture.Architecture,
-  recipe: Recipe,
+  network: Schema.Struct({
+    /** In a line, for people, and as whoever trained it described it. */
+    line: Schema.String,
+    about: Schema.Json,
+    /** `Program.digest` of the training program: the network, its task, and what the recipe makes of both. */
+    digest: Schema.String
+  }),
+  recipe: Recipe.Recipe,
   seed: Schema.String,
-  /** The data set's name, its classes, and the images of its training split. */
-  dataset: Schema.Struct({ name: Schema.String, classes: Schema.Array(Schema.String), images: Schema.Int })
+  /** The data set's name, its classes where it has some, and the examples of its training split. */
+  dataset: Schema.Struct({
+    name: Schema.String,
+    classes: Schema.NullOr(Schema.Array(Schema.String)),
+    examples: Schema.Int
+  })
 })
 export type Identity = typeof Identity.Type
 
@@ -29,9 +38,9 @@ export const State = Schema.Struct({
   step: Schema.Int,
   /** Epochs that are over, their validation with them. */
   epoch: Schema.Int,
-  /** Sums over the steps of the present epoch: of losses, and of images that were right. */
+  /** Sums over the steps of the present epoch: of losses, and of what the task tells of a step. */
   loss: Schema.Finite,
-  correct: Schema.Finite,
+  measures: Schema.Record(Schema.String, Schema.Finite),
   selection: Selection,
   /** Wall time of the training so far. */
   seconds: Schema.Finite
@@ -56,7 +65,7 @@ export interface Checkpoint {
 const format = "uninet checkpoint"
 
 /** Raised when a file of before could not be gone on with to the same result. */
-export const version = 1
+export const version = 2
 
 const bestPrefix = "best/"
 const Content = Schema.fromJsonString(Schema.Struct({ identity: Identity, state: State }))

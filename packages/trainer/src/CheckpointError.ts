@@ -24,7 +24,7 @@ export class CheckpointVersion extends Schema.TaggedError<CheckpointVersion>()("
 
 /** A checkpoint of another training than the one to go on with. */
 export class CheckpointMismatch extends Schema.TaggedError<CheckpointMismatch>()("CheckpointMismatch", {
-  /** What differs: `architecture`, `recipe.batch`, `seed`, `dataset`, or the variables. */
+  /** What differs: `network`, `recipe's batch`, `seed`, `data set`, `classes`, or a variable. */
   what: Schema.String,
   checkpoint: Schema.String,
   given: Schema.String

@@ -69,7 +69,7 @@ export const read = Effect.fn("Checkpoints.read")(function* (
  *
  * @example
  * const checkpoints = yield* Checkpoints.make("runs/digits", { keep: 2 })
- * const events = trainer.fit(architecture, { recipe, seed: 1, checkpoints: { store: checkpoints, everySeconds: 60 } })
+ * const events = trainer.fit(network, { recipe, seed: 1, checkpoints: { store: checkpoints, everySeconds: 60 } })
  */
 export const make = Effect.fn("Checkpoints.make")(function* (
   folder: string,

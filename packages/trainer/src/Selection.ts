@@ -1,27 +1,26 @@
 /** Which epoch's weights were best so far, and whether it is time to stop. */
+import { type Recipe, Task } from "@uninet/model-space"
 import * as Schema from "effect/Schema"
-import type { Score } from "./Evaluation.ts"
-import type { EarlyStopping } from "./Recipe.ts"
 
-const ScoreSchema = Schema.Struct({
-  top1: Schema.Finite,
-  top5: Schema.Finite,
-  loss: Schema.Finite,
-  images: Schema.Finite
+/** What an evaluation found: measures by name, and of how many examples. */
+export const Score = Schema.Struct({
+  measures: Schema.Record(Schema.String, Schema.Finite),
+  examples: Schema.Int
 })
+export type Score = typeof Score.Type
 
 /** The best validation so far. */
 export const Best = Schema.Struct({
   epoch: Schema.Int,
   /** Whether it was the averaged weights'. */
   averaged: Schema.Boolean,
-  validation: ScoreSchema
+  validation: Score
 })
 export type Best = typeof Best.Type
 
 export const Selection = Schema.Struct({
   best: Schema.NullOr(Best),
-  /** Epochs since the accuracy last rose by more than the improvement that early stopping asks for, and that accuracy. */
+  /** Epochs since the deciding measure last got better by more than the improvement that early stopping asks for, and how good it was; larger is better. */
   waited: Schema.Int,
   mark: Schema.Finite
 })
@@ -35,13 +34,21 @@ export interface Candidate {
   readonly validation: Score
 }
 
-/** Higher accuracy, then lower loss. */
-const better = (a: Score, b: Score): boolean => (a.top1 === b.top1 ? a.loss < b.loss : a.top1 > b.top1)
+/** How good a score is by the measure that decides; larger is better. */
+export const worthOf = ({ decides, measures }: Task.Task, score: Score): number =>
+  Task.worth(measures[decides], score.measures[decides] ?? 0)
+
+/** Better by the measure that decides, then by the lower loss, where there is one. */
+export const isBetter = (task: Task.Task, a: Score, b: Score): boolean => {
+  const [mine, its] = [worthOf(task, a), worthOf(task, b)]
+  return mine === its ? (a.measures["loss"] ?? 0) < (b.measures["loss"] ?? 0) : mine > its
+}
 
 /**
  * The selection after an epoch. Where there is nothing to validate on, the last epoch's (averaged, where there are averages) is the best.
  */
 export const next = (
+  task: Task.Task,
   selection: Selection,
   epoch: number,
   candidates: ReadonlyArray<Candidate>,
@@ -49,14 +56,14 @@ export const next = (
 ): Selection => {
   let { best } = selection
   for (const { averaged, validation } of candidates)
-    if (best === null || validation.images === 0 || better(validation, best.validation))
+    if (best === null || validation.examples === 0 || isBetter(task, validation, best.validation))
       best = { epoch, averaged, validation }
-  const reached = Math.max(...candidates.map(({ validation }) => validation.top1))
+  const reached = Math.max(...candidates.map(({ validation }) => worthOf(task, validation)))
   return reached > selection.mark + improvement || selection.best === null
     ? { best, waited: 0, mark: reached }
     : { best, waited: selection.waited + 1, mark: selection.mark }
 }
 
 /** Whether a training should end. */
-export const stops = ({ waited }: Selection, rule: EarlyStopping | null): boolean =>
+export const stops = ({ waited }: Selection, rule: Recipe.EarlyStopping | null): boolean =>
   rule !== null && waited >= rule.patience

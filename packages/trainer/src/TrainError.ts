@@ -1,6 +1,5 @@
 import type { DataError } from "@uninet/data"
 import type { GraphError } from "@uninet/graph"
-import type { ArchitectureError } from "@uninet/network"
 import type { Weights } from "@uninet/nn"
 import type { RuntimeError } from "@uninet/runtime"
 import * as Schema from "effect/Schema"
@@ -29,36 +28,63 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   }
 }
 
-/** The data set's images or classes are not those the architecture was made for. */
+/** The data set's examples or targets are not those that the network or its task takes. */
 export class DatasetMismatch extends Schema.TaggedError<DatasetMismatch>()("DatasetMismatch", {
   dataset: Schema.String,
+  /** `inputs`, `targets`, `classes`. */
   what: Schema.String,
-  architecture: Schema.String,
-  data: Schema.String
+  /** What the network or its task takes, and what the data set has, in words. */
+  takes: Schema.String,
+  has: Schema.String
 }) {
   override get message() {
-    return `the architecture takes ${this.what} of ${this.architecture}, but ${this.dataset} has ${this.data}; choose a space for this data set`
+    const takes = this.what === "classes" ? `${this.takes} classes` : `the ${this.what} ${this.takes}`
+    return `the network takes ${takes}, but ${this.dataset} has ${this.has}; choose a space for this data set`
   }
 }
 
 /** The training split is smaller than one batch. */
-export class TooFewImages extends Schema.TaggedError<TooFewImages>()("TooFewImages", {
+export class TooFewExamples extends Schema.TaggedError<TooFewExamples>()("TooFewExamples", {
   dataset: Schema.String,
-  images: Schema.Finite,
+  examples: Schema.Finite,
   batch: Schema.Finite
 }) {
   override get message() {
-    return `${this.dataset} has ${this.images} training images, fewer than one batch of ${this.batch}; lower the batch size`
+    return `${this.dataset} has ${this.examples} training examples, fewer than one batch of ${this.batch}; lower the batch size`
+  }
+}
+
+/** A recipe with a value that makes no sense. */
+export class InvalidRecipe extends Schema.TaggedError<InvalidRecipe>()("InvalidRecipe", {
+  /** Such as `learningRate`. */
+  field: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `the recipe's ${this.field} is wrong: ${this.problem}; mend it`
+  }
+}
+
+/** A recipe asks for what the task or the model cannot do. */
+export class RecipeRefused extends Schema.TaggedError<RecipeRefused>()("RecipeRefused", {
+  task: Schema.String,
+  part: Schema.String,
+  reason: Schema.String,
+  remedy: Schema.String
+}) {
+  override get message() {
+    return `the recipe's ${this.part} cannot be followed for ${this.task}: ${this.reason}; ${this.remedy}`
   }
 }
 
 export type TrainError =
-  | ArchitectureError
   | CheckpointError
   | DataError.DataError
   | DatasetMismatch
   | Diverged
   | GraphError
+  | InvalidRecipe
+  | RecipeRefused
   | RuntimeError
-  | TooFewImages
+  | TooFewExamples
   | Weights.WeightsMismatch

@@ -1,5 +1,5 @@
 /** What a training tells while it runs. */
-import type { Score } from "./Evaluation.ts"
+import type { Score } from "./Selection.ts"
 
 /** A network's parameters and running statistics, by name. */
 export type Weights = ReadonlyMap<string, Float32Array>
@@ -14,13 +14,12 @@ export interface Step {
   readonly epoch: number
   /** Of this step's batch, as the recipe's loss is: with label smoothing and mixed targets. */
   readonly loss: number
-  /** Shares of this step's batch, before the update; with mixing, by the images' own labels. */
-  readonly top1: number
-  readonly top5: number
+  /** What the task tells of this step's batch, before the update; with mixing, by the examples' own labels. */
+  readonly measures: Readonly<Record<string, number>>
   readonly learningRate: number
   /** Global, before clipping; `null` where it is not computed. */
   readonly gradientNorm: number | null
-  readonly imagesPerSecond: number
+  readonly examplesPerSecond: number
   /** The process's resident memory, in bytes. */
   readonly memory: number
 }
@@ -32,7 +31,7 @@ export interface Epoch {
   readonly epochs: number
   /** Means over the epoch's steps. */
   readonly loss: number
-  readonly top1: number
+  readonly measures: Readonly<Record<string, number>>
   readonly validation: Score
   /** The averaged weights', where the recipe averages. */
   readonly averaged: Score | null
@@ -75,6 +74,8 @@ export interface Finished {
     readonly weights: Weights
   }
   readonly steps: number
+  /** Epochs that it was trained for. */
+  readonly epochs: number
   /** Whether early stopping ended it. */
   readonly stoppedEarly: boolean
   /** Wall time of building, compiling, training and validating, that of earlier processes with it. */

@@ -41,7 +41,7 @@ const isBefore = (line: string, step: number, epoch: number): boolean => {
  *
  * @example
  * const append = yield* TrainLog.open("runs/digits/metrics.jsonl")
- * yield* trainer.fit(architecture, { ...options, onEvent: append }).pipe(Stream.runDrain)
+ * yield* trainer.fit(network, { ...options, onEvent: append }).pipe(Stream.runDrain)
  */
 export const open = Effect.fn("TrainLog.open")(function* (
   file: string,

@@ -4,24 +4,27 @@ import * as Metric from "effect/Metric"
 import type { TrainEvent } from "./TrainEvent.ts"
 
 export const loss = Metric.gauge("uninet.train.loss", { description: "Loss of the last step's batch" })
-export const top1 = Metric.gauge("uninet.train.top1", {
-  description: "Share of the last step's images that were right"
-})
 export const learningRate = Metric.gauge("uninet.train.learning_rate", {
   description: "Learning rate of the last step"
 })
 export const gradientNorm = Metric.gauge("uninet.train.gradient_norm", {
   description: "Global norm of the last step's gradients, before clipping"
 })
-export const imagesPerSecond = Metric.gauge("uninet.train.images_per_second", { description: "Of the last step" })
+export const examplesPerSecond = Metric.gauge("uninet.train.examples_per_second", { description: "Of the last step" })
 export const memory = Metric.gauge("uninet.train.memory_bytes", { description: "The process's resident memory" })
 export const steps = Metric.counter("uninet.train.steps", { description: "Steps taken", incremental: true })
-export const validationTop1 = Metric.gauge("uninet.validation.top1", {
-  description: "Share of the validation images that were right, raw weights"
-})
-export const averagedTop1 = Metric.gauge("uninet.validation.averaged_top1", {
-  description: "Share of the validation images that were right, averaged weights"
-})
+
+/** What the task tells of the last step's batch, by its name. */
+export const running = (measure: string) => Metric.gauge(`uninet.train.${measure}`)
+/** A measure on the validation split, by its name, of the raw weights or of their averages. */
+export const validation = (measure: string, averaged: boolean) =>
+  Metric.gauge(`uninet.validation.${averaged ? "averaged." : ""}${measure}`)
+
+const each = (
+  measures: Readonly<Record<string, number>>,
+  gauge: (measure: string) => Metric.Metric<number, unknown>
+): Effect.Effect<void> =>
+  Effect.forEach(Object.entries(measures), ([name, value]) => Metric.update(gauge(name), value), { discard: true })
 
 /** Takes an event's figures over. */
 export const record = (event: TrainEvent): Effect.Effect<void> => {
@@ -30,9 +33,9 @@ export const record = (event: TrainEvent): Effect.Effect<void> => {
       return Effect.all(
         [
           Metric.update(loss, event.loss),
-          Metric.update(top1, event.top1),
+          each(event.measures, running),
           Metric.update(learningRate, event.learningRate),
-          Metric.update(imagesPerSecond, event.imagesPerSecond),
+          Metric.update(examplesPerSecond, event.examplesPerSecond),
           Metric.update(memory, event.memory),
           Metric.update(steps, 1),
           event.gradientNorm === null ? Effect.void : Metric.update(gradientNorm, event.gradientNorm)
@@ -41,8 +44,8 @@ export const record = (event: TrainEvent): Effect.Effect<void> => {
       )
     case "Epoch":
       return Effect.andThen(
-        Metric.update(validationTop1, event.validation.top1),
-        event.averaged === null ? Effect.void : Metric.update(averagedTop1, event.averaged.top1)
+        each(event.validation.measures, (name) => validation(name, false)),
+        event.averaged === null ? Effect.void : each(event.averaged.measures, (name) => validation(name, true))
       )
     default:
       return Effect.void

@@ -1,38 +1,41 @@
 /**
- * Training and evaluation of architectures.
+ * Training and evaluation of networks: a model and its task, a recipe, and the data set and engine of the layer.
  *
  * `fit` is a stream: it tells how training goes, step by step, and ends with the trained network. Interrupting the stream stops the training
  * after the step that is running, and saves where it stands if it keeps checkpoints.
  */
-import { Dataset, Joined, Resized } from "@uninet/data"
-import type { Program } from "@uninet/graph"
-import { Network } from "@uninet/network"
+import { Dataset, Joined } from "@uninet/data"
+import { Program } from "@uninet/graph"
+import { type ModelSpace, Recipe, Schedule } from "@uninet/model-space"
+import { Model } from "@uninet/nn"
 import { Runtime } from "@uninet/runtime"
-import { Architecture, Prng } from "@uninet/search-space"
+import { Prng } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import * as Stream from "effect/Stream"
 import type * as Checkpoint from "./Checkpoint.ts"
 import { CheckpointMismatch } from "./CheckpointError.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
-import type { Evaluation, Score } from "./Evaluation.ts"
+import * as Fitting from "./Fitting.ts"
 import * as Session from "./internal/session.ts"
-import type { Recipe } from "./Recipe.ts"
-import { rate } from "./Schedule.ts"
 import * as Selection from "./Selection.ts"
-import { DatasetMismatch, Diverged, TooFewImages, type TrainError } from "./TrainError.ts"
+import { Diverged, InvalidRecipe, TooFewExamples, type TrainError } from "./TrainError.ts"
 import type { TrainEvent, Weights } from "./TrainEvent.ts"
+import * as TrainingProgram from "./TrainingProgram.ts"
 import * as TrainMetrics from "./TrainMetrics.ts"
 
 export interface FitOptions<E = never> {
-  readonly recipe: Recipe
-  /** Decides first weights, order of the images, augmentation, mixing and noise. */
+  readonly recipe: Recipe.Recipe
+  /** Decides first weights, order of the examples, augmentation, mixing and noise. */
   readonly seed: string | number
   /**
-   * The images to train on. `train+validation` (a last training, once everything has been chosen) leaves nothing to validate on: the last
+   * The examples to train on. `train+validation` (a last training, once everything has been chosen) leaves nothing to validate on: the last
    * weights are the best. Default `train`.
    */
   readonly trainOn?: "train" | "train+validation"
@@ -56,44 +59,22 @@ export interface FitOptions<E = never> {
   readonly onEvent?: (event: TrainEvent) => Effect.Effect<void, E>
 }
 
-/** The data set as the architecture takes it: smaller images are enlarged. Fails where its images or classes are others, or there are none. */
-const fitting = Effect.fnUntraced(function* (architecture: Architecture.Architecture, given: Dataset.DatasetShape) {
-  const data = yield* Dataset.images(given)
-  const { channels, height, width } = data.image
-  const expected = [architecture.image.channels, architecture.image.height, architecture.image.width]
-  if (!Resized.enlarges(data.image, architecture.image))
-    return yield* new DatasetMismatch({
-      dataset: data.name,
-      what: "images",
-      architecture: expected.join("×"),
-      data: [channels, height, width].join("×")
-    })
-  if (architecture.classes !== data.classes.length)
-    return yield* new DatasetMismatch({
-      dataset: data.name,
-      what: "class counts",
-      architecture: String(architecture.classes),
-      data: String(data.classes.length)
-    })
-  return Resized.to(architecture.image, data)
-})
-
 /** What is compared of two trainings. */
-const flat = ({ architecture, dataset, recipe, seed }: Checkpoint.Identity): ReadonlyMap<string, unknown> =>
+const flat = ({ dataset, network, recipe, seed }: Checkpoint.Identity): ReadonlyMap<string, unknown> =>
   new Map<string, unknown>([
-    ["architecture", `${Architecture.hash(architecture)} (${Architecture.line(architecture)})`],
-    ["data set", `${dataset.name} of ${dataset.images} training images`],
-    ["classes", dataset.classes.join(", ")],
+    ["network", `${network.digest} (${network.line})`],
+    ["data set", `${dataset.name} of ${dataset.examples} training examples`],
+    ["classes", (dataset.classes ?? []).join(", ")],
     ["seed", seed],
     ...Object.entries(recipe).map(([key, value]) => [`recipe's ${key}`, value] as const)
   ])
 
 const inWords = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
-/** The first part in which two trainings differ. */
+/** The first part in which two trainings differ; the recipe's parts go before the network, whose program they decide too. */
 const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity): CheckpointMismatch | undefined => {
   const [theirs, ours] = [flat(checkpoint), flat(given)]
-  for (const [what, value] of ours) {
+  for (const [what, value] of [...ours].sort(([a], [b]) => Number(a === "network") - Number(b === "network"))) {
     const other = theirs.get(what) ?? null
     // Field by field, whatever their order.
     if (!Equal.equals(other, value))
@@ -104,40 +85,46 @@ const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity)
 
 /** What is told of the best weights in their file. */
 const descriptionOf = (
-  { architecture, dataset, seed }: Checkpoint.Identity,
+  { dataset, network, seed }: Checkpoint.Identity,
   { averaged, epoch, validation }: Selection.Best,
-  { cropRatio = 1, deviation, mean }: Dataset.ImageDataset
+  data: Dataset.DatasetShape
 ): Readonly<Record<string, string>> => ({
-  architecture: JSON.stringify(architecture),
+  network: JSON.stringify(network.about),
   dataset: dataset.name,
-  classes: JSON.stringify(dataset.classes),
-  // An image is (byte / 255 - mean) / deviation, channel by channel.
-  mean: JSON.stringify(mean),
-  deviation: JSON.stringify(deviation),
-  cropRatio: String(cropRatio),
+  ...(dataset.classes === null ? {} : { classes: JSON.stringify(dataset.classes) }),
+  ...(Dataset.isImages(data)
+    ? {
+        // A picture is (byte / 255 - mean) / deviation, channel by channel.
+        mean: JSON.stringify(data.mean),
+        deviation: JSON.stringify(data.deviation),
+        cropRatio: String(data.cropRatio ?? 1)
+      }
+    : {}),
   seed,
   epoch: String(epoch),
   averaged: String(averaged),
-  validationAccuracy: String(validation.top1)
+  validation: JSON.stringify(validation.measures)
 })
 
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** The recipe, if every value of it makes sense. */
+const checked = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
+  Result.mapError(Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe), ({ issue }) => {
+    const [first] = issues(issue).issues
+    const field = (first?.path ?? []).map(String).join(".")
+    return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is no recipe" })
+  })
+
 const fit =
-  (sets: Network.Sets, runtime: Runtime["Service"], data: Dataset.DatasetShape) =>
-  <E = never>(
-    architecture: Architecture.Architecture,
-    options: FitOptions<E>
-  ): Stream.Stream<TrainEvent, TrainError | E> =>
+  (runtime: Runtime["Service"], data: Dataset.DatasetShape) =>
+  <E = never>(network: ModelSpace.Trainable, options: FitOptions<E>): Stream.Stream<TrainEvent, TrainError | E> =>
     Stream.callback<TrainEvent, TrainError | E>((queue) =>
-      train(
-        sets,
-        options.trainOn === "train+validation" ? Joined.withValidation(data) : data,
-        architecture,
-        options,
-        (event) =>
-          TrainMetrics.record(event).pipe(
-            Effect.andThen(options.onEvent?.(event) ?? Effect.void),
-            Effect.andThen(Queue.offer(queue, event))
-          )
+      train(options.trainOn === "train+validation" ? Joined.withValidation(data) : data, network, options, (event) =>
+        TrainMetrics.record(event).pipe(
+          Effect.andThen(options.onEvent?.(event) ?? Effect.void),
+          Effect.andThen(Queue.offer(queue, event))
+        )
       ).pipe(
         Effect.provideService(Runtime, runtime),
         Effect.scoped,
@@ -149,38 +136,42 @@ const fit =
     )
 
 interface Scores {
-  readonly validation: Score
-  readonly averaged: Score | null
+  readonly validation: Selection.Score
+  readonly averaged: Selection.Score | null
 }
 
 const train = Effect.fn("Trainer.fit")(function* <E>(
-  sets: Network.Sets,
   given: Dataset.DatasetShape,
-  architecture: Architecture.Architecture,
+  trained: ModelSpace.Trainable,
   options: FitOptions<E>,
   emit: (event: TrainEvent) => Effect.Effect<unknown, E>
 ) {
   const started = performance.now()
-  const { checkpoints, recipe, resume } = options
+  const { checkpoints, resume } = options
+  const { task } = trained
+  const recipe = yield* Effect.fromResult(checked(options.recipe))
   const { batch, earlyStopping, epochs } = recipe
   const seed = String(options.seed)
-  const data = yield* fitting(architecture, given)
+  const data = yield* Fitting.of(trained, given, recipe.imageSize)
   const stepsPerEpoch = Dataset.batchCount(data.train, { batch, dropLast: true })
-  if (stepsPerEpoch === 0) return yield* new TooFewImages({ dataset: data.name, images: data.train.size, batch })
+  if (stepsPerEpoch === 0) return yield* new TooFewExamples({ dataset: data.name, examples: data.train.size, batch })
   const steps = epochs * stepsPerEpoch
+  const training = yield* Effect.fromResult(
+    TrainingProgram.make(trained.model, task, recipe, { gradientNorm: options.gradientNorm ?? false })
+  )
   const identity: Checkpoint.Identity = {
-    architecture,
+    network: { line: trained.line, about: trained.about, digest: Program.digest(training) },
     recipe,
     seed,
-    dataset: { name: data.name, classes: data.classes, images: data.train.size }
+    dataset: { name: data.name, classes: data.classes ?? null, examples: data.train.size }
   }
   const mismatch = resume === undefined ? undefined : difference(resume.identity, identity)
   if (mismatch !== undefined) return yield* mismatch
 
-  const network = yield* Effect.fromResult(Network.make(architecture, sets))
-  const session = yield* Session.make(network, recipe, {
-    gradientNorm: options.gradientNorm ?? false,
+  const session = yield* Session.make(trained, recipe, {
+    training,
     prng: Prng.fromSeed(seed),
+    image: Dataset.isImages(data) ? data.image : undefined,
     ...(options.weights === undefined ? {} : { weights: options.weights })
   })
   if (resume !== undefined) yield* session.restore(resume.variables)
@@ -189,7 +180,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
     step: 0,
     epoch: 0,
     loss: 0,
-    correct: 0,
+    measures: {},
     selection: Selection.initial,
     seconds: 0
   }
@@ -200,7 +191,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   let savedStep = resume === undefined ? -1 : state.step
   let savedAt = performance.now()
 
-  const rateAt = (step: number) => rate(recipe.schedule, recipe.learningRate, { step, stepsPerEpoch, epochs })
+  const rateAt = (step: number) => Schedule.rate(recipe.schedule, recipe.learningRate, { step, stepsPerEpoch, epochs })
   const diverged = (what: string, value: number, step: number) =>
     new Diverged({
       step,
@@ -234,17 +225,17 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   }
 
   let last = performance.now()
-  const step = (images: Dataset.ImageBatch) =>
+  const step = (examples: Dataset.Batch) =>
     Effect.gen(function* () {
       const at = state.step
       const learningRate = rateAt(at)
-      const { gradientNorm, loss, top1, top5 } = yield* session.advance(images, at, learningRate)
+      const { gradientNorm, loss, measures } = yield* session.advance(examples, at, learningRate)
       if (!Number.isFinite(loss)) return yield* diverged("the loss", loss, at)
       if (gradientNorm !== null && !Number.isFinite(gradientNorm))
         return yield* diverged("the gradients' norm", gradientNorm, at)
-      state = { ...state, step: at + 1, loss: state.loss + loss, correct: state.correct + top1 }
+      state = { ...state, step: at + 1, loss: state.loss + loss, measures: added(state.measures, measures) }
       const now = performance.now()
-      const imagesPerSecond = (1000 * batch) / (now - last)
+      const examplesPerSecond = (1000 * batch) / (now - last)
       last = now
       yield* emit({
         _tag: "Step",
@@ -252,11 +243,10 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
         steps,
         epoch: state.epoch,
         loss,
-        top1: top1 / batch,
-        top5: top5 / batch,
+        measures,
         learningRate,
         gradientNorm,
-        imagesPerSecond,
+        examplesPerSecond,
         memory: process.memoryUsage.rss()
       })
       // The end of an epoch is kept with its validation.
@@ -266,9 +256,10 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
 
   const score = Effect.fnUntraced(function* (averaged: boolean) {
     const found = yield* session.score(data.validation, averaged)
-    return Number.isFinite(found.loss)
+    const wrong = Object.entries(found.measures).find(([, value]) => !Number.isFinite(value))
+    return wrong === undefined
       ? found
-      : yield* diverged("the validation's loss", found.loss, Math.max(0, state.step - 1))
+      : yield* diverged(`the validation's ${wrong[0]}`, wrong[1], Math.max(0, state.step - 1))
   })
   /** The scores of the weights as they are, and of their averages. */
   const scores = Effect.gen(function* () {
@@ -280,6 +271,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   const select = Effect.fnUntraced(function* ({ averaged, validation }: Scores) {
     const { epoch } = state
     const selection = Selection.next(
+      task,
       state.selection,
       epoch,
       [{ averaged: false, validation }, ...(averaged === null ? [] : [{ averaged: true, validation: averaged }])],
@@ -297,7 +289,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
       epoch,
       epochs,
       loss: state.loss / stepsPerEpoch,
-      top1: state.correct / stepsPerEpoch / batch,
+      measures: Object.fromEntries(Object.entries(state.measures).map(([name, sum]) => [name, sum / stepsPerEpoch])),
       validation,
       averaged,
       isBest,
@@ -327,7 +319,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
     yield* Effect.uninterruptible(
       Effect.gen(function* () {
         if (scored !== undefined) yield* select(scored)
-        state = { ...state, epoch: state.epoch + 1, loss: 0, correct: 0 }
+        state = { ...state, epoch: state.epoch + 1, loss: 0, measures: {} }
         yield* save
       })
     )
@@ -345,6 +337,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
       averaged: averaged === null ? null : { weights: weights(true), validation: averaged },
       best: { ...chosen, weights: best.size > 0 ? Session.numbers(best) : weights(false) },
       steps: state.step,
+      epochs: state.epoch,
       stoppedEarly: state.epoch < epochs,
       seconds: seconds()
     })
@@ -352,64 +345,81 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
 
   const run = Effect.gen(function* () {
     if (resume !== undefined) yield* emit({ _tag: "Resumed", step: state.step, steps, epoch: state.epoch })
-    while (state.epoch < epochs && !Selection.stops(state.selection, earlyStopping)) yield* epoch()
+    // Without a validation there is nothing to stop by.
+    const rule = data.validation.size > 0 ? earlyStopping : null
+    while (state.epoch < epochs && !Selection.stops(state.selection, rule)) yield* epoch()
     yield* finish
   })
   yield* Effect.onInterrupt(run, () => Effect.ignore(save))
 })
 
-export interface EvaluateOptions {
-  /** Images per run; the figures do not depend on it. Default 128. */
-  readonly batch?: number
+/** Sums by name. */
+const added = (
+  sums: Readonly<Record<string, number>>,
+  more: Readonly<Record<string, number>>
+): Readonly<Record<string, number>> => {
+  const out = { ...sums }
+  for (const [name, value] of Object.entries(more)) out[name] = (out[name] ?? 0) + value
+  return out
 }
 
+export interface EvaluateOptions {
+  /** Examples per run; the figures do not depend on it. Default 128. */
+  readonly batch?: number
+  /** The recipe's that the network was trained by. Default: pictures are not made smaller. */
+  readonly imageSize?: number | null
+}
+
+/** What was found of a trained network on a split. */
+export type Evaluation = Session.Tallied
+
 const evaluate =
-  (sets: Network.Sets, runtime: Runtime["Service"], given: Dataset.DatasetShape) =>
+  (runtime: Runtime["Service"], given: Dataset.DatasetShape) =>
   (
-    architecture: Architecture.Architecture,
+    network: Pick<ModelSpace.Trainable, "model" | "task">,
     weights: Weights,
     split: Dataset.SplitName,
-    { batch = Session.evaluationBatch }: EvaluateOptions = {}
+    { batch = Session.evaluationBatch, imageSize = null }: EvaluateOptions = {}
   ): Effect.Effect<Evaluation, TrainError> =>
     Effect.gen(function* () {
-      const data = yield* fitting(architecture, given)
-      const network = yield* Effect.fromResult(Network.make(architecture, sets))
-      const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch }))
+      const data = yield* Fitting.of(network, given, imageSize)
+      const evaluation = yield* Effect.fromResult(Model.evaluation(network.model, { batch }))
       const programs: Record<string, Program.Program> = { evaluation }
       const executable = yield* runtime.compile(programs)
       yield* executable.write(weights)
-      const tally = yield* Session.evaluate(executable, "evaluation", data[split], network, batch)
-      return tally.evaluation()
+      return yield* Session.evaluate(executable, "evaluation", data[split], network, batch)
     }).pipe(Effect.scoped, Effect.withSpan("Trainer.evaluate", { attributes: { split } }))
 
 /** Trains and evaluates networks on the data set and the engine that its layer was given. */
 export class Trainer extends Context.Service<
   Trainer,
   {
-    /** Trains from first weights drawn by the seed, or from given ones. Images smaller than the architecture's are enlarged. The same options give the same network, bit for bit, on the same machine and engine. */
+    /**
+     * Trains from first weights drawn by the seed, or from given ones. Pictures smaller than the network's are enlarged. The same options give the same network, bit for bit,
+     * on the same machine and engine.
+     */
     readonly fit: <E = never>(
-      architecture: Architecture.Architecture,
+      network: ModelSpace.Trainable,
       options: FitOptions<E>
     ) => Stream.Stream<TrainEvent, TrainError | E>
-    /** Evaluates a trained network on a split, with running statistics. */
+    /** Evaluates a trained network on a split, with running statistics: the measures of its task. Of no examples there are none. */
     readonly evaluate: (
-      architecture: Architecture.Architecture,
+      network: Pick<ModelSpace.Trainable, "model" | "task">,
       weights: Weights,
       split: Dataset.SplitName,
       options?: EvaluateOptions
     ) => Effect.Effect<Evaluation, TrainError>
   }
 >()("@uninet/trainer/Trainer") {
-  /** With UniNet's own operators and modules, or a set of one's own. */
-  static readonly layer = (
-    sets: Network.Sets = Network.standard
-  ): Layer.Layer<Trainer, never, Runtime | Dataset.Dataset> =>
+  /** On the data set and the engine at hand. Made anew wherever it is provided, so that trainers of two data sets in one program are two. */
+  static readonly layer: Layer.Layer<Trainer, never, Runtime | Dataset.Dataset> = Layer.fresh(
     Layer.effect(
       Trainer,
       Effect.gen(function* () {
         const runtime = yield* Runtime
         const dataset = yield* Dataset.Dataset
-        return Trainer.of({ fit: fit(sets, runtime, dataset), evaluate: evaluate(sets, runtime, dataset) })
+        return Trainer.of({ fit: fit(runtime, dataset), evaluate: evaluate(runtime, dataset) })
       })
     )
+  )
 }

@@ -1,57 +1,90 @@
 /** A whole training step as one program: forward, backward, the optimiser and running statistics. */
 import { type GraphError, Op, Program } from "@uninet/graph"
-import { Network } from "@uninet/network"
-import { Loss, RunningStatistics, Scope } from "@uninet/nn"
+import { Optimiser, type Recipe, type Task } from "@uninet/model-space"
+import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import * as Result from "effect/Result"
-import * as Optimiser from "./Optimiser.ts"
-import type { Recipe } from "./Recipe.ts"
+import { RecipeRefused } from "./TrainError.ts"
 
-/** Names of the step's inputs and outputs. */
+/** Names of the step's inputs and outputs, beside the model's. */
 export const names = {
-  image: "image",
-  labels: "labels",
   targets: "targets",
   learningRate: Optimiser.rateName(),
   step: Optimiser.stepName,
   loss: "loss",
-  logits: "logits",
   gradientNorm: "gradientNorm"
 } as const
 
 /** Whether a recipe's targets are distributions that the data makes (mixup, cutmix), and not labels. */
-export const mixes = ({ mix }: Pick<Recipe, "mix">): boolean => (mix.mixup > 0 || mix.cutmix > 0) && mix.probability > 0
+export const mixes = ({ mix }: Pick<Recipe.Recipe, "mix">): boolean =>
+  (mix.mixup > 0 || mix.cutmix > 0) && mix.probability > 0
 
 export interface Options {
   /** Output the gradients' global norm even where the recipe does not clip by it. Default false. */
   readonly gradientNorm?: boolean
 }
 
+const refused = (task: Task.Task, part: string, reason: string, remedy: string) =>
+  new RecipeRefused({ task: task.name, part, reason, remedy })
+
+/** What a recipe asks for that the task or the model has no use for: it would be left undone without a word. */
+const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): RecipeRefused | undefined => {
+  const { allows, mixed } = task
+  if (recipe.labelSmoothing > 0 && !allows.labelSmoothing)
+    return refused(task, "labelSmoothing", "its targets cannot be smoothed", "set labelSmoothing to 0")
+  if (mixes(recipe) && mixed === null)
+    return refused(task, "mix", "its examples cannot be mixed", "set mixup and cutmix to 0")
+  const step = recipe.augmentation.find(
+    ({ _tag }) =>
+      allows.augmentation === "none" ||
+      (allows.augmentation === "values" && _tag !== "ColorJitter" && _tag !== "RandomErasing")
+  )
+  if (step !== undefined)
+    return refused(task, "augmentation", `its targets would not follow ${step._tag}`, "leave the step out")
+  const taken = [names.targets, names.learningRate, names.step].find((name) => Object.hasOwn(model.inputs, name))
+  if (taken !== undefined)
+    return refused(task, "inputs", `the model's input ${taken} has a name of the training's own`, "rename the input")
+  const told = [names.loss, names.gradientNorm].find((name) => task.running?.outputs.includes(name))
+  return told === undefined
+    ? undefined
+    : refused(task, "outputs", `the model's output ${told} has a name of the training's own`, "rename the output")
+}
+
 /**
- * The training step of a network for a recipe's batch.
+ * The training step of a model for a recipe's batch.
  *
- * Inputs: `image` `[batch, channels, height, width]`; `labels` `[batch]` (int32), or `targets` `[batch, classes]` where the recipe mixes;
- * `learningRate`, `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe has stochastic
- * depth or dropout. Outputs: `loss` (the batch's mean), `logits`, and `gradientNorm` where asked for.
+ * Inputs: the model's; `targets` `[batch, ...shape]` of the task, or `[batch, classes]` distributions where the recipe mixes; `learningRate`,
+ * `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe's rates leave something to chance. Outputs: `loss`
+ * (the batch's mean), what the task tells of a step by the model's names, and `gradientNorm` where asked for.
+ *
+ * Fails with a `GraphError`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.
  */
 export const make = (
-  network: Network.Network,
-  recipe: Recipe,
+  model: Model.Model,
+  task: Task.Task,
+  recipe: Recipe.Recipe,
   options: Options = {}
-): Result.Result<Program.Program, GraphError> => {
-  const { classes, image: size } = network.architecture
-  const { batch, gradientClip } = recipe
-  const image = Op.input(names.image, [batch, size.channels, size.height, size.width])
-  const logits = Network.forward(network, Scope.make("training"), recipe)(image)
-  const loss = mixes(recipe)
-    ? Loss.softCrossEntropy(logits, Op.input(names.targets, [batch, classes]))
-    : Loss.crossEntropy(logits, Op.input(names.labels, [batch], "int32"), recipe)
-  const { gradientNorm, updates } = Optimiser.updates(loss, recipe)
-  return Program.make({
-    outputs: {
-      [names.loss]: loss,
-      [names.logits]: logits,
-      ...(gradientClip !== null || options.gradientNorm === true ? { [names.gradientNorm]: gradientNorm } : {})
-    },
-    updates: [...updates, ...RunningStatistics.updates([logits])]
+): Result.Result<Program.Program, GraphError | RecipeRefused> =>
+  Result.gen(function* () {
+    const refusal = refusalOf(model, task, recipe)
+    if (refusal !== undefined) return yield* Result.fail(refusal)
+    const { batch, gradientClip } = recipe
+    const outputs = Model.apply(model, Scope.make("training", "", recipe), { batch })
+    const loss =
+      mixes(recipe) && task.mixed !== null
+        ? task.mixed.loss(outputs, Op.input(names.targets, [batch, task.mixed.classes]))
+        : task.loss(outputs, Op.input(names.targets, [batch, ...task.targets.shape], task.targets.dtype), recipe)
+    const { gradientNorm, updates } = Optimiser.updates(loss, recipe)
+    const told = (task.running?.outputs ?? []).map((name) => [name, outputs[name]] as const)
+    const program = yield* Program.make({
+      outputs: {
+        [names.loss]: loss,
+        ...Object.fromEntries(told),
+        ...(gradientClip !== null || options.gradientNorm === true ? { [names.gradientNorm]: gradientNorm } : {})
+      },
+      updates: [...updates, ...RunningStatistics.updates(Object.values(outputs))]
+    })
+    const random = recipe.stochasticDepth > 0 ? "stochasticDepth" : recipe.dropout > 0 ? "dropout" : undefined
+    return random !== undefined && !program.inputs.some(Regularisation.isNoise)
+      ? yield* Result.fail(refused(task, random, "the model leaves nothing to chance", `set ${random} to 0`))
+      : program
   })
-}

@@ -1,18 +1,22 @@
-export * as Average from "./Average.ts"
+export { Average, Optimiser, Recipe, Schedule } from "@uninet/model-space"
 export * as Checkpoint from "./Checkpoint.ts"
 export * as CheckpointError from "./CheckpointError.ts"
 export * as Checkpoints from "./Checkpoints.ts"
-export * as Evaluation from "./Evaluation.ts"
-export type { Score } from "./Evaluation.ts"
+export * as Fitting from "./Fitting.ts"
 export * as Initialise from "./Initialise.ts"
-export * as Optimiser from "./Optimiser.ts"
-export * as Recipe from "./Recipe.ts"
-export * as Schedule from "./Schedule.ts"
 export * as Selection from "./Selection.ts"
-export { DatasetMismatch, Diverged, TooFewImages, type TrainError } from "./TrainError.ts"
+export type { Score } from "./Selection.ts"
+export {
+  DatasetMismatch,
+  Diverged,
+  InvalidRecipe,
+  RecipeRefused,
+  TooFewExamples,
+  type TrainError
+} from "./TrainError.ts"
 export * as TrainEvent from "./TrainEvent.ts"
 export type { Weights } from "./TrainEvent.ts"
 export * as TrainLog from "./TrainLog.ts"
 export * as TrainMetrics from "./TrainMetrics.ts"
-export { type EvaluateOptions, type FitOptions, Trainer } from "./Trainer.ts"
+export { type EvaluateOptions, type Evaluation, type FitOptions, Trainer } from "./Trainer.ts"
 export * as TrainingProgram from "./TrainingProgram.ts"

@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Network } from "@uninet/network"
+import { Model } from "@uninet/nn"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Average, Initialise } from "@uninet/trainer"
-import { architecture } from "./support/tiny.ts"
+import { network } from "./support/tiny.ts"
 
-const network = Result.getOrThrow(Network.make(architecture))
-const evaluation = Result.getOrThrow(Network.evaluation(network, { batch: 2 }))
+const { model } = network
+const evaluation = Result.getOrThrow(Model.evaluation(model, { batch: 2 }))
 
 describe("the average of weights", () => {
   it.effect("after n steps is dⁿ times the first and (1 − d) dⁿ⁻ᵏ times the k-th", () =>
@@ -44,7 +44,7 @@ describe("the average of weights", () => {
 
   it.effect("evaluates as a network with those weights does", () =>
     Effect.gen(function* () {
-      const averaged = Result.getOrThrow(Average.evaluation(network, { batch: 2 }))
+      const averaged = Result.getOrThrow(Average.evaluation(model, { batch: 2 }))
       const { run, write } = yield* (yield* Runtime).compile({ evaluation, averaged })
       const prng = Prng.fromSeed("average")
       const weights = Initialise.values(evaluation.variables, prng)

@@ -12,7 +12,7 @@ import * as fc from "fast-check"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Checkpoint, Checkpoints, Selection, Trainer } from "@uninet/trainer"
-import { architecture, layer, recipe } from "./support/tiny.ts"
+import { architecture, layer, network, networkOf, recipe } from "./support/tiny.ts"
 
 const variables = (seed: string, names: ReadonlyArray<string>) => {
   const prng = Prng.fromSeed(seed)
@@ -22,14 +22,19 @@ const variables = (seed: string, names: ReadonlyArray<string>) => {
 }
 
 const sample = (step = 7): Checkpoint.Checkpoint => ({
-  identity: { architecture, recipe, seed: "s", dataset: { name: "quarters", classes: ["a", "b"], images: 88 } },
+  identity: {
+    network: { line: network.line, about: network.about, digest: "0123456789abcdef" },
+    recipe,
+    seed: "s",
+    dataset: { name: "quarters", classes: ["a", "b"], examples: 88 }
+  },
   state: {
     step,
     epoch: 1,
     loss: 1 / 3,
-    correct: 5,
-    selection: Selection.next(Selection.initial, 0, [
-      { averaged: true, validation: { top1: 0.7, top5: 1, loss: Math.PI, images: 40 } }
+    measures: { accuracy: 5 / 7, top5: 2 },
+    selection: Selection.next(network.task, Selection.initial, 0, [
+      { averaged: true, validation: { measures: { accuracy: 0.7, top5: 1, loss: Math.PI }, examples: 40 } }
     ]),
     seconds: 0.1 + 0.2
   },
@@ -86,10 +91,12 @@ describe("a checkpoint's file", () => {
 
   it("of another version, or of something else, is refused by name", () => {
     const { metadata, tensors } = Result.getOrThrow(Safetensors.decode(bytes))
-    const later = Safetensors.encode({ tensors, metadata: { ...metadata, version: "2" } })
-    const error = failureOf(Checkpoint.decode(later, "x"))
-    assert.strictEqual(error._tag, "CheckpointVersion")
-    assert.include(error.message, "version 2")
+    for (const version of ["1", "3"]) {
+      const other = Safetensors.encode({ tensors, metadata: { ...metadata, version } })
+      const error = failureOf(Checkpoint.decode(other, "x"))
+      assert.strictEqual(error._tag, "CheckpointVersion")
+      assert.include(error.message, `version ${version}`)
+    }
     const weights = failureOf(Checkpoint.decode(Safetensors.encode({ tensors, metadata: {} }), "x"))
     assert.include(weights.message, "no checkpoint of a training")
   })
@@ -182,23 +189,23 @@ describe("a folder of checkpoints", () => {
 
 describe("going on from a checkpoint of another training", () => {
   const seed = "mismatch"
-  const other = { ...architecture, head: { channels: 16 } }
+  const other = networkOf({ ...architecture, head: { channels: 16 } })
   it.effect.each([
-    ["architecture", other, recipe, seed],
-    ["recipe's learningRate", architecture, { ...recipe, learningRate: 1 }, seed],
-    ["recipe's average", architecture, { ...recipe, average: null }, seed],
-    ["seed", architecture, recipe, "another"]
-  ] as const)("says that the %s differs", ([what, architectureNow, recipeNow, seedNow]) =>
+    ["network", other, recipe, seed],
+    ["recipe's learningRate", network, { ...recipe, learningRate: 1 }, seed],
+    ["recipe's average", network, { ...recipe, average: null }, seed],
+    ["seed", network, recipe, "another"]
+  ] as const)("says that the %s differs", ([what, networkNow, recipeNow, seedNow]) =>
     Effect.gen(function* () {
       const trainer = yield* Trainer
       const store = yield* Checkpoints.make(yield* folder)
-      yield* trainer.fit(architecture, { recipe, seed, checkpoints: { store, everySteps: 1 } }).pipe(
+      yield* trainer.fit(network, { recipe, seed, checkpoints: { store, everySteps: 1 } }).pipe(
         Stream.takeUntil((event) => event._tag === "Saved"),
         Stream.runDrain
       )
       const { checkpoint } = yield* store.latest
       const error = yield* trainer
-        .fit(architectureNow, { recipe: recipeNow, seed: seedNow, resume: checkpoint })
+        .fit(networkNow, { recipe: recipeNow, seed: seedNow, resume: checkpoint })
         .pipe(Stream.runDrain, Effect.flip)
       assert.strictEqual(error._tag, "CheckpointMismatch")
       assert.include(error.message, what)
@@ -209,16 +216,16 @@ describe("going on from a checkpoint of another training", () => {
     Effect.gen(function* () {
       const store = yield* Checkpoints.make(yield* folder)
       yield* Effect.flatMap(Trainer, (trainer) =>
-        trainer.fit(architecture, { recipe, seed, checkpoints: { store, everySteps: 1 } }).pipe(
+        trainer.fit(network, { recipe, seed, checkpoints: { store, everySteps: 1 } }).pipe(
           Stream.takeUntil((event) => event._tag === "Saved"),
           Stream.runDrain
         )
       ).pipe(Effect.provide(layer()))
       const { checkpoint } = yield* store.latest
       const error = yield* Effect.flatMap(Trainer, (trainer) =>
-        trainer.fit(architecture, { recipe, seed, resume: checkpoint }).pipe(Stream.runDrain)
+        trainer.fit(network, { recipe, seed, resume: checkpoint }).pipe(Stream.runDrain)
       ).pipe(Effect.provide(layer(96)), Effect.flip)
-      assert.include(error.message, "quarters of 96 training images")
+      assert.include(error.message, "quarters of 96 training examples")
     }).pipe(Effect.scoped, files)
   )
 })

@@ -1,32 +1,37 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Classification, Task } from "@uninet/model-space"
 import { Selection } from "@uninet/trainer"
 
-const score = (top1: number, loss = 1) => ({ top1, top5: 1, loss, images: 100 })
-const raw = (top1: number, loss?: number) => [{ averaged: false, validation: score(top1, loss) }]
+const task = Classification.make({ classes: 10 })
+const score = (accuracy: number, loss = 1) => ({ measures: { accuracy, top5: 1, loss }, examples: 100 })
+const raw = (accuracy: number, loss?: number) => [{ averaged: false, validation: score(accuracy, loss) }]
 
 /** Epochs of raw weights with these accuracies. */
 const after = (accuracies: ReadonlyArray<number>, improvement?: number) =>
   accuracies.reduce(
-    (selection, top1, epoch) => Selection.next(selection, epoch, raw(top1), improvement),
+    (selection, accuracy, epoch) => Selection.next(task, selection, epoch, raw(accuracy), improvement),
     Selection.initial
   )
 
 describe("the best epoch", () => {
   it("is the one with the highest accuracy, the first of equals unless a later one's loss is lower", () => {
     assert.strictEqual(after([0.5, 0.8, 0.7, 0.8]).best?.epoch, 1)
-    const { best } = Selection.next(after([0.5, 0.8]), 2, raw(0.8, 0.9))
+    const { best } = Selection.next(task, after([0.5, 0.8]), 2, raw(0.8, 0.9))
     assert.strictEqual(best?.epoch, 2)
   })
 
   it("is that of the averaged weights where they are better", () => {
-    const { best } = Selection.next(Selection.initial, 0, [...raw(0.6), { averaged: true, validation: score(0.7) }])
+    const { best } = Selection.next(task, Selection.initial, 0, [
+      ...raw(0.6),
+      { averaged: true, validation: score(0.7) }
+    ])
     assert.deepStrictEqual(best, { epoch: 0, averaged: true, validation: score(0.7) })
   })
 
   it("is the last where there is nothing to validate on", () => {
-    const nothing = { top1: 0, top5: 0, loss: 0, images: 0 }
+    const nothing = { measures: {}, examples: 0 }
     const epoch = (selection: Selection.Selection, n: number) =>
-      Selection.next(selection, n, [
+      Selection.next(task, selection, n, [
         { averaged: false, validation: nothing },
         { averaged: true, validation: nothing }
       ])
@@ -35,6 +40,41 @@ describe("the best epoch", () => {
       averaged: true,
       validation: nothing
     })
+  })
+})
+
+describe("a measure that is better when it is lower", () => {
+  const distances: Task.Task = Task.make({
+    name: "distances",
+    outputs: { y: [] },
+    targets: { shape: [], dtype: "float32" },
+    loss: ({ y }) => y,
+    measures: { distance: "lower" },
+    decides: "distance",
+    tally: () => ({ add: () => undefined, measures: () => ({ distance: 0 }) })
+  })
+  const along = (found: ReadonlyArray<number>, improvement?: number) =>
+    found.reduce(
+      (selection, distance, epoch) =>
+        Selection.next(
+          distances,
+          selection,
+          epoch,
+          [{ averaged: false, validation: { measures: { distance }, examples: 100 } }],
+          improvement
+        ),
+      Selection.initial
+    )
+
+  it("is best where it is lowest, the first of equals", () => {
+    assert.strictEqual(along([5, 2, 3, 2]).best?.epoch, 1)
+  })
+
+  it("stops a training that no longer lowers it", () => {
+    const rule = { patience: 2, improvement: 0 }
+    assert.isTrue(Selection.stops(along([5, 2, 3, 2]), rule))
+    assert.isFalse(Selection.stops(along([5, 2, 3, 1.9]), rule))
+    assert.isTrue(Selection.stops(along([5, 4.8, 4.6], 0.5), { patience: 2, improvement: 0.5 }))
   })
 })
 

@@ -20,7 +20,7 @@ import {
   TrainEvent,
   TrainLog
 } from "@uninet/trainer"
-import { architecture, layer, recipe } from "./support/tiny.ts"
+import { architecture, layer, network, networkOf, recipe } from "./support/tiny.ts"
 
 const files = Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer))
 const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
@@ -36,7 +36,7 @@ const learning: Recipe.Recipe = {
 
 const events = Effect.fnUntraced(function* (options: Partial<FitOptions> & { readonly recipe: Recipe.Recipe }) {
   const trainer = yield* Trainer
-  return yield* Stream.runCollect(trainer.fit(architecture, { seed: 1, ...options }))
+  return yield* Stream.runCollect(trainer.fit(network, { seed: 1, ...options }))
 })
 
 const only = <Tag extends TrainEvent.TrainEvent["_tag"]>(all: ReadonlyArray<TrainEvent.TrainEvent>, tag: Tag) =>
@@ -50,12 +50,12 @@ describe("a training", () => {
     Effect.gen(function* () {
       const [finished] = only(yield* events({ recipe }), "Finished")
       // A quarter is chance.
-      assert.isAbove(finished.validation.top1, 0.75)
-      assert.isAbove(finished.averaged?.validation.top1 ?? 0, 0.75)
+      assert.isAbove(finished.validation.measures["accuracy"], 0.75)
+      assert.isAbove(finished.averaged?.validation.measures["accuracy"] ?? 0, 0.75)
       const trainer = yield* Trainer
-      const test = yield* trainer.evaluate(architecture, finished.best.weights, "test")
-      assert.isAbove(test.top1, 0.75)
-      assert.strictEqual(test.images, 200)
+      const test = yield* trainer.evaluate(network, finished.best.weights, "test")
+      assert.isAbove(test.measures["accuracy"], 0.75)
+      assert.strictEqual(test.examples, 200)
     }).pipe(Effect.provide(layer()))
   )
 
@@ -63,8 +63,19 @@ describe("a training", () => {
     Effect.gen(function* () {
       const [finished] = only(yield* events({ recipe, trainOn: "train+validation" }), "Finished")
       assert.isAbove(finished.steps, 15)
-      assert.strictEqual(finished.validation.images, 0)
+      assert.strictEqual(finished.validation.examples, 0)
       assert.deepStrictEqual([...finished.best.weights], [...(finished.averaged ?? finished).weights])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("with nothing to validate on is not ended early", () =>
+    Effect.gen(function* () {
+      const earlyStopping = { patience: 1, improvement: 0 }
+      const [finished] = only(
+        yield* events({ recipe: { ...recipe, earlyStopping }, trainOn: "train+validation" }),
+        "Finished"
+      )
+      assert.deepStrictEqual([finished.stoppedEarly, finished.epochs], [false, 3])
     }).pipe(Effect.provide(layer()))
   )
 
@@ -79,8 +90,8 @@ describe("a training", () => {
       for (const event of steps) {
         assert.isAbove(event.gradientNorm ?? 0, 0)
         assert.isAbove(event.memory, 1e6)
-        assert.isAbove(event.imagesPerSecond, 0)
-        assert.isAtMost(event.top1, event.top5)
+        assert.isAbove(event.examplesPerSecond, 0)
+        assert.isAtMost(event.measures["accuracy"], event.measures["top5"])
         const position = { step: event.step, stepsPerEpoch: 5, epochs: 3 }
         assert.strictEqual(event.learningRate, Schedule.rate(recipe.schedule, recipe.learningRate, position))
       }
@@ -93,7 +104,7 @@ describe("a training", () => {
           [2, 3]
         ]
       )
-      epochs.forEach(({ loss, top1 }, epoch) => {
+      epochs.forEach(({ loss, measures }, epoch) => {
         const own = steps.filter((step) => step.epoch === epoch)
         const mean = (f: (step: TrainEvent.Step) => number) => own.reduce((sum, step) => sum + f(step), 0) / own.length
         assert.closeTo(
@@ -101,11 +112,13 @@ describe("a training", () => {
           mean((step) => step.loss),
           1e-9
         )
-        assert.closeTo(
-          top1,
-          mean((step) => step.top1),
-          1e-9
-        )
+        assert.deepStrictEqual(Object.keys(measures), ["accuracy", "top5"])
+        for (const [name, found] of Object.entries(measures))
+          assert.closeTo(
+            found,
+            mean((step) => step.measures[name]),
+            1e-9
+          )
       })
       assert.strictEqual(all.at(-1)?._tag, "Finished")
       assert.strictEqual(only(all, "Finished").length, 1)
@@ -151,7 +164,7 @@ describe("a training", () => {
         // Quiet at first.
         schedule: Schedule.Schedule.cases.Cosine.make({ warmup: 2, from: 0, to: 0 })
       }
-      const failing = trainer.fit(architecture, {
+      const failing = trainer.fit(network, {
         recipe: wild,
         seed: 1,
         checkpoints: { store, everySteps: 1 },
@@ -168,9 +181,7 @@ describe("a training", () => {
       assert.include(error.message, "uninet train --resume here")
       // The replay ends at the same step.
       const again = yield* Effect.flip(
-        Stream.runDrain(
-          trainer.fit(architecture, { recipe: wild, seed: 1, resume: checkpoint, checkpoints: { store } })
-        )
+        Stream.runDrain(trainer.fit(network, { recipe: wild, seed: 1, resume: checkpoint, checkpoints: { store } }))
       )
       if (again._tag !== "Diverged") throw again
       assert.deepStrictEqual([again.step, again.checkpoint], [error.step, file])
@@ -181,15 +192,29 @@ describe("a training", () => {
     Effect.gen(function* () {
       const trainer = yield* Trainer
       const errorOf = (changed: typeof architecture, batch = 16) =>
-        trainer.fit(changed, { recipe: { ...learning, batch }, seed: 1 }).pipe(Stream.runDrain, Effect.flip)
+        trainer.fit(networkOf(changed), { recipe: { ...learning, batch }, seed: 1 }).pipe(Stream.runDrain, Effect.flip)
       const narrow = yield* errorOf({ ...architecture, image: { ...architecture.image, width: 7 } })
-      assert.deepInclude(narrow, { _tag: "DatasetMismatch", architecture: "1×8×7", data: "1×8×8" })
+      assert.deepInclude(narrow, {
+        _tag: "DatasetMismatch",
+        what: "inputs",
+        takes: "image [1×8×7]",
+        has: "image [1×8×8]"
+      })
       const coloured = yield* errorOf({ ...architecture, image: { channels: 3, height: 9, width: 9 } })
-      assert.deepInclude(coloured, { _tag: "DatasetMismatch", architecture: "3×9×9", data: "1×8×8" })
+      assert.deepInclude(coloured, {
+        _tag: "DatasetMismatch",
+        what: "inputs",
+        takes: "image [3×9×9]",
+        has: "image [1×8×8]"
+      })
       const classes = yield* errorOf({ ...architecture, classes: 5 })
-      assert.deepInclude(classes, { _tag: "DatasetMismatch", architecture: "5", data: "4" })
+      assert.deepInclude(classes, { _tag: "DatasetMismatch", what: "classes", takes: "5", has: "4" })
+      assert.include(
+        classes.message,
+        "the network takes 5 classes, but quarters has 4; choose a space for this data set"
+      )
       const few = yield* errorOf(architecture, 89)
-      assert.deepInclude(few, { _tag: "TooFewImages", images: 88, batch: 89 })
+      assert.deepInclude(few, { _tag: "TooFewExamples", examples: 88, batch: 89 })
     }).pipe(Effect.provide(layer()))
   )
 
@@ -205,10 +230,10 @@ describe("a training", () => {
     })
     return Effect.gen(function* () {
       const trainer = yield* Trainer
-      const error = yield* trainer.fit(architecture, { recipe: learning, seed: 1 }).pipe(Stream.runDrain, Effect.flip)
-      assert.strictEqual(error._tag, "NotImages")
-      assert.include(error.message, "rows holds row [2] (float32)")
-    }).pipe(Effect.provide(Trainer.layer().pipe(Layer.provide([data, OnnxRuntime.cpu()]))))
+      const error = yield* trainer.fit(network, { recipe: learning, seed: 1 }).pipe(Stream.runDrain, Effect.flip)
+      assert.strictEqual(error._tag, "DatasetMismatch")
+      assert.include(error.message, "the network takes the inputs image [1×8×8], but rows has row [2]")
+    }).pipe(Effect.provide(Trainer.layer.pipe(Layer.provide([data, OnnxRuntime.cpu()]))))
   })
 
   it.effect("is followed by Effect's metrics", () =>
@@ -218,7 +243,9 @@ describe("a training", () => {
       const value = (id: string) => snapshot.find((metric) => metric.id === id)?.state
       const last = only(all, "Step").at(-1)
       assert.deepInclude(value("uninet.train.loss"), { value: last?.loss ?? Number.NaN })
-      assert.deepInclude(value("uninet.validation.top1"), { value: only(all, "Epoch")[0].validation.top1 })
+      assert.deepInclude(value("uninet.validation.accuracy"), {
+        value: only(all, "Epoch")[0].validation.measures["accuracy"]
+      })
     }).pipe(Effect.provide(layer()))
   )
 })
@@ -249,7 +276,7 @@ describe("the log of a training", () => {
             }
           }
           yield* trainer
-            .fit(architecture, { recipe, seed: 1, checkpoints: { ...checkpoints, store: killed }, onEvent: append })
+            .fit(network, { recipe, seed: 1, checkpoints: { ...checkpoints, store: killed }, onEvent: append })
             .pipe(
               Stream.takeUntil((event) => event._tag === "Step" && event.step === 7),
               Stream.runDrain
@@ -264,7 +291,7 @@ describe("the log of a training", () => {
         Effect.gen(function* () {
           const append = yield* TrainLog.open(file, checkpoint.state)
           yield* trainer
-            .fit(architecture, { recipe, seed: 1, checkpoints, resume: checkpoint, onEvent: append })
+            .fit(network, { recipe, seed: 1, checkpoints, resume: checkpoint, onEvent: append })
             .pipe(Stream.runDrain)
         })
       )

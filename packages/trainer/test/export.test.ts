@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Network } from "@uninet/network"
+import { Model } from "@uninet/nn"
+import { Network, UniNetSpace } from "@uninet/uninet"
 import { Export } from "@uninet/onnx"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as ort from "onnxruntime-node"
@@ -23,8 +24,8 @@ describe("an exported network", () => {
       const prng = Prng.fromSeed("export")
       const runtime = yield* Runtime
       for (let round = 0; round < 6; round++) {
-        const network = Result.getOrThrow(Network.make(Space.sample(prng)(space)))
-        const evaluation = Result.getOrThrow(Network.evaluation(network, { batch: 16 }))
+        const model = Network.model(Result.getOrThrow(Network.make(Space.sample(prng)(space))))
+        const evaluation = Result.getOrThrow(Model.evaluation(model, { batch: 16 }))
         const weights = someWeights(evaluation.variables, prng)
         const image = Float32Array.from({ length: 16 * 28 * 28 }, () => prng.nextNormal())
         const executable = yield* runtime.compile({ evaluation })
@@ -33,7 +34,7 @@ describe("an exported network", () => {
 
         const file = Result.getOrThrow(
           Export.toOnnx({
-            program: (batch) => Network.evaluation(network, { batch }),
+            program: (batch) => Model.evaluation(model, { batch }),
             weights,
             metadata: { key: "value" }
           })

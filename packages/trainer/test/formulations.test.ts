@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Network } from "@uninet/network"
+import { type Architecture, UniNetSpace } from "@uninet/uninet"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { type Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
+import { networkOf } from "./support/tiny.ts"
 
 const spaces = [
   UniNetSpace.small({ image: 28, channels: 1, classes: 10 }),
@@ -13,8 +14,8 @@ const spaces = [
 
 /** One training step from given values: the loss, and every variable afterwards. */
 const step = Effect.fnUntraced(function* (architecture: Architecture.Architecture, batch: number, seed: string) {
-  const network = Result.getOrThrow(Network.make(architecture))
-  const training = Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
+  const { model, task } = networkOf(architecture)
+  const training = Result.getOrThrow(TrainingProgram.make(model, task, { ...Recipe.proxy, batch }))
   const prng = Prng.fromSeed(seed)
   const { read, run, write } = yield* (yield* Runtime).compile({ training })
   const values = Initialise.values(training.variables, prng)
@@ -27,7 +28,7 @@ const step = Effect.fnUntraced(function* (architecture: Architecture.Architectur
   const { channels, height, width } = architecture.image
   const outputs = yield* run("training", {
     image: Float32Array.from({ length: batch * channels * height * width }, () => prng.nextNormal()),
-    labels: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes)),
+    targets: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes)),
     learningRate: Float32Array.of(1e-3),
     step: Float32Array.of(1)
   })

@@ -1,13 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Op, Program } from "@uninet/graph"
-import { Network } from "@uninet/network"
 import { Layer as NnLayer, Nn, Regularisation, Scope } from "@uninet/nn"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Recipe, TrainingProgram } from "@uninet/trainer"
-import { architecture } from "./support/tiny.ts"
+import { network } from "./support/tiny.ts"
 
 const examples = 2000
 const features = 6
@@ -53,9 +52,9 @@ describe("what is random in training", () => {
   )
 
   it("is asked for in the recipe: branches by stochastic depth, the classifier by dropout", () => {
-    const network = Result.getOrThrow(Network.make(architecture))
+    const { model, task } = network
     const noise = (recipe: Partial<Recipe.Recipe>) =>
-      Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, ...recipe }))
+      Result.getOrThrow(TrainingProgram.make(model, task, { ...Recipe.proxy, ...recipe }))
         .inputs.filter(Regularisation.isNoise)
         .map((input) => input.attributes.name)
         .sort()
@@ -69,11 +68,11 @@ describe("what is random in training", () => {
 describe("targets that the data mixes", () => {
   it.effect("of unmixed images give the loss that labels give", () =>
     Effect.gen(function* () {
-      const network = Result.getOrThrow(Network.make(architecture))
+      const { model, task } = network
       const recipe = { ...Recipe.proxy, batch: 16 }
       const mixing = { ...recipe, mix: Recipe.Mixing.make({ mixup: 0.2 }) }
-      const labelled = Result.getOrThrow(TrainingProgram.make(network, recipe))
-      const mixed = Result.getOrThrow(TrainingProgram.make(network, mixing))
+      const labelled = Result.getOrThrow(TrainingProgram.make(model, task, recipe))
+      const mixed = Result.getOrThrow(TrainingProgram.make(model, task, mixing))
       const { run } = yield* (yield* Runtime).compile({ labelled, mixed })
       const prng = Prng.fromSeed("targets")
       const labels = Int32Array.from({ length: 16 }, () => prng.nextInt(4))
@@ -83,7 +82,7 @@ describe("targets that the data mixes", () => {
         learningRate: Float32Array.of(0),
         step: Float32Array.of(1)
       }
-      const one = yield* run("labelled", { ...common, labels })
+      const one = yield* run("labelled", { ...common, targets: labels })
       const other = yield* run("mixed", { ...common, targets })
       assert.closeTo(one["loss"][0], other["loss"][0], 1e-6)
     }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))

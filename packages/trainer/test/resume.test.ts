@@ -5,10 +5,10 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Checkpoints, type Recipe, Trainer, type TrainEvent } from "@uninet/trainer"
-import { architecture, layer, recipe } from "./support/tiny.ts"
+import { layer, network, recipe } from "./support/tiny.ts"
 
 const seed = "resume"
-/** 88 images in batches of 16. */
+/** 88 examples in batches of 16. */
 const stepsPerEpoch = 5
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
@@ -22,7 +22,7 @@ const collect = <E, R>(events: Stream.Stream<TrainEvent.TrainEvent, E, R>) =>
   })
 
 const uninterrupted = (recipe: Recipe.Recipe) =>
-  Effect.flatMap(Trainer, (trainer) => collect(trainer.fit(architecture, { recipe, seed, validateEveryEpoch: true })))
+  Effect.flatMap(Trainer, (trainer) => collect(trainer.fit(network, { recipe, seed, validateEveryEpoch: true })))
 
 const bits = (x: Float32Array | undefined) => x && [...new Int32Array(x.buffer, x.byteOffset, x.length)]
 
@@ -55,9 +55,9 @@ const turned = (recipe: Recipe.Recipe): Recipe.Recipe => ({
 const said = (events: ReadonlyArray<TrainEvent.TrainEvent>) =>
   events.flatMap((event) =>
     event._tag === "Step"
-      ? [[event.step, event.epoch, event.loss, event.top1, event.learningRate, event.gradientNorm]]
+      ? [[event.step, event.epoch, event.loss, event.measures, event.learningRate, event.gradientNorm]]
       : event._tag === "Epoch"
-        ? [[event.epoch, event.loss, event.top1, event.validation, event.averaged, event.isBest]]
+        ? [[event.epoch, event.loss, event.measures, event.validation, event.averaged, event.isBest]]
         : []
   )
 
@@ -79,7 +79,7 @@ describe("a training that is resumed", () => {
       const store = yield* Checkpoints.make(yield* folder)
       // Killed: what happens after this step leaves nothing behind.
       const before = yield* trainer
-        .fit(architecture, { recipe, seed, checkpoints: { store: frozenAfter(store, killedAfter), everySteps } })
+        .fit(network, { recipe, seed, checkpoints: { store: frozenAfter(store, killedAfter), everySteps } })
         .pipe(
           Stream.takeUntil((event) => event._tag === "Step" && event.step + 1 === killedAfter + 1),
           Stream.runCollect
@@ -87,7 +87,7 @@ describe("a training that is resumed", () => {
       const { checkpoint } = yield* store.latest
       assert.isAtMost(killedAfter - checkpoint.state.step, Math.min(everySteps, stepsPerEpoch))
       const { all, finished } = yield* collect(
-        trainer.fit(architecture, { recipe, seed, resume: checkpoint, checkpoints: { store } })
+        trainer.fit(network, { recipe, seed, resume: checkpoint, checkpoints: { store } })
       )
       likeUninterrupted(finished, reference.finished)
       // Every step that the checkpoint was before is told as it was, and those that were told twice are equal.
@@ -101,13 +101,13 @@ describe("a training that is resumed", () => {
       const trainer = yield* Trainer
       const reference = yield* uninterrupted(recipe)
       const store = yield* Checkpoints.make(yield* folder)
-      yield* trainer.fit(architecture, { recipe, seed, checkpoints: { store } }).pipe(
+      yield* trainer.fit(network, { recipe, seed, checkpoints: { store } }).pipe(
         Stream.takeUntil((event) => event._tag === "Step" && event.step === 6),
         Stream.runDrain
       )
       const { checkpoint } = yield* store.latest
       assert.isAtLeast(checkpoint.state.step, 7)
-      const { finished } = yield* collect(trainer.fit(architecture, { recipe, seed, resume: checkpoint }))
+      const { finished } = yield* collect(trainer.fit(network, { recipe, seed, resume: checkpoint }))
       likeUninterrupted(finished, reference.finished)
     }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
   )
@@ -117,9 +117,9 @@ describe("a training that is resumed", () => {
       const trainer = yield* Trainer
       const store = yield* Checkpoints.make(yield* folder)
       const short = { ...recipe, epochs: 1 }
-      yield* trainer.fit(architecture, { recipe: short, seed, checkpoints: { store } }).pipe(Stream.runDrain)
+      yield* trainer.fit(network, { recipe: short, seed, checkpoints: { store } }).pipe(Stream.runDrain)
       const { checkpoint } = yield* store.latest
-      yield* collect(trainer.fit(architecture, { recipe: turned(short), seed, resume: checkpoint }))
+      yield* collect(trainer.fit(network, { recipe: turned(short), seed, resume: checkpoint }))
     }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
   )
 
@@ -129,14 +129,10 @@ describe("a training that is resumed", () => {
       const short = { ...recipe, epochs: 2, average: null }
       const reference = yield* uninterrupted(short)
       const store = yield* Checkpoints.make(yield* folder, { keep: 1 })
-      yield* trainer
-        .fit(architecture, { recipe: short, seed, checkpoints: { store, everySteps: 2 } })
-        .pipe(Stream.runDrain)
+      yield* trainer.fit(network, { recipe: short, seed, checkpoints: { store, everySteps: 2 } }).pipe(Stream.runDrain)
       const ended = yield* store.latest
       assert.strictEqual(ended.checkpoint.state.epoch, 2)
-      const { all, finished } = yield* collect(
-        trainer.fit(architecture, { recipe: short, seed, resume: ended.checkpoint })
-      )
+      const { all, finished } = yield* collect(trainer.fit(network, { recipe: short, seed, resume: ended.checkpoint }))
       likeUninterrupted(finished, reference.finished)
       assert.deepStrictEqual(said(all), [])
     }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)

@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Dataset, Resized } from "@uninet/data"
-import { UniNet } from "@uninet/network"
+import { UniNet } from "@uninet/uninet"
 import { type FitOptions, Recipe, type TrainEvent, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { architecture, layer } from "./support/tiny.ts"
+import { architecture, layer, networkOf } from "./support/tiny.ts"
 
 const finished = Effect.fnUntraced(function* (options: Partial<FitOptions> = {}, of = architecture) {
   const trainer = yield* Trainer
   const recipe = { ...Recipe.proxy, epochs: 1, batch: 16 }
-  const last = yield* Stream.runLast(trainer.fit(of, { recipe, seed: "w", ...options }))
+  const last = yield* Stream.runLast(trainer.fit(networkOf(of), { recipe, seed: "w", ...options }))
   return last._tag === "Some" && last.value._tag === "Finished" ? last.value : yield* Effect.die("not finished")
 })
 
@@ -46,12 +46,25 @@ describe("a training", () => {
     Effect.gen(function* () {
       const larger = UniNet.withImage(architecture, { height: 11, width: 10 })
       const { validation, weights } = yield* finished({}, larger)
-      const found = yield* (yield* Trainer).evaluate(larger, weights, "validation")
-      assert.deepStrictEqual([found.top1, found.images], [validation.top1, 40])
+      const found = yield* (yield* Trainer).evaluate(networkOf(larger), weights, "validation")
+      assert.deepStrictEqual([found.measures["accuracy"], found.examples], [validation.measures["accuracy"], 40])
       const data = yield* Dataset.images(yield* Dataset.Dataset)
       assert.strictEqual(Resized.to(larger.image, data).image.height, 11)
       const error = yield* Effect.flip(finished({}, UniNet.withImage(architecture, { height: 7 })))
       assert.strictEqual(error._tag, "DatasetMismatch")
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.live("makes images smaller where the recipe says so, and in an evaluation where it is told", () =>
+    Effect.gen(function* () {
+      const smaller = UniNet.withImage(architecture, { height: 6, width: 6 })
+      const recipe = { ...Recipe.proxy, epochs: 1, batch: 16, imageSize: 6 }
+      const { validation, weights } = yield* finished({ recipe }, smaller)
+      const trainer = yield* Trainer
+      const found = yield* trainer.evaluate(networkOf(smaller), weights, "validation", { imageSize: 6 })
+      assert.deepStrictEqual(found.measures["accuracy"], validation.measures["accuracy"])
+      const error = yield* Effect.flip(trainer.evaluate(networkOf(smaller), weights, "validation"))
+      assert.deepInclude(error, { _tag: "DatasetMismatch", takes: "image [1×6×6]", has: "image [1×8×8]" })
     }).pipe(Effect.provide(layer()))
   )
 })

@@ -1,12 +1,13 @@
 /** `uninet classify`: what an exported network takes images for. */
 import { ImageFile } from "@uninet/data"
 import { Classification, OnnxModel } from "@uninet/export"
+import { Model } from "@uninet/nn"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import { said } from "../internal/CliFault.ts"
+import { fault, said } from "../internal/CliFault.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 
@@ -44,20 +45,32 @@ export const classify = Command.make(
   Effect.fnUntraced(function* ({ images, invert, json, model, threads, top }) {
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const { card, logits } = yield* OnnxModel.open(model, {
+        const { card, outputs } = yield* OnnxModel.open(model, {
           threads: threads._tag === "Some" ? threads.value : availableParallelism()
         })
-        const { classes, image } = card.architecture
-        const { cropRatio, deviation, mean } = card
+        const { classes, inputs, picture } = card
+        const logits = Object.entries(card.outputs).find(([, { shape }]) => shape.length === 1)?.[0]
+        if (classes === null || picture === null || logits === undefined || Object.keys(inputs).length !== 1)
+          return yield* fault(
+            `${model} does not classify pictures: it is made for ${card.task}, from ${Model.print(inputs)} to ${Model.print(card.outputs)}. Run it in a program, by OnnxModel of @uninet/export or any ONNX runtime.`
+          )
+        const { cropRatio, deviation, input, mean } = picture
+        const [channels = 1, height = 1, width = 1] = inputs[input].shape
+        const image = { channels, height, width }
         const rows: Array<{ readonly image: string; readonly classes: ReadonlyArray<Classification.Likely> }> = []
         // A few at a time, so that many images need no more memory than a few.
         for (let from = 0; from < images.length; from += 16) {
           const some = images.slice(from, from + 16)
-          const found = yield* logits(yield* ImageFile.read(some, { image, mean, deviation, cropRatio, invert }))
+          const pixels = yield* ImageFile.read(some, { image, mean, deviation, cropRatio, invert })
+          const found = yield* outputs({ size: some.length, inputs: { [input]: pixels } })
           for (const [i, file] of some.entries())
             rows.push({
               image: file,
-              classes: Classification.top(found.subarray(i * classes, (i + 1) * classes), card.classes, top)
+              classes: Classification.top(
+                found[logits].subarray(i * classes.length, (i + 1) * classes.length),
+                classes,
+                top
+              )
             })
         }
         yield* Console.log(json ? JSON.stringify(rows, null, 2) : table(rows))

@@ -1,6 +1,7 @@
 /** `uninet evaluate`: how good a trained network is, in all the usual figures. */
 import { Dataset, Datasets, Normalised } from "@uninet/data"
-import { type Evaluation, Trainer } from "@uninet/trainer"
+import { Setup } from "@uninet/search"
+import { Trainer } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -9,10 +10,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import { at, usage } from "../internal/CliFault.ts"
+import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
+import * as networks from "../internal/networks.ts"
+import * as plans from "../internal/plan.ts"
 import * as trained from "../internal/trained.ts"
 
 const config = {
@@ -22,24 +25,30 @@ const config = {
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
     Flag.optional,
-    Flag.withDescription(`${Datasets.names.join(", ")}, or a folder of images (default: what it was trained on)`)
+    Flag.withDescription(
+      `${Datasets.names.join(", ")}, a folder of images, or a module with a data set (default: what it was trained on)`
+    )
   ),
   split: Flag.Literals("split", ["test", "validation", "train"]).pipe(
     Flag.withDefault("test"),
-    Flag.withDescription("Which images (default test)")
+    Flag.withDescription("Which examples (default test)")
   ),
   batch: flags
     .whole("batch")
     .pipe(
       Flag.withDefault(128),
-      Flag.withDescription("Images at a time; the figures do not depend on it (default 128)")
+      Flag.withDescription("Examples at a time; the figures do not depend on it (default 128)")
     ),
   threads: flags
     .whole("threads")
     .pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  config: networks.config,
   device: flags.device.pipe(Flag.withDefault(Device.standard)),
   json: flags.json
 }
+
+/** What classification says besides its measures. */
+const Details = Schema.Struct({ confusion: Schema.Array(Schema.Array(Schema.Finite)) })
 
 const Numbers = Schema.fromJsonString(Schema.Array(Schema.Finite))
 
@@ -48,7 +57,7 @@ const widest = 20
 const table = (): InstanceType<typeof Table> => new Table({ style: { head: [], border: [], compact: true } })
 
 /** Rows are true classes, columns what they were taken for; of many classes only what is most often confused. */
-const confusion = (classes: ReadonlyArray<string>, counts: Evaluation.Evaluation["confusion"]): string => {
+const confusion = (classes: ReadonlyArray<string>, counts: ReadonlyArray<ReadonlyArray<number>>): string => {
   const out = table()
   if (classes.length <= widest) {
     out.push(["", ...classes.map((name) => name.slice(0, 8)), "right"])
@@ -67,24 +76,33 @@ const confusion = (classes: ReadonlyArray<string>, counts: Evaluation.Evaluation
 export const evaluate = Command.make(
   "evaluate",
   config,
-  Effect.fnUntraced(function* ({ batch, dataset, device, json, run, split, threads }) {
-    const { metadata, name, network, weights } = yield* trained.read(run)
-    const { architecture } = network
+  Effect.fnUntraced(function* ({ batch, config: override, dataset, device, json, run, split, threads }) {
+    const { metadata, name, network } = yield* trained
+      .read(run, override)
+      .pipe(Effect.map((found) => ({ ...found, network: found })))
+    const { facts, of, weights } = network
     const numbers = (key: string) => Option.getOrUndefined(Schema.decodeUnknownOption(Numbers)(metadata[key])) ?? []
     const [mean, deviation] = [numbers("mean"), numbers("deviation")]
-    const datasetName = Option.getOrUndefined(dataset) ?? (yield* trained.settingsOf(run)).dataset
+    const settings = yield* trained.settingsOf(run)
+    const datasetName = Option.isSome(dataset)
+      ? yield* plans.datasetNamed(dataset.value, process.cwd())
+      : settings.dataset
     if (datasetName === undefined) return yield* usage("the run does not say what it was trained on. Give --dataset.")
+    const [, height] = (network.network.model.inputs["image"] ?? facts.inputs["image"])?.shape ?? []
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const services = yield* Trainer.layer().pipe(
+        const data = Setup.dataset(undefined, datasetName, height === undefined ? {} : { size: height })
+        /** As in its training, and not as this data set would be by itself. */
+        const normalised = Layer.effect(
+          Dataset.Dataset,
+          Effect.map(Dataset.Dataset, (given) =>
+            Dataset.isImages(given) && mean.length > 0 ? Normalised.by({ mean, deviation }, given) : given
+          )
+        ).pipe(Layer.provide(data))
+        const services = yield* Trainer.layer.pipe(
           Layer.provideMerge(
             Layer.mergeAll(
-              Layer.effect(
-                Dataset.Dataset,
-                Effect.map(Datasets.make(datasetName, { size: architecture.image.height }), (data) =>
-                  Normalised.by({ mean, deviation }, data)
-                )
-              ),
+              normalised,
               Device.layer(yield* Device.choose(device), { threads: Option.getOrElse(threads, availableParallelism) })
             )
           ),
@@ -92,24 +110,34 @@ export const evaluate = Command.make(
           Effect.mapError(Device.orElse(at("--dataset")))
         )
         yield* Effect.gen(function* () {
-          const { classes } = yield* Effect.mapError(Dataset.images(yield* Dataset.Dataset), at("--dataset"))
-          const found = yield* (yield* Trainer).evaluate(architecture, weights, split, { batch })
-          const { calibrationError, images, loss, top1, top5 } = found
+          const { classes } = yield* Dataset.Dataset
+          const found = yield* (yield* Trainer).evaluate(network.network, weights, split, {
+            batch,
+            imageSize: height ?? null
+          })
+          const { details, examples, measures } = found
+          if (examples === 0)
+            return yield* fault(`the ${split} split of ${datasetName} has no examples. Give another by --split.`)
+          const confused = Option.getOrUndefined(Schema.decodeUnknownOption(Details)(details))
           yield* Console.log(
             json
-              ? JSON.stringify({ weights: name, dataset: datasetName, split, ...found, classes }, null, 2)
+              ? JSON.stringify(
+                  { weights: name, dataset: datasetName, split, examples, ...measures, ...confused, classes },
+                  null,
+                  2
+                )
               : [
-                  confusion(classes, found.confusion),
-                  `${images.toLocaleString("en")} images of ${datasetName}, ${split} split`,
-                  `top-1 ${format.percent(top1, 2)}, top-5 ${format.percent(top5, 2)}, loss ${loss.toFixed(4)}, calibration error ${format.percent(calibrationError, 2)}`
+                  ...(confused === undefined || classes === undefined ? [] : [confusion(classes, confused.confusion)]),
+                  `${examples.toLocaleString("en")} examples of ${datasetName}, ${split} split`,
+                  format.measures(measures, of.task)
                 ].join("\n")
           )
         }).pipe(Effect.provide(services))
       })
     )
-  })
+  }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Test a trained network: top-1, top-5, confusion matrix, calibration error"),
+  Command.withDescription("Test a trained network: the measures of its task, and for classes what is taken for what"),
   Command.withExamples([
     { command: "uninet evaluate runs/b0", description: "The best weights on the test split" },
     { command: "uninet evaluate runs/demo --split validation --json", description: "Of a search, as JSON" }

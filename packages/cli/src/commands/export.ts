@@ -1,35 +1,41 @@
 /** `uninet export`: a network as a file that other programs use, held against the network before it is kept. */
-import { type Dataset, Datasets, ImageFolder, Normalised, Resized } from "@uninet/data"
-import { Card, Exported, Format, Python, Specimens, type Trained } from "@uninet/export"
-import { Network, UniNet } from "@uninet/network"
+import { Dataset, Normalised } from "@uninet/data"
+import { Exported, Format, Python, Specimens, type Trained } from "@uninet/export"
+import { ModelSpace } from "@uninet/model-space"
+import { Model, type Weights } from "@uninet/nn"
 import { OnnxRuntime } from "@uninet/runtime"
+import { Setup } from "@uninet/search"
 import { Prng } from "@uninet/search-space"
-import { Initialise } from "@uninet/trainer"
+import { Fitting, Initialise } from "@uninet/trainer"
 import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import * as architectures from "../internal/architecture.ts"
 import * as checkProgress from "../internal/checkProgress.ts"
-import { at, fault, said, usage } from "../internal/CliFault.ts"
+import { at, said, usage } from "../internal/CliFault.ts"
+import * as exports from "../internal/exports.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
+import * as networks from "../internal/networks.ts"
+import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as trained from "../internal/trained.ts"
 
-/** Images that an export is held against. */
-const images = 64
+/** Examples that an export is held against. */
+const count = 64
 
-const family = Object.keys(UniNet.family)
+const { family, isFamily } = networks
 
 const config = {
   network: Argument.String("network").pipe(
     Argument.withDescription(
-      `The folder of a uninet train or search, a safetensors file, ${family.join(", ")}, or an architecture's JSON file`
+      `The folder of a uninet train or search, a safetensors file, ${family.join(", ")}, or a network's JSON file`
     )
   ),
   format: Flag.Literals("format", Format.all).pipe(
@@ -44,30 +50,29 @@ const config = {
   weights: Flag.Path("weights").pipe(
     Flag.withMetavar("file"),
     Flag.optional,
-    Flag.withDescription("A safetensors file with the weights of an architecture, under the authors' names")
+    Flag.withDescription("A safetensors file with the weights of a network that is given by its name or JSON file")
   ),
   seed: Flag.String("seed").pipe(
     Flag.withMetavar("text"),
     Flag.optional,
-    Flag.withDescription("Export an architecture with untrained weights, drawn from this seed")
+    Flag.withDescription("Export a network with untrained weights, drawn from this seed")
   ),
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
     Flag.optional,
     Flag.withDescription(
-      "Whose test images the file is checked on (default: what the network was trained on, or else MNIST's digits, resized)"
+      "Whose test examples the file is checked on (default: what the network was trained on; else MNIST's digits, resized, or random numbers)"
     )
   ),
+  config: networks.config,
   json: flags.json
 }
 type Flags = Command.Command.Config.Infer<typeof config>
 
-const isFamily = (name: string): name is UniNet.Name => Object.hasOwn(UniNet.family, name)
-
 /** What there is of a card before the data set is known. */
 interface Source {
-  readonly network: Network.Network
-  readonly weights: Trained.Trained["weights"]
+  readonly found: networks.Found
+  readonly weights: Weights.Weights
   /** Of the file that the weights come from, with what its run's folder says. */
   readonly metadata: Readonly<Record<string, string>>
   /** The data set that the network was trained on, if it is known. */
@@ -86,10 +91,10 @@ const ofRun = Effect.fnUntraced(function* (given: Flags) {
     )
   if (flag !== undefined)
     return yield* usage(`${flag} cannot be given with a run, which has weights of its own. Leave ${flag} out.`)
-  const { metadata, network, weights } = yield* trained.read(run)
+  const { metadata, weights, ...found } = yield* trained.read(run, given.config)
   const { dataset, seed, trial } = yield* trained.settingsOf(run)
   return {
-    network,
+    found,
     weights,
     metadata: {
       run: path.basename(run.endsWith(".safetensors") ? path.dirname(run) : run),
@@ -101,16 +106,16 @@ const ofRun = Effect.fnUntraced(function* (given: Flags) {
   } satisfies Source
 })
 
-/** An architecture with weights from a file, or untrained ones. */
-const ofArchitecture = Effect.fnUntraced(function* (given: Flags) {
+/** A network by its name or JSON file, with weights from a file, or untrained ones. */
+const ofNetwork = Effect.fnUntraced(function* (given: Flags) {
   const path = yield* Path.Path
-  const architecture = yield* architectures.read(given.network)
+  const found = yield* networks.read(given.network, given.config)
   if (Option.isSome(given.weights)) {
     if (Option.isSome(given.seed))
       return yield* usage("--seed cannot be given with --weights, which are used as they are. Leave one of them out.")
-    const { metadata, network, weights } = yield* trained.read(given.weights.value, architecture)
+    const { metadata, weights } = yield* trained.readFor(found, given.weights.value)
     return {
-      network,
+      found,
       weights,
       metadata: { weights: path.basename(given.weights.value), ...metadata },
       dataset: undefined
@@ -118,52 +123,33 @@ const ofArchitecture = Effect.fnUntraced(function* (given: Flags) {
   }
   if (Option.isNone(given.seed))
     return yield* usage(
-      `${given.network} is an architecture without weights. Give a run's folder, --weights file.safetensors, or --seed text for untrained ones.`
+      `${given.network} is a network without weights. Give a run's folder, --weights file.safetensors, or --seed text for untrained ones.`
     )
   const seed = given.seed.value
-  const network = yield* Effect.mapError(Effect.fromResult(Network.make(architecture)), at(given.network))
-  const { variables } = yield* Effect.mapError(Effect.fromResult(Network.evaluation(network)), at(given.network))
+  const { variables } = yield* Effect.fromResult(ModelSpace.trainable(found.of)(found.point)).pipe(
+    Effect.flatMap(({ model }) => Effect.fromResult(Model.evaluation(model))),
+    Effect.mapError(at(given.network))
+  )
   const weights = Initialise.values(variables, Prng.fromSeed(seed))
-  return { network, weights, metadata: { seed, trained: "no" }, dataset: undefined } satisfies Source
+  return { found, weights, metadata: { seed, trained: "no" }, dataset: undefined } satisfies Source
 })
 
-const sizes = ({ channels, height, width }: Dataset.ImageShape) => `${channels}×${height}×${width}`
-
-/** The data set whose images the export is checked on. One that was not asked for and does not fit, or is gone, is done without. */
-const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, network }: Source) {
-  const asked = Option.getOrUndefined(given.dataset)
+/** The data set whose examples the export is checked on. One that was not asked for and does not fit, or is gone, is done without. */
+const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, found }: Source) {
+  const asked = Option.isSome(given.dataset) ? yield* plans.datasetNamed(given.dataset.value, process.cwd()) : undefined
   const name = asked ?? dataset
   if (name === undefined) return undefined
-  const { classes, image } = network.architecture
-  const made = yield* Effect.result(Datasets.make(name, { size: image.height }))
-  if (Result.isFailure(made)) return asked === undefined ? undefined : yield* at("--dataset")(made.failure)
-  const data = made.success
-  // As in training, smaller images are enlarged.
-  if (data.classes.length === classes && Resized.enlarges(data.image, image)) return Resized.to(image, data)
-  if (asked === undefined) return undefined
-  return yield* fault(
-    `--dataset ${name} has ${data.classes.length} classes of ${sizes(data.image)} images where the network takes ${classes} of ${sizes(image)}. Leave --dataset out, or give one that fits.`
-  )
+  const fitting = Effect.gen(function* () {
+    const network = yield* Effect.fromResult(ModelSpace.trainable(found.of)(found.point))
+    const [, height = null] = network.model.inputs["image"]?.shape ?? []
+    const services = yield* Layer.build(Setup.dataset(undefined, name, height === null ? {} : { size: height }))
+    // As in training, smaller pictures are enlarged.
+    return yield* Fitting.of(network, Context.get(services, Dataset.Dataset), height)
+  })
+  const made = yield* Effect.result(fitting)
+  if (Result.isSuccess(made)) return made.success
+  return asked === undefined ? undefined : yield* at("--dataset")(made.failure)
 })
-
-const average = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0) / values.length
-
-/** The card by the weights' file; what that does not say is the data set's, or else ImageNet's and numbers for names. */
-const cardOf = ({ metadata, network }: Source, data: Dataset.ImageDataset | undefined): Card.Card => {
-  const { classes, image } = network.architecture
-  const perChannel = (values: ReadonlyArray<number>) =>
-    image.channels === values.length ? values : Array.from({ length: image.channels }, () => average(values))
-  const otherwise: Card.Card = {
-    architecture: network.architecture,
-    classes: data?.classes ?? Array.from({ length: classes }, (_, i) => String(i)),
-    mean: data?.mean ?? perChannel(ImageFolder.imagenet.mean),
-    deviation: data?.deviation ?? perChannel(ImageFolder.imagenet.deviation),
-    cropRatio: data?.cropRatio ?? (image.channels === 3 ? ImageFolder.evaluationCropRatio(image.height) : 1),
-    provenance: {}
-  }
-  const told = { ...Card.toMetadata(otherwise), ...metadata, architecture: JSON.stringify(network.architecture) }
-  return Result.getOrElse(Card.fromMetadata(told), () => ({ ...otherwise, provenance: Card.provenanceOf(metadata) }))
-}
 
 /** The name of what is written, where none is given. A PyTorch module's is one that Python can import. */
 const nameOf = Effect.fnUntraced(function* (network: string, of: Format.Format) {
@@ -191,36 +177,49 @@ const fileOf = Effect.fnUntraced(function* (given: Flags) {
 
 const agreement = ({ tolerance, worst }: Exported.Check): string =>
   worst === 0
-    ? "logits equal to the network's"
-    : `logits within ${worst.toExponential(1)} of the network's (${tolerance.toExponential()} allowed)`
+    ? "outputs equal to the network's"
+    : `outputs within ${worst.toExponential(1)} of the network's (${tolerance.toExponential()} allowed)`
 
-const next = (of: Format.Format, file: string): string => {
-  if (of === "onnx") return `classify images with: uninet classify ${file} image.png`
-  if (of === "pytorch")
-    return `in Python: import ${file.replace(/^.*[\\/]|\.py$/g, "")}, then load() and normalise(images)`
-  return "names and shapes are those of the authors' PyTorch code"
+const next = (
+  of: Format.Format,
+  file: string,
+  { classes, picture }: Trained.Trained["card"]
+): ReadonlyArray<string> => {
+  if (of === "pytorch") return [`in Python: import ${file.replace(/^.*[\\/]|\.py$/g, "")}, then load()`]
+  if (of === "safetensors") return ["names and shapes are those of the network's parameters"]
+  return classes === null || picture === null ? [] : [`classify images with: uninet classify ${file} image.png`]
 }
 
 const run = Effect.fnUntraced(function* (given: Flags) {
-  const isArchitecture = isFamily(given.network) || given.network.endsWith(".json")
+  const isNetwork = isFamily(given.network) || given.network.endsWith(".json")
   const file = yield* fileOf(given)
   // Before anything is read; Exported.write looks again.
   if (yield* Effect.orElseSucceed((yield* FileSystem.FileSystem).exists(file), () => false))
     return yield* new Exported.FileExists({ file: yield* runFolder.shown(file) })
-  const source: Source = yield* isArchitecture ? ofArchitecture(given) : ofRun(given)
+  const source: Source = yield* isNetwork ? ofNetwork(given) : ofRun(given)
   const data = yield* datasetOf(given, source)
-  const card = cardOf(source, data)
-  const input = yield* data === undefined
-    ? Specimens.digits(card, images)
-    : Specimens.ofDataset(Normalised.by(card, data), images)
-  const count =
-    input.length / (card.architecture.image.channels * card.architecture.image.height * card.architecture.image.width)
-  const of = `test images of ${data?.name ?? "mnist, resized"}`
-  const onImages = yield* checkProgress.make(2 * count, `checking ${given.format} on ${count} ${of}`)
-  const { bytes, check, files, unchecked } = yield* Exported.write(
-    { network: source.network, weights: source.weights, card },
-    { format: given.format, file, images: input, onImages, pythons: Python.candidates }
-  )
+  const whole = yield* exports.trained(source.found, source.weights, { data, metadata: source.metadata })
+  const { card } = whole
+  const examples = yield* data === undefined
+    ? Specimens.digits(card, count)
+    : Specimens.ofDataset(
+        Dataset.isImages(data) && card.picture !== null ? Normalised.by(card.picture, data) : data,
+        count
+      )
+  const of =
+    data === undefined
+      ? card.picture === null
+        ? "examples of random numbers"
+        : "test images of mnist, resized"
+      : `test examples of ${data.name}`
+  const onExamples = yield* checkProgress.make(2 * examples.size, `checking ${given.format} on ${examples.size} ${of}`)
+  const { bytes, check, files, unchecked } = yield* Exported.write(whole, {
+    format: given.format,
+    file,
+    examples,
+    onExamples,
+    pythons: Python.candidates
+  })
   const shown = yield* Effect.forEach(files, runFolder.shown)
   return { source: given.network, format: given.format, files: shown, bytes, check, unchecked, of, card }
 }, Effect.scoped)
@@ -232,7 +231,6 @@ export const exporting = Command.make(
     const { bytes, card, check, files, of, ...rest } = yield* run(given).pipe(
       Effect.provide(OnnxRuntime.cpu({ threads: availableParallelism() }))
     )
-    const { classes, image } = card.architecture
     yield* Console.log(
       given.json
         ? JSON.stringify(
@@ -248,11 +246,11 @@ export const exporting = Command.make(
             2
           )
         : [
-            `${files.join(" and ")}: ${format.count(bytes)}B, images [batch, ${image.channels}, ${image.height}, ${image.width}] to ${classes} classes`,
+            `${files.join(" and ")}: ${format.count(bytes)}B, ${Model.print(card.inputs)} to ${Model.print(card.outputs)}`,
             check === undefined
               ? `not checked: ${rest.unchecked}`
-              : `checked in ${check.runtime} on ${check.images} ${of}: ${agreement(check)}, the same top-1 on ${check.sameTop1}`,
-            next(given.format, files[0] ?? "")
+              : `checked in ${check.runtime} on ${check.examples} ${of}: ${agreement(check)}${check.sameTop1 === null ? "" : `, the same top-1 on ${check.sameTop1}`}`,
+            ...next(given.format, files[0] ?? "", card)
           ].join("\n")
     )
   }, Effect.mapError(said))

@@ -1,60 +1,76 @@
 /** `uninet inspect`: what a network is made of and what it costs. */
-import { Network, NetworkCosts, UniNet } from "@uninet/network"
+import { Costs, type Program, Shape, Tensor } from "@uninet/graph"
+import { ModelSpace } from "@uninet/model-space"
+import { Model } from "@uninet/nn"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
-import * as architectures from "../internal/architecture.ts"
-import { fault } from "../internal/CliFault.ts"
+import { at, said } from "../internal/CliFault.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
+import * as networks from "../internal/networks.ts"
+import * as resized from "../internal/resized.ts"
 
-const rowOf = ({ flops, fvcoreCount, macs, name, output, parameters, stage }: NetworkCosts.StageCosts) => ({
-  name,
-  operator: stage?.operator ?? null,
-  dsm: stage?.dsm ?? null,
-  expansion: stage?.expansion ?? null,
-  repeats: stage?.repeats ?? null,
-  stride: stage?.stride ?? null,
-  channels: output.channels,
-  height: output.height,
-  width: output.width,
-  parameters,
-  macs,
-  flops,
-  fvcoreCount
-})
+const share = (part: number, whole: number) => (whole === 0 ? "" : format.percent(part / whole))
 
-const print = (costs: NetworkCosts.NetworkCosts): string => {
+/** Elements of running statistics, and one count of batches per batch norm, which PyTorch's checkpoints hold. */
+const buffersOf = ({ nodes, variables }: Program.Program): number =>
+  nodes.filter(Tensor.is("batchNormInference")).length +
+  variables
+    .filter(({ attributes }) => attributes.role === "buffer")
+    .reduce((sum, { shape }) => sum + Shape.size(shape), 0)
+
+/** The parts as rows, and below them everything that is counted. */
+const print = (
+  parts: ReadonlyArray<ModelSpace.Part>,
+  costs: Readonly<Record<string, number>>,
+  byOperator: Readonly<Record<string, number | undefined>>
+): string => {
+  const columns = [...new Set(parts.flatMap((part) => Object.keys(part.columns)))]
+  const [parameters, macs] = (["parameters", "macs"] as const).map((key) => parts.reduce((sum, p) => sum + p[key], 0))
   const table = new Table({
-    head: ["part", "module", "operator", "e", "map", "channels", "repeats", "parameters", "share", "MACs", "share"],
-    colAligns: ["left", "left", "left", "right", "right", "right", "right", "right", "right", "right", "right"],
+    head: ["part", ...columns, "parameters", "share", "MACs", "share"],
+    colAligns: [
+      "left",
+      ...columns.map((column) =>
+        parts.some((part) => typeof part.columns[column] === "string") ? ("left" as const) : ("right" as const)
+      ),
+      "right",
+      "right",
+      "right",
+      "right"
+    ],
     style: { head: [], border: [], compact: true }
   })
-  for (const row of costs.stages.map(rowOf))
+  for (const part of parts)
     table.push([
-      row.name,
-      row.dsm ?? "",
-      row.operator ?? "",
-      row.expansion ?? "",
-      `${row.height}×${row.width}`,
-      row.channels,
-      row.repeats ?? "",
-      row.parameters.toLocaleString("en"),
-      format.percent(row.parameters / costs.parameters),
-      row.macs.toLocaleString("en"),
-      format.percent(row.macs / costs.macs)
+      part.name,
+      ...columns.map((column) => part.columns[column] ?? ""),
+      part.parameters.toLocaleString("en"),
+      share(part.parameters, parameters),
+      part.macs.toLocaleString("en"),
+      share(part.macs, macs)
     ])
-  const byOperator = Object.entries(costs.fvcoreByOperator).map(([name, n]) => `${name} ${n.toLocaleString("en")}`)
-  const { inference, training } = costs.activationBytes
+  const names = Object.keys(costs)
+  const wide = Math.max(...names.map((name) => name.length))
   return [
     table.toString(),
-    `parameters    ${costs.parameters.toLocaleString("en")} (${format.count(costs.parameterBytes)}B as float32)`,
-    `MACs          ${costs.macs.toLocaleString("en")} for one image`,
-    `FLOPs         ${costs.flops.toLocaleString("en")}`,
-    `fvcore count  ${costs.fvcoreCount.toLocaleString("en")} (${byOperator.join(", ")})`,
-    `activations   ${format.count(inference)}B at the peak of inference, ${format.count(training)}B of training, for one image`
+    ...names.map((name) => {
+      const value = costs[name]
+      const human = name.endsWith("Bytes")
+        ? ` (${format.count(value)}B)`
+        : name === "parameters"
+          ? ` (${format.count(4 * value)}B as float32)`
+          : name === "fvcoreCount"
+            ? ` (${Object.entries(byOperator)
+                .map(([operator, n]) => `${operator} ${(n ?? 0).toLocaleString("en")}`)
+                .join(", ")})`
+            : ""
+      return `${name.padEnd(wide)}  ${value.toLocaleString("en")}${human}`
+    }),
+    "For one example."
   ].join("\n")
 }
 
@@ -62,52 +78,53 @@ export const inspect = Command.make(
   "inspect",
   {
     network: Argument.String("network").pipe(
-      Argument.withDescription(
-        `${Object.keys(UniNet.family).join(", ")}, an architecture's JSON file, or a run's folder`
-      )
+      Argument.withDescription(`${networks.family.join(", ")}, a network's JSON file, or a run's folder`)
     ),
     image: flags
       .whole("image")
-      .pipe(Flag.optional, Flag.withDescription("Height and width of the images (default: the architecture's)")),
+      .pipe(
+        Flag.optional,
+        Flag.withDescription("Height of the images, the width in proportion (default: the network's)")
+      ),
+    config: networks.config,
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ image, json, network: name }) {
-    const architecture = yield* architectures.read(name)
-    const sized = Option.match(image, {
-      onNone: () => architecture,
-      onSome: (size) => UniNet.withImage(architecture, { height: size, width: size })
+  Effect.fnUntraced(function* ({ config, image, json, network: name }) {
+    const own = yield* networks.read(name, config)
+    const found = Option.isSome(image) ? yield* resized.to(own, image.value) : own
+    const { of, point } = found
+    const counted = Effect.gen(function* () {
+      const model = yield* Effect.fromResult(ModelSpace.checked(of)(point))
+      const program = yield* Effect.fromResult(Model.evaluation(model))
+      return {
+        parts: yield* Effect.fromResult(of.parts(point)),
+        costs: yield* Effect.fromResult(ModelSpace.costsOf(of)(point)),
+        counted: Costs.ofProgram(program),
+        buffers: buffersOf(program)
+      }
     })
-    const costs = yield* Effect.mapError(
-      Effect.fromResult(Network.make(sized)).pipe(
-        Effect.flatMap((network) => Effect.fromResult(NetworkCosts.of(network)))
-      ),
-      (error) => fault(`${name}: ${error.message}`)
-    )
-    const { activationBytes, buffers, flops, fvcoreByOperator, fvcoreCount, macs, parameterBytes, parameters } = costs
+    const { buffers, counted: all, costs: named, parts } = yield* Effect.mapError(counted, at(name))
+    const costs = { ...named, flops: all.flops, fvcoreCount: all.fvcoreCount }
     yield* Console.log(
       json
         ? JSON.stringify(
             {
-              parameters,
+              space: of.name,
+              ...costs,
+              parameterBytes: all.parameterBytes,
               buffers,
-              parameterBytes,
-              macs,
-              flops,
-              fvcoreCount,
-              fvcoreByOperator,
-              activationBytes: activationBytes.inference,
-              trainingActivationBytes: activationBytes.training,
-              stages: costs.stages.map(rowOf),
-              architecture: sized
+              fvcoreByOperator: all.fvcoreByOperator,
+              parts: parts.map(({ columns, macs, name, parameters }) => ({ name, ...columns, parameters, macs })),
+              network: networks.kept(found)
             },
             null,
             2
           )
-        : print(costs)
+        : print(parts, costs, all.fvcoreByOperator)
     )
-  })
+  }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Show a network stage by stage, with parameters, MACs and memory"),
+  Command.withDescription("Show a network part by part, with parameters, MACs and memory"),
   Command.withExamples([
     { command: "uninet inspect B1", description: "The network that the paper's search found" },
     { command: "uninet inspect B1 --image 384", description: "The same on larger images" },

@@ -1,8 +1,8 @@
 /** `uninet replay`: trains one trial of a search again, exactly, and holds the result against the journal's. */
 import { Evaluator, Fidelity, type Journal, Setup, Trial } from "@uninet/search"
-import { Architecture } from "@uninet/search-space"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import { Argument, Command } from "effect/cli"
 import * as Bar from "../internal/bar.ts"
@@ -12,6 +12,7 @@ import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
+import * as spaces from "../internal/spaces.ts"
 
 const config = {
   run: Argument.String("run").pipe(Argument.withDescription("The folder of a search")),
@@ -32,17 +33,14 @@ const bar = Effect.gen(function* () {
 
 type Outcome = Journal.EntryOf<"Finished" | "Failed">
 
-const outcomeIn = (entry: Outcome): string =>
+const outcomeIn = (entry: Outcome, task: plans.Recorded["notes"]["task"]): string =>
   entry._tag === "Finished"
-    ? `${format.percent(entry.evaluation.accuracy, 2)} on the validation split${entry.evaluation.epochs === null ? "" : ` after ${format.plural(entry.evaluation.epochs, "epoch")}`}`
+    ? `${format.measured(entry.evaluation.measures, task, 2)} on the validation split${entry.evaluation.epochs === null ? "" : ` after ${format.plural(entry.evaluation.epochs, "epoch")}`}`
     : `${Trial.says[entry.reason]}: ${entry.detail}`
 
 /** Whether two outcomes are the same: the same numbers to the last bit, or the same kind of failure. */
 const isSame = (a: Outcome, b: Outcome): boolean => {
-  if (a._tag === "Finished" && b._tag === "Finished")
-    return (
-      a.evaluation.accuracy === b.evaluation.accuracy && a.evaluation.metrics["loss"] === b.evaluation.metrics["loss"]
-    )
+  if (a._tag === "Finished" && b._tag === "Finished") return Equal.equals(a.evaluation.measures, b.evaluation.measures)
   return a._tag === "Failed" && b._tag === "Failed" && a.reason === b.reason
 }
 
@@ -68,11 +66,12 @@ export const replay = Command.make(
     }
     // The last there is: one that was let on is trained to where it came.
     const known = entries.findLast((entry) => entry._tag === "Finished" || entry._tag === "Failed")
-    const { architecture, seed } = proposed
+    const { line, point, seed } = proposed
+    const { task } = recorded.notes
     const rungs = Fidelity.rungsOf(plan.fidelity)
     const until = rungs[known?._tag === "Finished" || known?._tag === "Failed" ? (known.rung ?? 0) : 0]
     const total = rungs.at(-1)
-    yield* Console.error(`trial ${index}: ${Architecture.line(architecture)}, seed ${seed}`)
+    yield* Console.error(`trial ${index}: ${line}, seed ${seed}`)
     const started = performance.now()
     const result = yield* Effect.scoped(
       Effect.gen(function* () {
@@ -82,7 +81,7 @@ export const replay = Command.make(
           evaluate(
             {
               index,
-              architecture,
+              point,
               seed,
               // Kept nowhere: it is trained from the start.
               ...(until === undefined || total === undefined ? {} : { epochs: total, until })
@@ -92,7 +91,12 @@ export const replay = Command.make(
         )
       })
     ).pipe(
-      Effect.provide(Setup.evaluator(plans.training(plan).setup, Device.layer(yield* Device.choose(device)))),
+      Effect.provide(
+        Setup.evaluator(plans.training(plan).setup, {
+          engine: Device.layer(yield* Device.choose(device)),
+          known: spaces.known
+        })
+      ),
       Effect.mapError(failed)
     )
     const seconds = (performance.now() - started) / 1000
@@ -109,10 +113,10 @@ export const replay = Command.make(
     const same = journal === undefined ? null : isSame(journal, now)
     yield* Console.log(
       json
-        ? JSON.stringify({ trial: index, architecture, seed, seconds, now, journal: journal ?? null, same }, null, 2)
+        ? JSON.stringify({ trial: index, line, point, seed, seconds, now, journal: journal ?? null, same }, null, 2)
         : [
-            `now:     ${outcomeIn(now)} (${format.time(seconds)})`,
-            journal === undefined ? "journal: it was not finished" : `journal: ${outcomeIn(journal)}`,
+            `now:     ${outcomeIn(now, task)} (${format.time(seconds)})`,
+            journal === undefined ? "journal: it was not finished" : `journal: ${outcomeIn(journal, task)}`,
             ...(same === null ? [] : [same ? "The same." : "Not the same."])
           ].join("\n")
     )

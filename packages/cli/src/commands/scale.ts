@@ -1,23 +1,22 @@
 /** `uninet scale`: a network's family, larger member by member. */
-import { type Dataset, Datasets, Resized } from "@uninet/data"
-import { Dsms } from "@uninet/dsm"
-import { Network, NetworkCosts, UniNet } from "@uninet/network"
-import { Safetensors, Weights } from "@uninet/nn"
-import { Operators } from "@uninet/operators"
+import { Dataset, Datasets } from "@uninet/data"
+import { ModelSpace, Recipe, type Scaling, Task } from "@uninet/model-space"
+import { Model, Safetensors, Weights } from "@uninet/nn"
 import {
   Coefficients,
   CoefficientSearch,
-  type Compound,
+  Compound,
   Inherit,
   type ScaleError,
   Scaler,
   TargetBelowBaseline
 } from "@uninet/scaler"
-import { Fidelity, Journal, Search, WorkerEvaluator } from "@uninet/search"
-import { Architecture } from "@uninet/search-space"
-import { Recipe } from "@uninet/trainer"
+import { Fidelity, Journal, Search, Setup, WorkerEvaluator } from "@uninet/search"
+import { Space } from "@uninet/search-space"
+import { Fitting } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
@@ -26,13 +25,14 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import * as architectures from "../internal/architecture.ts"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
+import * as networks from "../internal/networks.ts"
 import * as plans from "../internal/plan.ts"
 import * as progress from "../internal/progress.ts"
+import * as resized from "../internal/resized.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as scaleFolder from "../internal/scaleFolder.ts"
 import * as trained from "../internal/trained.ts"
@@ -64,7 +64,7 @@ const parseCoefficients = (text: string): Option.Option<Coefficients.Coefficient
 const config = {
   network: Argument.String("network").pipe(
     Argument.withDescription(
-      `The baseline: a run's folder, an architecture's JSON file, or one of ${Object.keys(UniNet.family).join(", ")}`
+      `The baseline: a run's folder, a network's JSON file, or one of ${networks.family.join(", ")}`
     ),
     Argument.optional
   ),
@@ -91,9 +91,7 @@ const config = {
     .whole("image")
     .pipe(
       Flag.optional,
-      Flag.withDescription(
-        "Height and width of the images of all members, the baseline's too: only depth and width grow"
-      )
+      Flag.withDescription("Height of the images of all members, the baseline's too: only depth and width grow")
     ),
   inherit: Flag.Boolean("inherit").pipe(
     Flag.withDefault(false),
@@ -102,14 +100,16 @@ const config = {
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
     Flag.optional,
-    Flag.withDescription(`With --search: ${Datasets.names.join(", ")}, or a folder of images (default mnist)`)
+    Flag.withDescription(
+      `With --search: ${Datasets.names.join(", ")}, a folder of images, or a module with a data set (default: the run's own, else mnist)`
+    )
   ),
   epochs: flags
     .whole("epochs")
     .pipe(Flag.optional, Flag.withDescription("With --search: of each training (default 1)")),
   batch: flags
     .whole("batch")
-    .pipe(Flag.optional, Flag.withDescription("With --search: images per training step (default 64)")),
+    .pipe(Flag.optional, Flag.withDescription("With --search: examples per training step (default 64)")),
   seed: Flag.String("seed").pipe(
     Flag.withMetavar("text"),
     Flag.optional,
@@ -132,11 +132,13 @@ const config = {
     Flag.optional,
     Flag.withDescription("Go on with the search in this folder")
   ),
+  config: networks.config,
   json: flags.json
 }
 type Flags = Command.Command.Config.Infer<typeof config>
 
-interface Plan extends scaleFolder.Settings {
+interface Plan extends Omit<scaleFolder.Settings, "baseline"> {
+  readonly baseline: networks.Found
   readonly folder: string
   readonly resume: boolean
   readonly seed: string
@@ -161,7 +163,7 @@ const ofSearch = ["dataset", "epochs", "batch", "workers", "device"] as const
 const clash = (flags: Flags): string | undefined => {
   const onlyWithSearch = flags.search ? undefined : given(flags, ofSearch)
   if (Option.isNone(flags.network))
-    return `there is no network to scale. Give a run's folder, an architecture's JSON file or one of ${Object.keys(UniNet.family).join(", ")}, or --resume.`
+    return `there is no network to scale. Give a run's folder, a network's JSON file or one of ${networks.family.join(", ")}, or --resume.`
   if (Option.isSome(flags.phi) && Option.isSome(flags.targetMacs))
     return "--phi and --target-macs both say how large the members are. Leave one of them out."
   if (flags.search && Option.isSome(flags.coefficients))
@@ -174,9 +176,9 @@ const clash = (flags: Flags): string | undefined => {
 /** The file of the trained weights that belong to a network: a run's, or the one beside an architecture's. */
 const weightsOf = Effect.fnUntraced(function* (network: string) {
   const path = yield* Path.Path
-  if (architectures.isName(network))
+  if (networks.isFamily(network))
     return yield* usage(
-      `--inherit needs trained weights, which ${network} has none of here. Give the folder of a run, or an architecture's JSON file with its weights (.safetensors) beside it.`
+      `--inherit needs trained weights, which ${network} has none of here. Give the folder of a run, or a network's JSON file with its weights (.safetensors) beside it.`
     )
   return path.resolve(
     network.endsWith(".json") ? network.replace(/\.json$/, ".safetensors") : path.join(network, runFolder.files.weights)
@@ -187,11 +189,8 @@ const planNew = Effect.fnUntraced(function* (flags: Flags) {
   const wrong = clash(flags)
   if (wrong !== undefined || Option.isNone(flags.network)) return yield* usage(wrong ?? "there is no network to scale.")
   const network = flags.network.value
-  const own = yield* architectures.read(network)
-  const baseline = Option.match(flags.image, {
-    onNone: () => own,
-    onSome: (size) => UniNet.withImage(own, { height: size, width: size })
-  })
+  const own = yield* networks.read(network, flags.config)
+  const baseline = Option.isSome(flags.image) ? yield* resized.to(own, flags.image.value) : own
   const seed = Option.getOrElse(flags.seed, () => "0")
   const isPublished =
     network === "B0" &&
@@ -201,10 +200,9 @@ const planNew = Effect.fnUntraced(function* (flags: Flags) {
   const { Given, Published, Searched } = scaleFolder.Method.cases
   const method = flags.search
     ? Searched.make({
-        dataset: yield* plans.datasetNamed(
-          Option.getOrElse(flags.dataset, () => "mnist"),
-          process.cwd()
-        ),
+        dataset: Option.isSome(flags.dataset)
+          ? yield* plans.datasetNamed(flags.dataset.value, process.cwd())
+          : ((yield* trained.settingsOf(network)).dataset ?? "mnist"),
         recipe: {
           ...plans.recipe,
           epochs: Option.getOrElse(flags.epochs, () => 1),
@@ -253,8 +251,14 @@ const planResumed = Effect.fnUntraced(function* (folder: string, flags: Flags) {
   if (extra !== undefined)
     return yield* usage(`${extra} cannot be given with --resume, which goes on with what the scaling was begun with.`)
   const settings = yield* scaleFolder.settings(folder)
+  const baseline = yield* networks.open(settings.baseline, {
+    beside: folder,
+    name: `--resume ${folder}`,
+    override: flags.config
+  })
   return {
     ...settings,
+    baseline,
     folder,
     resume: true,
     seed: settings.method._tag === "Searched" ? settings.method.seed : "0",
@@ -265,39 +269,40 @@ const planResumed = Effect.fnUntraced(function* (folder: string, flags: Flags) {
 
 type Searched = Extract<scaleFolder.Method, { readonly _tag: "Searched" }>
 
-const shape = ({ channels, height, width }: Dataset.ImageShape) => `${channels}×${height}×${width}`
-
 /** Checks that the networks can be trained on the data set: told now, and not by every trial. */
-const fits = Effect.fnUntraced(function* ({ dataset, recipe }: Searched, { baseline }: Plan) {
-  const data = yield* Effect.mapError(Datasets.make(dataset, { size: baseline.image.height }), at("--dataset"))
-  if (!Resized.enlarges(data.image, baseline.image) || baseline.classes !== data.classes.length)
-    return yield* fault(
-      `--dataset ${dataset} has images of ${shape(data.image)} in ${data.classes.length} classes, but the network takes ${shape(baseline.image)} in ${baseline.classes}. Give the data set that it is for.`
-    )
-  if (recipe.batch > data.train.size)
-    return yield* fault(
-      `--batch ${recipe.batch} is more than the ${data.train.size} training images of ${dataset}. Give at most that.`
-    )
-})
+const fits = Effect.fnUntraced(
+  function* ({ dataset, recipe }: Searched, { baseline: { of, point } }: Plan) {
+    const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
+    const [, height] = network.model.inputs["image"]?.shape ?? []
+    const services = yield* Layer.build(Setup.dataset(undefined, dataset, height === undefined ? {} : { size: height }))
+    const data = yield* Fitting.of(network, Context.get(services, Dataset.Dataset), recipe.imageSize)
+    if (recipe.batch > data.train.size)
+      return yield* fault(
+        `--batch ${recipe.batch} is more than the ${data.train.size} training examples of ${dataset}. Give at most that.`
+      )
+  },
+  Effect.mapError(at("--dataset"))
+)
 
 /** The grid search, in worker processes, with its journal in the folder. */
 const searched = Effect.fnUntraced(function* (plan: Plan, { dataset, recipe, seed }: Searched, json: boolean) {
   const path = yield* Path.Path
   const name = yield* runFolder.shown(plan.folder)
-  const options = { baseline: plan.baseline, fixedImage: plan.fixedImage }
-  const grid = yield* Effect.mapError(Effect.fromResult(CoefficientSearch.candidates(options)), at("--search"))
+  const { of, point, source } = plan.baseline
+  const options = { baseline: point, fixedImage: plan.fixedImage }
+  const grid = yield* Effect.mapError(Effect.fromResult(CoefficientSearch.candidates(of, options)), at("--search"))
   const began = performance.now()
   const services = Layer.mergeAll(
     Journal.sqlite(path.join(plan.folder, scaleFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" }),
     WorkerEvaluator.layer({
       module: training.module,
-      options: training.toJson({ device: plan.device, setup: { config: null, dataset, recipe } }),
+      options: training.toJson({ device: plan.device, setup: { config: null, space: source, dataset, recipe } }),
       workers: Math.min(plan.workers, grid.length, Search.defaultAhead)
     })
   )
   const found = yield* Effect.gen(function* () {
-    const display = yield* progress.make({ trials: grid.length, fidelity: Fidelity.full })
-    const found = yield* CoefficientSearch.run({
+    const display = yield* progress.make({ trials: grid.length, fidelity: Fidelity.full, task: of.task })
+    const found = yield* CoefficientSearch.run(of, {
       ...options,
       seed,
       settings: { dataset, recipe: Recipe.toJson(recipe) },
@@ -315,7 +320,7 @@ const searched = Effect.fnUntraced(function* (plan: Plan, { dataset, recipe, see
       )
     )
   )
-  if (!json) yield* Console.log(`\n${grids(found)}\n${format.time((performance.now() - began) / 1000)}\n`)
+  if (!json) yield* Console.log(`\n${grids(found, of)}\n${format.time((performance.now() - began) / 1000)}\n`)
   return found
 })
 
@@ -326,49 +331,66 @@ const newTable = (head: ReadonlyArray<string>, left: ReadonlyArray<number> = [])
     style: { head: [], border: [], compact: true }
   })
 
-/** The networks of the grid, the most accurate first. */
-const grids = ({ candidates }: CoefficientSearch.Found): string => {
-  const table = newTable(["depth α", "width β", "image γ", "α·β²·γ²", "image", "MACs", "parameters", "validation"])
-  const ranked = candidates.toSorted((a, b) => (b.accuracy ?? -1) - (a.accuracy ?? -1))
-  for (const { accuracy, coefficients, member } of ranked) {
+type Member = Compound.Member<unknown>
+
+/** The networks of the grid, the best first. */
+const grids = ({ candidates }: CoefficientSearch.Found<unknown, string, string>, of: ModelSpace.Any): string => {
+  const { decides, measures, shares } = of.task
+  const table = newTable(["depth α", "width β", "image γ", "α·β²·γ²", "input", "MACs", "parameters", "validation"])
+  const worth = (measure: number | null) => (measure === null ? -Infinity : Task.worth(measures[decides], measure))
+  for (const { coefficients, measure, member } of candidates.toSorted((a, b) => worth(b.measure) - worth(a.measure))) {
     const { depth, resolution, width } = coefficients
     table.push([
       depth.toFixed(2),
       width.toFixed(3),
       resolution.toFixed(3),
       Coefficients.product(coefficients).toFixed(3),
-      edge(member),
-      format.count(member.costs.macs),
-      format.count(member.costs.parameters),
-      accuracy === null ? "failed" : format.percent(accuracy, 2)
+      edge(member, of),
+      format.count(member.macs),
+      format.count(member.costs["parameters"] ?? Number.NaN),
+      measure === null ? "failed" : format.measure(measure, shares.includes(decides), 2)
     ])
   }
   return table.toString()
 }
 
-const edge = ({ architecture: { image } }: Compound.Member) =>
-  image.height === image.width ? String(image.height) : `${image.height}×${image.width}`
+/** The edges of what comes in; one number where they are equal. */
+const edge = ({ point }: Member, of: ModelSpace.Any): string => {
+  const chain = of.scaling === null ? undefined : Result.getOrUndefined(of.scaling.chain(point, null))
+  const edges = chain?.edges(chain.sizesOf(point).resolution) ?? []
+  return [...new Set(edges)].join("×")
+}
 
 const times = (factor: number) => `×${factor.toFixed(2)}`
 
-/** A row for every member; their stages with them where the terminal has room. */
-const familyTable = (baseline: Compound.Member, members: ReadonlyArray<Compound.Member>): string => {
+/** A row for every member; their networks with them where the terminal has room. */
+const familyTable = (of: ModelSpace.Any, baseline: Member, members: ReadonlyArray<Member>): string => {
   const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 170
-  const stages = "stages: module, operator, expansion, channels × repeats, / stride"
-  const head = ["φ", "image", "depth", "width", "parameters", "MACs", "× baseline", "memory", ...(wide ? [stages] : [])]
+  const head = [
+    "φ",
+    "input",
+    "depth",
+    "width",
+    "parameters",
+    "MACs",
+    "× baseline",
+    "memory",
+    ...(wide ? ["network"] : [])
+  ]
   const table = newTable(head, [8])
   for (const member of [baseline, ...members.filter(({ phi }) => phi > 0)]) {
-    const { architecture, costs, factors, phi } = member
+    const { costs, factors, macs, phi, point } = member
+    const { activationBytes = Number.NaN, parameters = Number.NaN } = costs
     table.push([
       String(Number(phi.toFixed(3))),
-      edge(member),
+      edge(member, of),
       times(factors.depth),
       times(factors.width),
-      costs.parameters.toLocaleString("en"),
-      format.count(costs.macs),
-      (costs.macs / baseline.costs.macs).toFixed(2),
-      `${format.count(costs.parameterBytes + costs.activationBytes.inference)}B`,
-      ...(wide ? [Architecture.line(architecture)] : [])
+      parameters.toLocaleString("en"),
+      format.count(macs),
+      (macs / baseline.macs).toFixed(2),
+      `${format.count(4 * parameters + activationBytes)}B`,
+      ...(wide ? [of.line(point)] : [])
     ])
   }
   return table.toString()
@@ -376,7 +398,7 @@ const familyTable = (baseline: Compound.Member, members: ReadonlyArray<Compound.
 
 /** What the coefficients are, and where they are from. */
 const origin = ({ fixedImage, method }: Plan, coefficients: Coefficients.Coefficients | null): string => {
-  if (coefficients === null) return "The published family of UniNet."
+  if (coefficients === null) return "The published family."
   const unused = fixedImage ? "; γ is not used, the image stays" : ""
   const numbers = `${Coefficients.print(coefficients)}, α·β²·γ² = ${Coefficients.product(coefficients).toFixed(2)}${unused}`
   if (method._tag === "Searched") return `Coefficients found by the search: ${numbers}`
@@ -387,34 +409,39 @@ const origin = ({ fixedImage, method }: Plan, coefficients: Coefficients.Coeffic
 
 /** Writes a member's file, and its weights where they are inherited; gives what the file says. */
 const write = Effect.fnUntraced(function* (
-  { folder, seed }: Plan,
-  member: Compound.Member,
-  start: Effect.Success<ReturnType<typeof trained.read>> | undefined
+  { baseline, folder, seed }: Plan,
+  member: Member,
+  start: trained.Trained | undefined
 ) {
   const path = yield* Path.Path
   const file = path.join(folder, scaleFolder.stem(member))
-  let approximate: ReadonlyArray<Inherit.Approximation> | undefined
+  let approximate: ReadonlyArray<Scaling.Approximation> | undefined
   if (start !== undefined) {
-    const { metadata, network, weights } = start
-    const larger = yield* Effect.fromResult(Network.make(member.architecture))
-    const inherited = yield* Effect.fromResult(Inherit.weights(network, weights, larger, { seed }))
+    const { metadata, point, weights } = start
+    const { of } = baseline
+    const larger = { ...baseline, point: member.point }
+    const inherited = yield* Effect.fromResult(
+      Inherit.weights(of, { smaller: point, trained: weights, larger: member.point }, { seed })
+    )
     approximate = inherited.approximate
-    const about = ["classes", "mean", "deviation"].flatMap((key) => {
+    const about = ["classes", "picture", "mean", "deviation", "cropRatio"].flatMap((key) => {
       const value = metadata[key]
       return value === undefined ? [] : [[key, value] as const]
     })
-    const content = Network.evaluation(larger).pipe(
-      Result.flatMap((program) =>
+    const content = Effect.gen(function* () {
+      const { model } = yield* Effect.fromResult(ModelSpace.trainable(of)(member.point))
+      const program = yield* Effect.fromResult(Model.evaluation(model))
+      const made = yield* Effect.fromResult(
         Weights.toSafetensors(program, inherited.weights, {
           ...Object.fromEntries(about),
-          architecture: JSON.stringify(member.architecture)
+          network: JSON.stringify(networks.toJson(larger))
         })
-      ),
-      Result.map(Safetensors.encode)
-    )
-    yield* runFolder.write(`${file}.safetensors`, yield* Effect.fromResult(content))
+      )
+      return Safetensors.encode(made)
+    })
+    yield* runFolder.write(`${file}.safetensors`, yield* content)
   }
-  const described = scaleFolder.describe(member, approximate)
+  const described = scaleFolder.describe(member, baseline, approximate)
   yield* runFolder.write(`${file}.json`, `${JSON.stringify(described, null, 2)}\n`)
   return described
 })
@@ -428,14 +455,14 @@ const flagOf = ({ method, targetMacs }: Plan, error: ScaleError): string =>
       : "the network"
 
 /** The members by a scaler. */
-const membersBy = <E>(plan: Plan, layer: Layer.Layer<Scaler, E, Operators | Dsms>) =>
+const membersBy = <E>(plan: Plan, layer: Layer.Layer<Scaler, E>) =>
   Effect.gen(function* () {
     const { baseline, phis, targetMacs } = plan
+    const { of, point } = baseline
     const scaler = yield* Scaler
-    const family =
-      targetMacs === null
-        ? scaler.family(baseline, phis)
-        : Effect.map(scaler.toMacs(baseline, targetMacs), (member) => [member])
+    const family: Effect.Effect<ReadonlyArray<Member>, ScaleError> = targetMacs === null
+      ? scaler.family(of, point, phis)
+      : Effect.map(scaler.toMacs(of, point, targetMacs), (member) => [member])
     return yield* Effect.mapError(family, (error) => at(flagOf(plan, error))(error))
   }).pipe(Effect.provide(layer))
 
@@ -458,22 +485,31 @@ const scaled = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   return { coefficients: found.coefficients, members, found }
 })
 
-const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
+const execute = Effect.fnUntraced(function* (plan: Plan, { config: given, json }: Flags) {
   const { baseline, targetMacs } = plan
+  const { of, point } = baseline
   const name = yield* runFolder.shown(plan.folder)
-  const own = yield* Effect.mapError(
-    Effect.fromResult(Result.flatMap(Network.make(baseline), NetworkCosts.of)),
+  const root = yield* Effect.mapError(
+    Effect.fromResult(Compound.member(of, point, 0, { coefficients: Coefficients.efficientNet })),
     at(plan.network)
   )
-  if (targetMacs !== null && targetMacs < own.macs)
-    return yield* at("--target-macs")(new TargetBelowBaseline({ target: targetMacs, baseline: own.macs }))
-  const start = plan.inherit === null ? undefined : yield* trained.read(plan.inherit)
+  if (targetMacs !== null && targetMacs < root.macs)
+    return yield* at("--target-macs")(new TargetBelowBaseline({ target: targetMacs, baseline: root.macs }))
+  const start = plan.inherit === null ? undefined : yield* trained.read(plan.inherit, given)
   // A search keeps its journal in the folder; anything else writes nothing before it is known.
   const begin = Effect.suspend(() => {
     const { method, network, phis, fixedImage, inherit } = plan
     return plan.resume
       ? Effect.void
-      : scaleFolder.begin(plan.folder, { network, baseline, method, phis, targetMacs, fixedImage, inherit })
+      : scaleFolder.begin(plan.folder, {
+          network,
+          baseline: networks.kept(baseline),
+          method,
+          phis,
+          targetMacs,
+          fixedImage,
+          inherit
+        })
   })
   if (plan.method._tag === "Searched") {
     yield* Effect.scoped(fits(plan.method, plan))
@@ -483,14 +519,6 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   if (plan.method._tag !== "Searched") yield* begin
 
   const described = yield* Effect.forEach(members, (member) => Effect.mapError(write(plan, member, start), said))
-  const root: Compound.Member = {
-    phi: 0,
-    architecture: baseline,
-    costs: own,
-    target: own.macs,
-    effective: null,
-    factors: { depth: 1, width: 1, resolution: 1 }
-  }
   if (json)
     return yield* Console.log(
       JSON.stringify(
@@ -501,15 +529,14 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
           ...(found === undefined
             ? {}
             : {
-                grid: found.candidates.map(({ accuracy, coefficients, member }) => ({
+                grid: found.candidates.map(({ coefficients, measure, member }) => ({
                   coefficients,
-                  accuracy,
-                  macs: member.costs.macs,
-                  parameters: member.costs.parameters,
-                  hash: Architecture.hash(member.architecture)
+                  [of.task.decides]: measure,
+                  costs: member.costs,
+                  hash: Space.hash(member.point)(of.space)
                 }))
               }),
-          baseline: scaleFolder.describe(root),
+          baseline: scaleFolder.describe(root, baseline),
           members: described
         },
         null,
@@ -520,9 +547,9 @@ const execute = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const file = first === undefined ? "" : `${name}/${scaleFolder.stem(first)}`
   yield* Console.log(
     [
-      familyTable(root, members),
+      familyTable(of, root, members),
       origin(plan, coefficients),
-      "memory: weights and the peak of the activations of one image, as 32-bit floats",
+      "memory: weights and the peak of the activations of one example, as 32-bit floats",
       ...(start === undefined
         ? []
         : [
@@ -540,11 +567,11 @@ export const scale = Command.make(
   config,
   Effect.fnUntraced(
     function* (flags) {
-      if (Option.isSome(flags.resume)) yield* execute(yield* planResumed(flags.resume.value, flags), flags.json)
-      else yield* execute(yield* planNew(flags), flags.json)
+      if (Option.isSome(flags.resume)) yield* execute(yield* planResumed(flags.resume.value, flags), flags)
+      else yield* execute(yield* planNew(flags), flags)
     },
-    Effect.mapError(said),
-    Effect.provide([Operators.standard, Dsms.standard])
+    Effect.scoped,
+    Effect.mapError(said)
   )
 ).pipe(
   Command.withDescription("Scale a network into a family: deeper, wider, on larger images"),

@@ -1,7 +1,7 @@
 /** `uninet search`: searches, then compares, tests and exports the best network. */
 import { Dataset } from "@uninet/data"
-import { Finals, Journal, NothingFound, Search, WorkerEvaluator } from "@uninet/search"
-import { Architecture } from "@uninet/search-space"
+import { Facts, ModelSpace, type Task } from "@uninet/model-space"
+import { Finals, Journal, Search, WorkerEvaluator } from "@uninet/search"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -11,52 +11,70 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Command } from "effect/cli"
 import * as best from "../internal/best.ts"
-import { at, said, usage } from "../internal/CliFault.ts"
+import { said, usage } from "../internal/CliFault.ts"
 import * as domain from "../internal/domain.ts"
 import * as dry from "../internal/dry.ts"
 import * as format from "../internal/format.ts"
 import * as live from "../internal/live.ts"
 import * as machines from "../internal/machines.ts"
+import * as paths from "../internal/paths.ts"
 import * as plans from "../internal/plan.ts"
 import * as progress from "../internal/progress.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as training from "../internal/training.ts"
 
-const stages = "stages 1 – 5: module, operator, expansion, channels × repeats, / stride"
+/** Costs that are shown of every trial: those that the search speaks of, and the usual ones where there is room. */
+const shownCosts = (of: ModelSpace.Any, { objectives }: plans.Plan, within: Readonly<Record<string, unknown>>) => {
+  const named = new Set([
+    "macs",
+    "parameters",
+    ...Object.keys(within),
+    ...objectives.filter((o) => typeof o === "string")
+  ])
+  return ModelSpace.costNames(of).filter((name) => named.has(name))
+}
 
 /** The best trials, best first; their networks with them where the terminal has room. */
-const table = (records: ReadonlyArray<Search.Record>, { fidelity, objectives }: plans.Plan): string => {
+const table = (
+  { of, within }: Pick<Effect.Success<ReturnType<typeof domain.make>>, "of" | "within">,
+  records: ReadonlyArray<Search.Record<unknown>>,
+  plan: plans.Plan
+): string => {
   const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 160
   // They differ only where there are rungs.
-  const epochs = <A>(cell: A): ReadonlyArray<A> => (fidelity._tag === "Full" ? [] : [cell])
+  const epochs = <A>(cell: A): ReadonlyArray<A> => (plan.fidelity._tag === "Full" ? [] : [cell])
+  const costs = shownCosts(of, plan, within)
+  const { decides, shares } = of.task
   const out = new Table({
-    head: ["trial", ...epochs("epochs"), "validation", "MACs", "parameters", "reward", ...(wide ? [stages] : [])],
-    colAligns: ["right", ...epochs("right" as const), "right", "right", "right", "right", "left"],
+    head: [
+      "trial",
+      ...epochs("epochs"),
+      shares.includes(decides) ? "validation" : `validation ${decides}`,
+      ...costs.map(format.costHead),
+      "reward",
+      ...(wide ? ["network"] : [])
+    ],
+    colAligns: ["right", ...epochs("right" as const), "right", ...costs.map(() => "right" as const), "right", "left"],
     style: { head: [], border: [], compact: true }
   })
-  for (const { architecture, costs, outcome, trial } of Search.ranking(records, objectives).slice(0, 10))
+  for (const { costs: own, line, outcome, trial } of Search.ranking(of, records, plan.objectives).slice(0, 10))
     out.push([
       trial,
       ...epochs(outcome.evaluation.epochs ?? 0),
-      format.percent(outcome.evaluation.accuracy),
-      format.count(costs.macs),
-      format.count(costs.parameters),
+      format.measure(outcome.evaluation.measures[decides], shares.includes(decides)),
+      ...costs.map((name) => format.count(own[name])),
       outcome.reward.toFixed(4),
-      ...(wide ? [searched(architecture)] : [])
+      ...(wide ? [line] : [])
     ])
   return out.toString()
 }
 
-/** The stages that are searched, in a line. */
-const searched = (architecture: Architecture.Architecture) =>
-  Architecture.line({ ...architecture, stages: architecture.stages.slice(1) })
-
 /** What has become of the trials, in words. */
-const tally = ({ exhausted, over, records }: Search.Found): string => {
+const tally = ({ exhausted, over, records }: Search.Found<unknown>): string => {
   const of = (tag: Search.Outcome["_tag"]) => records.filter(({ outcome }) => outcome._tag === tag).length
   const [failed, refused] = [of("Failed"), of("Refused")]
   return [
-    `${format.plural(of("Scored"), "architecture")} trained`,
+    `${format.plural(of("Scored"), "network")} trained`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(refused > 0 ? [`${refused} refused before training`] : []),
     ...(exhausted ? ["the space has no more"] : []),
@@ -64,35 +82,48 @@ const tally = ({ exhausted, over, records }: Search.Found): string => {
   ].join(", ")
 }
 
-const summary = ({ best: found, front, name }: Done): string =>
+interface Done {
+  readonly best: best.Best
+  readonly front: ReadonlyArray<number>
+  readonly name: string
+  readonly task: Task.Task
+}
+
+const summary = ({ best: found, front, name, task }: Done): string =>
   [
     ...(front.length > 1
       ? [
           `Front: ${format.plural(front.length, "trial")} that no other is better than in every objective: ${front.join(", ")}`
         ]
       : []),
-    `Best: trial ${found.trial}, ${format.count(found.costs.macs)} MACs, ${format.count(found.costs.parameters)} parameters, trained again for ${format.plural(found.metrics.epochs, "epoch")}:`,
-    `  ${searched(found.architecture)}`,
-    `  ${format.percent(found.metrics.validationAccuracy, 2)} on the validation split, trained on the training split: by this it was chosen`,
-    `  ${format.percent(found.metrics.testAccuracy, 2)} on the test split, trained on ${found.trainedOn === "train+validation" ? "the training and validation splits" : "the training split"}: nothing was chosen by this`,
+    `Best: trial ${found.trial}${["macs", "parameters"].flatMap((cost) => (found.costs[cost] === undefined ? [] : [`, ${format.cost(cost, found.costs[cost])}`])).join("")}, trained again for ${format.plural(found.epochs, "epoch")}:`,
+    `  ${found.line}`,
+    `  ${format.measures(found.measures.validation, task)} on the validation split, trained on the training split: by this it was chosen`,
+    `  ${format.measures(found.measures.test, task)} on the test split, trained on ${found.trainedOn === "train+validation" ? "the training and validation splits" : "the training split"}: nothing was chosen by this`,
     `${name}/ has ${Object.values(runFolder.files).join(", ")}`
   ].join("\n")
-
-interface Done {
-  readonly best: best.Best
-  readonly front: ReadonlyArray<number>
-  readonly name: string
-}
 
 const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json }: plans.Flags) {
   const path = yield* Path.Path
   const fs = yield* FileSystem.FileSystem
   const began = performance.now()
   const name = yield* runFolder.shown(plan.folder)
-  const dataset = yield* Effect.mapError(Dataset.images(yield* Dataset.Dataset), at("--dataset"))
-  const { fidelity, finalEpochs, finalists, maxTime, maxTotalMacs, objectives, seed, trialMemory, trialTime, trials } =
-    plan
-  const { constraints, macsOf, reward, services: searched, settings } = yield* domain.make(plan)
+  const data = yield* Dataset.Dataset
+  const {
+    ahead,
+    fidelity,
+    finalEpochs,
+    finalists,
+    maxTime,
+    maxTotalMacs,
+    objectives,
+    recipe,
+    seed,
+    trialMemory,
+    trialTime,
+    trials
+  } = plan
+  const { macsOf, of, reward, services: searched, settings, within } = yield* domain.make(plan)
 
   if (!plan.resume) yield* runFolder.create(plan.folder)
   let note = machines.say
@@ -113,7 +144,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
         WorkerEvaluator.layer({
           module: training.module,
           options: training.toJson(plans.training(plan, checkpoints)),
-          workers: Math.min(plan.workers, trials, Search.defaultAhead),
+          workers: Math.min(plan.workers, trials, ahead),
           ...(trialTime === null ? {} : { timeLimit: `${trialTime} seconds` as const }),
           ...(trialMemory === null ? {} : { memoryLimit: trialMemory })
         })
@@ -124,20 +155,21 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
     Console.error(`\nStopped. The trials so far are kept in ${name}; go on with: uninet search --resume ${name}`)
   )
   const main = Effect.gen(function* () {
-    const work = { trials, fidelity }
+    const work = { trials, fidelity, task: of.task }
     const display = yield* progress.make(work, (trial) => `uninet replay ${name} ${trial}`)
     const told = yield* live.make(plan.folder, work)
     note = display.note
-    const found = yield* Search.run({
+    const found = yield* Search.run(of, {
       trials,
       seed,
       reward,
-      constraints,
+      within,
       fidelity,
       objectives,
+      ahead,
       settings,
-      notes: plans.notesOf(plan),
-      ...(maxTotalMacs === null ? {} : { budget: { macs: maxTotalMacs, of: macsOf } }),
+      notes: plans.notesOf(plan, of.task),
+      ...(maxTotalMacs === null ? {} : { budget: { most: maxTotalMacs, of: macsOf } }),
       until: Effect.map(
         live.isAskedToFinish(plan.folder),
         (asked) => asked || (maxTime !== null && told.seconds() >= maxTime)
@@ -145,22 +177,19 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
       onEvent: (event) => Effect.andThen(told.onEvent(event), display.onEvent(event))
     })
     yield* display.stop
-    const candidates = Search.ranking(found.records, objectives).slice(0, finalists)
-    const front = objectives.length > 1 ? Search.front(found.records, objectives).map(({ trial }) => trial) : []
+    const candidates = Search.ranking(of, found.records, objectives).slice(0, finalists)
+    const front = objectives.length > 1 ? Search.front(of, found.records, objectives).map(({ trial }) => trial) : []
     const searchSeconds = (performance.now() - began) / 1000
-    if (!json) yield* Console.log(`\n${tally(found)} in ${format.time(searchSeconds)}\n${table(found.records, plan)}\n`)
-    if (candidates.length === 0) {
-      const last = found.records.findLast(({ outcome }) => outcome._tag === "Failed")?.outcome
-      return yield* new NothingFound({
-        trials: found.records.length,
-        last: last?._tag === "Failed" ? last.detail : "it was refused"
-      })
-    }
-    const finished = yield* Finals.run({
+    if (!json)
+      yield* Console.log(
+        `\n${tally(found)} in ${format.time(searchSeconds)}\n${table({ of, within }, found.records, plan)}\n`
+      )
+    const finished = yield* Finals.run(of, {
       candidates,
       epochs: finalEpochs,
       seed,
       reward,
+      imageSize: (point) => ({ ...recipe, ...of.recipe(point) }).imageSize,
       // Machines that are not one's own may have something better to do.
       ahead: elsewhere === undefined,
       onProgress: (candidate, done, what) =>
@@ -169,11 +198,13 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
     })
     yield* display.stop
     const before = candidates.find(({ trial }) => trial === finished.winner.trial)
+    const facts = Facts.of(data)
     const written = yield* best.write(plan.folder, finished, {
-      dataset,
-      datasetName: plan.dataset ?? dataset.name,
+      found: { of, facts, source: plan.space },
+      data,
+      dataset: plan.dataset ?? (plan.config === undefined ? data.name : paths.portable(plan.config.path)),
       seed,
-      searchAccuracy: before?.outcome.evaluation.accuracy ?? 0
+      searched: before?.outcome.evaluation.measures ?? {}
     })
     if (elsewhere !== undefined) yield* elsewhere.finish
     // All that they were kept for is in the files of the best.
@@ -194,7 +225,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
             2
           )
         )
-      : Console.log(`${summary({ best: written, front, name })}\n${format.time(seconds)} in all`)
+      : Console.log(`${summary({ best: written, front, name, task: of.task })}\n${format.time(seconds)} in all`)
   }).pipe(
     Effect.scoped,
     Effect.provide(services),
@@ -226,7 +257,7 @@ export const search = Command.make(
     )
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Search architectures by training them, and export the best one"),
+  Command.withDescription("Search a space of networks by training them, and export the best one"),
   Command.withExamples([
     { command: "uninet search", description: "32 trials on MNIST with PPO, into a new folder in runs/" },
     {
@@ -234,6 +265,7 @@ export const search = Command.make(
       description: "Another strategy"
     },
     { command: "uninet search --target-macs 800K --epochs 2", description: "Smaller networks, trained for longer" },
+    { command: "uninet search --space my-space.ts --dataset my-data.ts", description: "A space and data of one's own" },
     { command: "uninet search --config wide.config.ts", description: "As a module says, with layers of one's own" },
     {
       command: "uninet search --database postgresql://uninet@db.lab/uninet --trials 200",

@@ -1,6 +1,5 @@
 /** `uninet status`, `uninet runs`, `uninet stop`: how searches stand, and how to end one. */
 import { Journal, Trial } from "@uninet/search"
-import { Architecture } from "@uninet/search-space"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -29,7 +28,8 @@ const toJson = ({ best, failures, fidelity, live: now, ...rest }: runState.Statu
           ...best.outcome.evaluation,
           reward: best.outcome.reward,
           costs: best.costs,
-          architecture: best.architecture
+          line: best.line,
+          point: best.point
         },
   fidelity,
   failures: failures.map((failure) => ({ ...failure, replay: `uninet replay ${rest.name} ${failure.trial}` })),
@@ -58,8 +58,8 @@ const describe = (status: runState.Status, columns: number): string => {
     ...(best === undefined
       ? ["no result yet"]
       : [
-          `best: trial ${best.trial}, ${format.percent(best.outcome.evaluation.accuracy)}${epochs === null ? "" : ` after ${format.plural(epochs, "epoch")}`}, ${format.count(best.costs.macs)} MACs, reward ${best.outcome.reward.toFixed(4)}`,
-          `  ${Architecture.line(best.architecture)}`
+          `best: trial ${best.trial}, ${format.measured(best.outcome.evaluation.measures, status.task)}${epochs === null ? "" : ` after ${format.plural(epochs, "epoch")}`}${best.costs["macs"] === undefined ? "" : `, ${format.cost("macs", best.costs["macs"])}`}, reward ${best.outcome.reward.toFixed(4)}`,
+          `  ${best.line}`
         ]),
     ...(now === undefined
       ? []
@@ -69,9 +69,9 @@ const describe = (status: runState.Status, columns: number): string => {
         ]),
     ...failures
       .slice(-5)
-      .flatMap(({ architecture, detail, reason, trial }) => [
+      .flatMap(({ detail, line, reason, trial }) => [
         `trial ${trial} ${Trial.says[reason]}: ${detail}`,
-        ...(architecture === undefined ? [] : [`  ${Architecture.line(architecture)}`]),
+        ...(line === undefined ? [] : [`  ${line}`]),
         `  again: uninet replay ${name} ${trial}`
       ]),
     ...(state === "stopped" ? [`go on with: uninet search --resume ${name}`] : [])
@@ -145,14 +145,14 @@ export const runs = Command.make(
       colAligns: ["left", "left", "left", "right", "right", "right", "right"],
       style: { head: [], border: [], compact: true }
     })
-    for (const { best, done, failures, name, state, strategy, trials } of found)
+    for (const { best, done, failures, name, state, strategy, task, trials } of found)
       table.push([
         name,
         state,
         strategy,
         `${done} of ${trials}`,
         failures.length,
-        best === undefined ? "" : format.percent(best.outcome.evaluation.accuracy),
+        best === undefined ? "" : format.measured(best.outcome.evaluation.measures, task),
         best === undefined ? "" : best.outcome.reward.toFixed(4)
       ])
     if (found.length > 0) yield* Console.log(table.toString())

@@ -1,7 +1,8 @@
 /** `uninet train`: trains one network, and goes on where a training was broken off. */
 import { Dataset, Datasets } from "@uninet/data"
-import { UniNet } from "@uninet/network"
-import { Checkpoints, Recipe, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
+import { Facts, ModelSpace, Recipe } from "@uninet/model-space"
+import { Setup } from "@uninet/search"
+import { Checkpoints, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -12,11 +13,11 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import * as architectures from "../internal/architecture.ts"
-import { at, fault, usage } from "../internal/CliFault.ts"
+import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
+import * as networks from "../internal/networks.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as telemetry from "../internal/telemetry.ts"
@@ -28,15 +29,15 @@ const recipes = Object.keys(Recipe.presets)
 
 const config = {
   network: Argument.String("network").pipe(
-    Argument.withDescription(
-      `${Object.keys(UniNet.family).join(", ")}, an architecture's JSON file, or a run's folder`
-    ),
+    Argument.withDescription(`${networks.family.join(", ")}, a network's JSON file, or a run's folder`),
     Argument.optional
   ),
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
     Flag.optional,
-    Flag.withDescription(`${Datasets.names.join(", ")}, or a folder of images (default mnist)`)
+    Flag.withDescription(
+      `${Datasets.names.join(", ")}, a folder of images, or a module with a data set (default: the run's own, else mnist)`
+    )
   ),
   recipe: Flag.String("recipe").pipe(
     Flag.withMetavar("name|file"),
@@ -46,7 +47,7 @@ const config = {
   epochs: flags.whole("epochs").pipe(Flag.optional, Flag.withDescription("Instead of the recipe's")),
   batch: flags
     .whole("batch")
-    .pipe(Flag.optional, Flag.withDescription("Images per step instead of the recipe's; the learning rate follows")),
+    .pipe(Flag.optional, Flag.withDescription("Examples per step instead of the recipe's; the learning rate follows")),
   weights: Flag.Path("weights").pipe(
     Flag.withMetavar("file"),
     Flag.optional,
@@ -80,6 +81,7 @@ const config = {
       Flag.optional,
       Flag.withDescription("Save a checkpoint every so many steps (default: every minute) and after every epoch")
     ),
+  config: networks.config,
   device: flags.device.pipe(Flag.optional),
   json: flags.json
 }
@@ -107,21 +109,27 @@ interface Plan extends trainFolder.Settings {
   readonly resume: boolean
 }
 
+/** The data set: what is asked for, or what the network's run was trained on. */
+const datasetOf = Effect.fnUntraced(function* (given: Flags, name: string) {
+  if (Option.isSome(given.dataset)) return yield* plans.datasetNamed(given.dataset.value, process.cwd())
+  return (yield* trained.settingsOf(name)).dataset ?? "mnist"
+})
+
 const planNew = Effect.fnUntraced(function* (given: Flags) {
   if (Option.isNone(given.network))
     return yield* usage(
-      `there is no network to train. Give one of ${Object.keys(UniNet.family).join(", ")} or an architecture's JSON file, or --resume.`
+      `there is no network to train. Give one of ${networks.family.join(", ")} or a network's JSON file, or --resume.`
     )
-  const network = given.network.value
+  const name = given.network.value
   const preset = yield* recipeOf(or(given.recipe, "quick"))
   const sized = Option.isSome(given.batch) ? Recipe.withBatch(preset, given.batch.value) : preset
   return {
     folder: Option.isSome(given.out) ? given.out.value : yield* runFolder.fresh("train"),
     resume: false,
-    network,
-    architecture: yield* architectures.read(network),
+    name,
+    network: (yield* networks.kindOf(name)).network,
     ...Option.match(given.weights, { onNone: () => ({}), onSome: (weights) => ({ weights }) }),
-    dataset: yield* plans.datasetNamed(or(given.dataset, "mnist"), process.cwd()),
+    dataset: yield* datasetOf(given, name),
     skipBad: given.skipBad,
     recipe: { ...sized, epochs: or(given.epochs, sized.epochs) },
     seed: or(given.seed, "0"),
@@ -153,14 +161,28 @@ const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
   return { ...(yield* trainFolder.settings(folder, "--resume")), folder, resume: true } satisfies Plan
 })
 
-/** A member of the family takes the data set's images and classes; an architecture of one's own has to fit them. */
-const fitted = ({ architecture, network }: Plan, data: Dataset.ImageDataset) =>
-  Object.hasOwn(UniNet.family, network) ? UniNet.withImage(architecture, data.image, data.classes.length) : architecture
+/** The network of a plan. A member of the family takes the data set's images and classes; any other has to fit them. */
+const networkOf = Effect.fnUntraced(function* (
+  { folder, name, network, resume }: Plan,
+  data: Dataset.DatasetShape,
+  override: Flags["config"]
+) {
+  const isMember = networks.isFamily(name)
+  const beside = resume ? folder : isMember ? process.cwd() : (yield* networks.kindOf(name)).beside
+  const kept = !resume && isMember ? networks.memberFor(name, Facts.of(data)) : network
+  return yield* networks.open(kept, { beside, name, override })
+})
+
+/** What of the recipe the command line says. */
+const asked = ({ batch, epochs }: Recipe.Recipe, given: Flags): Partial<Recipe.Recipe> => ({
+  ...(Option.isSome(given.epochs) ? { epochs } : {}),
+  ...(Option.isSome(given.batch) ? { batch } : {})
+})
 
 const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: TrainEvent.Finished, plan: Plan) => ({
   out: plan.folder,
-  best: { epoch: best.epoch, averaged: best.averaged, ...best.validation },
-  last: { validation, averaged: averaged?.validation ?? null },
+  best: { epoch: best.epoch, averaged: best.averaged, ...best.validation.measures },
+  last: { validation: validation.measures, averaged: averaged?.validation.measures ?? null },
   steps,
   stoppedEarly,
   seconds
@@ -169,15 +191,21 @@ const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: 
 const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
   const path = yield* Path.Path
   const trainer = yield* Trainer
-  const data = yield* Effect.mapError(Dataset.images(yield* Dataset.Dataset), at("--dataset"))
   const name = yield* runFolder.shown(plan.folder)
-  const architecture = plan.resume ? plan.architecture : fitted(plan, data)
-  const { network, weights, dataset, skipBad, recipe, seed, threads, device } = plan
-  const start = weights === undefined ? {} : { weights: (yield* trained.read(weights, architecture)).weights }
+  const own = yield* networkOf(plan, yield* Dataset.Dataset, given.config)
+  const { of, point } = own
+  const network = yield* Effect.mapError(
+    Effect.fromResult(ModelSpace.trainable(of, networks.toJson(own))(point)),
+    at(plan.name)
+  )
+  const { weights, dataset, skipBad, seed, threads, device } = plan
+  // What the point says of its training goes before the recipe, and what the command line says before that.
+  const recipe = plan.resume ? plan.recipe : { ...plan.recipe, ...of.recipe(point), ...asked(plan.recipe, given) }
+  const start = weights === undefined ? {} : { weights: (yield* trained.readFor(own, weights)).weights }
   if (!plan.resume)
     yield* trainFolder.begin(plan.folder, {
-      network,
-      architecture,
+      name: plan.name,
+      network: networks.kept(own),
       ...(weights === undefined ? {} : { weights }),
       dataset,
       skipBad,
@@ -195,10 +223,10 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
   const append = yield* TrainLog.open(path.join(plan.folder, trainFolder.files.metrics), resume?.state).pipe(
     Effect.mapError(at(`--out ${name}`))
   )
-  const display = yield* trainProgress.make
+  const display = yield* trainProgress.make(of.task)
   const again = `uninet train --resume ${name}`
   const last = yield* trainer
-    .fit(architecture, {
+    .fit(network, {
       recipe,
       seed,
       gradientNorm: true,
@@ -231,7 +259,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
       ? JSON.stringify(result, null, 2)
       : [
           `Best: epoch ${best.epoch + 1} of ${recipe.epochs}${best.averaged ? ", averaged weights" : ""}${finished.stoppedEarly ? ", stopped early" : ""}`,
-          `  ${format.percent(best.validation.top1, 2)} top-1, ${format.percent(best.validation.top5, 2)} top-5, loss ${best.validation.loss.toFixed(4)} on the validation split`,
+          `  ${format.measures(best.validation.measures, of.task)} on the validation split`,
           `  ${finished.steps} steps in ${format.time(finished.seconds)}`,
           `${name}/ has ${Object.values(trainFolder.files).join(", ")} and the last checkpoints; test it with: uninet evaluate ${name}`
         ].join("\n")
@@ -245,11 +273,12 @@ export const train = Command.make(
     const plan = Option.isSome(given.resume) ? yield* planResumed(given.resume.value, given) : yield* planNew(given)
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const dataset = Datasets.byName(plan.dataset, {
-          size: plan.architecture.image.height,
+        const [, height] = plan.network.facts.inputs["image"]?.shape ?? []
+        const dataset = Setup.dataset(undefined, plan.dataset, {
+          ...(height === undefined ? {} : { size: height }),
           skipBad: plan.skipBad
         })
-        const services = yield* Trainer.layer().pipe(
+        const services = yield* Trainer.layer.pipe(
           Layer.provideMerge(Layer.mergeAll(dataset, Device.layer(plan.device, { threads: plan.threads }))),
           Layer.build,
           Effect.mapError(Device.orElse(at("--dataset")))
@@ -257,7 +286,7 @@ export const train = Command.make(
         yield* execute(plan, given).pipe(Effect.provide(services), Effect.provide(telemetry.layer))
       })
     )
-  })
+  }, Effect.mapError(said))
 ).pipe(
   Command.withDescription("Train a network, with checkpoints that a broken training goes on from"),
   Command.withExamples([

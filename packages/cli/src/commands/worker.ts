@@ -20,7 +20,11 @@ const line = (event: ClusterWorker.WorkerEvent): string => {
   if (event._tag === "Withdrawn") return `${trial}: withdrawn by its search`
   const { outcome } = event
   const result =
-    outcome._tag === "Evaluated" ? format.percent(outcome.evaluation.accuracy) : `${outcome.reason}: ${outcome.detail}`
+    outcome._tag === "Evaluated"
+      ? Object.entries(outcome.evaluation.measures)
+          .map(([name, value]) => `${name} ${format.number(value)}`)
+          .join(", ")
+      : `${outcome.reason}: ${outcome.detail}`
   return `${trial}: ${result}, ${format.time(event.seconds)}`
 }
 

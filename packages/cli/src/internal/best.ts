@@ -1,114 +1,92 @@
 /** The best network of a search as files: what it is, its weights, and an ONNX model. */
 import type { Dataset } from "@uninet/data"
-import type { Dsms } from "@uninet/dsm"
-import { Format, type Trained } from "@uninet/export"
+import { Format } from "@uninet/export"
 import type { GraphError } from "@uninet/graph"
-import { type ArchitectureError, Network, NetworkCosts } from "@uninet/network"
-import type { Operators } from "@uninet/operators"
+import type { ModelSpace, Task } from "@uninet/model-space"
 import type { Finals } from "@uninet/search"
-import { Architecture } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { type CliFault, fault } from "./CliFault.ts"
+import * as exports from "./exports.ts"
+import * as networks from "./networks.ts"
 import * as runFolder from "./runFolder.ts"
+
+const Measures = Schema.Record(Schema.String, Schema.Finite)
 
 /** What `best.json` holds. */
 export const Best = Schema.Struct({
   trial: Schema.Int,
   hash: Schema.String,
   seed: Schema.String,
+  /** A name, a folder, or the module that has it. */
   dataset: Schema.String,
-  costs: Schema.Struct({
-    parameters: Schema.Finite,
-    macs: Schema.Finite,
-    flops: Schema.Finite,
-    fvcoreCount: Schema.Finite,
-    activationBytes: Schema.Finite
-  }),
-  metrics: Schema.Struct({
-    reward: Schema.Finite,
+  costs: Schema.Record(Schema.String, Schema.Finite),
+  reward: Schema.Finite,
+  /** Epochs of the last training. */
+  epochs: Schema.Finite,
+  measures: Schema.Struct({
     /** On the validation split, after a trial's short training and after the final one. */
-    searchAccuracy: Schema.Finite,
-    validationAccuracy: Schema.Finite,
-    validationLoss: Schema.Finite,
-    epochs: Schema.Finite,
-    testAccuracy: Schema.Finite,
-    testLoss: Schema.Finite
+    search: Measures,
+    validation: Measures,
+    test: Measures
   }),
-  /** The images that the weights in the files were trained on; they were tested with these, and chosen after a training on `train` alone. */
-  trainedOn: Schema.optionalKey(Schema.Literals(["train", "train+validation"])),
-  architecture: Architecture.Architecture
+  /** The examples that the weights in the files were trained on; they were tested with these, and chosen after a training on `train` alone. */
+  trainedOn: Schema.Literals(["train", "train+validation"]),
+  /** In a line, for people. */
+  line: Schema.String,
+  network: networks.Network
 })
 export type Best = typeof Best.Type
 
-export type WriteError = ArchitectureError | GraphError | Format.FormatError | CliFault
+export type WriteError = GraphError | ModelSpace.Unbuildable | Task.OutputsMismatch | Format.FormatError | CliFault
 
 /** Writes the files of the best network; `best.json` last, so that its being there says that the rest is. */
 export const write = Effect.fnUntraced(function* (
   folder: string,
-  finished: Finals.Finished,
+  finished: Finals.Finished<unknown>,
   about: {
-    readonly dataset: Dataset.ImageDataset
-    readonly datasetName: string
+    readonly found: Omit<networks.Found, "point">
+    readonly data: Dataset.DatasetShape
+    readonly dataset: string
     readonly seed: string
-    readonly searchAccuracy: number
+    readonly searched: Readonly<Record<string, number>>
   }
-): Effect.fn.Return<Best, WriteError, Operators | Dsms | Path.Path | runFolder.Services> {
+): Effect.fn.Return<Best, WriteError, Path.Path | runFolder.Services> {
   const path = yield* Path.Path
-  const { test, winner } = finished
-  const network = yield* Network.fromServices(winner.architecture)
-  const costs = yield* Effect.fromResult(NetworkCosts.of(network))
+  const { test, trainedOn, winner } = finished
+  const found: networks.Found = { ...about.found, point: winner.point }
   const best: Best = {
     trial: winner.trial,
     hash: winner.hash,
     seed: about.seed,
-    dataset: about.datasetName,
-    costs: {
-      parameters: costs.parameters,
-      macs: costs.macs,
-      flops: costs.flops,
-      fvcoreCount: costs.fvcoreCount,
-      activationBytes: costs.activationBytes.inference
-    },
-    metrics: {
-      reward: winner.reward,
-      searchAccuracy: about.searchAccuracy,
-      validationAccuracy: winner.evaluation.accuracy,
-      validationLoss: winner.evaluation.metrics["loss"] ?? 0,
-      epochs: winner.evaluation.epochs ?? 0,
-      testAccuracy: test.top1,
-      testLoss: test.loss
-    },
-    trainedOn: finished.trainedOn,
-    architecture: winner.architecture
+    dataset: about.dataset,
+    costs: winner.costs,
+    reward: winner.reward,
+    epochs: winner.evaluation.epochs ?? 0,
+    measures: { search: about.searched, validation: winner.evaluation.measures, test: test.measures },
+    trainedOn,
+    line: winner.line,
+    network: networks.kept(found)
   }
-  const { classes, cropRatio = 1, deviation, mean } = about.dataset
-  const trained: Trained.Trained = {
-    network,
-    weights: winner.weights,
-    card: {
-      architecture: winner.architecture,
-      classes,
-      mean,
-      deviation,
-      cropRatio,
-      provenance: {
-        run: path.basename(folder),
-        trial: String(winner.trial),
-        seed: about.seed,
-        dataset: about.dataset.name,
-        validationAccuracy: String(winner.evaluation.accuracy),
-        testAccuracy: String(test.top1)
-      }
+  const { decides } = about.found.of.task
+  const trained = yield* exports.trained(found, winner.weights, {
+    data: about.data,
+    metadata: {
+      run: path.basename(folder),
+      trial: String(winner.trial),
+      seed: about.seed,
+      dataset: about.data.name,
+      [`validation ${decides}`]: String(winner.evaluation.measures[decides]),
+      [`test ${decides}`]: String(test.measures[decides])
     }
-  }
+  })
   for (const file of [
     yield* Effect.fromResult(Format.onnx(trained)),
     yield* Effect.fromResult(Format.safetensors(trained))
   ])
     yield* runFolder.write(path.join(folder, `best${file.extension}`), file.content)
-  const text = `${JSON.stringify(best, null, 2)}\n`
+  const text = `${JSON.stringify(Schema.encodeSync(Schema.toCodecJson(Best))(best), null, 2)}\n`
   yield* runFolder.write(path.join(folder, runFolder.files.best), text)
   return best
 })
@@ -116,6 +94,8 @@ export const write = Effect.fnUntraced(function* (
 /** What `best.json` says. */
 export const read = Effect.fnUntraced(function* (text: string, name: string) {
   return yield* Effect.mapError(Schema.decodeEffect(Schema.fromJsonString(Best))(text), () =>
-    fault(`${name} is damaged. Remove it and resume the search: the journal has everything that is needed.`)
+    fault(
+      `${name} is damaged or of another version. Remove it and resume the search: the journal has everything that is needed.`
+    )
   )
 })

@@ -1,23 +1,24 @@
-/** What a plan searches: the space within its budget, the strategy, what the journal knows them by; and what trains. */
+/** What a plan searches: the space within its bounds, the strategy, what the journal knows them by; and what trains. */
 import { SearchStrategy, Strategies, type Strategy } from "@uninet/controller"
 import { Dataset } from "@uninet/data"
-import { Dsms } from "@uninet/dsm"
-import { NetworkCosts } from "@uninet/network"
-import { Operators } from "@uninet/operators"
+import { ModelSpace, Recipe, Task } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
 import { ConfigLayerFailed, Reward, Setup } from "@uninet/search"
-import { type Architecture, Constrained, Constraint, Prng, SearchSpace, Space } from "@uninet/search-space"
-import { Recipe } from "@uninet/trainer"
+import { Constrained, Prng, Space } from "@uninet/search-space"
+import { Fitting } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { at, fault, said } from "./CliFault.ts"
 import * as Device from "./device.ts"
+import * as format from "./format.ts"
 import type { Plan } from "./plan.ts"
+import * as spaces from "./spaces.ts"
 
-/** Operators, modules, data set, engine and trainer of a plan. */
+/** Data set, engine and trainer of a plan. */
 export const training = (plan: Plan) =>
   Effect.mapError(
     Layer.build(Setup.training(plan.config, plan.dataset, Device.layer(plan.device))),
@@ -25,10 +26,7 @@ export const training = (plan: Plan) =>
   )
 
 /** The plan's strategy: a named one, or the config's own. It is begun here once, so that one that cannot search the domain says so before anything is written. */
-const strategyOf = Effect.fnUntraced(function* (
-  { config, seed, strategy }: Plan,
-  domain: Strategy.Domain<Architecture.Architecture>
-) {
+const strategyOf = Effect.fnUntraced(function* ({ config, seed, strategy }: Plan, domain: Strategy.Domain<unknown>) {
   const begun = (service: SearchStrategy["Service"]) =>
     Effect.as(Effect.scoped(service.start(domain, Prng.fromSeed(seed).split("strategy"))), service)
   // A policy is so small that no other device is faster, and the same search proposes the same on all of them.
@@ -50,65 +48,88 @@ const strategyOf = Effect.fnUntraced(function* (
   )
 })
 
+/** A MACs bound that nothing meets is told with what the smallest network has. */
+const reachable = Effect.fnUntraced(function* (of: ModelSpace.Any, flag: string, most: number) {
+  const met = Constrained.make(of.space, ModelSpace.within<string>({ macs: { max: most } })(of))
+  if (Result.isSuccess(met)) return
+  const least = met.failure.quantities[0]?.value ?? Number.NaN
+  return yield* fault(
+    `${flag} ${most} is less than any network of the space has: the smallest has ${least} MACs. Give at least that.`
+  )
+})
+
+/**
+ * What is maximised, and the bound that goes with it. UniNet's space has a penalty by MACs, with its seed network's as the target, where nothing else is said; any other the measure
+ * alone.
+ */
+const rewardOf = Effect.fnUntraced(function* (plan: Plan, of: ModelSpace.Any) {
+  const { config, most, reward } = plan
+  if (reward !== undefined) return { reward, most, target: undefined }
+  if (plan.resume)
+    return yield* fault(
+      `the search's reward is its config module's own, which ${config?.path ?? "it"} has no more. Put it back, or give the module by --config.`
+    )
+  const target = plan.target ?? (of.name === "uninet" ? of.costs["macs"]?.(Space.seedPoint(of.space)) : undefined)
+  if (target === undefined) return { reward: Reward.measure, most, target }
+  yield* reachable(of, "--target-macs", target)
+  const limit = most ?? Math.round(1.5 * target)
+  yield* reachable(of, "--max-macs", limit)
+  return { reward: Reward.mnas({ target }), most: limit, target }
+})
+
+/** A bound, an objective or a budget on a cost that the space has not. */
+const known = (of: ModelSpace.Any, flag: string, names: ReadonlyArray<string>, also: ReadonlyArray<string> = []) => {
+  const all = [...ModelSpace.costNames(of), ...also]
+  const wrong = names.find((name) => !all.includes(name))
+  return wrong === undefined
+    ? Effect.void
+    : fault(`${flag}: the space ${of.name} has no ${wrong}. Give one of ${all.join(", ")}.`)
+}
+
 /** Checks the plan against the space and the data set before anything is trained. */
 export const make = Effect.fnUntraced(function* (plan: Plan) {
-  const dataset = yield* Effect.mapError(Dataset.images(yield* Dataset.Dataset), at("--dataset"))
-  const { channels, height, width } = dataset.image
+  const dataset = yield* Dataset.Dataset
   if (plan.recipe.batch > dataset.train.size)
     return yield* fault(
-      `--batch ${plan.recipe.batch} is more than the ${dataset.train.size} training images of ${plan.dataset ?? dataset.name}. Give at most that.`
+      `--batch ${plan.recipe.batch} is more than the ${dataset.train.size} training examples of ${plan.dataset ?? dataset.name}. Give at most that.`
     )
-  const space = yield* Layer.build(Setup.space(plan.config)).pipe(
-    Effect.mapError((error) => (error instanceof ConfigLayerFailed ? said(error) : at("--dataset")(error))),
-    Effect.map(Context.get(SearchSpace))
-  )
-  const seedNetwork = Space.seedPoint(space)
-  const { image } = seedNetwork
-  if (image.channels !== channels || image.height !== height || image.width !== width)
-    return yield* fault(
-      `the space is for images of ${image.channels}×${image.height}×${image.width}, but ${dataset.name} has ${channels}×${height}×${width}. Give one for the other.`
-    )
-  const sets = { operators: yield* Operators, dsms: yield* Dsms }
-  const cost = NetworkCosts.forSpace(sets)
-  const within = (most: number) => Constrained.make(space, Constraint.bounds(cost, { macs: { max: most } }))
-  const target = plan.target ?? cost.of(seedNetwork).macs
-  const most = plan.most ?? Math.round(1.5 * target)
-  for (const [flag, value] of [
-    ["--target-macs", target],
-    ["--max-macs", most]
-  ] as const) {
-    const met = within(value)
-    if (Result.isFailure(met)) {
-      const least = met.failure.quantities[0]?.value ?? Number.NaN
-      return yield* fault(
-        `${flag} ${value} is less than any network of the space has: the smallest has ${least} MACs. Give at least that.`
-      )
-    }
-  }
-  const constraints = Constraint.bounds(cost, { macs: { max: most } })
-  const strategy = yield* strategyOf(plan, yield* Effect.fromResult(Constrained.make(space, constraints)))
-  const services = Context.make(SearchSpace, space).pipe(
-    Context.add(SearchStrategy, strategy),
-    Context.add(Operators, sets.operators),
-    Context.add(Dsms, sets.dsms)
-  )
+  const of = yield* Effect.mapError(Setup.space(plan.space, spaces.known), at("--space"))
+  const { space, task } = of
+  const seedPoint = Space.seedPoint(space)
+  if (of.isTrainable) {
+    const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(of)(seedPoint)), at("--space"))
+    const recipe = { ...plan.recipe, ...of.recipe(seedPoint) }
+    yield* Effect.mapError(Fitting.of(network, dataset, recipe.imageSize), at("--dataset"))
+  } else if (!plan.own.includes("evaluator"))
+    return yield* fault(`the networks of ${of.name} cannot be trained. Give an evaluator of your own by --config.`)
+  yield* known(of, "--within", Object.keys(plan.within))
+  const names = plan.objectives.flatMap((objective) => (typeof objective === "string" ? [objective] : []))
+  yield* known(of, "--objectives", names, Task.measuresOf(task))
+  if (plan.most !== undefined) yield* known(of, "--max-macs", ["macs"])
+  if (plan.target !== undefined) yield* known(of, "--target-macs", ["macs"])
+  if (plan.maxTotalMacs !== null) yield* known(of, "--max-total-macs", ["macs"])
+
+  const { most, reward, target } = yield* rewardOf(plan, of)
+  const within = { ...plan.within, ...(most === undefined ? {} : { macs: { ...plan.within["macs"], max: most } }) }
+  const constraints = ModelSpace.within<string>(within)(of)
+  const constrained = yield* Effect.mapError(Effect.fromResult(Constrained.make(space, constraints)), at("--within"))
+  const strategy = yield* strategyOf(plan, constrained)
+  const services = Context.make(SearchStrategy, strategy)
   const settings = {
     dataset: plan.dataset,
     recipe: Recipe.toJson(plan.recipe),
-    target,
-    most,
+    within: Schema.decodeUnknownSync(Schema.Json)(within),
     own: plan.own,
     code: plan.config?.version ?? null
   }
   /** Of a whole training: the backward pass takes twice the forward's. */
-  const macsOf = ({ macs }: { readonly macs: number }) => 3 * macs * dataset.train.size * plan.recipe.epochs
-  return {
-    space,
-    macsOf,
-    strategyName: strategy.name,
-    constraints,
-    reward: Reward.mnas({ target }),
-    settings,
-    services
-  }
+  const macsOf = ({ macs = 0 }: Readonly<Record<string, number>>) => 3 * macs * dataset.train.size * plan.recipe.epochs
+  /** The bounds in words. */
+  const bounds = Object.entries(within).map(([name, { max, min }]) =>
+    [
+      ...(min === undefined ? [] : [`at least ${format.cost(name, min)}`]),
+      ...(max === undefined ? [] : [`at most ${format.cost(name, max)}`])
+    ].join(" and ")
+  )
+  return { of, constrained, macsOf, strategyName: strategy.name, within, bounds, reward, target, settings, services }
 })

@@ -1,6 +1,7 @@
 /** `uninet search --dry-run`: what would be searched, and about how long it takes, by a few training steps. */
 import { Dataset } from "@uninet/data"
-import { Fidelity, Search } from "@uninet/search"
+import { ModelSpace } from "@uninet/model-space"
+import { Fidelity } from "@uninet/search"
 import { Constrained, Prng, Space } from "@uninet/search-space"
 import { Trainer } from "@uninet/trainer"
 import * as Console from "effect/Console"
@@ -18,20 +19,23 @@ const steps = 12
 const median = (numbers: ReadonlyArray<number>): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
-/** Seconds of a whole training of some networks within the budget, on one worker. */
+/** Seconds of a whole training of some networks within the bounds, on one worker. */
 const calibrate = Effect.fnUntraced(function* (
   { recipe, seed }: Plan,
-  sample: (prng: Prng.Prng) => Effect.Effect<Parameters<Trainer["Service"]["fit"]>[0], { readonly message: string }>
+  of: ModelSpace.Any,
+  sample: (prng: Prng.Prng) => Effect.Effect<unknown, { readonly message: string }>
 ) {
   const trainer = yield* Trainer
   const { train, validation } = yield* Dataset.Dataset
   const prng = Prng.fromSeed(seed).split("dry run")
   const trainings: Array<{ readonly compile: number; readonly epoch: number }> = []
   for (let i = 0; i < networks; i++) {
-    const architecture = yield* sample(prng)
+    const point = yield* sample(prng)
+    const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
+    const own = { ...recipe, ...of.recipe(point), epochs: recipe.epochs }
     const began = performance.now()
     const at: Array<number> = []
-    yield* trainer.fit(architecture, { recipe, seed: `${seed}/dry/${i}` }).pipe(
+    yield* trainer.fit(network, { recipe: own, seed: `${seed}/dry/${i}` }).pipe(
       Stream.filter((event) => event._tag === "Step"),
       Stream.take(steps + 1),
       Stream.runForEach(() => Effect.sync(() => void at.push(performance.now())))
@@ -41,7 +45,7 @@ const calibrate = Effect.fnUntraced(function* (
     trainings.push({
       compile: ((at[0] ?? began) - began) / 1000,
       // Forwards only: a third of a step's work.
-      epoch: step * (Math.floor(train.size / recipe.batch) + validation.size / recipe.batch / 3)
+      epoch: step * (Math.floor(train.size / own.batch) + validation.size / own.batch / 3)
     })
   }
   const mean = (of: (training: (typeof trainings)[number]) => number) =>
@@ -55,16 +59,16 @@ const percent = (share: number) => (share >= 0.001 ? format.percent(share, 1) : 
 export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const { fidelity, finalEpochs, finalists, recipe, trials } = plan
   const dataset = yield* Dataset.Dataset
-  const { constraints, settings, space, strategyName } = yield* domain.make(plan)
-  const constrained = yield* Effect.fromResult(Constrained.make(space, constraints))
+  const { bounds, constrained, of, strategyName, target, within } = yield* domain.make(plan)
+  const { space } = of
   const feasible = Constrained.feasibleShare(Prng.fromSeed(plan.seed).split("share"))(constrained)
-  const workers = Math.min(plan.workers, trials, Search.defaultAhead)
+  const workers = Math.min(plan.workers, trials, plan.ahead)
   // Workers beyond the cores are no help.
   const beside = Math.min(workers, availableParallelism())
   if (!json && process.stderr.isTTY) yield* Console.error("timing a few training steps …")
   const timed = plan.own.includes("evaluator")
     ? undefined
-    : yield* calibrate(plan, (prng) => Effect.fromResult(Constrained.sampleWithin(prng)(constrained)))
+    : yield* calibrate(plan, of, (prng) => Effect.fromResult(Constrained.sampleWithin(prng)(constrained)))
   const whole = Fidelity.expected(fidelity, trials)
   const rungs = Fidelity.rungsOf(fidelity)
   const seconds =
@@ -85,9 +89,9 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
           rungs: fidelity._tag === "Full" ? [recipe.epochs] : rungs,
           dataset: dataset.name,
           workers,
-          targetMacs: settings.target,
-          maxMacs: settings.most,
-          space: { size: String(Space.size(space)), distinct: String(Space.distinct(space)) },
+          targetMacs: target ?? null,
+          within,
+          space: { name: of.name, size: String(Space.size(space)), distinct: String(Space.distinct(space)) },
           feasible,
           seconds: seconds ?? null
         },
@@ -97,12 +101,17 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     )
   return yield* Console.log(
     [
-      `Would search ${format.plural(trials, "trial")} by ${strategyName} on ${dataset.name} (${dataset.train.size} training images, batch ${recipe.batch}), seed ${plan.seed}, ${format.plural(workers, "worker")}`,
+      `Would search ${format.plural(trials, "trial")} by ${strategyName} on ${dataset.name} (${dataset.train.size} training examples, batch ${recipe.batch}), seed ${plan.seed}, ${format.plural(workers, "worker")}`,
       fidelity._tag === "Full"
         ? `  each trained for ${format.plural(recipe.epochs, "epoch")}`
         : `  by ${fidelity._tag.toLowerCase()}: results after ${rungs.join(", ")} epochs, together about ${format.plural(Math.round(whole), "training")} of ${recipe.epochs} epochs`,
-      `Space: ${Space.size(space)} choices, ${Space.distinct(space)} networks`,
-      `  of these ${percent(feasible.share)}${feasible.error > 0 ? ` ± ${percent(1.96 * feasible.error)}` : ""} have at most ${format.count(settings.most)} MACs; the reward's target is ${format.count(settings.target)}`,
+      `Space: ${of.name}, ${Space.size(space)} choices, ${Space.distinct(space)} networks`,
+      ...(bounds.length === 0
+        ? []
+        : [
+            `  of these ${percent(feasible.share)}${feasible.error > 0 ? ` ± ${percent(1.96 * feasible.error)}` : ""} have ${bounds.join(", ")}`
+          ]),
+      ...(target === undefined ? [] : [`  the reward's target is ${format.cost("macs", target)}`]),
       seconds === undefined
         ? "Time: not known, the evaluator is the config's own"
         : `Time: about ${format.time(seconds.trials)} for the trials (${format.time(seconds.trial)} for one on one worker), ${format.time(seconds.finals)} for the finals: ${format.plural(finalists, "training")} of ${format.plural(finalEpochs, "epoch")} and one of the best`,

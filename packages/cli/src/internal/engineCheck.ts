@@ -2,10 +2,11 @@
  * Training steps of a small network on one device, for a process of its own, so that a driver that crashes or hangs takes nothing along: prints what came of
  * it as the last line of its standard output.
  */
-import { Network } from "@uninet/network"
+import { Classification, Recipe } from "@uninet/model-space"
 import { Runtime } from "@uninet/runtime"
-import { type Architecture, Prng } from "@uninet/search-space"
-import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
+import { Prng } from "@uninet/search-space"
+import { Initialise, TrainingProgram } from "@uninet/trainer"
+import { type Architecture, Network } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Device from "./device.ts"
@@ -39,14 +40,17 @@ const steps = 2
 const check = Effect.gen(function* () {
   const runtime = yield* Runtime
   const network = yield* Effect.fromResult(Network.make(architecture))
-  const training = yield* Effect.fromResult(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
+  const { channels, height, width } = architecture.image
+  const { classes } = architecture
+  const training = yield* Effect.fromResult(
+    TrainingProgram.make(Network.model(network), Classification.make({ classes }), { ...Recipe.proxy, batch })
+  )
   const executable = yield* runtime.compile({ training })
   const prng = Prng.fromSeed("doctor")
   yield* Initialise.write(executable, training.variables, prng)
-  const { channels, height, width } = architecture.image
   const inputs = {
     image: Float32Array.from({ length: batch * channels * height * width }, () => prng.nextNormal()),
-    labels: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes)),
+    targets: Int32Array.from({ length: batch }, () => prng.nextInt(classes)),
     learningRate: Float32Array.of(1e-2)
   }
   const losses: Array<number> = []

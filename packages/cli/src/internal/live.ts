@@ -104,9 +104,9 @@ export const make = (folder: string, work: tracker.Work) =>
     yield* Effect.sync(write).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
     return {
       seconds: () => (performance.now() - began) / 1000,
-      onEvent: (event: Search.SearchEvent) => Effect.sync(() => tracker.follow(state, event, work)),
-      onFinal: ({ trial }: Search.Candidate, { done }: Trial.Progress, what: Finals.Purpose) =>
+      onEvent: (event: Search.SearchEvent<unknown>) => Effect.sync(() => tracker.follow(state, event, work)),
+      onFinal: ({ trial }: Search.Candidate<unknown>, { done }: Trial.Progress, what: Finals.Purpose) =>
         Effect.sync(() => void finals[what].set(trial, done)),
-      onStopped: ({ trial }: Search.Candidate) => Effect.sync(() => void finals.retrain.delete(trial))
+      onStopped: ({ trial }: Search.Candidate<unknown>) => Effect.sync(() => void finals.retrain.delete(trial))
     }
   })

@@ -8,8 +8,8 @@ import {
   type VersionMismatch
 } from "@uninet/cluster"
 import { Datasets } from "@uninet/data"
-import { type Evaluator, WorkerEvaluator } from "@uninet/search"
-import { Recipe } from "@uninet/trainer"
+import { Recipe } from "@uninet/model-space"
+import { type Evaluator, SpaceSource, WorkerEvaluator } from "@uninet/search"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,11 +22,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { Flag } from "effect/cli"
 import { randomUUID } from "node:crypto"
-import { isAbsolute, relative, resolve, sep } from "node:path"
+import { resolve } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { type CliFault, fault } from "./CliFault.ts"
 import type * as Device from "./device.ts"
 import * as format from "./format.ts"
+import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
 import * as training from "./training.ts"
 
@@ -58,6 +59,7 @@ export const connect = (url: Redacted.Redacted) =>
 /** What trains, in words that hold on any machine: paths below this folder are told from it, as the worker's folder is a copy of it. */
 const Portable = Schema.Struct({
   config: Schema.NullOr(Schema.Struct({ path: Schema.String, version: Schema.String })),
+  space: SpaceSource.SpaceSource,
   dataset: Schema.NullOr(Schema.String),
   recipe: Recipe.Recipe
 })
@@ -69,19 +71,20 @@ const Limits = Schema.Struct({
 })
 export type Limits = typeof Limits.Type
 
-const portablePath = (path: string) => {
-  const below = relative(process.cwd(), path)
-  return isAbsolute(below) || below.startsWith("..") ? path : below.split(sep).join("/")
-}
+const moved = (space: SpaceSource.SpaceSource, to: (path: string) => string): SpaceSource.SpaceSource =>
+  space._tag === "Named"
+    ? space
+    : SpaceSource.SpaceSource.cases.Module.make({ path: to(space.path), version: space.version })
 
 /** How workers are told of a search's trials. */
-export const described = ({ setup: { config, dataset, recipe } }: training.Options) => ({
+export const described = ({ setup: { config, dataset, recipe, space } }: training.Options) => ({
   module: "training",
   options: Schema.decodeSync(Schema.fromJsonString(Schema.Json))(
     JSON.stringify(
       Schema.encodeSync(Portable)({
-        config: config === null ? null : { path: portablePath(fileURLToPath(config.url)), version: config.version },
-        dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : portablePath(dataset),
+        config: config === null ? null : { path: paths.portable(fileURLToPath(config.url)), version: config.version },
+        space: moved(space, paths.portable),
+        dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : paths.portable(dataset),
         recipe
       })
     )
@@ -90,10 +93,11 @@ export const described = ({ setup: { config, dataset, recipe } }: training.Optio
 
 /** What is told, understood on this machine, for its device. */
 const understood = (options: unknown, device: Device.Chosen, checkpoints: string | undefined) =>
-  Effect.map(Schema.decodeUnknownEffect(Portable)(options), ({ config, dataset, recipe }): training.Options => ({
+  Effect.map(Schema.decodeUnknownEffect(Portable)(options), ({ config, dataset, recipe, space }): training.Options => ({
     device,
     setup: {
       config: config === null ? null : { url: pathToFileURL(resolve(config.path)).href, version: config.version },
+      space: moved(space, (path) => resolve(path)),
       dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : resolve(dataset),
       recipe,
       ...(checkpoints === undefined ? {} : { checkpoints })

@@ -1,32 +1,48 @@
 /** Everything that a search is told: by its flags, by `uninet.config.ts`, or, resumed, by its journal. */
 import { Strategies } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
-import { Config, Fidelity, Journal, Search } from "@uninet/search"
-import { Recipe } from "@uninet/trainer"
+import { Recipe, Task } from "@uninet/model-space"
+import { Config, Fidelity, Journal, Reward, Search, SpaceSource, Units } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import { at, fault, said, usage } from "./CliFault.ts"
+import { at, type CliFault, fault, said, usage } from "./CliFault.ts"
 import * as Device from "./device.ts"
 import * as flags from "./flags.ts"
 import * as machines from "./machines.ts"
+import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
+import * as spaces from "./spaces.ts"
 import type * as Training from "./training.ts"
 
-/** Fields of a config whose layers decide results. */
+/** `macs<=2M,parameters>=10K`. */
+const parseWithin = (text: string): Option.Option<typeof Within.Type> => {
+  const within: Record<string, { min?: number; max?: number }> = {}
+  for (const part of text.split(",")) {
+    const [, name, sign, amount] = /^\s*(\w+)\s*(<=|>=)\s*(\S+)\s*$/.exec(part) ?? []
+    const value = amount === undefined ? Option.none() : Units.parseAmount(amount)
+    if (name === undefined || Option.isNone(value)) return Option.none()
+    within[name] = { ...within[name], [sign === "<=" ? "max" : "min"]: value.value }
+  }
+  return Option.some(within)
+}
+
+/** Fields of a config whose code decides results. */
 const Own = Schema.Literals(Config.deciding)
 
-/** What decides the results of trials, as the journal keeps it beside what `Search` adds. */
+const Window = Schema.Struct({ min: Schema.optionalKey(Schema.Finite), max: Schema.optionalKey(Schema.Finite) })
+const Within = Schema.Record(Schema.String, Window)
+
+/** What decides the results of trials, as the journal keeps it beside what `Search` adds. The space is known by its fingerprint. */
 export const Settings = Schema.Struct({
   /** `null` for the config module's own. */
   dataset: Schema.NullOr(Schema.String),
   recipe: Recipe.Recipe,
-  target: Schema.Finite,
-  most: Schema.Finite,
-  /** The fields for which the config module has layers of its own, and the version of its code; `null` where there are none. */
+  within: Within,
+  /** The fields for which the config module has code of its own, and the version of it; `null` where there are none. */
   own: Schema.Array(Own),
   code: Schema.NullOr(Schema.String)
 })
@@ -35,7 +51,10 @@ export const Settings = Schema.Struct({
 const Added = Schema.Struct({
   strategy: Schema.String,
   fidelity: Fidelity.Fidelity,
-  objectives: Schema.Array(Schema.Literals(Search.objectives))
+  objectives: Schema.Array(Schema.Struct({ name: Schema.String, direction: Task.Direction })),
+  /** Data, or that it is the config's own. */
+  reward: Schema.Union([Reward.Reward, Schema.Struct({ _tag: Schema.Literal("Own") })]),
+  ahead: Schema.Int
 })
 
 /** What does not. */
@@ -48,7 +67,14 @@ export const Notes = Schema.Struct({
   trialMemory: Schema.NullOr(Schema.Finite),
   maxTotalMacs: Schema.NullOr(Schema.Finite),
   /** The config module's file. */
-  config: Schema.NullOr(Schema.String)
+  config: Schema.NullOr(Schema.String),
+  space: SpaceSource.SpaceSource,
+  /** What its measures are, for those who have the journal alone. */
+  task: Schema.Struct({
+    decides: Schema.String,
+    measures: Schema.Record(Schema.String, Task.Direction),
+    shares: Schema.Array(Schema.String)
+  })
 })
 
 /** Everything that a search is told. */
@@ -58,16 +84,21 @@ export interface Plan {
   /** The config module, where layers of it are used. */
   readonly config: Config.Loaded | undefined
   readonly own: (typeof Settings.Type)["own"]
+  readonly space: SpaceSource.SpaceSource
   /** `null` for the config's own, as for the data set. */
   readonly strategy: Strategies.Name | null
   readonly dataset: string | null
   readonly seed: string
   readonly recipe: Recipe.Recipe
-  /** `undefined` until the space is known: then its seed network's. */
+  /** `undefined` for the default, which the space says when it is known. */
+  readonly reward: Reward.Reward | Reward.Own<unknown, string> | undefined
+  /** Multiply-accumulates; `undefined` for the default. */
   readonly target: number | undefined
   readonly most: number | undefined
+  readonly within: typeof Within.Type
   readonly fidelity: Fidelity.Fidelity
-  readonly objectives: ReadonlyArray<Search.Objective>
+  readonly objectives: ReadonlyArray<Search.Objective<unknown>>
+  readonly ahead: number
   readonly trials: number
   readonly finalists: number
   readonly finalEpochs: number
@@ -82,9 +113,16 @@ export interface Plan {
 
 /** The flags, which are the config's plain fields; they have no defaults here, so that the config's can be told from them. */
 export const config = {
-  trials: flags.whole("trials").pipe(Flag.optional, Flag.withDescription("Architectures to train (default 32)")),
+  space: Flag.String("space").pipe(
+    Flag.withMetavar("name|file"),
+    Flag.optional,
+    Flag.withDescription(
+      `What is searched: ${spaces.names.join(", ")}, or a module with a ModelSpace of one's own (default uninet)`
+    )
+  ),
+  trials: flags.whole("trials").pipe(Flag.optional, Flag.withDescription("Networks to train (default 32)")),
   epochs: flags.whole("epochs").pipe(Flag.optional, Flag.withDescription("Epochs of each trial (default 1)")),
-  batch: flags.whole("batch").pipe(Flag.optional, Flag.withDescription("Images per training step (default 64)")),
+  batch: flags.whole("batch").pipe(Flag.optional, Flag.withDescription("Examples per training step (default 64)")),
   strategy: Flag.String("strategy").pipe(
     Flag.withMetavar("name"),
     Flag.optional,
@@ -99,18 +137,28 @@ export const config = {
     .macs("target-macs")
     .pipe(
       Flag.optional,
-      Flag.withDescription("T of the reward ACC · (MACs / T)^-0.07, such as 1.5M (default: the space's seed network's)")
+      Flag.withDescription(
+        "T of the reward: the measure · (MACs / T)^-0.07, such as 1.5M (default for uninet: its seed network's; else no penalty)"
+      )
     ),
   maxMacs: flags
     .macs("max-macs")
     .pipe(
       Flag.optional,
-      Flag.withDescription("Architectures above this are never trained (default: 1.5 times the target)")
+      Flag.withDescription("Networks above this are never trained (default: 1.5 times the target, if there is one)")
     ),
+  within: Flag.String("within").pipe(
+    Flag.withMetavar("bounds"),
+    Flag.filterMap(parseWithin, () => "bounds on costs, such as parameters<=200K or macs>=1M,macs<=2M"),
+    Flag.optional,
+    Flag.withDescription("Bounds on any costs of the space, such as parameters<=200K,latency<=20 (default: none)")
+  ),
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
     Flag.optional,
-    Flag.withDescription(`${Datasets.names.join(", ")}, or a folder of images (default mnist)`)
+    Flag.withDescription(
+      `${Datasets.names.join(", ")}, a folder of images, or a module with a data set (default mnist)`
+    )
   ),
   config: Flag.Path("config").pipe(
     Flag.withMetavar("file"),
@@ -159,9 +207,17 @@ export const config = {
     Flag.withMetavar("a,b"),
     Flag.optional,
     Flag.withDescription(
-      `Two or more of ${Search.objectives.join(", ")}: a search for a Pareto front, best with nsga2 (default: the reward)`
+      "Two or more measures or costs, such as accuracy,macs: a search for a Pareto front, best with nsga2 (default: the reward)"
     )
   ),
+  ahead: flags
+    .whole("ahead")
+    .pipe(
+      Flag.optional,
+      Flag.withDescription(
+        "Proposals that may be out at a time: so many are made before the first result is known (default 8)"
+      )
+    ),
   trialTime: flags
     .seconds("trial-time")
     .pipe(Flag.optional, Flag.withDescription("Longest time for one trial, such as 10min (default: any)")),
@@ -193,13 +249,14 @@ const strategyNamed = (name: string) =>
     ? Effect.succeed(name)
     : Effect.fail(usage(`--strategy is "${name}". Give one of ${Strategies.names.join(", ")}.`))
 
-/** `accuracy,macs`. */
+/** `accuracy,macs`: which there are, the search says when the space is known. */
 const objectivesNamed = Effect.fnUntraced(function* (text: string) {
-  const given = text.split(",").map((name) => name.trim())
-  const known = given.flatMap((name) => Search.objectives.filter((objective) => objective === name))
-  return known.length === given.length && known.length > 1
-    ? known
-    : yield* usage(`--objectives is "${text}". Give two or more of ${Search.objectives.join(", ")}, with commas.`)
+  const names = text.split(",").map((name) => name.trim())
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) return yield* usage(`--objectives has ${twice} twice. Give every objective once.`)
+  return names.length > 1 && names.every((name) => name !== "")
+    ? names
+    : yield* usage(`--objectives is "${text}". Give two or more measures or costs, such as accuracy,macs.`)
 })
 
 /** A folder is the same data set from wherever it is named. */
@@ -208,14 +265,37 @@ export const datasetNamed = Effect.fnUntraced(function* (name: string, from: str
   return Datasets.names.includes(name) ? name : path.resolve(from, name)
 })
 
+/** The config's space or the named one. */
+const spaceOf = Effect.fnUntraced(function* (flag: Option.Option<string>, loaded: Config.Loaded | undefined) {
+  if (Option.isSome(flag)) return yield* spaces.named(flag.value)
+  const given = loaded?.config.space
+  if (loaded === undefined || given === undefined) return spaces.standard
+  return typeof given === "string"
+    ? yield* spaces.named(given)
+    : SpaceSource.SpaceSource.cases.Module.make({ path: loaded.path, version: loaded.version })
+})
+
+/** Fields of the version before, whose values are parts of UniNet's kit now. */
+const moved = ["operators", "dsms"]
+
+/** What is said of a config that cannot be used. */
+const unusable = (error: Config.LoadError, otherwise: (error: Config.LoadError) => CliFault): CliFault =>
+  error._tag === "ConfigInvalid" && moved.includes(error.field)
+    ? fault(
+        `${error.path}: there is no field ${error.field} any more. Give space: UniNetSpace.forData({ kit: Kit.make({ ${error.field}: … }) }) of @uninet/uninet.`
+      )
+    : otherwise(error)
+
 /** The config that is asked for, or that lies here. */
 const configFor = (flag: Option.Option<string>) =>
   Option.match(flag, {
     onNone: () => {
       const here = Config.find(process.cwd())
-      return here === undefined ? Effect.succeed(undefined) : Effect.mapError(Config.load(here), said)
+      return here === undefined
+        ? Effect.succeed(undefined)
+        : Effect.mapError(Config.load(here), (error) => unusable(error, said))
     },
-    onSome: (file) => Effect.mapError(Config.load(file), at("--config"))
+    onSome: (file) => Effect.mapError(Config.load(file), (error) => unusable(error, at("--config")))
   })
 
 /** The layers of a config's own that are used: flags go before its fields. */
@@ -223,14 +303,26 @@ const ownOf = (loaded: Config.Loaded | undefined, given: Flags): Plan["own"] =>
   loaded === undefined
     ? []
     : Config.ownLayers(loaded.config).filter(
-        (field) => !((field === "dataset" || field === "strategy") && Option.isSome(given[field]))
+        (field) =>
+          !(
+            (field === "dataset" || field === "strategy" || field === "space" || field === "objectives") &&
+            Option.isSome(given[field])
+          )
       )
 
-/** A high rate, found on MNIST: what counts is how far one short epoch comes [ours]. */
+/** A high rate, our choice, found on MNIST: what counts is how far one short epoch comes. */
 export const recipe: Recipe.Recipe = { ...Recipe.proxy, learningRate: 0.01 }
 
 const or = <A, B = A>(flag: Option.Option<A>, field: A | undefined, other: B): A | B =>
   Option.getOrElse(flag, () => field ?? other)
+
+/** A config's functions of points, which are given those of the space that is searched. */
+function ofOwnPoints(given: Config.Config["reward"]): Plan["reward"]
+function ofOwnPoints(given: Config.Config["objectives"]): Plan["objectives"] | undefined
+function ofOwnPoints(given: unknown) {
+  // The config's author knows the type of the points; here it is not known.
+  return given
+}
 
 /** The plan of a new search. */
 export const fresh = Effect.fnUntraced(function* (given: Flags) {
@@ -271,16 +363,20 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     resume: false,
     config: own.length > 0 ? loaded : undefined,
     own,
+    space: yield* spaceOf(given.space, loaded),
     strategy,
     dataset,
     seed: or(given.seed, fields.seed === undefined ? undefined : String(fields.seed), "0"),
     recipe: { ...base, epochs, batch: or(given.batch, fields.batch, base.batch) },
+    reward: Option.isSome(given.targetMacs) ? undefined : ofOwnPoints(fields.reward),
     target: Option.getOrElse(given.targetMacs, () => fields.targetMacs),
     most: Option.getOrElse(given.maxMacs, () => fields.maxMacs),
+    within: { ...fields.within, ...Option.getOrElse(given.within, () => ({})) },
+    ahead: or(given.ahead, fields.ahead, Search.defaultAhead),
     fidelity,
     objectives: Option.isSome(given.objectives)
       ? yield* objectivesNamed(given.objectives.value)
-      : (fields.objectives ?? []),
+      : (ofOwnPoints(fields.objectives) ?? []),
     trialTime: or(given.trialTime, fields.trialTime, null),
     trialMemory: or(given.trialMemory, fields.trialMemory, null),
     maxTime: or(given.maxTime, fields.maxTime, null),
@@ -301,6 +397,9 @@ const fixed = [
   "seed",
   "targetMacs",
   "maxMacs",
+  "within",
+  "ahead",
+  "space",
   "dataset",
   "out",
   "fidelity",
@@ -318,7 +417,7 @@ export const recorded = Effect.fnUntraced(function* (folder: string, flag: strin
     at(`${flag}${name}`)
   )
   const foreign = () =>
-    fault(`${flag}${name}: its journal was not written by uninet search. Give the folder of a search.`)
+    fault(`${flag}${name}: its journal was not written by this version's uninet search. Give the folder of a search.`)
   const settings = yield* Effect.mapError(Schema.decodeUnknownEffect(Settings)(identity.settings), foreign)
   const notes = yield* Effect.mapError(Schema.decodeUnknownEffect(Notes)(identity.notes), foreign)
   const added = yield* Effect.mapError(Schema.decodeUnknownEffect(Added)(identity.settings), foreign)
@@ -329,24 +428,44 @@ export type Recorded = Effect.Success<ReturnType<typeof recorded>>
 /** The plan of the search in a folder. */
 export const ofRun = Effect.fnUntraced(function* (
   folder: string,
-  { fidelity, notes, objectives, seed, settings, strategy }: Recorded,
+  { ahead, fidelity, notes, objectives, reward, seed, settings, strategy }: Recorded,
   file: Option.Option<string>
 ) {
-  const wanted = Option.getOrElse(file, () => (settings.own.length > 0 ? (notes.config ?? undefined) : undefined))
+  const name = yield* runFolder.shown(folder)
+  /** A module where it was told, from here or from above the run; or the one that is given. */
+  const found = (path: string) =>
+    Option.match(file, {
+      onSome: Effect.succeed,
+      onNone: () =>
+        Effect.flatMap(paths.find(path, folder), (there) =>
+          there === undefined
+            ? fault(`${name} was begun with the module ${path}, which is not there. Give it by --config.`)
+            : Effect.succeed(there)
+        )
+    })
+  const wanted = settings.own.length > 0 && notes.config !== null ? yield* found(notes.config) : undefined
   const loaded = wanted === undefined ? undefined : yield* Effect.mapError(Config.load(wanted), at("--config"))
+  const own = objectives.length > 0 && settings.own.includes("objectives") ? loaded?.config.objectives : undefined
   return {
     folder,
     resume: true,
     config: settings.own.length > 0 ? loaded : undefined,
     own: settings.own,
+    space:
+      notes.space._tag === "Named"
+        ? notes.space
+        : yield* Effect.mapError(SpaceSource.ofModule(yield* found(notes.space.path)), at("--config")),
     strategy: settings.own.includes("strategy") ? null : yield* strategyNamed(strategy),
     dataset: settings.dataset,
     seed,
     recipe: settings.recipe,
-    target: settings.target,
-    most: settings.most,
+    reward: reward._tag === "Own" ? ofOwnPoints(loaded?.config.reward) : reward,
+    target: undefined,
+    most: undefined,
+    within: settings.within,
     fidelity,
-    objectives,
+    objectives: ofOwnPoints(own) ?? objectives.map(({ name }) => name),
+    ahead,
     trialTime: notes.trialTime,
     trialMemory: notes.trialMemory,
     maxTime: null,
@@ -382,14 +501,22 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
 })
 
 /** What the journal is told beside what decides the results. */
-export const notesOf = (plan: Plan): typeof Notes.Type => ({
+export const notesOf = (plan: Plan, { decides, measures, shares }: Task.Task): typeof Notes.Type => ({
   trials: plan.trials,
   finalists: plan.finalists,
   finalEpochs: plan.finalEpochs,
   trialTime: plan.trialTime,
   trialMemory: plan.trialMemory,
   maxTotalMacs: plan.maxTotalMacs,
-  config: plan.config?.path ?? null
+  config: plan.config === undefined ? null : paths.portable(plan.config.path),
+  space:
+    plan.space._tag === "Named"
+      ? plan.space
+      : SpaceSource.SpaceSource.cases.Module.make({
+          path: paths.portable(plan.space.path),
+          version: plan.space.version
+        }),
+  task: { decides, measures, shares }
 })
 
 /** What an evaluator is told, here or in a worker; with a folder for trainings that are gone on with. */
@@ -397,6 +524,7 @@ export const training = (plan: Plan, checkpoints?: string): Training.Options => 
   device: plan.device,
   setup: {
     config: plan.config === undefined ? null : { url: plan.config.url, version: plan.config.version },
+    space: plan.space,
     dataset: plan.dataset,
     recipe: plan.recipe,
     ...(checkpoints === undefined ? {} : { checkpoints })

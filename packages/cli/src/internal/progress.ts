@@ -1,38 +1,52 @@
 /** How a search is going: a bar on a terminal, plain lines elsewhere. Written to standard error, so that results can be piped. */
+import type { Task } from "@uninet/model-space"
 import type { Finals, Search, Trial } from "@uninet/search"
-import { Architecture } from "@uninet/search-space"
 import { MultiBar, Presets, type SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as format from "./format.ts"
 import * as tracker from "./tracker.ts"
 
+/** What is followed, and what its measures are. */
+export interface Work extends tracker.Work {
+  readonly task: Pick<Task.Task, "decides" | "shares">
+}
+
 export interface Display {
-  readonly onEvent: (event: Search.SearchEvent) => Effect.Effect<void>
+  readonly onEvent: (event: Search.SearchEvent<unknown>) => Effect.Effect<void>
   /** The finals: one of so many trainings is so far. */
-  readonly onFinal: (candidate: Search.Candidate, progress: Trial.Progress, what: Finals.Purpose) => Effect.Effect<void>
-  /** One of them, on all images, is not needed after all. */
-  readonly onStopped: (candidate: Search.Candidate) => Effect.Effect<void>
+  readonly onFinal: (
+    candidate: Search.Candidate<unknown>,
+    progress: Trial.Progress,
+    what: Finals.Purpose
+  ) => Effect.Effect<void>
+  /** One of them, on all examples, is not needed after all. */
+  readonly onStopped: (candidate: Search.Candidate<unknown>) => Effect.Effect<void>
   /** Says something beside it. */
   readonly note: (line: string) => Effect.Effect<void>
   /** Ends what is displayed; what comes after it begins anew. */
   readonly stop: Effect.Effect<void>
 }
 
-const accuracyOf = ({ outcome }: Search.Scored, { fidelity }: tracker.Work) =>
-  `${format.percent(outcome.evaluation.accuracy)}${
+/** The measure that decides, of a trial. */
+const measureOf = ({ outcome }: Search.Scored<unknown>, { fidelity, task }: Work) =>
+  `${format.measured(outcome.evaluation.measures, task)}${
     fidelity._tag === "Full" ? "" : ` after ${format.plural(outcome.evaluation.epochs ?? 0, "epoch")}`
   }`
 
-const leftOf = (state: tracker.State, work: tracker.Work) => {
+/** Multiply-accumulates, where the space counts them. */
+const macsOf = ({ macs }: Readonly<Record<string, number>>) =>
+  macs === undefined ? "" : `, ${format.cost("macs", macs)}`
+
+const leftOf = (state: tracker.State, work: Work) => {
   const seconds = tracker.left(state, work)
   return seconds === undefined ? "time left unknown" : `${format.time(seconds)} left`
 }
 
-const bestOf = ({ best }: tracker.State, work: tracker.Work) =>
+const bestOf = ({ best }: tracker.State, work: Work) =>
   best === undefined
     ? "no result yet"
-    : `best reward ${best.outcome.reward.toFixed(4)} (trial ${best.trial}, ${accuracyOf(best, work)})`
+    : `best reward ${best.outcome.reward.toFixed(4)} (trial ${best.trial}, ${measureOf(best, work)})`
 
 /** The command that trains a trial again, where there is one. */
 type Replay = ((trial: number) => string) | undefined
@@ -40,11 +54,11 @@ type Replay = ((trial: number) => string) | undefined
 const failed = (failure: Trial.TrialFailed, replay: Replay) =>
   `${failure.message}${replay === undefined ? "" : `; again: ${replay(failure.trial)}`}`
 
-const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once more, on all images")
+const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once more, on all examples")
 
 const write = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`))
 
-const lines = (work: tracker.Work, replay: Replay): Display => {
+const lines = (work: Work, replay: Replay): Display => {
   const state = tracker.begin()
   const status = () => `${state.done} of ${work.trials}, ${bestOf(state, work)}, ${leftOf(state, work)}`
   const finals = new Set<string>()
@@ -66,7 +80,7 @@ const lines = (work: tracker.Work, replay: Replay): Display => {
         if (event._tag === "Resumed") return write(`${format.plural(event.trials, "trial")} in the journal already`)
         if (event._tag === "Finished") {
           const { costs, outcome, trial } = event.record
-          const said = `${accuracyOf(event.record, work)}, ${format.count(costs.macs)} MACs, reward ${outcome.reward.toFixed(4)}`
+          const said = `${measureOf(event.record, work)}${macsOf(costs)}, reward ${outcome.reward.toFixed(4)}`
           return write(`trial ${trial}: ${said}, ${format.time(event.seconds)} | ${status()}`)
         }
         if (event._tag === "Failed") return write(`${failed(event.failure, replay)} | ${status()}`)
@@ -96,7 +110,7 @@ const bars = (format: string) =>
     Presets.shades_classic
   )
 
-const terminal = (work: tracker.Work, replay: Replay): Effect.Effect<Display, never, Scope.Scope> =>
+const terminal = (work: Work, replay: Replay): Effect.Effect<Display, never, Scope.Scope> =>
   Effect.gen(function* () {
     const state = tracker.begin()
     const payload = () => ({
@@ -139,7 +153,7 @@ const terminal = (work: tracker.Work, replay: Replay): Effect.Effect<Display, ne
           if (event._tag === "Failed") return above(failed(event.failure, replay))
           if (event._tag === "Finished" && state.best !== before)
             return above(
-              `trial ${event.record.trial}: ${accuracyOf(event.record, work)}, ${format.count(event.record.costs.macs)} MACs: ${Architecture.line(event.record.architecture)}`
+              `trial ${event.record.trial}: ${measureOf(event.record, work)}${macsOf(event.record.costs)}: ${event.record.line}`
             )
           return Effect.void
         })
@@ -147,5 +161,5 @@ const terminal = (work: tracker.Work, replay: Replay): Effect.Effect<Display, ne
   })
 
 /** A display for a search. `replay`: the command that trains a trial again. */
-export const make = (work: tracker.Work, replay?: Replay): Effect.Effect<Display, never, Scope.Scope> =>
+export const make = (work: Work, replay?: Replay): Effect.Effect<Display, never, Scope.Scope> =>
   process.stderr.isTTY ? terminal(work, replay) : Effect.succeed(lines(work, replay))

@@ -1,7 +1,7 @@
 /** A run's folder as it stands: what its journal has, who works on it, what there is in the end. */
 import { type Fidelity, Journal, Search, type Trial } from "@uninet/search"
-import type { Architecture } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
 import { existsSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
@@ -13,7 +13,8 @@ export interface Failure {
   readonly trial: number
   readonly reason: Trial.Reason
   readonly detail: string
-  readonly architecture: Architecture.Architecture | undefined
+  /** The network in a line. */
+  readonly line: string | undefined
 }
 
 export interface Status {
@@ -27,7 +28,8 @@ export interface Status {
   readonly done: number
   readonly refused: number
   readonly failures: ReadonlyArray<Failure>
-  readonly best: Search.Scored | undefined
+  readonly best: Search.Scored<Schema.Json> | undefined
+  readonly task: (typeof plans.Notes.Type)["task"]
   readonly fidelity: Fidelity.Fidelity
   /** Seconds from the first to the last entry. */
   readonly seconds: number
@@ -38,16 +40,16 @@ export interface Status {
 type Proposed = Journal.EntryOf<"Proposed">
 
 /** Results as records: each trial's last. */
-const recordsOf = (entries: ReadonlyArray<Journal.Entry>): ReadonlyArray<Search.Record> => {
+const recordsOf = (entries: ReadonlyArray<Journal.Entry>): ReadonlyArray<Search.Scored<Schema.Json>> => {
   const proposed = new Map<number, Proposed>()
-  const records = new Map<number, Search.Record>()
+  const records = new Map<number, Search.Scored<Schema.Json>>()
   for (const entry of entries) {
     if (entry._tag === "Proposed") proposed.set(entry.trial, entry)
     const from = proposed.get(entry.trial)
     if (entry._tag !== "Finished" || from === undefined) continue
-    const { architecture, costs, hash, trial } = from
+    const { costs, hash, line, point, trial } = from
     const outcome = { _tag: "Scored", evaluation: entry.evaluation, reward: entry.reward } as const
-    records.set(trial, { trial, hash, architecture, costs, outcome })
+    records.set(trial, { trial, hash, point, line, costs, outcome })
   }
   return [...records.values()]
 }
@@ -59,9 +61,12 @@ export const status = Effect.fnUntraced(function* (folder: string) {
   const all = entries.map(({ entry }) => entry)
   const holder = Journal.holder(join(folder, runFolder.files.journal))
   const found = live.read(folder)
-  const networks = new Map(
-    all.flatMap((entry) => (entry._tag === "Proposed" ? [[entry.trial, entry.architecture]] : []))
-  )
+  const lines = new Map(all.flatMap((entry) => (entry._tag === "Proposed" ? [[entry.trial, entry.line]] : [])))
+  const records = recordsOf(all)
+  const named = { costs: records[0]?.costs ?? {}, task: notes.task }
+  // What an objective of one's own is, only its module knows: those are ranked by the reward.
+  const names = objectives.map(({ name }) => name)
+  const isKnown = names.every((name) => name in named.costs || name in notes.task.measures)
   const at = entries.map((stored) => stored.at)
   const first = at.reduce((least, time) => Math.min(least, time), Infinity)
   const last = at.reduce((most, time) => Math.max(most, time), 0)
@@ -84,12 +89,13 @@ export const status = Effect.fnUntraced(function* (folder: string) {
               trial: entry.trial,
               reason: entry.reason,
               detail: entry.detail,
-              architecture: networks.get(entry.trial)
+              line: lines.get(entry.trial)
             }
           ]
         : []
     ),
-    best: Search.ranking(recordsOf(all), objectives)[0],
+    best: Search.ranking(named, records, isKnown ? names : [])[0],
+    task: notes.task,
     fidelity,
     seconds: at.length === 0 ? 0 : (last - first) / 1000,
     begun: at.length === 0 ? 0 : first,

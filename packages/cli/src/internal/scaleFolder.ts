@@ -1,12 +1,12 @@
 /** The folder of a family: what it was asked for, the search's journal if there is one, and a file for every member. */
-import { Coefficients, type Compound, type Inherit } from "@uninet/scaler"
-import { Architecture } from "@uninet/search-space"
-import { Recipe } from "@uninet/trainer"
+import { Recipe, type Scaling } from "@uninet/model-space"
+import { Coefficients, type Compound } from "@uninet/scaler"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { type CliFault, fault } from "./CliFault.ts"
+import * as networks from "./networks.ts"
 import * as runFolder from "./runFolder.ts"
 
 export const files = { settings: "scale.json", journal: runFolder.files.journal } as const
@@ -21,8 +21,9 @@ export type Method = typeof Method.Type
 
 /** What `scale.json` holds: everything that decides the family. */
 export const Settings = Schema.Struct({
+  /** As it was named. */
   network: Schema.String,
-  baseline: Architecture.Architecture,
+  baseline: networks.Network,
   method: Method,
   phis: Schema.Array(Schema.Finite),
   /** Multiply-accumulates in place of φ. */
@@ -55,54 +56,41 @@ export const settings = Effect.fnUntraced(function* (
     fault(`--resume ${name} has no ${files.settings}. Give the folder of a uninet scale.`)
   )
   return yield* Effect.mapError(Schema.decodeEffect(Text)(text), (error) =>
-    fault(`--resume ${name}: its ${files.settings} is damaged (${error.message.split("\n").join(" ")}). Scale anew.`)
+    fault(
+      `--resume ${name}: its ${files.settings} is damaged or of another version (${error.message.split("\n").join(" ")}). Scale anew.`
+    )
   )
 })
 
 /** The name of a member's files, without what comes after the dot. */
-export const stem = ({ phi }: Compound.Member): string => `phi-${Number(phi.toFixed(3))}`
+export const stem = ({ phi }: Pick<Compound.Member<unknown>, "phi">): string => `phi-${Number(phi.toFixed(3))}`
 
 /** What a member's file says. */
 export interface Described {
   readonly phi: number
   readonly target: number
   readonly effective: number | null
-  readonly factors: Compound.Member["factors"]
-  readonly costs: Readonly<
-    Record<
-      | "parameters"
-      | "parameterBytes"
-      | "macs"
-      | "flops"
-      | "fvcoreCount"
-      | "activationBytes"
-      | "trainingActivationBytes",
-      number
-    >
-  >
+  readonly factors: Compound.Member<unknown>["factors"]
+  readonly costs: Readonly<Record<string, number>>
   /** Where its weights are inherited: whether it computes what the baseline does, and which layers do not. */
-  readonly inherited?: { readonly exact: boolean; readonly approximate: ReadonlyArray<Inherit.Approximation> }
+  readonly inherited?: { readonly exact: boolean; readonly approximate: ReadonlyArray<Scaling.Approximation> }
+  /** In a line, for people. */
+  readonly line: string
   /** What `uninet train`, `inspect` and `scale` read. */
-  readonly architecture: Architecture.Architecture
+  readonly network: networks.Network
 }
 
 export const describe = (
-  { architecture, costs, effective, factors, phi, target }: Compound.Member,
-  approximate?: ReadonlyArray<Inherit.Approximation>
+  { costs, effective, factors, phi, point, target }: Compound.Member<unknown>,
+  found: Omit<networks.Found, "point">,
+  approximate?: ReadonlyArray<Scaling.Approximation>
 ): Described => ({
   phi,
   target,
   effective,
   factors,
-  costs: {
-    parameters: costs.parameters,
-    parameterBytes: costs.parameterBytes,
-    macs: costs.macs,
-    flops: costs.flops,
-    fvcoreCount: costs.fvcoreCount,
-    activationBytes: costs.activationBytes.inference,
-    trainingActivationBytes: costs.activationBytes.training
-  },
+  costs,
   ...(approximate === undefined ? {} : { inherited: { exact: approximate.length === 0, approximate } }),
-  architecture
+  line: found.of.line(point),
+  network: networks.kept({ ...found, point })
 })

@@ -16,7 +16,7 @@ export interface State {
   worked: number
   readonly running: Map<number, { rung: number; done: number }>
   /** Of those that are done, whether the strategy was told of them or not. */
-  best: Search.Scored | undefined
+  best: Search.Scored<unknown> | undefined
   readonly started: number
 }
 
@@ -30,7 +30,7 @@ export const begin = (): State => ({
   started: performance.now()
 })
 
-const isBetter = (record: Search.Scored, best: Search.Scored | undefined) => {
+const isBetter = (record: Search.Scored<unknown>, best: Search.Scored<unknown> | undefined) => {
   if (best === undefined) return true
   const [mine, its] = [record, best].map(({ outcome }) => ({
     epochs: outcome.evaluation.epochs,
@@ -41,7 +41,7 @@ const isBetter = (record: Search.Scored, best: Search.Scored | undefined) => {
 }
 
 /** Follows an event in the counts. */
-export const follow = (state: State, event: Search.SearchEvent, { fidelity }: Work): void => {
+export const follow = (state: State, event: Search.SearchEvent<unknown>, { fidelity }: Work): void => {
   if (event._tag === "Resumed") state.done = state.resumed = event.trials
   if (event._tag === "Started") state.running.set(event.candidate.trial, { rung: event.rung, done: 0 })
   if (event._tag === "Progress") {

@@ -1,5 +1,4 @@
 /** The folder of a training: what it was told, its metrics, its checkpoints and its best weights. */
-import { Architecture } from "@uninet/search-space"
 import { Checkpoints, Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -7,6 +6,7 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { type CliFault, fault } from "./CliFault.ts"
 import * as Device from "./device.ts"
+import * as networks from "./networks.ts"
 import * as runFolder from "./runFolder.ts"
 
 export const files = {
@@ -18,8 +18,9 @@ export const files = {
 
 /** What `train.json` holds: everything that decides the result, on one kind of machine. */
 export const Settings = Schema.Struct({
-  network: Schema.String,
-  architecture: Architecture.Architecture,
+  /** As it was named. */
+  name: Schema.String,
+  network: networks.Network,
   /** The file of the first weights, where they were not drawn. */
   weights: Schema.optionalKey(Schema.String),
   /** A name or a folder. */
@@ -61,6 +62,8 @@ export const settings = Effect.fnUntraced(function* (
     fault(`${flag} ${name} has no ${files.settings}. Give the folder of a uninet train.`)
   )
   return yield* Effect.mapError(Schema.decodeEffect(Text)(text), (error) =>
-    fault(`${flag} ${name}: its ${files.settings} is damaged (${error.message.split("\n").join(" ")}). Train anew.`)
+    fault(
+      `${flag} ${name}: its ${files.settings} is damaged or of another version (${error.message.split("\n").join(" ")}). Train anew.`
+    )
   )
 })

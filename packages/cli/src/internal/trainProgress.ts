@@ -1,4 +1,5 @@
 /** How a training is going: a bar on a terminal, a line an epoch elsewhere. Written to standard error, so that results can be piped. */
+import type { Task } from "@uninet/model-space"
 import type { TrainEvent } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -21,18 +22,18 @@ const clock = () => {
 }
 
 /** An epoch in a line. */
-const line = (event: TrainEvent.Epoch): string => {
+const line = (event: TrainEvent.Epoch, task: Task.Task): string => {
   const { averaged, epoch, epochs, isBest, loss, seconds, validation } = event
   const figures = [
     `epoch ${epoch + 1} of ${epochs}: loss ${loss.toFixed(4)}`,
-    `validation ${format.percent(validation.top1, 2)}`,
-    ...(averaged === null ? [] : [`averaged ${format.percent(averaged.top1, 2)}`]),
+    ...(validation.examples === 0 ? [] : [`validation ${format.measured(validation.measures, task, 2)}`]),
+    ...(averaged === null ? [] : [`averaged ${format.measured(averaged.measures, task, 2)}`]),
     format.time(seconds)
   ]
   return `${figures.join(", ")}${isBest ? ", best so far" : ""}`
 }
 
-const lines = (): Display => {
+const lines = (task: Task.Task): Display => {
   const left = clock()
   let latest = ""
   return {
@@ -40,7 +41,7 @@ const lines = (): Display => {
       Effect.sync(() => {
         if (event._tag === "Step") latest = left(event)
         if (event._tag === "Resumed") process.stderr.write(`going on after ${event.step} of ${event.steps} steps\n`)
-        if (event._tag === "Epoch") process.stderr.write(`${line(event)} | ${latest}\n`)
+        if (event._tag === "Epoch") process.stderr.write(`${line(event, task)} | ${latest}\n`)
       })
   }
 }
@@ -48,9 +49,9 @@ const lines = (): Display => {
 /** A line above the bar. */
 const above = (text: string) => process.stderr.write(`\r\u001b[K${text}\n`)
 
-const bar = Effect.gen(function* () {
+const bar = Effect.fnUntraced(function* (task: Task.Task) {
   const left = clock()
-  const drawn = yield* Bar.make("{bar} {step}/{steps} steps | loss {loss} | {rate} images/s | {left}")
+  const drawn = yield* Bar.make("{bar} {step}/{steps} steps | loss {loss} | {rate} examples/s | {left}")
   let started = false
   return {
     onEvent: (event) =>
@@ -60,7 +61,7 @@ const bar = Effect.gen(function* () {
             step: event.step + 1,
             steps: event.steps,
             loss: event.loss.toFixed(3),
-            rate: Math.round(event.imagesPerSecond),
+            rate: Math.round(event.examplesPerSecond),
             left: left(event)
           }
           if (!started) drawn.start(event.steps, event.step, payload)
@@ -68,11 +69,11 @@ const bar = Effect.gen(function* () {
           drawn.update(event.step + 1, payload)
         }
         if (event._tag === "Resumed") above(`going on after ${event.step} of ${event.steps} steps`)
-        if (event._tag === "Epoch") above(line(event))
+        if (event._tag === "Epoch") above(line(event, task))
       })
   } satisfies Display
 })
 
-export const make: Effect.Effect<Display, never, Scope.Scope> = Effect.suspend(() =>
-  process.stderr.isTTY ? bar : Effect.succeed(lines())
-)
+/** A display for a training of a task. */
+export const make = (task: Task.Task): Effect.Effect<Display, never, Scope.Scope> =>
+  process.stderr.isTTY ? bar(task) : Effect.succeed(lines(task))

@@ -1,46 +1,66 @@
 /** A network with its weights, as a run or a file has it. */
-import { Network } from "@uninet/network"
-import { Safetensors, Weights } from "@uninet/nn"
-import { Architecture } from "@uninet/search-space"
+import { ModelSpace } from "@uninet/model-space"
+import { Model, Safetensors, Weights } from "@uninet/nn"
+import { SpaceSource } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { at, fault } from "./CliFault.ts"
+import * as networks from "./networks.ts"
+import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
 import * as trainFolder from "./trainFolder.ts"
 
-const Text = Schema.fromJsonString(Architecture.Architecture)
+export interface Trained extends networks.Found {
+  readonly network: ModelSpace.Trainable
+  readonly weights: Weights.Weights
+  /** The file, as a person would type it. */
+  readonly name: string
+  readonly metadata: Readonly<Record<string, string>>
+}
 
-/**
- * The network and the weights of a folder that `uninet train` or `uninet search` wrote, or of a safetensors file. A file that does not say which network it is
- * of (another program's) is read as `architecture`'s.
- */
-export const read = Effect.fnUntraced(function* (run: string, architecture?: Architecture.Architecture) {
+/** The network and weights of a file; `known`: of a file that does not say which network it is of. */
+const readFile = Effect.fnUntraced(function* (
+  file: string,
+  override: Option.Option<string>,
+  known: networks.Found | undefined
+) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const file = run.endsWith(".safetensors") ? run : path.join(run, trainFolder.files.best)
   const name = yield* runFolder.shown(file)
   const bytes = yield* Effect.mapError(fs.readFile(file), () =>
     fault(`${name} cannot be read. Give the folder of a uninet train or search that has saved its best weights.`)
   )
   const decoded = yield* Effect.mapError(Effect.fromResult(Safetensors.decode(bytes)), at(name))
-  const known =
-    architecture ??
-    (yield* Effect.mapError(Schema.decodeUnknownEffect(Text)(decoded.metadata["architecture"]), () =>
-      fault(`${name} does not say which network it is of. Give a file that uninet train or search wrote.`)
-    ))
+  const kept = networks.inMetadata(decoded.metadata)
+  if (known === undefined && Option.isNone(kept))
+    return yield* fault(`${name} does not say which network it is of. Give a file that uninet train or search wrote.`)
+  const found = known ?? (yield* networks.open(Option.getOrThrow(kept), { beside: path.dirname(file), name, override }))
   return yield* Effect.mapError(
     Effect.gen(function* () {
-      const network = yield* Effect.fromResult(Network.make(known))
-      const program = yield* Effect.fromResult(Network.evaluation(network))
+      const network = yield* Effect.fromResult(ModelSpace.trainable(found.of, networks.toJson(found))(found.point))
+      const program = yield* Effect.fromResult(Model.evaluation(network.model))
       const weights = yield* Effect.fromResult(Weights.fromSafetensors(program, decoded))
-      return { network, weights, name, metadata: decoded.metadata }
+      return { ...found, network, weights, name, metadata: decoded.metadata } satisfies Trained
     }),
     at(name)
   )
 })
+
+/** The network and the weights of a folder that `uninet train` or `uninet search` wrote, or of a safetensors file that does. */
+export const read = Effect.fnUntraced(function* (run: string, override: Option.Option<string>) {
+  const path = yield* Path.Path
+  return yield* readFile(
+    run.endsWith(".safetensors") ? run : path.join(run, trainFolder.files.best),
+    override,
+    undefined
+  )
+})
+
+/** Weights for a network that is known: a file of them, which may be another program's. */
+export const readFor = (network: networks.Found, file: string) => readFile(file, Option.none(), network)
 
 /** What of a run's `train.json` or `best.json` tells where its network comes from. */
 const Settings = Schema.fromJsonString(
@@ -52,15 +72,21 @@ const Settings = Schema.fromJsonString(
 )
 
 /** Data set, seed and trial of a run, as far as its folder says so. */
-export const settingsOf = Effect.fnUntraced(function* (run: string) {
+export const settingsOf = Effect.fnUntraced(function* (
+  run: string
+): Effect.fn.Return<typeof Settings.Type, never, runFolder.Services> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const folder = run.endsWith(".safetensors") ? path.dirname(run) : run
+  const folder = /\.(safetensors|json)$/.test(run) ? path.dirname(run) : run
   for (const file of [trainFolder.files.settings, runFolder.files.best]) {
     const text = yield* Effect.option(fs.readFileString(path.join(folder, file)))
     if (Option.isNone(text)) continue
     const found = yield* Effect.option(Schema.decodeEffect(Settings)(text.value))
-    if (Option.isSome(found)) return found.value
+    if (Option.isNone(found)) continue
+    const { dataset, ...rest } = found.value
+    if (dataset === undefined) return rest
+    const there = SpaceSource.isModule(dataset) ? yield* paths.find(dataset, folder) : dataset
+    return { ...rest, dataset: there ?? dataset }
   }
   return {}
 })

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Device from "./device.ts"
+import * as spaces from "./spaces.ts"
 
 /** Everything a worker is told. */
 export const Options = Schema.Struct({ setup: Setup.Settings, device: Schema.Literals(Device.chosen) })
@@ -18,7 +19,7 @@ export const module = new URL(import.meta.url)
 const evaluator = (options: unknown): Layer.Layer<Evaluator.Evaluator, unknown> =>
   Layer.unwrap(
     Effect.map(Schema.decodeUnknownEffect(Options)(options), ({ device, setup }) =>
-      Setup.evaluator(setup, Device.layer(device))
+      Setup.evaluator(setup, { engine: Device.layer(device), known: spaces.known })
     )
   )
 

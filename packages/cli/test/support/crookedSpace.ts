@@ -1,6 +1,7 @@
 /** A space with an operator of its own whose declared MACs are off by one on odd sizes. */
 import { type Operator, OperatorSet } from "@uninet/operators"
-import { type Architecture, type Space, type SpaceError, UniNetSpace } from "@uninet/search-space"
+import type { SpaceError } from "@uninet/search-space"
+import { Kit, UniNetSpace } from "@uninet/uninet"
 import type * as Result from "effect/Result"
 
 const { DWConv } = OperatorSet.standard
@@ -13,12 +14,11 @@ const Miscounted: Operator.Operator = {
   }
 }
 
-export const operators = { Miscounted }
-const space: Result.Result<Space.Space<Architecture.Architecture>, SpaceError.InvalidSpace> = UniNetSpace.make({
+const space: Result.Result<UniNetSpace.Models, SpaceError.InvalidSpace> = UniNetSpace.models({
   image: 28,
   channels: 1,
   classes: 10,
-  operators: [...Object.keys(OperatorSet.standard), "Miscounted"]
+  kit: Kit.make({ operators: OperatorSet.with({ Miscounted }) })
 })
 
 export default space

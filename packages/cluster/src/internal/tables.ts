@@ -136,23 +136,23 @@ export interface ProgressRow {
   readonly key: string
   readonly done: number
   readonly loss: number | null
-  readonly images_per_second: number | null
+  readonly examples_per_second: number | null
 }
 
 /** Stores how far a trial is. */
 export const storeProgress = (search: string, worker: string, key: string, progress: Trial.Progress) =>
   SqlClient.SqlClient.use((sql) => {
-    const { done, imagesPerSecond = null, loss = null } = progress
-    return sql`insert into uninet_progress (key, search, worker, done, loss, images_per_second)
-      values (${key}, ${search}, ${worker}, ${done}, ${loss}, ${imagesPerSecond})
+    const { done, examplesPerSecond = null, loss = null } = progress
+    return sql`insert into uninet_progress (key, search, worker, done, loss, examples_per_second)
+      values (${key}, ${search}, ${worker}, ${done}, ${loss}, ${examplesPerSecond})
       on conflict (key) do update set worker = excluded.worker, done = excluded.done, loss = excluded.loss,
-        images_per_second = excluded.images_per_second, at = now()`
+        examples_per_second = excluded.examples_per_second, at = now()`
   })
 
 /** How far the trials of a search are. */
 export const progressOf = (search: string) =>
   SqlClient.SqlClient.use(
-    (sql) => sql<ProgressRow>`select key, done, loss, images_per_second from uninet_progress where search = ${search}`
+    (sql) => sql<ProgressRow>`select key, done, loss, examples_per_second from uninet_progress where search = ${search}`
   )
 
 const OutcomeText = Schema.fromJsonString(Outcome)

@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { basename } from "node:path"
-import { setting } from "./search.ts"
+import { setting, uninet } from "./search.ts"
 
 const [, , url = "", journal = "", trials = "12", milliseconds = "100", log = ""] = process.argv
 
-const program = Search.run({
+const program = Search.run(uninet, {
   trials: Number(trials),
   seed: "test",
   onEvent: (event) =>

@@ -1,10 +1,11 @@
 /** Evaluations that take a moment and depend on the trial alone; each one that begins leaves a line in a file, so that they can be counted. */
 import { Evaluator } from "@uninet/search"
-import type { Architecture } from "@uninet/search-space"
+import type { Architecture } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { appendFileSync } from "node:fs"
+import { measuresOf, uninet } from "./search.ts"
 
 export const Options = Schema.Struct({
   /** How long the shortest evaluation takes; the longest takes three times that. */
@@ -19,27 +20,22 @@ const accuracyOf = ({ stages }: Architecture.Architecture): number =>
   stages.reduce((sum, { channels, expansion, repeats }) => sum + channels * expansion + repeats, 0) / 10_000
 
 export const evaluator = ({ log, milliseconds }: Options, concurrency = 1): Layer.Layer<Evaluator.Evaluator> =>
-  Layer.effect(
-    Evaluator.Evaluator,
-    Effect.succeed(
-      Evaluator.Evaluator.of({
-        concurrency,
-        evaluate: ({ architecture, epochs = null, index, keepWeights, seed }, report) =>
-          Effect.gen(function* () {
-            if (log !== null) appendFileSync(log, `${process.pid} ${index} ${seed}\n`)
-            for (let part = 1; part <= 4; part++) {
-              yield* Effect.sleep((milliseconds * (1 + ((index * 7) % 3))) / 4)
-              yield* report({ done: part / 4, loss: 1 / part })
-            }
-            return {
-              accuracy: accuracyOf(architecture),
-              metrics: { index },
-              epochs,
-              ...(keepWeights === true ? { weights: new Map([["stem.weight", Float32Array.of(1, 2, index)]]) } : {})
-            }
-          })
-      })
-    )
+  Evaluator.make(
+    uninet,
+    (architecture, { epochs = null, index, keepWeights, seed }, report) =>
+      Effect.gen(function* () {
+        if (log !== null) appendFileSync(log, `${process.pid} ${index} ${seed}\n`)
+        for (let part = 1; part <= 4; part++) {
+          yield* Effect.sleep((milliseconds * (1 + ((index * 7) % 3))) / 4)
+          yield* report({ done: part / 4, loss: 1 / part, examplesPerSecond: 100 * part })
+        }
+        return {
+          measures: { ...measuresOf(accuracyOf(architecture)), index },
+          epochs,
+          ...(keepWeights === true ? { weights: new Map([["stem.weight", Float32Array.of(1, 2, index)]]) } : {})
+        }
+      }),
+    { concurrency }
   )
 
 /** As a module that a worker loads. */

@@ -1,14 +1,13 @@
 /** What is searched: random networks of UniNet's small space. */
-import { Random, type SearchStrategy } from "@uninet/controller"
-import { Dsms } from "@uninet/dsm"
-import { Operators } from "@uninet/operators"
-import { type SearchSpace, type SpaceError, UniNetSpace } from "@uninet/search-space"
-import * as Layer from "effect/Layer"
+import { Random } from "@uninet/controller"
+import type { Classification, ModelSpace } from "@uninet/model-space"
+import { type Architecture, UniNetSpace } from "@uninet/uninet"
+import * as Result from "effect/Result"
 
-export const setting: Layer.Layer<SearchSpace | SearchStrategy | Operators | Dsms, SpaceError.InvalidSpace> =
-  Layer.mergeAll(
-    Random.layer(),
-    UniNetSpace.layer({ image: 28, channels: 1, classes: 10 }),
-    Operators.standard,
-    Dsms.standard
-  )
+export const uninet: ModelSpace.ModelSpace<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure> =
+  Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+
+/** The measures of a classifier of this accuracy. */
+export const measuresOf = (accuracy: number) => ({ accuracy, top5: 1, loss: 1, calibrationError: 0 })
+
+export const setting = Random.layer()

@@ -1,8 +1,9 @@
-/** The global downsampling module [note; padding ours]: as LG, without the two-dimensional neighbourhood. */
+/** The global downsampling module: as LG, without the two-dimensional neighbourhood. What the paper says of it in words; the padding is our choice. */
 import { Op } from "@uninet/graph"
 import { type Layer, Nn, Scope } from "@uninet/nn"
 import { flow } from "effect/Function"
 import { type Config, type Dsm, strided } from "../Dsm.ts"
+import * as pytorch from "./pytorch.ts"
 import { attending, attendingCount, branchCount, plus, shortcutCount } from "./shared.ts"
 
 /** Weights per channel: the stride's area, so that the sequence gets as much shorter as an image would. */
@@ -37,6 +38,10 @@ const sequence =
 /** Queries from the sequence branch attend to every position of the input; + max-pool → 1×1. */
 export const G: Dsm = {
   heads: true,
+  // A norm follows, in the module or behind it.
+  idle: ["q.0.bias", "kv_norm.bias", "kv.bias", "proj.bias", "residual.0.bias", "residual.1.bias"],
+  growth: { parts: { kv: 2 }, normsChannels: true },
+  pytorch: pytorch.G,
   layer: (scope, config) => attending(scope, config, sequence(Scope.at(scope, "q"), config)),
   count: (config, size) =>
     plus(branchCount(config, size, kernel(config)), attendingCount(config, size), shortcutCount(config, size))

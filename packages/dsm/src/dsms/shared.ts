@@ -11,7 +11,7 @@ export const plus = (...counts: ReadonlyArray<Count>): Count => ({
   macs: counts.reduce((sum, count) => sum + count.macs, 0)
 })
 
-/** Max-pool 3×3 with the stride (left out at stride 1) → 1×1 convolution [code]. */
+/** Max-pool 3×3 with the stride (left out at stride 1) → 1×1 convolution, as in the released PyTorch code. */
 export const shortcut = (scope: Scope.Scope, { channels, stride }: Config): Layer.Layer => {
   // The authors' `Sequential` numbers the convolution by what stands before it.
   const project = Nn.pointwise(Scope.at(scope, stride === 1 ? "residual.0" : "residual.1"), { out: channels })
@@ -25,7 +25,7 @@ export const shortcutCount = ({ channels, inChannels, stride }: Config, size: Si
   macs: area(strided(size, stride)) * inChannels * channels
 })
 
-/** The local branch: depthwise 3×3 with the stride → BN → 1×1, all named after `scope` [code]. */
+/** The local branch: depthwise 3×3 with the stride → BN → 1×1, all named after `scope`, as in the released PyTorch code. */
 export const local = (scope: Scope.Scope, { channels, stride }: Config): Layer.Layer =>
   flow(
     Nn.depthwise(Scope.at(scope, "0"), { stride, bias: true }),

@@ -1,9 +1,10 @@
 /** Random architectures with weights that make every branch count, and cards. */
-import type { Card, Trained } from "@uninet/export"
-import { Network } from "@uninet/network"
-import { type Weights } from "@uninet/nn"
-import { type Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Card, type Trained } from "@uninet/export"
+import { type Classification, ModelSpace } from "@uninet/model-space"
+import { Model, type Weights } from "@uninet/nn"
+import { Prng, Space } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"
+import { type Architecture, UniNetSpace } from "@uninet/uninet"
 import * as Result from "effect/Result"
 
 /** Odd sizes and colour, so that strides, windows and sequences have to pad. */
@@ -41,9 +42,13 @@ export const everything: Architecture.Architecture = {
   headDim: 8
 }
 
+/** UniNet's models: what a network's Python is does not depend on the image or the classes of the space. */
+export const uninet: ModelSpace.ModelSpace<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure> =
+  Result.getOrThrow(UniNetSpace.models())
+
 /** First weights, with norms, LayerScale and running statistics moved away from where they do nothing. */
-export const weightsOf = (network: Network.Network, prng: Prng.Prng): Weights.Weights => {
-  const { variables } = Result.getOrThrow(Network.evaluation(network))
+export const weightsOf = (model: Model.Model, prng: Prng.Prng): Weights.Weights => {
+  const { variables } = Result.getOrThrow(Model.evaluation(model))
   const values = Initialise.values(variables, prng)
   for (const { attributes } of variables)
     if (attributes.initialiser.kind === "constant") {
@@ -57,18 +62,33 @@ export const weightsOf = (network: Network.Network, prng: Prng.Prng): Weights.We
   return values
 }
 
-/** A card for an architecture that nobody trained. */
-export const cardOf = (architecture: Architecture.Architecture): Card.Card => ({
-  architecture,
-  classes: Array.from({ length: architecture.classes }, (_, i) => `class "${i}"`),
-  mean: Array.from({ length: architecture.image.channels }, (_, c) => 0.2 + 0.1 * c),
-  deviation: Array.from({ length: architecture.image.channels }, (_, c) => 0.3 + 0.01 * c),
-  cropRatio: 0.875,
-  provenance: { run: "runs/a 'run'", seed: "1" }
-})
+/** The card of an architecture that nobody trained. */
+export const cardOf = (architecture: Architecture.Architecture): Card.Card => {
+  const { channels } = architecture.image
+  return Result.getOrThrow(
+    Card.of(Result.getOrThrow(uninet.model(architecture)), {
+      network: ModelSpace.write(uninet)(architecture),
+      line: uninet.line(architecture),
+      task: uninet.task.name,
+      classes: Array.from({ length: architecture.classes }, (_, i) => `class "${i}"`),
+      picture: {
+        input: "image",
+        mean: Array.from({ length: channels }, (_, c) => 0.2 + 0.1 * c),
+        deviation: Array.from({ length: channels }, (_, c) => 0.3 + 0.01 * c),
+        cropRatio: 0.875
+      },
+      provenance: { run: "runs/a 'run'", seed: "1" }
+    })
+  )
+}
 
 /** A network with weights and its card. */
 export const trainedOf = (architecture: Architecture.Architecture, prng: Prng.Prng): Trained.Trained => {
-  const network = Result.getOrThrow(Network.make(architecture))
-  return { network, weights: weightsOf(network, prng), card: cardOf(architecture) }
+  const model = Result.getOrThrow(uninet.model(architecture))
+  return {
+    model,
+    weights: weightsOf(model, prng),
+    card: cardOf(architecture),
+    pytorch: uninet.pytorch?.(architecture) ?? null
+  }
 }

@@ -9,7 +9,7 @@ import type { Tensor } from "../Tensor.ts"
  * - `gelu`: x·Φ(x), exact, by the error function
  * - `sigmoid`: 1 / (1 + e⁻ˣ)
  * - `tanh`
- * - `hardSigmoid`: relu6(x + 3) / 6, the gate of squeeze-and-excitation [UNINET.md section 2]
+ * - `hardSigmoid`: relu6(x + 3) / 6, the gate of UniNet's squeeze-and-excitation
  * - `silu`: x·sigmoid(x)
  */
 export type ActivationFunction = "relu" | "gelu" | "sigmoid" | "tanh" | "hardSigmoid" | "silu"

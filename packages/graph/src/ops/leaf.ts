@@ -8,7 +8,7 @@ import type { DType, Tensor } from "../Tensor.ts"
 export type Initialiser =
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "uniform"; readonly bound: number }
-  /** Normal of this standard deviation, redrawn outside ±2 [PyTorch's `trunc_normal_` cuts at ±2 absolute, far outside for small deviations]. */
+  /** Normal of this standard deviation, redrawn outside ±2 deviations (PyTorch's `trunc_normal_` cuts at ±2 itself, far outside for small deviations). */
   | { readonly kind: "truncatedNormal"; readonly deviation: number }
 
 /** What a variable is for. Gradients are taken with respect to parameters; buffers are running statistics; moments belong to an optimiser. */
@@ -22,7 +22,7 @@ export interface Attributes {
     readonly name: string
     readonly role: Role
     readonly initialiser: Initialiser
-    /** Whether weight decay applies [UNINET.md section 7: not to biases, norm parameters and LayerScale]. */
+    /** Whether weight decay applies: to weights, in UniNet's recipe not to biases, norm parameters and LayerScale. */
     readonly decay: boolean
   }
   /** Data known when the graph is built. */

@@ -128,7 +128,7 @@ export const definitions: Definitions<Attributes> = {
   })
 }
 
-/** Axis 1 normalised by the batch's own mean and biased variance. Defaults: epsilon 1e-5, momentum 0.1 [UNINET.md section 1]. */
+/** Axis 1 normalised by the batch's own mean and biased variance. Defaults, PyTorch's: epsilon 1e-5, momentum 0.1. */
 export const batchNorm = (
   x: Tensor,
   gamma: Tensor,

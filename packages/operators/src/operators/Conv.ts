@@ -1,12 +1,17 @@
-/** FusedMBConv [kin]: MBConv with its first 1×1 and its depthwise convolution fused into one full 3×3 convolution. */
+/** FusedMBConv, as in sibling networks of UniNet's authors: MBConv with its first 1×1 and its depthwise convolution fused into one full 3×3 convolution. */
 import { Nn, Scope } from "@uninet/nn"
 import { flow } from "effect/Function"
 import { hidden, type Operator } from "../Operator.ts"
+import * as pytorch from "./pytorch.ts"
 import { area, shortcut, shortcutCount, squeezeExcitationCount } from "./shared.ts"
 
 /** BN → 3×3 to e·c → BN → GELU → SE → 1×1 to c → BN (first 0); + the input. */
 export const Conv: Operator = {
   widens: true,
+  // A norm follows, in the block or behind it.
+  idle: ["project.bias", "norm3.bias", "residual.1.bias"],
+  growth: {},
+  pytorch: pytorch.Conv,
   layer: (scope, config) => {
     const at = (name: string) => Scope.at(scope, name)
     const branch = flow(

@@ -1,7 +1,8 @@
-/** MBConv, pre-norm [code]: the inverted residual of MobileNetV2 with squeeze-and-excitation. */
+/** MBConv with its norms first, as in the released PyTorch code: the inverted residual of MobileNetV2 with squeeze-and-excitation. */
 import { Nn, Scope } from "@uninet/nn"
 import { flow, identity } from "effect/Function"
 import { type Config, hidden, type Operator, type Size } from "../Operator.ts"
+import * as pytorch from "./pytorch.ts"
 import { area, shortcut, shortcutCount, squeezeExcitationCount } from "./shared.ts"
 
 /** The 1×1 convolution to the hidden channels is left out where there is nothing to expand. */
@@ -10,6 +11,10 @@ const expands = (config: Config) => hidden(config) !== config.inChannels
 /** [BN → 1×1 to e·c → BN → GELU] → depthwise 3×3 → BN → GELU → SE → 1×1 to c → BN (first 0); + the input. */
 export const DWConv: Operator = {
   widens: true,
+  // A norm follows, in the block or behind it.
+  idle: ["b1.0.bias", "b2.4.bias", "b2.5.bias", "residual.1.bias"],
+  growth: {},
+  pytorch: pytorch.DWConv,
   layer: (scope, config) => {
     const at = (name: string) => Scope.at(scope, name)
     const expand = expands(config)

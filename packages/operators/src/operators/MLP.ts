@@ -1,8 +1,9 @@
-/** MLP-Mixer's block [kin]: a feed-forward network over the tokens of each channel, then one over the channels of each token. */
+/** MLP-Mixer's block, as in sibling networks of UniNet's authors: a feed-forward network over the tokens of each channel, then one over the channels of each token. */
 import { Op } from "@uninet/graph"
 import { Nn } from "@uninet/nn"
 import { flow } from "effect/Function"
 import type { Operator } from "../Operator.ts"
+import * as pytorch from "./pytorch.ts"
 import { area, feedForward, feedForwardCount, overTokens, tokenResidual } from "./shared.ts"
 
 /**
@@ -11,6 +12,14 @@ import { area, feedForward, feedForwardCount, overTokens, tokenResidual } from "
  * Its token weights hold the image's size: a network with it runs at one resolution only.
  */
 export const MLP: Operator = {
+  // A norm may follow.
+  idle: ["mlp.fc2.bias"],
+  growth: {
+    positions: { "mix.fc1": 1, "mix.fc2": 0 },
+    silent: ["gamma_1", "gamma_2"],
+    normsChannels: true
+  },
+  pytorch: pytorch.MLP,
   layer: (scope, config) =>
     overTokens(scope, (size) =>
       flow(

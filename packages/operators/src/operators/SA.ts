@@ -1,7 +1,8 @@
 /** Transformer blocks: self-attention over the whole image (`SA`) and inside windows (`LSA`). */
 import { type Layer, Nn, Scope } from "@uninet/nn"
 import { flow } from "effect/Function"
-import type { Config, Count, Operator, Size } from "../Operator.ts"
+import type { Config, Count, Growth, Operator, Size } from "../Operator.ts"
+import * as pytorch from "./pytorch.ts"
 import { area, feedForward, feedForwardCount, overTokens, tokenResidual } from "./shared.ts"
 
 /** Height and width of LSA's windows. */
@@ -25,6 +26,12 @@ const transformer =
     )
   }
 
+const growth: Growth = {
+  parts: { "attn.qkv": 3 },
+  silent: ["gamma_1", "gamma_2", "pos_embed.weight", "pos_embed.bias"],
+  normsChannels: true
+}
+
 /** `scores` are the query-key pairs of one image, padding included. */
 const count = (config: Config, size: Size, scores: number): Count => {
   const c = config.channels
@@ -38,9 +45,13 @@ const count = (config: Config, size: Size, scores: number): Count => {
   }
 }
 
-/** Multi-head self-attention of every position to every other, with a depthwise convolution as position encoding [code]. */
+/** Multi-head self-attention of every position to every other, with a depthwise convolution as position encoding, as in the released PyTorch code. */
 export const SA: Operator = {
   heads: true,
+  // A norm may follow.
+  idle: ["mlp.fc2.bias"],
+  growth,
+  pytorch: pytorch.SA,
   layer: transformer((scope, { headDim }) => Nn.selfAttention(scope, { headDim })),
   count: (config, size) => count(config, size, area(size) ** 2)
 }
@@ -51,9 +62,13 @@ const pairs = (length: number) => {
   return Math.ceil(length / window) * window ** 2
 }
 
-/** As `SA`, with attention inside windows of 7×7 that do not overlap and are not shifted [kin; padding and masks ours]. */
+/** As `SA`, with attention inside windows of 7×7 that do not overlap and are not shifted, as in sibling networks of the same authors; padding and masks are our choice. */
 export const LSA: Operator = {
   heads: true,
+  // A norm may follow.
+  idle: ["mlp.fc2.bias"],
+  growth,
+  pytorch: pytorch.LSA,
   layer: transformer((scope, { headDim }, size) => Nn.windowAttention(scope, { headDim, window: windowSize, ...size })),
   count: (config, size) => {
     return count(config, size, pairs(size.height) * pairs(size.width))

@@ -6,7 +6,7 @@ import { type Config, hidden, type Size } from "../Operator.ts"
 
 /**
  * What a convolutional block adds its branch to: the input itself, or, where the channels change, its 3×3 maximum under a 1×1
- * convolution [code].
+ * convolution, as in the released PyTorch code.
  */
 export const shortcut = (scope: Scope.Scope, { channels, inChannels }: Config): Layer.Layer =>
   inChannels === channels

@@ -1,15 +1,15 @@
 /** Whole training steps of random small architectures. */
-import { Network } from "@uninet/network"
 import { Runtime } from "@uninet/runtime/engine"
-import { type Architecture, Prng, Space, UniNetSpace } from "@uninet/search-space"
+import { Prng, type Space } from "@uninet/search-space"
 import { fromSpace } from "@uninet/search-space/arbitrary"
 import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
+import { type Architecture, UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 
 /** Small images, few channels and one block a stage: every operator and every module in a moment. */
-export const space: Space.Space<Architecture.Architecture> = Result.getOrThrow(
-  UniNetSpace.make({
+const models = Result.getOrThrow(
+  UniNetSpace.models({
     image: { height: 8, width: 6 },
     channels: 2,
     classes: 5,
@@ -24,6 +24,7 @@ export const space: Space.Space<Architecture.Architecture> = Result.getOrThrow(
     window: 2
   })
 )
+export const space: Space.Space<Architecture.Architecture> = models.space
 export const architectures = fromSpace(space)
 
 const batch = 4
@@ -40,8 +41,8 @@ export const train = Effect.fnUntraced(function* (
   seed: string,
   steps: number
 ) {
-  const network = Result.getOrThrow(Network.make(architecture))
-  const training = Result.getOrThrow(TrainingProgram.make(network, { ...Recipe.proxy, batch }))
+  const model = Result.getOrThrow(models.model(architecture))
+  const training = Result.getOrThrow(TrainingProgram.make(model, models.task, { ...Recipe.proxy, batch }))
   const prng = Prng.fromSeed(seed)
   const { read, run, write } = yield* (yield* Runtime).compile({ training })
   const values = Initialise.values(training.variables, prng)
@@ -51,7 +52,7 @@ export const train = Effect.fnUntraced(function* (
   const { channels, height, width } = architecture.image
   const inputs = {
     image: Float32Array.from({ length: batch * channels * height * width }, () => prng.nextNormal()),
-    labels: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes))
+    targets: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes))
   }
   const losses: Array<number> = []
   for (let step = 1; step <= steps; step++) {

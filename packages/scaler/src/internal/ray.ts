@@ -4,8 +4,11 @@
  * Sizes between two roundings have a cost between theirs: every quantity counts as its lower value with some probability and its upper one
  * with the rest, such that the mean is the size that is wanted. That is a continuous cost that rises with t, so bisection finds the t.
  */
-import type { Macs } from "./macs.ts"
+import type { Scaling } from "@uninet/model-space"
 import * as Q from "./quantities.ts"
+
+/** Multiply-accumulates of a chain's parts. */
+export type Macs = Scaling.Chain<never>["macs"]
 
 type Mixture = ReadonlyArray<readonly [value: number, probability: number]>
 
@@ -25,13 +28,13 @@ const mean = (of: (value: number) => number, mix: Mixture): number =>
   mix.reduce((sum, [value, probability]) => sum + probability * of(value), 0)
 
 /** The cost at t, no quantity being below `least`. */
-export const cost = (quantities: Q.Quantities, macs: Macs, least: Q.Sizes, t: number): number => {
-  const { channels, head, image, repeats, stem, tied } = quantities
+export const cost = (quantities: Q.Quantities, macs: Macs, least: Scaling.Sizes, t: number): number => {
+  const { head, resolution, stem, tied } = quantities
   const widths = [
     mixture(stem, least.stem, t),
-    ...channels.map((quantity, i) => mixture(quantity, least.channels[i], t))
+    ...quantities.widths.map((quantity, i) => mixture(quantity, least.widths[i], t))
   ]
-  const depths = repeats.map((quantity, i) => Math.max(least.repeats[i], Q.ideal(quantity, t)))
+  const depths = quantities.depths.map((quantity, i) => Math.max(least.depths[i], Q.ideal(quantity, t)))
   const headMix = mixture(head, least.head, t)
   return mean(
     (edge) => {
@@ -47,7 +50,7 @@ export const cost = (quantities: Q.Quantities, macs: Macs, least: Q.Sizes, t: nu
       }
       return sum + mean((entry) => mean((c) => macs.head(edge, entry, c), headMix), widths[depths.length])
     },
-    mixture(image, least.image, t)
+    mixture(resolution, least.resolution, t)
   )
 }
 

@@ -4,12 +4,12 @@
  * Every quantity may take a few values around its ideal one. A network is a chain of parts whose costs add up and that hand on nothing but
  * a width, so dynamic programming over (stage, width, cost in narrow bands) finds the best of all combinations.
  */
-import type { Macs } from "./macs.ts"
+import type { Scaling } from "@uninet/model-space"
 import * as Q from "./quantities.ts"
 import * as Ray from "./ray.ts"
 
 export interface Rounded {
-  readonly sizes: Q.Sizes
+  readonly sizes: Scaling.Sizes
   readonly macs: number
   /** From the ideal sizes, 0 at them. */
   readonly distance: number
@@ -17,8 +17,8 @@ export interface Rounded {
 
 export interface Problem {
   readonly quantities: Q.Quantities
-  readonly macs: Macs
-  readonly least: Q.Sizes
+  readonly macs: Ray.Macs
+  readonly least: Scaling.Sizes
   /** Where on the coefficients' direction the ideal sizes are. */
   readonly t: number
   readonly target: number
@@ -35,6 +35,7 @@ const earlyDepth = 2
 const edgeWidth = 0.25
 
 const squared = (value: number, ideal: number, below = 1): number => {
+  if (value === ideal) return 0
   const log = Math.log(value / ideal)
   return (log < 0 ? below * log : log) ** 2
 }
@@ -44,9 +45,9 @@ interface Front {
   readonly widths: ReadonlyArray<number>
   readonly distance: Float64Array
   readonly macs: Float64Array
-  /** The state of the front before, and the index of the repeats. */
+  /** The state of the front before, and the depth. */
   readonly from: Int32Array
-  readonly repeats: Int32Array
+  readonly depths: Int32Array
 }
 
 const front = (widths: ReadonlyArray<number>, bands: number): Front => {
@@ -56,7 +57,7 @@ const front = (widths: ReadonlyArray<number>, bands: number): Front => {
     distance: new Float64Array(size).fill(Infinity),
     macs: new Float64Array(size),
     from: new Int32Array(size),
-    repeats: new Int32Array(size)
+    depths: new Int32Array(size)
   }
 }
 
@@ -68,11 +69,11 @@ const reaches = [1, 2, 3]
  *
  * `costOf` is the cost of sizes, `undefined` where they cannot be built.
  */
-export const best = (problem: Problem, costOf: (sizes: Q.Sizes) => number | undefined): Rounded => {
+export const best = (problem: Problem, costOf: (sizes: Scaling.Sizes) => number | undefined): Rounded => {
   const { least, quantities, t } = problem
-  const { image } = quantities
-  const ideal = Q.ideal(image, t)
-  const edges = Q.around(image, ideal, least.image, 1)
+  const { resolution } = quantities
+  const ideal = Q.ideal(resolution, t)
+  const edges = Q.around(resolution, ideal, least.resolution, 1)
   const sound = (rounded: Rounded) => isWithin(problem, rounded.macs)
   const nearer = (a: Rounded, b: Rounded) => (better(problem, a, b) ? a : b)
   let found: Rounded = { sizes: least, macs: costOf(least) ?? Infinity, distance: Infinity }
@@ -95,18 +96,19 @@ export const best = (problem: Problem, costOf: (sizes: Q.Sizes) => number | unde
  */
 const turn = (problem: Problem, edge: number): { readonly edge: number; readonly problem: Problem | undefined } => {
   const { macs, quantities, target } = problem
-  const { channels, head, repeats, stem } = quantities
-  const grows = [...channels, ...repeats].some(({ factor }) => factor > 1)
-  const grown = (quantity: Q.Quantity): Q.Quantity => (grows ? quantity : { ...quantity, factor: 2 })
+  const { depths, head, stem, widths } = quantities
+  const grows = [...widths, ...depths].some(({ factor }) => factor > 1)
+  const grown = (quantity: Q.Quantity): Q.Quantity =>
+    grows || quantity.step === 0 ? quantity : { ...quantity, factor: 2 }
   const fixed: Q.Quantities = {
     ...quantities,
-    image: { ...quantities.image, base: edge, step: 0, factor: 1 },
+    resolution: { ...quantities.resolution, base: edge, step: 0, factor: 1 },
     stem: grown(stem),
-    channels: channels.map(grown),
-    repeats: repeats.map(grown),
+    widths: widths.map(grown),
+    depths: depths.map(grown),
     head: grown(head)
   }
-  const least = { ...problem.least, image: edge }
+  const least = { ...problem.least, resolution: edge }
   const costAt = (t: number) => Ray.cost(fixed, macs, least, t)
   const end = Ray.end(fixed).t
   const t = Number.isFinite(end) ? Ray.length(costAt, target, end) : undefined
@@ -114,7 +116,7 @@ const turn = (problem: Problem, edge: number): { readonly edge: number; readonly
 }
 
 /** Single steps, each the largest of those that lead nearer to the target, until it is reached or none does. */
-const walk = (problem: Problem, from: Rounded, costOf: (sizes: Q.Sizes) => number | undefined): Rounded => {
+const walk = (problem: Problem, from: Rounded, costOf: (sizes: Scaling.Sizes) => number | undefined): Rounded => {
   let at = from
   while (!isWithin(problem, at.macs)) {
     let next: Rounded | undefined
@@ -142,8 +144,8 @@ const better = (problem: Problem, a: { readonly macs: number; readonly distance:
 
 const atImage = (problem: Problem, reach: number, edge: number): Rounded | undefined => {
   const { least, macs, quantities, t, target, tolerance } = problem
-  const { channels, head, image, repeats, stem, tied, untied } = quantities
-  const stages = channels.length
+  const { apart, head, resolution, stem, tied } = quantities
+  const stages = quantities.widths.length
   const band = (target * tolerance) / bandsPerTolerance
   // Beyond the target nothing is nearer than what costs twice as much.
   const most = target * Math.max(2, 1 + 2 * tolerance)
@@ -159,22 +161,20 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
     if (!(cost <= most)) return
     const state = w * bands + Math.floor(cost / band)
     start.macs[state] = cost
-    start.distance[state] = squared(edge, Q.ideal(image, t)) + (edgeWidth * squared(width, Q.ideal(stem, t))) / stages
+    start.distance[state] =
+      squared(edge, Q.ideal(resolution, t)) + (edgeWidth * squared(width, Q.ideal(stem, t))) / stages
   })
 
   const fronts = [start]
   for (let i = 0; i < stages; i++) {
     const before = fronts[i]
-    const depths = choices(repeats[i], least.repeats[i])
-    const after = front(
-      tied[i] ? before.widths : Q.around(channels[i], Q.ideal(channels[i], t), least.channels[i], reach),
-      bands
-    )
-    const wanted = Q.ideal(channels[i], t)
+    const depths = choices(quantities.depths[i], least.depths[i])
+    const wanted = Q.ideal(quantities.widths[i], t)
+    const after = front(tied[i] ? before.widths : Q.around(quantities.widths[i], wanted, least.widths[i], reach), bands)
     const below = i < stages / 2 ? earlyDepth : 1
     before.widths.forEach((entry, e) => {
       after.widths.forEach((width, w) => {
-        if (tied[i] ? e !== w : untied[i] && entry === width) return
+        if (tied[i] ? e !== w : apart[i] && entry === width) return
         const { first, further } = macs.stage(edge, i, entry, width)
         const widthTerm = squared(width, wanted) / stages
         depths.forEach((depth) => {
@@ -191,7 +191,7 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
             after.distance[state] = distance
             after.macs[state] = cost
             after.from[state] = b
-            after.repeats[state] = depth.value
+            after.depths[state] = depth.value
           }
         })
       })
@@ -218,16 +218,16 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
   const depths: Array<number> = []
   let state = found.state
   for (let i = stages; i > 0; i--) {
-    const { from, repeats: chosen, widths: possible } = fronts[i]
+    const { depths: chosen, from, widths: possible } = fronts[i]
     widths.unshift(possible[Math.floor(state / bands)])
     depths.unshift(chosen[state])
     state = from[state]
   }
   const sizes = {
-    image: edge,
+    resolution: edge,
     stem: start.widths[Math.floor(state / bands)],
-    channels: widths,
-    repeats: depths,
+    widths,
+    depths,
     head: found.head
   }
   return { sizes, macs: found.macs, distance: found.distance }
@@ -237,15 +237,15 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
 export const finestStep = (
   { least, quantities, target }: Problem,
   { macs, sizes }: Rounded,
-  costOf: (sizes: Q.Sizes) => number | undefined
+  costOf: (sizes: Scaling.Sizes) => number | undefined
 ): { readonly step: string; readonly share: number } => {
   let finest = { step: "none is left", share: 0 }
-  for (const [{ bound, part, step }, moved] of steps(quantities, least, sizes)) {
+  for (const [{ dimension, part, step }, moved] of steps(quantities, least, sizes)) {
     const cost = costOf(moved)
     if (cost === undefined || cost === macs || cost > macs !== target > macs) continue
     const share = Math.abs(cost - macs) / target
     if (finest.share !== 0 && share >= finest.share) continue
-    const unit = bound === "repeats" ? "1 repeat" : `${step} ${bound === "image" ? "pixels" : "channels"}`
+    const unit = dimension === "depth" ? "1 repeat" : `${step} ${dimension === "resolution" ? "pixels" : "channels"}`
     finest = { step: `${part}: ${unit}`, share }
   }
   return finest
@@ -253,40 +253,36 @@ export const finestStep = (
 
 /** All sizes one step away, widths that are tied moving together and those that must differ staying apart. */
 export const steps = (
-  { channels, head, image, repeats, stem, tied, untied }: Q.Quantities,
-  least: Q.Sizes,
-  sizes: Q.Sizes
-): ReadonlyArray<readonly [Q.Quantity, Q.Sizes]> => {
-  const out: Array<readonly [Q.Quantity, Q.Sizes]> = []
-  const move = (quantity: Q.Quantity, value: number, lowest: number, put: (value: number) => Q.Sizes) => {
+  { apart, depths, head, resolution, stem, tied, widths }: Q.Quantities,
+  least: Scaling.Sizes,
+  sizes: Scaling.Sizes
+): ReadonlyArray<readonly [Q.Quantity, Scaling.Sizes]> => {
+  const out: Array<readonly [Q.Quantity, Scaling.Sizes]> = []
+  const move = (quantity: Q.Quantity, value: number, lowest: number, put: (value: number) => Scaling.Sizes) => {
     if (quantity.step === 0) return
     const [up, down] = [Q.above(quantity, value), Q.below(quantity, value)]
     if (up <= quantity.limit) out.push([quantity, put(up)])
     if (down >= lowest && down < value) out.push([quantity, put(down)])
   }
   /** Position 0 is the stem, i + 1 stage i: the width there and all that are tied to it. */
-  const widths = [sizes.stem, ...sizes.channels]
-  const widened = (from: number, value: number): Q.Sizes => {
-    const next = [...widths]
+  const current = [sizes.stem, ...sizes.widths]
+  const widened = (from: number, value: number): Scaling.Sizes => {
+    const next = [...current]
     next[from] = value
-    for (let i = from; i < channels.length && tied[i]; i++) next[i + 1] = value
-    return { ...sizes, stem: next[0], channels: next.slice(1) }
+    for (let i = from; i < widths.length && tied[i]; i++) next[i + 1] = value
+    return { ...sizes, stem: next[0], widths: next.slice(1) }
   }
-  const all = [stem, ...channels]
-  const leastWidths = [least.stem, ...least.channels]
-  move(image, sizes.image, least.image, (value) => ({ ...sizes, image: value }))
-  all.forEach((quantity, position) => {
-    if (position > 0 && tied[position - 1]) return
-    move(quantity, widths[position], leastWidths[position], (value) => widened(position, value))
-  })
-  repeats.forEach((quantity, i) =>
-    move(quantity, sizes.repeats[i], least.repeats[i], (value) => ({
-      ...sizes,
-      repeats: sizes.repeats.with(i, value)
-    }))
+  const leastWidths = [least.stem, ...least.widths]
+  move(resolution, sizes.resolution, least.resolution, (value) => ({ ...sizes, resolution: value }))
+  for (const [position, quantity] of [stem, ...widths].entries()) {
+    if (position > 0 && tied[position - 1]) continue
+    move(quantity, current[position], leastWidths[position], (value) => widened(position, value))
+  }
+  depths.forEach((quantity, i) =>
+    move(quantity, sizes.depths[i], least.depths[i], (value) => ({ ...sizes, depths: sizes.depths.with(i, value) }))
   )
   move(head, sizes.head, least.head, (value) => ({ ...sizes, head: value }))
   return out.filter(([, next]) =>
-    untied.every((apart, i) => !apart || next.channels[i] !== (i === 0 ? next.stem : next.channels[i - 1]))
+    apart.every((differs, i) => !differs || next.widths[i] !== (i === 0 ? next.stem : next.widths[i - 1]))
   )
 }

@@ -67,7 +67,7 @@ const asymmetry = 0.5
 
 /**
  * Along an axis that a layer takes in: a weight is divided among the copies of its channel, so that their sum is what it was. The parts are
- * unequal [ours, in place of Net2Net's noise]: copies that were equal in everything would be trained alike for ever.
+ * unequal, our choice in place of Net2Net's noise: copies that were equal in everything would be trained alike for ever.
  */
 export const divide = ({ data, shape }: Tensor, axis: number, { from, source }: Widening, prng: Prng.Prng): Tensor => {
   const { inner, outer } = axisOf(shape, axis)

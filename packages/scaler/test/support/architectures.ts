@@ -1,8 +1,14 @@
 /** Architectures of UniNet's spaces, small and large, and the smallest networks there are. */
-import { Architecture, UniNetSpace } from "@uninet/search-space"
+import type { Classification, ModelSpace } from "@uninet/model-space"
 import { fromSpace } from "@uninet/search-space/arbitrary"
+import { type Architecture, UniNetSpace } from "@uninet/uninet"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
+
+type Models = ModelSpace.ModelSpace<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure>
+
+/** UniNet's models. How a network grows is the same whatever space it is of. */
+export const uninet: Models = Result.getOrThrow(UniNetSpace.models())
 
 const spaces = [28, 32, 64, 224].map((image) => Result.getOrThrow(UniNetSpace.make({ image, classes: 10 })))
 

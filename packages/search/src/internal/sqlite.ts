@@ -32,7 +32,7 @@ const synchronous = { process: "normal", power: "full" }
 
 /** "UniN", in the file's header: how a journal is told from other SQLite files. */
 const applicationId = 0x556e694e
-const version = 2
+const version = 3
 
 const schema = `
   pragma application_id = ${applicationId};

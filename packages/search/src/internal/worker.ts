@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import { Evaluator } from "../Evaluator.ts"
+import { type Progress, unsound } from "../Trial.ts"
 import { Reply, Request } from "./protocol.ts"
 
 const [, , address = "", options = "null", watched = ""] = process.argv
@@ -37,25 +38,28 @@ const serve = (requests: Queue.Queue<Request>) =>
     while (true) {
       const { trial } = yield* Queue.take(requests)
       let reported = 0
-      const reply = yield* evaluator
-        .evaluate(trial, (progress) => {
-          const now = performance.now()
-          if (now - reported < 100 && progress.done < 1) return Effect.void
-          reported = now
-          return send(Reply.cases.Progress.make({ progress }))
-        })
-        .pipe(
-          Effect.map(({ weights, ...evaluation }) =>
-            Reply.cases.Evaluated.make({ evaluation, ...(weights === undefined ? {} : { weights }) })
-          ),
-          Effect.catchTags({
-            TrialFailed: ({ detail, reason }) => Effect.succeed(Reply.cases.Failed.make({ reason, detail })),
-            EvaluatorLost: Effect.die
-          }),
-          Effect.catchDefect((defect) =>
-            Effect.succeed(Reply.cases.Failed.make({ reason: "Crashed", detail: detailOf(defect) }))
-          )
+      const report = (progress: Progress) => {
+        const now = performance.now()
+        if (now - reported < 100 && progress.done < 1) return Effect.void
+        reported = now
+        return send(Reply.cases.Progress.make({ progress }))
+      }
+      // One that throws before it gives an effect has a defect as well.
+      const reply = yield* Effect.suspend(() => evaluator.evaluate(trial, report)).pipe(
+        Effect.map(({ weights, ...evaluation }) => {
+          const wrong = unsound(evaluation)
+          return wrong === undefined
+            ? Reply.cases.Evaluated.make({ evaluation, ...(weights === undefined ? {} : { weights }) })
+            : Reply.cases.Failed.make({ reason: "Failed", detail: wrong })
+        }),
+        Effect.catchTags({
+          TrialFailed: ({ detail, reason }) => Effect.succeed(Reply.cases.Failed.make({ reason, detail })),
+          EvaluatorLost: Effect.die
+        }),
+        Effect.catchDefect((defect) =>
+          Effect.succeed(Reply.cases.Failed.make({ reason: "Crashed", detail: detailOf(defect) }))
         )
+      )
       yield* send(reply)
     }
   })

@@ -2,12 +2,12 @@
 import { Evaluator } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { existsSync, writeFileSync } from "node:fs"
-import { accuracyOf } from "./search.ts"
+import { accuracyOf, measuresOf, uninet } from "./search.ts"
 
 const held: Array<Buffer> = []
 
 export default (options: unknown) =>
-  Evaluator.fromFunction((architecture, { keepWeights, seed }) =>
+  Evaluator.make(uninet, (architecture, { keepWeights, seed }) =>
     Effect.suspend(() => {
       if (seed.includes("exit")) process.exit(3)
       if (seed.includes("hang")) while (true);
@@ -31,8 +31,8 @@ export default (options: unknown) =>
       if (seed.includes("fail")) return Effect.fail(new Error("told to fail"))
       if (seed.includes("die")) return Effect.die(new Error("told to die"))
       return Effect.succeed({
-        accuracy: accuracyOf(architecture),
-        metrics: { pid: process.pid, options: Number(options) },
+        measures: { ...measuresOf(accuracyOf(architecture)), pid: process.pid, options: Number(options) },
+        epochs: null,
         ...(keepWeights === true ? { weights: new Map([["stem.0.weight", Float32Array.of(1, 2, 3)]]) } : {})
       })
     })

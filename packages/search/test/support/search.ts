@@ -1,33 +1,32 @@
 /** A search over UniNet's small space whose evaluator is a closed formula. */
-import { Random, type SearchStrategy } from "@uninet/controller"
-import { Dsms } from "@uninet/dsm"
-import { Operators } from "@uninet/operators"
-import { Evaluator } from "@uninet/search"
-import { type Architecture, type SearchSpace, type SpaceError, UniNetSpace } from "@uninet/search-space"
+import { Random } from "@uninet/controller"
+import type { Classification, ModelSpace } from "@uninet/model-space"
+import { Evaluator, type Search } from "@uninet/search"
+import { type Architecture, UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+
+export const uninet: ModelSpace.ModelSpace<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure> =
+  Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+
+/** What a search of this space may be told. */
+export type Options = Search.Options<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure>
 
 /** An accuracy that tells architectures apart. */
 export const accuracyOf = ({ stages }: Architecture.Architecture): number =>
   stages.reduce((sum, { channels, expansion, repeats }) => sum + channels * expansion + repeats, 0) / 10_000
 
+/** The measures of a classifier of this accuracy. */
+export const measuresOf = (accuracy: number, loss = 1) => ({ accuracy, top5: 1, loss, calibrationError: 0 })
+
 /** Takes longer for some than for others, so that trials overtake one another. */
 export const formula = (concurrency = 4) =>
   Evaluator.fromFunction(
+    uninet,
     (architecture, trial) =>
-      Effect.as(Effect.sleep((trial.index * 7) % 5), {
-        accuracy: accuracyOf(architecture),
-        metrics: { seed: trial.seed.length }
-      }),
+      Effect.as(Effect.sleep((trial.index * 7) % 5), measuresOf(accuracyOf(architecture), trial.seed.length)),
     { concurrency }
   )
 
-export const space: Layer.Layer<SearchSpace, SpaceError.InvalidSpace> = UniNetSpace.layer({
-  image: 28,
-  channels: 1,
-  classes: 10
-})
-
-/** Space, operators, modules and random search. */
-export const setting: Layer.Layer<SearchSpace | SearchStrategy | Operators | Dsms, SpaceError.InvalidSpace> =
-  Layer.mergeAll(Random.layer(), space, Operators.standard, Dsms.standard)
+/** Random search. */
+export const setting = Random.layer()

@@ -1,47 +1,36 @@
 /** A network's programs on an engine: steps of training, evaluation, and the whole state in and out. */
 import { Mix, type Dataset } from "@uninet/data"
 import { type Program, Shape, type Tensor } from "@uninet/graph"
-import { Network } from "@uninet/network"
-import { Regularisation, Weights as ModelWeights } from "@uninet/nn"
+import { Average, type ModelSpace, Optimiser, type Recipe, type Task } from "@uninet/model-space"
+import { Model, Regularisation, Weights as ModelWeights } from "@uninet/nn"
 import { type Data, type Executable, Runtime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as Average from "../Average.ts"
 import type { Value } from "../Checkpoint.ts"
 import { CheckpointMismatch } from "../CheckpointError.ts"
-import * as Evaluation from "../Evaluation.ts"
 import * as Initialise from "../Initialise.ts"
-import * as Optimiser from "../Optimiser.ts"
-import type { Recipe } from "../Recipe.ts"
-import type { TrainError } from "../TrainError.ts"
+import type { Score } from "../Selection.ts"
+import { RecipeRefused, type TrainError } from "../TrainError.ts"
 import type { Weights } from "../TrainEvent.ts"
 import * as TrainingProgram from "../TrainingProgram.ts"
 
-/** Images per run of an evaluation where nothing else is said: results do not depend on it. */
+/** Examples per run of an evaluation where nothing else is said: results do not depend on it. */
 export const evaluationBatch = 128
 
 /** What a step says of itself. */
 export interface Stepped {
   readonly loss: number
   readonly gradientNorm: number | null
-  /** Images of the batch that were right, at once and among five. */
-  readonly top1: number
-  readonly top5: number
+  /** What the task tells of the batch. */
+  readonly measures: Readonly<Record<string, number>>
 }
 
 export interface Session {
   /** One step on a batch; `step` counts from 0 and decides noise and mixing. */
-  readonly advance: (
-    batch: Dataset.ImageBatch,
-    step: number,
-    learningRate: number
-  ) => Effect.Effect<Stepped, TrainError>
+  readonly advance: (batch: Dataset.Batch, step: number, learningRate: number) => Effect.Effect<Stepped, TrainError>
   /** The score on a split, of the weights or of their averages. */
-  readonly score: (
-    split: Dataset.Split<Dataset.ImageBatch>,
-    averaged: boolean
-  ) => Effect.Effect<Evaluation.Score, TrainError>
+  readonly score: (split: Dataset.Split, averaged: boolean) => Effect.Effect<Score, TrainError>
   /** All variables. */
   readonly snapshot: Effect.Effect<ReadonlyMap<string, Value>, TrainError>
   /** The weights among a snapshot's variables, or their averages under the weights' names. */
@@ -60,36 +49,70 @@ export const isSound = (values: ReadonlyMap<string, Value>): boolean => {
   return true
 }
 
-/** Fills the last batch of an evaluation up to the program's size with images of zeros, whose results are dropped. */
-const padded = (images: Float32Array, length: number): Float32Array => {
-  if (images.length === length) return images
-  const out = new Float32Array(length)
-  out.set(images)
+/** Fills the last batch of an evaluation up to the program's size with examples of zeros, whose results are dropped. */
+const padded = (values: Data, length: number): Data => {
+  if (values.length === length) return values
+  const out = values instanceof Int32Array ? new Int32Array(length) : new Float32Array(length)
+  out.set(values)
   return out
 }
 
-/** Runs a split through an evaluation of so many images, into a tally. */
+/** What a split gave, and of how many examples. */
+export interface Tallied extends Score {
+  /** What else the task has to say of it; `null` for nothing. */
+  readonly details: ReturnType<NonNullable<Task.Tally["details"]>> | null
+}
+
+/** Runs a split through an evaluation of so many examples. Of no examples there are no measures. */
 export const evaluate = (
   executable: Executable<string>,
   name: string,
-  split: Dataset.Split<Dataset.ImageBatch>,
-  network: Network.Network,
+  split: Dataset.Split,
+  { model, task }: Pick<ModelSpace.Trainable, "model" | "task">,
   batch: number
-): Effect.Effect<Evaluation.Tally, TrainError> => {
-  const { classes, image } = network.architecture
-  const length = batch * image.channels * image.height * image.width
-  const tally = Evaluation.tally(classes)
-  if (split.size === 0) return Effect.succeed(tally)
+): Effect.Effect<Tallied, TrainError> => {
+  if (split.size === 0) return Effect.succeed({ measures: {}, examples: 0, details: null })
+  const lengths = Object.entries(model.inputs).map(([input, { shape }]) => [input, batch * Shape.size(shape)] as const)
+  const tally = task.tally()
   return split.batches({ batch, prefetch: 2, reuse: true }).pipe(
-    Stream.mapEffect(({ inputs, targets }) =>
-      Effect.map(executable.run(name, { [TrainingProgram.names.image]: padded(inputs.image, length) }), (outputs) =>
-        tally.add(outputs[TrainingProgram.names.logits], targets)
+    Stream.mapEffect(({ inputs, size, targets }) =>
+      Effect.map(
+        executable.run(
+          name,
+          Object.fromEntries(lengths.map(([input, length]) => [input, padded(inputs[input], length)]))
+        ),
+        (outputs) => tally.add({ outputs, targets, size })
       )
     ),
     Stream.runDrain,
-    Effect.as(tally)
+    Effect.map(() => ({
+      measures: tally.measures(),
+      examples: split.size,
+      details: tally.details?.() ?? null
+    }))
   )
 }
+
+/** What mixes the examples of a batch, where a recipe does: those of pictures with labels. */
+const mixing = Effect.fnUntraced(function* (
+  task: Task.Task,
+  recipe: Recipe.Recipe,
+  image: Dataset.ImageShape | undefined
+) {
+  const { mixed } = task
+  if (!TrainingProgram.mixes(recipe) || mixed === null) return undefined
+  if (image === undefined)
+    return yield* new RecipeRefused({
+      task: task.name,
+      part: "mix",
+      reason: "the examples are no pictures",
+      remedy: "set mixup and cutmix to 0"
+    })
+  const options = { ...recipe.mix, labelSmoothing: recipe.labelSmoothing }
+  return (prng: Prng.Prng, batch: Dataset.Batch): Dataset.Batch =>
+    // The data set was found to be one of labelled images, whose batches these are.
+    Mix.apply(prng, options, image, mixed.classes)(batch as Dataset.ImageBatch)
+})
 
 const print = (shape: Shape.Shape | undefined) => (shape === undefined ? "missing" : Shape.print(shape))
 
@@ -100,7 +123,7 @@ const noiseOf = (input: Tensor.Tensor<"input">, prng: Prng.Prng): Float32Array =
   return data
 }
 
-/** Everything that is random in a step, besides its images: by seed and step. */
+/** Everything that is random in a step, besides its examples: by seed and step. */
 const drawn = (
   prng: Prng.Prng,
   step: number,
@@ -115,19 +138,22 @@ const drawn = (
 
 /** Compiles what a recipe needs, with first weights given or drawn by `prng`. */
 export const make = Effect.fn("Trainer.compile")(function* (
-  network: Network.Network,
-  recipe: Recipe,
-  options: { readonly gradientNorm: boolean; readonly prng: Prng.Prng; readonly weights?: Weights }
+  { model, task }: ModelSpace.Trainable,
+  recipe: Recipe.Recipe,
+  options: {
+    readonly training: Program.Program
+    readonly prng: Prng.Prng
+    readonly image: Dataset.ImageShape | undefined
+    readonly weights?: Weights
+  }
 ) {
-  const { prng } = options
-  const { architecture } = network
+  const { prng, training } = options
   const runtime = yield* Runtime
-  const training = yield* Effect.fromResult(TrainingProgram.make(network, recipe, options))
-  const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch: evaluationBatch }))
+  const evaluation = yield* Effect.fromResult(Model.evaluation(model, { batch: evaluationBatch }))
   const programs: Record<string, Program.Program> = { training, evaluation }
   if (recipe.average !== null) {
     programs["average"] = yield* Effect.fromResult(Average.program(evaluation.variables))
-    programs["averaged"] = yield* Effect.fromResult(Average.evaluation(network, { batch: evaluationBatch }))
+    programs["averaged"] = yield* Effect.fromResult(Average.evaluation(model, { batch: evaluationBatch }))
   }
   const executable = yield* runtime.compile(programs)
   const shapes = new Map(
@@ -144,19 +170,16 @@ export const make = Effect.fn("Trainer.compile")(function* (
   if (average !== null) yield* executable.run("average", { [Average.decayName]: Float32Array.of(0) })
 
   const noise = training.inputs.filter(Regularisation.isNoise)
-  const mixes = TrainingProgram.mixes(recipe)
-  const mixing = { ...recipe.mix, labelSmoothing: recipe.labelSmoothing }
   const { names } = TrainingProgram
+  const mixed = yield* mixing(task, recipe, options.image)
 
   const session: Session = {
     advance: (batch, step, learningRate) =>
       Effect.gen(function* () {
-        const mixed = mixes
-          ? Mix.apply(prng.split(`mix/${step}`), mixing, architecture.image, architecture.classes)(batch)
-          : undefined
+        const given = mixed === undefined ? batch : mixed(prng.split(`mix/${step}`), batch)
         const outputs = yield* executable.run("training", {
-          [names.image]: (mixed ?? batch).inputs.image,
-          ...(mixed === undefined ? { [names.labels]: batch.targets } : { [names.targets]: mixed.targets }),
+          ...given.inputs,
+          [names.targets]: given.targets,
           ...Optimiser.inputs(recipe.groups, learningRate, step),
           ...drawn(prng, step, noise)
         })
@@ -165,12 +188,13 @@ export const make = Effect.fn("Trainer.compile")(function* (
         return {
           loss: outputs[names.loss][0],
           gradientNorm: outputs[names.gradientNorm]?.[0] ?? null,
-          ...Evaluation.correct(outputs[names.logits], batch.targets, architecture.classes)
+          measures: task.running?.of({ outputs, targets: batch.targets, size: batch.size }) ?? {}
         }
       }),
     score: (split, averaged) =>
-      Effect.map(evaluate(executable, averaged ? "averaged" : "evaluation", split, network, evaluationBatch), (tally) =>
-        tally.score()
+      Effect.map(
+        evaluate(executable, averaged ? "averaged" : "evaluation", split, { model, task }, evaluationBatch),
+        ({ examples, measures }) => ({ measures, examples })
       ),
     snapshot: Effect.map(executable.read, (values) => {
       const variables = new Map<string, Value>()

@@ -1,8 +1,11 @@
 /** A data set, a network and a recipe that train in a moment. */
 import { Augmentation, type DataError, type Dataset, Memory } from "@uninet/data"
 import { OnnxRuntime, type Runtime } from "@uninet/runtime"
-import { type Architecture, Prng } from "@uninet/search-space"
+import { ModelSpace } from "@uninet/model-space"
+import { Prng } from "@uninet/search-space"
+import { type Architecture, UniNetSpace } from "@uninet/uninet"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import { Average, Recipe, Trainer } from "@uninet/trainer"
 
 const size = 8
@@ -44,6 +47,18 @@ export const architecture: Architecture.Architecture = {
   headDim: 16
 }
 
+/** An architecture's network, to be trained. */
+export const networkOf = (architecture: Architecture.Architecture): ModelSpace.Trainable => {
+  const {
+    classes,
+    image: { channels, ...image }
+  } = architecture
+  const of = Result.getOrThrow(UniNetSpace.models({ image, channels, classes }))
+  return Result.getOrThrow(ModelSpace.trainable(of)(architecture))
+}
+
+export const network = networkOf(architecture)
+
 /** Everything at once: augmentation, mixing, noise, clipping, groups, averages. */
 export const recipe: Recipe.Recipe = {
   ...Recipe.proxy,
@@ -60,4 +75,4 @@ export const recipe: Recipe.Recipe = {
 }
 
 export const layer = (train?: number): Layer.Layer<Trainer | Dataset.Dataset | Runtime, DataError.DataError> =>
-  Trainer.layer().pipe(Layer.provideMerge(Layer.mergeAll(dataset(train), OnnxRuntime.cpu())))
+  Trainer.layer.pipe(Layer.provideMerge(Layer.mergeAll(dataset(train), OnnxRuntime.cpu())))

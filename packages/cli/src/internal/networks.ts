@@ -1,0 +1,185 @@
+/**
+ * A network as data and as a person names it: a member of UniNet's family, a JSON file, or a run's folder. What is kept of a network is the space it is
+ * of, the examples that the space was made for, and its point.
+ */
+import { Facts, ModelSpace } from "@uninet/model-space"
+import { type ConfigError, SpaceSource } from "@uninet/search"
+import { Architecture, UniNet } from "@uninet/uninet"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { Flag } from "effect/cli"
+import { at, fault, usage } from "./CliFault.ts"
+import * as paths from "./paths.ts"
+import * as runFolder from "./runFolder.ts"
+import * as spaces from "./spaces.ts"
+
+/** What is kept of a network. A module's path is told from the folder in which the command ran. */
+export const Network = Schema.Struct({
+  space: SpaceSource.SpaceSource,
+  facts: Facts.Facts,
+  point: Schema.Json
+})
+export type Network = typeof Network.Type
+
+/** A network whose space is there. */
+export interface Found {
+  readonly source: SpaceSource.SpaceSource
+  readonly facts: Facts.Facts
+  readonly of: ModelSpace.Any
+  readonly point: unknown
+}
+
+/** `--config` of commands that take a network: for a run whose space's module has moved. */
+export const config = Flag.Path("config").pipe(
+  Flag.withMetavar("file"),
+  Flag.optional,
+  Flag.withDescription("The module of the network's space, where it is not where it was")
+)
+
+/** The network as it is kept. */
+export const kept = ({ facts, of, point, source }: Found): Network => ({
+  space:
+    source._tag === "Named"
+      ? source
+      : SpaceSource.SpaceSource.cases.Module.make({ path: paths.portable(source.path), version: source.version }),
+  facts,
+  point: ModelSpace.write(of)(point)
+})
+
+const encode = Schema.encodeSync(Schema.toCodecJson(Network))
+
+/** The network as plain JSON. */
+export const toJson = (found: Found): Schema.Json => Schema.decodeUnknownSync(Schema.Json)(encode(kept(found)))
+
+/** A member of the family. */
+export const isFamily = (text: string): text is UniNet.Name => Object.hasOwn(UniNet.family, text)
+
+export const family: ReadonlyArray<string> = Object.keys(UniNet.family)
+
+/** An architecture of UniNet as a network. */
+const ofArchitecture = (architecture: Architecture.Architecture): Network => {
+  const { classes, image } = architecture
+  return {
+    space: spaces.standard,
+    facts: {
+      inputs: { image: { shape: [image.channels, image.height, image.width], dtype: "float32" } },
+      targets: { shape: [], dtype: "int32" },
+      classes
+    },
+    point: Schema.decodeUnknownSync(Schema.Json)(JSON.parse(JSON.stringify(architecture)))
+  }
+}
+
+/** A member of the family for the examples of a data set: it takes their images and tells their classes apart. */
+export const memberFor = (name: UniNet.Name, { classes, inputs }: Facts.Facts): Network => {
+  const [channels, height, width] = inputs["image"]?.shape ?? []
+  return ofArchitecture(
+    inputs["image"]?.shape.length === 3 && classes !== null
+      ? UniNet.withImage(UniNet.family[name], { channels, height, width }, classes)
+      : UniNet.family[name]
+  )
+}
+
+/** What a file says of a network: this version's own, or an architecture of UniNet, alone or among other things. */
+const File = Schema.fromJsonString(
+  Schema.Union([
+    Schema.Struct({ network: Network }),
+    Network,
+    Schema.Struct({ architecture: Architecture.Architecture }),
+    Architecture.Architecture
+  ])
+)
+
+const networkIn = (file: typeof File.Type): Network =>
+  "network" in file
+    ? file.network
+    : "point" in file
+      ? file
+      : ofArchitecture("architecture" in file ? file.architecture : file)
+
+/** The source whose module is where it was told, from here or from a folder above `beside`; or the one that is given. */
+const present = Effect.fnUntraced(function* (
+  source: SpaceSource.SpaceSource,
+  {
+    beside,
+    name,
+    override
+  }: { readonly beside: string; readonly name: string; readonly override: Option.Option<string> }
+): Effect.fn.Return<SpaceSource.SpaceSource, ConfigError | ReturnType<typeof fault>, runFolder.Services> {
+  if (source._tag === "Named") return source
+  const found = Option.isSome(override) ? override.value : yield* paths.find(source.path, beside)
+  if (found === undefined)
+    return yield* fault(
+      `the space of ${name} is of the module ${source.path}, which is not there. Give it by --config ${source.path.split("/").at(-1) ?? "file"}.`
+    )
+  const now = yield* SpaceSource.ofModule(found)
+  if (now._tag === "Module" && now.version !== source.version)
+    yield* Console.error(`note: ${yield* runFolder.shown(found)} has changed since ${name} was made of its space`)
+  return now
+})
+
+/** The network of what was kept of it. `name`: what it was read from. */
+export const open = Effect.fnUntraced(function* (
+  { facts, point, space }: Network,
+  where: { readonly beside: string; readonly name: string; readonly override: Option.Option<string> }
+) {
+  const source = yield* Effect.mapError(present(space, where), ({ message }) => fault(message))
+  const of = yield* Effect.mapError(SpaceSource.load(source, facts, spaces.known), at(where.name))
+  const read = ModelSpace.read(of)(point)
+  if (Result.isFailure(read))
+    return yield* fault(
+      `${where.name} holds no network of ${of.name}: ${read.failure.message}. Give --config with the module that it was made of.`
+    )
+  return { source, facts, of, point: read.success } satisfies Found
+})
+
+/** The file that a run's folder keeps its network in; any other path is that of a file. */
+const fileOf = Effect.fnUntraced(function* (nameOrFile: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const given = path.resolve(nameOrFile)
+  for (const file of [runFolder.files.best, "train.json"]) {
+    const inside = path.join(given, file)
+    if (yield* Effect.orElseSucceed(fs.exists(inside), () => false)) return inside
+  }
+  return given
+})
+
+/** What there is to read of a network by a family's name, a JSON file, or the folder of a search or a training. */
+export const kindOf = Effect.fnUntraced(function* (nameOrFile: string) {
+  if (isFamily(nameOrFile)) return { network: ofArchitecture(UniNet.family[nameOrFile]), beside: process.cwd() }
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const file = yield* fileOf(nameOrFile)
+  const text = yield* Effect.mapError(fs.readFileString(file), () =>
+    usage(
+      `"${nameOrFile}" is neither one of ${family.join(", ")} nor a file or run that can be read. Give one of them, or a network as JSON such as a search's best.json.`
+    )
+  )
+  const decoded = yield* Effect.mapError(Schema.decodeEffect(File)(text), (error) =>
+    fault(
+      `${nameOrFile} holds no network: ${error.message.split("\n").join(" ")}. Give JSON as in a search's best.json.`
+    )
+  )
+  return { network: networkIn(decoded), beside: path.dirname(file) }
+})
+
+/** The network of a family's name, a JSON file, or the folder of a search or a training. */
+export const read = Effect.fnUntraced(function* (nameOrFile: string, override: Option.Option<string>) {
+  const { beside, network } = yield* kindOf(nameOrFile)
+  return yield* open(network, { beside, name: nameOrFile, override })
+})
+
+/** What weights' metadata say of their network, if they do. */
+export const inMetadata = (metadata: Readonly<Record<string, string>>): Option.Option<Network> =>
+  Option.orElse(Schema.decodeUnknownOption(Schema.fromJsonString(Network))(metadata["network"]), () =>
+    Option.map(
+      Schema.decodeUnknownOption(Schema.fromJsonString(Architecture.Architecture))(metadata["architecture"]),
+      ofArchitecture
+    )
+  )

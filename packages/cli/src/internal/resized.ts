@@ -1,0 +1,18 @@
+/** A network on images of another size, where its space says how its networks grow. */
+import * as Effect from "effect/Effect"
+import { at, type CliFault, fault } from "./CliFault.ts"
+import type * as networks from "./networks.ts"
+
+/** The same network at a resolution: the height of its images, for UniNet's. */
+export const to = Effect.fnUntraced(function* (
+  found: networks.Found,
+  resolution: number
+): Effect.fn.Return<networks.Found, CliFault> {
+  const { of, point } = found
+  if (of.scaling === null)
+    return yield* fault(
+      `--image: ${of.name} does not say how its networks grow, so its images have the size they have.`
+    )
+  const chain = yield* Effect.mapError(Effect.fromResult(of.scaling.chain(point, null)), at("--image"))
+  return { ...found, point: chain.apply({ ...chain.sizesOf(point), resolution }) }
+})

@@ -1,0 +1,23 @@
+/** Spaces as they are named on the command line: a well-known one, or a module of one's own. */
+import { SpaceSource } from "@uninet/search"
+import { UniNetSpace } from "@uninet/uninet"
+import * as Effect from "effect/Effect"
+import { usage } from "./CliFault.ts"
+
+/** Those that are known by a name. */
+export const known: SpaceSource.Known = {
+  uninet: UniNetSpace.forData()
+}
+
+export const names: ReadonlyArray<string> = Object.keys(known)
+
+/** The one that is searched unless another is asked for. */
+export const standard = SpaceSource.SpaceSource.cases.Named.make({ name: "uninet" })
+
+/** What `--space` names. */
+export const named = Effect.fnUntraced(function* (text: string) {
+  if (SpaceSource.isModule(text)) return yield* SpaceSource.ofModule(text)
+  if (!names.includes(text))
+    return yield* usage(`--space is "${text}". Give ${names.join(", ")}, or a module such as my-space.ts.`)
+  return SpaceSource.SpaceSource.cases.Named.make({ name: text })
+})

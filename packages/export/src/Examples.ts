@@ -1,0 +1,87 @@
+/** Examples that a network is given, and what it gives of them: numbers by the names of its inputs and outputs. */
+import type { Model } from "@uninet/nn"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+export type Values = Float32Array | Int32Array
+
+export interface Examples {
+  readonly size: number
+  /** By the inputs' names: `[size, ...shape]`. */
+  readonly inputs: Readonly<Record<string, Values>>
+}
+
+/** By the outputs' names: `[size, ...shape]`. */
+export type Outputs = Readonly<Record<string, Float32Array>>
+
+/** Numbers of one example. */
+export const volume = ({ shape }: Model.Port): number => shape.reduce((n, length) => n * length, 1)
+
+/** Examples that a network cannot take. */
+export class ExamplesMismatch extends Schema.TaggedError<ExamplesMismatch>()("ExamplesMismatch", {
+  input: Schema.String,
+  takes: Schema.String,
+  given: Schema.String
+}) {
+  override get message() {
+    return `the network takes ${this.takes} for its input ${this.input}, but the examples have ${this.given}; give examples as it takes them`
+  }
+}
+
+const kindOf = (values: Values): Model.Port["dtype"] => (values instanceof Int32Array ? "int32" : "float32")
+
+/** Whether there are numbers of the right kind for every input, and as many as the examples need. */
+export const check = (ports: Model.Ports, { inputs, size }: Examples): Result.Result<void, ExamplesMismatch> => {
+  for (const [name, port] of Object.entries(ports)) {
+    const values = Object.hasOwn(inputs, name) ? inputs[name] : undefined
+    const length = size * volume(port)
+    if (values?.length === length && kindOf(values) === port.dtype) continue
+    return Result.fail(
+      new ExamplesMismatch({
+        input: name,
+        takes: `${length} ${port.dtype} numbers ([${[size, ...port.shape].join("×")}])`,
+        given: values === undefined ? "nothing" : `${values.length} ${kindOf(values)} numbers`
+      })
+    )
+  }
+  return Result.succeed(undefined)
+}
+
+const empty = ({ dtype }: Model.Port, length: number): Values =>
+  dtype === "int32" ? new Int32Array(length) : new Float32Array(length)
+
+/** `count` examples from `from` on, by name; zeros behind the last. */
+export const rows = (
+  ports: Model.Ports,
+  { inputs, size }: Examples,
+  from: number,
+  count: number
+): Readonly<Record<string, Values>> =>
+  Object.fromEntries(
+    Object.entries(ports).map(([name, port]) => {
+      const each = volume(port)
+      const values = inputs[name]?.subarray(from * each, Math.min(size, from + count) * each) ?? []
+      const out = empty(port, count * each)
+      out.set(values)
+      return [name, out]
+    })
+  )
+
+/** Room for what a network gives of so many examples. */
+export const nothing = (ports: Model.Ports, size: number): Outputs =>
+  Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, new Float32Array(size * volume(port))]))
+
+/** Puts what was found of `count` examples at `from`. */
+export const put = (
+  ports: Model.Ports,
+  outputs: Outputs,
+  from: number,
+  count: number,
+  found: Readonly<Record<string, ArrayLike<number> | undefined>>
+): void => {
+  for (const [name, port] of Object.entries(ports)) {
+    const each = volume(port)
+    const values = found[name]
+    if (values !== undefined) for (let i = 0; i < count * each; i++) outputs[name][from * each + i] = values[i]
+  }
+}

@@ -1,0 +1,36 @@
+/** Values as Python source. JSON's strings and numbers are Python's. */
+
+/** A list of literals, broken into lines of at most 100 characters. */
+export const list = (values: ReadonlyArray<string | number>): string => {
+  if (values.length > 9 && values.every((value, i) => value === String(i)))
+    return `[str(i) for i in range(${values.length})]`
+  const literals = values.map((value) => JSON.stringify(value))
+  const whole = `[${literals.join(", ")}]`
+  if (whole.length <= 90) return whole
+  const lines = [""]
+  for (const literal of literals) {
+    const last = lines[lines.length - 1]
+    if (last.length + literal.length > 94) lines.push(`${literal},`)
+    else lines[lines.length - 1] = last === "" ? `${literal},` : `${last} ${literal},`
+  }
+  return `[\n${lines.map((line) => `    ${line}`).join("\n")}\n]`
+}
+
+/** Texts by name. */
+export const dictionary = (entries: Readonly<Record<string, string>>): string => {
+  const lines = Object.entries(entries).map(([name, value]) => `    ${JSON.stringify(name)}: ${JSON.stringify(value)},`)
+  return lines.length === 0 ? "{}" : `{\n${lines.join("\n")}\n}`
+}
+
+/** Text that stands between three double quotes. */
+export const docstring = (text: string): string => text.replace(/\\/g, "\\\\").replace(/"/g, '\\"')
+
+/** Any JSON as a raw string of several lines, which `json.loads` reads. */
+export const json = (value: unknown): string => {
+  const text = JSON.stringify(value, null, 1)
+    .replace(/\n\s*/g, " ")
+    // A line for every object of a list; what stands in a string stays as it is.
+    .replace(/"(?:[^"\\]|\\.)*"|[[,] \{/g, (found) => (found.startsWith('"') ? found : `${found[0]}\n  {`))
+  // Three quotes in a row would end the string: JSON may say a quote by its number.
+  return `r'''\n${text.replace(/'/g, "\\u0027")}\n'''`
+}

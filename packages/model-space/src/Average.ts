@@ -1,0 +1,50 @@
+/**
+ * Exponential moving average of a network's weights and running statistics: smoother than the last step's, and often better.
+ *
+ * The averages are variables of their own, `ema.<name>`, moved on by a small program after every training step, so that any engine can keep them.
+ */
+import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
+import { Model, Scope } from "@uninet/nn"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { or, Share } from "./internal/schema.ts"
+
+/**
+ * - `decay`: d of average ← d · average + (1 − d) · weights, after every step.
+ * - `warmup` (default true): d is at most (1 + t) / (10 + t) after t steps, so that short runs forget the first weights,
+ *   as TensorFlow's average does by `num_updates`. The paper's 300 epochs go without.
+ */
+export const Average = Schema.Struct({ decay: Share, warmup: or(Schema.Boolean, true) })
+export type Average = typeof Average.Type
+
+/** d after `step` steps, counted from 1. */
+export const decayAt = ({ decay, warmup }: Average, step: number): number =>
+  warmup ? Math.min(decay, (1 + step) / (10 + step)) : decay
+
+const prefix = "ema"
+
+/** The name of a variable's average. */
+export const nameOf = (name: string): string => Scope.join(prefix, name)
+
+/** The program's input with d. */
+export const decayName = "decay"
+
+/** The program that moves the averages of an evaluation's variables on by one step. Input: `decay`, a scalar. */
+export const program = (
+  variables: ReadonlyArray<Tensor.Tensor<"variable">>
+): Result.Result<Program.Program, GraphError> => {
+  const decay = Op.input(decayName, [])
+  return Program.make({
+    outputs: {},
+    updates: variables.map((current) => {
+      const average = Op.variable({ ...current.attributes, name: nameOf(current.attributes.name) }, current.shape)
+      return { variable: average, value: Op.movingAverage(average, current, decay) }
+    })
+  })
+}
+
+/** As `Model.evaluation`, with the averages instead of the weights. */
+export const evaluation = (
+  model: Model.Model,
+  { batch }: { readonly batch: number }
+): Result.Result<Program.Program, GraphError> => Model.evaluation(model, { batch, path: prefix })

@@ -1,0 +1,31 @@
+/** What a space has to know of the examples that its networks are for: a data set says so much of itself. */
+import type { Model } from "@uninet/nn"
+import * as Schema from "effect/Schema"
+
+const Port = Schema.Struct({
+  shape: Schema.Array(Schema.Int.check(Schema.isGreaterThan(0))),
+  dtype: Schema.Literals(["float32", "int32"])
+})
+
+/**
+ * - `inputs`: what an example is, by the names of a model's inputs.
+ * - `targets`: what belongs to it.
+ * - `classes`: how many classes whole-number targets tell apart; `null` where they are no classes.
+ */
+export const Facts = Schema.Struct({
+  inputs: Schema.Record(Schema.String, Port),
+  targets: Port,
+  classes: Schema.NullOr(Schema.Int)
+})
+export type Facts = typeof Facts.Type
+
+/** Those of a data set. */
+export const of = (data: {
+  readonly inputs: Model.Ports
+  readonly targets: Model.Port
+  readonly classes?: ReadonlyArray<string>
+}): Facts => ({
+  inputs: Object.fromEntries(Object.entries(data.inputs).map(([name, { dtype, shape }]) => [name, { shape, dtype }])),
+  targets: { shape: data.targets.shape, dtype: data.targets.dtype },
+  classes: data.classes?.length ?? null
+})

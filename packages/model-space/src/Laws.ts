@@ -1,0 +1,471 @@
+/**
+ * Laws that every point of a sound space keeps. `pure` ones need nothing but the graph; `onEngine` ones run the network. A space adds its own (`ModelSpace.laws`). Run them on your own
+ * with fast-check, or by `uninet verify my-space.ts`:
+ *
+ * @example
+ * ```ts
+ * import { Laws } from "@uninet/model-space"
+ * import { fromSpace } from "@uninet/search-space/arbitrary"
+ * import { Result } from "effect"
+ * import * as fc from "fast-check"
+ *
+ * it("my space keeps the laws", () => {
+ *   fc.assert(fc.property(fromSpace(mine.space), (point) => void Result.getOrThrow(Laws.check(mine)(point))))
+ * })
+ * ```
+ */
+import { Costs, gradient, Op, Program, Shape, Tensor, topological } from "@uninet/graph"
+import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
+import { Prng, Space } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { costsOf, type ModelSpace } from "./ModelSpace.ts"
+import * as Task from "./Task.ts"
+
+/** What breaks a law, and where: a parameter, an output, a block, or `network`. */
+export interface Fault {
+  readonly at: string
+  readonly reason: string
+}
+
+/** A law: what it says, and the check of one point and its network. */
+export interface Law<in A> {
+  readonly name: string
+  readonly statement: string
+  readonly check: (point: A, model: Model.Model) => Fault | undefined
+}
+
+/** A point breaks a law. */
+export class LawViolation extends Schema.TaggedError<LawViolation>()("LawViolation", {
+  law: Schema.String,
+  at: Schema.String,
+  reason: Schema.String,
+  space: Schema.String,
+  /** The point in a line, as a picture, and as the space's JSON. */
+  line: Schema.String,
+  picture: Schema.String,
+  point: Schema.Unknown
+}) {
+  override get message() {
+    return `law "${this.law}" broken at ${this.at}: ${this.reason}\n  in ${this.line}\n  of ${this.space}; mend what is named, or keep the point out of the space`
+  }
+}
+
+const violation =
+  <A>(of: ModelSpace<A>, point: A) =>
+  (law: string, { at, reason }: Fault): LawViolation =>
+    new LawViolation({
+      law,
+      at,
+      reason,
+      space: of.name,
+      line: of.line(point),
+      picture: of.picture(point),
+      point: Result.getOrElse(Space.encodeJson(point)(of.space), () => null)
+    })
+
+const network = (reason: string): Fault => ({ at: "network", reason })
+
+const thrown = (cause: unknown): Fault =>
+  network(`it throws: ${cause instanceof Error ? cause.message : String(cause)}`)
+
+/** The network of a point, or why there is none. Its `forward` is an author's, and may throw: seen here, and not in the middle of a law. */
+const built = <A>(of: ModelSpace<A>, point: A): Result.Result<Model.Model, Fault> =>
+  Result.flatMap(
+    Result.mapError(of.model(point), ({ message }) => network(message)),
+    (model) => Result.try({ try: () => (Model.outputs(model), model), catch: thrown })
+  )
+
+/** The loss of a training step without anything random, and the program that gives it. */
+const lossOf = (task: Task.Task, outputs: Model.Tensors, batch: number): Tensor.Tensor =>
+  task.loss(outputs, Op.input("targets", [batch, ...task.targets.shape], task.targets.dtype), { labelSmoothing: 0 })
+
+const json = <A>(of: ModelSpace<A>): Law<A> => ({
+  name: "json",
+  statement: "a point as JSON is read back as itself",
+  check: (point) => {
+    const back = Result.flatMap(Space.encodeJson(point)(of.space), (json) =>
+      Space.decodeJson(JSON.parse(JSON.stringify(json)))(of.space)
+    )
+    if (Result.isFailure(back)) return network(back.failure.message)
+    // A hash is of the JSON, and does not see what that leaves out: the choices do.
+    const choices = (each: A) => Result.map(Space.vector(each)(of.space), String)
+    return Space.hash(back.success)(of.space) === Space.hash(point)(of.space) &&
+      Equal.equals(choices(back.success), choices(point))
+      ? undefined
+      : network("what is read back is another point")
+  }
+})
+
+const shape = <A>(of: ModelSpace<A>): Law<A> => ({
+  name: "shape",
+  statement: "the network gives the outputs that the task takes, for any batch, in training as in evaluation",
+  check: (_, model) => {
+    for (const mode of ["evaluation", "training"] as const)
+      for (const batch of [1, 3]) {
+        const made = Program.make({ outputs: Model.apply(model, Scope.make(mode), { batch }) })
+        if (Result.isFailure(made)) return network(made.failure.message)
+        for (const [name, { shape }] of Object.entries(made.success.outputs))
+          if (shape[0] !== batch)
+            return { at: name, reason: `for a batch of ${batch} in ${mode} its shape is ${Shape.print(shape)}` }
+        const given = Object.fromEntries(
+          Object.entries(made.success.outputs).map(([name, { dtype, shape }]) => [
+            name,
+            { dtype, shape: shape.slice(1) }
+          ])
+        )
+        const fits = Task.takes(of.task, given)
+        if (Result.isFailure(fits)) return network(fits.failure.message)
+      }
+    return undefined
+  }
+})
+
+const deterministic = <A>(of: ModelSpace<A>): Law<A> => ({
+  name: "deterministic",
+  statement: "a point has one network, however often it is built",
+  check: (point, model) => {
+    const again = of.model(point)
+    if (Result.isFailure(again)) return network(again.failure.message)
+    const digests = [model, again.success].map((each) => Result.map(Model.evaluation(each), Program.digest))
+    const [first, second] = digests.map((digest) => Result.getOrElse(digest, ({ message }) => message))
+    return first === second ? undefined : network("it is another one the second time")
+  }
+})
+
+const costs = <A>(of: ModelSpace<A>): Law<A> => ({
+  name: "costs",
+  statement: "the parameters and multiply-accumulates that a space says a point has are those of its graph",
+  check: (point, model) => {
+    const made = Model.evaluation(model)
+    if (Result.isFailure(made)) return network(made.failure.message)
+    const counted = Costs.ofProgram(made.success)
+    const said = costsOf(of)(point)
+    if (Result.isFailure(said)) return network(said.failure.message)
+    for (const name of ["parameters", "macs"] as const)
+      if (said.success[name] !== counted[name])
+        return network(`its space says it has ${said.success[name]} ${name}, its graph has ${counted[name]}`)
+    return undefined
+  }
+})
+
+/** The training program's loss, the parameters of all outputs, and their gradients. */
+const gradientsOf = (task: Task.Task, model: Model.Model, batch: number) => {
+  const outputs = Model.apply(model, Scope.make("training"), { batch })
+  return Result.map(Program.make({ outputs: { ...outputs, loss: lossOf(task, outputs, batch) } }), (program) => {
+    const parameters = program.variables.filter((v) => v.attributes.role === "parameter")
+    return { program, parameters, found: gradient(program.outputs["loss"], parameters) }
+  })
+}
+
+const gradients = <A>(of: ModelSpace<A>): Law<A> => ({
+  name: "gradients",
+  statement: "in training, the loss is one number, and every parameter but idle ones has a gradient of its own shape",
+  check: (point, model) => {
+    const made = gradientsOf(of.task, model, 2)
+    if (Result.isFailure(made)) return network(made.failure.message)
+    const { found, parameters, program } = made.success
+    const { loss } = program.outputs
+    if (loss.shape.length > 0) return { at: "loss", reason: `it is no scalar but ${Shape.print(loss.shape)}` }
+    for (const [i, parameter] of parameters.entries()) {
+      const g = found[i]
+      const at = parameter.attributes.name
+      if (g === undefined) {
+        if (of.isIdle(at, point)) continue
+        return { at, reason: "the loss does not depend on it" }
+      }
+      if (g.fault !== undefined) return { at, reason: g.fault.message }
+      if (!Shape.equals(g.shape, parameter.shape))
+        return { at, reason: `it is ${Shape.print(parameter.shape)}, its gradient ${Shape.print(g.shape)}` }
+    }
+    return undefined
+  }
+})
+
+/** The laws that need no engine, cheapest first, the space's own with them. */
+export const pure = <A>(of: ModelSpace<A>): ReadonlyArray<Law<A>> => [
+  json(of),
+  shape(of),
+  deterministic(of),
+  costs(of),
+  gradients(of),
+  ...of.laws
+]
+
+/**
+ * Checks a point against the laws that need no engine. Fails with the first one that is broken; a point whose network cannot be built at all breaks the law
+ * `builds`.
+ */
+export const check =
+  <A>(of: ModelSpace<A>, which: ReadonlyArray<Law<A>> = pure(of)) =>
+  (point: A): Result.Result<void, LawViolation> => {
+    const broken = violation(of, point)
+    const model = built(of, point)
+    if (Result.isFailure(model)) return Result.fail(broken("builds", model.failure))
+    for (const law of which) {
+      const fault = Result.merge(Result.try({ try: () => law.check(point, model.success), catch: thrown }))
+      if (fault !== undefined) return Result.fail(broken(law.name, fault))
+    }
+    return Result.succeed(undefined)
+  }
+
+/** Runs a program once on any engine: outputs by name, in row-major order. */
+export type Engine<E, R> = (
+  program: Program.Program,
+  given: {
+    readonly inputs: Readonly<Record<string, Task.Values>>
+    readonly variables: ReadonlyMap<string, Float32Array>
+  }
+) => Effect.Effect<Readonly<Record<string, ArrayLike<number>>>, E, R>
+
+/** A law that is checked by running a network. */
+export interface EngineLaw<in A> {
+  readonly name: string
+  readonly statement: string
+  readonly check: <E, R>(engine: Engine<E, R>, model: Model.Model, point: A) => Effect.Effect<Fault | undefined, E, R>
+}
+
+const draw = (prng: Prng.Prng, length: number): Float32Array => Float32Array.from({ length }, () => prng.nextNormal())
+
+/** Examples of a batch. Whole numbers are 0 or 1, which every vocabulary has. */
+const examples = (prng: Prng.Prng, inputs: Model.Ports, batch: number): Readonly<Record<string, Task.Values>> =>
+  Object.fromEntries(
+    Object.entries(inputs).map(([name, { dtype, shape }]) => {
+      const length = batch * Shape.size(shape)
+      return [
+        name,
+        dtype === "int32" ? Int32Array.from({ length }, () => prng.nextInt(2)) : draw(prng.split(name), length)
+      ]
+    })
+  )
+
+/** Values away from everything special: no parameter is 0 that would silence what lies behind it. Variances are positive. */
+const anyValues = (prng: Prng.Prng, variables: Program.Program["variables"]): Map<string, Float32Array> =>
+  new Map(
+    variables.map(({ attributes: { initialiser, name, role }, shape }) => {
+      const own = prng.split(name)
+      const centre = initialiser.kind === "constant" ? initialiser.value : 0
+      const spread =
+        initialiser.kind === "uniform"
+          ? initialiser.bound
+          : initialiser.kind === "truncatedNormal"
+            ? Math.max(0.1, initialiser.deviation)
+            : 0.2
+      const values = Float32Array.from({ length: Shape.size(shape) }, () => centre + spread * own.nextNormal())
+      return [name, role === "buffer" ? values.map((x) => Math.abs(x) + 0.1) : values]
+    })
+  )
+
+/** How far the first row of an output is from that of another run, over its largest number. */
+const apart = (a: ArrayLike<number>, b: ArrayLike<number>, from: number, to: number): number => {
+  let difference = 0
+  let largest = 1e-6
+  for (let i = from; i < to; i++) {
+    const d = Math.abs(a[i] - b[i])
+    difference = d <= difference ? difference : d // a NaN is never lost
+    largest = Math.max(largest, Math.abs(a[i]))
+  }
+  return difference / largest
+}
+
+const runs = <A>(): EngineLaw<A> => ({
+  name: "runs",
+  statement: "on the engine the network gives finite outputs",
+  check: (engine, model) =>
+    Effect.gen(function* () {
+      const program = Model.evaluation(model, { batch: 2 })
+      if (Result.isFailure(program)) return network(program.failure.message)
+      const prng = Prng.fromSeed("runs")
+      const outputs = yield* engine(program.success, {
+        inputs: examples(prng, model.inputs, 2),
+        variables: anyValues(prng, program.success.variables)
+      })
+      for (const [name, { shape }] of Object.entries(program.success.outputs)) {
+        const values = Array.from(outputs[name] ?? [])
+        if (values.length !== Shape.size(shape))
+          return { at: name, reason: `the engine gave ${values.length} numbers for ${Shape.print(shape)}` }
+        if (!values.every(Number.isFinite)) return { at: name, reason: "a number of it is not finite" }
+      }
+      return undefined
+    })
+})
+
+const independent = <A>(): EngineLaw<A> => ({
+  name: "independence",
+  statement: "in evaluation, what the network gives for one example does not depend on the others of its batch",
+  check: (engine, model) =>
+    Effect.gen(function* () {
+      const batch = 3
+      const program = Model.evaluation(model, { batch })
+      if (Result.isFailure(program)) return network(program.failure.message)
+      const prng = Prng.fromSeed("independence")
+      const inputs = examples(prng, model.inputs, batch)
+      const variables = anyValues(prng, program.success.variables)
+      const others = examples(prng.split("others"), model.inputs, batch)
+      const mixed = Object.fromEntries(
+        Object.entries(inputs).map(([name, values]) => {
+          const changed = others[name].slice()
+          changed.set(values.subarray(0, values.length / batch))
+          return [name, changed]
+        })
+      )
+      const [one, other] = [
+        yield* engine(program.success, { inputs, variables }),
+        yield* engine(program.success, { inputs: mixed, variables })
+      ]
+      for (const [name, { shape }] of Object.entries(program.success.outputs)) {
+        const off = apart(one[name], other[name], 0, Shape.size(shape) / batch)
+        if (!(off <= 1e-4))
+          return {
+            at: name,
+            reason: `with other examples beside it, an example's output is another by ${(100 * off).toPrecision(2)}%`
+          }
+      }
+      return undefined
+    })
+})
+
+/** A gradient this small beside the largest is rounding. */
+const nothing = 1e-7
+
+const alive = <A>(of: ModelSpace<A>): EngineLaw<A> => ({
+  name: "alive",
+  statement:
+    "every gradient is finite, and no parameter's is zero whatever the examples, but those that the space names as idle",
+  check: (engine, model, point) =>
+    Effect.gen(function* () {
+      const batch = 4
+      const made = gradientsOf(of.task, model, batch)
+      if (Result.isFailure(made)) return network(made.failure.message)
+      const { found, parameters } = made.success
+      if (parameters.length === 0) return undefined
+      const outputs: Record<string, Tensor.Tensor> = {}
+      for (const [i, parameter] of parameters.entries()) {
+        const g = found[i]
+        if (g !== undefined) outputs[parameter.attributes.name] = g
+      }
+      const program = Program.make({ outputs })
+      if (Result.isFailure(program)) return network(program.failure.message)
+      const largest = new Map<string, number>()
+      const { classes, targets } = of.task
+      for (const seed of ["one", "two"]) {
+        const prng = Prng.fromSeed(`alive ${seed}`)
+        const length = batch * Shape.size(targets.shape)
+        const drawn =
+          targets.dtype === "int32"
+            ? Int32Array.from({ length }, () => prng.nextInt(classes ?? 2))
+            : Float32Array.from({ length }, () => prng.nextFloat())
+        const noise = made.success.program.inputs.filter(Regularisation.isNoise).map(({ attributes, shape }) => {
+          const own = prng.split(attributes.name)
+          return [attributes.name, Float32Array.from({ length: Shape.size(shape) }, () => own.nextFloat())] as const
+        })
+        const given: Readonly<Record<string, Task.Values>> = {
+          ...examples(prng, model.inputs, batch),
+          ...Object.fromEntries(noise),
+          targets: drawn
+        }
+        const gradients = yield* engine(program.success, {
+          inputs: Object.fromEntries(program.success.inputs.map(({ attributes: { name } }) => [name, given[name]])),
+          variables: anyValues(prng, program.success.variables)
+        })
+        for (const [name, values] of Object.entries(gradients))
+          largest.set(
+            name,
+            Array.from(values).reduce((most, g) => Math.max(most, Math.abs(g)), largest.get(name) ?? 0)
+          )
+      }
+      for (const [name, most] of largest)
+        if (!Number.isFinite(most)) return { at: name, reason: "a number of its gradient is not finite" }
+      const most = Math.max(...largest.values())
+      const dead = parameters.find(({ attributes: { name } }) => {
+        const own = largest.get(name)
+        return !of.isIdle(name, point) && (own === undefined || own <= nothing * most)
+      })
+      return dead === undefined
+        ? undefined
+        : { at: dead.attributes.name, reason: "its gradient is zero: nothing that is learned depends on it" }
+    })
+})
+
+const agreement = <A>(): EngineLaw<A> => ({
+  name: "agreement",
+  statement:
+    "with nothing left to chance, and the batch's own statistics as running ones, training gives what evaluation gives",
+  check: (engine, model) =>
+    Effect.gen(function* () {
+      const batch = 3
+      const outputs = Model.apply(model, Scope.make("training"), { batch })
+      const norms = topological(Object.values(outputs)).filter(Tensor.is("batchNorm"))
+      const statistics = norms.map((norm) => Op.batchMoments(norm.inputs[0], norm.path))
+      const training = Program.make({
+        outputs: { ...outputs, ...Object.fromEntries(statistics.map((s, i) => [`statistics ${i}`, s])) }
+      })
+      const evaluation = Model.evaluation(model, { batch })
+      if (Result.isFailure(training)) return network(training.failure.message)
+      if (Result.isFailure(evaluation)) return network(evaluation.failure.message)
+      const isRandom = training.success.inputs.some(({ attributes: { name } }) => !Object.hasOwn(model.inputs, name))
+      const paths = norms.map(({ path }) => path)
+      // What is dropped at random differs, and a norm that stands in several places has one set of statistics for all.
+      if (isRandom || new Set(paths).size < paths.length) return undefined
+      const prng = Prng.fromSeed("agreement")
+      const inputs = examples(prng, model.inputs, batch)
+      const variables = anyValues(prng, training.success.variables)
+      const trained = yield* engine(training.success, { inputs, variables })
+      for (const [
+        i,
+        {
+          inputs: [x],
+          path
+        }
+      ] of norms.entries()) {
+        const { mean, variance } = RunningStatistics.of(path, x.shape[1])
+        const moments = Float32Array.from(trained[`statistics ${i}`])
+        variables.set(mean.attributes.name, moments.slice(0, x.shape[1]))
+        variables.set(variance.attributes.name, moments.slice(x.shape[1]))
+      }
+      const evaluated = yield* engine(evaluation.success, { inputs, variables })
+      for (const [name, { shape }] of Object.entries(evaluation.success.outputs)) {
+        const off = apart(evaluated[name], trained[name], 0, Shape.size(shape))
+        if (!(off <= 1e-3)) return { at: name, reason: `training is off evaluation by ${(100 * off).toPrecision(2)}%` }
+      }
+      return undefined
+    })
+})
+
+/** The laws that run the network, cheapest first. */
+export const onEngine = <A>(of: ModelSpace<A>): ReadonlyArray<EngineLaw<A>> => [
+  runs(),
+  independent(),
+  agreement(),
+  alive(of)
+]
+
+/**
+ * Checks a point against the laws that run its network. Fails with the first one that is broken.
+ *
+ * @example
+ * ```ts
+ * const engine: Laws.Engine<RuntimeError, Runtime> = (program, { inputs, variables }) =>
+ *   Effect.scoped(Effect.gen(function* () {
+ *     const executable = yield* (yield* Runtime).compile({ program })
+ *     yield* executable.write(variables)
+ *     return yield* executable.run("program", inputs)
+ *   }))
+ * const program = Laws.checkOn(engine)(mine)(point)
+ * ```
+ */
+export const checkOn =
+  <E, R>(engine: Engine<E, R>) =>
+  <A>(of: ModelSpace<A>, which: ReadonlyArray<EngineLaw<A>> = onEngine(of)) =>
+  (point: A): Effect.Effect<void, LawViolation | E, R> =>
+    Effect.gen(function* () {
+      const broken = violation(of, point)
+      const model = built(of, point)
+      if (Result.isFailure(model)) return yield* broken("builds", model.failure)
+      for (const law of which) {
+        const fault = yield* law.check(engine, model.success, point)
+        if (fault !== undefined) return yield* broken(law.name, fault)
+      }
+    })

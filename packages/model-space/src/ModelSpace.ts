@@ -1,0 +1,476 @@
+/**
+ * A search space whose points are networks: what may be chosen, the network of a point, what it is trained for, what it costs, and how it is trained. Everything that
+ * searches, trains, checks, scales or exports speaks of this value alone.
+ *
+ * @example
+ * ```ts
+ * import { ModelSpace, Regression } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(
+ *   Space.make(Choice.struct({ width: Choice.ordered([8, 16, 32]), learningRate: Choice.ordered([1e-3, 1e-2]) }))
+ * )
+ * export const mine = ModelSpace.make({
+ *   name: "one hidden layer",
+ *   space,
+ *   task: Regression.make(),
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *         return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
+ *       }
+ *     }),
+ *   costs: { width: ({ width }) => width },
+ *   recipe: ({ learningRate }) => ({ learningRate })
+ * })
+ * ```
+ */
+import { Costs, Op, Program, Shape, Tensor } from "@uninet/graph"
+import { Model, Scope } from "@uninet/nn"
+import { Constraint, type Cost, Digest, Prng, Space, type SpaceError } from "@uninet/search-space"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
+import type * as Laws from "./Laws.ts"
+import type { PyTorch } from "./PyTorch.ts"
+import type { Recipe } from "./Recipe.ts"
+import type { Scaling } from "./Scaling.ts"
+import * as Task from "./Task.ts"
+
+/**
+ * What is counted on a point's graph, for one example, unless its author says it otherwise: multiply-accumulates, elements of trained parameters, and the peak of
+ * bytes of inputs and intermediate results that an evaluation holds.
+ */
+export type Counted = "macs" | "parameters" | "activationBytes"
+
+/** A point whose network cannot be built. */
+export class Unbuildable extends Schema.TaggedError<Unbuildable>()("Unbuildable", {
+  space: Schema.String,
+  /** The point in a line. */
+  point: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the network ${this.point} of ${this.space} cannot be built: ${this.reason}`
+  }
+}
+
+/** A part of a network, as a row of a table for people. */
+export interface Part {
+  readonly name: string
+  /** What there is to say of it, by column. */
+  readonly columns: Readonly<Record<string, string | number | null>>
+  readonly parameters: number
+  readonly macs: number
+}
+
+/** A search space whose points are networks. Made by `make`. */
+export interface ModelSpace<in out A, Cost extends string = string, Measure extends string = string> {
+  readonly name: string
+  /** Told apart from what the same code meant before: a part of the fingerprint. */
+  readonly version: string
+  readonly space: Space.Space<A>
+  readonly task: Task.Task<Measure>
+  /** The network of a point. */
+  readonly model: (point: A) => Result.Result<Model.Model, Unbuildable>
+  /** Whether there are networks at all, and not results in a table only. */
+  readonly isTrainable: boolean
+  /** What a point costs, by name, less being better. What cannot be built costs infinitely much. */
+  readonly costs: { readonly [C in Cost]: (point: A) => number }
+  /** How some of them add up along the parts of the space: these, by this chain. */
+  readonly chain: { readonly costs: ReadonlyArray<Cost>; readonly of: Cost.Chain<A, string> } | null
+  /** What a point changes of the recipe that it is trained by. */
+  readonly recipe: (point: A) => Partial<Recipe>
+  /** A point in a line, and as a picture of several. */
+  readonly line: (point: A) => string
+  readonly picture: (point: A) => string
+  /** What its network is made of, in order. */
+  readonly parts: (point: A) => Result.Result<ReadonlyArray<Part>, Unbuildable>
+  /** Laws of its own, beside those that hold for every model. */
+  readonly laws: ReadonlyArray<Laws.Law<A>>
+  /** Whether a parameter's gradient may be zero whatever the input, by design; of any other it is a mistake. */
+  readonly isIdle: (parameter: string, point: A) => boolean
+  /** How a point becomes deeper, wider or larger; `null` where nobody said. */
+  readonly scaling: Scaling<A> | null
+  /** A point as a readable PyTorch module; `null` where one is made from the graph, op by op. */
+  readonly pytorch: PyTorch<A> | null
+}
+
+/** What has to be said of a space of one's own; the rest has defaults. */
+export interface Declaration<A, Cost extends string, Measure extends string, Chained extends string> {
+  readonly name: string
+  /** Default: empty. */
+  readonly version?: string
+  readonly space: Space.Space<A>
+  readonly task: Task.Task<Measure>
+  /** The network of a point; a failure of its own says why there is none. */
+  readonly model: (point: A) => Model.Model | Result.Result<Model.Model, { readonly message: string }>
+  /** Costs beside those that are counted, or in place of them, one by one. */
+  readonly costs?: { readonly [C in Cost]: (point: A) => number }
+  /** Several at once, with the chain along which they add up. */
+  readonly chain?: { readonly costs: ReadonlyArray<Chained>; readonly cost: Cost.Cost<A, Chained> }
+  /** Default: nothing. */
+  readonly recipe?: (point: A) => Partial<Recipe>
+  /** Default: its choices. */
+  readonly line?: (point: A) => string
+  readonly picture?: (point: A) => string
+  /** Default: by the first part of its layers' paths. */
+  readonly parts?: (point: A) => Result.Result<ReadonlyArray<Part>, { readonly message: string }>
+  readonly laws?: ReadonlyArray<Laws.Law<A>>
+  /** Default: no parameter is. */
+  readonly isIdle?: (parameter: string, point: A) => boolean
+  readonly scaling?: Scaling<A>
+  readonly pytorch?: PyTorch<A>
+}
+
+/** A space of points of some type that is not known here. Its points come from it and go back to it only. */
+export type Any = ModelSpace<unknown, string, string>
+
+/** Any space, seen without the types of its points, costs and measures: what a list or a config takes. `isModelSpace` makes it one of `Any`. */
+export interface Some {
+  readonly name: string
+  readonly version: string
+  readonly space: Space.Space<unknown>
+  readonly task: Task.Task
+  readonly isTrainable: boolean
+}
+
+/** A space without the type of its points, for those that keep several of different types. */
+export const erased = <A, C extends string, M extends string>(of: ModelSpace<A, C, M>): Any =>
+  // Whoever has a space of this type gets its points from it, and so of the right type.
+  of as unknown as Any
+
+/** Whether a value from outside the type checker is such a space, by its shape. */
+export const isModelSpace = (u: unknown): u is Any =>
+  Predicate.hasProperty(u, "space") &&
+  Predicate.hasProperty(u, "task") &&
+  Predicate.hasProperty(u, "costs") &&
+  Predicate.hasProperty(u, "model") &&
+  typeof u.model === "function"
+
+/** Points whose counted costs are remembered: a search asks for those of one point several times. */
+const remembered = 10_000
+
+/** Runs what an author wrote, which may throw. */
+const guarded = <B>(run: () => B): Result.Result<B, string> =>
+  Result.try({ try: run, catch: (cause) => (cause instanceof Error ? cause.message : String(cause)) })
+
+/** A program that a model's `forward` or a task's loss builds: what they throw is a failure like any other. */
+const built = (
+  build: () => Result.Result<Program.Program, { readonly message: string }>
+): Result.Result<Program.Program, { readonly message: string }> =>
+  Result.flatMap(
+    Result.mapError(guarded(build), (message) => ({ message })),
+    (made) => made
+  )
+
+/** The counted costs of a point's graph. What cannot be built costs infinitely much, so no bound admits it. */
+const counting = <A>(
+  space: Space.Space<A>,
+  model: (point: A) => Result.Result<Model.Model, unknown>
+): ((point: A) => { readonly [C in Counted]: number }) => {
+  const known = new Map<string, { readonly [C in Counted]: number }>()
+  return (point) => {
+    const hash = Space.hash(point)(space)
+    const found = known.get(hash)
+    if (found !== undefined) return found
+    const program = Result.flatMap(model(point), (made): Result.Result<Program.Program, unknown> =>
+      built(() => Model.evaluation(made))
+    )
+    const costs = Result.match(program, {
+      onSuccess: (program): { readonly [C in Counted]: number } => {
+        const { activationBytes, macs, parameters } = Costs.ofProgram(program)
+        return { macs, parameters, activationBytes }
+      },
+      onFailure: () => ({ macs: Infinity, parameters: Infinity, activationBytes: Infinity })
+    })
+    if (known.size >= remembered) known.clear()
+    known.set(hash, costs)
+    return costs
+  }
+}
+
+/** A pure function that remembers its last answer: all costs of a point are asked for one after the other. */
+const lastKnown = <A, B>(of: (a: A) => B): ((a: A) => B) => {
+  let last: { readonly a: A; readonly b: B } | undefined
+  return (a) => (last !== undefined && last.a === a ? last : (last = { a, b: of(a) })).b
+}
+
+const counted: ReadonlyArray<Counted> = ["macs", "parameters", "activationBytes"]
+
+/** The ops of a program by the first part of their paths: what each holds, computes and gives on. */
+const byPath = (program: Program.Program): ReadonlyArray<Part> => {
+  const parts = new Map<string, { parameters: number; macs: number; output: Shape.Shape }>()
+  const of = (path: string, shape: Shape.Shape) => {
+    const name = path.split(".")[0] ?? path
+    const known = parts.get(name) ?? { parameters: 0, macs: 0, output: shape }
+    parts.set(name, known)
+    return known
+  }
+  for (const node of program.nodes) {
+    if (node.path === "" || Tensor.is("constant")(node) || Tensor.is("input")(node)) continue
+    const part = of(node.path, node.shape)
+    if (Tensor.is("variable")(node)) continue
+    part.macs += Costs.ofNode(node).macs
+    part.output = node.shape
+  }
+  for (const { attributes, shape } of program.variables)
+    if (attributes.role === "parameter") of(attributes.name, shape).parameters += Shape.size(shape)
+  return [...parts].map(([name, { macs, output, parameters }]) => ({
+    name,
+    // One number for an example has no shape.
+    columns: { output: output.slice(1).join("×") || "1" },
+    parameters,
+    macs
+  }))
+}
+
+/** A space of one's own. The type of its points and the names of its costs and measures are inferred. */
+export const make = <
+  A,
+  const Measure extends string,
+  const Cost extends string = never,
+  const Chained extends string = never
+>(
+  declared: Declaration<A, Cost, Measure, Chained>
+): ModelSpace<A, Counted | Cost | Chained, Measure> => {
+  const { name, space, task } = declared
+  // A point that grew out of the space has no choices.
+  const choices = (point: A) =>
+    Result.getOrElse(Space.printValue(point)(space), () =>
+      Result.getOrElse(
+        guarded(() => JSON.stringify(Space.writeJson(point)(space))),
+        () => String(point)
+      )
+    )
+  const line = declared.line ?? ((point: A) => choices(point).split("\n").join(", "))
+  const unbuildable = (point: A, reason: string) => new Unbuildable({ space: name, point: line(point), reason })
+  const model = (point: A): Result.Result<Model.Model, Unbuildable> =>
+    Result.gen(function* () {
+      const said = yield* Result.mapError(
+        guarded(() => declared.model(point)),
+        (reason) => unbuildable(point, reason)
+      )
+      return Result.isResult(said) ? yield* Result.mapError(said, ({ message }) => unbuildable(point, message)) : said
+    })
+  const count = counting(space, model)
+  const costs: Record<string, (point: A) => number> = {}
+  for (const cost of counted) costs[cost] = (point) => count(point)[cost]
+  const chained = lastKnown((point: A) => declared.chain?.cost.of(point))
+  for (const cost of declared.chain?.costs ?? []) costs[cost] = (point) => chained(point)?.[cost] ?? NaN
+  Object.assign(costs, declared.costs)
+  const chain = declared.chain?.cost.chain
+  return {
+    name,
+    version: declared.version ?? "",
+    space,
+    task,
+    model,
+    isTrainable: true,
+    costs: costs as { readonly [C in Counted | Cost | Chained]: (point: A) => number }, // all three kinds were put in
+    chain: declared.chain === undefined || chain === undefined ? null : { costs: declared.chain.costs, of: chain },
+    recipe: declared.recipe ?? (() => ({})),
+    line,
+    picture: declared.picture ?? choices,
+    parts: (point) =>
+      Result.mapError(
+        declared.parts?.(point) ??
+          Result.flatMap(model(point), (made): Result.Result<ReadonlyArray<Part>, { readonly message: string }> =>
+            Result.map(
+              built(() => Model.evaluation(made)),
+              byPath
+            )
+          ),
+        (error) => (error instanceof Unbuildable ? error : unbuildable(point, error.message))
+      ),
+    laws: declared.laws ?? [],
+    isIdle: declared.isIdle ?? (() => false),
+    scaling: declared.scaling ?? null,
+    pytorch: declared.pytorch ?? null
+  }
+}
+
+/**
+ * A space of which only results are known, as a table has them: it can be searched, and nothing of it trained. Its costs are those that are given.
+ *
+ * @example
+ * ```ts
+ * const played = ModelSpace.table({ name: table.name, space: table.space, task: Classification.make({ classes: 10 }), costs: { macs: (network) => … } })
+ * ```
+ */
+export const table = <A, const Measure extends string, const Cost extends string = never>(
+  declared: Pick<Declaration<A, Cost, Measure, never>, "name" | "space" | "task" | "line" | "picture" | "version"> & {
+    readonly costs?: { readonly [C in Cost]: (point: A) => number }
+  }
+): ModelSpace<A, Cost, Measure> => {
+  const reason = "its results are known from a table, and it has no networks to be built"
+  const made = make({
+    ...declared,
+    model: () => Result.fail({ message: reason })
+  })
+  const costs: { readonly [C in Cost]: (point: A) => number } = Object.assign({}, declared.costs)
+  return { ...made, isTrainable: false, costs, chain: null }
+}
+
+/** The network of a point, built once for one example to see that it can be, and that the task takes its outputs. */
+export const checked =
+  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
+  (point: A): Result.Result<Model.Model, Unbuildable | Task.OutputsMismatch> =>
+    Result.gen(function* () {
+      const model = yield* of.model(point)
+      const outputs = yield* Result.flatMap(
+        guarded(() => Model.outputs(model)),
+        (made) => Result.mapError(made, ({ message }) => message)
+      ).pipe(Result.mapError((reason) => new Unbuildable({ space: of.name, point: of.line(point), reason })))
+      yield* Task.takes(of.task, outputs)
+      return model
+    })
+
+/** A cost that its author's function did not give. */
+export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
+  space: Schema.String,
+  cost: Schema.String,
+  point: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the cost ${this.cost} of ${this.point} in ${this.space} ${this.reason}; let its function give a number for every point`
+  }
+}
+
+/** The names of a space's costs. */
+export const costNames = <A, C extends string>(of: ModelSpace<A, C>): ReadonlyArray<C> => Struct.keys(of.costs)
+
+/** The costs of a point, every one a number; Infinity for what cannot be built. */
+export const costsOf =
+  <A, C extends string>(of: ModelSpace<A, C>) =>
+  (point: A): Result.Result<{ readonly [K in C]: number }, CostFailed> => {
+    const out: Record<string, number> = {}
+    for (const cost of costNames(of)) {
+      const failed = (reason: string) => new CostFailed({ space: of.name, cost, point: of.line(point), reason })
+      const found = guarded(() => of.costs[cost](point))
+      if (Result.isFailure(found)) return Result.fail(failed(`failed: ${found.failure}`))
+      if (typeof found.success !== "number" || Number.isNaN(found.success))
+        return Result.fail(failed(`is ${String(found.success)}, which is no number`))
+      out[cost] = found.success
+    }
+    return Result.succeed(out as { readonly [K in C]: number }) // a value was put in for every name
+  }
+
+/**
+ * Bounds on costs by their names, as constraints on the space: solved along the chain where the cost has one.
+ *
+ * @example
+ * ```ts
+ * ModelSpace.within({ macs: { max: 2e6 } })(mine)
+ * ```
+ */
+export const within =
+  <const Bound extends string>(windows: { readonly [K in Bound]?: Constraint.Window }) =>
+  <A, C extends string, M extends string>(of: ModelSpace<A, C | Bound, M>): ReadonlyArray<Constraint.Constraint<A>> =>
+    Object.entries<Constraint.Window | undefined>(windows).flatMap(([name, window]) => {
+      if (window === undefined) return []
+      const { chain, costs } = of
+      const bound = Constraint.bound<A>(name, costs[name as Bound], window) // the windows' keys are costs
+      return [
+        chain !== null && chain.costs.some((cost) => cost === name)
+          ? { ...bound, chain: { of: chain.of, key: name } }
+          : bound
+      ]
+    })
+
+/** A network to be trained: what it is, what for, and how it is told from others. */
+export interface Trainable {
+  readonly model: Model.Model
+  readonly task: Task.Task
+  /** In a line, for people. */
+  readonly line: string
+  /** What it is, as plain JSON: kept with its checkpoints and weights. */
+  readonly about: Schema.Json
+}
+
+/**
+ * A point by its JSON. Where the space says how its networks grow, one that grew is read as well, which the space need not have.
+ */
+export const read =
+  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
+  (json: unknown): Result.Result<A, SpaceError.NotInSpace> => {
+    const found = Space.decodeJson(json)(of.space)
+    return Result.isFailure(found) && of.scaling !== null ? Space.readJson(json)(of.space) : found
+  }
+
+/** A point as JSON, for `read`. */
+export const write =
+  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
+  (point: A): Schema.Json =>
+    plain(Space.writeJson(point)(of.space))
+
+/** The network of a point, to be trained. `about`: what is kept of it; default the point's JSON. */
+export const trainable =
+  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>, about?: Schema.Json) =>
+  (point: A): Result.Result<Trainable, Unbuildable | Task.OutputsMismatch> =>
+    Result.map(checked(of)(point), (model) => ({
+      model,
+      task: of.task,
+      line: of.line(point),
+      about: about ?? write(of)(point)
+    }))
+
+const plain = (json: unknown): Schema.Json =>
+  Schema.decodeSync(Schema.fromJsonString(Schema.Json))(JSON.stringify(json ?? null))
+
+/** How many points' networks a fingerprint looks at, and how many points are drawn to find them. */
+const fingerprinted = 16
+const drawn = 256
+
+/** The seed point, and points that together show every option of every choice, or as many as there is room for: always the same ones. */
+const telling = <A>(space: Space.Space<A>): ReadonlyArray<A> => {
+  const prng = Prng.fromSeed("fingerprint")
+  const seen = new Set<string>()
+  const points: Array<A> = []
+  const look = (point: A) => {
+    const options = Result.getOrElse(Space.vector(point)(space), () => []).map((token, site) => `${site} ${token}`)
+    if (points.length > 0 && options.every((option) => seen.has(option))) return
+    for (const option of options) seen.add(option)
+    points.push(point)
+  }
+  look(Space.seedPoint(space))
+  for (let i = 0; i < drawn && points.length < fingerprinted; i++) look(Space.sample(prng)(space))
+  return points
+}
+
+/**
+ * The space's own identity, with everything that decides what network a point means and what it is trained for: choices, the name and version, the task, and
+ * for points that together show every option (as far as a few can) what they are mapped to, their graphs and what they change of the recipe. No journal, checkpoint or strategy goes on with a space of another fingerprint.
+ */
+export const fingerprint = <A, C extends string, M extends string>(of: ModelSpace<A, C, M>): string => {
+  const points = telling(of.space)
+  const { classes, decides, measures, name, outputs, targets } = of.task
+  const graphOf = (point: A): string =>
+    Result.match(
+      Result.flatMap(checked(of)(point), (model): Result.Result<Program.Program, { readonly message: string }> =>
+        built(() => {
+          const given = Model.apply(model, Scope.make("training"), { batch: 2 })
+          const loss = of.task.loss(given, Op.input("targets", [2, ...targets.shape], targets.dtype), {
+            labelSmoothing: 0
+          })
+          return Program.make({ outputs: { ...given, loss } })
+        })
+      ),
+      { onSuccess: Program.digest, onFailure: ({ message }) => message }
+    )
+  return Digest.of({
+    space: Space.fingerprint(of.space),
+    name: of.name,
+    version: of.version,
+    task: { name, classes, decides, measures, outputs, targets },
+    points: points.map(write(of)),
+    graphs: points.map(graphOf),
+    recipes: points.map((point) => of.recipe(point))
+  })
+}

@@ -1,0 +1,120 @@
+/** How a network is trained: data, so that it can be journalled, compared and replayed. */
+import * as Augmentation from "@uninet/data/augmentation"
+import * as Mix from "@uninet/data/mix"
+import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
+import { Average } from "./Average.ts"
+import { Count, or, Positive, Rate, Share } from "./internal/schema.ts"
+import * as Optimiser from "./Optimiser.ts"
+import { Schedule } from "./Schedule.ts"
+
+/** Mixup and cutmix; their label smoothing is the recipe's. */
+export const Mixing = Mix.Options.mapFields(Struct.omit(["labelSmoothing"]))
+export type Mixing = typeof Mixing.Type
+
+/** Ends a training when the measure that decides has not got better by more than `improvement` on the validation split for `patience` epochs. */
+export const EarlyStopping = Schema.Struct({ patience: Count, improvement: or(Rate, 0) })
+export type EarlyStopping = typeof EarlyStopping.Type
+
+export const Recipe = Schema.Struct({
+  /** Passes over the training split. */
+  epochs: Count,
+  /** Examples per step. */
+  batch: Count,
+  /** The schedule's peak. */
+  learningRate: Rate,
+  schedule: Schedule,
+  /** Default: AdamW with the paper's constants. */
+  optimiser: or(Optimiser.Optimiser, Optimiser.adamw()),
+  /** Parameters with learning rates and weight decays of their own. Default: none. */
+  groups: or(Schema.Array(Optimiser.Group), []),
+  /** The gradients' greatest global norm; `null` (default) for any. */
+  gradientClip: or(Schema.NullOr(Positive), null),
+  /** Share of the target that is spread over all classes. Default 0. */
+  labelSmoothing: or(Share, 0),
+  /** Default: neither mixup nor cutmix. */
+  mix: or(Mixing, Mixing.make({})),
+  /** Of every training picture. Default: none. */
+  augmentation: or(Augmentation.Augmentation, []),
+  /**
+   * Edge in pixels to which pictures are resized, larger or smaller, where the network takes square ones of it; `null` (default) takes them as they are, or enlarges
+   * them where the network wants larger ones.
+   */
+  imageSize: or(Schema.NullOr(Count), null),
+  /** Of the last block; it rises linearly from 0 at the first. Default 0. */
+  stochasticDepth: or(Share, 0),
+  /** Before the classifier. Default 0. */
+  dropout: or(Share, 0),
+  /** The weights' exponential moving average, evaluated beside them; `null` (default) for none. */
+  average: or(Schema.NullOr(Average), null),
+  /** `null` (default) trains all epochs. */
+  earlyStopping: or(Schema.NullOr(EarlyStopping), null)
+})
+export type Recipe = typeof Recipe.Type
+
+/**
+ * The recipe of the UniNet paper (Liu et al. 2022): 300 epochs of batch 1,024. Colour jitter is not among the augmentations, because timm, which the
+ * authors train with, leaves it out wherever RandAugment is on. For another batch, `withBatch` keeps the paper's 5e-4 × batch / 512.
+ */
+export const paper: Recipe = Recipe.make({
+  epochs: 300,
+  batch: 1024,
+  learningRate: 1e-3,
+  schedule: Schedule.cases.Cosine.make({ warmup: 5, from: 1e-6, to: 1e-5 }),
+  labelSmoothing: 0.1,
+  mix: Mixing.make({ mixup: 0.8, cutmix: 1 }),
+  augmentation: Augmentation.paper,
+  average: { decay: 0.99996, warmup: false }
+})
+
+/** For a search's trials, our choice: a few epochs on a small data set, a high rate early, down to nothing at the end. */
+export const proxy: Recipe = Recipe.make({
+  epochs: 1,
+  batch: 64,
+  learningRate: 3e-3,
+  schedule: Schedule.cases.Cosine.make({ warmup: 0.1, from: 1e-4, to: 1e-5 }),
+  labelSmoothing: 0.1
+})
+
+/**
+ * For a good network of small images in minutes on a processor, our choice: shifts by up to two pixels, averaged weights. No mirror images, which
+ * digits do not have; a recipe of one's own may add `Augmentation.horizontalFlip()`.
+ */
+export const quick: Recipe = Recipe.make({
+  epochs: 10,
+  batch: 64,
+  learningRate: 3e-3,
+  schedule: Schedule.cases.Cosine.make({ warmup: 0.5, from: 1e-4, to: 1e-5 }),
+  labelSmoothing: 0.1,
+  gradientClip: 5,
+  augmentation: [Augmentation.randomCrop(2)],
+  average: { decay: 0.998, warmup: true }
+})
+
+/** The recipes with a name. */
+export const presets = { paper, proxy, quick } as const
+export type PresetName = keyof typeof presets
+
+/**
+ * The recipe for another batch, with learning rates in proportion (Goyal et al. 2017).
+ *
+ * @example
+ * Recipe.withBatch(Recipe.paper, 512).learningRate // 5e-4
+ */
+export const withBatch = (recipe: Recipe, batch: number): Recipe => {
+  const factor = batch / recipe.batch
+  const { schedule } = recipe
+  return {
+    ...recipe,
+    batch,
+    learningRate: recipe.learningRate * factor,
+    schedule:
+      schedule._tag === "Cosine" ? { ...schedule, from: schedule.from * factor, to: schedule.to * factor } : schedule
+  }
+}
+
+const Json = Schema.fromJsonString(Schema.Json)
+
+/** The recipe as plain JSON, for a journal. */
+export const toJson = (recipe: Recipe): Schema.Json =>
+  Schema.decodeSync(Json)(JSON.stringify(Schema.encodeSync(Recipe)(recipe)))

@@ -1,0 +1,52 @@
+/** Learning rates over the steps of a run. A schedule is data; `rate` reads it. */
+import * as Schema from "effect/Schema"
+import { Rate } from "./internal/schema.ts"
+
+/**
+ * - `cosine`: linear from `from` to the peak over the warm-up, then half a cosine down to `to`: the paper's.
+ * - `step`: the peak times `factor` to the power of how many of `milestones` (in epochs) have passed.
+ * - `constant`: the peak.
+ *
+ * `warmup` is in epochs and may be a fraction.
+ */
+export const Schedule = Schema.TaggedUnion({
+  Cosine: { warmup: Rate, from: Rate, to: Rate },
+  Step: { warmup: Rate, milestones: Schema.Array(Rate), factor: Rate },
+  Constant: { warmup: Rate }
+})
+export type Schedule = typeof Schedule.Type
+
+/** Where in a run a step is. */
+export interface Position {
+  /** Steps taken before this one. */
+  readonly step: number
+  readonly stepsPerEpoch: number
+  readonly epochs: number
+}
+
+/**
+ * The learning rate of a step.
+ *
+ * @example
+ * const schedule = Schedule.Schedule.cases.Cosine.make({ warmup: 5, from: 1e-6, to: 1e-5 })
+ * rate(schedule, 1e-3, { step: 0, stepsPerEpoch: 100, epochs: 300 }) // 1e-6
+ */
+export const rate = (schedule: Schedule, peak: number, { step, stepsPerEpoch, epochs }: Position): number => {
+  const warmup = Math.round(schedule.warmup * stepsPerEpoch)
+  if (step < warmup) {
+    const from = schedule._tag === "Cosine" ? schedule.from : 0
+    // Schedules without a first value start one step up from nothing.
+    return schedule._tag === "Cosine" ? from + ((peak - from) * step) / warmup : (peak * (step + 1)) / warmup
+  }
+  switch (schedule._tag) {
+    case "Cosine": {
+      const total = Math.max(1, epochs * stepsPerEpoch - warmup)
+      const progress = Math.min(1, (step - warmup) / total)
+      return schedule.to + ((peak - schedule.to) * (1 + Math.cos(Math.PI * progress))) / 2
+    }
+    case "Step":
+      return peak * schedule.factor ** schedule.milestones.filter((epoch) => step >= epoch * stepsPerEpoch).length
+    case "Constant":
+      return peak
+  }
+}

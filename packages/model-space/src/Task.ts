@@ -1,0 +1,178 @@
+/**
+ * What a network is trained for: what belongs to an example, what is minimised, and how good a trained network is by which measures. `Classification`,
+ * `MultiLabel`, `Regression` and `Segmentation` make the usual ones; one's own is a value of the same type.
+ *
+ * @example
+ * ```ts
+ * import { Op, Shape } from "@uninet/graph"
+ * import { Task } from "@uninet/model-space"
+ *
+ * // The mean absolute difference of two numbers, which is its own measure.
+ * const nearness = Task.make({
+ *   name: "nearness",
+ *   outputs: { y: [] },
+ *   targets: { shape: [], dtype: "float32" },
+ *   loss: ({ y }, targets) => Op.mean(Op.abs(Op.sub(y, targets))),
+ *   measures: { distance: "lower" },
+ *   decides: "distance",
+ *   tally: () => {
+ *     let [sum, examples] = [0, 0]
+ *     return {
+ *       add: ({ outputs, size, targets }) => {
+ *         for (let i = 0; i < size; i++) sum += Math.abs(outputs.y[i] - targets[i])
+ *         examples += size
+ *       },
+ *       measures: () => ({ distance: sum / examples })
+ *     }
+ *   }
+ * })
+ * ```
+ */
+import type { Tensor } from "@uninet/graph"
+import { Model } from "@uninet/nn"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
+
+/** Which way a measure or a cost is better. */
+export const Direction = Schema.Literals(["higher", "lower"])
+export type Direction = typeof Direction.Type
+
+/** Numbers of a batch, row by row. */
+export type Values = Float32Array | Int32Array
+
+/** Examples that a network was evaluated on. */
+export interface Evaluated {
+  /** By the outputs' names: `[≥ size, ...shape]`; rows beyond `size` are padding. */
+  readonly outputs: Readonly<Record<string, ArrayLike<number>>>
+  /** `[size, ...shape]`. */
+  readonly targets: ArrayLike<number>
+  readonly size: number
+}
+
+/** Adds up what an evaluation finds, so that batches make no difference. A mutable thing of one evaluation. */
+export interface Tally<Measure extends string = string> {
+  readonly add: (batch: Evaluated) => void
+  /** Of at least one example. */
+  readonly measures: () => { readonly [M in Measure]: number }
+  /** What else there is to say, as plain JSON: a confusion matrix. Default: nothing. */
+  readonly details?: () => Schema.Json
+}
+
+/** What a recipe may do to examples without making their targets wrong. */
+export interface Allows {
+  /**
+   * - `all`: pictures may be moved, cut, turned and coloured.
+   * - `values`: they may be coloured only, since targets belong to places.
+   * - `none`: examples stay as they are.
+   */
+  readonly augmentation: "all" | "values" | "none"
+  /** Whether a part of the target may be spread over all classes. */
+  readonly labelSmoothing: boolean
+}
+
+/** Targets as distributions over classes, for recipes that mix examples (mixup, cutmix). */
+export interface Mixed {
+  readonly classes: number
+  /** The loss with targets `[batch, classes]`. */
+  readonly loss: (outputs: Model.Tensors, targets: Tensor.Tensor) => Tensor.Tensor
+}
+
+/** What a training step tells of its own batch, before the update. */
+export interface Running {
+  /** The outputs it looks at, which the step has to give out. */
+  readonly outputs: ReadonlyArray<string>
+  /** Shares or means over the batch, by name. */
+  readonly of: (batch: Evaluated) => Readonly<Record<string, number>>
+}
+
+/** A task. Made by `make`, or by the modules of the usual ones. */
+export interface Task<Measure extends string = string> {
+  readonly name: string
+  /** The outputs it takes, by name: their shapes for one example, `null` for an axis of any length. */
+  readonly outputs: Readonly<Record<string, ReadonlyArray<number | null>>>
+  /** What belongs to one example. */
+  readonly targets: Model.Port
+  /** Of whole-number targets: how many classes they tell apart. `null` where they are no classes. */
+  readonly classes: number | null
+  /** The batch's mean loss, a scalar, from the outputs and the targets `[batch, ...shape]`. */
+  readonly loss: (
+    outputs: Model.Tensors,
+    targets: Tensor.Tensor,
+    options: { readonly labelSmoothing: number }
+  ) => Tensor.Tensor
+  /** What an evaluation finds, and which way each is better. */
+  readonly measures: { readonly [M in Measure]: Direction }
+  /** The one by which networks are chosen. */
+  readonly decides: Measure
+  /** Those that are shares from 0 to 1, which people read as percent. */
+  readonly shares: ReadonlyArray<Measure>
+  readonly tally: () => Tally<Measure>
+  /** `null` where examples cannot be mixed. */
+  readonly mixed: Mixed | null
+  /** `null` where a step tells its loss only. */
+  readonly running: Running | null
+  readonly allows: Allows
+}
+
+/** What has to be said of a task of one's own; the rest has defaults. */
+export type Declaration<Measure extends string> = Pick<
+  Task<Measure>,
+  "name" | "outputs" | "targets" | "loss" | "measures" | "tally"
+> &
+  Partial<Omit<Task<Measure>, "decides" | "shares" | "allows">> & {
+    readonly decides: NoInfer<Measure>
+    /** Default: none. */
+    readonly shares?: ReadonlyArray<NoInfer<Measure>>
+    /** Default: neither augmentation nor smoothing. */
+    readonly allows?: Partial<Allows>
+  }
+
+/** A task of one's own. Measures are inferred from `measures`. */
+export const make = <const Measure extends string>(task: Declaration<Measure>): Task<Measure> => ({
+  ...task,
+  classes: task.classes ?? null,
+  shares: task.shares ?? [],
+  mixed: task.mixed ?? null,
+  running: task.running ?? null,
+  allows: { augmentation: "none", labelSmoothing: false, ...task.allows }
+})
+
+/** The names of its measures. */
+export const measuresOf = <Measure extends string>(task: Task<Measure>): ReadonlyArray<Measure> =>
+  Struct.keys(task.measures)
+
+/** A number that is larger the better. */
+export const worth = (direction: Direction, value: number): number => (direction === "higher" ? value : -value)
+
+/** Outputs that a task cannot take. */
+export class OutputsMismatch extends Schema.TaggedError<OutputsMismatch>()("OutputsMismatch", {
+  task: Schema.String,
+  /** What the task takes, and what the model gives, in words. */
+  takes: Schema.String,
+  gives: Schema.String
+}) {
+  override get message() {
+    return `the task ${this.task} takes the outputs ${this.takes}, but the model gives ${this.gives}; give the model these outputs, or the task others`
+  }
+}
+
+const wanted = (outputs: Task["outputs"]): string =>
+  Object.entries(outputs)
+    .map(([name, shape]) => `${name} [${shape.map((length) => length ?? "any").join("×")}]`)
+    .join(", ")
+
+/** Whether a model's outputs are what the task takes; it may give others besides. */
+export const takes = (task: Task, given: Model.Ports): Result.Result<void, OutputsMismatch> => {
+  const fits = Object.entries(task.outputs).every(([name, shape]) => {
+    const own = Object.hasOwn(given, name) ? given[name] : undefined
+    return (
+      own !== undefined &&
+      own.shape.length === shape.length &&
+      shape.every((length, axis) => length === null || length === own.shape[axis])
+    )
+  })
+  return fits
+    ? Result.succeed(undefined)
+    : Result.fail(new OutputsMismatch({ task: task.name, takes: wanted(task.outputs), gives: Model.print(given) }))
+}

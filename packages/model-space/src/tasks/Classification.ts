@@ -1,0 +1,113 @@
+/** One class for each example: cross entropy of the logits, top-1 and top-5 accuracy, calibration. */
+import { Loss } from "@uninet/nn"
+import * as Task from "../Task.ts"
+
+/** - `accuracy`: share of the examples whose most likely class is theirs (top-1).
+ *  - `top5`: share whose class is among the five most likely (all, where there are five or fewer).
+ *  - `loss`: mean cross entropy, without label smoothing.
+ *  - `calibrationError`: expected calibration error (Guo et al. 2017): how far the share of right answers is from their mean probability, over 15 bins of
+ *    equal width, weighted by the examples in each. */
+export type Measure = "accuracy" | "top5" | "loss" | "calibrationError"
+
+const bins = 15
+
+/** Where a label stands among logits: 0 for the most likely class. Of equal logits the first class goes before. */
+const rankOf = (logits: ArrayLike<number>, from: number, classes: number, label: number): number => {
+  const own = logits[from + label]
+  let rank = 0
+  for (let k = 0; k < classes; k++) {
+    const other = logits[from + k]
+    if (other > own || (other === own && k < label)) rank++
+  }
+  return rank
+}
+
+/** Shares of the batch whose own class is the most likely one, or among the first five. */
+const running =
+  (output: string, classes: number) =>
+  ({ outputs, size, targets }: Task.Evaluated) => {
+    const logits = outputs[output]
+    let [accuracy, top5] = [0, 0]
+    for (let i = 0; i < size; i++) {
+      const rank = rankOf(logits, i * classes, classes, targets[i])
+      if (rank === 0) accuracy++
+      if (rank < 5) top5++
+    }
+    return { accuracy: accuracy / size, top5: top5 / size }
+  }
+
+const tally = (output: string, classes: number): Task.Tally<Measure> => {
+  const confusion = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0))
+  const binned = Array.from({ length: bins }, () => ({ confidence: 0, correct: 0 }))
+  let examples = 0
+  let right = 0
+  let top5 = 0
+  let loss = 0
+  return {
+    add: ({ outputs, size, targets }) => {
+      const logits = outputs[output]
+      for (let i = 0; i < size; i++) {
+        const from = i * classes
+        const label = targets[i]
+        let best = 0
+        for (let k = 1; k < classes; k++) if (logits[from + k] > logits[from + best]) best = k
+        let sum = 0
+        for (let k = 0; k < classes; k++) sum += Math.exp(logits[from + k] - logits[from + best])
+        examples++
+        if (best === label) right++
+        if (rankOf(logits, from, classes, label) < 5) top5++
+        loss += Math.log(sum) + logits[from + best] - logits[from + label]
+        confusion[label][best]++
+        const confidence = 1 / sum
+        const bin = binned[Math.min(bins - 1, Math.floor(confidence * bins))]
+        // Not where the logits are no numbers: then no class is likely.
+        if (bin === undefined) continue
+        bin.confidence += confidence
+        if (best === label) bin.correct++
+      }
+    },
+    measures: () => ({
+      accuracy: right / examples,
+      top5: top5 / examples,
+      loss: loss / examples,
+      calibrationError: binned.reduce((sum, bin) => sum + Math.abs(bin.correct - bin.confidence), 0) / examples
+    }),
+    details: () => ({ confusion: confusion.map((row) => [...row]) })
+  }
+}
+
+/**
+ * Labels `[batch]` (int32, 0 to classes − 1) and logits `[batch, classes]`. Recipes may smooth labels, mix examples and augment pictures in every way.
+ *
+ * `output`: the name of the logits. Default `logits`.
+ *
+ * Its details are `{ confusion }`: `confusion[c][k]` examples of class `c` were taken for class `k`.
+ *
+ * @example
+ * ```ts
+ * import { Classification } from "@uninet/model-space"
+ *
+ * const digits = Classification.make({ classes: 10 })
+ * ```
+ */
+export const make = ({
+  classes,
+  output = "logits"
+}: {
+  readonly classes: number
+  readonly output?: string
+}): Task.Task<Measure> =>
+  Task.make<Measure>({
+    name: "classification",
+    outputs: { [output]: [classes] },
+    targets: { shape: [], dtype: "int32" },
+    classes,
+    loss: (outputs, labels, options) => Loss.crossEntropy(outputs[output], labels, options),
+    mixed: { classes, loss: (outputs, targets) => Loss.softCrossEntropy(outputs[output], targets) },
+    measures: { accuracy: "higher", top5: "higher", loss: "lower", calibrationError: "lower" },
+    decides: "accuracy",
+    shares: ["accuracy", "top5", "calibrationError"],
+    tally: () => tally(output, classes),
+    running: { outputs: [output], of: running(output, classes) },
+    allows: { augmentation: "all", labelSmoothing: true }
+  })

@@ -1,0 +1,38 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import { readFileSync } from "node:fs"
+
+const folder = new URL("..", import.meta.url)
+const [space, property, task] = [
+  ...readFileSync(new URL("README.md", folder), "utf8").matchAll(/```ts\n(.*?)```/gs)
+].map(([, code]) => code)
+
+const run = (code: string): ReadonlyArray<string> =>
+  execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", code], { cwd: folder })
+    .toString()
+    .trimEnd()
+    .split("\n")
+
+describe("README", () => {
+  it("has a space whose every point keeps the laws and has its costs", () => {
+    const lines = run(space)
+    assert.strictEqual(lines.length, 2 * 2 * 2 + 1)
+    // 14×14 places of a 3×3 convolution, and a linear layer.
+    const macs = 14 * 14 * 9 * 8 + 8 * 10
+    const parameters = 9 * 8 + 8 + 8 * 10 + 10
+    assert.strictEqual(
+      lines[0],
+      `kernel = 3, width = 8, learningRate = 0.001 { macs: ${macs}, parameters: ${parameters}, receptiveField: 3 }`
+    )
+    assert.match(lines.at(-1) ?? "", /^[0-9a-f]{16}$/)
+  })
+
+  it("has a property test of it that holds", () => {
+    const laws = property.replace("import { Laws }", "import { Laws as Checked }")
+    assert.lengthOf(run(`${space}\n${laws}`), 9)
+  })
+
+  it("has a task of one's own that measures", () => {
+    assert.deepStrictEqual(run(task), ["{ distance: 1 }"])
+  })
+})

@@ -1,0 +1,99 @@
+/**
+ * Where a space comes from, as data: what a worker process, another machine or a command of next week needs to have the same space again.
+ *
+ * A module's default export is a `ModelSpace`, a function that makes one for a data set's `Facts`, or a config (`defineConfig`) with such a `space`.
+ */
+import { type Facts, ModelSpace } from "@uninet/model-space"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Config from "./Config.ts"
+import type { ConfigError } from "./ConfigError.ts"
+
+/** A space that is known by a name, or a module's. */
+export const SpaceSource = Schema.TaggedUnion({
+  Named: { name: Schema.String },
+  /** The module's file, and its version: a config's own, or a digest of the module's text. */
+  Module: { path: Schema.String, version: Schema.String }
+})
+export type SpaceSource = typeof SpaceSource.Type
+
+/** Spaces by their names, each made for the examples at hand. */
+export type Known = Readonly<Record<string, Config.SpaceFor>>
+
+/** A space that is asked for by a name that nobody knows. */
+export class NoSpace extends Schema.TaggedError<NoSpace>()("NoSpace", {
+  name: Schema.String,
+  known: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const names = this.known.length === 0 ? "" : `one of ${this.known.join(", ")}, or `
+    return `there is no space ${this.name}; give ${names}a module whose default export is a ModelSpace`
+  }
+}
+
+/** What a module or a name stands for is no space, or none for these examples. */
+export class SpaceUnusable extends Schema.TaggedError<SpaceUnusable>()("SpaceUnusable", {
+  /** The name or the module's file. */
+  from: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `the space of ${this.from} cannot be used: ${this.problem}`
+  }
+}
+
+export type SpaceError = NoSpace | SpaceUnusable | ConfigError
+
+/** Whether a text names a module's file and nothing that is known by a name. */
+export const isModule = (text: string): boolean => /\.[cm]?[jt]s$/.test(text)
+
+/** The source of a module's file, as it is now. */
+export const ofModule = (path: string): Effect.Effect<SpaceSource, ConfigError> =>
+  Effect.map(Config.importModule(path), ({ path, version }) => SpaceSource.cases.Module.make({ path, version }))
+
+const detailOf = (cause: unknown) => String(Predicate.hasProperty(cause, "message") ? cause.message : cause)
+
+/** What stands for a space in a module: its default export, or the field of a config. */
+const spaceIn = (path: string) =>
+  Effect.gen(function* () {
+    const module = yield* Config.importModule(path)
+    const { exported } = module
+    if (ModelSpace.isModelSpace(exported) || Result.isResult(exported) || Predicate.isFunction(exported))
+      return exported
+    const { config } = yield* Config.read(module)
+    if (config.space === undefined)
+      return yield* new SpaceUnusable({
+        from: path,
+        problem: "its default export is neither a ModelSpace nor a config with one; give it one: space: mine"
+      })
+    return config.space
+  })
+
+/**
+ * The space of a source for examples of these facts.
+ *
+ * Fails with `NoSpace`, `SpaceUnusable`, or a `ConfigError` of its module.
+ */
+export const load = Effect.fnUntraced(function* (
+  source: SpaceSource,
+  facts: Facts.Facts,
+  known: Known = {}
+): Effect.fn.Return<ModelSpace.Any, SpaceError> {
+  const names = Object.keys(known)
+  const named = (name: string) =>
+    Object.hasOwn(known, name) ? Effect.succeed(known[name]) : Effect.fail(new NoSpace({ name, known: names }))
+  const from = source._tag === "Named" ? source.name : source.path
+  const unusable = (problem: string) => new SpaceUnusable({ from, problem })
+  let given: unknown = source._tag === "Named" ? yield* named(source.name) : yield* spaceIn(source.path)
+  if (typeof given === "string") given = yield* named(given)
+  const make = given
+  const made: unknown = Predicate.isFunction(make)
+    ? yield* Effect.try({ try: (): unknown => make(facts), catch: (cause) => unusable(detailOf(cause)) })
+    : make
+  const found: unknown = Result.isResult(made)
+    ? yield* Effect.mapError(Effect.fromResult(made), (error) => unusable(detailOf(error)))
+    : made
+  return ModelSpace.isModelSpace(found) ? found : yield* unusable("what it gives is no ModelSpace")
+})

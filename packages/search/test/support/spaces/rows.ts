@@ -1,0 +1,2 @@
+/** A module with a space. */
+export { rows as default } from "../rows.ts"

@@ -1,0 +1,249 @@
+/**
+ * A network of UniNet's kind: image → stem → stages → head → logits, from an architecture and the kit that its names mean.
+ *
+ * Stem, stage 0 and head, and the names of parameters, are those of the released PyTorch code (Sense-X/UniNet).
+ *
+ * @example
+ * ```ts
+ * import { Network, UniNet } from "@uninet/uninet"
+ * import { Result } from "effect"
+ *
+ * const program = Network.make(UniNet.B0).pipe(Result.flatMap((network) => Network.evaluation(network, { batch: 8 })))
+ * ```
+ */
+import { type Dsm, DsmSet } from "@uninet/dsm"
+import { type GraphError, Op, type Program, Shape } from "@uninet/graph"
+import { Layer, Model, Nn, Scope } from "@uninet/nn"
+import type { Operator } from "@uninet/operators"
+import { flow } from "effect/Function"
+import * as Result from "effect/Result"
+import type * as Architecture from "./Architecture.ts"
+import {
+  type ArchitectureError,
+  FixedChannels,
+  HeadMismatch,
+  ImageTooSmall,
+  StrideWithoutDsm,
+  UnknownDsm,
+  UnknownOperator
+} from "./ArchitectureError.ts"
+import * as Kit from "./Kit.ts"
+
+interface Common {
+  /** The block's path, `blocks.3`: its parameters' names begin with it. */
+  readonly path: string
+  readonly stage: number
+  /** The name of its operator or module in the set. */
+  readonly name: string
+  /** Height and width of its input and of its result. */
+  readonly input: Operator.Size
+  readonly output: Operator.Size
+}
+
+/** A downsampling module or a block of a general operator, with everything it is told but the rate of stochastic depth. */
+export type Block =
+  | (Common & { readonly kind: "operator"; readonly operator: Operator.Operator; readonly config: OperatorConfig })
+  | (Common & { readonly kind: "dsm"; readonly dsm: Dsm.Dsm; readonly config: Dsm.Config })
+
+type OperatorConfig = Omit<Operator.Config, "stochasticDepth">
+
+/** An architecture that was checked and whose names were looked up: building it cannot fail for a reason of its own. */
+export interface Network {
+  readonly architecture: Architecture.Architecture
+  readonly kit: Kit.Kit
+  /** Downsampling modules and operator blocks, first to last. */
+  readonly blocks: ReadonlyArray<Block>
+}
+
+/** What comes into a part: an image's or feature map's channels, height and width. */
+export interface FeatureMap extends Operator.Size {
+  readonly channels: number
+}
+
+/**
+ * The blocks of one stage, given what comes in: its downsampling module, if any, and its operator blocks. `index` is the stage's, `first` its first
+ * block's, in the network.
+ */
+export const stage = (
+  kit: Kit.Kit,
+  {
+    channels,
+    dsm: dsmName,
+    dsmSettings = {},
+    expansion,
+    operator: name,
+    repeats,
+    settings = {},
+    stride
+  }: Architecture.Stage,
+  entry: FeatureMap,
+  headDim: number,
+  { index = 0, first = 0 }: { readonly index?: number; readonly first?: number } = {}
+): Result.Result<ReadonlyArray<Block>, ArchitectureError> => {
+  const operator = Kit.operatorOf(kit, name, index)
+  if (operator === undefined)
+    return Result.fail(new UnknownOperator({ stage: index, operator: name, known: Kit.operatorNames(kit, index) }))
+  if (tooSmall(entry, stride)) return Result.fail(imageTooSmall(`stage ${index}`, entry, stride))
+  const input = { height: entry.height, width: entry.width }
+  const output = strided(entry, stride)
+  const blocks: Array<Block> = []
+  const common = () => ({ path: `blocks.${first + blocks.length}`, stage: index, output })
+
+  if (dsmName !== null) {
+    const dsm = DsmSet.get(kit.dsms, dsmName)
+    if (dsm === undefined)
+      return Result.fail(new UnknownDsm({ stage: index, dsm: dsmName, known: Object.keys(kit.dsms) }))
+    if (dsm.heads === true && channels % headDim !== 0)
+      return Result.fail(new HeadMismatch({ stage: index, module: dsmName, channels, headDim }))
+    const config = { inChannels: entry.channels, channels, stride, headDim, settings: dsmSettings }
+    blocks.push({ ...common(), kind: "dsm", name: dsmName, dsm, config, input })
+  } else {
+    if (stride !== 1) return Result.fail(new StrideWithoutDsm({ stage: index, stride }))
+    if (entry.channels !== channels && operator.widens !== true)
+      return Result.fail(new FixedChannels({ stage: index, operator: name, inChannels: entry.channels, channels }))
+  }
+
+  if (operator.heads === true && channels % headDim !== 0)
+    return Result.fail(new HeadMismatch({ stage: index, module: name, channels, headDim }))
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const inChannels = blocks.length === 0 ? entry.channels : channels
+    blocks.push({
+      ...common(),
+      kind: "operator",
+      name,
+      operator,
+      config: { inChannels, channels, expansion, headDim, settings },
+      input: output
+    })
+  }
+  return Result.succeed(blocks)
+}
+
+/** What the stem gives out. */
+export const stemOutput = ({ image, stem }: Pick<Architecture.Architecture, "image" | "stem">): FeatureMap => ({
+  channels: stem.channels,
+  ...strided(image, stem.stride)
+})
+
+/** What a stage gives out. */
+export const stageOutput = ({ channels, stride }: Architecture.Stage, entry: FeatureMap): FeatureMap => ({
+  channels,
+  ...strided(entry, stride)
+})
+
+/**
+ * Checks an architecture and looks its names up in the kit (UniNet's own by default).
+ *
+ * Fails with the first mistake: an unknown name, channels that attention's heads do not divide, a stage that nothing can widen or
+ * stride, a feature map too small for a stride.
+ */
+export const make = (
+  architecture: Architecture.Architecture,
+  kit: Kit.Kit = Kit.standard
+): Result.Result<Network, ArchitectureError> => {
+  const { headDim, image, stages, stem } = architecture
+  if (tooSmall(image, stem.stride)) return Result.fail(imageTooSmall("stem", image, stem.stride))
+  const blocks: Array<Block> = []
+  let entry = stemOutput(architecture)
+  for (const [index, each] of stages.entries()) {
+    const made = stage(kit, each, entry, headDim, { index, first: blocks.length })
+    if (Result.isFailure(made)) return Result.fail(made.failure)
+    blocks.push(...made.success)
+    entry = stageOutput(each, entry)
+  }
+  return Result.succeed({ architecture, kit, blocks })
+}
+
+const strided = ({ height, width }: Operator.Size, stride: number): Operator.Size => ({
+  height: Math.ceil(height / stride),
+  width: Math.ceil(width / stride)
+})
+const tooSmall = ({ height, width }: Operator.Size, stride: number) => Math.min(height, width) < stride
+const imageTooSmall = (part: string, { height, width }: Operator.Size, stride: number) =>
+  new ImageTooSmall({ part, height, width, stride })
+
+/** 3×3 convolution → BN → GELU. */
+export const stem = ({ stem: { channels, stride } }: Architecture.Architecture, scope: Scope.Scope): Layer.Layer =>
+  flow(
+    Nn.convolution(Scope.at(scope, "stem.0"), { out: channels, kernel: 3, stride, bias: false }),
+    Nn.batchNorm(Scope.at(scope, "stem.1")),
+    Nn.gelu(Scope.at(scope, "stem.2"))
+  )
+
+/** 1×1 convolution → BN → GELU → mean over the image → dropout at the scope's rate → linear. */
+export const head = ({ classes, head: { channels } }: Architecture.Architecture, scope: Scope.Scope): Layer.Layer =>
+  flow(
+    Nn.pointwise(Scope.at(scope, "head.0"), { out: channels, bias: false }),
+    Nn.batchNorm(Scope.at(scope, "head.1")),
+    Nn.gelu(Scope.at(scope, "head.2")),
+    (x) => Op.globalAveragePool(x, Scope.at(scope, "head").path),
+    Nn.dropout(Scope.at(scope, "classifier"), scope.rates.dropout),
+    Nn.linear(Scope.at(scope, "classifier"), { out: classes })
+  )
+
+/** One block as a layer whose result is checked: an operator or module that gives another shape than it should is named by a `ShapeError`. */
+export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): Layer.Layer => {
+  const at = Scope.at(scope, block.path)
+  const layer =
+    block.kind === "dsm"
+      ? block.dsm.layer(at, block.config)
+      : block.operator.layer(at, { ...block.config, stochasticDepth })
+  return (x) => {
+    const y = layer(x)
+    const expected = [x.shape[0], block.config.channels, block.output.height, block.output.width]
+    return Shape.equals(y.shape, expected)
+      ? y
+      : Layer.fail(at, block.name, y, `the result should have the shape ${Shape.print(expected)}`)
+  }
+}
+
+/**
+ * The network as a layer: images `[batch, channels, height, width]` → logits `[batch, classes]`.
+ *
+ * Parameters have the names of the released PyTorch code: `stem.0.weight`, `blocks.3.b2.0.weight`, `classifier.bias`. In training mode with rates
+ * above 0 in the scope the program has inputs `noise/<path>` (see `Regularisation` of `@uninet/nn`); stochastic depth rises linearly from 0 at the first operator block to the
+ * rate at the last.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Scope } from "@uninet/nn"
+ * import { Network, UniNet } from "@uninet/uninet"
+ * import { Result } from "effect"
+ *
+ * const network = Result.getOrThrow(Network.make(UniNet.B0))
+ * const image = Op.input("image", [64, 3, 160, 160])
+ * const logits = Network.forward(network, Scope.make("training", "", { stochasticDepth: 0.1 }))(image)
+ * ```
+ */
+export const forward = (network: Network, scope: Scope.Scope): Layer.Layer => {
+  const { architecture, blocks } = network
+  const last = blocks.filter((b) => b.kind === "operator").length - 1
+  return (image) => {
+    let x = stem(architecture, scope)(image)
+    let operators = 0
+    for (const b of blocks) {
+      const depth = b.kind === "operator" && last > 0 ? (scope.rates.stochasticDepth * operators++) / last : 0
+      x = block(b, scope, depth)(x)
+    }
+    return head(architecture, scope)(x)
+  }
+}
+
+/** The network as everything behind it sees it: input `image`, output `logits`. */
+export const model = (network: Network): Model.Model => {
+  const { channels, height, width } = network.architecture.image
+  return Model.make({
+    inputs: { image: Model.input([channels, height, width]) },
+    forward: (scope, { image }) => ({ logits: forward(network, scope)(image) })
+  })
+}
+
+/**
+ * The program that evaluates images with running statistics: input `image` `[batch, channels, height, width]`, output `logits`
+ * `[batch, classes]`. One image by default.
+ */
+export const evaluation = (
+  network: Network,
+  options: { readonly batch?: number } = {}
+): Result.Result<Program.Program, GraphError> => Model.evaluation(model(network), options)

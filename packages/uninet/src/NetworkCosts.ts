@@ -1,0 +1,255 @@
+/**
+ * What a network costs, for one image: parameters, multiply-accumulates, what fvcore would count, and memory.
+ *
+ * A network is a chain of parts (stem, downsampling modules, operator blocks, head) that hand one tensor on, so its costs are
+ * those of its parts combined in order. Every part is measured on its graph once and remembered: architectures of one space share most
+ * of their parts.
+ */
+import { Cost, Costs, type GraphError, Op, Program, type Shape, Tensor } from "@uninet/graph"
+import { type Layer, Scope } from "@uninet/nn"
+import type { Cost as SpaceCost } from "@uninet/search-space"
+import * as Result from "effect/Result"
+import type * as Architecture from "./Architecture.ts"
+import { type Activations, trainingActivations } from "./internal/trainingActivations.ts"
+import * as Kit from "./Kit.ts"
+import * as Network from "./Network.ts"
+import * as StageCost from "./StageCost.ts"
+
+export type { Activations }
+
+/** What a part of a network costs for one image. */
+export interface PartCosts {
+  /** Elements of trained parameters. */
+  readonly parameters: number
+  /** Elements of running statistics, and one count of batches per batch norm, which PyTorch's checkpoints hold. */
+  readonly buffers: number
+  readonly macs: Cost.Macs
+  readonly flops: Cost.Flops
+  /** What fvcore's flop counter prints: multiply-accumulates of convolutions, linear layers and attention, and its charges for norms and adaptive pooling. */
+  readonly fvcoreCount: number
+  readonly fvcoreByOperator: Readonly<Partial<Record<Cost.FvcoreOperator, number>>>
+  /** Bytes of activations. */
+  readonly activationBytes: Activations
+}
+
+/** A row of a network's table. */
+export interface StageCosts extends PartCosts {
+  /** `stem`, `stage 0`, …, `head`. */
+  readonly name: string
+  /** What the architecture says of the stage; `null` for stem and head. */
+  readonly stage: Architecture.Stage | null
+  /** What comes out; for the head, what it pools. */
+  readonly output: Network.FeatureMap
+}
+
+export interface NetworkCosts extends PartCosts {
+  /** Four bytes a parameter. */
+  readonly parameterBytes: number
+  /** Stem, stages and head, in order. */
+  readonly stages: ReadonlyArray<StageCosts>
+}
+
+const nothing: PartCosts = {
+  parameters: 0,
+  buffers: 0,
+  macs: Cost.Macs(0),
+  flops: Cost.Flops(0),
+  fvcoreCount: 0,
+  fvcoreByOperator: {},
+  activationBytes: { inference: 0, training: 0, kept: 0 }
+}
+
+const fvcoreOperators: ReadonlyArray<Cost.FvcoreOperator> = [
+  "conv",
+  "linear",
+  "matmul",
+  "batch_norm",
+  "layer_norm",
+  "adaptive_avg_pool2d"
+]
+
+/**
+ * The costs of parts that follow one another: sums, and for memory the highest peak. While a later part runs, a training step holds
+ * what the earlier ones keep for their backward pass.
+ */
+export const combine = (parts: ReadonlyArray<PartCosts>): PartCosts => {
+  let {
+    buffers,
+    flops,
+    fvcoreCount,
+    macs,
+    parameters
+  }: { [K in "buffers" | "flops" | "fvcoreCount" | "macs" | "parameters"]: number } = nothing
+  let { inference, kept, training } = nothing.activationBytes
+  const fvcoreByOperator: Partial<Record<Cost.FvcoreOperator, number>> = {}
+  for (const part of parts) {
+    parameters += part.parameters
+    buffers += part.buffers
+    macs += part.macs
+    flops += part.flops
+    fvcoreCount += part.fvcoreCount
+    for (const operator of fvcoreOperators) {
+      const count = part.fvcoreByOperator[operator]
+      if (count !== undefined) fvcoreByOperator[operator] = (fvcoreByOperator[operator] ?? 0) + count
+    }
+    inference = Math.max(inference, part.activationBytes.inference)
+    training = Math.max(training, kept + part.activationBytes.training)
+    kept += part.activationBytes.kept
+  }
+  return {
+    parameters,
+    buffers,
+    macs: Cost.Macs(macs),
+    flops: Cost.Flops(flops),
+    fvcoreCount,
+    fvcoreByOperator,
+    activationBytes: { inference, training, kept }
+  }
+}
+
+type Measured = Result.Result<PartCosts, GraphError>
+
+/** A part's costs from its graphs. */
+const measure = (layer: (scope: Scope.Scope) => Layer.Layer, input: Shape.Shape, isFirst = false): Measured =>
+  Result.gen(function* () {
+    const program = yield* Program.make({
+      outputs: { y: layer(Scope.make("evaluation"))(Op.input("x", input)) }
+    })
+    const { activationBytes: inference, ...costs } = Costs.ofProgram(program)
+    const norms = program.nodes.filter(Tensor.is("batchNormInference"))
+    const training = yield* trainingActivations(layer(Scope.make("training")), input, isFirst)
+    return {
+      parameters: costs.parameters,
+      buffers: norms.reduce((sum, { shape }) => sum + 2 * shape[1] + 1, 0),
+      macs: costs.macs,
+      flops: costs.flops,
+      fvcoreCount: costs.fvcoreCount,
+      fvcoreByOperator: costs.fvcoreByOperator,
+      activationBytes: { inference, ...training }
+    }
+  })
+
+/** Parts of this many kinds are remembered; a space has some thousands. */
+const rememberedParts = 100_000
+
+/** Remembers what `of` gives by key. Pure to the outside: the same question has the same answer. */
+const remember = () => {
+  const known = new Map<string, Measured>()
+  return (key: string, of: () => Measured): Measured => {
+    const found = known.get(key)
+    if (found !== undefined) return found
+    if (known.size >= rememberedParts) known.clear()
+    const measured = of()
+    known.set(key, measured)
+    return measured
+  }
+}
+
+/** By the operator or module itself and not its name: another set may mean something else by it. */
+const blocks = new WeakMap<object, ReturnType<typeof remember>>()
+const stems = remember()
+const heads = remember()
+
+const ofBlock = (block: Network.Block): Measured => {
+  const owner = block.kind === "dsm" ? block.dsm : block.operator
+  let known = blocks.get(owner)
+  if (known === undefined) blocks.set(owner, (known = remember()))
+  const { config, input } = block
+  const own = block.kind === "dsm" ? block.config.stride : block.config.expansion
+  const settings = Object.keys(config.settings).length === 0 ? "" : JSON.stringify(config.settings)
+  const key = `${config.inChannels} ${config.channels} ${own} ${config.headDim} ${input.height} ${input.width} ${settings}`
+  return known(key, () =>
+    measure((scope) => Network.block(block, scope), [1, config.inChannels, input.height, input.width])
+  )
+}
+
+const ofStem = (architecture: Architecture.Architecture): Measured => {
+  const { image, stem } = architecture
+  return stems(`${image.channels} ${image.height} ${image.width} ${stem.channels} ${stem.stride}`, () =>
+    measure((scope) => Network.stem(architecture, scope), [1, image.channels, image.height, image.width], true)
+  )
+}
+
+const ofHead = (architecture: Architecture.Architecture, { channels, height, width }: Network.FeatureMap): Measured =>
+  heads(`${channels} ${height} ${width} ${architecture.head.channels} ${architecture.classes}`, () =>
+    measure((scope) => Network.head(architecture, scope), [1, channels, height, width])
+  )
+
+const ofBlocks = (blocks: ReadonlyArray<Network.Block>): Measured =>
+  Result.map(Result.all(blocks.map(ofBlock)), combine)
+
+/**
+ * The costs of a network for one image, and those of its stem, stages and head.
+ *
+ * Fails where an operator or module builds a graph that cannot be: its own mistake, since the architecture was checked.
+ *
+ * @example
+ * Network.make(UniNet.B1).pipe(Result.flatMap(NetworkCosts.of)) // 11,450,864 parameters, 1,117,865,024 by fvcore's count
+ */
+const of = ({ architecture, blocks }: Network.Network): Result.Result<NetworkCosts, GraphError> =>
+  Result.gen(function* () {
+    let output = Network.stemOutput(architecture)
+    const stages: Array<StageCosts> = [{ name: "stem", stage: null, output, ...(yield* ofStem(architecture)) }]
+    for (const [i, stage] of architecture.stages.entries()) {
+      output = Network.stageOutput(stage, output)
+      const costs = yield* ofBlocks(blocks.filter((b) => b.stage === i))
+      stages.push({ name: `stage ${i}`, stage, output, ...costs })
+    }
+    stages.push({ name: "head", stage: null, output, ...(yield* ofHead(architecture, output)) })
+    const sum = combine(stages)
+    return { ...sum, parameterBytes: 4 * sum.parameters, stages }
+  })
+export { of }
+
+/** Costs that add up from stage to stage, as constraints on a search space take them. */
+export const additive = ["parameters", "macs", "flops", "fvcoreCount"] as const
+export type Additive = (typeof additive)[number]
+
+const additiveOf = (measured: Result.Result<PartCosts, unknown>): SpaceCost.Costs<Additive> =>
+  Result.match(measured, {
+    onSuccess: ({ flops, fvcoreCount, macs, parameters }) => ({ parameters, macs, flops, fvcoreCount }),
+    onFailure: () => ({ parameters: Infinity, macs: Infinity, flops: Infinity, fvcoreCount: Infinity })
+  })
+
+/**
+ * The costs of an architecture's parts by themselves: before stage 0, of any stage given what comes in, and after the last one. What cannot be
+ * built costs infinitely much.
+ */
+export const parts = (kit: Kit.Kit = Kit.standard): Parameters<typeof StageCost.byStage<Additive>>[0] => ({
+  stem: (architecture) => additiveOf(ofStem(architecture)),
+  stage: (stage, entry, { headDim }, index) =>
+    additiveOf(
+      Result.flatMap(
+        Network.stage(kit, stage, entry, headDim, { index }),
+        (blocks): Result.Result<PartCosts, unknown> => ofBlocks(blocks)
+      )
+    ),
+  head: (entry, architecture) => additiveOf(ofHead(architecture, entry))
+})
+
+/**
+ * The cost function of architectures for constraints on a search space, stage by stage. What cannot be built costs infinitely much, so no
+ * bound admits it.
+ *
+ * @example
+ * ```ts
+ * import { Constraint } from "@uninet/search-space"
+ * import { NetworkCosts } from "@uninet/uninet"
+ *
+ * const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 550e6 } })
+ * ```
+ */
+export const forSpace = (kit: Kit.Kit = Kit.standard): SpaceCost.Cost<Architecture.Architecture, Additive> =>
+  StageCost.byStage<Additive>(parts(kit))
+
+/** Peaks of activations in bytes, for one image: of an evaluation, and of a training step. */
+export const activations =
+  (kit: Kit.Kit = Kit.standard) =>
+  (architecture: Architecture.Architecture): Pick<Activations, "inference" | "training"> =>
+    Result.match(
+      Result.flatMap(Network.make(architecture, kit), (network): Result.Result<NetworkCosts, unknown> => of(network)),
+      {
+        onSuccess: (costs) => costs.activationBytes,
+        onFailure: () => ({ inference: Infinity, training: Infinity })
+      }
+    )

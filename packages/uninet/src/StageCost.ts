@@ -1,0 +1,93 @@
+/** Costs of an architecture that add up from stage to stage: what constraints on a space are solved along. */
+import { Cost } from "@uninet/search-space"
+import { featureMaps, type Architecture, type Stage } from "./Architecture.ts"
+
+/** A feature map: channels × height × width. */
+export interface FeatureMap {
+  readonly channels: number
+  readonly height: number
+  readonly width: number
+}
+
+/**
+ * The cost of an architecture from the costs of its parts, each remembered: `stage` is called once for every stage and feature
+ * map that comes in. Over UniNet's space that is some 10⁴ to 10⁵ pairs, so where building a block's cost is slow, let
+ * `stage` remember blocks (a stage's cost is its downsampling module's plus `repeats` times its block's).
+ *
+ * @param parts `stem`: before stage 0; `stage`: any stage, given what comes in and its index, of which only whether it is 0 may
+ * matter, since its costs are remembered; `head`: after the last, given what comes in.
+ *
+ * @example
+ * ```ts
+ * import { Constrained, Constraint, Prng } from "@uninet/search-space"
+ * import { StageCost, UniNetSpace } from "@uninet/uninet"
+ * import { Result } from "effect"
+ *
+ * // MACs of 1×1 convolutions only, for the example's sake
+ * const cost = StageCost.byStage({
+ *   stem: () => ({ macs: 0 }),
+ *   stage: (stage, entry) => ({ macs: entry.channels * stage.channels * stage.repeats }),
+ *   head: (entry, { classes }) => ({ macs: entry.channels * classes })
+ * })
+ * const space = Result.getOrThrow(UniNetSpace.small())
+ * const light = Constrained.make(space, Constraint.bounds(cost, { macs: { max: 8000 } }))
+ * const architecture = Result.flatMap(light, Constrained.sampleWithin(Prng.fromSeed(1)))
+ * ```
+ */
+export const byStage = <K extends string>(parts: {
+  readonly stem: (architecture: Architecture) => Cost.Costs<K>
+  readonly stage: (stage: Stage, entry: FeatureMap, architecture: Architecture, index: number) => Cost.Costs<K>
+  readonly head: (entry: FeatureMap, architecture: Architecture) => Cost.Costs<K>
+}): Cost.Cost<Architecture, K> => {
+  // stages are shared by the architectures of a space, so their identity is a good key; head widths are not part of a stage
+  const byHeadDim = new Map<number, WeakMap<Stage, Map<number, Cost.Costs<K>>>>()
+  const stageCosts = (stage: Stage, entry: FeatureMap, architecture: Architecture, index: number): Cost.Costs<K> => {
+    let stages = byHeadDim.get(architecture.headDim)
+    if (stages === undefined) byHeadDim.set(architecture.headDim, (stages = new WeakMap()))
+    let entries = stages.get(stage)
+    if (entries === undefined) stages.set(stage, (entries = new Map()))
+    const key = ((entry.channels * 65536 + entry.height) * 65536 + entry.width) * 2 + (index === 0 ? 0 : 1)
+    let costs = entries.get(key)
+    if (costs === undefined) entries.set(key, (costs = parts.stage(stage, entry, architecture, index)))
+    return costs
+  }
+  const before = (architecture: Architecture) => {
+    const [stage0] = architecture.stages
+    const entry = { channels: architecture.stem.channels, ...featureMaps({ ...architecture, stages: [] })[0]! }
+    const costs = parts.stem(architecture)
+    return stage0 === undefined
+      ? { costs, exit: entry.channels }
+      : { costs: Cost.plus(costs, stageCosts(stage0, entry, architecture, 0)), exit: stage0.channels }
+  }
+  return {
+    of: (architecture) => {
+      const { stages, stem } = architecture
+      let costs = parts.stem(architecture)
+      let height = Math.ceil(architecture.image.height / stem.stride)
+      let width = Math.ceil(architecture.image.width / stem.stride)
+      let channels = stem.channels
+      for (const [index, stage] of stages.entries()) {
+        costs = Cost.plus(costs, stageCosts(stage, { channels, height, width }, architecture, index))
+        height = Math.ceil(height / stage.stride)
+        width = Math.ceil(width / stage.stride)
+        channels = stage.channels
+      }
+      return Cost.plus(costs, parts.head({ channels, height, width }, architecture))
+    },
+    chain: {
+      start: before,
+      part: (architecture, index, entry) => {
+        const stage = architecture.stages[index + 1]!
+        const map = entryOf(architecture, index + 1, entry)
+        return { costs: stageCosts(stage, map, architecture, index + 1), exit: stage.channels }
+      },
+      end: (architecture, entry) => parts.head(entryOf(architecture, architecture.stages.length, entry), architecture)
+    }
+  }
+}
+
+/** What comes into a stage (or into the head, after the last one), given its channels. */
+const entryOf = (architecture: Architecture, stage: number, channels: Cost.Entry): FeatureMap => ({
+  channels: Number(channels),
+  ...featureMaps(architecture)[stage]!
+})

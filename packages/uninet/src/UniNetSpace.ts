@@ -1,0 +1,496 @@
+/**
+ * UniNet's search space: five searched stages, for each the operator, the downsampling module, the expansion ratio, a width
+ * multiplier and a depth offset; 1875⁵ = 23,174,285,888,671,875 choices.
+ *
+ * **Sources.** Candidates by a reader's summary of the paper's first version (arXiv 2110.04035v1); seed network (repeats 1,2,2,3,5,8, channels
+ * 16,32,48,96,128,192, strides 1,2,2,2,1,2) by sibling networks of the same authors; stem, head and `makeDivisible` by the released PyTorch
+ * code (Sense-X/UniNet). Our choice, since the sources are silent: the divisors of the channels (`headDim` next to attention, `divisor` elsewhere; they fit
+ * the released network), the seed point's operator, module and expansion (DWConv, L, 4), all the defaults for small images,
+ * and that `LSA` on a map no larger than its window is written `SA`, which it then equals.
+ *
+ * **One network, one form.** Offsets that would leave no block are clipped to one block, and rounding gives several multipliers the
+ * same width: such choices are one architecture here, drawn once and hashed once. `Space.size` counts choices, `Space.distinct`
+ * architectures.
+ */
+import { type Dsm, Dsms } from "@uninet/dsm"
+import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
+import { Model } from "@uninet/nn"
+import { type Operator, Operators } from "@uninet/operators"
+import { Choice, type Site, Space, SpaceError } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { Architecture, line, print, Stage } from "./Architecture.ts"
+import * as Kit from "./Kit.ts"
+import * as Network from "./Network.ts"
+import * as NetworkCosts from "./NetworkCosts.ts"
+import { smallLimit } from "./internal/divisor.ts"
+import * as laws from "./internal/laws.ts"
+import * as pytorch from "./internal/pytorch.ts"
+import * as scaling from "./internal/scaling.ts"
+import { versionOf } from "./internal/version.ts"
+
+/** The network at the middle of the space, stage 0 first; every array has one entry for every stage. */
+export interface Seed {
+  /** Blocks of each stage, which the depth offsets change. Stage 0's is taken as it is. */
+  readonly repeats: ReadonlyArray<number>
+  /** Channels of each stage, which the width multipliers change. Stage 0's is taken as it is. */
+  readonly channels: ReadonlyArray<number>
+  /** The factors by which the stages divide height and width; not searched. */
+  readonly strides: ReadonlyArray<number>
+  /** The seed point's operator, module and expansion ratio; default `DWConv`, `L`, 4, or the first candidate where that is none. */
+  readonly operator?: string
+  readonly dsm?: string
+  readonly expansion?: number
+}
+
+/** What `make` may be told; everything has a default. */
+export interface Options {
+  /** Height and width of the images in pixels; a number for square ones. Default 224. At 64 and less, the small defaults hold. */
+  readonly image?: number | { readonly height: number; readonly width: number }
+  /** Channels of the images. Default 3. */
+  readonly channels?: number
+  /** Classes to tell apart. Default 1000. */
+  readonly classes?: number
+  /** Names of the candidate operators. Default Conv, DWConv, SA, LSA, MLP. */
+  readonly operators?: ReadonlyArray<string>
+  /** Names of the candidate downsampling modules. Default L, LG, G. */
+  readonly dsms?: ReadonlyArray<string>
+  /** Names of the operators and modules with multi-head attention, whose channels are rounded to `headDim`. Default SA, LSA, LG, G. */
+  readonly multiHead?: ReadonlyArray<string>
+  /** Candidate expansion ratios, rising. Default 2, 3, 4, 5, 6. */
+  readonly expansions?: ReadonlyArray<number>
+  /** Candidate width multipliers, rising; 1 must be one. Default 0.5, 0.75, 1, 1.25, 1.5. */
+  readonly widths?: ReadonlyArray<number>
+  /** Candidate depth offsets, rising integers; 0 must be one. Default −2, −1, 0, 1, 2. */
+  readonly depths?: ReadonlyArray<number>
+  /** The seed network. Default: see the module's text; `small`'s own for small images. */
+  readonly seed?: Seed
+  /** Channels of stage 0 in place of the seed's: 24 in the released UniNets, 16 (small: 8) in the seed network. */
+  readonly stage0Channels?: number
+  /** Default: 32 channels, stride 2 (small: 8 channels, stride 1). */
+  readonly stem?: { readonly channels: number; readonly stride: number }
+  /** Channels of the head's 1×1 convolution. Default 1280 (small: 128). */
+  readonly headChannels?: number
+  /** Width of one attention head. Default 32 (small: 8). */
+  readonly headDim?: number
+  /** What channels away from attention are rounded to. Default 16 (small: 8). */
+  readonly divisor?: number
+  /** Side of LSA's window, up to which map size it is written SA (where SA is a candidate too). Default 7; 0 never does so. */
+  readonly window?: number
+  /** The operator of stage 0, which is not searched. Default DWConv. */
+  readonly stage0Operator?: string
+  /** Choices that operators and modules have of their own, by their names. Default: none. */
+  readonly choices?: Readonly<Record<string, Operator.Choices>>
+}
+
+/**
+ * `v` rounded to a multiple of `divisor`, at least `divisor`, and never more than a tenth below `v` (the released code's rule):
+ * max(d, ⌊(v + d/2) / d⌋·d), plus d if that is below 0.9·v.
+ */
+export const makeDivisible = (v: number, divisor: number): number => {
+  const rounded = Math.max(divisor, Math.floor((v + divisor / 2) / divisor) * divisor)
+  return rounded < 0.9 * v ? rounded + divisor : rounded
+}
+
+/** The candidates and the seed network for ImageNet's size, as data. */
+export const paper = {
+  image: 224,
+  channels: 3,
+  classes: 1000,
+  operators: ["Conv", "DWConv", "SA", "LSA", "MLP"],
+  dsms: ["L", "LG", "G"],
+  multiHead: ["SA", "LSA", "LG", "G"],
+  expansions: [2, 3, 4, 5, 6],
+  widths: [0.5, 0.75, 1, 1.25, 1.5],
+  depths: [-2, -1, 0, 1, 2],
+  seed: { repeats: [1, 2, 2, 3, 5, 8], channels: [16, 32, 48, 96, 128, 192], strides: [1, 2, 2, 2, 1, 2] },
+  stem: { channels: 32, stride: 2 },
+  headChannels: 1280,
+  headDim: 32,
+  divisor: 16,
+  window: 7,
+  stage0Operator: "DWConv",
+  choices: {}
+} satisfies Options
+
+/**
+ * The defaults for images of 64 pixels and less, our choice: the paper's candidates around a seed network narrow enough to train on a CPU
+ * (see the README for the MACs this gives). The stem keeps the resolution; then as many of the stages 1, 2, … halve the map
+ * as bring its shorter side near 4 (28 → 14 → 7 → 4 → 4 → 4, 32 → 16 → 8 → 4 → 4 → 4, 64 → 32 → 16 → 8 → 4 → 4).
+ */
+export const smallDefaults = (image: { readonly height: number; readonly width: number }) => {
+  const halvings = Math.min(5, Math.max(1, Math.round(Math.log2(Math.min(image.height, image.width) / 4))))
+  return {
+    ...paper,
+    seed: {
+      repeats: [1, 1, 1, 1, 2, 1],
+      channels: [8, 8, 16, 24, 24, 32],
+      strides: [1, ...[1, 2, 3, 4, 5].map((stage) => (stage <= halvings ? 2 : 1))]
+    },
+    stem: { channels: 8, stride: 1 },
+    headChannels: 128,
+    headDim: 8,
+    divisor: 8
+  } satisfies Options
+}
+
+/** The defaults for images of this size: the paper's, or up to 64 pixels the small ones. */
+export const defaultsFor = (image: { readonly height: number; readonly width: number }) =>
+  Math.max(image.height, image.width) <= smallLimit ? smallDefaults(image) : paper
+
+const sizeOf = (image: number | { readonly height: number; readonly width: number }) =>
+  typeof image === "number" ? { height: image, width: image } : image
+
+/**
+ * UniNet's space as a declaration, to be part of a larger one. Settings that make no sense are reported by `Space.make`.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { UniNetSpace } from "@uninet/uninet"
+ *
+ * const joint = Space.make(
+ *   Choice.struct({
+ *     network: UniNetSpace.choice({ image: 32, classes: 10 }),
+ *     learningRate: Choice.ordered([1e-3, 2e-3, 4e-3])
+ *   })
+ * )
+ * ```
+ */
+export const choice = (options: Options = {}): Choice.Choice<Architecture> => {
+  const image = sizeOf(options.image ?? paper.image)
+  const given = { ...defaultsFor(image), ...options }
+  const fault = faultOf(given, image)
+  if (fault !== undefined) return Choice.invalid(fault.problem, fault.remedy)
+  const seed: Seed = given.seed
+  const settings0 = seedsOf(ownOf(given.choices, given.stage0Operator))
+  if (Result.isFailure(settings0)) return Choice.invalid(settings0.failure.message, "Mend the operator of stage 0")
+  const stage0: Stage = {
+    operator: given.stage0Operator,
+    dsm: null,
+    expansion: 1,
+    channels: given.stage0Channels ?? seed.channels[0]!,
+    repeats: seed.repeats[0]!,
+    stride: seed.strides[0]!,
+    ...(settings0.success === undefined ? {} : { settings: settings0.success })
+  }
+  const fixed: Omit<Architecture, "stages"> = {
+    image: { channels: given.channels, ...image },
+    classes: given.classes,
+    stem: { channels: given.stem.channels, stride: given.stem.stride },
+    head: { channels: given.headChannels },
+    headDim: given.headDim
+  }
+
+  let map = downsampled(downsampled(image, given.stem.stride), stage0.stride)
+  const stages = seed.repeats.slice(1).map((repeats, i) => {
+    const stride = seed.strides[i + 1]!
+    const channels = seed.channels[i + 1]!
+    map = downsampled(map, stride)
+    const oneWindow = Math.max(map.height, map.width) <= given.window && given.operators.includes("SA")
+    return Choice.struct({
+      operator: Choice.categorical<string>(given.operators, preferred(given.operators, seed.operator, "DWConv")),
+      dsm: Choice.categorical<string>(given.dsms, preferred(given.dsms, seed.dsm, "L")),
+      expansion: Choice.ordered<number>(given.expansions, preferred(given.expansions, seed.expansion, 4)),
+      width: Choice.ordered<number>(given.widths, { seed: 1 }),
+      depth: Choice.ordered<number>(given.depths, { seed: 0 }),
+      ...ownChoices("operator", given.operators, given.choices),
+      ...ownChoices("dsm", given.dsms, given.choices)
+    }).pipe(
+      Choice.quotient({
+        schema: Stage,
+        to: (chosen): Stage => {
+          const { depth, dsm, expansion, operator, width } = chosen
+          const attention = given.multiHead.includes(operator) || given.multiHead.includes(dsm)
+          const settings = settingsOf(chosen, operator)
+          const dsmSettings = settingsOf(chosen, dsm)
+          return {
+            operator,
+            dsm,
+            expansion,
+            channels: makeDivisible(channels * width, attention ? given.headDim : given.divisor),
+            repeats: Math.max(1, repeats + depth),
+            stride,
+            ...(settings === undefined ? {} : { settings }),
+            ...(dsmSettings === undefined ? {} : { dsmSettings })
+          }
+        },
+        canonical: (stage) => (oneWindow && stage.operator === "LSA" ? { ...stage, operator: "SA" } : stage)
+      })
+    )
+  })
+  return Choice.tuple(stages).pipe(
+    Choice.map({
+      schema: Architecture,
+      to: (searched): Architecture => ({ ...fixed, stages: [stage0, ...searched] }),
+      from: (architecture) =>
+        architecture.stages.length === stages.length + 1
+          ? Result.succeed(architecture.stages.slice(1))
+          : Result.fail({
+              path: ["stages"],
+              value: architecture.stages.length,
+              expected: `${stages.length + 1} stages`
+            }),
+      // stage 0 is not searched
+      locate: ([stage, ...rest]) => ["stages", Number(stage) + 1, ...rest]
+    })
+  )
+}
+
+/** The fields of the choices that candidates have of their own, each there where its owner is chosen. */
+const ownChoices = (
+  field: "operator" | "dsm",
+  names: ReadonlyArray<string>,
+  choices: Readonly<Record<string, Operator.Choices>>
+): Readonly<Record<string, Choice.When<Readonly<Record<string, Site.Literal>>>>> =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const own = ownOf(choices, name)
+      return own === undefined ? [] : [[ownedBy(name), Choice.when({ [field]: [name] }, Choice.struct(own))] as const]
+    })
+  )
+
+const ownedBy = (name: string) => `choices of ${name}`
+
+/** An operator's or module's own choices, where it has some. */
+const ownOf = (choices: Readonly<Record<string, Operator.Choices>>, name: string): Operator.Choices | undefined => {
+  const own = Object.hasOwn(choices, name) ? choices[name] : undefined
+  return own === undefined || Object.keys(own).length === 0 ? undefined : own
+}
+
+/** What the choices of stage 0's operator come to: their seeds, since nothing is searched there. */
+const seedsOf = (
+  own: Operator.Choices | undefined
+): Result.Result<Readonly<Record<string, Site.Literal>> | undefined, SpaceError.InvalidSpace> =>
+  own === undefined ? Result.succeed(undefined) : Result.map(Space.make(Choice.struct(own)), Space.seedPoint)
+
+const settingsOf = (
+  chosen: Readonly<Record<string, unknown>>,
+  name: string
+): Readonly<Record<string, Site.Literal>> | undefined =>
+  // What stands there was made by the struct of single choices above.
+  chosen[ownedBy(name)] as Readonly<Record<string, Site.Literal>> | undefined
+
+const downsampled = (map: { readonly height: number; readonly width: number }, stride: number) => ({
+  height: Math.ceil(map.height / stride),
+  width: Math.ceil(map.width / stride)
+})
+
+/** The seed option: the one asked for, else the usual one if it is a candidate, else the first. */
+const preferred = <A>(candidates: ReadonlyArray<A>, wanted: A | undefined, usual: A): { readonly seed?: A } =>
+  wanted !== undefined ? { seed: wanted } : candidates.includes(usual) ? { seed: usual } : {}
+
+/** The first setting that makes no sense. */
+const faultOf = (
+  given: Required<Omit<Options, "stage0Channels" | "image">> & Pick<Options, "stage0Channels">,
+  image: { readonly height: number; readonly width: number }
+): { readonly problem: string; readonly remedy: string } | undefined => {
+  const counts: ReadonlyArray<readonly [string, number]> = [
+    ["image height", image.height],
+    ["image width", image.width],
+    ["channels", given.channels],
+    ["classes", given.classes],
+    ["stem.channels", given.stem.channels],
+    ["stem.stride", given.stem.stride],
+    ["headChannels", given.headChannels],
+    ["headDim", given.headDim],
+    ["divisor", given.divisor],
+    ["stage0Channels", given.stage0Channels ?? 1],
+    ...given.seed.repeats.map((n, i) => [`seed.repeats[${i}]`, n] as const),
+    ...given.seed.channels.map((n, i) => [`seed.channels[${i}]`, n] as const),
+    ...given.seed.strides.map((n, i) => [`seed.strides[${i}]`, n] as const)
+  ]
+  const wrong = counts.find(([, n]) => !(Number.isSafeInteger(n) && n >= 1))
+  if (wrong !== undefined) return { problem: `${wrong[0]} is ${wrong[1]}`, remedy: "Use an integer of 1 or more" }
+  const { channels, repeats, strides } = given.seed
+  if (repeats.length < 2 || repeats.length !== channels.length || repeats.length !== strides.length) {
+    const lengths = `${repeats.length} repeats, ${channels.length} channels and ${strides.length} strides`
+    return {
+      problem: `the seed has ${lengths}`,
+      remedy: "Give every stage one of each, for stage 0 and at least one more"
+    }
+  }
+  const ratio = given.expansions.find((e) => !(e > 0 && Number.isFinite(e)))
+  if (ratio !== undefined) return { problem: `an expansion ratio is ${ratio}`, remedy: "Use ratios above 0" }
+  const width = given.widths.find((w) => !(w > 0 && Number.isFinite(w)))
+  if (width !== undefined) return { problem: `a width multiplier is ${width}`, remedy: "Use multipliers above 0" }
+  const depth = given.depths.find((d) => !Number.isSafeInteger(d))
+  if (depth !== undefined) return { problem: `a depth offset is ${depth}`, remedy: "Use integers" }
+  const empty = [...given.operators, ...given.dsms].some((name) => name === "")
+  if (empty) return { problem: "an operator or module has an empty name", remedy: "Name every one" }
+  const both = given.operators.find((name) => given.dsms.includes(name) && ownOf(given.choices, name) !== undefined)
+  if (both !== undefined)
+    return { problem: `"${both}", with choices of its own, is an operator and a module`, remedy: "Rename one of them" }
+  return undefined
+}
+
+/**
+ * UniNet's space. Without options it is the paper's, for 224×224 images and 1000 classes; at images of 64 pixels and less the
+ * defaults are `smallDefaults`. Fails with `InvalidSpace` where a setting makes no sense.
+ *
+ * @example
+ * ```ts
+ * import { Prng, Space } from "@uninet/search-space"
+ * import { Architecture, UniNetSpace } from "@uninet/uninet"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(UniNetSpace.make())
+ * console.log(Space.size(space)) // 23174285888671875n
+ * console.log(Architecture.print(Space.sample(Prng.fromSeed("demo"))(space)))
+ * ```
+ */
+export const make = (options: Options = {}): Result.Result<Space.Space<Architecture>, SpaceError.InvalidSpace> =>
+  Space.make(choice(options))
+
+/** As `make` with the defaults of small images whatever the size; without options for MNIST: 28×28, one channel, ten classes. */
+export const small = (options: Options = {}): Result.Result<Space.Space<Architecture>, SpaceError.InvalidSpace> => {
+  const image = options.image ?? 28
+  return make({ ...smallDefaults(sizeOf(image)), channels: 1, classes: 10, ...options, image })
+}
+
+/** Costs of UniNet's networks by name: what adds up along the stages, and the peaks of activations, of an evaluation and of a training step. */
+export type Costs = NetworkCosts.Additive | ModelSpace.Counted | "trainingActivationBytes"
+
+/** UniNet's space with its networks. */
+export type Models = ModelSpace.ModelSpace<Architecture, Costs, Classification.Measure>
+
+/** What `models` may be told besides the space. */
+export interface ModelOptions extends Options {
+  /** The operators and modules; candidates, heads and own choices follow from it. Default: UniNet's own. */
+  readonly kit?: Kit.Kit
+}
+
+/** The candidates that a kit has, and what has to be known of them. */
+const ofKit = (kit: Kit.Kit): Pick<Options, "operators" | "dsms" | "multiHead" | "stage0Operator" | "choices"> => {
+  const owners: ReadonlyArray<readonly [string, Operator.Operator | Dsm.Dsm]> = [
+    ...(Object.hasOwn(kit.operators, kit.stage0.name) ? [] : [[kit.stage0.name, kit.stage0.operator] as const]),
+    ...Object.entries(kit.operators),
+    ...Object.entries(kit.dsms)
+  ]
+  return {
+    operators: Object.keys(kit.operators),
+    dsms: Object.keys(kit.dsms),
+    multiHead: Kit.multiHead(kit),
+    stage0Operator: kit.stage0.name,
+    choices: Object.fromEntries(
+      owners.flatMap(([name, { choices }]) => (choices === undefined ? [] : [[name, choices] as const]))
+    )
+  }
+}
+
+const fault = (path: string, problem: string, remedy: string) =>
+  new SpaceError.InvalidSpace({ problems: [{ path: [path], problem, remedy }] })
+
+/** What makes networks of a space that cannot be built with the kit: a candidate that it does not have, or what no choice changes. */
+const faultWith = (
+  kit: Kit.Kit,
+  { dsms = [], operators = [] }: Options,
+  space: Space.Space<Architecture>
+): SpaceError.InvalidSpace | undefined => {
+  const known = { operators: Object.keys(kit.operators), dsms: Object.keys(kit.dsms) }
+  for (const [path, wanted] of [["operators", operators] as const, ["dsms", dsms] as const]) {
+    const unknown = wanted.find((name) => !known[path].includes(name))
+    if (unknown !== undefined)
+      return fault(path, `the kit has no "${unknown}"`, `Use one of ${known[path].join(", ")}, or add it to the kit`)
+  }
+  const network = Network.make(Space.seedPoint(space), kit)
+  return Result.isFailure(network)
+    ? fault("seed", `its network cannot be built: ${network.failure.message}`, "Change the setting that is named")
+    : undefined
+}
+
+/** Stem, stages and head, with what the architecture says of them. */
+const partsOf =
+  (kit: Kit.Kit) =>
+  (architecture: Architecture): Result.Result<ReadonlyArray<ModelSpace.Part>, { readonly message: string }> =>
+    Result.flatMap(
+      Network.make(architecture, kit),
+      (network): Result.Result<ReadonlyArray<ModelSpace.Part>, { readonly message: string }> =>
+        Result.map(NetworkCosts.of(network), ({ stages }) =>
+          stages.map(({ macs, name, output, parameters, stage }) => ({
+            name,
+            columns: {
+              dsm: stage?.dsm ?? null,
+              operator: stage?.operator ?? null,
+              expansion: stage?.expansion ?? null,
+              repeats: stage?.repeats ?? null,
+              stride: stage?.stride ?? null,
+              channels: output.channels,
+              height: output.height,
+              width: output.width
+            },
+            parameters,
+            macs
+          }))
+        )
+    )
+
+/**
+ * UniNet's space with its networks: classifiers of images. Candidates are what the kit has.
+ *
+ * Fails with `InvalidSpace` where a setting makes no sense, names a candidate that the kit does not have, or leaves the seed network unbuildable (an image too small for the strides,
+ * heads in stage 0 that do not divide its channels).
+ *
+ * @example
+ * ```ts
+ * import { OperatorSet } from "@uninet/operators"
+ * import { Kit, UniNetSpace } from "@uninet/uninet"
+ *
+ * const digits = UniNetSpace.models({ image: 28, channels: 1, classes: 10 })
+ * const convolutions = UniNetSpace.models({ image: 28, channels: 1, classes: 10, kit: Kit.make({ operators: OperatorSet.only("Conv", "DWConv") }) })
+ * ```
+ */
+export const models = ({ kit = Kit.standard, ...options }: ModelOptions = {}): Result.Result<
+  Models,
+  SpaceError.InvalidSpace
+> =>
+  Result.gen(function* () {
+    const space = yield* make({ ...ofKit(kit), ...options })
+    const found = faultWith(kit, options, space)
+    if (found !== undefined) return yield* Result.fail(found)
+    const seed = Space.seedPoint(space)
+    const costs = NetworkCosts.forSpace(kit)
+    const activations = NetworkCosts.activations(kit)
+    return ModelSpace.make({
+      name: "uninet",
+      version: versionOf(kit, seed.headDim),
+      space,
+      task: Classification.make({ classes: seed.classes }),
+      model: (architecture: Architecture) => Result.map(Network.make(architecture, kit), Network.model),
+      chain: { costs: NetworkCosts.additive, cost: costs },
+      costs: {
+        activationBytes: (architecture) => activations(architecture).inference,
+        trainingActivationBytes: (architecture) => activations(architecture).training
+      },
+      line,
+      picture: print,
+      parts: partsOf(kit),
+      laws: laws.make(kit),
+      isIdle: laws.isIdle(kit),
+      scaling: scaling.make(kit),
+      pytorch: pytorch.make(kit)
+    })
+  })
+
+/** As `models`, with the operators and modules of the services `Operators` and `Dsms`. */
+export const fromServices = (options: Options = {}): Effect.Effect<Models, SpaceError.InvalidSpace, Operators | Dsms> =>
+  Effect.flatMap(Kit.fromServices, (kit) => Effect.fromResult(models({ ...options, kit })))
+
+/** Examples that UniNet's networks cannot take. */
+export class NotPictures extends Schema.TaggedError<NotPictures>()("NotPictures", { has: Schema.String }) {
+  override get message() {
+    return `UniNet's networks classify pictures [channels×height×width] by the input image, but the examples have ${this.has}; give a data set of pictures with classes, or another space`
+  }
+}
+
+/** The space for a data set's examples: pictures with classes. */
+export const forData =
+  (options: ModelOptions = {}) =>
+  ({ classes, inputs }: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> => {
+    const { image } = inputs
+    const [channels, height, width] = image?.shape ?? []
+    return image?.shape.length === 3 && classes !== null
+      ? models({ image: { height, width }, channels, classes, ...options })
+      : Result.fail(new NotPictures({ has: `${Model.print(inputs)}${classes === null ? " without classes" : ""}` }))
+  }
