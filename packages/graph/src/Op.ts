@@ -44,7 +44,7 @@ export { constant, fill, type Initialiser, input, type Role, variable } from "./
 export { linear, matmul } from "./ops/matmul.ts"
 export { batchMoments, batchNorm, batchNormInference, layerNorm } from "./ops/normalisation.ts"
 export { adamw, type AdamW, clipByNorm, globalNorm, movingAverage, sgd, type Sgd } from "./ops/optimiser.ts"
-export { globalAveragePool, maxPool2d } from "./ops/pool.ts"
+export { averagePool2d, globalAveragePool, maxPool2d, type Pool, windowCounts } from "./ops/pool.ts"
 export { argMax, logSoftmax, mean, oneHot, reduceMax, softmax, sum } from "./ops/reduction.ts"
 
 /** What every op means. The type checker says when one has no row. */

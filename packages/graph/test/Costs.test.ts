@@ -69,6 +69,12 @@ describe("Costs, counted by hand", () => {
     assert.deepStrictEqual(costs(Op.globalAveragePool(image)).fvcoreByOperator, { adaptive_avg_pool2d: 800 })
   })
 
+  it("pooling over windows: an operation per element of each window, nothing that fvcore counts", () => {
+    const mean = costs(Op.averagePool2d(image, { kernel: [3, 3], stride: [2, 2] }))
+    assert.deepStrictEqual([mean.macs, mean.flops, mean.fvcoreCount], [0, 2 * 4 * 5 * 5 * 9, 0])
+    assert.strictEqual(costs(Op.maxPool2d(image, { kernel: [3, 3], stride: [2, 2] })).flops, mean.flops)
+  })
+
   it("moving data is free", () => {
     const moved = Op.pad(Op.slice(Op.transpose(Op.toTokens(image), [0, 2, 1]), 1, 0, 2), [0, 0, 1], [0, 0, 1])
     assert.strictEqual(costs(Op.concat([moved, moved], 1)).flops, 0)

@@ -196,6 +196,13 @@ const maxPool2d: fc.Arbitrary<Case> = fc
     values: "distinct"
   }))
 
+const averagePool2d: fc.Arbitrary<Case> = fc
+  .tuple(poolWindow, poolWindow, length(2), length(2), fc.boolean())
+  .map(([v, h, batch, channels, countPadding]) => ({
+    shapes: [[batch, channels, imageLength(v), imageLength(h)]],
+    apply: ([x]) => Op.averagePool2d(x, { kernel: [v.kernel, h.kernel], ...windowOf(v, h), countPadding })
+  }))
+
 const globalAveragePool: fc.Arbitrary<Case> = image.map((s) => ({
   shapes: [s],
   apply: ([x]) => Op.globalAveragePool(x)
@@ -271,6 +278,7 @@ const cases: Readonly<Partial<Record<Tensor.Kind, Cases>>> = {
   linear: { "with and without bias": linear },
   conv2d: { "with strides, padding, groups, bias": conv2d },
   maxPool2d: { "with strides and padding": maxPool2d },
+  averagePool2d: { "with strides and padding, counted or not": averagePool2d },
   globalAveragePool: { "of images": globalAveragePool },
   batchNorm: { "of two to four axes": batchNorm },
   batchNormInference: { "of two to four axes": batchNormInference },

@@ -97,6 +97,17 @@ describe("ops compute what their names say:", () => {
     assert.deepStrictEqual(values(Op.globalAveragePool(image)), [-3.5])
   })
 
+  it("average pooling: padding counts as zeros, or not at all", () => {
+    const image = tensor([1, 1, 2, 3], 1, 2, 3, 4, 5, 6)
+    const pool = (countPadding: boolean) => Op.averagePool2d(image, { kernel: [3, 3], countPadding })
+    // Sums of what is under each window: 12, 21, 16 in either row; 4 or 6 of the 9 are elements.
+    const ninths = [12, 21, 16, 12, 21, 16].map((sum) => Number((sum / 9).toFixed(12)))
+    assert.deepStrictEqual(values(pool(true)), ninths)
+    assert.deepStrictEqual(values(pool(false)), [3, 3.5, 4, 3, 3.5, 4])
+    const strided = { kernel: [1, 2], stride: [2, 1], padding: [0, 1, 0, 0] } as const
+    assert.deepStrictEqual(values(Op.averagePool2d(image, strided)), [0.5, 1.5, 2.5])
+  })
+
   it("norms by biased variance", () => {
     const x = tensor([2, 2, 1], 1, 5, 3, 9)
     const [scale, bias] = [vector(1, 10), vector(0, 0.5)]

@@ -68,6 +68,18 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "maxPool2d",
     "a window may not lie in the padding alone"
   ],
+  [
+    "pooling",
+    Op.averagePool2d(t(1, 4, 8, 8), { kernel: [3, 3], padding: [0, 3, 0, 0] }, path),
+    "averagePool2d",
+    "a window may not lie in the padding alone"
+  ],
+  [
+    "pooling",
+    Op.averagePool2d(t(1, 4, 8, 8), { kernel: [0, 3] }, path),
+    "averagePool2d",
+    "the window's sides must be whole and positive"
+  ],
   ["pooling", Op.globalAveragePool(t(1, 4, 8), path), "globalAveragePool", "the input must be [batch×channels×"],
   [
     "normalisation",

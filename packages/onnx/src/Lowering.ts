@@ -119,6 +119,8 @@ const rules: Context.Rules = {
   ),
   maxPool2d: prefer({ blocked: Blocked.rules.maxPool2d }, standard.maxPool2d),
   maxPool2dGrad: prefer({ blocked: Blocked.rules.maxPool2dGrad }, standard.maxPool2dGrad),
+  averagePool2d: prefer({ blocked: Blocked.rules.averagePool2d }, standard.averagePool2d),
+  averagePool2dGrad: prefer({ blocked: Blocked.rules.averagePool2dGrad }, standard.averagePool2dGrad),
   globalAveragePool: prefer({ fused: Fused.rules.globalAveragePool }, standard.globalAveragePool),
   batchNorm: prefer({ fused: Fused.rules.batchNorm }, standard.batchNorm),
   batchMoments: prefer({ fused: Fused.rules.batchMoments }, standard.batchMoments),

@@ -151,6 +151,32 @@ describe("every op on ONNX Runtime", () => {
       }))
   )
   agrees(
+    "average pooling with any kernel, stride and padding, counted or not,",
+    fc
+      .record({
+        batch: batches,
+        channels: small,
+        kernel: fc.tuple(small, small),
+        stride: fc.constantFrom<readonly [number, number]>([1, 1], [2, 2], [1, 2], [3, 2]),
+        padding: fc.tuple(edge, edge, edge, edge),
+        countPadding: fc.boolean()
+      })
+      .map(({ batch, channels, countPadding, kernel, padding: [top, left, bottom, right], stride }) => {
+        const [v, h] = kernel
+        // No window lies in the padding alone.
+        const padding = [
+          Math.min(top, v - 1),
+          Math.min(left, h - 1),
+          Math.min(bottom, v - 1),
+          Math.min(right, h - 1)
+        ] as const
+        return {
+          inputs: [[batch, channels, 5, 6]],
+          f: (x) => Op.averagePool2d(x, { kernel, stride, padding, countPadding })
+        }
+      })
+  )
+  agrees(
     "batch norms after a GELU and a depthwise convolution, and after a gate,",
     fc
       .record({ batch: fc.constantFrom(2, 3, 16), channels: fc.integer({ min: 2, max: 4 }), h: side, w: side })
@@ -344,6 +370,7 @@ const identity = Float32Array.from({ length: 16 }, (_, i) => (i % 5 === 0 ? 1 : 
 const layers: ReadonlyArray<readonly [string, (x: Tensor.Tensor) => Tensor.Tensor]> = [
   ["GELU", (x) => Op.gelu(x)],
   ["max pooling", (x) => Op.maxPool2d(x, { kernel: [3, 3], stride: [2, 2] })],
+  ["average pooling", (x) => Op.averagePool2d(x, { kernel: [3, 3], stride: [2, 2], countPadding: false })],
   ["batch norm", (x) => Op.batchNorm(x, ones, zeros)],
   ["batch norm and GELU", (x) => Op.gelu(Op.batchNorm(x, ones, zeros))],
   ["depthwise convolution", (x) => Op.conv2d(x, kernel([4, 1, 3, 3]), { groups: 4 })],

@@ -7,31 +7,63 @@ import { halfPadding, outputSize, type Window } from "./convolution.ts"
 import { broadcastTo, scale } from "./elementwise.ts"
 import { reshape } from "./layout.ts"
 
+/** A sliding window with its own height and width. */
+export interface Pool extends Window {
+  /** Height, width. */
+  readonly kernel: readonly [number, number]
+}
+
 export interface Attributes {
   /** Padding never wins. */
-  readonly maxPool2d: Window & { readonly kernel: readonly [number, number] }
+  readonly maxPool2d: Pool
   /** Inputs `[x, dy]`: every window's gradient goes to the first of its largest elements, in row-major order. */
-  readonly maxPool2dGrad: Window & { readonly kernel: readonly [number, number] }
+  readonly maxPool2dGrad: Pool
+  /** `countPadding`: whether the zeros around an image count as elements of a window. */
+  readonly averagePool2d: Pool & { readonly countPadding: boolean }
+  /** Inputs `[dy]` → the gradient for an input of `inputShape`. */
+  readonly averagePool2dGrad: Pool & { readonly countPadding: boolean; readonly inputShape: Shape.Shape }
   /** `[batch, channels, height, width]` → `[batch, channels]`. */
   readonly globalAveragePool: {}
 }
 
+/** The shape of a pooled image, or what is wrong with the window. */
+const pooled = (pool: Pool, [x]: ReadonlyArray<Tensor>): Shape.Shape | string => {
+  if (x.shape.length !== 4) return "the input must be [batch×channels×height×width]"
+  const { kernel, padding } = pool
+  const [batch, channels, height, width] = x.shape
+  if (!kernel.every((n) => Number.isSafeInteger(n) && n > 0)) return "the window's sides must be whole and positive"
+  if (padding.some((n, side) => n >= kernel[side % 2])) return "a window may not lie in the padding alone"
+  const size = outputSize([height, width], kernel, pool)
+  return typeof size === "string" ? size : [batch, channels, ...size]
+}
+
+/** One operation per element of every window. */
+const perWindow = (windows: Shape.Shape, { kernel: [height, width] }: Pool) =>
+  flops(Shape.size(windows) * height * width)
+
 export const definitions: Definitions<Attributes> = {
   maxPool2d: define("maxPool2d", {
-    shape: (attributes, [x]) => {
-      if (x.shape.length !== 4) return "the input must be [batch×channels×height×width]"
-      const { kernel, padding } = attributes
-      const [batch, channels, height, width] = x.shape
-      if (padding.some((n, side) => n >= kernel[side % 2])) return "a window may not lie in the padding alone"
-      const size = outputSize([height, width], kernel, attributes)
-      return typeof size === "string" ? size : [batch, channels, ...size]
-    },
-    cost: (y) => flops(Shape.size(y.shape) * y.attributes.kernel[0] * y.attributes.kernel[1]),
+    shape: pooled,
+    cost: (y) => perWindow(y.shape, y.attributes),
     gradient: (y, dy) => [apply(definitions.maxPool2dGrad, y.attributes, [y.inputs[0], dy], y.path)]
   }),
   maxPool2dGrad: define("maxPool2dGrad", {
     shape: (_, [x]) => x.shape,
-    cost: (y) => flops(Shape.size(y.inputs[1].shape) * y.attributes.kernel[0] * y.attributes.kernel[1]),
+    cost: (y) => perWindow(y.inputs[1].shape, y.attributes),
+    gradient: "unsupported"
+  }),
+  averagePool2d: define("averagePool2d", {
+    shape: pooled,
+    cost: (y) => perWindow(y.shape, y.attributes),
+    gradient: (y, dy) => {
+      const { kernel, stride, padding, countPadding } = y.attributes
+      const attributes = { kernel, stride, padding, countPadding, inputShape: y.inputs[0].shape }
+      return [apply(definitions.averagePool2dGrad, attributes, [dy], y.path)]
+    }
+  }),
+  averagePool2dGrad: define("averagePool2dGrad", {
+    shape: ({ inputShape }) => inputShape,
+    cost: (y) => perWindow(y.inputs[0].shape, y.attributes),
     gradient: "unsupported"
   }),
   globalAveragePool: define("globalAveragePool", {
@@ -52,7 +84,7 @@ export const definitions: Definitions<Attributes> = {
 export const maxPool2d = (
   x: Tensor,
   options: {
-    readonly kernel: readonly [number, number]
+    readonly kernel: Pool["kernel"]
     readonly stride?: Window["stride"]
     readonly padding?: Window["padding"]
   },
@@ -60,6 +92,46 @@ export const maxPool2d = (
 ): Tensor<"maxPool2d"> => {
   const { kernel, stride = [1, 1], padding = halfPadding(kernel) } = options
   return apply(definitions.maxPool2d, { kernel, stride, padding }, [x], path)
+}
+
+/**
+ * Mean over a sliding window, as PyTorch's `avg_pool2d`: `[batch, channels, height, width]` → `[batch, channels, …, …]`.
+ *
+ * Defaults: stride 1, padding of half the kernel. `countPadding` (default true, PyTorch's `count_include_pad`) divides by the window's area everywhere; without it
+ * a window at the border is the mean of the image's own elements in it. A window that does not fit is a `ShapeError`.
+ *
+ * @example
+ * Op.averagePool2d(x, { kernel: [3, 3], countPadding: false }) // of the size of x, as in NAS-Bench-201's cells
+ */
+export const averagePool2d = (
+  x: Tensor,
+  options: {
+    readonly kernel: Pool["kernel"]
+    readonly stride?: Window["stride"]
+    readonly padding?: Window["padding"]
+    readonly countPadding?: boolean
+  },
+  path = x.path
+): Tensor<"averagePool2d"> => {
+  const { kernel, stride = [1, 1], padding = halfPadding(kernel), countPadding = true } = options
+  return apply(definitions.averagePool2d, { kernel, stride, padding, countPadding }, [x], path)
+}
+
+/**
+ * How many elements of an image of `[height, width]` each window holds, padding apart, in row-major order: what a mean that does not count padding divides by.
+ *
+ * @example
+ * Op.windowCounts([2, 2], { kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1] }) // 4, 4, 4, 4
+ */
+export const windowCounts = (size: readonly [number, number], { kernel, padding, stride }: Pool): Float32Array => {
+  const [rows, columns] = ([0, 1] as const).map((axis) => {
+    const windows = Math.floor((size[axis] + padding[axis] + padding[axis + 2] - kernel[axis]) / stride[axis]) + 1
+    return Array.from({ length: windows }, (_, i) => {
+      const start = i * stride[axis] - padding[axis]
+      return Math.min(start + kernel[axis], size[axis]) - Math.max(start, 0)
+    })
+  })
+  return Float32Array.from(rows.flatMap((height) => columns.map((width) => height * width)))
 }
 
 /** Mean over height and width: `[batch, channels, height, width]` → `[batch, channels]`. */

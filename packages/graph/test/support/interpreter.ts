@@ -206,6 +206,31 @@ const winners = (x: Value, y: Shape.Shape, window: Tensor.Attributes["maxPool2d"
   })
 }
 
+/**
+ * Calls `visit` with the offsets in x and y of everything that average pooling adds up, and with what the window's sum is divided by: its area, or the number of
+ * its elements that are the image's.
+ */
+const pooledElements = (
+  x: Shape.Shape,
+  y: Shape.Shape,
+  { countPadding, kernel, padding, stride }: Tensor.Attributes["averagePool2d"],
+  visit: (x: number, y: number, count: number) => void
+): void => {
+  const [, , height, width] = x
+  let at = 0
+  build(y, ([b, c, i, j]) => {
+    const inside: Array<number> = []
+    for (let k = 0; k < kernel[0]; k++)
+      for (let l = 0; l < kernel[1]; l++) {
+        const row = i * stride[0] - padding[0] + k
+        const column = j * stride[1] - padding[1] + l
+        if (row >= 0 && row < height && column >= 0 && column < width) inside.push(offset(x, [b, c, row, column]))
+      }
+    for (const from of inside) visit(from, at, countPadding ? kernel[0] * kernel[1] : inside.length)
+    return at++
+  })
+}
+
 /** Mean and biased variance per channel (axis 1), and the channel that an offset belongs to. */
 const channelMoments = ({ shape, data }: Value) => {
   const channels = shape[1]
@@ -393,6 +418,20 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
   maxPool2dGrad: (y, [x, dy]) => {
     const out = new Float64Array(Shape.size(y.shape))
     winners(x, dy.shape, y.attributes).forEach((at, i) => (out[at] += dy.data[i]))
+    return out
+  },
+  averagePool2d: (y, [x]) => {
+    const out = new Float64Array(Shape.size(y.shape))
+    pooledElements(x.shape, y.shape, y.attributes, (ix, iy, count) => {
+      out[iy] += x.data[ix] / count
+    })
+    return out
+  },
+  averagePool2dGrad: (y, [dy]) => {
+    const out = new Float64Array(Shape.size(y.shape))
+    pooledElements(y.shape, dy.shape, y.attributes, (ix, iy, count) => {
+      out[ix] += dy.data[iy] / count
+    })
     return out
   },
   globalAveragePool: (_, [x]) => {

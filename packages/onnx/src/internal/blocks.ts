@@ -16,7 +16,7 @@ const domain = "com.microsoft.nchwc"
 /** A blocked operator. */
 export const node = (
   ctx: Context,
-  opType: "Conv" | "MaxPool" | "GlobalAveragePool",
+  opType: "Conv" | "MaxPool" | "AveragePool" | "GlobalAveragePool",
   inputs: ReadonlyArray<Value | undefined>,
   attributes: Parameters<Context["b"]["node"]>[2],
   shape: Shape.Shape

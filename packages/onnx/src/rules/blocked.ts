@@ -3,12 +3,13 @@
  *
  * A wrong block size gives wrong numbers silently: the runtime finds the size out before it allows these rules.
  */
-import { type Op, type Shape, type Tensor } from "@uninet/graph"
+import { type Op, Shape, type Tensor } from "@uninet/graph"
 import { blockedImage, fromBlocked, isBlocked, node as blocked, scaledImage } from "../internal/blocks.ts"
 import { once } from "../internal/arrays.ts"
 import type { Value } from "../internal/builder.ts"
 import { type Context, type Lowered, type PartialRules, plain, scaleRows } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
+import { windowShares } from "./images.ts"
 
 /**
  * The matrix that takes the taps of `per` channels, `[per · taps]`, to where they stand in a blocked kernel, `[copies · taps · block]`: the lanes of a
@@ -183,6 +184,47 @@ export const rules = {
     const maxima = pooled(ctx, image, 3, columns, w)
     const dMaxima = maximumGradient(ctx, maxima, blockedImage(ctx, dy), 2, rows, h)
     return fromBlocked(ctx, node.shape, maximumGradient(ctx, image, dMaxima, 3, columns, w))
+  },
+  averagePool2d: (node, ctx) => {
+    const [x] = node.inputs
+    if (!isBlocked(ctx, x.shape)) return undefined
+    const { countPadding, kernel, padding, stride } = node.attributes
+    const image = blockedImage(ctx, x)
+    const y = blocked(
+      ctx,
+      "AveragePool",
+      [image],
+      { kernel_shape: kernel, strides: stride, pads: padding, count_include_pad: countPadding ? 1 : 0 },
+      [1, image.shape[1], node.shape[2], node.shape[3]]
+    )
+    return fromBlocked(ctx, node.shape, y)
+  },
+  // The mean over windows of the spaced gradient: every element gets the same part of each window that it is in.
+  averagePool2dGrad: (node, ctx) => {
+    const { b } = ctx
+    const [dy] = node.inputs
+    if (!isBlocked(ctx, node.shape)) return undefined
+    const { inputShape, kernel, padding, stride } = node.attributes
+    const image = blockedImage(ctx, dy)
+    const [, images, rows, columns] = image.shape
+    const shares = windowShares(ctx, node, 1)
+    const blocks = E.reshape(b, image, [images / ctx.block, rows * columns, ctx.block])
+    const scaled =
+      Shape.size(shares.shape) === 1 ? image : E.reshape(b, E.mul(b, blocks, E.column(b, shares)), image.shape)
+    const d = spaced(ctx, scaled, stride)
+    const [, , height, width] = inputShape
+    const [top, left] = [kernel[0] - 1 - padding[0], kernel[1] - 1 - padding[1]]
+    const bottom = height - d.shape[2] - top + kernel[0] - 1
+    const right = width - d.shape[3] - left + kernel[1] - 1
+    if (Math.min(bottom, right) < 0) return undefined
+    const dx = blocked(
+      ctx,
+      "AveragePool",
+      [d],
+      { kernel_shape: kernel, strides: [1, 1], pads: [top, left, bottom, right], count_include_pad: 1 },
+      [1, images, height, width]
+    )
+    return fromBlocked(ctx, node.shape, dx)
   }
 } satisfies PartialRules
 

@@ -256,6 +256,34 @@ export const rules = {
     ])
     return fromOneImage(ctx, node, layout, dx)
   },
+  averagePool2d: (node, ctx) => {
+    const { attributes } = node
+    const [x] = node.inputs
+    const { value, layout } = ctx.keepsImages ? { value: ctx.plain(x), layout: "plain" as const } : asOneImage(ctx, x)
+    const shape = [...value.shape.slice(0, 2), ...node.shape.slice(2)]
+    const pooling = {
+      ...windowAttributes(attributes, attributes.kernel),
+      count_include_pad: attributes.countPadding ? 1 : 0
+    }
+    return fromOneImage(ctx, node, layout, ctx.b.node("AveragePool", [value], pooling, [shape])[0])
+  },
+  // Each result's gradient goes to the elements of its window in equal parts: a transposed convolution with a kernel of ones.
+  averagePool2dGrad: (node, ctx) => {
+    const { b } = ctx
+    const { inputShape, kernel } = node.attributes
+    const [dy] = node.inputs
+    const { layout, value } = asOneImage(ctx, dy)
+    const [, images, rows, columns] = value.shape
+    const area = kernel[0] * kernel[1]
+    const shares = E.reshape(b, E.mul(b, value, windowShares(ctx, node, 1 / area)), [images, 1, rows, columns])
+    const attributes = {
+      ...windowAttributes(node.attributes, kernel),
+      output_padding: outputPadding(inputShape, dy.shape, kernel, node.attributes)
+    }
+    const shape = [images, 1, inputShape[2], inputShape[3]]
+    const [dx] = b.node("ConvTranspose", [shares, E.ones(b, [1, 1, ...kernel])], attributes, [shape])
+    return fromOneImage(ctx, node, layout, dx)
+  },
   globalAveragePool: (node, ctx) => {
     const [x] = node.inputs
     if (ctx.keepsImages) {
@@ -429,6 +457,19 @@ export const rules = {
 
 /** Small beside any variance that matters; the layer norm that gives the moments adds it, the moments take it off again. */
 const momentsEpsilon = 1e-5
+
+/**
+ * By what a result's gradient is multiplied for each element of its window: one number, or one per window `[h, w]` where padding does not count. `whole` is that
+ * number for a window without padding.
+ */
+export const windowShares = (ctx: Context, node: Tensor.Tensor<"averagePool2dGrad">, whole: number): Value => {
+  const { countPadding, inputShape, kernel, padding } = node.attributes
+  if (countPadding || padding.every((n) => n === 0)) return ctx.b.scalar(whole)
+  const [, , height, width] = inputShape
+  const area = kernel[0] * kernel[1]
+  const shares = Op.windowCounts([height, width], node.attributes).map((count) => (whole * area) / count)
+  return ctx.b.constant(shares, node.inputs[0].shape.slice(2))
+}
 
 /** Maximum and where it was found, as flat indices into the whole tensor. */
 const pooled = (

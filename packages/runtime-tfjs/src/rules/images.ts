@@ -5,7 +5,7 @@
  * spread by the stride, with the flipped kernel; the weight's is a convolution of the input with the result's gradient as its kernel, batch and
  * channels exchanged; and of a depthwise one it is a product of shifted maps, summed.
  */
-import { type Op, Shape, type Tensor } from "@uninet/graph"
+import { Op, Shape, type Tensor } from "@uninet/graph"
 import { type Context, last, type Lowered, physicalShape, plain, type Rules } from "../internal/context.ts"
 import * as K from "../internal/kernels.ts"
 import type { Value } from "../internal/plan.ts"
@@ -329,6 +329,33 @@ const throughMaxima = (
   )
 }
 
+/** The mean over windows of an image padded before, its padding counted. */
+const averaged = (ctx: Context, image: Value, kernel: ReadonlyArray<number>, stride: Op.Window["stride"]): Value => {
+  if (isSingle(kernel)) return sampled(ctx, image, stride)
+  const shape = outputShape(image.shape, kernel, { stride, padding: [0, 0, 0, 0] }, image.shape[3])
+  return ctx.b.call("AvgPool", [["x", image]], { filterSize: [...kernel], strides: [...stride], pad: "valid" }, shape)
+}
+
+/** A pooled image `[batch, h, w, channels]` from one whose padding was counted, or the other way round for its gradient: they differ by a factor per window. */
+const withoutPadding = (
+  { b }: Context,
+  x: Value,
+  { countPadding, kernel, padding, ...window }: Tensor.Attributes["averagePool2d"],
+  size: readonly [number, number]
+): Value => {
+  if (countPadding || padding.every((n) => n === 0)) return x
+  const counts = Op.windowCounts(size, { kernel, padding, ...window })
+  const [, height, width] = x.shape
+  return K.mul(
+    b,
+    x,
+    b.constant(
+      counts.map((count) => (kernel[0] * kernel[1]) / count),
+      [height, width, 1]
+    )
+  )
+}
+
 const isSingle = (kernel: ReadonlyArray<number>) => kernel.every((n) => n === 1)
 
 /** Below any number that a window may hold. */
@@ -423,6 +450,19 @@ export const rules = {
     const dAcross = throughMaxima(ctx, across, down, dy, 1, kernel[0], stride[0])
     const dImage = throughMaxima(ctx, image, across, dAcross, 2, kernel[1], stride[1])
     return last(unpadded(ctx, dImage, padding))
+  },
+  averagePool2d: (node, ctx) => {
+    const { kernel, padding, stride } = node.attributes
+    const [x] = node.inputs
+    const y = averaged(ctx, surrounded(ctx, ctx.last(x), padding), kernel, stride)
+    return last(withoutPadding(ctx, y, node.attributes, [x.shape[2], x.shape[3]]))
+  },
+  // The mean over windows of the spread gradient: every element gets the same part of each window that it is in.
+  averagePool2dGrad: (node, ctx) => {
+    const { inputShape, kernel } = node.attributes
+    const dy = withoutPadding(ctx, ctx.last(node.inputs[0]), node.attributes, [inputShape[2], inputShape[3]])
+    const { image, window } = slidingGradient(ctx, dy, physicalShape("last", inputShape), kernel, node.attributes)
+    return last(averaged(ctx, surrounded(ctx, image, window.padding), kernel, window.stride))
   },
   globalAveragePool: (node, ctx) => plain(K.average(ctx.b, ctx.last(node.inputs[0])))
 } satisfies Partial<Rules>

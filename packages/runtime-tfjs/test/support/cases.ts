@@ -251,6 +251,13 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
       f: (x) => Op.maxPool2d(x, { kernel: one.k, stride: one.stride, padding: paddingOf(one) })
     }))
   ),
+  averagePool2d: named(
+    "average pooling",
+    fc.tuple(window.filter(fitting), length, fc.boolean()).map(([one, channels, countPadding]) => ({
+      inputs: [[one.batch, channels, one.h, one.w]],
+      f: (x) => Op.averagePool2d(x, { kernel: one.k, stride: one.stride, padding: paddingOf(one), countPadding })
+    }))
+  ),
   globalAveragePool: onImage("average", (x) => Op.globalAveragePool(x)),
   gate: onImage("gate", (x) =>
     Op.mul(x, Op.hardSigmoid(Op.reshape(Op.globalAveragePool(x), [x.shape[0], x.shape[1], 1, 1])))
