@@ -15,7 +15,7 @@ import type { Kind, Tensor } from "./Tensor.ts"
 
 export { activation, type ActivationFunction, gelu, hardSigmoid, relu, sigmoid, silu, tanh } from "./ops/activation.ts"
 export { attention } from "./ops/attention.ts"
-export { conv2d, halfPadding, type Window } from "./ops/convolution.ts"
+export { conv2d, type Convolution, kernelExtent, halfPadding, type Window } from "./ops/convolution.ts"
 export {
   abs,
   add,

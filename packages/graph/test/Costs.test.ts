@@ -22,6 +22,8 @@ describe("Costs, counted by hand", () => {
     assert.deepStrictEqual(dense.fvcoreByOperator, { conv: dense.macs })
     const depthwise = costs(Op.conv2d(image, parameter("w", 4, 1, 3, 3), { groups: 4 }))
     assert.strictEqual(depthwise.macs, 2 * 4 * 10 * 10 * (3 * 3))
+    const dilated = costs(Op.conv2d(image, parameter("w", 4, 1, 3, 3), { groups: 4, dilation: [2, 2] }))
+    assert.strictEqual(dilated.macs, depthwise.macs, "as many taps, further apart")
     const pointwise = costs(Op.conv2d(image, parameter("w", 8, 4, 1, 1)))
     assert.strictEqual(pointwise.macs, 2 * 8 * 10 * 10 * 4)
   })

@@ -145,29 +145,32 @@ const linear: fc.Arbitrary<Case> = fc
 /** One axis of a sliding window, and by how much the image is larger than the smallest that it fits. */
 interface WindowAxis {
   readonly kernel: number
+  readonly dilation: number
   readonly stride: number
   readonly before: number
   readonly after: number
   readonly beyond: number
 }
 
-const windowAxis = (maxPadding: (kernel: number) => number): fc.Arbitrary<WindowAxis> =>
+const windowAxis = (maxPadding: (kernel: number) => number, maxDilation = 1): fc.Arbitrary<WindowAxis> =>
   length(3).chain((kernel) =>
     fc.record({
       kernel: fc.constant(kernel),
+      dilation: length(maxDilation),
       stride: length(3),
       before: fc.nat(maxPadding(kernel)),
       after: fc.nat(maxPadding(kernel)),
       beyond: fc.nat(3)
     })
   )
-const imageLength = ({ kernel, before, after, beyond }: WindowAxis) => Math.max(1, kernel - before - after) + beyond
+const imageLength = ({ kernel, dilation, before, after, beyond }: WindowAxis) =>
+  Math.max(1, (kernel - 1) * dilation + 1 - before - after) + beyond
 const windowOf = (v: WindowAxis, h: WindowAxis): Op.Window => ({
   stride: [v.stride, h.stride],
   padding: [v.before, h.before, v.after, h.after]
 })
 
-const anyWindow = windowAxis(() => 2)
+const anyWindow = windowAxis(() => 2, 3)
 const conv2d: fc.Arbitrary<Case> = fc
   .record({
     v: anyWindow,
@@ -184,7 +187,8 @@ const conv2d: fc.Arbitrary<Case> = fc
       [groups * outputs, inputs, v.kernel, h.kernel],
       ...(bias ? [[groups * outputs]] : [])
     ],
-    apply: ([x, weight, b]) => Op.conv2d(x, weight, { ...windowOf(v, h), groups, bias: b })
+    apply: ([x, weight, b]) =>
+      Op.conv2d(x, weight, { ...windowOf(v, h), groups, dilation: [v.dilation, h.dilation], bias: b })
   }))
 
 const poolWindow = windowAxis((kernel) => kernel - 1)
@@ -276,7 +280,7 @@ const cases: Readonly<Partial<Record<Tensor.Kind, Cases>>> = {
   toImage: { "from tokens": toImage },
   matmul: { "transposed, with and without leading axes": matmul },
   linear: { "with and without bias": linear },
-  conv2d: { "with strides, padding, groups, bias": conv2d },
+  conv2d: { "with strides, padding, groups, dilation, bias": conv2d },
   maxPool2d: { "with strides and padding": maxPool2d },
   averagePool2d: { "with strides and padding, counted or not": averagePool2d },
   globalAveragePool: { "of images": globalAveragePool },

@@ -85,6 +85,9 @@ describe("ops compute what their names say:", () => {
       values(Op.conv2d(image, kernel, { padding: [1, 1, 0, 0], stride: [2, 2], bias: vector(0.5) })),
       [1000.5, 3200.5, 7040.5, 9865.5]
     )
+    // The four taps stand at the image's corners.
+    assert.deepStrictEqual(values(Op.conv2d(image, kernel, { padding: none, dilation: [2, 2] })), [9731])
+    assert.deepStrictEqual(values(Op.conv2d(image, kernel, { padding: none, dilation: [1, 2] })), [6431, 9764])
     const pair = tensor([1, 2, 1, 2], 1, 2, 3, 4)
     assert.deepStrictEqual(values(Op.conv2d(pair, tensor([2, 1, 1, 1], 10, 100), { groups: 2 })), [10, 20, 300, 400])
     assert.deepStrictEqual(values(Op.conv2d(pair, tensor([1, 2, 1, 1], 10, 100))), [310, 420])

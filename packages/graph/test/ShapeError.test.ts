@@ -63,6 +63,12 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "strides must be whole and positive"
   ],
   [
+    "convolution",
+    Op.conv2d(t(1, 4, 8, 8), t(6, 4, 3, 3), { dilation: [1, 0.5] }, path),
+    "conv2d",
+    "dilations must be whole and positive"
+  ],
+  [
     "pooling",
     Op.maxPool2d(t(1, 4, 8, 8), { kernel: [2, 2], padding: [2, 0, 0, 0] }, path),
     "maxPool2d",

@@ -123,6 +123,27 @@ describe("every op on ONNX Runtime", () => {
       }))
   )
   agrees(
+    "dilated convolution, full, in groups or depthwise,",
+    fc
+      .record({
+        batch: batches,
+        groups: small,
+        per: fc.constantFrom(1, 2),
+        out: fc.constantFrom(1, 3),
+        kernel: fc.constantFrom<readonly [number, number]>([3, 3], [2, 3], [1, 3]),
+        stride: pair,
+        dilation: fc.constantFrom<readonly [number, number]>([2, 2], [3, 1]),
+        padding: fc.tuple(edge, edge, edge, edge)
+      })
+      .map(({ batch, dilation, groups, kernel, out, padding, per, stride }) => ({
+        inputs: [
+          [batch, groups * per, 8, 7],
+          [groups * out, per, ...kernel]
+        ],
+        f: (x, weight) => Op.conv2d(x, weight, { stride, padding, groups, dilation })
+      }))
+  )
+  agrees(
     "depthwise convolution",
     fc
       .record({ batch: batches, channels: small, h: side, w: side, stride: pair, biased: fc.boolean() })

@@ -13,14 +13,27 @@ export interface Window {
   readonly padding: readonly [number, number, number, number]
 }
 
+/** Geometry of a convolution. */
+export interface Convolution extends Window {
+  readonly groups: number
+  /** Rows and columns from one tap of the kernel to the next; 1 for taps side by side. */
+  readonly dilation: readonly [number, number]
+}
+
 export interface Attributes {
   /** Inputs `[x, weight, bias?]`: `[batch, in, h, w]`, `[out, in/groups, kh, kw]`, `[out]`. */
-  readonly conv2d: Window & { readonly groups: number }
+  readonly conv2d: Convolution
   /** Inputs `[dy, weight]` → the gradient for an input of `inputShape`. */
-  readonly conv2dGradInput: Window & { readonly groups: number; readonly inputShape: Shape.Shape }
+  readonly conv2dGradInput: Convolution & { readonly inputShape: Shape.Shape }
   /** Inputs `[dy, x]` → the gradient for a weight of `weightShape`. */
-  readonly conv2dGradWeight: Window & { readonly groups: number; readonly weightShape: Shape.Shape }
+  readonly conv2dGradWeight: Convolution & { readonly weightShape: Shape.Shape }
 }
+
+/** Rows and columns of an image that a kernel reaches over. */
+export const kernelExtent = (
+  [height, width]: readonly [number, number],
+  [down, across]: Convolution["dilation"]
+): readonly [number, number] => [(height - 1) * down + 1, (width - 1) * across + 1]
 
 /** Height and width of a sliding window's result, or what is wrong with the window. */
 export const outputSize = (
@@ -42,7 +55,7 @@ const cost = (output: Shape.Shape, weight: Shape.Shape) => Shape.size(output) * 
 export const definitions: Definitions<Attributes> = {
   conv2d: define("conv2d", {
     shape: (attributes, [x, weight, bias]) => {
-      const { groups } = attributes
+      const { dilation, groups } = attributes
       if (x.shape.length !== 4) return "the input must be [batch×channels×height×width]"
       if (weight.shape.length !== 4) return "the weight must be [out×in/groups×height×width]"
       const [batch, channels, height, width] = x.shape
@@ -52,25 +65,15 @@ export const definitions: Definitions<Attributes> = {
         return `the weight expects ${perGroup * groups} input channels in ${groups} groups`
       if (out % groups !== 0) return `${out} output channels do not divide into ${groups} groups`
       if (bias !== undefined && !Shape.equals(bias.shape, [out])) return `the bias must be [${out}]`
-      const size = outputSize([height, width], [kernelHeight, kernelWidth], attributes)
+      if (!dilation.every((n) => Number.isSafeInteger(n) && n > 0)) return "dilations must be whole and positive"
+      const size = outputSize([height, width], kernelExtent([kernelHeight, kernelWidth], dilation), attributes)
       return typeof size === "string" ? size : [batch, out, ...size]
     },
     cost: (y) => macs(cost(y.shape, y.inputs[1].shape), "conv"),
     gradient: (y, dy) => {
       const [x, weight, bias] = y.inputs
-      const { stride, padding, groups } = y.attributes
-      const dx = apply(
-        definitions.conv2dGradInput,
-        { stride, padding, groups, inputShape: x.shape },
-        [dy, weight],
-        y.path
-      )
-      const dw = apply(
-        definitions.conv2dGradWeight,
-        { stride, padding, groups, weightShape: weight.shape },
-        [dy, x],
-        y.path
-      )
+      const dx = apply(definitions.conv2dGradInput, { ...y.attributes, inputShape: x.shape }, [dy, weight], y.path)
+      const dw = apply(definitions.conv2dGradWeight, { ...y.attributes, weightShape: weight.shape }, [dy, x], y.path)
       return bias === undefined ? [dx, dw] : [dx, dw, sum(dy, [0, 2, 3], false, y.path)]
     }
   }),
@@ -93,9 +96,12 @@ export const halfPadding = ([height, width]: readonly [number, number]): Window[
 }
 
 /**
- * Two-dimensional cross-correlation, as PyTorch's `conv2d`.
+ * Two-dimensional cross-correlation, as PyTorch's `conv2d`: `[batch, in, h, w]` and a weight `[out, in/groups, kh, kw]` → `[batch, out, …, …]`.
  *
- * Defaults: stride 1, padding of half the kernel, one group, no bias.
+ * Defaults: stride 1, padding of half of what the kernel reaches over, one group, dilation 1 (taps side by side), no bias.
+ *
+ * @example
+ * Op.conv2d(x, weight, { stride: [2, 2], dilation: [2, 2] })
  */
 export const conv2d = (
   x: Tensor,
@@ -104,14 +110,16 @@ export const conv2d = (
     readonly stride?: Window["stride"]
     readonly padding?: Window["padding"]
     readonly groups?: number
+    readonly dilation?: Convolution["dilation"]
     readonly bias?: Tensor | undefined
   } = {},
   path = x.path
 ): Tensor<"conv2d"> => {
-  const { stride = [1, 1], padding = halfPadding([weight.shape[2], weight.shape[3]]), groups = 1, bias } = options
+  const { stride = [1, 1], groups = 1, dilation = [1, 1], bias } = options
+  const { padding = halfPadding(kernelExtent([weight.shape[2], weight.shape[3]], dilation)) } = options
   return apply(
     definitions.conv2d,
-    { stride, padding, groups },
+    { stride, padding, groups, dilation },
     bias === undefined ? [x, weight] : [x, weight, bias],
     path
   )

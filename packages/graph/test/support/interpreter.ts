@@ -163,7 +163,7 @@ const connections = (
   x: Shape.Shape,
   weight: Shape.Shape,
   y: Shape.Shape,
-  { stride, padding, groups }: Tensor.Attributes["conv2d"],
+  { stride, padding, groups, dilation }: Tensor.Attributes["conv2d"],
   visit: (x: number, weight: number, y: number) => void
 ): void => {
   const [batch, channels, height, width] = x
@@ -177,8 +177,8 @@ const connections = (
             for (let k = 0; k < kernelHeight; k++)
               for (let l = 0; l < kernelWidth; l++) {
                 const channel = Math.floor(o / (outputs / groups)) * perGroup + c
-                const row = i * stride[0] - padding[0] + k
-                const column = j * stride[1] - padding[1] + l
+                const row = i * stride[0] - padding[0] + k * dilation[0]
+                const column = j * stride[1] - padding[1] + l * dilation[1]
                 if (row < 0 || row >= height || column < 0 || column >= width) continue
                 visit(
                   ((b * channels + channel) * height + row) * width + column,

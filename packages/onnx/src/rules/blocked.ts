@@ -3,13 +3,13 @@
  *
  * A wrong block size gives wrong numbers silently: the runtime finds the size out before it allows these rules.
  */
-import { type Op, Shape, type Tensor } from "@uninet/graph"
+import { Op, Shape, type Tensor } from "@uninet/graph"
 import { blockedImage, fromBlocked, isBlocked, node as blocked, scaledImage } from "../internal/blocks.ts"
 import { once } from "../internal/arrays.ts"
 import type { Value } from "../internal/builder.ts"
 import { type Context, type Lowered, type PartialRules, plain, scaleRows } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
-import { windowShares } from "./images.ts"
+import { fullSize, unlessOnes, windowShares } from "./images.ts"
 
 /**
  * The matrix that takes the taps of `per` channels, `[per · taps]`, to where they stand in a blocked kernel, `[copies · taps · block]`: the lanes of a
@@ -95,7 +95,7 @@ export const depthwise = (
   bias: Value | undefined
 ): Lowered | undefined => {
   const [x, weight] = node.inputs
-  const { groups, padding, stride } = node.attributes
+  const { dilation, groups, padding, stride } = node.attributes
   if (!isBlocked(ctx, x.shape) || !isDepthwise(weight.shape, groups)) return undefined
   const [batch] = x.shape
   const inputs = [blockedImage(ctx, x), blockedKernel(ctx, ctx.plain(weight), batch)]
@@ -103,7 +103,13 @@ export const depthwise = (
     ctx,
     "Conv",
     bias === undefined ? inputs : [...inputs, blockedBias(ctx, bias, batch)],
-    { kernel_shape: weight.shape.slice(2), strides: stride, pads: padding, group: groups * batch },
+    {
+      kernel_shape: weight.shape.slice(2),
+      strides: stride,
+      pads: padding,
+      group: groups * batch,
+      ...unlessOnes("dilations", dilation)
+    },
     [1, node.shape[1] * batch, node.shape[2], node.shape[3]]
   )
   return fromBlocked(ctx, node.shape, y)
@@ -116,22 +122,29 @@ export const rules = {
   },
   conv2dGradInput: (node, ctx) => {
     const [dy, weight] = node.inputs
-    const { groups, stride, padding, inputShape } = node.attributes
+    const { dilation, groups, stride, padding, inputShape } = node.attributes
     if (!isBlocked(ctx, dy.shape) || !isDepthwise(weight.shape, groups)) return undefined
     const [batch, channels, height, width] = inputShape
     const [kh, kw] = weight.shape.slice(2)
+    const [down, across] = Op.kernelExtent([kh, kw], dilation)
     const { factor, image } = scaledImage(ctx, dy)
     const d = spaced(ctx, image, stride)
-    const top = kh - 1 - padding[0]
-    const left = kw - 1 - padding[1]
-    const bottom = height - d.shape[2] - top + kh - 1
-    const right = width - d.shape[3] - left + kw - 1
+    const top = down - 1 - padding[0]
+    const left = across - 1 - padding[1]
+    const bottom = height - d.shape[2] - top + down - 1
+    const right = width - d.shape[3] - left + across - 1
     if (Math.min(top, left, bottom, right) < 0) return undefined
     const dx = blocked(
       ctx,
       "Conv",
       [d, blockedKernel(ctx, scaleKernel(ctx, ctx.plain(weight), factor), batch, true)],
-      { kernel_shape: [kh, kw], strides: [1, 1], pads: [top, left, bottom, right], group: groups * batch },
+      {
+        kernel_shape: [kh, kw],
+        strides: [1, 1],
+        pads: [top, left, bottom, right],
+        group: groups * batch,
+        ...unlessOnes("dilations", dilation)
+      },
       [1, channels * batch, height, width]
     )
     return fromBlocked(ctx, node.shape, dx)
@@ -139,23 +152,20 @@ export const rules = {
   // Every channel of every image is convolved with its output's gradient as the kernel; then the sum over the batch.
   conv2dGradWeight: (node, ctx) => {
     const [dy, x] = node.inputs
-    const { groups, stride, padding, weightShape } = node.attributes
+    const { dilation, groups, stride, padding, weightShape } = node.attributes
     if (!isBlocked(ctx, x.shape) || !isDepthwise(weightShape, groups)) return undefined
     const { b, block } = ctx
-    const [batch, channels, height, width] = x.shape
+    const [batch, channels] = x.shape
     const [kh, kw] = weightShape.slice(2)
     const [, , h, w] = dy.shape
-    const full = [
-      height + padding[0] + padding[2] - (h - 1) * stride[0],
-      width + padding[1] + padding[3] - (w - 1) * stride[1]
-    ]
+    const full = fullSize(x.shape, dy.shape, node.attributes)
     const { factor, image } = scaledImage(ctx, dy)
     const kernel = E.reshape(b, image, [channels * batch, 1, h, w])
     const each = blocked(
       ctx,
       "Conv",
       [blockedImage(ctx, x), kernel],
-      { kernel_shape: [h, w], strides: [1, 1], dilations: stride, pads: padding, group: groups * batch },
+      { kernel_shape: [h, w], strides: dilation, dilations: stride, pads: padding, group: groups * batch },
       [1, channels * batch, ...full]
     )
     const apart = E.reshape(b, each, [(channels * batch) / block, full[0], full[1], block])

@@ -23,6 +23,22 @@ const windowAttributes = ({ stride, padding }: Window, kernel: ReadonlyArray<num
   pads: padding
 })
 
+/** An attribute that is left out where it says nothing: steps of one row and one column. */
+export const unlessOnes = (name: "dilations" | "strides", steps: readonly [number, number]) =>
+  steps.every((n) => n === 1) ? {} : { [name]: steps }
+
+const convolutionAttributes = (window: Op.Convolution, kernel: ReadonlyArray<number>) => ({
+  ...windowAttributes(window, kernel),
+  ...unlessOnes("dilations", window.dilation)
+})
+
+/** Rows and columns of a weight's gradient, and of what else a convolution with the result's gradient as its kernel gives beyond the image's end. */
+export const fullSize = (x: Shape.Shape, dy: Shape.Shape, { dilation, padding, stride }: Op.Convolution) =>
+  [0, 1].map((axis) => {
+    const places = x[2 + axis] + padding[axis] + padding[axis + 2] - (dy[2 + axis] - 1) * stride[axis]
+    return Math.ceil(places / dilation[axis])
+  })
+
 /** A 1×1 convolution of stride 1 in one group is a matrix product over channels. */
 const isPointwise = (weight: Shape.Shape, { stride, padding, groups }: Window & { readonly groups: number }) =>
   groups === 1 &&
@@ -72,21 +88,28 @@ const group = (ctx: Context, x: Value, index: number, groups: number): Value => 
   return E.slice(ctx.b, x, [{ axis: 1, start: index * size, end: (index + 1) * size }])
 }
 
-/** The weight gradient of one group: a convolution of the input with the output's gradient as its kernel, batch and channels exchanged. */
-const weightGradient = (ctx: Context, x: Value, dy: Value, window: Window, kernel: ReadonlyArray<number>): Value => {
+/**
+ * The weight gradient of one group: a convolution of the input with the output's gradient as its kernel, batch and channels exchanged. The stride is the
+ * dilation of that kernel, the dilation its stride.
+ */
+const weightGradient = (
+  ctx: Context,
+  x: Value,
+  dy: Value,
+  window: Op.Convolution,
+  kernel: ReadonlyArray<number>
+): Value => {
   const { b } = ctx
   const xs = E.transpose(b, x, [1, 0, 2, 3])
   const ds = E.transpose(b, dy, [1, 0, 2, 3])
-  const full = [0, 1].map((axis) => {
-    const { padding, stride } = window
-    return x.shape[2 + axis] + padding[axis] + padding[axis + 2] - (dy.shape[2 + axis] - 1) * stride[axis]
-  })
-  const [y] = b.node(
-    "Conv",
-    [xs, ds],
-    { kernel_shape: ds.shape.slice(2), dilations: window.stride, pads: window.padding },
-    [[xs.shape[0], ds.shape[0], ...full]]
-  )
+  const full = fullSize(x.shape, dy.shape, window)
+  const attributes = {
+    kernel_shape: ds.shape.slice(2),
+    dilations: window.stride,
+    pads: window.padding,
+    ...unlessOnes("strides", window.dilation)
+  }
+  const [y] = b.node("Conv", [xs, ds], attributes, [[xs.shape[0], ds.shape[0], ...full]])
   const cut = E.slice(
     b,
     y,
@@ -150,27 +173,27 @@ export const rules = {
           ? []
           : [E.reshape(b, E.expand(b, columnOf(ctx, bias), [channels, batch]), [channels * batch])]
       const shape = [1, batch * channels, node.shape[2], node.shape[3]]
-      const attributes = { ...windowAttributes(node.attributes, kernel), group: batch * channels }
+      const attributes = { ...convolutionAttributes(node.attributes, kernel), group: batch * channels }
       return fromOneImage(ctx, node, layout, b.node("Conv", [value, spread, ...biases], attributes, [shape])[0])
     }
     const inputs = [ctx.plain(x), ctx.plain(weight), ...(bias === undefined ? [] : [ctx.plain(bias)])]
     return plain(
-      b.node("Conv", inputs, { ...windowAttributes(node.attributes, kernel), group: groups }, [node.shape])[0]
+      b.node("Conv", inputs, { ...convolutionAttributes(node.attributes, kernel), group: groups }, [node.shape])[0]
     )
   },
   conv2dGradInput: (node, ctx) => {
     const { b } = ctx
     const [dy, weight] = node.inputs
-    const { groups, inputShape } = node.attributes
-    const kernel = weight.shape.slice(2)
+    const { dilation, groups, inputShape } = node.attributes
+    const [kh, kw] = weight.shape.slice(2)
     if (isPointwise(weight.shape, node.attributes) && ctx.allows("channels", dy.shape)) {
       const { factor, rows } = scaledRows(ctx, dy)
       const w = scaleRows(ctx, matrix(ctx, weight), factor)
       return fromChannelRows(ctx, inputShape, E.gemm(b, w, rows, { transA: true }))
     }
     const attributes = {
-      ...windowAttributes(node.attributes, kernel),
-      output_padding: outputPadding(inputShape, dy.shape, kernel, node.attributes)
+      ...convolutionAttributes(node.attributes, [kh, kw]),
+      output_padding: outputPadding(inputShape, dy.shape, Op.kernelExtent([kh, kw], dilation), node.attributes)
     }
     if (isDepthwise(weight.shape, groups) && ctx.lanes === 1 && ctx.allows("channels", node.shape)) {
       const [batch, channels, height, width] = inputShape
@@ -199,17 +222,17 @@ export const rules = {
       const [batch, channels] = x.shape
       const image = asOneImage(ctx, x)
       const d = asOneImage(ctx, dy)
-      const { padding, stride } = node.attributes
-      const full = [0, 1].map(
-        (axis) => x.shape[2 + axis] + padding[axis] + padding[axis + 2] - (dy.shape[2 + axis] - 1) * stride[axis]
-      )
+      const { dilation, padding, stride } = node.attributes
+      const full = fullSize(x.shape, dy.shape, node.attributes)
       const kernels = E.reshape(b, d.value, [batch * channels, 1, dy.shape[2], dy.shape[3]])
-      const [each] = b.node(
-        "Conv",
-        [image.value, kernels],
-        { kernel_shape: dy.shape.slice(2), dilations: stride, pads: padding, group: batch * channels },
-        [[1, batch * channels, ...full]]
-      )
+      const attributes = {
+        kernel_shape: dy.shape.slice(2),
+        dilations: stride,
+        pads: padding,
+        group: batch * channels,
+        ...unlessOnes("strides", dilation)
+      }
+      const [each] = b.node("Conv", [image.value, kernels], attributes, [[1, batch * channels, ...full]])
       const outer = image.layout === "channels"
       const apart = E.reshape(b, each, outer ? [channels, batch, ...full] : [batch, channels, ...full])
       const summed = E.sum(b, apart, [outer ? 1 : 0])

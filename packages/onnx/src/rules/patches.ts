@@ -13,9 +13,7 @@ import { type Context, fromChannelRows, type PartialRules, plain, scaledRows, sc
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
 
-type Attributes = Op.Window & { readonly groups: number }
-
-const applies = (ctx: Context, image: Shape.Shape, weight: Shape.Shape, { groups }: Attributes) =>
+const applies = (ctx: Context, image: Shape.Shape, weight: Shape.Shape, { groups }: Op.Convolution) =>
   groups === 1 &&
   weight[2] * weight[3] > 1 &&
   ctx.block > 1 &&
@@ -29,19 +27,26 @@ const patches = (
   x: Tensor.Tensor,
   [, , kh, kw]: Shape.Shape,
   [batch, , height, width]: Shape.Shape,
-  { padding, stride }: Attributes
+  { dilation, padding, stride }: Op.Convolution
 ): Value => {
   const { b, lanes } = ctx
   const [top, left, bottom, right] = padding
   const padded = E.pad(b, ctx.get(x, "channels"), [0, 0, top, left, 0], [0, 0, bottom, right, 0])
   const [channels, groups, rows] = padded.shape
   const columns = Array.from({ length: kw }, (_, column) =>
-    E.slice(b, padded, [{ axis: 3, start: column, end: column + (width - 1) * stride[1] + 1, step: stride[1] }])
+    E.slice(b, padded, [
+      {
+        axis: 3,
+        start: column * dilation[1],
+        end: column * dilation[1] + (width - 1) * stride[1] + 1,
+        step: stride[1]
+      }
+    ])
   )
   const lines = E.reshape(b, E.concat(b, columns, 0), [kw * channels, groups * rows, width * lanes])
   const taken = Array.from({ length: kh * groups * height }, (_, i) => {
     const [row, group, at] = [Math.floor(i / (groups * height)), Math.floor(i / height) % groups, i % height]
-    return group * rows + at * stride[0] + row
+    return group * rows + at * stride[0] + row * dilation[0]
   })
   return E.reshape(b, E.gather(b, lines, 1, taken), [kw * channels * kh, batch * height * width])
 }
@@ -68,7 +73,7 @@ const antidiagonal = (block: number, groups: number, n: number): Float32Array =>
 const addedUp = (
   ctx: Context,
   shares: Value,
-  { inputShape, padding }: { readonly inputShape: Shape.Shape; readonly padding: Attributes["padding"] },
+  { inputShape, padding }: { readonly inputShape: Shape.Shape; readonly padding: Op.Window["padding"] },
   [kh, kw, height, width]: Shape.Shape
 ): Value | undefined => {
   const { b, lanes } = ctx
@@ -138,8 +143,9 @@ export const rules = {
   conv2dGradInput: (node, ctx) => {
     const { b } = ctx
     const [dy, weight] = node.inputs
-    const { inputShape, stride } = node.attributes
-    if (!applies(ctx, inputShape, weight.shape, node.attributes) || stride.some((s) => s !== 1)) return undefined
+    const { dilation, inputShape, stride } = node.attributes
+    const sideBySide = [...stride, ...dilation].every((n) => n === 1)
+    if (!applies(ctx, inputShape, weight.shape, node.attributes) || !sideBySide) return undefined
     const [out, ...taps] = weight.shape
     const { factor, rows } = scaledRows(ctx, dy)
     const kernel = scaleRows(ctx, E.reshape(b, ctx.plain(weight), [out, Shape.size(taps)]), factor)

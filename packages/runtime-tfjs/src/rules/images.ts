@@ -11,12 +11,10 @@ import * as K from "../internal/kernels.ts"
 import type { Value } from "../internal/plan.ts"
 import { crossProduct, product, rows } from "./products.ts"
 
-type Grouped = Op.Window & { readonly groups: number }
-
 const fromRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered =>
   last(K.reshape(ctx.b, value, physicalShape("last", node.shape)))
 
-const isPointwise = (weight: Shape.Shape, { groups, padding, stride }: Grouped) =>
+const isPointwise = (weight: Shape.Shape, { groups, padding, stride }: Op.Convolution) =>
   groups === 1 && weight[2] * weight[3] === 1 && stride.every((s) => s === 1) && padding.every((p) => p === 0)
 
 /** One kernel for every channel, or several, but each of one input channel. */
@@ -95,10 +93,20 @@ const convolve = (
 }
 
 /** A depthwise convolution; `filter` is `[kh, kw, in, multiplier]`. */
-const convolveDepthwise = (ctx: Context, image: Value, filter: Value, window: Op.Window): Value => {
+const convolveDepthwise = (
+  ctx: Context,
+  image: Value,
+  filter: Value,
+  window: Op.Window,
+  dilation: Op.Convolution["dilation"]
+): Value => {
+  // Kernels take a stride or a dilation, not both.
+  if ([window.stride, dilation].every((steps) => steps.some((n) => n > 1)))
+    return sampled(ctx, convolveDepthwise(ctx, image, filter, { ...window, stride: [1, 1] }, dilation), window.stride)
   const { image: x, pad } = padded(ctx, image, window.padding)
-  const shape = outputShape(image.shape, filter.shape, window, filter.shape[2] * filter.shape[3])
-  const attributes = { strides: [...window.stride], pad, dataFormat: "NHWC", dilations: [1, 1] }
+  const dilations = [...dilation]
+  const shape = outputShape(image.shape, filter.shape, window, filter.shape[2] * filter.shape[3], dilations)
+  const attributes = { strides: [...window.stride], pad, dataFormat: "NHWC", dilations }
   return ctx.b.call(
     "DepthwiseConv2dNative",
     [
@@ -173,12 +181,16 @@ const kernelsOf = ({ b }: Context, weight: Value, index: number, groups: number)
 const eachGroup = (groups: number, one: (index: number) => Value): ReadonlyArray<Value> =>
   Array.from({ length: groups }, (_, index) => one(index))
 
-const gradInput = (ctx: Context, dy: Value, weight: Value, inputShape: Shape.Shape, window: Op.Window): Value => {
+/** TensorFlow.js's kernels for gradients know no dilation. */
+const hasKernels = ({ traits }: Context, { dilation }: Op.Convolution) =>
+  traits.gradientKernels && dilation.every((n) => n === 1)
+
+const gradInput = (ctx: Context, dy: Value, weight: Value, inputShape: Shape.Shape, window: Op.Convolution): Value => {
   const { b } = ctx
   const [, channels, kh, kw] = weight.shape
   const [batch, height, width] = inputShape
   const [top, left, bottom, right] = window.padding
-  if (ctx.traits.gradientKernels) {
+  if (hasKernels(ctx, window)) {
     const shape = [batch, height + top + bottom, width + left + right, channels]
     const attributes = { strides: [...window.stride], pad: "valid", dataFormat: "NHWC", inputShape: shape }
     const dx = b.call(
@@ -192,9 +204,9 @@ const gradInput = (ctx: Context, dy: Value, weight: Value, inputShape: Shape.Sha
     )
     return unpadded(ctx, dx, window.padding)
   }
-  const placed = slidingGradient(ctx, dy, inputShape, [kh, kw], window)
+  const placed = slidingGradient(ctx, dy, inputShape, Op.kernelExtent([kh, kw], window.dilation), window)
   const flipped = K.reverse(b, K.transpose(b, weight, [2, 3, 0, 1]), [0, 1])
-  return convolve(ctx, placed.image, flipped, placed.window)
+  return convolve(ctx, placed.image, flipped, placed.window, window.dilation)
 }
 
 /** The gradient of `[out, in, kh, kw]`. */
@@ -203,10 +215,10 @@ const gradWeight = (
   dy: Value,
   x: Value,
   [out, channels, kh, kw]: Shape.Shape,
-  window: Op.Window
+  window: Op.Convolution
 ): Value => {
   const { b } = ctx
-  if (ctx.traits.gradientKernels) {
+  if (hasKernels(ctx, window)) {
     const filterShape = [kh, kw, channels, out]
     const attributes = { strides: [...window.stride], pad: "valid", dataFormat: "NHWC", filterShape }
     const image = surrounded(ctx, x, window.padding)
@@ -225,7 +237,7 @@ const gradWeight = (
     ctx,
     K.transpose(b, x, [3, 1, 2, 0]),
     K.transpose(b, dy, [1, 2, 0, 3]),
-    { stride: [1, 1], padding: window.padding },
+    { stride: window.dilation, padding: window.padding },
     window.stride
   )
   const cut = K.slice(b, K.slice(b, full, 1, 0, kh), 2, 0, kw)
@@ -237,12 +249,12 @@ const gradInputDepthwise = (
   dy: Value,
   weight: Value,
   inputShape: Shape.Shape,
-  window: Op.Window
+  window: Op.Convolution
 ): Value => {
   const [channels, , kh, kw] = weight.shape
-  const placed = slidingGradient(ctx, dy, inputShape, [kh, kw], window)
+  const placed = slidingGradient(ctx, dy, inputShape, Op.kernelExtent([kh, kw], window.dilation), window)
   const flipped = K.reverse(ctx.b, depthwiseKernel(ctx, weight, channels), [0, 1])
-  return convolveDepthwise(ctx, placed.image, flipped, placed.window)
+  return convolveDepthwise(ctx, placed.image, flipped, placed.window, window.dilation)
 }
 
 /**
@@ -254,18 +266,19 @@ const gradWeightDepthwise = (
   dy: Value,
   x: Value,
   [channels, , kh, kw]: Shape.Shape,
-  window: Op.Window
+  window: Op.Convolution
 ): Value => {
   const { b } = ctx
+  const [down, across] = window.dilation
   const image = surrounded(ctx, x, window.padding)
   const [batch, height, width] = image.shape
   const wide = spread(ctx, dy, window.stride)
   const grid = K.fit(b, wide, [0, 0, 0, 0], [0, height - wide.shape[1], width - wide.shape[2], 0])
   const flat = (v: Value) => K.reshape(b, v, [batch * height * width, channels])
-  const length = batch * height * width - (kh - 1) * width - (kw - 1)
+  const length = batch * height * width - (kh - 1) * down * width - (kw - 1) * across
   const gradient = K.slice(b, flat(grid), 0, 0, length)
   const taps = Array.from({ length: kh * kw }, (_, tap) => {
-    const shift = Math.floor(tap / kw) * width + (tap % kw)
+    const shift = Math.floor(tap / kw) * down * width + (tap % kw) * across
     const shifted = K.slice(b, flat(image), 0, shift, shift + length)
     return K.sum(b, K.mul(b, shifted, gradient), [0], true)
   })
@@ -365,7 +378,7 @@ export const rules = {
   conv2d: (node, ctx) => {
     const { b } = ctx
     const [x, weight, bias] = node.inputs
-    const { groups } = node.attributes
+    const { dilation, groups } = node.attributes
     const image = ctx.last(x)
     if (isPointwise(weight.shape, node.attributes))
       return fromRows(
@@ -374,12 +387,15 @@ export const rules = {
         biased(ctx, product(ctx, rows(ctx, image), matrix(ctx, weight), { transposeB: true }), bias)
       )
     const w = ctx.plain(weight)
-    if (groups === 1) return last(biased(ctx, convolve(ctx, image, kernelOf(ctx, w), node.attributes), bias))
-    if (isDepthwise(weight.shape))
-      return last(biased(ctx, convolveDepthwise(ctx, image, depthwiseKernel(ctx, w, groups), node.attributes), bias))
-    const parts = eachGroup(groups, (g) =>
-      convolve(ctx, channelsOf(ctx, image, g, groups), kernelOf(ctx, kernelsOf(ctx, w, g, groups)), node.attributes)
-    )
+    if (groups === 1) return last(biased(ctx, convolve(ctx, image, kernelOf(ctx, w), node.attributes, dilation), bias))
+    if (isDepthwise(weight.shape)) {
+      const kernels = depthwiseKernel(ctx, w, groups)
+      return last(biased(ctx, convolveDepthwise(ctx, image, kernels, node.attributes, dilation), bias))
+    }
+    const parts = eachGroup(groups, (g) => {
+      const kernels = kernelOf(ctx, kernelsOf(ctx, w, g, groups))
+      return convolve(ctx, channelsOf(ctx, image, g, groups), kernels, node.attributes, dilation)
+    })
     return last(biased(ctx, K.concat(b, parts, 3), bias))
   },
   conv2dGradInput: (node, ctx) => {

@@ -88,6 +88,20 @@ const paddingOf = ({ h, k, padded, w }: { h: number; k: readonly [number, number
 const fitting = ({ h, k, w }: { h: number; k: readonly [number, number]; w: number }) =>
   h + 2 * (k[0] >> 1) >= k[0] && w + 2 * (k[1] >> 1) >= k[1]
 
+/** A window that is dilated, padded so that it fits. */
+const dilated = fc.record({
+  batch,
+  h: side,
+  w: side,
+  k: fc.constantFrom<readonly [number, number]>([3, 3], [2, 2], [3, 1]),
+  stride: pair,
+  dilation: fc.constantFrom<readonly [number, number]>([2, 2], [1, 2], [3, 2])
+})
+const around = ({ dilation, k }: { dilation: readonly [number, number]; k: readonly [number, number] }) => {
+  const [v, h] = Op.kernelExtent(k, dilation)
+  return [v >> 1, h >> 1, v >> 1, h >> 1] as const
+}
+
 /** A family of cases for every kind of op that is computed; names are the op's. */
 export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
   unary: fc.oneof(
@@ -234,6 +248,27 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
     fc.tuple(window.filter(fitting), length, fc.boolean()).map(([one, channels, biased]) => ({
       inputs: [[one.batch, channels, one.h, one.w], [channels, 1, ...one.k], ...(biased ? [[channels]] : [])],
       f: (x, w, bias) => Op.conv2d(x, w, { stride: one.stride, groups: channels, bias, padding: paddingOf(one) })
+    }))
+  ),
+  "dilated convolution": named(
+    "dilated convolution",
+    fc.tuple(dilated, length, length, length).map(([one, groups, per, out]) => ({
+      inputs: [
+        [one.batch, groups * per, one.h, one.w],
+        [groups * out, per, ...one.k]
+      ],
+      f: (x, w) => Op.conv2d(x, w, { stride: one.stride, groups, dilation: one.dilation, padding: around(one) })
+    }))
+  ),
+  "dilated depthwise convolution": named(
+    "dilated depthwise convolution",
+    fc.tuple(dilated, length).map(([one, channels]) => ({
+      inputs: [
+        [one.batch, channels, one.h, one.w],
+        [channels, 1, ...one.k]
+      ],
+      f: (x, w) =>
+        Op.conv2d(x, w, { stride: one.stride, groups: channels, dilation: one.dilation, padding: around(one) })
     }))
   ),
   maxPool2d: named(
