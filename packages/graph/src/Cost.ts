@@ -16,7 +16,15 @@ export const Macs = (n: number): Macs => n as Macs // branding is what this cons
 export const Flops = (n: number): Flops => n as Flops // as above
 
 /** The operators that fvcore's flop counter charges, under its own names. */
-export type FvcoreOperator = "conv" | "linear" | "matmul" | "batch_norm" | "layer_norm" | "adaptive_avg_pool2d"
+export type FvcoreOperator =
+  | "conv"
+  | "linear"
+  | "matmul"
+  | "batch_norm"
+  | "layer_norm"
+  | "adaptive_avg_pool2d"
+  | "upsample_nearest2d"
+  | "upsample_bilinear2d"
 
 /** The cost of one op. */
 export interface Cost {

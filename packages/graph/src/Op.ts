@@ -10,6 +10,7 @@ import * as Normalisation from "./ops/normalisation.ts"
 import * as Optimiser from "./ops/optimiser.ts"
 import * as Pool from "./ops/pool.ts"
 import * as Reduction from "./ops/reduction.ts"
+import * as Resize from "./ops/resize.ts"
 import type { Definition } from "./Definition.ts"
 import type { Kind, Tensor } from "./Tensor.ts"
 
@@ -46,6 +47,7 @@ export { batchMoments, batchNorm, batchNormInference, layerNorm } from "./ops/no
 export { adamw, type AdamW, clipByNorm, globalNorm, movingAverage, sgd, type Sgd } from "./ops/optimiser.ts"
 export { averagePool2d, globalAveragePool, maxPool2d, type Pool, windowCounts } from "./ops/pool.ts"
 export { argMax, logSoftmax, mean, oneHot, reduceMax, softmax, sum } from "./ops/reduction.ts"
+export { type Interpolation, resize, resizeMatrix, resizeTaps, type Taps } from "./ops/resize.ts"
 
 /** What every op means. The type checker says when one has no row. */
 export const definitions: { readonly [K in Kind]: Definition<K> } = {
@@ -57,6 +59,7 @@ export const definitions: { readonly [K in Kind]: Definition<K> } = {
   ...MatMul.definitions,
   ...Convolution.definitions,
   ...Pool.definitions,
+  ...Resize.definitions,
   ...Normalisation.definitions,
   ...Attention.definitions,
   ...Optimiser.definitions

@@ -13,6 +13,7 @@ import type * as Normalisation from "./ops/normalisation.ts"
 import type * as Optimiser from "./ops/optimiser.ts"
 import type * as Pool from "./ops/pool.ts"
 import type * as Reduction from "./ops/reduction.ts"
+import type * as Resize from "./ops/resize.ts"
 import type { Shape } from "./Shape.ts"
 import type { GraphError } from "./GraphError.ts"
 
@@ -30,6 +31,7 @@ export interface Attributes
     MatMul.Attributes,
     Convolution.Attributes,
     Pool.Attributes,
+    Resize.Attributes,
     Normalisation.Attributes,
     Attention.Attributes,
     Optimiser.Attributes {}

@@ -77,6 +77,15 @@ describe("Costs, counted by hand", () => {
     assert.strictEqual(costs(Op.maxPool2d(image, { kernel: [3, 3], stride: [2, 2] })).flops, mean.flops)
   })
 
+  it("resizing: seven operations per element that is mixed; fvcore charges 4, and 1 for one that is copied", () => {
+    const mixed = costs(Op.resize(image, [20, 20], { mode: "bilinear" }))
+    assert.deepStrictEqual([mixed.macs, mixed.flops], [0, 7 * 2 * 4 * 400])
+    assert.deepStrictEqual(mixed.fvcoreByOperator, { upsample_bilinear2d: 4 * 2 * 4 * 400 })
+    const copied = costs(Op.resize(image, [20, 20]))
+    assert.strictEqual(copied.flops, 0)
+    assert.deepStrictEqual(copied.fvcoreByOperator, { upsample_nearest2d: 2 * 4 * 400 })
+  })
+
   it("moving data is free", () => {
     const moved = Op.pad(Op.slice(Op.transpose(Op.toTokens(image), [0, 2, 1]), 1, 0, 2), [0, 0, 1], [0, 0, 1])
     assert.strictEqual(costs(Op.concat([moved, moved], 1)).flops, 0)

@@ -212,6 +212,12 @@ const globalAveragePool: fc.Arbitrary<Case> = image.map((s) => ({
   apply: ([x]) => Op.globalAveragePool(x)
 }))
 
+const resize = (mode: Op.Interpolation): fc.Arbitrary<Case> =>
+  fc.tuple(image, length(9), length(9)).map(([s, height, width]) => ({
+    shapes: [s],
+    apply: ([x]) => Op.resize(x, [height, width], { mode })
+  }))
+
 const epsilon = fc.constantFrom(1e-5, 1e-3, 0.1)
 
 // Numbers keep apart: a channel of almost equal ones is as good as a kink.
@@ -284,6 +290,7 @@ const cases: Readonly<Partial<Record<Tensor.Kind, Cases>>> = {
   maxPool2d: { "with strides and padding": maxPool2d },
   averagePool2d: { "with strides and padding, counted or not": averagePool2d },
   globalAveragePool: { "of images": globalAveragePool },
+  resize: { "to the nearest": resize("nearest"), bilinearly: resize("bilinear") },
   batchNorm: { "of two to four axes": batchNorm },
   batchNormInference: { "of two to four axes": batchNormInference },
   layerNorm: { "of one to three axes": layerNorm },

@@ -111,6 +111,20 @@ describe("ops compute what their names say:", () => {
     assert.deepStrictEqual(values(Op.averagePool2d(image, strided)), [0.5, 1.5, 2.5])
   })
 
+  it("resizing: nearest elements, or means of those that an element lies between", () => {
+    const row = tensor([1, 1, 1, 4], 0, 4, 8, 12)
+    const to = (width: number, mode: Op.Interpolation) => values(Op.resize(row, [1, width], { mode }))
+    assert.deepStrictEqual(to(8, "nearest"), [0, 0, 4, 4, 8, 8, 12, 12])
+    assert.deepStrictEqual(to(3, "nearest"), [0, 4, 8])
+    // As PyTorch's interpolate: at (i + ½) · 4 / 8 − ½, and the border beyond the outermost centres.
+    assert.deepStrictEqual(to(8, "bilinear"), [0, 1, 3, 5, 7, 9, 11, 12])
+    assert.deepStrictEqual(to(2, "bilinear"), [2, 10])
+    assert.deepStrictEqual(to(1, "bilinear"), [6])
+    const image = tensor([1, 1, 2, 2], 0, 4, 8, 12)
+    assert.deepStrictEqual(values(Op.resize(image, [3, 3], { mode: "bilinear" })), [0, 2, 4, 4, 6, 8, 8, 10, 12])
+    assert.deepStrictEqual(values(Op.resize(image, [3, 1])), [0, 0, 8])
+  })
+
   it("norms by biased variance", () => {
     const x = tensor([2, 2, 1], 1, 5, 3, 9)
     const [scale, bias] = [vector(1, 10), vector(0, 0.5)]

@@ -87,6 +87,8 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "the window's sides must be whole and positive"
   ],
   ["pooling", Op.globalAveragePool(t(1, 4, 8), path), "globalAveragePool", "the input must be [batch×channels×"],
+  ["resizing", Op.resize(t(4, 8, 8), [4, 4], {}, path), "resize", "the input must be [batch×channels×height×width]"],
+  ["resizing", Op.resize(t(1, 4, 8, 8), [4, 0], {}, path), "resize", "every axis must have a whole, positive length"],
   [
     "normalisation",
     Op.batchNorm(t(2, 4, 3, 3), t(3), t(4), {}, path),

@@ -12,6 +12,7 @@ import * as Images from "./rules/images.ts"
 import * as Masks from "./rules/masks.ts"
 import * as Patches from "./rules/patches.ts"
 import * as Products from "./rules/products.ts"
+import * as Resize from "./rules/resize.ts"
 import * as Tokens from "./rules/tokens.ts"
 import * as Views from "./rules/views.ts"
 
@@ -76,7 +77,7 @@ export interface Options {
 }
 
 /** One rule per op; the type checker says when one is missing. */
-const standard: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules }
+const standard: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules, ...Resize.rules }
 
 type Rule<N extends Tensor.Tensor, R> = (node: N, ctx: Context.Context) => R
 

@@ -198,6 +198,27 @@ describe("every op on ONNX Runtime", () => {
       })
   )
   agrees(
+    "resizing, to more or fewer rows and columns,",
+    fc
+      .record({
+        batch: batches,
+        channels: small,
+        size: fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })),
+        mode: fc.constantFrom<Op.Interpolation>("nearest", "bilinear"),
+        convolved: fc.boolean()
+      })
+      .map(({ batch, channels, convolved, mode, size }) => ({
+        inputs: [
+          [batch, channels, 4, 5],
+          [channels, channels, 1, 1]
+        ],
+        f: (x, w) => {
+          const y = Op.resize(convolved ? Op.conv2d(x, w) : x, size, { mode })
+          return convolved ? Op.conv2d(y, w) : Op.mul(y, Op.sum(w))
+        }
+      }))
+  )
+  agrees(
     "batch norms after a GELU and a depthwise convolution, and after a gate,",
     fc
       .record({ batch: fc.constantFrom(2, 3, 16), channels: fc.integer({ min: 2, max: 4 }), h: side, w: side })

@@ -231,6 +231,33 @@ const pooledElements = (
   })
 }
 
+/** The weight of element `j` of a row of `from` in element `i` of one of `to`. */
+const weightIn = (mode: Op.Interpolation, from: number, to: number, i: number, j: number): number => {
+  // Element j covers the results from j · to / from to (j + 1) · to / from.
+  if (mode === "nearest") return j * to <= i * from && i * from < (j + 1) * to ? 1 : 0
+  const centre = ((2 * i + 1) * from) / (2 * to) - 0.5
+  const at = centre < 0 ? 0 : centre > from - 1 ? from - 1 : centre
+  return Math.max(0, 1 - Math.abs(at - j))
+}
+
+/** Calls `visit` with the offsets in x and y of everything that an image in another size is made of, and its weight. */
+const resampled = (
+  x: Shape.Shape,
+  y: Shape.Shape,
+  mode: Op.Interpolation,
+  visit: (x: number, y: number, weight: number) => void
+): void => {
+  let at = 0
+  build(y, ([b, c, i, j]) => {
+    for (let row = 0; row < x[2]; row++)
+      for (let column = 0; column < x[3]; column++) {
+        const weight = weightIn(mode, x[2], y[2], i, row) * weightIn(mode, x[3], y[3], j, column)
+        if (weight > 0) visit(offset(x, [b, c, row, column]), at, weight)
+      }
+    return at++
+  })
+}
+
 /** Mean and biased variance per channel (axis 1), and the channel that an offset belongs to. */
 const channelMoments = ({ shape, data }: Value) => {
   const channels = shape[1]
@@ -440,6 +467,21 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
       { length: x.data.length / area },
       (_, i) => sum(x.data.subarray(i * area, (i + 1) * area)) / area
     )
+  },
+
+  resize: (y, [x]) => {
+    const out = new Float64Array(Shape.size(y.shape))
+    resampled(x.shape, y.shape, y.attributes.mode, (ix, iy, weight) => {
+      out[iy] += weight * x.data[ix]
+    })
+    return out
+  },
+  resizeGrad: (y, [dy]) => {
+    const out = new Float64Array(Shape.size(y.shape))
+    resampled(y.shape, dy.shape, y.attributes.mode, (ix, iy, weight) => {
+      out[ix] += weight * dy.data[iy]
+    })
+    return out
   },
 
   batchNorm: (y, [x, scale, bias]) => {

@@ -306,6 +306,18 @@ export const concat = (b: Builder, xs: ReadonlyArray<Value>, axis: number): Valu
   return b.call("Concat", operands, { axis }, shape, first.dtype)
 }
 
+/** The elements at these places of an axis, in this order. */
+export const gather = (b: Builder, x: Value, axis: number, places: ReadonlyArray<number>): Value => {
+  const [outer, inner] = [Shape.size(x.shape.slice(0, axis)), Shape.size(x.shape.slice(axis + 1))]
+  const flat = reshape(b, x, [outer, x.shape[axis], inner])
+  const operands = [
+    ["x", flat],
+    ["indices", b.constant(Int32Array.from(places), [places.length])]
+  ] as const
+  const taken = b.call("GatherV2", operands, { axis: 1, batchDims: 0 }, [outer, places.length, inner], x.dtype)
+  return reshape(b, taken, x.shape.with(axis, places.length))
+}
+
 /** In reverse order along some axes. */
 export const reverse = (b: Builder, x: Value, axes: ReadonlyArray<number>): Value => {
   const dims = axes.filter((axis) => x.shape[axis] > 1)

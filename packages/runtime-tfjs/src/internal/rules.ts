@@ -2,7 +2,8 @@ import * as Basic from "../rules/basic.ts"
 import * as Images from "../rules/images.ts"
 import * as Norms from "../rules/norms.ts"
 import * as Products from "../rules/products.ts"
+import * as Resize from "../rules/resize.ts"
 import type { Rules } from "./context.ts"
 
 /** One row per op; the type checker says when one is missing. */
-export const rules: Rules = { ...Basic.rules, ...Products.rules, ...Norms.rules, ...Images.rules }
+export const rules: Rules = { ...Basic.rules, ...Products.rules, ...Norms.rules, ...Images.rules, ...Resize.rules }

@@ -293,6 +293,15 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
       f: (x) => Op.averagePool2d(x, { kernel: one.k, stride: one.stride, padding: paddingOf(one), countPadding })
     }))
   ),
+  resize: named(
+    "resize",
+    fc
+      .tuple(image, side, side, fc.constantFrom<Op.Interpolation>("nearest", "bilinear"), fc.boolean())
+      .map(([s, h, w, mode, last]) => ({
+        inputs: [s, ...(last ? [[s[1], s[1], 1, 1]] : [])],
+        f: (x, kernel) => Op.resize(last ? Op.conv2d(x, kernel) : x, [h, w], { mode })
+      }))
+  ),
   globalAveragePool: onImage("average", (x) => Op.globalAveragePool(x)),
   gate: onImage("gate", (x) =>
     Op.mul(x, Op.hardSigmoid(Op.reshape(Op.globalAveragePool(x), [x.shape[0], x.shape[1], 1, 1])))

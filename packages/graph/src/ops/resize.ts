@@ -1,0 +1,110 @@
+/** Images in another size. */
+import { Flops, free, Macs } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+
+/**
+ * How an image gets another height or width, in the conventions of PyTorch's `interpolate` with `align_corners = false`.
+ *
+ * - `nearest`: element `i` of the result is element ⌊i · from / to⌋ of the image.
+ * - `bilinear`: element `i` lies at (i + ½) · from / to − ½, between two elements that are mixed by their distances; at the border it is the border's.
+ */
+export type Interpolation = "nearest" | "bilinear"
+
+export interface Attributes {
+  /** `[batch, channels, h, w]` → `[batch, channels, ...size]`. */
+  readonly resize: { readonly size: readonly [number, number]; readonly mode: Interpolation }
+  /** Inputs `[dy]` → the gradient for an input of `inputShape`. */
+  readonly resizeGrad: { readonly mode: Interpolation; readonly inputShape: Shape.Shape }
+}
+
+/** Operations per element of the larger image: four products of a bilinear mean and the three sums of them. */
+const operations = { nearest: 0, bilinear: 7 } as const
+
+export const definitions: Definitions<Attributes> = {
+  resize: define("resize", {
+    shape: ({ size }, [x]) =>
+      x.shape.length === 4 ? [x.shape[0], x.shape[1], ...size] : "the input must be [batch×channels×height×width]",
+    // fvcore counts an operation per element that is copied, and four per element that is mixed.
+    cost: ({ attributes: { mode }, shape }) => ({
+      macs: Macs(0),
+      flops: Flops(operations[mode] * Shape.size(shape)),
+      fvcore:
+        mode === "nearest"
+          ? { operator: "upsample_nearest2d", count: Shape.size(shape) }
+          : { operator: "upsample_bilinear2d", count: 4 * Shape.size(shape) }
+    }),
+    gradient: (y, dy) => {
+      const { mode } = y.attributes
+      return [apply(definitions.resizeGrad, { mode, inputShape: y.inputs[0].shape }, [dy], y.path)]
+    }
+  }),
+  resizeGrad: define("resizeGrad", {
+    shape: ({ inputShape }) => inputShape,
+    cost: ({ attributes: { mode }, inputs: [dy] }) => ({
+      ...free,
+      flops: Flops((mode === "nearest" ? 1 : operations.bilinear) * Shape.size(dy.shape))
+    }),
+    gradient: "unsupported"
+  })
+}
+
+/**
+ * An image with another height and width, smaller or larger, as PyTorch's `interpolate` with `align_corners = false`: `[batch, channels, h, w]` →
+ * `[batch, channels, ...size]`. Default mode: `nearest`. An image made smaller is sampled, not smoothed first. A size that is not whole and positive is a `ShapeError`.
+ *
+ * @example
+ * Op.resize(x, [2 * x.shape[2], 2 * x.shape[3]], { mode: "bilinear" })
+ */
+export const resize = (
+  x: Tensor,
+  size: readonly [height: number, width: number],
+  { mode = "nearest" }: { readonly mode?: Interpolation } = {},
+  path = x.path
+): Tensor =>
+  x.shape.length === 4 && Shape.equals(x.shape.slice(2), size)
+    ? x
+    : apply(definitions.resize, { size, mode }, [x], path)
+
+/** Of every element of a resized row, the two elements that it lies between and the second one's share of it. */
+export interface Taps {
+  readonly first: ReadonlyArray<number>
+  readonly second: ReadonlyArray<number>
+  readonly share: ReadonlyArray<number>
+}
+
+/**
+ * What a row of `from` elements gives when it gets `to` of them.
+ *
+ * @example
+ * Op.resizeTaps("bilinear", 2, 4) // first 0, 0, 0, 1; second 0, 1, 1, 1; shares 0, ¼, ¾, 0
+ */
+export const resizeTaps = (mode: Interpolation, from: number, to: number): Taps => {
+  const taps = Array.from({ length: to }, (_, i) => {
+    if (mode === "nearest") return { first: Math.floor((i * from) / to), share: 0 }
+    const at = Math.min(Math.max(((i + 0.5) * from) / to - 0.5, 0), from - 1)
+    return { first: Math.floor(at), share: at - Math.floor(at) }
+  })
+  return {
+    first: taps.map(({ first }) => first),
+    second: taps.map(({ first, share }) => (share === 0 ? first : first + 1)),
+    share: taps.map(({ share }) => share)
+  }
+}
+
+/**
+ * The same as a matrix `[to, from]`: by it a column becomes a resized one, and by its transpose the gradient of that becomes the column's.
+ *
+ * @example
+ * Op.resizeMatrix("nearest", 1, 2) // 1, 1
+ */
+export const resizeMatrix = (mode: Interpolation, from: number, to: number): Float32Array => {
+  const { first, second, share } = resizeTaps(mode, from, to)
+  const matrix = new Float32Array(to * from)
+  for (let i = 0; i < to; i++) {
+    matrix[i * from + first[i]] += 1 - share[i]
+    matrix[i * from + second[i]] += share[i]
+  }
+  return matrix
+}
