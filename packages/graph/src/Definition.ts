@@ -18,8 +18,8 @@ export interface Definition<K extends Kind> {
   readonly kind: K
   /** The result's shape, or what is wrong with the inputs as a sentence. */
   readonly shape: (attributes: Attributes[K], inputs: ReadonlyArray<Tensor>) => Shape | string
-  /** Element type of the inputs; `same` where any will do as long as all have one. Default: `float32`. */
-  readonly takes?: DType | "same"
+  /** Element type of the inputs, or one for each; `same` where any will do as long as all have one. Default: `float32`. */
+  readonly takes?: DType | "same" | ReadonlyArray<DType>
   /** Element type of the result; `same` where it is that of the inputs. Default: `float32`. */
   readonly dtype?: DType | "same"
   readonly cost: (node: Tensor<K>) => Cost
@@ -30,10 +30,10 @@ export interface Definition<K extends Kind> {
 export const define = <K extends Kind>(kind: K, rest: Omit<Definition<K>, "kind">): Definition<K> => ({ kind, ...rest })
 
 /** What is wrong with the inputs' element types, if anything is. */
-const wrongType = (takes: DType | "same", inputs: ReadonlyArray<Tensor>): string | undefined => {
-  const expected = takes === "same" ? inputs[0]?.dtype : takes
-  const other = inputs.find((input) => input.dtype !== expected)
-  return other && `expected ${expected} elements, not ${other.dtype}`
+const wrongType = (takes: DType | "same" | ReadonlyArray<DType>, inputs: ReadonlyArray<Tensor>): string | undefined => {
+  const expected = (i: number) => (takes === "same" ? inputs[0].dtype : typeof takes === "string" ? takes : takes[i])
+  const at = inputs.findIndex((input, i) => input.dtype !== expected(i))
+  return at < 0 ? undefined : `expected ${expected(at)} elements, not ${inputs[at].dtype}`
 }
 
 /** Applies an op: checks element types and shapes and makes the node. A mistake becomes the node's `fault`. */

@@ -21,9 +21,9 @@ export const gradient = (of: Tensor, withRespectTo: ReadonlyArray<Tensor>): Read
   if (of.shape.length > 0) return failed(of.path, of.kind, "only a scalar has a gradient; take a sum or mean first")
 
   const order = topological([of])
-  // Only what lies between the targets and the scalar takes part.
+  // Only what lies between the targets and the scalar takes part; whole numbers do not move with anything.
   const depends = new Set<Tensor>(withRespectTo)
-  for (const node of order) if (node.inputs.some((x) => depends.has(x))) depends.add(node)
+  for (const node of order) if (node.dtype === "float32" && node.inputs.some((x) => depends.has(x))) depends.add(node)
 
   const gradients = new Map<Tensor, Tensor>([[of, fill(1)]])
   for (const node of order.toReversed()) {

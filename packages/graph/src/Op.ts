@@ -3,6 +3,7 @@ import * as Activation from "./ops/activation.ts"
 import * as Attention from "./ops/attention.ts"
 import * as Convolution from "./ops/convolution.ts"
 import * as Elementwise from "./ops/elementwise.ts"
+import * as Gather from "./ops/gather.ts"
 import * as Layout from "./ops/layout.ts"
 import * as Leaf from "./ops/leaf.ts"
 import * as MatMul from "./ops/matmul.ts"
@@ -40,6 +41,7 @@ export {
   sub,
   type UnaryFunction
 } from "./ops/elementwise.ts"
+export { gather, scatterAdd } from "./ops/gather.ts"
 export { concat, pad, reshape, slice, toImage, toTokens, transpose } from "./ops/layout.ts"
 export { constant, fill, type Initialiser, input, type Role, variable } from "./ops/leaf.ts"
 export { linear, matmul } from "./ops/matmul.ts"
@@ -56,6 +58,7 @@ export const definitions: { readonly [K in Kind]: Definition<K> } = {
   ...Activation.definitions,
   ...Reduction.definitions,
   ...Layout.definitions,
+  ...Gather.definitions,
   ...MatMul.definitions,
   ...Convolution.definitions,
   ...Pool.definitions,

@@ -6,6 +6,7 @@ import type * as Activation from "./ops/activation.ts"
 import type * as Attention from "./ops/attention.ts"
 import type * as Convolution from "./ops/convolution.ts"
 import type * as Elementwise from "./ops/elementwise.ts"
+import type * as Gather from "./ops/gather.ts"
 import type * as Layout from "./ops/layout.ts"
 import type * as Leaf from "./ops/leaf.ts"
 import type * as MatMul from "./ops/matmul.ts"
@@ -28,6 +29,7 @@ export interface Attributes
     Activation.Attributes,
     Reduction.Attributes,
     Layout.Attributes,
+    Gather.Attributes,
     MatMul.Attributes,
     Convolution.Attributes,
     Pool.Attributes,

@@ -86,6 +86,12 @@ describe("Costs, counted by hand", () => {
     assert.deepStrictEqual(copied.fvcoreByOperator, { upsample_nearest2d: 2 * 4 * 400 })
   })
 
+  it("rows of a table are only moved; adding them up is an operation per element", () => {
+    const labels = Op.input("labels", [6], "int32")
+    assert.strictEqual(costs(Op.gather(parameter("table", 10, 4), labels)).flops, 0)
+    assert.strictEqual(costs(Op.scatterAdd(Op.input("values", [6, 4]), labels, 10)).flops, 24)
+  })
+
   it("moving data is free", () => {
     const moved = Op.pad(Op.slice(Op.transpose(Op.toTokens(image), [0, 2, 1]), 1, 0, 2), [0, 0, 1], [0, 0, 1])
     assert.strictEqual(costs(Op.concat([moved, moved], 1)).flops, 0)

@@ -110,6 +110,27 @@ const concat: fc.Arbitrary<Case> = shape(1, 3, 3).chain((s) =>
   }))
 )
 
+/** Indices of which some are no row's number. */
+const indices = (s: Shape.Shape, rows: number, from: number) =>
+  Op.constant(
+    Int32Array.from({ length: Shape.size(s) }, (_, i) => ((from + 7 * i) % (rows + 2)) - 1),
+    s
+  )
+
+const gather: fc.Arbitrary<Case> = fc
+  .tuple(length(), shape(0, 2), shape(0, 2), fc.nat())
+  .map(([rows, row, s, from]) => ({
+    shapes: [[rows, ...row]],
+    apply: ([table]) => Op.gather(table, indices(s, rows, from))
+  }))
+
+const scatterAdd: fc.Arbitrary<Case> = fc
+  .tuple(length(), shape(0, 2), shape(0, 2), fc.nat())
+  .map(([rows, row, s, from]) => ({
+    shapes: [[...s, ...row]],
+    apply: ([values]) => Op.scatterAdd(values, indices(s, rows, from), rows)
+  }))
+
 const image = fc.tuple(length(3), length(3), length(4), length(4))
 
 const toTokens: fc.Arbitrary<Case> = image.map((s) => ({ shapes: [s], apply: ([x]) => Op.toTokens(x) }))
@@ -284,6 +305,8 @@ const cases: Readonly<Partial<Record<Tensor.Kind, Cases>>> = {
   concat: { "of several along any axis": concat },
   toTokens: { "from images": toTokens },
   toImage: { "from tokens": toImage },
+  gather: { "of rows, by numbers of some that are not there too": gather },
+  scatterAdd: { "to rows, and to some that are not there": scatterAdd },
   matmul: { "transposed, with and without leading axes": matmul },
   linear: { "with and without bias": linear },
   conv2d: { "with strides, padding, groups, dilation, bias": conv2d },
@@ -483,6 +506,17 @@ describe("gradient", () => {
     const [cube] = gradient(Op.sum(Op.mul(x, Op.mul(x, x))), [x])
     assert.isDefined(cube)
     assert.deepStrictEqual(values(Op.sum(cube), { input2x3: [1, 2, 3, 0, -1, 0.5] }), [6, 12, 18, 0, -6, 3])
+  })
+
+  it("does not go to indices, whatever they were made from, and asking for it is an error", () => {
+    const table = input(3, 2)
+    const index = Op.argMax(table)
+    const loss = Op.sum(Op.gather(table, index, "embedding"))
+    assert.deepStrictEqual(values(loss, { input3x2: [0, 1, 0, 1, 1, 0] }, table), [1, 1, 2, 2, 0, 0])
+    assert.strictEqual(
+      mistake(gradient(loss, [index])[0])?.message,
+      "embedding (gather): no gradient is defined with respect to its input 1"
+    )
   })
 
   it("with respect to an attention mask is an error, not silently nothing", () => {

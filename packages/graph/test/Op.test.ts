@@ -64,6 +64,15 @@ describe("ops compute what their names say:", () => {
     assert.deepStrictEqual(values(Op.toImage(Op.toTokens(image), 1, 3)), [1, 2, 3, 4, 5, 6])
   })
 
+  it("rows of a table, zeros where there is no such row; and rows added up where their numbers say", () => {
+    const table = tensor([3, 2], 1, 2, 3, 4, 5, 6)
+    const indices = Op.constant(Int32Array.of(2, 0, 2, -1, 3), [5])
+    assert.deepStrictEqual(values(Op.gather(table, indices)), [5, 6, 1, 2, 5, 6, 0, 0, 0, 0])
+    assert.deepStrictEqual(Op.gather(table, Op.reshape(indices, [5, 1])).shape, [5, 1, 2])
+    const sums = Op.scatterAdd(tensor([5, 2], 1, 10, 2, 20, 3, 30, 4, 40, 5, 50), indices, 3)
+    assert.deepStrictEqual(values(sums), [2, 20, 0, 0, 4, 40])
+  })
+
   it("matrix products and linear layers", () => {
     const a = tensor([2, 2], 1, 2, 3, 4)
     assert.deepStrictEqual(values(Op.matmul(a, tensor([2, 1], 1, 10))), [21, 43])

@@ -28,6 +28,10 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
   ["layout", Op.concat([t(4), labels], 0, path), "concat", "expected float32 elements, not int32"],
   ["layout", Op.toTokens(t(2, 3), path), "toTokens", "needs an image [batch×channels×height×width]"],
   ["layout", Op.toImage(t(2, 6, 5), 2, 2, path), "toImage", "needs tokens [batch×4×channels]"],
+  ["rows", Op.gather(t(), labels, path), "gather", "the table must be [rows×...]"],
+  ["rows", Op.gather(t(4, 2), t(4), path), "gather", "expected int32 elements, not float32"],
+  ["rows", Op.scatterAdd(t(3, 2), labels, 5, path), "scatterAdd", "the values must be [4×...]"],
+  ["rows", Op.scatterAdd(t(4, 2), labels, 2.5, path), "scatterAdd", "every axis must have a whole, positive length"],
   [
     "matrix product",
     Op.matmul(t(2, 3), t(2, 3), {}, path),

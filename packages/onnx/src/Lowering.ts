@@ -8,6 +8,7 @@ import * as Attention from "./rules/attention.ts"
 import * as Blocked from "./rules/blocked.ts"
 import * as Basic from "./rules/basic.ts"
 import * as Fused from "./rules/fused.ts"
+import * as Gather from "./rules/gather.ts"
 import * as Images from "./rules/images.ts"
 import * as Masks from "./rules/masks.ts"
 import * as Patches from "./rules/patches.ts"
@@ -77,7 +78,7 @@ export interface Options {
 }
 
 /** One rule per op; the type checker says when one is missing. */
-const standard: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules, ...Resize.rules }
+const standard: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules, ...Resize.rules, ...Gather.rules }
 
 type Rule<N extends Tensor.Tensor, R> = (node: N, ctx: Context.Context) => R
 

@@ -219,6 +219,19 @@ describe("every op on ONNX Runtime", () => {
       }))
   )
   agrees(
+    "rows of a table, some of them several times, some of them not there,",
+    fc.record({ batch: batches, rows: small, words: small }).map(({ batch, rows, words }) => ({
+      inputs: [
+        [rows, 4],
+        [4, 4]
+      ],
+      f: (table, w) => {
+        const indices = Int32Array.from({ length: batch * words }, (_, i) => ((7 * i) % (rows + 2)) - 1)
+        return Op.linear(Op.gather(table, Op.constant(indices, [batch, words])), w)
+      }
+    }))
+  )
+  agrees(
     "batch norms after a GELU and a depthwise convolution, and after a gate,",
     fc
       .record({ batch: fc.constantFrom(2, 3, 16), channels: fc.integer({ min: 2, max: 4 }), h: side, w: side })
@@ -546,6 +559,25 @@ const counting = (step: number) => {
   const count = buffer("count", [])
   return made({ outputs: { count }, updates: [{ variable: count, value: Op.add(count, Op.fill(step)) }] })
 }
+
+describe("adding up rows", () => {
+  it.effect("of a few numbers many times loses none, with several threads too", () =>
+    Effect.gen(function* () {
+      const count = 100_000
+      const indices = Op.constant(
+        Int32Array.from({ length: count }, (_, i) => i % 3),
+        [count]
+      )
+      const program = made({ outputs: { y: Op.scatterAdd(Op.input("x", [count, 4]), indices, 3) } })
+      const { run } = yield* (yield* Runtime).compile({ program })
+      const { y } = yield* run("program", { x: new Float32Array(4 * count).fill(1) })
+      assert.deepStrictEqual(
+        [...y.subarray(0, 4), ...y.subarray(8)],
+        [33_334, 33_334, 33_334, 33_334, 33_333, 33_333, 33_333, 33_333]
+      )
+    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu({ threads: 4 })))
+  )
+})
 
 describe("a graph that was compiled before", () => {
   it.effect(

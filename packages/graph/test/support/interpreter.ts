@@ -384,6 +384,24 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
   },
   toImage: (y, [x]) => build(y.shape, ([b, c, i, j]) => read(x, [b, i * y.attributes.width + j, c])),
 
+  // By the numbers' meaning: row r of the table is there for every index that is r.
+  gather: (y, [table, indices]) => {
+    const row = sizeFrom(table.shape, 1)
+    const out = new Float64Array(Shape.size(y.shape))
+    indices.data.forEach((index, i) => {
+      for (let r = 0; r < table.shape[0]; r++)
+        if (r === index) out.set(table.data.subarray(r * row, (r + 1) * row), i * row)
+    })
+    return out
+  },
+  scatterAdd: (y, [values, indices]) => {
+    const row = sizeFrom(y.shape, 1)
+    return build(y.shape, (at) => {
+      const within = offset(y.shape, [0, ...at.slice(1)])
+      return indices.data.reduce((sum, index, i) => (index === at[0] ? sum + values.data[i * row + within] : sum), 0)
+    })
+  },
+
   matmul: (y, [a, b]) => {
     const { transposeA, transposeB } = y.attributes
     const inner = a.shape[a.shape.length - (transposeA ? 2 : 1)]

@@ -65,6 +65,22 @@ export const step = (b: Builder, x: Value): Value => b.call("Step", [["x", x]], 
 export const clip = (b: Builder, x: Value, low: number, high: number): Value =>
   b.call("ClipByValue", [["x", x]], { clipValueMin: low, clipValueMax: high }, x.shape)
 
+/** Whole numbers, each no smaller than `low` and no larger than `high`. */
+export const within = (b: Builder, x: Value, low: Value, high: Value): Value => {
+  const bounded = (kernel: "Maximum" | "Minimum", v: Value, bound: Value) =>
+    b.call(
+      kernel,
+      [
+        ["a", v],
+        ["b", bound]
+      ],
+      {},
+      x.shape,
+      "int32"
+    )
+  return bounded("Minimum", bounded("Maximum", x, low), high)
+}
+
 export type Binary = "Add" | "Sub" | "Multiply" | "RealDiv" | "Maximum" | "Minimum" | "Pow"
 
 /** Joins neighbouring axes that broadcast alike: kernels are made for few axes. */

@@ -1,4 +1,5 @@
 import * as Basic from "../rules/basic.ts"
+import * as Gather from "../rules/gather.ts"
 import * as Images from "../rules/images.ts"
 import * as Norms from "../rules/norms.ts"
 import * as Products from "../rules/products.ts"
@@ -6,4 +7,11 @@ import * as Resize from "../rules/resize.ts"
 import type { Rules } from "./context.ts"
 
 /** One row per op; the type checker says when one is missing. */
-export const rules: Rules = { ...Basic.rules, ...Products.rules, ...Norms.rules, ...Images.rules, ...Resize.rules }
+export const rules: Rules = {
+  ...Basic.rules,
+  ...Products.rules,
+  ...Norms.rules,
+  ...Images.rules,
+  ...Resize.rules,
+  ...Gather.rules
+}

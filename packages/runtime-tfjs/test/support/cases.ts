@@ -330,6 +330,22 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
       f: (x, gamma, beta) => Op.layerNorm(x, gamma, beta)
     }))
   ),
+  rows: fc.oneof(
+    ...(["gather", "scatterAdd"] as const).map((op) =>
+      named(
+        op,
+        fc.tuple(length, shape(), shape(1), fc.nat()).map(([rows, row, s, from]) => ({
+          inputs: [[...(op === "gather" ? [rows] : s), ...row]],
+          f: (x) => {
+            // Some are no row's number.
+            const indices = Int32Array.from({ length: Shape.size(s) }, (_, i) => ((from + 7 * i) % (rows + 2)) - 1)
+            const at = Op.constant(indices, s)
+            return op === "gather" ? Op.gather(x, at) : Op.scatterAdd(x, at, rows)
+          }
+        }))
+      )
+    )
+  ),
   attention: named(
     "attention",
     fc

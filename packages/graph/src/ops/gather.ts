@@ -1,0 +1,56 @@
+/** Rows of a table by their numbers, and the other way: rows added up where their numbers say. Each is the other's gradient. */
+import { flops, free } from "../Cost.ts"
+import { apply, define, type Definitions } from "../Definition.ts"
+import * as Shape from "../Shape.ts"
+import type { Tensor } from "../Tensor.ts"
+
+export interface Attributes {
+  /** Inputs `[table, indices]`: `[rows, ...row]` and int32 of any shape → `[...indices, ...row]`. */
+  readonly gather: {}
+  /** Inputs `[values, indices]`: `[...indices, ...row]` and int32 → `[rows, ...row]`. */
+  readonly scatterAdd: { readonly rows: number }
+}
+
+export const definitions: Definitions<Attributes> = {
+  gather: define("gather", {
+    takes: ["float32", "int32"],
+    shape: (_, [table, indices]) =>
+      table.shape.length === 0 ? "the table must be [rows×...]" : [...indices.shape, ...table.shape.slice(1)],
+    cost: () => free,
+    gradient: (y, dy) => {
+      const [table, indices] = y.inputs
+      return [scatterAdd(dy, indices, table.shape[0], y.path), null]
+    }
+  }),
+  scatterAdd: define("scatterAdd", {
+    takes: ["float32", "int32"],
+    shape: ({ rows }, [values, indices]) =>
+      Shape.equals(values.shape.slice(0, indices.shape.length), indices.shape)
+        ? [rows, ...values.shape.slice(indices.shape.length)]
+        : `the values must be [${indices.shape.join("×")}×...]`,
+    cost: (y) => flops(Shape.size(y.inputs[0].shape)),
+    gradient: (y, dy) => [gather(dy, y.inputs[1], y.path), null]
+  })
+}
+
+/**
+ * Rows of a table by their numbers, as an embedding does it: `[rows, ...row]` and int32 indices of any shape → `[...indices, ...row]`.
+ *
+ * An index that is no row's number gives zeros, as `oneHot` does: −1 can stand for padding. No gradient flows to the indices; the table's is a `scatterAdd`.
+ *
+ * @example
+ * Op.gather(table, Op.input("tokens", [64, 32], "int32")) // [64, 32, channels] of a table [words, channels]
+ */
+export const gather = (table: Tensor, indices: Tensor, path = table.path): Tensor<"gather"> =>
+  apply(definitions.gather, {}, [table, indices], path)
+
+/**
+ * A table of `rows` rows in which each is the sum of the values whose index is its number: `[...indices, ...row]` and int32 indices → `[rows, ...row]`.
+ *
+ * Values whose index is no row's number are left out. No gradient flows to the indices; the values' is a `gather`.
+ *
+ * @example
+ * Op.scatterAdd(Op.fill(1, [64]), labels, 10) // how often each of ten classes occurs
+ */
+export const scatterAdd = (values: Tensor, indices: Tensor, rows: number, path = values.path): Tensor<"scatterAdd"> =>
+  apply(definitions.scatterAdd, { rows }, [values, indices], path)

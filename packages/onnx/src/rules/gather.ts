@@ -1,0 +1,46 @@
+/** Rows of a table by their numbers. A number that is no row's gives nothing: ONNX would count a negative one from the end and refuse one beyond it. */
+import { Shape, type Tensor } from "@uninet/graph"
+import type { Value } from "../internal/builder.ts"
+import { type Context, plain, type Rules } from "../internal/context.ts"
+import * as E from "../internal/emit.ts"
+
+/** Indices as a vector of numbers of rows, and for each whether it was one, `[indices, 1]`. */
+const numbersOf = (ctx: Context, indices: Tensor.Tensor, rows: number) => {
+  const { b } = ctx
+  const count = Shape.size(indices.shape)
+  const vector = E.reshape(b, ctx.plain(indices), [count])
+  const [zero, end] = [0, rows].map((n) => b.constant(Int32Array.of(n), [1]))
+  const [from, to] = [
+    b.node("GreaterOrEqual", [vector, zero], {}, [[count]])[0],
+    b.node("Greater", [end, vector], {}, [[count]])[0]
+  ]
+  const [known] = b.node("And", [from, to], {}, [[count]])
+  const [numbers] = b.node("Where", [known, vector, zero], {}, [[count]])
+  return { numbers, known: E.column(b, known), count }
+}
+
+/** Rows of which those that are not known are zeros. */
+const orZeros = ({ b }: Context, known: Value, rows: Value): Value =>
+  b.node("Where", [known, rows, b.scalar(0)], {}, [rows.shape])[0]
+
+export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
+  gather: (node, ctx) => {
+    const [table, indices] = node.inputs
+    const [rows, ...row] = table.shape
+    const { count, known, numbers } = numbersOf(ctx, indices, rows)
+    const matrix = E.reshape(ctx.b, ctx.plain(table), [rows, Shape.size(row)])
+    const [taken] = ctx.b.node("Gather", [matrix, numbers], { axis: 0 }, [[count, Shape.size(row)]])
+    return plain(E.reshape(ctx.b, orZeros(ctx, known, taken), node.shape))
+  },
+  scatterAdd: (node, ctx) => {
+    const { b } = ctx
+    const [values, indices] = node.inputs
+    const [rows, ...row] = node.shape
+    const { count, known, numbers } = numbersOf(ctx, indices, rows)
+    const updates = orZeros(ctx, known, E.reshape(b, ctx.plain(values), [count, Shape.size(row)]))
+    const places = E.column(b, E.unary(b, "Cast", numbers, { to: 7 }))
+    const zeros = E.expand(b, b.scalar(0), [rows, Shape.size(row)])
+    const [sums] = b.node("ScatterND", [zeros, places, updates], { reduction: "add" }, [zeros.shape])
+    return plain(E.reshape(b, sums, node.shape))
+  }
+}

@@ -1,0 +1,41 @@
+/** Rows of a table by their numbers. A number that is no row's gives nothing: kernels would refuse it or read beyond the table. */
+import { Shape, type Tensor } from "@uninet/graph"
+import { type Context, plain, type Rules } from "../internal/context.ts"
+import * as K from "../internal/kernels.ts"
+
+/** Indices as a vector of numbers of rows, and for each 1 where it was one and 0 elsewhere, `[indices, 1]`. */
+const numbersOf = (ctx: Context, indices: Tensor.Tensor, rows: number) => {
+  const { b } = ctx
+  const count = Shape.size(indices.shape)
+  const vector = K.reshape(b, ctx.plain(indices), [count])
+  const [first, last] = [0, rows - 1].map((n) => b.constant(Int32Array.of(n), [1]))
+  const clipped = K.within(b, vector, first, last)
+  return { count, numbers: clipped, known: K.reshape(b, K.compare(b, "Equal", vector, clipped), [count, 1]) }
+}
+
+export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
+  gather: (node, ctx) => {
+    const { b } = ctx
+    const [table, indices] = node.inputs
+    const [rows, ...row] = table.shape
+    const { count, known, numbers } = numbersOf(ctx, indices, rows)
+    const operands = [
+      ["x", K.reshape(b, ctx.plain(table), [rows, Shape.size(row)])],
+      ["indices", numbers]
+    ] as const
+    const taken = b.call("GatherV2", operands, { axis: 0, batchDims: 0 }, [count, Shape.size(row)])
+    return plain(K.reshape(b, K.mul(b, taken, known), node.shape))
+  },
+  scatterAdd: (node, ctx) => {
+    const { b } = ctx
+    const [values, indices] = node.inputs
+    const [rows, ...row] = node.shape
+    const { count, known, numbers } = numbersOf(ctx, indices, rows)
+    const shape = [rows, Shape.size(row)]
+    const operands = [
+      ["indices", K.reshape(b, numbers, [count, 1])],
+      ["updates", K.mul(b, K.reshape(b, ctx.plain(values), [count, Shape.size(row)]), known)]
+    ] as const
+    return plain(K.reshape(b, b.call("ScatterNd", operands, { shape }, shape), node.shape))
+  }
+}
