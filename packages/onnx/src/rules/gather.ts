@@ -38,9 +38,11 @@ export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
     const [rows, ...row] = node.shape
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const updates = orZeros(ctx, known, E.reshape(b, ctx.plain(values), [count, Shape.size(row)]))
-    const places = E.column(b, E.unary(b, "Cast", numbers, { to: 7 }))
+    // Not by `ScatterND`: ONNX Runtime's threads lose additions to a row that several of them add to.
+    const places = E.expand(b, E.column(b, numbers), updates.shape)
     const zeros = E.expand(b, b.scalar(0), [rows, Shape.size(row)])
-    const [sums] = b.node("ScatterND", [zeros, places, updates], { reduction: "add" }, [zeros.shape])
+    const attributes = { axis: 0, reduction: "add" }
+    const [sums] = b.node("ScatterElements", [zeros, places, updates], attributes, [zeros.shape])
     return plain(E.reshape(b, sums, node.shape))
   }
 }
