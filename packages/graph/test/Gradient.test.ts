@@ -271,13 +271,16 @@ const attention: fc.Arbitrary<Case> = fc
     keys: length(3),
     heads: length(3),
     size: length(3),
-    masked: fc.boolean(),
+    masked: fc.constantFrom("not at all", "by key", "by query and key"),
     scale: fc.constantFrom(1, 0.5)
   })
   .map(({ groups, each, queries, keys, heads, size, masked, scale }) => {
     const [batch, channels] = [groups * each, heads * size]
     // A few keys are masked out, as windows at an image's border do it, never all of them.
-    const mask = Float32Array.from({ length: groups * keys }, (_, i) => (i % 3 === 1 && i % keys !== 0 ? -1e9 : i / 10))
+    const entries = [groups, ...(masked === "by key" ? [] : [queries]), keys]
+    const mask = Float32Array.from({ length: Shape.size(entries) }, (_, i) =>
+      i % 3 === 1 && i % keys !== 0 ? -1e9 : i / 10
+    )
     return {
       shapes: [
         [batch, queries, channels],
@@ -285,7 +288,7 @@ const attention: fc.Arbitrary<Case> = fc
         [batch, keys, channels]
       ],
       apply: ([q, k, v]) =>
-        Op.attention(q, k, v, { heads, scale, mask: masked ? Op.constant(mask, [groups, keys]) : undefined })
+        Op.attention(q, k, v, { heads, scale, mask: masked === "not at all" ? undefined : Op.constant(mask, entries) })
     }
   })
 
@@ -317,7 +320,7 @@ const cases: Readonly<Partial<Record<Tensor.Kind, Cases>>> = {
   batchNorm: { "of two to four axes": batchNorm },
   batchNormInference: { "of two to four axes": batchNormInference },
   layerNorm: { "of one to three axes": layerNorm },
-  attention: { "with and without mask": attention }
+  attention: { "without a mask, by key, by query and key": attention }
 }
 
 const kinds = Object.keys(Op.definitions) as ReadonlyArray<Tensor.Kind> // the keys of a record over kinds

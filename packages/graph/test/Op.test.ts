@@ -158,6 +158,15 @@ describe("ops compute what their names say:", () => {
     const attend = (mask?: Tensor.Tensor) => Op.attention(query, key, value, { heads: 2, scale: 0.5, mask })
     assert.deepStrictEqual(values(attend()), [6, 2])
     assert.deepStrictEqual(values(attend(tensor([1, 2], 0, -1e9))), [8, 1])
+    assert.deepStrictEqual(values(attend(tensor([1, 1, 2], -1e9, 0))), [0, 3])
+  })
+
+  it("attention by query and key: causal, a token sees itself and those before it", () => {
+    const tokens = tensor([1, 3, 1], 0, 0, 0)
+    const value = tensor([1, 3, 1], 6, 12, 30)
+    const causal = tensor([1, 3, 3], 0, -1e9, -1e9, 0, 0, -1e9, 0, 0, 0)
+    const attended = Op.attention(tokens, tokens, value, { heads: 1, scale: 1, mask: causal })
+    assert.deepStrictEqual(values(attended), [6, 9, 16])
   })
 
   it("SGD: momentum carries the velocity on, Nesterov's looks one step ahead", () => {

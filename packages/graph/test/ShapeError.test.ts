@@ -110,7 +110,13 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "attention",
     Op.attention(t(2, 5, 9), t(2, 5, 9), t(2, 5, 9), { heads: 3, scale: 1, mask: t(3, 5) }, path),
     "attention",
-    "the mask must be [groups×5] with groups dividing 2"
+    "the mask must be [groups×5] or [groups×5×5] with groups dividing 2"
+  ],
+  [
+    "attention",
+    Op.attention(t(2, 3, 9), t(2, 5, 9), t(2, 5, 9), { heads: 3, scale: 1, mask: t(1, 5, 3) }, path),
+    "attention",
+    "the mask must be [groups×5] or [groups×3×5] with groups dividing 2"
   ],
   [
     "optimiser",

@@ -393,18 +393,21 @@ describe("every op on ONNX Runtime", () => {
     }))
   )
   agrees(
-    "attention with a mask per window",
+    "attention with a mask per window, of keys or of queries and keys,",
     fc
-      .record({ groups: small, windows: small, queries: small, keys: small })
-      .map(({ groups, windows, queries, keys }) => ({
-        inputs: [
-          [groups * windows, queries, 4],
-          [groups * windows, keys, 4],
-          [groups * windows, keys, 4]
-        ],
-        f: (q, k, v) =>
-          Op.attention(q, k, v, { heads: 2, scale: 0.7, mask: Op.constant(numbers(groups * keys, 3), [groups, keys]) })
-      }))
+      .record({ groups: small, windows: small, queries: small, keys: small, apart: fc.boolean() })
+      .map(({ apart, groups, windows, queries, keys }) => {
+        const entries = [groups, ...(apart ? [queries] : []), keys]
+        const mask = Op.constant(numbers(Shape.size(entries), 3), entries)
+        return {
+          inputs: [
+            [groups * windows, queries, 4],
+            [groups * windows, keys, 4],
+            [groups * windows, keys, 4]
+          ],
+          f: (q, k, v) => Op.attention(q, k, v, { heads: 2, scale: 0.7, mask })
+        }
+      })
   )
 })
 
@@ -477,9 +480,16 @@ const both = Effect.fnUntraced(function* (layer: (x: Tensor.Tensor) => Tensor.Te
 })
 
 describe("attention with more scores than are worked on at once", () => {
-  it.effect.each([undefined, 1, 4])("is that of the standard formulation, with a mask of %o groups", (groups) =>
+  const masks: ReadonlyArray<{ readonly entries: Shape.Shape }> = [
+    { entries: [] },
+    { entries: [1, 180] },
+    { entries: [4, 180] },
+    { entries: [1, 150, 180] },
+    { entries: [4, 150, 180] }
+  ]
+  it.effect.each(masks)("is that of the standard formulation, with a mask of $entries", ({ entries }) =>
     Effect.gen(function* () {
-      const mask = groups && Op.constant(numbers(groups * 180, 3), [groups, 180])
+      const mask = entries.length === 0 ? undefined : Op.constant(numbers(Shape.size(entries), 3), entries)
       const { program, values } = programOf({
         inputs: [
           [16, 150, 4],

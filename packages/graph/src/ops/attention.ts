@@ -12,13 +12,17 @@ interface Heads {
 
 export interface Attributes {
   /**
-   * Inputs `[query, key, value, mask?]`: `[batch, queries, channels]`, `[batch, keys, channels]` twice, and a mask `[groups, keys]` added to
-   * the scores, row `i mod groups` to batch entry `i`. Channels are split into heads in order.
+   * Inputs `[query, key, value, mask?]`: `[batch, queries, channels]`, `[batch, keys, channels]` twice, and a mask `[groups, keys]` or
+   * `[groups, queries, keys]` added to the scores, its entry `i mod groups` to batch entry `i`. Channels are split into heads in order.
    */
   readonly attention: Heads
   /** Inputs `[dy, query, key, value, mask?]` → the gradient with respect to one of the three. */
   readonly attentionGrad: Heads & { readonly of: "query" | "key" | "value" }
 }
+
+/** Whether a mask's entries are of keys, or of queries and keys, and divide the batch. */
+const fits = ({ shape: [groups, ...entry] }: Tensor, [batch, queries]: Shape.Shape, keys: number) =>
+  (Shape.equals(entry, [keys]) || Shape.equals(entry, [queries, keys])) && batch % groups === 0
 
 /** Multiply-accumulates of one product of queries with keys. */
 const product = (query: Tensor, key: Tensor) => Shape.size(query.shape) * key.shape[1]
@@ -29,16 +33,14 @@ export const definitions: Definitions<Attributes> = {
     shape: ({ heads }, [query, key, value, mask]) => {
       if ([query, key, value].some((t) => t.shape.length !== 3))
         return "query, key and value must be [batch×tokens×channels]"
-      const [batch, , channels] = query.shape
+      const [batch, queries, channels] = query.shape
+      const keys = key.shape[1]
       if (!Shape.equals(key.shape, value.shape)) return "key and value must have one shape"
       if (key.shape[0] !== batch || key.shape[2] !== channels) return "query and key must agree on batch and channels"
       if (!Number.isInteger(heads) || heads < 1 || channels % heads !== 0)
         return `${channels} channels do not divide into ${heads} heads`
-      if (
-        mask !== undefined &&
-        (mask.shape.length !== 2 || mask.shape[1] !== key.shape[1] || batch % mask.shape[0] !== 0)
-      )
-        return `the mask must be [groups×${key.shape[1]}] with groups dividing ${batch}`
+      if (mask !== undefined && !fits(mask, query.shape, keys))
+        return `the mask must be [groups×${keys}] or [groups×${queries}×${keys}] with groups dividing ${batch}`
       return query.shape
     },
     cost: (y) => {
@@ -71,8 +73,11 @@ export const definitions: Definitions<Attributes> = {
 /**
  * Multi-head attention: softmax(scale · q·kᵀ + mask)·v per head.
  *
- * Query `[batch, queries, channels]`, key and value `[batch, keys, channels]` → `[batch, queries, channels]`. A mask `[groups, keys]` is added to the
- * scores of batch entry `i` as its row `i mod groups`.
+ * Query `[batch, queries, channels]`, key and value `[batch, keys, channels]` → `[batch, queries, channels]`. A mask, `[groups, keys]` for all queries alike or
+ * `[groups, queries, keys]`, is added to the scores: its entry `i mod groups` to those of batch entry `i`. 0 lets a query attend to a key, −1e9 does not.
+ *
+ * @example
+ * Op.attention(query, key, value, { heads: 4, scale: 32 ** -0.5, mask })
  */
 export const attention = (
   query: Tensor,

@@ -299,7 +299,10 @@ const eachQuery = (
         for (let j = 0; j < keys; j++) {
           for (let c = 0; c < size; c++) scores[j] += query.data[queryAt + c] * key.data[keyAt(j) + c]
           scores[j] *= scale
-          if (mask !== undefined) scores[j] += mask.data[(b % mask.shape[0]) * keys + j]
+          if (mask !== undefined) {
+            const group = b % mask.shape[0]
+            scores[j] += read(mask, mask.shape.length === 2 ? [group, j] : [group, i, j])
+          }
         }
         visit(softmax(scores), queryAt, keyAt)
       }

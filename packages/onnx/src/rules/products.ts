@@ -28,14 +28,18 @@ const split = (ctx: Context, tokens: Tensor.Tensor, heads: number): Value => {
 const join = (ctx: Context, node: Tensor.Tensor, x: Value): Lowered =>
   plain(E.reshape(ctx.b, E.transpose(ctx.b, x, [0, 2, 1, 3]), node.shape))
 
-/** softmax(scores + mask) of scores `[batch, heads, queries, keys]`; batch entry `i` takes row `i mod groups` of a mask `[groups, keys]`. */
+/**
+ * softmax(scores + mask) of scores `[batch, heads, queries, keys]`; batch entry `i` takes entry `i mod groups` of a mask `[groups, keys]` or `[groups, queries, keys]`.
+ */
 export const softmaxOfScores = (ctx: Context, scores: Value, mask: Tensor.Tensor | undefined): Value => {
   const { b } = ctx
   if (mask === undefined) return E.alongLast(b, "Softmax", scores)
-  const [groups, keys] = mask.shape
-  const [batch, heads, queries] = scores.shape
-  const grouped = E.reshape(b, scores, [batch / groups, groups, heads * queries, keys])
-  const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, keys]))
+  const [groups] = mask.shape
+  const [batch, heads, queries, keys] = scores.shape
+  // What is masked alike is one axis.
+  const [alike, apart] = mask.shape.length === 2 ? [heads * queries, []] : [heads, [queries]]
+  const grouped = E.reshape(b, scores, [batch / groups, groups, alike, ...apart, keys])
+  const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, ...apart, keys]))
   return E.alongLast(b, "Softmax", E.reshape(b, masked, scores.shape))
 }
 

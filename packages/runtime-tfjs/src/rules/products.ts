@@ -55,10 +55,12 @@ const probabilities = (
   const { b } = ctx
   const scaled = K.matmul(b, K.scale(b, split(ctx, query, heads), scale), split(ctx, key, heads), { transposeB: true })
   if (mask === undefined) return K.softmax(b, scaled)
-  const [groups, keys] = mask.shape
-  const [all, queries] = scaled.shape
-  const grouped = K.reshape(b, scaled, [all / heads / groups, groups, heads * queries, keys])
-  const masked = K.add(b, grouped, K.reshape(b, ctx.plain(mask), [1, groups, 1, keys]))
+  const [groups] = mask.shape
+  const [all, queries, keys] = scaled.shape
+  // What is masked alike is one axis.
+  const [alike, apart] = mask.shape.length === 2 ? [heads * queries, []] : [heads, [queries]]
+  const grouped = K.reshape(b, scaled, [all / heads / groups, groups, alike, ...apart, keys])
+  const masked = K.add(b, grouped, K.reshape(b, ctx.plain(mask), [1, groups, 1, ...apart, keys]))
   return K.softmax(b, K.reshape(b, masked, scaled.shape))
 }
 

@@ -355,21 +355,20 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
         queries: length,
         keys: length,
         heads: fc.constantFrom(1, 2),
-        masked: fc.boolean()
+        masked: fc.constantFrom("not at all", "by key", "by query and key")
       })
-      .map(({ groups, heads, keys, masked, queries, windows }) => ({
-        inputs: [
-          [groups * windows, queries, 4],
-          [groups * windows, keys, 4],
-          [groups * windows, keys, 4]
-        ],
-        f: (q, k, v) =>
-          Op.attention(q, k, v, {
-            heads,
-            scale: 0.7,
-            mask: masked ? Op.constant(numbers(groups * keys, 3), [groups, keys]) : undefined
-          })
-      }))
+      .map(({ groups, heads, keys, masked, queries, windows }) => {
+        const entries = [groups, ...(masked === "by key" ? [] : [queries]), keys]
+        const mask = masked === "not at all" ? undefined : Op.constant(numbers(Shape.size(entries), 3), entries)
+        return {
+          inputs: [
+            [groups * windows, queries, 4],
+            [groups * windows, keys, 4],
+            [groups * windows, keys, 4]
+          ],
+          f: (q, k, v) => Op.attention(q, k, v, { heads, scale: 0.7, mask })
+        }
+      })
   )
 }
 
