@@ -56,15 +56,20 @@ describe("Costs, counted by hand", () => {
     assert.deepStrictEqual(cost.fvcoreByOperator, { matmul: cost.macs })
   })
 
-  it("norms and pooling: no multiply-accumulates; fvcore charges 2, 5 and 1 per element", () => {
+  it("norms and pooling: no multiply-accumulates; fvcore charges 5 per element, 2 by running statistics, 1 for the mean", () => {
     const vector = parameter("v", 4)
     const norm = costs(Op.batchNorm(image, vector, vector))
     assert.strictEqual(norm.macs, 0)
     assert.strictEqual(norm.flops, 7 * 800)
-    assert.deepStrictEqual(norm.fvcoreByOperator, { batch_norm: 2 * 800 })
+    assert.deepStrictEqual(norm.fvcoreByOperator, { batch_norm: 5 * 800 })
+    const bare = costs(Op.batchNorm(image))
+    assert.strictEqual(bare.flops, 5 * 800)
+    assert.deepStrictEqual(bare.fvcoreByOperator, { batch_norm: 4 * 800 })
     const running = costs(Op.batchNormInference(image, vector, vector, buffer("mean", 4), buffer("variance", 4)))
     assert.strictEqual(running.flops, 2 * 800)
     assert.strictEqual(running.fvcoreCount, 2 * 800)
+    const byStatistics = Op.batchNormInference(image, undefined, undefined, buffer("mean", 4), buffer("variance", 4))
+    assert.strictEqual(costs(byStatistics).fvcoreCount, 800)
     assert.strictEqual(running.parameters, 4, "running statistics are not parameters")
     const layer = costs(Op.layerNorm(Op.input("tokens", [2, 7, 4]), vector, vector))
     assert.deepStrictEqual(layer.fvcoreByOperator, { layer_norm: 5 * 56 })

@@ -242,17 +242,19 @@ const resize = (mode: Op.Interpolation): fc.Arbitrary<Case> =>
 const epsilon = fc.constantFrom(1e-5, 1e-3, 0.1)
 
 // Numbers keep apart: a channel of almost equal ones is as good as a kink.
-const batchNorm: fc.Arbitrary<Case> = fc.tuple(shape(2, 4, 3), epsilon).map(([s, epsilon]) => ({
-  shapes: [s, [s[1]], [s[1]]],
+const batchNorm: fc.Arbitrary<Case> = fc.tuple(shape(2, 4, 3), epsilon, fc.boolean()).map(([s, epsilon, affine]) => ({
+  shapes: [s, ...(affine ? [[s[1]], [s[1]]] : [])],
   apply: ([x, scale, bias]) => Op.batchNorm(x, scale, bias, { epsilon }),
   values: "distinct"
 }))
 
-const batchNormInference: fc.Arbitrary<Case> = fc.tuple(shape(2, 4, 3), epsilon).map(([s, epsilon]) => ({
-  shapes: [s, [s[1]], [s[1]], [s[1]], [s[1]]],
-  apply: ([x, scale, bias, mean, variance]) => Op.batchNormInference(x, scale, bias, mean, variance, { epsilon }),
-  values: positive
-}))
+const batchNormInference: fc.Arbitrary<Case> = fc
+  .tuple(shape(2, 4, 3), epsilon, fc.boolean())
+  .map(([s, epsilon, affine]) => ({
+    shapes: [s, [s[1]], [s[1]], ...(affine ? [[s[1]], [s[1]]] : [])],
+    apply: ([x, mean, variance, scale, bias]) => Op.batchNormInference(x, scale, bias, mean, variance, { epsilon }),
+    values: positive
+  }))
 
 const layerNorm: fc.Arbitrary<Case> = fc.tuple(shape(1, 3), epsilon).map(([s, epsilon]) => {
   const vector = [s[s.length - 1]]
@@ -317,8 +319,8 @@ const cases: Readonly<Partial<Record<Tensor.Kind, Cases>>> = {
   averagePool2d: { "with strides and padding, counted or not": averagePool2d },
   globalAveragePool: { "of images": globalAveragePool },
   resize: { "to the nearest": resize("nearest"), bilinearly: resize("bilinear") },
-  batchNorm: { "of two to four axes": batchNorm },
-  batchNormInference: { "of two to four axes": batchNormInference },
+  batchNorm: { "of two to four axes, with and without scale and bias": batchNorm },
+  batchNormInference: { "of two to four axes, with and without scale and bias": batchNormInference },
   layerNorm: { "of one to three axes": layerNorm },
   attention: { "without a mask, by key, by query and key": attention }
 }

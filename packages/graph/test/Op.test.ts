@@ -138,7 +138,12 @@ describe("ops compute what their names say:", () => {
     const x = tensor([2, 2, 1], 1, 5, 3, 9)
     const [scale, bias] = [vector(1, 10), vector(0, 0.5)]
     assert.deepStrictEqual(values(Op.batchNorm(x, scale, bias, { epsilon: 0 })), [-1, -9.5, 1, 10.5])
+    assert.deepStrictEqual(values(Op.batchNorm(x, undefined, undefined, { epsilon: 0 })), [-1, -1, 1, 1])
     assert.deepStrictEqual(values(Op.batchMoments(x)), [2, 7, 1, 4])
+    assert.deepStrictEqual(
+      values(Op.batchNormInference(x, undefined, undefined, vector(1, 1), vector(3, 3), { epsilon: 1 })),
+      [0, 2, 1, 4]
+    )
     assert.deepStrictEqual(
       values(Op.batchNormInference(x, scale, bias, vector(1, 1), vector(3, 3), { epsilon: 1 })),
       [0, 20.5, 1, 40.5]

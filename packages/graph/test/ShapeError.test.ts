@@ -99,6 +99,18 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "batchNorm",
     "the per-channel inputs must be [4]"
   ],
+  [
+    "normalisation",
+    Op.batchNorm(t(2, 4, 3, 3), t(4), undefined, {}, path),
+    "batchNorm",
+    "needs both a scale and a bias, or neither"
+  ],
+  [
+    "normalisation",
+    Op.batchNormInference(t(2, 4, 3, 3), undefined, t(4), t(4), t(4), {}, path),
+    "batchNormInference",
+    "needs both a scale and a bias, or neither"
+  ],
   ["normalisation", Op.layerNorm(t(2, 4), t(4), t(3), {}, path), "layerNorm", "the scale and bias must be [4]"],
   [
     "attention",

@@ -13,6 +13,12 @@ const norm = (x: Tensor.Tensor, name: string) => {
   return Op.batchNormInference(x, vector("weight"), vector("bias"), vector("mean"), vector("var"))
 }
 
+/** Without scale and bias. */
+const bareNorm = (x: Tensor.Tensor) => {
+  const [mean, variance] = ["mean", "var"].map((what) => variable(what, [x.shape[1]]))
+  return Op.batchNormInference(x, undefined, undefined, mean, variance)
+}
+
 /** The operators of a layer's file, in order. */
 const exported = (layer: (x: Tensor.Tensor) => Tensor.Tensor, shape: ReadonlyArray<number>) => {
   const program = (batch: number) => Program.make({ outputs: { y: layer(Op.input("x", [batch, ...shape])) } })
@@ -42,6 +48,10 @@ describe("an exported file", () => {
     assert.deepStrictEqual(exported((x) => convolution(norm(x, "n"), 4, 1), [3, 5, 5]).operators, ["Conv"])
     const both = exported((x) => norm(convolution(norm(x, "n"), 4, 1), "m"), [3, 5, 5])
     assert.deepStrictEqual(both.operators, ["Conv"])
+  })
+
+  it("has a batch norm without scale and bias in the convolution before it too", () => {
+    assert.deepStrictEqual(exported((x) => bareNorm(convolution(x, 4, 3)), [3, 5, 5]).operators, ["Conv"])
   })
 
   it("keeps a batch norm before a padded convolution, whose zeros are not the norm's", () => {

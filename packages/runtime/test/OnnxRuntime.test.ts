@@ -261,6 +261,24 @@ describe("every op on ONNX Runtime", () => {
       }))
   )
   agrees(
+    "batch norms without scale and bias, after and before convolutions, a GELU and a residual,",
+    fc
+      .record({ batch: fc.constantFrom(2, 3, 16), channels: fc.integer({ min: 2, max: 4 }), h: side, w: side })
+      .map(({ batch, channels, h, w }) => ({
+        inputs: [
+          [batch, channels, h, w],
+          [channels, channels, 1, 1],
+          [channels, 1, 3, 3],
+          [5, channels, 1, 1]
+        ],
+        f: (x, w1, depthwise, w2) => {
+          const y = Op.add(Op.gelu(Op.batchNorm(Op.conv2d(x, w1))), x)
+          const z = Op.batchNorm(Op.conv2d(Op.gelu(Op.batchNorm(y)), depthwise, { groups: channels }))
+          return Op.add(Op.conv2d(Op.batchNorm(z), w2), Op.fill(1))
+        }
+      }))
+  )
+  agrees(
     "squeeze and excitation",
     fc.record({ batch: batches, channels: small, h: evenSide, w: evenSide }).map(({ batch, channels, h, w }) => ({
       inputs: [[batch, channels, h, w], [2, channels, 1, 1], [2], [channels, 2, 1, 1], [channels]],
@@ -430,6 +448,7 @@ const layers: ReadonlyArray<readonly [string, (x: Tensor.Tensor) => Tensor.Tenso
   ["max pooling", (x) => Op.maxPool2d(x, { kernel: [3, 3], stride: [2, 2] })],
   ["average pooling", (x) => Op.averagePool2d(x, { kernel: [3, 3], stride: [2, 2], countPadding: false })],
   ["batch norm", (x) => Op.batchNorm(x, ones, zeros)],
+  ["batch norm without scale and bias", (x) => Op.batchNorm(x)],
   ["batch norm and GELU", (x) => Op.gelu(Op.batchNorm(x, ones, zeros))],
   ["depthwise convolution", (x) => Op.conv2d(x, kernel([4, 1, 3, 3]), { groups: 4 })],
   ["convolution", (x) => Op.conv2d(x, kernel([4, 4, 3, 3]))],

@@ -9,15 +9,15 @@ import { reshape } from "./layout.ts"
 import { sum } from "./reduction.ts"
 
 export interface Attributes {
-  /** Inputs `[x, scale, bias]`, `x` being `[batch, channels, ...]`: normalised by the batch's own mean and biased variance. */
+  /** Inputs `[x, scale, bias]`, or `[x]` for neither, `x` being `[batch, channels, ...]`: normalised by the batch's own mean and biased variance. */
   readonly batchNorm: { readonly epsilon: number; readonly momentum: number }
   /** Inputs `[x]` → `[2, channels]`: the batch's mean and biased variance per channel. */
   readonly batchMoments: {}
-  /** Inputs `[dy, x, scale]` → the gradient for `x`. */
+  /** Inputs `[dy, x, scale?]` → the gradient for `x`. */
   readonly batchNormGradInput: { readonly epsilon: number }
   /** Inputs `[dy, x]` → the gradient for the scale. */
   readonly batchNormGradScale: { readonly epsilon: number }
-  /** Inputs `[x, scale, bias, mean, variance]`: by running statistics. */
+  /** Inputs `[x, scale, bias, mean, variance]`, or `[x, mean, variance]`: by running statistics. */
   readonly batchNormInference: { readonly epsilon: number }
   /** Inputs `[x, scale, bias]`, over the last axis. */
   readonly layerNorm: { readonly epsilon: number }
@@ -37,6 +37,20 @@ const perChannel = (x: Tensor, vectors: ReadonlyArray<Tensor>) =>
       ? x.shape
       : `the per-channel inputs must be [${x.shape[1]}]`
 
+/** Scale and bias are given both or not at all: `inputs` has so many more of them. */
+const affine = (inputs: ReadonlyArray<Tensor>, others: number) => inputs.length === others + 2
+
+const normalised = (inputs: ReadonlyArray<Tensor>, others: number) => {
+  const [x, ...vectors] = inputs
+  return affine(inputs, others) || inputs.length === others
+    ? perChannel(x, vectors)
+    : "needs both a scale and a bias, or neither"
+}
+
+/** The scale and the bias, if a batch norm has them, as the beginning of a list. */
+const given = (gamma: Tensor | undefined, beta: Tensor | undefined): ReadonlyArray<Tensor> =>
+  [gamma, beta].flatMap((v) => (v === undefined ? [] : [v]))
+
 const perFeature = (x: Tensor, vectors: ReadonlyArray<Tensor>) => {
   if (x.shape.length === 0) return "a scalar has no last axis"
   const features = x.shape[x.shape.length - 1]
@@ -45,16 +59,19 @@ const perFeature = (x: Tensor, vectors: ReadonlyArray<Tensor>) => {
 
 export const definitions: Definitions<Attributes> = {
   batchNorm: define("batchNorm", {
-    shape: (_, [x, ...vectors]) => perChannel(x, vectors),
-    cost: (y) => ({
-      ...flops(7 * Shape.size(y.shape)),
-      fvcore: { operator: "batch_norm", count: 2 * Shape.size(y.shape) }
+    shape: (_, inputs) => normalised(inputs, 1),
+    // fvcore counts a norm in training like any norm, four or five per element.
+    cost: ({ inputs, shape }) => ({
+      ...flops((affine(inputs, 1) ? 7 : 5) * Shape.size(shape)),
+      fvcore: { operator: "batch_norm", count: (affine(inputs, 1) ? 5 : 4) * Shape.size(shape) }
     }),
     gradient: (y, dy) => {
-      const [x, gamma] = y.inputs
+      const [x, ...vectors] = y.inputs
       const { epsilon } = y.attributes
+      const dx = apply(definitions.batchNormGradInput, { epsilon }, [dy, x, ...vectors.slice(0, 1)], y.path)
+      if (vectors.length === 0) return [dx]
       return [
-        apply(definitions.batchNormGradInput, { epsilon }, [dy, x, gamma], y.path),
+        dx,
         apply(definitions.batchNormGradScale, { epsilon }, [dy, x], y.path),
         sum(dy, batchAxes(x), false, y.path)
       ]
@@ -66,7 +83,7 @@ export const definitions: Definitions<Attributes> = {
     gradient: "unsupported"
   }),
   batchNormGradInput: define("batchNormGradInput", {
-    shape: (_, [, x, gamma]) => perChannel(x, [gamma]),
+    shape: (_, [, x, ...vectors]) => perChannel(x, vectors),
     cost: (y) => flops(8 * Shape.size(y.shape)),
     gradient: "unsupported"
   }),
@@ -76,24 +93,25 @@ export const definitions: Definitions<Attributes> = {
     gradient: "unsupported"
   }),
   batchNormInference: define("batchNormInference", {
-    shape: (_, [x, ...vectors]) => perChannel(x, vectors),
-    // fvcore counts the affine form: one multiplication and one addition per element.
-    cost: (y) => ({
-      ...flops(2 * Shape.size(y.shape)),
-      fvcore: { operator: "batch_norm", count: 2 * Shape.size(y.shape) }
+    shape: (_, inputs) => normalised(inputs, 3),
+    // fvcore counts one multiplication and one addition per element, or one of the two without scale and bias.
+    cost: ({ inputs, shape }) => ({
+      ...flops(2 * Shape.size(shape)),
+      fvcore: { operator: "batch_norm", count: (affine(inputs, 3) ? 2 : 1) * Shape.size(shape) }
     }),
     gradient: (y, dy) => {
       const { path } = y
-      const [x, gamma, , mean, variance] = y.inputs
+      const [x, gamma] = y.inputs
+      const [mean, variance] = y.inputs.slice(-2)
+      const scaled = affine(y.inputs, 3)
       const wide = (v: Tensor) => reshape(v, [x.shape[1], ...x.shape.slice(2).map(() => 1)], path)
       const inverse = reciprocal(sqrt(add(variance, fill(y.attributes.epsilon), path), path), path)
-      const slope = mul(gamma, inverse, path)
+      const slope = scaled ? mul(gamma, inverse, path) : inverse
       const dScale = mul(sum(mul(dy, sub(x, wide(mean), path), path), batchAxes(x), false, path), inverse, path)
       const dBias = sum(dy, batchAxes(x), false, path)
       return [
         mul(dy, wide(slope), path),
-        dScale,
-        dBias,
+        ...(scaled ? [dScale, dBias] : []),
         neg(mul(dBias, slope, path), path),
         scale(mul(dScale, mul(slope, inverse, path), path), -0.5, path)
       ]
@@ -128,30 +146,43 @@ export const definitions: Definitions<Attributes> = {
   })
 }
 
-/** Axis 1 normalised by the batch's own mean and biased variance. Defaults, PyTorch's: epsilon 1e-5, momentum 0.1. */
+/**
+ * Axis 1 of `[batch, channels, ...]` normalised by the batch's own mean and biased variance, then times `gamma` plus `beta`, `[channels]` each; neither where both are left out.
+ *
+ * Defaults, PyTorch's: epsilon 1e-5, and momentum 0.1, by which running statistics move towards the batch's.
+ *
+ * @example
+ * Op.batchNorm(x, gamma, beta)
+ * Op.batchNorm(x) // without scale and offset
+ */
 export const batchNorm = (
   x: Tensor,
-  gamma: Tensor,
-  beta: Tensor,
+  gamma?: Tensor,
+  beta?: Tensor,
   { epsilon = 1e-5, momentum = 0.1 }: Partial<Attributes["batchNorm"]> = {},
   path = x.path
-): Tensor<"batchNorm"> => apply(definitions.batchNorm, { epsilon, momentum }, [x, gamma, beta], path)
+): Tensor<"batchNorm"> => apply(definitions.batchNorm, { epsilon, momentum }, [x, ...given(gamma, beta)], path)
 
 /** Mean and biased variance of the batch per channel: `[batch, channels, ...]` → `[2, channels]`. No gradient flows through it. */
 export const batchMoments = (x: Tensor, path = x.path): Tensor<"batchMoments"> =>
   apply(definitions.batchMoments, {}, [x], path)
 
-/** Axis 1 normalised by given statistics. Default epsilon 1e-5. */
+/**
+ * Axis 1 normalised by given statistics, then times `gamma` plus `beta`; neither where both are `undefined`. Default epsilon 1e-5.
+ *
+ * @example
+ * Op.batchNormInference(x, gamma, beta, mean, variance)
+ */
 export const batchNormInference = (
   x: Tensor,
-  gamma: Tensor,
-  beta: Tensor,
+  gamma: Tensor | undefined,
+  beta: Tensor | undefined,
   mean: Tensor,
   variance: Tensor,
   { epsilon = 1e-5 }: Partial<Attributes["batchNormInference"]> = {},
   path = x.path
 ): Tensor<"batchNormInference"> =>
-  apply(definitions.batchNormInference, { epsilon }, [x, gamma, beta, mean, variance], path)
+  apply(definitions.batchNormInference, { epsilon }, [x, ...given(gamma, beta), mean, variance], path)
 
 /** Normalises the last axis. Default epsilon 1e-5. */
 export const layerNorm = (

@@ -509,7 +509,8 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
     const { channelOf, mean, variance } = channelMoments(x)
     return x.data.map((v, i) => {
       const c = channelOf(i)
-      return (scale.data[c] * (v - mean[c])) / Math.sqrt(variance[c] + y.attributes.epsilon) + bias.data[c]
+      const normal = (v - mean[c]) / Math.sqrt(variance[c] + y.attributes.epsilon)
+      return scale === undefined ? normal : scale.data[c] * normal + bias.data[c]
     })
   },
   batchMoments: (_, [x]) => {
@@ -520,17 +521,18 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
   batchNormGradInput: (y, [dy, x, scale]) => {
     const { channels, channelOf, count, mean, variance } = channelMoments(x)
     const s = variance.map((v) => (v + y.attributes.epsilon) ** -0.5)
+    const gamma = scale === undefined ? variance.map(() => 1) : scale.data
     const dMean = new Float64Array(channels)
     const dS = new Float64Array(channels)
     dy.data.forEach((d, i) => {
       const c = channelOf(i)
-      dMean[c] -= d * scale.data[c] * s[c]
-      dS[c] += d * scale.data[c] * (x.data[i] - mean[c])
+      dMean[c] -= d * gamma[c] * s[c]
+      dS[c] += d * gamma[c] * (x.data[i] - mean[c])
     })
     const dVariance = dS.map((d, c) => d * -0.5 * s[c] ** 3)
     return dy.data.map((d, i) => {
       const c = channelOf(i)
-      return d * scale.data[c] * s[c] + dMean[c] / count + (dVariance[c] * 2 * (x.data[i] - mean[c])) / count
+      return d * gamma[c] * s[c] + dMean[c] / count + (dVariance[c] * 2 * (x.data[i] - mean[c])) / count
     })
   },
   batchNormGradScale: (y, [dy, x]) => {
@@ -542,11 +544,14 @@ const rules: Op.Table<[xs: ReadonlyArray<Value>, given: Given], Float64Array> = 
     })
     return out
   },
-  batchNormInference: (y, [x, scale, bias, mean, variance]) => {
+  batchNormInference: (y, inputs) => {
+    const [x, scale, bias] = inputs
+    const [mean, variance] = inputs.slice(-2)
     const { channelOf } = channelMoments(x)
     return x.data.map((v, i) => {
       const c = channelOf(i)
-      return (scale.data[c] * (v - mean.data[c])) / Math.sqrt(variance.data[c] + y.attributes.epsilon) + bias.data[c]
+      const normal = (v - mean.data[c]) / Math.sqrt(variance.data[c] + y.attributes.epsilon)
+      return inputs.length === 3 ? normal : scale.data[c] * normal + bias.data[c]
     })
   },
   layerNorm: (y, [x, scale, bias]) =>

@@ -24,6 +24,7 @@ import {
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
 import { depthwise } from "./blocked.ts"
+import { offsetOf } from "./images.ts"
 import { linearTimes } from "./tokens.ts"
 
 const isBatchNorm = Tensor.is("batchNorm")
@@ -63,6 +64,10 @@ interface Centred {
   readonly residual: Value | undefined
 }
 
+/** A batch norm's scale times numbers per channel, where it has one. */
+const scaledBy = (ctx: Context, gamma: Tensor.Tensor | undefined, x: Value): Value =>
+  gamma === undefined ? x : E.mul(ctx.b, ctx.plain(gamma), x)
+
 const meanOf = (ctx: Context, rows: Value): Value =>
   E.mul(ctx.b, E.sum(ctx.b, rows, [1]), ctx.b.scalar(1 / rows.shape[1]))
 
@@ -78,7 +83,7 @@ const channelMeans = (ctx: Context, x: Tensor.Tensor): Value => {
 /** Something near the mean of each channel: of a GELU after a batch norm, the GELU of the norm's bias. */
 const nearMeans = (ctx: Context, x: Tensor.Tensor): Value => {
   if (!isGelu(x) || !isBatchNorm(x.inputs[0])) return channelMeans(ctx, x)
-  const beta = ctx.plain(x.inputs[0].inputs[2])
+  const beta = offsetOf(ctx, x.inputs[0])
   return ctx.b.node("Gelu", [beta], {}, [beta.shape], "com.microsoft")[0]
 }
 
@@ -98,7 +103,7 @@ const centred = (ctx: Context, x: Tensor.Tensor): Centred => {
       const through = (column: Value) => E.reshape(b, E.gemm(b, w, E.column(ctx.b, column)), [x.shape[1]])
       if (isBatchNorm(input)) {
         const { factor, offset, rows } = asAffine(ctx, input)
-        const beta = ctx.plain(input.inputs[2])
+        const beta = offsetOf(ctx, input)
         const residual = offset === beta ? undefined : through(E.sub(b, beta, offset))
         return { rows: E.gemm(b, E.mul(b, w, E.row(ctx.b, factor)), rows), shift: whole(through(offset)), residual }
       }
@@ -137,10 +142,10 @@ const statistics = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
 /** A batch norm as `factor · rows + offset` per channel, of its input's shifted rows. */
 const asAffine = (ctx: Context, norm: Tensor.Tensor<"batchNorm">) => {
   const { b } = ctx
-  const [x, gamma, beta] = norm.inputs
+  const [x, gamma] = norm.inputs
   const { inverse, residual, rows } = statistics(ctx, x, norm.attributes.epsilon)
-  const factor = E.mul(b, ctx.plain(gamma), inverse)
-  const bias = ctx.plain(beta)
+  const factor = scaledBy(ctx, gamma, inverse)
+  const bias = offsetOf(ctx, norm)
   return { rows, factor, offset: residual === undefined ? bias : E.sub(b, bias, E.mul(b, residual, factor)) }
 }
 
@@ -333,7 +338,7 @@ export const rules = {
     const moments = statistics(ctx, x, node.attributes.epsilon)
     const { inverse, residual, rows } = moments
     const share = b.scalar(-1 / rows.shape[1])
-    const steepness = E.mul(b, ctx.plain(gamma), inverse)
+    const steepness = scaledBy(ctx, gamma, inverse)
     const centring = (reaching: { readonly dot: Value; readonly sum: Value }) => {
       const along = E.mul(b, E.mul(b, inverse, alongDeviation(ctx, reaching, moments)), share)
       const even = E.mul(b, reaching.sum, share)

@@ -151,6 +151,24 @@ const normalisedTokens = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
 
 const columnOf = (ctx: Context, vector: Tensor.Tensor): Value => E.column(ctx.b, ctx.plain(vector))
 
+/** Numbers per channel, zeros all of them. */
+const zeros = ({ b }: Context, channels: number): Value => b.constant(new Float32Array(channels), [channels])
+
+/** A batch norm's offset per channel; zeros where it has none. */
+export const offsetOf = (ctx: Context, { inputs: [x, , beta] }: Tensor.Tensor<"batchNorm">): Value =>
+  beta === undefined ? zeros(ctx, x.shape[1]) : ctx.plain(beta)
+
+/** `x · gamma + beta` per channel, of those that there are. */
+const scaledAndMoved = (
+  ctx: Context,
+  x: Value,
+  gamma: Tensor.Tensor | undefined,
+  beta?: Tensor.Tensor | undefined
+): Value => {
+  const scaled = gamma === undefined ? x : E.mul(ctx.b, x, columnOf(ctx, gamma))
+  return beta === undefined ? scaled : E.add(ctx.b, scaled, columnOf(ctx, beta))
+}
+
 /** Tensors of other ranks than images and tokens are normalised as `[batch, channels, rest]` in plain layout. */
 const asImage = (x: Tensor.Tensor): Shape.Shape => [x.shape[0], x.shape[1], Shape.size(x.shape.slice(2)), 1]
 
@@ -328,11 +346,10 @@ export const rules = {
   },
 
   batchNorm: (node, ctx) => {
-    const { b } = ctx
     const [x, gamma, beta] = node.inputs
     if (!hasRows(ctx, x)) return plain(plainBatchNorm(ctx, node))
     const { normal } = normalisedRows(ctx, x, node.attributes.epsilon)
-    return fromChannelRows(ctx, node.shape, E.add(b, E.mul(b, normal, columnOf(ctx, gamma)), columnOf(ctx, beta)))
+    return fromChannelRows(ctx, node.shape, scaledAndMoved(ctx, normal, gamma, beta))
   },
   batchMoments: (node, ctx) => {
     const { b } = ctx
@@ -368,7 +385,7 @@ export const rules = {
     const sums = [dy, E.mul(b, dy, normal)].map((v) => E.sum(b, v, [1], true))
     const [meanDy, meanProduct] = sums.map((v) => E.mul(b, v, share))
     const centred = E.add(b, E.add(b, dy, meanDy), E.mul(b, normal, meanProduct))
-    return fromChannelRows(ctx, node.shape, E.mul(b, centred, E.mul(b, inverse, columnOf(ctx, gamma))))
+    return fromChannelRows(ctx, node.shape, E.mul(b, centred, scaledAndMoved(ctx, inverse, gamma)))
   },
   batchNormGradScale: (node, ctx) => {
     const { b } = ctx
@@ -379,18 +396,22 @@ export const rules = {
   },
   batchNormInference: (node, ctx) => {
     const { b } = ctx
-    const [x, ...vectors] = node.inputs
+    const [x] = node.inputs
     const layout = ctx.layoutOf(x)
+    const affine = node.inputs.length === 5
+    const statistics = node.inputs.slice(-2).map(ctx.plain)
+    const scale = affine ? ctx.plain(node.inputs[1]) : E.ones(b, [x.shape[1]])
+    const bias = affine ? ctx.plain(node.inputs[2]) : zeros(ctx, x.shape[1])
     if (layout !== "channels" || !hasRows(ctx, x))
       return plain(
         b.node(
           "BatchNormalization",
-          [ctx.plain(x), ...vectors.map(ctx.plain)],
+          [ctx.plain(x), scale, bias, ...statistics],
           { epsilon: { float: node.attributes.epsilon } },
           [node.shape]
         )[0]
       )
-    const [gamma, beta, mean, variance] = vectors.map((v) => columnOf(ctx, v))
+    const [gamma, beta, mean, variance] = [scale, bias, ...statistics].map((v) => E.column(b, v))
     const deviation = E.unary(b, "Sqrt", E.add(b, variance, b.scalar(node.attributes.epsilon)))
     const factor = E.div(b, gamma, deviation)
     const offset = E.sub(b, beta, E.mul(b, mean, factor))
@@ -527,7 +548,7 @@ const plainBatchNorm = (ctx: Context, node: Tensor.Tensor<"batchNorm">): Value =
   const { b } = ctx
   const [x, gamma, beta] = node.inputs
   const { normal } = plainNormalised(ctx, x, node.attributes.epsilon)
-  return E.reshape(b, E.add(b, E.mul(b, normal, columnOf(ctx, gamma)), columnOf(ctx, beta)), node.shape)
+  return E.reshape(b, scaledAndMoved(ctx, normal, gamma, beta), node.shape)
 }
 
 const plainBatchNormGrad = (
@@ -544,7 +565,7 @@ const plainBatchNormGrad = (
   const centred = E.add(b, E.add(b, dy, meanDy), E.mul(b, normal, meanProduct))
   return {
     get input() {
-      return E.reshape(b, E.mul(b, centred, E.mul(b, inverse, columnOf(ctx, gamma))), node.shape)
+      return E.reshape(b, E.mul(b, centred, scaledAndMoved(ctx, inverse, gamma)), node.shape)
     },
     scale: E.reshape(b, sums[1], node.shape)
   }

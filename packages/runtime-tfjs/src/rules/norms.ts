@@ -24,6 +24,10 @@ const moments = (ctx: Context, x: Tensor.Tensor) => {
 const inverseDeviation = ({ b }: Context, variance: Value, epsilon: number): Value =>
   K.unary(b, "Rsqrt", K.plus(b, variance, epsilon))
 
+/** A batch norm's scale times numbers per channel, where it has one. */
+const scaledBy = (ctx: Context, gamma: Tensor.Tensor | undefined, x: Value): Value =>
+  gamma === undefined ? x : K.mul(ctx.b, ctx.plain(gamma), x)
+
 /** Rows with their own mean taken off, and one over their deviation, `[rows, 1]`. */
 const rowMoments = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
   const { b } = ctx
@@ -39,8 +43,9 @@ export const rules = {
     const { b } = ctx
     const [x, gamma, beta] = node.inputs
     const { centred, variance } = moments(ctx, x)
-    const slope = K.mul(b, ctx.plain(gamma), inverseDeviation(ctx, variance, node.attributes.epsilon))
-    return fromRows(ctx, node, K.add(b, K.mul(b, centred, slope), ctx.plain(beta)))
+    const slope = scaledBy(ctx, gamma, inverseDeviation(ctx, variance, node.attributes.epsilon))
+    const scaled = K.mul(b, centred, slope)
+    return fromRows(ctx, node, beta === undefined ? scaled : K.add(b, scaled, ctx.plain(beta)))
   },
   batchMoments: (node, ctx) => {
     const { mean, variance } = moments(ctx, node.inputs[0])
@@ -54,7 +59,7 @@ export const rules = {
     const inverse = inverseDeviation(ctx, variance, node.attributes.epsilon)
     const dy = channelRows(ctx, dyNode)
     // γs·(dy − mean(dy) − x̂·mean(dy·x̂)) as a·dy + b·centred + c with numbers a, b, c per channel.
-    const a = K.mul(b, ctx.plain(gamma), inverse)
+    const a = scaledBy(ctx, gamma, inverse)
     const product = columnMean(ctx, K.mul(b, dy, centred))
     const along = K.mul(b, K.mul(b, a, product), K.unary(b, "Square", inverse))
     const offset = K.mul(b, a, columnMean(ctx, dy))
@@ -69,10 +74,13 @@ export const rules = {
   },
   batchNormInference: (node, ctx) => {
     const { b } = ctx
-    const [x, ...vectors] = node.inputs
-    const [gamma, beta, mean, variance] = vectors.map(ctx.plain)
-    const slope = K.mul(b, gamma, inverseDeviation(ctx, variance, node.attributes.epsilon))
-    const offset = K.sub(b, beta, K.mul(b, mean, slope))
+    const [x, gamma, beta] = node.inputs
+    const affine = node.inputs.length === 5
+    const [mean, variance] = node.inputs.slice(-2).map(ctx.plain)
+    const inverse = inverseDeviation(ctx, variance, node.attributes.epsilon)
+    const slope = scaledBy(ctx, affine ? gamma : undefined, inverse)
+    const drop = K.mul(b, mean, slope)
+    const offset = affine ? K.sub(b, ctx.plain(beta), drop) : K.unary(b, "Neg", drop)
     return fromRows(ctx, node, K.add(b, K.mul(b, channelRows(ctx, x), slope), offset))
   },
   layerNorm: (node, ctx) => {

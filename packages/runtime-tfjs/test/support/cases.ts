@@ -309,16 +309,18 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
   batchNorm: fc.oneof(
     named(
       "batch norm",
-      fc.tuple(fc.integer({ min: 2, max: 4 }), length, fc.array(side, { maxLength: 3 })).map(([n, c, rest]) => ({
-        inputs: [[n, c, ...rest], [c], [c]],
-        f: (x, gamma, beta) => Op.batchNorm(x, gamma, beta)
-      }))
+      fc
+        .tuple(fc.integer({ min: 2, max: 4 }), length, fc.array(side, { maxLength: 3 }), fc.boolean())
+        .map(([n, c, rest, affine]) => ({
+          inputs: [[n, c, ...rest], ...(affine ? [[c], [c]] : [])],
+          f: (x, gamma, beta) => Op.batchNorm(x, gamma, beta)
+        }))
     ),
     named(
       "batch norm by given statistics",
-      fc.tuple(batch, length, fc.array(side, { maxLength: 3 })).map(([n, c, rest]) => ({
-        inputs: [[n, c, ...rest], [c], [c], [c], [c]],
-        f: (x, gamma, beta, mean, variance) =>
+      fc.tuple(batch, length, fc.array(side, { maxLength: 3 }), fc.boolean()).map(([n, c, rest, affine]) => ({
+        inputs: [[n, c, ...rest], [c], [c], ...(affine ? [[c], [c]] : [])],
+        f: (x, mean, variance, gamma, beta) =>
           Op.batchNormInference(x, gamma, beta, mean, Op.add(Op.abs(variance), Op.fill(0.5)))
       }))
     )
