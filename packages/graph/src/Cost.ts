@@ -30,7 +30,7 @@ export type FvcoreOperator =
 export interface Cost {
   readonly macs: Macs
   readonly flops: Flops
-  /** What fvcore would charge for it; absent for what fvcore leaves out (element-wise ops, softmax, pooling by maximum). */
+  /** What fvcore would charge for it; absent for what fvcore leaves out (element-wise ops, softmax, pooling over windows, gradients). */
   readonly fvcore?: { readonly operator: FvcoreOperator; readonly count: number }
 }
 

@@ -15,7 +15,10 @@ export interface LayerCost {
 export interface Costs {
   readonly macs: Macs
   readonly flops: Flops
-  /** What fvcore's flop counter prints for the same network: multiply-accumulates, and its charges for norms and adaptive pooling. */
+  /**
+   * What fvcore's flop counter prints for the same network: multiply-accumulates, and its charges for norms, adaptive pooling and resizing. It counts a forward pass: what gradients
+   * are made of, and what follows from it, counts nothing here.
+   */
   readonly fvcoreCount: number
   readonly fvcoreByOperator: Readonly<Partial<Record<FvcoreOperator, number>>>
   /** Elements of all trainable variables. */
@@ -28,17 +31,27 @@ export interface Costs {
 /** The cost of one op. */
 export const ofNode = (node: Tensor): Cost => (definitions[node.kind] as Definition<Kind>).cost(node)
 
-/** Sums the costs of a program's ops. */
+/** Whether an op only stands in gradients. They are named so. */
+const isGradient = ({ kind }: Tensor) => kind.includes("Grad")
+
+/**
+ * Sums the costs of a program's ops.
+ *
+ * @example
+ * const { macs, parameters } = Costs.ofProgram(program)
+ */
 export const ofProgram = (program: Program): Costs => {
   let macs = 0
   let flops = 0
   let fvcoreCount = 0
   const fvcoreByOperator: Partial<Record<FvcoreOperator, number>> = {}
+  const backward = new Set<Tensor>()
   for (const node of program.nodes) {
     const cost = ofNode(node)
     macs += cost.macs
     flops += cost.flops
-    if (cost.fvcore === undefined) continue
+    if (isGradient(node) || node.inputs.some((x) => backward.has(x))) backward.add(node)
+    if (cost.fvcore === undefined || backward.has(node)) continue
     const { operator, count } = cost.fvcore
     fvcoreCount += count
     fvcoreByOperator[operator] = (fvcoreByOperator[operator] ?? 0) + count

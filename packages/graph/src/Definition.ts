@@ -58,5 +58,8 @@ export const apply = <K extends Kind>(
   return { kind, attributes, inputs, shape: inputs[0]?.shape ?? [], dtype, path, fault }
 }
 
+/** Whether a number can be how much of something there is: finite and not negative. */
+export const isAmount = (n: number): boolean => Number.isFinite(n) && n >= 0
+
 /** The definitions of a family of ops. */
 export type Definitions<A> = { readonly [K in keyof A & Kind]: Definition<K> }

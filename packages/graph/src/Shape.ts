@@ -17,6 +17,16 @@ export const size = (shape: Shape): number => {
 /** Whether every axis has a whole, positive length. */
 export const isValid = (shape: Shape): boolean => shape.every((length) => Number.isSafeInteger(length) && length > 0)
 
+/**
+ * Whether a number names an axis of the shape. Axes count from 0, outermost first; none is counted from the end.
+ *
+ * @example
+ * Shape.hasAxis([2, 3], 1) // true
+ * Shape.hasAxis([2, 3], -1) // false
+ */
+export const hasAxis = (shape: Shape, axis: number): boolean =>
+  Number.isSafeInteger(axis) && axis >= 0 && axis < shape.length
+
 /** Whether two shapes are the same, axis by axis. */
 export const equals = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((length, i) => length === b[i])
 

@@ -119,6 +119,19 @@ describe("Costs, counted by hand", () => {
     assert.strictEqual(Costs.byKind(program).get("conv2d")?.macs, whole.macs)
   })
 
+  it("fvcore's count of a training step is that of its forward pass: gradients count nothing", () => {
+    const [kernel, vector, head] = [parameter("kernel", 4, 4, 3, 3), parameter("v", 4), parameter("head", 5, 4)]
+    const tokens = Op.toTokens(Op.gelu(Op.batchNorm(Op.conv2d(image, kernel), vector, vector)))
+    const mixed = Op.matmul(tokens, Op.softmax(tokens), { transposeB: true })
+    const attended = Op.attention(Op.matmul(mixed, tokens), tokens, tokens, { heads: 2, scale: 1 })
+    const logits = Op.linear(Op.mean(Op.layerNorm(attended, vector, vector), [1]), head)
+    const loss = Op.neg(Op.mean(Op.logSoftmax(logits)))
+    const gradients = gradient(loss, [kernel, vector, head])
+    const step = programOf({ loss, ...Object.fromEntries(gradients.map((g, i) => [`g${i}`, g ?? loss])) })
+    assert.deepStrictEqual(Costs.ofProgram(step).fvcoreByOperator, costs(loss).fvcoreByOperator)
+    assert.isAbove(Costs.ofProgram(step).macs, costs(loss).macs)
+  })
+
   it("an expression written twice is paid once", () => {
     const weight = parameter("w", 4, 4, 1, 1)
     const y = () => Op.conv2d(image, weight)

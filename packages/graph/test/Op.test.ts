@@ -109,6 +109,22 @@ describe("ops compute what their names say:", () => {
     assert.deepStrictEqual(values(Op.globalAveragePool(image)), [-3.5])
   })
 
+  it("windows keep an image's size by default where they are odd, and are not padded where they are even", () => {
+    const image = Op.fill(1, [1, 2, 8, 8])
+    const sizes = (y: Tensor.Tensor) => y.shape.slice(2)
+    for (const pool of [Op.maxPool2d, Op.averagePool2d]) {
+      assert.deepStrictEqual(sizes(pool(image, { kernel: [3, 5] })), [8, 8])
+      assert.deepStrictEqual(sizes(pool(image, { kernel: [2, 2], stride: [2, 2] })), [4, 4])
+      assert.deepStrictEqual(sizes(pool(image, { kernel: [2, 3] })), [7, 8])
+    }
+    const convolved = (kernel: readonly [number, number], dilation: readonly [number, number] = [1, 1]) =>
+      sizes(Op.conv2d(image, Op.fill(1, [3, 2, ...kernel]), { dilation }))
+    assert.deepStrictEqual(convolved([3, 1]), [8, 8])
+    assert.deepStrictEqual(convolved([3, 5], [2, 1]), [8, 8])
+    assert.deepStrictEqual(convolved([4, 2]), [5, 7])
+    assert.deepStrictEqual(convolved([2, 3], [3, 2]), [5, 8])
+  })
+
   it("average pooling: padding counts as zeros, or not at all", () => {
     const image = tensor([1, 1, 2, 3], 1, 2, 3, 4, 5, 6)
     const pool = (countPadding: boolean) => Op.averagePool2d(image, { kernel: [3, 3], countPadding })

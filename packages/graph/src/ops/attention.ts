@@ -30,7 +30,8 @@ const scores = ({ heads }: Heads, query: Tensor, key: Tensor) => heads * query.s
 
 export const definitions: Definitions<Attributes> = {
   attention: define("attention", {
-    shape: ({ heads }, [query, key, value, mask]) => {
+    shape: ({ heads, scale }, [query, key, value, mask]) => {
+      if (!Number.isFinite(scale)) return "the scale must be finite"
       if ([query, key, value].some((t) => t.shape.length !== 3))
         return "query, key and value must be [batch×tokens×channels]"
       const [batch, queries, channels] = query.shape

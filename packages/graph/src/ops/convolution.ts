@@ -79,26 +79,37 @@ export const definitions: Definitions<Attributes> = {
   }),
   conv2dGradInput: define("conv2dGradInput", {
     shape: ({ inputShape }) => inputShape,
-    cost: (y) => macs(cost(y.inputs[0].shape, y.inputs[1].shape), "conv"),
+    cost: (y) => macs(cost(y.inputs[0].shape, y.inputs[1].shape)),
     gradient: "unsupported"
   }),
   conv2dGradWeight: define("conv2dGradWeight", {
     shape: ({ weightShape }) => weightShape,
-    cost: (y) => macs(cost(y.inputs[0].shape, y.attributes.weightShape), "conv"),
+    cost: (y) => macs(cost(y.inputs[0].shape, y.attributes.weightShape)),
     gradient: "unsupported"
   })
 }
 
-/** Same-size padding for an odd kernel: half of it on every side. */
-export const halfPadding = ([height, width]: readonly [number, number]): Window["padding"] => {
-  const [v, h] = [height >> 1, width >> 1]
+/**
+ * The padding of windows of which nothing is said: half of what an odd kernel reaches over on either side, which keeps an image's size, and none for an even one, which
+ * cannot keep it without being lopsided.
+ *
+ * @example
+ * Op.halfPadding([3, 2]) // [1, 0, 1, 0]
+ */
+export const halfPadding = (
+  kernel: readonly [number, number],
+  dilation: Convolution["dilation"] = [1, 1]
+): Window["padding"] => {
+  const [v, h] = ([0, 1] as const).map((axis) =>
+    kernel[axis] % 2 === 1 ? (dilation[axis] * (kernel[axis] - 1)) / 2 : 0
+  )
   return [v, h, v, h]
 }
 
 /**
  * Two-dimensional cross-correlation, as PyTorch's `conv2d`: `[batch, in, h, w]` and a weight `[out, in/groups, kh, kw]` → `[batch, out, …, …]`.
  *
- * Defaults: stride 1, padding of half of what the kernel reaches over, one group, dilation 1 (taps side by side), no bias.
+ * Defaults: stride 1, the padding that keeps the size (none along an axis where the kernel is even), one group, dilation 1 (taps side by side), no bias.
  *
  * @example
  * Op.conv2d(x, weight, { stride: [2, 2], dilation: [2, 2] })
@@ -116,7 +127,7 @@ export const conv2d = (
   path = x.path
 ): Tensor<"conv2d"> => {
   const { stride = [1, 1], groups = 1, dilation = [1, 1], bias } = options
-  const { padding = halfPadding(kernelExtent([weight.shape[2], weight.shape[3]], dilation)) } = options
+  const { padding = halfPadding([weight.shape[2], weight.shape[3]], dilation) } = options
   return apply(
     definitions.conv2d,
     { stride, padding, groups, dilation },

@@ -18,6 +18,9 @@ export interface Attributes {
   readonly toImage: { readonly height: number; readonly width: number }
 }
 
+/** What is said of an axis that is not there. */
+const noAxis = (axis: number, { shape }: Tensor) => `has no axis ${axis}: the ${shape.length} axes count from 0`
+
 /** Moving elements asks nothing of their type. */
 const anyType = { takes: "same", dtype: "same" } as const
 
@@ -48,10 +51,13 @@ export const definitions: Definitions<Attributes> = {
   }),
   slice: define("slice", {
     ...anyType,
-    shape: ({ axis, start, end }, [x]) =>
-      axis < x.shape.length && start >= 0 && start < end && end <= x.shape[axis]
+    shape: ({ axis, start, end }, [x]) => {
+      if (!Shape.hasAxis(x.shape, axis)) return noAxis(axis, x)
+      const whole = [start, end].every(Number.isSafeInteger)
+      return whole && start >= 0 && start < end && end <= x.shape[axis]
         ? x.shape.map((n, i) => (i === axis ? end - start : n))
-        : `has no elements ${start} to ${end} on axis ${axis}`,
+        : `has no elements ${start} to ${end} on axis ${axis}`
+    },
     cost: () => free,
     gradient: (y, dy) => {
       const { axis, start, end } = y.attributes
@@ -63,7 +69,7 @@ export const definitions: Definitions<Attributes> = {
   pad: define("pad", {
     ...anyType,
     shape: ({ before, after }, [x]) =>
-      [before, after].every((p) => p.length === x.shape.length && p.every((n) => n >= 0))
+      [before, after].every((p) => p.length === x.shape.length && p.every((n) => Number.isSafeInteger(n) && n >= 0))
         ? x.shape.map((n, i) => n + before[i] + after[i])
         : "padding needs a number of zeros or more for every axis",
     cost: () => free,
@@ -77,10 +83,11 @@ export const definitions: Definitions<Attributes> = {
     ...anyType,
     shape: ({ axis }, xs) => {
       const [first] = xs
+      if (!Shape.hasAxis(first.shape, axis)) return noAxis(axis, first)
       const fits = xs.every(
         (x) => x.shape.length === first.shape.length && x.shape.every((n, i) => i === axis || n === first.shape[i])
       )
-      return fits && axis < first.shape.length
+      return fits
         ? first.shape.map((n, i) => (i === axis ? xs.reduce((sum, x) => sum + x.shape[axis], 0) : n))
         : `the shapes must agree on every axis but ${axis}`
     },
@@ -123,15 +130,17 @@ export const transpose = (x: Tensor, permutation: ReadonlyArray<number>, path = 
   permutation.every((axis, i) => axis === i) && permutation.length === x.shape.length
     ? x
     : apply(definitions.transpose, { permutation }, [x], path)
-/** Elements `start ≤ i < end` of one axis. */
+/** Elements `start ≤ i < end` of one axis; all three count from 0. */
 export const slice = (x: Tensor, axis: number, start: number, end: number, path = x.path): Tensor =>
   start === 0 && end === x.shape[axis] ? x : apply(definitions.slice, { axis, start, end }, [x], path)
 /** Zeros around, `before` and `after` per axis. */
 export const pad = (x: Tensor, before: ReadonlyArray<number>, after: ReadonlyArray<number>, path = x.path): Tensor =>
-  before.every((n) => n === 0) && after.every((n) => n === 0) ? x : apply(definitions.pad, { before, after }, [x], path)
-/** One after the other along `axis`. */
+  [before, after].every((zeros) => zeros.length === x.shape.length && zeros.every((n) => n === 0))
+    ? x
+    : apply(definitions.pad, { before, after }, [x], path)
+/** One after the other along `axis`, which counts from 0. */
 export const concat = (xs: readonly [Tensor, ...ReadonlyArray<Tensor>], axis: number, path = xs[0].path): Tensor =>
-  xs.length === 1 ? xs[0] : apply(definitions.concat, { axis }, xs, path)
+  xs.length === 1 && Shape.hasAxis(xs[0].shape, axis) ? xs[0] : apply(definitions.concat, { axis }, xs, path)
 /** `[batch, channels, height, width]` → `[batch, height·width, channels]`, rows first. */
 export const toTokens = (x: Tensor, path = x.path): Tensor<"toTokens"> => apply(definitions.toTokens, {}, [x], path)
 /** `[batch, height·width, channels]` → `[batch, channels, height, width]`. */

@@ -1,7 +1,7 @@
 /** Where values enter a graph: inputs of a run, variables that persist between runs, and constants. */
 import { free } from "../Cost.ts"
-import { apply, define, type Definitions } from "../Definition.ts"
-import { print, size, type Shape } from "../Shape.ts"
+import { apply, define, type Definitions, isAmount } from "../Definition.ts"
+import { isValid, print, size, type Shape } from "../Shape.ts"
 import type { DType, Tensor } from "../Tensor.ts"
 
 /** How a variable's first value is drawn. */
@@ -10,6 +10,20 @@ export type Initialiser =
   | { readonly kind: "uniform"; readonly bound: number }
   /** Normal of this standard deviation, redrawn outside ±2 deviations (PyTorch's `trunc_normal_` cuts at ±2 itself, far outside for small deviations). */
   | { readonly kind: "truncatedNormal"; readonly deviation: number }
+
+/** What is wrong with a way to draw first values, if anything is. */
+const wrongInitialiser = (initialiser: Initialiser): string | undefined => {
+  switch (initialiser.kind) {
+    case "constant":
+      return Number.isFinite(initialiser.value) ? undefined : "the first value must be finite"
+    case "uniform":
+      return isAmount(initialiser.bound) ? undefined : "the bound of first values must be finite and not negative"
+    case "truncatedNormal":
+      return isAmount(initialiser.deviation)
+        ? undefined
+        : "the deviation of first values must be finite and not negative"
+  }
+}
 
 /** What a variable is for. Gradients are taken with respect to parameters; buffers are running statistics; moments belong to an optimiser. */
 export type Role = "parameter" | "buffer" | "moment"
@@ -48,7 +62,16 @@ export const input = (name: string, shape: Shape, dtype: DType = "float32"): Ten
 
 /** A value that persists between runs. Its path is its name. */
 export const variable = (attributes: Attributes["variable"], shape: Shape): Tensor<"variable"> =>
-  apply({ ...definitions.variable, shape: () => shape }, attributes, [], attributes.name)
+  apply(
+    // A wrong shape is the first thing to be said: what is drawn often follows from it.
+    {
+      ...definitions.variable,
+      shape: () => (isValid(shape) ? (wrongInitialiser(attributes.initialiser) ?? shape) : shape)
+    },
+    attributes,
+    [],
+    attributes.name
+  )
 
 /** Data known when the graph is built, in row-major order. */
 export const constant = (data: Float32Array | Int32Array, shape: Shape, path = ""): Tensor<"constant"> =>

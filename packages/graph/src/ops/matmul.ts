@@ -74,12 +74,12 @@ export const definitions: Definitions<Attributes> = {
   }),
   linearGradInput: define("linearGradInput", {
     shape: (_, [dy, weight]) => [...dy.shape.slice(0, -1), weight.shape[1]],
-    cost: (y) => macs(Shape.size(y.inputs[0].shape) * y.inputs[1].shape[1], "linear"),
+    cost: (y) => macs(Shape.size(y.inputs[0].shape) * y.inputs[1].shape[1]),
     gradient: "unsupported"
   }),
   linearGradWeight: define("linearGradWeight", {
     shape: (_, [dy, x]) => [dy.shape[dy.shape.length - 1], x.shape[x.shape.length - 1]],
-    cost: (y) => macs(Shape.size(y.inputs[0].shape) * y.shape[1], "linear"),
+    cost: (y) => macs(Shape.size(y.inputs[0].shape) * y.shape[1]),
     gradient: "unsupported"
   })
 }

@@ -1,6 +1,6 @@
 /** Batch and layer normalisation and their gradients. */
 import { flops } from "../Cost.ts"
-import { apply, define, type Definitions } from "../Definition.ts"
+import { apply, define, type Definitions, isAmount } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
 import type { Tensor } from "../Tensor.ts"
 import { add, mul, neg, reciprocal, scale, sqrt, sub } from "./elementwise.ts"
@@ -37,6 +37,15 @@ const perChannel = (x: Tensor, vectors: ReadonlyArray<Tensor>) =>
       ? x.shape
       : `the per-channel inputs must be [${x.shape[1]}]`
 
+/** The shape of what is normalised, unless a number of the norm makes no sense. */
+const unlessWrong = (
+  { epsilon, momentum = 0 }: { readonly epsilon: number; readonly momentum?: number },
+  shape: Shape.Shape | string
+) => {
+  if (!isAmount(epsilon)) return "epsilon must be finite and not negative"
+  return momentum >= 0 && momentum <= 1 ? shape : "the momentum must lie between 0 and 1"
+}
+
 /** Scale and bias are given both or not at all: `inputs` has so many more of them. */
 const affine = (inputs: ReadonlyArray<Tensor>, others: number) => inputs.length === others + 2
 
@@ -59,7 +68,7 @@ const perFeature = (x: Tensor, vectors: ReadonlyArray<Tensor>) => {
 
 export const definitions: Definitions<Attributes> = {
   batchNorm: define("batchNorm", {
-    shape: (_, inputs) => normalised(inputs, 1),
+    shape: (attributes, inputs) => unlessWrong(attributes, normalised(inputs, 1)),
     // fvcore counts a norm in training like any norm, four or five per element.
     cost: ({ inputs, shape }) => ({
       ...flops((affine(inputs, 1) ? 7 : 5) * Shape.size(shape)),
@@ -93,7 +102,7 @@ export const definitions: Definitions<Attributes> = {
     gradient: "unsupported"
   }),
   batchNormInference: define("batchNormInference", {
-    shape: (_, inputs) => normalised(inputs, 3),
+    shape: (attributes, inputs) => unlessWrong(attributes, normalised(inputs, 3)),
     // fvcore counts one multiplication and one addition per element, or one of the two without scale and bias.
     cost: ({ inputs, shape }) => ({
       ...flops(2 * Shape.size(shape)),
@@ -118,7 +127,7 @@ export const definitions: Definitions<Attributes> = {
     }
   }),
   layerNorm: define("layerNorm", {
-    shape: (_, [x, ...vectors]) => perFeature(x, vectors),
+    shape: (attributes, [x, ...vectors]) => unlessWrong(attributes, perFeature(x, vectors)),
     cost: (y) => ({
       ...flops(7 * Shape.size(y.shape)),
       fvcore: { operator: "layer_norm", count: 5 * Shape.size(y.shape) }

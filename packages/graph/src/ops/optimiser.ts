@@ -2,7 +2,7 @@
  * Update rules of optimisers as ops, so that an engine may run them where it likes (in its graph, or on flat memory beside it).
  */
 import { flops } from "../Cost.ts"
-import { apply, define, type Definitions } from "../Definition.ts"
+import { apply, define, type Definitions, isAmount } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
 import type { Tensor } from "../Tensor.ts"
 
@@ -37,24 +37,37 @@ export interface Attributes {
   readonly clipByNorm: { readonly most: number }
 }
 
+/** What is wrong with numbers that must be finite and not negative, if anything is. */
+const wrongAmount = (amounts: Readonly<Record<string, number>>): string | undefined => {
+  const wrong = Object.keys(amounts).find((name) => !isAmount(amounts[name]))
+  return wrong && `the ${wrong} must be finite and not negative`
+}
+
 export const definitions: Definitions<Attributes> = {
   adamw: define("adamw", {
-    shape: (_, [parameter, gradient, moment1, moment2, learningRate, step]) =>
-      [gradient, moment1, moment2].every((t) => Shape.equals(t.shape, parameter.shape))
+    shape: ({ beta1, beta2, epsilon, weightDecay }, [parameter, gradient, moment1, moment2, learningRate, step]) => {
+      if (![beta1, beta2].every((beta) => beta >= 0 && beta < 1)) return "the betas must lie in [0, 1)"
+      const wrong = wrongAmount({ epsilon, "weight decay": weightDecay })
+      if (wrong !== undefined) return wrong
+      return [gradient, moment1, moment2].every((t) => Shape.equals(t.shape, parameter.shape))
         ? learningRate.shape.length === 0 && step.shape.length === 0
           ? parameter.shape
           : "the learning rate and the step must be scalars"
-        : "parameter, gradient and moments must have one shape",
+        : "parameter, gradient and moments must have one shape"
+    },
     cost: (y) => flops({ parameter: 8, moment1: 3, moment2: 4 }[y.attributes.of] * Shape.size(y.shape)),
     gradient: "unsupported"
   }),
   sgd: define("sgd", {
-    shape: (_, [parameter, gradient, velocity, learningRate]) =>
-      [gradient, velocity].every((t) => Shape.equals(t.shape, parameter.shape))
+    shape: ({ momentum, weightDecay }, [parameter, gradient, velocity, learningRate]) => {
+      const wrong = wrongAmount({ momentum, "weight decay": weightDecay })
+      if (wrong !== undefined) return wrong
+      return [gradient, velocity].every((t) => Shape.equals(t.shape, parameter.shape))
         ? learningRate.shape.length === 0
           ? parameter.shape
           : "the learning rate must be a scalar"
-        : "parameter, gradient and velocity must have one shape",
+        : "parameter, gradient and velocity must have one shape"
+    },
     cost: (y) => flops((y.attributes.of === "velocity" ? 4 : 2) * Shape.size(y.shape)),
     gradient: "unsupported"
   }),

@@ -80,7 +80,13 @@ export const definitions: Definitions<Attributes> = {
   })
 }
 
-/** Maximum over a sliding window. Defaults: stride 1, padding of half the kernel (which never wins). */
+/**
+ * Maximum over a sliding window. Defaults: stride 1, the padding that keeps the size (it never wins; none along an axis where the window is even). At a tie the gradient
+ * goes to the window's first element, in row-major order.
+ *
+ * @example
+ * Op.maxPool2d(x, { kernel: [2, 2], stride: [2, 2] }) // 8×8 becomes 4×4
+ */
 export const maxPool2d = (
   x: Tensor,
   options: {
@@ -97,7 +103,7 @@ export const maxPool2d = (
 /**
  * Mean over a sliding window, as PyTorch's `avg_pool2d`: `[batch, channels, height, width]` → `[batch, channels, …, …]`.
  *
- * Defaults: stride 1, padding of half the kernel. `countPadding` (default true, PyTorch's `count_include_pad`) divides by the window's area everywhere; without it
+ * Defaults: stride 1, the padding that keeps the size (none along an axis where the window is even). `countPadding` (default true, PyTorch's `count_include_pad`) divides by the window's area everywhere; without it
  * a window at the border is the mean of the image's own elements in it. A window that does not fit is a `ShapeError`.
  *
  * @example

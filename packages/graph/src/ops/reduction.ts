@@ -3,8 +3,8 @@ import { flops, free } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
 import type { Tensor } from "../Tensor.ts"
-import { broadcastTo, div, equal, exp, mul, scale, sub } from "./elementwise.ts"
-import { reshape } from "./layout.ts"
+import { broadcastTo, exp, mul, scale, sub } from "./elementwise.ts"
+import { reshape, transpose } from "./layout.ts"
 import { fill } from "./leaf.ts"
 
 export interface Attributes {
@@ -28,13 +28,30 @@ export interface Attributes {
 /** The shape after a reduction that keeps the reduced axes with length 1. */
 const kept = (shape: Shape.Shape, axes: ReadonlyArray<number>) => shape.map((n, i) => (axes.includes(i) ? 1 : n))
 
+/** The gradient of maxima over axes: all of each one's goes to the first of its largest elements, in row-major order. */
+const toFirst = (x: Tensor, axes: ReadonlyArray<number>, dy: Tensor, path: string): Tensor => {
+  const left = x.shape.map((_, i) => i).filter((i) => !axes.includes(i))
+  const order = [...left, ...axes]
+  const rows = left.map((axis) => x.shape[axis])
+  const turned = transpose(x, order, path)
+  const each = reshape(turned, [...rows, Shape.size(axes.map((axis) => x.shape[axis]))], path)
+  const winners = oneHot(argMax(each, path), each.shape[rows.length], path)
+  const shares = mul(winners, reshape(dy, [...rows, 1], path), path)
+  return transpose(
+    reshape(shares, turned.shape, path),
+    order.map((_, i) => order.indexOf(i)),
+    path
+  )
+}
+
 const last = (_: unknown, [x]: ReadonlyArray<Tensor>) => (x.shape.length === 0 ? "a scalar has no last axis" : x.shape)
 
 export const definitions: Definitions<Attributes> = {
   reduce: define("reduce", {
     shape: ({ axes, keepDims }, [x]) => {
-      if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= x.shape.length))
-        return `has no axes [${axes.join(", ")}]`
+      if (!axes.every((axis) => Shape.hasAxis(x.shape, axis)))
+        return `has no axes [${axes.join(", ")}]: the ${x.shape.length} axes count from 0`
+      if (new Set(axes).size < axes.length) return `the axes [${axes.join(", ")}] name one twice`
       return keepDims ? kept(x.shape, axes) : x.shape.filter((_, i) => !axes.includes(i))
     },
     cost: (y) => flops(Shape.size(y.inputs[0].shape)),
@@ -42,13 +59,9 @@ export const definitions: Definitions<Attributes> = {
       const { path } = y
       const [x] = y.inputs
       const { fn, axes } = y.attributes
-      const wide = kept(x.shape, axes)
-      const spread = broadcastTo(reshape(dy, wide, path), x.shape, path)
-      if (fn === "sum") return [spread]
-      if (fn === "mean") return [scale(spread, Shape.size(y.shape) / Shape.size(x.shape), path)]
-      // Elements that tie for the maximum share its gradient.
-      const winners = equal(x, reshape(y, wide, path), path)
-      return [div(mul(spread, winners, path), sum(winners, axes, true, path), path)]
+      if (fn === "max") return [toFirst(x, axes, dy, path)]
+      const spread = broadcastTo(reshape(dy, kept(x.shape, axes), path), x.shape, path)
+      return [fn === "sum" ? spread : scale(spread, Shape.size(y.shape) / Shape.size(x.shape), path)]
     }
   }),
   softmax: define("softmax", {
@@ -113,7 +126,7 @@ export const mean = (
   keepDims = false,
   path = x.path
 ) => reduce("mean", x, axes, keepDims, path)
-/** Maximum over `axes`; elements that tie share its gradient. */
+/** Maximum over `axes`. At a tie the gradient goes to the first element, in row-major order. */
 export const reduceMax = (x: Tensor, axes: ReadonlyArray<number>, keepDims = false, path = x.path) =>
   reduce("max", x, axes, keepDims, path)
 /** Softmax over the last axis. */

@@ -24,8 +24,10 @@ const operations = { nearest: 0, bilinear: 7 } as const
 
 export const definitions: Definitions<Attributes> = {
   resize: define("resize", {
-    shape: ({ size }, [x]) =>
-      x.shape.length === 4 ? [x.shape[0], x.shape[1], ...size] : "the input must be [batch×channels×height×width]",
+    shape: ({ size: [height, width] }, [x]) =>
+      x.shape.length === 4
+        ? [x.shape[0], x.shape[1], height, width]
+        : "the input must be [batch×channels×height×width]",
     // fvcore counts an operation per element that is copied, and four per element that is mixed.
     cost: ({ attributes: { mode }, shape }) => ({
       macs: Macs(0),

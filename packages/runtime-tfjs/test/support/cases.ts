@@ -82,9 +82,9 @@ const window = fc.record({
   stride: pair,
   padded: fc.boolean()
 })
-/** Half the kernel around, or nothing where the kernel fits. */
+/** Half the kernel around, an even one's too, or nothing where the kernel fits. */
 const paddingOf = ({ h, k, padded, w }: { h: number; k: readonly [number, number]; padded: boolean; w: number }) =>
-  padded || k[0] > h || k[1] > w ? Op.halfPadding(k) : ([0, 0, 0, 0] as const)
+  padded || k[0] > h || k[1] > w ? ([k[0] >> 1, k[1] >> 1, k[0] >> 1, k[1] >> 1] as const) : ([0, 0, 0, 0] as const)
 const fitting = ({ h, k, w }: { h: number; k: readonly [number, number]; w: number }) =>
   h + 2 * (k[0] >> 1) >= k[0] && w + 2 * (k[1] >> 1) >= k[1]
 
@@ -157,6 +157,18 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
         f: (x, w) => f(through ? Op.conv2d(x, w) : x, axes, keep)
       }
     }),
+  "ties in a maximum": named(
+    "maximum of equals",
+    fc.tuple(fc.oneof(shape(1), image), fc.integer({ min: 1, max: 15 })).map(([s, mask]) => ({
+      inputs: [s],
+      whole: true,
+      f: (x) =>
+        Op.reduceMax(
+          x,
+          [...s.keys()].filter((i) => (mask >> i) & 1)
+        )
+    }))
+  ),
   softmax: fc.oneof(
     named(
       "softmax",
