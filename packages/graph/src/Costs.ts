@@ -29,7 +29,7 @@ export interface Costs {
 }
 
 /** The cost of one op. */
-export const ofNode = (node: Tensor): Cost => (definitions[node.kind] as Definition<Kind>).cost(node)
+export const ofNode = (node: Tensor): Cost => (definitions[node.kind] as Definition<Kind>).cost(node, ofNode)
 
 /** Whether an op only stands in gradients. They are named so. */
 const isGradient = ({ kind }: Tensor) => kind.includes("Grad")

@@ -22,9 +22,20 @@ export interface Definition<K extends Kind> {
   readonly takes?: DType | "same" | ReadonlyArray<DType>
   /** Element type of the result; `same` where it is that of the inputs. Default: `float32`. */
   readonly dtype?: DType | "same"
-  readonly cost: (node: Tensor<K>) => Cost
-  readonly gradient: ((node: Tensor<K>, dy: Tensor) => ReadonlyArray<Tensor | null>) | "zero" | "unsupported"
+  /** `of` says what another op costs: what an op of one's own is made of. */
+  readonly cost: (node: Tensor<K>, of: (node: Tensor) => Cost) => Cost
+  readonly gradient: Rule<K> | "zero" | "unsupported"
 }
+
+/** The gradients of an op; `backward` differentiates what an op of one's own is made of. */
+export type Rule<K extends Kind> = (node: Tensor<K>, dy: Tensor, backward: Backward) => ReadonlyArray<Tensor | null>
+
+/** The gradients of a scalar with respect to what a tensor was made from, given its gradient with respect to the tensor; `undefined` for what the tensor does not depend on. */
+export type Backward = (
+  of: Tensor,
+  seed: Tensor,
+  withRespectTo: ReadonlyArray<Tensor>
+) => ReadonlyArray<Tensor | undefined>
 
 /** Names the kind so that the rest of a definition is inferred from it. */
 export const define = <K extends Kind>(kind: K, rest: Omit<Definition<K>, "kind">): Definition<K> => ({ kind, ...rest })

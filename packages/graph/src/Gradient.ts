@@ -1,11 +1,11 @@
 /** Reverse-mode differentiation: one pass over the graph from the back, each op's rule in its definition. */
 import { GradientError, type GraphError } from "./GraphError.ts"
 import { topological } from "./internal/topological.ts"
-import type { Definition } from "./Definition.ts"
+import type { Backward, Definition } from "./Definition.ts"
 import { definitions } from "./Op.ts"
 import { add } from "./ops/elementwise.ts"
 import { fill } from "./ops/leaf.ts"
-import type { Kind, Tensor } from "./Tensor.ts"
+import { type Kind, opName, type Tensor } from "./Tensor.ts"
 
 /**
  * The gradients of a scalar with respect to tensors it was made from, as graphs; `undefined` for one it does not depend on.
@@ -15,28 +15,34 @@ import type { Kind, Tensor } from "./Tensor.ts"
  * const [dw] = gradient(Op.sum(Op.mul(w, w)), [w]) // the graph of 2·w
  */
 export const gradient = (of: Tensor, withRespectTo: ReadonlyArray<Tensor>): ReadonlyArray<Tensor | undefined> => {
-  const carrying = (fault: GraphError) => withRespectTo.map((t) => ({ ...t, fault }))
-  const failed = (path: string, op: string, reason: string) => carrying(new GradientError({ path, op, reason }))
-  if (of.fault !== undefined) return carrying(of.fault)
-  if (of.shape.length > 0) return failed(of.path, of.kind, "only a scalar has a gradient; take a sum or mean first")
+  if (of.fault !== undefined) return carrying(withRespectTo, of.fault)
+  if (of.shape.length > 0) return failed(withRespectTo, of, "only a scalar has a gradient; take a sum or mean first")
+  return backward(of, fill(1), withRespectTo)
+}
 
+const carrying = (tensors: ReadonlyArray<Tensor>, fault: GraphError) => tensors.map((t) => ({ ...t, fault }))
+
+const failed = (tensors: ReadonlyArray<Tensor>, node: Tensor, reason: string) =>
+  carrying(tensors, new GradientError({ path: node.path, op: opName(node), reason }))
+
+const backward: Backward = (of, seed, withRespectTo) => {
   const order = topological([of])
   // Only what lies between the targets and the scalar takes part; whole numbers do not move with anything.
   const depends = new Set<Tensor>(withRespectTo)
   for (const node of order) if (node.dtype === "float32" && node.inputs.some((x) => depends.has(x))) depends.add(node)
 
-  const gradients = new Map<Tensor, Tensor>([[of, fill(1)]])
+  const gradients = new Map<Tensor, Tensor>([[of, seed]])
   for (const node of order.toReversed()) {
     const dy = gradients.get(node)
     if (dy === undefined || node.inputs.length === 0 || !node.inputs.some((x) => depends.has(x))) continue
     // The lookup by a union of kinds loses that kind and rule belong together.
     const rule = (definitions[node.kind] as Definition<Kind>).gradient
     if (rule === "zero") continue
-    if (rule === "unsupported") return failed(node.path, node.kind, "no gradient is defined through this op")
-    for (const [i, dx] of rule(node, dy).entries()) {
+    if (rule === "unsupported") return failed(withRespectTo, node, "no gradient is defined through this op")
+    for (const [i, dx] of rule(node, dy, backward).entries()) {
       const x = node.inputs[i]
       if (!depends.has(x)) continue
-      if (dx === null) return failed(node.path, node.kind, `no gradient is defined with respect to its input ${i}`)
+      if (dx === null) return failed(withRespectTo, node, `no gradient is defined with respect to its input ${i}`)
       const sum = gradients.get(x)
       gradients.set(x, sum === undefined ? dx : add(sum, dx, x.path))
     }

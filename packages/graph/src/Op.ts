@@ -1,6 +1,7 @@
 /** The ops: constructors for building graphs, and the table of what each one means. */
 import * as Activation from "./ops/activation.ts"
 import * as Attention from "./ops/attention.ts"
+import * as Composite from "./ops/composite.ts"
 import * as Convolution from "./ops/convolution.ts"
 import * as Elementwise from "./ops/elementwise.ts"
 import * as Gather from "./ops/gather.ts"
@@ -13,10 +14,11 @@ import * as Pool from "./ops/pool.ts"
 import * as Reduction from "./ops/reduction.ts"
 import * as Resize from "./ops/resize.ts"
 import type { Definition } from "./Definition.ts"
-import type { Kind, Tensor } from "./Tensor.ts"
+import type { Kind, Primitive, Tensor } from "./Tensor.ts"
 
 export { activation, type ActivationFunction, gelu, hardSigmoid, relu, sigmoid, silu, tanh } from "./ops/activation.ts"
 export { attention } from "./ops/attention.ts"
+export { composite, type Composite, expandComposites, type Json, type Parameters } from "./ops/composite.ts"
 export { conv2d, type Convolution, kernelExtent, halfPadding, type Window } from "./ops/convolution.ts"
 export {
   abs,
@@ -65,21 +67,23 @@ export const definitions: { readonly [K in Kind]: Definition<K> } = {
   ...Resize.definitions,
   ...Normalisation.definitions,
   ...Attention.definitions,
-  ...Optimiser.definitions
+  ...Optimiser.definitions,
+  ...Composite.definitions
 }
 
-/** One rule per op: what an engine, a printer or an analysis is. */
+/** One rule per op that stands in a program: what an engine, a printer or an analysis is. Ops of one's own need none. */
 export type Table<Args extends ReadonlyArray<unknown>, Result> = {
-  readonly [K in Kind]: (node: Tensor<K>, ...args: Args) => Result
+  readonly [K in Primitive]: (node: Tensor<K>, ...args: Args) => Result
 }
 
-/** Applies the rule for a node's kind. */
+/** Applies the rule for a node's kind; the node is one of a program. */
 export const dispatch = <Args extends ReadonlyArray<unknown>, Result>(
   table: Table<Args, Result>,
   node: Tensor,
   ...args: Args
 ): Result => {
   // A node's kind and attributes agree by construction (`apply`), which the type of a lookup by a union of kinds cannot say.
-  const rule = table[node.kind] as (node: Tensor, ...args: Args) => Result
+  // No program holds a composite.
+  const rule = table[node.kind as Primitive] as (node: Tensor, ...args: Args) => Result
   return rule(node, ...args)
 }

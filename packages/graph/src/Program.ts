@@ -1,9 +1,10 @@
 /**
  * A program is a graph with names on its ends: what is fed in, what comes out, and which variables get new values at the end of a run.
- * Making one checks every shape, merges equal subexpressions and drops what nothing needs.
+ * Making one checks every shape, puts what composites are made of in their place, merges equal subexpressions and drops what nothing needs.
  */
 import * as Result from "effect/Result"
 import { type GraphError, NameClash, ShapeError, UpdateClash } from "./GraphError.ts"
+import { expandComposites } from "./ops/composite.ts"
 import { topological } from "./internal/topological.ts"
 import * as Shape from "./Shape.ts"
 import { is, type Tensor } from "./Tensor.ts"
@@ -42,8 +43,12 @@ export const make = (ends: {
   readonly outputs: Readonly<Record<string, Tensor>>
   readonly updates?: ReadonlyArray<Update>
 }): Result.Result<Program, GraphError> => {
-  const updates = ends.updates ?? []
-  const roots = [...Object.values(ends.outputs), ...updates.flatMap(({ variable, value }) => [variable, value])]
+  const written = [...Object.values(ends.outputs), ...(ends.updates ?? []).flatMap((u) => [u.variable, u.value])]
+  const expanded = expandComposites(written)
+  // Variables are leaves: they stay what they are.
+  const updates = (ends.updates ?? []).map(({ variable, value }) => ({ variable, value: expanded(value) }))
+  const outputs = Object.entries(ends.outputs).map(([name, t]) => [name, expanded(t)] as const)
+  const roots = [...outputs.map(([, t]) => t), ...updates.flatMap(({ variable, value }) => [variable, value])]
   const order = topological(roots)
   const faulty = order.find((node) => node.fault !== undefined)
   if (faulty?.fault !== undefined) return Result.fail(faulty.fault)
@@ -93,7 +98,7 @@ export const make = (ends: {
     nodes,
     inputs: nodes.filter(is("input")),
     variables: nodes.filter(is("variable")),
-    outputs: Object.fromEntries(Object.entries(ends.outputs).map(([name, t]) => [name, resolve(t)])),
+    outputs: Object.fromEntries(outputs.map(([name, t]) => [name, resolve(t)])),
     // A variable is only ever merged with one of its own kind.
     updates: updates.map(({ variable, value }) => ({
       variable: resolve(variable) as Tensor<"variable">,

@@ -4,6 +4,7 @@
  */
 import type * as Activation from "./ops/activation.ts"
 import type * as Attention from "./ops/attention.ts"
+import type * as Composite from "./ops/composite.ts"
 import type * as Convolution from "./ops/convolution.ts"
 import type * as Elementwise from "./ops/elementwise.ts"
 import type * as Gather from "./ops/gather.ts"
@@ -36,10 +37,14 @@ export interface Attributes
     Resize.Attributes,
     Normalisation.Attributes,
     Attention.Attributes,
-    Optimiser.Attributes {}
+    Optimiser.Attributes,
+    Composite.Attributes {}
 
 /** The name of an op. */
 export type Kind = keyof Attributes
+
+/** Every op that stands in a program; composites are expanded when one is made. */
+export type Primitive = Exclude<Kind, "composite">
 
 /** A node of the graph. `Tensor<"conv2d">` is one made by that op. */
 export interface Tensor<out K extends Kind = Kind> {
@@ -59,6 +64,9 @@ export const is =
   <K extends Kind>(kind: K) =>
   (tensor: Tensor): tensor is Tensor<K> =>
     tensor.kind === kind
+
+/** What an op is called: its kind, or an op of one's own by the name that it was given. */
+export const opName = (tensor: Tensor): string => (is("composite")(tensor) ? tensor.attributes.name : tensor.kind)
 
 /** Bytes of the tensor's data: four per element. */
 export const bytes = (tensor: Tensor): number => {

@@ -3,6 +3,7 @@ import { Costs, type Definition, gradient, GradientError, Op, Program, Shape, ty
 import * as Result from "effect/Result"
 import fc from "fast-check"
 import { among, broadcasting, check, length, seed, shape } from "./support/draw.ts"
+import { sharpened, squaredRelu } from "./support/composites.ts"
 import { type Case, largestError, programOf } from "./support/gradients.ts"
 import { graph, grow } from "./support/graphs.ts"
 import { evaluate } from "./support/interpreter.ts"
@@ -322,6 +323,10 @@ const cases: Readonly<Partial<Record<Tensor.Kind, Cases>>> = {
   batchNorm: { "of two to four axes, with and without scale and bias": batchNorm },
   batchNormInference: { "of two to four axes, with and without scale and bias": batchNormInference },
   layerNorm: { "of one to three axes": layerNorm },
+  composite: {
+    "without a gradient of its own": onOne((x) => squaredRelu([x]), notZero),
+    "of parts, with parameters": rowsOf((x) => sharpened([x], { power: 1.5 }))
+  },
   attention: { "without a mask, by key, by query and key": attention }
 }
 

@@ -9,6 +9,9 @@ const tensor = (shape: ReadonlyArray<number>, ...numbers: ReadonlyArray<number>)
   Op.constant(Float32Array.from(numbers), shape)
 const vector = (...numbers: ReadonlyArray<number>) => tensor([numbers.length], ...numbers)
 
+/** Height and width. */
+const sizes = (y: Tensor.Tensor) => y.shape.slice(2)
+
 /** What a tensor holds, to twelve decimals. */
 const values = (y: Tensor.Tensor): ReadonlyArray<number> =>
   Array.from(evaluate(programOf({ y })).outputs.y, (v) => Number(v.toFixed(12)) + 0)
@@ -111,7 +114,6 @@ describe("ops compute what their names say:", () => {
 
   it("windows keep an image's size by default where they are odd, and are not padded where they are even", () => {
     const image = Op.fill(1, [1, 2, 8, 8])
-    const sizes = (y: Tensor.Tensor) => y.shape.slice(2)
     for (const pool of [Op.maxPool2d, Op.averagePool2d]) {
       assert.deepStrictEqual(sizes(pool(image, { kernel: [3, 5] })), [8, 8])
       assert.deepStrictEqual(sizes(pool(image, { kernel: [2, 2], stride: [2, 2] })), [4, 4])

@@ -3,6 +3,7 @@ import { gradient, Op, Program, Shape, type Tensor } from "@uninet/graph"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
+import { binarise, reversed, squaredRelu } from "../../graph/test/support/composites.ts"
 import { evaluate } from "../../graph/test/support/interpreter.ts"
 import { Lowering } from "@uninet/onnx"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
@@ -277,6 +278,16 @@ describe("every op on ONNX Runtime", () => {
           return Op.add(Op.conv2d(Op.batchNorm(z), w2), Op.fill(1))
         }
       }))
+  )
+  agrees(
+    "ops of one's own, without a gradient of their own, with another one and with none of their own work,",
+    fc.record({ batch: batches, channels: small, h: side }).map(({ batch, channels, h }) => ({
+      inputs: [
+        [batch, channels, h, 4],
+        [channels, channels, 1, 1]
+      ],
+      f: (x, w) => Op.conv2d(binarise([squaredRelu([Op.conv2d(reversed([x], { strength: 0.5 }), w)])]), w)
+    }))
   )
   agrees(
     "squeeze and excitation",

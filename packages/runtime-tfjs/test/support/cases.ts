@@ -2,6 +2,7 @@
 import { gradient, Op, Program, Shape, type Tensor } from "@uninet/graph"
 import fc from "fast-check"
 import * as Result from "effect/Result"
+import { binarise, clipped, reversed, squaredRelu } from "../../../graph/test/support/composites.ts"
 
 /** A function of tensors with the shapes of its inputs, as words: what a failure prints. */
 export interface Case {
@@ -359,6 +360,13 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
         }))
       )
     )
+  ),
+  composite: fc.oneof(
+    unary("squared ReLU of one's own", (x) => squaredRelu([x])),
+    unary("straight-through sign", (x) => binarise([x])),
+    unary("reversed gradient", (x) => Op.exp(reversed([Op.tanh(x)], { strength: 0.5 }))),
+    unary("clipped gradient", (x) => Op.exp(clipped([x], { most: 1 }))),
+    onImage("squared ReLU of an image", (x) => Op.conv2d(squaredRelu([x]), Op.fill(0.5, [2, x.shape[1], 1, 1])))
   ),
   attention: named(
     "attention",

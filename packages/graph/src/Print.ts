@@ -1,0 +1,63 @@
+/** Graphs as text. */
+import { topological } from "./internal/topological.ts"
+import type { Program } from "./Program.ts"
+import { print as printShape } from "./Shape.ts"
+import { is, opName, type Tensor } from "./Tensor.ts"
+
+/** Constants of more elements are not printed in full. */
+const most = 8
+
+const attributesOf = (node: Tensor): string => {
+  if (is("constant")(node)) {
+    const { data } = node.attributes
+    return data.length > most ? `${data.slice(0, most).join(" ")} …` : data.join(" ")
+  }
+  if (is("fill")(node)) return Object.is(node.attributes.value, -0) ? "-0" : String(node.attributes.value)
+  const attributes = is("composite")(node) ? node.attributes.parameters : node.attributes
+  return Object.keys(attributes).length === 0 ? "" : JSON.stringify(attributes)
+}
+
+/** A line per node, which others name by its number. */
+const lines = (
+  nodes: ReadonlyArray<Tensor>
+): { readonly text: ReadonlyArray<string>; readonly name: (t: Tensor) => string } => {
+  const ids = new Map(nodes.map((node, i) => [node, i] as const))
+  const name = (t: Tensor) => `%${ids.get(t)}`
+  const text = nodes.map((node) => {
+    const operands = node.inputs.length === 0 ? "" : `(${node.inputs.map(name).join(", ")})`
+    const type = `${printShape(node.shape)}${node.dtype === "float32" ? "" : ` ${node.dtype}`}`
+    const at = node.path === "" ? "" : `at ${node.path}`
+    const fault = node.fault === undefined ? "" : `FAULT ${node.fault.message}`
+    const parts = [`${name(node)} = ${opName(node)}${operands} ${type}`, attributesOf(node), at, fault]
+    return parts.filter((part) => part !== "").join(" ")
+  })
+  return { text, name }
+}
+
+/**
+ * A tensor with everything that it is made of as text, a line for each op in order; an op of one's own under its name, and a mistake where it happened.
+ *
+ * @example
+ * Print.tensor(Op.relu(Op.input("x", [2, 3])))
+ * // %0 = input [2×3] {"name":"x"} at x
+ * // %1 = activation(%0) [2×3] {"fn":"relu"} at x
+ */
+export const tensor = (of: Tensor): string => lines(topological([of])).text.join("\n")
+
+/**
+ * A program as text: a line for each op in order, then the outputs and the updates. Of constants of many elements only the first are printed.
+ *
+ * @example
+ * Print.program(program)
+ * // …
+ * // loss = %41
+ * // stem.weight := %52
+ */
+export const program = ({ nodes, outputs, updates }: Program): string => {
+  const { name, text } = lines(nodes)
+  return [
+    ...text,
+    ...Object.entries(outputs).map(([output, t]) => `${output} = ${name(t)}`),
+    ...updates.map(({ value, variable }) => `${variable.attributes.name} := ${name(value)}`)
+  ].join("\n")
+}

@@ -1,0 +1,239 @@
+/**
+ * Ops of one's own, made of those that there are. Every engine computes them at once, since none ever sees one: differentiation takes them as the ops that they are, and a program
+ * holds what they were made of.
+ */
+import { Flops, Macs } from "../Cost.ts"
+import { apply, type Backward, define, type Definitions } from "../Definition.ts"
+import { type GraphError, GradientError, ShapeError } from "../GraphError.ts"
+import { substitute } from "../internal/substitute.ts"
+import { topological } from "../internal/topological.ts"
+import * as Shape from "../Shape.ts"
+import { is, type Tensor } from "../Tensor.ts"
+import { fill, input } from "./leaf.ts"
+
+/** A value that JSON has. */
+export type Json = number | string | boolean | null | ReadonlyArray<Json> | { readonly [key: string]: Json }
+
+/** What an op of one's own is told beside its inputs. */
+export type Parameters = { readonly [key: string]: Json }
+
+/** What an op of one's own means. */
+export interface Composite<P extends Parameters = {}> {
+  /** Its name in errors and prints. */
+  readonly name: string
+  /**
+   * Its result, made of its inputs by other ops: the same for the same shapes and parameters. Tensors that are not among the inputs, variables say, have to be handed in as
+   * inputs, or no gradient would reach them; constants need not.
+   */
+  readonly build: (inputs: ReadonlyArray<Tensor>, parameters: P) => Tensor
+  /**
+   * For each input, the gradient of a scalar with respect to it, given the gradient `dy` with respect to the result; of the input's shape. `null` for an input that has none: asking for
+   * it is a `GradientError`. Left out, the gradient is that of what `build` made.
+   */
+  readonly gradient?: (
+    of: { readonly inputs: ReadonlyArray<Tensor>; readonly output: Tensor; readonly parameters: P },
+    dy: Tensor
+  ) => ReadonlyArray<Tensor | null>
+}
+
+/** A result of placeholders, for which the op's inputs stand in where it is used. */
+interface Body {
+  readonly inputs: ReadonlyArray<Tensor>
+  readonly result: Tensor
+}
+
+export interface Attributes {
+  /** An op of one's own. No program holds one: `Program.make` puts the body in its place. */
+  readonly composite: {
+    readonly name: string
+    readonly parameters: Parameters
+    readonly body: Body
+    readonly gradient: ((body: Body, dy: Tensor) => ReadonlyArray<Tensor | null>) | undefined
+  }
+}
+
+type Node = Tensor<"composite">
+
+/** What someone's function gives, or what it throws as a sentence. */
+const attempt = <A>(f: () => A): A | string => {
+  try {
+    return f()
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause)
+  }
+}
+
+/** Stands in a body for a tensor of this shape. Its path is the op's layer, to which what is made of it belongs. */
+const placeholder = (like: Pick<Tensor, "shape" | "dtype">, path: string): Tensor => ({
+  ...input("", like.shape, like.dtype),
+  path
+})
+
+/** A body used for tensors in its placeholders' place. What says nothing of a layer, as what is made of a number, belongs to the op's. */
+const used = (result: Tensor, placeholders: ReadonlyArray<Tensor>, by: ReadonlyArray<Tensor>, path: string): Tensor =>
+  substitute([result], (node, inputs) => {
+    const given = by[placeholders.indexOf(node)]
+    return given ?? (node.path === "" && inputs.length > 0 ? { ...node, inputs, path } : undefined)
+  })(result)
+
+/** What a body is made of beside its placeholders, and may not be. */
+const captured = (result: Tensor, placeholders: ReadonlyArray<Tensor>): string | undefined => {
+  const known = new Set(placeholders)
+  for (const node of topological([result]))
+    if (!known.has(node) && (is("input")(node) || is("variable")(node)))
+      return `it is made of ${node.attributes.name}, which is none of its inputs: hand it in as one`
+  return undefined
+}
+
+/** What is said of a mistake inside a body. */
+const inside = (fault: GraphError) => ("reason" in fault ? `in its ${fault.op}, ${fault.reason}` : fault.message)
+
+/** The gradient through a body: with respect to one input after the other, so that one without a gradient does not keep the others from theirs. */
+const through = (node: Node, dy: Tensor, backward: Backward): ReadonlyArray<Tensor | null> => {
+  const { attributes, inputs, path } = node
+  const { body, name } = attributes
+  const slot = placeholder(node, path)
+  return body.inputs.map((x) => {
+    if (x.dtype !== "float32") return null
+    const [dx = fill(0, x.shape, path)] = backward(body.result, slot, [x])
+    if (dx.fault !== undefined) {
+      const reason = `${inside(dx.fault)}; give it a gradient of its own`
+      return { ...dx, fault: new GradientError({ path, op: name, reason }) }
+    }
+    return used(dx, [...body.inputs, slot], [...inputs, dy], path)
+  })
+}
+
+/** Its own gradient, held to what a gradient is. */
+const own = (
+  node: Node,
+  dy: Tensor,
+  gradient: NonNullable<Attributes["composite"]["gradient"]>
+): ReadonlyArray<Tensor | null> => {
+  const { attributes, inputs, path } = node
+  const { body, name } = attributes
+  const [output, slot] = [placeholder(node, path), placeholder(node, path)]
+  const placeholders = [...body.inputs, output, slot]
+  const wrong = (reason: string, x: Tensor) => ({
+    ...x,
+    fault: new GradientError({ path, op: name, reason: `its own gradient is wrong: ${reason}` })
+  })
+  const parts = attempt(() => gradient({ inputs: body.inputs, result: output }, slot))
+  return inputs.map((x, i) => {
+    if (typeof parts === "string") return wrong(parts, x)
+    if (parts.length !== inputs.length)
+      return wrong(`it has ${parts.length} parts, not one for each of ${inputs.length} inputs`, x)
+    const dx = parts[i]
+    if (dx === null) return null
+    if (dx.fault !== undefined) return wrong(inside(dx.fault), x)
+    if (!Shape.equals(dx.shape, x.shape) || dx.dtype !== x.dtype)
+      return wrong(
+        `for input ${i} it is ${dx.dtype} ${Shape.print(dx.shape)}, not ${x.dtype} ${Shape.print(x.shape)}`,
+        x
+      )
+    const foreign = captured(dx, placeholders)
+    return foreign === undefined ? used(dx, placeholders, [...inputs, node, dy], path) : wrong(foreign, x)
+  })
+}
+
+export const definitions: Definitions<Attributes> = {
+  composite: define("composite", {
+    shape: ({ body }) => body.result.shape,
+    cost: ({ attributes: { body } }, of) => {
+      const costs = topological([body.result]).map(of)
+      const sum = (of: "macs" | "flops") => costs.reduce((total, cost) => total + cost[of], 0)
+      return { macs: Macs(sum("macs")), flops: Flops(sum("flops")) }
+    },
+    gradient: (node, dy, backward) => {
+      const { gradient } = node.attributes
+      return gradient === undefined ? through(node, dy, backward) : own(node, dy, gradient)
+    }
+  })
+}
+
+/** The parameters are left out where none is needed. */
+type Rest<P> = {} extends P ? [parameters?: P, path?: string] : [parameters: P, path?: string]
+
+/**
+ * An op of one's own: made of other ops, with a gradient of its own where wanted. What it gives is a constructor like those of `Op`: a function of the inputs, the parameters, and the path
+ * of its layer (by default its first input's).
+ *
+ * It is known by its name in errors, differentiated as one op, and expanded when a program is made: every engine computes it, and what two of them share is computed once. A body that
+ * fails is a `ShapeError` of the op, a gradient that fails a `GradientError`.
+ *
+ * @example
+ * const squaredRelu = Op.composite({
+ *   name: "squaredRelu",
+ *   build: ([x]) => {
+ *     const positive = Op.relu(x)
+ *     return Op.mul(positive, positive)
+ *   }
+ * })
+ * const y = squaredRelu([x])
+ *
+ * // −1 or 1, with the gradient of the identity where |x| ≤ 1
+ * const binarise = Op.composite({
+ *   name: "binarise",
+ *   build: ([x]) => Op.sub(Op.scale(Op.greaterOrEqual(x, Op.fill(0)), 2), Op.fill(1)),
+ *   gradient: ({ inputs: [x] }, dy) => [Op.mul(dy, Op.greaterOrEqual(Op.fill(1), Op.abs(x)))]
+ * })
+ */
+export const composite =
+  <P extends Parameters = {}>({ build, gradient, name }: Composite<P>) =>
+  (inputs: ReadonlyArray<Tensor>, ...rest: Rest<P>): Tensor<"composite"> => {
+    // Parameters are only left out where an empty record of them will do.
+    const [parameters = {} as P, path = inputs[0]?.path ?? ""] = rest as [parameters?: P, path?: string]
+    const placeholders = inputs.map((x) => placeholder(x, path))
+    const body = bodyOf(name, path, inputs, placeholders, () => build(placeholders, parameters))
+    const attributes: Attributes["composite"] = {
+      name,
+      parameters,
+      body: { inputs: placeholders, result: body },
+      gradient: gradient && (({ inputs, result }, dy) => gradient({ inputs, output: result, parameters }, dy))
+    }
+    const { fault } = body
+    if (fault !== undefined)
+      return { kind: "composite", attributes, inputs, shape: body.shape, dtype: body.dtype, path, fault }
+    return apply(
+      { ...definitions.composite, takes: inputs.map((x) => x.dtype), dtype: body.dtype },
+      attributes,
+      inputs,
+      path
+    )
+  }
+
+/** The result that a body has, or one that carries what is wrong with it. */
+const bodyOf = (
+  name: string,
+  path: string,
+  inputs: ReadonlyArray<Tensor>,
+  placeholders: ReadonlyArray<Tensor>,
+  build: () => Tensor
+): Tensor => {
+  const faulty = inputs.find(({ fault }) => fault !== undefined)
+  if (faulty !== undefined) return faulty
+  const shapes = inputs.map((x) => [...x.shape])
+  const wrong = (reason: string): Tensor => ({
+    ...fill(0, inputs[0]?.shape),
+    fault: new ShapeError({ path, op: name, shapes, reason })
+  })
+  const result = attempt(build)
+  if (typeof result === "string") return wrong(result)
+  if (result.fault !== undefined) return wrong(inside(result.fault))
+  const foreign = captured(result, placeholders)
+  return foreign === undefined ? result : wrong(foreign)
+}
+
+/**
+ * The same tensors with what composites are made of in their place, as a function of the tensors that were given and of those that they are made of.
+ *
+ * @example
+ * const of = Op.expandComposites([loss])
+ * of(loss)
+ */
+export const expandComposites = (tensors: ReadonlyArray<Tensor>): ((tensor: Tensor) => Tensor) =>
+  substitute(tensors, (node, inputs) => {
+    if (!is("composite")(node) || node.fault !== undefined) return undefined
+    const { body } = node.attributes
+    return used(expandComposites([body.result])(body.result), body.inputs, inputs, node.path)
+  })
