@@ -5,6 +5,7 @@
 import * as Result from "effect/Result"
 import { type GraphError, NameClash, ShapeError, UpdateClash } from "./GraphError.ts"
 import { expandComposites } from "./ops/composite.ts"
+import * as Murmur from "./internal/murmur.ts"
 import { topological } from "./internal/topological.ts"
 import * as Shape from "./Shape.ts"
 import { is, type Tensor } from "./Tensor.ts"
@@ -109,7 +110,7 @@ export const make = (ends: {
 
 /**
  * What tells a program from others: equal exactly where ops, attributes, shapes, names of outputs and updates are equal, in the same order. Only within one
- * process, since large constants are told apart by which array they are.
+ * process, since large constants are told apart by which array they are; `digest` is for what outlives it.
  *
  * @example
  * Program.fingerprint(program) === Program.fingerprint(other)
@@ -121,6 +122,45 @@ export const fingerprint = ({ nodes, outputs, updates }: Program): string => {
     ...Object.entries(outputs).map(([name, t]) => `${JSON.stringify(name)} = ${ids.get(t)}`),
     ...updates.map(({ value, variable }) => `${ids.get(variable)} := ${ids.get(value)}`)
   ].join("\n")
+}
+
+/**
+ * What a program is, in 32 hexadecimal digits: the same wherever and whenever the same program is made, on any machine and in any process, and in practice another for another. It covers
+ * ops, attributes, shapes, names of inputs, variables, outputs and updates, and the bits of constants; not the layers' paths, on which no result depends. Unlike `fingerprint` it can be
+ * kept in a file.
+ *
+ * @example
+ * Program.digest(program) // "e6398511d2284a853785e27a93ef7a22"
+ */
+export const digest = ({ nodes, outputs, updates }: Program): string => {
+  const ids = new Map(nodes.map((node, i) => [node, i] as const))
+  const number = (t: Tensor) => ids.get(t)
+  return Murmur.ofText(
+    [
+      ...nodes.map(
+        (node) =>
+          `${node.kind} ${node.dtype} [${node.shape.join()}] ${contentOf(node)} (${node.inputs.map(number).join()})`
+      ),
+      ...Object.entries(outputs).map(([name, t]) => `${JSON.stringify(name)} = ${number(t)}`),
+      ...updates.map(({ value, variable }) => `${number(variable)} := ${number(value)}`)
+    ].join("\n")
+  )
+}
+
+/** A node's attributes in one way of writing them, whatever the order in which they were given. */
+const contentOf = (node: Tensor): string => {
+  if (!is("constant")(node)) return written(node.attributes)
+  const { data } = node.attributes
+  return Murmur.ofWords(new Uint32Array(data.buffer, data.byteOffset, data.length), data.byteLength)
+}
+
+/** As JSON, with the numbers that it lacks and with keys in order. */
+const written = (value: unknown): string => {
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value)
+  if (Array.isArray(value)) return `[${value.map(written).join()}]`
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null"
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, of]) => `${JSON.stringify(key)}:${written(of)}`).join()}}`
 }
 
 /** An op with its operands, which are known by number. */
@@ -145,4 +185,3 @@ const attributesKey = (node: Tensor): string => {
   identities.set(data, ++nextIdentity)
   return `#${nextIdentity}`
 }
-export const digest = fingerprint // TEMPORARY until the ops branch is merged
