@@ -45,7 +45,7 @@ export {
 } from "./ops/elementwise.ts"
 export { gather, scatterAdd } from "./ops/gather.ts"
 export { concat, pad, reshape, slice, toImage, toTokens, transpose } from "./ops/layout.ts"
-export { constant, fill, type Initialiser, input, type Role, variable } from "./ops/leaf.ts"
+export { constant, fill, type Initialiser, input, noise, type Role, variable } from "./ops/leaf.ts"
 export { linear, matmul } from "./ops/matmul.ts"
 export { batchMoments, batchNorm, batchNormInference, layerNorm } from "./ops/normalisation.ts"
 export { adamw, type AdamW, clipByNorm, globalNorm, movingAverage, sgd, type Sgd } from "./ops/optimiser.ts"

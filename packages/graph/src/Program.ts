@@ -25,6 +25,18 @@ export interface Program {
   readonly updates: ReadonlyArray<Update>
 }
 
+const isRandom = (node: Tensor): node is Tensor<"input"> => is("input")(node) && node.attributes.random !== undefined
+
+/** A draw by its name, with a number of its own from the second of that name on. */
+const numbered = (node: Tensor<"input">, draws: Map<string, number>): Tensor<"input"> => {
+  const { name } = node.attributes
+  const count = (draws.get(name) ?? 0) + 1
+  draws.set(name, count)
+  if (count === 1) return node
+  const own = `${name}#${count}`
+  return { ...node, attributes: { ...node.attributes, name: own }, path: own }
+}
+
 const fits = (value: Tensor, variable: Tensor) =>
   Shape.equals(value.shape, variable.shape) && value.dtype === variable.dtype
 
@@ -44,8 +56,8 @@ export const make = (ends: {
   readonly outputs: Readonly<Record<string, Tensor>>
   readonly updates?: ReadonlyArray<Update>
 }): Result.Result<Program, GraphError> => {
-  const written = [...Object.values(ends.outputs), ...(ends.updates ?? []).flatMap((u) => [u.variable, u.value])]
-  const expanded = expandComposites(written)
+  const given = [...Object.values(ends.outputs), ...(ends.updates ?? []).flatMap((u) => [u.variable, u.value])]
+  const expanded = expandComposites(given)
   // Variables are leaves: they stay what they are.
   const updates = (ends.updates ?? []).map(({ variable, value }) => ({ variable, value: expanded(value) }))
   const outputs = Object.entries(ends.outputs).map(([name, t]) => [name, expanded(t)] as const)
@@ -67,12 +79,14 @@ export const make = (ends: {
   const known = new Map<string, Tensor>()
   const names = new Map<string, Tensor>()
   const nodes: Array<Tensor> = []
-  for (const node of order) {
+  const draws = new Map<string, number>()
+  for (const written of order) {
+    const node = isRandom(written) ? numbered(written, draws) : written
     const inputs = node.inputs.map((x) => merged.get(x) ?? x)
     const key = keyOf(node, inputs, ids)
-    const seen = known.get(key)
+    const seen = isRandom(node) ? undefined : known.get(key)
     if (seen !== undefined) {
-      merged.set(node, seen)
+      merged.set(written, seen)
       continue
     }
     const same = node.inputs.every((x, i) => x === inputs[i])
@@ -83,7 +97,7 @@ export const make = (ends: {
       if (other !== undefined) return Result.fail(new NameClash({ name, shapes: [[...other.shape], [...kept.shape]] }))
       names.set(name, kept)
     }
-    merged.set(node, kept)
+    merged.set(written, kept)
     known.set(key, kept)
     ids.set(kept, nodes.length)
     nodes.push(kept)

@@ -4,7 +4,9 @@ import { fail, type Layer } from "./Layer.ts"
 import { linear } from "./Linear.ts"
 import * as Scope from "./Scope.ts"
 
-/** Scaled dot-product attention with heads of `headDim` channels: scores times headDim^-½. */
+/**
+ * Scaled dot-product attention with heads of `headDim` channels: scores times headDim^-½, plus a mask `[groups, keys]` or `[groups, queries, keys]` if there is one, as of `Op.attention`.
+ */
 export const attend = (
   scope: Scope.Scope,
   headDim: number,
@@ -27,16 +29,30 @@ const split = (x: Tensor.Tensor, parts: number, path: string): ReadonlyArray<Ten
 }
 
 /**
+ * A mask `[1, tokens, tokens]` under which a token attends to itself and to those before it. Made in the program from two rows of numbers: as a constant it would be the square of that, and
+ * another one for every layer.
+ */
+const causalMask = (tokens: number, path: string): Tensor.Tensor => {
+  const places = Float32Array.from({ length: tokens }, (_, i) => i)
+  const later = Op.greater(Op.constant(places, [1, 1, tokens], path), Op.constant(places, [1, tokens, 1], path), path)
+  return Op.scale(later, -1e9, path)
+}
+
+/**
  * Self-attention: query, key and value of every token from one linear layer `qkv`, and the output projection `proj`.
  *
- * Heads of `headDim` channels, which must divide the token's channels.
+ * Heads of `headDim` channels, which must divide the token's channels. `causal` (default false): a token attends to itself and to those before it only.
+ *
+ * @example
+ * Nn.selfAttention(Scope.at(scope, "attn"), { headDim: 32, causal: true })
  */
 export const selfAttention =
-  (scope: Scope.Scope, { headDim }: { readonly headDim: number }): Layer =>
+  (scope: Scope.Scope, { causal = false, headDim }: { readonly headDim: number; readonly causal?: boolean }): Layer =>
   (x) => {
-    const channels = x.shape[2]
+    const [, tokens, channels] = x.shape
+    const mask = causal && tokens >= 1 ? causalMask(tokens, scope.path) : undefined
     const [query, key, value] = split(linear(Scope.at(scope, "qkv"), { out: 3 * channels })(x), 3, scope.path)
-    return linear(Scope.at(scope, "proj"), { out: channels })(attend(scope, headDim, query, key, value))
+    return linear(Scope.at(scope, "proj"), { out: channels })(attend(scope, headDim, query, key, value, mask))
   }
 
 /**

@@ -4,6 +4,7 @@ import * as Initialiser from "./Initialiser.ts"
 import type { Layer } from "./Layer.ts"
 import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
+import { pair } from "./internal/pair.ts"
 
 export interface ConvolutionOptions {
   /** Channels out. */
@@ -12,17 +13,22 @@ export interface ConvolutionOptions {
   readonly kernel: number | readonly [number, number]
   /** Default: 1. */
   readonly stride?: number | readonly [number, number]
-  /** Zeros at the top, left, bottom, right. Default: half the kernel. */
+  /** Zeros at the top, left, bottom, right. Default: what keeps the size, none along an axis where the kernel is even. */
   readonly padding?: readonly [number, number, number, number]
+  /** Rows and columns from one tap of the kernel to the next, or one number for both. Default: 1, side by side. */
+  readonly dilation?: number | readonly [number, number]
   /** Default: 1. */
   readonly groups?: number
   /** Default: true. */
   readonly bias?: boolean
 }
 
-const pair = (n: number | readonly [number, number]) => (typeof n === "number" ? ([n, n] as const) : n)
-
-/** A convolution. Parameters `weight` `[out, in / groups, height, width]` and `bias` `[out]`, both uniform in ±1/√fan-in. */
+/**
+ * A convolution. Parameters `weight` `[out, in / groups, height, width]` and `bias` `[out]`, both uniform in ±1/√fan-in.
+ *
+ * @example
+ * Nn.convolution(Scope.at(scope, "stem"), { out: 32, kernel: 3, stride: 2, bias: false })
+ */
 export const convolution =
   (scope: Scope, options: ConvolutionOptions): Layer =>
   (x) => {
@@ -31,7 +37,12 @@ export const convolution =
     const perGroup = x.shape[1] / groups
     const initialiser = Initialiser.convolution(perGroup * height * width)
     const weight = parameter(scope, "weight", [out, perGroup, height, width], initialiser, true)
-    const geometry = { stride: pair(options.stride ?? 1), groups, ...(padding === undefined ? {} : { padding }) }
+    const geometry = {
+      stride: pair(options.stride ?? 1),
+      dilation: pair(options.dilation ?? 1),
+      groups,
+      ...(padding === undefined ? {} : { padding })
+    }
     return Op.conv2d(
       x,
       weight,

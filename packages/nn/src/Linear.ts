@@ -9,6 +9,9 @@ import type { Scope } from "./Scope.ts"
  * `x·weightᵀ + bias` over the last axis: `[..., in]` → `[..., out]`.
  *
  * Parameters `weight` `[out, in]` (truncated normal, σ = 0.02) and `bias` `[out]` (zero), as in the released PyTorch code of UniNet. `bias` is on by default.
+ *
+ * @example
+ * Nn.linear(Scope.at(scope, "head"), { out: 10 })
  */
 export const linear =
   (scope: Scope, options: { readonly out: number; readonly bias?: boolean }): Layer =>

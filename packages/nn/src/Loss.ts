@@ -1,14 +1,28 @@
-/** Losses: scalars from logits `[batch, classes]`, means over the batch. */
-import { Op, type Tensor } from "@uninet/graph"
+/** Losses: scalars from what a network gives and what it should give, means over the batch. */
+import { Op, Shape, type Tensor } from "@uninet/graph"
+import { fail } from "./Layer.ts"
+import * as Scope from "./Scope.ts"
 
-/** Cross entropy of the logits with target distributions `[batch, classes]` (as mixup makes them). */
+/** The path of all that belongs to a loss. */
+const path = "loss"
+
+const wrong = (op: string, x: Tensor.Tensor, reason: string) => fail(Scope.make("training", path), op, x, reason)
+
+/** Cross entropy of the logits `[batch, classes]` with target distributions `[batch, classes]` (as mixup makes them). */
 export const softCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
-  Op.scale(Op.sum(Op.mul(targets, Op.logSoftmax(logits, "loss"), "loss")), -1 / logits.shape[0], "loss")
+  Op.scale(Op.sum(Op.mul(targets, Op.logSoftmax(logits, path), path)), -1 / logits.shape[0], path)
+
+export interface CrossEntropyOptions {
+  /** s: the target is 1 − s on the label and s / classes on every class, as PyTorch's. Between 0 (the default) and 1. */
+  readonly labelSmoothing?: number
+}
+
+const isShare = (s: number) => s >= 0 && s <= 1
 
 /**
- * Cross entropy of the logits with labels `[batch]` (int32).
+ * Cross entropy of the logits `[batch, classes]` with labels `[batch]` (int32).
  *
- * `labelSmoothing` s (default 0): the target is 1 − s on the label and s / classes on every class, as PyTorch's.
+ * `labelSmoothing` s (default 0): the target is 1 − s on the label and s / classes on every class, as PyTorch's. One outside [0, 1] is a `ShapeError`.
  *
  * @example
  * Loss.crossEntropy(logits, Op.input("labels", [64], "int32"), { labelSmoothing: 0.1 })
@@ -16,13 +30,102 @@ export const softCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor):
 export const crossEntropy = (
   logits: Tensor.Tensor,
   labels: Tensor.Tensor,
-  { labelSmoothing = 0 }: { readonly labelSmoothing?: number } = {}
+  { labelSmoothing = 0 }: CrossEntropyOptions = {}
 ): Tensor.Tensor => {
+  if (!isShare(labelSmoothing))
+    return wrong("crossEntropy", logits, `the label smoothing must lie in [0, 1], not be ${labelSmoothing}`)
   const classes = logits.shape[1]
-  const oneHot = Op.oneHot(labels, classes, "loss")
+  const oneHot = Op.oneHot(labels, classes, path)
   const targets =
     labelSmoothing === 0
       ? oneHot
-      : Op.add(Op.scale(oneHot, 1 - labelSmoothing), Op.fill(labelSmoothing / classes), "loss")
+      : Op.add(Op.scale(oneHot, 1 - labelSmoothing), Op.fill(labelSmoothing / classes), path)
   return softCrossEntropy(logits, targets)
 }
+
+/**
+ * Cross entropy of the logits of every pixel, `[batch, classes, height, width]`, with its label, `[batch, height, width]` (int32): the mean over all pixels that have one. A label
+ * that is no class's number (255, −1) says that a pixel has none: it counts nothing.
+ *
+ * `labelSmoothing` as of `crossEntropy`.
+ *
+ * @example
+ * Loss.pixelCrossEntropy(logits, Op.input("labels", [8, 64, 64], "int32"))
+ */
+export const pixelCrossEntropy = (
+  logits: Tensor.Tensor,
+  labels: Tensor.Tensor,
+  { labelSmoothing = 0 }: CrossEntropyOptions = {}
+): Tensor.Tensor => {
+  const op = "pixelCrossEntropy"
+  if (!isShare(labelSmoothing))
+    return wrong(op, logits, `the label smoothing must lie in [0, 1], not be ${labelSmoothing}`)
+  if (logits.shape.length !== 4) return wrong(op, logits, "the logits must be [batch×classes×height×width]")
+  const [batch, classes, height, width] = logits.shape
+  if (!Shape.equals(labels.shape, [batch, height, width]))
+    return wrong(op, logits, `the labels must be [${batch}×${height}×${width}], not ${Shape.print(labels.shape)}`)
+  const oneHot = Op.oneHot(Op.reshape(labels, [batch, height * width], path), classes, path)
+  const labelled = Op.sum(oneHot, [2], true, path)
+  const targets =
+    labelSmoothing === 0
+      ? oneHot
+      : Op.add(Op.scale(oneHot, 1 - labelSmoothing, path), Op.scale(labelled, labelSmoothing / classes, path), path)
+  const gains = Op.sum(Op.mul(targets, Op.logSoftmax(Op.toTokens(logits, path), path), path))
+  // Where no pixel has a label there is nothing to divide by, and nothing to divide.
+  return Op.neg(Op.div(gains, Op.max(Op.sum(labelled), Op.fill(1), path), path), path)
+}
+
+/** The mean over all elements, of a loss per element of two tensors of one shape. */
+const meanOf = (
+  op: string,
+  predictions: Tensor.Tensor,
+  targets: Tensor.Tensor,
+  loss: (predictions: Tensor.Tensor, targets: Tensor.Tensor) => Tensor.Tensor
+): Tensor.Tensor =>
+  // Broadcasting would take a column for a row, silently.
+  predictions.fault === undefined && targets.fault === undefined && !Shape.equals(predictions.shape, targets.shape)
+    ? wrong(op, predictions, `the targets must have the predictions' shape, not ${Shape.print(targets.shape)}`)
+    : Op.mean(loss(predictions, targets), undefined, false, path)
+
+/**
+ * The mean of (prediction − target)² over all elements, of tensors of one shape; others are a `ShapeError`.
+ *
+ * @example
+ * Loss.meanSquaredError(prices, Op.input("targets", [32, 1]))
+ */
+export const meanSquaredError = (predictions: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
+  meanOf("meanSquaredError", predictions, targets, (p, t) => {
+    const difference = Op.sub(p, t, path)
+    return Op.mul(difference, difference, path)
+  })
+
+/**
+ * The mean of |prediction − target| over all elements, of tensors of one shape; others are a `ShapeError`. Its gradient is 0 where both are equal.
+ *
+ * @example
+ * Loss.meanAbsoluteError(prices, Op.input("targets", [32, 1]))
+ */
+export const meanAbsoluteError = (predictions: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
+  meanOf("meanAbsoluteError", predictions, targets, (p, t) => Op.abs(Op.sub(p, t, path), path))
+
+/**
+ * max(x, 0) − x·t + log(1 + e^−|x|): nothing in it overflows. The gradient of that would be wrong at 0, where its parts have kinks that cancel: σ(x) − t is the gradient of the whole.
+ */
+const logistic = Op.composite({
+  name: "binaryCrossEntropy",
+  build: ([x, t]) => {
+    const rest = Op.log(Op.add(Op.exp(Op.neg(Op.abs(x))), Op.fill(1)))
+    return Op.add(Op.sub(Op.relu(x), Op.mul(x, t)), rest)
+  },
+  gradient: ({ inputs: [x, t] }, dy) => [Op.mul(dy, Op.sub(Op.sigmoid(x), t)), Op.neg(Op.mul(dy, x))]
+})
+
+/**
+ * The mean over all elements of −t·log σ(x) − (1 − t)·log(1 − σ(x)), of logits x and targets t between 0 and 1, tensors of one shape; others are a `ShapeError`. Stable for logits of
+ * any size.
+ *
+ * @example
+ * Loss.binaryCrossEntropy(logits, Op.input("tags", [64, 20])) // several labels each
+ */
+export const binaryCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
+  meanOf("binaryCrossEntropy", logits, targets, (x, t) => logistic([x, t], {}, path))

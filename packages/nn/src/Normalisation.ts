@@ -1,7 +1,7 @@
 /** Batch and layer normalisation. Epsilon 1e-5 and momentum 0.1 everywhere, PyTorch's defaults and UniNet's. */
 import { Op, type Tensor } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
-import type { Layer } from "./Layer.ts"
+import { fail, type Layer } from "./Layer.ts"
 import { buffer, parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
 
@@ -17,12 +17,24 @@ export const runningStatistics = (
 /**
  * Batch norm over axis 1: by the batch's statistics in training, by running statistics in evaluation.
  *
- * Parameters `weight` and `bias`. `zero` starts the weight at 0 instead of 1, as at the end of a residual branch.
+ * Parameters `weight` and `bias`; none with `affine: false`. `zero` starts the weight at 0 instead of 1, as at the end of a residual branch.
+ *
+ * Applied several times in one network it has one set of parameters and of running statistics, which a training step moves on once for each application, in order.
+ *
+ * @example
+ * Nn.batchNorm(Scope.at(scope, "norm"))
+ * Nn.batchNorm(Scope.at(scope, "norm"), { affine: false })
  */
 export const batchNorm =
-  (scope: Scope, { zero = false }: { readonly zero?: boolean } = {}): Layer =>
+  (scope: Scope, { affine = true, zero = false }: { readonly zero?: boolean; readonly affine?: boolean } = {}): Layer =>
   (x) => {
     const channels = x.shape[1]
+    if (!affine) {
+      if (zero) return fail(scope, "batchNorm", x, "without a scale there is none to start at zero")
+      if (scope.mode === "training") return Op.batchNorm(x, undefined, undefined, {}, scope.path)
+      const { mean, variance } = runningStatistics(scope.path, channels)
+      return Op.batchNormInference(x, undefined, undefined, mean, variance, {}, scope.path)
+    }
     const weight = parameter(scope, "weight", [channels], zero ? Initialiser.zero : Initialiser.one, false)
     const bias = parameter(scope, "bias", [channels], Initialiser.zero, false)
     if (scope.mode === "training") return Op.batchNorm(x, weight, bias, {}, scope.path)

@@ -1,16 +1,16 @@
 /** Layers that are random in training and do nothing in evaluation. */
 import { Op, type Shape, type Tensor } from "@uninet/graph"
-import type { Layer } from "./Layer.ts"
+import { fail, type Layer } from "./Layer.ts"
 import type { Scope } from "./Scope.ts"
 
 /** What the program's inputs of noise are called: this and the layer's path. */
 export const noisePrefix = "noise/"
 
 /**
- * Uniform noise in [0, 1) for the layer at `scope`: an input of the program named `noise/<path>`, to be fed anew at every step.
- * The one place where randomness enters a network.
+ * Uniform noise in [0, 1) for the layer at `scope`: an input of the program named `noise/<path>`, to be fed anew at every step. A layer that is applied several times in one network has noise
+ * of its own each time: the second is named `noise/<path>#2`. The one place where randomness enters a network.
  */
-export const noise = (scope: Scope, shape: Shape.Shape): Tensor.Tensor => Op.input(`${noisePrefix}${scope.path}`, shape)
+export const noise = (scope: Scope, shape: Shape.Shape): Tensor.Tensor => Op.noise(`${noisePrefix}${scope.path}`, shape)
 
 /** Whether an input of a program is noise of a layer. */
 export const isNoise = (input: Tensor.Tensor<"input">): boolean => input.attributes.name.startsWith(noisePrefix)
@@ -21,17 +21,28 @@ const masked = (scope: Scope, rate: number, shape: Shape.Shape, x: Tensor.Tensor
   return Op.mul(x, Op.scale(keep, 1 / (1 - rate), scope.path), scope.path)
 }
 
-/** Whether a rate asks for anything at all. */
-const active = (scope: Scope, rate: number) => scope.mode === "training" && rate > 0
+/** A layer that drops by a rate, with one draw for each element of a shape; nothing but `x` where nothing is dropped. */
+const dropping =
+  (op: string, scope: Scope, rate: number, drawn: (x: Shape.Shape) => Shape.Shape): Layer =>
+  (x) => {
+    // All that is kept would be scaled by 1 / 0.
+    if (!(rate >= 0 && rate < 1)) return fail(scope, op, x, `the rate must lie in [0, 1), not be ${rate}`)
+    return scope.mode === "training" && rate > 0 ? masked(scope, rate, drawn(x.shape), x) : x
+  }
 
-/** Stochastic depth: drops the whole branch for an example with probability `rate`, and scales what is kept by 1 / (1 − rate). */
-export const stochasticDepth =
-  (scope: Scope, rate: number): Layer =>
-  (x) =>
-    active(scope, rate) ? masked(scope, rate, [x.shape[0], ...x.shape.slice(1).map(() => 1)], x) : x
+/**
+ * Stochastic depth: drops the whole branch for an example with probability `rate`, and scales what is kept by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.
+ *
+ * @example
+ * Nn.stochasticDepth(scope, 0.1)
+ */
+export const stochasticDepth = (scope: Scope, rate: number): Layer =>
+  dropping("stochasticDepth", scope, rate, ([batch, ...rest]) => [batch, ...rest.map(() => 1)])
 
-/** Dropout: every element becomes 0 with probability `rate`, and what is kept is scaled by 1 / (1 − rate). */
-export const dropout =
-  (scope: Scope, rate: number): Layer =>
-  (x) =>
-    active(scope, rate) ? masked(scope, rate, x.shape, x) : x
+/**
+ * Dropout: every element becomes 0 with probability `rate`, and what is kept is scaled by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.
+ *
+ * @example
+ * Nn.dropout(Scope.at(scope, "classifier"), 0.2)
+ */
+export const dropout = (scope: Scope, rate: number): Layer => dropping("dropout", scope, rate, (shape) => shape)

@@ -8,26 +8,43 @@ export { runningStatistics as of }
 /**
  * The updates of running statistics that belong to the batch norms on the way to `outputs`, a network built in training mode.
  *
- * running ← (1 − momentum) · running + momentum · the batch's statistic, the variance unbiased (n / (n − 1)), as PyTorch's.
+ * running ← (1 − momentum) · running + momentum · the batch's statistic, the variance unbiased (n / (n − 1)), as PyTorch's. A norm that is applied several times moves its statistics on
+ * once for each application, in the order in which the graph has them.
  *
  * @example
  * Program.make({ outputs: { loss }, updates: RunningStatistics.updates([logits]) })
  */
-export const updates = (outputs: ReadonlyArray<Tensor.Tensor>): ReadonlyArray<Program.Update> =>
-  topological(outputs).filter(Tensor.is("batchNorm")).flatMap(updatesOf)
+export const updates = (outputs: ReadonlyArray<Tensor.Tensor>): ReadonlyArray<Program.Update> => {
+  // Norms inside ops of one's own count too.
+  const expanded = Op.expandComposites(outputs)
+  const norms = topological(outputs.map(expanded)).filter(Tensor.is("batchNorm"))
+  const layers = Map.groupBy(norms, ({ path, shape }) => `${shape[1]} ${path}`)
+  return [...layers.values()].flatMap(updatesOf)
+}
 
-const updatesOf = ({ attributes, inputs: [x], path }: Tensor.Tensor<"batchNorm">): ReadonlyArray<Program.Update> => {
-  const { momentum } = attributes
+/** The updates of one layer's statistics by all its applications. */
+const updatesOf = (applications: ReadonlyArray<Tensor.Tensor<"batchNorm">>): ReadonlyArray<Program.Update> => {
+  const [{ path, shape }] = applications
+  const { mean, variance } = runningStatistics(path, shape[1])
+  let next: readonly [mean: Tensor.Tensor, variance: Tensor.Tensor] = [mean, variance]
+  for (const norm of applications) next = moved(norm, next)
+  return [
+    { variable: mean, value: next[0] },
+    { variable: variance, value: next[1] }
+  ]
+}
+
+/** Running statistics after one application. */
+const moved = (
+  { attributes: { momentum }, inputs: [x], path }: Tensor.Tensor<"batchNorm">,
+  [mean, variance]: readonly [mean: Tensor.Tensor, variance: Tensor.Tensor]
+) => {
   const channels = x.shape[1]
   const count = x.shape.reduce((n, length) => n * length, 1) / channels
   const moments = Op.batchMoments(x, path)
-  const next = (running: Tensor.Tensor<"variable">, moment: number, factor: number): Program.Update => {
+  const next = (running: Tensor.Tensor, moment: number, factor: number) => {
     const statistic = Op.reshape(Op.slice(moments, 0, moment, moment + 1, path), [channels], path)
-    return {
-      variable: running,
-      value: Op.add(Op.scale(running, 1 - momentum, path), Op.scale(statistic, momentum * factor, path), path)
-    }
+    return Op.add(Op.scale(running, 1 - momentum, path), Op.scale(statistic, momentum * factor, path), path)
   }
-  const { mean, variance } = runningStatistics(path, channels)
-  return [next(mean, 0, 1), next(variance, 1, count / Math.max(count - 1, 1))]
+  return [next(mean, 0, 1), next(variance, 1, count / Math.max(count - 1, 1))] as const
 }

@@ -1,34 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Op, Program, Shape, type Tensor } from "@uninet/graph"
-import { type Layer, Loss, Nn, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
+import { Op, Program, Shape, Tensor } from "@uninet/graph"
+import { type Layer, Nn, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import { Result } from "effect"
 import * as fc from "fast-check"
 import { evaluate } from "../../graph/test/support/interpreter.ts"
-
-const training = Scope.make("training")
-const evaluation = Scope.make("evaluation")
-
-const numbers = (shape: Shape.Shape, seed = 1): ReadonlyArray<number> =>
-  Array.from({ length: Shape.size(shape) }, (_, i) => Math.sin(seed * (i + 1)))
-
-const program = (outputs: Readonly<Record<string, Tensor.Tensor>>, updates: ReadonlyArray<Program.Update> = []) =>
-  Result.getOrThrow(Program.make({ outputs, updates }))
-
-/** A layer's result on made-up numbers, and the variables it has. */
-const run = (layer: Layer.Layer, shape: Shape.Shape, inputs: Readonly<Record<string, ReadonlyArray<number>>> = {}) => {
-  const built = program({ y: layer(Op.input("x", shape)) })
-  const variables = Object.fromEntries(
-    built.variables.map(({ attributes, shape }, k) => [
-      attributes.name,
-      numbers(shape, k + 2).map((n) => (attributes.role === "buffer" ? 1 + n * n : n))
-    ])
-  )
-  return { built, y: evaluate(built, { inputs: { x: numbers(shape), ...inputs }, variables }).outputs["y"] }
-}
-
-/** The largest difference of two results; infinite where their lengths differ. */
-const distance = (found: ArrayLike<number>, wanted: ArrayLike<number>) =>
-  found.length === wanted.length ? Math.max(...Array.from(found, (x, i) => Math.abs(x - wanted[i]))) : Infinity
+import { distance, evaluation, numbers, program, run, training } from "./support.ts"
 
 describe("a scope", () => {
   it("names what is inside it", () => {
@@ -112,6 +88,124 @@ describe("layers on inputs of the wrong rank", () => {
   })
 })
 
+/** How often so many causal layers make a mask. */
+const masks = (layers: number) => {
+  const x = Op.input("x", [1, 5, 4])
+  const y = Array.from({ length: layers }, (_, i) =>
+    Nn.selfAttention(Scope.at(evaluation, `${i}`), { headDim: 2, causal: true })
+  ).reduce<Tensor.Tensor>((t, layer) => layer(t), x)
+  return program({ y }).nodes.filter(({ kind }) => kind === "compare").length
+}
+
+describe("causal self-attention", () => {
+  it("gives a token what attention to itself and those before it gives, and nothing of those after it", () => {
+    const shape = [2, 4, 6]
+    const layer = Nn.selfAttention(evaluation, { headDim: 3, causal: true })
+    const whole = run(layer, shape).y
+    const data = numbers(shape)
+    for (const kept of [1, 2, 3]) {
+      const first = [0, 1].flatMap((b) => data.slice(24 * b, 24 * b + 6 * kept))
+      const alone = run(Nn.selfAttention(evaluation, { headDim: 3 }), [2, kept, 6], { x: first }).y
+      for (const b of [0, 1]) {
+        const last = (y: ArrayLike<number>, tokens: number) =>
+          Array.from(y).slice(6 * (b * tokens + kept - 1), 6 * (b * tokens + kept))
+        assert.isBelow(distance(last(whole, 4), last(alone, kept)), 1e-9)
+      }
+    }
+  })
+
+  it("makes its mask once for all layers", () => {
+    assert.deepStrictEqual([masks(1), masks(3)], [1, 1])
+  })
+})
+
+describe("layers of ops", () => {
+  const shape = [2, 3, 5, 4]
+  const apart = (layer: Layer.Layer, op: (x: Tensor.Tensor) => Tensor.Tensor) =>
+    distance(run(layer, shape).y, run(op, shape).y)
+
+  it("activations compute what their names say", () => {
+    assert.isBelow(
+      apart(Nn.relu(training), (x) => Op.max(x, Op.fill(0))),
+      1e-12
+    )
+    assert.isBelow(
+      apart(Nn.silu(training), (x) => Op.mul(x, Op.sigmoid(x))),
+      1e-12
+    )
+    assert.isBelow(
+      apart(Nn.hardSwish(training), (x) =>
+        Op.scale(Op.mul(x, Op.min(Op.max(Op.add(x, Op.fill(3)), Op.fill(0)), Op.fill(6))), 1 / 6)
+      ),
+      1e-12
+    )
+  })
+
+  it("pools and resizes by windows and sizes of one number or two", () => {
+    assert.isBelow(
+      apart(Nn.maxPool2d(training, { kernel: 2, stride: 2 }), (x) =>
+        Op.maxPool2d(x, { kernel: [2, 2], stride: [2, 2] })
+      ),
+      1e-12
+    )
+    assert.isBelow(
+      apart(Nn.averagePool2d(training, { kernel: [3, 1], countPadding: false, padding: [1, 0, 1, 0] }), (x) =>
+        Op.averagePool2d(x, { kernel: [3, 1], countPadding: false })
+      ),
+      1e-12
+    )
+    assert.isBelow(
+      apart(Nn.globalAveragePool(training), (x) => Op.mean(x, [2, 3])),
+      1e-12
+    )
+    assert.isBelow(
+      apart(Nn.resize(training, { scale: 1.5 }), (x) => Op.resize(x, [7, 6])),
+      1e-12
+    )
+    assert.isBelow(
+      apart(Nn.resize(training, { size: [3, 9], mode: "bilinear" }), (x) => Op.resize(x, [3, 9], { mode: "bilinear" })),
+      1e-12
+    )
+  })
+
+  it("convolutions keep the size by default, dilated ones too", () => {
+    const dilated = Nn.convolution(training, { out: 2, kernel: 3, dilation: [2, 1] })
+    assert.deepStrictEqual(dilated(Op.input("x", shape)).shape, [2, 2, 5, 4])
+    const { built } = run(Nn.depthwise(training, { dilation: 3 }), shape)
+    const [node] = built.nodes.filter(Tensor.is("conv2d"))
+    assert.deepStrictEqual(
+      [node.shape, node.attributes.dilation, node.attributes.padding],
+      [shape, [3, 3], [3, 3, 3, 3]]
+    )
+  })
+
+  it("an embedding gives every index its row, and zeros to one that has none", () => {
+    const indices = Op.input("words", [2, 2], "int32")
+    const built = program({ y: Nn.embedding(Scope.at(training, "words"), { rows: 3, channels: 2 })(indices) })
+    assert.deepStrictEqual(
+      built.variables.map(({ attributes: { name, decay }, shape }) => [name, shape, decay]),
+      [["words.weight", [3, 2], true]]
+    )
+    const given = { inputs: { words: [2, 0, -1, 2] }, variables: { "words.weight": [1, 2, 3, 4, 5, 6] } }
+    assert.deepStrictEqual([...evaluate(built, given).outputs["y"]], [5, 6, 1, 2, 0, 0, 5, 6])
+  })
+
+  it("a batch norm without scale and offset has statistics only", () => {
+    const names = (mode: Scope.Mode) =>
+      run(Nn.batchNorm(Scope.make(mode, "norm"), { affine: false }), shape).built.variables.map(
+        (v) => v.attributes.name
+      )
+    assert.deepStrictEqual(names("training"), [])
+    assert.deepStrictEqual(names("evaluation"), ["norm.running_mean", "norm.running_var"])
+    assert.isBelow(
+      apart(Nn.batchNorm(training, { affine: false }), (x) => Op.batchNorm(x, Op.fill(1, [3]), Op.fill(0, [3]))),
+      1e-12
+    )
+    const zero = Nn.batchNorm(training, { affine: false, zero: true })(Op.input("x", shape))
+    assert.include(zero.fault?.message, "without a scale there is none to start at zero")
+  })
+})
+
 describe("makeDivisible", () => {
   it("gives a multiple that is at least the divisor and at most a tenth below the value", () => {
     fc.assert(
@@ -146,33 +240,16 @@ describe("stochastic depth", () => {
     assert.strictEqual(Nn.stochasticDepth(Scope.at(evaluation, "blocks.2"), 0.5)(x), x)
     assert.strictEqual(Nn.dropout(scope, 0)(x), x)
   })
-})
 
-describe("cross entropy", () => {
-  const shape = [3, 4]
-  const logits = Op.input("logits", shape)
-  const labels = Op.input("labels", [3], "int32")
-  const given = { inputs: { logits: numbers(shape, 3), labels: [2, 0, 3] } }
-  const logSoftmax = (row: number) => {
-    const scores = given.inputs.logits.slice(4 * row, 4 * row + 4)
-    const total = Math.log(scores.reduce((sum, s) => sum + Math.exp(s), 0))
-    return scores.map((s) => s - total)
-  }
-
-  it("is the mean of minus the label's log-probability", () => {
-    const { loss } = evaluate(program({ loss: Loss.crossEntropy(logits, labels) }), given).outputs
-    const expected = given.inputs.labels.reduce((sum, label, row) => sum - logSoftmax(row)[label] / 3, 0)
-    assert.closeTo(loss[0], expected, 1e-12)
-  })
-
-  it("spreads the smoothing over all classes", () => {
-    const smoothed = Loss.crossEntropy(logits, labels, { labelSmoothing: 0.1 })
-    const { loss } = evaluate(program({ loss: smoothed }), given).outputs
-    const expected = given.inputs.labels.reduce((sum, label, row) => {
-      const p = logSoftmax(row)
-      return sum - (0.9 * p[label] + (0.1 / 4) * p.reduce((a, b) => a + b)) / 3
-    }, 0)
-    assert.closeTo(loss[0], expected, 1e-12)
+  it("and dropout refuse a rate that leaves nothing, or is none", () => {
+    const x = Op.input("x", shape)
+    for (const layer of [Nn.stochasticDepth, Nn.dropout])
+      for (const rate of [1, 1.5, -0.1, Number.NaN])
+        for (const mode of ["training", "evaluation"] as const) {
+          const made = Program.make({ outputs: { y: layer(Scope.make(mode, "blocks.2"), rate)(x) } })
+          const { message } = Result.getOrThrow(Result.flip(made))
+          assert.include(message, `blocks.2 (${layer.name}): the rate must lie in [0, 1), not be ${rate}`)
+        }
   })
 })
 

@@ -29,8 +29,8 @@ const wrongInitialiser = (initialiser: Initialiser): string | undefined => {
 export type Role = "parameter" | "buffer" | "moment"
 
 export interface Attributes {
-  /** A value handed in at every run. */
-  readonly input: { readonly name: string }
+  /** A value handed in at every run. What is `random` is drawn anew for every one, and is the same as no other, of its name neither. */
+  readonly input: { readonly name: string; readonly random?: "uniform" }
   /** A value that persists between runs and may be replaced by an update at the end of one. */
   readonly variable: {
     readonly name: string
@@ -59,6 +59,16 @@ export const definitions: Definitions<Attributes> = {
 /** A value handed in at every run, by name. */
 export const input = (name: string, shape: Shape, dtype: DType = "float32"): Tensor<"input"> =>
   apply({ ...definitions.input, dtype, shape: () => shape }, { name }, [], name)
+
+/**
+ * Numbers that are drawn anew for every run, uniform in [0, 1): an input of the program by name. What is drawn is never the same as what is drawn elsewhere, so each call makes another input: in
+ * a program the second of a name is called `<name>#2`, and so on.
+ *
+ * @example
+ * Op.greaterOrEqual(Op.noise("noise/classifier", x.shape), Op.fill(0.2)) // 1 with probability 0.8
+ */
+export const noise = (name: string, shape: Shape): Tensor<"input"> =>
+  apply({ ...definitions.input, shape: () => shape }, { name, random: "uniform" }, [], name)
 
 /** A value that persists between runs. Its path is its name. */
 export const variable = (attributes: Attributes["variable"], shape: Shape): Tensor<"variable"> =>

@@ -1,0 +1,19 @@
+/** Embeddings: a learned row for every whole number. */
+import { Op } from "@uninet/graph"
+import * as Initialiser from "./Initialiser.ts"
+import type { Layer } from "./Layer.ts"
+import { parameter } from "./Parameter.ts"
+import type { Scope } from "./Scope.ts"
+
+/**
+ * A row of a learned table for every index: int32 of any shape `[...]` → `[..., channels]`. An index that is no row's number, −1 say, gives zeros.
+ *
+ * Parameter `weight` `[rows, channels]`, truncated normal, σ = 0.02 as of linear layers (our choice; PyTorch's is 1).
+ *
+ * @example
+ * Nn.embedding(Scope.at(scope, "words"), { rows: 1000, channels: 64 })(Op.input("words", [32, 16], "int32")) // [32, 16, 64]
+ */
+export const embedding =
+  (scope: Scope, { channels, rows }: { readonly rows: number; readonly channels: number }): Layer =>
+  (indices) =>
+    Op.gather(parameter(scope, "weight", [rows, channels], Initialiser.linear, true), indices, scope.path)

@@ -1,0 +1,78 @@
+/** Pooling and resizing of images `[batch, channels, height, width]`. */
+import { Op } from "@uninet/graph"
+import type { Layer } from "./Layer.ts"
+import type { Scope } from "./Scope.ts"
+import { pair } from "./internal/pair.ts"
+
+export interface PoolOptions {
+  /** Height and width of the window, or one number for both. */
+  readonly kernel: number | readonly [number, number]
+  /** Default: 1, unlike PyTorch's pools, whose default is the window's own size. */
+  readonly stride?: number | readonly [number, number]
+  /** Rows and columns added at the top, left, bottom, right. Default: what keeps the size, none along an axis where the window is even. */
+  readonly padding?: Op.Window["padding"]
+}
+
+const windowOf = ({ kernel, padding, stride = 1 }: PoolOptions) => ({
+  kernel: pair(kernel),
+  stride: pair(stride),
+  ...(padding === undefined ? {} : { padding })
+})
+
+/**
+ * Maximum over a sliding window; padding never wins.
+ *
+ * @example
+ * Nn.maxPool2d(scope, { kernel: 2, stride: 2 }) // half the height, half the width
+ */
+export const maxPool2d =
+  (scope: Scope, options: PoolOptions): Layer =>
+  (x) =>
+    Op.maxPool2d(x, windowOf(options), scope.path)
+
+/**
+ * Mean over a sliding window. `countPadding` (default true) takes padding as zeros; without it a window at the border is the mean of the image's own elements in it.
+ *
+ * @example
+ * Nn.averagePool2d(scope, { kernel: 3, countPadding: false }) // as in NAS-Bench-201's cells
+ */
+export const averagePool2d =
+  (scope: Scope, options: PoolOptions & { readonly countPadding?: boolean }): Layer =>
+  (x) => {
+    const { countPadding = true } = options
+    return Op.averagePool2d(x, { ...windowOf(options), countPadding }, scope.path)
+  }
+
+/**
+ * Mean over height and width: `[batch, channels, height, width]` → `[batch, channels]`.
+ *
+ * @example
+ * Nn.globalAveragePool(scope)
+ */
+export const globalAveragePool =
+  (scope: Scope): Layer =>
+  (x) =>
+    Op.globalAveragePool(x, scope.path)
+
+/**
+ * An image in another size: `size` `[height, width]`, or `scale` times as high and as wide, rounded down. Default mode: `nearest`; `bilinear` is PyTorch's with `align_corners = false`.
+ *
+ * @example
+ * Nn.resize(scope, { scale: 2, mode: "bilinear" })
+ */
+export const resize =
+  (
+    scope: Scope,
+    options: ({ readonly size: readonly [number, number] } | { readonly scale: number }) & {
+      readonly mode?: Op.Interpolation
+    }
+  ): Layer =>
+  (x) => {
+    const { mode = "nearest" } = options
+    const [, , height, width] = x.shape
+    const size =
+      "size" in options
+        ? options.size
+        : ([Math.floor(height * options.scale), Math.floor(width * options.scale)] as const)
+    return Op.resize(x, size, { mode }, scope.path)
+  }
