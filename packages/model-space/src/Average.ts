@@ -4,7 +4,7 @@
  * The averages are variables of their own, `ema.<name>`, moved on by a small program after every training step, so that any engine can keep them.
  */
 import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
-import { Model, Scope } from "@uninet/nn"
+import { Initialiser, Model, Scope } from "@uninet/nn"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { or, Share } from "./internal/schema.ts"
@@ -37,7 +37,13 @@ export const program = (
   return Program.make({
     outputs: {},
     updates: variables.map((current) => {
-      const average = Op.variable({ ...current.attributes, name: nameOf(current.attributes.name) }, current.shape)
+      // It starts as no weight does: the first step takes the weights over whole.
+      const attributes = {
+        ...current.attributes,
+        name: nameOf(current.attributes.name),
+        initialiser: Initialiser.zero
+      }
+      const average = Op.variable(attributes, current.shape)
       return { variable: average, value: Op.movingAverage(average, current, decay) }
     })
   })

@@ -6,6 +6,7 @@ import { Tfjs } from "@uninet/runtime-tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Prng, Space } from "@uninet/search-space"
+import * as Starting from "../../runtime/test/support/starting.ts"
 import { space, train } from "./support/steps.ts"
 
 const made = (ends: Parameters<typeof Program.make>[0]) => Result.getOrThrow(Program.make(ends))
@@ -99,6 +100,15 @@ for (const [name, layer] of Object.entries(backends))
         assert.include(wrong.message, "given: 2 elements of int32")
       }).pipe(Effect.scoped, Effect.provide(layer))
     )
+
+    for (const [law, check] of Object.entries(Starting.laws))
+      it.live(`variables ${law}`, () =>
+        check.pipe(
+          Effect.map((broken) => assert.isUndefined(broken)),
+          Effect.scoped,
+          Effect.provide(layer)
+        )
+      )
 
     it.live("holds as many tensors after every run as before, and none when its scope has ended", () =>
       Effect.gen(function* () {

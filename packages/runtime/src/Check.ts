@@ -1,7 +1,8 @@
 /** What an engine checks of what it is given before it computes. */
-import { type Program, Shape, type Tensor } from "@uninet/graph"
+import { NameClash, type Program, Shape, type Tensor } from "@uninet/graph"
+import * as FirstValues from "./FirstValues.ts"
 import type { Data } from "./Runtime.ts"
-import { WrongInput, WrongVariables } from "./RuntimeError.ts"
+import { CompileFailed, WrongInput, WrongVariables } from "./RuntimeError.ts"
 
 const describe = (data: Data | undefined) =>
   data === undefined ? "nothing" : `${data.length} elements of ${data instanceof Float32Array ? "float32" : "int32"}`
@@ -42,6 +43,45 @@ export const variables = (
   return unknown.length + wrongSize.length > 0 ? new WrongVariables({ unknown, wrongSize }) : undefined
 }
 
-/** The programs' variables, each name once. */
-export const variablesOf = (programs: ReadonlyArray<Program.Program>): ReadonlyMap<string, Tensor.Tensor<"variable">> =>
-  new Map(programs.flatMap((p) => p.variables).map((v) => [v.attributes.name, v] as const))
+/**
+ * The programs' variables, each name once. Where programs differ in how one starts, it starts as the first of them says that says a number: the others would have it drawn.
+ *
+ * @example
+ * const declared = Check.variablesOf([training, evaluation])
+ */
+export const variablesOf = (
+  programs: ReadonlyArray<Program.Program>
+): ReadonlyMap<string, Tensor.Tensor<"variable">> => {
+  const variables = new Map<string, Tensor.Tensor<"variable">>()
+  for (const variable of programs.flatMap((p) => p.variables)) {
+    const { name } = variable.attributes
+    const known = variables.get(name)
+    if (known === undefined || (FirstValues.isDrawn(known) && !FirstValues.isDrawn(variable)))
+      variables.set(name, variable)
+  }
+  return variables
+}
+
+/**
+ * What is wrong with programs that share a variable by its name but not by its shape, if any do.
+ *
+ * @example
+ * const clash = Check.clash("mine", programs)
+ * if (clash !== undefined) return yield* clash
+ */
+export const clash = (
+  engine: string,
+  programs: Readonly<Record<string, Program.Program>>
+): CompileFailed | undefined => {
+  const known = variablesOf(Object.values(programs))
+  for (const [program, { variables }] of Object.entries(programs))
+    for (const { attributes, shape } of variables) {
+      const { name } = attributes
+      const other = known.get(name)?.shape ?? shape
+      if (!Shape.equals(other, shape)) {
+        const cause = new NameClash({ name, shapes: [[...other], [...shape]] })
+        return new CompileFailed({ engine, program, cause })
+      }
+    }
+  return undefined
+}

@@ -3,8 +3,9 @@ import type { Program, Tensor } from "@uninet/graph"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import * as Check from "./Check.ts"
+import * as FirstValues from "./FirstValues.ts"
 import type { Data, Executable } from "./Runtime.ts"
-import { RunFailed, type RuntimeError } from "./RuntimeError.ts"
+import { RunFailed, type RuntimeError, UninitialisedVariables } from "./RuntimeError.ts"
 
 /** What an engine does by itself, with what it made of each program. */
 export interface Own<Entry> {
@@ -25,7 +26,7 @@ const checked = <A>(wrong: RuntimeError | undefined, effect: () => Effect.Effect
   wrong === undefined ? effect() : Effect.fail(wrong)
 
 /**
- * Compiled programs as an `Executable`. Fails with `WrongInput` and `WrongVariables` before the engine is asked, and with `RunFailed` for a program that was not
+ * Compiled programs as an `Executable`. Fails with `WrongInput`, `WrongVariables` and `UninitialisedVariables` before the engine is asked, and with `RunFailed` for a program that was not
  * compiled. What runs is not interrupted: an engine's buffers must outlive it.
  *
  * @example
@@ -36,6 +37,16 @@ export const make = <Name extends string, Entry extends { readonly program: Prog
   { engine, read, run, variables, write }: Own<Entry>
 ): Effect.Effect<Executable<Name>> =>
   Effect.map(Semaphore.make(1), (turn) => {
+    // What has no value yet: its first one is drawn, and nobody has written it.
+    const missing = new Set([...variables].flatMap(([name, v]) => (FirstValues.isDrawn(v) ? [name] : [])))
+    const reads = new Map([...entries].map(([name, { program }]) => [name, FirstValues.readBy(program)]))
+    const uninitialised = (program: Name) => {
+      const names = missing.size === 0 ? [] : (reads.get(program) ?? []).filter((name) => missing.has(name))
+      return names.length === 0 ? undefined : new UninitialisedVariables({ program, names })
+    }
+    const written = (names: Iterable<string>) => {
+      for (const name of names) missing.delete(name)
+    }
     const inTurn = <A, E>(effect: Effect.Effect<A, E>) => turn.withPermits(1)(Effect.uninterruptible(effect))
     return {
       run: (name, inputs) =>
@@ -44,10 +55,21 @@ export const make = <Name extends string, Entry extends { readonly program: Prog
             const entry = entries.get(name)
             return entry === undefined
               ? Effect.fail(new RunFailed({ engine, program: name, cause: "it was not compiled" }))
-              : checked(Check.inputs(name, entry.program, inputs), () => run(entry, inputs, name))
+              : checked(uninitialised(name) ?? Check.inputs(name, entry.program, inputs), () =>
+                  Effect.tap(run(entry, inputs, name), () =>
+                    Effect.sync(() => written(entry.program.updates.map((u) => u.variable.attributes.name)))
+                  )
+                )
           })
         ),
       read: inTurn(read),
-      write: (values) => inTurn(Effect.suspend(() => checked(Check.variables(variables, values), () => write(values))))
+      write: (values) =>
+        inTurn(
+          Effect.suspend(() =>
+            checked(Check.variables(variables, values), () =>
+              Effect.tap(write(values), () => Effect.sync(() => written(values.keys())))
+            )
+          )
+        )
     }
   })

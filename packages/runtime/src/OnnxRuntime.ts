@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
 import * as Check from "./Check.ts"
+import * as FirstValues from "./FirstValues.ts"
 import * as Guarded from "./Guarded.ts"
 import { blockSize } from "./internal/block.ts"
 import * as Lowered from "./internal/lowered.ts"
@@ -235,11 +236,17 @@ const compile =
       const { engine } = target
       const named = Struct.keys(programs).map((name) => [name, programs[name]] as const)
       const outside = named.map(([name, program]) => [name, program, Memory.outsideOf(program)] as const)
+      const clash = Check.clash(engine, programs)
+      if (clash !== undefined) return yield* clash
       const declared = Check.variablesOf(named.map(([, program]) => program))
       const variables = [...declared.values()]
       const owners = new Map<string, Memory.StepUpdate>()
       for (const [, , { steps }] of outside) for (const u of steps) owners.set(u.parameter.attributes.name, u)
       const memory = Memory.make(variables, [...owners.values()])
+      for (const [name, variable] of declared) {
+        const number = FirstValues.numberOf(variable)
+        if (number !== 0) memory.variables.get(name)?.fill(number)
+      }
       const entries = new Map<Name, Entry>()
       for (const [name, program, parts] of outside) entries.set(name, yield* open(name, program, memory, parts, target))
       return yield* Guarded.make(entries, {

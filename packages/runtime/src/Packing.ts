@@ -2,7 +2,7 @@
  * Optimised variables joined into a few: parameters that one AdamW step treats alike become one flat vector, and so do their moments.
  *
  * An optimiser that runs as part of a program then is a dozen ops over the vectors and not a dozen per variable; a program reads a parameter as a
- * slice. [ours]
+ * slice. How they are joined is our choice: no source has it.
  */
 import { type GraphError, Op, Program, Shape, type Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"

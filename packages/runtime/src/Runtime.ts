@@ -17,13 +17,13 @@ export interface Executable<Name extends string> {
   /**
    * Runs a program: feeds its inputs by name, takes over its updates, and gives its outputs by name.
    *
-   * Runs of one executable follow one another. The outputs are the caller's own.
+   * Runs of one executable follow one another. The outputs are the caller's own. Fails with `UninitialisedVariables` where the program reads a variable that has no value yet.
    */
   readonly run: (
     name: Name,
     inputs: Readonly<Record<string, Data>>
   ) => Effect.Effect<Readonly<Record<string, Data>>, RuntimeError>
-  /** Copies of the variables' present values, by name. */
+  /** Copies of the variables' present values, by name; zeros of those that have none yet. */
   readonly read: Effect.Effect<ReadonlyMap<string, Data>, RuntimeError>
   /** Replaces values of variables; those not named keep theirs. Fails with `WrongVariables`, having changed nothing. */
   readonly write: (values: ReadonlyMap<string, Data>) => Effect.Effect<void, RuntimeError>
@@ -44,7 +44,10 @@ export class Runtime extends Context.Service<
   {
     /** The engine and its device, such as `onnxruntime cpu`. */
     readonly name: string
-    /** Variables start at zero; `write` gives them their first values. */
+    /**
+     * Programs that share their variables by name. A variable whose first value is a number starts at it; one whose first values are drawn has none until `write`, or a run that
+     * gives it one. Fails with `CompileFailed` where two programs have variables of one name and two shapes.
+     */
     readonly compile: <Name extends string>(
       programs: Readonly<Record<Name, Program.Program>>
     ) => Effect.Effect<Executable<Name>, RuntimeError, Scope.Scope>

@@ -46,6 +46,18 @@ export class WrongVariables extends Schema.TaggedError<WrongVariables>()("WrongV
   }
 }
 
+/** A program would read variables whose first values are drawn, and that nobody has drawn yet. */
+export class UninitialisedVariables extends Schema.TaggedError<UninitialisedVariables>()("UninitialisedVariables", {
+  program: Schema.String,
+  names: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const shown = this.names.slice(0, 3).join(", ")
+    const more = this.names.length > 3 ? ` and ${this.names.length - 3} more` : ""
+    return `the program "${this.program}" reads variables that have no value yet (${shown}${more}); write their first values before it runs, drawn as their initialisers say (Initialise.write of @uninet/trainer does both)`
+  }
+}
+
 /** A device is not there, what it needs is not installed, or its driver failed at start. */
 export class DeviceUnavailable extends Schema.TaggedError<DeviceUnavailable>()("DeviceUnavailable", {
   device: Schema.String,
@@ -82,7 +94,14 @@ export class MissingKernel extends Schema.TaggedError<MissingKernel>()("MissingK
   }
 }
 
-export type RuntimeError = CompileFailed | RunFailed | WrongInput | WrongVariables | OutOfDeviceMemory | MissingKernel
+export type RuntimeError =
+  | CompileFailed
+  | RunFailed
+  | WrongInput
+  | WrongVariables
+  | UninitialisedVariables
+  | OutOfDeviceMemory
+  | MissingKernel
 
 const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 

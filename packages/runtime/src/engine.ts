@@ -1,5 +1,6 @@
 /** What an engine implements and needs for it; no engine, and nothing of Node: `@uninet/runtime/engine`. */
 export * as Check from "./Check.ts"
+export * as FirstValues from "./FirstValues.ts"
 export * as Guarded from "./Guarded.ts"
 export * as Packing from "./Packing.ts"
 export { type Data, type Executable, Runtime } from "./Runtime.ts"
@@ -11,6 +12,7 @@ export {
   OutOfDeviceMemory,
   RunFailed,
   type RuntimeError,
+  UninitialisedVariables,
   WrongInput,
   WrongVariables
 } from "./RuntimeError.ts"

@@ -51,6 +51,7 @@ describe("the average of weights", () => {
       for (const data of weights.values()) for (let i = 0; i < data.length; i++) data[i] += 0.1 * prng.nextFloat()
       yield* write(new Map([...weights].map(([name, data]) => [Average.nameOf(name), data])))
       const image = Float32Array.from({ length: 2 * 64 }, () => prng.nextNormal())
+      yield* write(Initialise.values(evaluation.variables, prng.split("others")))
       const { logits: other } = yield* run("evaluation", { image })
       const { logits } = yield* run("averaged", { image })
       assert.notDeepEqual([...logits], [...other])

@@ -5,7 +5,7 @@ import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { Recipe, TrainingProgram } from "@uninet/trainer"
+import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"
 import { network } from "./support/tiny.ts"
 
 const examples = 2000
@@ -73,8 +73,10 @@ describe("targets that the data mixes", () => {
       const mixing = { ...recipe, mix: Recipe.Mixing.make({ mixup: 0.2 }) }
       const labelled = Result.getOrThrow(TrainingProgram.make(model, task, recipe))
       const mixed = Result.getOrThrow(TrainingProgram.make(model, task, mixing))
-      const { run } = yield* (yield* Runtime).compile({ labelled, mixed })
+      const executable = yield* (yield* Runtime).compile({ labelled, mixed })
       const prng = Prng.fromSeed("targets")
+      yield* Initialise.write(executable, labelled.variables, prng.split("weights"))
+      const { run } = executable
       const labels = Int32Array.from({ length: 16 }, () => prng.nextInt(4))
       const targets = Float32Array.from({ length: 64 }, (_, i) => 0.025 + (labels[i >> 2] === i % 4 ? 0.9 : 0))
       const common = {

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Dsm, DsmSet } from "@uninet/dsm"
 import { gradient, Op, Program, Shape } from "@uninet/graph"
 import { Laws, ModelSpace } from "@uninet/model-space"
-import { Loss, Nn, RunningStatistics, Safetensors, Scope, Weights } from "@uninet/nn"
+import { Initialiser, Loss, Nn, RunningStatistics, Safetensors, Scope, Weights } from "@uninet/nn"
 import { Lowering, Model } from "@uninet/onnx"
 import { Operator, OperatorSet } from "@uninet/operators"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
@@ -302,7 +302,13 @@ const trainingStep = (network: Network.Network, batch: number) => {
     const updates = variables.flatMap((parameter, i) => {
       const moment = (which: string) =>
         Op.variable(
-          { ...parameter.attributes, name: `${which}/${parameter.attributes.name}`, role: "moment" },
+          {
+            ...parameter.attributes,
+            name: `${which}/${parameter.attributes.name}`,
+            role: "moment",
+            // Not as the parameter: a moment that is drawn would have to be written before it is read.
+            initialiser: Initialiser.zero
+          },
           parameter.shape
         )
       const state = { parameter, gradient: gradients[i] ?? Op.fill(NaN), moment1: moment("m"), moment2: moment("v") }

@@ -1,12 +1,13 @@
 /** Compiled programs on a backend. */
 import type * as tf from "@tensorflow/tfjs-core"
-import { type Program, Shape } from "@uninet/graph"
+import type { Program } from "@uninet/graph"
 import {
   Check,
   CompileFailed,
   type Data,
   type Executable,
   failedRun,
+  FirstValues,
   Guarded,
   MissingKernel,
   Packing
@@ -32,6 +33,8 @@ export const compile =
     Effect.gen(function* () {
       const { engine } = backend
       const [first = ""] = Struct.keys(programs)
+      const clash = Check.clash(engine, programs)
+      if (clash !== undefined) return yield* clash
       const packed = yield* Effect.mapError(
         Effect.fromResult(Packing.make(programs)),
         (cause) => new CompileFailed({ engine, program: first, cause })
@@ -50,8 +53,8 @@ export const compile =
       const state = new Map<string, tf.Tensor>()
       yield* Effect.acquireRelease(
         attempt(first, () => {
-          for (const [name, { shape }] of stored)
-            state.set(name, Backend.upload(new Float32Array(Shape.size(shape)), shape))
+          for (const [name, variable] of stored)
+            state.set(name, Backend.upload(FirstValues.of(variable, declared, packed.places), variable.shape))
         }),
         () => Effect.sync(() => state.forEach((tensor) => tensor.dispose()))
       )

@@ -4,12 +4,13 @@
  * The optimiser is part of the program, over joined variables. Reading copies the variables to the host by a program of their own, as the binding cannot
  * read a device's buffer itself; what was written goes to the device with the next run that uses it.
  */
-import { Program, Shape } from "@uninet/graph"
+import { Program } from "@uninet/graph"
 import { Lowering } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
 import * as Check from "../Check.ts"
+import * as FirstValues from "../FirstValues.ts"
 import * as Guarded from "../Guarded.ts"
 import * as Packing from "../Packing.ts"
 import type { Data } from "../Runtime.ts"
@@ -32,6 +33,8 @@ export const compile =
       const names = Struct.keys(programs)
       const [first = ""] = names
       const refused = refusal(engine)
+      const clash = Check.clash(engine, programs)
+      if (clash !== undefined) return yield* clash
       const packed = yield* Effect.mapError(Effect.fromResult(Packing.make(programs)), refused(first))
       const declared = Check.variablesOf(names.map((name) => programs[name]))
       const stored = Check.variablesOf(names.map((name) => packed.programs[name]))
@@ -54,7 +57,8 @@ export const compile =
         })
 
       const state = new Map<string, ort.Tensor>()
-      for (const [name, { shape }] of stored) state.set(name, tensor(new Float32Array(Shape.size(shape)), shape))
+      for (const [name, variable] of stored)
+        state.set(name, tensor(FirstValues.of(variable, declared, packed.places), variable.shape))
       const replace = (name: string, value: ort.Tensor) => {
         state.get(name)?.dispose()
         state.set(name, value)

@@ -1,0 +1,54 @@
+/**
+ * How variables start. An engine puts those whose first value is a number at it when it compiles; those whose first values are drawn have none until someone writes it, since an engine
+ * has no randomness of its own.
+ */
+import { type Program, Shape, type Tensor } from "@uninet/graph"
+import type { Place } from "./Packing.ts"
+
+type Variable = Tensor.Tensor<"variable">
+
+/** Whether a variable's first values have to be drawn. */
+export const isDrawn = ({ attributes: { initialiser } }: Variable): boolean => initialiser.kind !== "constant"
+
+/**
+ * The number in every element at first; 0 where the values are drawn, which nobody reads before they are written.
+ *
+ * @example
+ * memory.get(name)?.fill(FirstValues.numberOf(variable))
+ */
+export const numberOf = ({ attributes: { initialiser } }: Variable): number =>
+  initialiser.kind === "constant" ? initialiser.value : 0
+
+/**
+ * First values of what an engine stores: a variable of the programs, or several that were joined (`Packing`).
+ *
+ * @example
+ * for (const variable of stored.values()) upload(FirstValues.of(variable, declared, packed.places))
+ */
+export const of = (
+  stored: Variable,
+  declared: ReadonlyMap<string, Variable>,
+  places: ReadonlyMap<string, Place>
+): Float32Array => {
+  const { name } = stored.attributes
+  const own = declared.get(name)
+  const data = new Float32Array(Shape.size(stored.shape))
+  if (own !== undefined) return data.fill(numberOf(own))
+  for (const [member, { offset, pack, size }] of places) {
+    const variable = pack === name ? declared.get(member) : undefined
+    if (variable !== undefined) data.fill(numberOf(variable), offset, offset + size)
+  }
+  return data
+}
+
+/**
+ * The names of the variables that a program reads. One that it only gives a new value is not read.
+ *
+ * @example
+ * FirstValues.readBy(training)
+ */
+export const readBy = ({ nodes, outputs, updates, variables }: Program.Program): ReadonlyArray<string> => {
+  const read = new Set<Tensor.Tensor>([...Object.values(outputs), ...updates.map(({ value }) => value)])
+  for (const { inputs } of nodes) for (const x of inputs) read.add(x)
+  return variables.filter((v) => read.has(v)).map((v) => v.attributes.name)
+}
