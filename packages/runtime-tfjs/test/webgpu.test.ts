@@ -13,7 +13,17 @@ describe("ONNX Runtime on WebGPU", () => {
     "agrees with the reference interpreter and, in whole training steps, with the processor",
     async () => {
       const script = fileURLToPath(new URL("support/webgpu.ts", import.meta.url))
-      const args = ["--disable-warning=ExperimentalWarning", script, "1", "ties in max pooling", "optimiser", "step"]
+      const args = [
+        "--disable-warning=ExperimentalWarning",
+        script,
+        "1",
+        "ties in max pooling",
+        "rows",
+        "composite",
+        "variables",
+        "optimiser",
+        "step"
+      ]
       const env = { ...process.env, VK_ICD_FILENAMES: driver, LD_LIBRARY_PATH: folder }
       const { stdout } = await promisify(execFile)(process.execPath, args, { env })
       assert.deepStrictEqual(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? ""), {})

@@ -5,6 +5,7 @@
 import { OnnxRuntime } from "@uninet/runtime"
 import { Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
+import * as Starting from "../../../runtime/test/support/starting.ts"
 import { families, withoutGradients } from "./cases.ts"
 import { disagreement } from "./compare.ts"
 import * as Steps from "./steps.ts"
@@ -20,6 +21,11 @@ const program = Effect.gen(function* () {
     const sentence = yield* disagreement(cases, { runs: Number(runs), tolerance: 2e-4, gradients })
     if (sentence !== undefined) found[name] = sentence
   }
+  if (wanted.length === 0 || wanted.includes("variables"))
+    for (const [law, check] of Object.entries(Starting.laws)) {
+      const broken = yield* Effect.scoped(check)
+      if (broken !== undefined) found[`variables ${law}`] = broken
+    }
   if (wanted.length === 0 || wanted.includes("step")) {
     const architecture = Space.sample(Prng.fromSeed("webgpu"))(Steps.space)
     const actual = yield* Steps.train(architecture, "step", 2)
