@@ -65,7 +65,9 @@ const fvcoreOperators: ReadonlyArray<Cost.FvcoreOperator> = [
   "matmul",
   "batch_norm",
   "layer_norm",
-  "adaptive_avg_pool2d"
+  "adaptive_avg_pool2d",
+  "upsample_nearest2d",
+  "upsample_bilinear2d"
 ]
 
 /**

@@ -29,7 +29,12 @@ export interface Attributes {
   readonly conv2dGradWeight: Convolution & { readonly weightShape: Shape.Shape }
 }
 
-/** Rows and columns of an image that a kernel reaches over. */
+/**
+ * Rows and columns of an image that a kernel reaches over.
+ *
+ * @example
+ * Op.kernelExtent([3, 3], [2, 1]) // [5, 3]
+ */
 export const kernelExtent = (
   [height, width]: readonly [number, number],
   [down, across]: Convolution["dilation"]
