@@ -217,20 +217,19 @@ describe("attributes of any numbers", () => {
   for (const [op, cases] of Object.entries(attempts))
     it(`of ${op} are refused where they make no sense, and else give the shape that they say`, () => {
       let sensible = 0
-      check(
-        cases,
-        ({ expected, tensor }) => {
-          if (expected === undefined) return assert.instanceOf(tensor.fault, ShapeError)
-          sensible++
-          assert.isUndefined(tensor.fault)
-          assert.deepStrictEqual(tensor.shape, expected)
-          const values = computed(tensor)
-          assert.strictEqual(values.length, Shape.size(expected))
-          assert.isTrue(values.every(Number.isFinite), "every element is computed from elements that are there")
-        },
-        500
-      )
+      const law = ({ expected, tensor }: Attempt) => {
+        if (expected === undefined) return assert.instanceOf(tensor.fault, ShapeError)
+        sensible++
+        assert.isUndefined(tensor.fault)
+        assert.deepStrictEqual(tensor.shape, expected)
+        const values = computed(tensor)
+        assert.strictEqual(values.length, Shape.size(expected))
+        assert.isTrue(values.every(Number.isFinite), "every element is computed from elements that are there")
+      }
+      check(cases, law, 500)
       assert.isAbove(sensible, 5, "some attempts should be right")
+      // And others at every run, whose seed is printed where one fails.
+      fc.assert(fc.property(cases, law))
     })
 
   it("are tried for every op that has numbers among its attributes", () => {
