@@ -3,7 +3,6 @@
  * with fast-check, or by `uninet verify my-space.ts`:
  *
  * @example
- * ```ts
  * import { Laws } from "@uninet/model-space"
  * import { fromSpace } from "@uninet/search-space/arbitrary"
  * import { Result } from "effect"
@@ -12,7 +11,6 @@
  * it("my space keeps the laws", () => {
  *   fc.assert(fc.property(fromSpace(mine.space), (point) => void Result.getOrThrow(Laws.check(mine)(point))))
  * })
- * ```
  */
 import { Costs, gradient, Op, Program, Shape, Tensor, topological } from "@uninet/graph"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
@@ -446,7 +444,6 @@ export const onEngine = <A>(of: ModelSpace<A>): ReadonlyArray<EngineLaw<A>> => [
  * Checks a point against the laws that run its network. Fails with the first one that is broken.
  *
  * @example
- * ```ts
  * const engine: Laws.Engine<RuntimeError, Runtime> = (program, { inputs, variables }) =>
  *   Effect.scoped(Effect.gen(function* () {
  *     const executable = yield* (yield* Runtime).compile({ program })
@@ -454,7 +451,6 @@ export const onEngine = <A>(of: ModelSpace<A>): ReadonlyArray<EngineLaw<A>> => [
  *     return yield* executable.run("program", inputs)
  *   }))
  * const program = Laws.checkOn(engine)(mine)(point)
- * ```
  */
 export const checkOn =
   <E, R>(engine: Engine<E, R>) =>

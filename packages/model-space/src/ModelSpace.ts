@@ -4,7 +4,7 @@
  *
  * @example
  * ```ts
- * import { ModelSpace, Regression } from "@uninet/model-space"
+ * import { Classification, ModelSpace } from "@uninet/model-space"
  * import { Model, Nn, Scope } from "@uninet/nn"
  * import { Choice, Space } from "@uninet/search-space"
  * import { Result } from "effect"
@@ -15,13 +15,13 @@
  * export const mine = ModelSpace.make({
  *   name: "one hidden layer",
  *   space,
- *   task: Regression.make(),
+ *   task: Classification.make({ classes: 3 }),
  *   model: ({ width }) =>
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
  *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *         return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
  *       }
  *     }),
  *   costs: { width: ({ width }) => width },
@@ -299,9 +299,7 @@ export const make = <
  * A space of which only results are known, as a table has them: it can be searched, and nothing of it trained. Its costs are those that are given.
  *
  * @example
- * ```ts
  * const played = ModelSpace.table({ name: table.name, space: table.space, task: Classification.make({ classes: 10 }), costs: { macs: (network) => … } })
- * ```
  */
 export const table = <A, const Measure extends string, const Cost extends string = never>(
   declared: Pick<Declaration<A, Cost, Measure, never>, "name" | "space" | "task" | "line" | "picture" | "version"> & {
@@ -366,9 +364,7 @@ export const costsOf =
  * Bounds on costs by their names, as constraints on the space: solved along the chain where the cost has one.
  *
  * @example
- * ```ts
  * ModelSpace.within({ macs: { max: 2e6 } })(mine)
- * ```
  */
 export const within =
   <const Bound extends string>(windows: { readonly [K in Bound]?: Constraint.Window }) =>
