@@ -1,0 +1,137 @@
+/**
+ * Pixels as rows of interleaved bytes, and Pillow's arithmetic on them. Nothing here, nor in the modules beside it, needs Node: the browser's page runs
+ * the same files.
+ */
+
+/** An image of grey (1) or RGB (3) bytes: `[height, width, channels]`. */
+export interface Raster {
+  readonly channels: 1 | 3
+  readonly height: number
+  readonly width: number
+  readonly bytes: Uint8Array
+}
+
+/** A file that gives no pixels, and why. */
+export interface Undecodable {
+  readonly reason: string
+}
+
+/** Pixels that an image may have at most: where Pillow takes a file for a decompression bomb. */
+export const maxPixels = 178_956_970
+
+/** What is wrong with an image's size, if anything. */
+export const checkSize = (width: number, height: number): Undecodable | undefined =>
+  width < 1 || height < 1
+    ? { reason: `an image of ${width}×${height} pixels` }
+    : width * height > maxPixels
+      ? { reason: `${width}×${height} pixels are more than ${maxPixels.toLocaleString("en")}` }
+      : undefined
+
+/** The luma of a pixel (ITU-R 601), in Pillow's fixed-point arithmetic. */
+export const luma = (red: number, green: number, blue: number): number =>
+  (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+
+/** The raster in so many channels: grey is the pixels' luma, RGB of grey is three times the same. */
+export const withChannels =
+  (channels: 1 | 3) =>
+  (raster: Raster): Raster => {
+    if (raster.channels === channels) return raster
+    const { bytes, height, width } = raster
+    const out = new Uint8Array(height * width * channels)
+    if (channels === 1)
+      for (let i = 0; i < out.length; i++) out[i] = luma(bytes[3 * i]!, bytes[3 * i + 1]!, bytes[3 * i + 2]!)
+    else for (let i = 0; i < bytes.length; i++) out.fill(bytes[i]!, 3 * i, 3 * i + 3)
+    return { channels, height, width, bytes: out }
+  }
+
+/** What a decoder gives: `depth` is 8 or 16 bits, `bands` of them a pixel, interleaved. */
+export interface Samples {
+  /** `cmyk`: 255 is all ink. */
+  readonly space: "grey" | "rgb" | "cmyk"
+  readonly bands: number
+  readonly height: number
+  readonly width: number
+  readonly data: Uint8Array | Uint16Array
+}
+
+/** a · b / 255, rounded, as Pillow's MULDIV255. */
+const product = (a: number, b: number): number => {
+  const t = a * b + 128
+  return ((t >> 8) + t) >> 8
+}
+
+/**
+ * Samples as Pillow's `convert("L" | "RGB")` gives them: alpha is dropped, the high byte of 16 bits kept; but grey of 16 bits without alpha is cut off at
+ * 255, and ink takes light away by multiplication.
+ */
+export const fromSamples = ({ bands, data, height, space, width }: Samples): Raster => {
+  const pixels = height * width
+  const deep = data instanceof Uint16Array
+  if (space === "grey") {
+    const bytes = new Uint8Array(pixels)
+    for (let i = 0; i < pixels; i++) {
+      const value = data[i * bands]!
+      bytes[i] = !deep ? value : bands > 1 ? value >> 8 : Math.min(255, value)
+    }
+    return { channels: 1, height, width, bytes }
+  }
+  const bytes = new Uint8Array(3 * pixels)
+  const shift = deep ? 8 : 0
+  for (let i = 0; i < pixels; i++)
+    for (let c = 0; c < 3; c++) {
+      const value = data[i * bands + c]! >> shift
+      bytes[3 * i + c] =
+        space === "rgb"
+          ? value
+          : Math.max(0, 255 - (data[i * bands + 3]! >> shift) - product(value, 255 - (data[i * bands + 3]! >> shift)))
+    }
+  return { channels: 3, height, width, bytes }
+}
+
+/** RGB by palette: `palette` has three bytes an index; what is not in it is black. */
+export const fromIndexes = (indexes: Uint8Array, palette: Uint8Array, width: number, height: number): Raster => {
+  const bytes = new Uint8Array(3 * indexes.length)
+  for (let i = 0; i < indexes.length; i++)
+    for (let c = 0; c < 3; c++) bytes[3 * i + c] = palette[3 * indexes[i]! + c] ?? 0
+  return { channels: 3, height, width, bytes }
+}
+
+/** The raster turned and mirrored as EXIF's orientation (1…8) says that it is to be looked at; any other number changes nothing. */
+export const oriented =
+  (orientation: number) =>
+  (raster: Raster): Raster => {
+    if (!(orientation >= 2 && orientation <= 8)) return raster
+    const { bytes, channels, height, width } = raster
+    const turned = orientation >= 5
+    const [h, w] = turned ? [width, height] : [height, width]
+    const mirrorX = [2, 3, 7, 8].includes(orientation)
+    const mirrorY = [3, 4, 6, 7].includes(orientation)
+    const out = new Uint8Array(bytes.length)
+    for (let y = 0; y < h; y++)
+      for (let x = 0; x < w; x++) {
+        const [a, b] = turned ? [y, x] : [x, y]
+        const from = ((mirrorY ? height - 1 - b : b) * width + (mirrorX ? width - 1 - a : a)) * channels
+        for (let c = 0; c < channels; c++) out[(y * w + x) * channels + c] = bytes[from + c]!
+      }
+    return { channels, height: h, width: w, bytes: out }
+  }
+
+/** The values of `bits` bits (1, 2, 4) that rows of bytes hold, row by row, highest bits first. */
+export const unpack = (
+  bytes: Uint8Array,
+  bits: number,
+  width: number,
+  height: number,
+  start: (row: number) => number
+): Uint8Array => {
+  const out = new Uint8Array(width * height)
+  const mask = (1 << bits) - 1
+  for (let y = 0; y < height; y++) {
+    const from = start(y)
+    for (let x = 0; x < width; x++) {
+      const at = x * bits
+      out[y * width + x] = (bytes[from + (at >> 3)]! >> (8 - bits - (at & 7))) & mask
+    }
+  }
+  return out
+}
