@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { UniNet } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
-import { readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { folder, tinyDataset, uninet } from "./support/cli.ts"
 
@@ -70,6 +70,26 @@ describe("uninet data", () => {
       assert.strictEqual(again.code, 1)
       assert.match(again.stderr, /is there already/)
       assert.deepStrictEqual(readFileSync(sheet), drawn)
+    })
+  )
+
+  it.live("says what was left out of a folder, and refuses a size that no memory holds", () =>
+    Effect.gen(function* () {
+      const here = yield* folder
+      const png = Buffer.from(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC",
+        "base64"
+      )
+      for (const name of ["train/a/1.png", "train/a/2.png", "train/a/._1.png", "val/a/1.png", "test/a/1.png"]) {
+        mkdirSync(dirname(join(here, name)), { recursive: true })
+        writeFileSync(join(here, name), png)
+      }
+      const { code, stderr, stdout } = yield* uninet(["data", here])
+      assert.strictEqual(code, 0, stderr)
+      assert.include(stdout, "left out   files that are no images by their names: train 1")
+      const large = yield* uninet(["data", here, "--size", "1e9"])
+      assert.strictEqual(large.code, 1)
+      assert.include(large.stderr, "size is 1000000000. Give it a whole number from 1 to 4096.")
     })
   )
 

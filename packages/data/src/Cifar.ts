@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { CorruptFile, FileUnavailable, LabelOutOfRange, type DataError } from "./DataError.ts"
 import { Dataset, type ImageDataset } from "./Dataset.ts"
 import * as files from "./internal/files.ts"
+import { standard } from "./internal/holdout.ts"
 import * as Memory from "./Memory.ts"
 
 export interface CifarOptions {
@@ -17,7 +18,7 @@ export interface CifarOptions {
   readonly folder: string
   /** CIFAR-100's labels: 100 "fine" classes (default) or 20 "coarse" ones. */
   readonly labels?: "fine" | "coarse"
-  /** Samples kept from the training files for validation (default: a tenth) and the seed that chooses them. `size: 0` trains on everything. */
+  /** Samples kept from the training files for validation (default: a tenth; one a class of fewer than ten) and the seed that chooses them. `size: 0` trains on everything. */
   readonly validation?: Partial<Memory.Holdout>
 }
 
@@ -94,7 +95,8 @@ const readRecords = Effect.fn("Cifar.readRecords")(function* (
  * The data set of a folder of CIFAR's binary files; which of the two, the files' names say. Class names come from
  * `batches.meta.txt` or `fine_label_names.txt` where the folder has them.
  *
- * Fails with `FileUnavailable`, `CorruptFile` or `LabelOutOfRange`.
+ * Fails with `FileUnavailable`, `CorruptFile`, `LabelOutOfRange`, or `InvalidSamples` and `InvalidOption` where no image can be kept for validation, or
+ * not so many.
  */
 export const make = (options: CifarOptions): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {
@@ -110,13 +112,15 @@ export const make = (options: CifarOptions): Effect.Effect<ImageDataset, DataErr
     const inFolder = (name: string) => join(folder, name)
     const train = yield* readRecords(format, format.train.map(inFolder), classes.length)
     const test = yield* readRecords(format, [inFolder(format.test)], classes.length)
+    const size =
+      options.validation?.size ?? (yield* standard(format.name, Int32Array.from(train.labels), classes.length))
     return yield* Memory.make({
       name: format.name,
       classes,
       image,
       train,
       validation: {
-        size: options.validation?.size ?? Math.floor(train.labels.length / 10),
+        size,
         seed: options.validation?.seed ?? "validation"
       },
       test

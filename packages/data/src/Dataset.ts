@@ -89,6 +89,8 @@ export type SplitName = "train" | "validation" | "test"
 export interface Split<out B extends Batch = Batch> {
   readonly name: SplitName
   readonly size: number
+  /** Of a split of files: how many others lay among them and were left out, as no images by their names. */
+  readonly leftOut?: number
   /** The target of every example, in order: `[size, ...targets.shape]`. */
   readonly targets: Effect.Effect<B["targets"], DataError>
   /** The examples at these indexes, in the order asked for, not augmented. */

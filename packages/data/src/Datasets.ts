@@ -28,11 +28,12 @@ export interface Options {
 /** The data sets with a name. */
 export const names: ReadonlyArray<string> = ["mnist", "fashion-mnist"]
 
+/** Whether there is a folder. What is there and cannot be looked at is taken for one, so that reading it says why. */
 const isFolder = (path: string): Effect.Effect<boolean> =>
   Effect.promise(() =>
     stat(path).then(
       (found) => found.isDirectory(),
-      () => false
+      (cause: NodeJS.ErrnoException) => cause.code !== "ENOENT" && cause.code !== "ENOTDIR"
     )
   )
 

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import { CorruptFile, FileUnavailable, LabelOutOfRange, type DataError } from "./DataError.ts"
 import { Dataset, type ImageDataset } from "./Dataset.ts"
 import * as files from "./internal/files.ts"
+import { standard } from "./internal/holdout.ts"
 import * as Memory from "./Memory.ts"
 
 export interface IdxOptions {
@@ -17,7 +18,7 @@ export interface IdxOptions {
   readonly name?: string
   /** Class names by label. Default: 0 … 9. */
   readonly classes?: ReadonlyArray<string>
-  /** Samples kept from the training files for validation (default: a tenth) and the seed that chooses them. `size: 0` trains on everything. */
+  /** Samples kept from the training files for validation (default: a tenth; one a class of fewer than ten) and the seed that chooses them. `size: 0` trains on everything. */
   readonly validation?: Partial<Memory.Holdout>
 }
 
@@ -32,29 +33,42 @@ const corrupt = (path: string, reason: string) =>
 
 const hex = (value: number) => `0x${value.toString(16).padStart(8, "0")}`
 
+/** Bytes of a header with so many dimensions. */
+const headerLength = (dimensions: number) => 4 + 4 * dimensions
+
+/** The header at the beginning of these bytes: a number per dimension. */
+const sizesOf = (
+  path: string,
+  bytes: Uint8Array,
+  dimensions: number
+): Effect.Effect<ReadonlyArray<number>, CorruptFile> => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const header = headerLength(dimensions)
+  if (bytes.length < header) return corrupt(path, `cut short: ${bytes.length} bytes, an IDX header has ${header}`)
+  const magic = view.getUint32(0)
+  const expected = 0x0800 + dimensions
+  return magic === expected
+    ? Effect.succeed(Array.from({ length: dimensions }, (_, i) => view.getUint32(4 + 4 * i)))
+    : corrupt(path, `the magic number is ${hex(magic)}, not ${hex(expected)} (bytes, ${dimensions} dimensions)`)
+}
+
+const product = (sizes: ReadonlyArray<number>) => sizes.reduce((a, b) => a * b, 1)
+
 /**
  * Reads the bytes of an IDX file of unsigned bytes with so many dimensions; `path` only names it in errors.
  *
  * Fails with `CorruptFile` on a wrong magic number or a length that is not what the header says.
  */
 export const parse = (path: string, bytes: Uint8Array, dimensions: number): Effect.Effect<Idx, CorruptFile> =>
-  Effect.suspend(() => {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    const header = 4 + 4 * dimensions
-    if (bytes.length < header) return corrupt(path, `cut short: ${bytes.length} bytes, an IDX header has ${header}`)
-    const magic = view.getUint32(0)
-    const expected = 0x0800 + dimensions
-    if (magic !== expected) {
-      return corrupt(path, `the magic number is ${hex(magic)}, not ${hex(expected)} (bytes, ${dimensions} dimensions)`)
-    }
-    const sizes = Array.from({ length: dimensions }, (_, i) => view.getUint32(4 + 4 * i))
-    const length = sizes.reduce((a, b) => a * b, 1)
-    if (bytes.length !== header + length) {
-      const what = bytes.length < header + length ? "cut short" : "too long"
-      return corrupt(path, `${what}: ${bytes.length} bytes, the header (${sizes.join(" × ")}) needs ${header + length}`)
-    }
-    return Effect.succeed({ sizes, data: bytes.subarray(header) })
-  })
+  Effect.suspend(() =>
+    Effect.flatMap(sizesOf(path, bytes, dimensions), (sizes) => {
+      const header = headerLength(dimensions)
+      const length = header + product(sizes)
+      if (bytes.length === length) return Effect.succeed({ sizes, data: bytes.subarray(header) })
+      const what = bytes.length < length ? "cut short" : "too long"
+      return corrupt(path, `${what}: ${bytes.length} bytes, the header (${sizes.join(" × ")}) needs ${length}`)
+    })
+  )
 
 /** The names that one of the four files goes by. */
 const names = (stem: string, dimensions: number): ReadonlyArray<string> =>
@@ -63,12 +77,18 @@ const names = (stem: string, dimensions: number): ReadonlyArray<string> =>
 const remedy =
   "Put the four IDX files of the data set (train-images, train-labels, t10k-images, t10k-labels) in the folder"
 
+/** An unpacked file's size, by its header: a file of a few megabytes must not unpack to a memory full of nothing. */
+const sized = (path: string, dimensions: number): files.Sized => ({
+  length: headerLength(dimensions),
+  sizeOf: (start) => Effect.map(sizesOf(path, start, dimensions), (sizes) => headerLength(dimensions) + product(sizes))
+})
+
 const readFile = (folder: string, stem: string, dimensions: number) =>
   files
     .find(folder, names(stem, dimensions), remedy)
     .pipe(
       Effect.flatMap((path) =>
-        Effect.flatMap(files.readUnzipped(path, remedy), (bytes) =>
+        Effect.flatMap(files.readUnzipped(path, remedy, sized(path, dimensions)), (bytes) =>
           Effect.map(parse(path, bytes, dimensions), (idx) => ({ ...idx, path }))
         )
       )
@@ -98,7 +118,7 @@ const readSamples = Effect.fn("Idx.readSamples")(function* (folder: string, stem
  * The data set of a folder of IDX files: `train-*` split into training and validation, `t10k-*` for testing.
  *
  * Fails with `FileUnavailable` (a file is missing), `CorruptFile` (wrong magic number, cut short, gzip cut short, counts that
- * disagree) or `LabelOutOfRange`.
+ * disagree), `LabelOutOfRange`, or `InvalidSamples` and `InvalidOption` where no image can be kept for validation, or not so many.
  */
 export const make = (options: IdxOptions): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {
@@ -113,13 +133,16 @@ export const make = (options: IdxOptions): Effect.Effect<ImageDataset, DataError
         remedy: "Put the files of one data set in the folder"
       })
     }
+    const name = options.name ?? files.nameOf(options.folder)
+    const labels = Int32Array.from(train.samples.labels)
+    const size = options.validation?.size ?? (yield* standard(name, labels, classes.length))
     return yield* Memory.make({
-      name: options.name ?? files.nameOf(options.folder),
+      name,
       classes,
       image: { channels: 1, height, width },
       train: train.samples,
       validation: {
-        size: options.validation?.size ?? Math.floor(train.samples.labels.length / 10),
+        size,
         seed: options.validation?.seed ?? "validation"
       },
       test: test.samples

@@ -18,9 +18,61 @@ export interface Options {
   readonly invert?: boolean
 }
 
+/** What was read of some files. */
+export interface Read {
+  /** `[files, channels, height, width]` of the files that could be read, in order, normalised. */
+  readonly images: Float32Array
+  /** Where in the list of paths the images come from: `[files]`. */
+  readonly indexes: ReadonlyArray<number>
+  /** The files that are missing or no image, each with what is wrong and what to do. */
+  readonly failures: ReadonlyArray<{ readonly index: number; readonly error: FileUnavailable }>
+}
+
 /**
- * Decodes files (JPEG, PNG, WebP, AVIF, GIF, TIFF, SVG) to `[files, channels, height, width]`, resized bicubically, cropped and normalised. What is
- * transparent is white.
+ * Decodes files (JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, PPM, PGM, PBM) as Pillow does: turned upright by their EXIF, transparency dropped, colour
+ * profiles not obeyed; then resized bicubically, cropped and normalised. SVG, which Pillow does not read, is drawn on white. Files that cannot be read
+ * are told of beside the others.
+ *
+ * @example
+ * ```ts
+ * import { ImageFile } from "@uninet/data"
+ * import { Effect } from "effect"
+ *
+ * const image = { channels: 3, height: 224, width: 224 }
+ * const program = ImageFile.readAll(["cat.jpg"], { image, mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] })
+ * Effect.runPromise(program).then(({ failures }) => console.log(failures.map(({ error }) => error.message)))
+ * ```
+ */
+export const readAll = Effect.fn("ImageFile.readAll")(function* (
+  paths: ReadonlyArray<string>,
+  { cropRatio = 1, deviation, image, invert = false, mean }: Options
+): Effect.fn.Return<Read> {
+  const volume = pixels.volume(image)
+  const out = new SharedArrayBuffer(paths.length * volume)
+  const items = paths.map((path, index) => ({ path, index, offset: index * volume }))
+  // sharp loads its native library when imported: only who has a picture waits for it. `decode` says what went wrong as a value.
+  const bad = yield* Effect.promise(async () => {
+    const { decode } = await import("./internal/decode.ts")
+    return decode({ items, image, cropRatio, fill: [], out })
+  })
+  const wrong = new Set(bad.map(({ index }) => index))
+  const indexes = paths.map((_, index) => index).filter((index) => !wrong.has(index))
+  const bytes = new Uint8Array(out)
+  if (invert) for (let i = 0; i < bytes.length; i++) bytes[i] = 255 - (bytes[i] ?? 0)
+  const tables = pixels.tables(mean, deviation)
+  const images = new Float32Array(indexes.length * volume)
+  for (const [place, index] of indexes.entries())
+    pixels.normalise(tables, image.height * image.width, bytes, index * volume, images, place * volume)
+  const remedy = "Give image files such as JPEG, PNG or WebP"
+  const failures = bad.map(({ index, path, reason }) => ({
+    index,
+    error: new FileUnavailable({ path, reason, remedy })
+  }))
+  return { images, indexes, failures }
+})
+
+/**
+ * As `readAll`, of files that all have to be read: `[files, channels, height, width]`.
  *
  * Fails with `FileUnavailable` that names the first file that is missing or no image.
  *
@@ -32,29 +84,7 @@ export interface Options {
  * const pixels = ImageFile.read(["cat.jpg"], { image, mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] })
  * ```
  */
-export const read = Effect.fn("ImageFile.read")(function* (
-  paths: ReadonlyArray<string>,
-  { cropRatio = 1, deviation, image, invert = false, mean }: Options
-): Effect.fn.Return<Float32Array, FileUnavailable> {
-  const volume = pixels.volume(image)
-  const out = new SharedArrayBuffer(paths.length * volume)
-  const items = paths.map((path, index) => ({ path, index, offset: index * volume }))
-  // sharp loads its native library when imported: only who has a picture waits for it. `decode` says what went wrong as a value.
-  const [bad] = yield* Effect.promise(async () => {
-    const { decode } = await import("./internal/decode.ts")
-    return decode({ items, image, cropRatio, fill: [], out })
-  })
-  if (bad !== undefined)
-    return yield* new FileUnavailable({
-      path: bad.path,
-      reason: bad.reason.replace(/^E[A-Z]+: |, open '.*'$|\.$/g, ""),
-      remedy: "Give image files such as JPEG, PNG or WebP"
-    })
-  const bytes = new Uint8Array(out)
-  if (invert) for (let i = 0; i < bytes.length; i++) bytes[i] = 255 - (bytes[i] ?? 0)
-  const tables = pixels.tables(mean, deviation)
-  const images = new Float32Array(bytes.length)
-  for (let from = 0; from < bytes.length; from += volume)
-    pixels.normalise(tables, image.height * image.width, bytes, from, images, from)
-  return images
-})
+export const read = (paths: ReadonlyArray<string>, options: Options): Effect.Effect<Float32Array, FileUnavailable> =>
+  Effect.flatMap(readAll(paths, options), ({ failures: [failure], images }) =>
+    failure === undefined ? Effect.succeed(images) : Effect.fail(failure.error)
+  )

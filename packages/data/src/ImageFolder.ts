@@ -19,21 +19,21 @@ import {
   type SplitName
 } from "./Dataset.ts"
 import * as augment from "./internal/augment.ts"
-import type { Item } from "./internal/decode.ts"
+import type { Bad, Item } from "./internal/decode.ts"
 import * as decoders from "./internal/decoders.ts"
 import * as files from "./internal/files.ts"
+import { type Holdout, parts, standard } from "./internal/holdout.ts"
 import * as order from "./internal/order.ts"
 import * as pixels from "./internal/pixels.ts"
 import { Prng } from "@uninet/search-space"
 import * as split from "./internal/split.ts"
-import type { Holdout } from "./Memory.ts"
 
 export interface ImageFolderOptions {
-  /** Folder with `train`, `val` (or `validation`) and `test`, each with a folder of images per class. */
+  /** Folder with `train`, `val` (or `validation`, not both) and `test`, each with a folder of images per class. Hidden files and those of other kinds are left out. */
   readonly folder: string
   /** Default: the folder's name. */
   readonly name?: string
-  /** Edge of the square images made, in pixels. Default 224. */
+  /** Edge of the square images made, in pixels, from 1 to 4096. Default 224. */
   readonly size?: number
   /** 3 (RGB, default) or 1 (greyscale). */
   readonly channels?: 1 | 3
@@ -47,8 +47,8 @@ export interface ImageFolderOptions {
   /** Per channel. Default: ImageNet's constants (0.229, 0.224, 0.225; their mean for greyscale). */
   readonly deviation?: ReadonlyArray<number>
   /**
-   * Where the folder lacks `val` or `test`: the samples kept from `train` for validation (default: a tenth) and the seed that chooses
-   * them. The one of `val` and `test` that is there is then the test split: our choice, since ImageNet's own test images have no labels.
+   * Where the folder lacks `val` or `test`: the samples kept from `train` for validation (default: a tenth; one a class of fewer than ten) and the seed
+   * that chooses them. The one of `val` and `test` that is there is then the test split: our choice, since ImageNet's own test images have no labels.
    */
   readonly validation?: Partial<Holdout>
   /** Worker threads (each decodes up to four images at once). Default: the machine's cores less one, from 1 to 8. */
@@ -63,9 +63,17 @@ export interface ImageFolderOptions {
 interface Files {
   readonly paths: ReadonlyArray<string>
   readonly labels: Int32Array
+  /** Other files beside them. */
+  readonly leftOut: number
 }
 
-const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp", ".ppm"])
+const extensions = new Set(
+  ["jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "bmp", "ppm", "pgm", "pbm"].map((name) => `.${name}`)
+)
+
+/** Whether a file is an image by its name. Hidden files are none, such as the `._x.png` that macOS leaves beside `x.png` on other systems' disks. */
+const isImage = (name: string) => !name.startsWith(".") && extensions.has(extname(name).toLowerCase())
+
 const layout = "Put the images into train/<class>/, val/<class>/ and, if there is one, test/<class>/"
 
 const classesOf = (folder: string) =>
@@ -76,17 +84,20 @@ const classesOf = (folder: string) =>
 /** The images of every class, in the order of classes and names. A class folder's own folders are not looked into. */
 const filesOf = Effect.fn("ImageFolder.filesOf")(function* (folder: string, classes: ReadonlyArray<string>) {
   const perClass = yield* Effect.forEach(classes, (name) =>
-    Effect.map(files.list(join(folder, name), layout), (entries) =>
-      entries
-        .filter((entry) => !entry.folder && extensions.has(extname(entry.name).toLowerCase()))
-        .map((entry) => join(folder, name, entry.name))
-    )
+    Effect.map(files.list(join(folder, name), layout), (entries) => entries.filter((entry) => !entry.folder))
   )
-  const labels = Int32Array.from(perClass.flatMap((paths, label) => paths.map(() => label)))
-  return { paths: perClass.flat(), labels } satisfies Files
+  const found = perClass.map((entries) => entries.filter((entry) => isImage(entry.name)))
+  const count = (of: typeof perClass) => of.reduce((sum, entries) => sum + entries.length, 0)
+  return {
+    paths: found.flatMap((entries, label) => entries.map((entry) => join(folder, classes[label]!, entry.name))),
+    labels: Int32Array.from(found.flatMap((entries, label) => entries.map(() => label))),
+    leftOut: count(perClass) - count(found)
+  } satisfies Files
 })
 
+/** Some of the files; those beside them are told of once, by the files that they were found beside. */
 const select = (all: Files, indexes: Uint32Array): Files => ({
+  leftOut: 0,
   paths: Array.from(indexes, (index) => all.paths[index]!),
   labels: Int32Array.from(indexes, (index) => all.labels[index]!)
 })
@@ -107,6 +118,9 @@ const perJob = 4
 const grouped = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>> =>
   Array.from({ length: Math.ceil(items.length / perJob) }, (_, i) => items.slice(i * perJob, (i + 1) * perJob))
 
+const unreadable = (folder: string, bad: ReadonlyArray<Bad>) =>
+  new UnreadableImages({ folder, files: bad.map(({ path, reason }) => ({ path, reason })) })
+
 /** The files that do not decode, with the decoder's reason, in order. */
 const findBad = (decoding: Decoding, paths: ReadonlyArray<string>) => {
   const { cropRatio, decode, image } = decoding
@@ -119,7 +133,12 @@ const findBad = (decoding: Decoding, paths: ReadonlyArray<string>) => {
   ).pipe(Effect.map((results) => results.flat()))
 }
 
-const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Files): Split<ImageBatch> => {
+const folderSplit = (
+  decoding: Decoding,
+  name: SplitName,
+  { labels, paths }: Files,
+  leftOut: number
+): Split<ImageBatch> => {
   const { cropRatio, decode, image } = decoding
   const tables = pixels.tables(decoding.mean, decoding.deviation)
   const fill = augment.fillOf(decoding.mean)
@@ -134,6 +153,7 @@ const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Fil
   return split.make({
     name,
     size: paths.length,
+    ...(leftOut === 0 ? {} : { leftOut }),
     targets: Effect.succeed(labels),
     prefetch: 2,
     fetch: (indexes, augmenting, { floats }) =>
@@ -145,7 +165,7 @@ const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Fil
           concurrency: "unbounded"
         })
         const bad = results.flat()
-        if (bad.length > 0) return yield* new UnreadableImages({ folder: decoding.folder, files: bad })
+        if (bad.length > 0) return yield* unreadable(decoding.folder, bad)
         return () => {
           const bytes = new Uint8Array(out)
           const images = floats(bytes.length)
@@ -164,10 +184,40 @@ const folderSplit = (decoding: Decoding, name: SplitName, { labels, paths }: Fil
 
 const average = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0) / values.length
 
-const positive = (option: string, value: number) =>
-  Number.isSafeInteger(value) && value >= 1
+const within = (option: string, value: number, most: number) =>
+  Number.isSafeInteger(value) && value >= 1 && value <= most
     ? Effect.void
-    : Effect.fail(new InvalidOption({ option, value, expected: "a whole number of at least 1" }))
+    : Effect.fail(new InvalidOption({ option, value, expected: `a whole number from 1 to ${most}` }))
+
+/** An image of this edge takes 200 MB as floats. */
+const mostSize = 4096
+
+const splitFolders = ["train", "val", "validation", "test"]
+
+/** Names that people give to splits, and that would be passed over. */
+const otherFolders = ["training", "valid", "dev", "eval", "evaluation", "testing"]
+
+/** What a folder's layout says that it does not mean, if anything: two folders for one split, or a split's folder by another name. */
+const ambiguous = (folder: string, present: ReadonlySet<string>): InvalidSamples | undefined => {
+  if (present.has("val") && present.has("validation"))
+    return new InvalidSamples({
+      source: folder,
+      split: "validation",
+      reason: "there are the folders val and validation, and only one can be it",
+      remedy: "Rename the one that is not for choosing between networks, to test if it is the test split"
+    })
+  const other = Array.from(present).find(
+    (name) => !splitFolders.includes(name) && [...splitFolders, ...otherFolders].includes(name.toLowerCase())
+  )
+  if (other === undefined) return undefined
+  const split = /^tr/i.test(other) ? "train" : /^te/i.test(other) ? "test" : "validation"
+  return new InvalidSamples({
+    source: folder,
+    split,
+    reason: `the folder ${other} would not be looked at`,
+    remedy: `Rename it to ${split === "validation" ? "val" : split} if it is this split, or move it away`
+  })
+}
 
 /** ImageNet's channel means and deviations, of bytes / 255, as timm and torchvision have them. */
 export const imagenet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] } as const
@@ -178,8 +228,8 @@ export const evaluationCropRatio = (size: number): number => (size < 320 ? 224 /
 /** Everything up to the splits' files: options checked, folders listed and compared, workers started. */
 const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolderOptions) {
   const { channels = 3, folder, size = 224, workers = Math.min(8, Math.max(1, availableParallelism() - 1)) } = options
-  yield* positive("size", size)
-  yield* positive("workers", workers)
+  yield* within("size", size, mostSize)
+  yield* within("workers", workers, 256)
   const { cropRatio = evaluationCropRatio(size) } = options
   if (!(cropRatio > 0 && cropRatio <= 1)) {
     return yield* new InvalidOption({ option: "cropRatio", value: cropRatio, expected: "a number above 0 and up to 1" })
@@ -194,6 +244,8 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
     })
   }
   const present = new Set(yield* classesOf(folder))
+  const unclear = ambiguous(folder, present)
+  if (unclear !== undefined) return yield* unclear
   const trainFolder = yield* files.find(folder, ["train"], layout)
   const evaluation = ["val", "validation", "test"].filter((name) => present.has(name))
   const classes = yield* classesOf(trainFolder)
@@ -247,38 +299,29 @@ export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, D
         yield* Effect.logWarning(`${options.folder}: left out ${bad.length} unreadable images`, ...bad.slice(0, 20))
         const names = new Set(bad.map(({ path }) => path))
         const good = order.identity(all.paths.length).filter((index) => !names.has(all.paths[index]!))
-        return select(all, good)
+        return { ...select(all, good), leftOut: all.leftOut }
       })
     )
+    const name = options.name ?? files.nameOf(options.folder)
     const [train, first, second] = kept
-    const holdout = options.validation?.size ?? Math.floor(train!.paths.length / 10)
-    if (second === undefined && !(Number.isSafeInteger(holdout) && holdout >= 0 && holdout < train!.paths.length)) {
-      return yield* new InvalidOption({
-        option: "held-out samples",
-        value: holdout,
-        expected: `from 0 to ${train!.paths.length - 1} of the ${train!.paths.length} training images`
-      })
-    }
     const [validation, rest] =
       second === undefined
-        ? order
-            .stratified(Prng.fromSeed(options.validation?.seed ?? "validation"), train!.labels, classes.length, [
-              holdout
-            ])
-            .map((part) => select(train!, part))
+        ? (yield* parts(Prng.fromSeed(options.validation?.seed ?? "validation"), train!.labels, classes.length, [
+            options.validation?.size ?? (yield* standard(name, train!.labels, classes.length))
+          ])).map((part) => select(train!, part))
         : [first!, train!]
     const { cropRatio, deviation, image, mean } = decoding
     return {
-      name: options.name ?? files.nameOf(options.folder),
+      name,
       classes,
       image,
       ...imageFeatures(image),
       mean,
       deviation,
       cropRatio,
-      train: folderSplit(decoding, "train", rest!),
-      validation: folderSplit(decoding, "validation", validation!),
-      test: folderSplit(decoding, "test", second ?? first!)
+      train: folderSplit(decoding, "train", rest!, train!.leftOut),
+      validation: folderSplit(decoding, "validation", validation!, validation!.leftOut),
+      test: folderSplit(decoding, "test", second ?? first!, (second ?? first!).leftOut)
     }
   })
 
@@ -296,6 +339,6 @@ export const check = (options: ImageFolderOptions): Effect.Effect<number, DataEr
       const { decoding, listed } = yield* prepare(options)
       const paths = listed.flatMap((all) => all.paths)
       const bad = yield* findBad(decoding, paths)
-      return bad.length === 0 ? paths.length : yield* new UnreadableImages({ folder: options.folder, files: bad })
+      return bad.length === 0 ? paths.length : yield* unreadable(options.folder, bad)
     })
   )

@@ -3,10 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { CorruptFile, FileUnavailable, type DataError } from "./DataError.ts"
 import { Dataset, type ImageDataset } from "./Dataset.ts"
+import * as files from "./internal/files.ts"
 import * as Memory from "./Memory.ts"
 
 const image = { channels: 1, height: 28, width: 28 }
@@ -23,12 +23,9 @@ const readDigit = Effect.fn("Mnist.readDigit")(function* (digit: string) {
     try: () => createRequire(import.meta.url).resolve(`mnist/src/digits/${digit}.json`),
     catch: () => new FileUnavailable({ path: `mnist/src/digits/${digit}.json`, reason: "not installed", remedy })
   })
-  const text = yield* Effect.tryPromise({
-    try: () => readFile(path, "utf8"),
-    catch: (cause) => new FileUnavailable({ path, reason: String(cause), remedy })
-  })
+  const text = yield* files.read(path, remedy)
   const parsed = yield* Effect.try({
-    try: (): unknown => JSON.parse(text),
+    try: (): unknown => JSON.parse(text.toString("utf8")),
     catch: () => new CorruptFile({ path, reason: "not JSON", remedy })
   })
   const values = dataOf(parsed) ?? []

@@ -29,6 +29,8 @@ export interface Description {
   readonly splits: ReadonlyArray<{
     readonly name: SplitName
     readonly size: number
+    /** Files that lay among the split's and were left out, as no images by their names. */
+    readonly leftOut?: number
     /** Where the targets are classes: how often each occurs, in the order of `classes` (images of it, or pixels of masks). */
     readonly counts?: ReadonlyArray<number>
   }>
@@ -44,11 +46,12 @@ const countsOf = (targets: Values, classes: ReadonlyArray<string>): ReadonlyArra
 export const describe = (dataset: DatasetShape): Effect.Effect<Description, DataError> =>
   Effect.gen(function* () {
     const { classes, deviation, image, inputs, mean, name, targets } = dataset
-    const counted = yield* Effect.forEach(splits(dataset), ({ name, size, targets: read }) =>
-      classes === undefined || targets.dtype !== "int32"
-        ? Effect.succeed({ name, size })
-        : Effect.map(read, (read) => ({ name, size, counts: countsOf(read, classes) }))
-    )
+    const counted = yield* Effect.forEach(splits(dataset), ({ leftOut, name, size, targets: read }) => {
+      const about = { name, size, ...(leftOut === undefined ? {} : { leftOut }) }
+      return classes === undefined || targets.dtype !== "int32"
+        ? Effect.succeed(about)
+        : Effect.map(read, (read) => ({ ...about, counts: countsOf(read, classes) }))
+    })
     return {
       name,
       ...(classes === undefined ? {} : { classes }),

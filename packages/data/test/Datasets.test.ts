@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Dataset, Datasets, Report } from "@uninet/data"
 import { Effect } from "effect"
+import { symlink } from "node:fs/promises"
 import { join } from "node:path"
 import sharp from "sharp"
-import { folderOf, idx, pattern, picture, small } from "./fixtures.ts"
+import { folderOf, idx, pattern, picture, small, temporaryFolder } from "./fixtures.ts"
 
 const idxFiles = {
   "train-images-idx3-ubyte": idx([20, 2, 2], pattern(80)),
@@ -45,6 +46,13 @@ describe("Datasets", () => {
       assert.strictEqual(
         unknown.message,
         'Data set "minst": it is no data set\'s name and no folder. Use one of mnist, fashion-mnist, or the path of a folder of IDX files, of CIFAR binary files or of images by class.'
+      )
+      const folder = yield* temporaryFolder
+      yield* Effect.promise(() => symlink("loop", join(folder, "loop")))
+      const loop = yield* Effect.flip(nameOf(join(folder, "loop")))
+      assert.strictEqual(
+        loop.message.replace(folder, "…"),
+        "…/loop: a link that leads back to itself. Give the path of a folder that can be read."
       )
       const empty = yield* Effect.flip(nameOf(yield* folderOf({ "readme.txt": "" })))
       assert.include(empty.message, "holds no IDX files, no CIFAR .bin files and no train folder")

@@ -21,6 +21,13 @@ const failure = (files: Record<string, Uint8Array | undefined>) =>
     return { tag: error._tag, message: error.message.replaceAll(folder, "…") }
   })
 
+/** The good folder with these training labels. */
+const few = (labels: ReadonlyArray<number>) => ({
+  ...good,
+  "train-images-idx3-ubyte": idx([labels.length, 3, 5], pattern(15 * labels.length)),
+  "train-labels-idx1-ubyte": idx([labels.length], labels)
+})
+
 describe("Idx", () => {
   it.effect("reads the four files, plain or gzipped, and keeps a tenth of training for validation", () =>
     Effect.gen(function* () {
@@ -65,6 +72,34 @@ describe("Idx", () => {
       const { message, tag } = yield* failure({ "t10k-labels-idx1-ubyte": good["t10k-images-idx3-ubyte"] })
       assert.strictEqual(tag, "CorruptFile")
       assert.include(message, "the magic number is 0x00000803, not 0x00000801")
+    })
+  )
+
+  it.effect("unpacks no more than a file's own header says: a gigabyte of nothing stays packed", () =>
+    Effect.gen(function* () {
+      const name = "train-images-idx3-ubyte"
+      const nothing = gzipSync(new Uint8Array(2 ** 24))
+      const bomb = Buffer.concat([gzipSync(good[name]), ...Array.from({ length: 64 }, () => nothing)])
+      assert.deepStrictEqual(yield* failure({ [name]: undefined, [`${name}.gz`]: bomb }), {
+        tag: "CorruptFile",
+        message: `…/${name}.gz: the gzip stream unpacks to more than its own header says, or than 2 GiB. Fetch the file again.`
+      })
+      const other = yield* failure({ [name]: undefined, [`${name}.gz`]: nothing })
+      assert.include(other.message, "the magic number is 0x00000000")
+      // Within 2 GiB of labels that do not exist.
+      const labels = "train-labels-idx1-ubyte"
+      const claims = yield* failure({ [labels]: undefined, [`${labels}.gz`]: gzipSync(idx([2 ** 32 - 1], [])) })
+      assert.include(claims.message, "cut short: 8 bytes, the header (4294967295) needs 4294967303")
+    })
+  )
+
+  it.effect("keeps an image a class for validation of fewer than ten, and says where there are too few", () =>
+    Effect.gen(function* () {
+      const data = yield* Idx.make({ folder: yield* folderOf(few([0, 0, 0, 0, 1, 1, 2])) })
+      assert.deepStrictEqual([data.train.size, Array.from(yield* data.validation.targets).sort()], [5, [0, 1]])
+      const none = yield* failure(few([0, 1, 2]))
+      assert.strictEqual(none.tag, "InvalidSamples")
+      assert.include(none.message, "Give at least two training images of a class")
     })
   )
 

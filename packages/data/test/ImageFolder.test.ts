@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Augmentation, Dataset, ImageFolder } from "@uninet/data"
+import { Augmentation, Dataset, ImageFolder, Joined, Report } from "@uninet/data"
 import { Effect, Stream } from "effect"
 import { mkdir, readdir, rm, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { Worker } from "node:worker_threads"
+import { crc32 } from "node:zlib"
 import sharp from "sharp"
+import type { Request } from "../src/internal/decodeWorker.js"
 import { folderOf, picture, temporaryFolder } from "./fixtures.ts"
 
 const red = { r: 200, g: 20, b: 10 }
@@ -55,6 +58,24 @@ const failure = (folder: string, options = {}) =>
     e.message.replaceAll(folder, "…")
   )
 
+/** Runs while every message to a thread goes through `change`. */
+const withMessages = <A, E, R>(
+  change: (worker: Worker, message: Request) => boolean,
+  effect: Effect.Effect<A, E, R>
+) => {
+  const post = Worker.prototype.postMessage
+  return Effect.acquireUseRelease(
+    Effect.sync(() => {
+      Worker.prototype.postMessage = function (message: Request) {
+        if (change(this, message)) post.call(this, message)
+        else void this.terminate()
+      }
+    }),
+    () => effect,
+    () => Effect.sync(() => (Worker.prototype.postMessage = post))
+  )
+}
+
 describe("ImageFolder", () => {
   it.effect("takes classes and labels from the folders, and decodes, resizes and crops to the size asked", () =>
     Effect.gen(function* () {
@@ -105,7 +126,7 @@ describe("ImageFolder", () => {
       })
   )
 
-  it.effect("reads grey images as RGB, puts transparent ones on white, and gives grey where asked", () =>
+  it.effect("reads grey images as RGB, drops transparency as Pillow does, and gives grey where asked", () =>
     Effect.gen(function* () {
       const grey = yield* Effect.promise(() =>
         sharp(new Uint8Array(400).fill(99), { raw: { width: 20, height: 20, channels: 1 } })
@@ -127,8 +148,11 @@ describe("ImageFolder", () => {
       const colour = yield* ImageFolder.make({ folder, ...settings })
       const batch = yield* colour.train.all
       assert.deepStrictEqual(new Set(bytesOf(colour, batch, 0)), new Set([99]))
-      const onWhite = bytesOf(colour, batch, 1)
-      for (const [channel, value] of [178, 128, 255].entries()) assert.closeTo(onWhite[channel * 256]!, value, 1)
+      const opaque = bytesOf(colour, batch, 1)
+      assert.deepStrictEqual(
+        [0, 1, 2].map((channel) => opaque[channel * 256]),
+        [100, 0, 255]
+      )
       const single = yield* ImageFolder.make({ folder, ...settings, channels: 1 })
       assert.deepStrictEqual(single.mean.length, 1)
       assert.deepStrictEqual(new Set(bytesOf(single, yield* single.train.read([0]))), new Set([99]))
@@ -169,6 +193,144 @@ describe("ImageFolder", () => {
         [18, 2, 6]
       )
       assert.deepStrictEqual(Array.from(yield* dataset.validation.targets).sort(), [0, 1])
+    })
+  )
+
+  it.effect("keeps one image a class for validation where a tenth is none, and says where there is not even that", () =>
+    Effect.gen(function* () {
+      const few = yield* ImageFolder.make({ folder: yield* animals({ train: 3, val: 1 }), ...settings })
+      assert.deepStrictEqual(
+        Dataset.splits(few).map((split) => split.size),
+        [4, 2, 2]
+      )
+      assert.deepStrictEqual(Array.from(yield* few.validation.targets).sort(), [0, 1])
+      const single = yield* animals({ train: 1, val: 1 })
+      assert.match(
+        yield* failure(single),
+        /validation split: of 2 training images in 2 classes, none can be kept for it .*Give at least two training images of a class, or a validation split of its own\.$/
+      )
+      const all = yield* ImageFolder.make({ folder: single, ...settings, validation: { size: 0 } })
+      assert.deepStrictEqual([all.train.size, all.validation.size], [2, 0])
+    })
+  )
+
+  it.effect("refuses a layout that would mean something else than it says", () =>
+    Effect.gen(function* () {
+      const message = (counts: Record<string, number>) => Effect.flatMap(animals(counts), (folder) => failure(folder))
+      const both = "there are the folders val and validation, and only one can be it. Rename the one that is not"
+      assert.include(yield* message({ train: 2, val: 1, validation: 1, test: 1 }), both)
+      assert.include(yield* message({ train: 2, val: 1, validation: 1 }), both)
+      assert.include(
+        yield* message({ train: 2, valid: 1, test: 1 }),
+        "the folder valid would not be looked at. Rename it to val if it is this split, or move it away."
+      )
+      assert.include(
+        yield* message({ train: 2, val: 1, Test: 1 }),
+        "the folder Test would not be looked at. Rename it to test"
+      )
+      const plain = yield* ImageFolder.make({
+        folder: yield* animals({ train: 2, validation: 1, test: 2 }),
+        ...settings
+      })
+      assert.deepStrictEqual(
+        Dataset.splits(plain).map((split) => split.size),
+        [4, 2, 4]
+      )
+    })
+  )
+
+  it.effect("leaves out files that are no images by their names, and says how many", () =>
+    Effect.gen(function* () {
+      const folder = yield* animals({ train: 10, val: 1 })
+      for (const name of ["train/cat/._0.jpeg", "train/dog/.DS_Store", "train/dog/Thumbs.db", "val/cat/notes.txt"])
+        yield* Effect.promise(() => writeFile(join(folder, name), "no picture"))
+      const data = yield* ImageFolder.make({ folder, ...settings })
+      assert.deepStrictEqual(
+        Dataset.splits(data).map(({ leftOut, size }) => [size, leftOut]),
+        [
+          [18, 3],
+          [2, undefined],
+          [2, 1]
+        ]
+      )
+      yield* data.train.all
+      assert.deepStrictEqual(
+        (yield* Report.describe(data)).splits.map(({ leftOut }) => leftOut),
+        [3, undefined, 1]
+      )
+      assert.strictEqual(Joined.withValidation(data).train.leftOut, 3)
+    })
+  )
+
+  it.effect("refuses an image of more pixels than any picture has, before it takes memory for them", () =>
+    Effect.gen(function* () {
+      const folder = yield* animals({ train: 1, val: 1, test: 1 })
+      // The headers of 50,000 × 50,000 pixels, and nothing else.
+      const png = yield* Effect.promise(() => picture("png", 1, 1, red))
+      png.writeUInt32BE(50_000, 16)
+      png.writeUInt32BE(50_000, 20)
+      png.writeUInt32BE(crc32(png.subarray(12, 29)), 29)
+      const files = { "train/cat/big.png": png, "train/cat/big.ppm": "P6 50000 50000 255\n", "train/cat/bad.bmp": "BM" }
+      for (const [name, bytes] of Object.entries(files))
+        yield* Effect.promise(() => writeFile(join(folder, name), bytes))
+      const { train } = yield* ImageFolder.make({ folder, ...settings })
+      const error = yield* Effect.flip(train.all)
+      assert.deepStrictEqual(
+        error._tag === "UnreadableImages"
+          ? error.files.map(({ path, reason }) => [path.replace(folder, "…"), reason])
+          : error,
+        [
+          ["…/train/cat/bad.bmp", "cut short"],
+          ["…/train/cat/big.png", "it has more than 178,956,970 pixels"],
+          ["…/train/cat/big.ppm", "50000×50000 pixels are more than 178,956,970"]
+        ]
+      )
+    })
+  )
+
+  it.effect("goes on when a decoder's thread dies, with every image", () =>
+    Effect.gen(function* () {
+      const folder = yield* animals({ train: 12, val: 1, test: 1 })
+      const expected = yield* Effect.flatMap(ImageFolder.make({ folder, ...settings }), ({ train }) => train.all)
+      const threads = new Set<Worker>()
+      let messages = 0
+      yield* withMessages(
+        (worker) => {
+          threads.add(worker)
+          messages++
+          return messages !== 4 && messages !== 9
+        },
+        Effect.gen(function* () {
+          const { train } = yield* ImageFolder.make({ folder, ...settings })
+          const batches = yield* Stream.runCollect(train.batches({ batch: 2, prefetch: 1 }))
+          const same = batches.every(({ index, inputs }) =>
+            inputs.image.every((value, i) => value === expected.inputs.image[index * inputs.image.length + i])
+          )
+          assert.deepStrictEqual([same, batches.length], [true, 12])
+          assert.isAtLeast(threads.size, 3)
+        })
+      )
+    })
+  )
+
+  it.effect("names the file that decoders die of, and reads those beside it", () =>
+    Effect.gen(function* () {
+      const folder = yield* animals({ train: 4, val: 1, test: 1 })
+      const deadly = join(folder, "train/cat/2.jpeg")
+      yield* withMessages(
+        (_, { job }) => job.items.every(({ path }) => path !== deadly),
+        Effect.gen(function* () {
+          const { train } = yield* ImageFolder.make({ folder, ...settings })
+          const result = yield* Effect.result(train.all)
+          if (result._tag === "Success") return assert.fail("nothing failed")
+          assert.deepStrictEqual(
+            result.failure._tag === "UnreadableImages" ? result.failure.files.map(({ path }) => path) : [],
+            [deadly]
+          )
+          assert.include(result.failure.message, "decoding it ends the decoder")
+          assert.strictEqual((yield* train.read([0, 1, 3, 4])).size, 4)
+        })
+      )
     })
   )
 
@@ -247,10 +409,15 @@ describe("ImageFolder", () => {
       assert.include(yield* failure(empty), "val split: its class folders hold no images")
       const fine = yield* animals({ train: 1, val: 1 })
       assert.include(yield* failure(fine, { size: 0 }), "size is 0")
+      // An image of that edge has more bytes than there are addresses.
+      assert.include(yield* failure(fine, { size: 1e9 }), "size is 1000000000. Give it a whole number from 1 to 4096.")
       assert.include(yield* failure(fine, { workers: 1.5 }), "workers is 1.5")
       assert.include(yield* failure(fine, { cropRatio: 0 }), "cropRatio is 0")
       assert.include(yield* failure(fine, { mean: [0] }), "3 numbers each")
-      assert.include(yield* failure(fine, { validation: { size: 2 } }), "from 0 to 1 of the 2 training images")
+      assert.include(
+        yield* failure(fine, { validation: { size: 2 } }),
+        "from 0 to 0 of the 2 training samples, so that every class keeps one"
+      )
     })
   )
 

@@ -24,10 +24,30 @@ const bytesOf = (dataset: Dataset.ImageDataset) =>
     )
   )
 
+const labelled = (
+  labels: ReadonlyArray<number>,
+  validation: number | "one a class",
+  test: number,
+  seed: string | number = 0
+) =>
+  Memory.make({
+    ...options,
+    classes: Array.from({ length: Math.max(...labels) + 1 }, (_, i) => String(i)),
+    train: { images: new Uint8Array(16 * labels.length), labels },
+    validation: { size: validation, seed },
+    test: { size: test, seed }
+  })
+const countsIn = (split: Dataset.Split) =>
+  Effect.map(split.targets, (labels) => {
+    const counts: Record<number, number> = {}
+    for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
+    return counts
+  })
+
 describe("Memory", () => {
   it("a holdout takes each class in proportion and parts the samples without loss or overlap", () =>
     fc.assert(
-      fc.asyncProperty(fc.nat(14), fc.nat(14), fc.string(), async (validation, test, seed) => {
+      fc.asyncProperty(fc.nat(13), fc.nat(14), fc.string(), async (validation, test, seed) => {
         const dataset = await Effect.runPromise(
           Memory.make({ ...options, validation: { size: validation, seed }, test: { size: test, seed } })
         )
@@ -48,15 +68,80 @@ describe("Memory", () => {
 
   it.effect("the mean leaves held-out samples out", () =>
     Effect.gen(function* () {
-      const images = new Uint8Array(32).fill(255, 16)
+      // The first is white, the other two are black; one of the two of a class is held out.
+      const images = new Uint8Array(48).fill(255, 0, 16)
       const dataset = yield* Memory.make({
         ...options,
-        train: { images, labels: [0, 1] },
+        train: { images, labels: [0, 0, 1] },
         validation: { size: 1 }
       })
-      const [held] = yield* dataset.validation.targets
-      assert.deepStrictEqual(dataset.mean, [held === 0 ? 1 : 0])
-      assert.deepStrictEqual(dataset.deviation, [1])
+      const { image } = (yield* dataset.validation.all).inputs
+      assert.deepStrictEqual(dataset.mean, [image[0]! > 0 ? 0 : 0.5])
+      assert.deepStrictEqual(dataset.deviation, [image[0]! > 0 ? 1 : 0.5])
+    })
+  )
+
+  it("every class keeps a training example, whatever is held out, and nothing is lost", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 8 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.string(),
+        async (sizes, some, more, seed) => {
+          const labels = sizes.flatMap((size, label) => Array.from({ length: size }, () => label))
+          const most = labels.length - sizes.length
+          const validation = Math.floor(most * some)
+          const test = Math.floor((most - validation) * more)
+          const data = await Effect.runPromise(labelled(labels, validation, test, seed))
+          const [train, ...held] = await Effect.runPromise(Effect.forEach(Dataset.splits(data), countsIn))
+          for (const [label, size] of sizes.entries()) {
+            assert.isAtLeast(train?.[label] ?? 0, 1)
+            assert.strictEqual(
+              [train, ...held].reduce((sum, counts) => sum + (counts?.[label] ?? 0), 0),
+              size
+            )
+          }
+          assert.deepStrictEqual([data.validation.size, data.test.size], [validation, test])
+        }
+      ),
+      { numRuns: 60, seed: 3 }
+    ))
+
+  it.effect("a holdout that would take a class's last example is refused, with what is possible", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(labelled([0, 0, 0, 1, 1], 2, 2))
+      assert.strictEqual(
+        error.message,
+        "held-out samples is 4. Give it from 0 to 3 of the 5 training samples, so that every class keeps one."
+      )
+      // A share of 0.8 of the second class would round to its only example: the first gives another instead.
+      assert.deepStrictEqual(yield* countsIn((yield* labelled([0, 0, 0, 0, 0, 1], 4, 0)).validation), { 0: 4 })
+    })
+  )
+
+  it.effect("takes one of every class that has two where that is asked for", () =>
+    Effect.gen(function* () {
+      const data = yield* labelled([0, 0, 0, 0, 0, 0, 0, 1, 1, 2], "one a class", 0)
+      assert.deepStrictEqual(yield* countsIn(data.validation), { 0: 1, 1: 1 })
+      assert.strictEqual((yield* Effect.flip(labelled([0, 1], "one a class", 0)))._tag, "InvalidOption")
+    })
+  )
+
+  it.effect("of fewer examples than classes, the seed deals who gives one, not the order of the classes", () =>
+    Effect.gen(function* () {
+      const labels = Array.from({ length: 60 }, (_, i) => i % 20)
+      const given = yield* Effect.forEach(
+        Array.from({ length: 40 }, (_, seed) => seed),
+        (seed) => Effect.flatMap(labelled(labels, 5, 0, seed), ({ validation }) => countsIn(validation))
+      )
+      const seen = new Set(given.flatMap((counts) => Object.keys(counts)))
+      assert.strictEqual(seen.size, 20)
+      for (const counts of given) assert.deepStrictEqual(Object.values(counts), [1, 1, 1, 1, 1])
+      const [again] = yield* Effect.forEach([0], (seed) =>
+        Effect.flatMap(labelled(labels, 5, 0, seed), ({ validation }) => countsIn(validation))
+      )
+      assert.deepStrictEqual(again, given[0])
     })
   )
 

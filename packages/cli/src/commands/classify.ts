@@ -14,7 +14,7 @@ import * as format from "../internal/format.ts"
 const config = {
   model: Argument.String("model").pipe(Argument.withDescription("An ONNX file that uninet export or search wrote")),
   images: Argument.String("image").pipe(
-    Argument.withDescription("Image files: JPEG, PNG, WebP, AVIF, GIF, TIFF"),
+    Argument.withDescription("Image files: JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, PPM, PGM"),
     Argument.variadic({ min: 1 })
   ),
   top: flags
@@ -30,12 +30,16 @@ const config = {
   json: flags.json
 }
 
-const table = (
-  rows: ReadonlyArray<{ readonly image: string; readonly classes: ReadonlyArray<Classification.Likely> }>
-): string => {
+/** What an image is taken for, or why it cannot be read. */
+type Row =
+  | { readonly image: string; readonly classes: ReadonlyArray<Classification.Likely> }
+  | { readonly image: string; readonly error: string }
+
+const table = (rows: ReadonlyArray<Row>): string => {
   const out = new Table({ style: { head: [], border: [], compact: true } })
-  for (const { classes, image } of rows)
-    out.push([image, ...classes.map(({ label, probability }) => `${label}  ${format.percent(probability)}`)])
+  for (const row of rows)
+    if ("classes" in row)
+      out.push([row.image, ...row.classes.map(({ label, probability }) => `${label}  ${format.percent(probability)}`)])
   return out.toString()
 }
 
@@ -57,23 +61,28 @@ export const classify = Command.make(
         const { cropRatio, deviation, input, mean } = picture
         const [channels = 1, height = 1, width = 1] = inputs[input].shape
         const image = { channels, height, width }
-        const rows: Array<{ readonly image: string; readonly classes: ReadonlyArray<Classification.Likely> }> = []
+        const rows: Array<Row> = []
         // A few at a time, so that many images need no more memory than a few.
         for (let from = 0; from < images.length; from += 16) {
           const some = images.slice(from, from + 16)
-          const pixels = yield* ImageFile.read(some, { image, mean, deviation, cropRatio, invert })
-          const found = yield* outputs({ size: some.length, inputs: { [input]: pixels } })
-          for (const [i, file] of some.entries())
-            rows.push({
-              image: file,
-              classes: Classification.top(
-                found[logits].subarray(i * classes.length, (i + 1) * classes.length),
-                classes,
-                top
-              )
-            })
+          const read = yield* ImageFile.readAll(some, { image, mean, deviation, cropRatio, invert })
+          const size = read.indexes.length
+          const found = size === 0 ? new Float32Array() : (yield* outputs({ size, inputs: { [input]: read.images } }))[logits]
+          const errors = new Map(read.failures.map(({ error, index }) => [index, error.message]))
+          let next = 0
+          for (const [i, file] of some.entries()) {
+            const error = errors.get(i)
+            if (error !== undefined) rows.push({ image: file, error })
+            else {
+              const own = found.subarray(next * classes.length, ++next * classes.length)
+              rows.push({ image: file, classes: Classification.top(own, classes, top) })
+            }
+          }
         }
-        yield* Console.log(json ? JSON.stringify(rows, null, 2) : table(rows))
+        const errors = rows.flatMap((row) => ("error" in row ? [row.error] : []))
+        if (json || errors.length < rows.length) yield* Console.log(json ? JSON.stringify(rows, null, 2) : table(rows))
+        // What was found of the others has been said.
+        if (errors.length > 0) return yield* fault(errors.join("\n"))
       })
     )
   }, Effect.mapError(said))

@@ -19,12 +19,14 @@ const print = (about: Report.Description): string => {
     style: { head: [], border: [], compact: true }
   })
   const { classes = [], deviation, inputs, mean } = about
+  const leftOut = about.splits.flatMap(({ leftOut, name }) => (leftOut === undefined ? [] : [`${name} ${leftOut}`]))
   classes.forEach((name, i) => table.push([name, ...about.splits.map(({ counts }) => counts?.[i] ?? "")]))
   table.push(["all", ...about.splits.map(({ size }) => size)])
   const shapes = Object.entries(inputs).map(([name, { shape }]) => `${name}s of ${shape.join("×")}`)
   return [
     `${about.name}: ${[...(classes.length > 0 ? [`${classes.length} classes`] : []), ...shapes].join(", ")}`,
     table.toString(),
+    ...(leftOut.length === 0 ? [] : [`left out   files that are no images by their names: ${leftOut.join(", ")}`]),
     ...(mean === undefined ? [] : [`mean       ${numbers(mean)} (of byte / 255, by channel)`]),
     ...(deviation === undefined ? [] : [`deviation  ${numbers(deviation)}`])
   ].join("\n")

@@ -1,10 +1,11 @@
 /**
- * Decodes one image file to the bytes of a network's input. Runs in the worker threads of `decoders.ts`.
+ * Decodes one image file to the bytes of a network's input, its pixels as Pillow has them. Runs in the worker threads of `decoders.ts`.
  */
 import { readFile } from "node:fs/promises"
-import sharp, { type Sharp } from "sharp"
+import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp"
 import type { Augmentation, Step } from "../Augmentation.ts"
 import type { ImageShape } from "../Dataset.ts"
+import * as Raster from "../Raster.ts"
 import * as augment from "./augment.ts"
 import * as Draws from "./draws.ts"
 
@@ -35,28 +36,128 @@ type ResizedCrop = Extract<Step, { readonly _tag: "RandomResizedCrop" }>
 sharp.cache(false)
 sharp.concurrency(1)
 
-const toBytes = async (file: Sharp, shape: ImageShape, out: Uint8Array): Promise<void> => {
-  const { data, info } = await file
-    .flatten({ background: "white" })
-    .toColourspace(shape.channels === 1 ? "b-w" : "srgb")
+/**
+ * "error" refuses damaged pixels but, as Pillow, not a mere warning of the decoder's. Colour profiles are not obeyed, which Pillow does not either.
+ */
+const options: SharpOptions = {
+  failOn: "error",
+  sequentialRead: true,
+  ignoreIcc: true,
+  limitInputPixels: Raster.maxPixels
+}
+
+/** Whether a JPEG's frame has one or three components: grey or colour, and no inks. */
+const isLight = (jpeg: Uint8Array): boolean => {
+  for (let at = 2; at + 9 < jpeg.length && jpeg[at] === 0xff; at += 2 + 256 * jpeg[at + 2]! + jpeg[at + 3]!) {
+    const marker = jpeg[at + 1]!
+    const isFrame = marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
+    if (isFrame) return jpeg[at + 9] === 1 || jpeg[at + 9] === 3
+  }
+  return false
+}
+
+/** Whether a PNG is of 8 bits or fewer, grey or RGB, and without any transparency. */
+const isOpaque = (png: Buffer): boolean => {
+  if (png.length < 33 || png[24]! > 8 || (png[25] !== 0 && png[25] !== 2)) return false
+  for (let at = 33; at + 8 <= png.length; at += 12 + png.readUInt32BE(at)) {
+    const kind = png.toString("latin1", at + 4, at + 8)
+    if (kind === "IDAT") return true
+    if (kind === "tRNS") return false
+  }
+  return false
+}
+
+/** A file's pixels before they are resized, turned upright; `size` of them. */
+interface Opened {
+  readonly pixels: Sharp
+  readonly size: () => Promise<Pick<ImageShape, "height" | "width">>
+}
+
+const ofRaster = ({ bytes, channels, height, width }: Raster.Raster): Opened => ({
+  pixels: sharp(bytes, { raw: { channels, height, width } }),
+  size: () => Promise.resolve({ height, width })
+})
+
+/** What sharp decodes to the pixels that Pillow has, so that they need not be held as a whole. */
+const asTheyAre = (bytes: Buffer): Opened => {
+  const pixels = sharp(bytes, options).autoOrient()
+  return { pixels, size: async () => (await pixels.metadata()).autoOrient }
+}
+
+/** What a decoder's own spaces are kept as; any other becomes sRGB. */
+const spaces: Readonly<Record<string, "b-w" | "cmyk" | "grey16" | "rgb16" | undefined>> = {
+  cmyk: "cmyk",
+  grey16: "grey16",
+  rgb16: "rgb16",
+  "b-w": "b-w"
+}
+
+/** The pixels of a file that Pillow reads otherwise than sharp would make them grey or RGB: with alpha, of 16 bits, of inks. */
+const converted = async (bytes: Buffer, { space }: Metadata, channels: 1 | 3): Promise<Opened> => {
+  const to = spaces[space] ?? "srgb"
+  const deep = to === "grey16" || to === "rgb16"
+  const file = sharp(bytes, options).autoOrient()
+  const { data, info } = await (to === "cmyk" ? file.pipelineColourspace(to) : file)
+    .toColourspace(to)
+    .raw({ depth: deep ? "ushort" : "uchar" })
+    .toBuffer({ resolveWithObject: true })
+  const samples: Raster.Samples = {
+    space: to === "grey16" || to === "b-w" ? "grey" : to === "cmyk" ? "cmyk" : "rgb",
+    bands: info.channels,
+    height: info.height,
+    width: info.width,
+    data: deep ? new Uint16Array(data.buffer, data.byteOffset, data.length / 2) : data
+  }
+  return ofRaster(Raster.withChannels(channels)(Raster.fromSamples(samples)))
+}
+
+/** Opens a file's pixels as Pillow's `convert("L" | "RGB")` gives them, though they may be RGB where grey is asked for. Rejects with what is wrong. */
+const open = async (bytes: Buffer, channels: 1 | 3): Promise<Opened> => {
+  const format = Raster.formatOf(bytes)
+  if (format === "bmp" || format === "gif" || format === "pnm") {
+    const raster = await Raster.decode(bytes)
+    if ("reason" in raster) throw new Error(raster.reason)
+    return ofRaster(Raster.withChannels(channels)(raster))
+  }
+  if (format === "jpeg" ? isLight(bytes) : format === "png" && isOpaque(bytes)) return asTheyAre(bytes)
+  const metadata = await sharp(bytes, options).metadata()
+  const { depth, hasAlpha, space } = metadata
+  if (metadata.format === "svg") {
+    // Pillow reads none: a drawing is taken to be on paper.
+    const opened = asTheyAre(bytes)
+    return { ...opened, pixels: opened.pixels.flatten({ background: "white" }) }
+  }
+  const plain = depth === "uchar" && !hasAlpha && (space === "srgb" || space === "b-w")
+  return plain ? asTheyAre(bytes) : converted(bytes, metadata, channels)
+}
+
+/** Writes pixels of the image's size, channels first. */
+const toBytes = async (pixels: Sharp, shape: ImageShape, out: Uint8Array): Promise<void> => {
+  const { data, info } = await pixels
+    .toColourspace("srgb")
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true })
   const area = shape.height * shape.width
   const step = info.channels
-  for (let c = 0; c < shape.channels; c++) {
-    let source = Math.min(c, step - 1)
-    for (let i = c * area; i < (c + 1) * area; i++, source += step) out[i] = data[source]!
-  }
+  // Luma of grey is the grey itself.
+  if (shape.channels === 1)
+    for (let i = 0, from = 0; i < area; i++, from += step)
+      out[i] = Raster.luma(data[from]!, data[from + 1]!, data[from + 2]!)
+  else
+    for (let c = 0; c < shape.channels; c++) {
+      let source = Math.min(c, step - 1)
+      for (let i = c * area; i < (c + 1) * area; i++, source += step) out[i] = data[source]!
+    }
   // Frees sharp's pixels now; the garbage collector, which sees only a small object, would let dozens of megabytes of them wait.
   if (data.buffer instanceof ArrayBuffer) data.buffer.transfer(0)
 }
 
 /** Resizes the shorter edge to size / ratio and keeps the centre; a ratio of 1 resizes to the size itself, whatever the aspect. */
-const centreCrop = (file: Sharp, to: ImageShape, ratio: number): Sharp => {
-  if (ratio === 1) return file.resize({ height: to.height, width: to.width, fit: "fill", kernel: "cubic" })
+const centreCrop = (pixels: Sharp, to: ImageShape, ratio: number): Sharp => {
+  if (ratio === 1) return pixels.resize({ height: to.height, width: to.width, fit: "fill", kernel: "cubic" })
   const height = Math.floor(to.height / ratio)
   const width = Math.floor(to.width / ratio)
-  return file.resize({ height, width, fit: "cover", position: "centre", kernel: "cubic" }).extract({
+  return pixels.resize({ height, width, fit: "cover", position: "centre", kernel: "cubic" }).extract({
     top: (height - to.height) >> 1,
     left: (width - to.width) >> 1,
     height: to.height,
@@ -65,12 +166,10 @@ const centreCrop = (file: Sharp, to: ImageShape, ratio: number): Sharp => {
 }
 
 /** A random resized crop of the file's own pixels. */
-const randomCrop = async (file: Sharp, to: ImageShape, step: ResizedCrop, random: Draws.Draws): Promise<Sharp> => {
-  const { height, width } = await file.metadata()
-  return file
-    .extract(augment.resizedCrop(step, random, { height, width }))
+const randomCrop = async ({ pixels, size }: Opened, to: ImageShape, step: ResizedCrop, random: Draws.Draws) =>
+  pixels
+    .extract(augment.resizedCrop(step, random, await size()))
     .resize({ height: to.height, width: to.width, fit: "fill", kernel: "cubic" })
-}
 
 /**
  * Resizes (bicubic) and centre-crops, or takes a random resized crop of the file's own pixels where the steps begin with one; then
@@ -78,16 +177,16 @@ const randomCrop = async (file: Sharp, to: ImageShape, step: ResizedCrop, random
  */
 const decodeItem = async (job: Job, { index, offset, path }: Item): Promise<void> => {
   const { augmenting, cropRatio, fill, image, out } = job
-  // One read of the file; "error" refuses damaged pixels but, as Pillow, not a mere warning of the decoder's.
-  const file = sharp(await readFile(path), { failOn: "error", sequentialRead: true })
+  const opened = await open(await readFile(path), image.channels === 1 ? 1 : 3)
   const bytes = new Uint8Array(out, offset, image.channels * image.height * image.width)
   const first = augmenting?.steps[0]
-  if (augmenting === undefined || first === undefined) return toBytes(centreCrop(file, image, cropRatio), image, bytes)
+  if (augmenting === undefined || first === undefined)
+    return toBytes(centreCrop(opened.pixels, image, cropRatio), image, bytes)
   const { key, steps } = augmenting
   const cropsFile = first._tag === "RandomResizedCrop"
   const resized = cropsFile
-    ? await randomCrop(file, image, first, Draws.make(key, index, 0))
-    : centreCrop(file, image, cropRatio)
+    ? await randomCrop(opened, image, first, Draws.make(key, index, 0))
+    : centreCrop(opened.pixels, image, cropRatio)
   await toBytes(resized, image, bytes)
   const changed = augment.bytes(steps, key, index, { ...image, bytes }, fill, cropsFile ? 1 : 0)
   if (changed.bytes !== bytes) bytes.set(changed.bytes)
@@ -96,7 +195,16 @@ const decodeItem = async (job: Job, { index, offset, path }: Item): Promise<void
 /** A file that could not be decoded, and why. */
 export interface Bad {
   readonly path: string
+  readonly index: number
   readonly reason: string
+}
+
+/** What went wrong in a line: of the system's messages without the path, which is told beside it. */
+const reasonOf = (cause: unknown): string => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return /exceeds pixel limit/.test(message)
+    ? `it has more than ${Raster.maxPixels.toLocaleString("en")} pixels`
+    : (message.split("\n")[0] ?? "").replace(/^E[A-Z]+: |, \w+ '.*'$|\.$/g, "")
 }
 
 /** Decodes the job's files, one after the other, and gives those that cannot be. */
@@ -106,8 +214,7 @@ export const decode = async (job: Job): Promise<ReadonlyArray<Bad>> => {
     try {
       await decodeItem(job, item)
     } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause)
-      bad.push({ path: item.path, reason: message.split("\n")[0] ?? "" })
+      bad.push({ path: item.path, index: item.index, reason: reasonOf(cause) })
     }
   }
   return bad

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Worker } from "node:worker_threads"
-import type { Bad, Job } from "./decode.ts"
+import type { Bad, Item, Job } from "./decode.ts"
 import type { Reply, Request } from "./decodeWorker.ts"
 
 /** Decodes a job's files into their places in some worker; gives those that cannot be decoded. */
@@ -15,61 +15,117 @@ export type Decode = (job: Job) => Effect.Effect<ReadonlyArray<Bad>>
 /** Jobs that a worker holds at once. sharp decodes on threads of its own, so one worker keeps several busy. */
 const inFlight = 4
 
+/** How often a worker may die of a file that it has alone, before the file is told of as one that cannot be decoded. */
+const attempts = 2
+
 /**
  * V8 would rather let a worker's heap grow by hundreds of megabytes than collect it, each little object holding a file's or an image's
  * bytes outside it. What a worker needs in its heap is about 12 MB, whatever the images' sizes.
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
 
+/** The worker died before it was done; why, in words. */
+interface Died {
+  readonly died: string
+}
+
 interface Lane {
   readonly worker: Worker
-  readonly waiting: Map<number, (reply: Effect.Effect<ReadonlyArray<Bad>>) => void>
+  readonly waiting: Map<number, (result: ReadonlyArray<Bad> | Died) => void>
 }
 
 // Published code is JavaScript, a checkout runs TypeScript: the worker is the file of the same kind beside this one.
 const script = new URL(import.meta.url.endsWith(".ts") ? "./decodeWorker.ts" : "./decodeWorker.js", import.meta.url)
 
-/** Starts a worker; `onStop` hears when it is gone. */
+/** Starts a worker; `onStop` hears once when it is gone. */
 const open = (onStop: (lane: Lane) => void): Lane => {
   const lane: Lane = { worker: new Worker(script, { resourceLimits }), waiting: new Map() }
-  const finish = (id: number, result: Effect.Effect<ReadonlyArray<Bad>>) => {
+  const finish = (id: number, result: ReadonlyArray<Bad> | Died) => {
     const resume = lane.waiting.get(id)
     lane.waiting.delete(id)
     resume?.(result)
   }
-  const stop = (cause: unknown) => {
+  let stopped = false
+  const stop = (died: string) => {
+    if (stopped) return
+    stopped = true
     onStop(lane)
-    for (const id of Array.from(lane.waiting.keys())) finish(id, Effect.die(cause))
+    for (const id of Array.from(lane.waiting.keys())) finish(id, { died })
   }
-  lane.worker.on("message", ({ bad, id }: Reply) => finish(id, Effect.succeed(bad)))
-  lane.worker.on("error", stop)
-  lane.worker.on("exit", (code) => stop(new Error(`an image decoding worker stopped with code ${code}`)))
+  lane.worker.on("message", ({ bad, id }: Reply) => finish(id, bad))
+  lane.worker.on("error", (cause) => stop(cause instanceof Error ? cause.message : String(cause)))
+  lane.worker.on("exit", (code) => stop(`it stopped with code ${code}`))
   return lane
 }
 
-/** Starts `size` workers; they stop with the scope. */
+/** Starts `size` workers, each replaced when it dies; they stop with the scope. */
 export const make = (size: number): Effect.Effect<Decode, never, Scope.Scope> =>
   Effect.gen(function* () {
     const live = new Set<Lane>()
+    /** Where files are tried that a worker may have died of, one at a time. */
+    let apart: Lane | undefined
+    let closed = false
+    const start = () => {
+      live.add(
+        open((lane) => {
+          live.delete(lane)
+          if (!closed) start()
+        })
+      )
+    }
     yield* Effect.acquireRelease(
       Effect.sync(() => {
-        for (let i = 0; i < size; i++) live.add(open((lane) => live.delete(lane)))
+        for (let i = 0; i < size; i++) start()
       }),
-      () => Effect.promise(() => Promise.all(Array.from(live, (lane) => lane.worker.terminate())))
-    )
-    const permits = yield* Semaphore.make(size * inFlight)
-    let next = 0
-    return (job) =>
-      permits.withPermits(1)(
-        Effect.callback<ReadonlyArray<Bad>>((resume) => {
-          const [first, ...others] = live
-          if (first === undefined) return resume(Effect.die(new Error("every image decoding worker has stopped")))
-          const lane = others.reduce((best, lane) => (lane.waiting.size < best.waiting.size ? lane : best), first)
-          const id = next++
-          lane.waiting.set(id, resume)
-          // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
-          lane.worker.postMessage({ id, job } satisfies Request)
-          return Effect.sync(() => lane.waiting.delete(id))
+      () =>
+        Effect.promise(() => {
+          closed = true
+          const all = apart === undefined ? Array.from(live) : [...live, apart]
+          return Promise.all(all.map((lane) => lane.worker.terminate()))
         })
+    )
+    let next = 0
+    const ask = (laneOf: () => Lane | undefined, job: Job): Effect.Effect<ReadonlyArray<Bad> | Died> =>
+      Effect.callback((resume) => {
+        const lane = laneOf()
+        if (lane === undefined) return resume(Effect.succeed({ died: "the data set was closed" }))
+        const id = next++
+        lane.waiting.set(id, (result) => resume(Effect.succeed(result)))
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
+        lane.worker.postMessage({ id, job } satisfies Request)
+        return Effect.sync(() => lane.waiting.delete(id))
+      })
+    const idlest = (): Lane | undefined => {
+      const [first, ...others] = live
+      return first === undefined
+        ? undefined
+        : others.reduce((best, lane) => (lane.waiting.size < best.waiting.size ? lane : best), first)
+    }
+    const lonely = (): Lane | undefined => {
+      if (closed) return undefined
+      apart ??= open(() => (apart = undefined))
+      return apart
+    }
+    const permits = yield* Semaphore.make(size * inFlight)
+    const turn = yield* Semaphore.make(1)
+    const alone = (job: Job, item: Item, left: number): Effect.Effect<ReadonlyArray<Bad>> =>
+      Effect.flatMap(ask(lonely, { ...job, items: [item] }), (result) =>
+        !("died" in result)
+          ? Effect.succeed(result)
+          : left > 1
+            ? alone(job, item, left - 1)
+            : Effect.succeed([
+                { path: item.path, index: item.index, reason: `decoding it ends the decoder: ${result.died}` }
+              ])
+      )
+    return (job) =>
+      Effect.flatMap(permits.withPermits(1)(ask(idlest, job)), (result) =>
+        "died" in result
+          ? // Of which of the files in its hands the worker died is not known.
+            Effect.map(
+              Effect.forEach(job.items, (item) => turn.withPermits(1)(alone(job, item, attempts))),
+              (bad) => bad.flat()
+            )
+          : Effect.succeed(result)
       )
   })

@@ -4,8 +4,10 @@
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs/promises"
 import { basename, join } from "node:path"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
 import { promisify } from "node:util"
-import { gunzip } from "node:zlib"
+import { createGunzip, gunzip } from "node:zlib"
 import { CorruptFile, FileUnavailable } from "../DataError.ts"
 
 const unzip = promisify(gunzip)
@@ -16,7 +18,12 @@ const codeOf = (cause: unknown): string =>
 const reasons: Record<string, string> = {
   ENOENT: "no such file or folder",
   EACCES: "permission denied",
+  EPERM: "permission denied",
   EISDIR: "a folder where a file is expected",
+  ELOOP: "a link that leads back to itself",
+  ENAMETOOLONG: "a name that is too long",
+  EMFILE: "too many files are open",
+  ERR_FS_FILE_TOO_LARGE: "it has more than 2 GiB",
   ENOTDIR: "a file where a folder is expected"
 }
 
@@ -27,21 +34,54 @@ const unavailable = (path: string, remedy: string) => (cause: unknown) =>
 export const read = (path: string, remedy: string): Effect.Effect<Buffer, FileUnavailable> =>
   Effect.tryPromise({ try: () => fs.readFile(path), catch: unavailable(path, remedy) })
 
-/** A file's bytes, unpacked where its name ends in `.gz`. */
-export const readUnzipped = (path: string, remedy: string): Effect.Effect<Buffer, FileUnavailable | CorruptFile> =>
-  path.endsWith(".gz")
-    ? Effect.flatMap(read(path, remedy), (packed) =>
-        Effect.tryPromise({
-          try: () => unzip(packed),
-          catch: (cause) =>
-            new CorruptFile({
-              path,
-              reason: codeOf(cause) === "Z_BUF_ERROR" ? "the gzip stream is cut short" : "not a valid gzip stream",
-              remedy: "Fetch the file again"
-            })
-        })
-      )
-    : read(path, remedy)
+/** The first `length` bytes of a gzip stream's content, or as many as it has. */
+const beginning = (packed: Buffer, length: number): Effect.Effect<Buffer> =>
+  Effect.promise(async () => {
+    const parts: Array<Buffer> = []
+    let found = 0
+    // A stream that is broken gives what it has: unpacking it as a whole says what is wrong.
+    await pipeline(Readable.from([packed]), createGunzip(), async (content: AsyncIterable<Buffer>) => {
+      for await (const part of content) {
+        parts.push(part)
+        found += part.length
+        if (found >= length) return
+      }
+    }).catch(() => {})
+    return Buffer.concat(parts).subarray(0, length)
+  })
+
+/** How many bytes a file has, by its first `length`. */
+export interface Sized {
+  readonly length: number
+  readonly sizeOf: (start: Buffer) => Effect.Effect<number, CorruptFile>
+}
+
+/** A file is held in memory as a whole: no more than 2 GiB. */
+const most = 2 ** 31 - 1
+
+/** A file's bytes, unpacked where its name ends in `.gz`, to no more than its own beginning says that there are. */
+export const readUnzipped = Effect.fn("files.readUnzipped")(function* (
+  path: string,
+  remedy: string,
+  { length, sizeOf }: Sized
+): Effect.fn.Return<Buffer, FileUnavailable | CorruptFile> {
+  const bytes = yield* read(path, remedy)
+  if (!path.endsWith(".gz")) return bytes
+  const start = yield* beginning(bytes, length)
+  // One byte more, so that what is too long is found to be.
+  const maxOutputLength = start.length < length ? length : Math.min(most, (yield* sizeOf(start)) + 1)
+  return yield* Effect.tryPromise({
+    try: () => unzip(bytes, { maxOutputLength }),
+    catch: (cause) => new CorruptFile({ path, reason: reasonOfGzip(codeOf(cause)), remedy: "Fetch the file again" })
+  })
+})
+
+const reasonOfGzip = (code: string): string =>
+  code === "Z_BUF_ERROR"
+    ? "the gzip stream is cut short"
+    : code === "ERR_BUFFER_TOO_LARGE"
+      ? "the gzip stream unpacks to more than its own header says, or than 2 GiB"
+      : "not a valid gzip stream"
 
 export interface Entry {
   readonly name: string

@@ -3,18 +3,66 @@
  */
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
-import { InvalidOption } from "../DataError.ts"
+import { InvalidOption, InvalidSamples } from "../DataError.ts"
 import * as order from "./order.ts"
 
 /** Where a split comes from when there is none: so many examples of the training split, by seed; each class in proportion, where the targets are classes. */
 export interface Holdout {
-  /** 0 leaves the split empty. */
-  readonly size: number
+  /** 0 leaves the split empty; `one a class` takes one of every class that has two or more. Every class keeps at least one training example. */
+  readonly size: order.Size
   /** Default 0. Where two splits are held out, the first one's decides. */
   readonly seed?: string | number
 }
 
 export const isHoldout = <S extends object>(samples: S | Holdout): samples is Holdout => "size" in samples
+
+/**
+ * What is held out where nobody says how much: a tenth, or, of fewer than ten images, one a class. Fails where no class has two: a validation split
+ * without images would give 0% whatever the network.
+ */
+export const standard = (
+  source: string,
+  labels: Int32Array,
+  classes: number
+): Effect.Effect<order.Size, InvalidSamples> => {
+  const most = order.capacity(labels, classes)
+  const tenth = Math.floor(labels.length / 10)
+  if (most > 0) return Effect.succeed(tenth === 0 ? "one a class" : Math.min(tenth, most))
+  return Effect.fail(
+    new InvalidSamples({
+      source,
+      split: "validation",
+      reason: `of ${labels.length} training images in ${classes} classes, none can be kept for it without a class losing its last`,
+      remedy: "Give at least two training images of a class, or a validation split of its own"
+    })
+  )
+}
+
+/** The parts that are taken from the training examples, and what they leave. */
+export const parts = (
+  random: Prng.Prng,
+  labels: Int32Array,
+  classes: number,
+  sizes: ReadonlyArray<order.Size>
+): Effect.Effect<ReadonlyArray<Uint32Array>, InvalidOption> =>
+  Effect.suspend(() => {
+    const most = order.capacity(labels, classes)
+    const several = order.countsOf(labels, classes).filter((count) => count > 1).length
+    const counts = sizes.map((size) => (size === "one a class" ? several : size))
+    const held = counts.reduce((a, b) => a + b, 0)
+    const wrong =
+      counts.find((size) => !(Number.isSafeInteger(size) && size >= 0)) ??
+      (sizes.includes("one a class") && several === 0 ? "one a class" : held > most ? held : undefined)
+    return wrong === undefined
+      ? Effect.succeed(order.stratified(random, labels, classes, sizes))
+      : Effect.fail(
+          new InvalidOption({
+            option: "held-out samples",
+            value: wrong,
+            expected: `from 0 to ${most} of the ${labels.length} training samples, so that every class keeps one`
+          })
+        )
+  })
 
 /** The places of every split's examples among the training examples; none in a split that has examples of its own. */
 export const partition = (
@@ -26,19 +74,11 @@ export const partition = (
   Effect.gen(function* () {
     const holdouts = [validation, test].map((samples) => (isHoldout(samples) ? samples : undefined))
     const sizes = holdouts.map((holdout) => holdout?.size ?? 0)
-    const wrong = sizes.find((size, i) => holdouts[i] !== undefined && !(Number.isSafeInteger(size) && size >= 0))
-    const held = sizes.reduce((a, b) => a + b, 0)
-    if (wrong !== undefined || held >= labels.length) {
-      return yield* new InvalidOption({
-        option: "held-out samples",
-        value: wrong ?? held,
-        expected: `from 0 to ${labels.length - 1} of the ${labels.length} training samples`
-      })
+    if (sizes.every((size) => size === 0)) {
+      const all = order.identity(labels.length)
+      return { train: all, validation: order.identity(0), test: order.identity(0) }
     }
     const seed = holdouts.find((holdout) => holdout !== undefined)?.seed ?? 0
-    const [ofValidation, ofTest, ofTrain] =
-      held === 0
-        ? [order.identity(0), order.identity(0), order.identity(labels.length)]
-        : order.stratified(Prng.fromSeed(seed).split("holdout"), labels, classes, sizes)
+    const [ofValidation, ofTest, ofTrain] = yield* parts(Prng.fromSeed(seed).split("holdout"), labels, classes, sizes)
     return { train: ofTrain!, validation: ofValidation!, test: ofTest! }
   })

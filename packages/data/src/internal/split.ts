@@ -36,6 +36,7 @@ export interface Memory {
 export interface Source<out I extends Inputs = Inputs, out T extends Values = Values> {
   readonly name: SplitName
   readonly size: number
+  readonly leftOut?: number
   readonly targets: Effect.Effect<T, DataError>
   /** Batches to make ahead unless the caller says otherwise. */
   readonly prefetch: number
@@ -172,9 +173,11 @@ const interleave = (
 export const join = <B extends Batch>(first: Split<B>, second: Split<B>): Split<B> | undefined => {
   const [a, b] = [sources.get(first), sources.get(second)]
   if (a === undefined || b === undefined) return undefined
+  const leftOut = (a.leftOut ?? 0) + (b.leftOut ?? 0)
   const joined = make({
     name: a.name,
     size: a.size + b.size,
+    ...(leftOut === 0 ? {} : { leftOut }),
     prefetch: Math.max(a.prefetch, b.prefetch),
     ...(a.plain === undefined ? {} : { plain: a.plain }),
     targets: Effect.zipWith(a.targets, b.targets, values.concat),
@@ -226,6 +229,7 @@ export const make = <I extends Inputs, T extends Values>(source: Source<I, T>): 
   const made: Split<Batch<I, T>> = {
     name: source.name,
     size: source.size,
+    ...(source.leftOut === undefined ? {} : { leftOut: source.leftOut }),
     targets: source.targets,
     read,
     all: Effect.suspend(() => batch(identity(source.size))),
