@@ -44,7 +44,7 @@ describe("importing", () => {
     })
   )
 
-  it.live.each(["augmentation", "mix"])("@uninet/data/%s loads no module of Node's and no decoder", (name) =>
+  it.live.each(["augmentation", "mix", "raster"])("@uninet/data/%s loads no module of Node's and no decoder", (name) =>
     Effect.gen(function* () {
       const loaded = yield* loadedBy(`await import("@uninet/data/${name}")`)
       assert.isTrue(loaded.some((url) => new RegExp(`/src/${name}\\.ts$`, "i").test(url)))

@@ -1,5 +1,5 @@
 /** The page: a model, an image, and what the one takes the other for. `?model=…&image=…` loads both. */
-import { classify, open } from "./uninet.js"
+import { classify, draw, open, rasterOf } from "./uninet.js"
 
 const at = (id) => document.getElementById(id)
 let model
@@ -29,13 +29,8 @@ const useModel = async (bytes) => {
 }
 
 const useImage = async (blob) => {
-  const loaded = new Image()
-  loaded.src = URL.createObjectURL(blob)
-  await loaded.decode().catch(() => {
-    throw new Error("That is no image. Give a file such as a JPEG or a PNG.")
-  })
-  picture = loaded
-  at("shown").src = loaded.src
+  picture = await rasterOf(blob)
+  draw(at("shown"), picture)
   at("shown").hidden = false
   await show()
 }

@@ -1,6 +1,9 @@
 /**
- * An ONNX file of `uninet export` in onnxruntime-web. Nothing here knows the network: all that is needed stands in the file's metadata.
+ * An ONNX file of `uninet export` in onnxruntime-web. Nothing here knows the network: all that is needed stands in the file's metadata. A picture's
+ * pixels are what `@uninet/data` makes of it in Node, by the same code (`data/` is that package).
  */
+import * as Pixels from "./data/Image.ts"
+import * as Raster from "./data/Raster.ts"
 import * as ort from "./ort/ort.wasm.min.mjs"
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href
@@ -73,33 +76,120 @@ export const open = async (file) => {
   return { card, metadata, session: await ort.InferenceSession.create(file, { executionProviders: ["wasm"] }) }
 }
 
-/** An image as the network takes it: resized, cropped to its centre, grey where the network is, normalised. */
-const pixels = ({ image: { channels, height, width }, mean, deviation, cropRatio }, picture, invert) => {
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true })
-  context.imageSmoothingQuality = "high"
-  context.fillStyle = "white" // what is transparent
-  context.fillRect(0, 0, width, height)
-  if (cropRatio === 1) context.drawImage(picture, 0, 0, width, height)
-  else {
-    const scale = Math.max(height / cropRatio / picture.height, width / cropRatio / picture.width)
-    const [w, h] = [picture.width * scale, picture.height * scale]
-    context.drawImage(picture, (width - w) / 2, (height - h) / 2, w, h)
+/** The pixels of what a browser decodes, red, green, blue and alpha, as they are in the file. */
+const decoded = async (blob) => {
+  // As Pillow: turned upright, and no colour profile obeyed.
+  const bitmap = await createImageBitmap(blob, {
+    imageOrientation: "from-image",
+    premultiplyAlpha: "none",
+    colorSpaceConversion: "none"
+  })
+  const { height, width } = bitmap
+  return {
+    height,
+    width,
+    data: ofTexture(bitmap) ?? ofCanvas(width, height, (canvas) => canvas.drawImage(bitmap, 0, 0))
   }
-  const { data } = context.getImageData(0, 0, width, height)
-  const out = new Float32Array(channels * height * width)
-  for (let i = 0; i < height * width; i++)
-    for (let c = 0; c < channels; c++) {
-      const [r, g, b] = data.subarray(4 * i, 4 * i + 3)
-      const byte = channels === 1 ? Math.round(0.2126 * r + 0.7152 * g + 0.0722 * b) : [r, g, b][c]
-      out[c * height * width + i] = ((invert ? 255 - byte : byte) / 255 - mean[c]) / deviation[c]
-    }
-  return out
 }
 
-/** Labels and probabilities of a picture (anything a canvas draws), most likely first. */
-export const classify = async ({ card, session }, picture, { invert = false } = {}) => {
+const ofCanvas = (width, height, draw) => {
+  const canvas = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true, colorSpace: "srgb" })
+  draw(canvas)
+  return canvas.getImageData(0, 0, width, height).data
+}
+
+/** By way of a texture, where there are any so large: a canvas keeps no colour of what is transparent. */
+const ofTexture = (bitmap) => {
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2")
+  if (gl === null || Math.max(bitmap.width, bitmap.height) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) return undefined
+  gl.bindTexture(gl.TEXTURE_2D, gl.createTexture())
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap)
+  gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer())
+  gl.framebufferTexture2D(
+    gl.FRAMEBUFFER,
+    gl.COLOR_ATTACHMENT0,
+    gl.TEXTURE_2D,
+    gl.getParameter(gl.TEXTURE_BINDING_2D),
+    0
+  )
+  const data = new Uint8Array(4 * bitmap.width * bitmap.height)
+  gl.readPixels(0, 0, bitmap.width, bitmap.height, gl.RGBA, gl.UNSIGNED_BYTE, data)
+  gl.getExtension("WEBGL_lose_context")?.loseContext()
+  return data
+}
+
+/** A drawing, on white: Pillow reads none. */
+const drawn = async (blob) => {
+  const picture = new Image()
+  picture.src = URL.createObjectURL(blob)
+  await picture.decode().finally(() => URL.revokeObjectURL(picture.src))
+  const { naturalHeight: height, naturalWidth: width } = picture
+  const data = ofCanvas(width, height, (canvas) => {
+    canvas.fillStyle = "white"
+    canvas.fillRect(0, 0, width, height)
+    canvas.drawImage(picture, 0, 0)
+  })
+  return { height, width, data }
+}
+
+/** A file's pixels as Pillow reads them, and so uninet: of a blob, `{ channels, height, width, bytes }`, interleaved. */
+export const rasterOf = async (blob) => {
+  const bytes = new Uint8Array(await blob.arrayBuffer())
+  const format = Raster.formatOf(bytes)
+  if (format !== undefined && format !== "jpeg") {
+    const raster = await Raster.decode(bytes)
+    if ("reason" in raster) throw new Error(`That is no image: ${raster.reason}. Give a file such as a JPEG or a PNG.`)
+    return raster
+  }
+  const read = blob.type.startsWith("image/svg") ? drawn : decoded
+  const { data, height, width } = await read(blob).catch(() => {
+    throw new Error("That is no image. Give a file such as a JPEG or a PNG.")
+  })
+  return Raster.fromSamples({ space: "rgb", bands: 4, height, width, data })
+}
+
+/** Shows a raster on a canvas: what the network is given, whatever the browser would make of the file. */
+export const draw = (canvas, raster) => {
+  const { bytes, height, width } = Raster.withChannels(3)(raster)
+  const pixels = new ImageData(width, height)
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = bytes[3 * i + c]
+    pixels.data[4 * i + 3] = 255
+  }
+  Object.assign(canvas, { height, width })
+  canvas.getContext("2d").putImageData(pixels, 0, 0)
+}
+
+/** Rows of interleaved bytes as an image with a plane for each channel. */
+const planes = ({ bytes, channels, height, width }) => {
+  const area = height * width
+  const out = new Uint8Array(bytes.length)
+  for (let i = 0; i < bytes.length; i++) out[(i % channels) * area + Math.floor(i / channels)] = bytes[i]
+  return { channels, height, width, bytes: out }
+}
+
+/** An image as the network takes it: grey where the network is, resized, cropped to its centre, normalised. As in `@uninet/data`. */
+export const inputOf = ({ image: { channels, height, width }, mean, deviation, cropRatio }, raster, invert = false) => {
+  const given = planes(Raster.withChannels(channels === 1 ? 1 : 3)(raster))
+  const [h, w] = cropRatio === 1 ? [height, width] : [Math.floor(height / cropRatio), Math.floor(width / cropRatio)]
+  // The shorter edge becomes the size, and what is longer is cut off on both sides.
+  const scale = Math.max(h / given.height, w / given.width)
+  const [tall, wide] = cropRatio === 1 ? [h, w] : [given.height, given.width].map((edge) => Math.round(edge * scale))
+  const resized = Pixels.resize(given, Math.max(h, tall), Math.max(w, wide))
+  const top = ((resized.height - h + 1) >> 1) + ((h - height) >> 1)
+  const left = ((resized.width - w + 1) >> 1) + ((w - width) >> 1)
+  const { bytes } = Pixels.crop(resized, top, left, height, width)
+  const area = height * width
+  return Float32Array.from(bytes, (byte, i) => {
+    const c = Math.floor(i / area)
+    return ((invert ? 255 - byte : byte) / 255 - mean[c]) / deviation[c]
+  })
+}
+
+/** Labels and probabilities of a picture that `rasterOf` read, most likely first. */
+export const classify = async ({ card, session }, raster, { invert = false } = {}) => {
   const { channels, height, width } = card.image
-  const input = new ort.Tensor("float32", pixels(card, picture, invert), [1, channels, height, width])
+  const input = new ort.Tensor("float32", inputOf(card, raster, invert), [1, channels, height, width])
   const { data } = (await session.run({ [card.input]: input }))[card.logits]
   const largest = Math.max(...data)
   const powers = Array.from(data, (x) => Math.exp(x - largest))
