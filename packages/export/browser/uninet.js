@@ -168,10 +168,18 @@ const planes = ({ bytes, channels, height, width }) => {
   return { channels, height, width, bytes: out }
 }
 
+/** The middle of an image that is far longer one way than what is made of it, the rest of which would be resized for nothing. */
+const middle = (image, h, w) => {
+  const height = Math.min(image.height, Math.ceil((4 * h * image.width) / w))
+  const width = Math.min(image.width, Math.ceil((4 * w * image.height) / h))
+  return Pixels.crop(image, (image.height - height) >> 1, (image.width - width) >> 1, height, width)
+}
+
 /** An image as the network takes it: grey where the network is, resized, cropped to its centre, normalised. As in `@uninet/data`. */
 export const inputOf = ({ image: { channels, height, width }, mean, deviation, cropRatio }, raster, invert = false) => {
-  const given = planes(Raster.withChannels(channels === 1 ? 1 : 3)(raster))
+  const whole = planes(Raster.withChannels(channels === 1 ? 1 : 3)(raster))
   const [h, w] = cropRatio === 1 ? [height, width] : [Math.floor(height / cropRatio), Math.floor(width / cropRatio)]
+  const given = cropRatio === 1 ? whole : middle(whole, h, w)
   // The shorter edge becomes the size, and what is longer is cut off on both sides.
   const scale = Math.max(h / given.height, w / given.width)
   const [tall, wide] = cropRatio === 1 ? [h, w] : [given.height, given.width].map((edge) => Math.round(edge * scale))

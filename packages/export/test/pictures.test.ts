@@ -112,9 +112,17 @@ describe("a picture in the page", () => {
       })
       const head = new TextEncoder().encode(`P6 ${wide} ${tall} 255\n`)
       yield* fs.writeFile(join(pictures, "waves.ppm"), Uint8Array.from([...head, ...pixels]))
+      yield* fs.copyFile(join(folder, "1x20000.png"), join(pictures, "narrow.png"))
       const { evaluate } = yield* page(chromium, pictures)
       const colours = { mean: [0, 0, 0], deviation: [1, 1, 1] }
-      for (const card of [
+      for (const { file = "waves.ppm", ...card } of [
+        {
+          file: "narrow.png",
+          image: { channels: 1, height: 28, width: 28 },
+          mean: [0],
+          deviation: [1],
+          cropRatio: 0.875
+        },
         { image: { channels: 1, height: 28, width: 28 }, mean: [0.2], deviation: [0.5], cropRatio: 0.875 },
         { image: { channels: 3, height: 32, width: 24 }, ...colours, cropRatio: 1 },
         { image: { channels: 3, height: 20, width: 30 }, ...colours, cropRatio: 0.5 },
@@ -122,10 +130,10 @@ describe("a picture in the page", () => {
       ]) {
         const there = yield* evaluate(`(async () => {
           const { inputOf, rasterOf } = await import("./uninet.js")
-          const raster = await rasterOf(await (await fetch("files/waves.ppm")).blob())
+          const raster = await rasterOf(await (await fetch("files/${file}")).blob())
           return [...inputOf(${JSON.stringify(card)}, raster)]
         })()`)
-        const here = yield* ImageFile.read([join(pictures, "waves.ppm")], card)
+        const here = yield* ImageFile.read([join(pictures, file)], card)
         const apart = farthest(there as ReadonlyArray<number>, here) // the expression says that it is numbers
         const most = card.image.height === tall ? 1e-6 : 4 / 255 / (card.deviation[0] ?? 1)
         assert.isBelow(apart, most, JSON.stringify(card))
