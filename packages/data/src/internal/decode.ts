@@ -84,6 +84,11 @@ const asTheyAre = (bytes: Buffer): Opened => {
   return { pixels, size: async () => (await pixels.metadata()).autoOrient }
 }
 
+/** Frees sharp's pixels now; the garbage collector, which sees only a small object, would let dozens of megabytes of them wait. */
+const release = ({ buffer }: Buffer): void => {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
 /** What a decoder's own spaces are kept as; any other becomes sRGB. */
 const spaces: Readonly<Record<string, "b-w" | "cmyk" | "grey16" | "rgb16" | undefined>> = {
   cmyk: "cmyk",
@@ -108,7 +113,9 @@ const converted = async (bytes: Buffer, { space }: Metadata, channels: 1 | 3): P
     width: info.width,
     data: deep ? new Uint16Array(data.buffer, data.byteOffset, data.length / 2) : data
   }
-  return ofRaster(Raster.withChannels(channels)(Raster.fromSamples(samples)))
+  const raster = Raster.withChannels(channels)(Raster.fromSamples(samples))
+  release(data)
+  return ofRaster(raster)
 }
 
 /** Opens a file's pixels as Pillow's `convert("L" | "RGB")` gives them, though they may be RGB where grey is asked for. Rejects with what is wrong. */
@@ -148,8 +155,7 @@ const toBytes = async (pixels: Sharp, shape: ImageShape, out: Uint8Array): Promi
       let source = Math.min(c, step - 1)
       for (let i = c * area; i < (c + 1) * area; i++, source += step) out[i] = data[source]!
     }
-  // Frees sharp's pixels now; the garbage collector, which sees only a small object, would let dozens of megabytes of them wait.
-  if (data.buffer instanceof ArrayBuffer) data.buffer.transfer(0)
+  release(data)
 }
 
 /** Resizes the shorter edge to size / ratio and keeps the centre; a ratio of 1 resizes to the size itself, whatever the aspect. */
