@@ -1,0 +1,91 @@
+/** Numbers for each example: squared or absolute error, and how much of the targets' variance is explained. */
+import { Op } from "@uninet/graph"
+import { Loss } from "@uninet/nn"
+import * as Task from "../Task.ts"
+
+/** - `mae`: mean absolute error.
+ *  - `rmse`: root of the mean squared error.
+ *  - `r2`: coefficient of determination, 1 − Σ(target − output)² / Σ(target − mean)², averaged over the numbers of an example. Of targets that are all equal it is 1 where the outputs
+ *    equal them, else 0.
+ *  - `loss`: what is trained for, `mse` or `mae`. */
+export type Measure = "mae" | "rmse" | "r2" | "loss"
+
+export interface Options {
+  /** Numbers of each example. Default 1. */
+  readonly values?: number
+  /** What is minimised: the mean squared error, or the mean absolute one, which outliers move less. Default `squared`. */
+  readonly error?: "squared" | "absolute"
+  /** By which networks are chosen. Default `mae`. */
+  readonly decides?: Measure
+  /** The name of the model's output. Default `y`. */
+  readonly output?: string
+}
+
+const tally = (output: string, values: number, error: "squared" | "absolute"): Task.Tally<Measure> => {
+  let examples = 0
+  let absolute = 0
+  // By number: Welford's running mean and sum of squares of the targets, and the squared error.
+  const mean = new Float64Array(values)
+  const spread = new Float64Array(values)
+  const squared = new Float64Array(values)
+  return {
+    add: ({ outputs, size, targets }) => {
+      const found = outputs[output]
+      for (let i = 0; i < size; i++) {
+        examples++
+        for (let k = 0; k < values; k++) {
+          const target = targets[i * values + k]
+          const off = found[i * values + k] - target
+          absolute += Math.abs(off)
+          squared[k] += off * off
+          const before = target - mean[k]
+          mean[k] += before / examples
+          spread[k] += before * (target - mean[k])
+        }
+      }
+    },
+    measures: () => {
+      const mae = absolute / (examples * values)
+      const mse = squared.reduce((a, b) => a + b, 0) / (examples * values)
+      const explained = squared.map((off, k) => (spread[k] > 0 ? 1 - off / spread[k] : off === 0 ? 1 : 0))
+      return {
+        mae,
+        rmse: Math.sqrt(mse),
+        r2: explained.reduce((a, b) => a + b, 0) / values,
+        loss: error === "squared" ? mse : mae
+      }
+    }
+  }
+}
+
+/**
+ * Targets `[batch]`, or `[batch, values]` where there are several, and outputs `[batch, values]`, all float32. Recipes may neither smooth nor mix targets; pictures may be augmented in
+ * every way that leaves their numbers true, of which the task cannot know: none.
+ *
+ * @example
+ * ```ts
+ * import { Regression } from "@uninet/model-space"
+ *
+ * const prices = Regression.make()
+ * const boxes = Regression.make({ values: 4, error: "absolute" })
+ * ```
+ */
+export const make = ({
+  values = 1,
+  error = "squared",
+  decides = "mae",
+  output = "y"
+}: Options = {}): Task.Task<Measure> =>
+  Task.make<Measure>({
+    name: "regression",
+    outputs: { [output]: [values] },
+    targets: { shape: values === 1 ? [] : [values], dtype: "float32" },
+    loss: (outputs, targets) => {
+      const found = outputs[output]
+      const wanted = Op.reshape(targets, [targets.shape[0], values], "loss")
+      return error === "squared" ? Loss.meanSquaredError(found, wanted) : Loss.meanAbsoluteError(found, wanted)
+    },
+    measures: { mae: "lower", rmse: "lower", r2: "higher", loss: "lower" },
+    decides,
+    tally: () => tally(output, values, error)
+  })

@@ -1,0 +1,83 @@
+/** A class for every pixel: cross entropy, mean intersection over union, the share of pixels that are right. */
+import { Loss } from "@uninet/nn"
+import * as Task from "../Task.ts"
+
+/** - `meanIoU`: the mean over classes of |is ∩ found| / |is ∪ found|, counted over all pixels. Classes that are neither there nor found count nothing.
+ *  - `pixelAccuracy`: share of the pixels whose most likely class is theirs.
+ *  - `loss`: mean cross entropy of the pixels, without label smoothing. */
+export type Measure = "meanIoU" | "pixelAccuracy" | "loss"
+
+const tally = (output: string, classes: number, pixels: number): Task.Tally<Measure> => {
+  const confusion = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0))
+  let [labelled, right, loss] = [0, 0, 0]
+  return {
+    add: ({ outputs, size, targets }) => {
+      const logits = outputs[output]
+      for (let i = 0; i < size; i++)
+        for (let p = 0; p < pixels; p++) {
+          const label = targets[i * pixels + p]
+          if (!(label >= 0 && label < classes)) continue
+          const at = (k: number) => logits[(i * classes + k) * pixels + p]
+          let best = 0
+          for (let k = 1; k < classes; k++) if (at(k) > at(best)) best = k
+          let sum = 0
+          for (let k = 0; k < classes; k++) sum += Math.exp(at(k) - at(best))
+          loss += Math.log(sum) + at(best) - at(label)
+          labelled++
+          if (best === label) right++
+          confusion[label][best]++
+        }
+    },
+    measures: () => {
+      const unions = confusion.flatMap((row, c) => {
+        const is = row.reduce((a, b) => a + b, 0)
+        const found = confusion.reduce((sum, other) => sum + other[c], 0)
+        const union = is + found - row[c]
+        return union === 0 ? [] : [row[c] / union]
+      })
+      return {
+        meanIoU: unions.reduce((a, b) => a + b, 0) / unions.length,
+        pixelAccuracy: right / labelled,
+        loss: loss / labelled
+      }
+    },
+    details: () => ({ confusion: confusion.map((row) => [...row]) })
+  }
+}
+
+/**
+ * Labels `[batch, height, width]` (int32; a label that is no class's number, such as 255 or −1, says that a pixel has none and counts nothing) and logits `[batch, classes, height, width]`.
+ * Recipes may smooth labels, and change the colours of pictures but not where things are in them.
+ *
+ * `output`: the name of the logits. Default `logits`. Its details are `{ confusion }`: `confusion[c][k]` pixels of class `c` were taken for class `k`.
+ *
+ * @example
+ * ```ts
+ * import { Segmentation } from "@uninet/model-space"
+ *
+ * const roads = Segmentation.make({ classes: 3, height: 32, width: 32 })
+ * ```
+ */
+export const make = ({
+  classes,
+  height,
+  width,
+  output = "logits"
+}: {
+  readonly classes: number
+  readonly height: number
+  readonly width: number
+  readonly output?: string
+}): Task.Task<Measure> =>
+  Task.make<Measure>({
+    name: "segmentation",
+    outputs: { [output]: [classes, height, width] },
+    targets: { shape: [height, width], dtype: "int32" },
+    classes,
+    loss: (outputs, labels, options) => Loss.pixelCrossEntropy(outputs[output], labels, options),
+    measures: { meanIoU: "higher", pixelAccuracy: "higher", loss: "lower" },
+    decides: "meanIoU",
+    shares: ["meanIoU", "pixelAccuracy"],
+    tally: () => tally(output, classes, height * width),
+    allows: { augmentation: "values", labelSmoothing: true }
+  })
