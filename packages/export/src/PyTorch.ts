@@ -6,6 +6,7 @@ import type { PyTorchForm } from "@uninet/model-space"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Card, Picture } from "./Card.ts"
+import * as GraphModule from "./GraphModule.ts"
 import * as python from "./internal/pythonLiterals.ts"
 import type { Trained } from "./Trained.ts"
 
@@ -150,16 +151,14 @@ def load(weights=Path(__file__).with_suffix(".safetensors")):
 
 /**
  * The text of the Python file. Its `load()` gives the network with the weights of the safetensors file of the same name beside it, ready to
- * evaluate.
+ * evaluate. A network whose author gives no form of his own is written op by op, from its graph.
  *
- * Fails with `NoPyTorchForm` where there is none.
+ * Fails with `NoPyTorchForm` where an op of the graph has none.
  */
-const make = ({ card, pytorch }: Trained): Result.Result<string, NoPyTorchForm> =>
-  pytorch === null
-    ? Result.fail(new NoPyTorchForm({ reason: "the network has no PyTorch form" }))
-    : Result.map(
-        Result.mapError(pytorch, ({ message }) => new NoPyTorchForm({ reason: message })),
-        (form) => fileOf(card, form)
-      )
+const make = ({ card, model, pytorch }: Trained): Result.Result<string, NoPyTorchForm> =>
+  Result.orElse(pytorch ?? Result.fail(undefined), () => GraphModule.of(model)).pipe(
+    Result.mapError(({ message }) => new NoPyTorchForm({ reason: message })),
+    Result.map((form) => fileOf(card, form))
+  )
 
 export { make as module }

@@ -12,7 +12,7 @@ export interface Trained {
   readonly model: Model.Model
   readonly weights: Weights.Weights
   readonly card: Card
-  /** As a readable PyTorch module, where its author gives one; without one there is no export to PyTorch. */
+  /** As a readable PyTorch module, where its author gives one; without one it is written from the graph, op by op. */
   readonly pytorch: Result.Result<PyTorchForm, { readonly message: string }> | null
 }
 

@@ -1,0 +1,337 @@
+/**
+ * A model's graph as a PyTorch module, op by op: a line of Python for each op, and every parameter under the model's name. What a person would write by hand is shorter; this one is there
+ * for every model.
+ *
+ * The batch is free: the graph is made for two batch sizes, and where the two differ, and only there, the batch is at work.
+ */
+import { type Op, type Program, Shape, Tensor } from "@uninet/graph"
+import type { PyTorchForm } from "@uninet/model-space"
+import { Model } from "@uninet/nn"
+import * as Result from "effect/Result"
+
+/** Primes that no other length in a network is likely to be. */
+const batches = [7919, 7927] as const
+
+/** Why a graph has no such form. */
+export interface NoForm {
+  readonly message: string
+}
+
+const fail = (message: string): Result.Result<never, NoForm> => Result.fail({ message })
+
+/** A length of the free batch, as Python. */
+const length = (one: number, other: number): string | undefined => {
+  if (one === other) return String(one)
+  const times = one / batches[0]
+  if (!Number.isInteger(times) || times !== other / batches[1]) return undefined
+  return times === 1 ? "batch" : `${times} * batch`
+}
+
+/** A node with its twin of the other batch size, and the Python names of its inputs. */
+interface Line<K extends Tensor.Primitive> {
+  readonly node: Tensor.Tensor<K>
+  readonly twin: Tensor.Tensor<K>
+  readonly inputs: ReadonlyArray<string>
+}
+
+type Written = string | undefined
+
+/** What an op is in Python; `undefined` where it depends on the batch in a way that cannot be said. */
+type Writers = { readonly [K in Tensor.Primitive]?: (line: Line<K>) => Written }
+
+const numbers = (values: ReadonlyArray<number>) => `(${values.join(", ")}${values.length === 1 ? "," : ""})`
+
+/** A shape whose batch is free. */
+const shape = (one: Shape.Shape, other: Shape.Shape): Written => {
+  const lengths = one.map((n, axis) => length(n, other[axis]))
+  return lengths.includes(undefined) ? undefined : `(${lengths.join(", ")}${lengths.length === 1 ? "," : ""})`
+}
+
+const number = (value: number): string =>
+  Number.isNaN(value) ? 'float("nan")' : Number.isFinite(value) ? String(value) : `float("${value > 0 ? "" : "-"}inf")`
+
+/** Padding by the value, where both sides of an axis are not padded alike; PyTorch's own windows take one number for an axis. */
+const padded = (x: string, [top, left, bottom, right]: Op.Window["padding"], value: number) =>
+  top === bottom && left === right
+    ? { x, padding: numbers([top, left]) }
+    : { x: `F.pad(${x}, ${numbers([left, right, top, bottom])}, value=${number(value)})`, padding: "0" }
+
+const unary = {
+  neg: (x: string) => `-${x}`,
+  exp: (x: string) => `${x}.exp()`,
+  log: (x: string) => `${x}.log()`,
+  sqrt: (x: string) => `${x}.sqrt()`,
+  reciprocal: (x: string) => `${x}.reciprocal()`,
+  abs: (x: string) => `${x}.abs()`,
+  sign: (x: string) => `${x}.sign()`
+}
+
+const binary = {
+  add: (a: string, b: string) => `${a} + ${b}`,
+  sub: (a: string, b: string) => `${a} - ${b}`,
+  mul: (a: string, b: string) => `${a} * ${b}`,
+  div: (a: string, b: string) => `${a} / ${b}`,
+  max: (a: string, b: string) => `torch.maximum(${a}, ${b})`,
+  min: (a: string, b: string) => `torch.minimum(${a}, ${b})`
+}
+
+const comparisons = { greater: ">", greaterOrEqual: ">=", equal: "==" }
+
+const activations = {
+  relu: (x: string) => `F.relu(${x})`,
+  gelu: (x: string) => `F.gelu(${x})`,
+  sigmoid: (x: string) => `torch.sigmoid(${x})`,
+  tanh: (x: string) => `torch.tanh(${x})`,
+  hardSigmoid: (x: string) => `F.relu6(${x} + 3) / 6`,
+  silu: (x: string) => `F.silu(${x})`
+}
+
+const turned = (x: string, isTurned: boolean) => (isTurned ? `${x}.transpose(-1, -2)` : x)
+
+const writers: Writers = {
+  variable: ({ node }) => `w[${JSON.stringify(node.attributes.name)}]`,
+  fill: ({ node, twin }) => {
+    const size = shape(node.shape, twin.shape)
+    return size === undefined || !Object.is(node.attributes.value, twin.attributes.value)
+      ? undefined
+      : node.shape.length === 0
+        ? `torch.tensor(${number(node.attributes.value)})`
+        : `torch.full(${size}, ${number(node.attributes.value)})`
+  },
+  constant: ({ node, twin }) => {
+    const { data } = node.attributes
+    const other = twin.attributes.data
+    if (data.length !== other.length || data.some((value, i) => !Object.is(value, other[i]))) return undefined
+    const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")
+    return `constant("${bytes}", torch.${node.dtype}, ${numbers(node.shape)})`
+  },
+  unary: ({ inputs: [x], node }) => unary[node.attributes.fn](x),
+  binary: ({ inputs: [a, b], node }) => binary[node.attributes.fn](a, b),
+  compare: ({ inputs: [a, b], node }) => `(${a} ${comparisons[node.attributes.fn]} ${b}).float()`,
+  broadcastTo: ({ inputs: [x], node, twin }) => {
+    const size = shape(node.shape, twin.shape)
+    return size && `${x}.expand(${size})`
+  },
+  activation: ({ inputs: [x], node }) => activations[node.attributes.fn](x),
+  reduce: ({ inputs: [x], node }) => {
+    const { axes, fn, keepDims } = node.attributes
+    return `${x}.${fn === "max" ? "amax" : fn}(${numbers(axes)}, keepdim=${keepDims ? "True" : "False"})`
+  },
+  softmax: ({ inputs: [x] }) => `${x}.softmax(-1)`,
+  logSoftmax: ({ inputs: [x] }) => `${x}.log_softmax(-1)`,
+  argMax: ({ inputs: [x] }) => `${x}.argmax(-1).int()`,
+  oneHot: ({ inputs: [x], node }) => `(${x}.unsqueeze(-1) == torch.arange(${node.attributes.depth})).float()`,
+  reshape: ({ inputs: [x], node, twin }) => {
+    const size = shape(node.shape, twin.shape)
+    return size && `${x}.reshape(${size})`
+  },
+  transpose: ({ inputs: [x], node }) => `${x}.permute(${numbers(node.attributes.permutation)})`,
+  slice: ({ inputs: [x], node, twin }) => {
+    const { axis } = node.attributes
+    const [start, end] = (["start", "end"] as const).map((key) => length(node.attributes[key], twin.attributes[key]))
+    return start === undefined || end === undefined ? undefined : `${x}.narrow(${axis}, ${start}, ${end} - ${start})`
+  },
+  pad: ({ inputs: [x], node, twin }) => {
+    const { after, before } = node.attributes
+    if (JSON.stringify(node.attributes) !== JSON.stringify(twin.attributes)) return undefined
+    return `F.pad(${x}, ${numbers(before.flatMap((n, axis) => [n, after[axis]]).reduce<Array<number>>((out, _, i, all) => (i % 2 === 0 ? [all[i], all[i + 1], ...out] : out), []))})`
+  },
+  concat: ({ inputs, node }) => `torch.cat((${inputs.join(", ")}), ${node.attributes.axis})`,
+  toTokens: ({ inputs: [x] }) => `${x}.flatten(2).transpose(1, 2)`,
+  toImage: ({ inputs: [x], node }) =>
+    `${x}.transpose(1, 2).unflatten(2, ${numbers([node.attributes.height, node.attributes.width])})`,
+  gather: ({ inputs: [table, index] }) => `rows(${table}, ${index})`,
+  matmul: ({ inputs: [a, b], node }) => {
+    return `${turned(a, node.attributes.transposeA)} @ ${turned(b, node.attributes.transposeB)}`
+  },
+  linear: ({ inputs: [x, weight, bias] }) => `F.linear(${x}, ${weight}${bias === undefined ? "" : `, ${bias}`})`,
+  conv2d: ({ inputs: [x, weight, bias = "None"], node }) => {
+    const { dilation, groups, padding, stride } = node.attributes
+    const given = padded(x, padding, 0)
+    return `F.conv2d(${given.x}, ${weight}, ${bias}, ${numbers(stride)}, ${given.padding}, ${numbers(dilation)}, ${groups})`
+  },
+  maxPool2d: ({ inputs: [x], node }) => {
+    const { kernel, padding, stride } = node.attributes
+    // PyTorch pads by half a window at most.
+    const isWide = padding.some((n, side) => 2 * n > kernel[side % 2])
+    const [top, left, bottom, right] = padding
+    const given = isWide
+      ? { x: `F.pad(${x}, ${numbers([left, right, top, bottom])}, value=-float("inf"))`, padding: "0" }
+      : padded(x, padding, -Infinity)
+    return `F.max_pool2d(${given.x}, ${numbers(kernel)}, ${numbers(stride)}, ${given.padding})`
+  },
+  averagePool2d: ({ inputs: [x], node }) => {
+    const { countPadding, kernel, padding, stride } = node.attributes
+    const [top, left, bottom, right] = padding
+    return `average_pool(${x}, ${numbers(kernel)}, ${numbers(stride)}, ${numbers([left, right, top, bottom])}, ${countPadding ? "True" : "False"})`
+  },
+  globalAveragePool: ({ inputs: [x] }) => `${x}.mean((2, 3))`,
+  resize: ({ inputs: [x], node }) => {
+    const { mode, size } = node.attributes
+    return `F.interpolate(${x}, size=${numbers(size)}, mode="${mode}"${mode === "bilinear" ? ", align_corners=False" : ""})`
+  },
+  batchNormInference: ({ inputs, node }) => {
+    const [x, ...rest] = inputs
+    const [scale, bias, mean, variance] = rest.length === 4 ? rest : ["None", "None", ...rest]
+    return `F.batch_norm(${x}, ${mean}, ${variance}, ${scale}, ${bias}, eps=${node.attributes.epsilon})`
+  },
+  batchNorm: ({ inputs: [x, scale = "None", bias = "None"], node }) =>
+    `F.batch_norm(${x}, None, None, ${scale}, ${bias}, training=True, eps=${node.attributes.epsilon})`,
+  layerNorm: ({ inputs: [x, scale, bias], node }) =>
+    `F.layer_norm(${x}, (${x}.shape[-1],), ${scale}, ${bias}, ${node.attributes.epsilon})`,
+  attention: ({ inputs: [query, key, value, mask = "None"], node }) =>
+    `attention(${query}, ${key}, ${value}, ${node.attributes.heads}, ${node.attributes.scale}, ${mask})`
+}
+
+/** What the ops need, each with the kinds that need it. */
+const helpers: ReadonlyArray<readonly [Tensor.Primitive, string]> = [
+  [
+    "constant",
+    `def constant(text, dtype, shape):
+    """Numbers that are a part of the network and not learned."""
+    import base64
+
+    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=dtype).reshape(shape)`
+  ],
+  [
+    "gather",
+    `def rows(table, index):
+    """Rows of a table by their numbers; zeros where a number is no row's."""
+    inside = ((index >= 0) & (index < len(table))).reshape(*index.shape, *[1] * (table.dim() - 1))
+    return table[index.clamp(0, len(table) - 1).long()] * inside`
+  ],
+  [
+    "averagePool2d",
+    `def average_pool(x, kernel, stride, padding, count_padding):
+    """Means over windows, with zeros around the image or without."""
+    mean = F.avg_pool2d(F.pad(x, padding), kernel, stride)
+    if count_padding:
+        return mean
+    return mean / F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), padding), kernel, stride)`
+  ],
+  [
+    "attention",
+    `def attention(query, key, value, heads, scale, mask):
+    """Multi-head attention of tokens [batch, tokens, channels]; a mask of fewer entries than the batch is repeated along it."""
+    query, key, value = (t.unflatten(2, (heads, -1)).transpose(1, 2) for t in (query, key, value))
+    scores = query @ key.transpose(2, 3) * scale
+    if mask is not None:
+        mask = mask if mask.dim() == 3 else mask.unsqueeze(1)
+        scores = scores + mask.repeat(len(scores) // len(mask), 1, 1).unsqueeze(1)
+    return (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)`
+  ]
+]
+
+const place = `def place(root, name, tensor, trained):
+    """Puts a parameter or a buffer where its name says, so that a state dict has it under that name."""
+    *path, last = name.split(".")
+    for part in path:
+        if part not in root._modules:
+            root.add_module(part, nn.Module())
+        root = root._modules[part]
+    if trained:
+        root.register_parameter(last, nn.Parameter(tensor))
+    else:
+        root.register_buffer(last, tensor)`
+
+/** Words that Python has taken, and names that the module uses itself. */
+const taken = new Set(
+  "False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield self batch w torch nn F json sys".split(
+    " "
+  )
+)
+
+/** A name that Python takes. */
+const identifier = (name: string): string => {
+  const plain = name.replace(/\W/g, "_").replace(/^(?=\d)/, "_")
+  return taken.has(plain) || /^t\d+$/.test(plain) ? `${plain}_` : plain
+}
+
+/** Ops with lengths among their attributes, or with values that are compared where they are written. */
+const withLengths: ReadonlySet<string> = new Set(["reshape", "broadcastTo", "slice", "fill", "constant", "pad"])
+
+const className = "Network"
+
+/** The lines of a program's ops, a comment where the layer changes. */
+const linesOf = (
+  one: Program.Program,
+  other: Program.Program,
+  inputs: ReadonlyMap<string, string>
+): Result.Result<
+  { readonly lines: ReadonlyArray<string>; readonly names: ReadonlyMap<Tensor.Tensor, string> },
+  NoForm
+> => {
+  const names = new Map<Tensor.Tensor, string>()
+  const lines: Array<string> = []
+  let layer = ""
+  for (const [i, node] of one.nodes.entries()) {
+    const twin = other.nodes[i]
+    if (twin === undefined || twin.kind !== node.kind) return fail("its graph is another one for another batch size")
+    if (Tensor.is("input")(node)) {
+      const name = inputs.get(node.attributes.name)
+      if (name === undefined) return fail(`it has the input ${node.attributes.name}, which its model does not name`)
+      names.set(node, name)
+      continue
+    }
+    // Lengths among the attributes may be the batch's, which their writers see to; nothing else may be another.
+    if (!withLengths.has(node.kind) && JSON.stringify(node.attributes) !== JSON.stringify(twin.attributes))
+      return fail(`the op ${node.kind} (at ${node.path}) depends on the batch size`)
+    // The kind of the node is that of its writer: both are found by the same key.
+    const write = writers[node.kind as Tensor.Primitive] as ((line: Line<Tensor.Primitive>) => Written) | undefined
+    if (write === undefined) return fail(`the op ${node.kind} (at ${node.path}) has no PyTorch form`)
+    const text = write({
+      node: node as Tensor.Tensor<Tensor.Primitive>,
+      twin: twin as Tensor.Tensor<Tensor.Primitive>,
+      inputs: node.inputs.map((x) => names.get(x) ?? "")
+    })
+    if (text === undefined) return fail(`the op ${node.kind} (at ${node.path}) depends on the batch size`)
+    if (Tensor.is("variable")(node)) {
+      names.set(node, text)
+      continue
+    }
+    if (node.path !== layer && node.path !== "") {
+      layer = node.path
+      lines.push(`# ${layer}`)
+    }
+    const name = `t${names.size}`
+    names.set(node, name)
+    lines.push(`${name} = ${text}`)
+  }
+  return Result.succeed({ lines, names })
+}
+
+/** The form of a model that is evaluated. Fails with the op that has none, or that depends on the batch size otherwise than by a length. */
+export const of = (model: Model.Model): Result.Result<PyTorchForm, NoForm> =>
+  Result.gen(function* () {
+    const [one, other] = [
+      yield* Model.evaluation(model, { batch: batches[0] }),
+      yield* Model.evaluation(model, { batch: batches[1] })
+    ]
+    if (one.nodes.length !== other.nodes.length) return yield* fail("its graph is another one for another batch size")
+    const inputs = new Map(Object.keys(model.inputs).map((name) => [name, identifier(name)] as const))
+    const { lines, names } = yield* linesOf(one, other, inputs)
+    const [first = "batch"] = inputs.values()
+    const outputs = Object.values(one.outputs).map((output) => names.get(output) ?? "")
+    const kinds = new Set<string>(one.nodes.map(({ kind }) => kind))
+    const used = helpers.filter(([kind]) => kinds.has(kind)).map(([, text]) => text)
+    const parameters = one.variables.map(
+      ({ attributes: { name, role }, shape: size }) =>
+        `        place(self, ${JSON.stringify(name)}, torch.zeros(${numbers(size)}), ${role === "parameter" ? "True" : "False"})`
+    )
+    return {
+      definitions: [...used, place],
+      className,
+      network: `class ${className}(nn.Module):
+    """Made from the network's graph, op by op."""
+
+    def __init__(self):
+        super().__init__()
+${parameters.join("\n")}
+
+    def forward(self, ${[...inputs.values()].join(", ")}):
+        batch = len(${first})
+        w = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+${lines.map((line) => `        ${line}`).join("\n")}
+        return ${outputs.join(", ")}`
+    }
+  })
