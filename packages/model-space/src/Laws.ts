@@ -325,8 +325,18 @@ const independent = <A>(): EngineLaw<A> => ({
     })
 })
 
-/** A gradient this small beside the largest is rounding. */
+/** A gradient this small beside that of its neighbours is rounding. */
 const nothing = 1e-7
+
+/** The largest gradient of the parameters that share the most of a parameter's path: in a deep network those of another part may be larger by any factor. */
+const neighbours = (name: string, largest: ReadonlyMap<string, number>): number => {
+  for (let path = name; ;) {
+    path = path.slice(0, Math.max(0, path.lastIndexOf(".")))
+    const own = path === "" ? "" : `${path}.`
+    const others = [...largest].filter(([other]) => other !== name && other.startsWith(own))
+    if (others.length > 0 || path === "") return Math.max(0, ...others.map(([, most]) => most))
+  }
+}
 
 const alive = <A>(of: ModelSpace<A>): EngineLaw<A> => ({
   name: "alive",
@@ -346,9 +356,8 @@ const alive = <A>(of: ModelSpace<A>): EngineLaw<A> => ({
       }
       const program = Program.make({ outputs })
       if (Result.isFailure(program)) return network(program.failure.message)
-      const largest = new Map<string, number>()
       const { classes, targets } = of.task
-      for (const seed of ["one", "two"]) {
+      const gradientsAt = (seed: string) => {
         const prng = Prng.fromSeed(`alive ${seed}`)
         const length = batch * Shape.size(targets.shape)
         const drawn =
@@ -364,26 +373,26 @@ const alive = <A>(of: ModelSpace<A>): EngineLaw<A> => ({
           ...Object.fromEntries(noise),
           targets: drawn
         }
-        const gradients = yield* engine(program.success, {
+        return engine(program.success, {
           inputs: Object.fromEntries(program.success.inputs.map(({ attributes: { name } }) => [name, given[name]])),
           variables: anyValues(prng, program.success.variables)
         })
-        for (const [name, values] of Object.entries(gradients))
-          largest.set(
-            name,
-            Array.from(values).reduce((most, g) => Math.max(most, Math.abs(g)), largest.get(name) ?? 0)
-          )
       }
+      const runs = [yield* gradientsAt("one"), yield* gradientsAt("two")]
+      // A NaN is never lost.
+      const largestOf = (name: string) =>
+        runs
+          .flatMap((gradients) => Array.from(gradients[name] ?? []))
+          .reduce((most, g) => (Math.abs(g) <= most ? most : Math.abs(g)), 0)
+      const largest = new Map(Object.keys(outputs).map((name) => [name, largestOf(name)]))
       for (const [name, most] of largest)
         if (!Number.isFinite(most)) return { at: name, reason: "a number of its gradient is not finite" }
-      const most = Math.max(...largest.values())
-      const dead = parameters.find(({ attributes: { name } }) => {
-        const own = largest.get(name)
-        return !of.isIdle(name, point) && (own === undefined || own <= nothing * most)
-      })
+      const dead = parameters
+        .map(({ attributes }) => attributes.name)
+        .find((name) => !of.isIdle(name, point) && (largest.get(name) ?? 0) <= nothing * neighbours(name, largest))
       return dead === undefined
         ? undefined
-        : { at: dead.attributes.name, reason: "its gradient is zero: nothing that is learned depends on it" }
+        : { at: dead, reason: "its gradient is zero: nothing that is learned depends on it" }
     })
 })
 
