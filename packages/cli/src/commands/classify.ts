@@ -67,7 +67,8 @@ export const classify = Command.make(
           const some = images.slice(from, from + 16)
           const read = yield* ImageFile.readAll(some, { image, mean, deviation, cropRatio, invert })
           const size = read.indexes.length
-          const found = size === 0 ? new Float32Array() : (yield* outputs({ size, inputs: { [input]: read.images } }))[logits]
+          const found =
+            size === 0 ? new Float32Array() : (yield* outputs({ size, inputs: { [input]: read.images } }))[logits]
           const errors = new Map(read.failures.map(({ error, index }) => [index, error.message]))
           let next = 0
           for (const [i, file] of some.entries()) {

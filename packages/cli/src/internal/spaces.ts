@@ -1,12 +1,17 @@
 /** Spaces as they are named on the command line: a well-known one, or a module of one's own. */
 import { SpaceSource } from "@uninet/search"
+import { Grammar, MobileNet, NasBench201, VisionTransformer } from "@uninet/spaces"
 import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import { usage } from "./CliFault.ts"
 
 /** Those that are known by a name. */
 export const known: SpaceSource.Known = {
-  uninet: UniNetSpace.forData()
+  uninet: UniNetSpace.forData(),
+  "nas-bench-201": NasBench201.forData(),
+  mobilenet: MobileNet.forData(),
+  vit: VisionTransformer.forData(),
+  grammar: Grammar.forData()
 }
 
 export const names: ReadonlyArray<string> = Object.keys(known)

@@ -1,0 +1,250 @@
+/**
+ * Networks that a grammar derives: convolution, attention and mixing of tokens, put one after the other, side by side, or behind a change of view.
+ *
+ * **Source.** L. Ericsson et al., "einspace: Searching for Neural Architectures from Fundamental Operations", NeurIPS 2024 (arXiv 2405.20838): a grammar whose productions are branching,
+ * sequence, routing and computation, and whose feature maps are typed, so that every derivation is a network. This is a small one after it, and our own: two types (maps `[batch, channels,
+ * height, width]` and tokens `[batch, positions, channels]`), routing as the change from one to the other and back, derivations of limited depth, and computations that keep the shape. Between the
+ * derived modules stand what all networks share: a stem, a convolution that halves the map and widens it, a head.
+ *
+ * ```
+ * map    →  conv k | depthwise k | pool | norm | identity      computation
+ *        |  sequence(map, map)  |  branch(map, map)
+ *        |  tokens(token)                                       routing: positions become tokens, and back
+ * token  →  attention h | linear | mix | norm | identity
+ *        |  sequence(token, token)  |  branch(token, token)
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { Grammar } from "@uninet/spaces"
+ * import { Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const digits = Result.getOrThrow(Grammar.models({ channels: 1, height: 28, width: 28, classes: 10 }))
+ * Space.size(digits.space)
+ * ```
+ */
+import { Op, type Tensor } from "@uninet/graph"
+import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
+import { type Layer, Model, Nn, Scope } from "@uninet/nn"
+import { Choice, Space, type SpaceError } from "@uninet/search-space"
+import { flow } from "effect/Function"
+import * as Result from "effect/Result"
+import * as pictures from "./internal/pictures.ts"
+import type { NotPictures } from "./NotPictures.ts"
+
+/** A module from tokens to tokens. */
+export type TokenModule =
+  | { readonly op: "attention"; readonly heads: number }
+  | { readonly op: "linear" | "mix" | "norm" | "identity" }
+  | { readonly op: "sequence"; readonly first: TokenModule; readonly second: TokenModule }
+  | { readonly op: "branch"; readonly left: TokenModule; readonly right: TokenModule }
+
+/** A module from maps to maps. */
+export type MapModule =
+  | { readonly op: "conv" | "depthwise"; readonly kernel: number }
+  | { readonly op: "pool" | "norm" | "identity" }
+  | { readonly op: "sequence"; readonly first: MapModule; readonly second: MapModule }
+  | { readonly op: "branch"; readonly left: MapModule; readonly right: MapModule }
+  | { readonly op: "tokens"; readonly inside: TokenModule }
+
+/** A point: the module of every stage. */
+export type Architecture = ReadonlyArray<MapModule>
+
+export interface Options {
+  /** Channels, height and width of the pictures, and classes to tell apart. */
+  readonly channels: number
+  readonly height: number
+  readonly width: number
+  readonly classes: number
+  /** Channels of every stage, which has half the height and width of the one before. Default 8, 16, 32. */
+  readonly widths?: ReadonlyArray<number>
+  /** Productions that may be nested in a stage. Default 2: up to four computations one after the other. */
+  readonly depth?: number
+}
+
+const tokenLeaves = {
+  attention: { heads: Choice.ordered([1, 2, 4]) },
+  linear: {},
+  mix: {},
+  norm: {},
+  identity: {}
+}
+
+const mapLeaves = {
+  conv: { kernel: Choice.ordered([1, 3, 5], { seed: 3 }) },
+  depthwise: { kernel: Choice.ordered([3, 5]) },
+  pool: {},
+  norm: {},
+  identity: {}
+}
+
+/** Modules of at most this depth. */
+const tokenModule = (depth: number): Choice.Choice<TokenModule> => {
+  if (depth === 0) return Choice.variants("op", tokenLeaves)
+  const inner = tokenModule(depth - 1)
+  return Choice.variants("op", {
+    ...tokenLeaves,
+    sequence: { first: inner, second: inner },
+    branch: { left: inner, right: inner }
+  })
+}
+
+const mapModule = (depth: number): Choice.Choice<MapModule> => {
+  if (depth === 0) return Choice.variants("op", mapLeaves)
+  const inner = mapModule(depth - 1)
+  return Choice.variants("op", {
+    ...mapLeaves,
+    sequence: { first: inner, second: inner },
+    branch: { left: inner, right: inner },
+    tokens: { inside: tokenModule(depth - 1) }
+  })
+}
+
+/** The mean of two results of one shape. */
+const joined =
+  (scope: Scope.Scope, left: Layer.Layer, right: Layer.Layer): Layer.Layer =>
+  (x) =>
+    Op.scale(Op.add(left(x), right(x), scope.path), 0.5, scope.path)
+
+/** Two modules of one kind, one after the other or side by side. */
+const composed = <M>(
+  scope: Scope.Scope,
+  chosen:
+    | { readonly op: "sequence"; readonly first: M; readonly second: M }
+    | { readonly op: "branch"; readonly left: M; readonly right: M },
+  layer: (scope: Scope.Scope, chosen: M) => Layer.Layer
+): Layer.Layer => {
+  const at = (name: string) => Scope.at(scope, name)
+  return chosen.op === "sequence"
+    ? flow(layer(at("first"), chosen.first), layer(at("second"), chosen.second))
+    : joined(scope, layer(at("left"), chosen.left), layer(at("right"), chosen.right))
+}
+
+/** Tokens `[batch, positions, channels]` to tokens. */
+const tokenLayer = (scope: Scope.Scope, chosen: TokenModule): Layer.Layer => {
+  switch (chosen.op) {
+    case "attention":
+      return (x) => Nn.selfAttention(scope, { headDim: x.shape[2] / chosen.heads })(x)
+    case "linear":
+      return (x) => Nn.gelu(scope)(Nn.linear(scope, { out: x.shape[2] })(x))
+    case "mix":
+      return (x) => {
+        const turned = Op.transpose(x, [0, 2, 1], scope.path)
+        return Op.transpose(Nn.linear(scope, { out: x.shape[1] })(turned), [0, 2, 1], scope.path)
+      }
+    case "norm":
+      return Nn.layerNorm(scope)
+    case "identity":
+      return (x) => x
+    case "sequence":
+    case "branch":
+      return composed(scope, chosen, tokenLayer)
+  }
+}
+
+/** Maps `[batch, channels, height, width]` to maps. */
+const mapLayer = (scope: Scope.Scope, chosen: MapModule): Layer.Layer => {
+  const at = (name: string) => Scope.at(scope, name)
+  switch (chosen.op) {
+    case "conv":
+      return (x) => Nn.gelu(scope)(Nn.convolution(scope, { out: x.shape[1], kernel: chosen.kernel })(x))
+    case "depthwise":
+      return flow(Nn.depthwise(scope, { kernel: chosen.kernel, bias: true }), Nn.gelu(scope))
+    case "pool":
+      return Nn.averagePool2d(scope, { kernel: 3, countPadding: false })
+    case "norm":
+      // What it would scale and shift, the next norm may take away again.
+      return Nn.batchNorm(scope, { affine: false })
+    case "identity":
+      return (x) => x
+    case "sequence":
+    case "branch":
+      return composed(scope, chosen, mapLayer)
+    case "tokens":
+      return (x) => {
+        const [, , height, width] = x.shape
+        const inside = tokenLayer(at("inside"), chosen.inside)
+        return Op.toImage(inside(Op.toTokens(x, scope.path)), height, width, scope.path)
+      }
+  }
+}
+
+/** A convolution that halves the map and widens it, with its norm. */
+const reduced = (scope: Scope.Scope, out: number): Layer.Layer =>
+  flow(
+    Nn.convolution(Scope.at(scope, "conv"), { out, kernel: 3, stride: 2, bias: false }),
+    Nn.batchNorm(Scope.at(scope, "norm")),
+    Nn.gelu(scope)
+  )
+
+const model = (options: Required<Options>, point: Architecture): Model.Model =>
+  Model.make({
+    inputs: { image: Model.input([options.channels, options.height, options.width]) },
+    forward: (scope, { image }) => {
+      const at = (name: string) => Scope.at(scope, name)
+      let x: Tensor.Tensor = image
+      for (const [i, chosen] of point.entries()) {
+        x = reduced(at(`stages.${i}.reduce`), options.widths[i])(x)
+        // The input goes on beside it: no derivation can cut the network in two.
+        x = Nn.residual(at(`stages.${i}`), { branch: mapLayer(at(`stages.${i}.module`), chosen) })(x)
+      }
+      const mean = Nn.globalAveragePool(at("pool"))(Nn.gelu(at("act"))(Nn.batchNorm(at("norm"))(x)))
+      return { logits: Nn.linear(at("classifier"), { out: options.classes })(mean) }
+    }
+  })
+
+/** A module as the grammar writes it: `sequence(conv 3, tokens(attention 2))`. */
+export const print = (chosen: MapModule | TokenModule): string => {
+  switch (chosen.op) {
+    case "conv":
+    case "depthwise":
+      return `${chosen.op} ${chosen.kernel}`
+    case "attention":
+      return `attention ${chosen.heads}`
+    case "sequence":
+      return `sequence(${print(chosen.first)}, ${print(chosen.second)})`
+    case "branch":
+      return `branch(${print(chosen.left)}, ${print(chosen.right)})`
+    case "tokens":
+      return `tokens(${print(chosen.inside)})`
+    default:
+      return chosen.op
+  }
+}
+
+type Models = ModelSpace.ModelSpace<Architecture, ModelSpace.Counted, Classification.Measure>
+
+/** The derivations with their networks. Fails with `InvalidSpace` where a setting makes no sense. */
+export const models = (options: Options): Result.Result<Models, SpaceError.InvalidSpace> => {
+  const given = { widths: [8, 16, 32], depth: 2, ...options }
+  const wrong = given.widths.find((width) => !(Number.isSafeInteger(width) && width >= 4 && width % 4 === 0))
+  const stages =
+    wrong === undefined && Number.isSafeInteger(given.depth) && given.depth >= 0
+      ? Choice.repeat(mapModule(given.depth), given.widths.length)
+      : Choice.invalid(
+          wrong === undefined ? `the depth is ${given.depth}` : `a width is ${wrong}`,
+          "Give a depth of 0 or more, and widths that are multiples of 4, so that every number of heads divides them"
+        )
+  return Result.map(Space.make(stages), (space) =>
+    ModelSpace.make({
+      name: "grammar",
+      version: JSON.stringify(given),
+      space,
+      task: Classification.make({ classes: given.classes }),
+      model: (point: Architecture) => model(given, point),
+      line: (point) => point.map(print).join(" | "),
+      picture: (point) => point.map((chosen, i) => `stage ${i}  ${print(chosen)}`).join("\n"),
+      // A shift may be taken away by a norm behind it, wherever the derivation has one.
+      isIdle: (parameter) => parameter.endsWith(".bias") && !parameter.startsWith("classifier")
+    })
+  )
+}
+
+/** The derivations for a data set's pictures. */
+export const forData =
+  (options: Pick<Options, "widths" | "depth"> = {}) =>
+  (facts: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> =>
+    Result.flatMap(pictures.of("the grammar", facts), (found): Result.Result<Models, SpaceError.InvalidSpace> =>
+      models({ ...options, ...found })
+    )

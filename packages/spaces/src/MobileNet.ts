@@ -1,0 +1,404 @@
+/**
+ * Chains of inverted bottlenecks after MobileNetV3: of every stage the kernel, the expansion, squeeze-and-excitation, the activation and the depth.
+ *
+ * **Sources.** A. Howard et al., "Searching for MobileNetV3", ICCV 2019 (arXiv 1905.02244): the block with squeeze-and-excitation on the expanded channels and a hard sigmoid, hard-swish, and the
+ * head that pools late. M. Tan et al., "MnasNet", CVPR 2019 (arXiv 1807.11626): one set of choices for all blocks of a stage. H. Cai et al., "Once-for-All", ICLR 2020
+ * (arXiv 1908.09791): the candidates, kernels 3, 5, 7, expansions 3, 4, 6, depths 2, 3, 4. Our choice: the widths and strides for pictures of 64 pixels and less, a head without the second
+ * linear layer, and that the activation is searched too, which MobileNetV3 sets by depth.
+ *
+ * @example
+ * ```ts
+ * import { MobileNet } from "@uninet/spaces"
+ * import { Result } from "effect"
+ *
+ * const digits = Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
+ * ```
+ */
+import { Costs as Counts, Op, Program } from "@uninet/graph"
+import { Classification, type Facts, ModelSpace, Scaling } from "@uninet/model-space"
+import { type Layer, Model, Nn, Scope } from "@uninet/nn"
+import { Choice, type Cost, Space, type SpaceError } from "@uninet/search-space"
+import { flow } from "effect/Function"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as pictures from "./internal/pictures.ts"
+import type { NotPictures } from "./NotPictures.ts"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+export const Stage = Schema.Struct({
+  /** Of the depthwise convolutions: 3, 5, … */
+  kernel: Count,
+  /** Channels inside a block, as a multiple of those that come in. */
+  expansion: Count,
+  squeeze: Schema.Boolean,
+  activation: Schema.Literals(["relu", "hard_swish"]),
+  channels: Count,
+  /** Blocks. */
+  repeats: Count,
+  /** Of the first block. */
+  stride: Count
+})
+export type Stage = typeof Stage.Type
+
+/** A point. */
+export const Architecture = Schema.Struct({
+  image: Schema.Struct({ channels: Count, height: Count, width: Count }),
+  classes: Count,
+  stem: Schema.Struct({ channels: Count, stride: Count }),
+  stages: Schema.Array(Stage),
+  head: Count
+})
+export type Architecture = typeof Architecture.Type
+
+export interface Options {
+  /** Channels, height and width of the pictures, and classes to tell apart. */
+  readonly channels: number
+  readonly height: number
+  readonly width: number
+  readonly classes: number
+  /** Candidates. Defaults: 3, 5, 7; 3, 4, 6; 2, 3, 4 (for pictures of 64 pixels and less 1, 2, 3). */
+  readonly kernels?: ReadonlyArray<number>
+  readonly expansions?: ReadonlyArray<number>
+  readonly depths?: ReadonlyArray<number>
+  /** What is not searched, for the pictures' size by default: see `large` and `small`. */
+  readonly skeleton?: Skeleton
+}
+
+/** Stem, widths and strides of the stages, head. */
+export interface Skeleton {
+  readonly stem: { readonly channels: number; readonly stride: number }
+  readonly stages: ReadonlyArray<{ readonly channels: number; readonly stride: number }>
+  readonly head: number
+}
+
+/** MobileNetV3-Large's. */
+export const large: Skeleton = {
+  stem: { channels: 16, stride: 2 },
+  stages: [
+    { channels: 24, stride: 2 },
+    { channels: 40, stride: 2 },
+    { channels: 80, stride: 2 },
+    { channels: 112, stride: 1 },
+    { channels: 160, stride: 2 }
+  ],
+  head: 960
+}
+
+/** For pictures of 64 pixels and less, narrow enough to be trained on a processor. */
+export const small: Skeleton = {
+  stem: { channels: 8, stride: 1 },
+  stages: [
+    { channels: 8, stride: 2 },
+    { channels: 16, stride: 2 },
+    { channels: 24, stride: 2 },
+    { channels: 32, stride: 1 }
+  ],
+  head: 96
+}
+
+const activation = (scope: Scope.Scope, name: Stage["activation"]): Layer.Layer =>
+  name === "relu" ? Nn.relu(scope) : Nn.hardSwish(scope)
+
+/** 1×1 to the expanded channels, depthwise, squeeze-and-excitation, 1×1 back; the input is added where the shapes are equal. */
+const block =
+  (scope: Scope.Scope, stage: Stage, stride: number): Layer.Layer =>
+  (x) => {
+    const at = (name: string) => Scope.at(scope, name)
+    const [, entry] = x.shape
+    const branch = flow(
+      Nn.pointwise(at("expand.0"), { out: stage.expansion * entry, bias: false }),
+      Nn.batchNorm(at("expand.1")),
+      activation(at("expand.2"), stage.activation),
+      Nn.depthwise(at("depthwise.0"), { kernel: stage.kernel, stride }),
+      Nn.batchNorm(at("depthwise.1")),
+      stage.squeeze ? Nn.squeezeExcitation(at("se")) : (y) => y,
+      activation(at("depthwise.2"), stage.activation),
+      Nn.pointwise(at("project.0"), { out: stage.channels, bias: false }),
+      Nn.batchNorm(at("project.1"))
+    )
+    return stride === 1 && entry === stage.channels ? Nn.residual(scope, { branch })(x) : branch(x)
+  }
+
+const blocks =
+  (scope: Scope.Scope, stage: Stage): Layer.Layer =>
+  (x) => {
+    let y = x
+    for (let i = 0; i < stage.repeats; i++) y = block(Scope.at(scope, String(i)), stage, i === 0 ? stage.stride : 1)(y)
+    return y
+  }
+
+const stem = (scope: Scope.Scope, { channels, stride }: Architecture["stem"]): Layer.Layer =>
+  flow(
+    Nn.convolution(Scope.at(scope, "0"), { out: channels, kernel: 3, stride, bias: false }),
+    Nn.batchNorm(Scope.at(scope, "1")),
+    Nn.hardSwish(Scope.at(scope, "2"))
+  )
+
+const head = (scope: Scope.Scope, { classes, head }: Pick<Architecture, "classes" | "head">): Layer.Layer =>
+  flow(
+    Nn.pointwise(Scope.at(scope, "head.0"), { out: head, bias: false }),
+    Nn.batchNorm(Scope.at(scope, "head.1")),
+    Nn.hardSwish(Scope.at(scope, "head.2")),
+    Nn.globalAveragePool(Scope.at(scope, "head.3")),
+    Nn.linear(Scope.at(scope, "classifier"), { out: classes })
+  )
+
+const model = (point: Architecture): Model.Model => {
+  const { image } = point
+  return Model.make({
+    inputs: { image: Model.input([image.channels, image.height, image.width]) },
+    forward: (scope, inputs) => {
+      let x = stem(Scope.at(scope, "stem"), point.stem)(inputs.image)
+      for (const [i, stage] of point.stages.entries()) x = blocks(Scope.at(scope, `stages.${i}`), stage)(x)
+      return { logits: head(scope, point)(x) }
+    }
+  })
+}
+
+type Sums = { readonly parameters: number; readonly macs: number }
+type Map2 = { readonly height: number; readonly width: number }
+
+const plus = (a: Sums, b: Sums): Sums => ({ parameters: a.parameters + b.parameters, macs: a.macs + b.macs })
+
+const strided = ({ height, width }: Map2, stride: number): Map2 => ({
+  height: Math.ceil(height / stride),
+  width: Math.ceil(width / stride)
+})
+
+/** What comes into every stage and into the head: height and width. */
+const maps = ({ image, stages, stem }: Architecture): ReadonlyArray<Map2> => {
+  const out = [strided(image, stem.stride)]
+  for (const { stride } of stages) out.push(strided(out[out.length - 1], stride))
+  return out
+}
+
+/** A part's costs on its graph, remembered by what they depend on. */
+const counted = () => {
+  const known = new Map<string, Sums>()
+  return (key: string, layer: (scope: Scope.Scope) => Layer.Layer, channels: number, { height, width }: Map2): Sums => {
+    const found = known.get(key)
+    if (found !== undefined) return found
+    const made = Program.make({
+      outputs: { y: layer(Scope.make("evaluation"))(Op.input("x", [1, channels, height, width])) }
+    })
+    const costs = Result.match(made, {
+      onSuccess: (program): Sums => {
+        const { macs, parameters } = Counts.ofProgram(program)
+        return { macs, parameters }
+      },
+      onFailure: (): Sums => ({ parameters: Infinity, macs: Infinity })
+    })
+    known.set(key, costs)
+    return costs
+  }
+}
+
+/** The costs of the parts by themselves. */
+const partsOf = () => {
+  const count = counted()
+  return {
+    stem: ({ image, stem: chosen }: Architecture): Sums =>
+      count(`stem ${JSON.stringify([image, chosen])}`, (scope) => stem(scope, chosen), image.channels, image),
+    stage: (chosen: Stage, entry: number, map: Map2): Sums =>
+      count(`stage ${JSON.stringify([chosen, entry, map])}`, (scope) => blocks(scope, chosen), entry, map),
+    head: (point: Architecture, entry: number, map: Map2): Sums =>
+      count(
+        `head ${JSON.stringify([point.head, point.classes, entry, map])}`,
+        (scope) => head(scope, point),
+        entry,
+        map
+      )
+  }
+}
+
+/** Costs by stage: each depends on the channels that come in, and on nothing else of the others. */
+const costOf = (parts: ReturnType<typeof partsOf>): Cost.Cost<Architecture, keyof Sums> => {
+  const entryOf = ({ stages, stem }: Architecture, i: number) => (i === 0 ? stem.channels : stages[i - 1].channels)
+  return {
+    of: (point) => {
+      const map = maps(point)
+      const stages = point.stages.map((stage, i) => parts.stage(stage, entryOf(point, i), map[i]))
+      const last = point.stages.length
+      return [...stages, parts.head(point, entryOf(point, last), map[last])].reduce(plus, parts.stem(point))
+    },
+    chain: {
+      start: (point) => ({ costs: parts.stem(point), exit: point.stem.channels }),
+      part: (point, i, entry) => ({
+        costs: parts.stage(point.stages[i], Number(entry), maps(point)[i]),
+        exit: point.stages[i].channels
+      }),
+      end: (point, entry) => parts.head(point, Number(entry), maps(point)[point.stages.length])
+    }
+  }
+}
+
+const sizesOf = ({ head, image, stages, stem }: Architecture): Scaling.Sizes => ({
+  resolution: image.height,
+  stem: stem.channels,
+  widths: stages.map(({ channels }) => channels),
+  depths: stages.map(({ repeats }) => repeats),
+  head
+})
+
+/** Everything of a network that is no size. */
+const fixed = ({ classes, image, stages, stem }: Architecture) =>
+  JSON.stringify([
+    classes,
+    image.channels,
+    stem.stride,
+    stages.map(({ activation, expansion, kernel, squeeze, stride }) => [activation, expansion, kernel, squeeze, stride])
+  ])
+
+/** Deeper by more blocks at the end of a stage, wider in multiples of 8, larger in multiples of the total stride. */
+const scaling = (parts: ReturnType<typeof partsOf>): Scaling.Scaling<Architecture> => ({
+  chain: (base, divisor) => {
+    const { height, width } = base.image
+    const step = divisor ?? base.stages.reduce((d, { channels }) => (channels % d === 0 ? d : 1), 8)
+    const stride = base.stages.reduce((product, stage) => product * stage.stride, base.stem.stride)
+    const widthAt = (edge: number) =>
+      edge === height ? width : Math.max(width, Math.round((width * edge) / height / stride) * stride)
+    const apply = ({ depths, head, resolution, stem, widths }: Scaling.Sizes): Architecture => ({
+      ...base,
+      image: { ...base.image, height: resolution, width: widthAt(resolution) },
+      stem: { ...base.stem, channels: stem },
+      stages: base.stages.map((stage, i) => ({ ...stage, channels: widths[i], repeats: depths[i] })),
+      head
+    })
+    const own = sizesOf(base)
+    const mapsAt = (resolution: number) => maps(apply({ ...own, resolution }))
+    const entries = [base.stem.channels, ...own.widths]
+    return Result.succeed({
+      resolution: { part: "image", base: height, step: stride },
+      stem: { part: "stem", base: base.stem.channels, step },
+      stages: base.stages.map((stage, i) => ({
+        width: { part: `stage ${i}`, base: stage.channels, step },
+        depth: { part: `stage ${i}`, base: stage.repeats, step: 1 },
+        // A first block of stride 1 adds its input where the widths are equal: they stay so, or stay different.
+        entry: stage.stride > 1 ? "free" : stage.channels === entries[i] ? "tied" : "apart"
+      })),
+      head: { part: "head", base: base.head, step },
+      macs: {
+        stem: (resolution, channels) => parts.stem(apply({ ...own, resolution, stem: channels })).macs,
+        stage: (resolution, i, entry, channels) => {
+          const of = (repeats: number) =>
+            parts.stage({ ...base.stages[i], channels, repeats }, entry, mapsAt(resolution)[i]).macs
+          const first = of(1)
+          return { first, further: of(2) - first }
+        },
+        head: (resolution, entry, channels) =>
+          parts.head({ ...base, head: channels }, entry, mapsAt(resolution)[base.stages.length]).macs
+      },
+      apply,
+      sizesOf,
+      edges: (resolution) => [resolution, widthAt(resolution)]
+    })
+  },
+  inherit: (smaller, larger) => {
+    if (fixed(smaller) !== fixed(larger))
+      return Result.fail(
+        new Scaling.NotLarger({ at: "network", what: "the choices", smaller: fixed(smaller), larger: fixed(larger) })
+      )
+    const [a, b] = [smaller.image, larger.image]
+    return Result.succeed({
+      growth: (parameter) => {
+        const [, stage, index] = /^stages\.(\d+)\.(\d+)\./.exec(parameter) ?? []
+        const isNew = stage !== undefined && Number(index) >= smaller.stages[Number(stage)].repeats
+        return {
+          from: isNew ? null : parameter,
+          // The last norm's scale: a block that adds its input begins as the identity.
+          silent: isNew && parameter.endsWith("project.1.weight"),
+          parts: 1,
+          positions: null
+        }
+      },
+      approximate:
+        a.height === b.height && a.width === b.width
+          ? []
+          : [
+              {
+                at: "image",
+                why: `images of ${b.height}×${b.width} instead of ${a.height}×${a.width} are other inputs`
+              }
+            ]
+    })
+  },
+  published: () => null
+})
+
+/** A point in a line: `stem 8 | k5 e6 se hard_swish 16×2 /2 | …`. */
+export const line = ({ head, stages, stem }: Architecture): string =>
+  [
+    `stem ${stem.channels}`,
+    ...stages.map(
+      ({ activation, channels, expansion, kernel, repeats, squeeze, stride }) =>
+        `k${kernel} e${expansion}${squeeze ? " se" : ""} ${activation} ${channels}×${repeats}${stride > 1 ? ` /${stride}` : ""}`
+    ),
+    `head ${head}`
+  ].join(" | ")
+
+const stageChoice = (
+  { channels, stride }: Skeleton["stages"][number],
+  { depths, expansions, kernels }: Required<Pick<Options, "kernels" | "expansions" | "depths">>
+) =>
+  Choice.struct({
+    kernel: Choice.ordered(kernels),
+    expansion: Choice.ordered(expansions),
+    squeeze: Choice.categorical([false, true]),
+    activation: Choice.categorical(["relu", "hard_swish"]),
+    channels: Choice.constant(channels),
+    repeats: Choice.ordered(depths),
+    stride: Choice.constant(stride)
+  })
+
+/** The chains alone. */
+export const choice = (options: Options): Choice.Choice<Architecture> => {
+  const { channels, classes, height, width } = options
+  const isSmall = Math.max(height, width) <= 64
+  const { head, stages, stem } = options.skeleton ?? (isSmall ? small : large)
+  const counts = [channels, classes, height, width, head, stem.channels, stem.stride]
+  if (counts.some((n) => !(Number.isSafeInteger(n) && n >= 1)))
+    return Choice.invalid("a size or count is no whole number of 1 or more", "Give whole numbers of 1 or more")
+  const candidates = {
+    kernels: options.kernels ?? [3, 5, 7],
+    expansions: options.expansions ?? [3, 4, 6],
+    depths: options.depths ?? (isSmall ? [1, 2, 3] : [2, 3, 4])
+  }
+  if (candidates.kernels.some((kernel) => kernel % 2 === 0))
+    return Choice.invalid("a kernel is even", "Use odd kernels, which keep a map's size")
+  return Choice.tuple(stages.map((stage) => stageChoice(stage, candidates))).pipe(
+    Choice.map({
+      schema: Architecture,
+      to: (chosen): Architecture => ({ image: { channels, height, width }, classes, stem, stages: chosen, head }),
+      from: (point) => Result.succeed([...point.stages]),
+      locate: (path) => ["stages", ...path]
+    })
+  )
+}
+
+type Models = ModelSpace.ModelSpace<Architecture, ModelSpace.Counted, Classification.Measure>
+
+/** The chains with their networks. Fails with `InvalidSpace` where a setting makes no sense. */
+export const models = (options: Options): Result.Result<Models, SpaceError.InvalidSpace> =>
+  Result.map(Space.make(choice(options)), (space) => {
+    const parts = partsOf()
+    return ModelSpace.make({
+      name: "mobilenet",
+      space,
+      task: Classification.make({ classes: options.classes }),
+      model,
+      chain: { costs: ["parameters", "macs"], cost: costOf(parts) },
+      line,
+      // The last norm's shift, which the next norm takes away.
+      isIdle: (parameter) => parameter.endsWith("project.1.bias"),
+      scaling: scaling(parts)
+    })
+  })
+
+/** The chains for a data set's pictures. */
+export const forData =
+  (options: Omit<Options, "channels" | "height" | "width" | "classes"> = {}) =>
+  (facts: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> =>
+    Result.flatMap(pictures.of("MobileNet", facts), (found): Result.Result<Models, SpaceError.InvalidSpace> =>
+      models({ ...options, ...found })
+    )

@@ -1,0 +1,5 @@
+export * as Grammar from "./Grammar.ts"
+export * as MobileNet from "./MobileNet.ts"
+export * as NasBench201 from "./NasBench201.ts"
+export { NotPictures } from "./NotPictures.ts"
+export * as VisionTransformer from "./VisionTransformer.ts"

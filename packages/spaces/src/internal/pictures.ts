@@ -1,0 +1,22 @@
+/** The pictures with classes that a space is made for. */
+import type { Facts } from "@uninet/model-space"
+import { Model } from "@uninet/nn"
+import * as Result from "effect/Result"
+import { NotPictures } from "../NotPictures.ts"
+
+export interface Pictures {
+  readonly channels: number
+  readonly height: number
+  readonly width: number
+  readonly classes: number
+}
+
+/** What a data set's facts say of its pictures. */
+export const of = (space: string, { classes, inputs }: Facts.Facts): Result.Result<Pictures, NotPictures> => {
+  const [channels, height, width] = inputs["image"]?.shape ?? []
+  return inputs["image"]?.shape.length === 3 && classes !== null
+    ? Result.succeed({ channels, height, width, classes })
+    : Result.fail(
+        new NotPictures({ space, has: `${Model.print(inputs)}${classes === null ? " without classes" : ""}` })
+      )
+}
