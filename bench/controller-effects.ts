@@ -10,7 +10,6 @@ import { Benchmark, Ppo, type Strategy, Table } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { appendFileSync, existsSync, readFileSync } from "node:fs"
 import { synthetic } from "./controller-problems.ts"
@@ -34,7 +33,7 @@ for (let i = 0; i < Number(count); i++) {
   )
   const results: Record<string, readonly [number, number]> = {}
   for (const name of problems.split(",")) {
-    const table = synthetic(name) ?? Result.getOrThrow(Table.fromBytes(readFileSync(name), name))
+    const table = synthetic(name) ?? (await Effect.runPromise(Table.fromBytes(readFileSync(name), name)))
     const { rows } = await Benchmark.play({
       table,
       strategies: {

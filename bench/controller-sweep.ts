@@ -24,7 +24,6 @@ import {
 import { OnnxRuntime, type Runtime } from "@uninet/runtime"
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { readFileSync } from "node:fs"
 import { synthetic } from "./controller-problems.ts"
@@ -57,7 +56,7 @@ const strategies = Object.fromEntries(
 )
 const places = new Map<string, Array<number>>()
 for (const name of problems.split(",")) {
-  const table = synthetic(name) ?? Result.getOrThrow(Table.fromBytes(readFileSync(name), name))
+  const table = synthetic(name) ?? (await Effect.runPromise(Table.fromBytes(readFileSync(name), name)))
   const played = await Benchmark.play({
     table,
     strategies,

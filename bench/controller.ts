@@ -13,7 +13,6 @@
 import { Benchmark, Ppo, Strategies, Table } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { basename, join } from "node:path"
@@ -29,7 +28,7 @@ const kept = join(tmpdir(), "uninet-controller-bench")
 for (const folder of [out, kept]) mkdirSync(folder, { recursive: true })
 
 for (const name of tables.split(",")) {
-  const table = synthetic(name) ?? Result.getOrThrow(Table.fromBytes(readFileSync(name), name))
+  const table = synthetic(name) ?? (await Effect.runPromise(Table.fromBytes(readFileSync(name), name)))
   const plays: Array<Benchmark.Played> = []
   for (const [strategy, make] of Object.entries(strategies)) {
     const file = join(kept, `${table.name}-${strategy}-${seeds}.json`)

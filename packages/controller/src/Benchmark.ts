@@ -32,7 +32,7 @@ export interface Row {
   readonly deviation: number
   /** Networks evaluated, on average; all different. */
   readonly unique: number
-  /** Proposals per second of processor time, all that the strategy does counted. */
+  /** Proposals per second of processor time (in a browser: of the clock), all that the strategy does counted. */
   readonly proposalsPerSecond: number
 }
 
@@ -147,7 +147,7 @@ const one = <A, R>(
     const seen = new Set<string>()
     let [best, report] = [-Infinity, NaN]
     let evaluated = 0
-    const start = process.cpuUsage()
+    const start = processorSeconds()
     for (let rest = budget; rest > 0; rest = budget - evaluated) {
       const asked = yield* Effect.result(strategy.ask(Math.min(batch, rest)))
       if (asked._tag === "Failure") {
@@ -163,10 +163,17 @@ const one = <A, R>(
       })
       yield* strategy.tell(results)
     }
-    const { system, user } = process.cpuUsage(start)
+    const seconds = processorSeconds() - start
     curve.fill(report, evaluated)
-    return { curve, evaluated: seen.size, seconds: (user + system) / 1e6 }
+    return { curve, evaluated: seen.size, seconds }
   })
+
+/** Seconds of processor time so far; where an engine does not say (a browser), of the clock. */
+const processorSeconds = (): number => {
+  if (typeof process === "undefined") return performance.now() / 1000
+  const { system, user } = process.cpuUsage()
+  return (user + system) / 1e6
+}
 
 const moments = (values: ReadonlyArray<number>) => {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length

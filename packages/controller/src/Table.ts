@@ -16,7 +16,6 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { gunzipSync } from "node:zlib"
 import type { Problem } from "./Benchmark.ts"
 
 const Options = Schema.Array(Schema.Union([Schema.String, Schema.Finite])).check(Schema.isMinLength(1))
@@ -110,22 +109,23 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
   })
 }
 
-/** The table in a file's bytes, gzipped or not. */
-export const fromBytes = (bytes: Uint8Array, label = "the table"): Result.Result<Table, InvalidTable> =>
-  Result.flatMap(
-    Result.try({
-      try: (): unknown => {
-        const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b
-        return JSON.parse(new TextDecoder().decode(zipped ? gunzipSync(bytes) : bytes))
-      },
-      catch: (cause) => new InvalidTable({ table: label, problem: `it cannot be read (${String(cause)})` })
-    }),
-    (json) => fromJson(json, label)
-  )
+/** By the platform's own decompression, which browsers have as well as Node. */
+const unzipped = (bytes: Uint8Array): Promise<string> =>
+  new Response(new Blob([Uint8Array.from(bytes)]).stream().pipeThrough(new DecompressionStream("gzip"))).text()
+
+/** The table in a file's bytes, gzipped or not: in Node, or fetched by a page. */
+export const fromBytes = (bytes: Uint8Array, label = "the table"): Effect.Effect<Table, InvalidTable> =>
+  Effect.tryPromise({
+    try: async (): Promise<unknown> => {
+      const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b
+      return JSON.parse(zipped ? await unzipped(bytes) : new TextDecoder().decode(bytes))
+    },
+    catch: (cause) => new InvalidTable({ table: label, problem: `it cannot be read (${String(cause)})` })
+  }).pipe(Effect.flatMap((json) => Effect.fromResult(fromJson(json, label))))
 
 /** The table in a file. */
 export const read = (path: string): Effect.Effect<Table, InvalidTable, FileSystem.FileSystem> =>
   FileSystem.FileSystem.use((fs) => fs.readFile(path)).pipe(
     Effect.mapError((error) => new InvalidTable({ table: path, problem: error.message })),
-    Effect.flatMap((bytes) => Effect.fromResult(fromBytes(bytes, path)))
+    Effect.flatMap((bytes) => fromBytes(bytes, path))
   )
