@@ -18,14 +18,14 @@ export interface Options {
 
 export const defaults = { most: 2 ** 20 } satisfies Options
 
-/** Goes through a space in the order of `Space.iterate`. Fails with `NotEnumerable` where it is larger than `most`. */
+/** Goes through a space in the order of `Space.enumerate`. Fails with `NotEnumerable` where it is larger than `most`. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const { most } = { ...defaults, ...options }
   const wrong = Options_.check(name, { most }, { most: Options_.positiveInteger })
   if (wrong !== undefined) return yield* wrong
   const { distinct, space } = Points.make(domain)
   if (distinct > most) {
-    return yield* new NotEnumerable({ strategy: name, distinct: String(Space.distinct(space)), most })
+    return yield* new NotEnumerable({ strategy: name, distinct: Space.showCount(Space.distinct(space)), most })
   }
   return yield* Engine.make(name, domain, prng, ({ claim, points, random }) => {
     let position = 0

@@ -86,7 +86,7 @@ export class PolicyFailed extends Schema.TaggedError<PolicyFailed>()("PolicyFail
 /** A space too large to go through one by one. */
 export class NotEnumerable extends Schema.TaggedError<NotEnumerable>()("NotEnumerable", {
   strategy: Schema.String,
-  /** Networks in the space, as a decimal string. */
+  /** Networks in the space, as a decimal string; or `infinitely many`. */
   distinct: Schema.String,
   most: Schema.Int
 }) {

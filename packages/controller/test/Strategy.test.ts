@@ -20,6 +20,7 @@ import { Runtime } from "@uninet/runtime/engine"
 import { Constrained, Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import { conditional, digits, light, rejecting, repetitive } from "./support/domains.ts"
 import { drain, every, provided, seeded } from "./support/strategies.ts"
@@ -45,7 +46,7 @@ const rounds = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, c
 })
 
 /** Asks and tells until there is no more, which has to be after `distinct` different networks. */
-const exhaust = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, distinct: bigint) {
+const exhaust = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, distinct: Space.Count) {
   const hashes: Array<string> = []
   let end: StrategyError.StrategyError | undefined
   while (end === undefined) {
@@ -57,7 +58,7 @@ const exhaust = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, 
     }
   }
   assert.isTrue(end instanceof StrategyError.Exhausted && end.proven)
-  assert.strictEqual(BigInt(hashes.length), distinct)
+  assert.strictEqual(BigInt(hashes.length), BigInt(distinct))
   assert.strictEqual(new Set(hashes).size, hashes.length)
 })
 
@@ -108,7 +109,9 @@ describe.each(every)("%s", (_, make) => {
   it.effect("finds all networks that meet the constraints and no other", () =>
     Effect.gen(function* () {
       const { end, found } = yield* drain(yield* seeded(make, light), 50)
-      const feasible = [...Space.iterate(digits)].filter((value) => Constrained.isFeasible(value)(light))
+      const feasible = [...Result.getOrThrow(Space.enumerate(digits))].filter((value) =>
+        Constrained.isFeasible(value)(light)
+      )
       assert.strictEqual(found.length, feasible.length)
       assert.isTrue(end.proven)
     }).pipe(provided)

@@ -75,7 +75,7 @@ describe("a sound space", () => {
 
   it.effect("keeps those that run its networks", () =>
     Effect.gen(function* () {
-      for (const each of Space.iterate(rows.space)) yield* Laws.checkOn(interpreter)(rows)(each)
+      for (const each of Result.getOrThrow(Space.enumerate(rows.space))) yield* Laws.checkOn(interpreter)(rows)(each)
     })
   )
 

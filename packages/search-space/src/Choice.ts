@@ -96,6 +96,55 @@ export const integer = (range: {
   readonly seed?: number
 }): Choice<number> => made(Single.integer(range))
 
+/**
+ * A real number from `min` to `max`, both included, every number as likely as any other: a rate of dropout, a weight of a loss. A space with such a choice has
+ * infinitely many points (`Space.size`), which cannot be gone through.
+ *
+ * Numbers are kept on a grid of 2³⁰ steps and given with as few decimal digits as tell them apart there: 0.1 stays 0.1, and JSON gives back the same number. One
+ * written by hand is taken to the nearest of the grid.
+ *
+ * @param range `seed`: the number of the seed point; default `min`. Faults: bounds that are not finite, or not apart; a range so narrow that doubles hardly tell its
+ *   numbers apart; a seed outside.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(Space.make(Choice.struct({ dropout: Choice.uniform({ min: 0, max: 0.5, seed: 0.1 }) })))
+ * console.log(Space.seedPoint(space)) // { dropout: 0.1 }
+ * console.log(Space.size(space)) // Infinity
+ * ```
+ */
+export const uniform = (range: {
+  readonly min: number
+  readonly max: number
+  readonly seed?: number
+}): Choice<number> => made(Single.continuous("linear", range))
+
+/**
+ * A real number from `min` to `max`, both included and above 0, every order of magnitude as likely as any other: a learning rate, a weight decay. Distances, mutations and
+ * models see its logarithm; everything else is as with `uniform`.
+ *
+ * @param range `seed`: the number of the seed point; default `min`. Faults: those of `uniform`, and a `min` of 0 or less.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const made = Space.make(Choice.struct({ learningRate: Choice.logUniform({ min: 1e-4, max: 0.1, seed: 0.01 }) }))
+ * console.log(Space.print(Result.getOrThrow(made)))
+ * // infinitely many choices
+ * //   learningRate: 1e-4 … 0.1 (logarithmic)
+ * ```
+ */
+export const logUniform = (range: {
+  readonly min: number
+  readonly max: number
+  readonly seed?: number
+}): Choice<number> => made(Single.continuous("logarithmic", range))
+
 /** The one value, without a choice: a constant inside a product. */
 export const constant = <const L extends Literal>(value: L): Choice<L> => made(Single.constant(value))
 
@@ -107,7 +156,7 @@ export const struct = <const F extends Fields>(fields: F): Choice<StructValue<F>
 
 /**
  * A field that exists only where every named field of the same `struct` chose one of the listed values. Those fields must be
- * single choices (`categorical`, `ordered` or `integer`), conditional ones included.
+ * single choices (`categorical`, `ordered` or `integer`), conditional ones included; a continuous one is a fault.
  */
 export const when = <A>(conditions: Readonly<Record<string, ReadonlyArray<Literal>>>, choice: Choice<A>): When<A> => ({
   conditions,
@@ -157,7 +206,10 @@ export interface Unmappable {
 export interface Mapping<in out A, in out B> {
   /** The type, and its JSON form. */
   readonly schema: Schema.Codec<B, unknown>
-  /** Inverse of one another, pure and total, but that `from` may fail on a value that no choice gives. */
+  /**
+   * Inverse of one another, pure and total, but that `from` may fail on a value that no choice gives. Where the choices are continuous, numbers need only come back to nine
+   * digits.
+   */
   readonly to: (a: A) => B
   readonly from: (b: B) => Result.Result<A, Unmappable>
   /** Where a part of `A` is in `B`, for the names of sites and the paths of errors. Default: at the same path. */
@@ -175,7 +227,7 @@ export const map =
 /**
  * The same choices seen as values of another type, where several choices may give one value: they are then one point of the
  * space, with one canonical form (the choices nearest to the seed point), one hash, and one chance in sampling. There is no inverse to write: the choices
- * are tabulated, so there may be at most 2²⁰ of them.
+ * are tabulated, so there may be at most 2²⁰ of them, and none may be continuous.
  *
  * @param mapping `schema`: the type, and its JSON form; `to`: the value of some choices, pure and total; `canonical`: the form in
  *   which a value is kept where the type can say the same thing in several ways (default: as it is). Two values are

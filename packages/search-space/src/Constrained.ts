@@ -16,11 +16,11 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Constraint from "./Constraint.ts"
-import { isChained, partLimit, partsOf, solve, type ChainSolver } from "./internal/chain.ts"
+import { isChained, partLimit, partsOf, perSlot, solve, type ChainSolver } from "./internal/chain.ts"
 import { assignments, repair, type Vector } from "./internal/node.ts"
 import { stableStringify } from "./internal/stable.ts"
 import type { Prng } from "./Prng.ts"
-import { absent, exists, type Site } from "./Site.ts"
+import { absent, exists, isNumeric, type Site } from "./Site.ts"
 import * as Space from "./Space.ts"
 import type { InvalidTokens } from "./SpaceError.ts"
 
@@ -90,9 +90,10 @@ export const make = <A>(
 ): Result.Result<Constrained<A>, Infeasible> => {
   const attempts = options.attempts ?? 100_000
   const chained = constraints.filter(isChained)
-  const chainable = chained.length > 0 && partsOf(space).every((part) => part.distinct <= BigInt(partLimit))
+  const chainable =
+    chained.length > 0 && partsOf(space).every((part) => !part.infinite && part.distinct <= BigInt(partLimit))
   const all = chainable && chained.length === constraints.length
-  if (constraints.length > 0 && !all && space.root.distinct <= BigInt(options.enumerate ?? 20_000)) {
+  if (constraints.length > 0 && !all && Space.distinct(space) <= (options.enumerate ?? 20_000)) {
     return enumerated(space, constraints)
   }
   if (!chainable) return Result.succeed({ space, constraints, engine: { _tag: "Rejection", attempts } })
@@ -331,6 +332,7 @@ const exact = (share: number): Share => ({ share, error: 0, low: share, high: sh
 /** The next choice of a policy: the site, and for each of its options whether some feasible point is still ahead. */
 export interface Step {
   readonly site: Site
+  /** An entry for every option; of a site with `slots` for every slot, which is allowed where one of its options is, or may be. */
   readonly mask: ReadonlyArray<boolean>
 }
 
@@ -366,22 +368,28 @@ const maskAt = <A>(
   prefix: Space.Tokens,
   site: Site
 ): ReadonlyArray<boolean> => {
-  const options = Array.from({ length: site.count }, (_, option) => option)
   if (engine._tag === "Enumerated") {
     const prefixes = engine.prefixes()
-    return options.map((option) => prefixes.has([...prefix, option].join()))
+    return perSlot(site, (option) => prefixes.has([...prefix, option].join()))
   }
-  const allowed = engine._tag === "Chained" ? engine.solver.mask(place(space, prefix), site) : options.map(() => true)
-  return allowed.map(
-    (allow, option) =>
-      allow &&
-      constraints.every(({ max, min, range }) => {
-        if (range === undefined) return true
-        const [least, most] = range([...prefix, option])
+  const allowed = engine._tag === "Chained" ? engine.solver.mask(place(space, prefix), site) : undefined
+  const ranges = constraints.filter(({ range }) => range !== undefined)
+  // what some options of a slot may cost says nothing of the others
+  if (ranges.length === 0 || isNumeric(site)) return allowed ?? entries(site, () => true)
+  return entries(
+    site,
+    (option) =>
+      allowed?.[option] !== false &&
+      ranges.every(({ max, min, range }) => {
+        const [least, most] = range?.([...prefix, option]) ?? [-Infinity, Infinity]
         return !(least > max || most < min)
       })
   )
 }
+
+/** An entry for every option or slot. */
+const entries = (site: Site, of: (entry: number) => boolean): ReadonlyArray<boolean> =>
+  Array.from({ length: site.slots?.length ?? site.count }, (_, entry) => of(entry))
 
 /** The vector of tokens that are known to be valid. */
 const place = (space: Space.Space<unknown>, tokens: Space.Tokens): Vector => {

@@ -10,6 +10,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { ln } from "./internal/elementary.ts"
 import { fnv1a } from "./internal/fnv.ts"
 
 const Word = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffffffff }))
@@ -189,25 +190,4 @@ const make = (key: string, words: readonly [number, number, number, number], spa
       return { algorithm: "xoshiro128**", key, words: [a >>> 0, b >>> 0, c >>> 0, d >>> 0], spare }
     }
   }
-}
-
-const view = new DataView(new ArrayBuffer(8))
-
-/** The natural logarithm of a positive normal number, from exactly rounded operations only (so the same everywhere). */
-const ln = (x: number): number => {
-  view.setFloat64(0, x)
-  const top = view.getUint32(0)
-  let exponent = ((top >>> 20) & 0x7ff) - 1023
-  view.setUint32(0, (top & 0x000fffff) | 0x3ff00000)
-  let mantissa = view.getFloat64(0)
-  if (mantissa > Math.SQRT2) {
-    mantissa /= 2
-    exponent += 1
-  }
-  // ln m = 2 artanh((m - 1) / (m + 1)); |s| <= 0.172, so 11 terms reach the last bit
-  const s = (mantissa - 1) / (mantissa + 1)
-  const square = s * s
-  let sum = 0
-  for (let k = 21; k >= 1; k -= 2) sum = sum * square + 1 / k
-  return 2 * s * sum + exponent * Math.LN2
 }

@@ -3,6 +3,8 @@
  * (of a feature vector, of a table of logits); a point of the space has a token at every site that exists for it.
  */
 
+import type { Prng } from "./Prng.ts"
+
 /** What a choice may give: JSON's scalars. */
 export type Literal = string | number | boolean | null
 
@@ -18,9 +20,14 @@ export interface Site {
   /** Where the choice is in the declaration, as a path; `name` is the same as text, `[1].operator`. */
   readonly path: ReadonlyArray<string | number>
   readonly name: string
-  /** `ordered` and `integer` options have an order that distances and models may use; `categorical` ones have none. */
-  readonly kind: "categorical" | "ordered" | "integer"
-  /** The number of options; a token is 0 … count − 1. */
+  /** `ordered`, `integer` and `continuous` options have an order that distances and models may use; `categorical` ones have none. */
+  readonly kind: "categorical" | "ordered" | "integer" | "continuous"
+  /** Of a continuous site: the unit in which its numbers are evenly spread. */
+  readonly scale?: "linear" | "logarithmic"
+  /**
+   * The number of options; a token is 0 … count − 1. The real numbers of a continuous site stand on a grid of 2³⁰ steps (fewer, where doubles are too coarse
+   * for that), evenly spread in the site's scale.
+   */
   readonly count: number
   /** The seed point's token. */
   readonly seed: number
@@ -30,6 +37,11 @@ export interface Site {
   readonly value: (token: number) => Literal
   /** The value as text. */
   readonly label: (token: number) => string
+  /**
+   * Of a site with too many options to go through one by one (a continuous one, or one in order with more than `mostListed`): the first tokens of consecutive
+   * ranges, some 32, whose options a policy treats alike. No condition tells the options of one range apart. `undefined` for every other site.
+   */
+  readonly slots?: ReadonlyArray<number>
 }
 
 /** The token of a site that does not exist for a point, in a vector of one entry for every site. */
@@ -42,3 +54,98 @@ export const exists = (site: Site, vector: ArrayLike<number>): boolean => {
   }
   return true
 }
+
+/** Options in order up to this number are gone through one by one; sites with more are numeric. */
+export const mostListed = 1024
+
+/** Ranges into which the options of a numeric site are divided, where no condition cuts them further. */
+const slotCount = 32
+
+/**
+ * Whether a site has too many options to list and they are in order, so that algorithms treat it as a number: by its `position`, by steps of several
+ * lengths, and by its `slots`.
+ */
+export const isNumeric = (site: Pick<Site, "kind" | "count">): boolean =>
+  site.kind === "continuous" || (site.kind !== "categorical" && site.count > mostListed)
+
+/** Where a token of a site in order lies between the first, 0, and the last, 1. */
+export const position = (site: Pick<Site, "count">, token: number): number =>
+  site.count < 2 ? 0 : token / (site.count - 1)
+
+/** The token nearest to a position between 0 and 1. */
+export const at = (site: Pick<Site, "count">, position: number): number =>
+  Math.min(site.count - 1, Math.max(0, Math.round(position * (site.count - 1))))
+
+/** How far the changes of a numeric site reach, farthest first: half of its range, a quarter, …, down to 1 / 2¹⁴ of it, or to one step. */
+const reaches = (site: Site): ReadonlyArray<number> => {
+  const out: Array<number> = []
+  for (let k = 1; k <= 14; k++) {
+    const reach = Math.max(1, Math.floor((site.count - 1) / 2 ** k))
+    if (reach !== out.at(-1)) out.push(reach)
+  }
+  return out
+}
+
+/** The options that one change leads to: all others; of a numeric site those half, a quarter, …, 1 / 2¹⁴ of its range below and above, down to one step. */
+export const nearby = (site: Site, token: number): ReadonlyArray<number> => {
+  const out: Array<number> = []
+  if (!isNumeric(site)) {
+    for (let other = 0; other < site.count; other++) if (other !== token) out.push(other)
+    return out
+  }
+  for (const reach of reaches(site)) {
+    if (token - reach >= 0) out.push(token - reach)
+    if (token + reach < site.count) out.push(token + reach)
+  }
+  return out
+}
+
+/**
+ * Another option, for a site with at least two: each with equal chances. Of a numeric site one within a reach that is drawn first, from half of its range to 1 / 2¹⁴ of
+ * it with equal chances for every halving: so that both far and fine changes are made at any time.
+ */
+export const another = (site: Site, token: number, prng: Prng): number => {
+  if (!isNumeric(site)) {
+    const draw = prng.nextInt(site.count - 1)
+    return draw < token ? draw : draw + 1
+  }
+  const all = reaches(site)
+  const step = 1 + prng.nextInt(all[prng.nextInt(all.length)] ?? 1)
+  const signed = prng.nextInt(2) === 0 ? token - step : token + step
+  // a step reaches half of the range at most, so what leaves it on one side stays within it on the other
+  return signed < 0 ? token + step : signed >= site.count ? token - step : signed
+}
+
+/** The slot of a token, for a site with slots. */
+export const slotOf = (slots: ReadonlyArray<number>, token: number): number => {
+  let [low, high] = [0, slots.length - 1]
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if ((slots[middle] ?? Infinity) <= token) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+/** @internal Gives every numeric site its slots: first where some condition tells neighbours apart, then evenly. */
+export const withSlots = (sites: ReadonlyArray<Site>): ReadonlyArray<Site> =>
+  sites.map((site) => {
+    if (!isNumeric(site)) return site
+    const cuts = new Set([0])
+    for (const { conditions } of sites) {
+      for (const { options, site: parent } of conditions) {
+        if (parent !== site.index) continue
+        for (const token of options) {
+          if (!options.has(token - 1)) cuts.add(token)
+          if (!options.has(token + 1) && token + 1 < site.count) cuts.add(token + 1)
+        }
+      }
+    }
+    const starts = [...cuts].sort((a, b) => a - b)
+    const slots = starts.flatMap((from, i) => {
+      const length = (starts[i + 1] ?? site.count) - from
+      const pieces = Math.ceil((length / site.count) * slotCount)
+      return Array.from({ length: pieces }, (_, piece) => from + Math.floor((piece * length) / pieces))
+    })
+    return { ...site, slots }
+  })

@@ -6,7 +6,7 @@
  *
  * - **tokens**: what a policy emits: one option number for every site that exists, in the order of the sites.
  * - **vector**: one entry for every site of the space, `Site.absent` (−1) where it does not exist: a feature vector of fixed length.
- * - **index**: 0 … distinct − 1, a bigint.
+ * - **index**: 0 … distinct − 1, a bigint; only of a space without continuous choices.
  *
  * Several token sequences may stand for one value (see `Choice.quotient`). One of them is canonical; whatever this module
  * gives is canonical, whatever it takes need not be.
@@ -24,8 +24,8 @@ import { fnv1aHex } from "./internal/fnv.ts"
 import { repair, type Context, type Node, type Vector } from "./internal/node.ts"
 import { showPath, stableStringify } from "./internal/stable.ts"
 import type { Prng } from "./Prng.ts"
-import { absent, exists, type Site } from "./Site.ts"
-import { InvalidIndex, InvalidSpace, InvalidTokens, NotInSpace } from "./SpaceError.ts"
+import { absent, another, exists, nearby, type Site, withSlots } from "./Site.ts"
+import { InfiniteSpace, InvalidIndex, InvalidSpace, InvalidTokens, NotInSpace } from "./SpaceError.ts"
 
 /** A checked space of values of type `A`. Made by `make`. */
 export interface Space<out A> extends Pipeable.Pipeable {
@@ -57,20 +57,38 @@ export const make = <A>(choice: Choice<A>): Result.Result<Space<A>, InvalidSpace
   const root = choice.build(context, { path: [], conditions: [] })
   const [problem, ...more] = context.problems
   if (problem !== undefined) return Result.fail(new InvalidSpace({ problems: [problem, ...more] }))
-  return Result.succeed({ ...Pipeable.Prototype, sites: context.sites, root })
+  return Result.succeed({ ...Pipeable.Prototype, sites: withSlots(context.sites), root })
 }
 
-/** The exact number of token sequences, before those of one value are counted once. */
-export const size = <A>(space: Space<A>): bigint => space.root.size
+/**
+ * How many there are: an exact bigint, or the number `Infinity` where a choice is continuous. Either can be compared with `<` and `>`; `showCount` says it in
+ * words.
+ */
+export type Count = bigint | number
 
-/** The exact number of distinct values: the length of `iterate`, and one more than the last index. */
-export const distinct = <A>(space: Space<A>): bigint => space.root.distinct
+/** The number of token sequences, before those of one value are counted once. */
+export const size = <A>(space: Space<A>): Count => (space.root.infinite ? Infinity : space.root.size)
+
+/** The number of distinct values: the length of `enumerate`, and one more than the last index. */
+export const distinct = <A>(space: Space<A>): Count => (space.root.infinite ? Infinity : space.root.distinct)
+
+/** A count in words: its digits, or `infinitely many`. */
+export const showCount = (count: Count): string => (count === Infinity ? "infinitely many" : String(count))
+
+/** Whether every token sequence is canonical: no two stand for one value. */
+export const isOneToOne = <A>(space: Space<A>): boolean => space.root.size === space.root.distinct
+
+/** Why the points of a space with a continuous choice have no numbers; `undefined` for a space without. */
+const endless = (space: Space<unknown>): InfiniteSpace | undefined =>
+  space.root.infinite
+    ? new InfiniteSpace({ path: space.sites.find(({ kind }) => kind === "continuous")?.path ?? [] })
+    : undefined
 
 const blank = (space: Space<unknown>): Vector => new Int32Array(space.sites.length).fill(absent)
 
 /**
  * A value drawn with equal chances for every *distinct value* of the space: neither branches with few values nor values that
- * many token sequences stand for are favoured.
+ * many token sequences stand for are favoured. Where choices are continuous, what is chosen beside them is drawn so, and they evenly in their scale.
  */
 export const sample =
   (prng: Prng) =>
@@ -212,16 +230,21 @@ const place = (space: Space<unknown>, tokens: Tokens, complete: boolean): Result
       : Result.succeed(vector)
   )
 
-/** A value's index, 0 … distinct − 1. */
+/** A value's index, 0 … distinct − 1. Fails with `InfiniteSpace` where a choice is continuous. */
 export const index =
   <A>(value: A) =>
-  (space: Space<A>): Result.Result<bigint, NotInSpace> =>
-    Result.map(encodeVector(value)(space), (v) => space.root.rank(v))
+  (space: Space<A>): Result.Result<bigint, NotInSpace | InfiniteSpace> => {
+    const infinite = endless(space)
+    if (infinite !== undefined) return Result.fail(infinite)
+    return Result.map(encodeVector(value)(space), (v) => space.root.rank(v))
+  }
 
-/** The value with an index. */
+/** The value with an index. Fails with `InfiniteSpace` where a choice is continuous. */
 export const at =
   (position: bigint | number) =>
-  <A>(space: Space<A>): Result.Result<A, InvalidIndex> => {
+  <A>(space: Space<A>): Result.Result<A, InvalidIndex | InfiniteSpace> => {
+    const infinite = endless(space)
+    if (infinite !== undefined) return Result.fail(infinite)
     const whole = typeof position === "bigint" || Number.isSafeInteger(position)
     const rank = whole ? BigInt(position) : -1n
     if (rank < 0n || rank >= space.root.distinct) {
@@ -232,16 +255,20 @@ export const at =
     return Result.succeed(space.root.decode(v))
   }
 
-/** All distinct values, lazily, in the order of their indices. */
-export const iterate = <A>(space: Space<A>): Iterable<A> => ({
-  *[Symbol.iterator]() {
-    for (let rank = 0n; rank < space.root.distinct; rank++) {
-      const v = blank(space)
-      space.root.unrank(rank, v)
-      yield space.root.decode(v)
+/** All distinct values, lazily, in the order of their indices. Fails with `InfiniteSpace` where a choice is continuous. */
+export const enumerate = <A>(space: Space<A>): Result.Result<Iterable<A>, InfiniteSpace> => {
+  const infinite = endless(space)
+  if (infinite !== undefined) return Result.fail(infinite)
+  return Result.succeed({
+    *[Symbol.iterator]() {
+      for (let rank = 0n; rank < space.root.distinct; rank++) {
+        const v = blank(space)
+        space.root.unrank(rank, v)
+        yield space.root.decode(v)
+      }
     }
-  }
-})
+  })
+}
 
 /** The value of the seed point: where every choice takes its `seed` option. */
 export const seedPoint = <A>(space: Space<A>): A => space.root.decode(seedVector(space))
@@ -266,7 +293,7 @@ const changed = (space: Space<unknown>, v: Vector, site: number, token: number):
 
 /**
  * The distinct values that one changed choice leads to. Choices that newly exist take the seed point's option, those that no
- * longer exist are dropped.
+ * longer exist are dropped. Of a choice with too many options to list (`Site.isNumeric`) the changes are those of `Site.nearby`: steps of several lengths.
  */
 export const neighbours =
   <A>(value: A) =>
@@ -277,9 +304,8 @@ export const neighbours =
       for (const site of space.sites) {
         const token = v[site.index]!
         if (token === absent) continue
-        for (let other = 0; other < site.count; other++) {
-          if (other === token) continue
-          const neighbour = changed(space, v, site.index, other)
+        for (const instead of nearby(site, token)) {
+          const neighbour = changed(space, v, site.index, instead)
           const key = neighbour.join()
           if (seen.has(key)) continue
           seen.add(key)
@@ -291,7 +317,7 @@ export const neighbours =
 
 /**
  * A value that differs from this one by one changed choice: a site with equal chances for every site where something else can be
- * chosen, then another option with equal chances; drawn anew where that gives the same value (see `Choice.quotient`). A space of
+ * chosen, then another option (`Site.another`: with equal chances, or of a numeric choice one within a reach drawn first); drawn anew where that gives the same value (see `Choice.quotient`). A space of
  * one value gives that value.
  */
 export const mutate =
@@ -302,13 +328,12 @@ export const mutate =
       const sites = space.sites.filter((site) => v[site.index] !== absent && site.count > 1)
       for (let attempt = 0; sites.length > 0 && attempt < 64; attempt++) {
         const site = sites[prng.nextInt(sites.length)]!
-        const draw = prng.nextInt(site.count - 1)
-        const mutant = changed(space, v, site.index, draw < v[site.index]! ? draw : draw + 1)
+        const mutant = changed(space, v, site.index, another(site, v[site.index]!, prng))
         if (!same(mutant, v)) return space.root.decode(mutant)
       }
       // nearly every change gives the same value: look at them all
       for (const site of sites) {
-        for (let token = 0; token < site.count; token++) {
+        for (const token of nearby(site, v[site.index]!)) {
           if (!same(changed(space, v, site.index, token), v)) open.push([site.index, token])
         }
       }
@@ -339,8 +364,8 @@ export const crossover =
     )
 
 /**
- * How far two values are from one another: the sum over all sites of 0 to 1 (categorical: 1 where they differ; ordered and integer: the steps
- * between over the most possible; a site that exists for one only: 1). A metric on values: 0 for the same value only.
+ * How far two values are from one another: the sum over all sites of 0 to 1 (categorical: 1 where they differ; ordered, integer and continuous: the
+ * steps between over the most possible, in the choice's scale; a site that exists for one only: 1). A metric on values: 0 for the same value only.
  */
 export const distance =
   <A>(one: A, other: A) =>
@@ -424,8 +449,8 @@ export const fingerprint = <A>(space: Space<A>): string =>
         site.kind,
         site.count,
         site.seed,
-        site.kind === "integer"
-          ? [site.value(0), site.value(site.count - 1)]
+        site.kind === "integer" || site.kind === "continuous"
+          ? [site.value(0), site.value(site.count - 1), ...(site.scale === undefined ? [] : [site.scale])]
           : Array.from({ length: site.count }, (_, token) => site.value(token)),
         site.conditions.map((c) => [c.site, [...c.options]])
       ]),
@@ -436,7 +461,9 @@ export const fingerprint = <A>(space: Space<A>): string =>
 /** The space as an indented outline with its counts, for people. */
 export const print = <A>(space: Space<A>): string => {
   const { distinct, size } = space.root
-  const count = `${size} choices${distinct === size ? "" : `, ${distinct} distinct`}`
+  const count = space.root.infinite
+    ? "infinitely many choices"
+    : `${size} choices${distinct === size ? "" : `, ${distinct} distinct`}`
   return [count, ...space.root.print("  ")].join("\n")
 }
 

@@ -52,7 +52,17 @@ export class InvalidIndex extends Schema.TaggedError<InvalidIndex>()("InvalidInd
   count: Schema.String
 }) {
   override get message() {
-    return `Index ${this.index} is outside this space's ${this.count} architectures. Use an index from 0 to one less than that.`
+    return `Index ${this.index} is outside this space's ${this.count} points. Use an index from 0 to one less than that.`
+  }
+}
+
+/** A space whose points cannot be numbered or gone through, since a choice in it is continuous. */
+export class InfiniteSpace extends Schema.TaggedError<InfiniteSpace>()("InfiniteSpace", {
+  /** The first continuous choice. */
+  path: Path
+}) {
+  override get message() {
+    return `This space has infinitely many points, which have no numbers and cannot be gone through: ${showPath(this.path)} is continuous. Sample it, or declare some values there (Choice.ordered).`
   }
 }
 

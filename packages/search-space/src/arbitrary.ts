@@ -20,7 +20,7 @@ import * as fc from "fast-check"
 import * as Constrained from "./Constrained.ts"
 import { repair, type Vector } from "./internal/node.ts"
 import * as Prng from "./Prng.ts"
-import { absent, type Site } from "./Site.ts"
+import { absent, isNumeric, type Site } from "./Site.ts"
 import * as Space from "./Space.ts"
 
 /** The values of a space. */
@@ -104,7 +104,10 @@ const vectorOf = (space: Space.Space<unknown>, value: unknown): Vector | undefin
   return space.root.encode(value, vector, []) === undefined ? vector : undefined
 }
 
-/** Everything at the seed, then one choice at the seed, then an ordered choice half way and one step towards it. */
+/**
+ * Everything at the seed, then one choice at the seed, then a choice in order half way and one step towards it; where there are many options half, a quarter, … of the
+ * way, so that the last one that fails is found in few steps.
+ */
 function* nearer(sites: ReadonlyArray<Site>, vector: Vector, seed: Vector): Generator<Vector> {
   const moved = (site: Site, token: number) => {
     const out = vector.slice()
@@ -117,6 +120,12 @@ function* nearer(sites: ReadonlyArray<Site>, vector: Vector, seed: Vector): Gene
   for (const site of off) {
     if (site.kind === "categorical") continue
     const token = vector[site.index]!
+    if (isNumeric(site)) {
+      for (let left = Math.trunc((site.seed - token) / 2); left !== 0; left = Math.trunc(left / 2))
+        yield moved(site, token + left)
+      yield moved(site, token + Math.sign(site.seed - token))
+      continue
+    }
     const half = site.seed + Math.trunc((token - site.seed) / 2)
     if (half !== site.seed) yield moved(site, half)
     const step = token + Math.sign(site.seed - token)

@@ -97,7 +97,7 @@ describe("constraints along a chain", () => {
         const bounds = { c: { min: at * unit, max: (at + width) * unit }, ...(d === null ? {} : { d: { max: d / 7 } }) }
         const constraints = Constraint.bounds<ReadonlyArray<unknown>, "c" | "d">(cost, bounds)
         const made = Constrained.make(space, constraints)
-        const all = [...Space.iterate(space)]
+        const all = [...get(Space.enumerate(space))]
         const feasible = all.filter((value) => Constraint.violations(value)(constraints).length === 0)
         if (Result.isFailure(made)) {
           assert.strictEqual(feasible.length, 0)
@@ -132,7 +132,9 @@ describe("constraints along a chain", () => {
         const constraints = Constraint.bounds<ReadonlyArray<unknown>, "c" | "d">(cost, {
           c: { min: at * unit, max: (at + width) * unit }
         })
-        const feasible = [...Space.iterate(space)].filter((v) => Constraint.violations(v)(constraints).length === 0)
+        const feasible = [...get(Space.enumerate(space))].filter(
+          (v) => Constraint.violations(v)(constraints).length === 0
+        )
         fc.pre(feasible.length >= 2 && feasible.length <= 50)
         const constrained = get(Constrained.make(space, constraints))
         const prng = Prng.fromSeed("equal chances")
@@ -158,7 +160,7 @@ describe("constraints without structure", () => {
         (space, seed, max) => {
           const of = (value: unknown) => noise(seed, JSON.stringify(value) ?? "", 12)
           const made = Constrained.make(space, [Constraint.bound("noise", of, { min: max - 2, max })])
-          const all = [...Space.iterate(space)]
+          const all = [...get(Space.enumerate(space))]
           const feasible = all.filter((value) => of(value) >= max - 2 && of(value) <= max)
           assert.strictEqual(Result.isFailure(made), feasible.length === 0)
           if (Result.isFailure(made)) return

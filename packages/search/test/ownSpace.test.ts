@@ -9,6 +9,7 @@ import { Space } from "@uninet/search-space"
 import { Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { data, errorOf, gapped, measuresOf, type Point, rows } from "./support/rows.ts"
 
@@ -26,7 +27,11 @@ const entries = Effect.map(
 const here = Layer.mergeAll(Random.layer(), formula, Journal.memory)
 
 /** Every point with what a search knows of it. */
-const all = Array.from(Space.iterate(rows.space), (point) => ({ point, width: point.width, mae: errorOf(point) }))
+const all = Array.from(Result.getOrThrow(Space.enumerate(rows.space)), (point) => ({
+  point,
+  width: point.width,
+  mae: errorOf(point)
+}))
 const [best] = all.toSorted((a, b) => a.mae - b.mae)
 
 const recipe = { ...Recipe.proxy, labelSmoothing: 0, batch: 16, epochs: 3 }

@@ -29,7 +29,7 @@ const all = (operation: NasBench201.Operation): NasBench201.Cell => ({
 describe("NAS-Bench-201", () => {
   it("has 15,625 cells, whose parameters and multiply-accumulates are the published formulas'", () => {
     let cells = 0
-    for (const cell of Space.iterate(benchmark.space)) {
+    for (const cell of Result.getOrThrow(Space.enumerate(benchmark.space))) {
       const { ones, threes } = NasBench201.convolutions(cell)
       assert.strictEqual(benchmark.costs.parameters(cell), 73_306 + 28_000 * ones + 243_040 * threes)
       // 7.78305 million are published, with the classifier's bias, which is added and not multiplied.
@@ -43,7 +43,7 @@ describe("NAS-Bench-201", () => {
 
   it("counts on the graph what it says, of every cell in a network of one cell a stage", () => {
     const shallow = Result.getOrThrow(NasBench201.models({ ...cifar, cells: 1 }))
-    for (const cell of Space.iterate(shallow.space)) {
+    for (const cell of Result.getOrThrow(Space.enumerate(shallow.space))) {
       const { macs, parameters } = counted(shallow, cell)
       if (macs === shallow.costs.macs(cell) && parameters === shallow.costs.parameters(cell)) continue
       assert.fail(`${NasBench201.print(cell)} has ${parameters} parameters and ${macs} multiply-accumulates`)

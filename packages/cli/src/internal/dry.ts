@@ -91,7 +91,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
           workers,
           targetMacs: target ?? null,
           within,
-          space: { name: of.name, size: String(Space.size(space)), distinct: String(Space.distinct(space)) },
+          space: { name: of.name, size: Space.showCount(Space.size(space)), distinct: Space.showCount(Space.distinct(space)) },
           feasible,
           seconds: seconds ?? null
         },
@@ -105,7 +105,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
       fidelity._tag === "Full"
         ? `  each trained for ${format.plural(recipe.epochs, "epoch")}`
         : `  by ${fidelity._tag.toLowerCase()}: results after ${rungs.join(", ")} epochs, together about ${format.plural(Math.round(whole), "training")} of ${recipe.epochs} epochs`,
-      `Space: ${of.name}, ${Space.size(space)} choices, ${Space.distinct(space)} networks`,
+      `Space: ${of.name}, ${Space.showCount(Space.size(space))} choices, ${Space.showCount(Space.distinct(space))} networks`,
       ...(bounds.length === 0
         ? []
         : [

@@ -17,7 +17,7 @@ export interface Points<A> {
   readonly space: Space.Space<A>
   readonly constrained: Constrained.Constrained<A>
   readonly sites: ReadonlyArray<Site.Site>
-  /** Distinct values, feasible or not; rounded where there are more than 2⁵³. */
+  /** Distinct values, feasible or not; rounded where there are more than 2⁵³, Infinity where a choice is continuous. */
   readonly distinct: number
   /** Sites with something to choose in them. */
   readonly open: ReadonlyArray<Site.Site>
@@ -41,8 +41,7 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
   const constrained = isConstrained(domain) ? domain : Result.getOrThrow(Constrained.make(domain, []))
   const { space } = constrained
   const { sites } = space
-  const distinct = Space.distinct(space)
-  const unique = Space.size(space) === distinct
+  const unique = Space.isOneToOne(space)
 
   const point = (tokens: Space.Tokens): Point => new OfTokens(sites, tokens)
   // what this module makes are tokens of this space, so these cannot fail
@@ -53,7 +52,7 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
     space,
     constrained,
     sites,
-    distinct: Number(distinct),
+    distinct: Number(Space.distinct(space)),
     open: sites.filter((site) => site.count > 1),
     draw: (prng) =>
       free
@@ -114,20 +113,18 @@ export const mutated = <A>(points: Points<A>, parent: Point, prng: Prng.Prng): P
     site = open[prng.nextInt(open.length)]!
   const token = parent.vector[site.index]!
   if (token === Site.absent) return parent
-  const other = prng.nextInt(site.count - 1)
   const vector = parent.vector.slice()
-  vector[site.index] = other < token ? other : other + 1
+  vector[site.index] = Site.another(site, token, prng)
   return points.repaired(vector)
 }
 
-/** All points that one changed choice leads to, each once. */
+/** All points that one changed choice leads to, each once; of a choice with too many options for that, those of `Site.nearby`. */
 export const neighbours = <A>(points: Points<A>, centre: Point): ReadonlyArray<Point> => {
   const found = new Map<string, Point>()
   for (const site of points.open) {
     const token = centre.vector[site.index]!
     if (token === Site.absent) continue
-    for (let other = 0; other < site.count; other++) {
-      if (other === token) continue
+    for (const other of Site.nearby(site, token)) {
       const vector = centre.vector.slice()
       vector[site.index] = other
       const point = points.repaired(vector)

@@ -24,6 +24,16 @@ export const partsOf = (space: Space<unknown>): ReadonlyArray<Node<unknown>> => 
   return parts === undefined || parts.length === 0 ? [space.root] : parts
 }
 
+/** A mask of a site: an entry for every option, or for every slot of a site that has slots, true where one of its options is allowed. */
+export const perSlot = (site: Site, allows: (option: number) => boolean): ReadonlyArray<boolean> => {
+  const { count, slots } = site
+  if (slots === undefined) return Array.from({ length: count }, (_, option) => allows(option))
+  return slots.map((from, i) => {
+    for (let option = from; option < (slots[i + 1] ?? count); option++) if (allows(option)) return true
+    return false
+  })
+}
+
 /** The edges out of one state, one for every value of the part. */
 interface Edges {
   readonly exits: Int32Array
@@ -275,7 +285,6 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
   }
 
   const mask = (vector: Vector, site: Site): ReadonlyArray<boolean> => {
-    const everything = Array.from({ length: site.count }, () => true)
     const index = parts.findIndex((part) => site.index < part.end)
     let state = 0
     let low = lows
@@ -290,7 +299,7 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
       state = exits[value]!
     }
     const options = valuesByOption(index, vector, site)
-    if (options === undefined) return everything
+    if (options === undefined) return Array.from({ length: site.slots?.length ?? site.count }, () => true)
     const { costs, exits } = edges[index]![state]!
     const answers = new Map<number, boolean>()
     const feasible = (value: number) => {
@@ -304,8 +313,8 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
       }
       return answer
     }
-    return options.map((values) => {
-      for (const value of values) if (feasible(value)) return true
+    return perSlot(site, (option) => {
+      for (const value of options[option]!) if (feasible(value)) return true
       return false
     })
   }

@@ -40,7 +40,8 @@ export const map =
         if (Result.isFailure(from)) {
           return notInSpace([...path, ...from.failure.path], from.failure.value, from.failure.expected)
         }
-        const difference = firstDifference(mapping.to(from.success), typed.success)
+        // the inverse of a function of real numbers seldom gives back the last bit
+        const difference = firstDifference(mapping.to(from.success), typed.success, inner.infinite ? 1e-9 : 0)
         if (difference !== undefined) {
           return notInSpace(
             [...path, ...difference.path],
@@ -75,6 +76,15 @@ export const quotient =
     const inner = choice.build(context, place)
     const { end, first } = inner
     if (context.problems.length > faults) return emptyNode(context, mapping.schema)
+    if (inner.infinite) {
+      report(
+        context,
+        place.path,
+        "a quotient of infinitely many choices cannot be tabulated",
+        "Leave the continuous choices outside of it, or use `map`"
+      )
+      return emptyNode(context, mapping.schema)
+    }
     const sites = context.sites.slice(first, end)
     // a vector's sites as one number: mixed radix, with one more digit for an absent site
     const cells = sites.reduce((n, site) => n * (site.count + 1), 1)
@@ -156,6 +166,7 @@ export const quotient =
       end,
       size: inner.size,
       distinct: BigInt(values.length),
+      infinite: false,
       sample: (prng, vector) => write(prng.nextInt(values.length), vector),
       decode: (vector) => values[read(vector)]!,
       encode: (input, vector, path) => {

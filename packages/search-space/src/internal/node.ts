@@ -15,11 +15,13 @@ export type Path = ReadonlyArray<string | number>
 export interface Node<out A> {
   readonly first: number
   readonly end: number
-  /** Token sequences, each counted on its own. */
+  /** Token sequences, each counted on its own; those that differ in continuous choices alone are counted once. */
   readonly size: bigint
-  /** Distinct values: token sequences with the same value counted once. */
+  /** Distinct values: token sequences with the same value counted once; continuous choices are left out likewise. */
   readonly distinct: bigint
-  /** Writes the canonical tokens of a value drawn with equal chances for every distinct value. */
+  /** Whether there is a continuous choice in it. */
+  readonly infinite: boolean
+  /** Writes the canonical tokens of a value drawn with equal chances for every distinct value, continuous choices uniform in their scale. */
   readonly sample: (prng: Prng, vector: Vector) => void
   /** The value of a point; any valid tokens, canonical or not. */
   readonly decode: (vector: Vector) => A
@@ -27,7 +29,7 @@ export interface Node<out A> {
   readonly encode: (value: unknown, vector: Vector, path: Path) => NotInSpace | undefined
   /** Replaces tokens by those that stand for the same value in every run. */
   readonly canonicalise: (vector: Vector) => void
-  /** Between canonical points and 0 … distinct − 1. */
+  /** Between canonical points and 0 … distinct − 1. Continuous choices are not ranked; `unrank` gives them the seed point's token. */
   readonly rank: (vector: Vector) => bigint
   readonly unrank: (rank: bigint, vector: Vector) => void
   readonly schema: Schema.Codec<A, unknown>
@@ -52,7 +54,7 @@ export interface Place {
 export const addSite = (
   context: Context,
   place: Place,
-  site: Pick<Site, "kind" | "count" | "seed" | "value">
+  site: Pick<Site, "kind" | "scale" | "count" | "seed" | "value">
 ): Site => {
   const out: Site = {
     ...site,
@@ -64,6 +66,14 @@ export const addSite = (
   }
   context.sites.push(out)
   return out
+}
+
+/** Draws the continuous choices anew of a point that ranks have given. */
+export const scatter = (prng: Prng, sites: ReadonlyArray<Site>, first: number, end: number, vector: Vector): void => {
+  for (let i = first; i < end; i++) {
+    const site = sites[i]!
+    if (site.kind === "continuous" && vector[i] !== absent) vector[i] = prng.nextInt(site.count)
+  }
 }
 
 export const clear = (vector: Vector, first: number, end: number) => {
@@ -124,6 +134,7 @@ export const emptyNode = <A>(context: Context, schema: Schema.Codec<A, unknown>)
   end: context.sites.length,
   size: 0n,
   distinct: 0n,
+  infinite: false,
   sample: () => {},
   decode: () => {
     throw new Error("a declaration with a fault has no values")

@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import type { Choice } from "../Choice.ts"
 import type { Prng } from "../Prng.ts"
-import { clear, emptyNode, notInSpace, report, type Build, type Node, type Path, type Vector } from "./node.ts"
+import { clear, emptyNode, notInSpace, report, scatter, type Build, type Node, type Path, type Vector } from "./node.ts"
 import { integer } from "./single.ts"
 
 /** The working parts of a product of independent nodes. */
@@ -11,6 +11,7 @@ export const product = (parts: ReadonlyArray<Node<unknown>>, first: number, end:
   end,
   size: parts.reduce((n, part) => n * part.size, 1n),
   distinct: parts.reduce((n, part) => n * part.distinct, 1n),
+  infinite: parts.some((part) => part.infinite),
   sample: (prng: Prng, vector: Vector) => {
     for (const part of parts) part.sample(prng, vector)
   },
@@ -118,6 +119,7 @@ export const repeat =
     // products by length: prefixes[k] has the first min + k items
     const prefixes = span(min, max + 1).map((n) => product(parts.slice(0, n), first, end))
     const distinct = prefixes.reduce((n, p) => n + p.distinct, 0n)
+    const infinite = parts.some((part) => part.infinite)
     const at = lengthSite.index
     const current = (vector: Vector) => prefixes[vector[at]!]!
     const clearAfter = (n: number, vector: Vector) => clear(vector, parts[n]?.first ?? end, end)
@@ -137,7 +139,11 @@ export const repeat =
       end,
       size: prefixes.reduce((n, p) => n + p.size, 0n),
       distinct,
-      sample: (prng, vector) => unrank(prng.nextBigInt(distinct), vector),
+      infinite,
+      sample: (prng, vector) => {
+        unrank(prng.nextBigInt(distinct), vector)
+        if (infinite) scatter(prng, context.sites, first, end, vector)
+      },
       canonicalise: (vector) => current(vector).canonicalise(vector),
       decode: (vector) => parts.slice(0, min + vector[at]!).map((part) => part.decode(vector)),
       encode: (input, vector, path) => {

@@ -1,7 +1,9 @@
 /** The nodes of single choices, and of constants. */
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Literal, Site } from "../Site.ts"
-import { addSite, notInSpace, report, showLiteral, type Build, type Context, type Node } from "./node.ts"
+import * as Grid from "./grid.ts"
+import { addSite, emptyNode, notInSpace, report, showLiteral, type Build, type Context, type Node } from "./node.ts"
 
 /** A node whose sites are one site: shared by the single choices. */
 const leafNode = <A extends Literal>(
@@ -15,11 +17,13 @@ const leafNode = <A extends Literal>(
   }
 ): Node<A> => {
   const at = site.index
+  const infinite = site.kind === "continuous"
   return {
     first: at,
     end: at + 1,
-    size: BigInt(site.count),
-    distinct: BigInt(site.count),
+    size: infinite ? 1n : BigInt(site.count),
+    distinct: infinite ? 1n : BigInt(site.count),
+    infinite,
     sample: (prng, vector) => {
       vector[at] = prng.nextInt(site.count)
     },
@@ -31,9 +35,9 @@ const leafNode = <A extends Literal>(
       return undefined
     },
     canonicalise: () => {},
-    rank: (vector) => BigInt(vector[at]!),
+    rank: (vector) => (infinite ? 0n : BigInt(vector[at]!)),
     unrank: (rank, vector) => {
-      vector[at] = Number(rank)
+      vector[at] = infinite ? site.seed : Number(rank)
     },
     schema: options.schema,
     print: (indent) => [indent + options.print],
@@ -146,6 +150,31 @@ export const integer =
     })
   }
 
+export const continuous =
+  (
+    scale: "linear" | "logarithmic",
+    range: { readonly min: number; readonly max: number; readonly seed?: number }
+  ): Build<number> =>
+  (context, place) => {
+    const made = Grid.make(scale, range)
+    if (Result.isFailure(made)) {
+      report(context, place.path, made.failure.problem, made.failure.remedy)
+      return emptyNode(context, Schema.Finite)
+    }
+    const { count, tokenOf, value } = made.success
+    const { max, min, seed = min } = range
+    const token = tokenOf(seed)
+    if (token === undefined) {
+      report(context, place.path, `the seed ${seed} is outside the range`, "Use a number of the range")
+    }
+    const site = addSite(context, place, { kind: "continuous", scale, count, seed: token ?? 0, value })
+    return leafNode(site, value, tokenOf, {
+      expected: `a number from ${Grid.show(min)} to ${Grid.show(max)}`,
+      schema: Schema.Finite.check(Schema.isBetween({ minimum: min, maximum: max })),
+      print: `${Grid.show(min)} … ${Grid.show(max)} (${scale === "linear" ? "continuous" : scale})`
+    })
+  }
+
 export const constant =
   <L extends Literal>(value: L): Build<L> =>
   (context, place) => {
@@ -160,6 +189,7 @@ const constantNode = <L extends Literal>(context: Context, value: L): Node<L> =>
   end: context.sites.length,
   size: 1n,
   distinct: 1n,
+  infinite: false,
   sample: () => {},
   decode: () => value,
   encode: (input, _vector, path) => (input === value ? undefined : notInSpace(path, input, showLiteral(value))),

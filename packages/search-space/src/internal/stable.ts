@@ -35,20 +35,32 @@ const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.s
 
 const plain = /^[\w .-]*$/
 
-/** The first place where two JSON-like values differ, as a path and the two values there; `undefined` where they agree. */
+/**
+ * The first place where two JSON-like values differ, as a path and the two values there; `undefined` where they agree. Numbers agree within a share
+ * `tolerance` of the larger one.
+ */
 export const firstDifference = (
   expected: unknown,
   actual: unknown,
+  tolerance = 0,
   path: ReadonlyArray<string | number> = []
 ):
   | { readonly path: ReadonlyArray<string | number>; readonly expected: unknown; readonly actual: unknown }
   | undefined => {
   if (Object.is(expected, actual)) return undefined
+  if (
+    tolerance > 0 &&
+    typeof expected === "number" &&
+    typeof actual === "number" &&
+    Math.abs(expected - actual) <= tolerance * Math.max(Math.abs(expected), Math.abs(actual))
+  ) {
+    return undefined
+  }
   if (isRecord(expected) && isRecord(actual) && Array.isArray(expected) === Array.isArray(actual)) {
     const keys = [...new Set([...Object.keys(expected), ...Object.keys(actual)])]
     for (const key of keys) {
       const step = Array.isArray(expected) ? Number(key) : key
-      const found = firstDifference(expected[key], actual[key], [...path, step])
+      const found = firstDifference(expected[key], actual[key], tolerance, [...path, step])
       if (found !== undefined) return found
     }
     return undefined

@@ -7,6 +7,7 @@ import {
   clear,
   notInSpace,
   report,
+  scatter,
   showLiteral,
   type Build,
   type Context,
@@ -54,6 +55,15 @@ export const struct =
                 "Refer to a categorical, ordered or integer field"
               )
             }
+            continue
+          }
+          if (site.kind === "continuous") {
+            report(
+              context,
+              [...place.path, key],
+              `it is conditional on "${parent}", which is a continuous choice`,
+              "Refer to a categorical, ordered or integer field"
+            )
             continue
           }
           const tokens = new Set<number>()
@@ -138,7 +148,7 @@ export const struct =
     }
     const nodes = fields.map((field) => field.node)
     const counting = conditional
-      ? dependentProduct(fields, first, end)
+      ? dependentProduct(fields, context.sites, first, end)
       : { ...product(nodes, first, end), parts: nodes }
     return {
       ...counting,
@@ -214,36 +224,70 @@ const findCycle = (start: string, parents: (key: string) => ReadonlyArray<string
   return seen.slice(seen.indexOf(key))
 }
 
+/** Options that no condition tells apart, in order. */
+interface Class {
+  readonly id: string
+  readonly size: number
+  readonly at: (position: number) => number
+  /** −1 for an option of another class. */
+  readonly indexOf: (token: number) => number
+}
+
+/** The classes of a field's options under some conditions, by their first options. What no condition names is one class, which is never listed. */
+const classesOf = (count: number, tests: ReadonlyArray<ReadonlySet<number>>): ReadonlyArray<Class> => {
+  const named = [...new Set(tests.flatMap((options) => [...options]))].sort((a, b) => a - b)
+  const groups = new Map<string, Array<number>>()
+  for (const token of named) {
+    const id = tests.map((options) => (options.has(token) ? "1" : "0")).join("")
+    const group = groups.get(id)
+    if (group === undefined) groups.set(id, [token])
+    else group.push(token)
+  }
+  const classes = [...groups].map(([id, tokens]): Class => ({
+    id,
+    size: tokens.length,
+    at: (position) => tokens[position]!,
+    indexOf: (token) => tokens.indexOf(token)
+  }))
+  const isNamed = new Set(named)
+  const rest: Class = {
+    id: tests.map(() => "0").join(""),
+    size: count - named.length,
+    at: (position) => {
+      let token = position
+      for (const other of named) {
+        if (other > token) break
+        token++
+      }
+      return token
+    },
+    indexOf: (token) => (isNamed.has(token) ? -1 : token - named.filter((other) => other < token).length)
+  }
+  return rest.size === 0 ? classes : [...classes, rest].sort((a, b) => a.at(0) - b.at(0))
+}
+
 /**
  * Counting, sampling and ranking of fields some of which exist only under others. The options of a field that others depend on
  * fall into classes that no condition tells apart; the rest of the struct is counted once for every combination of classes.
  */
-const dependentProduct = (fields: ReadonlyArray<Field>, first: number, end: number) => {
-  interface Class {
-    readonly tokens: ReadonlyArray<number>
-    readonly id: string
-  }
+const dependentProduct = (fields: ReadonlyArray<Field>, sites: ReadonlyArray<Site>, first: number, end: number) => {
   const lastUse = fields.map((_, i) =>
     fields.reduce((last, f, j) => (f.needs.some((n) => n.field === i) ? j : last), -1)
   )
   const classes: ReadonlyArray<ReadonlyArray<Class> | undefined> = fields.map((field, i) => {
     if (lastUse[i] === -1 || field.node.leaf === undefined) return undefined
-    const groups = new Map<string, Array<number>>()
     const tests = fields.flatMap((f) => f.needs.filter((n) => n.field === i))
-    for (let token = 0; token < field.node.leaf.count; token++) {
-      const id = tests.map((t) => (t.options.has(token) ? "1" : "0")).join("")
-      const group = groups.get(id)
-      if (group === undefined) groups.set(id, [token])
-      else group.push(token)
-    }
-    return [...groups].map(([id, tokens]) => ({ id, tokens }))
+    return classesOf(
+      field.node.leaf.count,
+      tests.map(({ options }) => options)
+    )
   })
 
   // chosen[i]: a token of the class taken at field i, or absent
   const isActive = (i: number, chosen: ReadonlyArray<number>) =>
     fields[i]!.needs.every((n) => n.options.has(chosen[n.field]!))
   const classId = (i: number, token: number) =>
-    token === absent ? "-" : classes[i]!.find((c) => c.tokens.includes(token))!.id
+    token === absent ? "-" : classes[i]!.find((c) => c.indexOf(token) >= 0)!.id
   const keyOf = (i: number, chosen: ReadonlyArray<number>) =>
     `${i}:${chosen.map((token, j) => (lastUse[j]! >= i ? classId(j, token) : "")).join(",")}`
 
@@ -260,7 +304,7 @@ const dependentProduct = (fields: ReadonlyArray<Field>, first: number, end: numb
       else if (here === undefined) total = countOf(fields[i]!.node) * from(i + 1, [...chosen, absent])
       else {
         total = 0n
-        for (const { tokens } of here) total += BigInt(tokens.length) * from(i + 1, [...chosen, tokens[0]!])
+        for (const { at, size } of here) total += BigInt(size) * from(i + 1, [...chosen, at(0)])
       }
       memo.set(key, total)
       return total
@@ -269,6 +313,7 @@ const dependentProduct = (fields: ReadonlyArray<Field>, first: number, end: numb
   }
   const values = counter((node) => node.distinct)
   const distinct = values(0, [])
+  const infinite = fields.some(({ node }) => node.infinite)
 
   const unrank = (rank: bigint, vector: Vector) => {
     clear(vector, first, end)
@@ -284,11 +329,11 @@ const dependentProduct = (fields: ReadonlyArray<Field>, first: number, end: numb
         rest %= after
         chosen.push(absent)
       } else {
-        for (const { tokens } of here) {
-          const after = values(i + 1, [...chosen, tokens[0]!])
-          const total = BigInt(tokens.length) * after
+        for (const { at, size } of here) {
+          const after = values(i + 1, [...chosen, at(0)])
+          const total = BigInt(size) * after
           if (rest < total) {
-            const token = tokens[Number(rest / after)]!
+            const token = at(Number(rest / after))
             vector[node.first] = token
             rest %= after
             chosen.push(token)
@@ -311,14 +356,14 @@ const dependentProduct = (fields: ReadonlyArray<Field>, first: number, end: numb
         chosen.push(absent)
       } else {
         const token = vector[node.first]!
-        for (const { tokens } of here) {
-          const after = values(i + 1, [...chosen, tokens[0]!])
-          const position = tokens.indexOf(token)
+        for (const { at, indexOf, size } of here) {
+          const after = values(i + 1, [...chosen, at(0)])
+          const position = indexOf(token)
           if (position >= 0) {
             out += BigInt(position) * after
             break
           }
-          out += BigInt(tokens.length) * after
+          out += BigInt(size) * after
         }
         chosen.push(token)
       }
@@ -330,7 +375,11 @@ const dependentProduct = (fields: ReadonlyArray<Field>, first: number, end: numb
     end,
     size: counter((node) => node.size)(0, []),
     distinct,
-    sample: (prng: Prng, vector: Vector) => unrank(prng.nextBigInt(distinct), vector),
+    infinite,
+    sample: (prng: Prng, vector: Vector) => {
+      unrank(prng.nextBigInt(distinct), vector)
+      if (infinite) scatter(prng, sites, first, end, vector)
+    },
     canonicalise: (vector: Vector) => {
       for (const { node } of fields) {
         // a field without sites has nothing to canonicalise; one that does not exist has an absent first site
@@ -376,6 +425,7 @@ export const variants =
     const end = context.sites.length
     const at = site.index
     const distinct = branches.reduce((n, b) => n + b.distinct, 0n)
+    const infinite = branches.some((branch) => branch.infinite)
     const unrank = (rank: bigint, vector: Vector) => {
       clear(vector, first, end)
       let rest = rank
@@ -395,7 +445,11 @@ export const variants =
       end,
       size: branches.reduce((n, b) => n + b.size, 0n),
       distinct,
-      sample: (prng, vector) => unrank(prng.nextBigInt(distinct), vector),
+      infinite,
+      sample: (prng, vector) => {
+        unrank(prng.nextBigInt(distinct), vector)
+        if (infinite) scatter(prng, context.sites, first, end, vector)
+      },
       canonicalise: (vector) => branches[vector[at]!]!.canonicalise(vector),
       decode: (vector) => {
         const token = vector[at]!

@@ -14,7 +14,7 @@ const options = fc.uniqueArray(
   }
 )
 
-const leaf: fc.Arbitrary<AnyChoice> = fc.oneof(
+const listed: fc.Arbitrary<AnyChoice> = fc.oneof(
   fc.tuple(options, fc.nat(2)).map(([list, at]) => Choice.categorical(list, { seed: list[at % list.length]! })),
   fc.tuple(options, fc.nat(2)).map(([list, at]) => Choice.ordered(list, { seed: list[at % list.length]! })),
   fc
@@ -52,49 +52,77 @@ const withConditions = (item: fc.Arbitrary<AnyChoice>, conditional: fc.Arbitrary
       })
     )
 
-const { choice } = fc.letrec<{ choice: AnyChoice }>((tie) => ({
-  choice: fc.oneof(
-    { depthSize: "small", maxDepth: 3, withCrossShrink: true },
-    { weight: 3, arbitrary: leaf },
-    { weight: 1, arbitrary: fc.array(tie("choice"), { maxLength: 2 }).map((items) => Choice.tuple(items)) },
-    { weight: 1, arbitrary: fc.record({ p: tie("choice"), q: tie("choice") }).map((fields) => Choice.struct(fields)) },
-    { weight: 1, arbitrary: withConditions(leaf, tie("choice")) },
-    {
-      weight: 1,
-      arbitrary: fc
-        .record({ item: tie("choice"), min: fc.nat(1), more: fc.nat(1) })
-        .map(({ item, min, more }) => Choice.repeat(item, { min, max: min + more }))
-    },
-    {
-      weight: 1,
-      arbitrary: fc
-        .record({ one: tie("choice"), two: leaf })
-        .map(({ one, two }) => Choice.variants("kind", { one: { it: one, also: two }, two: { it: two }, none: {} }))
-    },
-    {
-      weight: 1,
-      arbitrary: tie("choice").map((inner) =>
-        inner.pipe(
-          Choice.map({
-            schema: Schema.Struct({ wrapped: Schema.Unknown }),
-            to: (wrapped) => ({ wrapped }),
-            from: ({ wrapped }) => Result.succeed(wrapped)
-          })
+/** Declarations whose single choices are drawn from `leaf`, and whose quotients are of others. */
+const declarations = (leaf: fc.Arbitrary<AnyChoice>, mapped?: fc.Arbitrary<AnyChoice>) =>
+  fc.letrec<{ choice: AnyChoice }>((tie) => ({
+    choice: fc.oneof(
+      { depthSize: "small", maxDepth: 3, withCrossShrink: true },
+      { weight: 3, arbitrary: leaf },
+      { weight: 1, arbitrary: fc.array(tie("choice"), { maxLength: 2 }).map((items) => Choice.tuple(items)) },
+      {
+        weight: 1,
+        arbitrary: fc.record({ p: tie("choice"), q: tie("choice") }).map((fields) => Choice.struct(fields))
+      },
+      { weight: 1, arbitrary: withConditions(leaf, tie("choice")) },
+      {
+        weight: 1,
+        arbitrary: fc
+          .record({ item: tie("choice"), min: fc.nat(1), more: fc.nat(1) })
+          .map(({ item, min, more }) => Choice.repeat(item, { min, max: min + more }))
+      },
+      {
+        weight: 1,
+        arbitrary: fc
+          .record({ one: tie("choice"), two: leaf })
+          .map(({ one, two }) => Choice.variants("kind", { one: { it: one, also: two }, two: { it: two }, none: {} }))
+      },
+      {
+        weight: 1,
+        arbitrary: tie("choice").map((inner) =>
+          inner.pipe(
+            Choice.map({
+              schema: Schema.Struct({ wrapped: Schema.Unknown }),
+              to: (wrapped) => ({ wrapped }),
+              from: ({ wrapped }) => Result.succeed(wrapped)
+            })
+          )
         )
-      )
-    },
-    {
-      weight: 1,
-      arbitrary: tie("choice").map((inner) =>
-        inner.pipe(
-          Choice.quotient({
-            schema: Schema.Struct({ length: Schema.Int }),
-            to: (value) => ({ length: (JSON.stringify(value) ?? "").length % 4 })
-          })
+      },
+      {
+        weight: 1,
+        arbitrary: (mapped ?? tie("choice")).map((inner) =>
+          inner.pipe(
+            Choice.quotient({
+              schema: Schema.Struct({ length: Schema.Int }),
+              to: (value) => ({ length: (JSON.stringify(value) ?? "").length % 4 })
+            })
+          )
         )
-      )
-    }
-  )
-}))
+      }
+    )
+  })).choice
 
-export const declaration = choice
+/** Small spaces, in which everything can be counted. */
+export const declaration = declarations(listed)
+
+const positive = (x: number) => 10 ** (x / 20)
+const bound = fc.double({ min: -100, max: 100, noNaN: true })
+
+/** Ranges of real numbers, in both scales. */
+export const numeric = fc
+  .record({ a: bound, b: bound, logarithmic: fc.boolean(), seed: fc.double({ min: 0, max: 1, noNaN: true }) })
+  .filter(({ a, b }) => Math.abs(a - b) > 1e-3)
+  .map(({ a, b, logarithmic, seed }) => {
+    const [low, high] = [Math.min(a, b), Math.max(a, b)]
+    const [min, max] = logarithmic ? [positive(low), positive(high)] : [low, high]
+    return { min, max, seed: Math.min(max, min + seed * (max - min)), logarithmic }
+  })
+
+/** A real number, or a whole one of many. */
+const number: fc.Arbitrary<AnyChoice> = fc.oneof(
+  numeric.map(({ logarithmic, ...range }) => (logarithmic ? Choice.logUniform(range) : Choice.uniform(range))),
+  fc.integer({ min: 1, max: 2 ** 31 - 2 }).map((max) => Choice.integer({ min: -5, max: max - 5 }))
+)
+
+/** Spaces with real numbers in them, most of them infinite. */
+export const numericDeclaration = declarations(fc.oneof(listed, number), declaration)

@@ -1,0 +1,40 @@
+/**
+ * Logarithm and exponential function from operations that IEEE 754 rounds exactly, so that they give the same number to the bit on every machine;
+ * `Math.log` and `Math.exp` may differ between engines.
+ */
+const view = new DataView(new ArrayBuffer(8))
+
+/** The natural logarithm of a positive normal number, from exactly rounded operations only (so the same everywhere). */
+export const ln = (x: number): number => {
+  view.setFloat64(0, x)
+  const top = view.getUint32(0)
+  let exponent = ((top >>> 20) & 0x7ff) - 1023
+  view.setUint32(0, (top & 0x000fffff) | 0x3ff00000)
+  let mantissa = view.getFloat64(0)
+  if (mantissa > Math.SQRT2) {
+    mantissa /= 2
+    exponent += 1
+  }
+  // ln m = 2 artanh((m - 1) / (m + 1)); |s| <= 0.172, so 11 terms reach the last bit
+  const s = (mantissa - 1) / (mantissa + 1)
+  const square = s * s
+  let sum = 0
+  for (let k = 21; k >= 1; k -= 2) sum = sum * square + 1 / k
+  return 2 * s * sum + exponent * Math.LN2
+}
+
+/** ln 2 in two parts, of which the first has so few bits that its products with small integers are exact. */
+const ln2High = 0.6931471803691238
+const ln2Low = 1.9082149292705877e-10
+
+/** e to the power x, for results that are normal numbers. */
+export const exp = (x: number): number => {
+  const exponent = Math.round(x / Math.LN2)
+  const r = x - exponent * ln2High - exponent * ln2Low
+  // |r| <= 0.35, so 14 terms reach the last bit
+  let sum = 1
+  for (let k = 14; k >= 1; k--) sum = 1 + (sum * r) / k
+  view.setUint32(0, (exponent + 1023) << 20)
+  view.setUint32(4, 0)
+  return sum * view.getFloat64(0)
+}

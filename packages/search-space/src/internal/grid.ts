@@ -1,0 +1,80 @@
+/**
+ * The real numbers of a range as tokens: a grid that is even in the numbers themselves or in their logarithms.
+ *
+ * A token stands for the number with the fewest decimal digits that is nearer to its point of the grid than to any other. So what people write (0.001) is given back as
+ * they wrote it, JSON is short, and the number of a token has that token again.
+ */
+import * as Result from "effect/Result"
+import { exp, ln } from "./elementary.ts"
+
+export type Scale = "linear" | "logarithmic"
+
+export interface Grid {
+  /** Points, both ends included. */
+  readonly count: number
+  readonly value: (token: number) => number
+  /** The token nearest to a number of the range; undefined for anything else. */
+  readonly tokenOf: (value: unknown) => number | undefined
+}
+
+/** Steps of a grid, and the fewest that are accepted where doubles are too coarse for so many. */
+const finest = 2 ** 30
+const coarsest = 2 ** 10
+
+const epsilon = 2 ** -52
+
+const fault = (problem: string, remedy: string) => Result.fail({ problem, remedy })
+
+export const make = (
+  scale: Scale,
+  { max, min }: { readonly min: number; readonly max: number }
+): Result.Result<Grid, { readonly problem: string; readonly remedy: string }> => {
+  const range = `the range ${min} … ${max}`
+  if (!(Number.isFinite(min) && Number.isFinite(max)))
+    return fault(`${range} is not of finite numbers`, "Use finite numbers")
+  if (min === max) return fault(`${range} is of one number`, "Use Choice.constant for it, or let max be above min")
+  if (min > max) return fault(`${range} is empty`, "Let max be above min")
+  const logarithmic = scale === "logarithmic"
+  if (logarithmic && min <= 0)
+    return fault(`${range} is logarithmic and begins at ${min}`, "Use a min above 0, or Choice.uniform")
+  if (logarithmic && min < 2 ** -1022)
+    return fault(`${range} begins below the least normal double`, "Use a min of 1e-307 or more")
+  const [low, high] = logarithmic ? [ln(min), ln(max)] : [min, max]
+  const span = high - low
+  if (!Number.isFinite(span)) return fault(`${range} is wider than a double can say`, "Use bounds nearer to 0")
+  // the numbers of a step must be many, so that rounding never takes one to another step
+  const resolution = 16 * epsilon * Math.max(Math.abs(low), Math.abs(high), logarithmic ? 1 : 0)
+  let steps = finest
+  while (steps >= coarsest && span / steps < resolution) steps /= 2
+  if (steps < coarsest) {
+    return fault(
+      `${range} is so narrow that doubles hardly tell its numbers apart`,
+      "Search the difference from a fixed number instead"
+    )
+  }
+  const tokenOf = (value: unknown) =>
+    typeof value === "number" && value >= min && value <= max
+      ? Math.round((((logarithmic ? ln(value) : value) - low) / span) * steps)
+      : undefined
+  const value = (token: number): number => {
+    if (token === 0) return min + 0 // no negative zero, which JSON does not have
+    if (token === steps) return max + 0
+    const point = low + span * (token / steps)
+    const centre = logarithmic ? exp(point) : point
+    // more digits never lead farther away, so the fewest that lead here are found by bisection
+    let [fewest, enough] = [1, 17]
+    while (fewest < enough) {
+      const digits = (fewest + enough) >>> 1
+      if (tokenOf(Number(centre.toPrecision(digits))) === token) enough = digits
+      else fewest = digits + 1
+    }
+    return Number(centre.toPrecision(enough)) + 0
+  }
+  return Result.succeed({ count: steps + 1, value, tokenOf })
+}
+
+/** A number as people write it: `1e-4`, `0.1`, `1000`. */
+export const show = (n: number): string => {
+  const [plain, scientific] = [String(n), n.toExponential()]
+  return Math.abs(n) < 1 && scientific.length < plain.length ? scientific : plain
+}
