@@ -2,12 +2,13 @@
  * Bayesian optimisation with a Gaussian process over the choices: a kernel of how many choices two networks share, the results' normal scores of ranks as
  * targets, and the proposal with the largest expected improvement among neighbours of the best networks and random ones.
  *
- * The kernel is exp(−d / ℓ), d the share of the choices in which two networks differ (ordered choices: by how far, [ours]); ℓ and the noise are those
+ * The kernel is exp(−d / ℓ), d the share of the choices in which two networks differ (ordered choices: by how far, our choice); numbers (continuous choices, and whole
+ * ones of very many) have a Matérn kernel of the distance on the unit interval, each with a scale of its own. ℓ, the scales and the noise are those
  * of a small grid under which the results are likeliest (type-II maximum likelihood), looked for again whenever there are half as many results again.
  * Networks that are being tried count with the result the process expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that
  * several workers are sent to several places.
  */
-import type { Prng } from "@uninet/search-space"
+import { type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Cholesky from "./internal/cholesky.ts"
@@ -24,7 +25,7 @@ const name = "gp"
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
-  /** Best networks whose neighbours are candidates. Default 5. */
+  /** Best networks whose neighbours (in spaces with numbers: mutations) are candidates. Default 5. */
   readonly elites?: number
   /** Random networks among the candidates. Default 100. */
   readonly randoms?: number
@@ -48,6 +49,10 @@ export const defaults = {
 /** Candidate length scales (as a share of all choices) and noise variances (of targets with variance 1). */
 const lengths = [0.1, 0.2, 0.35, 0.6, 1, 2]
 const noises = [0.003, 0.03, 0.1, 0.3]
+/** Noise that only the smooth functions of numbers are without. */
+const finerNoises = [1e-6, 1e-4]
+/** Candidate scales of numbers, as a share of their range. */
+const scales = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
 /** Results after which it is made for the first time. */
 const firstFit = 8
 /** Results that the choice between them looks at. */
@@ -68,18 +73,27 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   if (wrong !== undefined) return yield* wrong
   return yield* Engine.make(name, domain, prng, (bench) => {
     const { points } = bench
-    const differ = (a: Int32Array, b: Int32Array) => Kernel.distance(points.sites, a, b)
+    const begin: Fit = { length: 0.35, noise: 0.03, scales: points.sites.map(() => 0.4) }
+
+    const numeric = points.sites.some(Site.isNumeric)
 
     let known: Array<Engine.Observation> = []
     let taken = 0
-    let length = 0.35
-    let noise = 0.03
+    let shape = begin
     let refitAt = firstFit
     let factor = Cholesky.make()
     /** The points of the factor's rows. */
     const stack = Kernel.make(points.sites)
+    /** Points near an elite: its neighbours; where there are numbers mutations, so that the many steps of a number do not crowd out all other choices. */
+    const near = (elite: Points.Point, random: Prng.Prng) =>
+      numeric
+        ? Array.from({ length: Math.ceil(candidates / elites) }, (_, i) => {
+            const once = Points.mutated(points, elite, random)
+            return i % 3 === 0 ? Points.mutated(points, once, random) : once
+          })
+        : Points.neighbours(points, elite)
     const extend = (point: Points.Point) => {
-      factor.append(stack.row(point, length), 1 + noise)
+      factor.append(stack.row(point, shape), 1 + shape.noise)
       stack.push(point)
     }
     const forget = () => {
@@ -89,8 +103,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     const reset = () => {
       known = []
       taken = 0
-      length = 0.35
-      noise = 0.03
+      shape = begin
       refitAt = firstFit
       forget()
     }
@@ -111,11 +124,10 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         }
         // at fixed numbers of results, not whenever it is asked: so that a replay comes to the same
         if (taken !== refitAt) continue
-        const best = likeliest(known.slice(-fitted), differ)
+        const best = likeliest(known.slice(-fitted), points.sites)
         refitAt = taken < fitted ? Math.ceil(1.5 * taken) : Infinity
-        if (best.length === length && best.noise === noise) continue
-        length = best.length
-        noise = best.noise
+        if (sameFit(best, shape)) continue
+        shape = best
         forget()
       }
       for (let i = factor.size(); i < known.length; i++) extend(known[i]!.point)
@@ -135,7 +147,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       // what is being tried counts with what is expected of it
       const pending = bench.pending()
       if (pending.length > 0) {
-        const believed = pending.map((point) => mean(stack.row(point, length)))
+        const believed = pending.map((point) => mean(stack.row(point, shape)))
         for (const point of pending) extend(point)
         targets = Float64Array.from([...targets, ...believed])
         weights = factor.solve(targets)
@@ -145,17 +157,17 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
 
       /** Candidates, each with its row as soon as it is asked for. */
       const around = new Map<string, Candidate>()
+      const random = bench.prng()
       for (const { point: elite } of top(known, elites)) {
         let row: Float64Array | undefined
-        for (const point of Points.neighbours(points, elite)) {
+        for (const point of near(elite, random)) {
           if (!bench.isNew(point) || around.has(point.key)) continue
           around.set(point.key, {
             point,
-            row: () => stack.rowNear(point, length, elite, (row ??= stack.row(elite, length)))
+            row: () => stack.rowNear(point, shape, elite, (row ??= stack.row(elite, shape)))
           })
         }
       }
-      const random = bench.prng()
       const pool = [...around.values()]
       const order = random.permutation(pool.length)
       const chosen = new Map<string, Candidate>()
@@ -164,7 +176,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         const drawn = points.draw(random)
         if (drawn._tag === "Failure" || !bench.isNew(drawn.success)) continue
         const point = drawn.success
-        if (!chosen.has(point.key)) chosen.set(point.key, { point, row: () => stack.row(point, length) })
+        if (!chosen.has(point.key)) chosen.set(point.key, { point, row: () => stack.row(point, shape) })
       }
       const scored = [...chosen.values()]
         .filter(({ point }) => points.feasible(point))
@@ -206,35 +218,60 @@ const improvement = (mean: number, deviation: number, best: number): number => {
 const top = (results: ReadonlyArray<Engine.Observation>, count: number) =>
   [...results].sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, count)
 
-/** The length scale and noise under which the results are likeliest. */
-const likeliest = (
-  results: ReadonlyArray<Engine.Observation>,
-  differ: (a: Int32Array, b: Int32Array) => number
-): { readonly length: number; readonly noise: number } => {
+/** What the process is made with. */
+interface Fit extends Kernel.Shape {
+  readonly noise: number
+}
+
+const sameFit = (a: Fit, b: Fit) =>
+  a.length === b.length && a.noise === b.noise && a.scales.every((scale, i) => scale === b.scales[i])
+
+/** The length scale, the noise and the numbers' scales under which the results are likeliest. */
+const likeliest = (results: ReadonlyArray<Engine.Observation>, sites: ReadonlyArray<Site.Site>): Fit => {
   const targets = Normal.scores(results.map(({ reward }) => reward))
-  const distances = results.map(({ point }, i) =>
-    Float64Array.from({ length: i }, (_, j) => differ(point.vector, results[j]!.point.vector))
-  )
-  let best = { length: lengths[2]!, noise: noises[1]! }
-  let highest = -Infinity
-  for (const length of lengths) {
-    for (const noise of noises) {
-      const factor = Cholesky.make()
-      for (const row of distances)
-        factor.append(
-          row.map((d) => Math.exp(-d / length)),
-          1 + noise
-        )
-      const weights = factor.solve(targets)
-      let fit = 0
-      for (let i = 0; i < targets.length; i++) fit += targets[i]! * weights[i]!
-      const likelihood = -0.5 * fit - factor.halfLogDeterminant()
-      if (likelihood > highest) {
-        highest = likelihood
-        best = { length, noise }
-      }
+  const rows = <A>(of: (a: Int32Array, b: Int32Array) => A) =>
+    results.map(({ point }, i) => Array.from({ length: i }, (_, j) => of(point.vector, results[j]!.point.vector)))
+  const distances = rows((a, b) => Kernel.distance(sites, a, b))
+  const numbers = sites.filter(Site.isNumeric)
+  const likelihood = ({ length, noise, scales }: Fit) => {
+    const factor = Cholesky.make()
+    for (const [i, row] of distances.entries()) {
+      const here = results[i]!.point.vector
+      factor.append(
+        row.map((d, j) => {
+          let k = Math.exp(-d / length)
+          const there = results[j]!.point.vector
+          for (const site of numbers)
+            k *= Kernel.ofNumber(site, scales[site.index]!, here[site.index]!, there[site.index]!)
+          return k
+        }),
+        1 + noise
+      )
     }
+    const weights = factor.solve(targets)
+    let fit = 0
+    for (let i = 0; i < targets.length; i++) fit += targets[i]! * weights[i]!
+    return -0.5 * fit - factor.halfLogDeterminant()
   }
+  let best: Fit = { length: lengths[2]!, noise: noises[1]!, scales: sites.map(() => scales[3]!) }
+  let highest = -Infinity
+  const consider = (fit: Fit) => {
+    const here = likelihood(fit)
+    if (here <= highest) return
+    highest = here
+    best = fit
+  }
+  if (numbers.length === 0) {
+    for (const length of lengths) for (const noise of noises) consider({ ...best, length, noise })
+    return best
+  }
+  // first as if all numbers were alike, then one after the other
+  const finer = [...finerNoises, ...noises]
+  for (const scale of scales) for (const noise of finer) consider({ ...best, noise, scales: sites.map(() => scale) })
+  if (numbers.length < sites.length) for (const length of lengths) consider({ ...best, length })
+  for (const { index } of numbers)
+    for (const scale of scales) consider({ ...best, scales: best.scales.with(index, scale) })
+  for (const noise of finer) consider({ ...best, noise })
   return best
 }
 

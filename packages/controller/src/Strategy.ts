@@ -42,7 +42,10 @@ export interface Proposal<out A> {
   readonly hash: string
 }
 
-/** A policy's view of one choice: the site, what was chosen there, and how likely each option was after the choices before. */
+/**
+ * A policy's view of one choice: the site, what was chosen there, and how likely each option was after the choices before; of a site with `slots` (too many
+ * options) how likely each slot was, whose options have equal chances.
+ */
 export interface Step {
   readonly site: Site.Site
   readonly token: number

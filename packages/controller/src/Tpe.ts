@@ -9,6 +9,7 @@ import type * as Layer from "effect/Layer"
 import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Options_ from "./internal/options.ts"
+import * as Parzen from "./internal/parzen.ts"
 import type { Point } from "./internal/points.ts"
 import type { Domain, SearchStrategy } from "./Strategy.ts"
 
@@ -43,30 +44,38 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   if (wrong !== undefined) return yield* wrong
   return yield* Engine.make(name, domain, prng, (bench) => {
     const { sites } = bench.points
-    /** Where every site's options start in one array of all options. */
-    const offsets: Array<number> = []
+    const numbers = sites.filter(Site.isNumeric)
+    const listed = sites.filter((site) => !Site.isNumeric(site))
+    /** Where every listed site's options start in one array of all options. */
+    const offsets = new Map<number, number>()
     let total = 0
-    for (const { count } of sites) {
-      offsets.push(total)
+    for (const { count, index } of listed) {
+      offsets.set(index, total)
       total += count
     }
+    const offset = Int32Array.from(sites, ({ index }) => offsets.get(index) ?? -1)
     const good = new Float64Array(total)
     const score = new Float64Array(total)
     /** How often every option occurs in all results. */
     const seen = new Float64Array(total)
+    /** The same of the numbers, in cells of the unit interval. */
+    const cells = sites.map((site) => (Site.isNumeric(site) ? new Float64Array(cellCount) : undefined))
+    let best: ReadonlyArray<Parzen.Density | undefined> = []
+    let rest: ReadonlyArray<Parzen.Density | undefined> = []
     /** The results so far, best first. */
     let ranked: Array<Engine.Observation> = []
 
     const count = ({ point }: Engine.Observation, out: Float64Array) => {
-      for (let i = 0; i < sites.length; i++) {
-        const token = point.vector[i]!
-        if (token !== Site.absent) out[offsets[i]! + token]! += 1
+      for (const { index } of listed) {
+        const token = point.vector[index]!
+        if (token !== Site.absent) out[offset[index]! + token]! += 1
       }
     }
     /** Counts to probabilities. */
     const normalise = (out: Float64Array) => {
-      for (const [i, site] of sites.entries()) {
-        const [from, to] = [offsets[i]!, offsets[i]! + site.count]
+      for (const site of listed) {
+        const from = offset[site.index]!
+        const to = from + site.count
         let sum = prior
         for (let o = from; o < to; o++) sum += out[o]!
         for (let o = from; o < to; o++) out[o] = (out[o]! + prior / site.count) / sum
@@ -77,15 +86,26 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       if (ranked.length === history.length) return
       for (const observation of history.slice(ranked.length)) {
         count(observation, seen)
+        for (const site of numbers) {
+          for (const u of positionsOf(site, [observation])) cells[site.index]![cellOf(u)]! += 1
+        }
         ranked.splice(placeOf(observation, ranked), 0, observation)
       }
       good.fill(0)
-      const best = Math.min(mostGood, Math.ceil(gamma * ranked.length))
-      for (let r = 0; r < best; r++) count(ranked[r]!, good)
+      const top = ranked.slice(0, Math.min(mostGood, Math.ceil(gamma * ranked.length)))
+      for (const observation of top) count(observation, good)
       for (let o = 0; o < total; o++) score[o] = seen[o]! - good[o]!
       normalise(good)
       normalise(score)
       for (let o = 0; o < total; o++) score[o] = Math.log(good[o]! / score[o]!)
+      if (numbers.length === 0) return
+      const positions = sites.map((site) => (Site.isNumeric(site) ? positionsOf(site, top) : undefined))
+      best = positions.map((us) => us && Parzen.make(massesOf(us), prior))
+      rest = positions.map((us, i) => {
+        const counts = cells[i]?.slice()
+        for (const u of us ?? []) counts![cellOf(u)]! -= 1
+        return counts && Parzen.make(massesOfCells(counts), prior)
+      })
     }
     const draw = (): Point => {
       const random = bench.prng()
@@ -93,22 +113,36 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       for (let i = 0; i < sites.length; i++) {
         const site = sites[i]!
         if (!Site.exists(site, vector)) continue
-        let rest = random.nextFloat()
+        const density = best[i]
+        if (density !== undefined) {
+          vector[i] = Site.at(site, density.draw(random))
+          continue
+        }
+        let left = random.nextFloat()
         let token = 0
-        while (token < site.count - 1 && (rest -= good[offsets[i]! + token]!) >= 0) token++
+        while (token < site.count - 1 && (left -= good[offset[i]! + token]!) >= 0) token++
         vector[i] = token
       }
       return bench.points.repaired(vector)
     }
     const ratio = ({ vector }: Point) => {
       let sum = 0
-      for (let i = 0; i < sites.length; i++) if (vector[i] !== Site.absent) sum += score[offsets[i]! + vector[i]!]!
+      for (let i = 0; i < sites.length; i++) {
+        const token = vector[i]!
+        if (token === Site.absent) continue
+        const density = best[i]
+        if (density === undefined) sum += score[offset[i]! + token]!
+        else {
+          const u = Site.position(sites[i]!, token)
+          sum += Math.log(density.at(u) / rest[i]!.at(u))
+        }
+      }
       return sum
     }
     const next = () => {
       if (bench.asked() < initial || bench.history.length === 0) return bench.random()
       fit()
-      let best: Point | undefined
+      let likeliest: Point | undefined
       let highest = -Infinity
       for (let found = 0, drawn = 0; found < candidates && drawn < 8 * candidates; drawn++) {
         const point = draw()
@@ -117,10 +151,10 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         const here = ratio(point)
         if (here > highest) {
           highest = here
-          best = point
+          likeliest = point
         }
       }
-      return best !== undefined && bench.claim(best) ? best : bench.random()
+      return likeliest !== undefined && bench.claim(likeliest) ? likeliest : bench.random()
     }
     return Effect.succeed(
       Engine.plain({
@@ -128,11 +162,33 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         reset: () => {
           ranked = []
           seen.fill(0)
+          for (const counts of cells) counts?.fill(0)
         }
       })
     )
   })
 })
+
+/** Cells of the unit interval in which the many results that are not the best are counted: finer than any kernel. */
+const cellCount = 256
+
+const cellOf = (u: number) => Math.min(cellCount - 1, Math.floor(u * cellCount))
+
+/** Where some results have a number, on the unit interval. */
+const positionsOf = (site: Site.Site, observations: ReadonlyArray<Engine.Observation>) =>
+  observations.flatMap(({ point }) => {
+    const token = point.vector[site.index]!
+    return token === Site.absent ? [] : [Site.position(site, token)]
+  })
+
+const massesOf = (positions: ReadonlyArray<number>): ReadonlyArray<Parzen.Mass> =>
+  positions.toSorted((a, b) => a - b).map((u) => ({ u, weight: 1 }))
+
+const massesOfCells = (counts: Float64Array): ReadonlyArray<Parzen.Mass> => {
+  const out: Array<Parzen.Mass> = []
+  for (const [cell, weight] of counts.entries()) if (weight > 0) out.push({ u: (cell + 0.5) / cellCount, weight })
+  return out
+}
 
 /** Where a result belongs among results that stand best first, earlier trials before later ones. */
 const placeOf = ({ reward, trial }: Engine.Observation, ranked: ReadonlyArray<Engine.Observation>): number => {

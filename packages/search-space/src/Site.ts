@@ -39,7 +39,7 @@ export interface Site {
   readonly label: (token: number) => string
   /**
    * Of a site with too many options to go through one by one (a continuous one, or one in order with more than `mostListed`): the first tokens of consecutive
-   * ranges, some 32, whose options a policy treats alike. No condition tells the options of one range apart. `undefined` for every other site.
+   * ranges, some 16, whose options a policy treats alike. No condition tells the options of one range apart. `undefined` for every other site.
    */
   readonly slots?: ReadonlyArray<number>
 }
@@ -59,7 +59,7 @@ export const exists = (site: Site, vector: ArrayLike<number>): boolean => {
 export const mostListed = 1024
 
 /** Ranges into which the options of a numeric site are divided, where no condition cuts them further. */
-const slotCount = 32
+const slotCount = 16
 
 /**
  * Whether a site has too many options to list and they are in order, so that algorithms treat it as a number: by its `position`, by steps of several

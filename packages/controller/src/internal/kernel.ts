@@ -1,13 +1,22 @@
 /**
- * The Gaussian process's kernel, exp(−d / ℓ) with d the share of the choices in which two points differ, against many points at once. It is a product over the sites,
- * so that a point's row follows from that of a point near it by the sites in which the two differ.
+ * The Gaussian process's kernel against many points at once: exp(−d / ℓ), d the share of the choices in which two points differ, times a Matérn kernel (ν = 5/2) for
+ * every number (a continuous choice, or a whole one of very many), of the distance on the unit interval over a scale of its own. It is a product over the sites, so that a
+ * point's row follows from that of a point near it by the sites in which the two differ.
  */
 import { Site } from "@uninet/search-space"
 import type { Point } from "./points.ts"
 
 type Sites = ReadonlyArray<Site.Site>
 
-/** How much one site adds to the distance where a token is not the other's: 1, or by how far they are apart in ordered choices [ours]. */
+/** What the kernel is made with. */
+export interface Shape {
+  /** ℓ, as a share of all choices. */
+  readonly length: number
+  /** For every number its scale, as a share of its range, by site; what stands at other sites is not looked at. */
+  readonly scales: ReadonlyArray<number>
+}
+
+/** How much one listed site adds to the distance where a token is not the other's: 1, or by how far they are apart in ordered choices (our choice). */
 const apart = ({ count, kind }: Site.Site, x: number, y: number): number =>
   x === y
     ? 0
@@ -15,11 +24,25 @@ const apart = ({ count, kind }: Site.Site, x: number, y: number): number =>
       ? 1
       : 0.5 + (0.5 * Math.abs(x - y)) / (count - 1)
 
-/** The share of the choices in which two vectors differ. */
+/** How much one number adds to the distance: 1 where only one of two points has it. What it is is the other factor's. */
+const missing = (x: number, y: number): number => ((x === Site.absent) === (y === Site.absent) ? 0 : 1)
+
+/** The share of the choices in which two vectors differ, numbers apart. */
 export const distance = (sites: Sites, a: Int32Array, b: Int32Array): number => {
   let sum = 0
-  for (let i = 0; i < sites.length; i++) if (a[i] !== b[i]) sum += apart(sites[i]!, a[i]!, b[i]!)
+  for (let i = 0; i < sites.length; i++) {
+    if (a[i] === b[i]) continue
+    const site = sites[i]!
+    sum += Site.isNumeric(site) ? missing(a[i]!, b[i]!) : apart(site, a[i]!, b[i]!)
+  }
   return sum / sites.length
+}
+
+/** The kernel of one number: 1 for the same one, falling with the distance over its scale. */
+export const ofNumber = (site: Site.Site, scale: number, x: number, y: number): number => {
+  if (x === y || x === Site.absent || y === Site.absent) return 1
+  const r = (Math.sqrt(5) * Math.abs(x - y)) / ((site.count - 1) * scale)
+  return (1 + r + (r * r) / 3) * Math.exp(-r)
 }
 
 /** The points that rows are worked out against, site by site. */
@@ -29,9 +52,9 @@ export interface Stack {
   /** Forgets all points from `size` on. */
   readonly shrink: (size: number) => void
   /** The kernel of a point with every point here. */
-  readonly row: (point: Point, length: number) => Float64Array
+  readonly row: (point: Point, shape: Shape) => Float64Array
   /** The same, given the row of a point near it. */
-  readonly rowNear: (point: Point, length: number, near: Point, nearRow: Float64Array) => Float64Array
+  readonly rowNear: (point: Point, shape: Shape, near: Point, nearRow: Float64Array) => Float64Array
 }
 
 export const make = (sites: Sites): Stack => {
@@ -39,10 +62,19 @@ export const make = (sites: Sites): Stack => {
   let n = 0
 
   /** Multiplies a row by what site `i` gives where its token is `x`, over what it gives where it is `former`. */
-  const multiply = (row: Float64Array, i: number, length: number, x: number, former?: number) => {
+  const multiply = (row: Float64Array, i: number, { length, scales }: Shape, x: number, former?: number) => {
     const site = sites[i]!
     const column = columns[i]!
     const scale = -1 / (sites.length * length)
+    if (Site.isNumeric(site)) {
+      const own = scales[i]!
+      const of = (z: number, y: number) => Math.exp(scale * missing(z, y)) * ofNumber(site, own, z, y)
+      for (let j = 0; j < n; j++) {
+        const y = column[j]!
+        row[j]! *= former === undefined ? of(x, y) : of(x, y) / of(former, y)
+      }
+      return
+    }
     const factor = (y: number) =>
       Math.exp(scale * (apart(site, x, y) - (former === undefined ? 0 : apart(site, former, y))))
     if (site.count >= n) {
@@ -70,15 +102,15 @@ export const make = (sites: Sites): Stack => {
     shrink: (size) => {
       n = Math.min(n, size)
     },
-    row: ({ vector }, length) => {
+    row: ({ vector }, shape) => {
       const row = new Float64Array(n).fill(1)
-      for (let i = 0; i < sites.length; i++) multiply(row, i, length, vector[i]!)
+      for (let i = 0; i < sites.length; i++) multiply(row, i, shape, vector[i]!)
       return row
     },
-    rowNear: ({ vector }, length, near, nearRow) => {
+    rowNear: ({ vector }, shape, near, nearRow) => {
       const row = nearRow.slice(0, n)
       const from = near.vector
-      for (let i = 0; i < sites.length; i++) if (vector[i] !== from[i]) multiply(row, i, length, vector[i]!, from[i]!)
+      for (let i = 0; i < sites.length; i++) if (vector[i] !== from[i]) multiply(row, i, shape, vector[i]!, from[i]!)
       return row
     }
   }

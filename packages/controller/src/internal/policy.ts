@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { InvalidSnapshot, PolicyFailed } from "../StrategyError.ts"
+import * as Entries from "./entries.ts"
 import type { Points } from "./points.ts"
 import * as Programs from "./policyPrograms.ts"
 
@@ -22,7 +23,7 @@ export interface Sampled {
   readonly actions: Int32Array
   /** log π of the whole sequence when it was sampled; undefined where something else proposed it. */
   readonly logProbability: number | undefined
-  /** For every site and option 0, or −10⁹ where constraints bar it; undefined without constraints. */
+  /** For every site and option (or slot) 0, or −10⁹ where constraints bar it; undefined without constraints. */
   readonly mask: Float32Array | undefined
 }
 
@@ -37,7 +38,7 @@ export interface Policy {
   readonly sample: (prng: Prng.Prng) => Effect.Effect<ReadonlyArray<Sampled>, PolicyFailed>
   /** A sequence that something else proposed. */
   readonly foreign: (actions: Int32Array) => Sampled
-  /** How likely every option of every site is along a sequence. */
+  /** How likely every option (or slot) of every site is along a sequence. */
   readonly probabilities: (actions: Int32Array) => Effect.Effect<(site: number) => ReadonlyArray<number>, PolicyFailed>
   /** One step of AdamW on up to `most` sequences; gives their log-probabilities before the step. */
   readonly update: (
@@ -70,14 +71,15 @@ export const make = Effect.fnUntraced(function* <A>(
   const { most, rows } = settings
   const { sites } = points
   const steps = sites.length
-  const options = Math.max(1, ...sites.map(({ count }) => count))
+  const chosen = Entries.policySites(sites)
+  const options = Math.max(1, ...chosen.map(({ count }) => count))
   const constrained = points.constrained.constraints.length > 0
   const failed = (cause: unknown) => new PolicyFailed({ strategy: name, cause })
   const invalid = (problem: string) => new InvalidSnapshot({ strategy: name, problem })
 
   const compiled = Effect.gen(function* () {
     const programs: Readonly<Record<"sample" | "update", Program.Program>> = yield* Effect.fromResult(
-      Programs.make(sites, { ...settings, constrained })
+      Programs.make(chosen, { ...settings, constrained })
     )
     const executable = yield* (yield* Runtime).compile(programs)
     const values = new Map<string, Data>()
@@ -100,9 +102,12 @@ export const make = Effect.fnUntraced(function* <A>(
 
   const size = steps * rows * options
   const offset = (site: number, row: number) => (site * rows + row) * options
-  const actionsOf = (drawn: ArrayLike<number>, row: number): Int32Array => {
+  const actionsOf = (drawn: ArrayLike<number>, spread: Float64Array, row: number): Int32Array => {
     const actions = new Int32Array(steps).fill(Site.absent)
-    for (const site of sites) if (Site.exists(site, actions)) actions[site.index] = drawn[site.index * rows + row]!
+    for (const site of sites) {
+      const at = site.index * rows + row
+      if (Site.exists(site, actions)) actions[site.index] = Entries.tokenOf(site, drawn[at]!, spread[at]!)
+    }
     return actions
   }
 
@@ -118,13 +123,13 @@ export const make = Effect.fnUntraced(function* <A>(
       if (Option.isNone(next)) return changed
       const { mask: allowed, site } = next.value
       const from = site.index * options
-      for (const [option, may] of allowed.entries()) {
-        if (may || mask[from + option] !== 0) continue
-        mask[from + option] = -Programs.never
+      for (const [entry, may] of allowed.entries()) {
+        if (may || mask[from + entry] !== 0) continue
+        mask[from + entry] = -Programs.never
         changed = true
       }
       const token = actions[site.index]!
-      if (allowed[token] !== true) return changed
+      if (allowed[Entries.entryOf(site, token)] !== true) return changed
       prefix.push(token)
     }
   }
@@ -133,7 +138,7 @@ export const make = Effect.fnUntraced(function* <A>(
    * Runs the sampling program until nothing is left to bar. Barring an option that was not drawn changes no draw, and one that was drawn is drawn anew
    * with the same noise, sites before it unchanged: so every run settles at least one more site of every sequence.
    */
-  const settled = Effect.fnUntraced(function* (gumbel: Float32Array) {
+  const settled = Effect.fnUntraced(function* (gumbel: Float32Array, spread: Float64Array) {
     if (!constrained) return { out: yield* run("sample", { gumbel }), masks: undefined }
     const masks = Array.from({ length: rows }, () => new Float32Array(steps * options))
     const barred = new Float32Array(size)
@@ -141,22 +146,25 @@ export const make = Effect.fnUntraced(function* <A>(
       const out = yield* run("sample", { gumbel, barred })
       let changed = false
       for (const [row, mask] of masks.entries()) {
-        if (!bar(actionsOf(out["tokens"] ?? [], row), mask)) continue
+        if (!bar(actionsOf(out["tokens"] ?? [], spread, row), mask)) continue
         changed = true
         for (let t = 0; t < steps; t++) barred.set(mask.subarray(t * options, (t + 1) * options), offset(t, row))
       }
       if (!changed) return { out, masks }
     }
   })
-  const sampledOf = ({
-    masks,
-    out
-  }: {
-    readonly out: Readonly<Record<string, Data>>
-    readonly masks: ReadonlyArray<Float32Array> | undefined
-  }) =>
+  const sampledOf = (
+    {
+      masks,
+      out
+    }: {
+      readonly out: Readonly<Record<string, Data>>
+      readonly masks: ReadonlyArray<Float32Array> | undefined
+    },
+    spread: Float64Array
+  ) =>
     Array.from({ length: rows }, (_, row): Sampled => ({
-      actions: actionsOf(out["tokens"] ?? [], row),
+      actions: actionsOf(out["tokens"] ?? [], spread, row),
       logProbability: out["logProbability"]?.[row] ?? 0,
       mask: masks?.[row]
     }))
@@ -166,13 +174,17 @@ export const make = Effect.fnUntraced(function* <A>(
       Effect.suspend(() => {
         // the tiny number keeps the inner logarithm from being infinite
         const gumbel = new Float32Array(size)
-        for (const { count, index } of sites) {
+        const spread = new Float64Array(steps * rows)
+        for (const { count, index } of chosen) {
           for (let row = 0; row < rows; row++) {
             const from = offset(index, row)
             for (let o = 0; o < count; o++) gumbel[from + o] = -Math.log(-Math.log(prng.nextFloat() + 2 ** -55))
           }
         }
-        return Effect.map(settled(gumbel), sampledOf)
+        for (const { index, slots } of sites) {
+          if (slots !== undefined) for (let row = 0; row < rows; row++) spread[index * rows + row] = prng.nextFloat()
+        }
+        return Effect.map(settled(gumbel, spread), (drawn) => sampledOf(drawn, spread))
       }),
     foreign: (actions) => {
       const mask = constrained ? new Float32Array(steps * options) : undefined
@@ -182,12 +194,18 @@ export const make = Effect.fnUntraced(function* <A>(
     probabilities: (actions) =>
       Effect.suspend(() => {
         const gumbel = new Float32Array(size)
-        for (let t = 0; t < steps; t++) if (actions[t] !== Site.absent) gumbel[offset(t, 0) + actions[t]!] = forced
+        const spread = new Float64Array(steps * rows)
+        for (const site of sites) {
+          const token = actions[site.index]!
+          if (token === Site.absent) continue
+          gumbel[offset(site.index, 0) + Entries.entryOf(site, token)] = forced
+          spread[site.index * rows] = Entries.spreadOf(site, token)
+        }
         return Effect.map(
-          settled(gumbel),
+          settled(gumbel, spread),
           ({ out }) =>
             (site: number) =>
-              Array.from({ length: sites[site]!.count }, (_, o) => Math.exp(out["logs"]?.[offset(site, 0) + o] ?? 0))
+              Array.from({ length: chosen[site]!.count }, (_, o) => Math.exp(out["logs"]?.[offset(site, 0) + o] ?? 0))
         )
       }),
     update: (experiences, { entropy, learningRate }) => {
@@ -214,7 +232,7 @@ export const make = Effect.fnUntraced(function* <A>(
         for (let t = 0; t < steps; t++) {
           const token = sampled.actions[t]!
           if (token === Site.absent) continue
-          inputs.taken[(t * most + row) * options + token] = 1
+          inputs.taken[(t * most + row) * options + Entries.entryOf(sites[t]!, token)] = 1
           inputs.present[t * most + row] = 1
           const mask = sampled.mask?.subarray(t * options, (t + 1) * options)
           if (mask !== undefined) inputs.barred?.set(mask, (t * most + row) * options)

@@ -10,8 +10,8 @@
  * are padded to one number of options, so that all that does not wait for the token before is one op over all sites.
  */
 import { gradient, Op, Program, type Shape, type Tensor } from "@uninet/graph"
-import type { Site } from "@uninet/search-space"
 import * as Result from "effect/Result"
+import type { PolicySite } from "./entries.ts"
 
 export interface Settings {
   readonly policy: "recurrent" | "independent"
@@ -76,7 +76,7 @@ const parametersOf = (sites: number, options: number, hidden: number): Parameter
 })
 
 /** −10⁹ at options beyond a site's own, `[sites, 1, options]`. */
-const padding = (sites: ReadonlyArray<Site.Site>, options: number) =>
+const padding = (sites: ReadonlyArray<PolicySite>, options: number) =>
   Op.constant(
     Float32Array.from(
       sites.flatMap(({ count }) => Array.from({ length: options }, (_, o) => (o < count ? 0 : -never)))
@@ -99,7 +99,7 @@ const statesOf = (said: Tensor.Tensor, memory: number): Tensor.Tensor => {
 
 /** The logits that do not depend on tokens, `[sites, 1 or rows, options]`. */
 const independent = (
-  sites: ReadonlyArray<Site.Site>,
+  sites: ReadonlyArray<PolicySite>,
   options: number,
   p: Parameters,
   barred: Tensor.Tensor | undefined
@@ -114,7 +114,7 @@ const independent = (
  * Inputs: `gumbel` `[sites, rows, options]`, and `barred` of the same shape (0 or −10⁹) under constraints. Outputs: `tokens` `[sites, rows]` (also at sites
  * that do not exist), `logs` (log-probabilities) `[sites, rows, options]`, `logProbability` of the sequences `[rows]`.
  */
-const sampling = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameters, settings: Settings) => {
+const sampling = (sites: ReadonlyArray<PolicySite>, options: number, p: Parameters, settings: Settings) => {
   const { constrained, context: contextScale, memory, policy, rows } = settings
   const shape = [sites.length, rows, options]
   const own = independent(sites, options, p, constrained ? Op.input("barred", shape) : undefined)
@@ -157,7 +157,7 @@ const sampling = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameter
  * Inputs, with n = `most`: `taken` (one-hot, zeros where a site does not exist) and `barred` `[sites, n, options]`, `present` `[sites, n]`, `advantage`, `former`
  * (log-probability when sampled), `known` (1 where `former` is known, 0 where it is what it is now) and `weight` `[n]`; scalars `entropyWeight`, `learningRate`, `step`. Output: `logProbability` `[n]` before the step.
  */
-const improving = (sites: ReadonlyArray<Site.Site>, options: number, p: Parameters, settings: Settings) => {
+const improving = (sites: ReadonlyArray<PolicySite>, options: number, p: Parameters, settings: Settings) => {
   const { clip, constrained, context, decay, memory, most, policy } = settings
   const steps = sites.length
   const shape = [steps, most, options]
@@ -225,7 +225,7 @@ export const deviations: ReadonlyArray<readonly [name: string, deviation: number
 
 /** Both programs of a space with at least one site. */
 export const make = (
-  sites: ReadonlyArray<Site.Site>,
+  sites: ReadonlyArray<PolicySite>,
   settings: Settings
 ): Result.Result<
   { readonly sample: Program.Program; readonly update: Program.Program },

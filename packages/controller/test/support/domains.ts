@@ -34,3 +34,19 @@ export const rejecting = Result.getOrThrow(
     enumerate: 0
   })
 )
+
+/** Real numbers, one of them under a condition, a whole number of very many, names and an order. */
+export const numeric = made(
+  Choice.struct({
+    optimiser: Choice.categorical(["sgd", "adam"]),
+    rate: Choice.logUniform({ min: 1e-4, max: 1, seed: 0.01 }),
+    momentum: Choice.when({ optimiser: ["sgd"] }, Choice.uniform({ min: 0, max: 0.99, seed: 0.9 })),
+    width: Choice.integer({ min: 1, max: 5000 }),
+    depth: Choice.ordered([1, 2, 4])
+  })
+)
+
+/** Those with some product of width and depth. */
+export const narrow = Result.getOrThrow(
+  Constrained.make(numeric, [Constraint.bound("size", ({ depth, width }) => depth * width, { min: 500, max: 3000 })])
+)

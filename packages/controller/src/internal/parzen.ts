@@ -1,0 +1,64 @@
+/**
+ * Densities on the unit interval by kernels on what was seen there (Parzen's estimator), as Bergstra et al. (2011) use them for numbers: normal kernels cut off at the
+ * ends, each as wide as the farther of its two neighbours is away, and a uniform one.
+ */
+import type { Prng } from "@uninet/search-space"
+import * as Normal from "./normal.ts"
+
+export interface Density {
+  readonly at: (u: number) => number
+  readonly draw: (prng: Prng.Prng) => number
+}
+
+/** A place on the unit interval, and how many results are there. */
+export interface Mass {
+  readonly u: number
+  readonly weight: number
+}
+
+/** Kernels are no narrower than this, however many results there are. */
+const narrowest = 0.01
+
+const root2pi = Math.sqrt(2 * Math.PI)
+
+/** @param masses in order of `u`; `prior`: the weight of the uniform density, in results. */
+export const make = (masses: ReadonlyArray<Mass>, prior: number): Density => {
+  const n = masses.length
+  const total = masses.reduce((sum, { weight }) => sum + weight, prior)
+  const least = Math.max(narrowest, 1 / (total + 1))
+  const centres = new Float64Array(n)
+  const precisions = new Float64Array(n)
+  const heights = new Float64Array(n)
+  for (const [i, { u, weight }] of masses.entries()) {
+    const [left, right] = [u - (masses[i - 1]?.u ?? 0), (masses[i + 1]?.u ?? 1) - u]
+    const width = Math.min(1, Math.max(least, left, right))
+    const inside = Normal.cdf((1 - u) / width) - Normal.cdf(-u / width)
+    centres[i] = u
+    precisions[i] = 1 / width
+    heights[i] = weight / (total * inside * width * root2pi)
+  }
+  return {
+    at: (u) => {
+      let sum = prior / total
+      for (let i = 0; i < n; i++) {
+        const z = (u - centres[i]!) * precisions[i]!
+        sum += heights[i]! * Math.exp(-0.5 * z * z)
+      }
+      return sum
+    },
+    draw: (prng) => {
+      let rest = prng.nextFloat() * total
+      for (const [i, { u, weight }] of masses.entries()) {
+        rest -= weight
+        if (rest >= 0) continue
+        // at least half of a kernel that is no wider than the interval lies in it, or nearly so: few draws are in vain
+        for (let tries = 0; tries < 100; tries++) {
+          const drawn = u + prng.nextNormal() / precisions[i]!
+          if (drawn >= 0 && drawn <= 1) return drawn
+        }
+        return u
+      }
+      return prng.nextFloat()
+    }
+  }
+}
