@@ -17,10 +17,11 @@ import {
 } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Runtime } from "@uninet/runtime/engine"
-import { Constrained, Prng, Space } from "@uninet/search-space"
+import { Choice, Constrained, Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { conditional, digits, light, rejecting, repetitive } from "./support/domains.ts"
 import { drain, every, provided, seeded } from "./support/strategies.ts"
@@ -69,6 +70,20 @@ const named = (name: string) =>
   Strategies.isName(name) ? Effect.succeed(name) : Effect.die(new Error(`${name} is no strategy`))
 
 const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effect)
+
+/** Ten numbers, by what they are multiplied by. */
+const meaning = (factor: number) =>
+  Result.getOrThrow(
+    Space.make(
+      Choice.integer({ min: 0, max: 9 }).pipe(
+        Choice.map({
+          schema: Schema.Int,
+          to: (n) => factor * n,
+          from: (m) => Result.succeed(m / factor)
+        })
+      )
+    )
+  )
 
 describe.each(every)("%s", (_, make) => {
   it.effect("proposes every network of a space once, then says that there are no more", () =>
@@ -218,6 +233,15 @@ describe.each(every)("%s", (_, make) => {
       ]
       for (const one of refused) assert.instanceOf(yield* failure(strategy.restore(one)), StrategyError.InvalidSnapshot)
       assert.deepStrictEqual(yield* strategy.snapshot, snapshot)
+    }).pipe(provided)
+  )
+
+  it.effect("refuses a snapshot of a space with the same choices that mean something else", () =>
+    Effect.gen(function* () {
+      const strategy = yield* seeded(make, meaning(2))
+      yield* strategy.restore(yield* (yield* seeded(make, meaning(2))).snapshot)
+      const error = yield* failure(strategy.restore(yield* (yield* seeded(make, meaning(3))).snapshot))
+      assert.include(error.message, "it is of another space")
     }).pipe(provided)
   )
 

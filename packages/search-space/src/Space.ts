@@ -31,6 +31,8 @@ import { InfiniteSpace, InvalidIndex, InvalidSpace, InvalidTokens, NotInSpace } 
 export interface Space<out A> extends Pipeable.Pipeable {
   /** Every place where a choice is made, in the order in which tokens are emitted. */
   readonly sites: ReadonlyArray<Site>
+  /** What its author calls this version of what the points mean; see `make`. */
+  readonly version?: string
   /** @internal */
   readonly root: Node<A>
 }
@@ -42,6 +44,9 @@ export type Tokens = ReadonlyArray<number>
  * Checks a declaration and gives the space, or all the declaration's faults with their paths: an empty choice, an option
  * given twice, a condition that is cyclic or names no field or no option, an empty range, …
  *
+ * @param options `version`: part of the space's `fingerprint`, for an author to say that its points mean something else than before although declaration and
+ *   values are the same: another release of what is built from them. Default: none.
+ *
  * @example
  * ```ts
  * import { Choice, Space } from "@uninet/search-space"
@@ -52,12 +57,21 @@ export type Tokens = ReadonlyArray<number>
  * // Invalid search space: operator: the option "conv" is there twice. Give every option once
  * ```
  */
-export const make = <A>(choice: Choice<A>): Result.Result<Space<A>, InvalidSpace> => {
+export const make = <A>(
+  choice: Choice<A>,
+  options: { readonly version?: string } = {}
+): Result.Result<Space<A>, InvalidSpace> => {
   const context: Context = { sites: [], problems: [] }
   const root = choice.build(context, { path: [], conditions: [] })
   const [problem, ...more] = context.problems
   if (problem !== undefined) return Result.fail(new InvalidSpace({ problems: [problem, ...more] }))
-  return Result.succeed({ ...Pipeable.Prototype, sites: withSlots(context.sites), root })
+  const { version } = options
+  return Result.succeed({
+    ...Pipeable.Prototype,
+    sites: withSlots(context.sites),
+    root,
+    ...(version === undefined ? {} : { version })
+  })
 }
 
 /**
@@ -440,9 +454,26 @@ export const hash =
   (space: Space<A>): string =>
     fnv1aHex(stableStringify(codecs(space).plain ? value : toJson(space, value)))
 
-/** The space's own identity: equal where all choices, options, conditions and seeds are equal. To tell a journal's space from this one. */
-export const fingerprint = <A>(space: Space<A>): string =>
-  fnv1aHex(
+/**
+ * The space's own identity, 16 hexadecimal digits, to tell a journal's space from this one. It covers the choices with their options, conditions and seeds, constants, the
+ * author's `version`, and what the choices mean: the whole table of a quotient, and of a mapping what it gives for all choices if there are few, else for the seed point and for 64
+ * points that are always the same. A mapping that differs at other points only needs another `version`.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const widths = Choice.ordered([16, 32])
+ * const print = (version?: string) =>
+ *   Space.fingerprint(Result.getOrThrow(Space.make(widths, version === undefined ? {} : { version })))
+ * console.log(print() === print(), print() === print("2")) // true false
+ * ```
+ */
+export const fingerprint = <A>(space: Space<A>): string => {
+  const known = fingerprints.get(space)
+  if (known !== undefined) return known
+  const out = fnv1aHex(
     stableStringify({
       sites: space.sites.map((site) => [
         site.path,
@@ -454,9 +485,16 @@ export const fingerprint = <A>(space: Space<A>): string =>
           : Array.from({ length: site.count }, (_, token) => site.value(token)),
         site.conditions.map((c) => [c.site, [...c.options]])
       ]),
-      seed: toJson(space, seedPoint(space))
+      seed: toJson(space, seedPoint(space)),
+      meaning: space.root.meaning(),
+      version: space.version
     })
   )
+  fingerprints.set(space, out)
+  return out
+}
+
+const fingerprints = new WeakMap<Space<unknown>, string>()
 
 /** The space as an indented outline with its counts, for people. */
 export const print = <A>(space: Space<A>): string => {

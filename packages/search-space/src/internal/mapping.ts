@@ -2,7 +2,9 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Choice, Mapping } from "../Choice.ts"
+import * as Prng from "../Prng.ts"
 import { absent } from "../Site.ts"
+import { fnv1aHex } from "./fnv.ts"
 import {
   assignments,
   emptyNode,
@@ -53,9 +55,43 @@ export const map =
         if (fault === undefined) return undefined
         return notInSpace([...path, ...(mapping.locate ?? ((p: Path) => p))(fault.path)], fault.value, fault.expected)
       },
-      schema: mapping.schema
+      schema: mapping.schema,
+      meaning: () => ({ values: sampled(context, inner, mapping.schema, mapping.to), of: inner.meaning() ?? null })
     }
   }
+
+/** Values that a mapping is told by: all where there are as few, else as many that a fixed generator draws. */
+const samples = 64
+
+const sampled = <A, B>(
+  { sites }: Context,
+  inner: Node<A>,
+  schema: Schema.Codec<B, unknown>,
+  to: (a: A) => B
+): ReadonlyArray<unknown> => {
+  const encode = Schema.encodeUnknownResult(Schema.toCodecJson(schema))
+  // a value without a JSON form is told by its text: `Space.encodeJson` is where it is refused
+  const json = (vector: Vector) => {
+    const value = to(inner.decode(vector))
+    return Result.getOrElse(encode(value), () => String(value))
+  }
+  const vector: Vector = new Int32Array(sites.length).fill(absent)
+  const out: Array<unknown> = []
+  if (!inner.infinite && inner.distinct <= BigInt(samples)) {
+    for (let rank = 0n; rank < inner.distinct; rank++) {
+      inner.unrank(rank, vector)
+      out.push(json(vector))
+    }
+    return out
+  }
+  const prng = Prng.fromSeed("what a mapping means")
+  for (let i = 0; i < samples; i++) {
+    vector.fill(absent)
+    inner.sample(prng, vector)
+    out.push(json(vector))
+  }
+  return out
+}
 
 /** A node without what does not carry over to a mapped one: a mapped single choice is no longer what a condition can name. */
 const without = <A>(node: Node<A>): Omit<Node<A>, "leaf"> => {
@@ -187,6 +223,11 @@ export const quotient =
       rank: (vector) => BigInt(read(vector)),
       unrank: (rank, vector) => write(Number(rank), vector),
       schema: mapping.schema,
+      // the classes of all choices in order, and their values
+      meaning: () => ({
+        classes: fnv1aHex(Array.from(assignments(context.sites, first, end), read).join()),
+        values: fnv1aHex([...classOf.keys()].join())
+      }),
       print: inner.print
     }
   }

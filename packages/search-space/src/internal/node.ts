@@ -33,6 +33,10 @@ export interface Node<out A> {
   readonly rank: (vector: Vector) => bigint
   readonly unrank: (rank: bigint, vector: Vector) => void
   readonly schema: Schema.Codec<A, unknown>
+  /**
+   * What the sites do not say of what a point means, as JSON: constants, and what mappings give. `undefined` where the sites say all.
+   */
+  readonly meaning: () => unknown
   /** The declaration as indented lines, for people. */
   readonly print: (indent: string) => ReadonlyArray<string>
   /** The site of a node that is one single choice: what a condition may refer to. */
@@ -117,6 +121,12 @@ export function* assignments(
   yield* from(first)
 }
 
+/** The meanings of several nodes; `undefined` where none has any. */
+export const meanings = (nodes: ReadonlyArray<Node<unknown>>): ReadonlyArray<unknown> | undefined => {
+  const all = nodes.map((node) => node.meaning())
+  return all.some((meaning) => meaning !== undefined) ? all.map((meaning) => meaning ?? null) : undefined
+}
+
 export const notInSpace = (path: Path, value: unknown, expected: string) => new NotInSpace({ path, value, expected })
 
 export const showLiteral = (value: Literal) => (typeof value === "string" ? `"${value}"` : String(value))
@@ -144,5 +154,6 @@ export const emptyNode = <A>(context: Context, schema: Schema.Codec<A, unknown>)
   rank: () => 0n,
   unrank: () => {},
   schema,
+  meaning: () => undefined,
   print: (indent) => [`${indent}(invalid)`]
 })

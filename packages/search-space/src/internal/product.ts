@@ -2,7 +2,18 @@
 import * as Schema from "effect/Schema"
 import type { Choice } from "../Choice.ts"
 import type { Prng } from "../Prng.ts"
-import { clear, emptyNode, notInSpace, report, scatter, type Build, type Node, type Path, type Vector } from "./node.ts"
+import {
+  clear,
+  emptyNode,
+  meanings,
+  notInSpace,
+  report,
+  scatter,
+  type Build,
+  type Node,
+  type Path,
+  type Vector
+} from "./node.ts"
 import { integer } from "./single.ts"
 
 /** The working parts of a product of independent nodes. */
@@ -12,6 +23,7 @@ export const product = (parts: ReadonlyArray<Node<unknown>>, first: number, end:
   size: parts.reduce((n, part) => n * part.size, 1n),
   distinct: parts.reduce((n, part) => n * part.distinct, 1n),
   infinite: parts.some((part) => part.infinite),
+  meaning: () => meanings(parts),
   sample: (prng: Prng, vector: Vector) => {
     for (const part of parts) part.sample(prng, vector)
   },
@@ -112,6 +124,7 @@ export const repeat =
         decode: (vector) => parts.map((part) => part.decode(vector)),
         encode: (input, vector, path) => encodeItems(parts, input, vector, path, expected),
         schema,
+        meaning: () => repeated(parts[0], max),
         print,
         parts
       }
@@ -158,9 +171,16 @@ export const repeat =
       },
       unrank,
       schema,
+      meaning: () => repeated(parts[0], max),
       print
     }
   }
+
+/** All parts mean the same. */
+const repeated = (item: Node<unknown> | undefined, times: number): unknown => {
+  const meaning = item?.meaning()
+  return meaning === undefined ? undefined : { times, meaning }
+}
 
 const span = (from: number, to: number): ReadonlyArray<number> =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)

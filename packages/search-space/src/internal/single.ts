@@ -40,6 +40,7 @@ const leafNode = <A extends Literal>(
       vector[at] = infinite ? site.seed : Number(rank)
     },
     schema: options.schema,
+    meaning: () => undefined,
     print: (indent) => [indent + options.print],
     leaf: site
   }
@@ -197,6 +198,7 @@ const constantNode = <L extends Literal>(context: Context, value: L): Node<L> =>
   rank: () => 0n,
   unrank: () => {},
   schema: literals([value]),
+  meaning: () => ({ constant: value }),
   print: (indent) => [indent + showLiteral(value)],
   parts: []
 })

@@ -5,6 +5,7 @@ import type { Prng } from "../Prng.ts"
 import { absent, type Condition, type Literal, type Site } from "../Site.ts"
 import {
   clear,
+  meanings,
   notInSpace,
   report,
   scatter,
@@ -152,6 +153,10 @@ export const struct =
       : { ...product(nodes, first, end), parts: nodes }
     return {
       ...counting,
+      meaning: () => {
+        const all = meanings(written.map(({ node }) => node))
+        return all === undefined ? undefined : Object.fromEntries(written.map(({ key }, i) => [key, all[i]]))
+      },
       // every key decodes to its field's type, the conditional ones to nothing where they do not exist
       decode: (vector) => decode(vector) as StructValue<F>,
       encode,
@@ -471,6 +476,10 @@ export const variants =
         return branches.slice(0, token).reduce((n, b) => n + b.distinct, 0n) + branches[token]!.rank(vector)
       },
       unrank,
+      meaning: () => {
+        const all = meanings(branches)
+        return all === undefined ? undefined : Object.fromEntries(names.map((name, i) => [name, all[i]]))
+      },
       schema: Schema.Union<ReadonlyArray<Schema.Constraint>>(members) as Schema.Constraint as Schema.Codec<
         VariantsValue<Tag, Cases>,
         unknown
