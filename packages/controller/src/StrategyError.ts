@@ -105,3 +105,4 @@ export type StrategyError =
   | PolicyFailed
   | NotEnumerable
   | Constrained.Infeasible
+  | Constrained.CostFailed

@@ -17,7 +17,7 @@ import {
 } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Runtime } from "@uninet/runtime/engine"
-import { Choice, Constrained, Prng, Space } from "@uninet/search-space"
+import { Choice, Constrained, Constraint, Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -118,6 +118,25 @@ describe.each(every)("%s", (_, make) => {
           yield* tellAll(strategy, proposals)
         }
       }
+    }).pipe(provided)
+  )
+
+  it.effect("says of a cost that cannot be told which one it is", () =>
+    Effect.gen(function* () {
+      const domain = yield* Effect.fromResult(
+        Constrained.make(
+          digits,
+          [Constraint.bound("depth", (ds) => (ds[0] === 1 ? Number.NaN : 0), { max: 3 })],
+          // nothing is looked at before it is proposed
+          { enumerate: 0 }
+        )
+      )
+      const asking = Effect.gen(function* () {
+        const strategy = yield* seeded(make, domain)
+        for (;;) yield* tellAll(strategy, yield* strategy.ask(4))
+      })
+      const error = yield* failure(asking)
+      assert.match(error.message, /^The cost depth is no number for \[1/)
     }).pipe(provided)
   )
 

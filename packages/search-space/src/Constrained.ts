@@ -8,6 +8,10 @@
  * - the space has few points (`enumerate`, default 20,000): all are looked at.
  * - else: rejection from uniform samples, which takes 1 / (feasible share) cost evaluations a sample.
  *
+ * **Chains are not trusted.** `make` compares what a chain says with the cost itself, on the seed point and 64 points that are always the same, as the chain adds them up and as
+ * its tables do. Where they differ (a chain made for another layout, a part's cost that looks at another part) the chain is not used: its constraint is met like one
+ * without, which is slower and as right, and `mismatches` says so. Refusing instead would make a cost that carries a chain for the usual layout useless on every other one.
+ *
  * **Distribution.** In all three, `sampleWithin` draws from the feasible distinct values with equal chances for each: exactly what
  * rejection sampling from `Space.sample` gives. (The dynamic programme draws from a slightly larger set with equal
  * chances and rejects what is outside; its counts are doubles, so chances are equal to about one part in 10¹⁵.)
@@ -16,10 +20,20 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Constraint from "./Constraint.ts"
-import { isChained, partLimit, partsOf, perSlot, solve, type ChainSolver } from "./internal/chain.ts"
-import { assignments, repair, type Vector } from "./internal/node.ts"
+import {
+  type Chained,
+  ChainFault,
+  type ChainSolver,
+  isChained,
+  isTabular,
+  partsOf,
+  perSlot,
+  solve,
+  sumOf
+} from "./internal/chain.ts"
+import { assignments, type Node, repair, type Vector } from "./internal/node.ts"
 import { stableStringify } from "./internal/stable.ts"
-import type { Prng } from "./Prng.ts"
+import * as Prng from "./Prng.ts"
 import { absent, exists, isNumeric, type Site } from "./Site.ts"
 import * as Space from "./Space.ts"
 import type { InvalidTokens } from "./SpaceError.ts"
@@ -28,6 +42,8 @@ import type { InvalidTokens } from "./SpaceError.ts"
 export interface Constrained<in out A> {
   readonly space: Space.Space<A>
   readonly constraints: ReadonlyArray<Constraint.Constraint<A>>
+  /** Chains that do not fit the space, and are not used; empty where all do. */
+  readonly mismatches: ReadonlyArray<ChainMismatch>
   /** @internal */
   readonly engine: Engine
 }
@@ -69,6 +85,39 @@ export class Infeasible extends Schema.TaggedError<Infeasible>()("Infeasible", {
   }
 }
 
+/** A cost that cannot be told of a point of the space: its function throws, or gives no number. */
+export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
+  /** The constraint's name. */
+  cost: Schema.String,
+  /** The point, as JSON. */
+  point: Schema.Unknown,
+  /** What it does, in words. */
+  problem: Schema.String
+}) {
+  override get message() {
+    return `The cost ${this.cost} ${this.problem} for ${stableStringify(this.point)}. Let it give a number for every point of the space, or leave such points out.`
+  }
+}
+
+/** A chain that says something else of a point than the cost it belongs to. */
+export class ChainMismatch extends Schema.TaggedError<ChainMismatch>()("ChainMismatch", {
+  /** The constraint's name. */
+  cost: Schema.String,
+  /** The point, as JSON. */
+  point: Schema.Unknown,
+  /** What the chain says; NaN where it throws. */
+  chain: Schema.Number,
+  /** What the cost says. */
+  of: Schema.Number,
+  /** Why the chain says nothing, where it does not. */
+  problem: Schema.optionalKey(Schema.String)
+}) {
+  override get message() {
+    const said = this.problem === undefined ? `says ${this.chain}` : `fails (${this.problem})`
+    return `The chain of the cost ${this.cost} does not fit this space: it ${said} where the cost is ${this.of}, for ${stableStringify(this.point)}. Use the cost with the space it was made for, or without its chain.`
+  }
+}
+
 /** Settings of `make`. */
 export interface Options {
   /** Spaces of this many distinct values or less are looked through point by point where there is no chain. Default 20,000. */
@@ -79,7 +128,7 @@ export interface Options {
 
 /**
  * Works out constraints on a space. Fails with `Infeasible` where it is certain already that nothing meets them: always, if all
- * constraints have a chain or the space is small; otherwise `sampleWithin` finds out.
+ * constraints have a chain that fits or the space is small; otherwise `sampleWithin` finds out. Fails with `CostFailed` where a cost cannot be told of a point that was looked at.
  *
  * Without constraints it is the space itself, with masks that allow everything, so that an algorithm needs one way only.
  */
@@ -87,35 +136,204 @@ export const make = <A>(
   space: Space.Space<A>,
   constraints: ReadonlyArray<Constraint.Constraint<A>>,
   options: Options = {}
-): Result.Result<Constrained<A>, Infeasible> => {
+): Result.Result<Constrained<A>, Infeasible | CostFailed> => {
   const attempts = options.attempts ?? 100_000
-  const chained = constraints.filter(isChained)
-  const chainable =
-    chained.length > 0 && partsOf(space).every((part) => !part.infinite && part.distinct <= BigInt(partLimit))
-  const all = chainable && chained.length === constraints.length
-  if (constraints.length > 0 && !all && Space.distinct(space) <= (options.enumerate ?? 20_000)) {
-    return enumerated(space, constraints)
+  const withChain = constraints.filter(isChained)
+  const points = withChain.length > 0 ? examples(space) : []
+  for (const point of points) {
+    const failed = failureAt(space, withChain, point)
+    if (failed !== undefined) return Result.fail(failed)
   }
-  if (!chainable) return Result.succeed({ space, constraints, engine: { _tag: "Rejection", attempts } })
-  const solver = solve(space, chained)
-  const made: Constrained<A> = { space, constraints, engine: { _tag: "Chained", solver, attempts } }
-  const found = solver.witness(0)
-  if (found.vector !== undefined || found.exhausted) return Result.succeed(made)
-  return Result.fail(infeasible(made, closestByChain(solver) ?? seed(space), true, 0))
+  const mismatches: Array<ChainMismatch> = []
+  // every turn either ends or finds one more chain that does not fit
+  for (let chained = withChain; ;) {
+    const usable = oneFocus(chained)
+    const parts = usable[0] === undefined ? undefined : partsOf(space, usable[0].chain.of.focus)
+    const chainable = parts !== undefined && isTabular(parts)
+    const all = chainable && usable.length === constraints.length
+    if (constraints.length > 0 && !all && Space.distinct(space) <= (options.enumerate ?? 20_000)) {
+      return enumerated(space, constraints, mismatches)
+    }
+    const rejecting: Constrained<A> = {
+      space,
+      constraints,
+      mismatches,
+      engine: { _tag: "Rejection", attempts }
+    }
+    if (!chainable) return Result.succeed(rejecting)
+    const solved = worked(space, parts, usable, points)
+    if (solved === undefined) return Result.succeed(rejecting)
+    if ("mismatch" in solved) {
+      mismatches.push(solved.mismatch)
+      chained = chained.filter((constraint) => constraint !== solved.constraint)
+      continue
+    }
+    const { solver } = solved
+    const made: Constrained<A> = { ...rejecting, engine: { _tag: "Chained", solver, attempts } }
+    const found = solver.witness(0)
+    if (found.vector !== undefined || found.exhausted) return Result.succeed(made)
+    // that nothing meets the bounds is only as sure as the chain: the closest point is one more to compare
+    const closest = closestByChain(solver) ?? seed(space)
+    const failed = failureAt(space, usable, closest)
+    if (failed !== undefined) return Result.fail(failed)
+    const wrong = mismatchAt(space, usable, solver, closest)
+    if (wrong === undefined) return Result.fail(infeasible(made, closest, true, 0))
+    mismatches.push(wrong.mismatch)
+    chained = chained.filter((constraint) => constraint !== wrong.constraint)
+  }
+}
+
+/** Points on which costs and chains are compared: the seed point, and some that are the same for every run. */
+const examples = (space: Space.Space<unknown>): ReadonlyArray<Vector> => {
+  const prng = Prng.fromSeed("does the chain fit")
+  const drawn = Array.from({ length: 64 }, () => {
+    const vector = blank(space)
+    space.root.sample(prng, vector)
+    return vector
+  })
+  return [seed(space), ...drawn]
+}
+
+/** Chains are worked out together where they add up over the same parts; of several groups the largest is, and the others' constraints are met like those without. */
+const oneFocus = <A>(chained: ReadonlyArray<Chained<A>>): ReadonlyArray<Chained<A>> => {
+  const groups = new Map<string, Array<Chained<A>>>()
+  for (const constraint of chained) {
+    const key = stableStringify(constraint.chain.of.focus ?? [])
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [constraint])
+    else group.push(constraint)
+  }
+  return [...groups.values()].reduce<ReadonlyArray<Chained<A>>>(
+    (most, group) => (group.length > most.length ? group : most),
+    []
+  )
+}
+
+interface Wrong<A> {
+  readonly constraint: Chained<A>
+  readonly mismatch: ChainMismatch
+}
+
+/** The solver, or a chain that does not fit; `undefined` where it would be too large. */
+const worked = <A>(
+  space: Space.Space<A>,
+  parts: ReadonlyArray<Node<unknown>>,
+  chained: ReadonlyArray<Chained<A>>,
+  points: ReadonlyArray<Vector>
+): { readonly solver: ChainSolver } | Wrong<A> | undefined => {
+  // asked part by part first: a chain for another layout need not be tabulated to be found out
+  for (const point of points) {
+    const value = space.root.decode(point)
+    for (const constraint of chained) {
+      const of = Constraint.amount(value)(constraint)
+      try {
+        const { cost, size } = sumOf(constraint, value, parts.length)
+        if (!agree(cost, of, size)) return wrong(space, constraint, point, cost)
+      } catch (cause) {
+        return wrong(space, constraint, point, Number.NaN, said(cause))
+      }
+    }
+  }
+  try {
+    const solver = solve(space, parts, chained)
+    if (solver === undefined) return undefined
+    for (const point of points) {
+      const found = mismatchAt(space, chained, solver, point)
+      if (found !== undefined) return found
+    }
+    return { solver }
+  } catch (cause) {
+    const constraint = cause instanceof ChainFault ? chained[cause.constraint] : chained[0]
+    const why = said(cause instanceof ChainFault ? cause.cause : cause)
+    return wrong(space, constraint ?? chained[0]!, points[0] ?? seed(space), Number.NaN, why)
+  }
+}
+
+const said = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/** Whether two sums of terms of some size are the same but for rounding. */
+const agree = (a: number, b: number, size: number): boolean =>
+  a === b || (Number.isFinite(a - b) && Math.abs(a - b) <= 1e-9 * (size + Math.abs(b)))
+
+const wrong = <A>(
+  space: Space.Space<A>,
+  constraint: Chained<A>,
+  point: Vector,
+  chain: number,
+  problem?: string
+): Wrong<A> => {
+  const value = space.root.decode(point)
+  const of = Constraint.amount(value)(constraint)
+  return {
+    constraint,
+    mismatch: new ChainMismatch({
+      cost: constraint.name,
+      point: jsonOf(space, value),
+      chain,
+      of,
+      ...(problem === undefined ? {} : { problem })
+    })
+  }
+}
+
+/** The first chain whose tables say something else of a point than its cost. */
+const mismatchAt = <A>(
+  space: Space.Space<A>,
+  chained: ReadonlyArray<Chained<A>>,
+  solver: ChainSolver,
+  point: Vector
+): Wrong<A> | undefined => {
+  const value = space.root.decode(point)
+  const costs = solver.costs(point)
+  for (const [k, constraint] of chained.entries()) {
+    const of = Constraint.amount(value)(constraint)
+    const { cost, size } = costs[k]!
+    if (!agree(cost, of, size)) return wrong(space, constraint, point, cost)
+  }
+  return undefined
+}
+
+const jsonOf = <A>(space: Space.Space<A>, value: A): unknown =>
+  Result.getOrElse(Space.encodeJson(value)(space), () => value)
+
+/** Why a constraint's quantity cannot be told of a point, if one cannot. */
+const failureAt = <A>(
+  space: Space.Space<A>,
+  constraints: ReadonlyArray<Constraint.Constraint<A>>,
+  point: Vector
+): CostFailed | undefined => {
+  const value = space.root.decode(point)
+  for (const constraint of constraints) {
+    if (!Number.isNaN(Constraint.amount(value)(constraint))) continue
+    let problem = "is no number"
+    try {
+      constraint.of(value)
+    } catch (cause) {
+      problem = `throws "${said(cause)}"`
+    }
+    return new CostFailed({ cost: constraint.name, point: jsonOf(space, value), problem })
+  }
+  return undefined
 }
 
 const enumerated = <A>(
   space: Space.Space<A>,
-  constraints: ReadonlyArray<Constraint.Constraint<A>>
-): Result.Result<Constrained<A>, Infeasible> => {
+  constraints: ReadonlyArray<Constraint.Constraint<A>>,
+  mismatches: ReadonlyArray<ChainMismatch>
+): Result.Result<Constrained<A>, Infeasible | CostFailed> => {
   const feasible: Array<bigint> = []
   const vector = blank(space)
   let closest = { vector: vector.slice(), excess: Infinity }
   for (let rank = 0n; rank < space.root.distinct; rank++) {
     space.root.unrank(rank, vector)
     const excess = excessOf(constraints, space.root.decode(vector))
-    if (excess === 0) feasible.push(rank)
-    if (excess < closest.excess || rank === 0n) closest = { vector: vector.slice(), excess }
+    if (excess === undefined) {
+      const failed = failureAt(space, constraints, vector)
+      if (failed !== undefined) return Result.fail(failed)
+    } else {
+      if (excess === 0) feasible.push(rank)
+      if (excess < closest.excess || rank === 0n) closest = { vector: vector.slice(), excess }
+    }
   }
   let prefixes: ReadonlySet<string> | undefined
   const engine: Engine = {
@@ -123,7 +341,7 @@ const enumerated = <A>(
     feasible,
     prefixes: () => (prefixes ??= prefixesOf(space, new Set(feasible)))
   }
-  const made: Constrained<A> = { space, constraints, engine }
+  const made: Constrained<A> = { space, constraints, mismatches, engine }
   if (feasible.length > 0) return Result.succeed(made)
   return Result.fail(infeasible(made, closest.vector, true, Number(space.root.distinct)))
 }
@@ -154,16 +372,24 @@ const seed = (space: Space.Space<unknown>): Vector => {
   return vector
 }
 
-/** The largest relative excess over the constraints; 0 where all are met. */
-const excessOf = <A>(constraints: ReadonlyArray<Constraint.Constraint<A>>, value: A): number => {
+/** The largest relative excess over the constraints; 0 where all are met, `undefined` where a quantity cannot be told. */
+const excessOf = <A>(constraints: ReadonlyArray<Constraint.Constraint<A>>, value: A): number | undefined => {
   let most = 0
-  for (const constraint of constraints) most = Math.max(most, Constraint.excess(constraint, constraint.of(value)))
+  const amountOf = Constraint.amount(value)
+  for (const constraint of constraints) {
+    const amount = amountOf(constraint)
+    if (Number.isNaN(amount)) return undefined
+    most = Math.max(most, Constraint.excess(constraint, amount))
+  }
   return most
 }
 
-const meets = <A>(constraints: ReadonlyArray<Constraint.Constraint<A>>, value: A): boolean => {
+/** Whether all are met; `undefined` where it depends on a quantity that cannot be told. */
+const meets = <A>(constraints: ReadonlyArray<Constraint.Constraint<A>>, value: A): boolean | undefined => {
+  const amountOf = Constraint.amount(value)
   for (const constraint of constraints) {
-    const amount = constraint.of(value)
+    const amount = amountOf(constraint)
+    if (Number.isNaN(amount)) return undefined
     if (!(amount >= constraint.min && amount <= constraint.max)) return false
   }
   return true
@@ -175,8 +401,8 @@ const infeasible = <A>(constrained: Constrained<A>, vector: Vector, proven: bool
   return new Infeasible({
     proven,
     drawn,
-    closest: Result.getOrElse(Space.encodeJson(closest)(space), () => closest),
-    quantities: constraints.map((c) => Constraint.describe(c, c.of(closest)))
+    closest: jsonOf(space, closest),
+    quantities: constraints.map((c) => Constraint.describe(c, Constraint.amount(closest)(c)))
   })
 }
 
@@ -208,7 +434,7 @@ const closestByChain = (solver: ChainSolver): Vector | undefined => {
 
 /**
  * A value that meets the constraints, with equal chances for every distinct one. Fails with `Infeasible` where `attempts` draws
- * found none.
+ * found none, and with `CostFailed` where a cost cannot be told of a point that was drawn.
  *
  * @example
  * ```ts
@@ -222,17 +448,17 @@ const closestByChain = (solver: ChainSolver): Vector | undefined => {
  * ```
  */
 export const sampleWithin =
-  (prng: Prng) =>
-  <A>(constrained: Constrained<A>): Result.Result<A, Infeasible> =>
+  (prng: Prng.Prng) =>
+  <A>(constrained: Constrained<A>): Result.Result<A, Infeasible | CostFailed> =>
     Result.map(draw(constrained, prng), (vector) => constrained.space.root.decode(vector))
 
 /** As `sampleWithin`, but gives the canonical tokens. */
 export const sampleTokensWithin =
-  (prng: Prng) =>
-  <A>(constrained: Constrained<A>): Result.Result<Space.Tokens, Infeasible> =>
+  (prng: Prng.Prng) =>
+  <A>(constrained: Constrained<A>): Result.Result<Space.Tokens, Infeasible | CostFailed> =>
     Result.map(draw(constrained, prng), Space.fromVector)
 
-const draw = <A>(constrained: Constrained<A>, prng: Prng): Result.Result<Vector, Infeasible> => {
+const draw = <A>(constrained: Constrained<A>, prng: Prng.Prng): Result.Result<Vector, Infeasible | CostFailed> => {
   const { constraints, engine, space } = constrained
   const vector = blank(space)
   if (engine._tag === "Enumerated") {
@@ -243,22 +469,28 @@ const draw = <A>(constrained: Constrained<A>, prng: Prng): Result.Result<Vector,
     if (engine._tag === "Chained") {
       if (!engine.solver.propose(prng, vector)) break
     } else space.root.sample(prng, vector)
-    if (constraints.length === 0 || meets(constraints, space.root.decode(vector))) return Result.succeed(vector)
+    const met = constraints.length === 0 || meets(constraints, space.root.decode(vector))
+    if (met === true) return Result.succeed(vector)
+    if (met === undefined) {
+      const failed = failureAt(space, constraints, vector)
+      if (failed !== undefined) return Result.fail(failed)
+    }
   }
   const known = engine._tag === "Chained" ? engine.solver.witness(0).vector : undefined
-  const excess = (point: Vector) => excessOf(constraints, space.root.decode(point))
+  const excess = (point: Vector) => excessOf(constraints, space.root.decode(point)) ?? Infinity
   const closest = known !== undefined && excess(known) === 0 ? known : climb(constrained, prng)
   return Result.fail(infeasible(constrained, closest, false, engine.attempts))
 }
 
 /** Looks for the point with the least excess by hill climbing: only called when sampling has failed, to say how far off it is. */
-const climb = <A>({ constraints, space }: Constrained<A>, prng: Prng): Vector => {
+const climb = <A>({ constraints, space }: Constrained<A>, prng: Prng.Prng): Vector => {
+  const excessAt = (point: Vector) => excessOf(constraints, space.root.decode(point)) ?? Infinity
   let best = seed(space)
-  let excess = excessOf(constraints, space.root.decode(best))
+  let excess = excessAt(best)
   for (let start = 0; start < 4 && excess > 0; start++) {
     const current = blank(space)
     space.root.sample(prng, current)
-    let here = excessOf(constraints, space.root.decode(current))
+    let here = excessAt(current)
     for (let failures = 0; failures < 4 * space.sites.length + 64 && here > 0; failures++) {
       const other = current.slice()
       const site = space.sites[prng.nextInt(space.sites.length)]!
@@ -266,7 +498,7 @@ const climb = <A>({ constraints, space }: Constrained<A>, prng: Prng): Vector =>
       other[site.index] = prng.nextInt(site.count)
       repair(space.sites, other)
       space.root.canonicalise(other)
-      const there = excessOf(constraints, space.root.decode(other))
+      const there = excessAt(other)
       if (there < here) {
         current.set(other)
         here = there
@@ -292,42 +524,47 @@ export interface Share {
 }
 
 /**
- * Which share of the distinct values meets the constraints. Exact where the space was looked through; otherwise estimated from `samples` draws
+ * Which share of the distinct values meets the constraints; fails with `CostFailed` where a cost cannot be told of a point that was drawn. Exact where the space was looked through; otherwise estimated from `samples` draws
  * (default 10,000). With a chain the draws are from the few points the dynamic programme leaves, so that a share of 10⁻⁹ is
  * known as well, relatively, as one of a half.
  */
 export const feasibleShare =
-  (prng: Prng, options: { readonly samples?: number } = {}) =>
-  <A>(constrained: Constrained<A>): Share => {
+  (prng: Prng.Prng, options: { readonly samples?: number } = {}) =>
+  <A>(constrained: Constrained<A>): Result.Result<Share, CostFailed> => {
     const { constraints, engine, space } = constrained
-    const all = Number(space.root.distinct)
-    if (engine._tag === "Enumerated") return exact(engine.feasible.length / all)
+    if (engine._tag === "Enumerated") return exact(engine.feasible.length / Number(space.root.distinct))
     if (constraints.length === 0) return exact(1)
     const samples = Math.max(1, options.samples ?? 10_000)
-    const drawn = engine._tag === "Chained" ? engine.solver.proposals / all : 1
+    const drawn = engine._tag === "Chained" ? engine.solver.share : 1
     const vector = blank(space)
     let met = 0
     for (let i = 0; i < samples; i++) {
       if (engine._tag === "Chained") {
         if (!engine.solver.propose(prng, vector)) return exact(0)
       } else space.root.sample(prng, vector)
-      if (meets(constraints, space.root.decode(vector))) met++
+      const meeting = meets(constraints, space.root.decode(vector))
+      if (meeting === true) met++
+      if (meeting === undefined) {
+        const failed = failureAt(space, constraints, vector)
+        if (failed !== undefined) return Result.fail(failed)
+      }
     }
     // Wilson's interval: sensible at none and at all of the samples too
     const z = 1.959963984540054
     const p = met / samples
     const centre = (p + (z * z) / (2 * samples)) / (1 + (z * z) / samples)
     const half = (z * Math.sqrt((p * (1 - p)) / samples + (z * z) / (4 * samples * samples))) / (1 + (z * z) / samples)
-    return {
+    return Result.succeed({
       share: drawn * p,
       error: (drawn * half) / z,
       low: drawn * Math.max(0, centre - half),
       high: drawn * Math.min(1, centre + half),
       samples
-    }
+    })
   }
 
-const exact = (share: number): Share => ({ share, error: 0, low: share, high: share, samples: 0 })
+const exact = (share: number): Result.Result<Share> =>
+  Result.succeed({ share, error: 0, low: share, high: share, samples: 0 })
 
 /** The next choice of a policy: the site, and for each of its options whether some feasible point is still ahead. */
 export interface Step {
@@ -381,10 +618,22 @@ const maskAt = <A>(
     (option) =>
       allowed?.[option] !== false &&
       ranges.every(({ max, min, range }) => {
-        const [least, most] = range?.([...prefix, option]) ?? [-Infinity, Infinity]
+        const [least, most] = limits(range, [...prefix, option])
         return !(least > max || most < min)
       })
   )
+}
+
+/** What a range says; nothing where it throws. */
+const limits = (
+  range: Constraint.Constraint<never>["range"],
+  prefix: Space.Tokens
+): readonly [least: number, most: number] => {
+  try {
+    return range?.(prefix) ?? [-Infinity, Infinity]
+  } catch {
+    return [-Infinity, Infinity]
+  }
 }
 
 /** An entry for every option or slot. */
@@ -402,8 +651,8 @@ const place = (space: Space.Space<unknown>, tokens: Space.Tokens): Vector => {
   return vector
 }
 
-/** Whether a value meets the constraints. */
+/** Whether a value meets the constraints; not where a cost cannot be told of it. */
 export const isFeasible =
   <A>(value: A) =>
   (constrained: Constrained<A>): boolean =>
-    meets(constrained.constraints, value)
+    meets(constrained.constraints, value) === true

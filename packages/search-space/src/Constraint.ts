@@ -55,9 +55,21 @@ export const bounds = <A, K extends string>(
   return out
 }
 
+/** The quantity of a point; NaN where its function throws. */
+export const amount =
+  <A>(value: A) =>
+  (constraint: Pick<Constraint<A>, "of">): number => {
+    try {
+      return constraint.of(value)
+    } catch {
+      return Number.NaN
+    }
+  }
+
 /** A constraint that a point does not meet, or would be the nearest to meeting. */
 export const Violation = Schema.Struct({
   name: Schema.String,
+  /** NaN where the quantity cannot be told. */
   value: Schema.Number,
   /** The bounds; `null` for none. */
   min: Schema.NullOr(Schema.Finite),
@@ -65,13 +77,13 @@ export const Violation = Schema.Struct({
 })
 export type Violation = typeof Violation.Type
 
-/** The constraints that a point does not meet, with what it has; empty where it meets them all. */
+/** The constraints that a point does not meet, with what it has; empty where it meets them all. A quantity that cannot be told meets none. */
 export const violations =
   <A>(value: A) =>
   (constraints: ReadonlyArray<Constraint<A>>): ReadonlyArray<Violation> =>
     constraints.flatMap((constraint) => {
-      const amount = constraint.of(value)
-      return amount >= constraint.min && amount <= constraint.max ? [] : [describe(constraint, amount)]
+      const has = amount(value)(constraint)
+      return has >= constraint.min && has <= constraint.max ? [] : [describe(constraint, has)]
     })
 
 /** @internal */

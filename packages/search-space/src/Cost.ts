@@ -13,9 +13,15 @@ export type Entry = string | number
 /**
  * A cost as a sum over the parts of a product: the items of a `tuple` or fixed `repeat`, the fields of a `struct` without
  * conditions, in order (also behind `Choice.map`). Part i is told the entry that part i − 1 gave out, and sees nothing else
- * of the other parts: `value` is a point of the space of which only part i is to be looked at.
+ * of the other parts: `value` is a point of the space of which only part i is to be looked at. A cost may be `Infinity` (a part
+ * that cannot be built), but neither −Infinity nor NaN.
  */
 export interface Chain<in A, K extends string> {
+  /**
+   * Where the product is in the space, as the keys that lead to it: `["network"]` for a cost of the field `network` alone. All else costs nothing, and may be anything, continuous
+   * or conditional choices among it. Default: the space itself. Set by `onField`.
+   */
+  readonly focus?: ReadonlyArray<string | number>
   /** What is there before the first part; looks only at what all points have in common. */
   readonly start: (value: A) => { readonly costs: Costs<K>; readonly exit: Entry }
   readonly part: (value: A, index: number, entry: Entry) => { readonly costs: Costs<K>; readonly exit: Entry }
@@ -23,7 +29,9 @@ export interface Chain<in A, K extends string> {
   readonly end: (value: A, entry: Entry) => Costs<K>
 }
 
-/** A cost function, with its chain where it has one. `of` must be the sum that the chain says. */
+/**
+ * A cost function, with its chain where it has one. `of` must be the sum that the chain says: `Constrained.make` looks whether it is, and goes by `of` where it is not.
+ */
 export interface Cost<in A, K extends string> {
   readonly of: (value: A) => Costs<K>
   readonly chain?: Chain<A, K>
@@ -31,6 +39,49 @@ export interface Cost<in A, K extends string> {
 
 /** A cost without known structure. */
 export const make = <A, K extends string>(of: (value: A) => Costs<K>): Cost<A, K> => ({ of })
+
+/**
+ * The cost of a larger point of which one field (or item) costs what this cost says, and all else nothing: a network's MACs, where a learning rate is searched
+ * beside it. A chain stays one, so that bounds are met by dynamic programming over the field's parts, whatever stands beside it. The field must be chosen independently of the
+ * others: not under a condition, and no condition on it.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Constrained, Constraint, Cost, Prng, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const widths = Choice.repeat(Choice.ordered([16, 32, 64]), 6)
+ * // a chain of linear layers on 8 inputs
+ * const weights: Cost.Cost<ReadonlyArray<number>, "weights"> = {
+ *   of: (row) => ({ weights: row.reduce((sum, width, i) => sum + width * (row[i - 1] ?? 8), 0) }),
+ *   chain: {
+ *     start: () => ({ costs: { weights: 0 }, exit: 8 }),
+ *     part: (row, i, entry) => ({ costs: { weights: row[i]! * Number(entry) }, exit: row[i]! }),
+ *     end: () => ({ weights: 0 })
+ *   }
+ * }
+ * const space = Result.getOrThrow(
+ *   Space.make(Choice.struct({ widths, rate: Choice.logUniform({ min: 1e-4, max: 0.1 }) }))
+ * )
+ * const light = Constraint.bounds(Cost.onField("widths")(weights), { weights: { max: 3000 } })
+ * const drawn = Result.flatMap(Constrained.make(space, light), Constrained.sampleWithin(Prng.fromSeed(1)))
+ * ```
+ */
+export const onField =
+  <const F extends string | number>(field: F) =>
+  <A, K extends string>({ chain, of }: Cost<A, K>): Cost<{ readonly [P in F]: A }, K> => ({
+    of: (value) => of(value[field]),
+    ...(chain === undefined
+      ? {}
+      : {
+          chain: {
+            focus: [field, ...(chain.focus ?? [])],
+            start: (value) => chain.start(value[field]),
+            part: (value, index, entry) => chain.part(value[field], index, entry),
+            end: (value, entry) => chain.end(value[field], entry)
+          }
+        })
+  })
 
 /** The sum of two costs, name by name. */
 export const plus = <K extends string>(a: Costs<K>, b: Costs<K>): Costs<K> => {

@@ -221,7 +221,7 @@ describe("a space with real numbers", () => {
     for (let i = 0; i < 100; i++) {
       assert.isTrue(Constrained.isFeasible(get(Constrained.sampleWithin(prng)(within)))(within))
     }
-    const { high, low } = Constrained.feasibleShare(prng)(within)
+    const { high, low } = get(Constrained.feasibleShare(prng)(within))
     assert.isTrue(low < Math.PI / 16 && Math.PI / 16 < high)
     const { mask, site } = Option.getOrThrow(get(Constrained.next([])(within)))
     assert.strictEqual(mask.length, site.slots?.length)

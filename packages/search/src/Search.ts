@@ -158,6 +158,7 @@ export type SearchError =
   | SearchStuck
   | NothingFound
   | Constrained.Infeasible
+  | Constrained.CostFailed
   | ModelSpace.CostFailed
   | ModelSpace.Unbuildable
   | Task.OutputsMismatch

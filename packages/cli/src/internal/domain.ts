@@ -52,6 +52,7 @@ const strategyOf = Effect.fnUntraced(function* ({ config, seed, strategy }: Plan
 const reachable = Effect.fnUntraced(function* (of: ModelSpace.Any, flag: string, most: number) {
   const met = Constrained.make(of.space, ModelSpace.within<string>({ macs: { max: most } })(of))
   if (Result.isSuccess(met)) return
+  if (met.failure._tag === "CostFailed") return yield* fault(met.failure.message)
   const least = met.failure.quantities[0]?.value ?? Number.NaN
   return yield* fault(
     `${flag} ${most} is less than any network of the space has: the smallest has ${least} MACs. Give at least that.`

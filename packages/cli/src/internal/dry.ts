@@ -61,7 +61,9 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const dataset = yield* Dataset.Dataset
   const { bounds, constrained, of, strategyName, target, within } = yield* domain.make(plan)
   const { space } = of
-  const feasible = Constrained.feasibleShare(Prng.fromSeed(plan.seed).split("share"))(constrained)
+  const feasible = yield* Effect.fromResult(
+    Constrained.feasibleShare(Prng.fromSeed(plan.seed).split("share"))(constrained)
+  )
   const workers = Math.min(plan.workers, trials, plan.ahead)
   // Workers beyond the cores are no help.
   const beside = Math.min(workers, availableParallelism())
@@ -111,6 +113,9 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
         : [
             `  of these ${percent(feasible.share)}${feasible.error > 0 ? ` ± ${percent(1.96 * feasible.error)}` : ""} have ${bounds.join(", ")}`
           ]),
+      ...constrained.mismatches.map(
+        ({ cost }) => `  the chain of ${cost} does not fit this space: bounds on it are met by drawing and refusing`
+      ),
       ...(target === undefined ? [] : [`  the reward's target is ${format.cost("macs", target)}`]),
       seconds === undefined
         ? "Time: not known, the evaluator is the config's own"

@@ -186,7 +186,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
     for (let i = 0; i < draws; i++) {
       const drawn = points.draw(prng)
       if (Result.isFailure(drawn)) {
-        end = seen.size === 0 ? drawn.failure : exhausted(false)
+        end = seen.size === 0 || drawn.failure._tag === "CostFailed" ? drawn.failure : exhausted(false)
         return undefined
       }
       if (isNew(drawn.success)) {
@@ -228,9 +228,13 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
     }
     return inTurn(
       Effect.flatMap(
-        Effect.suspend(() => algorithm.propose(count)),
+        Effect.suspend(() => {
+          end = undefined
+          return algorithm.propose(count)
+        }),
         (found) => {
-          if (found.length === 0) return Effect.fail(end ?? exhausted(false))
+          // a search that goes on with what was found would end as if there were no more
+          if (found.length === 0 || end?._tag === "CostFailed") return Effect.fail(end ?? exhausted(false))
           const first = asked.length
           for (const point of found) {
             asked.push(point)

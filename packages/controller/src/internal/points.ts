@@ -22,7 +22,7 @@ export interface Points<A> {
   /** Sites with something to choose in them. */
   readonly open: ReadonlyArray<Site.Site>
   /** A feasible point, all with equal chances. */
-  readonly draw: (prng: Prng.Prng) => Result.Result<Point, Constrained.Infeasible>
+  readonly draw: (prng: Prng.Prng) => Result.Result<Point, Constrained.Infeasible | Constrained.CostFailed>
   /** The point of valid tokens. */
   readonly of: (tokens: Space.Tokens) => Result.Result<Point, SpaceError.InvalidTokens>
   /** The point nearest to arbitrary entries: sites that do not exist are cleared, missing tokens are the seed's. Writes to `vector`. */

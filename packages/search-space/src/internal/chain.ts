@@ -15,13 +15,56 @@ import { assignments, type Node, type Vector } from "./node.ts"
 /** Parts with more values than this are not tabulated. */
 export const partLimit = 2 ** 17
 
-type Chained<A> = Constraint<A> & { readonly chain: { readonly of: Chain<A, string>; readonly key: string } }
+export type Chained<A> = Constraint<A> & { readonly chain: { readonly of: Chain<A, string>; readonly key: string } }
 
 export const isChained = <A>(constraint: Constraint<A>): constraint is Chained<A> => constraint.chain !== undefined
 
-export const partsOf = (space: Space<unknown>): ReadonlyArray<Node<unknown>> => {
-  const { parts } = space.root
-  return parts === undefined || parts.length === 0 ? [space.root] : parts
+/** The parts that a chain adds up over; undefined where the space has none there. */
+export const partsOf = (
+  space: Space<unknown>,
+  focus: ReadonlyArray<string | number> = []
+): ReadonlyArray<Node<unknown>> | undefined => {
+  let node: Node<unknown> | undefined = space.root
+  for (const key of focus) node = node?.factor?.(key)
+  if (node === undefined) return undefined
+  return node.parts === undefined || node.parts.length === 0 ? [node] : node.parts
+}
+
+/** Whether the parts are few enough to be tabulated. */
+export const isTabular = (parts: ReadonlyArray<Node<unknown>>): boolean =>
+  parts.every((part) => !part.infinite && part.distinct <= BigInt(partLimit))
+
+/** A cost, and the sum of its terms without their signs, for comparing. */
+export interface Sum {
+  readonly cost: number
+  readonly size: number
+}
+
+/** What a chain says of a point, asked part by part; throws what the chain throws. */
+export const sumOf = <A>({ chain: { key, of } }: Pick<Chained<A>, "chain">, value: A, parts: number): Sum => {
+  const first = of.start(value)
+  const terms = [first.costs[key]!]
+  let entry = first.exit
+  for (let i = 0; i < parts; i++) {
+    const step = of.part(value, i, entry)
+    terms.push(step.costs[key]!)
+    entry = step.exit
+  }
+  terms.push(of.end(value, entry)[key]!)
+  return { cost: terms.reduce((a, b) => a + b, 0), size: terms.reduce((a, b) => a + Math.abs(b), 0) }
+}
+
+/** Edges of one level, beyond which a chain is not worked out. */
+const edgeLimit = 2 ** 24
+
+/** A chain that throws or gives no number, noticed while it is worked out. */
+export class ChainFault {
+  readonly constraint: number
+  readonly cause: unknown
+  constructor(constraint: number, cause: unknown) {
+    this.constraint = constraint
+    this.cause = cause
+  }
 }
 
 /** A mask of a site: an entry for every option, or for every slot of a site that has slots, true where one of its options is allowed. */
@@ -69,8 +112,8 @@ const searchLimit = 2_000_000
 export interface ChainSolver {
   /** A path drawn with equal chances from a set that contains all feasible points and few others; undefined where it is empty. */
   readonly propose: (prng: Prng, vector: Vector) => boolean
-  /** The number of points that `propose` draws from. */
-  readonly proposals: number
+  /** The share of the points that `propose` draws from. */
+  readonly share: number
   /** Some point that meets the constraints with their bounds widened by a share `slack`; `exhausted` where the search was given up. */
   readonly witness: (slack: number) => {
     readonly vector: Vector | undefined
@@ -79,10 +122,18 @@ export interface ChainSolver {
   }
   /** For the next site after a prefix, which options some feasible point has. */
   readonly mask: (vector: Vector, site: Site) => ReadonlyArray<boolean>
+  /** What a canonical point costs by the tables, for every constraint. */
+  readonly costs: (vector: Vector) => ReadonlyArray<Sum>
 }
 
-export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>): ChainSolver => {
-  const parts = partsOf(space)
+/**
+ * Works out chains with one focus over its parts. Throws `ChainFault` where a chain throws or gives no number; gives nothing where there would be too
+ * many edges: parts that are told many different things. */
+export const solve = <A>(
+  space: Space<A>,
+  parts: ReadonlyArray<Node<unknown>>,
+  constraints: ReadonlyArray<Chained<A>>
+): ChainSolver | undefined => {
   const count = parts.length
   const ends = [...constraints.keys()]
   const chains = [...new Set(constraints.map((c) => c.chain.of))]
@@ -91,7 +142,10 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
 
   // a point whose other parts are the seed's, to show one part's value to the cost functions
   const blank = new Int32Array(space.sites.length).fill(absent)
-  for (const part of parts) part.unrank(0n, blank)
+  space.root.unrank(0n, blank)
+  // whatever is not a part of the chain costs nothing
+  const within = parts.reduce((n, part) => n * part.distinct, 1n)
+  const others = within !== space.root.distinct || space.root.infinite
   const showing = (part: Node<unknown>, value: number): A => {
     const vector = blank.slice()
     part.unrank(BigInt(value), vector)
@@ -100,13 +154,22 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
   const anyValue = space.root.decode(blank)
 
   // levels of states: a state is what every chain says comes in
-  const starts = chains.map((chain) => chain.start(anyValue))
-  const startCosts = constraints.map((_, k) => starts[chainOf[k]!]!.costs[keys[k]!]!)
+  const asked = <B>(c: number, ask: (chain: Chain<A, string>) => B): B => {
+    try {
+      return ask(chains[c]!)
+    } catch (cause) {
+      throw new ChainFault(chainOf.indexOf(c), cause)
+    }
+  }
+  const every = ends.length === 0 ? [] : chains.map((_, c) => c)
+  const starts = every.map((c) => asked(c, (chain) => chain.start(anyValue)))
+  const startCosts = constraints.map((_, k) => number(k, starts[chainOf[k]!]!.costs[keys[k]!]))
   const states: Array<Array<ReadonlyArray<Entry>>> = [[starts.map((s) => s.exit)]]
   const edges: Array<Array<Edges>> = []
   const spread = constraints.map(() => 1)
   for (const [i, part] of parts.entries()) {
     const values = Number(part.distinct)
+    if (states[i]!.length * values > edgeLimit) return undefined
     const points = Array.from({ length: values }, (_, value) => showing(part, value))
     const next = new Map<string, number>()
     const nextStates: Array<ReadonlyArray<Entry>> = []
@@ -115,7 +178,7 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
         const exits = new Int32Array(values)
         const costs = ends.map(() => new Float64Array(values))
         for (const [value, point] of points.entries()) {
-          const results = chains.map((chain, c) => chain.part(point, i, entries[c]!))
+          const results = every.map((c) => asked(c, (chain) => chain.part(point, i, entries[c]!)))
           const exit = results.map((r) => r.exit)
           const key = JSON.stringify(exit)
           let state = next.get(key)
@@ -124,7 +187,7 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
             nextStates.push(exit)
           }
           exits[value] = state
-          for (const k of ends) costs[k]![value] = results[chainOf[k]!]!.costs[keys[k]!]!
+          for (const k of ends) costs[k]![value] = number(k, results[chainOf[k]!]!.costs[keys[k]!])
         }
         for (const k of ends) spread[k] = Math.max(spread[k]!, ...minMax(costs[k]!).map(Math.abs))
         return { exits, costs, order: new Int32Array(values) }
@@ -141,7 +204,10 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
     }
   }
   const endCosts = ends.map((k) =>
-    states[count]!.map((entries) => chains[chainOf[k]!]!.end(anyValue, entries[chainOf[k]!]!)[keys[k]!]!)
+    states[count]!.map((entries) => {
+      const c = chainOf[k]!
+      return number(k, asked(c, (chain) => chain.end(anyValue, entries[c]!))[keys[k]!])
+    })
   )
 
   // least and most still to come
@@ -212,7 +278,7 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
     for (const value of order) {
       if (steps > searchLimit) return path === undefined // masks let it pass, a witness must be real
       const l = ends.map((k) => low[k]! - costs[k]![value]!)
-      const h = ends.map((k) => high[k]! - costs[k]![value]!)
+      const h = ends.map((k) => left(high[k]!, costs[k]![value]!))
       if (search(level + 1, exits[value]!, l, h, path)) {
         if (path !== undefined) path[level] = value
         return true
@@ -221,7 +287,7 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
     return false
   }
   const lows = constraints.map((c, k) => c.min - startCosts[k]!)
-  const highs = constraints.map((c, k) => c.max - startCosts[k]!)
+  const highs = constraints.map((c, k) => left(c.max, startCosts[k]!))
 
   // the constraint that leaves the fewest proposals is sampled from, the others are left to rejection
   const proposalsOf = (k: number) => {
@@ -232,7 +298,7 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
     (best, k) => (tables[k] !== undefined && (best === undefined || proposalsOf(k) < proposalsOf(best)) ? k : best),
     undefined
   )
-  const all = Number(space.root.distinct)
+  const all = Number(within)
 
   const propose = (prng: Prng, vector: Vector): boolean => {
     if (primary === undefined) {
@@ -240,6 +306,7 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
       return true
     }
     const table = tables[primary]!
+    if (others) space.root.sample(prng, vector)
     let [from, to] = wide(table, 0, lows[primary]!, highs[primary]!)
     let state = 0
     for (let level = 0; level < count; level++) {
@@ -267,7 +334,7 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
     const path: Array<number> = []
     const widen = (bound: number) => slack * Math.max(Math.abs(bound), 1e-12)
     const low = constraints.map((c, k) => (c.min === -Infinity ? c.min : c.min - widen(c.min) - startCosts[k]!))
-    const high = constraints.map((c, k) => (c.max === Infinity ? c.max : c.max + widen(c.max) - startCosts[k]!))
+    const high = constraints.map((c, k) => left(c.max === Infinity ? c.max : c.max + widen(c.max), startCosts[k]!))
     const found = search(0, 0, low, high, path)
     const exhausted = steps > searchLimit
     if (!found) return { vector: undefined, exhausted, steps }
@@ -285,7 +352,8 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
   }
 
   const mask = (vector: Vector, site: Site): ReadonlyArray<boolean> => {
-    const index = parts.findIndex((part) => site.index < part.end)
+    const index = parts.findIndex((part) => site.index >= part.first && site.index < part.end)
+    if (index < 0) return perSlot(site, () => true)
     let state = 0
     let low = lows
     let high = highs
@@ -295,18 +363,18 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
       const value = Number(parts[i]!.rank(canonical))
       const { costs, exits } = edges[i]![state]!
       low = low.map((bound, k) => bound - costs[k]![value]!)
-      high = high.map((bound, k) => bound - costs[k]![value]!)
+      high = high.map((bound, k) => left(bound, costs[k]![value]!))
       state = exits[value]!
     }
     const options = valuesByOption(index, vector, site)
-    if (options === undefined) return Array.from({ length: site.slots?.length ?? site.count }, () => true)
+    if (options === undefined) return perSlot(site, () => true)
     const { costs, exits } = edges[index]![state]!
     const answers = new Map<number, boolean>()
     const feasible = (value: number) => {
       let answer = answers.get(value)
       if (answer === undefined) {
         const l = low.map((bound, k) => bound - costs[k]![value]!)
-        const h = high.map((bound, k) => bound - costs[k]![value]!)
+        const h = high.map((bound, k) => left(bound, costs[k]![value]!))
         steps = 0
         answer = search(index + 1, exits[value]!, l, h, undefined)
         answers.set(value, answer)
@@ -319,8 +387,40 @@ export const solve = <A>(space: Space<A>, constraints: ReadonlyArray<Chained<A>>
     })
   }
 
-  return { propose, proposals: primary === undefined ? all : proposalsOf(primary), witness, mask }
+  const costsOf = (vector: Vector): ReadonlyArray<Sum> => {
+    let state = 0
+    const sums = startCosts.map((cost) => ({ cost, size: Math.abs(cost) }))
+    const add = (k: number, cost: number) => {
+      sums[k]!.cost += cost
+      sums[k]!.size += Math.abs(cost)
+    }
+    for (const [i, part] of parts.entries()) {
+      const { costs, exits } = edges[i]![state]!
+      const value = Number(part.rank(vector))
+      for (const k of ends) add(k, costs[k]![value]!)
+      state = exits[value]!
+    }
+    for (const k of ends) add(k, endCosts[k]![state]!)
+    return sums
+  }
+
+  return {
+    propose,
+    share: (primary === undefined ? all : proposalsOf(primary)) / all,
+    witness,
+    mask,
+    costs: costsOf
+  }
 }
+
+/** A cost that sums can be made of. Of one that is infinite the rest is still known, where nothing makes up for it. */
+const number = (k: number, cost: number | undefined): number => {
+  if (cost === undefined || !(cost > -Infinity)) throw new ChainFault(k, `it gives ${cost}`)
+  return cost
+}
+
+/** What is left of an upper bound: of none all, even after an infinite cost. */
+const left = (bound: number, cost: number): number => (bound === Infinity ? bound : bound - cost)
 
 /** Completions whose rounded sum is `from` to `to`. */
 const between = (table: Table, level: number, state: number, from: number, to: number) => {

@@ -43,6 +43,8 @@ export interface Node<out A> {
   readonly leaf?: Site
   /** The parts of a product, in the order of their sites: what stage-wise costs are told apart by. */
   readonly parts?: ReadonlyArray<Node<unknown>>
+  /** The part with a key, if it is chosen independently of everything else here. */
+  readonly factor?: (key: string | number) => Node<unknown> | undefined
 }
 
 export interface Context {

@@ -83,7 +83,8 @@ export const tuple =
         unknown
       >,
       print: (indent) => parts.flatMap((part, i) => labelled(`[${i}]`, part, indent)),
-      parts
+      parts,
+      factor: (key) => parts[Number(key)]
     }
   }
 
@@ -126,7 +127,8 @@ export const repeat =
         schema,
         meaning: () => repeated(parts[0], max),
         print,
-        parts
+        parts,
+        factor: (key) => parts[Number(key)]
       }
     }
     // products by length: prefixes[k] has the first min + k items

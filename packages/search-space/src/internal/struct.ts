@@ -153,6 +153,11 @@ export const struct =
       : { ...product(nodes, first, end), parts: nodes }
     return {
       ...counting,
+      factor: (key) => {
+        const position = positions.get(String(key))
+        if (position === undefined || fields[position]!.needs.length > 0) return undefined
+        return fields.some(({ needs }) => needs.some(({ field }) => field === position)) ? undefined : nodes[position]
+      },
       meaning: () => {
         const all = meanings(written.map(({ node }) => node))
         return all === undefined ? undefined : Object.fromEntries(written.map(({ key }, i) => [key, all[i]]))
