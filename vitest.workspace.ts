@@ -6,7 +6,7 @@ const packages = readdirSync(new URL("packages", import.meta.url)).map((name) =>
 
 export default defineConfig({
   test: {
-    projects: [...packages, "tools", "bench"].map((root) => ({
+    projects: [...packages, "tools", "bench", "examples"].map((root) => ({
       test: { root, include: ["test/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 }
     }))
   }

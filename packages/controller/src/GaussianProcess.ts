@@ -12,12 +12,10 @@ import { type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Cholesky from "./internal/cholesky.ts"
-import * as Engine from "./internal/engine.ts"
 import * as Kernel from "./internal/kernel.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Normal from "./internal/normal.ts"
-import * as Options_ from "./internal/options.ts"
-import * as Points from "./internal/points.ts"
+import * as Kit from "./Kit.ts"
 import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "gp"
@@ -62,22 +60,22 @@ const fitted = 160
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const { candidates, elites, initial, memory, randoms, screened } = settings
-  const wrong = Options_.check(name, settings, {
-    initial: Options_.positiveInteger,
-    elites: Options_.positiveInteger,
-    randoms: Options_.naturalNumber,
-    candidates: Options_.positiveInteger,
-    screened: Options_.positiveInteger,
-    memory: Options_.positiveInteger
+  const wrong = Kit.check(name, settings, {
+    initial: Kit.positiveInteger,
+    elites: Kit.positiveInteger,
+    randoms: Kit.naturalNumber,
+    candidates: Kit.positiveInteger,
+    screened: Kit.positiveInteger,
+    memory: Kit.positiveInteger
   })
   if (wrong !== undefined) return yield* wrong
-  return yield* Engine.make(name, domain, prng, (bench) => {
+  return yield* Kit.make(name, domain, prng, (bench) => {
     const { points } = bench
     const begin: Fit = { length: 0.35, noise: 0.03, scales: points.sites.map(() => 0.4) }
 
     const numeric = points.sites.some(Site.isNumeric)
 
-    let known: Array<Engine.Observation> = []
+    let known: Array<Kit.Observation> = []
     let taken = 0
     let shape = begin
     let refitAt = firstFit
@@ -85,14 +83,14 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     /** The points of the factor's rows. */
     const stack = Kernel.make(points.sites)
     /** Points near an elite: its neighbours; where there are numbers mutations, so that the many steps of a number do not crowd out all other choices. */
-    const near = (elite: Points.Point, random: Prng.Prng) =>
+    const near = (elite: Kit.Point, random: Prng.Prng) =>
       numeric
         ? Array.from({ length: Math.ceil(candidates / elites) }, (_, i) => {
-            const once = Points.mutated(points, elite, random)
-            return i % 3 === 0 ? Points.mutated(points, once, random) : once
+            const once = points.mutated(elite, random)
+            return i % 3 === 0 ? points.mutated(once, random) : once
           })
-        : Points.neighbours(points, elite)
-    const extend = (point: Points.Point) => {
+        : points.neighbours(elite)
+    const extend = (point: Kit.Point) => {
       factor.append(stack.row(point, shape), 1 + shape.noise)
       stack.push(point)
     }
@@ -187,7 +185,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         .sort((a, b) => b.mean - a.mean || (a.point.key < b.point.key ? -1 : 1))
         .slice(0, screened)
       factor.forward(scored.map(({ k }) => k))
-      let choice: Points.Point | undefined
+      let choice: Kit.Point | undefined
       let highest = -Infinity
       for (const { k, mean: mu, point } of scored) {
         let variance = 1
@@ -200,12 +198,12 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       }
       return choice !== undefined && bench.claim(choice) ? choice : bench.random()
     }
-    return Effect.succeed(Engine.plain({ next, reset }))
+    return { next, reset }
   })
 })
 
 interface Candidate {
-  readonly point: Points.Point
+  readonly point: Kit.Point
   readonly row: () => Float64Array
 }
 
@@ -215,7 +213,7 @@ const improvement = (mean: number, deviation: number, best: number): number => {
   return deviation * (z * Normal.cdf(z) + Normal.density(z))
 }
 
-const top = (results: ReadonlyArray<Engine.Observation>, count: number) =>
+const top = (results: ReadonlyArray<Kit.Observation>, count: number) =>
   [...results].sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, count)
 
 /** What the process is made with. */
@@ -227,7 +225,7 @@ const sameFit = (a: Fit, b: Fit) =>
   a.length === b.length && a.noise === b.noise && a.scales.every((scale, i) => scale === b.scales[i])
 
 /** The length scale, the noise and the numbers' scales under which the results are likeliest. */
-const likeliest = (results: ReadonlyArray<Engine.Observation>, sites: ReadonlyArray<Site.Site>): Fit => {
+const likeliest = (results: ReadonlyArray<Kit.Observation>, sites: ReadonlyArray<Site.Site>): Fit => {
   const targets = Normal.scores(results.map(({ reward }) => reward))
   const rows = <A>(of: (a: Int32Array, b: Int32Array) => A) =>
     results.map(({ point }, i) => Array.from({ length: i }, (_, j) => of(point.vector, results[j]!.point.vector)))

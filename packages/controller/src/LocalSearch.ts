@@ -5,10 +5,8 @@
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
-import * as Options_ from "./internal/options.ts"
-import * as Points from "./internal/points.ts"
+import * as Kit from "./Kit.ts"
 import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "local-search"
@@ -23,36 +21,34 @@ export const defaults = { initial: 10 } satisfies Options
 /** Local search over a space, under constraints or not. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
-  const wrong = Options_.check(name, settings, { initial: Options_.positiveInteger })
+  const wrong = Kit.check(name, settings, { initial: Kit.positiveInteger })
   if (wrong !== undefined) return yield* wrong
-  return yield* Engine.make(name, domain, prng, (bench) => {
+  return yield* Kit.make(name, domain, prng, (bench) => {
     /** Points whose neighbours were all proposed. */
     let spent = new Set<string>()
     const next = () => {
       if (bench.asked() < settings.initial) return bench.random()
       for (;;) {
-        let best: Engine.Observation | undefined
+        let best: Kit.Observation | undefined
         for (const observation of bench.history) {
           if (spent.has(observation.point.key)) continue
           if (best === undefined || observation.reward > best.reward) best = observation
         }
         if (best === undefined || best.reward === -Infinity) return bench.random()
-        const around = Points.neighbours(bench.points, best.point).filter(
-          (point) => bench.isNew(point) && bench.points.feasible(point)
-        )
+        const around = bench.points
+          .neighbours(best.point)
+          .filter((point) => bench.isNew(point) && bench.points.feasible(point))
         const point = around.length === 0 ? undefined : around[bench.prng().nextInt(around.length)]
         if (point !== undefined && bench.claim(point)) return point
         spent.add(best.point.key)
       }
     }
-    return Effect.succeed(
-      Engine.plain({
-        next,
-        reset: () => {
-          spent = new Set()
-        }
-      })
-    )
+    return {
+      next,
+      reset: () => {
+        spent = new Set()
+      }
+    }
   })
 })
 

@@ -8,12 +8,9 @@
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
-import * as Options_ from "./internal/options.ts"
-import * as Points from "./internal/points.ts"
-import { child } from "./internal/variation.ts"
 import * as Pareto from "./Pareto.ts"
+import * as Kit from "./Kit.ts"
 import type { Domain, SearchStrategy } from "./Strategy.ts"
 import { InvalidOption } from "./StrategyError.ts"
 
@@ -31,7 +28,7 @@ export interface Options {
 export const defaults = { population: 30, crossover: 0.5, ranking: "hypervolume" } satisfies Options
 
 interface Member {
-  readonly observation: Engine.Observation
+  readonly observation: Kit.Observation
   /** The front it is on, and how much it is wanted there. */
   readonly rank: number
   readonly worth: number
@@ -41,16 +38,16 @@ interface Member {
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const { crossover, population, ranking } = settings
-  const rules = { population: Options_.positiveInteger, crossover: Options_.chance }
-  const wrong = Options_.check(name, settings, rules)
+  const rules = { population: Kit.positiveInteger, crossover: Kit.chance }
+  const wrong = Kit.check(name, settings, rules)
   if (wrong !== undefined) return yield* wrong
   if (ranking !== "hypervolume" && ranking !== "crowding") {
     const expected = '"hypervolume" or "crowding"'
     return yield* new InvalidOption({ strategy: name, option: "ranking", given: String(ranking), expected })
   }
-  return yield* Engine.make(name, domain, prng, (bench) => {
+  return yield* Kit.make(name, domain, prng, (bench) => {
     let parents: ReadonlyArray<Member> = []
-    let children: Array<Engine.Observation> = []
+    let children: Array<Kit.Observation> = []
 
     const tournament = (): Member => {
       const random = bench.prng()
@@ -65,27 +62,25 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const father = random.nextFloat() < crossover ? tournament().observation.point : mother
       if (father.key !== mother.key) {
         // a child that differs from both parents needs no mutation
-        const crossed = Points.crossed(bench.points, mother, father, random)
-        return random.nextInt(2) === 0 && bench.claim(crossed) ? crossed : child(bench, crossed)
+        const crossed = bench.points.crossed(mother, father, random)
+        return random.nextInt(2) === 0 && bench.claim(crossed) ? crossed : bench.child(crossed)
       }
-      return child(bench, mother)
+      return bench.child(mother)
     }
-    const observe = (observation: Engine.Observation) => {
+    const observe = (observation: Kit.Observation) => {
       if (observation.objectives.length > 0) children.push(observation)
       if (children.length < population) return
       parents = survivors([...parents.map((member) => member.observation), ...children], population, ranking)
       children = []
     }
-    return Effect.succeed(
-      Engine.plain({
-        next,
-        observe,
-        reset: () => {
-          parents = []
-          children = []
-        }
-      })
-    )
+    return {
+      next,
+      observe,
+      reset: () => {
+        parents = []
+        children = []
+      }
+    }
   })
 })
 
@@ -94,7 +89,7 @@ const before = (a: Member, b: Member) =>
 
 /** The best `count` by front, and within a front by worth. */
 const survivors = (
-  all: ReadonlyArray<Engine.Observation>,
+  all: ReadonlyArray<Kit.Observation>,
   count: number,
   ranking: "hypervolume" | "crowding"
 ): ReadonlyArray<Member> => {

@@ -4,8 +4,8 @@
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
+import * as Kit from "./Kit.ts"
 import type { Domain, SearchStrategy, Strategy } from "./Strategy.ts"
 import type { StrategyError } from "./StrategyError.ts"
 
@@ -19,8 +19,7 @@ export const make = <A>(
   domain: Domain<A>,
   _options: Options,
   prng: Prng.Prng
-): Effect.Effect<Strategy<A>, StrategyError> =>
-  Engine.make(name, domain, prng, ({ random }) => Effect.succeed(Engine.plain({ next: random })))
+): Effect.Effect<Strategy<A>, StrategyError> => Kit.make(name, domain, prng, ({ random }) => ({ next: random }))
 
 /** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>

@@ -5,10 +5,8 @@
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
-import * as Options_ from "./internal/options.ts"
-import { child } from "./internal/variation.ts"
+import * as Kit from "./Kit.ts"
 import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "evolution"
@@ -26,10 +24,10 @@ export const defaults = { population: 30, sample: 10 } satisfies Options
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const { population, sample } = settings
-  const rules = { population: Options_.positiveInteger, sample: Options_.positiveInteger }
-  const wrong = Options_.check(name, settings, rules)
+  const rules = { population: Kit.positiveInteger, sample: Kit.positiveInteger }
+  const wrong = Kit.check(name, settings, rules)
   if (wrong !== undefined) return yield* wrong
-  return yield* Engine.make(name, domain, prng, (bench) => {
+  return yield* Kit.make(name, domain, prng, (bench) => {
     const next = () => {
       const { history } = bench
       if (bench.asked() < population || history.length === 0) return bench.random()
@@ -40,9 +38,9 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         const rival = history[history.length - 1 - random.nextInt(alive)]!
         if (rival.reward > parent.reward) parent = rival
       }
-      return child(bench, parent.point)
+      return bench.child(parent.point)
     }
-    return Effect.succeed(Engine.plain({ next }))
+    return { next }
   })
 })
 

@@ -6,11 +6,9 @@
 import { type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Engine from "./internal/engine.ts"
 import { layerOf } from "./internal/layer.ts"
-import * as Options_ from "./internal/options.ts"
 import * as Parzen from "./internal/parzen.ts"
-import type { Point } from "./internal/points.ts"
+import * as Kit from "./Kit.ts"
 import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "tpe"
@@ -34,15 +32,15 @@ export const defaults = { initial: 10, gamma: 0.1, mostGood: 25, candidates: 24,
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const { candidates, gamma, initial, mostGood, prior } = settings
-  const wrong = Options_.check(name, settings, {
-    initial: Options_.positiveInteger,
-    gamma: Options_.share,
-    mostGood: Options_.positiveInteger,
-    candidates: Options_.positiveInteger,
-    prior: Options_.positive
+  const wrong = Kit.check(name, settings, {
+    initial: Kit.positiveInteger,
+    gamma: Kit.share,
+    mostGood: Kit.positiveInteger,
+    candidates: Kit.positiveInteger,
+    prior: Kit.positive
   })
   if (wrong !== undefined) return yield* wrong
-  return yield* Engine.make(name, domain, prng, (bench) => {
+  return yield* Kit.make(name, domain, prng, (bench) => {
     const { sites } = bench.points
     const numbers = sites.filter(Site.isNumeric)
     const listed = sites.filter((site) => !Site.isNumeric(site))
@@ -63,9 +61,9 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     let best: ReadonlyArray<Parzen.Density | undefined> = []
     let rest: ReadonlyArray<Parzen.Density | undefined> = []
     /** The results so far, best first. */
-    let ranked: Array<Engine.Observation> = []
+    let ranked: Array<Kit.Observation> = []
 
-    const count = ({ point }: Engine.Observation, out: Float64Array) => {
+    const count = ({ point }: Kit.Observation, out: Float64Array) => {
       for (const { index } of listed) {
         const token = point.vector[index]!
         if (token !== Site.absent) out[offset[index]! + token]! += 1
@@ -107,7 +105,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         return counts && Parzen.make(massesOfCells(counts), prior)
       })
     }
-    const draw = (): Point => {
+    const draw = (): Kit.Point => {
       const random = bench.prng()
       const vector = new Int32Array(sites.length).fill(Site.absent)
       for (let i = 0; i < sites.length; i++) {
@@ -125,7 +123,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       }
       return bench.points.repaired(vector)
     }
-    const ratio = ({ vector }: Point) => {
+    const ratio = ({ vector }: Kit.Point) => {
       let sum = 0
       for (let i = 0; i < sites.length; i++) {
         const token = vector[i]!
@@ -142,7 +140,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     const next = () => {
       if (bench.asked() < initial || bench.history.length === 0) return bench.random()
       fit()
-      let likeliest: Point | undefined
+      let likeliest: Kit.Point | undefined
       let highest = -Infinity
       for (let found = 0, drawn = 0; found < candidates && drawn < 8 * candidates; drawn++) {
         const point = draw()
@@ -156,16 +154,14 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       }
       return likeliest !== undefined && bench.claim(likeliest) ? likeliest : bench.random()
     }
-    return Effect.succeed(
-      Engine.plain({
-        next,
-        reset: () => {
-          ranked = []
-          seen.fill(0)
-          for (const counts of cells) counts?.fill(0)
-        }
-      })
-    )
+    return {
+      next,
+      reset: () => {
+        ranked = []
+        seen.fill(0)
+        for (const counts of cells) counts?.fill(0)
+      }
+    }
   })
 })
 
@@ -175,7 +171,7 @@ const cellCount = 256
 const cellOf = (u: number) => Math.min(cellCount - 1, Math.floor(u * cellCount))
 
 /** Where some results have a number, on the unit interval. */
-const positionsOf = (site: Site.Site, observations: ReadonlyArray<Engine.Observation>) =>
+const positionsOf = (site: Site.Site, observations: ReadonlyArray<Kit.Observation>) =>
   observations.flatMap(({ point }) => {
     const token = point.vector[site.index]!
     return token === Site.absent ? [] : [Site.position(site, token)]
@@ -191,7 +187,7 @@ const massesOfCells = (counts: Float64Array): ReadonlyArray<Parzen.Mass> => {
 }
 
 /** Where a result belongs among results that stand best first, earlier trials before later ones. */
-const placeOf = ({ reward, trial }: Engine.Observation, ranked: ReadonlyArray<Engine.Observation>): number => {
+const placeOf = ({ reward, trial }: Kit.Observation, ranked: ReadonlyArray<Kit.Observation>): number => {
   let [low, high] = [0, ranked.length]
   while (low < high) {
     const middle = (low + high) >>> 1

@@ -1,6 +1,7 @@
 export * as Benchmark from "./Benchmark.ts"
 export * as GaussianProcess from "./GaussianProcess.ts"
 export * as Grid from "./Grid.ts"
+export * as Kit from "./Kit.ts"
 export * as LocalSearch from "./LocalSearch.ts"
 export * as Nsga2 from "./Nsga2.ts"
 export * as Pareto from "./Pareto.ts"

@@ -3,14 +3,11 @@ import { type Prng, Site, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Kit from "../Kit.ts"
 import type { Domain, Step } from "../Strategy.ts"
 import { InvalidOption, InvalidSnapshot } from "../StrategyError.ts"
-import * as Engine from "./engine.ts"
 import * as Normal from "./normal.ts"
-import * as Options from "./options.ts"
-import * as Points from "./points.ts"
 import * as Policy from "./policy.ts"
-import { variant } from "./variation.ts"
 
 export interface Settings extends Omit<Policy.Settings, "rows" | "most"> {
   readonly batch: number
@@ -71,23 +68,23 @@ export const make = Effect.fnUntraced(function* <A>(
   prng: Prng.Prng
 ) {
   const { batch, clip, entropy, entropyEnd, entropyOver, epochs, learningRate, replay, window } = settings
-  const wrong = Options.check(
+  const wrong = Kit.check(
     name,
     { ...settings, clip: clip ?? 1 },
     {
-      hidden: Options.positiveInteger,
-      batch: Options.positiveInteger,
-      replay: Options.naturalNumber,
-      epochs: Options.positiveInteger,
-      learningRate: Options.positive,
-      memory: Options.chance,
-      context: Options.positive,
-      decay: Options.nonNegative,
-      clip: Options.positive,
-      entropy: Options.nonNegative,
-      entropyEnd: Options.nonNegative,
-      entropyOver: Options.positiveInteger,
-      window: Options.positiveInteger
+      hidden: Kit.positiveInteger,
+      batch: Kit.positiveInteger,
+      replay: Kit.naturalNumber,
+      epochs: Kit.positiveInteger,
+      learningRate: Kit.positive,
+      memory: Kit.chance,
+      context: Kit.positive,
+      decay: Kit.nonNegative,
+      clip: Kit.positive,
+      entropy: Kit.nonNegative,
+      entropyEnd: Kit.nonNegative,
+      entropyOver: Kit.positiveInteger,
+      window: Kit.positiveInteger
     }
   )
   if (wrong !== undefined) return yield* wrong
@@ -95,7 +92,7 @@ export const make = Effect.fnUntraced(function* <A>(
     const expected = '"recurrent" or "independent"'
     return yield* new InvalidOption({ strategy: name, option: "policy", given: String(settings.policy), expected })
   }
-  return yield* Engine.make(name, domain, prng, (bench) =>
+  return yield* Kit.makeEffect(name, domain, prng, (bench) =>
     Effect.gen(function* () {
       const { points } = bench
       const policy = yield* Policy.make(
@@ -131,7 +128,7 @@ export const make = Effect.fnUntraced(function* <A>(
         }
         for (const parent of parents) {
           if (queue.length >= batch) break
-          const point = variant(bench, parent)
+          const point = bench.variant(parent)
           if (point === undefined || known.has(point.key)) continue
           known.add(point.key)
           queue.push(policy.foreign(point.vector))
@@ -173,10 +170,10 @@ export const make = Effect.fnUntraced(function* <A>(
         queue = []
       })
 
-      const algorithm: Engine.Algorithm = {
+      const algorithm: Kit.AlgorithmEffect = {
         propose: (count) =>
           Effect.gen(function* () {
-            const out: Array<Points.Point> = []
+            const out: Array<Kit.Point> = []
             while (out.length < count) {
               const found = yield* fresh()
               if (found === undefined) break

@@ -1,20 +1,21 @@
-/**
- * The points of a domain as strategies handle them: vectors with a token for every site, canonical, and a key that tells points apart.
- */
+/** The points of a domain as strategies handle them: vectors with a token for every site, canonical, and a key that tells points apart. */
 import { Constrained, type Prng, Site, Space, type SpaceError } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import type { Domain } from "../Strategy.ts"
 
 /** A canonical point. */
 export interface Point {
-  /** One entry for every site, `Site.absent` where it does not exist. */
+  /** One entry for every site, `Site.absent` where it does not exist. Not to be written to. */
   readonly vector: Int32Array
   readonly tokens: Space.Tokens
+  /** The same for the same point only. */
   readonly key: string
 }
 
+/** What a strategy does with the points of its domain. */
 export interface Points<A> {
   readonly space: Space.Space<A>
+  /** The space within its constraints; without any where the domain is a space. */
   readonly constrained: Constrained.Constrained<A>
   readonly sites: ReadonlyArray<Site.Site>
   /** Distinct values, feasible or not; rounded where there are more than 2⁵³, Infinity where a choice is continuous. */
@@ -28,10 +29,17 @@ export interface Points<A> {
   /** The point nearest to arbitrary entries: sites that do not exist are cleared, missing tokens are the seed's. Writes to `vector`. */
   readonly repaired: (vector: Int32Array) => Point
   readonly value: (point: Point) => A
+  /** Whether it meets the constraints. */
   readonly feasible: (point: Point) => boolean
-  /** The number of a point among all, 0 … distinct − 1, and back. */
+  /** The number of a point among all, 0 … distinct − 1, and back. Only where `distinct` is finite. */
   readonly index: (point: Point) => number
   readonly at: (index: number) => Point
+  /** A point that differs from this one in one choice (`Site.another`); the same one where the change makes no difference. */
+  readonly mutated: (parent: Point, prng: Prng.Prng) => Point
+  /** All points that one changed choice leads to, each once; of a choice with too many options for that, those of `Site.nearby`. */
+  readonly neighbours: (centre: Point) => ReadonlyArray<Point>
+  /** Uniform crossover: every choice from one parent or the other with equal chances. */
+  readonly crossed: (mother: Point, father: Point, prng: Prng.Prng) => Point
 }
 
 const isConstrained = <A>(domain: Domain<A>): domain is Constrained.Constrained<A> => "constraints" in domain
@@ -48,7 +56,7 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
   const canonical = (tokens: Space.Tokens) => (unique ? tokens : Result.getOrThrow(Space.canonical(tokens)(space)))
   const value = (p: Point): A => Result.getOrThrow(Space.decode(p.tokens)(space))
   const free = constrained.constraints.length === 0
-  return {
+  const points: Points<A> = {
     space,
     constrained,
     sites,
@@ -70,8 +78,12 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
     value,
     feasible: (p) => free || Constrained.isFeasible<A>(value(p))(constrained),
     index: (p) => Number(Result.getOrThrow(Space.index<A>(value(p))(space))),
-    at: (index) => point(Result.getOrThrow(Space.encode<A>(Result.getOrThrow(Space.at(index)(space)))(space)))
+    at: (index) => point(Result.getOrThrow(Space.encode<A>(Result.getOrThrow(Space.at(index)(space)))(space))),
+    mutated: (parent, prng) => mutated(points, parent, prng),
+    neighbours: (centre) => neighbours(points, centre),
+    crossed: (mother, father, prng) => crossed(points, mother, father, prng)
   }
+  return points
 }
 
 /** A point whose vector is worked out when first read: random search never looks at one. */
@@ -103,8 +115,7 @@ const place = (sites: ReadonlyArray<Site.Site>, tokens: Space.Tokens): Int32Arra
   return vector
 }
 
-/** A point that differs from this one in one choice; the same one where the change makes no difference. */
-export const mutated = <A>(points: Points<A>, parent: Point, prng: Prng.Prng): Point => {
+const mutated = <A>(points: Points<A>, parent: Point, prng: Prng.Prng): Point => {
   const { open } = points
   if (open.length === 0) return parent
   let site = open[prng.nextInt(open.length)]!
@@ -118,8 +129,7 @@ export const mutated = <A>(points: Points<A>, parent: Point, prng: Prng.Prng): P
   return points.repaired(vector)
 }
 
-/** All points that one changed choice leads to, each once; of a choice with too many options for that, those of `Site.nearby`. */
-export const neighbours = <A>(points: Points<A>, centre: Point): ReadonlyArray<Point> => {
+const neighbours = <A>(points: Points<A>, centre: Point): ReadonlyArray<Point> => {
   const found = new Map<string, Point>()
   for (const site of points.open) {
     const token = centre.vector[site.index]!
@@ -134,8 +144,7 @@ export const neighbours = <A>(points: Points<A>, centre: Point): ReadonlyArray<P
   return [...found.values()]
 }
 
-/** Uniform crossover: every choice from one parent or the other; canonical. */
-export const crossed = <A>(points: Points<A>, mother: Point, father: Point, prng: Prng.Prng): Point => {
+const crossed = <A>(points: Points<A>, mother: Point, father: Point, prng: Prng.Prng): Point => {
   const vector = new Int32Array(points.sites.length).fill(Site.absent)
   for (const site of points.sites) {
     if (!Site.exists(site, vector)) continue

@@ -1,13 +1,43 @@
 /**
- * What all strategies have in common: numbering, the check of what is told, the promise never to propose a point twice, exhaustion, and snapshots. An
- * `Algorithm` adds what it proposes and what it learns.
+ * What it takes to write a strategy: numbering, the check of what is told, the promise never to propose a point twice, exhaustion, feasibility, variation and snapshots are here; an
+ * algorithm adds what it proposes and what it learns. The strategies of this package are made with it.
+ *
+ * What holds for a strategy made so, whatever its algorithm: proposals meet the constraints and differ, results may be told in any order and are checked, `ask` and `tell` do not
+ * overlap, and a restored strategy goes on as if nothing had happened, if the algorithm
+ *
+ * - draws from `bench.prng()` in `next` (or `propose`) only: results are told again when a snapshot is restored, and must not move the generator;
+ * - keeps nothing that its results do not give again, or says what it keeps by `state` (or `save` and `load`).
+ *
+ * @example
+ * ```ts
+ * import { Kit, SearchStrategy, type Strategy } from "@uninet/controller"
+ * import type { Prng } from "@uninet/search-space"
+ * import { Layer } from "effect"
+ *
+ * // a hill climber: a change of the best there is
+ * const climb = <A>(domain: Strategy.Domain<A>, prng: Prng.Prng) =>
+ *   Kit.make("climb", domain, prng, (bench) => {
+ *     let best: Kit.Observation | undefined
+ *     return {
+ *       next: () => (best === undefined ? bench.random() : bench.child(best.point)),
+ *       observe: (found) => {
+ *         if (best === undefined || found.reward > best.reward) best = found
+ *       },
+ *       reset: () => {
+ *         best = undefined
+ *       }
+ *     }
+ *   })
+ * const layer = Layer.succeed(SearchStrategy, { name: "climb", start: climb })
+ * ```
  */
 import { Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
-import type { Domain, Proposal, Snapshot, Strategy } from "../Strategy.ts"
+import * as Points from "./internal/points.ts"
+import type { Domain, Proposal, Snapshot, Strategy } from "./Strategy.ts"
 import {
   AlreadyTold,
   Exhausted,
@@ -16,9 +46,20 @@ import {
   InvalidSnapshot,
   type StrategyError,
   UnknownTrial
-} from "../StrategyError.ts"
-import type { Told } from "../Told.ts"
-import * as Points from "./points.ts"
+} from "./StrategyError.ts"
+import type { Told } from "./Told.ts"
+
+export {
+  chance,
+  check,
+  naturalNumber,
+  nonNegative,
+  positive,
+  positiveInteger,
+  type Rule,
+  share
+} from "./internal/options.ts"
+export type { Point, Points } from "./internal/points.ts"
 
 /** A trial with its result. */
 export interface Observation {
@@ -32,24 +73,64 @@ export interface Observation {
 
 /** What an algorithm works with. */
 export interface Bench<A> {
+  /** The strategy's name. */
   readonly name: string
   readonly points: Points.Points<A>
   /** The generator; `restore` replaces it, so it is asked for at every use. */
   readonly prng: () => Prng.Prng
-  /** Marks a point as proposed; false where it was already, or is infeasible. */
-  readonly claim: (point: Points.Point) => boolean
+  /** Whether a point was not proposed before. */
   readonly isNew: (point: Points.Point) => boolean
-  /** Claims a random point; undefined where there is none left, or none was found. */
+  /** Marks a point as proposed; false where it was already, or is infeasible. Whatever an algorithm proposes is claimed first. */
+  readonly claim: (point: Points.Point) => boolean
+  /** Claims a random point, every new one with equal chances; undefined where there is none left, or none was found: then there is nothing to propose. */
   readonly random: () => Points.Point | undefined
-  /** Trials proposed, and told. */
+  /** A new feasible point near another, not claimed: one mutation away; where those are all taken, mutations of mutations; undefined where none was found. */
+  readonly variant: (parent: Points.Point) => Points.Point | undefined
+  /** A new point near another, claimed (`variant`); a random one where none was found. */
+  readonly child: (parent: Points.Point) => Points.Point | undefined
+  /** How many trials were proposed before this `ask`. */
   readonly asked: () => number
   /** Everything told, in the order of telling. */
   readonly history: ReadonlyArray<Observation>
-  /** Points proposed and not told yet. */
+  /** Points proposed and not told yet, in the order of their trials. */
   readonly pending: () => ReadonlyArray<Points.Point>
 }
 
+/** What an algorithm keeps that replaying the results would not give again. Made by `state`. */
+export interface State {
+  readonly save: Effect.Effect<Schema.Json, Schema.SchemaError>
+  readonly load: (json: Schema.Json) => Effect.Effect<void, Schema.SchemaError>
+}
+
+/**
+ * What an algorithm keeps, by its schema. With it nothing is replayed when a snapshot is restored: `load` is called when `bench.history` is the snapshot's, with what `save` gave; a
+ * damaged snapshot is refused before.
+ */
+export const state = <S>(
+  schema: Schema.Codec<S, unknown>,
+  { load, save }: { readonly save: () => S; readonly load: (state: S) => void }
+): State => {
+  const json = Schema.toCodecJson(schema)
+  return {
+    save: Effect.suspend(() => Schema.encodeEffect(json)(save())),
+    load: (given) => Effect.map(Schema.decodeUnknownEffect(json)(given), load)
+  }
+}
+
+/** An algorithm without Effects. */
 export interface Algorithm {
+  /** The next point, claimed; undefined where there is none. */
+  readonly next: () => Points.Point | undefined
+  /** Learns from one result, which `history` already holds. Draws nothing. Default: nothing is learned here. */
+  readonly observe?: (observation: Observation) => void
+  /** Forgets everything, before the results are told again. Default: there is nothing to forget. */
+  readonly reset?: () => void
+  /** Default: what the algorithm keeps is what its results give again. */
+  readonly state?: State
+}
+
+/** An algorithm with Effects: one that runs programs, or proposes several points at once. */
+export interface AlgorithmEffect {
   /** Up to `count` points, each claimed. None means that there are none. */
   readonly propose: (count: number) => Effect.Effect<ReadonlyArray<Points.Point>, StrategyError>
   /** Learns from one result, which `history` already holds. */
@@ -58,37 +139,35 @@ export interface Algorithm {
   readonly reset: Effect.Effect<void, StrategyError>
   /** What replaying the results would not restore, or only dearly. */
   readonly save?: Effect.Effect<Schema.Json, StrategyError>
-  /** Replaces `reset` and the replay of the results. Fails before it changes anything. */
+  /** Replaces `reset` and the replay of the results; `history` is the snapshot's. Fails before it changes anything of its own. */
   readonly load?: (state: Schema.Json) => Effect.Effect<void, StrategyError>
   readonly probabilities?: Strategy<unknown>["probabilities"]
 }
 
-/** An algorithm that finds its points one after the other. */
-export const oneByOne =
-  (next: () => Points.Point | undefined): Algorithm["propose"] =>
-  (count) =>
-    Effect.sync(() => {
-      const out: Array<Points.Point> = []
-      while (out.length < count) {
-        const point = next()
-        if (point === undefined) break
-        out.push(point)
-      }
-      return out
-    })
-
-/** An algorithm without Effects: `observe` and `reset` do nothing where they are left out. */
-export const plain = (parts: {
-  readonly next: () => Points.Point | undefined
-  readonly observe?: (observation: Observation) => void
-  readonly reset?: () => void
-}): Algorithm => ({
-  propose: oneByOne(parts.next),
-  ...(parts.observe === undefined
-    ? {}
-    : { observe: (observation: Observation) => Effect.sync(() => parts.observe?.(observation)) }),
-  reset: parts.reset === undefined ? Effect.void : Effect.sync(parts.reset)
-})
+/** An algorithm without Effects as one with them. */
+const effectful = (strategy: string, { next, observe, reset, state }: Algorithm): AlgorithmEffect => {
+  const invalid = (error: { readonly message: string }) => new InvalidSnapshot({ strategy, problem: error.message })
+  return {
+    propose: (count) =>
+      Effect.sync(() => {
+        const out: Array<Points.Point> = []
+        while (out.length < count) {
+          const point = next()
+          if (point === undefined) break
+          out.push(point)
+        }
+        return out
+      }),
+    ...(observe === undefined ? {} : { observe: (observation) => Effect.sync(() => observe(observation)) }),
+    reset: reset === undefined ? Effect.void : Effect.sync(reset),
+    ...(state === undefined
+      ? {}
+      : {
+          save: Effect.mapError(state.save, invalid),
+          load: (given) => Effect.mapError(state.load(given), invalid)
+        })
+  }
+}
 
 /** Spaces up to this size are gone through to find the last points. */
 const listable = 2 ** 20
@@ -127,17 +206,35 @@ class OfPoint<A> implements Proposal<A> {
   }
 }
 
-export const make = Effect.fnUntraced(function* <A, E, R>(
+/**
+ * A strategy with an algorithm. `build` is called once, with what the algorithm works with; it must not draw or claim anything yet.
+ *
+ * @param name what the strategy is called in snapshots, journals and errors.
+ */
+export const make = <A>(
+  name: string,
+  domain: Domain<A>,
+  prng: Prng.Prng,
+  build: (bench: Bench<A>) => Algorithm
+): Effect.Effect<Strategy<A>> =>
+  makeEffect(name, domain, prng, (bench) => Effect.sync(() => effectful(name, build(bench))))
+
+/** As `make`, for an algorithm with Effects, which may need something to be built. */
+export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
   name: string,
   domain: Domain<A>,
   generator: Prng.Prng,
-  build: (bench: Bench<A>) => Effect.Effect<Algorithm, E, R>
+  build: (bench: Bench<A>) => Effect.Effect<AlgorithmEffect, E, R>
 ) {
   const points = Points.make(domain)
   const { space } = points
   let prng = generator
   let asked: Array<Points.Point> = []
   let told: Array<boolean> = []
+  /** Trials without a result. */
+  let open = new Map<number, Points.Point>()
+  /** Objectives of every result; undefined before the first. */
+  let width: number | undefined
   let seen = new Set<string>()
   const history: Array<Observation> = []
   /** Indices of the points not proposed yet, in order, once few are left. */
@@ -204,6 +301,21 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
     return point
   }
 
+  const variant = (parent: Points.Point): Points.Point | undefined => {
+    for (let distance = 1; distance <= 4; distance++) {
+      for (let attempt = 0; attempt < 8; attempt++) {
+        let point = parent
+        for (let step = 0; step < distance; step++) point = points.mutated(point, prng)
+        if (isNew(point) && points.feasible(point)) return point
+      }
+    }
+    return undefined
+  }
+  const child = (parent: Points.Point): Points.Point | undefined => {
+    const point = variant(parent)
+    return point !== undefined && claim(point) ? point : random()
+  }
+
   const algorithm = yield* build({
     name,
     points,
@@ -211,9 +323,11 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
     claim,
     isNew,
     random,
+    variant,
+    child,
     asked: () => asked.length,
     history,
-    pending: () => asked.filter((_, trial) => told[trial] === false)
+    pending: () => [...open.values()]
   })
   // proposals and results follow one another, and none is taken by half
   const turn = yield* Semaphore.make(1)
@@ -237,6 +351,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
           if (found.length === 0 || end?._tag === "CostFailed") return Effect.fail(end ?? exhausted(false))
           const first = asked.length
           for (const point of found) {
+            open.set(asked.length, point)
             asked.push(point)
             told.push(false)
           }
@@ -249,7 +364,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
   /** What is wrong with the results, if anything is. */
   const refused = (results: ReadonlyArray<Told>): StrategyError | undefined => {
     const here = new Set<number>()
-    let width = history.find(({ objectives }) => objectives.length > 0)?.objectives.length
+    let expected = width
     for (const result of results) {
       const { trial } = result
       if (!(Number.isSafeInteger(trial) && trial >= 0 && trial < asked.length)) {
@@ -265,14 +380,15 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
       if (wrong >= 0) return invalid(`objective ${wrong} is ${objectives?.[wrong]}`)
       const given = objectives?.length ?? 1
       if (given === 0) return invalid("the list of objectives is empty")
-      width ??= given
-      if (given !== width) return invalid(`it has ${given} objectives where the trials before have ${width}`)
+      expected ??= given
+      if (given !== expected) return invalid(`it has ${given} objectives where the trials before have ${expected}`)
     }
     return undefined
   }
 
   const record = (result: Told): Observation => {
     told[result.trial] = true
+    open.delete(result.trial)
     const observation: Observation = {
       trial: result.trial,
       point: asked[result.trial]!,
@@ -280,6 +396,7 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
       objectives: result._tag === "Scored" ? (result.objectives ?? [result.reward]) : []
     }
     history.push(observation)
+    if (observation.objectives.length > 0) width ??= observation.objectives.length
     return observation
   }
 
@@ -341,22 +458,34 @@ export const make = Effect.fnUntraced(function* <A, E, R>(
         if (trials.size !== state.told.length || state.told.some(([trial]) => nextAsked[trial] === undefined)) {
           return yield* invalid("it has results of trials it never asked for")
         }
-        const replay = algorithm.load === undefined
-        if (algorithm.load !== undefined) yield* algorithm.load(state.algorithm)
+        const before = { prng, asked, told, open, width, seen, left, history: [...history] }
         prng = nextPrng
         asked = nextAsked
         told = nextAsked.map(() => false)
+        open = new Map(nextAsked.entries())
+        width = undefined
         seen = new Set(nextAsked.map(({ key }) => key))
         history.length = 0
         left = undefined
         if (state.listed) list()
-        if (replay) yield* algorithm.reset
+        const { load, observe } = algorithm
+        if (load === undefined) yield* algorithm.reset
         for (const [trial, reward, objectives] of state.told) {
           const observation = record(
             reward === null ? { _tag: "Failed", trial } : { _tag: "Scored", trial, reward, objectives }
           )
-          if (replay && algorithm.observe !== undefined) yield* algorithm.observe(observation)
+          if (load === undefined && observe !== undefined) yield* observe(observation)
         }
+        if (load === undefined) return
+        yield* load(state.algorithm).pipe(
+          Effect.tapError(() =>
+            Effect.sync(() => {
+              ;({ prng, asked, told, open, width, seen, left } = before)
+              history.length = 0
+              for (const observation of before.history) history.push(observation)
+            })
+          )
+        )
       })
     )
 
