@@ -5,6 +5,7 @@
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Heap from "./internal/heap.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Kit from "./Kit.ts"
 import type { Domain, SearchStrategy } from "./Strategy.ts"
@@ -24,33 +25,46 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   const wrong = Kit.check(name, settings, { initial: Kit.positiveInteger })
   if (wrong !== undefined) return yield* wrong
   return yield* Kit.make(name, domain, prng, (bench) => {
-    /** Points whose neighbours were all proposed. */
-    let spent = new Set<string>()
+    const { history, points } = bench
+    /** Results whose neighbours may not all be proposed, best first; of equal ones the one that was told first. */
+    let heap = Heap.make(sooner)
+    let taken = 0
+    /** The neighbours of the best that may still be proposed. */
+    let around: { readonly of: string; readonly points: ReadonlyArray<Kit.Point> } | undefined
     const next = () => {
       if (bench.asked() < settings.initial) return bench.random()
+      for (; taken < history.length; taken++) heap.push({ observation: history[taken]!, told: taken })
       for (;;) {
-        let best: Kit.Observation | undefined
-        for (const observation of bench.history) {
-          if (spent.has(observation.point.key)) continue
-          if (best === undefined || observation.reward > best.reward) best = observation
-        }
+        const best = heap.first()?.observation
         if (best === undefined || best.reward === -Infinity) return bench.random()
-        const around = bench.points
-          .neighbours(best.point)
-          .filter((point) => bench.isNew(point) && bench.points.feasible(point))
-        const point = around.length === 0 ? undefined : around[bench.prng().nextInt(around.length)]
+        const { key } = best.point
+        const known = around?.of === key ? around.points : points.neighbours(best.point).filter(points.feasible)
+        around = { of: key, points: known.filter(bench.isNew) }
+        const { length } = around.points
+        const point = length === 0 ? undefined : around.points[bench.prng().nextInt(length)]
         if (point !== undefined && bench.claim(point)) return point
-        spent.add(best.point.key)
+        heap.drop()
       }
     }
     return {
       next,
       reset: () => {
-        spent = new Set()
+        heap = Heap.make(sooner)
+        taken = 0
+        around = undefined
       }
     }
   })
 })
+
+interface Result {
+  readonly observation: Kit.Observation
+  /** How many were told before it. */
+  readonly told: number
+}
+
+const sooner = (a: Result, b: Result) =>
+  a.observation.reward === b.observation.reward ? a.told < b.told : a.observation.reward > b.observation.reward
 
 /** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>

@@ -60,8 +60,9 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     const cells = sites.map((site) => (Site.isNumeric(site) ? new Float64Array(cellCount) : undefined))
     let best: ReadonlyArray<Parzen.Density | undefined> = []
     let rest: ReadonlyArray<Parzen.Density | undefined> = []
-    /** The results so far, best first. */
+    /** The best results so far, best first: as many as may count as the best. */
     let ranked: Array<Kit.Observation> = []
+    let taken = 0
 
     const count = ({ point }: Kit.Observation, out: Float64Array) => {
       for (const { index } of listed) {
@@ -81,16 +82,18 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     }
     const fit = () => {
       const { history } = bench
-      if (ranked.length === history.length) return
-      for (const observation of history.slice(ranked.length)) {
+      if (taken === history.length) return
+      for (; taken < history.length; taken++) {
+        const observation = history[taken]!
         count(observation, seen)
         for (const site of numbers) {
           for (const u of positionsOf(site, [observation])) cells[site.index]![cellOf(u)]! += 1
         }
         ranked.splice(placeOf(observation, ranked), 0, observation)
+        if (ranked.length > mostGood) ranked.pop()
       }
       good.fill(0)
-      const top = ranked.slice(0, Math.min(mostGood, Math.ceil(gamma * ranked.length)))
+      const top = ranked.slice(0, Math.min(mostGood, Math.ceil(gamma * taken)))
       for (const observation of top) count(observation, good)
       for (let o = 0; o < total; o++) score[o] = seen[o]! - good[o]!
       normalise(good)
@@ -158,6 +161,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       next,
       reset: () => {
         ranked = []
+        taken = 0
         seen.fill(0)
         for (const counts of cells) counts?.fill(0)
       }

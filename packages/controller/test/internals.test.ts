@@ -3,6 +3,7 @@ import { Choice, Prng, Site, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import * as Cholesky from "../src/internal/cholesky.js"
+import * as Heap from "../src/internal/heap.js"
 import * as Kernel from "../src/internal/kernel.js"
 import * as Normal from "../src/internal/normal.js"
 import * as Parzen from "../src/internal/parzen.js"
@@ -100,6 +101,27 @@ describe("the kernel of a Gaussian process", () => {
     for (const [j, k] of stack.rowNear(here, shape, near, stack.row(near, shape)).entries()) {
       assert.approximately(k, expected[j]!, 1e-9)
     }
+  })
+})
+
+describe("a heap", () => {
+  it("gives its items in order, however pushing and dropping alternate", () => {
+    fc.assert(
+      fc.property(fc.array(fc.option(fc.integer({ min: 0, max: 20 }))), (steps) => {
+        const heap = Heap.make<number>((a, b) => a > b)
+        let plain: Array<number> = []
+        for (const step of steps) {
+          if (step === null) {
+            heap.drop()
+            plain = plain.slice(1)
+          } else {
+            heap.push(step)
+            plain = [...plain, step].sort((a, b) => b - a)
+          }
+          assert.strictEqual(heap.first(), plain[0])
+        }
+      })
+    )
   })
 })
 

@@ -12,6 +12,7 @@
  */
 import { Pareto } from "@uninet/controller"
 import * as Schema from "effect/Schema"
+import * as Standing from "./internal/standing.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 /** Epochs after which there is a result, rising. */
@@ -145,19 +146,18 @@ export interface Entrant {
 export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyArray<A> => {
   if ((entrants[0]?.objectives.length ?? 1) === 1)
     return entrants.toSorted((a, b) => b.objectives[0]! - a.objectives[0]! || a.trial - b.trial)
-  const points = entrants.map(({ objectives }) => objectives)
-  const ranks = Pareto.ranks(points)
-  const crowding = ranks.map(() => 0)
-  for (let rank = 0; rank <= Math.max(...ranks); rank++) {
-    const front = ranks.flatMap((r, i) => (r === rank ? [i] : []))
-    Pareto.crowding(front.map((i) => points[i]!)).forEach((worth, j) => (crowding[front[j]!] = worth))
+  const fronts: Array<Array<A>> = []
+  for (const [i, rank] of Pareto.ranks(entrants.map(({ objectives }) => objectives)).entries()) {
+    const front = (fronts[rank] ??= [])
+    front.push(entrants[i]!)
   }
-  return entrants
-    .map((entrant, i) => ({ entrant, rank: ranks[i]!, worth: crowding[i]! }))
-    .sort(
-      (a, b) => a.rank - b.rank || (a.worth === b.worth ? 0 : b.worth - a.worth) || a.entrant.trial - b.entrant.trial
-    )
-    .map(({ entrant }) => entrant)
+  return fronts.flatMap((front) => {
+    const crowding = Pareto.crowding(front.map(({ objectives }) => objectives))
+    return front
+      .map((entrant, i) => ({ entrant, worth: crowding[i]! }))
+      .sort((a, b) => (a.worth === b.worth ? 0 : b.worth - a.worth) || a.entrant.trial - b.entrant.trial)
+      .map(({ entrant }) => entrant)
+  })
 }
 
 /** A trial that is to go on to a rung. */
@@ -178,45 +178,51 @@ export interface Ladder {
   readonly next: (at: { readonly closed: boolean; readonly idle: boolean }) => Promotion | undefined
 }
 
-/** The rungs of a search, empty. */
+interface Rung {
+  entered: number
+  back: number
+  gone: number
+  readonly here: Array<Entrant>
+  /** From the first result on, which says how many objectives there are. */
+  standing: Standing.Standing | undefined
+}
+
+/** The rungs of a search, empty. What it takes for one result grows with the logarithm of how many there are (of two objectives: with the number of fronts). */
 export const ladder = (fidelity: Fidelity): Ladder => {
-  const rungs = rungsOf(fidelity).map(() => ({
-    entered: 0,
-    back: 0,
-    here: [] as Array<Entrant>,
-    gone: new Set<number>()
-  }))
+  const rungs = rungsOf(fidelity).map((): Rung => ({ entered: 0, back: 0, gone: 0, here: [], standing: undefined }))
   const last = rungs.length - 1
   const queue: Array<Promotion> = []
+  let asked = 0
   const share = (n: number) =>
     fidelity._tag === "Full" || fidelity._tag === "Median" ? 0 : Math.floor(n / fidelity.factor)
   const go = (trial: number, rung: number) => {
-    rungs[rung]!.gone.add(trial)
+    rungs[rung]!.gone++
+    rungs[rung]!.standing?.leave(trial)
     return { trial, rung: rung + 1 }
   }
   const halving = (closed: boolean) => {
     for (let rung = 0; rung < last; rung++) {
       const { back, entered, gone, here } = rungs[rung]!
       if (!closed || back < entered || (rung > 0 && entered === 0)) return
-      if (gone.size === 0)
+      if (gone === 0)
         for (const { trial } of order(here).slice(0, Math.max(1, share(here.length)))) queue.push(go(trial, rung))
       // The next rung waits for these.
-      if (queue.length > 0) return
+      if (asked < queue.length) return
     }
   }
   const asha = (closed: boolean, idle: boolean) => {
     for (let rung = last - 1; rung >= 0; rung--) {
-      const { gone, here } = rungs[rung]!
-      const best = order(here).slice(0, share(here.length))
-      const found = best.find(({ trial }) => !gone.has(trial))
-      if (found !== undefined) return go(found.trial, rung)
+      const { here, standing } = rungs[rung]!
+      const limit = share(here.length)
+      const found = standing?.first(limit)
+      if (found !== undefined && found.place < limit) return go(found.trial, rung)
     }
     if (!closed || !idle) return undefined
     // Too few for a share of one: the best goes on all the same, so that a search ends with a result of the last rung.
     for (let rung = last - 1; rung >= 0; rung--) {
-      const { gone, here } = rungs[rung]!
-      if (gone.size > 0) return undefined
-      const [best] = order(here)
+      const { gone, standing } = rungs[rung]!
+      if (gone > 0) return undefined
+      const best = standing?.first(1)
       if (best !== undefined) return go(best.trial, rung)
     }
     return undefined
@@ -227,15 +233,21 @@ export const ladder = (fidelity: Fidelity): Ladder => {
       const at = rungs[rung]!
       at.back++
       if (entrant === undefined) return
+      const { trial } = entrant
       at.here.push(entrant)
-      if (fidelity._tag !== "Median" || rung === last) return
-      const place = order(at.here).findIndex(({ trial }) => trial === entrant.trial)
-      if (at.here.length <= fidelity.grace || place < Math.ceil(at.here.length / 2)) queue.push(go(entrant.trial, rung))
+      // who goes on is asked of a rung at a time, or of none
+      if (fidelity._tag === "Full" || fidelity._tag === "Halving" || rung === last) return
+      at.standing ??= Standing.make(entrant.objectives.length)
+      at.standing.add(entrant)
+      if (fidelity._tag !== "Median") return
+      const known = at.here.length
+      const half = Math.ceil(known / 2)
+      if (known <= fidelity.grace || at.standing.place(trial, half) < half) queue.push(go(trial, rung))
     },
     next: ({ closed, idle }) => {
       if (fidelity._tag === "Asha") return asha(closed, idle)
-      if (fidelity._tag === "Halving" && queue.length === 0) halving(closed)
-      return queue.shift()
+      if (fidelity._tag === "Halving" && asked === queue.length) halving(closed)
+      return queue[asked] === undefined ? undefined : queue[asked++]
     }
   }
 }

@@ -1,0 +1,403 @@
+/**
+ * The fronts of points that come one after the other, with the crowding on them: what non-dominated sorting of all of them says, without sorting them again for every
+ * new one.
+ *
+ * A new point joins the first front of which no member dominates it, and takes the place of the members that it dominates; they move to the next front all together, and there take
+ * the place of what they dominate, and so on (Li et al., "Efficient Nondomination Level Update", 2017), until nothing is dominated or all of a front is: that front then follows as it
+ * is. With two objectives a front is a staircase, so that what moves is one stretch of it and is found by bisection (Yakupov & Buzdalov, "Incremental Non-dominated Sorting with O(N)
+ * Insertion for the Two-dimensional Case", 2015).
+ *
+ * Only the first fronts are kept so: as many as hold the places that are asked for, and some more. All behind them lie in no order, and are sorted when the first no longer reach.
+ */
+import { Pareto } from "@uninet/controller"
+import * as Ranked from "./ranked.ts"
+import { firstOf, Sequence } from "./sequence.ts"
+
+/** A point on some front. */
+export interface Member {
+  readonly trial: number
+  readonly objectives: ReadonlyArray<number>
+  /** The first and the second objective. */
+  readonly x: number
+  readonly y: number
+  /** How many came before it. */
+  readonly sequence: number
+  waiting: boolean
+  front: Front
+  /** As last worked out. */
+  crowding: number
+}
+
+interface Front {
+  block: Block
+  /** With two objectives as a staircase: the first objective falls, the second rises; equal points as they came. */
+  members: Sequence<Member>
+  waiting: number
+  /** Of a long front: its members by crowding, as long as it is known. */
+  ranked: Ranked.Ranked<Member> | undefined
+  /** Of a short front: whether the members' crowding is known. */
+  known: boolean
+}
+
+/** Consecutive fronts, with how many members they have: so that what is before a front is counted by blocks. */
+interface Block {
+  fronts: Array<Front>
+  size: number
+  waiting: number
+}
+
+export interface Fronts {
+  readonly add: (trial: number, objectives: ReadonlyArray<number>) => void
+  /** Where a trial stands, by front, then by crowding, then by trial; or some number from `limit` on, where it is not among so many. */
+  readonly place: (trial: number, limit: number) => number
+  /** The first of those that wait, with its place; may be undefined where it is not among the first `limit`. */
+  readonly first: (limit: number) => { readonly trial: number; readonly place: number } | undefined
+  /** A trial waits no longer. */
+  readonly leave: (trial: number) => void
+}
+
+/** Fronts with more members keep them in order by crowding; in shorter ones they are counted. */
+const long = 128
+
+const byCrowding = (a: Member, b: Member): number =>
+  (a.crowding === b.crowding ? 0 : b.crowding - a.crowding) || a.trial - b.trial
+
+/** Blocks with more fronts are divided. */
+const most = 128
+
+const emptyBlock = (): Block => ({ fronts: [], size: 0, waiting: 0 })
+
+const frontOf = (block: Block, members: ReadonlyArray<Member>): Front => ({
+  block,
+  members: new Sequence(members),
+  waiting: 0,
+  ranked: undefined,
+  known: false
+})
+
+/** @param width how many objectives every point has. */
+export const make = (width: number): Fronts => {
+  const blocks: Array<Block> = [emptyBlock()]
+  const byTrial = new Map<number, Member>()
+  const layout = width === 2 ? staircase() : heap()
+  /** Members of fronts, and those behind all of them. */
+  let sorted = 0
+  let rest: Array<Member> = []
+  const behind = frontOf(emptyBlock(), [])
+
+  /** Members come to a front, or leave it. */
+  const count = (front: Front, members: ReadonlyArray<Member>, sign: 1 | -1) => {
+    let waiting = 0
+    for (const member of members) if (member.waiting) waiting++
+    front.waiting += sign * waiting
+    front.block.waiting += sign * waiting
+    front.block.size += sign * members.length
+    sorted += sign * members.length
+  }
+  /** A front of some members, before what is the `at`-th of a block now. */
+  const insert = (which: number, at: number, members: ReadonlyArray<Member>) => {
+    const block = blocks[which]!
+    const front = frontOf(block, members)
+    for (const member of members) member.front = front
+    block.fronts.splice(at, 0, front)
+    count(front, members, 1)
+    if (block.fronts.length <= most) return
+    const half: Block = { ...emptyBlock(), fronts: block.fronts.splice(most / 2) }
+    for (const moved of half.fronts) {
+      moved.block = half
+      half.size += moved.members.size
+      half.waiting += moved.waiting
+    }
+    block.size -= half.size
+    block.waiting -= half.waiting
+    blocks.splice(which + 1, 0, half)
+  }
+  const drop = (members: Iterable<Member>) => {
+    for (const member of members) {
+      member.front = behind
+      rest.push(member)
+    }
+  }
+  /** Lets the fronts hold the first `limit`, and not many more. */
+  const reach = (limit: number) => {
+    for (;;) {
+      const block = blocks[blocks.length - 1]!
+      const last = block.fronts.at(-1)
+      const size = last?.members.size ?? 0
+      if (last === undefined || sorted <= 2 * limit + 32 || sorted - size < 1.5 * limit + 16) break
+      count(last, Array.from(last.members), -1)
+      block.fronts.pop()
+      if (block.fronts.length === 0 && blocks.length > 1) blocks.pop()
+      drop(last.members)
+    }
+    if (sorted >= limit || rest.length === 0) return
+    const ranks = Pareto.ranks(rest.map(({ objectives }) => objectives))
+    const fronts: Array<Array<Member>> = []
+    for (const [i, rank] of ranks.entries()) {
+      const front = (fronts[rank] ??= [])
+      front.push(rest[i]!)
+    }
+    rest = []
+    for (const front of fronts) {
+      if (sorted > 1.5 * limit + 16) drop(front)
+      else insert(blocks.length - 1, blocks[blocks.length - 1]!.fronts.length, layout.arranged(front))
+    }
+  }
+
+  const add = (trial: number, objectives: ReadonlyArray<number>) => {
+    const isFree = (front: Front | undefined) => front === undefined || !layout.dominates(front, objectives)
+    let which = Math.min(
+      blocks.length - 1,
+      firstOf(blocks, ({ fronts }) => isFree(fronts.at(-1)))
+    )
+    let at = firstOf(blocks[which]!.fronts, isFree)
+    const [x = 0, y = 0] = objectives
+    const sequence = byTrial.size
+    const fresh: Member = { trial, objectives, x, y, sequence, waiting: true, front: behind, crowding: Number.NaN }
+    byTrial.set(trial, fresh)
+    for (let moved: ReadonlyArray<Member> = [fresh]; moved.length > 0; at++) {
+      if (at === blocks[which]!.fronts.length && which + 1 < blocks.length) {
+        which++
+        at = 0
+      }
+      const front = blocks[which]!.fronts[at]
+      if (front === undefined && rest.length > 0) return drop(moved)
+      // all that is dominated stays together: the fronts from here on are each one further down
+      if (front === undefined || layout.covers(moved, front)) return insert(which, at, moved)
+      for (const member of moved) member.front = front
+      count(front, moved, 1)
+      moved = layout.replace(front, moved)
+      count(front, moved, -1)
+    }
+  }
+
+  /** The members of fronts before one. */
+  const before = (front: Front): number => {
+    let sum = 0
+    for (const block of blocks) {
+      if (block === front.block) break
+      sum += block.size
+    }
+    for (const other of front.block.fronts) {
+      if (other === front) break
+      sum += other.members.size
+    }
+    return sum
+  }
+  /** Works out the crowding of a front where it is not known; of a long one the order too. */
+  const settle = (front: Front) => {
+    const { members } = front
+    const isLong = layout.keepsOrder && members.size > long
+    if (isLong ? front.ranked !== undefined : front.known) return
+    layout.crowd(front)
+    front.known = !isLong
+    if (!isLong) return
+    const ranked = Ranked.make(byCrowding)
+    for (const member of members) ranked.add(member, member.waiting)
+    front.ranked = ranked
+  }
+  const placeOn = (front: Front, member: Member): number => {
+    if (front.ranked !== undefined) return front.ranked.place(member)
+    let place = 0
+    for (const other of front.members) if (byCrowding(other, member) < 0) place++
+    return place
+  }
+  return {
+    add,
+    place: (trial, limit) => {
+      reach(limit)
+      const member = byTrial.get(trial)
+      if (member === undefined || member.front === behind) return Math.max(limit, sorted)
+      settle(member.front)
+      return before(member.front) + placeOn(member.front, member)
+    },
+    first: (limit) => {
+      reach(limit)
+      const front = blocks.find((block) => block.waiting > 0)?.fronts.find(({ waiting }) => waiting > 0)
+      if (front === undefined) return undefined
+      settle(front)
+      const found = front.ranked?.first()
+      if (found !== undefined) return { trial: found.item.trial, place: before(front) + found.place }
+      let best: Member | undefined
+      for (const member of front.members) {
+        if (member.waiting && (best === undefined || byCrowding(member, best) < 0)) best = member
+      }
+      return best === undefined ? undefined : { trial: best.trial, place: before(front) + placeOn(front, best) }
+    },
+    leave: (trial) => {
+      const member = byTrial.get(trial)
+      if (member === undefined || !member.waiting) return
+      member.waiting = false
+      member.front.waiting--
+      member.front.block.waiting--
+      member.front.ranked?.leave(member)
+    }
+  }
+}
+
+/** What depends on the number of objectives. */
+interface Layout {
+  /** Whether long fronts keep their members in order of crowding. */
+  readonly keepsOrder: boolean
+  /** Whether some member dominates a point. */
+  readonly dominates: (front: Front, objectives: ReadonlyArray<number>) => boolean
+  /** Whether some of these dominate every member. */
+  readonly covers: (moved: ReadonlyArray<Member>, front: Front) => boolean
+  /** Puts members in, and takes out those that they dominate. Only after `covers` of the same. */
+  readonly replace: (front: Front, moved: ReadonlyArray<Member>) => ReadonlyArray<Member>
+  /** Works out the crowding of all members. */
+  readonly crowd: (front: Front) => void
+  /** Members of one front as a front has them. */
+  readonly arranged: (members: Array<Member>) => ReadonlyArray<Member>
+}
+
+const forget = (front: Front) => {
+  front.ranked = undefined
+  front.known = false
+}
+
+/** Any number of objectives: all members are looked at. */
+const heap = (): Layout => {
+  let out: Array<Member> = []
+  let stay: Array<Member> = []
+  return {
+    keepsOrder: false,
+    dominates: ({ members }, objectives) => {
+      for (const member of members) if (Pareto.dominates(member.objectives, objectives)) return true
+      return false
+    },
+    covers: (moved, { members }) => {
+      out = []
+      stay = []
+      for (const member of members) (isDominated(member, moved) ? out : stay).push(member)
+      return stay.length === 0
+    },
+    replace: (front, moved) => {
+      front.members = new Sequence([...stay, ...moved])
+      forget(front)
+      return out
+    },
+    crowd: (front) => {
+      const members = [...front.members].sort((a, b) => a.sequence - b.sequence)
+      const crowding = Pareto.crowding(members.map(({ objectives }) => objectives))
+      for (const [i, member] of members.entries()) member.crowding = crowding[i]!
+    },
+    arranged: (members) => members
+  }
+}
+
+const isDominated = (member: Member, by: ReadonlyArray<Member>): boolean =>
+  by.some(({ objectives }) => Pareto.dominates(objectives, member.objectives))
+
+const isSame = (a: Member, b: Member): boolean => a.x === b.x && a.y === b.y
+
+/** What crowding is relative to. */
+interface Extent {
+  readonly wide: number
+  readonly tall: number
+}
+
+const extentOf = (members: Sequence<Member>): Extent => {
+  const [first, last] = [members.at(0)!, members.at(members.size - 1)!]
+  return { wide: first.x - last.x, tall: last.y - first.y }
+}
+
+/** A member's place among those of the same objectives, which stand as they came, and those before and after all of them. */
+interface Place {
+  readonly isFirst: boolean
+  readonly isLast: boolean
+  readonly before: Member | undefined
+  readonly after: Member | undefined
+}
+
+/** The crowding of a member as `Pareto.crowding` has it. */
+const crowdingOf = (member: Member, { after, before, isFirst, isLast }: Place, { tall, wide }: Extent): number => {
+  // in rising order of the first objective what comes before and after stands the other way round
+  const [left, right] = [isFirst ? after : member, isLast ? before : member]
+  const [below, above] = [isFirst ? before : member, isLast ? after : member]
+  if (left === undefined || right === undefined || below === undefined || above === undefined) return Infinity
+  const across = wide > 0 ? (right.x - left.x) / wide : 0
+  return tall > 0 ? across + (above.y - below.y) / tall : across
+}
+
+/** Where the members that equal the one at an index stand: from the first up to the last, not included. */
+const groupAt = (members: Sequence<Member>, at: number): readonly [from: number, to: number] => {
+  const here = members.at(at)!
+  const [left, right] = [members.at(at - 1), members.at(at + 1)]
+  if (!(left !== undefined && isSame(left, here)) && !(right !== undefined && isSame(right, here))) return [at, at + 1]
+  const from = members.firstOf((other) => other.x <= here.x)
+  return [from, members.firstOf((other) => other.x < here.x, from)]
+}
+
+const crowdingAt = (members: Sequence<Member>, at: number, extent: Extent): number => {
+  const [from, to] = groupAt(members, at)
+  const place = { isFirst: at === from, isLast: at === to - 1, before: members.at(from - 1), after: members.at(to) }
+  return crowdingOf(members.at(at)!, place, extent)
+}
+
+/** Of the equal members around an index those whose crowding depends on what is beside them, or on one more: the first and the last two. */
+const endsAt = (members: Sequence<Member>, at: number): ReadonlyArray<number> => {
+  if (members.at(at) === undefined) return []
+  const [from, to] = groupAt(members, at)
+  return [...new Set([from, Math.max(from, to - 2), to - 1])]
+}
+
+/** Two objectives. */
+const staircase = (): Layout => {
+  /** What is dominated by members that join, or where they go where nothing is. */
+  let [from, to] = [0, 0]
+  return {
+    keepsOrder: true,
+    dominates: ({ members }, [x = 0, y = 0]) => {
+      // of those that are at least as good in the first objective the last one is the best in the second
+      const nearest = members.at(members.firstOf((member) => member.x < x) - 1)
+      return nearest !== undefined && (nearest.y > y || (nearest.y === y && nearest.x > x))
+    },
+    covers: (moved, { members }) => {
+      const [first, last] = [moved[0]!, moved[moved.length - 1]!]
+      from = members.firstOf((member) => member.x <= first.x)
+      const twin = members.at(from)
+      // behind those that it equals
+      if (twin !== undefined && isSame(twin, first)) from = members.firstOf((member) => member.x < first.x, from)
+      to = members.firstOf((member) => member.y > last.y, from)
+      return from === 0 && to === members.size
+    },
+    replace: (front, moved) => {
+      const { members, ranked } = front
+      front.known = false
+      if (ranked === undefined) return members.replace(from, to, moved)
+      const extent = extentOf(members)
+      // those on either side have other neighbours afterwards
+      const before = endsAt(members, from - 1)
+      const after = endsAt(members, to)
+      const beside = [...before, ...after].map((at) => members.at(at)!)
+      const out = members.replace(from, to, moved)
+      const now = extentOf(members)
+      if (members.size <= long || now.wide !== extent.wide || now.tall !== extent.tall) {
+        forget(front)
+        return out
+      }
+      for (const member of [...beside, ...out]) ranked.remove(member)
+      const shift = moved.length - out.length
+      for (const at of [...before, ...moved.map((_, i) => from + i), ...after.map((at) => at + shift)]) {
+        const member = members.at(at)!
+        member.crowding = crowdingAt(members, at, now)
+        ranked.add(member, member.waiting)
+      }
+      return out
+    },
+    crowd: ({ members }) => {
+      const all = Array.from(members)
+      const extent = extentOf(members)
+      for (let start = 0, end = 1; start < all.length; start = end++) {
+        while (end < all.length && isSame(all[start]!, all[end]!)) end++
+        const [before, after] = [all[start - 1], all[end]]
+        for (let at = start; at < end; at++) {
+          const place = { isFirst: at === start, isLast: at === end - 1, before, after }
+          all[at]!.crowding = crowdingOf(all[at]!, place, extent)
+        }
+      }
+    },
+    arranged: (members) => members.sort((a, b) => b.x - a.x || a.y - b.y || a.sequence - b.sequence)
+  }
+}

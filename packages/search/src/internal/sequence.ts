@@ -1,0 +1,83 @@
+/** A row of items into which others are put anywhere; a long one is kept in pieces, so that not all of what follows has to move. */
+
+/** Pieces with more items are divided. */
+const most = 512
+
+/** The first index of an array, from `low` on, of an item of which something holds that holds of all after it too. */
+export const firstOf = <A>(items: ReadonlyArray<A>, holds: (item: A) => boolean, low = 0): number => {
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (holds(items[middle]!)) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/** A class, since there are as many as there are fronts and each is asked a great many times. */
+export class Sequence<A> {
+  readonly #pieces: Array<Array<A>>
+  /** How many items there are. */
+  size: number
+
+  constructor(items: ReadonlyArray<A>) {
+    const pieces: Array<Array<A>> = []
+    for (let i = 0; i < items.length; i += most) pieces.push(items.slice(i, i + most))
+    this.#pieces = pieces.length === 0 ? [[]] : pieces
+    this.size = items.length
+  }
+
+  at(index: number): A | undefined {
+    let rest = index
+    for (const piece of this.#pieces) {
+      if (rest < piece.length) return piece[rest]
+      rest -= piece.length
+    }
+    return undefined
+  }
+
+  /** The first index from `low` on of an item of which something holds that holds of all after it too; the size where it holds of none. */
+  firstOf(holds: (item: A) => boolean, low = 0): number {
+    const pieces = this.#pieces
+    if (pieces.length === 1) return firstOf(pieces[0]!, holds, low)
+    let before = 0
+    for (const piece of pieces) {
+      const end = before + piece.length
+      if (end > low && holds(piece[piece.length - 1]!)) return before + firstOf(piece, holds, Math.max(0, low - before))
+      before = end
+    }
+    return this.size
+  }
+
+  /** Puts items in place of those from one index up to another. Gives those taken out. */
+  replace(from: number, to: number, items: ReadonlyArray<A>): ReadonlyArray<A> {
+    const pieces = this.#pieces
+    let which = 0
+    let start = from
+    while (which < pieces.length - 1 && start > pieces[which]!.length) start -= pieces[which++]!.length
+    const piece = pieces[which]!
+    const out = piece.splice(start, to - from, ...items)
+    // what reaches into the pieces that follow
+    while (out.length < to - from) {
+      const next = pieces[which + 1]!
+      out.push(...next.splice(0, to - from - out.length))
+      if (next.length === 0) pieces.splice(which + 1, 1)
+    }
+    this.size += items.length - out.length
+    if (piece.length > most) pieces.splice(which + 1, 0, ...divided(piece))
+    else if (piece.length === 0 && pieces.length > 1) pieces.splice(which, 1)
+    return out
+  }
+
+  *[Symbol.iterator](): Iterator<A> {
+    for (const piece of this.#pieces) yield* piece
+  }
+}
+
+/** Takes the items beyond the first few out of a piece, as pieces of their own. */
+const divided = <A>(piece: Array<A>): ReadonlyArray<Array<A>> => {
+  const rest = piece.splice(most / 2)
+  const out: Array<Array<A>> = []
+  for (let i = 0; i < rest.length; i += most / 2) out.push(rest.slice(i, i + most / 2))
+  return out
+}

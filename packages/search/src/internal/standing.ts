@@ -1,0 +1,52 @@
+/** Where the trials of a rung stand among one another, as they come in: what `Fidelity.order` says of all of them, kept up to date. */
+import type { Entrant } from "../Fidelity.ts"
+import * as Fronts from "./fronts.ts"
+import * as Ranked from "./ranked.ts"
+
+export interface Standing {
+  readonly add: (entrant: Entrant) => void
+  /** How many stand before a trial; or some number from `limit` on, where there are so many. */
+  readonly place: (trial: number, limit: number) => number
+  /** The first of those that have not gone on, with its place; may be undefined where it is not among the first `limit`. */
+  readonly first: (limit: number) => { readonly trial: number; readonly place: number } | undefined
+  /** A trial goes on. */
+  readonly leave: (trial: number) => void
+}
+
+interface Scored {
+  readonly trial: number
+  readonly objective: number
+}
+
+const better = (a: Scored, b: Scored): number => b.objective - a.objective || a.trial - b.trial
+
+const byOne = (): Standing => {
+  const ranked = Ranked.make(better)
+  const byTrial = new Map<number, Scored>()
+  return {
+    add: ({ objectives, trial }) => {
+      const scored = { trial, objective: objectives[0] ?? 0 }
+      byTrial.set(trial, scored)
+      ranked.add(scored, true)
+    },
+    place: (trial) => {
+      const scored = byTrial.get(trial)
+      return scored === undefined ? byTrial.size : ranked.place(scored)
+    },
+    first: () => {
+      const found = ranked.first()
+      return found === undefined ? undefined : { trial: found.item.trial, place: found.place }
+    },
+    leave: (trial) => {
+      const scored = byTrial.get(trial)
+      if (scored !== undefined) ranked.leave(scored)
+    }
+  }
+}
+
+/** @param width how many objectives every trial has. */
+export const make = (width: number): Standing => {
+  if (width === 1) return byOne()
+  const fronts = Fronts.make(width)
+  return { ...fronts, add: ({ objectives, trial }) => fronts.add(trial, objectives) }
+}
