@@ -1,6 +1,6 @@
 /**
  * Local search: all neighbours of the best network, then of the next best whose neighbours are not all known, and so on (White et al., "Exploring the
- * Loss Landscape in Neural Architecture Search", UAI 2021; [ours]: it goes on from the next best where theirs starts again at random).
+ * Loss Landscape in Neural Architecture Search", UAI 2021; theirs starts again at random where this, our choice, goes on from the next best).
  */
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"

@@ -2,9 +2,12 @@
  * Proximal policy optimisation (Schulman et al., 2017) over the tokens of a network: a recurrent policy emits one choice after the other, and is
  * improved after every batch of results by the clipped objective with an entropy bonus.
  *
- * A network is one episode of which only the end is rewarded. The advantage is the normal score of the reward's rank among the latest results [ours]: it
+ * A network is one episode of which only the end is rewarded. The advantage is the normal score of the reward's rank among the latest results, our choice: it
  * needs no scale, no learned baseline, and no outlier moves it. Where a policy has become so certain that it draws too little that is
- * new, mutations of what it draws are proposed [ours], at the probabilities it gives them.
+ * new, mutations of what it draws are proposed (our choice), at the probabilities it gives them.
+ *
+ * Of a real number, or a whole one of very many, the policy chooses one of 16 slots (`Site.slots`), and some number of the slot follows with equal chances: it learns where the
+ * number should lie to a sixteenth of its range.
  */
 import { Runtime } from "@uninet/runtime/engine"
 import type { Prng } from "@uninet/search-space"
@@ -22,7 +25,7 @@ export interface Options {
   readonly hidden?: number
   /** Results of one update. Default 10. */
   readonly batch?: number
-  /** Best earlier results that take part in every update as well [ours], as if just drawn (Oh et al., "Self-Imitation Learning", 2018). Default 10. */
+  /** Best earlier results that take part in every update as well (our choice), as if just drawn (Oh et al., "Self-Imitation Learning", 2018). Default 10. */
   readonly replay?: number
   /** Steps of AdamW on every batch. Default 4. */
   readonly epochs?: number
@@ -33,7 +36,7 @@ export interface Options {
   /** What the recurrent state adds to the logits is scaled by this: how fast contexts are learned beside what holds in all. Default 0.2. */
   readonly context?: number
   /**
-   * Weight decay (decoupled) of the parameters that make the logits [ours]: it keeps them within bounds, so that a policy never becomes so certain that it stops
+   * Weight decay (decoupled) of the parameters that make the logits, our choice: it keeps them within bounds, so that a policy never becomes so certain that it stops
    * looking, and lets it forget what no longer pays. Default 0.3.
    */
   readonly decay?: number

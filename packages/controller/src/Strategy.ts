@@ -6,6 +6,10 @@
  *   taken in the order of their trials.
  * - Asking is legal while earlier proposals have no result yet, so any number of workers may be busy.
  *
+ * **What a strategy knows when it proposes** is what it was told before it was asked, and nothing of the proposals that are still out. A search that asks for `ahead` proposals
+ * before the first result is told (`Search` does, 8 by default) has as many random ones at the start, and every later proposal is made without the results of the `ahead` before it: with
+ * `ahead: 8` four trials of evolution are four random ones. Strategies that begin with random networks (`population`, `initial`) begin with the larger of the two numbers.
+ *
  * @example
  * ```ts
  * import { RegularizedEvolution, Told } from "@uninet/controller"

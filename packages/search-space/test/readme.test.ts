@@ -18,14 +18,16 @@ const printed = (text: string) =>
 describe("the README", () => {
   it("has examples that run, and print what they say", () => {
     const said = printed(readme)
-    assert.strictEqual(said.length, 4)
+    assert.strictEqual(said.length, 5)
     assert.match(said[0] ?? "", /^22620n\n/)
-    const parameters = [...(said[1] ?? "").matchAll(/parameters: (\d+)/g)].map(([, found]) => Number(found))
+    assert.include(said[1], "infinitely many choices\n")
+    assert.include(said[1], "momentum is continuous")
+    const parameters = [...(said[2] ?? "").matchAll(/parameters: (\d+)/g)].map(([, found]) => Number(found))
     assert.strictEqual(parameters.length, 2)
     for (const found of parameters) assert.isTrue(found >= 9_000 && found <= 9_100)
     const faults = [...readme.matchAll(/^\/\/ (Invalid .*|Not in .*)$/gm)].map(([, fault]) => fault)
     assert.strictEqual(faults.length, 2)
-    for (const fault of faults) assert.include(said[3], fault)
+    for (const fault of faults) assert.include(said[4], fault)
   })
 })
 
