@@ -93,7 +93,11 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
           workers,
           targetMacs: target ?? null,
           within,
-          space: { name: of.name, size: Space.showCount(Space.size(space)), distinct: Space.showCount(Space.distinct(space)) },
+          space: {
+            name: of.name,
+            size: Space.showCount(Space.size(space)),
+            distinct: Space.showCount(Space.distinct(space))
+          },
           feasible,
           seconds: seconds ?? null
         },
