@@ -58,8 +58,8 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     const seen = new Float64Array(total)
     /** The same of the numbers, in cells of the unit interval. */
     const cells = sites.map((site) => (Site.isNumeric(site) ? new Float64Array(cellCount) : undefined))
-    let best: ReadonlyArray<Parzen.Density | undefined> = []
-    let rest: ReadonlyArray<Parzen.Density | undefined> = []
+    let best: ReadonlyArray<Parzen.Density | undefined> = sites.map(() => undefined)
+    let rest = best
     /** The best results so far, best first: as many as may count as the best. */
     let ranked: Array<Kit.Observation> = []
     let taken = 0
