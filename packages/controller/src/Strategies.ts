@@ -57,6 +57,15 @@ export const isName = (text: string): text is Name => Object.hasOwn(all, text)
 /**
  * Provides `SearchStrategy` with the strategy of a name and its default options: for whoever has the name from a command line. Only the policies use the
  * `Runtime`; the `layer` of every other strategy needs none.
+ *
+ * @example
+ * ```ts
+ * import { Strategies } from "@uninet/controller"
+ * import { OnnxRuntime } from "@uninet/runtime"
+ * import { Layer } from "effect"
+ *
+ * const strategy = Layer.provide(Strategies.layer("ppo"), OnnxRuntime.cpu())
+ * ```
  */
 export const layer = (name: Name): Layer.Layer<SearchStrategy, never, Runtime> =>
   Layer.effect(

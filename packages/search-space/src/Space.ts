@@ -269,7 +269,19 @@ export const at =
     return Result.succeed(space.root.decode(v))
   }
 
-/** All distinct values, lazily, in the order of their indices. Fails with `InfiniteSpace` where a choice is continuous. */
+/**
+ * All distinct values, lazily, in the order of their indices. Fails with `InfiniteSpace` where a choice is continuous.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(Space.make(Choice.tuple([Choice.ordered([3, 5]), Choice.categorical(["max", "mean"])])))
+ * const all = Result.map(Space.enumerate(space), (points) => [...points])
+ * console.log(Result.getOrThrow(all).length === Number(Space.distinct(space))) // true
+ * ```
+ */
 export const enumerate = <A>(space: Space<A>): Result.Result<Iterable<A>, InfiniteSpace> => {
   const infinite = endless(space)
   if (infinite !== undefined) return Result.fail(infinite)

@@ -22,7 +22,15 @@ export const share: Rule = { test: (n) => n > 0 && n < 1, expected: "a number be
 /** 0 to 1, both included. */
 export const chance: Rule = { test: (n) => n >= 0 && n <= 1, expected: "a number from 0 to 1" }
 
-/** The first option that breaks its rule. */
+/**
+ * The first option that breaks its rule, as the error to fail with.
+ *
+ * @example
+ * ```ts
+ * const wrong = Kit.check("annealing", { cooling: 2 }, { cooling: Kit.chance })
+ * console.log(wrong?.message) // annealing: cooling is 2. Use a number from 0 to 1.
+ * ```
+ */
 export const check = (
   strategy: string,
   options: Readonly<Record<string, unknown>>,
