@@ -7,6 +7,7 @@ import { Average } from "./Average.ts"
 import { Count, or, Positive, Rate, Share } from "./internal/schema.ts"
 import * as Optimiser from "./Optimiser.ts"
 import { Schedule } from "./Schedule.ts"
+import type { Task } from "./Task.ts"
 
 /** Mixup and cutmix; their label smoothing is the recipe's. */
 export const Mixing = Mix.Options.mapFields(Struct.omit(["labelSmoothing"]))
@@ -112,6 +113,29 @@ export const withBatch = (recipe: Recipe, batch: number): Recipe => {
       schedule._tag === "Cosine" ? { ...schedule, from: schedule.from * factor, to: schedule.to * factor } : schedule
   }
 }
+
+/** Steps of an augmentation after which every place of a picture is where it was. */
+const keepPlaces: ReadonlyArray<Augmentation.Step["_tag"]> = ["ColorJitter", "RandomErasing"]
+
+/** Whether a task's targets are still right after a step of the augmentation. */
+export const isAllowed = ({ allows: { augmentation } }: Task, { _tag }: Augmentation.Step): boolean =>
+  augmentation === "all" || (augmentation === "values" && keepPlaces.includes(_tag))
+
+/**
+ * The recipe without what the task has no use for: label smoothing of numbers, mixed examples whose targets cannot be mixed, pictures turned under targets that stay.
+ * The named recipes are made for classes; a trainer refuses what is asked for and cannot be done.
+ *
+ * @example
+ * Recipe.forTask(Regression.make())(Recipe.proxy).labelSmoothing // 0
+ */
+export const forTask =
+  (task: Task) =>
+  (recipe: Recipe): Recipe => ({
+    ...recipe,
+    labelSmoothing: task.allows.labelSmoothing ? recipe.labelSmoothing : 0,
+    mix: task.mixed === null ? { ...recipe.mix, mixup: 0, cutmix: 0 } : recipe.mix,
+    augmentation: recipe.augmentation.filter((step) => isAllowed(task, step))
+  })
 
 const Json = Schema.fromJsonString(Schema.Json)
 

@@ -1,6 +1,6 @@
 /** A whole training step as one program: forward, backward, the optimiser and running statistics. */
 import { type GraphError, Op, Program } from "@uninet/graph"
-import { Optimiser, type Recipe, type Task } from "@uninet/model-space"
+import { Optimiser, Recipe, type Task } from "@uninet/model-space"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import * as Result from "effect/Result"
 import { RecipeRefused } from "./TrainError.ts"
@@ -33,11 +33,7 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
     return refused(task, "labelSmoothing", "its targets cannot be smoothed", "set labelSmoothing to 0")
   if (mixes(recipe) && mixed === null)
     return refused(task, "mix", "its examples cannot be mixed", "set mixup and cutmix to 0")
-  const step = recipe.augmentation.find(
-    ({ _tag }) =>
-      allows.augmentation === "none" ||
-      (allows.augmentation === "values" && _tag !== "ColorJitter" && _tag !== "RandomErasing")
-  )
+  const step = recipe.augmentation.find((each) => !Recipe.isAllowed(task, each))
   if (step !== undefined)
     return refused(task, "augmentation", `its targets would not follow ${step._tag}`, "leave the step out")
   const taken = [names.targets, names.learningRate, names.step].find((name) => Object.hasOwn(model.inputs, name))

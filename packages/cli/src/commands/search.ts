@@ -245,12 +245,13 @@ export const search = Command.make(
       return yield* usage(
         "--workers cannot be given with --database: each worker says how many trials it trains at a time."
       )
-    const plan = Option.isSome(given.resume)
+    const begun = Option.isSome(given.resume)
       ? yield* plans.resumed(given.resume.value, given)
       : yield* plans.fresh(given)
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const services = yield* domain.training(plan)
+        const services = yield* domain.training(begun)
+        const plan = yield* Effect.provide(domain.fitted(begun), services)
         if (given.dryRun) return yield* Effect.provide(dry.run(plan, given.json), services)
         return yield* Effect.provide(execute(plan, given), services)
       })

@@ -26,6 +26,7 @@ import * as trainFolder from "../internal/trainFolder.ts"
 import * as trainProgress from "../internal/trainProgress.ts"
 
 const recipes = Object.keys(Recipe.presets)
+const standard = "quick"
 
 const config = {
   network: Argument.String("network").pipe(
@@ -42,7 +43,7 @@ const config = {
   recipe: Flag.String("recipe").pipe(
     Flag.withMetavar("name|file"),
     Flag.optional,
-    Flag.withDescription(`${recipes.join(", ")}, or a JSON file (default quick)`)
+    Flag.withDescription(`${recipes.join(", ")}, or a JSON file (default ${standard})`)
   ),
   epochs: flags.whole("epochs").pipe(Flag.optional, Flag.withDescription("Instead of the recipe's")),
   batch: flags
@@ -89,6 +90,7 @@ type Flags = Command.Command.Config.Infer<typeof config>
 
 const or = <A>(flag: Option.Option<A>, other: A): A => Option.getOrElse(flag, () => other)
 
+/** One by its name is made to fit the task; one of the user's own is refused where it does not. */
 const isPreset = (name: string): name is Recipe.PresetName => Object.hasOwn(Recipe.presets, name)
 
 const recipeOf = Effect.fnUntraced(function* (name: string) {
@@ -121,7 +123,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
       `there is no network to train. Give one of ${networks.family.join(", ")} or a network's JSON file, or --resume.`
     )
   const name = given.network.value
-  const preset = yield* recipeOf(or(given.recipe, "quick"))
+  const preset = yield* recipeOf(or(given.recipe, standard))
   const sized = Option.isSome(given.batch) ? Recipe.withBatch(preset, given.batch.value) : preset
   return {
     folder: Option.isSome(given.out) ? given.out.value : yield* runFolder.fresh("train"),
@@ -200,7 +202,8 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
   )
   const { weights, dataset, skipBad, seed, threads, device } = plan
   // What the point says of its training goes before the recipe, and what the command line says before that.
-  const recipe = plan.resume ? plan.recipe : { ...plan.recipe, ...of.recipe(point), ...asked(plan.recipe, given) }
+  const base = isPreset(or(given.recipe, standard)) ? Recipe.forTask(of.task)(plan.recipe) : plan.recipe
+  const recipe = plan.resume ? plan.recipe : { ...base, ...of.recipe(point), ...asked(base, given) }
   const start = weights === undefined ? {} : { weights: (yield* trained.readFor(own, weights)).weights }
   if (!plan.resume)
     yield* trainFolder.begin(plan.folder, {

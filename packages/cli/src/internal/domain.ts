@@ -87,6 +87,15 @@ const known = (of: ModelSpace.Any, flag: string, names: ReadonlyArray<string>, a
     : fault(`${flag}: the space ${of.name} has no ${wrong}. Give one of ${all.join(", ")}.`)
 }
 
+const spaceOf = (plan: Plan) => Effect.mapError(Setup.space(plan.space, spaces.known), at("--space"))
+
+/** The plan with the recipe that its space's task can follow, where none was asked for. */
+export const fitted = Effect.fnUntraced(function* (plan: Plan) {
+  if (!plan.recipeFits) return plan
+  const { task } = yield* spaceOf(plan)
+  return { ...plan, recipe: Recipe.forTask(task)(plan.recipe) }
+})
+
 /** Checks the plan against the space and the data set before anything is trained. */
 export const make = Effect.fnUntraced(function* (plan: Plan) {
   const dataset = yield* Dataset.Dataset
@@ -94,7 +103,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     return yield* fault(
       `--batch ${plan.recipe.batch} is more than the ${dataset.train.size} training examples of ${plan.dataset ?? dataset.name}. Give at most that.`
     )
-  const of = yield* Effect.mapError(Setup.space(plan.space, spaces.known), at("--space"))
+  const of = yield* spaceOf(plan)
   const { space, task } = of
   const seedPoint = Space.seedPoint(space)
   if (of.isTrainable) {

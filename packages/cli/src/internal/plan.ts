@@ -90,6 +90,8 @@ export interface Plan {
   readonly dataset: string | null
   readonly seed: string
   readonly recipe: Recipe.Recipe
+  /** Whether nothing of the recipe was asked for that its task may not allow: then it is made to fit. */
+  readonly recipeFits: boolean
   /** `undefined` for the default, which the space says when it is known. */
   readonly reward: Reward.Reward | Reward.Own<unknown, string> | undefined
   /** Multiply-accumulates; `undefined` for the default. */
@@ -368,6 +370,7 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     dataset,
     seed: or(given.seed, fields.seed === undefined ? undefined : String(fields.seed), "0"),
     recipe: { ...base, epochs, batch: or(given.batch, fields.batch, base.batch) },
+    recipeFits: fields.recipe === undefined,
     reward: Option.isSome(given.targetMacs) ? undefined : ofOwnPoints(fields.reward),
     target: Option.getOrElse(given.targetMacs, () => fields.targetMacs),
     most: Option.getOrElse(given.maxMacs, () => fields.maxMacs),
@@ -459,6 +462,7 @@ export const ofRun = Effect.fnUntraced(function* (
     dataset: settings.dataset,
     seed,
     recipe: settings.recipe,
+    recipeFits: false,
     reward: reward._tag === "Own" ? ofOwnPoints(loaded?.config.reward) : reward,
     target: undefined,
     most: undefined,

@@ -1,0 +1,31 @@
+/**
+ * An operator of one's own with a choice of its own, searched beside UniNet's: a depthwise convolution whose kernel is found, too.
+ *
+ *     uninet search --config examples/own-operator.config.ts
+ *     uninet verify examples/own-operator.config.ts
+ */
+import { Nn, Scope } from "@uninet/nn"
+import { Operator, OperatorSet } from "@uninet/operators"
+import { defineConfig } from "@uninet/search"
+import { Choice } from "@uninet/search-space"
+import { Kit, UniNetSpace } from "@uninet/uninet"
+import { flow } from "effect/Function"
+
+const Wide = Operator.make({
+  choices: { kernel: Choice.ordered([3, 5, 7]) },
+  layer: (scope, { channels, settings }) =>
+    Nn.residual(scope, {
+      branch: flow(
+        Nn.depthwise(Scope.at(scope, "mix"), { kernel: settings.kernel }),
+        Nn.batchNorm(Scope.at(scope, "norm")),
+        Nn.gelu(scope),
+        Nn.pointwise(Scope.at(scope, "out"), { out: channels })
+      )
+    }),
+  // What a norm behind the block takes away.
+  idle: ["out.bias"]
+})
+
+export default defineConfig({
+  space: UniNetSpace.forData({ kit: Kit.make({ operators: OperatorSet.with({ Wide }) }) })
+})
