@@ -10,6 +10,8 @@ import { Choice, Prng, Space } from "@uninet/search-space"
 import { Trainer } from "@uninet/trainer"
 import { Console, Effect, Layer, Result, Stream } from "effect"
 
+const activations = { gelu: Nn.gelu, relu: Nn.relu }
+
 /** Friedman's first function (1991) of ten numbers, five of which say nothing, with some noise: what a sensor may send. */
 const measurements = (seed: string, size: number) => ({
   size,
@@ -55,7 +57,7 @@ export const mine = ModelSpace.make({
         let hidden = x
         for (const [i, width] of widths.entries()) {
           const at = Scope.at(scope, `layers.${i}`)
-          hidden = Nn[activation](at)(Nn.linear(at, { out: width })(hidden))
+          hidden = activations[activation](at)(Nn.linear(at, { out: width })(hidden))
         }
         return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
       }

@@ -1,25 +1,45 @@
 /**
- * Are packages usable alone? Packs them and the workspace packages they need, installs the tarballs in an empty project, checks that
- * neither onnxruntime nor the command line came along, and type-checks and runs there every TypeScript example of their READMEs and of
- * their doc comments.
+ * Are packages usable alone? Packs them and the workspace packages they need, and installs the tarballs in an empty project.
  *
- *     node tools/packed.ts [package ...]        (default: search-space, model-space and uninet; needs the npm registry for `effect` and `fast-check`)
+ *     node tools/packed.ts [package ...]     type-checks and runs there every TypeScript example of their READMEs and doc comments, and sees that neither onnxruntime
+ *                                            nor the command line came along (default: search-space, model-space and uninet)
+ *     node tools/packed.ts --examples        type-checks there the programs of `examples`, searches by the one that has everything of its own, and verifies an operator of one's own
+ *                                            by the command line
+ *
+ * Needs the npm registry for what the packages need of others.
  */
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : ["search-space", "model-space", "uninet"]
+const given = process.argv.slice(2)
+const programs = given[0] === "--examples"
+const wanted = programs
+  ? [...packagesOf("examples"), "cli"]
+  : given.length > 0
+    ? given
+    : ["search-space", "model-space", "uninet"]
 
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
-const read = (path: string): Manifest => JSON.parse(readFileSync(path, "utf8"))
+function read(path: string): Manifest {
+  return JSON.parse(readFileSync(path, "utf8"))
+}
 
 /** The packages and all workspace packages that they depend on. */
 const closure = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
@@ -75,11 +95,11 @@ try {
   writeFileSync(join(project, "package.json"), JSON.stringify(manifest, null, 2))
   run(project, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")
 
-  for (const unwanted of ["onnxruntime-node", "onnxruntime-common", "@uninet/cli", "@uninet/runtime"]) {
+  for (const unwanted of programs ? [] : ["onnxruntime-node", "onnxruntime-common", "@uninet/cli", "@uninet/runtime"]) {
     if (existsSync(join(project, "node_modules", unwanted))) failures.push(`${unwanted} came along`)
   }
   const files: Array<string> = []
-  for (const name of wanted) {
+  for (const name of programs ? [] : wanted) {
     const installed = join(project, "node_modules", "@uninet", name)
     const readme = join(installed, "README.md")
     if (!existsSync(readme)) failures.push(`@uninet/${name} has no README`)
@@ -100,6 +120,12 @@ try {
       })
     }
   }
+  if (programs) {
+    for (const file of readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"))) {
+      copyFileSync(join(root, "examples", file), join(project, file))
+      files.push(file)
+    }
+  }
   const compilerOptions = {
     target: "es2024",
     module: "nodenext",
@@ -110,16 +136,36 @@ try {
   }
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files }))
   attempt("the examples' types", () => run(project, join(root, "node_modules", ".bin", "tsc"), "-p", "."))
-  for (const file of files) attempt(file, () => run(project, process.execPath, file))
+  if (programs) {
+    const search = `import { Effect } from "effect"
+import { program } from "./everything-of-ones-own.ts"
+const { best } = await Effect.runPromise(program({ trials: 1 }))
+if (!(best.outcome.evaluation.measures.distance < 9)) throw new Error("no result")
+`
+    writeFileSync(join(project, "search.ts"), search)
+    attempt("a search", () => run(project, process.execPath, "search.ts"))
+    const uninet = join(project, "node_modules", ".bin", "uninet")
+    attempt("verify", () => run(project, process.execPath, uninet, "verify", "own-operator.config.ts", "--runs", "5"))
+  } else for (const file of files) attempt(file, () => run(project, process.execPath, file))
   console.log(
     failures.length === 0
-      ? `${wanted.join(", ")}: packed, installed alone (${packages.length} tarballs) and ran ${files.length} examples`
+      ? programs
+        ? `${files.length} programs type-checked with ${packages.length} tarballs; one searched, and the command line verified an operator`
+        : `${wanted.join(", ")}: packed, installed alone (${packages.length} tarballs) and ran ${files.length} examples`
       : failures.join("\n")
   )
 } finally {
   rmSync(project, { recursive: true, force: true })
 }
 process.exitCode = failures.length === 0 ? 0 : 1
+
+/** The workspace packages that a folder of programs imports. */
+function packagesOf(folder: string): ReadonlyArray<string> {
+  const { dependencies = {} } = read(join(root, folder, "package.json"))
+  return Object.keys(dependencies).flatMap((name) =>
+    name.startsWith("@uninet/") ? [name.slice("@uninet/".length)] : []
+  )
+}
 
 /** The workspace's own pnpm, as npx takes it. */
 function pnpm(): string {

@@ -315,6 +315,34 @@ export const table = <A, const Measure extends string, const Cost extends string
   return { ...made, isTrainable: false, costs, chain: null }
 }
 
+/**
+ * The same networks for another task: whose outputs it takes is seen when one is trained.
+ *
+ * @example
+ * const inOrder = ModelSpace.withTask(ordinal)(digits)
+ */
+export const withTask =
+  <Measure extends string>(task: Task.Task<Measure>) =>
+  <A, C extends string>(of: ModelSpace<A, C>): ModelSpace<A, C, Measure> => ({ ...of, task })
+
+/**
+ * With further costs, or others of the same names.
+ *
+ * @example
+ * const counted = ModelSpace.withCosts({ blocks: (network: Network) => network.stages.length })(mine)
+ */
+export const withCosts =
+  <A, const Added extends string>(costs: { readonly [C in Added]: (point: A) => number }) =>
+  <C extends string, M extends string>(of: ModelSpace<A, C, M>): ModelSpace<A, C | Added, M> => {
+    const chain =
+      of.chain === null ? null : { ...of.chain, costs: of.chain.costs.filter((name) => !Object.hasOwn(costs, name)) }
+    return {
+      ...of,
+      costs: { ...of.costs, ...costs } as { readonly [K in C | Added]: (point: A) => number }, // both kinds were put in
+      chain
+    }
+  }
+
 /** The network of a point, built once for one example to see that it can be, and that the task takes its outputs. */
 export const checked =
   <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>

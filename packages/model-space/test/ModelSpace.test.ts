@@ -109,6 +109,28 @@ const units: Cost.Cost<Pair, "units"> = {
   }
 }
 
+describe("a space that is changed", () => {
+  it("has further costs, and others of the same names, along the chain too", () => {
+    const mine = ModelSpace.withCosts({ units: ([a]: Pair) => a, first: ([a]: Pair) => a * 10 })(
+      ModelSpace.make({ ...ofPairs, chain: { costs: ["units"], cost: units } })
+    )
+    const costs = get(ModelSpace.costsOf(mine)([2, 4]))
+    assert.deepStrictEqual([costs.units, costs.first], [2, 20])
+    assert.isAbove(costs.macs, 0)
+    // A bound is on the new one, which the chain knows nothing of.
+    const [bound] = ModelSpace.within({ units: { max: 2 } })(mine)
+    assert.isUndefined(bound.chain)
+    assert.deepStrictEqual([[2, 4] as const, [3, 2] as const].map(bound.of), [2, 3])
+  })
+
+  it("is the same networks for another task", () => {
+    const mine = ModelSpace.withTask(Classification.make({ classes: 3 }))(rows)
+    assert.strictEqual(mine.task.decides, "accuracy")
+    assert.deepStrictEqual(get(ModelSpace.costsOf(mine)(point)), get(ModelSpace.costsOf(rows)(point)))
+    assert.notStrictEqual(ModelSpace.fingerprint(mine), ModelSpace.fingerprint(rows))
+  })
+})
+
 describe("bounds on costs by name", () => {
   const mine = ModelSpace.make({
     ...ofPairs,

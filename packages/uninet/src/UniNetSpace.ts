@@ -52,11 +52,13 @@ export interface Options {
   readonly channels?: number
   /** Classes to tell apart. Default 1000. */
   readonly classes?: number
-  /** Names of the candidate operators. Default Conv, DWConv, SA, LSA, MLP. */
+  /** The operators and modules: candidates, heads and choices of their own follow from it. Default: UniNet's own. */
+  readonly kit?: Kit.Kit
+  /** Names of the candidate operators. Default: the kit's: Conv, DWConv, SA, LSA, MLP. */
   readonly operators?: ReadonlyArray<string>
-  /** Names of the candidate downsampling modules. Default L, LG, G. */
+  /** Names of the candidate downsampling modules. Default: the kit's: L, LG, G. */
   readonly dsms?: ReadonlyArray<string>
-  /** Names of the operators and modules with multi-head attention, whose channels are rounded to `headDim`. Default SA, LSA, LG, G. */
+  /** Names of the operators and modules with multi-head attention, whose channels are rounded to `headDim`. Default: the kit's: SA, LSA, LG, G. */
   readonly multiHead?: ReadonlyArray<string>
   /** Candidate expansion ratios, rising. Default 2, 3, 4, 5, 6. */
   readonly expansions?: ReadonlyArray<number>
@@ -78,9 +80,9 @@ export interface Options {
   readonly divisor?: number
   /** Side of LSA's window, up to which map size it is written SA (where SA is a candidate too). Default 7; 0 never does so. */
   readonly window?: number
-  /** The operator of stage 0, which is not searched. Default DWConv. */
+  /** The operator of stage 0, which is not searched. Default: the kit's: DWConv. */
   readonly stage0Operator?: string
-  /** Choices that operators and modules have of their own, by their names. Default: none. */
+  /** Choices that operators and modules have of their own, by their names. Default: the kit's: none. */
   readonly choices?: Readonly<Record<string, Operator.Choices>>
 }
 
@@ -142,6 +144,24 @@ export const defaultsFor = (image: { readonly height: number; readonly width: nu
 const sizeOf = (image: number | { readonly height: number; readonly width: number }) =>
   typeof image === "number" ? { height: image, width: image } : image
 
+/** The candidates that a kit has, and what has to be known of them. */
+const ofKit = (kit: Kit.Kit): Pick<Options, "operators" | "dsms" | "multiHead" | "stage0Operator" | "choices"> => {
+  const owners: ReadonlyArray<readonly [string, Operator.Operator | Dsm.Dsm]> = [
+    ...(Object.hasOwn(kit.operators, kit.stage0.name) ? [] : [[kit.stage0.name, kit.stage0.operator] as const]),
+    ...Object.entries(kit.operators),
+    ...Object.entries(kit.dsms)
+  ]
+  return {
+    operators: Object.keys(kit.operators),
+    dsms: Object.keys(kit.dsms),
+    multiHead: Kit.multiHead(kit),
+    stage0Operator: kit.stage0.name,
+    choices: Object.fromEntries(
+      owners.flatMap(([name, { choices }]) => (choices === undefined ? [] : [[name, choices] as const]))
+    )
+  }
+}
+
 /**
  * UniNet's space as a declaration, to be part of a larger one. Settings that make no sense are reported by `Space.make`.
  *
@@ -158,9 +178,9 @@ const sizeOf = (image: number | { readonly height: number; readonly width: numbe
  * )
  * ```
  */
-export const choice = (options: Options = {}): Choice.Choice<Architecture> => {
+export const choice = ({ kit = Kit.standard, ...options }: Options = {}): Choice.Choice<Architecture> => {
   const image = sizeOf(options.image ?? paper.image)
-  const given = { ...defaultsFor(image), ...options }
+  const given = { ...defaultsFor(image), ...ofKit(kit), ...options }
   const fault = faultOf(given, image)
   if (fault !== undefined) return Choice.invalid(fault.problem, fault.remedy)
   const seed: Seed = given.seed
@@ -283,7 +303,7 @@ const preferred = <A>(candidates: ReadonlyArray<A>, wanted: A | undefined, usual
 
 /** The first setting that makes no sense. */
 const faultOf = (
-  given: Required<Omit<Options, "stage0Channels" | "image">> & Pick<Options, "stage0Channels">,
+  given: Required<Omit<Options, "stage0Channels" | "image" | "kit">> & Pick<Options, "stage0Channels">,
   image: { readonly height: number; readonly width: number }
 ): { readonly problem: string; readonly remedy: string } | undefined => {
   const counts: ReadonlyArray<readonly [string, number]> = [
@@ -346,7 +366,8 @@ export const make = (options: Options = {}): Result.Result<Space.Space<Architect
 /** As `make` with the defaults of small images whatever the size; without options for MNIST: 28×28, one channel, ten classes. */
 export const small = (options: Options = {}): Result.Result<Space.Space<Architecture>, SpaceError.InvalidSpace> => {
   const image = options.image ?? 28
-  return make({ ...smallDefaults(sizeOf(image)), channels: 1, classes: 10, ...options, image })
+  const candidates = ofKit(options.kit ?? Kit.standard)
+  return make({ ...smallDefaults(sizeOf(image)), ...candidates, channels: 1, classes: 10, ...options, image })
 }
 
 /** Costs of UniNet's networks by name: what adds up along the stages, and the peaks of activations, of an evaluation and of a training step. */
@@ -354,30 +375,6 @@ export type Costs = NetworkCosts.Additive | ModelSpace.Counted | "trainingActiva
 
 /** UniNet's space with its networks. */
 export type Models = ModelSpace.ModelSpace<Architecture, Costs, Classification.Measure>
-
-/** What `models` may be told besides the space. */
-export interface ModelOptions extends Options {
-  /** The operators and modules; candidates, heads and own choices follow from it. Default: UniNet's own. */
-  readonly kit?: Kit.Kit
-}
-
-/** The candidates that a kit has, and what has to be known of them. */
-const ofKit = (kit: Kit.Kit): Pick<Options, "operators" | "dsms" | "multiHead" | "stage0Operator" | "choices"> => {
-  const owners: ReadonlyArray<readonly [string, Operator.Operator | Dsm.Dsm]> = [
-    ...(Object.hasOwn(kit.operators, kit.stage0.name) ? [] : [[kit.stage0.name, kit.stage0.operator] as const]),
-    ...Object.entries(kit.operators),
-    ...Object.entries(kit.dsms)
-  ]
-  return {
-    operators: Object.keys(kit.operators),
-    dsms: Object.keys(kit.dsms),
-    multiHead: Kit.multiHead(kit),
-    stage0Operator: kit.stage0.name,
-    choices: Object.fromEntries(
-      owners.flatMap(([name, { choices }]) => (choices === undefined ? [] : [[name, choices] as const]))
-    )
-  }
-}
 
 const fault = (path: string, problem: string, remedy: string) =>
   new SpaceError.InvalidSpace({ problems: [{ path: [path], problem, remedy }] })
@@ -441,12 +438,12 @@ const partsOf =
  * const convolutions = UniNetSpace.models({ image: 28, channels: 1, classes: 10, kit: Kit.make({ operators: OperatorSet.only("Conv", "DWConv") }) })
  * ```
  */
-export const models = ({ kit = Kit.standard, ...options }: ModelOptions = {}): Result.Result<
+export const models = ({ kit = Kit.standard, ...options }: Options = {}): Result.Result<
   Models,
   SpaceError.InvalidSpace
 > =>
   Result.gen(function* () {
-    const space = yield* make({ ...ofKit(kit), ...options })
+    const space = yield* make({ kit, ...options })
     const found = faultWith(kit, options, space)
     if (found !== undefined) return yield* Result.fail(found)
     const seed = Space.seedPoint(space)
@@ -486,7 +483,7 @@ export class NotPictures extends Schema.TaggedError<NotPictures>()("NotPictures"
 
 /** The space for a data set's examples: pictures with classes. */
 export const forData =
-  (options: ModelOptions = {}) =>
+  (options: Options = {}) =>
   ({ classes, inputs }: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> => {
     const { image } = inputs
     const [channels, height, width] = image?.shape ?? []

@@ -14,7 +14,7 @@ const get = Result.getOrThrow
 
 const digits = get(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
 
-const message = (options: UniNetSpace.ModelOptions) =>
+const message = (options: UniNetSpace.Options) =>
   Result.match(UniNetSpace.models(options), { onFailure: ({ message }) => message, onSuccess: () => "made" })
 
 describe("UniNet's model space", () => {
