@@ -1,18 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import * as Readme from "../../../tools/src/Readme.ts"
 
 describe("the README", () => {
   it("has examples that run", () => {
-    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8")
-    const examples = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code)
-    const said = examples.map((code) =>
-      execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", code], {
-        cwd: fileURLToPath(new URL("..", import.meta.url)),
-        encoding: "utf8"
-      })
-    )
+    const said = Readme.examples("export").map((code) => Readme.run("export", code))
     assert.deepStrictEqual(said, ["one hidden layer of 16 1 true\n"])
   })
 })

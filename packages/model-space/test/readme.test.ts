@@ -1,17 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import * as Readme from "../../../tools/src/Readme.ts"
 
-const folder = new URL("..", import.meta.url)
-const [space, property, task] = [
-  ...readFileSync(new URL("README.md", folder), "utf8").matchAll(/```ts\n(.*?)```/gs)
-].map(([, code]) => code)
+const [space = "", property = "", task = ""] = Readme.examples("model-space")
 
-const run = (code: string): ReadonlyArray<string> =>
-  execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", code], { cwd: folder })
-    .toString()
-    .trimEnd()
-    .split("\n")
+const run = (code: string): ReadonlyArray<string> => Readme.run("model-space", code).trimEnd().split("\n")
 
 describe("README", () => {
   it("has a space whose every point keeps the laws and has its costs", () => {

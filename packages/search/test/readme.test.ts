@@ -1,17 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import * as Readme from "../../../tools/src/Readme.ts"
 
 describe("the README", () => {
   it("has an example that runs", () => {
-    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8")
-    const example = /```ts\n([^]*?)```/.exec(readme)?.[1] ?? ""
+    const [example = ""] = Readme.examples("search")
     assert.include(example, "Search.run")
-    const said = execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", example], {
-      cwd: fileURLToPath(new URL("..", import.meta.url)),
-      encoding: "utf8"
-    })
-    assert.strictEqual(said, "0.637 with 64 channels\n")
+    assert.strictEqual(Readme.run("search", example), "0.637 with 64 channels\n")
   })
 })

@@ -1,14 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import * as Readme from "../../../tools/src/Readme.ts"
 
-const folder = new URL("..", import.meta.url)
-const examples = [...readFileSync(new URL("README.md", folder), "utf8").matchAll(/```ts\n(.*?)```/gs)].map(
-  ([, code]) => code
-)
-
-const run = (code: string): string =>
-  execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", code], { cwd: folder }).toString()
+const examples = Readme.examples("trainer")
+const run = (code: string): string => Readme.run("trainer", code)
 
 describe("README", () => {
   it("has a first example that trains", () => {

@@ -2,11 +2,12 @@
 import { Op, type Tensor } from "@uninet/graph"
 import { type Layer, Nn, Scope } from "@uninet/nn"
 import { flow } from "effect/Function"
-import { type Config, type Count, type Size, strided } from "../Dsm.ts"
+import type { Block } from "@uninet/operators"
+import { type Config, strided } from "../Dsm.ts"
 
-const area = ({ height, width }: Size) => height * width
+const area = ({ height, width }: Block.Size) => height * width
 
-export const plus = (...counts: ReadonlyArray<Count>): Count => ({
+export const plus = (...counts: ReadonlyArray<Block.Count>): Block.Count => ({
   parameters: counts.reduce((sum, count) => sum + count.parameters, 0),
   macs: counts.reduce((sum, count) => sum + count.macs, 0)
 })
@@ -20,7 +21,7 @@ export const shortcut = (scope: Scope.Scope, { channels, stride }: Config): Laye
     : flow((x) => Op.maxPool2d(x, { kernel: [3, 3], stride: [stride, stride] }, scope.path), project)
 }
 
-export const shortcutCount = ({ channels, inChannels, stride }: Config, size: Size): Count => ({
+export const shortcutCount = ({ channels, inChannels, stride }: Config, size: Block.Size): Block.Count => ({
   parameters: (inChannels + 1) * channels,
   macs: area(strided(size, stride)) * inChannels * channels
 })
@@ -34,7 +35,11 @@ export const local = (scope: Scope.Scope, { channels, stride }: Config): Layer.L
   )
 
 /** A branch of a depthwise convolution with `kernel` weights per channel, BN and 1×1. */
-export const branchCount = ({ channels, inChannels, stride }: Config, size: Size, kernel: number): Count => ({
+export const branchCount = (
+  { channels, inChannels, stride }: Config,
+  size: Block.Size,
+  kernel: number
+): Block.Count => ({
   parameters: (kernel + 1) * inChannels + 2 * inChannels + (inChannels + 1) * channels,
   macs: area(strided(size, stride)) * (kernel * inChannels + inChannels * channels)
 })
@@ -57,7 +62,7 @@ export const attending = (
   })
 
 /** Norms, key and value, output projection, and the attention itself. */
-export const attendingCount = ({ channels, inChannels, stride }: Config, size: Size): Count => {
+export const attendingCount = ({ channels, inChannels, stride }: Config, size: Block.Size): Block.Count => {
   const [keys, queries] = [area(size), area(strided(size, stride))]
   return {
     parameters: 2 * channels + 2 * inChannels + (inChannels + 1) * 2 * channels + (channels + 1) * channels,
