@@ -2,7 +2,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Constrained, Constraint, Cost, Prng, Space } from "@uninet/search-space"
 import { type Architecture, UniNetSpace } from "@uninet/uninet"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { chiSquaredOfTwo, limit } from "../../search-space/test/support/statistics.ts"
@@ -17,20 +16,6 @@ const infeasible = (made: Result.Result<unknown, { readonly _tag: string }>) =>
   Result.isFailure(made) && made.failure instanceof Constrained.Infeasible
     ? made.failure
     : assert.fail("something meets them")
-
-describe("no constraints", () => {
-  it("are the space itself: everything is allowed, and samples are the space's own", () => {
-    const space = get(UniNetSpace.small())
-    const free = get(Constrained.make(space, []))
-    const step = Option.getOrThrow(get(Constrained.next([])(free)))
-    assert.deepStrictEqual(step.mask, [true, true, true, true, true])
-    assert.deepStrictEqual(
-      Constrained.sampleWithin(Prng.fromSeed(3))(free),
-      Result.succeed(Space.sample(Prng.fromSeed(3))(space))
-    )
-    assert.strictEqual(get(Constrained.feasibleShare(Prng.fromSeed(0))(free)).share, 1)
-  })
-})
 
 describe("UniNet's space under a window of MACs", () => {
   const space = get(UniNetSpace.small())
@@ -90,22 +75,6 @@ describe("UniNet's space under a window of MACs", () => {
     }
     compare("first operators", (a) => `${a.stages[1]!.operator} ${a.stages[2]!.operator}`)
     compare("macs", (a) => Math.floor((10 * (macs(a) - min)) / (max - min + 1)))
-  })
-
-  it("a policy that follows the masks always ends feasible", () => {
-    const prng = Prng.fromSeed("policy")
-    for (let episode = 0; episode < 60; episode++) {
-      const tokens: Array<number> = []
-      for (;;) {
-        const step = Option.getOrUndefined(get(Constrained.next(tokens)(within)))
-        if (step === undefined) break
-        const allowed = step.mask.flatMap((ok, option) => (ok ? [option] : []))
-        assert.isAbove(allowed.length, 0, `dead end after ${tokens.join()}`)
-        tokens.push(allowed[prng.nextInt(allowed.length)]!)
-      }
-      const m = macs(get(Space.decode(tokens)(space)))
-      assert.isTrue(m >= min && m <= max)
-    }
   })
 
   it("knows the share of a window that rejection would hardly ever hit", () => {
