@@ -13,7 +13,7 @@ export class DatabaseRefused extends Schema.TaggedError<DatabaseRefused>()("Data
   }
 }
 
-/** The database could not be reached for longer than was to be waited. Everything that was stored is there when it is back. */
+/** The database could not be reached, or did nothing that it was asked for, for longer than was to be waited. Everything that was stored is there when it is back. */
 export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {
   database: Schema.String,
   /** How long it was tried, in seconds. */
@@ -21,7 +21,7 @@ export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>
   problem: Schema.String
 }) {
   override get message() {
-    return `The database ${this.database} could not be reached for ${Math.round(this.seconds)} s: ${this.problem}. Nothing is lost; bring it back, then go on.`
+    return `The database ${this.database} could not be used for ${Math.round(this.seconds)} s: ${this.problem}. Nothing is lost; bring it back, then go on.`
   }
 }
 
@@ -59,7 +59,7 @@ export class SearchForeign extends Schema.TaggedError<SearchForeign>()("SearchFo
   }
 }
 
-/** A worker cannot evaluate what a search asks of it: the module or the data set is not there. */
+/** A worker cannot evaluate what a search asks of it: the module or the data set is not there, or its disk is full. */
 export class WorkerUnable extends Schema.TaggedError<WorkerUnable>()("WorkerUnable", {
   search: Schema.String,
   problem: Schema.String

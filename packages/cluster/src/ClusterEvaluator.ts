@@ -1,23 +1,24 @@
 /**
- * An evaluator whose evaluations run on other machines: every trial is a durable workflow on PostgreSQL, which any worker may carry out
- * (`ClusterWorker`).
+ * An evaluator whose evaluations run on other machines: every trial is a row on PostgreSQL, which any worker may take (`ClusterWorker`).
  *
  * Workers come and go; a lost one's trials are taken over by others. The driver may die: a trial that was finished meanwhile has its outcome when the
  * search is resumed, and one that is running is waited for.
  */
 import { Evaluator, Trial } from "@uninet/search"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
-import { SqlClient, SqlError } from "effect/sql"
-import { WorkflowEngine } from "effect/workflow"
-import { type SearchForeign, type SearchTaken, VersionMismatch } from "./ClusterError.ts"
-import { backoff, Database } from "./Database.ts"
+import { SqlClient } from "effect/sql"
+import { randomUUID } from "node:crypto"
+import { type DatabaseUnavailable, type SearchForeign, type SearchTaken, VersionMismatch } from "./ClusterError.ts"
+import { Database } from "./Database.ts"
+import { forBytes, once } from "./internal/attempt.ts"
+import { persistently } from "./internal/patience.ts"
+import * as Pulse from "./internal/pulse.ts"
 import * as tables from "./internal/tables.ts"
 import * as trials from "./internal/trials.ts"
 import { version as own } from "./version.ts"
@@ -41,26 +42,42 @@ export interface Options {
   readonly limits?: Schema.Json
   /** Told of the workers that are there, whenever that changes. Default: nothing. */
   readonly onWorkers?: (workers: ReadonlyArray<Worker>) => Effect.Effect<void>
+  /** How long a trial that no machine that is there can evaluate waits for one that can, before the search ends. Default 30 seconds. */
+  readonly grace?: Duration.Input
   /** The version of uninet; workers of another one are refused. Default: that of this package. */
   readonly version?: string
 }
 
-/** How often the driver looks at progress and workers. */
+/** How often the driver looks how its trials stand. */
+const poll = Duration.millis(250)
+
+/** How often it shows that it is there and looks who else is. */
 const interval = Duration.seconds(1)
 
-/** How often a trial that nobody seems to work on is put on the queue again, if it is not on it. */
-const again = Duration.seconds(10)
+/** After so many machines could not evaluate a trial for reasons of their own, the search stops. */
+const mostStrikes = 3
 
-interface Running {
+/** An evaluation that someone waits for. */
+interface Waiting {
+  readonly key: string
+  readonly trial: Trial.Trial
   readonly report: Evaluator.Report
   done: number
+  readonly found: Deferred.Deferred<Found, Evaluator.EvaluatorLost>
+}
+
+interface Found {
+  readonly outcome: trials.Outcome
+  readonly bytes: number
 }
 
 /**
  * The evaluator that hands trials to the workers of a database.
  *
- * Interrupting an evaluation takes its trial from the queue; the worker that has it stops. A database that goes away is waited for; when the patience
- * is at its end, the search ends with `EvaluatorLost`, and goes on where it was when it is resumed.
+ * It offers what it waits for and looks four times a second what came of it, so it needs no word from anyone: whatever was lost on the way, its trial is found
+ * when the database answers again. Interrupting an evaluation takes its trial from the queue; the worker that has it stops. A database that goes away is waited
+ * for; when the patience is at its end, the search ends with `EvaluatorLost`, and goes on where it was when it is resumed. So it does when a trial cannot be evaluated
+ * for reasons that lie in machines and not in it: on three of them, or on all that there are.
  *
  * Fails with `SearchTaken` while another process drives this search, `SearchForeign` where its name is that of another one, and
  * `VersionMismatch` while workers of another version are there.
@@ -73,6 +90,7 @@ interface Running {
  * ```
  */
 export const layer = ({
+  grace: given = "30 seconds",
   limits,
   module,
   onWorkers = () => Effect.void,
@@ -88,24 +106,21 @@ export const layer = ({
     Evaluator.Evaluator,
     Effect.gen(function* () {
       const database = yield* Database
-      const services = yield* Effect.context<SqlClient.SqlClient | WorkflowEngine.WorkflowEngine>()
+      const grace = Duration.fromInputUnsafe(given)
+      const services = yield* Effect.context<SqlClient.SqlClient | Database>()
+      const me: tables.Driver = { search, driver: randomUUID() }
+      /** Whatever ends the search ends all evaluations, those that are still to come as well. */
       const lost = yield* Deferred.make<never, Evaluator.EvaluatorLost>()
-      const lostBy = (cause: unknown, seconds = Duration.toSeconds(database.patience)) =>
+      const lose = (problem: string, remedy: string) =>
+        Deferred.fail(lost, new Evaluator.EvaluatorLost({ problem, remedy }))
+      const away = (seconds: number, problem: string) =>
         new Evaluator.EvaluatorLost({
-          problem: `The database ${database.name} could not be used for ${Math.round(seconds)} s: ${database.problemOf(cause)}`,
+          problem: `The database ${database.name} could not be used for ${Math.round(seconds)} s: ${problem}`,
           remedy: "Nothing is lost: bring it back, then resume the search"
         })
-
-      /** A database that is away just now is waited for. */
-      const patient = <A, E, R>(effect: Effect.Effect<A, E | SqlError.SqlError, R>) =>
-        effect.pipe(
-          Effect.retry({
-            schedule: Schedule.upTo(backoff, { duration: database.patience }),
-            while: SqlError.isSqlError
-          }),
-          Effect.catchIf(SqlError.isSqlError, (error) => Effect.fail(lostBy(error)))
-        )
-      const other = (yield* patient(tables.workers)).find((worker) => worker.version !== version)
+      const unavailable = ({ problem, seconds }: DatabaseUnavailable) => Effect.fail(away(seconds, problem))
+      const workers = yield* persistently(tables.workers).pipe(Effect.catchTag("DatabaseUnavailable", unavailable))
+      const other = workers.find((worker) => worker.fresh && worker.version !== version)
       if (other !== undefined)
         return yield* new VersionMismatch({
           role: "search",
@@ -113,112 +128,212 @@ export const layer = ({
           other: `the worker on ${other.host} (process ${other.pid})`,
           otherVersion: other.version
         })
-      yield* patient(
-        tables.claimSearch(search, database.name, version, {
-          module,
-          options,
-          ...(limits === undefined ? {} : { limits })
-        })
+
+      const claim = {
+        ...me,
+        database: database.name,
+        version,
+        description: { module, options, ...(limits === undefined ? {} : { limits }) }
+      }
+      let rival = yield* persistently(tables.claimSearch(claim)).pipe(
+        Effect.catchTag("DatabaseUnavailable", unavailable)
       )
-      yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(tables.leaveSearch(search), "2 seconds")))
+      // Someone who is there is heard of within a second or two.
+      for (let since = performance.now(); rival !== undefined;) {
+        yield* Effect.sleep(interval)
+        const isGone = performance.now() - since >= 1000 * tables.aliveSeconds
+        const now = yield* persistently(tables.claimSearch(claim, isGone ? rival : undefined)).pipe(
+          Effect.catchTag("DatabaseUnavailable", unavailable)
+        )
+        if (now !== undefined && now.beat !== rival.beat) return yield* tables.taken(search, now)
+        rival = now
+      }
+      yield* Effect.addFinalizer(() => Effect.ignore(once(tables.leaveSearch(me), Duration.seconds(2))))
 
-      const workflow = trials.workflowOf(search)
-      const running = new Map<string, Running>()
-      let fleet = ""
+      const waiting = new Set<Waiting>()
+      /** Interrupted while the database was away. */
+      const withdrawn = new Set<string>()
+      /** Opened when there is something new to offer. */
+      const news = yield* Latch.make(false)
+      let fleet: Pulse.Pulse<tables.WorkerRow & { readonly beat: number; readonly fresh: boolean }> = Pulse.none
+      let shown = ""
+      /** Since when no machine can evaluate what is there to be evaluated. */
+      let stuck: number | undefined
 
-      /** Looks at progress and workers, and shows that the driver is there. */
-      const look = Effect.gen(function* () {
-        yield* tables.driverBeat(search)
-        const workers = yield* tables.workers
-        const seen = JSON.stringify(workers)
-        if (seen !== fleet) {
-          fleet = seen
-          yield* onWorkers(workers)
-        }
-        if (running.size === 0) return
-        for (const { done, examples_per_second, key, loss } of yield* tables.progressOf(search)) {
-          const trial = running.get(key)
-          if (trial === undefined || trial.done === done) continue
-          trial.done = done
-          yield* trial.report({
-            done,
-            ...(loss === null ? {} : { loss }),
-            ...(examples_per_second === null ? {} : { examplesPerSecond: examples_per_second })
-          })
-        }
+      /** The workers that are there. */
+      const present = (): ReadonlyArray<Worker> =>
+        Pulse.living(tables.aliveSeconds)(fleet).map(({ host, id, pid, problem, slots, version: theirs }) => ({
+          id,
+          version: theirs,
+          host,
+          pid,
+          slots,
+          problem
+        }))
+
+      /** Shows that the driver is there, and looks who else is. */
+      const greet = Effect.gen(function* () {
+        if (!(yield* once(tables.driverBeat(me))))
+          yield* lose(
+            `The search ${search} on the database ${database.name} has been taken over or removed by another process`,
+            "Its journal is kept: resume it when nothing else drives it"
+          )
+        const rows = yield* once(tables.workers)
+        fleet = Pulse.hear(
+          performance.now(),
+          rows.map((row) => [row.id, row] as const)
+        )(fleet)
+        const there = present()
+        const seen = JSON.stringify(there)
+        if (seen === shown) return
+        shown = seen
+        yield* onWorkers(there)
       })
+
+      /** What is to be said when machines cannot evaluate a trial. */
+      const stop = ({ trial }: Waiting, strikes: ReadonlyArray<trials.Strike>) => {
+        const problems = [
+          ...new Set(strikes.map(({ host, problem }) => `${host}: ${problem.replace(/\.$/, "")}`))
+        ].join("; ")
+        return lose(
+          `Trial ${trial.index} could not be evaluated, which is not the network's fault (${problems})`,
+          "Nothing is lost: mend that or start a worker on another machine, then resume the search"
+        )
+      }
+
+      /** Trials that were given back: by machines that cannot, to those that can. */
+      const reconsider = Effect.fnUntraced(function* (struck: ReadonlyMap<Waiting, trials.Standing>) {
+        const hosts = new Set(present().flatMap(({ host, problem }) => (problem === null ? [host] : [])))
+        for (const [each, { strikes }] of struck) if (strikes.length >= mostStrikes) yield* stop(each, strikes)
+        const nowhere = [...struck].filter(([, { avoid }]) => [...hosts].every((host) => avoid.includes(host)))
+        const [first] = nowhere
+        if (first === undefined || hosts.size > 0) stuck = undefined
+        else if (performance.now() - (stuck ??= performance.now()) >= Duration.toMillis(grace))
+          yield* stop(first[0], first[1].strikes)
+        // There are no others; perhaps it was for a moment.
+        if (hosts.size > 0 && nowhere.length > 0) yield* once(trials.reopen(nowhere.map(([{ key }]) => key)))
+      })
+
+      /** Offers what is waited for, and hears what came of it. */
+      const look = Effect.gen(function* () {
+        if (withdrawn.size > 0) {
+          const gone = [...withdrawn]
+          yield* once(trials.withdraw(gone))
+          for (const key of gone) withdrawn.delete(key)
+        }
+        if (waiting.size === 0) return
+        const asked = [...waiting]
+        const rows = new Map(
+          (yield* once(trials.look(new Set(asked.map(({ key }) => key))))).map((row) => [row.key, row])
+        )
+        const missing = new Map(asked.filter(({ key }) => !rows.has(key)).map(({ key, trial }) => [key, trial]))
+        if (missing.size > 0) yield* once(trials.offer(search, version, missing))
+        const struck = new Map<Waiting, trials.Standing>()
+        for (const each of asked) {
+          const row = rows.get(each.key)
+          if (row === undefined) continue
+          const { bytes, isTaken, outcome, progress, strikes } = row
+          if (outcome === undefined) {
+            if (strikes.length > 0 && !isTaken) struck.set(each, row)
+            if (progress.done > 0 && progress.done !== each.done) {
+              each.done = progress.done
+              yield* each.report(progress)
+            }
+          } else
+            yield* Option.match(outcome, {
+              onNone: () =>
+                lose(
+                  `The outcome of trial ${each.trial.index} on the database ${database.name} cannot be read`,
+                  "Delete its row from uninet_trial, then resume the search"
+                ),
+              onSome: (outcome) => Deferred.succeed(each.found, { outcome, bytes })
+            })
+        }
+        yield* reconsider(struck)
+      })
+
       // Counted from the first failure and not from the last answer, so that a machine that slept tries again first.
       let since: number | undefined
-      yield* look.pipe(
-        Effect.timeout("10 seconds"),
+      let greeted = Number.NEGATIVE_INFINITY
+      const round = Effect.gen(function* () {
+        yield* Latch.close(news)
+        if (performance.now() - greeted >= Duration.toMillis(interval)) {
+          greeted = performance.now()
+          yield* greet
+        }
+        yield* look
+      }).pipe(
         Effect.matchCauseEffect({
           onSuccess: () => Effect.sync(() => void (since = undefined)),
           onFailure: (cause) =>
             Effect.suspend(() => {
+              // Who was silent meanwhile cannot be told.
+              fleet = Pulse.none
+              greeted = Number.NEGATIVE_INFINITY
               const silent = performance.now() - (since ??= performance.now())
               return silent < Duration.toMillis(database.patience)
                 ? Effect.void
-                : Deferred.fail(lost, lostBy(cause, silent / 1000))
+                : Deferred.fail(lost, away(silent / 1000, database.problemOf(cause)))
             })
         }),
-        Effect.repeat(Schedule.spaced(interval)),
-        Effect.forkScoped
+        Effect.andThen(Effect.raceFirst(Effect.sleep(poll), Latch.await(news))),
+        Effect.forever
       )
-
-      /** Carries on through failures of the database for as long as its patience lasts. */
-      const persistently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-        effect.pipe(
-          Effect.sandbox,
-          Effect.retry({
-            schedule: Schedule.spaced(interval).pipe(
-              Schedule.upTo({ duration: Duration.sum(database.patience, Duration.seconds(30)) })
-            ),
-            while: (cause) => !Cause.hasInterruptsOnly(cause)
-          }),
-          Effect.catch((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.fail(lostBy(cause))))
-        )
+      yield* Effect.forkScoped(round)
 
       return Evaluator.Evaluator.of({
         // The workers are as many as there are: what is not taken waits on the queue.
         concurrency: 1024,
         evaluate: (trial, report) => {
-          const { index } = trial
-          const failed = (reason: Trial.Reason, detail: string) =>
-            new Trial.TrialFailed({ trial: index, reason, detail })
           const key = trials.keyOf(search, trial)
-          const payload = { key, trial }
           return Effect.gen(function* () {
-            running.set(key, { report, done: 0 })
-            const executionId = yield* workflow.executionId(payload)
-            const nudge = workflow
-              .resume(executionId)
-              .pipe(Effect.ignoreCause, Effect.andThen(Effect.sleep(again)), Effect.forever)
-            const what = yield* persistently(workflow.execute(payload)).pipe(
-              Effect.raceFirst(nudge),
-              Effect.raceFirst(Deferred.await(lost))
+            const each: Waiting = {
+              key,
+              trial,
+              report,
+              done: 0,
+              found: yield* Deferred.make<Found, Evaluator.EvaluatorLost>()
+            }
+            const found = yield* Effect.suspend(() => {
+              withdrawn.delete(key)
+              waiting.add(each)
+              return Effect.andThen(Latch.open(news), Deferred.await(each.found))
+            }).pipe(
+              Effect.raceFirst(Deferred.await(lost)),
+              Effect.onExit(() => Effect.sync(() => void waiting.delete(each))),
+              Effect.onInterrupt(() =>
+                Effect.suspend(() => {
+                  if ([...waiting].some((other) => other.key === key)) return Effect.void
+                  withdrawn.add(key)
+                  return once(trials.withdraw([key]), Duration.seconds(2)).pipe(
+                    Effect.andThen(Effect.sync(() => void withdrawn.delete(key))),
+                    Effect.ignore
+                  )
+                })
+              )
             )
-            if (what._tag === "Failed") return yield* failed(what.reason, what.detail)
+            const { bytes, outcome } = found
+            if (outcome._tag === "Failed")
+              return yield* new Trial.TrialFailed({
+                trial: trial.index,
+                reason: outcome.reason,
+                detail: outcome.detail
+              })
             yield* report({ done: 1 })
-            if (!what.weights) return what.evaluation
-            const weights = yield* Effect.raceFirst(persistently(tables.weightsOf(key)), Deferred.await(lost))
+            if (!outcome.weights) return outcome.evaluation
+            const weights = yield* persistently(trials.weightsOf(key), forBytes(bytes)).pipe(
+              Effect.catchTag("DatabaseUnavailable", unavailable)
+            )
             return Option.match(weights, {
-              onNone: () => what.evaluation,
-              onSome: (weights) => ({ ...what.evaluation, weights })
+              onNone: () => outcome.evaluation,
+              onSome: (weights) => ({ ...outcome.evaluation, weights })
             })
-          }).pipe(
-            Effect.onInterrupt(() => Effect.ignore(Effect.timeout(trials.withdraw(version, key), "2 seconds"))),
-            Effect.ensuring(Effect.sync(() => running.delete(key))),
-            Effect.provideContext(services)
-          )
+          }).pipe(Effect.provideContext(services))
         }
       })
     })
-  ).pipe(
-    Layer.provide(trials.workflowLayer(search, version)),
-    Layer.provide(trials.queueLayer),
-    Layer.provide(trials.driverEngine(search))
   )
 
-/** Removes what is left of a search on the database: its outcomes, weights and messages. The journal has everything that matters. */
+/** Removes what is left of a search on the database: its outcomes, weights and checkpoints. The journal has everything that matters. */
 export const forget = (search: string): Effect.Effect<void, never, SqlClient.SqlClient> =>
-  Effect.ignore(tables.forget(search))
+  once(tables.forget(search)).pipe(Effect.retry({ times: 3 }), Effect.ignore)

@@ -5,19 +5,23 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
-import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
-import { join, resolve } from "node:path"
+import { isAbsolute, join, relative, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { DatabaseUnavailable, VersionMismatch, WorkerUnable } from "./ClusterError.ts"
-import { backoff, Database } from "./Database.ts"
+import { Database } from "./Database.ts"
+import { forBytes, once } from "./internal/attempt.ts"
 import * as Checkpoints from "./internal/checkpoints.ts"
+import { persistently } from "./internal/patience.ts"
+import * as Pulse from "./internal/pulse.ts"
 import * as tables from "./internal/tables.ts"
 import * as trials from "./internal/trials.ts"
 import { version as own } from "./version.ts"
@@ -34,15 +38,22 @@ export type WorkerEvent =
       readonly outcome: trials.Outcome
       readonly seconds: number
     }
-  /** Its search was stopped. */
+  /** Its search was stopped, or another worker was faster. */
   | { readonly _tag: "Withdrawn"; readonly search: string; readonly trial: Trial.Trial }
+  /** This machine could not evaluate it, which is not the network's fault: it is left to others. */
+  | { readonly _tag: "Unable"; readonly search: string; readonly trial: Trial.Trial; readonly problem: string }
   | { readonly _tag: "Away"; readonly problem: string }
   | { readonly _tag: "Back" }
 
 export interface Options {
   /** Trials at a time. */
   readonly slots: number
-  /** The evaluator that a search describes; where there is a folder for checkpoints, with the one for this search's. */
+  /**
+   * The evaluator that a search describes; where there is a folder for checkpoints, with the one for this search's.
+   *
+   * One that fails with `EvaluatorLost` says that this machine cannot evaluate now: a disk that is full, a data set that cannot be read. The trial is left to
+   * other machines, and after three such failures in a row this worker ends. Whatever else it fails with is the trial's own result.
+   */
   readonly evaluator: (
     description: Description,
     checkpoints: string | undefined
@@ -52,6 +63,8 @@ export interface Options {
    * database with the outcome, and is there again wherever the trial is gone on with. Default: such trials are trained from their start.
    */
   readonly checkpoints?: string
+  /** What this machine is called: trials that it cannot evaluate go to machines of other names. Default: its host name. */
+  readonly host?: string
   /** Told of what happens. Default: nothing. */
   readonly onEvent?: (event: WorkerEvent) => Effect.Effect<void>
   /** The version of uninet; searches of another one are refused. Default: that of this package. */
@@ -59,42 +72,57 @@ export interface Options {
 }
 
 /** After so many workers were lost over a trial it has failed: it may be what they were lost to. */
-const mostTries = 10
+const mostLost = 10
+
+/** After so many trials in a row that this machine could not evaluate it takes no more. */
+const mostInARow = 3
+
+/** How often idle workers look for trials. */
+const poll = Duration.millis(250)
 
 /** How often the worker says that it is there and how far it is. */
 const interval = Duration.seconds(1)
 
 interface Running {
   progress: Trial.Progress | undefined
-  readonly search: string
-  readonly withdrawn: Deferred.Deferred<void>
+  readonly claim: string
+  /** Withdrawn by its search, or settled by another. */
+  readonly over: Deferred.Deferred<void>
 }
 
-/** Carries on until the database has it: what was evaluated is not lost to a moment's absence. */
-const persistently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  effect.pipe(
-    Effect.sandbox,
-    Effect.retry({ schedule: backoff, while: (cause) => !Cause.hasInterruptsOnly(cause) }),
-    // What is left is an interruption.
-    Effect.catch(() => Effect.interrupt)
-  )
+/** What came of a trial: an outcome, or this machine's own trouble. */
+type Result =
+  | { readonly _tag: "Settled"; readonly what: trials.Outcome; readonly weights: Trial.Weights | undefined }
+  | { readonly _tag: "Unable"; readonly problem: string; readonly isFinal: boolean }
+  | { readonly _tag: "Over" }
 
-const failed = (reason: Trial.Reason, detail: string) => ({
+const failed = (reason: Trial.Reason, detail: string): Result => ({
+  _tag: "Settled",
   what: trials.Outcome.cases.Failed.make({ reason, detail }),
   weights: undefined
 })
+
+const unable = (problem: string, isFinal = false): Result => ({ _tag: "Unable", problem, isFinal })
+
+const over: Result = { _tag: "Over" }
 
 /**
  * Evaluates trials of all searches on the database, `slots` at a time, and ends only with a failure or when it is interrupted: then what it was at is given
  * back at once.
  *
- * A trial that fails, crashes or diverges is a result. Fails with `WorkerUnable` where it cannot make a search's evaluator (its trials are left to
- * others), with `VersionMismatch` while a search of another version runs, and with `DatabaseUnavailable` when the database has been away for longer than its
- * patience.
+ * A trial that fails, crashes or diverges is a result. Fails with `WorkerUnable` where it cannot make a search's evaluator or could not evaluate three trials in a
+ * row (they are left to others), with `VersionMismatch` while a search of another version runs, and with `DatabaseUnavailable` when the database has been away
+ * for longer than its patience.
+ *
+ * @example
+ * ```ts
+ * const worker = ClusterWorker.run({ slots: 2, evaluator: ClusterWorker.pool({ slots: 2 }) }).pipe(Effect.scoped, Effect.provide(database))
+ * ```
  */
 export const run = Effect.fnUntraced(function* ({
   checkpoints,
   evaluator,
+  host = hostname(),
   onEvent = () => Effect.void,
   slots,
   version = own
@@ -104,13 +132,7 @@ export const run = Effect.fnUntraced(function* ({
   Database | SqlClient.SqlClient | Scope.Scope
 > {
   const database = yield* Database
-  const away = (cause: unknown, silent: number) =>
-    new DatabaseUnavailable({ database: database.name, seconds: silent / 1000, problem: database.problemOf(cause) })
-  const patient = Schedule.upTo(backoff, { duration: database.patience })
-
-  const other = yield* Effect.mapError(Effect.retry(tables.otherDriver(version), patient), (error) =>
-    away(error, Duration.toMillis(database.patience))
-  )
+  const other = yield* persistently(tables.otherDriver(version))
   if (other !== undefined)
     return yield* new VersionMismatch({
       role: "worker",
@@ -118,121 +140,173 @@ export const run = Effect.fnUntraced(function* ({
       other: `the search ${other.id}`,
       otherVersion: other.version
     })
+  yield* persistently(tables.tidyWorkers)
 
-  const me = { id: randomUUID(), version, host: hostname(), pid: process.pid, slots }
+  const me = { id: randomUUID(), version, host, pid: process.pid, slots }
   const running = new Map<string, Running>()
   const ended = yield* Deferred.make<never, WorkerUnable | DatabaseUnavailable>()
+  /** The name under which the next trial is taken. */
+  let claim = randomUUID()
+  let problem: string | null = null
+  let inARow = 0
+
+  // Registered first, so done last: nothing is evaluated any more. A worker that cannot evaluate leaves word of why.
+  const claims = new Set<string>()
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() =>
+      once(trials.giveBack([...claims, claim]), Duration.seconds(2)).pipe(
+        Effect.andThen(
+          once(
+            problem === null ? tables.leaveWorker(me.id) : tables.workerBeat({ ...me, problem }),
+            Duration.seconds(2)
+          )
+        ),
+        Effect.ignore
+      )
+    )
+  )
+  const scope = yield* Effect.scope
+  /** Runs beside everything else; what it ends with is the end of the worker and not of a part of it. */
+  const tended = <R>(effect: Effect.Effect<unknown, WorkerUnable | DatabaseUnavailable, R>) =>
+    effect.pipe(
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(ended, cause))
+      ),
+      Effect.forkIn(scope)
+    )
 
   /** Where a search's trainings are kept while they are at this worker. */
   const keepsOf = (search: string) =>
-    checkpoints === undefined ? undefined : join(checkpoints, trials.groupOf(search))
-
-  /** An evaluation with what the trial has kept of its training, which goes back to the database with what was added. */
-  const goingOn = Effect.fnUntraced(function* <A, E, R>(
-    { search, trial: { keep } }: trials.Item,
-    evaluation: Effect.Effect<A | undefined, E, R>
-  ) {
-    const keeps = keepsOf(search)
-    if (keeps === undefined || keep === undefined) return yield* evaluation
-    const folder = join(keeps, keep)
-    yield* Checkpoints.fill(folder, yield* persistently(tables.checkpointOf(search, keep)))
-    const result = yield* evaluation
-    const files = yield* Checkpoints.empty(folder)
-    if (result !== undefined && files.size > 0) yield* persistently(tables.storeCheckpoint(search, keep, files))
-    return result
-  })
+    checkpoints === undefined ? undefined : join(checkpoints, trials.folderOf(search))
 
   const evaluators = yield* RcMap.make({
     idleTimeToLive: "1 minute",
-    lookup: Effect.fnUntraced(function* (search: string) {
-      const described = yield* Effect.retry(tables.describe(search), patient)
-      if (Option.isNone(described)) return Option.none()
+    lookup: Effect.fnUntraced(function* (told: string) {
+      const { description, search } = toldOf(told)
+      const described = tables.decodeDescription(description)
+      if (Option.isNone(described))
+        return yield* Effect.fail(new Error("how it is evaluated is not told in a way that this version reads."))
       const context = yield* Layer.build(Layer.fresh(evaluator(described.value, keepsOf(search))))
-      return Option.some(Context.get(context, Evaluator.Evaluator))
+      return Context.get(context, Evaluator.Evaluator)
     })
   })
 
-  const evaluated = Effect.fnUntraced(function* (item: trials.Item, attempts: number, state: Running) {
-    if (attempts > mostTries) return failed("Crashed", `${mostTries} workers were lost over it`)
-    const found = yield* RcMap.get(evaluators, item.search).pipe(
-      Effect.catch((error) =>
-        Effect.gen(function* () {
-          const unable = new WorkerUnable({ search: item.search, problem: database.problemOf(error) })
-          yield* Effect.ignore(Effect.timeout(tables.workerBeat({ ...me, problem: unable.message }), "2 seconds"))
-          yield* Deferred.fail(ended, unable)
-          // The end of the worker gives the trial back.
-          return yield* Effect.never
-        })
-      )
-    )
-    if (Option.isNone(found)) return undefined
+  const evaluated = Effect.fnUntraced(function* (
+    { description, key, search }: trials.Item,
+    trial: Trial.Trial,
+    state: Running
+  ): Effect.fn.Return<Result, DatabaseUnavailable, Database | SqlClient.SqlClient | Scope.Scope> {
+    if (description === null) {
+      // Its search is no more, so nobody waits.
+      yield* persistently(trials.withdraw([key]))
+      return over
+    }
+    const found = yield* Effect.result(RcMap.get(evaluators, told(search, description)))
+    if (found._tag === "Failure") return unable(database.problemOf(found.failure), true)
     const report = (progress: Trial.Progress) => Effect.sync(() => void (state.progress = progress))
-    const { evaluate } = found.value
     // One that throws before it gives an effect has a defect as well.
-    return yield* Effect.suspend(() => evaluate(item.trial, report)).pipe(
-      Effect.map(({ weights, ...evaluation }) => {
+    return yield* Effect.suspend(() => found.success.evaluate(trial, report)).pipe(
+      Effect.map(({ weights, ...evaluation }): Result => {
         const wrong = Trial.unsound(evaluation)
         return wrong === undefined
-          ? { what: trials.Outcome.cases.Evaluated.make({ evaluation, weights: weights !== undefined }), weights }
+          ? {
+              _tag: "Settled",
+              what: trials.Outcome.cases.Evaluated.make({ evaluation, weights: weights !== undefined }),
+              weights
+            }
           : failed("Failed", wrong)
       }),
       Effect.catchTags({
         TrialFailed: ({ detail, reason }) => Effect.succeed(failed(reason, detail)),
-        EvaluatorLost: ({ message }) =>
-          Effect.andThen(
-            Deferred.fail(ended, new WorkerUnable({ search: item.search, problem: message })),
-            Effect.never
-          )
+        EvaluatorLost: ({ message }) => Effect.succeed(unable(message))
       }),
       Effect.catchDefect((defect) =>
         Effect.succeed(failed("Crashed", defect instanceof Error ? defect.message : String(defect)))
       )
     )
+  })
+
+  /** An evaluation with what the trial has kept of its training, which goes back to the database with what was added. */
+  const goingOn = Effect.fnUntraced(function* (item: trials.Item, trial: Trial.Trial, state: Running) {
+    const { key, lost, search } = item
+    const { keep } = trial
+    if (lost >= mostLost) return failed("Crashed", `${mostLost} workers were lost over it`)
+    const keeps = keepsOf(search)
+    if (keep !== undefined && !Checkpoints.isPlain(keep))
+      return failed("Failed", `it is to be kept as ${JSON.stringify(keep)}, which is no name of a folder`)
+    if (keeps === undefined || keep === undefined) return yield* evaluated(item, trial, state)
+    const folder = join(keeps, keep)
+    const bytes = yield* persistently(tables.checkpointBytes(search, keep))
+    const filled = yield* Effect.result(
+      Checkpoints.fill(folder, yield* persistently(tables.checkpointOf(search, keep), forBytes(bytes)))
+    )
+    if (filled._tag === "Failure")
+      return unable(`its folder for checkpoints cannot be written: ${database.problemOf(filled.failure)}.`)
+    const result = yield* evaluated(item, trial, state)
+    const files = yield* Checkpoints.empty(folder)
+    const size = [...files.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+    if (result._tag === "Settled" && files.size > 0)
+      yield* persistently(tables.storeCheckpoint(search, key, keep, files), forBytes(size))
+    return result
   }, Effect.scoped)
 
-  const handle = Effect.fnUntraced(function* (item: trials.Item, attempts: number) {
-    const { key, search, trial } = item
-    // After a long absence of the database this worker may be given what it is at.
-    while (running.has(key)) yield* Effect.sleep(interval)
-    // A worker that was lost after it had finished leaves its outcome.
-    const known = yield* persistently(tables.outcomeOf(key))
-    if (Option.isSome(known)) return yield* persistently(trials.complete(item, known.value))
-    const state: Running = { progress: undefined, search, withdrawn: yield* Deferred.make<void>() }
-    running.set(key, state)
+  const end = (search: string, why: string) =>
+    Effect.suspend(() => {
+      const error = new WorkerUnable({ search, problem: why })
+      problem = error.message
+      return Effect.asVoid(Deferred.fail(ended, error))
+    })
+
+  const handle = Effect.fnUntraced(function* (item: trials.Item, state: Running) {
+    const { key, search } = item
+    if (Option.isNone(item.trial)) {
+      const problem = "the trial is not told in a way that this version reads."
+      yield* persistently(trials.strike(item, { host, problem }))
+      return
+    }
+    const trial = item.trial.value
     yield* onEvent({ _tag: "Taken", search, trial })
     const began = performance.now()
-    const withdrawn = Effect.as(Deferred.await(state.withdrawn), undefined)
-    const result = yield* goingOn(item, Effect.raceFirst(evaluated(item, attempts, state), withdrawn)).pipe(
-      Effect.ensuring(Effect.sync(() => running.delete(key)))
-    )
-    if (result === undefined) return yield* onEvent({ _tag: "Withdrawn", search, trial })
-    yield* persistently(tables.storeOutcome(search, key, result.what, result.weights))
-    yield* persistently(trials.complete(item, result.what))
+    const untilOver = Effect.as(Deferred.await(state.over), over)
+    const result = yield* Effect.raceFirst(goingOn(item, trial, state), untilOver)
+    if (result._tag === "Unable") {
+      yield* persistently(trials.strike(item, { host, problem: result.problem }))
+      yield* onEvent({ _tag: "Unable", search, trial, problem: result.problem })
+      inARow++
+      if (result.isFinal || inARow >= mostInARow) yield* end(search, result.problem)
+      return
+    }
+    if (result._tag === "Over") return yield* onEvent({ _tag: "Withdrawn", search, trial })
+    inARow = 0
+    // It counts as running until its outcome is stored: its beats go on.
+    const settlement = trials.settlementOf(key, result.what, result.weights)
+    const limit = forBytes(settlement.weights?.byteLength ?? 0)
+    const stored = persistently(trials.settle(settlement), limit)
+    yield* stored
     const seconds = (performance.now() - began) / 1000
     yield* onEvent({ _tag: "Done", search, trial, outcome: result.what, seconds })
   })
 
-  /** Says that the worker is there and how far it is, and hears what has been withdrawn. */
+  /** Who has which trial, from which silence is told. */
+  let holders: Pulse.Pulse<trials.Held> = Pulse.none
+
+  /** Says that the worker is there and how far it is, and hears what is over and who is silent. */
   const beat = Effect.gen(function* () {
-    yield* tables.workerBeat({ ...me, problem: null })
-    for (const [key, state] of running) {
-      if (state.progress === undefined) continue
-      const { progress } = state
-      state.progress = undefined
-      yield* tables.storeProgress(state.search, me.id, key, progress)
+    yield* once(tables.workerBeat({ ...me, problem }))
+    const mine = [...running]
+    if (mine.length > 0) {
+      const wanted = yield* once(trials.beat(mine.map(([key, { claim, progress }]) => ({ key, claim, progress }))))
+      for (const [key, state] of mine) if (!wanted.has(key)) yield* Deferred.succeed(state.over, undefined)
     }
-    const keys = [...running.keys()]
-    if (keys.length === 0) return
-    const queued = new Set((yield* trials.stillQueued(version, keys)).map(({ id }) => id))
-    for (const key of keys) {
-      const state = running.get(key)
-      if (state !== undefined && !queued.has(key)) yield* Deferred.succeed(state.withdrawn, undefined)
-    }
+    const held = yield* once(trials.held(version))
+    holders = Pulse.hear(
+      performance.now(),
+      held.flatMap((each) => (running.has(each.key) ? [] : [[`${each.claim} ${each.key}`, each] as const]))
+    )(holders)
   })
   // Counted from the first failure and not from the last answer, so that a machine that slept tries again first.
   let since: number | undefined
   yield* beat.pipe(
-    Effect.timeout("10 seconds"),
     Effect.matchCauseEffect({
       onSuccess: () =>
         Effect.suspend(() => {
@@ -242,53 +316,94 @@ export const run = Effect.fnUntraced(function* ({
         }),
       onFailure: (cause) =>
         Effect.suspend(() => {
+          holders = Pulse.none
           const isNew = since === undefined
           const silent = performance.now() - (since ??= performance.now())
-          if (silent >= Duration.toMillis(database.patience)) return Deferred.fail(ended, away(cause, silent))
-          return isNew ? onEvent({ _tag: "Away", problem: database.problemOf(cause) }) : Effect.void
+          const said = database.problemOf(cause)
+          if (silent >= Duration.toMillis(database.patience))
+            return Effect.fail(
+              new DatabaseUnavailable({ database: database.name, seconds: silent / 1000, problem: said })
+            )
+          return isNew ? onEvent({ _tag: "Away", problem: said }) : Effect.void
         })
     }),
-    Effect.repeat(Schedule.spaced(interval)),
-    Effect.forkScoped
+    Effect.andThen(Effect.sleep(interval)),
+    Effect.forever,
+    tended
   )
-  yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(tables.leaveWorker(me.id), "2 seconds")))
 
-  const slot = Effect.gen(function* () {
-    const queue = yield* trials.queueOf(version)
-    yield* queue
-      .take((item, { attempts }) => handle(item, attempts))
-      .pipe(
-        // The item is given back; what is wrong with the database, the heartbeat finds out.
-        Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.sleep(interval))),
-        Effect.forever
-      )
+  /** A trial that waits, or one whose holder has gone silent. */
+  const find = Effect.gen(function* () {
+    const taker = { claim, worker: me.id, host, version }
+    const free = yield* once(trials.take(taker))
+    if (free !== undefined) return free
+    for (const silent of Pulse.silent(trials.silentSeconds)(holders)) {
+      if (running.has(silent.key)) continue
+      const found = yield* once(trials.takeOver(taker, silent))
+      if (found !== undefined) return found
+    }
+    return undefined
   })
-  return yield* Effect.all(
-    Array.from({ length: slots }, () => slot),
-    { concurrency: "unbounded", discard: true }
-  ).pipe(
-    Effect.andThen(Effect.never),
-    Effect.raceFirst(Deferred.await(ended)),
-    Effect.provide(Layer.mergeAll(trials.workerEngine, trials.queueLayer))
-  )
+
+  const free = yield* Semaphore.make(slots)
+  yield* Effect.gen(function* () {
+    yield* free.take(1)
+    // What is wrong with the database, the beats find out.
+    let item: trials.Item | undefined
+    while ((item = yield* Effect.orElseSucceed(find, () => undefined)) === undefined) yield* Effect.sleep(poll)
+    const { key } = item
+    const state: Running = { progress: undefined, claim, over: yield* Deferred.make<void>() }
+    claims.add(claim)
+    claim = randomUUID()
+    running.set(key, state)
+    yield* tended(
+      Effect.onExit(handle(item, state), (exit) => {
+        running.delete(key)
+        // What was interrupted is given back in the end.
+        if (Exit.isSuccess(exit)) claims.delete(state.claim)
+        return free.release(1)
+      })
+    )
+  }).pipe(Effect.forever, tended)
+
+  return yield* Deferred.await(ended)
 }, Effect.scoped)
+
+/** A search with how it is evaluated, as one key: told anew when its limits change. */
+const told = (search: string, description: string) => JSON.stringify([search, description])
+
+const toldOf = (key: string): { readonly search: string; readonly description: string } => {
+  const [search = "", description = ""]: ReadonlyArray<string> = JSON.parse(key)
+  return { search, description }
+}
 
 export interface PoolOptions {
   /** Worker processes: trials at a time. */
   readonly slots: number
-  /** Modules by the names that searches call them. Any other name is a path from the folder of this process. */
+  /** Modules by the names that searches call them. Any other name is a path from the folder of this process, and must not lead out of it. */
   readonly modules?: Readonly<Record<string, URL>>
   /** Longest time for one trial, after which it has failed. Default: none. */
   readonly timeLimit?: Duration.Input
 }
 
-/** The usual evaluator of a worker: the module that a search names, in a pool of processes, so that no trial can take the worker with it. */
+/**
+ * The usual evaluator of a worker: the module that a search names, in a pool of processes, so that no trial can take the worker with it.
+ */
 export const pool =
   ({ modules = {}, slots, timeLimit }: PoolOptions): Options["evaluator"] =>
-  ({ module, options }) =>
-    WorkerEvaluator.layer({
-      module: modules[module] ?? pathToFileURL(resolve(module)),
+  ({ module, options }) => {
+    const known = Object.hasOwn(modules, module) ? modules[module] : undefined
+    const path = relative(process.cwd(), resolve(module))
+    // Whoever can write to the database names the module.
+    if (known === undefined && (isAbsolute(path) || /^\.\.(?:[/\\]|$)/.test(path)))
+      return Layer.effect(
+        Evaluator.Evaluator,
+        Effect.fail(new Error(`it wants the module ${module}, which is not below this worker's folder.`))
+      )
+    return WorkerEvaluator.layer({
+      module: known ?? pathToFileURL(resolve(module)),
       options,
       workers: slots,
       ...(timeLimit === undefined ? {} : { timeLimit })
     })
+  }

@@ -1,136 +1,37 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { ClusterEvaluator, ClusterWorker, Database, version } from "@uninet/cluster"
-import { Evaluator, Journal, Search, Trial } from "@uninet/search"
-import { ModelSpace } from "@uninet/model-space"
-import { Space } from "@uninet/search-space"
+import { assert, describe, it } from "@effect/vitest"
+import { ClusterEvaluator, type ClusterWorker, version } from "@uninet/cluster"
+import { Evaluator, Journal, Trial } from "@uninet/search"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { evaluator, Options } from "./support/evaluator.ts"
+import {
+  cluster,
+  counts,
+  database,
+  ended,
+  evaluate,
+  failed,
+  folder,
+  local,
+  onCluster,
+  open,
+  type Setup,
+  serving,
+  spawned,
+  trial,
+  trials,
+  until,
+  worker
+} from "./support/cluster.ts"
 import * as Postgres from "./support/postgres.ts"
-import { measuresOf, setting, uninet } from "./support/search.ts"
+import { measuresOf, uninet } from "./support/search.ts"
 
-if (Postgres.missing !== undefined) console.warn(Postgres.missing)
-
-let server: Postgres.Server
-let databases = 0
-beforeAll(async () => {
-  if (Postgres.missing === undefined) server = await Postgres.serve()
-})
-afterAll(() => server?.remove())
-
-/** The URL of a new database. */
-const fresh = () => server.url(`test${++databases}`)
-
-const database = (url: string, patience: Duration.Input = "30 seconds") =>
-  Layer.fresh(Database.layer({ url: Redacted.make(url), patience }))
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-cluster-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-)
-
-const trials = 12
-const search = Search.run(uninet, { trials, seed: "test" })
-
-const entriesOf = Journal.Journal.use(({ entries }) =>
-  Effect.map(entries, (stored) => stored.map(({ entry }) => entry))
-)
-
-/** The journal that the search has in this process, without any database. */
-const local = Effect.andThen(search, entriesOf).pipe(
-  Effect.provide([setting, evaluator({ milliseconds: 0, log: null }, 4), Journal.memory])
-)
-
-interface Setup {
-  readonly url: string
-  readonly search?: string
-  readonly milliseconds?: number
-  readonly log?: string
-  readonly patience?: Duration.Input
-  readonly more?: Partial<ClusterEvaluator.Options>
-}
-
-const cluster = ({ log, milliseconds = 20, more = {}, patience, search = "demo", url }: Setup) =>
-  Layer.fresh(
-    ClusterEvaluator.layer({ search, module: "formula", options: { milliseconds, log: log ?? null }, ...more })
-  ).pipe(Layer.provide(database(url, patience)))
-
-/** The journal that the search has on a database. */
-const onCluster = (setup: Setup, journal: Layer.Layer<Journal.Journal, unknown> = Journal.memory) =>
-  Effect.andThen(search, entriesOf).pipe(Effect.provide([setting, cluster(setup), journal], { local: true }))
-
-const makes: ClusterWorker.Options["evaluator"] = ({ module, options }) =>
-  module === "formula"
-    ? evaluator(Schema.decodeUnknownSync(Options)(options))
-    : Layer.effect(Evaluator.Evaluator, Effect.fail(new Error(`there is no module ${module}.`)))
-
-/** A worker in this process. */
-const worker = (url: string, options: Partial<ClusterWorker.Options> = {}, patience?: Duration.Input) =>
-  ClusterWorker.run({ slots: 2, evaluator: makes, ...options }).pipe(
-    Effect.scoped,
-    Effect.provide(database(url, patience), { local: true })
-  )
-
-/** A worker or a driver in a process of its own, which ends with the scope; and what it has said so far. */
-const spawned = (script: string, ...args: ReadonlyArray<string>) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const path = fileURLToPath(new URL(`./support/${script}.ts`, import.meta.url))
-      const child = spawn(process.execPath, [path, ...args], { stdio: ["ignore", "pipe", "pipe"] })
-      let said = ""
-      for (const stream of [child.stdout, child.stderr])
-        stream.setEncoding("utf8").on("data", (text: string) => {
-          said += text
-        })
-      return { child, said: () => said }
-    }),
-    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
-  )
-
-const until = (condition: () => boolean) =>
-  Effect.sync(condition).pipe(
-    Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("20 millis") }),
-    Effect.asVoid
-  )
-
-const ended = (child: ChildProcess) =>
-  Effect.callback<void>((resume) => {
-    if (child.exitCode !== null || child.signalCode !== null) resume(Effect.void)
-    else child.on("close", () => resume(Effect.void))
-  })
-
-/** How often each trial was begun. */
-const counts = (log: string): ReadonlyMap<number, number> => {
-  const found = new Map<number, number>()
-  for (const line of existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []) {
-    const trial = Number(line.split(" ")[1])
-    found.set(trial, (found.get(trial) ?? 0) + 1)
-  }
-  return found
-}
-
-const point = ModelSpace.write(uninet)(Space.seedPoint(uninet.space))
-const trial = (index: number, more: Partial<Trial.Trial> = {}): Trial.Trial => ({
-  index,
-  point,
-  seed: `trial ${index}`,
-  ...more
-})
-const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.void) =>
-  Evaluator.Evaluator.use((evaluator) => evaluator.evaluate(given, report))
+const { fresh, server } = serving()
 
 /** Has no data set. */
 const without = () => Layer.effect(Evaluator.Evaluator, Effect.fail(new Error("the data set is not there.")))
@@ -145,12 +46,6 @@ const keeping: ClusterWorker.Options["evaluator"] = (_, checkpoints = "") =>
       return { measures: { ...measuresOf(0.5), begun }, epochs: until }
     })
   )
-
-/** What is said of a failure. */
-const failed = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.flip(effect), ({ message }) => message)
-
-const open = (url: string) => failed(Effect.provide(Effect.void, database(url, "300 millis"), { local: true }))
 
 describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => {
   it.live("goes on when one of three workers is killed: every trial is done, and the journal is the local one", () =>
@@ -201,11 +96,11 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
       yield* Effect.forkScoped(worker(url))
       const running = yield* Effect.forkChild(onCluster({ url, log, milliseconds: 150 }))
       yield* until(() => counts(log).size >= 3)
-      server.sql("postgres", `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`)
+      server().sql("postgres", `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`)
       yield* until(() => counts(log).size >= 6)
-      yield* Effect.promise(() => server.stop("SIGQUIT"))
+      yield* Effect.promise(() => server().stop("SIGQUIT"))
       yield* Effect.sleep(1000)
-      yield* Effect.promise(() => server.start())
+      yield* Effect.promise(() => server().start())
       assert.deepStrictEqual(yield* Fiber.join(running), yield* local)
     })
   )
@@ -221,7 +116,7 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
         Effect.flip(onCluster({ url, log, milliseconds: 150, patience: "1 second" }, stored))
       )
       yield* until(() => counts(log).size >= 4)
-      yield* Effect.promise(() => server.stop("SIGQUIT"))
+      yield* Effect.promise(() => server().stop("SIGQUIT"))
       const error = yield* Fiber.join(running)
       assert.instanceOf(error, Evaluator.EvaluatorLost)
       assert.match(
@@ -229,8 +124,8 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
         /^The database 127\.0\.0\.1:\d+\/test\d+ could not be used for \d+ s: .*resume the search\.$/
       )
       const exit = yield* Fiber.join(first)
-      assert.isTrue(Exit.isFailure(exit) && Cause.pretty(exit.cause).includes("could not be reached for"))
-      yield* Effect.promise(() => server.start())
+      assert.isTrue(Exit.isFailure(exit) && Cause.pretty(exit.cause).includes("could not be used for"))
+      yield* Effect.promise(() => server().start())
       yield* Effect.forkScoped(worker(url))
       assert.deepStrictEqual(yield* onCluster({ url, log, milliseconds: 150 }, stored), yield* local)
     })
@@ -354,10 +249,10 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
         )
       )
       const queued = () =>
-        server.sql(name, "select count(*) from information_schema.tables where table_name = 'uninet_search'") === "1" &&
-        server.sql(name, "select count(*) from uninet_queue") === "5"
+        server().sql(name, "select count(*) from information_schema.tables where table_name = 'uninet_trial'") ===
+          "1" && server().sql(name, "select count(*) from uninet_trial") === "5"
       yield* until(queued)
-      server.sql(name, "update uninet_queue set attempts = 10 where id like 'demo/2/%'")
+      server().sql(name, "update uninet_trial set lost = 10 where key like 'demo/2/%'")
       yield* Effect.forkScoped(worker(url, { evaluator: () => failing }))
       const errors = yield* Fiber.join(five)
       assert.deepStrictEqual(
@@ -383,34 +278,9 @@ describe.skipIf(Postgres.missing !== undefined)("a search on a database", () => 
       yield* Effect.provide(ClusterEvaluator.forget("a"), database(url), { local: true })
       for (const [table, rows] of [
         ["uninet_search", 1],
-        ["uninet_outcome", trials],
-        ["uninet_queue", trials],
-        ["uninet_progress", 0],
-        // The request and the outcome of each trial.
-        ["cluster_messages", 2 * trials],
-        ["cluster_replies", 2 * trials]
+        ["uninet_trial", trials]
       ] as const)
-        assert.strictEqual(server.sql(name, `select count(*) from ${table}`), String(rows), table)
-    })
-  )
-})
-
-describe.skipIf(Postgres.missing !== undefined)("the tables of the version before", () => {
-  it.live("are brought up to this one's", () =>
-    Effect.gen(function* () {
-      const url = fresh()
-      const name = new URL(url).pathname.slice(1)
-      const made = Effect.provide(Effect.void, database(url), { local: true })
-      const columns = () =>
-        server.sql(
-          name,
-          "select column_name from information_schema.columns where table_name = 'uninet_progress' and column_name like '%per_second'"
-        )
-      yield* made
-      server.sql(name, "alter table uninet_progress rename column examples_per_second to images_per_second")
-      server.sql(name, "delete from uninet_migrations where migration_id > 2")
-      yield* made
-      assert.strictEqual(columns(), "examples_per_second")
+        assert.strictEqual(server().sql(name, `select count(*) from ${table}`), String(rows), table)
     })
   )
 })
@@ -432,8 +302,8 @@ describe.skipIf(Postgres.missing !== undefined)("what is refused", () => {
       yield* Effect.forkScoped(worker(other))
       const database = new URL(other).pathname.slice(1)
       const there = () =>
-        server.sql(database, "select count(*) from information_schema.tables where table_name = 'uninet_worker'") ===
-          "1" && server.sql(database, "select count(*) from uninet_worker") === "1"
+        server().sql(database, "select count(*) from information_schema.tables where table_name = 'uninet_worker'") ===
+          "1" && server().sql(database, "select count(*) from uninet_worker") === "1"
       yield* until(there)
       assert.match(
         yield* failed(Effect.provide(evaluate(trial(0)), cluster({ url: other, more: { version: "9.9.9" } }))),
@@ -451,7 +321,7 @@ describe.skipIf(Postgres.missing !== undefined)("what is refused", () => {
       const same = { url, milliseconds: 100, log: `${journal}.log` }
       assert.strictEqual(
         yield* failed(Effect.provide(evaluate(trial(0)), cluster({ ...same, milliseconds: 101 }))),
-        `The name demo belongs to a search with other settings on 127.0.0.1:${server.port}${new URL(url).pathname}. Give the same settings, or another name.`
+        `The name demo belongs to a search with other settings on 127.0.0.1:${server().port}${new URL(url).pathname}. Give the same settings, or another name.`
       )
       assert.match(
         yield* failed(Effect.provide(evaluate(trial(0)), cluster(same))),
@@ -467,12 +337,12 @@ describe.skipIf(Postgres.missing !== undefined)("what is refused", () => {
     () =>
       Effect.gen(function* () {
         const url = fresh()
-        const address = `127\\.0\\.0\\.1:${server.port}`
+        const address = `127\\.0\\.0\\.1:${server().port}`
         const wrong = url.replace(/:[^:@]+@/, ":mistaken@")
         const said = [
           yield* open(wrong),
           yield* open(`${url}none`),
-          yield* open(url.replace(`:${server.port}`, ":1")),
+          yield* open(url.replace(`:${server().port}`, ":1")),
           yield* open("mysql://secret@host")
         ]
         assert.match(
@@ -485,7 +355,7 @@ describe.skipIf(Postgres.missing !== undefined)("what is refused", () => {
         )
         assert.match(
           said[2],
-          /^The database 127\.0\.0\.1:1\/test\d+ could not be reached for \d+ s: .*ECONNREFUSED.* Nothing is lost/
+          /^The database 127\.0\.0\.1:1\/test\d+ could not be used for \d+ s: .*ECONNREFUSED.* Nothing is lost/
         )
         assert.match(said[3], /^The database that was given cannot be used: its URL is none of PostgreSQL's\./)
         for (const text of said)

@@ -18,6 +18,7 @@ const line = (event: ClusterWorker.WorkerEvent): string => {
   const trial = `trial ${event.trial.index} of ${event.search}`
   if (event._tag === "Taken") return `${trial}: training`
   if (event._tag === "Withdrawn") return `${trial}: withdrawn by its search`
+  if (event._tag === "Unable") return `${trial}: left to other machines, as this one cannot (${event.problem})`
   const { outcome } = event
   const result =
     outcome._tag === "Evaluated"

@@ -1,31 +1,35 @@
 /**
  * A worker's folder of a training that is kept (`Trial.keep`): filled with what the database has of it before the trial is evaluated, read and removed afterwards.
  *
- * What cannot be written or read is left out: the training then begins at its start, to the same result.
+ * Names come from the database, which others write: only plain ones are joined to a path.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import type * as PlatformError from "effect/PlatformError"
 import { join } from "node:path"
 
 /** Files by name. */
 export type Files = ReadonlyMap<string, Uint8Array>
 
+/** Whether a name is that of a file in a folder and cannot lead out of it. */
+export const isPlain = (name: string): boolean => /^[\w.-]{1,200}$/.test(name) && !/^\.+$/.test(name)
+
 /** Makes the folder hold these files and no others. */
-export const fill = (folder: string, files: Files): Effect.Effect<void> =>
+export const fill = (folder: string, files: Files): Effect.Effect<void, PlatformError.PlatformError> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     yield* fs.remove(folder, { recursive: true, force: true })
     yield* fs.makeDirectory(folder, { recursive: true })
-    yield* Effect.forEach(files, ([name, content]) => fs.writeFile(join(folder, name), content), { discard: true })
-  }).pipe(Effect.ignore, Effect.provide(NodeFileSystem.layer))
+    for (const [name, content] of files) if (isPlain(name)) yield* fs.writeFile(join(folder, name), content)
+  }).pipe(Effect.provide(NodeFileSystem.layer))
 
-/** What the folder holds; it is gone afterwards. */
+/** What the folder holds; it is gone afterwards. What cannot be read is left out: the training then goes on from an earlier point, to the same result. */
 export const empty = (folder: string): Effect.Effect<Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const names = yield* fs.readDirectory(folder)
-    const files = yield* Effect.forEach(names, (name) =>
+    const files = yield* Effect.forEach(names.filter(isPlain), (name) =>
       Effect.map(fs.readFile(join(folder, name)), (content) => [name, content] as const)
     )
     yield* fs.remove(folder, { recursive: true, force: true })

@@ -1,15 +1,12 @@
-/** What searches and workers tell one another besides trials: who is there, and how far it is. */
-import { Safetensors } from "@uninet/nn"
-import type { Trial } from "@uninet/search"
+/** What searches and workers tell one another besides trials: who is there, how a search is evaluated, and what its trainings keep. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { SqlClient } from "effect/sql"
 import { hostname } from "node:os"
 import { SearchForeign, SearchTaken } from "../ClusterError.ts"
 import type { Files } from "./checkpoints.ts"
-import { groupOf, Outcome } from "./trials.ts"
+import { clean } from "./trials.ts"
 
 /** After this long without a heartbeat (seconds) a driver or a worker counts as gone. */
 export const aliveSeconds = 15
@@ -26,7 +23,7 @@ export type Description = typeof Description.Type
 
 const DescriptionText = Schema.fromJsonString(Description)
 const encodeDescription = Schema.encodeSync(DescriptionText)
-const decodeDescription = Schema.decodeOption(DescriptionText)
+export const decodeDescription = Schema.decodeOption(DescriptionText)
 
 /** What decides results. */
 const deciding = ({ module, options }: Description) => encodeDescription({ module, options })
@@ -41,58 +38,88 @@ const isAlive = (pid: number) => {
   }
 }
 
-/** Takes the search for this process. One that went away without a word is replaced at once on its own machine, elsewhere after 15 s. */
+interface SearchRow {
+  readonly description: string
+  readonly host: string | null
+  readonly pid: number | null
+  readonly driver: string | null
+  readonly beat: number
+  readonly alive: boolean | null
+}
+
+/** A search and who wants to drive it: a new name for each process. */
+export interface Driver {
+  readonly search: string
+  readonly driver: string
+}
+
+/** What is to be said of a search when it is taken. */
+export interface Claim extends Driver {
+  readonly database: string
+  readonly version: string
+  readonly description: Description
+}
+
+const readSearch = (id: string) =>
+  SqlClient.SqlClient.use(
+    (sql) =>
+      sql<SearchRow>`select description, host, pid, driver, beat, seen_at > now() - make_interval(secs => ${aliveSeconds}) as alive
+        from uninet_search where id = ${id}`
+  )
+
+/** Someone who drives the search: his process, and the count that shows that he is there. */
+export interface Rival {
+  readonly host: string
+  readonly pid: number
+  readonly beat: number
+}
+
+/**
+ * Takes the search for this process, and gives nothing; or gives who has it, as far as can be told. Asked again with a rival whose count has not changed
+ * for long enough, it is taken from him: one that went away without a word. Fails with `SearchForeign` where the name is another search's.
+ */
 export const claimSearch = Effect.fnUntraced(function* (
-  id: string,
-  database: string,
-  version: string,
-  description: Description
+  { database, description, driver, search, version }: Claim,
+  gone?: Rival
 ) {
   const sql = yield* SqlClient.SqlClient
   const text = encodeDescription(description)
-  yield* sql`insert into uninet_search (id, version, description) values (${id}, ${version}, ${text}) on conflict do nothing`
-  return yield* sql.withTransaction(
-    Effect.gen(function* () {
-      const [row] = yield* sql<{
-        readonly description: string
-        readonly host: string | null
-        readonly pid: number | null
-        readonly alive: boolean | null
-      }>`select description, host, pid, seen_at > now() - make_interval(secs => ${aliveSeconds}) as alive
-         from uninet_search where id = ${id} for update`
-      const stored = Option.map(decodeDescription(row?.description ?? ""), deciding)
-      if (row === undefined || Option.getOrUndefined(stored) !== deciding(description))
-        return yield* new SearchForeign({ search: id, database })
-      const { alive, host, pid } = row
-      if (
-        alive === true &&
-        host !== null &&
-        pid !== null &&
-        pid !== process.pid &&
-        (host !== hostname() || isAlive(pid))
-      )
-        return yield* new SearchTaken({ search: id, pid, host })
-      yield* sql`update uninet_search set version = ${version}, description = ${text}, host = ${hostname()}, pid = ${process.pid}, seen_at = now() where id = ${id}`
-    })
-  )
+  yield* sql`insert into uninet_search (id, version, description, protocol) values (${search}, ${version}, ${text}, 2) on conflict do nothing`
+  const [row] = yield* readSearch(search)
+  const stored = Option.map(decodeDescription(row?.description ?? ""), deciding)
+  if (row === undefined || Option.getOrUndefined(stored) !== deciding(description))
+    return yield* new SearchForeign({ search, database })
+  const { alive, beat, host, pid } = row
+  const isHeld = alive === true && host !== null && pid !== null && row.driver !== driver
+  // On its own machine one that is no longer there is known at once.
+  const isKnownGone = host === hostname() && pid !== null && (pid === process.pid || !isAlive(pid))
+  const isGone = isKnownGone || (gone !== undefined && gone.host === host && gone.pid === pid && gone.beat === beat)
+  if (isHeld && !isGone) return { host, pid, beat } satisfies Rival
+  const taken = yield* sql`update uninet_search
+    set version = ${version}, description = ${text}, host = ${hostname()}, pid = ${process.pid}, driver = ${driver}, beat = beat + 1, seen_at = now()
+    where id = ${search} and beat = ${beat} returning id`
+  // Another was quicker.
+  if (taken.length === 0) return { host: host ?? hostname(), pid: pid ?? process.pid, beat } satisfies Rival
+  // What could not be evaluated before may have been mended, and what an earlier version left is this one's now.
+  yield* sql`update uninet_trial set version = ${version}, strikes = '[]', avoid = '{}'
+    where search = ${search} and outcome is null and (version <> ${version} or strikes <> '[]')`
+  return undefined
 })
 
-/** The driver is there. */
-export const driverBeat = (id: string) =>
-  SqlClient.SqlClient.use((sql) => sql`update uninet_search set seen_at = now() where id = ${id}`)
+export const taken = (search: string, { host, pid }: Rival) => new SearchTaken({ search, host, pid })
 
-/** The driver goes. */
-export const leaveSearch = (id: string) =>
+/** The driver is there; `false` where the search is no longer his. */
+export const driverBeat = ({ driver, search }: Driver) =>
   SqlClient.SqlClient.use(
     (sql) =>
-      sql`update uninet_search set seen_at = null where id = ${id} and pid = ${process.pid} and host = ${hostname()}`
-  )
+      sql`update uninet_search set beat = beat + 1, seen_at = now() where id = ${search} and driver = ${driver} returning id`
+  ).pipe(Effect.map((rows) => rows.length > 0))
 
-/** How a search is evaluated; nothing where it is not on this database. */
-export const describe = (id: string) =>
+/** The driver goes. */
+export const leaveSearch = ({ driver, search }: Driver) =>
   SqlClient.SqlClient.use(
-    (sql) => sql<{ readonly description: string }>`select description from uninet_search where id = ${id}`
-  ).pipe(Effect.map(([row]) => (row === undefined ? Option.none() : decodeDescription(row.description))))
+    (sql) => sql`update uninet_search set seen_at = null where id = ${search} and driver = ${driver}`
+  )
 
 /** A driver that is there with another version. */
 export const otherDriver = (version: string) =>
@@ -112,92 +139,40 @@ export interface WorkerRow {
   readonly problem: string | null
 }
 
-/** The workers that are there. */
+/** The workers that the database knows, with the count that shows that they are there. */
 export const workers = SqlClient.SqlClient.use(
-  (sql) => sql<WorkerRow>`select id, version, host, pid, slots, problem from uninet_worker
-    where seen_at > now() - make_interval(secs => ${aliveSeconds}) order by host, pid`
+  (sql) => sql<
+    WorkerRow & { readonly beat: number; readonly fresh: boolean }
+  >`select id, version, host, pid, slots, problem, beat, seen_at > now() - make_interval(secs => ${aliveSeconds}) as fresh
+    from uninet_worker order by host, pid`
 )
 
-/** The worker is there. Those that have long been gone are forgotten. */
+/** The worker is there. */
 export const workerBeat = ({ host, id, pid, problem, slots, version }: WorkerRow) =>
-  SqlClient.SqlClient.use((sql) =>
-    Effect.andThen(
-      sql`insert into uninet_worker (id, version, host, pid, slots, problem) values (${id}, ${version}, ${host}, ${pid}, ${slots}, ${problem})
-        on conflict (id) do update set problem = excluded.problem, seen_at = now()`,
-      sql`delete from uninet_worker where seen_at < now() - interval '1 hour'`
-    )
+  SqlClient.SqlClient.use(
+    (
+      sql
+    ) => sql`insert into uninet_worker (id, version, host, pid, slots, problem, protocol) values (${id}, ${version}, ${host}, ${pid}, ${slots}, ${problem === null ? null : clean(problem)}, 2)
+      on conflict (id) do update set problem = excluded.problem, beat = uninet_worker.beat + 1, seen_at = now()`
   )
+
+/** Forgets workers that have long been gone. */
+export const tidyWorkers = SqlClient.SqlClient.use(
+  (sql) => sql`delete from uninet_worker where seen_at < now() - interval '1 hour'`
+)
 
 /** The worker goes. */
 export const leaveWorker = (id: string) =>
   SqlClient.SqlClient.use((sql) => sql`delete from uninet_worker where id = ${id}`)
 
-export interface ProgressRow {
-  readonly key: string
-  readonly done: number
-  readonly loss: number | null
-  readonly examples_per_second: number | null
-}
-
-/** Stores how far a trial is. */
-export const storeProgress = (search: string, worker: string, key: string, progress: Trial.Progress) =>
-  SqlClient.SqlClient.use((sql) => {
-    const { done, examplesPerSecond = null, loss = null } = progress
-    return sql`insert into uninet_progress (key, search, worker, done, loss, examples_per_second)
-      values (${key}, ${search}, ${worker}, ${done}, ${loss}, ${examplesPerSecond})
-      on conflict (key) do update set worker = excluded.worker, done = excluded.done, loss = excluded.loss,
-        examples_per_second = excluded.examples_per_second, at = now()`
-  })
-
-/** How far the trials of a search are. */
-export const progressOf = (search: string) =>
+/** How many bytes a trial has kept of its training. */
+export const checkpointBytes = (search: string, keep: string) =>
   SqlClient.SqlClient.use(
-    (sql) => sql<ProgressRow>`select key, done, loss, examples_per_second from uninet_progress where search = ${search}`
-  )
-
-const OutcomeText = Schema.fromJsonString(Outcome)
-const encodeOutcome = Schema.encodeSync(OutcomeText)
-
-/** A trial's outcome, stored before it is announced. The first one stays. */
-export const storeOutcome = (search: string, key: string, what: Outcome, weights: Trial.Weights | undefined) =>
-  SqlClient.SqlClient.use((sql) => {
-    const bytes = weights === undefined ? null : encodeWeights(weights)
-    return Effect.andThen(
-      sql`insert into uninet_outcome (key, search, outcome, weights) values (${key}, ${search}, ${encodeOutcome(what)}, ${bytes})
-        on conflict do nothing`,
-      sql`delete from uninet_progress where key = ${key}`
-    )
-  })
-
-/** The outcome of a trial that was evaluated already. */
-export const outcomeOf = (key: string) =>
-  SqlClient.SqlClient.use(
-    (sql) => sql<{ readonly outcome: string }>`select outcome from uninet_outcome where key = ${key}`
-  ).pipe(Effect.map(([row]) => (row === undefined ? Option.none() : Schema.decodeOption(OutcomeText)(row.outcome))))
-
-/** The weights that a trial left. */
-export const weightsOf = (key: string) =>
-  SqlClient.SqlClient.use(
-    (sql) => sql<{ readonly weights: Uint8Array | null }>`select weights from uninet_outcome where key = ${key}`
-  ).pipe(Effect.map(([row]) => (row?.weights instanceof Uint8Array ? decodeWeights(row.weights) : Option.none())))
-
-const encodeWeights = (weights: Trial.Weights): Uint8Array =>
-  Safetensors.encode({
-    tensors: new Map(Array.from(weights, ([name, data]) => [name, Safetensors.fromFloat32(data, [data.length])])),
-    metadata: {}
-  })
-
-const decodeWeights = (bytes: Uint8Array): Option.Option<Trial.Weights> =>
-  Option.map(
-    Result.getSuccess(Safetensors.decode(bytes)),
-    ({ tensors }) =>
-      new Map(
-        Array.from(tensors).flatMap(([name, entry]) => {
-          const data = Safetensors.float32(entry)
-          return data === undefined ? [] : [[name, data] as const]
-        })
-      )
-  )
+    (sql) => sql<{
+      readonly bytes: number
+    }>`select coalesce(sum(octet_length(content)), 0)::double precision as bytes from uninet_checkpoint
+      where search = ${search} and keep = ${keep}`
+  ).pipe(Effect.map(([row]) => row?.bytes ?? 0))
 
 /** What a trial keeps of its training, to be gone on with. */
 export const checkpointOf = (search: string, keep: string) =>
@@ -209,35 +184,25 @@ export const checkpointOf = (search: string, keep: string) =>
       }>`select name, content from uninet_checkpoint where search = ${search} and keep = ${keep}`
   ).pipe(Effect.map((rows): Files => new Map(rows.map(({ content, name }) => [name, content]))))
 
-/** Stores what a trial keeps of its training, in place of what it kept before. */
-export const storeCheckpoint = (search: string, keep: string, files: Files) =>
+/** Stores what a trial keeps of its training, in place of what it kept before, unless it was settled meanwhile. */
+export const storeCheckpoint = (search: string, key: string, keep: string, files: Files) =>
   SqlClient.SqlClient.use((sql) =>
     sql.withTransaction(
-      Effect.andThen(
-        sql`delete from uninet_checkpoint where search = ${search} and keep = ${keep}`,
-        Effect.forEach(
-          files,
-          ([name, content]) =>
-            sql`insert into uninet_checkpoint (search, keep, name, content) values (${search}, ${keep}, ${name}, ${content})`,
-          { discard: true }
-        )
-      )
+      Effect.gen(function* () {
+        const [open] = yield* sql`select key from uninet_trial where key = ${key} and outcome is null`
+        if (open === undefined) return
+        yield* sql`delete from uninet_checkpoint where search = ${search} and keep = ${keep}`
+        for (const [name, content] of files)
+          yield* sql`insert into uninet_checkpoint (search, keep, name, content) values (${search}, ${keep}, ${name}, ${content})
+            on conflict (search, keep, name) do update set content = excluded.content`
+      })
     )
   )
 
 /** Removes everything of a search. */
 export const forget = (search: string) =>
-  SqlClient.SqlClient.use((sql) => {
-    const shards = `${groupOf(search)}:%`
-    return sql.withTransaction(
-      Effect.all([
-        sql`delete from cluster_replies where request_id in (select request_id from cluster_messages where shard_id like ${shards})`,
-        sql`delete from cluster_messages where shard_id like ${shards}`,
-        sql`delete from uninet_queue where element::json ->> 'search' = ${search}`,
-        sql`delete from uninet_progress where search = ${search}`,
-        sql`delete from uninet_checkpoint where search = ${search}`,
-        sql`delete from uninet_outcome where search = ${search}`,
-        sql`delete from uninet_search where id = ${search}`
-      ])
-    )
-  }).pipe(Effect.asVoid)
+  SqlClient.SqlClient.use(
+    (sql) => sql`with trials as (delete from uninet_trial where search = ${search}),
+        checkpoints as (delete from uninet_checkpoint where search = ${search})
+      delete from uninet_search where id = ${search}`
+  )

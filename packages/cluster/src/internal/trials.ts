@@ -1,169 +1,290 @@
-/** A trial between the machines: a durable workflow of the driver's, whose one step is a message on a queue that any worker takes. */
-import { NodeCrypto } from "@effect/platform-node"
+/**
+ * The queue: a row for each trial, from its offer to its outcome.
+ *
+ * Every step may be done twice and may be lost half-way. A trial is offered by its key, taken under a name that the taker has chosen before, kept by a count
+ * that its holder raises, and settled once. So nobody has to know whether the last thing that was said to the database was heard.
+ */
+import { Safetensors } from "@uninet/nn"
 import { Trial } from "@uninet/search"
-import * as Cause from "effect/Cause"
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import {
-  ClusterSchema,
-  ClusterWorkflowEngine,
-  RunnerAddress,
-  RunnerHealth,
-  Runners,
-  RunnerStorage,
-  Sharding,
-  ShardingConfig,
-  SqlMessageStorage
-} from "effect/cluster"
-import { PersistedQueue } from "effect/persistence"
 import { SqlClient } from "effect/sql"
-import { DurableDeferred, Workflow, WorkflowEngine } from "effect/workflow"
-import { backoff, Database } from "../Database.ts"
-import { quiet } from "./quiet.ts"
 
-/** What came of an evaluation. Weights lie in `uninet_outcome`. */
+/** What came of an evaluation. Weights lie beside it. */
 export const Outcome = Schema.TaggedUnion({
   Evaluated: { evaluation: Trial.Evaluation, weights: Schema.Boolean },
   Failed: { reason: Trial.Reason, detail: Schema.String }
 })
 export type Outcome = typeof Outcome.Type
 
-/** A trial on the queue. */
-export const Item = Schema.Struct({
-  search: Schema.String,
-  /** The idempotency key: the same trial of the same search has the same. */
-  key: Schema.String,
-  trial: Trial.Trial,
-  /** Where its outcome is awaited. */
-  token: DurableDeferred.Token
-})
-export type Item = typeof Item.Type
+/** A machine could not evaluate a trial for a reason of its own. */
+export const Strike = Schema.Struct({ host: Schema.String, problem: Schema.String })
+export type Strike = typeof Strike.Type
 
 const digest = (text: string, length: number) => createHash("sha256").update(text).digest("hex").slice(0, length)
 
-const encodeTrial = Schema.encodeSync(Schema.fromJsonString(Trial.Trial))
+const TrialText = Schema.fromJsonString(Trial.Trial)
+const encodeTrial = Schema.encodeSync(TrialText)
+const decodeTrial = Schema.decodeOption(TrialText)
+const OutcomeText = Schema.fromJsonString(Outcome)
+const encodeOutcome = Schema.encodeSync(OutcomeText)
+const decodeOutcome = Schema.decodeOption(OutcomeText)
+const decodeStrikes = Schema.decodeOption(Schema.fromJsonString(Schema.Array(Strike)))
 
 /** Search, trial and fidelity in clear, and a digest of everything that the evaluation may depend on. */
 export const keyOf = (search: string, trial: Trial.Trial): string =>
   `${search}/${trial.index}/${trial.until ?? trial.epochs ?? "own"}/${digest(encodeTrial(trial), 24)}`
 
-/** A lost worker's trials are free again when its lock has not been refreshed for this long (seconds). */
-export const lockSeconds = 8
+/** The folder of a search in that of a worker: its name may be anything. */
+export const folderOf = (search: string) => `uninet-${digest(search, 20)}`
 
-/** How often idle workers look for trials, and the driver for outcomes. */
-const poll = "250 millis"
+/** After so long without a beat (seconds) a trial is another's to take. */
+export const silentSeconds = 8
 
-/** The queue's table is looked at when the store is made: a database that is away just then is waited for. */
-const queueStore = Layer.effect(
-  PersistedQueue.PersistedQueueStore,
-  Effect.gen(function* () {
-    const { patience } = yield* Database
-    return yield* PersistedQueue.makeStoreSql({
-      tableName: "uninet_queue",
-      pollInterval: poll,
-      lockRefreshInterval: "2 seconds",
-      lockExpiration: `${lockSeconds} seconds`
-    }).pipe(
-      Effect.sandbox,
-      Effect.retry({
-        schedule: Schedule.upTo(backoff, { duration: patience }),
-        while: (cause) => !Cause.hasInterruptsOnly(cause)
-      }),
-      Effect.catch(Effect.failCause)
+/** PostgreSQL's text has no character 0. */
+export const clean = (text: string) => text.replaceAll("\0", "")
+
+/** Puts trials on the queue that are not on it. */
+export const offer = (search: string, version: string, trials: ReadonlyMap<string, Trial.Trial>) => {
+  const rows = JSON.stringify(Array.from(trials, ([key, trial]) => ({ key, trial: encodeTrial(trial) })))
+  return SqlClient.SqlClient.use(
+    (sql) => sql`insert into uninet_trial (key, search, version, trial)
+      select key, ${search}, ${version}, trial from json_to_recordset(${rows}::json) as offered (key text, trial text)
+      on conflict do nothing`
+  )
+}
+
+/** Takes trials off the queue that have no outcome; whoever has one hears of it at the next beat. */
+export const withdraw = (keys: Iterable<string>) =>
+  SqlClient.SqlClient.use(
+    (sql) =>
+      sql`delete from uninet_trial where outcome is null and key in (select json_array_elements_text(${JSON.stringify([...keys])}::json))`
+  )
+
+/** How a trial stands. */
+export interface Standing {
+  readonly key: string
+  readonly progress: Trial.Progress
+  /** What came of it: nothing yet, or what cannot be read. */
+  readonly outcome: Option.Option<Outcome> | undefined
+  /** Bytes of the weights that it left. */
+  readonly bytes: number
+  readonly strikes: ReadonlyArray<Strike>
+  /** The machines that are not to take it. */
+  readonly avoid: ReadonlyArray<string>
+  /** Whether someone has it. */
+  readonly isTaken: boolean
+}
+
+/** How those of these trials stand that are on the queue. */
+export const look = (keys: Iterable<string>) =>
+  SqlClient.SqlClient.use(
+    (sql) => sql<{
+      readonly key: string
+      readonly done: number
+      readonly loss: number | null
+      readonly examples_per_second: number | null
+      readonly outcome: string | null
+      readonly bytes: number
+      readonly strikes: string
+      readonly avoid: string
+      readonly taken: boolean
+    }>`select key, done, loss, examples_per_second, outcome, coalesce(octet_length(weights), 0) as bytes,
+        strikes::text as strikes, to_json(avoid)::text as avoid, claim is not null as taken
+      from uninet_trial where key in (select json_array_elements_text(${JSON.stringify([...keys])}::json))`
+  ).pipe(
+    Effect.map((rows) =>
+      rows.map(({ avoid, bytes, done, examples_per_second, key, loss, outcome, strikes, taken }): Standing => ({
+        key,
+        progress: {
+          done,
+          ...(loss === null ? {} : { loss }),
+          ...(examples_per_second === null ? {} : { examplesPerSecond: examples_per_second })
+        },
+        outcome: outcome === null ? undefined : decodeOutcome(outcome),
+        bytes,
+        strikes: Option.getOrElse(decodeStrikes(strikes), () => []),
+        avoid: Option.getOrElse(decodeNames(avoid), () => []),
+        isTaken: taken
+      }))
     )
-  })
-)
+  )
 
-const queueName = (version: string) => `trials/${version}`
+const decodeNames = Schema.decodeOption(Schema.fromJsonString(Schema.Array(Schema.String)))
 
-/** The trials of all searches of one version. Workers of another version never see them. */
-export const queueOf = (version: string) =>
-  PersistedQueue.make({
-    name: queueName(version),
-    schema: Item,
-    // The worker itself counts how often a trial was taken, and says what became of the others.
-    maxAttempts: 2 ** 31 - 1
-  })
+/** Lets any machine take these again. */
+export const reopen = (keys: Iterable<string>) =>
+  SqlClient.SqlClient.use(
+    (sql) => sql`update uninet_trial set avoid = '{}'
+      where outcome is null and claim is null and key in (select json_array_elements_text(${JSON.stringify([...keys])}::json))`
+  )
 
-/** Takes a trial off the queue that no worker has finished; the one that has it gives it up at its next heartbeat. */
-export const withdraw = (version: string, key: string) =>
+/** The weights that a trial left. */
+export const weightsOf = (key: string) =>
+  SqlClient.SqlClient.use(
+    (sql) => sql<{ readonly weights: Uint8Array | null }>`select weights from uninet_trial where key = ${key}`
+  ).pipe(Effect.map(([row]) => (row?.weights instanceof Uint8Array ? decodeWeights(row.weights) : Option.none())))
+
+/** Who takes a trial, and under which name: a new one for each, chosen before, so that an answer that was lost can be asked for again. */
+export interface Taker {
+  readonly claim: string
+  readonly worker: string
+  readonly host: string
+  readonly version: string
+}
+
+/** A trial that was taken. */
+export interface Item {
+  readonly key: string
+  readonly search: string
+  readonly claim: string
+  /** What is to be evaluated, if this version can read it. */
+  readonly trial: Option.Option<Trial.Trial>
+  /** How many workers were lost over it. */
+  readonly lost: number
+  /** How its search is evaluated, if the search is there. */
+  readonly description: string | null
+}
+
+interface ItemRow {
+  readonly key: string
+  readonly search: string
+  readonly trial: string
+  readonly lost: number
+  readonly description: string | null
+}
+
+const itemOf =
+  (claim: string) =>
+  ([row]: ReadonlyArray<ItemRow>): Item | undefined =>
+    row === undefined ? undefined : { ...row, claim, trial: decodeTrial(row.trial) }
+
+/** Takes the trial that has waited longest, or the one that was taken under this name already. */
+export const take = ({ claim, host, version, worker }: Taker) =>
+  SqlClient.SqlClient.use(
+    (sql) => sql<ItemRow>`with free as (
+        select key from uninet_trial
+        where outcome is null and (claim = ${claim} or (claim is null and version = ${version} and not ${host} = any (avoid)))
+        order by claim is null, number limit 1 for update skip locked
+      )
+      update uninet_trial as trial
+      set claim = ${claim}, worker = ${worker}, beat = 0, done = 0, loss = null, examples_per_second = null
+      from free where trial.key = free.key
+      returning trial.key, trial.search, trial.trial, trial.lost,
+        (select description from uninet_search where id = trial.search) as description`
+  ).pipe(Effect.map(itemOf(claim)))
+
+/** A trial that someone has. */
+export interface Held {
+  readonly key: string
+  readonly claim: string
+  readonly beat: number
+}
+
+/** The trials that someone has, with the count that shows that he is there. */
+export const held = (version: string) =>
   SqlClient.SqlClient.use(
     (sql) =>
-      sql`delete from uninet_queue where queue_name = ${queueName(version)} and id = ${key} and state = 'pending'`
+      sql<Held>`select key, claim, beat from uninet_trial where version = ${version} and outcome is null and claim is not null`
   )
 
-/** Of these trials those that are on the queue still. */
-export const stillQueued = (version: string, keys: ReadonlyArray<string>) =>
+/** Takes a trial from one who has gone silent, unless he has been heard of since. */
+export const takeOver = ({ claim, host, worker }: Taker, from: Held) =>
   SqlClient.SqlClient.use(
-    (sql) =>
-      sql<{
-        readonly id: string
-      }>`select id from uninet_queue where queue_name = ${queueName(version)} and ${sql.in("id", keys)}`
+    (sql) => sql<ItemRow>`update uninet_trial as trial
+      set claim = ${claim}, worker = ${worker}, beat = 0, done = 0, loss = null, examples_per_second = null, lost = lost + 1
+      where key = ${from.key} and claim = ${from.claim} and beat = ${from.beat} and outcome is null and not ${host} = any (avoid)
+      returning trial.key, trial.search, trial.trial, trial.lost,
+        (select description from uninet_search where id = trial.search) as description`
+  ).pipe(Effect.map(itemOf(claim)))
+
+/** How far a trial is with its holder. */
+export interface Beat {
+  readonly key: string
+  readonly claim: string
+  readonly progress: Trial.Progress | undefined
+}
+
+/** Shows that the holder of these is there, and gives those that are wanted still: neither withdrawn nor settled by another. */
+export const beat = (beats: ReadonlyArray<Beat>) => {
+  const rows = JSON.stringify(
+    beats.map(({ claim, key, progress }) => ({
+      key,
+      claim,
+      done: progress?.done ?? null,
+      loss: progress?.loss ?? null,
+      examples: progress?.examplesPerSecond ?? null
+    }))
   )
+  return SqlClient.SqlClient.use(
+    (sql) => sql<{ readonly key: string }>`with mine as (
+        select * from json_to_recordset(${rows}::json)
+          as mine (key text, claim text, done double precision, loss double precision, examples double precision)
+      ), beaten as (
+        update uninet_trial as trial
+        set beat = trial.beat + 1, done = coalesce(mine.done, trial.done), loss = coalesce(mine.loss, trial.loss),
+          examples_per_second = coalesce(mine.examples, trial.examples_per_second)
+        from mine where trial.key = mine.key and trial.claim = mine.claim and trial.outcome is null
+      )
+      select trial.key from uninet_trial as trial join mine on trial.key = mine.key where trial.outcome is null`
+  ).pipe(Effect.map((found) => new Set(found.map(({ key }) => key))))
+}
 
-export const outcome = DurableDeferred.make("outcome", { success: Outcome })
+/** An outcome as it is stored. */
+export interface Settlement {
+  readonly key: string
+  readonly outcome: string
+  readonly weights: Uint8Array | null
+}
 
-/** Its messages in the cluster's tables: every search has shards of its own, so that its driver reads nothing of another's. */
-export const groupOf = (search: string) => `uninet-${digest(search, 20)}`
-
-/** The workflow of the trials of a search. */
-export const workflowOf = (search: string) =>
-  Workflow.make(`Trial/${digest(search, 20)}`, {
-    payload: { trial: Trial.Trial, key: Schema.String },
-    success: Outcome,
-    idempotencyKey: ({ key }) => key,
-    suspendedRetrySchedule: Schedule.spaced("1 second")
-  })
-    .annotate(ClusterSchema.ShardGroup, () => groupOf(search))
-    // It cannot fail by itself; what a lost database makes of it is no result, and is tried again.
-    .annotate(Workflow.SuspendOnFailure, true)
-
-/** What the workflow does: puts the trial on the queue, and waits for what a worker says. */
-export const workflowLayer = (search: string, version: string) =>
-  workflowOf(search).toLayer(
-    Effect.fnUntraced(function* ({ key, trial }) {
-      const queue = yield* queueOf(version)
-      const token = yield* DurableDeferred.token(outcome)
-      // Nothing happens where it is on the queue already.
-      yield* Effect.orDie(queue.offer({ search, key, trial, token }, { id: key }))
-      return yield* DurableDeferred.await(outcome)
-    })
-  )
-
-const engineWith = (config: Partial<ShardingConfig.ShardingConfig["Service"]>) =>
-  ClusterWorkflowEngine.layer.pipe(
-    Layer.provide(Sharding.layer),
-    Layer.provide(Runners.layerNoop),
-    // `Database` has made the tables.
-    Layer.provide(SqlMessageStorage.layerStorage({})),
-    Layer.provide([NodeCrypto.layerDigest, RunnerStorage.layerMemory, RunnerHealth.layerNoop]),
-    Layer.provide(ShardingConfig.layer({ shardsPerGroup: 4, entityMessagePollInterval: poll, ...config })),
-    Layer.provide(quiet)
-  )
-
-/** The engine of the driver of a search: its one runner. */
-export const driverEngine = (search: string) =>
-  engineWith({
-    runnerAddress: Option.some(RunnerAddress.make("driver", 1)),
-    availableShardGroups: [groupOf(search)],
-    assignedShardGroups: [groupOf(search)],
-    entityTerminationTimeout: "1 second"
-  })
-
-/** The engine of a worker, which completes what others wait for. */
-export const workerEngine = engineWith({ runnerAddress: Option.none() })
-
-/** Says what became of a trial. The first to say it is heard. */
-export const complete = Effect.fnUntraced(function* ({ search, token }: Item, what: Outcome) {
-  const engine = yield* WorkflowEngine.WorkflowEngine
-  const { executionId } = DurableDeferred.TokenParsed.fromString(token)
-  // Makes the engine know the search's workflow, and with it where its messages go.
-  yield* engine.poll(workflowOf(search), executionId)
-  yield* DurableDeferred.succeed(outcome, { token, value: what })
+export const settlementOf = (key: string, what: Outcome, weights: Trial.Weights | undefined): Settlement => ({
+  key,
+  outcome: encodeOutcome(what),
+  weights: weights === undefined ? null : encodeWeights(weights)
 })
 
-export const queueLayer = PersistedQueue.layer.pipe(Layer.provide(Layer.orDie(queueStore)), Layer.provide(quiet))
+/** Stores a trial's outcome, if it is wanted still; the first one stays. */
+export const settle = ({ key, outcome, weights }: Settlement) =>
+  SqlClient.SqlClient.use(
+    (sql) =>
+      sql`update uninet_trial set outcome = ${outcome}, weights = ${weights} where key = ${key} and outcome is null`
+  )
+
+/** Gives trials back that were taken under these names. */
+export const giveBack = (claims: Iterable<string>) =>
+  SqlClient.SqlClient.use(
+    (sql) => sql`update uninet_trial set claim = null
+      where outcome is null and claim in (select json_array_elements_text(${JSON.stringify([...claims])}::json))`
+  )
+
+/** Gives a trial back that this machine cannot evaluate: it is left to others, and what was wrong is kept. */
+export const strike = ({ claim, key }: Item, { host, problem }: Strike) => {
+  const strikes = JSON.stringify([{ host: clean(host), problem: clean(problem) }])
+  return SqlClient.SqlClient.use(
+    (
+      sql
+    ) => sql`update uninet_trial set claim = null, strikes = strikes || ${strikes}::jsonb, avoid = avoid || ${host}::text
+      where key = ${key} and claim = ${claim} and outcome is null`
+  )
+}
+
+const encodeWeights = (weights: Trial.Weights): Uint8Array =>
+  Safetensors.encode({
+    tensors: new Map(Array.from(weights, ([name, data]) => [name, Safetensors.fromFloat32(data, [data.length])])),
+    metadata: {}
+  })
+
+const decodeWeights = (bytes: Uint8Array): Option.Option<Trial.Weights> =>
+  Option.map(
+    Result.getSuccess(Safetensors.decode(bytes)),
+    ({ tensors }) =>
+      new Map(
+        Array.from(tensors).flatMap(([name, entry]) => {
+          const data = Safetensors.float32(entry)
+          return data === undefined ? [] : [[name, data] as const]
+        })
+      )
+  )

@@ -1,9 +1,9 @@
 /** A PostgreSQL server of one's own on loopback, from Debian's packages, in a folder that goes with it. */
 import { execFileSync, spawn, spawnSync } from "node:child_process"
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 
 /** Where the server's programs are, if they are: on the path, or where Debian has them. */
 const bin = (() => {
@@ -38,11 +38,20 @@ const freePort = () =>
     })
   })
 
+/** The files of a certificate and its key. */
+export interface Certificate {
+  readonly certificate: string
+  readonly key: string
+}
+
 export interface Server {
   /** Of a new, empty database. */
   readonly url: (database: string) => string
   readonly port: number
-  readonly start: () => Promise<void>
+  /** With a certificate it encrypts. */
+  readonly start: (tls?: Certificate) => Promise<void>
+  /** The number of the server's process, while it runs. */
+  readonly pid: () => number | undefined
   /** Ends the server: `SIGINT` in an orderly way, `SIGQUIT` at once, `SIGKILL` as a crash would. */
   readonly stop: (how: NodeJS.Signals) => Promise<void>
   /** Runs SQL and gives what psql prints. */
@@ -52,9 +61,33 @@ export interface Server {
 
 export const password = "pass%word/&x"
 
+/** A copy in a folder that the server accepts: nobody else may read it. */
+const copied = (folder: string, path: string) => {
+  const copy = join(folder, basename(path))
+  copyFileSync(path, copy)
+  chmodSync(copy, 0o600)
+  if (isRoot) execFileSync("chown", ["postgres", copy])
+  return copy
+}
+
+const encrypting = (folder: string, { certificate, key }: Certificate): ReadonlyArray<string> => [
+  "ssl=on",
+  `ssl_cert_file=${copied(folder, certificate)}`,
+  `ssl_key_file=${copied(folder, key)}`
+]
+
+export interface Options {
+  /** Where its folder is made. Default: with other temporary files. */
+  readonly below?: string
+  /** What it is started with beside the environment. Default: nothing. */
+  readonly env?: NodeJS.ProcessEnv
+  /** Settings beside those of every test. Default: none. */
+  readonly settings?: ReadonlyArray<string>
+}
+
 /** Makes a server and starts it. */
-export const serve = async (): Promise<Server> => {
-  const folder = mkdtempSync(join(tmpdir(), "uninet-postgres-"))
+export const serve = async ({ below = tmpdir(), env = {}, settings: more = [] }: Options = {}): Promise<Server> => {
+  const folder = mkdtempSync(join(below, "uninet-postgres-"))
   chmodSync(folder, 0o777)
   const data = join(folder, "data")
   const port = await freePort()
@@ -87,19 +120,22 @@ export const serve = async (): Promise<Server> => {
     ).trim()
 
   let running: ReturnType<typeof spawn> | undefined
-  const start = async () => {
+  const start = async (tls?: Certificate) => {
+    const encrypted = tls === undefined ? [] : encrypting(folder, tls)
     const settings = [
       "listen_addresses=127.0.0.1",
       `port=${port}`,
       "unix_socket_directories=",
       "fsync=off",
-      "max_connections=60"
+      "max_connections=60",
+      ...more,
+      ...encrypted
     ]
     const [postgres, args] = command("postgres", ["-D", data, ...settings.flatMap((setting) => ["-c", setting])])
     for (let tries = 0; ; tries++) {
       // It refuses to start while processes of a server that was killed are still there.
       if (running === undefined || running.exitCode !== null)
-        running = spawn(postgres, args, { stdio: "ignore", cwd: folder })
+        running = spawn(postgres, args, { stdio: "ignore", cwd: folder, env: { ...process.env, ...env } })
       try {
         psql("postgres", "select 1")
         return
@@ -122,6 +158,7 @@ export const serve = async (): Promise<Server> => {
   return {
     port,
     start,
+    pid: () => running?.pid,
     stop,
     sql: psql,
     url: (database) => {

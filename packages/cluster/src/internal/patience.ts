@@ -1,0 +1,32 @@
+/** Tries at something on the database for as long as its patience lasts. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { SqlError } from "effect/sql"
+import { DatabaseUnavailable } from "../ClusterError.ts"
+import { Database } from "../Database.ts"
+import { backoff, once } from "./attempt.ts"
+
+/** Tries until the database has done it, or has been away for as long as its patience. The clock of the machine may jump meanwhile. */
+export const persistently = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  limit?: Duration.Duration
+): Effect.Effect<A, Exclude<E, SqlError.SqlError> | DatabaseUnavailable, R | Database> =>
+  Database.use(({ name, patience, problemOf }) => {
+    const began = performance.now()
+    return once(effect, limit).pipe(
+      Effect.retry({
+        schedule: backoff,
+        while: (error) => SqlError.isSqlError(error) && performance.now() - began < Duration.toMillis(patience)
+      }),
+      Effect.mapError(
+        (error) =>
+          SqlError.isSqlError(error)
+            ? new DatabaseUnavailable({
+                database: name,
+                seconds: (performance.now() - began) / 1000,
+                problem: problemOf(error)
+              })
+            : (error as Exclude<E, SqlError.SqlError>) // the guard has taken the others out, which the compiler does not see of a type parameter
+      )
+    )
+  })

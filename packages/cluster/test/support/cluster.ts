@@ -1,0 +1,162 @@
+/** Searches, drivers and workers on a server of the test's own. */
+import { afterAll, beforeAll } from "@effect/vitest"
+import { ClusterEvaluator, ClusterWorker, Database } from "@uninet/cluster"
+import { ModelSpace } from "@uninet/model-space"
+import { Evaluator, Journal, Search, type Trial } from "@uninet/search"
+import { Space } from "@uninet/search-space"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { type ChildProcess, spawn } from "node:child_process"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { evaluator, Options } from "./evaluator.ts"
+import * as Postgres from "./postgres.ts"
+import { setting, uninet } from "./search.ts"
+
+if (Postgres.missing !== undefined) console.warn(Postgres.missing)
+
+/** A server for the tests of a file. */
+export const serving = () => {
+  let server: Postgres.Server | undefined
+  let databases = 0
+  beforeAll(async () => {
+    if (Postgres.missing === undefined) server = await Postgres.serve()
+  })
+  afterAll(() => server?.remove())
+  const running = (): Postgres.Server => {
+    if (server === undefined) throw new Error("the server is there from the first test on")
+    return server
+  }
+  /** What a query of a database gives; nothing before its tables are there. */
+  const asked = (url: string, text: string) => {
+    const name = new URL(url).pathname.slice(1)
+    const isMade = running().sql(name, "select to_regclass('uninet_trial') is not null")
+    return isMade === "t" ? running().sql(name, text) : ""
+  }
+  return {
+    server: running,
+    /** The URL of a new database. */
+    fresh: () => running().url(`test${++databases}`),
+    asked,
+    /** Waits until a query gives this. */
+    untilAsked: (url: string, text: string, wanted: string) =>
+      Effect.sync(() => asked(url, text)).pipe(
+        Effect.repeat({ until: (given) => given === wanted, schedule: Schedule.spaced("200 millis") }),
+        Effect.asVoid
+      )
+  }
+}
+
+export const database = (url: string, patience: Duration.Input = "30 seconds") =>
+  Layer.fresh(Database.layer({ url: Redacted.make(url), patience }))
+
+export const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-cluster-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+export const trials = 12
+const search = Search.run(uninet, { trials, seed: "test" })
+
+const entriesOf = Journal.Journal.use(({ entries }) =>
+  Effect.map(entries, (stored) => stored.map(({ entry }) => entry))
+)
+
+/** The journal that the search has in this process, without any database. */
+export const local: Effect.Effect<ReadonlyArray<Journal.Entry>, unknown> = Effect.andThen(search, entriesOf).pipe(
+  Effect.provide([setting, evaluator({ milliseconds: 0, log: null }, 4), Journal.memory])
+)
+
+export interface Setup {
+  readonly url: string
+  readonly search?: string
+  readonly milliseconds?: number
+  readonly log?: string
+  readonly patience?: Duration.Input
+  readonly more?: Partial<ClusterEvaluator.Options>
+}
+
+export const cluster = ({ log, milliseconds = 20, more = {}, patience, search = "demo", url }: Setup) =>
+  Layer.fresh(
+    ClusterEvaluator.layer({ search, module: "formula", options: { milliseconds, log: log ?? null }, ...more })
+  ).pipe(Layer.provide(database(url, patience)))
+
+/** The journal that the search has on a database. */
+export const onCluster = (
+  setup: Setup,
+  journal: Layer.Layer<Journal.Journal, unknown> = Journal.memory
+): Effect.Effect<ReadonlyArray<Journal.Entry>, unknown> =>
+  Effect.andThen(search, entriesOf).pipe(Effect.provide([setting, cluster(setup), journal], { local: true }))
+
+export const makes: ClusterWorker.Options["evaluator"] = ({ module, options }) =>
+  module === "formula"
+    ? evaluator(Schema.decodeUnknownSync(Options)(options))
+    : Layer.effect(Evaluator.Evaluator, Effect.fail(new Error(`there is no module ${module}.`)))
+
+/** A worker in this process. */
+export const worker = (url: string, options: Partial<ClusterWorker.Options> = {}, patience?: Duration.Input) =>
+  ClusterWorker.run({ slots: 2, evaluator: makes, ...options }).pipe(
+    Effect.scoped,
+    Effect.provide(database(url, patience), { local: true })
+  )
+
+/** A worker or a driver in a process of its own, which ends with the scope; and what it has said so far. */
+export const spawned = (script: string, ...args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const path = fileURLToPath(new URL(`./${script}.ts`, import.meta.url))
+      const child = spawn(process.execPath, [path, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+      let said = ""
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding("utf8").on("data", (text: string) => {
+          said += text
+        })
+      return { child, said: () => said }
+    }),
+    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+export const until = (condition: () => boolean) =>
+  Effect.sync(condition).pipe(
+    Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("20 millis") }),
+    Effect.asVoid
+  )
+
+export const ended = (child: ChildProcess) =>
+  Effect.callback<void>((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null) resume(Effect.void)
+    else child.on("close", () => resume(Effect.void))
+  })
+
+/** How often each trial was begun. */
+export const counts = (log: string): ReadonlyMap<number, number> => {
+  const found = new Map<number, number>()
+  for (const line of existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []) {
+    const trial = Number(line.split(" ")[1])
+    found.set(trial, (found.get(trial) ?? 0) + 1)
+  }
+  return found
+}
+
+const point = ModelSpace.write(uninet)(Space.seedPoint(uninet.space))
+export const trial = (index: number, more: Partial<Trial.Trial> = {}): Trial.Trial => ({
+  index,
+  point,
+  seed: `trial ${index}`,
+  ...more
+})
+export const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.void) =>
+  Evaluator.Evaluator.use((evaluator) => evaluator.evaluate(given, report))
+
+/** What is said of a failure. */
+export const failed = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.flip(effect), ({ message }) => message)
+
+/** What is said of a database that cannot be used. */
+export const open = (url: string) => failed(Effect.provide(Effect.void, database(url, "300 millis"), { local: true }))
