@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { data, errorOf, gapped, measuresOf, type Point, rows } from "./support/rows.ts"
+import rowsEvaluator, { kinds } from "./support/rowsEvaluator.ts"
 
 type Cost = ModelSpace.Counted | "width"
 type Measure = "mae" | "mse"
@@ -355,45 +356,35 @@ describe("a name that nobody knows", () => {
   )
 })
 
-/** Evaluators of whoever has no type checker, and what comes of their trials. */
-const failing: ReadonlyArray<readonly [what: string, seed: string, reason: string, detail: RegExp]> = [
-  ["throws", "throw", "Crashed", /^told to throw$/],
-  ["dies", "die", "Crashed", /^told to die$/],
-  ["fails", "fail", "Failed", /^told to fail$/],
-  ["gives NaN", "nan", "Failed", /^its mse is NaN$/],
-  ["gives too few measures", "few", "Failed", /^its evaluator gave no mse$/],
-  ["gives NaN epochs", "epochs", "Failed", /^its number of epochs is NaN$/],
-  ["gives nothing", "nothing", "Crashed", /./]
-]
+/** What comes of the trials of an evaluator of whoever has no type checker. */
+const failing: Readonly<Record<(typeof kinds)[number], readonly [reason: string, detail: RegExp]>> = {
+  throw: ["Crashed", /^told to throw$/],
+  die: ["Crashed", /^told to die$/],
+  fail: ["Failed", /^told to fail$/],
+  nan: ["Failed", /^its mse is NaN$/],
+  few: ["Failed", /^its evaluator gave no mse$/],
+  epochs: ["Failed", /^its number of epochs is NaN$/],
+  nothing: ["Crashed", /./]
+}
 
 const search = (seed: string, trials = 3) => Search.run(rows, { trials, seed })
 
 const support = new URL("./support/rowsEvaluator.ts", import.meta.url)
 
 describe.each([
-  [
-    "in this process",
-    Layer.unwrap(Effect.promise(() => import("./support/rowsEvaluator.ts")).pipe(Effect.map((m) => m.default)))
-  ],
+  ["in this process", rowsEvaluator],
   ["in a process of its own", WorkerEvaluator.layer({ module: support, workers: 1 })]
 ] as const)("an evaluator %s", (_, evaluator) => {
-  it.live.each(failing)(
-    "that %s makes a failed trial, and the search ends with the cause",
-    ([, seed, reason, detail]) =>
-      Effect.gen(function* () {
-        const error = yield* Effect.flip(search(seed))
-        const found = (yield* entries).flatMap((entry) => (entry._tag === "Failed" ? [entry] : []))
-        assert.deepStrictEqual(
-          found.map(({ reason, trial }) => [trial, reason]),
-          [0, 1, 2].map((trial) => [trial, reason])
-        )
-        for (const entry of found) assert.match(entry.detail, detail)
-        assert.strictEqual(error._tag, "NothingFound")
-        assert.strictEqual(
-          error.message,
-          `None of 3 trials gave a result; the commonest cause: ${found[0]?.detail} (3 of 3). Mend what they have in common, then search again.`
-        )
-      }).pipe(Effect.provide([Random.layer(), evaluator, Journal.memory]))
+  it.live("that throws, dies, fails, or gives no numbers, too few or nothing makes failed trials", () =>
+    Effect.gen(function* () {
+      yield* Effect.flip(search("each", kinds.length))
+      const found = (yield* entries).flatMap((entry) => (entry._tag === "Failed" ? [entry] : []))
+      assert.deepStrictEqual(
+        found.map(({ reason, trial }) => [trial, reason]),
+        kinds.map((kind, trial) => [trial, failing[kind][0]])
+      )
+      for (const { detail, trial } of found) assert.match(detail, failing[kinds[trial]][1])
+    }).pipe(Effect.provide([Random.layer(), evaluator, Journal.memory]))
   )
 
   it.live("that does so now and then makes a search of the others", () =>

@@ -1,4 +1,4 @@
-/** An evaluator as someone without a type checker writes it: the search's seed says what is to happen, in every trial or in those of odd numbers. */
+/** An evaluator as someone without a type checker writes it: the search's seed says what is to happen, in every trial or in those of odd numbers; by `each` every kind once. */
 import { Evaluator, Trial } from "@uninet/search"
 import { ModelSpace } from "@uninet/model-space"
 import * as Effect from "effect/Effect"
@@ -6,11 +6,14 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { measuresOf, rows } from "./rows.ts"
 
+export const kinds = ["throw", "die", "fail", "nan", "few", "epochs", "nothing"] as const
+
 const evaluator: Layer.Layer<Evaluator.Evaluator> = Layer.succeed(Evaluator.Evaluator, {
   concurrency: 2,
   evaluate: ({ index, point, seed }) => {
     const measures = measuresOf(Result.getOrThrow(ModelSpace.read(rows)(point)))
-    const [what] = seed.split(/[ /]/)
+    const [said] = seed.split(/[ /]/)
+    const what = said === "each" ? kinds[index % kinds.length] : said
     if (seed.includes("odd") && index % 2 === 0) return Effect.succeed({ measures, epochs: null })
     if (what === "throw") throw new Error("told to throw")
     if (what === "die") return Effect.die(new Error("told to die"))
