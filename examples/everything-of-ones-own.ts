@@ -80,7 +80,13 @@ export const mine = pipe(
   ModelSpace.withCosts({ heads })
 )
 
-export const program = ({ trials }: { readonly trials: number }) =>
+export const program = ({
+  data = Mnist.layer,
+  trials
+}: {
+  readonly trials: number
+  readonly data?: typeof Mnist.layer
+}) =>
   Search.run(mine, {
     trials,
     seed: "own",
@@ -103,7 +109,7 @@ export const program = ({ trials }: { readonly trials: number }) =>
         SimulatedAnnealing.layer({ temperature: 0.1 }),
         TrainingEvaluator.layer(mine, { recipe: { ...Recipe.forTask(mine.task)(Recipe.proxy), learningRate: 0.01 } }),
         Journal.memory
-      ).pipe(Layer.provide(Trainer.layer), Layer.provide([Mnist.layer, OnnxRuntime.cpu()]))
+      ).pipe(Layer.provide(Trainer.layer), Layer.provide([data, OnnxRuntime.cpu()]))
     )
   )
 

@@ -3,7 +3,7 @@
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { RegularizedEvolution } from "@uninet/controller"
-import { Mnist } from "@uninet/data"
+import { Dataset, Mnist } from "@uninet/data"
 import { Format } from "@uninet/export"
 import { Facts, ModelSpace, Recipe } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
@@ -30,9 +30,17 @@ export const fromTable = (accuracies: ReadonlyMap<string, number>, trials: numbe
 }
 
 /** A few cells trained on MNIST's digits, in a network narrow enough for that; the best as an ONNX file's bytes. */
-export const byTraining = ({ epochs, trials }: { readonly trials: number; readonly epochs: number }) =>
+export const byTraining = ({
+  data: source = Mnist.layer,
+  epochs,
+  trials
+}: {
+  readonly trials: number
+  readonly epochs: number
+  readonly data?: typeof Mnist.layer
+}) =>
   Effect.gen(function* () {
-    const data = yield* Mnist.make()
+    const data = yield* Effect.flatMap(Dataset.Dataset, Dataset.images)
     const digits = yield* Effect.fromResult(NasBench201.forData({ width1: 4, cells: 1 })(Facts.of(data)))
     const services = Layer.mergeAll(
       RegularizedEvolution.layer({ population: 4, sample: 2 }),
@@ -54,7 +62,7 @@ export const byTraining = ({ epochs, trials }: { readonly trials: number; readon
       return { found, finished: yield* Finals.run(digits, { candidates, epochs, seed: "digits", retrain: false }) }
     }).pipe(
       Effect.scoped,
-      Effect.provide(services.pipe(Layer.provideMerge(Trainer.layer), Layer.provide([Mnist.layer, OnnxRuntime.cpu()])))
+      Effect.provide(services.pipe(Layer.provideMerge(Trainer.layer), Layer.provide(OnnxRuntime.cpu())))
     )
     const { line, point, weights } = finished.winner
     const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(digits)(point))
@@ -76,7 +84,7 @@ export const byTraining = ({ epochs, trials }: { readonly trials: number; readon
       })
     )
     return { found, finished, onnx: onnx.content }
-  }).pipe(Effect.scoped)
+  }).pipe(Effect.scoped, Effect.provide(source))
 
 if (import.meta.main)
   byTraining({ trials: 6, epochs: 1 }).pipe(

@@ -32,9 +32,15 @@ export const mine = ModelSpace.make({
   recipe: ({ labelSmoothing, learningRate }) => ({ learningRate, labelSmoothing })
 })
 
-export const program = (options: { readonly trials: number }) =>
+export const program = ({
+  data = Mnist.layer,
+  trials
+}: {
+  readonly trials: number
+  readonly data?: typeof Mnist.layer
+}) =>
   Search.run(mine, {
-    ...options,
+    trials,
     seed: "joint",
     within: { macs: { max: 1.5e6 } },
     reward: ({ accuracy, macs }) => accuracy * (macs / 1e6) ** -0.07,
@@ -51,7 +57,7 @@ export const program = (options: { readonly trials: number }) =>
         Tpe.layer(),
         TrainingEvaluator.layer(mine, { recipe: { ...Recipe.proxy, epochs: 1 } }),
         Journal.memory
-      ).pipe(Layer.provide(Trainer.layer), Layer.provide([Mnist.layer, OnnxRuntime.cpu()]))
+      ).pipe(Layer.provide(Trainer.layer), Layer.provide([data, OnnxRuntime.cpu()]))
     )
   )
 

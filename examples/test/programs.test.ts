@@ -12,6 +12,7 @@ import * as Shapes from "../other-shapes-of-uninet.ts"
 import ownOperator from "../own-operator.config.ts"
 import * as Regression from "../regression-of-a-stream.ts"
 import * as Segmentation from "../segmentation.ts"
+import { rows } from "./support/digits.ts"
 
 const minute = { timeout: 60_000 }
 
@@ -48,7 +49,7 @@ describe("NAS-Bench-201's cells", () => {
     "are searched by training, and the best is exported",
     () =>
       Effect.gen(function* () {
-        const { finished, found, onnx } = yield* NasBench.byTraining({ trials: 2, epochs: 1 })
+        const { finished, found, onnx } = yield* NasBench.byTraining({ trials: 2, epochs: 1, data: rows })
         assert.lengthOf(found.records, 2)
         assert.strictEqual(finished.winner.point, found.best.point)
         assert.isAbove(onnx.length, 10_000)
@@ -61,7 +62,7 @@ it.effect(
   "a network and its learning rate are found together, the network by UniNet's own costs",
   () =>
     Effect.gen(function* () {
-      const { records } = yield* Joint.program({ trials: 2 })
+      const { records } = yield* Joint.program({ trials: 2, data: rows })
       for (const { costs, point } of records) {
         assert.isAtMost(costs.macs, 1.5e6)
         assert.strictEqual(costs.macs, Joint.mine.costs.macs(point))
@@ -124,7 +125,7 @@ it.effect(
   "a task, an operator, a cost, an objective and a strategy of one's own work together",
   () =>
     Effect.gen(function* () {
-      const { best, records } = yield* Everything.program({ trials: 2 })
+      const { best, records } = yield* Everything.program({ trials: 2, data: rows })
       assert.lengthOf(records, 2)
       assert.isBelow(best.outcome.evaluation.measures.distance, 9)
       assert.isAbove(best.costs.heads, 0)
