@@ -14,6 +14,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pipeable from "effect/Pipeable"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
@@ -444,10 +445,18 @@ export const valueSchema = <A>(space: Space<A>): Schema.Codec<A, unknown> => spa
 export const readJson =
   (json: unknown) =>
   <A>(space: Space<A>): Result.Result<A, NotInSpace> =>
-    Result.mapError(
-      Schema.decodeUnknownResult(codecs(space).json)(json),
-      ({ message }) => new NotInSpace({ path: [], value: json, expected: `a value of its schema (${message})` })
-    )
+    Result.mapError(Schema.decodeUnknownResult(codecs(space).json)(json), ({ issue }) => {
+      const [first] = faults(issue).issues
+      const path = (first?.path ?? []).map((key) => (typeof key === "number" ? key : String(key)))
+      const value = path.reduce<unknown>(
+        (inside, key) => (Predicate.hasProperty(inside, key) ? inside[key] : undefined),
+        json
+      )
+      const expected = /^Expected (.*)$/.exec(first?.message ?? "")?.[1]
+      return new NotInSpace({ path, value, expected: expected ?? "a value" })
+    })
+
+const faults = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** The JSON form of a value of the space's type, whether the space has it or not. */
 export const writeJson =

@@ -122,8 +122,8 @@ describe("a value that is not of the space is refused with the path to its fault
   }
 
   it("an option that is none, a number off the steps, a missing and a superfluous field", () => {
-    assert.include(fault({ cells: [{ op: "norm" }] })?.message, `["cells"][0]["op"]`)
-    assert.include(fault({ cells: [{ op: "conv", kernel: 4 }] })?.message, `["cells"][0]["kernel"]`)
+    assert.include(fault({ cells: [{ op: "norm" }] })?.message, `at cells[0].op it has "norm"`)
+    assert.include(fault({ cells: [{ op: "conv", kernel: 4 }] })?.message, "at cells[0].kernel it has 4")
     assert.deepStrictEqual(fault({ cells: [{ op: "conv" }] })?.path, ["cells", 0, "kernel"])
     assert.deepStrictEqual(
       fault({
@@ -135,8 +135,8 @@ describe("a value that is not of the space is refused with the path to its fault
       ["cells", 1, "kernel"]
     )
     assert.include(fault({ cells: [{ op: "pool", kernel: 3 }] })?.message, 'exists only where op is "conv"')
-    assert.include(fault({ cells: [] })?.message, `["cells"]`)
-    assert.include(fault("cells")?.message, "Expected object")
+    assert.include(fault({ cells: [] })?.message, "at cells")
+    assert.include(fault("cells")?.message, `it has "cells" where the space has object`)
   })
 
   it("by its Schema too, with the same path", () => {

@@ -10,8 +10,10 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import { Flag } from "effect/cli"
 import { at, fault, usage } from "./CliFault.ts"
 import * as paths from "./paths.ts"
@@ -85,22 +87,35 @@ export const memberFor = (name: UniNet.Name, { classes, inputs }: Facts.Facts): 
   )
 }
 
-/** What a file says of a network: this version's own, or an architecture of UniNet, alone or among other things. */
-const File = Schema.fromJsonString(
-  Schema.Union([
-    Schema.Struct({ network: Network }),
-    Network,
-    Schema.Struct({ architecture: Architecture.Architecture }),
-    Architecture.Architecture
-  ])
-)
+const form =
+  <A>(schema: Schema.Codec<A, unknown>, networkOf: (said: A) => Network) =>
+  (json: unknown): Result.Result<Network, Schema.SchemaError> =>
+    Result.map(Schema.decodeUnknownResult(schema)(json), networkOf)
 
-const networkIn = (file: typeof File.Type): Network =>
-  "network" in file
-    ? file.network
-    : "point" in file
-      ? file
-      : ofArchitecture("architecture" in file ? file.architecture : file)
+/** What a file may say of a network, by the key that shows it: this version's own, or an architecture of UniNet, alone or among other things. */
+const forms = Object.entries({
+  network: form(Schema.Struct({ network: Network }), ({ network }) => network),
+  point: form(Network, (network) => network),
+  architecture: form(Schema.Struct({ architecture: Architecture.Architecture }), ({ architecture }) =>
+    ofArchitecture(architecture)
+  ),
+  stages: form(Architecture.Architecture, ofArchitecture)
+})
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** What a file says of a network, or what is wrong with it, in words. */
+const parse = (text: string): Result.Result<Network, string> => {
+  const json = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Json))(text)
+  if (Result.isFailure(json)) return Result.fail("it is no JSON")
+  const known = forms.find(([key]) => Predicate.hasProperty(json.success, key))
+  if (known === undefined) return Result.fail("it has neither a network nor a point with its space")
+  const [, read] = known
+  return Result.mapError(read(json.success), ({ issue }) => {
+    const [first] = issues(issue).issues
+    return `${(first?.path ?? []).map(String).join(".")}: ${first?.message.replace(/^E/, "e")}`
+  })
+}
 
 /** The source whose module is where it was told, from here or from a folder above `beside`; or the one that is given. */
 const present = Effect.fnUntraced(function* (
@@ -133,7 +148,7 @@ export const open = Effect.fnUntraced(function* (
   const read = ModelSpace.read(of)(point)
   if (Result.isFailure(read))
     return yield* fault(
-      `${where.name} holds no network of ${of.name}: ${read.failure.message}. Give --config with the module that it was made of.`
+      `${where.name} holds no network of ${of.name}: ${read.failure.message} Another space's module is given by --config.`
     )
   return { source, facts, of, point: read.success } satisfies Found
 })
@@ -161,12 +176,10 @@ export const kindOf = Effect.fnUntraced(function* (nameOrFile: string) {
       `"${nameOrFile}" is neither one of ${family.join(", ")} nor a file or run that can be read. Give one of them, or a network as JSON such as a search's best.json.`
     )
   )
-  const decoded = yield* Effect.mapError(Schema.decodeEffect(File)(text), (error) =>
-    fault(
-      `${nameOrFile} holds no network: ${error.message.split("\n").join(" ")}. Give JSON as in a search's best.json.`
-    )
+  const network = yield* Effect.mapError(Effect.fromResult(parse(text)), (reason) =>
+    fault(`${nameOrFile} holds no network: ${reason}. Give JSON as in a search's best.json.`)
   )
-  return { network: networkIn(decoded), beside: path.dirname(file) }
+  return { network, beside: path.dirname(file) }
 })
 
 /** The network of a family's name, a JSON file, or the folder of a search or a training. */
