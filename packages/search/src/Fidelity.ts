@@ -13,6 +13,7 @@
 import { Pareto } from "@uninet/controller"
 import * as Schema from "effect/Schema"
 import * as Standing from "./internal/standing.ts"
+import type { Evaluation } from "./Trial.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 /** Epochs after which there is a result, rising. */
@@ -106,6 +107,20 @@ export const expected = (fidelity: Fidelity, trials: number): number => {
   )
 }
 
+/**
+ * An evaluation by the epochs that it was trained for. On rungs one that the recipe's early stopping ended has the result of where it stopped, whatever it was given, and is
+ * compared with no result of more epochs. Trained to the end, all trials have the recipe's epochs, and early stopping is a part of the recipe.
+ */
+export const trained = <E extends Pick<Evaluation, "epochs" | "stoppedAfter">>(
+  fidelity: Fidelity,
+  evaluation: E
+): E => {
+  const { epochs, stoppedAfter } = evaluation
+  return fidelity._tag === "Full" || stoppedAfter === undefined || epochs === null || stoppedAfter >= epochs
+    ? evaluation
+    : { ...evaluation, epochs: stoppedAfter }
+}
+
 /** A reward with the epochs that it was found after, `null` where nothing is trained. */
 export interface Score {
   readonly epochs: number | null
@@ -140,6 +155,8 @@ export const levels = <A>(things: ReadonlyArray<A>, scoreOf: (thing: A) => Score
 export interface Entrant {
   readonly trial: number
   readonly objectives: ReadonlyArray<number>
+  /** Whether its training is over, as early stopping has it: it counts on its rung, and goes on to none. Default false. */
+  readonly ended?: boolean
 }
 
 /** Of one rung, best first: by front, then by crowding, then by trial; of one objective, by that. */
@@ -187,6 +204,9 @@ interface Rung {
   standing: Standing.Standing | undefined
 }
 
+/** Those of a rung that can go on, best first. */
+const able = (here: ReadonlyArray<Entrant>) => order(here.filter(({ ended = false }) => !ended))
+
 /** The rungs of a search, empty. What it takes for one result grows with the logarithm of how many there are (of two objectives: with the number of fronts). */
 export const ladder = (fidelity: Fidelity): Ladder => {
   const rungs = rungsOf(fidelity).map((): Rung => ({ entered: 0, back: 0, gone: 0, here: [], standing: undefined }))
@@ -205,7 +225,7 @@ export const ladder = (fidelity: Fidelity): Ladder => {
       const { back, entered, gone, here } = rungs[rung]!
       if (!closed || back < entered || (rung > 0 && entered === 0)) return
       if (gone === 0)
-        for (const { trial } of order(here).slice(0, Math.max(1, share(here.length)))) queue.push(go(trial, rung))
+        for (const { trial } of able(here).slice(0, Math.max(1, share(here.length)))) queue.push(go(trial, rung))
       // The next rung waits for these.
       if (asked < queue.length) return
     }
@@ -237,9 +257,12 @@ export const ladder = (fidelity: Fidelity): Ladder => {
       at.here.push(entrant)
       // who goes on is asked of a rung at a time, or of none
       if (fidelity._tag === "Full" || fidelity._tag === "Halving" || rung === last) return
+      const { ended = false } = entrant
+      // of those that stopped early none goes on; the median is that of all
+      if (ended && fidelity._tag === "Asha") return
       at.standing ??= Standing.make(entrant.objectives.length)
       at.standing.add(entrant)
-      if (fidelity._tag !== "Median") return
+      if (ended || fidelity._tag !== "Median") return
       const known = at.here.length
       const half = Math.ceil(known / 2)
       if (known <= fidelity.grace || at.standing.place(trial, half) < half) queue.push(go(trial, rung))

@@ -16,12 +16,12 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
 import * as Ahead from "./internal/ahead.ts"
-import { type Entry, Journal } from "./Journal.ts"
+import { type EntryOf, Journal } from "./Journal.ts"
 import type { JournalError } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
 import { type Candidate, type Measured, rewarded, type Scored } from "./Search.ts"
-import { NothingFound } from "./SearchError.ts"
-import type { Evaluated, Progress, TrialFailed, Weights } from "./Trial.ts"
+import { InvalidSearch, NothingFound, NotReproduced } from "./SearchError.ts"
+import { type Evaluation, type Progress, TrialFailed, type Weights } from "./Trial.ts"
 
 /** What a training in the finals is for: the comparison of the finalists, or the winner's last weights. */
 export type Purpose = "compare" | "retrain"
@@ -30,22 +30,26 @@ export type Purpose = "compare" | "retrain"
 export interface Finalist<A, C extends string = string, M extends string = string> extends Candidate<A, C> {
   readonly evaluation: Measured<M>
   readonly reward: number
+}
+
+/** The best finalist, with the weights that were tested. Its evaluation is that of the comparison, by which it was chosen. */
+export interface Winner<A, C extends string = string, M extends string = string> extends Finalist<A, C, M> {
   readonly weights: Weights
 }
 
 export interface Finished<A, C extends string = string, M extends string = string> {
-  /** With the weights that were tested. Its evaluation is that of the comparison, by which it was chosen. */
-  readonly winner: Finalist<A, C, M>
-  /** What the winner's weights were trained on at last. */
+  readonly winner: Winner<A, C, M>
+  /** What the winner's weights were trained on at last, and for how many epochs; `null` where its evaluator does not say. */
   readonly trainedOn: "train" | "train+validation"
-  /** The winner on the test split. */
-  readonly test: Tested
+  readonly epochs: number | null
+  /** The winner on the test split; of no examples there are no measures. Of one that was tested by earlier finals the journal has the measures alone. */
+  readonly test: Pick<Tested, "measures"> & Partial<Tested>
   /** All finalists, best first. */
   readonly finalists: ReadonlyArray<Finalist<A, C, M>>
 }
 
 export interface Options<A, C extends string, M extends string> {
-  /** What to compare: `Search.ranking(mine, found.records).slice(0, k)`. */
+  /** What to compare: `Finals.candidates(Search.ranking(mine, found.records), k)`. */
   readonly candidates: ReadonlyArray<Scored<A, C, M>>
   /** Epochs of each training. */
   readonly epochs: number
@@ -64,6 +68,11 @@ export interface Options<A, C extends string, M extends string> {
    * is the same, sooner. Default true; not where others wait for the workers.
    */
   readonly ahead?: boolean
+  /**
+   * The weights of a trial that earlier finals on this journal chose and tested, where they were kept: such a winner is neither trained nor tested again. Default: none
+   * were.
+   */
+  readonly kept?: (candidate: Candidate<A, C>) => Effect.Effect<Weights | undefined>
   readonly onProgress?: (candidate: Candidate<A, C>, progress: Progress, what: Purpose) => Effect.Effect<void>
   /** A training on all examples that ran ahead was not needed and has been stopped. */
   readonly onStopped?: (candidate: Candidate<A, C>) => Effect.Effect<void>
@@ -72,30 +81,65 @@ export interface Options<A, C extends string, M extends string> {
 /** Killed in the middle, such a training goes on where it was. */
 const kept = (what: "final" | "retrain", trial: number) => ({ keep: `${what}-${trial}`, keepWeights: true })
 
+/** What the journal has of finals, by trial. */
+const recorded = Effect.fnUntraced(function* () {
+  const journal = yield* Journal
+  const compared = new Map<number, EntryOf<"Compared">>()
+  const retrained = new Map<number, EntryOf<"Retrained">>()
+  const tested = new Map<number, EntryOf<"Tested">>()
+  for (const { entry } of yield* journal.entries) {
+    if (entry._tag === "Compared") compared.set(entry.trial, entry)
+    if (entry._tag === "Retrained") retrained.set(entry.trial, entry)
+    if (entry._tag === "Tested") tested.set(entry.trial, entry)
+  }
+  return { compared, retrained, tested }
+})
+
+/**
+ * The trials to compare: the first `count` of a ranking, and those that were compared before on this journal, so that what is chosen is never worse than what was chosen
+ * then.
+ *
+ * @example
+ * const candidates = yield* Finals.candidates(Search.ranking(mine, found.records), 3)
+ */
+export const candidates = Effect.fnUntraced(function* <A, C extends string, M extends string>(
+  ranking: ReadonlyArray<Scored<A, C, M>>,
+  count: number
+): Effect.fn.Return<ReadonlyArray<Scored<A, C, M>>, JournalError, Journal> {
+  const { compared } = yield* recorded()
+  return ranking.filter(({ trial }, place) => place < count || compared.has(trial))
+})
+
+/** An evaluation as it counts in the comparison, and whether it has the weights. */
+interface Compared {
+  readonly evaluation: Evaluation
+  readonly weights: Weights | undefined
+}
+
+type Outcome = Result.Result<Compared, TrialFailed | EvaluatorLost>
+
 /** A candidate as it was trained for the comparison, or why it is out of it. */
 const finalistOf = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   { costs, hash, line, point, trial }: Scored<A, C, M>,
-  result: Result.Result<Evaluated, TrialFailed | EvaluatorLost>,
+  outcome: Outcome,
   reward: NonNullable<Options<A, C, M>["reward"]>
 ): Result.Result<Finalist<A, C, M>, string> => {
-  if (Result.isFailure(result))
-    return Result.fail(result.failure._tag === "TrialFailed" ? result.failure.detail : result.failure.message)
-  const { weights, ...evaluation } = result.success
-  if (weights === undefined) return Result.fail("the evaluator gives no weights")
+  if (Result.isFailure(outcome))
+    return Result.fail(outcome.failure._tag === "TrialFailed" ? outcome.failure.detail : outcome.failure.message)
+  const { evaluation } = outcome.success
   const candidate = { trial, hash, point, line, costs }
   return Result.map(rewarded(of, reward, candidate, evaluation), ({ measures, reward }) => ({
     ...candidate,
     evaluation: { ...evaluation, measures },
-    reward,
-    weights
+    reward
   }))
 }
 
 /** Who could be trained for the comparison, best first. */
 const ranking = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
-  compared: ReadonlyMap<Scored<A, C, M>, Result.Result<Evaluated, TrialFailed | EvaluatorLost>>,
+  compared: ReadonlyMap<Scored<A, C, M>, Outcome>,
   reward: NonNullable<Options<A, C, M>["reward"]>
 ): ReadonlyArray<{ readonly candidate: Scored<A, C, M>; readonly finalist: Finalist<A, C, M> }> =>
   [...compared]
@@ -106,24 +150,39 @@ const ranking = <A, C extends string, M extends string>(
     .toSorted(({ finalist: x }, { finalist: y }) => y.reward - x.reward || x.trial - y.trial)
 
 /**
- * Compares the candidates and tests the best one. Everything is journalled; if that was done before, the journal's entries stay.
+ * Compares the candidates and tests the best one. Everything is journalled. What the journal has is not done again: what was compared has its evaluation, and a winner that
+ * was tested keeps its figure, so that the test split is looked at once for every winner, and never to choose.
  *
- * Fails with `NothingFound` where no finalist could be trained, a `TrainError` of the test, `EvaluatorLost`, or a `JournalError`.
+ * Fails with `InvalidSearch` where the journal's comparisons were of other epochs, `NothingFound` where no finalist could be trained, `NotReproduced` where a tested winner's weights
+ * were not kept and its last training gives others, a `TrainError` of the test, `EvaluatorLost`, or a `JournalError`.
  */
 export const run = Effect.fnUntraced(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   options: Options<A, C, M>
 ): Effect.fn.Return<
   Finished<A, C, M>,
-  NothingFound | TrainError | JournalError | EvaluatorLost | ModelSpace.Unbuildable | Task.OutputsMismatch,
+  | InvalidSearch
+  | NothingFound
+  | NotReproduced
+  | TrainError
+  | JournalError
+  | EvaluatorLost
+  | ModelSpace.Unbuildable
+  | Task.OutputsMismatch,
   Evaluator | Journal | Trainer | Scope.Scope
 > {
   const { candidates, epochs, reward = Reward.measure, seed } = options
   const evaluator = yield* Evaluator
   const journal = yield* Journal
   const trainer = yield* Trainer
-  const known = new Set((yield* journal.entries).map(({ entry }) => `${entry._tag} ${entry.trial}`))
-  const append = (entry: Entry) => (known.has(`${entry._tag} ${entry.trial}`) ? Effect.void : journal.append(entry))
+  const known = yield* recorded()
+  const other = [...known.compared.values()].find(({ asked = epochs }) => asked !== epochs)
+  if (other !== undefined)
+    return yield* new InvalidSearch({
+      option: "epochs of the finals",
+      given: String(epochs),
+      expected: `${other.asked}, with which the journal's finalists were compared`
+    })
 
   /** A finalist's point as JSON; each is one of the space. */
   const encoded = (point: A): Schema.Json =>
@@ -150,16 +209,22 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     )
   }
   const retraining = yield* Ahead.make(trainOnAll, options.onStopped)
-  const compared = new Map<Scored<A, C, M>, Result.Result<Evaluated, TrialFailed | EvaluatorLost>>()
+  const compared = new Map<Scored<A, C, M>, Outcome>()
+  for (const candidate of candidates) {
+    const before = known.compared.get(candidate.trial)
+    if (before !== undefined)
+      compared.set(candidate, Result.succeed({ evaluation: before.evaluation, weights: undefined }))
+  }
   /** Workers that the comparison leaves idle train its leaders, then those that have not been compared yet. */
   const useIdle = Effect.suspend(() => {
     const left = candidates.filter((candidate) => !compared.has(candidate))
     // With nobody left the decision follows at once.
     if (options.ahead === false || options.retrain === false || left.length === 0) return Effect.void
     const leaders = ranking(of, compared, reward).map(({ candidate }) => candidate)
-    return retraining.on([...leaders, ...left].slice(0, Math.max(0, evaluator.concurrency - left.length)))
+    const wanted = [...leaders, ...left].filter(({ trial }) => !known.tested.has(trial))
+    return retraining.on(wanted.slice(0, Math.max(0, evaluator.concurrency - left.length)))
   })
-  const compare = (candidate: Scored<A, C, M>) => {
+  const trainAgain = (candidate: Scored<A, C, M>): Effect.Effect<Outcome> => {
     const { point, trial } = candidate
     const finalist = {
       index: trial,
@@ -171,16 +236,29 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return evaluator
       .evaluate(finalist, (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void)
       .pipe(
-        Effect.result,
-        Effect.flatMap((result) => {
-          compared.set(candidate, result)
-          return useIdle
-        })
+        Effect.flatMap(({ weights, ...evaluation }) =>
+          weights === undefined
+            ? new TrialFailed({ trial, reason: "Failed", detail: "the evaluator gives no weights" })
+            : Effect.succeed({ evaluation, weights })
+        ),
+        Effect.result
       )
   }
+  const compare = (candidate: Scored<A, C, M>) =>
+    Effect.flatMap(trainAgain(candidate), (result) => {
+      compared.set(candidate, result)
+      return useIdle
+    })
   // What is left over at the start is given away after the comparison has what it needs.
   yield* Effect.all(
-    [Effect.forEach(candidates, compare, { concurrency: evaluator.concurrency, discard: true }), useIdle],
+    [
+      Effect.forEach(
+        candidates.filter((candidate) => !compared.has(candidate)),
+        compare,
+        { concurrency: evaluator.concurrency, discard: true }
+      ),
+      useIdle
+    ],
     { concurrency: 2, discard: true }
   )
 
@@ -191,32 +269,68 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     if (Result.isFailure(result) && result.failure._tag === "EvaluatorLost") return yield* result.failure
     const finalist = finalistOf(of, candidate, result, reward)
     if (Result.isFailure(finalist)) cause = finalist.failure
-    else yield* append({ _tag: "Compared", trial: candidate.trial, evaluation: finalist.success.evaluation })
+    else if (!known.compared.has(candidate.trial)) {
+      const { evaluation } = finalist.success
+      yield* journal.append({ _tag: "Compared", trial: candidate.trial, evaluation, asked: epochs })
+    }
   }
   const ranked = ranking(of, compared, reward)
   const [best] = ranked
-  if (best === undefined) return yield* new NothingFound({ trials: candidates.length, cause })
-  const { candidate, finalist: winner } = best
-  let { weights } = winner
-  if (options.retrain !== false) {
-    const again = yield* Effect.catchTag(
-      retraining.result(candidate),
-      "TrialFailed",
-      (error) => new NothingFound({ trials: candidates.length, cause: error.detail })
-    )
-    yield* options.onProgress?.(candidate, { done: 1 }, "retrain") ?? Effect.void
-    yield* append({ _tag: "Retrained", trial: candidate.trial, epochs })
-    weights = again.weights ?? weights
-  }
-  const network = yield* Effect.fromResult(ModelSpace.trainable(of)(winner.point))
-  const test = yield* trainer.evaluate(network, weights, options.split ?? "test", {
-    imageSize: options.imageSize?.(winner.point) ?? null
+  const nothing = (cause: string) => new NothingFound({ trials: candidates.length, cause })
+  if (best === undefined) return yield* nothing(cause)
+  const { candidate, finalist } = best
+  const tested = known.tested.get(finalist.trial)
+  const finished = (weights: Weights, epochs: number | null, test: Finished<A, C, M>["test"]) =>
+    ({
+      winner: { ...finalist, weights },
+      trainedOn: options.retrain === false ? "train" : "train+validation",
+      epochs,
+      test,
+      finalists: ranked.map(({ finalist }) => finalist)
+    }) satisfies Finished<A, C, M>
+
+  const before = tested === undefined ? undefined : yield* options.kept?.(candidate) ?? Effect.undefined
+  if (tested !== undefined && before !== undefined)
+    return finished(before, known.retrained.get(finalist.trial)?.epochs ?? finalist.evaluation.epochs, {
+      measures: tested.measures
+    })
+
+  /** The weights to be tested, and the epochs that they were trained for. */
+  const last = Effect.gen(function* () {
+    if (options.retrain !== false) {
+      const again = yield* Effect.catchTag(retraining.result(candidate), "TrialFailed", ({ detail }) => nothing(detail))
+      yield* options.onProgress?.(candidate, { done: 1 }, "retrain") ?? Effect.void
+      if (again.weights === undefined) return yield* nothing("the evaluator gives no weights")
+      return { weights: again.weights, epochs: again.stoppedAfter ?? again.epochs }
+    }
+    const outcome = compared.get(candidate)
+    const trained =
+      outcome !== undefined && Result.isSuccess(outcome) && outcome.success.weights !== undefined
+        ? outcome.success
+        : yield* trainAgain(candidate).pipe(
+            Effect.flatMap((again) => Effect.fromResult(again)),
+            Effect.catchTag("TrialFailed", ({ detail }) => nothing(detail))
+          )
+    const { evaluation, weights } = trained
+    if (weights === undefined) return yield* nothing("the evaluator gives no weights")
+    return { weights, epochs: evaluation.stoppedAfter ?? evaluation.epochs }
   })
-  yield* append({ _tag: "Tested", trial: winner.trial, measures: test.measures })
-  return {
-    winner: { ...winner, weights },
-    trainedOn: options.retrain === false ? "train" : "train+validation",
-    test,
-    finalists: ranked.map(({ finalist }) => finalist)
-  }
+  const { epochs: trainedFor, weights } = yield* last
+  if (options.retrain !== false && !known.retrained.has(finalist.trial))
+    yield* journal.append({ _tag: "Retrained", trial: finalist.trial, epochs: trainedFor ?? epochs })
+  const network = yield* Effect.fromResult(ModelSpace.trainable(of)(finalist.point))
+  const test = yield* trainer.evaluate(network, weights, options.split ?? "test", {
+    imageSize: options.imageSize?.(finalist.point) ?? null
+  })
+  const { measures } = test
+  if (tested === undefined) yield* journal.append({ _tag: "Tested", trial: finalist.trial, measures })
+  const measure = Object.keys(tested?.measures ?? {}).find((name) => tested?.measures[name] !== measures[name])
+  if (tested !== undefined && measure !== undefined)
+    return yield* new NotReproduced({
+      trial: finalist.trial,
+      measure,
+      journal: tested.measures[measure] ?? 0,
+      now: measures[measure] ?? 0
+    })
+  return finished(weights, trainedFor, test)
 }, Effect.scoped)

@@ -37,8 +37,8 @@ export const Entry = Schema.TaggedUnion({
   /** It has a result: on a rung, where the search has several (`Fidelity`), counted from 0. */
   Finished: { trial: Schema.Int, rung: Rung, evaluation: Evaluation, reward: Schema.Finite },
   Failed: { trial: Schema.Int, rung: Rung, reason: Reason, detail: Schema.String },
-  /** After the search: one of the best was trained again, to choose the best of all by validation. */
-  Compared: { trial: Schema.Int, evaluation: Evaluation },
+  /** After the search: one of the best was trained again, for so many epochs, to choose the best of all by validation. */
+  Compared: { trial: Schema.Int, evaluation: Evaluation, asked: Schema.optionalKey(Schema.Int) },
   /** After the search: the best of all was trained once more, on the validation split's examples too. */
   Retrained: { trial: Schema.Int, epochs: Schema.Finite },
   /** After the search: the best of all was tested once, on examples that no choice was made with. */
@@ -61,7 +61,7 @@ export const Identity = Schema.Struct({
   seed: Schema.String,
   /** Whatever else decides the results: strategy, reward, constraints, data set, recipe, … Plain JSON. */
   settings: Schema.Record(Schema.String, Schema.Json),
-  /** What does not decide the results of trials, such as how many there are to be. Not compared. */
+  /** What does not decide the results of trials, such as how many there are to be. Not compared; those of the last search to open the journal. */
   notes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
 })
 export type Identity = typeof Identity.Type
@@ -144,11 +144,14 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
             yield* file.begin(encodeIdentity(identity))
             return []
           }
-          const found = differing(yield* decodeIdentity(path, header), identity)
+          const before = yield* decodeIdentity(path, header)
+          const found = differing(before, identity)
           const stored = yield* entries
           if (stored.length > 0 && options.existing !== "resume")
             return yield* new JournalInUse({ path, trials: countTrials(stored) })
           if (found !== undefined) return yield* new JournalForeign({ path, ...found })
+          if (identity.notes !== undefined && JSON.stringify(identity.notes) !== JSON.stringify(before.notes))
+            yield* file.rewrite(encodeIdentity({ ...before, notes: identity.notes }))
           return stored
         }),
         append: (entry) =>

@@ -100,7 +100,7 @@ export interface Found<A, C extends string = string, M extends string = string> 
   readonly best: Scored<A, C, M>
   /** Whether the search ended because the strategy had nothing left to propose. */
   readonly exhausted: boolean
-  /** Whether it ended because a budget was used up, or `until` said so. */
+  /** Whether anything was left undone because a budget was used up, or `until` said so. */
   readonly over: boolean
 }
 
@@ -371,12 +371,12 @@ const recordedOf = (stored: ReadonlyArray<Stored>): ReadonlyMap<number, Recorded
   return out
 }
 
-const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">): Outcome<M> =>
+const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">, fidelity: Fidelity.Fidelity): Outcome<M> =>
   entry._tag === "Finished"
     ? {
         _tag: "Scored",
         // Only an evaluation with all of the task's measures is journalled, and only this search's journal is read.
-        evaluation: entry.evaluation as Measured<M>,
+        evaluation: Fidelity.trained(fidelity, entry.evaluation as Measured<M>),
         reward: entry.reward
       }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
@@ -431,12 +431,22 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const emit = options.onEvent ?? (() => Effect.void)
 
   const recorded = recordedOf(yield* journal.open(yield* identity(of, options)))
+  const begun = [...recorded.values()].filter(({ proposal }) => proposal?._tag === "Proposed").length
+  // With fewer the best of them would be looked for among a part of what was trained.
+  if (trials < begun)
+    return yield* new InvalidSearch({
+      option: "trials",
+      given: `${trials}, fewer than the journal holds`,
+      expected: `${begun} or more: what was trained stays, and counts`
+    })
   const resumed = [...recorded.values()].filter(({ outcomes }) => outcomes.size > 0).length
   if (resumed > 0) yield* emit({ _tag: "Resumed", trials: resumed })
 
   const slots = yield* Semaphore.make(Math.max(1, evaluator.concurrency))
   const jobs: Array<Job<A, C, M>> = []
   const records: Array<Record<A, C, M>> = []
+  /** The last rung that each came to. */
+  const reached = new Map<number, number>()
   /** The first job of every trial. */
   const first: Array<Job<A, C, M>> = []
   /** Every trial's point as JSON. */
@@ -445,6 +455,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   let best: Scored<A, C, M> | undefined
   const count = { accepted: 0, refusals: 0 }
   let exhausted = false
+  /** Nothing new is begun any more; whether anything was left undone by that. */
+  let isAtEnd = false
   let over = false
 
   const fidelity = options.fidelity ?? Fidelity.full
@@ -483,12 +495,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       const { measures, reward: value } = yield* rewarded(of, reward, candidate, evaluation)
       const outcome: Scored<A, C, M>["outcome"] = {
         _tag: "Scored",
-        evaluation: {
+        evaluation: Fidelity.trained(fidelity, {
           measures,
           // A rung's result is one of that many epochs, whether its evaluator says so or not.
           epochs: epochs ?? until ?? null,
           ...(stoppedAfter === undefined ? {} : { stoppedAfter })
-        },
+        }),
         reward: value
       }
       const worths = yield* Result.try({
@@ -573,7 +585,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const known = recorded.get(candidate.trial)?.outcomes.get(rung)
     return known === undefined
       ? slots.withPermits(1)(evaluate(candidate, rung))
-      : Effect.succeed<Outcome<M>>(outcomeOf(known))
+      : Effect.succeed<Outcome<M>>(outcomeOf(known, fidelity))
   }
 
   const propose = Effect.fnUntraced(function* (point: A, hash: string) {
@@ -616,26 +628,44 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     )
   })
 
+  /** Whether it is the best by now. */
+  const compare = Effect.fnUntraced(function* (record: Scored<A, C, M>) {
+    const { epochs } = scoreOf(record)
+    const better = best === undefined ? 1 : Fidelity.compare(scoreOf(record), scoreOf(best))
+    if (better === undefined ? (epochs ?? 0) <= (best?.outcome.evaluation.epochs ?? 0) : better <= 0) return
+    best = record
+    yield* emit({ _tag: "Best", record })
+  })
+
   for (let told = 0; ; told++) {
     while (jobs.length < told + ahead) {
-      over ||= yield* isOver
-      if (over) break
       const closed = count.accepted >= trials || exhausted
       const promoted = ladder.next({ closed, idle: jobs.length === told })
+      if (closed && promoted === undefined) break
+      isAtEnd ||= yield* isOver
       if (promoted !== undefined) {
+        // What the journal holds is taken over, whatever the budget is by now.
+        if (isAtEnd && recorded.get(promoted.trial)?.outcomes.has(promoted.rung) !== true) {
+          over = true
+          continue
+        }
         const { candidate } = first[promoted.trial]
         ladder.enter(promoted.rung)
         spend(candidate, promoted.rung)
         yield* begin(candidate, promoted.rung, undefined, trained(candidate, promoted.rung))
         continue
       }
-      if (closed) break
+      if (isAtEnd && !recorded.has(first.length)) {
+        over = true
+        break
+      }
       const wanted = Math.min(told + ahead - jobs.length, trials - count.accepted)
       const proposals = yield* strategy.ask(wanted).pipe(Effect.catchTag("Exhausted", () => Effect.succeed([])))
       exhausted = proposals.length < wanted
       for (const { hash, value } of proposals) {
-        over ||= isSpent()
-        if (!over) yield* propose(value, hash)
+        isAtEnd ||= isSpent()
+        if (!isAtEnd || recorded.has(first.length)) yield* propose(value, hash)
+        else over = true
       }
     }
     const next = jobs[told]
@@ -645,10 +675,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const outcome = yield* Deferred.await(next.outcome)
     const record = { ...candidate, outcome }
     records[trial] = record
+    reached.set(trial, rung)
     const isFirstOfItsKind = firstWith.get(candidate.hash) === trial
     if (isScored(record)) {
       const { objectives } = worth(record)
-      if (isFirstOfItsKind) ladder.told(rung, { trial, objectives })
+      const ended = record.outcome.evaluation.stoppedAfter !== undefined
+      if (isFirstOfItsKind) ladder.told(rung, { trial, objectives, ended })
       // Once a trial, after the first rung: what it is told is of one fidelity.
       if (rung === 0)
         yield* strategy.tell([
@@ -656,16 +688,22 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
             ? Told.scored(trial, record.outcome.reward, objectives)
             : Told.scored(trial, record.outcome.reward)
         ])
-      const { epochs } = scoreOf(record)
-      const better = best === undefined ? 1 : Fidelity.compare(scoreOf(record), scoreOf(best))
-      if (better === undefined ? (epochs ?? 0) > (best?.outcome.evaluation.epochs ?? 0) : better > 0) {
-        best = record
-        yield* emit({ _tag: "Best", record })
-      }
+      yield* compare(record)
     } else {
       if (isFirstOfItsKind && outcome._tag === "Failed") ladder.told(rung, undefined)
       if (rung === 0) yield* strategy.tell([Told.failed(trial)])
     }
+  }
+  // With more trials others may go on to a rung than before: what was found on it stays, and counts.
+  for (const [trial, { outcomes }] of recorded) {
+    const known = records[trial]
+    const entry = [...outcomes.values()].findLast(
+      ({ _tag, rung = 0 }) => _tag === "Finished" && rung > (reached.get(trial) ?? 0)
+    )
+    if (known === undefined || entry === undefined) continue
+    const record = { ...known, outcome: outcomeOf<M>(entry, fidelity) }
+    records[trial] = record
+    if (isScored(record)) yield* compare(record)
   }
   if (best === undefined)
     return yield* new NothingFound({

@@ -22,6 +22,18 @@ export class SearchStuck extends Schema.TaggedError<SearchStuck>()("SearchStuck"
   }
 }
 
+/** A network that was tested is trained once more, as its files are gone, and is another one now. */
+export class NotReproduced extends Schema.TaggedError<NotReproduced>()("NotReproduced", {
+  trial: Schema.Int,
+  measure: Schema.String,
+  journal: Schema.Finite,
+  now: Schema.Finite
+}) {
+  override get message() {
+    return `The network of trial ${this.trial} is not the one that was tested: its ${this.measure} on the test split is ${this.now}, and the journal has ${this.journal}. Go on with the data, the software and on the machine that the search was finished with; nothing was changed.`
+  }
+}
+
 /** No trial gave a result, so there is no best one. */
 export class NothingFound extends Schema.TaggedError<NothingFound>()("NothingFound", {
   trials: Schema.Int,

@@ -70,8 +70,8 @@ const train = Effect.fnUntraced(function* (
   // One that is beyond what is asked for does not know any more what it was then.
   const kept = found !== undefined && found.state.epoch <= until ? found : undefined
   const bestBefore = kept?.state.selection.best?.validation
-  if (kept?.state.epoch === until && bestBefore !== undefined && until < epochs && !keepWeights)
-    return evaluatedOf({ epochs: until, best: bestBefore })
+  /** Whether it is there already: then it is only seen whether it is this training's. */
+  const isDone = kept?.state.epoch === until && bestBefore !== undefined && until < epochs && !keepWeights
 
   const fit = (resume: typeof kept) =>
     trainer
@@ -85,7 +85,13 @@ const train = Effect.fnUntraced(function* (
         ...(resume === undefined ? {} : { resume })
       })
       .pipe(
-        Stream.takeUntil(until < epochs ? endsAt(until, store !== undefined) : () => false),
+        Stream.takeUntil(
+          resume !== undefined && isDone
+            ? ({ _tag }) => _tag === "Resumed"
+            : until < epochs
+              ? endsAt(until, store !== undefined)
+              : () => false
+        ),
         Stream.runFoldEffect(
           (): Evaluated | undefined =>
             resume === undefined || bestBefore === undefined

@@ -12,7 +12,7 @@ export {
 export * as Reward from "./Reward.ts"
 export * as Trial from "./Trial.ts"
 export * as Search from "./Search.ts"
-export { InvalidSearch, NothingFound, SearchStuck } from "./SearchError.ts"
+export { InvalidSearch, NothingFound, NotReproduced, SearchStuck } from "./SearchError.ts"
 export * as TrainingEvaluator from "./TrainingEvaluator.ts"
 export * as WorkerEvaluator from "./WorkerEvaluator.ts"
 export * as Finals from "./Finals.ts"

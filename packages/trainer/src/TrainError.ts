@@ -28,6 +28,17 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   }
 }
 
+/** A trained network that gives no finite numbers: there is nothing to be said of how good it is. */
+export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
+  /** `the weight classifier.bias`, `the loss on the test split`. */
+  what: Schema.String,
+  value: Schema.Number
+}) {
+  override get message() {
+    return `${this.what} is ${this.value}, so the network cannot be judged; train it anew, with a lower learning rate or clipped gradients if it diverged`
+  }
+}
+
 /** The data set's examples or targets are not those that the network or its task takes. */
 export class DatasetMismatch extends Schema.TaggedError<DatasetMismatch>()("DatasetMismatch", {
   dataset: Schema.String,
@@ -84,6 +95,7 @@ export type TrainError =
   | Diverged
   | GraphError
   | InvalidRecipe
+  | NotFinite
   | RecipeRefused
   | RuntimeError
   | TooFewExamples

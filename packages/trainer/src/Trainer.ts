@@ -6,7 +6,7 @@
  */
 import { Dataset, Joined } from "@uninet/data"
 import { Program } from "@uninet/graph"
-import { type ModelSpace, Recipe, Schedule } from "@uninet/model-space"
+import { type ModelSpace, Recipe, Schedule, type Task } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import { Runtime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
@@ -25,7 +25,7 @@ import type { Checkpoints } from "./Checkpoints.ts"
 import * as Fitting from "./Fitting.ts"
 import * as Session from "./internal/session.ts"
 import * as Selection from "./Selection.ts"
-import { Diverged, InvalidRecipe, TooFewExamples, type TrainError } from "./TrainError.ts"
+import { Diverged, InvalidRecipe, NotFinite, RecipeRefused, TooFewExamples, type TrainError } from "./TrainError.ts"
 import type { TrainEvent, Weights } from "./TrainEvent.ts"
 import * as TrainingProgram from "./TrainingProgram.ts"
 import * as TrainMetrics from "./TrainMetrics.ts"
@@ -87,10 +87,13 @@ const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity)
 const descriptionOf = (
   { dataset, network, seed }: Checkpoint.Identity,
   { averaged, epoch, validation }: Selection.Best,
-  data: Dataset.DatasetShape
+  data: Dataset.DatasetShape,
+  trainedOn: NonNullable<FitOptions["trainOn"]>
 ): Readonly<Record<string, string>> => ({
   network: JSON.stringify(network.about),
   dataset: dataset.name,
+  // Who evaluates it on these examples has to know.
+  trainedOn,
   ...(dataset.classes === null ? {} : { classes: JSON.stringify(dataset.classes) }),
   ...(Dataset.isImages(data)
     ? {
@@ -147,7 +150,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   emit: (event: TrainEvent) => Effect.Effect<unknown, E>
 ) {
   const started = performance.now()
-  const { checkpoints, resume } = options
+  const { checkpoints, resume, trainOn = "train" } = options
   const { task } = trained
   const recipe = yield* Effect.fromResult(checked(options.recipe))
   const { batch, earlyStopping, epochs } = recipe
@@ -155,6 +158,13 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   const data = yield* Fitting.of(trained, given, recipe.imageSize)
   const stepsPerEpoch = Dataset.batchCount(data.train, { batch, dropLast: true })
   if (stepsPerEpoch === 0) return yield* new TooFewExamples({ dataset: data.name, examples: data.train.size, batch })
+  if (earlyStopping !== null && data.validation.size === 0 && trainOn === "train")
+    return yield* new RecipeRefused({
+      task: task.name,
+      part: "earlyStopping",
+      reason: `${data.name} has no validation examples to stop by`,
+      remedy: "set earlyStopping to null, or give the data set a validation split"
+    })
   const steps = epochs * stepsPerEpoch
   const training = yield* Effect.fromResult(
     TrainingProgram.make(trained.model, task, recipe, { gradientNorm: options.gradientNorm ?? false })
@@ -256,7 +266,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
 
   const score = Effect.fnUntraced(function* (averaged: boolean) {
     const found = yield* session.score(data.validation, averaged)
-    const wrong = Object.entries(found.measures).find(([, value]) => !Number.isFinite(value))
+    const wrong = nonFinite(task, found)
     return wrong === undefined
       ? found
       : yield* diverged(`the validation's ${wrong[0]}`, wrong[1], Math.max(0, state.step - 1))
@@ -282,7 +292,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
       best = session.weightsIn(yield* session.snapshot, selection.best.averaged)
       if (!Session.isSound(best)) return yield* diverged("a weight", Number.NaN, state.step - 1)
       if (checkpoints !== undefined)
-        yield* checkpoints.store.saveBest(best, descriptionOf(identity, selection.best, data))
+        yield* checkpoints.store.saveBest(best, descriptionOf(identity, selection.best, data, trainOn))
     }
     yield* emit({
       _tag: "Epoch",
@@ -353,6 +363,12 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   yield* Effect.onInterrupt(run, () => Effect.ignore(save))
 })
 
+/** A measure that is no finite number, or the one that decides where it is not among them. Of no examples there is nothing to be said. */
+const nonFinite = ({ decides }: Task.Task, { examples, measures }: Selection.Score) =>
+  examples === 0
+    ? undefined
+    : Object.entries({ [decides]: Number.NaN, ...measures }).find(([, value]) => !Number.isFinite(value))
+
 /** Sums by name. */
 const added = (
   sums: Readonly<Record<string, number>>,
@@ -383,11 +399,18 @@ const evaluate =
   ): Effect.Effect<Evaluation, TrainError> =>
     Effect.gen(function* () {
       const data = yield* Fitting.of(network, given, imageSize)
+      const unsound = Session.unsound(weights)
+      if (unsound !== undefined)
+        return yield* new NotFinite({ what: `the weight ${unsound.name}`, value: unsound.value })
       const evaluation = yield* Effect.fromResult(Model.evaluation(network.model, { batch }))
       const programs: Record<string, Program.Program> = { evaluation }
       const executable = yield* runtime.compile(programs)
       yield* executable.write(weights)
-      return yield* Session.evaluate(executable, "evaluation", data[split], network, batch)
+      const found = yield* Session.evaluate(executable, "evaluation", data[split], network, batch)
+      const wrong = nonFinite(network.task, found)
+      if (wrong !== undefined)
+        return yield* new NotFinite({ what: `the ${wrong[0]} on the ${split} split`, value: wrong[1] })
+      return found
     }).pipe(Effect.scoped, Effect.withSpan("Trainer.evaluate", { attributes: { split } }))
 
 /** Trains and evaluates networks on the data set and the engine that its layer was given. */
@@ -402,7 +425,10 @@ export class Trainer extends Context.Service<
       network: ModelSpace.Trainable,
       options: FitOptions<E>
     ) => Stream.Stream<TrainEvent, TrainError | E>
-    /** Evaluates a trained network on a split, with running statistics: the measures of its task. Of no examples there are none. */
+    /**
+     * Evaluates a trained network on a split, with running statistics: the measures of its task. Of no examples there are none. Fails with `NotFinite` where weights or
+     * measures are no finite numbers.
+     */
     readonly evaluate: (
       network: Pick<ModelSpace.Trainable, "model" | "task">,
       weights: Weights,

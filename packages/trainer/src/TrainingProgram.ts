@@ -1,5 +1,5 @@
 /** A whole training step as one program: forward, backward, the optimiser and running statistics. */
-import { type GraphError, Op, Program } from "@uninet/graph"
+import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
 import { Optimiser, Recipe, type Task } from "@uninet/model-space"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import * as Result from "effect/Result"
@@ -79,6 +79,19 @@ export const make = (
       },
       updates: [...updates, ...RunningStatistics.updates(Object.values(outputs))]
     })
+    // What is normalised by itself is 0 whatever it was: nothing before it would learn.
+    const lonely = program.nodes
+      .filter(Tensor.is("batchNorm"))
+      .find(({ shape }) => Shape.size(shape) === (shape[1] ?? 1))
+    if (lonely !== undefined)
+      return yield* Result.fail(
+        refused(
+          task,
+          "batch",
+          `the batch norm ${lonely.path} would have a single value for each channel, ${Shape.print(lonely.shape)}`,
+          "give a batch of 2 or more"
+        )
+      )
     const random = recipe.stochasticDepth > 0 ? "stochasticDepth" : recipe.dropout > 0 ? "dropout" : undefined
     return random !== undefined && !program.inputs.some(Regularisation.isNoise)
       ? yield* Result.fail(refused(task, random, "the model leaves nothing to chance", `set ${random} to 0`))

@@ -10,6 +10,7 @@ export {
   DatasetMismatch,
   Diverged,
   InvalidRecipe,
+  NotFinite,
   RecipeRefused,
   TooFewExamples,
   type TrainError

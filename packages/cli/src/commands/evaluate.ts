@@ -10,7 +10,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import { at, fault, said, usage } from "../internal/CliFault.ts"
+import { at, CliFault, fault, said, usage } from "../internal/CliFault.ts"
+import * as classes from "../internal/classes.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -51,6 +52,7 @@ const config = {
 const Details = Schema.Struct({ confusion: Schema.Array(Schema.Array(Schema.Finite)) })
 
 const Numbers = Schema.fromJsonString(Schema.Array(Schema.Finite))
+const Names = Schema.fromJsonString(Schema.Array(Schema.String))
 
 const widest = 20
 
@@ -83,10 +85,14 @@ export const evaluate = Command.make(
     const { facts, of, weights } = network
     const numbers = (key: string) => Option.getOrUndefined(Schema.decodeUnknownOption(Numbers)(metadata[key])) ?? []
     const [mean, deviation] = [numbers("mean"), numbers("deviation")]
+    const known = Option.getOrUndefined(Schema.decodeUnknownOption(Names)(metadata["classes"]))
     const settings = yield* trained.settingsOf(run)
     const datasetName = Option.isSome(dataset)
       ? yield* plans.datasetNamed(dataset.value, process.cwd())
       : settings.dataset
+    const { trainedOn = metadata["trainedOn"] ?? "train" } = settings
+    // Of other data nothing was seen.
+    const isSeen = datasetName === settings.dataset && trainedOn.split("+").includes(split)
     if (datasetName === undefined) return yield* usage("the run does not say what it was trained on. Give --dataset.")
     const [, height] = (network.network.model.inputs["image"] ?? facts.inputs["image"])?.shape ?? []
     yield* Effect.scoped(
@@ -95,8 +101,11 @@ export const evaluate = Command.make(
         /** As in its training, and not as this data set would be by itself. */
         const normalised = Layer.effect(
           Dataset.Dataset,
-          Effect.map(Dataset.Dataset, (given) =>
-            Dataset.isImages(given) && mean.length > 0 ? Normalised.by({ mean, deviation }, given) : given
+          Effect.flatMap(Dataset.Dataset, (given) =>
+            classes.asKnown(
+              known,
+              Dataset.isImages(given) && mean.length > 0 ? Normalised.by({ mean, deviation }, given) : given
+            )
           )
         ).pipe(Layer.provide(data))
         const services = yield* Trainer.layer.pipe(
@@ -107,7 +116,7 @@ export const evaluate = Command.make(
             )
           ),
           Layer.build,
-          Effect.mapError(Device.orElse(at("--dataset")))
+          Effect.mapError(Device.orElse((error) => (error instanceof CliFault ? error : at("--dataset")(error))))
         )
         yield* Effect.gen(function* () {
           const { classes } = yield* Dataset.Dataset
@@ -122,14 +131,25 @@ export const evaluate = Command.make(
           yield* Console.log(
             json
               ? JSON.stringify(
-                  { weights: name, dataset: datasetName, split, examples, ...measures, ...confused, classes },
+                  {
+                    weights: name,
+                    dataset: datasetName,
+                    split,
+                    trainedOn,
+                    isSeen,
+                    examples,
+                    ...measures,
+                    ...confused,
+                    classes
+                  },
                   null,
                   2
                 )
               : [
                   ...(confused === undefined || classes === undefined ? [] : [confusion(classes, confused.confusion)]),
                   `${examples.toLocaleString("en")} examples of ${datasetName}, ${split} split`,
-                  format.measures(measures, of.task)
+                  format.measures(measures, of.task),
+                  ...(isSeen ? ["the network was trained on these examples: this says how well it remembers them"] : [])
                 ].join("\n")
           )
         }).pipe(Effect.provide(services))

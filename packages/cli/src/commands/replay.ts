@@ -35,7 +35,7 @@ type Outcome = Journal.EntryOf<"Finished" | "Failed">
 
 const outcomeIn = (entry: Outcome, task: plans.Recorded["notes"]["task"]): string =>
   entry._tag === "Finished"
-    ? `${format.measured(entry.evaluation.measures, task, 2)} on the validation split${entry.evaluation.epochs === null ? "" : ` after ${format.plural(entry.evaluation.epochs, "epoch")}`}`
+    ? `${format.measured(entry.evaluation.measures, task, 2)} on the validation split${format.after(entry.evaluation)}`
     : `${Trial.says[entry.reason]}: ${entry.detail}`
 
 /** Whether two outcomes are the same: the same numbers to the last bit, or the same kind of failure. */

@@ -34,6 +34,9 @@ const shownCosts = (of: ModelSpace.Any, { objectives }: plans.Plan, within: Read
   return ModelSpace.costNames(of).filter((name) => named.has(name))
 }
 
+const trainedFor = ({ outcome }: Search.Scored<unknown>) =>
+  outcome.evaluation.stoppedAfter ?? outcome.evaluation.epochs ?? 0
+
 /** The best trials, best first; their networks with them where the terminal has room. */
 const table = (
   { of, within }: Pick<Effect.Success<ReturnType<typeof domain.make>>, "of" | "within">,
@@ -41,8 +44,10 @@ const table = (
   plan: plans.Plan
 ): string => {
   const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 160
-  // They differ only where there are rungs.
-  const epochs = <A>(cell: A): ReadonlyArray<A> => (plan.fidelity._tag === "Full" ? [] : [cell])
+  const ranked = Search.ranking(of, records, plan.objectives).slice(0, 10)
+  // They differ only where there are rungs, or where a recipe stops early.
+  const differ = plan.fidelity._tag !== "Full" || new Set(ranked.map(trainedFor)).size > 1
+  const epochs = <A>(cell: A): ReadonlyArray<A> => (differ ? [cell] : [])
   const costs = shownCosts(of, plan, within)
   const { decides, shares } = of.task
   const out = new Table({
@@ -57,17 +62,23 @@ const table = (
     colAligns: ["right", ...epochs("right" as const), "right", ...costs.map(() => "right" as const), "right", "left"],
     style: { head: [], border: [], compact: true }
   })
-  for (const { costs: own, line, outcome, trial } of Search.ranking(of, records, plan.objectives).slice(0, 10))
+  for (const record of ranked) {
+    const { costs: own, line, outcome, trial } = record
     out.push([
       trial,
-      ...epochs(outcome.evaluation.epochs ?? 0),
+      ...epochs(trainedFor(record)),
       format.measure(outcome.evaluation.measures[decides], shares.includes(decides)),
       ...costs.map((name) => format.count(own[name])),
       outcome.reward.toFixed(4),
       ...(wide ? [line] : [])
     ])
+  }
   return out.toString()
 }
+
+/** How many trials there were: proposals that were not refused, each network once. */
+const trialsOf = ({ records }: Search.Found<unknown>) =>
+  new Set(records.flatMap(({ hash, outcome }) => (outcome._tag === "Refused" ? [] : [hash]))).size
 
 /** What has become of the trials, in words. */
 const tally = ({ exhausted, over, records }: Search.Found<unknown>): string => {
@@ -99,7 +110,9 @@ const summary = ({ best: found, front, name, task }: Done): string =>
     `Best: trial ${found.trial}${["macs", "parameters"].flatMap((cost) => (found.costs[cost] === undefined ? [] : [`, ${format.cost(cost, found.costs[cost])}`])).join("")}, trained again for ${format.plural(found.epochs, "epoch")}:`,
     `  ${found.line}`,
     `  ${format.measures(found.measures.validation, task)} on the validation split, trained on the training split: by this it was chosen`,
-    `  ${format.measures(found.measures.test, task)} on the test split, trained on ${found.trainedOn === "train+validation" ? "the training and validation splits" : "the training split"}: nothing was chosen by this`,
+    Object.keys(found.measures.test).length === 0
+      ? "  not tested: the test split has no examples"
+      : `  ${format.measures(found.measures.test, task)} on the test split, trained on ${found.trainedOn === "train+validation" ? "the training and validation splits" : "the training split"}: nothing was chosen by this`,
     `${name}/ has ${Object.values(runFolder.files).join(", ")}`
   ].join("\n")
 
@@ -154,6 +167,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
   const interrupted = Effect.suspend(() =>
     Console.error(`\nStopped. The trials so far are kept in ${name}; go on with: uninet search --resume ${name}`)
   )
+  const files = yield* Effect.context<runFolder.Services>()
   const main = Effect.gen(function* () {
     const work = { trials, fidelity, task: of.task }
     const display = yield* progress.make(work, (trial) => `uninet replay ${name} ${trial}`)
@@ -177,7 +191,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
       onEvent: (event) => Effect.andThen(told.onEvent(event), display.onEvent(event))
     })
     yield* display.stop
-    const candidates = Search.ranking(of, found.records, objectives).slice(0, finalists)
+    const candidates = yield* Finals.candidates(Search.ranking(of, found.records, objectives), finalists)
     const front = objectives.length > 1 ? Search.front(of, found.records, objectives).map(({ trial }) => trial) : []
     const searchSeconds = (performance.now() - began) / 1000
     if (!json)
@@ -192,6 +206,7 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
       imageSize: (point) => ({ ...recipe, ...of.recipe(point) }).imageSize,
       // Machines that are not one's own may have something better to do.
       ahead: elsewhere === undefined,
+      kept: ({ trial }) => Effect.provideContext(best.weightsOf(plan.folder, trial), files),
       onProgress: (candidate, done, what) =>
         Effect.andThen(told.onFinal(candidate, done, what), display.onFinal(candidate, done, what)),
       onStopped: (candidate) => Effect.andThen(told.onStopped(candidate), display.onStopped(candidate))
@@ -204,7 +219,8 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
       data,
       dataset: plan.dataset ?? (plan.config === undefined ? data.name : paths.portable(plan.config.path)),
       seed,
-      searched: before?.outcome.evaluation.measures ?? {}
+      searched: before?.outcome.evaluation.measures ?? {},
+      trials: trialsOf(found)
     })
     if (elsewhere !== undefined) yield* elsewhere.finish
     // All that they were kept for is in the files of the best.

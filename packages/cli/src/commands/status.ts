@@ -52,13 +52,12 @@ const describe = (status: runState.Status, columns: number): string => {
     ...(failures.length > 0 ? [`${failures.length} failed`] : []),
     ...(refused > 0 ? [`${refused} refused before training`] : [])
   ].join(", ")
-  const epochs = best?.outcome.evaluation.epochs ?? null
   return [
     `${name}: ${state}${who}, ${status.strategy}, ${counts}, ${format.time(status.seconds)}`,
     ...(best === undefined
       ? ["no result yet"]
       : [
-          `best: trial ${best.trial}, ${format.measured(best.outcome.evaluation.measures, status.task)}${epochs === null ? "" : ` after ${format.plural(epochs, "epoch")}`}${best.costs["macs"] === undefined ? "" : `, ${format.cost("macs", best.costs["macs"])}`}, reward ${best.outcome.reward.toFixed(4)}`,
+          `best: trial ${best.trial}, ${format.measured(best.outcome.evaluation.measures, status.task)}${format.after(best.outcome.evaluation)}${best.costs["macs"] === undefined ? "" : `, ${format.cost("macs", best.costs["macs"])}`}, reward ${best.outcome.reward.toFixed(4)}`,
           `  ${best.line}`
         ]),
     ...(now === undefined

@@ -262,7 +262,9 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
       ? JSON.stringify(result, null, 2)
       : [
           `Best: epoch ${best.epoch + 1} of ${recipe.epochs}${best.averaged ? ", averaged weights" : ""}${finished.stoppedEarly ? ", stopped early" : ""}`,
-          `  ${format.measures(best.validation.measures, of.task)} on the validation split`,
+          best.validation.examples === 0
+            ? "  the last weights: there was nothing to validate on"
+            : `  ${format.measures(best.validation.measures, of.task)} on the validation split`,
           `  ${finished.steps} steps in ${format.time(finished.seconds)}`,
           `${name}/ has ${Object.values(trainFolder.files).join(", ")} and the last checkpoints; test it with: uninet evaluate ${name}`
         ].join("\n")

@@ -3,14 +3,18 @@ import type { Dataset } from "@uninet/data"
 import { Format } from "@uninet/export"
 import type { GraphError } from "@uninet/graph"
 import type { ModelSpace, Task } from "@uninet/model-space"
+import type { Weights } from "@uninet/nn"
 import type { Finals } from "@uninet/search"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { type CliFault, fault } from "./CliFault.ts"
+import type { CliFault } from "./CliFault.ts"
 import * as exports from "./exports.ts"
 import * as networks from "./networks.ts"
 import * as runFolder from "./runFolder.ts"
+import * as trained from "./trained.ts"
 
 const Measures = Schema.Record(Schema.String, Schema.Finite)
 
@@ -23,6 +27,8 @@ export const Best = Schema.Struct({
   dataset: Schema.String,
   costs: Schema.Record(Schema.String, Schema.Finite),
   reward: Schema.Finite,
+  /** Of how many trials it is the best. */
+  of: Schema.optionalKey(Schema.Int),
   /** Epochs of the last training. */
   epochs: Schema.Finite,
   measures: Schema.Struct({
@@ -51,6 +57,7 @@ export const write = Effect.fnUntraced(function* (
     readonly dataset: string
     readonly seed: string
     readonly searched: Readonly<Record<string, number>>
+    readonly trials: number
   }
 ): Effect.fn.Return<Best, WriteError, Path.Path | runFolder.Services> {
   const path = yield* Path.Path
@@ -63,7 +70,8 @@ export const write = Effect.fnUntraced(function* (
     dataset: about.dataset,
     costs: winner.costs,
     reward: winner.reward,
-    epochs: winner.evaluation.epochs ?? 0,
+    of: about.trials,
+    epochs: finished.epochs ?? 0,
     measures: { search: about.searched, validation: winner.evaluation.measures, test: test.measures },
     trainedOn,
     line: winner.line,
@@ -77,8 +85,12 @@ export const write = Effect.fnUntraced(function* (
       trial: String(winner.trial),
       seed: about.seed,
       dataset: about.data.name,
-      [`validation ${decides}`]: String(winner.evaluation.measures[decides]),
-      [`test ${decides}`]: String(test.measures[decides])
+      trainedOn,
+      // These weights have learned the validation examples: the figure is of those that were chosen by it.
+      ...(trainedOn === "train+validation"
+        ? { [`validation ${decides}, trained on train`]: String(winner.evaluation.measures[decides]) }
+        : { [`validation ${decides}`]: String(winner.evaluation.measures[decides]) }),
+      ...(test.measures[decides] === undefined ? {} : { [`test ${decides}`]: String(test.measures[decides]) })
     }
   })
   for (const file of [
@@ -91,11 +103,23 @@ export const write = Effect.fnUntraced(function* (
   return best
 })
 
-/** What `best.json` says. */
-export const read = Effect.fnUntraced(function* (text: string, name: string) {
-  return yield* Effect.mapError(Schema.decodeEffect(Schema.fromJsonString(Best))(text), () =>
-    fault(
-      `${name} is damaged or of another version. Remove it and resume the search: the journal has everything that is needed.`
-    )
-  )
-})
+/** What the folder's `best.json` says; `undefined` where there is none that can be read. */
+export const found = (folder: string): Effect.Effect<Best | undefined, never, runFolder.Services> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const text = yield* fs.readFileString(path.join(folder, runFolder.files.best))
+    return yield* Schema.decodeEffect(Schema.fromJsonString(Best))(text)
+  }).pipe(Effect.orElseSucceed(() => undefined))
+
+/** The weights of a trial's network that the folder holds, if its best is that trial and the files are whole. */
+export const weightsOf = (
+  folder: string,
+  trial: number
+): Effect.Effect<Weights.Weights | undefined, never, runFolder.Services> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const best = yield* found(folder)
+    if (best?.trial !== trial) return undefined
+    return (yield* trained.read(path.resolve(folder), Option.none())).weights
+  }).pipe(Effect.orElseSucceed(() => undefined))

@@ -5,7 +5,7 @@ import { ModelSpace, Recipe, Task } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
 import { ConfigLayerFailed, Reward, Setup } from "@uninet/search"
 import { Constrained, Prng, Space } from "@uninet/search-space"
-import { Fitting } from "@uninet/trainer"
+import { Fitting, TrainingProgram } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -110,6 +110,15 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(of)(seedPoint)), at("--space"))
     const recipe = { ...plan.recipe, ...of.recipe(seedPoint) }
     yield* Effect.mapError(Fitting.of(network, dataset, recipe.imageSize), at("--dataset"))
+    // What every trial would say one after the other.
+    yield* Effect.mapError(
+      Effect.fromResult(TrainingProgram.make(network.model, task, recipe)),
+      at("the search's recipe")
+    )
+    if (dataset.validation.size === 0 && !plan.own.includes("evaluator"))
+      return yield* fault(
+        `--dataset: ${dataset.name} has no validation examples, by which networks are chosen. Give it a validation split.`
+      )
   } else if (!plan.own.includes("evaluator"))
     return yield* fault(`the networks of ${of.name} cannot be trained. Give an evaluator of your own by --config.`)
   yield* known(of, "--within", Object.keys(plan.within))

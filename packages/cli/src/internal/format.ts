@@ -22,6 +22,20 @@ export const time = (seconds: number): string => {
 /** `2 trials`, `1 trial`. */
 export const plural = (n: number, one: string): string => `${n} ${one}${n === 1 ? "" : "s"}`
 
+/** `after 4 epochs`, `stopped after 4 of 9 epochs`; nothing where nothing was trained. */
+export const after = ({
+  epochs,
+  stoppedAfter = epochs ?? 0
+}: {
+  readonly epochs: number | null
+  readonly stoppedAfter?: number
+}): string =>
+  epochs === null
+    ? ""
+    : stoppedAfter < epochs
+      ? ` stopped after ${stoppedAfter} of ${plural(epochs, "epoch")}`
+      : ` after ${plural(epochs, "epoch")}`
+
 /** A cost by its name: `1.07 M MACs`, `21.3 MB of activations`, `latency 12.4`. */
 export const cost = (name: string, value: number): string => {
   if (name === "macs") return `${count(value)} MACs`

@@ -482,6 +482,23 @@ export const ofRun = Effect.fnUntraced(function* (
   } satisfies Plan
 })
 
+/**
+ * What may be changed of a search that is gone on with. Trials that were trained stay and count, so that the best is looked for among all of them; and finals that have begun keep their
+ * epochs, since to choose others when the test's figure is known would be to choose by the test split.
+ */
+const allowed = Effect.fnUntraced(function* ({ finalEpochs, trials }: Flags, { entries, notes }: Recorded) {
+  const begun = entries.filter(({ entry }) => entry._tag === "Proposed").length
+  if (Option.isSome(trials) && trials.value < begun)
+    return yield* usage(
+      `--trials ${trials.value} is fewer than the ${begun} that the journal has, which stay and count. Give ${begun} or more; with ${begun} the search ends with what there is.`
+    )
+  const compared = entries.some(({ entry }) => entry._tag === "Compared")
+  if (Option.isSome(finalEpochs) && compared && finalEpochs.value !== notes.finalEpochs)
+    return yield* usage(
+      `--final-epochs ${finalEpochs.value} cannot be given any more: the finals have begun with ${notes.finalEpochs}, and others would be chosen by what came of them. Leave --final-epochs out.`
+    )
+})
+
 /** The plan of a search that is gone on with. */
 export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
   const extra = fixed.find((flag) => given[flag]._tag === "Some")
@@ -489,7 +506,9 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
     const flag = `--${extra.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     return yield* usage(`${flag} cannot be given with --resume, which takes it from the journal. Leave ${flag} out.`)
   }
-  const plan = yield* ofRun(folder, yield* recorded(folder, "--resume "), given.config)
+  const journal = yield* recorded(folder, "--resume ")
+  yield* allowed(given, journal)
+  const plan = yield* ofRun(folder, journal, given.config)
   return {
     ...plan,
     trialTime: or(given.trialTime, undefined, plan.trialTime),

@@ -31,7 +31,7 @@ export interface Display {
 /** The measure that decides, of a trial. */
 const measureOf = ({ outcome }: Search.Scored<unknown>, { fidelity, task }: Work) =>
   `${format.measured(outcome.evaluation.measures, task)}${
-    fidelity._tag === "Full" ? "" : ` after ${format.plural(outcome.evaluation.epochs ?? 0, "epoch")}`
+    fidelity._tag === "Full" && outcome.evaluation.stoppedAfter === undefined ? "" : format.after(outcome.evaluation)
   }`
 
 /** Multiply-accumulates, where the space counts them. */

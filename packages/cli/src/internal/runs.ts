@@ -1,10 +1,10 @@
 /** A run's folder as it stands: what its journal has, who works on it, what there is in the end. */
-import { type Fidelity, Journal, Search, type Trial } from "@uninet/search"
+import { Fidelity, Journal, Search, type Trial } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import { existsSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
+import * as best from "./best.ts"
 import * as live from "./live.ts"
 import * as plans from "./plan.ts"
 import * as runFolder from "./runFolder.ts"
@@ -40,7 +40,10 @@ export interface Status {
 type Proposed = Journal.EntryOf<"Proposed">
 
 /** Results as records: each trial's last. */
-const recordsOf = (entries: ReadonlyArray<Journal.Entry>): ReadonlyArray<Search.Scored<Schema.Json>> => {
+const recordsOf = (
+  entries: ReadonlyArray<Journal.Entry>,
+  fidelity: Fidelity.Fidelity
+): ReadonlyArray<Search.Scored<Schema.Json>> => {
   const proposed = new Map<number, Proposed>()
   const records = new Map<number, Search.Scored<Schema.Json>>()
   for (const entry of entries) {
@@ -48,11 +51,16 @@ const recordsOf = (entries: ReadonlyArray<Journal.Entry>): ReadonlyArray<Search.
     const from = proposed.get(entry.trial)
     if (entry._tag !== "Finished" || from === undefined) continue
     const { costs, hash, line, point, trial } = from
-    const outcome = { _tag: "Scored", evaluation: entry.evaluation, reward: entry.reward } as const
+    const evaluation = Fidelity.trained(fidelity, entry.evaluation)
+    const outcome = { _tag: "Scored", evaluation, reward: entry.reward } as const
     records.set(trial, { trial, hash, point, line, costs, outcome })
   }
   return [...records.values()]
 }
+
+/** Whether the best network of all trials is there: one that was gone on with has another in the end. */
+const isFinished = (folder: string, begun: number) =>
+  Effect.map(best.found(folder), (found) => found !== undefined && (found.of ?? begun) >= begun)
 
 /** What a folder holds; fails where it is no search's. */
 export const status = Effect.fnUntraced(function* (folder: string) {
@@ -62,7 +70,7 @@ export const status = Effect.fnUntraced(function* (folder: string) {
   const holder = Journal.holder(join(folder, runFolder.files.journal))
   const found = live.read(folder)
   const lines = new Map(all.flatMap((entry) => (entry._tag === "Proposed" ? [[entry.trial, entry.line]] : [])))
-  const records = recordsOf(all)
+  const records = recordsOf(all, fidelity)
   const named = { costs: records[0]?.costs ?? {}, task: notes.task }
   // What an objective of one's own is, only its module knows: those are ranked by the reward.
   const names = objectives.map(({ name }) => name)
@@ -70,13 +78,14 @@ export const status = Effect.fnUntraced(function* (folder: string) {
   const at = entries.map((stored) => stored.at)
   const first = at.reduce((least, time) => Math.min(least, time), Infinity)
   const last = at.reduce((most, time) => Math.max(most, time), 0)
+  const begun = all.filter(({ _tag }) => _tag === "Proposed").length
   const trialsDone = new Set(
     all.flatMap((entry) => (entry._tag === "Finished" || entry._tag === "Failed" ? [entry.trial] : []))
   )
   const result: Status = {
     folder,
     name,
-    state: holder !== undefined ? "running" : existsSync(join(folder, runFolder.files.best)) ? "finished" : "stopped",
+    state: holder !== undefined ? "running" : (yield* isFinished(folder, begun)) ? "finished" : "stopped",
     holder,
     strategy,
     trials: notes.trials,

@@ -43,6 +43,11 @@ const readFile = Effect.fnUntraced(function* (
       const network = yield* Effect.fromResult(ModelSpace.trainable(found.of, networks.toJson(found))(found.point))
       const program = yield* Effect.fromResult(Model.evaluation(network.model))
       const weights = yield* Effect.fromResult(Weights.fromSafetensors(program, decoded))
+      const wrong = [...weights].find(([, values]) => !values.every(Number.isFinite))
+      if (wrong !== undefined)
+        return yield* fault(
+          `it holds numbers that are not finite, in ${wrong[0]}: its training diverged. Train it anew, with a lower learning rate.`
+        )
       return { ...found, network, weights, name, metadata: decoded.metadata } satisfies Trained
     }),
     at(name)
@@ -67,7 +72,8 @@ const Settings = Schema.fromJsonString(
   Schema.Struct({
     dataset: Schema.optionalKey(Schema.String),
     seed: Schema.optionalKey(Schema.String),
-    trial: Schema.optionalKey(Schema.Int)
+    trial: Schema.optionalKey(Schema.Int),
+    trainedOn: Schema.optionalKey(Schema.String)
   })
 )
 

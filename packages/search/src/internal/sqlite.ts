@@ -20,6 +20,8 @@ export interface File {
   /** The header's text, if one was written. */
   readonly header: Effect.Effect<string | undefined, JournalUnreadable>
   readonly begin: (header: string) => Effect.Effect<void, JournalNotWritten>
+  /** Puts another text in the header's place. */
+  readonly rewrite: (header: string) => Effect.Effect<void, JournalNotWritten>
   /** Returns when the row is on the disk. Rows that are added in one turn of the event loop share a commit. */
   readonly add: (row: Row) => Effect.Effect<void, JournalNotWritten>
   /** All rows, by trial and step. */
@@ -150,6 +152,11 @@ export const open = (
       begin: (header) =>
         Effect.try({
           try: () => void db.prepare("insert into search (identity, begun) values (?, ?)").run(header, Date.now()),
+          catch: notWritten
+        }),
+      rewrite: (header) =>
+        Effect.try({
+          try: () => void db.prepare("update search set identity = ?").run(header),
           catch: notWritten
         }),
       add: (row) =>

@@ -42,12 +42,15 @@ export interface Session {
 export const numbers = (values: ReadonlyMap<string, Value>): Weights =>
   new Map([...values].map(([name, { data }]) => [name, data]))
 
-/** Whether every number is finite. */
-export const isSound = (values: ReadonlyMap<string, Value>): boolean => {
-  for (const { data } of values.values())
-    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false
-  return true
+/** The first number that is not finite, with its variable's name. */
+export const unsound = (values: Weights): { readonly name: string; readonly value: number } | undefined => {
+  for (const [name, data] of values)
+    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return { name, value: data[i] }
+  return undefined
 }
+
+/** Whether every number is finite. */
+export const isSound = (values: ReadonlyMap<string, Value>): boolean => unsound(numbers(values)) === undefined
 
 /** Fills the last batch of an evaluation up to the program's size with examples of zeros, whose results are dropped. */
 const padded = (values: Data, length: number): Data => {

@@ -1,0 +1,47 @@
+/** Classes go by their names: a network's numbers for them are those of the data that it was trained on. */
+import { Dataset } from "@uninet/data"
+import * as Effect from "effect/Effect"
+import { type CliFault, fault } from "./CliFault.ts"
+
+const listed = (names: ReadonlyArray<string>): string =>
+  `${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`
+
+/** A split whose labels are changed. */
+const relabelled = (split: Dataset.Split, change: (labels: Dataset.Values) => Dataset.Values): Dataset.Split => ({
+  ...split,
+  targets: Effect.map(split.targets, change)
+})
+
+/**
+ * The data set with a network's numbers for its classes: of the same names in another order, or of some of them, labels are changed.
+ *
+ * Fails where the data set has a class that the network does not know.
+ */
+export const asKnown = (
+  names: ReadonlyArray<string> | undefined,
+  data: Dataset.DatasetShape
+): Effect.Effect<Dataset.DatasetShape, CliFault> => {
+  const { classes } = data
+  if (names === undefined || classes === undefined) return Effect.succeed(data)
+  const places = classes.map((name) => names.indexOf(name))
+  const unknown = classes.filter((_, i) => places[i] === -1)
+  if (unknown.length > 0)
+    return Effect.fail(
+      fault(
+        `--dataset: the network tells ${listed(names)} apart, and ${data.name} has ${listed(unknown)}. Give a data set whose classes have the names that the network knows.`
+      )
+    )
+  if (classes.length === names.length && places.every((place, i) => place === i)) return Effect.succeed(data)
+  const change = (labels: Dataset.Values): Dataset.Values => Int32Array.from(labels, (label) => places[label] ?? label)
+  const named: Dataset.DatasetShape = { ...data, classes: names }
+  const changed = Dataset.mapBatches((batch: Dataset.Batch): Dataset.Batch => ({
+    ...batch,
+    targets: change(batch.targets)
+  }))(named)
+  return Effect.succeed({
+    ...changed,
+    train: relabelled(changed.train, change),
+    validation: relabelled(changed.validation, change),
+    test: relabelled(changed.test, change)
+  })
+}
