@@ -96,23 +96,19 @@ const round = async (run: string, prng: Prng.Prng) => {
         if (kill(victim)) killed[victim === driver ? "driver" : "worker"]++
         later()
       },
-      1000 * Number(values.seconds) * (0.5 + prng.nextFloat())
+      // Now and then in the first moments of one.
+      1000 * Number(values.seconds) * 1.5 * prng.nextFloat()
     )
   }
   later()
   try {
     for (;;) {
-      // Killed before its journal was whole, there is nothing to resume.
+      // Killed before its journal was there, it is begun anew in the same folder, whatever it left.
       const resumes = existsSync(join(run, "journal.db"))
-      if (!resumes) rmSync(run, { recursive: true, force: true })
       const { code, stderr } = await drive(resumes ? ["search", "--resume", run] : begin(run), (pid) => (driver = pid))
       for (const [line] of stderr.matchAll(/^trial \d+: /gm)) found.set(line, (found.get(line) ?? 0) + 1)
       if (code === 0) break
-      if (code !== null) {
-        // Between the file's making and its first commit.
-        if (/half-written|is empty/.test(stderr)) rmSync(run, { recursive: true, force: true })
-        else fail(`the driver ended with code ${code}: ${stderr}`)
-      }
+      if (code !== null) fail(`the driver ended with code ${code}: ${stderr}`)
     }
   } finally {
     clearTimeout(next)

@@ -121,7 +121,7 @@ const fields = {
   trialTime: Units.Seconds,
   /** Most memory of a worker: bytes, or a text such as `2G`. */
   trialMemory: Units.Bytes,
-  /** After this time nothing new is begun. */
+  /** After this time no trial is begun any more; the finals follow. */
   maxTime: Units.Seconds,
   /** After trainings of so many multiply-accumulates nothing new is begun. */
   maxTotalMacs: Units.TotalMacs,

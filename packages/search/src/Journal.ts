@@ -120,7 +120,8 @@ export interface SqliteOptions {
 }
 
 /**
- * A record in one SQLite file, with a write-ahead log beside it while it is open.
+ * A record in one SQLite file, with a write-ahead log beside it while it is open. The file appears with the search's identity in it, whole or not at all, when the search opens
+ * the journal; the log goes into it now and then, so that a copy of the file alone lacks the last entries at most.
  *
  * Every entry is on the disk before `append` returns; entries that arrive together share one commit. The table `entry`
  * is append-only: triggers refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`.
@@ -166,17 +167,23 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
     })
   )
 
+/** What a journal's file holds. */
+export interface Read {
+  readonly identity: Identity
+  readonly entries: ReadonlyArray<Stored>
+  /** Whether the last entries may be missing: the process that wrote was ended, and the log that SQLite keeps beside the file (`-wal`) was lost or left behind. */
+  readonly isCut: boolean
+}
+
 /** What a journal's file holds, without changing it; a search may be writing to it. */
-export const read = (
-  path: string
-): Effect.Effect<{ readonly identity: Identity; readonly entries: ReadonlyArray<Stored> }, JournalUnreadable> =>
+export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
   Effect.gen(function* () {
     // A reader takes no lock.
     const file = yield* Effect.catchTag(Sqlite.open(path, { durability: "readOnly" }), "JournalLocked", Effect.die)
     const header = yield* file.header
     if (header === undefined) return yield* unreadable(path, "is half-written: it holds no search yet")
     const identity = yield* decodeIdentity(path, header)
-    return { identity, entries: yield* Effect.forEach(yield* file.rows, decodeRow(path)) }
+    return { identity, entries: yield* Effect.forEach(yield* file.rows, decodeRow(path)), isCut: file.isCut }
   }).pipe(Effect.scoped)
 
 /** Who writes to a journal at this moment, if anybody does. */

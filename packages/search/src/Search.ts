@@ -94,7 +94,7 @@ export type SearchEvent<A, C extends string = string, M extends string = string>
 
 /** What a search found. */
 export interface Found<A, C extends string = string, M extends string = string> {
-  /** Every proposal, by index. */
+  /** Every proposal that came to anything, by index. */
   readonly records: ReadonlyArray<Record<A, C, M>>
   /** The trial with the highest reward among those of the most epochs. */
   readonly best: Scored<A, C, M>
@@ -134,7 +134,10 @@ export interface Options<A, C extends string, M extends string> {
   readonly objectives?: ReadonlyArray<Objective<A, C | M>>
   /** Ends the search when trainings have taken `most`, by `of` for a whole training of a point. Default: any. */
   readonly budget?: { readonly most: number; readonly of: (costs: { readonly [K in C]: number }, point: A) => number }
-  /** Asked before anything new is begun: `true` ends the search when what is running has come to its end. Default: never. */
+  /**
+   * Asked before anything new is proposed, and again when it would be begun: `true` ends the search when what is running has come to its end. What was proposed and waits for an
+   * evaluator is not begun, and is not in the journal. Default: never.
+   */
   readonly until?: Effect.Effect<boolean>
   /**
    * How many proposals may be out at the same time: trial i is proposed knowing the results up to i − ahead. It is a part of the search and not of
@@ -381,11 +384,16 @@ const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">, fide
       }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
 
+/** It was never begun: the search came to its end before its turn. */
+interface Dropped {
+  readonly _tag: "Dropped"
+}
+
 /** A trial on a rung: what is begun in order, and told in that order. */
 interface Job<A, C extends string, M extends string> {
   readonly candidate: Candidate<A, C>
   readonly rung: number
-  readonly outcome: Deferred.Deferred<Outcome<M>, JournalError | EvaluatorLost>
+  readonly outcome: Deferred.Deferred<Outcome<M> | Dropped, JournalError | EvaluatorLost>
 }
 
 /** What most of the trials without a result have in common, in words; `undefined` where there are none. */
@@ -444,7 +452,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
 
   const slots = yield* Semaphore.make(Math.max(1, evaluator.concurrency))
   const jobs: Array<Job<A, C, M>> = []
-  const records: Array<Record<A, C, M>> = []
+  const records: Array<Record<A, C, M> | undefined> = []
   /** The last rung that each came to. */
   const reached = new Map<number, number>()
   /** The first job of every trial. */
@@ -470,7 +478,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       spent += Fidelity.partOf(fidelity, rung) * options.budget.of(candidate.costs, candidate.point)
   }
   const isSpent = () => options.budget !== undefined && spent >= options.budget.most
-  const isOver = Effect.suspend(() => (isSpent() ? Effect.succeed(true) : (options.until ?? Effect.succeed(false))))
+  let isUp = false
+  /** Whether `until` has said so. */
+  const timeIsUp = Effect.suspend(() =>
+    isUp || options.until === undefined ? Effect.succeed(isUp) : Effect.map(options.until, (up) => (isUp = up))
+  )
+  const isOver = Effect.suspend(() => (isSpent() ? Effect.succeed(true) : timeIsUp))
 
   const refusalOf = ({ costs, point }: Candidate<A, C>): string | undefined => {
     // What cannot be built costs infinitely much; where all costs are known, its graph need not be made once more.
@@ -563,12 +576,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     candidate: Candidate<A, C>,
     rung: number,
     entry: Entry | undefined,
-    act: Effect.Effect<Outcome<M>, JournalError | EvaluatorLost>
+    act: Effect.Effect<Outcome<M> | Dropped, JournalError | EvaluatorLost>
   ) {
     const job: Job<A, C, M> = {
       candidate,
       rung,
-      outcome: yield* Deferred.make<Outcome<M>, JournalError | EvaluatorLost>()
+      outcome: yield* Deferred.make<Outcome<M> | Dropped, JournalError | EvaluatorLost>()
     }
     jobs.push(job)
     yield* Effect.forkScoped(
@@ -577,15 +590,26 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return job
   })
 
+  /** Begins a training when its turn has come, its entry (if it has one) before it; not if time is up by then. */
+  const inTurn = Effect.fnUntraced(function* (candidate: Candidate<A, C>, rung: number, entry: Entry | undefined) {
+    if (yield* timeIsUp) {
+      isAtEnd = over = true
+      return { _tag: "Dropped" } satisfies Dropped
+    }
+    if (entry !== undefined) yield* journal.append(entry)
+    return yield* evaluate(candidate, rung)
+  })
+
   /** A trial's training on a rung, or what the journal has of it. */
   const trained = (
     candidate: Candidate<A, C>,
-    rung: number
-  ): Effect.Effect<Outcome<M>, JournalError | EvaluatorLost> => {
+    rung: number,
+    entry?: Entry
+  ): Effect.Effect<Outcome<M> | Dropped, JournalError | EvaluatorLost> => {
     const known = recorded.get(candidate.trial)?.outcomes.get(rung)
     return known === undefined
-      ? slots.withPermits(1)(evaluate(candidate, rung))
-      : Effect.succeed<Outcome<M>>(outcomeOf(known, fidelity))
+      ? slots.withPermits(1)(inTurn(candidate, rung, entry))
+      : Effect.succeed(outcomeOf(known, fidelity))
   }
 
   const propose = Effect.fnUntraced(function* (point: A, hash: string) {
@@ -600,7 +624,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         journal: known.hash,
         search: hash
       })
-    const settle = (entry: Entry, act: Effect.Effect<Outcome<M>, JournalError | EvaluatorLost>) =>
+    const settle = (entry: Entry | undefined, act: Effect.Effect<Outcome<M> | Dropped, JournalError | EvaluatorLost>) =>
       Effect.map(begin(candidate, 0, known === undefined ? entry : undefined, act), (job) => void first.push(job))
     const json = yield* encoded(point)
     written[trial] = json
@@ -622,10 +646,14 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     firstWith.set(hash, trial)
     ladder.enter(0)
     spend(candidate, 0)
-    return yield* settle(
-      { _tag: "Proposed", ...common, line: candidate.line, costs: finite(candidate.costs), seed: seedOf(seed, trial) },
-      trained(candidate, 0)
-    )
+    const entry: Entry = {
+      _tag: "Proposed",
+      ...common,
+      line: candidate.line,
+      costs: finite(candidate.costs),
+      seed: seedOf(seed, trial)
+    }
+    return yield* settle(undefined, trained(candidate, 0, known === undefined ? entry : undefined))
   })
 
   /** Whether it is the best by now. */
@@ -673,6 +701,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const { candidate, rung } = next
     const { trial } = candidate
     const outcome = yield* Deferred.await(next.outcome)
+    // The search is at its end: nothing is proposed any more that would want to know.
+    if (outcome._tag === "Dropped") continue
     const record = { ...candidate, outcome }
     records[trial] = record
     reached.set(trial, rung)
@@ -705,12 +735,13 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     records[trial] = record
     if (isScored(record)) yield* compare(record)
   }
+  const ended = records.filter((record) => record !== undefined)
   if (best === undefined)
     return yield* new NothingFound({
-      trials: records.length,
-      cause: commonest(records) ?? (over ? "it was ended before any" : "the strategy proposed none")
+      trials: ended.length,
+      cause: commonest(ended) ?? (over ? "it was ended before any" : "the strategy proposed none")
     })
-  const found: Found<A, C, M> = { records, best, exhausted, over }
+  const found: Found<A, C, M> = { records: ended, best, exhausted, over }
   yield* emit({ _tag: "Done", found })
   return found
 }, Effect.scoped)

@@ -12,7 +12,7 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Checkpoint from "./Checkpoint.ts"
 import { CheckpointNotWritten, CheckpointUnreadable, type CheckpointVersion, NoCheckpoint } from "./CheckpointError.ts"
-import * as Files from "./internal/writeWhole.ts"
+import * as WholeFile from "./WholeFile.ts"
 
 /** A checkpoint that was read, and where from. */
 export interface Found {
@@ -85,11 +85,11 @@ export const make = Effect.fn("Checkpoints.make")(function* (
   const remove = (names: ReadonlyArray<string>) =>
     Effect.forEach(names, (name) => Effect.ignore(fs.remove(path.join(folder, name))), { discard: true })
   const entries = yield* Effect.mapError(fs.readDirectory(folder), notWritten(folder))
-  yield* remove(entries.filter((name) => name.endsWith(`.safetensors${Files.unfinished}`)))
+  yield* remove(entries.filter((name) => name.endsWith(`.safetensors${WholeFile.unfinished}`)))
 
   const write = (name: string, content: Uint8Array) => {
     const file = path.join(folder, name)
-    return Files.writeWhole(file, content).pipe(
+    return WholeFile.write(file, content).pipe(
       Effect.provideContext(services),
       Effect.mapError(notWritten(file)),
       Effect.as(file)

@@ -6,8 +6,8 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { writeWhole } from "./internal/writeWhole.ts"
 import { toJson, type TrainEvent } from "./TrainEvent.ts"
+import * as WholeFile from "./WholeFile.ts"
 
 const Line = Schema.fromJsonString(
   Schema.Struct({
@@ -59,7 +59,7 @@ export const open = Effect.fn("TrainLog.open")(function* (
           .split("\n")
           .filter((line) => isBefore(line, from.step, from.epoch))
   const encoder = new TextEncoder()
-  yield* writeWhole(file, encoder.encode(before.map((line) => `${line}\n`).join("")))
+  yield* WholeFile.write(file, before.map((line) => `${line}\n`).join(""))
   const opened = yield* fs.open(file, { flag: "a" })
   return (event) => opened.writeAll(encoder.encode(`${JSON.stringify(toJson(event))}\n`))
 })

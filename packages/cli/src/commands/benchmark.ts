@@ -81,7 +81,8 @@ export const benchmark = Command.make(
       Effect.provide(Device.layer(yield* Device.choose(device))),
       Effect.mapError(({ message }) => fault(message))
     )
-    if (Option.isSome(out)) yield* runFolder.write(out.value, `${JSON.stringify(played, null, 2)}\n`)
+    if (Option.isSome(out))
+      yield* runFolder.write(out.value, `${JSON.stringify(played, null, 2)}\n`, "Give another file by --out.")
     yield* Console.log(json ? JSON.stringify(played, null, 2) : Benchmark.print(played))
   })
 ).pipe(

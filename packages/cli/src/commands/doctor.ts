@@ -10,6 +10,7 @@ import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
 import { availableParallelism, cpus, freemem, platform, totalmem } from "node:os"
 import { fileURLToPath } from "node:url"
+import * as command from "../internal/command.ts"
 import * as Device from "../internal/device.ts"
 import { Outcome, OutcomeText } from "../internal/engineCheck.ts"
 import * as flags from "../internal/flags.ts"
@@ -45,7 +46,7 @@ const known: Record<Device.Chosen, Known> = {
             "needs a GPU; one of NVIDIA has its own driver in place of mesa's",
             "without one it can be tried on the processor, slowly:",
             `  apt-get install chromium`,
-            `  LD_LIBRARY_PATH=/usr/lib/chromium VK_ICD_FILENAMES=${software} uninet doctor`
+            `  LD_LIBRARY_PATH=/usr/lib/chromium VK_ICD_FILENAMES=${software} ${command.uninet("doctor")}`
           ]
         : ["needs the driver of the GPU's maker"]
   },

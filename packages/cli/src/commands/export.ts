@@ -19,6 +19,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import * as checkProgress from "../internal/checkProgress.ts"
 import { at, said, usage } from "../internal/CliFault.ts"
+import * as command from "../internal/command.ts"
 import * as exports from "../internal/exports.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -187,7 +188,9 @@ const next = (
 ): ReadonlyArray<string> => {
   if (of === "pytorch") return [`in Python: import ${file.replace(/^.*[\\/]|\.py$/g, "")}, then load()`]
   if (of === "safetensors") return ["names and shapes are those of the network's parameters"]
-  return classes === null || picture === null ? [] : [`classify images with: uninet classify ${file} image.png`]
+  return classes === null || picture === null
+    ? []
+    : [`classify images with: ${command.uninet("classify", file, "image.png")}`]
 }
 
 const run = Effect.fnUntraced(function* (given: Flags) {

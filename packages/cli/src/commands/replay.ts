@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import { Argument, Command } from "effect/cli"
 import * as Bar from "../internal/bar.ts"
 import { fault, said, usage } from "../internal/CliFault.ts"
+import * as command from "../internal/command.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -60,9 +61,9 @@ export const replay = Command.make(
       if (other?._tag === "Refused") return yield* fault(`trial ${index} was refused before training: ${other.why}.`)
       if (other?._tag === "Repeated")
         return yield* fault(
-          `trial ${index} is the same network as trial ${other.of}. Give that: uninet replay ${name} ${other.of}`
+          `trial ${index} is the same network as trial ${other.of}. Give that: ${command.uninet("replay", name, String(other.of))}`
         )
-      return yield* fault(`${name} has no trial ${index}. uninet status ${name} says which there are.`)
+      return yield* fault(`${name} has no trial ${index}. See which there are with: ${command.uninet("status", name)}`)
     }
     // The last there is: one that was let on is trained to where it came.
     const known = entries.findLast((entry) => entry._tag === "Finished" || entry._tag === "Failed")

@@ -26,6 +26,7 @@ import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
+import * as command from "../internal/command.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -316,7 +317,7 @@ const searched = Effect.fnUntraced(function* (plan: Plan, { dataset, recipe, see
     Effect.mapError(at("--search")),
     Effect.onInterrupt(() =>
       Console.error(
-        `\nStopped. The networks trained so far are kept in ${name}; go on with: uninet scale --resume ${name}`
+        `\nStopped. The networks trained so far are kept in ${name}; go on with: ${command.uninet("scale", "--resume", name)}`
       )
     )
   )
@@ -415,6 +416,8 @@ const write = Effect.fnUntraced(function* (
 ) {
   const path = yield* Path.Path
   const file = path.join(folder, scaleFolder.stem(member))
+  const again = command.uninet("scale", "--resume", yield* runFolder.shown(folder))
+  const remedy = `Make room, then go on with: ${again}`
   let approximate: ReadonlyArray<Scaling.Approximation> | undefined
   if (start !== undefined) {
     const { metadata, point, weights } = start
@@ -439,10 +442,10 @@ const write = Effect.fnUntraced(function* (
       )
       return Safetensors.encode(made)
     })
-    yield* runFolder.write(`${file}.safetensors`, yield* content)
+    yield* runFolder.write(`${file}.safetensors`, yield* content, remedy)
   }
   const described = scaleFolder.describe(member, baseline, approximate)
-  yield* runFolder.write(`${file}.json`, `${JSON.stringify(described, null, 2)}\n`)
+  yield* runFolder.write(`${file}.json`, `${JSON.stringify(described, null, 2)}\n`, remedy)
   return described
 })
 
@@ -557,7 +560,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, { config: given, json }
               ? "The members' weights compute what the baseline does."
               : "The members' weights compute what the baseline does but for the layers named in their JSON files."
           ]),
-      `${name}/ has ${members.map((member) => `${scaleFolder.stem(member)}.json`).join(", ")}; train one with: uninet train ${file}.json${start === undefined ? "" : ` --weights ${file}.safetensors`}`
+      `${name}/ has ${members.map((member) => `${scaleFolder.stem(member)}.json`).join(", ")}; train one with: ${command.uninet("train", `${file}.json`, ...(start === undefined ? [] : ["--weights", `${file}.safetensors`]))}`
     ].join("\n")
   )
 })

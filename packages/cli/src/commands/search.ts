@@ -1,9 +1,11 @@
 /** `uninet search`: searches, then compares, tests and exports the best network. */
 import { Dataset } from "@uninet/data"
 import { Facts, ModelSpace, type Task } from "@uninet/model-space"
-import { Finals, Journal, Search, WorkerEvaluator } from "@uninet/search"
+import { type Evaluator, Finals, Journal, Search, WorkerEvaluator } from "@uninet/search"
 import Table from "cli-table3"
+import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -12,6 +14,7 @@ import * as Path from "effect/Path"
 import { Command } from "effect/cli"
 import * as best from "../internal/best.ts"
 import { said, usage } from "../internal/CliFault.ts"
+import * as command from "../internal/command.ts"
 import * as domain from "../internal/domain.ts"
 import * as dry from "../internal/dry.ts"
 import * as format from "../internal/format.ts"
@@ -116,7 +119,12 @@ const summary = ({ best: found, front, name, task }: Done): string =>
     `${name}/ has ${Object.values(runFolder.files).join(", ")}`
   ].join("\n")
 
-const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json }: plans.Flags) {
+/** What takes the folder away again, as long as there is nothing in it to go on with. */
+interface Begun {
+  undo: Effect.Effect<void>
+}
+
+const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, json }: plans.Flags, begun: Begun) {
   const path = yield* Path.Path
   const fs = yield* FileSystem.FileSystem
   const began = performance.now()
@@ -138,7 +146,26 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
   } = plan
   const { macsOf, of, reward, services: searched, settings, within } = yield* domain.make(plan)
 
-  if (!plan.resume) yield* runFolder.create(plan.folder)
+  const asked = {
+    trials,
+    seed,
+    reward,
+    within,
+    fidelity,
+    objectives,
+    ahead,
+    settings,
+    notes: plans.notesOf(plan, of.task)
+  }
+  // What takes a moment comes after the journal is there: from then on the search can be gone on with.
+  if (!plan.resume) begun.undo = (yield* runFolder.create(plan.folder)).undo
+  const journal = yield* Layer.build(
+    Journal.sqlite(path.join(plan.folder, runFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" })
+  )
+  yield* Effect.gen(function* () {
+    yield* (yield* Journal.Journal).open(yield* Search.identity(of, asked))
+  }).pipe(Effect.provide(Context.merge(journal, searched)))
+
   let note = machines.say
   const elsewhere = Option.isNone(database)
     ? undefined
@@ -150,39 +177,25 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
         (line) => note(line)
       )
   const checkpoints = path.resolve(plan.folder, runFolder.checkpoints)
-  const services = yield* Layer.build(
-    Layer.mergeAll(
-      Journal.sqlite(path.join(plan.folder, runFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" }),
-      elsewhere?.layer ??
-        WorkerEvaluator.layer({
-          module: training.module,
-          options: training.toJson(plans.training(plan, checkpoints)),
-          workers: Math.min(plan.workers, trials, ahead),
-          ...(trialTime === null ? {} : { timeLimit: `${trialTime} seconds` as const }),
-          ...(trialMemory === null ? {} : { memoryLimit: trialMemory })
-        })
-    )
-  )
+  const trains: Layer.Layer<Evaluator.Evaluator, machines.Unable | WorkerEvaluator.WorkerFailed> =
+    elsewhere?.layer ??
+    WorkerEvaluator.layer({
+      module: training.module,
+      options: training.toJson(plans.training(plan, checkpoints)),
+      workers: Math.min(plan.workers, trials, ahead),
+      ...(trialTime === null ? {} : { timeLimit: `${trialTime} seconds` as const }),
+      ...(trialMemory === null ? {} : { memoryLimit: trialMemory })
+    })
+  const services = Context.merge(journal, yield* Layer.build(trains))
 
-  const interrupted = Effect.suspend(() =>
-    Console.error(`\nStopped. The trials so far are kept in ${name}; go on with: uninet search --resume ${name}`)
-  )
   const files = yield* Effect.context<runFolder.Services>()
   const main = Effect.gen(function* () {
     const work = { trials, fidelity, task: of.task }
-    const display = yield* progress.make(work, (trial) => `uninet replay ${name} ${trial}`)
+    const display = yield* progress.make(work, (trial) => command.uninet("replay", name, String(trial)))
     const told = yield* live.make(plan.folder, work)
     note = display.note
     const found = yield* Search.run(of, {
-      trials,
-      seed,
-      reward,
-      within,
-      fidelity,
-      objectives,
-      ahead,
-      settings,
-      notes: plans.notesOf(plan, of.task),
+      ...asked,
       ...(maxTotalMacs === null ? {} : { budget: { most: maxTotalMacs, of: macsOf } }),
       until: Effect.map(
         live.isAskedToFinish(plan.folder),
@@ -242,14 +255,28 @@ const execute = Effect.fnUntraced(function* (plan: plans.Plan, { database, json 
           )
         )
       : Console.log(`${summary({ best: written, front, name, task: of.task })}\n${format.time(seconds)} in all`)
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(services),
-    Effect.provide(searched),
-    Effect.onInterrupt(() => interrupted)
-  )
+  }).pipe(Effect.scoped, Effect.provide(services), Effect.provide(searched))
   return yield* Effect.raceFirst(main, Effect.andThen(live.stopped(plan.folder), Effect.interrupt))
-}, Effect.scoped)
+})
+
+/** Searches, and says at the end of an interrupted search how to go on with it. */
+const execute = (plan: plans.Plan, given: plans.Flags) =>
+  Effect.suspend(() => {
+    const begun: Begun = { undo: Effect.void }
+    const interrupted = Effect.gen(function* () {
+      yield* begun.undo
+      if (!(yield* runFolder.has(plan.folder, runFolder.files.journal)))
+        return yield* Console.error("\nStopped before anything was begun.")
+      const name = yield* runFolder.shown(plan.folder)
+      const again = yield* plans.resumeCommand(plan, given)
+      yield* Console.error(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`)
+    })
+    return searching(plan, given, begun).pipe(
+      Effect.scoped,
+      // What was made and holds nothing is not left behind, whatever ended it.
+      Effect.onError((cause) => (Cause.hasInterruptsOnly(cause) ? interrupted : Effect.suspend(() => begun.undo)))
+    )
+  })
 
 export const search = Command.make(
   "search",

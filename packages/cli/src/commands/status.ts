@@ -8,6 +8,7 @@ import * as Path from "effect/Path"
 import * as Schedule from "effect/Schedule"
 import { Argument, Command, Flag } from "effect/cli"
 import { fault, said } from "../internal/CliFault.ts"
+import * as command from "../internal/command.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as live from "../internal/live.ts"
@@ -15,6 +16,9 @@ import * as runFolder from "../internal/runFolder.ts"
 import * as runState from "../internal/runs.ts"
 
 const run = Argument.String("run").pipe(Argument.withDescription("The folder of a search"))
+
+const replayOf = (name: string, trial: number) => command.uninet("replay", name, String(trial))
+const resumeOf = (name: string) => command.uninet("search", "--resume", name)
 
 /** As JSON: the journal's figures, and what the driver says of the moment. */
 const toJson = ({ best, failures, fidelity, live: now, ...rest }: runState.Status) => ({
@@ -32,7 +36,7 @@ const toJson = ({ best, failures, fidelity, live: now, ...rest }: runState.Statu
           point: best.point
         },
   fidelity,
-  failures: failures.map((failure) => ({ ...failure, replay: `uninet replay ${rest.name} ${failure.trial}` })),
+  failures: failures.map((failure) => ({ ...failure, replay: replayOf(rest.name, failure.trial) })),
   live: now ?? null
 })
 
@@ -71,9 +75,10 @@ const describe = (status: runState.Status, columns: number): string => {
       .flatMap(({ detail, line, reason, trial }) => [
         `trial ${trial} ${Trial.says[reason]}: ${detail}`,
         ...(line === undefined ? [] : [`  ${line}`]),
-        `  again: uninet replay ${name} ${trial}`
+        `  again: ${replayOf(name, trial)}`
       ]),
-    ...(state === "stopped" ? [`go on with: uninet search --resume ${name}`] : [])
+    ...(status.isCut ? ["its journal.db-wal is missing, and with it the last trials perhaps"] : []),
+    ...(state === "stopped" ? [`go on with: ${resumeOf(name)}`] : [])
   ]
     .map((line) => cut(line, columns))
     .join("\n")
@@ -138,7 +143,7 @@ export const runs = Command.make(
     }
     if (json) return yield* Console.log(JSON.stringify(found.map(toJson), null, 2))
     if (found.length === 0 && unread.length === 0)
-      return yield* Console.log(`${folder} has no searches. Begin one with: uninet search`)
+      return yield* Console.log(`${folder} has no searches. Begin one with: ${command.uninet("search")}`)
     const table = new Table({
       head: ["run", "state", "strategy", "trials", "failed", "best", "reward"],
       colAligns: ["left", "left", "left", "right", "right", "right", "right"],
@@ -175,12 +180,13 @@ export const stop = Command.make(
     const { name, state } = yield* runState.status(run)
     if (state !== "running")
       return yield* fault(
-        `${name} is not running: it is ${state}.${state === "stopped" ? ` Go on with: uninet search --resume ${name}` : ""}`
+        `${name} is not running: it is ${state}.${state === "stopped" ? ` Go on with: ${resumeOf(name)}` : ""}`
       )
     yield* Effect.mapError(live.ask(run, finish ? "finish" : "now"), (problem) =>
       fault(`${name} cannot be asked to stop: ${problem}. Give yourself write permission there.`)
     )
-    if (finish) return yield* Console.log(`${name} begins no more trials; follow it with: uninet status ${name}`)
+    if (finish)
+      return yield* Console.log(`${name} begins no more trials; follow it with: ${command.uninet("status", name)}`)
     // By its lock alone: a reader of the journal would keep it from being closed well.
     const path = yield* Path.Path
     const journal = path.join(run, runFolder.files.journal)
@@ -191,7 +197,7 @@ export const stop = Command.make(
       })
     )
     if (holder !== undefined) return yield* fault(`${name} was asked to stop, but still runs after 30 s.`)
-    yield* Console.log(`Stopped. Go on with: uninet search --resume ${name}`)
+    yield* Console.log(`Stopped. Go on with: ${resumeOf(name)}`)
   }, Effect.mapError(said))
 ).pipe(
   Command.withDescription("End a running search, as Ctrl-C does; it can be resumed"),

@@ -2,7 +2,7 @@
 import { Dataset, Datasets } from "@uninet/data"
 import { Facts, ModelSpace, Recipe } from "@uninet/model-space"
 import { Setup } from "@uninet/search"
-import { Checkpoints, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
+import { Checkpoints, type FitOptions, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
+import * as command from "../internal/command.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -190,10 +191,18 @@ const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: 
   seconds
 })
 
+/** The command that goes on with it, flags that its folder does not keep with it. */
+const resumeOf = (name: string, { config, saveSteps }: Flags): string =>
+  command.uninet(
+    "train",
+    "--resume",
+    name,
+    ...(Option.isSome(config) ? ["--config", config.value] : []),
+    ...(Option.isSome(saveSteps) ? ["--save-steps", String(saveSteps.value)] : [])
+  )
+
 const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
-  const path = yield* Path.Path
-  const trainer = yield* Trainer
-  const name = yield* runFolder.shown(plan.folder)
+  const again = resumeOf(yield* runFolder.shown(plan.folder), given)
   const own = yield* networkOf(plan, yield* Dataset.Dataset, given.config)
   const { of, point } = own
   const network = yield* Effect.mapError(
@@ -205,18 +214,40 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
   const base = isPreset(or(given.recipe, standard)) ? Recipe.forTask(of.task)(plan.recipe) : plan.recipe
   const recipe = plan.resume ? plan.recipe : { ...base, ...of.recipe(point), ...asked(base, given) }
   const start = weights === undefined ? {} : { weights: (yield* trained.readFor(own, weights)).weights }
-  if (!plan.resume)
-    yield* trainFolder.begin(plan.folder, {
-      name: plan.name,
-      network: networks.kept(own),
-      ...(weights === undefined ? {} : { weights }),
-      dataset,
-      skipBad,
-      recipe,
-      seed,
-      threads,
-      device
-    })
+  const begin = trainFolder.begin(plan.folder, {
+    name: plan.name,
+    network: networks.kept(own),
+    ...(weights === undefined ? {} : { weights }),
+    dataset,
+    skipBad,
+    recipe,
+    seed,
+    threads,
+    device
+  })
+  const interrupted = Effect.flatMap(runFolder.has(plan.folder, trainFolder.files.settings), (isBegun) =>
+    Console.error(isBegun ? `\nStopped. Go on with: ${again}` : "\nStopped before anything was begun.")
+  )
+  return yield* (plan.resume ? Effect.void : begin).pipe(
+    Effect.andThen(fitted(plan, given, own, network, recipe, start, again)),
+    Effect.onInterrupt(() => interrupted)
+  )
+})
+
+/** Trains, from the folder's last checkpoint where it has one, and writes the result. */
+const fitted = Effect.fnUntraced(function* (
+  plan: Plan,
+  given: Flags,
+  { of }: networks.Found,
+  network: ModelSpace.Trainable,
+  recipe: Recipe.Recipe,
+  start: Pick<FitOptions, "weights">,
+  again: string
+) {
+  const path = yield* Path.Path
+  const trainer = yield* Trainer
+  const name = yield* runFolder.shown(plan.folder)
+  const { seed } = plan
   const store = yield* Checkpoints.make(plan.folder)
   // Killed before its first checkpoint, a training begins anew.
   const found = plan.resume
@@ -227,7 +258,6 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
     Effect.mapError(at(`--out ${name}`))
   )
   const display = yield* trainProgress.make(of.task)
-  const again = `uninet train --resume ${name}`
   const last = yield* trainer
     .fit(network, {
       recipe,
@@ -247,15 +277,15 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
           fault(`${name}/${trainFolder.files.metrics} cannot be written: ${error.message}. Make room, then: ${again}`)
         )
     })
-    .pipe(
-      Stream.tap(display.onEvent),
-      Stream.runLast,
-      Effect.onInterrupt(() => Console.error(`\nStopped. Go on with: ${again}`))
-    )
+    .pipe(Stream.tap(display.onEvent), Stream.runLast)
   const finished = Option.getOrUndefined(last)
   if (finished?._tag !== "Finished") return yield* fault(`the training ended without a result. Go on with: ${again}`)
   const result = resultOf(finished, plan)
-  yield* runFolder.write(path.join(plan.folder, trainFolder.files.result), `${JSON.stringify(result, null, 2)}\n`)
+  yield* runFolder.write(
+    path.join(plan.folder, trainFolder.files.result),
+    `${JSON.stringify(result, null, 2)}\n`,
+    `Make room, then: ${again}`
+  )
   const { best } = finished
   yield* Console.log(
     given.json
@@ -266,7 +296,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
             ? "  the last weights: there was nothing to validate on"
             : `  ${format.measures(best.validation.measures, of.task)} on the validation split`,
           `  ${finished.steps} steps in ${format.time(finished.seconds)}`,
-          `${name}/ has ${Object.values(trainFolder.files).join(", ")} and the last checkpoints; test it with: uninet evaluate ${name}`
+          `${name}/ has ${Object.values(trainFolder.files).join(", ")} and the last checkpoints; test it with: ${command.uninet("evaluate", name)}`
         ].join("\n")
   )
 })

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
 import * as fc from "fast-check"
 import { at, fault, said } from "../internal/CliFault.ts"
+import * as command from "../internal/command.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -140,8 +141,14 @@ export const verify = Command.make(
       return
     }
     const { violation } = counterexample
-    const name = Option.isSome(space) ? ` ${space.value}` : ""
-    const replay = `uninet verify${name} --seed ${seed} --path ${counterexample.path ?? "0"}`
+    const replay = command.uninet(
+      "verify",
+      ...(Option.isSome(space) ? [space.value] : []),
+      "--seed",
+      String(seed),
+      "--path",
+      counterexample.path ?? "0"
+    )
     yield* Console.log(
       json
         ? JSON.stringify(

@@ -5,12 +5,14 @@ import type { GraphError } from "@uninet/graph"
 import type { ModelSpace, Task } from "@uninet/model-space"
 import type { Weights } from "@uninet/nn"
 import type { Finals } from "@uninet/search"
+import { WholeFile } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { CliFault } from "./CliFault.ts"
+import * as command from "./command.ts"
 import * as exports from "./exports.ts"
 import * as networks from "./networks.ts"
 import * as runFolder from "./runFolder.ts"
@@ -62,7 +64,7 @@ export const write = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Best, WriteError, Path.Path | runFolder.Services> {
   const path = yield* Path.Path
   const { test, trainedOn, winner } = finished
-  const found: networks.Found = { ...about.found, point: winner.point }
+  const network: networks.Found = { ...about.found, point: winner.point }
   const best: Best = {
     trial: winner.trial,
     hash: winner.hash,
@@ -75,10 +77,10 @@ export const write = Effect.fnUntraced(function* (
     measures: { search: about.searched, validation: winner.evaluation.measures, test: test.measures },
     trainedOn,
     line: winner.line,
-    network: networks.kept(found)
+    network: networks.kept(network)
   }
   const { decides } = about.found.of.task
-  const trained = yield* exports.trained(found, winner.weights, {
+  const whole = yield* exports.trained(network, winner.weights, {
     data: about.data,
     metadata: {
       run: path.basename(folder),
@@ -93,13 +95,22 @@ export const write = Effect.fnUntraced(function* (
       ...(test.measures[decides] === undefined ? {} : { [`test ${decides}`]: String(test.measures[decides]) })
     }
   })
+  const name = yield* runFolder.shown(folder)
+  const remedy = `The journal is kept; make room, then go on with: ${command.uninet("search", "--resume", name)}`
+  // Between two networks there is none: what the files are is said by best.json.
+  const before = yield* found(folder)
+  if (before !== undefined && before.trial !== best.trial) {
+    const fs = yield* FileSystem.FileSystem
+    yield* Effect.ignore(fs.remove(path.join(folder, runFolder.files.best)))
+    yield* WholeFile.syncFolder(folder)
+  }
   for (const file of [
-    yield* Effect.fromResult(Format.onnx(trained)),
-    yield* Effect.fromResult(Format.safetensors(trained))
+    yield* Effect.fromResult(Format.onnx(whole)),
+    yield* Effect.fromResult(Format.safetensors(whole))
   ])
-    yield* runFolder.write(path.join(folder, `best${file.extension}`), file.content)
+    yield* runFolder.write(path.join(folder, `best${file.extension}`), file.content, remedy)
   const text = `${JSON.stringify(Schema.encodeSync(Schema.toCodecJson(Best))(best), null, 2)}\n`
-  yield* runFolder.write(path.join(folder, runFolder.files.best), text)
+  yield* runFolder.write(path.join(folder, runFolder.files.best), text, remedy)
   return best
 })
 

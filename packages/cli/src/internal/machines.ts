@@ -25,6 +25,7 @@ import { randomUUID } from "node:crypto"
 import { resolve } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { type CliFault, fault } from "./CliFault.ts"
+import * as command from "./command.ts"
 import type * as Device from "./device.ts"
 import * as format from "./format.ts"
 import * as paths from "./paths.ts"
@@ -40,6 +41,15 @@ export const database = Flag.Redacted("database").pipe(
   Flag.optional,
   Flag.map(Option.orElse(() => Option.map(Option.fromNullishOr(process.env[variable]), (url) => Redacted.make(url))))
 )
+
+/** A database's address as it may be shown, where it is not the environment's, which the next command has as well. */
+export const withoutPassword = (url: Option.Option<Redacted.Redacted>): string | undefined => {
+  if (Option.isNone(url)) return undefined
+  const given = Redacted.value(url.value)
+  if (given === process.env[variable]) return undefined
+  const found = /^(\w+:\/\/)(?:([^:@/?#]*)(?::[^@/?#]*)?@)?([^?#]*)/.exec(given)
+  return found === null ? undefined : `${found[1]}${found[2] === undefined ? "" : `${found[2]}@`}${found[3]}`
+}
 
 /** Says it on standard error. */
 export const say = (line: string) => Console.error(line)
@@ -135,7 +145,11 @@ const nameOf = Effect.fnUntraced(function* (folder: string) {
   const found = Option.flatMap(yield* Effect.option(fs.readFileString(kept)), Schema.decodeOption(Kept))
   if (Option.isSome(found)) return found.value.search
   const search = `${path.basename(folder)}-${randomUUID().slice(0, 8)}`
-  yield* runFolder.write(kept, `${JSON.stringify({ search })}\n`)
+  yield* runFolder.write(
+    kept,
+    `${JSON.stringify({ search })}\n`,
+    `Make room, then go on with: ${command.uninet("search", "--resume", yield* runFolder.shown(folder))}`
+  )
   return search
 })
 
@@ -147,18 +161,18 @@ const fleet = (workers: ReadonlyArray<ClusterEvaluator.Worker>): string => {
   const unable = workers.flatMap(({ host, problem }) => (problem === null ? [] : [`${host}: ${problem}`]))
   return [
     able.length === 0
-      ? "No worker is there: the search waits. Start some, on any machine: uninet worker --database <url>"
+      ? `No worker is there: the search waits. Start some, on any machine: ${command.uninet("worker")} --database <url>`
       : `${able.length} worker${able.length === 1 ? "" : "s"} (${hosts.join(", ")}), ${slots} trial${slots === 1 ? "" : "s"} at a time`,
     ...unable
   ].join("\n")
 }
 
+/** Why no trial can be trained elsewhere. */
+export type Unable = Evaluator.EvaluatorLost | SearchForeign | SearchTaken | VersionMismatch
+
 /** A run whose trials are trained elsewhere. */
 interface Elsewhere {
-  readonly layer: Layer.Layer<
-    Evaluator.Evaluator,
-    Evaluator.EvaluatorLost | SearchForeign | SearchTaken | VersionMismatch
-  >
+  readonly layer: Layer.Layer<Evaluator.Evaluator, Unable>
   /** Clears up on the database when all is done. */
   readonly finish: Effect.Effect<void>
 }

@@ -3,6 +3,7 @@ import { Strategies } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
 import { Recipe, Task } from "@uninet/model-space"
 import { Config, Fidelity, Journal, Reward, Search, SpaceSource, Units } from "@uninet/search"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
@@ -10,6 +11,7 @@ import * as Schema from "effect/Schema"
 import { Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, type CliFault, fault, said, usage } from "./CliFault.ts"
+import * as command from "./command.ts"
 import * as Device from "./device.ts"
 import * as flags from "./flags.ts"
 import * as machines from "./machines.ts"
@@ -228,7 +230,10 @@ export const config = {
     .pipe(Flag.optional, Flag.withDescription("Most memory of a worker, such as 2G (default: any)")),
   maxTime: flags
     .seconds("max-time")
-    .pipe(Flag.optional, Flag.withDescription("Begin no more trials after this time, such as 2h (default: any)")),
+    .pipe(
+      Flag.optional,
+      Flag.withDescription("Begin no more trials after this time, such as 2h; the finals follow (default: any)")
+    ),
   maxTotalMacs: flags
     .totalMacs("max-total-macs")
     .pipe(
@@ -415,7 +420,7 @@ const fixed = [
 export const recorded = Effect.fnUntraced(function* (folder: string, flag: string) {
   const path = yield* Path.Path
   const name = yield* runFolder.shown(folder)
-  const { entries, identity } = yield* Effect.mapError(
+  const { entries, identity, isCut } = yield* Effect.mapError(
     Journal.read(path.join(folder, runFolder.files.journal)),
     at(`${flag}${name}`)
   )
@@ -424,7 +429,7 @@ export const recorded = Effect.fnUntraced(function* (folder: string, flag: strin
   const settings = yield* Effect.mapError(Schema.decodeUnknownEffect(Settings)(identity.settings), foreign)
   const notes = yield* Effect.mapError(Schema.decodeUnknownEffect(Notes)(identity.notes), foreign)
   const added = yield* Effect.mapError(Schema.decodeUnknownEffect(Added)(identity.settings), foreign)
-  return { entries, settings, notes, ...added, seed: identity.seed }
+  return { entries, isCut, settings, notes, ...added, seed: identity.seed }
 })
 export type Recorded = Effect.Success<ReturnType<typeof recorded>>
 
@@ -508,6 +513,10 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
   }
   const journal = yield* recorded(folder, "--resume ")
   yield* allowed(given, journal)
+  if (journal.isCut)
+    yield* Console.error(
+      `note: ${yield* runFolder.shown(folder)} lacks its ${runFolder.files.journal}-wal, and with it the last trials perhaps: they are trained again`
+    )
   const plan = yield* ofRun(folder, journal, given.config)
   return {
     ...plan,
@@ -521,6 +530,25 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
     workers: Option.getOrElse(given.workers, () => plan.workers),
     device: yield* Device.choose(given.device)
   } satisfies Plan
+})
+
+/** The command that goes on with a search, with what its journal does not keep of the flags it was given. A password is not among them. */
+export const resumeCommand = Effect.fnUntraced(function* (
+  plan: Pick<Plan, "folder">,
+  given: Pick<Flags, "config" | "database" | "device" | "maxTime" | "workers">
+) {
+  const { config, device, maxTime, workers } = given
+  const named = machines.withoutPassword(given.database)
+  return command.uninet(
+    "search",
+    "--resume",
+    yield* runFolder.shown(plan.folder),
+    ...(Option.isSome(config) ? ["--config", config.value] : []),
+    ...(named === undefined ? [] : ["--database", named]),
+    ...(Option.isSome(workers) ? ["--workers", String(workers.value)] : []),
+    ...(device === Device.standard ? [] : ["--device", device]),
+    ...(Option.isSome(maxTime) ? ["--max-time", `${maxTime.value}s`] : [])
+  )
 })
 
 /** What the journal is told beside what decides the results. */

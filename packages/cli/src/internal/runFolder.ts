@@ -2,6 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import { WholeFile } from "@uninet/trainer"
 import { type CliFault, fault } from "./CliFault.ts"
 
 export type Services = FileSystem.FileSystem | Path.Path
@@ -16,15 +18,28 @@ export const files = {
 /** Trainings that are to be gone on with; gone when the search is finished. */
 export const checkpoints = "checkpoints"
 
-/** The path as a person would type it from here. */
+/** The path as a person would type it from here: nothing that could be taken for a flag. */
 export const shown = Effect.fnUntraced(function* (folder: string) {
   const path = yield* Path.Path
   const relative = path.relative(process.cwd(), folder)
-  return relative.startsWith("..") || relative === "" ? folder : relative
+  const short = relative.startsWith("..") || relative === "" ? folder : relative
+  return short.startsWith("-") ? `./${short}` : short
 })
 
-/** A new folder for a search, made with those above it. Fails where it holds anything. */
-export const create = Effect.fnUntraced(function* (folder: string): Effect.fn.Return<void, CliFault, Services> {
+/** What a process that was ended in its first moments leaves: nothing was begun yet, and whoever begins anew need not mind it. */
+const isLeftover = (name: string): boolean =>
+  name.endsWith(WholeFile.unfinished) || name === probe || /^\w+\.(db|json)(\.new|\.lock|-lock)/.test(name)
+
+const probe = ".writable"
+
+/** A folder that something is begun in. */
+export interface Created {
+  /** Takes it away again, as long as nothing was begun in it. */
+  readonly undo: Effect.Effect<void>
+}
+
+/** A new folder for a run, made with those above it. Fails where it holds anything. */
+export const create = Effect.fnUntraced(function* (folder: string): Effect.fn.Return<Created, CliFault, Services> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const name = yield* shown(folder)
@@ -39,12 +54,29 @@ export const create = Effect.fnUntraced(function* (folder: string): Effect.fn.Re
       return yield* fault(
         `--out ${name} already holds a search. Go on with it by --resume ${name}, or give a new folder; nothing was changed.`
       )
-    if (found.length > 0) return yield* fault(`--out ${name} is not empty. Give a new folder; nothing was changed.`)
+    if (!found.every(isLeftover))
+      return yield* fault(`--out ${name} is not empty. Give a new folder; nothing was changed.`)
   }
   yield* Effect.mapError(fs.makeDirectory(folder, { recursive: true }), cannot)
+  yield* WholeFile.syncFolder(path.dirname(path.resolve(folder)))
   // Found out now and not after the first trial.
-  const probe = path.join(folder, ".writable")
-  yield* Effect.mapError(Effect.andThen(fs.writeFileString(probe, ""), fs.remove(probe)), cannot)
+  const file = path.join(folder, probe)
+  yield* Effect.mapError(Effect.andThen(fs.writeFileString(file, ""), fs.remove(file)), cannot)
+  return {
+    undo: Effect.gen(function* () {
+      const found = yield* fs.readDirectory(folder)
+      if (!found.every(isLeftover)) return
+      for (const each of found) yield* fs.remove(path.join(folder, each), { recursive: true, force: true })
+      if (!exists) yield* fs.remove(folder)
+    }).pipe(Effect.ignore)
+  }
+})
+
+/** Whether a folder has a file. */
+export const has = Effect.fnUntraced(function* (folder: string, file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  return yield* Effect.orElseSucceed(fs.exists(path.join(folder, file)), () => false)
 })
 
 const two = (n: number) => String(n).padStart(2, "0")
@@ -62,16 +94,16 @@ export const fresh = Effect.fnUntraced(function* (strategy: string) {
   return folder
 })
 
-/** Writes a file so that it is whole or not there. */
-export const write = Effect.fnUntraced(function* (file: string, content: Uint8Array | string) {
-  const fs = yield* FileSystem.FileSystem
-  const unfinished = `${file}.part`
-  yield* (
-    typeof content === "string" ? fs.writeFileString(unfinished, content) : fs.writeFile(unfinished, content)
-  ).pipe(
-    Effect.andThen(fs.rename(unfinished, file)),
-    Effect.mapError((error) =>
-      fault(`${file} cannot be written: ${error.message}. The journal is kept; make room, then resume.`)
-    )
+/** What the system said, without the call and the path. */
+export const reasonOf = ({ message, reason }: PlatformError): string =>
+  reason.cause instanceof Error ? reason.cause.message.replace(/,.*$/, "") : message
+
+/** Writes a file so that it is whole or not there, and on the disk when it is said to be. `remedy`: what is said where that fails. */
+export const write = (
+  file: string,
+  content: Uint8Array | string,
+  remedy: string
+): Effect.Effect<void, CliFault, Services> =>
+  Effect.catch(WholeFile.write(file, content), (error) =>
+    Effect.flatMap(shown(file), (name) => fault(`${name} cannot be written: ${reasonOf(error)}. ${remedy}`))
   )
-})

@@ -34,6 +34,8 @@ export interface Status {
   /** Seconds from the first to the last entry. */
   readonly seconds: number
   readonly begun: number
+  /** Whether the last of the journal may be missing. */
+  readonly isCut: boolean
   readonly live: live.Live | undefined
 }
 
@@ -65,7 +67,7 @@ const isFinished = (folder: string, begun: number) =>
 /** What a folder holds; fails where it is no search's. */
 export const status = Effect.fnUntraced(function* (folder: string) {
   const name = yield* runFolder.shown(folder)
-  const { entries, fidelity, notes, objectives, strategy } = yield* plans.recorded(folder, "")
+  const { entries, fidelity, isCut, notes, objectives, strategy } = yield* plans.recorded(folder, "")
   const all = entries.map(({ entry }) => entry)
   const holder = Journal.holder(join(folder, runFolder.files.journal))
   const found = live.read(folder)
@@ -108,6 +110,7 @@ export const status = Effect.fnUntraced(function* (folder: string) {
     fidelity,
     seconds: at.length === 0 ? 0 : (last - first) / 1000,
     begun: at.length === 0 ? 0 : first,
+    isCut,
     live: holder === undefined ? undefined : found
   }
   return result

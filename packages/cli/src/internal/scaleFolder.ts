@@ -41,7 +41,8 @@ export const begin = Effect.fnUntraced(function* (folder: string, settings: Sett
   yield* runFolder.create(folder)
   yield* runFolder.write(
     path.join(folder, files.settings),
-    `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`
+    `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`,
+    "Make room, then begin again."
   )
 })
 

@@ -46,8 +46,10 @@ export const begin = Effect.fnUntraced(function* (folder: string, settings: Sett
       `--out ${name} already holds a training. Go on with it by --resume ${name}, or give a new folder; nothing was changed.`
     )
   }
-  yield* runFolder.create(folder)
-  yield* runFolder.write(file, `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`)
+  const { undo } = yield* runFolder.create(folder)
+  yield* runFolder
+    .write(file, `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`, "Make room, then begin again.")
+    .pipe(Effect.onError(() => undo))
 })
 
 /** The settings of a folder, given as `flag`. */

@@ -18,20 +18,26 @@ export interface Ran {
   readonly stderr: string
 }
 
+export interface Options {
+  readonly cwd?: string
+  readonly until?: RegExp
+  readonly signal?: NodeJS.Signals
+  /** Called with the process's number once it runs. */
+  readonly onStart?: (pid: number) => void
+  readonly env?: NodeJS.ProcessEnv
+}
+
 /** Runs `uninet …` to its end. `until`: sends the signal when the standard error has this text. */
-export const uninet = (
-  args: ReadonlyArray<string>,
-  options: {
-    readonly cwd?: string
-    readonly until?: RegExp
-    readonly signal?: NodeJS.Signals
-    /** Called with the process's number once it runs. */
-    readonly onStart?: (pid: number) => void
-    readonly env?: NodeJS.ProcessEnv
-  } = {}
-): Effect.Effect<Ran> =>
+export const uninet = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ran> =>
+  ran(process.execPath, [bin, ...args], options)
+
+/** Runs a command that was printed, as a shell takes it. */
+export const pasted = (command: string, options: Options = {}): Effect.Effect<Ran> =>
+  ran("sh", ["-c", command], options)
+
+const ran = (program: string, args: ReadonlyArray<string>, options: Options): Effect.Effect<Ran> =>
   Effect.callback<Ran>((resume) => {
-    const child = spawn(process.execPath, [bin, ...args], {
+    const child = spawn(program, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"]

@@ -1,7 +1,18 @@
 /** The SQLite file behind a journal: one header, rows that are only ever added. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs"
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync
+} from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
@@ -17,6 +28,8 @@ export interface Row {
 }
 
 export interface File {
+  /** Whether the last of it may be missing: it was not closed, and its log (`-wal`) is gone. */
+  readonly isCut: boolean
   /** The header's text, if one was written. */
   readonly header: Effect.Effect<string | undefined, JournalUnreadable>
   readonly begin: (header: string) => Effect.Effect<void, JournalNotWritten>
@@ -82,6 +95,46 @@ const addressOf = (path: string): string | URL => {
 
 const numberOf = (row: Record<string, unknown> | undefined, column: string): number => Number(row?.[column] ?? 0)
 
+/** What a file is made under, before it has its header. */
+const unmade = (path: string) => `${path}.new`
+
+/**
+ * Makes the file with its header in it, whole or not at all: under another name, brought to the disk by SQLite, and renamed.
+ */
+const makeFile = (path: string, header: string) => {
+  const made = unmade(path)
+  // What a start left that was killed; the lock is ours.
+  for (const end of ["", "-journal", "-wal", "-shm"]) rmSync(`${made}${end}`, { force: true })
+  const db = new DatabaseSync(made)
+  try {
+    db.exec(`${toTheDisk} pragma synchronous = full; begin; ${schema}`)
+    db.prepare("insert into search (identity, begun) values (?, ?)").run(header, Date.now())
+    db.exec("commit")
+  } finally {
+    db.close()
+  }
+  renameSync(made, path)
+  syncFolder(dirname(path))
+}
+
+/** The name is on the disk when the folder is; Windows has no such thing. */
+const syncFolder = (folder: string) => {
+  try {
+    const opened = openSync(folder, "r")
+    fsyncSync(opened)
+    closeSync(opened)
+  } catch {
+    // As good as the system can.
+  }
+}
+
+/** On macOS what is synced may still be on its way to the disk: this waits for it there, and does nothing elsewhere. */
+const toTheDisk = "pragma fullfsync = on; pragma checkpoint_fullfsync = on;"
+
+/** Pages of the log, and milliseconds, after which it is written into the file itself: whoever copies the file alone has all but the last of it. */
+const loggedPages = 64
+const loggedTime = 10_000
+
 /** Opens or makes the file; it is closed with the scope. A file that is no journal, or damaged, is not changed. */
 export const open = (
   path: string,
@@ -92,38 +145,36 @@ export const open = (
     const unreadable = (problem: string, remedy = restore) => new JournalUnreadable({ path, problem, remedy })
     const reading = <A>(run: () => A) =>
       Effect.try({ try: run, catch: (cause) => unreadable(`cannot be read (${problemOf(cause)})`) })
+    const notWritten = (cause: unknown) => new JournalNotWritten({ path, problem: problemOf(cause) })
 
     const fault = yield* reading(() => faultOf(path))
     if (fault !== undefined) return yield* unreadable(fault)
-    const existed = existsSync(path)
-    if (!existed && readOnly) return yield* unreadable("does not exist", "Give the folder of a search")
+    if (!existsSync(path) && readOnly) return yield* unreadable("does not exist", "Give the folder of a search")
     if (!readOnly) yield* Lock.hold(path, (cause) => unreadable(`cannot be locked (${problemOf(cause)})`, permit))
-    const db = yield* Effect.acquireRelease(
-      reading(() => new DatabaseSync(readOnly ? addressOf(path) : path, { readOnly, timeout: 5000 })),
-      (db) => Effect.sync(() => db.close())
-    )
-    if (existed) {
-      const { application, tables, written } = yield* reading(() => ({
-        application: numberOf(db.prepare("pragma application_id").get(), "application_id"),
-        written: numberOf(db.prepare("pragma user_version").get(), "user_version"),
-        tables: numberOf(db.prepare("select count(*) as tables from sqlite_schema").get(), "tables")
-      }))
-      if (tables === 0) return yield* unreadable("is half-written: it holds no search yet")
-      if (application !== applicationId) return yield* unreadable("is an SQLite file, but not a journal of uninet")
-      if (written !== version)
-        return yield* unreadable(
-          `has version ${written}, and this uninet reads version ${version}`,
-          "Use the uninet that wrote it, or start a new search in another folder"
-        )
-      const check = yield* reading(() => db.prepare("pragma quick_check(1)").get())
-      if (check?.["quick_check"] !== "ok") return yield* unreadable(`is damaged (${String(check?.["quick_check"])})`)
-    }
-    if (!readOnly)
-      yield* reading(() => db.exec(`pragma journal_mode = wal; pragma synchronous = ${synchronous[durability]}`))
-    if (!existed) yield* reading(() => db.exec(`begin; ${schema}; commit`))
 
-    const notWritten = (cause: unknown) => new JournalNotWritten({ path, problem: problemOf(cause) })
-    const insert = db.prepare("insert into entry (trial, step, kind, at, data) values (?, ?, ?, ?, ?)")
+    // A reader makes an empty one.
+    const hadLog = yield* reading(() => (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0)
+    /** Not there before the file has its header. */
+    let db: DatabaseSync | undefined
+    let checkpointed = performance.now()
+    const checkpoint = (how: "passive" | "truncate") => {
+      checkpointed = performance.now()
+      db?.exec(`pragma wal_checkpoint(${how})`)
+    }
+    let isWriting = false
+    /** Leaves word in the file that it is written to: the log is a part of it from now on. */
+    const write = (opened: DatabaseSync) => {
+      if (isWriting) return
+      isWriting = true
+      opened.exec(
+        `${toTheDisk} pragma journal_mode = wal; pragma synchronous = ${synchronous[durability === "process" ? "process" : "power"]}; pragma wal_autocheckpoint = ${loggedPages}`
+      )
+      opened.exec("create table if not exists writing (since integer not null); delete from writing")
+      opened.prepare("insert into writing (since) values (?)").run(Date.now())
+      checkpoint("truncate")
+      // A log that has nothing in it would be taken for one that is lost.
+      opened.exec("update writing set since = since + 1")
+    }
     type Waiting = { readonly row: Row; readonly resume: (done: Effect.Effect<void, JournalNotWritten>) => void }
     let waiting: Array<Waiting> = []
     const flush = () => {
@@ -132,31 +183,80 @@ export const open = (
       if (batch.length === 0) return
       let outcome: Effect.Effect<void, JournalNotWritten> = Effect.void
       try {
+        if (db === undefined) throw new Error("it has not been opened")
+        write(db)
+        const insert = db.prepare("insert into entry (trial, step, kind, at, data) values (?, ?, ?, ?, ?)")
         db.exec("begin immediate")
         for (const { row } of batch) insert.run(row.trial, row.step, row.kind, row.at, row.data)
         db.exec("commit")
       } catch (cause) {
         outcome = Effect.fail(notWritten(cause))
-        if (db.isTransaction) db.exec("rollback")
+        if (db?.isTransaction === true) db.exec("rollback")
       }
       for (const { resume } of batch) resume(outcome)
+      // What was stored is safe in the log, whether it gets into the file now or later.
+      if (performance.now() - checkpointed > loggedTime) ignoring(() => checkpoint("passive"))
     }
-    yield* Effect.addFinalizer(() => Effect.sync(flush))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        flush()
+        if (isWriting) ignoring(() => db?.exec("delete from writing"))
+        db?.close()
+      })
+    )
 
+    if (existsSync(path)) {
+      const opened = yield* reading(
+        () => new DatabaseSync(readOnly ? addressOf(path) : path, { readOnly, timeout: 5000 })
+      )
+      db = opened
+      const { application, tables, written } = yield* reading(() => ({
+        application: numberOf(opened.prepare("pragma application_id").get(), "application_id"),
+        written: numberOf(opened.prepare("pragma user_version").get(), "user_version"),
+        tables: numberOf(opened.prepare("select count(*) as tables from sqlite_schema").get(), "tables")
+      }))
+      if (tables === 0) return yield* unreadable("is half-written: it holds no search yet")
+      if (application !== applicationId) return yield* unreadable("is an SQLite file, but not a journal of uninet")
+      if (written !== version)
+        return yield* unreadable(
+          `has version ${written}, and this uninet reads version ${version}`,
+          "Use the uninet that wrote it, or start a new search in another folder"
+        )
+      const check = yield* reading(() => opened.prepare("pragma quick_check(1)").get())
+      if (check?.["quick_check"] !== "ok") return yield* unreadable(`is damaged (${String(check?.["quick_check"])})`)
+    }
+    /** Somebody wrote to it and did not end well, and the log is not there that has the last of it. */
+    const isCut = yield* reading(
+      () =>
+        db !== undefined &&
+        !hadLog &&
+        !(readOnly && Lock.holderOf(Lock.pathOf(path)) !== undefined) &&
+        db.prepare("select 1 from sqlite_schema where name = 'writing'").get() !== undefined &&
+        db.prepare("select 1 from writing limit 1").get() !== undefined
+    )
     const columns = "select trial, step, kind, at, data from entry order by trial, step"
     return {
+      isCut,
       header: reading(() => {
-        const row = db.prepare("select identity from search").get()
+        const row = db?.prepare("select identity from search").get()
         return row === undefined ? undefined : String(row["identity"])
       }),
       begin: (header) =>
         Effect.try({
-          try: () => void db.prepare("insert into search (identity, begun) values (?, ?)").run(header, Date.now()),
+          try: () => {
+            makeFile(path, header)
+            db = new DatabaseSync(path, { timeout: 5000 })
+            write(db)
+          },
           catch: notWritten
         }),
       rewrite: (header) =>
         Effect.try({
-          try: () => void db.prepare("update search set identity = ?").run(header),
+          try: () => {
+            if (db === undefined) return
+            write(db)
+            db.prepare("update search set identity = ?").run(header)
+          },
           catch: notWritten
         }),
       add: (row) =>
@@ -165,16 +265,22 @@ export const open = (
           if (waiting.length === 1) setImmediate(flush)
         }),
       rows: reading(() =>
-        db
-          .prepare(columns)
-          .all()
-          .map((row) => ({
-            trial: numberOf(row, "trial"),
-            step: numberOf(row, "step"),
-            kind: String(row["kind"]),
-            at: numberOf(row, "at"),
-            data: String(row["data"])
-          }))
+        (db?.prepare(columns).all() ?? []).map((row) => ({
+          trial: numberOf(row, "trial"),
+          step: numberOf(row, "step"),
+          kind: String(row["kind"]),
+          at: numberOf(row, "at"),
+          data: String(row["data"])
+        }))
       )
     } satisfies File
   })
+
+/** What may fail without harm. */
+const ignoring = (run: () => void) => {
+  try {
+    run()
+  } catch {
+    // It is tried again when there is more.
+  }
+}

@@ -1,0 +1,124 @@
+/** However a run ends, and whenever: nothing is lost, and it can be gone on with or begun anew by what was printed. */
+import { assert, describe, it } from "@effect/vitest"
+import { Journal } from "@uninet/search"
+import * as Effect from "effect/Effect"
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { folder, pasted, type Ran, tinyDataset, uninet } from "./support/cli.ts"
+
+const own = fileURLToPath(new URL("./support/configs/own.config.ts", import.meta.url))
+const entriesOf = (run: string) =>
+  Effect.map(Journal.read(join(run, "journal.db")), ({ entries }) => entries.map(({ entry }) => entry))
+
+/** Runs a command and sends it a signal as soon as there is a file. */
+const endedAt = (
+  args: ReadonlyArray<string>,
+  file: string,
+  signal: NodeJS.Signals,
+  cwd: string
+): Effect.Effect<Ran> => {
+  let looking: ReturnType<typeof setInterval> | undefined
+  return uninet(args, {
+    cwd,
+    onStart: (pid) => {
+      looking = setInterval(() => {
+        if (!existsSync(file)) return
+        clearInterval(looking)
+        process.kill(pid, signal)
+      }, 1)
+    }
+  }).pipe(Effect.ensuring(Effect.sync(() => clearInterval(looking))))
+}
+
+/** The command that a stopped run says it is gone on with by. */
+const goOn = ({ stderr }: Ran) => /go on with: (.*)$/im.exec(stderr)?.[1]
+
+describe("a search", () => {
+  it.live(
+    "that is ended in its first moments is begun anew in its folder, or gone on with by the command that was printed",
+    () =>
+      Effect.gen(function* () {
+        // Nothing that a shell would take as it is.
+        const here = join(yield* folder, "it's a $HOME")
+        mkdirSync(here)
+        const quiet = yield* uninet(["search", "--config", own, "--trials", "3", "--out", "quiet"], { cwd: here })
+        assert.strictEqual(quiet.code, 0, quiet.stderr)
+        const wanted = yield* entriesOf(join(here, "quiet"))
+        for (const [i, [signal, at]] of (
+          [
+            ["SIGKILL", "."],
+            ["SIGKILL", "journal.db"],
+            ["SIGINT", "."],
+            ["SIGINT", "journal.db"],
+            ["SIGINT", "live.json"]
+          ] as const
+        ).entries()) {
+          const run = join(here, `run ${i}`)
+          const begin = ["search", "--config", own, "--trials", "3", "--workers", "1", "--out", run]
+          const ended = yield* endedAt(begin, join(run, at), signal, here)
+          assert.notStrictEqual(ended.code, 0)
+          const command = goOn(ended)
+          if (command !== undefined) assert.include(command, "--workers 1")
+          const again =
+            command !== undefined
+              ? yield* pasted(command, { cwd: here })
+              : existsSync(join(run, "journal.db"))
+                ? yield* uninet(["search", "--resume", run], { cwd: here })
+                : yield* uninet(begin, { cwd: here })
+          assert.strictEqual(again.code, 0, `${at} ${signal}: ${ended.stderr} ${again.stderr}`)
+          // A reader may leave files beside the journal.
+          const files = readdirSync(run)
+          assert.deepStrictEqual(yield* entriesOf(run), wanted)
+          assert.deepStrictEqual(files.sort(), ["best.json", "best.onnx", "best.safetensors", "journal.db"])
+        }
+      }),
+    240_000
+  )
+})
+
+const architecture = {
+  image: { channels: 1, height: 12, width: 12 },
+  classes: 10,
+  stem: { channels: 8, stride: 1 },
+  stages: [{ operator: "DWConv", dsm: "L", expansion: 1, channels: 8, repeats: 1, stride: 2 }],
+  head: { channels: 16 },
+  headDim: 8
+}
+
+describe("a training", () => {
+  it.live(
+    "that is ended in its first moments is begun anew in its folder, or gone on with, and goes on when nobody reads what it says",
+    () =>
+      Effect.gen(function* () {
+        const here = yield* folder
+        const network = join(here, "network.json")
+        writeFileSync(network, JSON.stringify(architecture))
+        const data = tinyDataset(here)
+        for (const [i, at] of [".", "train.json"].entries()) {
+          const run = join(here, `run ${i}`)
+          const begin = ["train", network, "--dataset", data, "--epochs", "1", "--batch", "32", "--out", run]
+          const ended = yield* endedAt(begin, join(run, at), "SIGKILL", here)
+          assert.isNull(ended.code)
+          const resumes = existsSync(join(run, "train.json"))
+          const again = yield* uninet(resumes ? ["train", "--resume", run] : begin, { cwd: here })
+          assert.strictEqual(again.code, 0, again.stderr)
+        }
+        const stopped = yield* endedAt(
+          ["train", network, "--dataset", data, "--epochs", "2", "--batch", "32", "--save-steps", "3", "--out", "on"],
+          join(here, "on", "train.json"),
+          "SIGINT",
+          here
+        )
+        assert.strictEqual(stopped.code, 130)
+        const command = goOn(stopped) ?? ""
+        assert.include(command, "--save-steps 3")
+        // Its first line of two is the last that anybody reads.
+        const read = yield* pasted(`${command} 2>&1 | head -n 1`, { cwd: here })
+        assert.match(read.stdout, /^epoch 1 of 2|^going on/)
+        assert.strictEqual(read.stderr, "")
+        assert.isTrue(existsSync(join(here, "on", "result.json")))
+      }),
+    120_000
+  )
+})
