@@ -8,9 +8,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as Lock from "./internal/lock.ts"
 import * as Sqlite from "./internal/sqlite.ts"
 import { type JournalError, JournalForeign, JournalInUse, JournalUnreadable } from "./JournalError.ts"
+import * as Lock from "./Lock.ts"
 import { Evaluation, Reason } from "./Trial.ts"
 
 /** By name. */
@@ -186,9 +186,8 @@ export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
     return { identity, entries: yield* Effect.forEach(yield* file.rows, decodeRow(path)), isCut: file.isCut }
   }).pipe(Effect.scoped)
 
-/** Who writes to a journal at this moment, if anybody does. */
-export const holder = (path: string): { readonly pid: number; readonly host: string } | undefined =>
-  Lock.holderOf(Lock.pathOf(path))
+/** Who writes to a journal at this moment, if anybody does; `null` for one that has only just begun. */
+export const holder = (path: string): Lock.Holder | null | undefined => Lock.holderOf(path)
 
 /** How many trials entries are of. */
 export const countTrials = (entries: ReadonlyArray<Stored>): number =>

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import * as Lock from "./Lock.ts"
 
 /** The file is no journal, is cut short, or the system refuses it. */
 export class JournalUnreadable extends Schema.TaggedError<JournalUnreadable>()("JournalUnreadable", {
@@ -47,12 +48,11 @@ export class JournalNotWritten extends Schema.TaggedError<JournalNotWritten>()("
 /** Another process writes to the journal. */
 export class JournalLocked extends Schema.TaggedError<JournalLocked>()("JournalLocked", {
   path: Schema.String,
-  lock: Schema.String,
-  pid: Schema.Int,
-  host: Schema.String
+  /** `null` where it has only just begun. */
+  holder: Schema.NullOr(Lock.Holder)
 }) {
   override get message() {
-    return `The journal ${this.path} is in use by process ${this.pid} on ${this.host}. Wait for that search or stop it; if it is gone, remove ${this.lock}.`
+    return `The journal ${this.path} is in use by ${Lock.print(this.holder)}. Wait for that search or stop it.`
   }
 }
 

@@ -9,6 +9,7 @@ export {
   JournalNotWritten,
   JournalUnreadable
 } from "./JournalError.ts"
+export * as Lock from "./Lock.ts"
 export * as Reward from "./Reward.ts"
 export * as Trial from "./Trial.ts"
 export * as Search from "./Search.ts"

@@ -138,9 +138,8 @@ const config = {
 }
 type Flags = Command.Command.Config.Infer<typeof config>
 
-interface Plan extends Omit<scaleFolder.Settings, "baseline"> {
+interface Plan extends Omit<scaleFolder.Settings, "baseline">, runFolder.Place {
   readonly baseline: networks.Found
-  readonly folder: string
   readonly resume: boolean
   readonly seed: string
   readonly workers: number
@@ -216,7 +215,7 @@ const planNew = Effect.fnUntraced(function* (flags: Flags) {
       : Given.make({ coefficients: Option.getOrElse(flags.coefficients, () => Coefficients.efficientNet) })
   const targetMacs = Option.getOrNull(flags.targetMacs)
   return {
-    folder: Option.isSome(flags.out) ? flags.out.value : yield* runFolder.fresh("scale"),
+    ...(Option.isSome(flags.out) ? runFolder.asked(flags.out.value) : yield* runFolder.fresh("scale")),
     resume: false,
     network,
     baseline,
@@ -260,7 +259,7 @@ const planResumed = Effect.fnUntraced(function* (folder: string, flags: Flags) {
   return {
     ...settings,
     baseline,
-    folder,
+    ...runFolder.asked(folder),
     resume: true,
     seed: settings.method._tag === "Searched" ? settings.method.seed : "0",
     workers: Option.getOrElse(flags.workers, availableParallelism),
@@ -488,10 +487,10 @@ const scaled = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   return { coefficients: found.coefficients, members, found }
 })
 
-const execute = Effect.fnUntraced(function* (plan: Plan, { config: given, json }: Flags) {
-  const { baseline, targetMacs } = plan
+const execute = Effect.fnUntraced(function* (asked: Plan, { config: given, json }: Flags) {
+  const { baseline, targetMacs } = asked
+  let plan = asked
   const { of, point } = baseline
-  const name = yield* runFolder.shown(plan.folder)
   const root = yield* Effect.mapError(
     Effect.fromResult(Compound.member(of, point, 0, { coefficients: Coefficients.efficientNet })),
     at(plan.network)
@@ -500,19 +499,11 @@ const execute = Effect.fnUntraced(function* (plan: Plan, { config: given, json }
     return yield* at("--target-macs")(new TargetBelowBaseline({ target: targetMacs, baseline: root.macs }))
   const start = plan.inherit === null ? undefined : yield* trained.read(plan.inherit, given)
   // A search keeps its journal in the folder; anything else writes nothing before it is known.
-  const begin = Effect.suspend(() => {
+  const begin = Effect.gen(function* () {
     const { method, network, phis, fixedImage, inherit } = plan
-    return plan.resume
-      ? Effect.void
-      : scaleFolder.begin(plan.folder, {
-          network,
-          baseline: networks.kept(baseline),
-          method,
-          phis,
-          targetMacs,
-          fixedImage,
-          inherit
-        })
+    if (plan.resume) return
+    const settings = { network, baseline: networks.kept(baseline), method, phis, targetMacs, fixedImage, inherit }
+    plan = { ...plan, folder: yield* scaleFolder.begin(plan, settings) }
   })
   if (plan.method._tag === "Searched") {
     yield* Effect.scoped(fits(plan.method, plan))
@@ -520,6 +511,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, { config: given, json }
   }
   const { coefficients, found, members } = yield* scaled(plan, json)
   if (plan.method._tag !== "Searched") yield* begin
+  const name = yield* runFolder.shown(plan.folder)
 
   const described = yield* Effect.forEach(members, (member) => Effect.mapError(write(plan, member, start), said))
   if (json)

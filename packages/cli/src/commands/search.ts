@@ -119,8 +119,9 @@ const summary = ({ best: found, front, name, task }: Done): string =>
     `${name}/ has ${Object.values(runFolder.files).join(", ")}`
   ].join("\n")
 
-/** What takes the folder away again, as long as there is nothing in it to go on with. */
+/** The folder by now, and what takes it away again as long as there is nothing in it to go on with. */
 interface Begun {
+  folder: string
   undo: Effect.Effect<void>
 }
 
@@ -128,7 +129,6 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
   const path = yield* Path.Path
   const fs = yield* FileSystem.FileSystem
   const began = performance.now()
-  const name = yield* runFolder.shown(plan.folder)
   const data = yield* Dataset.Dataset
   const {
     ahead,
@@ -158,9 +158,11 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     notes: plans.notesOf(plan, of.task)
   }
   // What takes a moment comes after the journal is there: from then on the search can be gone on with.
-  if (!plan.resume) begun.undo = (yield* runFolder.create(plan.folder)).undo
+  if (!plan.resume) Object.assign(begun, yield* runFolder.create(plan))
+  const { folder } = begun
+  const name = yield* runFolder.shown(folder)
   const journal = yield* Layer.build(
-    Journal.sqlite(path.join(plan.folder, runFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" })
+    Journal.sqlite(path.join(folder, runFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" })
   )
   yield* Effect.gen(function* () {
     yield* (yield* Journal.Journal).open(yield* Search.identity(of, asked))
@@ -171,12 +173,12 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     ? undefined
     : yield* machines.run(
         database.value,
-        plan.folder,
+        folder,
         plans.training(plan),
         { time: trialTime, memory: trialMemory },
         (line) => note(line)
       )
-  const checkpoints = path.resolve(plan.folder, runFolder.checkpoints)
+  const checkpoints = path.resolve(folder, runFolder.checkpoints)
   const trains: Layer.Layer<Evaluator.Evaluator, machines.Unable | WorkerEvaluator.WorkerFailed> =
     elsewhere?.layer ??
     WorkerEvaluator.layer({
@@ -192,13 +194,13 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
   const main = Effect.gen(function* () {
     const work = { trials, fidelity, task: of.task }
     const display = yield* progress.make(work, (trial) => command.uninet("replay", name, String(trial)))
-    const told = yield* live.make(plan.folder, work)
+    const told = yield* live.make(folder, work)
     note = display.note
     const found = yield* Search.run(of, {
       ...asked,
       ...(maxTotalMacs === null ? {} : { budget: { most: maxTotalMacs, of: macsOf } }),
       until: Effect.map(
-        live.isAskedToFinish(plan.folder),
+        live.isAskedToFinish(folder),
         (asked) => asked || (maxTime !== null && told.seconds() >= maxTime)
       ),
       onEvent: (event) => Effect.andThen(told.onEvent(event), display.onEvent(event))
@@ -219,7 +221,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
       imageSize: (point) => ({ ...recipe, ...of.recipe(point) }).imageSize,
       // Machines that are not one's own may have something better to do.
       ahead: elsewhere === undefined,
-      kept: ({ trial }) => Effect.provideContext(best.weightsOf(plan.folder, trial), files),
+      kept: ({ trial }) => Effect.provideContext(best.weightsOf(folder, trial), files),
       onProgress: (candidate, done, what) =>
         Effect.andThen(told.onFinal(candidate, done, what), display.onFinal(candidate, done, what)),
       onStopped: (candidate) => Effect.andThen(told.onStopped(candidate), display.onStopped(candidate))
@@ -227,7 +229,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     yield* display.stop
     const before = candidates.find(({ trial }) => trial === finished.winner.trial)
     const facts = Facts.of(data)
-    const written = yield* best.write(plan.folder, finished, {
+    const written = yield* best.write(folder, finished, {
       found: { of, facts, source: plan.space },
       data,
       dataset: plan.dataset ?? (plan.config === undefined ? data.name : paths.portable(plan.config.path)),
@@ -244,7 +246,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
       ? Console.log(
           JSON.stringify(
             {
-              out: plan.folder,
+              out: folder,
               trials: { scored: count("Scored"), failed: count("Failed"), refused: count("Refused") },
               ...(front.length > 0 ? { front } : {}),
               seconds,
@@ -256,19 +258,19 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
         )
       : Console.log(`${summary({ best: written, front, name, task: of.task })}\n${format.time(seconds)} in all`)
   }).pipe(Effect.scoped, Effect.provide(services), Effect.provide(searched))
-  return yield* Effect.raceFirst(main, Effect.andThen(live.stopped(plan.folder), Effect.interrupt))
+  return yield* Effect.raceFirst(main, Effect.andThen(live.stopped(folder), Effect.interrupt))
 })
 
 /** Searches, and says at the end of an interrupted search how to go on with it. */
 const execute = (plan: plans.Plan, given: plans.Flags) =>
   Effect.suspend(() => {
-    const begun: Begun = { undo: Effect.void }
+    const begun: Begun = { folder: plan.folder, undo: Effect.void }
     const interrupted = Effect.gen(function* () {
       yield* begun.undo
-      if (!(yield* runFolder.has(plan.folder, runFolder.files.journal)))
+      if (!(yield* runFolder.has(begun.folder, runFolder.files.journal)))
         return yield* Console.error("\nStopped before anything was begun.")
-      const name = yield* runFolder.shown(plan.folder)
-      const again = yield* plans.resumeCommand(plan, given)
+      const name = yield* runFolder.shown(begun.folder)
+      const again = yield* plans.resumeCommand(begun.folder, given)
       yield* Console.error(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`)
     })
     return searching(plan, given, begun).pipe(

@@ -1,5 +1,5 @@
 /** `uninet status`, `uninet runs`, `uninet stop`: how searches stand, and how to end one. */
-import { Journal, Trial } from "@uninet/search"
+import { Journal, Lock, Trial } from "@uninet/search"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -50,7 +50,7 @@ const cut = (text: string, columns: number) => (text.length > columns ? `${text.
 /** A run in some lines. */
 const describe = (status: runState.Status, columns: number): string => {
   const { best, done, failures, holder, live: now, name, refused, state, trials } = status
-  const who = holder === undefined ? "" : ` by process ${holder.pid} on ${holder.host}`
+  const who = holder === undefined ? "" : ` by ${Lock.print(holder)}`
   const counts = [
     `${done} of ${format.plural(trials, "trial")}`,
     ...(failures.length > 0 ? [`${failures.length} failed`] : []),

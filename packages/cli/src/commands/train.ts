@@ -107,8 +107,7 @@ const recipeOf = Effect.fnUntraced(function* (name: string) {
   )
 })
 
-interface Plan extends trainFolder.Settings {
-  readonly folder: string
+interface Plan extends trainFolder.Settings, runFolder.Place {
   readonly resume: boolean
 }
 
@@ -127,7 +126,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
   const preset = yield* recipeOf(or(given.recipe, standard))
   const sized = Option.isSome(given.batch) ? Recipe.withBatch(preset, given.batch.value) : preset
   return {
-    folder: Option.isSome(given.out) ? given.out.value : yield* runFolder.fresh("train"),
+    ...(Option.isSome(given.out) ? runFolder.asked(given.out.value) : yield* runFolder.fresh("train")),
     resume: false,
     name,
     network: (yield* networks.kindOf(name)).network,
@@ -161,7 +160,11 @@ const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
     const name = extra === "network" ? "a network" : `--${extra}`
     return yield* usage(`${name} cannot be given with --resume, which goes on with what the training was begun with.`)
   }
-  return { ...(yield* trainFolder.settings(folder, "--resume")), folder, resume: true } satisfies Plan
+  return {
+    ...(yield* trainFolder.settings(folder, "--resume")),
+    ...runFolder.asked(folder),
+    resume: true
+  } satisfies Plan
 })
 
 /** The network of a plan. A member of the family takes the data set's images and classes; any other has to fit them. */
@@ -191,6 +194,18 @@ const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: 
   seconds
 })
 
+/** A training, and where it has its folder by now. */
+interface Run {
+  folder: string
+}
+
+/** Said at the end of a training that was stopped. */
+const interrupted = Effect.fnUntraced(function* ({ folder }: Run, given: Flags) {
+  const again = resumeOf(yield* runFolder.shown(folder), given)
+  const isBegun = yield* runFolder.has(folder, trainFolder.files.settings)
+  yield* Console.error(isBegun ? `\nStopped. Go on with: ${again}` : "\nStopped before anything was begun.")
+})
+
 /** The command that goes on with it, flags that its folder does not keep with it. */
 const resumeOf = (name: string, { config, saveSteps }: Flags): string =>
   command.uninet(
@@ -201,8 +216,7 @@ const resumeOf = (name: string, { config, saveSteps }: Flags): string =>
     ...(Option.isSome(saveSteps) ? ["--save-steps", String(saveSteps.value)] : [])
   )
 
-const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
-  const again = resumeOf(yield* runFolder.shown(plan.folder), given)
+const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run) {
   const own = yield* networkOf(plan, yield* Dataset.Dataset, given.config)
   const { of, point } = own
   const network = yield* Effect.mapError(
@@ -214,24 +228,20 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags) {
   const base = isPreset(or(given.recipe, standard)) ? Recipe.forTask(of.task)(plan.recipe) : plan.recipe
   const recipe = plan.resume ? plan.recipe : { ...base, ...of.recipe(point), ...asked(base, given) }
   const start = weights === undefined ? {} : { weights: (yield* trained.readFor(own, weights)).weights }
-  const begin = trainFolder.begin(plan.folder, {
-    name: plan.name,
-    network: networks.kept(own),
-    ...(weights === undefined ? {} : { weights }),
-    dataset,
-    skipBad,
-    recipe,
-    seed,
-    threads,
-    device
-  })
-  const interrupted = Effect.flatMap(runFolder.has(plan.folder, trainFolder.files.settings), (isBegun) =>
-    Console.error(isBegun ? `\nStopped. Go on with: ${again}` : "\nStopped before anything was begun.")
-  )
-  return yield* (plan.resume ? Effect.void : begin).pipe(
-    Effect.andThen(fitted(plan, given, own, network, recipe, start, again)),
-    Effect.onInterrupt(() => interrupted)
-  )
+  if (plan.resume) yield* trainFolder.hold(plan.folder, "--resume")
+  else
+    run.folder = yield* trainFolder.begin(plan, {
+      name: plan.name,
+      network: networks.kept(own),
+      ...(weights === undefined ? {} : { weights }),
+      dataset,
+      skipBad,
+      recipe,
+      seed,
+      threads,
+      device
+    })
+  return yield* fitted({ ...plan, folder: run.folder }, given, own, network, recipe, start)
 })
 
 /** Trains, from the folder's last checkpoint where it has one, and writes the result. */
@@ -241,12 +251,12 @@ const fitted = Effect.fnUntraced(function* (
   { of }: networks.Found,
   network: ModelSpace.Trainable,
   recipe: Recipe.Recipe,
-  start: Pick<FitOptions, "weights">,
-  again: string
+  start: Pick<FitOptions, "weights">
 ) {
   const path = yield* Path.Path
   const trainer = yield* Trainer
   const name = yield* runFolder.shown(plan.folder)
+  const again = resumeOf(name, given)
   const { seed } = plan
   const store = yield* Checkpoints.make(plan.folder)
   // Killed before its first checkpoint, a training begins anew.
@@ -306,6 +316,7 @@ export const train = Command.make(
   config,
   Effect.fnUntraced(function* (given) {
     const plan = Option.isSome(given.resume) ? yield* planResumed(given.resume.value, given) : yield* planNew(given)
+    const run: Run = { folder: plan.folder }
     yield* Effect.scoped(
       Effect.gen(function* () {
         const [, height] = plan.network.facts.inputs["image"]?.shape ?? []
@@ -318,9 +329,9 @@ export const train = Command.make(
           Layer.build,
           Effect.mapError(Device.orElse(at("--dataset")))
         )
-        yield* execute(plan, given).pipe(Effect.provide(services), Effect.provide(telemetry.layer))
+        yield* execute(plan, given, run).pipe(Effect.provide(services), Effect.provide(telemetry.layer))
       })
-    )
+    ).pipe(Effect.onInterrupt(() => interrupted(run, given)))
   }, Effect.mapError(said))
 ).pipe(
   Command.withDescription("Train a network, with checkpoints that a broken training goes on from"),

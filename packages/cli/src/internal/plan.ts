@@ -80,8 +80,7 @@ export const Notes = Schema.Struct({
 })
 
 /** Everything that a search is told. */
-export interface Plan {
-  readonly folder: string
+export interface Plan extends runFolder.Place {
   readonly resume: boolean
   /** The config module, where layers of it are used. */
   readonly config: Config.Loaded | undefined
@@ -362,11 +361,11 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     factor: or(given.rungFactor, fields.rungFactor, 3)
   })
   return {
-    folder: Option.isSome(given.out)
-      ? given.out.value
+    ...(Option.isSome(given.out)
+      ? runFolder.asked(given.out.value)
       : fields.out === undefined
         ? yield* runFolder.fresh(strategy ?? "own")
-        : path.resolve(beside, fields.out),
+        : runFolder.asked(path.resolve(beside, fields.out))),
     resume: false,
     config: own.length > 0 ? loaded : undefined,
     own,
@@ -455,7 +454,7 @@ export const ofRun = Effect.fnUntraced(function* (
   const loaded = wanted === undefined ? undefined : yield* Effect.mapError(Config.load(wanted), at("--config"))
   const own = objectives.length > 0 && settings.own.includes("objectives") ? loaded?.config.objectives : undefined
   return {
-    folder,
+    ...runFolder.asked(folder),
     resume: true,
     config: settings.own.length > 0 ? loaded : undefined,
     own: settings.own,
@@ -534,7 +533,7 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
 
 /** The command that goes on with a search, with what its journal does not keep of the flags it was given. A password is not among them. */
 export const resumeCommand = Effect.fnUntraced(function* (
-  plan: Pick<Plan, "folder">,
+  folder: string,
   given: Pick<Flags, "config" | "database" | "device" | "maxTime" | "workers">
 ) {
   const { config, device, maxTime, workers } = given
@@ -542,7 +541,7 @@ export const resumeCommand = Effect.fnUntraced(function* (
   return command.uninet(
     "search",
     "--resume",
-    yield* runFolder.shown(plan.folder),
+    yield* runFolder.shown(folder),
     ...(Option.isSome(config) ? ["--config", config.value] : []),
     ...(named === undefined ? [] : ["--database", named]),
     ...(Option.isSome(workers) ? ["--workers", String(workers.value)] : []),

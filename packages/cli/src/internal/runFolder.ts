@@ -1,9 +1,10 @@
 /** The folder of a search: its journal, and in the end the best network. */
+import { WholeFile } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import { WholeFile } from "@uninet/trainer"
+import { rmdirSync } from "node:fs"
 import { type CliFault, fault } from "./CliFault.ts"
 
 export type Services = FileSystem.FileSystem | Path.Path
@@ -34,18 +35,43 @@ const probe = ".writable"
 
 /** A folder that something is begun in. */
 export interface Created {
-  /** Takes it away again, as long as nothing was begun in it. */
+  readonly folder: string
+  /** Takes it away again if nothing is in it. */
   readonly undo: Effect.Effect<void>
 }
 
-/** A new folder for a run, made with those above it. Fails where it holds anything. */
-export const create = Effect.fnUntraced(function* (folder: string): Effect.fn.Return<Created, CliFault, Services> {
+/** Where something is to be begun. */
+export interface Place {
+  readonly folder: string
+  /** Whether nobody asked for just this one: where it is taken, the next one of its name with a number is as good. */
+  readonly isAny: boolean
+}
+
+/** Makes a folder that was not there: of two that want it at once one has it. */
+const claim = Effect.fnUntraced(function* (wanted: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
+  yield* fs.makeDirectory(path.dirname(wanted), { recursive: true })
+  for (let i = 1; ; i++) {
+    const folder = i === 1 ? wanted : `${wanted}-${i}`
+    const made = yield* Effect.result(fs.makeDirectory(folder))
+    if (made._tag === "Success") return folder
+    if (made.failure.reason._tag !== "AlreadyExists") return yield* made.failure
+  }
+})
+
+/** A new folder for a run, made with those above it. Fails where it holds anything. */
+export const create = Effect.fnUntraced(function* (place: Place): Effect.fn.Return<Created, CliFault, Services> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const asked = yield* shown(place.folder)
+  const refused = (problem: { readonly message: string }) =>
+    fault(`--out ${asked} cannot be used: ${problem.message}. Give a folder that you may write to.`)
+  const folder = place.isAny ? yield* Effect.mapError(claim(place.folder), refused) : place.folder
   const name = yield* shown(folder)
   const cannot = (problem: { readonly message: string }) =>
     fault(`--out ${name} cannot be used: ${problem.message}. Give a folder that you may write to.`)
-  const exists = yield* Effect.mapError(fs.exists(folder), cannot)
+  const exists = !place.isAny && (yield* Effect.mapError(fs.exists(folder), cannot))
   if (exists) {
     const found = yield* Effect.mapError(fs.readDirectory(folder), () =>
       fault(`--out ${name} is not a folder. Give the path of a new folder.`)
@@ -63,12 +89,9 @@ export const create = Effect.fnUntraced(function* (folder: string): Effect.fn.Re
   const file = path.join(folder, probe)
   yield* Effect.mapError(Effect.andThen(fs.writeFileString(file, ""), fs.remove(file)), cannot)
   return {
-    undo: Effect.gen(function* () {
-      const found = yield* fs.readDirectory(folder)
-      if (!found.every(isLeftover)) return
-      for (const each of found) yield* fs.remove(path.join(folder, each), { recursive: true, force: true })
-      if (!exists) yield* fs.remove(folder)
-    }).pipe(Effect.ignore)
+    folder,
+    // Where another one has begun there meanwhile it is not empty.
+    undo: exists ? Effect.void : Effect.ignore(Effect.try(() => rmdirSync(folder)))
   }
 })
 
@@ -81,18 +104,17 @@ export const has = Effect.fnUntraced(function* (folder: string, file: string) {
 
 const two = (n: number) => String(n).padStart(2, "0")
 
-/** `runs/2026-01-31-120000-ppo`, or with `-2`, `-3`, … where that is taken. */
-export const fresh = Effect.fnUntraced(function* (strategy: string) {
-  const fs = yield* FileSystem.FileSystem
+/** `runs/2026-01-31-120000-ppo`, or with `-2`, `-3`, … where that is taken when it is made. */
+export const fresh = Effect.fnUntraced(function* (strategy: string): Effect.fn.Return<Place, never, Path.Path> {
   const path = yield* Path.Path
   const now = new Date()
   const day = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`
   const hour = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`
-  const base = path.resolve("runs", `${day}-${hour}-${strategy}`)
-  let folder = base
-  for (let i = 2; yield* Effect.orElseSucceed(fs.exists(folder), () => false); i++) folder = `${base}-${i}`
-  return folder
+  return { folder: path.resolve("runs", `${day}-${hour}-${strategy}`), isAny: true }
 })
+
+/** A folder that was asked for. */
+export const asked = (folder: string): Place => ({ folder, isAny: false })
 
 /** What the system said, without the call and the path. */
 export const reasonOf = ({ message, reason }: PlatformError): string =>

@@ -1,5 +1,5 @@
 /** A run's folder as it stands: what its journal has, who works on it, what there is in the end. */
-import { Fidelity, Journal, Search, type Trial } from "@uninet/search"
+import { Fidelity, Journal, type Lock, Search, type Trial } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import { hostname } from "node:os"
@@ -22,7 +22,8 @@ export interface Status {
   readonly name: string
   /** `running` while a process holds the journal. */
   readonly state: "running" | "finished" | "stopped"
-  readonly holder: { readonly pid: number; readonly host: string } | undefined
+  /** `null` for one that has only just begun. */
+  readonly holder: Lock.Holder | null | undefined
   readonly strategy: string
   readonly trials: number
   readonly done: number

@@ -36,14 +36,16 @@ export type Settings = typeof Settings.Type
 
 const Text = Schema.fromJsonString(Settings)
 
-export const begin = Effect.fnUntraced(function* (folder: string, settings: Settings) {
+/** Writes the settings into a new folder, and gives it. */
+export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settings: Settings) {
   const path = yield* Path.Path
-  yield* runFolder.create(folder)
+  const { folder } = yield* runFolder.create(place)
   yield* runFolder.write(
     path.join(folder, files.settings),
     `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`,
     "Make room, then begin again."
   )
+  return folder
 })
 
 /** The settings of a folder, given as `--resume`. */

@@ -1,4 +1,5 @@
 /** The folder of a training: what it was told, its metrics, its checkpoints and its best weights. */
+import { Lock } from "@uninet/search"
 import { Checkpoints, Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -35,21 +36,44 @@ export type Settings = typeof Settings.Type
 
 const Text = Schema.fromJsonString(Settings)
 
-/** Writes the settings into a new folder. */
-export const begin = Effect.fnUntraced(function* (folder: string, settings: Settings) {
-  const fs = yield* FileSystem.FileSystem
+/** The file whose lock a training holds. */
+const lockedFile = (folder: string) => Path.Path.pipe(Effect.map((path) => path.join(folder, files.settings)))
+
+/** Who trains in a folder, if anybody does; `null` for one that has only just begun. */
+export const holderOf = (folder: string) => Effect.map(lockedFile(folder), Lock.holderOf)
+
+/** Has the folder to itself until the scope ends. `flag`: how it was named. */
+export const hold = Effect.fnUntraced(function* (folder: string, flag: string) {
+  const name = yield* runFolder.shown(folder)
+  yield* Effect.catchTags(Lock.hold(yield* lockedFile(folder)), {
+    Locked: ({ holder }) =>
+      fault(`${flag} ${name} is in use by ${Lock.print(holder)}. Wait for that training, or end it.`),
+    LockFailed: ({ reason }) =>
+      fault(`${flag} ${name} cannot be locked (${reason}). Give yourself write permission there.`)
+  })
+})
+
+/** Has a new folder to itself until the scope ends, and writes the settings into it; gives the folder. */
+export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settings: Settings) {
   const path = yield* Path.Path
+  const taken = Effect.gen(function* () {
+    const name = yield* runFolder.shown(place.folder)
+    if (!place.isAny && (yield* runFolder.has(place.folder, files.settings)))
+      return yield* fault(
+        `--out ${name} already holds a training. Go on with it by --resume ${name}, or give a new folder; nothing was changed.`
+      )
+  })
+  yield* taken
+  const { folder, undo } = yield* runFolder.create(place)
+  // When its lock is gone, too.
+  yield* Effect.addFinalizer(() => undo)
   const file = path.join(folder, files.settings)
-  if (yield* Effect.orElseSucceed(fs.exists(file), () => false)) {
-    const name = yield* runFolder.shown(folder)
-    return yield* fault(
-      `--out ${name} already holds a training. Go on with it by --resume ${name}, or give a new folder; nothing was changed.`
-    )
-  }
-  const { undo } = yield* runFolder.create(folder)
-  yield* runFolder
-    .write(file, `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`, "Make room, then begin again.")
-    .pipe(Effect.onError(() => undo))
+  yield* hold(folder, "--out")
+  // Another one may have begun there between the two.
+  yield* taken
+  const text = `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`
+  yield* runFolder.write(file, text, "Make room, then begin again.")
+  return folder
 })
 
 /** The settings of a folder, given as `flag`. */

@@ -1,5 +1,6 @@
 /** The SQLite file behind a journal: one header, rows that are only ever added. */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import {
   accessSync,
@@ -13,11 +14,12 @@ import {
   rmSync,
   statSync
 } from "node:fs"
+import { hostname } from "node:os"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
-import { type JournalLocked, JournalNotWritten, JournalUnreadable } from "../JournalError.ts"
-import * as Lock from "./lock.ts"
+import { JournalLocked, JournalNotWritten, JournalUnreadable } from "../JournalError.ts"
+import * as Lock from "../Lock.ts"
 
 export interface Row {
   readonly trial: number
@@ -135,6 +137,36 @@ const toTheDisk = "pragma fullfsync = on; pragma checkpoint_fullfsync = on;"
 const loggedPages = 64
 const loggedTime = 10_000
 
+/** The lock of a version before, which only knew the number of a process: a file with that. */
+const earlier = (path: string): Lock.Holder | undefined => {
+  const old = `${path}.lock`
+  try {
+    const holder = Schema.decodeSync(Schema.fromJsonString(Lock.Holder))(readFileSync(old, "utf8"))
+    if (holder.host !== hostname()) return holder
+    process.kill(holder.pid, 0)
+    return holder
+  } catch (cause) {
+    // It is there, and another user's.
+    if (cause instanceof Error && "code" in cause && cause.code === "EPERM") return { pid: 0, host: hostname() }
+    rmSync(old, { force: true })
+    return undefined
+  }
+}
+
+/** One writer at a time. */
+const locked = (path: string): Effect.Effect<void, JournalLocked | JournalUnreadable, Scope.Scope> =>
+  Effect.gen(function* () {
+    yield* Lock.hold(path)
+    const holder = yield* Effect.sync(() => earlier(path))
+    if (holder !== undefined) return yield* new JournalLocked({ path, holder })
+  }).pipe(
+    Effect.catchTags({
+      Locked: ({ holder }) => new JournalLocked({ path, holder }),
+      LockFailed: ({ reason }) =>
+        new JournalUnreadable({ path, problem: `cannot be locked (${reason})`, remedy: permit })
+    })
+  )
+
 /** Opens or makes the file; it is closed with the scope. A file that is no journal, or damaged, is not changed. */
 export const open = (
   path: string,
@@ -150,7 +182,7 @@ export const open = (
     const fault = yield* reading(() => faultOf(path))
     if (fault !== undefined) return yield* unreadable(fault)
     if (!existsSync(path) && readOnly) return yield* unreadable("does not exist", "Give the folder of a search")
-    if (!readOnly) yield* Lock.hold(path, (cause) => unreadable(`cannot be locked (${problemOf(cause)})`, permit))
+    if (!readOnly) yield* locked(path)
 
     // A reader makes an empty one.
     const hadLog = yield* reading(() => (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0)
@@ -230,7 +262,7 @@ export const open = (
       () =>
         db !== undefined &&
         !hadLog &&
-        !(readOnly && Lock.holderOf(Lock.pathOf(path)) !== undefined) &&
+        !(readOnly && Lock.holderOf(path) !== undefined) &&
         db.prepare("select 1 from sqlite_schema where name = 'writing'").get() !== undefined &&
         db.prepare("select 1 from writing limit 1").get() !== undefined
     )

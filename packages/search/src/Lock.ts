@@ -1,0 +1,172 @@
+/**
+ * One holder of a file at a time, by a lock of the operating system: it goes with the process that has it, however that ends, and knows nothing of numbers of
+ * processes, which containers have in common and systems use again.
+ *
+ * The lock is SQLite's on a file of its own, `<file>-lock`, held `EXCLUSIVE`. It is there while somebody holds it; who, it says itself.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { randomInt } from "node:crypto"
+import { accessSync, constants, existsSync, rmSync } from "node:fs"
+import { hostname } from "node:os"
+import { dirname } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { pathToFileURL } from "node:url"
+
+/** Who holds a lock: for people, as the number of a process means something on its own machine and in its own container only. */
+export const Holder = Schema.Struct({ pid: Schema.Int, host: Schema.String })
+export type Holder = typeof Holder.Type
+
+/** Another one holds it. */
+export class Locked extends Schema.TaggedError<Locked>()("Locked", {
+  file: Schema.String,
+  /** `null` where it has only just taken it. */
+  holder: Schema.NullOr(Holder)
+}) {
+  override get message() {
+    return `${this.file} is in use by ${print(this.holder)}. Wait for it, or end it.`
+  }
+}
+
+/** It cannot be taken for another reason than that. */
+export class LockFailed extends Schema.TaggedError<LockFailed>()("LockFailed", {
+  file: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.file} cannot be locked (${this.reason}). Give yourself write permission in its folder.`
+  }
+}
+
+/** `process 123 on here`. */
+export const print = (holder: Holder | null): string =>
+  holder === null ? "another process" : `process ${holder.pid} on ${holder.host}`
+
+/** The file that is locked in place of a file. */
+export const pathOf = (file: string): string => `${file}-lock`
+
+/** How long a lock is waited for: whoever looks who has it holds it for a moment. */
+const patience = 1000
+
+const codeOf = (cause: unknown): number =>
+  cause instanceof Error && "errcode" in cause && typeof cause.errcode === "number" ? cause.errcode & 0xff : 0
+const busy = 5
+const isBusy = (cause: unknown) => codeOf(cause) === busy
+
+/** Reads a lock's file whoever holds it. SQLite knows what it has open: to open it in another way would give up this process's own lock. */
+const peek = <A>(path: string, read: (db: DatabaseSync) => A): A | undefined => {
+  const address = pathToFileURL(path)
+  address.searchParams.set("immutable", "1")
+  try {
+    const db = new DatabaseSync(address, { readOnly: true })
+    try {
+      return read(db)
+    } finally {
+      db.close()
+    }
+  } catch {
+    // It is gone, or just being made.
+    return undefined
+  }
+}
+
+const tokenOf = (path: string) => peek(path, (db) => db.prepare("pragma user_version").get()?.["user_version"])
+
+const named = (path: string): Holder | null => {
+  const row = peek(path, (db) => db.prepare("select pid, host from holder").get())
+  return row === undefined ? null : { pid: Number(row["pid"]), host: String(row["host"]) }
+}
+
+/** Locks the file that the path leads to, unless another one has. */
+const take = (path: string): DatabaseSync | "taken" => {
+  for (;;) {
+    const token = randomInt(2 ** 31 - 1)
+    const db = new DatabaseSync(path, { timeout: patience })
+    try {
+      // In this mode the lock stays when the transaction is over.
+      db.exec(
+        `pragma locking_mode = exclusive; pragma journal_mode = memory; pragma synchronous = off;
+        begin exclusive;
+        pragma user_version = ${token};
+        create table if not exists holder (pid integer not null, host text not null);
+        delete from holder`
+      )
+      db.prepare("insert into holder (pid, host) values (?, ?)").run(process.pid, hostname())
+      db.exec("commit")
+    } catch (cause) {
+      db.close()
+      if (isBusy(cause)) return "taken"
+      // What it was opened as may have been taken away by whoever had it.
+      if (existsSync(path)) throw cause
+      continue
+    }
+    // Taken away meanwhile, it is the lock of nothing.
+    if (tokenOf(path) === token) return db
+    db.close()
+  }
+}
+
+/** Takes the file away while it is still held, so that whoever opens it anew opens another one. */
+const release = (path: string, db: DatabaseSync) => {
+  const remove = () => {
+    try {
+      rmSync(path, { force: true })
+    } catch {
+      // Windows removes no file that is open.
+    }
+  }
+  remove()
+  db.close()
+  if (process.platform === "win32") remove()
+}
+
+/** Why the system refuses it, where it says so more clearly than SQLite. */
+const reasonOf = (path: string, cause: unknown): string => {
+  try {
+    accessSync(dirname(path), constants.W_OK)
+  } catch (refused) {
+    if (refused instanceof Error) return refused.message
+  }
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+/**
+ * Holds the lock of a file, which need not be there, until the scope ends.
+ *
+ * Fails with `Locked` where another one holds it, in this process or another, and with `LockFailed` where its folder is missing or cannot be written.
+ *
+ * @example
+ * yield* Lock.hold("runs/demo/train.json")
+ */
+export const hold = (file: string): Effect.Effect<void, Locked | LockFailed, Scope.Scope> => {
+  const path = pathOf(file)
+  const acquire = Effect.try({
+    try: () => take(path),
+    catch: (cause) => new LockFailed({ file, reason: reasonOf(path, cause) })
+  }).pipe(
+    Effect.flatMap((taken) =>
+      taken === "taken" ? Effect.fail(new Locked({ file, holder: named(path) })) : Effect.succeed(taken)
+    )
+  )
+  return Effect.asVoid(Effect.acquireRelease(acquire, (db) => Effect.sync(() => release(path, db))))
+}
+
+/** Who holds the lock of a file; `undefined` where nobody does, `null` for one that has only just taken it. */
+export const holderOf = (file: string): Holder | null | undefined => {
+  const path = pathOf(file)
+  if (!existsSync(path)) return undefined
+  try {
+    const db = new DatabaseSync(path, { readOnly: true, timeout: 0 })
+    try {
+      db.prepare("pragma user_version").get()
+      db.prepare("select count(*) from sqlite_schema").get()
+    } finally {
+      db.close()
+    }
+    // Whoever had it was ended.
+    return undefined
+  } catch (cause) {
+    return isBusy(cause) ? named(path) : undefined
+  }
+}
