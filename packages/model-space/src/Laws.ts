@@ -19,21 +19,11 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type { Fault, Law } from "./Law.ts"
 import { costsOf, type ModelSpace } from "./ModelSpace.ts"
 import * as Task from "./Task.ts"
 
-/** What breaks a law, and where: a parameter, an output, a block, or `network`. */
-export interface Fault {
-  readonly at: string
-  readonly reason: string
-}
-
-/** A law: what it says, and the check of one point and its network. */
-export interface Law<in A> {
-  readonly name: string
-  readonly statement: string
-  readonly check: (point: A, model: Model.Model) => Fault | undefined
-}
+export type { Fault, Law } from "./Law.ts"
 
 /** A point breaks a law. */
 export class LawViolation extends Schema.TaggedError<LawViolation>()("LawViolation", {

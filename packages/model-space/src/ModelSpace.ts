@@ -36,7 +36,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
-import type * as Laws from "./Laws.ts"
+import type { Law } from "./Law.ts"
 import type { PyTorch } from "./PyTorch.ts"
 import type { Recipe } from "./Recipe.ts"
 import type { Scaling } from "./Scaling.ts"
@@ -92,7 +92,7 @@ export interface ModelSpace<in out A, Cost extends string = string, Measure exte
   /** What its network is made of, in order. */
   readonly parts: (point: A) => Result.Result<ReadonlyArray<Part>, Unbuildable>
   /** Laws of its own, beside those that hold for every model. */
-  readonly laws: ReadonlyArray<Laws.Law<A>>
+  readonly laws: ReadonlyArray<Law<A>>
   /** Whether a parameter's gradient may be zero whatever the input, by design; of any other it is a mistake. */
   readonly isIdle: (parameter: string, point: A) => boolean
   /** How a point becomes deeper, wider or larger; `null` where nobody said. */
@@ -121,7 +121,7 @@ export interface Declaration<A, Cost extends string, Measure extends string, Cha
   readonly picture?: (point: A) => string
   /** Default: by the first part of its layers' paths. */
   readonly parts?: (point: A) => Result.Result<ReadonlyArray<Part>, { readonly message: string }>
-  readonly laws?: ReadonlyArray<Laws.Law<A>>
+  readonly laws?: ReadonlyArray<Law<A>>
   /** Default: no parameter is. */
   readonly isIdle?: (parameter: string, point: A) => boolean
   readonly scaling?: Scaling<A>

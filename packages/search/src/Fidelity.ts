@@ -13,7 +13,10 @@
 import { Pareto } from "@uninet/controller"
 import * as Schema from "effect/Schema"
 import * as Standing from "./internal/standing.ts"
+import type { Entrant } from "./internal/standing.ts"
 import type { Evaluation } from "./Trial.ts"
+
+export type { Entrant } from "./internal/standing.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 /** Epochs after which there is a result, rising. */
@@ -149,14 +152,6 @@ export const levels = <A>(things: ReadonlyArray<A>, scoreOf: (thing: A) => Score
   return [...by]
     .map(([epochs, members]) => ({ epochs, members }))
     .sort((a, b) => (b.epochs ?? Infinity) - (a.epochs ?? Infinity))
-}
-
-/** A trial's result on a rung. Objectives: larger is better. */
-export interface Entrant {
-  readonly trial: number
-  readonly objectives: ReadonlyArray<number>
-  /** Whether its training is over, as early stopping has it: it counts on its rung, and goes on to none. Default false. */
-  readonly ended?: boolean
 }
 
 /** Of one rung, best first: by front, then by crowding, then by trial; of one objective, by that. */

@@ -1,7 +1,14 @@
 /** Where the trials of a rung stand among one another, as they come in: what `Fidelity.order` says of all of them, kept up to date. */
-import type { Entrant } from "../Fidelity.ts"
 import * as Fronts from "./fronts.ts"
 import * as Ranked from "./ranked.ts"
+
+/** A trial's result on a rung. Objectives: larger is better. */
+export interface Entrant {
+  readonly trial: number
+  readonly objectives: ReadonlyArray<number>
+  /** Whether its training is over, as early stopping has it: it counts on its rung, and goes on to none. Default false. */
+  readonly ended?: boolean
+}
 
 export interface Standing {
   readonly add: (entrant: Entrant) => void
