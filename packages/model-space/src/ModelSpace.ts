@@ -31,7 +31,7 @@
  */
 import { Costs, Op, Program, Shape, Tensor } from "@uninet/graph"
 import { Model, Scope } from "@uninet/nn"
-import { Constraint, type Cost, Digest, Prng, Space, type SpaceError } from "@uninet/search-space"
+import { Constraint, Cost, Digest, Prng, Space, type SpaceError } from "@uninet/search-space"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -195,12 +195,6 @@ const counting = <A>(
   }
 }
 
-/** A pure function that remembers its last answer: all costs of a point are asked for one after the other. */
-const lastKnown = <A, B>(of: (a: A) => B): ((a: A) => B) => {
-  let last: { readonly a: A; readonly b: B } | undefined
-  return (a) => (last !== undefined && last.a === a ? last : (last = { a, b: of(a) })).b
-}
-
 const counted: ReadonlyArray<Counted> = ["macs", "parameters", "activationBytes"]
 
 /** The ops of a program by the first part of their paths: what each holds, computes and gives on. */
@@ -261,7 +255,7 @@ export const make = <
   const count = counting(space, model)
   const costs: Record<string, (point: A) => number> = {}
   for (const cost of counted) costs[cost] = (point) => count(point)[cost]
-  const chained = lastKnown((point: A) => declared.chain?.cost.of(point))
+  const chained = Cost.lastKnown((point: A) => declared.chain?.cost.of(point))
   for (const cost of declared.chain?.costs ?? []) costs[cost] = (point) => chained(point)?.[cost] ?? NaN
   Object.assign(costs, declared.costs)
   const chain = declared.chain?.cost.chain
@@ -445,8 +439,7 @@ export const trainable =
       about: about ?? write(of)(point)
     }))
 
-const plain = (json: unknown): Schema.Json =>
-  Schema.decodeSync(Schema.fromJsonString(Schema.Json))(JSON.stringify(json ?? null))
+const plain = (json: unknown): Schema.Json => JSON.parse(JSON.stringify(json ?? null))
 
 /** How many points' networks a fingerprint looks at, and how many points are drawn to find them. */
 const fingerprinted = 16

@@ -83,6 +83,12 @@ export const onField =
         })
   })
 
+/** A pure function that remembers its last answer: several costs of a point are asked for one after the other, and are often found together. */
+export const lastKnown = <A, B>(of: (value: A) => B): ((value: A) => B) => {
+  let last: { readonly value: A; readonly found: B } | undefined
+  return (value) => (last !== undefined && last.value === value ? last : (last = { value, found: of(value) })).found
+}
+
 /** The sum of two costs, name by name. */
 export const plus = <K extends string>(a: Costs<K>, b: Costs<K>): Costs<K> => {
   const out: Record<string, number> = {}

@@ -563,14 +563,6 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return outcome
   })
 
-  /** A point as JSON; every point that a strategy proposes is one of the space. */
-  const encoded = (point: A) =>
-    Effect.orDie(
-      Effect.flatMap(Effect.fromResult(Space.encodeJson(point)(space)), (json) =>
-        Schema.decodeUnknownEffect(Schema.Json)(json)
-      )
-    )
-
   /** Begins a job: its outcome is worked out beside everything else, after its entry (if it has one) is stored. */
   const begin = Effect.fnUntraced(function* (
     candidate: Candidate<A, C>,
@@ -626,7 +618,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       })
     const settle = (entry: Entry | undefined, act: Effect.Effect<Outcome<M> | Dropped, JournalError | EvaluatorLost>) =>
       Effect.map(begin(candidate, 0, known === undefined ? entry : undefined, act), (job) => void first.push(job))
-    const json = yield* encoded(point)
+    const json = ModelSpace.write(of)(point)
     written[trial] = json
     const common = { trial, hash, point: json }
 

@@ -16,7 +16,7 @@ import { type Dsm, Dsms } from "@uninet/dsm"
 import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import { type Operator, Operators } from "@uninet/operators"
-import { Choice, type Site, Space, SpaceError } from "@uninet/search-space"
+import { Choice, Cost, type Site, Space, SpaceError } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -448,7 +448,7 @@ export const models = ({ kit = Kit.standard, ...options }: Options = {}): Result
     if (found !== undefined) return yield* Result.fail(found)
     const seed = Space.seedPoint(space)
     const costs = NetworkCosts.forSpace(kit)
-    const activations = NetworkCosts.activations(kit)
+    const activations = Cost.lastKnown(NetworkCosts.activations(kit))
     return ModelSpace.make({
       name: "uninet",
       version: versionOf(kit, seed.headDim),
