@@ -2,7 +2,7 @@
  * A task, a cost, an objective, an operator with a choice of its own and a strategy, none of which the packages have: digits are told by how far off the answer is, networks that mix by pooling are searched
  * beside attention, and few attention heads are an aim of their own.
  */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Mnist } from "@uninet/data"
 import { Op } from "@uninet/graph"
 import { ModelSpace, Recipe, Task } from "@uninet/model-space"

@@ -1,7 +1,8 @@
 /**
  * NAS-Bench-201's cells: counted, searched by a table of results, searched by training, and the best one exported. `node examples/nas-bench-201.ts` trains six small cells on MNIST's digits.
  */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { RegularizedEvolution } from "@uninet/controller"
 import { Dataset, Mnist } from "@uninet/data"
 import { Format } from "@uninet/export"

@@ -1,5 +1,5 @@
 /** UniNet's networks and the learning rate that each is trained by, searched together. */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Tpe } from "@uninet/controller"
 import { Mnist } from "@uninet/data"
 import { Classification, ModelSpace, Recipe } from "@uninet/model-space"

@@ -1,5 +1,5 @@
 /** Numbers from rows of numbers that come as a stream, by a chain of linear layers whose widths are searched; the mean absolute error decides, and less is better. */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { LocalSearch } from "@uninet/controller"
 import { Dataset, StreamedExamples } from "@uninet/data"
 import { ModelSpace, Recipe, Regression } from "@uninet/model-space"

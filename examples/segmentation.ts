@@ -1,5 +1,5 @@
 /** A class for every pixel of small pictures: an encoder of UniNet's operators, which are searched, and a head of one's own that brings the map back to the picture's size. */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { RegularizedEvolution } from "@uninet/controller"
 import { Dataset, Examples } from "@uninet/data"
 import { ModelSpace, Recipe, Segmentation } from "@uninet/model-space"

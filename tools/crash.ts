@@ -6,7 +6,7 @@
  *
  *     node tools/crash.ts [kills]        (default: 50)
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Prng } from "@uninet/search-space"
 import { Checkpoint } from "@uninet/trainer"
 import * as Effect from "effect/Effect"

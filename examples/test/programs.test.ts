@@ -1,5 +1,5 @@
 /** The programs of this folder do what they say, on fewer trials. */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Laws, type ModelSpace } from "@uninet/model-space"
 import { Prng, Space } from "@uninet/search-space"

@@ -1,5 +1,6 @@
 /** Runs the command line of this process. */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import { run, teardown } from "./Uninet.ts"
 

@@ -4,7 +4,7 @@
  * @example
  * ```ts
  * import { Benchmark, Strategies, Table } from "@uninet/controller"
- * import { NodeServices } from "@effect/platform-node"
+ * import * as NodeServices from "@effect/platform-node/NodeServices"
  * import { OnnxRuntime } from "@uninet/runtime"
  * import { Effect } from "effect"
  *

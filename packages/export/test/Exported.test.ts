@@ -1,4 +1,4 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Comparison, Examples, Exported, Format, OnnxModel, Specimens, Trained } from "@uninet/export"
 import { Safetensors } from "@uninet/nn"

@@ -1,4 +1,4 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Card, Exported, GraphModule, PyTorch, Specimens, type Trained } from "@uninet/export"
 import { Op, type Tensor } from "@uninet/graph"

@@ -1,4 +1,4 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Comparison, type Examples, Format, PyTorch, Python, Specimens, Trained } from "@uninet/export"
 import { OperatorSet } from "@uninet/operators"

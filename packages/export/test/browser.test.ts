@@ -1,4 +1,4 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { ImageFile } from "@uninet/data"
 import { Classification, Format, OnnxModel } from "@uninet/export"

@@ -1,4 +1,4 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { Mnist } from "@uninet/data"
 import { Card, Comparison, Exported, Format, OnnxModel, PyTorch, Specimens, Trained } from "@uninet/export"

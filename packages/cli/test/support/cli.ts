@@ -1,5 +1,5 @@
 /** The real command line in a process of its own, and a data set that trains in no time. */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Uninet } from "@uninet/cli"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
