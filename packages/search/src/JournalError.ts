@@ -31,7 +31,7 @@ export class JournalInUse extends Schema.TaggedError<JournalInUse>()("JournalInU
   trials: Schema.Int
 }) {
   override get message() {
-    return `${this.path} already holds a search of ${this.trials} trial${this.trials === 1 ? "" : "s"}. Resume it, or start the new one in another place.`
+    return `${this.path} already holds a search of ${this.trials} trial${this.trials === 1 ? "" : "s"}. Resume it (\`existing: "resume"\` of the journal), or start the new one in another place.`
   }
 }
 

@@ -59,6 +59,14 @@ describe("a journal in a file", () => {
     })
   )
 
+  it.live("makes the folder that it is to lie in", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "runs", "today", "journal.db")
+      yield* on(path, (j) => j.open(identity))
+      assert.isTrue(existsSync(path))
+    })
+  )
+
   it.live("keeps any entry as it was", () =>
     Effect.gen(function* () {
       const path = yield* file
@@ -283,12 +291,13 @@ describe("a file that is no sound journal", () => {
     /damaged entry \(Proposed of trial 99\)/
   )
 
-  it.live("in a folder that is not there says so", () =>
+  it.live("in a folder that cannot be made says so", () =>
     Effect.gen(function* () {
-      const path = join(yield* folder, "none", "journal.db")
-      const error = yield* Effect.flip(on(path, (j) => j.open(identity)))
+      const path = yield* file
+      writeFileSync(path, "")
+      const error = yield* Effect.flip(on(join(path, "journal.db"), (j) => j.open(identity)))
       assert.strictEqual(error._tag, "JournalUnreadable")
-      assert.isFalse(existsSync(path))
+      assert.match(error.message, /^The journal .* cannot have its folder made \(.*\)\. Give yourself write permission/)
     })
   )
 })

@@ -7,6 +7,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  mkdirSync,
   fsyncSync,
   openSync,
   readFileSync,
@@ -182,7 +183,13 @@ export const open = (
     const fault = yield* reading(() => faultOf(path))
     if (fault !== undefined) return yield* unreadable(fault)
     if (!existsSync(path) && readOnly) return yield* unreadable("does not exist", "Give the folder of a search")
-    if (!readOnly) yield* locked(path)
+    if (!readOnly) {
+      yield* Effect.try({
+        try: () => mkdirSync(dirname(path), { recursive: true }),
+        catch: (cause) => unreadable(`cannot have its folder made (${problemOf(cause)})`, permit)
+      })
+      yield* locked(path)
+    }
 
     // A reader makes an empty one.
     const hadLog = yield* reading(() => (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0)
