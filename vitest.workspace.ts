@@ -1,13 +1,22 @@
 // Vitest 5 reads this with `--config vitest.workspace.ts`: one project per package.
-import { readdirSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import { defineConfig } from "vitest/config"
 
 const packages = readdirSync(new URL("packages", import.meta.url)).map((name) => `packages/${name}`)
 
+/** What all test files of a project share. */
+const setup = "test/support/setup.ts"
+
 export default defineConfig({
   test: {
     projects: [...packages, "tools", "bench", "examples"].map((root) => ({
-      test: { root, include: ["test/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 }
+      test: {
+        root,
+        include: ["test/**/*.test.ts"],
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
+        ...(existsSync(new URL(`${root}/${setup}`, import.meta.url)) ? { globalSetup: setup } : {})
+      }
     }))
   }
 })

@@ -16,9 +16,10 @@ import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { type DatabaseUnavailable, type SearchForeign, type SearchTaken, VersionMismatch } from "./ClusterError.ts"
 import { Database } from "./Database.ts"
-import { forBytes, once } from "./internal/attempt.ts"
+import { forBytes, once, shortly } from "./internal/attempt.ts"
 import { persistently } from "./internal/patience.ts"
 import * as Pulse from "./internal/pulse.ts"
+import { Timing } from "./internal/timing.ts"
 import * as tables from "./internal/tables.ts"
 import * as trials from "./internal/trials.ts"
 import { version as own } from "./version.ts"
@@ -47,12 +48,6 @@ export interface Options {
   /** The version of uninet; workers of another one are refused. Default: that of this package. */
   readonly version?: string
 }
-
-/** How often the driver looks how its trials stand. */
-const poll = Duration.millis(250)
-
-/** How often it shows that it is there and looks who else is. */
-const interval = Duration.seconds(1)
 
 /** After so many machines could not evaluate a trial for reasons of their own, the search stops. */
 const mostStrikes = 3
@@ -106,6 +101,7 @@ export const layer = ({
     Evaluator.Evaluator,
     Effect.gen(function* () {
       const database = yield* Database
+      const { interval, poll } = yield* Timing
       const grace = Duration.fromInputUnsafe(given)
       const services = yield* Effect.context<SqlClient.SqlClient | Database>()
       const me: tables.Driver = { search, driver: randomUUID() }
@@ -148,7 +144,7 @@ export const layer = ({
         if (now !== undefined && now.beat !== rival.beat) return yield* tables.taken(search, now)
         rival = now
       }
-      yield* Effect.addFinalizer(() => Effect.ignore(once(tables.leaveSearch(me), Duration.seconds(2))))
+      yield* Effect.addFinalizer(() => Effect.ignore(once(tables.leaveSearch(me), shortly)))
 
       const waiting = new Set<Waiting>()
       /** Interrupted while the database was away. */
@@ -305,7 +301,7 @@ export const layer = ({
                 Effect.suspend(() => {
                   if ([...waiting].some((other) => other.key === key)) return Effect.void
                   withdrawn.add(key)
-                  return once(trials.withdraw([key]), Duration.seconds(2)).pipe(
+                  return once(trials.withdraw([key]), shortly).pipe(
                     Effect.andThen(Effect.sync(() => void withdrawn.delete(key))),
                     Effect.ignore
                   )

@@ -18,10 +18,11 @@ import { isAbsolute, join, relative, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { DatabaseUnavailable, VersionMismatch, WorkerUnable } from "./ClusterError.ts"
 import { Database } from "./Database.ts"
-import { forBytes, once } from "./internal/attempt.ts"
+import { forBytes, once, shortly } from "./internal/attempt.ts"
 import * as Checkpoints from "./internal/checkpoints.ts"
 import { persistently } from "./internal/patience.ts"
 import * as Pulse from "./internal/pulse.ts"
+import { Timing } from "./internal/timing.ts"
 import * as tables from "./internal/tables.ts"
 import * as trials from "./internal/trials.ts"
 import { version as own } from "./version.ts"
@@ -77,12 +78,6 @@ const mostLost = 10
 /** After so many trials in a row that this machine could not evaluate it takes no more. */
 const mostInARow = 3
 
-/** How often idle workers look for trials. */
-const poll = Duration.millis(250)
-
-/** How often the worker says that it is there and how far it is. */
-const interval = Duration.seconds(1)
-
 interface Running {
   progress: Trial.Progress | undefined
   readonly claim: string
@@ -132,6 +127,7 @@ export const run = Effect.fnUntraced(function* ({
   Database | SqlClient.SqlClient | Scope.Scope
 > {
   const database = yield* Database
+  const { interval, poll, silence } = yield* Timing
   const other = yield* persistently(tables.otherDriver(version))
   if (other !== undefined)
     return yield* new VersionMismatch({
@@ -154,12 +150,9 @@ export const run = Effect.fnUntraced(function* ({
   const claims = new Set<string>()
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() =>
-      once(trials.giveBack([...claims, claim]), Duration.seconds(2)).pipe(
+      once(trials.giveBack([...claims, claim]), shortly).pipe(
         Effect.andThen(
-          once(
-            problem === null ? tables.leaveWorker(me.id) : tables.workerBeat({ ...me, problem }),
-            Duration.seconds(2)
-          )
+          once(problem === null ? tables.leaveWorker(me.id) : tables.workerBeat({ ...me, problem }), shortly)
         ),
         Effect.ignore
       )
@@ -301,7 +294,8 @@ export const run = Effect.fnUntraced(function* ({
     const held = yield* once(trials.held(version))
     holders = Pulse.hear(
       performance.now(),
-      held.flatMap((each) => (running.has(each.key) ? [] : [[`${each.claim} ${each.key}`, each] as const]))
+      held.flatMap((each) => (running.has(each.key) ? [] : [[`${each.claim} ${each.key}`, each] as const])),
+      Duration.toMillis(silence) / 2
     )(holders)
   })
   // Counted from the first failure and not from the last answer, so that a machine that slept tries again first.
@@ -337,7 +331,7 @@ export const run = Effect.fnUntraced(function* ({
     const taker = { claim, worker: me.id, host, version }
     const free = yield* once(trials.take(taker))
     if (free !== undefined) return free
-    for (const silent of Pulse.silent(trials.silentSeconds)(holders)) {
+    for (const silent of Pulse.silent(Duration.toSeconds(silence))(holders)) {
       if (running.has(silent.key)) continue
       const found = yield* once(trials.takeOver(taker, silent))
       if (found !== undefined) return found

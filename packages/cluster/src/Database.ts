@@ -17,6 +17,7 @@ import { backoff, once } from "./internal/attempt.ts"
 import { migrate } from "./internal/migrations.ts"
 import { quiet } from "./internal/quiet.ts"
 import * as Refusal from "./internal/refusal.ts"
+import { Timing } from "./internal/timing.ts"
 
 export interface Options {
   /**
@@ -67,6 +68,7 @@ const parameters = { tcp_keepalives_idle: "10", tcp_keepalives_interval: "5", tc
 export const layer = (options: Options): Layer.Layer<Database | SqlClient.SqlClient, DatabaseError> =>
   Layer.unwrap(
     Effect.gen(function* () {
+      const { attempt } = yield* Timing
       const address = yield* Address.read(options.url)
       const patience = Duration.fromInputUnsafe(options.patience ?? defaultPatience)
       const password = address.hasPassword ? undefined : process.env["PGPASSWORD"]
@@ -87,7 +89,7 @@ export const layer = (options: Options): Layer.Layer<Database | SqlClient.SqlCli
         ...(password === undefined ? {} : { password: Redacted.make(password) }),
         ...(address.tls === undefined ? {} : { ssl: address.tls }),
         applicationName: "uninet",
-        connectTimeout: "5 seconds",
+        connectTimeout: attempt,
         keepAlive: "10 seconds",
         startupParameters: parameters,
         // A hundred workers share the server's places: one for small statements, others while large values travel.
@@ -114,7 +116,7 @@ export const layer = (options: Options): Layer.Layer<Database | SqlClient.SqlCli
             while: (cause) => !Cause.hasInterruptsOnly(cause) && refusalOf(cause) === undefined
           })
         )
-        yield* once(tried, patience).pipe(
+        yield* once(tried, () => patience).pipe(
           Effect.catch((error) =>
             Cause.isCause(error) && Cause.hasInterruptsOnly(error)
               ? Effect.interrupt

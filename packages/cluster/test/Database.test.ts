@@ -1,20 +1,18 @@
-/** The way into a database: its URL, its certificate, its tables. */
+/** The way into a database: its URL, its tables, the names in them. */
 import { assert, describe, it } from "@effect/vitest"
 import type { ClusterWorker } from "@uninet/cluster"
 import { Evaluator } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { SqlClient } from "effect/sql"
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as trials from "../src/internal/trials.js"
-import * as Certificates from "./support/certificates.ts"
-import { cluster, database, evaluate, failed, folder, open, serving, trial, worker } from "./support/cluster.ts"
+import { cluster, database, evaluate, failed, folder, open, shared, trial, worker } from "./support/cluster.ts"
 import * as Postgres from "./support/postgres.ts"
 import { measuresOf } from "./support/search.ts"
 
-const { asked, untilAsked, fresh, server } = serving()
+const { asked, untilAsked, fresh, server } = shared()
 
 const nameOf = (url: string) => new URL(url).pathname.slice(1)
 const made = (url: string) => Effect.provide(Effect.void, database(url), { local: true })
@@ -63,85 +61,6 @@ describe.skipIf(Postgres.missing !== undefined)("a password", () => {
   )
 })
 
-const uncertified = Postgres.missing ?? Certificates.missing
-if (uncertified !== undefined) console.warn(uncertified)
-
-describe.skipIf(uncertified !== undefined)("an encrypted connection", () => {
-  it.live(
-    "is made where the certificate is of the given authority, for this host and in date, and refused in a sentence where it is not",
-    () =>
-      Effect.gen(function* () {
-        const here = yield* folder
-        const [ours, theirs] = [Certificates.authority(here, "ours"), Certificates.authority(here, "theirs")]
-        const url = fresh().replace("127.0.0.1", "localhost")
-        const address = `The database localhost:${server().port}/${nameOf(url)} cannot be used:`
-        const certified = (tls: Postgres.Certificate | undefined) =>
-          Effect.promise(async () => {
-            await server().stop("SIGQUIT")
-            await server().start(tls)
-          })
-        yield* Effect.addFinalizer(() => certified(undefined))
-        const encrypted = Effect.flatMap(
-          SqlClient.SqlClient,
-          (sql) => sql<{ readonly ssl: boolean }>`select ssl from pg_stat_ssl where pid = pg_backend_pid()`
-        )
-        const by = (mode: string, root: string | undefined) =>
-          `${url}?sslmode=${mode}${root === undefined ? "" : `&sslrootcert=${root}`}`
-
-        assert.strictEqual(
-          yield* open(by("require", undefined)),
-          `${address} it does not encrypt connections. Give the server a certificate and ssl = on, or take sslmode out of the URL on a network that you trust.`
-        )
-
-        yield* certified(ours.issue("localhost"))
-        for (const mode of ["require", "verify-ca", "verify-full"])
-          assert.deepStrictEqual(yield* Effect.provide(encrypted, database(by(mode, ours.root)), { local: true }), [
-            { ssl: true }
-          ])
-        const unknown = `${address} its certificate is of an authority that is not known here. Give the file with that authority's certificate as sslrootcert in the URL.`
-        for (const mode of ["require", "verify-ca", "verify-full"]) {
-          assert.strictEqual(yield* open(by(mode, theirs.root)), unknown)
-          assert.strictEqual(yield* open(by(mode, undefined)), unknown)
-        }
-        // An authority alone asks for everything.
-        assert.strictEqual(yield* open(`${url}?sslrootcert=${theirs.root}`), unknown)
-
-        yield* certified(ours.issue("db.lab"))
-        for (const mode of ["require", "verify-full"])
-          assert.strictEqual(
-            yield* open(by(mode, ours.root)),
-            `${address} its certificate is not for localhost. Give the host by the name that its certificate has, or the server a certificate for this one.`
-          )
-        assert.deepStrictEqual(
-          yield* Effect.provide(encrypted, database(by("verify-ca", ours.root)), { local: true }),
-          [{ ssl: true }]
-        )
-
-        yield* certified(ours.issue("localhost", -1))
-        for (const mode of ["require", "verify-ca", "verify-full"])
-          assert.strictEqual(
-            yield* open(by(mode, ours.root)),
-            `${address} its certificate has expired. Give the server a new one, or set this machine's clock.`
-          )
-      }).pipe(Effect.scoped)
-  )
-
-  it.live("carries a search", () =>
-    Effect.gen(function* () {
-      const ours = Certificates.authority(yield* folder, "ours")
-      const plain = fresh()
-      const url = `${plain.replace("127.0.0.1", "localhost")}?sslmode=verify-full&sslrootcert=${ours.root}`
-      yield* Effect.promise(async () => {
-        await server().stop("SIGQUIT")
-        await server().start(ours.issue("localhost"))
-      })
-      yield* Effect.forkScoped(worker(url))
-      const found = yield* Effect.provide(evaluate(trial(0)), cluster({ url }))
-      assert.strictEqual(found.measures["index"], 0)
-    }).pipe(Effect.scoped)
-  )
-})
-
 const before = readFileSync(new URL("./support/tables-0.2.sql", import.meta.url), "utf8")
 
 /** A database as uninet 0.2.0 left it, with the outcome of a trial. */
@@ -160,7 +79,7 @@ const old = () => {
   return url
 }
 
-describe.skipIf(Postgres.missing !== undefined)("the tables of the version before", () => {
+describe.skipIf(Postgres.missing !== undefined).concurrent("the tables of the version before", () => {
   it.live(
     "are brought up to this one's: a resumed search has what was found, and another program's messages stay",
     () =>
@@ -177,9 +96,9 @@ describe.skipIf(Postgres.missing !== undefined)("the tables of the version befor
         )
         assert.strictEqual(found[0]?.measures["accuracy"], 0.75)
         assert.deepStrictEqual(events, [1])
-        assert.strictEqual(asked(url, "select entity_type from cluster_messages"), "Counter")
-        assert.strictEqual(asked(url, "select count(*) from cluster_replies"), "1")
-        assert.strictEqual(asked(url, "select to_regclass('uninet_queue') is null"), "t")
+        assert.strictEqual(yield* asked(url, "select entity_type from cluster_messages"), "Counter")
+        assert.strictEqual(yield* asked(url, "select count(*) from cluster_replies"), "1")
+        assert.strictEqual(yield* asked(url, "select to_regclass('uninet_queue') is null"), "t")
         // And once more, as by every program that connects.
         yield* made(url)
       })
@@ -210,7 +129,7 @@ describe.skipIf(Postgres.missing !== undefined)("the tables of the version befor
         "insert into uninet_worker (id, version, host, pid, slots, problem) values ('a', '0.2.0', 'lab', 1, 1, null)",
         "insert into uninet_search (id, version, description) values ('demo', '0.2.0', '{}') on conflict do nothing"
       ])
-        assert.throws(() => asked(url, text), /this database is used by a later version of uninet/)
+        assert.throws(() => server().sql(nameOf(url), text), /this database is used by a later version of uninet/)
     })
   )
 
@@ -218,7 +137,7 @@ describe.skipIf(Postgres.missing !== undefined)("the tables of the version befor
     Effect.gen(function* () {
       const url = fresh()
       yield* made(url)
-      asked(url, "insert into uninet_migrations (migration_id, name) values (99, 'later')")
+      yield* asked(url, "insert into uninet_migrations (migration_id, name) values (99, 'later')")
       assert.strictEqual(
         yield* failed(made(url)),
         `The database 127.0.0.1:${server().port}/${nameOf(url)} cannot be used: its tables are of a later version of uninet. Install that version, or use another database.`
@@ -230,7 +149,7 @@ describe.skipIf(Postgres.missing !== undefined)("the tables of the version befor
     Effect.gen(function* () {
       const url = fresh()
       yield* Effect.forEach(Array.from({ length: 8 }), () => made(url), { concurrency: "unbounded" })
-      assert.strictEqual(asked(url, "select count(*) from uninet_migrations"), "4")
+      assert.strictEqual(yield* asked(url, "select count(*) from uninet_migrations"), "4")
     })
   )
 })
@@ -251,7 +170,7 @@ const keeping: (seen: Array<string>) => ClusterWorker.Options["evaluator"] =
       })
     }).pipe((made) => Layer.effect(Evaluator.Evaluator, made))
 
-describe.skipIf(Postgres.missing !== undefined)("names that come from the database", () => {
+describe.skipIf(Postgres.missing !== undefined).concurrent("names that come from the database", () => {
   it.live("of folders to keep lead nowhere else: nothing is removed there, and the trial has failed", () =>
     Effect.gen(function* () {
       const url = fresh()
@@ -276,7 +195,7 @@ describe.skipIf(Postgres.missing !== undefined)("names that come from the databa
       const here = yield* folder
       yield* made(url)
       for (const name of ["../../../escaped", "..", "plain"])
-        asked(
+        yield* asked(
           url,
           `insert into uninet_checkpoint (search, keep, name, content) values ('demo', 'trial-0', '${name}', '\\x00')`
         )
@@ -289,13 +208,13 @@ describe.skipIf(Postgres.missing !== undefined)("names that come from the databa
   )
 })
 
-describe.skipIf(Postgres.missing !== undefined)("an outcome that cannot be read", () => {
+describe.skipIf(Postgres.missing !== undefined).concurrent("an outcome that cannot be read", () => {
   it.live("ends the search with a sentence and not with waiting", () =>
     Effect.gen(function* () {
       const url = fresh()
       const running = yield* Effect.forkChild(Effect.provide(failed(evaluate(trial(0))), cluster({ url })))
       yield* untilAsked(url, "select count(*) from uninet_trial", "1")
-      asked(url, "update uninet_trial set outcome = '{}'")
+      yield* asked(url, "update uninet_trial set outcome = '{}'")
       assert.match(
         yield* Fiber.join(running),
         /^The outcome of trial 0 on the database .* cannot be read\. Delete its row from uninet_trial, then resume the search\.$/

@@ -7,22 +7,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
 import { writeFileSync } from "node:fs"
-import {
-  cluster,
-  evaluate,
-  failed,
-  folder,
-  local,
-  onCluster,
-  serving,
-  trial,
-  until,
-  worker
-} from "./support/cluster.ts"
+import { cluster, evaluate, failed, folder, local, onCluster, shared, trial, until, worker } from "./support/cluster.ts"
 import * as Postgres from "./support/postgres.ts"
 import { measuresOf } from "./support/search.ts"
 
-const { asked, untilAsked, fresh } = serving()
+const { asked, untilAsked, fresh } = shared()
 
 const full = new Evaluator.EvaluatorLost({ problem: "The disk of this machine is full", remedy: "Make room" })
 
@@ -50,7 +39,7 @@ const once = (): ClusterWorker.Options["evaluator"] => {
 const said =
   "This worker cannot evaluate the search demo: The disk of this machine is full. Make room. Its trials are left to other workers."
 
-describe.skipIf(Postgres.missing !== undefined)("a machine with a broken disk", () => {
+describe.skipIf(Postgres.missing !== undefined).concurrent("a machine with a broken disk", () => {
   it.live("takes three trials and no more; others evaluate them, and the journal is the local one", () =>
     Effect.gen(function* () {
       const url = fresh()
@@ -184,7 +173,7 @@ describe.skipIf(Postgres.missing !== undefined)("a machine with a broken disk", 
   )
 })
 
-describe.skipIf(Postgres.missing !== undefined)("a search that another process has taken over", () => {
+describe.skipIf(Postgres.missing !== undefined).concurrent("a search that another process has taken over", () => {
   it.live("ends with a sentence", () =>
     Effect.gen(function* () {
       const url = fresh()
@@ -192,7 +181,7 @@ describe.skipIf(Postgres.missing !== undefined)("a search that another process h
         Effect.provide(failed(evaluate(trial(0))), cluster({ url }), { local: true })
       )
       yield* untilAsked(url, "select count(*) from uninet_trial", "1")
-      asked(url, "update uninet_search set driver = 'another'")
+      yield* asked(url, "update uninet_search set driver = 'another'")
       assert.match(
         yield* Fiber.join(first),
         /^The search demo on the database .* has been taken over or removed by another process\. Its journal is kept: resume it when nothing else drives it\.$/

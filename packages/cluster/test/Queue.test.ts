@@ -9,11 +9,11 @@ import { randomUUID } from "node:crypto"
 import * as Pulse from "../src/internal/pulse.js"
 import * as tables from "../src/internal/tables.js"
 import * as trials from "../src/internal/trials.js"
-import { database, serving, trial } from "./support/cluster.ts"
+import { database, shared, trial } from "./support/cluster.ts"
 import * as Postgres from "./support/postgres.ts"
 import { measuresOf } from "./support/search.ts"
 
-const { asked, fresh } = serving()
+const { asked, fresh } = shared()
 
 const version = "1.0.0"
 const taker = (claim: string, host = "lab"): trials.Taker => ({ claim, worker: "worker", host, version })
@@ -123,7 +123,7 @@ const hear = (now: number, beats: Readonly<Record<string, number>>) =>
     Object.entries(beats).map(([id, beat]) => [id, row(beat)] as const)
   )
 
-describe.skipIf(Postgres.missing !== undefined)("a trial on the queue", () => {
+describe.skipIf(Postgres.missing !== undefined).concurrent("a trial on the queue", () => {
   it.live("is taken once, and by the same name again: an answer that was lost is asked for a second time", () =>
     Effect.gen(function* () {
       yield* offered(trial(0), trial(1))
@@ -181,13 +181,13 @@ describe.skipIf(Postgres.missing !== undefined)("a trial on the queue", () => {
   it.live("has one outcome, whatever is done twice or too late (a new seed at every run)", () => lives(randomUUID()))
 })
 
-describe.skipIf(Postgres.missing !== undefined)("who drives a search", () => {
+describe.skipIf(Postgres.missing !== undefined).concurrent("who drives a search", () => {
   it.live("is told by the count that he raises, whatever the database's clock does", () => {
     const url = fresh()
     return Effect.gen(function* () {
       assert.isUndefined(yield* tables.claimSearch(claim("first")))
       // On another machine, and the clock has been set back by an hour since he was seen.
-      asked(url, "update uninet_search set host = 'lab9', pid = 1, seen_at = now() + interval '1 hour'")
+      yield* asked(url, "update uninet_search set host = 'lab9', pid = 1, seen_at = now() + interval '1 hour'")
       const rival = yield* tables.claimSearch(claim("second"))
       if (rival === undefined) return assert.fail("he may be there")
       // He is: his count goes on.

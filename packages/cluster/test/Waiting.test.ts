@@ -1,7 +1,8 @@
-/** Nothing waits for ever, whatever becomes of the database and of the way to it. */
+/** Nothing waits for ever, whatever becomes of the way to the database. What becomes of the server itself: `Server.test.ts`. */
 import { assert, describe, it } from "@effect/vitest"
 import type { ClusterWorker } from "@uninet/cluster"
 import { Evaluator } from "@uninet/search"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -13,10 +14,9 @@ import {
   folder,
   local,
   onCluster,
-  serving,
-  spawned,
+  type Pace,
+  shared,
   trial,
-  trials,
   until,
   worker
 } from "./support/cluster.ts"
@@ -24,7 +24,10 @@ import * as Postgres from "./support/postgres.ts"
 import { proxy } from "./support/proxy.ts"
 import { measuresOf } from "./support/search.ts"
 
-const { asked, untilAsked, fresh, server } = serving()
+const { asked, untilAsked, fresh, server } = shared()
+
+/** Does not wait long for an answer. */
+const brief: Pace = { attempt: Duration.millis(800) }
 
 /** A way to the server that can be cut. */
 const way = Effect.acquireRelease(
@@ -41,27 +44,11 @@ const told =
       evaluate: ({ index }) => Effect.as(until(go), { measures: { ...measuresOf(0.5), index }, epochs: null })
     })
 
-describe.skipIf(Postgres.missing !== undefined)("a database that is away", () => {
-  it.live(
-    "for longer than a lock lasts while trials end: each has its outcome when it is back, and none is evaluated twice",
-    () =>
-      Effect.gen(function* () {
-        const url = fresh()
-        const log = join(yield* folder, "log")
-        yield* Effect.forkScoped(worker(url, { slots: 2 }))
-        yield* Effect.forkScoped(worker(url, { slots: 2 }))
-        const running = yield* Effect.forkChild(onCluster({ url, log, milliseconds: 700 }))
-        yield* until(() => counts(log).size >= 4)
-        yield* Effect.promise(() => server().stop("SIGKILL"))
-        yield* Effect.sleep(10_000)
-        yield* Effect.promise(() => server().start())
-        assert.deepStrictEqual(yield* Fiber.join(running), yield* local)
-        assert.deepStrictEqual([...counts(log).values()], Array(trials).fill(1))
-      })
-  )
+const recording = (events: Array<string>): Partial<ClusterWorker.Options> => ({
+  onEvent: ({ _tag }) => Effect.sync(() => void events.push(_tag))
 })
 
-// They wait for the most part, and none of them stops the server.
+// They wait for the most part.
 describe.skipIf(Postgres.missing !== undefined).concurrent("a way to the database that is cut", () => {
   it.live("for the driver alone: what the workers have done meanwhile is found, without a word from them", () =>
     Effect.gen(function* () {
@@ -69,11 +56,10 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a way to the databas
       const log = join(yield* folder, "log")
       const { set, url: by } = yield* way
       yield* Effect.forkScoped(worker(url, { slots: 4 }))
-      const running = yield* Effect.forkChild(onCluster({ url: by(url), log, milliseconds: 300 }))
+      const running = yield* Effect.forkChild(onCluster({ url: by(url), log, milliseconds: 100 }))
       yield* until(() => counts(log).size >= 2)
       set("refused")
-      const waiting = () => asked(url, "select count(*) from uninet_trial where outcome is null") === "0"
-      yield* until(waiting)
+      yield* untilAsked(url, "select count(*) from uninet_trial where outcome is null", "0")
       set("open")
       assert.deepStrictEqual(yield* Fiber.join(running), yield* local)
     })
@@ -86,11 +72,11 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a way to the databas
         const url = fresh()
         const log = join(yield* folder, "log")
         const { set, url: by } = yield* way
-        yield* Effect.forkScoped(worker(by(url), { slots: 2 }))
-        const running = yield* Effect.forkChild(onCluster({ url: by(url), log, milliseconds: 300 }))
+        yield* Effect.forkScoped(worker(by(url), { slots: 2 }, brief))
+        const running = yield* Effect.forkChild(onCluster({ url: by(url), log, milliseconds: 100, ...brief }))
         yield* until(() => counts(log).size >= 3)
         set("silent")
-        yield* Effect.sleep(2000)
+        yield* Effect.sleep(500)
         set("open")
         assert.deepStrictEqual(yield* Fiber.join(running), yield* local)
       })
@@ -102,22 +88,15 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a way to the databas
       const { set, url: by } = yield* way
       let go = false
       const events: Array<string> = []
-      const first = worker(by(url), {
-        slots: 1,
-        evaluator: told(() => go),
-        onEvent: ({ _tag }) => Effect.sync(() => void events.push(_tag))
-      })
-      yield* Effect.forkScoped(first)
+      yield* Effect.forkScoped(worker(by(url), { slots: 1, evaluator: told(() => go), ...recording(events) }, brief))
       const running = yield* Effect.forkChild(Effect.provide(evaluate(trial(0)), cluster({ url })))
       yield* until(() => events.includes("Taken"))
       const begun: Array<string> = []
-      yield* Effect.forkScoped(
-        worker(url, { evaluator: told(() => true), onEvent: ({ _tag }) => Effect.sync(() => void begun.push(_tag)) })
-      )
+      yield* Effect.forkScoped(worker(url, { evaluator: told(() => true), ...recording(begun) }))
       yield* untilAsked(url, "select count(*) from uninet_worker", "2")
       set("silent")
       go = true
-      yield* Effect.sleep(3000)
+      yield* Effect.sleep(1000)
       set("open")
       yield* Fiber.join(running)
       yield* until(() => events.includes("Done"))
@@ -129,20 +108,20 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a way to the databas
     Effect.gen(function* () {
       const url = fresh()
       const { set, url: by } = yield* way
-      const count = () => asked(url, "select count(*) from uninet_trial")
+      const rows = "select count(*) from uninet_trial"
       yield* Effect.gen(function* () {
         const [first, second] = [
           yield* Effect.forkChild(evaluate(trial(0))),
           yield* Effect.forkChild(evaluate(trial(1)))
         ]
-        yield* until(() => count() === "2")
+        yield* untilAsked(url, rows, "2")
         set("refused")
         yield* Fiber.interrupt(first)
-        assert.strictEqual(count(), "2")
+        assert.strictEqual(yield* asked(url, rows), "2")
         set("open")
-        yield* until(() => count() === "1")
+        yield* untilAsked(url, rows, "1")
         yield* Fiber.interrupt(second)
-        assert.strictEqual(count(), "0")
+        assert.strictEqual(yield* asked(url, rows), "0")
       }).pipe(Effect.provide(cluster({ url: by(url) })))
     })
   )
@@ -150,16 +129,17 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a way to the databas
   it.live("for a worker that is gone, while nobody drives the search: its trial is taken over all the same", () =>
     Effect.gen(function* () {
       const url = fresh()
-      const here = yield* folder
-      const log = join(here, "log")
-      const lost = yield* spawned("worker", url)
-      const driver = yield* spawned("driver", url, join(here, "demo"), "1", "2000", log)
-      yield* until(() => counts(log).size >= 1)
-      driver.child.kill("SIGKILL")
-      lost.child.kill("SIGKILL")
-      yield* Effect.forkScoped(worker(url))
+      const { set, url: by } = yield* way
+      const events: Array<string> = []
+      yield* Effect.forkScoped(worker(by(url), { evaluator: told(() => false), ...recording(events) }, brief))
+      const driver = yield* Effect.forkChild(Effect.provide(evaluate(trial(0)), cluster({ url: by(url), ...brief })))
+      yield* until(() => events.includes("Taken"))
+      // Nobody on the other side has a last word.
+      set("silent")
+      yield* Fiber.interrupt(driver)
+      yield* Effect.forkScoped(worker(url, { evaluator: told(() => true) }, { silence: Duration.millis(1500) }))
       yield* untilAsked(url, "select count(outcome) from uninet_trial", "1")
-      assert.strictEqual(asked(url, "select lost from uninet_trial"), "1")
+      assert.strictEqual(yield* asked(url, "select lost from uninet_trial"), "1")
     })
   )
 })

@@ -2,17 +2,25 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import { SqlError } from "effect/sql"
+import { Timing } from "./timing.ts"
 
 /** Waits between tries: 100 ms, 200 ms, … at most 1 s, so that a database that is back is found at once. */
 export const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("1 second")])
 
-/** The longest that a statement without large values may take. */
-const usual = Duration.seconds(5)
+/** The longest that a try may take, from the longest for a statement without large values. */
+export type Limit = (attempt: Duration.Duration) => Duration.Duration
 
-/** The longest for a statement with so many bytes: 100 kB a second are enough. */
-export const forBytes = (bytes: number): Duration.Duration => Duration.sum(usual, Duration.millis(bytes / 100))
+/** For a statement with so many bytes: 100 kB a second are enough. */
+export const forBytes =
+  (bytes: number): Limit =>
+  (attempt) =>
+    Duration.sum(attempt, Duration.millis(bytes / 100))
+
+/** For a last word, which is not worth waiting for. */
+export const shortly: Limit = Duration.min(Duration.seconds(2))
 
 /**
  * One try. What takes longer has failed, whatever becomes of it: a connection whose other end is gone without a word says nothing for a quarter of an hour,
@@ -20,15 +28,17 @@ export const forBytes = (bytes: number): Duration.Duration => Duration.sum(usual
  */
 export const once = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  limit: Duration.Duration = usual
+  limitOf: Limit = identity
 ): Effect.Effect<A, E | SqlError.SqlError, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.forkDetach(Effect.interruptible(effect)), (fiber) =>
-      restore(Fiber.join(fiber)).pipe(
+    Effect.gen(function* () {
+      const limit = limitOf((yield* Timing).attempt)
+      const fiber = yield* Effect.forkDetach(Effect.interruptible(effect))
+      return yield* restore(Fiber.join(fiber)).pipe(
         Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(unanswered(limit)) }),
         Effect.onExit(() => Effect.sync(() => fiber.interruptUnsafe()))
       )
-    )
+    })
   )
 
 const unanswered = (limit: Duration.Duration) =>

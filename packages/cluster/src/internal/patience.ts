@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import { SqlError } from "effect/sql"
 import { DatabaseUnavailable } from "../ClusterError.ts"
 import { Database } from "../Database.ts"
-import { backoff, once } from "./attempt.ts"
+import { backoff, type Limit, once } from "./attempt.ts"
 
 /** Tries until the database has done it, or has been away for as long as its patience. The clock of the machine may jump meanwhile. */
 export const persistently = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  limit?: Duration.Duration
+  limit?: Limit
 ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | DatabaseUnavailable, R | Database> =>
   Database.use(({ name, patience, problemOf }) => {
     const began = performance.now()

@@ -19,12 +19,13 @@ export interface Pulse<A> {
 /** Nothing has been heard yet, or contact was lost: silence counts from now on. */
 export const none: Pulse<never> = { heard: new Map(), at: Number.NEGATIVE_INFINITY }
 
-/** After a break as long as this (ms) nobody's silence says anything: it was this process that heard nothing. */
-const longestBreak = 4000
-
-/** Takes in the counts of all who are there now. */
+/** Takes in the counts of all who are there now. After a break that is longer (ms) nobody's silence says anything: it was this process that heard nothing. */
 export const hear =
-  <A extends { readonly beat: number }>(now: number, rows: Iterable<readonly [id: string, row: A]>) =>
+  <A extends { readonly beat: number }>(
+    now: number,
+    rows: Iterable<readonly [id: string, row: A]>,
+    longestBreak = 4000
+  ) =>
   (pulse: Pulse<A>): Pulse<A> => {
     const before = now - pulse.at > longestBreak ? none.heard : pulse.heard
     const heard = new Map<string, Heard<A>>()

@@ -1,4 +1,4 @@
-/** What Effect's own cluster says of every lost connection is not for people; what they have to know is said in errors. */
+/** What the client and the migrator log of every lost connection is not for people; what they have to know is said in errors. */
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 

@@ -41,9 +41,6 @@ export const keyOf = (search: string, trial: Trial.Trial): string =>
 /** The folder of a search in that of a worker: its name may be anything. */
 export const folderOf = (search: string) => `uninet-${digest(search, 20)}`
 
-/** After so long without a beat (seconds) a trial is another's to take. */
-export const silentSeconds = 8
-
 /** PostgreSQL's text has no character 0. */
 export const clean = (text: string) => text.replaceAll("\0", "")
 

@@ -1,30 +1,69 @@
 /** Searches, drivers and workers on a server of the test's own. */
-import { afterAll, beforeAll } from "@effect/vitest"
+import { afterAll, beforeAll, inject } from "@effect/vitest"
 import { ClusterEvaluator, ClusterWorker, Database } from "@uninet/cluster"
 import { ModelSpace } from "@uninet/model-space"
 import { Evaluator, Journal, Search, type Trial } from "@uninet/search"
 import { Space } from "@uninet/search-space"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { type ChildProcess, spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Timing from "../../src/internal/timing.js"
 import { evaluator, Options } from "./evaluator.ts"
 import * as Postgres from "./postgres.ts"
 import { setting, uninet } from "./search.ts"
 
 if (Postgres.missing !== undefined) console.warn(Postgres.missing)
 
-/** A server for the tests of a file. */
-export const serving = () => {
-  let server: Postgres.Server | undefined
+const using = (server: () => Postgres.Access) => {
   let databases = 0
+  /** Files share a server. */
+  const own = randomUUID().slice(0, 8)
+  /** What a query of a database gives; nothing before its tables are there. */
+  const asked = (url: string, text: string) =>
+    Effect.promise(() =>
+      server()
+        .ask(new URL(url).pathname.slice(1), text)
+        .catch((cause) => {
+          if (/relation "\w+" does not exist/.test(String(cause))) return ""
+          throw cause
+        })
+    )
+  return {
+    /** The URL of a new database. */
+    fresh: () => server().url(`test_${own}_${++databases}`),
+    asked,
+    /** Waits until a query gives this. */
+    untilAsked: (url: string, text: string, wanted: string) =>
+      asked(url, text).pipe(
+        Effect.repeat({ until: (given) => given === wanted, schedule: Schedule.spaced("100 millis") }),
+        Effect.asVoid
+      )
+  }
+}
+
+/** The server that all files share, which nobody stops. */
+export const shared = () => {
+  const port = inject("postgres")
+  const server = port === undefined ? undefined : Postgres.at(port)
+  const running = (): Postgres.Access => {
+    if (server === undefined) throw new Error("tests that need the server are skipped where there is none")
+    return server
+  }
+  return { server: running, ...using(running) }
+}
+
+/** A server for the tests of a file that stop it. */
+export const own = () => {
+  let server: Postgres.Server | undefined
   beforeAll(async () => {
     if (Postgres.missing === undefined) server = await Postgres.serve()
   })
@@ -33,28 +72,26 @@ export const serving = () => {
     if (server === undefined) throw new Error("the server is there from the first test on")
     return server
   }
-  /** What a query of a database gives; nothing before its tables are there. */
-  const asked = (url: string, text: string) => {
-    const name = new URL(url).pathname.slice(1)
-    const isMade = running().sql(name, "select to_regclass('uninet_trial') is not null")
-    return isMade === "t" ? running().sql(name, text) : ""
-  }
-  return {
-    server: running,
-    /** The URL of a new database. */
-    fresh: () => running().url(`test${++databases}`),
-    asked,
-    /** Waits until a query gives this. */
-    untilAsked: (url: string, text: string, wanted: string) =>
-      Effect.sync(() => asked(url, text)).pipe(
-        Effect.repeat({ until: (given) => given === wanted, schedule: Schedule.spaced("200 millis") }),
-        Effect.asVoid
-      )
-  }
+  return { server: running, ...using(running) }
 }
 
-export const database = (url: string, patience: Duration.Input = "30 seconds") =>
-  Layer.fresh(Database.layer({ url: Redacted.make(url), patience }))
+/** Everything is looked at more often, so that nobody waits for it; what is given up takes as long as usual, so that a machine that is busy changes nothing. */
+const hurried: Timing.Timing = {
+  poll: Duration.millis(50),
+  interval: Duration.millis(150),
+  attempt: Duration.seconds(5),
+  silence: Duration.seconds(8)
+}
+
+/** When what is given up. */
+export interface Pace extends Partial<Pick<Timing.Timing, "attempt" | "silence">> {
+  readonly patience?: Duration.Input
+}
+
+export const database = (url: string, { patience = "30 seconds", ...timing }: Pace = {}) =>
+  Layer.fresh(Database.layer({ url: Redacted.make(url), patience })).pipe(
+    Layer.provideMerge(Layer.succeed(Timing.Timing, { ...hurried, ...timing }))
+  )
 
 export const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-cluster-"))),
@@ -69,23 +106,26 @@ const entriesOf = Journal.Journal.use(({ entries }) =>
 )
 
 /** The journal that the search has in this process, without any database. */
-export const local: Effect.Effect<ReadonlyArray<Journal.Entry>, unknown> = Effect.andThen(search, entriesOf).pipe(
-  Effect.provide([setting, evaluator({ milliseconds: 0, log: null }, 4), Journal.memory])
+export const local: Effect.Effect<ReadonlyArray<Journal.Entry>, unknown> = Effect.runSync(
+  Effect.cached(
+    Effect.andThen(search, entriesOf).pipe(
+      Effect.provide([setting, evaluator({ milliseconds: 0, log: null }, 4), Journal.memory])
+    )
+  )
 )
 
-export interface Setup {
+export interface Setup extends Pace {
   readonly url: string
   readonly search?: string
   readonly milliseconds?: number
   readonly log?: string
-  readonly patience?: Duration.Input
   readonly more?: Partial<ClusterEvaluator.Options>
 }
 
-export const cluster = ({ log, milliseconds = 20, more = {}, patience, search = "demo", url }: Setup) =>
+export const cluster = ({ log, milliseconds = 20, more = {}, search = "demo", url, ...pace }: Setup) =>
   Layer.fresh(
     ClusterEvaluator.layer({ search, module: "formula", options: { milliseconds, log: log ?? null }, ...more })
-  ).pipe(Layer.provide(database(url, patience)))
+  ).pipe(Layer.provide(database(url, pace)))
 
 /** The journal that the search has on a database. */
 export const onCluster = (
@@ -100,10 +140,10 @@ export const makes: ClusterWorker.Options["evaluator"] = ({ module, options }) =
     : Layer.effect(Evaluator.Evaluator, Effect.fail(new Error(`there is no module ${module}.`)))
 
 /** A worker in this process. */
-export const worker = (url: string, options: Partial<ClusterWorker.Options> = {}, patience?: Duration.Input) =>
+export const worker = (url: string, options: Partial<ClusterWorker.Options> = {}, pace?: Pace) =>
   ClusterWorker.run({ slots: 2, evaluator: makes, ...options }).pipe(
     Effect.scoped,
-    Effect.provide(database(url, patience), { local: true })
+    Effect.provide(database(url, pace), { local: true })
   )
 
 /** A worker or a driver in a process of its own, which ends with the scope; and what it has said so far. */
@@ -159,4 +199,5 @@ export const failed = <A, E extends { readonly message: string }, R>(effect: Eff
   Effect.map(Effect.flip(effect), ({ message }) => message)
 
 /** What is said of a database that cannot be used. */
-export const open = (url: string) => failed(Effect.provide(Effect.void, database(url, "300 millis"), { local: true }))
+export const open = (url: string, pace?: Pace) =>
+  failed(Effect.provide(Effect.void, database(url, pace), { local: true }))

@@ -1,9 +1,19 @@
 /** A PostgreSQL server of one's own on loopback, from Debian's packages, in a folder that goes with it. */
-import { execFileSync, spawn, spawnSync } from "node:child_process"
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process"
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
+import { promisify } from "node:util"
 
 /** Where the server's programs are, if they are: on the path, or where Debian has them. */
 const bin = (() => {
@@ -44,22 +54,55 @@ export interface Certificate {
   readonly key: string
 }
 
-export interface Server {
+/** A server, for those who only use it. */
+export interface Access {
+  readonly port: number
   /** Of a new, empty database. */
   readonly url: (database: string) => string
-  readonly port: number
-  /** With a certificate it encrypts. */
-  readonly start: (tls?: Certificate) => Promise<void>
-  /** The number of the server's process, while it runs. */
-  readonly pid: () => number | undefined
-  /** Ends the server: `SIGINT` in an orderly way, `SIGQUIT` at once, `SIGKILL` as a crash would. */
-  readonly stop: (how: NodeJS.Signals) => Promise<void>
   /** Runs SQL and gives what psql prints. */
   readonly sql: (database: string, text: string) => string
+  /** The same, while other things go on. */
+  readonly ask: (database: string, text: string) => Promise<string>
+}
+
+export interface Server extends Access {
+  /** With a certificate it encrypts. */
+  readonly start: (tls?: Certificate) => Promise<void>
+  /** Sends a signal to all its processes: `SIGSTOP` freezes it with all its connections. */
+  readonly signal: (how: NodeJS.Signals) => void
+  /** Ends the server: `SIGINT` in an orderly way, `SIGQUIT` at once, `SIGKILL` as a crash would. */
+  readonly stop: (how: NodeJS.Signals) => Promise<void>
   readonly remove: () => Promise<void>
 }
 
 export const password = "pass%word/&x"
+
+/** The server at a port of this machine. */
+export const at = (port: number): Access => {
+  const psql = (database: string, text: string) => [
+    "--host=127.0.0.1",
+    `--port=${port}`,
+    "--username=uninet",
+    "--no-psqlrc",
+    "--tuples-only",
+    "--no-align",
+    `--dbname=${database}`,
+    `--command=${text}`
+  ]
+  const path = join(bin ?? "", "psql")
+  const options = { env: { ...process.env, PGPASSWORD: password }, encoding: "utf8" } as const
+  const sql = (database: string, text: string) =>
+    execFileSync(path, psql(database, text), { ...options, stdio: ["ignore", "pipe", "pipe"] }).trim()
+  return {
+    port,
+    sql,
+    ask: async (database, text) => (await promisify(execFile)(path, psql(database, text), options)).stdout.trim(),
+    url: (database) => {
+      sql("postgres", `create database ${database}`)
+      return `postgresql://uninet:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
+    }
+  }
+}
 
 /** A copy in a folder that the server accepts: nobody else may read it. */
 const copied = (folder: string, path: string) => {
@@ -81,12 +124,19 @@ export interface Options {
   readonly below?: string
   /** What it is started with beside the environment. Default: nothing. */
   readonly env?: NodeJS.ProcessEnv
+  /** Another address at which it answers those of a range. Default: this machine alone. */
+  readonly network?: { readonly address: string; readonly range: string }
   /** Settings beside those of every test. Default: none. */
   readonly settings?: ReadonlyArray<string>
 }
 
 /** Makes a server and starts it. */
-export const serve = async ({ below = tmpdir(), env = {}, settings: more = [] }: Options = {}): Promise<Server> => {
+export const serve = async ({
+  below = tmpdir(),
+  env = {},
+  network,
+  settings: more = []
+}: Options = {}): Promise<Server> => {
   const folder = mkdtempSync(join(below, "uninet-postgres-"))
   chmodSync(folder, 0o777)
   const data = join(folder, "data")
@@ -102,32 +152,18 @@ export const serve = async ({ below = tmpdir(), env = {}, settings: more = [] }:
     `--pwfile=${passwordFile}`
   ])
   execFileSync(initdb, initArgs, { stdio: ["ignore", "ignore", "pipe"], cwd: folder })
-  const environment = { ...process.env, PGPASSWORD: password }
-  const psql = (database: string, text: string) =>
-    execFileSync(
-      join(bin ?? "", "psql"),
-      [
-        "--host=127.0.0.1",
-        `--port=${port}`,
-        "--username=uninet",
-        "--no-psqlrc",
-        "--tuples-only",
-        "--no-align",
-        `--dbname=${database}`,
-        `--command=${text}`
-      ],
-      { env: environment, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }
-    ).trim()
+  if (network !== undefined) appendFileSync(join(data, "pg_hba.conf"), `host all all ${network.range} scram-sha-256\n`)
+  const access = at(port)
 
   let running: ReturnType<typeof spawn> | undefined
   const start = async (tls?: Certificate) => {
     const encrypted = tls === undefined ? [] : encrypting(folder, tls)
     const settings = [
-      "listen_addresses=127.0.0.1",
+      `listen_addresses=127.0.0.1${network === undefined ? "" : `,${network.address}`}`,
       `port=${port}`,
       "unix_socket_directories=",
       "fsync=off",
-      "max_connections=60",
+      "max_connections=200",
       ...more,
       ...encrypted
     ]
@@ -137,7 +173,7 @@ export const serve = async ({ below = tmpdir(), env = {}, settings: more = [] }:
       if (running === undefined || running.exitCode !== null)
         running = spawn(postgres, args, { stdio: "ignore", cwd: folder, env: { ...process.env, ...env } })
       try {
-        psql("postgres", "select 1")
+        access.sql("postgres", "select 1")
         return
       } catch (cause) {
         if (tries > 100) throw cause
@@ -153,18 +189,28 @@ export const serve = async ({ below = tmpdir(), env = {}, settings: more = [] }:
       child.on("exit", () => resolve())
       child.kill(how)
     })
+  /** The server's process and its children: each connection has one. */
+  const processes = (): ReadonlyArray<number> => {
+    const pid = running?.pid
+    if (pid === undefined) return []
+    const children = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" }).stdout
+    return [pid, ...children.split("\n").filter(Boolean).map(Number)]
+  }
+  const signal = (how: NodeJS.Signals) => {
+    for (const pid of processes())
+      try {
+        process.kill(pid, how)
+      } catch {
+        // It has just ended.
+      }
+  }
   process.on("exit", () => running?.kill("SIGQUIT"))
   await start()
   return {
-    port,
+    ...access,
     start,
-    pid: () => running?.pid,
+    signal,
     stop,
-    sql: psql,
-    url: (database) => {
-      psql("postgres", `create database ${database}`)
-      return `postgresql://uninet:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
-    },
     remove: async () => {
       await stop("SIGQUIT")
       rmSync(folder, { recursive: true, force: true })
