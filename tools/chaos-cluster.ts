@@ -1,30 +1,41 @@
 /**
- * Does a search over many machines lose anything to crashes? A quiet search of 40 quick trials gives the journal that is expected. Then it is searched again, round after round,
- * on a PostgreSQL server with three workers and a driver, each a process of its own; every two to five seconds one thing is hit at random: a worker or
- * the driver is killed with SIGKILL and started again, a worker is frozen for ten seconds (SIGSTOP), all connections are ended from the server's side, or
- * the whole server is killed and started again. In the end each round's journal has to be complete and equal to the quiet one, times aside.
+ * Does a search over many machines lose anything, whatever is done to it? A quiet search of 40 quick trials gives the journal that is expected. Then it is searched again, round after round,
+ * on a PostgreSQL server with three workers and a driver, each a process of its own, and every second or two one thing is hit at random: a worker, the driver or the server is killed with
+ * SIGKILL and started again, and often killed once more while it starts; a worker or the server is frozen (SIGSTOP); all connections are ended from the server's side; the way between one
+ * worker and the server falls silent; a machine whose disk is full joins; and where this machine allows it the server's disk is filled, the clocks of the server and of a worker jump by up to
+ * an hour, and the network of one worker, which lives in a namespace of its own, is cut. In the end each round's journal has to be complete and equal to the quiet one, times aside.
  *
- *     node tools/chaos-cluster.ts [rounds] [from]        (default: 20 rounds from round 1, whose number decides what is hit; needs PostgreSQL's Debian packages)
+ *     node tools/chaos-cluster.ts [--rounds 20] [--from 1] [--trials 40] [--kills n]
+ *
+ * The number of a round decides what is hit. With `--kills` rounds go on until there were so many. Needs PostgreSQL's Debian packages.
  */
-import { Journal, Search } from "@uninet/search"
 import { Prng } from "@uninet/search-space"
-import * as Effect from "effect/Effect"
-import { type ChildProcess, spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { evaluator } from "../packages/cluster/test/support/evaluator.ts"
+import { parseArgs } from "node:util"
 import * as Postgres from "../packages/cluster/test/support/postgres.ts"
-import { setting, uninet } from "../packages/cluster/test/support/search.ts"
+import { proxy } from "../packages/cluster/test/support/proxy.ts"
+import { endOf, isRunning, kill, sleep, start } from "./src/chaos/processes.ts"
+import { differing, entriesOf, quiet } from "./src/chaos/quiet.ts"
+import * as Surroundings from "./src/chaos/surroundings.ts"
 
-const rounds = Number(process.argv[2] ?? 20)
-const from = Number(process.argv[3] ?? 1)
-const trials = 40
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "20" },
+    from: { type: "string", default: "1" },
+    trials: { type: "string", default: "40" },
+    kills: { type: "string" }
+  }
+})
+const [rounds, from, trials] = [Number(values.rounds), Number(values.from), Number(values.trials)]
+const wanted = values.kills === undefined ? undefined : Number(values.kills)
 /** The shortest trial; the longest takes three times that. */
 const milliseconds = 500
 /** A round that takes longer than this has failed (seconds). */
-const limit = 300
+const limit = 900
 
 if (Postgres.missing !== undefined) {
   console.error(Postgres.missing)
@@ -33,52 +44,43 @@ if (Postgres.missing !== undefined) {
 
 const script = (name: string) => fileURLToPath(new URL(`../packages/cluster/test/support/${name}.ts`, import.meta.url))
 
-const start = (name: string, args: ReadonlyArray<string>): ChildProcess =>
-  spawn(process.execPath, [script(name), ...args], { stdio: ["ignore", "ignore", "inherit"] })
+const clock = Surroundings.clock()
+const disk = Surroundings.disk(300)
+const network = Surroundings.network()
 
-const isRunning = (child: ChildProcess) => child.exitCode === null && child.signalCode === null
+type Blow =
+  | "worker killed"
+  | "driver killed"
+  | "server killed"
+  | "worker frozen"
+  | "server frozen"
+  | "connections ended"
+  | "way silent"
+  | "broken machine"
+  | "disk full"
+  | "clock moved"
+  | "network cut"
 
-const kill = (child: ChildProcess) =>
-  new Promise<void>((resolve) => {
-    if (!isRunning(child)) return resolve()
-    child.on("exit", () => resolve())
-    child.kill("SIGKILL")
-  })
-
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
-const entriesOf = (path: string) =>
-  Effect.runPromise(Effect.map(Journal.read(path), ({ entries }) => entries.map(({ entry }) => entry)))
-
-/** The journal of a search that nothing happens to, in one process. */
-const quiet = async () => {
-  const folder = mkdtempSync(join(tmpdir(), "uninet-quiet-"))
-  const journal = join(folder, "journal.db")
-  const evaluating = evaluator({ milliseconds: 0, log: null }, 4)
-  await Effect.runPromise(
-    Effect.provide(Search.run(uninet, { trials, seed: "test" }), [setting, evaluating, Journal.sqlite(journal)])
-  )
-  const entries = await entriesOf(journal)
-  rmSync(folder, { recursive: true })
-  return entries
-}
-
-type Blow = "worker killed" | "driver killed" | "worker frozen for 10 s" | "connections ended" | "server killed"
+/** Each as often as it stands here. */
 const blows: ReadonlyArray<Blow> = [
-  "worker killed",
-  "worker killed",
-  "worker killed",
-  "driver killed",
-  "driver killed",
+  ...Array<Blow>(6).fill("worker killed"),
+  ...Array<Blow>(4).fill("driver killed"),
+  ...Array<Blow>(4).fill("server killed"),
+  "worker frozen",
+  "server frozen",
   "connections ended",
-  "connections ended",
-  "server killed",
-  "worker frozen for 10 s"
+  "way silent",
+  "broken machine",
+  ...(disk === undefined ? [] : ["disk full" as const]),
+  ...(clock === undefined ? [] : (["clock moved", "clock moved"] as const)),
+  ...(network === undefined ? [] : (["network cut", "network cut"] as const))
 ]
 
 interface Round {
   readonly seconds: number
   readonly blows: ReadonlyMap<Blow, number>
+  /** Processes that were killed. */
+  readonly kills: number
   /** How often trials were begun, beyond once each. */
   readonly again: number
   readonly problem: string | undefined
@@ -90,89 +92,175 @@ const round = async (server: Postgres.Server, number: number, expected: Readonly
   const database = `round${number}`
   const url = server.url(database)
   const [journal, log] = [join(folder, "journal.db"), join(folder, "log")]
-  const worker = () => start("worker", [url, "1"])
-  const driver = () => start("driver", [url, journal, String(trials), String(milliseconds), log])
-  const workers = [worker(), worker(), worker()]
+  const way = await proxy(server.port)
+  const beyond = network === undefined ? url : url.replace("127.0.0.1", network.address)
+  const node = [process.execPath]
+  /** The first by a way that can fall silent, the second by a network that can be cut, the third by a clock that can be moved. */
+  const worker = [
+    () => start([...node, script("worker"), way.url(url), "1", "--patience", "60"]),
+    () => start([...(network?.beyond ?? node), script("worker"), beyond, "1", "--patience", "60"]),
+    () => start([...node, script("worker"), url, "1", "--patience", "60"], { env: clock?.env ?? {} })
+  ] as const
+  const driver = () =>
+    start([...node, script("driver"), url, journal, String(trials), String(milliseconds), log, "--patience", "60"])
+  const workers: Array<ChildProcess> = worker.map((begin) => begin())
   let current = driver()
+  let broken: ChildProcess | undefined
   const frozen = new Set<ChildProcess>()
   const counts = new Map<Blow, number>()
+  const timers = new Set<ReturnType<typeof setTimeout>>()
+  const later = (ms: number, act: () => void) => {
+    const timer = setTimeout(() => {
+      timers.delete(timer)
+      act()
+    }, ms)
+    timers.add(timer)
+  }
+  let kills = 0
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
   const ended = (problem: string | undefined): Round => {
     const begun = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n").length : 0
-    return { seconds: seconds(), blows: counts, again: Math.max(0, begun - trials), problem }
+    return { seconds: seconds(), blows: counts, kills, again: Math.max(0, begun - trials), problem }
+  }
+  /** Kills a process and starts it again, often to kill it once more while it starts. */
+  const replaced = async (child: ChildProcess, begin: () => ChildProcess): Promise<ChildProcess> => {
+    let next = child
+    do {
+      await kill(next)
+      kills++
+      next = begin()
+      if (prng.nextFloat() < 0.6) return next
+      await sleep(prng.nextInt(1200))
+    } while (isRunning(next))
+    return next
+  }
+  const hit = async (blow: Blow): Promise<void> => {
+    const i = prng.nextInt(workers.length)
+    switch (blow) {
+      case "worker killed":
+        workers[i] = await replaced(workers[i]!, worker[i]!)
+        return
+      case "driver killed":
+        current = await replaced(current, driver)
+        return
+      case "server killed": {
+        await server.stop("SIGKILL")
+        kills++
+        if (prng.nextFloat() < 0.3) {
+          // While it recovers.
+          const again = server.start()
+          await sleep(prng.nextInt(300))
+          await Promise.all([again, server.stop("SIGKILL")].map((each) => each.catch(() => {})))
+          kills++
+        }
+        await sleep(prng.nextInt(3000))
+        return server.start()
+      }
+      case "worker frozen": {
+        const victim = workers[i]!
+        if (frozen.has(victim)) return
+        frozen.add(victim)
+        victim.kill("SIGSTOP")
+        return later(10_000, () => {
+          victim.kill("SIGCONT")
+          frozen.delete(victim)
+        })
+      }
+      case "server frozen":
+        server.signal("SIGSTOP")
+        await sleep(200 + prng.nextInt(7000))
+        return server.signal("SIGCONT")
+      case "connections ended":
+        server.sql("postgres", `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`)
+        return
+      case "way silent":
+        way.set("silent")
+        return later(200 + prng.nextInt(12_000), () => way.set("open"))
+      case "broken machine":
+        // One a round: three would be the end of the search, as they should.
+        broken ??= start([...node, script("worker"), url, "1", "--host", "broken", "--broken"])
+        return
+      case "disk full":
+        disk?.fill()
+        await sleep(1000 + prng.nextInt(4000))
+        disk?.free()
+        // It may have ended over it.
+        return server.start()
+      case "clock moved":
+        return clock?.move(prng.nextInt(7200) - 3600)
+      case "network cut":
+        network?.cut()
+        return later(200 + prng.nextInt(12_000), () => network?.mend())
+    }
   }
   try {
     while (true) {
-      const until = performance.now() + 2000 + prng.nextInt(3000)
+      const until = performance.now() + 500 + prng.nextInt(2000)
       while (isRunning(current) && performance.now() < until) await sleep(50)
       if (current.exitCode === 0) break
-      if (current.exitCode !== null) return ended(`the driver ended with ${current.exitCode}`)
+      if (!isRunning(current)) return ended(`the driver ended with ${endOf(current)}`)
       if (seconds() > limit) return ended(`not done after ${limit} s`)
       const blow = blows[prng.nextInt(blows.length)]!
-      const i = prng.nextInt(workers.length)
       counts.set(blow, (counts.get(blow) ?? 0) + 1)
-      if (blow === "worker killed") {
-        await kill(workers[i]!)
-        workers[i] = worker()
-      } else if (blow === "driver killed") {
-        await kill(current)
-        current = driver()
-      } else if (blow === "connections ended")
-        server.sql("postgres", `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`)
-      else if (blow === "server killed") {
-        await server.stop("SIGKILL")
-        await server.start()
-      } else {
-        const victim = workers[i]!
-        if (frozen.has(victim)) continue
-        frozen.add(victim)
-        victim.kill("SIGSTOP")
-        setTimeout(() => {
-          victim.kill("SIGCONT")
-          frozen.delete(victim)
-        }, 10_000).unref()
-      }
+      await hit(blow)
       // Workers have no reason of their own to end.
       const gone = workers.find((child) => !isRunning(child))
-      if (gone !== undefined) return ended(`a worker ended with ${gone.exitCode ?? gone.signalCode}`)
+      if (gone !== undefined) return ended(`a worker ended with ${endOf(gone)}`)
     }
-    const found = (await entriesOf(journal)).map((entry) => JSON.stringify(entry))
-    const other = expected.findIndex((entry, i) => entry !== found[i])
-    return ended(
-      other >= 0
-        ? `entry ${other} is ${found[other]} where the quiet search has ${expected[other]}`
-        : found.length > expected.length
-          ? `the journal has ${found.length} entries where the quiet search has ${expected.length}`
-          : undefined
-    )
+    return ended(differing(await entriesOf(journal), expected))
   } finally {
-    await Promise.all([...workers, current].map(kill))
+    for (const timer of timers) clearTimeout(timer)
+    await Promise.all([...workers, current, ...(broken === undefined ? [] : [broken])].map(kill))
+    network?.mend()
+    disk?.free()
+    clock?.move(0)
+    await way.close()
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-const server = await Postgres.serve()
+/** What is said at the end, and by whom each thing was left out. */
+const missing = [
+  clock === undefined ? "no C compiler, so clocks did not jump" : "",
+  disk === undefined ? "no right to mount, so no disk was filled" : "",
+  network === undefined ? "no right to make network namespaces, so none was cut" : ""
+].filter(Boolean)
+
+let server: Postgres.Server | undefined
 try {
-  const expected = (await quiet()).map((entry) => JSON.stringify(entry))
+  server = await Postgres.serve({
+    ...(disk === undefined ? {} : { below: disk.folder }),
+    ...(clock === undefined ? {} : { env: clock.env }),
+    ...(network === undefined ? {} : { network }),
+    settings: ["max_wal_size=64MB", "wal_recycle=off"]
+  })
+  if (missing.length > 0) console.log(`Left out: ${missing.join("; ")}.`)
+  const expected = await quiet(trials)
   let equal = 0
+  let done = 0
   const sums = new Map<Blow, number>()
-  let again = 0
-  for (let number = from; number < from + rounds; number++) {
-    const { again: more, blows, problem, seconds } = await round(server, number, expected)
-    if (problem === undefined) equal++
-    again += more
-    for (const [blow, times] of blows) sums.set(blow, (sums.get(blow) ?? 0) + times)
-    const said = [...blows].map(([blow, times]) => `${blow} ${times}×`).join(", ")
+  let [again, killed] = [0, 0]
+  for (let number = from; wanted === undefined ? done < rounds : killed < wanted; number++) {
+    const result = await round(server, number, expected)
+    done++
+    if (result.problem === undefined) equal++
+    again += result.again
+    killed += result.kills
+    for (const [blow, times] of result.blows) sums.set(blow, (sums.get(blow) ?? 0) + times)
+    const said = [...result.blows].map(([blow, times]) => `${blow} ${times}×`).join(", ")
     console.log(
-      `round ${number}: ${problem ?? "complete and equal"}, ${seconds.toFixed(0)} s; ${said}; ${more} evaluations begun again`
+      `round ${number}: ${result.problem ?? "complete and equal"}, ${result.seconds.toFixed(0)} s, ${result.kills} kills; ${said}; ${result.again} evaluations begun again`
     )
   }
   const total = [...sums].map(([blow, times]) => `${blow} ${times}×`).join(", ")
   console.log(
-    `${equal} of ${rounds} journals complete and equal to the quiet search's. In all: ${total}; ${again} of ${rounds * trials} evaluations begun again`
+    `${equal} of ${done} journals complete and equal to the quiet search's; ${killed} kills in all. In all: ${total}; ${again} of ${done * trials} evaluations begun again`
   )
-  if (equal < rounds) process.exitCode = 1
+  if (equal < done) process.exitCode = 1
 } finally {
-  await server.remove()
+  await server?.remove()
+  clock?.remove()
+  disk?.remove()
+  network?.remove()
 }

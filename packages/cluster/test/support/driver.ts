@@ -1,4 +1,8 @@
-/** A search in a process of its own: `driver.ts <url> <journal> <trials> <milliseconds> <log>`. Prints what happens. */
+/**
+ * A search in a process of its own. Prints what happens.
+ *
+ *     driver.ts <url> <journal> <trials> <milliseconds> <log> [--patience seconds] [--ahead proposals]
+ */
 import { ClusterEvaluator, Database } from "@uninet/cluster"
 import { Journal, Search } from "@uninet/search"
 import * as Console from "effect/Console"
@@ -6,13 +10,24 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { basename } from "node:path"
+import { parseArgs } from "node:util"
 import { setting, uninet } from "./search.ts"
 
-const [, , url = "", journal = "", trials = "12", milliseconds = "100", log = ""] = process.argv
+const {
+  positionals: [url = "", journal = "", trials = "12", milliseconds = "100", log = ""],
+  values: { ahead, patience }
+} = parseArgs({
+  allowPositionals: true,
+  options: {
+    ahead: { type: "string", default: String(Search.defaultAhead) },
+    patience: { type: "string", default: "20" }
+  }
+})
 
 const program = Search.run(uninet, {
   trials: Number(trials),
   seed: "test",
+  ahead: Number(ahead),
   onEvent: (event) =>
     event._tag === "Progress" || event._tag === "Done"
       ? Effect.void
@@ -25,7 +40,7 @@ const program = Search.run(uninet, {
       module: "formula",
       options: { milliseconds: Number(milliseconds), log },
       onWorkers: (workers) => Console.log(`${workers.length} workers`)
-    }).pipe(Layer.provide(Database.layer({ url: Redacted.make(url), patience: "20 seconds" })))
+    }).pipe(Layer.provide(Database.layer({ url: Redacted.make(url), patience: `${Number(patience)} seconds` })))
   ),
   Effect.tapError((error) => Console.error(error.message))
 )

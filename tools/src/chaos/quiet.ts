@@ -1,0 +1,34 @@
+/** The journal that a search has when nothing happens to it. */
+import { Journal, Search } from "@uninet/search"
+import * as Effect from "effect/Effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { evaluator } from "../../../packages/cluster/test/support/evaluator.ts"
+import { setting, uninet } from "../../../packages/cluster/test/support/search.ts"
+
+/** A journal's entries, each as text. */
+export const entriesOf = (path: string): Promise<ReadonlyArray<string>> =>
+  Effect.runPromise(Effect.map(Journal.read(path), ({ entries }) => entries.map(({ entry }) => JSON.stringify(entry))))
+
+/** The entries of a search of so many trials in one process. */
+export const quiet = async (trials: number): Promise<ReadonlyArray<string>> => {
+  const folder = mkdtempSync(join(tmpdir(), "uninet-quiet-"))
+  const journal = join(folder, "journal.db")
+  const evaluating = evaluator({ milliseconds: 0, log: null }, 4)
+  await Effect.runPromise(
+    Effect.provide(Search.run(uninet, { trials, seed: "test" }), [setting, evaluating, Journal.sqlite(journal)])
+  )
+  const entries = await entriesOf(journal)
+  rmSync(folder, { recursive: true })
+  return entries
+}
+
+/** What is wrong with a journal that should be as the expected one, in words; `undefined` where nothing is. */
+export const differing = (found: ReadonlyArray<string>, expected: ReadonlyArray<string>): string | undefined => {
+  const other = expected.findIndex((entry, i) => entry !== found[i])
+  if (other >= 0) return `entry ${other} is ${found[other]} where the quiet search has ${expected[other]}`
+  return found.length > expected.length
+    ? `the journal has ${found.length} entries where the quiet search has ${expected.length}`
+    : undefined
+}
