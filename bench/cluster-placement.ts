@@ -1,16 +1,15 @@
 /**
  * What becomes of workers' time when trials are placed by a hash of their names, as Effect Cluster places entities, and when workers take them off a queue: a
- * simulation of 400 trials whose durations vary between 1 and 3, at most `ahead` of them out at a time and told in order, as `Search` does.
+ * simulation of 400 trials (4000 for a hundred workers) whose durations vary between 1 and 3, at most `ahead` of them out at a time and told in order, as `Search` does.
  *
  *     node bench/cluster-placement.ts
  */
 import { Prng } from "@uninet/search-space"
 
-const trials = 400
-
 /** The share of the workers' time that is spent on trials. */
 const utilisation = (workers: number, ahead: number, placed: boolean, seed: string): number => {
   const prng = Prng.fromSeed(seed)
+  const trials = workers < 100 ? 400 : 4000
   const durations = Array.from({ length: trials }, () => 1 + 2 * prng.nextFloat())
   const homes = Array.from({ length: trials }, () => prng.nextInt(workers))
   const free = Array<number>(workers).fill(0)
@@ -34,7 +33,11 @@ for (const [workers, ahead] of [
   [3, 8],
   [6, 8],
   [6, 24],
-  [12, 48]
+  [12, 48],
+  [100, 8],
+  [100, 100],
+  [100, 200],
+  [100, 400]
 ] as const) {
   const of = (placed: boolean) =>
     median(Array.from({ length: 21 }, (_, i) => utilisation(workers, ahead, placed, `${i}`)))
