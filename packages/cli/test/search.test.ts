@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as ort from "onnxruntime-node"
-import { folder, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, here, tinyDataset, uninet } from "./support/cli.ts"
 
 const entriesOf = (run: string) =>
   Effect.map(Journal.read(join(run, "journal.db")), ({ entries }) => entries.map(({ entry }) => entry))
@@ -49,9 +49,9 @@ describe("uninet search", () => {
     "searches, leaves the best network as files that reproduce its test accuracy, and does so the same at any number of workers, stopped, killed and resumed",
     () =>
       Effect.gen(function* () {
-        const here = yield* folder
-        const data = tinyDataset(here)
-        const whole = join(here, "whole")
+        const below = yield* folder
+        const data = tinyDataset(below)
+        const whole = join(below, "whole")
         const ran = yield* uninet(["search", ...small, "--dataset", data, "--out", whole, "--workers", "2", "--json"])
         assert.strictEqual(ran.code, 0, ran.stderr)
         const result = JSON.parse(ran.stdout)
@@ -74,7 +74,7 @@ describe("uninet search", () => {
           best.costs.parameters
         )
 
-        const stopped = join(here, "stopped")
+        const stopped = join(below, "stopped")
         const first = yield* uninet(["search", ...small, "--dataset", data, "--out", stopped, "--workers", "1"], {
           until: /1 of 4/
         })
@@ -98,11 +98,10 @@ describe("uninet search", () => {
 
   it.live("refuses a folder that holds another search, and leaves it as it is", () =>
     Effect.gen(function* () {
-      const here = yield* folder
-      const run = join(here, "run")
+      const run = join(yield* folder, "run")
       mkdirSync(run)
       writeFileSync(join(run, "journal.db"), "anything")
-      const { code, stderr } = yield* uninet(["search", "--out", run])
+      const { code, stderr } = yield* here(["search", "--out", run])
       assert.strictEqual(code, 1)
       assert.match(stderr, /--out .* already holds a search\. Go on with it by --resume/)
       assert.strictEqual(readFileSync(join(run, "journal.db"), "utf8"), "anything")
@@ -112,12 +111,12 @@ describe("uninet search", () => {
 
   it.live("refuses to resume from a journal that cannot be read, and leaves it as it is", () =>
     Effect.gen(function* () {
-      const here = yield* folder
-      writeFileSync(join(here, "journal.db"), "SQLite format 3\0 and then nothing")
-      const { code, stderr } = yield* uninet(["search", "--resume", here])
+      const run = yield* folder
+      writeFileSync(join(run, "journal.db"), "SQLite format 3\0 and then nothing")
+      const { code, stderr } = yield* here(["search", "--resume", run])
       assert.strictEqual(code, 1)
       assert.match(stderr, /^uninet: --resume .*journal\.db .*\. .*\.\n$/)
-      assert.strictEqual(readFileSync(join(here, "journal.db"), "utf8"), "SQLite format 3\0 and then nothing")
+      assert.strictEqual(readFileSync(join(run, "journal.db"), "utf8"), "SQLite format 3\0 and then nothing")
     })
   )
 
@@ -157,7 +156,7 @@ describe("uninet search", () => {
   ] as const)("says in a sentence what is wrong with %s, and makes nothing", ([args, code, says]) =>
     Effect.gen(function* () {
       const cwd = yield* folder
-      const ran = yield* uninet(["search", ...args], { cwd })
+      const ran = yield* here(["search", ...args], { cwd })
       assert.strictEqual(ran.code, code, ran.stderr)
       assert.match(ran.stderr, says)
       assert.strictEqual(ran.stdout, "")
@@ -168,7 +167,7 @@ describe("uninet search", () => {
 
   it.live("explains its flags, with examples", () =>
     Effect.gen(function* () {
-      const { code, stdout } = yield* uninet(["search", "--help"])
+      const { code, stdout } = yield* here(["search", "--help"])
       assert.strictEqual(code, 0)
       for (const flag of ["trials", "epochs", "batch", "strategy", "seed", "target-macs", "dataset", "out", "json"])
         assert.include(stdout, `--${flag}`)

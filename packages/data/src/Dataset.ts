@@ -97,6 +97,8 @@ export interface Split<out B extends Batch = Batch> {
   readonly read: (indexes: ArrayLike<number>) => Effect.Effect<B, DataError>
   /** One epoch (or its rest, with `startAt`). Equal options give equal batches, whatever the prefetching or the workers' timing. */
   readonly batches: (options: BatchOptions) => Stream.Stream<B, DataError>
+  /** What tells its examples from others', where the layer knows that better, or more cheaply, than by all targets and a sample of examples (`Content.of`). */
+  readonly content?: Effect.Effect<string, DataError>
   /** The whole split in order, as one batch. For sets that fit in memory as 32-bit floats. */
   readonly all: Effect.Effect<B, DataError>
 }

@@ -7,7 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { availableParallelism } from "node:os"
-import { extname, join } from "node:path"
+import { createHash } from "node:crypto"
+import { extname, join, relative, sep } from "node:path"
+import * as Content from "./Content.ts"
 import { ClassMismatch, InvalidOption, InvalidSamples, UnreadableImages, type DataError } from "./DataError.ts"
 import {
   Dataset,
@@ -95,6 +97,20 @@ const filesOf = Effect.fn("ImageFolder.filesOf")(function* (folder: string, clas
   } satisfies Files
 })
 
+/** Files whose size counts, and of these, files whose bytes do. */
+const [sized, hashed] = [8192, 64]
+
+/** What the files are: all names, the sizes of thousands and the bytes of some, none of them decoded. */
+const contentOf = Effect.fn("ImageFolder.contentOf")(function* (folder: string, { paths }: Pick<Files, "paths">) {
+  const hash = createHash("sha256")
+  for (const path of paths) hash.update(`${relative(folder, path).split(sep).join("/")}\n`)
+  const some = Content.places(paths.length, sized).map((place) => paths[place]!)
+  for (const size of yield* Effect.forEach(some, files.sizeOf, { concurrency: 64 })) hash.update(`${size}\n`)
+  for (const place of Content.places(paths.length, hashed))
+    hash.update(yield* files.read(paths[place]!, "Give a file that can be read"))
+  return hash.digest("hex")
+})
+
 /** Some of the files; those beside them are told of once, by the files that they were found beside. */
 const select = (all: Files, indexes: Uint32Array): Files => ({
   leftOut: 0,
@@ -155,6 +171,7 @@ const folderSplit = (
     size: paths.length,
     ...(leftOut === 0 ? {} : { leftOut }),
     targets: Effect.succeed(labels),
+    content: contentOf(decoding.folder, { paths }),
     prefetch: 2,
     fetch: (indexes, augmenting, { floats }) =>
       Effect.gen(function* () {

@@ -82,6 +82,7 @@ export const withValidation = <D extends DatasetShape>(data: D): D => {
     validation: {
       ...validation,
       size: 0,
+      content: Effect.succeed(""),
       targets: Effect.map(validation.read([]), ({ targets }) => targets),
       read: () => validation.read([]),
       all: validation.read([]),

@@ -1,5 +1,6 @@
 export * as Augmentation from "./Augmentation.ts"
 export * as Cifar from "./Cifar.ts"
+export * as Content from "./Content.ts"
 export * as DataError from "./DataError.ts"
 export * as Dataset from "./Dataset.ts"
 export * as Datasets from "./Datasets.ts"

@@ -58,7 +58,11 @@ const start = (backend: Backend, load: () => Promise<unknown>, remedy: string) =
       tf.env().set("PROD", true)
       await load()
       if (!(await tf.engine().setBackend(backend.name))) throw new Error("it does not start")
-      return Runtime.of({ name: backend.engine, compile: compile(backend) })
+      return Runtime.of({
+        name: backend.engine,
+        numerics: Effect.succeed(backend.engine.replace("tfjs ", `tfjs ${tf.version_core} `)),
+        compile: compile(backend)
+      })
     },
     catch: (cause) => new DeviceUnavailable({ device: backend.engine, reason: reason(cause), remedy })
   })

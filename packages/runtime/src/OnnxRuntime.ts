@@ -271,8 +271,19 @@ const compile =
 
 const runtimeOf = (target: Omit<Target, "lowered">) =>
   Effect.map(Effect.andThen(keepFreedMemory, Lowered.make), (lowered) =>
-    Runtime.of({ name: target.engine, compile: compile({ ...target, lowered }) })
+    Runtime.of({ name: target.engine, numerics: numericsOf(target), compile: compile({ ...target, lowered }) })
   )
+
+/** Blocks are of the processor's instructions: 16 with AVX-512, 8 with AVX2. */
+const numericsOf = (target: Omit<Target, "lowered">) =>
+  Effect.map(
+    blockOf(target),
+    (block) =>
+      `${named(target.engine)}${block === 0 ? "" : `, blocks of ${block}`}${(target.threads ?? 1) === 1 ? "" : `, ${target.threads} threads`}`
+  )
+
+/** `onnxruntime 1.30.0 cpu` */
+const named = (engine: string) => engine.replace(/^onnxruntime /, `onnxruntime ${version} `)
 
 /**
  * ONNX Runtime on the CPU. What has been compiled before is compiled again in less time.
@@ -312,7 +323,11 @@ export const webgpu = (): Layer.Layer<Runtime, DeviceUnavailable> => {
     Runtime,
     Effect.as(
       probed(engine, "webgpu", remedy),
-      Runtime.of({ name: engine, compile: Resident.compile(engine, "webgpu") })
+      Runtime.of({
+        name: engine,
+        numerics: Effect.succeed(named(engine)),
+        compile: Resident.compile(engine, "webgpu")
+      })
     )
   )
 }

@@ -45,6 +45,11 @@ export class Runtime extends Context.Service<
     /** The engine and its device, such as `onnxruntime cpu`. */
     readonly name: string
     /**
+     * What decides an engine's numbers beside the programs, in a line: its version, and how it computes on this machine, such as `onnxruntime 1.30.0 cpu, blocks of 16`. Two that are equal in it
+     * give the same numbers. Default: the name.
+     */
+    readonly numerics?: Effect.Effect<string, RuntimeError>
+    /**
      * Programs that share their variables by name. A variable whose first value is a number starts at it; one whose first values are drawn has none until `write`, or a run that
      * gives it one. Fails with `CompileFailed` where two programs have variables of one name and two shapes.
      */

@@ -4,12 +4,13 @@
  * A search that is told the same outcomes in the same order does the same, so the journal is all that is needed to go on after a crash.
  * Ordered by trial and step it is the same for every run of a search, at any number of workers, times apart.
  */
+import { Surroundings } from "@uninet/trainer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Sqlite from "./internal/sqlite.ts"
-import { type JournalError, JournalForeign, JournalInUse, JournalUnreadable } from "./JournalError.ts"
+import { type JournalError, JournalForeign, JournalInUse, JournalMixed, JournalUnreadable } from "./JournalError.ts"
 import * as Lock from "./Lock.ts"
 import { Evaluation, Reason } from "./Trial.ts"
 
@@ -62,7 +63,12 @@ export const Identity = Schema.Struct({
   /** Whatever else decides the results: strategy, reward, constraints, data set, recipe, … Plain JSON. */
   settings: Schema.Record(Schema.String, Schema.Json),
   /** What does not decide the results of trials, such as how many there are to be. Not compared; those of the last search to open the journal. */
-  notes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
+  notes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
+  /**
+   * What else decided the results: data content, software, engine, machine. More than one where a search was gone on with under others and that was allowed. Absent in journals of before
+   * it was kept, and where whoever searches does not say.
+   */
+  surroundings: Schema.optionalKey(Schema.Array(Surroundings.Surroundings))
 })
 export type Identity = typeof Identity.Type
 
@@ -117,6 +123,11 @@ export interface SqliteOptions {
    * sound in both, and the resumed search is the same.
    */
   readonly durability?: Sqlite.Durability
+  /**
+   * Where the search is gone on with under others than its journal's surroundings, `refuse` (the default) fails with `JournalMixed`, and `allow` adds them to the journal, which from then on
+   * says that it is a mixture.
+   */
+  readonly mixed?: "refuse" | "allow"
 }
 
 /**
@@ -151,8 +162,13 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
           if (stored.length > 0 && options.existing !== "resume")
             return yield* new JournalInUse({ path, trials: countTrials(stored) })
           if (found !== undefined) return yield* new JournalForeign({ path, ...found })
-          if (identity.notes !== undefined && JSON.stringify(identity.notes) !== JSON.stringify(before.notes))
-            yield* file.rewrite(encodeIdentity({ ...before, notes: identity.notes }))
+          const surroundings = yield* together(path, stored.length, options, before, identity)
+          const now = {
+            ...before,
+            ...(identity.notes === undefined ? {} : { notes: identity.notes }),
+            ...(surroundings === undefined ? {} : { surroundings })
+          }
+          if (JSON.stringify(now) !== JSON.stringify(before)) yield* file.rewrite(encodeIdentity(now))
           return stored
         }),
         append: (entry) =>
@@ -214,6 +230,24 @@ const decodeRow = (path: string) => (row: Sqlite.Row) =>
     Effect.map((entry): Stored => ({ entry, at: row.at })),
     Effect.mapError(() => unreadable(path, `has a damaged entry (${row.kind} of trial ${row.trial})`))
   )
+
+/** The surroundings of a search that is gone on with, those of now among them. */
+const together = (
+  path: string,
+  entries: number,
+  { mixed = "refuse" }: SqliteOptions,
+  { surroundings: before = [] }: Identity,
+  { surroundings: now }: Identity
+): Effect.Effect<Identity["surroundings"], JournalMixed> => {
+  const current = now?.at(-1)
+  if (current === undefined) return Effect.succeed(before.length === 0 ? undefined : before)
+  // Nothing came of the others.
+  if (entries === 0) return Effect.succeed([current])
+  const found = Surroundings.difference(before, current)
+  return found !== undefined && mixed === "refuse"
+    ? Effect.fail(new JournalMixed({ path, what: found.what, journal: found.before, now: found.now }))
+    : Effect.succeed(Surroundings.together(before, current))
+}
 
 /** The first thing that tells two searches apart. */
 const differing = (journal: Identity, search: Identity) => {

@@ -25,6 +25,19 @@ export class JournalForeign extends Schema.TaggedError<JournalForeign>()("Journa
   }
 }
 
+/** The search would go on under others than it began with: its trials would not be comparable. */
+export class JournalMixed extends Schema.TaggedError<JournalMixed>()("JournalMixed", {
+  path: Schema.String,
+  /** `the data's content`, `the software`, `the engine`, `the kind of machine`. */
+  what: Schema.String,
+  journal: Schema.String,
+  now: Schema.String
+}) {
+  override get message() {
+    return `The trials of the journal ${this.path} came about under others than there are now: ${this.what} was ${this.journal} and is ${this.now}. Bring back what it was, start a new search, or allow a mixture with --allow-mixed, which the journal then tells.`
+  }
+}
+
 /** The journal holds trials, and the search was not asked to go on with it. */
 export class JournalInUse extends Schema.TaggedError<JournalInUse>()("JournalInUse", {
   path: Schema.String,
@@ -56,4 +69,10 @@ export class JournalLocked extends Schema.TaggedError<JournalLocked>()("JournalL
   }
 }
 
-export type JournalError = JournalUnreadable | JournalForeign | JournalInUse | JournalLocked | JournalNotWritten
+export type JournalError =
+  | JournalUnreadable
+  | JournalForeign
+  | JournalInUse
+  | JournalLocked
+  | JournalMixed
+  | JournalNotWritten

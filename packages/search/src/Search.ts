@@ -23,6 +23,7 @@
 import { Pareto, SearchStrategy, type StrategyError, Told } from "@uninet/controller"
 import { ModelSpace, Task } from "@uninet/model-space"
 import { Constrained, Constraint, Digest, Prng, Space } from "@uninet/search-space"
+import type { Surroundings } from "@uninet/trainer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -149,6 +150,11 @@ export interface Options<A, C extends string, M extends string> {
   readonly settings?: Identity["settings"]
   /** Kept in the journal beside the settings, but free to differ when the search is resumed. Plain JSON. */
   readonly notes?: Identity["settings"]
+  /**
+   * What else decides the results (`Surroundings.here`): a search that is gone on with under others is refused, or marked as a mixture where the journal allows it. Default: not known, and
+   * not compared.
+   */
+  readonly surroundings?: Surroundings.Surroundings
   /** Told of every event. Default: nothing. */
   readonly onEvent?: (event: SearchEvent<A, C, M>) => Effect.Effect<void>
 }
@@ -211,6 +217,7 @@ export const identity = Effect.fnUntraced(function* <A, C extends string, M exte
   const { ahead = defaultAhead, notes = {}, reward = Reward.measure, seed, settings = {} } = options
   return {
     notes,
+    ...(options.surroundings === undefined ? {} : { surroundings: [options.surroundings] }),
     space: ModelSpace.fingerprint(of),
     seed: String(seed),
     settings: {

@@ -7,7 +7,7 @@
 import { type DataError, Dataset, Datasets } from "@uninet/data"
 import { Facts, type ModelSpace, Recipe } from "@uninet/model-space"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { Trainer } from "@uninet/trainer"
+import { Surroundings, Trainer } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -29,7 +29,9 @@ export const Settings = Schema.Struct({
   dataset: Schema.NullOr(Schema.String),
   recipe: Recipe.Recipe,
   /** A folder for trainings that are to be gone on with. Absent: none is kept. */
-  checkpoints: Schema.optionalKey(Schema.String)
+  checkpoints: Schema.optionalKey(Schema.String),
+  /** Under what trials have to be trained, wherever that is: data content, software, engine, machine. Absent: under any. */
+  surroundings: Schema.optionalKey(Surroundings.Surroundings)
 })
 export type Settings = typeof Settings.Type
 
@@ -144,6 +146,25 @@ export interface EvaluatorOptions {
   readonly known?: SpaceSource.Known
 }
 
+/** Trials of other data, or from another engine, are no results of this search. */
+export class SurroundingsDiffer extends Schema.TaggedError<SurroundingsDiffer>()("SurroundingsDiffer", {
+  what: Schema.String,
+  search: Schema.String,
+  here: Schema.String
+}) {
+  override get message() {
+    return `${this.what} is ${this.here} here, and the search's is ${this.search}: the same trial would come out otherwise. Bring both to the same, or allow a mixture with uninet search --allow-mixed.`
+  }
+}
+
+/** Fails where this process would train under others than the search. */
+const agreed = Effect.fnUntraced(function* ({ surroundings }: Pick<Settings, "surroundings">) {
+  if (surroundings === undefined) return
+  const found = Surroundings.difference([surroundings], yield* Surroundings.here)
+  if (found !== undefined)
+    return yield* new SurroundingsDiffer({ what: found.what, search: found.before, here: found.now })
+})
+
 /** What evaluates trials in this process: the config's own evaluator, or training by the recipe. */
 export const evaluator = (
   settings: Settings,
@@ -153,7 +174,7 @@ export const evaluator = (
     Effect.map(configOf(settings), (loaded) => {
       const { checkpoints, recipe } = settings
       const evaluating = Layer.unwrap(
-        Effect.map(space(settings.space, known), (of) => {
+        Effect.map(Effect.andThen(agreed(settings), space(settings.space, known)), (of) => {
           const trains = TrainingEvaluator.layer(of, { recipe, ...(checkpoints === undefined ? {} : { checkpoints }) })
           const given = loaded?.config.evaluator
           return loaded === undefined || given === undefined

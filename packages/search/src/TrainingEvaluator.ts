@@ -119,8 +119,8 @@ const train = Effect.fnUntraced(function* (
           }
         )
       )
-  // A checkpoint of another recipe or data set: this training begins anew.
-  return yield* Effect.catchTag(fit(kept), "CheckpointMismatch", () => fit(undefined))
+  // A checkpoint of another recipe or data set, or from another machine: this training begins anew.
+  return yield* Effect.catchTag(fit(kept), ["CheckpointMismatch", "CheckpointMixed"], () => fit(undefined))
 })
 
 /**

@@ -301,3 +301,61 @@ describe("a file that is no sound journal", () => {
     })
   )
 })
+
+describe("a journal that is gone on with", () => {
+  let next = 1
+  const ours = { data: "d1", software: "uninet 1", engine: "onnxruntime 1 cpu", host: "linux x64" }
+  const open = (path: string, surroundings: Journal.Identity["surroundings"], options: Journal.SqliteOptions = {}) =>
+    on(
+      path,
+      (journal) =>
+        Effect.andThen(
+          journal.open({ ...identity, ...(surroundings === undefined ? {} : { surroundings }) }),
+          journal.append(proposed(next++))
+        ),
+      { existing: "resume", ...options }
+    )
+
+  it.live("knows under what its trials came about: others are refused, or told of where that is allowed", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* open(path, [ours])
+      yield* open(path, [ours])
+      for (const [field, what] of [
+        ["data", "the data's content"],
+        ["software", "the software"],
+        ["engine", "the engine"],
+        ["host", "the kind of machine"]
+      ] as const) {
+        const error = yield* Effect.flip(open(path, [{ ...ours, [field]: "another" }]))
+        assert.strictEqual(error._tag, "JournalMixed")
+        assert.strictEqual(
+          error.message,
+          `The trials of the journal ${path} came about under others than there are now: ${what} was ${ours[field]} and is another. Bring back what it was, start a new search, or allow a mixture with --allow-mixed, which the journal then tells.`
+        )
+      }
+      assert.deepStrictEqual((yield* Journal.read(path)).identity.surroundings, [ours])
+      const other = { ...ours, data: "d2" }
+      yield* open(path, [other], { mixed: "allow" })
+      // Both are known from now on.
+      yield* open(path, [ours])
+      yield* open(path, [other])
+      assert.deepStrictEqual((yield* Journal.read(path)).identity.surroundings, [ours, other])
+    })
+  )
+
+  it.live("of before that was kept, or in which nothing had begun, takes what there is", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* write(path, [proposed(0)])
+      yield* open(path, [ours])
+      assert.deepStrictEqual((yield* Journal.read(path)).identity.surroundings, [ours])
+      // Whoever says nothing is not asked.
+      yield* open(path, undefined)
+      const empty = yield* file
+      for (const data of ["a", "b"])
+        yield* on(empty, (journal) => journal.open({ ...identity, surroundings: [{ ...ours, data }] }))
+      assert.deepStrictEqual((yield* Journal.read(empty)).identity.surroundings, [{ ...ours, data: "b" }])
+    })
+  )
+})

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import { crc32 } from "node:zlib"
 import { CheckpointUnreadable, CheckpointVersion } from "./CheckpointError.ts"
 import { Selection } from "./Selection.ts"
+import { Surroundings } from "./Surroundings.ts"
 
 /** What makes two trainings the same one. */
 export const Identity = Schema.Struct({
@@ -28,7 +29,9 @@ export const Identity = Schema.Struct({
     name: Schema.String,
     classes: Schema.NullOr(Schema.Array(Schema.String)),
     examples: Schema.Int
-  })
+  }),
+  /** Under what it was trained: more than one where that was allowed. Absent in checkpoints of before it was kept. */
+  surroundings: Schema.optionalKey(Schema.Array(Surroundings))
 })
 export type Identity = typeof Identity.Type
 

@@ -34,6 +34,18 @@ export class CheckpointMismatch extends Schema.TaggedError<CheckpointMismatch>()
   }
 }
 
+/** A checkpoint of this training, from other surroundings: the two parts would be of two trainings. */
+export class CheckpointMixed extends Schema.TaggedError<CheckpointMixed>()("CheckpointMixed", {
+  /** `the data's content`, `the software`, `the engine`, `the kind of machine`. */
+  what: Schema.String,
+  checkpoint: Schema.String,
+  now: Schema.String
+}) {
+  override get message() {
+    return `the training began under others than there are now: ${this.what} was ${this.checkpoint} and is ${this.now}; bring back what it was, train anew in another folder, or allow a mixture with --allow-mixed (the option allowMixed), which is then marked`
+  }
+}
+
 /** A file could not be written. What was written before is as it was. */
 export class CheckpointNotWritten extends Schema.TaggedError<CheckpointNotWritten>()("CheckpointNotWritten", {
   file: Schema.String,
@@ -53,6 +65,7 @@ export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoi
 
 export type CheckpointError =
   | CheckpointMismatch
+  | CheckpointMixed
   | CheckpointNotWritten
   | CheckpointUnreadable
   | CheckpointVersion

@@ -4,11 +4,11 @@
  * `fit` is a stream: it tells how training goes, step by step, and ends with the trained network. Interrupting the stream stops the training
  * after the step that is running, and saves where it stands if it keeps checkpoints.
  */
-import { Dataset, Joined } from "@uninet/data"
+import { type DataError, Dataset, Joined } from "@uninet/data"
 import { Program } from "@uninet/graph"
 import { type ModelSpace, Recipe, Schedule, type Task } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
-import { Runtime } from "@uninet/runtime"
+import { Runtime, type RuntimeError } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -20,11 +20,12 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as Stream from "effect/Stream"
 import type * as Checkpoint from "./Checkpoint.ts"
-import { CheckpointMismatch } from "./CheckpointError.ts"
+import { CheckpointMismatch, CheckpointMixed } from "./CheckpointError.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Fitting from "./Fitting.ts"
 import * as Session from "./internal/session.ts"
 import * as Selection from "./Selection.ts"
+import * as Surroundings from "./Surroundings.ts"
 import { Diverged, InvalidRecipe, NotFinite, RecipeRefused, TooFewExamples, type TrainError } from "./TrainError.ts"
 import type { TrainEvent, Weights } from "./TrainEvent.ts"
 import * as TrainingProgram from "./TrainingProgram.ts"
@@ -53,6 +54,10 @@ export interface FitOptions<E = never> {
   readonly weights?: Weights
   /** Go on from here, bit for bit as if there had been no break. Fails with `CheckpointMismatch` where it is another training's. */
   readonly resume?: Checkpoint.Checkpoint
+  /**
+   * Whether to go on under others than the checkpoint's surroundings (data, software, engine, machine): its next checkpoints tell of both. Default false: fails with `CheckpointMixed`.
+   */
+  readonly allowMixed?: boolean
   /** The command that does a run again from its last checkpoint: said where it diverges. */
   readonly replay?: string
   /** Told of every event before the training goes on, as a log has to be before a checkpoint is written. Where it fails the training ends. Default: nothing. */
@@ -120,14 +125,19 @@ const checked = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRec
   })
 
 const fit =
-  (runtime: Runtime["Service"], data: Dataset.DatasetShape) =>
+  (runtime: Runtime["Service"], data: Dataset.DatasetShape, here: Here) =>
   <E = never>(network: ModelSpace.Trainable, options: FitOptions<E>): Stream.Stream<TrainEvent, TrainError | E> =>
     Stream.callback<TrainEvent, TrainError | E>((queue) =>
-      train(options.trainOn === "train+validation" ? Joined.withValidation(data) : data, network, options, (event) =>
-        TrainMetrics.record(event).pipe(
-          Effect.andThen(options.onEvent?.(event) ?? Effect.void),
-          Effect.andThen(Queue.offer(queue, event))
-        )
+      train(
+        options.trainOn === "train+validation" ? Joined.withValidation(data) : data,
+        network,
+        options,
+        here,
+        (event) =>
+          TrainMetrics.record(event).pipe(
+            Effect.andThen(options.onEvent?.(event) ?? Effect.void),
+            Effect.andThen(Queue.offer(queue, event))
+          )
       ).pipe(
         Effect.provideService(Runtime, runtime),
         Effect.scoped,
@@ -138,6 +148,22 @@ const fit =
       )
     )
 
+/** The surroundings, taken once. */
+type Here = Effect.Effect<Surroundings.Surroundings, DataError.DataError | RuntimeError>
+
+/** Those of a training that is kept: with those of the checkpoint that it goes on from, where that is allowed. */
+const surroundingsOf = Effect.fnUntraced(function* (
+  { allowMixed = false, checkpoints, resume }: FitOptions<unknown>,
+  here: Here
+) {
+  if (checkpoints === undefined && resume === undefined) return {}
+  const [before, now] = [resume?.identity.surroundings ?? [], yield* here]
+  const found = Surroundings.difference(before, now)
+  if (found !== undefined && !allowMixed)
+    return yield* new CheckpointMixed({ what: found.what, checkpoint: found.before, now: found.now })
+  return { surroundings: Surroundings.together(before, now) }
+})
+
 interface Scores {
   readonly validation: Selection.Score
   readonly averaged: Selection.Score | null
@@ -147,6 +173,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   given: Dataset.DatasetShape,
   trained: ModelSpace.Trainable,
   options: FitOptions<E>,
+  here: Here,
   emit: (event: TrainEvent) => Effect.Effect<unknown, E>
 ) {
   const started = performance.now()
@@ -169,14 +196,15 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   const training = yield* Effect.fromResult(
     TrainingProgram.make(trained.model, task, recipe, { gradientNorm: options.gradientNorm ?? false })
   )
-  const identity: Checkpoint.Identity = {
+  const settings: Checkpoint.Identity = {
     network: { line: trained.line, about: trained.about, digest: Program.digest(training) },
     recipe,
     seed,
     dataset: { name: data.name, classes: data.classes ?? null, examples: data.train.size }
   }
-  const mismatch = resume === undefined ? undefined : difference(resume.identity, identity)
+  const mismatch = resume === undefined ? undefined : difference(resume.identity, settings)
   if (mismatch !== undefined) return yield* mismatch
+  const identity: Checkpoint.Identity = { ...settings, ...(yield* surroundingsOf(options, here)) }
 
   const session = yield* Session.make(trained, recipe, {
     training,
@@ -444,7 +472,14 @@ export class Trainer extends Context.Service<
       Effect.gen(function* () {
         const runtime = yield* Runtime
         const dataset = yield* Dataset.Dataset
-        return Trainer.of({ fit: fit(runtime, dataset), evaluate: evaluate(runtime, dataset) })
+        // Only a training that is kept, or gone on with, has a use for it.
+        const here = yield* Effect.cached(
+          Surroundings.here.pipe(
+            Effect.provideService(Runtime, runtime),
+            Effect.provideService(Dataset.Dataset, dataset)
+          )
+        )
+        return Trainer.of({ fit: fit(runtime, dataset, here), evaluate: evaluate(runtime, dataset) })
       })
     )
   )

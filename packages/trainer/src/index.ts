@@ -15,6 +15,7 @@ export {
   TooFewExamples,
   type TrainError
 } from "./TrainError.ts"
+export * as Surroundings from "./Surroundings.ts"
 export * as TrainEvent from "./TrainEvent.ts"
 export type { Weights } from "./TrainEvent.ts"
 export * as TrainLog from "./TrainLog.ts"

@@ -5,8 +5,9 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { Checkpoints, type Recipe, Trainer, type TrainEvent } from "@uninet/trainer"
-import { layer, network, recipe } from "./support/tiny.ts"
+import { OnnxRuntime } from "@uninet/runtime"
+import { type Checkpoint, Checkpoints, type Recipe, Trainer, type TrainEvent } from "@uninet/trainer"
+import { layer, network, recipe, relabelled } from "./support/tiny.ts"
 
 const seed = "resume"
 /** 88 examples in batches of 16. */
@@ -145,4 +146,48 @@ const frozenAfter = (store: Checkpoints.Checkpoints, step: number): Checkpoints.
   ...store,
   save: (checkpoint) => (checkpoint.state.step > step ? Effect.succeed("lost") : store.save(checkpoint)),
   saveBest: () => Effect.succeed("lost")
+})
+
+/** Saves itself after its first step, and is ended there. */
+const begun = (store: Checkpoints.Checkpoints) =>
+  Effect.gen(function* () {
+    yield* (yield* Trainer).fit(network, { recipe, seed, checkpoints: { store, everySteps: 1 } }).pipe(
+      Stream.takeUntil(({ _tag }) => _tag === "Saved"),
+      Stream.runDrain
+    )
+    return (yield* store.latest).checkpoint
+  })
+const goingOn = (resume: Checkpoint.Checkpoint, store: Checkpoints.Checkpoints, allowMixed: boolean) =>
+  Effect.flatMap(Trainer, (trainer) =>
+    trainer.fit(network, { recipe, seed, resume, allowMixed, checkpoints: { store } }).pipe(
+      Stream.takeUntil(({ _tag }) => _tag === "Saved"),
+      Stream.runDrain
+    )
+  )
+
+describe("a training that is gone on with under others than it began with", () => {
+  it.effect("is refused in a sentence, or marked where that is allowed; one of before that was kept goes on", () =>
+    Effect.gen(function* () {
+      const store = yield* Checkpoints.make(yield* folder)
+      const checkpoint = yield* begun(store)
+      const [ours] = checkpoint.identity.surroundings ?? []
+      assert.match(JSON.stringify(ours), /"software":"uninet \S+","engine":"onnxruntime \S+ cpu.*","host":"\w+ \w+"/)
+      const { surroundings: _, ...identity } = checkpoint.identity
+      yield* goingOn({ ...checkpoint, identity }, store, false)
+      assert.deepStrictEqual((yield* store.latest).checkpoint.identity.surroundings, [ours])
+
+      // The same number of examples, one pixel of them another.
+      const other = Layer.mergeAll(relabelled, OnnxRuntime.cpu())
+      const elsewhere = Effect.provide(Trainer.layer.pipe(Layer.provide(other)), { local: true })
+      const error = yield* Effect.flip(elsewhere(goingOn(checkpoint, store, false)))
+      assert.match(
+        error.message,
+        /^the training began under others than there are now: the data's content was [0-9a-f]{16} and is [0-9a-f]{16}; bring back what it was, train anew in another folder, or allow a mixture with --allow-mixed/
+      )
+      yield* elsewhere(goingOn(checkpoint, store, true))
+      const both = (yield* store.latest).checkpoint.identity.surroundings ?? []
+      assert.strictEqual(both.length, 2)
+      assert.deepStrictEqual(both[0], ours)
+    }).pipe(Effect.provide(layer()), withFiles)
+  )
 })

@@ -20,6 +20,7 @@ const config = {
   trial: Argument.String("trial").pipe(Argument.withDescription("A trial's number, as it is printed")),
   config: plans.config.config,
   device: plans.config.device,
+  allowMixed: flags.allowMixed,
   json: flags.json
 }
 
@@ -48,7 +49,7 @@ const isSame = (a: Outcome, b: Outcome): boolean => {
 export const replay = Command.make(
   "replay",
   config,
-  Effect.fnUntraced(function* ({ config: file, device, json, run, trial: text }) {
+  Effect.fnUntraced(function* ({ allowMixed, config: file, device, json, run, trial: text }) {
     const name = yield* runFolder.shown(run)
     const index = Number(text)
     if (!/^\d+$/.test(text)) return yield* usage(`the trial is "${text}". Give a trial's number, such as 7.`)
@@ -72,6 +73,9 @@ export const replay = Command.make(
     const rungs = Fidelity.rungsOf(plan.fidelity)
     const until = rungs[known?._tag === "Finished" || known?._tag === "Failed" ? (known.rung ?? 0) : 0]
     const total = rungs.at(-1)
+    // Of a mixture nobody knows which trial came about under what.
+    const [surroundings, ...others] = recorded.surroundings
+    const wanted = allowMixed || plan.isMixed || surroundings === undefined || others.length > 0 ? {} : { surroundings }
     yield* Console.error(`trial ${index}: ${line}, seed ${seed}`)
     const started = performance.now()
     const result = yield* Effect.scoped(
@@ -93,7 +97,7 @@ export const replay = Command.make(
       })
     ).pipe(
       Effect.provide(
-        Setup.evaluator(plans.training(plan).setup, {
+        Setup.evaluator(plans.training(plan, wanted).setup, {
           engine: Device.layer(yield* Device.choose(device)),
           known: spaces.known
         })

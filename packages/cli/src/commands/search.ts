@@ -2,6 +2,7 @@
 import { Dataset } from "@uninet/data"
 import { Facts, ModelSpace, type Task } from "@uninet/model-space"
 import { type Evaluator, Finals, Journal, Search, WorkerEvaluator } from "@uninet/search"
+import { Surroundings } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
@@ -145,6 +146,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     trials
   } = plan
   const { macsOf, of, reward, services: searched, settings, within } = yield* domain.make(plan)
+  const surroundings = yield* Surroundings.here
 
   const asked = {
     trials,
@@ -155,6 +157,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     objectives,
     ahead,
     settings,
+    surroundings,
     notes: plans.notesOf(plan, of.task)
   }
   // What takes a moment comes after the journal is there: from then on the search can be gone on with.
@@ -162,12 +165,17 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
   const { folder } = begun
   const name = yield* runFolder.shown(folder)
   const journal = yield* Layer.build(
-    Journal.sqlite(path.join(folder, runFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" })
+    Journal.sqlite(path.join(folder, runFolder.files.journal), {
+      existing: plan.resume ? "resume" : "refuse",
+      mixed: plan.allowMixed ? "allow" : "refuse"
+    })
   )
   yield* Effect.gen(function* () {
     yield* (yield* Journal.Journal).open(yield* Search.identity(of, asked))
   }).pipe(Effect.provide(Context.merge(journal, searched)))
 
+  /** What workers have to agree in, here and elsewhere, at any moment. */
+  const agreed = plan.allowMixed ? {} : { surroundings }
   let note = machines.say
   const elsewhere = Option.isNone(database)
     ? undefined
@@ -175,7 +183,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
         database.value,
         folder,
         plans.training(plan),
-        { time: trialTime, memory: trialMemory },
+        { time: trialTime, memory: trialMemory, ...agreed },
         (line) => note(line)
       )
   const checkpoints = path.resolve(folder, runFolder.checkpoints)
@@ -183,7 +191,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     elsewhere?.layer ??
     WorkerEvaluator.layer({
       module: training.module,
-      options: training.toJson(plans.training(plan, checkpoints)),
+      options: training.toJson(plans.training(plan, { checkpoints, ...agreed })),
       workers: Math.min(plan.workers, trials, ahead),
       ...(trialTime === null ? {} : { timeLimit: `${trialTime} seconds` as const }),
       ...(trialMemory === null ? {} : { memoryLimit: trialMemory })

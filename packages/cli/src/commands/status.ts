@@ -77,6 +77,11 @@ const describe = (status: runState.Status, columns: number): string => {
         ...(line === undefined ? [] : [`  ${line}`]),
         `  again: ${replayOf(name, trial)}`
       ]),
+    ...(status.isMixed
+      ? [
+          "a mixture: its trials came about under different data, software, engines or kinds of machines, as was allowed"
+        ]
+      : []),
     ...(status.isCut ? ["its journal.db-wal is missing, and with it the last trials perhaps"] : []),
     ...(state === "stopped" ? [`go on with: ${resumeOf(name)}`] : [])
   ]

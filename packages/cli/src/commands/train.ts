@@ -85,6 +85,7 @@ const config = {
     ),
   config: networks.config,
   device: flags.device.pipe(Flag.optional),
+  allowMixed: flags.allowMixed,
   json: flags.json
 }
 type Flags = Command.Command.Config.Infer<typeof config>
@@ -281,6 +282,7 @@ const fitted = Effect.fnUntraced(function* (
         })
       },
       ...(resume === undefined ? start : { resume }),
+      allowMixed: given.allowMixed,
       replay: again,
       onEvent: (event) =>
         Effect.mapError(append(event), (error) =>

@@ -38,6 +38,14 @@ export const bytes = (name: string): Flag.Flag<number> => quantity(name, "n", Un
 export const seconds = (name: string): Flag.Flag<number> =>
   quantity(name, "time", Units.parseSeconds, Units.expected.seconds)
 
+/** Of what goes on with something: kept out of its record unless it is asked for. */
+export const allowMixed = Flag.Boolean("allow-mixed").pipe(
+  Flag.withDefault(false),
+  Flag.withDescription(
+    "Train although data, software, engine or kind of machine are not those that it began with; the record tells of it"
+  )
+)
+
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print the result as JSON"), Flag.withDefault(false))
 
 /** What computes; `Device.choose` and `Device.layer` make an engine of it. */

@@ -10,6 +10,7 @@ import {
 import { Datasets } from "@uninet/data"
 import { Recipe } from "@uninet/model-space"
 import { type Evaluator, SpaceSource, WorkerEvaluator } from "@uninet/search"
+import { Surroundings } from "@uninet/trainer"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -74,10 +75,11 @@ const Portable = Schema.Struct({
   recipe: Recipe.Recipe
 })
 
-/** What a trial may take: seconds and bytes. */
+/** What a trial may take, seconds and bytes, and under what it has to be trained. */
 const Limits = Schema.Struct({
   time: Schema.NullOr(Schema.Finite),
-  memory: Schema.NullOr(Schema.Finite)
+  memory: Schema.NullOr(Schema.Finite),
+  surroundings: Schema.optionalKey(Surroundings.Surroundings)
 })
 export type Limits = typeof Limits.Type
 
@@ -102,7 +104,11 @@ export const described = ({ setup: { config, dataset, recipe, space } }: trainin
 })
 
 /** What is told, understood on this machine, for its device. */
-const understood = (options: unknown, device: Device.Chosen, checkpoints: string | undefined) =>
+const understood = (
+  options: unknown,
+  device: Device.Chosen,
+  { checkpoints, surroundings }: Pick<training.Options["setup"], "checkpoints" | "surroundings">
+) =>
   Effect.map(Schema.decodeUnknownEffect(Portable)(options), ({ config, dataset, recipe, space }): training.Options => ({
     device,
     setup: {
@@ -110,6 +116,7 @@ const understood = (options: unknown, device: Device.Chosen, checkpoints: string
       space: moved(space, (path) => resolve(path)),
       dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : resolve(dataset),
       recipe,
+      ...(surroundings === undefined ? {} : { surroundings }),
       ...(checkpoints === undefined ? {} : { checkpoints })
     }
   }))
@@ -122,10 +129,17 @@ export const evaluator =
       Effect.gen(function* () {
         if (module !== "training")
           return yield* fault(`it wants ${module}, which uninet worker does not know. Run that search's own worker.`)
-        const { memory, time } = yield* Schema.decodeUnknownEffect(Limits)(limits ?? { memory: null, time: null })
+        const { memory, surroundings, time } = yield* Schema.decodeUnknownEffect(Limits)(
+          limits ?? { memory: null, time: null }
+        )
         return WorkerEvaluator.layer({
           module: training.module,
-          options: training.toJson(yield* understood(options, device, checkpoints)),
+          options: training.toJson(
+            yield* understood(options, device, {
+              ...(checkpoints === undefined ? {} : { checkpoints }),
+              ...(surroundings === undefined ? {} : { surroundings })
+            })
+          ),
           workers: slots,
           ...(time === null ? {} : { timeLimit: `${time} seconds` as const }),
           ...(memory === null ? {} : { memoryLimit: memory })

@@ -68,6 +68,8 @@ export const Notes = Schema.Struct({
   trialTime: Schema.NullOr(Schema.Finite),
   trialMemory: Schema.NullOr(Schema.Finite),
   maxTotalMacs: Schema.NullOr(Schema.Finite),
+  /** Whether workers on other machines were not asked under what they train. */
+  mixed: Schema.optionalKey(Schema.Boolean),
   /** The config module's file. */
   config: Schema.NullOr(Schema.String),
   space: SpaceSource.SpaceSource,
@@ -112,6 +114,9 @@ export interface Plan extends runFolder.Place {
   readonly maxTotalMacs: number | null
   readonly workers: number
   readonly device: Device.Chosen
+  /** Whether trials may come about under different data, software, engines and machines, and whether some may have. */
+  readonly allowMixed: boolean
+  readonly isMixed: boolean
 }
 
 /** The flags, which are the config's plain fields; they have no defaults here, so that the config's can be told from them. */
@@ -246,6 +251,7 @@ export const config = {
     Flag.withDescription("Say what would be searched, and about how long it takes; nothing is written")
   ),
   device: flags.device.pipe(Flag.withDefault(Device.standard)),
+  allowMixed: flags.allowMixed,
   json: flags.json
 }
 export type Flags = Command.Command.Config.Infer<typeof config>
@@ -392,7 +398,9 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     finalists: or(given.finalists, fields.finalists, 3),
     finalEpochs: or(given.finalEpochs, fields.finalEpochs, 4 * epochs),
     workers: or(given.workers, fields.workers, availableParallelism()),
-    device: yield* Device.choose(given.device)
+    device: yield* Device.choose(given.device),
+    allowMixed: given.allowMixed,
+    isMixed: given.allowMixed && Option.isSome(given.database)
   } satisfies Plan
 })
 
@@ -428,7 +436,8 @@ export const recorded = Effect.fnUntraced(function* (folder: string, flag: strin
   const settings = yield* Effect.mapError(Schema.decodeUnknownEffect(Settings)(identity.settings), foreign)
   const notes = yield* Effect.mapError(Schema.decodeUnknownEffect(Notes)(identity.notes), foreign)
   const added = yield* Effect.mapError(Schema.decodeUnknownEffect(Added)(identity.settings), foreign)
-  return { entries, isCut, settings, notes, ...added, seed: identity.seed }
+  const { seed, surroundings = [] } = identity
+  return { entries, isCut, settings, notes, ...added, seed, surroundings }
 })
 export type Recorded = Effect.Success<ReturnType<typeof recorded>>
 
@@ -482,7 +491,9 @@ export const ofRun = Effect.fnUntraced(function* (
     finalists: notes.finalists,
     finalEpochs: notes.finalEpochs,
     workers: availableParallelism(),
-    device: Device.standard
+    device: Device.standard,
+    allowMixed: false,
+    isMixed: notes.mixed === true
   } satisfies Plan
 })
 
@@ -527,16 +538,18 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
     finalists: Option.getOrElse(given.finalists, () => plan.finalists),
     finalEpochs: Option.getOrElse(given.finalEpochs, () => plan.finalEpochs),
     workers: Option.getOrElse(given.workers, () => plan.workers),
-    device: yield* Device.choose(given.device)
+    device: yield* Device.choose(given.device),
+    allowMixed: given.allowMixed,
+    isMixed: plan.isMixed || (given.allowMixed && Option.isSome(given.database))
   } satisfies Plan
 })
 
 /** The command that goes on with a search, with what its journal does not keep of the flags it was given. A password is not among them. */
 export const resumeCommand = Effect.fnUntraced(function* (
   folder: string,
-  given: Pick<Flags, "config" | "database" | "device" | "maxTime" | "workers">
+  given: Pick<Flags, "allowMixed" | "config" | "database" | "device" | "maxTime" | "workers">
 ) {
-  const { config, device, maxTime, workers } = given
+  const { allowMixed, config, device, maxTime, workers } = given
   const named = machines.withoutPassword(given.database)
   return command.uninet(
     "search",
@@ -546,7 +559,8 @@ export const resumeCommand = Effect.fnUntraced(function* (
     ...(named === undefined ? [] : ["--database", named]),
     ...(Option.isSome(workers) ? ["--workers", String(workers.value)] : []),
     ...(device === Device.standard ? [] : ["--device", device]),
-    ...(Option.isSome(maxTime) ? ["--max-time", `${maxTime.value}s`] : [])
+    ...(Option.isSome(maxTime) ? ["--max-time", `${maxTime.value}s`] : []),
+    ...(allowMixed ? ["--allow-mixed"] : [])
   )
 })
 
@@ -558,6 +572,7 @@ export const notesOf = (plan: Plan, { decides, measures, shares }: Task.Task): t
   trialTime: plan.trialTime,
   trialMemory: plan.trialMemory,
   maxTotalMacs: plan.maxTotalMacs,
+  ...(plan.isMixed ? { mixed: true } : {}),
   config: plan.config === undefined ? null : paths.portable(plan.config.path),
   space:
     plan.space._tag === "Named"
@@ -569,14 +584,17 @@ export const notesOf = (plan: Plan, { decides, measures, shares }: Task.Task): t
   task: { decides, measures, shares }
 })
 
-/** What an evaluator is told, here or in a worker; with a folder for trainings that are gone on with. */
-export const training = (plan: Plan, checkpoints?: string): Training.Options => ({
+/** What an evaluator is told, here or in a worker; with a folder for trainings that are gone on with, and what it has to agree in. */
+export const training = (
+  plan: Plan,
+  more: Pick<Training.Options["setup"], "checkpoints" | "surroundings"> = {}
+): Training.Options => ({
   device: plan.device,
   setup: {
     config: plan.config === undefined ? null : { url: plan.config.url, version: plan.config.version },
     space: plan.space,
     dataset: plan.dataset,
     recipe: plan.recipe,
-    ...(checkpoints === undefined ? {} : { checkpoints })
+    ...more
   }
 })

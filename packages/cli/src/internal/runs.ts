@@ -35,6 +35,8 @@ export interface Status {
   /** Seconds from the first to the last entry. */
   readonly seconds: number
   readonly begun: number
+  /** Whether its trials may have come about under different data, software, engines or kinds of machines. */
+  readonly isMixed: boolean
   /** Whether the last of the journal may be missing. */
   readonly isCut: boolean
   readonly live: live.Live | undefined
@@ -68,7 +70,7 @@ const isFinished = (folder: string, begun: number) =>
 /** What a folder holds; fails where it is no search's. */
 export const status = Effect.fnUntraced(function* (folder: string) {
   const name = yield* runFolder.shown(folder)
-  const { entries, fidelity, isCut, notes, objectives, strategy } = yield* plans.recorded(folder, "")
+  const { entries, fidelity, isCut, notes, objectives, strategy, surroundings } = yield* plans.recorded(folder, "")
   const all = entries.map(({ entry }) => entry)
   const holder = Journal.holder(join(folder, runFolder.files.journal))
   const found = live.read(folder)
@@ -111,6 +113,7 @@ export const status = Effect.fnUntraced(function* (folder: string) {
     fidelity,
     seconds: at.length === 0 ? 0 : (last - first) / 1000,
     begun: at.length === 0 ? 0 : first,
+    isMixed: notes.mixed === true || surroundings.length > 1,
     isCut,
     live: holder === undefined ? undefined : found
   }

@@ -60,13 +60,41 @@ const ran = (program: string, args: ReadonlyArray<string>, options: Options): Ef
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-/** The command line in this process: what a process of its own would say, cheaper. */
-export const here = (args: ReadonlyArray<string>): Effect.Effect<Ran> =>
+/** The command line in this process: what a process of its own would say, cheaper. One at a time where it is to run in another folder. */
+export const here = (
+  args: ReadonlyArray<string>,
+  { cwd, env = {} }: Pick<Options, "cwd" | "env"> = {}
+): Effect.Effect<Ran> =>
   Effect.gen(function* () {
     const exit = yield* Effect.exit(Uninet.run(args))
     const [stdout, stderr] = [yield* TestConsole.logLines, yield* TestConsole.errorLines]
-    return { code: Uninet.exitCode(exit), stdout: stdout.join("\n"), stderr: stderr.join("\n") }
-  }).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, TestConsole.layer)))
+    return { code: Uninet.exitCode(exit), stdout: ended(stdout), stderr: ended(stderr) }
+  }).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, TestConsole.layer)), (run) =>
+    Effect.acquireUseRelease(entered(cwd, env), () => run, left)
+  )
+
+const ended = (lines: ReadonlyArray<unknown>) => lines.map((line) => `${String(line)}\n`).join("")
+
+/** The folder and the environment of before. */
+const entered = (cwd: string | undefined, env: NodeJS.ProcessEnv) =>
+  Effect.sync(() => {
+    const before = {
+      cwd: process.cwd(),
+      env: Object.fromEntries(Object.keys(env).map((name) => [name, process.env[name]]))
+    }
+    if (cwd !== undefined) process.chdir(cwd)
+    Object.assign(process.env, env)
+    return before
+  })
+
+const left = ({ cwd, env }: Effect.Success<ReturnType<typeof entered>>) =>
+  Effect.sync(() => {
+    process.chdir(cwd)
+    for (const [name, value] of Object.entries(env)) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  })
 
 /** A folder that is removed with the scope. */
 export const folder = Effect.acquireRelease(

@@ -34,6 +34,13 @@ const unavailable = (path: string, remedy: string) => (cause: unknown) =>
 export const read = (path: string, remedy: string): Effect.Effect<Buffer, FileUnavailable> =>
   Effect.tryPromise({ try: () => fs.readFile(path), catch: unavailable(path, remedy) })
 
+/** How many bytes a file has. */
+export const sizeOf = (path: string): Effect.Effect<number, FileUnavailable> =>
+  Effect.tryPromise({
+    try: async () => (await fs.stat(path)).size,
+    catch: unavailable(path, "Give a file that can be read")
+  })
+
 /** The first `length` bytes of a gzip stream's content, or as many as it has. */
 const beginning = (packed: Buffer, length: number): Effect.Effect<Buffer> =>
   Effect.promise(async () => {

@@ -38,6 +38,7 @@ export interface Source<out I extends Inputs = Inputs, out T extends Values = Va
   readonly size: number
   readonly leftOut?: number
   readonly targets: Effect.Effect<T, DataError>
+  readonly content?: Effect.Effect<string, DataError>
   /** Batches to make ahead unless the caller says otherwise. */
   readonly prefetch: number
   /** The data set whose examples are no images of bytes, so that they cannot be augmented. */
@@ -231,6 +232,7 @@ export const make = <I extends Inputs, T extends Values>(source: Source<I, T>): 
     size: source.size,
     ...(source.leftOut === undefined ? {} : { leftOut: source.leftOut }),
     targets: source.targets,
+    ...(source.content === undefined ? {} : { content: source.content }),
     read,
     all: Effect.suspend(() => batch(identity(source.size))),
     batches: (options) =>

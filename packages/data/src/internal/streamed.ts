@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
 import type { Prng } from "@uninet/search-space"
 import { InvalidOption, InvalidSamples, type DataError } from "../DataError.ts"
 import type { Batch, BatchOptions, Inputs, Split, SplitName, Values } from "../Dataset.ts"
@@ -11,6 +12,9 @@ import * as split from "./split.ts"
 
 /** Samples held at once to draw the next from when shuffling, unless the caller says otherwise. */
 export const standardBuffer = 1024
+
+/** Samples at the beginning of a stream that tell it from others. */
+const contentSamples = 256
 
 /** A sample and its place in the split. */
 export interface Indexed<out S> {
@@ -124,9 +128,19 @@ export const make = <S, I extends Inputs, T extends Values>(options: Options<S, 
       return prefetch === 0 ? made : Stream.buffer(made, { capacity: prefetch })
     })
 
+  /** A stream is not run to its end for it. */
+  const content = Effect.map(Stream.runCollect(Stream.take(stream, contentSamples)), (samples) => {
+    const { inputs, targets } = assemble(0, samples, undefined)
+    const hash = createHash("sha256")
+    for (const { buffer, byteLength, byteOffset } of [targets, ...Object.values(inputs)])
+      hash.update(new Uint8Array(buffer, byteOffset, byteLength))
+    return hash.digest("hex")
+  })
+
   return {
     name,
     size,
+    content,
     targets: Effect.map(Stream.runCollect(Stream.map(stream, ({ sample }) => sample)), targets),
     read: (indexes) =>
       Effect.suspend(() => {

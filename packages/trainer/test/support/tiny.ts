@@ -35,6 +35,22 @@ export const dataset = (train = 88): Layer.Layer<Dataset.Dataset, DataError.Data
     test: samples(200, "test")
   })
 
+/** The same, with the labels of two training examples exchanged. */
+export const relabelled: Layer.Layer<Dataset.Dataset, DataError.DataError> = Layer.suspend(() => {
+  const train = samples(88, "train")
+  const labels = Int32Array.from(train.labels)
+  const other = labels.findIndex((label) => label !== labels[0])
+  ;[labels[0], labels[other]] = [labels[other] ?? 0, labels[0] ?? 0]
+  return Memory.layer({
+    name: "quarters",
+    classes,
+    image: { channels: 1, height: size, width: size },
+    train: { ...train, labels },
+    validation: samples(40, "validation"),
+    test: samples(200, "test")
+  })
+})
+
 export const architecture: Architecture.Architecture = {
   image: { channels: 1, height: size, width: size },
   classes: classes.length,

@@ -1,0 +1,66 @@
+/**
+ * What decides the numbers of a training beside its network, recipe and seed: the data's content, this software, the engine and how it computes, and the kind of machine. Where they are
+ * equal a training is the same to the last bit; where one differs it is another training, perhaps by a last digit, perhaps altogether.
+ */
+import { Content, type DataError, Dataset } from "@uninet/data"
+import { Runtime, type RuntimeError } from "@uninet/runtime"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Schema from "effect/Schema"
+import { version } from "./version.ts"
+
+export const Surroundings = Schema.Struct({
+  /** `Content.of` the data set. */
+  data: Schema.String,
+  /** `uninet 0.2.0`. */
+  software: Schema.String,
+  /** `Runtime.numerics`: the engine with its version, device and formulation. */
+  engine: Schema.String,
+  /** Operating system and architecture. */
+  host: Schema.String
+})
+export type Surroundings = typeof Surroundings.Type
+
+const said = {
+  data: "the data's content",
+  software: "the software",
+  engine: "the engine",
+  host: "the kind of machine"
+} as const satisfies Record<keyof Surroundings, string>
+
+/** The first thing in which surroundings differ from all that are known already. */
+export interface Difference {
+  /** In words, such as `the data's content`. */
+  readonly what: string
+  readonly before: string
+  readonly now: string
+}
+
+/**
+ * Those of this process, for the data set and the engine that it has.
+ *
+ * Fails where the data cannot be read or the engine not be tried.
+ */
+export const here: Effect.Effect<Surroundings, DataError.DataError | RuntimeError, Dataset.Dataset | Runtime> =
+  Effect.gen(function* () {
+    const { name, numerics = Effect.succeed(name) } = yield* Runtime
+    return {
+      data: yield* Content.of(yield* Dataset.Dataset),
+      software: `uninet ${version}`,
+      engine: yield* numerics,
+      host: `${process.platform} ${process.arch}`
+    }
+  })
+
+/** In what `now` differs from the last of those before; `undefined` where it is one of them, or nothing is known of before. */
+export const difference = (before: ReadonlyArray<Surroundings>, now: Surroundings): Difference | undefined => {
+  const last = before.at(-1)
+  if (last === undefined || before.some((each) => Equal.equals(each, now))) return undefined
+  const fields = ["data", "software", "engine", "host"] as const
+  const field = fields.find((name) => last[name] !== now[name]) ?? "data"
+  return { what: said[field], before: last[field], now: now[field] }
+}
+
+/** Those of before with those of now, each once. */
+export const together = (before: ReadonlyArray<Surroundings>, now: Surroundings): ReadonlyArray<Surroundings> =>
+  before.some((each) => Equal.equals(each, now)) ? before : [...before, now]

@@ -1,0 +1,2 @@
+/** The version of uninet that this package is of. */
+export const version = "0.2.0"
