@@ -11,8 +11,8 @@ import { type Evaluated, type Progress, type Trial, TrialFailed, unsound } from 
 export type Report = (progress: Progress) => Effect.Effect<void>
 
 /**
- * Nothing can be evaluated any more, whatever the trial: the machines are out of reach. It says nothing of a trial, so nothing is recorded; the search
- * ends, and goes on where it was when it is resumed.
+ * It cannot be evaluated here, whatever the trial: a disk that is full, data that cannot be read, machines out of reach. It says nothing of the trial, so nothing is recorded. A pool tries it
+ * again in another process and a cluster on another machine; where that does not help the search ends, and goes on where it was when it is resumed.
  */
 export class EvaluatorLost extends Schema.TaggedError<EvaluatorLost>()("EvaluatorLost", {
   problem: Schema.String,
@@ -54,8 +54,13 @@ export const pointOf =
       ({ message }) => new TrialFailed({ trial: index, reason: "Failed", detail: message })
     )
 
+/** What a function failed with, unless it says itself that it is not the trial's fault. */
+const failure = (error: unknown, otherwise: (detail: string) => TrialFailed) =>
+  error instanceof EvaluatorLost ? error : otherwise(detailOf(error))
+
 /**
- * An evaluator from a function of the space's own points. What it fails with, or throws, becomes a failed trial, and so does a measure that is no number.
+ * An evaluator from a function of the space's own points. What it fails with, or throws, becomes a failed trial, and so does a measure that is no number; `EvaluatorLost` says that it was not the
+ * trial's fault.
  *
  * @example
  * ```ts
@@ -84,7 +89,7 @@ export const make = <A, C extends string, M extends string, E, R = never>(
             Effect.flatMap((point) =>
               Effect.suspend(() => evaluate(point, trial, report)).pipe(
                 Effect.provideContext(services),
-                Effect.mapError((error) => failed("Failed", detailOf(error))),
+                Effect.mapError((error) => failure(error, (detail) => failed("Failed", detail))),
                 Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect))))
               )
             ),

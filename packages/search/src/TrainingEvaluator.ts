@@ -2,7 +2,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { ModelSpace, type Recipe } from "@uninet/model-space"
-import { Checkpoints, Selection, type Score, type TrainEvent, Trainer } from "@uninet/trainer"
+import { Checkpoints, Selection, type Score, type TrainError, type TrainEvent, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { join } from "node:path"
-import { Evaluator, pointOf, type Report } from "./Evaluator.ts"
+import { Evaluator, EvaluatorLost, pointOf, type Report } from "./Evaluator.ts"
 import { type Evaluated, type Trial, TrialFailed } from "./Trial.ts"
 
 export interface Options {
@@ -22,6 +22,26 @@ export interface Options {
    */
   readonly checkpoints?: string
 }
+
+/** What says nothing of a network: the data, and the disk of this machine. */
+const blameless: ReadonlyArray<TrainError["_tag"]> = [
+  "CheckpointNotWritten",
+  "ClassMismatch",
+  "CorruptFile",
+  "DatasetNotFound",
+  "FileUnavailable",
+  "InvalidNumber",
+  "InvalidSamples",
+  "LabelOutOfRange",
+  "UnreadableImages"
+]
+const isBlameless = (tag: string) => blameless.some((each) => each === tag)
+
+const lost = (index: number, problem: string) =>
+  new EvaluatorLost({
+    problem: `Trial ${index} could not be trained, which is not the network's fault (${problem.replace(/\.$/, "")})`,
+    remedy: "Nothing is lost: mend that, then resume the search"
+  })
 
 const files = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
@@ -160,7 +180,9 @@ export const layer = <A, C extends string, M extends string>(
             Effect.mapError((error) =>
               error._tag === "TrialFailed"
                 ? error
-                : failed(error._tag === "Diverged" ? "Diverged" : "Failed", error.message)
+                : isBlameless(error._tag)
+                  ? lost(trial.index, error.message)
+                  : failed(error._tag === "Diverged" ? "Diverged" : "Failed", error.message)
             ),
             Effect.flatMap((last) =>
               last === undefined ? failed("Failed", "the training ended without a result") : Effect.succeed(last)

@@ -1,19 +1,20 @@
 /**
  * An evaluator that runs others in processes of their own: a crash, a hang or a lack of memory in one is a failed trial and not the end of the
- * search.
+ * search. What is not the trial's fault is tried again by another process, and then ends the search without a word of it in the journal.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { type ChildProcess, fork } from "node:child_process"
 import { getCompileCacheDir } from "node:module"
 import { availableParallelism } from "node:os"
 import { dirname } from "node:path"
-import { Evaluator, type Report } from "./Evaluator.ts"
+import { Evaluator, EvaluatorLost, type Report } from "./Evaluator.ts"
 import { Reply, type Request } from "./internal/protocol.ts"
 import { type Evaluated, type Reason, type Trial, TrialFailed } from "./Trial.ts"
 
@@ -36,6 +37,11 @@ export interface Options {
    * ends its worker by itself has failed at once. Default 5.
    */
   readonly retries?: number
+  /**
+   * How long to wait before a trial that could not be evaluated for reasons that are not its own (`EvaluatorLost`, a worker that cannot be started) is tried again, by another process; a second time
+   * four times as long, and then the search stops. Default 1 second.
+   */
+  readonly pause?: Duration.Input
 }
 
 /** The evaluators of the workers could not be made. */
@@ -158,12 +164,17 @@ const ready = (lane: Lane) =>
 const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
 
 const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =>
-  Effect.callback<Evaluated, TrialFailed | Lost>((resume) => {
+  Effect.callback<Evaluated, TrialFailed | EvaluatorLost | Lost>((resume) => {
     const fail = (reason: Reason, detail: string) =>
       resume(Effect.fail(new TrialFailed({ trial: trial.index, reason, detail })))
     lane.onReply = (reply) => {
       if (reply._tag === "Progress") Effect.runFork(report(reply.progress))
       if (reply._tag === "Failed") fail(reply.reason, reply.detail)
+      if (reply._tag === "Lost") {
+        // Another process may have what this one lacks.
+        kill(lane)
+        resume(Effect.fail(new EvaluatorLost({ problem: reply.problem, remedy: reply.remedy })))
+      }
       if (reply._tag === "Memory" && reply.bytes > memoryLimit) {
         kill(lane)
         fail("OutOfMemory", `its worker took ${mib(reply.bytes)}, more than the limit of ${mib(memoryLimit)}`)
@@ -239,6 +250,7 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
       idle.push(...first)
 
       const limit = options.timeLimit === undefined ? undefined : Duration.fromInputUnsafe(options.timeLimit)
+      const pauses = Schedule.upTo(Schedule.exponential(options.pause ?? "1 second", 4), { times: 2 })
       const slots = yield* Semaphore.make(workers)
       return Evaluator.of({
         concurrency: workers,
@@ -249,7 +261,15 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
             if (lane?.alive === true) return Effect.succeed(lane)
             if (lane !== undefined) close(lane)
             return open
-          }).pipe(Effect.mapError((detail) => failed("Crashed", `no worker process could be started: ${detail}`)))
+          }).pipe(
+            Effect.mapError(
+              (detail) =>
+                new EvaluatorLost({
+                  problem: `No worker process could be started any more: ${detail.replace(/\.$/, "")}`,
+                  remedy: "Nothing is lost: mend that, then resume the search"
+                })
+            )
+          )
           const use = (lane: Lane) => {
             const asked = ask(lane, trial, report, options.memoryLimit)
             return limit === undefined
@@ -279,7 +299,8 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
                   "Crashed",
                   `its worker process was lost ${retries + 1} times: ${how}, which the system does where memory is short`
                 )
-              )
+              ),
+              Effect.retry({ schedule: pauses, while: Predicate.isTagged("EvaluatorLost") })
             )
         }
       })

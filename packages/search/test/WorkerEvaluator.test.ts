@@ -4,12 +4,13 @@ import { ModelSpace } from "@uninet/model-space"
 import { Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { accuracyOf, formula, setting, uninet } from "./support/search.ts"
 
 const module = new URL("./support/evaluator.ts", import.meta.url)
+const killing = new URL("./support/killing.ts", import.meta.url)
 const architecture = Space.seedPoint(uninet.space)
 const point = ModelSpace.write(uninet)(architecture)
 const trial = (seed: string, index = 0): Trial.Trial => ({ index, point, seed })
@@ -132,5 +133,47 @@ describe("a pool of worker processes", () => {
       const pool = yield* Effect.provide(journal, [setting, workers({ workers: 2 }), Journal.memory])
       assert.deepStrictEqual(pool, alone)
     })
+  )
+
+  it.live(
+    "tries what is not the trial's fault again in another process, and says what to mend where that is no help",
+    () =>
+      Effect.gen(function* () {
+        const below = yield* folder
+        const tries = (name: string) => readFileSync(join(below, name), "utf8").trim().split("\n")
+        const { measures } = yield* evaluate(trial(`full 1 times: ${join(below, "once")}`))
+        assert.strictEqual(measures["accuracy"], accuracyOf(architecture))
+        assert.strictEqual(new Set(tries("once")).size, 2)
+        const again = Evaluator.Evaluator.use((evaluator) =>
+          evaluator.evaluate(trial(`full 9 times: ${join(below, "always")}`), () => Effect.void)
+        )
+        const error = yield* Effect.flip(again)
+        assert.deepStrictEqual([error._tag, error.message], ["EvaluatorLost", "the disk is full. Make room."])
+        assert.strictEqual(new Set(tries("always")).size, 3)
+      }).pipe(Effect.provide(workers({ pause: "1 millis" })))
+  )
+
+  it.live("ends the search, and not a trial, where no worker can be started any more", () =>
+    Effect.gen(function* () {
+      const broken = join(yield* folder, "broken")
+      const search = Search.run(uninet, {
+        trials: 4,
+        seed: "killed",
+        // Every worker that is lost from now on is the last.
+        onEvent: (event) =>
+          Effect.sync(() => {
+            if (event._tag === "Started") writeFileSync(broken, "the module was edited")
+          })
+      })
+      const error = yield* Effect.flip(
+        Effect.provide(search, [setting, workers({ pause: "1 millis", options: broken, module: killing })])
+      )
+      assert.strictEqual(
+        error.message,
+        "No worker process could be started any more: the module was edited. Nothing is lost: mend that, then resume the search."
+      )
+      const stored = yield* Journal.Journal.use((journal) => journal.entries)
+      assert.deepStrictEqual(new Set(stored.map(({ entry }) => entry._tag)), new Set(["Proposed"]))
+    }).pipe(Effect.provide(Journal.memory))
   )
 })

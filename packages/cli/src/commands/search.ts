@@ -14,7 +14,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Command } from "effect/cli"
 import * as best from "../internal/best.ts"
-import { said, usage } from "../internal/CliFault.ts"
+import { fault, said, usage } from "../internal/CliFault.ts"
 import * as command from "../internal/command.ts"
 import * as domain from "../internal/domain.ts"
 import * as dry from "../internal/dry.ts"
@@ -281,8 +281,14 @@ const execute = (plan: plans.Plan, given: plans.Flags) =>
       const again = yield* plans.resumeCommand(begun.folder, given)
       yield* Console.error(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`)
     })
+    /** What the run goes on after, with the command for it. */
+    const named = Effect.fnUntraced(function* (error: { readonly _tag: string; readonly message: string }) {
+      if (error._tag !== "EvaluatorLost" && error._tag !== "JournalNotWritten") return said(error)
+      return fault(`${error.message} Go on with: ${yield* plans.resumeCommand(begun.folder, given)}`)
+    })
     return searching(plan, given, begun).pipe(
       Effect.scoped,
+      Effect.catch((error) => Effect.flatMap(named(error), Effect.fail)),
       // What was made and holds nothing is not left behind, whatever ended it.
       Effect.onError((cause) => (Cause.hasInterruptsOnly(cause) ? interrupted : Effect.suspend(() => begun.undo)))
     )

@@ -16,6 +16,8 @@ export const Reply = Schema.TaggedUnion({
   /** Resident memory in bytes, now and then, where there is a limit. */
   Memory: { bytes: Schema.Finite },
   Evaluated: { evaluation: Evaluation, weights: Schema.optionalKey(Weights) },
-  Failed: { reason: Reason, detail: Schema.String }
+  Failed: { reason: Reason, detail: Schema.String },
+  /** It could not be evaluated here, which is not the trial's fault. */
+  Lost: { problem: Schema.String, remedy: Schema.String }
 })
 export type Reply = typeof Reply.Type

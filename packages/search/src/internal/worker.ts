@@ -54,7 +54,7 @@ const serve = (requests: Queue.Queue<Request>) =>
         }),
         Effect.catchTags({
           TrialFailed: ({ detail, reason }) => Effect.succeed(Reply.cases.Failed.make({ reason, detail })),
-          EvaluatorLost: Effect.die
+          EvaluatorLost: ({ problem, remedy }) => Effect.succeed(Reply.cases.Lost.make({ problem, remedy }))
         }),
         Effect.catchDefect((defect) =>
           Effect.succeed(Reply.cases.Failed.make({ reason: "Crashed", detail: detailOf(defect) }))

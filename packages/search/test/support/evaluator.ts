@@ -1,7 +1,7 @@
 /** What the worker processes of the tests evaluate with: the trial's seed says what is to happen. */
 import { Evaluator } from "@uninet/search"
 import * as Effect from "effect/Effect"
-import { existsSync, writeFileSync } from "node:fs"
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { accuracyOf, measuresOf, uninet } from "./search.ts"
 
 const held: Array<Buffer> = []
@@ -24,6 +24,12 @@ export default (options: unknown) =>
       if (seed.includes("out of memory")) {
         process.stderr.write("FATAL ERROR: JavaScript heap out of memory\n")
         process.abort()
+      }
+      const [, times, tries] = /full (\d+) times: (.*)/.exec(seed) ?? []
+      if (tries !== undefined) {
+        appendFileSync(tries, `${process.pid}\n`)
+        if (readFileSync(tries, "utf8").trim().split("\n").length <= Number(times))
+          return new Evaluator.EvaluatorLost({ problem: "the disk is full", remedy: "Make room" })
       }
       if (seed === "memory") held.push(Buffer.alloc(400 * 2 ** 20, 1))
       if (seed === "memory") return Effect.never

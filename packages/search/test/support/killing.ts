@@ -1,0 +1,15 @@
+/** Every evaluation ends its worker, as a system does that is short of memory. */
+import { Evaluator } from "@uninet/search"
+import * as Effect from "effect/Effect"
+import { existsSync, readFileSync } from "node:fs"
+import { uninet } from "./search.ts"
+
+export default (broken: string) => {
+  if (existsSync(broken)) throw new Error(readFileSync(broken, "utf8"))
+  return Evaluator.make(uninet, () =>
+    Effect.suspend(() => {
+      process.kill(process.pid, "SIGKILL")
+      return Effect.never
+    })
+  )
+}
