@@ -5,10 +5,11 @@
  *
  * `http://localhost:8080/?model=files/digits.onnx&image=files/seven.png` classifies at once. Everything is local: the page asks for nothing outside.
  */
-import { readFile } from "node:fs/promises"
-import { createServer, type Server } from "node:http"
+import { constants } from "node:fs"
+import { open, realpath } from "node:fs/promises"
+import { createServer, type IncomingMessage, type Server } from "node:http"
 import { createRequire, stripTypeScriptTypes } from "node:module"
-import { dirname, extname, join, resolve, sep } from "node:path"
+import { dirname, extname, resolve, sep } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 
@@ -31,35 +32,74 @@ const types: Readonly<Record<string, string>> = {
   ".avif": "image/avif"
 }
 
-/** The file that a path of the site means, in one of four folders; nothing outside of them. */
-const fileOf = (path: string, files: string): string | undefined => {
-  const [, first = "", ...rest] = decodeURIComponent(path).split("/")
-  const [folder, name] =
-    first === "ort"
-      ? [ort, rest.join("/")]
-      : first === "data"
-        ? [data, rest.join("/")]
-        : first === "files"
-          ? [files, rest.join("/")]
-          : [page, first || "index.html"]
-  const file = resolve(folder, name)
-  return file.startsWith(`${resolve(folder)}${sep}`) ? file : undefined
+/** A folder of the site, and the name of a file in it; `undefined` where the request is for none. */
+const wanted = (url: string, files: string): readonly [folder: string, name: string] | undefined => {
+  if (!url.startsWith("/")) return undefined
+  try {
+    const { pathname } = new URL(`http://localhost${url}`)
+    const [, first = "", ...rest] = decodeURIComponent(pathname).split("/")
+    if (first === "ort") return [ort, rest.join("/")]
+    if (first === "data") return [data, rest.join("/")]
+    if (first === "files") return [files, rest.join("/")]
+    return [page, first || "index.html"]
+  } catch {
+    // Such as `/%`, which is no text.
+    return undefined
+  }
 }
 
-const isTyped = (file = "") => file.startsWith(data) && file.endsWith(".ts")
+/** The bytes of a file in a folder: of an ordinary one that lies there, wherever links lead. A pipe is not waited for. */
+const contentOf = async (folder: string, name: string): Promise<Buffer | undefined> => {
+  const file = resolve(folder, name)
+  if (!file.startsWith(`${resolve(folder)}${sep}`)) return undefined
+  const [real, root] = await Promise.all([realpath(file), realpath(folder)])
+  if (!real.startsWith(`${root.replace(/[/\\]$/, "")}${sep}`)) return undefined
+  const opened = await open(real, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    return (await opened.stat()).isFile() ? await opened.readFile() : undefined
+  } finally {
+    await opened.close()
+  }
+}
 
-/** Serves on this machine only; port 0 takes any that is free. */
+/** Names that only this machine has for itself: by any other one a page from elsewhere could have sent its reader's browser here. */
+const isOurs = ({ headers: { host = "" } }: IncomingMessage) => /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host)
+
+interface Answer {
+  readonly status: number
+  readonly type?: string
+  readonly content: Buffer | string
+}
+
+const text = (status: number, content: string): Answer => ({ status, content: `${content}\n`, type: "text/plain" })
+const nothing = text(404, "There is no such file.")
+
+const answer = async (request: IncomingMessage, files: string): Promise<Answer> => {
+  if (!isOurs(request)) return text(403, "Only this machine is served: give http://localhost with the port.")
+  if (request.method !== "GET" && request.method !== "HEAD") return text(405, "Files are read here, and nothing else.")
+  const [folder, name] = wanted(request.url ?? "/", files) ?? []
+  if (folder === undefined || name === undefined) return nothing
+  const bytes = await contentOf(folder, name)
+  if (bytes === undefined) return nothing
+  const type = types[extname(name)] ?? "application/octet-stream"
+  const isTyped = folder === data && name.endsWith(".ts")
+  return { status: 200, type, content: isTyped ? stripTypeScriptTypes(bytes.toString("utf8")) : bytes }
+}
+
+/** Serves on this machine only, and to it alone; port 0 takes any that is free. Whatever is asked, it goes on. */
 export const serve = (files: string, port: number): Promise<Server> => {
   const server = createServer((request, response) => {
-    const file = fileOf(new URL(request.url ?? "/", "http://localhost").pathname, files)
-    const content = file === undefined ? Promise.reject(new Error("outside")) : readFile(file)
-    content.then(
-      (bytes) =>
+    void answer(request, files)
+      .catch(() => nothing)
+      .then(({ content, status, type }) =>
         response
-          .writeHead(200, { "content-type": types[extname(file ?? "")] ?? "application/octet-stream" })
-          .end(isTyped(file) ? stripTypeScriptTypes(bytes.toString("utf8")) : bytes),
-      () => response.writeHead(404).end("There is no such file.\n")
-    )
+          .writeHead(status, {
+            ...(type === undefined ? {} : { "content-type": type }),
+            "content-length": Buffer.byteLength(content),
+            "x-content-type-options": "nosniff"
+          })
+          .end(request.method === "HEAD" ? undefined : content)
+      )
   })
   return new Promise((done, failed) => server.once("error", failed).listen(port, "127.0.0.1", () => done(server)))
 }
@@ -70,6 +110,19 @@ if (import.meta.main) {
     options: { port: { type: "string", default: "8080" } }
   })
   const [folder = "."] = positionals
-  await serve(join(folder), Number(values.port))
-  console.log(`http://localhost:${values.port}/?model=files/NAME.onnx has the files of ${folder}; Ctrl-C ends`)
+  const port = Number(values.port)
+  if (!/^\d+$/.test(values.port) || port > 65_535) {
+    console.error(`--port is "${values.port}". Give a number from 0 to 65535.`)
+    process.exit(2)
+  }
+  try {
+    const address = (await serve(folder, port)).address()
+    const at = typeof address === "object" && address !== null ? address.port : port
+    console.log(`http://localhost:${at}/?model=files/NAME.onnx has the files of ${folder}; Ctrl-C ends`)
+  } catch (cause) {
+    console.error(
+      `--port ${port} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}. Give another.`
+    )
+    process.exit(1)
+  }
 }

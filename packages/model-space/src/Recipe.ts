@@ -4,7 +4,7 @@ import * as Mix from "@uninet/data/mix"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { Average } from "./Average.ts"
-import { Count, or, Positive, Rate, Share } from "./internal/schema.ts"
+import { Count, LearningRate, or, Positive, Rate, Share } from "./internal/schema.ts"
 import * as Optimiser from "./Optimiser.ts"
 import { Schedule } from "./Schedule.ts"
 import type { Task } from "./Task.ts"
@@ -23,7 +23,7 @@ export const Recipe = Schema.Struct({
   /** Examples per step. */
   batch: Count,
   /** The schedule's peak. */
-  learningRate: Rate,
+  learningRate: LearningRate,
   schedule: Schedule,
   /** Default: AdamW with the paper's constants. */
   optimiser: or(Optimiser.Optimiser, Optimiser.adamw()),

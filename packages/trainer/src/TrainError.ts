@@ -9,7 +9,7 @@ import type { CheckpointError } from "./CheckpointError.ts"
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   /** The step, counted from 0 over the whole run. */
   step: Schema.Finite,
-  learningRate: Schema.Finite,
+  learningRate: Schema.Number,
   /** What it was found by: `the loss`, `the gradients' norm`, `a weight`. */
   what: Schema.String,
   value: Schema.Number,

@@ -423,13 +423,15 @@ const evaluate =
     network: Pick<ModelSpace.Trainable, "model" | "task">,
     weights: Weights,
     split: Dataset.SplitName,
-    { batch = Session.evaluationBatch, imageSize = null }: EvaluateOptions = {}
+    { batch: asked = Session.evaluationBatch, imageSize = null }: EvaluateOptions = {}
   ): Effect.Effect<Evaluation, TrainError> =>
     Effect.gen(function* () {
       const data = yield* Fitting.of(network, given, imageSize)
       const unsound = Session.unsound(weights)
       if (unsound !== undefined)
         return yield* new NotFinite({ what: `the weight ${unsound.name}`, value: unsound.value })
+      // A larger one than there are examples only takes memory.
+      const batch = Math.min(asked, Math.max(Session.evaluationBatch, data[split].size))
       const evaluation = yield* Effect.fromResult(Model.evaluation(network.model, { batch }))
       const programs: Record<string, Program.Program> = { evaluation }
       const executable = yield* runtime.compile(programs)

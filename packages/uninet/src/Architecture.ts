@@ -24,6 +24,9 @@ import * as Schema from "effect/Schema"
 
 const Positive = Schema.Int.check(Schema.isGreaterThan(0))
 
+/** Blocks of a stage: no network that anybody trains has so many, and what has more takes minutes and gigabytes to be looked at. */
+const Repeats = Positive.check(Schema.isLessThanOrEqualTo(1024))
+
 /** What an operator's or module's own choices came to, by name. */
 const Settings = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean, Schema.Null]))
 
@@ -35,7 +38,7 @@ const Settings = Schema.Record(Schema.String, Schema.Union([Schema.String, Schem
  *   block does the stride and the change of channels.
  * - `expansion`: the ratio e of the hidden to the outer channels.
  * - `channels`: the channels the stage gives out.
- * - `repeats`: the number of operator blocks, 1 or more.
+ * - `repeats`: the number of operator blocks, 1 to 1024.
  * - `stride`: the factor by which the stage divides height and width (rounded up).
  * - `settings`, `dsmSettings`: what the operator's and the module's own choices came to, where they have some.
  */
@@ -44,7 +47,7 @@ export const Stage = Schema.Struct({
   dsm: Schema.NullOr(Schema.NonEmptyString),
   expansion: Schema.Finite.check(Schema.isGreaterThan(0)),
   channels: Positive,
-  repeats: Positive,
+  repeats: Repeats,
   stride: Positive,
   settings: Schema.optionalKey(Settings),
   dsmSettings: Schema.optionalKey(Settings)

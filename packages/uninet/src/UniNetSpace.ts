@@ -379,6 +379,24 @@ export type Models = ModelSpace.ModelSpace<Architecture, Costs, Classification.M
 const fault = (path: string, problem: string, remedy: string) =>
   new SpaceError.InvalidSpace({ problems: [{ path: [path], problem, remedy }] })
 
+/** What is no operator or module: a name that a set was asked for without a type checker, and that it does not have. */
+const faultIn = ({ dsms, operators }: Kit.Kit): SpaceError.InvalidSpace | undefined => {
+  for (const [path, set, standard] of [
+    ["operators", operators, Kit.standard.operators] as const,
+    ["dsms", dsms, Kit.standard.dsms] as const
+  ]) {
+    const [unknown] =
+      Object.entries<unknown>(set).find(([, value]) => typeof value !== "object" || value === null) ?? []
+    if (unknown !== undefined)
+      return fault(
+        path,
+        `the kit's "${unknown}" is none`,
+        `Use some of ${Object.keys(standard).join(", ")}, or one of your own`
+      )
+  }
+  return undefined
+}
+
 /** What makes networks of a space that cannot be built with the kit: a candidate that it does not have, or what no choice changes. */
 const faultWith = (
   kit: Kit.Kit,
@@ -443,6 +461,8 @@ export const models = ({ kit = Kit.standard, ...options }: Options = {}): Result
   SpaceError.InvalidSpace
 > =>
   Result.gen(function* () {
+    const wrong = faultIn(kit)
+    if (wrong !== undefined) return yield* Result.fail(wrong)
     const space = yield* make({ kit, ...options })
     const found = faultWith(kit, options, space)
     if (found !== undefined) return yield* Result.fail(found)

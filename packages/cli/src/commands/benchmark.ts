@@ -11,9 +11,14 @@ import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
+/** Every evaluation is a point of a curve. */
+const mostEvaluations = 10_000_000
+
 const counts = (text: string): Option.Option<ReadonlyArray<number>> => {
   const numbers = text.split(",").map(Number)
-  return numbers.every((n) => Number.isSafeInteger(n) && n >= 1) ? Option.some(numbers) : Option.none()
+  return numbers.every((n) => Number.isSafeInteger(n) && n >= 1 && n <= mostEvaluations)
+    ? Option.some(numbers)
+    : Option.none()
 }
 
 /** Strategies that can be played on any table. */
@@ -46,12 +51,12 @@ export const benchmark = Command.make(
     ),
     budgets: Flag.String("budgets").pipe(
       Flag.withMetavar("n,m,…"),
-      Flag.filterMap(counts, () => "whole numbers of 1 or more, such as 100,200"),
+      Flag.filterMap(counts, () => `whole numbers from 1 to ${mostEvaluations}, such as 100,200`),
       Flag.withDefault([100, 200]),
       Flag.withDescription("Evaluations after which to look (default 100,200)")
     ),
     seeds: flags
-      .whole("seeds")
+      .whole("seeds", 1, 100_000)
       .pipe(Flag.withDefault(10), Flag.withDescription("Times that each is played (default 10)")),
     out: Flag.Path("out").pipe(
       Flag.withMetavar("file.json"),

@@ -24,9 +24,7 @@ const config = {
     Flag.withDefault(false),
     Flag.withDescription("Exchange black and white: for dark digits on a light ground, since MNIST's are light on dark")
   ),
-  threads: flags
-    .whole("threads")
-    .pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  threads: flags.threads.pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
   json: flags.json
 }
 

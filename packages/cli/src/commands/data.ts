@@ -43,19 +43,20 @@ export const data = Command.make(
       Flag.optional,
       Flag.withDescription("Write a contact sheet: a row of training images for every class")
     ),
-    size: flags
-      .whole("size")
-      .pipe(Flag.optional, Flag.withDescription("Edge of the images made from a folder of images (default 224)")),
+    image: flags.image.pipe(
+      Flag.optional,
+      Flag.withDescription("Edge of the images made from a folder of images (default 224)")
+    ),
     skipBad: Flag.Boolean("skip-bad").pipe(
       Flag.withDefault(false),
       Flag.withDescription("Leave out unreadable images of a folder")
     ),
     json: flags.json
   },
-  ({ json, name, sheet, size, skipBad }) =>
+  ({ image, json, name, sheet, skipBad }) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const options = { skipBad, ...(Option.isSome(size) ? { size: size.value } : {}) }
+        const options = { skipBad, ...(Option.isSome(image) ? { size: image.value } : {}) }
         const dataset = yield* Datasets.make(name, options)
         const about = yield* Report.describe(dataset)
         yield* Console.log(json ? JSON.stringify(about, null, 2) : print(about))

@@ -34,15 +34,11 @@ const config = {
     Flag.withDefault("test"),
     Flag.withDescription("Which examples (default test)")
   ),
-  batch: flags
-    .whole("batch")
-    .pipe(
-      Flag.withDefault(128),
-      Flag.withDescription("Examples at a time; the figures do not depend on it (default 128)")
-    ),
-  threads: flags
-    .whole("threads")
-    .pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  batch: flags.batch.pipe(
+    Flag.withDefault(128),
+    Flag.withDescription("Examples at a time; the figures do not depend on it (default 128)")
+  ),
+  threads: flags.threads.pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
   config: networks.config,
   device: flags.device.pipe(Flag.withDefault(Device.standard)),
   json: flags.json

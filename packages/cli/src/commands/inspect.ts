@@ -80,12 +80,10 @@ export const inspect = Command.make(
     network: Argument.String("network").pipe(
       Argument.withDescription(`${networks.family.join(", ")}, a network's JSON file, or a run's folder`)
     ),
-    image: flags
-      .whole("image")
-      .pipe(
-        Flag.optional,
-        Flag.withDescription("Height of the images, the width in proportion (default: the network's)")
-      ),
+    image: flags.image.pipe(
+      Flag.optional,
+      Flag.withDescription("Height of the images, the width in proportion (default: the network's)")
+    ),
     config: networks.config,
     json: flags.json
   },

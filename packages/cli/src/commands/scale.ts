@@ -88,12 +88,10 @@ const config = {
     Flag.withDefault(false),
     Flag.withDescription("Find the coefficients by training the networks of a small grid at φ = 1")
   ),
-  image: flags
-    .whole("image")
-    .pipe(
-      Flag.optional,
-      Flag.withDescription("Height of the images of all members, the baseline's too: only depth and width grow")
-    ),
+  image: flags.image.pipe(
+    Flag.optional,
+    Flag.withDescription("Height of the images of all members, the baseline's too: only depth and width grow")
+  ),
   inherit: Flag.Boolean("inherit").pipe(
     Flag.withDefault(false),
     Flag.withDescription("Also write weights for every member that start from the baseline's trained ones")
@@ -106,22 +104,21 @@ const config = {
     )
   ),
   epochs: flags
-    .whole("epochs")
+    .whole("epochs", 1, 1_000_000)
     .pipe(Flag.optional, Flag.withDescription("With --search: of each training (default 1)")),
-  batch: flags
-    .whole("batch")
-    .pipe(Flag.optional, Flag.withDescription("With --search: examples per training step (default 64)")),
+  batch: flags.batch.pipe(
+    Flag.optional,
+    Flag.withDescription("With --search: examples per training step (default 64)")
+  ),
   seed: Flag.String("seed").pipe(
     Flag.withMetavar("text"),
     Flag.optional,
     Flag.withDescription("Decides everything random (default 0)")
   ),
-  workers: flags
-    .whole("workers")
-    .pipe(
-      Flag.optional,
-      Flag.withDescription("With --search: training processes of one thread each (default: one for each core)")
-    ),
+  workers: flags.workers.pipe(
+    Flag.optional,
+    Flag.withDescription("With --search: training processes of one thread each (default: one for each core)")
+  ),
   device: flags.device.pipe(Flag.optional),
   out: Flag.Path("out").pipe(
     Flag.withMetavar("folder"),

@@ -46,10 +46,11 @@ const config = {
     Flag.optional,
     Flag.withDescription(`${recipes.join(", ")}, or a JSON file (default ${standard})`)
   ),
-  epochs: flags.whole("epochs").pipe(Flag.optional, Flag.withDescription("Instead of the recipe's")),
-  batch: flags
-    .whole("batch")
-    .pipe(Flag.optional, Flag.withDescription("Examples per step instead of the recipe's; the learning rate follows")),
+  epochs: flags.whole("epochs", 1, 1_000_000).pipe(Flag.optional, Flag.withDescription("Instead of the recipe's")),
+  batch: flags.batch.pipe(
+    Flag.optional,
+    Flag.withDescription("Examples per step instead of the recipe's; the learning rate follows")
+  ),
   weights: Flag.Path("weights").pipe(
     Flag.withMetavar("file"),
     Flag.optional,
@@ -60,9 +61,7 @@ const config = {
     Flag.optional,
     Flag.withDescription("Decides everything random (default 0)")
   ),
-  threads: flags
-    .whole("threads")
-    .pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  threads: flags.threads.pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
   skipBad: Flag.Boolean("skip-bad").pipe(
     Flag.withDefault(false),
     Flag.withDescription("Leave out images of a folder that cannot be read")

@@ -9,12 +9,25 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
 import * as fc from "fast-check"
-import { at, fault, said } from "../internal/CliFault.ts"
+import { setImmediate } from "node:timers/promises"
+import * as Bar from "../internal/bar.ts"
+import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as command from "../internal/command.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as spaces from "../internal/spaces.ts"
+
+/** `12:0:3`: a run's number, and how its point was made smaller. Whatever is before it is drawn again. */
+const isPath = (text: string) => text === "" || (/^\d{1,5}(:\d{1,5})*$/.test(text) && text.split(":").length <= 1000)
+
+/** A bar on a terminal, nothing elsewhere. */
+const progressOf = Effect.fnUntraced(function* (runs: number) {
+  if (!process.stderr.isTTY) return () => {}
+  const bar = yield* Bar.make("{bar} {value} of {total} networks | {eta_formatted} left")
+  bar.start(runs, 0)
+  return (checked: number) => bar.update(Math.min(checked, runs))
+})
 
 /** A point that breaks a law, as small as it could be made. */
 interface Counterexample {
@@ -30,22 +43,37 @@ interface Options {
 
 const parameters = ({ path, runs, seed }: Options) => ({ numRuns: runs, seed, ...(path === "" ? {} : { path }) })
 
-/** Checks what needs no engine. */
-const search = (of: ModelSpace.Any, options: Options) => {
+/** Checks what needs no engine; now and then everything else has its turn, such as Ctrl-C. */
+const search = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options, onPoint: (checked: number) => void) {
   const broken = (point: unknown) => {
     const checked = Laws.check(of)(point)
     return Result.isFailure(checked) ? checked.failure : undefined
   }
-  const details = fc.check(
-    fc.property(fromSpace(of.space), (point) => broken(point) === undefined),
-    parameters(options)
-  )
+  let checked = 0
+  let since = performance.now()
+  let isOver = false
+  const holds = async (point: unknown): Promise<boolean> => {
+    if (isOver) return true
+    if (performance.now() - since > 50) {
+      await setImmediate()
+      since = performance.now()
+    }
+    const found = broken(point) === undefined
+    onPoint(++checked)
+    return found
+  }
+  const details = yield* Effect.callback<fc.RunDetails<[unknown]>>((resume) => {
+    void fc
+      .check(fc.asyncProperty(fromSpace(of.space), holds), parameters(options))
+      .then((found) => resume(Effect.succeed(found)))
+    return Effect.sync(() => (isOver = true))
+  })
   const [smallest] = details.counterexample ?? []
   const violation = details.counterexample === null ? undefined : broken(smallest)
   const counterexample: Counterexample | undefined =
     violation === undefined ? undefined : { violation, path: details.counterexamplePath }
   return { counterexample, runs: details.numRuns }
-}
+})
 
 /** Runs a program of a network on the engine. */
 const engine: Laws.Engine<RuntimeError, Runtime> = (program, { inputs, variables }) =>
@@ -113,8 +141,10 @@ export const verify = Command.make(
       ),
       Argument.optional
     ),
-    runs: flags.whole("runs").pipe(Flag.withDefault(100), Flag.withDescription("Networks to check (default 100)")),
-    seed: flags.whole("seed", 0).pipe(Flag.withDefault(0), Flag.withDescription("Which ones (default 0)")),
+    runs: flags
+      .whole("runs", 1, 100_000)
+      .pipe(Flag.withDefault(100), Flag.withDescription("Networks to check (default 100)")),
+    seed: flags.whole("seed", 0, 2 ** 31 - 1).pipe(Flag.withDefault(0), Flag.withDescription("Which ones (default 0)")),
     path: Flag.String("path").pipe(
       Flag.withMetavar("path"),
       Flag.withDefault(""),
@@ -129,7 +159,13 @@ export const verify = Command.make(
     if (!of.isTrainable)
       return yield* fault(`the networks of ${of.name} cannot be built, so there is nothing to verify but its choices.`)
     const laws = [...Laws.pure(of), ...Laws.onEngine(of)].map(({ name }) => name)
-    const { counterexample: pure, runs: checked } = yield* Effect.sync(() => search(of, { runs, seed, path }))
+    if (!isPath(path))
+      return yield* usage(
+        `--path is "${path}". Give the one that was printed with the network that breaks a law, such as 12:0:3.`
+      )
+    const { counterexample: pure, runs: checked } = yield* Effect.scoped(
+      Effect.flatMap(progressOf(runs), (onPoint) => search(of, { runs, seed, path }, onPoint))
+    )
     const engineLayer = Device.layer(yield* Device.choose(device))
     const counterexample = pure ?? (yield* Effect.provide(searchOnEngine(of, { runs, seed, path }), engineLayer))
     if (counterexample === undefined) {

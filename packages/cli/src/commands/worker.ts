@@ -37,9 +37,10 @@ export const worker = Command.make(
         `PostgreSQL, such as postgresql://user@host/uninet (default: the environment's ${machines.variable}); the password is taken from the URL or from PGPASSWORD`
       )
     ),
-    workers: flags
-      .whole("workers")
-      .pipe(Flag.optional, Flag.withDescription("Training processes of one thread each (default: one for each core)")),
+    workers: flags.workers.pipe(
+      Flag.optional,
+      Flag.withDescription("Training processes of one thread each (default: one for each core)")
+    ),
     device: flags.device.pipe(Flag.withDefault(Device.standard))
   },
   Effect.fnUntraced(

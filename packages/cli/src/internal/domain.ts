@@ -129,7 +129,10 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
   if (plan.maxTotalMacs !== null) yield* known(of, "--max-total-macs", ["macs"])
 
   const { most, reward, target } = yield* rewardOf(plan, of)
-  const within = { ...plan.within, ...(most === undefined ? {} : { macs: { ...plan.within["macs"], max: most } }) }
+  const { macs: own } = plan.within
+  // Whatever is asked for twice, the tighter holds.
+  const bound = most === undefined ? own : { ...own, max: Math.min(most, own?.max ?? Number.POSITIVE_INFINITY) }
+  const within = { ...plan.within, ...(bound === undefined ? {} : { macs: bound }) }
   const constraints = ModelSpace.within<string>(within)(of)
   const constrained = yield* Effect.mapError(Effect.fromResult(Constrained.make(space, constraints)), at("--within"))
   const strategy = yield* strategyOf(plan, constrained)

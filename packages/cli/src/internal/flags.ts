@@ -4,18 +4,33 @@ import * as Option from "effect/Option"
 import { Flag } from "effect/cli"
 import * as Device from "./device.ts"
 
-/** A whole number of at least `least`. */
-export const whole = (name: string, least = 1): Flag.Flag<number> =>
+/** What is asked for in numbers that somebody means. */
+const mostOfAnything = 1_000_000_000
+
+/** A whole number of at least `least`, and at most what makes sense. */
+export const whole = (name: string, least = 1, most = mostOfAnything): Flag.Flag<number> =>
   Flag.String(name).pipe(
     Flag.withMetavar("n"),
     Flag.filterMap(
       (text) => {
         const n = Number(text)
-        return text.trim() !== "" && Number.isSafeInteger(n) && n >= least ? Option.some(n) : Option.none()
+        return text.trim() !== "" && Number.isSafeInteger(n) && n >= least && n <= most ? Option.some(n) : Option.none()
       },
-      () => `a whole number of ${least} or more`
+      (text) => (Number(text) > most ? `a whole number from ${least} to ${most}` : `a whole number of ${least} or more`)
     )
   )
+
+/** Examples of a batch: more are not held in memory, whatever they are. */
+export const batch: Flag.Flag<number> = whole("batch", 1, 1_048_576)
+
+/** Training processes of one thread each. Whoever thinks of cores need not know which of the two a command has. */
+export const workers: Flag.Flag<number> = whole("workers", 1, 1024).pipe(Flag.withAlias("threads"))
+
+/** Threads of an engine. */
+export const threads: Flag.Flag<number> = whole("threads", 1, 1024).pipe(Flag.withAlias("workers"))
+
+/** Edge of pictures, in pixels. */
+export const image: Flag.Flag<number> = whole("image", 1, 16_384).pipe(Flag.withAlias("size"))
 
 /** A text that is a quantity, with what is said where it is none. */
 const quantity = (name: string, metavar: string, parse: (text: string) => Option.Option<number>, expected: string) =>

@@ -128,9 +128,13 @@ export const config = {
       `What is searched: ${spaces.names.join(", ")}, or a module with a ModelSpace of one's own (default uninet)`
     )
   ),
-  trials: flags.whole("trials").pipe(Flag.optional, Flag.withDescription("Networks to train (default 32)")),
-  epochs: flags.whole("epochs").pipe(Flag.optional, Flag.withDescription("Epochs of each trial (default 1)")),
-  batch: flags.whole("batch").pipe(Flag.optional, Flag.withDescription("Examples per training step (default 64)")),
+  trials: flags
+    .whole("trials", 1, 10_000_000)
+    .pipe(Flag.optional, Flag.withDescription("Networks to train (default 32)")),
+  epochs: flags
+    .whole("epochs", 1, 1_000_000)
+    .pipe(Flag.optional, Flag.withDescription("Epochs of each trial (default 1)")),
+  batch: flags.batch.pipe(Flag.optional, Flag.withDescription("Examples per training step (default 64)")),
   strategy: Flag.String("strategy").pipe(
     Flag.withMetavar("name"),
     Flag.optional,
@@ -185,14 +189,15 @@ export const config = {
     Flag.optional,
     Flag.withDescription("Go on with the search in this folder; --trials may be raised")
   ),
-  workers: flags
-    .whole("workers")
-    .pipe(Flag.optional, Flag.withDescription("Training processes of one thread each (default: one for each core)")),
+  workers: flags.workers.pipe(
+    Flag.optional,
+    Flag.withDescription("Training processes of one thread each (default: one for each core)")
+  ),
   finalists: flags
     .whole("finalists")
     .pipe(Flag.optional, Flag.withDescription("How many of the best are trained again and compared (default 3)")),
   finalEpochs: flags
-    .whole("final-epochs")
+    .whole("final-epochs", 1, 1_000_000)
     .pipe(Flag.optional, Flag.withDescription("Epochs of these trainings (default: four times those of a trial)")),
   database: machines.database.pipe(
     Flag.withDescription(
@@ -206,7 +211,7 @@ export const config = {
     )
   ),
   minEpochs: flags
-    .whole("min-epochs")
+    .whole("min-epochs", 1, 1_000_000)
     .pipe(Flag.optional, Flag.withDescription("Epochs of the first rung (default 1)")),
   rungFactor: flags
     .whole("rung-factor", 2)
@@ -219,7 +224,7 @@ export const config = {
     )
   ),
   ahead: flags
-    .whole("ahead")
+    .whole("ahead", 1, 100_000)
     .pipe(
       Flag.optional,
       Flag.withDescription(

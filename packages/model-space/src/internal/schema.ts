@@ -5,6 +5,9 @@ import * as Schema from "effect/Schema"
 /** A finite number of 0 or more. */
 export const Rate = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
+/** A learning rate: one above a million is a slip of the pen, and soon no number of 32 bits. */
+export const LearningRate = Rate.check(Schema.isLessThanOrEqualTo(1e6))
+
 /** A finite number above 0. */
 export const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 
