@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { folder, pasted, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, here, pasted, tinyDataset, uninet } from "./support/cli.ts"
 
 describe("uninet inspect", () => {
   it.live("counts a member of the family exactly", () =>
     Effect.gen(function* () {
-      const { code, stdout } = yield* uninet(["inspect", "B1", "--json"])
+      const { code, stdout } = yield* here(["inspect", "B1", "--json"])
       assert.strictEqual(code, 0)
       const costs = JSON.parse(stdout)
       assert.strictEqual(costs.parameters, 11_450_864)
@@ -23,10 +23,10 @@ describe("uninet inspect", () => {
 
   it.live("shows an architecture of a file, as an earlier version wrote it, stage by stage, at any image size", () =>
     Effect.gen(function* () {
-      const here = yield* folder
-      const file = join(here, "best.json")
+      const below = yield* folder
+      const file = join(below, "best.json")
       writeFileSync(file, JSON.stringify({ trial: 3, architecture: UniNet.B0 }))
-      const { code, stdout } = yield* uninet(["inspect", file, "--image", "224"])
+      const { code, stdout } = yield* here(["inspect", file, "--image", "224"])
       assert.strictEqual(code, 0)
       assert.match(stdout, /fvcoreCount +1,117,865,024/)
       assert.match(stdout, /stage 5 │ LG +│ SA +│ .* 7 │ +7 │/)
@@ -35,16 +35,16 @@ describe("uninet inspect", () => {
 
   it.live("says what is wrong with what it was given", () =>
     Effect.gen(function* () {
-      const here = yield* folder
-      const file = join(here, "broken.json")
+      const below = yield* folder
+      const file = join(below, "broken.json")
       writeFileSync(file, '{ "stages": 3 }')
-      const unknown = yield* uninet(["inspect", "B9"])
+      const unknown = yield* here(["inspect", "B9"])
       assert.deepStrictEqual([unknown.code, unknown.stdout], [2, ""])
       assert.match(unknown.stderr, /"B9" is neither one of B0, .*\n$/)
-      const broken = yield* uninet(["inspect", file])
+      const broken = yield* here(["inspect", file])
       assert.strictEqual(broken.code, 1)
       assert.include(broken.stderr, "holds no network")
-      const small = yield* uninet(["inspect", "B0", "--image", "3"])
+      const small = yield* here(["inspect", "B0", "--image", "3"])
       assert.strictEqual(small.code, 1)
       assert.include(small.stderr, "use a larger image")
     })
@@ -54,9 +54,9 @@ describe("uninet inspect", () => {
 describe("uninet data", () => {
   it.live("shows splits, classes and figures, and draws a contact sheet once", () =>
     Effect.gen(function* () {
-      const here = yield* folder
-      const sheet = join(here, "sheet.png")
-      const { code, stderr, stdout } = yield* uninet(["data", tinyDataset(here), "--sheet", sheet, "--json"])
+      const below = yield* folder
+      const sheet = join(below, "sheet.png")
+      const { code, stderr, stdout } = yield* here(["data", tinyDataset(below), "--sheet", sheet, "--json"])
       assert.strictEqual(code, 0, stderr)
       const about = JSON.parse(stdout)
       assert.deepStrictEqual(about.image, { channels: 1, height: 12, width: 12 })
@@ -66,7 +66,7 @@ describe("uninet data", () => {
       )
       const drawn = readFileSync(sheet)
       assert.strictEqual(drawn.subarray(1, 4).toString("latin1"), "PNG")
-      const again = yield* uninet(["data", join(here, "tiny"), "--sheet", sheet])
+      const again = yield* here(["data", join(below, "tiny"), "--sheet", sheet])
       assert.strictEqual(again.code, 1)
       assert.match(again.stderr, /is there already/)
       assert.deepStrictEqual(readFileSync(sheet), drawn)
@@ -75,27 +75,30 @@ describe("uninet data", () => {
 
   it.live("says what was left out of a folder, and refuses a size that no memory holds", () =>
     Effect.gen(function* () {
-      const here = yield* folder
+      const below = yield* folder
       const png = Buffer.from(
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC",
         "base64"
       )
       for (const name of ["train/a/1.png", "train/a/2.png", "train/a/._1.png", "val/a/1.png", "test/a/1.png"]) {
-        mkdirSync(dirname(join(here, name)), { recursive: true })
-        writeFileSync(join(here, name), png)
+        mkdirSync(dirname(join(below, name)), { recursive: true })
+        writeFileSync(join(below, name), png)
       }
-      const { code, stderr, stdout } = yield* uninet(["data", here])
+      const { code, stderr, stdout } = yield* here(["data", below])
       assert.strictEqual(code, 0, stderr)
       assert.include(stdout, "left out   files that are no images by their names: train 1")
-      const large = yield* uninet(["data", here, "--size", "1e9"])
-      assert.strictEqual(large.code, 1)
-      assert.include(large.stderr, "size is 1000000000. Give it a whole number from 1 to 4096.")
+      const large = yield* here(["data", below, "--size", "1e9"])
+      assert.strictEqual(large.code, 2)
+      assert.include(large.stderr, '--image is "1e9". Give a whole number from 1 to 16384.')
+      const larger = yield* here(["data", below, "--image", "9000"])
+      assert.strictEqual(larger.code, 1)
+      assert.include(larger.stderr, "size is 9000. Give it a whole number from 1 to 4096.")
     })
   )
 
   it.live("names what it cannot find", () =>
     Effect.gen(function* () {
-      const { code, stderr } = yield* uninet(["data", "nothing"])
+      const { code, stderr } = yield* here(["data", "nothing"])
       assert.strictEqual(code, 1)
       assert.match(stderr, /Data set "nothing"/)
     })
@@ -117,10 +120,10 @@ const rows = [0, 1].flatMap((a) => [0, 1, 2].map((b) => [[a, b], 80 + a + b, 90 
 describe("uninet benchmark", () => {
   it.live("plays strategies on a table", () =>
     Effect.gen(function* () {
-      const here = yield* folder
-      const file = join(here, "toy.json")
+      const below = yield* folder
+      const file = join(below, "toy.json")
       writeFileSync(file, table(rows))
-      const { code, stderr, stdout } = yield* uninet([
+      const { code, stderr, stdout } = yield* here([
         "benchmark",
         file,
         "--strategies",
@@ -144,13 +147,13 @@ describe("uninet benchmark", () => {
 
   it.live("refuses tables with missing rows and strategies that it does not know", () =>
     Effect.gen(function* () {
-      const here = yield* folder
-      const file = join(here, "toy.json")
+      const below = yield* folder
+      const file = join(below, "toy.json")
       writeFileSync(file, table(rows.slice(1)))
-      const missing = yield* uninet(["benchmark", file])
+      const missing = yield* here(["benchmark", file])
       assert.strictEqual(missing.code, 1)
       assert.include(missing.stderr, "is not a benchmark table")
-      const unknown = yield* uninet(["benchmark", file, "--strategies", "random,magic"])
+      const unknown = yield* here(["benchmark", file, "--strategies", "random,magic"])
       assert.strictEqual(unknown.code, 2)
       assert.match(unknown.stderr, /--strategies has "magic"/)
     })
@@ -176,7 +179,7 @@ describe("uninet verify", () => {
 
   it.live("says that UniNet's own space keeps the laws", () =>
     Effect.gen(function* () {
-      const { code, stdout } = yield* uninet(["verify", "--runs", "5"])
+      const { code, stdout } = yield* here(["verify", "--runs", "5"])
       assert.strictEqual(code, 0)
       assert.match(stdout, /^5 networks of uninet keep the laws: .*gradients.*alive/)
     })
@@ -186,7 +189,7 @@ describe("uninet verify", () => {
 describe("uninet", () => {
   it.live("suggests what a mistyped command may have meant", () =>
     Effect.gen(function* () {
-      const { code, stderr } = yield* uninet(["serch"])
+      const { code, stderr } = yield* here(["serch"])
       assert.strictEqual(code, 2)
       assert.match(stderr, /Unknown subcommand "serch"[^]*search/)
     })
@@ -194,7 +197,7 @@ describe("uninet", () => {
 
   it.live("says its version", () =>
     Effect.gen(function* () {
-      const { code, stdout } = yield* uninet(["--version"])
+      const { code, stdout } = yield* here(["--version"])
       assert.strictEqual(code, 0)
       assert.match(stdout, /\d+\.\d+\.\d+/)
     })

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { folder, uninet } from "./support/cli.ts"
+import { folder, here } from "./support/cli.ts"
 
 const own = fileURLToPath(new URL("./support/configs/own.config.ts", import.meta.url))
 
@@ -18,7 +18,7 @@ describe("uninet search with a config module", () => {
         Effect.sync(() => copyFileSync(own, config)),
         () => Effect.sync(() => rmSync(config, { force: true }))
       )
-      const ran = yield* uninet(["search", "--config", config, "--out", run, "--trials", "4", "--json"])
+      const ran = yield* here(["search", "--config", config, "--out", run, "--trials", "4", "--json"])
       assert.strictEqual(ran.code, 0, ran.stderr)
       const { best, trials } = JSON.parse(ran.stdout)
       assert.deepStrictEqual(trials, { scored: 4, failed: 0, refused: 0 })
@@ -31,7 +31,7 @@ describe("uninet search with a config module", () => {
       for (const { entry } of entries)
         if (entry._tag === "Proposed") assert.notMatch(JSON.stringify(entry.point), /"operator":"(SA|LSA|MLP)"/)
       writeFileSync(config, `// another text\nexport { default } from "./own.config.ts"`)
-      const changed = yield* uninet(["search", "--resume", run, "--trials", "5"])
+      const changed = yield* here(["search", "--resume", run, "--trials", "5"])
       assert.strictEqual(changed.code, 1)
       assert.match(
         changed.stderr,
@@ -44,7 +44,7 @@ describe("uninet search with a config module", () => {
     Effect.gen(function* () {
       const cwd = yield* folder
       writeFileSync(join(cwd, "uninet.config.ts"), "export default { trials: 4, workers: 0 }")
-      const { code, stderr } = yield* uninet(["search"], { cwd })
+      const { code, stderr } = yield* here(["search"], { cwd })
       assert.strictEqual(code, 1)
       assert.match(stderr, /^uninet: .*uninet\.config\.ts: the field workers is wrong: .*\.\n$/)
       assert.deepStrictEqual(readdirSync(cwd), ["uninet.config.ts"])
@@ -53,7 +53,7 @@ describe("uninet search with a config module", () => {
 
   it.live("says that one is not there", () =>
     Effect.gen(function* () {
-      const { code, stderr } = yield* uninet(["search", "--config", "nowhere.ts"], { cwd: yield* folder })
+      const { code, stderr } = yield* here(["search", "--config", "nowhere.ts"], { cwd: yield* folder })
       assert.strictEqual(code, 1)
       assert.match(stderr, /^uninet: --config: .*nowhere\.ts does not exist\. Give a module .*\.\n$/)
     })

@@ -67,7 +67,7 @@ describe("uninet export and classify", () => {
     Effect.gen(function* () {
       const cwd = yield* folder
       const run = aRun(cwd)
-      const { code, stderr, stdout } = yield* uninet(["export", run, "--json"], { cwd })
+      const { code, stderr, stdout } = yield* here(["export", run, "--json"], { cwd })
       assert.strictEqual(code, 0, stderr)
       const { check, files } = JSON.parse(stdout)
       assert.deepStrictEqual(files, ["run.onnx"])
@@ -112,7 +112,7 @@ describe("uninet export and classify", () => {
         assert.notInclude(none.stdout, name)
         assert.match(
           none.stderr,
-          new RegExp(`^uninet: .*${name}: .*\\. Give image files such as JPEG, PNG or WebP\\.$`)
+          new RegExp(`^uninet: .*${name}: .*\\. Give image files such as JPEG, PNG or WebP\\.\n$`)
         )
       }
     })
@@ -125,7 +125,7 @@ describe("uninet export and classify", () => {
         const cwd = yield* folder
         writeFileSync(join(cwd, "my-net.json"), JSON.stringify(architecture))
         const args = ["export", "my-net.json", "--seed", "s", "--format", "pytorch"]
-        const { code, stderr, stdout } = yield* uninet(args, { cwd })
+        const { code, stderr, stdout } = yield* here(args, { cwd })
         assert.strictEqual(code, 0, stderr)
         assert.match(stdout, /^my_net\.py and my_net\.safetensors: .*B, image .*1×28×28.* to logits .*10.*\n/)
         assert.match(
@@ -136,7 +136,7 @@ describe("uninet export and classify", () => {
         assert.deepStrictEqual(readdirSync(cwd).sort(), ["my-net.json", "my_net.py", "my_net.safetensors"])
         const text = readFileSync(join(cwd, "my_net.py"), "utf8")
         assert.include(text, '"trained": "no"')
-        const again = yield* uninet(args, { cwd })
+        const again = yield* here(args, { cwd })
         assert.strictEqual(again.code, 1)
         assert.match(again.stderr, /^uninet: my_net\.py is there already; .*nothing was changed\n$/)
         assert.strictEqual(readFileSync(join(cwd, "my_net.py"), "utf8"), text)

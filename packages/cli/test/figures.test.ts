@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { folder, uninet } from "./support/cli.ts"
+import { folder, here, uninet } from "./support/cli.ts"
 
 const stripes = fileURLToPath(new URL("./support/datasets/stripes.ts", import.meta.url))
 const own = fileURLToPath(new URL("./support/configs/own.config.ts", import.meta.url))
@@ -31,10 +31,10 @@ describe("a trained network", () => {
         writeFileSync(network, JSON.stringify(architecture))
         const run = join(below, "run")
         const args = ["train", network, "--dataset", stripes, "--epochs", "1", "--batch", "16", "--out", run]
-        const trained = yield* uninet(args)
+        const trained = yield* here(args)
         assert.strictEqual(trained.code, 0, trained.stderr)
 
-        const evaluated = (...args: ReadonlyArray<string>) => uninet(["evaluate", run, ...args, "--json"])
+        const evaluated = (...args: ReadonlyArray<string>) => here(["evaluate", run, ...args, "--json"])
         const straight = JSON.parse((yield* evaluated()).stdout)
         const turned = yield* uninet(["evaluate", run, "--json"], { env: { UNINET_TEST_CLASSES: "bright,ramp" } })
         assert.strictEqual(turned.code, 0, turned.stderr)
@@ -49,7 +49,7 @@ describe("a trained network", () => {
         assert.deepInclude(straight, { trainedOn: "train", isSeen: false })
         assert.isFalse(JSON.parse((yield* evaluated("--split", "validation")).stdout).isSeen)
         assert.isTrue(JSON.parse((yield* evaluated("--split", "train")).stdout).isSeen)
-        const seen = yield* uninet(["evaluate", run, "--split", "train"])
+        const seen = yield* here(["evaluate", run, "--split", "train"])
         assert.include(seen.stdout, "the network was trained on these examples: this says how well it remembers them")
 
         const file = join(run, "best.safetensors")
@@ -60,7 +60,7 @@ describe("a trained network", () => {
         const spoilt = new Map(tensors).set(name, Safetensors.fromFloat32(numbers, shape))
         writeFileSync(file, Safetensors.encode({ metadata, tensors: spoilt }))
         for (const command of ["evaluate", "export"]) {
-          const refused = yield* uninet([command, run], { cwd: below })
+          const refused = yield* here([command, run], { cwd: below })
           assert.deepStrictEqual([refused.code, refused.stdout], [1, ""])
           assert.match(
             refused.stderr,
@@ -77,14 +77,14 @@ describe("a search that is finished", () => {
     "goes on with more trials, tests no network twice, and is not replaced by a worse one",
     () =>
       Effect.gen(function* () {
-        const here = yield* folder
-        const run = join(here, "run")
-        const search = (...args: ReadonlyArray<string>) => uninet(["search", ...args], { cwd: here })
+        const below = yield* folder
+        const run = join(below, "run")
+        const search = (...args: ReadonlyArray<string>) => uninet(["search", ...args], { cwd: below })
         const entries = Effect.map(Journal.read(join(run, "journal.db")), ({ entries }) =>
           entries.map(({ entry }) => entry)
         )
         const best = () => JSON.parse(readFileSync(join(run, "best.json"), "utf8"))
-        const state = Effect.map(uninet(["status", run, "--json"]), ({ stdout }) => JSON.parse(stdout))
+        const state = Effect.map(here(["status", run, "--json"]), ({ stdout }) => JSON.parse(stdout))
         const first = yield* search("--config", own, "--out", run, "--trials", "4")
         assert.strictEqual(first.code, 0, first.stderr)
         const found = best()

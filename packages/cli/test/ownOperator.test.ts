@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { folder, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, here, tinyDataset } from "./support/cli.ts"
 
 /** The one file that people copy. */
 const config = fileURLToPath(new URL("../../../examples/own-operator.config.ts", import.meta.url))
@@ -22,7 +22,7 @@ describe("an operator of one's own, with a choice of its own", () => {
         const cwd = yield* folder
         const dataset = tinyDataset(cwd)
         const said = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
-          const { code, stderr, stdout } = yield* uninet(args, { cwd })
+          const { code, stderr, stdout } = yield* here(args, { cwd })
           assert.strictEqual(code, 0, `uninet ${args.join(" ")}: ${stderr}`)
           return stdout
         })

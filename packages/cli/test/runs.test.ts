@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { folder, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, here, tinyDataset, uninet } from "./support/cli.ts"
 
 const slow = fileURLToPath(new URL("./support/configs/slow.config.ts", import.meta.url))
 const entriesOf = (run: string) =>
@@ -25,8 +25,8 @@ describe("a running search", () => {
     "is seen, stopped, listed, replayed and finished from outside",
     () =>
       Effect.gen(function* () {
-        const here = yield* folder
-        const run = join(here, "run")
+        const below = yield* folder
+        const run = join(below, "run")
         const searching = yield* Effect.forkChild(
           uninet(["search", "--config", slow, "--out", run, "--trials", "2000"]),
           {
@@ -35,13 +35,13 @@ describe("a running search", () => {
         )
         yield* waitFor(() => existsSync(join(run, "live.json")))
         yield* Effect.sleep(1500)
-        const seen = yield* uninet(["status", run, "--json"])
+        const seen = yield* here(["status", run, "--json"])
         assert.strictEqual(seen.code, 0, seen.stderr)
         const status = JSON.parse(seen.stdout)
         assert.strictEqual(status.state, "running")
         assert.strictEqual(status.trials, 2000)
         assert.strictEqual(status.live.phase, "search")
-        const second = yield* uninet(["search", "--resume", run])
+        const second = yield* here(["search", "--resume", run])
         assert.strictEqual(second.code, 1)
         assert.match(second.stderr, /journal\.db is in use by process \d+ on .*\. Wait for that search or stop it/)
 
@@ -50,15 +50,15 @@ describe("a running search", () => {
         assert.match(stopped.stdout, /^Stopped\. Go on with: .* search --resume/)
         assert.strictEqual((yield* Fiber.join(searching)).code, 130)
         assert.deepStrictEqual(readdirSync(run).toSorted(), ["journal.db"])
-        const again = yield* uninet(["stop", run])
+        const again = yield* here(["stop", run])
         assert.strictEqual(again.code, 1)
         assert.match(again.stderr, /is not running: it is stopped\. Go on with/)
 
-        const said = yield* uninet(["status", run])
+        const said = yield* here(["status", run])
         assert.match(said.stdout, /stopped, evolution, \d+ of 2000 trials, 1 failed/)
         assert.match(said.stdout, /trial 3 failed: told to fail\n {2}DWConv .*\n {2}again: .* replay .*run 3/)
         assert.match(said.stdout, /go on with: .* search --resume/)
-        const all = yield* uninet(["runs", here, "--json"])
+        const all = yield* here(["runs", below, "--json"])
         assert.deepStrictEqual(
           JSON.parse(all.stdout).map(({ state, failures }: { state: string; failures: Array<unknown> }) => [
             state,
@@ -71,7 +71,7 @@ describe("a running search", () => {
           [0, /now: {5}\S+% on the validation split.*\njournal: \S+% .*\nThe same\./],
           [3, /now: {5}failed: told to fail .*\njournal: failed: told to fail\nThe same\./]
         ] as const) {
-          const replayed = yield* uninet(["replay", run, String(trial)])
+          const replayed = yield* here(["replay", run, String(trial)])
           assert.strictEqual(replayed.code, 0, replayed.stderr)
           assert.match(replayed.stdout, says)
         }
@@ -83,13 +83,13 @@ describe("a running search", () => {
     "that loses workers and drivers to SIGKILL ends with the journal of a quiet one",
     () =>
       Effect.gen(function* () {
-        const here = yield* folder
-        const quiet = join(here, "quiet")
+        const below = yield* folder
+        const quiet = join(below, "quiet")
         const calm = yield* uninet(["search", "--config", slow, "--out", quiet])
         assert.strictEqual(calm.code, 0, calm.stderr)
 
-        const run = join(here, "run")
-        const pids = join(here, "pids")
+        const run = join(below, "run")
+        const pids = join(below, "pids")
         mkdirSync(pids)
         let driver = 0
         const start = (args: ReadonlyArray<string>) =>
@@ -127,7 +127,7 @@ describe("uninet search --dry-run", () => {
         const cwd = yield* folder
         const data = tinyDataset(cwd)
         const args = ["search", "--dry-run", "--dataset", data, "--batch", "32", "--epochs", "9", "--fidelity", "asha"]
-        const { code, stderr, stdout } = yield* uninet([...args, "--json"], { cwd })
+        const { code, stderr, stdout } = yield* here([...args, "--json"], { cwd })
         assert.strictEqual(code, 0, stderr)
         const { feasible, rungs, seconds, space } = JSON.parse(stdout)
         assert.deepStrictEqual(rungs, [1, 3, 9])

@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import { folder, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, here, tinyDataset, uninet } from "./support/cli.ts"
 
 const architecture = {
   image: { channels: 1, height: 12, width: 12 },
@@ -37,7 +37,7 @@ describe("uninet train", () => {
     Effect.gen(function* () {
       const { below, dataset, network } = yield* prepare
       const out = join(below, "run")
-      const trained = yield* uninet(
+      const trained = yield* here(
         ["train", network, "--dataset", dataset, "--epochs", "2", "--batch", "32", "--out", out, "--json"],
         { cwd: below }
       )
@@ -55,18 +55,15 @@ describe("uninet train", () => {
       assert.deepStrictEqual(JSON.parse(readFileSync(join(out, "result.json"), "utf8")), result)
       assert.strictEqual(lines(join(out, "metrics.jsonl")).filter(({ _tag }) => _tag === "Step").length, 18)
 
-      const evaluated = yield* uninet(["evaluate", out, "--json"], { cwd: below })
+      const evaluated = yield* here(["evaluate", out, "--json"], { cwd: below })
       assert.strictEqual(evaluated.code, 0, evaluated.stderr)
       const { accuracy, confusion, examples, split, top5 } = JSON.parse(evaluated.stdout)
       assert.deepStrictEqual([split, examples], ["test", 64])
       assert.isAtMost(accuracy, top5)
       assert.strictEqual(confusion[0][0] + confusion[1][1], accuracy * 64)
-      const other = yield* uninet(
-        ["evaluate", join(out, "best.safetensors"), "--batch", "5", "--split", "validation"],
-        {
-          cwd: below
-        }
-      )
+      const other = yield* here(["evaluate", join(out, "best.safetensors"), "--batch", "5", "--split", "validation"], {
+        cwd: below
+      })
       assert.match(other.stdout, /32 examples of .*validation split\naccuracy /)
       // What was validated in training is what is found again.
       assert.include(other.stdout, `accuracy ${(100 * result.best.accuracy).toFixed(2)}%`)
@@ -99,19 +96,19 @@ describe("uninet train", () => {
         ...Recipe.proxy,
         epochs: 4,
         batch: 32,
-        learningRate: 1e30,
+        learningRate: 1e6,
         optimiser: { _tag: "Sgd" },
         schedule: { _tag: "Cosine", warmup: 1, from: 0, to: 0 }
       }
       writeFileSync(recipe, JSON.stringify(wild))
       const args = ["train", network, "--dataset", dataset, "--recipe", recipe, "--save-steps", "1", "--out", "run"]
-      const { code, stderr } = yield* uninet(args, { cwd: below })
+      const { code, stderr } = yield* here(args, { cwd: below })
       assert.strictEqual(code, 1)
       assert.match(
         stderr,
         /training diverged: .* at step \d+ .*last good checkpoint: .*step-\d+\.safetensors; to see it again: .* train --resume run/
       )
-      const again = yield* uninet(["train", "--resume", "run"], { cwd: below })
+      const again = yield* here(["train", "--resume", "run"], { cwd: below })
       assert.strictEqual(/at step (\d+)/.exec(again.stderr)?.[1], /at step (\d+)/.exec(stderr)?.[1])
     }).pipe(Effect.scoped)
   )
@@ -157,7 +154,7 @@ describe("uninet train", () => {
     Effect.gen(function* () {
       const { below, dataset, network } = yield* prepare
       const said = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
-        const { code, stderr } = yield* uninet(args, { cwd: below })
+        const { code, stderr } = yield* here(args, { cwd: below })
         return `${code}: ${stderr.split("\n")[0]}`
       })
       writeFileSync(join(below, "recipe.json"), JSON.stringify({ ...Recipe.proxy, learningrate: 1 }))
