@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import { CliError, CliOutput, Command } from "effect/cli"
@@ -66,10 +67,18 @@ const presenter: CliOutput.Presenter = {
       : CliOutput.defaultPresenter.present(event)
 }
 
+/** What the packages warn of, beside the result and not in it. */
+const notes = Logger.layer([
+  Logger.withConsoleError(
+    Logger.make(({ message }) => `note: ${(Array.isArray(message) ? message : [message]).map(String).join(", ")}`)
+  )
+])
+
 /** Runs a command line. What it fails with has been said on standard error. */
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(command, { version })(args).pipe(
     Effect.provideService(CliOutput.Presenter, presenter),
+    Effect.provide(notes),
     Effect.tapCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
       const error = Cause.squash(cause)

@@ -144,7 +144,7 @@ describe("uninet export and classify", () => {
   )
 
   it.live.each([
-    [["export", "B9"], 2, /"B9" is neither a run's folder nor a file nor one of B0/],
+    [["export", "B9"], 2, /"B9" is neither one of B0, .* nor a file or run that can be read\./],
     [["export", "B0"], 2, /B0 is a network without weights\. Give a run's folder, --weights .* or --seed/],
     [["export", "."], 1, /best\.safetensors cannot be read\. Give the folder of a uninet train or search/],
     [

@@ -181,7 +181,7 @@ describe("uninet scale", () => {
           /^2: uninet: --epochs has no meaning without --search/,
           /^2: uninet: --inherit needs trained weights, which B0 has none of here/,
           /^1: uninet: .*network\.safetensors cannot be read/,
-          /^2: uninet: "nowhere\.json" is neither one of B0, /,
+          /^1: uninet: "nowhere\.json" is neither one of B0, /,
           /^1: uninet: --dataset: .*1×12×12/
         ]
         expected.forEach((pattern, i) => assert.match(messages[i], pattern))

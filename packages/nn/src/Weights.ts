@@ -13,6 +13,12 @@ const Mismatched = Schema.Struct({
   found: Schema.String
 })
 
+/** The first of some names, and how many there are. */
+const some = (what: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.length === 0
+    ? []
+    : [`${what} ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`]
+
 /** Weights that are not those of the network: everything that is missing, unknown, or of another shape or type. */
 export class WeightsMismatch extends Schema.TaggedError<WeightsMismatch>()("WeightsMismatch", {
   missing: Schema.Array(Schema.String),
@@ -21,12 +27,15 @@ export class WeightsMismatch extends Schema.TaggedError<WeightsMismatch>()("Weig
   mismatched: Schema.Array(Mismatched)
 }) {
   override get message() {
-    const lines = [
-      ...this.missing.map((name) => `missing: ${name}`),
-      ...this.unexpected.map((name) => `unexpected: ${name}`),
-      ...this.mismatched.map(({ expected, found, name }) => `${name} is ${found}, not ${expected}`)
+    const parts = [
+      ...some("it lacks", this.missing),
+      ...some("it has besides", this.unexpected),
+      ...some(
+        "of another shape are",
+        this.mismatched.map(({ expected, found, name }) => `${name} (${found}, not ${expected})`)
+      )
     ]
-    return `the weights are not this network's; load those of the same architecture, image size and classes:\n  ${lines.join("\n  ")}`
+    return `the weights are not this network's (${parts.join("; ")}); load those of the same architecture, image size and classes`
   }
 }
 

@@ -28,6 +28,8 @@ export const Settings = Schema.Struct({
   /** A data set's name or folder, or a module with one of its own; `null` for the config module's own. */
   dataset: Schema.NullOr(Schema.String),
   recipe: Recipe.Recipe,
+  /** Whether images of a folder that cannot be read are left out. Absent: no. */
+  skipBad: Schema.optionalKey(Schema.Boolean),
   /** A folder for trainings that are to be gone on with. Absent: none is kept. */
   checkpoints: Schema.optionalKey(Schema.String),
   /** Under what trials have to be trained, wherever that is: data content, software, engine, machine. Absent: under any. */
@@ -112,9 +114,10 @@ type Needs = Trainer | Dataset.Dataset | Runtime
 export const training = <E = never>(
   loaded: Config.Loaded | undefined,
   name: string | null,
-  engine: Layer.Layer<Runtime, E>
+  engine: Layer.Layer<Runtime, E>,
+  options: Datasets.Options = {}
 ): Layer.Layer<Needs, DataError.DataError | ConfigError | E> =>
-  Trainer.layer.pipe(Layer.provideMerge(Layer.mergeAll(dataset(loaded, name), engine)))
+  Trainer.layer.pipe(Layer.provideMerge(Layer.mergeAll(dataset(loaded, name, options), engine)))
 
 /** The config's own evaluator; where it gives no weights and they are wanted, as at the end of a search, by training. */
 const ownEvaluator = (
@@ -172,7 +175,7 @@ export const evaluator = (
 ): Layer.Layer<Evaluator, unknown> =>
   Layer.unwrap(
     Effect.map(configOf(settings), (loaded) => {
-      const { checkpoints, recipe } = settings
+      const { checkpoints, recipe, skipBad = false } = settings
       const evaluating = Layer.unwrap(
         Effect.map(Effect.andThen(agreed(settings), space(settings.space, known)), (of) => {
           const trains = TrainingEvaluator.layer(of, { recipe, ...(checkpoints === undefined ? {} : { checkpoints }) })
@@ -182,7 +185,7 @@ export const evaluator = (
             : ownEvaluator(loaded, typeof given === "function" ? given(of) : given, trains)
         })
       )
-      return Layer.provide(evaluating, training(loaded, settings.dataset, engine))
+      return Layer.provide(evaluating, training(loaded, settings.dataset, engine, { skipBad }))
     })
   )
 

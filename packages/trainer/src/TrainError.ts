@@ -50,7 +50,7 @@ export class DatasetMismatch extends Schema.TaggedError<DatasetMismatch>()("Data
 }) {
   override get message() {
     const takes = this.what === "classes" ? `${this.takes} classes` : `the ${this.what} ${this.takes}`
-    return `the network takes ${takes}, but ${this.dataset} has ${this.has}; choose a space for this data set`
+    return `the network takes ${takes}, but ${this.dataset} has ${this.has}; give a data set that it takes, or a network made for this one`
   }
 }
 

@@ -410,6 +410,8 @@ const added = (
 export interface EvaluateOptions {
   /** Examples per run; the figures do not depend on it. Default 128. */
   readonly batch?: number
+  /** Told of every few examples that are done. Default: nothing. */
+  readonly onExamples?: (count: number) => Effect.Effect<void>
   /** The recipe's that the network was trained by. Default: pictures are not made smaller. */
   readonly imageSize?: number | null
 }
@@ -423,7 +425,7 @@ const evaluate =
     network: Pick<ModelSpace.Trainable, "model" | "task">,
     weights: Weights,
     split: Dataset.SplitName,
-    { batch: asked = Session.evaluationBatch, imageSize = null }: EvaluateOptions = {}
+    { batch: asked = Session.evaluationBatch, imageSize = null, onExamples }: EvaluateOptions = {}
   ): Effect.Effect<Evaluation, TrainError> =>
     Effect.gen(function* () {
       const data = yield* Fitting.of(network, given, imageSize)
@@ -436,7 +438,7 @@ const evaluate =
       const programs: Record<string, Program.Program> = { evaluation }
       const executable = yield* runtime.compile(programs)
       yield* executable.write(weights)
-      const found = yield* Session.evaluate(executable, "evaluation", data[split], network, batch)
+      const found = yield* Session.evaluate(executable, "evaluation", data[split], network, batch, onExamples)
       const wrong = nonFinite(network.task, found)
       if (wrong !== undefined)
         return yield* new NotFinite({ what: `the ${wrong[0]} on the ${split} split`, value: wrong[1] })

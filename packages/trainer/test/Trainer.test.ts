@@ -160,7 +160,7 @@ describe("a training", () => {
       const store = yield* Checkpoints.make(yield* folder)
       const wild = {
         ...learning,
-        learningRate: 1e30,
+        learningRate: 1e6,
         optimiser: Optimiser.sgd(),
         // Quiet at first.
         schedule: Schedule.Schedule.cases.Cosine.make({ warmup: 2, from: 0, to: 0 })
@@ -212,7 +212,7 @@ describe("a training", () => {
       assert.deepInclude(classes, { _tag: "DatasetMismatch", what: "classes", takes: "5", has: "4" })
       assert.include(
         classes.message,
-        "the network takes 5 classes, but quarters has 4; choose a space for this data set"
+        "the network takes 5 classes, but quarters has 4; give a data set that it takes, or a network made for this one"
       )
       const few = yield* errorOf(architecture, 89)
       assert.deepInclude(few, { _tag: "TooFewExamples", examples: 88, batch: 89 })

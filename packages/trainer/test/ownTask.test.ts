@@ -221,7 +221,7 @@ describe("a data set that does not fit is refused in a sentence", () => {
       const task = Classification.make({ classes: 2, output: "y" })
       assert.strictEqual(
         yield* refusal({ ...rows, task }),
-        "the network takes the targets [] int32, but sums has []; choose a space for this data set"
+        "the network takes the targets [] int32, but sums has []; give a data set that it takes, or a network made for this one"
       )
     }).pipe(Effect.provide(layer))
   )
@@ -234,7 +234,7 @@ describe("a data set that does not fit is refused in a sentence", () => {
       })
       assert.strictEqual(
         yield* refusal({ ...rows, model }),
-        "the network takes the inputs kind [] int32, but sums has row [3]; choose a space for this data set"
+        "the network takes the inputs kind [] int32, but sums has row [3]; give a data set that it takes, or a network made for this one"
       )
     }).pipe(Effect.provide(layer))
   )

@@ -38,7 +38,7 @@ const table = (rows: ReadonlyArray<Row>): string => {
   for (const row of rows)
     if ("classes" in row)
       out.push([row.image, ...row.classes.map(({ label, probability }) => `${label}  ${format.percent(probability)}`)])
-  return out.toString()
+  return format.fitted(out.toString())
 }
 
 export const classify = Command.make(

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
 import { fault, said } from "../internal/CliFault.ts"
 import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
 const numbers = (values: ReadonlyArray<number>) => values.map((value) => value.toFixed(4)).join(", ")
@@ -25,7 +26,7 @@ const print = (about: Report.Description): string => {
   const shapes = Object.entries(inputs).map(([name, { shape }]) => `${name}s of ${shape.join("×")}`)
   return [
     `${about.name}: ${[...(classes.length > 0 ? [`${classes.length} classes`] : []), ...shapes].join(", ")}`,
-    table.toString(),
+    format.fitted(table.toString()),
     ...(leftOut.length === 0 ? [] : [`left out   files that are no images by their names: ${leftOut.join(", ")}`]),
     ...(mean === undefined ? [] : [`mean       ${numbers(mean)} (of byte / 255, by channel)`]),
     ...(deviation === undefined ? [] : [`deviation  ${numbers(deviation)}`])
@@ -47,10 +48,7 @@ export const data = Command.make(
       Flag.optional,
       Flag.withDescription("Edge of the images made from a folder of images (default 224)")
     ),
-    skipBad: Flag.Boolean("skip-bad").pipe(
-      Flag.withDefault(false),
-      Flag.withDescription("Leave out unreadable images of a folder")
-    ),
+    skipBad: flags.skipBad,
     json: flags.json
   },
   ({ image, json, name, sheet, skipBad }) =>

@@ -155,6 +155,7 @@ export const doctor = Command.make(
   "doctor",
   { json: flags.json },
   Effect.fnUntraced(function* ({ json }) {
+    yield* Console.error(`trying ${Device.chosen.length} engines, each for at most ${limit / 1000} s …`)
     // The standard engine first: the others are held against it.
     const standard = yield* tried(Device.standard)
     const reference = standard._tag === "Ran" ? standard.losses : undefined

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, CliFault, fault, said, usage } from "../internal/CliFault.ts"
+import * as checkProgress from "../internal/checkProgress.ts"
 import * as classes from "../internal/classes.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
@@ -39,6 +40,7 @@ const config = {
     Flag.withDescription("Examples at a time; the figures do not depend on it (default 128)")
   ),
   threads: flags.threads.pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
+  skipBad: flags.skipBad,
   config: networks.config,
   device: flags.device.pipe(Flag.withDefault(Device.standard)),
   json: flags.json
@@ -57,7 +59,9 @@ const table = (): InstanceType<typeof Table> => new Table({ style: { head: [], b
 /** Rows are true classes, columns what they were taken for; of many classes only what is most often confused. */
 const confusion = (classes: ReadonlyArray<string>, counts: ReadonlyArray<ReadonlyArray<number>>): string => {
   const out = table()
-  if (classes.length <= widest) {
+  // About as wide as it will be; what does not fit would be read wrongly.
+  const width = 12 + classes.reduce((sum, name) => sum + 3 + Math.max(4, Math.min(8, name.length)), 8)
+  if (classes.length <= widest && width <= (process.stdout.columns ?? Number.POSITIVE_INFINITY)) {
     out.push(["", ...classes.map((name) => name.slice(0, 8)), "right"])
     counts.forEach((row, c) => {
       const all = row.reduce((a, b) => a + b, 0)
@@ -68,13 +72,13 @@ const confusion = (classes: ReadonlyArray<string>, counts: ReadonlyArray<Readonl
   const pairs = counts.flatMap((row, c) => row.map((n, k) => ({ n, c, k }))).filter(({ c, k, n }) => c !== k && n > 0)
   out.push(["images of", "taken for", "times"])
   for (const { c, k, n } of pairs.sort((a, b) => b.n - a.n).slice(0, widest)) out.push([classes[c], classes[k], n])
-  return out.toString()
+  return format.fitted(out.toString())
 }
 
 export const evaluate = Command.make(
   "evaluate",
   config,
-  Effect.fnUntraced(function* ({ batch, config: override, dataset, device, json, run, split, threads }) {
+  Effect.fnUntraced(function* ({ batch, config: override, dataset, device, json, run, skipBad, split, threads }) {
     const { metadata, name, network } = yield* trained
       .read(run, override)
       .pipe(Effect.map((found) => ({ ...found, network: found })))
@@ -93,7 +97,11 @@ export const evaluate = Command.make(
     const [, height] = (network.network.model.inputs["image"] ?? facts.inputs["image"])?.shape ?? []
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const data = Setup.dataset(undefined, datasetName, height === undefined ? {} : { size: height })
+        const data = Setup.dataset(undefined, datasetName, {
+          ...(height === undefined ? {} : { size: height }),
+          // Of its own data what was left out in training is left out again.
+          skipBad: skipBad || (datasetName === settings.dataset && settings.skipBad === true)
+        })
         /** As in its training, and not as this data set would be by itself. */
         const normalised = Layer.effect(
           Dataset.Dataset,
@@ -115,11 +123,19 @@ export const evaluate = Command.make(
           Effect.mapError(Device.orElse((error) => (error instanceof CliFault ? error : at("--dataset")(error))))
         )
         yield* Effect.gen(function* () {
-          const { classes } = yield* Dataset.Dataset
-          const found = yield* (yield* Trainer).evaluate(network.network, weights, split, {
-            batch,
-            imageSize: height ?? null
-          })
+          const data = yield* Dataset.Dataset
+          const count = data[split].size
+          const found = yield* Effect.scoped(
+            Effect.gen(function* () {
+              const onExamples = yield* checkProgress.make(count, `evaluating on ${format.plural(count, "example")}`)
+              return yield* (yield* Trainer).evaluate(network.network, weights, split, {
+                batch,
+                imageSize: height ?? null,
+                onExamples
+              })
+            })
+          )
+          const { classes } = data
           const { details, examples, measures } = found
           if (examples === 0)
             return yield* fault(`the ${split} split of ${datasetName} has no examples. Give another by --split.`)

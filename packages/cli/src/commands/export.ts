@@ -35,6 +35,7 @@ const { family, isFamily } = networks
 
 const config = {
   network: Argument.String("network").pipe(
+    Argument.map(networks.named),
     Argument.withDescription(
       `The folder of a uninet train or search, a safetensors file, ${family.join(", ")}, or a network's JSON file`
     )
@@ -65,6 +66,7 @@ const config = {
       "Whose test examples the file is checked on (default: what the network was trained on; else MNIST's digits, resized, or random numbers)"
     )
   ),
+  skipBad: flags.skipBad,
   config: networks.config,
   json: flags.json
 }
@@ -78,6 +80,8 @@ interface Source {
   readonly metadata: Readonly<Record<string, string>>
   /** The data set that the network was trained on, if it is known. */
   readonly dataset: string | undefined
+  /** Whether images of it were left out that cannot be read. */
+  readonly skipBad?: boolean
 }
 
 /** A run, or a file that it wrote. */
@@ -86,14 +90,11 @@ const ofRun = Effect.fnUntraced(function* (given: Flags) {
   const path = yield* Path.Path
   const run = path.resolve(given.network)
   const flag = Option.isSome(given.weights) ? "--weights" : Option.isSome(given.seed) ? "--seed" : undefined
-  if (!(yield* Effect.orElseSucceed(fs.exists(run), () => false)))
-    return yield* usage(
-      `"${given.network}" is neither a run's folder nor a file nor one of ${family.join(", ")}. Give one of them.`
-    )
+  if (!(yield* Effect.orElseSucceed(fs.exists(run), () => false))) return yield* networks.missing(given.network)
   if (flag !== undefined)
     return yield* usage(`${flag} cannot be given with a run, which has weights of its own. Leave ${flag} out.`)
   const { metadata, weights, ...found } = yield* trained.read(run, given.config)
-  const { dataset, seed, trial } = yield* trained.settingsOf(run)
+  const { dataset, seed, skipBad = false, trial } = yield* trained.settingsOf(run)
   return {
     found,
     weights,
@@ -103,7 +104,8 @@ const ofRun = Effect.fnUntraced(function* (given: Flags) {
       ...(seed === undefined ? {} : { seed }),
       ...metadata
     },
-    dataset
+    dataset,
+    skipBad
   } satisfies Source
 })
 
@@ -136,14 +138,19 @@ const ofNetwork = Effect.fnUntraced(function* (given: Flags) {
 })
 
 /** The data set whose examples the export is checked on. One that was not asked for and does not fit, or is gone, is done without. */
-const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, found }: Source) {
+const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, found, skipBad = false }: Source) {
   const asked = Option.isSome(given.dataset) ? yield* plans.datasetNamed(given.dataset.value, process.cwd()) : undefined
   const name = asked ?? dataset
   if (name === undefined) return undefined
   const fitting = Effect.gen(function* () {
     const network = yield* Effect.fromResult(ModelSpace.trainable(found.of)(found.point))
     const [, height = null] = network.model.inputs["image"]?.shape ?? []
-    const services = yield* Layer.build(Setup.dataset(undefined, name, height === null ? {} : { size: height }))
+    const services = yield* Layer.build(
+      Setup.dataset(undefined, name, {
+        ...(height === null ? {} : { size: height }),
+        skipBad: given.skipBad || (name === dataset && skipBad)
+      })
+    )
     // As in training, smaller pictures are enlarged.
     return yield* Fitting.of(network, Context.get(services, Dataset.Dataset), height)
   })

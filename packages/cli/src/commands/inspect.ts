@@ -56,7 +56,7 @@ const print = (
   const names = Object.keys(costs)
   const wide = Math.max(...names.map((name) => name.length))
   return [
-    table.toString(),
+    format.fitted(table.toString()),
     ...names.map((name) => {
       const value = costs[name]
       const human = name.endsWith("Bytes")
@@ -78,6 +78,7 @@ export const inspect = Command.make(
   "inspect",
   {
     network: Argument.String("network").pipe(
+      Argument.map(networks.named),
       Argument.withDescription(`${networks.family.join(", ")}, a network's JSON file, or a run's folder`)
     ),
     image: flags.image.pipe(

@@ -64,6 +64,7 @@ const parseCoefficients = (text: string): Option.Option<Coefficients.Coefficient
 
 const config = {
   network: Argument.String("network").pipe(
+    Argument.map(networks.named),
     Argument.withDescription(
       `The baseline: a run's folder, a network's JSON file, or one of ${networks.family.join(", ")}`
     ),

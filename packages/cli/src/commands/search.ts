@@ -77,7 +77,7 @@ const table = (
       ...(wide ? [line] : [])
     ])
   }
-  return out.toString()
+  return format.fitted(out.toString())
 }
 
 /** How many trials there were: proposals that were not refused, each network once. */
@@ -241,6 +241,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
       found: { of, facts, source: plan.space },
       data,
       dataset: plan.dataset ?? (plan.config === undefined ? data.name : paths.portable(plan.config.path)),
+      skipBad: plan.skipBad,
       seed,
       searched: before?.outcome.evaluation.measures ?? {},
       trials: trialsOf(found)

@@ -14,6 +14,8 @@ import * as format from "../internal/format.ts"
 import * as live from "../internal/live.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as runState from "../internal/runs.ts"
+import * as trainFolder from "../internal/trainFolder.ts"
+import * as trainings from "../internal/trainings.ts"
 
 const run = Argument.String("run").pipe(Argument.withDescription("The folder of a search"))
 
@@ -44,8 +46,6 @@ const bar = (share: number) => {
   const full = Math.round(20 * share)
   return `${"█".repeat(full)}${"░".repeat(20 - full)}`
 }
-
-const cut = (text: string, columns: number) => (text.length > columns ? `${text.slice(0, columns - 1)}…` : text)
 
 /** A run in some lines. */
 const describe = (status: runState.Status, columns: number): string => {
@@ -85,7 +85,7 @@ const describe = (status: runState.Status, columns: number): string => {
     ...(status.isCut ? ["its journal.db-wal is missing, and with it the last trials perhaps"] : []),
     ...(state === "stopped" ? [`go on with: ${resumeOf(name)}`] : [])
   ]
-    .map((line) => cut(line, columns))
+    .map((line) => format.cut(line, columns))
     .join("\n")
 }
 
@@ -137,18 +137,36 @@ export const runs = Command.make(
       fault(`${folder} is not a folder that can be read. Give the one that holds the runs' folders.`)
     )
     const found: Array<runState.Status> = []
+    const trained: Array<trainings.Training> = []
     const unread: Array<string> = []
     for (const name of names.toSorted()) {
       const below = path.join(folder, name)
+      if (yield* runFolder.has(below, trainFolder.files.settings)) {
+        yield* Effect.matchEffect(trainings.status(below), {
+          onSuccess: (training) => Effect.sync(() => void trained.push(training)),
+          onFailure: (error) => Effect.sync(() => void unread.push(error.message))
+        })
+        continue
+      }
       if (!(yield* Effect.orElseSucceed(fs.exists(path.join(below, runFolder.files.journal)), () => false))) continue
       yield* Effect.matchEffect(runState.status(below), {
         onSuccess: (status) => Effect.sync(() => void found.push(status)),
         onFailure: (error) => Effect.sync(() => void unread.push(error.message))
       })
     }
-    if (json) return yield* Console.log(JSON.stringify(found.map(toJson), null, 2))
-    if (found.length === 0 && unread.length === 0)
-      return yield* Console.log(`${folder} has no searches. Begin one with: ${command.uninet("search")}`)
+    if (json)
+      return yield* Console.log(
+        JSON.stringify(
+          [
+            ...found.map((status) => ({ kind: "search", ...toJson(status) })),
+            ...trained.map((training) => ({ kind: "training", ...training, holder: training.holder ?? null }))
+          ],
+          null,
+          2
+        )
+      )
+    if (found.length === 0 && trained.length === 0 && unread.length === 0)
+      return yield* Console.log(`${folder} has no runs. Begin one with: ${command.uninet("search")}`)
     const table = new Table({
       head: ["run", "state", "strategy", "trials", "failed", "best", "reward"],
       colAligns: ["left", "left", "left", "right", "right", "right", "right"],
@@ -164,11 +182,28 @@ export const runs = Command.make(
         best === undefined ? "" : format.measured(best.outcome.evaluation.measures, task),
         best === undefined ? "" : best.outcome.reward.toFixed(4)
       ])
-    if (found.length > 0) yield* Console.log(table.toString())
+    if (found.length > 0) yield* Console.log(format.fitted(table.toString()))
+    const others = new Table({
+      head: ["training", "state", "network", "data set", "epochs", "best"],
+      colAligns: ["left", "left", "left", "left", "right", "right"],
+      style: { head: [], border: [], compact: true }
+    })
+    for (const training of trained) {
+      const { dataset, epochs, name, network, of, state } = training
+      others.push([
+        name,
+        state,
+        path.basename(network),
+        path.basename(dataset),
+        `${epochs} of ${of}`,
+        trainings.bestOf(training)
+      ])
+    }
+    if (trained.length > 0) yield* Console.log(format.fitted(others.toString()))
     for (const problem of unread) yield* Console.error(problem)
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("All searches of a folder"),
+  Command.withDescription("All searches and trainings of a folder"),
   Command.withExamples([{ command: "uninet runs", description: "Those in runs/" }])
 )
 

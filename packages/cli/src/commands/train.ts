@@ -31,6 +31,7 @@ const standard = "quick"
 
 const config = {
   network: Argument.String("network").pipe(
+    Argument.map(networks.named),
     Argument.withDescription(`${networks.family.join(", ")}, a network's JSON file, or a run's folder`),
     Argument.optional
   ),
@@ -62,10 +63,7 @@ const config = {
     Flag.withDescription("Decides everything random (default 0)")
   ),
   threads: flags.threads.pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
-  skipBad: Flag.Boolean("skip-bad").pipe(
-    Flag.withDefault(false),
-    Flag.withDescription("Leave out images of a folder that cannot be read")
-  ),
+  skipBad: flags.skipBad,
   out: Flag.Path("out").pipe(
     Flag.withMetavar("folder"),
     Flag.optional,

@@ -5,6 +5,7 @@ import { fromSpace } from "@uninet/search-space/arbitrary"
 import { SpaceSource } from "@uninet/search"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
@@ -23,7 +24,10 @@ const isPath = (text: string) => text === "" || (/^\d{1,5}(:\d{1,5})*$/.test(tex
 
 /** A bar on a terminal, nothing elsewhere. */
 const progressOf = Effect.fnUntraced(function* (runs: number) {
-  if (!process.stderr.isTTY) return () => {}
+  if (!process.stderr.isTTY) {
+    yield* Console.error(`checking ${format.plural(runs, "network")} …`)
+    return () => {}
+  }
   const bar = yield* Bar.make("{bar} {value} of {total} networks | {eta_formatted} left")
   bar.start(runs, 0)
   return (checked: number) => bar.update(Math.min(checked, runs))
@@ -163,11 +167,17 @@ export const verify = Command.make(
       return yield* usage(
         `--path is "${path}". Give the one that was printed with the network that breaks a law, such as 12:0:3.`
       )
-    const { counterexample: pure, runs: checked } = yield* Effect.scoped(
-      Effect.flatMap(progressOf(runs), (onPoint) => search(of, { runs, seed, path }, onPoint))
-    )
     const engineLayer = Device.layer(yield* Device.choose(device))
-    const counterexample = pure ?? (yield* Effect.provide(searchOnEngine(of, { runs, seed, path }), engineLayer))
+    const { checked, counterexample } = yield* Effect.scoped(
+      Effect.gen(function* () {
+        // One that is not there is said before anything is looked at.
+        const services = yield* Layer.build(engineLayer)
+        const onPoint = yield* progressOf(runs)
+        const { counterexample: pure, runs: checked } = yield* search(of, { runs, seed, path }, onPoint)
+        const broken = pure ?? (yield* Effect.provide(searchOnEngine(of, { runs, seed, path }), services))
+        return { checked, counterexample: broken }
+      })
+    )
     if (counterexample === undefined) {
       yield* Console.log(
         json

@@ -3,6 +3,12 @@ import { Presets, SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
+/** The width that there is for a line. */
+export const columns = (): number => (process.stderr.columns ?? 81) - 1
+
+/** Of the bar itself: what is beside it counts more. */
+export const size = (): number => (columns() < 100 ? 12 : 24)
+
 /** A bar of this format, not yet started; it goes with the scope, and leaves nothing behind. */
 export const make = (format: string): Effect.Effect<SingleBar, never, Scope.Scope> =>
   Effect.acquireRelease(
@@ -13,7 +19,7 @@ export const make = (format: string): Effect.Effect<SingleBar, never, Scope.Scop
             format,
             stream: process.stderr,
             hideCursor: true,
-            barsize: 24,
+            barsize: size(),
             fps: 8,
             clearOnComplete: true,
             stopOnComplete: false,

@@ -27,6 +27,7 @@ export const Best = Schema.Struct({
   seed: Schema.String,
   /** A name, a folder, or the module that has it. */
   dataset: Schema.String,
+  skipBad: Schema.optionalKey(Schema.Boolean),
   costs: Schema.Record(Schema.String, Schema.Finite),
   reward: Schema.Finite,
   /** Of how many trials it is the best. */
@@ -57,6 +58,7 @@ export const write = Effect.fnUntraced(function* (
     readonly found: Omit<networks.Found, "point">
     readonly data: Dataset.DatasetShape
     readonly dataset: string
+    readonly skipBad: boolean
     readonly seed: string
     readonly searched: Readonly<Record<string, number>>
     readonly trials: number
@@ -70,6 +72,7 @@ export const write = Effect.fnUntraced(function* (
     hash: winner.hash,
     seed: about.seed,
     dataset: about.dataset,
+    ...(about.skipBad ? { skipBad: true } : {}),
     costs: winner.costs,
     reward: winner.reward,
     of: about.trials,

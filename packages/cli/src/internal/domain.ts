@@ -21,7 +21,7 @@ import * as spaces from "./spaces.ts"
 /** Data set, engine and trainer of a plan. */
 export const training = (plan: Plan) =>
   Effect.mapError(
-    Layer.build(Setup.training(plan.config, plan.dataset, Device.layer(plan.device))),
+    Layer.build(Setup.training(plan.config, plan.dataset, Device.layer(plan.device), { skipBad: plan.skipBad })),
     Device.orElse((error) => (error instanceof ConfigLayerFailed ? said(error) : at("--dataset")(error)))
   )
 
@@ -142,6 +142,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     recipe: Recipe.toJson(plan.recipe),
     within: Schema.decodeUnknownSync(Schema.Json)(within),
     own: plan.own,
+    ...(plan.skipBad ? { skipBad: true } : {}),
     code: plan.config?.version ?? null
   }
   /** Of a whole training: the backward pass takes twice the forward's. */

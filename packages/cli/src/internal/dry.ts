@@ -67,7 +67,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const workers = Math.min(plan.workers, trials, plan.ahead)
   // Workers beyond the cores are no help.
   const beside = Math.min(workers, availableParallelism())
-  if (!json && process.stderr.isTTY) yield* Console.error("timing a few training steps …")
+  yield* Console.error("timing a few training steps …")
   const timed = plan.own.includes("evaluator")
     ? undefined
     : yield* calibrate(plan, of, (prng) => Effect.fromResult(Constrained.sampleWithin(prng)(constrained)))

@@ -61,6 +61,11 @@ export const allowMixed = Flag.Boolean("allow-mixed").pipe(
   )
 )
 
+export const skipBad = Flag.Boolean("skip-bad").pipe(
+  Flag.withDefault(false),
+  Flag.withDescription("Leave out images of a folder that cannot be read")
+)
+
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print the result as JSON"), Flag.withDefault(false))
 
 /** What computes; `Device.choose` and `Device.layer` make an engine of it. */

@@ -19,6 +19,19 @@ export const time = (seconds: number): string => {
   return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")} min`
 }
 
+/** A line that fits: what was cut off is seen to be. */
+export const cut = (text: string, columns: number): string =>
+  text.length > columns ? `${text.slice(0, Math.max(0, columns - 1))}…` : text
+
+/** Every line of a text as wide as the terminal, where it is shown on one. */
+export const fitted = (text: string, columns: number | undefined = process.stdout.columns): string =>
+  columns === undefined
+    ? text
+    : text
+        .split("\n")
+        .map((line) => cut(line, columns))
+        .join("\n")
+
 /** `2 trials`, `1 trial`. */
 export const plural = (n: number, one: string): string => `${n} ${one}${n === 1 ? "" : "s"}`
 

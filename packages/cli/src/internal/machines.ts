@@ -72,7 +72,8 @@ const Portable = Schema.Struct({
   config: Schema.NullOr(Schema.Struct({ path: Schema.String, version: Schema.String })),
   space: SpaceSource.SpaceSource,
   dataset: Schema.NullOr(Schema.String),
-  recipe: Recipe.Recipe
+  recipe: Recipe.Recipe,
+  skipBad: Schema.optionalKey(Schema.Boolean)
 })
 
 /** What a trial may take, seconds and bytes, and under what it has to be trained. */
@@ -89,7 +90,7 @@ const moved = (space: SpaceSource.SpaceSource, to: (path: string) => string): Sp
     : SpaceSource.SpaceSource.cases.Module.make({ path: to(space.path), version: space.version })
 
 /** How workers are told of a search's trials. */
-export const described = ({ setup: { config, dataset, recipe, space } }: training.Options) => ({
+export const described = ({ setup: { config, dataset, recipe, skipBad, space } }: training.Options) => ({
   module: "training",
   options: Schema.decodeSync(Schema.fromJsonString(Schema.Json))(
     JSON.stringify(
@@ -97,7 +98,8 @@ export const described = ({ setup: { config, dataset, recipe, space } }: trainin
         config: config === null ? null : { path: paths.portable(fileURLToPath(config.url)), version: config.version },
         space: moved(space, paths.portable),
         dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : paths.portable(dataset),
-        recipe
+        recipe,
+        ...(skipBad === undefined ? {} : { skipBad })
       })
     )
   )
@@ -109,17 +111,21 @@ const understood = (
   device: Device.Chosen,
   { checkpoints, surroundings }: Pick<training.Options["setup"], "checkpoints" | "surroundings">
 ) =>
-  Effect.map(Schema.decodeUnknownEffect(Portable)(options), ({ config, dataset, recipe, space }): training.Options => ({
-    device,
-    setup: {
-      config: config === null ? null : { url: pathToFileURL(resolve(config.path)).href, version: config.version },
-      space: moved(space, (path) => resolve(path)),
-      dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : resolve(dataset),
-      recipe,
-      ...(surroundings === undefined ? {} : { surroundings }),
-      ...(checkpoints === undefined ? {} : { checkpoints })
-    }
-  }))
+  Effect.map(
+    Schema.decodeUnknownEffect(Portable)(options),
+    ({ config, dataset, recipe, skipBad, space }): training.Options => ({
+      device,
+      setup: {
+        config: config === null ? null : { url: pathToFileURL(resolve(config.path)).href, version: config.version },
+        space: moved(space, (path) => resolve(path)),
+        dataset: dataset === null || Datasets.names.includes(dataset) ? dataset : resolve(dataset),
+        recipe,
+        ...(skipBad === undefined ? {} : { skipBad }),
+        ...(surroundings === undefined ? {} : { surroundings }),
+        ...(checkpoints === undefined ? {} : { checkpoints })
+      }
+    })
+  )
 
 /** A worker's evaluator: so many processes that train as the search says. */
 export const evaluator =

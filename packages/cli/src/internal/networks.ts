@@ -15,7 +15,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { Flag } from "effect/cli"
-import { at, fault, usage } from "./CliFault.ts"
+import { at, type CliFault, fault, usage } from "./CliFault.ts"
 import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
@@ -62,6 +62,15 @@ export const toJson = (found: Found): Schema.Json => Schema.decodeUnknownSync(Sc
 export const isFamily = (text: string): text is UniNet.Name => Object.hasOwn(UniNet.family, text)
 
 export const family: ReadonlyArray<string> = Object.keys(UniNet.family)
+
+/** What a person typed: `b0` is B0. */
+export const named = (text: string): string => family.find((name) => name.toLowerCase() === text.toLowerCase()) ?? text
+
+/** Said of a network that is not there: a name that there is none of is a mistake in the command line, a file or run that is not there is none. */
+export const missing = (text: string): CliFault => {
+  const problem = `"${text}" is neither one of ${family.join(", ")} nor a file or run that can be read. Give one of them, or a network as JSON such as a search's best.json.`
+  return /^b\d+$/i.test(text) ? usage(problem) : fault(problem)
+}
 
 /** An architecture of UniNet as a network. */
 const ofArchitecture = (architecture: Architecture.Architecture): Network => {
@@ -171,11 +180,7 @@ export const kindOf = Effect.fnUntraced(function* (nameOrFile: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const file = yield* fileOf(nameOrFile)
-  const text = yield* Effect.mapError(fs.readFileString(file), () =>
-    usage(
-      `"${nameOrFile}" is neither one of ${family.join(", ")} nor a file or run that can be read. Give one of them, or a network as JSON such as a search's best.json.`
-    )
-  )
+  const text = yield* Effect.mapError(fs.readFileString(file), () => missing(nameOrFile))
   const network = yield* Effect.mapError(Effect.fromResult(parse(text)), (reason) =>
     fault(`${nameOrFile} holds no network: ${reason}. Give JSON as in a search's best.json.`)
   )

@@ -44,6 +44,8 @@ export const Settings = Schema.Struct({
   dataset: Schema.NullOr(Schema.String),
   recipe: Recipe.Recipe,
   within: Within,
+  /** Whether images that cannot be read are left out; absent where they are not. */
+  skipBad: Schema.optionalKey(Schema.Boolean),
   /** The fields for which the config module has code of its own, and the version of it; `null` where there are none. */
   own: Schema.Array(Own),
   code: Schema.NullOr(Schema.String)
@@ -91,6 +93,7 @@ export interface Plan extends runFolder.Place {
   /** `null` for the config's own, as for the data set. */
   readonly strategy: Strategies.Name | null
   readonly dataset: string | null
+  readonly skipBad: boolean
   readonly seed: string
   readonly recipe: Recipe.Recipe
   /** Whether nothing of the recipe was asked for that its task may not allow: then it is made to fit. */
@@ -256,6 +259,7 @@ export const config = {
     Flag.withDescription("Say what would be searched, and about how long it takes; nothing is written")
   ),
   device: flags.device.pipe(Flag.withDefault(Device.standard)),
+  skipBad: flags.skipBad,
   allowMixed: flags.allowMixed,
   json: flags.json
 }
@@ -383,6 +387,7 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     space: yield* spaceOf(given.space, loaded),
     strategy,
     dataset,
+    skipBad: given.skipBad,
     seed: or(given.seed, fields.seed === undefined ? undefined : String(fields.seed), "0"),
     recipe: { ...base, epochs, batch: or(given.batch, fields.batch, base.batch) },
     recipeFits: fields.recipe === undefined,
@@ -478,6 +483,7 @@ export const ofRun = Effect.fnUntraced(function* (
         : yield* Effect.mapError(SpaceSource.ofModule(yield* found(notes.space.path)), at("--config")),
     strategy: settings.own.includes("strategy") ? null : yield* strategyNamed(strategy),
     dataset: settings.dataset,
+    skipBad: settings.skipBad === true,
     seed,
     recipe: settings.recipe,
     recipeFits: false,
@@ -526,6 +532,10 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
     const flag = `--${extra.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     return yield* usage(`${flag} cannot be given with --resume, which takes it from the journal. Leave ${flag} out.`)
   }
+  if (given.skipBad)
+    return yield* usage(
+      "--skip-bad cannot be given with --resume, which takes it from the journal. Leave --skip-bad out."
+    )
   const journal = yield* recorded(folder, "--resume ")
   yield* allowed(given, journal)
   if (journal.isCut)
@@ -600,6 +610,7 @@ export const training = (
     space: plan.space,
     dataset: plan.dataset,
     recipe: plan.recipe,
+    ...(plan.skipBad ? { skipBad: true } : {}),
     ...more
   }
 })

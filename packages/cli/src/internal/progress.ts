@@ -4,6 +4,7 @@ import type { Finals, Search, Trial } from "@uninet/search"
 import { MultiBar, Presets, type SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
 import * as tracker from "./tracker.ts"
 
@@ -39,6 +40,7 @@ const macsOf = ({ macs }: Readonly<Record<string, number>>) =>
   macs === undefined ? "" : `, ${format.cost("macs", macs)}`
 
 const leftOf = (state: tracker.State, work: Work) => {
+  if (state.done >= work.trials && state.running.size === 0) return "the finals are next"
   const seconds = tracker.left(state, work)
   return seconds === undefined ? "time left unknown" : `${format.time(seconds)} left`
 }
@@ -58,11 +60,16 @@ const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once 
 
 const write = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`))
 
+/** Milliseconds after which it is said that something is going on. */
+const silence = 10_000
+
 const lines = (work: Work, replay: Replay): Display => {
   const state = tracker.begin()
   const status = () => `${state.done} of ${work.trials}, ${bestOf(state, work)}, ${leftOf(state, work)}`
   const finals = new Set<string>()
   let refused = 0
+  let isBegun = false
+  let said = performance.now()
   return {
     note: write,
     stop: Effect.void,
@@ -77,6 +84,17 @@ const lines = (work: Work, replay: Replay): Display => {
     onEvent: (event) =>
       Effect.suspend(() => {
         tracker.follow(state, event, work)
+        if (event._tag === "Started" && !isBegun) {
+          isBegun = true
+          said = performance.now()
+          return write(`training up to ${format.plural(work.trials, "network")}`)
+        }
+        if (event._tag === "Progress" && performance.now() - said > silence) {
+          said = performance.now()
+          const running = [...state.running].map(([trial, { done }]) => `trial ${trial} ${format.percent(done, 0)}`)
+          return write(`${running.join(", ")} | ${status()}`)
+        }
+        if (event._tag === "Finished" || event._tag === "Failed") said = performance.now()
         if (event._tag === "Resumed") return write(`${format.plural(event.trials, "trial")} in the journal already`)
         if (event._tag === "Finished") {
           const { costs, outcome, trial } = event.record
@@ -101,7 +119,7 @@ const bars = (format: string) =>
       format,
       stream: process.stderr,
       hideCursor: true,
-      barsize: 24,
+      barsize: Bar.size(),
       fps: 8,
       linewrap: false,
       emptyOnZero: true,
@@ -118,7 +136,7 @@ const terminal = (work: Work, replay: Replay): Effect.Effect<Display, never, Sco
       best: bestOf(state, work),
       left: leftOf(state, work)
     })
-    let shown: MultiBar | undefined = bars("{bar} {trials} | {best} | {left}")
+    let shown: MultiBar | undefined = bars("{bar} {trials} | {left} | {best}")
     const bar = shown.create(1000, 0, payload())
     const finals = new Map<string, SingleBar>()
     const stop = Effect.sync(() => {
@@ -126,13 +144,13 @@ const terminal = (work: Work, replay: Replay): Effect.Effect<Display, never, Sco
       shown = undefined
     })
     yield* Effect.addFinalizer(() => stop)
-    const above = (line: string) => Effect.sync(() => shown?.log(`${line}\n`))
+    const above = (line: string) => Effect.sync(() => shown?.log(`${format.cut(line, Bar.columns())}\n`))
     return {
       note: above,
       stop,
       onFinal: ({ trial }, { done }, what) =>
         Effect.sync(() => {
-          shown ??= bars("{bar} {percentage}% | training trial {which} | {eta_formatted} left")
+          shown ??= bars("{bar} {percentage}% | {eta_formatted} left | training trial {which}")
           const which = `${trial} ${finalOf(what)}`
           const known = finals.get(which) ?? shown.create(1000, 0, { which })
           finals.set(which, known)

@@ -41,7 +41,8 @@ const lines = (task: Task.Task): Display => {
       Effect.sync(() => {
         if (event._tag === "Step") latest = left(event)
         if (event._tag === "Resumed") process.stderr.write(`going on after ${event.step} of ${event.steps} steps\n`)
-        if (event._tag === "Epoch") process.stderr.write(`${line(event, task)} | ${latest}\n`)
+        if (event._tag === "Epoch")
+          process.stderr.write(`${line(event, task)}${event.epoch + 1 < event.epochs ? ` | ${latest}` : ""}\n`)
       })
   }
 }
@@ -51,7 +52,7 @@ const above = (text: string) => process.stderr.write(`\r\u001b[K${text}\n`)
 
 const bar = Effect.fnUntraced(function* (task: Task.Task) {
   const left = clock()
-  const drawn = yield* Bar.make("{bar} {step}/{steps} steps | loss {loss} | {rate} examples/s | {left}")
+  const drawn = yield* Bar.make("{bar} {step}/{steps} steps | {left} | loss {loss} | {rate} examples/s")
   let started = false
   return {
     onEvent: (event) =>

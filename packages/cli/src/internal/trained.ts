@@ -71,6 +71,7 @@ export const readFor = (network: networks.Found, file: string) => readFile(file,
 const Settings = Schema.fromJsonString(
   Schema.Struct({
     dataset: Schema.optionalKey(Schema.String),
+    skipBad: Schema.optionalKey(Schema.Boolean),
     seed: Schema.optionalKey(Schema.String),
     trial: Schema.optionalKey(Schema.Int),
     trainedOn: Schema.optionalKey(Schema.String)

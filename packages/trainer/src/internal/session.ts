@@ -72,7 +72,8 @@ export const evaluate = (
   name: string,
   split: Dataset.Split,
   { model, task }: Pick<ModelSpace.Trainable, "model" | "task">,
-  batch: number
+  batch: number,
+  onExamples: (count: number) => Effect.Effect<void> = () => Effect.void
 ): Effect.Effect<Tallied, TrainError> => {
   if (split.size === 0) return Effect.succeed({ measures: {}, examples: 0, details: null })
   const lengths = Object.entries(model.inputs).map(([input, { shape }]) => [input, batch * Shape.size(shape)] as const)
@@ -85,7 +86,7 @@ export const evaluate = (
           Object.fromEntries(lengths.map(([input, length]) => [input, padded(inputs[input], length)]))
         ),
         (outputs) => tally.add({ outputs, targets, size })
-      )
+      ).pipe(Effect.andThen(onExamples(size)))
     ),
     Stream.runDrain,
     Effect.map(() => ({
