@@ -7,6 +7,8 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { folder, here } from "./support/cli.ts"
 
+const own = fileURLToPath(new URL("./support/configs/own.config.ts", import.meta.url))
+
 const stripes = fileURLToPath(new URL("./support/datasets/stripes.ts", import.meta.url))
 
 const network = (channels: number, edge = 12) =>
@@ -110,6 +112,23 @@ describe("uninet", () => {
         assert.match(misfit.stderr, /give a data set that it takes, or a network made for this one\n$/)
         assert.notInclude(readFileSync(join(cwd, "runs/photographs/train.json"), "utf8"), 'skipBad": false')
       })
+  )
+})
+
+describe("uninet search", () => {
+  it.live("says what --ahead is, and when it keeps workers idle", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const help = (yield* here(["search", "--help"], { cwd })).stdout
+      assert.match(help, /--ahead[^]*more feed more workers, fewer learn sooner \(default 8\)/)
+      const few = ["search", "--dry-run", "--config", own, "--trials", "3", "--workers", "3"]
+      const idle = yield* here([...few, "--ahead", "1"], { cwd })
+      assert.strictEqual(idle.code, 0, idle.stderr)
+      assert.include(
+        idle.stderr,
+        "note: 1 proposal may be out at a time (--ahead), so 2 of 3 places stay idle: a new search with --ahead 3 has work for all"
+      )
+    })
   )
 })
 

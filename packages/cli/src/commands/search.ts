@@ -184,8 +184,11 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
         folder,
         plans.training(plan),
         { time: trialTime, memory: trialMemory, ...agreed },
+        ahead,
         (line) => note(line)
       )
+  if (elsewhere === undefined)
+    for (const line of machines.idle(Math.min(plan.workers, trials), ahead)) yield* Console.error(`note: ${line}`)
   const checkpoints = path.resolve(folder, runFolder.checkpoints)
   const trains: Layer.Layer<Evaluator.Evaluator, machines.Unable | WorkerEvaluator.WorkerFailed> =
     elsewhere?.layer ??

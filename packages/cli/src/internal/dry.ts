@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { availableParallelism } from "node:os"
 import * as domain from "./domain.ts"
 import * as format from "./format.ts"
+import * as machines from "./machines.ts"
 import type { Plan } from "./plan.ts"
 
 /** Networks that are timed, and steps of each after the first, which includes the compilation. */
@@ -67,7 +68,8 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const workers = Math.min(plan.workers, trials, plan.ahead)
   // Workers beyond the cores are no help.
   const beside = Math.min(workers, availableParallelism())
-  yield* Console.error("timing a few training steps …")
+  for (const line of machines.idle(Math.min(plan.workers, trials), plan.ahead)) yield* Console.error(`note: ${line}`)
+  if (!plan.own.includes("evaluator")) yield* Console.error("timing a few training steps …")
   const timed = plan.own.includes("evaluator")
     ? undefined
     : yield* calibrate(plan, of, (prng) => Effect.fromResult(Constrained.sampleWithin(prng)(constrained)))

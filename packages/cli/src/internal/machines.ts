@@ -173,8 +173,16 @@ const nameOf = Effect.fnUntraced(function* (folder: string) {
   return search
 })
 
+/** Of places to train in that the search has no use for at a time; nothing where it has. */
+export const idle = (places: number, ahead: number): ReadonlyArray<string> =>
+  places <= ahead
+    ? []
+    : [
+        `${format.plural(ahead, "proposal")} may be out at a time (--ahead), so ${places - ahead} of ${places} places stay idle: a new search with --ahead ${places} has work for all, and is told of results later`
+      ]
+
 /** The workers in a line. */
-const fleet = (workers: ReadonlyArray<ClusterEvaluator.Worker>): string => {
+const fleet = (workers: ReadonlyArray<ClusterEvaluator.Worker>, ahead: number): string => {
   const able = workers.filter(({ problem }) => problem === null)
   const slots = able.reduce((sum, worker) => sum + worker.slots, 0)
   const hosts = [...new Set(able.map(({ host }) => host))]
@@ -183,7 +191,8 @@ const fleet = (workers: ReadonlyArray<ClusterEvaluator.Worker>): string => {
     able.length === 0
       ? `No worker is there: the search waits. Start some, on any machine: ${command.uninet("worker")} --database <url>`
       : `${able.length} worker${able.length === 1 ? "" : "s"} (${hosts.join(", ")}), ${slots} trial${slots === 1 ? "" : "s"} at a time`,
-    ...unable
+    ...unable,
+    ...idle(slots, ahead)
   ].join("\n")
 }
 
@@ -203,6 +212,7 @@ export const run = Effect.fnUntraced(function* (
   folder: string,
   options: training.Options,
   limits: Limits,
+  ahead: number,
   note: (line: string) => Effect.Effect<void>
 ): Effect.fn.Return<Elsewhere, CliFault, runFolder.Services | Scope.Scope> {
   const fs = yield* FileSystem.FileSystem
@@ -214,7 +224,7 @@ export const run = Effect.fnUntraced(function* (
       search,
       ...described(options),
       limits,
-      onWorkers: (workers) => note(fleet(workers))
+      onWorkers: (workers) => note(fleet(workers, ahead))
     }).pipe(Layer.provide(Layer.succeedContext(connection))),
     finish: ClusterEvaluator.forget(search).pipe(
       Effect.provide(connection),

@@ -231,7 +231,7 @@ export const config = {
     .pipe(
       Flag.optional,
       Flag.withDescription(
-        "Proposals that may be out at a time: so many are made before the first result is known (default 8)"
+        "Proposals that may be out at a time, and so networks that are trained at a time on all machines together: more feed more workers, fewer learn sooner (default 8)"
       )
     ),
   trialTime: flags
