@@ -55,7 +55,7 @@ export class InvalidTable extends Schema.TaggedError<InvalidTable>()("InvalidTab
 export const fromJson = (json: unknown, label = "the table"): Result.Result<Table, InvalidTable> => {
   const invalid = (problem: string) => Result.fail(new InvalidTable({ table: label, problem }))
   const decoded = Schema.decodeUnknownResult(Json)(json)
-  if (Result.isFailure(decoded)) return invalid(decoded.failure.message)
+  if (Result.isFailure(decoded)) return invalid(decoded.failure.message.replace(/\s+/g, " "))
   const { choices, columns, name, rows } = decoded.success
   const column = (wanted: string) => columns.indexOf(wanted)
   if (column("choice") !== 0) return invalid(`its first column is ${columns[0] ?? "missing"} where "choice" must stand`)
@@ -63,7 +63,7 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
     if (column(wanted) < 0) return invalid(`it has no column "${wanted}"`)
   }
   const made = Space.make(Choice.tuple(choices.map(({ options }) => Choice.categorical(options))))
-  if (Result.isFailure(made)) return invalid(made.failure.message)
+  if (Result.isFailure(made)) return invalid(made.failure.message.replace(/\s+/g, " "))
   const counts = choices.map(({ options }) => options.length)
   const size = counts.reduce((product, count) => product * count, 1)
   if (!(size <= 2 ** 26)) return invalid(`it has ${size} networks, more than can be held`)

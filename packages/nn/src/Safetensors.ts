@@ -96,7 +96,7 @@ export const decode = (file: Uint8Array): Result.Result<Safetensors, Safetensors
       continue
     }
     const decoded = decodeEntry(value)
-    if (Result.isFailure(decoded)) return fail(name, decoded.failure.message)
+    if (Result.isFailure(decoded)) return fail(name, decoded.failure.message.replace(/\s+/g, " "))
     const {
       data_offsets: [start, end],
       dtype,

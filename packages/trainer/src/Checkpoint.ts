@@ -106,7 +106,8 @@ export const decode = (
     return Result.fail(new CheckpointVersion({ file, found: metadata["version"] ?? "none", supported: version }))
   if (metadata["crc32"] !== checksum(tensors)) return unreadable("its tensors are damaged: their checksum is wrong")
   const content = Schema.decodeUnknownResult(Content)(metadata["content"])
-  if (Result.isFailure(content)) return unreadable(`its description is damaged: ${content.failure.message}`)
+  if (Result.isFailure(content))
+    return unreadable(`its description is damaged: ${content.failure.message.replace(/\s+/g, " ")}`)
   const variables = new Map<string, Value>()
   const best = new Map<string, Value>()
   for (const [name, entry] of tensors) {

@@ -101,7 +101,10 @@ const recipeOf = Effect.fnUntraced(function* (name: string) {
   )
   return yield* Effect.mapError(
     Schema.decodeEffect(Schema.fromJsonString(Recipe.Recipe))(text, { onExcessProperty: "error" }),
-    (error) => fault(`--recipe ${name} holds no recipe: ${error.message.split("\n").join(" ")}`)
+    (error) =>
+      fault(
+        `--recipe ${name} holds no recipe: ${error.message.replace(/\s+/g, " ")}. Mend it, or give one of ${recipes.join(", ")}.`
+      )
   )
 })
 

@@ -1,0 +1,136 @@
+/**
+ * Does anything that is read from outside crash, hang, or take memory that nobody explains? Spoils sound examples of every format of a file, and of every flag, by their structure, and reads them in one process; what is
+ * wrong is told with the seed that makes the input again. An input that hangs, or takes all memory, ends that process, is told of as well, and another one goes on after it.
+ *
+ *     node tools/fuzz.ts [inputs] [--seed text] [--only format]        (default: 100000, with a new seed)
+ *     node tools/fuzz.ts --again "format" seed                         (one input)
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
+import { formats } from "./src/fuzz/formats.ts"
+import { attempt, limits, type Problem, type Tried } from "./src/fuzz/run.ts"
+
+interface Task {
+  readonly from: number
+  readonly to: number
+  readonly seed: string
+  readonly only: string | null
+}
+
+type Message = { readonly _tag: "Next"; readonly at: number } | ({ readonly _tag: "Done"; readonly at: number } & Tried)
+
+const chosen = (only: string | null) => formats.filter(({ name }) => only === null || name === only)
+
+/** The input of a number: formats take turns. */
+const inputOf = ({ only, seed }: Pick<Task, "only" | "seed">, at: number) => {
+  const some = chosen(only)
+  const format = some[at % some.length]
+  if (format === undefined)
+    throw new Error(`there is no format ${only}. Give one of ${formats.map(({ name }) => name).join(", ")}.`)
+  return { format, seed: `${seed}/${at}` }
+}
+
+const work = async ({ from, to, ...task }: Task) => {
+  const folder = mkdtempSync(join(tmpdir(), "uninet-fuzz-"))
+  // Bars and lines of progress are nobody's business here.
+  process.stderr.write = () => true
+  for (let at = from; at < to; at++) {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
+    parentPort?.postMessage({ _tag: "Next", at } satisfies Message)
+    const { format, seed } = inputOf(task, at)
+    const tried = await attempt(format, seed, folder)
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
+    parentPort?.postMessage({ _tag: "Done", at, ...tried } satisfies Message)
+  }
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** Runs inputs in a thread of their own until one stops it; gives where to go on. */
+const run = (
+  task: Task,
+  onDone: (tried: Tried) => void
+): Promise<{ readonly next: number; readonly problem?: Problem }> =>
+  new Promise((resolve) => {
+    const worker = new Worker(new URL(import.meta.url), {
+      workerData: task,
+      resourceLimits: { maxOldGenerationSizeMb: 4096 },
+      execArgv: ["--disable-warning=ExperimentalWarning"]
+    })
+    let at = task.from
+    let since = performance.now()
+    const stopped = (what: string) => {
+      clearInterval(watch)
+      const { format, seed } = inputOf(task, at)
+      void worker.terminate()
+      resolve({ next: at + 1, problem: { format: format.name, seed, what } })
+    }
+    const watch = setInterval(() => {
+      if (performance.now() - since > 3 * limits.time)
+        stopped(`it hangs: no answer within ${(3 * limits.time) / 1000} s`)
+    }, 1000)
+    worker.on("message", (message: Message) => {
+      since = performance.now()
+      if (message._tag === "Next") at = message.at
+      else onDone(message)
+    })
+    worker.on("error", (cause) =>
+      stopped(`it ended the thread: ${cause instanceof Error ? cause.message : String(cause)}`)
+    )
+    worker.on("exit", (code) => {
+      clearInterval(watch)
+      if (code === 0) resolve({ next: task.to })
+    })
+  })
+
+const main = async () => {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { seed: { type: "string" }, only: { type: "string" }, again: { type: "string" } }
+  })
+  const only = values.only ?? null
+  if (values.again !== undefined) {
+    const format = formats.find(({ name }) => name === values.again)
+    if (format === undefined) throw new Error(`there is no format ${values.again}.`)
+    const folder = mkdtempSync(join(tmpdir(), "uninet-fuzz-"))
+    console.log(await attempt(format, positionals[0] ?? "0", folder), folder)
+    return
+  }
+  const inputs = Number(positionals[0] ?? 100_000)
+  const seed = values.seed ?? String(Date.now())
+  console.log(`${inputs} inputs of ${chosen(only).length} formats, --seed ${seed}`)
+  const began = performance.now()
+  const problems: Array<Problem> = []
+  let [done, taken, longest] = [0, 0, 0]
+  let said = began
+  const tell = (problem: Problem) => {
+    problems.push(problem)
+    console.log(
+      `${problem.format}: ${problem.what}\n  again: node tools/fuzz.ts --again "${problem.format}" ${problem.seed}`
+    )
+  }
+  for (let next = 0; next < inputs;) {
+    const ended = await run({ from: next, to: inputs, seed, only }, ({ isTaken, milliseconds, problem }) => {
+      done++
+      if (isTaken) taken++
+      longest = Math.max(longest, milliseconds)
+      if (problem !== undefined) tell(problem)
+      if (performance.now() - said > 10_000) {
+        said = performance.now()
+        const left = ((said - began) / 1000 / done) * (inputs - done)
+        console.log(`${done} of ${inputs}, ${problems.length} problems, ${Math.round(left)} s left`)
+      }
+    })
+    if (ended.problem !== undefined) tell(ended.problem)
+    next = ended.next
+  }
+  console.log(
+    `${inputs} inputs in ${Math.round((performance.now() - began) / 1000)} s: ${taken} taken, the longest took ${(longest / 1000).toFixed(1)} s, ${problems.length} problems (--seed ${seed})`
+  )
+  process.exitCode = problems.length === 0 ? 0 : 1
+}
+
+if (isMainThread) await main()
+else await work(workerData)
