@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { folder, pasted, type Ran, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, here, pasted, type Ran, tinyDataset, uninet } from "./support/cli.ts"
 
 const own = fileURLToPath(new URL("./support/configs/own.config.ts", import.meta.url))
 const entriesOf = (run: string) =>
@@ -40,32 +40,31 @@ describe("a search", () => {
     () =>
       Effect.gen(function* () {
         // Nothing that a shell would take as it is.
-        const here = join(yield* folder, "it's a $HOME")
-        mkdirSync(here)
-        const quiet = yield* uninet(["search", "--config", own, "--trials", "3", "--out", "quiet"], { cwd: here })
+        const below = join(yield* folder, "it's a $HOME")
+        mkdirSync(below)
+        const quiet = yield* here(["search", "--config", own, "--trials", "3", "--out", "quiet"], { cwd: below })
         assert.strictEqual(quiet.code, 0, quiet.stderr)
-        const wanted = yield* entriesOf(join(here, "quiet"))
+        const wanted = yield* entriesOf(join(below, "quiet"))
         for (const [i, [signal, at]] of (
           [
             ["SIGKILL", "."],
             ["SIGKILL", "journal.db"],
             ["SIGINT", "."],
-            ["SIGINT", "journal.db"],
             ["SIGINT", "live.json"]
           ] as const
         ).entries()) {
-          const run = join(here, `run ${i}`)
+          const run = join(below, `run ${i}`)
           const begin = ["search", "--config", own, "--trials", "3", "--workers", "1", "--out", run]
-          const ended = yield* endedAt(begin, join(run, at), signal, here)
+          const ended = yield* endedAt(begin, join(run, at), signal, below)
           assert.notStrictEqual(ended.code, 0)
           const command = goOn(ended)
           if (command !== undefined) assert.include(command, "--workers 1")
           const again =
             command !== undefined
-              ? yield* pasted(command, { cwd: here })
+              ? yield* pasted(command, { cwd: below })
               : existsSync(join(run, "journal.db"))
-                ? yield* uninet(["search", "--resume", run], { cwd: here })
-                : yield* uninet(begin, { cwd: here })
+                ? yield* here(["search", "--resume", run], { cwd: below })
+                : yield* here(begin, { cwd: below })
           assert.strictEqual(again.code, 0, `${at} ${signal}: ${ended.stderr} ${again.stderr}`)
           // A reader may leave files beside the journal.
           const files = readdirSync(run)
@@ -91,33 +90,33 @@ describe("a training", () => {
     "that is ended in its first moments is begun anew in its folder, or gone on with, and goes on when nobody reads what it says",
     () =>
       Effect.gen(function* () {
-        const here = yield* folder
-        const network = join(here, "network.json")
+        const below = yield* folder
+        const network = join(below, "network.json")
         writeFileSync(network, JSON.stringify(architecture))
-        const data = tinyDataset(here)
+        const data = tinyDataset(below)
         for (const [i, at] of [".", "train.json"].entries()) {
-          const run = join(here, `run ${i}`)
+          const run = join(below, `run ${i}`)
           const begin = ["train", network, "--dataset", data, "--epochs", "1", "--batch", "32", "--out", run]
-          const ended = yield* endedAt(begin, join(run, at), "SIGKILL", here)
+          const ended = yield* endedAt(begin, join(run, at), "SIGKILL", below)
           assert.isNull(ended.code)
           const resumes = existsSync(join(run, "train.json"))
-          const again = yield* uninet(resumes ? ["train", "--resume", run] : begin, { cwd: here })
+          const again = yield* here(resumes ? ["train", "--resume", run] : begin, { cwd: below })
           assert.strictEqual(again.code, 0, again.stderr)
         }
         const stopped = yield* endedAt(
           ["train", network, "--dataset", data, "--epochs", "2", "--batch", "32", "--save-steps", "3", "--out", "on"],
-          join(here, "on", "train.json"),
+          join(below, "on", "train.json"),
           "SIGINT",
-          here
+          below
         )
         assert.strictEqual(stopped.code, 130)
         const command = goOn(stopped) ?? ""
         assert.include(command, "--save-steps 3")
         // Its first line of two is the last that anybody reads.
-        const read = yield* pasted(`${command} 2>&1 | head -n 1`, { cwd: here })
+        const read = yield* pasted(`${command} 2>&1 | head -n 1`, { cwd: below })
         assert.match(read.stdout, /^epoch 1 of 2|^going on/)
         assert.strictEqual(read.stderr, "")
-        assert.isTrue(existsSync(join(here, "on", "result.json")))
+        assert.isTrue(existsSync(join(below, "on", "result.json")))
       }),
     120_000
   )

@@ -79,7 +79,7 @@ describe("a search that is finished", () => {
       Effect.gen(function* () {
         const below = yield* folder
         const run = join(below, "run")
-        const search = (...args: ReadonlyArray<string>) => uninet(["search", ...args], { cwd: below })
+        const search = (...args: ReadonlyArray<string>) => here(["search", ...args], { cwd: below })
         const entries = Effect.map(Journal.read(join(run, "journal.db")), ({ entries }) =>
           entries.map(({ entry }) => entry)
         )

@@ -52,7 +52,7 @@ describe("uninet search", () => {
         const below = yield* folder
         const data = tinyDataset(below)
         const whole = join(below, "whole")
-        const ran = yield* uninet(["search", ...small, "--dataset", data, "--out", whole, "--workers", "2", "--json"])
+        const ran = yield* here(["search", ...small, "--dataset", data, "--out", whole, "--workers", "2", "--json"])
         assert.strictEqual(ran.code, 0, ran.stderr)
         const result = JSON.parse(ran.stdout)
         assert.deepStrictEqual(result.trials, { scored: 4, failed: 0, refused: 0 })
@@ -88,7 +88,7 @@ describe("uninet search", () => {
           signal: "SIGKILL"
         })
         assert.isNull(killed.code)
-        const second = yield* uninet(["search", "--resume", stopped, "--workers", "1"])
+        const second = yield* here(["search", "--resume", stopped, "--workers", "1"])
         assert.strictEqual(second.code, 0, second.stderr)
         assert.include(second.stderr, "in the journal already")
         assert.deepStrictEqual(yield* entriesOf(stopped), yield* entriesOf(whole))

@@ -1,4 +1,5 @@
 /** How far the check of an export is: a bar on a terminal, a line elsewhere. Written to standard error. */
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bar from "./bar.ts"
@@ -11,7 +12,7 @@ export const make = (
 ): Effect.Effect<(count: number) => Effect.Effect<void>, never, Scope.Scope> =>
   Effect.gen(function* () {
     if (!process.stderr.isTTY) {
-      process.stderr.write(`${what} …\n`)
+      yield* Console.error(`${what} …`)
       return () => Effect.void
     }
     const started = performance.now()

@@ -2,6 +2,7 @@
 import type { Task } from "@uninet/model-space"
 import type { Finals, Search, Trial } from "@uninet/search"
 import { MultiBar, Presets, type SingleBar } from "cli-progress"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bar from "./bar.ts"
@@ -58,7 +59,7 @@ const failed = (failure: Trial.TrialFailed, replay: Replay) =>
 
 const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once more, on all examples")
 
-const write = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`))
+const write = (line: string) => Console.error(line)
 
 /** Milliseconds after which it is said that something is going on. */
 const silence = 10_000

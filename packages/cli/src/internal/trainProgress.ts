@@ -1,6 +1,7 @@
 /** How a training is going: a bar on a terminal, a line an epoch elsewhere. Written to standard error, so that results can be piped. */
 import type { Task } from "@uninet/model-space"
 import type { TrainEvent } from "@uninet/trainer"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bar from "./bar.ts"
@@ -38,11 +39,12 @@ const lines = (task: Task.Task): Display => {
   let latest = ""
   return {
     onEvent: (event) =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         if (event._tag === "Step") latest = left(event)
-        if (event._tag === "Resumed") process.stderr.write(`going on after ${event.step} of ${event.steps} steps\n`)
-        if (event._tag === "Epoch")
-          process.stderr.write(`${line(event, task)}${event.epoch + 1 < event.epochs ? ` | ${latest}` : ""}\n`)
+        if (event._tag === "Resumed") return Console.error(`going on after ${event.step} of ${event.steps} steps`)
+        return event._tag === "Epoch"
+          ? Console.error(`${line(event, task)}${event.epoch + 1 < event.epochs ? ` | ${latest}` : ""}`)
+          : Effect.void
       })
   }
 }
