@@ -135,7 +135,9 @@ describe("uninet scale", () => {
           assert.closeTo(costs.macs / target, 1, 0.03)
           assert.strictEqual(network.point.image.height, 12)
         }
-        const { entries } = yield* Journal.read(join(below, "family/journal.db"))
+        const { entries, identity } = yield* Journal.read(join(below, "family/journal.db"))
+        // It knows its data, as a search's does.
+        assert.match(JSON.stringify(identity.surroundings), /^\[\{"data":"[0-9a-f]{16}","software":"uninet /)
         const finished = entries.filter(({ entry }) => entry._tag === "Finished")
         assert.strictEqual(finished.length, grid.length)
       }).pipe(Effect.scoped),

@@ -20,7 +20,7 @@ import type { ScaleError } from "./ScaleError.ts"
 export interface Options<A, C extends string, M extends string>
   extends
     Omit<Compound.Options, "coefficients">,
-    Pick<Search.Options<A, C, M>, "seed" | "settings" | "notes" | "onEvent"> {
+    Pick<Search.Options<A, C, M>, "seed" | "settings" | "notes" | "surroundings" | "onEvent"> {
   readonly baseline: A
   /** Default: `Coefficients.grid()`, where the image is fixed, or there is none, the one without resolution. */
   readonly grid?: ReadonlyArray<Coefficients.Coefficients>
@@ -144,7 +144,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   of: ModelSpace.ModelSpace<A, C, M>,
   options: Options<A, C, M>
 ): Effect.fn.Return<Found<A, C, M>, CoefficientSearchError, Evaluator.Evaluator | Journal.Journal> {
-  const { baseline, seed, settings = {}, notes, onEvent } = options
+  const { baseline, seed, settings = {}, notes, surroundings, onEvent } = options
   const found = yield* Effect.fromResult(candidates(of, options))
   const networks = found.map(({ member }) => member.point)
   const grid = yield* Effect.fromResult(gridOf(of, networks))
@@ -159,6 +159,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       networks: networks.map(hashOf)
     },
     ...(notes === undefined ? {} : { notes }),
+    ...(surroundings === undefined ? {} : { surroundings }),
     ...(onEvent === undefined ? {} : { onEvent })
   }).pipe(Effect.provide(Grid.layer()), Effect.scoped)
 

@@ -13,7 +13,7 @@ import {
 } from "@uninet/scaler"
 import { Fidelity, Journal, Search, Setup, WorkerEvaluator } from "@uninet/search"
 import { Space } from "@uninet/search-space"
-import { Fitting } from "@uninet/trainer"
+import { Fitting, Surroundings } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
@@ -132,6 +132,7 @@ const config = {
     Flag.withDescription("Go on with the search in this folder")
   ),
   config: networks.config,
+  allowMixed: flags.allowMixed,
   json: flags.json
 }
 type Flags = Command.Command.Config.Infer<typeof config>
@@ -283,18 +284,32 @@ const fits = Effect.fnUntraced(
 )
 
 /** The grid search, in worker processes, with its journal in the folder. */
-const searched = Effect.fnUntraced(function* (plan: Plan, { dataset, recipe, seed }: Searched, json: boolean) {
+const searched = Effect.fnUntraced(function* (
+  plan: Plan,
+  { dataset, recipe, seed }: Searched,
+  { allowMixed, json }: Pick<Flags, "allowMixed" | "json">
+) {
   const path = yield* Path.Path
   const name = yield* runFolder.shown(plan.folder)
   const { of, point, source } = plan.baseline
   const options = { baseline: point, fixedImage: plan.fixedImage }
   const grid = yield* Effect.mapError(Effect.fromResult(CoefficientSearch.candidates(of, options)), at("--search"))
   const began = performance.now()
+  const surroundings = yield* Surroundings.here.pipe(
+    Effect.provide(Setup.training(undefined, dataset, Device.layer(plan.device))),
+    Effect.mapError(at("--search"))
+  )
   const services = Layer.mergeAll(
-    Journal.sqlite(path.join(plan.folder, scaleFolder.files.journal), { existing: plan.resume ? "resume" : "refuse" }),
+    Journal.sqlite(path.join(plan.folder, scaleFolder.files.journal), {
+      existing: plan.resume ? "resume" : "refuse",
+      mixed: allowMixed ? "allow" : "refuse"
+    }),
     WorkerEvaluator.layer({
       module: training.module,
-      options: training.toJson({ device: plan.device, setup: { config: null, space: source, dataset, recipe } }),
+      options: training.toJson({
+        device: plan.device,
+        setup: { config: null, space: source, dataset, recipe, ...(allowMixed ? {} : { surroundings }) }
+      }),
       workers: Math.min(plan.workers, grid.length, Search.defaultAhead)
     })
   )
@@ -304,6 +319,7 @@ const searched = Effect.fnUntraced(function* (plan: Plan, { dataset, recipe, see
       ...options,
       seed,
       settings: { dataset, recipe: Recipe.toJson(recipe) },
+      surroundings,
       onEvent: display.onEvent
     })
     yield* display.stop
@@ -467,7 +483,7 @@ const membersBy = <E>(plan: Plan, layer: Layer.Layer<Scaler, E>) =>
   }).pipe(Effect.provide(layer))
 
 /** The coefficients (`null` for the published table), the members, and what was found where they were searched for. */
-const scaled = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
+const scaled = Effect.fnUntraced(function* (plan: Plan, given: Pick<Flags, "allowMixed" | "json">) {
   const { fixedImage, method } = plan
   if (method._tag === "Published")
     return { coefficients: null, members: yield* membersBy(plan, Scaler.published), found: undefined }
@@ -480,12 +496,12 @@ const scaled = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     )
     return { coefficients, members, found: undefined }
   }
-  const found = yield* searched(plan, method, json)
+  const found = yield* searched(plan, method, given)
   const members = yield* membersBy(plan, Scaler.given(found.coefficients, { fixedImage }))
   return { coefficients: found.coefficients, members, found }
 })
 
-const execute = Effect.fnUntraced(function* (asked: Plan, { config: given, json }: Flags) {
+const execute = Effect.fnUntraced(function* (asked: Plan, { allowMixed, config: given, json }: Flags) {
   const { baseline, targetMacs } = asked
   let plan = asked
   const { of, point } = baseline
@@ -507,7 +523,7 @@ const execute = Effect.fnUntraced(function* (asked: Plan, { config: given, json 
     yield* Effect.scoped(fits(plan.method, plan))
     yield* begin
   }
-  const { coefficients, found, members } = yield* scaled(plan, json)
+  const { coefficients, found, members } = yield* scaled(plan, { allowMixed, json })
   if (plan.method._tag !== "Searched") yield* begin
   const name = yield* runFolder.shown(plan.folder)
 
