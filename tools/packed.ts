@@ -131,6 +131,8 @@ try {
     module: "nodenext",
     strict: true,
     noEmit: true,
+    // As Node reads them; one of the programs imports another.
+    allowImportingTsExtensions: true,
     skipLibCheck: false,
     types: ["node"]
   }

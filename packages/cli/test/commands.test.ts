@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { UniNet } from "@uninet/uninet"
+import { ModelSpace } from "@uninet/model-space"
+import { UniNet, UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -47,6 +49,57 @@ describe("uninet inspect", () => {
       const small = yield* here(["inspect", "B0", "--image", "3"])
       assert.strictEqual(small.code, 1)
       assert.include(small.stderr, "use a larger image")
+    })
+  )
+})
+
+/** What uninet inspect says of a network as a search keeps it. */
+const inspected = (network: object) =>
+  Effect.gen(function* () {
+    const file = join(yield* folder, "best.json")
+    writeFileSync(file, JSON.stringify({ network }))
+    return yield* here(["inspect", file, "--json"])
+  })
+
+describe("a network of which a file tells", () => {
+  const { classes, image } = UniNet.B0
+  const kept = {
+    space: { _tag: "Named", name: "uninet" },
+    facts: {
+      inputs: { image: { shape: [image.channels, image.height, image.width], dtype: "float32" } },
+      targets: { shape: [], dtype: "int32" },
+      classes
+    },
+    point: UniNet.B0
+  }
+  it.live("is taken where its space gives this very network by now, and refused where it gives another", () =>
+    Effect.gen(function* () {
+      const of = Result.getOrThrow(UniNetSpace.models({ image: image.height, stage0Channels: 24 }))
+      const graph = Result.getOrThrow(ModelSpace.network(of)(UniNet.B0))
+      assert.strictEqual((yield* inspected({ ...kept, graph })).code, 0)
+      const other = yield* inspected({ ...kept, graph: "0123456789abcdef" })
+      assert.strictEqual(other.code, 1)
+      assert.match(
+        other.stderr,
+        /best\.json is of another network than uninet has at its point by now: .*\. Bring it back/
+      )
+    })
+  )
+
+  it.live("that lacks something, or has something else there, is refused with the place", () =>
+    Effect.gen(function* () {
+      const { point, ...rest } = kept
+      const told = yield* Effect.forEach(
+        [{ ...rest }, { ...kept, point: { ...point, classes: "ten" } }, { ...kept, facts: 3 }],
+        inspected
+      )
+      assert.deepStrictEqual(
+        told.map(({ code }) => code),
+        [1, 1, 1]
+      )
+      assert.match(told[0]?.stderr ?? "", /holds no network: network\.point: missing key\. Give JSON/)
+      assert.match(told[1]?.stderr ?? "", /at classes it has "ten" where the space has number/)
+      assert.match(told[2]?.stderr ?? "", /holds no network: network\.facts: expected object\./)
     })
   )
 })

@@ -91,7 +91,7 @@ export class NotEnumerable extends Schema.TaggedError<NotEnumerable>()("NotEnume
   most: Schema.Int
 }) {
   override get message() {
-    return `${this.strategy}: the space has ${this.distinct} networks, more than the ${this.most} that can be gone through. Use a random search, or raise \`most\`.`
+    return `${this.strategy}: the space has ${this.distinct} networks, more than the ${this.most} that can be gone through. Use a random search${/^\d+$/.test(this.distinct) ? ", or raise the most of Grid.layer" : ""}.`
   }
 }
 

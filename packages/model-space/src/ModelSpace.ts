@@ -156,9 +156,12 @@ export const isModelSpace = (u: unknown): u is Any =>
 /** Points whose counted costs are remembered: a search asks for those of one point several times. */
 const remembered = 10_000
 
-/** Runs what an author wrote, which may throw. */
+/** Runs what an author wrote, which may throw: what it says, in one line. */
 const guarded = <B>(run: () => B): Result.Result<B, string> =>
-  Result.try({ try: run, catch: (cause) => (cause instanceof Error ? cause.message : String(cause)) })
+  Result.try({
+    try: run,
+    catch: (cause) => (cause instanceof Error ? cause.message : String(cause)).split(/\s*\n\s*/).join(" ")
+  })
 
 /** A program that a model's `forward` or a task's loss builds: what they throw is a failure like any other. */
 const built = (
@@ -242,7 +245,15 @@ export const make = <
         () => String(point)
       )
     )
-  const line = declared.line ?? ((point: A) => choices(point).split("\n").join(", "))
+  const plainly = (point: A) => choices(point).split("\n").join(", ")
+  // A line is for people: where its author's function fails, the choices will do.
+  const line = (point: A) =>
+    declared.line === undefined
+      ? plainly(point)
+      : Result.getOrElse(
+          guarded(() => declared.line?.(point) ?? plainly(point)),
+          () => plainly(point)
+        )
   const unbuildable = (point: A, reason: string) => new Unbuildable({ space: name, point: line(point), reason })
   const model = (point: A): Result.Result<Model.Model, Unbuildable> =>
     Result.gen(function* () {
@@ -250,7 +261,13 @@ export const make = <
         guarded(() => declared.model(point)),
         (reason) => unbuildable(point, reason)
       )
-      return Result.isResult(said) ? yield* Result.mapError(said, ({ message }) => unbuildable(point, message)) : said
+      const made: unknown = Result.isResult(said)
+        ? yield* Result.mapError(said, ({ message }) => unbuildable(point, message))
+        : said
+      // JavaScript, or a cast, may give anything.
+      return Model.isModel(made)
+        ? made
+        : yield* Result.fail(unbuildable(point, `its model is ${String(made)}, and not what Model.make gives`))
     })
   const count = counting(space, model)
   const costs: Record<string, (point: A) => number> = {}
@@ -337,10 +354,13 @@ export const withCosts =
     }
   }
 
-/** The network of a point, built once for one example to see that it can be, and that the task takes its outputs. */
+/** Why a point's network cannot be trained. */
+export type Untrainable = Unbuildable | Task.OutputsMismatch | Task.MeasuresMissing
+
+/** The network of a point, built once for one example to see that it can be, that the task takes its outputs, and that the task measures what it names. */
 export const checked =
   <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
-  (point: A): Result.Result<Model.Model, Unbuildable | Task.OutputsMismatch> =>
+  (point: A): Result.Result<Model.Model, Untrainable> =>
     Result.gen(function* () {
       const model = yield* of.model(point)
       const outputs = yield* Result.flatMap(
@@ -348,8 +368,29 @@ export const checked =
         (made) => Result.mapError(made, ({ message }) => message)
       ).pipe(Result.mapError((reason) => new Unbuildable({ space: of.name, point: of.line(point), reason })))
       yield* Task.takes(of.task, outputs)
+      yield* Task.tallies(of.task)
       return model
     })
+
+/** What a point says of its training, where its author's function fails. */
+export class RecipeFailed extends Schema.TaggedError<RecipeFailed>()("RecipeFailed", {
+  space: Schema.String,
+  point: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the recipe of ${this.point} in ${this.space} failed: ${this.reason}; let its function give what it changes of the recipe, for every point`
+  }
+}
+
+/** What a point changes of the recipe that it is trained by. */
+export const recipeOf =
+  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
+  (point: A): Result.Result<Partial<Recipe>, RecipeFailed> =>
+    Result.mapError(
+      guarded(() => of.recipe(point)),
+      (reason) => new RecipeFailed({ space: of.name, point: of.line(point), reason })
+    )
 
 /** A cost that its author's function did not give. */
 export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
@@ -382,6 +423,11 @@ export const costsOf =
     return Result.succeed(out as { readonly [K in C]: number }) // a value was put in for every name
   }
 
+/** The costs of a point for which an author's function gives none: infinite, as those of what cannot be built. */
+export const unpriced = <A, C extends string>(of: ModelSpace<A, C>): { readonly [K in C]: number } =>
+  // A value is put in for every name.
+  Object.fromEntries(costNames(of).map((name) => [name, Infinity])) as { readonly [K in C]: number }
+
 /**
  * Bounds on costs by their names, as constraints on the space: solved along the chain where the cost has one.
  *
@@ -394,7 +440,16 @@ export const within =
     Object.entries<Constraint.Window | undefined>(windows).flatMap(([name, window]) => {
       if (window === undefined) return []
       const { chain, costs } = of
-      const bound = Constraint.bound<A>(name, costs[name as Bound], window) // the windows' keys are costs
+      const cost = costs[name as Bound] // the windows' keys are costs
+      // What has no cost is within no bound from above, as what cannot be built.
+      const known = (point: A) => {
+        const found = Result.getOrElse(
+          guarded(() => cost(point)),
+          () => Number.NaN
+        )
+        return Number.isNaN(found) ? Infinity : found
+      }
+      const bound = Constraint.bound<A>(name, known, window)
       return [
         chain !== null && chain.costs.some((cost) => cost === name)
           ? { ...bound, chain: { of: chain.of, key: name } }
@@ -428,10 +483,24 @@ export const write =
   (point: A): Schema.Json =>
     plain(Space.writeJson(point)(of.space))
 
+/** What the network of a point is, as 16 hexadecimal digits of its graph: the same however its module is written. */
+export const network =
+  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
+  (point: A): Result.Result<string, Unbuildable> =>
+    Result.flatMap(of.model(point), (model) =>
+      Result.mapBoth(
+        built(() => Model.evaluation(model)),
+        {
+          onSuccess: Program.digest,
+          onFailure: ({ message }) => new Unbuildable({ space: of.name, point: of.line(point), reason: message })
+        }
+      )
+    )
+
 /** The network of a point, to be trained. `about`: what is kept of it; default the point's JSON. */
 export const trainable =
   <A, C extends string, M extends string>(of: ModelSpace<A, C, M>, about?: Schema.Json) =>
-  (point: A): Result.Result<Trainable, Unbuildable | Task.OutputsMismatch> =>
+  (point: A): Result.Result<Trainable, Untrainable> =>
     Result.map(checked(of)(point), (model) => ({
       model,
       task: of.task,
@@ -463,7 +532,8 @@ const telling = <A>(space: Space.Space<A>): ReadonlyArray<A> => {
 
 /**
  * The space's own identity, with everything that decides what network a point means and what it is trained for: choices, the name and version, the task, and
- * for points that together show every option (as far as a few can) what they are mapped to, their graphs and what they change of the recipe. No journal, checkpoint or strategy goes on with a space of another fingerprint.
+ * for points that together show every option (as far as a few can) what they are mapped to, their graphs, costs and what they change of the recipe. No journal, checkpoint or strategy goes on with a space of another
+ * fingerprint.
  */
 export const fingerprint = <A, C extends string, M extends string>(of: ModelSpace<A, C, M>): string => {
   const points = telling(of.space)
@@ -488,6 +558,7 @@ export const fingerprint = <A, C extends string, M extends string>(of: ModelSpac
     task: { name, classes, decides, measures, outputs, targets },
     points: points.map(write(of)),
     graphs: points.map(graphOf),
-    recipes: points.map((point) => of.recipe(point))
+    costs: points.map((point) => Result.getOrElse(costsOf(of)(point), ({ message }) => message)),
+    recipes: points.map((point) => Result.getOrElse(recipeOf(of)(point), ({ message }) => message))
   })
 }

@@ -176,3 +176,25 @@ export const takes = (task: Task, given: Model.Ports): Result.Result<void, Outpu
     ? Result.succeed(undefined)
     : Result.fail(new OutputsMismatch({ task: task.name, takes: wanted(task.outputs), gives: Model.print(given) }))
 }
+
+/** A tally that does not give what its task says that it measures. */
+export class MeasuresMissing extends Schema.TaggedError<MeasuresMissing>()("MeasuresMissing", {
+  task: Schema.String,
+  missing: Schema.String,
+  gives: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `the tally of the task ${this.task} gives no ${this.missing}, but ${this.gives.join(", ") || "nothing"}; let it give every measure that the task names`
+  }
+}
+
+/** Whether a task's tally gives what the task names, as far as it says so of no examples. */
+export const tallies = (task: Task): Result.Result<void, MeasuresMissing> => {
+  const given = Result.try(() => Object.keys(task.tally().measures()))
+  if (Result.isFailure(given)) return Result.succeed(undefined)
+  const gives = given.success
+  const missing = [task.decides, ...measuresOf(task)].find((name) => !gives.includes(name))
+  return missing === undefined
+    ? Result.succeed(undefined)
+    : Result.fail(new MeasuresMissing({ task: task.name, missing, gives }))
+}

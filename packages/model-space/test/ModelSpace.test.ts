@@ -5,7 +5,7 @@ import { Model, Nn, Scope } from "@uninet/nn"
 import { Choice, Constrained, type Cost, Prng, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { declared, distances, network, type Point, rows, space } from "./support/rows.ts"
+import { declared, distances, type Middle, network, type Point, rows, space } from "./support/rows.ts"
 
 const get = Result.getOrThrow
 const failureOf = <A, E>(result: Result.Result<A, E>): E => get(Result.flip(result))
@@ -108,6 +108,55 @@ const units: Cost.Cost<Pair, "units"> = {
     end: () => ({ units: 0 })
   }
 }
+
+const thrower = () => {
+  throw new Error("not\n  today")
+}
+
+describe("what an author's function throws, or gives in place of what is asked for", () => {
+  it("is said in one line, with whose function it is", () => {
+    assert.strictEqual(
+      failureOf(ModelSpace.recipeOf(ModelSpace.make({ ...declared, recipe: thrower }))(point)).message,
+      `the recipe of ${line} in rows failed: not today; let its function give what it changes of the recipe, for every point`
+    )
+    assert.strictEqual(failureOf(ModelSpace.make({ ...declared, model: thrower }).model(point)).reason, "not today")
+  })
+
+  it("is no model where Model.make did not make it", () => {
+    // From JavaScript.
+    const model = (() => undefined) as unknown as typeof declared.model
+    assert.strictEqual(
+      failureOf(ModelSpace.make({ ...declared, model }).model(point)).reason,
+      "its model is undefined, and not what Model.make gives"
+    )
+  })
+
+  it("is made up for by the choices where it is the line of a point", () => {
+    assert.strictEqual(ModelSpace.make({ ...declared, line: thrower }).line(point), line)
+  })
+
+  it("is refused where a task's tally does not measure what the task names", () => {
+    const task = { ...distances, decides: "f9" } as unknown as Task.Task<"distance">
+    const error = failureOf(ModelSpace.trainable(ModelSpace.make({ ...declared, task }))(point))
+    assert.strictEqual(
+      error.message,
+      "the tally of the task distances gives no f9, but distance; let it give every measure that the task names"
+    )
+  })
+})
+
+const identityWith = (middle?: Middle) =>
+  get(ModelSpace.network(ModelSpace.make({ ...declared, model: ({ width }) => network(width, middle) }))(point))
+
+describe("the identity of a point's network", () => {
+  it("is its graph's: another network of the same point has another", () => {
+    assert.strictEqual(identityWith(), get(ModelSpace.network(rows)(point)))
+    assert.notStrictEqual(
+      identityWith((x) => Op.relu(x)),
+      identityWith()
+    )
+  })
+})
 
 describe("a space that is changed", () => {
   it("has further costs, and others of the same names, along the chain too", () => {

@@ -18,6 +18,7 @@
  * ```
  */
 import { type GraphError, Op, Program, type Shape, type Tensor } from "@uninet/graph"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "./Scope.ts"
 
@@ -43,6 +44,13 @@ export interface Model {
    */
   readonly forward: (scope: Scope.Scope, inputs: Tensors) => Tensors
 }
+
+/** Whether a value from outside the type checker is a model, by its shape. */
+export const isModel = (u: unknown): u is Model =>
+  Predicate.hasProperty(u, "inputs") &&
+  Predicate.isObject(u.inputs) &&
+  Predicate.hasProperty(u, "forward") &&
+  Predicate.isFunction(u.forward)
 
 /** An input of this shape, the batch apart. Default element type: `float32`. */
 export const input = (shape: Shape.Shape, dtype: Tensor.DType = "float32"): Port => ({ shape, dtype })

@@ -13,7 +13,11 @@ export class Unscalable extends Schema.TaggedError<Unscalable>()("Unscalable", {
 }) {
   /** Of a space without a scaling. */
   static readonly unsaid = (space: string): Unscalable =>
-    new Unscalable({ space, network: null, reason: "it does not say how they grow; give its ModelSpace a scaling" })
+    new Unscalable({
+      space,
+      network: null,
+      reason: "their space does not say how they grow, which the scaling of a ModelSpace does"
+    })
 
   override get message() {
     return this.network === null

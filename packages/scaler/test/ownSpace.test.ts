@@ -143,7 +143,7 @@ describe("a network that cannot be scaled", () => {
   it.effect("is refused in one sentence where its space does not say how networks grow", () =>
     Effect.gen(function* () {
       const sentence =
-        "networks of chains cannot be scaled: it does not say how they grow; give its ModelSpace a scaling"
+        "networks of chains cannot be scaled: their space does not say how they grow, which the scaling of a ModelSpace does"
       const weights = trained(baseline)
       assert.strictEqual(said(Compound.family(still, baseline, [1], byWidth)), sentence)
       assert.strictEqual(said(Compound.toMacs(still, baseline, 1e6, byWidth)), sentence)

@@ -37,6 +37,7 @@ import { ConfigInvalid, ConfigUnreadable } from "./ConfigError.ts"
 import type { Evaluator } from "./Evaluator.ts"
 import * as Fidelity from "./Fidelity.ts"
 import * as Reward from "./Reward.ts"
+import { detailOf } from "./internal/detail.ts"
 import * as Units from "./Units.ts"
 
 // What a layer provides and needs is the type checker's to see; here it can only be seen that it is one.
@@ -168,8 +169,6 @@ export const find = (folder: string): string | undefined =>
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const said = (cause: unknown) => (cause instanceof Error ? cause.message.split("\n")[0] : String(cause))
-
 /** A module with its default export. */
 export interface Module {
   readonly path: string
@@ -187,12 +186,13 @@ export const importModule = Effect.fnUntraced(function* (
   const unreadable = (problem: string) => new ConfigUnreadable({ path, problem })
   const text = yield* Effect.try({
     try: () => readFileSync(path),
-    catch: (cause) => unreadable(existsSync(path) ? `cannot be read (${said(cause)})` : "does not exist")
+    catch: (cause) => unreadable(existsSync(path) ? `cannot be read (${detailOf(cause)})` : "does not exist")
   })
   const url = pathToFileURL(path).href
   const module: unknown = yield* Effect.tryPromise({
     try: (): Promise<unknown> => import(url),
-    catch: (cause) => unreadable(`cannot be imported (${said(cause)})`)
+    catch: (cause) =>
+      new ConfigUnreadable({ path, problem: `cannot be imported (${detailOf(cause)})`, remedy: "Mend it" })
   })
   const exported: unknown = Predicate.hasProperty(module, "default") ? module.default : undefined
   if (exported === undefined) return yield* unreadable("has no default export")
@@ -204,8 +204,13 @@ export const importModule = Effect.fnUntraced(function* (
 })
 
 /** A module's default export as a config. Fails with `ConfigInvalid`, which names the field. */
-export const read = ({ exported, path, url, version }: Module): Effect.Effect<Loaded, ConfigInvalid> =>
-  Schema.decodeUnknownEffect(Config)(exported, { onExcessProperty: "error" }).pipe(
+export const read = ({ exported, path, url, version }: Module): Effect.Effect<Loaded, ConfigInvalid> => {
+  const invalid = (field: string, problem: string) => Effect.fail(new ConfigInvalid({ path, field, problem }))
+  if (ModelSpace.isModelSpace(exported))
+    return invalid("", "it is a ModelSpace, which --space takes, or the field space of a config")
+  const unknown = Predicate.isObject(exported) ? Object.keys(exported).find((key) => !(key in fields)) : undefined
+  if (unknown !== undefined) return invalid(unknown, `there is no such field, but ${Object.keys(fields).join(", ")}`)
+  return Schema.decodeUnknownEffect(Config)(exported, { onExcessProperty: "error" }).pipe(
     Effect.mapError(({ issue }) => {
       const [first] = issues(issue).issues
       const field = (first?.path ?? []).map((key) => String(Predicate.isObject(key) ? key.key : key)).join(".")
@@ -213,6 +218,7 @@ export const read = ({ exported, path, url, version }: Module): Effect.Effect<Lo
     }),
     Effect.map((config) => ({ config, path, url, version }))
   )
+}
 
 export type LoadError = ConfigUnreadable | ConfigInvalid
 

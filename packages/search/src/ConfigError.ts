@@ -3,10 +3,11 @@ import * as Schema from "effect/Schema"
 /** The file that was asked for is not there, or cannot be imported. */
 export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("ConfigUnreadable", {
   path: Schema.String,
-  problem: Schema.String
+  problem: Schema.String,
+  remedy: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
-    return `${this.path} ${this.problem}. Give a module with a default export, such as defineConfig({ … }).`
+    return `${this.path} ${this.problem}. ${this.remedy ?? "Give a module with a default export, such as defineConfig({ … })"}.`
   }
 }
 

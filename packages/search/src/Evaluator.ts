@@ -5,7 +5,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { type Evaluated, type Progress, type Trial, TrialFailed, unsound } from "./Trial.ts"
+import { detailOf } from "./internal/detail.ts"
+import { effectOf, type Evaluated, type Progress, type Trial, TrialFailed, unsound } from "./Trial.ts"
 
 /** Told how far an evaluation is, as often as the evaluator likes. */
 export type Report = (progress: Progress) => Effect.Effect<void>
@@ -42,8 +43,6 @@ export interface FunctionOptions {
   /** How many calls may run at the same time. Default 1. */
   readonly concurrency?: number
 }
-
-const detailOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 /** The point of a trial; a failed trial where the space has no such point. */
 export const pointOf =
@@ -87,7 +86,7 @@ export const make = <A, C extends string, M extends string, E, R = never>(
           return pointOf(of)(trial).pipe(
             // A function that throws before it gives an effect has a defect as well.
             Effect.flatMap((point) =>
-              Effect.suspend(() => evaluate(point, trial, report)).pipe(
+              Effect.suspend(() => effectOf(evaluate(point, trial, report))).pipe(
                 Effect.provideContext(services),
                 Effect.mapError((error) => failure(error, (detail) => failed("Failed", detail))),
                 Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect))))
@@ -108,7 +107,7 @@ export const make = <A, C extends string, M extends string, E, R = never>(
  *
  * @example
  * ```ts
- * const narrow = Evaluator.fromFunction(mine, ({ width }) => Effect.succeed({ mae: 1 / width, mse: 1, rmse: 1, r2: 0, loss: 1 }))
+ * const narrow = Evaluator.fromFunction(mine, ({ width }) => Effect.succeed({ mae: 1 / width, rmse: 1, r2: 0, loss: 1 }))
  * ```
  */
 export const fromFunction = <A, C extends string, M extends string, E, R = never>(
@@ -116,7 +115,11 @@ export const fromFunction = <A, C extends string, M extends string, E, R = never
   evaluate: (point: A, trial: Trial) => Effect.Effect<{ readonly [K in M]: number }, E, R>,
   options: FunctionOptions = {}
 ): Layer.Layer<Evaluator, never, R> =>
-  make(of, (point, trial) => Effect.map(evaluate(point, trial), (measures) => ({ measures, epochs: null })), options)
+  make(
+    of,
+    (point, trial) => Effect.map(effectOf(evaluate(point, trial)), (measures) => ({ measures, epochs: null })),
+    options
+  )
 
 /**
  * An evaluator that looks measures up by the point's hash (`Space.hash`). A point that is not in the table is a failed trial.

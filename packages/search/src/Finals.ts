@@ -7,7 +7,7 @@
  * the test split, which no choice was made with.
  */
 import type { Dataset } from "@uninet/data"
-import { ModelSpace, Task } from "@uninet/model-space"
+import { ModelSpace } from "@uninet/model-space"
 import { Space } from "@uninet/search-space"
 import { type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -161,14 +161,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   options: Options<A, C, M>
 ): Effect.fn.Return<
   Finished<A, C, M>,
-  | InvalidSearch
-  | NothingFound
-  | NotReproduced
-  | TrainError
-  | JournalError
-  | EvaluatorLost
-  | ModelSpace.Unbuildable
-  | Task.OutputsMismatch,
+  InvalidSearch | NothingFound | NotReproduced | TrainError | JournalError | EvaluatorLost | ModelSpace.Untrainable,
   Evaluator | Journal | Trainer | Scope.Scope
 > {
   const { candidates, epochs, reward = Reward.measure, seed } = options

@@ -38,7 +38,8 @@ import { type Entry, type EntryOf, type Identity, Journal, type Stored } from ".
 import { type JournalError, JournalForeign } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
 import { InvalidSearch, NothingFound, SearchStuck } from "./SearchError.ts"
-import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsound } from "./Trial.ts"
+import { effectOf, type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsound } from "./Trial.ts"
+import { detailOf } from "./internal/detail.ts"
 
 /** What an evaluation found, its measures by the task's own names. */
 export interface Measured<M extends string> extends Evaluation {
@@ -169,8 +170,7 @@ export type SearchError =
   | Constrained.Infeasible
   | Constrained.CostFailed
   | ModelSpace.CostFailed
-  | ModelSpace.Unbuildable
-  | Task.OutputsMismatch
+  | ModelSpace.Untrainable
 
 /** What a search needs. */
 export type Services = SearchStrategy | Evaluator | Journal
@@ -287,8 +287,6 @@ const valuesOf = <A, C extends string, M extends string>(
   { costs }: Pick<Candidate<A, C>, "costs">,
   measures: { readonly [K in M]: number }
 ): { readonly [K in C | M]: number } => ({ ...costs, ...measures }) as { readonly [K in C | M]: number } // the names of both
-
-const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 /** The reward of an evaluation, whose measures all have to be there, or what is wrong with it. */
 export const rewarded = <A, C extends string, M extends string>(
@@ -421,7 +419,7 @@ const commonest = (records: ReadonlyArray<Record<unknown>>): string | undefined 
  * A trial that fails is recorded, told to the strategy as such, and does not end the search. Interrupting the search stops the running
  * evaluations; the journal keeps everything else.
  *
- * Fails with `InvalidSearch` (a setting that makes no sense), `Infeasible` (constraints that nothing meets), `Unbuildable` or `OutputsMismatch` (the seed point's network), `CostFailed`, a
+ * Fails with `InvalidSearch` (a setting that makes no sense), `Infeasible` (constraints that nothing meets), `Unbuildable`, `OutputsMismatch` or `MeasuresMissing` (the seed point's network), `CostFailed`, a
  * `JournalError`, a `StrategyError`, `EvaluatorLost`, `SearchStuck`, or `NothingFound` where no trial gave a result.
  */
 export const run = Effect.fnUntraced(function* <A, C extends string, M extends string>(
@@ -548,7 +546,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const on = rung === 0 ? {} : { rung }
     const failed = (reason: Reason, detail: string) => new TrialFailed({ trial, reason, detail })
     const result = yield* Effect.suspend(() =>
-      evaluator.evaluate(asked, (progress) => emit({ _tag: "Progress", candidate, progress }))
+      effectOf(evaluator.evaluate(asked, (progress) => emit({ _tag: "Progress", candidate, progress })))
     ).pipe(
       Effect.flatMap((evaluation) =>
         Effect.mapError(Effect.fromResult(scored(candidate, evaluation, until)), (problem) => failed("Failed", problem))
@@ -613,8 +611,14 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
 
   const propose = Effect.fnUntraced(function* (point: A, hash: string) {
     const trial = first.length
-    const costs = yield* Effect.fromResult(ModelSpace.costsOf(of)(point))
-    const candidate: Candidate<A, C> = { trial, hash, point, line: of.line(point), costs }
+    const priced = ModelSpace.costsOf(of)(point)
+    const candidate: Candidate<A, C> = {
+      trial,
+      hash,
+      point,
+      line: of.line(point),
+      costs: Result.getOrElse(priced, () => ModelSpace.unpriced(of))
+    }
     const known = recorded.get(trial)?.proposal
     if (known !== undefined && known.hash !== hash)
       return yield* new JournalForeign({
@@ -630,7 +634,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const common = { trial, hash, point: json }
 
     const same = firstWith.get(hash)
-    const refusal = same === undefined ? refusalOf(candidate) : undefined
+    const refusal =
+      same !== undefined
+        ? undefined
+        : Result.isFailure(priced)
+          ? `the cost ${priced.failure.cost} ${priced.failure.reason}`
+          : refusalOf(candidate)
     if (refusal !== undefined || same !== undefined) {
       const why = refusal ?? "it was proposed before"
       if (++count.refusals >= patience)

@@ -18,6 +18,7 @@ import { ConfigChanged, type ConfigError, ConfigInvalid, ConfigLayerFailed } fro
 import { Evaluator } from "./Evaluator.ts"
 import * as SpaceSource from "./SpaceSource.ts"
 import * as TrainingEvaluator from "./TrainingEvaluator.ts"
+import { detailOf } from "./internal/detail.ts"
 
 /** Everything that an evaluator is told. Plain JSON. */
 export const Settings = Schema.Struct({
@@ -51,8 +52,6 @@ export const configOf = Effect.fnUntraced(function* ({
     return yield* new ConfigChanged({ path: loaded.path, was: config.version, is: loaded.version })
   return loaded
 })
-
-const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 /** A layer of the config's own, its failure named by the field. */
 const own = <A, R>(loaded: Pick<Config.Loaded, "path">, field: string, layer: Layer.Layer<A, unknown, R>) =>

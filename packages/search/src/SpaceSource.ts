@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Config from "./Config.ts"
 import type { ConfigError } from "./ConfigError.ts"
+import { detailOf } from "./internal/detail.ts"
 
 /** A space that is known by a name, or a module's. */
 export const SpaceSource = Schema.TaggedUnion({
@@ -52,8 +53,6 @@ export const isModule = (text: string): boolean => /\.[cm]?[jt]s$/.test(text)
 /** The source of a module's file, as it is now. */
 export const ofModule = (path: string): Effect.Effect<SpaceSource, ConfigError> =>
   Effect.map(Config.importModule(path), ({ path, version }) => SpaceSource.cases.Module.make({ path, version }))
-
-const detailOf = (cause: unknown) => String(Predicate.hasProperty(cause, "message") ? cause.message : cause)
 
 /** What stands for a space in a module: its default export, or the field of a config. */
 const spaceIn = (path: string) =>

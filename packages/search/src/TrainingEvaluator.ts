@@ -173,7 +173,7 @@ export const layer = <A, C extends string, M extends string>(
           return Effect.gen(function* () {
             const point = yield* pointOf(of)(trial)
             const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
-            const own = { ...recipe, ...of.recipe(point) }
+            const own = { ...recipe, ...(yield* Effect.fromResult(ModelSpace.recipeOf(of)(point))) }
             return yield* train(trainer, network, own, checkpoints, trial, report)
           }).pipe(
             Effect.provideContext(services),

@@ -15,6 +15,12 @@ export const parseAmount = (text: string): Option.Option<number> => {
   return Number.isFinite(n) && n >= 1 ? Option.some(n) : Option.none()
 }
 
+/** A bound on a cost: as `parseAmount`, and below 1 or 0 too. */
+export const parseBound = (text: string): Option.Option<number> => {
+  const n = Number(text)
+  return text.trim() !== "" && Number.isFinite(n) ? Option.some(n) : parseAmount(text)
+}
+
 const units: ReadonlyArray<readonly [RegExp, number]> = [
   [/^(s|sec|seconds?)?$/, 1],
   [/^(m|min|minutes?)$/, 60],

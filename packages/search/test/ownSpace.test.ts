@@ -364,7 +364,8 @@ const failing: Readonly<Record<(typeof kinds)[number], readonly [reason: string,
   nan: ["Failed", /^its mse is NaN$/],
   few: ["Failed", /^its evaluator gave no mse$/],
   epochs: ["Failed", /^its number of epochs is NaN$/],
-  nothing: ["Crashed", /./]
+  nothing: ["Crashed", /./],
+  "no effect": ["Crashed", /^its evaluator gave no Effect, but \{"mae":1\}$/]
 }
 
 const search = (seed: string, trials = 3) => Search.run(rows, { trials, seed })
@@ -535,6 +536,41 @@ describe("a cost of one's own", () => {
       )
     }).pipe(Effect.provide(here))
   )
+})
+
+const measuredWidth = (point: Point) => {
+  if (point.width === 8) throw new Error("never measured")
+  return point.width
+}
+
+describe("a cost that its author's function does not give for some points", () => {
+  const patchy = { ...rows, costs: { ...rows.costs, width: measuredWidth } }
+  const searched = (options: Partial<Options> = {}) =>
+    Effect.map(Search.run(patchy, { trials: 100, seed: "patchy", ...options }), ({ records }) => records)
+
+  it.live("leaves these out, with the reason", () =>
+    Effect.gen(function* () {
+      const records = yield* searched()
+      assert.isAbove(records.length, 16)
+      for (const { outcome, point } of records)
+        if (point.width === 8)
+          assert.deepStrictEqual(outcome, { _tag: "Refused", why: "the cost width failed: never measured" })
+        else assert.strictEqual(outcome._tag, "Scored")
+    }).pipe(Effect.provide(here))
+  )
+
+  it.live("is within no bound there", () =>
+    Effect.gen(function* () {
+      const records = yield* searched({ within: { width: { max: 8 } } })
+      assert.isAbove(records.length, 8)
+      for (const { point } of records) assert.isBelow(point.width, 8)
+    }).pipe(Effect.provide(here))
+  )
+
+  it("is a part of what the space is", () => {
+    const narrow = { ...rows, costs: { ...rows.costs, width: ({ width }: Point) => -width } }
+    assert.notStrictEqual(ModelSpace.fingerprint(narrow), ModelSpace.fingerprint(rows))
+  })
 })
 
 describe("a trial whose point the space does not have", () => {

@@ -54,6 +54,17 @@ export class DatasetMismatch extends Schema.TaggedError<DatasetMismatch>()("Data
   }
 }
 
+/** A task's loss that cannot be trained by. */
+export class LossFailed extends Schema.TaggedError<LossFailed>()("LossFailed", {
+  task: Schema.String,
+  /** Such as "failed: no such output". */
+  problem: Schema.String
+}) {
+  override get message() {
+    return `the loss of the task ${this.task} ${this.problem}; let it give the batch's mean, one number, for the outputs that the task takes`
+  }
+}
+
 /** The training split is smaller than one batch. */
 export class TooFewExamples extends Schema.TaggedError<TooFewExamples>()("TooFewExamples", {
   dataset: Schema.String,
@@ -96,6 +107,7 @@ export type TrainError =
   | GraphError
   | InvalidRecipe
   | NotFinite
+  | LossFailed
   | RecipeRefused
   | RuntimeError
   | TooFewExamples

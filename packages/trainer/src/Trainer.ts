@@ -15,9 +15,6 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as Stream from "effect/Stream"
 import type * as Checkpoint from "./Checkpoint.ts"
 import { CheckpointMismatch, CheckpointMixed } from "./CheckpointError.ts"
@@ -26,7 +23,7 @@ import * as Fitting from "./Fitting.ts"
 import * as Session from "./internal/session.ts"
 import * as Selection from "./Selection.ts"
 import * as Surroundings from "./Surroundings.ts"
-import { Diverged, InvalidRecipe, NotFinite, RecipeRefused, TooFewExamples, type TrainError } from "./TrainError.ts"
+import { Diverged, NotFinite, RecipeRefused, TooFewExamples, type TrainError } from "./TrainError.ts"
 import type { TrainEvent, Weights } from "./TrainEvent.ts"
 import * as TrainingProgram from "./TrainingProgram.ts"
 import * as TrainMetrics from "./TrainMetrics.ts"
@@ -114,16 +111,6 @@ const descriptionOf = (
   validation: JSON.stringify(validation.measures)
 })
 
-const issues = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** The recipe, if every value of it makes sense. */
-const checked = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
-  Result.mapError(Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe), ({ issue }) => {
-    const [first] = issues(issue).issues
-    const field = (first?.path ?? []).map(String).join(".")
-    return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is no recipe" })
-  })
-
 const fit =
   (runtime: Runtime["Service"], data: Dataset.DatasetShape, here: Here) =>
   <E = never>(network: ModelSpace.Trainable, options: FitOptions<E>): Stream.Stream<TrainEvent, TrainError | E> =>
@@ -179,7 +166,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
   const started = performance.now()
   const { checkpoints, resume, trainOn = "train" } = options
   const { task } = trained
-  const recipe = yield* Effect.fromResult(checked(options.recipe))
+  const recipe = yield* Effect.fromResult(TrainingProgram.checkRecipe(options.recipe))
   const { batch, earlyStopping, epochs } = recipe
   const seed = String(options.seed)
   const data = yield* Fitting.of(trained, given, recipe.imageSize)

@@ -2,8 +2,11 @@
 import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
 import { Optimiser, Recipe, type Task } from "@uninet/model-space"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import { RecipeRefused } from "./TrainError.ts"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import { InvalidRecipe, LossFailed, RecipeRefused } from "./TrainError.ts"
 
 /** Names of the step's inputs and outputs, beside the model's. */
 export const names = {
@@ -22,6 +25,16 @@ export interface Options {
   /** Output the gradients' global norm even where the recipe does not clip by it. Default false. */
   readonly gradientNorm?: boolean
 }
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** The recipe, if every value of it makes sense. */
+export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
+  Result.mapError(Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe), ({ issue }) => {
+    const [first] = issues(issue).issues
+    const field = (first?.path ?? []).map(String).join(".")
+    return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is no recipe" })
+  })
 
 const refused = (task: Task.Task, part: string, reason: string, remedy: string) =>
   new RecipeRefused({ task: task.name, part, reason, remedy })
@@ -52,23 +65,38 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
  * `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe's rates leave something to chance. Outputs: `loss`
  * (the batch's mean), what the task tells of a step by the model's names, and `gradientNorm` where asked for.
  *
- * Fails with a `GraphError`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.
+ * Fails with a `GraphError`, with `InvalidRecipe`, with `LossFailed`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.
  */
 export const make = (
   model: Model.Model,
   task: Task.Task,
   recipe: Recipe.Recipe,
   options: Options = {}
-): Result.Result<Program.Program, GraphError | RecipeRefused> =>
+): Result.Result<Program.Program, GraphError | InvalidRecipe | LossFailed | RecipeRefused> =>
   Result.gen(function* () {
+    yield* checkRecipe(recipe)
     const refusal = refusalOf(model, task, recipe)
     if (refusal !== undefined) return yield* Result.fail(refusal)
     const { batch, gradientClip } = recipe
     const outputs = Model.apply(model, Scope.make("training", "", recipe), { batch })
-    const loss =
-      mixes(recipe) && task.mixed !== null
-        ? task.mixed.loss(outputs, Op.input(names.targets, [batch, task.mixed.classes]))
-        : task.loss(outputs, Op.input(names.targets, [batch, ...task.targets.shape], task.targets.dtype), recipe)
+    // An author's function, which may throw.
+    const loss = yield* Result.try({
+      try: () => {
+        const given =
+          mixes(recipe) && task.mixed !== null
+            ? task.mixed.loss(outputs, Op.input(names.targets, [batch, task.mixed.classes]))
+            : task.loss(outputs, Op.input(names.targets, [batch, ...task.targets.shape], task.targets.dtype), recipe)
+        if (!Predicate.hasProperty(given, "shape")) throw new Error("it gave no tensor")
+        return given
+      },
+      catch: (cause) =>
+        new LossFailed({
+          task: task.name,
+          problem: `failed: ${cause instanceof Error ? cause.message : String(cause)}`
+        })
+    })
+    if (loss.shape.length > 0)
+      return yield* Result.fail(new LossFailed({ task: task.name, problem: `is ${Shape.print(loss.shape)}` }))
     const { gradientNorm, updates } = Optimiser.updates(loss, recipe)
     const told = (task.running?.outputs ?? []).map((name) => [name, outputs[name]] as const)
     const program = yield* Program.make({

@@ -11,6 +11,7 @@ export {
   Diverged,
   InvalidRecipe,
   NotFinite,
+  LossFailed,
   RecipeRefused,
   TooFewExamples,
   type TrainError

@@ -196,6 +196,26 @@ describe("a recipe that cannot be followed is refused in a sentence", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.each<readonly [string, Task.Task["loss"], string]>([
+    [
+      "that throws",
+      () => {
+        throw new Error("no idea")
+      },
+      "failed: no idea"
+    ],
+    ["that is no number but several", ({ y }, targets) => Op.sub(y, targets), "is [16]"],
+    ["that is nothing", () => JSON.parse("null"), "failed: it gave no tensor"]
+  ])("a loss %s", (_, loss, problem) => {
+    const { message } = Result.getOrThrow(
+      Result.flip(TrainingProgram.make(rows.model, { ...distances, loss }, { ...recipe, batch: 16 }))
+    )
+    assert.strictEqual(
+      message,
+      `the loss of the task distances ${problem}; let it give the batch's mean, one number, for the outputs that the task takes`
+    )
+  })
+
   it("an input or output with a name of the training's own", () => {
     const model = Model.make({
       inputs: { row: Model.input([3]), step: Model.input([]) },

@@ -73,7 +73,19 @@ export class ImageTooSmall extends Schema.TaggedError<ImageTooSmall>()("ImageToo
   }
 }
 
+/** A size that no network has: half a class, or no channels. */
+export class ImpossibleSize extends Schema.TaggedError<ImpossibleSize>()("ImpossibleSize", {
+  /** Such as `classes`, or `stages[2].channels`. */
+  field: Schema.String,
+  value: Schema.Number
+}) {
+  override get message() {
+    return `${this.field} is ${this.value}; give a whole number of 1 or more`
+  }
+}
+
 export type ArchitectureError =
+  | ImpossibleSize
   | UnknownOperator
   | UnknownDsm
   | HeadMismatch

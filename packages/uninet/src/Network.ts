@@ -22,6 +22,7 @@ import {
   type ArchitectureError,
   FixedChannels,
   HeadMismatch,
+  ImpossibleSize,
   ImageTooSmall,
   StrideWithoutDsm,
   UnknownDsm,
@@ -131,10 +132,27 @@ export const stageOutput = ({ channels, stride }: Architecture.Stage, entry: Fea
   ...strided(entry, stride)
 })
 
+/** Its whole numbers by their places. */
+const sizes = ({ classes, head, headDim, image, stages, stem }: Architecture.Architecture) => [
+  ["image.channels", image.channels] as const,
+  ["image.height", image.height] as const,
+  ["image.width", image.width] as const,
+  ["classes", classes] as const,
+  ["stem.channels", stem.channels] as const,
+  ["stem.stride", stem.stride] as const,
+  ["head.channels", head.channels] as const,
+  ["headDim", headDim] as const,
+  ...stages.flatMap(({ channels, repeats, stride }, i) => [
+    [`stages[${i}].channels`, channels] as const,
+    [`stages[${i}].repeats`, repeats] as const,
+    [`stages[${i}].stride`, stride] as const
+  ])
+]
+
 /**
  * Checks an architecture and looks its names up in the kit (UniNet's own by default).
  *
- * Fails with the first mistake: an unknown name, channels that attention's heads do not divide, a stage that nothing can widen or
+ * Fails with the first mistake: a size that is no whole number of 1 or more, an unknown name, channels that attention's heads do not divide, a stage that nothing can widen or
  * stride, a feature map too small for a stride.
  */
 export const make = (
@@ -142,6 +160,11 @@ export const make = (
   kit: Kit.Kit = Kit.standard
 ): Result.Result<Network, ArchitectureError> => {
   const { headDim, image, stages, stem } = architecture
+  const impossible = sizes(architecture).find(([, value]) => !Number.isInteger(value) || value < 1)
+  if (impossible !== undefined) {
+    const [field, value] = impossible
+    return Result.fail(new ImpossibleSize({ field, value }))
+  }
   if (tooSmall(image, stem.stride)) return Result.fail(imageTooSmall("stem", image, stem.stride))
   const blocks: Array<Block> = []
   let entry = stemOutput(architecture)

@@ -157,6 +157,12 @@ describe("what an architecture can have wrong is said before anything is built",
   it("a stride that nothing does", () => {
     assert.strictEqual(broken(stage(1, { dsm: null, channels: 24 }))._tag, "StrideWithoutDsm")
   })
+  it.each([-1, 0, 1.5, Number.NaN])("%d classes, or channels", (value) => {
+    const error = broken({ classes: value })
+    assert.strictEqual(error._tag, "ImpossibleSize")
+    assert.strictEqual(error.message, `classes is ${value}; give a whole number of 1 or more`)
+    assert.match(broken(stage(2, { channels: value })).message, /^stages\[2\]\.channels is /)
+  })
   it("an image too small for the strides", () => {
     const error = broken({ image: { channels: 3, height: 160, width: 16 } })
     assert.strictEqual(error._tag, "ImageTooSmall")

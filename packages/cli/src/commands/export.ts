@@ -180,6 +180,11 @@ const fileOf = Effect.fnUntraced(function* (given: Flags) {
     return yield* usage(
       `--out ends in ${found}, --format ${given.format} writes ${extension}. Give a name that ends in ${extension}, or another --format.`
     )
+  const base = path.basename(out, extension)
+  if (given.format === "pytorch" && !/^[A-Za-z_]\w*$/.test(base))
+    return yield* usage(
+      `--out ${out} has a name that Python cannot import. Give one such as ${base.replace(/\W+/g, "_").replace(/^(?=\d)/, "uninet_")}${extension}.`
+    )
   return found === "" ? `${out}${extension}` : out
 })
 

@@ -108,7 +108,8 @@ const summary = ({ best: found, front, name, task }: Done): string =>
   [
     ...(front.length > 1
       ? [
-          `Front: ${format.plural(front.length, "trial")} that no other is better than in every objective: ${front.join(", ")}`
+          `Front: ${format.plural(front.length, "trial")} that no other is better than in every objective: ${front.join(", ")}`,
+          "Those that stand most alone on it were trained again; of these the best by reward is kept."
         ]
       : []),
     `Best: trial ${found.trial}${["macs", "parameters"].flatMap((cost) => (found.costs[cost] === undefined ? [] : [`, ${format.cost(cost, found.costs[cost])}`])).join("")}, trained again for ${format.plural(found.epochs, "epoch")}:`,

@@ -227,7 +227,8 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run)
   const { weights, dataset, skipBad, seed, threads, device } = plan
   // What the point says of its training goes before the recipe, and what the command line says before that.
   const base = isPreset(or(given.recipe, standard)) ? Recipe.forTask(of.task)(plan.recipe) : plan.recipe
-  const recipe = plan.resume ? plan.recipe : { ...base, ...of.recipe(point), ...asked(base, given) }
+  const said = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(of)(point)), at(plan.name))
+  const recipe = plan.resume ? plan.recipe : { ...base, ...said, ...asked(base, given) }
   const start = weights === undefined ? {} : { weights: (yield* trained.readFor(own, weights)).weights }
   if (plan.resume) yield* trainFolder.hold(plan.folder, "--resume")
   else

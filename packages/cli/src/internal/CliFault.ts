@@ -22,6 +22,12 @@ export const at =
   (error: { readonly message: string }): CliFault =>
     fault(`${flag}: ${error.message}`)
 
+/** The same of a mistake in the command line. */
+export const usageAt =
+  (flag: string) =>
+  (error: { readonly message: string }): CliFault =>
+    usage(`${flag}: ${error.message}`)
+
 /** Any error as what is said of it: a command fails with nothing else. */
 export const said = <E extends { readonly message: string }>(error: E | CliFault): CliFault =>
   error instanceof CliFault ? error : fault(error.message)

@@ -2,7 +2,7 @@
 import type { Dataset } from "@uninet/data"
 import { Format } from "@uninet/export"
 import type { GraphError } from "@uninet/graph"
-import type { ModelSpace, Task } from "@uninet/model-space"
+import type { ModelSpace } from "@uninet/model-space"
 import type { Weights } from "@uninet/nn"
 import type { Finals } from "@uninet/search"
 import { WholeFile } from "@uninet/trainer"
@@ -48,7 +48,7 @@ export const Best = Schema.Struct({
 })
 export type Best = typeof Best.Type
 
-export type WriteError = GraphError | ModelSpace.Unbuildable | Task.OutputsMismatch | Format.FormatError | CliFault
+export type WriteError = GraphError | ModelSpace.Untrainable | Format.FormatError | CliFault
 
 /** Writes the files of the best network; `best.json` last, so that its being there says that the rest is. */
 export const write = Effect.fnUntraced(function* (

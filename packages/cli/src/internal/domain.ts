@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { at, fault, said } from "./CliFault.ts"
+import { at, fault, said, usage, usageAt } from "./CliFault.ts"
 import * as Device from "./device.ts"
 import * as format from "./format.ts"
 import type { Plan } from "./plan.ts"
@@ -33,7 +33,7 @@ const strategyOf = Effect.fnUntraced(function* ({ config, seed, strategy }: Plan
   const engine = OnnxRuntime.cpu()
   if (strategy !== null) {
     const services = yield* Layer.build(Layer.provide(Strategies.layer(strategy), engine))
-    return yield* Effect.mapError(begun(Context.get(services, SearchStrategy)), at(`--strategy ${strategy}`))
+    return yield* Effect.mapError(begun(Context.get(services, SearchStrategy)), usageAt("--strategy"))
   }
   const own = config?.config.strategy
   if (config === undefined || own === undefined || typeof own === "string")
@@ -84,7 +84,7 @@ const known = (of: ModelSpace.Any, flag: string, names: ReadonlyArray<string>, a
   const wrong = names.find((name) => !all.includes(name))
   return wrong === undefined
     ? Effect.void
-    : fault(`${flag}: the space ${of.name} has no ${wrong}. Give one of ${all.join(", ")}.`)
+    : usage(`${flag}: the space ${of.name} has no ${wrong}. Give one of ${all.join(", ")}.`)
 }
 
 const spaceOf = (plan: Plan) => Effect.mapError(Setup.space(plan.space, spaces.known), at("--space"))
@@ -106,14 +106,15 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
   const of = yield* spaceOf(plan)
   const { space, task } = of
   const seedPoint = Space.seedPoint(space)
+  yield* Effect.mapError(Effect.fromResult(ModelSpace.costsOf(of)(seedPoint)), at("--space"))
   if (of.isTrainable) {
     const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(of)(seedPoint)), at("--space"))
-    const recipe = { ...plan.recipe, ...of.recipe(seedPoint) }
+    const own = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(of)(seedPoint)), at("--space"))
+    const recipe = { ...plan.recipe, ...own }
     yield* Effect.mapError(Fitting.of(network, dataset, recipe.imageSize), at("--dataset"))
     // What every trial would say one after the other.
-    yield* Effect.mapError(
-      Effect.fromResult(TrainingProgram.make(network.model, task, recipe)),
-      at("the search's recipe")
+    yield* Effect.mapError(Effect.fromResult(TrainingProgram.make(network.model, task, recipe)), (error) =>
+      at(error._tag === "LossFailed" ? "--space" : "the search's recipe")(error)
     )
     if (dataset.validation.size === 0 && !plan.own.includes("evaluator"))
       return yield* fault(

@@ -33,7 +33,8 @@ const calibrate = Effect.fnUntraced(function* (
   for (let i = 0; i < networks; i++) {
     const point = yield* sample(prng)
     const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
-    const own = { ...recipe, ...of.recipe(point), epochs: recipe.epochs }
+    const said = yield* Effect.fromResult(ModelSpace.recipeOf(of)(point))
+    const own = { ...recipe, ...said, epochs: recipe.epochs }
     const began = performance.now()
     const at: Array<number> = []
     yield* trainer.fit(network, { recipe: own, seed: `${seed}/dry/${i}` }).pipe(

@@ -2,7 +2,7 @@
 import { type Dataset, ImageFolder } from "@uninet/data"
 import { Card, type Trained } from "@uninet/export"
 import type { GraphError } from "@uninet/graph"
-import { ModelSpace, type Task } from "@uninet/model-space"
+import { ModelSpace } from "@uninet/model-space"
 import { Model, type Weights } from "@uninet/nn"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -33,7 +33,7 @@ export const trained = Effect.fnUntraced(function* (
     data,
     metadata
   }: { readonly data: Dataset.DatasetShape | undefined; readonly metadata: Readonly<Record<string, string>> }
-): Effect.fn.Return<Trained.Trained, GraphError | ModelSpace.Unbuildable | Task.OutputsMismatch> {
+): Effect.fn.Return<Trained.Trained, GraphError | ModelSpace.Untrainable> {
   const { of, point } = found
   const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
   const outputs = yield* Effect.fromResult(Model.outputs(model))

@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { Flag } from "effect/cli"
 import { at, type CliFault, fault, usage } from "./CliFault.ts"
+import * as command from "./command.ts"
 import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
@@ -24,7 +25,9 @@ import * as spaces from "./spaces.ts"
 export const Network = Schema.Struct({
   space: SpaceSource.SpaceSource,
   facts: Facts.Facts,
-  point: Schema.Json
+  point: Schema.Json,
+  /** What the point's network was, by `ModelSpace.network`: a module may make another one of the same point by now. Absent in what earlier versions wrote. */
+  graph: Schema.optionalKey(Schema.String)
 })
 export type Network = typeof Network.Type
 
@@ -50,7 +53,8 @@ export const kept = ({ facts, of, point, source }: Found): Network => ({
       ? source
       : SpaceSource.SpaceSource.cases.Module.make({ path: paths.portable(source.path), version: source.version }),
   facts,
-  point: ModelSpace.write(of)(point)
+  point: ModelSpace.write(of)(point),
+  ...Result.match(ModelSpace.network(of)(point), { onSuccess: (graph) => ({ graph }), onFailure: () => ({}) })
 })
 
 const encode = Schema.encodeSync(Schema.toCodecJson(Network))
@@ -122,7 +126,7 @@ const parse = (text: string): Result.Result<Network, string> => {
   const [, read] = known
   return Result.mapError(read(json.success), ({ issue }) => {
     const [first] = issues(issue).issues
-    return `${(first?.path ?? []).map(String).join(".")}: ${first?.message.replace(/^E/, "e")}`
+    return `${(first?.path ?? []).map(String).join(".")}: ${first?.message.replace(/^./, (letter) => letter.toLowerCase())}`
   })
 }
 
@@ -149,7 +153,7 @@ const present = Effect.fnUntraced(function* (
 
 /** The network of what was kept of it. `name`: what it was read from. */
 export const open = Effect.fnUntraced(function* (
-  { facts, point, space }: Network,
+  { facts, graph, point, space }: Network,
   where: { readonly beside: string; readonly name: string; readonly override: Option.Option<string> }
 ) {
   const source = yield* Effect.mapError(present(space, where), ({ message }) => fault(message))
@@ -158,6 +162,11 @@ export const open = Effect.fnUntraced(function* (
   if (Result.isFailure(read))
     return yield* fault(
       `${where.name} holds no network of ${of.name}: ${read.failure.message} Another space's module is given by --config.`
+    )
+  const now = ModelSpace.network(of)(read.success)
+  if (graph !== undefined && Result.isSuccess(now) && now.success !== graph)
+    return yield* fault(
+      `${where.name} is of another network than ${of.name} has at its point by now: ${source._tag === "Module" ? `${yield* runFolder.shown(source.path)} has changed` : "this is another version"}. Bring it back as it was, or train the network again.`
     )
   return { source, facts, of, point: read.success } satisfies Found
 })
@@ -180,6 +189,11 @@ export const kindOf = Effect.fnUntraced(function* (nameOrFile: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const file = yield* fileOf(nameOrFile)
+  const unfinished = yield* Effect.orElseSucceed(fs.exists(path.join(file, runFolder.files.journal)), () => false)
+  if (unfinished)
+    return yield* fault(
+      `${nameOrFile} has no best network yet, since its search has not ended. Go on with: ${command.uninet("search", "--resume", nameOrFile)}`
+    )
   const text = yield* Effect.mapError(fs.readFileString(file), () => missing(nameOrFile))
   const network = yield* Effect.mapError(Effect.fromResult(parse(text)), (reason) =>
     fault(`${nameOrFile} holds no network: ${reason}. Give JSON as in a search's best.json.`)

@@ -20,17 +20,28 @@ import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
 import type * as Training from "./training.ts"
 
-/** `macs<=2M,parameters>=10K`. */
-const parseWithin = (text: string): Option.Option<typeof Within.Type> => {
-  const within: Record<string, { min?: number; max?: number }> = {}
+/** `macs<=2M,parameters>=10K`: any name, any number. */
+const within = Effect.fnUntraced(function* (text: string) {
+  const found: Record<string, { min?: number; max?: number }> = {}
   for (const part of text.split(",")) {
-    const [, name, sign, amount] = /^\s*(\w+)\s*(<=|>=)\s*(\S+)\s*$/.exec(part) ?? []
-    const value = amount === undefined ? Option.none() : Units.parseAmount(amount)
-    if (name === undefined || Option.isNone(value)) return Option.none()
-    within[name] = { ...within[name], [sign === "<=" ? "max" : "min"]: value.value }
+    const [, name = "", sign, amount = ""] = /^\s*(.*?)\s*(<=|>=)\s*(.*?)\s*$/.exec(part) ?? []
+    const value = Units.parseBound(amount)
+    if (name === "" || Option.isNone(value))
+      return yield* usage(
+        `--within has "${part.trim()}". Give bounds on costs, such as parameters<=200K or macs>=1M,macs<=2M.`
+      )
+    const side = sign === "<=" ? "max" : "min"
+    const bound = Object.hasOwn(found, name) ? (found[name] ?? {}) : {}
+    if (bound[side] !== undefined)
+      return yield* usage(`--within bounds ${name} by ${sign} twice. Give the tighter one alone.`)
+    const { max = Infinity, min = -Infinity } = (found[name] = { ...bound, [side]: value.value })
+    if (min > max)
+      return yield* usage(
+        `--within asks for ${name} of ${min} or more and ${max} or less. Give bounds that a number meets.`
+      )
   }
-  return Option.some(within)
-}
+  return found
+})
 
 /** Fields of a config whose code decides results. */
 const Own = Schema.Literals(Config.deciding)
@@ -164,7 +175,6 @@ export const config = {
     ),
   within: Flag.String("within").pipe(
     Flag.withMetavar("bounds"),
-    Flag.filterMap(parseWithin, () => "bounds on costs, such as parameters<=200K or macs>=1M,macs<=2M"),
     Flag.optional,
     Flag.withDescription("Bounds on any costs of the space, such as parameters<=200K,latency<=20 (default: none)")
   ),
@@ -394,7 +404,7 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     reward: Option.isSome(given.targetMacs) ? undefined : ofOwnPoints(fields.reward),
     target: Option.getOrElse(given.targetMacs, () => fields.targetMacs),
     most: Option.getOrElse(given.maxMacs, () => fields.maxMacs),
-    within: { ...fields.within, ...Option.getOrElse(given.within, () => ({})) },
+    within: { ...fields.within, ...(Option.isSome(given.within) ? yield* within(given.within.value) : {}) },
     ahead: or(given.ahead, fields.ahead, Search.defaultAhead),
     fidelity,
     objectives: Option.isSome(given.objectives)

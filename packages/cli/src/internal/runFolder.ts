@@ -5,7 +5,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import { rmdirSync } from "node:fs"
-import { type CliFault, fault } from "./CliFault.ts"
+import { type CliFault, fault, usage } from "./CliFault.ts"
 
 export type Services = FileSystem.FileSystem | Path.Path
 
@@ -77,11 +77,11 @@ export const create = Effect.fnUntraced(function* (place: Place): Effect.fn.Retu
       fault(`--out ${name} is not a folder. Give the path of a new folder.`)
     )
     if (found.includes(files.journal))
-      return yield* fault(
+      return yield* usage(
         `--out ${name} already holds a search. Go on with it by --resume ${name}, or give a new folder; nothing was changed.`
       )
     if (!found.every(isLeftover))
-      return yield* fault(`--out ${name} is not empty. Give a new folder; nothing was changed.`)
+      return yield* usage(`--out ${name} is not empty. Give a new folder; nothing was changed.`)
   }
   yield* Effect.mapError(fs.makeDirectory(folder, { recursive: true }), cannot)
   yield* WholeFile.syncFolder(path.dirname(path.resolve(folder)))

@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { at, fault } from "./CliFault.ts"
+import { at, type CliFault, fault } from "./CliFault.ts"
 import * as networks from "./networks.ts"
 import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
@@ -81,7 +81,7 @@ const Settings = Schema.fromJsonString(
 /** Data set, seed and trial of a run, as far as its folder says so. */
 export const settingsOf = Effect.fnUntraced(function* (
   run: string
-): Effect.fn.Return<typeof Settings.Type, never, runFolder.Services> {
+): Effect.fn.Return<typeof Settings.Type, CliFault, runFolder.Services> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const folder = /\.(safetensors|json)$/.test(run) ? path.dirname(run) : run
@@ -89,7 +89,10 @@ export const settingsOf = Effect.fnUntraced(function* (
     const text = yield* Effect.option(fs.readFileString(path.join(folder, file)))
     if (Option.isNone(text)) continue
     const found = yield* Effect.option(Schema.decodeEffect(Settings)(text.value))
-    if (Option.isNone(found)) continue
+    if (Option.isNone(found))
+      return yield* fault(
+        `${yield* runFolder.shown(path.join(folder, file))} is damaged, or another program's. Put back the one that uninet wrote.`
+      )
     const { dataset, ...rest } = found.value
     if (dataset === undefined) return rest
     const there = SpaceSource.isModule(dataset) ? yield* paths.find(dataset, folder) : dataset

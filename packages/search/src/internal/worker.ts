@@ -11,14 +11,13 @@ import * as Schema from "effect/Schema"
 import { Evaluator } from "../Evaluator.ts"
 import { type Progress, unsound } from "../Trial.ts"
 import { Reply, Request } from "./protocol.ts"
+import { detailOf } from "./detail.ts"
 
 const [, , address = "", options = "null", watched = ""] = process.argv
 
 // Values of `Reply` are sent as they are: structured clone keeps maps and typed arrays.
 const send = (reply: Reply) => Effect.sync(() => void process.send?.(reply))
 const unable = (cause: unknown) => send(Reply.cases.Unable.make({ detail: detailOf(cause) }))
-const detailOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
-
 const isLayer = (value: unknown): value is Layer.Layer<Evaluator, unknown> => Layer.isLayer(value)
 
 const load = Effect.tryPromise({ try: (): Promise<unknown> => import(address), catch: detailOf }).pipe(

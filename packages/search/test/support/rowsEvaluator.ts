@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { measuresOf, rows } from "./rows.ts"
 
-export const kinds = ["throw", "die", "fail", "nan", "few", "epochs", "nothing"] as const
+export const kinds = ["throw", "die", "fail", "nan", "few", "epochs", "nothing", "no effect"] as const
 
 const evaluator: Layer.Layer<Evaluator.Evaluator> = Layer.succeed(Evaluator.Evaluator, {
   concurrency: 2,
@@ -22,6 +22,7 @@ const evaluator: Layer.Layer<Evaluator.Evaluator> = Layer.succeed(Evaluator.Eval
     if (what === "nan") return Effect.succeed({ measures: { ...measures, mse: Number.NaN }, epochs: null })
     if (what === "few") return Effect.succeed({ measures: { mae: 1 }, epochs: null })
     if (what === "epochs") return Effect.succeed({ measures, epochs: Number.NaN })
+    if (what === "no effect") return JSON.parse('{"mae":1}')
     if (what === "nothing") return Effect.succeed(JSON.parse("null"))
     return Effect.succeed({ measures: { ...measures, more: 1 }, epochs: 9, stoppedAfter: 4 })
   }

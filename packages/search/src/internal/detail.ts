@@ -1,0 +1,8 @@
+import * as Predicate from "effect/Predicate"
+
+/** What is said of whatever was thrown or failed with, in one line. */
+export const detailOf = (cause: unknown): string =>
+  String(Predicate.hasProperty(cause, "message") ? cause.message : cause)
+    .trim()
+    .split(/\s*\n\s*/)
+    .join(" ")
