@@ -1,11 +1,17 @@
 // Vitest 5 reads this with `--config vitest.workspace.ts`: one project per package.
 import { existsSync, readdirSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
-// Half of what it takes to start a process of ours is compiling what was compiled before.
-const env = { NODE_COMPILE_CACHE: join(tmpdir(), "uninet-compiled") }
+// The Python of `pnpm bench:pytorch`, where it was made, comes before the machine's.
+const python = fileURLToPath(new URL("bench/pytorch/.venv/bin", import.meta.url))
+const env = {
+  // Half of what it takes to start a process of ours is compiling what was compiled before.
+  NODE_COMPILE_CACHE: join(tmpdir(), "uninet-compiled"),
+  PATH: [...(existsSync(python) ? [python] : []), process.env.PATH ?? ""].join(delimiter)
+}
 const packages = readdirSync(new URL("packages", import.meta.url)).map((name) => `packages/${name}`)
 
 /** What all test files of a project share. */

@@ -1,13 +1,12 @@
 /**
- * Random architectures of the space for small images: training steps per second by two processes of one thread, against PyTorch at its best of two
- * processes of one thread and one process of two, in alternating rounds.
+ * Random architectures of the space for small images: training steps per second by two processes of one thread, against the best of PyTorch's eager mode: two
+ * processes of one thread and one process of two, each with channels last and without, in alternating rounds. (What a search trains is new each time: compiling takes longer than training.)
  *
- *   node bench/architectures.ts [--from 0] [--count 50] [--rounds 3] [--steps 3] [--batch 64] [--seed architectures] [--clock wall]
+ *   node bench/architectures.ts [--from 0] [--count 50] [--rounds 3] [--steps 3] [--batch 64] [--seed architectures] [--device cpu] [--clock wall]
  *
- * `--clock processor` counts the processor's seconds and leaves out the process of two threads: for a machine that others use too.
+ * `--clock processor` counts the processor's seconds and leaves out the processes of two threads: for a machine that others use too.
  *
- * Needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Prints a Markdown table. Architecture i is the same whatever
- * `--from` and `--count` are, so that a long run can be taken in parts.
+ * `pnpm bench:pytorch` installs PyTorch. Prints a Markdown table. Architecture i is the same whatever `--from` and `--count` are, so that a long run can be taken in parts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -16,7 +15,7 @@ import { parseArgs } from "node:util"
 import { Prng, Space } from "@uninet/search-space"
 import { Architecture, UniNetSpace } from "@uninet/uninet"
 import { Result } from "effect"
-import { type Engine, median, pytorch, round, start, stop, uninet } from "./workers.ts"
+import { type Engine, median, pytorch, round, settings, start, stop, uninet } from "./workers.ts"
 
 const { values: options } = parseArgs({
   options: {
@@ -26,6 +25,7 @@ const { values: options } = parseArgs({
     steps: { type: "string", default: "3" },
     batch: { type: "string", default: "64" },
     seed: { type: "string", default: "architectures" },
+    device: { type: "string", default: "cpu" },
     clock: { type: "string", default: "wall" }
   }
 })
@@ -57,19 +57,24 @@ const measure = async (configurations: ReadonlyArray<Configuration>): Promise<Re
 const space = Result.getOrThrow(UniNetSpace.small({ image: 32, channels: 3, classes: 10 }))
 const folder = mkdtempSync(join(tmpdir(), "uninet-bench-"))
 const ratios: Array<number> = []
-console.log("| # | architecture | UniNet 2 × 1, steps/s | PyTorch 2 × 1 | PyTorch 1 × 2 | ratio to the better |")
+const eager = settings.filter(({ mode }) => mode === "eager")
+console.log("| # | architecture | UniNet 2 × 1, steps/s | PyTorch 2 × 1 | PyTorch 1 × 2 | ratio to the best |")
 console.log("|---|---|---|---|---|---|")
 try {
   for (let i = from; i < from + count; i++) {
     const architecture = Space.sample(Prng.fromSeed(`${seed} ${i}`))(space)
     const json = join(folder, `${i}.json`)
     writeFileSync(json, JSON.stringify(architecture))
-    const [ours, two, wide = Number.NaN] = await measure([
-      { engine: uninet(json, batch, "1", steps), processes: 2 },
-      { engine: pytorch(json, batch, "1", steps), processes: 2 },
-      ...(onProcessor ? [] : [{ engine: pytorch(json, batch, "2", steps), processes: 1 }])
+    const [ours, ...theirs] = await measure([
+      { engine: uninet(json, batch, "1", steps, options.device), processes: 2 },
+      ...eager.map((setting) => ({ engine: pytorch(json, batch, "1", steps, setting), processes: 2 })),
+      ...(onProcessor
+        ? []
+        : eager.map((setting) => ({ engine: pytorch(json, batch, "2", steps, setting), processes: 1 })))
     ])
-    const ratio = ours / (onProcessor ? two : Math.max(two, wide))
+    const two = Math.max(...theirs.slice(0, eager.length))
+    const wide = onProcessor ? Number.NaN : Math.max(...theirs.slice(eager.length))
+    const ratio = ours / Math.max(...theirs)
     ratios.push(ratio)
     const line = Architecture.line(architecture).replaceAll("|", ";")
     const figures = [ours, two, wide].map((x) => (Number.isNaN(x) ? "–" : x.toFixed(1)))

@@ -3,7 +3,7 @@
  *
  *   node bench/engines.ts [--pytorch] [--network proxy,B0] [--devices cpu,tfjs-wasm] [--threads 1] [--rounds 3] [--steps 4]
  *
- * A device that is not there is left out with a line on standard error. `--pytorch` needs PyTorch for /usr/bin/python3. Prints a Markdown table.
+ * A device that is not there is left out with a line on standard error. `--pytorch` takes PyTorch, eager with channels last; `pnpm bench:pytorch` installs it. Prints a Markdown table.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
@@ -59,7 +59,7 @@ try {
         one.seconds.push(...seconds)
         one.peakBytes = Math.max(one.peakBytes, peakBytes)
       }
-    const reference = present.find((one) => one.name === "PyTorch")
+    const reference = present.find((one) => one.name.startsWith("PyTorch"))
     for (const { name: engine, peakBytes, seconds, worker } of present) {
       await stop(worker)
       const step = median(seconds)

@@ -1,10 +1,10 @@
 /**
- * Inference of UniNet-B0 (batch 8, 160 px) from exported files, in alternating rounds: the ONNX file in ONNX Runtime, the PyTorch module in PyTorch, and
- * the ONNX file that PyTorch's own exporter makes of that module.
+ * Inference of UniNet-B0 (batch 8, 160 px) from exported files, in alternating rounds: the ONNX file in ONNX Runtime, the PyTorch module in PyTorch (eager and by `torch.compile` with its weights
+ * frozen, each with channels last and without), and the ONNX file that PyTorch's own exporter makes of that module.
  *
  *     node bench/export.ts [--threads 1,2] [--batch 8] [--rounds 7] [--steps 3]
  *
- * Needs PyTorch for /usr/bin/python3 (Debian: python3-torch and libopenblas0-pthread). Writes `bench/results/export.md`.
+ * `pnpm bench:pytorch` installs PyTorch. Writes `bench/results/export.md`.
  */
 import { Format, type Trained } from "@uninet/export"
 import { ModelSpace } from "@uninet/model-space"
@@ -19,7 +19,7 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { median, open, quantile, round, stop } from "./workers.ts"
+import { median, nameOf, open, python, quantile, round, settings, stop } from "./workers.ts"
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +30,6 @@ const { values } = parseArgs({
   }
 })
 const { batch, rounds, steps } = values
-const python = "/usr/bin/python3"
 const architecture = UniNet.B0
 const bench = (file: string) => new URL(file, import.meta.url).pathname
 
@@ -71,10 +70,16 @@ try {
   write(Result.getOrThrow(Format.onnx(trained)))
   Result.getOrThrow(Format.pytorch(trained)).forEach(write)
   const [onnx, module, theirs] = ["b0.onnx", "b0.py", "pytorch.onnx"].map((name) => join(folder, name))
-  execFileSync(python, [bench("pytorch/export.py"), module, batch, theirs], { stdio: ["ignore", "ignore", "inherit"] })
+  execFileSync(python(), [bench("pytorch/export.py"), module, batch, theirs], {
+    stdio: ["ignore", "ignore", "inherit"]
+  })
 
   const engines = [
-    { name: "PyTorch, the exported module", command: python, args: [bench("pytorch/inference.py"), module] },
+    ...settings.map((setting) => ({
+      name: `${nameOf(setting)}, the exported module`,
+      command: python(),
+      args: [bench("pytorch/inference.py"), module, setting.mode, setting.layout]
+    })),
     { name: "ONNX Runtime, the exported file", command: process.execPath, args: [bench("export-worker.ts"), onnx] },
     { name: "ONNX Runtime, PyTorch's own export", command: process.execPath, args: [bench("export-worker.ts"), theirs] }
   ]

@@ -4,7 +4,7 @@
  *
  *   node bench/ops.ts [--network proxy|B0|<architecture.json>] [--batch 64] [--threads 1] [--rounds 3] [--steps 6] [--pytorch]
  *
- * The engine's formulation, the plain one and (with `--pytorch`; Debian: python3-torch and libopenblas0-pthread) PyTorch take turns; medians over rounds of a step's mean.
+ * The engine's formulation, the plain one and (with `--pytorch`; `pnpm bench:pytorch` installs it) PyTorch, eager with channels last, take turns; medians over rounds of a step's mean.
  * PyTorch's times are its own profiler's, without the optimiser. Prints Markdown tables.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -18,7 +18,7 @@ import { Initialise, Recipe } from "@uninet/trainer"
 import { Architecture, Network } from "@uninet/uninet"
 import { Effect, Result, Schema } from "effect"
 import { inputsOf, networks, trainingOf } from "./networks.ts"
-import { median, open, round as ask, stop } from "./workers.ts"
+import { median, open, python, round as ask, stop } from "./workers.ts"
 
 const { values: options } = parseArgs({
   options: {
@@ -172,7 +172,7 @@ const main = Effect.gen(function* () {
     ? yield* Effect.acquireRelease(
         Effect.promise(() =>
           open({
-            command: "/usr/bin/python3",
+            command: python(),
             args: [new URL("pytorch/ops.py", import.meta.url).pathname, json, `${batch}`, `${threads}`, `${steps}`]
           })
         ),

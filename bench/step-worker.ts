@@ -22,6 +22,7 @@ if (!devices.isName(device)) throw new Error(`there is no device ${device}`)
 const architecture = Schema.decodeSync(Schema.fromJsonString(Architecture.Architecture))(readFileSync(file, "utf8"))
 const batch = Number(batchText)
 
+const begun = performance.now()
 const program = Effect.gen(function* () {
   const network = Result.getOrThrow(Network.make(architecture))
   const training = Result.getOrThrow(trainingOf(network, { ...Recipe.proxy, batch }))
@@ -34,7 +35,11 @@ const program = Effect.gen(function* () {
   const step = Effect.suspend(() => executable.run("training", { ...inputs, step: Float32Array.of(++count) }))
   for (let i = 0; i < 3; i++) yield* step
   const sizes = training.variables.filter((v) => v.attributes.role === "parameter").map((v) => Shape.size(v.shape))
-  process.stdout.write(`${JSON.stringify({ parameters: sizes.reduce((sum, size) => sum + size, 0) })}\n`)
+  const first = {
+    parameters: sizes.reduce((sum, size) => sum + size, 0),
+    firstSteps: (performance.now() - begun) / 1000
+  }
+  process.stdout.write(`${JSON.stringify(first)}\n`)
   yield* Stream.fromAsyncIterable(createInterface({ input: process.stdin }), (cause) => cause).pipe(
     Stream.runForEach(() =>
       Effect.gen(function* () {

@@ -1,6 +1,7 @@
 /** Processes that run training steps when told to, so that a benchmark can alternate engines. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { existsSync } from "node:fs"
 import { createInterface } from "node:readline"
 
 /** What a worker says of some steps. */
@@ -16,6 +17,10 @@ export interface Worker {
   readonly lines: AsyncIterator<string>
   /** As the worker counted them. */
   readonly parameters: number
+  /** Seconds from the network's description to the end of its third step: making it, compiling it, and what is slow the first time. */
+  readonly firstSteps: number
+  /** Of PyTorch. */
+  readonly version?: string
 }
 
 /** An engine with a network: a command that starts a worker. */
@@ -34,11 +39,39 @@ export const uninet = (json: string, batch: number, threads: string, steps: stri
   args: ["--disable-warning=ExperimentalWarning", file("step-worker.ts"), json, String(batch), threads, steps, device]
 })
 
+/** The Python with PyTorch: of `pnpm bench:pytorch`, or the one that UNINET_PYTHON names. */
+export const python = (): string => {
+  const own = process.env.UNINET_PYTHON ?? file("pytorch/.venv/bin/python")
+  if (existsSync(own)) return own
+  throw new Error(
+    `There is no ${own}: \`pnpm bench:pytorch\` installs PyTorch, or name a Python that has it by UNINET_PYTHON.`
+  )
+}
+
+/** How PyTorch is used. */
+export interface Setting {
+  readonly mode: "eager" | "compiled"
+  readonly layout: "channels_last" | "contiguous"
+}
+
+/** All that a step is tried with: which is the fastest depends on the network. */
+export const settings: ReadonlyArray<Setting> = (["eager", "compiled"] as const).flatMap((mode) =>
+  (["channels_last", "contiguous"] as const).map((layout) => ({ mode, layout }))
+)
+
+export const nameOf = ({ layout, mode }: Setting): string => `PyTorch ${mode}, ${layout}`
+
 /** The network of a JSON file in PyTorch. */
-export const pytorch = (json: string, batch: number, threads: string, steps: string): Engine => ({
-  name: "PyTorch",
-  command: "/usr/bin/python3",
-  args: [file("pytorch/uninet.py"), json, String(batch), threads, steps]
+export const pytorch = (
+  json: string,
+  batch: number,
+  threads: string,
+  steps: string,
+  setting: Setting = { mode: "eager", layout: "channels_last" }
+): Engine => ({
+  name: nameOf(setting),
+  command: python(),
+  args: [file("pytorch/uninet.py"), json, String(batch), threads, steps, setting.mode, setting.layout]
 })
 
 /** A process that waits for its rounds, and the first line that it printed. */
@@ -48,8 +81,8 @@ export const open = async ({
 }: Pick<Engine, "command" | "args">): Promise<Pick<Worker, "process" | "lines"> & { readonly first: string }> => {
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "inherit"],
-    // PyTorch at its best: one thread of OpenBLAS's own, and the kernels of this processor, where the environment asks for an older one's.
-    env: { ...process.env, OPENBLAS_NUM_THREADS: "1", OPENBLAS_CORETYPE: undefined, OPENBLAS_L2_SIZE: undefined }
+    // The kernels of this processor, where the environment asks for an older one's.
+    env: { ...process.env, OPENBLAS_CORETYPE: undefined, OPENBLAS_L2_SIZE: undefined }
   })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const first = await lines.next()
@@ -60,8 +93,7 @@ export const open = async ({
 /** Ready once the worker has taken its first steps. */
 export const start = async (engine: Engine): Promise<Worker> => {
   const { first, ...worker } = await open(engine)
-  const { parameters } = JSON.parse(first) as { readonly parameters: number } // what both workers print first
-  return { ...worker, parameters }
+  return { ...worker, ...(JSON.parse(first) as Pick<Worker, "parameters" | "firstSteps" | "version">) } // what both workers print first
 }
 
 /** Some steps more. */

@@ -1,6 +1,6 @@
 """Writes a PyTorch module of `uninet export --format pytorch` as ONNX by PyTorch's own exporter, for comparison.
 
-    python3 export.py module.py BATCH out.onnx
+    python export.py module.py BATCH out.onnx
 """
 import importlib.util
 import sys
@@ -11,4 +11,4 @@ path, batch, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 spec = importlib.util.spec_from_file_location("network", path)
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-torch.onnx.export(module.load(), torch.zeros(batch, *module.IMAGE), out, input_names=["image"], opset_version=16)
+torch.onnx.export(module.load(), torch.zeros(batch, *module.IMAGE), out, input_names=["image"])

@@ -1,33 +1,45 @@
 """Times the inference of a PyTorch module that `uninet export --format pytorch` wrote.
 
-    python3 inference.py module.py BATCH THREADS STEPS
+    python inference.py module.py eager|compiled channels_last|contiguous BATCH THREADS STEPS
 
-For every line read from standard input it runs STEPS forward passes and prints the seconds and the processor's seconds of each, so that a benchmark can alternate it with another
-engine.
+`compiled` is `torch.compile` with the weights frozen. The first line that is printed says how many seconds the first three passes took, compilation included. For every line read from standard
+input it then runs STEPS forward passes and prints the seconds and the processor's seconds of each, so that a benchmark can alternate it with another engine.
 """
 import importlib.util
 import json
+import os
 import sys
 import time
+import warnings
+
+os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
+warnings.filterwarnings("ignore", message="dynamo_pgo")
 
 import torch
+import torch._inductor.config
 
-path, batch, threads, steps = sys.argv[1], *map(int, sys.argv[2:5])
+path, mode, layout, batch, threads, steps = *sys.argv[1:4], *map(int, sys.argv[4:7])
+torch._inductor.config.freezing = True
 torch.set_num_threads(threads)
 spec = importlib.util.spec_from_file_location("network", path)
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-network = module.load()
+begun = time.perf_counter()
+network = module.load().eval()
 images = torch.randn(batch, *module.IMAGE)
-with torch.inference_mode():
+if layout == "channels_last":
+    network, images = network.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
+forward = torch.compile(network) if mode == "compiled" else network
+# Compiled code takes no_grad's tensors, not inference_mode's, where weights are frozen.
+with torch.no_grad():
     for _ in range(3):
-        network(images)
-    print("ready", flush=True)
+        forward(images)
+    print(json.dumps({"firstSteps": time.perf_counter() - begun, "version": torch.__version__.split("+")[0]}), flush=True)
     for _ in sys.stdin:
         seconds, processor = [], []
         for _ in range(steps):
             start, used = time.perf_counter(), time.process_time()
-            network(images)
+            forward(images)
             seconds.append(time.perf_counter() - start)
             processor.append(time.process_time() - used)
         print(json.dumps({"seconds": seconds, "processor": processor}), flush=True)

@@ -1,6 +1,6 @@
 """Where PyTorch's time goes in a training step's forward and backward pass, by the kinds of op of bench/ops.ts.
 
-    python3 ops.py architecture.json BATCH THREADS STEPS
+    python ops.py architecture.json BATCH THREADS STEPS
 
 For every line read from standard input it runs STEPS passes by the clock, then as many under the profiler, and prints milliseconds of a pass as a line of JSON.
 """
@@ -19,8 +19,10 @@ path, batch, threads, steps = sys.argv[1], *map(int, sys.argv[2:5])
 torch.set_num_threads(threads)
 torch.manual_seed(0)
 a = json.load(open(path))
-model = build(a).train()
+# Channels last, as the faster of both layouts on processors.
+model = build(a).train().to(memory_format=torch.channels_last)
 x = torch.randn(batch, a["image"]["channels"], a["image"]["height"], a["image"]["width"])
+x = x.to(memory_format=torch.channels_last)
 y = torch.randint(a["classes"], (batch,))
 
 
@@ -38,6 +40,7 @@ NAMES = [
     ("bmm", "products, attention"),
     ("mm", "products, attention"),
     ("softmax", "products, attention"),
+    ("attention", "products, attention"),
 ]
 
 

@@ -1,14 +1,21 @@
 """UniNet in PyTorch, for comparison: builds any architecture of this project from its JSON and times training steps.
 
-    python3 uninet.py architecture.json BATCH THREADS ROUNDS STEPS
+    python uninet.py architecture.json BATCH THREADS STEPS [eager|compiled] [channels_last|contiguous]
 
-For every line read from standard input it runs STEPS training steps (forward, backward, AdamW, running statistics) and prints the seconds
-and the processor's seconds per step, so that a benchmark can alternate it with another engine.
+As those who know PyTorch set it up: scaled_dot_product_attention, AdamW fused, images and weights with their channels last, or `torch.compile` of the module. The first line that is printed
+says how many seconds the network's first three steps took, its making and its compilation included. For every line read from standard input it then runs STEPS training steps (forward, backward,
+AdamW, running statistics) and prints the seconds and the processor's seconds of each, so that a benchmark can alternate it with another engine.
 """
 import json
+import os
 import sys
 import resource
 import time
+import warnings
+
+# Every network of a search is new: what an earlier run has compiled is not used.
+os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
+warnings.filterwarnings("ignore", message="dynamo_pgo")
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +40,7 @@ class SE(nn.Module):
 
 
 class DWConv(nn.Module):
-    def __init__(self, cin, c, expansion, _head_dim, _tokens):
+    def __init__(self, cin, c, expansion, _head_dim, _size):
         super().__init__()
         hidden = int(expansion * cin)
         layers = []
@@ -50,7 +57,7 @@ class DWConv(nn.Module):
 
 
 class Conv(nn.Module):
-    def __init__(self, cin, c, expansion, _head_dim, _tokens):
+    def __init__(self, cin, c, expansion, _head_dim, _size):
         super().__init__()
         hidden = int(expansion * cin)
         self.branch = nn.Sequential(
@@ -61,13 +68,11 @@ class Conv(nn.Module):
         return x + self.branch(x)
 
 
-def attend(q, k, v, heads):
+def attend(q, k, v, heads, mask=None):
     def split(t):
         return t.reshape(t.shape[0], t.shape[1], heads, -1).transpose(1, 2)
 
-    q, k, v = split(q), split(k), split(v)
-    p = ((q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5).softmax(-1)
-    return (p @ v).transpose(1, 2).flatten(2)
+    return F.scaled_dot_product_attention(split(q), split(k), split(v), attn_mask=mask).transpose(1, 2).flatten(2)
 
 
 class FFN(nn.Sequential):
@@ -78,7 +83,7 @@ class FFN(nn.Sequential):
 class Transformer(nn.Module):
     window = None
 
-    def __init__(self, _cin, c, expansion, head_dim, _tokens):
+    def __init__(self, _cin, c, expansion, head_dim, size):
         super().__init__()
         self.position = nn.Conv2d(c, c, 3, padding=1, groups=c)
         self.norm1, self.norm2 = nn.LayerNorm(c), nn.LayerNorm(c)
@@ -86,6 +91,10 @@ class Transformer(nn.Module):
         self.ffn = FFN(c, int(expansion * c))
         self.gamma1, self.gamma2 = (nn.Parameter(1e-6 * torch.ones(c)) for _ in range(2))
         self.heads = c // head_dim
+        self.prepare(*size)
+
+    def prepare(self, h, w):
+        pass
 
     def attention(self, x, h, w):
         q, k, v = self.qkv(x).chunk(3, -1)
@@ -103,6 +112,14 @@ class Transformer(nn.Module):
 class WindowTransformer(Transformer):
     window = 7
 
+    def prepare(self, h, w):
+        size = self.window
+        ph, pw = -h % size, -w % size
+        real = F.pad(torch.ones(h, w), (0, pw, 0, ph))
+        real = real.reshape((h + ph) // size, size, (w + pw) // size, size).transpose(1, 2).reshape(-1, size * size)
+        # Windows that are full need no mask.
+        self.register_buffer("mask", torch.where(real > 0, 0.0, -1e9) if ph + pw > 0 else None, persistent=False)
+
     def attention(self, x, h, w):
         size = self.window
         b, _, c = x.shape
@@ -110,18 +127,17 @@ class WindowTransformer(Transformer):
         grid = F.pad(x.reshape(b, h, w, c), (0, 0, 0, pw, 0, ph))
         rows, columns = (h + ph) // size, (w + pw) // size
         t = grid.reshape(b, rows, size, columns, size, c).transpose(2, 3).reshape(-1, size * size, c)
-        real = F.pad(torch.ones(h, w), (0, pw, 0, ph)).reshape(rows, size, columns, size).transpose(1, 2).reshape(-1, size * size)
-        mask = torch.where(real > 0, 0.0, -1e9).repeat(b, 1)[:, None, None]
-        q, k, v = (s.reshape(*s.shape[:2], self.heads, -1).transpose(1, 2) for s in self.qkv(t).chunk(3, -1))
-        p = ((q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5 + mask).softmax(-1)
-        t = self.projection((p @ v).transpose(1, 2).flatten(2))
+        q, k, v = self.qkv(t).chunk(3, -1)
+        mask = None if self.mask is None else self.mask.repeat(b, 1)[:, None, None]
+        t = self.projection(attend(q, k, v, self.heads, mask))
         t = t.reshape(b, rows, columns, size, size, c).transpose(2, 3).reshape(b, h + ph, w + pw, c)
         return t[:, :h, :w].reshape(b, h * w, c)
 
 
 class Mixer(nn.Module):
-    def __init__(self, _cin, c, expansion, _head_dim, tokens):
+    def __init__(self, _cin, c, expansion, _head_dim, size):
         super().__init__()
+        tokens = size[0] * size[1]
         self.norm1, self.norm2 = nn.LayerNorm(c), nn.LayerNorm(c)
         self.tokens, self.channels = FFN(tokens, 2 * tokens), FFN(c, int(expansion * c))
         self.gamma1, self.gamma2 = (nn.Parameter(1e-6 * torch.ones(c)) for _ in range(2))
@@ -189,7 +205,7 @@ def build(a):
             h, w = (-(-n // stage["stride"]) for n in (h, w))
             c = stage["channels"]
         for _ in range(stage["repeats"]):
-            layers.append(OPERATORS[stage["operator"]](c, stage["channels"], stage["expansion"], a["headDim"], h * w))
+            layers.append(OPERATORS[stage["operator"]](c, stage["channels"], stage["expansion"], a["headDim"], (h, w)))
             c = stage["channels"]
     head = a["head"]["channels"]
     layers += [nn.Conv2d(c, head, 1, bias=False), nn.BatchNorm2d(head), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
@@ -198,25 +214,30 @@ def build(a):
 
 def main():
     path, batch, threads, steps = sys.argv[1], *map(int, sys.argv[2:5])
+    mode, layout = sys.argv[5:7] if len(sys.argv) > 6 else ("eager", "channels_last")
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     a = json.load(open(path))
-    model = build(a).train()
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    rest = [p for p in model.parameters() if p.ndim <= 1]
-    # The fastest of PyTorch's own implementations on a CPU: one kernel over lists of tensors.
-    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0}], lr=1e-3, foreach=True)
     x = torch.randn(batch, a["image"]["channels"], a["image"]["height"], a["image"]["width"])
     y = torch.randint(a["classes"], (batch,))
+    start = time.perf_counter()
+    model = build(a).train()
+    if layout == "channels_last":
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0}], lr=1e-3, fused=True)
+    forward = torch.compile(model) if mode == "compiled" else model
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x), y).backward()
+        F.cross_entropy(forward(x), y).backward()
         optimiser.step()
 
     for _ in range(3):
         step()
-    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters())}), flush=True)
+    first = {"parameters": sum(p.numel() for p in model.parameters()), "firstSteps": time.perf_counter() - start}
+    print(json.dumps(first | {"version": torch.__version__.split("+")[0]}), flush=True)
     for _ in sys.stdin:
         times, processor = [], []
         for _ in range(steps):
