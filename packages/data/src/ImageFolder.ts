@@ -321,6 +321,14 @@ export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, D
     )
     const name = options.name ?? files.nameOf(options.folder)
     const [train, first, second] = kept
+    const bereft = classes.find((_, label) => listed[0]!.labels.includes(label) && !train!.labels.includes(label))
+    if (bereft !== undefined)
+      return yield* new InvalidSamples({
+        source: options.folder,
+        split: "train",
+        reason: `none of the images of the class ${bereft} can be read, so nothing would be learned of it`,
+        remedy: "Replace some of them, or take the class's folders away"
+      })
     const [validation, rest] =
       second === undefined
         ? (yield* parts(Prng.fromSeed(options.validation?.seed ?? "validation"), train!.labels, classes.length, [

@@ -374,6 +374,17 @@ describe("ImageFolder", () => {
     })
   )
 
+  it.effect("does not leave out all that there is to learn of a class", () =>
+    Effect.gen(function* () {
+      const folder = yield* animals({ train: 1, val: 1, test: 1 })
+      yield* Effect.promise(() => writeFile(join(folder, "train/dog/0.jpeg"), "no picture"))
+      assert.strictEqual(
+        yield* failure(folder, { skipBad: true }),
+        "…, train split: none of the images of the class dog can be read, so nothing would be learned of it. Replace some of them, or take the class's folders away."
+      )
+    })
+  )
+
   it.effect("check names every unreadable image of all splits, or counts the images", () =>
     Effect.gen(function* () {
       const folder = yield* animals({ train: 3, val: 1, test: 1 })
