@@ -213,7 +213,7 @@ describe("bounds on costs by name", () => {
 
   it("on a cost that nobody gives do not compile", () => {
     // @ts-expect-error: no one provides it
-    assert.throws(() => ModelSpace.within({ latency: { max: 1 } })(mine)[0].of([2, 2]))
+    assert.strictEqual(ModelSpace.within({ latency: { max: 1 } })(mine)[0].of([2, 2]), Infinity)
   })
 })
 
