@@ -2,12 +2,15 @@
  * The engines that are timed: the devices of the command line, and the default one without its blocked kernels. A table of its own, because a worker that
  * loaded the command line would hold 70 MB that are not the engine's.
  */
+import { Loops } from "@uninet/loops"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Tfjs } from "@uninet/runtime-tfjs"
 
 const engines = {
   cpu: (threads: number) => OnnxRuntime.cpu({ threads }),
   standard: (threads: number) => OnnxRuntime.cpu({ threads, formulation: "standard" }),
+  portable: (threads: number) => Loops.portable({ threads }),
+  loops: (threads: number) => Loops.fast({ threads }),
   webgpu: () => OnnxRuntime.webgpu(),
   cuda: () => OnnxRuntime.cuda(),
   "tfjs-node-gpu": () => Tfjs.nodeGpu(),

@@ -11,7 +11,7 @@ describe("uninet doctor", () => {
       assert.strictEqual(found.node, process.version)
       for (const key of ["cores", "memoryBytes", "freeMemoryBytes"]) assert.isAbove(found[key], 0)
       const engine = (device: string) => found.engines.find((one: { device: string }) => one.device === device)
-      for (const device of ["cpu", "tfjs-wasm", "tfjs-cpu"]) {
+      for (const device of ["cpu", "portable", "loops", "tfjs-wasm", "tfjs-cpu"]) {
         const { state, step, version } = engine(device)
         assert.deepStrictEqual([state, step?.verified], ["ready", true], device)
         assert.isAbove(step.seconds, 0)

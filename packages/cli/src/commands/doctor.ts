@@ -29,6 +29,7 @@ interface Known {
 
 const ofOrt = { library: "onnxruntime-node", version: OnnxRuntime.version }
 const ofTfjs = { library: "TensorFlow.js", version: Tfjs.version }
+const ofLoops = { library: "WebAssembly", version: process.versions.v8 }
 const nodePackage = (name: string) => `npx -y pnpm add -w --allow-build=${name} ${name}@${Tfjs.version}`
 
 /** A software Vulkan driver that Debian's browser brings: slow, and enough to try the engine. */
@@ -36,6 +37,18 @@ const software = "/usr/lib/chromium/vk_swiftshader_icd.json"
 
 const known: Record<Device.Chosen, Known> = {
   cpu: { ...ofOrt, why: "the standard engine", command: "npx -y pnpm install", notes: [] },
+  portable: {
+    ...ofLoops,
+    why: "the same bits on every processor and in every browser",
+    command: "npx -y pnpm install",
+    notes: []
+  },
+  loops: {
+    ...ofLoops,
+    why: "the portable loops with fused multiply-add, fast on small networks",
+    command: "npx -y pnpm install",
+    notes: []
+  },
   webgpu: {
     ...ofOrt,
     why: "trains on a GPU of any maker, with the weights staying on it",

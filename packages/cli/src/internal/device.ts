@@ -1,4 +1,5 @@
 /** Devices by name: what a command computes with. */
+import { Loops } from "@uninet/loops"
 import { type DeviceUnavailable, OnnxRuntime, type Runtime } from "@uninet/runtime"
 import { Tfjs } from "@uninet/runtime-tfjs"
 import * as Console from "effect/Console"
@@ -16,6 +17,8 @@ export interface Options {
 /** The engine of every device. */
 const engines = {
   cpu: (options: Options) => OnnxRuntime.cpu(options),
+  portable: (options: Options) => Loops.portable(options),
+  loops: (options: Options) => Loops.fast(options),
   webgpu: () => OnnxRuntime.webgpu(),
   cuda: () => OnnxRuntime.cuda(),
   "tfjs-node-gpu": () => Tfjs.nodeGpu(),
@@ -28,6 +31,8 @@ const engines = {
 export type Chosen = keyof typeof engines
 export const chosen = [
   "cpu",
+  "portable",
+  "loops",
   "webgpu",
   "cuda",
   "tfjs-node-gpu",

@@ -1,0 +1,134 @@
+/**
+ * Loops of one phase joined: those over the same shape that read the same tensors, or one what the other has just computed. What then nobody else reads is not written at all.
+ */
+import * as Expression from "./Expression.ts"
+import { loopsOf, type Nest, type Result, sameView } from "./Nest.ts"
+import type { Step } from "./Steps.ts"
+import * as View from "./View.ts"
+
+/** A loop's addresses are in registers, of which a processor has few. */
+const mostPlaces = 14
+
+interface Cluster {
+  nest: Nest
+  /** Its place among the phase's instructions. */
+  readonly at: number
+}
+
+/** Whether a sum that is written once would now be left and come back to. */
+const comesBack = (nest: Nest): boolean => {
+  const loops = loopsOf(nest)
+  if (loops === undefined) return true
+  return nest.results.some(({ carry, kind }, i) => {
+    if (carry || kind === "store") return false
+    const at = nest.operands.length + i
+    const still = loops.findIndex((loop) => loop.strides[at] === 0)
+    return still >= 0 && loops.slice(still).some((loop) => loop.strides[at] !== 0)
+  })
+}
+
+/** Both nests as one, the second reading what the first computes; `undefined` where they do not fit together. */
+const joined = (first: Nest, second: Nest): Nest | undefined => {
+  if (first.lanes !== second.lanes || first.inOrder === true || second.inOrder === true) return undefined
+  if (first.shape.length !== second.shape.length || first.shape.some((n, i) => n !== second.shape[i])) return undefined
+  const written = new Set(first.results.map((r) => r.view.buffer.id))
+  const operands = [...first.operands]
+  let shared = false
+  let fits = true
+  const expressions = second.operands.map((view): Expression.Expression => {
+    const result = first.results.find((r) => r.kind === "store" && sameView(r.view, view))
+    if (result !== undefined) {
+      shared = true
+      return result.expression
+    }
+    // Another view of what the first writes is not there yet.
+    if (written.has(view.buffer.id)) fits = false
+    const known = operands.findIndex((other) => sameView(other, view))
+    if (known >= 0) {
+      shared ||= second.lanes ? View.isVector(view.buffer) : !view.axes.every(View.isStill)
+      return Expression.operand(known)
+    }
+    operands.push(view)
+    return Expression.operand(operands.length - 1)
+  })
+  // What the second writes over may still be read, or be written, by the first.
+  const touched = [...first.operands.map((view) => view.buffer.id), ...written]
+  if (second.results.some((r) => touched.includes(r.view.buffer.id))) fits = false
+  if (!shared || !fits) return undefined
+  const results = second.results.map((r): Result => ({
+    ...r,
+    expression: Expression.substitute(r.expression, (index) => expressions[index])
+  }))
+  const nest = { ...first, operands, results: [...first.results, ...results] }
+  if (nest.operands.length + nest.results.length > mostPlaces) return undefined
+  const [a, b, both] = [first, second, nest].map((n) => loopsOf(n)?.length)
+  if (a === undefined || b === undefined || both === undefined || both > Math.max(a, b) || comesBack(nest))
+    return undefined
+  return nest
+}
+
+/** The nest without results that nobody reads, and without operands that none of the others needs. */
+const trimmed = (nest: Nest, isRead: (id: number) => boolean): Nest => {
+  const results = nest.results.filter((r) => isRead(r.view.buffer.id))
+  if (results.length === nest.results.length || results.length === 0) return nest
+  const used = new Set(
+    Expression.parts(results.map((r) => r.expression)).flatMap((e) => (e.op === "operand" ? [e.index] : []))
+  )
+  const kept = nest.operands.flatMap((_, i) => (used.has(i) ? [i] : []))
+  return {
+    ...nest,
+    operands: kept.map((i) => nest.operands[i]),
+    results: results.map((r) => ({
+      ...r,
+      expression: Expression.substitute(r.expression, (index) => Expression.operand(kept.indexOf(index)))
+    }))
+  }
+}
+
+/** The instructions of a phase, joined. `isNeeded` says which buffers other phases read. */
+export const fused = (
+  steps: ReadonlyArray<Step>,
+  members: ReadonlyArray<number>,
+  isNeeded: (id: number) => boolean
+): ReadonlyArray<Step["instruction"]> => {
+  /** Where each step has gone, by its place in the result. */
+  const places = new Map<number, number>()
+  const result: Array<Step["instruction"] | Cluster> = []
+  const byShape = new Map<string, Array<Cluster>>()
+  for (const step of members) {
+    const { after, instruction } = steps[step]
+    const place = () => {
+      places.set(step, result.length)
+      return result.length
+    }
+    if (instruction._tag !== "Nest") {
+      place()
+      result.push(instruction)
+      continue
+    }
+    const earliest = Math.max(-1, ...after.map((other) => places.get(other.step) ?? -1))
+    const key = `${instruction.lanes} ${instruction.shape.join()}`
+    const candidates = byShape.get(key) ?? []
+    const cluster = candidates.findLast(({ at, nest }) => at >= earliest && joined(nest, instruction) !== undefined)
+    const both = cluster && joined(cluster.nest, instruction)
+    if (cluster !== undefined && both !== undefined) {
+      cluster.nest = both
+      places.set(step, cluster.at)
+      continue
+    }
+    const own: Cluster = { nest: instruction, at: place() }
+    result.push(own)
+    byShape.set(key, [...candidates, own])
+  }
+  const all = result.map((item) => ("nest" in item ? item.nest : item))
+  // Who reads what within the phase: a nest's own readers have what it computes in hand.
+  const readers = new Map<number, number>()
+  for (const item of all) {
+    const reads = item._tag === "Nest" ? item.operands.map((view) => view.buffer.id) : item.reads.map(({ id }) => id)
+    const carried = item._tag === "Nest" ? item.results.flatMap((r) => (r.carry ? [r.view.buffer.id] : [])) : []
+    for (const id of [...reads, ...carried]) readers.set(id, (readers.get(id) ?? 0) + 1)
+  }
+  return all.map((item) =>
+    item._tag === "Nest" ? trimmed(item, (id) => isNeeded(id) || (readers.get(id) ?? 0) > 0) : item
+  )
+}

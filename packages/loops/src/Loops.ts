@@ -1,0 +1,110 @@
+/** The engines on loops in WebAssembly. */
+import { Program, Shape } from "@uninet/graph"
+import { Check, CompileFailed, type Data, FirstValues, failedRun, Guarded, Runtime } from "@uninet/runtime/engine"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Struct from "effect/Struct"
+import type { Target } from "./internal/compile.ts"
+import * as Machine from "./internal/machine.ts"
+import * as Lower from "./Lower.ts"
+
+const compile =
+  (engine: string, target: Target, threads: number) =>
+  <Name extends string>(programs: Readonly<Record<Name, Program.Program>>) =>
+    Effect.gen(function* () {
+      const clash = Check.clash(engine, programs)
+      if (clash !== undefined) return yield* clash
+      const names = Struct.keys(programs)
+      const declared = Check.variablesOf(names.map((name) => programs[name]))
+      const lowered = new Map<Name, Lower.Lowered>()
+      for (const name of names)
+        lowered.set(
+          name,
+          yield* Effect.mapError(
+            Effect.fromResult(Lower.lower(programs[name])),
+            (cause) => new CompileFailed({ engine, program: name, cause })
+          )
+        )
+      const machine = yield* Effect.acquireRelease(
+        Effect.try({
+          try: () => Machine.make(lowered, target, threads),
+          catch: (cause) => new CompileFailed({ engine, program: names[0] ?? "", cause })
+        }),
+        ({ close }) => Effect.sync(close)
+      )
+      const view = (address: number, size: number, dtype: string): Data =>
+        dtype === "int32"
+          ? new Int32Array(machine.memory, address, size)
+          : new Float32Array(machine.memory, address, size)
+      const stored = new Map(
+        [...declared].map(([name, variable]) => [
+          name,
+          view(machine.variables.get(name) ?? 0, Shape.size(variable.shape), variable.dtype)
+        ])
+      )
+      for (const [name, variable] of declared) stored.get(name)?.fill(FirstValues.numberOf(variable))
+      const entries = new Map(names.map((name) => [name, { program: programs[name] }] as const))
+      return yield* Guarded.make(entries, {
+        engine,
+        variables: declared,
+        run: ({ program }, inputs, name) =>
+          Effect.try({
+            try: () => {
+              const loaded = machine.programs.get(name)
+              if (loaded === undefined) return {}
+              for (const { attributes, dtype, shape } of program.inputs) {
+                const buffer = loaded.lowered.inputs.get(attributes.name)
+                if (buffer !== undefined)
+                  view(loaded.addressOf(buffer.id), Shape.size(shape), dtype).set(inputs[attributes.name])
+              }
+              machine.run(loaded)
+              return Object.fromEntries(
+                Object.entries(program.outputs).map(([output, tensor]) => {
+                  const buffer = loaded.lowered.outputs.get(output)
+                  const address = buffer === undefined ? 0 : loaded.addressOf(buffer.id)
+                  return [output, view(address, Shape.size(tensor.shape), tensor.dtype).slice()]
+                })
+              )
+            },
+            catch: (cause) => failedRun(engine, name, cause)
+          }),
+        read: Effect.sync(() => new Map([...stored].map(([name, data]): [string, Data] => [name, data.slice()]))),
+        write: (values) =>
+          Effect.sync(() => {
+            for (const [name, data] of values) stored.get(name)?.set(data)
+          })
+      })
+    })
+
+const layerOf = (name: string, fused: boolean, { threads = 1, wide = true }: Options): Layer.Layer<Runtime> =>
+  Layer.succeed(Runtime, Runtime.of({ name, compile: compile(name, { fused, shared: threads > 1, wide }, threads) }))
+
+/** How kernels are compiled. */
+export interface Options {
+  /**
+   * Whether V8 may join two vectors of four numbers in one instruction of AVX2, true by default. It is an experimental flag of V8's that Node sets while kernels compile and at no other time; the
+   * numbers are the same with it and without, and where there is no Node nothing is set.
+   */
+  readonly wide?: boolean
+  /** Threads of a run, 1 by default; their number makes no difference to the numbers. In a browser there is one. */
+  readonly threads?: number
+}
+
+/**
+ * The engine on loops of plain arithmetic: the same bits on every processor and in every browser, by WebAssembly's specification, as long as numbers are numbers (which of its bits a NaN has is not
+ * specified).
+ *
+ * Fails with `CompileFailed` where a program cannot be compiled.
+ *
+ * @example
+ * program.pipe(Effect.provide(Loops.portable()))
+ */
+export const portable = (options: Options = {}): Layer.Layer<Runtime> => layerOf("loops portable", false, options)
+
+/**
+ * The engine on loops in which a product and a sum are one instruction where the processor has it (WebAssembly's relaxed multiply-add): faster, and the same bits only on processors that have it.
+ *
+ * @example
+ * program.pipe(Effect.provide(Loops.fast()))
+ */
+export const fast = (options: Options = {}): Layer.Layer<Runtime> => layerOf("loops", true, options)

@@ -1,0 +1,179 @@
+/** A program as instructions: loops, products and what else there is, over buffers. */
+import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
+import * as Result from "effect/Result"
+import * as Expression from "./Expression.ts"
+import * as Rewrite from "./Rewrite.ts"
+import * as Attention from "./rewrites/attention.ts"
+import * as Norms from "./rewrites/norms.ts"
+import * as Small from "./rewrites/small.ts"
+import * as Softmax from "./rewrites/softmax.ts"
+import * as Context from "./lower/context.ts"
+import * as Elementwise from "./lower/elementwise.ts"
+import * as Matmul from "./lower/matmul.ts"
+import * as Movement from "./lower/movement.ts"
+import * as Optimiser from "./lower/optimiser.ts"
+import * as Products from "./lower/products.ts"
+import * as Reduce from "./lower/reduce.ts"
+import type { Lowered as Kinds, Rewritten, Rules } from "./lower/rules.ts"
+import * as Windows from "./lower/windows.ts"
+import * as View from "./View.ts"
+
+/** The rewrites, in the order in which they are applied. */
+export const rewrites: ReadonlyArray<Rewrite.Rewrite> = [
+  Attention.rewrite,
+  Norms.rewrite,
+  Softmax.rewrite,
+  Small.rewrite
+]
+
+const rules: Rules = {
+  ...Elementwise.rules,
+  ...Reduce.rules,
+  ...Matmul.rules,
+  ...Movement.rules,
+  ...Products.rules,
+  ...Windows.rules,
+  ...Optimiser.rules
+}
+
+/** Something that the rewrites should have taken away. */
+const unexpected = (node: Tensor.Tensor): never => {
+  throw new Error(`${node.kind} was not rewritten`)
+}
+
+const table: Op.Table<[Context.Context], Context.Value> = {
+  ...rules,
+  ...(Object.fromEntries(
+    (
+      [
+        "toTokens",
+        "toImage",
+        "globalAveragePool",
+        "batchNorm",
+        "batchMoments",
+        "batchNormGradInput",
+        "batchNormGradScale",
+        "batchNormInference",
+        "layerNorm",
+        "layerNormGradInput",
+        "layerNormGradScale",
+        "softmax",
+        "softmaxGrad",
+        "logSoftmax",
+        "attention",
+        "attentionGrad",
+        "sgd",
+        "movingAverage",
+        "globalNorm",
+        "clipByNorm"
+      ] satisfies ReadonlyArray<Rewritten>
+    ).map((kind) => [kind, unexpected])
+  ) as Record<Exclude<Rewritten, Kinds>, typeof unexpected>) // one entry for each of them
+}
+
+/** A program's buffers and what is done with them. */
+export interface Lowered {
+  readonly program: Program.Program
+  readonly groups: number
+  readonly stretches: number
+  readonly instructions: ReadonlyArray<Context.Instruction>
+  readonly buffers: ReadonlyArray<View.Buffer>
+  readonly constants: ReadonlyMap<View.Buffer, Float32Array | Int32Array>
+  readonly inputs: ReadonlyMap<string, View.Buffer>
+  readonly variables: ReadonlyMap<string, View.Buffer>
+  /** In row-major order. */
+  readonly outputs: ReadonlyMap<string, View.Buffer>
+  /** New values of variables, in row-major order. */
+  readonly updates: ReadonlyMap<string, View.Buffer>
+}
+
+/** Ops whose first operand is a batch of images or of rows of features. */
+const ofBatches: ReadonlyArray<Tensor.Kind> = [
+  "conv2d",
+  "conv2dGradInput",
+  "conv2dGradWeight",
+  "linear",
+  "linearGradInput",
+  "linearGradWeight",
+  "maxPool2d",
+  "maxPool2dGrad",
+  "averagePool2d",
+  "averagePool2dGrad",
+  "resize",
+  "resizeGrad"
+]
+
+const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b))
+
+/** How many images a program works on at once: what the first axes of its batches have in common, or of its largest input where it has none. */
+export const batchOf = ({ inputs, nodes }: Program.Program): number => {
+  const batches = nodes.flatMap((node) => (ofBatches.includes(node.kind) ? [node.inputs[0].shape[0]] : []))
+  if (batches.length > 0) return batches.reduce(commonDivisor)
+  const candidates = inputs.filter((x) => x.shape.length > 0 && x.dtype === "float32")
+  const [largest] = candidates.toSorted((a, b) => Shape.size(b.shape) - Shape.size(a.shape))
+  return largest?.shape[0] ?? 0
+}
+
+/** Nanoseconds of an element: an instruction of eight numbers, reading a map and writing one. */
+const price = { instruction: 0.008, read: 0.12, write: 0.15 }
+
+/** Whether what several readers want is better written down than worked out by each of them. */
+const worthStoring = ({ expression, operands }: Context.Lazy, uses: number): boolean => {
+  const maps = operands.filter((view) => View.isVector(view.buffer)).length
+  const once = Expression.cost([expression]) * price.instruction + maps * price.read
+  return uses * once >= once + price.write + uses * price.read
+}
+
+/** Ops that look at nothing but where elements lie. */
+const views: ReadonlyArray<Tensor.Kind> = ["reshape", "transpose", "slice", "broadcastTo"]
+
+/** How many loops read each tensor, directly or through other views of it. */
+const usesOf = (program: Program.Program): ReadonlyMap<Tensor.Tensor, number> => {
+  const uses = new Map<Tensor.Tensor, number>()
+  const add = (t: Tensor.Tensor, n: number) => uses.set(t, (uses.get(t) ?? 0) + n)
+  for (const t of [...Object.values(program.outputs), ...program.updates.map((u) => u.value)]) add(t, 1)
+  for (const node of program.nodes.toReversed())
+    for (const x of node.inputs) add(x, views.includes(node.kind) ? (uses.get(node) ?? 0) : 1)
+  return uses
+}
+
+/** Stretches of tiles over which sums are taken apart: so many threads can share a program, and none changes the result. */
+const stretches = 8
+
+export const lower = (given: Program.Program): Result.Result<Lowered, GraphError> =>
+  Result.map(Rewrite.apply(given, rewrites), (program) => {
+    const batch = batchOf(program)
+    const ctx = Context.make({ batch, stretches: Math.min(stretches, Math.max(1, Math.ceil(batch / 8))) })
+    const uses = usesOf(program)
+    for (const node of program.nodes) {
+      const value = Op.dispatch(table, node, ctx)
+      ctx.values.set(node, value)
+      const count = uses.get(node) ?? 0
+      if ("lazy" in value && count > 1 && worthStoring(value.lazy, count)) Context.viewOf(ctx, node)
+    }
+    const ends = (tensor: Tensor.Tensor): View.Buffer => {
+      const view = Context.inPlain(ctx, tensor)
+      const whole = Context.rowMajor(ctx, tensor, view)
+      return whole.buffer
+    }
+    return {
+      program,
+      groups: ctx.groups,
+      stretches: ctx.stretches,
+      instructions: ctx.instructions,
+      buffers: ctx.buffers,
+      constants: ctx.constants,
+      inputs: named(ctx, program.inputs),
+      variables: named(ctx, program.variables),
+      outputs: new Map(Object.entries(program.outputs).map(([name, t]) => [name, ends(t)])),
+      updates: new Map(program.updates.map(({ value, variable }) => [variable.attributes.name, ends(value)]))
+    }
+  })
+
+const named = (ctx: Context.Context, leaves: ReadonlyArray<Tensor.Tensor<"input"> | Tensor.Tensor<"variable">>) =>
+  new Map(
+    leaves.flatMap((leaf) => {
+      const buffer = ctx.named.get(leaf)
+      return buffer === undefined ? [] : [[leaf.attributes.name, buffer] as const]
+    })
+  )

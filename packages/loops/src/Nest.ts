@@ -1,0 +1,167 @@
+/** Loops over tensors before they are a kernel: what is computed of which views, over which shape. */
+import { Shape, type Tensor } from "@uninet/graph"
+import * as Expression from "./Expression.ts"
+import * as Sweep from "./kernels/sweep.ts"
+import * as View from "./View.ts"
+import type { Address, Arg, Work } from "./Work.ts"
+
+export interface Result {
+  readonly expression: Expression.Expression
+  readonly kind: Sweep.Result["kind"]
+  /** Over the nest's shape; it stands still along what is summed. */
+  readonly view: View.View
+  /** Whether it is joined to what stands there already. */
+  readonly carry: boolean
+}
+
+export interface Nest {
+  readonly _tag: "Nest"
+  readonly node: Tensor.Tensor
+  /** Over groups of the batch, in lanes; without the batch then. */
+  readonly lanes: boolean
+  readonly shape: Shape.Shape
+  /** Each of them over the shape. */
+  readonly operands: ReadonlyArray<View.View>
+  readonly results: ReadonlyArray<Result>
+  /** Whether the loops run as the shape's axes do, and not as the elements lie. */
+  readonly inOrder?: boolean
+  /** Whether it is done where its result is first read, and not as early as it can be. */
+  readonly late?: boolean
+}
+
+/** Whether two views are of the same elements. */
+export const sameView = (a: View.View, b: View.View): boolean =>
+  a.buffer === b.buffer &&
+  a.offset === b.offset &&
+  a.axes.length === b.axes.length &&
+  a.axes.every(
+    (pieces, i) =>
+      pieces.length === b.axes[i].length &&
+      pieces.every((p, j) => p.length === b.axes[i][j].length && p.stride === b.axes[i][j].stride)
+  )
+
+/** The view that the loops follow: the one that moves through most elements. */
+const mainOf = (views: ReadonlyArray<View.View>): number => {
+  // Of equals the result's, which comes last: writing in order matters more than reading.
+  return views.reduce((best, view, i) => (View.distinct(view) >= View.distinct(views[best]) ? i : best), 0)
+}
+
+const most = 6
+
+/** The loops through all views of a nest; `undefined` where their pieces do not fit together or are too many. */
+export const loopsOf = ({ inOrder = false, operands, results }: Nest): ReadonlyArray<View.Loop> | undefined => {
+  const views = [...operands, ...results.map((r) => r.view)]
+  const loops = View.loops(views, inOrder ? undefined : mainOf(views))
+  return loops !== undefined && loops.length <= most ? loops : undefined
+}
+
+/** Buffers end at multiples of eight elements, so that a plain one can be worked on in eights to its end. */
+const eights = (n: number) => Math.ceil(n / 8)
+
+/** The innermost loop in elements of eight, where a plain nest allows it: everything moves from neighbour to neighbour or stands still. */
+const inEights = (nest: Nest, loops: ReadonlyArray<View.Loop>): ReadonlyArray<View.Loop> | undefined => {
+  const last = loops.at(-1)
+  const operands = nest.operands.length
+  if (last === undefined || !last.strides.every((s, i) => s === 1 || (s === 0 && i < operands))) return undefined
+  // Beyond the end there may only be what fills up the buffer.
+  const ends = nest.results.every(({ view: { buffer, offset } }) => offset + last.length === buffer.size)
+  if (last.length % 8 !== 0 && (loops.length > 1 || !ends)) return undefined
+  if (nest.results.some((r) => r.kind !== "store" || r.view.offset % 8 !== 0) || last.length < 8) return undefined
+  return [...loops.slice(0, -1), { length: eights(last.length), strides: last.strides }]
+}
+
+/** Every element of a view as a place. */
+const placeOf = ({ buffer, offset }: View.View, tile?: number): Address => ({
+  buffer,
+  at: 4 * offset,
+  ...(tile === undefined ? {} : { tile })
+})
+
+const textOf = ({ operands, results }: Nest): string => {
+  const name = (i: number) => `%${operands[i]?.buffer.id}`
+  return results
+    .map(({ carry, expression, kind, view }) => {
+      const what = Expression.print(expression, name)
+      return `%${view.buffer.id} ${carry ? "+=" : "="} ${kind === "store" ? what : `${kind} ${what}`}`
+    })
+    .join("; ")
+}
+
+/** From so many elements on a plain nest is cut in parts, which threads share. */
+const large = 65_536
+const parts = 8
+
+/** The work that a nest is, over so many groups of the batch. */
+export const toWork = (nest: Nest, groups: number): Work | undefined => {
+  const found = loopsOf(nest)
+  if (found === undefined) return undefined
+  const { lanes, operands, results } = nest
+  const views = [...operands, ...results.map((r) => r.view)]
+  const wide = lanes ? undefined : inEights(nest, found)
+  const width = lanes || wide !== undefined ? 8 : 1
+  const loops = wide ?? found
+  const innermost = loops.length - 1
+  // In eights a step of the innermost loop is eight elements of what moves.
+  const moves = (i: number): ReadonlyArray<Sweep.Move> =>
+    loops.map(({ strides }, loop) =>
+      strides[i] === 0 ? "no" : loop === innermost && strides[i] === View.unitOf(views[i]) ? "unit" : "stride"
+    )
+  const kindOf = (i: number): Sweep.Operand["kind"] =>
+    View.isVector(views[i].buffer) || (wide !== undefined && loops[innermost].strides[i] === 1) ? "vector" : "splat"
+  const length = loops[innermost]?.length ?? 1
+  const evenly = views.every((_, i) => loops.length > 0 && moves(i)[innermost] !== "stride")
+  const sweep: Sweep.Sweep = {
+    width,
+    loops: loops.length,
+    unroll: evenly && length % 2 === 0 && length > 2 ? 2 : 1,
+    operands: operands.map((_, i) => ({ kind: kindOf(i), moves: moves(i) })),
+    results: results.map((r, i) => ({ ...r, moves: moves(operands.length + i) }))
+  }
+  const outermost = loops[0] ?? { length: 1, strides: views.map(() => 0) }
+  const elements = loops.reduce((n, loop) => n * loop.length, width)
+  const cut =
+    !lanes &&
+    elements >= large &&
+    outermost.length >= parts &&
+    results.every((_, i) => outermost.strides[operands.length + i] !== 0)
+      ? parts
+      : 1
+  // Whole rounds of the unrolled loop in every part.
+  const per = Math.ceil(outermost.length / cut / sweep.unroll) * sweep.unroll
+  const isCut = cut > 1 && per * (cut - 1) < outermost.length
+  const step = (i: number) =>
+    wide !== undefined && innermost === 0 && loops[0].strides[i] === 1 ? 8 : outermost.strides[i]
+  const lengths = loops.map((loop) => loop.length)
+  const marked = Sweep.argumentsOf(
+    sweep,
+    lengths,
+    views.map((_, i) => ({ address: i, strides: loops.map((loop) => 4 * loop.strides[i]) }))
+  )
+  // Where the addresses stand among the arguments: behind the lengths, each before its strides.
+  const addresses: Array<number> = []
+  let next = loops.length
+  for (const i of views.keys()) {
+    addresses.push(next)
+    next += 1 + moves(i).filter((move) => move === "stride").length
+  }
+  const args = marked.map((value, at): Arg => {
+    const view = addresses.indexOf(at)
+    if (view >= 0) return placeOf(views[view], isCut ? 4 * per * step(view) : undefined)
+    if (at !== 0 || !isCut) return value
+    const rounds = loops.length === 1 ? sweep.unroll : 1
+    return { all: per / rounds, last: (outermost.length - per * (cut - 1)) / rounds }
+  })
+  const tiles = lanes ? groups : isCut ? cut : 1
+  return {
+    _tag: "Work",
+    node: nest.node,
+    text: textOf(nest),
+    kernel: (style) => Sweep.kernel(sweep, style),
+    args,
+    tiles,
+    reads: [...operands.map((view) => view.buffer), ...results.flatMap((r) => (r.carry ? [r.view.buffer] : []))],
+    writes: results.map((r) => r.view.buffer),
+    macs: 0,
+    bytes: (lanes ? groups : 1) * views.reduce((sum, view) => sum + 4 * View.unitOf(view) * View.distinct(view), 0)
+  }
+}

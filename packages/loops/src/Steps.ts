@@ -1,0 +1,112 @@
+/** The order that a program's instructions need, and the phases that they fall into. */
+import type { Instruction } from "./lower/context.ts"
+import { toWork } from "./Nest.ts"
+import type { Buffer } from "./View.ts"
+import type { Clear } from "./Work.ts"
+
+/** An instruction that waits for others, by their numbers. */
+export interface Step {
+  readonly instruction: Exclude<Instruction, Clear>
+  readonly clears: ReadonlyArray<Clear>
+  /** Those that it reads from or writes over, and whether a tile only ever meets its own. */
+  readonly after: ReadonlyArray<{ readonly step: number; readonly own: boolean }>
+}
+
+export const readsOf = (i: Step["instruction"]): ReadonlyArray<Buffer> =>
+  i._tag === "Nest"
+    ? [...i.operands.map((view) => view.buffer), ...i.results.flatMap((r) => (r.carry ? [r.view.buffer] : []))]
+    : i.reads
+
+export const writesOf = (i: Step["instruction"]): ReadonlyArray<Buffer> =>
+  i._tag === "Nest" ? i.results.map((r) => r.view.buffer) : i.writes
+
+/** Whether a tile reads only what the same tile wrote: both see the buffer as lanes. */
+const isOwn = (a: Buffer, b: Buffer) => a.kind === "lanes" && b.kind === "lanes"
+
+/** Who waits for whom. */
+export const stepsOf = (instructions: ReadonlyArray<Instruction>): ReadonlyArray<Step> => {
+  const writers = new Map<number, Array<{ readonly step: number; readonly buffer: Buffer }>>()
+  const readers = new Map<number, Array<{ readonly step: number; readonly buffer: Buffer }>>()
+  const clears = new Map<number, Clear>()
+  const steps: Array<Step> = []
+  for (const instruction of instructions) {
+    if (instruction._tag === "Clear") {
+      clears.set(instruction.buffer.id, instruction)
+      continue
+    }
+    const step = steps.length
+    const after = new Map<number, boolean>()
+    const wait = (
+      others: ReadonlyArray<{ readonly step: number; readonly buffer: Buffer }> | undefined,
+      buffer: Buffer
+    ) => {
+      for (const other of others ?? [])
+        if (other.step !== step) after.set(other.step, (after.get(other.step) ?? true) && isOwn(other.buffer, buffer))
+    }
+    const [reads, writes] = [readsOf(instruction), writesOf(instruction)]
+    for (const buffer of reads) wait(writers.get(buffer.id), buffer)
+    for (const buffer of writes) {
+      wait(writers.get(buffer.id), buffer)
+      wait(readers.get(buffer.id), buffer)
+    }
+    const note = (to: typeof writers, buffer: Buffer) => {
+      const known = to.get(buffer.id)
+      if (known === undefined) to.set(buffer.id, [{ step, buffer }])
+      else known.push({ step, buffer })
+    }
+    for (const buffer of reads) note(readers, buffer)
+    for (const buffer of writes) note(writers, buffer)
+    const own = writes.flatMap((buffer) => {
+      const clear = clears.get(buffer.id)
+      clears.delete(buffer.id)
+      return clear === undefined ? [] : [clear]
+    })
+    steps.push({ instruction, clears: own, after: [...after].map(([step, own]) => ({ step, own })) })
+  }
+  return steps
+}
+
+/** What a phase is made of: calls to JavaScript, work of one tile, work on parts of plain arrays, or work on groups of the batch. */
+const kinds = ["host", "once", "parts", "groups"] as const
+type Kind = (typeof kinds)[number]
+
+const kindOf = (instruction: Step["instruction"], groups: number): Kind => {
+  if (instruction._tag === "Host") return "host"
+  if (instruction._tag === "Nest" && instruction.lanes) return "groups"
+  const tiles = instruction._tag === "Nest" ? (toWork(instruction, groups)?.tiles ?? 1) : instruction.tiles
+  const inLanes =
+    instruction._tag === "Work" && [...instruction.reads, ...instruction.writes].some(({ kind }) => kind === "lanes")
+  return inLanes ? "groups" : tiles === 1 ? "once" : "parts"
+}
+
+/** The number of the phase of every step; phases of one kind come around in turn. */
+export const phaseNumbers = (steps: ReadonlyArray<Step>, groups: number) => {
+  const phases: Array<number> = []
+  const own: Array<Kind> = []
+  for (const { after, instruction } of steps) {
+    const kind = kindOf(instruction, groups)
+    const turn = kinds.indexOf(kind)
+    let earliest = 0
+    for (const { own: isOwn, step } of after) {
+      const together = own[step] === kind && (kind === "once" || kind === "host" || (kind === "groups" && isOwn))
+      earliest = Math.max(earliest, together ? phases[step] : phases[step] + 1)
+    }
+    phases.push(earliest + ((turn - (earliest % kinds.length) + kinds.length) % kinds.length))
+    own.push(kind)
+  }
+  // What waits for nothing, zeros above all, and what is computed again is done where it is first needed.
+  const wanted = new Map<number, Array<number>>()
+  for (const [i, { after }] of steps.entries())
+    for (const { step } of after) wanted.set(step, [...(wanted.get(step) ?? []), i])
+  for (let i = steps.length - 1; i >= 0; i--) {
+    const { after, instruction } = steps[i]
+    const isLate = instruction._tag === "Nest" && instruction.late === true
+    if (!isLate && (after.length > 0 || readsOf(instruction).length > 0)) continue
+    const readers = wanted.get(i) ?? []
+    const first = Math.min(...readers.map((other) => (own[other] === own[i] ? phases[other] : phases[other] - 1)))
+    const turn = kinds.indexOf(own[i])
+    const latest = first - ((((first - turn) % kinds.length) + kinds.length) % kinds.length)
+    if (latest > phases[i] && latest < Infinity) phases[i] = latest
+  }
+  return phases
+}

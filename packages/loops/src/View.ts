@@ -1,0 +1,193 @@
+/**
+ * Where the elements of a tensor lie: a buffer, and for every axis the strides that lead through it. Reshapes, transpositions, slices and broadcasts are other views of the same buffer.
+ *
+ * A buffer is `plain`, row-major in the shape that it was made for, or in `lanes`: eight images of the batch stand innermost. The first axis of a tensor in lanes is the batch times
+ * something; element `b` of the batch lies in lane `b mod 8` of group `⌊b / 8⌋`, and a view of it leaves the batch out of its first axis.
+ */
+import type { Shape } from "@uninet/graph"
+
+/** A piece of an axis: so many steps of so many elements of the buffer. */
+export interface Piece {
+  readonly length: number
+  readonly stride: number
+}
+
+/** A stretch of memory that a program works in. */
+export interface Buffer {
+  readonly id: number
+  /** `sums` has eight parts of every number, and all of that once for each of the stretches of tiles that sums are taken over. */
+  readonly kind: "plain" | "lanes" | "sums"
+  /** Elements; of a group of the batch in lanes, of one of the stretches of sums. */
+  readonly size: number
+}
+
+/** Whether an element of it is eight numbers next to each other. */
+export const isVector = ({ kind }: Buffer): boolean => kind !== "plain"
+
+export interface View {
+  readonly buffer: Buffer
+  /** Elements to skip in the buffer, or in each of its groups. */
+  readonly offset: number
+  /** For each axis the pieces that it is made of, outermost first. */
+  readonly axes: ReadonlyArray<ReadonlyArray<Piece>>
+}
+
+export const lengthOf = (pieces: ReadonlyArray<Piece>): number => pieces.reduce((n, { length }) => n * length, 1)
+
+/** The tensor's shape; in lanes without the batch. */
+export const shapeOf = ({ axes }: View): Shape.Shape => axes.map(lengthOf)
+
+/** Without pieces of one step, and with those joined that follow one another evenly. */
+const simple = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Piece> => {
+  const joined: Array<Piece> = []
+  for (const piece of pieces) {
+    if (piece.length === 1) continue
+    const last = joined.at(-1)
+    if (last !== undefined && last.stride === piece.stride * piece.length)
+      joined[joined.length - 1] = { length: last.length * piece.length, stride: piece.stride }
+    else joined.push(piece)
+  }
+  return joined
+}
+
+/**
+ * A view of a whole buffer, `unit` elements from one element of the tensor to the next. `order` names the axes as they lie in memory, outermost first; by default they lie as they are named.
+ */
+export const contiguous = (
+  buffer: Buffer,
+  shape: Shape.Shape,
+  order: ReadonlyArray<number> = shape.map((_, axis) => axis)
+): View => {
+  const strides = shape.map(() => 0)
+  let stride = isVector(buffer) ? 8 : 1
+  for (const axis of order.toReversed()) {
+    strides[axis] = stride
+    stride *= shape[axis]
+  }
+  return { buffer, offset: 0, axes: shape.map((length, axis) => simple([{ length, stride: strides[axis] }])) }
+}
+
+/** The last steps of a piece, `inner` of them, and the steps over those. */
+const cut = ({ length, stride }: Piece, inner: number): readonly [Piece, Piece] => [
+  { length: length / inner, stride: stride * inner },
+  { length: inner, stride }
+]
+
+/** The same elements in row-major order under another shape; `undefined` where an axis would end inside a piece. */
+export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
+  const left = view.axes.flat()
+  const axes: Array<ReadonlyArray<Piece>> = []
+  for (const length of shape.toReversed()) {
+    const pieces: Array<Piece> = []
+    for (let missing = length; missing > 1;) {
+      const piece = left.pop()
+      if (piece === undefined) return undefined
+      if (missing % piece.length === 0) {
+        pieces.unshift(piece)
+        missing /= piece.length
+      } else if (piece.length % missing === 0) {
+        const [outer, inner] = cut(piece, missing)
+        left.push(outer)
+        pieces.unshift(inner)
+        missing = 1
+      } else return undefined
+    }
+    axes.unshift(simple(pieces))
+  }
+  return left.every(({ length }) => length === 1) ? { ...view, axes } : undefined
+}
+
+/** Axis `i` of the result is axis `permutation[i]`. */
+export const transpose = (view: View, permutation: ReadonlyArray<number>): View => ({
+  ...view,
+  axes: permutation.map((axis) => view.axes[axis])
+})
+
+/** Elements `start ≤ i < end` of one axis, every `step`-th of them; `undefined` where they are not whole pieces. */
+export const slice = (view: View, axis: number, start: number, end: number, step = 1): View | undefined => {
+  const pieces = view.axes[axis]
+  const count = Math.ceil((end - start) / step)
+  if (start === 0 && count === lengthOf(pieces)) return view
+  if (pieces.length === 0) return view
+  const [outer, ...rest] = pieces
+  const inner = lengthOf(rest)
+  if (start % inner !== 0 || (end - start) % inner !== 0 || (step > 1 && inner > 1)) return undefined
+  const kept = simple([{ length: count / inner, stride: outer.stride * step }, ...rest])
+  return { ...view, offset: view.offset + (start / inner) * outer.stride, axes: view.axes.with(axis, kept) }
+}
+
+/** Repeated over axes of length 1 and over axes that are missing in front. */
+export const broadcast = (view: View, shape: Shape.Shape): View => {
+  const lead = shape.length - view.axes.length
+  return {
+    ...view,
+    axes: shape.map((length, axis) => {
+      const own = axis < lead ? [] : view.axes[axis - lead]
+      return lengthOf(own) === length ? own : [{ length, stride: 0 }]
+    })
+  }
+}
+
+/** Whether an axis stands still. */
+export const isStill = (pieces: ReadonlyArray<Piece>): boolean =>
+  pieces.every(({ length, stride }) => stride === 0 || length === 1)
+
+/** How many different elements it leads to. */
+export const distinct = ({ axes }: View): number =>
+  axes.reduce((n, pieces) => n * pieces.reduce((m, p) => (p.stride === 0 ? m : m * p.length), 1), 1)
+
+/** Numbers from one element to its neighbour. */
+export const unitOf = ({ buffer }: View): number => (isVector(buffer) ? 8 : 1)
+
+/** The strides of an axis that is one piece, or none; `undefined` where it is several. */
+export const strideOf = (pieces: ReadonlyArray<Piece>): number | undefined =>
+  pieces.length === 0 ? 0 : pieces.length === 1 ? pieces[0].stride : undefined
+
+/** A loop over several views: how often, and by how many elements each of them moves. */
+export interface Loop {
+  readonly length: number
+  readonly strides: ReadonlyArray<number>
+}
+
+/**
+ * The loops that lead through several views of one shape at once, outermost first, as few as there can be; `undefined` where their pieces do not fit together. They follow the order in which
+ * the view number `main` lies in memory, or the axes' order where none is named.
+ */
+export const loops = (views: ReadonlyArray<View>, main: number | undefined): ReadonlyArray<Loop> | undefined => {
+  const found: Array<Loop> = []
+  const [{ axes }] = views
+  for (const axis of axes.keys()) {
+    const left = views.map((view) => [...view.axes[axis]])
+    const own: Array<Loop> = []
+    for (;;) {
+      const open = left.filter((pieces) => pieces.length > 0)
+      if (open.length === 0) break
+      const length = Math.min(...open.map((pieces) => pieces[pieces.length - 1].length))
+      const strides: Array<number> = []
+      for (const pieces of left) {
+        const piece = pieces.pop()
+        if (piece === undefined || piece.length % length !== 0) return undefined
+        const [outer, inner] = cut(piece, length)
+        if (outer.length > 1) pieces.push(outer)
+        strides.push(inner.stride)
+      }
+      own.unshift({ length, strides })
+    }
+    found.push(...own)
+  }
+  const ordered = main === undefined ? found : found.toSorted((a, b) => b.strides[main] - a.strides[main])
+  const joined: Array<Loop> = []
+  for (const loop of ordered) {
+    const last = joined.at(-1)
+    if (last?.strides.every((stride, i) => stride === loop.strides[i] * loop.length) === true)
+      joined[joined.length - 1] = { length: last.length * loop.length, strides: loop.strides }
+    else joined.push(loop)
+  }
+  return joined
+}
+
+/** The axes in the order in which they lie in memory, outermost first. */
+export const orderOf = ({ axes }: View): ReadonlyArray<number> => {
+  const largest = (axis: number) => Math.max(0, ...axes[axis].map(({ stride }) => stride))
+  return axes.map((_, axis) => axis).toSorted((a, b) => largest(b) - largest(a))
+}

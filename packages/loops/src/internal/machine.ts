@@ -1,0 +1,191 @@
+/** Runs compiled programs: a memory, a table of kernels, and a loop over lists of them. */
+import * as Emit from "../Emit.ts"
+import type { Kernel } from "../Kernel.ts"
+import type { Lowered } from "../Lower.ts"
+import * as Memory from "../Memory.ts"
+import * as Schedule from "../Schedule.ts"
+import { moduleOf, moduleOfRunner, type Target } from "./compile.ts"
+import * as Instance from "./instance.ts"
+import * as Team from "./team.ts"
+
+/** The part of the WebAssembly interface used here, which neither ES nor Node's types declare. */
+declare const WebAssembly: {
+  readonly Memory: new (limits: {
+    readonly initial: number
+    readonly maximum: number
+    readonly shared?: boolean
+  }) => Instance.Memory
+}
+
+const page = 65_536
+/** Room for a kernel to work in, for each stretch. */
+const scratchBytes = 1024
+/** Nothing lies at address 0. */
+const start = 1024
+
+const aligned = (bytes: number) => Math.ceil(bytes / 64) * 64
+
+/** A program with its place in a machine. */
+export interface Loaded {
+  readonly lowered: Lowered
+  readonly phases: ReadonlyArray<Schedule.Phase>
+  readonly code: Emit.Code
+  readonly addressOf: (id: number) => number
+  /** Which phases threads share. */
+  readonly together: ReadonlyArray<boolean>
+}
+
+export interface Machine {
+  readonly memory: ArrayBuffer
+  readonly programs: ReadonlyMap<string, Loaded>
+  /** The address of every variable. */
+  readonly variables: ReadonlyMap<string, number>
+  readonly run: (program: Loaded) => void
+  /** Milliseconds of every piece of work in a run, by phase; those of clearing sums come last. The clock is the wall's by default. */
+  readonly profile: (program: Loaded, clock?: () => number) => ReadonlyArray<ReadonlyArray<number>>
+  readonly bytes: number
+  /** Ends its threads. */
+  readonly close: () => void
+}
+
+/** What a phase is worth in nanoseconds, roughly: whether it pays to wake others up for it. */
+const worth = (phase: Schedule.Phase): number =>
+  phase._tag === "Host" ? 0 : phase.work.reduce((sum, { bytes, macs }) => sum + macs / 15 + bytes / 10, 0)
+const leastForTeam = 30_000
+
+/** Starts threads beside this one, where there is Node. */
+const helpers = (count: number, data: Instance.Parts & { readonly at: number }): void => {
+  if (typeof process !== "object" || typeof process.getBuiltinModule !== "function") return
+  const { Worker } = process.getBuiltinModule("node:worker_threads")
+  const file = new URL(import.meta.url.endsWith(".ts") ? "./helper.ts" : "./helper.js", import.meta.url)
+  for (let i = 0; i < count; i++) {
+    const options = { workerData: data, execArgv: ["--disable-warning=ExperimentalWarning"] }
+    const worker = new Worker(file, options)
+    // One that cannot be started leaves its share to the others.
+    worker.on("error", () => {})
+    worker.unref()
+  }
+}
+
+/** Lays out programs that share variables and one room to work in. */
+export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, threads = 1): Machine => {
+  let at = start
+  const take = (bytes: number) => {
+    const from = at
+    at += aligned(bytes)
+    return from
+  }
+  const numbers = new Map<string, number>()
+  const kernels: Array<Kernel> = []
+  const numberOf = (kernel: Kernel) => {
+    const known = numbers.get(kernel.key)
+    if (known !== undefined) return known
+    numbers.set(kernel.key, kernels.length)
+    kernels.push(kernel)
+    return kernels.length - 1
+  }
+  const variables = new Map<string, number>()
+  for (const lowered of programs.values())
+    for (const [name, buffer] of lowered.variables)
+      if (!variables.has(name)) variables.set(name, take(Memory.bytesOf(buffer, 1, 1)))
+  const teamAt = take(Team.bytes) / 4
+  const scratch = take(scratchBytes * 8)
+  // What every program has for itself; then the room that they share.
+  const own = [...programs].map(([name, lowered]) => {
+    const { buffers, phases } = Schedule.make(lowered)
+    const places = new Map<number, number>()
+    for (const [variable, buffer] of lowered.variables) places.set(buffer.id, variables.get(variable) ?? 0)
+    for (const [buffer, data] of lowered.constants) places.set(buffer.id, take(4 * data.length + 32))
+    for (const buffer of lowered.inputs.values()) places.set(buffer.id, take(Memory.bytesOf(buffer, 1, 1)))
+    const kept = new Set([...lowered.outputs.values(), ...lowered.updates.values()].map(({ id }) => id))
+    const lives = Memory.livesOf(phases, buffers, kept, lowered.groups, lowered.stretches).filter(
+      ({ buffer }) => !places.has(buffer.id)
+    )
+    return { name, lowered, phases, places, placement: Memory.placed(lives) }
+  })
+  const words = own.map(({ lowered, phases }) => {
+    const counted = Emit.emit(phases, target, {
+      addressOf: () => 0,
+      words: 0,
+      scratchOf: () => 0,
+      numberOf,
+      stretches: lowered.stretches
+    })
+    return take(4 * counted.words.length)
+  })
+  const room = take(Math.max(0, ...own.map(({ placement }) => placement.bytes)))
+  const memory = new WebAssembly.Memory({
+    initial: Math.ceil(at / page) + 1,
+    maximum: 65_536,
+    ...(target.shared ? { shared: true } : {})
+  })
+  const loaded = new Map(
+    own.map(({ lowered, name, phases, places, placement }, i) => {
+      const addressOf = (id: number) => places.get(id) ?? room + (placement.places.get(id) ?? 0)
+      const code = Emit.emit(phases, target, {
+        addressOf,
+        words: words[i],
+        scratchOf: (stretch) => scratch + scratchBytes * stretch,
+        numberOf,
+        stretches: lowered.stretches
+      })
+      new Int32Array(memory.buffer, words[i], code.words.length).set(code.words)
+      for (const [buffer, data] of lowered.constants) {
+        const to = addressOf(buffer.id)
+        if (data instanceof Float32Array) new Float32Array(memory.buffer, to, data.length).set(data)
+        else new Int32Array(memory.buffer, to, data.length).set(data)
+      }
+      return [
+        name,
+        { lowered, phases, code, addressOf, together: phases.map((phase) => worth(phase) > leastForTeam) }
+      ] as const
+    })
+  )
+  const parts: Instance.Parts = {
+    memory,
+    kernels: kernels.map((kernel) => moduleOf(kernel, target)),
+    runner: moduleOfRunner(target)
+  }
+  const run = Instance.make(parts)
+  const team: Team.Team = { memory: new Int32Array(memory.buffer), at: teamAt, run }
+  if (threads > 1) helpers(threads - 1, { ...parts, at: teamAt })
+  const floats = new Float32Array(memory.buffer)
+  return {
+    memory: memory.buffer,
+    programs: loaded,
+    variables,
+    bytes: at,
+    profile: ({ code, phases }, clock = () => performance.now()) =>
+      code.parts.flatMap((part) => {
+        if (part._tag === "Host") return []
+        const phase = phases[part.phase]
+        const times = new Float64Array((phase._tag === "Tiles" ? phase.work.length : 0) + 1)
+        for (const { from, work } of part.stretches)
+          for (const [i, number] of work.entries()) {
+            const start = clock()
+            run(from + 8 * i, from + 8 * i + 8)
+            times[number < 0 ? times.length - 1 : number] += clock() - start
+          }
+        return [[...times]]
+      }),
+    close: () => {
+      if (threads > 1) Team.end(team)
+    },
+    run: ({ code, lowered, addressOf, together }) => {
+      for (const part of code.parts) {
+        if (part._tag === "Host") {
+          const results = part.host.compute(...part.inputs.map((address) => floats[address / 4]))
+          for (const [i, address] of part.outputs.entries()) floats[address / 4] = results[i]
+          continue
+        }
+        if (threads > 1 && together[part.phase]) Team.lead(team, part.table, part.stretches.length)
+        else for (const { from, to } of part.stretches) run(from, to)
+      }
+      for (const [variable, buffer] of lowered.updates) {
+        const to = (variables.get(variable) ?? 0) / 4
+        const from = addressOf(buffer.id) / 4
+        if (to !== from) floats.copyWithin(to, from, from + buffer.size)
+      }
+    }
+  }
+}

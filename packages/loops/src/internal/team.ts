@@ -1,0 +1,89 @@
+/**
+ * Threads that go through the stretches of a phase together. What is shared is a few words of memory: whoever is free takes the next stretch. Which thread that is makes no difference to what is
+ * computed, so that a team of any size gives the same bits.
+ */
+
+/** The words, from their first on. */
+const words = { turn: 0, table: 1, count: 2, next: 3, done: 4, asleep: 5, failed: 6, over: 7 } as const
+
+/** Bytes that they take. */
+export const bytes = 4 * Object.keys(words).length
+
+/** No stretch has such a number. */
+const none = 1 << 20
+/** Looks at a word before a thread goes to sleep, a few tens of microseconds. */
+const patience = 20_000
+
+export interface Team {
+  /** The memory's words, those of the team among them. */
+  readonly memory: Int32Array
+  /** Where the team's are, in words. */
+  readonly at: number
+  /** Goes through calls from one place to another. */
+  readonly run: (from: number, to: number) => void
+}
+
+/** Takes stretches until none is left. */
+const work = ({ at, memory, run }: Team) => {
+  for (;;) {
+    const stretch = Atomics.add(memory, at + words.next, 1)
+    // Only now: before, the count and the table may still have been those of the phase before.
+    if (stretch >= Atomics.load(memory, at + words.count)) return
+    const pair = Atomics.load(memory, at + words.table) / 4 + 2 * stretch
+    try {
+      run(memory[pair], memory[pair + 1])
+    } catch (error) {
+      Atomics.store(memory, at + words.failed, 1)
+      throw error
+    } finally {
+      Atomics.add(memory, at + words.done, 1)
+      Atomics.notify(memory, at + words.done)
+    }
+  }
+}
+
+/** Waits until a word is no longer what it was. */
+const changed = (memory: Int32Array, at: number, from: number): void => {
+  for (let i = 0; i < patience; i++) if (Atomics.load(memory, at) !== from) return
+  while (Atomics.load(memory, at) === from) Atomics.wait(memory, at, from)
+}
+
+/** A phase with the help of the others: `count` stretches whose ends stand from `table` on. */
+export const lead = (team: Team, table: number, count: number): void => {
+  const { at, memory } = team
+  Atomics.store(memory, at + words.next, none)
+  Atomics.store(memory, at + words.table, table)
+  Atomics.store(memory, at + words.count, count)
+  Atomics.store(memory, at + words.done, 0)
+  Atomics.store(memory, at + words.next, 0)
+  Atomics.add(memory, at + words.turn, 1)
+  if (Atomics.load(memory, at + words.asleep) > 0) Atomics.notify(memory, at + words.turn)
+  work(team)
+  for (;;) {
+    const done = Atomics.load(memory, at + words.done)
+    if (done === count) break
+    changed(memory, at + words.done, done)
+  }
+  if (Atomics.load(memory, at + words.failed) !== 0) throw new Error("a thread has failed")
+}
+
+/** Helps with every phase until the team is over. */
+export const help = (team: Team): void => {
+  const { at, memory } = team
+  let turn = 0
+  for (;;) {
+    Atomics.add(memory, at + words.asleep, 1)
+    changed(memory, at + words.turn, turn)
+    Atomics.sub(memory, at + words.asleep, 1)
+    turn = Atomics.load(memory, at + words.turn)
+    if (Atomics.load(memory, at + words.over) !== 0) return
+    work(team)
+  }
+}
+
+/** Sends the others home. */
+export const end = ({ at, memory }: Pick<Team, "memory" | "at">): void => {
+  Atomics.store(memory, at + words.over, 1)
+  Atomics.add(memory, at + words.turn, 1)
+  Atomics.notify(memory, at + words.turn)
+}

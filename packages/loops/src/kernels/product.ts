@@ -1,0 +1,351 @@
+/**
+ * A matrix times tiles of eight numbers: y[position][row] = Σₖ w[row][k] · x[position][k], each element of x and y eight numbers next to each other. A few rows by two positions
+ * stay in registers while k runs. That is a linear layer, a 1×1 convolution, either's gradient for its input and, over taps, any convolution.
+ */
+import {
+  again,
+  call,
+  type Code,
+  f32x4,
+  type Function,
+  get,
+  i32,
+  type Local,
+  loop,
+  module,
+  moved,
+  set,
+  tee,
+  v128,
+  when,
+  type Writer,
+  writer
+} from "../internal/wasm.ts"
+import type { Kernel, Style } from "../Kernel.ts"
+
+export interface Product {
+  /** Rows that are worked on at once, and how many are left over at the end. */
+  readonly rows: number
+  readonly rest: number
+  /** Which of the matrix's elements are neighbours: those of a row, `k` by `k`, or those of a column. */
+  readonly order: "rows" | "columns"
+  /** Values of k per round of the inner loop. */
+  readonly unroll: 1 | 2
+  /** What the sums start from: nothing, a number per row, or what stands in y. */
+  readonly start: "zero" | "bias" | "result"
+  /** Whether the matrix's elements are eight numbers each, as those of x are: a matrix for every image. */
+  readonly wide?: boolean
+  /** Whether there are several such products, at even distances. */
+  readonly many?: boolean
+}
+
+/** The arguments, in order. Addresses and strides are in bytes. */
+export interface Arguments<A> {
+  readonly w: A
+  readonly x: A
+  readonly y: A
+  /** The bias's address, or anything where there is none. */
+  readonly bias: A
+  /** Rounds of `rows` rows. */
+  readonly blocks: number
+  /** Rounds of `unroll` values of k. */
+  readonly depth: number
+  /** From a row of the matrix to the next, or where columns are neighbours from a column to the next. */
+  readonly wStride: number
+  /** From a k to the next in x. */
+  readonly xStride: number
+  /** From a row to the next in y. */
+  readonly yStride: number
+  /** Positions: lines of columns. */
+  readonly lines: number
+  readonly columns: number
+  readonly xColumn: number
+  readonly xLine: number
+  readonly yColumn: number
+  readonly yLine: number
+  readonly taps: number
+  /** Where pairs of offsets stand, in x and in w: one for every tap. */
+  readonly table: A
+}
+
+/** How many products there are, in two loops, and how far they lie apart. */
+export interface Many {
+  readonly outer: number
+  readonly inner: number
+  readonly wOuter: number
+  readonly xOuter: number
+  readonly yOuter: number
+  readonly wInner: number
+  readonly xInner: number
+  readonly yInner: number
+}
+
+export const argumentsOf = <A>(a: Arguments<A>, many?: Many): ReadonlyArray<A | number> => [
+  a.w,
+  a.x,
+  a.y,
+  a.bias,
+  a.blocks,
+  a.depth,
+  a.wStride,
+  a.xStride,
+  a.yStride,
+  a.lines,
+  a.columns,
+  a.xColumn,
+  a.xLine,
+  a.yColumn,
+  a.yLine,
+  a.taps,
+  a.table,
+  ...(many === undefined
+    ? []
+    : [many.outer, many.inner, many.wOuter, many.xOuter, many.yOuter, many.wInner, many.xInner, many.yInner])
+]
+
+/** As many rows at once as registers hold; few enough to leave no short rest. */
+export const blocking = (rows: number): Pick<Product, "rows" | "rest"> & { readonly blocks: number } => {
+  const sizes = [6, 5, 4].filter((size) => rows % size === 0)
+  const size = rows < 6 ? rows : (sizes[0] ?? [6, 5, 4].find((n) => rows % n >= 3) ?? 6)
+  return { rows: size, rest: rows % size, blocks: Math.floor(rows / size) }
+}
+
+const keyOf = ({ many, order, rest, rows, start, unroll, wide }: Product) =>
+  `product ${rows}+${rest} ${order} ${unroll} ${start}${wide === true ? " wide" : ""}${many === true ? " many" : ""}`
+
+const names = [
+  "w",
+  "x",
+  "y",
+  "bias",
+  "blocks",
+  "depth",
+  "wStride",
+  "xStride",
+  "yStride",
+  "lines",
+  "columns",
+  "xColumn",
+  "xLine",
+  "yColumn",
+  "yLine",
+  "taps",
+  "table",
+  "outer",
+  "inner",
+  "wOuter",
+  "xOuter",
+  "yOuter",
+  "wInner",
+  "xInner",
+  "yInner"
+] as const satisfies ReadonlyArray<keyof Arguments<unknown> | keyof Many>
+
+/** What of the arguments a function reads, by name, from the address in its first parameter. */
+const read = <Name extends (typeof names)[number]>(w: Writer, wanted: ReadonlyArray<Name>) => {
+  const locals = wanted.map((name) => [name, w.local("i32")] as const)
+  return {
+    code: locals.map(([name, local]) => [get(w.parameters[0]), i32.load(4 * names.indexOf(name)), set(local)]),
+    // One entry for each of the names.
+    at: Object.fromEntries(locals) as Record<Name, Local>
+  }
+}
+
+/**
+ * The function of a tile: `count` rows by `wide` positions. A function of its own, with nothing around its loops: that is where V8 finds registers for all sums.
+ */
+const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): Function => {
+  const { order, start, unroll } = product
+  const isWide = product.wide === true
+  const element = isWide ? 32 : 4
+  const w = writer(5)
+  const [, xAt, yAt, wAt, biasAt] = w.parameters
+  const { at: given, code: begin } = read(w, [
+    "depth",
+    "wStride",
+    "xStride",
+    "yStride",
+    "xColumn",
+    "yColumn",
+    "taps",
+    "table"
+  ])
+  const k = w.local("i32")
+  // One local for each position: V8 joins what is stored at two offsets from the same one.
+  const at = [w.local("i32"), w.local("i32")]
+  const xs = [w.local("i32"), w.local("i32")]
+  const ws = Array.from({ length: count }, () => w.local("i32"))
+  const halves = Array.from({ length: 2 * wide }, (_, h) => h)
+  const each = Array.from({ length: count }, (_, r) => r)
+  const sums = each.map(() => halves.map(() => w.local("v128")))
+  const loads = halves.map(() => w.local("v128"))
+  const factors = isWide ? [w.local("v128"), w.local("v128")] : [w.local("v128")]
+  const factor = (h: number) => factors[isWide ? h & 1 : 0]
+  const madd = (a: Code, b: Code, c: Code): Code =>
+    fused ? [a, b, c, f32x4.relaxedMadd] : [c, a, b, f32x4.mul, f32x4.add]
+  const yOf = (h: number): Code => get(at[h >> 1])
+  const first: Code = [[get(yAt), set(at[0])], wide === 2 ? [get(yAt), get(given.yColumn), i32.add, set(at[1])] : []]
+  const next: Code = at.slice(0, wide).map((position) => moved(position, get(given.yStride)))
+  const initial = each.map((r): Code => {
+    if (start === "zero") return halves.map((h) => [v128.floats(0), set(sums[r][h])])
+    if (start === "bias")
+      return [get(biasAt), v128.splat(4 * r), set(factor(0)), halves.map((h) => [get(factor(0)), set(sums[r][h])])]
+    return [halves.map((h) => [yOf(h), v128.load(16 * (h & 1)), set(sums[r][h])]), next]
+  })
+  const oneK = (u: number): Code => [
+    halves.map((h) => [get(xs[h >> 1]), v128.load(16 * (h & 1)), set(loads[h])]),
+    xs.slice(0, wide).map((x) => moved(x, get(given.xStride))),
+    each.map((r) => [
+      factors.map((own, half) => {
+        const [from, offset] = order === "rows" ? [ws[r], element * u] : [ws[0], element * r]
+        return [get(from), isWide ? v128.load(offset + 16 * half) : v128.splat(offset), set(own)]
+      }),
+      halves.map((h) => [madd(get(factor(h)), get(loads[h]), get(sums[r][h])), set(sums[r][h])])
+    ]),
+    order === "columns" ? moved(ws[0], get(given.wStride)) : []
+  ]
+  const body = [
+    begin,
+    first,
+    initial,
+    loop([
+      [get(xAt), get(given.table), i32.load(0), i32.add, set(xs[0])],
+      wide === 2 ? [get(xs[0]), get(given.xColumn), i32.add, set(xs[1])] : [],
+      [get(wAt), get(given.table), i32.load(4), i32.add, set(ws[0])],
+      order === "rows" ? each.slice(1).map((r) => [get(ws[r - 1]), get(given.wStride), i32.add, set(ws[r])]) : [],
+      [get(given.depth), set(k)],
+      loop([
+        Array.from({ length: unroll }, (_, u) => oneK(u)),
+        order === "rows" ? each.map((r) => moved(ws[r], i32.const(element * unroll))) : [],
+        again(k)
+      ]),
+      moved(given.table, i32.const(8)),
+      again(given.taps)
+    ]),
+    first,
+    each.map((r) => [halves.map((h) => [yOf(h), get(sums[r][h]), v128.store(16 * (h & 1))]), next])
+  ]
+  return { writer: w, body }
+}
+
+const write = (product: Product, style: Style): Uint8Array => {
+  const { order, rest, rows } = product
+  const element = product.wide === true ? 32 : 4
+  const tiles = [
+    { count: rows, wide: 1 },
+    { count: rows, wide: 2 },
+    ...(rest > 0
+      ? ([
+          { count: rest, wide: 1 },
+          { count: rest, wide: 2 }
+        ] as const)
+      : [])
+  ] as const
+  const w = writer()
+  const { at: given, code: begin } = read(w, [
+    "w",
+    "x",
+    "y",
+    "bias",
+    "blocks",
+    "wStride",
+    "yStride",
+    "lines",
+    "columns",
+    "xColumn",
+    "xLine",
+    "yColumn",
+    "yLine"
+  ])
+  const [column, block, xAt, yAt, yBlock, wBlock, biasAt] = Array.from({ length: 7 }, () => w.local("i32"))
+  const called = (count: number, wide: 1 | 2): Code => [
+    [get(0), get(xAt), get(yBlock), get(wBlock), get(biasAt)],
+    call(tiles.findIndex((t) => t.count === count && t.wide === wide))
+  ]
+  /** All rows at one or two positions. */
+  const positions = (wide: 1 | 2): Code => [
+    [get(yAt), set(yBlock), get(given.w), set(wBlock), get(given.bias), set(biasAt), get(given.blocks), set(block)],
+    loop([
+      called(rows, wide),
+      moved(yBlock, [get(given.yStride), i32.const(rows), i32.mul]),
+      moved(wBlock, order === "rows" ? [get(given.wStride), i32.const(rows), i32.mul] : i32.const(element * rows)),
+      moved(biasAt, i32.const(4 * rows)),
+      again(block)
+    ]),
+    rest > 0 ? called(rest, wide) : []
+  ]
+  const body = [
+    begin,
+    loop([
+      [get(given.x), set(xAt), get(given.y), set(yAt)],
+      [get(given.columns), i32.const(1), i32.shrUnsigned, tee(column)],
+      when(
+        loop([
+          positions(2),
+          moved(xAt, [get(given.xColumn), i32.const(1), i32.shl]),
+          moved(yAt, [get(given.yColumn), i32.const(1), i32.shl]),
+          again(column)
+        ])
+      ),
+      [get(given.columns), i32.const(1), i32.and],
+      when(positions(1)),
+      moved(given.x, get(given.xLine)),
+      moved(given.y, get(given.yLine)),
+      again(given.lines)
+    ])
+  ]
+  const functions = [...tiles.map(({ count, wide }) => tile(product, count, wide, style)), { writer: w, body }]
+  return module(product.many === true ? [...functions, repeated(functions.length - 1)] : functions, style)
+}
+
+/** Calls a product for all of several: its three addresses among the arguments move on and are put back at the end. */
+const repeated = (product: number): Function => {
+  const w = writer()
+  const { at: given, code: begin } = read(w, [
+    "w",
+    "x",
+    "y",
+    "outer",
+    "inner",
+    "wOuter",
+    "xOuter",
+    "yOuter",
+    "wInner",
+    "xInner",
+    "yInner"
+  ])
+  const count = w.local("i32")
+  const places = (["w", "x", "y"] as const).map((name) => ({
+    outer: given[name],
+    by: { outer: given[`${name}Outer`], inner: given[`${name}Inner`] },
+    inner: w.local("i32"),
+    argument: 4 * names.indexOf(name)
+  }))
+  const told = (from: "outer" | "inner") =>
+    places.map((place): Code => [get(0), get(place[from]), i32.store(place.argument)])
+  const first = places.map((place) => [place, w.local("i32")] as const)
+  const body = [
+    begin,
+    first.map(([place, kept]) => [get(place.outer), set(kept)]),
+    loop([
+      places.map((place) => [get(place.outer), set(place.inner)]),
+      [get(given.inner), set(count)],
+      loop([
+        told("inner"),
+        [get(0), call(product)],
+        places.map((place) => moved(place.inner, get(place.by.inner))),
+        again(count)
+      ]),
+      places.map((place) => moved(place.outer, get(place.by.outer))),
+      again(given.outer)
+    ]),
+    first.map(([place, kept]) => [get(0), get(kept), i32.store(place.argument)])
+  ]
+  return { writer: w, body }
+}
+
+/** The kernel of a product. */
+export const kernel = (product: Product, style: Style): Kernel => ({
+  key: keyOf(product),
+  bytes: () => write(product, style)
+})

@@ -1,0 +1,387 @@
+/**
+ * Loops over the elements of some operands: element-wise functions, sums and maxima, of any number of results at once.
+ *
+ * An element is eight numbers next to each other (eight images of a batch, or eight neighbours in a plain array) or one number. Where an operand stands still in a loop it is
+ * read outside it, and so is all that follows from it. A sum over inner loops stays in registers; one over outer loops is added up in memory.
+ */
+import * as Expression from "../Expression.ts"
+import {
+  again,
+  type Code,
+  f32x4,
+  forget,
+  get,
+  i32,
+  i32x4,
+  type Local,
+  loop,
+  module,
+  set,
+  v128,
+  type Writer,
+  writer
+} from "../internal/wasm.ts"
+import type { Kernel, Style } from "../Kernel.ts"
+
+/** How an operand moves from one round of a loop to the next: not at all, to the neighbouring element, or by a stride that it is given. */
+export type Move = "no" | "unit" | "stride"
+
+export interface Operand {
+  /** A `splat` is one number for all eight. */
+  readonly kind: "vector" | "splat"
+  /** For each loop, outermost first; only in the innermost one may it be `unit`. */
+  readonly moves: ReadonlyArray<Move>
+}
+
+export interface Result {
+  readonly expression: Expression.Expression
+  readonly kind: "store" | "sum" | "max" | "min"
+  readonly moves: ReadonlyArray<Move>
+  /** Whether it is joined to what stands there already. */
+  readonly carry: boolean
+}
+
+/** A nest of loops without the addresses and lengths. */
+export interface Sweep {
+  /** Numbers of an element. */
+  readonly width: 8 | 1
+  readonly loops: number
+  readonly operands: ReadonlyArray<Operand>
+  readonly results: ReadonlyArray<Result>
+  /** Elements of the innermost loop that are worked on in one round of it. */
+  readonly unroll: 1 | 2
+}
+
+/** The arguments, in the order in which they lie in memory: lengths of the loops, then of every operand and result its address and its strides in bytes. */
+export const argumentsOf = (
+  { loops, operands, results, unroll }: Sweep,
+  lengths: ReadonlyArray<number>,
+  places: ReadonlyArray<{ readonly address: number; readonly strides: ReadonlyArray<number> }>
+): ReadonlyArray<number> => [
+  ...lengths.map((n, loop) => (loop === loops - 1 ? n / unroll : n)),
+  ...[...operands, ...results].flatMap(({ moves }, i) => [
+    places[i].address,
+    ...places[i].strides.filter((_, loop) => moves[loop] === "stride")
+  ])
+]
+
+const letters = (moves: ReadonlyArray<Move>) => moves.map((move) => move[0]).join("")
+
+const keyOf = ({ loops, operands, results, unroll, width }: Sweep): string => {
+  return [
+    `sweep ${width} ${loops} ${unroll}`,
+    ...operands.map((o) => `${o.kind[0]}${letters(o.moves)}`),
+    ...results.map((r) => `${r.kind}${r.carry ? "+" : ""}${letters(r.moves)}=${Expression.key(r.expression)}`)
+  ].join(" ")
+}
+
+/** The loops outside of which nothing moves. */
+const depthOf = (moves: ReadonlyArray<Move>): number => moves.findLastIndex((move) => move !== "no") + 1
+
+/** Where a product is added to something and to nothing else, both are one instruction. */
+const contracted = (results: ReadonlyArray<Result>): ReadonlyArray<Result> => {
+  const uses = new Map<string, number>()
+  for (const part of Expression.parts(results.map((r) => r.expression)))
+    for (const arg of Expression.argsOf(part)) uses.set(Expression.key(arg), (uses.get(Expression.key(arg)) ?? 0) + 1)
+  for (const { expression } of results)
+    uses.set(Expression.key(expression), (uses.get(Expression.key(expression)) ?? 0) + 1)
+  const done = new Map<string, Expression.Expression>()
+  const isProduct = (x: Expression.Expression) => x.op === "mul" && uses.get(Expression.key(x)) === 1
+  const go = (e: Expression.Expression): Expression.Expression => {
+    if (!("args" in e)) return e
+    const known = done.get(Expression.key(e))
+    if (known !== undefined) return known
+    let made = Expression.withArgs(e, e.args.map(go))
+    if (e.op === "add" || e.op === "sub") {
+      const [x, y] = e.args
+      if (isProduct(y) && y.op === "mul") {
+        const [a, b] = y.args.map(go)
+        made = e.op === "add" ? Expression.madd(a, b, go(x)) : Expression.nmadd(a, b, go(x))
+      } else if (isProduct(x) && x.op === "mul" && e.op === "add") {
+        const [a, b] = x.args.map(go)
+        made = Expression.madd(a, b, go(y))
+      }
+    }
+    done.set(Expression.key(e), made)
+    return made
+  }
+  return results.map((r) => ({ ...r, expression: go(r.expression) }))
+}
+
+const operators: Partial<Record<Expression.Expression["op"], Code>> = {
+  neg: f32x4.neg,
+  abs: f32x4.abs,
+  sqrt: f32x4.sqrt,
+  nearest: f32x4.nearest,
+  floor: f32x4.floor,
+  fromWords: f32x4.fromWords,
+  toWords: i32x4.fromFloats,
+  not: v128.not,
+  add: f32x4.add,
+  sub: f32x4.sub,
+  mul: f32x4.mul,
+  div: f32x4.div,
+  min: f32x4.min,
+  max: f32x4.max,
+  pseudoMin: f32x4.pseudoMin,
+  pseudoMax: f32x4.pseudoMax,
+  less: f32x4.less,
+  greater: f32x4.greater,
+  greaterOrEqual: f32x4.greaterOrEqual,
+  equal: f32x4.equal,
+  greaterWords: i32x4.greater,
+  greaterOrEqualWords: i32x4.greaterOrEqual,
+  equalWords: i32x4.equal,
+  addWords: i32x4.add,
+  subWords: i32x4.sub,
+  and: v128.and,
+  andNot: v128.andNot,
+  or: v128.or
+}
+
+/** An instruction on what its arguments are in. */
+const instruction = (e: Expression.Expression, args: ReadonlyArray<Code>, { fused }: Style): Code => {
+  switch (e.op) {
+    case "shift":
+      return [args, i32.const(Math.abs(e.by)), e.by > 0 ? i32x4.shiftLeft : i32x4.shiftRight]
+    case "madd":
+      return fused ? [args, f32x4.relaxedMadd] : [args[0], args[1], f32x4.mul, args[2], f32x4.add]
+    case "nmadd":
+      return fused ? [args, f32x4.relaxedNmadd] : [args[2], args[0], args[1], f32x4.mul, f32x4.sub]
+    case "select":
+      return [args[1], args[2], args[0], v128.select]
+    default:
+      return [args, operators[e.op] ?? []]
+  }
+}
+
+const joining: Record<"sum" | "max" | "min", Code> = { sum: f32x4.add, max: f32x4.max, min: f32x4.min }
+/** What changes nothing when it is joined. */
+export const neutral: Record<"sum" | "max" | "min", number> = { sum: 0, max: -Infinity, min: Infinity }
+
+/** An address that moves through the loops. */
+interface Pointer {
+  readonly moves: ReadonlyArray<Move>
+  readonly at: Local
+  /** What is added at the end of a round of each loop, if anything is. */
+  readonly steps: ReadonlyArray<Code | undefined>
+}
+
+/** Reads the arguments: code, and where things are then. */
+const prologue = (w: Writer, sweep: Sweep) => {
+  const { loops, operands, results, unroll, width } = sweep
+  const code: Array<Code> = []
+  let next = 0
+  const argument = (): Local => {
+    const local = w.local("i32")
+    code.push(get(0), i32.load(4 * next++), set(local))
+    return local
+  }
+  const lengths = Array.from({ length: loops }, argument)
+  const pointer = ({ kind, moves }: { readonly kind: string; readonly moves: ReadonlyArray<Move> }): Pointer => {
+    const at = argument()
+    const unit = kind === "splat" || width === 1 ? 4 : 32
+    const strides = moves.map((move) => (move === "no" ? 0 : move === "unit" ? unit : argument()))
+    // In the innermost loop it goes on; in the others it also takes back what the loop inside has moved it by.
+    const steps = moves.map((move, loop): Code | undefined => {
+      const inner = moves[loop + 1] ?? "no"
+      const innermost = loop === loops - 1
+      if (move === "no" && inner === "no") return undefined
+      if (innermost && move === "unit") return i32.const(unit * unroll)
+      const strideOf = (loop: number): Code =>
+        moves[loop] === "stride" ? get(strides[loop]) : i32.const(strides[loop])
+      const rounds =
+        loop + 1 === loops - 1 ? [get(lengths[loop + 1]), i32.const(unroll), i32.mul] : get(lengths[loop + 1])
+      const back = inner === "no" ? [] : [rounds, strideOf(loop + 1), i32.mul, i32.sub]
+      const step = w.local("i32")
+      code.push(strideOf(loop), innermost ? [i32.const(unroll), i32.mul] : [], back, set(step))
+      return get(step)
+    })
+    return { moves, at, steps }
+  }
+  return {
+    lengths,
+    operands: operands.map(pointer),
+    results: results.map((r) => pointer({ kind: "vector", moves: r.moves })),
+    code
+  }
+}
+
+const advance = ({ at, steps }: Pointer, loop: number): Code => {
+  const step = steps[loop]
+  return step === undefined ? [] : [get(at), step, i32.add, set(at)]
+}
+
+const write = (given: Sweep, style: Style): Uint8Array => {
+  const sweep = { ...given, results: style.fused ? contracted(given.results) : given.results }
+  const { loops, operands, results, unroll, width } = sweep
+  const w = writer()
+  const halves = width === 8 ? [0, 1] : [0]
+  const { code: begin, lengths, operands: sources, results: targets } = prologue(w, sweep)
+  const counters = lengths.map(() => w.local("i32"))
+  const levels = new Map<string, number>()
+  const order = Expression.parts(results.map((r) => r.expression))
+  for (const part of order)
+    levels.set(
+      Expression.key(part),
+      part.op === "operand"
+        ? depthOf(operands[part.index].moves)
+        : Math.max(0, ...Expression.argsOf(part).map((arg) => levels.get(Expression.key(arg)) ?? 0))
+    )
+  const inputs = new Map<string, number>()
+  for (const part of order)
+    for (const arg of Expression.argsOf(part))
+      inputs.set(Expression.key(arg), (inputs.get(Expression.key(arg)) ?? 0) + 1)
+  for (const { expression } of results)
+    inputs.set(Expression.key(expression), (inputs.get(Expression.key(expression)) ?? 0) + 1)
+  const levelOf = (part: Expression.Expression) => levels.get(Expression.key(part)) ?? 0
+  /**
+   * What is used more than once, or outside the loop that it is used in, is kept in locals; the rest stays on the stack. V8 takes a local that is set in a loop for one that goes on into the next
+   * round, and joins halves only where few of them do.
+   */
+  const kept = new Set<string>()
+  for (const part of order) {
+    if (levelOf(part) < loops || (inputs.get(Expression.key(part)) ?? 0) > 1) kept.add(Expression.key(part))
+    for (const arg of Expression.argsOf(part)) if (levelOf(arg) < levelOf(part)) kept.add(Expression.key(arg))
+  }
+  /** Whether both halves are the same vector. */
+  const isSame = (part: Expression.Expression) =>
+    part.op === "number" || part.op === "word" || (part.op === "operand" && operands[part.index].kind === "splat")
+  const places = new Map<string, ReadonlyArray<Local>>()
+  const pool: Array<Local> = []
+  const fresh = () => pool.pop() ?? w.local("v128")
+  const loaded = ({ index }: { readonly index: number }, round: number, half: number): Code => {
+    const { kind, moves } = operands[index]
+    const innermost = moves[loops - 1] === "unit" ? round : 0
+    return [
+      get(sources[index].at),
+      kind === "splat" || width === 1 ? v128.splat(4 * innermost) : v128.load(32 * innermost + 16 * half)
+    ]
+  }
+  /** Code that leaves a half of a part on the stack. */
+  const value = (part: Expression.Expression, round: number, half: number): Code => {
+    const own = places.get(Expression.key(part))
+    return own === undefined ? made(part, round, half) : get(own[half])
+  }
+  const made = (part: Expression.Expression, round: number, half: number): Code =>
+    part.op === "operand"
+      ? loaded(part, round, half)
+      : part.op === "number"
+        ? v128.floats(part.value)
+        : part.op === "word"
+          ? v128.words(part.value)
+          : instruction(
+              part,
+              part.args.map((arg) => value(arg, round, half)),
+              style
+            )
+  const rounds = Array.from({ length: unroll }, (_, round) => round)
+  /** Sets the locals of what is kept at a level. Those of the innermost loop are used again once nothing more needs them. */
+  const at = (level: number, round: number): Code => {
+    const own = order.filter((part) => levelOf(part) === level && kept.has(Expression.key(part)))
+    return own.map((part) => {
+      const same = isSame(part)
+      const locals = same ? [fresh()] : halves.map(fresh)
+      const code = locals.map((local, half) => [made(part, round, half), set(local)])
+      places.set(
+        Expression.key(part),
+        halves.map((half) => locals[same ? 0 : half])
+      )
+      return code
+    })
+  }
+  /** The innermost loop's locals are free for its next round. */
+  const released = (): Code => {
+    const free: Array<Local> = []
+    for (const part of order)
+      if (levelOf(part) === loops) {
+        const own = places.get(Expression.key(part))
+        if (own === undefined) continue
+        free.push(...new Set(own))
+        places.delete(Expression.key(part))
+      }
+    pool.push(...free)
+    return forget(free)
+  }
+
+  const depths = results.map((r) => depthOf(r.moves))
+  // Sums in registers, of results that stand still in the innermost loop.
+  const sums = results.map((r, i) => (depths[i] < loops && r.kind !== "store" ? halves.map(() => w.local("v128")) : []))
+  const offset = (i: number, round: number, half: number) =>
+    (results[i].moves[loops - 1] === "unit" ? 4 * width * round : 0) + 16 * half
+  const there = (i: number, offset: number): Code => [
+    get(targets[i].at),
+    width === 1 ? v128.splat(offset) : v128.load(offset)
+  ]
+  const store = (offset: number): Code => (width === 1 ? v128.storeLane(0, offset) : v128.store(offset))
+
+  /** Writes results of a level: all are on the stack before one is stored, so that V8 sees no store between two loads. */
+  const written = (level: number, round: number): Code => {
+    const own = results.flatMap((result, i) =>
+      depths[i] === level && sums[i].length === 0 ? halves.map((half) => ({ result, i, half })) : []
+    )
+    const values = own.map(({ half, i, result }): Code => {
+      const fresh = value(result.expression, round, half)
+      const joined =
+        result.kind === "store" || !result.carry
+          ? fresh
+          : [there(i, offset(i, round, half)), fresh, joining[result.kind]]
+      return [get(targets[i].at), joined]
+    })
+    return [values, own.toReversed().map(({ half, i }) => store(offset(i, round, half)))]
+  }
+  const summed = (round: number): Code =>
+    results.map((r, i) =>
+      sums[i].map((sum, half) =>
+        r.kind === "store" ? [] : [get(sum), value(r.expression, round, half), joining[r.kind], set(sum)]
+      )
+    )
+  const started = (level: number): Code =>
+    results.map(({ kind }, i) =>
+      depths[i] === level && kind !== "store" ? sums[i].map((sum) => [v128.floats(neutral[kind]), set(sum)]) : []
+    )
+  const ended = (level: number): Code =>
+    results.map((r, i) => {
+      if (depths[i] !== level || r.kind === "store") return []
+      const { kind } = r
+      return [
+        sums[i].map((sum, half) => [
+          get(targets[i].at),
+          r.carry ? [there(i, 16 * half), get(sum), joining[kind]] : get(sum)
+        ]),
+        sums[i].map((_, half) => store(16 * half)).toReversed()
+      ]
+    })
+  const round = (n: number): Code => {
+    const code = [at(loops, n), summed(n), written(loops, n)]
+    return [code, released()]
+  }
+  const inside = (level: number): Code => {
+    if (level === loops) return rounds.map(round)
+    const counter = counters[level]
+    const movedOn = [...sources, ...targets].map((pointer) => advance(pointer, level))
+    return [
+      at(level, 0),
+      started(level),
+      [get(lengths[level]), set(counter)],
+      loop([inside(level + 1), movedOn, again(counter)]),
+      ended(level),
+      written(level, 0)
+    ]
+  }
+  return module([{ writer: w, body: [begin, inside(0)] }], style)
+}
+
+/**
+ * The kernel of a nest.
+ *
+ * @example
+ * // y = 2·x over one loop of elements of eight numbers
+ * const twice = Expression.mul(Expression.number(2), Expression.operand(0))
+ * Sweep.kernel({ width: 8, loops: 1, unroll: 1, operands: [{ kind: "vector", moves: ["unit"] }],
+ *   results: [{ expression: twice, kind: "store", moves: ["unit"], carry: false }] }, style)
+ */
+export const kernel = (sweep: Sweep, style: Style): Kernel => ({
+  key: keyOf(sweep),
+  bytes: () => write(sweep, style)
+})

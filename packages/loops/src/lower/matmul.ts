@@ -1,0 +1,201 @@
+/** Products of matrices: by the kernel of products where both are in lanes or one is the same for all images, by loops elsewhere. */
+import { Shape, type Tensor } from "@uninet/graph"
+import * as E from "../Expression.ts"
+import * as Product from "../kernels/product.ts"
+import * as View from "../View.ts"
+import type { Arg } from "../Work.ts"
+import {
+  allocate,
+  canBeLanes,
+  type Context,
+  domainOf,
+  inPlain,
+  isLanes,
+  joined,
+  type Lazy,
+  lazyInLanes,
+  lazyOf,
+  place,
+  seen,
+  viewOf
+} from "./context.ts"
+import { only, strideOf, tableOf } from "./products.ts"
+import { reduced, reduceInto } from "./reduce.ts"
+import type { Rules } from "./rules.ts"
+
+/** A lazy tensor with one axis more, which it stands still along. */
+const withAxis = (lazy: Lazy, axis: number, length: number): Lazy => ({
+  ...lazy,
+  shape: lazy.shape.toSpliced(axis, 0, length),
+  operands: lazy.operands.map((view) => ({
+    ...view,
+    axes: view.axes.toSpliced(axis, 0, length === 1 ? [] : [{ length, stride: 0 }])
+  }))
+})
+
+/** The last two axes exchanged. */
+const turned = (lazy: Lazy): Lazy => {
+  const n = lazy.shape.length
+  const order = [...lazy.shape.map((_, i) => i).slice(0, -2), n - 1, n - 2]
+  return {
+    ...lazy,
+    shape: order.map((axis) => lazy.shape[axis]),
+    operands: lazy.operands.map((view) => View.transpose(view, order))
+  }
+}
+
+const spread = (lazy: Lazy, shape: Shape.Shape): Lazy => ({
+  ...lazy,
+  shape,
+  operands: lazy.operands.map((view) => View.broadcast(view, shape))
+})
+
+/** The single view that a lazy tensor is. */
+const viewIn = ({ expression, operands }: Lazy): View.View | undefined =>
+  expression.op === "operand" && operands.length === 1 ? operands[0] : undefined
+
+/** What stands still, or moves evenly, along an axis. */
+const isEven = (view: View.View, axis: number) => View.strideOf(view.axes[axis]) !== undefined
+
+/**
+ * y[…][i][j] = Σₖ x[…][i][k] · w[…][j][k], all three views over the same leading axes, of eights of images. `undefined` where the kernel cannot lead through them.
+ */
+const tiled = (
+  ctx: Context,
+  node: Tensor.Tensor,
+  { w, x, y }: { readonly w: View.View; readonly x: View.View; readonly y: View.View }
+): boolean => {
+  const [i, k] = [x.axes.length - 2, x.axes.length - 1]
+  if (![w, x, y].every((view) => isEven(view, i) && isEven(view, k))) return false
+  const [rowStride, depthStride] = [strideOf(w, i), strideOf(w, k)]
+  if (rowStride !== 8 && depthStride !== 8) return false
+  const places = x.axes.map((_, axis) => axis).slice(0, -2)
+  const loops = View.loops(
+    [w, x, y].map((view) => only(view, places)),
+    undefined
+  )
+  if (loops === undefined || loops.length > 2) return false
+  const still = { length: 1, strides: [0, 0, 0] }
+  const [outer, inner] = loops.length === 2 ? loops : [still, loops[0] ?? still]
+  const [rows, depth] = [View.lengthOf(w.axes[i]), View.lengthOf(x.axes[k])]
+  const columns = View.lengthOf(x.axes[i])
+  const cut = Product.blocking(rows)
+  const order = depthStride === 8 ? "rows" : "columns"
+  const unroll = depth % 2 === 0 ? 2 : 1
+  const spec: Product.Product = {
+    rows: cut.rows,
+    rest: cut.rest,
+    order,
+    unroll,
+    start: "zero",
+    wide: true,
+    many: true
+  }
+  const args = Product.argumentsOf<Arg>(
+    {
+      w: place(w),
+      x: place(x),
+      y: place(y),
+      bias: 0,
+      blocks: cut.blocks,
+      depth: depth / unroll,
+      wStride: 4 * (order === "rows" ? rowStride : depthStride),
+      xStride: 4 * strideOf(x, k),
+      yStride: 4 * strideOf(y, k),
+      lines: 1,
+      columns,
+      xLine: 0,
+      xColumn: 4 * strideOf(x, i),
+      yLine: 0,
+      yColumn: 4 * strideOf(y, i),
+      taps: 1,
+      table: tableOf(ctx, [{ x: 0, w: 0 }])
+    },
+    {
+      outer: outer.length,
+      inner: inner.length,
+      wOuter: 4 * outer.strides[0],
+      xOuter: 4 * outer.strides[1],
+      yOuter: 4 * outer.strides[2],
+      wInner: 4 * inner.strides[0],
+      xInner: 4 * inner.strides[1],
+      yInner: 4 * inner.strides[2]
+    }
+  )
+  const count = outer.length * inner.length
+  ctx.instructions.push({
+    _tag: "Work",
+    node,
+    text: `%${y.buffer.id} = ${count} × %${x.buffer.id} [${columns}×${depth}] · %${w.buffer.id} [${depth}×${rows}]`,
+    kernel: (style) => Product.kernel(spec, style),
+    args,
+    tiles: ctx.groups,
+    reads: [w.buffer, x.buffer, tableOf(ctx, [{ x: 0, w: 0 }]).buffer],
+    writes: [y.buffer],
+    macs: ctx.batch * count * rows * columns * depth,
+    bytes: 32 * ctx.groups * count * (rows * columns + depth * (rows + columns))
+  })
+  return true
+}
+
+export const rules: Pick<Rules, "matmul"> = {
+  matmul: (node, ctx) => {
+    const { transposeA, transposeB } = node.attributes
+    const [a, b] = node.inputs
+    // Read many times: better as numbers than as what makes them.
+    viewOf(ctx, a)
+    viewOf(ctx, b)
+    const rank = node.shape.length
+    const both = isLanes(ctx, a) && isLanes(ctx, b)
+    if (rank === 2 && transposeA && !transposeB && both) {
+      // Σ over the batch of the products of two rows.
+      const { expressions, operands } = joined([
+        withAxis(lazyOf(ctx, a), 2, b.shape[1]),
+        withAxis(lazyOf(ctx, b), 1, a.shape[1])
+      ])
+      const shape = [lazyOf(ctx, a).shape[0], a.shape[1], b.shape[1]]
+      const product = { lanes: true, shape, operands, expression: E.mul(expressions[0], expressions[1]) }
+      return reduced(ctx, node, product, "sum", [0], node.shape)
+    }
+    // Of two matrices the rows of the first may be the batch: so many matrices of one row.
+    const rows = rank === 2 && !transposeA && isLanes(ctx, a)
+    const lead = rows ? node.shape.slice(0, 1) : node.shape.slice(0, -2)
+    const [m, n] = rows ? [1, node.shape[1]] : node.shape.slice(-2)
+    const depth = a.shape[a.shape.length - (transposeA ? 2 : 1)]
+    const inLead = (x: Tensor.Tensor) =>
+      isLanes(ctx, x) && x.shape[0] === lead[0] && (rows ? x === a : x.shape.length === rank)
+    const lanes = canBeLanes(ctx, lead) && [a, b].some(inLead)
+    const matrices = (x: Tensor.Tensor, transposed: boolean, [p, q]: readonly [number, number]): Lazy => {
+      const shape = [...lead, ...(transposed ? [q, p] : [p, q])]
+      const own = rows && x === a ? withAxis(lazyOf(ctx, a), 1, 1) : undefined
+      const plain = () => spread(isLanes(ctx, x) ? seen(inPlain(ctx, x)) : lazyOf(ctx, x), shape)
+      const found = own ?? (lanes ? lazyInLanes(ctx, x, shape) : plain())
+      return transposed ? turned(found) : found
+    }
+    const [first, second] = [matrices(a, transposeA, [m, depth]), turned(matrices(b, transposeB, [depth, n]))]
+    const [x, w] = [viewIn(first), viewIn(second)]
+    if (lanes && x !== undefined && w !== undefined && View.isVector(x.buffer) && View.isVector(w.buffer)) {
+      const shape = [...first.shape.slice(0, -1), n]
+      const target = allocate(
+        ctx,
+        shape,
+        true,
+        shape.map((_, axis) => axis)
+      )
+      const last = shape.length - 1
+      const turnedTarget = View.transpose(target, [...shape.keys()].slice(0, -2).concat(last, last - 1))
+      // Either of the two may be the one whose rows or columns have to be neighbours.
+      if (tiled(ctx, node, { w, x, y: target }) || tiled(ctx, node, { w: x, x: w, y: turnedTarget }))
+        return { view: View.reshape(target, domainOf(ctx, node.shape, lanes)) ?? target }
+    }
+    const left = withAxis(first, lead.length + 1, n)
+    const right = withAxis(second, lead.length, m)
+    const { expressions, operands } = joined([left, right])
+    const product = { lanes, shape: left.shape, operands, expression: E.mul(expressions[0], expressions[1]) }
+    const kept = left.shape.slice(0, -1)
+    const order = kept.map((_, axis) => axis)
+    const target = allocate(ctx, kept, lanes, order)
+    reduceInto(ctx, node, product, "sum", [kept.length], target, true)
+    return { view: View.reshape(target, domainOf(ctx, node.shape, lanes)) ?? target }
+  }
+}

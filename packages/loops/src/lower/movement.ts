@@ -1,0 +1,200 @@
+/** What moves elements to places of its own: padding, putting together, rows of tables, images in another size. */
+import { Op, Shape, type Tensor } from "@uninet/graph"
+import * as E from "../Expression.ts"
+import * as View from "../View.ts"
+import {
+  allocate,
+  type Context,
+  domainOf,
+  emit,
+  filled,
+  fitting,
+  inLanes,
+  inPlain,
+  isLanes,
+  lazyInLanes,
+  lazyOf,
+  newBuffer,
+  place,
+  rowMajor,
+  seen,
+  canBeLanes,
+  type Lazy,
+  valueOf,
+  viewOf
+} from "./context.ts"
+import * as Rows from "../kernels/rows.ts"
+import { plainLazy } from "./elementwise.ts"
+import type { Rules } from "./rules.ts"
+
+/** Part of a view: along each axis so many elements from a start. */
+export const part = (view: View.View, start: ReadonlyArray<number>, shape: Shape.Shape): View.View =>
+  start.reduce<View.View>((v, from, axis) => View.slice(v, axis, from, from + shape[axis]) ?? v, view)
+
+/** Writes a lazy tensor into a view. */
+export const storeInto = (ctx: Context, node: Tensor.Tensor, lazy: Lazy, view: View.View): void =>
+  emit(ctx, node, lazy, [{ expression: lazy.expression, kind: "store", view, carry: false }])
+
+/** What lies around a part of a view, filled with a number. */
+const surround = (
+  ctx: Context,
+  node: Tensor.Tensor,
+  view: View.View,
+  start: ReadonlyArray<number>,
+  shape: Shape.Shape,
+  value: number
+): void => {
+  const whole = View.shapeOf(view)
+  // Axis by axis, each only where the axes before it are inside.
+  for (const axis of whole.keys()) {
+    const from = start.map((n, i) => (i < axis ? n : 0))
+    const lengths = whole.map((n, i) => (i < axis ? shape[i] : n))
+    const after = whole[axis] - start[axis] - shape[axis]
+    if (start[axis] > 0) filled(ctx, node, part(view, from, lengths.with(axis, start[axis])), value)
+    if (after > 0)
+      filled(ctx, node, part(view, from.with(axis, start[axis] + shape[axis]), lengths.with(axis, after)), value)
+  }
+}
+
+/** Rows and columns around an image: at the top, left, bottom, right. */
+export type Border = readonly [number, number, number, number]
+
+/**
+ * An image in lanes with a border, the image itself where there is none. What was not written down yet is written straight to its place inside the border.
+ */
+export const bordered = (ctx: Context, node: Tensor.Tensor, x: Tensor.Tensor, border: Border, value = 0): View.View => {
+  if (border.every((n) => n === 0)) return inLanes(ctx, x)
+  const key = `${border.join()} ${value}`
+  const known = ctx.bordered.get(x)?.get(key)
+  if (known !== undefined) return known
+  const lazy = isLanes(ctx, x) ? lazyOf(ctx, x) : seen(inLanes(ctx, x))
+  const [m, channels, height, width] = lazy.shape
+  const [top, left, bottom, right] = border
+  const target = allocate(ctx, [m, channels, height + top + bottom, width + left + right], true)
+  const start = [0, 0, top, left]
+  surround(ctx, node, target, start, lazy.shape, value)
+  const inner = part(target, start, lazy.shape)
+  const { operands } = fitting(ctx, node, lazy)
+  storeInto(ctx, node, { ...lazy, operands }, inner)
+  if ("lazy" in valueOf(ctx, x)) ctx.values.set(x, { view: inner })
+  const own = ctx.bordered.get(x) ?? new Map<string, View.View>()
+  ctx.bordered.set(x, own.set(key, target))
+  return target
+}
+
+/** One axis of a lazy view as resizing makes it: an instruction for every line. */
+const resizedAxis = (
+  ctx: Context,
+  node: Tensor.Tensor,
+  x: View.View,
+  axis: number,
+  mode: Op.Interpolation,
+  length: number
+): View.View => {
+  const shape = View.shapeOf(x)
+  if (shape[axis] === length) return x
+  const { first, second, share } = Op.resizeTaps(mode, shape[axis], length)
+  const target = allocate(ctx, shape.with(axis, length), View.isVector(x.buffer))
+  const line = (view: View.View, at: number) => View.slice(view, axis, at, at + 1) ?? view
+  for (let i = 0; i < length; i++) {
+    const lower = line(x, first[i])
+    const mixed = E.madd(E.sub(E.operand(1), E.operand(0)), E.number(share[i]), E.operand(0))
+    const lazy = { ...seen(lower), expression: mixed, operands: [lower, line(x, second[i])] }
+    storeInto(ctx, node, share[i] === 0 ? seen(lower) : lazy, line(target, i))
+  }
+  return target
+}
+
+const resizedAxisGradient = (
+  ctx: Context,
+  node: Tensor.Tensor,
+  dy: View.View,
+  axis: number,
+  mode: Op.Interpolation,
+  length: number
+): View.View => {
+  const shape = View.shapeOf(dy)
+  if (shape[axis] === length) return dy
+  const { first, second, share } = Op.resizeTaps(mode, length, shape[axis])
+  const target = allocate(ctx, shape.with(axis, length), View.isVector(dy.buffer))
+  filled(ctx, node, target)
+  const line = (view: View.View, at: number) => View.slice(view, axis, at, at + 1) ?? view
+  const add = (to: number, from: View.View, factor: number) =>
+    emit(ctx, node, seen(from), [
+      { expression: E.mul(E.operand(0), E.number(factor)), kind: "sum", view: line(target, to), carry: true }
+    ])
+  for (let i = 0; i < shape[axis]; i++) {
+    add(first[i], line(dy, i), 1 - share[i])
+    if (share[i] > 0) add(second[i], line(dy, i), share[i])
+  }
+  return target
+}
+
+export const rules = {
+  pad: (node, ctx) => {
+    const { after, before } = node.attributes
+    const [x] = node.inputs
+    const lanes = isLanes(ctx, x) && before[0] === 0 && after[0] === 0
+    const lazy = lanes ? lazyOf(ctx, x) : plainLazy(ctx, x)
+    const target = allocate(ctx, domainOf(ctx, node.shape, lanes), lanes)
+    surround(ctx, node, target, before, lazy.shape, 0)
+    storeInto(ctx, node, lazy, part(target, before, lazy.shape))
+    return { view: target }
+  },
+  concat: (node, ctx) => {
+    const { axis } = node.attributes
+    const lanes = axis > 0 && canBeLanes(ctx, node.shape) && node.inputs.some((x) => isLanes(ctx, x))
+    const target = allocate(ctx, domainOf(ctx, node.shape, lanes), lanes)
+    let from = 0
+    for (const x of node.inputs) {
+      const lazy = lanes ? lazyInLanes(ctx, x, x.shape) : plainLazy(ctx, x)
+      const start = node.shape.map((_, i) => (i === axis ? from : 0))
+      storeInto(ctx, node, lazy, part(target, start, lazy.shape))
+      from += x.shape[axis]
+    }
+    return { view: target }
+  },
+  gather: (node, ctx) => {
+    const [table, indices] = node.inputs
+    const [rows] = table.shape
+    const row = Shape.size(table.shape) / rows
+    const from = rowMajor(ctx, node, inPlain(ctx, table))
+    const at = rowMajor(ctx, node, inPlain(ctx, indices))
+    const target = View.contiguous(newBuffer(ctx, "plain", Shape.size(node.shape)), node.shape)
+    const count = Shape.size(indices.shape)
+    ctx.instructions.push(Rows.work(node, "gather", place(from), place(at), place(target), { count, row, rows }))
+    return { view: target }
+  },
+  scatterAdd: (node, ctx) => {
+    const [values, indices] = node.inputs
+    const [rows] = node.shape
+    const row = Shape.size(node.shape) / rows
+    const from = rowMajor(ctx, node, inPlain(ctx, values))
+    const at = rowMajor(ctx, node, inPlain(ctx, indices))
+    const target = View.contiguous(newBuffer(ctx, "plain", Shape.size(node.shape)), node.shape)
+    filled(ctx, node, target)
+    const count = Shape.size(indices.shape)
+    ctx.instructions.push(Rows.work(node, "scatterAdd", place(from), place(at), place(target), { count, row, rows }))
+    return { view: target }
+  },
+  resize: (node, ctx) => {
+    const { mode, size } = node.attributes
+    const [x] = node.inputs
+    // The axis that gets shorter first: the other one has less to do then.
+    const axes = size[0] / x.shape[2] <= size[1] / x.shape[3] ? [2, 3] : [3, 2]
+    return {
+      view: axes.reduce((view, axis) => resizedAxis(ctx, node, view, axis, mode, node.shape[axis]), viewOf(ctx, x))
+    }
+  },
+  resizeGrad: (node, ctx) => {
+    const { inputShape, mode } = node.attributes
+    const [dy] = node.inputs
+    const axes = inputShape[2] / dy.shape[2] <= inputShape[3] / dy.shape[3] ? [2, 3] : [3, 2]
+    return {
+      view: axes.reduce(
+        (view, axis) => resizedAxisGradient(ctx, node, view, axis, mode, inputShape[axis]),
+        viewOf(ctx, dy)
+      )
+    }
+  }
+} satisfies Partial<Rules>

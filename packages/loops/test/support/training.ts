@@ -1,0 +1,86 @@
+/** Training steps of a small network that has every kind of loop in it, and the bits that they leave behind. */
+import { Classification, Recipe } from "@uninet/model-space"
+import { Runtime } from "@uninet/runtime/engine"
+import { Prng } from "@uninet/search-space"
+import { TrainingProgram } from "@uninet/trainer"
+import { type Architecture, Network } from "@uninet/uninet"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+
+const stage = (operator: string, dsm: string | null, channels: number, stride: number) => ({
+  operator,
+  dsm,
+  expansion: 2,
+  channels,
+  repeats: 1,
+  stride
+})
+
+const architecture: Architecture.Architecture = {
+  image: { channels: 3, height: 12, width: 10 },
+  classes: 5,
+  stem: { channels: 8, stride: 1 },
+  stages: [
+    stage("DWConv", null, 8, 1),
+    stage("Conv", "L", 12, 2),
+    stage("LSA", "LG", 16, 1),
+    stage("MLP", "G", 16, 2),
+    stage("SA", "L", 24, 1)
+  ],
+  head: { channels: 40 },
+  headDim: 4
+}
+
+/** Not a multiple of eight, and more than one group of eight. */
+const batch = 19
+
+/** Numbers between −1 and 1 of whole numbers alone: what `Math.sin` gives is not specified to the bit. */
+const noise = (n: number, prng: Prng.Prng) => Float32Array.from({ length: n }, () => prng.nextInt(65_537) / 32_768 - 1)
+
+/** FNV-1a over the bits of numbers. */
+const digest = (seed: number, data: ArrayLike<number>): number => {
+  const words = new Uint32Array(Float32Array.from(data).buffer)
+  let hash = seed
+  for (const word of words)
+    for (let shift = 0; shift < 32; shift += 8) hash = Math.imul(hash ^ ((word >>> shift) & 0xff), 0x01000193)
+  return hash >>> 0
+}
+
+/** The digest of all variables after three steps, and the losses. */
+export const trained = Effect.gen(function* () {
+  const model = Network.model(Result.getOrThrow(Network.make(architecture)))
+  const task = Classification.make({ classes: architecture.classes })
+  const training = Result.getOrThrow(TrainingProgram.make(model, task, { ...Recipe.proxy, batch }))
+  const prng = Prng.fromSeed("bits")
+  const { read, run, write } = yield* (yield* Runtime).compile({ training })
+  const drawn = training.variables.filter((v) => v.attributes.initialiser.kind !== "constant")
+  yield* write(
+    new Map(
+      drawn.map((v) => {
+        const { name } = v.attributes
+        const size = v.shape.reduce((n, length) => n * length, 1)
+        return [name, noise(size, prng).map((x) => x / Math.sqrt(size / v.shape[0] + 1))]
+      })
+    )
+  )
+  const { channels, height, width } = architecture.image
+  const inputs = {
+    image: noise(batch * channels * height * width, prng),
+    targets: Int32Array.from({ length: batch }, () => prng.nextInt(architecture.classes))
+  }
+  const losses: Array<number> = []
+  for (const step of [1, 2, 3]) {
+    const rates = { learningRate: Float32Array.of(1 / 128), step: Float32Array.of(step) }
+    losses.push((yield* run("training", { ...inputs, ...rates })).loss[0])
+  }
+  let hash = 0x811c9dc5
+  const variables = yield* read
+  for (const name of [...variables.keys()].toSorted()) hash = digest(hash, variables.get(name) ?? [])
+  return { digest: hash.toString(16).padStart(8, "0"), losses }
+}).pipe(Effect.scoped)
+
+/** What comes of it on loops of plain arithmetic, wherever they run: recorded on an x86-64 processor with AVX-512. */
+export const expected = {
+  digest: "0d8d771a",
+  losses: [1.580_282_330_513_000_5, 1.468_559_622_764_587_4, 1.327_256_441_116_333]
+}
