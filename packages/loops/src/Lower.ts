@@ -76,6 +76,8 @@ export interface Lowered {
   readonly program: Program.Program
   readonly groups: number
   readonly stretches: number
+  /** Room that kernels need to work in, for each stretch. */
+  readonly scratchBytes: number
   readonly instructions: ReadonlyArray<Context.Instruction>
   readonly buffers: ReadonlyArray<View.Buffer>
   readonly constants: ReadonlyMap<View.Buffer, Float32Array | Int32Array>
@@ -160,6 +162,7 @@ export const lower = (given: Program.Program): Result.Result<Lowered, GraphError
       program,
       groups: ctx.groups,
       stretches: ctx.stretches,
+      scratchBytes: ctx.room.bytes,
       instructions: ctx.instructions,
       buffers: ctx.buffers,
       constants: ctx.constants,

@@ -18,8 +18,6 @@ declare const WebAssembly: {
 }
 
 const page = 65_536
-/** Room for a kernel to work in, for each stretch. */
-const scratchBytes = 1024
 /** Nothing lies at address 0. */
 const start = 1024
 
@@ -89,7 +87,9 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
     for (const [name, buffer] of lowered.variables)
       if (!variables.has(name)) variables.set(name, take(Memory.bytesOf(buffer, 1, 1)))
   const teamAt = take(Team.bytes) / 4
-  const scratch = take(scratchBytes * 8)
+  const all = [...programs.values()]
+  const scratchBytes = aligned(Math.max(0, ...all.map((lowered) => lowered.scratchBytes)))
+  const scratch = take(scratchBytes * Math.max(1, ...all.map((lowered) => lowered.stretches)))
   // What every program has for itself; then the room that they share.
   const own = [...programs].map(([name, lowered]) => {
     const { buffers, phases } = Schedule.make(lowered)

@@ -49,7 +49,7 @@ export interface Arguments<A> {
   /** Rounds of `rows` rows. */
   readonly blocks: number
   /** Rounds of `unroll` values of k. */
-  readonly depth: number
+  readonly depth: A | number
   /** From a row of the matrix to the next, or where columns are neighbours from a column to the next. */
   readonly wStride: number
   /** From a k to the next in x. */
@@ -110,7 +110,7 @@ export const blocking = (rows: number): Pick<Product, "rows" | "rest"> & { reado
   return { rows: size, rest: rows % size, blocks: Math.floor(rows / size) }
 }
 
-const keyOf = ({ many, order, rest, rows, start, unroll, wide }: Product) =>
+export const keyOf = ({ many, order, rest, rows, start, unroll, wide }: Product) =>
   `product ${rows}+${rest} ${order} ${unroll} ${start}${wide === true ? " wide" : ""}${many === true ? " many" : ""}`
 
 const names = [
@@ -228,7 +228,8 @@ const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): F
   return { writer: w, body }
 }
 
-const write = (product: Product, style: Style): Uint8Array => {
+/** The functions that a product is made of; the last one takes the address of the arguments. */
+export const functions = (product: Product, style: Style): ReadonlyArray<Function> => {
   const { order, rest, rows } = product
   const element = product.wide === true ? 32 : 4
   const tiles = [
@@ -294,8 +295,8 @@ const write = (product: Product, style: Style): Uint8Array => {
       again(given.lines)
     ])
   ]
-  const functions = [...tiles.map(({ count, wide }) => tile(product, count, wide, style)), { writer: w, body }]
-  return module(product.many === true ? [...functions, repeated(functions.length - 1)] : functions, style)
+  const own = [...tiles.map(({ count, wide }) => tile(product, count, wide, style)), { writer: w, body }]
+  return product.many === true ? [...own, repeated(own.length - 1)] : own
 }
 
 /** Calls a product for all of several: its three addresses among the arguments move on and are put back at the end. */
@@ -347,5 +348,5 @@ const repeated = (product: number): Function => {
 /** The kernel of a product. */
 export const kernel = (product: Product, style: Style): Kernel => ({
   key: keyOf(product),
-  bytes: () => write(product, style)
+  bytes: () => module(functions(product, style), style)
 })

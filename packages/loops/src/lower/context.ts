@@ -48,6 +48,8 @@ export interface Context extends Settings {
   readonly matrices: Map<Tensor.Tensor, View.View>
   /** Room for a kernel to work in, once for every thread. */
   readonly scratch: Scratch
+  /** How much of it kernels need. */
+  readonly room: { bytes: number }
 }
 
 export const make = (settings: Settings): Context => ({
@@ -62,7 +64,8 @@ export const make = (settings: Settings): Context => ({
   named: new Map(),
   tables: new Map(),
   matrices: new Map(),
-  scratch: "scratch"
+  scratch: "scratch",
+  room: { bytes: 1024 }
 })
 
 export const newBuffer = (ctx: Context, kind: View.Buffer["kind"], elements: number): View.Buffer => {

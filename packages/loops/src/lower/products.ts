@@ -1,10 +1,12 @@
 /** Linear layers and convolutions, and their gradients: products of a matrix with tiles, and sums of products over positions. */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as E from "../Expression.ts"
+import * as Crossed from "../kernels/crossed.ts"
 import * as Outer from "../kernels/outer.ts"
 import * as Stencil from "../kernels/stencil.ts"
 import * as Product from "../kernels/product.ts"
 import * as View from "../View.ts"
+import type { Kernel, Style } from "../Kernel.ts"
 import type { Address, Arg } from "../Work.ts"
 import {
   allocate,
@@ -155,84 +157,157 @@ const inLines = (positions: Positions, most: number): Positions => {
 /** Of so many positions of a group on sums of products are taken group by group; of fewer over all groups at once, and rows are shared instead. */
 const fewPositions = 32
 
-/** out[row][column] = Σ over the batch and the positions of a[position][row] · b[position][column], into a plain matrix whose rows follow one another. */
-const outer = (
-  ctx: Context,
-  node: Tensor.Tensor,
-  a: { readonly at: Address; readonly rows: number; readonly stride: number },
-  b: { readonly at: Address; readonly columns: number; readonly stride: number },
-  given: Positions,
-  out: { readonly buffer: View.Buffer; readonly offset: number }
-): void => {
-  const cut = Outer.blocking(a.rows, b.columns)
-  const positions = inLines(given, 64)
+/** From so many rows on it pays to turn the columns. */
+const manyRows = 24
+
+/** Kernels of sums of products with their arguments, of whole groups and of the last one. */
+interface Sums {
+  readonly kernel: (style: Style) => Kernel
+  readonly lastKernel?: (style: Style) => Kernel
+  readonly args: ReadonlyArray<Arg>
+  readonly reads: ReadonlyArray<View.Buffer>
+}
+
+interface Side {
+  readonly at: Address
+  readonly count: number
+  readonly stride: number
+}
+
+/** How many lines make a chunk of at most so many positions. */
+const linesOf = ({ columns, lines }: Positions, most: number) =>
+  divisorUpTo(lines, Math.max(1, Math.floor(most / columns)))
+
+/** By sums that keep their lanes apart to the end. */
+const byLanes = (ctx: Context, a: Side, b: Side, positions: Positions, target: Address): Sums => {
+  const cut = Outer.blocking(a.count, b.count)
   const spec = { rows: cut.rows, restRows: cut.restRows, columns: cut.columns, restColumns: cut.restColumns } as const
-  const all = positions.lines * positions.columns
-  const whole = all < fewPositions && ctx.batch % 8 === 0 && positions.lines === 1
-  const scratch = ctx.scratch
-  // Lines of about 64 positions at once stay in the first cache.
-  const perChunk = Math.max(
-    1,
-    ...Array.from({ length: positions.lines }, (_, i) => i + 1).filter(
-      (n) => positions.lines % n === 0 && n * positions.columns <= 64
-    )
-  )
-  const args = (masked: boolean, target: Address): ReadonlyArray<Arg> =>
-    Outer.argumentsOf<Arg>({
-      a: whole ? plainly(a.at) : a.at,
-      b: whole ? plainly(b.at) : b.at,
+  // About 64 positions at once stay in the first cache.
+  const lines = linesOf(positions, 64)
+  const isMasked = ctx.batch % 8 !== 0
+  return {
+    kernel: (style) => Outer.kernel({ ...spec, masked: false }, style),
+    ...(isMasked ? { lastKernel: (style) => Outer.kernel({ ...spec, masked: true }, style) } : {}),
+    args: Outer.argumentsOf<Arg>({
+      a: a.at,
+      b: b.at,
       out: target,
-      scratch,
+      scratch: ctx.scratch,
       rowBlocks: cut.rowBlocks,
       columnBlocks: cut.columnBlocks,
       aRow: 4 * a.stride,
       bColumn: 4 * b.stride,
-      outRow: 4 * b.columns,
-      chunks: whole ? 1 : positions.lines / perChunk,
-      lines: whole ? ctx.groups : perChunk,
+      outRow: 4 * b.count,
+      chunks: positions.lines / lines,
+      lines,
       positions: positions.columns,
       aPosition: 4 * positions.column[0],
-      aLine: 4 * (whole ? a.at.buffer.size : positions.line[0]),
+      aLine: 4 * positions.line[0],
       bPosition: 4 * positions.column[1],
-      bLine: 4 * (whole ? b.at.buffer.size : positions.line[1]),
-      mask: masked ? place(laneMask(ctx)) : 0
+      bLine: 4 * positions.line[1],
+      mask: isMasked ? place(laneMask(ctx)) : 0
+    }),
+    reads: isMasked ? [laneMask(ctx).buffer] : []
+  }
+}
+
+/** By turning columns and lanes. */
+const byColumns = (ctx: Context, a: Side, b: Side, positions: Positions, target: Address): Sums => {
+  const lines = linesOf(positions, 32)
+  const count = lines * positions.columns
+  const cut = Product.blocking(a.count)
+  const places = (strides: 0 | 1) =>
+    Array.from({ length: count }, (_, i) => {
+      const line = Math.floor(i / positions.columns)
+      return line * positions.line[strides] + (i % positions.columns) * positions.column[strides]
     })
-  const common = {
+  const offsets = places(1).map((n) => 4 * n)
+  const table = tableOf(
+    ctx,
+    places(0).map((w, i) => ({ x: 64 * i, w }))
+  )
+  const offsetTable = constant(ctx, `offsets ${offsets.join()}`, () => Int32Array.from(offsets))
+  ctx.room.bytes = Math.max(ctx.room.bytes, Crossed.roomOf(count, b.count))
+  const spec = (lanes: number): Product.Product => ({
+    rows: cut.rows,
+    rest: cut.rest,
+    order: "rows",
+    unroll: lanes % 2 === 0 ? 2 : 1,
+    start: "result"
+  })
+  const last = ctx.batch % 8
+  return {
+    kernel: (style) => Crossed.kernel(spec(8), style),
+    ...(last === 0 ? {} : { lastKernel: (style) => Crossed.kernel(spec(last), style) }),
+    args: Crossed.argumentsOf<Arg>(
+      {
+        w: a.at,
+        x: ctx.scratch,
+        y: target,
+        bias: 0,
+        blocks: cut.blocks,
+        depth: last === 0 ? 4 : { all: 4, last: last % 2 === 0 ? last / 2 : last },
+        wStride: 4 * a.stride,
+        xStride: 32,
+        yStride: 4 * b.count,
+        lines: 1,
+        columns: b.count / 8,
+        xColumn: 256 * count,
+        xLine: 0,
+        yColumn: 32,
+        yLine: 0,
+        taps: count,
+        table
+      },
+      {
+        b: b.at,
+        aChunk: 4 * lines * positions.line[0],
+        bChunk: 4 * lines * positions.line[1],
+        chunks: positions.lines / lines,
+        positions: count,
+        offsets: { buffer: offsetTable, at: 0 },
+        blocks: b.count / 8,
+        bColumn: 4 * b.stride
+      }
+    ),
+    reads: [table.buffer, offsetTable]
+  }
+}
+
+/** out[row][column] = Σ over the batch and the positions of a[position][row] · b[position][column], into a plain matrix whose rows follow one another. */
+const outer = (
+  ctx: Context,
+  node: Tensor.Tensor,
+  given: { readonly a: Side; readonly b: Side },
+  where: Positions,
+  out: { readonly buffer: View.Buffer; readonly offset: number }
+): void => {
+  const all = where.lines * where.columns
+  const whole = all < fewPositions && ctx.batch % 8 === 0 && where.lines === 1
+  const isTurned = given.a.count >= manyRows && given.b.count % 8 === 0 && all >= 8
+  const [a, b] = [given.a, given.b].map((side) => (whole ? { ...side, at: plainly(side.at) } : side))
+  const size = a.count * b.count
+  const sums: View.Buffer = whole ? out.buffer : { ...newBuffer(ctx, "plain", size), kind: "sums", size }
+  if (!whole) ctx.buffers[sums.id] = sums
+  const target = whole ? { buffer: out.buffer, at: 4 * out.offset } : { buffer: sums, at: 0 }
+  const groups = [given.a.at.buffer.size, given.b.at.buffer.size]
+  const positions = whole ? { ...where, lines: ctx.groups, line: groups } : inLines(where, isTurned ? 32 : 64)
+  const { reads, ...how } = (isTurned ? byColumns : byLanes)(ctx, a, b, positions, target)
+  if (whole) filled(ctx, node, outView(out, size))
+  // Each stretch of tiles has sums of its own, single numbers.
+  else ctx.instructions.push({ _tag: "Clear", node, buffer: sums, value: 0 })
+  ctx.instructions.push({
     _tag: "Work",
     node,
-    reads: [a.at.buffer, b.at.buffer],
-    macs: ctx.batch * all * a.rows * b.columns,
-    bytes: 32 * ctx.groups * all * (a.rows + b.columns)
-  } as const
-  const text = (to: number) =>
-    `%${to} += %${a.at.buffer.id} [${a.rows}] ⊗ %${b.at.buffer.id} [${b.columns}] over ${all} positions`
-  const size = a.rows * b.columns
-  if (whole) {
-    filled(ctx, node, outView(out, size))
-    ctx.instructions.push({
-      ...common,
-      text: text(out.buffer.id),
-      kernel: (style) => Outer.kernel({ ...spec, masked: false }, style),
-      args: args(false, { buffer: out.buffer, at: 4 * out.offset }),
-      tiles: 1,
-      reads: [plainBuffer(a.at.buffer), plainBuffer(b.at.buffer)],
-      writes: [out.buffer]
-    })
-    return
-  }
-  // Each stretch of tiles has sums of its own. They are single numbers: the kernel adds up the lanes.
-  const sums: View.Buffer = { ...newBuffer(ctx, "plain", size), kind: "sums", size }
-  ctx.buffers[sums.id] = sums
-  ctx.instructions.push({ _tag: "Clear", node, buffer: sums, value: 0 })
-  ctx.instructions.push({
-    ...common,
-    text: text(sums.id),
-    kernel: (style) => Outer.kernel({ ...spec, masked: false }, style),
-    ...(ctx.batch % 8 === 0 ? {} : { lastKernel: (style) => Outer.kernel({ ...spec, masked: true }, style) }),
-    args: args(ctx.batch % 8 !== 0, { buffer: sums, at: 0 }),
-    tiles: ctx.groups,
-    writes: [sums]
+    text: `%${sums.id} += %${a.at.buffer.id} [${a.count}] ⊗ %${b.at.buffer.id} [${b.count}] over ${all} positions`,
+    ...how,
+    tiles: whole ? 1 : ctx.groups,
+    reads: [a.at.buffer, b.at.buffer, ...reads],
+    writes: [sums],
+    macs: ctx.batch * all * size,
+    bytes: 32 * ctx.groups * all * (a.count + b.count)
   })
+  if (whole) return
   // The stretches' sums side by side are operands of one loop.
   const parts: View.Buffer = { ...sums, kind: "plain", size: size * ctx.stretches }
   const operands = Array.from({ length: ctx.stretches }, (_, i) => outView({ buffer: parts, offset: i * size }, size))
@@ -419,8 +494,10 @@ export const rules: Pick<
       outer(
         ctx,
         node,
-        { at: place(dy), rows, stride: strideOf(dy, last) },
-        { at: place(x), columns, stride: strideOf(x, last) },
+        {
+          a: { at: place(dy), count: rows, stride: strideOf(dy, last) },
+          b: { at: place(x), count: columns, stride: strideOf(x, last) }
+        },
         positions,
         { buffer: target, offset: 0 }
       )
@@ -607,8 +684,10 @@ export const rules: Pick<
         outer(
           ctx,
           node,
-          { at: place(ds), rows, stride: strideOf(ds, 1) },
-          { at: place(xs), columns: perGroup, stride: strideOf(xs, 1) },
+          {
+            a: { at: place(ds), count: rows, stride: strideOf(ds, 1) },
+            b: { at: place(xs), count: perGroup, stride: strideOf(xs, 1) }
+          },
           positions,
           { buffer: matrices, offset: (i * groups + group) * rows * perGroup }
         )

@@ -1,0 +1,125 @@
+/**
+ * Sums of products over positions and lanes, as `outer`, for matrices of many rows: out[row][column] += Σ a[position][row] · b[position][column]. Some positions of b at a time are turned so that
+ * eight columns are neighbours and lanes follow one another; then it is a product of a matrix with tiles whose depth is positions times lanes, and every sum is finished in a register.
+ */
+import {
+  again,
+  call,
+  type Code,
+  type Function,
+  get,
+  i32,
+  loop,
+  module,
+  moved,
+  set,
+  v128,
+  writer
+} from "../internal/wasm.ts"
+import type { Kernel, Style } from "../Kernel.ts"
+import * as Product from "./product.ts"
+
+/** What follows the product's arguments. Its `w` is the first chunk of a, its `x` the room for turned columns. */
+export interface Arguments<A> {
+  readonly b: A
+  /** From one chunk of positions to the next. */
+  readonly aChunk: number
+  readonly bChunk: number
+  readonly chunks: number
+  /** Positions of a chunk, and where their offsets in b stand. */
+  readonly positions: number
+  readonly offsets: A
+  /** Eights of columns, and from a column to the next. */
+  readonly blocks: number
+  readonly bColumn: number
+}
+
+const names = [
+  "b",
+  "aChunk",
+  "bChunk",
+  "chunks",
+  "positions",
+  "offsets",
+  "blocks",
+  "bColumn"
+] as const satisfies ReadonlyArray<keyof Arguments<unknown>>
+
+/** Behind as many arguments as a product has. */
+const first = 17
+
+export const argumentsOf = <A>(product: Product.Arguments<A>, a: Arguments<A>): ReadonlyArray<A | number> => [
+  ...Product.argumentsOf(product),
+  ...names.map((name) => a[name])
+]
+
+/** Bytes of the room that a chunk's turned columns take. */
+export const roomOf = (positions: number, columns: number): number => 32 * positions * columns
+
+/** Four vectors of four columns' lanes as four vectors of four lanes' columns. */
+const turned = (four: ReadonlyArray<number>, two: ReadonlyArray<number>): Code => [
+  [get(four[0]), get(four[1]), v128.shuffle(0, 4, 1, 5), set(two[0])],
+  [get(four[2]), get(four[3]), v128.shuffle(0, 4, 1, 5), set(two[1])],
+  [get(four[0]), get(four[1]), v128.shuffle(2, 6, 3, 7), set(two[2])],
+  [get(four[2]), get(four[3]), v128.shuffle(2, 6, 3, 7), set(two[3])],
+  [get(two[0]), get(two[1]), v128.shuffle(0, 1, 4, 5), set(four[0])],
+  [get(two[0]), get(two[1]), v128.shuffle(2, 3, 6, 7), set(four[1])],
+  [get(two[2]), get(two[3]), v128.shuffle(0, 1, 4, 5), set(four[2])],
+  [get(two[2]), get(two[3]), v128.shuffle(2, 3, 6, 7), set(four[3])]
+]
+
+const driver = (product: number): Function => {
+  const w = writer()
+  const given = Object.fromEntries(names.map((name) => [name, w.local("i32")])) as Record<
+    (typeof names)[number],
+    number
+  >
+  const [a, kept, room, to, block, position, from, at, column] = Array.from({ length: 9 }, () => w.local("i32"))
+  const four = Array.from({ length: 4 }, () => w.local("v128"))
+  const two = Array.from({ length: 4 }, () => w.local("v128"))
+  /** Four columns' lanes of one half, to where those lanes' columns belong. */
+  const quarter = (half: number, quad: number): Code => [
+    four.map((vector) => [get(column), v128.load(16 * half), set(vector), moved(column, get(given.bColumn))]),
+    turned(four, two),
+    four.map((vector, lane) => [get(to), get(vector), v128.store(32 * (4 * half + lane) + 16 * quad)])
+  ]
+  const body = [
+    names.map((name, i) => [get(0), i32.load(4 * (first + i)), set(given[name])]),
+    [get(0), i32.load(0), set(a), get(a), set(kept), get(0), i32.load(4), set(room)],
+    loop([
+      [get(room), set(to), get(given.b), set(from), get(given.blocks), set(block)],
+      loop([
+        [get(given.offsets), set(at), get(given.positions), set(position)],
+        loop([
+          [0, 1].map((half) => [
+            [get(from), get(at), i32.load(0), i32.add, set(column)],
+            quarter(half, 0),
+            quarter(half, 1)
+          ]),
+          moved(to, i32.const(256)),
+          moved(at, i32.const(4)),
+          again(position)
+        ]),
+        moved(from, [get(given.bColumn), i32.const(3), i32.shl]),
+        again(block)
+      ]),
+      [get(0), get(a), i32.store(0), get(0), call(product)],
+      moved(a, get(given.aChunk)),
+      moved(given.b, get(given.bChunk)),
+      again(given.chunks)
+    ]),
+    [get(0), get(kept), i32.store(0)]
+  ]
+  return { writer: w, body }
+}
+
+const write = (product: Product.Product, style: Style): Uint8Array => {
+  const functions = Product.functions(product, style)
+  return module([...functions, driver(functions.length - 1)], style)
+}
+
+/** The kernel of such sums, over the product that they are. */
+export const kernel = (product: Product.Product, style: Style): Kernel => ({
+  key: `crossed ${Product.keyOf(product)}`,
+  bytes: () => write(product, style)
+})
