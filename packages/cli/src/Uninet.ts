@@ -13,6 +13,7 @@ import { data } from "./commands/data.ts"
 import { doctor } from "./commands/doctor.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { exporting } from "./commands/export.ts"
+import { explain } from "./commands/explain.ts"
 import { inspect } from "./commands/inspect.ts"
 import { replay } from "./commands/replay.ts"
 import { scale } from "./commands/scale.ts"
@@ -41,6 +42,7 @@ export const command = Command.make("uninet").pipe(
     classify,
     scale,
     inspect,
+    explain,
     data,
     benchmark,
     verify,

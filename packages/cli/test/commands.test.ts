@@ -104,6 +104,37 @@ describe("a network of which a file tells", () => {
   )
 })
 
+describe("uninet explain", () => {
+  it.live("shows what is made of a training step, stage by stage, and the operators of ONNX Runtime", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* here(["explain", "B0", "--batch", "8", "--inference"])
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stdout, /norms: .*\n +\d+ nodes → \d+; .*batchNormInference/)
+      assert.match(stdout, /│ all +│.*\nvariables 46\.\d MB, working memory/s)
+      const nodes = yield* here(["explain", "B0", "--batch", "8", "--inference", "--stage", "nodes", "--json"])
+      assert.isTrue(JSON.parse(nodes.stdout).some((row: { kind: string }) => row.kind === "conv2d"))
+    })
+  )
+
+  it.live("measures pieces of work beside their limits, and says which stages there are", () =>
+    Effect.gen(function* () {
+      const file = join(yield* folder, "small.json")
+      const { head, ...rest } = UniNet.B0
+      const image = { channels: 3, height: 16, width: 16 }
+      const small = { ...rest, image, head: { ...head, channels: 16 }, stages: rest.stages.slice(0, 1) }
+      writeFileSync(file, JSON.stringify(small))
+      const { code, stderr, stdout } = yield* here(["explain", file, "--batch", "8", "--measure", "--json"])
+      assert.strictEqual(code, 0, stderr)
+      const { kernels, limits } = JSON.parse(stdout)
+      for (const limit of [limits.macs, limits.bytes]) assert.isAbove(limit, 0)
+      for (const { kernel, milliseconds } of kernels) if (kernel !== "JavaScript") assert.isAtLeast(milliseconds, 0)
+      const unknown = yield* here(["explain", file, "--stage", "rewrite"])
+      assert.strictEqual(unknown.code, 2)
+      assert.include(unknown.stderr, '--stage is "rewrite"')
+    })
+  )
+})
+
 describe("uninet data", () => {
   it.live("shows splits, classes and figures, and draws a contact sheet once", () =>
     Effect.gen(function* () {

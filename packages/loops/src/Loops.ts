@@ -20,9 +20,9 @@ const compile =
       for (const name of names)
         lowered.set(
           name,
-          yield* Effect.mapError(
-            Effect.fromResult(Lower.lower(programs[name])),
-            (cause) => new CompileFailed({ engine, program: name, cause })
+          yield* Effect.try(() => Lower.lower(programs[name])).pipe(
+            Effect.flatMap(Effect.fromResult),
+            Effect.mapError((cause) => new CompileFailed({ engine, program: name, cause }))
           )
         )
       const machine = yield* Effect.acquireRelease(

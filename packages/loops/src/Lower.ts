@@ -87,7 +87,12 @@ export interface Lowered {
   readonly outputs: ReadonlyMap<string, View.Buffer>
   /** New values of variables, in row-major order. */
   readonly updates: ReadonlyMap<string, View.Buffer>
+  /** How every node's result lies: in lanes, plainly, or nowhere but in its readers' loops. */
+  readonly layouts: ReadonlyMap<Tensor.Tensor, Layout>
+  readonly choices: ReadonlyArray<Choice>
 }
+
+export type Layout = "lanes" | "plain" | "inReaders"
 
 /** Ops whose first operand is a batch of images or of rows of features. */
 const ofBatches: ReadonlyArray<Tensor.Kind> = [
@@ -119,11 +124,21 @@ export const batchOf = ({ inputs, nodes }: Program.Program): number => {
 /** Nanoseconds of an element: an instruction of eight numbers, reading a map and writing one. */
 const price = { instruction: 0.008, read: 0.12, write: 0.15 }
 
-/** Whether what several readers want is better written down than worked out by each of them. */
-const worthStoring = ({ expression, operands }: Context.Lazy, uses: number): boolean => {
+/** What several readers want is written down once, or worked out by each of them: which of the two, and what each was thought to cost. */
+export interface Choice {
+  readonly node: Tensor.Tensor
+  readonly uses: number
+  readonly chosen: "written" | "inReaders"
+  /** Nanoseconds of an element. */
+  readonly written: number
+  readonly inReaders: number
+}
+
+const choiceOf = (node: Tensor.Tensor, { expression, operands }: Context.Lazy, uses: number): Choice => {
   const maps = operands.filter((view) => View.isVector(view.buffer)).length
   const once = Expression.cost([expression]) * price.instruction + maps * price.read
-  return uses * once >= once + price.write + uses * price.read
+  const [written, inReaders] = [once + price.write + uses * price.read, uses * once]
+  return { node, uses, chosen: inReaders >= written ? "written" : "inReaders", written, inReaders }
 }
 
 /** Ops that look at nothing but where elements lie. */
@@ -142,8 +157,17 @@ const usesOf = (program: Program.Program): ReadonlyMap<Tensor.Tensor, number> =>
 /** Stretches of tiles over which sums are taken apart: so many threads can share a program, and none changes the result. */
 const stretches = 8
 
+/**
+ * A program as instructions over buffers, after all rewrites.
+ *
+ * Fails where a rewritten program does not check.
+ *
+ * @example
+ * Result.map(Lower.lower(program), ({ instructions }) => instructions.length)
+ */
 export const lower = (given: Program.Program): Result.Result<Lowered, GraphError> =>
   Result.map(Rewrite.apply(given, rewrites), (program) => {
+    const choices: Array<Choice> = []
     const batch = batchOf(program)
     const ctx = Context.make({ batch, stretches: Math.min(stretches, Math.max(1, Math.ceil(batch / 8))) })
     const uses = usesOf(program)
@@ -151,7 +175,10 @@ export const lower = (given: Program.Program): Result.Result<Lowered, GraphError
       const value = Op.dispatch(table, node, ctx)
       ctx.values.set(node, value)
       const count = uses.get(node) ?? 0
-      if ("lazy" in value && count > 1 && worthStoring(value.lazy, count)) Context.viewOf(ctx, node)
+      if (!("lazy" in value) || count < 2) continue
+      const choice = choiceOf(node, value.lazy, count)
+      choices.push(choice)
+      if (choice.chosen === "written") Context.viewOf(ctx, node)
     }
     const ends = (tensor: Tensor.Tensor): View.Buffer => {
       const view = Context.inPlain(ctx, tensor)
@@ -169,9 +196,14 @@ export const lower = (given: Program.Program): Result.Result<Lowered, GraphError
       inputs: named(ctx, program.inputs),
       variables: named(ctx, program.variables),
       outputs: new Map(Object.entries(program.outputs).map(([name, t]) => [name, ends(t)])),
-      updates: new Map(program.updates.map(({ value, variable }) => [variable.attributes.name, ends(value)]))
+      updates: new Map(program.updates.map(({ value, variable }) => [variable.attributes.name, ends(value)])),
+      layouts: new Map(program.nodes.map((node) => [node, layoutOf(Context.valueOf(ctx, node))])),
+      choices
     }
   })
+
+const layoutOf = (value: Context.Value): Layout =>
+  "lazy" in value ? "inReaders" : View.isVector(value.view.buffer) ? "lanes" : "plain"
 
 const named = (ctx: Context.Context, leaves: ReadonlyArray<Tensor.Tensor<"input"> | Tensor.Tensor<"variable">>) =>
   new Map(

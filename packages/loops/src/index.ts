@@ -1,4 +1,5 @@
 /** A compiler of the tensor IR to loops in WebAssembly, in stages that are values, and the engines on it. */
+export * as Explain from "./Explain.ts"
 export * as Expression from "./Expression.ts"
 export * as Loops from "./Loops.ts"
 export * as Lower from "./Lower.ts"

@@ -1,0 +1,262 @@
+/** What the compiler made of a program, stage by stage, as data; and where the time of a run goes. */
+import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
+import * as Result from "effect/Result"
+import * as Machine from "./internal/machine.ts"
+import * as Lower from "./Lower.ts"
+import * as Memory from "./Memory.ts"
+import * as Rewrite from "./Rewrite.ts"
+import * as Schedule from "./Schedule.ts"
+import type { Work } from "./Work.ts"
+
+/** A rewrite: how many nodes there were before and after it, and those that it put others in the place of, by kind. */
+export interface Rewritten {
+  readonly name: string
+  readonly summary: string
+  readonly before: number
+  readonly after: number
+  readonly taken: Readonly<Record<string, number>>
+}
+
+/** Where the results of a kind of op lie, by how many there are of each. */
+export interface Layout {
+  readonly kind: Tensor.Kind
+  readonly lanes: number
+  readonly plain: number
+  readonly inReaders: number
+}
+
+/** A piece of work: what it is for, what it does, which kernel does it, in how many tiles. */
+export interface Kernel {
+  readonly phase: number
+  readonly path: string
+  readonly kind: Tensor.Kind
+  readonly text: string
+  readonly kernel: string
+  readonly tiles: number
+  readonly macs: number
+  readonly bytes: number
+  /** Milliseconds of a run; only where it was measured. */
+  readonly milliseconds?: number
+}
+
+/** A buffer of a program's working memory, from the first phase in which it is in use to the last. */
+export interface Held {
+  readonly buffer: number
+  readonly bytes: number
+  readonly from: number
+  readonly to: number
+}
+
+export interface Explained {
+  readonly rewrites: ReadonlyArray<Rewritten>
+  readonly layouts: ReadonlyArray<Layout>
+  /** Batches that are moved into lanes or out of them. */
+  readonly conversions: { readonly count: number; readonly bytes: number }
+  /** What was written down once although its readers could have computed it, and the other way round. */
+  readonly choices: ReadonlyArray<Lower.Choice>
+  readonly kernels: ReadonlyArray<Kernel>
+  readonly memory: {
+    /** Bytes of variables, of the whole working memory, and of what is in use in its fullest phase. */
+    readonly variables: number
+    readonly working: number
+    readonly peak: number
+    readonly peakPhase: number
+    readonly phases: number
+    readonly buffers: ReadonlyArray<Held>
+  }
+}
+
+const counted = (kinds: ReadonlyArray<string>): Readonly<Record<string, number>> => {
+  const counts: Record<string, number> = {}
+  for (const kind of kinds) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
+}
+
+/** What of `before` is no longer there, by kind. */
+const taken = (before: Program.Program, after: Program.Program): Readonly<Record<string, number>> => {
+  const [old, left] = [before, after].map(({ nodes }) => counted(nodes.map(({ kind }) => kind)))
+  return Object.fromEntries(
+    Object.entries(old).flatMap(([kind, n]) => (n > (left[kind] ?? 0) ? [[kind, n - (left[kind] ?? 0)]] : []))
+  )
+}
+
+const rewritten = (program: Program.Program): Result.Result<ReadonlyArray<Rewritten>, GraphError> => {
+  const rows: Array<Rewritten> = []
+  let current = program
+  for (const rewrite of Lower.rewrites) {
+    const next = Rewrite.apply(current, [rewrite])
+    if (Result.isFailure(next)) return Result.fail(next.failure)
+    const { name, summary } = rewrite
+    rows.push({
+      name,
+      summary,
+      before: current.nodes.length,
+      after: next.success.nodes.length,
+      taken: taken(current, next.success)
+    })
+    current = next.success
+  }
+  return Result.succeed(rows)
+}
+
+const layoutsOf = ({ layouts }: Lower.Lowered): ReadonlyArray<Layout> =>
+  [...Map.groupBy([...layouts], ([node]) => node.kind)]
+    .map(([kind, all]) => {
+      const count = (layout: Lower.Layout) => all.filter(([, own]) => own === layout).length
+      return { kind, lanes: count("lanes"), plain: count("plain"), inReaders: count("inReaders") }
+    })
+    .toSorted((a, b) => a.kind.localeCompare(b.kind))
+
+/** The style in which kernels are named: what they compute does not depend on it. */
+const style = { fused: false, shared: false }
+
+const kernelsOf = (phases: ReadonlyArray<Schedule.Phase>): ReadonlyArray<Kernel> =>
+  phases.flatMap((phase, number): ReadonlyArray<Kernel> => {
+    const row = ({ node, text }: Pick<Work, "node" | "text">) => ({
+      phase: number,
+      path: node.path,
+      kind: node.kind,
+      text
+    })
+    if (phase._tag === "Host") return [{ ...row(phase.host), kernel: "JavaScript", tiles: 1, macs: 0, bytes: 0 }]
+    return phase.work.map((work) => ({
+      ...row(work),
+      kernel: work.kernel(style).key,
+      tiles: work.tiles,
+      macs: work.macs,
+      bytes: work.bytes
+    }))
+  })
+
+/**
+ * Every stage of a program's compilation.
+ *
+ * Fails where a rewritten program does not check.
+ *
+ * @example
+ * const { kernels, memory } = Result.getOrThrow(Explain.explain(program))
+ * kernels.map(({ kind, text }) => `${kind}: ${text}`)
+ */
+export const explain = (program: Program.Program): Result.Result<Explained, GraphError> =>
+  Result.gen(function* () {
+    const rewrites = yield* rewritten(program)
+    const lowered = yield* Lower.lower(program)
+    const { buffers, phases } = Schedule.make(lowered)
+    const own = new Set(
+      [...lowered.variables.values(), ...lowered.inputs.values(), ...lowered.constants.keys()].map(({ id }) => id)
+    )
+    const kept = new Set([...lowered.outputs.values(), ...lowered.updates.values()].map(({ id }) => id))
+    const lives = Memory.livesOf(phases, buffers, kept, lowered.groups, lowered.stretches).filter(
+      ({ buffer }) => !own.has(buffer.id)
+    )
+    const usage = Memory.usage(lives, phases.length)
+    const peak = Math.max(0, ...usage)
+    const kernels = kernelsOf(phases)
+    const moves = kernels.filter(({ kernel }) => /^(un)?pack /.test(kernel))
+    return {
+      rewrites,
+      layouts: layoutsOf(lowered),
+      conversions: { count: moves.length, bytes: moves.reduce((sum, { bytes }) => sum + bytes, 0) },
+      choices: lowered.choices,
+      kernels,
+      memory: {
+        variables: [...lowered.variables.values()].reduce((sum, buffer) => sum + Memory.bytesOf(buffer, 1, 1), 0),
+        working: Memory.placed(lives).bytes,
+        peak,
+        peakPhase: usage.indexOf(peak),
+        phases: phases.length,
+        buffers: lives
+          .map(({ buffer, bytes, from, to }) => ({ buffer: buffer.id, bytes, from, to }))
+          .toSorted((a, b) => b.bytes - a.bytes)
+      }
+    }
+  })
+
+/** What this machine reaches, one thread: products in multiply-accumulates, and bytes that are read and written, of a millisecond. */
+export interface Limits {
+  readonly macs: number
+  readonly bytes: number
+}
+
+export interface Options {
+  /** Whether products and sums are fused, as `Loops.fast` does; false by default. */
+  readonly fused?: boolean
+  /** Runs of which the median is taken, 9 by default. */
+  readonly runs?: number
+  /** A clock in milliseconds, the wall's by default. */
+  readonly clock?: () => number
+}
+
+const median = (xs: ReadonlyArray<number>) => xs.toSorted((a, b) => a - b)[xs.length >> 1]
+
+/** Milliseconds of every piece of work of a program, on made-up numbers: one of those of several runs. */
+const profiled = (
+  lowered: Lower.Lowered,
+  { clock, fused = false, runs = 9 }: Options,
+  pick: (times: ReadonlyArray<number>) => number = median
+): ReadonlyArray<number> => {
+  const machine = Machine.make(new Map([["program", lowered]]), { fused, shared: false, wide: true })
+  const loaded = machine.programs.get("program")
+  if (loaded === undefined) return []
+  // Small enough that products of many stay finite, and none of them is subnormal.
+  const fill = (address: number, size: number) => {
+    const to = new Float32Array(machine.memory, address, size)
+    for (let i = 0; i < size; i++) to[i] = ((i * 37) % 101) / 500 + 0.01
+  }
+  for (const [name, { size }] of lowered.variables) fill(machine.variables.get(name) ?? 0, size)
+  for (const node of lowered.program.inputs) {
+    const buffer = lowered.inputs.get(node.attributes.name)
+    if (buffer === undefined) continue
+    const address = loaded.addressOf(buffer.id)
+    if (node.dtype === "int32") new Int32Array(machine.memory, address, buffer.size).fill(0)
+    else fill(address, buffer.size)
+  }
+  // The first runs are slow.
+  for (let i = 0; i < 2; i++) machine.run(loaded)
+  const all = Array.from({ length: runs }, () => machine.profile(loaded, clock).flatMap((phase) => phase.slice(0, -1)))
+  machine.close()
+  return (all[0] ?? []).map((_, i) => pick(all.map((one) => one[i])))
+}
+
+const programOf = (y: Tensor.Tensor) => Program.make({ outputs: { y } })
+
+/** The most that a piece of a program's work does in a millisecond. */
+const bestOf = (program: Program.Program, amount: "macs" | "bytes", options: Options) =>
+  Result.map(Lower.lower(program), (lowered) => {
+    const amounts = kernelsOf(Schedule.make(lowered).phases).map((kernel) => kernel[amount])
+    const times = profiled(lowered, options, (all) => Math.min(...all))
+    return Math.max(...amounts.map((n, i) => n / Math.max(times[i], 1e-6)))
+  })
+
+/** Measures what products and copies reach here. */
+const limitsOf = (options: Options): Result.Result<Limits, GraphError> =>
+  Result.gen(function* () {
+    const [batch, side, channels] = [32, 16, 96]
+    const x = Op.input("x", [batch, channels, side, side])
+    const convolution = yield* programOf(Op.conv2d(x, Op.input("w", [channels, channels, 1, 1])))
+    const sum = yield* programOf(Op.add(x, Op.input("z", x.shape)))
+    return { macs: yield* bestOf(convolution, "macs", options), bytes: yield* bestOf(sum, "bytes", options) }
+  })
+
+/**
+ * The same with milliseconds beside every piece of work, and what this machine reaches. Runs on made-up numbers, one thread.
+ *
+ * @example
+ * const { explained, limits } = Result.getOrThrow(Explain.measure(program))
+ * explained.kernels.map(({ macs, bytes, milliseconds }) => [milliseconds, Math.max(macs / limits.macs, bytes / limits.bytes)])
+ */
+export const measure = (
+  program: Program.Program,
+  options: Options = {}
+): Result.Result<{ readonly explained: Explained; readonly limits: Limits }, GraphError> =>
+  Result.gen(function* () {
+    const explained = yield* explain(program)
+    const lowered = yield* Lower.lower(program)
+    const times = profiled(lowered, options)
+    const limits = yield* limitsOf(options)
+    let at = 0
+    const kernels = explained.kernels.map((kernel) =>
+      kernel.kernel === "JavaScript" ? kernel : { ...kernel, milliseconds: times[at++] }
+    )
+    return { explained: { ...explained, kernels }, limits }
+  })
