@@ -2,7 +2,7 @@
  * Random architectures of the space for small images: training steps per second by two processes of one thread, against the best of PyTorch's eager mode: two
  * processes of one thread and one process of two, each with channels last and without, in alternating rounds. (What a search trains is new each time: compiling takes longer than training.)
  *
- *   node bench/architectures.ts [--from 0] [--count 50] [--rounds 3] [--steps 3] [--batch 64] [--seed architectures] [--device cpu] [--clock wall]
+ *   node bench/architectures.ts [--from 0] [--count 50] [--rounds 3] [--steps 3] [--batch 64] [--seed architectures] [--devices cpu] [--clock wall]
  *
  * `--clock processor` counts the processor's seconds and leaves out the processes of two threads: for a machine that others use too.
  *
@@ -25,7 +25,7 @@ const { values: options } = parseArgs({
     steps: { type: "string", default: "3" },
     batch: { type: "string", default: "64" },
     seed: { type: "string", default: "architectures" },
-    device: { type: "string", default: "cpu" },
+    devices: { type: "string", default: "cpu" },
     clock: { type: "string", default: "wall" }
   }
 })
@@ -56,35 +56,41 @@ const measure = async (configurations: ReadonlyArray<Configuration>): Promise<Re
 
 const space = Result.getOrThrow(UniNetSpace.small({ image: 32, channels: 3, classes: 10 }))
 const folder = mkdtempSync(join(tmpdir(), "uninet-bench-"))
-const ratios: Array<number> = []
 const eager = settings.filter(({ mode }) => mode === "eager")
-console.log("| # | architecture | UniNet 2 × 1, steps/s | PyTorch 2 × 1 | PyTorch 1 × 2 | ratio to the best |")
-console.log("|---|---|---|---|---|---|")
+const devices = options.devices.split(",")
+const ratios = devices.map((): Array<number> => [])
+const named = devices.map((device) => (device === "cpu" ? "UniNet" : device))
+console.log(
+  `| # | architecture | ${named.map((name) => `${name} 2 × 1, steps/s`).join(" | ")} | PyTorch 2 × 1 | PyTorch 1 × 2 | ${named.map((name) => `${name} to the best`).join(" | ")} |`
+)
+console.log(`|${"---|".repeat(4 + 2 * devices.length)}`)
 try {
   for (let i = from; i < from + count; i++) {
     const architecture = Space.sample(Prng.fromSeed(`${seed} ${i}`))(space)
     const json = join(folder, `${i}.json`)
     writeFileSync(json, JSON.stringify(architecture))
-    const [ours, ...theirs] = await measure([
-      { engine: uninet(json, batch, "1", steps, options.device), processes: 2 },
+    const found = await measure([
+      ...devices.map((device) => ({ engine: uninet(json, batch, "1", steps, device), processes: 2 })),
       ...eager.map((setting) => ({ engine: pytorch(json, batch, "1", steps, setting), processes: 2 })),
       ...(onProcessor
         ? []
         : eager.map((setting) => ({ engine: pytorch(json, batch, "2", steps, setting), processes: 1 })))
     ])
+    const [ours, theirs] = [found.slice(0, devices.length), found.slice(devices.length)]
     const two = Math.max(...theirs.slice(0, eager.length))
     const wide = onProcessor ? Number.NaN : Math.max(...theirs.slice(eager.length))
-    const ratio = ours / Math.max(...theirs)
-    ratios.push(ratio)
+    const own = ours.map((one) => one / Math.max(...theirs))
+    for (const [d, ratio] of own.entries()) ratios[d].push(ratio)
     const line = Architecture.line(architecture).replaceAll("|", ";")
-    const figures = [ours, two, wide].map((x) => (Number.isNaN(x) ? "–" : x.toFixed(1)))
-    console.log(`| ${[i, line, ...figures, ratio.toFixed(2)].join(" | ")} |`)
+    const figures = [...ours, two, wide].map((x) => (Number.isNaN(x) ? "–" : x.toFixed(1)))
+    console.log(`| ${[i, line, ...figures, ...own.map((ratio) => ratio.toFixed(2))].join(" | ")} |`)
   }
 } finally {
   rmSync(folder, { recursive: true })
 }
-const mean = ratios.reduce((sum, r) => sum + r, 0) / ratios.length
-const geometric = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length)
-console.log(
-  `\nMean ratio ${mean.toFixed(2)}, geometric mean ${geometric.toFixed(2)}, least ${Math.min(...ratios).toFixed(2)}, greatest ${Math.max(...ratios).toFixed(2)}, ${ratios.filter((r) => r >= 2).length} of ${ratios.length} at 2 or more.`
-)
+for (const [d, own] of ratios.entries()) {
+  const geometric = Math.exp(own.reduce((sum, r) => sum + Math.log(r), 0) / own.length)
+  console.log(
+    `\n${named[d]}: geometric mean ${geometric.toFixed(2)}, least ${Math.min(...own).toFixed(2)}, greatest ${Math.max(...own).toFixed(2)}, ${own.filter((r) => r >= 2).length} of ${own.length} at 2 or more.`
+  )
+}

@@ -50,18 +50,17 @@ export const livesOf = (
 
 /** The largest first, each in the lowest gap between those that live at the same time. */
 export const placed = (lives: ReadonlyArray<Life>): Placement => {
+  /** In the order in which they lie. */
   const done: Array<Life & { readonly at: number }> = []
   let bytes = 0
   for (const life of lives.toSorted((a, b) => b.bytes - a.bytes || a.from - b.from)) {
-    const meanwhile = done
-      .filter((other) => other.from <= life.to && life.from <= other.to)
-      .toSorted((a, b) => a.at - b.at)
     let at = 0
-    for (const other of meanwhile) {
+    for (const other of done) {
       if (at + life.bytes <= other.at) break
-      at = Math.max(at, other.at + other.bytes)
+      if (other.from <= life.to && life.from <= other.to) at = Math.max(at, other.at + other.bytes)
     }
-    done.push({ ...life, at })
+    const behind = done.findIndex((other) => other.at > at)
+    done.splice(behind < 0 ? done.length : behind, 0, { ...life, at })
     bytes = Math.max(bytes, at + life.bytes)
   }
   return { places: new Map(done.map(({ at, buffer }) => [buffer.id, at])), bytes }

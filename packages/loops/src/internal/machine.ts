@@ -103,44 +103,36 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
     )
     return { name, lowered, phases, places, placement: Memory.placed(lives) }
   })
-  const words = own.map(({ lowered, phases }) => {
-    const counted = Emit.emit(phases, target, {
-      addressOf: () => 0,
-      words: 0,
-      scratchOf: () => 0,
+  const room = take(Math.max(0, ...own.map(({ placement }) => placement.bytes)))
+  // What is called, and with what, lies behind everything that it names.
+  const emitted = own.map(({ lowered, name, phases, places, placement }) => {
+    const addressOf = (id: number) => places.get(id) ?? room + (placement.places.get(id) ?? 0)
+    const words = at
+    const code = Emit.emit(phases, target, {
+      addressOf,
+      words,
+      scratchOf: (stretch) => scratch + scratchBytes * stretch,
       numberOf,
       stretches: lowered.stretches
     })
-    return take(4 * counted.words.length)
+    take(4 * code.words.length)
+    const together = phases.map((phase) => worth(phase) > leastForTeam)
+    return { name, words, loaded: { lowered, phases, code, addressOf, together } }
   })
-  const room = take(Math.max(0, ...own.map(({ placement }) => placement.bytes)))
   const memory = new WebAssembly.Memory({
     initial: Math.ceil(at / page) + 1,
     maximum: 65_536,
     ...(target.shared ? { shared: true } : {})
   })
-  const loaded = new Map(
-    own.map(({ lowered, name, phases, places, placement }, i) => {
-      const addressOf = (id: number) => places.get(id) ?? room + (placement.places.get(id) ?? 0)
-      const code = Emit.emit(phases, target, {
-        addressOf,
-        words: words[i],
-        scratchOf: (stretch) => scratch + scratchBytes * stretch,
-        numberOf,
-        stretches: lowered.stretches
-      })
-      new Int32Array(memory.buffer, words[i], code.words.length).set(code.words)
-      for (const [buffer, data] of lowered.constants) {
-        const to = addressOf(buffer.id)
-        if (data instanceof Float32Array) new Float32Array(memory.buffer, to, data.length).set(data)
-        else new Int32Array(memory.buffer, to, data.length).set(data)
-      }
-      return [
-        name,
-        { lowered, phases, code, addressOf, together: phases.map((phase) => worth(phase) > leastForTeam) }
-      ] as const
-    })
-  )
+  for (const { loaded, words } of emitted) {
+    const { addressOf, code, lowered } = loaded
+    new Int32Array(memory.buffer, words, code.words.length).set(code.words)
+    for (const [buffer, data] of lowered.constants) {
+      const to = addressOf(buffer.id)
+      if (data instanceof Float32Array) new Float32Array(memory.buffer, to, data.length).set(data)
+      else new Int32Array(memory.buffer, to, data.length).set(data)
+    }
+  }
   const parts: Instance.Parts = {
     memory,
     kernels: kernels.map((kernel) => moduleOf(kernel, target)),
@@ -152,7 +144,7 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
   const floats = new Float32Array(memory.buffer)
   return {
     memory: memory.buffer,
-    programs: loaded,
+    programs: new Map(emitted.map(({ loaded, name }) => [name, loaded])),
     variables,
     bytes: at,
     profile: ({ code, phases }, clock = () => performance.now()) =>

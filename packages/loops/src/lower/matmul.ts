@@ -7,6 +7,7 @@ import type { Arg } from "../Work.ts"
 import {
   allocate,
   canBeLanes,
+  copied,
   type Context,
   domainOf,
   inPlain,
@@ -184,9 +185,12 @@ export const rules: Pick<Rules, "matmul"> = {
       )
       const last = shape.length - 1
       const turnedTarget = View.transpose(target, [...shape.keys()].slice(0, -2).concat(last, last - 1))
+      const done = { view: View.reshape(target, domainOf(ctx, node.shape, lanes)) ?? target }
       // Either of the two may be the one whose rows or columns have to be neighbours.
-      if (tiled(ctx, node, { w, x, y: target }) || tiled(ctx, node, { w: x, x: w, y: turnedTarget }))
-        return { view: View.reshape(target, domainOf(ctx, node.shape, lanes)) ?? target }
+      const either = (p: View.View, q: View.View) =>
+        tiled(ctx, node, { w: q, x: p, y: target }) || tiled(ctx, node, { w: p, x: q, y: turnedTarget })
+      // Windows lie in too many pieces: in rows of their own they fit.
+      if (either(x, w) || either(copied(ctx, node, x), copied(ctx, node, w))) return done
     }
     const left = withAxis(first, lead.length + 1, n)
     const right = withAxis(second, lead.length, m)

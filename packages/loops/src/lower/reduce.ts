@@ -7,6 +7,7 @@ import * as View from "../View.ts"
 import {
   allocate,
   type Context,
+  copied,
   constant,
   domainOf,
   emit,
@@ -60,6 +61,11 @@ export const reduceInto = (
     inOrder,
     results: [{ expression: lazy.expression, kind, view, carry }]
   })
+  if (loopsOf(nest(false)) === undefined) {
+    // In rows of their own operands fit; those that stand still along an axis do so no longer.
+    const operands = lazy.operands.map((operand) => copied(ctx, node, operand))
+    return reduceInto(ctx, node, { ...lazy, operands }, kind, axes, target, inOrder)
+  }
   const carry = comesBack(nest(false))
   if (carry) filled(ctx, node, target, neutral[kind])
   ctx.instructions.push(nest(carry))
