@@ -27,9 +27,10 @@ const flags = (): Flags | undefined =>
 const during = ["--no-liftoff", "--no-wasm-lazy-compilation"]
 const after = ["--liftoff", "--wasm-lazy-compilation"]
 
-/** Compiles while the flags are set. */
-const withFlags = (wide: boolean, compile: () => Module): Module => {
+/** Compiles while the flags are set. Only V8 for x86-64 joins vectors, and knows the flag. */
+const withFlags = (given: boolean, compile: () => Module): Module => {
   const v8 = flags()
+  const wide = given && v8 !== undefined && process.arch === "x64"
   if (v8 === undefined) return compile()
   for (const flag of during) v8.setFlagsFromString(flag)
   if (wide) v8.setFlagsFromString("--experimental-wasm-revectorize")

@@ -20,7 +20,7 @@ import {
   seen,
   viewOf
 } from "./context.ts"
-import { only, strideOf, tableOf } from "./products.ts"
+import { divisorUpTo, only, strideOf, tableOf } from "./products.ts"
 import { reduced, reduceInto } from "./reduce.ts"
 import type { Rules } from "./rules.ts"
 
@@ -58,6 +58,13 @@ const viewIn = ({ expression, operands }: Lazy): View.View | undefined =>
 /** What stands still, or moves evenly, along an axis. */
 const isEven = (view: View.View, axis: number) => View.strideOf(view.axes[axis]) !== undefined
 
+/** The place of an element so many steps on. */
+const from = (view: View.View, stride: number, n: number) => ({ ...place(view), at: 4 * (view.offset + n * stride) })
+
+/** From so many bytes on, one row and the next are in pages of their own; a processor knows its way to some dozens of them. */
+const farApart = 2048
+const mostPages = 32
+
 /**
  * y[…][i][j] = Σₖ x[…][i][k] · w[…][j][k], all three views over the same leading axes, of eights of images. `undefined` where the kernel cannot lead through them.
  */
@@ -82,60 +89,67 @@ const tiled = (
   const columns = View.lengthOf(x.axes[i])
   const cut = Product.blocking(rows)
   const order = depthStride === 8 ? "rows" : "columns"
-  const unroll = depth % 2 === 0 ? 2 : 1
-  const spec: Product.Product = {
+  // Of a column that lies in as many pages as it is long, few at a time.
+  const far = 4 * strideOf(x, k) >= farApart && depth > mostPages
+  const divisor = far ? divisorUpTo(depth, mostPages) : depth
+  const chunk = divisor < mostPages / 4 ? depth : divisor
+  const unroll = chunk % 2 === 0 ? 2 : 1
+  const spec = (start: "zero" | "result"): Product.Product => ({
     rows: cut.rows,
     rest: cut.rest,
     order,
     unroll,
-    start: "zero",
+    start,
     wide: true,
     many: true
-  }
-  const args = Product.argumentsOf<Arg>(
-    {
-      w: place(w),
-      x: place(x),
-      y: place(y),
-      bias: 0,
-      blocks: cut.blocks,
-      depth: depth / unroll,
-      wStride: 4 * (order === "rows" ? rowStride : depthStride),
-      xStride: 4 * strideOf(x, k),
-      yStride: 4 * strideOf(y, k),
-      lines: 1,
-      columns,
-      xLine: 0,
-      xColumn: 4 * strideOf(x, i),
-      yLine: 0,
-      yColumn: 4 * strideOf(y, i),
-      taps: 1,
-      table: tableOf(ctx, [{ x: 0, w: 0 }])
-    },
-    {
-      outer: outer.length,
-      inner: inner.length,
-      wOuter: 4 * outer.strides[0],
-      xOuter: 4 * outer.strides[1],
-      yOuter: 4 * outer.strides[2],
-      wInner: 4 * inner.strides[0],
-      xInner: 4 * inner.strides[1],
-      yInner: 4 * inner.strides[2]
-    }
-  )
-  const count = outer.length * inner.length
-  ctx.instructions.push({
-    _tag: "Work",
-    node,
-    text: `%${y.buffer.id} = ${count} × %${x.buffer.id} [${columns}×${depth}] · %${w.buffer.id} [${depth}×${rows}]`,
-    kernel: (style) => Product.kernel(spec, style),
-    args,
-    tiles: ctx.groups,
-    reads: [w.buffer, x.buffer, tableOf(ctx, [{ x: 0, w: 0 }]).buffer],
-    writes: [y.buffer],
-    macs: ctx.batch * count * rows * columns * depth,
-    bytes: 32 * ctx.groups * count * (rows * columns + depth * (rows + columns))
   })
+  const argumentsFrom = (n: number) =>
+    Product.argumentsOf<Arg>(
+      {
+        w: from(w, depthStride, n),
+        x: from(x, strideOf(x, k), n),
+        y: place(y),
+        bias: 0,
+        blocks: cut.blocks,
+        depth: chunk / unroll,
+        wStride: 4 * (order === "rows" ? rowStride : depthStride),
+        xStride: 4 * strideOf(x, k),
+        yStride: 4 * strideOf(y, k),
+        lines: 1,
+        columns,
+        xLine: 0,
+        xColumn: 4 * strideOf(x, i),
+        yLine: 0,
+        yColumn: 4 * strideOf(y, i),
+        taps: 1,
+        table: tableOf(ctx, [{ x: 0, w: 0 }])
+      },
+      {
+        outer: outer.length,
+        inner: inner.length,
+        wOuter: 4 * outer.strides[0],
+        xOuter: 4 * outer.strides[1],
+        yOuter: 4 * outer.strides[2],
+        wInner: 4 * inner.strides[0],
+        xInner: 4 * inner.strides[1],
+        yInner: 4 * inner.strides[2]
+      }
+    )
+  const count = outer.length * inner.length
+  const table = tableOf(ctx, [{ x: 0, w: 0 }]).buffer
+  for (let n = 0; n < depth; n += chunk)
+    ctx.instructions.push({
+      _tag: "Work",
+      node,
+      text: `%${y.buffer.id} ${n === 0 ? "" : "+"}= ${count} × %${x.buffer.id} [${columns}×${chunk}] · %${w.buffer.id} [${chunk}×${rows}]`,
+      kernel: (style) => Product.kernel(spec(n === 0 ? "zero" : "result"), style),
+      args: argumentsFrom(n),
+      tiles: ctx.groups,
+      reads: [w.buffer, x.buffer, table, ...(n === 0 ? [] : [y.buffer])],
+      writes: [y.buffer],
+      macs: ctx.batch * count * rows * columns * chunk,
+      bytes: 32 * ctx.groups * count * (rows * columns + chunk * (rows + columns))
+    })
   return true
 }
 

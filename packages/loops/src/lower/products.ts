@@ -141,7 +141,7 @@ const product = (
 }
 
 /** The largest divisor of a number that is not above another. */
-const divisorUpTo = (n: number, most: number): number => {
+export const divisorUpTo = (n: number, most: number): number => {
   for (let d = Math.min(n, most); d > 1; d--) if (n % d === 0) return d
   return 1
 }
