@@ -110,7 +110,7 @@ describe("uninet explain", () => {
       const { code, stderr, stdout } = yield* here(["explain", "B0", "--batch", "8", "--inference"])
       assert.strictEqual(code, 0, stderr)
       assert.match(stdout, /norms: .*\n +\d+ nodes → \d+; .*batchNormInference/)
-      assert.match(stdout, /│ all +│.*\nvariables 46\.\d MB, working memory/s)
+      assert.match(stdout, /│ all +│.*\nvariables 45\.\d MB, working memory/s)
       const nodes = yield* here(["explain", "B0", "--batch", "8", "--inference", "--stage", "nodes", "--json"])
       assert.isTrue(JSON.parse(nodes.stdout).some((row: { kind: string }) => row.kind === "conv2d"))
     })
