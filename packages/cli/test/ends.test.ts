@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { folder, here, pasted, type Ran, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, here, pasted, tinyDataset, tinyNetwork, type Ran, uninet } from "./support/cli.ts"
 
 const own = fileURLToPath(new URL("./support/configs/own.config.ts", import.meta.url))
 const entriesOf = (run: string) =>
@@ -76,15 +76,6 @@ describe("a search", () => {
   )
 })
 
-const architecture = {
-  image: { channels: 1, height: 12, width: 12 },
-  classes: 10,
-  stem: { channels: 8, stride: 1 },
-  stages: [{ operator: "DWConv", dsm: "L", expansion: 1, channels: 8, repeats: 1, stride: 2 }],
-  head: { channels: 16 },
-  headDim: 8
-}
-
 describe("a training", () => {
   it.live(
     "that is ended in its first moments is begun anew in its folder, or gone on with, and goes on when nobody reads what it says",
@@ -92,7 +83,7 @@ describe("a training", () => {
       Effect.gen(function* () {
         const below = yield* folder
         const network = join(below, "network.json")
-        writeFileSync(network, JSON.stringify(architecture))
+        writeFileSync(network, JSON.stringify(tinyNetwork))
         const data = tinyDataset(below)
         for (const [i, at] of [".", "train.json"].entries()) {
           const run = join(below, `run ${i}`)

@@ -5,18 +5,9 @@ import * as Fiber from "effect/Fiber"
 import { existsSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { folder, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, tinyDataset, tinyNetwork, uninet } from "./support/cli.ts"
 
 const own = fileURLToPath(new URL("./support/configs/own.config.ts", import.meta.url))
-
-const architecture = {
-  image: { channels: 1, height: 12, width: 12 },
-  classes: 10,
-  stem: { channels: 8, stride: 1 },
-  stages: [{ operator: "DWConv", dsm: "L", expansion: 1, channels: 8, repeats: 1, stride: 2 }],
-  head: { channels: 16 },
-  headDim: 8
-}
 
 describe("several at the same time", () => {
   it.live(
@@ -25,7 +16,7 @@ describe("several at the same time", () => {
       Effect.gen(function* () {
         const here = yield* folder
         const network = join(here, "network.json")
-        writeFileSync(network, JSON.stringify(architecture))
+        writeFileSync(network, JSON.stringify(tinyNetwork))
         const data = tinyDataset(here)
         const train = ["train", network, "--dataset", data, "--epochs", "1", "--batch", "32"]
         const search = ["search", "--config", own, "--trials", "1"]
@@ -63,7 +54,7 @@ describe("several at the same time", () => {
     Effect.gen(function* () {
       const here = yield* folder
       const network = join(here, "network.json")
-      writeFileSync(network, JSON.stringify(architecture))
+      writeFileSync(network, JSON.stringify(tinyNetwork))
       const data = tinyDataset(here)
       let pid = 0
       const first = yield* Effect.forkChild(

@@ -6,21 +6,11 @@ import * as Result from "effect/Result"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import { folder, here, tinyDataset, uninet } from "./support/cli.ts"
-
-const architecture = {
-  image: { channels: 1, height: 12, width: 12 },
-  // A folder of IDX files has ten.
-  classes: 10,
-  stem: { channels: 8, stride: 1 },
-  stages: [{ operator: "DWConv", dsm: "L", expansion: 1, channels: 8, repeats: 1, stride: 2 }],
-  head: { channels: 16 },
-  headDim: 8
-}
+import { folder, here, tinyDataset, tinyNetwork, uninet } from "./support/cli.ts"
 
 const prepare = Effect.map(folder, (below) => {
   const network = join(below, "network.json")
-  writeFileSync(network, JSON.stringify(architecture))
+  writeFileSync(network, JSON.stringify(tinyNetwork))
   return { below, network, dataset: tinyDataset(below) }
 })
 

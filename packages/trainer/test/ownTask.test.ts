@@ -13,26 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { Checkpoints, Recipe, Schedule, Trainer, type TrainEvent, TrainingProgram } from "@uninet/trainer"
-
-/** How far a number is off. */
-const distances = Task.make({
-  name: "distances",
-  outputs: { y: [] },
-  targets: { shape: [], dtype: "float32" },
-  loss: ({ y }, targets) => Op.mean(Op.abs(Op.sub(y, targets))),
-  measures: { distance: "lower" },
-  decides: "distance",
-  tally: () => {
-    let [sum, examples] = [0, 0]
-    return {
-      add: ({ outputs, size, targets }) => {
-        for (let i = 0; i < size; i++) sum += Math.abs(outputs["y"][i] - targets[i])
-        examples += size
-      },
-      measures: () => ({ distance: sum / examples })
-    }
-  }
-})
+import { distances } from "../../model-space/test/support/rows.ts"
 
 const line = "a hidden layer of 16"
 

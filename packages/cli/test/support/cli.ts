@@ -123,6 +123,16 @@ const samples = (count: number) => {
   return { images: idx([count, edge, edge], images), labels: idx([count], labels) }
 }
 
+/** A network for it: a folder of IDX files has ten classes. */
+export const tinyNetwork = {
+  image: { channels: 1, height: edge, width: edge },
+  classes: 10,
+  stem: { channels: 8, stride: 1 },
+  stages: [{ operator: "DWConv", dsm: "L", expansion: 1, channels: 8, repeats: 1, stride: 2 }],
+  head: { channels: 16 },
+  headDim: 8
+}
+
 /** Makes a data set of IDX files below the folder and gives its path. */
 export const tinyDataset = (below: string): string => {
   const path = join(below, "tiny")
