@@ -58,7 +58,8 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
   if (Result.isFailure(decoded)) return invalid(decoded.failure.message.replace(/\s+/g, " "))
   const { choices, columns, name, rows } = decoded.success
   const column = (wanted: string) => columns.indexOf(wanted)
-  if (column("choice") !== 0) return invalid(`its first column is ${columns[0] ?? "missing"} where "choice" must stand`)
+  if (column("choice") !== 0)
+    return invalid(`its first column is ${columns[0]?.slice(0, 40) ?? "missing"} where "choice" must stand`)
   for (const wanted of ["search", "report"]) {
     if (column(wanted) < 0) return invalid(`it has no column "${wanted}"`)
   }

@@ -103,7 +103,9 @@ export const decode = (
   const { metadata, tensors } = decoded.success
   if (metadata["format"] !== format) return unreadable("it holds tensors, but is no checkpoint of a training")
   if (metadata["version"] !== String(version))
-    return Result.fail(new CheckpointVersion({ file, found: metadata["version"] ?? "none", supported: version }))
+    return Result.fail(
+      new CheckpointVersion({ file, found: metadata["version"]?.slice(0, 40) ?? "none", supported: version })
+    )
   if (metadata["crc32"] !== checksum(tensors)) return unreadable("its tensors are damaged: their checksum is wrong")
   const content = Schema.decodeUnknownResult(Content)(metadata["content"])
   if (Result.isFailure(content))
