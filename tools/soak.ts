@@ -15,9 +15,10 @@ const tools: Readonly<Record<string, readonly [file: string, args: ReadonlyArray
     ["100000"],
     "nothing that is read from outside crashes, hangs, or takes memory that nobody explains"
   ],
+  locks: ["locks.ts", [], "a run has one writer, however many want it at once, and whatever a killed one left"],
   crash: ["crash.ts", ["200"], "a training loses nothing to a kill at any moment, nor to a full disk"],
   chaos: ["chaos.ts", ["--rounds", "200"], "a search has one journal, whatever is killed of it"],
-  "chaos-cluster": ["chaos-cluster.ts", ["100"], "so has one on many machines, whatever is killed or cut"],
+  "chaos-cluster": ["chaos-cluster.ts", ["--kills", "1000"], "so has one on many machines, whatever is killed or cut"],
   "chaos-away": ["chaos-away.ts", [], "and while its database is away"]
 }
 
