@@ -102,7 +102,7 @@ describe("uninet search", () => {
       mkdirSync(run)
       writeFileSync(join(run, "journal.db"), "anything")
       const { code, stderr } = yield* here(["search", "--out", run])
-      assert.strictEqual(code, 1)
+      assert.strictEqual(code, 2)
       assert.match(stderr, /--out .* already holds a search\. Go on with it by --resume/)
       assert.strictEqual(readFileSync(join(run, "journal.db"), "utf8"), "anything")
       assert.deepStrictEqual(readdirSync(run), ["journal.db"])
@@ -130,7 +130,7 @@ describe("uninet search", () => {
     [["--resume", "a", "--out", "b"], 2, /--out cannot be given with --resume/],
     [["--dataset", "nothing"], 1, /--dataset: .*nothing.*Use one of mnist/],
     [["--target-macs", "1000"], 1, /--target-macs 1000 is less than any network of the space has: .* \d+ MACs/],
-    [["--strategy", "grid"], 1, /--strategy grid: .*Use a random search/],
+    [["--strategy", "grid"], 2, /--strategy: grid: .*Use a random search/],
     [["--batch", "9000"], 1, /--batch 9000 is more than the 8000 training examples of mnist\./],
     [["--fidelity", "some"], 2, /--fidelity is "some"/],
     [["--min-epochs", "3"], 2, /--min-epochs 3 is more than the 1 of --epochs\. Give at most that\./],
@@ -142,14 +142,21 @@ describe("uninet search", () => {
     [["--objectives", "accuracy,accuracy"], 2, /--objectives has accuracy twice\. Give every objective once\./],
     [
       ["--objectives", "accuracy,speed"],
-      1,
+      2,
       /--objectives: the space uninet has no speed\. Give one of macs, parameters, .*accuracy, /
     ],
-    [["--within", "latency<=3"], 1, /--within: the space uninet has no latency\. Give one of macs, /],
-    [["--within", "macs<3"], 2, /--within is "macs<3"\. Give bounds on costs, such as parameters<=200K/],
+    [["--within", "latency<=3"], 2, /--within: the space uninet has no latency\. Give one of macs, /],
+    [["--within", "macs<3"], 2, /--within has "macs<3"\. Give bounds on costs, such as parameters<=200K/],
+    [["--within", "macs<=3K,macs<=2K"], 2, /--within bounds macs by <= twice\. Give the tighter one alone\./],
+    [
+      ["--within", "macs>=3K,macs<=2K"],
+      2,
+      /--within asks for macs of 3000 or more and 2000 or less\. Give bounds that a/
+    ],
+    [["--within", "latency ms<=-0.5"], 2, /--within: the space uninet has no latency ms\. Give one of macs, /],
     [["--within", "parameters<=10"], 1, /--within: .*parameters/],
     [["--space", "nowhere"], 2, /--space is "nowhere"\. Give uninet, .*or a module/],
-    [["--space", "nowhere.ts"], 1, /nowhere\.ts does not exist\. Give a module/],
+    [["--space", "nowhere.ts"], 2, /--space is "nowhere\.ts", which does not exist\. Give the path of a module\./],
     [["--ahead", "0"], 2, /--ahead is "0"\. Give a whole number of 1 or more\./],
     [["--max-time", "soon"], 2, /--max-time is "soon"\. Give a time, such as 90s, 10min or 2h\./],
     [["--resume", "none"], 1, /--resume none: The journal .* does not exist/]
