@@ -33,16 +33,17 @@ describe("several at the same time", () => {
         for (const args of [train, search]) {
           const out = join(here, `one ${args[0]}`)
           const all = yield* together([1, 2, 3].map(() => [...args, "--out", out]))
-          assert.deepStrictEqual(
-            all.map(({ code }) => code).toSorted(),
-            [0, 1, 1],
+          assert.lengthOf(
+            all.filter(({ code }) => code === 0),
+            1,
             all.map(({ stderr }) => stderr).join("")
           )
+          // The others come while it is written to, or when it is there already.
           for (const { code, stderr } of all)
-            if (code === 1)
+            if (code !== 0)
               assert.match(
-                stderr,
-                /^uninet: (--out )?.* (is in use by (another process|process \d+ on .*)\. Wait for|already holds a) .*\n$/
+                `${code} ${stderr}`,
+                /^(1 uninet: .* is in use by (another process|process \d+ on .*)\. Wait for|[12] uninet: --out .* already holds a) .*\n$/
               )
           assert.isFalse(readdirSync(out).some((file) => file.endsWith("-lock")))
         }
