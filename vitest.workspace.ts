@@ -1,6 +1,6 @@
 // Vitest 5 reads this with `--config vitest.workspace.ts`: one project per package.
 import { existsSync, readdirSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
@@ -19,6 +19,8 @@ const setup = "test/support/setup.ts"
 
 export default defineConfig({
   test: {
+    // One less, the default, leaves half of a small machine idle.
+    maxWorkers: availableParallelism(),
     projects: [...packages, "tools", "bench", "examples"].map((root) => ({
       test: {
         root,
