@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Struct from "effect/Struct"
 import type { Target } from "./internal/compile.ts"
 import * as Machine from "./internal/machine.ts"
+import * as Rounding from "./internal/rounding.ts"
 import * as Lower from "./Lower.ts"
 
 const compile =
@@ -76,8 +77,22 @@ const compile =
       })
     })
 
+/** Raised whenever loops compute other bits than before. */
+const edition = 1
+
+/** What decides the bits of a run: of fused loops, whether this processor rounds a product and a sum once. */
+const numericsOf = (name: string, fused: boolean): string =>
+  `${name}, edition ${edition}${fused ? `, products and sums rounded ${Rounding.isOnce() ? "once" : "twice"}` : ""}`
+
 const layerOf = (name: string, fused: boolean, { threads = 1, wide = true }: Options): Layer.Layer<Runtime> =>
-  Layer.succeed(Runtime, Runtime.of({ name, compile: compile(name, { fused, shared: threads > 1, wide }, threads) }))
+  Layer.succeed(
+    Runtime,
+    Runtime.of({
+      name,
+      numerics: Effect.sync(() => numericsOf(name, fused)),
+      compile: compile(name, { fused, shared: threads > 1, wide }, threads)
+    })
+  )
 
 /** How kernels are compiled. */
 export interface Options {

@@ -1,7 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Loops } from "@uninet/loops"
+import { Runtime } from "@uninet/runtime/engine"
 import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import { expected, trained } from "./support/training.ts"
+
+const numericsOf = (layer: Layer.Layer<Runtime>) =>
+  Runtime.use(({ numerics = Effect.succeed("nothing") }) => numerics).pipe(Effect.provide(layer))
 
 describe("three training steps of every kind of operator on portable loops", () => {
   it.effect("leave the bits behind that they leave on every processor", () =>
@@ -19,6 +24,13 @@ describe("three training steps of every kind of operator on portable loops", () 
   it.effect("leave the same bits where threads share the work", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* trained.pipe(Effect.provide(Loops.portable({ threads: 3 }))), expected)
+    })
+  )
+
+  it.effect("are named by what decides them: not the processor, where arithmetic is plain", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* numericsOf(Loops.portable({ threads: 2 })), "loops portable, edition 1")
+      assert.match(yield* numericsOf(Loops.fast()), /^loops, edition 1, products and sums rounded (once|twice)$/)
     })
   )
 
