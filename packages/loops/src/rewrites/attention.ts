@@ -1,6 +1,7 @@
 /** Attention and its gradients as products per head and softmax. */
 import { Op, type Tensor } from "@uninet/graph"
 import type { Rewrite } from "../Rewrite.ts"
+import { shares } from "./softmax.ts"
 
 /** Tokens `[batch, tokens, channels]` as `[batch, heads, tokens, head size]`. */
 const split = (tokens: Tensor.Tensor, heads: number, path: string) => {
@@ -14,7 +15,10 @@ const joined = (x: Tensor.Tensor, path: string) => {
   return Op.reshape(Op.transpose(x, [0, 2, 1, 3], path), [batch, n, heads * size], path)
 }
 
-/** softmax(scale·q·kᵀ + mask), `[batch, heads, queries, keys]`. */
+/**
+ * exp(scale·q·kᵀ + mask − the largest of a row), `[batch, heads, queries, keys]`, and one over the sum of every row: the weights of attention are their product, which is never written down. What is multiplied by
+ * the weights is multiplied by the powers, and each of its queries, of which there are few, by its share.
+ */
 const weights = (
   { heads, scale }: { readonly heads: number; readonly scale: number },
   [query, key, , mask]: ReadonlyArray<Tensor.Tensor>,
@@ -25,31 +29,38 @@ const weights = (
     scale,
     path
   )
-  if (mask === undefined) return Op.softmax(scores, path)
   const [batch, , queries, keys] = scores.shape
-  const [groups] = mask.shape
-  const grouped = Op.reshape(scores, [batch / groups, groups, heads, queries, keys], path)
-  const entries = [1, groups, 1, mask.shape.length === 2 ? 1 : queries, keys]
-  return Op.softmax(Op.reshape(Op.add(grouped, Op.reshape(mask, entries, path), path), scores.shape, path), path)
+  const masked = () => {
+    if (mask === undefined) return scores
+    const [groups] = mask.shape
+    const grouped = Op.reshape(scores, [batch / groups, groups, heads, queries, keys], path)
+    const entries = [1, groups, 1, mask.shape.length === 2 ? 1 : queries, keys]
+    return Op.reshape(Op.add(grouped, Op.reshape(mask, entries, path), path), scores.shape, path)
+  }
+  return shares(masked(), path)
 }
 
 export const rewrite: Rewrite = {
   name: "attention",
-  summary: "attention as products per head and softmax",
+  summary: "attention as products per head, powers and the shares of their sums",
   rules: {
     attention: ({ attributes, inputs, path }) => {
-      const p = weights(attributes, inputs, path)
-      return joined(Op.matmul(p, split(inputs[2], attributes.heads, path), {}, path), path)
+      const { powers, share } = weights(attributes, inputs, path)
+      const y = Op.matmul(powers, split(inputs[2], attributes.heads, path), {}, path)
+      return joined(Op.mul(y, share, path), path)
     },
     attentionGrad: ({ attributes, inputs: [dy, ...inputs], path }) => {
       const { heads, of, scale } = attributes
       const [query, key, value] = inputs
-      const p = weights(attributes, inputs, path)
+      const { powers, share } = weights(attributes, inputs, path)
       const d = split(dy, heads, path)
-      if (of === "value") return joined(Op.matmul(p, d, { transposeA: true }, path), path)
-      // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P).
-      const dp = Op.matmul(d, split(value, heads, path), { transposeB: true }, path)
-      const along = Op.sum(Op.mul(dp, p, path), [3], true, path)
+      if (of === "value") return joined(Op.matmul(powers, Op.mul(d, share, path), { transposeA: true }, path), path)
+      // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P), and that sum over the keys is Σ dy ∘ y over a head's features.
+      const v = split(value, heads, path)
+      const dp = Op.matmul(d, v, { transposeB: true }, path)
+      const y = Op.mul(Op.matmul(powers, v, {}, path), share, path)
+      const along = Op.sum(Op.mul(d, y, path), [3], true, path)
+      const p = Op.mul(powers, share, path)
       const ds = Op.scale(Op.mul(p, Op.sub(dp, along, path), path), scale, path)
       return of === "query"
         ? joined(Op.matmul(ds, split(key, heads, path), {}, path), path)

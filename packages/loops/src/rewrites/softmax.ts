@@ -7,13 +7,19 @@ const lastOf = (x: Tensor.Tensor) => [x.shape.length - 1]
 /** A row without its largest element, so that no exponential is infinite. */
 const below = (x: Tensor.Tensor, path: string) => Op.sub(x, Op.reduceMax(x, lastOf(x), true, path), path)
 
+/** The powers of a row without its largest element, and one over their sum: a softmax is their product. */
+export const shares = (x: Tensor.Tensor, path: string) => {
+  const powers = Op.exp(below(x, path), path)
+  return { powers, share: Op.reciprocal(Op.sum(powers, lastOf(x), true, path), path) }
+}
+
 export const rewrite: Rewrite = {
   name: "softmax",
   summary: "softmax as maxima, exponentials and sums",
   rules: {
     softmax: ({ inputs: [x], path }) => {
-      const powers = Op.exp(below(x, path), path)
-      return Op.mul(powers, Op.reciprocal(Op.sum(powers, lastOf(x), true, path), path), path)
+      const { powers, share } = shares(x, path)
+      return Op.mul(powers, share, path)
     },
     softmaxGrad: ({ inputs: [y, dy], path }) => {
       const along = Op.sum(Op.mul(y, dy, path), lastOf(y), true, path)
