@@ -38,6 +38,8 @@ export interface Code {
 export interface Places {
   /** The address of a buffer. */
   readonly addressOf: (id: number) => number
+  /** The address of a buffer that lies in the room of a stretch's tiles, where it does. */
+  readonly tileOf: (id: number, stretch: number) => number | undefined
   /** Where the words will lie. */
   readonly words: number
   /** Room to work in, by stretch. */
@@ -47,14 +49,16 @@ export interface Places {
   readonly stretches: number
 }
 
-const addressOf = ({ at, buffer, tile = 0 }: Address, tileNumber: number, stretch: number, places: Places): number =>
-  places.addressOf(buffer.id) +
-  at +
-  (buffer.kind === "lanes"
-    ? 4 * buffer.size * tileNumber
-    : buffer.kind === "sums"
-      ? 4 * buffer.size * stretch
-      : tile * tileNumber)
+const addressOf = ({ at, buffer, tile = 0 }: Address, tileNumber: number, stretch: number, places: Places): number => {
+  const own = places.tileOf(buffer.id, stretch)
+  if (own !== undefined) return own + at
+  const further = {
+    lanes: 4 * buffer.size * tileNumber,
+    sums: 4 * buffer.size * stretch,
+    plain: tile * tileNumber
+  }[buffer.kind]
+  return places.addressOf(buffer.id) + at + further
+}
 
 const valueOf = (arg: Arg, tile: number, tiles: number, stretch: number, places: Places): number => {
   if (typeof arg === "number") return arg

@@ -56,9 +56,10 @@ export interface Explained {
   readonly choices: ReadonlyArray<Lower.Choice>
   readonly kernels: ReadonlyArray<Kernel>
   readonly memory: {
-    /** Bytes of variables, of the whole working memory, and of what is in use in its fullest phase. */
+    /** Bytes of variables, of the memory that phases share, of the room of a tile, and of what phases share in the fullest one. */
     readonly variables: number
     readonly working: number
+    readonly tile: number
     readonly peak: number
     readonly peakPhase: number
     readonly phases: number
@@ -142,14 +143,14 @@ export const explain = (program: Program.Program): Result.Result<Explained, Grap
     const rewrites = yield* rewritten(program)
     const lowered = yield* Lower.lower(program)
     const { buffers, phases } = Schedule.make(lowered)
-    const own = new Set(
+    const elsewhere = new Set(
       [...lowered.variables.values(), ...lowered.inputs.values(), ...lowered.constants.keys()].map(({ id }) => id)
     )
     const kept = new Set([...lowered.outputs.values(), ...lowered.updates.values()].map(({ id }) => id))
-    const lives = Memory.livesOf(phases, buffers, kept, lowered.groups, lowered.stretches).filter(
-      ({ buffer }) => !own.has(buffer.id)
-    )
-    const usage = Memory.usage(lives, phases.length)
+    const { groups, stretches } = lowered
+    const lives = Memory.livesOf({ phases, buffers, kept, elsewhere, groups, stretches })
+    const layout = Memory.layoutOf(lives)
+    const usage = Memory.usage(lives.shared, phases.length)
     const peak = Math.max(0, ...usage)
     const kernels = kernelsOf(phases)
     const moves = kernels.filter(({ kernel }) => /^(un)?pack /.test(kernel))
@@ -161,11 +162,12 @@ export const explain = (program: Program.Program): Result.Result<Explained, Grap
       kernels,
       memory: {
         variables: [...lowered.variables.values()].reduce((sum, buffer) => sum + Memory.bytesOf(buffer, 1, 1), 0),
-        working: Memory.placed(lives).bytes,
+        working: layout.shared.bytes,
+        tile: layout.tile.bytes,
         peak,
         peakPhase: usage.indexOf(peak),
         phases: phases.length,
-        buffers: lives
+        buffers: lives.shared
           .map(({ buffer, bytes, from, to }) => ({ buffer: buffer.id, bytes, from, to }))
           .toSorted((a, b) => b.bytes - a.bytes)
       }

@@ -1,4 +1,7 @@
-/** Where buffers lie: each from the phase that first writes it to the phase that last reads it, in the lowest place that is free meanwhile. */
+/**
+ * Where buffers lie: each from the phase that first writes it to the phase that last reads it, in the lowest place that is free meanwhile. What a tile alone needs, within one phase, lies in a room that
+ * the next tile uses again, from the piece of work that first writes it to the one that last reads it: it stays in the cache.
+ */
 import type { Phase } from "./Schedule.ts"
 import type { Buffer } from "./View.ts"
 
@@ -22,30 +25,81 @@ const aligned = (bytes: number) => Math.ceil(bytes / 64) * 64
 export const bytesOf = ({ kind, size }: Buffer, groups: number, stretches: number): number =>
   aligned(4 * Math.ceil(size / 8) * 8 * (kind === "lanes" ? groups : kind === "sums" ? stretches : 1))
 
-/** When each buffer is in use. Those that are kept stay to the end. */
-export const livesOf = (
-  phases: ReadonlyArray<Phase>,
-  buffers: ReadonlyArray<Buffer>,
-  kept: ReadonlySet<number>,
-  groups: number,
-  stretches: number
-): ReadonlyArray<Life> => {
-  const spans = new Map<number, { from: number; to: number }>()
-  const use = (buffer: Buffer, phase: number) => {
-    const span = spans.get(buffer.id)
-    if (span === undefined) spans.set(buffer.id, { from: phase, to: phase })
-    else span.to = phase
-  }
+/** A buffer's first and last phase, and within them its first and last piece of work. */
+interface Span {
+  from: number
+  to: number
+  first: number
+  last: number
+  /** Whether tiles only ever see what is theirs. */
+  lanes: boolean
+}
+
+const spansOf = (phases: ReadonlyArray<Phase>): ReadonlyMap<number, Span> => {
+  const spans = new Map<number, Span>()
   for (const [i, phase] of phases.entries()) {
     const all = phase._tag === "Host" ? [phase.host] : phase.work
-    for (const { reads, writes } of all) for (const buffer of [...reads, ...writes]) use(buffer, i)
+    for (const [n, { reads, writes }] of all.entries())
+      for (const { id, kind } of [...reads, ...writes]) {
+        const lanes = kind === "lanes" && phase._tag === "Tiles"
+        const span = spans.get(id)
+        if (span === undefined) spans.set(id, { from: i, to: i, first: n, last: n, lanes })
+        else {
+          span.to = i
+          span.last = n
+          span.lanes &&= lanes
+        }
+      }
   }
-  return [...spans].map(([id, { from, to }]) => ({
-    buffer: buffers[id],
-    bytes: bytesOf(buffers[id], groups, stretches),
-    from,
-    to: kept.has(id) ? phases.length : to
-  }))
+  return spans
+}
+
+/** What decides where a program's buffers lie. */
+export interface Needs {
+  readonly phases: ReadonlyArray<Phase>
+  readonly buffers: ReadonlyArray<Buffer>
+  /** Those that stay to the end, and those that lie elsewhere. */
+  readonly kept: ReadonlySet<number>
+  readonly elsewhere: ReadonlySet<number>
+  readonly groups: number
+  readonly stretches: number
+}
+
+/** Buffers that phases share, and those that tiles have for themselves, by phase; of these `from` and `to` are pieces of work. */
+export interface Lives {
+  readonly shared: ReadonlyArray<Life>
+  readonly tiles: ReadonlyArray<ReadonlyArray<Life>>
+}
+
+/** When each buffer is in use. */
+export const livesOf = ({ buffers, elsewhere, groups, kept, phases, stretches }: Needs): Lives => {
+  const shared: Array<Life> = []
+  const tiles = phases.map((): Array<Life> => [])
+  for (const [id, { first, from, lanes, last, to }] of spansOf(phases)) {
+    const buffer = buffers[id]
+    if (elsewhere.has(id)) continue
+    if (lanes && from === to && !kept.has(id))
+      tiles[from].push({ buffer, bytes: bytesOf(buffer, 1, 1), from: first, to: last })
+    else shared.push({ buffer, bytes: bytesOf(buffer, groups, stretches), from, to: kept.has(id) ? phases.length : to })
+  }
+  return { shared, tiles }
+}
+
+export interface Layout {
+  readonly shared: Placement
+  /** From the start of a tile's room. */
+  readonly tile: Placement
+}
+
+export const layoutOf = ({ shared, tiles }: Lives): Layout => {
+  const rooms = tiles.map(placed)
+  return {
+    shared: placed(shared),
+    tile: {
+      places: new Map(rooms.flatMap(({ places }) => [...places])),
+      bytes: Math.max(0, ...rooms.map(({ bytes }) => bytes))
+    }
+  }
 }
 
 /** The largest first, each in the lowest gap between those that live at the same time. */

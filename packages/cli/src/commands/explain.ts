@@ -128,7 +128,7 @@ const ofKernels = ({ kernels }: Explain.Explained, limits: Explain.Limits | unde
 
 const ofMemory = ({ memory }: Explain.Explained): string =>
   [
-    `variables ${format.count(memory.variables)}B, working memory ${format.count(memory.working)}B; most is in use in phase ${memory.peakPhase} of ${memory.phases}, ${format.count(memory.peak)}B`,
+    `variables ${format.count(memory.variables)}B, working memory ${format.count(memory.working)}B and ${format.count(memory.tile)}B of a tile's own; most is in use in phase ${memory.peakPhase} of ${memory.phases}, ${format.count(memory.peak)}B`,
     table(
       ["buffer", "bytes", "from phase", "to phase"],
       memory.buffers

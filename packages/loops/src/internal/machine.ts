@@ -98,18 +98,26 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
     for (const [buffer, data] of lowered.constants) places.set(buffer.id, take(4 * data.length + 32))
     for (const buffer of lowered.inputs.values()) places.set(buffer.id, take(Memory.bytesOf(buffer, 1, 1)))
     const kept = new Set([...lowered.outputs.values(), ...lowered.updates.values()].map(({ id }) => id))
-    const lives = Memory.livesOf(phases, buffers, kept, lowered.groups, lowered.stretches).filter(
-      ({ buffer }) => !places.has(buffer.id)
-    )
-    return { name, lowered, phases, places, placement: Memory.placed(lives) }
+    const { groups, stretches } = lowered
+    const elsewhere = new Set(places.keys())
+    const layout = Memory.layoutOf(Memory.livesOf({ phases, buffers, kept, elsewhere, groups, stretches }))
+    return { name, lowered, phases, places, layout }
   })
-  const room = take(Math.max(0, ...own.map(({ placement }) => placement.bytes)))
+  const room = take(Math.max(0, ...own.map(({ layout }) => layout.shared.bytes)))
+  // One thread uses the same room for every tile; of several each is in a stretch of its own.
+  const tileBytes = aligned(Math.max(0, ...own.map(({ layout }) => layout.tile.bytes)))
+  const tiles = take(tileBytes * (threads > 1 ? Math.max(1, ...all.map((lowered) => lowered.stretches)) : 1))
   // What is called, and with what, lies behind everything that it names.
-  const emitted = own.map(({ lowered, name, phases, places, placement }) => {
-    const addressOf = (id: number) => places.get(id) ?? room + (placement.places.get(id) ?? 0)
+  const emitted = own.map(({ layout, lowered, name, phases, places }) => {
+    const addressOf = (id: number) => places.get(id) ?? room + (layout.shared.places.get(id) ?? 0)
+    const tileOf = (id: number, stretch: number) => {
+      const place = layout.tile.places.get(id)
+      return place === undefined ? undefined : tiles + place + (threads > 1 ? tileBytes * stretch : 0)
+    }
     const words = at
     const code = Emit.emit(phases, target, {
       addressOf,
+      tileOf,
       words,
       scratchOf: (stretch) => scratch + scratchBytes * stretch,
       numberOf,
