@@ -131,14 +131,14 @@ const said = (phi: number, more: Partial<Compound.Options> = {}) => {
 }
 
 describe("a family", () => {
-  it("of any of twenty architectures by EfficientNet's coefficients is whole", () => {
+  it("of any of twelve architectures by EfficientNet's coefficients is whole", () => {
     for (const image of [28, 32, 64, 224]) {
       const space = Result.getOrThrow(UniNetSpace.make({ image, classes: 10 }))
       const prng = Prng.fromSeed("whole")
-      for (let i = 0; i < 5; i++) {
+      for (let i = 0; i < 3; i++) {
         const baseline = Space.sample(prng)(space)
         const members = Result.getOrThrow(
-          Compound.family(uninet, baseline, phis, { coefficients: Coefficients.efficientNet, fixedImage: i === 4 })
+          Compound.family(uninet, baseline, phis, { coefficients: Coefficients.efficientNet, fixedImage: i === 2 })
         )
         for (const { costs, phi } of members)
           assert.isAtMost(Math.abs(costs.macs / (macsOf(baseline) * 2 ** phi) - 1), 0.03)
