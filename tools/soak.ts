@@ -15,6 +15,7 @@ const tools: Readonly<Record<string, readonly [file: string, args: ReadonlyArray
     ["100000"],
     "nothing that is read from outside crashes, hangs, or takes memory that nobody explains"
   ],
+  packed: ["packed.ts", ["--examples"], "the examples run from packed packages, in a project of their own"],
   locks: ["locks.ts", [], "a run has one writer, however many want it at once, and whatever a killed one left"],
   crash: ["crash.ts", ["200"], "a training loses nothing to a kill at any moment, nor to a full disk"],
   chaos: ["chaos.ts", ["--rounds", "200"], "a search has one journal, whatever is killed of it"],
