@@ -19,8 +19,8 @@ const setup = "test/support/setup.ts"
 
 export default defineConfig({
   test: {
-    // The default is one less, which leaves half of a small machine idle. One more, since some tests wait for processes.
-    maxWorkers: availableParallelism() + 1,
+    // One less, the default, leaves half of a small machine idle.
+    maxWorkers: availableParallelism(),
     projects: [...packages, "tools", "bench", "examples"].map((root) => ({
       test: {
         root,

@@ -148,7 +148,19 @@ if (!(best.outcome.evaluation.measures.distance < 9)) throw new Error("no result
     attempt("a search", () => run(project, process.execPath, "search.ts"))
     const uninet = join(project, "node_modules", ".bin", "uninet")
     attempt("verify", () => run(project, process.execPath, uninet, "verify", "own-operator.config.ts", "--runs", "5"))
-  } else for (const file of files) attempt(file, () => run(project, process.execPath, file))
+  } else {
+    // One process for all: most of what an example takes is loading what it imports.
+    const all = `let current = ""
+const failed = (cause: unknown) => {
+  console.error(current, cause)
+  process.exit(1)
+}
+process.on("unhandledRejection", failed)
+for (current of ${JSON.stringify(files)}) await import(\`./\${current}\`).catch(failed)
+`
+    writeFileSync(join(project, "all.ts"), all)
+    attempt("the examples", () => run(project, process.execPath, "all.ts"))
+  }
   console.log(
     failures.length === 0
       ? programs
