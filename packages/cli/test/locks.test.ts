@@ -43,7 +43,7 @@ describe("several at the same time", () => {
             if (code !== 0)
               assert.match(
                 `${code} ${stderr}`,
-                /^(1 uninet: .* is in use by (another process|process \d+ on .*)\. Wait for|[12] uninet: --out .* already holds a) .*\n$/
+                /^(1 uninet: .* is in use by (another process|process \d+ on .*)\. Wait for|[12] uninet: --out .* (already holds a|is not empty)).*\n$/
               )
           assert.isFalse(readdirSync(out).some((file) => file.endsWith("-lock")))
         }
