@@ -48,7 +48,7 @@ describe("a command", () => {
     assert.strictEqual(said({ env: { npm_lifecycle_event: "npx" } }), "npx uninet search --resume run")
     const pnpm = { ...npm, npm_config_user_agent: "pnpm/12.21.0 npm/? node/v24" }
     assert.strictEqual(said({ env: pnpm }), "pnpm uninet search --resume run")
-    const lent = { ...pnpm, npm_execpath: "/root/.npm/_npx/123/node_modules/pnpm/bin/pnpm.cjs" }
+    const lent = { ...pnpm, npm_execpath: "/somewhere/_npx/123/node_modules/pnpm/bin/pnpm.cjs" }
     assert.strictEqual(said({ env: lent }), "npx pnpm uninet search --resume run")
     assert.strictEqual(said({ env: npm }), "npm run uninet -- search --resume run")
     const begun = { npm_lifecycle_event: "start" }

@@ -484,7 +484,7 @@ export const write =
     plain(Space.writeJson(point)(of.space))
 
 /** What the network of a point is, as 16 hexadecimal digits of its graph: the same however its module is written. */
-export const network =
+export const networkDigest =
   <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
   (point: A): Result.Result<string, Unbuildable> =>
     Result.flatMap(of.model(point), (model) =>

@@ -136,6 +136,7 @@ describe("what an author's function throws, or gives in place of what is asked f
   })
 
   it("is refused where a task's tally does not measure what the task names", () => {
+    // From JavaScript, too.
     const task = { ...distances, decides: "f9" } as unknown as Task.Task<"distance">
     const error = failureOf(ModelSpace.trainable(ModelSpace.make({ ...declared, task }))(point))
     assert.strictEqual(
@@ -146,11 +147,11 @@ describe("what an author's function throws, or gives in place of what is asked f
 })
 
 const identityWith = (middle?: Middle) =>
-  get(ModelSpace.network(ModelSpace.make({ ...declared, model: ({ width }) => network(width, middle) }))(point))
+  get(ModelSpace.networkDigest(ModelSpace.make({ ...declared, model: ({ width }) => network(width, middle) }))(point))
 
 describe("the identity of a point's network", () => {
   it("is its graph's: another network of the same point has another", () => {
-    assert.strictEqual(identityWith(), get(ModelSpace.network(rows)(point)))
+    assert.strictEqual(identityWith(), get(ModelSpace.networkDigest(rows)(point)))
     assert.notStrictEqual(
       identityWith((x) => Op.relu(x)),
       identityWith()

@@ -26,7 +26,7 @@ export const Network = Schema.Struct({
   space: SpaceSource.SpaceSource,
   facts: Facts.Facts,
   point: Schema.Json,
-  /** What the point's network was, by `ModelSpace.network`: a module may make another one of the same point by now. Absent in what earlier versions wrote. */
+  /** What the point's network was, by `ModelSpace.networkDigest`: a module may make another one of the same point by now. Absent in what earlier versions wrote. */
   graph: Schema.optionalKey(Schema.String)
 })
 export type Network = typeof Network.Type
@@ -54,7 +54,7 @@ export const kept = ({ facts, of, point, source }: Found): Network => ({
       : SpaceSource.SpaceSource.cases.Module.make({ path: paths.portable(source.path), version: source.version }),
   facts,
   point: ModelSpace.write(of)(point),
-  ...Result.match(ModelSpace.network(of)(point), { onSuccess: (graph) => ({ graph }), onFailure: () => ({}) })
+  ...Result.match(ModelSpace.networkDigest(of)(point), { onSuccess: (graph) => ({ graph }), onFailure: () => ({}) })
 })
 
 const encode = Schema.encodeSync(Schema.toCodecJson(Network))
@@ -163,7 +163,7 @@ export const open = Effect.fnUntraced(function* (
     return yield* fault(
       `${where.name} holds no network of ${of.name}: ${read.failure.message} Another space's module is given by --config.`
     )
-  const now = ModelSpace.network(of)(read.success)
+  const now = ModelSpace.networkDigest(of)(read.success)
   if (graph !== undefined && Result.isSuccess(now) && now.success !== graph)
     return yield* fault(
       `${where.name} is of another network than ${of.name} has at its point by now: ${source._tag === "Module" ? `${yield* runFolder.shown(source.path)} has changed` : "this is another version"}. Bring it back as it was, or train the network again.`
