@@ -26,7 +26,7 @@ const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<st
     style: { head: [], border: [], compact: true }
   })
   for (const row of rows) made.push([...row])
-  return made.toString()
+  return format.fitted(made.toString())
 }
 
 const tallied = (counts: Readonly<Record<string, number>>) =>
@@ -165,6 +165,7 @@ export const explain = Command.make(
   "explain",
   {
     network: Argument.String("network").pipe(
+      Argument.map(networks.named),
       Argument.withDescription(`${networks.family.join(", ")}, a network's JSON file, or a run's folder`)
     ),
     stage: Flag.Literals("stage", stages).pipe(
@@ -179,9 +180,10 @@ export const explain = Command.make(
         "Run it on made-up numbers, one thread, and put milliseconds beside each op's own limit here"
       )
     ),
-    batch: flags
-      .whole("batch")
-      .pipe(Flag.withDefault(Recipe.proxy.batch), Flag.withDescription("Examples of a step (default the search's)")),
+    batch: flags.batch.pipe(
+      Flag.withDefault(Recipe.proxy.batch),
+      Flag.withDescription("Examples of a step (default the search's)")
+    ),
     inference: Flag.Boolean("inference").pipe(
       Flag.withDefault(false),
       Flag.withDescription("The network's evaluation in place of its training step")

@@ -33,7 +33,9 @@ const strategyOf = Effect.fnUntraced(function* ({ config, seed, strategy }: Plan
   const engine = OnnxRuntime.cpu()
   if (strategy !== null) {
     const services = yield* Layer.build(Layer.provide(Strategies.layer(strategy), engine))
-    return yield* Effect.mapError(begun(Context.get(services, SearchStrategy)), usageAt("--strategy"))
+    return yield* Effect.mapError(begun(Context.get(services, SearchStrategy)), (error) =>
+      (error._tag === "NotEnumerable" ? usageAt : at)("--strategy")(error)
+    )
   }
   const own = config?.config.strategy
   if (config === undefined || own === undefined || typeof own === "string")
