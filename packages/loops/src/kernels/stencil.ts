@@ -117,32 +117,35 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
     line === 0 ? get(xAt) : [get(xAt), times(line, given.xLine), i32.add],
     set(lineAt[i])
   ])
+  const image = halves.map(() => w.local("v128"))
+  /** Every element of the image once, to all positions whose taps meet it. */
+  const everyElement = (met: (half: number, tap: number, position: number) => Code) =>
+    lines.map((line, l) =>
+      columns.map((column, c) => {
+        const meets = taps.flatMap((t, tap) =>
+          positions.flatMap((i) => (t.line === line && t.column + i * step === column ? [{ tap, i }] : []))
+        )
+        if (meets.length === 0) return []
+        return [
+          [get(lineAt[l]), get(columnAt[c]), i32.add, set(here)],
+          halves.map((h) => [get(here), v128.load(16 * h), set(image[h])]),
+          meets.map(({ i, tap }) => halves.map((h) => met(h, tap, i)))
+        ]
+      })
+    )
   const inner =
     what === "apply"
       ? (() => {
           const sums = positions.map(() => halves.map(() => w.local("v128")))
           const factors = taps.map(() => w.local("v128"))
-          const image = halves.map(() => w.local("v128"))
           const first = positions.map((i) =>
             halves.map((h) => [bias ? [get(given.bias), v128.splat()] : v128.floats(0), set(sums[i][h])])
           )
           const loaded = taps.map((t, i) => [get(given.w), v128.splat(4 * t.weight), set(factors[i])])
-          // Every element of the image once, to all positions whose taps meet it.
-          const through = lines.map((line, l) =>
-            columns.map((column, c) => {
-              const meets = taps.flatMap((t, tap) =>
-                positions.flatMap((i) => (t.line === line && t.column + i * step === column ? [{ tap, i }] : []))
-              )
-              if (meets.length === 0) return []
-              return [
-                [get(lineAt[l]), get(columnAt[c]), i32.add, set(here)],
-                halves.map((h) => [get(here), v128.load(16 * h), set(image[h])]),
-                meets.map(({ i, tap }) =>
-                  halves.map((h) => [madd(get(image[h]), get(factors[tap]), get(sums[i][h])), set(sums[i][h])])
-                )
-              ]
-            })
-          )
+          const through = everyElement((h, tap, i) => [
+            madd(get(image[h]), get(factors[tap]), get(sums[i][h])),
+            set(sums[i][h])
+          ])
           const stores = positions.map((i) => halves.map((h) => [get(yAts[i]), get(sums[i][h]), v128.store(16 * h)]))
           return [
             first,
@@ -157,26 +160,14 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
       : (() => {
           const sums = taps.map(() => halves.map(() => w.local("v128")))
           const ys = positions.map(() => halves.map(() => w.local("v128")))
-          const image = halves.map(() => w.local("v128"))
           const loaded = [
             taps.map((t, i) => halves.map((h) => [get(given.w), v128.load(32 * t.weight + 16 * h), set(sums[i][h])])),
             positions.map((i) => halves.map((h) => [get(yAts[i]), v128.load(16 * h), set(ys[i][h])]))
           ]
-          const through = lines.map((line, l) =>
-            columns.map((column, c) => {
-              const meets = taps.flatMap((t, tap) =>
-                positions.flatMap((i) => (t.line === line && t.column + i * step === column ? [{ tap, i }] : []))
-              )
-              if (meets.length === 0) return []
-              return [
-                [get(lineAt[l]), get(columnAt[c]), i32.add, set(here)],
-                halves.map((h) => [get(here), v128.load(16 * h), set(image[h])]),
-                meets.map(({ i, tap }) =>
-                  halves.map((h) => [madd(get(image[h]), get(ys[i][h]), get(sums[tap][h])), set(sums[tap][h])])
-                )
-              ]
-            })
-          )
+          const through = everyElement((h, tap, i) => [
+            madd(get(image[h]), get(ys[i][h]), get(sums[tap][h])),
+            set(sums[tap][h])
+          ])
           const stores = taps.map((t, i) =>
             halves.map((h) => [get(given.w), get(sums[i][h]), v128.store(32 * t.weight + 16 * h)])
           )

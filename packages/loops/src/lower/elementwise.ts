@@ -1,5 +1,5 @@
 /** Leaves, arithmetic and activations: expressions, which their readers take into their loops. */
-import { Op, Tensor } from "@uninet/graph"
+import { Op, Shape, Tensor } from "@uninet/graph"
 import * as E from "../Expression.ts"
 import * as Functions from "../Functions.ts"
 import * as View from "../View.ts"
@@ -130,6 +130,13 @@ const reshaped = (node: Tensor.Tensor, ctx: Context): Value => {
   return moved(ctx, node, lanes, (view) => View.reshape(view, shape))
 }
 
+/** What comes from outside, by its name: plain memory of its own. */
+const named = (node: Tensor.Tensor<"input"> | Tensor.Tensor<"variable">, ctx: Context) => {
+  const buffer = newBuffer(ctx, "plain", Shape.size(node.shape))
+  ctx.named.set(node, buffer)
+  return { view: View.contiguous(buffer, node.shape) }
+}
+
 export const rules: Pick<
   Rules,
   | "input"
@@ -147,24 +154,8 @@ export const rules: Pick<
   | "transpose"
   | "slice"
 > = {
-  input: (node, ctx) => {
-    const buffer = newBuffer(
-      ctx,
-      "plain",
-      node.shape.reduce((n, length) => n * length, 1)
-    )
-    ctx.named.set(node, buffer)
-    return { view: View.contiguous(buffer, node.shape) }
-  },
-  variable: (node, ctx) => {
-    const buffer = newBuffer(
-      ctx,
-      "plain",
-      node.shape.reduce((n, length) => n * length, 1)
-    )
-    ctx.named.set(node, buffer)
-    return { view: View.contiguous(buffer, node.shape) }
-  },
+  input: named,
+  variable: named,
   constant: (node, ctx) => {
     const buffer = newBuffer(ctx, "plain", node.attributes.data.length)
     ctx.constants.set(buffer, node.attributes.data)
