@@ -197,8 +197,7 @@ export const run = Effect.fnUntraced(function* ({
     const found = yield* Effect.result(RcMap.get(evaluators, told(search, description)))
     if (found._tag === "Failure") return unable(database.problemOf(found.failure), true)
     const report = (progress: Trial.Progress) => Effect.sync(() => void (state.progress = progress))
-    // One that throws before it gives an effect has a defect as well.
-    return yield* Effect.suspend(() => found.success.evaluate(trial, report)).pipe(
+    return yield* Evaluator.evaluate(found.success, trial, report).pipe(
       Effect.map(({ weights, ...evaluation }): Result => {
         const wrong = Trial.unsound(evaluation)
         return wrong === undefined

@@ -3,10 +3,11 @@ import { ModelSpace } from "@uninet/model-space"
 import { Space } from "@uninet/search-space"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { detailOf } from "./internal/detail.ts"
-import { effectOf, type Evaluated, type Progress, type Trial, TrialFailed, unsound } from "./Trial.ts"
+import { type Evaluated, type Progress, type Trial, TrialFailed, unsound } from "./Trial.ts"
 
 /** Told how far an evaluation is, as often as the evaluator likes. */
 export type Report = (progress: Progress) => Effect.Effect<void>
@@ -38,6 +39,22 @@ export class Evaluator extends Context.Service<
     readonly concurrency: number
   }
 >()("@uninet/search/Evaluator") {}
+
+/** What an author's function gives is an effect; whoever has no type checker may give anything, which would be waited for for ever, or throw. */
+const effectOf = <A, E, R>(run: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const given = run()
+    return Effect.isEffect(given)
+      ? given
+      : Effect.die(new Error(`its evaluator gave no Effect, but ${Inspectable.toStringUnknown(given, 0)}`))
+  })
+
+/** An evaluation by an evaluator that may be anyone's: one that throws, or gives no effect, has a defect. */
+export const evaluate = (
+  evaluator: Evaluator["Service"],
+  trial: Trial,
+  report: Report
+): Effect.Effect<Evaluated, TrialFailed | EvaluatorLost> => effectOf(() => evaluator.evaluate(trial, report))
 
 export interface FunctionOptions {
   /** How many calls may run at the same time. Default 1. */
@@ -84,9 +101,8 @@ export const make = <A, C extends string, M extends string, E, R = never>(
           const failed = (reason: "Crashed" | "Failed", detail: string) =>
             new TrialFailed({ trial: trial.index, reason, detail })
           return pointOf(of)(trial).pipe(
-            // A function that throws before it gives an effect has a defect as well.
             Effect.flatMap((point) =>
-              Effect.suspend(() => effectOf(evaluate(point, trial, report))).pipe(
+              effectOf(() => evaluate(point, trial, report)).pipe(
                 Effect.provideContext(services),
                 Effect.mapError((error) => failure(error, (detail) => failed("Failed", detail))),
                 Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect))))
@@ -117,7 +133,11 @@ export const fromFunction = <A, C extends string, M extends string, E, R = never
 ): Layer.Layer<Evaluator, never, R> =>
   make(
     of,
-    (point, trial) => Effect.map(effectOf(evaluate(point, trial)), (measures) => ({ measures, epochs: null })),
+    (point, trial) =>
+      Effect.map(
+        effectOf(() => evaluate(point, trial)),
+        (measures) => ({ measures, epochs: null })
+      ),
     options
   )
 

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Evaluators from "./Evaluator.ts"
 import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
 import * as Ahead from "./internal/ahead.ts"
 import { type EntryOf, Journal } from "./Journal.ts"
@@ -197,7 +198,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       trainOn: "train+validation" as const,
       ...kept("retrain", trial)
     }
-    return evaluator.evaluate(again, (progress) =>
+    return Evaluators.evaluate(evaluator, again, (progress) =>
       progress.done < 1 ? (options.onProgress?.(candidate, progress, "retrain") ?? Effect.void) : Effect.void
     )
   }
@@ -226,16 +227,18 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       epochs,
       ...kept("final", trial)
     }
-    return evaluator
-      .evaluate(finalist, (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void)
-      .pipe(
-        Effect.flatMap(({ weights, ...evaluation }) =>
-          weights === undefined
-            ? new TrialFailed({ trial, reason: "Failed", detail: "the evaluator gives no weights" })
-            : Effect.succeed({ evaluation, weights })
-        ),
-        Effect.result
-      )
+    return Evaluators.evaluate(
+      evaluator,
+      finalist,
+      (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void
+    ).pipe(
+      Effect.flatMap(({ weights, ...evaluation }) =>
+        weights === undefined
+          ? new TrialFailed({ trial, reason: "Failed", detail: "the evaluator gives no weights" })
+          : Effect.succeed({ evaluation, weights })
+      ),
+      Effect.result
+    )
   }
   const compare = (candidate: Scored<A, C, M>) =>
     Effect.flatMap(trainAgain(candidate), (result) => {

@@ -32,13 +32,14 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import * as Evaluators from "./Evaluator.ts"
 import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
 import * as Fidelity from "./Fidelity.ts"
 import { type Entry, type EntryOf, type Identity, Journal, type Stored } from "./Journal.ts"
 import { type JournalError, JournalForeign } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
 import { InvalidSearch, NothingFound, SearchStuck } from "./SearchError.ts"
-import { effectOf, type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsound } from "./Trial.ts"
+import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsound } from "./Trial.ts"
 import { detailOf } from "./internal/detail.ts"
 
 /** What an evaluation found, its measures by the task's own names. */
@@ -545,8 +546,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     // Absent where there is one rung only.
     const on = rung === 0 ? {} : { rung }
     const failed = (reason: Reason, detail: string) => new TrialFailed({ trial, reason, detail })
-    const result = yield* Effect.suspend(() =>
-      effectOf(evaluator.evaluate(asked, (progress) => emit({ _tag: "Progress", candidate, progress })))
+    const result = yield* Evaluators.evaluate(evaluator, asked, (progress) =>
+      emit({ _tag: "Progress", candidate, progress })
     ).pipe(
       Effect.flatMap((evaluation) =>
         Effect.mapError(Effect.fromResult(scored(candidate, evaluation, until)), (problem) => failed("Failed", problem))

@@ -1,6 +1,4 @@
 /** One trial of a search: what is asked of an evaluator, what it gives back, and how it can fail. */
-import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import * as Schema from "effect/Schema"
 
 /** A point to be evaluated. Plain data: it crosses to worker processes and machines as it is. */
@@ -90,12 +88,6 @@ export const says = {
 
 /** The seed of a trial: the search's, and the trial's index, whatever else runs. */
 export const seedOf = (search: string | number, index: number): string => `${search}/trial/${index}`
-
-/** What an evaluator's function gives is an effect; whoever has no type checker may give anything, which would be waited for for ever. */
-export const effectOf = <A, E, R>(given: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.isEffect(given)
-    ? given
-    : Effect.die(new Error(`its evaluator gave no Effect, but ${Inspectable.toStringUnknown(given, 0)}`))
 
 /** What is no number in an evaluation, in words; `undefined` where all is. It cannot be a result, whoever gives it. */
 export const unsound = ({ epochs, measures }: Pick<Evaluation, "epochs" | "measures">): string | undefined => {

@@ -8,8 +8,8 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import { Evaluator } from "../Evaluator.ts"
-import { effectOf, type Progress, unsound } from "../Trial.ts"
+import { evaluate, Evaluator } from "../Evaluator.ts"
+import { type Progress, unsound } from "../Trial.ts"
 import { Reply, Request } from "./protocol.ts"
 import { detailOf } from "./detail.ts"
 
@@ -43,8 +43,7 @@ const serve = (requests: Queue.Queue<Request>) =>
         reported = now
         return send(Reply.cases.Progress.make({ progress }))
       }
-      // One that throws before it gives an effect has a defect as well.
-      const reply = yield* Effect.suspend(() => effectOf(evaluator.evaluate(trial, report))).pipe(
+      const reply = yield* evaluate(evaluator, trial, report).pipe(
         Effect.map(({ weights, ...evaluation }) => {
           const wrong = unsound(evaluation)
           return wrong === undefined
