@@ -1,5 +1,6 @@
 /** Who may know whom. */
 import { assert, describe, it } from "@effect/vitest"
+import { version } from "@uninet/trainer"
 import { readdirSync, readFileSync } from "node:fs"
 
 const packages = new URL("../../packages/", import.meta.url)
@@ -42,6 +43,13 @@ describe("the packages", () => {
       imported(name).filter((other) => ofUniNet.includes(other)),
       []
     )
+  })
+
+  it("are all of one version, which is also what they say", () => {
+    const versions = names.map(
+      (name) => JSON.parse(readFileSync(new URL(`${name}/package.json`, packages), "utf8")).version
+    )
+    assert.deepStrictEqual([...new Set(versions)], [version])
   })
 
   it("form a line: none needs itself through others", () => {

@@ -22,9 +22,10 @@ import { runs, status, stop } from "./commands/status.ts"
 import { train } from "./commands/train.ts"
 import { verify } from "./commands/verify.ts"
 import { worker } from "./commands/worker.ts"
+import { version } from "@uninet/trainer"
 import { CliFault } from "./internal/CliFault.ts"
 
-export const version = "0.2.0"
+export { version }
 
 /** All commands. */
 export const command = Command.make("uninet").pipe(

@@ -28,7 +28,7 @@ export interface Options {
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** The recipe, if every value of it makes sense. */
+/** The recipe, if every value of it makes sense: `make` takes that for granted. */
 export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
   Result.mapError(Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe), ({ issue }) => {
     const [first] = issues(issue).issues
@@ -65,16 +65,15 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
  * `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe's rates leave something to chance. Outputs: `loss`
  * (the batch's mean), what the task tells of a step by the model's names, and `gradientNorm` where asked for.
  *
- * Fails with a `GraphError`, with `InvalidRecipe`, with `LossFailed`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.
+ * Fails with a `GraphError`, with `LossFailed`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.
  */
 export const make = (
   model: Model.Model,
   task: Task.Task,
   recipe: Recipe.Recipe,
   options: Options = {}
-): Result.Result<Program.Program, GraphError | InvalidRecipe | LossFailed | RecipeRefused> =>
+): Result.Result<Program.Program, GraphError | LossFailed | RecipeRefused> =>
   Result.gen(function* () {
-    yield* checkRecipe(recipe)
     const refusal = refusalOf(model, task, recipe)
     if (refusal !== undefined) return yield* Result.fail(refusal)
     const { batch, gradientClip } = recipe
@@ -92,7 +91,7 @@ export const make = (
       catch: (cause) =>
         new LossFailed({
           task: task.name,
-          problem: `failed: ${cause instanceof Error ? cause.message : String(cause)}`
+          problem: `failed: ${(cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, " ")}`
         })
     })
     if (loss.shape.length > 0)

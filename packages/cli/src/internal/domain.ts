@@ -115,7 +115,10 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     const recipe = { ...plan.recipe, ...own }
     yield* Effect.mapError(Fitting.of(network, dataset, recipe.imageSize), at("--dataset"))
     // What every trial would say one after the other.
-    yield* Effect.mapError(Effect.fromResult(TrainingProgram.make(network.model, task, recipe)), (error) =>
+    const step = Result.flatMap(TrainingProgram.checkRecipe(recipe), () =>
+      TrainingProgram.make(network.model, task, recipe)
+    )
+    yield* Effect.mapError(Effect.fromResult(step), (error) =>
       at(error._tag === "LossFailed" ? "--space" : "the search's recipe")(error)
     )
     if (dataset.validation.size === 0 && !plan.own.includes("evaluator"))
