@@ -1,15 +1,16 @@
 /**
  * Does anything that is read from outside crash, hang, or take memory that nobody explains? Spoils sound examples of every format of a file, and of every flag, by their structure, and reads them in one process; what is
- * wrong is told with the seed that makes the input again. An input that hangs, or takes all memory, ends that process, is told of as well, and another one goes on after it.
+ * wrong is told with the seed that makes the input again. An input that hangs, takes all memory, or brings V8 down ends that process, is told of as well, and another one goes on after it.
  *
  *     node tools/fuzz.ts [inputs] [--seed text] [--only format]        (default: 100000, with a new seed)
  *     node tools/fuzz.ts --again "format" seed                         (one input)
  */
+import { fork } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { formats } from "./src/fuzz/formats.ts"
 import { attempt, limits, type Problem, type Tried } from "./src/fuzz/run.ts"
 
@@ -38,50 +39,46 @@ const work = async ({ from, to, ...task }: Task) => {
   // Bars and lines of progress are nobody's business here.
   process.stderr.write = () => true
   for (let at = from; at < to; at++) {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
-    parentPort?.postMessage({ _tag: "Next", at } satisfies Message)
+    process.send?.({ _tag: "Next", at } satisfies Message)
     const { format, seed } = inputOf(task, at)
     const tried = await attempt(format, seed, folder)
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
-    parentPort?.postMessage({ _tag: "Done", at, ...tried } satisfies Message)
+    process.send?.({ _tag: "Done", at, ...tried } satisfies Message)
   }
   rmSync(folder, { recursive: true, force: true })
+  process.disconnect()
 }
 
-/** Runs inputs in a thread of their own until one stops it; gives where to go on. */
+/** Runs inputs in a process of their own until one stops it; gives where to go on. */
 const run = (
   task: Task,
   onDone: (tried: Tried) => void
 ): Promise<{ readonly next: number; readonly problem?: Problem }> =>
   new Promise((resolve) => {
-    const worker = new Worker(new URL(import.meta.url), {
-      workerData: task,
-      resourceLimits: { maxOldGenerationSizeMb: 4096 },
-      execArgv: ["--disable-warning=ExperimentalWarning"]
+    const child = fork(fileURLToPath(import.meta.url), [work.name, JSON.stringify(task)], {
+      execArgv: ["--disable-warning=ExperimentalWarning", "--max-old-space-size=4096"],
+      stdio: ["ignore", "ignore", "ignore", "ipc"]
     })
     let at = task.from
     let since = performance.now()
-    const stopped = (what: string) => {
-      clearInterval(watch)
-      const { format, seed } = inputOf(task, at)
-      void worker.terminate()
-      resolve({ next: at + 1, problem: { format: format.name, seed, what } })
-    }
+    let hangs = false
     const watch = setInterval(() => {
-      if (performance.now() - since > 3 * limits.time)
-        stopped(`it hangs: no answer within ${(3 * limits.time) / 1000} s`)
+      if (performance.now() - since < 3 * limits.time) return
+      hangs = true
+      child.kill("SIGKILL")
     }, 1000)
-    worker.on("message", (message: Message) => {
+    child.on("message", (message: Message) => {
       since = performance.now()
       if (message._tag === "Next") at = message.at
       else onDone(message)
     })
-    worker.on("error", (cause) =>
-      stopped(`it ended the thread: ${cause instanceof Error ? cause.message : String(cause)}`)
-    )
-    worker.on("exit", (code) => {
+    child.on("exit", (code, signal) => {
       clearInterval(watch)
-      if (code === 0) resolve({ next: task.to })
+      if (code === 0) return resolve({ next: task.to })
+      const { format, seed } = inputOf(task, at)
+      const what = hangs
+        ? `it hangs: no answer within ${(3 * limits.time) / 1000} s`
+        : `it ended the process with ${signal ?? code}`
+      resolve({ next: at + 1, problem: { format: format.name, seed, what } })
     })
   })
 
@@ -132,5 +129,5 @@ const main = async () => {
   process.exitCode = problems.length === 0 ? 0 : 1
 }
 
-if (isMainThread) await main()
-else await work(workerData)
+if (process.argv[2] === work.name) await work(JSON.parse(process.argv[3] ?? ""))
+else await main()

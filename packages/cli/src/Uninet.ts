@@ -70,6 +70,15 @@ const presenter: CliOutput.Presenter = {
       : CliOutput.defaultPresenter.present(event)
 }
 
+/** Longer than any two paths: what is longer quotes a file that holds something else than was thought. */
+const longest = 10_000
+
+/** A sentence that a person can read: its beginning, which names the thing, and its end, which says what to do. */
+const brief = (text: string): string =>
+  text.length <= longest
+    ? text
+    : `${text.slice(0, 400)} … (${text.length - 1000} more characters) … ${text.slice(-600)}`
+
 /** What the packages warn of, beside the result and not in it. */
 const notes = Logger.layer([
   Logger.withConsoleError(
@@ -87,7 +96,7 @@ export const run = (args: ReadonlyArray<string>) =>
       const error = Cause.squash(cause)
       return CliError.isCliError(error)
         ? Effect.void
-        : Console.error(`uninet: ${error instanceof Error ? error.message : String(error)}`)
+        : Console.error(`uninet: ${brief(error instanceof Error ? error.message : String(error))}`)
     })
   )
 

@@ -85,4 +85,31 @@ describe("uninet", () => {
         )
       })
   )
+
+  it.live(
+    "describes a network of half a billion classes, and quotes the beginning and the end of a name without end",
+    () =>
+      Effect.gen(function* () {
+        const file = join(yield* folder, "network.json")
+        const one: Record<string, unknown> = JSON.parse(network(1))
+        writeFileSync(file, JSON.stringify({ ...one, classes: 557_502_103 }))
+        const ran = yield* here(["inspect", file])
+        assert.strictEqual(ran.code, 0, ran.stderr)
+        assert.include(ran.stdout, "│ 9,477,535,911 │")
+        const facts = {
+          inputs: { image: { shape: [1, 8, 8], dtype: "float32" } },
+          targets: { shape: [], dtype: "int32" },
+          classes: 2
+        }
+        const space = { _tag: "Named", name: "x".repeat(70_000) }
+        writeFileSync(file, JSON.stringify({ network: { space, facts, point: one } }))
+        const unknown = yield* here(["inspect", file])
+        assert.strictEqual(unknown.code, 1)
+        assert.match(
+          unknown.stderr,
+          /^uninet: .*network\.json: there is no space x+ … \(\d+ more characters\) … x+; give one of .*module/
+        )
+        assert.isBelow(unknown.stderr.length, 1100)
+      })
+  )
 })

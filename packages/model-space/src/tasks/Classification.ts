@@ -1,5 +1,6 @@
 /** One class for each example: cross entropy of the logits, top-1 and top-5 accuracy, calibration. */
 import { Loss } from "@uninet/nn"
+import * as Confusion from "../internal/confusion.ts"
 import * as Task from "../Task.ts"
 
 /** - `accuracy`: share of the examples whose most likely class is theirs (top-1).
@@ -37,7 +38,7 @@ const running =
   }
 
 const tally = (output: string, classes: number): Task.Tally<Measure> => {
-  const confusion = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0))
+  const confusion = Confusion.make(classes)
   const binned = Array.from({ length: bins }, () => ({ confidence: 0, correct: 0 }))
   let examples = 0
   let right = 0
@@ -57,7 +58,7 @@ const tally = (output: string, classes: number): Task.Tally<Measure> => {
         if (best === label) right++
         if (rankOf(logits, from, classes, label) < 5) top5++
         loss += Math.log(sum) + logits[from + best] - logits[from + label]
-        confusion[label][best]++
+        Confusion.add(confusion, label, best)
         const confidence = 1 / sum
         const bin = binned[Math.min(bins - 1, Math.floor(confidence * bins))]
         // Not where the logits are no numbers: then no class is likely.
@@ -72,7 +73,7 @@ const tally = (output: string, classes: number): Task.Tally<Measure> => {
       loss: loss / examples,
       calibrationError: binned.reduce((sum, bin) => sum + Math.abs(bin.correct - bin.confidence), 0) / examples
     }),
-    details: () => ({ confusion: confusion.map((row) => [...row]) })
+    details: () => ({ confusion: Confusion.rows(confusion) })
   }
 }
 

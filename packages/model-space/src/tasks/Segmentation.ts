@@ -1,5 +1,6 @@
 /** A class for every pixel: cross entropy, mean intersection over union, the share of pixels that are right. */
 import { Loss } from "@uninet/nn"
+import * as Confusion from "../internal/confusion.ts"
 import * as Task from "../Task.ts"
 
 /** - `meanIoU`: the mean over classes of |is ∩ found| / |is ∪ found|, counted over all pixels. Classes that are neither there nor found count nothing.
@@ -8,7 +9,7 @@ import * as Task from "../Task.ts"
 export type Measure = "meanIoU" | "pixelAccuracy" | "loss"
 
 const tally = (output: string, classes: number, pixels: number): Task.Tally<Measure> => {
-  const confusion = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0))
+  const confusion = Confusion.make(classes)
   let [labelled, right, loss] = [0, 0, 0]
   return {
     add: ({ outputs, size, targets }) => {
@@ -25,23 +26,18 @@ const tally = (output: string, classes: number, pixels: number): Task.Tally<Meas
           loss += Math.log(sum) + at(best) - at(label)
           labelled++
           if (best === label) right++
-          confusion[label][best]++
+          Confusion.add(confusion, label, best)
         }
     },
     measures: () => {
-      const unions = confusion.flatMap((row, c) => {
-        const is = row.reduce((a, b) => a + b, 0)
-        const found = confusion.reduce((sum, other) => sum + other[c], 0)
-        const union = is + found - row[c]
-        return union === 0 ? [] : [row[c] / union]
-      })
+      const overlaps = Confusion.overlaps(confusion)
       return {
-        meanIoU: unions.reduce((a, b) => a + b, 0) / unions.length,
+        meanIoU: overlaps.reduce((a, b) => a + b, 0) / overlaps.length,
         pixelAccuracy: right / labelled,
         loss: loss / labelled
       }
     },
-    details: () => ({ confusion: confusion.map((row) => [...row]) })
+    details: () => ({ confusion: Confusion.rows(confusion) })
   }
 }
 
