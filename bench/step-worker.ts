@@ -8,14 +8,10 @@
  */
 import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
-import { Shape } from "@uninet/graph"
-import { Runtime } from "@uninet/runtime"
-import { Prng } from "@uninet/search-space"
-import { Initialise, Recipe } from "@uninet/trainer"
-import { Architecture, Network } from "@uninet/uninet"
-import { Effect, Result, Schema, Stream } from "effect"
+import { Architecture } from "@uninet/uninet"
+import { Effect, Schema, Stream } from "effect"
 import * as devices from "./devices.ts"
-import { inputsOf, trainingOf } from "./networks.ts"
+import { prepare } from "./first-steps.ts"
 
 const [file, batchText, threads, steps, device] = process.argv.slice(2)
 if (!devices.isName(device)) throw new Error(`there is no device ${device}`)
@@ -24,21 +20,9 @@ const batch = Number(batchText)
 
 const begun = performance.now()
 const program = Effect.gen(function* () {
-  const network = Result.getOrThrow(Network.make(architecture))
-  const training = Result.getOrThrow(trainingOf(network, { ...Recipe.proxy, batch }))
-  const runtime = yield* Runtime
-  const executable = yield* runtime.compile({ training })
-  const prng = Prng.fromSeed("bench")
-  yield* Initialise.write(executable, training.variables, prng)
-  const inputs = { ...inputsOf(architecture, batch, prng), learningRate: Float32Array.of(1e-3) }
-  let count = 0
-  const step = Effect.suspend(() => executable.run("training", { ...inputs, step: Float32Array.of(++count) }))
+  const { parameters, step } = yield* prepare(architecture, batch)
   for (let i = 0; i < 3; i++) yield* step
-  const sizes = training.variables.filter((v) => v.attributes.role === "parameter").map((v) => Shape.size(v.shape))
-  const first = {
-    parameters: sizes.reduce((sum, size) => sum + size, 0),
-    firstSteps: (performance.now() - begun) / 1000
-  }
+  const first = { parameters, firstSteps: (performance.now() - begun) / 1000 }
   process.stdout.write(`${JSON.stringify(first)}\n`)
   yield* Stream.fromAsyncIterable(createInterface({ input: process.stdin }), (cause) => cause).pipe(
     Stream.runForEach(() =>

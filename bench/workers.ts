@@ -50,8 +50,11 @@ export const python = (): string => {
 
 /** How PyTorch is used. */
 export interface Setting {
-  readonly mode: "eager" | "compiled"
+  /** `graphs`: the whole step as a CUDA graph. */
+  readonly mode: "eager" | "compiled" | "graphs"
   readonly layout: "channels_last" | "contiguous"
+  /** Default `cpu`. */
+  readonly device?: "cpu" | "cuda"
 }
 
 /** All that a step is tried with: which is the fastest depends on the network. */
@@ -71,28 +74,44 @@ export const pytorch = (
 ): Engine => ({
   name: nameOf(setting),
   command: python(),
-  args: [file("pytorch/uninet.py"), json, String(batch), threads, steps, setting.mode, setting.layout]
+  args: [
+    file("pytorch/uninet.py"),
+    json,
+    String(batch),
+    threads,
+    steps,
+    setting.mode,
+    setting.layout,
+    setting.device ?? "cpu"
+  ]
 })
 
-/** A process that waits for its rounds, and the first line that it printed. */
-export const open = async ({
-  args,
-  command
-}: Pick<Engine, "command" | "args">): Promise<Pick<Worker, "process" | "lines"> & { readonly first: string }> => {
+/** A process that waits for its rounds, and the first line that it printed; it has so many seconds for that. */
+export const open = async (
+  { args, command }: Pick<Engine, "command" | "args">,
+  limit?: number
+): Promise<Pick<Worker, "process" | "lines"> & { readonly first: string }> => {
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "inherit"],
     // The kernels of this processor, where the environment asks for an older one's.
     env: { ...process.env, OPENBLAS_CORETYPE: undefined, OPENBLAS_L2_SIZE: undefined }
   })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const tooLate = limit === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), 1000 * limit)
   const first = await lines.next()
-  if (first.done === true) throw new Error(`${command} ${args.join(" ")} ended before its first step.`)
+  clearTimeout(tooLate)
+  if (first.done === true)
+    throw new Error(
+      child.killed
+        ? `it had no first step after ${Math.round(limit ?? 0)} s`
+        : `${command} ${args.join(" ")} ended before its first step.`
+    )
   return { process: child, lines, first: first.value }
 }
 
 /** Ready once the worker has taken its first steps. */
-export const start = async (engine: Engine): Promise<Worker> => {
-  const { first, ...worker } = await open(engine)
+export const start = async (engine: Engine, limit?: number): Promise<Worker> => {
+  const { first, ...worker } = await open(engine, limit)
   return { ...worker, ...(JSON.parse(first) as Pick<Worker, "parameters" | "firstSteps" | "version">) } // what both workers print first
 }
 

@@ -1,8 +1,9 @@
 """UniNet in PyTorch, for comparison: builds any architecture of this project from its JSON and times training steps.
 
-    python uninet.py architecture.json BATCH THREADS STEPS [eager|compiled] [channels_last|contiguous]
+    python uninet.py architecture.json BATCH THREADS STEPS [eager|compiled|graphs] [channels_last|contiguous] [cpu|cuda]
 
-As those who know PyTorch set it up: scaled_dot_product_attention, AdamW fused, images and weights with their channels last, or `torch.compile` of the module. The first line that is printed
+As those who know PyTorch set it up: scaled_dot_product_attention, AdamW fused, images and weights with their channels last, or `torch.compile` of the module. `graphs` captures the whole step as a
+CUDA graph; on `cuda` matrices are multiplied in TF32, and every step waits for the card. The first line that is printed
 says how many seconds the network's first three steps took, its making and its compilation included. For every line read from standard input it then runs STEPS training steps (forward, backward,
 AdamW, running statistics) and prints the seconds and the processor's seconds of each, so that a benchmark can alternate it with another engine.
 """
@@ -212,21 +213,38 @@ def build(a):
     return nn.Sequential(*layers, nn.Linear(head, a["classes"]))
 
 
+def captured(step):
+    """The step as a CUDA graph, after some steps on a stream of its own, as PyTorch's documentation wants it."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
 def main():
     path, batch, threads, steps = sys.argv[1], *map(int, sys.argv[2:5])
     mode, layout = sys.argv[5:7] if len(sys.argv) > 6 else ("eager", "channels_last")
+    device = sys.argv[7] if len(sys.argv) > 7 else "cpu"
     torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision("high" if device == "cuda" else "highest")
+    torch.backends.cudnn.benchmark = device == "cuda"
     torch.manual_seed(0)
     a = json.load(open(path))
-    x = torch.randn(batch, a["image"]["channels"], a["image"]["height"], a["image"]["width"])
-    y = torch.randint(a["classes"], (batch,))
+    x = torch.randn(batch, a["image"]["channels"], a["image"]["height"], a["image"]["width"], device=device)
+    y = torch.randint(a["classes"], (batch,), device=device)
     start = time.perf_counter()
-    model = build(a).train()
+    model = build(a).train().to(device)
     if layout == "channels_last":
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     decay = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0}], lr=1e-3, fused=True)
+    optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0}], lr=1e-3, fused=True, capturable=mode == "graphs")
     forward = torch.compile(model) if mode == "compiled" else model
 
     def step():
@@ -234,18 +252,22 @@ def main():
         F.cross_entropy(forward(x), y).backward()
         optimiser.step()
 
+    run = captured(step) if mode == "graphs" else step
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     for _ in range(3):
-        step()
+        run()
+    wait()
     first = {"parameters": sum(p.numel() for p in model.parameters()), "firstSteps": time.perf_counter() - start}
     print(json.dumps(first | {"version": torch.__version__.split("+")[0]}), flush=True)
     for _ in sys.stdin:
         times, processor = [], []
         for _ in range(steps):
             start, before = time.perf_counter(), time.process_time()
-            step()
+            run()
+            wait()
             times.append(time.perf_counter() - start)
             processor.append(time.process_time() - before)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = torch.cuda.max_memory_allocated() if device == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"seconds": times, "processor": processor, "peakBytes": peak}), flush=True)
 
 
