@@ -1,3 +1,7 @@
 export * as Export from "./Export.ts"
+export * as Fused from "./Fused.ts"
 export * as Lowering from "./Lowering.ts"
 export * as Model from "./Model.ts"
+export * as Rewrite from "./Rewrite.ts"
+export * as Rewrites from "./Rewrites.ts"
+export * as Target from "./Target.ts"
