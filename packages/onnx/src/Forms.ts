@@ -101,7 +101,8 @@ export const of = (node: Tensor.Tensor, target: T.Target): Form => {
   const row = preferred[node.kind as Tensor.Primitive] as
     | ((node: Tensor.Tensor, target: T.Target) => Form | undefined)
     | undefined
-  return row?.(node, target) ?? "standard"
+  const form = row?.(node, target) ?? "standard"
+  return target.without.includes(form) ? "standard" : form
 }
 
 const is = {

@@ -1,5 +1,6 @@
 /** Programs as ONNX models. */
 import { Costs, Op, type Program, type Shape, type Tensor } from "@uninet/graph"
+import * as CostModel from "./CostModel.ts"
 import * as Forms from "./Forms.ts"
 import * as Fused from "./Fused.ts"
 import * as Builder from "./internal/builder.ts"
@@ -39,7 +40,12 @@ export interface Lowered {
   readonly work: ReadonlyArray<Work>
   /** Bytes of results that are held at once, at most, where the model's nodes run in order; inputs apart. */
   readonly peakBytes: number
+  /** What is held from when to when. */
+  readonly lives: ReadonlyArray<Life>
 }
+
+/** A result from the node that makes it to the last one that reads it, by their places in the model. */
+export type Life = Builder.Life
 
 /** An operator of a model and what it is there for. */
 export interface Work {
@@ -48,6 +54,10 @@ export interface Work {
   readonly node: Tensor.Tensor | undefined
   /** Read and written; nothing for what only gives elements another shape. */
   readonly bytes: number
+  /** Elements that come out. */
+  readonly elements: number
+  /** A product's lengths where it is one. */
+  readonly product: CostModel.Product | undefined
 }
 
 /** Vectors that come in, or go out, as one, each of so many elements. */
@@ -78,8 +88,12 @@ export interface Options {
   readonly exact?: boolean
   /** Whether a maximum's kernel may be asked for the indices of what is largest. Default true; WebGPU's does not give them. */
   readonly indices?: boolean
-  /** Names of rewrites that are left out. */
+  /** Names of rewrites, and of forms other than the plain one, that are left out. */
   readonly without?: ReadonlyArray<string>
+  /**
+   * Whether what the model's nodes are for is told by nodes of the given program. Default true; otherwise by those that the rewrites made, which saves remembering what each was made for.
+   */
+  readonly traced?: boolean
   /** Values of variables that become part of the model. */
   readonly weights?: ReadonlyMap<string, Float32Array>
   readonly metadata?: Readonly<Record<string, string>>
@@ -147,22 +161,35 @@ export const stages = (
   program: Program.Program,
   { block = 0, images = "channels", lanes = 1, without = [] }: Options = {}
 ): Stages => {
-  const target = Target.make({ block, lanes, plain: images === "plain" })
-  // By standard operators alone every op keeps its own name: what others optimise should look as they know it.
-  const rewrites = block > 1 && images === "channels" ? Rewrites.all : []
-  const steps = Rewrite.steps(
-    program,
-    rewrites.filter(({ name }) => !without.includes(name)),
-    target
-  )
+  const target = Target.make({ block, lanes, plain: images === "plain", without })
+  const steps = Rewrite.steps(program, rewritesFor({ block, images, without }), target)
   return { target, steps, ...Rewrite.last(program, steps) }
+}
+
+/** By standard operators alone every op keeps its own name: what others optimise should look as they know it. */
+const rewritesFor = ({
+  block = 0,
+  images = "channels",
+  without = []
+}: Pick<Options, "block" | "images" | "without">): ReadonlyArray<Rewrite.Rewrite> =>
+  block > 1 && images === "channels" ? Rewrites.all.filter(({ name }) => !without.includes(name)) : []
+
+/** The same without what leads there. */
+const rewritten = (program: Program.Program, options: Options): Stages => {
+  const { block = 0, images = "channels", lanes = 1, without = [] } = options
+  const target = Target.make({ block, lanes, plain: images === "plain", without })
+  return {
+    target,
+    steps: [],
+    program: Rewrite.run(program, rewritesFor(options), target),
+    origins: new Map(),
+    by: new Map()
+  }
 }
 
 const lowerWith = (given: Program.Program, options: Options) => {
   const {
     name = "program",
-    lanes = 1,
-    block = 0,
     images = "channels",
     exact = false,
     indices = true,
@@ -173,8 +200,9 @@ const lowerWith = (given: Program.Program, options: Options) => {
   } = options
   const b = Builder.make()
   const packed = new Map(packedInputs.flatMap((pack) => [...unpack(b, pack)]))
-  const settings = { lanes, block, plain: images === "plain", weights, given: packed }
-  const { by, origins, program } = stages(given, options)
+  const own = options.traced === false ? rewritten(given, options) : stages(given, options)
+  const { origins, program, target } = own
+  const settings = { target, plain: images === "plain", weights, given: packed }
   const ctx = Context.make(b, settings, emission(indices))
   // Nodes in order, so that no rule recurses deeply; what nobody asks for is dropped at the end.
   for (const node of program.nodes) ctx.layoutOf(node)
@@ -195,7 +223,7 @@ const lowerWith = (given: Program.Program, options: Options) => {
     return tensor === undefined ? [] : [E.reshape(b, ctx.plain(tensor), [size])]
   }
   const single = ends.filter((end) => !inPack.has(end.name))
-  const { model, peakBytes, work } = b.finish(
+  const { lives, model, peakBytes, work } = b.finish(
     name,
     [
       ...single.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
@@ -205,6 +233,11 @@ const lowerWith = (given: Program.Program, options: Options) => {
     ],
     { exact, metadata }
   )
+  /** With the node of the given program that it is for. */
+  const ofGiven = <A extends { readonly node: Tensor.Tensor | undefined }>(one: A): A => {
+    const origin = one.node && origins.get(one.node)
+    return origin === undefined ? one : { ...one, node: origin }
+  }
   const variables = program.variables.filter((v) => !weights.has(v.attributes.name) && !packed.has(v.attributes.name))
   const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape)]))
   const lowered: Lowered = {
@@ -214,13 +247,15 @@ const lowerWith = (given: Program.Program, options: Options) => {
     variables,
     outputs,
     updates,
-    work: work.map((one) => {
-      const origin = one.node && origins.get(one.node)
-      return origin === undefined ? one : { ...one, node: origin }
-    }),
-    peakBytes
+    peakBytes,
+    get work() {
+      return work().map(ofGiven)
+    },
+    get lives() {
+      return lives().map(ofGiven)
+    }
   }
-  return { lowered, ctx, by, program, origins }
+  return { lowered, ctx, stages: own }
 }
 
 /** What became of one node of a program. */
@@ -229,48 +264,73 @@ export interface Explanation {
   readonly kind: Tensor.Kind
   readonly shape: Shape.Shape
   /**
-   * `standard`: operators of the ONNX standard. `blocked`: the processor's blocked convolution kernels. `fused`: folded with its neighbours.
-   * `tokens`: folded over tokens with channels outermost. `views`: moved only where something needs the elements in another order.
+   * `standard`: operators of the ONNX standard. `blocked`: the processor's blocked convolution kernels. `fused`: rewritten.
+   * `tokens`: over tokens with channels outermost. `views`: moved only where something needs the elements in another order.
    * `patches`: one matrix product over patches. `absorbed`: nothing of its own is left; what asked for it has taken it in.
    */
   readonly formulation: Forms.Form | "fused" | "absorbed"
+  /** The rewrites that put something in its place, in order. */
+  readonly rewrites: ReadonlyArray<string>
   /** The operators it became, with how many of each. */
   readonly operators: Readonly<Record<string, number>>
   /** Multiply-accumulates, as the program counts them. */
   readonly macs: number
   /** Bytes that its operators read and write. */
   readonly bytes: number
+  /** Nanoseconds that its operators are predicted to take. */
+  readonly predicted: number
+}
+
+/** What was chosen for every node, with the model. */
+export interface Explained {
+  readonly lowered: Lowered
+  readonly stages: Stages
+  readonly rows: ReadonlyArray<Explanation>
 }
 
 /**
- * What was chosen for every node of a program that is computed at run time, in order.
+ * A program's model, and what was chosen for every node of the program that is computed at run time, in order. An operator that several nodes share is counted for the first of them.
  *
- * An operator that several nodes share is counted for the first of them.
+ * `costs`: by which their time is predicted.
  *
  * @example
- * console.table(Lowering.explain(program, { lanes: 16, block: 16 }))
+ * Lowering.explained(program, CostModel.known["amd-avx512"], { lanes: 16, block: 16 }).rows
  */
-export const explain = (program: Program.Program, options: Options = {}): ReadonlyArray<Explanation> => {
-  const { by, ctx, lowered, origins, program: rewritten } = lowerWith(program, options)
+export const explained = (program: Program.Program, costs: CostModel.CostModel, options: Options = {}): Explained => {
+  const { ctx, lowered, stages } = lowerWith(program, options)
   const byNode = Map.groupBy(lowered.work, ({ node }) => node)
+  const price = CostModel.costOf(costs)
   /** How what became of a node is computed. */
-  const families = new Map(rewritten.nodes.map((node) => [origins.get(node) ?? node, ctx.chosen(node)]))
-  return program.nodes.filter(isComputed).map((node) => {
+  const forms = new Map(stages.program.nodes.map((node) => [stages.origins.get(node) ?? node, ctx.chosen(node)]))
+  const rows = program.nodes.filter(isComputed).map((node): Explanation => {
     const own = byNode.get(node) ?? []
     const operators: Record<string, number> = {}
     for (const { opType } of own) operators[opType] = (operators[opType] ?? 0) + 1
     const { kind, path, shape } = node
+    const rewrites = stages.by.get(node) ?? []
     return {
       path,
       kind,
       shape,
-      formulation: own.length === 0 ? "absorbed" : by.has(node) ? "fused" : (families.get(node) ?? "standard"),
+      formulation: own.length === 0 ? "absorbed" : rewrites.length > 0 ? "fused" : (forms.get(node) ?? "standard"),
+      rewrites,
       operators,
       macs: Costs.ofNode(node).macs,
-      bytes: own.reduce((sum, { bytes }) => sum + bytes, 0)
+      bytes: own.reduce((sum, { bytes }) => sum + bytes, 0),
+      predicted: own.reduce((sum, one) => sum + price(one), 0)
     }
   })
+  return { lowered, stages, rows }
 }
+
+/**
+ * The rows of `explained`, by the figures of a processor with AVX-512.
+ *
+ * @example
+ * console.table(Lowering.explain(program, { lanes: 16, block: 16 }))
+ */
+export const explain = (program: Program.Program, options: Options = {}): ReadonlyArray<Explanation> =>
+  explained(program, CostModel.known["amd-avx512"], options).rows
 
 const leaves: ReadonlyArray<Tensor.Kind> = ["input", "variable", "constant", "fill"]
 const isComputed = ({ kind }: Tensor.Tensor) => !leaves.includes(kind)

@@ -42,6 +42,7 @@ export const apply = (
   merged: Merge = merging()
 ): Result.Result<Rewritten, GraphError> => {
   const rules = of(target)
+  const { nodes: given } = program
   /** What stands in the place of nodes that did not stay what they were. */
   const made = new Map<Tensor.Tensor, Tensor.Tensor>()
   const origins = new Map<Tensor.Tensor, Tensor.Tensor>()
@@ -49,7 +50,7 @@ export const apply = (
   const order = new Set<Tensor.Tensor>()
   const place = (t: Tensor.Tensor): Tensor.Tensor => made.get(t) ?? t
   let fault: GraphError | undefined
-  for (const node of program.nodes) {
+  for (const node of given) {
     const own = node.inputs.some((x) => made.has(x)) ? { ...node, inputs: node.inputs.map(place) } : node
     // A node's kind and the rule of that kind belong together, which the type of a lookup by a union of kinds cannot say.
     const rule = rules[own.kind] as ((node: Tensor.Tensor) => Tensor.Tensor | undefined) | undefined
@@ -60,24 +61,25 @@ export const apply = (
     }
     const result = merged(by ?? own)
     if (result !== node) made.set(node, result)
+    if (result === node) {
+      order.add(node)
+      continue
+    }
     // All that a rule made belongs to this node; a product with weights in another form belongs to the product that it was.
     for (const fresh of before(result, order)) {
       order.add(fresh)
-      const origin = by === undefined ? node : productBefore(node, fresh)
-      if (origin !== fresh) origins.set(fresh, origin)
+      origins.set(fresh, by === undefined ? node : productBefore(node, fresh))
     }
   }
   if (fault !== undefined) return Result.fail(fault)
   if (replaced.length === 0) return Result.succeed({ program, origins, replaced })
   const outputs = Object.fromEntries(Object.entries(program.outputs).map(([name, t]) => [name, place(t)]))
   const updates = program.updates.map(({ value, variable }) => ({ variable, value: place(value) }))
-  const needed = new Set([
+  const ends = [
     ...Object.values(outputs),
     ...updates.flatMap(({ value, variable }): ReadonlyArray<Tensor.Tensor> => [variable, value])
-  ])
-  const all = [...order]
-  for (const node of all.toReversed()) if (needed.has(node)) for (const x of node.inputs) needed.add(x)
-  const nodes = all.filter((node) => needed.has(node))
+  ]
+  const nodes = neededOf([...order], ends)
   return Result.succeed({
     program: {
       nodes,
@@ -89,6 +91,16 @@ export const apply = (
     origins,
     replaced
   })
+}
+
+/** Those of some nodes, each after its inputs, that the ends need. */
+const neededOf = (
+  nodes: ReadonlyArray<Tensor.Tensor>,
+  ends: ReadonlyArray<Tensor.Tensor>
+): ReadonlyArray<Tensor.Tensor> => {
+  const needed = new Set(ends)
+  for (let i = nodes.length - 1; i >= 0; i--) if (needed.has(nodes[i])) for (const x of nodes[i].inputs) needed.add(x)
+  return nodes.filter((node) => needed.has(node))
 }
 
 /** A tensor and what it is made of, each after its inputs, but for what is known. */
@@ -157,6 +169,20 @@ export interface Last {
   readonly origins: ReadonlyMap<Tensor.Tensor, Tensor.Tensor>
   /** For nodes of the given program the names of the rewrites that put something in their place, in order. */
   readonly by: ReadonlyMap<Tensor.Tensor, ReadonlyArray<string>>
+}
+
+/**
+ * The program after its rewrites and nothing else: what compiling needs.
+ *
+ * @example
+ * Rewrite.run(program, Rewrites.all, target).nodes.length
+ */
+export const run = (program: Program.Program, rewrites: ReadonlyArray<Rewrite>, target: Target): Program.Program => {
+  const merge = merging()
+  return rewrites.reduce((before, rewrite) => {
+    const result = apply(before, rewrite, target, merge)
+    return Result.isFailure(result) ? before : result.success.program
+  }, program)
 }
 
 /** What became of a program, and of its nodes. */

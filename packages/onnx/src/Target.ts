@@ -11,21 +11,26 @@ export interface Target {
   readonly views: boolean
   /** Whether a tensor of this shape may lie so. */
   readonly allows: (layout: layout.Layout, shape: Shape.Shape) => boolean
+  /** Names of forms that are not taken. */
+  readonly without: ReadonlyArray<string>
 }
 
 /** `plain`: every tensor keeps its logical order. */
 export const make = ({
   block = 0,
   lanes = 1,
-  plain = false
+  plain = false,
+  without = []
 }: {
   readonly block?: number
   readonly lanes?: number
   readonly plain?: boolean
+  readonly without?: ReadonlyArray<string>
 }): Target => ({
   lanes,
   block,
   views: block > 0 && !plain,
+  without,
   allows: (wanted, shape) => wanted === "plain" || (!plain && layout.allows(wanted, shape, lanes))
 })
 

@@ -1,4 +1,7 @@
+export * as CostModel from "./CostModel.ts"
+export * as Explain from "./Explain.ts"
 export * as Export from "./Export.ts"
+export * as Forms from "./Forms.ts"
 export * as Fused from "./Fused.ts"
 export * as Lowering from "./Lowering.ts"
 export * as Model from "./Model.ts"

@@ -2,7 +2,7 @@
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import type { Form } from "../Forms.ts"
 import * as Fused from "../Fused.ts"
-import * as Target from "../Target.ts"
+import type * as Target from "../Target.ts"
 import type { Builder, Value } from "./builder.ts"
 import { column, mul, reshape } from "./emit.ts"
 import { convert, laid, type Layout, lies, physicalShape, viewOf } from "./layout.ts"
@@ -56,8 +56,7 @@ export type PartialRules = {
 
 /** What is decided before lowering begins. */
 export interface Settings {
-  readonly lanes: number
-  readonly block: number
+  readonly target: Target.Target
   /** Keep every tensor in its logical order, for engines that optimise the standard's operators themselves. */
   readonly plain: boolean
   readonly weights: ReadonlyMap<string, Float32Array>
@@ -66,8 +65,8 @@ export interface Settings {
 }
 
 export const make = (b: Builder, settings: Settings, emit: Emit): Context => {
-  const { lanes, block } = settings
-  const { allows, views } = Target.make(settings)
+  const { target } = settings
+  const { lanes } = target
   const forms = new Map<Tensor.Tensor, Form>()
   const lowered = new Map<Tensor.Tensor, { readonly primary: Lowered; readonly forms: Map<Layout, Value> }>()
   const entry = (tensor: Tensor.Tensor) => {
@@ -79,12 +78,9 @@ export const make = (b: Builder, settings: Settings, emit: Emit): Context => {
     return made
   }
   const context: Context = {
+    ...target,
     b,
-    lanes,
-    block,
     keepsImages: settings.plain,
-    allows,
-    views,
     chose: (tensor, form) => void forms.set(tensor, form),
     chosen: (tensor) => forms.get(tensor) ?? "standard",
     weight: (name) => settings.weights.get(name),
