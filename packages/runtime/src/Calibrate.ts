@@ -80,10 +80,12 @@ const opened = Effect.fnUntraced(function* (chain: Chain, length: number) {
 /** Milliseconds of a measurement, beside which the clock's steps are short. */
 const atLeast = 5
 
-const [short, long] = [2, 10]
+/** Links of the two chains: more of those that take little, beside which a run's own price would not be short. */
+const lengthsOf = ({ input }: Chain) => (size(input) < 2 ** 16 ? [8, 72] : [2, 10])
 
 /** Nanoseconds of a link: chains of both lengths take turns, and the fastest of each counts. */
 const linkOf = Effect.fnUntraced(function* (chain: Chain) {
+  const [short, long] = lengthsOf(chain)
   const chains = [yield* opened(chain, short), yield* opened(chain, long)]
   const best = [Infinity, Infinity]
   for (let i = 0; i < 4; i++) for (const [at, run] of chains.entries()) best[at] = Math.min(best[at], yield* run)
@@ -212,7 +214,7 @@ export const measure = (progress: Progress): Effect.Effect<CostModel.CostModel, 
       format: "uninet cost model",
       version: CostModel.version,
       processor: kind,
-      source: `${model}, onnxruntime-node ${version}, Node ${process.version}: slopes between chains of ${short} and ${long} in one graph, one thread, the processor's clock`,
+      source: `${model}, onnxruntime-node ${version}, Node ${process.version}: slopes between chains of two lengths in one graph, one thread, the processor's clock`,
       products: multiplied,
       passes,
       elements: each,
