@@ -8,6 +8,7 @@ import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import { CliError, CliOutput, Command } from "effect/cli"
 import { benchmark } from "./commands/benchmark.ts"
+import { calibrate } from "./commands/calibrate.ts"
 import { classify } from "./commands/classify.ts"
 import { data } from "./commands/data.ts"
 import { doctor } from "./commands/doctor.ts"
@@ -44,6 +45,7 @@ export const command = Command.make("uninet").pipe(
     scale,
     inspect,
     explain,
+    calibrate,
     data,
     benchmark,
     verify,

@@ -104,6 +104,18 @@ describe("a network of which a file tells", () => {
   )
 })
 
+/** A file with the first stage of B0 for small images. */
+const small = (below: string) => {
+  const file = join(below, "small.json")
+  const { head, ...rest } = UniNet.B0
+  const image = { channels: 3, height: 16, width: 16 }
+  writeFileSync(
+    file,
+    JSON.stringify({ ...rest, image, head: { ...head, channels: 16 }, stages: rest.stages.slice(0, 1) })
+  )
+  return file
+}
+
 describe("uninet explain", () => {
   it.live("shows what is made of a training step, stage by stage, and the operators of ONNX Runtime", () =>
     Effect.gen(function* () {
@@ -112,17 +124,46 @@ describe("uninet explain", () => {
       assert.match(stdout, /norms: .*\n +\d+ nodes → \d+; .*batchNormInference/)
       assert.match(stdout, /│ all +│.*\nvariables 45\.\d MB, working memory/s)
       const nodes = yield* here(["explain", "B0", "--batch", "8", "--inference", "--stage", "nodes", "--json"])
-      assert.isTrue(JSON.parse(nodes.stdout).some((row: { kind: string }) => row.kind === "conv2d"))
+      assert.isTrue(JSON.parse(nodes.stdout).nodes.some((row: { kind: string }) => row.kind === "conv2d"))
+    })
+  )
+
+  it.live("shows what is made of a training step on --device cpu, and what was refused at which predicted cost", () =>
+    Effect.gen(function* () {
+      const below = yield* folder
+      const file = small(below)
+      const on = (...more: ReadonlyArray<string>) =>
+        here(["explain", file, "--batch", "16", "--device", "cpu", ...more])
+      const { code, stderr, stdout } = yield* on()
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stdout, /batch norms: .*\n +\d+ nodes → \d+; \d+ batchNorm.* predicted [\d.]+ ms, [\d.]+ without it/)
+      assert.match(stdout, /refused: plain, ms/)
+      assert.match(stdout, /results in use: at most .*B/)
+      const { kinds } = { kinds: JSON.parse((yield* on("--measure", "--json")).stdout).measured }
+      assert.isAbove(
+        kinds.reduce((sum: number, { milliseconds }: { milliseconds: number }) => sum + milliseconds, 0),
+        0
+      )
+      const wrong = yield* on("--stage", "kernels")
+      assert.strictEqual(wrong.code, 2)
+      assert.include(
+        wrong.stderr,
+        "there is no stage kernels with --device cpu: give one of rewrites, layouts, nodes, memory"
+      )
+      const costs = join(below, "costs.json")
+      writeFileSync(costs, "{}")
+      const damaged = yield* on("--cost-model", costs)
+      assert.strictEqual(damaged.code, 1)
+      assert.include(
+        damaged.stderr,
+        `is damaged or none at all; make one for this machine by: uninet calibrate --out ${costs}`
+      )
     })
   )
 
   it.live("measures pieces of work beside their limits, and says which stages there are", () =>
     Effect.gen(function* () {
-      const file = join(yield* folder, "small.json")
-      const { head, ...rest } = UniNet.B0
-      const image = { channels: 3, height: 16, width: 16 }
-      const small = { ...rest, image, head: { ...head, channels: 16 }, stages: rest.stages.slice(0, 1) }
-      writeFileSync(file, JSON.stringify(small))
+      const file = small(yield* folder)
       const { code, stderr, stdout } = yield* here(["explain", file, "--batch", "8", "--measure", "--json"])
       assert.strictEqual(code, 0, stderr)
       const { kernels, limits } = JSON.parse(stdout)

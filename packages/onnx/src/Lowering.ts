@@ -1,13 +1,20 @@
 /** Programs as ONNX models. */
-import { Costs, type Program, type Shape, type Tensor } from "@uninet/graph"
+import { Costs, Op, type Program, type Shape, type Tensor } from "@uninet/graph"
+import * as CostModel from "./CostModel.ts"
+import * as Forms from "./Forms.ts"
+import * as Fused from "./Fused.ts"
 import * as Builder from "./internal/builder.ts"
 import * as Context from "./internal/context.ts"
 import * as E from "./internal/emit.ts"
 import type { Model } from "./Model.ts"
+import * as Rewrite from "./Rewrite.ts"
+import * as Rewrites from "./Rewrites.ts"
+import * as Target from "./Target.ts"
 import * as Attention from "./rules/attention.ts"
 import * as Blocked from "./rules/blocked.ts"
 import * as Basic from "./rules/basic.ts"
-import * as Fused from "./rules/fused.ts"
+import * as FusedRules from "./rules/fused.ts"
+import * as Gates from "./rules/gates.ts"
 import * as Gather from "./rules/gather.ts"
 import * as Images from "./rules/images.ts"
 import * as Masks from "./rules/masks.ts"
@@ -33,7 +40,12 @@ export interface Lowered {
   readonly work: ReadonlyArray<Work>
   /** Bytes of results that are held at once, at most, where the model's nodes run in order; inputs apart. */
   readonly peakBytes: number
+  /** What is held from when to when. */
+  readonly lives: ReadonlyArray<Life>
 }
+
+/** A result from the node that makes it to the last one that reads it, by their places in the model. */
+export type Life = Builder.Life
 
 /** An operator of a model and what it is there for. */
 export interface Work {
@@ -42,6 +54,10 @@ export interface Work {
   readonly node: Tensor.Tensor | undefined
   /** Read and written; nothing for what only gives elements another shape. */
   readonly bytes: number
+  /** Elements that come out. */
+  readonly elements: number
+  /** A product's lengths where it is one. */
+  readonly product: CostModel.Product | undefined
 }
 
 /** Vectors that come in, or go out, as one, each of so many elements. */
@@ -72,6 +88,12 @@ export interface Options {
   readonly exact?: boolean
   /** Whether a maximum's kernel may be asked for the indices of what is largest. Default true; WebGPU's does not give them. */
   readonly indices?: boolean
+  /** Names of rewrites, and of forms other than the plain one, that are left out. */
+  readonly without?: ReadonlyArray<string>
+  /**
+   * Whether what the model's nodes are for is told by nodes of the given program. Default true; otherwise by those that the rewrites made, which saves remembering what each was made for.
+   */
+  readonly traced?: boolean
   /** Values of variables that become part of the model. */
   readonly weights?: ReadonlyMap<string, Float32Array>
   readonly metadata?: Readonly<Record<string, string>>
@@ -80,72 +102,28 @@ export interface Options {
 /** One rule per op; the type checker says when one is missing. */
 const standard: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules, ...Resize.rules, ...Gather.rules }
 
-type Rule<N extends Tensor.Tensor, R> = (node: N, ctx: Context.Context) => R
+/** Rules for the other forms, of the ops that have them. */
+const others: { readonly [F in Exclude<Forms.Form, "standard">]: Context.PartialRules } = {
+  blocked: { ...Blocked.rules, ...Gates.rules },
+  patches: Patches.rules,
+  tokens: { ...Tokens.rules, ...Attention.rules },
+  views: Views.rules
+}
 
-/** A rule preceded by faster ones, first come first served, that apply to some nodes only. */
-const prefer =
-  <N extends Tensor.Tensor>(
-    faster: Partial<Record<Context.Family, Rule<N, Context.Lowered | undefined>>>,
-    otherwise: Rule<N, Context.Lowered>
-  ): Rule<N, Context.Lowered> =>
-  (node, ctx) => {
-    for (const family of families) {
-      const lowered = faster[family]?.(node, ctx)
-      if (lowered === undefined) continue
-      ctx.chose(node, family)
-      return lowered
-    }
-    return otherwise(node, ctx)
+/** An op in its form. Elements that do not lie in whole pieces are moved by the standard's operators. */
+const emission = (indices: boolean): Context.Emit => {
+  const rules = indices ? standard : { ...standard, ...Masks.rules }
+  return (node, ctx) => {
+    const name = Fused.nameOf(node)
+    // A node's kind or name and the rule of that one belong together, which the types of these lookups by a union cannot say.
+    if (name !== undefined) return (FusedRules.rules[name] as Context.Rule<Context.Lowered>)(node, ctx)
+    const kind = node.kind as Tensor.Primitive
+    const form = Forms.of(node, ctx)
+    const rule = form === "standard" ? undefined : (others[form][kind] as Context.Rule<Context.Lowered | undefined>)
+    const lowered = rule?.(node, ctx)
+    ctx.chose(node, lowered === undefined ? "standard" : form)
+    return lowered ?? Op.dispatch(rules, node, ctx)
   }
-
-/** The faster families, in the order in which they are asked. */
-const families: ReadonlyArray<Context.Family> = ["fused", "tokens", "views", "blocked", "patches"]
-
-const rules: Context.Rules = {
-  ...standard,
-  conv2d: prefer(
-    { fused: Fused.rules.conv2d, blocked: Blocked.rules.conv2d, patches: Patches.rules.conv2d },
-    standard.conv2d
-  ),
-  conv2dGradInput: prefer(
-    { blocked: Blocked.rules.conv2dGradInput, patches: Patches.rules.conv2dGradInput },
-    standard.conv2dGradInput
-  ),
-  conv2dGradWeight: prefer(
-    {
-      fused: Fused.rules.conv2dGradWeight,
-      blocked: Blocked.rules.conv2dGradWeight,
-      patches: Patches.rules.conv2dGradWeight
-    },
-    standard.conv2dGradWeight
-  ),
-  maxPool2d: prefer({ blocked: Blocked.rules.maxPool2d }, standard.maxPool2d),
-  maxPool2dGrad: prefer({ blocked: Blocked.rules.maxPool2dGrad }, standard.maxPool2dGrad),
-  averagePool2d: prefer({ blocked: Blocked.rules.averagePool2d }, standard.averagePool2d),
-  averagePool2dGrad: prefer({ blocked: Blocked.rules.averagePool2dGrad }, standard.averagePool2dGrad),
-  globalAveragePool: prefer({ fused: Fused.rules.globalAveragePool }, standard.globalAveragePool),
-  batchNorm: prefer({ fused: Fused.rules.batchNorm }, standard.batchNorm),
-  batchMoments: prefer({ fused: Fused.rules.batchMoments }, standard.batchMoments),
-  batchNormGradInput: prefer({ fused: Fused.rules.batchNormGradInput }, standard.batchNormGradInput),
-  batchNormGradScale: prefer({ fused: Fused.rules.batchNormGradScale }, standard.batchNormGradScale),
-  activation: prefer({ fused: Fused.rules.activation }, standard.activation),
-  activationGrad: prefer({ fused: Fused.rules.activationGrad }, standard.activationGrad),
-  binary: prefer(
-    { fused: Fused.rules.binary, tokens: Tokens.rules.binary, views: Views.rules.binary },
-    standard.binary
-  ),
-  reduce: prefer({ fused: Fused.rules.reduce, tokens: Tokens.rules.reduce }, standard.reduce),
-  layerNorm: prefer({ tokens: Tokens.rules.layerNorm }, standard.layerNorm),
-  layerNormGradInput: prefer({ tokens: Tokens.rules.layerNormGradInput }, standard.layerNormGradInput),
-  layerNormGradScale: prefer({ tokens: Tokens.rules.layerNormGradScale }, standard.layerNormGradScale),
-  linear: prefer({ tokens: Tokens.rules.linear }, standard.linear),
-  linearGradInput: prefer({ tokens: Tokens.rules.linearGradInput }, standard.linearGradInput),
-  linearGradWeight: prefer({ tokens: Tokens.rules.linearGradWeight }, standard.linearGradWeight),
-  attention: prefer({ tokens: Attention.rules.attention }, standard.attention),
-  attentionGrad: prefer({ tokens: Attention.rules.attentionGrad }, standard.attentionGrad),
-  reshape: prefer({ views: Views.rules.reshape }, standard.reshape),
-  transpose: prefer({ views: Views.rules.transpose }, standard.transpose),
-  slice: prefer({ fused: Fused.rules.slice, views: Views.rules.slice }, standard.slice)
 }
 
 /** Lengths of axes; none is free before an export makes it so. */
@@ -167,11 +145,51 @@ const unpack = (b: Builder.Builder, { members, name }: Pack): ReadonlyMap<string
   return new Map(members.map((member, i) => [member.name, parts[i]]))
 }
 
-const lowerWith = (program: Program.Program, options: Options) => {
+/** What the rewrites make of a program, one after the other. */
+export interface Stages extends Rewrite.Last {
+  readonly target: Target.Target
+  readonly steps: ReadonlyArray<Rewrite.Step>
+}
+
+/**
+ * The first stage alone: a program after its rewrites, with every step on the way.
+ *
+ * @example
+ * Lowering.stages(program, { lanes: 16, block: 16 }).steps.map(({ rewrite, program }) => `${rewrite.name}\n${Print.program(program)}`)
+ */
+export const stages = (
+  program: Program.Program,
+  { block = 0, images = "channels", lanes = 1, without = [] }: Options = {}
+): Stages => {
+  const target = Target.make({ block, lanes, plain: images === "plain", without })
+  const steps = Rewrite.steps(program, rewritesFor({ block, images, without }), target)
+  return { target, steps, ...Rewrite.last(program, steps) }
+}
+
+/** By standard operators alone every op keeps its own name: what others optimise should look as they know it. */
+const rewritesFor = ({
+  block = 0,
+  images = "channels",
+  without = []
+}: Pick<Options, "block" | "images" | "without">): ReadonlyArray<Rewrite.Rewrite> =>
+  block > 1 && images === "channels" ? Rewrites.all.filter(({ name }) => !without.includes(name)) : []
+
+/** The same without what leads there. */
+const rewritten = (program: Program.Program, options: Options): Stages => {
+  const { block = 0, images = "channels", lanes = 1, without = [] } = options
+  const target = Target.make({ block, lanes, plain: images === "plain", without })
+  return {
+    target,
+    steps: [],
+    program: Rewrite.run(program, rewritesFor(options), target),
+    origins: new Map(),
+    by: new Map()
+  }
+}
+
+const lowerWith = (given: Program.Program, options: Options) => {
   const {
     name = "program",
-    lanes = 1,
-    block = 0,
     images = "channels",
     exact = false,
     indices = true,
@@ -181,12 +199,11 @@ const lowerWith = (program: Program.Program, options: Options) => {
     metadata = {}
   } = options
   const b = Builder.make()
-  const given = new Map(packedInputs.flatMap((pack) => [...unpack(b, pack)]))
-  const ctx = Context.make(
-    b,
-    { lanes, block, plain: images === "plain", weights, given },
-    indices ? rules : { ...rules, ...Masks.rules }
-  )
+  const packed = new Map(packedInputs.flatMap((pack) => [...unpack(b, pack)]))
+  const own = options.traced === false ? rewritten(given, options) : stages(given, options)
+  const { origins, program, target } = own
+  const settings = { target, plain: images === "plain", weights, given: packed }
+  const ctx = Context.make(b, settings, emission(indices))
   // Nodes in order, so that no rule recurses deeply; what nobody asks for is dropped at the end.
   for (const node of program.nodes) ctx.layoutOf(node)
   const taken = new Set([...program.inputs, ...program.variables].map((leaf) => leaf.attributes.name))
@@ -206,7 +223,7 @@ const lowerWith = (program: Program.Program, options: Options) => {
     return tensor === undefined ? [] : [E.reshape(b, ctx.plain(tensor), [size])]
   }
   const single = ends.filter((end) => !inPack.has(end.name))
-  const { model, peakBytes, work } = b.finish(
+  const { lives, model, peakBytes, work } = b.finish(
     name,
     [
       ...single.map(({ name, tensor }) => ({ name, type: tensor.dtype, value: ctx.plain(tensor) })),
@@ -216,10 +233,29 @@ const lowerWith = (program: Program.Program, options: Options) => {
     ],
     { exact, metadata }
   )
-  const variables = program.variables.filter((v) => !weights.has(v.attributes.name) && !given.has(v.attributes.name))
+  /** With the node of the given program that it is for. */
+  const ofGiven = <A extends { readonly node: Tensor.Tensor | undefined }>(one: A): A => {
+    const origin = one.node && origins.get(one.node)
+    return origin === undefined ? one : { ...one, node: origin }
+  }
+  const variables = program.variables.filter((v) => !weights.has(v.attributes.name) && !packed.has(v.attributes.name))
   const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape)]))
-  const lowered: Lowered = { model, shapes, inputs: program.inputs, variables, outputs, updates, work, peakBytes }
-  return { lowered, ctx }
+  const lowered: Lowered = {
+    model,
+    shapes,
+    inputs: program.inputs,
+    variables,
+    outputs,
+    updates,
+    peakBytes,
+    get work() {
+      return work().map(ofGiven)
+    },
+    get lives() {
+      return lives().map(ofGiven)
+    }
+  }
+  return { lowered, ctx, stages: own }
 }
 
 /** What became of one node of a program. */
@@ -228,46 +264,73 @@ export interface Explanation {
   readonly kind: Tensor.Kind
   readonly shape: Shape.Shape
   /**
-   * `standard`: operators of the ONNX standard. `blocked`: the processor's blocked convolution kernels. `fused`: folded with its neighbours.
-   * `tokens`: folded over tokens with channels outermost. `views`: moved only where something needs the elements in another order.
+   * `standard`: operators of the ONNX standard. `blocked`: the processor's blocked convolution kernels. `fused`: rewritten.
+   * `tokens`: over tokens with channels outermost. `views`: moved only where something needs the elements in another order.
    * `patches`: one matrix product over patches. `absorbed`: nothing of its own is left; what asked for it has taken it in.
    */
-  readonly formulation: Context.Family | "absorbed"
+  readonly formulation: Forms.Form | "fused" | "absorbed"
+  /** The rewrites that put something in its place, in order. */
+  readonly rewrites: ReadonlyArray<string>
   /** The operators it became, with how many of each. */
   readonly operators: Readonly<Record<string, number>>
   /** Multiply-accumulates, as the program counts them. */
   readonly macs: number
   /** Bytes that its operators read and write. */
   readonly bytes: number
+  /** Nanoseconds that its operators are predicted to take. */
+  readonly predicted: number
+}
+
+/** What was chosen for every node, with the model. */
+export interface Explained {
+  readonly lowered: Lowered
+  readonly stages: Stages
+  readonly rows: ReadonlyArray<Explanation>
 }
 
 /**
- * What was chosen for every node of a program that is computed at run time, in order.
+ * A program's model, and what was chosen for every node of the program that is computed at run time, in order. An operator that several nodes share is counted for the first of them.
  *
- * An operator that several nodes share is counted for the first of them.
+ * `costs`: by which their time is predicted.
  *
  * @example
- * console.table(Lowering.explain(program, { lanes: 16, block: 16 }))
+ * Lowering.explained(program, CostModel.known["amd-avx512"], { lanes: 16, block: 16 }).rows
  */
-export const explain = (program: Program.Program, options: Options = {}): ReadonlyArray<Explanation> => {
-  const { ctx, lowered } = lowerWith(program, options)
+export const explained = (program: Program.Program, costs: CostModel.CostModel, options: Options = {}): Explained => {
+  const { ctx, lowered, stages } = lowerWith(program, options)
   const byNode = Map.groupBy(lowered.work, ({ node }) => node)
-  return program.nodes.filter(isComputed).map((node) => {
+  const price = CostModel.costOf(costs)
+  /** How what became of a node is computed. */
+  const forms = new Map(stages.program.nodes.map((node) => [stages.origins.get(node) ?? node, ctx.chosen(node)]))
+  const rows = program.nodes.filter(isComputed).map((node): Explanation => {
     const own = byNode.get(node) ?? []
     const operators: Record<string, number> = {}
     for (const { opType } of own) operators[opType] = (operators[opType] ?? 0) + 1
     const { kind, path, shape } = node
+    const rewrites = stages.by.get(node) ?? []
     return {
       path,
       kind,
       shape,
-      formulation: own.length === 0 ? "absorbed" : ctx.chosen(node),
+      formulation: own.length === 0 ? "absorbed" : rewrites.length > 0 ? "fused" : (forms.get(node) ?? "standard"),
+      rewrites,
       operators,
       macs: Costs.ofNode(node).macs,
-      bytes: own.reduce((sum, { bytes }) => sum + bytes, 0)
+      bytes: own.reduce((sum, { bytes }) => sum + bytes, 0),
+      predicted: own.reduce((sum, one) => sum + price(one), 0)
     }
   })
+  return { lowered, stages, rows }
 }
+
+/**
+ * The rows of `explained`, by the figures of a processor with AVX-512.
+ *
+ * @example
+ * console.table(Lowering.explain(program, { lanes: 16, block: 16 }))
+ */
+export const explain = (program: Program.Program, options: Options = {}): ReadonlyArray<Explanation> =>
+  explained(program, CostModel.known["amd-avx512"], options).rows
 
 const leaves: ReadonlyArray<Tensor.Kind> = ["input", "variable", "constant", "fill"]
 const isComputed = ({ kind }: Tensor.Tensor) => !leaves.includes(kind)

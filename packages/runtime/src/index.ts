@@ -1,3 +1,5 @@
+export * as Calibrate from "./Calibrate.ts"
+export * as Explain from "./Explain.ts"
 export * as OnnxRuntime from "./OnnxRuntime.ts"
 export * as Profile from "./Profile.ts"
 export * from "./engine.ts"

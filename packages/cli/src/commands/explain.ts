@@ -1,38 +1,31 @@
-/** `uninet explain`: what the compiler of loops makes of a network's training step, stage by stage, and where its time goes. */
-import type { GraphError } from "@uninet/graph"
+/** `uninet explain`: what the compilers make of a network's training step, stage by stage, and where its time goes. */
+import type { GraphError, Program } from "@uninet/graph"
 import { Explain } from "@uninet/loops"
 import { ModelSpace, Recipe } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
-import { Lowering } from "@uninet/onnx"
+import { CostModel } from "@uninet/onnx"
+import { Calibrate, Explain as Cpu } from "@uninet/runtime"
 import { TrainingProgram } from "@uninet/trainer"
-import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
-import { at, said } from "../internal/CliFault.ts"
+import { at, CliFault, fault, said, usage } from "../internal/CliFault.ts"
+import * as cpu from "../internal/explained.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 
-const stages = ["rewrites", "layouts", "kernels", "memory", "nodes"] as const
+const { table, tallied, timed } = cpu
+
+const loopStages = ["rewrites", "layouts", "kernels", "memory"] as const
+type LoopStage = (typeof loopStages)[number]
+const cpuStages = ["rewrites", "layouts", "nodes", "memory"] as const
+type CpuStage = (typeof cpuStages)[number]
+const stages = ["rewrites", "layouts", "kernels", "nodes", "memory"] as const
 type Stage = (typeof stages)[number]
-
-const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string | number>>): string => {
-  const made = new Table({
-    head: [...head],
-    colAligns: head.map((_, i) => (rows.every((row) => typeof row[i] === "string") && i < 2 ? "left" : "right")),
-    style: { head: [], border: [], compact: true }
-  })
-  for (const row of rows) made.push([...row])
-  return format.fitted(made.toString())
-}
-
-const tallied = (counts: Readonly<Record<string, number>>) =>
-  Object.entries(counts)
-    .map(([kind, n]) => `${n} ${kind}`)
-    .join(", ")
 
 const ofRewrites = ({ rewrites }: Explain.Explained): string =>
   rewrites
@@ -67,12 +60,6 @@ const ofLayouts = ({ choices, conversions, layouts }: Explain.Explained): string
       ])
     )
   ].join("\n")
-}
-
-/** Milliseconds, and how many times the limit they are. */
-const timed = (milliseconds: number, macs: number, bytes: number, limits: Explain.Limits | undefined) => {
-  const limit = limits === undefined ? 0 : Math.max(macs / limits.macs, bytes / limits.bytes)
-  return [milliseconds.toFixed(2), limit.toFixed(2), limit === 0 ? "" : (milliseconds / limit).toFixed(1)]
 }
 
 const sum = (all: ReadonlyArray<Explain.Kernel>, of: (kernel: Explain.Kernel) => number) =>
@@ -137,29 +124,110 @@ const ofMemory = ({ memory }: Explain.Explained): string =>
     )
   ].join("\n")
 
-/** What the engine of `--device cpu` makes of each kind of op: ONNX Runtime's operators. */
-const ofNodes = (rows: ReadonlyArray<Lowering.Explanation>): string =>
-  table(
-    ["op", "formulation", "ops", "operators", "MACs", "bytes", "which"],
-    [...Map.groupBy(rows, ({ formulation, kind }) => `${kind} ${formulation}`)].map(([, all]) => {
-      const counts: Record<string, number> = {}
-      for (const { operators } of all)
-        for (const [name, n] of Object.entries(operators)) counts[name] = (counts[name] ?? 0) + n
-      const total = (of: "macs" | "bytes") => all.reduce((sum, one) => sum + one[of], 0)
-      return [
-        all[0].kind,
-        all[0].formulation,
-        all.length,
-        Object.values(counts).reduce((sum, n) => sum + n, 0),
-        format.count(total("macs")),
-        `${format.count(total("bytes"))}B`,
-        tallied(counts)
-      ]
-    })
-  )
-
 /** Images of a block, for which ONNX Runtime's blocked kernels are explained: those of AVX-512. */
 const block = 16
+
+/** What `--device loops` makes of a program. */
+const ofLoops = Effect.fnUntraced(function* (program: Program.Program, { fused, json, measure, stage }: Asked) {
+  const chosen = isLoopStage(stage) ? stage : undefined
+  if (stage !== undefined && chosen === undefined) return yield* elsewhere(stage, "loops", loopStages)
+  const result: Result.Result<{ readonly explained: Explain.Explained; readonly limits?: Explain.Limits }, GraphError> =
+    measure ? Explain.measure(program, { fused }) : Result.map(Explain.explain(program), (explained) => ({ explained }))
+  const { explained, limits } = yield* Effect.fromResult(result)
+  if (json) {
+    const { choices, ...rest } = explained
+    const shown = choices.map(({ node, ...choice }) => ({ path: node.path, kind: node.kind, ...choice }))
+    const all = { ...rest, choices: shown }
+    return JSON.stringify(
+      { ...(limits === undefined ? {} : { limits }), ...(chosen === undefined ? all : { [chosen]: all[chosen] }) },
+      null,
+      2
+    )
+  }
+  const texts: Record<LoopStage, () => string> = {
+    rewrites: () => ofRewrites(explained),
+    layouts: () => ofLayouts(explained),
+    kernels: () => ofKernels(explained, limits),
+    memory: () => ofMemory(explained)
+  }
+  return [
+    ...(chosen === undefined
+      ? [ofRewrites(explained), byOp(explained, limits), ofMemory(explained).split("\n", 1)[0]]
+      : [texts[chosen]()]),
+    ...(limits === undefined ? [] : [reached(limits)])
+  ].join("\n")
+})
+
+const reached = ({ bytes, macs }: Explain.Limits) =>
+  `This machine, one thread: products ${((2 * macs) / 1e6).toFixed(0)} GFLOP/s, reading and writing ${(bytes / 1e6).toFixed(1)} GB/s; an op's limit is the longer of the two.`
+
+/** What `--device cpu` makes of a program. */
+const ofCpu = Effect.fnUntraced(function* (program: Program.Program, { costs, json, measure, stage }: Asked) {
+  const chosen = isCpuStage(stage) ? stage : undefined
+  if (stage !== undefined && chosen === undefined) return yield* elsewhere(stage, "cpu", cpuStages)
+  const options = { block, costs }
+  const measured = measure ? yield* Cpu.measure(program, options) : undefined
+  const explained = measured?.explained ?? (yield* Effect.fromResult(Cpu.explain(program, options)))
+  if (json) {
+    const stages = {
+      rewrites: () => explained.rewrites,
+      layouts: () => ({ forms: explained.forms, refused: explained.refused, conversions: explained.conversions }),
+      nodes: () => explained.nodes,
+      memory: () => explained.memory
+    }
+    const shown = (chosen === undefined ? cpuStages : [chosen]).map((one) => [one, stages[one]()] as const)
+    const own = measured === undefined ? {} : { limits: measured.limits, measured: measured.kinds }
+    const { plain, predicted } = explained
+    return JSON.stringify({ predicted, plain, ...own, ...Object.fromEntries(shown) }, null, 2)
+  }
+  const texts: Record<CpuStage, () => string> = {
+    rewrites: () => cpu.ofRewrites(explained),
+    layouts: () => cpu.ofForms(explained),
+    nodes: () => cpu.ofNodes(explained),
+    memory: () => cpu.ofMemory(explained)
+  }
+  return [
+    ...(chosen === undefined
+      ? [
+          cpu.ofRewrites(explained),
+          measured === undefined ? cpu.ofForms(explained) : cpu.ofMeasured(measured),
+          cpu.ofMemory(explained).split("\n", 1)[0]
+        ]
+      : [texts[chosen](), ...(measured === undefined ? [] : [cpu.ofMeasured(measured)])]),
+    `Predicted: ${explained.predicted.toFixed(1)} ms, ${explained.plain.toFixed(1)} ms by the plain form of everything (${costs.source}).`,
+    ...(measured === undefined
+      ? []
+      : [
+          `Measured: ${measured.wall.toFixed(1)} ms, ${measured.wallOfPlain.toFixed(1)} ms by the plain form. ${reached(measured.limits)}`
+        ])
+  ].join("\n")
+})
+
+/** The cost model of a file, or the one that ships for this processor. */
+const costsOf = Effect.fnUntraced(function* (file: Option.Option<string>) {
+  const processor = yield* Calibrate.processor
+  if (Option.isNone(file)) return CostModel.known[processor]
+  const fs = yield* FileSystem.FileSystem
+  const text = yield* Effect.mapError(fs.readFileString(file.value), at("--cost-model"))
+  return yield* Effect.mapError(Effect.fromResult(CostModel.parse(file.value, text, processor)), (error) =>
+    fault(`--cost-model: ${error.message}`)
+  )
+})
+
+/** What is asked of a device. */
+interface Asked {
+  readonly costs: CostModel.CostModel
+  readonly stage: Stage | undefined
+  readonly measure: boolean
+  readonly fused: boolean
+  readonly json: boolean
+}
+
+const isLoopStage = (stage: Stage | undefined): stage is LoopStage => loopStages.some((one) => one === stage)
+const isCpuStage = (stage: Stage | undefined): stage is CpuStage => cpuStages.some((one) => one === stage)
+
+const elsewhere = (stage: string, device: string, own: ReadonlyArray<string>) =>
+  usage(`--stage: there is no stage ${stage} with --device ${device}: give one of ${own.join(", ")}.`)
 
 export const explain = Command.make(
   "explain",
@@ -171,7 +239,7 @@ export const explain = Command.make(
     stage: Flag.Literals("stage", stages).pipe(
       Flag.optional,
       Flag.withDescription(
-        "One stage in full: rewrites, layouts, kernels or memory of the loops, or nodes, the operators of ONNX Runtime (default: a summary)"
+        "One stage in full: rewrites, layouts, memory, and kernels of the loops or nodes, the operators of ONNX Runtime (default: a summary)"
       )
     ),
     measure: Flag.Boolean("measure").pipe(
@@ -179,6 +247,10 @@ export const explain = Command.make(
       Flag.withDescription(
         "Run it on made-up numbers, one thread, and put milliseconds beside each op's own limit here"
       )
+    ),
+    device: Flag.Literals("device", ["cpu", "loops", "portable"]).pipe(
+      Flag.optional,
+      Flag.withDescription("Whose compiler: cpu (ONNX Runtime), loops or portable (default portable)")
     ),
     batch: flags.batch.pipe(
       Flag.withDefault(Recipe.proxy.batch),
@@ -188,6 +260,13 @@ export const explain = Command.make(
       Flag.withDefault(false),
       Flag.withDescription("The network's evaluation in place of its training step")
     ),
+    costs: Flag.Path("cost-model").pipe(
+      Flag.withMetavar("file"),
+      Flag.optional,
+      Flag.withDescription(
+        "By which times of the device cpu are predicted (default the one that ships for this processor)"
+      )
+    ),
     fused: Flag.Boolean("fused").pipe(
       Flag.withDefault(false),
       Flag.withDescription("Measure the device loops in place of portable")
@@ -195,7 +274,18 @@ export const explain = Command.make(
     config: networks.config,
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ batch, config, fused, inference, json, measure, network: name, stage }) {
+  Effect.fnUntraced(function* ({
+    batch,
+    config,
+    costs,
+    device,
+    fused,
+    inference,
+    json,
+    measure,
+    network: name,
+    stage
+  }) {
     const { of, point } = yield* networks.read(name, config)
     const program = yield* Effect.gen(function* () {
       const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
@@ -203,55 +293,21 @@ export const explain = Command.make(
         ? yield* Effect.fromResult(Model.evaluation(model, { batch }))
         : yield* Effect.fromResult(TrainingProgram.make(model, task, { ...Recipe.proxy, batch }))
     }).pipe(Effect.mapError(at(name)))
-    const chosen: Stage | undefined = Option.getOrUndefined(stage)
-    if (chosen === "nodes") {
-      const rows = Lowering.explain(program, { block, lanes: batch % block === 0 ? block : 1 })
-      return yield* Console.log(json ? JSON.stringify(rows, null, 2) : ofNodes(rows))
+    const given = Option.getOrUndefined(device)
+    const asked: Asked = {
+      costs: yield* costsOf(costs),
+      stage: Option.getOrUndefined(stage),
+      measure,
+      fused: fused || given === "loops",
+      json
     }
-    const result: Result.Result<
-      { readonly explained: Explain.Explained; readonly limits?: Explain.Limits },
-      GraphError
-    > = measure
-      ? Explain.measure(program, { fused })
-      : Result.map(Explain.explain(program), (explained) => ({ explained }))
-    const { explained, limits } = yield* Effect.mapError(Effect.fromResult(result), at(name))
-    if (json) {
-      const { choices, ...rest } = explained
-      const shown = choices.map(({ node, ...choice }) => ({ path: node.path, kind: node.kind, ...choice }))
-      const all = { ...rest, choices: shown }
-      return yield* Console.log(
-        JSON.stringify(
-          { ...(limits === undefined ? {} : { limits }), ...(chosen === undefined ? all : { [chosen]: all[chosen] }) },
-          null,
-          2
-        )
-      )
-    }
-    const texts: Record<Exclude<Stage, "nodes">, () => string> = {
-      rewrites: () => ofRewrites(explained),
-      layouts: () => ofLayouts(explained),
-      kernels: () => ofKernels(explained, limits),
-      memory: () => ofMemory(explained)
-    }
-    const reached =
-      limits === undefined
-        ? []
-        : [
-            `This machine, one thread: products ${((2 * limits.macs) / 1e6).toFixed(0)} GFLOP/s, reading and writing ${(limits.bytes / 1e6).toFixed(1)} GB/s; an op's limit is the longer of the two.`
-          ]
-    yield* Console.log(
-      [
-        ...(chosen === undefined
-          ? [ofRewrites(explained), byOp(explained, limits), ofMemory(explained).split("\n", 1)[0]]
-          : [texts[chosen]()]),
-        ...reached
-      ].join("\n")
-    )
+    // The operators of ONNX Runtime are those of the processor's standard engine.
+    const onCpu = given === "cpu" || (given === undefined && asked.stage === "nodes")
+    const text = onCpu ? ofCpu(program, asked) : ofLoops(program, asked)
+    yield* Console.log(yield* Effect.mapError(text, (error) => (error instanceof CliFault ? error : at(name)(error))))
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription(
-    "Show what the compiler of loops makes of a network's training step, and where its time goes"
-  ),
+  Command.withDescription("Show what an engine's compiler makes of a network's training step, and where its time goes"),
   Command.withExamples([
     { command: "uninet explain B0 --batch 8", description: "Rewrites, work by op and memory" },
     { command: "uninet explain runs/demo --measure", description: "The same with milliseconds and limits" },
@@ -260,8 +316,8 @@ export const explain = Command.make(
       description: "What lies where, and what was chosen at which predicted cost"
     },
     {
-      command: "uninet explain B0 --batch 8 --stage nodes",
-      description: "The operators of ONNX Runtime that the device cpu runs"
+      command: "uninet explain B0 --batch 8 --device cpu --stage rewrites",
+      description: "What the compiler of the device cpu rewrites, and what each rewrite is predicted to be worth"
     }
   ])
 )

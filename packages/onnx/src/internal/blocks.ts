@@ -22,13 +22,6 @@ export const node = (
   shape: Shape.Shape
 ): Value => ctx.b.node(opType, inputs, attributes, [shape], domain)[0]
 
-/** Whether images of this shape can lie in whole blocks: they do already, or the engine's own reordering puts them so. */
-export const isBlocked = ({ block, lanes, allows }: Context, shape: Shape.Shape): boolean =>
-  shape.length === 4 &&
-  block > 1 &&
-  allows("channels", shape) &&
-  (lanes === block ? shape[0] % block === 0 : lanes === 1 && (shape[0] * shape[1]) % block === 0)
-
 /** An image as one blocked image of c·b channels. */
 export const blockedImage = (ctx: Context, x: Tensor.Tensor): Value => {
   const [batch, channels, height, width] = x.shape
@@ -38,18 +31,6 @@ export const blockedImage = (ctx: Context, x: Tensor.Tensor): Value => {
 /** An image of c·b channels in blocks. */
 const ordered = (ctx: Context, image: Value): Value =>
   ctx.lanes === ctx.block ? image : ctx.b.node("ReorderInput", [image], {}, [image.shape], domain)[0]
-
-/** An image as `factor · image`, blocked; the factor one number or one per channel, or none. */
-export const scaledImage = (
-  ctx: Context,
-  x: Tensor.Tensor
-): { readonly image: Value; readonly factor: Value | undefined } => {
-  const scaled = ctx.scaled(x, "channels")
-  if (scaled === undefined) return { image: blockedImage(ctx, x), factor: undefined }
-  const [batch, channels, height, width] = x.shape
-  const image = E.reshape(ctx.b, scaled.value, [1, batch * channels, height, width])
-  return { image: ordered(ctx, image), factor: scaled.factor }
-}
 
 /** A blocked image as the tensor of this shape. */
 export const fromBlocked = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => {

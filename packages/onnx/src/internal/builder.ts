@@ -3,6 +3,7 @@
  * intermediate results (a batch norm and its gradients, say) simply ask for them.
  */
 import { Shape, type Tensor } from "@uninet/graph"
+import type { Product } from "../CostModel.ts"
 import type { AttributeValue, Constant, Model, Node, ValueInfo } from "../Model.ts"
 
 /** A value of the ONNX graph with its physical shape. */
@@ -14,9 +15,11 @@ export interface Value {
 interface Emitted {
   readonly node: Node
   readonly outputs: ReadonlyArray<Value>
+  /** Shapes of what it reads. */
+  readonly operands: ReadonlyArray<Shape.Shape>
   /** What it was emitted for first. */
   readonly purpose: Tensor.Tensor | undefined
-  /** Elements read and written. */
+  /** Elements read and written; nothing for what only gives elements another shape. */
   readonly elements: number
 }
 
@@ -26,6 +29,34 @@ export interface Work {
   readonly opType: string
   /** Read and written; nothing for what only gives elements another shape. */
   readonly bytes: number
+  /** Elements that come out. */
+  readonly elements: number
+  /** The product's lengths where it is one. */
+  readonly product: Product | undefined
+}
+
+/** A result from the operator that makes it to the last one that reads it, by their places in the model. */
+export interface Life {
+  readonly node: Tensor.Tensor | undefined
+  readonly opType: string
+  readonly bytes: number
+  readonly from: number
+  readonly to: number
+}
+
+/** What a product of matrices is, of which of its three lengths there are many. */
+const productOf = ({ node, operands, outputs }: Emitted): Product | undefined => {
+  if (!["Gemm", "MatMul", "FusedMatMul"].includes(node.opType)) return undefined
+  const [x] = operands
+  const y = outputs[0].shape
+  const transposed = node.attributes["transA"] === 1
+  const [m, n] = y.slice(-2)
+  const k = x[x.length - (transposed ? 2 : 1)]
+  const batch = Shape.size(y.slice(0, -2))
+  if (k >= m && k >= n) return { orientation: "gradient", out: m, in: n, many: batch * k }
+  return n >= m
+    ? { orientation: "columns", out: m, in: k, many: batch * n }
+    : { orientation: "rows", out: n, in: k, many: batch * m }
 }
 
 export interface Builder {
@@ -56,7 +87,12 @@ export interface Builder {
     name: string,
     outputs: ReadonlyArray<{ readonly name: string; readonly type: ValueInfo["type"]; readonly value: Value }>,
     options: { readonly exact: boolean; readonly metadata: Readonly<Record<string, string>> }
-  ) => { readonly model: Model; readonly work: ReadonlyArray<Work>; readonly peakBytes: number }
+  ) => {
+    readonly model: Model
+    readonly peakBytes: number
+    readonly work: () => ReadonlyArray<Work>
+    readonly lives: () => ReadonlyArray<Life>
+  }
 }
 
 export const make = (): Builder => {
@@ -80,6 +116,7 @@ export const make = (): Builder => {
     const made: Emitted = {
       node: { opType, domain, inputs: names, outputs: outputs.map((v) => v.name), attributes },
       outputs,
+      operands: ins.flatMap((v) => (v === undefined ? [] : [v.shape])),
       purpose,
       elements: opType === "Reshape" ? 0 : values.reduce((sum, v) => sum + Shape.size(v.shape), 0)
     }
@@ -144,11 +181,19 @@ export const make = (): Builder => {
       inputs: node.inputs.map(rename),
       outputs: node.outputs.map(rename)
     }))
-    const copied = copies.map(({ opType }) => ({ node: undefined, opType, bytes: 0 }))
-    const work = [
-      ...remaining.map(({ elements, node, purpose }) => ({ node: purpose, opType: node.opType, bytes: 4 * elements })),
+    const copied = copies.map(({ opType }) => ({ node: undefined, opType, bytes: 0, elements: 0, product: undefined }))
+    const work = () => [
+      ...remaining.map((made) => ({
+        node: made.purpose,
+        opType: made.node.opType,
+        bytes: 4 * made.elements,
+        elements: made.outputs.reduce((sum, { shape }) => sum + Shape.size(shape), 0),
+        product: productOf(made)
+      })),
       ...copied
     ]
+    const given = new Set(outputs.map(({ value }) => origin(value.name)))
+    const lives = () => livesOf(remaining, given, origin)
     const model: Model = {
       name,
       nodes: [...nodes, ...copies],
@@ -160,7 +205,8 @@ export const make = (): Builder => {
     return {
       model,
       work,
-      peakBytes: peakBytesOf(remaining, new Set(outputs.map(({ value }) => origin(value.name))), origin)
+      lives,
+      peakBytes: peakOf(lives()).bytes
     }
   }
 
@@ -190,27 +236,38 @@ export const make = (): Builder => {
   }
 }
 
-/** Bytes of results that are held at once, at most, where nodes run in this order and a result goes when nothing more reads it. A reshaped one is the one it was made from. */
-const peakBytesOf = (
+/** What is held from when to when, where nodes run in this order and a result goes when nothing more reads it. A reshaped one is the one it was made from. */
+const livesOf = (
   nodes: ReadonlyArray<Emitted>,
   kept: ReadonlySet<string>,
   origin: (name: string) => string
-): number => {
+): ReadonlyArray<Life> => {
   const lastUse = new Map<string, number>()
   for (const [i, { node }] of nodes.entries()) for (const name of node.inputs) lastUse.set(origin(name), i)
+  return nodes.flatMap(({ node, outputs, purpose }, from) =>
+    node.opType === "Reshape"
+      ? []
+      : outputs.map(({ name, shape }) => ({
+          node: purpose,
+          opType: node.opType,
+          bytes: 4 * Shape.size(shape),
+          from,
+          to: kept.has(name) ? nodes.length : (lastUse.get(name) ?? from)
+        }))
+  )
+}
+
+/** Bytes that are held at once, at most, and when. */
+export const peakOf = (lives: ReadonlyArray<Life>): { readonly bytes: number; readonly at: number } => {
   const freed = new Map<number, number>()
   let held = 0
-  let peak = 0
-  for (const [i, { node, outputs }] of nodes.entries()) {
-    if (node.opType !== "Reshape")
-      for (const { name, shape } of outputs) {
-        const bytes = 4 * Shape.size(shape)
-        held += bytes
-        const end = lastUse.get(name) ?? i
-        if (!kept.has(name)) freed.set(end, (freed.get(end) ?? 0) + bytes)
-      }
-    peak = Math.max(peak, held)
-    held -= freed.get(i) ?? 0
+  let peak = { bytes: 0, at: 0 }
+  let i = 0
+  for (const life of lives) {
+    for (; i < life.from; i++) held -= freed.get(i) ?? 0
+    held += life.bytes
+    freed.set(life.to, (freed.get(life.to) ?? 0) + life.bytes)
+    if (held > peak.bytes) peak = { bytes: held, at: life.from }
   }
   return peak
 }

@@ -1,46 +1,33 @@
-/** What a lowering rule works with. */
+/** What an emission rule works with. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
+import type { Form } from "../Forms.ts"
+import * as Fused from "../Fused.ts"
+import type * as Target from "../Target.ts"
 import type { Builder, Value } from "./builder.ts"
 import { column, mul, reshape } from "./emit.ts"
-import { allows, convert, laid, type Layout, lies, physicalShape, viewOf } from "./layout.ts"
+import { convert, laid, type Layout, lies, physicalShape, viewOf } from "./layout.ts"
 import type { View } from "./view.ts"
 
 /** A lowered tensor, in the layout that its rule found best. */
 export interface Lowered {
   readonly layout: Layout
   readonly value: Value
-  /** The same cheaper, up to a factor that the reader can put elsewhere, into a weight say. */
-  readonly scaled?: Scaled
   /** The same before its elements were moved. */
   readonly view?: View
 }
 
-/** A tensor as `factor · value`. */
-export interface Scaled {
-  /** In the layout that the tensor was made in. */
-  readonly value: Value
-  /** One number, or one per channel `[c]`. */
-  readonly factor: Value
-}
-
-export interface Context {
+export interface Context extends Target.Target {
   readonly b: Builder
-  /** Images of the batch that stand innermost in the layout `channels`. */
-  readonly lanes: number
-  /** Block of the processor's blocked convolution kernels (`com.microsoft.nchwc`), 0 where they may not be used. */
-  readonly block: number
   /** Every tensor keeps its logical order, for engines that optimise the standard's operators on images themselves. */
   readonly keepsImages: boolean
-  /** Whether a tensor of this shape may lie so. */
-  readonly allows: (layout: Layout, shape: Shape.Shape) => boolean
   /** The values of a variable that are known for good: it becomes part of the model. */
   readonly weight: (name: string) => Float32Array | undefined
   /** The elements of a variable that did not come as an input of its own. */
   readonly given: (name: string) => Value | undefined
-  /** Notes which family of rules a node was left to. */
-  readonly chose: (tensor: Tensor.Tensor, family: Family) => void
-  /** The family of rules that a node was left to. */
-  readonly chosen: (tensor: Tensor.Tensor) => Family
+  /** Notes in which form a node was emitted. */
+  readonly chose: (tensor: Tensor.Tensor, form: Form) => void
+  /** The form in which a node was emitted. */
+  readonly chosen: (tensor: Tensor.Tensor) => Form
   /** The layout a tensor was made in. */
   readonly layoutOf: (tensor: Tensor.Tensor) => Layout
   /** The tensor in a layout, converted if it has to be. */
@@ -48,14 +35,19 @@ export interface Context {
   readonly plain: (tensor: Tensor.Tensor) => Value
   /** The tensor as its elements were made, before they were moved. */
   readonly view: (tensor: Tensor.Tensor) => View
-  /** The tensor up to a factor, where it was made so in this layout. */
-  readonly scaled: (tensor: Tensor.Tensor, layout: Layout) => Scaled | undefined
 }
 
-/** Where a node's rule stands; see the files of `rules`. */
-export type Family = "standard" | "blocked" | "fused" | "tokens" | "views" | "patches"
-
+/** One rule per op. */
 export type Rules = Op.Table<[Context], Lowered>
+
+/** One rule per fused op. */
+export type FusedRules = { readonly [N in Fused.Name]: (node: Fused.Fused<N>, ctx: Context) => Lowered }
+
+/** A rule of whichever op it is for. */
+export type Rule<R> = (node: Tensor.Tensor, ctx: Context) => R
+
+/** Gives a node in the form that was chosen for it. */
+export type Emit = Rule<Lowered>
 
 /** Rules that apply to some nodes only: `undefined` leaves a node to the standard rule. */
 export type PartialRules = {
@@ -64,8 +56,7 @@ export type PartialRules = {
 
 /** What is decided before lowering begins. */
 export interface Settings {
-  readonly lanes: number
-  readonly block: number
+  readonly target: Target.Target
   /** Keep every tensor in its logical order, for engines that optimise the standard's operators themselves. */
   readonly plain: boolean
   readonly weights: ReadonlyMap<string, Float32Array>
@@ -73,26 +64,25 @@ export interface Settings {
   readonly given: ReadonlyMap<string, Value>
 }
 
-export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
-  const { lanes, block } = settings
-  const families = new Map<Tensor.Tensor, Family>()
+export const make = (b: Builder, settings: Settings, emit: Emit): Context => {
+  const { target } = settings
+  const { lanes } = target
+  const forms = new Map<Tensor.Tensor, Form>()
   const lowered = new Map<Tensor.Tensor, { readonly primary: Lowered; readonly forms: Map<Layout, Value> }>()
   const entry = (tensor: Tensor.Tensor) => {
     const known = lowered.get(tensor)
     if (known !== undefined) return known
-    const primary = b.within(tensor, () => Op.dispatch(rules, tensor, context))
+    const primary = b.within(tensor, () => emit(tensor, context))
     const made = { primary, forms: new Map([[primary.layout, primary.value]]) }
     lowered.set(tensor, made)
     return made
   }
   const context: Context = {
+    ...target,
     b,
-    lanes,
-    block,
     keepsImages: settings.plain,
-    allows: (layout, shape) => layout === "plain" || (!settings.plain && allows(layout, shape, lanes)),
-    chose: (tensor, family) => void families.set(tensor, family),
-    chosen: (tensor) => families.get(tensor) ?? "standard",
+    chose: (tensor, form) => void forms.set(tensor, form),
+    chosen: (tensor) => forms.get(tensor) ?? "standard",
     weight: (name) => settings.weights.get(name),
     given: (name) => settings.given.get(name),
     layoutOf: (tensor) => entry(tensor).primary.layout,
@@ -108,10 +98,6 @@ export const make = (b: Builder, settings: Settings, rules: Rules): Context => {
     view: (tensor) => {
       const { layout, value, view } = entry(tensor).primary
       return view ?? viewOf(value, tensor.shape, lanes, layout)
-    },
-    scaled: (tensor, layout) => {
-      const { primary } = entry(tensor)
-      return primary.layout === layout ? primary.scaled : undefined
     }
   }
   return context
@@ -153,18 +139,6 @@ export const fromChannelRows = (ctx: Context, shape: Shape.Shape, value: Value):
   value: reshape(ctx.b, value, physicalShape("channels", shape, ctx.lanes))
 })
 
-/** The tensor with channels outermost as `factor · matrix`, the factor one number or one per channel; without one where there is none. */
-export const scaledRows = (
-  ctx: Context,
-  tensor: Tensor.Tensor
-): { readonly rows: Value; readonly factor: Value | undefined } => {
-  const scaled = ctx.scaled(tensor, "channels")
-  if (scaled === undefined) return { rows: channelRows(ctx, tensor), factor: undefined }
-  const { factor, value } = scaled
-  const channels = value.shape[0]
-  return { rows: reshape(ctx.b, value, [channels, Shape.size(value.shape) / channels]), factor }
-}
-
 /** A matrix whose rows are multiplied by a factor, one number or one per row. */
 export const scaleRows = (ctx: Context, matrix: Value, factor: Value | undefined): Value => {
   if (factor === undefined) return matrix
@@ -174,15 +148,15 @@ export const scaleRows = (ctx: Context, matrix: Value, factor: Value | undefined
 /** Tokens or a matrix as `[rows, features]`. */
 export const featureRows = (ctx: Context, tensor: Tensor.Tensor): Value => inFeatureRows(ctx, ctx.plain(tensor))
 
-/** The same as `factor · matrix`, the factor one number; without one where there is none. */
+/** A gradient as `factor · matrix`, the factor one number; without one where it is none of those that may be put elsewhere, or does not lie so. */
 export const scaledFeatureRows = (
   ctx: Context,
   tensor: Tensor.Tensor
 ): { readonly rows: Value; readonly factor: Value | undefined } => {
-  const scaled = ctx.scaled(tensor, "plain")
-  return scaled === undefined || scaled.factor.shape.length > 0
+  const { factor, value } = Fused.scaledOf(tensor)
+  return factor === undefined || factor.shape.length > 0 || ctx.layoutOf(tensor) !== "plain"
     ? { rows: featureRows(ctx, tensor), factor: undefined }
-    : { rows: inFeatureRows(ctx, scaled.value), factor: scaled.factor }
+    : { rows: featureRows(ctx, value), factor: ctx.plain(factor) }
 }
 
 const inFeatureRows = (ctx: Context, value: Value): Value => {

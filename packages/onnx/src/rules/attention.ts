@@ -96,15 +96,12 @@ const lessAlong = (ctx: Context, d: Value, v: Value, along: Value): Value => {
 
 export const rules = {
   attention: (node, ctx) =>
-    ctx.block === 0
-      ? undefined
-      : joined(
-          ctx,
-          node,
-          forward(ctx, node.attributes, node.inputs).map(({ y }) => y)
-        ),
+    joined(
+      ctx,
+      node,
+      forward(ctx, node.attributes, node.inputs).map(({ y }) => y)
+    ),
   attentionGrad: (node, ctx) => {
-    if (ctx.block === 0) return undefined
     const { b } = ctx
     const { heads, of, scale } = node.attributes
     const [dy, ...inputs] = node.inputs

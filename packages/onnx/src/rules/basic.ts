@@ -1,7 +1,7 @@
 /** Leaves, arithmetic, activations, reductions, and moving elements about. */
 import { Shape, Tensor } from "@uninet/graph"
 import type { Value } from "../internal/builder.ts"
-import { type Context, fits, type Lowered, plain, type Rules, widened } from "../internal/context.ts"
+import { type Context, fits, type Lowered, plain, type Rules, scaledFeatureRows, widened } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { type Layout, physicalAxes, physicalShape } from "../internal/layout.ts"
 
@@ -142,6 +142,11 @@ export const rules = {
   reduce: (node, ctx) => {
     const { fn, axes, keepDims } = node.attributes
     const [x] = node.inputs
+    if (fn === "sum" && axes.length === x.shape.length - 1 && !axes.includes(axes.length)) {
+      const { factor, rows } = scaledFeatureRows(ctx, x)
+      if (factor !== undefined)
+        return plain(E.reshape(ctx.b, E.mul(ctx.b, E.sum(ctx.b, rows, [0]), factor), node.shape))
+    }
     const operator = ({ sum: "ReduceSum", mean: "ReduceMean", max: "ReduceMax" } as const)[fn]
     const layout = ctx.layoutOf(x)
     const value = ctx.get(x, layout)

@@ -4,10 +4,10 @@
  * A wrong block size gives wrong numbers silently: the runtime finds the size out before it allows these rules.
  */
 import { Op, Shape, type Tensor } from "@uninet/graph"
-import { blockedImage, fromBlocked, isBlocked, node as blocked, scaledImage } from "../internal/blocks.ts"
+import { blockedImage, fromBlocked, node as blocked } from "../internal/blocks.ts"
 import { once } from "../internal/arrays.ts"
 import type { Value } from "../internal/builder.ts"
-import { type Context, type Lowered, type PartialRules, plain, scaleRows } from "../internal/context.ts"
+import { type Context, type Lowered, type PartialRules, plain } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { fullSize, unlessOnes, windowShares } from "./images.ts"
 
@@ -46,13 +46,6 @@ const blockedKernel = (ctx: Context, kernel: Value, batch: number, turned = fals
   return E.reshape(b, E.transpose(b, blocks, [0, 2, 1]), shape)
 }
 
-/** A depthwise kernel `[c, 1, kh, kw]` times one number or one per channel. */
-const scaleKernel = (ctx: Context, kernel: Value, factor: Value | undefined): Value => {
-  const [channels, , kh, kw] = kernel.shape
-  const rows = E.reshape(ctx.b, kernel, [channels, kh * kw])
-  return E.reshape(ctx.b, scaleRows(ctx, rows, factor), kernel.shape)
-}
-
 /** Numbers per channel, image and tap, `[1, c·b, …taps]` in blocks, summed over the images: `[c, taps]`. */
 const sumOfImages = (ctx: Context, each: Value, channels: number, batch: number, taps: number): Value => {
   const { b, block, lanes } = ctx
@@ -86,23 +79,16 @@ const spaced = (ctx: Context, x: Value, [sh, sw]: readonly [number, number]): Va
   return E.reshape(b, tall, [1, channels, height * sh, width * sw])
 }
 
-const isDepthwise = (weight: Shape.Shape, groups: number) => weight[1] === 1 && weight[0] === groups
-
-/** A depthwise convolution with a bias per channel, if the node is one. */
-export const depthwise = (
-  ctx: Context,
-  node: Tensor.Tensor<"conv2d">,
-  bias: Value | undefined
-): Lowered | undefined => {
-  const [x, weight] = node.inputs
+/** A depthwise convolution. */
+const depthwise = (ctx: Context, node: Tensor.Tensor<"conv2d">): Lowered => {
+  const [x, weight, bias] = node.inputs
   const { dilation, groups, padding, stride } = node.attributes
-  if (!isBlocked(ctx, x.shape) || !isDepthwise(weight.shape, groups)) return undefined
   const [batch] = x.shape
   const inputs = [blockedImage(ctx, x), blockedKernel(ctx, ctx.plain(weight), batch)]
   const y = blocked(
     ctx,
     "Conv",
-    bias === undefined ? inputs : [...inputs, blockedBias(ctx, bias, batch)],
+    bias === undefined ? inputs : [...inputs, blockedBias(ctx, ctx.plain(bias), batch)],
     {
       kernel_shape: weight.shape.slice(2),
       strides: stride,
@@ -116,28 +102,22 @@ export const depthwise = (
 }
 
 export const rules = {
-  conv2d: (node, ctx) => {
-    const bias = node.inputs[2]
-    return depthwise(ctx, node, bias === undefined ? undefined : ctx.plain(bias))
-  },
+  conv2d: (node, ctx) => depthwise(ctx, node),
   conv2dGradInput: (node, ctx) => {
     const [dy, weight] = node.inputs
     const { dilation, groups, stride, padding, inputShape } = node.attributes
-    if (!isBlocked(ctx, dy.shape) || !isDepthwise(weight.shape, groups)) return undefined
     const [batch, channels, height, width] = inputShape
     const [kh, kw] = weight.shape.slice(2)
     const [down, across] = Op.kernelExtent([kh, kw], dilation)
-    const { factor, image } = scaledImage(ctx, dy)
-    const d = spaced(ctx, image, stride)
+    const d = spaced(ctx, blockedImage(ctx, dy), stride)
     const top = down - 1 - padding[0]
     const left = across - 1 - padding[1]
     const bottom = height - d.shape[2] - top + down - 1
     const right = width - d.shape[3] - left + across - 1
-    if (Math.min(top, left, bottom, right) < 0) return undefined
     const dx = blocked(
       ctx,
       "Conv",
-      [d, blockedKernel(ctx, scaleKernel(ctx, ctx.plain(weight), factor), batch, true)],
+      [d, blockedKernel(ctx, ctx.plain(weight), batch, true)],
       {
         kernel_shape: [kh, kw],
         strides: [1, 1],
@@ -153,14 +133,12 @@ export const rules = {
   conv2dGradWeight: (node, ctx) => {
     const [dy, x] = node.inputs
     const { dilation, groups, stride, padding, weightShape } = node.attributes
-    if (!isBlocked(ctx, x.shape) || !isDepthwise(weightShape, groups)) return undefined
     const { b, block } = ctx
     const [batch, channels] = x.shape
     const [kh, kw] = weightShape.slice(2)
     const [, , h, w] = dy.shape
     const full = fullSize(x.shape, dy.shape, node.attributes)
-    const { factor, image } = scaledImage(ctx, dy)
-    const kernel = E.reshape(b, image, [channels * batch, 1, h, w])
+    const kernel = E.reshape(b, blockedImage(ctx, dy), [channels * batch, 1, h, w])
     const each = blocked(
       ctx,
       "Conv",
@@ -174,12 +152,11 @@ export const rules = {
       { axis: 2, start: 0, end: kw }
     ])
     const summed = sumOfImages(ctx, cut, channels, batch, kh * kw)
-    return plain(E.reshape(b, scaleRows(ctx, summed, factor), weightShape))
+    return plain(E.reshape(b, summed, weightShape))
   },
   // The maximum over a window is the maximum over its rows' maxima, which the gradient needs too.
   maxPool2d: (node, ctx) => {
     const [x] = node.inputs
-    if (!isBlocked(ctx, x.shape)) return undefined
     const [rows, columns] = slidings(node.attributes)
     const maxima = pooled(ctx, blockedImage(ctx, x), 3, columns, node.shape[3])
     return fromBlocked(ctx, node.shape, pooled(ctx, maxima, 2, rows, node.shape[2]))
@@ -187,7 +164,6 @@ export const rules = {
   // First along columns, then along rows.
   maxPool2dGrad: (node, ctx) => {
     const [x, dy] = node.inputs
-    if (!isBlocked(ctx, x.shape)) return undefined
     const [, , h, w] = dy.shape
     const [rows, columns] = slidings(node.attributes)
     const image = blockedImage(ctx, x)
@@ -197,7 +173,6 @@ export const rules = {
   },
   averagePool2d: (node, ctx) => {
     const [x] = node.inputs
-    if (!isBlocked(ctx, x.shape)) return undefined
     const { countPadding, kernel, padding, stride } = node.attributes
     const image = blockedImage(ctx, x)
     const y = blocked(
@@ -213,7 +188,6 @@ export const rules = {
   averagePool2dGrad: (node, ctx) => {
     const { b } = ctx
     const [dy] = node.inputs
-    if (!isBlocked(ctx, node.shape)) return undefined
     const { inputShape, kernel, padding, stride } = node.attributes
     const image = blockedImage(ctx, dy)
     const [, images, rows, columns] = image.shape

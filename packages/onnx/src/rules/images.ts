@@ -8,12 +8,11 @@ import {
   fromChannelRows,
   type Lowered,
   plain,
-  type Rules,
-  scaledRows,
-  scaleRows
+  type Rules
 } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { type Layout, physicalShape } from "../internal/layout.ts"
+import { isDepthwise, isPointwise } from "../Target.ts"
 
 type Window = Op.Window
 
@@ -38,16 +37,6 @@ export const fullSize = (x: Shape.Shape, dy: Shape.Shape, { dilation, padding, s
     const places = x[2 + axis] + padding[axis] + padding[axis + 2] - (dy[2 + axis] - 1) * stride[axis]
     return Math.ceil(places / dilation[axis])
   })
-
-/** A 1×1 convolution of stride 1 in one group is a matrix product over channels. */
-const isPointwise = (weight: Shape.Shape, { stride, padding, groups }: Window & { readonly groups: number }) =>
-  groups === 1 &&
-  weight[2] === 1 &&
-  weight[3] === 1 &&
-  [...stride].every((s) => s === 1) &&
-  padding.every((p) => p === 0)
-
-const isDepthwise = (weight: Shape.Shape, groups: number) => weight[1] === 1 && weight[0] === groups
 
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
   E.reshape(ctx.b, ctx.plain(weight), [weight.shape[0], Shape.size(weight.shape) / weight.shape[0]])
@@ -154,10 +143,6 @@ const columnOf = (ctx: Context, vector: Tensor.Tensor): Value => E.column(ctx.b,
 /** Numbers per channel, zeros all of them. */
 const zeros = ({ b }: Context, channels: number): Value => b.constant(new Float32Array(channels), [channels])
 
-/** A batch norm's offset per channel; zeros where it has none. */
-export const offsetOf = (ctx: Context, { inputs: [x, , beta] }: Tensor.Tensor<"batchNorm">): Value =>
-  beta === undefined ? zeros(ctx, x.shape[1]) : ctx.plain(beta)
-
 /** `x · gamma + beta` per channel, of those that there are. */
 const scaledAndMoved = (
   ctx: Context,
@@ -205,9 +190,8 @@ export const rules = {
     const { dilation, groups, inputShape } = node.attributes
     const [kh, kw] = weight.shape.slice(2)
     if (isPointwise(weight.shape, node.attributes) && ctx.allows("channels", dy.shape)) {
-      const { factor, rows } = scaledRows(ctx, dy)
-      const w = scaleRows(ctx, matrix(ctx, weight), factor)
-      return fromChannelRows(ctx, inputShape, E.gemm(b, w, rows, { transA: true }))
+      const product = E.gemm(b, matrix(ctx, weight), channelRows(ctx, dy), { transA: true })
+      return fromChannelRows(ctx, inputShape, product)
     }
     const attributes = {
       ...convolutionAttributes(node.attributes, [kh, kw]),
@@ -231,9 +215,8 @@ export const rules = {
     const { groups, weightShape } = node.attributes
     const [out, perGroup, ...kernel] = weightShape
     if (isPointwise(weightShape, node.attributes) && ctx.allows("channels", x.shape)) {
-      const { factor, rows } = scaledRows(ctx, dy)
-      const product = E.gemm(b, rows, channelRows(ctx, x), { transB: true })
-      return plain(E.reshape(b, scaleRows(ctx, product, factor), weightShape))
+      const product = E.gemm(b, channelRows(ctx, dy), channelRows(ctx, x), { transB: true })
+      return plain(E.reshape(b, product, weightShape))
     }
     if (isDepthwise(weightShape, groups)) {
       // Every channel of every image apart, its output's gradient as its kernel; then the sum over the batch.

@@ -9,17 +9,9 @@ import { type Op, Shape, type Tensor } from "@uninet/graph"
 import { once } from "../internal/arrays.ts"
 import { node as blocked } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
-import { type Context, fromChannelRows, type PartialRules, plain, scaledRows, scaleRows } from "../internal/context.ts"
+import { type Context, fromChannelRows, type PartialRules, plain, channelRows } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
-
-const applies = (ctx: Context, image: Shape.Shape, weight: Shape.Shape, { groups }: Op.Convolution) =>
-  groups === 1 &&
-  weight[2] * weight[3] > 1 &&
-  ctx.block > 1 &&
-  ctx.lanes === ctx.block &&
-  image[0] % ctx.lanes === 0 &&
-  ctx.allows("channels", image)
 
 /** The input at every tap, `[kw · channels · kh, positions]`: copied column by column of the kernel, then all its rows at once in long pieces. */
 const patches = (
@@ -75,13 +67,12 @@ const addedUp = (
   shares: Value,
   { inputShape, padding }: { readonly inputShape: Shape.Shape; readonly padding: Op.Window["padding"] },
   [kh, kw, height, width]: Shape.Shape
-): Value | undefined => {
+): Value => {
   const { b, lanes } = ctx
   const [batch, channels, inHeight, inWidth] = inputShape
   const [top, left] = padding
   const groups = batch / lanes
   const [before, after] = [kw - 1 - left, inWidth - width + left]
-  if (before < 0 || after < 0) return undefined
   const maps = kh * channels * lanes
   const ofRows = blocked(
     ctx,
@@ -124,7 +115,6 @@ const addedUp = (
 export const rules = {
   conv2d: (node, ctx) => {
     const [x, weight, bias] = node.inputs
-    if (!applies(ctx, x.shape, weight.shape, node.attributes)) return undefined
     const columns = patches(ctx, x, weight.shape, node.shape, node.attributes)
     const c = bias === undefined ? {} : { c: E.column(ctx.b, ctx.plain(bias)) }
     return fromChannelRows(ctx, node.shape, E.gemm(ctx.b, matrix(ctx, weight), columns, c))
@@ -132,25 +122,19 @@ export const rules = {
   conv2dGradWeight: (node, ctx) => {
     const [dy, x] = node.inputs
     const { weightShape } = node.attributes
-    if (!applies(ctx, x.shape, weightShape, node.attributes)) return undefined
     const columns = patches(ctx, x, weightShape, dy.shape, node.attributes)
     const [out, channels, height, width] = weightShape
-    const { factor, rows } = scaledRows(ctx, dy)
-    const product = scaleRows(ctx, E.gemm(ctx.b, rows, columns, { transB: true }), factor)
+    const product = E.gemm(ctx.b, channelRows(ctx, dy), columns, { transB: true })
     return plain(E.transpose(ctx.b, E.reshape(ctx.b, product, [out, width, channels, height]), [0, 2, 3, 1]))
   },
   // Every tap's share of the patches' gradient goes back to where the tap took it from.
   conv2dGradInput: (node, ctx) => {
     const { b } = ctx
     const [dy, weight] = node.inputs
-    const { dilation, inputShape, stride } = node.attributes
-    const sideBySide = [...stride, ...dilation].every((n) => n === 1)
-    if (!applies(ctx, inputShape, weight.shape, node.attributes) || !sideBySide) return undefined
     const [out, ...taps] = weight.shape
-    const { factor, rows } = scaledRows(ctx, dy)
-    const kernel = scaleRows(ctx, E.reshape(b, ctx.plain(weight), [out, Shape.size(taps)]), factor)
-    const shares = E.gemm(b, kernel, rows, { transA: true })
+    const kernel = E.reshape(b, ctx.plain(weight), [out, Shape.size(taps)])
+    const shares = E.gemm(b, kernel, channelRows(ctx, dy), { transA: true })
     const value = addedUp(ctx, shares, node.attributes, [...taps.slice(1), ...dy.shape.slice(2)])
-    return value && { layout: "channels", value }
+    return { layout: "channels", value }
   }
 } satisfies PartialRules

@@ -3,14 +3,11 @@
  * order of its own, or none.
  */
 import { Shape, Tensor } from "@uninet/graph"
-import { type Context, type Lowered, type PartialRules, viewed } from "../internal/context.ts"
+import { type Lowered, type PartialRules, viewed } from "../internal/context.ts"
 import * as View from "../internal/view.ts"
 
 const isPad = Tensor.is("pad")
 const isSum = (x: Tensor.Tensor): x is Tensor.Tensor<"binary"> => Tensor.is("binary")(x) && x.attributes.fn === "add"
-
-/** By standard operators only, every op moves its own elements: what others optimise should look as they know it. */
-const applies = (ctx: Context) => ctx.block > 0 && !ctx.keepsImages
 
 /** A part of a tensor along one axis, the rest zeros. */
 interface Part {
@@ -41,22 +38,18 @@ const partsOf = (sum: Tensor.Tensor): ReadonlyArray<Part> | undefined => {
 
 export const rules = {
   reshape: (node, ctx) => {
-    const view = applies(ctx) ? View.reshape(ctx.view(node.inputs[0]), node.shape) : undefined
+    const view = View.reshape(ctx.view(node.inputs[0]), node.shape)
     return view && viewed(ctx, node.shape, view)
   },
   transpose: (node, ctx) =>
-    applies(ctx)
-      ? viewed(ctx, node.shape, View.transpose(ctx.view(node.inputs[0]), node.attributes.permutation))
-      : undefined,
+    viewed(ctx, node.shape, View.transpose(ctx.view(node.inputs[0]), node.attributes.permutation)),
   slice: (node, ctx) => {
-    if (!applies(ctx)) return undefined
     const { axis, end, start } = node.attributes
     const view = View.slice(ctx.b, ctx.view(node.inputs[0]), axis, start, end)
     return view && viewed(ctx, node.shape, view)
   },
   // The gradients of slices that made up a whole are put together again.
   binary: (node, ctx): Lowered | undefined => {
-    if (!applies(ctx) || node.attributes.fn !== "add") return undefined
     const parts = partsOf(node)?.toSorted((x, y) => x.start - y.start)
     if (parts === undefined) return undefined
     const [{ axis }] = parts

@@ -52,7 +52,7 @@ export const make = Effect.map(
     capacity,
     lookup: ({ block, packs, program }: Request) =>
       Effect.sync((): Lowered => {
-        const lowered = lower(program, "program", block, packs)
+        const lowered = lower(program, "program", block, { ...packs, traced: false })
         return { ...lowered, bytes: Model.encode(lowered.model) }
       })
   }),

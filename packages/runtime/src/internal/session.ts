@@ -58,14 +58,17 @@ export const probe = async (provider: Provider): Promise<void> => {
   }
 }
 
-/** Lowers a program for a processor with blocks of this size: images of whole blocks lie in lanes. */
+/** How a program is lowered for a processor with blocks of this size: images of whole blocks lie in lanes. */
+export const optionsOf = (program: Program.Program, block: number): Pick<Lowering.Options, "block" | "lanes"> => {
+  const convolutions = program.nodes.filter((node) => node.kind === "conv2d")
+  const whole = block > 1 && convolutions.length > 0 && convolutions.every((node) => node.shape[0] % block === 0)
+  return { block, lanes: whole ? block : 1 }
+}
+
+/** Lowers a program for a processor with blocks of this size. */
 export const lower = (
   program: Program.Program,
   name: string,
   block: number,
-  packs: Pick<Lowering.Options, "packedInputs" | "packedOutputs"> = {}
-): Lowering.Lowered => {
-  const convolutions = program.nodes.filter((node) => node.kind === "conv2d")
-  const whole = block > 1 && convolutions.length > 0 && convolutions.every((node) => node.shape[0] % block === 0)
-  return Lowering.lower(program, { name, block, lanes: whole ? block : 1, ...packs })
-}
+  more: Pick<Lowering.Options, "packedInputs" | "packedOutputs" | "traced"> = {}
+): Lowering.Lowered => Lowering.lower(program, { name, ...optionsOf(program, block), ...more })

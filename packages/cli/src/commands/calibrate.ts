@@ -1,0 +1,67 @@
+/** `uninet calibrate`: how fast this machine's operators are, as a file by which `uninet explain` predicts times. */
+import { CostModel } from "@uninet/onnx"
+import { Calibrate } from "@uninet/runtime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import { Command, Flag } from "effect/cli"
+import * as Bar from "../internal/bar.ts"
+import { at, said } from "../internal/CliFault.ts"
+import * as format from "../internal/format.ts"
+
+/** Between two lines, in milliseconds; what is over before that says nothing. */
+const pause = 5000
+
+/** A bar on a terminal, a line now and then elsewhere. */
+const display = Effect.gen(function* () {
+  const start = performance.now()
+  const left = (done: number, of: number) =>
+    done === 0 ? "time left unknown" : `${format.time(((performance.now() - start) / 1000 / done) * (of - done))} left`
+  if (process.stderr.isTTY) {
+    const drawn = yield* Bar.make("{bar} {value}/{total} operators | {left}")
+    drawn.start(1, 0, { left: left(0, 1) })
+    return (done: number, of: number) =>
+      Effect.sync(() => {
+        drawn.setTotal(of)
+        drawn.update(done, { left: left(done, of) })
+      })
+  }
+  let last = start
+  return (done: number, of: number) =>
+    Effect.sync(() => {
+      if (performance.now() - last < pause) return
+      last = performance.now()
+      process.stderr.write(`${done} of ${of} operators | ${left(done, of)}\n`)
+    })
+})
+
+export const calibrate = Command.make(
+  "calibrate",
+  {
+    out: Flag.Path("out").pipe(
+      Flag.withMetavar("file"),
+      Flag.optional,
+      Flag.withDescription("Where the cost model goes (default standard output)")
+    )
+  },
+  ({ out }) =>
+    Effect.gen(function* () {
+      const text = CostModel.print(yield* Calibrate.measure(yield* display))
+      if (Option.isNone(out)) return yield* Console.log(text.trimEnd())
+      const fs = yield* FileSystem.FileSystem
+      yield* Effect.mapError(fs.writeFileString(out.value, text), at("--out"))
+      yield* Console.log(`${out.value}: use it by uninet explain … --device cpu --cost-model ${out.value}`)
+    }).pipe(Effect.scoped, Effect.mapError(said))
+).pipe(
+  Command.withDescription(
+    "Measure how fast this machine's operators are, in less than a minute, as a cost model for uninet explain"
+  ),
+  Command.withExamples([
+    { command: "uninet calibrate --out costs.json", description: "A cost model of this machine" },
+    {
+      command: "uninet explain B0 --batch 8 --device cpu --cost-model costs.json",
+      description: "What was chosen, at times predicted for this machine"
+    }
+  ])
+)

@@ -1,0 +1,158 @@
+/** What the compiler made of a program, stage by stage, as data, and what it predicts of what it refused. */
+import { type Program, Tensor } from "@uninet/graph"
+import * as CostModel from "./CostModel.ts"
+import * as Forms from "./Forms.ts"
+import { peakOf } from "./internal/builder.ts"
+import * as Lowering from "./Lowering.ts"
+
+/** A rewrite: how many nodes there were before and after it, what it replaced and what it made, and what the whole program is predicted to take without it. */
+export interface Rewritten {
+  readonly name: string
+  readonly summary: string
+  readonly before: number
+  readonly after: number
+  readonly taken: Readonly<Record<string, number>>
+  readonly made: Readonly<Record<string, number>>
+  /** Milliseconds of the program. */
+  readonly without: number
+}
+
+/** A form that ops of a kind are computed in, and what the plain form of the same ops is predicted to take, conversions to it and back included. */
+export interface Chosen {
+  readonly kind: Tensor.Kind
+  readonly form: string
+  readonly ops: number
+  /** Milliseconds of these ops. */
+  readonly predicted: number
+  readonly plain: number
+}
+
+/** What is held at the program's fullest moment. */
+export interface Held {
+  readonly path: string
+  readonly kind: string
+  readonly operator: string
+  readonly bytes: number
+  readonly from: number
+  readonly to: number
+}
+
+export interface Explained {
+  /** Milliseconds that the program is predicted to take, and by the plain form of everything. */
+  readonly predicted: number
+  readonly plain: number
+  readonly rewrites: ReadonlyArray<Rewritten>
+  readonly forms: ReadonlyArray<Chosen>
+  /** Forms of ops with what the whole program is predicted to take where they are not taken, in milliseconds. */
+  readonly refused: ReadonlyArray<{ readonly form: Forms.Form; readonly without: number }>
+  /** Movements of elements from one order to another. */
+  readonly conversions: { readonly count: number; readonly bytes: number }
+  readonly nodes: ReadonlyArray<Lowering.Explanation>
+  readonly memory: {
+    /** Bytes that are held at once, at most, and after which of so many operators. */
+    readonly peak: number
+    readonly at: number
+    readonly operators: number
+    readonly held: ReadonlyArray<Held>
+  }
+}
+
+const nameOf = (node: Tensor.Tensor) => (Tensor.is("composite")(node) ? node.attributes.name : node.kind)
+
+const counted = (names: ReadonlyArray<string>): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return counts
+}
+
+/** By how many there are more of each name in the first than in the second. */
+const more = (a: Program.Program, b: Program.Program): Readonly<Record<string, number>> => {
+  const [first, second] = [a, b].map(({ nodes }) => counted(nodes.map(nameOf)))
+  return Object.fromEntries(
+    [...first].flatMap(([name, n]) => (n > (second.get(name) ?? 0) ? [[name, n - (second.get(name) ?? 0)]] : []))
+  )
+}
+
+const milliseconds = (rows: ReadonlyArray<Lowering.Explanation>) =>
+  rows.reduce((sum, { predicted }) => sum + predicted, 0) / 1e6
+
+/** What is worked out the first time that it is asked for. */
+const once = <A>(make: () => A): (() => A) => {
+  let made: { readonly value: A } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+/** Operators that give elements another order and nothing else. */
+const moves: ReadonlyArray<string> = ["Transpose", "ReorderInput", "ReorderOutput"]
+
+const chosen: ReadonlyArray<Forms.Form> = ["blocked", "patches", "tokens", "views"]
+
+/**
+ * Every stage of a program's compilation, with predicted times by a cost model.
+ *
+ * @example
+ * Explain.explain(program, CostModel.known["amd-avx512"], { block: 16, lanes: 16 }).rewrites
+ */
+export const explain = (
+  program: Program.Program,
+  costs: CostModel.CostModel,
+  options: Lowering.Options = {}
+): Explained => {
+  const { lowered, rows, stages } = Lowering.explained(program, costs, options)
+  const plain = Lowering.explained(program, costs, { ...options, block: 0, lanes: 1 }).rows
+  const without = (name: string) =>
+    milliseconds(Lowering.explained(program, costs, { ...options, without: [...(options.without ?? []), name] }).rows)
+  // Each is a lowering of the program: made when it is asked for.
+  const rewrites = once(() =>
+    stages.steps.map(({ before, program: after, rewrite: { name, summary } }): Rewritten => ({
+      name,
+      summary,
+      before: before.nodes.length,
+      after: after.nodes.length,
+      taken: more(before, after),
+      made: more(after, before),
+      without: without(name)
+    }))
+  )
+  const pairs = rows.map((row, i) => ({ row, plain: plain[i] }))
+  const forms = [...Map.groupBy(pairs, ({ row }) => `${row.kind} ${row.formulation}`).values()].map((all): Chosen => ({
+    kind: all[0].row.kind,
+    form: all[0].row.formulation,
+    ops: all.length,
+    predicted: milliseconds(all.map(({ row }) => row)),
+    plain: milliseconds(all.map((pair) => pair.plain))
+  }))
+  const taken = new Set(stages.program.nodes.map((node) => Forms.of(node, stages.target)))
+  const refused = once(() => chosen.filter((form) => taken.has(form)).map((form) => ({ form, without: without(form) })))
+  const moved = lowered.work.filter(({ bytes, opType }) => bytes > 0 && moves.includes(opType))
+  const peak = peakOf(lowered.lives)
+  return {
+    predicted: milliseconds(rows),
+    plain: milliseconds(plain),
+    get rewrites() {
+      return rewrites()
+    },
+    forms: forms.toSorted((a, b) => b.predicted - a.predicted),
+    get refused() {
+      return refused()
+    },
+    conversions: { count: moved.length, bytes: moved.reduce((sum, { bytes }) => sum + bytes, 0) },
+    nodes: rows,
+    memory: {
+      peak: peak.bytes,
+      at: peak.at,
+      operators: lowered.work.length,
+      held: lowered.lives
+        .filter(({ from, to }) => from <= peak.at && peak.at <= to)
+        .map(({ bytes, from, node, opType, to }) => ({
+          path: node?.path ?? "",
+          kind: node === undefined ? "" : nameOf(node),
+          operator: opType,
+          bytes,
+          from,
+          to
+        }))
+        .toSorted((a, b) => b.bytes - a.bytes)
+    }
+  }
+}

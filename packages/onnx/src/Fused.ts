@@ -1,0 +1,254 @@
+/**
+ * Ops that the engine has kernels for and the field has no name for. Rewrites put them in the place of others; each is defined by what it is made of, which is what the reference
+ * interpreter computes.
+ *
+ * Channels are axis 1 of an image `[batch, channels, height, width]` and the last of tokens `[batch, tokens, channels]`.
+ */
+import { Definition, Op, type Shape, Tensor } from "@uninet/graph"
+
+/** √½ and √2, by which GELU's argument is scaled for the error function. */
+const [half, root] = [Math.SQRT1_2, Math.SQRT2]
+
+const channelAxis = (shape: Shape.Shape) => (shape.length === 3 ? 2 : 1)
+
+/** A number per channel, or one for all of them, as it meets a tensor. */
+const perChannel = (v: Tensor.Tensor, like: Tensor.Tensor): Tensor.Tensor =>
+  v.shape.length === 0
+    ? v
+    : Op.reshape(
+        v,
+        like.shape.map((n, axis) => (axis === channelAxis(like.shape) ? n : 1))
+      )
+
+const axesBut = (shape: Shape.Shape, axis: number) => shape.map((_, i) => i).filter((i) => i !== axis)
+
+/** Numbers that stand for matrices' rows or columns. */
+const alongAxis = (v: Tensor.Tensor, like: Tensor.Tensor, axis: number): Tensor.Tensor =>
+  v.shape.length === 0
+    ? v
+    : Op.reshape(
+        v,
+        like.shape.map((n, i) => (i === axis ? n : 1))
+      )
+
+const geluGradient = (x: Tensor.Tensor, dy: Tensor.Tensor) =>
+  Definition.apply(Op.definitions.activationGrad, { fn: "gelu" }, [x, dy], x.path)
+
+type Build<P> = (inputs: ReadonlyArray<Tensor.Tensor>, parameters: P) => Tensor.Tensor
+
+interface Affine {
+  readonly [key: string]: boolean
+  readonly offset: boolean
+  readonly sum: boolean
+}
+interface Line {
+  readonly [key: string]: number
+  readonly factor: number
+  readonly offset: number
+}
+interface Vector {
+  readonly [key: string]: boolean
+  readonly transposed: boolean
+}
+type None = {}
+
+/** What every op is made of, by its name. */
+const builds = {
+  /** `factor · x + offset + sum` per channel. */
+  affine: (([x, factor, ...rest], { offset, sum }) => {
+    const scaled = Op.mul(x, perChannel(factor, x))
+    const moved = offset ? Op.add(scaled, perChannel(rest[0], x)) : scaled
+    return sum ? Op.add(moved, rest[rest.length - 1]) : moved
+  }) satisfies Build<Affine>,
+  /** `x + offset` per channel. */
+  shifted: (([x, offset]) => Op.add(x, perChannel(offset, x))) satisfies Build<None>,
+  /** `factor · x + offset`, two numbers. */
+  line: (([x], { factor, offset }) => Op.add(Op.scale(x, factor), Op.fill(offset))) satisfies Build<Line>,
+  /** Σ x per channel. */
+  rowSum: (([x]) => Op.sum(x, axesBut(x.shape, channelAxis(x.shape)))) satisfies Build<None>,
+  /** Σ x·y per channel. */
+  rowDot: (([x, y]) => Op.sum(Op.mul(x, y), axesBut(x.shape, channelAxis(x.shape)))) satisfies Build<None>,
+  /** Σ x·y per channel and image. */
+  imageDot: (([x, y]) => Op.sum(Op.mul(x, y), [2, 3])) satisfies Build<None>,
+  /** `image · gate + offset`, gate and offset per channel and image. */
+  gate: (([image, gate, offset]) => Op.add(Op.mul(image, gate), offset)) satisfies Build<None>,
+  /** GELU of √2·u. */
+  geluOfScaled: (([u]) => Op.gelu(Op.scale(u, root))) satisfies Build<None>,
+  /** √2 times the gradient of GELU at √2·u. */
+  geluGradOfScaled: (([u, dy]) => Op.scale(geluGradient(Op.scale(u, root), dy), root)) satisfies Build<None>,
+  /** GELU of a few numbers, by the engine's own operator. */
+  vectorGelu: (([x]) => Op.gelu(x)) satisfies Build<None>,
+  /** `value · factor`, the factor one number or one per channel: who reads it may put the factor elsewhere. */
+  scaled: (([value, factor]) => Op.mul(value, perChannel(factor, value))) satisfies Build<None>,
+  /** Weights times a number per row (or one for all). */
+  rowScaled: (([w, v]) => Op.mul(w, alongAxis(v, w, 0))) satisfies Build<None>,
+  /** Weights times a number per column. */
+  columnScaled: (([w, v]) => Op.mul(w, alongAxis(v, w, 1))) satisfies Build<None>,
+  /** A matrix, or its transpose, times a vector; plus another vector, if there is one. */
+  vectorProduct: (([w, v, plus], { transposed }) => {
+    const column = Op.matmul(w, Op.reshape(v, [v.shape[0], 1]), { transposeA: transposed })
+    const product = Op.reshape(column, [column.shape[0]])
+    return plus === undefined ? product : Op.add(product, plus)
+  }) satisfies Build<Vector>,
+  /** Tokens without their mean over the features. */
+  withoutMeans: (([x]) => Op.sub(x, Op.mean(x, [x.shape.length - 1], true))) satisfies Build<None>,
+  /** The mean of tokens over their features, which stay as an axis of length 1. */
+  featureMeans: (([x]) => Op.mean(x, [x.shape.length - 1], true)) satisfies Build<None>
+}
+
+/** The name of a fused op. */
+export type Name = keyof typeof builds
+
+/** What an op is told beside its inputs. */
+type ParametersOf<N extends Name> = N extends "affine"
+  ? Affine
+  : N extends "line"
+    ? Line
+    : N extends "vectorProduct"
+      ? Vector
+      : None
+
+/** A node of a fused op. */
+export interface Fused<N extends Name = Name> extends Tensor.Tensor<"composite"> {
+  readonly attributes: Tensor.Attributes["composite"] & {
+    readonly name: N
+    readonly parameters: ParametersOf<N>
+  }
+}
+
+/** The shape of every op's result. */
+const shapes: { readonly [N in Name]: (inputs: ReadonlyArray<Tensor.Tensor>, transposed: boolean) => Shape.Shape } = {
+  affine: ([x]) => x.shape,
+  shifted: ([x]) => x.shape,
+  line: ([x]) => x.shape,
+  rowSum: ([x]) => [x.shape[channelAxis(x.shape)]],
+  rowDot: ([x]) => [x.shape[channelAxis(x.shape)]],
+  imageDot: ([x]) => [x.shape[0], x.shape[1]],
+  gate: ([image]) => image.shape,
+  geluOfScaled: ([u]) => u.shape,
+  geluGradOfScaled: ([u]) => u.shape,
+  vectorGelu: ([x]) => x.shape,
+  scaled: ([value]) => value.shape,
+  rowScaled: ([w]) => w.shape,
+  columnScaled: ([w]) => w.shape,
+  vectorProduct: ([w], transposed) => [w.shape[transposed ? 1 : 0]],
+  withoutMeans: ([x]) => x.shape,
+  featureMeans: ([x]) => [...x.shape.slice(0, -1), 1]
+}
+
+/** What a node is made of, worked out when it is asked for: compiling does not need it. */
+const bodyOf = (name: Name, inputs: ReadonlyArray<Tensor.Tensor>, parameters: {}) => {
+  const placeholders = inputs.map((x): Tensor.Tensor => ({ ...Op.input("", x.shape, x.dtype), path: "" }))
+  // The table's rows take their own parameters, which the type of a lookup by a union of names cannot say.
+  const build = builds[name] as Build<{}>
+  return { inputs: placeholders, result: build(placeholders, parameters) }
+}
+
+const apply = <N extends Name>(
+  name: N,
+  inputs: ReadonlyArray<Tensor.Tensor>,
+  parameters: ParametersOf<N>,
+  path: string
+): Fused<N> => {
+  let body: Tensor.Attributes["composite"]["body"] | undefined
+  return {
+    kind: "composite",
+    attributes: {
+      name,
+      parameters,
+      get body() {
+        return (body ??= bodyOf(name, inputs, parameters))
+      },
+      gradient: undefined
+    },
+    inputs,
+    shape: shapes[name](
+      inputs,
+      name === "vectorProduct" && "transposed" in parameters && parameters["transposed"] === true
+    ),
+    dtype: "float32",
+    path,
+    fault: inputs.find((x) => x.fault !== undefined)?.fault
+  }
+}
+
+const isComposite = Tensor.is("composite")
+
+/** Narrows a tensor to a fused op. */
+export const is =
+  <N extends Name>(name: N) =>
+  (x: Tensor.Tensor): x is Fused<N> =>
+    isComposite(x) && x.attributes.name === name
+
+/** The name of a fused op, of no other. */
+export const nameOf = (x: Tensor.Tensor): Name | undefined =>
+  isComposite(x) && x.attributes.name in builds ? (x.attributes.name as Name) : undefined
+
+const isAffine = is("affine")
+const isScaled = is("scaled")
+
+/** The parts of an affine map. */
+export interface AffineParts {
+  readonly x: Tensor.Tensor
+  readonly factor: Tensor.Tensor
+  readonly offset: Tensor.Tensor | undefined
+  readonly sum: Tensor.Tensor | undefined
+}
+
+/** The parts of an affine map, if a tensor is one. */
+export const affineOf = (t: Tensor.Tensor): AffineParts | undefined => {
+  if (!isAffine(t)) return undefined
+  const { offset, sum } = t.attributes.parameters
+  const [x, factor, ...rest] = t.inputs
+  return { x, factor, offset: offset ? rest[0] : undefined, sum: sum ? rest[rest.length - 1] : undefined }
+}
+
+/** A tensor without the factor that it may be multiplied by later, and that factor. */
+export const scaledOf = (
+  t: Tensor.Tensor
+): { readonly value: Tensor.Tensor; readonly factor: Tensor.Tensor | undefined } =>
+  isScaled(t) ? { value: t.inputs[0], factor: t.inputs[1] } : { value: t, factor: undefined }
+
+export const affine = (
+  x: Tensor.Tensor,
+  factor: Tensor.Tensor,
+  { offset, sum }: { readonly offset?: Tensor.Tensor | undefined; readonly sum?: Tensor.Tensor },
+  path: string
+) => {
+  const rest = [offset, sum].flatMap((t) => (t === undefined ? [] : [t]))
+  return apply("affine", [x, factor, ...rest], { offset: offset !== undefined, sum: sum !== undefined }, path)
+}
+export const shifted = (x: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
+  apply("shifted", [x, offset], {}, path)
+export const line = (x: Tensor.Tensor, factor: number, offset: number, path: string) =>
+  apply("line", [x], { factor, offset }, path)
+export const rowSum = (x: Tensor.Tensor, path: string) => apply("rowSum", [x], {}, path)
+export const rowDot = (x: Tensor.Tensor, y: Tensor.Tensor, path: string) => apply("rowDot", [x, y], {}, path)
+export const imageDot = (x: Tensor.Tensor, y: Tensor.Tensor, path: string) => apply("imageDot", [x, y], {}, path)
+export const gate = (image: Tensor.Tensor, by: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
+  apply("gate", [image, by, offset], {}, path)
+/** GELU of √2·u, as of `line(x, √½, 0)`. */
+export const gelu = (u: Tensor.Tensor, path: string) => apply("geluOfScaled", [u], {}, path)
+/** The gradient through it, up to √½. */
+export const geluGrad = (u: Tensor.Tensor, dy: Tensor.Tensor, path: string) =>
+  apply("geluGradOfScaled", [u, dy], {}, path)
+export const vectorGelu = (x: Tensor.Tensor, path: string) => apply("vectorGelu", [x], {}, path)
+export const scaled = (value: Tensor.Tensor, factor: Tensor.Tensor, path: string) =>
+  apply("scaled", [value, factor], {}, path)
+export const columnScaled = (w: Tensor.Tensor, v: Tensor.Tensor, path: string): Tensor.Tensor =>
+  apply("columnScaled", [w, v], {}, path)
+export const rowScaled = (w: Tensor.Tensor, v: Tensor.Tensor, path: string): Tensor.Tensor =>
+  apply("rowScaled", [w, v], {}, path)
+export const vectorProduct = (
+  w: Tensor.Tensor,
+  v: Tensor.Tensor,
+  { plus, transposed = false }: { readonly plus?: Tensor.Tensor | undefined; readonly transposed?: boolean },
+  path: string
+) => apply("vectorProduct", plus === undefined ? [w, v] : [w, v, plus], { transposed }, path)
+export const withoutMeans = (x: Tensor.Tensor, path: string) => apply("withoutMeans", [x], {}, path)
+export const featureMeans = (x: Tensor.Tensor, path: string) => apply("featureMeans", [x], {}, path)
+
+/** `half · x` is where GELU begins. */
+export const geluStart = (x: Tensor.Tensor, path: string) => line(x, half, 0, path)
+/** By what the gradient of `geluGrad` is multiplied. */
+export const geluFactor: Tensor.Tensor = Op.fill(half)

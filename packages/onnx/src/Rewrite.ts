@@ -1,0 +1,265 @@
+/**
+ * Rewrites: programs as other programs that compute the same. Each is a table from ops to what they are made of, with a name by which it can be left out, printed and tested alone. No
+ * rule knows how an op that it reads will be computed.
+ */
+import { type GraphError, type Program, Tensor } from "@uninet/graph"
+import * as Result from "effect/Result"
+import type { Target } from "./Target.ts"
+
+/** What stands in the place of a node, its inputs already rewritten; `undefined` leaves it as it is. */
+export type Rules = {
+  readonly [K in Tensor.Kind]?: (node: Tensor.Tensor<K>) => Tensor.Tensor | undefined
+}
+
+export interface Rewrite {
+  readonly name: string
+  /** What it does, in a sentence. */
+  readonly summary: string
+  /** Made anew for every program: rules may remember what they have made of its nodes. */
+  readonly rules: (target: Target) => Rules
+}
+
+/** A program after a rewrite, and for those of its nodes that were not there before the one that each was made for. */
+export interface Rewritten {
+  readonly program: Program.Program
+  readonly origins: ReadonlyMap<Tensor.Tensor, Tensor.Tensor>
+  /** Nodes of the program before for which a rule put something in their place. */
+  readonly replaced: ReadonlyArray<Tensor.Tensor>
+}
+
+/**
+ * A program after one rewrite.
+ *
+ * Fails where what a rule made does not check.
+ *
+ * @example
+ * Rewrite.apply(program, Gelu.rewrite, Target.make({ block: 16, lanes: 16 }))
+ */
+export const apply = (
+  program: Program.Program,
+  { rules: of }: Rewrite,
+  target: Target,
+  merged: Merge = merging()
+): Result.Result<Rewritten, GraphError> => {
+  const rules = of(target)
+  const { nodes: given } = program
+  /** What stands in the place of nodes that did not stay what they were. */
+  const made = new Map<Tensor.Tensor, Tensor.Tensor>()
+  const origins = new Map<Tensor.Tensor, Tensor.Tensor>()
+  const replaced: Array<Tensor.Tensor> = []
+  const order = new Set<Tensor.Tensor>()
+  const place = (t: Tensor.Tensor): Tensor.Tensor => made.get(t) ?? t
+  let fault: GraphError | undefined
+  for (const node of given) {
+    const own = node.inputs.some((x) => made.has(x)) ? { ...node, inputs: node.inputs.map(place) } : node
+    // A node's kind and the rule of that kind belong together, which the type of a lookup by a union of kinds cannot say.
+    const rule = rules[own.kind] as ((node: Tensor.Tensor) => Tensor.Tensor | undefined) | undefined
+    const by = rule?.(own)
+    if (by !== undefined) {
+      replaced.push(node)
+      fault ??= by.fault
+    }
+    const result = merged(by ?? own)
+    if (result !== node) made.set(node, result)
+    if (result === node) {
+      order.add(node)
+      continue
+    }
+    // All that a rule made belongs to this node; a product with weights in another form belongs to the product that it was.
+    for (const fresh of before(result, order)) {
+      order.add(fresh)
+      origins.set(fresh, by === undefined ? node : productBefore(node, fresh))
+    }
+  }
+  if (fault !== undefined) return Result.fail(fault)
+  if (replaced.length === 0) return Result.succeed({ program, origins, replaced })
+  const outputs = Object.fromEntries(Object.entries(program.outputs).map(([name, t]) => [name, place(t)]))
+  const updates = program.updates.map(({ value, variable }) => ({ variable, value: place(value) }))
+  const ends = [
+    ...Object.values(outputs),
+    ...updates.flatMap(({ value, variable }): ReadonlyArray<Tensor.Tensor> => [variable, value])
+  ]
+  const nodes = neededOf([...order], ends)
+  return Result.succeed({
+    program: {
+      nodes,
+      inputs: nodes.filter(Tensor.is("input")),
+      variables: nodes.filter(Tensor.is("variable")),
+      outputs,
+      updates
+    },
+    origins,
+    replaced
+  })
+}
+
+/** Those of some nodes, each after its inputs, that the ends need. */
+const neededOf = (
+  nodes: ReadonlyArray<Tensor.Tensor>,
+  ends: ReadonlyArray<Tensor.Tensor>
+): ReadonlyArray<Tensor.Tensor> => {
+  const needed = new Set(ends)
+  for (let i = nodes.length - 1; i >= 0; i--) if (needed.has(nodes[i])) for (const x of nodes[i].inputs) needed.add(x)
+  return nodes.filter((node) => needed.has(node))
+}
+
+/** A tensor and what it is made of, each after its inputs, but for what is known. */
+const before = (root: Tensor.Tensor, known: ReadonlySet<Tensor.Tensor>): ReadonlyArray<Tensor.Tensor> => {
+  if (known.has(root)) return []
+  if (root.inputs.every((x) => known.has(x))) return [root]
+  const found = new Set<Tensor.Tensor>()
+  const stack = [root]
+  for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
+    const open = node.inputs.filter((x) => !known.has(x) && !found.has(x))
+    if (open.length > 0) stack.push(...open)
+    else {
+      found.add(node)
+      stack.pop()
+    }
+  }
+  return [...found]
+}
+
+const products: ReadonlyArray<Tensor.Kind> = [
+  "conv2d",
+  "conv2dGradInput",
+  "conv2dGradWeight",
+  "linear",
+  "linearGradInput",
+  "linearGradWeight"
+]
+
+/** The node that a fresh one was made for: one that it reads, where the fresh one is the same product. */
+const productBefore = (node: Tensor.Tensor, fresh: Tensor.Tensor): Tensor.Tensor =>
+  (products.includes(fresh.kind) ? node.inputs.find((x) => x.kind === fresh.kind) : undefined) ?? node
+
+/** A step of several rewrites: the program after it. */
+export interface Step extends Rewritten {
+  readonly rewrite: Rewrite
+  readonly before: Program.Program
+}
+
+/**
+ * A program after rewrites one after the other, with every step on the way. A rewrite whose result does not check is passed over: the program before it computes the same.
+ *
+ * @example
+ * Rewrite.steps(program, Rewrites.all, target).map(({ program, rewrite }) => [rewrite.name, program.nodes.length])
+ */
+export const steps = (
+  program: Program.Program,
+  rewrites: ReadonlyArray<Rewrite>,
+  target: Target
+): ReadonlyArray<Step> => {
+  const done: Array<Step> = []
+  const merge = merging()
+  let before = program
+  for (const rewrite of rewrites) {
+    const result = apply(before, rewrite, target, merge)
+    if (Result.isFailure(result)) continue
+    done.push({ rewrite, before, ...result.success })
+    before = result.success.program
+  }
+  return done
+}
+
+/** A program after its steps. */
+export interface Last {
+  readonly program: Program.Program
+  /** For its nodes that are not the given program's own the one that each was made for. */
+  readonly origins: ReadonlyMap<Tensor.Tensor, Tensor.Tensor>
+  /** For nodes of the given program the names of the rewrites that put something in their place, in order. */
+  readonly by: ReadonlyMap<Tensor.Tensor, ReadonlyArray<string>>
+}
+
+/**
+ * The program after its rewrites and nothing else: what compiling needs.
+ *
+ * @example
+ * Rewrite.run(program, Rewrites.all, target).nodes.length
+ */
+export const run = (program: Program.Program, rewrites: ReadonlyArray<Rewrite>, target: Target): Program.Program => {
+  const merge = merging()
+  return rewrites.reduce((before, rewrite) => {
+    const result = apply(before, rewrite, target, merge)
+    return Result.isFailure(result) ? before : result.success.program
+  }, program)
+}
+
+/** What became of a program, and of its nodes. */
+export const last = (program: Program.Program, done: ReadonlyArray<Step>): Last => {
+  const final = done.at(-1)?.program ?? program
+  const by = new Map<Tensor.Tensor, Array<string>>()
+  const origins = new Map<Tensor.Tensor, Tensor.Tensor>()
+  for (const { origins: own, replaced, rewrite } of done) {
+    for (const node of replaced) {
+      const origin = origins.get(node) ?? node
+      const names = by.get(origin) ?? []
+      if (!names.includes(rewrite.name)) by.set(origin, [...names, rewrite.name])
+    }
+    for (const [node, from] of own) if (!origins.has(node)) origins.set(node, origins.get(from) ?? from)
+  }
+  return { program: final, origins, by }
+}
+
+const isConstant = Tensor.is("constant")
+const isFill = Tensor.is("fill")
+const isComposite = Tensor.is("composite")
+
+const textOf = (node: Tensor.Tensor): string => {
+  if (isComposite(node)) return `${node.attributes.name} ${JSON.stringify(node.attributes.parameters)}`
+  if (isFill(node)) return Object.is(node.attributes.value, -0) ? "-0" : `${node.attributes.value}`
+  return JSON.stringify(node.attributes)
+}
+
+/** Makes equal nodes one: gives the first of them. */
+type Merge = (node: Tensor.Tensor) => Tensor.Tensor
+
+const merging = (): Merge => {
+  const same = new Map<Tensor.Tensor, Tensor.Tensor>()
+  const ids = new Map<Tensor.Tensor, number>()
+  const known = new Map<string, Tensor.Tensor>()
+  /** Attributes by number: records are often shared, and always between a node and its copies. */
+  const records = new WeakMap<object, string>()
+  const numbers = new Map<string, string>()
+  const attributesOf = (node: Tensor.Tensor): string => {
+    const seen = records.get(node.attributes)
+    if (seen !== undefined) return seen
+    // Constants are told apart by which they are.
+    const text = isConstant(node) ? `constant ${numbers.size}` : textOf(node)
+    const number = numbers.get(text) ?? `${numbers.size}`
+    numbers.set(text, number)
+    records.set(node.attributes, number)
+    return number
+  }
+  const one = (node: Tensor.Tensor): Tensor.Tensor => {
+    const own = node.inputs.some((x) => same.get(x) !== x)
+      ? { ...node, inputs: node.inputs.map((x) => same.get(x) ?? x) }
+      : node
+    // Shape and element type follow from the inputs where there are any.
+    const operands =
+      own.inputs.length === 0 ? `${own.dtype} ${own.shape.join()}` : own.inputs.map((x) => ids.get(x)).join()
+    const key = `${own.kind} ${attributesOf(own)} ${operands}`
+    const first = known.get(key)
+    if (first === undefined) {
+      known.set(key, own)
+      ids.set(own, ids.size)
+      same.set(own, own)
+    }
+    same.set(node, first ?? own)
+    return first ?? own
+  }
+  return (root) => {
+    const seen = same.get(root)
+    if (seen !== undefined) return seen
+    const stack = [root]
+    for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
+      const open = node.inputs.filter((x) => !same.has(x))
+      if (open.length > 0) stack.push(...open)
+      else {
+        if (!same.has(node)) one(node)
+        stack.pop()
+      }
+    }
+    return same.get(root) ?? root
+  }
+}

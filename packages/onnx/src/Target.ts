@@ -1,0 +1,101 @@
+/** What a program is compiled for, and which shapes the processor's kernels work on as they lie. */
+import { type Op, Shape } from "@uninet/graph"
+import * as layout from "./internal/layout.ts"
+
+export interface Target {
+  /** Images of the batch that stand innermost in the layout `channels`. */
+  readonly lanes: number
+  /** Block of the processor's blocked convolution kernels (`com.microsoft.nchwc`), 0 where they may not be used. */
+  readonly block: number
+  /** Whether elements are moved only where something needs them in another order. By standard operators alone, every op moves its own. */
+  readonly views: boolean
+  /** Whether a tensor of this shape may lie so. */
+  readonly allows: (layout: layout.Layout, shape: Shape.Shape) => boolean
+  /** Names of forms that are not taken. */
+  readonly without: ReadonlyArray<string>
+}
+
+/** `plain`: every tensor keeps its logical order. */
+export const make = ({
+  block = 0,
+  lanes = 1,
+  plain = false,
+  without = []
+}: {
+  readonly block?: number
+  readonly lanes?: number
+  readonly plain?: boolean
+  readonly without?: ReadonlyArray<string>
+}): Target => ({
+  lanes,
+  block,
+  views: block > 0 && !plain,
+  without,
+  allows: (wanted, shape) => wanted === "plain" || (!plain && layout.allows(wanted, shape, lanes))
+})
+
+/** Whether images of this shape can lie in whole blocks: they do already, or the engine's own reordering puts them so. */
+export const isBlocked = ({ allows, block, lanes }: Target, shape: Shape.Shape): boolean =>
+  shape.length === 4 &&
+  block > 1 &&
+  allows("channels", shape) &&
+  (lanes === block ? shape[0] % block === 0 : lanes === 1 && (shape[0] * shape[1]) % block === 0)
+
+/** Whether an image is worked on in rows of whole blocks, a row for each channel. */
+export const imageInRows = ({ allows, block }: Target, shape: Shape.Shape): boolean =>
+  shape.length === 4 && allows("channels", shape) && block > 1 && (Shape.size(shape) / shape[1]) % block === 0
+
+/** Whether tokens `[batch, tokens, channels]` are worked on as rows of channels. */
+export const tokensInRows = ({ allows, block }: Target, shape: Shape.Shape): boolean =>
+  shape.length === 3 && block > 1 && allows("channels", shape)
+
+/** Whether every channel of every image is a row of whole blocks, where images do not lie in lanes. */
+export const eachInRows = ({ allows, block, lanes }: Target, shape: Shape.Shape): boolean =>
+  block > 1 && lanes === 1 && allows("channels", shape) && (shape[2] * shape[3]) % block === 0
+
+/** Whether numbers are worked on in whole blocks, however they lie. */
+export const inBlocks = ({ block }: Target, shape: Shape.Shape): boolean => block > 1 && Shape.size(shape) % block === 0
+
+/** Whether work on weights that each token meets so many of is less than the same work on the tokens. */
+export const worthFolding = ([batch, tokens]: Shape.Shape, features: number): boolean => batch * tokens >= 2 * features
+
+/** A 1×1 convolution of stride 1 in one group is a matrix product over channels. */
+export const isPointwise = (
+  weight: Shape.Shape,
+  { groups, padding, stride }: Op.Window & { readonly groups: number }
+): boolean =>
+  groups === 1 &&
+  weight[2] === 1 &&
+  weight[3] === 1 &&
+  [...stride].every((s) => s === 1) &&
+  padding.every((p) => p === 0)
+
+export const isDepthwise = (weight: Shape.Shape, groups: number): boolean => weight[1] === 1 && weight[0] === groups
+
+/** Whether a full convolution of such an image can be one product over patches. */
+export const hasPatches = (
+  { allows, block, lanes }: Target,
+  image: Shape.Shape,
+  weight: Shape.Shape,
+  { groups }: Op.Convolution
+): boolean =>
+  groups === 1 &&
+  weight[2] * weight[3] > 1 &&
+  block > 1 &&
+  lanes === block &&
+  image[0] % lanes === 0 &&
+  allows("channels", image)
+
+/** Whether `gate` is one number per channel and image of `image`. */
+export const isGate = (image: Shape.Shape, gate: Shape.Shape): boolean =>
+  image.length === 4 &&
+  gate.length === 4 &&
+  gate[2] === 1 &&
+  gate[3] === 1 &&
+  gate[0] === image[0] &&
+  gate[1] === image[1] &&
+  image[2] * image[3] > 1
+
+/** Whether an image is gated in one pass: by a depthwise kernel over the lanes, or row by row. */
+export const gatesImages = (target: Target, shape: Shape.Shape): boolean =>
+  (target.lanes === target.block && isBlocked(target, shape)) || eachInRows(target, shape)

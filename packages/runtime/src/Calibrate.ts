@@ -1,0 +1,223 @@
+/**
+ * Measures how fast this machine's operators are, one thread, for a cost model.
+ *
+ * Inside a graph: the difference between chains of two lengths. A session of one operator would pay for fresh memory and for the call.
+ */
+import { CostModel, Model } from "@uninet/onnx"
+import * as Effect from "effect/Effect"
+import { cpus } from "node:os"
+import * as ort from "onnxruntime-node"
+import { blockSize } from "./internal/block.ts"
+import { version } from "./OnnxRuntime.ts"
+import { RunFailed } from "./RuntimeError.ts"
+
+const engine = "onnxruntime cpu"
+
+const attempt = <A>(make: () => Promise<A>) =>
+  Effect.tryPromise({ try: make, catch: (cause) => new RunFailed({ engine, program: "calibration", cause }) })
+
+/** The kind of processor that this machine has. */
+export const processor: Effect.Effect<CostModel.Kind, RunFailed> = Effect.map(attempt(blockSize), (block) => {
+  const [{ model } = { model: "" }] = cpus()
+  if (block === 16) return /intel/i.test(model) ? "intel-avx512" : "amd-avx512"
+  return block === 8 ? "avx2" : "other"
+})
+
+interface Chain {
+  readonly constants: Readonly<Record<string, ReadonlyArray<number>>>
+  readonly input: ReadonlyArray<number>
+  /** The operators of link `i`, which reads `from` and gives `to`. */
+  readonly link: (from: string, to: string, i: number) => ReadonlyArray<Model.Node>
+  readonly output: ReadonlyArray<number>
+}
+
+const size = (shape: ReadonlyArray<number>) => shape.reduce((n, m) => n * m, 1)
+
+const modelOf = ({ constants, input, link, output }: Chain, length: number): Model.Model => ({
+  name: "chain",
+  nodes: Array.from({ length }, (_, i) =>
+    link(i === 0 ? "x" : `y${i - 1}`, i === length - 1 ? "y" : `y${i}`, i)
+  ).flat(),
+  constants: Object.entries(constants).map(([name, shape]) => ({
+    name,
+    shape,
+    // Products of many stay near one.
+    data: new Float32Array(size(shape)).fill(1 / Math.max(1, shape[shape.length - 1] ?? 1))
+  })),
+  inputs: [{ name: "x", type: "float32", shape: input }],
+  outputs: [{ name: "y", type: "float32", shape: output }],
+  metadata: {}
+})
+
+/** A session of a chain, and a function that gives the nanoseconds of the processor for a run of it, of as many as take some milliseconds. */
+const opened = Effect.fnUntraced(function* (chain: Chain, length: number) {
+  const session = yield* Effect.acquireRelease(
+    attempt(() =>
+      ort.InferenceSession.create(Model.encode(modelOf(chain, length)), {
+        graphOptimizationLevel: "disabled",
+        intraOpNumThreads: 1,
+        interOpNumThreads: 1,
+        logSeverityLevel: 3
+      })
+    ),
+    (session) => Effect.ignore(Effect.tryPromise(() => session.release()))
+  )
+  const x = new ort.Tensor("float32", new Float32Array(size(chain.input)).fill(0.5), chain.input)
+  const run = () => session.run({ x })
+  // The first runs are slow.
+  yield* attempt(run)
+  const start = performance.now()
+  yield* attempt(run)
+  const runs = Math.max(1, Math.ceil(atLeast / Math.max(performance.now() - start, 0.05)))
+  return attempt(async () => {
+    const before = process.cpuUsage()
+    for (let i = 0; i < runs; i++) await run()
+    const { system, user } = process.cpuUsage(before)
+    return (1000 * (system + user)) / runs
+  })
+})
+
+/** Milliseconds of a measurement, beside which the clock's steps are short. */
+const atLeast = 5
+
+/** Links of the two chains: more of those that take little, beside which a run's own price would not be short. */
+const lengthsOf = ({ input }: Chain) => (size(input) < 2 ** 16 ? [8, 72] : [2, 10])
+
+/** Nanoseconds of a link: chains of both lengths take turns, and the fastest of each counts. */
+const linkOf = Effect.fnUntraced(function* (chain: Chain) {
+  const [short, long] = lengthsOf(chain)
+  const chains = [yield* opened(chain, short), yield* opened(chain, long)]
+  const best = [Infinity, Infinity]
+  for (let i = 0; i < 4; i++) for (const [at, run] of chains.entries()) best[at] = Math.min(best[at], yield* run)
+  return Math.max((best[1] - best[0]) / (long - short), 1)
+}, Effect.scoped)
+
+const node = (
+  opType: string,
+  inputs: ReadonlyArray<string>,
+  output: string,
+  attributes: Model.Node["attributes"] = {}
+): Model.Node => ({ opType, domain: "", inputs, outputs: [output], attributes })
+
+const gemm = (a: string, b: string, to: string, transB: 0 | 1 = 0) => node("Gemm", [a, b], to, { transA: 0, transB })
+
+/** A product there and one back, so that a chain of them fits. */
+const productChain = (orientation: CostModel.Orientation, out: number, inner: number, many: number): Chain => {
+  if (orientation === "columns")
+    return {
+      constants: { w: [out, inner], v: [inner, out] },
+      input: [inner, many],
+      output: [inner, many],
+      link: (from, to, i) => [gemm("w", from, `h${i}`), gemm("v", `h${i}`, to)]
+    }
+  if (orientation === "rows")
+    return {
+      constants: { w: [out, inner], v: [inner, out] },
+      input: [many, inner],
+      output: [many, inner],
+      link: (from, to, i) => [gemm(from, "w", `h${i}`, 1), gemm(`h${i}`, "v", to, 1)]
+    }
+  // Two gradients, whose small results are added up.
+  return {
+    constants: { d: [out, many], e: [inner, many] },
+    input: [out, inner],
+    output: [out, inner],
+    link: (from, to, i) => [
+      gemm("d", "e", `g${i}`, 1),
+      gemm("d", "e", `h${i}`, 1),
+      node("Sum", [from, `g${i}`, `h${i}`], to)
+    ]
+  }
+}
+
+const unaryChain = (
+  opType: string,
+  shape: ReadonlyArray<number>,
+  attributes: Model.Node["attributes"] = {}
+): Chain => ({
+  constants: {},
+  input: shape,
+  output: shape,
+  link: (from, to) => [node(opType, [from], to, attributes)]
+})
+
+const binaryChain = (opType: string, shape: ReadonlyArray<number>): Chain => ({
+  constants: { c: shape },
+  input: shape,
+  output: shape,
+  link: (from, to) => [node(opType, [from, "c"], to)]
+})
+
+const products = [
+  [96, 16, 16384],
+  [144, 24, 4096],
+  [192, 48, 12800],
+  [240, 40, 1024],
+  [384, 96, 1024]
+] as const
+
+/** An element in the cache: of 128 KB. */
+const cached = [256, 128]
+
+const elements: Readonly<Record<string, Chain>> = {
+  Neg: unaryChain("Neg", cached),
+  Erf: unaryChain("Erf", cached),
+  Exp: unaryChain("Exp", cached),
+  Tanh: unaryChain("Tanh", cached),
+  Sigmoid: unaryChain("Sigmoid", cached),
+  Sqrt: unaryChain("Sqrt", cached),
+  Relu: unaryChain("Relu", cached),
+  Softmax: unaryChain("Softmax", cached, { axis: -1 }),
+  Transpose: unaryChain("Transpose", [181, 181], { perm: [1, 0] }),
+  Add: binaryChain("Add", cached),
+  Mul: binaryChain("Mul", cached),
+  Div: binaryChain("Div", cached)
+}
+
+/** Elements of the maps that are added to find how fast memory is. */
+const maps = [2 ** 15, 2 ** 19, 2 ** 21]
+
+/** Said of a measurement that begins. */
+export type Progress = (done: number, of: number) => Effect.Effect<void>
+
+const rounded = (n: number) => Number(n.toPrecision(3))
+
+/**
+ * A cost model of this machine, one thread, by the processor's clock: other programs that run meanwhile disturb it little. Takes some ten seconds.
+ *
+ * @example
+ * const model = yield* Calibrate.measure(() => Effect.void)
+ */
+export const measure = (progress: Progress): Effect.Effect<CostModel.CostModel, RunFailed> =>
+  Effect.gen(function* () {
+    const kind = yield* processor
+    const total = CostModel.orientations.length * products.length + maps.length + Object.keys(elements).length + 1
+    let done = 0
+    const timed = (chain: Chain) => Effect.andThen(progress(done++, total), linkOf(chain))
+    const multiplied: Array<CostModel.CostModel["products"][number]> = []
+    for (const orientation of CostModel.orientations)
+      for (const [out, inner, many] of products) {
+        const ns = yield* timed(productChain(orientation, out, inner, many))
+        multiplied.push({ orientation, out, in: inner, many, gflops: rounded((4 * out * inner * many) / ns) })
+      }
+    const passes: Array<CostModel.CostModel["passes"][number]> = []
+    for (const n of maps) {
+      const bytes = 12 * n
+      passes.push({ bytes, gigabytes: rounded(bytes / (yield* timed(binaryChain("Add", [n])))) })
+    }
+    const each: Record<string, number> = {}
+    for (const [name, chain] of Object.entries(elements))
+      each[name] = rounded((yield* timed(chain)) / size(chain.input))
+    const call = rounded(yield* timed(unaryChain("Neg", [1])))
+    const [{ model } = { model: "a processor without a name" }] = cpus()
+    return {
+      format: "uninet cost model",
+      version: CostModel.version,
+      processor: kind,
+      source: `${model}, onnxruntime-node ${version}, Node ${process.version}: slopes between chains of two lengths in one graph, one thread, the processor's clock`,
+      products: multiplied,
+      passes,
+      elements: each,
+      call
+    }
+  })
