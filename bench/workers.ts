@@ -32,11 +32,14 @@ export interface Engine {
 
 const file = (name: string) => new URL(name, import.meta.url).pathname
 
+/** As the processes of a search run. */
+const asTrained = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=16"]
+
 /** The network of a JSON file on one of this project's engines, by default on the default one. */
 export const uninet = (json: string, batch: number, threads: string, steps: string, device = "cpu"): Engine => ({
   name: device === "cpu" ? "UniNet" : device === "standard" ? "UniNet, standard operators" : device,
   command: process.execPath,
-  args: ["--disable-warning=ExperimentalWarning", file("step-worker.ts"), json, String(batch), threads, steps, device]
+  args: [...asTrained, file("step-worker.ts"), json, String(batch), threads, steps, device]
 })
 
 /** The Python with PyTorch: of `pnpm bench:pytorch`, or the one that UNINET_PYTHON names. */

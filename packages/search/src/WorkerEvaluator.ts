@@ -98,7 +98,8 @@ const start = ({ memoryLimit, module, options = null }: Options): Lane => {
     ...(compiled === undefined ? {} : { env: { ...process.env, NODE_COMPILE_CACHE: dirname(compiled) } }),
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
-    execArgv: ["--disable-warning=ExperimentalWarning"]
+    // What compiling throws away would enlarge V8's young generation for the rest of a training: 0.1 GB of B0's peak.
+    execArgv: ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=16"]
   })
   let written = ""
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
