@@ -120,7 +120,7 @@ const on = ({ args, command }: Processor, ...script: ReadonlyArray<string>) =>
   })
 
 /** As many tests a process: an emulator gives back little of what its program has given back. */
-const portion = 20
+const portion = 4
 
 const Counts = Schema.fromJsonString(
   Schema.Struct({ passed: Schema.Int, failed: Schema.Int, skipped: Schema.Int, all: Schema.Int })
