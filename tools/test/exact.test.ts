@@ -5,8 +5,8 @@ import { parseAst } from "rolldown/parseAst"
 
 const packages = new URL("../../packages/", import.meta.url)
 
-/** Engines of others' code, whose numbers are their processor's anyway. */
-const others = ["runtime", "runtime-tfjs"]
+/** Engines of others' code, and what is compiled for them: their numbers are their processor's anyway. */
+const others = ["onnx", "runtime", "runtime-tfjs"]
 
 /** What ECMAScript specifies to the bit: constants, and operations that have one right result. */
 const exact =
