@@ -177,7 +177,7 @@ const processorSeconds = (): number => {
 
 const moments = (values: ReadonlyArray<number>) => {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  const squares = values.reduce((sum, value) => sum + (value - mean) * (value - mean), 0)
   return { mean, deviation: values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1)) }
 }
 

@@ -8,7 +8,7 @@
  * Networks that are being tried count with the result the process expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that
  * several workers are sent to several places.
  */
-import { type Prng, Site } from "@uninet/search-space"
+import { Elementary, type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Cholesky from "./internal/cholesky.ts"
@@ -237,7 +237,7 @@ const likeliest = (results: ReadonlyArray<Kit.Observation>, sites: ReadonlyArray
       const here = results[i]!.point.vector
       factor.append(
         row.map((d, j) => {
-          let k = Math.exp(-d / length)
+          let k = Elementary.exp(-d / length)
           const there = results[j]!.point.vector
           for (const site of numbers)
             k *= Kernel.ofNumber(site, scales[site.index]!, here[site.index]!, there[site.index]!)

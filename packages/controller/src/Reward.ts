@@ -1,6 +1,7 @@
 /**
  * Reward forms: one number from an accuracy and costs (Tan et al., "MnasNet", CVPR 2019, section 3).
  */
+import { Elementary } from "@uninet/search-space"
 
 /** A cost with the value it should have at most; both above 0, in the same unit. */
 export interface Target {
@@ -21,7 +22,7 @@ export const mnasnet = (
   accuracy: number,
   { cost, target }: Target,
   { alpha = -0.07, beta = -0.07 }: { readonly alpha?: number; readonly beta?: number } = {}
-): number => accuracy * (cost / target) ** (cost <= target ? alpha : beta)
+): number => accuracy * Elementary.pow(cost / target, cost <= target ? alpha : beta)
 
 /** The soft penalty for several costs: accuracy · Π (cost / target)^w, w = −0.07 by default. */
 export const soft = (accuracy: number, targets: ReadonlyArray<Target>, w = -0.07): number =>

@@ -3,7 +3,7 @@
  * the point, of some drawn from the first, whose likelihood is largest under the first relative to the second (Bergstra et al., "Algorithms for
  * Hyper-Parameter Optimization", NeurIPS 2011).
  */
-import { type Prng, Site } from "@uninet/search-space"
+import { Elementary, type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { layerOf } from "./internal/layer.ts"
@@ -98,7 +98,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       for (let o = 0; o < total; o++) score[o] = seen[o]! - good[o]!
       normalise(good)
       normalise(score)
-      for (let o = 0; o < total; o++) score[o] = Math.log(good[o]! / score[o]!)
+      for (let o = 0; o < total; o++) score[o] = Elementary.log(good[o]! / score[o]!)
       if (numbers.length === 0) return
       const positions = sites.map((site) => (Site.isNumeric(site) ? positionsOf(site, top) : undefined))
       best = positions.map((us) => us && Parzen.make(massesOf(us), prior))
@@ -135,7 +135,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         if (density === undefined) sum += score[offset[i]! + token]!
         else {
           const u = Site.position(sites[i]!, token)
-          sum += Math.log(density.at(u) / rest[i]!.at(u))
+          sum += Elementary.log(density.at(u) / rest[i]!.at(u))
         }
       }
       return sum

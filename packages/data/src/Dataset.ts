@@ -134,6 +134,8 @@ export interface DatasetShape<out B extends Batch = Batch> {
    * Whoever runs a trained model on new examples does the same to them.
    */
   readonly standardised?: Readonly<Record<string, Normalisation>>
+  /** Whether examples are decoded or resized by native code, which may round otherwise on another kind of machine. Default: no. */
+  readonly isNative?: boolean
   readonly train: Split<B>
   /** For choosing between networks. */
   readonly validation: Split<B>

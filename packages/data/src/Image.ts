@@ -4,6 +4,7 @@
  * They are the operations of Pillow (`ImageOps`, `ImageEnhance`, `Image.transform`, `Image.resize`) with its rounding, because
  * the recipes in the papers were run on it; `test/pillow.json` holds Pillow's own results.
  */
+import * as Elementary from "@uninet/search-space/elementary"
 import type { ImageShape } from "./Dataset.ts"
 
 /** `bytes` is `[channels, height, width]`. */
@@ -218,7 +219,7 @@ export const affine = (
 export const rotate = (image: Image, degrees: number, fill: ReadonlyArray<number>): Image => {
   if (degrees % 360 === 0) return image
   const angle = (-degrees * Math.PI) / 180
-  const [sin, cos] = [Math.sin(angle), Math.cos(angle)]
+  const [sin, cos] = [Elementary.sin(angle), Elementary.cos(angle)]
   const [x, y] = [image.width / 2, image.height / 2]
   return affine(image, [cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y], fill)
 }
@@ -264,7 +265,8 @@ export const equalize = (image: Image): Image =>
 export const invert = (image: Image): Image => mapBytes(image, (byte) => 255 - byte)
 
 /** Keeps each value's `bits` highest bits, 0…8. */
-export const posterize = (image: Image, bits: number): Image => mapBytes(image, (byte) => byte & ~(2 ** (8 - bits) - 1))
+export const posterize = (image: Image, bits: number): Image =>
+  mapBytes(image, (byte) => byte & ~((1 << (8 - bits)) - 1))
 
 /** Inverts the values of `threshold` and above. */
 export const solarize = (image: Image, threshold: number): Image =>

@@ -344,6 +344,7 @@ export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, D
       mean,
       deviation,
       cropRatio,
+      isNative: true,
       train: folderSplit(decoding, "train", rest!, train!.leftOut),
       validation: folderSplit(decoding, "validation", validation!, validation!.leftOut),
       test: folderSplit(decoding, "test", second ?? first!, (second ?? first!).leftOut)

@@ -6,7 +6,7 @@
  * Zhang et al. 2018 (mixup), Yun et al. 2019 (cutmix), and timm's `Mixup` in its batch mode: one λ for the batch, every sample
  * mixed with the one at the same place from the end.
  */
-import type { Prng } from "@uninet/search-space"
+import { Elementary, type Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Batch, ImageBatch, ImageShape, Values } from "./Dataset.ts"
@@ -68,13 +68,13 @@ type Size = Pick<ImageShape, "height" | "width">
 
 /** Marsaglia and Tsang 2000. */
 const gamma = (prng: Prng.Prng, shape: number): number => {
-  if (shape < 1) return gamma(prng, shape + 1) * (1 - prng.nextFloat()) ** (1 / shape)
+  if (shape < 1) return gamma(prng, shape + 1) * Elementary.pow(1 - prng.nextFloat(), 1 / shape)
   const d = shape - 1 / 3
   const c = 1 / Math.sqrt(9 * d)
   for (;;) {
     const x = prng.nextNormal()
-    const v = (1 + c * x) ** 3
-    if (v > 0 && Math.log(1 - prng.nextFloat()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v
+    const v = Elementary.pow(1 + c * x, 3)
+    if (v > 0 && Elementary.log(1 - prng.nextFloat()) < 0.5 * x * x + d - d * v + d * Elementary.log(v)) return d * v
   }
 }
 

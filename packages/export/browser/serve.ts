@@ -17,6 +17,8 @@ const page = fileURLToPath(new URL(".", import.meta.url))
 /** The package that reads pictures in Node: its modules without Node's run in the page, their types taken out. */
 const { resolve: whereIs } = createRequire(import.meta.url)
 const data = dirname(whereIs("@uninet/data"))
+/** What they take from elsewhere; the page's import map knows it by this name. */
+const elementary = dirname(whereIs("@uninet/search-space/elementary"))
 const ort = dirname(whereIs("onnxruntime-web"))
 
 const types: Readonly<Record<string, string>> = {
@@ -40,6 +42,7 @@ const wanted = (url: string, files: string): readonly [folder: string, name: str
     const [, first = "", ...rest] = decodeURIComponent(pathname).split("/")
     if (first === "ort") return [ort, rest.join("/")]
     if (first === "data") return [data, rest.join("/")]
+    if (first === "elementary") return [elementary, rest.join("/")]
     if (first === "files") return [files, rest.join("/")]
     return [page, first || "index.html"]
   } catch {
@@ -82,7 +85,7 @@ const answer = async (request: IncomingMessage, files: string): Promise<Answer> 
   const bytes = await contentOf(folder, name)
   if (bytes === undefined) return nothing
   const type = types[extname(name)] ?? "application/octet-stream"
-  const isTyped = folder === data && name.endsWith(".ts")
+  const isTyped = (folder === data || folder === elementary) && name.endsWith(".ts")
   return { status: 200, type, content: isTyped ? stripTypeScriptTypes(bytes.toString("utf8")) : bytes }
 }
 

@@ -1,4 +1,5 @@
 /** Logits as what a person wants to know. */
+import * as Elementary from "@uninet/search-space/elementary"
 
 export interface Likely {
   readonly label: string
@@ -8,7 +9,7 @@ export interface Likely {
 /** The softmax of logits. */
 export const probabilities = (logits: Float32Array): Float64Array => {
   const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-  const powers = Float64Array.from(logits, (x) => Math.exp(x - largest))
+  const powers = Float64Array.from(logits, (x) => Elementary.exp(x - largest))
   const sum = powers.reduce((a, b) => a + b, 0)
   return powers.map((x) => x / sum)
 }

@@ -90,6 +90,7 @@ const layerOf = (name: string, fused: boolean, { threads = 1, wide = true }: Opt
     Runtime.of({
       name,
       numerics: Effect.sync(() => numericsOf(name, fused)),
+      isPortable: !fused,
       compile: compile(name, { fused, shared: threads > 1, wide }, threads)
     })
   )

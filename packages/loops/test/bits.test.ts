@@ -3,6 +3,7 @@ import { Loops } from "@uninet/loops"
 import { Runtime } from "@uninet/runtime/engine"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Small from "./support/searched.ts"
 import { expected, trained } from "./support/training.ts"
 
 const numericsOf = (layer: Layer.Layer<Runtime>) =>
@@ -38,6 +39,14 @@ describe("three training steps of every kind of operator on portable loops", () 
     Effect.gen(function* () {
       const { losses } = yield* trained.pipe(Effect.provide(Loops.fast()))
       for (const [i, loss] of losses.entries()) assert.approximately(loss, expected.losses[i], 1e-4)
+    })
+  )
+})
+
+describe("a small search on portable loops, with augmentation, mixing, a schedule, a policy and a reward of powers", () => {
+  it.effect("leaves the journal behind that it leaves on every machine, bit for bit", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* Small.searched, Small.expected)
     })
   )
 })

@@ -6,16 +6,26 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { rolldown } from "rolldown"
+import { type Plugin, rolldown } from "rolldown"
+import * as Small from "./support/searched.ts"
 import { expected } from "./support/training.ts"
 
 const chromium = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find(existsSync)
 
-const bundle = async () => {
+/** A search can keep its journal and its checkpoints in files, which this one does not: Node's modules are there in name alone. */
+const withoutNode: Plugin = {
+  name: "without Node",
+  resolveId: (id) =>
+    /^node:|^@effect\/platform-node|^sharp$/.test(id) ? { id: `\0${id}`, moduleSideEffects: false } : null,
+  load: (id) => (/^\0(?:node:|@effect\/platform-node|sharp$)/.test(id) ? "module.exports = {}" : null)
+}
+
+const bundle = async (page: string, ...plugins: ReadonlyArray<Plugin>) => {
   const built = await rolldown({
-    input: fileURLToPath(new URL("support/page.ts", import.meta.url)),
+    input: fileURLToPath(new URL(`support/${page}`, import.meta.url)),
     platform: "browser",
-    logLevel: "silent"
+    logLevel: "silent",
+    plugins: [...plugins]
   })
   const { output } = await built.generate({ format: "esm", codeSplitting: false })
   await built.close()
@@ -23,13 +33,15 @@ const bundle = async () => {
   return chunk
 }
 
-/** Serves a page with its script to a browser on this machine. */
-const serve = async (script: string) => {
+/** Serves a page with its scripts to a browser on this machine. */
+const serve = async (scripts: Readonly<Record<string, string>>) => {
+  const html = Object.keys(scripts).map((name) => `<script type="module" src="${name}"></script>`)
   const server = createServer(({ url = "/" }, response) => {
-    const isScript = url === "/page.js"
+    const script = scripts[url]
+    const type = script === undefined ? "text/html" : "text/javascript"
     response
-      .writeHead(isScript || url === "/" ? 200 : 404, { "content-type": isScript ? "text/javascript" : "text/html" })
-      .end(isScript ? script : '<script type="module" src="/page.js"></script>')
+      .writeHead(script !== undefined || url === "/" ? 200 : 404, { "content-type": type })
+      .end(script ?? html.join(""))
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const address = server.address()
@@ -37,18 +49,20 @@ const serve = async (script: string) => {
 }
 
 describe("in a browser", () => {
-  it("a bundle needs nothing of Node, and a page's training leaves the bits behind that Node's does", async (context) => {
-    const { code, dynamicImports, imports } = await bundle()
+  it("a bundle needs nothing of Node, and a page's training and search leave the bits behind that Node's do", async (context) => {
+    const { code, dynamicImports, imports } = await bundle("page.ts")
     assert.deepStrictEqual([...imports, ...dynamicImports], [])
     if (chromium === undefined) return context.skip("there is no Chromium")
 
-    const { port, server } = await serve(code)
+    const search = await bundle("searchPage.ts", withoutNode)
+    const { port, server } = await serve({ "/training.js": code, "/search.js": search.code })
     const profile = mkdtempSync(join(tmpdir(), "uninet-browser-"))
     try {
       const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${profile}`]
       const waiting = ["--virtual-time-budget=20000", "--dump-dom", `http://127.0.0.1:${port}/`]
       const { stdout } = await promisify(execFile)(chromium, [...flags, ...waiting], { timeout: 50_000 })
-      assert.strictEqual(/<title>(.*)<\/title>/.exec(stdout)?.[1] ?? stdout, `digest ${expected.digest}`)
+      const found = [/<title>(.*)<\/title>/, /<html lang="(.*?)"/].map((said) => said.exec(stdout)?.[1] ?? stdout)
+      assert.deepStrictEqual(found, [`digest ${expected.digest}`, `search ${Small.expected.digest}`])
     } finally {
       server.close()
       server.closeAllConnections()

@@ -1,4 +1,5 @@
 /** Learning rates over the steps of a run. A schedule is data; `rate` reads it. */
+import { Elementary } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
 import { Rate } from "./internal/schema.ts"
 
@@ -42,10 +43,13 @@ export const rate = (schedule: Schedule, peak: number, { step, stepsPerEpoch, ep
     case "Cosine": {
       const total = Math.max(1, epochs * stepsPerEpoch - warmup)
       const progress = Math.min(1, (step - warmup) / total)
-      return schedule.to + ((peak - schedule.to) * (1 + Math.cos(Math.PI * progress))) / 2
+      return schedule.to + ((peak - schedule.to) * (1 + Elementary.cos(Math.PI * progress))) / 2
     }
     case "Step":
-      return peak * schedule.factor ** schedule.milestones.filter((epoch) => step >= epoch * stepsPerEpoch).length
+      return (
+        peak *
+        Elementary.pow(schedule.factor, schedule.milestones.filter((epoch) => step >= epoch * stepsPerEpoch).length)
+      )
     case "Constant":
       return peak
   }

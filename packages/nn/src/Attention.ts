@@ -1,5 +1,6 @@
 /** Multi-head attention over tokens `[batch, tokens, channels]`. */
 import { Op, type Tensor } from "@uninet/graph"
+import * as Elementary from "@uninet/search-space/elementary"
 import { fail, type Layer } from "./Layer.ts"
 import { linear } from "./Linear.ts"
 import * as Scope from "./Scope.ts"
@@ -18,7 +19,13 @@ export const attend = (
   const channels = query.shape[query.shape.length - 1]
   if (channels % headDim !== 0)
     return fail(scope, "attention", query, `${channels} channels do not divide into heads of ${headDim}`)
-  return Op.attention(query, key, value, { heads: channels / headDim, scale: headDim ** -0.5, mask }, scope.path)
+  return Op.attention(
+    query,
+    key,
+    value,
+    { heads: channels / headDim, scale: Elementary.pow(headDim, -0.5), mask },
+    scope.path
+  )
 }
 
 /** Equal parts of the last axis. */

@@ -50,6 +50,10 @@ export class Runtime extends Context.Service<
      */
     readonly numerics?: Effect.Effect<string, RuntimeError>
     /**
+     * Whether two that are equal in `numerics` give the same numbers to the bit on every processor and system, so that unlike machines may share a training or a search. Default: no.
+     */
+    readonly isPortable?: boolean
+    /**
      * Programs that share their variables by name. A variable whose first value is a number starts at it; one whose first values are drawn has none until `write`, or a run that
      * gives it one. Fails with `CompileFailed` where two programs have variables of one name and two shapes.
      */

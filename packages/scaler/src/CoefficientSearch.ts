@@ -8,7 +8,7 @@
 import { Grid } from "@uninet/controller"
 import { ModelSpace } from "@uninet/model-space"
 import { type Evaluator, type Journal, Search } from "@uninet/search"
-import { Choice, Space, type SpaceError } from "@uninet/search-space"
+import { Choice, Elementary, Space, type SpaceError } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -62,10 +62,10 @@ export type CoefficientSearchError = ScaleError | NoCandidate | SpaceError.Inval
 
 /** How far a network is from what its coefficients wanted. */
 const distance = ({ coefficients, member }: Candidate<unknown, never>): number =>
-  (["depth", "width", "resolution"] as const).reduce(
-    (sum, key) => sum + Math.log(member.factors[key] / coefficients[key]) ** 2,
-    0
-  )
+  (["depth", "width", "resolution"] as const).reduce((sum, key) => {
+    const off = Elementary.log(member.factors[key] / coefficients[key])
+    return sum + off * off
+  }, 0)
 
 /** The distinct networks of a grid, in its order. Coefficients that give none are left out. */
 export const candidates = <A, C extends string, M extends string>(

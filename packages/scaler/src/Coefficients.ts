@@ -4,6 +4,7 @@
  * A convolution's cost grows with depth, with the square of the width and with the square of the image's edge; α·β²·γ² = 2 makes φ the
  * binary logarithm of the cost.
  */
+import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { UnbalancedCoefficients } from "./ScaleError.ts"
@@ -28,14 +29,19 @@ export const efficientNet: Coefficients = { depth: 1.2, width: 1.1, resolution: 
 export const tolerance = 0.05
 
 /** α·β²·γ². */
-export const product = ({ depth, resolution, width }: Coefficients): number => depth * width ** 2 * resolution ** 2
+export const product = ({ depth, resolution, width }: Coefficients): number =>
+  depth * (width * width) * (resolution * resolution)
 
 /** The coefficients in the same proportion (of their logarithms) with α·β²·γ² = 2. Those that are all 1 stay so. */
 export const balanced = (coefficients: Coefficients): Coefficients => {
-  const growth = Math.log2(product(coefficients))
+  const growth = Elementary.log2(product(coefficients))
   if (growth === 0) return coefficients
   const { depth, resolution, width } = coefficients
-  return { depth: depth ** (1 / growth), width: width ** (1 / growth), resolution: resolution ** (1 / growth) }
+  return {
+    depth: Elementary.pow(depth, 1 / growth),
+    width: Elementary.pow(width, 1 / growth),
+    resolution: Elementary.pow(resolution, 1 / growth)
+  }
 }
 
 /**

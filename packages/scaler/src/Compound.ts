@@ -17,6 +17,7 @@
  * `StepsTooCoarse`: no single step brings the network it names any nearer.
  */
 import { ModelSpace, type Scaling } from "@uninet/model-space"
+import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import type { Coefficients } from "./Coefficients.ts"
 import { chainOf, macsOf, type Space } from "./internal/anatomy.ts"
@@ -151,8 +152,10 @@ const factorsOf = <A>(chain: Scaling.Chain<A>, point: A, baseline: A): Member<A>
   const [edges, before] = [chain.edges(grown.resolution), chain.edges(own.resolution)]
   return {
     depth: sum(grown.depths) / sum(own.depths),
-    width: Math.exp(sum(grown.widths.map((width, i) => Math.log(width / own.widths[i]))) / own.widths.length),
-    resolution: before.length === 0 ? 1 : (product(edges) / product(before)) ** (1 / before.length)
+    width: Elementary.exp(
+      sum(grown.widths.map((width, i) => Elementary.log(width / own.widths[i]))) / own.widths.length
+    ),
+    resolution: before.length === 0 ? 1 : Elementary.pow(product(edges) / product(before), 1 / before.length)
   }
 }
 
@@ -174,7 +177,7 @@ const next = <A, C extends string, M extends string>(
   phi: number
 ): Result.Result<Member<A, C>, ScaleError> => {
   const { chain, macs, of, point, quantities, tolerance } = baseline
-  const target = macs * 2 ** phi
+  const target = macs * Elementary.pow(2, phi)
   if (phi === 0) return memberOf(baseline, { point, phi, target }, 0)
   const floor = chain.sizesOf(least)
   const costAt = (t: number) => Ray.cost(quantities, chain.macs, floor, t)
@@ -294,7 +297,7 @@ export const toMacs = <A, C extends string, M extends string>(
     yield* chainOf(of, baseline, undefined)
     const own = yield* macsOf(of, baseline)
     if (!(macs >= own)) return yield* Result.fail(new TargetBelowBaseline({ target: macs, baseline: own }))
-    return yield* member(of, baseline, Math.log2(macs / own), options)
+    return yield* member(of, baseline, Elementary.log2(macs / own), options)
   })
 
 /**

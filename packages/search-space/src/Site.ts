@@ -80,7 +80,7 @@ export const at = (site: Pick<Site, "count">, position: number): number =>
 const reaches = (site: Site): ReadonlyArray<number> => {
   const out: Array<number> = []
   for (let k = 1; k <= 14; k++) {
-    const reach = Math.max(1, Math.floor((site.count - 1) / 2 ** k))
+    const reach = Math.max(1, Math.floor((site.count - 1) / (1 << k)))
     if (reach !== out.at(-1)) out.push(reach)
   }
   return out

@@ -11,6 +11,7 @@
  * ```
  */
 import { Pareto } from "@uninet/controller"
+import { Elementary } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
 import * as Standing from "./internal/standing.ts"
 import type { Entrant } from "./internal/standing.ts"
@@ -105,7 +106,8 @@ export const partOf = (fidelity: Fidelity, rung: number): number => {
 export const expected = (fidelity: Fidelity, trials: number): number => {
   const share = fidelity._tag === "Full" ? 1 : 1 / (fidelity._tag === "Median" ? 2 : fidelity.factor)
   return rungsOf(fidelity).reduce<number>(
-    (sum, _, rung) => sum + Math.max(rung === 0 ? trials : 1, trials * share ** rung) * partOf(fidelity, rung),
+    (sum, _, rung) =>
+      sum + Math.max(rung === 0 ? trials : 1, trials * Elementary.pow(share, rung)) * partOf(fidelity, rung),
     0
   )
 }

@@ -120,7 +120,7 @@ const model = (options: Required<Options>, chosen: Cell): Model.Model =>
         Nn.batchNorm(at("stem.1"))
       )(image)
       for (const stage of [0, 1, 2]) {
-        if (stage > 0) x = reduction(at(`stages.${stage}.reduction`), options.width1 * 2 ** stage)(x)
+        if (stage > 0) x = reduction(at(`stages.${stage}.reduction`), options.width1 * (1 << stage))(x)
         for (let i = 0; i < options.cells; i++) x = cell(at(`stages.${stage}.cells.${i}`), chosen)(x)
       }
       return {
@@ -193,8 +193,8 @@ export const convolutions = (chosen: Cell): { readonly ones: number; readonly th
 const countsOf = (options: Required<Options>) => {
   const { cells, channels, classes, height, width, width1 } = options
   const maps = [0, 1, 2].map((stage) => ({
-    c: width1 * 2 ** stage,
-    area: Math.ceil(height / 2 ** stage) * Math.ceil(width / 2 ** stage)
+    c: width1 * (1 << stage),
+    area: Math.ceil(height / (1 << stage)) * Math.ceil(width / (1 << stage))
   }))
   const convolution = (kernel: number) =>
     maps.reduce(

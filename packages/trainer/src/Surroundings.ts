@@ -16,7 +16,7 @@ export const Surroundings = Schema.Struct({
   software: Schema.String,
   /** `Runtime.numerics`: the engine with its version, device and formulation. */
   engine: Schema.String,
-  /** Operating system and architecture. */
+  /** Operating system and architecture; `any machine` where neither the engine's numbers nor the data's depend on them. */
   host: Schema.String
 })
 export type Surroundings = typeof Surroundings.Type
@@ -37,18 +37,20 @@ export interface Difference {
 }
 
 /**
- * Those of this process, for the data set and the engine that it has.
+ * Those of this process, for the data set and the engine that it has. On an engine that computes the same bits everywhere (`Runtime.isPortable`) the kind of machine is no matter, but for data
+ * that native code decodes.
  *
  * Fails where the data cannot be read or the engine not be tried.
  */
 export const here: Effect.Effect<Surroundings, DataError.DataError | RuntimeError, Dataset.Dataset | Runtime> =
   Effect.gen(function* () {
-    const { name, numerics = Effect.succeed(name) } = yield* Runtime
+    const { isPortable = false, name, numerics = Effect.succeed(name) } = yield* Runtime
+    const data = yield* Dataset.Dataset
     return {
-      data: yield* Content.of(yield* Dataset.Dataset),
+      data: yield* Content.of(data),
       software: `uninet ${version}`,
       engine: yield* numerics,
-      host: `${process.platform} ${process.arch}`
+      host: isPortable && data.isNative !== true ? "any machine" : `${process.platform} ${process.arch}`
     }
   })
 

@@ -20,7 +20,7 @@ export interface Step {
   /** Global, before clipping; `null` where it is not computed. */
   readonly gradientNorm: number | null
   readonly examplesPerSecond: number
-  /** The process's resident memory, in bytes. */
+  /** The process's resident memory, in bytes; 0 in a page, which is told nothing of it. */
   readonly memory: number
 }
 

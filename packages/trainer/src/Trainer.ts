@@ -136,6 +136,9 @@ const fit =
     )
 
 /** The surroundings, taken once. */
+/** A page has no process. */
+const residentBytes = (): number => (typeof process === "object" ? process.memoryUsage.rss() : 0)
+
 type Here = Effect.Effect<Surroundings.Surroundings, DataError.DataError | RuntimeError>
 
 /** Those of a training that is kept: with those of the checkpoint that it goes on from, where that is allowed. */
@@ -272,7 +275,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
         learningRate,
         gradientNorm,
         examplesPerSecond,
-        memory: process.memoryUsage.rss()
+        memory: residentBytes()
       })
       // The end of an epoch is kept with its validation.
       if (state.step % stepsPerEpoch !== 0 && isDue()) yield* save

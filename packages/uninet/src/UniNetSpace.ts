@@ -16,7 +16,7 @@ import { type Dsm, Dsms } from "@uninet/dsm"
 import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import { type Operator, Operators } from "@uninet/operators"
-import { Choice, Cost, type Site, Space, SpaceError } from "@uninet/search-space"
+import { Choice, Cost, Elementary, type Site, Space, SpaceError } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -122,7 +122,7 @@ export const paper = {
  * as bring its shorter side near 4 (28 → 14 → 7 → 4 → 4 → 4, 32 → 16 → 8 → 4 → 4 → 4, 64 → 32 → 16 → 8 → 4 → 4).
  */
 export const smallDefaults = (image: { readonly height: number; readonly width: number }) => {
-  const halvings = Math.min(5, Math.max(1, Math.round(Math.log2(Math.min(image.height, image.width) / 4))))
+  const halvings = Math.min(5, Math.max(1, Math.round(Elementary.log2(Math.min(image.height, image.width) / 4))))
   return {
     ...paper,
     seed: {

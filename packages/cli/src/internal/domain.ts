@@ -26,11 +26,14 @@ export const training = (plan: Plan) =>
   )
 
 /** The plan's strategy: a named one, or the config's own. It is begun here once, so that one that cannot search the domain says so before anything is written. */
-const strategyOf = Effect.fnUntraced(function* ({ config, seed, strategy }: Plan, domain: Strategy.Domain<unknown>) {
+const strategyOf = Effect.fnUntraced(function* (
+  { config, device, seed, strategy }: Plan,
+  domain: Strategy.Domain<unknown>
+) {
   const begun = (service: SearchStrategy["Service"]) =>
     Effect.as(Effect.scoped(service.start(domain, Prng.fromSeed(seed).split("strategy"))), service)
-  // A policy is so small that no other device is faster, and the same search proposes the same on all of them.
-  const engine = OnnxRuntime.cpu()
+  // A policy is so small that no other device is faster, and the same search proposes the same on all of them; what is to be the same on every machine is so with its proposals only.
+  const engine = device === "portable" ? Device.layer(device) : OnnxRuntime.cpu()
   if (strategy !== null) {
     const services = yield* Layer.build(Layer.provide(Strategies.layer(strategy), engine))
     return yield* Effect.mapError(begun(Context.get(services, SearchStrategy)), (error) =>

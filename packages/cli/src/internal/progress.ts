@@ -106,7 +106,7 @@ const lines = (work: Work, replay: Replay): Display => {
         if (event._tag === "Refused") {
           refused++
           if (refused <= 3) return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)
-          return Math.log10(refused) % 1 === 0 ? write(`${refused} refused before training so far`) : Effect.void
+          return /^10*$/.test(String(refused)) ? write(`${refused} refused before training so far`) : Effect.void
         }
         return Effect.void
       })

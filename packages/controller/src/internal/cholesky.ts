@@ -1,4 +1,5 @@
 /** A Cholesky factor that grows by a row at a time: L·Lᵀ = K, lower triangle, rows packed one after the other. */
+import { Elementary } from "@uninet/search-space"
 
 export interface Cholesky {
   readonly size: () => number
@@ -77,7 +78,7 @@ export const make = (): Cholesky => {
     forward,
     halfLogDeterminant: () => {
       let sum = 0
-      for (let i = 0; i < n; i++) sum += Math.log(data[start(i) + i]!)
+      for (let i = 0; i < n; i++) sum += Elementary.log(data[start(i) + i]!)
       return sum
     }
   }

@@ -3,7 +3,7 @@
  * every number (a continuous choice, or a whole one of very many), of the distance on the unit interval over a scale of its own. It is a product over the sites, so that a
  * point's row follows from that of a point near it by the sites in which the two differ.
  */
-import { Site } from "@uninet/search-space"
+import { Elementary, Site } from "@uninet/search-space"
 import type { Point } from "./points.ts"
 
 type Sites = ReadonlyArray<Site.Site>
@@ -42,7 +42,7 @@ export const distance = (sites: Sites, a: Int32Array, b: Int32Array): number => 
 export const ofNumber = (site: Site.Site, scale: number, x: number, y: number): number => {
   if (x === y || x === Site.absent || y === Site.absent) return 1
   const r = (Math.sqrt(5) * Math.abs(x - y)) / ((site.count - 1) * scale)
-  return (1 + r + (r * r) / 3) * Math.exp(-r)
+  return (1 + r + (r * r) / 3) * Elementary.exp(-r)
 }
 
 /** The points that rows are worked out against, site by site. */
@@ -68,7 +68,7 @@ export const make = (sites: Sites): Stack => {
     const scale = -1 / (sites.length * length)
     if (Site.isNumeric(site)) {
       const own = scales[i]!
-      const of = (z: number, y: number) => Math.exp(scale * missing(z, y)) * ofNumber(site, own, z, y)
+      const of = (z: number, y: number) => Elementary.exp(scale * missing(z, y)) * ofNumber(site, own, z, y)
       for (let j = 0; j < n; j++) {
         const y = column[j]!
         row[j]! *= former === undefined ? of(x, y) : of(x, y) / of(former, y)
@@ -76,7 +76,7 @@ export const make = (sites: Sites): Stack => {
       return
     }
     const factor = (y: number) =>
-      Math.exp(scale * (apart(site, x, y) - (former === undefined ? 0 : apart(site, former, y))))
+      Elementary.exp(scale * (apart(site, x, y) - (former === undefined ? 0 : apart(site, former, y))))
     if (site.count >= n) {
       for (let j = 0; j < n; j++) row[j]! *= factor(column[j]!)
       return

@@ -1,15 +1,16 @@
 /** The normal distribution, and scores of ranks. */
+import { Elementary } from "@uninet/search-space"
 
 /** Φ(x), by a rational approximation of the error function (Abramowitz & Stegun 7.1.26, error below 1.5·10⁻⁷). */
 export const cdf = (x: number): number => {
   const z = Math.abs(x) / Math.SQRT2
   const t = 1 / (1 + 0.3275911 * z)
   const poly = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-  const tail = 0.5 * poly * Math.exp(-z * z)
+  const tail = 0.5 * poly * Elementary.exp(-z * z)
   return x < 0 ? tail : 1 - tail
 }
 
-export const density = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
+export const density = (x: number): number => Elementary.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
 
 /** a(r) / (b(r)·r + 1) for polynomials by their coefficients, highest first. */
 const rational = (r: number, a: ReadonlyArray<number>, b: ReadonlyArray<number>) => {
@@ -23,7 +24,7 @@ const rational = (r: number, a: ReadonlyArray<number>, b: ReadonlyArray<number>)
 /** Φ⁻¹(p) for 0 < p < 1 (Acklam's rational approximation, relative error below 1.2·10⁻⁹). */
 export const quantile = (p: number): number => {
   if (p > 0.5) return -quantile(1 - p)
-  if (p < 0.02425) return rational(Math.sqrt(-2 * Math.log(p)), tailTop, tailBottom)
+  if (p < 0.02425) return rational(Math.sqrt(-2 * Elementary.log(p)), tailTop, tailBottom)
   const q = p - 0.5
   return q * rational(q * q, top, bottom)
 }

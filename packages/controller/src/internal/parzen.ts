@@ -2,7 +2,7 @@
  * Densities on the unit interval by kernels on what was seen there (Parzen's estimator), as Bergstra et al. (2011) use them for numbers: normal kernels cut off at the
  * ends, each as wide as the farther of its two neighbours is away, and a uniform one.
  */
-import type { Prng } from "@uninet/search-space"
+import { Elementary, type Prng } from "@uninet/search-space"
 import * as Normal from "./normal.ts"
 
 export interface Density {
@@ -42,7 +42,7 @@ export const make = (masses: ReadonlyArray<Mass>, prior: number): Density => {
       let sum = prior / total
       for (let i = 0; i < n; i++) {
         const z = (u - centres[i]!) * precisions[i]!
-        sum += heights[i]! * Math.exp(-0.5 * z * z)
+        sum += heights[i]! * Elementary.exp(-0.5 * z * z)
       }
       return sum
     },

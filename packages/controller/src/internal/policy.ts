@@ -1,7 +1,7 @@
 /** A policy with its variables on an engine: sampling, improving, inspecting, saving. */
 import type { Program } from "@uninet/graph"
 import { type Data, type Executable, Runtime } from "@uninet/runtime/engine"
-import { Constrained, type Prng, Site } from "@uninet/search-space"
+import { Constrained, Elementary, type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Option from "effect/Option"
@@ -178,7 +178,8 @@ export const make = Effect.fnUntraced(function* <A>(
         for (const { count, index } of chosen) {
           for (let row = 0; row < rows; row++) {
             const from = offset(index, row)
-            for (let o = 0; o < count; o++) gumbel[from + o] = -Math.log(-Math.log(prng.nextFloat() + 2 ** -55))
+            for (let o = 0; o < count; o++)
+              gumbel[from + o] = -Elementary.log(-Elementary.log(prng.nextFloat() + 2 ** -55))
           }
         }
         for (const { index, slots } of sites) {
@@ -205,7 +206,9 @@ export const make = Effect.fnUntraced(function* <A>(
           settled(gumbel, spread),
           ({ out }) =>
             (site: number) =>
-              Array.from({ length: chosen[site]!.count }, (_, o) => Math.exp(out["logs"]?.[offset(site, 0) + o] ?? 0))
+              Array.from({ length: chosen[site]!.count }, (_, o) =>
+                Elementary.exp(out["logs"]?.[offset(site, 0) + o] ?? 0)
+              )
         )
       }),
     update: (experiences, { entropy, learningRate }) => {

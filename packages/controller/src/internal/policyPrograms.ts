@@ -10,6 +10,7 @@
  * are padded to one number of options, so that all that does not wait for the token before is one op over all sites.
  */
 import { gradient, Op, Program, type Shape, type Tensor } from "@uninet/graph"
+import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import type { PolicySite } from "./entries.ts"
 
@@ -87,10 +88,11 @@ const padding = (sites: ReadonlyArray<PolicySite>, options: number) =>
 /** The states before every site, `[sites, rows, hidden]`, of what every token says, of the same shape. */
 const statesOf = (said: Tensor.Tensor, memory: number): Tensor.Tensor => {
   const [sites = 0, rows = 0, hidden = 0] = said.shape
-  const powers = Float32Array.from({ length: sites * sites }, (_, i) => {
-    const age = Math.floor(i / sites) - 1 - (i % sites)
-    return age < 0 ? 0 : memory ** age
-  })
+  const fading = Array.from({ length: sites }, (_, age) => Elementary.pow(memory, age))
+  const powers = Float32Array.from(
+    { length: sites * sites },
+    (_, i) => fading[Math.floor(i / sites) - 1 - (i % sites)] ?? 0
+  )
   return Op.reshape(
     Op.matmul(Op.constant(powers, [sites, sites]), Op.reshape(said, [sites, rows * hidden])),
     said.shape

@@ -2,6 +2,7 @@
  * Runs the steps of an `Augmentation` on one sample. Every step draws from a generator of its own, keyed by epoch, sample and
  * step, so a sample's pixels depend on seed, epoch, its index and the steps, and on nothing else.
  */
+import * as Elementary from "@uninet/search-space/elementary"
 import type { Augmentation, Step } from "../Augmentation.ts"
 import type { ImageShape } from "../Dataset.ts"
 import * as Image from "../Image.ts"
@@ -29,7 +30,7 @@ export const resizedCrop = (
   const [narrow, wide] = step.ratio
   for (let attempt = 0; attempt < 10; attempt++) {
     const area = image.height * image.width * uniform(random, ...step.scale)
-    const aspect = Math.exp(uniform(random, Math.log(narrow), Math.log(wide)))
+    const aspect = Elementary.exp(uniform(random, Elementary.log(narrow), Elementary.log(wide)))
     const width = Math.round(Math.sqrt(area * aspect))
     const height = Math.round(Math.sqrt(area / aspect))
     if (width < 1 || height < 1 || width > image.width || height > image.height) continue
@@ -160,7 +161,7 @@ const erase = (
   const { channels, height, width } = shape
   for (let attempt = 0; attempt < 10; attempt++) {
     const area = height * width * uniform(random, ...step.area)
-    const aspect = Math.exp(uniform(random, Math.log(step.ratio[0]), Math.log(step.ratio[1])))
+    const aspect = Elementary.exp(uniform(random, Elementary.log(step.ratio[0]), Elementary.log(step.ratio[1])))
     const h = Math.round(Math.sqrt(area * aspect))
     const w = Math.round(Math.sqrt(area / aspect))
     if (h < 1 || w < 1 || h >= height || w >= width) continue

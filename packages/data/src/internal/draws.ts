@@ -4,6 +4,7 @@
  * sfc32 (Chris Doty-Humphrey's small fast counting generator) over four words: two that the epoch's `Prng` drew, the sample's index
  * and the step's. Against a `Prng` split for every sample it needs no text to be hashed, and a worker thread no Effect runtime.
  */
+import * as Elementary from "@uninet/search-space/elementary"
 
 /** The words that an epoch's augmentation starts from. */
 export type Key = readonly [number, number]
@@ -41,7 +42,7 @@ export const make = ([high, low]: Key, sample: number, step: number): Draws => {
         const u = 2 * nextFloat() - 1
         const v = 2 * nextFloat() - 1
         const s = u * u + v * v
-        if (s > 0 && s < 1) return u * Math.sqrt((-2 * Math.log(s)) / s)
+        if (s > 0 && s < 1) return u * Math.sqrt((-2 * Elementary.log(s)) / s)
       }
     }
   }

@@ -31,6 +31,8 @@ export const normalise = (
   }
 }
 
+const square = (x: number) => x * x
+
 /** Counts every byte value per channel, for an exact mean and standard deviation of bytes / 255. */
 export const counter = (shape: ImageShape) => {
   const area = shape.height * shape.width
@@ -51,7 +53,7 @@ export const counter = (shape: ImageShape) => {
           channel.reduce((a, b) => a + b, 0)
         )
         const mean = channel.reduce((sum, count, byte) => sum + (count * byte) / 255, 0) / total
-        const variance = channel.reduce((sum, count, byte) => sum + count * (byte / 255 - mean) ** 2, 0) / total
+        const variance = channel.reduce((sum, count, byte) => sum + count * square(byte / 255 - mean), 0) / total
         // A channel of one colour has no spread: 1 leaves it at zero after the mean is taken away.
         return { mean, deviation: variance === 0 ? 1 : Math.sqrt(variance) }
       })

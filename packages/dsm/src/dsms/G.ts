@@ -7,7 +7,7 @@ import * as pytorch from "./pytorch.ts"
 import { attending, attendingCount, branchCount, plus, shortcutCount } from "./shared.ts"
 
 /** Weights per channel: the stride's area, so that the sequence gets as much shorter as an image would. */
-const kernel = ({ stride }: Config) => (stride === 1 ? 3 : stride ** 2)
+const kernel = ({ stride }: Config) => (stride === 1 ? 3 : stride * stride)
 
 /**
  * Depthwise convolution along the row-major token sequence, kernel = stride = s² (kernel 3 and padding 1 where s = 1) → BN → 1×1.
@@ -21,12 +21,12 @@ const sequence =
     const [batch, channels, height, width] = x.shape
     const size = strided({ height, width }, stride)
     const tokens = height * width
-    const padding = stride === 1 ? 0 : size.height * size.width * stride ** 2 - tokens
+    const padding = stride === 1 ? 0 : size.height * size.width * stride * stride - tokens
     const line = Op.reshape(x, [batch, channels, 1, tokens], scope.path)
     return flow(
       Nn.depthwise(Scope.at(scope, "0"), {
         kernel: [1, kernel(config)],
-        stride: [1, stride ** 2],
+        stride: [1, stride * stride],
         padding: stride === 1 ? [0, 1, 0, 1] : [0, 0, 0, 0],
         bias: true
       }),

@@ -1,14 +1,15 @@
 /** A step of AdamW: arithmetic element by element, with three numbers that JavaScript works out in double precision. */
 import type { Tensor } from "@uninet/graph"
+import * as Elementary from "@uninet/search-space/elementary"
 import * as E from "../Expression.ts"
 import * as View from "../View.ts"
 import { type Context, domainOf, inPlain, joined, newBuffer, place } from "./context.ts"
 import { plainLazy } from "./elementwise.ts"
 import type { Rules } from "./rules.ts"
 
-/** A number to a whole power by products alone, whose bits do not depend on a library; JavaScript's own for others. */
+/** A number to a power, whole ones by products alone: its bits do not depend on a library. */
 const power = (base: number, exponent: number): number => {
-  if (!Number.isSafeInteger(exponent) || exponent < 0) return base ** exponent
+  if (!Number.isSafeInteger(exponent) || exponent < 0) return Elementary.pow(base, exponent)
   let [result, square] = [1, base]
   for (let left = exponent; left > 0; left = Math.floor(left / 2)) {
     if (left % 2 === 1) result *= square

@@ -1,5 +1,6 @@
 /** One class for each example: cross entropy of the logits, top-1 and top-5 accuracy, calibration. */
 import { Loss } from "@uninet/nn"
+import { Elementary } from "@uninet/search-space"
 import * as Confusion from "../internal/confusion.ts"
 import * as Task from "../Task.ts"
 
@@ -53,11 +54,11 @@ const tally = (output: string, classes: number): Task.Tally<Measure> => {
         let best = 0
         for (let k = 1; k < classes; k++) if (logits[from + k] > logits[from + best]) best = k
         let sum = 0
-        for (let k = 0; k < classes; k++) sum += Math.exp(logits[from + k] - logits[from + best])
+        for (let k = 0; k < classes; k++) sum += Elementary.exp(logits[from + k] - logits[from + best])
         examples++
         if (best === label) right++
         if (rankOf(logits, from, classes, label) < 5) top5++
-        loss += Math.log(sum) + logits[from + best] - logits[from + label]
+        loss += Elementary.log(sum) + logits[from + best] - logits[from + label]
         Confusion.add(confusion, label, best)
         const confidence = 1 / sum
         const bin = binned[Math.min(bins - 1, Math.floor(confidence * bins))]

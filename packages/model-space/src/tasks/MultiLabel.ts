@@ -1,5 +1,6 @@
 /** Any number of labels for each example: binary cross entropy for each label, average precision, F1. */
 import { Loss } from "@uninet/nn"
+import { Elementary } from "@uninet/search-space"
 import * as Task from "../Task.ts"
 
 /** - `meanAveragePrecision`: the mean over labels of the average precision: the precision at the place of every example that has the label, examples being sorted by their logit. Labels
@@ -38,7 +39,7 @@ const tally = (output: string, labels: number): Task.Tally<Measure> => {
           if (given && !wanted) alarms++
           if (!given && wanted) misses++
           if (given !== wanted) right = false
-          loss += Math.max(logit, 0) - logit * target + Math.log1p(Math.exp(-Math.abs(logit)))
+          loss += Math.max(logit, 0) - logit * target + Elementary.log1p(Elementary.exp(-Math.abs(logit)))
         }
         if (right) exact++
       }

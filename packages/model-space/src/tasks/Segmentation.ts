@@ -1,5 +1,6 @@
 /** A class for every pixel: cross entropy, mean intersection over union, the share of pixels that are right. */
 import { Loss } from "@uninet/nn"
+import { Elementary } from "@uninet/search-space"
 import * as Confusion from "../internal/confusion.ts"
 import * as Task from "../Task.ts"
 
@@ -22,8 +23,8 @@ const tally = (output: string, classes: number, pixels: number): Task.Tally<Meas
           let best = 0
           for (let k = 1; k < classes; k++) if (at(k) > at(best)) best = k
           let sum = 0
-          for (let k = 0; k < classes; k++) sum += Math.exp(at(k) - at(best))
-          loss += Math.log(sum) + at(best) - at(label)
+          for (let k = 0; k < classes; k++) sum += Elementary.exp(at(k) - at(best))
+          loss += Elementary.log(sum) + at(best) - at(label)
           labelled++
           if (best === label) right++
           Confusion.add(confusion, label, best)

@@ -37,8 +37,8 @@ export const MLP: Operator = {
     const tokens = area(size)
     const ffn = feedForwardCount(config, size)
     return {
-      parameters: 4 * tokens ** 2 + 3 * tokens + 3 * config.channels + ffn.parameters,
-      macs: 4 * tokens ** 2 * config.channels + ffn.macs
+      parameters: 4 * tokens * tokens + 3 * tokens + 3 * config.channels + ffn.parameters,
+      macs: 4 * tokens * tokens * config.channels + ffn.macs
     }
   }
 }

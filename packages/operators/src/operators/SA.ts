@@ -53,13 +53,13 @@ export const SA: Operator = {
   growth,
   pytorch: pytorch.SA,
   layer: transformer((scope, { headDim }) => Nn.selfAttention(scope, { headDim })),
-  count: (config, size) => count(config, size, area(size) ** 2)
+  count: (config, size) => count(config, size, area(size) * area(size))
 }
 
 /** Query-key pairs along one axis: those of every window, the last one's padding included. */
 const pairs = (length: number) => {
   const window = Math.min(windowSize, length)
-  return Math.ceil(length / window) * window ** 2
+  return Math.ceil(length / window) * window * window
 }
 
 /** As `SA`, with attention inside windows of 7×7 that do not overlap and are not shifted, as in sibling networks of the same authors; padding and masks are our choice. */

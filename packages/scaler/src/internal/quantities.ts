@@ -1,5 +1,6 @@
 /** What of a chain can be scaled, which values each quantity may take, and where the coefficients want it. */
 import type { Scaling } from "@uninet/model-space"
+import { Elementary } from "@uninet/search-space"
 import type { Coefficients } from "../Coefficients.ts"
 
 /** A size that grows: how fast, and up to where. */
@@ -67,7 +68,7 @@ export const all = ({ depths, head, resolution, stem, widths }: Quantities): Rea
 ]
 
 /** The value at φ = t if nothing were rounded. */
-export const ideal = ({ base, factor }: Quantity, t: number): number => base * factor ** t
+export const ideal = ({ base, factor }: Quantity, t: number): number => base * Elementary.pow(factor, t)
 
 /** The next value above. */
 export const above = ({ base, step }: Quantity, value: number): number => {

@@ -5,6 +5,7 @@
  * with the rest, such that the mean is the size that is wanted. That is a continuous cost that rises with t, so bisection finds the t.
  */
 import type { Scaling } from "@uninet/model-space"
+import { Elementary } from "@uninet/search-space"
 import * as Q from "./quantities.ts"
 
 /** Multiply-accumulates of a chain's parts. */
@@ -60,7 +61,7 @@ export const end = (quantities: Q.Quantities): { readonly t: number; readonly qu
   let first: Q.Quantity | undefined
   for (const quantity of Q.all(quantities)) {
     const { base, factor, limit } = quantity
-    const at = limit <= base ? 0 : factor === 1 ? Infinity : Math.log(limit / base) / Math.log(factor)
+    const at = limit <= base ? 0 : factor === 1 ? Infinity : Elementary.log(limit / base) / Elementary.log(factor)
     if (factor > 1 && at < t) {
       t = at
       first = quantity

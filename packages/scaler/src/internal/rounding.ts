@@ -5,6 +5,7 @@
  * a width, so dynamic programming over (stage, width, cost in narrow bands) finds the best of all combinations.
  */
 import type { Scaling } from "@uninet/model-space"
+import { Elementary } from "@uninet/search-space"
 import * as Q from "./quantities.ts"
 import * as Ray from "./ray.ts"
 
@@ -36,8 +37,9 @@ const edgeWidth = 0.25
 
 const squared = (value: number, ideal: number, below = 1): number => {
   if (value === ideal) return 0
-  const log = Math.log(value / ideal)
-  return (log < 0 ? below * log : log) ** 2
+  const log = Elementary.log(value / ideal)
+  const counted = log < 0 ? below * log : log
+  return counted * counted
 }
 
 /** All that a stage leaves behind: by width and band the nearest way there. */

@@ -1,6 +1,6 @@
 /**
  * Logarithm and exponential function from operations that IEEE 754 rounds exactly, so that they give the same number to the bit on every machine;
- * `Math.log` and `Math.exp` may differ between engines.
+ * `Math.log` and `Math.exp` may differ between engines. Older than `Elementary`, whose last places are others: generators and grids keep these, for what they give is in every recorded run.
  */
 const view = new DataView(new ArrayBuffer(8))
 

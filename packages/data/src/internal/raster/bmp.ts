@@ -23,7 +23,7 @@ const headerOf = (view: DataView): Header | Undecodable => {
   if (size === 12) {
     const bits = view.getUint16(24, true)
     const [width, height] = [view.getUint16(18, true), view.getUint16(20, true)]
-    return { size, width, height, topDown: false, bits, compression: compressions.none, colours: 2 ** bits, entry: 3 }
+    return { size, width, height, topDown: false, bits, compression: compressions.none, colours: 1 << bits, entry: 3 }
   }
   if (![40, 52, 56, 64, 108, 124].includes(size)) return { reason: `a BMP header of ${size} bytes, which is not known` }
   const height = view.getInt32(22, true)
@@ -35,7 +35,7 @@ const headerOf = (view: DataView): Header | Undecodable => {
     topDown: height < 0,
     bits,
     compression: view.getUint32(30, true),
-    colours: view.getUint32(46, true) || 2 ** Math.min(bits, 16),
+    colours: view.getUint32(46, true) || 1 << Math.min(bits, 16),
     entry: 4
   }
 }

@@ -21,7 +21,7 @@ const blocks = (bytes: Uint8Array, start: number): { readonly data: Uint8Array; 
 
 /** The indexes that LZW codes stand for; `undefined` where they are wrong or too few. */
 const unpacked = (data: Uint8Array, least: number, length: number): Uint8Array | undefined => {
-  const [clear, stop] = [2 ** least, 2 ** least + 1]
+  const [clear, stop] = [1 << least, (1 << least) + 1]
   // A code's last index, the code before it, and how many indexes it stands for.
   const last = new Uint8Array(4096)
   const before = new Int16Array(4096)
@@ -52,7 +52,7 @@ const unpacked = (data: Uint8Array, least: number, length: number): Uint8Array |
       while (first >= clear) first = before[first]!
       last[next] = first
       next++
-      if (next === 2 ** size && size < 12) size++
+      if (next === 1 << size && size < 12) size++
     }
     const end = at + lengths[code]!
     for (let i = end - 1, c = code; i >= at; i--) {
@@ -80,7 +80,7 @@ const interlaced = (height: number): ReadonlyArray<number> =>
 export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const flags = view.getUint8(10)
-  const table = (at: number, flags: number) => bytes.subarray(at, at + 3 * 2 ** ((flags & 7) + 1))
+  const table = (at: number, flags: number) => bytes.subarray(at, at + 3 * (2 << (flags & 7)))
   let palette = (flags & 128) === 0 ? undefined : table(13, flags)
   let at = 13 + (palette?.length ?? 0)
   let transparent = 0

@@ -172,6 +172,6 @@ export const decode = async (bytes: Uint8Array): Promise<Raster | Undecodable> =
     return oriented(orientation)(fromIndexes(data, palette, width, height))
   const space: Samples["space"] = colour === 0 || colour === 4 ? "grey" : "rgb"
   // Fewer bits than 8 are spread over the whole range.
-  if (depth < 8) for (let i = 0; i < data.length; i++) data[i]! *= 255 / (2 ** depth - 1)
+  if (depth < 8) for (let i = 0; i < data.length; i++) data[i]! *= 255 / ((1 << depth) - 1)
   return oriented(orientation)(fromSamples({ space, bands, height, width, data }))
 }

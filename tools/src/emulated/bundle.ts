@@ -1,0 +1,46 @@
+/** Test files as one file of plain JavaScript that runs them: for processors on which neither Vitest nor a stripping of types is to be had. */
+import { realpathSync } from "node:fs"
+import { createRequire } from "node:module"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { rolldown, type Plugin } from "rolldown"
+
+const runner = fileURLToPath(new URL("vitest.ts", import.meta.url))
+const root = new URL("../../../", import.meta.url)
+const vitest = createRequire(realpathSync(new URL("node_modules/vitest/package.json", root)))
+const runtime = createRequire(new URL("packages/runtime/package.json", root))
+
+const entry = "\0tests"
+
+/** The tests' framework is our own, its assertions are Chai's, and ONNX Runtime stays where it is, with its binaries. */
+const inPlace = (files: ReadonlyArray<URL>): Plugin => ({
+  name: "tests",
+  resolveId: (id) =>
+    id === entry
+      ? entry
+      : id === "@effect/vitest"
+        ? runner
+        : id === "vitest"
+          ? vitest.resolve("chai")
+          : id === "onnxruntime-node"
+            ? { id: pathToFileURL(runtime.resolve(id)).href, external: true }
+            : // its package says that importing it does nothing, but it declares tests
+              id.endsWith(".test.ts")
+              ? { id, moduleSideEffects: true }
+              : null,
+  load: (id) =>
+    id === entry
+      ? [
+          `import { run } from ${JSON.stringify(runner)}`,
+          ...files.map((file) => `import ${JSON.stringify(fileURLToPath(file))}`),
+          "await run(Number(process.argv[2] ?? 0), Number(process.argv[3] ?? Infinity))"
+        ].join("\n")
+      : null
+})
+
+/** The text of a program that runs the tests of these files: all, or `<from> <count>` of them. */
+export const bundleTests = async (files: ReadonlyArray<URL>): Promise<string> => {
+  const made = await rolldown({ input: entry, platform: "node", logLevel: "silent", plugins: [inPlace(files)] })
+  const { output } = await made.generate({ format: "esm", codeSplitting: false })
+  await made.close()
+  return output[0].code
+}
