@@ -4,6 +4,7 @@
  * A search that is told the same outcomes in the same order does the same, so the journal is all that is needed to go on after a crash.
  * Ordered by trial and step it is the same for every run of a search, at any number of workers, times apart.
  */
+import { Lesson } from "@uninet/controller"
 import { Surroundings } from "@uninet/trainer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -33,7 +34,9 @@ export const Entry = Schema.TaggedUnion({
     /** The point in a line, for people. */
     line: Schema.String,
     costs: Costs,
-    seed: Schema.String
+    seed: Schema.String,
+    /** The trial that failed before and is tried once more, with another seed. It is none of the search's trials beside that one. */
+    again: Schema.optionalKey(Schema.Int)
   },
   /** It was refused before any training. */
   Refused: { trial: Schema.Int, hash: Schema.String, point: Schema.Json, why: Schema.String },
@@ -42,6 +45,12 @@ export const Entry = Schema.TaggedUnion({
   /** It has a result: on a rung, where the search has several (`Fidelity`), counted from 0. */
   Finished: { trial: Schema.Int, rung: Rung, evaluation: Evaluation, reward: Schema.Finite },
   Failed: { trial: Schema.Int, rung: Rung, reason: Reason, detail: Schema.String },
+  /**
+   * From this trial on another strategy proposes: it was told of all trials before. Those in `open` the one before had proposed, and they were never begun: they are the new one's to propose.
+   */
+  HandedOver: { trial: Schema.Int, strategy: Schema.String, open: Schema.Array(Schema.Int) },
+  /** From this trial on, these failed ones are tried once more, one after the other. */
+  Retrying: { trial: Schema.Int, of: Schema.Array(Schema.Int) },
   /** After the search: one of the best was trained again, for so many epochs, to choose the best of all by validation. */
   Compared: { trial: Schema.Int, evaluation: Evaluation, asked: Schema.optionalKey(Schema.Int) },
   /** After the search: the best of all was trained once more, on the validation split's examples too. */
@@ -79,7 +88,9 @@ export const Identity = Schema.Struct({
    * What else decided the results: data content, software, engine, machine. More than one where a search was gone on with under others and that was allowed. Absent in journals of before
    * it was kept, and where whoever searches does not say.
    */
-  surroundings: Schema.optionalKey(Schema.Array(Surroundings.Surroundings))
+  surroundings: Schema.optionalKey(Schema.Array(Surroundings.Surroundings)),
+  /** The results of earlier searches that it learns from, which `settings` has the digest of. */
+  lessons: Schema.optionalKey(Schema.Array(Lesson.Lesson))
 })
 export type Identity = typeof Identity.Type
 
@@ -101,6 +112,8 @@ export class Journal extends Context.Service<
 /** Where an entry stands among those of its trial. */
 export const stepOf = (entry: Entry): number =>
   Entry.match(entry, {
+    HandedOver: () => -2,
+    Retrying: () => -1,
     Proposed: () => 0,
     Refused: () => 0,
     Repeated: () => 0,
@@ -168,6 +181,11 @@ export interface SqliteOptions {
    * says that it is a mixture.
    */
   readonly mixed?: "refuse" | "allow"
+  /**
+   * Where the search is gone on with by another strategy than the journal's, `refuse` (the default) fails with `JournalForeign`, and `replace` writes into the journal from which trial on the new one
+   * proposes.
+   */
+  readonly strategy?: "refuse" | "replace"
 }
 
 /**
@@ -189,6 +207,13 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
     Journal,
     Effect.map(Sqlite.open(path, { durability: options.durability ?? "power" }), (file) => {
       const entries = Effect.flatMap(file.rows(), (rows) => storedOf(path, rows))
+      const append = (entry: Entry, training?: Training) => {
+        const [trial, step] = [entry.trial, stepOf(entry)]
+        return file.add(
+          { trial, step, kind: entry._tag, at: Date.now(), data: encodeEntry(entry) },
+          rowOf(trial, step, training)
+        )
+      }
       return Journal.of({
         entries,
         trainings: (trials) => Effect.map(file.trainings(trials), trainedOf),
@@ -199,11 +224,12 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
             return []
           }
           const before = yield* decodeIdentity(path, header)
-          const found = differing(before, identity)
           const stored = yield* entries
+          const found = differing(strategyNow(before, stored), identity)
           if (stored.length > 0 && options.existing !== "resume")
             return yield* new JournalInUse({ path, trials: countTrials(stored) })
-          if (found !== undefined) return yield* new JournalForeign({ path, ...found })
+          const isReplaced = found?.field === "strategy" && options.strategy === "replace"
+          if (found !== undefined && !isReplaced) return yield* new JournalForeign({ path, ...found })
           const surroundings = yield* together(path, stored.length, options, before, identity)
           const now = {
             ...before,
@@ -211,15 +237,12 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
             ...(surroundings === undefined ? {} : { surroundings })
           }
           if (JSON.stringify(now) !== JSON.stringify(before)) yield* file.rewrite(encodeIdentity(now))
-          return stored
+          if (!isReplaced) return stored
+          const strategy = String(identity.settings["strategy"])
+          yield* append({ _tag: "HandedOver", strategy, ...nextOf(stored) })
+          return yield* entries
         }),
-        append: (entry, training) => {
-          const [trial, step] = [entry.trial, stepOf(entry)]
-          return file.add(
-            { trial, step, kind: entry._tag, at: Date.now(), data: encodeEntry(entry) },
-            rowOf(trial, step, training)
-          )
-        }
+        append
       })
     })
   )
@@ -380,11 +403,37 @@ const together = (
     : Effect.succeed(Surroundings.together(before, current))
 }
 
+/** The identity with the strategy that proposes by now; a field that differs with another strategy alone comes last. */
+const strategyNow = (identity: Identity, stored: ReadonlyArray<Stored>): Identity => {
+  const last = stored.findLast(({ entry }) => entry._tag === "HandedOver")?.entry
+  return last?._tag === "HandedOver"
+    ? { ...identity, settings: { ...identity.settings, strategy: last.strategy } }
+    : identity
+}
+
+/** The next trial of all, and those before it that were never begun. */
+export const nextOf = (
+  stored: ReadonlyArray<Stored>
+): { readonly trial: number; readonly open: ReadonlyArray<number> } => {
+  const known = new Set(
+    stored.flatMap(({ entry }) =>
+      entry._tag === "Proposed" || entry._tag === "Refused" || entry._tag === "Repeated" ? [entry.trial] : []
+    )
+  )
+  let trial = 0
+  for (const each of known) trial = Math.max(trial, each + 1)
+  return { trial, open: Array.from({ length: trial }, (_, i) => i).filter((i) => !known.has(i)) }
+}
+
 /** The first thing that tells two searches apart. */
 const differing = (journal: Identity, search: Identity) => {
   const flat = ({ seed, settings, space }: Identity): Record<string, unknown> => ({ ...settings, space, seed })
   const [ours, theirs] = [flat(search), flat(journal)]
-  for (const field of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
+  const fields = new Set([...Object.keys(ours), ...Object.keys(theirs)])
+  // The one that may be replaced comes last: nothing else differs then.
+  for (const field of fields.has("strategy")
+    ? [...fields].filter((each) => each !== "strategy").concat("strategy")
+    : fields) {
     const [mine, its] = [JSON.stringify(ours[field]) ?? "not set", JSON.stringify(theirs[field]) ?? "not set"]
     if (mine !== its) return { field, journal: its, search: mine }
   }

@@ -63,6 +63,28 @@ const recordsOf = (
   return [...records.values()]
 }
 
+/** A run's results, best first. */
+export const ranked = Effect.fnUntraced(function* (folder: string) {
+  const { entries, fidelity, notes, objectives } = yield* plans.recorded(folder, "")
+  const records = recordsOf(
+    entries.map(({ entry }) => entry),
+    fidelity
+  )
+  return rankingOf(records, notes.task, objectives)
+})
+
+/** What an objective of one's own is, only its module knows: those are ranked by the reward. */
+const rankingOf = (
+  records: ReadonlyArray<Search.Scored<Schema.Json>>,
+  task: Status["task"],
+  objectives: ReadonlyArray<{ readonly name: string }>
+) => {
+  const named = { costs: records[0]?.costs ?? {}, task }
+  const names = objectives.map(({ name }) => name)
+  const isKnown = names.every((name) => name in named.costs || name in task.measures)
+  return Search.ranking(named, records, isKnown ? names : [])
+}
+
 /** Whether the best network of all trials is there: one that was gone on with has another in the end. */
 const isFinished = (folder: string, begun: number) =>
   Effect.map(best.found(folder), (found) => found !== undefined && (found.of ?? begun) >= begun)
@@ -76,16 +98,17 @@ export const status = Effect.fnUntraced(function* (folder: string) {
   const found = live.read(folder)
   const lines = new Map(all.flatMap((entry) => (entry._tag === "Proposed" ? [[entry.trial, entry.line]] : [])))
   const records = recordsOf(all, fidelity)
-  const named = { costs: records[0]?.costs ?? {}, task: notes.task }
-  // What an objective of one's own is, only its module knows: those are ranked by the reward.
-  const names = objectives.map(({ name }) => name)
-  const isKnown = names.every((name) => name in named.costs || name in notes.task.measures)
   const at = entries.map((stored) => stored.at)
   const first = at.reduce((least, time) => Math.min(least, time), Infinity)
   const last = at.reduce((most, time) => Math.max(most, time), 0)
-  const begun = all.filter(({ _tag }) => _tag === "Proposed").length
+  const begun = Search.begunIn(entries)
+  const again = new Set(
+    all.flatMap((entry) => (entry._tag === "Proposed" && entry.again !== undefined ? [entry.trial] : []))
+  )
   const trialsDone = new Set(
-    all.flatMap((entry) => (entry._tag === "Finished" || entry._tag === "Failed" ? [entry.trial] : []))
+    all.flatMap((entry) =>
+      (entry._tag === "Finished" || entry._tag === "Failed") && !again.has(entry.trial) ? [entry.trial] : []
+    )
   )
   const result: Status = {
     folder,
@@ -108,7 +131,7 @@ export const status = Effect.fnUntraced(function* (folder: string) {
           ]
         : []
     ),
-    best: Search.ranking(named, records, isKnown ? names : [])[0],
+    best: rankingOf(records, notes.task, objectives)[0],
     task: notes.task,
     fidelity,
     seconds: at.length === 0 ? 0 : (last - first) / 1000,
