@@ -10,6 +10,7 @@ import { CliError, CliOutput, Command } from "effect/cli"
 import { benchmark } from "./commands/benchmark.ts"
 import { calibrate } from "./commands/calibrate.ts"
 import { classify } from "./commands/classify.ts"
+import { compare } from "./commands/compare.ts"
 import { data } from "./commands/data.ts"
 import { doctor } from "./commands/doctor.ts"
 import { evaluate } from "./commands/evaluate.ts"
@@ -36,6 +37,7 @@ export const command = Command.make("uninet").pipe(
     status,
     runs,
     stop,
+    compare,
     replay,
     worker,
     train,

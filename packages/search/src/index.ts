@@ -1,3 +1,4 @@
+export * as Comparison from "./Comparison.ts"
 export * as Evaluator from "./Evaluator.ts"
 export * as Fidelity from "./Fidelity.ts"
 export * as Journal from "./Journal.ts"
