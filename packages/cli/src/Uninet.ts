@@ -15,6 +15,7 @@ import { data } from "./commands/data.ts"
 import { doctor } from "./commands/doctor.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { exporting } from "./commands/export.ts"
+import { exportTrials } from "./commands/export-trials.ts"
 import { explain } from "./commands/explain.ts"
 import { inspect } from "./commands/inspect.ts"
 import { replay } from "./commands/replay.ts"
@@ -43,6 +44,7 @@ export const command = Command.make("uninet").pipe(
     train,
     evaluate,
     exporting,
+    exportTrials,
     classify,
     scale,
     inspect,

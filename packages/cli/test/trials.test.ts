@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { folder, here } from "./support/cli.ts"
 import { made } from "./support/run.ts"
 
@@ -40,6 +42,33 @@ describe("uninet compare", () => {
       assert.match(unknown.stderr, /has no measure speed\. Give by --measure one that all have: accuracy, .*, reward\./)
       const none = yield* here(["compare", runs[0] ?? "", below])
       assert.match(none.stderr, /journal .* does not exist/)
+    })
+  )
+})
+
+describe("uninet export-trials", () => {
+  it.live("writes a search's trials in each format, into a new place alone", () =>
+    Effect.gen(function* () {
+      const below = yield* folder
+      const run = yield* made(below, "run", { accuracies: [0.5, null, 0.75] })
+      for (const format of ["csv", "jsonl", "tensorboard", "optuna", "mlflow"]) {
+        const { code, stderr, stdout } = yield* here(["export-trials", run, "--format", format])
+        assert.strictEqual(code, 0, stderr)
+        assert.match(stdout, /has 3 trials of .*run/)
+      }
+      assert.deepStrictEqual(
+        readdirSync(run)
+          .filter((name) => !name.startsWith("journal"))
+          .toSorted(),
+        ["mlruns", "optuna.db", "tensorboard", "trials.csv", "trials.jsonl"]
+      )
+      const [, first = ""] = readFileSync(join(run, "trials.csv"), "utf8").split("\r\n")
+      assert.match(first, /^0,finished,0\.5,0\.5,/)
+      const again = yield* here(["export-trials", run, "--format", "csv"])
+      assert.strictEqual(again.code, 2)
+      assert.match(again.stderr, /trials\.csv is there already\. Give a new one; nothing was changed\./)
+      const empty = yield* made(below, "empty", { accuracies: [] })
+      assert.match((yield* here(["export-trials", empty, "--format", "csv"])).stderr, /has no trial yet/)
     })
   )
 })
