@@ -1,5 +1,5 @@
 /** A run's folder as it stands: what its journal has, who works on it, what there is in the end. */
-import { Fidelity, Journal, type Lock, Search, type Trial } from "@uninet/search"
+import { Comparison, Fidelity, Journal, type Lock, Search, type Trial } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import { hostname } from "node:os"
@@ -30,6 +30,8 @@ export interface Status {
   readonly refused: number
   readonly failures: ReadonlyArray<Failure>
   readonly best: Search.Scored<Schema.Json> | undefined
+  /** The best reward so far, after every result. */
+  readonly history: ReadonlyArray<number>
   readonly task: (typeof plans.Notes.Type)["task"]
   readonly fidelity: Fidelity.Fidelity
   /** Seconds from the first to the last entry. */
@@ -132,6 +134,11 @@ export const status = Effect.fnUntraced(function* (folder: string) {
         : []
     ),
     best: rankingOf(records, notes.task, objectives)[0],
+    history: Comparison.runOf(
+      name,
+      { entries, identity: { space: "", seed: "", settings: {} } },
+      { name: "reward", direction: "higher" }
+    ).steps.map(({ best }) => best),
     task: notes.task,
     fidelity,
     seconds: at.length === 0 ? 0 : (last - first) / 1000,
