@@ -530,6 +530,13 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       given: `${trials}, fewer than the journal holds`,
       expected: `${begun} or more: what was trained stays, and counts`
     })
+  const takesNone = new InvalidSearch({
+    option: "a given point (startWith, retryFailed, or another strategy's)",
+    given: `the strategy ${strategy.name}, which takes none`,
+    expected: "one that is made with Kit, or has adopt"
+  })
+  // Before the journal says that it will be so.
+  if (options.retryFailed === true && strategy.adopt === undefined) return yield* takesNone
   const { handedOver, retries } = yield* givenIn(journal, stored, options.retryFailed ?? false)
   const { learnFrom = [], startWith = [] } = options
   if (learnFrom.length > 0 && handedOver === undefined && strategy.learn === undefined)
@@ -730,12 +737,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     for (let point; points.length < most && (point = yield* given(first.length + points.length)) !== undefined;)
       points.push(point)
     if (points.length > 0) {
-      if (strategy.adopt === undefined)
-        return yield* new InvalidSearch({
-          option: "a given point (startWith, retryFailed, or another strategy's)",
-          given: `the strategy ${strategy.name}, which takes none`,
-          expected: "one that is made with Kit, or has adopt"
-        })
+      if (strategy.adopt === undefined) return yield* takesNone
       const tokens: Array<Space.Tokens> = []
       for (const point of points)
         tokens.push(
