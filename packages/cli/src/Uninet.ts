@@ -10,10 +10,12 @@ import { CliError, CliOutput, Command } from "effect/cli"
 import { benchmark } from "./commands/benchmark.ts"
 import { calibrate } from "./commands/calibrate.ts"
 import { classify } from "./commands/classify.ts"
+import { compare } from "./commands/compare.ts"
 import { data } from "./commands/data.ts"
 import { doctor } from "./commands/doctor.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { exporting } from "./commands/export.ts"
+import { exportTrials } from "./commands/export-trials.ts"
 import { explain } from "./commands/explain.ts"
 import { inspect } from "./commands/inspect.ts"
 import { replay } from "./commands/replay.ts"
@@ -36,11 +38,13 @@ export const command = Command.make("uninet").pipe(
     status,
     runs,
     stop,
+    compare,
     replay,
     worker,
     train,
     evaluate,
     exporting,
+    exportTrials,
     classify,
     scale,
     inspect,

@@ -32,6 +32,9 @@ describe("uninet inspect", () => {
       assert.strictEqual(code, 0)
       assert.match(stdout, /fvcoreCount +1,117,865,024/)
       assert.match(stdout, /stage 5 │ LG +│ SA +│ .* 7 │ +7 │/)
+      const drawn = yield* here(["inspect", file, "--svg", join(below, "network.svg")])
+      assert.match(drawn.stdout, /network\.svg has the network's picture/)
+      assert.match(readFileSync(join(below, "network.svg"), "utf8"), /^<svg [^]*>stage 5 {2}LG {2}SA</)
     })
   )
 
@@ -40,6 +43,8 @@ describe("uninet inspect", () => {
       const below = yield* folder
       const file = join(below, "broken.json")
       writeFileSync(file, '{ "stages": 3 }')
+      const taken = yield* here(["inspect", "B0", "--svg", file])
+      assert.match(taken.stderr, /--svg .*broken\.json is there already\. Give the name of a new file/)
       const unknown = yield* here(["inspect", "B9"])
       assert.deepStrictEqual([unknown.code, unknown.stdout], [2, ""])
       assert.match(unknown.stderr, /"B9" is neither one of B0, .*\n$/)

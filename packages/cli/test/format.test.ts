@@ -1,8 +1,26 @@
+import * as chart from "../src/internal/chart.js"
 import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import * as fc from "fast-check"
 import { Format } from "@uninet/cli"
 import { Units } from "@uninet/search"
+
+describe("a chart", () => {
+  it("rises with the values, from the smallest to the largest", () => {
+    assert.deepStrictEqual(chart.lines([0.5, 0.5, 0.75, 1], 80, 2), ["  1   ▁█", "0.5 ▁▁██"])
+  })
+
+  it("has as many columns as there is room, and is left out where there is too little", () => {
+    const many = Array.from({ length: 1000 }, (_, i) => i)
+    assert.deepStrictEqual(
+      chart.lines(many, 40).map((line) => line.length <= 40),
+      Array(5).fill(true)
+    )
+    assert.deepStrictEqual(chart.lines(many, 20), [])
+    assert.deepStrictEqual(chart.lines([1], 80), [])
+    assert.deepStrictEqual(chart.lines([1, 1, 1], 80), [])
+  })
+})
 
 describe("numbers for people", () => {
   it("are short", () => {

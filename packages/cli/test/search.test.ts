@@ -159,7 +159,9 @@ describe("uninet search", () => {
     [["--space", "nowhere.ts"], 2, /--space is "nowhere\.ts", which does not exist\. Give the path of a module\./],
     [["--ahead", "0"], 2, /--ahead is "0"\. Give a whole number of 1 or more\./],
     [["--max-time", "soon"], 2, /--max-time is "soon"\. Give a time, such as 90s, 10min or 2h\./],
-    [["--resume", "none"], 1, /--resume none: The journal .* does not exist/]
+    [["--resume", "none"], 1, /--resume none: The journal .* does not exist/],
+    [["--resume", "a", "--start-with", "b"], 2, /--start-with cannot be given with --resume/],
+    [["--retry-failed"], 2, /--retry-failed is for a search that is gone on with\. Give its folder by --resume/]
   ] as const)("says in a sentence what is wrong with %s, and makes nothing", ([args, code, says]) =>
     Effect.gen(function* () {
       const cwd = yield* folder

@@ -15,7 +15,9 @@ import * as Cholesky from "./internal/cholesky.ts"
 import * as Kernel from "./internal/kernel.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Normal from "./internal/normal.ts"
+import * as Transfer from "./internal/transfer.ts"
 import * as Kit from "./Kit.ts"
+import type { Lesson } from "./Lesson.ts"
 import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "gp"
@@ -53,6 +55,8 @@ const finerNoises = [1e-6, 1e-4]
 const scales = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
 /** Results after which it is made for the first time. */
 const firstFit = 8
+/** Random networks to begin with where there are lessons, at most: what these say is known before. */
+const taughtInitial = 2
 /** Results that the choice between them looks at. */
 const fitted = 160
 
@@ -79,6 +83,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     let taken = 0
     let shape = begin
     let refitAt = firstFit
+    let reconsiderAt = 1
     let factor = Cholesky.make()
     /** The points of the factor's rows. */
     const stack = Kernel.make(points.sites)
@@ -90,27 +95,77 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
             return i % 3 === 0 ? points.mutated(once, random) : once
           })
         : points.neighbours(elite)
+    /** The rows of lessons, which come before those of results, and what is believed of them; `undefined` where there are none. */
+    let taught: Taught | undefined
+    const isTaught = () => {
+      const lessons = bench.lessons()
+      if (taught?.by !== lessons) taught = lessons.length === 0 ? undefined : learned(lessons, points.sites)
+      return taught !== undefined
+    }
+    /** The kernel of a point with all rows, of which `own` are with results. */
+    const rowOf = (point: Kit.Point, own: Float64Array) => {
+      if (taught === undefined) return own
+      const { belief, rows } = taught
+      const lessons = rows.row(point.vector, shape, belief)
+      const row = new Float64Array(lessons.length + own.length)
+      row.set(lessons)
+      for (const [i, each] of own.entries()) row[lessons.length + i] = each + Transfer.level
+      return row
+    }
+    /** The variance of a result before anything is known of this task. */
+    const variance = () => (taught === undefined ? 1 : 1 + Transfer.level)
     const extend = (point: Kit.Point) => {
-      factor.append(stack.row(point, shape), 1 + shape.noise)
+      factor.append(rowOf(point, stack.row(point, shape)), variance() + shape.noise)
       stack.push(point)
+    }
+    /** Forgets the rows of all results from `count` on. */
+    const shrink = (count: number) => {
+      factor.shrink((taught?.rows.size ?? 0) + count)
+      stack.shrink(count)
     }
     const forget = () => {
       factor = Cholesky.make()
       stack.shrink(0)
+      if (taught === undefined) return
+      const { belief, rows } = taught
+      for (let i = 0; i < rows.size; i++) factor.append(rows.own(i, shape, belief), 1 + shape.noise)
+    }
+    /** What is believed of the lessons after the results so far. */
+    const reconsider = () => {
+      if (taught === undefined || known.length === 0) return
+      const [{ belief, rows }, latest] = [taught, known.slice(-fitted)]
+      const vectors = latest.map(({ point }) => point.vector)
+      const scores = Normal.scores(latest.map(({ reward }) => reward))
+      const share = 1 / (points.sites.length * shape.length)
+      const kernel = (a: Int32Array, b: Int32Array) =>
+        points.sites.reduce(
+          (product, site, i) => product * Kernel.ofSite(site, share, shape.scales[i]!, a[i]!, b[i]!),
+          1
+        )
+      taught = { ...taught, belief: Transfer.believed(rows, { vectors, scores }, kernel, shape, belief) }
+      forget()
+    }
+    /** The scores of results, in the units of the lessons where there are any, after the lessons' own. */
+    const targetsOf = (scores: ArrayLike<number>) => {
+      if (taught === undefined) return Float64Array.from(scores)
+      const { belief, rows } = taught
+      return Float64Array.from([...rows.targets, ...Array.from(scores, (score) => belief.spread * score)])
     }
     const reset = () => {
       known = []
       taken = 0
       shape = begin
       refitAt = firstFit
+      reconsiderAt = 1
+      taught = undefined
       forget()
     }
 
     /** Brings the factor up to all results told. */
     const learn = () => {
       const { history } = bench
-      factor.shrink(known.length)
-      stack.shrink(known.length)
+      const before = taken
+      shrink(known.length)
       while (taken < history.length) {
         known.push(history[taken++]!)
         if (known.length > memory) {
@@ -128,14 +183,21 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         shape = best
         forget()
       }
-      for (let i = factor.size(); i < known.length; i++) extend(known[i]!.point)
+      if (taken > before && taken >= reconsiderAt) {
+        reconsiderAt = Math.max(taken + 1, Math.ceil(1.1 * taken))
+        reconsider()
+      }
+      for (let i = stack.size(); i < known.length; i++) extend(known[i]!.point)
     }
 
     const next = () => {
       const { history } = bench
-      if (bench.asked() < initial || history.length < Math.min(2, initial)) return bench.random()
+      const begins = bench.lessons().length === 0 ? initial : Math.min(initial, taughtInitial)
+      if (bench.asked() < begins || history.length < Math.min(2, begins)) return bench.random()
+      if (isTaught() && factor.size() === 0) forget()
       learn()
-      let targets = Normal.scores(known.map(({ reward }) => reward))
+      const scores = Normal.scores(known.map(({ reward }) => reward))
+      let targets = targetsOf(scores)
       let weights = factor.solve(targets)
       const mean = (k: Float64Array) => {
         let sum = 0
@@ -145,13 +207,13 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       // what is being tried counts with what is expected of it
       const pending = bench.pending()
       if (pending.length > 0) {
-        const believed = pending.map((point) => mean(stack.row(point, shape)))
+        const believed = pending.map((point) => mean(rowOf(point, stack.row(point, shape))))
         for (const point of pending) extend(point)
         targets = Float64Array.from([...targets, ...believed])
         weights = factor.solve(targets)
       }
       let best = -Infinity
-      for (const target of targets) best = Math.max(best, target)
+      for (let i = taught?.rows.size ?? 0; i < targets.length; i++) best = Math.max(best, targets[i]!)
 
       /** Candidates, each with its row as soon as it is asked for. */
       const around = new Map<string, Candidate>()
@@ -179,7 +241,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const scored = [...chosen.values()]
         .filter(({ point }) => points.feasible(point))
         .map(({ point, row }) => {
-          const k = row()
+          const k = rowOf(point, row())
           return { point, k, mean: mean(k) }
         })
         .sort((a, b) => b.mean - a.mean || (a.point.key < b.point.key ? -1 : 1))
@@ -188,9 +250,9 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       let choice: Kit.Point | undefined
       let highest = -Infinity
       for (const { k, mean: mu, point } of scored) {
-        let variance = 1
-        for (const v of k) variance -= v * v
-        const gain = improvement(mu, Math.sqrt(Math.max(variance, 1e-12)), best)
+        let left = variance()
+        for (const v of k) left -= v * v
+        const gain = improvement(mu, Math.sqrt(Math.max(left, 1e-12)), best)
         if (gain > highest) {
           highest = gain
           choice = point
@@ -201,6 +263,18 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     return { next, reset }
   })
 })
+
+/** Lessons, and what is believed of them. */
+interface Taught {
+  readonly by: ReadonlyArray<Lesson>
+  readonly rows: Transfer.Rows
+  readonly belief: Transfer.Belief
+}
+
+const learned = (by: ReadonlyArray<Lesson>, sites: ReadonlyArray<Site.Site>): Taught => {
+  const rows = Transfer.make(sites, by)
+  return { by, rows, belief: Transfer.credulous(sites, by.length) }
+}
 
 interface Candidate {
   readonly point: Kit.Point

@@ -39,7 +39,8 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       // a restored search starts at the beginning and skips what it has
       reset: () => {
         position = 0
-      }
+      },
+      learns: false
     }
   })
 })

@@ -36,7 +36,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
+import * as Effects from "./internal/effects.ts"
 import * as Points from "./internal/points.ts"
+import { Lesson } from "./Lesson.ts"
 import type { Domain, Proposal, Snapshot, Strategy } from "./Strategy.ts"
 import {
   AlreadyTold,
@@ -82,7 +84,7 @@ export interface Bench<A> {
   readonly isNew: (point: Points.Point) => boolean
   /** Marks a point as proposed; false where it was already, or is infeasible. Whatever an algorithm proposes is claimed first. */
   readonly claim: (point: Points.Point) => boolean
-  /** Claims a random point, every new one with equal chances; undefined where there is none left, or none was found: then there is nothing to propose. */
+  /** Claims a random point, every new one with equal chances; of the first ones after lessons, one that these think well of. undefined where there is none left, or none was found: then there is nothing to propose. */
   readonly random: () => Points.Point | undefined
   /** A new feasible point near another, not claimed: one mutation away; where those are all taken, mutations of mutations; undefined where none was found. */
   readonly variant: (parent: Points.Point) => Points.Point | undefined
@@ -94,6 +96,8 @@ export interface Bench<A> {
   readonly history: ReadonlyArray<Observation>
   /** Points proposed and not told yet, in the order of their trials. */
   readonly pending: () => ReadonlyArray<Points.Point>
+  /** What was told of earlier searches (`Strategy.learn`), those with results. */
+  readonly lessons: () => ReadonlyArray<Lesson>
 }
 
 /** What an algorithm keeps that replaying the results would not give again. Made by `state`. */
@@ -127,6 +131,8 @@ export interface Algorithm {
   readonly reset?: () => void
   /** Default: what the algorithm keeps is what its results give again. */
   readonly state?: State
+  /** Whether lessons can do anything for it. Default true: its first random points are then those that the lessons think well of. */
+  readonly learns?: boolean
 }
 
 /** An algorithm with Effects: one that runs programs, or proposes several points at once. */
@@ -142,10 +148,12 @@ export interface AlgorithmEffect {
   /** Replaces `reset` and the replay of the results; `history` is the snapshot's. Fails before it changes anything of its own. */
   readonly load?: (state: Schema.Json) => Effect.Effect<void, StrategyError>
   readonly probabilities?: Strategy<unknown>["probabilities"]
+  /** As in `Algorithm`. */
+  readonly learns?: boolean
 }
 
 /** An algorithm without Effects as one with them. */
-const effectful = (strategy: string, { next, observe, reset, state }: Algorithm): AlgorithmEffect => {
+const effectful = (strategy: string, { learns, next, observe, reset, state }: Algorithm): AlgorithmEffect => {
   const invalid = (error: { readonly message: string }) => new InvalidSnapshot({ strategy, problem: error.message })
   return {
     propose: (count) =>
@@ -160,6 +168,7 @@ const effectful = (strategy: string, { next, observe, reset, state }: Algorithm)
       }),
     ...(observe === undefined ? {} : { observe: (observation) => Effect.sync(() => observe(observation)) }),
     reset: reset === undefined ? Effect.void : Effect.sync(reset),
+    ...(learns === undefined ? {} : { learns }),
     ...(state === undefined
       ? {}
       : {
@@ -175,13 +184,25 @@ const listable = 2 ** 20
 const fewDraws = 64
 const manyDraws = 20_000
 
+/** So many random proposals are those that lessons think well of, … */
+const guided = 30
+/** … the best of so many draws. */
+const guidedDraws = 16
+
 const State = Schema.Struct({
   prng: Prng.State,
   asked: Schema.Array(Schema.Array(Schema.Int)),
   /** Trial, reward (`null`: failed) and objectives, in the order of telling. */
   told: Schema.Array(Schema.Tuple([Schema.Int, Schema.NullOr(Schema.Finite), Schema.Array(Schema.Finite)])),
   listed: Schema.Boolean,
+  /** What it was told of earlier searches. Absent where it was told of none. */
+  lessons: Schema.optionalKey(Schema.Array(Lesson)),
   algorithm: Schema.Json
+})
+
+/** As plain JSON. */
+const copied = ({ results }: Lesson) => ({
+  results: results.map(({ reward, vector }) => ({ vector: [...vector], reward }))
 })
 
 /** A proposal whose value and hash are worked out when first read: a strategy's own work needs neither. */
@@ -240,6 +261,12 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
   /** Indices of the points not proposed yet, in order, once few are left. */
   let left: Uint32Array | undefined
   let end: StrategyError | undefined
+  let lessons: ReadonlyArray<Lesson> = []
+  let effects: Effects.Effects | undefined
+  const taught = (given: ReadonlyArray<Lesson>) => {
+    lessons = given
+    effects = given.length === 0 ? undefined : Effects.make(points.sites, given)
+  }
 
   const exhausted = (proven: boolean) => new Exhausted({ strategy: name, proposed: seen.size, proven })
 
@@ -274,7 +301,28 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     take(point)
     return true
   }
+  /** Of some draws the one that the lessons think most of; undefined where none is new. */
+  const promising = ({ total }: Effects.Effects): Points.Point | undefined => {
+    let best: Points.Point | undefined
+    let most = -Infinity
+    for (let i = 0; i < guidedDraws; i++) {
+      const drawn = points.draw(prng)
+      if (Result.isFailure(drawn) || !isNew(drawn.success)) continue
+      const worth = total(drawn.success.vector)
+      if (worth <= most) continue
+      most = worth
+      best = drawn.success
+    }
+    return best
+  }
   const random = (): Points.Point | undefined => {
+    if (effects !== undefined && asked.length < guided && left === undefined) {
+      const found = promising(effects)
+      if (found !== undefined) {
+        take(found)
+        return found
+      }
+    }
     if (seen.size >= points.distinct) {
       end = exhausted(true)
       return undefined
@@ -327,7 +375,8 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     child,
     asked: () => asked.length,
     history,
-    pending: () => [...open.values()]
+    pending: () => [...open.values()],
+    lessons: () => lessons
   })
   // proposals and results follow one another, and none is taken by half
   const turn = yield* Semaphore.make(1)
@@ -432,6 +481,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
             [...objectives]
           ]),
           listed: left !== undefined,
+          ...(lessons.length === 0 ? {} : { lessons: lessons.map(copied) }),
           algorithm: extra
         }
       })
@@ -458,7 +508,8 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
         if (trials.size !== state.told.length || state.told.some(([trial]) => nextAsked[trial] === undefined)) {
           return yield* invalid("it has results of trials it never asked for")
         }
-        const before = { prng, asked, told, open, width, seen, left, history: [...history] }
+        const before = { prng, asked, told, open, width, seen, left, lessons, history: [...history] }
+        taught(state.lessons ?? [])
         prng = nextPrng
         asked = nextAsked
         told = nextAsked.map(() => false)
@@ -481,11 +532,61 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
           Effect.tapError(() =>
             Effect.sync(() => {
               ;({ prng, asked, told, open, width, seen, left } = before)
+              taught(before.lessons)
               history.length = 0
               for (const observation of before.history) history.push(observation)
             })
           )
         )
+      })
+    )
+
+  const adopt = (given: ReadonlyArray<Space.Tokens>): Effect.Effect<ReadonlyArray<Proposal<A>>, StrategyError> =>
+    inTurn(
+      Effect.suspend(() => {
+        const found: Array<Points.Point> = []
+        for (const tokens of given) {
+          const point = points.of(tokens)
+          if (Result.isFailure(point))
+            return Effect.fail(
+              new InvalidOption({
+                strategy: name,
+                option: "tokens",
+                given: `[${tokens.join(", ")}]`,
+                expected: `tokens of the space (${point.failure.message})`
+              })
+            )
+          found.push(point.success)
+        }
+        const first = asked.length
+        for (const point of found) {
+          // What was proposed before, or is outside the constraints, is the search's to refuse.
+          if (isNew(point)) take(point)
+          open.set(asked.length, point)
+          asked.push(point)
+          told.push(false)
+        }
+        return Effect.succeed(found.map((point, i) => new OfPoint(points, point, first + i)))
+      })
+    )
+
+  const learn = (given: ReadonlyArray<Lesson>): Effect.Effect<void, StrategyError> =>
+    inTurn(
+      Effect.suspend(() => {
+        const wrong = given
+          .flatMap(({ results }) => results)
+          .find(({ vector }) => vector.length !== points.sites.length)
+        if (wrong !== undefined)
+          return Effect.fail(
+            new InvalidOption({
+              strategy: name,
+              option: "lessons",
+              given: `a result of ${wrong.vector.length} choices`,
+              expected: `one of ${points.sites.length}, a token or Site.absent for each`
+            })
+          )
+        taught(given.filter(({ results }) => results.length > 0))
+        return Effect.void
       })
     )
 
@@ -496,6 +597,8 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     tell,
     snapshot,
     restore,
+    adopt,
+    ...(algorithm.learns === false ? {} : { learn }),
     ...(probabilities === undefined ? {} : { probabilities: (tokens: Space.Tokens) => inTurn(probabilities(tokens)) })
   }
   return strategy

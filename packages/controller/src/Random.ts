@@ -19,7 +19,8 @@ export const make = <A>(
   domain: Domain<A>,
   _options: Options,
   prng: Prng.Prng
-): Effect.Effect<Strategy<A>, StrategyError> => Kit.make(name, domain, prng, ({ random }) => ({ next: random }))
+): Effect.Effect<Strategy<A>, StrategyError> =>
+  Kit.make(name, domain, prng, ({ random }) => ({ next: random, learns: false }))
 
 /** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>

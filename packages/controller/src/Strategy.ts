@@ -31,6 +31,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { Lesson } from "./Lesson.ts"
 import type { StrategyError } from "./StrategyError.ts"
 import type { Told } from "./Told.ts"
 
@@ -83,6 +84,16 @@ export interface Strategy<out A> {
   readonly snapshot: Effect.Effect<Snapshot, StrategyError>
   /** Replaces the state. Fails with `InvalidSnapshot`, and then has changed nothing. The seed is the snapshot's from then on. */
   readonly restore: (snapshot: Snapshot) => Effect.Effect<void, StrategyError>
+  /**
+   * Takes points that somebody else wants tried as its next proposals: their results are told like those of its own. One that was proposed before, or is outside the constraints, has a trial
+   * like any other. A strategy of one's own may lack it, and then cannot be started with given points.
+   */
+  readonly adopt?: (points: ReadonlyArray<Space.Tokens>) => Effect.Effect<ReadonlyArray<Proposal<A>>, StrategyError>
+  /**
+   * Hears of earlier searches, before it is asked for anything. It counts them as a prior, by the ranks of their results; its own results tell how far that holds here. Absent where a strategy has
+   * no use for it (`random`, `grid`).
+   */
+  readonly learn?: (lessons: ReadonlyArray<Lesson>) => Effect.Effect<void, StrategyError>
   /** For strategies with a policy: how likely every option is, at each step along some tokens, as things stand now. */
   readonly probabilities?: (tokens: Space.Tokens) => Effect.Effect<ReadonlyArray<Step>, StrategyError>
 }

@@ -4,14 +4,19 @@
  * A search that is told the same outcomes in the same order does the same, so the journal is all that is needed to go on after a crash.
  * Ordered by trial and step it is the same for every run of a search, at any number of workers, times apart.
  */
+import { Lesson } from "@uninet/controller"
 import { Surroundings } from "@uninet/trainer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Curves from "./internal/curve.ts"
 import * as Sqlite from "./internal/sqlite.ts"
 import { type JournalError, JournalForeign, JournalInUse, JournalMixed, JournalUnreadable } from "./JournalError.ts"
 import * as Lock from "./Lock.ts"
+import { type Curve, joined, Place, Training } from "./Training.ts"
 import { Evaluation, Reason } from "./Trial.ts"
 
 /** By name. */
@@ -29,7 +34,9 @@ export const Entry = Schema.TaggedUnion({
     /** The point in a line, for people. */
     line: Schema.String,
     costs: Costs,
-    seed: Schema.String
+    seed: Schema.String,
+    /** The trial that failed before and is tried once more, with another seed. It is none of the search's trials beside that one. */
+    again: Schema.optionalKey(Schema.Int)
   },
   /** It was refused before any training. */
   Refused: { trial: Schema.Int, hash: Schema.String, point: Schema.Json, why: Schema.String },
@@ -38,6 +45,12 @@ export const Entry = Schema.TaggedUnion({
   /** It has a result: on a rung, where the search has several (`Fidelity`), counted from 0. */
   Finished: { trial: Schema.Int, rung: Rung, evaluation: Evaluation, reward: Schema.Finite },
   Failed: { trial: Schema.Int, rung: Rung, reason: Reason, detail: Schema.String },
+  /**
+   * From this trial on another strategy proposes: it was told of all trials before. Those in `open` the one before had proposed, and they were never begun: they are the new one's to propose.
+   */
+  HandedOver: { trial: Schema.Int, strategy: Schema.String, open: Schema.Array(Schema.Int) },
+  /** From this trial on, these failed ones are tried once more, one after the other. */
+  Retrying: { trial: Schema.Int, of: Schema.Array(Schema.Int) },
   /** After the search: one of the best was trained again, for so many epochs, to choose the best of all by validation. */
   Compared: { trial: Schema.Int, evaluation: Evaluation, asked: Schema.optionalKey(Schema.Int) },
   /** After the search: the best of all was trained once more, on the validation split's examples too. */
@@ -55,6 +68,13 @@ export interface Stored {
   readonly at: number
 }
 
+/** How the evaluation behind an entry came about. */
+export interface Trained extends Training {
+  readonly trial: number
+  /** That of the entry: `stepOf`. */
+  readonly step: number
+}
+
 /** What makes a search the search it is. */
 export const Identity = Schema.Struct({
   /** `ModelSpace.fingerprint`: the space, its networks, and what they are trained for. */
@@ -68,7 +88,9 @@ export const Identity = Schema.Struct({
    * What else decided the results: data content, software, engine, machine. More than one where a search was gone on with under others and that was allowed. Absent in journals of before
    * it was kept, and where whoever searches does not say.
    */
-  surroundings: Schema.optionalKey(Schema.Array(Surroundings.Surroundings))
+  surroundings: Schema.optionalKey(Schema.Array(Surroundings.Surroundings)),
+  /** The results of earlier searches that it learns from, which `settings` has the digest of. */
+  lessons: Schema.optionalKey(Schema.Array(Lesson.Lesson))
 })
 export type Identity = typeof Identity.Type
 
@@ -78,36 +100,67 @@ export class Journal extends Context.Service<
   {
     /** Starts the record of a search, or checks that it is this search's and gives what it holds. */
     readonly open: (identity: Identity) => Effect.Effect<ReadonlyArray<Stored>, JournalError>
-    /** Stores an entry. When it returns, the entry survives a crash. */
-    readonly append: (entry: Entry) => Effect.Effect<void, JournalError>
+    /** Stores an entry, with how it came about where that is known. When it returns, both survive a crash. */
+    readonly append: (entry: Entry, training?: Training) => Effect.Effect<void, JournalError>
     /** Everything that is stored, by trial and step. */
     readonly entries: Effect.Effect<ReadonlyArray<Stored>, JournalError>
+    /** Learning curves and who trained, by trial and step: of all trials, or of some. A journal of one's own may keep none. */
+    readonly trainings?: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<Trained>, JournalError>
   }
 >()("@uninet/search/Journal") {}
 
 /** Where an entry stands among those of its trial. */
 export const stepOf = (entry: Entry): number =>
   Entry.match(entry, {
+    HandedOver: () => -2,
+    Retrying: () => -1,
     Proposed: () => 0,
     Refused: () => 0,
     Repeated: () => 0,
     Finished: ({ rung = 0 }) => 1 + rung,
     Failed: ({ rung = 0 }) => 1 + rung,
-    Compared: () => 1000,
-    Retrained: () => 1001,
-    Tested: () => 1002
+    Compared: () => afterSearch,
+    Retrained: () => afterSearch + 1,
+    Tested: () => afterSearch + 2
   })
+
+/** Steps from here on are of what follows the search. */
+const afterSearch = 1000
+
+/**
+ * A trial's learning curve in the search, over all its rungs, of what `trainings` has of it; `undefined` where nothing was kept. What was trained after the search (comparison and last training) is
+ * left out.
+ *
+ * @example
+ * const curve = Journal.curveOf(yield* reader.trainings([12]))
+ */
+export const curveOf = (trainings: ReadonlyArray<Trained>): Curve | undefined => {
+  const curves = trainings.flatMap(({ curve, step }) => (curve === undefined || step >= afterSearch ? [] : [curve]))
+  return curves.length === 0 ? undefined : joined(curves)
+}
 
 /** A record in memory, for tests and for searches that nobody will resume. */
 export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   const stored: Array<Stored> = []
+  const trained: Array<Trained> = []
   const entries = Effect.sync(() =>
     [...stored].sort((a, b) => a.entry.trial - b.entry.trial || stepOf(a.entry) - stepOf(b.entry))
   )
   return Journal.of({
     open: () => entries,
-    append: (entry) => Effect.sync(() => void stored.push({ entry, at: Date.now() })),
-    entries
+    append: (entry, training) =>
+      Effect.sync(() => {
+        stored.push({ entry, at: Date.now() })
+        if (isTraining(training)) trained.push({ ...training, trial: entry.trial, step: stepOf(entry) })
+      }),
+    entries,
+    trainings: (trials) =>
+      Effect.sync(() => {
+        const wanted = trials === undefined ? undefined : new Set(trials)
+        return trained
+          .filter(({ trial }) => wanted?.has(trial) ?? true)
+          .sort((a, b) => a.trial - b.trial || a.step - b.step)
+      })
   })
 })
 
@@ -128,6 +181,11 @@ export interface SqliteOptions {
    * says that it is a mixture.
    */
   readonly mixed?: "refuse" | "allow"
+  /**
+   * Where the search is gone on with by another strategy than the journal's, `refuse` (the default) fails with `JournalForeign`, and `replace` writes into the journal from which trial on the new one
+   * proposes.
+   */
+  readonly strategy?: "refuse" | "replace"
 }
 
 /**
@@ -135,7 +193,8 @@ export interface SqliteOptions {
  * the journal; the log goes into it now and then, so that a copy of the file alone lacks the last entries at most.
  *
  * Every entry is on the disk before `append` returns; entries that arrive together share one commit. The table `entry`
- * is append-only: triggers refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`.
+ * is append-only: triggers refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`. Learning curves lie in a table of their own, four bytes a number, so that
+ * whoever wants the entries alone does not read them.
  *
  * One process writes at a time: fails with `JournalLocked` while another does, and with `JournalUnreadable` where the file is no journal of
  * this version or is damaged; nothing is changed then.
@@ -147,9 +206,17 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
   Layer.effect(
     Journal,
     Effect.map(Sqlite.open(path, { durability: options.durability ?? "power" }), (file) => {
-      const entries = Effect.flatMap(file.rows, (rows) => Effect.forEach(rows, decodeRow(path)))
+      const entries = Effect.flatMap(file.rows(), (rows) => storedOf(path, rows))
+      const append = (entry: Entry, training?: Training) => {
+        const [trial, step] = [entry.trial, stepOf(entry)]
+        return file.add(
+          { trial, step, kind: entry._tag, at: Date.now(), data: encodeEntry(entry) },
+          rowOf(trial, step, training)
+        )
+      }
       return Journal.of({
         entries,
+        trainings: (trials) => Effect.map(file.trainings(trials), trainedOf),
         open: Effect.fnUntraced(function* (identity) {
           const header = yield* file.header
           if (header === undefined) {
@@ -157,11 +224,12 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
             return []
           }
           const before = yield* decodeIdentity(path, header)
-          const found = differing(before, identity)
           const stored = yield* entries
+          const found = differing(strategyNow(before, stored), identity)
           if (stored.length > 0 && options.existing !== "resume")
             return yield* new JournalInUse({ path, trials: countTrials(stored) })
-          if (found !== undefined) return yield* new JournalForeign({ path, ...found })
+          const isReplaced = found?.field === "strategy" && options.strategy === "replace"
+          if (found !== undefined && !isReplaced) return yield* new JournalForeign({ path, ...found })
           const surroundings = yield* together(path, stored.length, options, before, identity)
           const now = {
             ...before,
@@ -169,16 +237,12 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
             ...(surroundings === undefined ? {} : { surroundings })
           }
           if (JSON.stringify(now) !== JSON.stringify(before)) yield* file.rewrite(encodeIdentity(now))
-          return stored
+          if (!isReplaced) return stored
+          const strategy = String(identity.settings["strategy"])
+          yield* append({ _tag: "HandedOver", strategy, ...nextOf(stored) })
+          return yield* entries
         }),
-        append: (entry) =>
-          file.add({
-            trial: entry.trial,
-            step: stepOf(entry),
-            kind: entry._tag,
-            at: Date.now(),
-            data: encodeEntry(entry)
-          })
+        append
       })
     })
   )
@@ -191,15 +255,51 @@ export interface Read {
   readonly isCut: boolean
 }
 
-/** What a journal's file holds, without changing it; a search may be writing to it. */
-export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
+/** A journal's file that stays open to be read from. */
+export interface Reader {
+  /** As it is by now: its notes are those of the last search to open it. */
+  readonly identity: Effect.Effect<Identity, JournalUnreadable>
+  /** How many entries there are, which costs little: whether there are new ones. */
+  readonly count: Effect.Effect<number, JournalUnreadable>
+  /** All entries by trial and step, or those that were stored at a time (milliseconds since 1970) or later. */
+  readonly entries: (since?: number) => Effect.Effect<ReadonlyArray<Stored>, JournalUnreadable>
+  /** Learning curves and who trained, by trial and step: of all trials, or of some, and of no others is anything read. */
+  readonly trainings: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<Trained>, JournalUnreadable>
+  /** As in `Read`. */
+  readonly isCut: boolean
+}
+
+/**
+ * Opens a journal's file for reading, without changing it; a search may be writing to it. Fails with `JournalUnreadable` where it is none, or damaged.
+ *
+ * @example
+ * const curves = Effect.gen(function* () {
+ *   const reader = yield* Journal.reader("runs/demo/journal.db")
+ *   return Journal.curveOf(yield* reader.trainings([12]))
+ * }).pipe(Effect.scoped)
+ */
+export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
     // A reader takes no lock.
     const file = yield* Effect.catchTag(Sqlite.open(path, { durability: "readOnly" }), "JournalLocked", Effect.die)
-    const header = yield* file.header
-    if (header === undefined) return yield* unreadable(path, "is half-written: it holds no search yet")
-    const identity = yield* decodeIdentity(path, header)
-    return { identity, entries: yield* Effect.forEach(yield* file.rows, decodeRow(path)), isCut: file.isCut }
+    const identity = Effect.flatMap(file.header, (header) =>
+      header === undefined ? unreadable(path, "is half-written: it holds no search yet") : decodeIdentity(path, header)
+    )
+    yield* identity
+    return {
+      identity,
+      count: file.count,
+      entries: (since) => Effect.flatMap(file.rows(since), (rows) => storedOf(path, rows)),
+      trainings: (trials) => Effect.map(file.trainings(trials), trainedOf),
+      isCut: file.isCut
+    } satisfies Reader
+  })
+
+/** What a journal's file holds, without changing it; a search may be writing to it. */
+export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
+  Effect.gen(function* () {
+    const { entries, identity, isCut } = yield* reader(path)
+    return { identity: yield* identity, entries: yield* entries(), isCut }
   }).pipe(Effect.scoped)
 
 /** Who writes to a journal at this moment, if anybody does; `null` for one that has only just begun. */
@@ -215,6 +315,40 @@ const EntryText = Schema.fromJsonString(Entry)
 const encodeIdentity = Schema.encodeSync(IdentityText)
 const encodeEntry = Schema.encodeSync(EntryText)
 
+const PlaceText = Schema.fromJsonString(Place)
+const encodePlace = Schema.encodeSync(PlaceText)
+const decodePlace = Schema.decodeOption(PlaceText)
+const isTraining = Schema.is(Training)
+
+/** Whoever evaluates may give anything: what is no training is not kept. */
+const rowOf = (trial: number, step: number, training: Training | undefined): Sqlite.TrainingRow | undefined => {
+  if (training === undefined || !isTraining(training)) return undefined
+  const { begun, curve, ended, place } = training
+  return {
+    trial,
+    step,
+    place: encodePlace(place),
+    begun,
+    ended,
+    curve: curve === undefined || curve.epochs.length === 0 ? null : Curves.encode(curve)
+  }
+}
+
+/** They are no part of the search: what cannot be read of them is left out. */
+const trainedOf = (rows: ReadonlyArray<Sqlite.TrainingRow>): ReadonlyArray<Trained> => {
+  const places = new Map<string, Place | undefined>()
+  const placeOf = (text: string) => {
+    if (!places.has(text)) places.set(text, Option.getOrUndefined(decodePlace(text)))
+    return places.get(text)
+  }
+  return rows.flatMap(({ begun, curve: bytes, ended, place: text, step, trial }) => {
+    const place = placeOf(text)
+    if (place === undefined) return []
+    const curve = bytes === null ? undefined : Curves.decode(bytes)
+    return [{ trial, step, place, begun, ended, ...(curve === undefined ? {} : { curve }) }]
+  })
+}
+
 const unreadable = (path: string, problem: string) =>
   new JournalUnreadable({
     path,
@@ -225,11 +359,31 @@ const unreadable = (path: string, problem: string) =>
 const decodeIdentity = (path: string, text: string) =>
   Effect.mapError(Schema.decodeEffect(IdentityText)(text), () => unreadable(path, "has a header that is damaged"))
 
-const decodeRow = (path: string) => (row: Sqlite.Row) =>
-  Schema.decodeEffect(EntryText)(row.data).pipe(
-    Effect.map((entry): Stored => ({ entry, at: row.at })),
-    Effect.mapError(() => unreadable(path, `has a damaged entry (${row.kind} of trial ${row.trial})`))
-  )
+const decodeEntry = Schema.decodeUnknownOption(Entry)
+
+/** The entries of rows: hundreds of thousands, perhaps, so they are decoded in one go. */
+const storedOf = (
+  path: string,
+  rows: ReadonlyArray<Sqlite.Row>
+): Effect.Effect<ReadonlyArray<Stored>, JournalUnreadable> =>
+  Effect.suspend(() => {
+    const stored: Array<Stored> = []
+    for (const { at, data, kind, trial } of rows) {
+      const entry = decodeEntry(parsed(data))
+      if (entry._tag === "None") return unreadable(path, `has a damaged entry (${kind} of trial ${trial})`)
+      stored.push({ entry: entry.value, at })
+    }
+    return Effect.succeed(stored)
+  })
+
+/** `undefined` where it is no JSON. */
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 /** The surroundings of a search that is gone on with, those of now among them. */
 const together = (
@@ -249,11 +403,37 @@ const together = (
     : Effect.succeed(Surroundings.together(before, current))
 }
 
+/** The identity with the strategy that proposes by now; a field that differs with another strategy alone comes last. */
+const strategyNow = (identity: Identity, stored: ReadonlyArray<Stored>): Identity => {
+  const last = stored.findLast(({ entry }) => entry._tag === "HandedOver")?.entry
+  return last?._tag === "HandedOver"
+    ? { ...identity, settings: { ...identity.settings, strategy: last.strategy } }
+    : identity
+}
+
+/** The next trial of all, and those before it that were never begun. */
+export const nextOf = (
+  stored: ReadonlyArray<Stored>
+): { readonly trial: number; readonly open: ReadonlyArray<number> } => {
+  const known = new Set(
+    stored.flatMap(({ entry }) =>
+      entry._tag === "Proposed" || entry._tag === "Refused" || entry._tag === "Repeated" ? [entry.trial] : []
+    )
+  )
+  let trial = 0
+  for (const each of known) trial = Math.max(trial, each + 1)
+  return { trial, open: Array.from({ length: trial }, (_, i) => i).filter((i) => !known.has(i)) }
+}
+
 /** The first thing that tells two searches apart. */
 const differing = (journal: Identity, search: Identity) => {
   const flat = ({ seed, settings, space }: Identity): Record<string, unknown> => ({ ...settings, space, seed })
   const [ours, theirs] = [flat(search), flat(journal)]
-  for (const field of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
+  const fields = new Set([...Object.keys(ours), ...Object.keys(theirs)])
+  // The one that may be replaced comes last: nothing else differs then.
+  for (const field of fields.has("strategy")
+    ? [...fields].filter((each) => each !== "strategy").concat("strategy")
+    : fields) {
     const [mine, its] = [JSON.stringify(ours[field]) ?? "not set", JSON.stringify(theirs[field]) ?? "not set"]
     if (mine !== its) return { field, journal: its, search: mine }
   }

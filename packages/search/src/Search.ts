@@ -20,7 +20,7 @@
  * )
  * ```
  */
-import { Pareto, SearchStrategy, type StrategyError, Told } from "@uninet/controller"
+import { Lesson, Pareto, SearchStrategy, type StrategyError, Told } from "@uninet/controller"
 import { ModelSpace, Task } from "@uninet/model-space"
 import { Constrained, Constraint, Digest, Prng, Space } from "@uninet/search-space"
 import type { Surroundings } from "@uninet/trainer"
@@ -35,7 +35,7 @@ import * as Stream from "effect/Stream"
 import * as Evaluators from "./Evaluator.ts"
 import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
 import * as Fidelity from "./Fidelity.ts"
-import { type Entry, type EntryOf, type Identity, Journal, type Stored } from "./Journal.ts"
+import { type Entry, type EntryOf, type Identity, Journal, nextOf, type Stored } from "./Journal.ts"
 import { type JournalError, JournalForeign } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
 import { InvalidSearch, NothingFound, SearchStuck } from "./SearchError.ts"
@@ -62,6 +62,8 @@ export interface Candidate<A, C extends string = string> {
   readonly line: string
   /** All costs of the space by name. */
   readonly costs: { readonly [K in C]: number }
+  /** The trial that failed before, where it is tried once more. */
+  readonly again?: number
 }
 
 /** A trial with what came of it. */
@@ -148,6 +150,21 @@ export interface Options<A, C extends string, M extends string> {
    * trials with 8 ahead all are proposed knowing nothing. Default 8.
    */
   readonly ahead?: number
+  /**
+   * Points to be tried before any that the strategy proposes, which is told of them: networks that are known, or the best of another search. They count as trials, in this order; what is outside the
+   * bounds is refused like any other. Default: none.
+   */
+  readonly startWith?: ReadonlyArray<A>
+  /**
+   * What earlier searches found, of this space or one with choices in common (`lessonOf`): the strategy's prior. They are kept in the journal, so that the search can be gone on with without theirs.
+   * Default: none.
+   */
+  readonly learnFrom?: ReadonlyArray<Lesson.Lesson>
+  /**
+   * Whether trials that failed in the journal are tried once more, each as a trial of its own with another seed, beside the `trials` that are asked for. The journal says from which trial on. Default
+   * false.
+   */
+  readonly retryFailed?: boolean
   /** What else decides the results (data set, recipe, …), for the journal to tell this search from others. Plain JSON. */
   readonly settings?: Identity["settings"]
   /** Kept in the journal beside the settings, but free to differ when the search is resumed. Plain JSON. */
@@ -215,9 +232,18 @@ export const identity = Effect.fnUntraced(function* <A, C extends string, M exte
   options: Options<A, C, M>
 ) {
   const strategy = yield* SearchStrategy
-  const { ahead = defaultAhead, notes = {}, reward = Reward.measure, seed, settings = {} } = options
+  const {
+    ahead = defaultAhead,
+    learnFrom = [],
+    notes = {},
+    reward = Reward.measure,
+    seed,
+    settings = {},
+    startWith = []
+  } = options
   return {
     notes,
+    ...(learnFrom.length === 0 ? {} : { lessons: learnFrom }),
     ...(options.surroundings === undefined ? {} : { surroundings: [options.surroundings] }),
     space: ModelSpace.fingerprint(of),
     seed: String(seed),
@@ -228,7 +254,10 @@ export const identity = Effect.fnUntraced(function* <A, C extends string, M exte
       fidelity: { ...(options.fidelity ?? Fidelity.full) },
       objectives: (options.objectives ?? []).map((objective) => named(objective, directionsOf(of))),
       ahead,
-      constraints: constraintsOf(of, options).map(bounds)
+      constraints: constraintsOf(of, options).map(bounds),
+      // Absent in journals of before they were known.
+      ...(startWith.length === 0 ? {} : { startWith: startWith.map((point) => ModelSpace.write(of)(point)) }),
+      ...(learnFrom.length === 0 ? {} : { learnFrom: Digest.of(JSON.stringify(learnFrom)) })
     }
   } satisfies Identity
 })
@@ -361,6 +390,25 @@ export const front = <A, C extends string, M extends string>(
   )
 }
 
+/**
+ * What a search found, as a lesson for another one, whose space may be another: choices of the same name and option are the same. Of each trial that of the most epochs counts; failed ones are worse
+ * than any other.
+ *
+ * @example
+ * const lesson = Search.lessonOf(mine.space, earlier.space)(found.records.map(({ point, outcome }) => ({ point, reward: outcome._tag === "Scored" ? outcome.reward : null })))
+ */
+export const lessonOf =
+  <A, B>(to: Space.Space<A>, from: Space.Space<B>) =>
+  (results: ReadonlyArray<{ readonly point: B; readonly reward: number | null }>): Lesson.Lesson => ({
+    results: results.flatMap(({ point, reward }) => {
+      const tokens = Space.encode(point)(from)
+      if (Result.isFailure(tokens)) return []
+      const vector = Space.toVector(tokens.success)(from)
+      if (Result.isFailure(vector)) return []
+      return [{ vector: Lesson.translated(Lesson.chosen(vector.success)(from))(to), reward }]
+    })
+  })
+
 /** What the journal holds of a trial. */
 interface Recorded {
   readonly proposal: EntryOf<"Proposed" | "Refused" | "Repeated"> | undefined
@@ -389,6 +437,34 @@ const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">, fide
         reward: entry.reward
       }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
+
+/** How many trials were begun: those that are tried once more are none beside the first. */
+export const begunIn = (stored: ReadonlyArray<Stored>): number =>
+  stored.filter(({ entry }) => entry._tag === "Proposed" && entry.again === undefined).length
+
+/** The trials whose points the strategy is given: of the strategy before it, and failed ones that are tried once more. */
+const givenIn = Effect.fnUntraced(function* (
+  journal: Journal["Service"],
+  stored: ReadonlyArray<Stored>,
+  retryFailed: boolean
+) {
+  let handedOver: EntryOf<"HandedOver"> | undefined
+  const retries = new Map<number, number>()
+  const failed = new Map<number, boolean>()
+  for (const { entry } of stored) {
+    if (entry._tag === "HandedOver") handedOver = entry
+    if (entry._tag === "Retrying") for (const [i, of] of entry.of.entries()) retries.set(entry.trial + i, of)
+    if (entry._tag === "Finished" || entry._tag === "Failed") failed.set(entry.trial, entry._tag === "Failed")
+  }
+  const before = new Set(retries.values())
+  const of = [...failed].flatMap(([trial, isFailed]) => (isFailed && !before.has(trial) ? [trial] : []))
+  if (!retryFailed || of.length === 0) return { handedOver, retries }
+  // Retries that are waiting to be begun come first.
+  const trial = Math.max(nextOf(stored).trial, ...[...retries.keys()].map((each) => each + 1))
+  yield* journal.append({ _tag: "Retrying", trial, of })
+  for (const [i, each] of of.entries()) retries.set(trial + i, each)
+  return { handedOver, retries }
+})
 
 /** It was never begun: the search came to its end before its turn. */
 interface Dropped {
@@ -444,8 +520,9 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const strategy = yield* start(domain, Prng.fromSeed(seed).split("strategy"))
   const emit = options.onEvent ?? (() => Effect.void)
 
-  const recorded = recordedOf(yield* journal.open(yield* identity(of, options)))
-  const begun = [...recorded.values()].filter(({ proposal }) => proposal?._tag === "Proposed").length
+  const stored = yield* journal.open(yield* identity(of, options))
+  const recorded = recordedOf(stored)
+  const begun = begunIn(stored)
   // With fewer the best of them would be looked for among a part of what was trained.
   if (trials < begun)
     return yield* new InvalidSearch({
@@ -453,7 +530,25 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       given: `${trials}, fewer than the journal holds`,
       expected: `${begun} or more: what was trained stays, and counts`
     })
-  const resumed = [...recorded.values()].filter(({ outcomes }) => outcomes.size > 0).length
+  const takesNone = new InvalidSearch({
+    option: "a given point (startWith, retryFailed, or another strategy's)",
+    given: `the strategy ${strategy.name}, which takes none`,
+    expected: "one that is made with Kit, or has adopt"
+  })
+  // Before the journal says that it will be so.
+  if (options.retryFailed === true && strategy.adopt === undefined) return yield* takesNone
+  const { handedOver, retries } = yield* givenIn(journal, stored, options.retryFailed ?? false)
+  const { learnFrom = [], startWith = [] } = options
+  if (learnFrom.length > 0 && handedOver === undefined && strategy.learn === undefined)
+    return yield* new InvalidSearch({
+      option: "learnFrom",
+      given: `the strategy ${strategy.name}, which learns nothing`,
+      expected: "one that does, such as gp"
+    })
+  if (learnFrom.length > 0) yield* strategy.learn?.(learnFrom) ?? Effect.void
+  const resumed = [...recorded.values()].filter(
+    ({ outcomes, proposal }) => outcomes.size > 0 && !(proposal?._tag === "Proposed" && proposal.again !== undefined)
+  ).length
   if (resumed > 0) yield* emit({ _tag: "Resumed", trials: resumed })
 
   const slots = yield* Semaphore.make(Math.max(1, evaluator.concurrency))
@@ -550,7 +645,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       emit({ _tag: "Progress", candidate, progress })
     ).pipe(
       Effect.flatMap((evaluation) =>
-        Effect.mapError(Effect.fromResult(scored(candidate, evaluation, until)), (problem) => failed("Failed", problem))
+        Effect.fromResult(scored(candidate, evaluation, until)).pipe(
+          Effect.mapError((problem) => failed("Failed", problem)),
+          Effect.map((outcome) => ({ outcome, training: evaluation.training }))
+        )
       ),
       Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect)))),
       Effect.result
@@ -558,13 +656,16 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const seconds = (performance.now() - started) / 1000
     if (Result.isFailure(result)) {
       if (result.failure._tag === "EvaluatorLost") return yield* result.failure
-      const { detail, reason } = result.failure
-      yield* journal.append({ _tag: "Failed", trial, ...on, reason, detail })
+      const { detail, reason, training } = result.failure
+      yield* journal.append({ _tag: "Failed", trial, ...on, reason, detail }, training)
       yield* emit({ _tag: "Failed", candidate, failure: result.failure, rung, seconds })
       return { _tag: "Failed", reason, detail } satisfies Outcome<M>
     }
-    const outcome = result.success
-    yield* journal.append({ _tag: "Finished", trial, ...on, evaluation: outcome.evaluation, reward: outcome.reward })
+    const { outcome, training } = result.success
+    yield* journal.append(
+      { _tag: "Finished", trial, ...on, evaluation: outcome.evaluation, reward: outcome.reward },
+      training
+    )
     yield* emit({ _tag: "Finished", record: { ...candidate, outcome }, rung, seconds })
     return outcome
   })
@@ -610,15 +711,61 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       : Effect.succeed(outcomeOf(known, fidelity))
   }
 
+  /** A trial's point, where it is not the strategy's to say: it is tried again, was proposed by the strategy before, or is one to start with. */
+  const given = (trial: number): Effect.Effect<A | undefined, JournalForeign> => {
+    const again = retries.get(trial)
+    const isBefore = handedOver !== undefined && trial < handedOver.trial && !handedOver.open.includes(trial)
+    const of = again ?? (isBefore ? trial : undefined)
+    if (of === undefined)
+      return Effect.succeed(handedOver !== undefined && trial < handedOver.trial ? undefined : startWith[trial])
+    return Effect.mapError(
+      Effect.fromResult(readPoint(recorded.get(of)?.proposal?.point ?? null)),
+      ({ message }) =>
+        new JournalForeign({
+          path: "of this search",
+          field: `trial ${of}'s point`,
+          journal: message,
+          search: "a point"
+        })
+    )
+  }
+  const readPoint = ModelSpace.read(of)
+
+  /** The next proposals, at most so many: given ones that follow one another, or the strategy's up to the next given one. */
+  const proposalsOf = Effect.fnUntraced(function* (most: number) {
+    const points: Array<A> = []
+    for (let point; points.length < most && (point = yield* given(first.length + points.length)) !== undefined;)
+      points.push(point)
+    if (points.length > 0) {
+      if (strategy.adopt === undefined) return yield* takesNone
+      const tokens: Array<Space.Tokens> = []
+      for (const point of points)
+        tokens.push(
+          yield* Effect.mapError(
+            Effect.fromResult(Space.encode(point)(space)),
+            ({ message }) => new InvalidSearch({ option: "startWith", given: message, expected: "points of the space" })
+          )
+        )
+      return yield* strategy.adopt(tokens)
+    }
+    let count = 1
+    while (count < most && (yield* given(first.length + count)) === undefined) count++
+    const proposals = yield* strategy.ask(count).pipe(Effect.catchTag("Exhausted", () => Effect.succeed([])))
+    exhausted = proposals.length < count
+    return proposals
+  })
+
   const propose = Effect.fnUntraced(function* (point: A, hash: string) {
     const trial = first.length
+    const again = retries.get(trial)
     const priced = ModelSpace.costsOf(of)(point)
     const candidate: Candidate<A, C> = {
       trial,
       hash,
       point,
       line: of.line(point),
-      costs: Result.getOrElse(priced, () => ModelSpace.unpriced(of))
+      costs: Result.getOrElse(priced, () => ModelSpace.unpriced(of)),
+      ...(again === undefined ? {} : { again })
     }
     const known = recorded.get(trial)?.proposal
     if (known !== undefined && known.hash !== hash)
@@ -634,7 +781,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     written[trial] = json
     const common = { trial, hash, point: json }
 
-    const same = firstWith.get(hash)
+    const same = again === undefined ? firstWith.get(hash) : undefined
     const refusal =
       same !== undefined
         ? undefined
@@ -651,8 +798,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       return yield* settle({ _tag: "Refused", ...common, why }, Effect.succeed({ _tag: "Refused", why }))
     }
     count.refusals = 0
-    count.accepted++
-    firstWith.set(hash, trial)
+    if (again === undefined) {
+      count.accepted++
+      firstWith.set(hash, trial)
+    }
     ladder.enter(0)
     spend(candidate, 0)
     const entry: Entry = {
@@ -660,7 +809,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       ...common,
       line: candidate.line,
       costs: finite(candidate.costs),
-      seed: seedOf(seed, trial)
+      seed: seedOf(seed, trial),
+      ...(again === undefined ? {} : { again })
     }
     return yield* settle(undefined, trained(candidate, 0, known === undefined ? entry : undefined))
   })
@@ -676,7 +826,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
 
   for (let told = 0; ; told++) {
     while (jobs.length < told + ahead) {
-      const closed = count.accepted >= trials || exhausted
+      const isAgain = retries.has(first.length)
+      const closed = !isAgain && (count.accepted >= trials || exhausted)
       const promoted = ladder.next({ closed, idle: jobs.length === told })
       if (closed && promoted === undefined) break
       isAtEnd ||= yield* isOver
@@ -696,9 +847,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         over = true
         break
       }
-      const wanted = Math.min(told + ahead - jobs.length, trials - count.accepted)
-      const proposals = yield* strategy.ask(wanted).pipe(Effect.catchTag("Exhausted", () => Effect.succeed([])))
-      exhausted = proposals.length < wanted
+      const room = told + ahead - jobs.length
+      const proposals = yield* proposalsOf(isAgain ? room : Math.min(room, trials - count.accepted))
       for (const { hash, value } of proposals) {
         isAtEnd ||= isSpent()
         if (!isAtEnd || recorded.has(first.length)) yield* propose(value, hash)
@@ -715,7 +865,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const record = { ...candidate, outcome }
     records[trial] = record
     reached.set(trial, rung)
-    const isFirstOfItsKind = firstWith.get(candidate.hash) === trial
+    const isFirstOfItsKind = retries.has(trial) || firstWith.get(candidate.hash) === trial
     if (isScored(record)) {
       const { objectives } = worth(record)
       const ended = record.outcome.evaluation.stoppedAfter !== undefined

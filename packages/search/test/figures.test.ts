@@ -253,8 +253,10 @@ describe("a training that was kept", () => {
     until: 1,
     keep: "trial-0"
   }
+  /** What was found; when it was is another thing each time. */
   const trained = (learningRate: number, checkpoints?: string) =>
     Evaluator.Evaluator.use(({ evaluate }) => evaluate(trial, () => Effect.void)).pipe(
+      Effect.map(({ epochs, measures }) => ({ epochs, measures })),
       Effect.provide(
         TrainingEvaluator.layer(of, {
           recipe: { ...Recipe.proxy, batch: 16, learningRate },

@@ -1,17 +1,19 @@
 /** `uninet inspect`: what a network is made of and what it costs. */
 import { Costs, type Program, Shape, Tensor } from "@uninet/graph"
-import { ModelSpace } from "@uninet/model-space"
+import { ModelSpace, Picture, type Task } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
-import { at, said } from "../internal/CliFault.ts"
+import { at, fault, said } from "../internal/CliFault.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 import * as resized from "../internal/resized.ts"
+import * as runFolder from "../internal/runFolder.ts"
 
 const share = (part: number, whole: number) => (whole === 0 ? "" : format.percent(part / whole))
 
@@ -74,6 +76,26 @@ const print = (
   ].join("\n")
 }
 
+const shown = (name: string, shape: ReadonlyArray<unknown>) => `${name} ${shape.join(" × ")}`
+
+/** What goes in and comes out, by name and shape. */
+const ends = ({
+  inputs,
+  outputs
+}: {
+  readonly inputs: Model.Model["inputs"]
+  readonly outputs: Task.Task["outputs"]
+}) => {
+  return {
+    input: Object.entries(inputs)
+      .map(([name, { shape }]) => shown(name, shape))
+      .join(", "),
+    output: Object.entries(outputs)
+      .map(([name, shape]) => shown(name, shape))
+      .join(", ")
+  }
+}
+
 export const inspect = Command.make(
   "inspect",
   {
@@ -86,9 +108,14 @@ export const inspect = Command.make(
       Flag.withDescription("Height of the images, the width in proportion (default: the network's)")
     ),
     config: networks.config,
+    svg: Flag.Path("svg").pipe(
+      Flag.withMetavar("file"),
+      Flag.optional,
+      Flag.withDescription("Draw the network into a new SVG file: its parts, shapes, and shares of the MACs")
+    ),
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ config, image, json, network: name }) {
+  Effect.fnUntraced(function* ({ config, image, json, network: name, svg }) {
     const own = yield* networks.read(name, config)
     const found = Option.isSome(image) ? yield* resized.to(own, image.value) : own
     const { of, point } = found
@@ -97,12 +124,22 @@ export const inspect = Command.make(
       const program = yield* Effect.fromResult(Model.evaluation(model))
       return {
         parts: yield* Effect.fromResult(of.parts(point)),
+        shapes: { inputs: model.inputs, outputs: of.task.outputs },
         costs: yield* Effect.fromResult(ModelSpace.costsOf(of)(point)),
         counted: Costs.ofProgram(program),
         buffers: buffersOf(program)
       }
     })
-    const { buffers, counted: all, costs: named, parts } = yield* Effect.mapError(counted, at(name))
+    const { buffers, counted: all, costs: named, parts, shapes } = yield* Effect.mapError(counted, at(name))
+    if (Option.isSome(svg)) {
+      const file = yield* runFolder.shown(svg.value)
+      const fs = yield* FileSystem.FileSystem
+      if (yield* Effect.orElseSucceed(fs.exists(svg.value), () => false))
+        return yield* fault(`--svg ${file} is there already. Give the name of a new file; nothing was changed.`)
+      const picture = Picture.svg(parts, { title: of.line(point), ...ends(shapes) })
+      yield* runFolder.write(svg.value, picture, "Give another file by --svg.")
+      if (!json) return yield* Console.log(`${file} has the network's picture`)
+    }
     const costs = { ...named, flops: all.flops, fvcoreCount: all.fvcoreCount }
     yield* Console.log(
       json
@@ -127,6 +164,7 @@ export const inspect = Command.make(
   Command.withExamples([
     { command: "uninet inspect B1", description: "The network that the paper's search found" },
     { command: "uninet inspect B1 --image 384", description: "The same on larger images" },
+    { command: "uninet inspect runs/demo --svg network.svg", description: "A picture of what a search found" },
     { command: "uninet inspect runs/demo/best.json --json", description: "What a search found, as JSON" }
   ])
 )

@@ -19,6 +19,7 @@ import * as command from "../internal/command.ts"
 import * as domain from "../internal/domain.ts"
 import * as dry from "../internal/dry.ts"
 import * as format from "../internal/format.ts"
+import * as givens from "../internal/given.ts"
 import * as live from "../internal/live.ts"
 import * as machines from "../internal/machines.ts"
 import * as paths from "../internal/paths.ts"
@@ -148,6 +149,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
   } = plan
   const { macsOf, of, reward, services: searched, settings, within } = yield* domain.make(plan)
   const surroundings = yield* Surroundings.here
+  const given = yield* givens.of(of, plan)
 
   const asked = {
     trials,
@@ -159,6 +161,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     ahead,
     settings,
     surroundings,
+    ...given,
     notes: plans.notesOf(plan, of.task)
   }
   // What takes a moment comes after the journal is there: from then on the search can be gone on with.
@@ -168,7 +171,8 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
   const journal = yield* Layer.build(
     Journal.sqlite(path.join(folder, runFolder.files.journal), {
       existing: plan.resume ? "resume" : "refuse",
-      mixed: plan.allowMixed ? "allow" : "refuse"
+      mixed: plan.allowMixed ? "allow" : "refuse",
+      strategy: plan.isReplaced ? "replace" : "refuse"
     })
   )
   yield* Effect.gen(function* () {
@@ -336,6 +340,14 @@ export const search = Command.make(
       command: "uninet search --database postgresql://uninet@db.lab/uninet --trials 200",
       description: "On all machines with a uninet worker"
     },
-    { command: "uninet search --resume runs/evolution --trials 200", description: "Go on, with more trials" }
+    { command: "uninet search --resume runs/evolution --trials 200", description: "Go on, with more trials" },
+    {
+      command: "uninet search --resume runs/evolution --trials 300 --strategy gp --retry-failed",
+      description: "Go on by another strategy, and try what failed once more"
+    },
+    {
+      command: "uninet search --start-with runs/a/best.json --learn-from runs/b --strategy gp",
+      description: "Start with a network that is known, and with what another search has learned"
+    }
   ])
 )

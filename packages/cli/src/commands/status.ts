@@ -8,6 +8,7 @@ import * as Path from "effect/Path"
 import * as Schedule from "effect/Schedule"
 import { Argument, Command, Flag } from "effect/cli"
 import { fault, said } from "../internal/CliFault.ts"
+import * as chart from "../internal/chart.ts"
 import * as command from "../internal/command.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -23,7 +24,7 @@ const replayOf = (name: string, trial: number) => command.uninet("replay", name,
 const resumeOf = (name: string) => command.uninet("search", "--resume", name)
 
 /** As JSON: the journal's figures, and what the driver says of the moment. */
-const toJson = ({ best, failures, fidelity, live: now, ...rest }: runState.Status) => ({
+const toJson = ({ best, failures, fidelity, history: _history, live: now, ...rest }: runState.Status) => ({
   ...rest,
   holder: rest.holder ?? null,
   best:
@@ -47,8 +48,16 @@ const bar = (share: number) => {
   return `${"█".repeat(full)}${"░".repeat(20 - full)}`
 }
 
+/** How the best reward has grown, where there is room for it. */
+const charted = ({ history }: runState.Status, columns: number): ReadonlyArray<string> => {
+  const drawn = chart.lines(history, columns)
+  return drawn.length === 0
+    ? []
+    : [`best reward so far, after each of ${format.plural(history.length, "result")}:`, ...drawn]
+}
+
 /** A run in some lines. */
-const describe = (status: runState.Status, columns: number): string => {
+const describe = (status: runState.Status, columns: number, hasChart: boolean): string => {
   const { best, done, failures, holder, live: now, name, refused, state, trials } = status
   const who = holder === undefined ? "" : ` by ${Lock.print(holder)}`
   const counts = [
@@ -64,6 +73,7 @@ const describe = (status: runState.Status, columns: number): string => {
           `best: trial ${best.trial}, ${format.measured(best.outcome.evaluation.measures, status.task)}${format.after(best.outcome.evaluation)}${best.costs["macs"] === undefined ? "" : `, ${format.cost("macs", best.costs["macs"])}`}, reward ${best.outcome.reward.toFixed(4)}`,
           `  ${best.line}`
         ]),
+    ...(hasChart ? charted(status, columns) : []),
     ...(now === undefined
       ? []
       : [
@@ -94,7 +104,7 @@ const watch = Effect.fnUntraced(function* (folder: string) {
   let lines = 0
   yield* Effect.gen(function* () {
     const status = yield* runState.status(folder)
-    const text = describe(status, (process.stdout.columns ?? 80) - 1)
+    const text = describe(status, (process.stdout.columns ?? 80) - 1, (process.stdout.rows ?? 0) >= 24)
     process.stdout.write(`${lines === 0 ? "" : `\u001b[${lines}F\u001b[J`}${text}\n`)
     lines = text.split("\n").length
     return status.state
@@ -111,7 +121,9 @@ export const status = Command.make(
   Effect.fnUntraced(function* ({ json, once, run }) {
     if (!json && !once && process.stdout.isTTY) return yield* watch(run)
     const found = yield* runState.status(run)
-    yield* Console.log(json ? JSON.stringify(toJson(found), null, 2) : describe(found, Number.POSITIVE_INFINITY))
+    yield* Console.log(
+      json ? JSON.stringify(toJson(found), null, 2) : describe(found, Number.POSITIVE_INFINITY, process.stdout.isTTY)
+    )
   }, Effect.mapError(said))
 ).pipe(
   Command.withDescription("How a search stands: its best, what is running, what failed; on a terminal until it ends"),

@@ -1,5 +1,5 @@
 /** Everything that a search is told: by its flags, by `uninet.config.ts`, or, resumed, by its journal. */
-import { Strategies } from "@uninet/controller"
+import { type Lesson, Strategies } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
 import { Recipe, Task } from "@uninet/model-space"
 import { Config, Fidelity, Journal, Reward, Search, SpaceSource, Units } from "@uninet/search"
@@ -59,7 +59,9 @@ export const Settings = Schema.Struct({
   skipBad: Schema.optionalKey(Schema.Boolean),
   /** The fields for which the config module has code of its own, and the version of it; `null` where there are none. */
   own: Schema.Array(Own),
-  code: Schema.NullOr(Schema.String)
+  code: Schema.NullOr(Schema.String),
+  /** Networks that were tried first. Absent where there were none. */
+  startWith: Schema.optionalKey(Schema.Array(Schema.Json))
 })
 
 /** What `Search` adds to it. */
@@ -93,6 +95,17 @@ export const Notes = Schema.Struct({
     shares: Schema.Array(Schema.String)
   })
 })
+
+/** What a search is given of others: told by flags, or kept in its journal. */
+export interface Given {
+  /** A file of networks, or a run. */
+  readonly startWith: string | undefined
+  /** Folders of runs. */
+  readonly learnFrom: ReadonlyArray<string>
+  readonly points: ReadonlyArray<Schema.Json>
+  readonly lessons: ReadonlyArray<Lesson.Lesson>
+  readonly retryFailed: boolean
+}
 
 /** Everything that a search is told. */
 export interface Plan extends runFolder.Place {
@@ -131,6 +144,9 @@ export interface Plan extends runFolder.Place {
   /** Whether trials may come about under different data, software, engines and machines, and whether some may have. */
   readonly allowMixed: boolean
   readonly isMixed: boolean
+  readonly given: Given
+  /** Whether another strategy goes on with it than its journal's. */
+  readonly isReplaced: boolean
 }
 
 /** The flags, which are the config's plain fields; they have no defaults here, so that the config's can be told from them. */
@@ -264,6 +280,24 @@ export const config = {
         "Begin no more trials after trainings of so many multiply-accumulates, such as 20T (default: any)"
       )
     ),
+  startWith: Flag.Path("start-with").pipe(
+    Flag.withMetavar("file|run"),
+    Flag.optional,
+    Flag.withDescription(
+      "Networks to try first: a file with points of the space, a best.json, or a search's folder, whose ten best are taken"
+    )
+  ),
+  learnFrom: Flag.Path("learn-from").pipe(
+    Flag.withMetavar("run"),
+    Flag.atLeast(0),
+    Flag.withDescription(
+      "A search's folder whose results tell the strategy where to look, of this space or one with choices in common, of this data set or another; may be given several times"
+    )
+  ),
+  retryFailed: Flag.Boolean("retry-failed").pipe(
+    Flag.withDefault(false),
+    Flag.withDescription("With --resume: try the trials that failed once more, with other seeds")
+  ),
   dryRun: Flag.Boolean("dry-run").pipe(
     Flag.withDefault(false),
     Flag.withDescription("Say what would be searched, and about how long it takes; nothing is written")
@@ -363,6 +397,8 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
   const beside = loaded === undefined ? process.cwd() : path.dirname(loaded.path)
   const own = ownOf(loaded, given)
 
+  if (given.retryFailed)
+    return yield* usage("--retry-failed is for a search that is gone on with. Give its folder by --resume.")
   const strategy = own.includes("strategy")
     ? null
     : Option.isSome(given.strategy)
@@ -420,7 +456,15 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     workers: or(given.workers, fields.workers, availableParallelism()),
     device: yield* Device.choose(given.device),
     allowMixed: given.allowMixed,
-    isMixed: given.allowMixed && Option.isSome(given.database)
+    isMixed: given.allowMixed && Option.isSome(given.database),
+    given: {
+      startWith: Option.getOrUndefined(given.startWith),
+      learnFrom: given.learnFrom,
+      points: [],
+      lessons: [],
+      retryFailed: false
+    },
+    isReplaced: false
   } satisfies Plan
 })
 
@@ -428,7 +472,6 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
 const fixed = [
   "epochs",
   "batch",
-  "strategy",
   "seed",
   "targetMacs",
   "maxMacs",
@@ -440,7 +483,8 @@ const fixed = [
   "fidelity",
   "minEpochs",
   "rungFactor",
-  "objectives"
+  "objectives",
+  "startWith"
 ] as const
 
 /** What a folder's journal says of its search, given as `flag`. */
@@ -456,15 +500,29 @@ export const recorded = Effect.fnUntraced(function* (folder: string, flag: strin
   const settings = yield* Effect.mapError(Schema.decodeUnknownEffect(Settings)(identity.settings), foreign)
   const notes = yield* Effect.mapError(Schema.decodeUnknownEffect(Notes)(identity.notes), foreign)
   const added = yield* Effect.mapError(Schema.decodeUnknownEffect(Added)(identity.settings), foreign)
-  const { seed, surroundings = [] } = identity
-  return { entries, isCut, settings, notes, ...added, seed, surroundings }
+  const { lessons = [], seed, surroundings = [] } = identity
+  const last = entries.findLast(({ entry }) => entry._tag === "HandedOver")?.entry
+  const strategy = last?._tag === "HandedOver" ? last.strategy : added.strategy
+  return {
+    entries,
+    isCut,
+    settings,
+    notes,
+    ...added,
+    strategy,
+    /** Whether a named one has taken over from the config's own. */
+    isHandedOver: last !== undefined,
+    seed,
+    surroundings,
+    lessons
+  }
 })
 export type Recorded = Effect.Success<ReturnType<typeof recorded>>
 
 /** The plan of the search in a folder. */
 export const ofRun = Effect.fnUntraced(function* (
   folder: string,
-  { ahead, fidelity, notes, objectives, reward, seed, settings, strategy }: Recorded,
+  { ahead, fidelity, isHandedOver, lessons, notes, objectives, reward, seed, settings, strategy }: Recorded,
   file: Option.Option<string>
 ) {
   const name = yield* runFolder.shown(folder)
@@ -491,7 +549,7 @@ export const ofRun = Effect.fnUntraced(function* (
       notes.space._tag === "Named"
         ? notes.space
         : yield* Effect.mapError(SpaceSource.ofModule(yield* found(notes.space.path)), at("--config")),
-    strategy: settings.own.includes("strategy") ? null : yield* strategyNamed(strategy),
+    strategy: settings.own.includes("strategy") && !isHandedOver ? null : yield* strategyNamed(strategy),
     dataset: settings.dataset,
     skipBad: settings.skipBad === true,
     seed,
@@ -514,7 +572,9 @@ export const ofRun = Effect.fnUntraced(function* (
     workers: availableParallelism(),
     device: Device.standard,
     allowMixed: false,
-    isMixed: notes.mixed === true
+    isMixed: notes.mixed === true,
+    given: { startWith: undefined, learnFrom: [], points: settings.startWith ?? [], lessons, retryFailed: false },
+    isReplaced: false
   } satisfies Plan
 })
 
@@ -523,7 +583,7 @@ export const ofRun = Effect.fnUntraced(function* (
  * epochs, since to choose others when the test's figure is known would be to choose by the test split.
  */
 const allowed = Effect.fnUntraced(function* ({ finalEpochs, trials }: Flags, { entries, notes }: Recorded) {
-  const begun = entries.filter(({ entry }) => entry._tag === "Proposed").length
+  const begun = Search.begunIn(entries)
   if (Option.isSome(trials) && trials.value < begun)
     return yield* usage(
       `--trials ${trials.value} is fewer than the ${begun} that the journal has, which stay and count. Give ${begun} or more; with ${begun} the search ends with what there is.`
@@ -542,6 +602,10 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
     const flag = `--${extra.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     return yield* usage(`${flag} cannot be given with --resume, which takes it from the journal. Leave ${flag} out.`)
   }
+  if (given.learnFrom.length > 0)
+    return yield* usage(
+      "--learn-from cannot be given with --resume: what a search learns from is in its journal from the start. Leave --learn-from out."
+    )
   if (given.skipBad)
     return yield* usage(
       "--skip-bad cannot be given with --resume, which takes it from the journal. Leave --skip-bad out."
@@ -553,8 +617,12 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
       `note: ${yield* runFolder.shown(folder)} lacks its ${runFolder.files.journal}-wal, and with it the last trials perhaps: they are trained again`
     )
   const plan = yield* ofRun(folder, journal, given.config)
+  const strategy = Option.isSome(given.strategy) ? yield* strategyNamed(given.strategy.value) : plan.strategy
   return {
     ...plan,
+    strategy,
+    isReplaced: strategy !== plan.strategy,
+    given: { ...plan.given, retryFailed: given.retryFailed },
     trialTime: or(given.trialTime, undefined, plan.trialTime),
     trialMemory: or(given.trialMemory, undefined, plan.trialMemory),
     maxTime: or(given.maxTime, undefined, plan.maxTime),

@@ -1,5 +1,5 @@
 /** A run's folder as it stands: what its journal has, who works on it, what there is in the end. */
-import { Fidelity, Journal, type Lock, Search, type Trial } from "@uninet/search"
+import { Comparison, Fidelity, Journal, type Lock, Search, type Trial } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import { hostname } from "node:os"
@@ -30,6 +30,8 @@ export interface Status {
   readonly refused: number
   readonly failures: ReadonlyArray<Failure>
   readonly best: Search.Scored<Schema.Json> | undefined
+  /** The best reward so far, after every result. */
+  readonly history: ReadonlyArray<number>
   readonly task: (typeof plans.Notes.Type)["task"]
   readonly fidelity: Fidelity.Fidelity
   /** Seconds from the first to the last entry. */
@@ -63,6 +65,28 @@ const recordsOf = (
   return [...records.values()]
 }
 
+/** A run's results, best first. */
+export const ranked = Effect.fnUntraced(function* (folder: string) {
+  const { entries, fidelity, notes, objectives } = yield* plans.recorded(folder, "")
+  const records = recordsOf(
+    entries.map(({ entry }) => entry),
+    fidelity
+  )
+  return rankingOf(records, notes.task, objectives)
+})
+
+/** What an objective of one's own is, only its module knows: those are ranked by the reward. */
+const rankingOf = (
+  records: ReadonlyArray<Search.Scored<Schema.Json>>,
+  task: Status["task"],
+  objectives: ReadonlyArray<{ readonly name: string }>
+) => {
+  const named = { costs: records[0]?.costs ?? {}, task }
+  const names = objectives.map(({ name }) => name)
+  const isKnown = names.every((name) => name in named.costs || name in task.measures)
+  return Search.ranking(named, records, isKnown ? names : [])
+}
+
 /** Whether the best network of all trials is there: one that was gone on with has another in the end. */
 const isFinished = (folder: string, begun: number) =>
   Effect.map(best.found(folder), (found) => found !== undefined && (found.of ?? begun) >= begun)
@@ -76,16 +100,17 @@ export const status = Effect.fnUntraced(function* (folder: string) {
   const found = live.read(folder)
   const lines = new Map(all.flatMap((entry) => (entry._tag === "Proposed" ? [[entry.trial, entry.line]] : [])))
   const records = recordsOf(all, fidelity)
-  const named = { costs: records[0]?.costs ?? {}, task: notes.task }
-  // What an objective of one's own is, only its module knows: those are ranked by the reward.
-  const names = objectives.map(({ name }) => name)
-  const isKnown = names.every((name) => name in named.costs || name in notes.task.measures)
   const at = entries.map((stored) => stored.at)
   const first = at.reduce((least, time) => Math.min(least, time), Infinity)
   const last = at.reduce((most, time) => Math.max(most, time), 0)
-  const begun = all.filter(({ _tag }) => _tag === "Proposed").length
+  const begun = Search.begunIn(entries)
+  const again = new Set(
+    all.flatMap((entry) => (entry._tag === "Proposed" && entry.again !== undefined ? [entry.trial] : []))
+  )
   const trialsDone = new Set(
-    all.flatMap((entry) => (entry._tag === "Finished" || entry._tag === "Failed" ? [entry.trial] : []))
+    all.flatMap((entry) =>
+      (entry._tag === "Finished" || entry._tag === "Failed") && !again.has(entry.trial) ? [entry.trial] : []
+    )
   )
   const result: Status = {
     folder,
@@ -108,7 +133,12 @@ export const status = Effect.fnUntraced(function* (folder: string) {
           ]
         : []
     ),
-    best: Search.ranking(named, records, isKnown ? names : [])[0],
+    best: rankingOf(records, notes.task, objectives)[0],
+    history: Comparison.runOf(
+      name,
+      { entries, identity: { space: "", seed: "", settings: {} } },
+      { name: "reward", direction: "higher" }
+    ).steps.map(({ best }) => best),
     task: notes.task,
     fidelity,
     seconds: at.length === 0 ? 0 : (last - first) / 1000,

@@ -51,7 +51,9 @@ export const follow = (state: State, event: Search.SearchEvent<unknown>, { fidel
   if (event._tag === "Finished" || event._tag === "Failed") {
     state.running.delete(event._tag === "Finished" ? event.record.trial : event.failure.trial)
     state.worked += Fidelity.partOf(fidelity, event.rung)
-    if (event.rung === 0) state.done++
+    // Trials that are tried once more are none beside the first.
+    if (event.rung === 0 && (event._tag === "Finished" ? event.record : event.candidate).again === undefined)
+      state.done++
     if (event._tag === "Failed") state.failed++
   }
   if ((event._tag === "Best" || event._tag === "Finished") && isBetter(event.record, state.best))

@@ -136,6 +136,10 @@ export const make = Effect.fnUntraced(function* <A>(
       })
 
       const fresh = Effect.fnUntraced(function* () {
+        if (bench.lessons().length > 0 && bench.asked() < batch) {
+          const point = bench.random()
+          if (point !== undefined) return { point, sampled: policy.foreign(point.vector) }
+        }
         if (queue.length === 0) yield* refill()
         for (let sampled = queue.shift(); sampled !== undefined; sampled = queue.shift()) {
           const point = pointOf(sampled)
@@ -184,8 +188,8 @@ export const make = Effect.fnUntraced(function* <A>(
           }),
         observe: ({ point, reward }) =>
           Effect.suspend(() => {
-            const sampled = proposed.get(point.key)
-            if (sampled === undefined) return Effect.void
+            // What somebody else proposed counts as drawn from the policy as it is.
+            const sampled = proposed.get(point.key) ?? policy.foreign(point.vector)
             proposed.delete(point.key)
             collected.push({ sampled, reward })
             recent.push(reward)

@@ -1,0 +1,101 @@
+/** `uninet export-trials`: a search's trials for other tools. */
+import { MlflowStore, OptunaStorage, TensorBoard, Trials } from "@uninet/export"
+import { Journal } from "@uninet/search"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { Argument, Command, Flag } from "effect/cli"
+import { at, fault, said, usage } from "../internal/CliFault.ts"
+import * as format from "../internal/format.ts"
+import * as runFolder from "../internal/runFolder.ts"
+
+const formats = ["csv", "jsonl", "tensorboard", "optuna", "mlflow"] as const
+type Name = (typeof formats)[number]
+
+/** Where a run's trials go where nothing is said, beside the run. */
+const usual = {
+  csv: "trials.csv",
+  jsonl: "trials.jsonl",
+  tensorboard: "tensorboard",
+  optuna: "optuna.db",
+  mlflow: "mlruns"
+}
+
+/** What opens it. */
+const opens = (name: Name, place: string) =>
+  ({
+    csv: "",
+    jsonl: "",
+    tensorboard: `; tensorboard --logdir ${place}`,
+    optuna: `; optuna-dashboard sqlite:///${place}`,
+    mlflow: `; mlflow ui --backend-store-uri ${place}`
+  })[name]
+
+/** Writes files below a folder that is made for them; a path that ends with `/` is a folder. */
+const below = Effect.fnUntraced(function* (folder: string, files: ReadonlyMap<string, string | Uint8Array>) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const made = new Set<string>()
+  for (const [name, content] of files) {
+    const file = path.join(folder, name)
+    const parent = name.endsWith("/") ? file : path.dirname(file)
+    if (!made.has(parent)) yield* fs.makeDirectory(parent, { recursive: true })
+    made.add(parent)
+    if (parent === file) continue
+    yield* typeof content === "string" ? fs.writeFileString(file, content) : fs.writeFile(file, content)
+  }
+})
+
+export const exportTrials = Command.make(
+  "export-trials",
+  {
+    run: Argument.String("run").pipe(Argument.withDescription("The folder of a search")),
+    format: Flag.Literals("format", formats).pipe(
+      Flag.withDescription(
+        "csv or jsonl; event files for TensorBoard; an SQLite storage for Optuna; a file store for MLflow"
+      )
+    ),
+    out: Flag.Path("out").pipe(
+      Flag.withMetavar("file|folder"),
+      Flag.optional,
+      Flag.withDescription(`A new file or folder (default: ${Object.values(usual).join(", ")} in the run's folder)`)
+    )
+  },
+  Effect.fnUntraced(function* ({ format: wanted, out, run }) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const name = yield* runFolder.shown(run)
+    const target = Option.getOrElse(out, () => path.join(run, usual[wanted]))
+    const place = yield* runFolder.shown(target)
+    const table = yield* Effect.gen(function* () {
+      const reader = yield* Journal.reader(path.join(run, runFolder.files.journal))
+      const identity = yield* reader.identity
+      const trainings = wanted === "csv" ? [] : yield* reader.trainings()
+      return Trials.of(path.basename(path.resolve(run)), identity, yield* reader.entries(), trainings)
+    }).pipe(Effect.scoped, Effect.mapError(at(name)))
+    if (yield* Effect.orElseSucceed(fs.exists(target), () => false))
+      return yield* usage(`--out ${place} is there already. Give a new one; nothing was changed.`)
+    const begun = table.rows.filter(({ state }) => state !== "refused").length
+    if (begun === 0) return yield* fault(`${name} has no trial yet. Export it when it has some.`)
+    const writing: Effect.Effect<void, { readonly message: string }, FileSystem.FileSystem | Path.Path> =
+      wanted === "optuna"
+        ? OptunaStorage.write(target, table)
+        : wanted === "tensorboard"
+          ? below(target, TensorBoard.files(table))
+          : wanted === "mlflow"
+            ? below(target, MlflowStore.files(table))
+            : fs.writeFileString(target, wanted === "csv" ? Trials.csv(table) : Trials.jsonl(table))
+    yield* Effect.mapError(writing, ({ message }) =>
+      fault(`--out ${place}: ${message.replace(/\.$/, "")}. Give a place that you may write to, and that has room.`)
+    )
+    yield* Console.log(`${place} has ${format.plural(begun, "trial")} of ${name}${opens(wanted, place)}`)
+  }, Effect.mapError(said))
+).pipe(
+  Command.withDescription("A search's trials for other tools: spreadsheets, TensorBoard, Optuna, MLflow"),
+  Command.withExamples([
+    { command: "uninet export-trials runs/demo --format csv", description: "A table" },
+    { command: "uninet export-trials runs/demo --format optuna --out demo.db", description: "For optuna-dashboard" }
+  ])
+)

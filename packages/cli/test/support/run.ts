@@ -1,0 +1,110 @@
+/** A run's folder as a search leaves it, without a search: in no time, with the results that a test wants. */
+import { ModelSpace, Recipe } from "@uninet/model-space"
+import { Journal, type Training } from "@uninet/search"
+import { Prng, Space } from "@uninet/search-space"
+import { UniNetSpace } from "@uninet/uninet"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { join } from "node:path"
+
+const of = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+
+const fingerprint = ModelSpace.fingerprint(of)
+
+export interface Made {
+  readonly seed?: string
+  readonly strategy?: string
+  /** The accuracies of its trials; `null` for one that failed. */
+  readonly accuracies: ReadonlyArray<number | null>
+}
+
+/** Each trial's curve has two epochs. */
+export const training = (trial: number, accuracy: number): Training.Training => ({
+  place: { host: "rack-3", process: 40 + (trial % 2), engine: "onnxruntime 1.30.0 cpu", device: "cpu" },
+  begun: 1_700_000_000_000 + 1000 * trial,
+  ended: 1_700_000_000_900 + 1000 * trial,
+  curve: {
+    epochs: [1, 2],
+    loss: [2, 1],
+    measures: { accuracy: [accuracy / 2, accuracy], loss: [1.5, 0.5] }
+  }
+})
+
+/** The points of its trials. */
+export const points = ({ accuracies, seed = "0" }: Made) => {
+  const prng = Prng.fromSeed(seed)
+  return accuracies.map(() => Space.sample(prng)(of.space))
+}
+
+/** Makes the folder below another one and gives its path. */
+export const made = (below: string, name: string, given: Made): Effect.Effect<string> => {
+  const { accuracies, seed = "0", strategy = "random" } = given
+  const folder = join(below, name)
+  const identity: Journal.Identity = {
+    space: fingerprint,
+    seed,
+    settings: {
+      dataset: "mnist",
+      recipe: Recipe.toJson(Recipe.proxy),
+      within: {},
+      own: [],
+      code: null,
+      strategy,
+      fidelity: { _tag: "Full" },
+      objectives: [],
+      reward: { _tag: "Measure" },
+      ahead: 8,
+      constraints: []
+    },
+    notes: {
+      trials: accuracies.length,
+      finalists: 3,
+      finalEpochs: 4,
+      trialTime: null,
+      trialMemory: null,
+      maxTotalMacs: null,
+      config: null,
+      space: { _tag: "Named", name: "uninet" },
+      task: {
+        decides: "accuracy",
+        measures: { accuracy: "higher", top5: "higher", loss: "lower", calibrationError: "lower" },
+        shares: ["accuracy", "top5", "calibrationError"]
+      }
+    }
+  }
+  const all = points(given)
+  return Journal.Journal.use((journal) =>
+    Effect.gen(function* () {
+      yield* journal.open(identity)
+      for (const [trial, accuracy] of accuracies.entries()) {
+        const point = all[trial]
+        if (point === undefined) continue
+        yield* journal.append({
+          _tag: "Proposed",
+          trial,
+          hash: Space.hash(point)(of.space),
+          point: ModelSpace.write(of)(point),
+          line: of.line(point),
+          costs: { macs: 1e6 + trial, parameters: 1e5 },
+          seed: `${seed}/trial/${trial}`
+        })
+        yield* accuracy === null
+          ? journal.append({ _tag: "Failed", trial, reason: "Diverged", detail: "the loss was NaN" })
+          : journal.append(
+              {
+                _tag: "Finished",
+                trial,
+                evaluation: { measures: { accuracy, top5: 1, loss: 1 - accuracy, calibrationError: 0 }, epochs: 2 },
+                reward: accuracy
+              },
+              training(trial, accuracy)
+            )
+      }
+      return folder
+    })
+  ).pipe(
+    Effect.provide(Layer.fresh(Journal.sqlite(join(folder, "journal.db"), { durability: "process" })), { local: true }),
+    Effect.orDie
+  )
+}

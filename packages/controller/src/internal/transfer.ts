@@ -1,0 +1,161 @@
+/**
+ * Lessons in a Gaussian process: their results are results of the same process, of other tasks. In which of the choices a lesson's task is like this one is a yes or no for each: where it is not, its
+ * options count as other options than this task's, as far from all of them as options can be (our choice; the kernel is a product over the choices, so that each can be believed for itself). The
+ * answers are those under which this task's results are likeliest.
+ */
+import { Site } from "@uninet/search-space"
+import type { Lesson } from "../Lesson.ts"
+import * as Cholesky from "./cholesky.ts"
+import * as Kernel from "./kernel.ts"
+import * as Normal from "./normal.ts"
+
+type Vector = ArrayLike<number>
+type Sites = ReadonlyArray<Site.Site>
+
+/** What is believed of lessons. */
+export interface Belief {
+  /** For every lesson, for every site, whether its task is like this one there. */
+  readonly alike: ReadonlyArray<ReadonlyArray<boolean>>
+  /** How far this task's results are apart, in units of the lessons'. */
+  readonly spread: number
+}
+
+/** Rows taken of all lessons together, so that a proposal takes no longer than with as many results of its own. */
+const most = 160
+/** The variance of this task's height: the lessons say nothing of it. */
+export const level = 1
+/** The logarithm of the odds, before any result, that a task is like this one in a choice. */
+const odds = 2
+const spreads = [0.3, 0.5, 0.75, 1]
+
+export interface Rows {
+  readonly size: number
+  /** The normal scores of the ranks, lesson by lesson. */
+  readonly targets: Float64Array
+  readonly lessons: number
+  /** The kernel of a point of this task with every row. */
+  readonly row: (vector: Vector, shape: Kernel.Shape, belief: Belief) => Float64Array
+  /** The kernel of row `i` with those before it. */
+  readonly own: (i: number, shape: Kernel.Shape, belief: Belief) => Float64Array
+}
+
+/** Of each lesson the best half of what there is room for, and the rest evenly from the others. */
+const chosen = ({ results }: Lesson, room: number) => {
+  const scores = Normal.scores(results.map(({ reward }) => reward ?? -Infinity))
+  const all = results.map(({ vector }, i) => ({ vector: Int32Array.from(vector), score: scores[i] ?? 0 }))
+  if (all.length <= room) return all
+  const ranked = all.toSorted((a, b) => b.score - a.score)
+  const best = ranked.slice(0, Math.ceil(room / 2))
+  const others = ranked.slice(best.length)
+  const left = room - best.length
+  return [
+    ...best,
+    ...Array.from({ length: left }, (_, i) => others[Math.floor((i * others.length) / left)] ?? ranked[0])
+  ].filter((row) => row !== undefined)
+}
+
+/** What one site gives two tokens of tasks that are not alike there: as much as options that are as far apart as can be. */
+const unlike = (site: Site.Site, share: number, scale: number) =>
+  Site.isNumeric(site) ? Kernel.ofNumber(site, scale, 0, site.count - 1) : Math.exp(-share)
+
+export const make = (sites: Sites, lessons: ReadonlyArray<Lesson>): Rows => {
+  const room = Math.max(8, Math.floor(most / lessons.length))
+  const rows = lessons.flatMap((lesson, l) => chosen(lesson, room).map((row) => ({ ...row, lesson: l })))
+  const kernel = (
+    a: Vector,
+    b: Vector,
+    { length, scales }: Kernel.Shape,
+    isAlike: (site: number) => boolean
+  ): number => {
+    const share = 1 / (sites.length * length)
+    let product = 1
+    for (const [i, site] of sites.entries()) {
+      const [x, y] = [a[i] ?? Site.absent, b[i] ?? Site.absent]
+      const scale = scales[i] ?? 1
+      product *= isAlike(i) ? Kernel.ofSite(site, share, scale, x, y) : unlike(site, share, scale)
+    }
+    return product
+  }
+  return {
+    size: rows.length,
+    targets: Float64Array.from(rows, ({ score }) => score),
+    lessons: lessons.length,
+    row: (vector, shape, { alike }) =>
+      Float64Array.from(rows, (row) => kernel(vector, row.vector, shape, (i) => alike[row.lesson]?.[i] === true)),
+    own: (i, shape, { alike }) => {
+      const row = rows[i]
+      return Float64Array.from(rows.slice(0, i), (other) =>
+        row === undefined
+          ? 0
+          : kernel(
+              row.vector,
+              other.vector,
+              shape,
+              (site) =>
+                row.lesson === other.lesson ||
+                (alike[row.lesson]?.[site] === true && alike[other.lesson]?.[site] === true)
+            )
+      )
+    }
+  }
+}
+
+/** Before there is any result: they are alike in everything. */
+export const credulous = (sites: Sites, lessons: number): Belief => ({
+  alike: Array.from({ length: lessons }, () => sites.map(() => true)),
+  spread: 0.5
+})
+
+/** The belief under which results are likeliest, looked for from another one, choice by choice. */
+export const believed = (
+  rows: Rows,
+  results: { readonly vectors: ReadonlyArray<Int32Array>; readonly scores: Float64Array },
+  kernel: (a: Int32Array, b: Int32Array) => number,
+  shape: Kernel.Shape & { readonly noise: number },
+  from: Belief
+): Belief => {
+  const { scores, vectors } = results
+  const among = vectors.map((a, i) => vectors.slice(0, i).map((b) => kernel(a, b) + level))
+  const factorOf = (belief: Belief) => {
+    const factor = Cholesky.make()
+    for (let i = 0; i < rows.size; i++) factor.append(rows.own(i, shape, belief), 1 + shape.noise)
+    return factor
+  }
+  // With one lesson its own rows are the same whatever is believed.
+  const shared = rows.lessons === 1 ? factorOf(from) : undefined
+  const likelihood = (belief: Belief) => {
+    const factor = shared ?? factorOf(belief)
+    factor.shrink(rows.size)
+    for (const [i, vector] of vectors.entries())
+      factor.append([...rows.row(vector, shape, belief), ...(among[i] ?? [])], 1 + level + shape.noise)
+    const determinant = factor.halfLogDeterminant()
+    const prior = belief.alike.flat().filter(Boolean).length * odds
+    return (spread: number) => {
+      const targets = [...rows.targets, ...scores.map((score) => spread * score)]
+      const weights = factor.solve(targets)
+      let fit = 0
+      for (let i = 0; i < targets.length; i++) fit += (targets[i] ?? 0) * (weights[i] ?? 0)
+      return prior + vectors.length * Math.log(spread) - 0.5 * fit - determinant
+    }
+  }
+  let best = from
+  let highest = -Infinity
+  const consider = (alike: Belief["alike"]) => {
+    const of = likelihood({ alike, spread: 1 })
+    for (const spread of spreads) {
+      const here = of(spread)
+      if (here <= highest) continue
+      highest = here
+      best = { alike, spread }
+    }
+  }
+  consider(from.alike)
+  for (let round = 0; round < 3; round++) {
+    const before = best
+    for (const [l, own] of best.alike.entries())
+      for (const site of own.keys())
+        consider(best.alike.with(l, (best.alike[l] ?? own).with(site, !(best.alike[l]?.[site] ?? false))))
+    if (before === best) break
+  }
+  return best
+}

@@ -1,0 +1,271 @@
+/**
+ * Searches held against one another: the best that each had found by equal numbers of trials, by equal time and by equal multiply-accumulates, with what chance alone would do. Runs of one search that
+ * differ in the seed alone are one group, whose spread tells how far a difference can be believed.
+ *
+ * Pure: what it is given are journals as they were read, and the same ones give the same figures.
+ *
+ * @example
+ * const { differences } = Comparison.of([a, b, c].map(({ name, identity, entries }) => Comparison.runOf(name, { identity, entries }, { name: "accuracy", direction: "higher" })))
+ */
+import type { Task } from "@uninet/model-space"
+import { Digest, Prng } from "@uninet/search-space"
+import type { Identity, Stored } from "./Journal.ts"
+import * as Student from "./internal/student.ts"
+
+/** What runs are compared by: the reward, or a measure of their task. */
+export interface By {
+  readonly name: string
+  readonly direction: Task.Direction
+}
+
+/** What a run may have used up. */
+export const budgets = ["trials", "seconds", "macs"] as const
+export type Budget = (typeof budgets)[number]
+
+/** The best found so far, after a trial. */
+export interface Step {
+  /** Trials that came to an end. */
+  readonly trials: number
+  /** From the first entry, by the clock; a pause counts. */
+  readonly seconds: number
+  /** Multiply-accumulates of one example through each trial's network, times its epochs: a training's up to a factor that is the data's. */
+  readonly macs: number
+  readonly best: number
+}
+
+/** One run, as it is compared. */
+export interface Run {
+  readonly name: string
+  readonly seed: string
+  /** What all of a search's seeds have in common. */
+  readonly search: { readonly space: string; readonly settings: Identity["settings"] }
+  /** In the order of the clock; none where no trial gave a result. */
+  readonly steps: ReadonlyArray<Step>
+}
+
+/** A journal's run, by what it is to be compared. Results of fewer epochs than others of the run do not count once there are those. */
+export const runOf = (
+  name: string,
+  { entries, identity }: { readonly identity: Identity; readonly entries: ReadonlyArray<Stored> },
+  { direction, name: by }: By
+): Run => {
+  const inOrder = entries.toSorted((a, b) => a.at - b.at || a.entry.trial - b.entry.trial)
+  const first = inOrder[0]?.at ?? 0
+  const macs = new Map<number, number>()
+  const trained = new Map<number, number>()
+  const ended = new Set<number>()
+  const steps: Array<Step> = []
+  let [spent, epochs, best] = [0, -1, Number.NaN]
+  for (const { at, entry } of inOrder) {
+    if (entry._tag === "Proposed") macs.set(entry.trial, entry.costs["macs"] ?? 0)
+    if (entry._tag !== "Finished" && entry._tag !== "Failed") continue
+    ended.add(entry.trial)
+    if (entry._tag === "Failed") continue
+    const { evaluation } = entry
+    const here = evaluation.stoppedAfter ?? evaluation.epochs ?? 1
+    spent += (macs.get(entry.trial) ?? 0) * Math.max(0, here - (trained.get(entry.trial) ?? 0))
+    trained.set(entry.trial, here)
+    const value = by === "reward" ? entry.reward : evaluation.measures[by]
+    if (value === undefined) continue
+    const fidelity = evaluation.epochs ?? 0
+    const isBetter = direction === "higher" ? value > best : value < best
+    if (fidelity > epochs || (fidelity === epochs && (isBetter || Number.isNaN(best))))
+      [epochs, best] = [fidelity, value]
+    steps.push({ trials: ended.size, seconds: (at - first) / 1000, macs: spent, best })
+  }
+  return {
+    name,
+    seed: identity.seed,
+    search: { space: identity.space, settings: { ...identity.settings, ...handedOver(entries) } },
+    steps
+  }
+}
+
+/** Strategies that went on with it, which make it another search. */
+const handedOver = (entries: ReadonlyArray<Stored>): Identity["settings"] => {
+  const all = entries.flatMap(({ entry }) =>
+    entry._tag === "HandedOver" ? [{ strategy: entry.strategy, from: entry.trial }] : []
+  )
+  return all.length === 0 ? {} : { handedOver: all }
+}
+
+/** A mean with the interval in which 95 of 100 such means would lie; none of fewer than two runs. */
+export interface Band {
+  readonly mean: number
+  readonly low: number | null
+  readonly high: number | null
+}
+
+/** A group's best by what was used up, at some points of it. */
+export interface Curve {
+  readonly at: ReadonlyArray<number>
+  readonly bands: ReadonlyArray<Band>
+}
+
+/** Runs that differ in the seed alone. */
+export interface Group {
+  /** A, B, …, in the order in which they were given. */
+  readonly name: string
+  readonly runs: ReadonlyArray<string>
+  /** What tells it from the first group, by name, as JSON; nothing of the first. */
+  readonly differs: Readonly<Record<string, string>>
+  readonly curves: { readonly [B in Budget]: Curve }
+}
+
+/** Two groups at an equal budget: the second's best less the first's, such that more is better. */
+export interface Difference {
+  readonly by: Budget
+  /** As much as every run has used. */
+  readonly at: number
+  readonly first: { readonly group: string } & Band
+  readonly second: { readonly group: string } & Band
+  readonly difference: number
+  /** 95%; `null` where a group has one run. */
+  readonly low: number | null
+  readonly high: number | null
+  /** `better`, `worse`: the second, where the interval leaves out 0 and there are runs enough for that to mean anything. `open`: these runs do not tell. */
+  readonly verdict: "better" | "worse" | "open"
+}
+
+export interface Compared {
+  readonly by: By
+  readonly groups: ReadonlyArray<Group>
+  /** Every pair, at every budget. Not by multiply-accumulates where these are not known. */
+  readonly differences: ReadonlyArray<Difference>
+  /** Runs that have no result yet. */
+  readonly empty: ReadonlyArray<string>
+}
+
+export interface Options {
+  /** Decides the resampling. Default `compare`. */
+  readonly seed?: string
+  /** Points of every curve. Default 60. */
+  readonly points?: number
+  /** Resamples of every interval. Default 2000. */
+  readonly resamples?: number
+}
+
+/** With three runs on both sides, complete separation comes about by chance once in ten; with four, once in 35. */
+export const fewest = 4
+
+const sum = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0)
+const meanOf = (values: ReadonlyArray<number>) => sum(values) / values.length
+
+/** The best of a run when it had used so much; `undefined` before its first result. */
+const bestAt = ({ steps }: Run, by: Budget, at: number): number | undefined =>
+  steps.findLast((step) => step[by] <= at)?.best
+
+/**
+ * The interval of a statistic of resampled runs: the bootstrap's percentiles, taken as far out as few runs need it (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015).
+ */
+const interval = (
+  groups: ReadonlyArray<ReadonlyArray<number>>,
+  statistic: (means: ReadonlyArray<number>) => number,
+  resamples: number,
+  prng: Prng.Prng
+): readonly [number, number] | undefined => {
+  const least = Math.min(...groups.map(({ length }) => length))
+  if (least < 2) return undefined
+  const tail = Student.expandedTail(least, 0.025)
+  const found = Array.from({ length: resamples }, () =>
+    statistic(groups.map((values) => meanOf(values.map(() => values[prng.nextInt(values.length)] ?? Number.NaN))))
+  ).toSorted((a, b) => a - b)
+  const place = Math.floor(tail * resamples)
+  return [found[place] ?? Number.NaN, found[resamples - 1 - place] ?? Number.NaN]
+}
+
+const bandOf = (values: ReadonlyArray<number>, resamples: number, prng: Prng.Prng): Band => {
+  const found = interval([values], ([mean = Number.NaN]) => mean, resamples, prng)
+  return { mean: meanOf(values), low: found?.[0] ?? null, high: found?.[1] ?? null }
+}
+
+/** As much as every run has used: what all can be compared by. */
+const most = (runs: ReadonlyArray<Run>, by: Budget) => Math.min(...runs.map(({ steps }) => steps.at(-1)?.[by] ?? 0))
+
+/** From the first result of all runs to the most that all have, evenly; of trials every one, up to so many. */
+const gridOf = (runs: ReadonlyArray<Run>, by: Budget, points: number): ReadonlyArray<number> => {
+  const from = Math.max(...runs.map(({ steps }) => steps[0]?.[by] ?? 0))
+  const to = most(runs, by)
+  if (!(to >= from)) return []
+  const count = Math.max(1, Math.min(points, by === "trials" ? to - from + 1 : points))
+  const grid = Array.from({ length: count }, (_, i) => from + ((to - from) * i) / Math.max(1, count - 1))
+  return by === "trials" ? [...new Set(grid.map(Math.round))] : [...new Set(grid)]
+}
+
+const flat = ({ search: { settings, space } }: Run): Readonly<Record<string, string>> => ({
+  space,
+  ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, JSON.stringify(value)]))
+})
+
+/** Names of A, B, …, Z, A2, … */
+const nameOf = (index: number) =>
+  `${String.fromCharCode(65 + (index % 26))}${index < 26 ? "" : Math.floor(index / 26) + 1}`
+
+/** Compares runs that are measured by the same: groups, their curves, and every pair at equal budgets. */
+export const of = (
+  runs: ReadonlyArray<Run>,
+  by: By,
+  { points = 60, resamples = 2000, seed = "compare" }: Options = {}
+): Compared => {
+  const prng = Prng.fromSeed(seed)
+  const grouped = new Map<string, Array<Run>>()
+  for (const run of runs) {
+    if (run.steps.length === 0) continue
+    const key = Digest.of(JSON.stringify(run.search))
+    grouped.set(key, [...(grouped.get(key) ?? []), run])
+  }
+  const members = [...grouped.values()]
+  const [firstOfAll] = members.flat()
+  const known = (group: ReadonlyArray<Run>) => group.every(({ steps }) => (steps.at(-1)?.macs ?? 0) > 0)
+  const valuesAt = (group: ReadonlyArray<Run>, budget: Budget, at: number) =>
+    group.flatMap((run) => bestAt(run, budget, at) ?? [])
+  const groups = members.map((group, i): Group => {
+    const curve = (budget: Budget): Curve => {
+      const at = budget === "macs" && !known(group) ? [] : gridOf(group, budget, points)
+      const own = prng.split(`${i}/${budget}`)
+      return { at, bands: at.map((x) => bandOf(valuesAt(group, budget, x), Math.min(resamples, 500), own)) }
+    }
+    const [mine, its] = [flat(group[0] ?? runs[0]), firstOfAll === undefined ? {} : flat(firstOfAll)]
+    return {
+      name: nameOf(i),
+      runs: group.map(({ name }) => name),
+      differs: Object.fromEntries(
+        [...new Set([...Object.keys(mine), ...Object.keys(its)])].flatMap((field) =>
+          mine[field] === its[field] ? [] : [[field, mine[field] ?? "not set"]]
+        )
+      ),
+      curves: { trials: curve("trials"), seconds: curve("seconds"), macs: curve("macs") }
+    }
+  })
+  const sign = by.direction === "higher" ? 1 : -1
+  const differences = members.flatMap((first, i) =>
+    members.slice(i + 1).flatMap((second, offset) => {
+      const j = i + 1 + offset
+      return budgets.flatMap((budget): ReadonlyArray<Difference> => {
+        if (budget === "macs" && !(known(first) && known(second))) return []
+        const at = most([...first, ...second], budget)
+        const values = [valuesAt(first, budget, at), valuesAt(second, budget, at)] as const
+        // One that has used more for its first result than another for all of them is not to be compared by that.
+        if (values[0].length < first.length || values[1].length < second.length) return []
+        const own = prng.split(`${i}/${j}/${budget}`)
+        const found = interval(values, ([a = 0, b = 0]) => sign * (b - a), resamples, own)
+        const [low, high] = found ?? [null, null]
+        const isEnough = Math.min(first.length, second.length) >= fewest
+        return [
+          {
+            by: budget,
+            at,
+            first: { group: nameOf(i), ...bandOf(values[0], resamples, own.split("first")) },
+            second: { group: nameOf(j), ...bandOf(values[1], resamples, own.split("second")) },
+            difference: sign * (meanOf(values[1]) - meanOf(values[0])),
+            low,
+            high,
+            verdict:
+              isEnough && low !== null && low > 0 ? "better" : isEnough && high !== null && high < 0 ? "worse" : "open"
+          }
+        ]
+      })
+    })
+  )
+  return { by, groups, differences, empty: runs.flatMap(({ name, steps }) => (steps.length === 0 ? [name] : [])) }
+}

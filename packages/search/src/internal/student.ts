@@ -1,0 +1,50 @@
+/** How far out the percentiles of a bootstrap of few values have to be taken. */
+
+/** Φ(−x) for x > 0, by the continued fraction of Mills' ratio far out and by integration near 0. */
+const upper = (x: number): number => {
+  const density = Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)
+  if (x > 3) {
+    let ratio = x
+    for (let k = 40; k >= 1; k--) ratio = x + k / ratio
+    return density / ratio
+  }
+  return 0.5 - simpson((u) => Math.exp((-u * u) / 2) / Math.sqrt(2 * Math.PI), x)
+}
+
+const simpson = (of: (u: number) => number, to: number, parts = 400): number => {
+  const step = to / parts
+  let sum = of(0) + of(to)
+  for (let i = 1; i < parts; i++) sum += (i % 2 === 1 ? 4 : 2) * of(i * step)
+  return (sum * step) / 3
+}
+
+/** The constant of Student's density: Γ((ν + 1) / 2) / (√(νπ) Γ(ν / 2)), from those of ν = 1 and 2 by steps of 2. */
+const constant = (freedom: number): number => {
+  let [c, nu] = freedom % 2 === 1 ? [1 / Math.PI, 1] : [1 / Math.sqrt(8), 2]
+  for (; nu < freedom; nu += 2) c *= ((nu + 1) / nu) * Math.sqrt(nu / (nu + 2))
+  return c
+}
+
+/** t such that Student's distribution has `tail` beyond it. */
+export const quantile = (freedom: number, tail: number): number => {
+  const c = constant(freedom)
+  const beyond = (t: number) => 0.5 - simpson((u) => c * (1 + (u * u) / freedom) ** (-(freedom + 1) / 2), t, 2000)
+  let [low, high] = [0, 1]
+  while (beyond(high) > tail && high < 1e4) high *= 2
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2
+    if (beyond(middle) > tail) low = middle
+    else high = middle
+  }
+  return (low + high) / 2
+}
+
+const known = new Map<string, number>()
+
+/** The tail of a bootstrap's percentile of `count` values that stands for `tail` of many. */
+export const expandedTail = (count: number, tail: number): number => {
+  const key = `${count}/${tail}`
+  const found = known.get(key) ?? upper(Math.sqrt(count / (count - 1)) * quantile(Math.min(count - 1, 1000), tail))
+  known.set(key, found)
+  return found
+}
