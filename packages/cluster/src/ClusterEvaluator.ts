@@ -313,16 +313,19 @@ export const layer = ({
               return yield* new Trial.TrialFailed({
                 trial: trial.index,
                 reason: outcome.reason,
-                detail: outcome.detail
+                detail: outcome.detail,
+                ...(outcome.training === undefined ? {} : { training: outcome.training })
               })
             yield* report({ done: 1 })
-            if (!outcome.weights) return outcome.evaluation
+            const { training } = outcome
+            const evaluated = training === undefined ? outcome.evaluation : { ...outcome.evaluation, training }
+            if (!outcome.weights) return evaluated
             const weights = yield* persistently(trials.weightsOf(key), forBytes(bytes)).pipe(
               Effect.catchTag("DatabaseUnavailable", unavailable)
             )
             return Option.match(weights, {
-              onNone: () => outcome.evaluation,
-              onSome: (weights) => ({ ...outcome.evaluation, weights })
+              onNone: () => evaluated,
+              onSome: (weights) => ({ ...evaluated, weights })
             })
           }).pipe(Effect.provideContext(services))
         }

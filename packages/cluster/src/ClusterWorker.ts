@@ -1,5 +1,5 @@
 /** A machine's share of the work: takes trials of any search off the database and evaluates them, until it is stopped. */
-import { Evaluator, Trial, WorkerEvaluator } from "@uninet/search"
+import { Evaluator, Training, Trial, WorkerEvaluator } from "@uninet/search"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RcMap from "effect/RcMap"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { SqlClient } from "effect/sql"
@@ -91,11 +92,13 @@ type Result =
   | { readonly _tag: "Unable"; readonly problem: string; readonly isFinal: boolean }
   | { readonly _tag: "Over" }
 
-const failed = (reason: Trial.Reason, detail: string): Result => ({
+const failed = (reason: Trial.Reason, detail: string, training?: Training.Training): Result => ({
   _tag: "Settled",
-  what: trials.Outcome.cases.Failed.make({ reason, detail }),
+  what: trials.Outcome.cases.Failed.make({ reason, detail, ...(training === undefined ? {} : { training }) }),
   weights: undefined
 })
+
+const isTraining = Schema.is(Training.Training)
 
 const unable = (problem: string, isFinal = false): Result => ({ _tag: "Unable", problem, isFinal })
 
@@ -197,23 +200,30 @@ export const run = Effect.fnUntraced(function* ({
     const found = yield* Effect.result(RcMap.get(evaluators, told(search, description)))
     if (found._tag === "Failure") return unable(database.problemOf(found.failure), true)
     const report = (progress: Trial.Progress) => Effect.sync(() => void (state.progress = progress))
+    const begun = Date.now()
+    /** As the evaluator says, under the name that this machine has here; one that says nothing has been in this process. */
+    const trained = (given: Training.Training | undefined): Training.Training =>
+      isTraining(given)
+        ? { ...given, place: { ...given.place, host } }
+        : { place: { host, process: process.pid }, begun, ended: Date.now() }
     return yield* Evaluator.evaluate(found.success, trial, report).pipe(
-      Effect.map(({ weights, ...evaluation }): Result => {
+      Effect.map(({ training: given, weights, ...evaluation }): Result => {
+        const training = trained(given)
         const wrong = Trial.unsound(evaluation)
         return wrong === undefined
           ? {
               _tag: "Settled",
-              what: trials.Outcome.cases.Evaluated.make({ evaluation, weights: weights !== undefined }),
+              what: trials.Outcome.cases.Evaluated.make({ evaluation, training, weights: weights !== undefined }),
               weights
             }
-          : failed("Failed", wrong)
+          : failed("Failed", wrong, training)
       }),
       Effect.catchTags({
-        TrialFailed: ({ detail, reason }) => Effect.succeed(failed(reason, detail)),
+        TrialFailed: ({ detail, reason, training }) => Effect.succeed(failed(reason, detail, trained(training))),
         EvaluatorLost: ({ message }) => Effect.succeed(unable(message))
       }),
       Effect.catchDefect((defect) =>
-        Effect.succeed(failed("Crashed", defect instanceof Error ? defect.message : String(defect)))
+        Effect.succeed(failed("Crashed", defect instanceof Error ? defect.message : String(defect), trained(undefined)))
       )
     )
   })

@@ -106,33 +106,46 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a search on a databa
     })
   )
 
-  it.live("hears how far its trials are, which workers there are, and gets the weights", () =>
-    Effect.gen(function* () {
-      const url = fresh()
-      const seen: Array<Trial.Progress> = []
-      const fleets: Array<number> = []
-      const more: Setup["more"] = {
-        onWorkers: (workers) => Effect.sync(() => void fleets.push(...workers.map(({ slots }) => slots)))
-      }
-      const progress: Trial.Progress = { done: 0.25, loss: 4, examplesPerSecond: 100 }
-      const weights = new Map([["stem.weight", Float32Array.of(1, 2, 3)]])
-      const evaluator = Layer.succeed(Evaluator.Evaluator, {
-        concurrency: 1,
-        evaluate: ({ epochs = null }, report) =>
-          report(progress).pipe(
-            // Ends when the search has heard of it.
-            Effect.andThen(until(() => seen.length > 0)),
-            Effect.as({ measures: measuresOf(0.5), epochs, weights })
-          )
+  it.live(
+    "hears how far its trials are, which workers there are, and gets weights and curve, with the name of the machine",
+    () =>
+      Effect.gen(function* () {
+        const url = fresh()
+        const seen: Array<Trial.Progress> = []
+        const fleets: Array<number> = []
+        const more: Setup["more"] = {
+          onWorkers: (workers) => Effect.sync(() => void fleets.push(...workers.map(({ slots }) => slots)))
+        }
+        const progress: Trial.Progress = { done: 0.25, loss: 4, examplesPerSecond: 100 }
+        const weights = new Map([["stem.weight", Float32Array.of(1, 2, 3)]])
+        const training = {
+          place: { host: "by its own name", process: 7, engine: "none 1.0", device: "abacus" },
+          begun: 1,
+          ended: 2,
+          curve: { epochs: [1, 2], loss: [0.5, null], measures: { accuracy: [null, 0.1] } }
+        }
+        const evaluator = Layer.succeed(Evaluator.Evaluator, {
+          concurrency: 1,
+          evaluate: ({ epochs = null }, report) =>
+            report(progress).pipe(
+              // Ends when the search has heard of it.
+              Effect.andThen(until(() => seen.length > 0)),
+              Effect.as({ measures: measuresOf(0.5), epochs, weights, training })
+            )
+        })
+        yield* Effect.forkScoped(worker(url, { evaluator: () => evaluator, host: "lab" }))
+        const found = yield* evaluate(trial(1, { epochs: 3, keepWeights: true }), (progress) =>
+          Effect.sync(() => void seen.push(progress))
+        ).pipe(Effect.provide(cluster({ url, more })))
+        assert.deepStrictEqual(found, {
+          measures: measuresOf(0.5),
+          epochs: 3,
+          weights,
+          training: { ...training, place: { ...training.place, host: "lab" } }
+        })
+        assert.deepStrictEqual(seen, [progress, { done: 1 }])
+        assert.deepStrictEqual(fleets, [2])
       })
-      yield* Effect.forkScoped(worker(url, { evaluator: () => evaluator }))
-      const found = yield* evaluate(trial(1, { epochs: 3, keepWeights: true }), (progress) =>
-        Effect.sync(() => void seen.push(progress))
-      ).pipe(Effect.provide(cluster({ url, more })))
-      assert.deepStrictEqual(found, { measures: measuresOf(0.5), epochs: 3, weights })
-      assert.deepStrictEqual(seen, [progress, { done: 1 }])
-      assert.deepStrictEqual(fleets, [2])
-    })
   )
 
   it.live("goes on with a training that another machine has kept, and keeps nothing of one without a name", () =>

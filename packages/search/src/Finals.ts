@@ -22,6 +22,7 @@ import type { JournalError } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
 import { type Candidate, type Measured, rewarded, type Scored } from "./Search.ts"
 import { InvalidSearch, NothingFound, NotReproduced } from "./SearchError.ts"
+import type { Training } from "./Training.ts"
 import { type Evaluation, type Progress, TrialFailed, type Weights } from "./Trial.ts"
 
 /** What a training in the finals is for: the comparison of the finalists, or the winner's last weights. */
@@ -114,6 +115,7 @@ export const candidates = Effect.fnUntraced(function* <A, C extends string, M ex
 /** An evaluation as it counts in the comparison, and whether it has the weights. */
 interface Compared {
   readonly evaluation: Evaluation
+  readonly training?: Training | undefined
   readonly weights: Weights | undefined
 }
 
@@ -232,10 +234,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       finalist,
       (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void
     ).pipe(
-      Effect.flatMap(({ weights, ...evaluation }) =>
+      Effect.flatMap(({ training, weights, ...evaluation }) =>
         weights === undefined
           ? new TrialFailed({ trial, reason: "Failed", detail: "the evaluator gives no weights" })
-          : Effect.succeed({ evaluation, weights })
+          : Effect.succeed({ evaluation, training, weights })
       ),
       Effect.result
     )
@@ -267,7 +269,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     if (Result.isFailure(finalist)) cause = finalist.failure
     else if (!known.compared.has(candidate.trial)) {
       const { evaluation } = finalist.success
-      yield* journal.append({ _tag: "Compared", trial: candidate.trial, evaluation, asked: epochs })
+      const training = Result.isSuccess(result) ? result.success.training : undefined
+      yield* journal.append({ _tag: "Compared", trial: candidate.trial, evaluation, asked: epochs }, training)
     }
   }
   const ranked = ranking(of, compared, reward)
@@ -297,7 +300,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       const again = yield* Effect.catchTag(retraining.result(candidate), "TrialFailed", ({ detail }) => nothing(detail))
       yield* options.onProgress?.(candidate, { done: 1 }, "retrain") ?? Effect.void
       if (again.weights === undefined) return yield* nothing("the evaluator gives no weights")
-      return { weights: again.weights, epochs: again.stoppedAfter ?? again.epochs }
+      return { weights: again.weights, epochs: again.stoppedAfter ?? again.epochs, training: again.training }
     }
     const outcome = compared.get(candidate)
     const trained =
@@ -309,11 +312,11 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
           )
     const { evaluation, weights } = trained
     if (weights === undefined) return yield* nothing("the evaluator gives no weights")
-    return { weights, epochs: evaluation.stoppedAfter ?? evaluation.epochs }
+    return { weights, epochs: evaluation.stoppedAfter ?? evaluation.epochs, training: undefined }
   })
-  const { epochs: trainedFor, weights } = yield* last
+  const { epochs: trainedFor, training, weights } = yield* last
   if (options.retrain !== false && !known.retrained.has(finalist.trial))
-    yield* journal.append({ _tag: "Retrained", trial: finalist.trial, epochs: trainedFor ?? epochs })
+    yield* journal.append({ _tag: "Retrained", trial: finalist.trial, epochs: trainedFor ?? epochs }, training)
   const network = yield* Effect.fromResult(ModelSpace.trainable(of)(finalist.point))
   const test = yield* trainer.evaluate(network, weights, options.split ?? "test", {
     imageSize: options.imageSize?.(finalist.point) ?? null

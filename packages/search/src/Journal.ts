@@ -8,10 +8,14 @@ import { Surroundings } from "@uninet/trainer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Curves from "./internal/curve.ts"
 import * as Sqlite from "./internal/sqlite.ts"
 import { type JournalError, JournalForeign, JournalInUse, JournalMixed, JournalUnreadable } from "./JournalError.ts"
 import * as Lock from "./Lock.ts"
+import { type Curve, joined, Place, Training } from "./Training.ts"
 import { Evaluation, Reason } from "./Trial.ts"
 
 /** By name. */
@@ -55,6 +59,13 @@ export interface Stored {
   readonly at: number
 }
 
+/** How the evaluation behind an entry came about. */
+export interface Trained extends Training {
+  readonly trial: number
+  /** That of the entry: `stepOf`. */
+  readonly step: number
+}
+
 /** What makes a search the search it is. */
 export const Identity = Schema.Struct({
   /** `ModelSpace.fingerprint`: the space, its networks, and what they are trained for. */
@@ -78,10 +89,12 @@ export class Journal extends Context.Service<
   {
     /** Starts the record of a search, or checks that it is this search's and gives what it holds. */
     readonly open: (identity: Identity) => Effect.Effect<ReadonlyArray<Stored>, JournalError>
-    /** Stores an entry. When it returns, the entry survives a crash. */
-    readonly append: (entry: Entry) => Effect.Effect<void, JournalError>
+    /** Stores an entry, with how it came about where that is known. When it returns, both survive a crash. */
+    readonly append: (entry: Entry, training?: Training) => Effect.Effect<void, JournalError>
     /** Everything that is stored, by trial and step. */
     readonly entries: Effect.Effect<ReadonlyArray<Stored>, JournalError>
+    /** Learning curves and who trained, by trial and step: of all trials, or of some. A journal of one's own may keep none. */
+    readonly trainings?: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<Trained>, JournalError>
   }
 >()("@uninet/search/Journal") {}
 
@@ -93,21 +106,48 @@ export const stepOf = (entry: Entry): number =>
     Repeated: () => 0,
     Finished: ({ rung = 0 }) => 1 + rung,
     Failed: ({ rung = 0 }) => 1 + rung,
-    Compared: () => 1000,
-    Retrained: () => 1001,
-    Tested: () => 1002
+    Compared: () => afterSearch,
+    Retrained: () => afterSearch + 1,
+    Tested: () => afterSearch + 2
   })
+
+/** Steps from here on are of what follows the search. */
+const afterSearch = 1000
+
+/**
+ * A trial's learning curve in the search, over all its rungs, of what `trainings` has of it; `undefined` where nothing was kept. What was trained after the search (comparison and last training) is
+ * left out.
+ *
+ * @example
+ * const curve = Journal.curveOf(yield* reader.trainings([12]))
+ */
+export const curveOf = (trainings: ReadonlyArray<Trained>): Curve | undefined => {
+  const curves = trainings.flatMap(({ curve, step }) => (curve === undefined || step >= afterSearch ? [] : [curve]))
+  return curves.length === 0 ? undefined : joined(curves)
+}
 
 /** A record in memory, for tests and for searches that nobody will resume. */
 export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   const stored: Array<Stored> = []
+  const trained: Array<Trained> = []
   const entries = Effect.sync(() =>
     [...stored].sort((a, b) => a.entry.trial - b.entry.trial || stepOf(a.entry) - stepOf(b.entry))
   )
   return Journal.of({
     open: () => entries,
-    append: (entry) => Effect.sync(() => void stored.push({ entry, at: Date.now() })),
-    entries
+    append: (entry, training) =>
+      Effect.sync(() => {
+        stored.push({ entry, at: Date.now() })
+        if (isTraining(training)) trained.push({ ...training, trial: entry.trial, step: stepOf(entry) })
+      }),
+    entries,
+    trainings: (trials) =>
+      Effect.sync(() => {
+        const wanted = trials === undefined ? undefined : new Set(trials)
+        return trained
+          .filter(({ trial }) => wanted?.has(trial) ?? true)
+          .sort((a, b) => a.trial - b.trial || a.step - b.step)
+      })
   })
 })
 
@@ -135,7 +175,8 @@ export interface SqliteOptions {
  * the journal; the log goes into it now and then, so that a copy of the file alone lacks the last entries at most.
  *
  * Every entry is on the disk before `append` returns; entries that arrive together share one commit. The table `entry`
- * is append-only: triggers refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`.
+ * is append-only: triggers refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`. Learning curves lie in a table of their own, four bytes a number, so that
+ * whoever wants the entries alone does not read them.
  *
  * One process writes at a time: fails with `JournalLocked` while another does, and with `JournalUnreadable` where the file is no journal of
  * this version or is damaged; nothing is changed then.
@@ -147,9 +188,10 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
   Layer.effect(
     Journal,
     Effect.map(Sqlite.open(path, { durability: options.durability ?? "power" }), (file) => {
-      const entries = Effect.flatMap(file.rows, (rows) => Effect.forEach(rows, decodeRow(path)))
+      const entries = Effect.flatMap(file.rows(), (rows) => Effect.forEach(rows, decodeRow(path)))
       return Journal.of({
         entries,
+        trainings: (trials) => Effect.map(file.trainings(trials), (rows) => rows.flatMap(trainedOf)),
         open: Effect.fnUntraced(function* (identity) {
           const header = yield* file.header
           if (header === undefined) {
@@ -171,14 +213,13 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
           if (JSON.stringify(now) !== JSON.stringify(before)) yield* file.rewrite(encodeIdentity(now))
           return stored
         }),
-        append: (entry) =>
-          file.add({
-            trial: entry.trial,
-            step: stepOf(entry),
-            kind: entry._tag,
-            at: Date.now(),
-            data: encodeEntry(entry)
-          })
+        append: (entry, training) => {
+          const [trial, step] = [entry.trial, stepOf(entry)]
+          return file.add(
+            { trial, step, kind: entry._tag, at: Date.now(), data: encodeEntry(entry) },
+            rowOf(trial, step, training)
+          )
+        }
       })
     })
   )
@@ -191,15 +232,51 @@ export interface Read {
   readonly isCut: boolean
 }
 
-/** What a journal's file holds, without changing it; a search may be writing to it. */
-export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
+/** A journal's file that stays open to be read from. */
+export interface Reader {
+  /** As it is by now: its notes are those of the last search to open it. */
+  readonly identity: Effect.Effect<Identity, JournalUnreadable>
+  /** How many entries there are, which costs little: whether there are new ones. */
+  readonly count: Effect.Effect<number, JournalUnreadable>
+  /** All entries by trial and step, or those that were stored at a time (milliseconds since 1970) or later. */
+  readonly entries: (since?: number) => Effect.Effect<ReadonlyArray<Stored>, JournalUnreadable>
+  /** Learning curves and who trained, by trial and step: of all trials, or of some, and of no others is anything read. */
+  readonly trainings: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<Trained>, JournalUnreadable>
+  /** As in `Read`. */
+  readonly isCut: boolean
+}
+
+/**
+ * Opens a journal's file for reading, without changing it; a search may be writing to it. Fails with `JournalUnreadable` where it is none, or damaged.
+ *
+ * @example
+ * const curves = Effect.gen(function* () {
+ *   const reader = yield* Journal.reader("runs/demo/journal.db")
+ *   return Journal.curveOf(yield* reader.trainings([12]))
+ * }).pipe(Effect.scoped)
+ */
+export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
     // A reader takes no lock.
     const file = yield* Effect.catchTag(Sqlite.open(path, { durability: "readOnly" }), "JournalLocked", Effect.die)
-    const header = yield* file.header
-    if (header === undefined) return yield* unreadable(path, "is half-written: it holds no search yet")
-    const identity = yield* decodeIdentity(path, header)
-    return { identity, entries: yield* Effect.forEach(yield* file.rows, decodeRow(path)), isCut: file.isCut }
+    const identity = Effect.flatMap(file.header, (header) =>
+      header === undefined ? unreadable(path, "is half-written: it holds no search yet") : decodeIdentity(path, header)
+    )
+    yield* identity
+    return {
+      identity,
+      count: file.count,
+      entries: (since) => Effect.flatMap(file.rows(since), (rows) => Effect.forEach(rows, decodeRow(path))),
+      trainings: (trials) => Effect.map(file.trainings(trials), (rows) => rows.flatMap(trainedOf)),
+      isCut: file.isCut
+    } satisfies Reader
+  })
+
+/** What a journal's file holds, without changing it; a search may be writing to it. */
+export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
+  Effect.gen(function* () {
+    const { entries, identity, isCut } = yield* reader(path)
+    return { identity: yield* identity, entries: yield* entries(), isCut }
   }).pipe(Effect.scoped)
 
 /** Who writes to a journal at this moment, if anybody does; `null` for one that has only just begun. */
@@ -214,6 +291,40 @@ const EntryText = Schema.fromJsonString(Entry)
 // Both are plain data of their own types: encoding cannot fail.
 const encodeIdentity = Schema.encodeSync(IdentityText)
 const encodeEntry = Schema.encodeSync(EntryText)
+
+const PlaceText = Schema.fromJsonString(Place)
+const encodePlace = Schema.encodeSync(PlaceText)
+const decodePlace = Schema.decodeOption(PlaceText)
+const isTraining = Schema.is(Training)
+
+/** Whoever evaluates may give anything: what is no training is not kept. */
+const rowOf = (trial: number, step: number, training: Training | undefined): Sqlite.TrainingRow | undefined => {
+  if (training === undefined || !isTraining(training)) return undefined
+  const { begun, curve, ended, place } = training
+  return {
+    trial,
+    step,
+    place: encodePlace(place),
+    begun,
+    ended,
+    curve: curve === undefined || curve.epochs.length === 0 ? null : Curves.encode(curve)
+  }
+}
+
+/** It is no part of the search: what cannot be read of it is left out. */
+const trainedOf = ({
+  begun,
+  curve: bytes,
+  ended,
+  place: text,
+  step,
+  trial
+}: Sqlite.TrainingRow): ReadonlyArray<Trained> => {
+  const place = Option.getOrUndefined(decodePlace(text))
+  if (place === undefined) return []
+  const curve = bytes === null ? undefined : Curves.decode(bytes)
+  return [{ trial, step, place, begun, ended, ...(curve === undefined ? {} : { curve }) }]
+}
 
 const unreadable = (path: string, problem: string) =>
   new JournalUnreadable({

@@ -550,7 +550,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       emit({ _tag: "Progress", candidate, progress })
     ).pipe(
       Effect.flatMap((evaluation) =>
-        Effect.mapError(Effect.fromResult(scored(candidate, evaluation, until)), (problem) => failed("Failed", problem))
+        Effect.fromResult(scored(candidate, evaluation, until)).pipe(
+          Effect.mapError((problem) => failed("Failed", problem)),
+          Effect.map((outcome) => ({ outcome, training: evaluation.training }))
+        )
       ),
       Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect)))),
       Effect.result
@@ -558,13 +561,16 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const seconds = (performance.now() - started) / 1000
     if (Result.isFailure(result)) {
       if (result.failure._tag === "EvaluatorLost") return yield* result.failure
-      const { detail, reason } = result.failure
-      yield* journal.append({ _tag: "Failed", trial, ...on, reason, detail })
+      const { detail, reason, training } = result.failure
+      yield* journal.append({ _tag: "Failed", trial, ...on, reason, detail }, training)
       yield* emit({ _tag: "Failed", candidate, failure: result.failure, rung, seconds })
       return { _tag: "Failed", reason, detail } satisfies Outcome<M>
     }
-    const outcome = result.success
-    yield* journal.append({ _tag: "Finished", trial, ...on, evaluation: outcome.evaluation, reward: outcome.reward })
+    const { outcome, training } = result.success
+    yield* journal.append(
+      { _tag: "Finished", trial, ...on, evaluation: outcome.evaluation, reward: outcome.reward },
+      training
+    )
     yield* emit({ _tag: "Finished", record: { ...candidate, outcome }, rung, seconds })
     return outcome
   })

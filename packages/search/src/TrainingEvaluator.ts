@@ -11,6 +11,7 @@ import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { join } from "node:path"
 import { Evaluator, EvaluatorLost, pointOf, type Report } from "./Evaluator.ts"
+import { here, recorder, type Recorder, type Training } from "./Training.ts"
 import { type Evaluated, type Trial, TrialFailed } from "./Trial.ts"
 
 export interface Options {
@@ -75,7 +76,8 @@ const train = Effect.fnUntraced(function* (
   recipe: Recipe.Recipe,
   checkpoints: string | undefined,
   trial: Trial,
-  report: Report
+  report: Report,
+  recorded: Recorder
 ) {
   const { epochs = recipe.epochs, keep, keepWeights = false, seed, trainOn = "train" } = trial
   const until = Math.min(trial.until ?? epochs, epochs)
@@ -118,10 +120,14 @@ const train = Effect.fnUntraced(function* (
               ? undefined
               : evaluatedOf({ epochs: resume.state.epoch, best: bestBefore }),
           (last, event) => {
-            if (event._tag === "Step") return Effect.as(report(progressOf(event, until, epochs)), last)
+            if (event._tag === "Step") {
+              recorded.step(event.epoch, event.loss)
+              return Effect.as(report(progressOf(event, until, epochs)), last)
+            }
             if (event._tag === "Epoch") {
               const scores = [event.validation, ...(event.averaged === null ? [] : [event.averaged])]
               const [best] = scores.toSorted((a, b) => (Selection.isBetter(network.task, a, b) ? -1 : 1))
+              recorded.epoch(event.epoch, event.loss, best.measures)
               return Effect.succeed(
                 event.isBest || last === undefined
                   ? evaluatedOf({ epochs: event.epoch + 1, best })
@@ -165,16 +171,28 @@ export const layer = <A, C extends string, M extends string>(
     Effect.gen(function* () {
       const trainer = yield* Trainer
       const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+      // Who trains is no part of a result: not to be known is no failure.
+      const engine = yield* Effect.catchDefect(
+        Effect.suspend(() => trainer.engine ?? Effect.succeed({})),
+        () => Effect.succeed({})
+      )
       return Evaluator.of({
         concurrency: 1,
         evaluate: (trial, report) => {
+          const [begun, recorded] = [Date.now(), recorder()]
+          const training = (): Training => ({
+            place: here(engine),
+            begun,
+            ended: Date.now(),
+            curve: recorded.curve()
+          })
           const failed = (reason: "Failed" | "Diverged", detail: string) =>
-            new TrialFailed({ trial: trial.index, reason, detail })
+            new TrialFailed({ trial: trial.index, reason, detail, training: training() })
           return Effect.gen(function* () {
             const point = yield* pointOf(of)(trial)
             const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
             const own = { ...recipe, ...(yield* Effect.fromResult(ModelSpace.recipeOf(of)(point))) }
-            return yield* train(trainer, network, own, checkpoints, trial, report)
+            return yield* train(trainer, network, own, checkpoints, trial, report, recorded)
           }).pipe(
             Effect.provideContext(services),
             Effect.mapError((error) =>
@@ -185,7 +203,9 @@ export const layer = <A, C extends string, M extends string>(
                   : failed(error._tag === "Diverged" ? "Diverged" : "Failed", error.message)
             ),
             Effect.flatMap((last) =>
-              last === undefined ? failed("Failed", "the training ended without a result") : Effect.succeed(last)
+              last === undefined
+                ? failed("Failed", "the training ended without a result")
+                : Effect.succeed({ ...last, training: training() })
             )
           )
         }

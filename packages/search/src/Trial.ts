@@ -1,5 +1,6 @@
 /** One trial of a search: what is asked of an evaluator, what it gives back, and how it can fail. */
 import * as Schema from "effect/Schema"
+import { Training } from "./Training.ts"
 
 /** A point to be evaluated. Plain data: it crosses to worker processes and machines as it is. */
 export const Trial = Schema.Struct({
@@ -49,9 +50,10 @@ export type Evaluation = typeof Evaluation.Type
 /** A network's parameters and running statistics, by name. */
 export type Weights = ReadonlyMap<string, Float32Array>
 
-/** An evaluation, with the weights where the trial asked for them and the evaluator has any. */
+/** An evaluation, with the weights where the trial asked for them and the evaluator has any, and how it came about where the evaluator says. */
 export interface Evaluated extends Evaluation {
   readonly weights?: Weights
+  readonly training?: Training
 }
 
 /**
@@ -70,7 +72,9 @@ export type Reason = typeof Reason.Type
 export class TrialFailed extends Schema.TaggedError<TrialFailed>()("TrialFailed", {
   trial: Schema.Int,
   reason: Reason,
-  detail: Schema.String
+  detail: Schema.String,
+  /** How far it came, where its evaluator says. */
+  training: Schema.optionalKey(Training)
 }) {
   override get message() {
     return `trial ${this.trial} ${says[this.reason]}: ${this.detail}`

@@ -12,10 +12,11 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { type ChildProcess, fork } from "node:child_process"
 import { getCompileCacheDir } from "node:module"
-import { availableParallelism } from "node:os"
+import { availableParallelism, hostname } from "node:os"
 import { dirname } from "node:path"
 import { Evaluator, EvaluatorLost, type Report } from "./Evaluator.ts"
 import { Reply, type Request } from "./internal/protocol.ts"
+import type { Training } from "./Training.ts"
 import { type Evaluated, type Reason, type Trial, TrialFailed } from "./Trial.ts"
 
 export interface Options {
@@ -161,15 +162,23 @@ const ready = (lane: Lane) =>
     return Effect.sync(() => kill(lane))
   })
 
+/** What is known of a trial whose worker said nothing. */
+const triedIn = (lane: Lane, begun: number): Training => ({
+  place: { host: hostname(), process: lane.child.pid ?? 0 },
+  begun,
+  ended: Date.now()
+})
+
 const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
 
 const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =>
   Effect.callback<Evaluated, TrialFailed | EvaluatorLost | Lost>((resume) => {
-    const fail = (reason: Reason, detail: string) =>
-      resume(Effect.fail(new TrialFailed({ trial: trial.index, reason, detail })))
+    const begun = Date.now()
+    const fail = (reason: Reason, detail: string, training = triedIn(lane, begun)) =>
+      resume(Effect.fail(new TrialFailed({ trial: trial.index, reason, detail, training })))
     lane.onReply = (reply) => {
       if (reply._tag === "Progress") Effect.runFork(report(reply.progress))
-      if (reply._tag === "Failed") fail(reply.reason, reply.detail)
+      if (reply._tag === "Failed") fail(reply.reason, reply.detail, reply.training)
       if (reply._tag === "Lost") {
         // Another process may have what this one lacks.
         kill(lane)
@@ -183,6 +192,7 @@ const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =
         resume(
           Effect.succeed({
             ...reply.evaluation,
+            training: reply.training,
             ...(reply.weights === undefined ? {} : { weights: reply.weights })
           })
         )
@@ -271,12 +281,19 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
             )
           )
           const use = (lane: Lane) => {
+            const begun = Date.now()
             const asked = ask(lane, trial, report, options.memoryLimit)
             return limit === undefined
               ? asked
               : Effect.timeoutOrElse(asked, {
                   duration: limit,
-                  orElse: () => failed("TimedOut", `it took longer than ${Duration.format(limit)}`)
+                  orElse: () =>
+                    new TrialFailed({
+                      trial: trial.index,
+                      reason: "TimedOut",
+                      detail: `it took longer than ${Duration.format(limit)}`,
+                      training: triedIn(lane, begun)
+                    })
                 })
           }
           const once = Effect.flatMap(take, (lane) =>

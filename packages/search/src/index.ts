@@ -12,6 +12,7 @@ export {
 export * as Lock from "./Lock.ts"
 export * as Reward from "./Reward.ts"
 export * as Trial from "./Trial.ts"
+export * as Training from "./Training.ts"
 export * as Search from "./Search.ts"
 export { InvalidSearch, NothingFound, NotReproduced, SearchStuck } from "./SearchError.ts"
 export * as TrainingEvaluator from "./TrainingEvaluator.ts"

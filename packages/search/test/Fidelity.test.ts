@@ -3,7 +3,7 @@ import { Memory } from "@uninet/data"
 import { OnnxRuntime } from "@uninet/runtime"
 import { ModelSpace } from "@uninet/model-space"
 import { Space } from "@uninet/search-space"
-import { Evaluator, Fidelity, Journal, Search, TrainingEvaluator } from "@uninet/search"
+import { Evaluator, Fidelity, Journal, Search, Training, TrainingEvaluator, type Trial } from "@uninet/search"
 import { Recipe, Trainer } from "@uninet/trainer"
 import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
@@ -224,6 +224,9 @@ describe("a budget", () => {
   )
 })
 
+/** What an evaluation found: when and by whom is another each time. */
+const foundBy = ({ epochs, measures }: Trial.Evaluated) => ({ epochs, measures })
+
 describe("a training on rungs", () => {
   const labels = Array.from({ length: 64 }, (_, i) => i % 2)
   const images = Uint8Array.from({ length: 64 * 144 }, (_, i) => ((Math.floor(i / 144) % 2) * 90 + i * 37) % 251)
@@ -271,15 +274,24 @@ describe("a training on rungs", () => {
       }).pipe(Effect.provide(evaluating(checkpoints)))
       // Four steps an epoch; asked again, nothing is trained.
       assert.deepStrictEqual(steps, [4, 0])
-      assert.deepStrictEqual(again, one)
+      assert.deepStrictEqual(foundBy(again), foundBy(one))
+      // The curve of a rung has its own epochs; together they are that of the whole training.
+      const curves = [one, again, three].map(({ training }) => training?.curve?.epochs)
+      assert.deepStrictEqual(curves, [[1], [], [2, 3]])
       assert.strictEqual(one.epochs, 1)
       assert.strictEqual(three.epochs, 3)
       assert.isBelow(done.length, 4 + 12)
       assert.isTrue(existsSync(join(checkpoints, "trial-0")))
       assert.isAbove(readdirSync(join(checkpoints, "trial-0")).length, 0)
       const [short, whole] = yield* Effect.all([train(1), train(undefined)]).pipe(Effect.provide(evaluating()))
-      assert.deepStrictEqual(short, one)
-      assert.deepStrictEqual(whole, three)
+      assert.deepStrictEqual(foundBy(short), foundBy(one))
+      assert.deepStrictEqual(foundBy(whole), foundBy(three))
+      const parts = [one, again, three].flatMap(({ training: { curve } = {} }) => (curve === undefined ? [] : [curve]))
+      assert.deepStrictEqual(Training.joined(parts), whole.training?.curve)
+      assert.strictEqual(whole.training?.curve?.measures["loss"]?.[2], whole.measures["loss"])
+      const { device, engine, process: pid } = whole.training?.place ?? {}
+      assert.deepStrictEqual([device, pid], ["cpu", process.pid])
+      assert.match(engine ?? "", /^onnxruntime [\d.]+ cpu$/)
     })
   )
 })

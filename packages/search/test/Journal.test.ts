@@ -43,7 +43,12 @@ const on = <A, E>(
 ) => Effect.provide(Journal.Journal.use(use), Journal.sqlite(path, options), { local: true })
 
 const write = (path: string, entries: ReadonlyArray<Journal.Entry>) =>
-  on(path, (journal) => Effect.andThen(journal.open(identity), Effect.forEach(entries, journal.append)))
+  on(path, (journal) =>
+    Effect.andThen(
+      journal.open(identity),
+      Effect.forEach(entries, (entry) => journal.append(entry))
+    )
+  )
 
 describe("a journal in a file", () => {
   it.live("gives back what was stored, by trial and step", () =>

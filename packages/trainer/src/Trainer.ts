@@ -394,6 +394,27 @@ const added = (
   return out
 }
 
+/** What trains: an engine, and how it computes here. */
+export interface Engine {
+  /** With its version, such as `onnxruntime 1.30.0 cpu`. */
+  readonly engine: string
+  /** What it computes with, such as `cpu` or `webgpu`. */
+  readonly device: string
+  /** How it computes on this processor, such as `blocks of 16`. Absent where there is one way. */
+  readonly formulation?: string
+}
+
+/** Of the engine's line of what decides its numbers, the first part is its name; an engine that does not start says so when it is used. */
+const engineOf = ({ name, numerics = Effect.succeed(name) }: Runtime["Service"]): Effect.Effect<Engine> =>
+  Effect.map(
+    Effect.orElseSucceed(numerics, () => name),
+    (line) => {
+      const [engine = name, ...formulation] = line.split(", ")
+      const device = name.split(" ").at(-1) ?? name
+      return { engine, device, ...(formulation.length === 0 ? {} : { formulation: formulation.join(", ") }) }
+    }
+  )
+
 export interface EvaluateOptions {
   /** Examples per run; the figures do not depend on it. Default 128. */
   readonly batch?: number
@@ -454,6 +475,8 @@ export class Trainer extends Context.Service<
       split: Dataset.SplitName,
       options?: EvaluateOptions
     ) => Effect.Effect<Evaluation, TrainError>
+    /** What it trains with. Default: not known. */
+    readonly engine?: Effect.Effect<Engine>
   }
 >()("@uninet/trainer/Trainer") {
   /** On the data set and the engine at hand. Made anew wherever it is provided, so that trainers of two data sets in one program are two. */
@@ -470,7 +493,8 @@ export class Trainer extends Context.Service<
             Effect.provideService(Dataset.Dataset, dataset)
           )
         )
-        return Trainer.of({ fit: fit(runtime, dataset, here), evaluate: evaluate(runtime, dataset) })
+        const engine = yield* Effect.cached(engineOf(runtime))
+        return Trainer.of({ fit: fit(runtime, dataset, here), evaluate: evaluate(runtime, dataset), engine })
       })
     )
   )

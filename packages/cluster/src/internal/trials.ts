@@ -5,7 +5,7 @@
  * that its holder raises, and settled once. So nobody has to know whether the last thing that was said to the database was heard.
  */
 import { Safetensors } from "@uninet/nn"
-import { Trial } from "@uninet/search"
+import { Training, Trial } from "@uninet/search"
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -15,8 +15,12 @@ import { SqlClient } from "effect/sql"
 
 /** What came of an evaluation. Weights lie beside it. */
 export const Outcome = Schema.TaggedUnion({
-  Evaluated: { evaluation: Trial.Evaluation, weights: Schema.Boolean },
-  Failed: { reason: Trial.Reason, detail: Schema.String }
+  Evaluated: {
+    evaluation: Trial.Evaluation,
+    weights: Schema.Boolean,
+    training: Schema.optionalKey(Training.Training)
+  },
+  Failed: { reason: Trial.Reason, detail: Schema.String, training: Schema.optionalKey(Training.Training) }
 })
 export type Outcome = typeof Outcome.Type
 

@@ -1,5 +1,6 @@
 /** What the pool and a worker process say to one another. */
 import * as Schema from "effect/Schema"
+import { Training } from "../Training.ts"
 import { Evaluation, Progress, Reason, Trial } from "../Trial.ts"
 
 export const Request = Schema.TaggedUnion({ Evaluate: { trial: Trial } })
@@ -15,8 +16,8 @@ export const Reply = Schema.TaggedUnion({
   Progress: { progress: Progress },
   /** Resident memory in bytes, now and then, where there is a limit. */
   Memory: { bytes: Schema.Finite },
-  Evaluated: { evaluation: Evaluation, weights: Schema.optionalKey(Weights) },
-  Failed: { reason: Reason, detail: Schema.String },
+  Evaluated: { evaluation: Evaluation, weights: Schema.optionalKey(Weights), training: Training },
+  Failed: { reason: Reason, detail: Schema.String, training: Training },
   /** It could not be evaluated here, which is not the trial's fault. */
   Lost: { problem: Schema.String, remedy: Schema.String }
 })

@@ -11,6 +11,7 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync
@@ -30,6 +31,17 @@ export interface Row {
   readonly data: string
 }
 
+/** How the evaluation behind a row came about. */
+export interface TrainingRow {
+  readonly trial: number
+  readonly step: number
+  /** JSON. Few and long: the file has each once. */
+  readonly place: string
+  readonly begun: number
+  readonly ended: number
+  readonly curve: Uint8Array | null
+}
+
 export interface File {
   /** Whether the last of it may be missing: it was not closed, and its log (`-wal`) is gone. */
   readonly isCut: boolean
@@ -39,9 +51,13 @@ export interface File {
   /** Puts another text in the header's place. */
   readonly rewrite: (header: string) => Effect.Effect<void, JournalNotWritten>
   /** Returns when the row is on the disk. Rows that are added in one turn of the event loop share a commit. */
-  readonly add: (row: Row) => Effect.Effect<void, JournalNotWritten>
-  /** All rows, by trial and step. */
-  readonly rows: Effect.Effect<ReadonlyArray<Row>, JournalUnreadable>
+  readonly add: (row: Row, training?: TrainingRow) => Effect.Effect<void, JournalNotWritten>
+  /** All rows, by trial and step; or those that were added at a time or later. */
+  readonly rows: (since?: number) => Effect.Effect<ReadonlyArray<Row>, JournalUnreadable>
+  /** How many rows there are. */
+  readonly count: Effect.Effect<number, JournalUnreadable>
+  /** What there is of trainings, by trial and step: of all trials, or of some. */
+  readonly trainings: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<TrainingRow>, JournalUnreadable>
 }
 
 export type Durability = "process" | "power"
@@ -51,6 +67,22 @@ const synchronous = { process: "normal", power: "full" }
 /** "UniN", in the file's header: how a journal is told from other SQLite files. */
 const applicationId = 0x556e694e
 const version = 3
+
+/** Made where it is missing, too: journals of before have none. */
+const trainings = `
+  create table if not exists place (id integer primary key, place text not null unique);
+  create table if not exists training (
+    trial integer not null,
+    step integer not null,
+    place integer not null,
+    begun real not null,
+    ended real not null,
+    curve blob,
+    primary key (trial, step)
+  ) without rowid;
+  create trigger if not exists training_kept before delete on training begin select raise(abort, 'the journal is append-only'); end;
+  create trigger if not exists training_fixed before update on training begin select raise(abort, 'the journal is append-only'); end;
+`
 
 const schema = `
   pragma application_id = ${applicationId};
@@ -66,6 +98,7 @@ const schema = `
   ) without rowid;
   create trigger entry_kept before delete on entry begin select raise(abort, 'the journal is append-only'); end;
   create trigger entry_fixed before update on entry begin select raise(abort, 'the journal is append-only'); end;
+  ${trainings}
 `
 
 const restore = "Restore it from a copy, or start a new search in another folder; the file was left as it is"
@@ -78,10 +111,20 @@ const problemOf = (cause: unknown) => (cause instanceof Error ? cause.message : 
 const faultOf = (path: string): string | undefined => {
   if (!existsSync(path)) return undefined
   if (!statSync(path).isFile()) return "is not a file"
-  const bytes = readFileSync(path)
-  if (bytes.length === 0) return existsSync(`${path}-wal`) ? undefined : "is empty"
-  if (bytes.subarray(0, magic.length).toString("latin1") !== magic) return "is not a journal: it is no SQLite file"
+  const first = firstBytes(path)
+  if (first === "") return existsSync(`${path}-wal`) ? undefined : "is empty"
+  if (first !== magic) return "is not a journal: it is no SQLite file"
   return undefined
+}
+
+const firstBytes = (path: string): string => {
+  const opened = openSync(path, "r")
+  try {
+    const bytes = Buffer.alloc(magic.length)
+    return bytes.subarray(0, readSync(opened, bytes)).toString("latin1")
+  } finally {
+    closeSync(opened)
+  }
 }
 
 /** Where the folder is read-only a log cannot be laid beside the file; nobody can write to it then either. */
@@ -168,6 +211,8 @@ const locked = (path: string): Effect.Effect<void, JournalLocked | JournalUnread
     })
   )
 
+const selectRows = (where: string) => `select trial, step, kind, at, data from entry ${where} order by trial, step`
+
 /** Opens or makes the file; it is closed with the scope. A file that is no journal, or damaged, is not changed. */
 export const open = (
   path: string,
@@ -208,13 +253,17 @@ export const open = (
       opened.exec(
         `${toTheDisk} pragma journal_mode = wal; pragma synchronous = ${synchronous[durability === "process" ? "process" : "power"]}; pragma wal_autocheckpoint = ${loggedPages}`
       )
-      opened.exec("create table if not exists writing (since integer not null); delete from writing")
+      opened.exec(`${trainings} create table if not exists writing (since integer not null); delete from writing`)
       opened.prepare("insert into writing (since) values (?)").run(Date.now())
       checkpoint("truncate")
       // A log that has nothing in it would be taken for one that is lost.
       opened.exec("update writing set since = since + 1")
     }
-    type Waiting = { readonly row: Row; readonly resume: (done: Effect.Effect<void, JournalNotWritten>) => void }
+    type Waiting = {
+      readonly row: Row
+      readonly training: TrainingRow | undefined
+      readonly resume: (done: Effect.Effect<void, JournalNotWritten>) => void
+    }
     let waiting: Array<Waiting> = []
     const flush = () => {
       const batch = waiting
@@ -227,6 +276,10 @@ export const open = (
         const insert = db.prepare("insert into entry (trial, step, kind, at, data) values (?, ?, ?, ?, ?)")
         db.exec("begin immediate")
         for (const { row } of batch) insert.run(row.trial, row.step, row.kind, row.at, row.data)
+        addTrainings(
+          db,
+          batch.flatMap(({ training }) => (training === undefined ? [] : [training]))
+        )
         db.exec("commit")
       } catch (cause) {
         outcome = Effect.fail(notWritten(cause))
@@ -273,7 +326,6 @@ export const open = (
         db.prepare("select 1 from sqlite_schema where name = 'writing'").get() !== undefined &&
         db.prepare("select 1 from writing limit 1").get() !== undefined
     )
-    const columns = "select trial, step, kind, at, data from entry order by trial, step"
     return {
       isCut,
       header: reading(() => {
@@ -298,22 +350,61 @@ export const open = (
           },
           catch: notWritten
         }),
-      add: (row) =>
+      add: (row, training) =>
         Effect.callback<void, JournalNotWritten>((resume) => {
-          waiting.push({ row, resume })
+          waiting.push({ row, training, resume })
           if (waiting.length === 1) setImmediate(flush)
         }),
-      rows: reading(() =>
-        (db?.prepare(columns).all() ?? []).map((row) => ({
-          trial: numberOf(row, "trial"),
-          step: numberOf(row, "step"),
-          kind: String(row["kind"]),
-          at: numberOf(row, "at"),
-          data: String(row["data"])
-        }))
-      )
+      rows: (since) =>
+        reading(() =>
+          (since === undefined
+            ? (db?.prepare(selectRows("")).all() ?? [])
+            : (db?.prepare(selectRows("where at >= ?")).all(since) ?? [])
+          ).map((row) => ({
+            trial: numberOf(row, "trial"),
+            step: numberOf(row, "step"),
+            kind: String(row["kind"]),
+            at: numberOf(row, "at"),
+            data: String(row["data"])
+          }))
+        ),
+      count: reading(() => numberOf(db?.prepare("select count(*) as rows from entry").get(), "rows")),
+      trainings: (trials) => reading(() => (db === undefined ? [] : readTrainings(db, trials)))
     } satisfies File
   })
+
+/** Adds what is known of trainings, in the transaction of their rows. */
+const addTrainings = (db: DatabaseSync, rows: ReadonlyArray<TrainingRow>) => {
+  if (rows.length === 0) return
+  const name = db.prepare("insert or ignore into place (place) values (?)")
+  const insert = db.prepare(
+    "insert into training (trial, step, place, begun, ended, curve) select ?, ?, id, ?, ?, ? from place where place = ?"
+  )
+  for (const { begun, curve, ended, place, step, trial } of rows) {
+    name.run(place)
+    insert.run(trial, step, begun, ended, curve, place)
+  }
+}
+
+const readTrainings = (db: DatabaseSync, trials: Iterable<number> | undefined): ReadonlyArray<TrainingRow> => {
+  if (db.prepare("select 1 from sqlite_schema where name = 'training'").get() === undefined) return []
+  const select = `select trial, step, place.place as place, begun, ended, curve from training join place on place.id = training.place`
+  const order = "order by trial, step"
+  const rows =
+    trials === undefined
+      ? db.prepare(`${select} ${order}`).all()
+      : db
+          .prepare(`${select} where trial in (select value from json_each(?)) ${order}`)
+          .all(JSON.stringify([...trials]))
+  return rows.map((row) => ({
+    trial: numberOf(row, "trial"),
+    step: numberOf(row, "step"),
+    place: String(row["place"]),
+    begun: numberOf(row, "begun"),
+    ended: numberOf(row, "ended"),
+    curve: row["curve"] instanceof Uint8Array ? row["curve"] : null
+  }))
+}
 
 /** What may fail without harm. */
 const ignoring = (run: () => void) => {

@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import { evaluate, Evaluator } from "../Evaluator.ts"
+import { here, Training } from "../Training.ts"
 import { type Progress, unsound } from "../Trial.ts"
 import { Reply, Request } from "./protocol.ts"
 import { detailOf } from "./detail.ts"
@@ -30,6 +31,8 @@ const load = Effect.tryPromise({ try: (): Promise<unknown> => import(address), c
   })
 )
 
+const isTraining = Schema.is(Training)
+
 const serve = (requests: Queue.Queue<Request>) =>
   Effect.gen(function* () {
     const evaluator = yield* Evaluator
@@ -43,19 +46,27 @@ const serve = (requests: Queue.Queue<Request>) =>
         reported = now
         return send(Reply.cases.Progress.make({ progress }))
       }
+      const begun = Date.now()
+      /** An evaluator that does not say how it came about has been here. */
+      const trained = (given: Training | undefined) =>
+        isTraining(given) ? given : { place: here(), begun, ended: Date.now() }
       const reply = yield* evaluate(evaluator, trial, report).pipe(
-        Effect.map(({ weights, ...evaluation }) => {
+        Effect.map(({ training: given, weights, ...evaluation }) => {
           const wrong = unsound(evaluation)
+          const training = trained(given)
           return wrong === undefined
-            ? Reply.cases.Evaluated.make({ evaluation, ...(weights === undefined ? {} : { weights }) })
-            : Reply.cases.Failed.make({ reason: "Failed", detail: wrong })
+            ? Reply.cases.Evaluated.make({ evaluation, training, ...(weights === undefined ? {} : { weights }) })
+            : Reply.cases.Failed.make({ reason: "Failed", detail: wrong, training })
         }),
         Effect.catchTags({
-          TrialFailed: ({ detail, reason }) => Effect.succeed(Reply.cases.Failed.make({ reason, detail })),
+          TrialFailed: ({ detail, reason, training }) =>
+            Effect.succeed(Reply.cases.Failed.make({ reason, detail, training: trained(training) })),
           EvaluatorLost: ({ problem, remedy }) => Effect.succeed(Reply.cases.Lost.make({ problem, remedy }))
         }),
         Effect.catchDefect((defect) =>
-          Effect.succeed(Reply.cases.Failed.make({ reason: "Crashed", detail: detailOf(defect) }))
+          Effect.succeed(
+            Reply.cases.Failed.make({ reason: "Crashed", detail: detailOf(defect), training: trained(undefined) })
+          )
         )
       )
       yield* send(reply)

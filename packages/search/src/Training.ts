@@ -1,0 +1,114 @@
+/** How a trial was trained: its learning curve, where, and when. It decides nothing: a search of which all of it is lost is the same search. */
+import * as Schema from "effect/Schema"
+import { hostname } from "node:os"
+
+/** A value that an epoch may lack: it was not validated, or the loss was no number any more. */
+const Value = Schema.NullOr(Schema.Finite)
+
+/** How a training went, epoch by epoch. All lists are of one length. */
+export const Curve = Schema.Struct({
+  /** Epochs trained by then, ascending: 1 is the end of the first. */
+  epochs: Schema.Array(Schema.Finite),
+  /** The training loss, a mean over the epoch's steps. */
+  loss: Schema.Array(Value),
+  /** The task's measures on the validation split, by name; `null` after epochs that were not validated. */
+  measures: Schema.Record(Schema.String, Schema.Array(Value))
+})
+export type Curve = typeof Curve.Type
+
+/** Who evaluates: a process, and the engine in it. */
+export const Place = Schema.Struct({
+  /** The machine's name. */
+  host: Schema.String,
+  /** The process's number on it: workers of one machine have different ones. */
+  process: Schema.Int,
+  /** The engine with its version, such as `onnxruntime 1.30.0 cpu`. Absent where nothing is trained, or nobody says. */
+  engine: Schema.optionalKey(Schema.String),
+  /** What the engine computes with, such as `cpu` or `webgpu`. */
+  device: Schema.optionalKey(Schema.String),
+  /** How it computes on this processor, such as `blocks of 16`. */
+  formulation: Schema.optionalKey(Schema.String)
+})
+export type Place = typeof Place.Type
+
+/** How one evaluation came about. */
+export const Training = Schema.Struct({
+  place: Place,
+  /** Milliseconds since 1970, by the clock of its machine. */
+  begun: Schema.Finite,
+  ended: Schema.Finite,
+  /**
+   * Epochs of this evaluation alone: on a later rung, those since the one before (`joined`). Absent where nothing is trained. One that went on from a checkpoint after its worker was lost begins
+   * there.
+   */
+  curve: Schema.optionalKey(Curve)
+})
+export type Training = typeof Training.Type
+
+/** This process. */
+export const here = (engine: Omit<Place, "host" | "process"> = {}): Place => ({
+  host: hostname(),
+  process: process.pid,
+  ...engine
+})
+
+/** Collects a curve while a training runs. */
+export interface Recorder {
+  /** A step of an epoch that is counted from 0. */
+  readonly step: (epoch: number, loss: number) => void
+  /** The end of an epoch that was validated: its mean loss, and what was measured. */
+  readonly epoch: (epoch: number, loss: number, measures: Readonly<Record<string, number>>) => void
+  readonly curve: () => Curve
+}
+
+const valueOf = (value: number | undefined) => (value !== undefined && Number.isFinite(value) ? value : null)
+
+/** A curve of no epochs yet. */
+export const recorder = (): Recorder => {
+  interface Row {
+    steps: number
+    sum: number
+    loss: number | undefined
+    measures: Readonly<Record<string, number>> | undefined
+  }
+  const rows = new Map<number, Row>()
+  const at = (epoch: number): Row => {
+    const found = rows.get(epoch) ?? { steps: 0, sum: 0, loss: undefined, measures: undefined }
+    rows.set(epoch, found)
+    return found
+  }
+  return {
+    step: (epoch, loss) => {
+      const row = at(epoch)
+      row.steps++
+      row.sum += loss
+    },
+    epoch: (epoch, loss, measures) => Object.assign(at(epoch), { loss, measures }),
+    curve: () => {
+      const all = [...rows].toSorted(([a], [b]) => a - b)
+      const names = new Set(all.flatMap(([, { measures = {} }]) => Object.keys(measures)))
+      return {
+        epochs: all.map(([epoch]) => epoch + 1),
+        loss: all.map(([, { loss, steps, sum }]) => valueOf(loss ?? (steps === 0 ? undefined : sum / steps))),
+        measures: Object.fromEntries(
+          [...names].map((name) => [name, all.map(([, { measures }]) => valueOf(measures?.[name]))])
+        )
+      }
+    }
+  }
+}
+
+/** The curve of a training that was gone on with: of an epoch that several have, the last one's values. */
+export const joined = (curves: ReadonlyArray<Curve>): Curve => {
+  const place = new Map<number, readonly [Curve, number]>()
+  for (const curve of curves) for (const [i, epoch] of curve.epochs.entries()) place.set(epoch, [curve, i])
+  const all = [...place].toSorted(([a], [b]) => a - b)
+  const names = new Set(curves.flatMap(({ measures }) => Object.keys(measures)))
+  return {
+    epochs: all.map(([epoch]) => epoch),
+    loss: all.map(([, [curve, i]]) => curve.loss[i] ?? null),
+    measures: Object.fromEntries(
+      [...names].map((name) => [name, all.map(([, [curve, i]]) => curve.measures[name]?.[i] ?? null)])
+    )
+  }
+}
