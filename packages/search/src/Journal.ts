@@ -188,10 +188,10 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
   Layer.effect(
     Journal,
     Effect.map(Sqlite.open(path, { durability: options.durability ?? "power" }), (file) => {
-      const entries = Effect.flatMap(file.rows(), (rows) => Effect.forEach(rows, decodeRow(path)))
+      const entries = Effect.flatMap(file.rows(), (rows) => storedOf(path, rows))
       return Journal.of({
         entries,
-        trainings: (trials) => Effect.map(file.trainings(trials), (rows) => rows.flatMap(trainedOf)),
+        trainings: (trials) => Effect.map(file.trainings(trials), trainedOf),
         open: Effect.fnUntraced(function* (identity) {
           const header = yield* file.header
           if (header === undefined) {
@@ -266,8 +266,8 @@ export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, S
     return {
       identity,
       count: file.count,
-      entries: (since) => Effect.flatMap(file.rows(since), (rows) => Effect.forEach(rows, decodeRow(path))),
-      trainings: (trials) => Effect.map(file.trainings(trials), (rows) => rows.flatMap(trainedOf)),
+      entries: (since) => Effect.flatMap(file.rows(since), (rows) => storedOf(path, rows)),
+      trainings: (trials) => Effect.map(file.trainings(trials), trainedOf),
       isCut: file.isCut
     } satisfies Reader
   })
@@ -311,19 +311,19 @@ const rowOf = (trial: number, step: number, training: Training | undefined): Sql
   }
 }
 
-/** It is no part of the search: what cannot be read of it is left out. */
-const trainedOf = ({
-  begun,
-  curve: bytes,
-  ended,
-  place: text,
-  step,
-  trial
-}: Sqlite.TrainingRow): ReadonlyArray<Trained> => {
-  const place = Option.getOrUndefined(decodePlace(text))
-  if (place === undefined) return []
-  const curve = bytes === null ? undefined : Curves.decode(bytes)
-  return [{ trial, step, place, begun, ended, ...(curve === undefined ? {} : { curve }) }]
+/** They are no part of the search: what cannot be read of them is left out. */
+const trainedOf = (rows: ReadonlyArray<Sqlite.TrainingRow>): ReadonlyArray<Trained> => {
+  const places = new Map<string, Place | undefined>()
+  const placeOf = (text: string) => {
+    if (!places.has(text)) places.set(text, Option.getOrUndefined(decodePlace(text)))
+    return places.get(text)
+  }
+  return rows.flatMap(({ begun, curve: bytes, ended, place: text, step, trial }) => {
+    const place = placeOf(text)
+    if (place === undefined) return []
+    const curve = bytes === null ? undefined : Curves.decode(bytes)
+    return [{ trial, step, place, begun, ended, ...(curve === undefined ? {} : { curve }) }]
+  })
 }
 
 const unreadable = (path: string, problem: string) =>
@@ -336,11 +336,31 @@ const unreadable = (path: string, problem: string) =>
 const decodeIdentity = (path: string, text: string) =>
   Effect.mapError(Schema.decodeEffect(IdentityText)(text), () => unreadable(path, "has a header that is damaged"))
 
-const decodeRow = (path: string) => (row: Sqlite.Row) =>
-  Schema.decodeEffect(EntryText)(row.data).pipe(
-    Effect.map((entry): Stored => ({ entry, at: row.at })),
-    Effect.mapError(() => unreadable(path, `has a damaged entry (${row.kind} of trial ${row.trial})`))
-  )
+const decodeEntry = Schema.decodeUnknownOption(Entry)
+
+/** The entries of rows: hundreds of thousands, perhaps, so they are decoded in one go. */
+const storedOf = (
+  path: string,
+  rows: ReadonlyArray<Sqlite.Row>
+): Effect.Effect<ReadonlyArray<Stored>, JournalUnreadable> =>
+  Effect.suspend(() => {
+    const stored: Array<Stored> = []
+    for (const { at, data, kind, trial } of rows) {
+      const entry = decodeEntry(parsed(data))
+      if (entry._tag === "None") return unreadable(path, `has a damaged entry (${kind} of trial ${trial})`)
+      stored.push({ entry: entry.value, at })
+    }
+    return Effect.succeed(stored)
+  })
+
+/** `undefined` where it is no JSON. */
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 /** The surroundings of a search that is gone on with, those of now among them. */
 const together = (
