@@ -10,12 +10,14 @@ import { CliError, CliOutput, Command } from "effect/cli"
 import { benchmark } from "./commands/benchmark.ts"
 import { calibrate } from "./commands/calibrate.ts"
 import { classify } from "./commands/classify.ts"
+import { dashboard } from "./commands/dashboard.ts"
 import { data } from "./commands/data.ts"
 import { doctor } from "./commands/doctor.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { exporting } from "./commands/export.ts"
 import { explain } from "./commands/explain.ts"
 import { inspect } from "./commands/inspect.ts"
+import { report } from "./commands/report.ts"
 import { replay } from "./commands/replay.ts"
 import { scale } from "./commands/scale.ts"
 import { search } from "./commands/search.ts"
@@ -36,6 +38,8 @@ export const command = Command.make("uninet").pipe(
     status,
     runs,
     stop,
+    report,
+    dashboard,
     replay,
     worker,
     train,

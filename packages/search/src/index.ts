@@ -1,5 +1,6 @@
 export * as Evaluator from "./Evaluator.ts"
 export * as Fidelity from "./Fidelity.ts"
+export * as Follow from "./Follow.ts"
 export * as Journal from "./Journal.ts"
 export {
   type JournalError,
