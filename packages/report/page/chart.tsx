@@ -90,6 +90,8 @@ export interface Props {
   readonly narrow?: number
   /** Told of what happens in the chart, by the event's name. */
   readonly on?: Readonly<Record<string, (event: unknown, chart: echarts.ECharts) => void>>
+  /** Called when it was drawn. */
+  readonly after?: (chart: echarts.ECharts) => void
   readonly children?: ComponentChildren
 }
 
@@ -164,6 +166,7 @@ export const Chart = (props: Props) => {
         { ...base, ...own, tooltip: { ...base.tooltip, ...(own["tooltip"] as object | undefined) } },
         true
       ) // an option's tooltip is an object here
+      latest.current.after?.(chart)
       // What tests wait for.
       element.dataset["drawn"] = String(Number(element.dataset["drawn"] ?? 0) + 1)
     }

@@ -1,5 +1,5 @@
 /** Choices and a result side by side, a line for every trial; ranges of an axis can be brushed. */
-import { useState } from "preact/hooks"
+import { useRef, useState } from "preact/hooks"
 import { Chart } from "../chart.tsx"
 import { number, plural } from "../format.ts"
 import { bestFirst, type Brush, choices, chosen, Select, type Seen, spread, trialOf, valued, worths } from "../seen.tsx"
@@ -29,6 +29,23 @@ export const expressionOf = (table: Table.Table, brush: Brush): string =>
     })
     .join(" and ")
 
+/** The axis and its ranges in the chart's event. */
+const brushedIn = (
+  event: unknown
+): { readonly id: number; readonly ranges: ReadonlyArray<readonly [number, number]> } => {
+  if (typeof event !== "object" || event === null || !("parallelAxisId" in event) || !("intervals" in event))
+    return { id: -1, ranges: [] }
+  const given: ReadonlyArray<unknown> = Array.isArray(event.intervals) ? event.intervals : []
+  return {
+    id: Number(event.parallelAxisId),
+    ranges: given.flatMap((range): ReadonlyArray<readonly [number, number]> =>
+      Array.isArray(range) && typeof range[0] === "number" && typeof range[1] === "number"
+        ? [[Math.min(range[0], range[1]), Math.max(range[0], range[1])]]
+        : []
+    )
+  }
+}
+
 export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, view }: Seen) => {
   const { info, table } = run
   const names = worths(run)
@@ -45,6 +62,11 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
   const drawn = [...new Set([...spread(unbrushed, lines), ...best])]
   const values = Table.numbers(table, name) ?? new Float64Array()
   const expression = expressionOf(table, brush)
+  // Brushed no more by a button: the chart is told by being drawn again.
+  const cleared = useRef({ times: 0, was: false })
+  const isBrushed = Object.keys(brush).length > 0
+  if (cleared.current.was && !isBrushed) cleared.current.times++
+  cleared.current.was = isBrushed
   const top = bestFirst(run, rows, name, 1)[0]
   const summary = `${plural(shown.length, "axis").replace("axiss", "axes")}: ${shown.map((each) => each.name).join(", ")}. ${
     drawn.length < unbrushed.length
@@ -59,7 +81,12 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
     <Chart
       summary={summary}
       // What is brushed is drawn by the chart itself, lines and all.
-      of={[unbrushed, table, name, all, shown.map((each) => each.name).join()]}
+      of={[unbrushed, table, name, all, shown.map((each) => each.name).join(), cleared.current.times]}
+      after={(chart) => {
+        for (const [dim, of] of shown.entries())
+          if (brush[of.name] !== undefined)
+            chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: String(dim), intervals: brush[of.name] })
+      }}
       height={420}
       narrow={70 + 62 * shown.length}
       table={() => ({
@@ -70,25 +97,12 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
         ])
       })}
       on={{
-        axisareaselected: (_, chart) => {
-          const option: unknown = chart.getOption()
-          const given: unknown =
-            typeof option === "object" && option !== null && "parallelAxis" in option ? option.parallelAxis : undefined
-          if (!Array.isArray(given)) return
-          const found: Record<string, ReadonlyArray<readonly [number, number]>> = {}
-          for (const [i, of] of shown.entries()) {
-            const each: unknown = given[i]
-            const intervals: unknown =
-              typeof each === "object" && each !== null && "activeIntervals" in each ? each.activeIntervals : undefined
-            if (!Array.isArray(intervals)) continue
-            const ranges = intervals.flatMap((range: unknown): ReadonlyArray<readonly [number, number]> =>
-              Array.isArray(range) && typeof range[0] === "number" && typeof range[1] === "number"
-                ? [[Math.min(range[0], range[1]), Math.max(range[0], range[1])]]
-                : []
-            )
-            if (ranges.length > 0) found[of.name] = ranges
-          }
-          setBrush(found)
+        axisareaselected: (event) => {
+          const { id, ranges } = brushedIn(event)
+          const name = shown[id]?.name
+          if (name === undefined) return
+          const { [name]: _, ...others } = brush
+          setBrush(ranges.length === 0 ? others : { ...others, [name]: ranges })
         }
       }}
       option={(colours, { width }) => {
@@ -107,7 +121,9 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
             ? { layout: "vertical", left: 16, right: 24, top: 34, bottom: 30 }
             : { left: 40, right: 60, top: 56, bottom: 24 },
           parallelAxis: shown.map((each, dim) => ({
+            id: String(dim),
             dim,
+            nameTruncate: { maxWidth: 150 },
             name: each.name.length > 16 ? `…${each.name.slice(-15)}` : each.name,
             nameLocation: narrow ? "start" : "end",
             nameRotate: narrow ? 0 : shown.length > 6 ? 18 : 0,
