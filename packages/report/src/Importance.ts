@@ -37,15 +37,17 @@ export interface Options {
   readonly forests?: number
   /** Trees of a forest. Default 8. */
   readonly trees?: number
-  /** Most trials that are looked at, evenly over the search. Default 1,500; fewer where there are many choices, so that it takes seconds at most. */
+  /** Most trials that are looked at, evenly over the search. Default 1,000; fewer where there are many choices, so that it takes seconds at most. */
   readonly most?: number
 }
+
+/** Rows of a leaf, at least: one in a hundred, which keeps trees small that have much to learn from. */
+const leafOf = (n: number) => Math.max(3, Math.floor(n / 100))
 
 /** Fewer trials say nothing. */
 const least = 24
 const bins = 24
 const depth = 10
-const leaf = 3
 
 /** Of a normal distribution the middle 95% lie so many deviations from its mean. */
 const z = 1.96
@@ -110,7 +112,7 @@ const meanOf = (rows: ReadonlyArray<number>, y: Float64Array) =>
   rows.reduce((sum, row) => sum + (y[row] ?? 0), 0) / Math.max(1, rows.length)
 
 /** The best way to part some rows by one feature: options by their mean, cut where the squares shrink most (exact for squared errors, Fisher 1958). */
-const cut = (rows: ReadonlyArray<number>, codes: Uint8Array, y: Float64Array) => {
+const cut = (rows: ReadonlyArray<number>, codes: Uint8Array, y: Float64Array, leaf: number) => {
   const count = new Float64Array(bins + 1)
   const sum = new Float64Array(bins + 1)
   for (const row of rows) {
@@ -145,6 +147,7 @@ const grow = (
   prng: Prng.Prng,
   level: number
 ): Node => {
+  const leaf = leafOf(y.length)
   const end: Node = { feature: -1, left: [], below: null, value: meanOf(rows, y) }
   if (level >= depth || rows.length < 2 * leaf) return end
   // A part of the choices for every cut, so that the strongest does not hide the others.
@@ -157,7 +160,7 @@ const grow = (
     order[j] = order[i] ?? 0
     order[i] = feature
     const codes = features[feature]
-    const found = codes === undefined ? undefined : cut(rows, codes, y)
+    const found = codes === undefined ? undefined : cut(rows, codes, y, leaf)
     if (found !== undefined && found.gain > (best?.gain ?? 0)) best = { ...found, feature }
   }
   const codes = best === undefined ? undefined : features[best.feature]
@@ -252,7 +255,7 @@ export const of = (table: Table, measure: string, options: Options = {}): Import
   const choices = ofRole(table, "choice")
   const values = numbers(table, measure) ?? new Float64Array(table.size).fill(NaN)
   const level = levelOf(table, values)
-  const most = Math.min(options.most ?? 1500, Math.max(200, Math.floor(40_000 / Math.max(1, choices.length))))
+  const most = Math.min(options.most ?? 1000, Math.max(200, Math.floor(40_000 / Math.max(1, choices.length))))
   const n = Math.min(most, level.rows.length)
   // Evenly over the search, which proposes otherwise at its end than at its beginning.
   const rows = Array.from({ length: n }, (_, i) => level.rows[Math.floor((i * level.rows.length) / n)] ?? 0)
