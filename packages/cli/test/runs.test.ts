@@ -66,6 +66,7 @@ describe("a running search", () => {
         assert.strictEqual(written.bytes, statSync(join(below, "page.html")).size)
         assert.match((yield* here(["report", join(below, "none")])).stderr, /^uninet: .*none: The journal/)
         assert.strictEqual((yield* here(["report", run, "--out", "page.txt"])).code, 2)
+        assert.strictEqual((yield* here(["dashboard", join(below, "none")])).code, 2)
 
         const all = yield* here(["runs", below, "--json"])
         assert.deepStrictEqual(

@@ -66,6 +66,7 @@ const unknown = (name: string, state: Info["state"]): Info => ({
 export const useLive = (run: number): Loaded => {
   const [list, setList] = useState<Listed>({ runs: [], problems: [] })
   const [shown, setShown] = useState<{ readonly name: string; readonly run: Shown } | undefined>()
+  const [problem, setProblem] = useState("")
   const name = list.runs[run]?.name
   useEffect(() => {
     const look = () =>
@@ -84,6 +85,7 @@ export const useLive = (run: number): Loaded => {
   useEffect(() => {
     if (name === undefined) return
     const path = `api/runs/${encodeURIComponent(name)}`
+    setProblem("")
     const rows = new Map<number, Row.Row>()
     let info = unknown(name, "running")
     let importances: ReadonlyArray<Importance> = []
@@ -126,6 +128,14 @@ export const useLive = (run: number): Loaded => {
       for (const row of JSON.parse(data) as ReadonlyArray<Row.Row>) rows.set(row.trial, row) // our own server's
     })
     hear("anew", () => rows.clear())
+    source.addEventListener("error", () => {
+      // One that is refused is not tried again: the server says why.
+      if (source.readyState !== EventSource.CLOSED) return
+      void fetch(`${path}/events`).then(
+        async (answer) => setProblem(answer.ok ? "" : (await answer.text()).trim()),
+        () => {}
+      )
+    })
     hear("ready", () => {
       ready = true
     })
@@ -137,7 +147,7 @@ export const useLive = (run: number): Loaded => {
   const empty = Table.of([])
   return {
     made: Date.now(),
-    problems: list.problems,
+    problems: problem === "" ? list.problems : [...list.problems, problem],
     live: true,
     runs: list.runs.map(({ name, state }) =>
       shown !== undefined && shown.name === name

@@ -107,6 +107,13 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
       }}
       option={(colours, { width }) => {
         const narrow = width < 640
+        const label = {
+          color: colours.text,
+          fontSize: 10,
+          backgroundColor: colours.back,
+          padding: [1, 2],
+          borderRadius: 2
+        }
         // On a telephone the axes lie one below the other.
         return {
           tooltip: { show: false },
@@ -122,6 +129,8 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
             : { left: 40, right: 60, top: 56, bottom: 24 },
           parallelAxis: shown.map((each, dim) => ({
             id: String(dim),
+            // Above the lines, which its labels are to be read on.
+            z: 5,
             dim,
             nameTruncate: { maxWidth: 150 },
             name: each.name.length > 16 ? `…${each.name.slice(-15)}` : each.name,
@@ -129,6 +138,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
             nameRotate: narrow ? 0 : shown.length > 6 ? 18 : 0,
             nameTextStyle: {
               color: colours.text,
+              backgroundColor: colours.back,
               fontSize: 11,
               ...(narrow ? { align: "left", verticalAlign: "bottom", padding: [0, 0, 4, 0] } : {})
             },
@@ -144,8 +154,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
                   max: each.labels.length + 1,
                   interval: 1,
                   axisLabel: {
-                    color: colours.faint,
-                    fontSize: 10,
+                    ...label,
                     formatter: (value: number) => {
                       const label = value === 0 && each.codes.includes(0) ? "(none)" : (each.labels[value - 1] ?? "")
                       return label.length > 10 ? `${label.slice(0, 9)}…` : label
@@ -155,7 +164,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
               : {
                   type: "value",
                   scale: true,
-                  axisLabel: { color: colours.faint, fontSize: 10, formatter: number }
+                  axisLabel: { ...label, formatter: number }
                 })
           })),
           series: [

@@ -162,8 +162,9 @@ export const Trial = ({ run, view, set, asked }: Seen & { readonly asked: Detail
         <p class="summary">{detail}</p>
       ) : detail === undefined ? (
         <p class="summary">
-          Its blocks are not in this report: {plural(run.details.length, "trial")}, the best ones,{" "}
-          {run.details.length === 1 ? "has" : "have"} them.
+          {run.details.length === 0
+            ? "This report has no blocks of networks."
+            : `Its blocks are not in this report: those of ${plural(run.details.length, "trial")} are, the best ones.`}
         </p>
       ) : (
         <Parts detail={detail} />
