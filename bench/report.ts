@@ -2,12 +2,13 @@
  * A report of 100,000 trials, and a dashboard over a search of 10,000: how large, how fast, and is anything missed? `node bench/report.ts [TRIALS]`; without a number it writes
  * bench/results/report.md. Needs a Chromium.
  *
- * The trials are those of searches of UniNet's small space with a formula in place of training, so that a trial takes no time.
+ * The trials are those of searches of a table: a space whose results and costs follow from a formula, so that a trial takes no time.
  */
 import { Random } from "@uninet/controller"
+import { Classification, ModelSpace } from "@uninet/model-space"
 import { Dashboard, Html, Report, Run } from "@uninet/report"
 import { Evaluator, Fidelity, Follow, Journal, Search } from "@uninet/search"
-import { UniNetSpace } from "@uninet/uninet"
+import { Choice, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
@@ -25,25 +26,42 @@ const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/
   existsSync(file)
 )
 
-const uninet = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+const operators = ["Conv", "DWConv", "MLP", "SA", "LSA"]
+const stage = Choice.struct({
+  operator: Choice.categorical(operators),
+  expansion: Choice.ordered([2, 3, 4, 5, 6]),
+  channels: Choice.ordered([16, 24, 32, 48, 64, 96]),
+  repeats: Choice.ordered([1, 2, 3, 4])
+})
+const table = ModelSpace.table({
+  name: "a table",
+  space: Result.getOrThrow(Space.make(Choice.repeat(stage, 5))),
+  task: Classification.make({ classes: 10 }),
+  costs: {
+    macs: (stages) =>
+      stages.reduce((sum, { channels, expansion, repeats }) => sum + 900 * channels * expansion * repeats, 5e4),
+    parameters: (stages) => stages.reduce((sum, { channels, repeats }) => sum + channels * channels * repeats, 2e4),
+    activationBytes: (stages) => stages.reduce((most, { channels }) => Math.max(most, 3136 * channels), 0)
+  }
+})
 
 /** A search of so many trials, each of which takes `pause` milliseconds. */
 const search = (count: number, pause: number) =>
-  Search.run(uninet, {
+  Search.run(table, {
     trials: count,
     seed: "report",
     fidelity: Fidelity.asha({ epochs: 9 }),
     notes: {
       trials: count,
-      task: { decides: "accuracy", measures: uninet.task.measures, shares: ["accuracy", "top5"] }
+      task: { decides: "accuracy", measures: table.task.measures, shares: ["accuracy", "top5"] }
     }
   }).pipe(
     Effect.scoped,
     Effect.provide([
       Random.layer(),
       Evaluator.make(
-        uninet,
-        ({ stages }, { index, until = 9 }) => {
+        table,
+        (stages, { index, until = 9 }) => {
           const good = stages.reduce(
             (sum, { channels, operator }, i) => sum + channels * (operator === "LSA" ? 2 : 1) * (i + 1),
             0
@@ -78,7 +96,7 @@ const played = (count: number) =>
       },
       notes: {
         trials: count,
-        task: { decides: "accuracy", measures: uninet.task.measures, shares: ["accuracy", "top5"] }
+        task: { decides: "accuracy", measures: table.task.measures, shares: ["accuracy", "top5"] }
       }
     }
     return { identity, entries: yield* entries, isCut: false } satisfies Journal.Read
@@ -149,15 +167,15 @@ try {
       "2,000 ms"
     )
     await page.evaluate("document.getElementById('trials').scrollIntoView()")
-    let at = 0
+    let part = 0
     say(
       "table scrolled to elsewhere",
       await three(() => {
-        at += 1_000_000 / 4
+        part += 0.25
         return until(
           page,
-          `document.querySelector('.trials').scrollTop = ${at}`,
-          `Math.abs(Number(document.querySelector('.trials [role=rowgroup] .row')?.getAttribute('aria-rowindex')) - ${at / 30}) < 40`
+          `const trials = document.querySelector('.trials'), at = ${part} * (trials.scrollHeight - trials.clientHeight); trials.scrollTop = at`,
+          "Math.abs(Number(trials.querySelector('[role=rowgroup] .row')?.getAttribute('aria-rowindex')) - at / 30) < 40"
         )
       })
     )
