@@ -189,7 +189,7 @@ try {
     let bound = 0.7
     say(
       "filter, until the table and the counts have it",
-      await three(() => filter(`accuracy > ${(bound += 0.01)} and stages.1.operator != Conv`, false)),
+      await three(() => filter(`accuracy > ${(bound += 0.01)} and 1.operator != Conv`, false)),
       "100 ms"
     )
     say("filter, until the chart is drawn, too", await three(() => filter(`accuracy > ${(bound += 0.01)}`, true)))
