@@ -5,7 +5,6 @@
  */
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -68,7 +67,7 @@ const build = async (): Promise<string> => {
 export const page = async (): Promise<string> => {
   // Nothing else lies beside a package that is installed.
   if (!existsSync(folder)) return readFileSync(made, "utf8")
-  const cache = join(dirname(createRequire(import.meta.url).resolve("preact/package.json")), "..", ".cache")
+  const cache = join(root, "node_modules", ".cache")
   const kept = join(cache, `uninet-report-${digest()}.html`)
   if (existsSync(kept)) return readFileSync(kept, "utf8")
   const text = await build()
