@@ -186,13 +186,13 @@ try {
         `const input = document.getElementById('where'), chart = document.querySelector('#best .canvas'), before = document.getElementById('count').textContent, was = chart.dataset.drawn; input.value = ${JSON.stringify(expression)}; input.dispatchEvent(new Event('input', { bubbles: true }))`,
         `document.getElementById('count').textContent !== before${drawn ? " && chart.dataset.drawn !== was" : ""}`
       )
-    let bound = 0.7
+    let least = 0
     say(
       "filter, until the table and the counts have it",
-      await three(() => filter(`accuracy > ${(bound += 0.01)} and 1.operator != Conv`, false)),
+      await three(() => filter(`trial >= ${(least += trials / 100)} and 1.operator != Conv`, false)),
       "100 ms"
     )
-    say("filter, until the chart is drawn, too", await three(() => filter(`accuracy > ${(bound += 0.01)}`, true)))
+    say("filter, until the chart is drawn, too", await three(() => filter(`trial >= ${(least += trials / 100)}`, true)))
     await filter("", true)
     const canvas = page.locator("#parallel .canvas")
     await canvas.scrollIntoViewIfNeeded()

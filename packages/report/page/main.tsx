@@ -1,7 +1,7 @@
 /** The page: what is shown of a search, and what of it. */
 import * as Result from "effect/Result"
 import { type ComponentType, render } from "preact"
-import { useEffect, useMemo, useState } from "preact/hooks"
+import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import * as Address from "./address.ts"
 import { themed } from "./chart.tsx"
 import { plural } from "./format.ts"
@@ -64,6 +64,40 @@ const sections: ReadonlyArray<readonly [id: string, title: string, view: Compone
   ["workers", "Work over time", Workers, false],
   ["apart", "How far apart the best are", Apart, false]
 ]
+
+/**
+ * A view that is kept up to date at once while it is in sight, and a moment later where it is not: of 100,000 trials each takes tens of milliseconds to work out, and a filter is to be felt
+ * at once.
+ */
+const Section = ({ at, seen }: { readonly at: number; readonly seen: Seen }) => {
+  const View = sections[at]?.[2] ?? BestSoFar
+  const place = useRef<HTMLDivElement>(null)
+  const inSight = useRef(at === 0)
+  const latest = useRef(seen)
+  latest.current = seen
+  const [given, setGiven] = useState<Seen | undefined>()
+  useEffect(() => {
+    const element = place.current
+    if (element === null) return
+    const watching = new IntersectionObserver(
+      ([entry]) => {
+        inSight.current = entry?.isIntersecting === true
+        if (inSight.current) setGiven(latest.current)
+      },
+      { rootMargin: "100px" }
+    )
+    watching.observe(element)
+    return () => watching.disconnect()
+  }, [])
+  useEffect(() => {
+    if (inSight.current) return
+    const timer = setTimeout(() => setGiven(latest.current), 150 + 60 * at)
+    return () => clearTimeout(timer)
+  }, [seen])
+  const now = inSight.current ? seen : given
+  const drawn = useMemo(() => (now === undefined ? <p class="awaited">One moment.</p> : <View {...now} />), [now])
+  return <div ref={place}>{drawn}</div>
+}
 
 const Facts = ({ run }: { readonly run: Shown }) => {
   const { info, table } = run
@@ -259,10 +293,10 @@ const App = ({
       </div>
       <main>
         <div class="views">
-          {sections.map(([id, title, View, wide]) => (
+          {sections.map(([id, title, , wide], at) => (
             <section id={id} key={id} class={wide ? "wide" : ""} aria-labelledby={`${id}-title`}>
               <h2 id={`${id}-title`}>{title}</h2>
-              <View {...seen} />
+              <Section at={at} seen={seen} />
               {id === "trials" ? (
                 <div id="trial" style={{ marginTop: "1rem" }}>
                   <h2>One trial</h2>
