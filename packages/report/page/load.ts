@@ -93,6 +93,7 @@ export const useLive = (run: number): Loaded => {
     let ready = false
     let timer = 0
     let took = 0
+    let shownAt = 0
     const ask = () => {
       known = rows.size
       void json<ReadonlyArray<Importance>>(`${path}/importance`).then(
@@ -107,13 +108,16 @@ export const useLive = (run: number): Loaded => {
       timer = 0
       const began = performance.now()
       setShown({ name, run: { info, importances, details: [], table: Table.of([...rows.values()]) } })
-      took = performance.now() - began
+      shownAt = performance.now()
+      took = shownAt - began
       // What it costs to work out is asked for again when there is a fifth more to work with.
       if (rows.size >= 1.2 * known + 5) ask()
     }
-    // Drawn at most a few times a second, more rarely the longer it takes.
+    // What comes alone is shown at once; of many at once a few times a second, more rarely the longer it takes.
     const soon = () => {
-      if (ready && timer === 0) timer = window.setTimeout(show, Math.min(5000, 100 + 8 * took))
+      if (!ready || timer !== 0) return
+      const rest = shownAt + Math.min(5000, 100 + 8 * took) - performance.now()
+      timer = window.setTimeout(show, Math.max(20, rest))
     }
     const source = new EventSource(`${path}/events`)
     const hear = (kind: string, act: (data: string) => void) =>
