@@ -11,6 +11,7 @@ import { benchmark } from "./commands/benchmark.ts"
 import { calibrate } from "./commands/calibrate.ts"
 import { classify } from "./commands/classify.ts"
 import { compare } from "./commands/compare.ts"
+import { dashboard } from "./commands/dashboard.ts"
 import { data } from "./commands/data.ts"
 import { doctor } from "./commands/doctor.ts"
 import { evaluate } from "./commands/evaluate.ts"
@@ -18,6 +19,7 @@ import { exporting } from "./commands/export.ts"
 import { exportTrials } from "./commands/export-trials.ts"
 import { explain } from "./commands/explain.ts"
 import { inspect } from "./commands/inspect.ts"
+import { report } from "./commands/report.ts"
 import { replay } from "./commands/replay.ts"
 import { scale } from "./commands/scale.ts"
 import { search } from "./commands/search.ts"
@@ -39,6 +41,8 @@ export const command = Command.make("uninet").pipe(
     runs,
     stop,
     compare,
+    report,
+    dashboard,
     replay,
     worker,
     train,

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { folder, here, tinyDataset, uninet } from "./support/cli.ts"
@@ -58,6 +58,16 @@ describe("a running search", () => {
         assert.match(said.stdout, /stopped, evolution, \d+ of 2000 trials, 1 failed/)
         assert.match(said.stdout, /trial 3 failed: told to fail\n {2}DWConv .*\n {2}again: .* replay .*run 3/)
         assert.match(said.stdout, /go on with: .* search --resume/)
+        const page = yield* here(["report", run, join(below, "none"), "--out", join(below, "page.html"), "--json"])
+        assert.strictEqual(page.code, 0, page.stderr)
+        assert.match(page.stderr, /^note: .*none\/journal\.db does not exist\. Give the folder of a search\.\n$/)
+        const written = JSON.parse(page.stdout)
+        assert.strictEqual(written.runs[0].state, "stopped")
+        assert.strictEqual(written.bytes, statSync(join(below, "page.html")).size)
+        assert.match((yield* here(["report", join(below, "none")])).stderr, /^uninet: .*none: The journal/)
+        assert.strictEqual((yield* here(["report", run, "--out", "page.txt"])).code, 2)
+        assert.strictEqual((yield* here(["dashboard", join(below, "none")])).code, 2)
+
         const all = yield* here(["runs", below, "--json"])
         assert.deepStrictEqual(
           JSON.parse(all.stdout).map(({ state, failures }: { state: string; failures: Array<unknown> }) => [

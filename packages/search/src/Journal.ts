@@ -263,6 +263,10 @@ export interface Reader {
   readonly count: Effect.Effect<number, JournalUnreadable>
   /** All entries by trial and step, or those that were stored at a time (milliseconds since 1970) or later. */
   readonly entries: (since?: number) => Effect.Effect<ReadonlyArray<Stored>, JournalUnreadable>
+  /** The same of those that can be read, and how many cannot: for whoever shows what there is. */
+  readonly readable: (
+    since?: number
+  ) => Effect.Effect<{ readonly entries: ReadonlyArray<Stored>; readonly damaged: number }, JournalUnreadable>
   /** Learning curves and who trained, by trial and step: of all trials, or of some, and of no others is anything read. */
   readonly trainings: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<Trained>, JournalUnreadable>
   /** As in `Read`. */
@@ -290,6 +294,7 @@ export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, S
       identity,
       count: file.count,
       entries: (since) => Effect.flatMap(file.rows(since), (rows) => storedOf(path, rows)),
+      readable: (since) => Effect.map(file.rows(since), readableOf),
       trainings: (trials) => Effect.map(file.trainings(trials), trainedOf),
       isCut: file.isCut
     } satisfies Reader
@@ -305,9 +310,11 @@ export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
 /** Who writes to a journal at this moment, if anybody does; `null` for one that has only just begun. */
 export const holder = (path: string): Lock.Holder | null | undefined => Lock.holderOf(path)
 
-/** How many trials entries are of. */
+/** How many trials entries are of; where a search was handed over, or began to try once more, is of none. */
 export const countTrials = (entries: ReadonlyArray<Stored>): number =>
-  new Set(entries.map(({ entry }) => entry.trial)).size
+  new Set(
+    entries.flatMap(({ entry }) => (entry._tag === "HandedOver" || entry._tag === "Retrying" ? [] : [entry.trial]))
+  ).size
 
 const IdentityText = Schema.fromJsonString(Identity)
 const EntryText = Schema.fromJsonString(Entry)
@@ -375,6 +382,13 @@ const storedOf = (
     }
     return Effect.succeed(stored)
   })
+
+const readableOf = (rows: ReadonlyArray<Sqlite.Row>) => {
+  const entries = rows.flatMap(({ at, data }) =>
+    Option.match(decodeEntry(parsed(data)), { onSome: (entry): Array<Stored> => [{ entry, at }], onNone: () => [] })
+  )
+  return { entries, damaged: rows.length - entries.length }
+}
 
 /** `undefined` where it is no JSON. */
 const parsed = (text: string): unknown => {

@@ -1,6 +1,7 @@
 export * as Comparison from "./Comparison.ts"
 export * as Evaluator from "./Evaluator.ts"
 export * as Fidelity from "./Fidelity.ts"
+export * as Follow from "./Follow.ts"
 export * as Journal from "./Journal.ts"
 export {
   type JournalError,

@@ -88,7 +88,7 @@ const rankingOf = (
 }
 
 /** Whether the best network of all trials is there: one that was gone on with has another in the end. */
-const isFinished = (folder: string, begun: number) =>
+export const isFinished = (folder: string, begun: number) =>
   Effect.map(best.found(folder), (found) => found !== undefined && (found.of ?? begun) >= begun)
 
 /** What a folder holds; fails where it is no search's. */

@@ -48,8 +48,8 @@ export const ofNumber = (site: Site.Site, scale: number, x: number, y: number): 
 /** What one site gives two tokens, `share` being 1 / (ℓ times the number of sites). */
 export const ofSite = (site: Site.Site, share: number, scale: number, x: number, y: number): number =>
   Site.isNumeric(site)
-    ? Math.exp(-share * missing(x, y)) * ofNumber(site, scale, x, y)
-    : Math.exp(-share * apart(site, x, y))
+    ? Elementary.exp(-share * missing(x, y)) * ofNumber(site, scale, x, y)
+    : Elementary.exp(-share * apart(site, x, y))
 
 /** The points that rows are worked out against, site by site. */
 export interface Stack {

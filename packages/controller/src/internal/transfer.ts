@@ -3,7 +3,7 @@
  * options count as other options than this task's, as far from all of them as options can be (our choice; the kernel is a product over the choices, so that each can be believed for itself). The
  * answers are those under which this task's results are likeliest.
  */
-import { Site } from "@uninet/search-space"
+import { Elementary, Site } from "@uninet/search-space"
 import type { Lesson } from "../Lesson.ts"
 import * as Cholesky from "./cholesky.ts"
 import * as Kernel from "./kernel.ts"
@@ -56,7 +56,7 @@ const chosen = ({ results }: Lesson, room: number) => {
 
 /** What one site gives two tokens of tasks that are not alike there: as much as options that are as far apart as can be. */
 const unlike = (site: Site.Site, share: number, scale: number) =>
-  Site.isNumeric(site) ? Kernel.ofNumber(site, scale, 0, site.count - 1) : Math.exp(-share)
+  Site.isNumeric(site) ? Kernel.ofNumber(site, scale, 0, site.count - 1) : Elementary.exp(-share)
 
 export const make = (sites: Sites, lessons: ReadonlyArray<Lesson>): Rows => {
   const room = Math.max(8, Math.floor(most / lessons.length))
@@ -135,7 +135,7 @@ export const believed = (
       const weights = factor.solve(targets)
       let fit = 0
       for (let i = 0; i < targets.length; i++) fit += (targets[i] ?? 0) * (weights[i] ?? 0)
-      return prior + vectors.length * Math.log(spread) - 0.5 * fit - determinant
+      return prior + vectors.length * Elementary.log(spread) - 0.5 * fit - determinant
     }
   }
   let best = from

@@ -1,14 +1,15 @@
 /** How far out the percentiles of a bootstrap of few values have to be taken. */
+import { Elementary } from "@uninet/search-space"
 
 /** Φ(−x) for x > 0, by the continued fraction of Mills' ratio far out and by integration near 0. */
 const upper = (x: number): number => {
-  const density = Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)
+  const density = Elementary.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)
   if (x > 3) {
     let ratio = x
     for (let k = 40; k >= 1; k--) ratio = x + k / ratio
     return density / ratio
   }
-  return 0.5 - simpson((u) => Math.exp((-u * u) / 2) / Math.sqrt(2 * Math.PI), x)
+  return 0.5 - simpson((u) => Elementary.exp((-u * u) / 2) / Math.sqrt(2 * Math.PI), x)
 }
 
 const simpson = (of: (u: number) => number, to: number, parts = 400): number => {
@@ -28,7 +29,8 @@ const constant = (freedom: number): number => {
 /** t such that Student's distribution has `tail` beyond it. */
 export const quantile = (freedom: number, tail: number): number => {
   const c = constant(freedom)
-  const beyond = (t: number) => 0.5 - simpson((u) => c * (1 + (u * u) / freedom) ** (-(freedom + 1) / 2), t, 2000)
+  const beyond = (t: number) =>
+    0.5 - simpson((u) => c * Elementary.exp((-(freedom + 1) / 2) * Elementary.log1p((u * u) / freedom)), t, 2000)
   let [low, high] = [0, 1]
   while (beyond(high) > tail && high < 1e4) high *= 2
   for (let i = 0; i < 60; i++) {

@@ -1,0 +1,132 @@
+/** `uninet report`: searches as a page in one file. */
+import { Front, Html, Report, Run, Table } from "@uninet/report"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { Argument, Command, Flag } from "effect/cli"
+import { fault, said, usage } from "../internal/CliFault.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as opening from "../internal/opening.ts"
+import * as reported from "../internal/reported.ts"
+import * as runFolder from "../internal/runFolder.ts"
+
+/** Networks whose blocks are shown: the best by reward, and those of the front. */
+const most = 24
+/** Milliseconds that are spent on them. */
+const patience = 5000
+
+/** Trials whose networks are looked at, the most interesting first. */
+const interesting = ({ info }: Run.Run, table: Table.Table): ReadonlyArray<number> => {
+  const all = Int32Array.from({ length: table.size }, (_, row) => row)
+  const [trials, reward, epochs] = ["trial", "reward", "epochs"].map((name) => Table.numbers(table, name))
+  if (trials === undefined || reward === undefined) return []
+  const level = all.reduce((top, row) => Math.max(top, epochs?.[row] || 0), 0)
+  const ranked = Array.from(all)
+    .filter((row) => !Number.isNaN(reward[row]) && (epochs?.[row] || 0) === level)
+    .sort((a, b) => reward[b] - reward[a])
+  const objectives = info.objectives.flatMap(({ direction, name }) => {
+    const values = Table.numbers(table, name)
+    return values === undefined ? [] : [{ direction, values }]
+  })
+  const front = objectives.length < 2 ? [] : Front.of(ranked, objectives)
+  return [...new Set([...ranked.slice(0, most), ...front])].slice(0, 2 * most).map((row) => trials[row])
+}
+
+/** Their blocks, as many as there is time for; of none where the space cannot be had, which is said. */
+const detailsOf = Effect.fnUntraced(function* (folder: string, run: Run.Run, table: Table.Table) {
+  const trials = interesting(run, table)
+  if (trials.length === 0) return []
+  const made = yield* Effect.result(reported.detailing(folder))
+  if (made._tag === "Failure") {
+    yield* Console.error(`note: the report of ${run.info.name} has no blocks of networks: ${made.failure.message}`)
+    return []
+  }
+  const until = performance.now() + patience
+  const details: Array<Report.Detail> = []
+  for (const trial of trials) {
+    if (performance.now() > until) break
+    const detail = yield* Effect.result(made.success(trial, run.log.rows.get(trial)?.point))
+    if (detail._tag === "Success") details.push(detail.success)
+  }
+  return details
+})
+
+export const report = Command.make(
+  "report",
+  {
+    runs: Argument.String("run").pipe(
+      Argument.withDescription("The folders of searches"),
+      Argument.variadic({ min: 1 })
+    ),
+    out: Flag.Path("out").pipe(
+      Flag.withMetavar("file"),
+      Flag.optional,
+      Flag.withDescription("The file to write (default report.html in the run's folder; of several runs, here)")
+    ),
+    open: Flag.Boolean("open").pipe(Flag.withDefault(false), Flag.withDescription("Open it in the browser")),
+    json: flags.json
+  },
+  Effect.fnUntraced(function* ({ json, open, out, runs }) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const shown: Array<Report.Shown> = []
+    const problems: Array<string> = []
+    if (Option.isSome(out) && !/\.html?$/i.test(out.value))
+      return yield* usage(
+        `--out ${yield* runFolder.shown(out.value)} is no name of a page. Give a file that ends in .html.`
+      )
+    for (const folder of new Set(runs.map((run) => path.resolve(run)))) {
+      yield* Effect.matchEffect(reported.read(folder), {
+        onFailure: ({ message }) => Effect.sync(() => void problems.push(message)),
+        onSuccess: (run) =>
+          Effect.gen(function* () {
+            const table = Run.table(run)
+            const details = yield* detailsOf(folder, run, table)
+            shown.push({ info: run.info, importances: Report.importances(run, table), details, table })
+          })
+      })
+    }
+    if (shown.length === 0) return yield* fault(problems.join("\n"))
+    for (const problem of problems) yield* Console.error(`note: ${problem}`)
+    const [only] = runs
+    const file = path.resolve(
+      Option.getOrElse(out, () =>
+        runs.length === 1 && only !== undefined ? path.join(only, "report.html") : "report.html"
+      )
+    )
+    const text = yield* Html.of(Report.of(shown, { made: Date.now(), problems }))
+    yield* Effect.mapError(fs.makeDirectory(path.dirname(file), { recursive: true }), (error) =>
+      fault(`${path.dirname(file)} cannot be made: ${runFolder.reasonOf(error)}. Give another place by --out.`)
+    )
+    yield* runFolder.write(file, text, "Give another place by --out")
+    const name = yield* runFolder.shown(file)
+    const bytes = Buffer.byteLength(text)
+    yield* Console.log(
+      json
+        ? JSON.stringify(
+            {
+              out: file,
+              bytes,
+              runs: shown.map(({ info, table }) => ({ name: info.name, state: info.state, trials: table.size })),
+              problems
+            },
+            null,
+            2
+          )
+        : `${name}: ${shown.map(({ info, table }) => `${info.name} with ${format.plural(table.size, "trial")}`).join(", ")}; ${format.count(bytes)}B, nothing beside it is needed`
+    )
+    if (open) yield* opening.browser(file)
+  }, Effect.mapError(said))
+).pipe(
+  Command.withDescription("Write searches as a page in one file: what was found, what mattered, every trial"),
+  Command.withExamples([
+    { command: "uninet report runs/demo --open", description: "Look at a search" },
+    {
+      command: "uninet report runs/a runs/b --out both.html",
+      description: "Two beside one another, to be sent by mail"
+    }
+  ])
+)

@@ -1,0 +1,90 @@
+/** What a report says of the run in a folder: its search, and the networks of its trials. */
+import { Dataset } from "@uninet/data"
+import { Facts, ModelSpace } from "@uninet/model-space"
+import { Report, Run } from "@uninet/report"
+import { Follow, Journal, Setup, SpaceSource } from "@uninet/search"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { join } from "node:path"
+import * as best from "./best.ts"
+import { type CliFault, fault, said } from "./CliFault.ts"
+import * as command from "./command.ts"
+import * as plans from "./plan.ts"
+import * as runFolder from "./runFolder.ts"
+import * as runState from "./runs.ts"
+import * as spaces from "./spaces.ts"
+
+/** A run's journal. */
+export const follow = Effect.fnUntraced(function* (folder: string) {
+  const name = yield* runFolder.shown(folder)
+  return yield* Effect.mapError(Follow.make(join(folder, runFolder.files.journal)), ({ message }) =>
+    fault(`${name}: ${message}`)
+  )
+})
+
+/** What is said of a run beside its journal, with so many trials begun. */
+export const about = Effect.fnUntraced(function* (
+  folder: string,
+  { damaged }: Pick<Follow.Found, "damaged">,
+  begun: number
+): Effect.fn.Return<Run.About, never, runFolder.Services> {
+  const name = yield* runFolder.shown(folder)
+  const isRunning = Journal.holder(join(folder, runFolder.files.journal)) !== undefined
+  return {
+    name,
+    state: isRunning ? "running" : (yield* runState.isFinished(folder, begun)) ? "finished" : "stopped",
+    replay: command.uninet("replay", name),
+    notes:
+      damaged === 0
+        ? []
+        : [
+            damaged === 1
+              ? "One entry of its journal cannot be read and is left out."
+              : `${damaged} entries of its journal cannot be read and are left out.`
+          ]
+  }
+})
+
+/** The search in a folder as it stands. */
+export const read = Effect.fnUntraced(function* (folder: string) {
+  const { first } = yield* follow(folder)
+  const begun = first.entries.filter(({ entry }) => entry._tag === "Proposed").length
+  return Run.of(first, yield* about(folder, first, begun))
+})
+
+/** The space of a run: that of its best network, or else as it was searched, for which its data set is read. */
+const spaceOf = Effect.fnUntraced(function* (
+  folder: string
+): Effect.fn.Return<ModelSpace.Any, CliFault, runFolder.Services> {
+  const found = yield* best.found(folder)
+  const recorded = yield* plans.recorded(folder, "")
+  const plan = yield* plans.ofRun(folder, recorded, Option.none())
+  if (found !== undefined)
+    return yield* Effect.mapError(SpaceSource.load(plan.space, found.network.facts, spaces.known), said)
+  return yield* Effect.scoped(
+    Effect.gen(function* () {
+      const data = yield* Layer.build(Setup.dataset(plan.config, plan.dataset, { skipBad: plan.skipBad }))
+      const facts = Facts.of(yield* Effect.provide(Dataset.Dataset, data))
+      return yield* SpaceSource.load(plan.space, facts, spaces.known)
+    })
+  ).pipe(Effect.mapError(said))
+})
+
+/** Works out what networks of a run's trials are made of. */
+export type Detailing = (trial: number, point: unknown) => Effect.Effect<Report.Detail, CliFault>
+
+/** That of a run's folder. Fails where its space cannot be had. */
+export const detailing = (folder: string): Effect.Effect<Detailing, CliFault, runFolder.Services> =>
+  Effect.map(
+    spaceOf(folder),
+    (of): Detailing =>
+      (trial, point) =>
+        Effect.gen(function* () {
+          const json = yield* Schema.decodeUnknownEffect(Schema.Json)(point)
+          const value = yield* Effect.fromResult(ModelSpace.read(of)(json))
+          const parts = yield* Effect.fromResult(of.parts(value))
+          return { trial, picture: of.picture(value), parts }
+        }).pipe(Effect.mapError(({ message }) => fault(`The network of trial ${trial} cannot be built: ${message}`)))
+  )

@@ -1,0 +1,138 @@
+/** What every view is given, and what they have in common. */
+import { number, percent, time } from "./format.ts"
+import type { View } from "./address.ts"
+import { type Front, type Info, type Shown, Table } from "./shared.ts"
+
+/** Ranges that were brushed, by column. */
+export type Brush = Readonly<Record<string, ReadonlyArray<readonly [number, number]>>>
+
+export interface Seen {
+  readonly run: Shown
+  /** Rows that are shown, by trial. */
+  readonly rows: Int32Array
+  readonly view: View
+  readonly set: (change: Partial<View>) => void
+  /** Sets what a view is of. */
+  readonly choose: (key: string, value: string) => void
+  readonly open: (trial: number) => void
+  readonly brush: Brush
+  readonly setBrush: (brush: Brush) => void
+  /** Rows that are shown whatever is brushed. */
+  readonly unbrushed: Int32Array
+  /** All searches of the report. */
+  readonly runs: ReadonlyArray<Shown>
+}
+
+/** Columns of numbers that say how good a trial is. */
+export const worths = ({ info, table }: Shown): ReadonlyArray<string> => {
+  const names = [
+    ...(info.decides === null ? [] : [info.decides]),
+    "reward",
+    ...info.measures.map(({ name }) => name),
+    ...Table.ofRole(table, "cost").map(({ name }) => name),
+    "seconds"
+  ]
+  return [...new Set(names)].filter(
+    (name) => Table.numbers(table, name)?.some((value) => !Number.isNaN(value)) === true
+  )
+}
+
+export const directionOf = ({ measures, objectives }: Info, name: string): Front.Direction =>
+  measures.find((each) => each.name === name)?.direction ??
+  objectives.find((each) => each.name === name)?.direction ??
+  (name === "reward" ? "higher" : "lower")
+
+/** A value as people read it: shares as percent. */
+export const valued = ({ measures }: Info, name: string, value: number): string =>
+  measures.some((each) => each.name === name && each.isShare)
+    ? Number.isNaN(value)
+      ? "–"
+      : percent(value, 2)
+    : name === "seconds" || name === "begun"
+      ? time(value)
+      : number(value)
+
+/** A cell of any column. */
+export const cell = (info: Info, of: Table.Column, row: number): string =>
+  of.kind === "number" && of.role !== "trial" && of.role !== "choice"
+    ? Number.isNaN(of.values[row])
+      ? ""
+      : valued(info, of.name, of.values[row] ?? NaN)
+    : Table.text(of, row)
+
+export const trialOf = (table: Table.Table, row: number): number => Table.numbers(table, "trial")?.[row] ?? -1
+
+/** The row of a trial. */
+export const rowOf = (table: Table.Table, trial: number): number | undefined => {
+  const trials = Table.numbers(table, "trial")
+  if (trials === undefined) return undefined
+  let [low, high] = [0, trials.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((trials[middle] ?? 0) < trial) low = middle + 1
+    else high = middle
+  }
+  return trials[low] === trial ? low : undefined
+}
+
+export interface SelectProps {
+  readonly label: string
+  readonly value: string
+  readonly options: ReadonlyArray<string>
+  readonly onChange: (value: string) => void
+}
+
+export const Select = ({ label, onChange, options, value }: SelectProps) => (
+  <label>
+    {label}{" "}
+    <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+      {options.map((option) => (
+        <option value={option}>{option}</option>
+      ))}
+    </select>
+  </label>
+)
+
+/** What was chosen of some, or the first that is there. */
+export const chosen = (
+  given: string | undefined,
+  options: ReadonlyArray<string>,
+  ...preferred: ReadonlyArray<string | null | undefined>
+): string =>
+  [given, ...preferred].find((each) => each !== undefined && each !== null && options.includes(each)) ??
+  options[0] ??
+  ""
+
+/** Choices, the most important first where that is known. */
+export const choices = ({ importances, table }: Shown): ReadonlyArray<Table.Column> => {
+  const known = importances.find(({ choices }) => choices.length > 0)?.choices ?? []
+  const rank = new Map(known.map(({ name }, i) => [name, i]))
+  return Table.ofRole(table, "choice").toSorted((a, b) => (rank.get(a.name) ?? 1e6) - (rank.get(b.name) ?? 1e6))
+}
+
+/** At most so many rows, evenly. */
+export const spread = (rows: Int32Array, most: number): ReadonlyArray<number> =>
+  rows.length <= most
+    ? Array.from(rows)
+    : Array.from({ length: most }, (_, i) => rows[Math.floor((i * rows.length) / most)] ?? 0)
+
+/** Rows by a column's worth, the best first. */
+export const bestFirst = (run: Shown, rows: Int32Array, name: string, most: number): ReadonlyArray<number> => {
+  const values = Table.numbers(run.table, name)
+  if (values === undefined) return []
+  const sign = directionOf(run.info, name) === "higher" ? -1 : 1
+  const epochs = Table.numbers(run.table, "epochs")
+  const known = Array.from(rows.filter((row) => !Number.isNaN(values[row])))
+  // Only results of as many epochs are comparable.
+  const level = known.reduce((top, row) => Math.max(top, epochs?.[row] || 0), 0)
+  return known
+    .filter((row) => (epochs?.[row] || 0) === level)
+    .sort((a, b) => sign * ((values[a] ?? 0) - (values[b] ?? 0)) || a - b)
+    .slice(0, most)
+}
+
+/** What a chart's point was made from: charts hand their data back as they were given. */
+export const indexIn = (event: unknown): number | undefined => {
+  if (typeof event !== "object" || event === null || !("dataIndex" in event)) return undefined
+  return typeof event.dataIndex === "number" ? event.dataIndex : undefined
+}

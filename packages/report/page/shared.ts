@@ -1,0 +1,12 @@
+/** What the page has of the package: what runs in a browser. */
+export * as Codec from "../src/Codec.ts"
+export * as Distances from "../src/Distances.ts"
+export * as Filter from "../src/Filter.ts"
+export * as Front from "../src/Front.ts"
+export type { Importance } from "../src/Importance.ts"
+export * as Lanes from "../src/Lanes.ts"
+export type { Detail, Header, Shown } from "../src/Report.ts"
+export * as Row from "../src/Row.ts"
+export type { Info } from "../src/Run.ts"
+export * as Shares from "../src/Shares.ts"
+export * as Table from "../src/Table.ts"

@@ -1,0 +1,31 @@
+/**
+ * The choices of points as columns, from their JSON alone: every place in it is one, named by its path (`stages.0.operator`). A place that some points have not is a choice
+ * that depends on others, and is empty there.
+ */
+
+/** Points with more places than this have the first of them as columns. */
+const most = 400
+
+const visit = (value: unknown, path: string, found: Map<string, string>) => {
+  if (found.size >= most) return
+  if (typeof value === "object" && value !== null)
+    for (const [key, below] of Object.entries(value)) visit(below, path === "" ? key : `${path}.${key}`, found)
+  else found.set(path === "" ? "point" : path, typeof value === "string" ? value : JSON.stringify(value))
+}
+
+/** A point's choices by path, as texts. */
+export const of = (point: unknown): ReadonlyMap<string, string> => {
+  const found = new Map<string, string>()
+  if (point !== null && point !== undefined) visit(point, "", found)
+  return found
+}
+
+const isNumber = (label: string) => label.trim() !== "" && Number.isFinite(Number(label))
+
+/** Options in the order in which they are shown: numbers rising, other texts by the alphabet. */
+export const ordered = (labels: Iterable<string>): ReadonlyArray<string> => {
+  const all = [...labels]
+  return all.every(isNumber)
+    ? all.sort((a, b) => Number(a) - Number(b))
+    : all.sort((a, b) => Number(isNumber(b)) - Number(isNumber(a)) || (a < b ? -1 : Number(a > b)))
+}

@@ -1,0 +1,223 @@
+/**
+ * The report's page, live: served on this machine to itself alone, each search followed as its journal grows.
+ *
+ * @example
+ * ```ts
+ * import { Dashboard } from "@uninet/report"
+ * import { Effect } from "effect"
+ *
+ * const source: Dashboard.Source = {
+ *   list: Effect.succeed({ runs: [], problems: [] }),
+ *   open: () => Effect.succeed(undefined),
+ *   detail: () => Effect.succeed("There is none.")
+ * }
+ * const program = Effect.scoped(Effect.flatMap(Dashboard.serve(source, { port: 0 }), ({ url }) => Effect.log(url)))
+ * ```
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import type { Follow } from "@uninet/search"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { createServer } from "node:http"
+import * as Html from "./Html.ts"
+import * as Importance from "./Importance.ts"
+import type { Detail } from "./Report.ts"
+import * as Run from "./Run.ts"
+import * as Table from "./Table.ts"
+
+/** A search in the list. */
+export interface Listed {
+  readonly name: string
+  readonly state: Run.Info["state"]
+}
+
+/** A search that is followed. */
+export interface Opened {
+  readonly following: Follow.Following
+  /** What is said of it beside its journal, as it is now, with so many trials begun. */
+  readonly about: (begun: number) => Effect.Effect<Run.About>
+}
+
+/** Where searches come from. Nothing but what it lists is ever opened. */
+export interface Source {
+  /** All there are, and sentences about what cannot be read. */
+  readonly list: Effect.Effect<{ readonly runs: ReadonlyArray<Listed>; readonly problems: ReadonlyArray<string> }>
+  /** One of them by its name; `undefined` where there is none. Fails with a sentence where it cannot be read. */
+  readonly open: (name: string) => Effect.Effect<Opened | undefined, { readonly message: string }>
+  /** What the network of a trial is made of, or why that cannot be said. */
+  readonly detail: (name: string, trial: number) => Effect.Effect<Detail | string>
+}
+
+export interface Options {
+  /** 0 takes any that is free. */
+  readonly port: number
+}
+
+export interface Served {
+  readonly url: string
+  readonly port: number
+}
+
+/** The port cannot be had. */
+export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
+  port: Schema.Int,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `Port ${this.port} cannot be served on: ${this.problem}. Give another by --port, or 0 for any that is free.`
+  }
+}
+
+/** Names that only this machine has for itself: by any other one a page from elsewhere could have sent its reader's browser here. */
+const isOurs = (host: string | undefined) => /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host ?? "")
+
+/** Rows of one message: what a browser takes in at a time. */
+const chunk = 400
+
+/** Milliseconds between two looks at a journal; more where looking takes long. */
+const pause = 300
+
+const text = (status: number, content: string) => HttpServerResponse.text(`${content}\n`, { status })
+
+const nothing = text(404, "There is no such thing.")
+
+const encoder = new TextEncoder()
+
+const message = (event: string, data: unknown) => encoder.encode(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+
+/** Trials that were begun. */
+const begunIn = ({ rows }: Run.Run["log"]): number =>
+  [...rows.values()].reduce((sum, { state }) => sum + Number(state !== "refused" && state !== "repeated"), 0)
+
+/** A search that has only been read. */
+const opened = ({ about, following: { first } }: Opened) => {
+  const begun = first.entries.filter(({ entry }) => entry._tag === "Proposed").length
+  return Effect.map(about(begun), (about) => Run.of(first, about))
+}
+
+/** A search as messages: what is said of it, all its rows, and then what changes. Ends when whoever listens goes. */
+const follow = (search: Opened): Stream.Stream<Uint8Array> =>
+  Stream.callback<Uint8Array>((queue) =>
+    Effect.gen(function* () {
+      const { about, following } = search
+      let run = yield* opened(search)
+      let said = ""
+      let silent = 0
+      const tell = Effect.fnUntraced(function* (trials: Iterable<number>) {
+        const info = JSON.stringify(run.info)
+        if (info !== said) yield* Queue.offer(queue, message("info", run.info))
+        said = info
+        const rows = [...new Set(trials)].flatMap((trial) => run.log.rows.get(trial) ?? [])
+        for (let from = 0; from < rows.length; from += chunk)
+          yield* Queue.offer(queue, message("rows", rows.slice(from, from + chunk)))
+      })
+      yield* tell(run.log.rows.keys())
+      yield* Queue.offer(queue, message("ready", {}))
+      for (;;) {
+        const began = performance.now()
+        const step = yield* Effect.result(following.next)
+        // A journal that is away for a moment, or being copied, is looked at again.
+        if (step._tag === "Success") {
+          const { anew, entries, identity, isCut, trainings } = step.success
+          if (anew) {
+            run = Run.of(step.success, yield* about(begunIn(run.log)))
+            yield* Queue.offer(queue, message("anew", {}))
+            yield* tell(run.log.rows.keys())
+          } else if (entries.length > 0 || silent % 2 === 1) {
+            // How it stands is looked at now and then, too: a search ends without an entry.
+            for (const stored of entries) run.log.add(stored)
+            for (const trained of trainings) run.log.train(trained)
+            const now = yield* about(begunIn(run.log))
+            run = { log: run.log, info: Run.informed({ identity, isCut }, run.log, now) }
+            yield* tell(entries.map(({ entry }) => entry.trial))
+          }
+          silent = entries.length > 0 ? 0 : silent + 1
+        }
+        // A line now and then tells that the other side is still there, and finds out where it is not.
+        if (silent > 0 && silent % 50 === 0) yield* Queue.offer(queue, encoder.encode(": \n\n"))
+        yield* Effect.sleep(Math.max(pause, 5 * (performance.now() - began)))
+      }
+    })
+  )
+
+/** Trials that importances are worked out from while a search runs: it is to answer all the while. */
+const most = 600
+
+/** What is known of the choices of a search, the server answering others in between. */
+const importancesOf = Effect.fnUntraced(function* (search: Opened) {
+  const run = yield* opened(search)
+  const table = Run.table(run)
+  const found: Array<Importance.Importance> = []
+  for (const name of ["reward", ...run.info.measures.map(({ name }) => name)].slice(0, 6)) {
+    if (Table.numbers(table, name) === undefined) continue
+    yield* Effect.sleep(1)
+    found.push(Importance.of(table, name, { most }))
+  }
+  return found
+})
+
+const json = (value: unknown) => HttpServerResponse.text(JSON.stringify(value), { contentType: "application/json" })
+
+const headers = { "x-content-type-options": "nosniff", "cache-control": "no-store" }
+
+/** What is answered to a request. */
+const answer = (source: Source, page: string) =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    if (!isOurs(request.headers["host"]))
+      return text(403, "Only this machine is served: give http://localhost with the port.")
+    if (request.method !== "GET") return text(405, "Searches are looked at here, and nothing else.")
+    const [path = ""] = request.url.split("?")
+    if (path === "/") return HttpServerResponse.html(page)
+    if (path === "/api/runs") return json(yield* source.list)
+    const [, encoded = "", what = "", trial = ""] =
+      /^\/api\/runs\/([^/]+)\/(events|importance|trials\/(\d{1,9}))$/.exec(path) ?? []
+    const name = yield* Effect.try(() => decodeURIComponent(encoded)).pipe(Effect.orElseSucceed(() => ""))
+    if (what === "") return nothing
+    if (trial !== "") return json(yield* source.detail(name, Number(trial)))
+    const found = yield* Effect.result(source.open(name))
+    if (found._tag === "Failure") return text(500, found.failure.message)
+    const search = found.success
+    if (search === undefined) return nothing
+    return what === "events"
+      ? HttpServerResponse.stream(follow(search), { contentType: "text/event-stream" })
+      : json(yield* importancesOf(search))
+  }).pipe(Effect.map(HttpServerResponse.setHeaders(headers)))
+
+/**
+ * Serves the searches of a source on 127.0.0.1 while the scope is open. Whatever is asked, it goes on; nothing is changed by it.
+ *
+ * Fails with `PortUnavailable`, and with `PageUnavailable` where the page's scripts cannot be bundled.
+ */
+export const serve = (
+  source: Source,
+  { port }: Options
+): Effect.Effect<Served, PortUnavailable | Html.PageUnavailable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const page = yield* Html.live
+    const node = createServer()
+    const server = yield* Effect.mapError(
+      // Streams that are listened to never end by themselves.
+      NodeHttpServer.make(() => node, { port, host: "127.0.0.1", disablePreemptiveShutdown: true }),
+      ({ cause }) =>
+        new PortUnavailable({
+          port,
+          problem:
+            cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+              ? "another program is using it"
+              : cause instanceof Error
+                ? cause.message
+                : String(cause)
+        })
+    )
+    yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
+    yield* server.serve(answer(source, page))
+    const address = node.address()
+    const own = typeof address === "object" && address !== null ? address.port : port
+    return { url: `http://localhost:${own}/`, port: own }
+  })

@@ -1,0 +1,22 @@
+/** How far networks are from one another: the share of choices in which they differ. */
+import { type Column, number } from "./Table.ts"
+
+/** Of every two rows. A choice that only one of them has counts as one in which they differ; one that neither has, not at all. */
+export const of = (
+  rows: ReadonlyArray<number>,
+  choices: ReadonlyArray<Column>
+): ReadonlyArray<ReadonlyArray<number>> => {
+  const values = rows.map((row) => choices.map((choice) => number(choice, row)))
+  return values.map((a) =>
+    values.map((b) => {
+      let [all, different] = [0, 0]
+      for (const [i, own] of a.entries()) {
+        const other = b[i] ?? NaN
+        if (Number.isNaN(own) && Number.isNaN(other)) continue
+        all++
+        if (own !== other) different++
+      }
+      return all === 0 ? 0 : different / all
+    })
+  )
+}

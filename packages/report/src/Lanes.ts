@@ -1,0 +1,35 @@
+/** Trials side by side as they were trained: as many lanes as ran at once. */
+
+export interface Placed {
+  readonly row: number
+  readonly lane: number
+  readonly from: number
+  readonly to: number
+}
+
+export interface Lanes {
+  readonly placed: ReadonlyArray<Placed>
+  /** By lane: the share of the whole time in which it trained. */
+  readonly busy: ReadonlyArray<number>
+}
+
+/** Every trial in the first lane that is free when it begins. What has no time of its own, such as a refused one, is left out; one that still runs ends at `now`. */
+export const of = (rows: ArrayLike<number>, begun: Float64Array, seconds: Float64Array, now: number): Lanes => {
+  const all = Array.from(rows)
+    .map((row) => ({ row, from: begun[row] ?? NaN, took: seconds[row] ?? NaN }))
+    .filter(({ from, took }) => !Number.isNaN(from) && took !== 0)
+    .map(({ from, row, took }) => ({ row, from, to: Number.isNaN(took) ? Math.max(now, from) : from + took }))
+    .sort((a, b) => a.from - b.from || a.row - b.row)
+  const ends: Array<number> = []
+  const busy: Array<number> = []
+  const placed = all.map(({ from, row, to }) => {
+    const free = ends.findIndex((end) => end <= from)
+    const lane = free === -1 ? ends.length : free
+    ends[lane] = to
+    busy[lane] = (busy[lane] ?? 0) + (to - from)
+    return { row, lane, from, to }
+  })
+  const first = all[0]?.from ?? 0
+  const whole = Math.max(1e-9, ends.reduce((most, end) => Math.max(most, end), 0) - first)
+  return { placed, busy: busy.map((time) => time / whole) }
+}

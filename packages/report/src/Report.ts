@@ -1,0 +1,154 @@
+/**
+ * What a report's page shows, as one value: what is said of each search, its trials as columns, and what was worked out of them.
+ *
+ * @example
+ * ```ts
+ * import { Report } from "@uninet/report"
+ *
+ * const report = Report.of([], { made: 0 })
+ * console.log(Report.toBytes(report).length > 0)
+ * ```
+ */
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
+import * as Importance from "./Importance.ts"
+import * as Run from "./Run.ts"
+import { numbers, type Table } from "./Table.ts"
+
+/** The version of the format. A page shows its own only. */
+export const version = 1
+
+/** What a network of a trial is made of, as far as it was worked out. */
+export const Detail = Schema.Struct({
+  trial: Schema.Int,
+  /** The network in lines, for people. */
+  picture: Schema.String,
+  parts: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      columns: Schema.Record(Schema.String, Schema.NullOr(Schema.Union([Schema.String, Schema.Finite]))),
+      parameters: Schema.Finite,
+      macs: Schema.Finite
+    })
+  )
+})
+export type Detail = typeof Detail.Type
+
+const Place = Schema.Struct({ offset: Schema.Int, bytes: Schema.Int })
+const Described = Schema.Struct({
+  name: Schema.String,
+  role: Schema.Literals(["trial", "state", "time", "result", "measure", "cost", "choice", "text"]),
+  kind: Schema.Literals(["number", "category", "text"]),
+  values: Place,
+  text: Schema.optionalKey(Place),
+  labels: Schema.optionalKey(Schema.Array(Schema.String))
+})
+const Description = Schema.Struct({
+  size: Schema.Int,
+  columns: Schema.Array(Described),
+  curves: Schema.Struct({ rows: Place, epochs: Place, values: Schema.Record(Schema.String, Place) }),
+  work: Schema.Struct({ rows: Place, begun: Place, seconds: Place, workers: Place, names: Schema.Array(Schema.String) })
+})
+
+/** What stands before the columns. Plain JSON. */
+export const Header = Schema.Struct({
+  version: Schema.Literal(version),
+  /** When it was made, in milliseconds since 1970. */
+  made: Schema.Finite,
+  /** Runs that could not be read, a sentence each. */
+  problems: Schema.Array(Schema.String),
+  runs: Schema.Array(
+    Schema.Struct({
+      info: Run.Info,
+      importances: Schema.Array(Importance.Importance),
+      details: Schema.Array(Detail),
+      table: Description
+    })
+  )
+})
+export type Header = typeof Header.Type
+
+/** A search in a report. */
+export interface Shown {
+  readonly info: Run.Info
+  readonly importances: ReadonlyArray<Importance.Importance>
+  readonly details: ReadonlyArray<Detail>
+  readonly table: Table
+}
+
+export interface Report {
+  readonly made: number
+  readonly problems: ReadonlyArray<string>
+  readonly runs: ReadonlyArray<Shown>
+}
+
+export interface Options {
+  /** When it is made, in milliseconds since 1970. */
+  readonly made: number
+  /** Runs that could not be read, a sentence each. Default: none. */
+  readonly problems?: ReadonlyArray<string>
+  readonly importance?: Importance.Options
+}
+
+/** Measures whose importances are worked out. */
+const most = 6
+
+/** The importances of a search's choices: for its reward, and for its measures. */
+export const importances = (
+  { info }: Pick<Run.Run, "info">,
+  table: Table,
+  options: Importance.Options = {}
+): ReadonlyArray<Importance.Importance> =>
+  ["reward", ...info.measures.map(({ name }) => name)]
+    .filter((name) => numbers(table, name) !== undefined)
+    .slice(0, most)
+    .map((name) => Importance.of(table, name, options))
+
+/** A search with what is worked out of its trials. */
+export const shown = (run: Run.Run, details: ReadonlyArray<Detail> = [], options: Importance.Options = {}): Shown => {
+  const table = Run.table(run)
+  return { info: run.info, importances: importances(run, table, options), details, table }
+}
+
+/** A report of some searches. */
+export const of = (runs: ReadonlyArray<Shown>, { made, problems = [] }: Options): Report => ({ made, problems, runs })
+
+/** A report's bytes. */
+export const toBytes = ({ made, problems, runs }: Report): Uint8Array<ArrayBuffer> => {
+  const body = Codec.body()
+  const header = {
+    version,
+    made,
+    problems,
+    runs: runs.map(({ details, importances, info, table }) => ({
+      info,
+      importances,
+      details,
+      table: Codec.describe(table, body)
+    }))
+  }
+  return Codec.join(header, body.bytes())
+}
+
+const decode = Schema.decodeUnknownOption(Header)
+
+/** The report of some bytes, or why there is none, in a sentence. */
+export const fromBytes = (bytes: Uint8Array<ArrayBuffer>): Result.Result<Report, string> => {
+  const parts = Codec.part(bytes)
+  const header = parts === undefined ? Option.none() : decode(parts.header)
+  if (parts === undefined || Option.isNone(header))
+    return Result.fail("These are no report's bytes, or those of a report of another version. Make the report again.")
+  const { made, problems, runs } = header.value
+  return Result.succeed({
+    made,
+    problems,
+    runs: runs.map(({ details, importances, info, table }) => ({
+      info,
+      importances,
+      details,
+      table: Codec.read(table, parts.content)
+    }))
+  })
+}

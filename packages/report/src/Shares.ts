@@ -1,0 +1,44 @@
+/** How often each option of a choice was proposed, over time. */
+import type { Category } from "./Table.ts"
+
+/** A share with its 95% interval. */
+export interface Share {
+  readonly share: number
+  readonly low: number
+  readonly high: number
+}
+
+export interface Window {
+  /** The first and the last row. */
+  readonly from: number
+  readonly to: number
+  /** By option, in the order of the column's labels; the last is of rows that have none. */
+  readonly shares: ReadonlyArray<Share>
+}
+
+/** Wilson's interval of a share. */
+export const wilson = (count: number, of: number): Share => {
+  if (of === 0) return { share: NaN, low: 0, high: 1 }
+  const z = 1.96
+  const share = count / of
+  const middle = share + (z * z) / (2 * of)
+  const half = z * Math.sqrt((share * (1 - share)) / of + (z * z) / (4 * of * of))
+  const scale = 1 + (z * z) / of
+  return { share, low: Math.max(0, (middle - half) / scale), high: Math.min(1, (middle + half) / scale) }
+}
+
+/** The shares in `windows` stretches of rows of about equal length. Where a strategy draws from a policy, they estimate its probabilities. */
+export const of = (rows: ArrayLike<number>, { codes, labels }: Category, windows = 24): ReadonlyArray<Window> => {
+  const n = Math.min(windows, Math.max(1, Math.floor(rows.length / 5)))
+  if (rows.length === 0) return []
+  return Array.from({ length: n }, (_, w) => {
+    const [from, to] = [Math.floor((w * rows.length) / n), Math.floor(((w + 1) * rows.length) / n) - 1]
+    const counts = Array.from({ length: labels.length + 1 }, () => 0)
+    for (let i = from; i <= to; i++) {
+      const code = codes[rows[i] ?? -1] ?? 0
+      const at = code === 0 ? labels.length : code - 1
+      counts[at] = (counts[at] ?? 0) + 1
+    }
+    return { from, to, shares: counts.map((count) => wilson(count, to - from + 1)) }
+  })
+}

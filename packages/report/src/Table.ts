@@ -1,0 +1,304 @@
+/** Trials as columns: what a page filters, sorts and draws. Runs in Node and in a page. */
+import * as Choices from "./Choices.ts"
+import { type Row, states } from "./Row.ts"
+
+/** What a column is of. */
+export type Role = "trial" | "state" | "time" | "result" | "measure" | "cost" | "choice" | "text"
+
+/** Numbers; NaN where there is none. */
+export interface Numbers {
+  readonly kind: "number"
+  readonly name: string
+  readonly role: Role
+  readonly values: Float64Array
+}
+
+/** One of some options: the code of `labels[i]` is i + 1, and 0 where there is none. */
+export interface Category {
+  readonly kind: "category"
+  readonly name: string
+  readonly role: Role
+  readonly labels: ReadonlyArray<string>
+  readonly codes: Uint16Array
+}
+
+/** Texts, as one in UTF-8: that of row i is from `offsets[i]` to `offsets[i + 1]`. */
+export interface Texts {
+  readonly kind: "text"
+  readonly name: string
+  readonly role: Role
+  readonly offsets: Uint32Array
+  readonly bytes: Uint8Array
+}
+
+export type Column = Numbers | Category | Texts
+
+/** Results by epochs of all rows, those of a row in order. */
+export interface Curves {
+  /** The row of each step. */
+  readonly rows: Int32Array
+  readonly epochs: Float64Array
+  readonly values: Readonly<Record<string, Float64Array>>
+}
+
+/** Trainings of all rows: who did them, and when. */
+export interface Work {
+  /** The row of each. */
+  readonly rows: Int32Array
+  /** In seconds since the first trial, as `begun`. */
+  readonly begun: Float64Array
+  readonly seconds: Float64Array
+  /** Who did it, as a number in `names`. */
+  readonly workers: Uint16Array
+  readonly names: ReadonlyArray<string>
+}
+
+export interface Table {
+  readonly size: number
+  readonly columns: ReadonlyArray<Column>
+  readonly curves: Curves
+  readonly work: Work
+}
+
+export const column = (table: Table, name: string): Column | undefined =>
+  table.columns.find((each) => each.name === name)
+
+/** A column of numbers. */
+export const numbers = (table: Table, name: string): Float64Array | undefined => {
+  const found = column(table, name)
+  return found?.kind === "number" ? found.values : undefined
+}
+
+/** Columns of a role. */
+export const ofRole = (table: Table, role: Role): ReadonlyArray<Column> =>
+  table.columns.filter((each) => each.role === role)
+
+const utf8 = new TextDecoder()
+
+/** What a column has in a row, as text; empty where it has nothing. */
+export const text = (of: Column, row: number): string => {
+  if (of.kind === "category") return of.labels[(of.codes[row] ?? 0) - 1] ?? ""
+  if (of.kind === "text") return utf8.decode(of.bytes.subarray(of.offsets[row], of.offsets[row + 1]))
+  const value = of.values[row] ?? NaN
+  return Number.isNaN(value) ? "" : String(value)
+}
+
+/** What a column has in a row as a number: of options their order, of texts nothing. */
+export const number = (of: Column, row: number): number =>
+  of.kind === "number" ? (of.values[row] ?? NaN) : of.kind === "category" ? of.codes[row] || NaN : NaN
+
+const textsOf = (name: string, role: Role, texts: ReadonlyArray<string>): Texts => {
+  const encoder = new TextEncoder()
+  const parts = texts.map((each) => encoder.encode(each))
+  const offsets = new Uint32Array(texts.length + 1)
+  for (const [i, part] of parts.entries()) offsets[i + 1] = (offsets[i] ?? 0) + part.length
+  const bytes = new Uint8Array(offsets[texts.length] ?? 0)
+  for (const [i, part] of parts.entries()) bytes.set(part, offsets[i])
+  return { kind: "text", name, role, offsets, bytes }
+}
+
+const numbersOf = (name: string, role: Role, values: ReadonlyArray<number | null | undefined>): Numbers => ({
+  kind: "number",
+  name,
+  role,
+  values: Float64Array.from(values, (value) => value ?? NaN)
+})
+
+const categoryOf = (
+  name: string,
+  role: Role,
+  labels: ReadonlyArray<string>,
+  texts: ReadonlyArray<string | undefined>
+): Category => {
+  const codes = new Map(labels.map((label, i) => [label, i + 1]))
+  return {
+    kind: "category",
+    name,
+    role,
+    labels,
+    codes: Uint16Array.from(texts, (each) => (each === undefined ? 0 : (codes.get(each) ?? 0)))
+  }
+}
+
+/** More different numbers than this, and a choice is one of a range. */
+const mostOptions = 64
+
+/** A choice as a column; nothing where all points agree in it. */
+const choiceOf = (name: string, texts: ReadonlyArray<string | undefined>): Column | undefined => {
+  const different = new Set(texts)
+  if (different.size < 2) return undefined
+  different.delete(undefined)
+  const labels = Choices.ordered([...different].filter((each) => each !== undefined))
+  if (labels.length <= mostOptions) return categoryOf(name, "choice", labels, texts)
+  const values = texts.map((each) => (each === undefined ? NaN : Number(each)))
+  // Texts of any kind, such as a name of one's own for every point: no choice that can be drawn.
+  return values.some((value, i) => Number.isNaN(value) && texts[i] !== undefined)
+    ? textsOf(
+        name,
+        "text",
+        texts.map((each) => each ?? "")
+      )
+    : numbersOf(name, "choice", values)
+}
+
+const namesIn = (rows: ReadonlyArray<Row>, of: (row: Row) => Readonly<Record<string, number>>) => {
+  const names = new Set<string>()
+  for (const row of rows) for (const name in of(row)) names.add(name)
+  return [...names]
+}
+
+/** A column of texts, where there are any. */
+const some = (made: Texts): ReadonlyArray<Texts> => (made.bytes.length === 0 ? [] : [made])
+
+/** Names that columns have whatever the search. */
+export const own = [
+  "trial",
+  "state",
+  "reward",
+  "epochs",
+  "begun",
+  "seconds",
+  "network",
+  "why",
+  "finals",
+  "seed"
+] as const
+
+/** Rows, by trial, as columns. `begun` is in seconds since the first of them, `seconds` how long a trial took. */
+export const of = (rows: ReadonlyArray<Row>): Table => {
+  const sorted = rows.toSorted((a, b) => a.trial - b.trial)
+  const start = sorted.reduce((least, { begun }) => Math.min(least, begun ?? Infinity), Infinity)
+  const measures = namesIn(sorted, ({ measures }) => measures)
+  const costs = namesIn(sorted, ({ costs }) => costs)
+  const taken = new Set<string>([...own, ...measures, ...costs])
+  const paths = new Map<string, Array<string | undefined>>()
+  for (const [i, { point }] of sorted.entries())
+    for (const [path, label] of Choices.of(point)) {
+      const known = paths.get(path) ?? Array.from({ length: sorted.length }, (): string | undefined => undefined)
+      paths.set(path, known)
+      known[i] = label
+    }
+  const choices = [...paths].flatMap(([path, texts]) => {
+    const made = choiceOf(taken.has(path) ? `point.${path}` : path, texts)
+    return made === undefined ? [] : [made]
+  })
+  const columns: ReadonlyArray<Column> = [
+    numbersOf(
+      "trial",
+      "trial",
+      sorted.map(({ trial }) => trial)
+    ),
+    categoryOf(
+      "state",
+      "state",
+      states,
+      sorted.map(({ state }) => state)
+    ),
+    numbersOf(
+      "reward",
+      "result",
+      sorted.map(({ reward }) => reward)
+    ),
+    numbersOf(
+      "epochs",
+      "result",
+      sorted.map(({ epochs }) => epochs)
+    ),
+    ...measures.map((name) =>
+      numbersOf(
+        name,
+        "measure",
+        sorted.map((row) => row.measures[name])
+      )
+    ),
+    ...costs.map((name) =>
+      numbersOf(
+        name,
+        "cost",
+        sorted.map((row) => row.costs[name])
+      )
+    ),
+    ...choices,
+    numbersOf(
+      "begun",
+      "time",
+      sorted.map(({ begun }) => (begun === null ? null : (begun - start) / 1000))
+    ),
+    numbersOf(
+      "seconds",
+      "time",
+      sorted.map(({ begun, ended }) => (begun === null || ended === null ? null : (ended - begun) / 1000))
+    ),
+    ...some(
+      textsOf(
+        "network",
+        "text",
+        sorted.map(({ line }) => line)
+      )
+    ),
+    ...some(
+      textsOf(
+        "why",
+        "text",
+        sorted.map(({ why }) => why)
+      )
+    ),
+    ...some(
+      textsOf(
+        "finals",
+        "text",
+        sorted.map(({ finals }) => finals)
+      )
+    ),
+    ...some(
+      textsOf(
+        "seed",
+        "text",
+        // What trials have by themselves is said once.
+        sorted.map(({ seed, trial }) => (seed.endsWith(`/trial/${trial}`) ? "" : seed))
+      )
+    )
+  ]
+  return { size: sorted.length, columns, curves: curvesOf(sorted), work: workOf(sorted, start) }
+}
+
+/** More steps than this are not kept: the curves of the best trials are, and of others as many as there is room for. */
+const mostSteps = 200_000
+
+/** Curves of more than one step. */
+const curvesOf = (sorted: ReadonlyArray<Row>): Curves => {
+  const kept = new Set<number>()
+  let room = mostSteps
+  const byWorth = sorted
+    .map((_, row) => row)
+    .filter((row) => sorted[row].curve.length > 1)
+    .sort((a, b) => (sorted[b].reward ?? -Infinity) - (sorted[a].reward ?? -Infinity) || a - b)
+  for (const row of byWorth) {
+    room -= sorted[row].curve.length
+    if (room < 0) break
+    kept.add(row)
+  }
+  const steps = sorted.flatMap(({ curve }, row) => (kept.has(row) ? curve.map((step) => ({ row, step })) : []))
+  const names = new Set<string>()
+  for (const { step } of steps) for (const name in step.values) names.add(name)
+  return {
+    rows: Int32Array.from(steps, ({ row }) => row),
+    epochs: Float64Array.from(steps, ({ step }) => step.epochs),
+    values: Object.fromEntries(
+      [...names].map((name) => [name, Float64Array.from(steps, ({ step }) => step.values[name] ?? NaN)])
+    )
+  }
+}
+
+const workOf = (sorted: ReadonlyArray<Row>, start: number): Work => {
+  const all = sorted.flatMap(({ work }, row) => work.map((each) => ({ row, ...each })))
+  const names = [...new Set(all.map(({ worker }) => worker))].sort()
+  const numbers = new Map(names.map((name, i) => [name, i]))
+  return {
+    rows: Int32Array.from(all, ({ row }) => row),
+    begun: Float64Array.from(all, ({ begun }) => (begun - start) / 1000),
+    seconds: Float64Array.from(all, ({ begun, ended }) => (ended - begun) / 1000),
+    workers: Uint16Array.from(all, ({ worker }) => numbers.get(worker) ?? 0),
+    names
+  }
+}
