@@ -6,7 +6,7 @@ const amd: CostModel = {
   version: 1,
   processor: "amd-avx512",
   source:
-    "AMD EPYC (AVX-512), onnxruntime-node 1.30.0, Node 24.21, 2026-11-29: slopes between chains of 4 and 20 in one graph, one thread, the processor's clock, the faster of two measurements on a machine that others used too",
+    "AMD EPYC (AVX-512), onnxruntime-node 1.30.0, Node 24.21, 2026-11-29: slopes between chains of 4 and 20 in one graph, one thread, the processor's clock, the fastest of three measurements on a machine that others used too",
   products: [
     { orientation: "columns", out: 96, in: 16, many: 16384, gflops: 71.6 },
     { orientation: "columns", out: 144, in: 24, many: 4096, gflops: 85.9 },
@@ -41,7 +41,11 @@ const amd: CostModel = {
     Transpose: 0.128,
     Add: 0.16,
     Mul: 0.0935,
-    Div: 0.225
+    Div: 0.225,
+    MaxPool: 0.654,
+    Conv: 2.03,
+    ConvTranspose: 3.75,
+    "nchwc Conv": 0.241
   },
   call: 125
 }

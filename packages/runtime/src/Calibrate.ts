@@ -148,6 +148,22 @@ const binaryChain = (opType: string, shape: ReadonlyArray<number>): Chain => ({
   link: (from, to) => [node(opType, [from, "c"], to)]
 })
 
+/** A map of images as ONNX Runtime's own kernels for them take it, and a depthwise kernel. */
+const image = [1, 96, 32, 32]
+const window = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] }
+
+/** Depthwise convolutions, by plain kernels or, in blocks of channels, by blocked ones. */
+const depthwiseChain = (opType: "Conv" | "ConvTranspose", domain = ""): Chain => ({
+  constants: { w: [96, 1, 3, 3] },
+  input: image,
+  output: image,
+  link: (from, to, i) => {
+    const convolution = (x: string): Model.Node => ({ ...node(opType, [x, "w"], to, { ...window, group: 96 }), domain })
+    if (domain === "" || i > 0) return [convolution(from)]
+    return [{ ...node("ReorderInput", [from], "blocked"), domain }, convolution("blocked")]
+  }
+})
+
 const products = [
   [96, 16, 16384],
   [144, 24, 4096],
@@ -171,7 +187,15 @@ const elements: Readonly<Record<string, Chain>> = {
   Transpose: unaryChain("Transpose", [181, 181], { perm: [1, 0] }),
   Add: binaryChain("Add", cached),
   Mul: binaryChain("Mul", cached),
-  Div: binaryChain("Div", cached)
+  Div: binaryChain("Div", cached),
+  MaxPool: unaryChain("MaxPool", image, window),
+  Conv: depthwiseChain("Conv"),
+  ConvTranspose: depthwiseChain("ConvTranspose")
+}
+
+/** The same of kernels that only processors with blocks have. */
+const blocked: typeof elements = {
+  "nchwc Conv": depthwiseChain("Conv", "com.microsoft.nchwc")
 }
 
 /** Elements of the maps that are added to find how fast memory is. */
@@ -191,7 +215,8 @@ const rounded = (n: number) => Number(n.toPrecision(3))
 export const measure = (progress: Progress): Effect.Effect<CostModel.CostModel, RunFailed> =>
   Effect.gen(function* () {
     const kind = yield* processor
-    const total = CostModel.orientations.length * products.length + maps.length + Object.keys(elements).length + 1
+    const some = kind === "other" ? elements : { ...elements, ...blocked }
+    const total = CostModel.orientations.length * products.length + maps.length + Object.keys(some).length + 1
     let done = 0
     const timed = (chain: Chain) => Effect.andThen(progress(done++, total), linkOf(chain))
     const multiplied: Array<CostModel.CostModel["products"][number]> = []
@@ -206,7 +231,7 @@ export const measure = (progress: Progress): Effect.Effect<CostModel.CostModel, 
       passes.push({ bytes, gigabytes: rounded(bytes / (yield* timed(binaryChain("Add", [n])))) })
     }
     const each: Record<string, number> = {}
-    for (const [name, chain] of Object.entries(elements))
+    for (const [name, chain] of Object.entries(some))
       each[name] = rounded((yield* timed(chain)) / size(chain.input))
     const call = rounded(yield* timed(unaryChain("Neg", [1])))
     const [{ model } = { model: "a processor without a name" }] = cpus()

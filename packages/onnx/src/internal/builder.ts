@@ -46,6 +46,10 @@ export interface Life {
 
 /** What a product of matrices is, of which of its three lengths there are many. */
 const productOf = ({ node, operands, outputs }: Emitted): Product | undefined => {
+  if (node.opType === "Conv" && (node.attributes["group"] ?? 1) === 1 && node.domain === "") {
+    const [out, ...inner] = operands[1]
+    return { orientation: "columns", out, in: Shape.size(inner), many: Shape.size(outputs[0].shape) / out }
+  }
   if (!["Gemm", "MatMul", "FusedMatMul"].includes(node.opType)) return undefined
   const [x] = operands
   const y = outputs[0].shape
@@ -185,7 +189,7 @@ export const make = (): Builder => {
     const work = () => [
       ...remaining.map((made) => ({
         node: made.purpose,
-        opType: made.node.opType,
+        opType: made.node.opType === "Conv" && made.node.domain !== "" ? "nchwc Conv" : made.node.opType,
         bytes: 4 * made.elements,
         elements: made.outputs.reduce((sum, { shape }) => sum + Shape.size(shape), 0),
         product: productOf(made)
