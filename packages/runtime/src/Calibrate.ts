@@ -231,8 +231,7 @@ export const measure = (progress: Progress): Effect.Effect<CostModel.CostModel, 
       passes.push({ bytes, gigabytes: rounded(bytes / (yield* timed(binaryChain("Add", [n])))) })
     }
     const each: Record<string, number> = {}
-    for (const [name, chain] of Object.entries(some))
-      each[name] = rounded((yield* timed(chain)) / size(chain.input))
+    for (const [name, chain] of Object.entries(some)) each[name] = rounded((yield* timed(chain)) / size(chain.input))
     const call = rounded(yield* timed(unaryChain("Neg", [1])))
     const [{ model } = { model: "a processor without a name" }] = cpus()
     return {
