@@ -129,7 +129,7 @@ ${lines.join("\n")}
 
 The last column is what the pool's workers take to send their last spans before they end; without OpenTelemetry they are ended at once.
 
-What is on includes the last sending, once a search, spread over its trials. Off, no span, attribute or count is made: what is left is to ask the fiber for its tracer, ${nanoseconds.toFixed(0)} ns where a span would be.
+What is on includes the last sending, once a search, spread over its trials. Off, a search and its trainings make no span, attribute or count: what is left is to ask the fiber for its tracer, ${nanoseconds.toFixed(0)} ns where a span would be.
 `
 mkdirSync(new URL("./results", import.meta.url), { recursive: true })
 writeFileSync(new URL("./results/telemetry.md", import.meta.url), text)
