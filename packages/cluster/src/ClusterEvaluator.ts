@@ -5,6 +5,7 @@
  * search is resumed, and one that is running is waited for.
  */
 import { Evaluator, Trial } from "@uninet/search"
+import { Span } from "@uninet/trainer"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -56,6 +57,7 @@ const mostStrikes = 3
 interface Waiting {
   readonly key: string
   readonly trial: Trial.Trial
+  readonly traceparent: string | undefined
   readonly report: Evaluator.Report
   done: number
   readonly found: Deferred.Deferred<Found, Evaluator.EvaluatorLost>
@@ -222,7 +224,11 @@ export const layer = ({
         const rows = new Map(
           (yield* once(trials.look(new Set(asked.map(({ key }) => key))))).map((row) => [row.key, row])
         )
-        const missing = new Map(asked.filter(({ key }) => !rows.has(key)).map(({ key, trial }) => [key, trial]))
+        const missing = new Map(
+          asked.flatMap(({ key, traceparent, trial }) =>
+            rows.has(key) ? [] : [[key, traceparent === undefined ? trial : { ...trial, traceparent }] as const]
+          )
+        )
         if (missing.size > 0) yield* once(trials.offer(search, version, missing))
         const struck = new Map<Waiting, trials.Standing>()
         for (const each of asked) {
@@ -286,6 +292,7 @@ export const layer = ({
             const each: Waiting = {
               key,
               trial,
+              traceparent: yield* Span.traceparent,
               report,
               done: 0,
               found: yield* Deferred.make<Found, Evaluator.EvaluatorLost>()
@@ -327,7 +334,7 @@ export const layer = ({
               onNone: () => evaluated,
               onSome: (weights) => ({ ...evaluated, weights })
             })
-          }).pipe(Effect.provideContext(services))
+          }).pipe(Effect.provideContext(Span.without(services)))
         }
       })
     })

@@ -1,5 +1,6 @@
 /** A machine's share of the work: takes trials of any search off the database and evaluates them, until it is stopped. */
 import { Evaluator, Training, Trial, WorkerEvaluator } from "@uninet/search"
+import { Span } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -188,7 +189,7 @@ export const run = Effect.fnUntraced(function* ({
   })
 
   const evaluated = Effect.fnUntraced(function* (
-    { description, key, search }: trials.Item,
+    { description, key, search, traceparent }: trials.Item,
     trial: Trial.Trial,
     state: Running
   ): Effect.fn.Return<Result, DatabaseUnavailable, Database | SqlClient.SqlClient | Scope.Scope> {
@@ -207,6 +208,12 @@ export const run = Effect.fnUntraced(function* ({
         ? { ...given, place: { ...given.place, host } }
         : { place: { host, process: process.pid }, begun, ended: Date.now() }
     return yield* Evaluator.evaluate(found.success, trial, report).pipe(
+      Span.within("ClusterWorker.evaluate", () => ({
+        "uninet.search": search,
+        "uninet.trial": trial.index,
+        "uninet.host": host
+      })),
+      Span.below(traceparent),
       Effect.map(({ training: given, weights, ...evaluation }): Result => {
         const training = trained(given)
         const wrong = Trial.unsound(evaluation)

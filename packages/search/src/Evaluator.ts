@@ -1,6 +1,7 @@
 /** The service that says how good a point is: training in this process or in a pool of others, a table, a function. */
 import { ModelSpace } from "@uninet/model-space"
 import { Space } from "@uninet/search-space"
+import { Span } from "@uninet/trainer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
@@ -103,7 +104,8 @@ export const make = <A, C extends string, M extends string, E, R = never>(
           return pointOf(of)(trial).pipe(
             Effect.flatMap((point) =>
               effectOf(() => evaluate(point, trial, report)).pipe(
-                Effect.provideContext(services),
+                // What it is evaluated for is its span, and not what its layer was made in.
+                Effect.provideContext(Span.without(services)),
                 Effect.mapError((error) => failure(error, (detail) => failed("Failed", detail))),
                 Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect))))
               )

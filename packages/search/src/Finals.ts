@@ -9,7 +9,7 @@
 import type { Dataset } from "@uninet/data"
 import { ModelSpace } from "@uninet/model-space"
 import { Space } from "@uninet/search-space"
-import { type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
+import { Span, type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -152,6 +152,17 @@ const ranking = <A, C extends string, M extends string>(
     })
     .toSorted(({ finalist: x }, { finalist: y }) => y.reward - x.reward || x.trial - y.trial)
 
+/** The finals as a span, which ends with all that they began. */
+const watched = <A, E, R>(self: Effect.Effect<A, E, R>) => Span.within("Finals.run")(Effect.scoped(self))
+
+/** One of their trainings as a span. */
+const spanned = ({ hash, trial }: Pick<Scored<unknown>, "hash" | "trial">, purpose: "compare" | "retrain") =>
+  Span.within("Finals.trial", () => ({
+    "uninet.trial": trial,
+    "uninet.trial.hash": hash,
+    "uninet.finals.purpose": purpose
+  }))
+
 /**
  * Compares the candidates and tests the best one. Everything is journalled. What the journal has is not done again: what was compared has its evaluation, and a winner that
  * was tested keeps its figure, so that the test split is looked at once for every winner, and never to choose.
@@ -202,7 +213,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     }
     return Evaluators.evaluate(evaluator, again, (progress) =>
       progress.done < 1 ? (options.onProgress?.(candidate, progress, "retrain") ?? Effect.void) : Effect.void
-    )
+    ).pipe(spanned(candidate, "retrain"))
   }
   const retraining = yield* Ahead.make(trainOnAll, options.onStopped)
   const compared = new Map<Scored<A, C, M>, Outcome>()
@@ -234,6 +245,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       finalist,
       (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void
     ).pipe(
+      spanned(candidate, "compare"),
       Effect.flatMap(({ training, weights, ...evaluation }) =>
         weights === undefined
           ? new TrialFailed({ trial, reason: "Failed", detail: "the evaluator gives no weights" })
@@ -332,4 +344,4 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       now: measures[measure] ?? 0
     })
   return finished(weights, trainedFor, test)
-}, Effect.scoped)
+}, watched)

@@ -23,7 +23,7 @@
 import { Lesson, Pareto, SearchStrategy, type StrategyError, Told } from "@uninet/controller"
 import { ModelSpace, Task } from "@uninet/model-space"
 import { Constrained, Constraint, Digest, Prng, Space } from "@uninet/search-space"
-import type { Surroundings } from "@uninet/trainer"
+import { Span, type Surroundings } from "@uninet/trainer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -41,6 +41,7 @@ import * as Reward from "./Reward.ts"
 import { InvalidSearch, NothingFound, SearchStuck } from "./SearchError.ts"
 import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsound } from "./Trial.ts"
 import { detailOf } from "./internal/detail.ts"
+import * as Instruments from "./internal/instruments.ts"
 
 /** What an evaluation found, its measures by the task's own names. */
 export interface Measured<M extends string> extends Evaluation {
@@ -490,6 +491,9 @@ const commonest = (records: ReadonlyArray<Record<unknown>>): string | undefined 
   return first === undefined ? undefined : `${first[0]} (${first[1]} of ${records.length})`
 }
 
+/** A run as a span, which ends with all that it began. */
+const watched = <A, E, R>(self: Effect.Effect<A, E, R>) => Span.within("Search.run")(Effect.scoped(self))
+
 /**
  * Runs a search, or goes on with the one in the journal, and gives what it found.
  *
@@ -511,16 +515,25 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const { start } = yield* SearchStrategy
   const evaluator = yield* Evaluator
   const journal = yield* Journal
+  const watch = yield* Instruments.make
   const { space } = of
   const constraints = constraintsOf(of, options)
   // A space whose networks cannot be built at all is told from one with some that cannot.
   if (of.isTrainable) yield* Effect.fromResult(ModelSpace.checked(of)(Space.seedPoint(space)))
   yield* Effect.fromResult(ModelSpace.costsOf(of)(Space.seedPoint(space)))
   const domain = yield* Effect.fromResult(Constrained.make(space, constraints))
-  const strategy = yield* start(domain, Prng.fromSeed(seed).split("strategy"))
+  const strategy = yield* watch.strategy(start(domain, Prng.fromSeed(seed).split("strategy")))
+  yield* Span.annotate(() => ({
+    "uninet.search.strategy": strategy.name,
+    "uninet.search.trials": trials,
+    "uninet.search.seed": String(seed),
+    "uninet.search.ahead": ahead,
+    "uninet.search.space": ModelSpace.fingerprint(of)
+  }))
   const emit = options.onEvent ?? (() => Effect.void)
 
-  const stored = yield* journal.open(yield* identity(of, options))
+  const stored = yield* watch.journal(journal.open(yield* identity(of, options)))
+  const append: Journal["Service"]["append"] = (entry, training) => watch.journal(journal.append(entry, training))
   const recorded = recordedOf(stored)
   const begun = begunIn(stored)
   // With fewer the best of them would be looked for among a part of what was trained.
@@ -545,7 +558,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       given: `the strategy ${strategy.name}, which learns nothing`,
       expected: "one that does, such as gp"
     })
-  if (learnFrom.length > 0) yield* strategy.learn?.(learnFrom) ?? Effect.void
+  if (learnFrom.length > 0) yield* watch.strategy(strategy.learn?.(learnFrom) ?? Effect.void)
   const resumed = [...recorded.values()].filter(
     ({ outcomes, proposal }) => outcomes.size > 0 && !(proposal?._tag === "Proposed" && proposal.again !== undefined)
   ).length
@@ -641,7 +654,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     // Absent where there is one rung only.
     const on = rung === 0 ? {} : { rung }
     const failed = (reason: Reason, detail: string) => new TrialFailed({ trial, reason, detail })
-    const result = yield* Evaluators.evaluate(evaluator, asked, (progress) =>
+    const evaluated = Evaluators.evaluate(evaluator, asked, (progress) =>
       emit({ _tag: "Progress", candidate, progress })
     ).pipe(
       Effect.flatMap((evaluation) =>
@@ -650,22 +663,31 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
           Effect.map((outcome) => ({ outcome, training: evaluation.training }))
         )
       ),
-      Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect)))),
-      Effect.result
+      Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect))))
     )
+    const result = yield* Instruments.trial(() => ({
+      "uninet.trial": trial,
+      "uninet.trial.hash": candidate.hash,
+      "uninet.trial.seed": asked.seed,
+      ...(rungs.length > 1 ? { "uninet.trial.rung": rung } : {}),
+      ...Instruments.prefixed("uninet.cost", finite(candidate.costs))
+    }))(evaluated, ({ outcome }) => ({
+      "uninet.reward": outcome.reward,
+      ...(outcome.evaluation.epochs === null ? {} : { "uninet.epochs": outcome.evaluation.epochs }),
+      ...Instruments.prefixed("uninet.measure", outcome.evaluation.measures)
+    })).pipe(watch.training, watch.running, Effect.result)
     const seconds = (performance.now() - started) / 1000
     if (Result.isFailure(result)) {
       if (result.failure._tag === "EvaluatorLost") return yield* result.failure
       const { detail, reason, training } = result.failure
-      yield* journal.append({ _tag: "Failed", trial, ...on, reason, detail }, training)
+      yield* append({ _tag: "Failed", trial, ...on, reason, detail }, training)
+      yield* watch.failed(reason)
       yield* emit({ _tag: "Failed", candidate, failure: result.failure, rung, seconds })
       return { _tag: "Failed", reason, detail } satisfies Outcome<M>
     }
     const { outcome, training } = result.success
-    yield* journal.append(
-      { _tag: "Finished", trial, ...on, evaluation: outcome.evaluation, reward: outcome.reward },
-      training
-    )
+    yield* append({ _tag: "Finished", trial, ...on, evaluation: outcome.evaluation, reward: outcome.reward }, training)
+    yield* watch.scored
     yield* emit({ _tag: "Finished", record: { ...candidate, outcome }, rung, seconds })
     return outcome
   })
@@ -683,9 +705,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       outcome: yield* Deferred.make<Outcome<M> | Dropped, JournalError | EvaluatorLost>()
     }
     jobs.push(job)
-    yield* Effect.forkScoped(
-      Deferred.into(entry === undefined ? act : Effect.andThen(journal.append(entry), act), job.outcome)
-    )
+    yield* Effect.forkScoped(Deferred.into(entry === undefined ? act : Effect.andThen(append(entry), act), job.outcome))
     return job
   })
 
@@ -695,7 +715,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       isAtEnd = over = true
       return { _tag: "Dropped" } satisfies Dropped
     }
-    if (entry !== undefined) yield* journal.append(entry)
+    if (entry !== undefined) yield* append(entry)
     return yield* evaluate(candidate, rung)
   })
 
@@ -707,7 +727,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   ): Effect.Effect<Outcome<M> | Dropped, JournalError | EvaluatorLost> => {
     const known = recorded.get(candidate.trial)?.outcomes.get(rung)
     return known === undefined
-      ? slots.withPermits(1)(inTurn(candidate, rung, entry))
+      ? watch.pending(slots.withPermits(1)(inTurn(candidate, rung, entry)))
       : Effect.succeed(outcomeOf(known, fidelity))
   }
 
@@ -746,11 +766,14 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
             ({ message }) => new InvalidSearch({ option: "startWith", given: message, expected: "points of the space" })
           )
         )
-      return yield* strategy.adopt(tokens)
+      return yield* watch.strategy(strategy.adopt(tokens))
     }
     let count = 1
     while (count < most && (yield* given(first.length + count)) === undefined) count++
-    const proposals = yield* strategy.ask(count).pipe(Effect.catchTag("Exhausted", () => Effect.succeed([])))
+    const proposals = yield* strategy.ask(count).pipe(
+      Effect.catchTag("Exhausted", () => Effect.succeed([])),
+      watch.strategy
+    )
     exhausted = proposals.length < count
     return proposals
   })
@@ -792,6 +815,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       const why = refusal ?? "it was proposed before"
       if (++count.refusals >= patience)
         return yield* new SearchStuck({ strategy: strategy.name, proposals: count.refusals, why })
+      yield* same === undefined ? watch.refused : watch.repeated
       if (same !== undefined)
         return yield* settle({ _tag: "Repeated", ...common, of: same }, Deferred.await(first[same].outcome))
       yield* emit({ _tag: "Refused", candidate, why })
@@ -821,6 +845,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const better = best === undefined ? 1 : Fidelity.compare(scoreOf(record), scoreOf(best))
     if (better === undefined ? (epochs ?? 0) <= (best?.outcome.evaluation.epochs ?? 0) : better <= 0) return
     best = record
+    yield* watch.best(record.outcome.reward)
     yield* emit({ _tag: "Best", record })
   })
 
@@ -872,15 +897,17 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       if (isFirstOfItsKind) ladder.told(rung, { trial, objectives, ended })
       // Once a trial, after the first rung: what it is told is of one fidelity.
       if (rung === 0)
-        yield* strategy.tell([
-          objectives.length > 1
-            ? Told.scored(trial, record.outcome.reward, objectives)
-            : Told.scored(trial, record.outcome.reward)
-        ])
+        yield* watch.strategy(
+          strategy.tell([
+            objectives.length > 1
+              ? Told.scored(trial, record.outcome.reward, objectives)
+              : Told.scored(trial, record.outcome.reward)
+          ])
+        )
       yield* compare(record)
     } else {
       if (isFirstOfItsKind && outcome._tag === "Failed") ladder.told(rung, undefined)
-      if (rung === 0) yield* strategy.tell([Told.failed(trial)])
+      if (rung === 0) yield* watch.strategy(strategy.tell([Told.failed(trial)]))
     }
   }
   // With more trials others may go on to a rung than before: what was found on it stays, and counts.
@@ -901,9 +928,17 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       cause: commonest(ended) ?? (over ? "it was ended before any" : "the strategy proposed none")
     })
   const found: Found<A, C, M> = { records: ended, best, exhausted, over }
+  const { hash, outcome, trial } = best
+  yield* Span.annotate(() => ({
+    "uninet.search.best": trial,
+    "uninet.search.best.hash": hash,
+    "uninet.search.best.reward": outcome.reward,
+    "uninet.search.exhausted": exhausted,
+    "uninet.search.over": over
+  }))
   yield* emit({ _tag: "Done", found })
   return found
-}, Effect.scoped)
+}, watched)
 
 /** Costs as JSON has them: what is infinite is left out. */
 const finite = (costs: Readonly<globalThis.Record<string, number>>): Readonly<globalThis.Record<string, number>> =>

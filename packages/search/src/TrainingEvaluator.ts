@@ -2,7 +2,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { ModelSpace, type Recipe } from "@uninet/model-space"
-import { Checkpoints, Selection, type Score, type TrainError, type TrainEvent, Trainer } from "@uninet/trainer"
+import { Checkpoints, Selection, type Score, Span, type TrainError, type TrainEvent, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -170,7 +170,8 @@ export const layer = <A, C extends string, M extends string>(
     Evaluator,
     Effect.gen(function* () {
       const trainer = yield* Trainer
-      const services = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+      // What it trains for is its span, and not what this layer is made in.
+      const services = Span.without(yield* Effect.context<FileSystem.FileSystem | Path.Path>())
       // Who trains is no part of a result: not to be known is no failure.
       const engine = yield* Effect.catchDefect(
         Effect.suspend(() => trainer.engine ?? Effect.succeed({})),

@@ -2,6 +2,7 @@
  * An evaluator that runs others in processes of their own: a crash, a hang or a lack of memory in one is a failed trial and not the end of the
  * search. What is not the trial's fault is tried again by another process, and then ends the search without a word of it in the journal.
  */
+import { Span } from "@uninet/trainer"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,6 +17,7 @@ import { availableParallelism, hostname } from "node:os"
 import { dirname } from "node:path"
 import { Evaluator, EvaluatorLost, type Report } from "./Evaluator.ts"
 import { Reply, type Request } from "./internal/protocol.ts"
+import * as Telemetry from "./Telemetry.ts"
 import type { Training } from "./Training.ts"
 import { type Evaluated, type Reason, type Trial, TrialFailed } from "./Trial.ts"
 
@@ -141,6 +143,15 @@ const kill = (lane: Lane) => {
   lane.child.kill("SIGKILL")
 }
 
+/** Lets an idle worker send on what it has seen before it ends; what takes longer than its last words may is ended. */
+const dismiss = (lane: Lane) =>
+  Effect.callback<void>((resume) => {
+    if (!lane.alive) return resume(Effect.void)
+    // There is no `close` of a child that was disconnected from here.
+    lane.child.once("exit", () => resume(Effect.void))
+    lane.child.disconnect()
+  }).pipe(Effect.timeout("6 seconds"), Effect.ignore, Effect.ensuring(Effect.sync(() => kill(lane))))
+
 const decodeReply = Schema.decodeUnknownOption(Reply)
 
 /** The last line of an error output that says something. */
@@ -172,7 +183,13 @@ const triedIn = (lane: Lane, begun: number): Training => ({
 
 const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
 
-const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =>
+const ask = (
+  lane: Lane,
+  trial: Trial,
+  report: Report,
+  memoryLimit: number | undefined,
+  traceparent: string | undefined
+) =>
   Effect.callback<Evaluated, TrialFailed | EvaluatorLost | Lost>((resume) => {
     const begun = Date.now()
     const fail = (reason: Reason, detail: string, training = triedIn(lane, begun)) =>
@@ -185,7 +202,7 @@ const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =
         kill(lane)
         resume(Effect.fail(new EvaluatorLost({ problem: reply.problem, remedy: reply.remedy })))
       }
-      if (reply._tag === "Memory" && reply.bytes > memoryLimit) {
+      if (reply._tag === "Memory" && memoryLimit !== undefined && reply.bytes > memoryLimit) {
         kill(lane)
         fail("OutOfMemory", `its worker took ${mib(reply.bytes)}, more than the limit of ${mib(memoryLimit)}`)
       }
@@ -206,7 +223,8 @@ const ask = (lane: Lane, trial: Trial, report: Report, memoryLimit = Infinity) =
         `its worker process was lost: ${how}${lastWords(said)}`
       )
     }
-    lane.child.send({ _tag: "Evaluate", trial } satisfies Request, (cause) => {
+    const request: Request = { _tag: "Evaluate", trial, ...(traceparent === undefined ? {} : { traceparent }) }
+    lane.child.send(request, (cause) => {
       // It is ending; how, is told when it has.
       if (cause !== null) lane.child.kill("SIGKILL")
     })
@@ -235,7 +253,13 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
       const workers = Math.max(1, options.workers ?? availableParallelism())
       const lanes = new Set<Lane>()
       const idle: Array<Lane> = []
-      yield* Effect.addFinalizer(() => Effect.sync(() => lanes.forEach(kill)))
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => {
+          const seen = Telemetry.isConfigured() ? idle.filter((lane) => lanes.has(lane)) : []
+          for (const lane of lanes) if (!seen.includes(lane)) kill(lane)
+          return Effect.forEach(seen, dismiss, { concurrency: "unbounded", discard: true })
+        })
+      )
 
       const retries = options.retries ?? 5
       const isLost = Predicate.isTagged("Lost")
@@ -281,9 +305,9 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
                 })
             )
           )
-          const use = (lane: Lane) => {
+          const use = (lane: Lane, traceparent: string | undefined) => {
             const begun = Date.now()
-            const asked = ask(lane, trial, report, options.memoryLimit)
+            const asked = ask(lane, trial, report, options.memoryLimit, traceparent)
             return limit === undefined
               ? asked
               : Effect.timeoutOrElse(asked, {
@@ -299,7 +323,7 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
           }
           const once = Effect.flatMap(take, (lane) =>
             Effect.ensuring(
-              use(lane),
+              Effect.flatMap(Span.traceparent, (traceparent) => use(lane, traceparent)),
               Effect.sync(() => {
                 lane.onReply = () => {}
                 lane.onExit = () => {}

@@ -3,8 +3,16 @@ import * as Readme from "../../../tools/src/Readme.ts"
 
 describe("the README", () => {
   it("has an example that runs", () => {
-    const [example = ""] = Readme.examples("search")
+    const all = Readme.examples("search")
+    const [example = ""] = all
     assert.include(example, "Search.run")
-    assert.strictEqual(Readme.run("search", example), "0.637 with 64 channels\n")
+    // The one that is watched goes on from it.
+    const watched = all.find((each) => each.includes("createServer")) ?? ""
+    const lines = Readme.run("search", `${example}\n${watched}`).trim().split("\n")
+    assert.sameMembers(lines, [
+      "0.637 with 64 channels",
+      ...Array.from({ length: 8 }, () => "Search.trial"),
+      "Search.run uninet.search.strategy random"
+    ])
   })
 })

@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import * as Checkpoint from "./Checkpoint.ts"
 import { CheckpointNotWritten, CheckpointUnreadable, type CheckpointVersion, NoCheckpoint } from "./CheckpointError.ts"
 import * as WholeFile from "./WholeFile.ts"
+import * as Span from "./Span.ts"
 
 /** A checkpoint that was read, and where from. */
 export interface Found {
@@ -53,7 +54,7 @@ const notWritten = (file: string) => (error: PlatformError) =>
   new CheckpointNotWritten({ file, reason: reasonOf(error) })
 
 /** Reads one file. */
-export const read = Effect.fn("Checkpoints.read")(function* (
+export const read = Effect.fnUntraced(function* (
   file: string
 ): Effect.fn.Return<Checkpoint.Checkpoint, CheckpointUnreadable | CheckpointVersion, FileSystem.FileSystem> {
   const fs = yield* FileSystem.FileSystem
@@ -62,7 +63,7 @@ export const read = Effect.fn("Checkpoints.read")(function* (
     (error) => new CheckpointUnreadable({ file, reason: reasonOf(error) })
   )
   return yield* Effect.fromResult(Checkpoint.decode(bytes, file))
-})
+}, Span.within("Checkpoints.read"))
 
 /**
  * The checkpoints of a folder, which is made where it is missing. What an ended process left unfinished is removed.
@@ -71,7 +72,7 @@ export const read = Effect.fn("Checkpoints.read")(function* (
  * const checkpoints = yield* Checkpoints.make("runs/digits", { keep: 2 })
  * const events = trainer.fit(network, { recipe, seed: 1, checkpoints: { store: checkpoints, everySeconds: 60 } })
  */
-export const make = Effect.fn("Checkpoints.make")(function* (
+export const make = Effect.fnUntraced(function* (
   folder: string,
   { keep = 3 }: Options = {}
 ): Effect.fn.Return<Checkpoints, CheckpointNotWritten, FileSystem.FileSystem | Path.Path> {
@@ -126,4 +127,4 @@ export const make = Effect.fn("Checkpoints.make")(function* (
       return yield* failure ?? new NoCheckpoint({ folder })
     })
   }
-})
+}, Span.within("Checkpoints.make"))

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { toJson, type TrainEvent } from "./TrainEvent.ts"
 import * as WholeFile from "./WholeFile.ts"
+import * as Span from "./Span.ts"
 
 const Line = Schema.fromJsonString(
   Schema.Struct({
@@ -43,7 +44,7 @@ const isBefore = (line: string, step: number, epoch: number): boolean => {
  * const append = yield* TrainLog.open("runs/digits/metrics.jsonl")
  * yield* trainer.fit(network, { ...options, onEvent: append }).pipe(Stream.runDrain)
  */
-export const open = Effect.fn("TrainLog.open")(function* (
+export const open = Effect.fnUntraced(function* (
   file: string,
   from?: { readonly step: number; readonly epoch: number }
 ): Effect.fn.Return<
@@ -62,4 +63,4 @@ export const open = Effect.fn("TrainLog.open")(function* (
   yield* WholeFile.write(file, before.map((line) => `${line}\n`).join(""))
   const opened = yield* fs.open(file, { flag: "a" })
   return (event) => opened.writeAll(encoder.encode(`${JSON.stringify(toJson(event))}\n`))
-})
+}, Span.within("TrainLog.open"))

@@ -22,6 +22,7 @@ import type { Checkpoints } from "./Checkpoints.ts"
 import * as Fitting from "./Fitting.ts"
 import * as Session from "./internal/session.ts"
 import * as Selection from "./Selection.ts"
+import * as Span from "./Span.ts"
 import * as Surroundings from "./Surroundings.ts"
 import { Diverged, NotFinite, RecipeRefused, TooFewExamples, type TrainError } from "./TrainError.ts"
 import type { TrainEvent, Weights } from "./TrainEvent.ts"
@@ -159,7 +160,7 @@ interface Scores {
   readonly averaged: Selection.Score | null
 }
 
-const train = Effect.fn("Trainer.fit")(function* <E>(
+const train = Effect.fnUntraced(function* <E>(
   given: Dataset.DatasetShape,
   trained: ModelSpace.Trainable,
   options: FitOptions<E>,
@@ -328,7 +329,8 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
 
   const everyEpoch = options.validateEveryEpoch ?? (earlyStopping !== null || checkpoints !== undefined)
 
-  const epoch = Effect.fn("Trainer.epoch")(function* () {
+  const epoch = Effect.gen(function* () {
+    yield* Span.annotate(() => ({ "uninet.epoch": state.epoch }))
     last = performance.now()
     scored = undefined
     yield* data.train
@@ -344,6 +346,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
       })
       .pipe(Stream.runForEach(step))
     if (everyEpoch || state.epoch === epochs - 1) scored = yield* scores
+    yield* Span.annotate(() => ({ "uninet.loss": state.loss / stepsPerEpoch, ...figuresOf(scored?.validation) }))
     yield* Effect.uninterruptible(
       Effect.gen(function* () {
         if (scored !== undefined) yield* select(scored)
@@ -351,7 +354,7 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
         yield* save
       })
     )
-  })
+  }).pipe(Span.within("Trainer.epoch"))
 
   const finish = Effect.gen(function* () {
     const variables = yield* session.snapshot
@@ -375,17 +378,21 @@ const train = Effect.fn("Trainer.fit")(function* <E>(
     if (resume !== undefined) yield* emit({ _tag: "Resumed", step: state.step, steps, epoch: state.epoch })
     // Without a validation there is nothing to stop by.
     const rule = data.validation.size > 0 ? earlyStopping : null
-    while (state.epoch < epochs && !Selection.stops(state.selection, rule)) yield* epoch()
+    while (state.epoch < epochs && !Selection.stops(state.selection, rule)) yield* epoch
     yield* finish
   })
   yield* Effect.onInterrupt(run, () => Effect.ignore(save))
-})
+}, Span.within("Trainer.fit"))
 
 /** A measure that is no finite number, or the one that decides where it is not among them. Of no examples there is nothing to be said. */
 const nonFinite = ({ decides }: Task.Task, { examples, measures }: Selection.Score) =>
   examples === 0
     ? undefined
     : Object.entries({ [decides]: Number.NaN, ...measures }).find(([, value]) => !Number.isFinite(value))
+
+/** A validation's figures as a span has them. */
+const figuresOf = (score: Selection.Score | undefined) =>
+  Object.fromEntries(Object.entries(score?.measures ?? {}).map(([name, value]) => [`uninet.validation.${name}`, value]))
 
 /** Sums by name. */
 const added = (
@@ -454,7 +461,10 @@ const evaluate =
       if (wrong !== undefined)
         return yield* new NotFinite({ what: `the ${wrong[0]} on the ${split} split`, value: wrong[1] })
       return found
-    }).pipe(Effect.scoped, Effect.withSpan("Trainer.evaluate", { attributes: { split } }))
+    }).pipe(
+      Effect.scoped,
+      Span.within("Trainer.evaluate", () => ({ "uninet.split": split }))
+    )
 
 /** Trains and evaluates networks on the data set and the engine that its layer was given. */
 export class Trainer extends Context.Service<

@@ -16,6 +16,7 @@ export {
   TooFewExamples,
   type TrainError
 } from "./TrainError.ts"
+export * as Span from "./Span.ts"
 export * as Surroundings from "./Surroundings.ts"
 export * as TrainEvent from "./TrainEvent.ts"
 export type { Weights } from "./TrainEvent.ts"

@@ -11,7 +11,7 @@ import {
   Scaler,
   TargetBelowBaseline
 } from "@uninet/scaler"
-import { Fidelity, Journal, Search, Setup, WorkerEvaluator } from "@uninet/search"
+import { Fidelity, Journal, Search, Setup, Telemetry, WorkerEvaluator } from "@uninet/search"
 import { Space } from "@uninet/search-space"
 import { Fitting, Surroundings } from "@uninet/trainer"
 import Table from "cli-table3"
@@ -327,6 +327,7 @@ const searched = Effect.fnUntraced(function* (
   }).pipe(
     Effect.scoped,
     Effect.provide(services),
+    Effect.provide(Telemetry.layer),
     Effect.mapError(at("--search")),
     Effect.onInterrupt(() =>
       Console.error(

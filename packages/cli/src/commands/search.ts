@@ -1,7 +1,7 @@
 /** `uninet search`: searches, then compares, tests and exports the best network. */
 import { Dataset } from "@uninet/data"
 import { Facts, ModelSpace, type Task } from "@uninet/model-space"
-import { type Evaluator, Finals, Journal, Search, WorkerEvaluator } from "@uninet/search"
+import { type Evaluator, Finals, Journal, Search, Telemetry, WorkerEvaluator } from "@uninet/search"
 import { Surroundings } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Cause from "effect/Cause"
@@ -321,7 +321,7 @@ export const search = Command.make(
         const services = yield* domain.training(begun)
         const plan = yield* Effect.provide(domain.fitted(begun), services)
         if (given.dryRun) return yield* Effect.provide(dry.run(plan, given.json), services)
-        return yield* Effect.provide(execute(plan, given), services)
+        return yield* execute(plan, given).pipe(Effect.provide(services), Effect.provide(Telemetry.layer))
       })
     )
   }, Effect.mapError(said))

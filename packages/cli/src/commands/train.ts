@@ -1,7 +1,7 @@
 /** `uninet train`: trains one network, and goes on where a training was broken off. */
 import { Dataset, Datasets } from "@uninet/data"
 import { Facts, ModelSpace, Recipe } from "@uninet/model-space"
-import { Setup } from "@uninet/search"
+import { Setup, Telemetry } from "@uninet/search"
 import { Checkpoints, type FitOptions, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,6 @@ import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
-import * as telemetry from "../internal/telemetry.ts"
 import * as trained from "../internal/trained.ts"
 import * as trainFolder from "../internal/trainFolder.ts"
 import * as trainProgress from "../internal/trainProgress.ts"
@@ -332,7 +331,7 @@ export const train = Command.make(
           Layer.build,
           Effect.mapError(Device.orElse(at("--dataset")))
         )
-        yield* execute(plan, given, run).pipe(Effect.provide(services), Effect.provide(telemetry.layer))
+        yield* execute(plan, given, run).pipe(Effect.provide(services), Effect.provide(Telemetry.layer))
       })
     ).pipe(Effect.onInterrupt(() => interrupted(run, given)))
   }, Effect.mapError(said))

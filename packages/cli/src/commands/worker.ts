@@ -1,5 +1,6 @@
 /** `uninet worker`: trains what searches on a database ask for, on this machine. */
 import { ClusterWorker } from "@uninet/cluster"
+import { Telemetry } from "@uninet/search"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -64,6 +65,7 @@ export const worker = Command.make(
         onEvent: (event) => Console.error(line(event))
       }).pipe(
         Effect.provide(connection),
+        Effect.provide(Telemetry.layer),
         Effect.mapError(({ message }) => fault(message))
       )
     },

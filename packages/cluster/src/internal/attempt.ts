@@ -33,7 +33,8 @@ export const once = <A, E, R>(
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const limit = limitOf((yield* Timing).attempt)
-      const fiber = yield* Effect.forkDetach(Effect.interruptible(effect))
+      // Some of it is asked four times a second: a trace has no use for it.
+      const fiber = yield* Effect.forkDetach(Effect.interruptible(Effect.withTracerEnabled(effect, false)))
       return yield* restore(Fiber.join(fiber)).pipe(
         Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(unanswered(limit)) }),
         Effect.onExit(() => Effect.sync(() => fiber.interruptUnsafe()))

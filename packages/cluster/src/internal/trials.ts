@@ -32,7 +32,13 @@ const digest = (text: string, length: number) => createHash("sha256").update(tex
 
 const TrialText = Schema.fromJsonString(Trial.Trial)
 const encodeTrial = Schema.encodeSync(TrialText)
-const decodeTrial = Schema.decodeOption(TrialText)
+
+/** A trial as it lies on the queue: with its place in a trace, as W3C writes it, where there is one. It is no part of the trial, nor of its key. */
+const Offered = Schema.Struct({ ...Trial.Trial.fields, traceparent: Schema.optionalKey(Schema.String) })
+export type Offered = typeof Offered.Type
+const OfferedText = Schema.fromJsonString(Offered)
+const encodeOffered = Schema.encodeSync(OfferedText)
+const decodeOffered = Schema.decodeOption(OfferedText)
 const OutcomeText = Schema.fromJsonString(Outcome)
 const encodeOutcome = Schema.encodeSync(OutcomeText)
 const decodeOutcome = Schema.decodeOption(OutcomeText)
@@ -49,8 +55,8 @@ export const folderOf = (search: string) => `uninet-${digest(search, 20)}`
 export const clean = (text: string) => text.replaceAll("\0", "")
 
 /** Puts trials on the queue that are not on it. */
-export const offer = (search: string, version: string, trials: ReadonlyMap<string, Trial.Trial>) => {
-  const rows = JSON.stringify(Array.from(trials, ([key, trial]) => ({ key, trial: encodeTrial(trial) })))
+export const offer = (search: string, version: string, trials: ReadonlyMap<string, Offered>) => {
+  const rows = JSON.stringify(Array.from(trials, ([key, trial]) => ({ key, trial: encodeOffered(trial) })))
   return SqlClient.SqlClient.use(
     (sql) => sql`insert into uninet_trial (key, search, version, trial)
       select key, ${search}, ${version}, trial from json_to_recordset(${rows}::json) as offered (key text, trial text)
@@ -144,6 +150,8 @@ export interface Item {
   readonly claim: string
   /** What is to be evaluated, if this version can read it. */
   readonly trial: Option.Option<Trial.Trial>
+  /** The span of the trial that its search told of. */
+  readonly traceparent: string | undefined
   /** How many workers were lost over it. */
   readonly lost: number
   /** How its search is evaluated, if the search is there. */
@@ -160,8 +168,16 @@ interface ItemRow {
 
 const itemOf =
   (claim: string) =>
-  ([row]: ReadonlyArray<ItemRow>): Item | undefined =>
-    row === undefined ? undefined : { ...row, claim, trial: decodeTrial(row.trial) }
+  ([row]: ReadonlyArray<ItemRow>): Item | undefined => {
+    if (row === undefined) return undefined
+    const offered = decodeOffered(row.trial)
+    return {
+      ...row,
+      claim,
+      trial: Option.map(offered, ({ traceparent: _traceparent, ...trial }) => trial),
+      traceparent: Option.getOrUndefined(offered)?.traceparent
+    }
+  }
 
 /** Takes the trial that has waited longest, or the one that was taken under this name already. */
 export const take = ({ claim, host, version, worker }: Taker) =>

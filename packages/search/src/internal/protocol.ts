@@ -3,7 +3,10 @@ import * as Schema from "effect/Schema"
 import { Training } from "../Training.ts"
 import { Evaluation, Progress, Reason, Trial } from "../Trial.ts"
 
-export const Request = Schema.TaggedUnion({ Evaluate: { trial: Trial } })
+export const Request = Schema.TaggedUnion({
+  /** With the trial's place in a trace, as W3C writes it, where there is one. */
+  Evaluate: { trial: Trial, traceparent: Schema.optionalKey(Schema.String) }
+})
 export type Request = typeof Request.Type
 
 const Weights = Schema.declare((u: unknown): u is ReadonlyMap<string, Float32Array> => u instanceof Map)

@@ -2,6 +2,7 @@
  * A worker process: makes the evaluator that its module describes, then evaluates one trial after the other. Started by `WorkerEvaluator` with the
  * module's address and its options.
  */
+import { Span } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -9,6 +10,7 @@ import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import { evaluate, Evaluator } from "../Evaluator.ts"
+import * as Telemetry from "../Telemetry.ts"
 import { here, Training } from "../Training.ts"
 import { type Progress, unsound } from "../Trial.ts"
 import { Reply, Request } from "./protocol.ts"
@@ -38,7 +40,7 @@ const serve = (requests: Queue.Queue<Request>) =>
     const evaluator = yield* Evaluator
     yield* send(Reply.cases.Ready.make({}))
     while (true) {
-      const { trial } = yield* Queue.take(requests)
+      const { traceparent, trial } = yield* Queue.take(requests)
       let reported = 0
       const report = (progress: Progress) => {
         const now = performance.now()
@@ -51,6 +53,8 @@ const serve = (requests: Queue.Queue<Request>) =>
       const trained = (given: Training | undefined) =>
         isTraining(given) ? given : { place: here(), begun, ended: Date.now() }
       const reply = yield* evaluate(evaluator, trial, report).pipe(
+        Span.within("Evaluator.evaluate", () => ({ "uninet.trial": trial.index, "uninet.trial.seed": trial.seed })),
+        Span.below(traceparent),
         Effect.map(({ training: given, weights, ...evaluation }) => {
           const wrong = unsound(evaluation)
           const training = trained(given)
@@ -80,12 +84,18 @@ const program = Effect.gen(function* () {
   )
   const layer = yield* load
   yield* Effect.provide(serve(requests), layer)
-}).pipe(Effect.catch(unable), Effect.catchDefect(unable))
+}).pipe(Effect.catch(unable), Effect.catchDefect(unable), Effect.provide(Telemetry.layer))
 
 if (watched === "memory")
   setInterval(() => void process.send?.(Reply.cases.Memory.make({ bytes: process.memoryUsage.rss() })), 200).unref()
 
 // The pool ends its workers; Ctrl-C reaches the whole group of processes, and is the driver's to answer.
 process.on("SIGINT", () => {})
-process.on("disconnect", () => process.exit(0))
-Effect.runFork(program)
+const fiber = Effect.runFork(program)
+process.on("disconnect", () => {
+  if (!Telemetry.isConfigured()) process.exit(0)
+  // What it has seen is sent before it ends, by whoever takes it soon.
+  fiber.addObserver(() => process.exit(0))
+  fiber.interruptUnsafe()
+  setTimeout(() => process.exit(0), 5000)
+})

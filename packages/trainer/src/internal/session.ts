@@ -11,6 +11,7 @@ import type { Value } from "../Checkpoint.ts"
 import { CheckpointMismatch } from "../CheckpointError.ts"
 import * as Initialise from "../Initialise.ts"
 import type { Score } from "../Selection.ts"
+import * as Span from "../Span.ts"
 import { RecipeRefused, type TrainError } from "../TrainError.ts"
 import type { Weights } from "../TrainEvent.ts"
 import * as TrainingProgram from "../TrainingProgram.ts"
@@ -141,7 +142,7 @@ const drawn = (
   )
 
 /** Compiles what a recipe needs, with first weights given or drawn by `prng`. */
-export const make = Effect.fn("Trainer.compile")(function* (
+export const make = Effect.fnUntraced(function* (
   { model, task }: ModelSpace.Trainable,
   recipe: Recipe.Recipe,
   options: {
@@ -225,4 +226,4 @@ export const make = Effect.fn("Trainer.compile")(function* (
       })
   }
   return session
-})
+}, Span.within("Trainer.compile"))

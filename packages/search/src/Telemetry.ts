@@ -1,0 +1,56 @@
+/**
+ * OpenTelemetry, where its standard environment variables say where to (`OTEL_EXPORTER_OTLP_ENDPOINT`, …): spans of a search, its trials and their epochs, and the metrics of searches and trainings. Where they say
+ * nothing, nothing is loaded, made or sent.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/** Variables by their names. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** An empty one counts as none, by the specification. */
+const given = (environment: Environment, name: string): string | undefined => {
+  const value = environment[name]?.trim()
+  return value === "" ? undefined : value
+}
+
+/** Whether a signal is to be sent: spans and metrics are unless said otherwise, logs where they are asked for. */
+export const wants = (environment: Environment, signal: "TRACES" | "METRICS" | "LOGS"): boolean =>
+  given(environment, "OTEL_SDK_DISABLED")?.toLowerCase() !== "true" &&
+  (given(environment, `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) ?? given(environment, "OTEL_EXPORTER_OTLP_ENDPOINT")) !==
+    undefined &&
+  (given(environment, `OTEL_${signal}_EXPORTER`) ?? (signal === "LOGS" ? "none" : "otlp"))
+    .split(",")
+    .some((each) => each.trim().toLowerCase() === "otlp")
+
+/** Whether an environment asks for anything. Default: that of this process. */
+export const isConfigured = (environment: Environment = process.env): boolean =>
+  (["TRACES", "METRICS", "LOGS"] as const).some((signal) => wants(environment, signal))
+
+/**
+ * Sends spans and metrics on as an environment says, those that are still there when its scope ends, too. Settings that cannot be read are said in a warning, and nothing is sent.
+ *
+ * The processes of `WorkerEvaluator` do so by themselves, and go on with the trace of the trial that they are given.
+ *
+ * @example
+ * const program = Search.run(mine, options).pipe(Effect.provide(Telemetry.layerFrom({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" })))
+ */
+export const layerFrom = (environment: Environment): Layer.Layer<never> =>
+  Layer.unwrap(
+    Effect.suspend(() =>
+      isConfigured(environment)
+        ? Effect.map(
+            Effect.promise(() => import("./internal/otlp.ts")),
+            (otlp) => otlp.layer(environment)
+          )
+        : Effect.succeed(Layer.empty)
+    )
+  )
+
+/**
+ * As this process's environment says when it is provided.
+ *
+ * @example
+ * const program = Search.run(mine, options).pipe(Effect.provide(Telemetry.layer))
+ */
+export const layer: Layer.Layer<never> = Layer.suspend(() => layerFrom(process.env))
