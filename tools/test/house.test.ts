@@ -72,10 +72,8 @@ describe("the packages", () => {
     assert.deepStrictEqual(files, ["dist", "!dist/.*", "src", "README.md"])
     assert.isTrue(existsSync(new URL(`${name}/README.md`, packages)))
     // What is packed is built then.
-    assert.deepStrictEqual(own.scripts, {
-      prepack: "node ../../tools/prepack.mjs",
-      postpack: "node ../../tools/prepack.mjs --undo"
-    })
+    assert.match(own.scripts.prepack, /^node \.\.\/\.\.\/tools\/prepack\.mjs( src\/[\w/]+\.ts)?$/)
+    assert.strictEqual(own.scripts.postpack, "node ../../tools/prepack.mjs --undo")
     // The published entries are the checkout's, built.
     const built = Object.entries<string>(own.exports).map(([path, source]) => {
       const file = source.replace(/^\.\/src\/(.*)\.ts$/, "./dist/$1")
