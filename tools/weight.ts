@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { all, manifestOf, pack, root, run } from "./src/Pack.ts"
+import * as Bundle from "./src/Bundle.ts"
 import { serve } from "./src/Registry.ts"
 
 const given = process.argv.slice(2)
@@ -73,6 +74,10 @@ ${rows.join("\n")}
 
 \`effect\` alone takes the greater part of the small ones. What brings ONNX Runtime brings the library of its own platform only, as \`@uninet/onnxruntime-node\` and one package a platform, which run no script
 when they are installed: \`npm install onnxruntime-node@1.30.0\` on the same machine ${control}, because its script downloads CUDA's libraries from another host; the package has the libraries of all platforms (290 MB).
+
+## In a browser
+
+\`node tools/bundle.ts\`: a program of a space, a graph with its gradient, evolution and TPE, bundled by esbuild with its default settings: ${Bundle.line(await Bundle.make(false))}; minified: ${Bundle.line(await Bundle.make(true))}.
 `
   if (writes) writeFileSync(join(root, "bench", "results", "weight.md"), text)
 } finally {
