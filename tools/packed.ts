@@ -5,6 +5,8 @@
  *                                            nor the command line came along (default: search-space, model-space and uninet)
  *     node tools/packed.ts --examples        type-checks there the programs of `examples`, searches by the one that has everything of its own, and verifies an operator of one's own
  *                                            by the command line
+ *     node tools/packed.ts --create          makes a project by create-uninet as it is packed, installs it, runs its tests and its search and checks its types; then makes and type-checks
+ *                                            one of each template
  *     node tools/packed.ts --lint            holds every package's tarball against publint and attw (Are the types wrong?), and installs nothing
  *
  * Needs the npm registry for what the packages need of others.
@@ -18,9 +20,10 @@ import { serve } from "./src/Registry.ts"
 const given = process.argv.slice(2)
 const programs = given[0] === "--examples"
 const lints = given[0] === "--lint"
+const creates = given[0] === "--create"
 const wanted = programs
   ? [...importedBy("examples"), "cli"]
-  : lints
+  : lints || creates
     ? all()
     : given.length > 0
       ? given
@@ -44,11 +47,60 @@ try {
     console.log(
       failures.length === 0 ? `${tarballs.length} tarballs: publint and attw find nothing` : failures.join("\n")
     )
-  } else await install(packages, tarballs)
+  } else if (creates) await create(tarballs)
+  else await install(packages, tarballs)
 } finally {
   rmSync(project, { recursive: true, force: true })
 }
 process.exitCode = failures.length === 0 ? 0 : 1
+
+/** Makes projects as a stranger does, and uses them. */
+async function create(tarballs: ReadonlyArray<string>): Promise<void> {
+  const registry = await serve(tarballs)
+  const began = performance.now()
+  const step = async (what: string, cwd: string, command: string, ...args: ReadonlyArray<string>) => {
+    const since = performance.now()
+    const before = failures.length
+    await attempt(what, () => run(cwd, command, ...args))
+    console.log(
+      `${failures.length === before ? "done  " : "FAILED"}  ${what} (${((performance.now() - since) / 1000).toFixed(1)} s)`
+    )
+  }
+  try {
+    registry.use(project)
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "tools", private: true }))
+    await step("npm install create-uninet", project, "npm", "install", "--no-audit", "--no-fund", fileOf(tarballs))
+    const bin = join(project, "node_modules", ".bin", "create-uninet")
+    const folder = join(project, "mine")
+    await step("create-uninet mine", project, process.execPath, bin, folder)
+    registry.use(folder)
+    await step("npm install", folder, "npm", "install", "--no-audit", "--no-fund")
+    await step("npm test", folder, "npm", "test")
+    await step("npm start", folder, "npm", "start")
+    await step("npm run check", folder, "npm", "run", "check")
+    await step("npx uninet verify", folder, "npx", "uninet", "verify", "uninet.config.ts", "--runs", "3")
+    console.log(`${((performance.now() - began) / 1000).toFixed(0)} s to here`)
+    // The others have all that they need there: what they depend on is in the tests of create-uninet.
+    const dependencies = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).dependencies
+    const others = closure(importedBy("examples")).map((name) => manifestOf(`packages/${name}`).name)
+    const missing = [...others, "@effect/platform-node"].filter((name) => !Object.hasOwn(dependencies, name))
+    await step("npm install of what templates need", folder, "npm", "install", "--no-audit", "--no-fund", ...missing)
+    for (const file of readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"))) {
+      const name = file.replace(/(\.config)?\.ts$/, "")
+      const other = join(folder, `of-${name}`)
+      await step(`--template ${name}`, project, process.execPath, bin, other, "--template", name)
+      await step(`types of ${name}`, other, join(folder, "node_modules", ".bin", "tsc"), "-p", ".")
+    }
+  } finally {
+    await registry.close()
+  }
+  if (failures.length > 0) console.log(failures.join("\n"))
+}
+
+/** The tarball of create-uninet, which has no scope that the registry could be asked for by. */
+function fileOf(tarballs: ReadonlyArray<string>): string {
+  return tarballs.find((path) => basename(path).startsWith("create-uninet-")) ?? ""
+}
 
 /** Installs the packages, and does there what there is to do. */
 async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<string>): Promise<void> {

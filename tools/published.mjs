@@ -17,7 +17,7 @@ export const isPlaceholder = new URL(home).hostname.endsWith(".example")
 export const engines = { node: ">=22.13" }
 
 /** The folder of a workspace package. */
-export const folderOf = (name) => `packages/${name.slice("@uninet/".length)}`
+export const folderOf = (name) => `packages/${name.replace(/^@uninet\//, "")}`
 
 /**
  * ONNX Runtime as it is installed with the packages: the same files under a name of ours, without a script that downloads what nobody asked for, and of the

@@ -63,15 +63,18 @@ try {
   try {
     registry.use(project)
     // fast-check is an optional peer, of entries that are for tests.
-    const names = packages.map((name) => manifestOf(`packages/${name}`).name)
+    const scoped = packages.map((name) => manifestOf(`packages/${name}`).name).filter((name) => name.startsWith("@"))
+    // What has no scope would be looked for at npm's registry.
+    const names = [...scoped, ...tarballs.filter((tarball) => basename(tarball).startsWith("create-uninet-"))]
     await run(project, "npm", "install", "--no-audit", "--no-fund", ...names, "fast-check")
   } finally {
     await registry.close()
   }
   const entries = packages.flatMap((name) => {
-    const installed = join(project, "node_modules", "@uninet", name, "package.json")
+    const { name: own } = manifestOf(`packages/${name}`)
+    const installed = join(project, "node_modules", own, "package.json")
     const { exports = {} }: { readonly exports?: object } = JSON.parse(readFileSync(installed, "utf8"))
-    return Object.keys(exports).map((entry) => join("@uninet", name, entry))
+    return Object.keys(exports).map((entry) => join(own, entry))
   })
   for (const entry of entries) {
     const code = `await import(${JSON.stringify(entry)})`

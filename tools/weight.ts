@@ -39,7 +39,7 @@ const installed = async (what: string, use: (project: string) => void) => {
 const rows: Array<string> = []
 const tooHeavy: Array<string> = []
 try {
-  const wanted = names.length > 0 ? names : all()
+  const wanted = names.length > 0 ? names : all().filter((name) => manifestOf(`packages/${name}`).name.startsWith("@"))
   const tarballs = await pack(all(), join(folder, "tarballs"))
   const registry = await serve(tarballs)
   try {

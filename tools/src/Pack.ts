@@ -56,7 +56,7 @@ export const all = (): ReadonlyArray<string> => closure(readdirSync(join(root, "
 const usesEngine = (name: string): boolean => "onnxruntime-node" in (manifestOf(`packages/${name}`).dependencies ?? {})
 
 /** The tarball that a folder's packing left. */
-const fileOf = ({ name, version }: Manifest): string => `${name.slice(1).replace("/", "-")}-${version}.tgz`
+const fileOf = ({ name, version }: Manifest): string => `${name.replace("@", "").replace("/", "-")}-${version}.tgz`
 
 /** Packs packages, and the engine where one needs it, into a folder; gives the tarballs' paths, each after what it depends on. */
 export const pack = async (names: ReadonlyArray<string>, to: string): Promise<ReadonlyArray<string>> => {

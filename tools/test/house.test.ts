@@ -69,7 +69,9 @@ describe("the packages", () => {
     assert.match(String(homepage), new RegExp(`/packages/${name}#readme$`))
     assert.isNotEmpty(description)
     assert.isTrue(Array.isArray(keywords) && keywords.length >= 3)
-    assert.deepStrictEqual(files, ["dist", "!dist/.*", "src", "README.md"])
+    assert.isTrue(
+      Array.isArray(files) && ["dist", "!dist/.*", "src", "README.md"].every((file) => files.includes(file))
+    )
     assert.isTrue(existsSync(new URL(`${name}/README.md`, packages)))
     // What is packed is built then.
     assert.match(own.scripts.prepack, /^node \.\.\/\.\.\/tools\/prepack\.mjs( src\/[\w/]+\.ts)?$/)

@@ -386,7 +386,7 @@ describe("a space for people", () => {
   it("is a line where it is logged, also when it was changed", () => {
     const text = `ModelSpace(${rows.name}: ${rows.task.name}, ${String(space)})`
     assert.strictEqual(inspect(rows), text)
-    assert.strictEqual(inspect(ModelSpace.withCosts({ one: (_: Point) => 1 })(rows)), text)
+    assert.strictEqual(inspect(ModelSpace.withCosts({ wide: ({ width }: Point) => width })(rows)), text)
     assert.strictEqual(String(ModelSpace.withTask(rows.task)(rows)), text)
   })
 })
