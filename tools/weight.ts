@@ -59,8 +59,7 @@ try {
   }
   const control = await installed("onnxruntime-node@1.30.0", () => {}).then(
     ({ megabytes }) => `is installed, with ${megabytes.toFixed(0)} MB`,
-    (cause: unknown) =>
-      `fails (${/(getaddrinfo|connect|HTTP status|E[A-Z]{4,})[^\n]*/.exec(String(cause))?.[0].trim() ?? "its script ends with an error"})`
+    (cause: unknown) => `fails (its script with ${/\bE(?!RR)[A-Z]{4,}/.exec(String(cause))?.[0] ?? "an error"})`
   )
   console.log(control)
   const text = `# What an installation weighs
