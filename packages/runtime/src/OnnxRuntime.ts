@@ -347,6 +347,6 @@ export const webgpu = (): Layer.Layer<Runtime, DeviceUnavailable> => {
 export const cuda = (options: Pick<Options, "threads"> = {}): Layer.Layer<Runtime, DeviceUnavailable> => {
   const target = { ...options, engine: "onnxruntime cuda", provider: "cuda", formulation: "standard" } as const
   const remedy =
-    "Install an NVIDIA driver, CUDA 12 and cuDNN 9, then the provider's library (Linux on x64): ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js in the folder of onnxruntime-node."
+    "Install an NVIDIA driver, CUDA 12 and cuDNN 9, then the provider's library (Linux on x64): ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js in the folder of @uninet/onnxruntime-node-linux-x64 (in a checkout: of onnxruntime-node)."
   return Layer.effect(Runtime, Effect.andThen(probed(target.engine, "cuda", remedy), runtimeOf(target)))
 }
