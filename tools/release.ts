@@ -99,10 +99,18 @@ else if (dry) {
 } else if (hindrances.length > 0) process.exitCode = 1
 else
   for (const args of publishing)
-    if (spawnSync("npm", args, { cwd: root, stdio: "inherit" }).status !== 0) {
+    if (isPublished(args[1] ?? "")) said(`${basename(args[1] ?? "")} is published already`)
+    else if (spawnSync("npm", args, { cwd: root, stdio: "inherit" }).status !== 0) {
       console.error(
-        `npm ${args.join(" ")} failed: mend what it says; what is published already is left out when you publish the rest by hand`
+        `npm ${args.join(" ")} failed: mend what it says and run this again, which leaves out what is published`
       )
       process.exitCode = 1
       break
     }
+
+/** Whether the registry has this version already: of the engine, which is not released anew with every version, or of a release that was broken off. */
+function isPublished(tarball: string): boolean {
+  const { stdout } = spawnSync("tar", ["-xzOf", tarball, "package/package.json"], { encoding: "utf8" })
+  const { name, version } = JSON.parse(stdout)
+  return spawnSync("npm", ["view", `${name}@${version}`, "version"], { encoding: "utf8" }).stdout.trim() !== ""
+}
