@@ -113,7 +113,8 @@ async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<
     private: true,
     type: "module",
     dependencies,
-    devDependencies: { "@types/node": "^24" }
+    // What some examples run by.
+    devDependencies: { "@types/node": "^24", "@effect/platform-node": "^4.1.0" }
   }
   writeFileSync(join(project, "package.json"), JSON.stringify(manifest, null, 2))
   const registry = await serve(tarballs)
@@ -124,7 +125,9 @@ async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<
     await registry.close()
   }
 
-  for (const unwanted of programs ? [] : ["onnxruntime-node", "onnxruntime-common", "@uninet/cli", "@uninet/runtime"]) {
+  for (const unwanted of programs || packages.includes("runtime")
+    ? []
+    : ["onnxruntime-node", "onnxruntime-common", "@uninet/cli", "@uninet/runtime"]) {
     if (existsSync(join(project, "node_modules", unwanted))) failures.push(`${unwanted} came along`)
   }
   const files: Array<string> = []

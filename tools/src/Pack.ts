@@ -84,13 +84,16 @@ export const pack = async (names: ReadonlyArray<string>, to: string): Promise<Re
 const isMeant = (problem: Problem): boolean =>
   "resolutionKind" in problem && (problem.resolutionKind === "node10" || problem.resolutionKind === "node16-cjs")
 
-/** What publint and attw (Are the types wrong?) find in a tarball, a line each. */
+/** What publint and attw (Are the types wrong?) find in a tarball, and what a build left there, a line each. */
 export const lint = async (tarball: string): Promise<ReadonlyArray<string>> => {
   const bytes = new Uint8Array(readFileSync(tarball))
   const { messages, pkg } = await publint({ pack: { tarball: bytes.buffer }, strict: true })
   const analysis = await checkPackage(createPackageFromTarballData(bytes))
   const problems = "problems" in analysis ? analysis.problems.filter((problem) => !isMeant(problem)) : []
+  const entries = (await run(dirname(tarball), "tar", "-tzf", tarball)).split("\n")
+  const leftovers = entries.filter((entry) => /\/\.|\.tsbuildinfo$|\/test\//.test(entry))
   return [
+    ...leftovers.map((entry) => `${entry} is a leftover`),
     ...messages.map((message) => `publint: ${formatMessage(message, pkg, { color: false }) ?? message.code}`),
     ...problems.map((problem) => `attw: ${JSON.stringify(problem)}`)
   ]

@@ -70,7 +70,7 @@ describe("the packages", () => {
     assert.isNotEmpty(description)
     assert.isTrue(Array.isArray(keywords) && keywords.length >= 3)
     assert.isTrue(
-      Array.isArray(files) && ["dist", "!dist/.*", "src", "README.md"].every((file) => files.includes(file))
+      Array.isArray(files) && ["dist", "!dist/**/.*", "src", "README.md"].every((file) => files.includes(file))
     )
     assert.isTrue(existsSync(new URL(`${name}/README.md`, packages)))
     // What is packed is built then.
