@@ -209,7 +209,10 @@ async function attempt(what: string, step: () => Promise<string>): Promise<void>
   try {
     await step()
   } catch (cause) {
-    const printed = cause instanceof Error && "stdout" in cause ? String(cause.stdout) : String(cause)
+    const printed =
+      cause instanceof Error && "stdout" in cause && "stderr" in cause
+        ? `${String(cause.stdout)}${String(cause.stderr)}`
+        : String(cause)
     failures.push(`${what} failed:\n${printed}`)
   }
 }
