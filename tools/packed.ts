@@ -106,7 +106,10 @@ function fileOf(tarballs: ReadonlyArray<string>): string {
 async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<string>): Promise<void> {
   const dependencies = Object.fromEntries([
     ...packages.map((name) => [`@uninet/${name}`, manifestOf(`packages/${name}`).version]),
-    ...packages.flatMap((name) => Object.entries(manifestOf(`packages/${name}`).peerDependencies ?? {}))
+    // Optional ones, too, which examples use; but for TensorFlow's own, whose scripts download it from elsewhere.
+    ...packages
+      .flatMap((name) => Object.entries(manifestOf(`packages/${name}`).peerDependencies ?? {}))
+      .filter(([name]) => !name.startsWith("@tensorflow/tfjs-node"))
   ])
   const manifest = {
     name: "empty",
