@@ -1,63 +1,33 @@
 /**
- * Are packages usable alone? Packs them and the workspace packages they need, and installs the tarballs in an empty project.
+ * Are packages usable alone? Packs them and the workspace packages they need, and installs them in an empty project by `npm install`, from a registry of the tarballs.
  *
  *     node tools/packed.ts [package ...]     type-checks and runs there every TypeScript example of their READMEs and doc comments, and sees that neither onnxruntime
  *                                            nor the command line came along (default: search-space, model-space and uninet)
  *     node tools/packed.ts --examples        type-checks there the programs of `examples`, searches by the one that has everything of its own, and verifies an operator of one's own
  *                                            by the command line
+ *     node tools/packed.ts --create          makes a project by create-uninet as it is packed, installs it, runs its tests and its search and checks its types; then makes and type-checks
+ *                                            one of each template
+ *     node tools/packed.ts --lint            holds every package's tarball against publint and attw (Are the types wrong?), and installs nothing
  *
  * Needs the npm registry for what the packages need of others.
  */
-import { execFileSync } from "node:child_process"
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync
-} from "node:fs"
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { basename, join } from "node:path"
+import { all, closure, importedBy, lint, manifestOf, pack, root, run } from "./src/Pack.ts"
+import { serve } from "./src/Registry.ts"
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const given = process.argv.slice(2)
 const programs = given[0] === "--examples"
+const lints = given[0] === "--lint"
+const creates = given[0] === "--create"
 const wanted = programs
-  ? [...packagesOf("examples"), "cli"]
-  : given.length > 0
-    ? given
-    : ["search-space", "model-space", "uninet"]
-
-interface Manifest {
-  readonly dependencies?: Readonly<Record<string, string>>
-  readonly peerDependencies?: Readonly<Record<string, string>>
-}
-
-function read(path: string): Manifest {
-  return JSON.parse(readFileSync(path, "utf8"))
-}
-
-/** The packages and all workspace packages that they depend on. */
-const closure = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const found = new Set<string>()
-  const add = (name: string) => {
-    if (found.has(name)) return
-    found.add(name)
-    const { dependencies = {} } = read(join(root, "packages", name, "package.json"))
-    for (const dependency of Object.keys(dependencies)) {
-      if (dependency.startsWith("@uninet/")) add(dependency.slice("@uninet/".length))
-    }
-  }
-  names.forEach(add)
-  return [...found]
-}
-
-const run = (cwd: string, command: string, ...args: ReadonlyArray<string>) =>
-  execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
+  ? [...importedBy("examples"), "cli"]
+  : lints || creates
+    ? all()
+    : given.length > 0
+      ? given
+      : ["search-space", "model-space", "uninet"]
 
 /** The TypeScript blocks of a Markdown text. */
 const examples = (markdown: string): ReadonlyArray<string> =>
@@ -70,32 +40,97 @@ const failures: Array<string> = []
 const project = mkdtempSync(join(tmpdir(), "uninet-packed-"))
 try {
   const packages = closure(wanted)
-  run(root, join(root, "node_modules", ".bin", "tsc"), "-b", ...packages.map((name) => join("packages", name)))
-  const tarballs = join(project, "tarballs")
-  mkdirSync(tarballs)
-  for (const name of packages) {
-    run(join(root, "packages", name), "npx", "-y", pnpm(), "pack", "--pack-destination", tarballs)
+  const tarballs = await pack(packages, join(project, "tarballs"))
+  if (lints) {
+    for (const tarball of tarballs)
+      failures.push(...(await lint(tarball)).map((finding) => `${basename(tarball)}: ${finding}`))
+    console.log(
+      failures.length === 0 ? `${tarballs.length} tarballs: publint and attw find nothing` : failures.join("\n")
+    )
+  } else if (creates) await create(tarballs)
+  else await install(packages, tarballs)
+} finally {
+  rmSync(project, { recursive: true, force: true })
+}
+process.exitCode = failures.length === 0 ? 0 : 1
+
+/** Makes projects as a stranger does, and uses them. */
+async function create(tarballs: ReadonlyArray<string>): Promise<void> {
+  const registry = await serve(tarballs)
+  const began = performance.now()
+  const step = async (what: string, cwd: string, command: string, ...args: ReadonlyArray<string>) => {
+    const since = performance.now()
+    const before = failures.length
+    await attempt(what, () => run(cwd, command, ...args))
+    console.log(
+      `${failures.length === before ? "done  " : "FAILED"}  ${what} (${((performance.now() - since) / 1000).toFixed(1)} s)`
+    )
   }
-  const peers: Record<string, string> = {}
-  for (const name of packages) Object.assign(peers, read(join(root, "packages", name, "package.json")).peerDependencies)
+  try {
+    registry.use(project)
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "tools", private: true }))
+    await step("npm install create-uninet", project, "npm", "install", "--no-audit", "--no-fund", fileOf(tarballs))
+    const bin = join(project, "node_modules", ".bin", "create-uninet")
+    const folder = join(project, "mine")
+    await step("create-uninet mine", project, process.execPath, bin, folder)
+    registry.use(folder)
+    await step("npm install", folder, "npm", "install", "--no-audit", "--no-fund")
+    await step("npm test", folder, "npm", "test")
+    await step("npm start", folder, "npm", "start")
+    await step("npm run check", folder, "npm", "run", "check")
+    await step("npx uninet verify", folder, "npx", "uninet", "verify", "uninet.config.ts", "--runs", "3")
+    console.log(`${((performance.now() - began) / 1000).toFixed(0)} s to here`)
+    // The others have all that they need there: what they depend on is in the tests of create-uninet.
+    const dependencies = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).dependencies
+    const others = closure(importedBy("examples")).map((name) => manifestOf(`packages/${name}`).name)
+    const missing = [...others, "@effect/platform-node"].filter((name) => !Object.hasOwn(dependencies, name))
+    await step("npm install of what templates need", folder, "npm", "install", "--no-audit", "--no-fund", ...missing)
+    for (const file of readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"))) {
+      const name = file.replace(/(\.config)?\.ts$/, "")
+      const other = join(folder, `of-${name}`)
+      await step(`--template ${name}`, project, process.execPath, bin, other, "--template", name)
+      await step(`types of ${name}`, other, join(folder, "node_modules", ".bin", "tsc"), "-p", ".")
+    }
+  } finally {
+    await registry.close()
+  }
+  if (failures.length > 0) console.log(failures.join("\n"))
+}
+
+/** The tarball of create-uninet, which has no scope that the registry could be asked for by. */
+function fileOf(tarballs: ReadonlyArray<string>): string {
+  return tarballs.find((path) => basename(path).startsWith("create-uninet-")) ?? ""
+}
+
+/** Installs the packages, and does there what there is to do. */
+async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<string>): Promise<void> {
   const dependencies = Object.fromEntries([
-    ...readdirSync(tarballs).map((file) => [
-      `@uninet/${/^uninet-(.*)-\d+\./.exec(file)![1]!}`,
-      `file:tarballs/${file}`
-    ]),
-    ...Object.entries(peers)
+    ...packages.map((name) => [`@uninet/${name}`, manifestOf(`packages/${name}`).version]),
+    // Optional ones, too, which examples use; but for TensorFlow's own, whose scripts download it from elsewhere.
+    ...packages
+      .flatMap((name) => Object.entries(manifestOf(`packages/${name}`).peerDependencies ?? {}))
+      .filter(([name]) => !name.startsWith("@tensorflow/tfjs-node"))
   ])
   const manifest = {
     name: "empty",
     private: true,
     type: "module",
     dependencies,
-    devDependencies: { "@types/node": "^24" }
+    // What some examples run by.
+    devDependencies: { "@types/node": "^24", "@effect/platform-node": "^4.1.0" }
   }
   writeFileSync(join(project, "package.json"), JSON.stringify(manifest, null, 2))
-  run(project, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")
+  const registry = await serve(tarballs)
+  try {
+    registry.use(project)
+    await run(project, "npm", "install", "--no-audit", "--no-fund")
+  } finally {
+    await registry.close()
+  }
 
-  for (const unwanted of programs ? [] : ["onnxruntime-node", "onnxruntime-common", "@uninet/cli", "@uninet/runtime"]) {
+  for (const unwanted of programs || packages.includes("runtime")
+    ? []
+    : ["onnxruntime-node", "onnxruntime-common", "@uninet/cli", "@uninet/runtime"]) {
     if (existsSync(join(project, "node_modules", unwanted))) failures.push(`${unwanted} came along`)
   }
   const files: Array<string> = []
@@ -137,7 +172,7 @@ try {
     types: ["node"]
   }
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files }))
-  attempt("the examples' types", () => run(project, join(root, "node_modules", ".bin", "tsc"), "-p", "."))
+  await attempt("the examples' types", () => run(project, join(root, "node_modules", ".bin", "tsc"), "-p", "."))
   if (programs) {
     const search = `import { Effect } from "effect"
 import { program } from "./everything-of-ones-own.ts"
@@ -145,9 +180,11 @@ const { best } = await Effect.runPromise(program({ trials: 1 }))
 if (!(best.outcome.evaluation.measures.distance < 9)) throw new Error("no result")
 `
     writeFileSync(join(project, "search.ts"), search)
-    attempt("a search", () => run(project, process.execPath, "search.ts"))
+    await attempt("a search", () => run(project, process.execPath, "search.ts"))
     const uninet = join(project, "node_modules", ".bin", "uninet")
-    attempt("verify", () => run(project, process.execPath, uninet, "verify", "own-operator.config.ts", "--runs", "5"))
+    await attempt("verify", () =>
+      run(project, process.execPath, uninet, "verify", "own-operator.config.ts", "--runs", "5")
+    )
   } else {
     // One process for all: most of what an example takes is loading what it imports.
     const all = `let current = ""
@@ -159,7 +196,7 @@ process.on("unhandledRejection", failed)
 for (current of ${JSON.stringify(files)}) await import(\`./\${current}\`).catch(failed)
 `
     writeFileSync(join(project, "all.ts"), all)
-    attempt("the examples", () => run(project, process.execPath, "all.ts"))
+    await attempt("the examples", () => run(project, process.execPath, "all.ts"))
   }
   console.log(
     failures.length === 0
@@ -168,33 +205,17 @@ for (current of ${JSON.stringify(files)}) await import(\`./\${current}\`).catch(
         : `${wanted.join(", ")}: packed, installed alone (${packages.length} tarballs) and ran ${files.length} examples`
       : failures.join("\n")
   )
-} finally {
-  rmSync(project, { recursive: true, force: true })
-}
-process.exitCode = failures.length === 0 ? 0 : 1
-
-/** The workspace packages that a folder of programs imports. */
-function packagesOf(folder: string): ReadonlyArray<string> {
-  const { dependencies = {} } = read(join(root, folder, "package.json"))
-  return Object.keys(dependencies).flatMap((name) =>
-    name.startsWith("@uninet/") ? [name.slice("@uninet/".length)] : []
-  )
-}
-
-/** The workspace's own pnpm, as npx takes it. */
-function pnpm(): string {
-  const { packageManager }: { readonly packageManager: string } = JSON.parse(
-    readFileSync(join(root, "package.json"), "utf8")
-  )
-  return packageManager
 }
 
 /** Runs a step and notes its failure with what it printed. */
-function attempt(what: string, step: () => string): void {
+async function attempt(what: string, step: () => Promise<string>): Promise<void> {
   try {
-    step()
+    await step()
   } catch (cause) {
-    const printed = cause instanceof Error && "stdout" in cause ? String(cause.stdout) : String(cause)
+    const printed =
+      cause instanceof Error && "stdout" in cause && "stderr" in cause
+        ? `${String(cause.stdout)}${String(cause.stderr)}`
+        : String(cause)
     failures.push(`${what} failed:\n${printed}`)
   }
 }

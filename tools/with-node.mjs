@@ -108,6 +108,12 @@ const test = async (args) => {
   return failures === 0 ? 0 : 1
 }
 
+if (Number(process.versions.node.split(".")[0]) < 20) {
+  console.error(
+    `This needs Node 20 or newer to begin with, and this is ${process.versions.node}: see https://nodejs.org.`
+  )
+  process.exit(1)
+}
 const [mode, ...args] = process.argv.slice(2)
 const modes = {
   start: () => own("node", [join("packages", "cli", "src", "bin.ts"), "search", ...args]),

@@ -1,7 +1,9 @@
 /** Who may know whom. */
 import { assert, describe, it } from "@effect/vitest"
 import { version } from "@uninet/trainer"
-import { readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { oldest } from "../../packages/cli/src/internal/nodeVersion.js"
+import * as Published from "../published.mjs"
 
 const packages = new URL("../../packages/", import.meta.url)
 const names = readdirSync(packages)
@@ -50,6 +52,51 @@ describe("the packages", () => {
       (name) => JSON.parse(readFileSync(new URL(`${name}/package.json`, packages), "utf8")).version
     )
     assert.deepStrictEqual([...new Set(versions)], [version])
+  })
+
+  it.each(names)("%s is published with all that a stranger looks for, and whole", (name) => {
+    const own = JSON.parse(readFileSync(new URL(`${name}/package.json`, packages), "utf8"))
+    const { bugs, description, engines, files, homepage, keywords, license, repository } = Published.manifest(own)
+    assert.deepStrictEqual(
+      { bugs, engines, license, repository },
+      {
+        bugs: { url: `${Published.home}/issues` },
+        engines: { node: `>=${oldest}` },
+        license: "MIT",
+        repository: { type: "git", url: `git+${Published.home}.git`, directory: `packages/${name}` }
+      }
+    )
+    assert.match(String(homepage), new RegExp(`/packages/${name}#readme$`))
+    assert.isNotEmpty(description)
+    assert.isTrue(Array.isArray(keywords) && keywords.length >= 3)
+    assert.isTrue(
+      Array.isArray(files) && ["dist", "!dist/**/.*", "src", "README.md"].every((file) => files.includes(file))
+    )
+    assert.isTrue(existsSync(new URL(`${name}/README.md`, packages)))
+    // What is packed is built then.
+    assert.match(own.scripts.prepack, /^node \.\.\/\.\.\/tools\/prepack\.mjs( src\/[\w/]+\.ts)?$/)
+    assert.strictEqual(own.scripts.postpack, "node ../../tools/prepack.mjs --undo")
+    // The published entries are the checkout's, built.
+    const built = Object.entries<string>(own.exports).map(([path, source]) => {
+      const file = source.replace(/^\.\/src\/(.*)\.ts$/, "./dist/$1")
+      return [path, { types: `${file}.d.ts`, default: `${file}.js` }]
+    })
+    assert.deepStrictEqual(own.publishConfig.exports, Object.fromEntries(built))
+  })
+
+  it("have links in their READMEs that lead somewhere from anywhere", () => {
+    const text =
+      "[a](../nn) [b](src/Op.ts#x) [c](#here) [d](https://e.org)\n```ts\nf[0](x)\n```\n[e](../../docs/f.md)\n"
+    assert.strictEqual(
+      Published.readme(text, "packages/graph"),
+      `[a](${Published.home}/tree/main/packages/nn) [b](${Published.home}/blob/main/packages/graph/src/Op.ts#x) [c](#here) [d](https://e.org)\n\`\`\`ts\nf[0](x)\n\`\`\`\n[e](${Published.home}/blob/main/docs/f.md)\n`
+    )
+    for (const name of names)
+      assert.notInclude(
+        readFileSync(new URL(`${name}/README.md`, packages), "utf8"),
+        Published.home,
+        `${name}'s README was left as it is packed: run node ../../tools/prepack.mjs --undo in its folder`
+      )
   })
 
   it("form a line: none needs itself through others", () => {

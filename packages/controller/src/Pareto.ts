@@ -5,9 +5,13 @@
  * ```ts
  * import { Pareto } from "@uninet/controller"
  *
+ * interface Found {
+ *   readonly objectives: ReadonlyArray<number>
+ * }
+ *
  * const front = [[0.9, -300], [0.8, -100], [0.7, -200]].reduce(
- *   (front, objectives) => Pareto.add({ objectives })(front),
- *   Pareto.empty<{ readonly objectives: ReadonlyArray<number> }>()
+ *   (front, objectives) => Pareto.add<Found>({ objectives })(front),
+ *   Pareto.empty<Found>()
  * )
  * console.log(front.members.length) // 2: the third is dominated by the second
  * console.log(Pareto.hypervolume(front.members.map((m) => m.objectives), [0, -400])) // 0.9·100 + 0.8·200 = 250

@@ -9,7 +9,7 @@
  * Of a real number, or a whole one of very many, the policy chooses one of 16 slots (`Site.slots`), and some number of the slot follows with equal chances: it learns where the
  * number should lie to a sixteenth of its range.
  */
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

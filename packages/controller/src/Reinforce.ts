@@ -2,7 +2,7 @@
  * REINFORCE (Williams, 1992; Zoph & Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017): the policy of `Ppo`, improved by one step along
  * the score-function gradient after every batch.
  */
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

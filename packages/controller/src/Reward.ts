@@ -15,6 +15,8 @@ export interface Target {
  *
  * @example
  * ```ts
+ * import { Reward } from "@uninet/controller"
+ *
  * Reward.mnasnet(0.75, { cost: 200e6, target: 300e6 }) // 0.75 · 1.029
  * ```
  */

@@ -1,6 +1,6 @@
 /** All strategies of this package by the names that the command line uses. */
 import type { Prng } from "@uninet/search-space"
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"

@@ -16,7 +16,7 @@ import {
   Tpe
 } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import { Choice, Constrained, Constraint, Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -28,7 +28,7 @@ describe("in a browser", () => {
     assert.deepStrictEqual(warnings, [])
     assert.notMatch(text, builtin)
     assert.deepStrictEqual(
-      inputs.filter((path) => /onnx|packages\/(runtime|graph|nn)\/|Ppo|policy|agent/.test(path)),
+      inputs.filter((path) => /onnx|packages\/(engine|runtime|graph|nn)\/|Ppo|policy|agent/.test(path)),
       []
     )
     // a page's globals: no process, no Buffer, no require

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import { FileUnavailable } from "./DataError.ts"
 import type { ImageShape } from "./Dataset.ts"
+import * as optional from "./internal/optional.ts"
 import * as pixels from "./internal/pixels.ts"
 
 export interface Options {
@@ -51,6 +52,9 @@ export const readAll = Effect.fn("ImageFile.readAll")(function* (
   const out = new SharedArrayBuffer(paths.length * volume)
   const items = paths.map((path, index) => ({ path, index, offset: index * volume }))
   // sharp loads its native library when imported: only who has a picture waits for it. `decode` says what went wrong as a value.
+  const missing = yield* Effect.match(optional.decoder, { onFailure: (error) => error, onSuccess: () => undefined })
+  if (missing !== undefined)
+    return { images: new Float32Array(), indexes: [], failures: paths.map((_, index) => ({ index, error: missing })) }
   const bad = yield* Effect.promise(async () => {
     const { decode } = await import("./internal/decode.ts")
     return decode({ items, image, cropRatio, fill: [], out })

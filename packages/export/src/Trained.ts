@@ -2,7 +2,7 @@
 import type { GraphError, Program } from "@uninet/graph"
 import type { PyTorchForm } from "@uninet/model-space"
 import { Model, type Weights } from "@uninet/nn"
-import { Runtime, type RuntimeError } from "@uninet/runtime"
+import { Runtime, type RuntimeError } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Card } from "./Card.ts"

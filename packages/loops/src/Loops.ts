@@ -1,6 +1,6 @@
 /** The engines on loops in WebAssembly. */
 import { Program, Shape } from "@uninet/graph"
-import { Check, CompileFailed, type Data, FirstValues, failedRun, Guarded, Runtime } from "@uninet/runtime/engine"
+import { Check, CompileFailed, type Data, FirstValues, failedRun, Guarded, Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Struct from "effect/Struct"

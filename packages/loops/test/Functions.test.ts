@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Op, Program } from "@uninet/graph"
 import { Loops } from "@uninet/loops"
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 

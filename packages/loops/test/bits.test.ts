@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Loops } from "@uninet/loops"
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Small from "./support/searched.ts"

@@ -36,6 +36,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
+import { shown } from "./internal/shown.ts"
 import type { Law } from "./Law.ts"
 import type { PyTorch } from "./PyTorch.ts"
 import type { Recipe } from "./Recipe.ts"
@@ -276,7 +277,7 @@ export const make = <
   for (const cost of declared.chain?.costs ?? []) costs[cost] = (point) => chained(point)?.[cost] ?? NaN
   Object.assign(costs, declared.costs)
   const chain = declared.chain?.cost.chain
-  return {
+  return legible({
     name,
     version: declared.version ?? "",
     space,
@@ -303,8 +304,12 @@ export const make = <
     isIdle: declared.isIdle ?? (() => false),
     scaling: declared.scaling ?? null,
     pytorch: declared.pytorch ?? null
-  }
+  })
 }
+
+/** `console.log` shows a space in a line. */
+const legible = <A, C extends string, M extends string>(made: ModelSpace<A, C, M>): ModelSpace<A, C, M> =>
+  shown(made, ({ name, space, task }) => `ModelSpace(${name}: ${task.name}, ${String(space)})`)
 
 /**
  * A space of which only results are known, as a table has them: it can be searched, and nothing of it trained. Its costs are those that are given.
@@ -323,7 +328,7 @@ export const table = <A, const Measure extends string, const Cost extends string
     model: () => Result.fail({ message: reason })
   })
   const costs: { readonly [C in Cost]: (point: A) => number } = Object.assign({}, declared.costs)
-  return { ...made, isTrainable: false, costs, chain: null }
+  return legible({ ...made, isTrainable: false, costs, chain: null })
 }
 
 /**
@@ -334,7 +339,8 @@ export const table = <A, const Measure extends string, const Cost extends string
  */
 export const withTask =
   <Measure extends string>(task: Task.Task<Measure>) =>
-  <A, C extends string>(of: ModelSpace<A, C>): ModelSpace<A, C, Measure> => ({ ...of, task })
+  <A, C extends string>(of: ModelSpace<A, C>): ModelSpace<A, C, Measure> =>
+    legible({ ...of, task })
 
 /**
  * With further costs, or others of the same names.
@@ -347,11 +353,11 @@ export const withCosts =
   <C extends string, M extends string>(of: ModelSpace<A, C, M>): ModelSpace<A, C | Added, M> => {
     const chain =
       of.chain === null ? null : { ...of.chain, costs: of.chain.costs.filter((name) => !Object.hasOwn(costs, name)) }
-    return {
+    return legible({
       ...of,
       costs: { ...of.costs, ...costs } as { readonly [K in C | Added]: (point: A) => number }, // both kinds were put in
       chain
-    }
+    })
   }
 
 /** Why a point's network cannot be trained. */

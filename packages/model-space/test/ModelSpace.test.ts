@@ -5,6 +5,7 @@ import { Model, Nn, Scope } from "@uninet/nn"
 import { Choice, Constrained, type Cost, Prng, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { inspect } from "node:util"
 import { declared, distances, type Middle, network, type Point, rows, space } from "./support/rows.ts"
 
 const get = Result.getOrThrow
@@ -378,6 +379,15 @@ describe("a point to be trained", () => {
 
   it("keeps what else is said of it", () => {
     assert.deepStrictEqual(get(ModelSpace.trainable(rows, { from: "a run" })(point)).about, { from: "a run" })
+  })
+})
+
+describe("a space for people", () => {
+  it("is a line where it is logged, also when it was changed", () => {
+    const text = `ModelSpace(${rows.name}: ${rows.task.name}, ${String(space)})`
+    assert.strictEqual(inspect(rows), text)
+    assert.strictEqual(inspect(ModelSpace.withCosts({ wide: ({ width }: Point) => width })(rows)), text)
+    assert.strictEqual(String(ModelSpace.withTask(rows.task)(rows)), text)
   })
 })
 

@@ -4,7 +4,7 @@
  * They check ONNX Runtime's numbers, run where it does not (a browser), and bring TensorFlow's own CUDA kernels where `tfjs-node-gpu` is installed.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { DeviceUnavailable, Runtime } from "@uninet/runtime/engine"
+import { DeviceUnavailable, Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Backend } from "./internal/backend.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as tf from "@tensorflow/tfjs-core"
 import { Op, Program } from "@uninet/graph"
-import { type RuntimeError, Runtime } from "@uninet/runtime/engine"
+import { type RuntimeError, Runtime } from "@uninet/engine"
 import { Tfjs } from "@uninet/runtime-tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

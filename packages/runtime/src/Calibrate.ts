@@ -3,13 +3,13 @@
  *
  * Inside a graph: the difference between chains of two lengths. A session of one operator would pay for fresh memory and for the call.
  */
+import { RunFailed } from "@uninet/engine"
 import { CostModel, Model } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import { cpus } from "node:os"
 import * as ort from "onnxruntime-node"
 import { blockSize } from "./internal/block.ts"
 import { version } from "./OnnxRuntime.ts"
-import { RunFailed } from "./RuntimeError.ts"
 
 const engine = "onnxruntime cpu"
 

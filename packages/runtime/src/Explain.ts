@@ -1,13 +1,11 @@
 /** What `OnnxRuntime.cpu` makes of a program, stage by stage, and where its time goes. */
+import { CompileFailed, type Data, type RunFailed, Updates } from "@uninet/engine"
 import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
 import { type CostModel, Explain } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { insideOf, outsideOf } from "./internal/memory.ts"
 import { optionsOf } from "./internal/session.ts"
 import * as Profile from "./Profile.ts"
-import type { Data } from "./Runtime.ts"
-import { CompileFailed, type RunFailed } from "./RuntimeError.ts"
 
 export interface Options {
   /** By which times are predicted. */
@@ -28,7 +26,7 @@ export const explain = (
   program: Program.Program,
   { block, costs }: Options
 ): Result.Result<Explain.Explained, GraphError> =>
-  Result.map(insideOf(program, outsideOf(program)), (inside) =>
+  Result.map(Updates.insideOf(program, Updates.outsideOf(program)), (inside) =>
     Explain.explain(inside, costs, optionsOf(inside, block))
   )
 

@@ -1,20 +1,26 @@
 /** The engines on ONNX Runtime: every program is one static ONNX graph. */
+import {
+  Check,
+  CompileFailed,
+  type Data,
+  DeviceUnavailable,
+  failedRun,
+  FirstValues,
+  Guarded,
+  Runtime,
+  Updates
+} from "@uninet/engine"
 import { Program, Shape } from "@uninet/graph"
 import type { Lowering } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
-import * as Check from "./Check.ts"
-import * as FirstValues from "./FirstValues.ts"
-import * as Guarded from "./Guarded.ts"
 import { blockSize } from "./internal/block.ts"
 import * as Lowered from "./internal/lowered.ts"
 import * as Memory from "./internal/memory.ts"
 import * as Resident from "./internal/resident.ts"
 import { create, probe, type Provider, tensor } from "./internal/session.ts"
-import { type Data, Runtime } from "./Runtime.ts"
-import { CompileFailed, DeviceUnavailable, failedRun } from "./RuntimeError.ts"
 
 /** The version of ONNX Runtime's package. */
 export const version: string = ort.env.versions.node ?? ort.env.versions.common
@@ -70,7 +76,7 @@ interface Entry {
   /** The norm to which gradients are clipped, and the outputs that are the norm they had before. */
   readonly most: number | undefined
   readonly norms: ReadonlyArray<string>
-  readonly averages: ReadonlyArray<Memory.AverageUpdate>
+  readonly averages: ReadonlyArray<Updates.AverageUpdate>
 }
 
 /** A pack of a session with the memory that it reads or writes. */
@@ -84,7 +90,7 @@ interface PackOnMemory extends Lowering.Pack {
 const packsOf = (
   program: Program.Program,
   memory: Memory.Memory,
-  steps: ReadonlyArray<Memory.StepUpdate>
+  steps: ReadonlyArray<Updates.StepUpdate>
 ): { readonly packedInputs: ReadonlyArray<PackOnMemory>; readonly packedOutputs: ReadonlyArray<PackOnMemory> } => {
   const read = new Set(program.variables.map((v) => v.attributes.name))
   const optimised = new Set(steps.map((u) => u.parameter.attributes.name))
@@ -107,18 +113,18 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   name: string,
   program: Program.Program,
   memory: Memory.Memory,
-  outside: Memory.Outside,
+  outside: Updates.Outside,
   target: Target
 ) {
   const { engine } = target
   const { averages, norm, steps } = outside
   const inside = yield* Effect.mapError(
-    Effect.fromResult(Memory.insideOf(program, outside)),
+    Effect.fromResult(Updates.insideOf(program, outside)),
     (cause) => new CompileFailed({ engine, program: name, cause })
   )
   const ends = Object.keys(inside.outputs).length + inside.updates.length
   const graph = ends === 0 ? undefined : yield* openGraph(name, inside, memory, steps, target)
-  const norms = Memory.normOutputs(program, outside)
+  const norms = Updates.normOutputs(program, outside)
   const entry: Entry = { name, program, graph, optimises: steps.length > 0, most: norm?.most, norms, averages }
   return entry
 })
@@ -127,7 +133,7 @@ const openGraph = Effect.fnUntraced(function* (
   name: string,
   program: Program.Program,
   memory: Memory.Memory,
-  steps: ReadonlyArray<Memory.StepUpdate>,
+  steps: ReadonlyArray<Updates.StepUpdate>,
   target: Target
 ) {
   const { engine } = target
@@ -143,7 +149,7 @@ const openGraph = Effect.fnUntraced(function* (
   )
   const stateOf = (variable: string) => memory.variables.get(variable) ?? new Float32Array()
   const declared = (data: Data, name: string) => tensor(data, lowered.shapes.get(name) ?? [data.length])
-  const gradients = new Map(steps.map((u) => [Memory.gradientName(u), u.parameter] as const))
+  const gradients = new Map(steps.map((u) => [Updates.gradientName(u), u.parameter] as const))
   const packed = new Set(packs.packedOutputs.flatMap(({ members }) => members.map((member) => member.name)))
   const graph: Graph = {
     session,
@@ -235,12 +241,12 @@ const compile =
     Effect.gen(function* () {
       const { engine } = target
       const named = Struct.keys(programs).map((name) => [name, programs[name]] as const)
-      const outside = named.map(([name, program]) => [name, program, Memory.outsideOf(program)] as const)
+      const outside = named.map(([name, program]) => [name, program, Updates.outsideOf(program)] as const)
       const clash = Check.clash(engine, programs)
       if (clash !== undefined) return yield* clash
       const declared = Check.variablesOf(named.map(([, program]) => program))
       const variables = [...declared.values()]
-      const owners = new Map<string, Memory.StepUpdate>()
+      const owners = new Map<string, Updates.StepUpdate>()
       for (const [, , { steps }] of outside) for (const u of steps) owners.set(u.parameter.attributes.name, u)
       const memory = Memory.make(variables, [...owners.values()])
       for (const [name, variable] of declared) {
@@ -341,6 +347,6 @@ export const webgpu = (): Layer.Layer<Runtime, DeviceUnavailable> => {
 export const cuda = (options: Pick<Options, "threads"> = {}): Layer.Layer<Runtime, DeviceUnavailable> => {
   const target = { ...options, engine: "onnxruntime cuda", provider: "cuda", formulation: "standard" } as const
   const remedy =
-    "Install an NVIDIA driver, CUDA 12 and cuDNN 9, then the provider's library (Linux on x64): ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js in the folder of onnxruntime-node."
+    "Install an NVIDIA driver, CUDA 12 and cuDNN 9, then the provider's library (Linux on x64): ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js in the folder of @uninet/onnxruntime-node-linux-x64 (in a checkout: of onnxruntime-node)."
   return Layer.effect(Runtime, Effect.andThen(probed(target.engine, "cuda", remedy), runtimeOf(target)))
 }

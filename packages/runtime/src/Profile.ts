@@ -1,4 +1,5 @@
 /** Where the time of a program goes on ONNX Runtime's CPU engine, operator by operator. */
+import { CompileFailed, type Data, RunFailed, Updates } from "@uninet/engine"
 import type { Program } from "@uninet/graph"
 import { type Lowering, Model } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
@@ -8,10 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as ort from "onnxruntime-node"
 import { blockSize } from "./internal/block.ts"
-import { insideOf, outsideOf } from "./internal/memory.ts"
 import { lower, sessionOptions, tensor } from "./internal/session.ts"
-import type { Data } from "./Runtime.ts"
-import { CompileFailed, RunFailed } from "./RuntimeError.ts"
 
 /** An operator of the compiled program, and what it took. */
 export interface Operator extends Lowering.Work {
@@ -79,7 +77,7 @@ export const make = (
 > =>
   Effect.gen(function* () {
     const inside = yield* Effect.mapError(
-      Effect.fromResult(insideOf(program, outsideOf(program))),
+      Effect.fromResult(Updates.insideOf(program, Updates.outsideOf(program))),
       (cause) => new CompileFailed({ engine, program: name, cause })
     )
     const lowered = lower(inside, name, formulation === "blocked" ? yield* attempt(blockSize) : 0)

@@ -1,18 +1,2 @@
-/** What an engine implements and needs for it; no engine, and nothing of Node: `@uninet/runtime/engine`. */
-export * as Check from "./Check.ts"
-export * as FirstValues from "./FirstValues.ts"
-export * as Guarded from "./Guarded.ts"
-export * as Packing from "./Packing.ts"
-export { type Data, type Executable, Runtime } from "./Runtime.ts"
-export {
-  CompileFailed,
-  DeviceUnavailable,
-  failedRun,
-  MissingKernel,
-  OutOfDeviceMemory,
-  RunFailed,
-  type RuntimeError,
-  UninitialisedVariables,
-  WrongInput,
-  WrongVariables
-} from "./RuntimeError.ts"
+/** What `@uninet/engine` has. */
+export * from "@uninet/engine"

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Updates } from "@uninet/engine"
 import { Op, Program, type Tensor } from "@uninet/graph"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { evaluate } from "../../graph/test/support/interpreter.ts"
-import { insideOf, normOutputs, outsideOf } from "../src/internal/memory.js"
 
 /** Lengths that leave gaps between groups, and one that lies alone. */
 const lengths = { a: 3, b: 5000, c: 6, d: 1 }
@@ -72,10 +72,10 @@ const values = (of: (name: Name) => number) => ({
 describe("clipping", () => {
   it("is left to the memory where all gradients are clipped by the norm of all of them", () => {
     const program = clippedWithNorm(1)
-    const outside = outsideOf(program)
+    const outside = Updates.outsideOf(program)
     assert.strictEqual(outside.norm?.most, 1)
-    assert.deepStrictEqual(normOutputs(program, outside), ["norm"])
-    const inside = Result.getOrThrow(insideOf(program, outside))
+    assert.deepStrictEqual(Updates.normOutputs(program, outside), ["norm"])
+    const inside = Result.getOrThrow(Updates.insideOf(program, outside))
     assert.deepStrictEqual(
       inside.nodes.filter(({ kind }) => kind === "globalNorm" || kind === "clipByNorm"),
       []
@@ -90,11 +90,11 @@ describe("clipping", () => {
       return gradients.map((gradient) => Op.clipByNorm(gradient, norm, 1))
     })
     for (const program of [some, two, part]) {
-      const outside = outsideOf(program)
+      const outside = Updates.outsideOf(program)
       assert.isUndefined(outside.norm)
       assert.strictEqual(outside.steps.length, 4)
       assert.include(
-        Result.getOrThrow(insideOf(program, outside)).nodes.map(({ kind }) => kind),
+        Result.getOrThrow(Updates.insideOf(program, outside)).nodes.map(({ kind }) => kind),
         "clipByNorm"
       )
     }

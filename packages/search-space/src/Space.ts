@@ -23,6 +23,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import type { Choice } from "./Choice.ts"
 import { fnv1aHex } from "./internal/fnv.ts"
 import { repair, type Context, type Node, type Vector } from "./internal/node.ts"
+import { shown } from "./internal/shown.ts"
 import { showPath, stableStringify } from "./internal/stable.ts"
 import type { Prng } from "./Prng.ts"
 import { absent, another, exists, nearby, type Site, withSlots } from "./Site.ts"
@@ -67,13 +68,18 @@ export const make = <A>(
   const [problem, ...more] = context.problems
   if (problem !== undefined) return Result.fail(new InvalidSpace({ problems: [problem, ...more] }))
   const { version } = options
-  return Result.succeed({
+  const space: Space<A> = {
     ...Pipeable.Prototype,
     sites: withSlots(context.sites),
     root,
     ...(version === undefined ? {} : { version })
-  })
+  }
+  return Result.succeed(shown(space, inShort))
 }
+
+/** What `console.log` shows; `print` shows all. */
+const inShort = (space: Space<unknown>): string =>
+  `Space(${space.sites.length} choices, ${showCount(distinct(space))} points)`
 
 /**
  * How many there are: an exact bigint, or the number `Infinity` where a choice is continuous. Either can be compared with `<` and `>`; `showCount` says it in

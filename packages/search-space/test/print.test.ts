@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Choice, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
+import { inspect } from "node:util"
 import { rows } from "./support/rows.ts"
 
 const get = Result.getOrThrow
@@ -29,6 +30,12 @@ describe("what people and other tools read", () => {
       ].join("\n")
     )
     assert.include(Space.print(rows), "95367431640625 choices, 3375000000000 distinct")
+  })
+
+  it("a space is a line where it is logged or put into a text", () => {
+    assert.strictEqual(inspect(space), "Space(5 choices, 30 points)")
+    assert.strictEqual(`${String(rows)}`.replace(/\d+ choices/, ""), "Space(, 3375000000000 points)")
+    assert.deepStrictEqual(Object.keys(space).includes("toString"), false)
   })
 
   it("a value is the list of its choices", () => {

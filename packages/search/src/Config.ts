@@ -20,7 +20,7 @@
 import { type SearchStrategy, Strategies } from "@uninet/controller"
 import type { Dataset } from "@uninet/data"
 import { type Facts, ModelSpace, Recipe, Task } from "@uninet/model-space"
-import type { Runtime } from "@uninet/runtime"
+import type { Runtime } from "@uninet/engine"
 import type { Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

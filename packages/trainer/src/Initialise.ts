@@ -1,6 +1,6 @@
 /** First values of variables. */
 import { Shape, type Tensor } from "@uninet/graph"
-import type { Executable, RuntimeError } from "@uninet/runtime"
+import type { Executable, RuntimeError } from "@uninet/engine"
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 

@@ -3,7 +3,7 @@
  * equal a training is the same to the last bit; where one differs it is another training, perhaps by a last digit, perhaps altogether.
  */
 import { Content, type DataError, Dataset } from "@uninet/data"
-import { Runtime, type RuntimeError } from "@uninet/runtime"
+import { Runtime, type RuntimeError } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"

@@ -1,7 +1,7 @@
 import type { DataError } from "@uninet/data"
 import type { GraphError } from "@uninet/graph"
 import type { Weights } from "@uninet/nn"
-import type { RuntimeError } from "@uninet/runtime"
+import type { RuntimeError } from "@uninet/engine"
 import * as Schema from "effect/Schema"
 import type { CheckpointError } from "./CheckpointError.ts"
 

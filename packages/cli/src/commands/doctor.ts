@@ -27,6 +27,11 @@ interface Known {
   readonly notes: ReadonlyArray<string>
 }
 
+/** Where ONNX Runtime's library lies: in a checkout as its makers publish it, elsewhere in a package of its platform's. */
+const ortFolder = import.meta.url.endsWith(".ts")
+  ? "packages/runtime/node_modules/onnxruntime-node"
+  : "node_modules/@uninet/onnxruntime-node-linux-x64"
+
 const ofOrt = { library: "onnxruntime-node", version: OnnxRuntime.version }
 const ofTfjs = { library: "TensorFlow.js", version: Tfjs.version }
 const ofLoops = { library: "WebAssembly", version: process.versions.v8 }
@@ -66,8 +71,7 @@ const known: Record<Device.Chosen, Known> = {
   cuda: {
     ...ofOrt,
     why: "trains on an NVIDIA GPU by cuDNN",
-    command:
-      "(cd packages/runtime/node_modules/onnxruntime-node && ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js)",
+    command: `(cd ${ortFolder} && ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js)`,
     notes: ["needs Linux on x64, an NVIDIA GPU with its driver, CUDA 12 and cuDNN 9; downloads the provider from NuGet"]
   },
   "tfjs-node-gpu": {

@@ -27,6 +27,8 @@ export const chance: Rule = { test: (n) => n >= 0 && n <= 1, expected: "a number
  *
  * @example
  * ```ts
+ * import { Kit } from "@uninet/controller"
+ *
  * const wrong = Kit.check("annealing", { cooling: 2 }, { cooling: Kit.chance })
  * console.log(wrong?.message) // annealing: cooling is 2. Use a number from 0 to 1.
  * ```

@@ -1,6 +1,6 @@
 /** A policy with its variables on an engine: sampling, improving, inspecting, saving. */
 import type { Program } from "@uninet/graph"
-import { type Data, type Executable, Runtime } from "@uninet/runtime/engine"
+import { type Data, type Executable, Runtime } from "@uninet/engine"
 import { Constrained, Elementary, type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"

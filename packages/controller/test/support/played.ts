@@ -1,6 +1,6 @@
 /** What every strategy proposes on four spaces whose choices are listed, with fake rewards: as one hash each. */
 import { Nsga2, Strategies, type Strategy, Told } from "@uninet/controller"
-import type { Runtime } from "@uninet/runtime/engine"
+import type { Runtime } from "@uninet/engine"
 import { Choice, Constrained, Constraint, type Cost, Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

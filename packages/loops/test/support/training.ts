@@ -1,6 +1,6 @@
 /** Training steps of a small network that has every kind of loop in it, and the bits that they leave behind. */
 import { Classification, Recipe } from "@uninet/model-space"
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import { Prng } from "@uninet/search-space"
 import { TrainingProgram } from "@uninet/trainer"
 import { type Architecture, Network } from "@uninet/uninet"

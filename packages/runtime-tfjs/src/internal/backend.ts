@@ -1,6 +1,6 @@
 /** A backend of TensorFlow.js, and plans run on it. */
 import * as tf from "@tensorflow/tfjs-core"
-import type { Data } from "@uninet/runtime/engine"
+import type { Data } from "@uninet/engine"
 import type { Traits } from "./context.ts"
 import type { Call, Plan } from "./plan.ts"
 

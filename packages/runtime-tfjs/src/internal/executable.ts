@@ -11,7 +11,7 @@ import {
   Guarded,
   MissingKernel,
   Packing
-} from "@uninet/runtime/engine"
+} from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Struct from "effect/Struct"
 import * as Backend from "./backend.ts"

@@ -1,6 +1,6 @@
 /** A training step in a page: what came of it is its title. */
 import { gradient, Op, Program } from "@uninet/graph"
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import { Tfjs } from "@uninet/runtime-tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -1,6 +1,6 @@
 /** An engine held against the reference interpreter; what disagrees is made as small as it can be. */
 import { Tensor, type Program } from "@uninet/graph"
-import { type Data, Runtime, type RuntimeError } from "@uninet/runtime/engine"
+import { type Data, Runtime, type RuntimeError } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { evaluate } from "../../../graph/test/support/interpreter.ts"

@@ -1,5 +1,5 @@
 /** Whole training steps of random small architectures. */
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import { Prng, type Space } from "@uninet/search-space"
 import { fromSpace } from "@uninet/search-space/arbitrary"
 import { Initialise, Recipe, TrainingProgram } from "@uninet/trainer"

@@ -4,17 +4,12 @@
  * The optimiser is part of the program, over joined variables. Reading copies the variables to the host by a program of their own, as the binding cannot
  * read a device's buffer itself; what was written goes to the device with the next run that uses it.
  */
+import { Check, CompileFailed, type Data, failedRun, FirstValues, Guarded, Packing } from "@uninet/engine"
 import { Program } from "@uninet/graph"
 import { Lowering } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
-import * as Check from "../Check.ts"
-import * as FirstValues from "../FirstValues.ts"
-import * as Guarded from "../Guarded.ts"
-import * as Packing from "../Packing.ts"
-import type { Data } from "../Runtime.ts"
-import { CompileFailed, failedRun } from "../RuntimeError.ts"
 import { create, type Provider, tensor } from "./session.ts"
 
 interface Entry {

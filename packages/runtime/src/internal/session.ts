@@ -1,9 +1,9 @@
 /** Sessions of ONNX Runtime. */
+import type { Data } from "@uninet/engine"
 import { Op, Program, type Shape } from "@uninet/graph"
 import { Lowering, Model } from "@uninet/onnx"
 import * as Result from "effect/Result"
 import * as ort from "onnxruntime-node"
-import type { Data } from "../Runtime.ts"
 
 // What goes wrong is thrown; the library would print it as well.
 ort.env.logLevel = "fatal"

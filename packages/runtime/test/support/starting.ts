@@ -1,6 +1,6 @@
 /** Laws of how variables start, for every engine: each gives what is wrong, or nothing. */
 import { Op, Program, type Shape } from "@uninet/graph"
-import { Runtime } from "@uninet/runtime/engine"
+import { Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"

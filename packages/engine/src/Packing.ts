@@ -7,7 +7,7 @@
 import { type GraphError, Op, Program, Shape, type Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"
 import * as Struct from "effect/Struct"
-import { outsideOf, type Rule, type StepUpdate } from "./internal/memory.ts"
+import { outsideOf, type Rule, type StepUpdate } from "./Updates.ts"
 
 /** Where a variable's elements lie in a joined one. */
 export interface Place {

@@ -1,0 +1,11 @@
+/** The oldest Node that reads a project's TypeScript as it is. */
+export const oldest = "22.18"
+
+/** What there is to say to who has this version of Node: nothing where it will do. */
+export const complaint = (version: string): string | undefined => {
+  const [major = 0, minor = 0] = version.split(".").map(Number)
+  const [neededMajor = 0, neededMinor = 0] = oldest.split(".").map(Number)
+  return major > neededMajor || (major === neededMajor && minor >= neededMinor)
+    ? undefined
+    : `a project needs Node ${oldest} or newer, and this is ${version}: install a newer one from https://nodejs.org.`
+}

@@ -1,0 +1,8 @@
+/** The versions of what a project needs besides the packages of this one's version. */
+export const versions: Readonly<Record<string, string>> = {
+  "@effect/platform-node": "^4.1.0",
+  "@types/node": "^24",
+  effect: "^4.1.0",
+  mnist: "1.1.0",
+  typescript: "^7.0.2"
+}

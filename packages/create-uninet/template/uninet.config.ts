@@ -1,0 +1,6 @@
+/** The same space for the command line: `npx uninet search`, with workers, finals and a report. Flags go before fields. */
+import { defineConfig } from "@uninet/search"
+import { UniNetSpace } from "@uninet/uninet"
+import { kit } from "./operator.ts"
+
+export default defineConfig({ space: UniNetSpace.forData({ kit }), trials: 16, targetMacs: "1M" })

@@ -1,0 +1,146 @@
+/**
+ * What of a program's updates an engine may run outside its graph: whole optimiser steps with the clipping of their gradients, and moving averages.
+ */
+import { type GraphError, type Op, Program, Tensor } from "@uninet/graph"
+import type * as Result from "effect/Result"
+import * as Struct from "effect/Struct"
+
+type Variable = Tensor.Tensor<"variable">
+
+/** How a parameter moves on, with the names of the program's inputs that hold the learning rate and the step. */
+export type Rule =
+  | { readonly _tag: "AdamW"; readonly attributes: Op.AdamW; readonly rate: string; readonly step: string }
+  | { readonly _tag: "Sgd"; readonly attributes: Op.Sgd; readonly rate: string }
+
+/** An optimiser's step of one parameter found among a program's updates. */
+export interface StepUpdate {
+  readonly rule: Rule
+  readonly parameter: Variable
+  /** Before it is clipped, where that is done outside the graph. */
+  readonly gradient: Tensor.Tensor
+  /** What the optimiser keeps of it, in the order of the rule. */
+  readonly states: ReadonlyArray<Variable>
+}
+
+/** One step of a moving average of a variable found among a program's updates. */
+export interface AverageUpdate {
+  readonly average: Variable
+  readonly current: Variable
+  /** The program's input that holds the decay. */
+  readonly decay: string
+}
+
+/** The global norm of all gradients of a program's steps. */
+export interface Norm {
+  readonly tensor: Tensor.Tensor
+  /** Gradients of a greater one are scaled down to it. */
+  readonly most: number
+}
+
+/** What of a program runs on the memory after its graph, and what is left of its updates. */
+export interface Outside {
+  readonly steps: ReadonlyArray<StepUpdate>
+  /** By which the steps' gradients are clipped; `undefined` where they are not. */
+  readonly norm: Norm | undefined
+  readonly averages: ReadonlyArray<AverageUpdate>
+  readonly rest: ReadonlyArray<Program.Update>
+}
+
+const isVariable = Tensor.is("variable")
+const isAverage = Tensor.is("movingAverage")
+const isInput = Tensor.is("input")
+const isAdamW = Tensor.is("adamw")
+const isSgd = Tensor.is("sgd")
+const isClip = Tensor.is("clipByNorm")
+
+const stepOf = ({ value }: Program.Update): StepUpdate | undefined => {
+  if (isAdamW(value) && value.attributes.of === "parameter") {
+    const [parameter, gradient, moment1, moment2, rate, step] = value.inputs
+    if (!(isVariable(parameter) && isVariable(moment1) && isVariable(moment2) && isInput(rate) && isInput(step)))
+      return undefined
+    const { beta1, beta2, epsilon, weightDecay } = value.attributes
+    const attributes = { beta1, beta2, epsilon, weightDecay }
+    const rule = { _tag: "AdamW", attributes, rate: rate.attributes.name, step: step.attributes.name } as const
+    return { rule, parameter, gradient, states: [moment1, moment2] }
+  }
+  if (isSgd(value) && value.attributes.of === "parameter") {
+    const [parameter, gradient, velocity, rate] = value.inputs
+    if (!(isVariable(parameter) && isVariable(velocity) && isInput(rate))) return undefined
+    const { momentum, nesterov, weightDecay } = value.attributes
+    const rule = { _tag: "Sgd", attributes: { momentum, nesterov, weightDecay }, rate: rate.attributes.name } as const
+    return { rule, parameter, gradient, states: [velocity] }
+  }
+  return undefined
+}
+
+/** The same steps with gradients that are clipped outside, where all of them are, by their own global norm. */
+const clippedOutside = (
+  steps: ReadonlyArray<StepUpdate>
+): { readonly steps: ReadonlyArray<StepUpdate>; readonly norm: Norm | undefined } => {
+  const [first] = steps
+  if (first === undefined || !isClip(first.gradient)) return { steps, norm: undefined }
+  const [, tensor] = first.gradient.inputs
+  const { most } = first.gradient.attributes
+  const raw = steps.flatMap((step) => {
+    const clip = step.gradient
+    return isClip(clip) && clip.inputs[1] === tensor && clip.attributes.most === most
+      ? [{ ...step, gradient: clip.inputs[0] }]
+      : []
+  })
+  const normed = new Set(tensor.inputs)
+  const whole =
+    tensor.kind === "globalNorm" &&
+    raw.length === steps.length &&
+    tensor.inputs.length === steps.length &&
+    raw.every(({ gradient }) => normed.has(gradient))
+  return whole ? { steps: raw, norm: { tensor, most } } : { steps, norm: undefined }
+}
+
+const averageOf = ({ value, variable }: Program.Update): AverageUpdate | undefined => {
+  if (!isAverage(value)) return undefined
+  const [average, current, decay] = value.inputs
+  return average === variable && isVariable(current) && isInput(decay)
+    ? { average: variable, current, decay: decay.attributes.name }
+    : undefined
+}
+
+/** Splits a program's updates into what can run outside its graph, and the rest. */
+export const outsideOf = ({ updates }: Program.Program): Outside => {
+  const found = updates.flatMap((update) => stepOf(update) ?? [])
+  const states = new Set<Tensor.Tensor>(found.flatMap((u) => [u.parameter, ...u.states]))
+  const theirs = updates.filter(({ value, variable }) => (isAdamW(value) || isSgd(value)) && states.has(variable))
+  // A kernel advances a parameter and its states together; a program that asks for only some of them keeps its updates in the graph.
+  const wanted = found.reduce((sum, u) => sum + 1 + u.states.length, 0)
+  const steps = theirs.length === wanted && states.size === wanted ? found : []
+  const advanced = new Set<Program.Update>(steps.length === 0 ? [] : theirs)
+  // An average is of what was before the run: it stays in the graph where the same run changes that.
+  const changed = new Set<Tensor.Tensor>(updates.map(({ variable }) => variable))
+  const averages: Array<AverageUpdate> = []
+  const rest = updates.filter((update) => {
+    if (advanced.has(update)) return false
+    const average = averageOf(update)
+    if (average === undefined || changed.has(average.current)) return true
+    averages.push(average)
+    return false
+  })
+  return { ...clippedOutside(steps), averages, rest }
+}
+
+/** The name of the output that holds the gradient of an optimised parameter. */
+export const gradientName = ({ parameter }: StepUpdate) => `gradient:${parameter.attributes.name}`
+
+/** The program's outputs that are the norm by which gradients are clipped outside its graph. */
+export const normOutputs = ({ outputs }: Program.Program, { norm }: Outside): ReadonlyArray<string> =>
+  norm === undefined ? [] : Object.keys(outputs).filter((name) => outputs[name] === norm.tensor)
+
+/** What is left of a program for its graph, which ends at the gradients. */
+export const insideOf = (program: Program.Program, outside: Outside): Result.Result<Program.Program, GraphError> => {
+  const { rest, steps } = outside
+  return Program.make({
+    outputs: {
+      ...Struct.omit(program.outputs, normOutputs(program, outside)),
+      ...Object.fromEntries(steps.map((u) => [gradientName(u), u.gradient]))
+    },
+    updates: rest
+  })
+}

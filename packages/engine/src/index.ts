@@ -1,0 +1,19 @@
+/** What an engine implements and needs for it; no engine, and nothing of Node. */
+export * as Check from "./Check.ts"
+export * as FirstValues from "./FirstValues.ts"
+export * as Guarded from "./Guarded.ts"
+export * as Packing from "./Packing.ts"
+export { type Data, type Executable, Runtime } from "./Runtime.ts"
+export * as Updates from "./Updates.ts"
+export {
+  CompileFailed,
+  DeviceUnavailable,
+  failedRun,
+  MissingKernel,
+  OutOfDeviceMemory,
+  RunFailed,
+  type RuntimeError,
+  UninitialisedVariables,
+  WrongInput,
+  WrongVariables
+} from "./RuntimeError.ts"
