@@ -25,8 +25,9 @@ describe("uninet rank", () => {
       )
       assert.strictEqual(said.certificates.parameters.overall.spearman.value, 1)
       assert.isFalse(said.certificates.parameters.overall.clears)
-      const table = yield* here(["rank", file, "--by", "macs"])
-      assert.match(table.stdout, /macs is not shown to be better than MACs alone: do not rely on it here/)
+      const table = yield* here(["rank", file, "--by", "macs,ridge"])
+      assert.match(table.stdout, /\nridge (orders|is) /)
+      assert.match(table.stdout, /macs orders them as MACs do/)
     })
   )
 

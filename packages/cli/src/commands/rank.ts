@@ -1,7 +1,7 @@
 /** `uninet rank`: what can be known of networks before they are trained, and how far it can be trusted. */
 import { Datasets } from "@uninet/data"
 import { Facts, ModelSpace } from "@uninet/model-space"
-import { Certificate, Correlation, LogRanks, Proxies } from "@uninet/predictor"
+import { Certificate, Correlation, Features, LogRanks, Proxies, Regressor } from "@uninet/predictor"
 import { Runtime } from "@uninet/runtime"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
@@ -23,7 +23,13 @@ import * as spaces from "../internal/spaces.ts"
 /** AZ-NAS's four as one. */
 const combined = "az-nas"
 
-const known = [...Object.keys(Proxies.all), combined]
+/** Predictors from choices, costs and proxies, fitted on what was trained. */
+const regressors: Readonly<Record<string, Regressor.Regressor>> = {
+  ridge: Regressor.ridge,
+  gp: Regressor.gaussianProcess
+}
+
+const known = [...Object.keys(Proxies.all), combined, ...Object.keys(regressors)]
 
 /** What one network has. */
 interface Row {
@@ -127,9 +133,11 @@ const certified = (
       inside === null ? "" : interval(inside.macs.spearman)
     ])
     verdicts.push(
-      overall.clears
-        ? `${name} is better than MACs alone${inside === null || inside.clears ? "" : ", but not inside classes of equal MACs"}`
-        : `${name} is not shown to be better than MACs alone: do not rely on it here`
+      overall.gain.low === 0 && overall.gain.high === 0
+        ? `${name} orders them as MACs do`
+        : overall.clears
+          ? `${name} is better than MACs alone${inside === null || inside.clears ? "" : ", but not inside classes of equal MACs"}`
+          : `${name} is not shown to be better than MACs alone: do not rely on it here`
     )
   }
   return [table.toString(), ...verdicts].join("\n")
@@ -218,10 +226,22 @@ export const rank = Command.make(
         return found
       })
     )
-    const scoresBy = new Map(proxies.map(({ name }) => [name, rows.map(({ scores }) => scores[name] ?? null)] as const))
+    const scoresBy = new Map<string, ReadonlyArray<number | null>>(
+      proxies.map(({ name }) => [name, rows.map(({ scores }) => scores[name] ?? null)] as const)
+    )
     if (names.includes(combined)) {
       const four = Proxies.azNas.map(({ name }) => scoresBy.get(name) ?? [])
       scoresBy.set(combined, [...LogRanks.combine(four)])
+    }
+    for (const name of names) {
+      const regressor = Object.hasOwn(regressors, name) ? regressors[name] : undefined
+      if (regressor === undefined) continue
+      const made = predicted(regressor, candidates, rows, seed)
+      if (Result.isFailure(made)) yield* Console.error(`note: ${name}: ${made.failure}`)
+      scoresBy.set(
+        name,
+        Result.getOrElse(made, () => rows.map(() => null))
+      )
     }
     if ([...scoresBy.values()].every((scores) => scores.every((score) => score === null)))
       return yield* fault(Object.values(rows[0]?.problems ?? {})[0] ?? "there is no network to be ranked. Give some.")
@@ -301,6 +321,43 @@ const batchOf = (name: string, batch: number, seed: string, image: Option.Option
 
 /** What cannot be built costs infinitely much. */
 const finite = (cost: number | undefined) => (cost !== undefined && Number.isFinite(cost) ? cost : null)
+
+const logarithm = (x: number | null) => (x === null ? Number.NaN : Math.log1p(x))
+
+const says = ({ message }: { readonly message: string }) => message
+
+/**
+ * What a regressor expects of every network, from its choices, costs and the proxies that were asked for: of one that was trained by a fit that has not seen it, of the others by one on all that were.
+ */
+const predicted = (
+  regressor: Regressor.Regressor,
+  candidates: ReadonlyArray<ranked.Candidate>,
+  rows: ReadonlyArray<Row>,
+  seed: string
+): Result.Result<ReadonlyArray<number>, string> =>
+  Result.gen(function* () {
+    const [first] = candidates
+    if (first === undefined || candidates.some(({ of }) => of !== first.of))
+      return yield* Result.fail(
+        "the networks are of several spaces, whose choices have nothing in common; rank those of one"
+      )
+    const { encode } = Features.ofChoices(
+      first.of.space,
+      candidates.map(({ point }) => point)
+    )
+    const features = candidates.map(({ point }, i) => {
+      const { macs, parameters, scores } = rows[i] ?? { macs: null, parameters: null, scores: {} }
+      const others = Object.values(scores).map((score) => score ?? Number.NaN)
+      return [...encode(point), logarithm(macs), logarithm(parameters), ...others]
+    })
+    const trained = candidates.flatMap(({ result }, i) => (result === null ? [] : [{ i, result }]))
+    const inputs = trained.map(({ i }) => features[i] ?? [])
+    const results = trained.map(({ result }) => result)
+    const fitted = yield* Result.mapError(regressor(inputs, results), says)
+    const { predictions } = yield* Result.mapError(Regressor.crossValidate(regressor, inputs, results, { seed }), says)
+    const unseen = new Map(trained.map(({ i }, place) => [i, predictions[place]?.mean ?? Number.NaN] as const))
+    return features.map((row, i) => unseen.get(i) ?? fitted.predict(row).mean)
+  })
 
 /** The scores of one network; what cannot be scored has its reason, and the others go on. */
 const rowOf = Effect.fnUntraced(function* (
