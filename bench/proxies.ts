@@ -10,7 +10,7 @@
 import { Table } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
 import { ModelSpace } from "@uninet/model-space"
-import { Certificate, LogRanks, Proxies } from "@uninet/predictor"
+import { Certificate, Features, LogRanks, Proxies, Regressor } from "@uninet/predictor"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Prng, Space } from "@uninet/search-space"
 import { NasBench201 } from "@uninet/spaces"
@@ -111,6 +111,7 @@ const report = (path: string) => {
     "| ----- | ----: | -------: | -------: | --- | ------: | ------------------- | ----------- | --------------------------------- | ---------: | ------ | --------: |"
   )
   for (const name of names) {
+    if (of(name).results.length === 0) continue
     const made = Certificate.make({ of: name, ...of(name), seed: 0 })
     if (Result.isFailure(made)) {
       console.log(`| ${name} | ${made.failure.message} |`)
@@ -121,6 +122,73 @@ const report = (path: string) => {
       `| ${name} | ${networks} | ${unscored} | ${two(overall.spearman.value)} | ${interval(overall.spearman)} | ${two(overall.kendall.value)} | ${interval(overall.gain)} | ${overall.clears ? "yes" : "no"} | ${inside === null ? "" : `${two(inside.spearman.value)} (${interval(inside.spearman)})`} | ${inside === null ? "" : two(inside.macs.spearman.value)} | ${inside?.clears === true ? "yes" : "no"} | ${published[name] ?? ""} |`
     )
   }
+}
+
+const take = <A>(list: ReadonlyArray<A>, indices: ReadonlyArray<number>) => indices.flatMap((i) => list.slice(i, i + 1))
+
+/** Predictors fitted on 100 cells and judged on the others, ten times. */
+const predictors = (path: string) => {
+  const found = accuracies(path)
+  const features = ["macs", "synflow", "expressivity", "progressivity", "trainability"]
+  const lines = known.filter(({ cell, scores }) => found.has(cell) && features.every((name) => name in scores))
+  if (lines.length < 150) return
+  const of = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+  const cells = lines.map(({ cell }) => Result.getOrThrow(NasBench201.parse(cell)))
+  const { encode } = Features.ofChoices(of.space, cells)
+  const results = lines.map(({ cell }) => found.get(cell) ?? Number.NaN)
+  const macs = lines.map(({ scores }) => scores["macs"] ?? Number.NaN)
+  console.log(
+    `\nFitted on 100 of the ${lines.length} cells with ${features.join(", ")}, judged on the other ${lines.length - 100}, ten random splits: Spearman's ρ, mean (least … most).\n`
+  )
+  console.log(
+    "| predictor | features | over all | MACs alone | in fifths of equal MACs | MACs there | results in the 90% interval |"
+  )
+  console.log(
+    "| --------- | -------- | -------: | ---------: | ----------------------: | ---------: | --------------------------: |"
+  )
+  for (const [name, regressor] of Object.entries({ ridge: Regressor.ridge, gp: Regressor.gaussianProcess }))
+    for (const withProxies of [false, true]) {
+      const rows = lines.map(({ scores }, i) => [
+        ...encode(cells[i] ?? Space.seedPoint(of.space)),
+        Math.log(macs[i] ?? Number.NaN),
+        ...(withProxies ? features.slice(1).map((each) => scores[each] ?? Number.NaN) : [])
+      ])
+      const each = Array.from({ length: 10 }, (_, seed) => {
+        const order = [...Prng.fromSeed(seed).split("split").permutation(lines.length)]
+        const [fit, rest] = [order.slice(0, 100), order.slice(100)]
+        const fitted = Result.getOrThrow(regressor(take(rows, fit), take(results, fit)))
+        const predictions = take(rows, rest).map((row) => fitted.predict(row))
+        const judged = take(results, rest)
+        const { inside, overall } = Result.getOrThrow(
+          Certificate.make({
+            of: name,
+            scores: predictions.map(({ mean }) => mean),
+            results: judged,
+            macs: take(macs, rest),
+            seed,
+            resamples: 1
+          })
+        )
+        const within = predictions.filter(
+          ({ deviation, mean }, i) => Math.abs((judged[i] ?? Number.NaN) - mean) <= 1.6449 * deviation
+        )
+        return [
+          overall.spearman.value,
+          overall.macs.spearman.value,
+          inside?.spearman.value ?? Number.NaN,
+          inside?.macs.spearman.value ?? Number.NaN,
+          within.length / judged.length
+        ]
+      })
+      const column = (i: number) => {
+        const numbers = each.map((row) => row[i] ?? Number.NaN)
+        const mean = numbers.reduce((a, b) => a + b, 0) / numbers.length
+        return `${two(mean)} (${two(Math.min(...numbers))} … ${two(Math.max(...numbers))})`
+      }
+      console.log(
+        `| ${name} | choices, MACs${withProxies ? ", proxies" : ""} | ${[0, 1, 2, 3, 4].map(column).join(" | ")} |`
+      )
+    }
 }
 
 const compute = Effect.gen(function* () {
@@ -163,4 +231,7 @@ const compute = Effect.gen(function* () {
 })
 
 if (values.table === undefined) await Effect.runPromise(Effect.provide(compute, OnnxRuntime.cpu({ threads: 1 })))
-else report(values.table)
+else {
+  report(values.table)
+  predictors(values.table)
+}
