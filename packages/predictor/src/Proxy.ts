@@ -9,7 +9,7 @@
  * import { Result } from "effect"
  *
  * // The norm of the loss's gradient with respect to the network's outputs.
- * const surprise = Proxy.make({
+ * export const surprise = Proxy.make({
  *   name: "surprise",
  *   source: "our own",
  *   assumes: "a loss",
