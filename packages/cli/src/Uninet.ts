@@ -19,6 +19,7 @@ import { exporting } from "./commands/export.ts"
 import { exportTrials } from "./commands/export-trials.ts"
 import { explain } from "./commands/explain.ts"
 import { inspect } from "./commands/inspect.ts"
+import { rank } from "./commands/rank.ts"
 import { report } from "./commands/report.ts"
 import { replay } from "./commands/replay.ts"
 import { scale } from "./commands/scale.ts"
@@ -52,6 +53,7 @@ export const command = Command.make("uninet").pipe(
     classify,
     scale,
     inspect,
+    rank,
     explain,
     calibrate,
     data,

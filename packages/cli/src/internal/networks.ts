@@ -118,7 +118,7 @@ const forms = Object.entries({
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** What a file says of a network, or what is wrong with it, in words. */
-const parse = (text: string): Result.Result<Network, string> => {
+export const parse = (text: string): Result.Result<Network, string> => {
   const json = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Json))(text)
   if (Result.isFailure(json)) return Result.fail("it is no JSON")
   const known = forms.find(([key]) => Predicate.hasProperty(json.success, key))

@@ -1,0 +1,393 @@
+/** `uninet rank`: what can be known of networks before they are trained, and how far it can be trusted. */
+import { Datasets } from "@uninet/data"
+import { Facts, ModelSpace } from "@uninet/model-space"
+import { Certificate, Correlation, Features, LogRanks, Proxies, Regressor } from "@uninet/predictor"
+import { Runtime } from "@uninet/runtime"
+import Table from "cli-table3"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { Argument, Command, Flag } from "effect/cli"
+import { at, CliFault, fault, said, usage } from "../internal/CliFault.ts"
+import * as Device from "../internal/device.ts"
+import * as flags from "../internal/flags.ts"
+import * as format from "../internal/format.ts"
+import * as networks from "../internal/networks.ts"
+import * as ranked from "../internal/ranked.ts"
+import * as rankProgress from "../internal/rankProgress.ts"
+import * as spaces from "../internal/spaces.ts"
+
+/** AZ-NAS's four as one. */
+const combined = "az-nas"
+
+/** Predictors from choices, costs and proxies, fitted on what was trained. */
+const regressors: Readonly<Record<string, Regressor.Regressor>> = {
+  ridge: Regressor.ridge,
+  gp: Regressor.gaussianProcess
+}
+
+const known = [...Object.keys(Proxies.all), combined, ...Object.keys(regressors)]
+
+/** What one network has. */
+interface Row {
+  readonly line: string
+  readonly space: string
+  readonly point: unknown
+  readonly macs: number | null
+  readonly parameters: number | null
+  readonly result: number | null
+  readonly scores: Readonly<Record<string, number | null>>
+  readonly problems: Readonly<Record<string, string>>
+}
+
+/** Places from 1 for the best; equals share theirs, and what has no score is last. */
+const places = (scores: ReadonlyArray<number | null>): ReadonlyArray<number> =>
+  Correlation.ranks(scores).map((rank) => scores.length + 1 - rank)
+
+/** `0.71 (0.64 … 0.77)`. */
+const interval = ({ high, low, value }: Certificate.Estimate) =>
+  `${value.toFixed(2)} (${low.toFixed(2)} … ${high.toFixed(2)})`
+
+/** Networks that a table shows. */
+const shown = 20
+
+const numbered = (score: number | null | undefined) =>
+  score === null || score === undefined ? "–" : format.number(score)
+
+const print = (
+  by: ReadonlyArray<string>,
+  rows: ReadonlyArray<Row>,
+  ranks: Readonly<Record<string, ReadonlyArray<number>>>,
+  certificates: Readonly<Record<string, Result.Result<Certificate.Certificate, { readonly message: string }>>> | null
+): string => {
+  const [first = ""] = by
+  const order = rows.map((_, i) => i).toSorted((a, b) => (ranks[first]?.[a] ?? 0) - (ranks[first]?.[b] ?? 0))
+  const hasResults = rows.some(({ result }) => result !== null)
+  const table = new Table({
+    head: [
+      "rank",
+      ...by.flatMap((name) => [name, ...(name === first ? [] : ["rank"])]),
+      ...(hasResults ? ["result"] : []),
+      "network"
+    ],
+    colAligns: [
+      "right",
+      ...by.flatMap((name) => ["right" as const, ...(name === first ? [] : ["right" as const])]),
+      ...(hasResults ? ["right" as const] : []),
+      "left"
+    ],
+    style: { head: [], border: [], compact: true }
+  })
+  for (const i of order.slice(0, shown)) {
+    const row = rows[i]
+    if (row === undefined) continue
+    table.push([
+      ranks[first]?.[i] ?? "",
+      ...by.flatMap((name) => [numbered(row.scores[name]), ...(name === first ? [] : [ranks[name]?.[i] ?? ""])]),
+      ...(hasResults ? [numbered(row.result)] : []),
+      row.line
+    ])
+  }
+  const problems = new Map<string, number>()
+  for (const problem of rows.flatMap((row) => Object.values(row.problems)))
+    problems.set(problem, (problems.get(problem) ?? 0) + 1)
+  return [
+    format.fitted(table.toString()),
+    ...(rows.length > shown ? [`${rows.length - shown} more; --json has all.`] : []),
+    ...[...problems].map(([problem, count]) => `${format.plural(count, "network")}: ${problem}`),
+    ...(certificates === null
+      ? [
+          "Nothing is known of these by training, so how far to trust the order is unknown; multiply-accumulates alone are often as good."
+        ]
+      : [format.fitted(certified(by, certificates))])
+  ].join("\n")
+}
+
+/** The certificates in a table and a sentence for each. */
+const certified = (
+  by: ReadonlyArray<string>,
+  certificates: Readonly<Record<string, Result.Result<Certificate.Certificate, { readonly message: string }>>>
+): string => {
+  const table = new Table({
+    head: ["proxy", "Spearman (90%)", "MACs alone", "Kendall (90%)", "in classes of equal MACs", "MACs there"],
+    style: { head: [], border: [], compact: true }
+  })
+  const verdicts: Array<string> = []
+  for (const name of by) {
+    const made = certificates[name]
+    if (made === undefined) continue
+    if (Result.isFailure(made)) {
+      verdicts.push(`${name}: ${made.failure.message}`)
+      continue
+    }
+    const { inside, overall } = made.success
+    table.push([
+      name,
+      interval(overall.spearman),
+      interval(overall.macs.spearman),
+      interval(overall.kendall),
+      inside === null ? "too few" : interval(inside.spearman),
+      inside === null ? "" : interval(inside.macs.spearman)
+    ])
+    verdicts.push(
+      overall.gain.low === 0 && overall.gain.high === 0
+        ? `${name} orders them as MACs do`
+        : overall.clears
+          ? `${name} is better than MACs alone${inside === null || inside.clears ? "" : ", but not inside classes of equal MACs"}`
+          : `${name} is not shown to be better than MACs alone: do not rely on it here`
+    )
+  }
+  return [table.toString(), ...verdicts].join("\n")
+}
+
+export const rank = Command.make(
+  "rank",
+  {
+    what: Argument.String("architectures").pipe(
+      Argument.withDescription(
+        `A JSON list of networks (as in best.json, or cells of NAS-Bench-201 as texts), a space (${spaces.names.join(", ")}, or a module), or a finished search's folder`
+      )
+    ),
+    by: Flag.String("by").pipe(
+      Flag.withMetavar("a,b,…"),
+      Flag.withDefault("naswot,synflow,jacov,macs"),
+      Flag.withDescription(
+        `Of ${known.join(", ")}; the table is in the order of the first (default naswot,synflow,jacov,macs)`
+      )
+    ),
+    count: flags
+      .whole("count", 1, 1_000_000)
+      .pipe(Flag.withDefault(200), Flag.withDescription("Networks that are drawn from a space (default 200)")),
+    seed: Flag.String("seed").pipe(
+      Flag.withDefault("0"),
+      Flag.withDescription("Decides what is drawn, first values and noise (default 0)")
+    ),
+    batch: flags.batch.pipe(
+      Flag.withDefault(32),
+      Flag.withDescription("Examples of noise, an even number of 4 or more (default 32)")
+    ),
+    dataset: Flag.String("dataset").pipe(
+      Flag.withMetavar("name|folder"),
+      Flag.optional,
+      Flag.withDescription("Score on its training images instead of noise, and for its shape and classes")
+    ),
+    image: flags.image.pipe(
+      Flag.optional,
+      Flag.withDescription("Edge of the images that a space's networks are for (default 28; 32 of nas-bench-201)")
+    ),
+    channels: flags
+      .whole("channels", 1, 4096)
+      .pipe(Flag.optional, Flag.withDescription("Their channels (default 1; 3 of nas-bench-201)")),
+    config: networks.config,
+    device: flags.device.pipe(Flag.withDefault(Device.standard)),
+    json: flags.json
+  },
+  Effect.fnUntraced(function* ({ batch, by, channels, config, count, dataset, device, image, json, seed, what }) {
+    const names = [...new Set(by.split(",").map((name) => name.trim()))]
+    const unknown = names.find((name) => !known.includes(name))
+    if (unknown !== undefined) return yield* usage(`--by has "${unknown}". Give some of ${known.join(", ")}.`)
+    if (batch < 4 || batch % 2 === 1) return yield* usage(`--batch is ${batch}. Give an even number of 4 or more.`)
+    const data = Option.isNone(dataset) ? undefined : yield* batchOf(dataset.value, batch, seed, image)
+    const candidates = yield* ranked.read(what, {
+      facts: data?.facts,
+      count,
+      seed,
+      config,
+      image: Option.getOrUndefined(image),
+      channels: Option.getOrUndefined(channels)
+    })
+    const parts = names.includes(combined) ? Proxies.azNas : []
+    const proxies = [
+      ...new Set([...names.flatMap((name) => (Proxies.isName(name) ? [Proxies.all[name]] : [])), ...parts])
+    ]
+    const engineLayer = Device.layer(yield* Device.choose(device))
+    const start = performance.now()
+    const rows = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const services = yield* Effect.mapError(Layer.build(engineLayer), Device.orElse(said))
+        const onNetwork = yield* rankProgress.make(candidates.length)
+        const found: Array<Row> = []
+        for (const [i, candidate] of candidates.entries()) {
+          found.push(
+            yield* Effect.provide(
+              rowOf(candidate, proxies, {
+                seed: `${seed}/${i}`,
+                batch,
+                ...(data === undefined ? {} : { examples: data.examples })
+              }),
+              services
+            )
+          )
+          yield* onNetwork(i + 1)
+        }
+        return found
+      })
+    )
+    const scoresBy = new Map<string, ReadonlyArray<number | null>>(
+      proxies.map(({ name }) => [name, rows.map(({ scores }) => scores[name] ?? null)] as const)
+    )
+    if (names.includes(combined)) {
+      const four = Proxies.azNas.map(({ name }) => scoresBy.get(name) ?? [])
+      scoresBy.set(combined, [...LogRanks.combine(four)])
+    }
+    for (const name of names) {
+      const regressor = Object.hasOwn(regressors, name) ? regressors[name] : undefined
+      if (regressor === undefined) continue
+      const made = predicted(regressor, candidates, rows, seed)
+      if (Result.isFailure(made)) yield* Console.error(`note: ${name}: ${made.failure}`)
+      scoresBy.set(
+        name,
+        Result.getOrElse(made, () => rows.map(() => null))
+      )
+    }
+    if ([...scoresBy.values()].every((scores) => scores.every((score) => score === null)))
+      return yield* fault(Object.values(rows[0]?.problems ?? {})[0] ?? "there is no network to be ranked. Give some.")
+    const ranks = Object.fromEntries([...scoresBy].map(([name, scores]) => [name, places(scores)]))
+    const full = rows.map((row, i) => ({
+      ...row,
+      scores: Object.fromEntries([...scoresBy].map(([name, scores]) => [name, scores[i] ?? null]))
+    }))
+    const trained = full.filter(({ macs, result }) => result !== null && macs !== null)
+    const certificates =
+      trained.length === 0
+        ? null
+        : Object.fromEntries(
+            [...scoresBy.keys()].map((name) => [
+              name,
+              Certificate.make({
+                of: name,
+                scores: trained.map(({ scores }) => scores[name] ?? null),
+                results: trained.map(({ result }) => result ?? Number.NaN),
+                macs: trained.map(({ macs }) => macs ?? Number.NaN),
+                seed
+              })
+            ])
+          )
+    yield* Console.log(
+      json
+        ? JSON.stringify(
+            {
+              by: names,
+              seed,
+              batch,
+              seconds: (performance.now() - start) / 1000,
+              networks: full.map((row, i) => ({
+                ...row,
+                ranks: Object.fromEntries(Object.entries(ranks).map(([name, each]) => [name, each[i]]))
+              })),
+              certificates:
+                certificates === null
+                  ? null
+                  : Object.fromEntries(
+                      Object.entries(certificates).map(([name, made]) => [
+                        name,
+                        Result.isSuccess(made) ? made.success : { problem: made.failure.message }
+                      ])
+                    )
+            },
+            null,
+            2
+          )
+        : print(names, full, ranks, certificates)
+    )
+  }, Effect.mapError(said))
+).pipe(
+  Command.withDescription(
+    "Rank networks before any training, with how far the order can be trusted where results are known"
+  ),
+  Command.withExamples([
+    {
+      command: "uninet rank nas-bench-201 --by az-nas,naswot,macs --count 50 --json",
+      description: "Cells that are drawn at random"
+    },
+    { command: "uninet rank runs/demo --by naswot,snip", description: "What a search trained, with certificates" }
+  ])
+)
+
+/** A data set's facts, and a batch of its training examples. */
+const batchOf = (name: string, batch: number, seed: string, image: Option.Option<number>) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const data = yield* Datasets.make(name, Option.isSome(image) ? { size: image.value } : {})
+      const first = yield* Stream.runHead(data.train.batches({ batch, shuffle: { seed } }))
+      return Option.isNone(first) || first.value.size < batch
+        ? yield* usage(`--batch is ${batch}, and ${name} has only ${data.train.size} training examples. Give less.`)
+        : { facts: Facts.of(data), examples: first.value }
+    })
+  ).pipe(Effect.mapError((error) => (error instanceof CliFault ? error : at("--dataset")(error))))
+
+/** What cannot be built costs infinitely much. */
+const finite = (cost: number | undefined) => (cost !== undefined && Number.isFinite(cost) ? cost : null)
+
+const logarithm = (x: number | null) => (x === null ? Number.NaN : Math.log1p(x))
+
+const says = ({ message }: { readonly message: string }) => message
+
+/**
+ * What a regressor expects of every network, from its choices, costs and the proxies that were asked for: of one that was trained by a fit that has not seen it, of the others by one on all that were.
+ */
+const predicted = (
+  regressor: Regressor.Regressor,
+  candidates: ReadonlyArray<ranked.Candidate>,
+  rows: ReadonlyArray<Row>,
+  seed: string
+): Result.Result<ReadonlyArray<number>, string> =>
+  Result.gen(function* () {
+    const [first] = candidates
+    if (first === undefined || candidates.some(({ of }) => of !== first.of))
+      return yield* Result.fail(
+        "the networks are of several spaces, whose choices have nothing in common; rank those of one"
+      )
+    const { encode } = Features.ofChoices(
+      first.of.space,
+      candidates.map(({ point }) => point)
+    )
+    const features = candidates.map(({ point }, i) => {
+      const { macs, parameters, scores } = rows[i] ?? { macs: null, parameters: null, scores: {} }
+      const others = Object.values(scores).map((score) => score ?? Number.NaN)
+      return [...encode(point), logarithm(macs), logarithm(parameters), ...others]
+    })
+    const trained = candidates.flatMap(({ result }, i) => (result === null ? [] : [{ i, result }]))
+    const inputs = trained.map(({ i }) => features[i] ?? [])
+    const results = trained.map(({ result }) => result)
+    const fitted = yield* Result.mapError(regressor(inputs, results), says)
+    const { predictions } = yield* Result.mapError(Regressor.crossValidate(regressor, inputs, results, { seed }), says)
+    const unseen = new Map(trained.map(({ i }, place) => [i, predictions[place]?.mean ?? Number.NaN] as const))
+    return features.map((row, i) => unseen.get(i) ?? fitted.predict(row).mean)
+  })
+
+/** The scores of one network; what cannot be scored has its reason, and the others go on. */
+const rowOf = Effect.fnUntraced(function* (
+  { of, point, result }: ranked.Candidate,
+  proxies: ReadonlyArray<(typeof Proxies.azNas)[number]>,
+  options: Proxies.Options
+): Effect.fn.Return<Row, never, Runtime> {
+  const costs = Result.getOrElse(ModelSpace.costsOf(of)(point), (): Readonly<Record<string, number>> => ({}))
+  const scored = yield* Effect.result(
+    Effect.flatMap(Effect.fromResult(ModelSpace.trainable(of)(point)), (network) =>
+      Proxies.score(network, proxies, options)
+    )
+  )
+  const base = {
+    line: of.line(point),
+    space: of.name,
+    point: ModelSpace.write(of)(point),
+    macs: finite(costs["macs"]),
+    parameters: finite(costs["parameters"]),
+    result
+  }
+  if (Result.isFailure(scored)) {
+    const { message } = scored.failure
+    return { ...base, scores: {}, problems: Object.fromEntries(proxies.map(({ name }) => [name, message])) }
+  }
+  return {
+    ...base,
+    scores: Object.fromEntries(scored.success.map(({ proxy, score }) => [proxy, score])),
+    problems: Object.fromEntries(
+      scored.success.flatMap(({ problem, proxy }) => (problem === null ? [] : [[proxy, problem.message] as const]))
+    )
+  }
+})

@@ -1,0 +1,184 @@
+/**
+ * How far scores can be trusted: their rank correlation with what was trained, over all networks and inside classes of about equal multiply-accumulates, with intervals, beside what multiply-accumulates alone
+ * give. A proxy that is no better than those is not worth its time.
+ *
+ * @example
+ * ```ts
+ * import { Certificate } from "@uninet/predictor"
+ * import { Result } from "effect"
+ *
+ * const networks = Array.from({ length: 40 }, (_, i) => i)
+ * const certificate = Result.getOrThrow(
+ *   Certificate.make({
+ *     of: "mine",
+ *     scores: networks.map((i) => i + 3 * Math.sin(i)),
+ *     results: networks,
+ *     macs: networks.map((i) => (i * 7) % 40),
+ *     seed: 0
+ *   })
+ * )
+ * console.log(certificate.overall.spearman, certificate.overall.clears)
+ * ```
+ */
+import { Prng } from "@uninet/search-space"
+import * as Result from "effect/Result"
+import * as Correlation from "./Correlation.ts"
+import { ConstantScores, TooFewResults } from "./PredictorError.ts"
+
+/** A number with the interval in which it lies with 90% confidence, by the bootstrap's percentiles. */
+export interface Estimate {
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+export interface Agreement {
+  readonly spearman: Estimate
+  readonly kendall: Estimate
+  /** The same of multiply-accumulates alone. */
+  readonly macs: { readonly spearman: Estimate; readonly kendall: Estimate }
+  /** How much better than those by Spearman's ρ, on the same draws of networks. */
+  readonly gain: Estimate
+  /** Whether the gain's interval lies above 0. */
+  readonly clears: boolean
+}
+
+export interface Certificate {
+  readonly of: string
+  /** Networks, and those of them that had no score and went last. */
+  readonly networks: number
+  readonly unscored: number
+  readonly overall: Agreement
+  /**
+   * Means over classes of equal size by multiply-accumulates, weighted by the networks in each; `null` where there are too few networks for classes. In a class whose scores or results are all one,
+   * there is no order to agree with: it counts 0.
+   */
+  readonly inside: (Agreement & { readonly classes: number }) | null
+}
+
+export interface Options {
+  /** Whose scores. */
+  readonly of: string
+  /** Larger for what is held to be better; `null` or NaN for none. */
+  readonly scores: ReadonlyArray<number | null>
+  /** What training found, larger being better. */
+  readonly results: ReadonlyArray<number>
+  readonly macs: ReadonlyArray<number>
+  /** Decides the bootstrap's draws. */
+  readonly seed: string | number
+  /** Draws. Default 400. */
+  readonly resamples?: number
+  /** Classes of equal multiply-accumulates. Default 5; less where there are fewer than 8 networks for each. */
+  readonly classes?: number
+}
+
+/** Networks below which nothing is certified. */
+const fewest = 8
+
+/** What is compared on one draw of networks. */
+interface Draw {
+  readonly spearman: number
+  readonly kendall: number
+  readonly macsSpearman: number
+  readonly macsKendall: number
+}
+
+const or0 = (x: number) => (Number.isNaN(x) ? 0 : x)
+
+const drawOf = ({ macs, results, scores }: Options, indices: ReadonlyArray<number>): Draw => {
+  const of = (numbers: ReadonlyArray<number | null>) => indices.map((i) => numbers[i] ?? null)
+  const [own, found, alone] = [of(scores), of(results), of(macs)]
+  return {
+    spearman: or0(Correlation.spearman(own, found)),
+    kendall: or0(Correlation.kendall(own, found)),
+    macsSpearman: or0(Correlation.spearman(alone, found)),
+    macsKendall: or0(Correlation.kendall(alone, found))
+  }
+}
+
+/** Means of draws, weighted by the networks in each. */
+const meanOf = (draws: ReadonlyArray<readonly [draw: Draw, networks: number]>): Draw => {
+  const all = draws.reduce((sum, [, n]) => sum + n, 0)
+  const mean = (key: keyof Draw) => draws.reduce((sum, [draw, n]) => sum + draw[key] * n, 0) / all
+  return {
+    spearman: mean("spearman"),
+    kendall: mean("kendall"),
+    macsSpearman: mean("macsSpearman"),
+    macsKendall: mean("macsKendall")
+  }
+}
+
+const estimate = (value: number, draws: ReadonlyArray<number>): Estimate => {
+  const sorted = draws.toSorted((a, b) => a - b)
+  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] ?? value
+  return { value, low: at(0.05), high: at(0.95) }
+}
+
+const agreement = (found: Draw, draws: ReadonlyArray<Draw>): Agreement => {
+  const of = (read: (draw: Draw) => number) => estimate(read(found), draws.map(read))
+  const gain = of(({ macsSpearman, spearman }) => spearman - macsSpearman)
+  return {
+    spearman: of(({ spearman }) => spearman),
+    kendall: of(({ kendall }) => kendall),
+    macs: { spearman: of(({ macsSpearman }) => macsSpearman), kendall: of(({ macsKendall }) => macsKendall) },
+    gain,
+    clears: gain.low > 0
+  }
+}
+
+/** Indices by multiply-accumulates, in so many parts of equal size. */
+const parts = (macs: ReadonlyArray<number>, count: number): ReadonlyArray<ReadonlyArray<number>> => {
+  const order = macs.map((_, i) => i).sort((a, b) => macs[a] - macs[b] || a - b)
+  return Array.from({ length: count }, (_, part) =>
+    order.slice(Math.floor((part * order.length) / count), Math.floor(((part + 1) * order.length) / count))
+  )
+}
+
+/** As many again, some of them several times. */
+const again = (from: ReadonlyArray<number>, prng: Prng.Prng) => from.map(() => from[prng.nextInt(from.length)] ?? 0)
+
+/**
+ * A certificate of scores. Intervals are of networks drawn again from those that there are, within their class for those inside classes, always the same ones for a seed.
+ *
+ * Fails with `TooFewResults` below 8 networks, and with `ConstantScores` where scores or results are all one.
+ */
+export const make = (options: Options): Result.Result<Certificate, TooFewResults | ConstantScores> => {
+  const { classes = 5, macs, of, resamples = 400, results, scores, seed } = options
+  const n = results.length
+  if (n < fewest) return Result.fail(new TooFewResults({ results: n, needed: fewest }))
+  if (
+    Number.isNaN(
+      Correlation.spearman(
+        results,
+        results.map((_, i) => i)
+      )
+    )
+  )
+    return Result.fail(new ConstantScores({ of: "results" }))
+  if (Number.isNaN(Correlation.spearman(scores, results))) return Result.fail(new ConstantScores({ of }))
+  const all = results.map((_, i) => i)
+  const count = Math.min(classes, Math.floor(n / fewest))
+  const groups = parts(macs, Math.max(count, 1))
+  const inside = (draw: (group: ReadonlyArray<number>) => ReadonlyArray<number>) =>
+    meanOf(groups.map((group) => [drawOf(options, draw(group)), group.length] as const))
+  const prng = Prng.fromSeed(seed).split("bootstrap")
+  const overall = prng.split("overall")
+  const within = prng.split("inside")
+  const draws = Array.from({ length: resamples }, () => drawOf(options, again(all, overall)))
+  return Result.succeed({
+    of,
+    networks: n,
+    unscored: scores.filter((x) => x === null || Number.isNaN(x)).length,
+    overall: agreement(drawOf(options, all), draws),
+    inside:
+      count < 2
+        ? null
+        : {
+            classes: count,
+            ...agreement(
+              inside((group) => group),
+              Array.from({ length: resamples }, () => inside((group) => again(group, within)))
+            )
+          }
+  })
+}

@@ -1,0 +1,86 @@
+/** How far two orders of the same things agree. What is no number goes last, all of it together. */
+
+/** Places from 1 for the smallest; equal numbers share the mean of theirs, and what is no number goes below all. */
+export const ranks = (numbers: ReadonlyArray<number | null>): ReadonlyArray<number> => {
+  const known = numbers.map((x) => (x === null || Number.isNaN(x) ? -Infinity : x))
+  const order = known.map((_, i) => i).sort((a, b) => (known[a] < known[b] ? -1 : known[a] > known[b] ? 1 : 0))
+  const out = Array.from(known, () => 0)
+  for (let start = 0; start < order.length;) {
+    let end = start
+    while (end < order.length && known[order[end]] === known[order[start]]) end++
+    for (let i = start; i < end; i++) out[order[i]] = (start + end + 1) / 2
+    start = end
+  }
+  return out
+}
+
+const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0) / numbers.length
+
+/** Pearson's: NaN where one of the two does not vary. */
+const pearson = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => {
+  const [mx, my] = [mean(x), mean(y)]
+  let [xx, yy, xy] = [0, 0, 0]
+  for (let i = 0; i < x.length; i++) {
+    const [dx, dy] = [x[i] - mx, y[i] - my]
+    xx += dx * dx
+    yy += dy * dy
+    xy += dx * dy
+  }
+  return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
+}
+
+/**
+ * Spearman's ρ: Pearson's correlation of the ranks, ties at the mean of theirs. NaN where one of the two is constant.
+ *
+ * @example
+ * Correlation.spearman([1, 2, 3], [10, 30, 20]) // 0.5
+ */
+export const spearman = (a: ReadonlyArray<number | null>, b: ReadonlyArray<number | null>): number =>
+  pearson(ranks(a), ranks(b))
+
+/** Pairs that a merge sort of `numbers` swaps: those that stand in the wrong order. */
+const inversions = (numbers: Float64Array, spare: Float64Array, from: number, to: number): number => {
+  if (to - from < 2) return 0
+  const middle = (from + to) >> 1
+  let count = inversions(numbers, spare, from, middle) + inversions(numbers, spare, middle, to)
+  let [i, j] = [from, middle]
+  for (let k = from; k < to; k++) {
+    if (j >= to || (i < middle && numbers[i] <= numbers[j])) spare[k] = numbers[i++]
+    else {
+      count += middle - i
+      spare[k] = numbers[j++]
+    }
+  }
+  numbers.set(spare.subarray(from, to), from)
+  return count
+}
+
+/** Pairs of equal numbers next to one another, in a sorted list. */
+const tiedPairs = (length: number, same: (i: number) => boolean): number => {
+  let [pairs, run] = [0, 0]
+  for (let i = 1; i < length; i++) {
+    run = same(i) ? run + 1 : 0
+    pairs += run
+  }
+  return pairs
+}
+
+/**
+ * Kendall's τ-b: pairs in the same order less pairs in opposite ones, over the geometric mean of the pairs that each tells apart; in n log n (W. R. Knight, 1966). NaN where one of the two is constant.
+ *
+ * @example
+ * Correlation.kendall([1, 2, 3], [10, 30, 20]) // 1/3
+ */
+export const kendall = (a: ReadonlyArray<number | null>, b: ReadonlyArray<number | null>): number => {
+  const [x, y] = [ranks(a), ranks(b)]
+  const n = x.length
+  const order = x.map((_, i) => i).sort((i, j) => x[i] - x[j] || y[i] - y[j])
+  const pairs = (n * (n - 1)) / 2
+  const inX = tiedPairs(n, (i) => x[order[i]] === x[order[i - 1]])
+  const inBoth = tiedPairs(n, (i) => x[order[i]] === x[order[i - 1]] && y[order[i]] === y[order[i - 1]])
+  const sorted = Float64Array.from(order, (i) => y[i])
+  const swaps = inversions(sorted, new Float64Array(n), 0, n)
+  const inY = tiedPairs(n, (i) => sorted[i] === sorted[i - 1])
+  const told = Math.sqrt((pairs - inX) * (pairs - inY))
+  return told === 0 ? Number.NaN : (pairs - inX - inY + inBoth - 2 * swaps) / told
+}

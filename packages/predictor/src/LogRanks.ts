@@ -1,0 +1,16 @@
+/** One ranking of several: by the sum of the logarithms of the ranks, as AZ-NAS combines its four. */
+import { ranks } from "./Correlation.ts"
+
+/**
+ * Σ over scores of log(rank / n), rank n being the best: a network that is bad by one of them is bad. What has no score goes last in it. One list of scores for each proxy, all of the same networks.
+ *
+ * **Source.** J. Lee and B. Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024 (arXiv 2403.19232), equation 8.
+ *
+ * @example
+ * LogRanks.combine([[1, 2, 3], [3, 1, 2]]) // the third network is best
+ */
+export const combine = (scores: ReadonlyArray<ReadonlyArray<number | null>>): ReadonlyArray<number> => {
+  const [first = []] = scores
+  const each = scores.map(ranks)
+  return first.map((_, i) => each.reduce((sum, places) => sum + Math.log((places[i] ?? 1) / first.length), 0))
+}

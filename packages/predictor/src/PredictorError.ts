@@ -1,0 +1,52 @@
+/** What can go wrong with what is known before training. None of it stops a search: what has no score goes last. */
+import * as Schema from "effect/Schema"
+
+/** A proxy that says nothing of a network, or of none of its kind. */
+export class NotApplicable extends Schema.TaggedError<NotApplicable>()("NotApplicable", {
+  proxy: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.proxy} says nothing of this network: ${this.reason}; rank it by another proxy`
+  }
+}
+
+/** A score that is no number: the network's gradient, Jacobian or codes vanish or overflow. */
+export class ScoreUndefined extends Schema.TaggedError<ScoreUndefined>()("ScoreUndefined", {
+  proxy: Schema.String,
+  /** What came out: `NaN`, `Infinity` or `-Infinity`. */
+  value: Schema.String
+}) {
+  override get message() {
+    return `${this.proxy} of this network is ${this.value}: what it is computed from vanishes or overflows, so the network is ranked last`
+  }
+}
+
+/** A network that cannot be laid out for any proxy. */
+export class Unscorable extends Schema.TaggedError<Unscorable>()("Unscorable", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the network cannot be scored: ${this.reason}`
+  }
+}
+
+/** Too few results for a correlation to mean anything. */
+export class TooFewResults extends Schema.TaggedError<TooFewResults>()("TooFewResults", {
+  results: Schema.Int,
+  needed: Schema.Int
+}) {
+  override get message() {
+    return `${this.results} results are too few to certify anything; train ${this.needed} networks or more first`
+  }
+}
+
+/** Numbers that are all one, which order nothing. */
+export class ConstantScores extends Schema.TaggedError<ConstantScores>()("ConstantScores", {
+  /** Whose numbers: a proxy's name, or `results`. */
+  of: Schema.String
+}) {
+  override get message() {
+    return `${this.of} are the same for every network, so they order nothing; use another proxy, or other networks`
+  }
+}

@@ -1,0 +1,191 @@
+/** The proxies by name, and the scores of a network by some of them: one program, compiled and run once. */
+import { Costs, Program, Shape, type Tensor } from "@uninet/graph"
+import type { ModelSpace } from "@uninet/model-space"
+import { Regularisation } from "@uninet/nn"
+import { type Data, Runtime, type RuntimeError } from "@uninet/runtime/engine"
+import { Prng } from "@uninet/search-space"
+import { Initialise } from "@uninet/trainer"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { NotApplicable, ScoreUndefined, Unscorable } from "./PredictorError.ts"
+import { complexity } from "./proxies/complexity.ts"
+import { expressivity } from "./proxies/expressivity.ts"
+import { gradientNorm } from "./proxies/gradientNorm.ts"
+import { grasp } from "./proxies/grasp.ts"
+import { jacov } from "./proxies/jacov.ts"
+import { macs } from "./proxies/macs.ts"
+import { naswot } from "./proxies/naswot.ts"
+import { parameters } from "./proxies/parameters.ts"
+import { progressivity } from "./proxies/progressivity.ts"
+import { snip } from "./proxies/snip.ts"
+import { synflow } from "./proxies/synflow.ts"
+import { trainability } from "./proxies/trainability.ts"
+import { zico } from "./proxies/zico.ts"
+import type { Laid, Proxy } from "./Proxy.ts"
+import * as Subject from "./Subject.ts"
+
+/** Those that are known by a name. */
+export const all = {
+  parameters,
+  macs,
+  "grad-norm": gradientNorm,
+  snip,
+  grasp,
+  synflow,
+  jacov,
+  naswot,
+  zico,
+  expressivity,
+  progressivity,
+  trainability,
+  complexity
+} as const satisfies Record<string, Proxy>
+
+export type Name = keyof typeof all
+
+export const isName = (name: string): name is Name => Object.hasOwn(all, name)
+
+/** AZ-NAS's four, which `LogRanks.combine` makes one ranking of. */
+export const azNas: ReadonlyArray<Proxy> = [expressivity, progressivity, trainability, complexity]
+
+/** A batch of examples: the model's inputs by name, `[batch, …]` each, and the targets. */
+export interface Examples {
+  readonly inputs: Readonly<Record<string, Data>>
+  readonly targets: Data
+}
+
+export interface Options {
+  /** Decides the network's first values, the noise and the signs. */
+  readonly seed: string | number
+  /** An even number of examples, 4 or more. Default 32. */
+  readonly batch?: number
+  /** As many as the batch. Default: normal noise for inputs of numbers, and targets drawn alike. */
+  readonly examples?: Examples
+}
+
+/** What a proxy says of a network. */
+export interface Scored {
+  readonly proxy: string
+  /** `null` where it says nothing: `problem` says why. */
+  readonly score: number | null
+  readonly problem: NotApplicable | ScoreUndefined | null
+  /** Multiply-accumulates of its program by itself; together they share what they have in common. */
+  readonly macs: number
+}
+
+interface Ready {
+  readonly proxy: Proxy
+  readonly laid: Laid
+  /** Its outputs and inputs under names that are its own among all. */
+  readonly outputs: Readonly<Record<string, Tensor.Tensor>>
+  readonly macs: number
+}
+
+const prefixed = (proxy: string, name: string) => `${proxy}/${name}`
+
+/** A proxy of the network as a program that can be made, or why it cannot. */
+const ready = (proxy: Proxy, subject: Subject.Subject): Result.Result<Ready, NotApplicable> =>
+  Result.gen(function* () {
+    const says = (reason: string) => new NotApplicable({ proxy: proxy.name, reason })
+    // A proxy or a model of one's own may throw.
+    const laid = yield* yield* Result.try({
+      try: () => proxy.lay(subject),
+      catch: (cause) => says(cause instanceof Error ? cause.message : String(cause))
+    })
+    const outputs = Object.fromEntries(
+      Object.entries(laid.outputs).map(([name, tensor]) => [prefixed(proxy.name, name), tensor])
+    )
+    const program = yield* Result.mapError(Program.make({ outputs }), ({ message }) => says(message))
+    if (program.inputs.some(Regularisation.isNoise))
+      return yield* Result.fail(says("it leaves something to chance at a rate of its own"))
+    return { proxy, laid, outputs, macs: Costs.ofProgram(program).macs }
+  })
+
+/** What stands at an input of the program. */
+const valueOf = (
+  { attributes: { name }, dtype, shape }: Tensor.Tensor<"input">,
+  { task }: Pick<ModelSpace.Trainable, "task">,
+  prng: Prng.Prng,
+  examples: Examples | undefined
+): Result.Result<Data, Unscorable> => {
+  const size = Shape.size(shape)
+  const own = prng.split(name)
+  if (name.startsWith("signs/"))
+    return Result.succeed(Float32Array.from({ length: size }, () => (own.nextUint32() & 1 ? 1 : -1)))
+  const given = examples === undefined ? undefined : name === Subject.targets ? examples.targets : examples.inputs[name]
+  if (given !== undefined)
+    return given.length === size
+      ? Result.succeed(given)
+      : Result.fail(
+          new Unscorable({
+            reason: `${given.length} values were given for ${name}, ${Shape.print(shape)}; give a whole batch`
+          })
+        )
+  if (dtype === "float32") return Result.succeed(Float32Array.from({ length: size }, () => own.nextNormal()))
+  return name === Subject.targets && task.classes !== null
+    ? Result.succeed(Int32Array.from({ length: size }, () => own.nextInt(task.classes ?? 1)))
+    : Result.fail(
+        new Unscorable({ reason: `${name} is made of whole numbers, which cannot be drawn; give a batch of examples` })
+      )
+}
+
+/**
+ * The scores of a network with its first values, by each of some proxies, in their order.
+ *
+ * What a proxy cannot say of this network is `null` with the reason. Fails with `Unscorable` where nothing can be said at all, and with the engine's error.
+ *
+ * @example
+ * ```ts
+ * import { Loops } from "@uninet/loops"
+ * import { ModelSpace } from "@uninet/model-space"
+ * import { Proxies } from "@uninet/predictor"
+ * import { Space } from "@uninet/search-space"
+ * import { UniNetSpace } from "@uninet/uninet"
+ * import { Effect, Result } from "effect"
+ *
+ * const digits = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+ * const network = Result.getOrThrow(ModelSpace.trainable(digits)(Space.seedPoint(digits.space)))
+ * const scores = Proxies.score(network, [Proxies.all.naswot, Proxies.all.snip], { seed: "demo", batch: 16 })
+ *
+ * Effect.runPromise(Effect.provide(scores, Loops.fast())).then(console.table)
+ * ```
+ */
+export const score = (
+  network: Pick<ModelSpace.Trainable, "model" | "task">,
+  proxies: ReadonlyArray<Proxy>,
+  { batch = 32, examples, seed }: Options
+): Effect.Effect<ReadonlyArray<Scored>, Unscorable | RuntimeError, Runtime> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const subject = yield* Effect.fromResult(Subject.make(network, { batch }))
+      const each = proxies.map((proxy) => [proxy, ready(proxy, subject)] as const)
+      const outputs = Object.assign({}, ...each.map(([, made]) => (Result.isSuccess(made) ? made.success.outputs : {})))
+      const values: Record<string, Data> = {}
+      if (Object.keys(outputs).length > 0) {
+        const program = yield* Effect.mapError(
+          Effect.fromResult(Program.make({ outputs })),
+          ({ message }) => new Unscorable({ reason: message })
+        )
+        const prng = Prng.fromSeed(seed)
+        const inputs: Record<string, Data> = {}
+        for (const input of program.inputs)
+          inputs[input.attributes.name] = yield* Effect.fromResult(
+            valueOf(input, network, prng.split("inputs"), examples)
+          )
+        const executable = yield* (yield* Runtime).compile({ proxies: program })
+        yield* Initialise.write(executable, program.variables, prng.split("parameters"))
+        Object.assign(values, yield* executable.run("proxies", inputs))
+      }
+      return each.map(([{ name }, made]): Scored => {
+        if (Result.isFailure(made)) return { proxy: name, score: null, problem: made.failure, macs: 0 }
+        const { laid, macs } = made.success
+        const own = Object.fromEntries(
+          Object.keys(laid.outputs).map((output) => [output, values[prefixed(name, output)]])
+        )
+        const found = laid.score(own)
+        return Number.isFinite(found)
+          ? { proxy: name, score: found, problem: null, macs }
+          : { proxy: name, score: null, problem: new ScoreUndefined({ proxy: name, value: String(found) }), macs }
+      })
+    })
+  )

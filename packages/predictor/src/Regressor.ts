@@ -1,0 +1,190 @@
+/**
+ * Predictors of results from features (choices, costs, proxies), fitted on a handful of trained networks: ridge regression and a Gaussian process, both with their uncertainty, both the same for the same
+ * data. What they are worth is told by `crossValidate`, whose predictions are of networks that the fit has not seen: give them to `Certificate.make`.
+ *
+ * **Source.** C. Rasmussen and C. Williams, "Gaussian Processes for Machine Learning" (2006), algorithm 2.1 and section 5.4; ridge regression is the process with a linear kernel (section 2.1).
+ *
+ * @example
+ * ```ts
+ * import { Regressor } from "@uninet/predictor"
+ * import { Result } from "effect"
+ *
+ * const rows = Array.from({ length: 20 }, (_, i) => [i, (i * 7) % 5])
+ * const results = rows.map(([a = 0, b = 0]) => 2 * a - b)
+ * const fitted = Result.getOrThrow(Regressor.ridge(rows, results))
+ * console.log(fitted.predict([10, 0])) // mean near 20, and how far off it may be
+ * ```
+ */
+import { Prng } from "@uninet/search-space"
+import * as Result from "effect/Result"
+import { ConstantScores, TooFewResults } from "./PredictorError.ts"
+
+/** A result that is expected, and the standard deviation of what would be measured. */
+export interface Prediction {
+  readonly mean: number
+  readonly deviation: number
+}
+
+export interface Fitted {
+  /** For the features of one network, as many as were fitted with. */
+  readonly predict: (features: ReadonlyArray<number>) => Prediction
+}
+
+/** Fails with `TooFewResults` below four networks, and with `ConstantScores` where the results are all one. A feature that is no number counts as its mean. */
+export type Regressor = (
+  rows: ReadonlyArray<ReadonlyArray<number>>,
+  results: ReadonlyArray<number>
+) => Result.Result<Fitted, TooFewResults | ConstantScores>
+
+type Kernel = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) => number
+
+/** Networks below which nothing is fitted. */
+const fewest = 4
+
+/** Noise as a share of the results' variance: the candidates. */
+const noises = [0.01, 0.03, 0.1, 0.3, 1, 3]
+
+/** Length scales, as multiples of the root of the number of features. */
+const lengths = [0.25, 0.5, 1, 2, 4]
+
+/** Mean and deviation of what is finite; a deviation of 1 where nothing varies. */
+const moments = (numbers: ReadonlyArray<number>): readonly [mean: number, deviation: number] => {
+  const finite = numbers.filter(Number.isFinite)
+  if (finite.length === 0) return [0, 1]
+  const mean = finite.reduce((a, b) => a + b, 0) / finite.length
+  const deviation = Math.sqrt(finite.reduce((sum, x) => sum + (x - mean) ** 2, 0) / finite.length)
+  return [mean, deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1]
+}
+
+/** The lower triangle L with L·Lᵀ = K, row by row. K is positive definite: it has noise on its diagonal. */
+const cholesky = (matrix: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<Float64Array> => {
+  const factor = matrix.map((row) => new Float64Array(row.length))
+  for (const [i, row] of factor.entries())
+    for (let j = 0; j <= i; j++) {
+      let rest = matrix[i][j]
+      for (let k = 0; k < j; k++) rest -= row[k] * factor[j][k]
+      row[j] = i === j ? Math.sqrt(Math.max(rest, 1e-12)) : rest / factor[j][j]
+    }
+  return factor
+}
+
+/** L⁻¹·y. */
+const forward = (factor: ReadonlyArray<Float64Array>, y: ReadonlyArray<number>): Float64Array => {
+  const x = Float64Array.from(y)
+  for (const [i, row] of factor.entries()) {
+    for (let k = 0; k < i; k++) x[i] -= row[k] * x[k]
+    x[i] /= row[i]
+  }
+  return x
+}
+
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
+  return sum
+}
+
+/** Half the logarithm of a determinant. */
+const halfLog = (factor: ReadonlyArray<Float64Array>) => factor.reduce((sum, row, i) => sum + Math.log(row[i]), 0)
+
+/** A process under the likeliest of some kernels and noises, its variance that which is likeliest under them. */
+const process =
+  (kernels: (features: number) => ReadonlyArray<Kernel>): Regressor =>
+  (rows, results) => {
+    const n = rows.length
+    if (n < fewest) return Result.fail(new TooFewResults({ results: n, needed: fewest }))
+    if (results.every((result) => result === results[0])) return Result.fail(new ConstantScores({ of: "results" }))
+    const features = rows[0]?.length ?? 0
+    const scales = Array.from({ length: features }, (_, f) => moments(rows.map((row) => row[f] ?? Number.NaN)))
+    const standard = (row: ReadonlyArray<number>) =>
+      scales.map(([mean, deviation], f) => {
+        const x = row[f] ?? Number.NaN
+        return Number.isFinite(x) ? (x - mean) / deviation : 0
+      })
+    const known = rows.map(standard)
+    const [mean, deviation] = moments(results)
+    const y = results.map((result) => (result - mean) / deviation)
+    const fits = kernels(Math.max(features, 1)).flatMap((kernel) => {
+      const covariances = known.map((a) => known.map((b) => kernel(a, b)))
+      return noises.map((noise) => {
+        const factor = cholesky(covariances.map((row, i) => row.map((value, j) => (i === j ? value + noise : value))))
+        const solved = forward(factor, y)
+        // The variance of the whole that is likeliest, and the likelihood under it.
+        const variance = dot(solved, solved) / n
+        return { factor, kernel, noise, solved, variance, likelihood: -(n / 2) * Math.log(variance) - halfLog(factor) }
+      })
+    })
+    const { factor, kernel, noise, solved, variance } = fits.reduce((a, b) => (b.likelihood > a.likelihood ? b : a))
+    return Result.succeed({
+      predict: (row) => {
+        const x = standard(row)
+        const towards = forward(
+          factor,
+          known.map((other) => kernel(x, other))
+        )
+        const spread = Math.max(kernel(x, x) + noise - dot(towards, towards), noise)
+        return { mean: mean + deviation * dot(towards, solved), deviation: deviation * Math.sqrt(variance * spread) }
+      }
+    })
+  }
+
+/** Ridge regression on standardised features, with the penalty that is likeliest. */
+export const ridge: Regressor = process((features) => [(a, b) => 1 + dot(a, b) / features])
+
+/** A Gaussian process with the kernel exp(−d² / 2ℓ²) beside a linear one, ℓ and the noise being the likeliest. */
+export const gaussianProcess: Regressor = process((features) =>
+  lengths.map((length) => (a, b) => {
+    const square = a.reduce((sum, x, f) => sum + (x - (b[f] ?? 0)) ** 2, 0)
+    return Math.exp(-square / (2 * length * length * features)) + dot(a, b) / features
+  })
+)
+
+export interface CrossValidated {
+  /** Of every network by a fit that has not seen it, in their order. */
+  readonly predictions: ReadonlyArray<Prediction>
+  /** Share of the results that lie within the predictions' 90% intervals. */
+  readonly coverage: number
+}
+
+export interface CrossValidation {
+  /** Parts that are left out in turn. Default 5, at most one for each network. */
+  readonly folds?: number
+  /** Decides the parts. */
+  readonly seed: string | number
+}
+
+/** Standard deviations to either side of a mean within which nine of ten normal numbers lie. */
+const ninety = 1.6449
+
+/**
+ * Predictions of every network by a fit on the others, part by part. Fails as the regressor does, on a part's rest.
+ *
+ * @example
+ * Result.map(Regressor.crossValidate(Regressor.ridge, rows, results, { seed: 0 }), ({ predictions }) => predictions.map(({ mean }) => mean))
+ */
+export const crossValidate = (
+  regressor: Regressor,
+  rows: ReadonlyArray<ReadonlyArray<number>>,
+  results: ReadonlyArray<number>,
+  { folds = 5, seed }: CrossValidation
+): Result.Result<CrossValidated, TooFewResults | ConstantScores> =>
+  Result.gen(function* () {
+    const n = rows.length
+    const parts = Math.max(2, Math.min(folds, n))
+    const order = Prng.fromSeed(seed).split("folds").permutation(n)
+    const part = new Map([...order].map((i, place) => [i, place % parts] as const))
+    const predictions = new Map<number, Prediction>()
+    for (let left = 0; left < parts; left++) {
+      const kept = rows.map((_, i) => i).filter((i) => part.get(i) !== left)
+      const fitted = yield* regressor(
+        kept.map((i) => rows[i] ?? []),
+        kept.map((i) => results[i] ?? Number.NaN)
+      )
+      for (const [i, row] of rows.entries()) if (part.get(i) === left) predictions.set(i, fitted.predict(row))
+    }
+    const all = rows.map((_, i) => predictions.get(i) ?? { mean: Number.NaN, deviation: Number.NaN })
+    const within = all.filter(
+      ({ deviation, mean }, i) => Math.abs((results[i] ?? Number.NaN) - mean) <= ninety * deviation
+    )
+    return { predictions: all, coverage: within.length / n }
+  })

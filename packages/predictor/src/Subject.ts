@@ -1,0 +1,118 @@
+/** A network as proxies see it: its graph in training on a batch, whole and in halves, and for one example. */
+import { Costs, Op, Program, Tensor, topological } from "@uninet/graph"
+import type { ModelSpace, Task } from "@uninet/model-space"
+import { Model, Scope } from "@uninet/nn"
+import * as Result from "effect/Result"
+import { Unscorable } from "./PredictorError.ts"
+
+/** A forward pass with its loss. */
+export interface Traced {
+  /** The model's inputs of numbers. */
+  readonly inputs: ReadonlyArray<Tensor.Tensor>
+  /** What the task takes of the model's outputs, those of numbers. */
+  readonly answers: ReadonlyArray<Tensor.Tensor>
+  readonly loss: Tensor.Tensor
+  /** The nodes that the answers are made of, each after its inputs; ops of one's own are what they are made of. */
+  readonly order: ReadonlyArray<Tensor.Tensor>
+  /** Parameters of two axes or more: weights, and no biases or norms. */
+  readonly weights: ReadonlyArray<Tensor.Tensor<"variable">>
+}
+
+export interface Subject {
+  readonly batch: number
+  /** On the batch, with the batch's own statistics in batch norms. */
+  readonly whole: Traced
+  /** On its first and second half. */
+  readonly halves: () => readonly [Traced, Traced]
+  /** On one example. */
+  readonly single: () => Traced
+  /** Of an evaluation of one example. */
+  readonly costs: Costs.Costs
+}
+
+/** The name of the targets' input. */
+export const targets = "targets"
+
+const isWeight = (node: Tensor.Tensor): node is Tensor.Tensor<"variable"> =>
+  Tensor.is("variable")(node) && node.attributes.role === "parameter" && node.shape.length >= 2
+
+/** A forward pass on tensors for the model's inputs. */
+const trace = (model: Model.Model, task: Task.Task, inputs: Model.Tensors, given: Tensor.Tensor): Traced => {
+  const outputs = model.forward(Scope.make("training"), inputs)
+  const loss = task.loss(outputs, given, { labelSmoothing: 0 })
+  const taken = Object.keys(task.outputs).flatMap((name) => {
+    const output = outputs[name]
+    return output === undefined || output.dtype !== "float32" ? [] : [output]
+  })
+  const expanded = Op.expandComposites([loss, ...taken, ...Object.values(inputs)])
+  const answers = taken.map(expanded)
+  const order = topological(answers)
+  return {
+    inputs: Object.values(inputs).filter(({ dtype }) => dtype === "float32"),
+    answers,
+    loss: expanded(loss),
+    order,
+    weights: [...new Map(order.filter(isWeight).map((node) => [node.attributes.name, node])).values()]
+  }
+}
+
+const failed = (error: { readonly message: string }) => new Unscorable({ reason: error.message })
+
+/**
+ * Lays a network out for proxies on a batch of an even number of examples. Inputs of its programs: the model's, and `targets`.
+ *
+ * Fails with `Unscorable` where the network cannot be built, the task does not take its outputs, or the batch is odd.
+ *
+ * @example
+ * Subject.make({ model, task }, { batch: 32 })
+ */
+export const make = (
+  { model, task }: Pick<ModelSpace.Trainable, "model" | "task">,
+  { batch }: { readonly batch: number }
+): Result.Result<Subject, Unscorable> =>
+  Result.gen(function* () {
+    if (!Number.isSafeInteger(batch) || batch < 4 || batch % 2 === 1)
+      return yield* Result.fail(
+        new Unscorable({ reason: `a batch of ${batch} has no halves; give an even one of 4 or more` })
+      )
+    if (Object.hasOwn(model.inputs, targets))
+      return yield* Result.fail(
+        new Unscorable({ reason: `its input ${targets} has a name of the task's own; rename it` })
+      )
+    // What an author wrote may throw.
+    const attempt = <A>(run: () => A) =>
+      Result.try({
+        try: run,
+        catch: (cause) => failed({ message: cause instanceof Error ? cause.message : String(cause) })
+      })
+    const all = (n: number) =>
+      Object.fromEntries(
+        Object.entries(model.inputs).map(([name, { dtype, shape }]) => [name, Op.input(name, [n, ...shape], dtype)])
+      )
+    const answered = (n: number) => Op.input(targets, [n, ...task.targets.shape], task.targets.dtype)
+    const whole = yield* attempt(() => trace(model, task, all(batch), answered(batch)))
+    // A mistake in it is found once here; the other batches are of the same network.
+    yield* Result.mapError(
+      Program.make({
+        outputs: { loss: whole.loss, ...Object.fromEntries(whole.answers.map((y, i) => [`answer${i}`, y])) }
+      }),
+      failed
+    )
+    if (whole.loss.shape.length > 0)
+      return yield* Result.fail(new Unscorable({ reason: "its task's loss is no scalar" }))
+    if (whole.answers.length === 0)
+      return yield* Result.fail(new Unscorable({ reason: "its task takes none of its outputs as numbers" }))
+    const costs = Costs.ofProgram(yield* Result.mapError(Model.evaluation(model), failed))
+    const half = (start: number, end: number) => {
+      const cut = (x: Tensor.Tensor) => Op.slice(x, 0, start, end)
+      const inputs = Object.fromEntries(Object.entries(all(batch)).map(([name, x]) => [name, cut(x)]))
+      return trace(model, task, inputs, cut(answered(batch)))
+    }
+    return {
+      batch,
+      whole,
+      halves: () => [half(0, batch / 2), half(batch / 2, batch)],
+      single: () => trace(model, task, all(1), answered(1)),
+      costs
+    }
+  })

@@ -1,0 +1,44 @@
+import { Tensor } from "@uninet/graph"
+
+/** Whether a tensor is a map of features: an image or tokens. */
+const isMap = ({ dtype, shape }: Tensor.Tensor) => dtype === "float32" && (shape.length === 4 || shape.length === 3)
+
+/** Whether branches meet in it as parts of a block do: added, or side by side. What is multiplied is a gate inside one. */
+const meets = (node: Tensor.Tensor) =>
+  Tensor.is("concat")(node) || (Tensor.is("binary")(node) && ["add", "sub"].includes(node.attributes.fn))
+
+/**
+ * The maps of features between a network's blocks, in order. All that a network computes of its inputs goes through them: they are where branches meet again (the output of a cell, of a
+ * residual block), and what the network is before it branches for the first time. A network that never branches has one after every activation function.
+ *
+ * `order`: its nodes, each after its inputs; `output`: what it gives.
+ */
+export const blocks = (order: ReadonlyArray<Tensor.Tensor>, output: Tensor.Tensor): ReadonlyArray<Tensor.Tensor> => {
+  const fed = new Set<Tensor.Tensor>()
+  for (const node of order) if (node.kind === "input" || node.inputs.some((x) => fed.has(x))) fed.add(node)
+  const used = new Set<Tensor.Tensor>([output])
+  for (const node of order.toReversed()) if (used.has(node)) for (const x of node.inputs) used.add(x)
+  const between = order.filter((node) => fed.has(node) && used.has(node))
+  const place = new Map(between.map((node, i) => [node, i] as const))
+  const live = (node: Tensor.Tensor) => new Set(node.inputs.filter((x) => place.has(x)))
+  const lastUse = between.map(() => -1)
+  const uses = between.map(() => 0)
+  for (const [i, node] of between.entries())
+    for (const x of live(node)) {
+      const at = place.get(x) ?? 0
+      lastUse[at] = i
+      uses[at]++
+    }
+  let reach = -1
+  const gates: Array<{ readonly node: Tensor.Tensor; readonly forks: boolean; readonly joins: boolean }> = []
+  for (const [i, node] of between.entries()) {
+    // Nothing leads past it.
+    if (reach <= i && node.inputs.length > 0 && isMap(node))
+      gates.push({ node, forks: uses[i] > 1, joins: meets(node) && live(node).size > 1 })
+    reach = Math.max(reach, lastUse[i])
+  }
+  const joins = gates.filter((gate) => gate.joins)
+  if (joins.length === 0) return gates.flatMap(({ node }) => (node.kind === "activation" ? [node] : []))
+  const first = gates.find(({ forks, joins }) => forks || joins)
+  return [...(first === undefined || first.joins ? [] : [first]), ...joins].map(({ node }) => node)
+}

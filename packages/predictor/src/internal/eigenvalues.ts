@@ -1,0 +1,77 @@
+/**
+ * The eigenvalues of a symmetric matrix, `n` rows of `n` in row-major order, in no order: Householder's reduction to three diagonals, then the implicit QL iteration
+ * (Golub and Van Loan, Matrix Computations, sections 8.3.1 and 8.3.3). NaN throughout where an element is no number.
+ */
+export const eigenvalues = (matrix: ArrayLike<number>, n: number): Float64Array => {
+  const a = Float64Array.from(matrix)
+  if (!a.every(Number.isFinite)) return new Float64Array(n).fill(Number.NaN)
+  const d = new Float64Array(n)
+  const e = new Float64Array(n)
+  for (let i = n - 1; i > 0; i--) {
+    // The row's part before the diagonal, reflected onto its last element.
+    let norm = 0
+    for (let k = 0; k < i; k++) norm = Math.hypot(norm, a[i * n + k])
+    if (norm === 0) continue
+    const alpha = a[i * n + i - 1] > 0 ? -norm : norm
+    a[i * n + i - 1] -= alpha
+    let square = 0
+    for (let k = 0; k < i; k++) square += a[i * n + k] ** 2
+    e[i] = alpha
+    if (square === 0) continue
+    // p = A·v·2/vᵀv, and A − v·qᵀ − q·vᵀ.
+    let along = 0
+    const q = new Float64Array(i)
+    for (let j = 0; j < i; j++) {
+      let sum = 0
+      for (let k = 0; k < i; k++) sum += a[Math.max(j, k) * n + Math.min(j, k)] * a[i * n + k]
+      q[j] = (2 * sum) / square
+      along += q[j] * a[i * n + j]
+    }
+    for (let j = 0; j < i; j++) q[j] -= (along / square) * a[i * n + j]
+    for (let j = 0; j < i; j++) for (let k = 0; k <= j; k++) a[j * n + k] -= a[i * n + j] * q[k] + q[j] * a[i * n + k]
+  }
+  for (let i = 0; i < n; i++) d[i] = a[i * n + i]
+  return tridiagonal(d, e)
+}
+
+/** Of the matrix with `d` on its diagonal and `e[i]` between rows i − 1 and i; both are used up. */
+const tridiagonal = (d: Float64Array, e: Float64Array): Float64Array => {
+  const n = d.length
+  e.copyWithin(0, 1)
+  if (n > 0) e[n - 1] = 0
+  for (let l = 0; l < n; l++) {
+    for (let turn = 0; turn < 60; turn++) {
+      let m = l
+      while (m < n - 1 && Math.abs(e[m]) > Number.EPSILON * (Math.abs(d[m]) + Math.abs(d[m + 1]))) m++
+      if (m === l) break
+      let g = (d[l + 1] - d[l]) / (2 * e[l])
+      let r = Math.hypot(g, 1)
+      g = d[m] - d[l] + e[l] / (g + (g >= 0 ? r : -r))
+      let [s, c, p] = [1, 1, 0]
+      let i = m - 1
+      for (; i >= l; i--) {
+        const f = s * e[i]
+        const b = c * e[i]
+        r = Math.hypot(f, g)
+        e[i + 1] = r
+        if (r === 0) {
+          d[i + 1] -= p
+          e[m] = 0
+          break
+        }
+        s = f / r
+        c = g / r
+        g = d[i + 1] - p
+        r = (d[i] - g) * s + 2 * c * b
+        p = s * r
+        d[i + 1] = g + p
+        g = c * r - b
+      }
+      if (r === 0 && i >= l) continue
+      d[l] -= p
+      e[l] = g
+      e[m] = 0
+    }
+  }
+  return d
+}

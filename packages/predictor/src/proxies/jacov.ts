@@ -1,0 +1,56 @@
+import { gradient, Op } from "@uninet/graph"
+import * as Result from "effect/Result"
+import { eigenvalues } from "../internal/eigenvalues.ts"
+import { total } from "../internal/sums.ts"
+import { NotApplicable } from "../PredictorError.ts"
+import * as Proxy from "../Proxy.ts"
+
+const k = 1e-5
+
+/** −Σ (log(λ + k) + 1 / (λ + k)) over the eigenvalues λ of the correlations of `batch` rows of the Jacobian. */
+export const scoreOf = (jacobian: ArrayLike<number>, batch: number): number => {
+  const features = jacobian.length / batch
+  const rows = Array.from({ length: batch }, (_, i) => {
+    const row = Float64Array.from({ length: features }, (_, j) => jacobian[i * features + j])
+    const mean = row.reduce((a, b) => a + b, 0) / features
+    for (let j = 0; j < features; j++) row[j] -= mean
+    const norm = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0))
+    return row.map((x) => x / norm)
+  })
+  const correlations = new Float64Array(batch * batch)
+  for (let i = 0; i < batch; i++)
+    for (let j = 0; j <= i; j++) {
+      let dot = 0
+      for (let f = 0; f < features; f++) dot += rows[i][f] * rows[j][f]
+      correlations[i * batch + j] = correlations[j * batch + i] = dot
+    }
+  return -eigenvalues(correlations, batch).reduce((sum, value) => {
+    const positive = Math.max(value, 0) + k
+    return sum + Math.log(positive) + 1 / positive
+  }, 0)
+}
+
+/**
+ * How differently a network's outputs move with different examples: −Σ (log(λᵢ + k) + 1 / (λᵢ + k)), k = 10⁻⁵, over the eigenvalues λᵢ of the matrix of correlations of the rows ∂(Σ outputs)/∂xᵢ, one for each example
+ * of the batch.
+ *
+ * **Source.** J. Mellor et al., "Neural Architecture Search without Training", arXiv 2006.04647 version 1; as `jacob_cov` in Abdelfattah et al., ICLR 2021. **Assumes** inputs of numbers. Where the Jacobian of an example vanishes
+ * there is no score.
+ */
+export const jacov = Proxy.make({
+  name: "jacov",
+  source: "Mellor et al., arXiv 2006.04647v1",
+  assumes: "inputs that are numbers, and outputs that move with them",
+  lay: ({ batch, whole: { answers, inputs } }) => {
+    if (inputs.length === 0)
+      return Result.fail(new NotApplicable({ proxy: "jacov", reason: "none of its inputs is made of numbers" }))
+    const rows = gradient(total(answers.map((y) => Op.sum(y))), inputs).flatMap((g) =>
+      g === undefined ? [] : [Op.reshape(g, [batch, g.shape.reduce((n, axis) => n * axis, 1) / batch])]
+    )
+    const [first, ...rest] = rows
+    return Result.succeed({
+      outputs: first === undefined ? {} : { jacobian: Op.concat([first, ...rest], 1) },
+      score: ({ jacobian }) => (jacobian === undefined ? Number.NaN : scoreOf(jacobian, batch))
+    })
+  }
+})

@@ -1,0 +1,20 @@
+import { gradient, Op } from "@uninet/graph"
+import * as Result from "effect/Result"
+import { paired, total } from "../internal/sums.ts"
+import * as Proxy from "../Proxy.ts"
+
+/**
+ * Σ |θ · ∂L/∂θ| over all weights: how much the loss of the batch moves, to first order, when they are taken away one by one.
+ *
+ * **Source.** N. Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019; as a score of networks, Abdelfattah et al., ICLR 2021. **Assumes** a loss.
+ */
+export const snip = Proxy.make({
+  name: "snip",
+  source: "Lee et al., ICLR 2019",
+  assumes: "a loss on a batch",
+  lay: ({ whole: { loss, weights } }) =>
+    Result.succeed({
+      outputs: { sum: total(paired(weights, gradient(loss, weights)).map(([w, g]) => Op.sum(Op.abs(Op.mul(w, g))))) },
+      score: ({ sum }) => sum?.[0] ?? Number.NaN
+    })
+})

@@ -1,0 +1,37 @@
+import { gradient, Op } from "@uninet/graph"
+import * as Result from "effect/Result"
+import { logSum, positive } from "../internal/positive.ts"
+import { total } from "../internal/sums.ts"
+import { NotApplicable } from "../PredictorError.ts"
+import * as Proxy from "../Proxy.ts"
+
+/**
+ * log Σ |θ| · ∂R/∂|θ| over all weights, R being the sum of the outputs for an input of ones of the network with all parameters by their absolute values and without norms: the synaptic flow, which needs no data.
+ *
+ * R leaves float32 in deep networks. So its logarithm is what is computed and differentiated, |θ| · ∂log R/∂|θ|, and log R is added: the order of networks is that of the authors' score, which is e to this one. In what is not linear, positive numbers go on as they
+ * are (ReLU, GELU, SiLU), gates let everything through, and attention looks at all tokens alike: our choices where the paper has convolutions with ReLU only.
+ *
+ * **Source.** H. Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020 (arXiv 2006.05467), equation 1; as a score of networks, without batch norms, Abdelfattah et al., ICLR 2021.
+ */
+export const synflow = Proxy.make({
+  name: "synflow",
+  source: "Tanaka et al., NeurIPS 2020",
+  assumes: "convolutions, linear layers and what adds and multiplies them",
+  lay: ({ single }) => {
+    const { answers, order, weights } = single()
+    const at = positive(order)
+    if (typeof at === "string")
+      return Result.fail(new NotApplicable({ proxy: "synflow", reason: `it has no linear form of ${at}` }))
+    const flow = logSum(answers.flatMap((answer) => at(answer) ?? []))
+    const all = weights.flatMap((weight) => at(weight)?.value ?? [])
+    const gradients = gradient(flow, all)
+    const shares = all.flatMap((leaf, i) => {
+      const g = gradients[i]
+      return g === undefined ? [] : [Op.sum(Op.mul(leaf, g))]
+    })
+    return Result.succeed({
+      outputs: { flow, share: total(shares) },
+      score: ({ flow: sum, share }) => (sum?.[0] ?? Number.NaN) + Math.log(share?.[0] ?? Number.NaN)
+    })
+  }
+})

@@ -1,0 +1,87 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Certificate, Features, Regressor } from "@uninet/predictor"
+import { Choice, Prng, Space } from "@uninet/search-space"
+import * as Result from "effect/Result"
+
+const prng = Prng.fromSeed("regressor")
+const rows = Array.from({ length: 60 }, () => Array.from({ length: 5 }, () => prng.nextNormal()))
+const noise = rows.map(() => 0.1 * prng.nextNormal())
+const results = (f: (row: ReadonlyArray<number>) => number) => rows.map((row, i) => f(row) + (noise[i] ?? 0))
+const line = results(([a = 0, b = 0]) => 3 * a - 2 * b + 7)
+const wave = results(([a = 0]) => 3 * Math.sin(2 * a))
+
+const validated = (regressor: Regressor.Regressor, of: ReadonlyArray<number>) =>
+  Result.getOrThrow(Regressor.crossValidate(regressor, rows, of, { seed: 0 }))
+
+/** Mean squared error as a share of the variance. */
+const error = ({ predictions }: Regressor.CrossValidated, of: ReadonlyArray<number>) => {
+  const mean = of.reduce((a, b) => a + b, 0) / of.length
+  const sum = (f: (x: number, i: number) => number) => of.reduce((total, x, i) => total + f(x, i) ** 2, 0)
+  return sum((x, i) => x - (predictions[i]?.mean ?? 0)) / sum((x) => x - mean)
+}
+
+const failure = (made: ReturnType<Regressor.Regressor>) => (Result.isFailure(made) ? made.failure._tag : "")
+
+describe("a regressor", () => {
+  it("predicts what it has not seen: a line by either, a wave by the Gaussian process", () => {
+    assert.isBelow(error(validated(Regressor.ridge, line), line), 0.01)
+    assert.isBelow(error(validated(Regressor.gaussianProcess, line), line), 0.05)
+    assert.isBelow(
+      error(validated(Regressor.gaussianProcess, wave), wave),
+      error(validated(Regressor.ridge, wave), wave)
+    )
+  })
+  it("says how far off it may be: about nine of ten results are within its 90% intervals", () => {
+    for (const regressor of [Regressor.ridge, Regressor.gaussianProcess])
+      for (const of of [line, wave]) {
+        const { coverage } = validated(regressor, of)
+        assert.isAtLeast(coverage, 0.75)
+      }
+  })
+  it("is certified by what it predicts of networks that it has not seen", () => {
+    const scores = validated(Regressor.ridge, line).predictions.map(({ mean }) => mean)
+    const macs = rows.map(([, b = 0]) => -b)
+    const made = Result.getOrThrow(
+      Certificate.make({ of: "ridge", scores, results: line, macs, seed: 0, resamples: 50 })
+    )
+    assert.isTrue(made.overall.clears)
+  })
+  it("is the same for the same data", () => {
+    assert.deepStrictEqual(validated(Regressor.gaussianProcess, wave), validated(Regressor.gaussianProcess, wave))
+  })
+  it("takes more features than results, features that are no numbers, and features that do not vary", () => {
+    const wide = rows.slice(0, 5).map((row, i) => [...row, ...row, 1, i === 0 ? Number.NaN : i])
+    const fitted = Result.getOrThrow(Regressor.gaussianProcess(wide, line.slice(0, 5)))
+    const { deviation, mean } = fitted.predict(wide[0] ?? [])
+    assert.isTrue(Number.isFinite(mean) && deviation > 0)
+  })
+  it("refuses results that are too few or all one", () => {
+    assert.strictEqual(failure(Regressor.ridge(rows.slice(0, 3), [1, 2, 3])), "TooFewResults")
+    assert.strictEqual(
+      failure(
+        Regressor.ridge(
+          rows,
+          rows.map(() => 1)
+        )
+      ),
+      "ConstantScores"
+    )
+  })
+})
+
+describe("the features of points", () => {
+  const space = Result.getOrThrow(
+    Space.make(Choice.struct({ width: Choice.ordered([8, 16, 32]), norm: Choice.categorical(["batch", "layer"]) }))
+  )
+  it("tell every option that was seen, and one that was not from all of them", () => {
+    const points = [
+      { width: 8, norm: "batch" },
+      { width: 32, norm: "layer" }
+    ] as const
+    const { encode, names } = Features.ofChoices(space, points)
+    const [a, b] = points.map((point) => encode(point))
+    assert.strictEqual(a?.length, names.length)
+    assert.notDeepEqual(a, b)
+    assert.notDeepEqual(encode({ width: 16, norm: "batch" }), a)
+  })
+})
