@@ -1,4 +1,5 @@
 /** One ranking of several: by the sum of the logarithms of the ranks, as AZ-NAS combines its four. */
+import { Elementary } from "@uninet/search-space"
 import { ranks } from "./Correlation.ts"
 
 /**
@@ -12,5 +13,5 @@ import { ranks } from "./Correlation.ts"
 export const combine = (scores: ReadonlyArray<ReadonlyArray<number | null>>): ReadonlyArray<number> => {
   const [first = []] = scores
   const each = scores.map(ranks)
-  return first.map((_, i) => each.reduce((sum, places) => sum + Math.log((places[i] ?? 1) / first.length), 0))
+  return first.map((_, i) => each.reduce((sum, places) => sum + Elementary.log((places[i] ?? 1) / first.length), 0))
 }

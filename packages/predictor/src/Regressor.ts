@@ -15,7 +15,7 @@
  * console.log(fitted.predict([10, 0])) // mean near 20, and how far off it may be
  * ```
  */
-import { Prng } from "@uninet/search-space"
+import { Elementary, Prng } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
@@ -47,12 +47,14 @@ const noises = [0.01, 0.03, 0.1, 0.3, 1, 3]
 /** Length scales, as multiples of the root of the number of features. */
 const lengths = [0.25, 0.5, 1, 2, 4]
 
+const square = (x: number): number => x * x
+
 /** Mean and deviation of what is finite; a deviation of 1 where nothing varies. */
 const moments = (numbers: ReadonlyArray<number>): readonly [mean: number, deviation: number] => {
   const finite = numbers.filter(Number.isFinite)
   if (finite.length === 0) return [0, 1]
   const mean = finite.reduce((a, b) => a + b, 0) / finite.length
-  const deviation = Math.sqrt(finite.reduce((sum, x) => sum + (x - mean) ** 2, 0) / finite.length)
+  const deviation = Math.sqrt(finite.reduce((sum, x) => sum + square(x - mean), 0) / finite.length)
   return [mean, deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1]
 }
 
@@ -85,7 +87,7 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
 }
 
 /** Half the logarithm of a determinant. */
-const halfLog = (factor: ReadonlyArray<Float64Array>) => factor.reduce((sum, row, i) => sum + Math.log(row[i]), 0)
+const halfLog = (factor: ReadonlyArray<Float64Array>) => factor.reduce((sum, row, i) => sum + Elementary.log(row[i]), 0)
 
 /** A process under the likeliest of some kernels and noises, its variance that which is likeliest under them. */
 const process =
@@ -111,7 +113,14 @@ const process =
         const solved = forward(factor, y)
         // The variance of the whole that is likeliest, and the likelihood under it.
         const variance = dot(solved, solved) / n
-        return { factor, kernel, noise, solved, variance, likelihood: -(n / 2) * Math.log(variance) - halfLog(factor) }
+        return {
+          factor,
+          kernel,
+          noise,
+          solved,
+          variance,
+          likelihood: -(n / 2) * Elementary.log(variance) - halfLog(factor)
+        }
       })
     })
     const { factor, kernel, noise, solved, variance } = fits.reduce((a, b) => (b.likelihood > a.likelihood ? b : a))
@@ -134,8 +143,8 @@ export const ridge: Regressor = process((features) => [(a, b) => 1 + dot(a, b) /
 /** A Gaussian process with the kernel exp(−d² / 2ℓ²) beside a linear one, ℓ and the noise being the likeliest. */
 export const gaussianProcess: Regressor = process((features) =>
   lengths.map((length) => (a, b) => {
-    const square = a.reduce((sum, x, f) => sum + (x - (b[f] ?? 0)) ** 2, 0)
-    return Math.exp(-square / (2 * length * length * features)) + dot(a, b) / features
+    const distance = a.reduce((sum, x, f) => sum + square(x - (b[f] ?? 0)), 0)
+    return Elementary.exp(-distance / (2 * length * length * features)) + dot(a, b) / features
   })
 )
 

@@ -3,6 +3,7 @@ import { Datasets } from "@uninet/data"
 import { Facts, ModelSpace } from "@uninet/model-space"
 import { Certificate, Correlation, Features, LogRanks, Proxies, Regressor } from "@uninet/predictor"
 import { Runtime } from "@uninet/runtime"
+import { Elementary } from "@uninet/search-space"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -322,7 +323,7 @@ const batchOf = (name: string, batch: number, seed: string, image: Option.Option
 /** What cannot be built costs infinitely much. */
 const finite = (cost: number | undefined) => (cost !== undefined && Number.isFinite(cost) ? cost : null)
 
-const logarithm = (x: number | null) => (x === null ? Number.NaN : Math.log1p(x))
+const logarithm = (x: number | null) => (x === null ? Number.NaN : Elementary.log1p(x))
 
 const says = ({ message }: { readonly message: string }) => message
 

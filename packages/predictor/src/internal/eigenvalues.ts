@@ -1,3 +1,10 @@
+/** √(a² + b²), where a square would overflow too. */
+const length = (a: number, b: number): number => {
+  const [large, small] = Math.abs(a) > Math.abs(b) ? [Math.abs(a), Math.abs(b)] : [Math.abs(b), Math.abs(a)]
+  const share = large === 0 ? 0 : small / large
+  return large * Math.sqrt(1 + share * share)
+}
+
 /**
  * The eigenvalues of a symmetric matrix, `n` rows of `n` in row-major order, in no order: Householder's reduction to three diagonals, then the implicit QL iteration
  * (Golub and Van Loan, Matrix Computations, sections 8.3.1 and 8.3.3). NaN throughout where an element is no number.
@@ -10,12 +17,12 @@ export const eigenvalues = (matrix: ArrayLike<number>, n: number): Float64Array 
   for (let i = n - 1; i > 0; i--) {
     // The row's part before the diagonal, reflected onto its last element.
     let norm = 0
-    for (let k = 0; k < i; k++) norm = Math.hypot(norm, a[i * n + k])
+    for (let k = 0; k < i; k++) norm = length(norm, a[i * n + k])
     if (norm === 0) continue
     const alpha = a[i * n + i - 1] > 0 ? -norm : norm
     a[i * n + i - 1] -= alpha
     let square = 0
-    for (let k = 0; k < i; k++) square += a[i * n + k] ** 2
+    for (let k = 0; k < i; k++) square += a[i * n + k] * a[i * n + k]
     e[i] = alpha
     if (square === 0) continue
     // p = A·v·2/vᵀv, and A − v·qᵀ − q·vᵀ.
@@ -45,14 +52,14 @@ const tridiagonal = (d: Float64Array, e: Float64Array): Float64Array => {
       while (m < n - 1 && Math.abs(e[m]) > Number.EPSILON * (Math.abs(d[m]) + Math.abs(d[m + 1]))) m++
       if (m === l) break
       let g = (d[l + 1] - d[l]) / (2 * e[l])
-      let r = Math.hypot(g, 1)
+      let r = length(g, 1)
       g = d[m] - d[l] + e[l] / (g + (g >= 0 ? r : -r))
       let [s, c, p] = [1, 1, 0]
       let i = m - 1
       for (; i >= l; i--) {
         const f = s * e[i]
         const b = c * e[i]
-        r = Math.hypot(f, g)
+        r = length(f, g)
         e[i + 1] = r
         if (r === 0) {
           d[i + 1] -= p

@@ -1,4 +1,5 @@
 import { Op, Shape, type Tensor } from "@uninet/graph"
+import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import { NotApplicable } from "../PredictorError.ts"
 import type { Laid } from "../Proxy.ts"
@@ -17,7 +18,7 @@ export const rowsOf = (map: Tensor.Tensor): Tensor.Tensor => {
 const entropyOf = (covariance: ArrayLike<number>): number => {
   const values = eigenvalues(covariance, Math.sqrt(covariance.length)).map((value) => Math.max(value, 0))
   const sum = values.reduce((a, b) => a + b, 0)
-  return values.reduce((entropy, value) => entropy - (value / sum) * Math.log(value / sum + 1e-8), 0)
+  return values.reduce((entropy, value) => entropy - (value / sum) * Elementary.log(value / sum + 1e-8), 0)
 }
 
 /** The maps between the blocks of a network's first answer. */

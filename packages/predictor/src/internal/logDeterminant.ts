@@ -1,3 +1,5 @@
+import { Elementary } from "@uninet/search-space"
+
 /** log |det| of a square matrix, `n` rows of `n` in row-major order, by elimination with partial pivoting; −Infinity of a singular one. */
 export const logDeterminant = (matrix: ArrayLike<number>, n: number): number => {
   const a = Float64Array.from(matrix)
@@ -6,7 +8,7 @@ export const logDeterminant = (matrix: ArrayLike<number>, n: number): number => 
     let pivot = k
     for (let i = k + 1; i < n; i++) if (Math.abs(a[i * n + k]) > Math.abs(a[pivot * n + k])) pivot = i
     const top = a[pivot * n + k]
-    sum += Math.log(Math.abs(top))
+    sum += Elementary.log(Math.abs(top))
     if (top === 0) return -Infinity
     for (let j = k; j < n; j++) {
       const moved = a[pivot * n + j]

@@ -1,4 +1,5 @@
 import { gradient, Op } from "@uninet/graph"
+import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import { eigenvalues } from "../internal/eigenvalues.ts"
 import { total } from "../internal/sums.ts"
@@ -26,7 +27,7 @@ export const scoreOf = (jacobian: ArrayLike<number>, batch: number): number => {
     }
   return -eigenvalues(correlations, batch).reduce((sum, value) => {
     const positive = Math.max(value, 0) + k
-    return sum + Math.log(positive) + 1 / positive
+    return sum + Elementary.log(positive) + 1 / positive
   }, 0)
 }
 

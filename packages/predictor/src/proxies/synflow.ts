@@ -1,4 +1,5 @@
 import { gradient, Op } from "@uninet/graph"
+import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import { logSum, positive } from "../internal/positive.ts"
 import { total } from "../internal/sums.ts"
@@ -31,7 +32,7 @@ export const synflow = Proxy.make({
     })
     return Result.succeed({
       outputs: { flow, share: total(shares) },
-      score: ({ flow: sum, share }) => (sum?.[0] ?? Number.NaN) + Math.log(share?.[0] ?? Number.NaN)
+      score: ({ flow: sum, share }) => (sum?.[0] ?? Number.NaN) + Elementary.log(share?.[0] ?? Number.NaN)
     })
   }
 })
