@@ -24,6 +24,18 @@ const cases = (batch: number): ReadonlyArray<Case> => [
     ],
     f: (x, w) => Op.conv2d(x, w, { stride: [2, 2], padding: [1, 1, 1, 1] })
   },
+  {
+    name: "convolutions of two batches, of which one is several of the other",
+    inputs: [
+      [3 * batch, 4, 6, 5],
+      [batch, 4, 6, 5],
+      [4, 4, 3, 3]
+    ],
+    f: (x, y, w) => {
+      const of = (z: Tensor.Tensor) => Op.mean(Op.tanh(Op.conv2d(z, w, { padding: [1, 1, 1, 1] })), [0])
+      return Op.mul(of(x), of(y))
+    }
+  },
   { name: "linear", inputs: [[batch, 5, 24], [37, 24], [37]], f: (x, w, b) => Op.linear(x, w, b) },
   {
     name: "attention",

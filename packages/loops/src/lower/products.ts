@@ -360,6 +360,12 @@ const taps = (ctx: Context, node: Tensor.Tensor, weight: Tensor.Tensor): View.Vi
 const strided = (view: View.View, axis: number, count: number, step: number): View.View =>
   View.slice(view, axis, 0, (count - 1) * step + 1, step) ?? view
 
+/** Images of a batch whose positions no two loops lead through together, one by one; all of them at once where two do. `m`: how many there are, lanes apart. */
+const inTurn = (m: number, views: ReadonlyArray<View.View>): ReadonlyArray<ReadonlyArray<View.View>> =>
+  m === 1 || positionsOf(views.map((view) => only(view, [0, 2, 3]))) !== undefined
+    ? [views]
+    : Array.from({ length: m }, (_, i) => views.map((view) => View.slice(view, 0, i, i + 1) ?? view))
+
 /** One group of a convolution's channels. */
 const groupOf = (view: View.View, axis: number, index: number, groups: number): View.View => {
   const size = View.lengthOf(view.axes[axis]) / groups
@@ -533,31 +539,29 @@ export const rules: Pick<
     const y = allocate(ctx, shape, true)
     const matrixSize = View.strideOf(w.axes[0]) ?? 0
     for (let group = 0; group < groups; group++) {
-      const [xs, ys, ws] = [
-        groupOf(every, 1, group, groups),
-        groupOf(y, 1, group, groups),
-        groupOf(w, 1, group, groups)
-      ]
-      const positions = positionsOf([only(xs, [0, 2, 3]), only(ys, [0, 2, 3])])
-      if (positions === undefined) throw new Error(`no loops lead over ${m}×${height}×${width} positions`) // of two images there always are
-      product(
-        ctx,
-        node,
-        {
-          at: place(ws),
-          rows: out / groups,
-          depth: perGroup,
-          rowStride: strideOf(ws, 1),
-          depthStride: strideOf(ws, 2)
-        },
-        { at: place(xs), stride: strideOf(xs, 1) },
-        { at: place(ys), stride: strideOf(ys, 1) },
-        positions,
-        {
-          bias: bias === undefined ? undefined : place(groupOf(inPlain(ctx, bias), 0, group, groups)),
-          taps: places.map(([row, column], i) => ({ x: row * rowStride + column * columnStride, w: i * matrixSize }))
-        }
-      )
+      const ws = groupOf(w, 1, group, groups)
+      for (const [xs, ys] of inTurn(m, [groupOf(every, 1, group, groups), groupOf(y, 1, group, groups)])) {
+        const positions = positionsOf([only(xs, [0, 2, 3]), only(ys, [0, 2, 3])])
+        if (positions === undefined) throw new Error(`no loops lead over ${height}×${width} positions`) // of an image there always are
+        product(
+          ctx,
+          node,
+          {
+            at: place(ws),
+            rows: out / groups,
+            depth: perGroup,
+            rowStride: strideOf(ws, 1),
+            depthStride: strideOf(ws, 2)
+          },
+          { at: place(xs), stride: strideOf(xs, 1) },
+          { at: place(ys), stride: strideOf(ys, 1) },
+          positions,
+          {
+            bias: bias === undefined ? undefined : place(groupOf(inPlain(ctx, bias), 0, group, groups)),
+            taps: places.map(([row, column], i) => ({ x: row * rowStride + column * columnStride, w: i * matrixSize }))
+          }
+        )
+      }
     }
     return { view: y }
   },
@@ -613,28 +617,29 @@ export const rules: Pick<
           continue
         }
         for (let group = 0; group < groups; group++) {
-          const [xs, ys, ws] = [
+          const ws = groupOf(w, 1, group, groups)
+          for (const [xs, ys] of inTurn(shape[0], [
             groupOf(source, 1, group, groups),
-            groupOf(own, 1, group, groups),
-            groupOf(w, 1, group, groups)
-          ]
-          const positions = positionsOf([only(xs, [0, 2, 3]), only(ys, [0, 2, 3])])
-          if (positions === undefined) throw new Error("no loops lead over the positions") // of two images there always are
-          product(
-            ctx,
-            node,
-            {
-              at: place(ws),
-              rows: perGroup,
-              depth: out / groups,
-              rowStride: strideOf(ws, 2),
-              depthStride: strideOf(ws, 1)
-            },
-            { at: place(xs), stride: strideOf(xs, 1) },
-            { at: place(ys), stride: strideOf(ys, 1) },
-            positions,
-            { taps: places.map(({ offset, tap }) => ({ x: offset, w: tap * matrixSize })) }
-          )
+            groupOf(own, 1, group, groups)
+          ])) {
+            const positions = positionsOf([only(xs, [0, 2, 3]), only(ys, [0, 2, 3])])
+            if (positions === undefined) throw new Error("no loops lead over the positions") // of an image there always are
+            product(
+              ctx,
+              node,
+              {
+                at: place(ws),
+                rows: perGroup,
+                depth: out / groups,
+                rowStride: strideOf(ws, 2),
+                depthStride: strideOf(ws, 1)
+              },
+              { at: place(xs), stride: strideOf(xs, 1) },
+              { at: place(ys), stride: strideOf(ys, 1) },
+              positions,
+              { taps: places.map(({ offset, tap }) => ({ x: offset, w: tap * matrixSize })) }
+            )
+          }
         }
       }
     return { view: dx }
@@ -678,9 +683,14 @@ export const rules: Pick<
     const matrices = newBuffer(ctx, "plain", Shape.size(weightShape))
     for (const [i, x] of tapImages.entries())
       for (let group = 0; group < groups; group++) {
-        const [ds, xs] = [groupOf(dy, 1, group, groups), groupOf(x, 1, group, groups)]
-        const positions = positionsOf([only(ds, [0, 2, 3]), only(xs, [0, 2, 3])])
-        if (positions === undefined) throw new Error("no loops lead over the positions") // of two images there always are
+        let [ds, xs] = [groupOf(dy, 1, group, groups), groupOf(x, 1, group, groups)]
+        let positions = positionsOf([only(ds, [0, 2, 3]), only(xs, [0, 2, 3])])
+        if (positions === undefined) {
+          ds = copied(ctx, node, ds)
+          xs = copied(ctx, node, xs)
+          positions = positionsOf([only(ds, [0, 2, 3]), only(xs, [0, 2, 3])])
+        }
+        if (positions === undefined) throw new Error("no loops lead over the positions") // of two copies there always are
         outer(
           ctx,
           node,
