@@ -167,6 +167,8 @@ try {
       "2,000 ms"
     )
     await page.evaluate("document.getElementById('trials').scrollIntoView()")
+    // What is out of sight is brought a moment later.
+    await page.waitForSelector(".trials")
     let part = 0
     say(
       "table scrolled to elsewhere",

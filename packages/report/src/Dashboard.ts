@@ -80,7 +80,7 @@ const isOurs = (host: string | undefined) => /^(localhost|127\.0\.0\.1|\[::1\])(
 const chunk = 400
 
 /** Milliseconds between two looks at a journal; more where looking takes long. */
-const pause = 300
+const pause = 200
 
 const text = (status: number, content: string) => HttpServerResponse.text(`${content}\n`, { status })
 
@@ -140,7 +140,7 @@ const follow = (search: Opened): Stream.Stream<Uint8Array> =>
         }
         // A line now and then tells that the other side is still there, and finds out where it is not.
         if (silent > 0 && silent % 50 === 0) yield* Queue.offer(queue, encoder.encode(": \n\n"))
-        yield* Effect.sleep(Math.max(pause, 5 * (performance.now() - began)))
+        yield* Effect.sleep(Math.max(pause, 3 * (performance.now() - began)))
       }
     })
   )
