@@ -2,7 +2,7 @@
 import { Costs, Program, Shape, type Tensor } from "@uninet/graph"
 import type { ModelSpace } from "@uninet/model-space"
 import { Regularisation } from "@uninet/nn"
-import { type Data, Runtime, type RuntimeError } from "@uninet/runtime/engine"
+import { type Data, Runtime, type RuntimeError } from "@uninet/engine"
 import { Prng } from "@uninet/search-space"
 import { Initialise } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
