@@ -8,10 +8,9 @@
  * Networks that are being tried count with the result the process expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that
  * several workers are sent to several places.
  */
-import { Elementary, type Prng, Site } from "@uninet/search-space"
+import { Cholesky, Elementary, type Prng, Site } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Cholesky from "./internal/cholesky.ts"
 import * as Kernel from "./internal/kernel.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Normal from "./internal/normal.ts"

@@ -15,7 +15,7 @@
  * console.log(fitted.predict([10, 0])) // mean near 20, and how far off it may be
  * ```
  */
-import { Elementary, Prng } from "@uninet/search-space"
+import { Cholesky, Elementary, Prng } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
@@ -58,36 +58,11 @@ const moments = (numbers: ReadonlyArray<number>): readonly [mean: number, deviat
   return [mean, deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1]
 }
 
-/** The lower triangle L with L·Lᵀ = K, row by row. K is positive definite: it has noise on its diagonal. */
-const cholesky = (matrix: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<Float64Array> => {
-  const factor = matrix.map((row) => new Float64Array(row.length))
-  for (const [i, row] of factor.entries())
-    for (let j = 0; j <= i; j++) {
-      let rest = matrix[i][j]
-      for (let k = 0; k < j; k++) rest -= row[k] * factor[j][k]
-      row[j] = i === j ? Math.sqrt(Math.max(rest, 1e-12)) : rest / factor[j][j]
-    }
-  return factor
-}
-
-/** L⁻¹·y. */
-const forward = (factor: ReadonlyArray<Float64Array>, y: ReadonlyArray<number>): Float64Array => {
-  const x = Float64Array.from(y)
-  for (const [i, row] of factor.entries()) {
-    for (let k = 0; k < i; k++) x[i] -= row[k] * x[k]
-    x[i] /= row[i]
-  }
-  return x
-}
-
 const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   let sum = 0
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
   return sum
 }
-
-/** Half the logarithm of a determinant. */
-const halfLog = (factor: ReadonlyArray<Float64Array>) => factor.reduce((sum, row, i) => sum + Elementary.log(row[i]), 0)
 
 /** A process under the likeliest of some kernels and noises, its variance that which is likeliest under them. */
 const process =
@@ -109,8 +84,10 @@ const process =
     const fits = kernels(Math.max(features, 1)).flatMap((kernel) => {
       const covariances = known.map((a) => known.map((b) => kernel(a, b)))
       return noises.map((noise) => {
-        const factor = cholesky(covariances.map((row, i) => row.map((value, j) => (i === j ? value + noise : value))))
-        const solved = forward(factor, y)
+        const factor = Cholesky.make()
+        for (const [i, row] of covariances.entries()) factor.append(row, row[i] + noise)
+        const solved = Float64Array.from(y)
+        factor.forward([solved])
         // The variance of the whole that is likeliest, and the likelihood under it.
         const variance = dot(solved, solved) / n
         return {
@@ -119,7 +96,7 @@ const process =
           noise,
           solved,
           variance,
-          likelihood: -(n / 2) * Elementary.log(variance) - halfLog(factor)
+          likelihood: -(n / 2) * Elementary.log(variance) - factor.halfLogDeterminant()
         }
       })
     })
@@ -127,10 +104,8 @@ const process =
     return Result.succeed({
       predict: (row) => {
         const x = standard(row)
-        const towards = forward(
-          factor,
-          known.map((other) => kernel(x, other))
-        )
+        const towards = Float64Array.from(known, (other) => kernel(x, other))
+        factor.forward([towards])
         const spread = Math.max(kernel(x, x) + noise - dot(towards, towards), noise)
         return { mean: mean + deviation * dot(towards, solved), deviation: deviation * Math.sqrt(variance * spread) }
       }

@@ -1,5 +1,5 @@
 /** A Cholesky factor that grows by a row at a time: L·Lᵀ = K, lower triangle, rows packed one after the other. */
-import { Elementary } from "@uninet/search-space"
+import * as Elementary from "./Elementary.ts"
 
 export interface Cholesky {
   readonly size: () => number
@@ -17,6 +17,15 @@ export interface Cholesky {
 
 const start = (row: number) => (row * (row + 1)) / 2
 
+/**
+ * A factor without a row.
+ *
+ * @example
+ * const factor = Cholesky.make()
+ * factor.append([], 4)
+ * factor.append([2], 5)
+ * factor.solve([4, 2]) // [1, 0]
+ */
 export const make = (): Cholesky => {
   let data = new Float64Array(1024)
   let n = 0

@@ -1,3 +1,4 @@
+export * as Cholesky from "./Cholesky.ts"
 export * as Choice from "./Choice.ts"
 export * as Constrained from "./Constrained.ts"
 export * as Constraint from "./Constraint.ts"

@@ -3,9 +3,8 @@
  * options count as other options than this task's, as far from all of them as options can be (our choice; the kernel is a product over the choices, so that each can be believed for itself). The
  * answers are those under which this task's results are likeliest.
  */
-import { Elementary, Site } from "@uninet/search-space"
+import { Cholesky, Elementary, Site } from "@uninet/search-space"
 import type { Lesson } from "../Lesson.ts"
-import * as Cholesky from "./cholesky.ts"
 import * as Kernel from "./kernel.ts"
 import * as Normal from "./normal.ts"
 
