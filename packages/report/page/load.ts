@@ -116,7 +116,7 @@ export const useLive = (run: number): Loaded => {
     // What comes alone is shown at once; of many at once a few times a second, more rarely the longer it takes.
     const soon = () => {
       if (!ready || timer !== 0) return
-      const rest = shownAt + Math.min(5000, 100 + 2 * took) - performance.now()
+      const rest = shownAt + Math.min(5000, 100 + took) - performance.now()
       timer = window.setTimeout(show, Math.max(20, rest))
     }
     const source = new EventSource(`${path}/events`)

@@ -66,11 +66,11 @@ const sections: ReadonlyArray<readonly [id: string, title: string, view: Compone
 ]
 
 /**
- * A view that is kept up to date at once while it is in sight, and a moment later where it is not: of 100,000 trials each takes tens of milliseconds to work out, and a filter is to be felt
- * at once.
+ * A view: kept up to date while it is in sight, and a moment later where it is not. Of 100,000 trials each takes tens of milliseconds to work out, and a filter is to be felt at once: of
+ * other rows only the table is worked out with the count, the charts in the frame that follows.
  */
 const Section = ({ at, seen }: { readonly at: number; readonly seen: Seen }) => {
-  const View = sections[at]?.[2] ?? BestSoFar
+  const [id, , View] = sections[at] ?? sections[0]
   const place = useRef<HTMLDivElement>(null)
   const inSight = useRef(at === 0)
   const latest = useRef(seen)
@@ -90,11 +90,12 @@ const Section = ({ at, seen }: { readonly at: number; readonly seen: Seen }) => 
     return () => watching.disconnect()
   }, [])
   useEffect(() => {
-    if (inSight.current) return
-    const timer = setTimeout(() => setGiven(latest.current), 150 + 60 * at)
+    // An effect runs when the frame is drawn.
+    const timer = setTimeout(() => setGiven(latest.current), inSight.current ? 0 : 150 + 60 * at)
     return () => clearTimeout(timer)
   }, [seen])
-  const now = inSight.current ? seen : given
+  const isAtOnce = id === "trials" || given === undefined || given.rows === seen.rows
+  const now = inSight.current && isAtOnce ? seen : given
   const drawn = useMemo(() => (now === undefined ? <p class="awaited">One moment.</p> : <View {...now} />), [now])
   return <div ref={place}>{drawn}</div>
 }
@@ -163,6 +164,8 @@ const App = ({
         : select(table, predicate ?? (() => true), view.states, brush),
     [unbrushed, brush]
   )
+  // Counting the states of 100,000 trials takes as long as a filter does.
+  const facts = useMemo(() => (run === undefined ? null : <Facts run={run} />), [run])
   useEffect(() => {
     if (theme === themes[0]) delete document.documentElement.dataset["theme"]
     else document.documentElement.dataset["theme"] = theme
@@ -205,7 +208,7 @@ const App = ({
     <>
       <header class="top">
         <h1>{run.info.name}</h1>
-        <Facts run={run} />
+        {facts}
         {notes}
         <nav aria-label="Views">
           {[...sections, ["trial", "One trial"] as const].map(([id, title]) => (

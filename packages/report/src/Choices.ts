@@ -13,10 +13,16 @@ const visit = (value: unknown, path: string, found: Map<string, string>) => {
   else found.set(path === "" ? "point" : path, typeof value === "string" ? value : JSON.stringify(value))
 }
 
+/** A live page makes its columns anew of the same points several times a second. */
+const known = new WeakMap<object, ReadonlyMap<string, string>>()
+
 /** A point's choices by path, as texts. */
 export const of = (point: unknown): ReadonlyMap<string, string> => {
+  const before = typeof point === "object" && point !== null ? known.get(point) : undefined
+  if (before !== undefined) return before
   const found = new Map<string, string>()
   if (point !== null && point !== undefined) visit(point, "", found)
+  if (typeof point === "object" && point !== null) known.set(point, found)
   return found
 }
 
