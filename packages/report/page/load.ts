@@ -1,12 +1,23 @@
 /** Where the page's searches come from: from the page itself, or, live, from the server that gave it. */
 import { useEffect, useState } from "preact/hooks"
-import { Codec, type Detail, type Header, type Importance, type Info, Row, type Shown, Table } from "./shared.ts"
+import {
+  Codec,
+  type Compared,
+  type Detail,
+  type Header,
+  type Importance,
+  type Info,
+  Row,
+  type Shown,
+  Table
+} from "./shared.ts"
 
 export interface Loaded {
   readonly made: number
   readonly problems: ReadonlyArray<string>
   readonly runs: ReadonlyArray<Shown>
   readonly live: boolean
+  readonly compared: Compared | undefined
 }
 
 const unpacked = async (base64: string): Promise<Uint8Array<ArrayBuffer>> => {
@@ -21,10 +32,11 @@ const unpacked = async (base64: string): Promise<Uint8Array<ArrayBuffer>> => {
 export const embedded = async (base64: string): Promise<Loaded> => {
   const parts = Codec.part(await unpacked(base64))
   if (parts === undefined) throw new Error("The report’s data are damaged. Make it again.")
-  const { made, problems, runs } = parts.header as Header // see above
+  const { compared, made, problems, runs } = parts.header as Header // see above
   return {
     made,
     problems,
+    compared,
     live: false,
     runs: runs.map(({ details, importances, info, table }) => ({
       info,
@@ -153,6 +165,7 @@ export const useLive = (run: number): Loaded => {
     made: Date.now(),
     problems: problem === "" ? list.problems : [...list.problems, problem],
     live: true,
+    compared: undefined,
     runs: list.runs.map(({ name, state }) =>
       shown !== undefined && shown.name === name
         ? shown.run

@@ -16,6 +16,7 @@ import { Importances } from "./views/Importances.tsx"
 import { Parallel } from "./views/Parallel.tsx"
 import { Pareto } from "./views/Pareto.tsx"
 import { Proposals } from "./views/Proposals.tsx"
+import { Searches } from "./views/Searches.tsx"
 import { Slice } from "./views/Slice.tsx"
 import { Trial } from "./views/Trial.tsx"
 import { Trials } from "./views/Trials.tsx"
@@ -51,7 +52,7 @@ const select = (
   return found.slice(0, n)
 }
 
-const sections: ReadonlyArray<readonly [id: string, title: string, view: ComponentType<Seen>, wide: boolean]> = [
+const all: ReadonlyArray<readonly [id: string, title: string, view: ComponentType<Seen>, wide: boolean]> = [
   ["best", "Best so far", BestSoFar, true],
   ["front", "Pareto front", Pareto, false],
   ["importance", "What matters", Importances, false],
@@ -62,7 +63,8 @@ const sections: ReadonlyArray<readonly [id: string, title: string, view: Compone
   ["proposals", "Proposals over time", Proposals, false],
   ["slice", "Results by choice", Slice, false],
   ["workers", "Work over time", Workers, false],
-  ["apart", "How far apart the best are", Apart, false]
+  ["apart", "How far apart the best are", Apart, false],
+  ["compared", "Searches compared", Searches, true]
 ]
 
 /**
@@ -70,7 +72,7 @@ const sections: ReadonlyArray<readonly [id: string, title: string, view: Compone
  * other rows only the table is worked out with the count, the charts in the frame that follows.
  */
 const Section = ({ at, seen }: { readonly at: number; readonly seen: Seen }) => {
-  const [id, , View] = sections[at] ?? sections[0]
+  const [id, , View] = all[at] ?? all[0]
   const place = useRef<HTMLDivElement>(null)
   const inSight = useRef(at === 0)
   const latest = useRef(seen)
@@ -143,7 +145,7 @@ const App = ({
   readonly view: Address.View
   readonly setView: (change: (view: Address.View) => Address.View) => void
 }) => {
-  const { live, made, problems, runs } = loaded
+  const { compared, live, made, problems, runs } = loaded
   const run = runs[Math.min(view.run, runs.length - 1)]
   const [brush, setBrush] = useState<Brush>({})
   const [theme, setTheme] = useState<(typeof themes)[number]>(themes[0])
@@ -164,6 +166,7 @@ const App = ({
         : select(table, predicate ?? (() => true), view.states, brush),
     [unbrushed, brush]
   )
+  const sections = compared === undefined ? all.filter(([id]) => id !== "compared") : all
   // Counting the states of 100,000 trials takes as long as a filter does.
   const facts = useMemo(() => (run === undefined ? null : <Facts run={run} />), [run])
   useEffect(() => {
@@ -201,7 +204,8 @@ const App = ({
     open: (trial) => set({ trial }),
     brush,
     setBrush,
-    runs
+    runs,
+    compared
   }
   const problem = parsed !== undefined && Result.isFailure(parsed) ? parsed.failure : undefined
   return (
@@ -334,8 +338,12 @@ const App = ({
 /** The view, and its address. */
 const useView = () => {
   const [view, setView] = useState(() => Address.parse(location.hash))
+  const known = useRef(location.hash)
   useEffect(() => {
-    const hear = () => setView(Address.parse(location.hash))
+    const hear = () => {
+      known.current = location.hash
+      setView(Address.parse(location.hash))
+    }
     addEventListener("hashchange", hear)
     return () => removeEventListener("hashchange", hear)
   }, [])
@@ -343,8 +351,10 @@ const useView = () => {
     // Browsers refuse to be told too often.
     const timer = setTimeout(() => {
       const wanted = Address.print(view)
-      if (wanted !== location.hash)
-        history.replaceState(null, "", wanted === "#" ? location.pathname + location.search : wanted)
+      // An address that was followed a moment ago is heard of next.
+      if (wanted === location.hash || location.hash !== known.current) return
+      history.replaceState(null, "", wanted === "#" ? location.pathname + location.search : wanted)
+      known.current = location.hash
     }, 200)
     return () => clearTimeout(timer)
   }, [view])

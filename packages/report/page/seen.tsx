@@ -1,7 +1,7 @@
 /** What every view is given, and what they have in common. */
 import { number, percent, time } from "./format.ts"
 import type { View } from "./address.ts"
-import { type Front, type Info, type Shown, Table } from "./shared.ts"
+import { type Compared, type Front, type Info, type Shown, Table } from "./shared.ts"
 
 /** Ranges that were brushed, by column. */
 export type Brush = Readonly<Record<string, ReadonlyArray<readonly [number, number]>>>
@@ -21,6 +21,8 @@ export interface Seen {
   readonly unbrushed: Int32Array
   /** All searches of the report. */
   readonly runs: ReadonlyArray<Shown>
+  /** How they compare, where that was worked out. */
+  readonly compared: Compared | undefined
 }
 
 /** Columns of numbers that say how good a trial is. */

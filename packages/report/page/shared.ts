@@ -1,5 +1,6 @@
 /** What the page has of the package: what runs in a browser. */
 export * as Codec from "../src/Codec.ts"
+export type { Compared } from "../src/Compared.ts"
 export * as Distances from "../src/Distances.ts"
 export * as Filter from "../src/Filter.ts"
 export * as Front from "../src/Front.ts"

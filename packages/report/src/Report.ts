@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Codec from "./Codec.ts"
+import { Compared } from "./Compared.ts"
 import * as Importance from "./Importance.ts"
 import * as Run from "./Run.ts"
 import { numbers, type Table } from "./Table.ts"
@@ -66,7 +67,9 @@ export const Header = Schema.Struct({
       details: Schema.Array(Detail),
       table: Description
     })
-  )
+  ),
+  /** How they compare, where there are two that can be compared. */
+  compared: Schema.optionalKey(Compared)
 })
 export type Header = typeof Header.Type
 
@@ -82,6 +85,8 @@ export interface Report {
   readonly made: number
   readonly problems: ReadonlyArray<string>
   readonly runs: ReadonlyArray<Shown>
+  /** How they compare. Absent where nobody asked, or where they are measured by unlike things. */
+  readonly compared?: Compared
 }
 
 export interface Options {
@@ -89,7 +94,8 @@ export interface Options {
   readonly made: number
   /** Runs that could not be read, a sentence each. Default: none. */
   readonly problems?: ReadonlyArray<string>
-  readonly importance?: Importance.Options
+  /** How they compare, as `Comparison.of` of `@uninet/search` says it. Default: not compared. */
+  readonly compared?: Compared
 }
 
 /** Measures whose importances are worked out. */
@@ -113,15 +119,18 @@ export const shown = (run: Run.Run, details: ReadonlyArray<Detail> = [], options
 }
 
 /** A report of some searches. */
-export const of = (runs: ReadonlyArray<Shown>, { made, problems = [] }: Options): Report => ({ made, problems, runs })
+export const of = (runs: ReadonlyArray<Shown>, { problems = [], ...rest }: Options): Report => ({
+  ...rest,
+  problems,
+  runs
+})
 
 /** A report's bytes. */
-export const toBytes = ({ made, problems, runs }: Report): Uint8Array<ArrayBuffer> => {
+export const toBytes = ({ runs, ...rest }: Report): Uint8Array<ArrayBuffer> => {
   const body = Codec.body()
   const header = {
     version,
-    made,
-    problems,
+    ...rest,
     runs: runs.map(({ details, importances, info, table }) => ({
       info,
       importances,
@@ -140,10 +149,9 @@ export const fromBytes = (bytes: Uint8Array<ArrayBuffer>): Result.Result<Report,
   const header = parts === undefined ? Option.none() : decode(parts.header)
   if (parts === undefined || Option.isNone(header))
     return Result.fail("These are no report's bytes, or those of a report of another version. Make the report again.")
-  const { made, problems, runs } = header.value
+  const { runs, version: _, ...rest } = header.value
   return Result.succeed({
-    made,
-    problems,
+    ...rest,
     runs: runs.map(({ details, importances, info, table }) => ({
       info,
       importances,

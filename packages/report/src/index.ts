@@ -1,4 +1,5 @@
 export * as Choices from "./Choices.ts"
+export * as Compared from "./Compared.ts"
 export * as Dashboard from "./Dashboard.ts"
 export * as Distances from "./Distances.ts"
 export * as Filter from "./Filter.ts"

@@ -6,13 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Argument, Command, Flag } from "effect/cli"
-import { at, fault, said, usage } from "../internal/CliFault.ts"
+import { at, said, usage } from "../internal/CliFault.ts"
+import * as comparing from "../internal/comparing.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
-const by = { trials: "trials", seconds: "time", macs: "MACs" } as const satisfies Record<Comparison.Budget, string>
+const budgets = { trials: "trials", seconds: "time", macs: "MACs" } as const satisfies Record<Comparison.Budget, string>
 
 const amount = (budget: Comparison.Budget, value: number) =>
   budget === "seconds"
@@ -54,7 +55,7 @@ const describe = (found: Comparison.Compared, task: Task): string => {
   const table = tableOf(["at equal", "first", "best", "second", "best", "difference", "95%", "the second is"])
   for (const { at, by: budget, difference, first, high, low, second, verdict } of found.differences)
     table.push([
-      `${by[budget]}: ${amount(budget, at)}`,
+      `${budgets[budget]}: ${amount(budget, at)}`,
       first.group,
       band(first),
       second.group,
@@ -108,22 +109,11 @@ export const compare = Command.make(
     const [first] = recorded
     if (first === undefined) return yield* usage("Give the folders of two searches or more.")
     const wanted = Option.getOrElse(measure, () => first.task.decides)
-    const directions = recorded.map(({ task }) => (wanted === "reward" ? "higher" : task.measures[wanted]))
-    const lacking = recorded[directions.findIndex((direction) => direction === undefined)]
-    if (lacking !== undefined) {
-      const all = Object.keys(first.task.measures).filter((name) => recorded.every(({ task }) => name in task.measures))
-      return yield* fault(
-        `${lacking.name} has no measure ${wanted}. Give by --measure one that all have: ${[...all, "reward"].join(", ")}.`
-      )
-    }
-    const direction = directions[0] ?? "higher"
-    if (directions.some((other) => other !== direction))
-      return yield* fault(
-        `${wanted} is better the higher in some of these runs and the lower in others. Compare by another measure.`
-      )
+    const measured = recorded.map(({ name, task }) => ({ name, measures: task.measures }))
+    const by = yield* Effect.fromResult(comparing.by(wanted, measured))
     const found = Comparison.of(
-      recorded.map(({ name, read }) => Comparison.runOf(name, read, { name: wanted, direction })),
-      { name: wanted, direction },
+      recorded.map(({ name, read }) => Comparison.runOf(name, read, by)),
+      by,
       { seed }
     )
     yield* Console.log(json ? JSON.stringify(found, null, 2) : describe(found, first.task))

@@ -73,6 +73,7 @@ export const report = Command.make(
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const shown: Array<Report.Shown> = []
+    const all: Array<Effect.Success<ReturnType<typeof reported.read>>> = []
     const problems: Array<string> = []
     if (Option.isSome(out) && !/\.html?$/i.test(out.value))
       return yield* usage(
@@ -81,8 +82,10 @@ export const report = Command.make(
     for (const folder of new Set(runs.map((run) => path.resolve(run)))) {
       yield* Effect.matchEffect(reported.read(folder), {
         onFailure: ({ message }) => Effect.sync(() => void problems.push(message)),
-        onSuccess: (run) =>
+        onSuccess: (found) =>
           Effect.gen(function* () {
+            const { run } = found
+            all.push(found)
             const table = Run.table(run)
             const details = yield* detailsOf(folder, run, table)
             shown.push({ info: run.info, importances: Report.importances(run, table), details, table })
@@ -97,7 +100,10 @@ export const report = Command.make(
         runs.length === 1 && only !== undefined ? path.join(only, "report.html") : "report.html"
       )
     )
-    const text = yield* Html.of(Report.of(shown, { made: Date.now(), problems }))
+    const compared = reported.compared(all)
+    const text = yield* Html.of(
+      Report.of(shown, { made: Date.now(), problems, ...(compared === undefined ? {} : { compared }) })
+    )
     yield* Effect.mapError(fs.makeDirectory(path.dirname(file), { recursive: true }), (error) =>
       fault(`${path.dirname(file)} cannot be made: ${runFolder.reasonOf(error)}. Give another place by --out.`)
     )

@@ -2,15 +2,17 @@
 import { Dataset } from "@uninet/data"
 import { Facts, ModelSpace } from "@uninet/model-space"
 import { Report, Run } from "@uninet/report"
-import { Follow, Journal, Setup, SpaceSource } from "@uninet/search"
+import { Comparison, Follow, Journal, Setup, SpaceSource } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { join } from "node:path"
 import * as best from "./best.ts"
 import { type CliFault, fault, said } from "./CliFault.ts"
 import * as command from "./command.ts"
+import * as comparing from "./comparing.ts"
 import * as plans from "./plan.ts"
 import * as runFolder from "./runFolder.ts"
 import * as runState from "./runs.ts"
@@ -47,12 +49,30 @@ export const about = Effect.fnUntraced(function* (
   }
 })
 
-/** The search in a folder as it stands. */
+/** The search in a folder as it stands, and its journal. */
 export const read = Effect.fnUntraced(function* (folder: string) {
   const { first } = yield* follow(folder)
   const begun = first.entries.filter(({ entry }) => entry._tag === "Proposed").length
-  return Run.of(first, yield* about(folder, first, begun))
+  return { journal: first, run: Run.of(first, yield* about(folder, first, begun)) }
 })
+
+/** How searches compare by the measure that decides in the first; `undefined` of fewer than two, and where they are not measured by the same. */
+export const compared = (
+  all: ReadonlyArray<{ readonly journal: Follow.Found; readonly run: Run.Run }>
+): Comparison.Compared | undefined => {
+  const measured = all.map(({ run: { info } }) => ({
+    name: info.name,
+    measures: Object.fromEntries(info.measures.map(({ direction, name }) => [name, direction]))
+  }))
+  const decides = all[0]?.run.info.decides ?? null
+  const by = decides === null || all.length < 2 ? undefined : comparing.by(decides, measured)
+  return by === undefined || Result.isFailure(by)
+    ? undefined
+    : Comparison.of(
+        all.map(({ journal, run }) => Comparison.runOf(run.info.name, journal, by.success)),
+        by.success
+      )
+}
 
 /** The space of a run: that of its best network, or else as it was searched, for which its data set is read. */
 const spaceOf = Effect.fnUntraced(function* (

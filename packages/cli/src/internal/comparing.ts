@@ -1,0 +1,32 @@
+/** What searches can be compared by. */
+import { Comparison } from "@uninet/search"
+import * as Result from "effect/Result"
+import { type CliFault, fault } from "./CliFault.ts"
+
+/** A search by its name, and which way its measures are better. */
+export interface Measured {
+  readonly name: string
+  readonly measures: Readonly<Record<string, Comparison.By["direction"]>>
+}
+
+/** A measure that all have, or `reward`. Fails where one has it not, or where it is better the higher in some and the lower in others. */
+export const by = (wanted: string, runs: ReadonlyArray<Measured>): Result.Result<Comparison.By, CliFault> => {
+  const directions = runs.map(({ measures }) => (wanted === "reward" ? "higher" : measures[wanted]))
+  const lacking = runs[directions.findIndex((direction) => direction === undefined)]
+  if (lacking !== undefined) {
+    const all = Object.keys(runs[0]?.measures ?? {}).filter((name) => runs.every(({ measures }) => name in measures))
+    return Result.fail(
+      fault(
+        `${lacking.name} has no measure ${wanted}. Give by --measure one that all have: ${[...all, "reward"].join(", ")}.`
+      )
+    )
+  }
+  const direction = directions[0] ?? "higher"
+  return directions.some((other) => other !== direction)
+    ? Result.fail(
+        fault(
+          `${wanted} is better the higher in some of these runs and the lower in others. Compare by another measure.`
+        )
+      )
+    : Result.succeed({ name: wanted, direction })
+}
