@@ -98,8 +98,20 @@ export interface Props {
 const isWide = () => innerWidth >= 640
 
 const drawn = new Set<() => void>()
-// What lies below the fold is drawn when it comes near; on paper all of it is seen.
-addEventListener("beforeprint", () => drawn.forEach((draw) => draw()))
+// What lies below the fold is drawn when it comes near; on paper all of it is seen, and in the light theme.
+const root = document.documentElement
+let theme: string | undefined
+addEventListener("beforeprint", () => {
+  theme = root.dataset["theme"]
+  root.dataset["theme"] = "light"
+  drawn.forEach((draw) => draw())
+})
+addEventListener("afterprint", () => {
+  if (theme === undefined) delete root.dataset["theme"]
+  else root.dataset["theme"] = theme
+  document.querySelectorAll(".printed").forEach((each) => each.replaceChildren())
+  themed.dispatchEvent(new Event("change"))
+})
 
 export const Grid = ({ head, rows }: Tabular) => (
   <div class="scroll" tabIndex={0} role="region" aria-label="Table">
@@ -127,6 +139,7 @@ export const Grid = ({ head, rows }: Tabular) => (
 export const Chart = (props: Props) => {
   const { children, height = 340, narrow = Math.min(height, 300), of, summary, table } = props
   const place = useRef<HTMLDivElement>(null)
+  const paper = useRef<HTMLDivElement>(null)
   const latest = useRef(props)
   latest.current = props
   const draw = useRef<() => void>(() => {})
@@ -177,6 +190,12 @@ export const Chart = (props: Props) => {
     const now = () => {
       seen = true
       render()
+      // The chart's layers as one picture: paper shows the topmost alone, and takes no other width.
+      const picture = chart?.renderToCanvas({ pixelRatio: 2 })
+      if (picture === undefined) return
+      picture.style.position = "static"
+      picture.style.width = `${element.clientWidth}px`
+      paper.current?.replaceChildren(picture)
     }
     drawn.add(now)
     const watching = new IntersectionObserver(
@@ -216,6 +235,7 @@ export const Chart = (props: Props) => {
         aria-label={summary}
         style={{ height: `${isWide() ? height : narrow}px` }}
       />
+      <div ref={paper} class="printed" aria-hidden="true" />
       <figcaption>
         <p class="summary">{summary}</p>
         <details onToggle={(event) => setOpen(event.currentTarget.open)}>

@@ -119,6 +119,14 @@ describe("the page in a browser", () => {
         yield* until(
           "[...document.querySelectorAll('.canvas')].filter((each) => each.dataset.drawn && each.querySelector('canvas')).length === 11"
         )
+        // Paper has each as one picture, in the light theme whatever the screen's.
+        yield* until(
+          "document.querySelectorAll('.printed canvas').length === 11 && document.documentElement.dataset.theme === 'light'"
+        )
+        yield* to(() => page.evaluate("dispatchEvent(new Event('afterprint'))"))
+        yield* until(
+          "document.querySelector('.printed canvas') === null && !('theme' in document.documentElement.dataset)"
+        )
         yield* to(() => page.locator("#front details > summary").click())
         yield* until(`document.querySelectorAll("#front tbody tr").length === ${front.length}`)
 
