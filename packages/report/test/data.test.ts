@@ -1,5 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Distances, Filter, Front, Importance, Lanes, Report, Row, Run, Shares, Table } from "@uninet/report"
+import {
+  Distances,
+  Filter,
+  Front,
+  FrontPicture,
+  Importance,
+  Lanes,
+  Report,
+  Row,
+  Run,
+  Shares,
+  Table
+} from "@uninet/report"
 import type { Journal } from "@uninet/search"
 import * as Result from "effect/Result"
 import { journal } from "./support/journals.ts"
@@ -219,5 +231,28 @@ describe("what pages draw", () => {
     const both = choices.filter((each) => textOf(each.name, 0) !== "" || textOf(each.name, 1) !== "")
     const different = both.filter(({ name }) => textOf(name, 0) !== textOf(name, 1))
     assert.approximately(other, different.length / both.length, 1e-12)
+  })
+})
+
+const drawnOf = (svg: string, kind: string) => svg.split(`class="${kind}"`).length - 1
+
+describe("a front as a picture", () => {
+  it("has every comparable trial, and those of the front once more", () => {
+    const drawn = FrontPicture.svg(run.info, table) ?? assert.fail("nothing is drawn")
+    const comparable = all.filter((row) => numbersOf("epochs")[row] === 3)
+    const front = Front.of(comparable, [
+      { values: numbersOf("accuracy"), direction: "higher" },
+      { values: numbersOf("macs"), direction: "lower" }
+    ])
+    assert.deepStrictEqual([drawnOf(drawn, "d"), drawnOf(drawn, "f")], [comparable.length, front.length])
+    assert.include(drawn, `${front.length} of ${comparable.length} networks`)
+  })
+
+  it("is none of a search without results, and no name in it is markup", () => {
+    const early = Run.of(journal({ trials: 0 }), about)
+    assert.strictEqual(FrontPicture.svg(early.info, Run.table(early)), undefined)
+    const hostile = Run.of(journal({ trials: 40, prefix: "<script>&" }), about)
+    const drawn = FrontPicture.svg(hostile.info, Run.table(hostile)) ?? assert.fail("nothing is drawn")
+    assert.notMatch(drawn, /<script|&(?!#)/)
   })
 })

@@ -1,5 +1,5 @@
 /** `uninet report`: searches as a page in one file. */
-import { Front, Html, Report, Run, Table } from "@uninet/report"
+import { Front, FrontPicture, Html, Report, Run, Table } from "@uninet/report"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -54,6 +54,26 @@ const detailsOf = Effect.fnUntraced(function* (folder: string, run: Run.Run, tab
   return details
 })
 
+/** Writes the front of one search as a picture. */
+const drawFront = Effect.fnUntraced(function* (runs: ReadonlyArray<string>, file: string) {
+  const path = yield* Path.Path
+  const [folder] = runs
+  if (folder === undefined || runs.length > 1)
+    return yield* usage("--front draws one search: give one folder, or leave --front out for a page of all.")
+  if (!/\.svg$/i.test(file))
+    return yield* usage(
+      `--front ${yield* runFolder.shown(file)} is no name of a picture. Give a file that ends in .svg.`
+    )
+  const { run } = yield* reported.read(path.resolve(folder))
+  const drawn = FrontPicture.svg(run.info, Run.table(run))
+  if (drawn === undefined)
+    return yield* fault(
+      `${run.info.name} has no result yet in which a measure stands against a cost. Draw it when trials have finished.`
+    )
+  yield* runFolder.write(path.resolve(file), drawn, "Give another place by --front")
+  yield* Console.log(`${yield* runFolder.shown(file)}: the front of ${run.info.name}`)
+})
+
 export const report = Command.make(
   "report",
   {
@@ -66,12 +86,18 @@ export const report = Command.make(
       Flag.optional,
       Flag.withDescription("The file to write (default report.html in the run's folder; of several runs, here)")
     ),
+    front: Flag.Path("front").pipe(
+      Flag.withMetavar("file"),
+      Flag.optional,
+      Flag.withDescription("Write the Pareto front of one search as a picture (.svg) instead of a page")
+    ),
     open: Flag.Boolean("open").pipe(Flag.withDefault(false), Flag.withDescription("Open it in the browser")),
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ json, open, out, runs }) {
+  Effect.fnUntraced(function* ({ front, json, open, out, runs }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
+    if (Option.isSome(front)) return yield* drawFront(runs, front.value)
     const shown: Array<Report.Shown> = []
     const all: Array<Effect.Success<ReturnType<typeof reported.read>>> = []
     const problems: Array<string> = []
@@ -133,6 +159,7 @@ export const report = Command.make(
     {
       command: "uninet report runs/a runs/b --out both.html",
       description: "Two beside one another, to be sent by mail"
-    }
+    },
+    { command: "uninet report runs/demo --front front.svg", description: "Its Pareto front as a picture" }
   ])
 )
