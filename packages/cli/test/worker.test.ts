@@ -80,6 +80,11 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
           /^uninet: --database: .* its URL is none of PostgreSQL's\. .*\n$/
         ],
         [
+          ["dashboard", "--database", "mysql://u:hush@h/d"],
+          1,
+          /^uninet: --database: .* its URL is none of PostgreSQL's\. .*\n$/
+        ],
+        [
           ["search", "--database", "postgresql://h/d", "--workers", "2"],
           2,
           /^uninet: --workers cannot be given with --database/

@@ -149,7 +149,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("the tables of the ve
     Effect.gen(function* () {
       const url = fresh()
       yield* Effect.forEach(Array.from({ length: 8 }), () => made(url), { concurrency: "unbounded" })
-      assert.strictEqual(yield* asked(url, "select count(*) from uninet_migrations"), "4")
+      assert.strictEqual(yield* asked(url, "select count(*) from uninet_migrations"), "5")
     })
   )
 })

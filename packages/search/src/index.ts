@@ -3,6 +3,7 @@ export * as Evaluator from "./Evaluator.ts"
 export * as Fidelity from "./Fidelity.ts"
 export * as Follow from "./Follow.ts"
 export * as Journal from "./Journal.ts"
+export * as JournalCopy from "./JournalCopy.ts"
 export {
   type JournalError,
   JournalForeign,

@@ -1,14 +1,21 @@
 /** `uninet dashboard`: the searches of a folder as a page that follows them. */
-import { Dashboard, type Report } from "@uninet/report"
+import { Mirror } from "@uninet/cluster"
+import { Dashboard, type Report, type Run } from "@uninet/report"
 import { Journal } from "@uninet/search"
 import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import type * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import { Argument, Command, Flag } from "effect/cli"
 import { realpathSync } from "node:fs"
 import { fault, said, usage } from "../internal/CliFault.ts"
 import * as flags from "../internal/flags.ts"
+import * as machines from "../internal/machines.ts"
 import * as opening from "../internal/opening.ts"
 import * as reported from "../internal/reported.ts"
 import * as runFolder from "../internal/runFolder.ts"
@@ -39,11 +46,14 @@ const runsOf = Effect.fnUntraced(function* (folder: string) {
   return found
 })
 
-/** The searches of a folder, for the dashboard. */
-const sourceOf = Effect.fnUntraced(function* (folder: string) {
+/** Searches by name, from the folder that each has on this machine. */
+const sourceIn = Effect.fnUntraced(function* (
+  folderOf: (name: string) => Effect.Effect<string | undefined, { readonly message: string }>,
+  /** What is known better than the folder says. */
+  better: (name: string, about: Run.About) => Effect.Effect<Run.About>
+) {
   const services = yield* Effect.context<runFolder.Services>()
   const path = yield* Path.Path
-  const runs = Effect.provideContext(runsOf(folder), services)
   /** What it takes to build networks of a run, once. */
   const detailings = new Map<string, Effect.Effect<reported.Detailing, { readonly message: string }>>()
   const detailing = Effect.fnUntraced(function* (run: string) {
@@ -54,6 +64,40 @@ const sourceOf = Effect.fnUntraced(function* (folder: string) {
     return yield* made
   })
   return {
+    open: Effect.fnUntraced(function* (name: string) {
+      const run = yield* folderOf(name)
+      if (run === undefined) return undefined
+      const following = yield* Effect.provideContext(reported.follow(run), services)
+      return {
+        following,
+        about: (begun: number) =>
+          Effect.provideContext(reported.about(run, following.first, begun), services).pipe(
+            Effect.flatMap((about) => better(name, { ...about, name }))
+          )
+      }
+    }),
+    detail: (name: string, trial: number) =>
+      Effect.gen(function* (): Effect.fn.Return<Report.Detail | string, { readonly message: string }> {
+        const run = yield* folderOf(name)
+        if (run === undefined) return "There is no such search."
+        const { entries } = yield* Journal.read(path.join(run, runFolder.files.journal))
+        const proposed = entries.find(({ entry }) => entry.trial === trial && "point" in entry)?.entry
+        if (proposed === undefined || !("point" in proposed)) return `There is no trial ${trial}.`
+        return yield* (yield* detailing(run))(trial, proposed.point)
+      }).pipe(Effect.catch(({ message }) => Effect.succeed(message)))
+  }
+})
+
+/** The searches of a folder, for the dashboard. */
+const sourceOf = Effect.fnUntraced(function* (folder: string) {
+  const services = yield* Effect.context<runFolder.Services>()
+  const path = yield* Path.Path
+  const runs = Effect.provideContext(runsOf(folder), services)
+  const within = yield* sourceIn(
+    (name) => Effect.map(runs, (found) => found.get(name)),
+    (_, about) => Effect.succeed(about)
+  )
+  return {
     list: Effect.gen(function* () {
       const found: Array<Dashboard.Listed> = []
       for (const [name, run] of yield* runs) {
@@ -63,28 +107,51 @@ const sourceOf = Effect.fnUntraced(function* (folder: string) {
       }
       return { runs: found, problems: [] }
     }),
-    open: Effect.fnUntraced(function* (name: string) {
-      const run = (yield* runs).get(name)
-      if (run === undefined) return undefined
-      const following = yield* Effect.provideContext(reported.follow(run), services)
-      return {
-        following,
-        about: (begun: number) =>
-          Effect.map(Effect.provideContext(reported.about(run, following.first, begun), services), (about) => ({
-            ...about,
-            name
-          }))
-      }
+    ...within
+  } satisfies Dashboard.Source
+})
+
+/** The searches whose journals lie on a database, for the dashboard: each is copied to this machine when it is looked at, and grows here as it grows there. */
+const sourceOnDatabase = Effect.fnUntraced(function* (url: Redacted.Redacted) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const connection = yield* machines.connect(url)
+  const scope = yield* Effect.scope
+  const services = Context.merge(connection, yield* Effect.context<runFolder.Services>())
+  const copies = yield* fs.makeTempDirectoryScoped({ prefix: "uninet-dashboard-" })
+  const listed = Effect.provideContext(Mirror.list, services)
+  /** The folder of each that was looked at. What names there are decides no path. */
+  const folders = new Map<string, string>()
+  const one = yield* Semaphore.make(1)
+  const folderOf = (search: string) =>
+    Effect.gen(function* () {
+      const known = folders.get(search)
+      if (known !== undefined) return known
+      const folder = path.join(copies, String(folders.size))
+      yield* Mirror.fetch(search, path.join(folder, runFolder.files.journal)).pipe(Scope.provide(scope))
+      folders.set(search, folder)
+      return folder
+    }).pipe(one.withPermit, Effect.provideContext(services))
+  const within = yield* sourceIn(
+    (name) =>
+      Effect.gen(function* () {
+        return (yield* listed).some(({ search }) => search === name) ? yield* folderOf(name) : undefined
+      }),
+    (name, about) =>
+      Effect.map(
+        Effect.orElseSucceed(listed, () => []),
+        (all) => ({
+          ...about,
+          state: all.find(({ search }) => search === name)?.state ?? "stopped"
+        })
+      )
+  )
+  return {
+    list: Effect.match(listed, {
+      onFailure: ({ message }) => ({ runs: [], problems: [message] }),
+      onSuccess: (all) => ({ runs: all.map(({ search, state }) => ({ name: search, state })), problems: [] })
     }),
-    detail: (name, trial) =>
-      Effect.gen(function* (): Effect.fn.Return<Report.Detail | string, { readonly message: string }> {
-        const run = (yield* runs).get(name)
-        if (run === undefined) return "There is no such search."
-        const { entries } = yield* Journal.read(path.join(run, runFolder.files.journal))
-        const proposed = entries.find(({ entry }) => entry.trial === trial && "point" in entry)?.entry
-        if (proposed === undefined || !("point" in proposed)) return `There is no trial ${trial}.`
-        return yield* (yield* detailing(run))(trial, proposed.point)
-      }).pipe(Effect.catch(({ message }) => Effect.succeed(message)))
+    ...within
   } satisfies Dashboard.Source
 })
 
@@ -95,6 +162,13 @@ export const dashboard = Command.make(
       Argument.withDefault("runs"),
       Argument.withDescription("Where the runs' folders are, or one of them (default runs)")
     ),
+    database: Flag.Redacted("database").pipe(
+      Flag.withMetavar("url"),
+      Flag.optional,
+      Flag.withDescription(
+        "The searches of a PostgreSQL database, on whatever machine they are driven, instead of a folder's"
+      )
+    ),
     port: flags
       .whole("port", 0, 65_535)
       .pipe(
@@ -104,9 +178,10 @@ export const dashboard = Command.make(
     open: Flag.Boolean("open").pipe(Flag.withDefault(false), Flag.withDescription("Open it in the browser"))
   },
   Effect.fnUntraced(
-    function* ({ folder, open, port }) {
+    function* ({ database, folder, open, port }) {
       const fs = yield* FileSystem.FileSystem
       if (
+        Option.isNone(database) &&
         !(yield* Effect.orElseSucceed(
           Effect.map(fs.stat(folder), ({ type }) => type === "Directory"),
           () => false
@@ -115,8 +190,9 @@ export const dashboard = Command.make(
         return yield* (folder === "runs" ? fault : usage)(
           `${folder} is not a folder that can be read. Give the one that holds the runs' folders.`
         )
-      const { url } = yield* Dashboard.serve(yield* sourceOf(folder), { port })
-      yield* Console.log(`${url} has the searches of ${folder}; Ctrl-C ends`)
+      const source = Option.isSome(database) ? yield* sourceOnDatabase(database.value) : yield* sourceOf(folder)
+      const { url } = yield* Dashboard.serve(source, { port })
+      yield* Console.log(`${url} has the searches of ${Option.isSome(database) ? "the database" : folder}; Ctrl-C ends`)
       if (open) yield* opening.browser(url)
       return yield* Effect.never
     },
@@ -127,6 +203,10 @@ export const dashboard = Command.make(
   Command.withDescription("Look at searches in the browser while they run: the views of a report, live"),
   Command.withExamples([
     { command: "uninet dashboard --open", description: "All searches in runs/" },
-    { command: "uninet dashboard runs/demo --port 9000", description: "One, on another port" }
+    { command: "uninet dashboard runs/demo --port 9000", description: "One, on another port" },
+    {
+      command: "uninet dashboard --database postgresql://uninet@db.lab/uninet",
+      description: "Searches that other machines drive"
+    }
   ])
 )

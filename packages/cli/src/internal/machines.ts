@@ -3,6 +3,7 @@ import {
   ClusterEvaluator,
   type ClusterWorker,
   Database,
+  Mirror,
   type SearchForeign,
   type SearchTaken,
   type VersionMismatch
@@ -219,6 +220,7 @@ export const run = Effect.fnUntraced(function* (
   const path = yield* Path.Path
   const connection = yield* connect(url)
   const search = yield* nameOf(folder)
+  yield* Effect.provide(Mirror.publish({ search, journal: path.join(folder, runFolder.files.journal) }), connection)
   return {
     layer: ClusterEvaluator.layer({
       search,

@@ -1,6 +1,7 @@
 /**
  * The tables: `uninet_search` (how a search is evaluated, and who drives it), `uninet_worker` (who is there), `uninet_trial` (the queue, with progress and
- * outcome of each trial), `uninet_checkpoint` (trainings to be gone on with). A database of an earlier version is brought up to this one's.
+ * outcome of each trial), `uninet_checkpoint` (trainings to be gone on with), `uninet_journal` with
+ * `uninet_journal_entry` (copies of journals, to be looked at). A database of an earlier version is brought up to this one's.
  */
 import * as Effect from "effect/Effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
@@ -97,6 +98,17 @@ const migrations = {
       yield* sql`alter table ${sql(name)} alter column protocol set default 1,
         add constraint ${sql(later)} check (protocol >= 2)`
     }
+  }),
+  "0005_journals": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`create table uninet_journal (
+      search text primary key, header text not null, begun_at timestamptz not null default now(), at timestamptz not null default now()
+    )`
+    yield* sql`create table uninet_journal_entry (
+      search text not null references uninet_journal on delete cascade, number bigserial, trial int not null, step int not null, text text not null,
+      primary key (search, trial, step)
+    )`
+    yield* sql`create index uninet_journal_entry_order on uninet_journal_entry (search, number)`
   })
 }
 

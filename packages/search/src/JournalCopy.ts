@@ -1,0 +1,149 @@
+/**
+ * A journal as pieces of text, for whoever carries it elsewhere while it grows: `source` says what came to a journal, `target` makes the same journal of it in another place.
+ *
+ * @example
+ * const program = Effect.gen(function* () {
+ *   const from = yield* JournalCopy.source("runs/demo/journal.db")
+ *   const to = yield* JournalCopy.target("copy/journal.db")
+ *   yield* to.add(yield* from.next)
+ * }).pipe(Effect.scoped)
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { statSync } from "node:fs"
+import type { JournalLocked, JournalNotWritten } from "./JournalError.ts"
+import { JournalUnreadable } from "./JournalError.ts"
+import * as Sqlite from "./internal/sqlite.ts"
+
+/** An entry, and how the training behind it went, as text; by trial and step there is one of each. */
+export interface Piece {
+  readonly trial: number
+  readonly step: number
+  readonly text: string
+}
+
+/** What came to a journal. */
+export interface Batch {
+  /** The journal's header, as text. */
+  readonly header: string
+  readonly pieces: ReadonlyArray<Piece>
+}
+
+const Text = Schema.fromJsonString(
+  Schema.Struct({
+    kind: Schema.String,
+    at: Schema.Finite,
+    data: Schema.String,
+    training: Schema.optionalKey(
+      Schema.Struct({
+        place: Schema.String,
+        begun: Schema.Finite,
+        ended: Schema.Finite,
+        curve: Schema.NullOr(Schema.Uint8ArrayFromBase64)
+      })
+    )
+  })
+)
+// Plain data of its own type: encoding cannot fail.
+const encode = Schema.encodeSync(Text)
+const decode = Schema.decodeUnknownOption(Text)
+
+/** Entries have the time at which they were handed over, and come into the file a moment later. */
+const slack = 5000
+
+const stampOf = (path: string) =>
+  ["", "-wal"]
+    .map((end) => {
+      const found = statSync(`${path}${end}`, { throwIfNoEntry: false })
+      return found === undefined ? "" : `${found.mtimeMs} ${found.size}`
+    })
+    .join()
+
+export interface Source {
+  /** What came since it was asked last, all there is at first. Costs next to nothing where nothing has. */
+  readonly next: Effect.Effect<Batch, JournalUnreadable>
+}
+
+const headerOf = (path: string, { header }: Sqlite.File) =>
+  Effect.flatMap(header, (text) =>
+    text === undefined
+      ? new JournalUnreadable({
+          path,
+          problem: "is half-written: it holds no search yet",
+          remedy: "Wait until its search has begun"
+        })
+      : Effect.succeed(text)
+  )
+
+/** Follows a journal's file, which a search may be writing to. Fails where it is none. */
+export const source = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Source, JournalUnreadable> {
+  // A reader takes no lock.
+  const opened = Effect.catchTag(Sqlite.open(path, { durability: "readOnly" }), "JournalLocked", Effect.die)
+  let header = yield* Effect.scoped(Effect.flatMap(opened, (file) => headerOf(path, file)))
+  let stamp = ""
+  let latest = 0
+  const taken = new Set<string>()
+  const next = Effect.gen(function* (): Effect.fn.Return<Batch, JournalUnreadable, Scope.Scope> {
+    const now = stampOf(path)
+    if (now === stamp) return { header, pieces: [] }
+    const file = yield* opened
+    header = yield* headerOf(path, file)
+    const rows = (yield* file.rows(taken.size === 0 ? undefined : latest - slack)).filter(
+      ({ step, trial }) => !taken.has(`${trial}/${step}`)
+    )
+    const trainings = new Map(
+      (yield* file.trainings(rows.map(({ trial }) => trial))).map((each) => [`${each.trial}/${each.step}`, each])
+    )
+    for (const { at, step, trial } of rows) {
+      taken.add(`${trial}/${step}`)
+      latest = Math.max(latest, at)
+    }
+    stamp = now
+    return {
+      header,
+      pieces: rows.map(({ at, data, kind, step, trial }) => {
+        const training = trainings.get(`${trial}/${step}`)
+        return { trial, step, text: encode({ kind, at, data, ...(training === undefined ? {} : { training }) }) }
+      })
+    }
+  }).pipe(Effect.scoped)
+  return { next }
+})
+
+export interface Target {
+  /** Adds what came to the original. What it has is left as it is; a piece that is damaged is left out. */
+  readonly add: (batch: Batch) => Effect.Effect<void, JournalNotWritten | JournalUnreadable>
+}
+
+/** A journal that is made, and grows, of what `source` gives. One process writes at a time, until the scope ends. */
+export const target = (path: string): Effect.Effect<Target, JournalLocked | JournalUnreadable, Scope.Scope> =>
+  Effect.gen(function* () {
+    // A copy can be made again.
+    const file = yield* Sqlite.open(path, { durability: "process" })
+    let header = yield* file.header
+    const has = new Set((yield* file.rows()).map(({ step, trial }) => `${trial}/${step}`))
+    return {
+      add: Effect.fnUntraced(function* (batch) {
+        if (header === undefined) yield* file.begin(batch.header)
+        else if (header !== batch.header) yield* file.rewrite(batch.header)
+        header = batch.header
+        const wanted = batch.pieces.flatMap(({ step, text, trial }) => {
+          const found = has.has(`${trial}/${step}`) ? undefined : decode(text)
+          if (found === undefined || found._tag === "None") return []
+          has.add(`${trial}/${step}`)
+          return [{ trial, step, ...found.value }]
+        })
+        yield* Effect.forEach(
+          wanted,
+          ({ at, data, kind, step, training, trial }) =>
+            file.add(
+              { trial, step, kind, at, data },
+              training === undefined ? undefined : { trial, step, ...training }
+            ),
+          // Those of one turn share a commit.
+          { concurrency: "unbounded", discard: true }
+        )
+      })
+    } satisfies Target
+  })
