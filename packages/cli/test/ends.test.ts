@@ -47,7 +47,6 @@ describe("a search", () => {
         const wanted = yield* entriesOf(join(below, "quiet"))
         for (const [i, [signal, at]] of (
           [
-            ["SIGKILL", "."],
             ["SIGKILL", "journal.db"],
             ["SIGINT", "."],
             ["SIGINT", "live.json"]

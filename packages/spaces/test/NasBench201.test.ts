@@ -41,9 +41,12 @@ describe("NAS-Bench-201", () => {
     assert.deepStrictEqual(counted(benchmark, all("nor_conv_3x3")), { parameters: 1_531_546, macs: 220_119_680 })
   })
 
-  it("counts on the graph what it says, of every cell in a network of one cell a stage", () => {
+  // Others every day; all of them take ten seconds.
+  const eighth = Math.floor(Date.now() / 86_400_000) % 8
+  it(`counts on the graph what it says, of every eighth cell from ${eighth} on in a network of one cell a stage`, () => {
     const shallow = Result.getOrThrow(NasBench201.models({ ...cifar, cells: 1 }))
-    for (const cell of Result.getOrThrow(Space.enumerate(shallow.space))) {
+    for (const [i, cell] of [...Result.getOrThrow(Space.enumerate(shallow.space))].entries()) {
+      if (i % 8 !== eighth) continue
       const { macs, parameters } = counted(shallow, cell)
       if (macs === shallow.costs.macs(cell) && parameters === shallow.costs.parameters(cell)) continue
       assert.fail(`${NasBench201.print(cell)} has ${parameters} parameters and ${macs} multiply-accumulates`)
