@@ -64,10 +64,14 @@ export const command = Command.make("uninet").pipe(
 )
 
 /** A mistake in the command line in one sentence. */
-const sentence = (error: CliError.CliError): string =>
-  error._tag === "InvalidValue"
-    ? `${error.kind === "flag" ? "--" : ""}${error.option} is "${error.value}". Give ${error.expected}.`
-    : error.message
+const sentence = (error: CliError.CliError): string => {
+  if (error._tag !== "InvalidValue") return error.message
+  const given = `${error.kind === "flag" ? "--" : ""}${error.option} is "${error.value}"`
+  // What Effect says of a path below a file is no thing to give.
+  return error.expected.startsWith("Failed to check ")
+    ? `${given}, where nothing can be: a part of it is a file or closed to you. Give another path.`
+    : `${given}. Give ${error.expected}.`
+}
 
 /** Mistakes in the command line are a sentence each, on standard error; help is asked for with `--help`. */
 const presenter: CliOutput.Presenter = {

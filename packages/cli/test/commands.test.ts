@@ -325,6 +325,17 @@ describe("uninet", () => {
     })
   )
 
+  it.live("says in a sentence of a path that nothing can be at", () =>
+    Effect.gen(function* () {
+      const file = small(yield* folder)
+      for (const args of [["search"], ["calibrate"], ["report", "runs/demo"]]) {
+        const { code, stderr } = yield* here([...args, "--out", join(file, "x.html")])
+        assert.strictEqual(code, 2)
+        assert.include(stderr, `--out is "${join(file, "x.html")}", where nothing can be`)
+      }
+    })
+  )
+
   it.live("says its version", () =>
     Effect.gen(function* () {
       const { code, stdout } = yield* here(["--version"])

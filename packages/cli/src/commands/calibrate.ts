@@ -5,10 +5,12 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import { Command, Flag } from "effect/cli"
 import * as Bar from "../internal/bar.ts"
-import { at, said } from "../internal/CliFault.ts"
+import { at, fault, said } from "../internal/CliFault.ts"
 import * as format from "../internal/format.ts"
+import * as runFolder from "../internal/runFolder.ts"
 
 /** Between two lines, in milliseconds; what is over before that says nothing. */
 const pause = 5000
@@ -47,9 +49,20 @@ export const calibrate = Command.make(
   },
   ({ out }) =>
     Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      if (Option.isSome(out)) {
+        // A minute of measuring is not to be lost over a name.
+        const folder = path.dirname(path.resolve(out.value))
+        yield* fs.makeDirectory(folder, { recursive: true }).pipe(
+          Effect.andThen(fs.access(folder, { writable: true })),
+          Effect.mapError((error) =>
+            fault(`${out.value} cannot be written: ${runFolder.reasonOf(error)}. Give another place by --out.`)
+          )
+        )
+      }
       const text = CostModel.print(yield* Calibrate.measure(yield* display))
       if (Option.isNone(out)) return yield* Console.log(text.trimEnd())
-      const fs = yield* FileSystem.FileSystem
       yield* Effect.mapError(fs.writeFileString(out.value, text), at("--out"))
       yield* Console.log(`${out.value}: use it by uninet explain … --device cpu --cost-model ${out.value}`)
     }).pipe(Effect.scoped, Effect.mapError(said))
