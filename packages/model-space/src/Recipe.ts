@@ -5,9 +5,11 @@ import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { Average } from "./Average.ts"
 import { Count, LearningRate, or, Positive, Rate, Share } from "./internal/schema.ts"
+import { Lookahead } from "./Lookahead.ts"
 import * as Optimiser from "./Optimiser.ts"
 import { Schedule } from "./Schedule.ts"
 import type { Task } from "./Task.ts"
+import { Views } from "./Views.ts"
 
 /** Mixup and cutmix; their label smoothing is the recipe's. */
 export const Mixing = Mix.Options.mapFields(Struct.omit(["labelSmoothing"]))
@@ -16,6 +18,10 @@ export type Mixing = typeof Mixing.Type
 /** Ends a training when the measure that decides has not got better by more than `improvement` on the validation split for `patience` epochs. */
 export const EarlyStopping = Schema.Struct({ patience: Count, improvement: or(Rate, 0) })
 export type EarlyStopping = typeof EarlyStopping.Type
+
+/** The first convolution whitens patches of so many training pictures (default 2,000) and stays so; `epsilon` (default 5e-4) keeps directions of little variance from being blown up. */
+export const Whitening = Schema.Struct({ examples: or(Count, 2000), epsilon: or(Positive, 5e-4) })
+export type Whitening = typeof Whitening.Type
 
 export const Recipe = Schema.Struct({
   /** Passes over the training split. */
@@ -29,6 +35,8 @@ export const Recipe = Schema.Struct({
   optimiser: or(Optimiser.Optimiser, Optimiser.adamw()),
   /** Parameters with learning rates and weight decays of their own. Default: none. */
   groups: or(Schema.Array(Optimiser.Group), []),
+  /** By how much faster than the rest biases and the offsets of norms are trained (Jordan 2024). Absent: as fast. */
+  biasRate: Schema.optionalKey(Positive.check(Schema.isLessThanOrEqualTo(1e6))),
   /** The gradients' greatest global norm; `null` (default) for any. */
   gradientClip: or(Schema.NullOr(Positive), null),
   /** Share of the target that is spread over all classes. Default 0. */
@@ -48,6 +56,14 @@ export const Recipe = Schema.Struct({
   dropout: or(Share, 0),
   /** The weights' exponential moving average, evaluated beside them; `null` (default) for none. */
   average: or(Schema.NullOr(Average), null),
+  /** A first convolution that whitens patches of the training pictures and is not trained. Absent: it is drawn and trained as all others. */
+  whitening: Schema.optionalKey(Whitening),
+  /** Slow weights to which the weights are set back every few steps. Absent: none. */
+  lookahead: Schema.optionalKey(Lookahead),
+  /**
+   * Views of a picture whose mean is what counts on the validation and test splits. Absent: the picture alone. Files of the network have it without them, and so reach less than the figures by views.
+   */
+  views: Schema.optionalKey(Views),
   /** `null` (default) trains all epochs. */
   earlyStopping: or(Schema.NullOr(EarlyStopping), null)
 })

@@ -1,12 +1,13 @@
 /** A whole training step as one program: forward, backward, the optimiser and running statistics. */
 import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
-import { Optimiser, Recipe, type Task } from "@uninet/model-space"
+import { Optimiser, Recipe, type Task, Views } from "@uninet/model-space"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidRecipe, LossFailed, RecipeRefused } from "./TrainError.ts"
+import * as Whitening from "./Whitening.ts"
 
 /** Names of the step's inputs and outputs, beside the model's. */
 export const names = {
@@ -49,6 +50,11 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
   const step = recipe.augmentation.find((each) => !Recipe.isAllowed(task, each))
   if (step !== undefined)
     return refused(task, "augmentation", `its targets would not follow ${step._tag}`, "leave the step out")
+  const { views } = recipe
+  if (views !== undefined && !Views.fits(model))
+    return refused(task, "views", "the network's one input is no picture", "leave the views out")
+  if (views !== undefined && task.allows.augmentation !== "all")
+    return refused(task, "views", "its outputs would not follow the pictures", "leave the views out")
   const taken = [names.targets, names.learningRate, names.step].find((name) => Object.hasOwn(model.inputs, name))
   if (taken !== undefined)
     return refused(task, "inputs", `the model's input ${taken} has a name of the training's own`, "rename the input")
@@ -96,7 +102,12 @@ export const make = (
     })
     if (loss.shape.length > 0)
       return yield* Result.fail(new LossFailed({ task: task.name, problem: `is ${Shape.print(loss.shape)}` }))
-    const { gradientNorm, updates } = Optimiser.updates(loss, recipe)
+    const frozen = recipe.whitening === undefined ? undefined : Whitening.weightOf([loss])
+    if (recipe.whitening !== undefined && frozen === undefined)
+      return yield* Result.fail(
+        refused(task, "whitening", "the model has no convolution of the pictures themselves", "leave whitening out")
+      )
+    const { gradientNorm, updates } = Optimiser.updates(loss, { ...recipe, frozen })
     const told = (task.running?.outputs ?? []).map((name) => [name, outputs[name]] as const)
     const program = yield* Program.make({
       outputs: {
