@@ -88,11 +88,13 @@ const trialsOf = ({ records }: Search.Found<unknown>) =>
 /** What has become of the trials, in words. */
 const tally = ({ exhausted, over, records }: Search.Found<unknown>): string => {
   const of = (tag: Search.Outcome["_tag"]) => records.filter(({ outcome }) => outcome._tag === tag).length
-  const [failed, refused] = [of("Failed"), of("Refused")]
+  const leftOut = records.filter(({ outcome }) => outcome._tag === "Refused" && outcome.expected !== undefined).length
+  const [failed, refused] = [of("Failed"), of("Refused") - leftOut]
   return [
     `${format.plural(of("Scored"), "network")} trained`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(refused > 0 ? [`${refused} refused before training`] : []),
+    ...(leftOut > 0 ? [`${leftOut} left out by the screen`] : []),
     ...(exhausted ? ["the space has no more"] : []),
     ...(over ? ["ended before all trials, as asked"] : [])
   ].join(", ")
@@ -142,6 +144,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     maxTotalMacs,
     objectives,
     recipe,
+    screen,
     seed,
     trialMemory,
     trialTime,
@@ -159,6 +162,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     fidelity,
     objectives,
     ahead,
+    ...(screen === undefined ? {} : { screen }),
     settings,
     surroundings,
     ...given,
