@@ -102,12 +102,22 @@ export type SearchEvent<A, C extends string = string, M extends string = string>
   | { readonly _tag: "Best"; readonly record: Scored<A, C, M> }
   | { readonly _tag: "Done"; readonly found: Found<A, C, M> }
 
+/** A trial that is believed best: the reward that it is held to be worth, noise apart, and the interval in which that lies with 90% confidence. */
+export interface Believed<A, C extends string = string, M extends string = string> extends Omit<
+  Strategy.Believed,
+  "trial"
+> {
+  readonly record: Scored<A, C, M>
+}
+
 /** What a search found. */
 export interface Found<A, C extends string = string, M extends string = string> {
   /** Every proposal that came to anything, by index. */
   readonly records: ReadonlyArray<Record<A, C, M>>
   /** The trial with the highest reward among those of the most epochs. */
   readonly best: Scored<A, C, M>
+  /** What the strategy's model believes best, where it has one (`Strategy.believed`): results are noisy, and the best one measured is often the luckiest. */
+  readonly believed?: Believed<A, C, M>
   /** Whether the search ended because the strategy had nothing left to propose. */
   readonly exhausted: boolean
   /** Whether anything was left undone because a budget was used up, or `until` said so. */
@@ -846,7 +856,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
             value,
             left: {
               expected: worthOf(i),
-              why: `left out by the screen: a reward of ${worthOf(i).toPrecision(4)} is expected, ${least.toPrecision(4)} or more of the ${most} of ${proposals.length} that are trained`
+              why: `left out by the screen: a reward of ${worthOf(i).toPrecision(4)} is expected, ${least.toPrecision(4)} or more of what is trained in its place`
             }
           }
     )
@@ -1028,7 +1038,19 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       trials: ended.length,
       cause: commonest(ended) ?? (over ? "it was ended before any" : "the strategy proposed none")
     })
-  const found: Found<A, C, M> = { records: ended, best, exhausted, over }
+  const beliefs = strategy.believed === undefined ? [] : yield* watch.strategy(strategy.believed)
+  // What the screen left out has no result.
+  const [believed] = beliefs.flatMap(({ high, low, reward: worth, trial }): ReadonlyArray<Believed<A, C, M>> => {
+    const record = records[trial]
+    return record !== undefined && isScored(record) ? [{ record, reward: worth, low, high }] : []
+  })
+  const found: Found<A, C, M> = {
+    records: ended,
+    best,
+    ...(believed === undefined ? {} : { believed }),
+    exhausted,
+    over
+  }
   const { hash, outcome, trial } = best
   yield* Span.annotate(() => ({
     "uninet.search.best": trial,

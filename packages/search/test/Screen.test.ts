@@ -87,7 +87,7 @@ describe("a screened search", () => {
         assert.isTrue(left.every(({ expected }) => Number.isFinite(expected)))
         assert.match(
           left[0]?.why ?? "",
-          /left out by the screen: a reward of 0\.\d+ is expected, 0\.\d+ or more of the \d of \d/
+          /^left out by the screen: a reward of 0\.\d+ is expected, 0\.\d+ or more of what is trained in its place$/
         )
         const mean = (points: ReadonlyArray<Point>) =>
           points.reduce((all, point) => all + sum(point), 0) / points.length
