@@ -68,9 +68,9 @@ describe("the process", () => {
   })
 })
 
-describe("bananas", () => {
-  const begun = (options: Bananas.Options = {}) => Bananas.make(space, options, Prng.fromSeed("s"))
+const begun = (options: Bananas.Options = {}) => Bananas.make(space, options, Prng.fromSeed("s"))
 
+describe("bananas", () => {
   it.effect("believes networks best that are better than those that measured best, where results are noisy", () =>
     Effect.gen(function* () {
       let [believedBest, measuredBest] = [0, 0]

@@ -23,6 +23,7 @@ const of = ModelSpace.table({
   costs: { macs: (point) => 1 + (point[0] ?? 0) }
 })
 const sum = (point: Point) => point.reduce((all, digit) => all + digit, 0) / 24
+const mean = (points: ReadonlyArray<Point>) => points.reduce((all, point) => all + sum(point), 0) / points.length
 /** What costs as much is as good. */
 const byMacs = (point: Point) => 0.1 + (point[0] ?? 0) / 8
 const constant = () => 0.5
@@ -89,8 +90,6 @@ describe("a screened search", () => {
           left[0]?.why ?? "",
           /^left out by the screen: a reward of 0\.\d+ is expected, 0\.\d+ or more of what is trained in its place$/
         )
-        const mean = (points: ReadonlyArray<Point>) =>
-          points.reduce((all, point) => all + sum(point), 0) / points.length
         const late = trained.filter(({ trial }) => trial > (left[0]?.trial ?? 0)).map(({ point }) => point)
         const early = trained.filter(({ trial }) => trial < (left[0]?.trial ?? 0)).map(({ point }) => point)
         assert.isAbove(mean(late), mean(early) + 0.1)
