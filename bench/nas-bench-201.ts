@@ -1,8 +1,13 @@
 /**
- * Random cells of NAS-Bench-201, trained on a small set: their accuracies, and how they go with the cells' multiply-accumulates (Spearman's rank correlation).
+ * With `--table`, strategies on the benchmark's table (or any other in the form of `Table` of `@uninet/controller`): the report of what measured best and of what the strategy's model believes best.
+ *
+ *     node bench/nas-bench-201.ts --table nas-bench-201.json.gz [--strategies gp,bananas] [--seeds 20] [--first 0]
+ *
+ * Otherwise random cells of NAS-Bench-201, trained on a small set: their accuracies, and how they go with the cells' multiply-accumulates (Spearman's rank correlation).
  *
  *     node bench/nas-bench-201.ts [folder of images by class, default MNIST] [--cells 20] [--epochs 6] [--seed nas-bench-201]
  */
+import { Benchmark, Strategies, Table } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
 import { Facts, ModelSpace, Recipe } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -13,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 
 const { positionals, values } = parseArgs({
@@ -20,7 +26,11 @@ const { positionals, values } = parseArgs({
   options: {
     cells: { type: "string", default: "20" },
     epochs: { type: "string", default: "6" },
-    seed: { type: "string", default: "nas-bench-201" }
+    seed: { type: "string", default: "nas-bench-201" },
+    table: { type: "string" },
+    strategies: { type: "string", default: "random,evolution,local-search,tpe,gp,bananas,ppo" },
+    seeds: { type: "string", default: "20" },
+    first: { type: "string", default: "0" }
   }
 })
 const count = Number(values.cells)
@@ -85,6 +95,24 @@ const program = Effect.gen(function* () {
     `\nRank correlation of accuracy and MACs: ${correlation(accuracies, macs).toFixed(2)}; accuracies from ${(100 * Math.min(...accuracies)).toFixed(1)}% to ${(100 * Math.max(...accuracies)).toFixed(1)}%.`
   )
 })
+
+const playing = Effect.fnUntraced(function* (file: string) {
+  const strategies = Object.fromEntries(
+    values.strategies
+      .split(",")
+      .filter(Strategies.isName)
+      .map((name): readonly [string, Strategies.Make] => [name, Strategies.all[name]])
+  )
+  const table = yield* Table.fromBytes(readFileSync(file), file)
+  const [seeds, first] = [Number(values.seeds), Number(values.first)]
+  const played = yield* Benchmark.play({ table, strategies, budgets: [100, 200], seeds, first })
+  console.log(Benchmark.print(played))
+})
+
+if (values.table !== undefined) {
+  await Effect.runPromise(playing(values.table).pipe(Effect.provide(OnnxRuntime.cpu({ threads: 1 }))))
+  process.exit(0)
+}
 
 const data = Datasets.byName(positionals[0] ?? "mnist", { size: 32 })
 

@@ -158,6 +158,17 @@ describe("uninet search", () => {
     [["--space", "nowhere"], 2, /--space is "nowhere"\. Give uninet, .*or a module/],
     [["--space", "nowhere.ts"], 2, /--space is "nowhere\.ts", which does not exist\. Give the path of a module\./],
     [["--ahead", "0"], 2, /--ahead is "0"\. Give a whole number of 1 or more\./],
+    [["--screen", "1"], 2, /--screen is "1"\. Give a share between 0 and 1, such as 0\.25\./],
+    [
+      ["--screen", "0.25", "--objectives", "accuracy,macs"],
+      2,
+      /--screen cannot be given with --objectives: its predic/
+    ],
+    [
+      ["--resume", "a", "--screen", "0.5"],
+      2,
+      /--screen cannot be given with --resume, which takes it from the journal/
+    ],
     [["--max-time", "soon"], 2, /--max-time is "soon"\. Give a time, such as 90s, 10min or 2h\./],
     [["--resume", "none"], 1, /--resume none: The journal .* does not exist/],
     [["--resume", "a", "--start-with", "b"], 2, /--start-with cannot be given with --resume/],

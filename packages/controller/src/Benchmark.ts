@@ -30,6 +30,8 @@ export interface Row {
   /** Mean and sample standard deviation of the `report` of the network whose `search` was best. */
   readonly mean: number
   readonly deviation: number
+  /** The mean `report` of the network that the strategy's model believes best (`Strategy.believed`), where it has one. */
+  readonly believed?: number
   /** Networks evaluated, on average; all different. */
   readonly unique: number
   /** Proposals per second of processor time (in a browser: of the clock), all that the strategy does counted. */
@@ -109,7 +111,7 @@ export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Option
   for (let s = 0; s < seeds; s++) {
     for (const { make, runs } of players) {
       const prng = Prng.fromSeed(first + s)
-      runs.push(yield* Effect.scoped(one(table, make(table.space, prng), longest, batch)))
+      runs.push(yield* Effect.scoped(one(table, make(table.space, prng), budgets, batch)))
     }
     if (onSeed !== undefined) yield* onSeed({ done: s + 1, seeds })
   }
@@ -119,7 +121,16 @@ export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Option
       const proposed = runs.reduce((sum, { evaluated }) => sum + evaluated, 0)
       const seconds = runs.reduce((sum, run) => sum + run.seconds, 0)
       const unique = runs.reduce((sum, { evaluated }) => sum + Math.min(budget, evaluated), 0) / seeds
-      rows.push({ strategy: name, budget, mean, deviation, unique, proposalsPerSecond: proposed / seconds })
+      const believed = runs.flatMap((run) => run.believed.get(budget) ?? [])
+      rows.push({
+        strategy: name,
+        budget,
+        mean,
+        deviation,
+        ...(believed.length === seeds ? { believed: moments(believed).mean } : {}),
+        unique,
+        proposalsPerSecond: proposed / seconds
+      })
     }
     const after = Array.from({ length: longest }, (_, i) => moments(runs.map(({ curve }) => curve[i]!)))
     curves.push({ strategy: name, mean: after.map((m) => m.mean), deviation: after.map((m) => m.deviation) })
@@ -131,6 +142,8 @@ export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Option
 interface Run {
   /** The report of the best by search, after every evaluation. */
   readonly curve: Float64Array
+  /** The report of what the strategy believes best, by budget. */
+  readonly believed: ReadonlyMap<number, number>
   readonly evaluated: number
   readonly seconds: number
 }
@@ -138,12 +151,15 @@ interface Run {
 const one = <A, R>(
   table: Problem<A>,
   making: Effect.Effect<Strategy<A>, StrategyError, R>,
-  budget: number,
+  budgets: ReadonlyArray<number>,
   batch: number
 ): Effect.Effect<Run, StrategyError, R> =>
   Effect.gen(function* () {
     const strategy = yield* making
+    const budget = Math.max(...budgets)
     const curve = new Float64Array(budget)
+    const believed = new Map<number, number>()
+    const tried: Array<Space.Tokens> = []
     const seen = new Set<string>()
     let [best, report] = [-Infinity, NaN]
     let evaluated = 0
@@ -156,16 +172,22 @@ const one = <A, R>(
       }
       const results = asked.success.map(({ tokens, trial }) => {
         const found = table.search(tokens)
+        tried[trial] = tokens
         seen.add(tokens.join())
         if (found > best) [best, report] = [found, table.report(tokens)]
         curve[evaluated++] = report
         return Told.scored(trial, found)
       })
       yield* strategy.tell(results)
+      for (const each of strategy.believed === undefined ? [] : budgets) {
+        if (evaluated < each || believed.has(each)) continue
+        const tokens = tried[(yield* strategy.believed ?? Effect.succeed([]))[0]?.trial ?? -1]
+        if (tokens !== undefined) believed.set(each, table.report(tokens))
+      }
     }
     const seconds = processorSeconds() - start
     curve.fill(report, evaluated)
-    return { curve, evaluated: seen.size, seconds }
+    return { curve, believed, evaluated: seen.size, seconds }
   })
 
 /** Seconds of processor time so far; where an engine does not say (a browser), of the clock. */
@@ -192,7 +214,10 @@ export const print = (played: Played): string => {
       const last = rows[rows.length - 1]
       return [
         strategy,
-        ...rows.map((row) => `${row.mean.toFixed(digits)} ± ${row.deviation.toFixed(digits)}`),
+        ...rows.map(
+          ({ believed, deviation, mean }) =>
+            `${mean.toFixed(digits)} ± ${deviation.toFixed(digits)}${believed === undefined ? "" : ` (${believed.toFixed(digits)})`}`
+        ),
         last === undefined ? "" : last.unique.toFixed(0),
         last === undefined ? "" : last.proposalsPerSecond.toFixed(0)
       ]
@@ -203,5 +228,8 @@ export const print = (played: Played): string => {
     line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")
   )
   const optimum = Number.isNaN(played.optimum) ? "unknown" : played.optimum.toFixed(digits)
-  return [`${played.table}: optimum ${optimum}, ${played.seeds} seeds`, ...body].join("\n")
+  const note = played.rows.some(({ believed }) => believed !== undefined)
+    ? ["In brackets: of what the strategy's model believes best, in place of what measured best."]
+    : []
+  return [`${played.table}: optimum ${optimum}, ${played.seeds} seeds`, ...body, ...note].join("\n")
 }

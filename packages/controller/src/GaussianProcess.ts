@@ -251,7 +251,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       for (const { k, mean: mu, point } of scored) {
         let left = variance()
         for (const v of k) left -= v * v
-        const gain = improvement(mu, Math.sqrt(Math.max(left, 1e-12)), best)
+        const gain = Normal.improvement(mu, Math.sqrt(Math.max(left, 1e-12)), best)
         if (gain > highest) {
           highest = gain
           choice = point
@@ -278,12 +278,6 @@ const learned = (by: ReadonlyArray<Lesson>, sites: ReadonlyArray<Site.Site>): Ta
 interface Candidate {
   readonly point: Kit.Point
   readonly row: () => Float64Array
-}
-
-/** Expected improvement over `best` of a normal result. */
-const improvement = (mean: number, deviation: number, best: number): number => {
-  const z = (mean - best) / deviation
-  return deviation * (z * Normal.cdf(z) + Normal.density(z))
 }
 
 const top = (results: ReadonlyArray<Kit.Observation>, count: number) =>

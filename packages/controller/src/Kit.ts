@@ -39,7 +39,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Effects from "./internal/effects.ts"
 import * as Points from "./internal/points.ts"
 import { Lesson } from "./Lesson.ts"
-import type { Domain, Proposal, Snapshot, Strategy } from "./Strategy.ts"
+import type { Believed, Domain, Proposal, Snapshot, Strategy } from "./Strategy.ts"
 import {
   AlreadyTold,
   Exhausted,
@@ -131,6 +131,8 @@ export interface Algorithm {
   readonly reset?: () => void
   /** Default: what the algorithm keeps is what its results give again. */
   readonly state?: State
+  /** As `Strategy.believed`. */
+  readonly believed?: () => ReadonlyArray<Believed>
   /** Whether lessons can do anything for it. Default true: its first random points are then those that the lessons think well of. */
   readonly learns?: boolean
 }
@@ -148,12 +150,13 @@ export interface AlgorithmEffect {
   /** Replaces `reset` and the replay of the results; `history` is the snapshot's. Fails before it changes anything of its own. */
   readonly load?: (state: Schema.Json) => Effect.Effect<void, StrategyError>
   readonly probabilities?: Strategy<unknown>["probabilities"]
+  readonly believed?: Strategy<unknown>["believed"]
   /** As in `Algorithm`. */
   readonly learns?: boolean
 }
 
 /** An algorithm without Effects as one with them. */
-const effectful = (strategy: string, { learns, next, observe, reset, state }: Algorithm): AlgorithmEffect => {
+const effectful = (strategy: string, { believed, learns, next, observe, reset, state }: Algorithm): AlgorithmEffect => {
   const invalid = (error: { readonly message: string }) => new InvalidSnapshot({ strategy, problem: error.message })
   return {
     propose: (count) =>
@@ -169,6 +172,7 @@ const effectful = (strategy: string, { learns, next, observe, reset, state }: Al
     ...(observe === undefined ? {} : { observe: (observation) => Effect.sync(() => observe(observation)) }),
     reset: reset === undefined ? Effect.void : Effect.sync(reset),
     ...(learns === undefined ? {} : { learns }),
+    ...(believed === undefined ? {} : { believed: Effect.sync(believed) }),
     ...(state === undefined
       ? {}
       : {
@@ -590,7 +594,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
       })
     )
 
-  const { probabilities } = algorithm
+  const { believed, probabilities } = algorithm
   const strategy: Strategy<A> = {
     name,
     ask,
@@ -599,6 +603,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     restore,
     adopt,
     ...(algorithm.learns === false ? {} : { learn }),
+    ...(believed === undefined ? {} : { believed: inTurn(believed) }),
     ...(probabilities === undefined ? {} : { probabilities: (tokens: Space.Tokens) => inTurn(probabilities(tokens)) })
   }
   return strategy

@@ -4,6 +4,7 @@ import { Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Bananas from "./Bananas.ts"
 import * as GaussianProcess from "./GaussianProcess.ts"
 import * as Grid from "./Grid.ts"
 import * as LocalSearch from "./LocalSearch.ts"
@@ -30,6 +31,7 @@ export const all = {
   "local-search": (domain, prng) => LocalSearch.make(domain, {}, prng),
   tpe: (domain, prng) => Tpe.make(domain, {}, prng),
   gp: (domain, prng) => GaussianProcess.make(domain, {}, prng),
+  bananas: (domain, prng) => Bananas.make(domain, {}, prng),
   nsga2: (domain, prng) => Nsga2.make(domain, {}, prng),
   reinforce: (domain, prng) => Reinforce.make(domain, {}, prng),
   ppo: (domain, prng) => Ppo.make(domain, {}, prng)
@@ -46,6 +48,7 @@ export const names: ReadonlyArray<Name> = [
   "local-search",
   "tpe",
   "gp",
+  "bananas",
   "nsga2",
   "reinforce",
   "ppo"

@@ -57,6 +57,15 @@ export interface Step {
   readonly probabilities: ReadonlyArray<number>
 }
 
+/** What a model of the results holds of a network that was tried. */
+export interface Believed {
+  readonly trial: number
+  /** The reward that it is worth, noise apart, and the interval in which that lies with 90% confidence. */
+  readonly reward: number
+  readonly low: number
+  readonly high: number
+}
+
 /** A strategy's whole state as JSON. `state` is its own business; `restore` checks it. */
 export const Snapshot = Schema.Struct({
   /** `Strategy.name`. */
@@ -94,6 +103,11 @@ export interface Strategy<out A> {
    * no use for it (`random`, `grid`).
    */
   readonly learn?: (lessons: ReadonlyArray<Lesson>) => Effect.Effect<void, StrategyError>
+  /**
+   * For strategies with a model that knows that results are noisy: what it holds of every network with a result that it remembers, those that it believes best first. The best one measured is often the luckiest;
+   * this is the model's word on which one is the best. Empty while there are too few results.
+   */
+  readonly believed?: Effect.Effect<ReadonlyArray<Believed>, StrategyError>
   /** For strategies with a policy: how likely every option is, at each step along some tokens, as things stand now. */
   readonly probabilities?: (tokens: Space.Tokens) => Effect.Effect<ReadonlyArray<Step>, StrategyError>
 }

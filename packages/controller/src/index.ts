@@ -1,3 +1,4 @@
+export * as Bananas from "./Bananas.ts"
 export * as Benchmark from "./Benchmark.ts"
 export * as GaussianProcess from "./GaussianProcess.ts"
 export * as Grid from "./Grid.ts"

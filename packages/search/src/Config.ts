@@ -119,6 +119,8 @@ const fields = {
   objectives: Schema.Array(Schema.Union([Schema.String, OwnObjective])),
   /** How many proposals may be out at the same time. Default 8. */
   ahead: Count,
+  /** Of what is proposed only this share is trained, by what a predictor expects: 0.25 trains one of four. Default: everything is. */
+  screen: Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)),
   /** Longest time for one trial: seconds, or a text such as `10min`. */
   trialTime: Units.Seconds,
   /** Most memory of a worker: bytes, or a text such as `2G`. */

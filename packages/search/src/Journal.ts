@@ -39,7 +39,14 @@ export const Entry = Schema.TaggedUnion({
     again: Schema.optionalKey(Schema.Int)
   },
   /** It was refused before any training. */
-  Refused: { trial: Schema.Int, hash: Schema.String, point: Schema.Json, why: Schema.String },
+  Refused: {
+    trial: Schema.Int,
+    hash: Schema.String,
+    point: Schema.Json,
+    why: Schema.String,
+    /** The reward that was expected of it, where it was left out by the screen. */
+    expected: Schema.optionalKey(Schema.Finite)
+  },
   /** It is the same point as that of an earlier trial, whose outcome it has. */
   Repeated: { trial: Schema.Int, hash: Schema.String, point: Schema.Json, of: Schema.Int },
   /** It has a result: on a rung, where the search has several (`Fidelity`), counted from 0. */

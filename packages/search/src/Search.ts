@@ -20,7 +20,7 @@
  * )
  * ```
  */
-import { Lesson, Pareto, SearchStrategy, type StrategyError, Told } from "@uninet/controller"
+import { Lesson, Pareto, SearchStrategy, type Strategy, type StrategyError, Told } from "@uninet/controller"
 import { ModelSpace, Task } from "@uninet/model-space"
 import { Constrained, Constraint, Digest, Prng, Space } from "@uninet/search-space"
 import { Span, type Surroundings } from "@uninet/trainer"
@@ -38,6 +38,7 @@ import * as Fidelity from "./Fidelity.ts"
 import { type Entry, type EntryOf, type Identity, Journal, nextOf, type Stored } from "./Journal.ts"
 import { type JournalError, JournalForeign } from "./JournalError.ts"
 import * as Reward from "./Reward.ts"
+import * as Screen from "./Screen.ts"
 import { InvalidSearch, NothingFound, SearchStuck } from "./SearchError.ts"
 import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsound } from "./Trial.ts"
 import { detailOf } from "./internal/detail.ts"
@@ -52,7 +53,8 @@ export interface Measured<M extends string> extends Evaluation {
 export type Outcome<M extends string = string> =
   | { readonly _tag: "Scored"; readonly evaluation: Measured<M>; readonly reward: number }
   | { readonly _tag: "Failed"; readonly reason: Reason; readonly detail: string }
-  | { readonly _tag: "Refused"; readonly why: string }
+  /** `expected`: it was left out by the screen, and this is the reward that was expected of it. */
+  | { readonly _tag: "Refused"; readonly why: string; readonly expected?: number }
 
 /** A point that was proposed. */
 export interface Candidate<A, C extends string = string> {
@@ -92,11 +94,21 @@ export type SearchEvent<A, C extends string = string, M extends string = string>
       readonly rung: number
       readonly seconds: number
     }
-  /** Refused before any training: invalid, or outside the constraints. */
-  | { readonly _tag: "Refused"; readonly candidate: Candidate<A, C>; readonly why: string }
+  /** Refused before any training: invalid, outside the constraints, or left out by the screen, with the reward that was expected of it. */
+  | { readonly _tag: "Refused"; readonly candidate: Candidate<A, C>; readonly why: string; readonly expected?: number }
+  /** What the screen's predictor is worth has been found out: at first, and whenever it is trusted no more or again. */
+  | { readonly _tag: "Screening"; readonly verdict: Screen.Verdict }
   /** Better than all trials before it of as many epochs, or the first of more epochs than any before. */
   | { readonly _tag: "Best"; readonly record: Scored<A, C, M> }
   | { readonly _tag: "Done"; readonly found: Found<A, C, M> }
+
+/** A trial that is believed best: the reward that it is held to be worth, noise apart, and the interval in which that lies with 90% confidence. */
+export interface Believed<A, C extends string = string, M extends string = string> extends Omit<
+  Strategy.Believed,
+  "trial"
+> {
+  readonly record: Scored<A, C, M>
+}
 
 /** What a search found. */
 export interface Found<A, C extends string = string, M extends string = string> {
@@ -104,6 +116,8 @@ export interface Found<A, C extends string = string, M extends string = string> 
   readonly records: ReadonlyArray<Record<A, C, M>>
   /** The trial with the highest reward among those of the most epochs. */
   readonly best: Scored<A, C, M>
+  /** What the strategy's model believes best, where it has one (`Strategy.believed`): results are noisy, and the best one measured is often the luckiest. */
+  readonly believed?: Believed<A, C, M>
   /** Whether the search ended because the strategy had nothing left to propose. */
   readonly exhausted: boolean
   /** Whether anything was left undone because a budget was used up, or `until` said so. */
@@ -151,6 +165,12 @@ export interface Options<A, C extends string, M extends string> {
    * trials with 8 ahead all are proposed knowing nothing. Default 8.
    */
   readonly ahead?: number
+  /**
+   * Of what the strategy proposes only this share is trained, the better one by a predictor that is fitted on the results so far: 0.25 asks it for four and trains one. What is left out is in the
+   * journal with the reward that was expected of it, which the strategy is told. While a predictor is not certified to be better than multiply-accumulates alone, everything is trained (`Screen`). Not
+   * with `objectives`. Default: everything is trained.
+   */
+  readonly screen?: number
   /**
    * Points to be tried before any that the strategy proposes, which is told of them: networks that are known, or the best of another search. They count as trials, in this order; what is outside the
    * bounds is refused like any other. Default: none.
@@ -257,6 +277,7 @@ export const identity = Effect.fnUntraced(function* <A, C extends string, M exte
       ahead,
       constraints: constraintsOf(of, options).map(bounds),
       // Absent in journals of before they were known.
+      ...(options.screen === undefined ? {} : { screen: options.screen }),
       ...(startWith.length === 0 ? {} : { startWith: startWith.map((point) => ModelSpace.write(of)(point)) }),
       ...(learnFrom.length === 0 ? {} : { learnFrom: Digest.of(JSON.stringify(learnFrom)) })
     }
@@ -472,6 +493,20 @@ interface Dropped {
   readonly _tag: "Dropped"
 }
 
+/** What the screen says of a point that is not trained. */
+interface LeftOut {
+  readonly expected: number
+  readonly why: string
+}
+
+interface Proposed<A> extends Pick<Strategy.Proposal<A>, "hash" | "value"> {
+  readonly left?: LeftOut
+}
+
+/** What the screen said of it, where it was left out. */
+const leftOutOf = (entry: Entry): LeftOut | undefined =>
+  entry._tag === "Refused" && entry.expected !== undefined ? { expected: entry.expected, why: entry.why } : undefined
+
 /** A trial on a rung: what is begun in order, and told in that order. */
 interface Job<A, C extends string, M extends string> {
   readonly candidate: Candidate<A, C>
@@ -510,6 +545,19 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const { ahead = defaultAhead, objectives = [], reward = Reward.measure, seed, trials } = options
   yield* counted("trials", trials)
   yield* counted("ahead", ahead)
+  const { screen: share } = options
+  if (share !== undefined && !(share > 0 && share < 1))
+    return yield* new InvalidSearch({
+      option: "screen",
+      given: String(share),
+      expected: "a share between 0 and 1, such as 0.25"
+    })
+  if (share !== undefined && objectives.length > 1)
+    return yield* new InvalidSearch({
+      option: "screen",
+      given: `${share} beside several objectives`,
+      expected: "it to a search for one reward, which is what its predictor predicts"
+    })
   const unknown = unknownName(of, options)
   if (unknown !== undefined) return yield* unknown
   const { start } = yield* SearchStrategy
@@ -574,6 +622,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   /** Every trial's point as JSON. */
   const written: Array<Schema.Json> = []
   const firstWith = new Map<string, number>()
+  /** Trials that the screen left out. */
+  const leftOut = new Set<number>()
   let best: Scored<A, C, M> | undefined
   const count = { accepted: 0, refusals: 0 }
   let exhausted = false
@@ -586,6 +636,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const total = rungs.at(-1)
   const ladder = Fidelity.ladder(fidelity)
   const worth = worthOf<A, C, M>(of, objectives)
+  const screen = share === undefined ? undefined : Screen.make(of, seed)
   let spent = 0
   const spend = (candidate: Candidate<A, C>, rung: number) => {
     if (options.budget !== undefined)
@@ -752,7 +803,9 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const readPoint = ModelSpace.read(of)
 
   /** The next proposals, at most so many: given ones that follow one another, or the strategy's up to the next given one. */
-  const proposalsOf = Effect.fnUntraced(function* (most: number) {
+  const proposalsOf = Effect.fnUntraced(function* (
+    most: number
+  ): Effect.fn.Return<ReadonlyArray<Proposed<A>>, SearchError> {
     const points: Array<A> = []
     for (let point; points.length < most && (point = yield* given(first.length + points.length)) !== undefined;)
       points.push(point)
@@ -768,17 +821,48 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         )
       return yield* watch.strategy(strategy.adopt(tokens))
     }
+    const wanted = share !== undefined && screen?.verdict()?.trusted === true ? Math.ceil(most / share) : most
     let count = 1
-    while (count < most && (yield* given(first.length + count)) === undefined) count++
+    while (count < wanted && (yield* given(first.length + count)) === undefined) count++
     const proposals = yield* strategy.ask(count).pipe(
       Effect.catchTag("Exhausted", () => Effect.succeed([])),
       watch.strategy
     )
     exhausted = proposals.length < count
-    return proposals
+    return screened(proposals, most)
   })
 
-  const propose = Effect.fnUntraced(function* (point: A, hash: string) {
+  /** Proposals, those that are left out with what was expected of them. */
+  const screened = (proposals: ReadonlyArray<Strategy.Proposal<A>>, most: number): ReadonlyArray<Proposed<A>> => {
+    const expected =
+      proposals.length <= most
+        ? undefined
+        : screen?.expect(
+            proposals.map(({ value }) => ({
+              point: value,
+              costs: Result.getOrElse(ModelSpace.costsOf(of)(value), () => ModelSpace.unpriced(of))
+            }))
+          )
+    if (expected === undefined) return proposals
+    const worthOf = (i: number) => expected[i] ?? -Infinity
+    const order = proposals.map((_, i) => i).sort((a, b) => worthOf(b) - worthOf(a) || a - b)
+    const kept = new Set(order.slice(0, most))
+    const least = worthOf(order[most - 1] ?? 0)
+    return proposals.map(({ hash, value }, i) =>
+      kept.has(i)
+        ? { hash, value }
+        : {
+            hash,
+            value,
+            left: {
+              expected: worthOf(i),
+              why: `left out by the screen: a reward of ${worthOf(i).toPrecision(4)} is expected, ${least.toPrecision(4)} or more of what is trained in its place`
+            }
+          }
+    )
+  }
+
+  const propose = Effect.fnUntraced(function* (point: A, hash: string, screenedNow: LeftOut | undefined) {
     const trial = first.length
     const again = retries.get(trial)
     const priced = ModelSpace.costsOf(of)(point)
@@ -791,6 +875,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       ...(again === undefined ? {} : { again })
     }
     const known = recorded.get(trial)?.proposal
+    // What the journal says of it holds, whoever proposes by now.
+    const left = known === undefined ? screenedNow : leftOutOf(known)
     if (known !== undefined && known.hash !== hash)
       return yield* new JournalForeign({
         path: "of this search",
@@ -821,6 +907,16 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       yield* emit({ _tag: "Refused", candidate, why })
       return yield* settle({ _tag: "Refused", ...common, why }, Effect.succeed({ _tag: "Refused", why }))
     }
+    if (left !== undefined) {
+      const { expected, why } = left
+      leftOut.add(trial)
+      yield* watch.refused
+      yield* emit({ _tag: "Refused", candidate, why, expected })
+      return yield* settle(
+        { _tag: "Refused", ...common, why, expected },
+        Effect.succeed({ _tag: "Refused", why, expected })
+      )
+    }
     count.refusals = 0
     if (again === undefined) {
       count.accepted++
@@ -849,8 +945,18 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     yield* emit({ _tag: "Best", record })
   })
 
+  /** Tells the screen, which says so where it is held to be something else by that. */
+  const learned = Effect.fnUntraced(function* (candidate: Candidate<A, C>, reward: number) {
+    const before = screen?.verdict()
+    screen?.told(candidate, reward)
+    const verdict = screen?.verdict()
+    if (verdict !== undefined && verdict.trusted !== before?.trusted) yield* emit({ _tag: "Screening", verdict })
+  })
+
   for (let told = 0; ; told++) {
-    while (jobs.length < told + ahead) {
+    // What is left out waits for nobody, and takes nobody's place.
+    const out = () => jobs.slice(told).filter(({ candidate }) => !leftOut.has(candidate.trial)).length
+    while (out() < ahead) {
       const isAgain = retries.has(first.length)
       const closed = !isAgain && (count.accepted >= trials || exhausted)
       const promoted = ladder.next({ closed, idle: jobs.length === told })
@@ -872,11 +978,11 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         over = true
         break
       }
-      const room = told + ahead - jobs.length
+      const room = ahead - out()
       const proposals = yield* proposalsOf(isAgain ? room : Math.min(room, trials - count.accepted))
-      for (const { hash, value } of proposals) {
+      for (const { hash, left, value } of proposals) {
         isAtEnd ||= isSpent()
-        if (!isAtEnd || recorded.has(first.length)) yield* propose(value, hash)
+        if (!isAtEnd || recorded.has(first.length)) yield* propose(value, hash, left)
         else over = true
       }
     }
@@ -905,9 +1011,14 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
           ])
         )
       yield* compare(record)
+      if (rung === 0 && isFirstOfItsKind) yield* learned(candidate, record.outcome.reward)
     } else {
       if (isFirstOfItsKind && outcome._tag === "Failed") ladder.told(rung, undefined)
-      if (rung === 0) yield* watch.strategy(strategy.tell([Told.failed(trial)]))
+      const expected = outcome._tag === "Refused" ? outcome.expected : undefined
+      if (rung === 0)
+        yield* watch.strategy(
+          strategy.tell([expected === undefined ? Told.failed(trial) : Told.scored(trial, expected)])
+        )
     }
   }
   // With more trials others may go on to a rung than before: what was found on it stays, and counts.
@@ -927,7 +1038,19 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       trials: ended.length,
       cause: commonest(ended) ?? (over ? "it was ended before any" : "the strategy proposed none")
     })
-  const found: Found<A, C, M> = { records: ended, best, exhausted, over }
+  const beliefs = strategy.believed === undefined ? [] : yield* watch.strategy(strategy.believed)
+  // What the screen left out has no result.
+  const [believed] = beliefs.flatMap(({ high, low, reward: worth, trial }): ReadonlyArray<Believed<A, C, M>> => {
+    const record = records[trial]
+    return record !== undefined && isScored(record) ? [{ record, reward: worth, low, high }] : []
+  })
+  const found: Found<A, C, M> = {
+    records: ended,
+    best,
+    ...(believed === undefined ? {} : { believed }),
+    exhausted,
+    over
+  }
   const { hash, outcome, trial } = best
   yield* Span.annotate(() => ({
     "uninet.search.best": trial,

@@ -85,14 +85,26 @@ const table = (
 const trialsOf = ({ records }: Search.Found<unknown>) =>
   new Set(records.flatMap(({ hash, outcome }) => (outcome._tag === "Refused" ? [] : [hash]))).size
 
+/** What the strategy's model believes best, beside what measured best. */
+const believedBest = ({ believed, best }: Search.Found<unknown>): string => {
+  if (believed === undefined) return ""
+  const { high, low, record, reward } = believed
+  const of = `a reward of ${reward.toFixed(4)} (${low.toFixed(4)} … ${high.toFixed(4)})`
+  return record.trial === best.trial
+    ? `\nThe strategy's model, too, believes trial ${best.trial} best: ${of}`
+    : `\nThe strategy's model believes trial ${record.trial} best: ${of}; trial ${best.trial} measured best, perhaps by luck`
+}
+
 /** What has become of the trials, in words. */
 const tally = ({ exhausted, over, records }: Search.Found<unknown>): string => {
   const of = (tag: Search.Outcome["_tag"]) => records.filter(({ outcome }) => outcome._tag === tag).length
-  const [failed, refused] = [of("Failed"), of("Refused")]
+  const leftOut = records.filter(({ outcome }) => outcome._tag === "Refused" && outcome.expected !== undefined).length
+  const [failed, refused] = [of("Failed"), of("Refused") - leftOut]
   return [
     `${format.plural(of("Scored"), "network")} trained`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(refused > 0 ? [`${refused} refused before training`] : []),
+    ...(leftOut > 0 ? [`${leftOut} left out by the screen`] : []),
     ...(exhausted ? ["the space has no more"] : []),
     ...(over ? ["ended before all trials, as asked"] : [])
   ].join(", ")
@@ -142,6 +154,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     maxTotalMacs,
     objectives,
     recipe,
+    screen,
     seed,
     trialMemory,
     trialTime,
@@ -159,6 +172,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     fidelity,
     objectives,
     ahead,
+    ...(screen === undefined ? {} : { screen }),
     settings,
     surroundings,
     ...given,
@@ -227,7 +241,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     const searchSeconds = (performance.now() - began) / 1000
     if (!json)
       yield* Console.log(
-        `\n${tally(found)} in ${format.time(searchSeconds)}\n${table({ of, within }, found.records, plan)}\n`
+        `\n${tally(found)} in ${format.time(searchSeconds)}\n${table({ of, within }, found.records, plan)}${believedBest(found)}\n`
       )
     const finished = yield* Finals.run(of, {
       candidates,
@@ -266,6 +280,16 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
               out: folder,
               trials: { scored: count("Scored"), failed: count("Failed"), refused: count("Refused") },
               ...(front.length > 0 ? { front } : {}),
+              ...(found.believed === undefined
+                ? {}
+                : {
+                    believed: {
+                      trial: found.believed.record.trial,
+                      reward: found.believed.reward,
+                      low: found.believed.low,
+                      high: found.believed.high
+                    }
+                  }),
               seconds,
               best: written
             },

@@ -39,6 +39,18 @@ const quantity = (name: string, metavar: string, parse: (text: string) => Option
     Flag.filterMap(parse, () => expected)
   )
 
+/** A share, neither nothing nor all. */
+export const share = (name: string): Flag.Flag<number> =>
+  quantity(
+    name,
+    "share",
+    (text) => {
+      const x = Number(text)
+      return x > 0 && x < 1 ? Option.some(x) : Option.none()
+    },
+    "a share between 0 and 1, such as 0.25"
+  )
+
 /** A number of multiply-accumulates. */
 export const macs = (name: string): Flag.Flag<number> => quantity(name, "n", Units.parseAmount, Units.expected.macs)
 

@@ -71,7 +71,9 @@ const Added = Schema.Struct({
   objectives: Schema.Array(Schema.Struct({ name: Schema.String, direction: Task.Direction })),
   /** Data, or that it is the config's own. */
   reward: Schema.Union([Reward.Reward, Schema.Struct({ _tag: Schema.Literal("Own") })]),
-  ahead: Schema.Int
+  ahead: Schema.Int,
+  /** Absent where every proposal is trained. */
+  screen: Schema.optionalKey(Schema.Finite)
 })
 
 /** What does not. */
@@ -131,6 +133,8 @@ export interface Plan extends runFolder.Place {
   readonly fidelity: Fidelity.Fidelity
   readonly objectives: ReadonlyArray<Search.Objective<unknown>>
   readonly ahead: number
+  /** The share of proposals that is trained; absent where all are. */
+  readonly screen?: number
   readonly trials: number
   readonly finalists: number
   readonly finalEpochs: number
@@ -258,6 +262,14 @@ export const config = {
       Flag.optional,
       Flag.withDescription(
         "Proposals that may be out at a time, and so networks that are trained at a time on all machines together: more feed more workers, fewer learn sooner (default 8)"
+      )
+    ),
+  screen: flags
+    .share("screen")
+    .pipe(
+      Flag.optional,
+      Flag.withDescription(
+        "Train only this share of what is proposed, such as 0.25: the better one by a predictor fitted on the results so far, once it is shown to know more than MACs alone (default: all)"
       )
     ),
   trialTime: flags
@@ -389,6 +401,8 @@ function ofOwnPoints(given: unknown) {
   return given
 }
 
+const screenOf = (screen: number | undefined) => (screen === undefined ? {} : { screen })
+
 /** The plan of a new search. */
 export const fresh = Effect.fnUntraced(function* (given: Flags) {
   const path = yield* Path.Path
@@ -421,6 +435,14 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     from,
     factor: or(given.rungFactor, fields.rungFactor, 3)
   })
+  const objectives = Option.isSome(given.objectives)
+    ? yield* objectivesNamed(given.objectives.value)
+    : (ofOwnPoints(fields.objectives) ?? [])
+  const screen = Option.getOrElse(given.screen, () => fields.screen)
+  if (screen !== undefined && objectives.length > 1)
+    return yield* usage(
+      "--screen cannot be given with --objectives: its predictor predicts one reward. Leave one of them out."
+    )
   return {
     ...(Option.isSome(given.out)
       ? runFolder.asked(given.out.value)
@@ -442,10 +464,9 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     most: Option.getOrElse(given.maxMacs, () => fields.maxMacs),
     within: { ...fields.within, ...(Option.isSome(given.within) ? yield* within(given.within.value) : {}) },
     ahead: or(given.ahead, fields.ahead, Search.defaultAhead),
+    ...screenOf(screen),
     fidelity,
-    objectives: Option.isSome(given.objectives)
-      ? yield* objectivesNamed(given.objectives.value)
-      : (ofOwnPoints(fields.objectives) ?? []),
+    objectives,
     trialTime: or(given.trialTime, fields.trialTime, null),
     trialMemory: or(given.trialMemory, fields.trialMemory, null),
     maxTime: or(given.maxTime, fields.maxTime, null),
@@ -484,6 +505,7 @@ const fixed = [
   "minEpochs",
   "rungFactor",
   "objectives",
+  "screen",
   "startWith"
 ] as const
 
@@ -522,7 +544,7 @@ export type Recorded = Effect.Success<ReturnType<typeof recorded>>
 /** The plan of the search in a folder. */
 export const ofRun = Effect.fnUntraced(function* (
   folder: string,
-  { ahead, fidelity, isHandedOver, lessons, notes, objectives, reward, seed, settings, strategy }: Recorded,
+  { ahead, fidelity, isHandedOver, lessons, notes, objectives, reward, screen, seed, settings, strategy }: Recorded,
   file: Option.Option<string>
 ) {
   const name = yield* runFolder.shown(folder)
@@ -565,6 +587,7 @@ export const ofRun = Effect.fnUntraced(function* (
     fidelity,
     objectives: ofOwnPoints(own) ?? objectives.map(({ name }) => name),
     ahead,
+    ...screenOf(screen),
     trialTime: notes.trialTime,
     trialMemory: notes.trialMemory,
     maxTime: null,

@@ -1,6 +1,6 @@
 /** How a search is going: a bar on a terminal, plain lines elsewhere. Written to standard error, so that results can be piped. */
 import type { Task } from "@uninet/model-space"
-import type { Finals, Search, Trial } from "@uninet/search"
+import type { Finals, Screen, Search, Trial } from "@uninet/search"
 import { MultiBar, Presets, type SingleBar } from "cli-progress"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -57,6 +57,10 @@ type Replay = ((trial: number) => string) | undefined
 const failed = (failure: Trial.TrialFailed, replay: Replay) =>
   `${failure.message}${replay === undefined ? "" : `; again: ${replay(failure.trial)}`}`
 
+/** What has been found out of the screen's predictor, in a line. */
+const screening = ({ trusted, why }: Screen.Verdict) =>
+  trusted ? `screen: ${why}; the better part of what is proposed is trained` : `screen: all is trained: ${why}`
+
 const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once more, on all examples")
 
 const write = (line: string) => Console.error(line)
@@ -103,7 +107,9 @@ const lines = (work: Work, replay: Replay): Display => {
           return write(`trial ${trial}: ${said}, ${format.time(event.seconds)} | ${status()}`)
         }
         if (event._tag === "Failed") return write(`${failed(event.failure, replay)} | ${status()}`)
-        if (event._tag === "Refused") {
+        if (event._tag === "Screening") return write(screening(event.verdict))
+        // Of what the screen leaves out the journal tells.
+        if (event._tag === "Refused" && event.expected === undefined) {
           refused++
           if (refused <= 3) return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)
           return /^10*$/.test(String(refused)) ? write(`${refused} refused before training so far`) : Effect.void
@@ -170,6 +176,7 @@ const terminal = (work: Work, replay: Replay): Effect.Effect<Display, never, Sco
           tracker.follow(state, event, work)
           bar.update(Math.round(1000 * tracker.share(state, work)), payload())
           if (event._tag === "Failed") return above(failed(event.failure, replay))
+          if (event._tag === "Screening") return above(screening(event.verdict))
           if (event._tag === "Finished" && state.best !== before)
             return above(
               `trial ${event.record.trial}: ${measureOf(event.record, work)}${macsOf(event.record.costs)}: ${event.record.line}`

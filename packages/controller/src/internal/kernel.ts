@@ -17,7 +17,7 @@ export interface Shape {
 }
 
 /** How much one listed site adds to the distance where a token is not the other's: 1, or by how far they are apart in ordered choices (our choice). */
-const apart = ({ count, kind }: Site.Site, x: number, y: number): number =>
+export const apart = ({ count, kind }: Site.Site, x: number, y: number): number =>
   x === y
     ? 0
     : kind === "categorical" || count < 3 || x === Site.absent || y === Site.absent

@@ -12,6 +12,12 @@ export const cdf = (x: number): number => {
 
 export const density = (x: number): number => Elementary.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
 
+/** Expected improvement over `best` of a normal result. */
+export const improvement = (mean: number, deviation: number, best: number): number => {
+  const z = (mean - best) / deviation
+  return deviation * (z * cdf(z) + density(z))
+}
+
 /** a(r) / (b(r)·r + 1) for polynomials by their coefficients, highest first. */
 const rational = (r: number, a: ReadonlyArray<number>, b: ReadonlyArray<number>) => {
   let n = 0

@@ -1,0 +1,128 @@
+/**
+ * A filter in front of any strategy: of what it proposes only the better part is trained, by what a predictor expects of it. The predictor is fitted on the search's own results (choices and costs), and is used
+ * only while its certificate, cross-validated on those results, says that it is better than multiply-accumulates alone.
+ *
+ * **Source.** The filter is that of predictor-guided evolution (C. Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", 2020, arXiv 2003.12857); that it has to earn its place is
+ * our choice.
+ */
+import type { ModelSpace } from "@uninet/model-space"
+import { Certificate, Correlation, Features, Regressor } from "@uninet/predictor"
+import { Elementary } from "@uninet/search-space"
+import * as Result from "effect/Result"
+
+/** A network with what its costs are. */
+export interface Candidate<A> {
+  readonly point: A
+  readonly costs: Readonly<Record<string, number>>
+}
+
+/** What is held of the predictor after some results. */
+export interface Verdict {
+  /** Results that it was looked at with. */
+  readonly results: number
+  /** Whether it is used. */
+  readonly trusted: boolean
+  /** Why, in a clause. */
+  readonly why: string
+  /** Absent where nothing could be certified. */
+  readonly certificate?: Certificate.Certificate
+}
+
+export interface Screen<in A> {
+  /** Takes a result. Results decide everything, in the order in which they are told. */
+  readonly told: (candidate: Candidate<A>, reward: number) => void
+  /** What is held of the predictor by now; `undefined` before the first results are enough. */
+  readonly verdict: () => Verdict | undefined
+  /** The reward that is expected of each; `undefined` where the predictor is not trusted. */
+  readonly expect: (candidates: ReadonlyArray<Candidate<A>>) => ReadonlyArray<number> | undefined
+}
+
+/** Results before which nothing is left out, and the share of new ones after which the predictor is looked at again. */
+const first = 16
+const growth = 1.15
+/** The latest results that it is fitted on. */
+const memory = 400
+
+const logarithm = (x: number) => (Number.isFinite(x) ? Elementary.log1p(Math.max(0, x)) : Number.NaN)
+
+const pair = (x: number) => x.toFixed(2)
+
+/** The verdict on a regressor by results and costs, and what it expects where it is trusted. */
+const judged = <A>(
+  of: Pick<ModelSpace.ModelSpace<A, string, string>, "space">,
+  regressor: Regressor.Regressor,
+  known: ReadonlyArray<Candidate<A> & { readonly reward: number }>,
+  seed: string | number
+): { readonly verdict: Verdict; readonly expected: Screen<A>["expect"] } => {
+  const results = known.length
+  const rewards = known.map(({ reward }) => reward)
+  const { encode } = Features.ofChoices(
+    of.space,
+    known.map(({ point }) => point)
+  )
+  const names = Object.keys(known[0]?.costs ?? {})
+  const featuresOf = ({ costs, point }: Candidate<A>) => [
+    ...encode(point),
+    ...names.map((name) => logarithm(costs[name] ?? Number.NaN))
+  ]
+  const rows = known.map(featuresOf)
+  const macs = known.map(({ costs }) => costs["macs"] ?? 0)
+  // Where a reward falls with multiply-accumulates, fewer of them are what they say alone.
+  const sign = Correlation.spearman(macs, rewards) < 0 ? -1 : 1
+  const made = Result.gen(function* () {
+    const fitted = yield* regressor(rows, rewards)
+    const { predictions } = yield* Regressor.crossValidate(regressor, rows, rewards, { seed })
+    const certificate = yield* Certificate.make({
+      of: "the predictor",
+      scores: predictions.map(({ mean }) => mean),
+      results: rewards,
+      macs: macs.map((each) => sign * each),
+      resamples: 200,
+      seed
+    })
+    return { fitted, certificate }
+  })
+  if (Result.isFailure(made))
+    return { verdict: { results, trusted: false, why: made.failure.message }, expected: () => undefined }
+  const { certificate, fitted } = made.success
+  const { overall } = certificate
+  const alone = overall.macs.spearman.value
+  const why = overall.clears
+    ? `its rank correlation with ${results} results is ${pair(overall.spearman.value)}, MACs alone have ${pair(alone)}`
+    : `MACs alone say as much: its rank correlation with ${results} results is ${pair(overall.spearman.value)}, theirs ${pair(alone)}, and the difference may be ${pair(overall.gain.low)} … ${pair(overall.gain.high)}`
+  return {
+    verdict: { results, trusted: overall.clears, why, certificate },
+    expected: (candidates) =>
+      overall.clears ? candidates.map((each) => fitted.predict(featuresOf(each)).mean) : undefined
+  }
+}
+
+/**
+ * A filter that knows nothing yet.
+ *
+ * @param seed decides how results are parted for cross-validation, and the certificate's draws.
+ * @example
+ * const screen = Screen.make(mine, "demo")
+ * screen.told({ point, costs: { macs: 1e6 } }, 0.93)
+ * screen.expect([{ point: other, costs: { macs: 2e6 } }]) // undefined until 16 results certify it
+ */
+export const make = <A>(
+  of: Pick<ModelSpace.ModelSpace<A, string, string>, "space">,
+  seed: string | number,
+  regressor: Regressor.Regressor = Regressor.gaussianProcess
+): Screen<A> => {
+  const known: Array<Candidate<A> & { readonly reward: number }> = []
+  let next = first
+  let now: ReturnType<typeof judged<A>> | undefined
+  return {
+    // At fixed numbers of results, not whenever it is asked: so that a replay comes to the same.
+    told: (candidate, reward) => {
+      known.push({ ...candidate, reward })
+      if (known.length < next) return
+      next = Math.ceil(growth * known.length)
+      now = judged(of, regressor, known.slice(-memory), seed)
+    },
+    verdict: () => now?.verdict,
+    expect: (candidates) => now?.expected(candidates)
+  }
+}
