@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Form } from "@uninet/latency"
+import { Device, Form } from "@uninet/latency"
+import { ModelSpace } from "@uninet/model-space"
 import { Model, Nn, Scope } from "@uninet/nn"
+import { MobileNet } from "@uninet/spaces"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { existsSync, writeFileSync } from "node:fs"
@@ -70,6 +72,40 @@ describe("uninet profile", () => {
       assert.isFalse(existsSync(out))
       writeFileSync(out, "mine")
       assert.match((yield* here(["profile", "--out", out])).stderr, /device\.json is there already/)
+    })
+  )
+})
+
+/** A device of this space, that takes as long for any of its networks. */
+const device = () => {
+  const of = Result.getOrThrow(MobileNet.models({ channels: 1, height: 16, width: 16, classes: 7 }))
+  return Device.print({
+    format: "uninet device",
+    version: Device.version,
+    space: { name: of.name, fingerprint: ModelSpace.fingerprint(of) },
+    target: { threads: 1, batch: 1 },
+    machine: { processor: "a processor", cores: 2, system: "linux x64", onnxruntime: "1.30.0", node: "v24" },
+    reference: 1.3,
+    measured: 60,
+    others: 0,
+    error: { median: 0.01, ninety: 0.03 },
+    predictor: { fixed: 2, families: {}, corrections: {} }
+  })
+}
+
+describe("uninet search for a device", () => {
+  const search = ["search", "--space", "mobilenet", "--dry-run"]
+
+  it.effect("takes no file of another space, nor bounds on what is not known", () =>
+    Effect.gen(function* () {
+      const file = join(yield* folder, "device.json")
+      writeFileSync(file, device())
+      for (const [args, said] of [
+        [["--device-file", file], /--device-file .*device\.json: the device file is of another mobilenet, .*; profile/],
+        [["--device-file", "nothing.json"], /--device-file nothing\.json: /],
+        [["--within", "latency<=2ms"], /latency is asked for, and no device is known\. Give --device-file/]
+      ] as const)
+        assert.match((yield* here([...search, ...args])).stderr, said)
     })
   )
 })

@@ -7,7 +7,7 @@ import type { GraphError, Program } from "@uninet/graph"
 import { ModelSpace } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import type { Export } from "@uninet/onnx"
-import { Prng, Space } from "@uninet/search-space"
+import { type Cost, Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -95,6 +95,41 @@ const operationsOf =
       Result.map(Model.evaluation(model, { batch }), (program: Program.Program) => Operation.ofProgram(program))
     )
 
+/** How it adds up along a space's parts: a part takes what its ops do, and the fixed part comes at the start. `null` where the space has no parts. */
+const byParts = <A, C extends string, M extends string>(
+  { predictor, target }: Pick<Device, "predictor" | "target">,
+  of: ModelSpace.ModelSpace<A, C, M>
+): Cost.Cost<A, "price"> | null => {
+  const price = Predictor.ofOperations(predictor)
+  return of.byParts === null ? null : of.byParts((part) => price(Operation.ofProgram(part)), target.batch)
+}
+
+/**
+ * The chain along which `latency` adds up, so that bounds on it are met by dynamic programming over a space's parts; `null` where the space has no parts.
+ *
+ * @example
+ * Device.chain(device)(mine)?.end(point, 32).latency
+ */
+export const chain =
+  (device: Pick<Device, "predictor" | "target">) =>
+  <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): Cost.Chain<A, "latency"> | null => {
+    const found = byParts(device, of)?.chain
+    return found === undefined
+      ? null
+      : {
+          ...(found.focus === undefined ? {} : { focus: found.focus }),
+          start: (point) => {
+            const { costs, exit } = found.start(point)
+            return { costs: { latency: device.predictor.fixed + costs.price }, exit }
+          },
+          part: (point, i, entry) => {
+            const { costs, exit } = found.part(point, i, entry)
+            return { costs: { latency: costs.price }, exit }
+          },
+          end: (point, entry) => ({ latency: found.end(point, entry).price })
+        }
+  }
+
 /**
  * Milliseconds that the device is predicted to take for a point's network; Infinity for what cannot be built.
  *
@@ -105,6 +140,9 @@ const operationsOf =
 export const latency =
   ({ predictor, target }: Pick<Device, "predictor" | "target">) =>
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): ((point: A) => number) => {
+    const parts = byParts({ predictor, target }, of)
+    // Parts are shared by many points, and remembered.
+    if (parts !== null) return (point) => predictor.fixed + parts.of(point).price
     const operations = operationsOf(of, target.batch)
     const price = Predictor.predict(predictor)
     return (point) => Result.match(operations(point), { onSuccess: price, onFailure: () => Infinity })

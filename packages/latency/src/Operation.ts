@@ -1,4 +1,4 @@
-/** A network as a predictor of its time sees it: its ops, each with what it is, what it follows, how much it computes and how much it moves. */
+/** A network as a predictor of its time sees it: its ops, each with what it is, how much it computes and how much it moves. */
 import { Costs, type Program, Shape, Tensor } from "@uninet/graph"
 import { Digest } from "@uninet/search-space"
 
@@ -7,8 +7,6 @@ export interface Operation {
   readonly signature: string
   /** Ops whose time grows alike. */
   readonly family: string
-  /** The same, each behind the family of an op whose result it reads: what an engine merges into one, or has to put into another order between them. */
-  readonly after: ReadonlyArray<string>
   /** One; then multiply-accumulates, elements that come out, that come in, and that are weights, in millions. */
   readonly amounts: ReadonlyArray<number>
 }
@@ -41,13 +39,11 @@ const isGiven = (node: Tensor.Tensor) => isStored(node) || Tensor.is("input")(no
 
 const operation = (node: Tensor.Tensor): Operation => {
   const [stored, moved] = [node.inputs.filter(isStored), node.inputs.filter((x) => !isStored(x))]
-  const family = familyOf(node)
   return {
     signature: Digest.of(
       JSON.stringify([node.kind, node.attributes, node.inputs.map(({ shape }) => shape), node.shape])
     ),
-    family,
-    after: moved.map((x) => `${familyOf(x)} > ${family}`),
+    family: familyOf(node),
     amounts: [1, Costs.ofNode(node).macs / 1e6, elements([node]), elements(moved), elements(stored)]
   }
 }

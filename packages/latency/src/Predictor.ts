@@ -35,8 +35,7 @@ export const ofOperations =
   ({ corrections, families }: Predictor) =>
   (operations: ReadonlyArray<Operation.Operation>): number => {
     let sum = 0
-    for (const { after, amounts, family, signature } of operations) {
-      for (const pair of after) if (Object.hasOwn(families, pair)) sum += families[pair]?.[0] ?? 0
+    for (const { amounts, family, signature } of operations) {
       const prices = Object.hasOwn(families, family) ? families[family] : undefined
       if (prices === undefined) continue
       for (const [i, amount] of amounts.entries()) sum += amount * (prices[i] ?? 0)
@@ -54,7 +53,7 @@ export const ofOperations =
 export const predict =
   (predictor: Predictor) =>
   (operations: ReadonlyArray<Operation.Operation>): number =>
-    Math.max(predictor.fixed, predictor.fixed + ofOperations(predictor)(operations))
+    predictor.fixed + ofOperations(predictor)(operations)
 
 /** What may be chosen of the fit: by what part of what it takes an op may differ from its family, and how far measurements are off. */
 interface Priors {
@@ -68,12 +67,11 @@ const free = 0.5
 /** Least that an op is held to take, in milliseconds. */
 const least = 2e-4
 
-/** Sums of amounts by family, pairs of ops that follow one another, and 1 for the run itself. */
+/** Sums of amounts by family, and 1 for the run itself. */
 const amountsOf = ({ operations }: Example): ReadonlyMap<string, number> => {
   const sums = new Map<string, number>([["", 1]])
   const add = (name: string, amount: number) => sums.set(name, (sums.get(name) ?? 0) + amount)
-  for (const { after, amounts, family } of operations) {
-    for (const pair of after) add(`0 ${pair}`, 1)
+  for (const { amounts, family } of operations) {
     for (const [i, amount] of amounts.entries()) if (amount !== 0) add(`${i} ${family}`, amount)
   }
   return sums

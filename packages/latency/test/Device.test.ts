@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Device, Operation, Predictor } from "@uninet/latency"
+import { Device, Form, Measures, Operation, Predictor } from "@uninet/latency"
 import { ModelSpace } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
-import { Prng, Space } from "@uninet/search-space"
+import { Constrained, Prng, Space } from "@uninet/search-space"
 import { MobileNet } from "@uninet/spaces"
+import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 
@@ -73,8 +74,52 @@ describe("a device", () => {
     const predictor = { fixed: 0.1, families: {}, corrections: {} }
     assert.strictEqual(Predictor.predict(predictor)(operationsOf(Space.seedPoint(mine.space))), 0.1)
     const no = new ModelSpace.Unbuildable({ space: "mobilenet", point: "it", reason: "no" })
-    const broken: typeof mine = { ...mine, model: () => Result.fail(no) }
+    const broken: typeof mine = { ...mine, byParts: null, model: () => Result.fail(no) }
     assert.strictEqual(Device.latency(device(predictor))(broken)(Space.seedPoint(mine.space)), Infinity)
+  })
+
+  it("adds up along a space's parts to what the whole network's ops take", () => {
+    const { predictor } = fitted()
+    const facts = {
+      inputs: { image: { shape: [1, 28, 28], dtype: "float32" as const } },
+      targets: { shape: [], dtype: "int32" as const },
+      classes: 10
+    }
+    for (const of of [
+      ModelSpace.erased(Result.getOrThrow(MobileNet.forData()(facts))),
+      ModelSpace.erased(Result.getOrThrow(UniNetSpace.forData()(facts)))
+    ]) {
+      const [byParts, whole] = [of, { ...of, byParts: null }].map((each) => Device.latency(device(predictor))(each))
+      for (const point of [Space.seedPoint(of.space), Space.sample(Prng.fromSeed("parts"))(of.space)])
+        assert.closeTo(byParts(point), whole(point), 1e-9)
+    }
+  })
+
+  it("bounds latency along the chain", () => {
+    const { predictor } = fitted()
+    const of = Measures.add(ModelSpace.erased(mine), [], device(predictor))
+    const most = 1.2 * (of.costs["latency"]?.(Space.seedPoint(of.space)) ?? 0)
+    const constraints = ModelSpace.within<string>({ latency: { max: most } })(of)
+    assert.deepEqual(
+      constraints.map(({ chain }) => chain?.key),
+      ["latency"]
+    )
+    const { mismatches } = Result.getOrThrow(Constrained.make(of.space, constraints))
+    assert.deepEqual(mismatches, [])
+  })
+
+  it("gives a space its costs by their names, for bounds like any other", () => {
+    const predictor = { fixed: 0.1, families: {}, corrections: {} }
+    const of = Measures.add(ModelSpace.erased(mine), ["peakMemory", "fileSize"], device(predictor))
+    const point = Space.seedPoint(mine.space)
+    const { fileSize, latency, peakMemory } = Result.getOrThrow(ModelSpace.costsOf(of)(point))
+    assert.strictEqual(latency, 0.1)
+    assert.strictEqual(fileSize, Result.getOrThrow(Form.of(Result.getOrThrow(mine.model(point)))).length)
+    // At least the first convolution's result, and the map that it reads.
+    assert.isAtLeast(peakMemory, 4 * 16 * 16)
+    const [bound] = ModelSpace.within<string>({ latency: { max: 0.05 } })(of)
+    assert.strictEqual(bound?.of(point), 0.1)
+    assert.isFalse(Object.hasOwn(Measures.add(ModelSpace.erased(mine), [], undefined).costs, "latency"))
   })
 
   it.effect("needs some networks for a profile", () =>
