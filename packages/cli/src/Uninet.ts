@@ -7,6 +7,7 @@ import * as Logger from "effect/Logger"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import { CliError, CliOutput, Command } from "effect/cli"
+import { bench } from "./commands/bench.ts"
 import { benchmark } from "./commands/benchmark.ts"
 import { calibrate } from "./commands/calibrate.ts"
 import { classify } from "./commands/classify.ts"
@@ -20,6 +21,7 @@ import { exportTrials } from "./commands/export-trials.ts"
 import { experiment } from "./commands/experiment.ts"
 import { explain } from "./commands/explain.ts"
 import { inspect } from "./commands/inspect.ts"
+import { profile } from "./commands/profile.ts"
 import { rank } from "./commands/rank.ts"
 import { report } from "./commands/report.ts"
 import { replay } from "./commands/replay.ts"
@@ -58,6 +60,8 @@ export const command = Command.make("uninet").pipe(
     rank,
     explain,
     calibrate,
+    bench,
+    profile,
     data,
     benchmark,
     verify,

@@ -85,6 +85,11 @@ export interface ModelSpace<in out A, Cost extends string = string, Measure exte
   readonly costs: { readonly [C in Cost]: (point: A) => number }
   /** How some of them add up along the parts of the space: these, by this chain. */
   readonly chain: { readonly costs: ReadonlyArray<Cost>; readonly of: Cost.Chain<A, string> } | null
+  /**
+   * Any other cost that is a sum over the ops of a network, along the same parts: `price` is asked for every part's program with a batch of so many examples. What cannot be built costs infinitely
+   * much. `null` where the space has no parts.
+   */
+  readonly byParts: ByParts<A> | null
   /** What a point changes of the recipe that it is trained by. */
   readonly recipe: (point: A) => Partial<Recipe>
   /** A point in a line, and as a picture of several. */
@@ -102,6 +107,9 @@ export interface ModelSpace<in out A, Cost extends string = string, Measure exte
   readonly pytorch: PyTorch<A> | null
 }
 
+/** Makes a cost of a price of parts; see `ModelSpace.byParts`. */
+export type ByParts<in A> = (price: (part: Program.Program) => number, batch: number) => Cost.Cost<A, "price">
+
 /** What has to be said of a space of one's own; the rest has defaults. */
 export interface Declaration<A, Cost extends string, Measure extends string, Chained extends string> {
   readonly name: string
@@ -115,6 +123,8 @@ export interface Declaration<A, Cost extends string, Measure extends string, Cha
   readonly costs?: { readonly [C in Cost]: (point: A) => number }
   /** Several at once, with the chain along which they add up. */
   readonly chain?: { readonly costs: ReadonlyArray<Chained>; readonly cost: Cost.Cost<A, Chained> }
+  /** How prices of programs add up along the same chain. Default: they do not. */
+  readonly byParts?: ByParts<A>
   /** Default: nothing. */
   readonly recipe?: (point: A) => Partial<Recipe>
   /** Default: its choices. */
@@ -286,6 +296,7 @@ export const make = <
     isTrainable: true,
     costs: costs as { readonly [C in Counted | Cost | Chained]: (point: A) => number }, // all three kinds were put in
     chain: declared.chain === undefined || chain === undefined ? null : { costs: declared.chain.costs, of: chain },
+    byParts: declared.byParts ?? null,
     recipe: declared.recipe ?? (() => ({})),
     line,
     picture: declared.picture ?? choices,

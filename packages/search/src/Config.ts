@@ -99,6 +99,8 @@ const fields = {
   maxMacs: Units.Macs,
   /** Bounds on any costs of the space, by name. */
   within: Schema.Record(Schema.String, Window),
+  /** A device file of `uninet profile`, told from the config's folder: by it `latency`, in milliseconds, is a cost like the space's own. */
+  deviceFile: Schema.String,
   /** A data set's name, a folder, or a data set of one's own. */
   dataset: Schema.Union([Schema.String, layerOf<Dataset.Dataset>()]),
   /** A new folder for the journal and the best network. */

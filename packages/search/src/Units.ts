@@ -15,8 +15,12 @@ export const parseAmount = (text: string): Option.Option<number> => {
   return Number.isFinite(n) && n >= 1 ? Option.some(n) : Option.none()
 }
 
-/** A bound on a cost: as `parseAmount`, and below 1 or 0 too. */
+const milliseconds: Readonly<Record<string, number>> = { us: 1e-3, µs: 1e-3, ms: 1, s: 1e3 }
+
+/** A bound on a cost: as `parseAmount`, and below 1 or 0 too. Times, `2ms`, `300us`, `1.5s`, are in milliseconds. */
 export const parseBound = (text: string): Option.Option<number> => {
+  const [, time, unit = ""] = /^(\d+(?:\.\d+)?) ?(us|µs|ms|s)$/.exec(text.trim()) ?? []
+  if (time !== undefined) return Option.some(Number(time) * (milliseconds[unit] ?? 1))
   const n = Number(text)
   return text.trim() !== "" && Number.isFinite(n) ? Option.some(n) : parseAmount(text)
 }

@@ -17,7 +17,7 @@
 import { Costs as Counts, Op, Program } from "@uninet/graph"
 import { Classification, type Facts, ModelSpace, Scaling } from "@uninet/model-space"
 import { type Layer, Model, Nn, Scope } from "@uninet/nn"
-import { Choice, type Cost, Space, type SpaceError } from "@uninet/search-space"
+import { Choice, Cost, Space, type SpaceError } from "@uninet/search-space"
 import { flow } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -159,8 +159,6 @@ const model = (point: Architecture): Model.Model => {
 type Sums = { readonly parameters: number; readonly macs: number }
 type Map2 = { readonly height: number; readonly width: number }
 
-const plus = (a: Sums, b: Sums): Sums => ({ parameters: a.parameters + b.parameters, macs: a.macs + b.macs })
-
 const strided = ({ height, width }: Map2, stride: number): Map2 => ({
   height: Math.ceil(height / stride),
   width: Math.ceil(width / stride)
@@ -173,36 +171,51 @@ const maps = ({ image, stages, stem }: Architecture): ReadonlyArray<Map2> => {
   return out
 }
 
+/** What is counted of a part's program for a batch, and what stands for it where there is none. */
+interface Count<K extends string> {
+  readonly of: (program: Program.Program) => Cost.Costs<K>
+  readonly unbuildable: Cost.Costs<K>
+  readonly batch: number
+}
+
+const sums: Count<keyof Sums> = {
+  of: (program) => {
+    const { macs, parameters } = Counts.ofProgram(program)
+    return { macs, parameters }
+  },
+  unbuildable: { parameters: Infinity, macs: Infinity },
+  batch: 1
+}
+
 /** A part's costs on its graph, remembered by what they depend on. */
-const counted = () => {
-  const known = new Map<string, Sums>()
-  return (key: string, layer: (scope: Scope.Scope) => Layer.Layer, channels: number, { height, width }: Map2): Sums => {
+const counted = <K extends string>({ batch, of, unbuildable }: Count<K>) => {
+  const known = new Map<string, Cost.Costs<K>>()
+  return (
+    key: string,
+    layer: (scope: Scope.Scope) => Layer.Layer,
+    channels: number,
+    { height, width }: Map2
+  ): Cost.Costs<K> => {
     const found = known.get(key)
     if (found !== undefined) return found
     const made = Program.make({
-      outputs: { y: layer(Scope.make("evaluation"))(Op.input("x", [1, channels, height, width])) }
+      outputs: { y: layer(Scope.make("evaluation"))(Op.input("x", [batch, channels, height, width])) }
     })
-    const costs = Result.match(made, {
-      onSuccess: (program): Sums => {
-        const { macs, parameters } = Counts.ofProgram(program)
-        return { macs, parameters }
-      },
-      onFailure: (): Sums => ({ parameters: Infinity, macs: Infinity })
-    })
+    const costs = Result.match(made, { onSuccess: of, onFailure: () => unbuildable })
     known.set(key, costs)
     return costs
   }
 }
 
 /** The costs of the parts by themselves. */
-const partsOf = () => {
-  const count = counted()
+const partsOf = <K extends string>(what: Count<K>) => {
+  const count = counted(what)
   return {
-    stem: ({ image, stem: chosen }: Architecture): Sums =>
+    stem: ({ image, stem: chosen }: Architecture): Cost.Costs<K> =>
       count(`stem ${JSON.stringify([image, chosen])}`, (scope) => stem(scope, chosen), image.channels, image),
-    stage: (chosen: Stage, entry: number, map: Map2): Sums =>
+    stage: (chosen: Stage, entry: number, map: Map2): Cost.Costs<K> =>
       count(`stage ${JSON.stringify([chosen, entry, map])}`, (scope) => blocks(scope, chosen), entry, map),
-    head: (point: Architecture, entry: number, map: Map2): Sums =>
+    head: (point: Architecture, entry: number, map: Map2): Cost.Costs<K> =>
       count(
         `head ${JSON.stringify([point.head, point.classes, entry, map])}`,
         (scope) => head(scope, point),
@@ -213,14 +226,14 @@ const partsOf = () => {
 }
 
 /** Costs by stage: each depends on the channels that come in, and on nothing else of the others. */
-const costOf = (parts: ReturnType<typeof partsOf>): Cost.Cost<Architecture, keyof Sums> => {
+const costOf = <K extends string>(parts: ReturnType<typeof partsOf<K>>): Cost.Cost<Architecture, K> => {
   const entryOf = ({ stages, stem }: Architecture, i: number) => (i === 0 ? stem.channels : stages[i - 1].channels)
   return {
     of: (point) => {
       const map = maps(point)
       const stages = point.stages.map((stage, i) => parts.stage(stage, entryOf(point, i), map[i]))
       const last = point.stages.length
-      return [...stages, parts.head(point, entryOf(point, last), map[last])].reduce(plus, parts.stem(point))
+      return [...stages, parts.head(point, entryOf(point, last), map[last])].reduce(Cost.plus<K>, parts.stem(point))
     },
     chain: {
       start: (point) => ({ costs: parts.stem(point), exit: point.stem.channels }),
@@ -251,7 +264,7 @@ const fixed = ({ classes, image, stages, stem }: Architecture) =>
   ])
 
 /** Deeper by more blocks at the end of a stage, wider in multiples of 8, larger in multiples of the total stride. */
-const scaling = (parts: ReturnType<typeof partsOf>): Scaling.Scaling<Architecture> => ({
+const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling<Architecture> => ({
   chain: (base, divisor) => {
     const { height, width } = base.image
     const step = divisor ?? base.stages.reduce((d, { channels }) => (channels % d === 0 ? d : 1), 8)
@@ -381,13 +394,15 @@ type Models = ModelSpace.ModelSpace<Architecture, ModelSpace.Counted, Classifica
 /** The chains with their networks. Fails with `InvalidSpace` where a setting makes no sense. */
 export const models = (options: Options): Result.Result<Models, SpaceError.InvalidSpace> =>
   Result.map(Space.make(choice(options)), (space) => {
-    const parts = partsOf()
+    const parts = partsOf(sums)
     return ModelSpace.make({
       name: "mobilenet",
       space,
       task: Classification.make({ classes: options.classes }),
       model,
       chain: { costs: ["parameters", "macs"], cost: costOf(parts) },
+      byParts: (price, batch) =>
+        costOf(partsOf({ of: (part) => ({ price: price(part) }), unbuildable: { price: Infinity }, batch })),
       line,
       // The last norm's shift, which the next norm takes away.
       isIdle: (parameter) => parameter.endsWith("project.1.bias"),

@@ -244,6 +244,55 @@ export const parts = (kit: Kit.Kit = Kit.standard): Parameters<typeof StageCost.
 export const forSpace = (kit: Kit.Kit = Kit.standard): SpaceCost.Cost<Architecture.Architecture, Additive> =>
   StageCost.byStage<Additive>(parts(kit))
 
+/**
+ * Any cost that is a sum over the ops of an architecture's blocks, stage by stage: `price` is asked for the program of every distinct block once, with a batch of so many images. What cannot be built
+ * costs infinitely much.
+ */
+export const byProgram = (
+  kit: Kit.Kit,
+  price: (part: Program.Program) => number,
+  batch: number
+): SpaceCost.Cost<Architecture.Architecture, "price"> => {
+  const known = new Map<string, number>()
+  const of = (key: string, layer: (scope: Scope.Scope) => Layer.Layer, input: Network.FeatureMap): number => {
+    const found = known.get(key)
+    if (found !== undefined) return found
+    const x = Op.input("x", [batch, input.channels, input.height, input.width])
+    const made = Program.make({ outputs: { y: layer(Scope.make("evaluation"))(x) } })
+    const value = Result.match(made, { onSuccess: price, onFailure: () => Infinity })
+    known.set(key, value)
+    return value
+  }
+  const ofBlock = (block: Network.Block): number => {
+    const { config, input, kind } = block
+    return of(
+      // Stage 0's operator may be another one of the same name.
+      JSON.stringify([kind, block.name, block.stage === 0, config, input]),
+      (scope) => Network.block(block, scope),
+      { ...input, channels: config.inChannels }
+    )
+  }
+  return StageCost.byStage<"price">({
+    stem: (architecture) => {
+      const { image, stem } = architecture
+      return { price: of(JSON.stringify(["stem", image, stem]), (scope) => Network.stem(architecture, scope), image) }
+    },
+    stage: (stage, entry, { headDim }, index) => ({
+      price: Result.match(Network.stage(kit, stage, entry, headDim, { index }), {
+        onSuccess: (blocks) => blocks.reduce((sum, block) => sum + ofBlock(block), 0),
+        onFailure: () => Infinity
+      })
+    }),
+    head: (entry, architecture) => ({
+      price: of(
+        JSON.stringify(["head", entry, architecture.head, architecture.classes]),
+        (scope) => Network.head(architecture, scope),
+        entry
+      )
+    })
+  })
+}
+
 /** Peaks of activations in bytes, for one image: of an evaluation, and of a training step. */
 export const activations =
   (kit: Kit.Kit = Kit.standard) =>

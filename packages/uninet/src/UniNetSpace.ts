@@ -476,6 +476,7 @@ export const models = ({ kit = Kit.standard, ...options }: Options = {}): Result
       task: Classification.make({ classes: seed.classes }),
       model: (architecture: Architecture) => Result.map(Network.make(architecture, kit), Network.model),
       chain: { costs: NetworkCosts.additive, cost: costs },
+      byParts: (price, batch) => NetworkCosts.byProgram(kit, price, batch),
       costs: {
         activationBytes: (architecture) => activations(architecture).inference,
         trainingActivationBytes: (architecture) => activations(architecture).training

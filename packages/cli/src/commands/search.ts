@@ -16,6 +16,7 @@ import { Command } from "effect/cli"
 import * as best from "../internal/best.ts"
 import { fault, said, usage } from "../internal/CliFault.ts"
 import * as command from "../internal/command.ts"
+import * as deployed from "../internal/deployed.ts"
 import * as domain from "../internal/domain.ts"
 import * as dry from "../internal/dry.ts"
 import * as format from "../internal/format.ts"
@@ -31,6 +32,7 @@ import * as training from "../internal/training.ts"
 /** Costs that are shown of every trial: those that the search speaks of, and the usual ones where there is room. */
 const shownCosts = (of: ModelSpace.Any, { objectives }: plans.Plan, within: Readonly<Record<string, unknown>>) => {
   const named = new Set([
+    "latency",
     "macs",
     "parameters",
     ...Object.keys(within),
@@ -73,7 +75,7 @@ const table = (
       trial,
       ...epochs(trainedFor(record)),
       format.measure(outcome.evaluation.measures[decides], shares.includes(decides)),
-      ...costs.map((name) => format.count(own[name])),
+      ...costs.map((name) => format.costCell(name, own[name] ?? Number.NaN)),
       outcome.reward.toFixed(4),
       ...(wide ? [line] : [])
     ])
@@ -125,7 +127,7 @@ const summary = ({ best: found, front, name, task }: Done): string =>
           "Those that stand most alone on it were trained again; of these the best by reward is kept."
         ]
       : []),
-    `Best: trial ${found.trial}${["macs", "parameters"].flatMap((cost) => (found.costs[cost] === undefined ? [] : [`, ${format.cost(cost, found.costs[cost])}`])).join("")}, trained again for ${format.plural(found.epochs, "epoch")}:`,
+    `Best: trial ${found.trial}${["macs", "parameters", "latency", "peakMemory", "fileSize"].flatMap((cost) => (found.costs[cost] === undefined ? [] : [`, ${format.cost(cost, found.costs[cost])}`])).join("")}, trained again for ${format.plural(found.epochs, "epoch")}:`,
     `  ${found.line}`,
     `  ${format.measures(found.measures.validation, task)} on the validation split, trained on the training split: by this it was chosen`,
     Object.keys(found.measures.test).length === 0
@@ -160,7 +162,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     trialTime,
     trials
   } = plan
-  const { macsOf, of, reward, services: searched, settings, within } = yield* domain.make(plan)
+  const { device, macsOf, of, reward, services: searched, settings, within } = yield* domain.make(plan)
   const surroundings = yield* Surroundings.here
   const given = yield* givens.of(of, plan)
 
@@ -271,6 +273,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     if (elsewhere !== undefined) yield* elsewhere.finish
     // All that they were kept for is in the files of the best.
     yield* Effect.ignore(fs.remove(checkpoints, { recursive: true, force: true }))
+    const latency = device === undefined ? undefined : yield* deployed.latency(folder, device, written.costs)
     const seconds = (performance.now() - began) / 1000
     const count = (tag: Search.Outcome["_tag"]) => found.records.filter(({ outcome }) => outcome._tag === tag).length
     yield* json
@@ -291,13 +294,16 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
                     }
                   }),
               seconds,
+              ...(latency === undefined ? {} : { latency }),
               best: written
             },
             null,
             2
           )
         )
-      : Console.log(`${summary({ best: written, front, name, task: of.task })}\n${format.time(seconds)} in all`)
+      : Console.log(
+          `${summary({ best: written, front, name, task: of.task })}\n${latency === undefined ? "" : `${deployed.print(latency)}\n`}${format.time(seconds)} in all`
+        )
   }).pipe(Effect.scoped, Effect.provide(services), Effect.provide(searched))
   return yield* Effect.raceFirst(main, Effect.andThen(live.stopped(folder), Effect.interrupt))
 })

@@ -1,6 +1,7 @@
 /** What a plan searches: the space within its bounds, the strategy, what the journal knows them by; and what trains. */
 import { SearchStrategy, Strategies, type Strategy } from "@uninet/controller"
 import { Dataset } from "@uninet/data"
+import { Device as Machine, Measures } from "@uninet/latency"
 import { ModelSpace, Recipe, Task } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
 import { ConfigLayerFailed, Reward, Setup } from "@uninet/search"
@@ -9,6 +10,7 @@ import { Fitting, TrainingProgram } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -16,6 +18,7 @@ import { at, fault, said, usage, usageAt } from "./CliFault.ts"
 import * as Device from "./device.ts"
 import * as format from "./format.ts"
 import type { Plan } from "./plan.ts"
+import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
 
 /** Data set, engine and trainer of a plan. */
@@ -92,12 +95,41 @@ const known = (of: ModelSpace.Any, flag: string, names: ReadonlyArray<string>, a
     : usage(`${flag}: the space ${of.name} has no ${wrong}. Give one of ${all.join(", ")}.`)
 }
 
-const spaceOf = (plan: Plan) => Effect.mapError(Setup.space(plan.space, spaces.known), at("--space"))
+/** What a plan names of what is measured on a device. */
+const measured = ({ objectives, reward, within }: Plan): ReadonlyArray<Measures.Name> =>
+  [
+    ...Object.keys(within),
+    ...objectives,
+    ...(typeof reward === "object" && reward._tag !== "Measure" ? [reward.cost] : [])
+  ].filter((name) => typeof name === "string" && Measures.isName(name))
+
+/** The device file of a plan, which is of the space that is searched. */
+const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Plan, of: ModelSpace.Any) {
+  if (deviceFile === undefined) return undefined
+  const name = yield* runFolder.shown(deviceFile)
+  const failed = at(`--device-file ${name}`)
+  const text = yield* Effect.mapError((yield* FileSystem.FileSystem).readFileString(deviceFile), failed)
+  const device = yield* Effect.mapError(Effect.fromResult(Machine.parse(text)), failed)
+  yield* Effect.mapError(Effect.fromResult(Machine.fits(device, of)), failed)
+  return device
+})
+
+/** The space of a plan, with what it names of what is measured on a device; and that device. */
+const spaceOf = Effect.fnUntraced(function* (plan: Plan) {
+  const own = yield* Effect.mapError(Setup.space(plan.space, spaces.known), at("--space"))
+  const device = yield* deviceOf(plan, own)
+  const wanted = measured(plan).filter((name) => !Object.hasOwn(own.costs, name))
+  if (wanted.includes("latency") && device === undefined)
+    return yield* usage(
+      "latency is asked for, and no device is known. Give --device-file with a file that uninet profile wrote."
+    )
+  return { of: Measures.add(own, wanted, device), device }
+})
 
 /** The plan with the recipe that its space's task can follow, where none was asked for. */
 export const fitted = Effect.fnUntraced(function* (plan: Plan) {
   if (!plan.recipeFits) return plan
-  const { task } = yield* spaceOf(plan)
+  const { task } = (yield* spaceOf(plan)).of
   return { ...plan, recipe: Recipe.forTask(task)(plan.recipe) }
 })
 
@@ -108,7 +140,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     return yield* fault(
       `--batch ${plan.recipe.batch} is more than the ${dataset.train.size} training examples of ${plan.dataset ?? dataset.name}. Give at most that.`
     )
-  const of = yield* spaceOf(plan)
+  const { device, of } = yield* spaceOf(plan)
   const { space, task } = of
   const seedPoint = Space.seedPoint(space)
   yield* Effect.mapError(Effect.fromResult(ModelSpace.costsOf(of)(seedPoint)), at("--space"))
@@ -163,5 +195,17 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
       ...(max === undefined ? [] : [`at most ${format.cost(name, max)}`])
     ].join(" and ")
   )
-  return { of, constrained, macsOf, strategyName: strategy.name, within, bounds, reward, target, settings, services }
+  return {
+    of,
+    device,
+    constrained,
+    macsOf,
+    strategyName: strategy.name,
+    within,
+    bounds,
+    reward,
+    target,
+    settings,
+    services
+  }
 })

@@ -89,6 +89,8 @@ export const Notes = Schema.Struct({
   mixed: Schema.optionalKey(Schema.Boolean),
   /** The config module's file. */
   config: Schema.NullOr(Schema.String),
+  /** The device file by which its networks have a latency; absent where there is none. What it says is part of the space's fingerprint. */
+  deviceFile: Schema.optionalKey(Schema.String),
   space: SpaceSource.SpaceSource,
   /** What its measures are, for those who have the journal alone. */
   task: Schema.Struct({
@@ -120,6 +122,8 @@ export interface Plan extends runFolder.Place {
   readonly strategy: Strategies.Name | null
   readonly dataset: string | null
   readonly skipBad: boolean
+  /** The device file by which networks have a latency. */
+  readonly deviceFile: string | undefined
   readonly seed: string
   readonly recipe: Recipe.Recipe
   /** Whether nothing of the recipe was asked for that its task may not allow: then it is made to fit. */
@@ -196,7 +200,16 @@ export const config = {
   within: Flag.String("within").pipe(
     Flag.withMetavar("bounds"),
     Flag.optional,
-    Flag.withDescription("Bounds on any costs of the space, such as parameters<=200K,latency<=20 (default: none)")
+    Flag.withDescription(
+      "Bounds on any costs of the space, such as parameters<=200K, on peakMemory and fileSize in bytes, and with --device-file on latency<=2ms (default: none)"
+    )
+  ),
+  deviceFile: Flag.Path("device-file").pipe(
+    Flag.withMetavar("file"),
+    Flag.optional,
+    Flag.withDescription(
+      "A device file of uninet profile: every network then has its latency there, for --within, --objectives and rewards"
+    )
   ),
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
@@ -456,6 +469,10 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     strategy,
     dataset,
     skipBad: given.skipBad,
+    deviceFile: Option.match(given.deviceFile, {
+      onSome: (file) => path.resolve(file),
+      onNone: () => (fields.deviceFile === undefined ? undefined : path.resolve(beside, fields.deviceFile))
+    }),
     seed: or(given.seed, fields.seed === undefined ? undefined : String(fields.seed), "0"),
     recipe: { ...base, epochs, batch: or(given.batch, fields.batch, base.batch) },
     recipeFits: fields.recipe === undefined,
@@ -497,6 +514,7 @@ const fixed = [
   "targetMacs",
   "maxMacs",
   "within",
+  "deviceFile",
   "ahead",
   "space",
   "dataset",
@@ -559,6 +577,10 @@ export const ofRun = Effect.fnUntraced(function* (
             : Effect.succeed(there)
         )
     })
+  const foundDevice = Effect.fnUntraced(function* (file: string) {
+    const there = yield* paths.find(file, folder)
+    return there ?? (yield* fault(`${name} was begun with the device file ${file}, which is not there. Put it back.`))
+  })
   const wanted = settings.own.length > 0 && notes.config !== null ? yield* found(notes.config) : undefined
   const loaded = wanted === undefined ? undefined : yield* Effect.mapError(Config.load(wanted), at("--config"))
   const own = objectives.length > 0 && settings.own.includes("objectives") ? loaded?.config.objectives : undefined
@@ -577,6 +599,7 @@ export const ofRun = Effect.fnUntraced(function* (
     strategy: settings.own.includes("strategy") && !isHandedOver ? null : yield* strategyNamed(strategy),
     dataset: settings.dataset,
     skipBad: settings.skipBad === true,
+    deviceFile: notes.deviceFile === undefined ? undefined : yield* foundDevice(notes.deviceFile),
     seed,
     recipe: settings.recipe,
     recipeFits: false,
@@ -693,7 +716,18 @@ export const notesOf = (plan: Plan, { decides, measures, shares }: Task.Task): t
   maxTotalMacs: plan.maxTotalMacs,
   ...(plan.isMixed ? { mixed: true } : {}),
   config: plan.config === undefined ? null : paths.portable(plan.config.path),
+<<<<<<< HEAD
   space: plan.space._tag === "Named" ? plan.space : { ...plan.space, path: paths.portable(plan.space.path) },
+=======
+  ...(plan.deviceFile === undefined ? {} : { deviceFile: paths.portable(plan.deviceFile) }),
+  space:
+    plan.space._tag === "Named"
+      ? plan.space
+      : SpaceSource.SpaceSource.cases.Module.make({
+          path: paths.portable(plan.space.path),
+          version: plan.space.version
+        }),
+>>>>>>> h-latency
   task: { decides, measures, shares }
 })
 

@@ -1,6 +1,6 @@
 /** The networks that `uninet rank` ranks: of a file, a space or a search's folder, with what is known of them by training. */
-import type { Facts } from "@uninet/model-space"
-import { ModelSpace, Task } from "@uninet/model-space"
+import { Datasets } from "@uninet/data"
+import { Facts, ModelSpace, Task } from "@uninet/model-space"
 import { Journal, SpaceSource } from "@uninet/search"
 import { Prng, Space } from "@uninet/search-space"
 import { NasBench201 } from "@uninet/spaces"
@@ -46,6 +46,12 @@ const factsFor = (name: string, { channels, facts, image }: Options): Facts.Fact
     classes: 10
   }
 }
+
+/** What a data set says of its examples. */
+export const factsOf = (name: string) =>
+  Effect.scoped(Effect.map(Datasets.make(name), (data): Facts.Facts => Facts.of(data))).pipe(
+    Effect.mapError(at("--dataset"))
+  )
 
 /** Draws that find nothing new before a space is held to have no more. */
 const patience = 1000

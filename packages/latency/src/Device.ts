@@ -1,0 +1,252 @@
+/**
+ * What a machine takes for the networks of a space, as a file that travels: another machine can search for this one by it.
+ *
+ * It is made by measuring networks that are drawn from the space, and says how far it is off those that it has not seen.
+ */
+import type { GraphError, Program } from "@uninet/graph"
+import { ModelSpace } from "@uninet/model-space"
+import { Model } from "@uninet/nn"
+import type { Export } from "@uninet/onnx"
+import { type Cost, Prng, Space } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Form from "./Form.ts"
+import { DeviceUnusable, type ModelNotRun, TooFewMeasured } from "./LatencyError.ts"
+import * as Load from "./Load.ts"
+import * as Machine from "./Machine.ts"
+import * as Operation from "./Operation.ts"
+import * as Predictor from "./Predictor.ts"
+import * as Statistics from "./Statistics.ts"
+import * as Stopwatch from "./Stopwatch.ts"
+import { Target } from "./Target.ts"
+
+const format = "uninet device"
+/** Of the file's form and of what its numbers mean; another is refused. */
+export const version = 1
+
+const Share = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+
+export const Device = Schema.Struct({
+  format: Schema.Literal(format),
+  version: Schema.Literal(version),
+  /** Whose networks it is of: the name, and `ModelSpace.fingerprint`. */
+  space: Schema.Struct({ name: Schema.String, fingerprint: Schema.String }),
+  target: Target,
+  machine: Machine.Machine,
+  /** Milliseconds of the reference network, which is the same everywhere. */
+  reference: Schema.Finite,
+  /** How many networks were measured, and the cores that worked for others meanwhile. */
+  measured: Schema.Int,
+  others: Share,
+  /** Relative errors on networks that were left out: half are no larger than the first, nine in ten than the second. */
+  error: Schema.Struct({ median: Share, ninety: Share }),
+  predictor: Predictor.Predictor
+})
+export type Device = typeof Device.Type
+
+const Json = Schema.fromJsonString(Schema.toCodecJson(Device))
+
+/** The file's text. */
+export const print = (device: Device): string => `${Schema.encodeSync(Json)(device)}\n`
+
+const Head = Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(format), version: Schema.Unknown }))
+
+/** A file's text as what it says. Fails with `DeviceUnusable` where it is no device file, or one of another version. */
+export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
+  const head = Schema.decodeUnknownResult(Head)(text)
+  if (Result.isFailure(head))
+    return Result.fail(new DeviceUnusable({ reason: "is none", remedy: "give one that uninet profile wrote" }))
+  if (head.success.version !== version)
+    return Result.fail(
+      new DeviceUnusable({
+        reason: `is of version ${String(head.success.version)}, and this uninet reads version ${version}`,
+        remedy: "profile the machine anew with uninet profile"
+      })
+    )
+  return Result.mapError(
+    Schema.decodeUnknownResult(Json)(text),
+    () =>
+      new DeviceUnusable({
+        reason: "is damaged",
+        remedy: "copy it again, or profile the machine anew with uninet profile"
+      })
+  )
+}
+
+/** Whether a device file is of this space. */
+export const fits = <A, C extends string, M extends string>(
+  { space }: Device,
+  of: ModelSpace.ModelSpace<A, C, M>
+): Result.Result<void, DeviceUnusable> =>
+  space.fingerprint === ModelSpace.fingerprint(of)
+    ? Result.succeed(undefined)
+    : Result.fail(
+        new DeviceUnusable({
+          reason: `is of ${space.name === of.name ? `another ${of.name}` : `the space ${space.name}`}, and not of the ${of.name} that is searched here`,
+          remedy: "profile this space for this data set with uninet profile"
+        })
+      )
+
+const operationsOf =
+  <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>, batch: number) =>
+  (point: A): Result.Result<ReadonlyArray<Operation.Operation>, GraphError | ModelSpace.Unbuildable> =>
+    Result.flatMap(of.model(point), (model): Result.Result<ReadonlyArray<Operation.Operation>, GraphError> =>
+      Result.map(Model.evaluation(model, { batch }), (program: Program.Program) => Operation.ofProgram(program))
+    )
+
+/** How it adds up along a space's parts: a part takes what its ops do, and the fixed part comes at the start. `null` where the space has no parts. */
+const byParts = <A, C extends string, M extends string>(
+  { predictor, target }: Pick<Device, "predictor" | "target">,
+  of: ModelSpace.ModelSpace<A, C, M>
+): Cost.Cost<A, "price"> | null => {
+  const price = Predictor.ofOperations(predictor)
+  return of.byParts === null ? null : of.byParts((part) => price(Operation.ofProgram(part)), target.batch)
+}
+
+/**
+ * The chain along which `latency` adds up, so that bounds on it are met by dynamic programming over a space's parts; `null` where the space has no parts.
+ *
+ * @example
+ * Device.chain(device)(mine)?.end(point, 32).latency
+ */
+export const chain =
+  (device: Pick<Device, "predictor" | "target">) =>
+  <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): Cost.Chain<A, "latency"> | null => {
+    const found = byParts(device, of)?.chain
+    return found === undefined
+      ? null
+      : {
+          ...(found.focus === undefined ? {} : { focus: found.focus }),
+          start: (point) => {
+            const { costs, exit } = found.start(point)
+            return { costs: { latency: device.predictor.fixed + costs.price }, exit }
+          },
+          part: (point, i, entry) => {
+            const { costs, exit } = found.part(point, i, entry)
+            return { costs: { latency: costs.price }, exit }
+          },
+          end: (point, entry) => ({ latency: found.end(point, entry).price })
+        }
+  }
+
+/**
+ * Milliseconds that the device is predicted to take for a point's network; Infinity for what cannot be built.
+ *
+ * @example
+ * const latency = Device.latency(device)(mine)
+ * latency(point) // 1.31
+ */
+export const latency =
+  ({ predictor, target }: Pick<Device, "predictor" | "target">) =>
+  <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): ((point: A) => number) => {
+    const parts = byParts({ predictor, target }, of)
+    // Parts are shared by many points, and remembered.
+    if (parts !== null) return (point) => predictor.fixed + parts.of(point).price
+    const operations = operationsOf(of, target.batch)
+    const price = Predictor.predict(predictor)
+    return (point) => Result.match(operations(point), { onSuccess: price, onFailure: () => Infinity })
+  }
+
+export interface Options {
+  readonly target: Target
+  /** How long it may take, in seconds. */
+  readonly seconds: number
+  /** Decides which networks are drawn. Default 0. */
+  readonly seed?: string | number
+  /** Hears how many networks are measured, and of the share of the time that has passed. Default: nobody does. */
+  readonly onProgress?: (measured: number, share: number) => Effect.Effect<void>
+}
+
+/** Fewest networks that say anything. */
+const fewest = 40
+
+/** Networks that take turns: so many fit into memory together, and their turns are far enough apart that what disturbs one does not disturb all of them. */
+const together = 12
+const rounds = 7
+
+/** What part of the time is left for the fit. */
+const forFit = 0.06
+
+/** The point that is measured and how long it took. */
+interface Visited {
+  readonly operations: ReadonlyArray<Operation.Operation>
+  readonly milliseconds: number
+}
+
+export type ProfileError = ModelNotRun | TooFewMeasured | GraphError | ModelSpace.Unbuildable | Export.NotBatchFree
+
+/**
+ * Profiles this machine for a space. Nothing is kept of what is interrupted.
+ *
+ * Fails with `TooFewMeasured` where the time is too short, `ModelNotRun`, or what keeps a network from being built or exported.
+ *
+ * @example
+ * const device = yield* Device.profile(mine, { target: { threads: 1, batch: 1 }, seconds: 300 })
+ * device.error.median // 0.03
+ */
+export const profile = Effect.fn("Device.profile")(function* <A, C extends string, M extends string>(
+  of: ModelSpace.ModelSpace<A, C, M>,
+  { onProgress = () => Effect.void, seconds, seed = 0, target }: Options
+): Effect.fn.Return<Device, ProfileError> {
+  const began = performance.now()
+  const passed = () => (performance.now() - began) / 1000 / seconds
+  const before = Load.snapshot()
+  const prng = Prng.fromSeed(seed).split("profile")
+  const seen = new Set<string>()
+  const visited: Array<Visited> = []
+  const references: Array<number> = []
+  let slowest = 0
+  let misses = 0
+  while (passed() + slowest < 1 - forFit && misses < patience) {
+    const start = passed()
+    const group: Array<Stopwatch.Subject & Pick<Visited, "operations">> = []
+    while (group.length < together && misses < patience) {
+      const point = Space.sample(prng)(of.space)
+      const hash = Space.hash(point)(of.space)
+      if (seen.has(hash)) {
+        misses++
+        continue
+      }
+      seen.add(hash)
+      const operations = yield* Effect.fromResult(operationsOf(of, target.batch)(point))
+      const file = yield* Effect.fromResult(
+        Result.flatMap(of.model(point), (model): ReturnType<typeof Form.of> => Form.of(model))
+      )
+      group.push({ name: of.line(point), file, operations })
+      yield* Effect.yieldNow
+    }
+    if (group.length === 0) break
+    const { models, reference } = yield* Stopwatch.measure(group, {
+      target,
+      rounds,
+      onTurn: (done, turns) =>
+        onProgress(visited.length + Math.floor((done / turns) * group.length), Math.min(1, passed()))
+    })
+    references.push(reference.milliseconds)
+    for (const [i, { latency }] of models.entries())
+      visited.push({ operations: group[i]?.operations ?? [], milliseconds: latency.value / reference.milliseconds })
+    slowest = Math.max(slowest, passed() - start)
+  }
+  if (visited.length < fewest) return yield* new TooFewMeasured({ measured: visited.length, needed: fewest })
+  const usual = Statistics.median(references)
+  const { error, predictor } = Predictor.fit(
+    visited.map(({ milliseconds, operations }) => ({ operations, milliseconds: milliseconds * usual }))
+  )
+  yield* onProgress(visited.length, 1)
+  return {
+    format,
+    version,
+    space: { name: of.name, fingerprint: ModelSpace.fingerprint(of) },
+    target,
+    machine: Machine.here(),
+    reference: usual,
+    measured: visited.length,
+    others: Load.others(before, Load.snapshot()),
+    error,
+    predictor
+  }
+})
+
+/** Draws of networks that were measured already, before a space is held to have no more. */
+const patience = 1000

@@ -1,0 +1,34 @@
+/** The exported form of a network that nobody has trained: as fast, as large and as heavy as if somebody had. */
+import type { GraphError, Tensor } from "@uninet/graph"
+import { Model } from "@uninet/nn"
+import { Export } from "@uninet/onnx"
+import * as Result from "effect/Result"
+
+/** Numbers between −1 and 1 without a pattern. */
+const noise = Float32Array.from({ length: 65_521 }, (_, i) => (((i * 2654435761) >>> 0) / 2 ** 32) * 2 - 1)
+
+/** Weights that are nowhere 0, and norms' statistics as they are at first: results stay within what floats hold at full speed. */
+const weight = ({ attributes: { initialiser }, shape }: Tensor.Tensor<"variable">): Float32Array => {
+  const values = new Float32Array(shape.reduce((n, m) => n * m, 1))
+  if (initialiser.kind === "constant") return values.fill(initialiser.value)
+  const scale = initialiser.kind === "uniform" ? initialiser.bound : initialiser.deviation
+  for (let i = 0; i < values.length; i++) values[i] = scale * (noise[i % noise.length] ?? 0)
+  return values
+}
+
+/**
+ * The ONNX file that a network would be exported as, with weights that mean nothing.
+ *
+ * @example
+ * Result.map(Form.of(model), (file) => file.length) // bytes
+ */
+const of = (model: Model.Model): Result.Result<Uint8Array, GraphError | Export.NotBatchFree> =>
+  Result.gen(function* () {
+    const { variables } = yield* Model.evaluation(model, { batch: 1 })
+    return yield* Export.toOnnx({
+      program: (batch) => Model.evaluation(model, { batch }),
+      weights: new Map(variables.map((v) => [v.attributes.name, weight(v)]))
+    })
+  })
+
+export { of }

@@ -1,0 +1,31 @@
+/** What else runs on this machine while something is measured, by the system's own counts of its cores' time. */
+import { cpus } from "node:os"
+
+/** The counts at a moment, in milliseconds. */
+export interface Snapshot {
+  /** Of all cores together, whatever they worked for. */
+  readonly busy: number
+  /** Of this process. */
+  readonly own: number
+  readonly at: number
+}
+
+export const snapshot = (): Snapshot => {
+  const busy = cpus().reduce((sum, { times: { irq, nice, sys, user } }) => sum + user + nice + sys + irq, 0)
+  const { system, user } = process.cpuUsage()
+  return { busy, own: (system + user) / 1000, at: performance.now() }
+}
+
+/**
+ * How many cores worked for others between two snapshots, on average; 0 where the system does not say (its counts then stand still).
+ *
+ * @example
+ * const before = Load.snapshot()
+ * // …
+ * Load.others(before, Load.snapshot()) // 0.02 on a quiet machine
+ */
+export const others = (before: Snapshot, after: Snapshot): number =>
+  Math.max(0, (after.busy - before.busy - (after.own - before.own)) / Math.max(1, after.at - before.at))
+
+/** From so many cores on, a machine is said to be under load. */
+export const quiet = 0.2

@@ -1,0 +1,23 @@
+/** What a measurement is of besides the model: processor, system and versions. */
+import * as Schema from "effect/Schema"
+import { arch, availableParallelism, cpus, platform } from "node:os"
+import * as ort from "onnxruntime-node"
+
+export const Machine = Schema.Struct({
+  processor: Schema.String,
+  cores: Schema.Int,
+  /** `linux x64`. */
+  system: Schema.String,
+  onnxruntime: Schema.String,
+  node: Schema.String
+})
+export type Machine = typeof Machine.Type
+
+/** This one. */
+export const here = (): Machine => ({
+  processor: cpus()[0]?.model.trim() || "a processor without a name",
+  cores: availableParallelism(),
+  system: `${platform()} ${arch()}`,
+  onnxruntime: ort.env.versions.node ?? ort.env.versions.common,
+  node: process.version
+})

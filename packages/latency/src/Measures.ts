@@ -1,0 +1,109 @@
+/**
+ * What running a network takes, as costs of a space: by their names they are bounds, objectives and rewards of any search.
+ *
+ * - `latency`: milliseconds that a device is predicted to take.
+ * - `peakMemory`: bytes of results that the exported form holds at once at most, before a runtime merges any of its operators.
+ * - `fileSize`: bytes of the ONNX file.
+ */
+import { ModelSpace } from "@uninet/model-space"
+import { Model } from "@uninet/nn"
+import { Lowering } from "@uninet/onnx"
+import { type Cost, Space } from "@uninet/search-space"
+import * as Result from "effect/Result"
+import * as Device from "./Device.ts"
+import * as Form from "./Form.ts"
+
+export const names = ["latency", "peakMemory", "fileSize"] as const
+export type Name = (typeof names)[number]
+
+export const isName = (name: string): name is Name => names.some((each) => each === name)
+
+/** Points whose costs are remembered: a search asks for those of one point several times. */
+const remembered = 10_000
+
+const rememberedBy =
+  <A>(of: ModelSpace.ModelSpace<A>) =>
+  (cost: (point: A) => number): ((point: A) => number) => {
+    const known = new Map<string, number>()
+    return (point) => {
+      const hash = Space.hash(point)(of.space)
+      const found = known.get(hash)
+      if (found !== undefined) return found
+      if (known.size >= remembered) known.clear()
+      const value = cost(point)
+      known.set(hash, value)
+      return value
+    }
+  }
+
+/** Infinity for what cannot be built or exported. */
+const orInfinity = (result: Result.Result<number, unknown>): number => Result.getOrElse(result, () => Infinity)
+
+const peakMemory = (model: Model.Model, batch: number) =>
+  Result.map(
+    Model.evaluation(model, { batch }),
+    (program) => Lowering.lower(program, { images: "plain", exact: true }).peakBytes
+  )
+
+const fileSize = (model: Model.Model) => Result.map(Form.of(model), ({ length }) => length)
+
+/**
+ * The space with these costs beside its own. `latency` is there where there is a device, which has to be one of the space (`Device.fits`).
+ *
+ * @example
+ * ```ts
+ * import { Device, Measures } from "@uninet/latency"
+ * import { ModelSpace } from "@uninet/model-space"
+ * import { MobileNet } from "@uninet/spaces"
+ * import { Effect, Result } from "effect"
+ *
+ * const digits = ModelSpace.erased(
+ *   Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
+ * )
+ * const fast = Effect.map(Device.profile(digits, { target: { threads: 1, batch: 1 }, seconds: 300 }), (device) => {
+ *   const measured = Measures.add(digits, ["peakMemory"], device)
+ *   return ModelSpace.within<string>({ latency: { max: 2 }, peakMemory: { max: 1e6 } })(measured)
+ * })
+ * ```
+ */
+export const add = (
+  of: ModelSpace.Any,
+  wanted: ReadonlyArray<Name>,
+  device: Device.Device | undefined
+): ModelSpace.Any => {
+  const remember = rememberedBy(of)
+  const batch = device?.target.batch ?? 1
+  const costs: Record<string, (point: unknown) => number> = {}
+  if (device !== undefined) costs["latency"] = remember(Device.latency(device)(of))
+  if (wanted.includes("peakMemory"))
+    costs["peakMemory"] = remember((point) => orInfinity(Result.flatMap(of.model(point), (m) => peakMemory(m, batch))))
+  if (wanted.includes("fileSize"))
+    costs["fileSize"] = remember((point) => orInfinity(Result.flatMap(of.model(point), fileSize)))
+  const made = ModelSpace.withCosts(costs)(of)
+  const latency = device === undefined ? null : Device.chain(device)(of)
+  return latency === null ? made : { ...made, chain: joined(made.chain, latency) }
+}
+
+/** Two chains over the same parts as one. Where they are over different parts, the first is kept. */
+const joined = (
+  own: ModelSpace.Any["chain"],
+  latency: Cost.Chain<unknown, "latency">
+): NonNullable<ModelSpace.Any["chain"]> => {
+  if (own === null) return { costs: ["latency"], of: latency }
+  if (JSON.stringify(own.of.focus) !== JSON.stringify(latency.focus)) return own
+  return {
+    costs: [...own.costs, "latency"],
+    of: {
+      ...own.of,
+      start: (point) => {
+        const { costs, exit } = own.of.start(point)
+        return { costs: { ...costs, ...latency.start(point).costs }, exit }
+      },
+      part: (point, i, entry) => {
+        const { costs, exit } = own.of.part(point, i, entry)
+        return { costs: { ...costs, ...latency.part(point, i, entry).costs }, exit }
+      },
+      end: (point, entry) => ({ ...own.of.end(point, entry), ...latency.end(point, entry) })
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** A network as a predictor of its time sees it: its ops, each with what it is, how much it computes and how much it moves. */
+import { Costs, type Program, Shape, Tensor } from "@uninet/graph"
+import { Digest } from "@uninet/search-space"
+
+export interface Operation {
+  /** The op with its attributes and all its shapes: two that are equal in it take the same time, but for what stands around them. */
+  readonly signature: string
+  /** Ops whose time grows alike. */
+  readonly family: string
+  /** One; then multiply-accumulates, elements that come out, that come in, and that are weights, in millions. */
+  readonly amounts: ReadonlyArray<number>
+}
+
+/** How many amounts there are. */
+export const amounts = 5
+
+const elements = (tensors: ReadonlyArray<Tensor.Tensor>) =>
+  tensors.reduce((sum, { shape }) => sum + Shape.size(shape), 0) / 1e6
+
+const isStored = (node: Tensor.Tensor) => Tensor.is("variable")(node) || Tensor.is("constant")(node)
+
+const familyOf = (node: Tensor.Tensor): string => {
+  if (Tensor.is("conv2d")(node)) {
+    const { groups, stride } = node.attributes
+    const [, , height, width] = node.inputs[1].shape
+    const form = groups > 1 ? "depthwise" : height * width === 1 ? "pointwise" : "spatial"
+    return `conv2d ${form}${stride.some((step) => step > 1) ? " strided" : ""}`
+  }
+  if (Tensor.is("activation")(node) || Tensor.is("unary")(node)) return `${node.kind} ${node.attributes.fn}`
+  if (Tensor.is("binary")(node)) {
+    const equal = node.inputs.every(({ shape }) => Shape.equals(shape, node.shape))
+    return `binary ${node.attributes.fn}${equal ? "" : " broadcast"}`
+  }
+  return node.kind
+}
+
+/** What is fed or stored takes no time of its own. */
+const isGiven = (node: Tensor.Tensor) => isStored(node) || Tensor.is("input")(node) || Tensor.is("fill")(node)
+
+const operation = (node: Tensor.Tensor): Operation => {
+  const [stored, moved] = [node.inputs.filter(isStored), node.inputs.filter((x) => !isStored(x))]
+  return {
+    signature: Digest.of(
+      JSON.stringify([node.kind, node.attributes, node.inputs.map(({ shape }) => shape), node.shape])
+    ),
+    family: familyOf(node),
+    amounts: [1, Costs.ofNode(node).macs / 1e6, elements([node]), elements(moved), elements(stored)]
+  }
+}
+
+/**
+ * Those of a program, in order.
+ *
+ * @example
+ * Result.map(Model.evaluation(model, { batch: 1 }), Operation.ofProgram)
+ */
+export const ofProgram = ({ nodes }: Pick<Program.Program, "nodes">): ReadonlyArray<Operation> =>
+  nodes.filter((node) => !isGiven(node)).map(operation)

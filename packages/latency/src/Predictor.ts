@@ -1,0 +1,226 @@
+/**
+ * Predicts how long a network takes from its ops: the sum of what each takes, and a fixed part.
+ *
+ * What an op takes is linear in its amounts, by families of ops; and every distinct op that was seen has a correction of its own, which is the larger the more often it was seen. Both are fitted on
+ * whole networks, so that an op is priced as it runs among others: fused with its neighbours, its input in the cache or not. It is a regression with normal priors: amounts are free, corrections are kept
+ * to some share of what the op takes by its amounts. Errors are relative.
+ */
+import { Cholesky } from "@uninet/search-space"
+import * as Schema from "effect/Schema"
+import * as Statistics from "./Statistics.ts"
+import * as Operation from "./Operation.ts"
+
+export const Predictor = Schema.Struct({
+  /** Milliseconds of every run. */
+  fixed: Schema.Finite,
+  /** Of families: milliseconds by amount. */
+  families: Schema.Record(Schema.String, Schema.Array(Schema.Finite)),
+  /** Of distinct ops by their signatures: milliseconds beside those. */
+  corrections: Schema.Record(Schema.String, Schema.Finite)
+})
+export type Predictor = typeof Predictor.Type
+
+/** A network that was measured. */
+export interface Example {
+  readonly operations: ReadonlyArray<Operation.Operation>
+  readonly milliseconds: number
+}
+
+/**
+ * Milliseconds that ops take in a network, the fixed part not among them.
+ *
+ * An op of a family that was never seen takes nothing that is known of.
+ */
+export const ofOperations =
+  ({ corrections, families }: Predictor) =>
+  (operations: ReadonlyArray<Operation.Operation>): number => {
+    let sum = 0
+    for (const { amounts, family, signature } of operations) {
+      const prices = Object.hasOwn(families, family) ? families[family] : undefined
+      if (prices === undefined) continue
+      for (const [i, amount] of amounts.entries()) sum += amount * (prices[i] ?? 0)
+      if (Object.hasOwn(corrections, signature)) sum += corrections[signature] ?? 0
+    }
+    return sum
+  }
+
+/**
+ * Milliseconds of a network.
+ *
+ * @example
+ * Predictor.predict(predictor)(Operation.ofProgram(program)) // 1.31
+ */
+export const predict =
+  (predictor: Predictor) =>
+  (operations: ReadonlyArray<Operation.Operation>): number =>
+    predictor.fixed + ofOperations(predictor)(operations)
+
+/** What may be chosen of the fit: by what part of what it takes an op may differ from its family, and how far measurements are off. */
+interface Priors {
+  readonly correction: number
+  readonly noise: number
+}
+
+/** What part of a network's time an amount of a family may make up. */
+const free = 0.5
+
+/** Least that an op is held to take, in milliseconds. */
+const least = 2e-4
+
+/** Sums of amounts by family, and 1 for the run itself. */
+const amountsOf = ({ operations }: Example): ReadonlyMap<string, number> => {
+  const sums = new Map<string, number>([["", 1]])
+  const add = (name: string, amount: number) => sums.set(name, (sums.get(name) ?? 0) + amount)
+  for (const { amounts, family } of operations) {
+    for (const [i, amount] of amounts.entries()) if (amount !== 0) add(`${i} ${family}`, amount)
+  }
+  return sums
+}
+
+/** Features of examples over their times, scaled so that a standard normal prior is right for their weights. */
+interface Features {
+  readonly names: ReadonlyArray<string>
+  readonly scales: ReadonlyArray<number>
+  readonly rows: ReadonlyArray<ReadonlyArray<readonly [at: number, value: number]>>
+}
+
+const features = (
+  examples: ReadonlyArray<Example>,
+  of: (example: Example) => ReadonlyMap<string, number>,
+  scaleOf: (name: string, size: number) => number
+): Features => {
+  const places = new Map<string, number>()
+  const given = examples.map((example) =>
+    [...of(example)].map(([name, x]) => {
+      const at = places.get(name) ?? places.size
+      places.set(name, at)
+      return [at, x / example.milliseconds] as const
+    })
+  )
+  const squares = new Float64Array(places.size)
+  for (const row of given) for (const [at, x] of row) squares[at] = (squares[at] ?? 0) + (x * x) / examples.length
+  const names = [...places.keys()]
+  const scales = names.map((name, at) => scaleOf(name, Math.sqrt(squares[at] ?? 0)))
+  return { names, scales, rows: given.map((row) => row.map(([at, x]) => [at, x * (scales[at] ?? 0)] as const)) }
+}
+
+/** The products of all rows with one another. */
+const gram = ({ names, rows }: Features): ReadonlyArray<Float64Array> => {
+  const dense = new Float64Array(names.length)
+  return rows.map((row) => {
+    dense.fill(0)
+    for (const [at, x] of row) dense[at] = x
+    return Float64Array.from(rows, (other) => {
+      let sum = 0
+      for (const [at, x] of other) sum += x * (dense[at] ?? 0)
+      return sum
+    })
+  })
+}
+
+/** The weights of rows in the regression that is to give 1 for each of `some` of them. */
+const shares = (
+  covariance: (a: number, b: number) => number,
+  some: ReadonlyArray<number>,
+  noise: number
+): Float64Array => {
+  const factor = Cholesky.make()
+  for (const [i, a] of some.entries())
+    factor.append(
+      some.slice(0, i).map((b) => covariance(a, b)),
+      covariance(a, a) + noise * noise
+    )
+  return factor.solve(some.map(() => 1))
+}
+
+/** What the weights of rows make of the weights of features. */
+const weightsOf = ({ names, rows, scales }: Features, by: Float64Array): ReadonlyMap<string, number> => {
+  const weights = new Float64Array(names.length)
+  for (const [i, row] of rows.entries()) for (const [at, x] of row) weights[at] = (weights[at] ?? 0) + x * (by[i] ?? 0)
+  return new Map(names.map((name, at) => [name, (weights[at] ?? 0) * (scales[at] ?? 0)]))
+}
+
+const predictorOf = (
+  amounts: ReadonlyMap<string, number>,
+  corrections: ReadonlyMap<string, number> = new Map()
+): Predictor => {
+  const families: Record<string, Array<number>> = {}
+  for (const [name, weight] of amounts) {
+    if (name === "") continue
+    const [i = "0", ...words] = name.split(" ")
+    const prices = (families[words.join(" ")] ??= Array.from({ length: Operation.amounts }, () => 0))
+    prices[Number(i)] = weight
+  }
+  return { fixed: amounts.get("") ?? 0, families, corrections: Object.fromEntries(corrections) }
+}
+
+const folds = 4
+
+/** Tried. */
+const grid: ReadonlyArray<Priors> = [0.02, 0.1, 0.3].flatMap((correction) =>
+  [0.02, 0.05, 0.1].map((noise) => ({ correction, noise }))
+)
+
+/** A fit, and how far it is off networks that it has not seen. */
+export interface Fitted {
+  readonly predictor: Predictor
+  /** Relative errors of which half, and nine in ten, are no larger. */
+  readonly error: { readonly median: number; readonly ninety: number }
+}
+
+/**
+ * Fits a predictor to networks, at least some tens, its priors chosen by those that are left out in turn.
+ *
+ * @example
+ * Predictor.fit(measured).error.median // 0.03
+ */
+export const fit = (examples: ReadonlyArray<Example>): Fitted => {
+  const all = Array.from(examples.keys())
+  const linear = features(examples, amountsOf, (_, size) => free / Math.max(size, 1e-12))
+  const byAmounts = gram(linear)
+  const linearly = (a: number, b: number) => byAmounts[a]?.[b] ?? 0
+  // What an op takes by its amounts alone says how large a correction of it may be.
+  const rough = predictorOf(weightsOf(linear, shares(linearly, all, 0.1)))
+  const usual = new Map<string, number>()
+  for (const { operations } of examples)
+    for (const operation of operations)
+      if (!usual.has(operation.signature))
+        usual.set(operation.signature, Math.max(least, ofOperations(rough)([operation])))
+  const distinct = features(
+    examples,
+    ({ operations }) => {
+      const counts = new Map<string, number>()
+      for (const { signature } of operations) counts.set(signature, (counts.get(signature) ?? 0) + 1)
+      return counts
+    },
+    (signature) => usual.get(signature) ?? 0
+  )
+  const bySignature = gram(distinct)
+  const covariance =
+    ({ correction }: Priors) =>
+    (a: number, b: number) =>
+      linearly(a, b) + correction * correction * (bySignature[a]?.[b] ?? 0)
+  /** Relative errors on those of a fold, by a fit on all others. */
+  const errorsOf = (priors: Priors, fold: number): ReadonlyArray<number> => {
+    const of = covariance(priors)
+    const seen = all.filter((i) => i % folds !== fold)
+    const by = shares(of, seen, priors.noise)
+    return all
+      .filter((i) => i % folds === fold)
+      .map((i) =>
+        // In units of the measured time, each prediction should be 1.
+        Math.abs(seen.reduce((sum, j, at) => sum + of(i, j) * (by[at] ?? 0), 0) - 1)
+      )
+  }
+  // One fold says which priors are good; all of them, how good.
+  const off = (priors: Priors) => Statistics.quantile(errorsOf(priors, 0), 0.6)
+  const [first] = grid.map((priors) => ({ priors, error: off(priors) })).toSorted((a, b) => a.error - b.error)
+  const { priors = { correction: 0.1, noise: 0.1 } } = first ?? {}
+  const errors = Array.from({ length: folds }, (_, fold) => errorsOf(priors, fold)).flat()
+  const error = { median: Statistics.median(errors), ninety: Statistics.quantile(errors, 0.9) }
+  const by = shares(covariance(priors), all, priors.noise)
+  const corrections = [...weightsOf(distinct, by)].map(
+    ([signature, weight]) => [signature, weight * priors.correction * priors.correction] as const
+  )
+  return { predictor: predictorOf(weightsOf(linear, by), new Map(corrections)), error }
+}

@@ -1,0 +1,43 @@
+/** Medians and their intervals. */
+
+/** A quantity with the interval in which its true value lies, with about 95% confidence where nothing else disturbs it. */
+export interface Interval {
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+/** The value below which a share of the numbers lies, between neighbours by the distance to each. NaN of none. */
+export const quantile = (numbers: ArrayLike<number>, share: number): number => {
+  const sorted = Float64Array.from(numbers).sort()
+  const at = share * (sorted.length - 1)
+  const below = Math.floor(at)
+  const low = sorted[below] ?? Number.NaN
+  const high = sorted[Math.min(sorted.length - 1, below + 1)] ?? low
+  return low + (high - low) * (at - below)
+}
+
+export const median = (numbers: ArrayLike<number>): number => quantile(numbers, 0.5)
+
+/** How far the quartiles lie apart, over the median. */
+export const spread = (numbers: ArrayLike<number>): number =>
+  (quantile(numbers, 0.75) - quantile(numbers, 0.25)) / median(numbers)
+
+/**
+ * A quantile, the median for 0.5, with its interval by the quartiles' distance: 1.57 · IQR / √n to either side, McGill's notches (The American Statistician, 1978). `widened`: by how many times
+ * the interval is to be wider.
+ */
+export const quantileOf = (numbers: ArrayLike<number>, share = 0.5, widened = 1): Interval => {
+  const value = quantile(numbers, share)
+  const apart = quantile(numbers, 0.75) - quantile(numbers, 0.25)
+  const half = (widened * 1.57 * apart) / Math.sqrt(Math.max(1, numbers.length))
+  return { value, low: Math.max(0, value - half), high: value + half }
+}
+
+/** The ratio of two quantities; its interval takes their errors for independent. */
+export const ratio = (a: Interval, b: Interval): Interval => {
+  const value = a.value / b.value
+  const part = ({ high, low, value }: Interval) => (high - low) / 2 / value
+  const half = value * Math.sqrt(part(a) * part(a) + part(b) * part(b))
+  return { value, low: Math.max(0, value - half), high: value + half }
+}

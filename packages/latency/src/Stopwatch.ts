@@ -1,0 +1,134 @@
+/**
+ * How long models take on this machine, side by side: after warm-up they take turns, a reference network between them, so that what slows the machine for a while slows all of them and is
+ * divided out.
+ *
+ * With one thread the time is the clock's or, where that is less, the processor's: what it worked for others meanwhile is not the model's.
+ *
+ * @example
+ * const { models } = yield* Stopwatch.measure([{ name: "digits", file: bytes }], { target: { threads: 1, batch: 1 } })
+ * models[0].latency // { value: 1.31, low: 1.29, high: 1.33 }, in milliseconds
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Load from "./Load.ts"
+import type { ModelNotRun } from "./LatencyError.ts"
+import * as Machine from "./Machine.ts"
+import * as Statistics from "./Statistics.ts"
+import type { Target } from "./Target.ts"
+import { open, type Opened } from "./internal/opened.ts"
+import { reference } from "./internal/reference.ts"
+
+export interface Subject {
+  readonly name: string
+  /** The bytes of an ONNX model. */
+  readonly file: Uint8Array
+}
+
+export interface Measured {
+  readonly name: string
+  /** Milliseconds of a run; the interval is wider by what else ran. */
+  readonly latency: Statistics.Interval
+  /** The distance of the quartiles of single turns, over the median. */
+  readonly spread: number
+  readonly turns: number
+}
+
+export interface Measurement {
+  readonly target: Target
+  readonly machine: Machine.Machine
+  readonly models: ReadonlyArray<Measured>
+  /** Milliseconds of the reference network, and by how much of the median its turns' quartiles lie apart: the machine's drift. */
+  readonly reference: { readonly milliseconds: number; readonly drift: number }
+  /** Cores that worked for others meanwhile, on average. */
+  readonly others: number
+}
+
+export interface Options {
+  readonly target: Target
+  /** Turns of every model. Default 15. */
+  readonly rounds?: number
+  /** Hears of every turn that is over, and how many there are. Default: nobody does. */
+  readonly onTurn?: (done: number, of: number) => Effect.Effect<void>
+}
+
+/** A turn takes about so many milliseconds: short turns are run several times. */
+const turn = 5
+
+/** Runs before the first turn: memory is laid out in the first, and the processor's caches and clock come up to the others. */
+const warmUp = 2
+
+interface Ready {
+  readonly name: string
+  readonly take: Effect.Effect<number, ModelNotRun>
+}
+
+const ready = Effect.fnUntraced(function* (name: string, { run }: Opened): Effect.fn.Return<Ready, ModelNotRun> {
+  yield* run(warmUp)
+  const times = Math.max(1, Math.min(200, Math.round(turn / Math.max(yield* run(1), 0.02))))
+  return { name, take: run(times) }
+})
+
+/** A model that is warm, as a function of a turn; for those who take turns themselves. */
+export const warmed = (
+  { file, name }: Subject,
+  target: Target
+): Effect.Effect<Effect.Effect<number, ModelNotRun>, ModelNotRun, Scope.Scope> =>
+  Effect.map(
+    Effect.flatMap(open(name, file, target), (opened) => ready(name, opened)),
+    ({ take }) => take
+  )
+
+/** The reference network, warm. Of one example whatever the target's batch. */
+export const referenceNetwork = ({ threads }: Target) =>
+  warmed({ name: "the reference network", file: reference }, { threads, batch: 1 })
+
+/** Others only make turns longer: where there are some, the share of turns that are quicker than what is given. */
+const loaded = 0.25
+
+/** By how many times an interval is wider where others had so many cores. */
+const widening = (others: number) => 1 + (others > Load.quiet ? others : 0)
+
+/** Measures all models in turns. Fails with `ModelNotRun`, which names the one that does not run here. */
+export const measure = Effect.fn("Stopwatch.measure")(function* (
+  subjects: ReadonlyArray<Subject>,
+  { onTurn = () => Effect.void, rounds = 15, target }: Options
+): Effect.fn.Return<Measurement, ModelNotRun> {
+  return yield* Effect.scoped(
+    Effect.gen(function* () {
+      const models: Array<Ready> = []
+      for (const subject of subjects)
+        models.push(yield* ready(subject.name, yield* open(subject.name, subject.file, target)))
+      const between = yield* referenceNetwork(target)
+      const before = Load.snapshot()
+      const times = models.map((): Array<number> => [])
+      const references = [yield* between]
+      for (let round = 0; round < rounds; round++)
+        for (const [i, { take }] of models.entries()) {
+          const own = yield* take
+          const after = yield* between
+          // The machine's speed at this turn is that of the reference before and after it.
+          times[i]?.push(own / (((references.at(-1) ?? after) + after) / 2))
+          references.push(after)
+          yield* onTurn(round * models.length + i + 1, rounds * models.length)
+          yield* Effect.yieldNow
+        }
+      const others = Load.others(before, Load.snapshot())
+      const usual = Statistics.median(references)
+      return {
+        target,
+        machine: Machine.here(),
+        models: models.map(({ name }, i) => {
+          const own = (times[i] ?? []).map((ratio) => ratio * usual)
+          return {
+            name,
+            latency: Statistics.quantileOf(own, others > Load.quiet ? loaded : 0.5, widening(others)),
+            spread: Statistics.spread(own),
+            turns: own.length
+          }
+        }),
+        reference: { milliseconds: usual, drift: Statistics.spread(references) },
+        others
+      }
+    })
+  )
+})

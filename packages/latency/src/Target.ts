@@ -1,0 +1,26 @@
+/** What a model is to run on: threads of this machine's processor and examples at a time. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { NotHere } from "./LatencyError.ts"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+/** ONNX Runtime on the processor. */
+export const Target = Schema.Struct({ threads: Count, batch: Count })
+export type Target = typeof Target.Type
+
+/**
+ * `cpu` and `cpu:n`, n being threads, which are 1 where it is not said. Fails with `NotHere` of anything else: `webgpu`, `browser`, …
+ *
+ * @example
+ * Target.parse("cpu:2", 1) // { threads: 2, batch: 1 }
+ */
+export const parse = (text: string, batch: number): Result.Result<Target, NotHere> => {
+  const found = /^cpu(?::([1-9]\d{0,3}))?$/.exec(text.trim())
+  return found === null
+    ? Result.fail(new NotHere({ target: text }))
+    : Result.succeed({ threads: Number(found[1] ?? 1), batch })
+}
+
+/** `cpu:2, batch 8`. */
+export const print = ({ batch, threads }: Target): string => `cpu:${threads}, batch ${batch}`
