@@ -1,6 +1,5 @@
 /** The command `uninet`. */
 import * as Cause from "effect/Cause"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
@@ -32,7 +31,8 @@ import { train } from "./commands/train.ts"
 import { verify } from "./commands/verify.ts"
 import { worker } from "./commands/worker.ts"
 import { version } from "@uninet/trainer"
-import { CliFault } from "./internal/CliFault.ts"
+import { CliFault, usage } from "./internal/CliFault.ts"
+import * as log from "./internal/log.ts"
 
 export { version }
 
@@ -83,11 +83,12 @@ const sentence = (error: CliError.CliError): string => {
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Console.error(
+      ? log.say(
           [
             ...event.errors.map((error) => `uninet: ${sentence(error)}`),
             `Try: ${event.commandPath.join(" ")} --help`
-          ].join("\n")
+          ].join("\n"),
+          { event: "Fault" }
         )
       : CliOutput.defaultPresenter.present(event)
 }
@@ -108,9 +109,12 @@ const notes = Logger.layer([
   )
 ])
 
-/** Runs a command line. What it fails with has been said on standard error. */
+/** Runs a command line. What it fails with has been said on standard error, as JSON where the environment's `UNINET_LOG` is `json`. */
 export const run = (args: ReadonlyArray<string>) =>
-  Command.runWith(command, { version })(args).pipe(
+  Effect.suspend(() => {
+    const problem = log.problem()
+    return problem === undefined ? Command.runWith(command, { version })(args) : usage(problem)
+  }).pipe(
     Effect.provideService(CliOutput.Presenter, presenter),
     Effect.provide(notes),
     Effect.tapCause((cause) => {
@@ -118,8 +122,9 @@ export const run = (args: ReadonlyArray<string>) =>
       const error = Cause.squash(cause)
       return CliError.isCliError(error)
         ? Effect.void
-        : Console.error(`uninet: ${brief(error instanceof Error ? error.message : String(error))}`)
-    })
+        : log.say(`uninet: ${brief(error instanceof Error ? error.message : String(error))}`, { event: "Fault" })
+    }),
+    log.spoken
   )
 
 /** 2 for a mistake in the command line, 1 for other failures, 130 where it was interrupted. */

@@ -1,12 +1,19 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { readdirSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Postgres from "../../cluster/test/support/postgres.ts"
-import { folder, tinyDataset, uninet } from "./support/cli.ts"
+import { folder, here, tinyDataset, uninet } from "./support/cli.ts"
 
 if (Postgres.missing !== undefined) console.warn(Postgres.missing)
+
+/** As it may stand in a command line. */
+const withoutPassword = (url: string): string => {
+  const bare = new URL(url)
+  bare.password = ""
+  return bare.href
+}
 
 let server: Postgres.Server
 beforeAll(async () => {
@@ -16,12 +23,15 @@ afterAll(() => server?.remove())
 
 describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", () => {
   it.live(
-    "is trained by uninet worker, stopped and resumed, and never says the password",
+    "is trained by workers that come and go, stopped and resumed, and nobody ever says the password",
     () =>
       Effect.gen(function* () {
-        const here = yield* folder
-        tinyDataset(here)
-        const database = ["--database", server.url("cli")]
+        const cwd = yield* folder
+        tinyDataset(cwd)
+        // The URL has no password, which is in a file, as secrets are given to containers.
+        writeFileSync(join(cwd, "password"), `${Postgres.password}\n`)
+        const env = { PGPASSWORD_FILE: join(cwd, "password") }
+        const database = ["--database", withoutPassword(server.url("cli"))]
         const small = [
           "--trials",
           "2",
@@ -35,20 +45,48 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
           "1"
         ]
         const stopped = yield* uninet(["search", ...database, ...small, "--dataset", "tiny", "--out", "run"], {
-          cwd: here,
-          until: /No worker is there: the search waits\. Start some/
+          cwd,
+          env,
+          until: /No worker is there: the search waits\. Start some/,
+          signal: "SIGTERM"
         })
         assert.strictEqual(stopped.code, 130)
         assert.include(stopped.stderr, "--resume run")
+        const searching = yield* Effect.forkChild(
+          uninet(["search", ...database, "--resume", "run", "--json"], { cwd, env })
+        )
+        // One that is taken away, as an orchestrator does it, while it trains.
+        const health = join(cwd, "health")
+        const words: Array<string> = []
+        const gone = yield* uninet(["worker", ...database, "--workers", "1", "--health", health], {
+          cwd,
+          env: { ...env, UNINET_LOG: "json" },
+          until: /"Taken"/,
+          signal: "SIGTERM",
+          onText: () => words.push(readFileSync(health, "utf8"))
+        })
+        assert.strictEqual(gone.code, 130)
+        assert.include(words, "ready\n")
+        assert.isFalse(existsSync(health))
+        // What it was at is nobody's, the moment it has ended.
+        assert.strictEqual(server.sql("cli", "select count(claim) from uninet_trial where outcome is null"), "0")
+        assert.deepStrictEqual(
+          gone.stderr
+            .trim()
+            .split("\n")
+            .map((line) => JSON.parse(line).event)
+            .slice(0, 2),
+          ["Ready", "Taken"]
+        )
         let worker = 0
         const working = yield* Effect.forkChild(
-          uninet(["worker", ...database, "--workers", "1"], { cwd: here, onStart: (pid) => (worker = pid) })
+          uninet(["worker", ...database, "--workers", "1"], { cwd, env, onStart: (pid) => (worker = pid) })
         )
-        const ran = yield* uninet(["search", ...database, "--resume", "run", "--json"], { cwd: here })
+        const ran = yield* Fiber.join(searching)
         assert.strictEqual(ran.code, 0, ran.stderr)
         assert.deepStrictEqual(JSON.parse(ran.stdout).trials, { scored: 2, failed: 0, refused: 0 })
         assert.match(ran.stderr, /1 worker \(.*\), 1 trial at a time/)
-        assert.deepStrictEqual(readdirSync(join(here, "run")).sort(), [
+        assert.deepStrictEqual(readdirSync(join(cwd, "run")).sort(), [
           "best.json",
           "best.onnx",
           "best.safetensors",
@@ -58,11 +96,11 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
         const worked = yield* Fiber.join(working)
         assert.strictEqual(worked.code, 130)
         assert.match(worked.stderr, /^trial 1 of run-.*: accuracy 0\.\d+, .* s$/m)
-        for (const { stderr, stdout } of [stopped, ran, worked])
+        for (const { stderr, stdout } of [stopped, ran, gone, worked])
           for (const secret of [Postgres.password, encodeURIComponent(Postgres.password)])
             assert.notInclude(stdout + stderr, secret)
       }),
-    120_000
+    300_000
   )
 
   it.live("says in a sentence what is wrong with its flags", () =>
@@ -75,14 +113,24 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
           /^uninet: --database is missing\. Give the URL of a PostgreSQL database, .*UNINET_DATABASE\.\n$/
         ],
         [
-          ["worker", "--database", "mysql://u:hush@h/d"],
+          ["worker", "--database", "mysql://u@h/d"],
           1,
           /^uninet: --database: .* its URL is none of PostgreSQL's\. .*\n$/
         ],
         [
-          ["dashboard", "--database", "mysql://u:hush@h/d"],
+          ["dashboard", "--database", "mysql://u@h/d"],
           1,
           /^uninet: --database: .* its URL is none of PostgreSQL's\. .*\n$/
+        ],
+        [
+          ["worker", "--database", "postgresql://u:hush@h/d"],
+          2,
+          /^uninet: --database has a password, .* Leave it out of the URL and give it by PGPASSWORD, or .*PGPASSWORD_FILE names\.\n$/
+        ],
+        [
+          ["worker", "--database", "postgresql://h/d", "--health", "nowhere/health"],
+          2,
+          /^uninet: --health nowhere\/health cannot be written: ENOENT: .*\n$/
         ],
         [
           ["search", "--database", "postgresql://h/d", "--workers", "2"],
@@ -90,12 +138,37 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
           /^uninet: --workers cannot be given with --database/
         ]
       ] as const) {
-        const ran = yield* uninet(args, { cwd })
+        const ran = yield* here(args, { cwd })
         assert.strictEqual(ran.code, code, ran.stderr)
         assert.match(ran.stderr, says)
         assert.notInclude(ran.stderr + ran.stdout, "hush")
         assert.deepStrictEqual(readdirSync(cwd), [])
       }
+      const secret = yield* here(["worker", "--database", "postgresql://h/d"], {
+        env: { PGPASSWORD_FILE: "/nowhere/password" }
+      })
+      assert.strictEqual(secret.code, 1)
+      assert.match(secret.stderr, /its password, \/nowhere\/password, cannot be read .*as PGPASSWORD_FILE, or /)
+    })
+  )
+
+  it.live("says so as JSON, one object a line, where the environment asks for that", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* here(["worker", "--database", "postgresql://u:hush@h/d"], {
+        env: { UNINET_LOG: "json" }
+      })
+      assert.strictEqual(code, 2)
+      const { event, message, time } = JSON.parse(stderr)
+      assert.deepStrictEqual([event, stderr.endsWith("}\n")], ["Fault", true])
+      assert.match(message, /^uninet: --database has a password/)
+      assert.isFalse(Number.isNaN(Date.parse(time)))
+      const flag = yield* here(["worker", "--helth", "x"], { env: { UNINET_LOG: "json" } })
+      assert.strictEqual(JSON.parse(flag.stderr).event, "Fault")
+      const wrong = yield* here(["worker"], { env: { UNINET_LOG: "yaml" } })
+      assert.deepStrictEqual(
+        [wrong.code, wrong.stderr],
+        [2, 'uninet: The environment\'s UNINET_LOG is "yaml". Give json or text, or leave it out.\n']
+      )
     })
   )
 })

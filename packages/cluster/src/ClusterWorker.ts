@@ -70,6 +70,8 @@ export interface Options {
   readonly host?: string
   /** Told of what happens. Default: nothing. */
   readonly onEvent?: (event: WorkerEvent) => Effect.Effect<void>
+  /** Told about once a second, for as long as it runs, and whether the database answered: for those who ask whether it is alive and ready. Default: nothing. */
+  readonly onBeat?: (isAnswered: boolean) => Effect.Effect<void>
   /** The version of uninet; searches of another one are refused. Default: that of this package. */
   readonly version?: string
 }
@@ -122,6 +124,7 @@ export const run = Effect.fnUntraced(function* ({
   checkpoints,
   evaluator,
   host = hostname(),
+  onBeat = () => Effect.void,
   onEvent = () => Effect.void,
   slots,
   version = own
@@ -320,9 +323,9 @@ export const run = Effect.fnUntraced(function* ({
     Effect.matchCauseEffect({
       onSuccess: () =>
         Effect.suspend(() => {
-          if (since === undefined) return Effect.void
+          if (since === undefined) return onBeat(true)
           since = undefined
-          return onEvent({ _tag: "Back" })
+          return Effect.andThen(onEvent({ _tag: "Back" }), onBeat(true))
         }),
       onFailure: (cause) =>
         Effect.suspend(() => {
@@ -334,7 +337,7 @@ export const run = Effect.fnUntraced(function* ({
             return Effect.fail(
               new DatabaseUnavailable({ database: database.name, seconds: silent / 1000, problem: said })
             )
-          return isNew ? onEvent({ _tag: "Away", problem: said }) : Effect.void
+          return Effect.andThen(isNew ? onEvent({ _tag: "Away", problem: said }) : Effect.void, onBeat(false))
         })
     }),
     Effect.andThen(Effect.sleep(interval)),

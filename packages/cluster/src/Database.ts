@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { SqlClient } from "effect/sql"
+import { readFileSync } from "node:fs"
 import { type DatabaseError, DatabaseRefused, DatabaseUnavailable } from "./ClusterError.ts"
 import * as Address from "./internal/address.ts"
 import { backoff, once } from "./internal/attempt.ts"
@@ -21,7 +22,7 @@ import { Timing } from "./internal/timing.ts"
 
 export interface Options {
   /**
-   * `postgresql://user:password@host:5432/database`. A URL without a password takes it from `PGPASSWORD`.
+   * `postgresql://user:password@host:5432/database`. A URL without a password takes it from `PGPASSWORD`, or from the file that `PGPASSWORD_FILE` names, as secrets are given to containers.
    *
    * Over the internet add `?sslmode=verify-full`: the connection is encrypted, and the server's certificate must be of a known authority, for this host, and
    * in date. `require` is the same here, `verify-ca` leaves the host's name unchecked. `sslrootcert=ca.pem` is the file with the authority's certificate, where
@@ -54,6 +55,22 @@ export const defaultPatience = Duration.minutes(2)
  */
 const parameters = { tcp_keepalives_idle: "10", tcp_keepalives_interval: "5", tcp_keepalives_count: "3" }
 
+/** What the environment says: the password itself, or a file that holds it, whose last line may have an end. */
+const passwordOf = (database: string): Effect.Effect<string | undefined, DatabaseRefused> => {
+  const { PGPASSWORD, PGPASSWORD_FILE: file = "" } = process.env
+  return PGPASSWORD !== undefined || file === ""
+    ? Effect.succeed(PGPASSWORD)
+    : Effect.try({
+        try: () => readFileSync(file, "utf8").replace(/\r?\n$/, ""),
+        catch: (cause) =>
+          new DatabaseRefused({
+            database,
+            problem: `the file with its password, ${file}, cannot be read (${cause instanceof Error ? cause.message : String(cause)})`,
+            remedy: "Give the file that holds it as PGPASSWORD_FILE, or the password itself as PGPASSWORD"
+          })
+      })
+}
+
 /**
  * Connects, waiting for a database that is away, and makes the tables.
  *
@@ -71,7 +88,7 @@ export const layer = (options: Options): Layer.Layer<Database | SqlClient.SqlCli
       const { attempt } = yield* Timing
       const address = yield* Address.read(options.url)
       const patience = Duration.fromInputUnsafe(options.patience ?? defaultPatience)
-      const password = address.hasPassword ? undefined : process.env["PGPASSWORD"]
+      const password = address.hasPassword ? undefined : yield* passwordOf(address.name)
       const secrets = [...address.secrets, password ?? ""].filter((secret) => secret !== "")
       const problemOf = (given: unknown) =>
         secrets.reduce(

@@ -22,6 +22,7 @@ import * as dry from "../internal/dry.ts"
 import * as format from "../internal/format.ts"
 import * as givens from "../internal/given.ts"
 import * as live from "../internal/live.ts"
+import * as log from "../internal/log.ts"
 import * as machines from "../internal/machines.ts"
 import * as paths from "../internal/paths.ts"
 import * as plans from "../internal/plan.ts"
@@ -241,7 +242,8 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     const candidates = yield* Finals.candidates(Search.ranking(of, found.records, objectives), finalists)
     const front = objectives.length > 1 ? Search.front(of, found.records, objectives).map(({ trial }) => trial) : []
     const searchSeconds = (performance.now() - began) / 1000
-    if (!json)
+    const isData = json || log.isJson()
+    if (!isData)
       yield* Console.log(
         `\n${tally(found)} in ${format.time(searchSeconds)}\n${table({ of, within }, found.records, plan)}${believedBest(found)}\n`
       )
@@ -276,7 +278,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     const latency = device === undefined ? undefined : yield* deployed.latency(folder, device, written.costs)
     const seconds = (performance.now() - began) / 1000
     const count = (tag: Search.Outcome["_tag"]) => found.records.filter(({ outcome }) => outcome._tag === tag).length
-    yield* json
+    yield* isData
       ? Console.log(
           JSON.stringify(
             {
@@ -298,7 +300,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
               best: written
             },
             null,
-            2
+            log.isJson() ? undefined : 2
           )
         )
       : Console.log(
@@ -315,10 +317,10 @@ const execute = (plan: plans.Plan, given: plans.Flags) =>
     const interrupted = Effect.gen(function* () {
       yield* begun.undo
       if (!(yield* runFolder.has(begun.folder, runFolder.files.journal)))
-        return yield* Console.error("\nStopped before anything was begun.")
+        return yield* log.say("\nStopped before anything was begun.", { event: "Stopped" })
       const name = yield* runFolder.shown(begun.folder)
       const again = yield* plans.resumeCommand(begun.folder, given)
-      yield* Console.error(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`)
+      yield* log.say(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`, { event: "Stopped" })
     })
     /** What the run goes on after, with the command for it. */
     const named = Effect.fnUntraced(function* (error: { readonly _tag: string; readonly message: string }) {

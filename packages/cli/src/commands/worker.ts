@@ -1,7 +1,6 @@
 /** `uninet worker`: trains what searches on a database ask for, on this machine. */
 import { ClusterWorker } from "@uninet/cluster"
 import { Telemetry } from "@uninet/search"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -11,6 +10,8 @@ import { fault, said, usage } from "../internal/CliFault.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
+import * as Health from "../internal/health.ts"
+import * as log from "../internal/log.ts"
 import * as machines from "../internal/machines.ts"
 
 const line = (event: ClusterWorker.WorkerEvent): string => {
@@ -30,39 +31,65 @@ const line = (event: ClusterWorker.WorkerEvent): string => {
   return `${trial}: ${result}, ${format.time(event.seconds)}`
 }
 
+/** What programs read of it. */
+const facts = (event: ClusterWorker.WorkerEvent): log.Facts => {
+  if (event._tag === "Away") return { event: event._tag, problem: event.problem }
+  if (event._tag === "Back") return { event: event._tag }
+  const of = { event: event._tag, search: event.search, trial: event.trial.index }
+  if (event._tag === "Unable") return { ...of, problem: event.problem }
+  if (event._tag !== "Done") return of
+  const { outcome, seconds } = event
+  return outcome._tag === "Evaluated"
+    ? { ...of, measures: outcome.evaluation.measures, seconds }
+    : { ...of, reason: outcome.reason, detail: outcome.detail, seconds }
+}
+
 export const worker = Command.make(
   "worker",
   {
     database: machines.database.pipe(
       Flag.withDescription(
-        `PostgreSQL, such as postgresql://user@host/uninet (default: the environment's ${machines.variable}); the password is taken from the URL or from PGPASSWORD`
+        `PostgreSQL, such as postgresql://user@host/uninet (default: the environment's ${machines.variable}); the password is taken from PGPASSWORD, from the file that PGPASSWORD_FILE names, or from the environment's URL`
       )
     ),
     workers: flags.workers.pipe(
       Flag.optional,
       Flag.withDescription("Training processes of one thread each (default: one for each core)")
     ),
-    device: flags.device.pipe(Flag.withDefault(Device.standard))
+    device: flags.device.pipe(Flag.withDefault(Device.standard)),
+    health: Flag.String("health").pipe(
+      Flag.withMetavar("file"),
+      Flag.optional,
+      Flag.withDescription(
+        "A file for probes: renewed about every second, it says ready, or waiting while the database does not answer (default: none)"
+      )
+    )
   },
   Effect.fnUntraced(
-    function* ({ database, device, workers }) {
+    function* ({ database, device, health, workers }) {
       if (Option.isNone(database))
         return yield* usage(
           `--database is missing. Give the URL of a PostgreSQL database, here or in the environment's ${machines.variable}.`
         )
       const slots = Option.getOrElse(workers, availableParallelism)
-      const connection = yield* machines.connect(database.value)
+      const probe = Option.isNone(health) ? Health.none : yield* Health.make(health.value)
+      const connection = yield* probe.waiting(machines.connect(database.value))
       const fs = yield* FileSystem.FileSystem
       const checkpoints = yield* Effect.mapError(
         fs.makeTempDirectoryScoped({ prefix: "uninet-worker-" }),
         ({ message }) => fault(`a temporary folder for checkpoints cannot be made: ${message}`)
       )
-      yield* Console.error(`Waiting for trials, ${slots} at a time. Ctrl-C stops; others take over what is not done.`)
+      yield* probe.say("ready")
+      yield* log.say(`Waiting for trials, ${slots} at a time. Ctrl-C stops; others take over what is not done.`, {
+        event: "Ready",
+        slots
+      })
       return yield* ClusterWorker.run({
         slots,
         checkpoints,
         evaluator: machines.evaluator(slots, yield* Device.choose(device)),
-        onEvent: (event) => Console.error(line(event))
+        onBeat: (isAnswered) => probe.say(isAnswered ? "ready" : "waiting"),
+        onEvent: (event) => log.say(line(event), facts(event))
       }).pipe(
         Effect.provide(connection),
         Effect.provide(Telemetry.layer),

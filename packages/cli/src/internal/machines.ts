@@ -12,7 +12,7 @@ import { Datasets } from "@uninet/data"
 import { Recipe } from "@uninet/model-space"
 import { type Evaluator, SpaceSource, WorkerEvaluator } from "@uninet/search"
 import { Surroundings } from "@uninet/trainer"
-import * as Console from "effect/Console"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -23,13 +23,15 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { Flag } from "effect/cli"
+import type { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { resolve } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import { type CliFault, fault } from "./CliFault.ts"
+import { type CliFault, fault, usage } from "./CliFault.ts"
 import * as command from "./command.ts"
 import type * as Device from "./device.ts"
 import * as format from "./format.ts"
+import * as log from "./log.ts"
 import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
 import * as training from "./training.ts"
@@ -54,11 +56,21 @@ export const withoutPassword = (url: Option.Option<Redacted.Redacted>): string |
 }
 
 /** Says it on standard error. */
-export const say = (line: string) => Console.error(line)
+export const say = (line: string) => log.say(line, { event: "Machines" })
+
+/** Whether a URL has a password, which everybody on the machine can read where it stands in a command line. */
+const tells = (url: string) => /^\w+:\/\/[^@/?#]*:[^@/?#]+@/.test(url) || /[?&]password=./.test(url)
 
 /** The connection, with failures named by the flag. */
-export const connect = (url: Redacted.Redacted) =>
-  Layer.build(
+export const connect = Effect.fnUntraced(function* (
+  url: Redacted.Redacted
+): Effect.fn.Return<Context.Context<Database.Database | SqlClient.SqlClient>, CliFault, Scope.Scope> {
+  const given = Redacted.value(url)
+  if (given !== process.env[variable] && tells(given))
+    return yield* usage(
+      `--database has a password, which the list of processes shows to everybody on this machine. Leave it out of the URL and give it by PGPASSWORD, or in a file that PGPASSWORD_FILE names.`
+    )
+  return yield* Layer.build(
     Database.layer({
       url,
       onWait: (problem) =>
@@ -67,6 +79,7 @@ export const connect = (url: Redacted.Redacted) =>
         )
     })
   ).pipe(Effect.mapError(({ message }) => fault(`--database: ${message}`)))
+})
 
 /** What trains, in words that hold on any machine: paths below this folder are told from it, as the worker's folder is a copy of it. */
 const Portable = Schema.Struct({

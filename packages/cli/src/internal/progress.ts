@@ -2,11 +2,11 @@
 import type { Task } from "@uninet/model-space"
 import type { Finals, Screen, Search, Trial } from "@uninet/search"
 import { MultiBar, Presets, type SingleBar } from "cli-progress"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
+import * as log from "./log.ts"
 import * as tracker from "./tracker.ts"
 
 /** What is followed, and what its measures are. */
@@ -63,7 +63,7 @@ const screening = ({ trusted, why }: Screen.Verdict) =>
 
 const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once more, on all examples")
 
-const write = (line: string) => Console.error(line)
+const write = (line: string, facts: log.Facts = { event: "Progress" }) => log.say(line, facts)
 
 /** Milliseconds after which it is said that something is going on. */
 const silence = 10_000
@@ -76,7 +76,7 @@ const lines = (work: Work, replay: Replay): Display => {
   let isBegun = false
   let said = performance.now()
   return {
-    note: write,
+    note: (line) => write(line, { event: "Note" }),
     stop: Effect.void,
     onStopped: () => Effect.void,
     onFinal: ({ trial }, { done }, what) =>
@@ -84,7 +84,7 @@ const lines = (work: Work, replay: Replay): Display => {
         const said = `trained trial ${trial} ${finalOf(what)}`
         if (done < 1 || finals.has(said)) return Effect.void
         finals.add(said)
-        return write(said)
+        return write(said, { event: "Trained", trial, for: what })
       }),
     onEvent: (event) =>
       Effect.suspend(() => {
@@ -104,12 +104,32 @@ const lines = (work: Work, replay: Replay): Display => {
         if (event._tag === "Finished") {
           const { costs, outcome, trial } = event.record
           const said = `${measureOf(event.record, work)}${macsOf(costs)}, reward ${outcome.reward.toFixed(4)}`
-          return write(`trial ${trial}: ${said}, ${format.time(event.seconds)} | ${status()}`)
+          return write(`trial ${trial}: ${said}, ${format.time(event.seconds)} | ${status()}`, {
+            event: event._tag,
+            trial,
+            measures: outcome.evaluation.measures,
+            costs,
+            reward: outcome.reward,
+            seconds: event.seconds,
+            done: state.done,
+            of: work.trials
+          })
         }
+<<<<<<< HEAD
         if (event._tag === "Failed") return write(`${failed(event.failure, replay)} | ${status()}`)
         if (event._tag === "Screening") return write(screening(event.verdict))
         // Of what the screen leaves out the journal tells.
         if (event._tag === "Refused" && event.expected === undefined) {
+=======
+        if (event._tag === "Failed")
+          return write(`${failed(event.failure, replay)} | ${status()}`, {
+            event: event._tag,
+            trial: event.failure.trial,
+            reason: event.failure.reason,
+            detail: event.failure.detail
+          })
+        if (event._tag === "Refused") {
+>>>>>>> h-deploy
           refused++
           if (refused <= 3) return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)
           return /^10*$/.test(String(refused)) ? write(`${refused} refused before training so far`) : Effect.void
@@ -188,4 +208,4 @@ const terminal = (work: Work, replay: Replay): Effect.Effect<Display, never, Sco
 
 /** A display for a search. `replay`: the command that trains a trial again. */
 export const make = (work: Work, replay?: Replay): Effect.Effect<Display, never, Scope.Scope> =>
-  process.stderr.isTTY ? terminal(work, replay) : Effect.succeed(lines(work, replay))
+  process.stderr.isTTY && !log.isJson() ? terminal(work, replay) : Effect.succeed(lines(work, replay))

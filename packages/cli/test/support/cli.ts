@@ -24,6 +24,8 @@ export interface Options {
   readonly signal?: NodeJS.Signals
   /** Called with the process's number once it runs. */
   readonly onStart?: (pid: number) => void
+  /** Called whenever it says something on its standard error, before it is sent a signal for it. */
+  readonly onText?: () => void
   readonly env?: NodeJS.ProcessEnv
 }
 
@@ -51,6 +53,7 @@ const ran = (program: string, args: ReadonlyArray<string>, options: Options): Ef
     })
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text
+      options.onText?.()
       if (!signalled && options.until?.test(stderr) === true) {
         signalled = true
         child.kill(options.signal ?? "SIGINT")

@@ -1,0 +1,37 @@
+/** What is said on standard error: lines for people, or one JSON object a line for those who collect logs, where the environment asks for it (`UNINET_LOG=json`). */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+
+/** A variable and no flag, as it holds for whatever a process says, a mistake in its flags as well. */
+export const variable = "UNINET_LOG"
+
+export const isJson = (): boolean => process.env[variable] === "json"
+
+/** What is wrong with the variable, if anything. */
+export const problem = (): string | undefined => {
+  const given = process.env[variable]
+  return given === undefined || ["", "text", "json"].includes(given)
+    ? undefined
+    : `The environment's ${variable} is "${given}". Give json or text, or leave it out.`
+}
+
+/** What programs read of a line: which event it is, and what is known of it. */
+export type Facts = { readonly event: string } & { readonly [name: string]: Schema.Json }
+
+/** Says a line; its facts stand beside it where lines are JSON. */
+export const say = (line: string, facts: Facts): Effect.Effect<void> =>
+  Effect.suspend(() => (isJson() ? Console.error(line, facts) : Console.error(line)))
+
+/** A console whose standard error is lines of JSON. What comes without facts is a note. */
+const asJson = (base: Console.Console): Console.Console =>
+  Object.assign(Object.create(base), {
+    error: (line: unknown, facts: Facts = { event: "Note" }) =>
+      base.error(JSON.stringify({ time: new Date().toISOString(), ...facts, message: String(line).trim() }))
+  })
+
+/** Runs what speaks in the way that the environment asks for. */
+export const spoken = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() =>
+    isJson() ? Console.consoleWith((base) => Effect.provideService(effect, Console.Console, asJson(base))) : effect
+  )
