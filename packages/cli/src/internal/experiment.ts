@@ -86,6 +86,7 @@ const planOf = Effect.fnUntraced(function* (
     resume: false,
     config: undefined,
     own: [],
+    deviceFile: undefined,
     space: given?.source ?? (arm.only === undefined ? source : { ...source, only: arm.only }),
     // Of a given network nothing is proposed.
     strategy: given === undefined ? (arm.strategy ?? experiment.strategy) : "random",

@@ -716,18 +716,8 @@ export const notesOf = (plan: Plan, { decides, measures, shares }: Task.Task): t
   maxTotalMacs: plan.maxTotalMacs,
   ...(plan.isMixed ? { mixed: true } : {}),
   config: plan.config === undefined ? null : paths.portable(plan.config.path),
-<<<<<<< HEAD
-  space: plan.space._tag === "Named" ? plan.space : { ...plan.space, path: paths.portable(plan.space.path) },
-=======
   ...(plan.deviceFile === undefined ? {} : { deviceFile: paths.portable(plan.deviceFile) }),
-  space:
-    plan.space._tag === "Named"
-      ? plan.space
-      : SpaceSource.SpaceSource.cases.Module.make({
-          path: paths.portable(plan.space.path),
-          version: plan.space.version
-        }),
->>>>>>> h-latency
+  space: plan.space._tag === "Named" ? plan.space : { ...plan.space, path: paths.portable(plan.space.path) },
   task: { decides, measures, shares }
 })
 

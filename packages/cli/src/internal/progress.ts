@@ -115,12 +115,6 @@ const lines = (work: Work, replay: Replay): Display => {
             of: work.trials
           })
         }
-<<<<<<< HEAD
-        if (event._tag === "Failed") return write(`${failed(event.failure, replay)} | ${status()}`)
-        if (event._tag === "Screening") return write(screening(event.verdict))
-        // Of what the screen leaves out the journal tells.
-        if (event._tag === "Refused" && event.expected === undefined) {
-=======
         if (event._tag === "Failed")
           return write(`${failed(event.failure, replay)} | ${status()}`, {
             event: event._tag,
@@ -128,8 +122,9 @@ const lines = (work: Work, replay: Replay): Display => {
             reason: event.failure.reason,
             detail: event.failure.detail
           })
-        if (event._tag === "Refused") {
->>>>>>> h-deploy
+        if (event._tag === "Screening") return write(screening(event.verdict))
+        // Of what the screen leaves out the journal tells.
+        if (event._tag === "Refused" && event.expected === undefined) {
           refused++
           if (refused <= 3) return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)
           return /^10*$/.test(String(refused)) ? write(`${refused} refused before training so far`) : Effect.void
