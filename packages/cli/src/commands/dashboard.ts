@@ -159,14 +159,12 @@ export const dashboard = Command.make(
   "dashboard",
   {
     folder: Argument.String("folder").pipe(
-      Argument.withDefault("runs"),
+      Argument.optional,
       Argument.withDescription("Where the runs' folders are, or one of them (default runs)")
     ),
-    database: Flag.Redacted("database").pipe(
-      Flag.withMetavar("url"),
-      Flag.optional,
+    database: machines.database.pipe(
       Flag.withDescription(
-        "The searches of a PostgreSQL database, on whatever machine they are driven, instead of a folder's"
+        `Without a folder: the searches of this PostgreSQL database, on whatever machine they are driven (default: the environment's ${machines.variable}, else runs)`
       )
     ),
     port: flags
@@ -178,22 +176,26 @@ export const dashboard = Command.make(
     open: Flag.Boolean("open").pipe(Flag.withDefault(false), Flag.withDescription("Open it in the browser"))
   },
   Effect.fnUntraced(
-    function* ({ database, folder, open, port }) {
+    function* ({ database, folder: given, open, port }) {
       const fs = yield* FileSystem.FileSystem
+      const folder = Option.getOrElse(given, () => "runs")
+      const url = Option.isNone(given) ? Option.getOrUndefined(database) : undefined
       if (
-        Option.isNone(database) &&
+        url === undefined &&
         !(yield* Effect.orElseSucceed(
           Effect.map(fs.stat(folder), ({ type }) => type === "Directory"),
           () => false
         ))
       )
-        return yield* (folder === "runs" ? fault : usage)(
+        return yield* (Option.isNone(given) ? fault : usage)(
           `${folder} is not a folder that can be read. Give the one that holds the runs' folders.`
         )
-      const source = Option.isSome(database) ? yield* sourceOnDatabase(database.value) : yield* sourceOf(folder)
-      const { url } = yield* Dashboard.serve(source, { port })
-      yield* Console.log(`${url} has the searches of ${Option.isSome(database) ? "the database" : folder}; Ctrl-C ends`)
-      if (open) yield* opening.browser(url)
+      const source = yield* url === undefined ? sourceOf(folder) : sourceOnDatabase(url)
+      const served = yield* Dashboard.serve(source, { port })
+      yield* Console.log(
+        `${served.url} has the searches of ${url === undefined ? folder : "the database"}; Ctrl-C ends`
+      )
+      if (open) yield* opening.browser(served.url)
       return yield* Effect.never
     },
     Effect.scoped,
