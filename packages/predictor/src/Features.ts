@@ -1,18 +1,59 @@
 /** Points of a space as numbers, for a `Regressor`: what was chosen. Costs and proxies are numbers already; put them behind. */
-import { Space } from "@uninet/search-space"
+import { Site, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
 
 /** How points become numbers. */
 export interface Encoding<in A> {
-  /** What each number is of: `site 3` for where an option stands in its order, `site 3 = 1` for whether it is the one. */
+  /**
+   * What each number is of: `site 3` for where an option stands in its order, `site 3 = 1` for whether it is the one; of choices that are made anew for every element of a list `stages[*].operator = MLP` for how
+   * many of them it was chosen in, and `stages[*].depth` for how far up its options they are together.
+   */
   readonly names: ReadonlyArray<string>
   /** NaN throughout for what is no point of the space: a regressor takes it as average. */
   readonly encode: (point: A) => ReadonlyArray<number>
 }
 
+/** One number of a point's vector. */
+interface Feature {
+  readonly name: string
+  readonly of: (vector: ReadonlyArray<number>) => number
+}
+
+/** The name of a choice, whichever element of its lists it is made for. */
+const pooledName = ({ path }: Site.Site): string =>
+  path.map((step, i) => (typeof step === "number" ? "[*]" : i === 0 ? step : `.${step}`)).join("")
+
+const tokenOf = (vector: ReadonlyArray<number>, { index }: Site.Site) => vector[index] ?? Site.absent
+
+/** Of a choice that is made anew for every element of a list: what was chosen in all of them together, of which few results say more than of each place. */
+const pooled = (name: string, sites: ReadonlyArray<Site.Site>): ReadonlyArray<Feature> => {
+  const together: Feature = {
+    name,
+    of: (vector) =>
+      sites.reduce((sum, site) => {
+        const token = tokenOf(vector, site)
+        return token === Site.absent ? sum : sum + Site.position(site, token)
+      }, 0)
+  }
+  if (sites.some(Site.isNumeric)) return [together]
+  const labels = [
+    ...new Set(sites.flatMap((site) => Array.from({ length: site.count }, (_, token) => site.label(token))))
+  ]
+  const counts = labels.map((label): Feature => {
+    const tokens = sites.map((site) =>
+      Array.from({ length: site.count }, (_, token) => site.label(token)).indexOf(label)
+    )
+    return {
+      name: `${name} = ${label}`,
+      of: (vector) => sites.filter((site, i) => tokenOf(vector, site) === tokens[i] && tokens[i] !== Site.absent).length
+    }
+  })
+  return sites.some(({ kind }) => kind === "categorical") ? counts : [together, ...counts]
+}
+
 /**
- * An encoding by choices: for every site the number of its option (−1 where the point has no such site), and for every option that some of the given points have, whether it is the one. What is the same for all
- * of them is left out.
+ * An encoding by choices: for every site the number of its option (−1 where the point has no such site), and for every option that some of the given points have, whether it is the one; then, of a choice that is
+ * made for every element of a list, how often each option was chosen. What is the same for all of the points is left out.
  *
  * @example
  * const { encode } = Features.ofChoices(mine.space, trained)
@@ -20,23 +61,26 @@ export interface Encoding<in A> {
  */
 export const ofChoices = <A>(space: Space.Space<A>, points: ReadonlyArray<A>): Encoding<A> => {
   const vector = (point: A) => Result.getOrElse(Space.vector(point)(space), (): ReadonlyArray<number> => [])
-  const vectors = points.map(vector)
-  const sites = Array.from({ length: Math.max(0, ...vectors.map(({ length }) => length)) }, (_, site) => ({
-    site,
-    options: [...new Set(vectors.map((tokens) => tokens[site] ?? -1))].sort((a, b) => a - b)
-  })).filter(({ options }) => options.length > 1)
+  const vectors = points.map(vector).filter(({ length }) => length > 0)
+  const own = space.sites.flatMap((site): ReadonlyArray<Feature> => {
+    const options = [...new Set(vectors.map((tokens) => tokenOf(tokens, site)))].sort((a, b) => a - b)
+    return [
+      { name: `site ${site.index}`, of: (tokens) => tokenOf(tokens, site) },
+      ...options.map((option) => ({
+        name: `site ${site.index} = ${option}`,
+        of: (tokens: ReadonlyArray<number>) => Number(tokenOf(tokens, site) === option)
+      }))
+    ]
+  })
+  const lists = [...Map.groupBy(space.sites, pooledName)].flatMap(([name, sites]) =>
+    sites.length < 2 ? [] : pooled(name, sites)
+  )
+  const features = [...own, ...lists].filter(({ of }) => new Set(vectors.map(of)).size > 1)
   return {
-    names: sites.flatMap(({ options, site }) => [
-      `site ${site}`,
-      ...options.map((option) => `site ${site} = ${option}`)
-    ]),
+    names: features.map(({ name }) => name),
     encode: (point) => {
       const tokens = vector(point)
-      const isPoint = tokens.length > 0
-      return sites.flatMap(({ options, site }) => [
-        isPoint ? (tokens[site] ?? -1) : Number.NaN,
-        ...options.map((option) => (isPoint ? Number(tokens[site] === option) : Number.NaN))
-      ])
+      return features.map(({ of }) => (tokens.length > 0 ? of(tokens) : Number.NaN))
     }
   }
 }

@@ -1,4 +1,4 @@
-/** The proxies by name, and the scores of a network by some of them: one program, compiled and run once. */
+/** The proxies by name, and the scores of a network by some of them: in one program, or two where some look at no examples, compiled and run once. */
 import { Costs, Program, Shape, type Tensor } from "@uninet/graph"
 import type { ModelSpace } from "@uninet/model-space"
 import { Regularisation } from "@uninet/nn"
@@ -79,6 +79,8 @@ interface Ready {
   /** Its outputs and inputs under names that are its own among all. */
   readonly outputs: Readonly<Record<string, Tensor.Tensor>>
   readonly macs: number
+  /** Whether it looks at any examples: those that do share their forward pass. */
+  readonly isOnExamples: boolean
 }
 
 const prefixed = (proxy: string, name: string) => `${proxy}/${name}`
@@ -98,7 +100,7 @@ const ready = (proxy: Proxy, subject: Subject.Subject): Result.Result<Ready, Not
     const program = yield* Result.mapError(Program.make({ outputs }), ({ message }) => says(message))
     if (program.inputs.some(Regularisation.isNoise))
       return yield* Result.fail(says("it leaves something to chance at a rate of its own"))
-    return { proxy, laid, outputs, macs: Costs.ofProgram(program).macs }
+    return { proxy, laid, outputs, macs: Costs.ofProgram(program).macs, isOnExamples: program.inputs.length > 0 }
   })
 
 /** What stands at an input of the program. */
@@ -159,9 +161,14 @@ export const score = (
     Effect.gen(function* () {
       const subject = yield* Effect.fromResult(Subject.make(network, { batch }))
       const each = proxies.map((proxy) => [proxy, ready(proxy, subject)] as const)
-      const outputs = Object.assign({}, ...each.map(([, made]) => (Result.isSuccess(made) ? made.success.outputs : {})))
       const values: Record<string, Data> = {}
-      if (Object.keys(outputs).length > 0) {
+      // What looks at no examples has nothing in common with the others, and compiles faster by itself.
+      for (const part of [true, false]) {
+        const own = each.flatMap(([, made]) =>
+          Result.isSuccess(made) && made.success.isOnExamples === part ? [made.success.outputs] : []
+        )
+        const outputs: Record<string, Tensor.Tensor> = Object.assign({}, ...own)
+        if (Object.keys(outputs).length === 0) continue
         const program = yield* Effect.mapError(
           Effect.fromResult(Program.make({ outputs })),
           ({ message }) => new Unscorable({ reason: message })

@@ -84,4 +84,27 @@ describe("the features of points", () => {
     assert.notDeepEqual(a, b)
     assert.notDeepEqual(encode({ width: 16, norm: "batch" }), a)
   })
+
+  it("sees what was chosen in all elements of a list together", () => {
+    const stage = Choice.struct({ operator: Choice.categorical(["conv", "mlp"]), depth: Choice.ordered([1, 2, 3]) })
+    const space = Result.getOrThrow(Space.make(Choice.struct({ stages: Choice.tuple([stage, stage, stage]) })))
+    const prng = Prng.fromSeed("lists")
+    const { encode, names } = Features.ofChoices(
+      space,
+      Array.from({ length: 20 }, () => Space.sample(prng)(space))
+    )
+    const row = encode({
+      stages: [
+        { operator: "mlp", depth: 1 },
+        { operator: "conv", depth: 2 },
+        { operator: "mlp", depth: 3 }
+      ]
+    })
+    const of = (name: string) => row[names.indexOf(name)]
+    assert.deepStrictEqual(
+      ["stages[*].operator = mlp", "stages[*].operator = conv", "stages[*].depth", "stages[*].depth = 3"].map(of),
+      [2, 1, 1.5, 1]
+    )
+    assert.isFalse(names.includes("stages[*].operator"))
+  })
 })

@@ -1,0 +1,217 @@
+/**
+ * Predictors of the networks that a search trained: fitted on 100 of them, judged on 100 others, over ten random splits.
+ *
+ *     node bench/predictor.ts JOURNAL [PROXIES] [--fit 100] [--splits 10]
+ *     node bench/predictor.ts JOURNAL PROXIES --score [--shard 0/1]
+ *
+ * The journal is one of a random search of UniNet's space for MNIST (a copy of it, while it grows). With `--score` proxies of the networks are computed on a batch of training images and added to a file
+ * line by line, as far as it lacks them; the first form takes them where they are given.
+ *
+ * Results: bench/results/predictor.md.
+ */
+import { Datasets } from "@uninet/data"
+import { ModelSpace } from "@uninet/model-space"
+import { Certificate, Correlation, Features, Proxies, Regressor } from "@uninet/predictor"
+import { OnnxRuntime } from "@uninet/runtime"
+import { Journal } from "@uninet/search"
+import { Elementary, Prng } from "@uninet/search-space"
+import { UniNetSpace } from "@uninet/uninet"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { appendFileSync, existsSync, readFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    fit: { type: "string", default: "100" },
+    splits: { type: "string", default: "10" },
+    score: { type: "boolean", default: false },
+    shard: { type: "string", default: "0/1" }
+  }
+})
+const [journal = "journal.db", file] = positionals
+const of = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+
+const Line = Schema.Struct({ trial: Schema.Int, scores: Schema.Record(Schema.String, Schema.NullOr(Schema.Finite)) })
+const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Line))
+const known = new Map(
+  file === undefined || !existsSync(file)
+    ? []
+    : readFileSync(file, "utf8")
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => decode(line))
+        .map(({ scores, trial }) => [trial, scores] as const)
+)
+
+const { entries } = await Effect.runPromise(Journal.read(journal))
+const proposed = new Map(
+  entries.flatMap(({ entry }) => (entry._tag === "Proposed" ? [[entry.trial, entry] as const] : []))
+)
+
+/** A program for each of these costs less than one for all. */
+const together = [["naswot"], ["synflow"], ["expressivity", "progressivity", "trainability"]] as const
+
+const score = Effect.fnUntraced(function* (file: string) {
+  const data = yield* Datasets.make("mnist", {})
+  const examples = yield* Stream.runHead(data.train.batches({ batch: 32, shuffle: { seed: "predictor" } }))
+  const [shard = 0, shards = 1] = values.shard.split("/").map(Number)
+  for (const { point, trial } of proposed.values()) {
+    if (trial % shards !== shard || known.has(trial)) continue
+    const network = yield* Effect.fromResult(
+      Result.flatMap(ModelSpace.read(of)(point), (found) => ModelSpace.trainable(of)(found))
+    )
+    const scores: Record<string, number | null> = {}
+    for (const names of together) {
+      const found = yield* Proxies.score(
+        network,
+        names.map((name) => Proxies.all[name]),
+        { seed: `predictor/${trial}`, batch: 32, ...(examples._tag === "Some" ? { examples: examples.value } : {}) }
+      )
+      for (const { proxy, score } of found) scores[proxy] = score
+    }
+    appendFileSync(file, `${JSON.stringify({ trial, scores })}\n`)
+  }
+})
+
+if (values.score && file !== undefined) {
+  await Effect.runPromise(Effect.scoped(score(file)).pipe(Effect.provide(OnnxRuntime.cpu({ threads: 1 }))))
+  process.exit(0)
+}
+
+const networks = entries.flatMap(({ entry }) => {
+  const before = proposed.get(entry.trial)
+  if (entry._tag !== "Finished" || before === undefined) return []
+  const { accuracy = Number.NaN, loss = Number.NaN } = entry.evaluation.measures
+  const point = ModelSpace.read(of)(before.point)
+  if (Result.isFailure(point)) throw new Error(`trial ${entry.trial} is of another space: ${point.failure.message}`)
+  return [{ point: point.success, costs: before.costs, scores: known.get(entry.trial), accuracy, loss }]
+})
+const scored = networks.filter(({ scores }) => scores !== undefined)
+
+type Network = (typeof networks)[number]
+const names = ["naswot", "synflow", "expressivity", "progressivity", "trainability"]
+const proxiesOf = ({ scores = {} }: Network) => names.map((name) => scores[name] ?? Number.NaN)
+const costsOf = ({ costs }: Network) => Object.values(costs).map((cost) => Elementary.log1p(cost))
+
+const two = (x: number) => x.toFixed(2)
+const spread = (numbers: ReadonlyArray<number>) =>
+  `${two(numbers.reduce((a, b) => a + b, 0) / numbers.length)} (${two(Math.min(...numbers))} … ${two(Math.max(...numbers))})`
+
+const [size, splits] = [Number(values.fit), Number(values.splits)]
+
+const take = <A>(all: ReadonlyArray<A>, some: ReadonlyArray<number>) =>
+  some.flatMap((i) => (all[i] === undefined ? [] : [all[i]]))
+
+/** One predictor on one set of features over all splits, as a row. */
+const judged = (
+  from: ReadonlyArray<Network>,
+  [name, regressor]: readonly [string, Regressor.Regressor],
+  [what, featuresOf]: readonly [string, (network: Network) => ReadonlyArray<number>],
+  [of, target]: readonly [string, ReadonlyArray<number>]
+): string => {
+  const rows = from.map(featuresOf)
+  const accuracies = from.map(({ accuracy }) => accuracy)
+  const macs = from.map(({ costs }) => costs["macs"] ?? 0)
+  const each = Array.from({ length: splits }, (_, seed) => {
+    const order = [...Prng.fromSeed(seed).split("split").permutation(from.length)]
+    const [fit, rest] = [order.slice(0, size), order.slice(size, 2 * size)]
+    const fitted = Result.getOrThrow(regressor(take(rows, fit), take(target, fit)))
+    const certify = (scores: ReadonlyArray<number>, some: ReadonlyArray<number>, resamples: number) =>
+      Result.getOrThrow(
+        Certificate.make({ of: name, scores, results: take(accuracies, some), macs: take(macs, some), seed, resamples })
+      )
+    const found = certify(
+      take(rows, rest).map((row) => fitted.predict(row).mean),
+      rest,
+      1
+    )
+    // What is said beforehand, of what was trained alone.
+    const { predictions } = Result.getOrThrow(
+      Regressor.crossValidate(regressor, take(rows, fit), take(target, fit), { seed })
+    )
+    const said = certify(
+      predictions.map(({ mean }) => mean),
+      fit,
+      200
+    ).inside
+    const inside = found.inside?.spearman.value ?? Number.NaN
+    return {
+      overall: found.overall.spearman.value,
+      inside,
+      alone: found.inside?.macs.spearman.value ?? Number.NaN,
+      holds: said !== null && said.spearman.low <= inside && inside <= said.spearman.high
+    }
+  })
+  const held = each.filter(({ holds }) => holds).length
+  return `| ${name} | ${what} | ${of} | ${spread(each.map(({ overall }) => overall))} | ${spread(each.map(({ inside }) => inside))} | ${spread(each.map(({ alone }) => alone))} | ${held} of ${splits} |`
+}
+
+const table = (from: ReadonlyArray<Network>) => {
+  const { encode } = Features.ofChoices(
+    of.space,
+    from.map(({ point }) => point)
+  )
+  const isScored = from.every(({ scores }) => scores !== undefined)
+  const features: ReadonlyArray<readonly [string, (network: Network) => ReadonlyArray<number>]> = [
+    ["costs", costsOf],
+    ["choices", ({ point }) => encode(point)],
+    ["choices, costs", (network) => [...encode(network.point), ...costsOf(network)]],
+    ...(isScored
+      ? ([
+          ["costs, proxies", (network: Network) => [...costsOf(network), ...proxiesOf(network)]],
+          [
+            "choices, costs, proxies",
+            (network: Network) => [...encode(network.point), ...costsOf(network), ...proxiesOf(network)]
+          ]
+        ] as const)
+      : [])
+  ]
+  const [accuracies, losses] = [from.map(({ accuracy }) => accuracy), from.map(({ loss }) => -loss)]
+  const [byAccuracy, byLoss] = [Correlation.ranks(accuracies), Correlation.ranks(losses)]
+  const targets = [
+    ["accuracy", accuracies],
+    ["ranks of accuracy and loss", byAccuracy.map((rank, i) => rank + (byLoss[i] ?? 0))]
+  ] as const
+  console.log(
+    `\n${from.length} networks. Rank correlation of MACs and accuracy ${two(
+      Correlation.spearman(
+        from.map(({ costs }) => costs["macs"] ?? 0),
+        accuracies
+      )
+    )}; of accuracy and loss ${two(Correlation.spearman(accuracies, losses))}.\n`
+  )
+  if (isScored) {
+    console.log("| proxy | over all | in fifths of equal MACs (90%) |\n| --- | --- | --- |")
+    for (const [i, name] of names.entries()) {
+      const made = Certificate.make({
+        of: name,
+        scores: from.map((network) => proxiesOf(network)[i] ?? null),
+        results: accuracies,
+        macs: from.map(({ costs }) => costs["macs"] ?? 0),
+        seed: 0
+      })
+      if (Result.isFailure(made)) continue
+      const { inside, overall } = made.success
+      const interval = ({ high, low, value }: Certificate.Estimate) => `${two(value)} (${two(low)} … ${two(high)})`
+      console.log(`| ${name} | ${interval(overall.spearman)} | ${inside === null ? "" : interval(inside.spearman)} |`)
+    }
+    console.log("")
+  }
+  console.log(
+    "| predictor | features | fitted to | over all | in fifths of equal MACs | MACs there | its 90% interval holds |\n| --- | --- | --- | --- | --- | --- | --- |"
+  )
+  for (const feature of features)
+    for (const target of targets)
+      for (const regressor of [
+        ["ridge", Regressor.ridge],
+        ["gp", Regressor.gaussianProcess]
+      ] as const)
+        console.log(judged(from, regressor, feature, target))
+}
+
+table(networks)
+if (scored.length >= 2 * size) table(scored)
