@@ -17,6 +17,7 @@ import { doctor } from "./commands/doctor.ts"
 import { evaluate } from "./commands/evaluate.ts"
 import { exporting } from "./commands/export.ts"
 import { exportTrials } from "./commands/export-trials.ts"
+import { experiment } from "./commands/experiment.ts"
 import { explain } from "./commands/explain.ts"
 import { inspect } from "./commands/inspect.ts"
 import { rank } from "./commands/rank.ts"
@@ -42,6 +43,7 @@ export const command = Command.make("uninet").pipe(
     runs,
     stop,
     compare,
+    experiment,
     report,
     dashboard,
     replay,

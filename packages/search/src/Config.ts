@@ -46,9 +46,10 @@ const layerOf = <A, R = never>() =>
     expected: "a layer"
   })
 
-/** A space made for the examples of a data set. */
+/** A space made for the examples of a data set; of some candidates alone, where that is asked for and the function takes it (`SpaceSource.Only`). */
 export type SpaceFor = (
-  facts: Facts.Facts
+  facts: Facts.Facts,
+  only: Readonly<Record<string, ReadonlyArray<string | number>>> | undefined
 ) => ModelSpace.Some | Result.Result<ModelSpace.Some, { readonly message: string }>
 
 // What comes out of these functions is looked at when they are called.

@@ -8,11 +8,9 @@
  */
 import type { Dataset } from "@uninet/data"
 import { ModelSpace } from "@uninet/model-space"
-import { Space } from "@uninet/search-space"
 import { Span, type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Evaluators from "./Evaluator.ts"
 import { Evaluator, type EvaluatorLost } from "./Evaluator.ts"
@@ -191,14 +189,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       expected: `${other.asked}, with which the journal's finalists were compared`
     })
 
-  /** A finalist's point as JSON; each is one of the space. */
-  const encoded = (point: A): Schema.Json =>
-    Result.getOrElse(
-      Result.flatMap(Space.encodeJson(point)(of.space), (json): Result.Result<Schema.Json, unknown> =>
-        Schema.decodeUnknownResult(Schema.Json)(json)
-      ),
-      () => null
-    )
+  /** A finalist's point as JSON: of the space, or like its points, as one that was scaled up is. */
+  const encoded = ModelSpace.write(of)
 
   /** Trains on all examples that are not for the test. Its end is told when it is known to count. */
   const trainOnAll = (candidate: Scored<A, C, M>) => {

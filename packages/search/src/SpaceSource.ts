@@ -1,7 +1,8 @@
 /**
  * Where a space comes from, as data: what a worker process, another machine or a command of next week needs to have the same space again.
  *
- * A module's default export is a `ModelSpace`, a function that makes one for a data set's `Facts`, or a config (`defineConfig`) with such a `space`.
+ * A module's default export is a `ModelSpace`, a function that makes one for a data set's `Facts`, or a config (`defineConfig`) with such a `space`. A function of two
+ * parameters is given the source's `only` as well: then its space can be restricted.
  */
 import { type Facts, ModelSpace } from "@uninet/model-space"
 import * as Effect from "effect/Effect"
@@ -12,11 +13,15 @@ import * as Config from "./Config.ts"
 import type { ConfigError } from "./ConfigError.ts"
 import { detailOf } from "./internal/detail.ts"
 
-/** A space that is known by a name, or a module's. */
+/** Candidates that alone are left of a space, by the space's own names: `{ operators: ["Conv", "DWConv"] }`. */
+export const Only = Schema.Record(Schema.String, Schema.Array(Schema.Union([Schema.String, Schema.Finite])))
+export type Only = typeof Only.Type
+
+/** A space that is known by a name, or a module's; whole, or what is left of it with some candidates only. */
 export const SpaceSource = Schema.TaggedUnion({
-  Named: { name: Schema.String },
+  Named: { name: Schema.String, only: Schema.optionalKey(Only) },
   /** The module's file, and its version: a config's own, or a digest of the module's text. */
-  Module: { path: Schema.String, version: Schema.String }
+  Module: { path: Schema.String, version: Schema.String, only: Schema.optionalKey(Only) }
 })
 export type SpaceSource = typeof SpaceSource.Type
 
@@ -88,8 +93,10 @@ export const load = Effect.fnUntraced(function* (
   let given: unknown = source._tag === "Named" ? yield* named(source.name) : yield* spaceIn(source.path)
   if (typeof given === "string") given = yield* named(given)
   const make = given
+  if (source.only !== undefined && !(Predicate.isFunction(make) && make.length > 1))
+    return yield* unusable(`it cannot be restricted to ${JSON.stringify(source.only)}; leave that out`)
   const made: unknown = Predicate.isFunction(make)
-    ? yield* Effect.try({ try: (): unknown => make(facts), catch: (cause) => unusable(detailOf(cause)) })
+    ? yield* Effect.try({ try: (): unknown => make(facts, source.only), catch: (cause) => unusable(detailOf(cause)) })
     : make
   const found: unknown = Result.isResult(made)
     ? yield* Effect.mapError(Effect.fromResult(made), (error) => unusable(detailOf(error)))

@@ -1,5 +1,8 @@
 export * as Comparison from "./Comparison.ts"
+export * as Contrast from "./Contrast.ts"
 export * as Evaluator from "./Evaluator.ts"
+export * as Experiment from "./Experiment.ts"
+export { defineExperiment } from "./Experiment.ts"
 export * as Fidelity from "./Fidelity.ts"
 export * as Follow from "./Follow.ts"
 export * as Journal from "./Journal.ts"

@@ -21,8 +21,8 @@ const median = (numbers: ReadonlyArray<number>): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
 /** Seconds of a whole training of some networks within the bounds, on one worker. */
-const calibrate = Effect.fnUntraced(function* (
-  { recipe, seed }: Plan,
+export const calibrate = Effect.fnUntraced(function* (
+  { recipe, seed }: Pick<Plan, "recipe" | "seed">,
   of: ModelSpace.Any,
   sample: (prng: Prng.Prng) => Effect.Effect<unknown, { readonly message: string }>
 ) {

@@ -86,9 +86,7 @@ const Limits = Schema.Struct({
 export type Limits = typeof Limits.Type
 
 const moved = (space: SpaceSource.SpaceSource, to: (path: string) => string): SpaceSource.SpaceSource =>
-  space._tag === "Named"
-    ? space
-    : SpaceSource.SpaceSource.cases.Module.make({ path: to(space.path), version: space.version })
+  space._tag === "Named" ? space : { ...space, path: to(space.path) }
 
 /** How workers are told of a search's trials. */
 export const described = ({ setup: { config, dataset, recipe, skipBad, space } }: training.Options) => ({

@@ -48,10 +48,7 @@ export const config = Flag.Path("config").pipe(
 
 /** The network as it is kept. */
 export const kept = ({ facts, of, point, source }: Found): Network => ({
-  space:
-    source._tag === "Named"
-      ? source
-      : SpaceSource.SpaceSource.cases.Module.make({ path: paths.portable(source.path), version: source.version }),
+  space: source._tag === "Named" ? source : { ...source, path: paths.portable(source.path) },
   facts,
   point: ModelSpace.write(of)(point),
   ...Result.match(ModelSpace.networkDigest(of)(point), { onSuccess: (graph) => ({ graph }), onFailure: () => ({}) })

@@ -548,7 +548,10 @@ export const ofRun = Effect.fnUntraced(function* (
     space:
       notes.space._tag === "Named"
         ? notes.space
-        : yield* Effect.mapError(SpaceSource.ofModule(yield* found(notes.space.path)), at("--config")),
+        : {
+            ...notes.space,
+            ...(yield* Effect.mapError(SpaceSource.ofModule(yield* found(notes.space.path)), at("--config")))
+          },
     strategy: settings.own.includes("strategy") && !isHandedOver ? null : yield* strategyNamed(strategy),
     dataset: settings.dataset,
     skipBad: settings.skipBad === true,
@@ -667,13 +670,7 @@ export const notesOf = (plan: Plan, { decides, measures, shares }: Task.Task): t
   maxTotalMacs: plan.maxTotalMacs,
   ...(plan.isMixed ? { mixed: true } : {}),
   config: plan.config === undefined ? null : paths.portable(plan.config.path),
-  space:
-    plan.space._tag === "Named"
-      ? plan.space
-      : SpaceSource.SpaceSource.cases.Module.make({
-          path: paths.portable(plan.space.path),
-          version: plan.space.version
-        }),
+  space: plan.space._tag === "Named" ? plan.space : { ...plan.space, path: paths.portable(plan.space.path) },
   task: { decides, measures, shares }
 })
 

@@ -1,14 +1,31 @@
 /** Spaces as they are named on the command line: a well-known one, or a module of one's own. */
+import type { ModelSpace } from "@uninet/model-space"
 import { SpaceSource } from "@uninet/search"
 import { Grammar, MobileNet, NasBench201, VisionTransformer } from "@uninet/spaces"
 import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { existsSync } from "node:fs"
 import { at, usage } from "./CliFault.ts"
 
+/** What UniNet's space can be restricted to, by the names of its options. */
+const UniNetOnly = Schema.Struct({
+  operators: Schema.Array(Schema.String),
+  dsms: Schema.Array(Schema.String),
+  expansions: Schema.Array(Schema.Finite),
+  widths: Schema.Array(Schema.Finite),
+  depths: Schema.Array(Schema.Finite)
+}).mapFields(Struct.map(Schema.optionalKey))
+
 /** Those that are known by a name. */
 export const known: SpaceSource.Known = {
-  uninet: UniNetSpace.forData(),
+  uninet: (facts, only) =>
+    Result.flatMap(
+      Schema.decodeUnknownResult(UniNetOnly)(only ?? {}, { onExcessProperty: "error" }),
+      (options): Result.Result<ModelSpace.Some, { readonly message: string }> => UniNetSpace.forData(options)(facts)
+    ),
   "nas-bench-201": NasBench201.forData(),
   mobilenet: MobileNet.forData(),
   vit: VisionTransformer.forData(),

@@ -50,3 +50,25 @@ export const expandedTail = (count: number, tail: number): number => {
   known.set(key, found)
   return found
 }
+
+/** The chance of a value as far from 0 as ±t, for whole degrees of freedom (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4). */
+export const beyond = (freedom: number, t: number): number => {
+  const [sine, cosine] = [t / Math.sqrt(freedom + t * t), Math.sqrt(freedom / (freedom + t * t))]
+  const isOdd = freedom % 2 === 1
+  // 1, cos² · 1/2, cos⁴ · 1·3 / 2·4, …; of odd ones cos, cos³ · 2/3, …
+  let [term, sum] = [isOdd ? cosine : 1, 0]
+  for (let power = isOdd ? 1 : 0; power <= freedom - 2; power += 2) {
+    sum += term
+    term *= (cosine * cosine * (power + 1)) / (power + 2)
+  }
+  const within = isOdd ? (2 / Math.PI) * (angle(t / Math.sqrt(freedom)) + sine * sum) : sine * sum
+  return Math.min(1, Math.max(0, 1 - within))
+}
+
+/** The arc tangent of x ≥ 0: halved until its series is short. */
+const angle = (x: number): number => {
+  if (x > 0.1) return 2 * angle(x / (1 + Math.sqrt(1 + x * x)))
+  let sum = 0
+  for (let k = 15; k >= 0; k--) sum = 1 / (2 * k + 1) - x * x * sum
+  return x * sum
+}

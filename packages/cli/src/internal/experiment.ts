@@ -1,0 +1,469 @@
+/**
+ * The searches and trainings of an experiment: each arm and seed is a folder with the journal of its search, as `uninet search` leaves it, and `again/` with the journal of what was trained again.
+ * What there is to do, and every figure, is read from these journals.
+ */
+import { Dataset } from "@uninet/data"
+import { ModelSpace, Recipe } from "@uninet/model-space"
+import { Runtime } from "@uninet/runtime"
+import {
+  Evaluator,
+  Experiment,
+  Fidelity,
+  Finals,
+  Journal,
+  Reward,
+  Search,
+  SpaceSource,
+  WorkerEvaluator
+} from "@uninet/search"
+import { Constrained, Space } from "@uninet/search-space"
+import { Fitting, Surroundings, Trainer } from "@uninet/trainer"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { dirname, join, resolve } from "node:path"
+import { type CliFault, fault, said } from "./CliFault.ts"
+import type * as Device from "./device.ts"
+import * as domain from "./domain.ts"
+import type { Display } from "./experimentProgress.ts"
+import * as format from "./format.ts"
+import * as networks from "./networks.ts"
+import * as plans from "./plan.ts"
+import * as runFolder from "./runFolder.ts"
+import * as spaces from "./spaces.ts"
+import * as training from "./training.ts"
+
+/** What trains: where it runs, and how many at a time. */
+export interface Machine {
+  readonly workers: number
+  readonly device: Device.Chosen
+  /** Evaluates the trials of a plan. Default: worker processes. */
+  readonly evaluator?: (plan: plans.Plan, of: ModelSpace.Any) => Layer.Layer<Evaluator.Evaluator>
+}
+
+/** The journal of what was trained again, below the arm's folder. */
+export const again = "again"
+
+type Phase = "search" | "retrain"
+
+/** More trials than any budget of MACs or time pays for. */
+const endless = 1_000_000
+
+/** The plan of an arm's search, or of what is trained again of it: that of `uninet search` with the same fields. */
+const planOf = Effect.fnUntraced(function* (
+  { experiment, path }: Experiment.Loaded,
+  name: string,
+  {
+    folder,
+    machine,
+    phase,
+    seed
+  }: { readonly folder: string; readonly machine: Machine; readonly phase: Phase; readonly seed: string }
+) {
+  const arm = experiment.arms[name] ?? {}
+  const beside = dirname(resolve(path))
+  const { budget = {}, retrain } = experiment
+  const recipe = yield* Effect.fromResult(Experiment.recipeOf(experiment, name, phase))
+  const spaceName = arm.space ?? experiment.space
+  const source =
+    SpaceSource.isModule(spaceName) || spaces.names.includes(spaceName)
+      ? yield* spaces.named(SpaceSource.isModule(spaceName) ? resolve(beside, spaceName) : spaceName)
+      : yield* fault(
+          `there is no space ${spaceName}. Give ${spaces.names.join(", ")}, or a module such as my-space.ts.`
+        )
+  const given =
+    arm.network === undefined ? undefined : yield* networks.read(resolve(beside, arm.network), Option.none())
+  const plan: plans.Plan = {
+    ...runFolder.asked(folder),
+    resume: false,
+    config: undefined,
+    own: [],
+    space: given?.source ?? (arm.only === undefined ? source : { ...source, only: arm.only }),
+    // Of a given network nothing is proposed.
+    strategy: given === undefined ? (arm.strategy ?? experiment.strategy) : "random",
+    dataset: yield* plans.datasetNamed(experiment.dataset, beside),
+    skipBad: false,
+    seed,
+    recipe,
+    recipeFits: false,
+    reward: Reward.measure,
+    target: undefined,
+    most: undefined,
+    within: given === undefined ? Experiment.withinOf(experiment, name) : {},
+    ahead: experiment.ahead,
+    fidelity: Fidelity.full,
+    objectives: [],
+    trialTime: null,
+    trialMemory: null,
+    maxTime: null,
+    maxTotalMacs: budget.macs ?? null,
+    trials: budget.trials ?? endless,
+    finalists: 1,
+    finalEpochs: retrain.epochs,
+    workers: machine.workers,
+    device: machine.device,
+    allowMixed: false,
+    isMixed: false,
+    given: { startWith: undefined, learnFrom: [], points: [], lessons: [], retryFailed: false },
+    isReplaced: false
+  }
+  return { plan, given }
+})
+
+/** The plan by which the data set is read, which all arms have. */
+export const dataPlan = (loaded: Experiment.Loaded, machine: Machine, folder: string) =>
+  Effect.map(
+    planOf(loaded, Object.keys(loaded.experiment.arms)[0] ?? "", { folder, machine, phase: "search", seed: "0" }),
+    ({ plan }) => plan
+  )
+
+type Domain = Effect.Success<ReturnType<typeof domain.make>>
+
+/** An arm as it was found fit to be one. */
+export interface Arm {
+  readonly name: string
+  readonly plan: plans.Plan
+  readonly again: plans.Plan
+  readonly domain: Domain
+  /** The given network's point, or that there is none. */
+  readonly point: Option.Option<unknown>
+}
+
+/** A search's or a training's, in one arm with one seed. */
+export interface Unit {
+  readonly arm: Arm
+  readonly seed: string
+  readonly folder: string
+}
+
+const inArm =
+  (name: string) =>
+  <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
+    // What a search is told by a flag, an arm is told by a field.
+    Effect.mapError(self, (error) => fault(`the arm ${name}: ${said(error).message.replace(/^--[\w-]+: /, "")}`))
+
+/** Why an arm cannot use up the budget that all have, where that can be seen beforehand. */
+const shortOf = (
+  { budget = {}, epochs }: Experiment.Experiment,
+  { of, within }: Domain,
+  examples: number
+): string | undefined => {
+  const count = Space.distinct(of.space)
+  if (budget.trials !== undefined && count < budget.trials)
+    return `its space has ${Space.showCount(count)} ${count === 1n ? "network" : "networks"}, fewer than the ${budget.trials} trials of every arm`
+  if (budget.macs === undefined) return undefined
+  if (!ModelSpace.costNames(of).includes("macs"))
+    return `its space counts no MACs, of which every arm has ${format.count(budget.macs)}`
+  const most = budget.macs / (3 * examples * epochs)
+  const max = Math.min(most, within["macs"]?.max ?? Infinity)
+  const affordable = Constrained.make(
+    of.space,
+    ModelSpace.within<string>({ ...within, macs: { ...within["macs"], max } })(of)
+  )
+  return Result.isFailure(affordable)
+    ? `no network of its space can be trained with the ${format.count(budget.macs)} MACs of every arm, since one training of ${format.plural(epochs, "epoch")} may have ${format.count(most)} MACs an example`
+    : undefined
+}
+
+/** A given network beside the bounds of all arms. */
+const beyond = (
+  experiment: Experiment.Experiment,
+  name: string,
+  of: ModelSpace.Any,
+  point: unknown
+): Effect.Effect<string | undefined, { readonly message: string }> =>
+  Effect.map(Effect.fromResult(ModelSpace.costsOf(of)(point)), (costs: Readonly<Record<string, number>>) => {
+    for (const [cost, { max = Infinity, min = -Infinity }] of Object.entries(Experiment.withinOf(experiment, name))) {
+      const value = costs[cost]
+      if (value === undefined) return `its space has no cost ${cost}, by which the arms are bounded`
+      if (value > max || value < min)
+        return `its network has ${format.cost(cost, value)}, where every arm has ${value > max ? `at most ${format.cost(cost, max)}` : `at least ${format.cost(cost, min)}`}`
+    }
+    return undefined
+  })
+
+/** All arms, each seen to be able to run and to be held against the others. Nothing is written. */
+export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, machine: Machine, folder: string) {
+  const { experiment } = loaded
+  const dataset = yield* Dataset.Dataset
+  const found: Array<Arm> = []
+  for (const name of Object.keys(experiment.arms)) {
+    const arm = yield* inArm(name)(
+      Effect.gen(function* () {
+        const common = { folder: join(folder, name), machine, seed: experiment.seeds[0] ?? "0" }
+        const { given, plan } = yield* planOf(loaded, name, { ...common, phase: "search" })
+        const { plan: retrained } = yield* planOf(loaded, name, { ...common, phase: "retrain" })
+        const made = yield* domain.make(given === undefined ? plan : retrained)
+        const { of } = made
+        if (given === undefined) {
+          const short = shortOf(experiment, made, dataset.train.size)
+          if (short !== undefined)
+            return yield* fault(`${short}. Give an arm that can use the budget up, or a smaller one.`)
+        } else {
+          const network = yield* Effect.fromResult(ModelSpace.trainable(of)(given.point))
+          yield* Fitting.of(network, dataset, retrained.recipe.imageSize)
+          const outside = yield* beyond(experiment, name, of, given.point)
+          if (outside !== undefined) return yield* fault(`${outside}. Give another one.`)
+        }
+        return {
+          name,
+          plan,
+          again: retrained,
+          domain: made,
+          point: given === undefined ? Option.none() : Option.some(given.point)
+        } satisfies Arm
+      })
+    )
+    const [first] = found
+    if (first !== undefined) {
+      const [a, b] = [first, arm].map(({ domain: { of } }) => ({
+        decides: of.task.decides,
+        measures: of.task.measures
+      }))
+      if (!Equal.equals(a, b))
+        return yield* fault(
+          `the arm ${name} is trained for ${arm.domain.of.task.name}, which ${b?.decides} decides, and the arm ${first.name} for ${first.domain.of.task.name}, which ${a?.decides} does: they cannot be held against one another. Give arms of one task.`
+        )
+    }
+    found.push(arm)
+  }
+  return found
+})
+
+/** Every search and everything that is trained again, arm by arm of each seed, so that all arms come as far at any moment. */
+export const unitsOf = (
+  { seeds }: Experiment.Experiment,
+  all: ReadonlyArray<Arm>,
+  folder: string
+): ReadonlyArray<Unit> =>
+  seeds.flatMap((seed) => all.map((arm) => ({ arm, seed, folder: join(folder, arm.name, seed) })))
+
+type Services = Trainer | Dataset.Dataset | Runtime | runFolder.Services | Scope.Scope
+
+/** What trials are evaluated with, no more at a time than there are workers for all. */
+const evaluatorOf = Effect.fnUntraced(function* (
+  { device, evaluator, workers }: Machine,
+  plan: plans.Plan,
+  of: ModelSpace.Any,
+  more: Parameters<typeof plans.training>[1],
+  slots: Semaphore.Semaphore,
+  onSeconds: (seconds: number) => void
+) {
+  const layer: Layer.Layer<Evaluator.Evaluator, WorkerEvaluator.WorkerFailed> =
+    evaluator?.(plan, of) ??
+    WorkerEvaluator.layer({
+      module: training.module,
+      options: training.toJson(plans.training({ ...plan, device }, more)),
+      workers
+    })
+  const given = Context.get(yield* Layer.build(layer), Evaluator.Evaluator)
+  return Evaluator.Evaluator.of({
+    concurrency: given.concurrency,
+    evaluate: (trial, report) =>
+      slots.withPermits(1)(
+        Effect.suspend(() => {
+          const begun = performance.now()
+          return Effect.ensuring(
+            given.evaluate(trial, report),
+            Effect.sync(() => onSeconds((performance.now() - begun) / 1000))
+          )
+        })
+      )
+  })
+})
+
+const journalOf = (folder: string) =>
+  Layer.build(Journal.sqlite(join(folder, runFolder.files.journal), { existing: "resume" }))
+
+/** Seconds of training that a search's journal has. */
+const secondsIn = (journal: Journal.Journal["Service"]) =>
+  Effect.map(journal.trainings?.() ?? Effect.succeed([]), (trainings) =>
+    trainings.reduce((sum, { begun, ended }) => sum + (ended - begun) / 1000, 0)
+  )
+
+/** What runs a unit's trainings with. */
+interface Running {
+  readonly experiment: Experiment.Experiment
+  readonly machine: Machine
+  readonly slots: Semaphore.Semaphore
+  readonly surroundings: Surroundings.Surroundings
+  readonly display: Display
+}
+
+/** Searches, or goes on with the search, and gives the best. */
+const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, running: Running) {
+  const { budget = {} } = running.experiment
+  const { macsOf, of, services, settings, within } = arm.domain
+  const plan = { ...arm.plan, seed }
+  const asked = {
+    trials: plan.trials,
+    seed,
+    reward: Reward.measure,
+    within,
+    ahead: plan.ahead,
+    settings,
+    surroundings: running.surroundings,
+    notes: plans.notesOf(plan, of.task)
+  }
+  const journal = yield* journalOf(folder)
+  const before = yield* Context.get(journal, Journal.Journal).open(
+    yield* Effect.provide(Search.identity(of, asked), services)
+  )
+  let seconds = yield* secondsIn(Context.get(journal, Journal.Journal))
+  const evaluator = yield* evaluatorOf(
+    running.machine,
+    plan,
+    of,
+    { surroundings: running.surroundings },
+    running.slots,
+    (more) => (seconds += more)
+  )
+  let macs = before.reduce((sum, { entry }) => sum + (entry._tag === "Proposed" ? macsOf(entry.costs) : 0), 0)
+  const told = running.display.search(
+    { arm: arm.name, seed },
+    {
+      trials: before.filter(({ entry }) => entry._tag === "Finished" || entry._tag === "Failed").length,
+      seconds,
+      macs
+    }
+  )
+  const found = yield* Search.run(of, {
+    ...asked,
+    ...(budget.macs === undefined ? {} : { budget: { most: budget.macs, of: macsOf } }),
+    ...(budget.seconds === undefined ? {} : { until: Effect.sync(() => seconds >= (budget.seconds ?? Infinity)) }),
+    onEvent: (event) => {
+      if (event._tag === "Started") macs += macsOf(event.candidate.costs)
+      return told(event, { seconds, macs })
+    }
+  }).pipe(Effect.provide(Context.mergeAll(journal, services, Context.make(Evaluator.Evaluator, evaluator))))
+  const [best] = Search.ranking(of, found.records)
+  return best ?? (yield* fault("no trial has a result. See what failed by uninet status."))
+}, Effect.scoped)
+
+/** A given network as a trial with a result. */
+export const candidateOf = (
+  of: ModelSpace.Any,
+  point: unknown
+): Effect.Effect<Search.Scored<unknown>, ModelSpace.CostFailed> =>
+  Effect.map(Effect.fromResult(ModelSpace.costsOf(of)(point)), (costs) => ({
+    trial: 0,
+    hash: Result.getOrElse(ModelSpace.networkDigest(of)(point), () => of.line(point)),
+    point,
+    line: of.line(point),
+    costs,
+    outcome: { _tag: "Scored", evaluation: { measures: {}, epochs: null }, reward: 0 }
+  }))
+
+/** Trains the network again from every fresh seed, and tests each training once. */
+const retrained = Effect.fnUntraced(function* (
+  { arm, folder, seed }: Unit,
+  running: Running,
+  best: Search.Scored<unknown>
+) {
+  const { of, services, settings, within } = arm.domain
+  const { retrain } = running.experiment
+  const plan = { ...arm.again, seed }
+  const below = join(folder, again)
+  const journal = yield* journalOf(below)
+  const identity = yield* Effect.provide(
+    Search.identity(of, {
+      trials: retrain.seeds,
+      seed,
+      reward: Reward.measure,
+      within,
+      ahead: plan.ahead,
+      settings: { ...settings, recipe: Recipe.toJson(plan.recipe), network: best.hash },
+      surroundings: running.surroundings,
+      notes: { ...plans.notesOf(plan, of.task), trials: retrain.seeds }
+    }),
+    services
+  )
+  const stored = yield* Context.get(journal, Journal.Journal).open(identity)
+  const tested = new Set(stored.flatMap(({ entry }) => (entry._tag === "Tested" ? [entry.trial] : [])))
+  const left = Array.from({ length: retrain.seeds }, (_, i) => i).filter((i) => !tested.has(i))
+  const told = running.display.retrain({ arm: arm.name, seed }, tested.size)
+  if (left.length === 0) return
+  const evaluator = yield* evaluatorOf(
+    running.machine,
+    plan,
+    of,
+    { surroundings: running.surroundings, checkpoints: resolve(below, runFolder.checkpoints) },
+    running.slots,
+    () => {}
+  )
+  yield* Effect.forEach(
+    left,
+    (i) =>
+      Finals.run(of, {
+        // The seed of a training has its number in it: the same in every arm.
+        candidates: [{ ...best, trial: i }],
+        epochs: retrain.epochs,
+        seed,
+        imageSize: (point) => ({ ...plan.recipe, ...of.recipe(point) }).imageSize,
+        retrain: false,
+        onProgress: (_, { done }) => told(i, done)
+      }).pipe(Effect.scoped),
+    { concurrency: evaluator.concurrency, discard: true }
+  ).pipe(Effect.provide(Context.add(journal, Evaluator.Evaluator, evaluator)))
+  yield* Effect.ignore((yield* FileSystem.FileSystem).remove(join(below, runFolder.checkpoints), { recursive: true }))
+}, Effect.scoped)
+
+/** Runs everything that the journals do not have yet. `onUnit`: after each unit. */
+export const run = Effect.fnUntraced(function* <E, R>(
+  experiment: Experiment.Experiment,
+  units: ReadonlyArray<Unit>,
+  machine: Machine,
+  display: Display,
+  onUnit: Effect.Effect<unknown, E, R>
+): Effect.fn.Return<void, CliFault | E, Services | R> {
+  const slots = yield* Semaphore.make(machine.workers)
+  const oneAtATime = yield* Semaphore.make(1)
+  const surroundings = yield* Effect.mapError(Surroundings.here, said)
+  const running = { experiment, machine, slots, surroundings, display }
+  const one = (unit: Unit) =>
+    Effect.gen(function* () {
+      const best = yield* Option.match(unit.arm.point, {
+        onSome: (point) => candidateOf(unit.arm.domain.of, point),
+        onNone: () => searched(unit, running)
+      })
+      yield* retrained(unit, running, best)
+    }).pipe(inArm(unit.arm.name), Effect.andThen(oneAtATime.withPermits(1)(onUnit)))
+  // Workers that a search leaves idle at its end are the next one's.
+  const beside = machine.workers > 1 ? 1 + Math.ceil(machine.workers / experiment.ahead) : 1
+  yield* Effect.forEach(units, one, { concurrency: beside, discard: true })
+})
+
+/** What a journal of a unit has. */
+export interface Recorded extends Journal.Read {
+  readonly trainings: ReadonlyArray<Journal.Trained>
+}
+
+/** What the journals of a unit have: of the search, and of what was trained again. */
+export interface Stood {
+  readonly unit: Unit
+  readonly search: Recorded | undefined
+  readonly again: Recorded | undefined
+}
+
+const opened = Effect.fnUntraced(function* (folder: string) {
+  if (!(yield* runFolder.has(folder, runFolder.files.journal))) return undefined
+  const reader = yield* Journal.reader(join(folder, runFolder.files.journal))
+  return {
+    identity: yield* reader.identity,
+    entries: yield* reader.entries(),
+    trainings: yield* reader.trainings(),
+    isCut: reader.isCut
+  } satisfies Recorded
+}, Effect.scoped)
+
+/** Reads them, whoever writes to them. */
+export const stand = (unit: Unit): Effect.Effect<Stood, CliFault, runFolder.Services> =>
+  Effect.all({ search: opened(unit.folder), again: opened(join(unit.folder, again)) }).pipe(
+    Effect.mapBoth({ onFailure: said, onSuccess: (found) => ({ unit, ...found }) })
+  )

@@ -1,0 +1,128 @@
+/** How an experiment is going: a bar on a terminal, a line now and then elsewhere. Written to standard error, so that results can be piped. */
+import type { Experiment, Search } from "@uninet/search"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Bar from "./bar.ts"
+import * as format from "./format.ts"
+
+/** An arm and a seed of its searches. */
+export interface Which {
+  readonly arm: string
+  readonly seed: string
+}
+
+/** What a search has used up. */
+export interface Used {
+  readonly trials: number
+  readonly seconds: number
+  readonly macs: number
+}
+
+export interface Display {
+  /** A search begins that has used so much already: who follows its events. */
+  readonly search: (
+    which: Which,
+    before: Used
+  ) => (event: Search.SearchEvent<unknown>, used: Pick<Used, "seconds" | "macs">) => Effect.Effect<void>
+  /** What is trained again begins, with so many that are done already: who is told how far each is. */
+  readonly retrain: (which: Which, before: number) => (training: number, done: number) => Effect.Effect<void>
+}
+
+/** Of how much of what the share of a search is told. */
+const budgetOf = ({ budget = {} }: Experiment.Experiment): readonly [keyof Used, number] =>
+  budget.macs !== undefined
+    ? ["macs", budget.macs]
+    : budget.seconds !== undefined
+      ? ["seconds", budget.seconds]
+      : ["trials", budget.trials ?? 1]
+
+/** Trials that a search by time or MACs is taken to have, to say how long all takes. */
+const guess = 32
+
+/** Milliseconds between two lines. */
+const pause = 10_000
+
+/** A part of the work: how far it was when this process began with it, and is. */
+interface Part {
+  readonly weight: number
+  readonly before: number
+  done: number
+}
+
+/** A display of an experiment with so many searches. */
+export const make = Effect.fnUntraced(function* (
+  experiment: Experiment.Experiment,
+  searches: number,
+  trainings: number
+): Effect.fn.Return<Display, never, Scope.Scope> {
+  const { epochs, retrain } = experiment
+  const [kind, most] = budgetOf(experiment)
+  const weights = {
+    search: epochs * (kind === "trials" ? most : guess),
+    retrain: retrain.seeds * retrain.epochs
+  }
+  const whole = searches * weights.search + trainings * weights.retrain
+  const parts = new Map<string, Part>()
+  const started = performance.now()
+  const sum = (of: (part: Part) => number) => [...parts.values()].reduce((all, part) => all + part.weight * of(part), 0)
+  const left = () => {
+    const [done, own] = [sum(({ done }) => done), sum(({ before, done }) => done - before)]
+    return own < 0.005 * whole
+      ? "time left unknown"
+      : `${format.time(((performance.now() - started) / 1000 / own) * (whole - done))} left`
+  }
+  const share = () => Math.min(1, sum(({ done }) => done) / Math.max(1e-9, whole))
+  const bar = process.stderr.isTTY ? yield* Bar.make("{bar} {percentage}% | {left} | {doing}") : undefined
+  bar?.start(1000, 0, { left: left(), doing: "" })
+  let said = performance.now()
+  const say = (doing: string, isOver = false) =>
+    Effect.suspend(() => {
+      if (bar !== undefined) {
+        bar.update(Math.round(1000 * share()), { left: left(), doing })
+        return Effect.void
+      }
+      if (!isOver && performance.now() - said < pause) return Effect.void
+      said = performance.now()
+      return Console.error(`${doing} | ${format.percent(share(), 0)} | ${left()}`)
+    })
+  const begin = (key: string, weight: number, before: number): Part => {
+    const part = { weight, before, done: before }
+    parts.set(key, part)
+    return part
+  }
+  return {
+    search: ({ arm, seed }, before) => {
+      const part = begin(`search ${arm} ${seed}`, weights.search, Math.min(1, before[kind] / most))
+      let { trials } = before
+      const running = new Map<number, number>()
+      return (event, used) =>
+        Effect.suspend(() => {
+          if (event._tag === "Progress") running.set(event.candidate.trial, event.progress.done)
+          if (event._tag === "Finished" || event._tag === "Failed") {
+            running.delete((event._tag === "Finished" ? event.record : event.candidate).trial)
+            trials++
+          }
+          const now = [...running.values()].reduce((a, b) => a + b, 0)
+          part.done = event._tag === "Done" ? 1 : Math.min(1, (kind === "trials" ? trials + now : used[kind]) / most)
+          return say(
+            `${arm}, seed ${seed}: ${kind === "trials" ? `${trials} of ${most} trials` : format.plural(trials, "trial")}`,
+            event._tag === "Done"
+          )
+        })
+    },
+    retrain: ({ arm, seed }, before) => {
+      const { seeds } = retrain
+      const part = begin(`retrain ${arm} ${seed}`, weights.retrain, before / seeds)
+      const running = new Map<number, number>()
+      return (training, done) =>
+        Effect.suspend(() => {
+          running.set(training, done)
+          const now = [...running.values()].reduce((a, b) => a + b, 0)
+          part.done = Math.min(1, (before + now) / seeds)
+          const over = before + [...running.values()].filter((each) => each === 1).length
+          return say(`${arm}, seed ${seed}: ${over} of ${seeds} trained again`, over === seeds && done === 1)
+        })
+    }
+  }
+})

@@ -1,0 +1,155 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Evaluator, Experiment, Trial } from "@uninet/search"
+import { Prng } from "@uninet/search-space"
+import { Trainer } from "@uninet/trainer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { TestConsole } from "effect/testing"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as domain from "../src/internal/domain.js"
+import * as experimentProgress from "../src/internal/experimentProgress.js"
+import * as results from "../src/internal/experimentResults.js"
+import * as experiments from "../src/internal/experiment.js"
+import { folder, here, tinyDataset, tinyNetwork } from "./support/cli.js"
+
+const recipe = { batch: 32 }
+const given = {
+  dataset: "tiny",
+  budget: { trials: 2 },
+  strategy: "random",
+  recipe,
+  retrain: { seeds: 2, epochs: 2 },
+  arms: {
+    joint: {},
+    convolution: { only: { operators: ["Conv", "DWConv"], dsms: ["L"] }, strategy: "evolution" },
+    plain: { network: "net.json" }
+  }
+} satisfies Experiment.Input
+
+/** Trains in no time to a figure that its seed says; its worker is lost after so many. */
+const training = (asked: Array<string>, most = Infinity): Layer.Layer<Evaluator.Evaluator> =>
+  Layer.succeed(Evaluator.Evaluator, {
+    concurrency: 2,
+    evaluate: ({ epochs = 1, seed }) =>
+      Effect.suspend(() => {
+        if (asked.length >= most)
+          return Effect.fail(new Evaluator.EvaluatorLost({ problem: "It is gone", remedy: "Go on" }))
+        asked.push(seed)
+        const accuracy = 0.8 + Prng.fromSeed(seed).nextFloat() / 10
+        return Effect.succeed({
+          measures: { accuracy, top5: 1, loss: 1, calibrationError: 0 },
+          epochs,
+          weights: new Map([["w", Float32Array.of(accuracy)]])
+        } satisfies Trial.Evaluated)
+      })
+  })
+
+const tested = Layer.mock(Trainer, {
+  evaluate: (_, weights) =>
+    Effect.succeed({
+      measures: { accuracy: weights.get("w")?.[0] ?? 0, top5: 1, loss: 1, calibrationError: 0 },
+      examples: 64,
+      details: null
+    })
+})
+
+/** Runs it in a folder, and gives its table without the time that it took. */
+const run = (below: string, out: string, asked: Array<string>, most?: number) =>
+  Effect.gen(function* () {
+    const machine = { workers: 2, device: "cpu", evaluator: () => training(asked, most) } as const
+    const loaded = {
+      experiment: yield* Experiment.read(given, join(below, "parts.json")),
+      path: join(below, "parts.json")
+    }
+    const services = yield* domain.training(yield* experiments.dataPlan(loaded, machine, out))
+    const { experiment } = loaded
+    return yield* Effect.gen(function* () {
+      const arms = yield* experiments.arms(loaded, machine, out)
+      const units = experiments.unitsOf(experiment, arms, out)
+      const display = yield* experimentProgress.make(experiment, 2, 3)
+      yield* Effect.provide(experiments.run(experiment, units, machine, display, Effect.void), tested)
+      const stood = yield* Effect.forEach(units, experiments.stand)
+      const found = results.of(experiment, arms, stood, "tiny")
+      return { found, text: results.markdown(found, experiment, ["accuracy"]) }
+    }).pipe(Effect.provide(services))
+  }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, TestConsole.layer]))
+
+describe("uninet experiment", () => {
+  it.live(
+    "searches every arm, trains and tests its best with fresh seeds, and comes to the same where it was stopped",
+    () =>
+      Effect.gen(function* () {
+        const below = yield* folder
+        tinyDataset(below)
+        writeFileSync(join(below, "net.json"), JSON.stringify(tinyNetwork))
+        const whole: Array<string> = []
+        const { found, text } = yield* run(below, join(below, "whole"), whole)
+        assert.isTrue(found.isWhole)
+        assert.deepStrictEqual(
+          found.arms.map(({ name, searches, trained }) => [name, searches[0]?.trials, trained.length]),
+          [
+            ["joint", 2, 2],
+            ["convolution", 2, 2],
+            ["plain", undefined, 2]
+          ]
+        )
+        // The same seed in every arm: the figures of this trainer differ in nothing else.
+        assert.deepStrictEqual(
+          found.contrasts.map(({ arm, count, mean, verdict }) => [arm, count, mean, verdict]),
+          [
+            ["convolution", 2, 0, "open"],
+            ["plain", 2, 0, "open"]
+          ]
+        )
+        assert.strictEqual(whole.filter((seed) => seed === "0/final/1").length, 3)
+        assert.match(text, /\| convolution \| joint \| 2 \| 0\.00% ± 0\.00% .* not told apart \|/)
+        assert.match(found.arms[1]?.searches[0]?.best?.line ?? "", /^DWConv e1 8×1( \| L (DW)?Conv [^|]*)+$/)
+
+        const [out, asked] = [join(below, "stopped"), new Array<string>()]
+        assert.match((yield* Effect.flip(run(below, out, asked, 5))).message, /the arm \w+: .*It is gone/)
+        assert.strictEqual((yield* run(below, out, asked)).text, text)
+        // What was running when it was stopped is trained once more.
+        assert.isAtMost(asked.length, whole.length + 2)
+        assert.isFalse(existsSync(join(out, "joint", "0", "again", "checkpoints")))
+      })
+  )
+
+  it.live("refuses what cannot be held against one another, and a file that has changed", () =>
+    Effect.gen(function* () {
+      const below = yield* folder
+      tinyDataset(below)
+      writeFileSync(join(below, "net.json"), JSON.stringify(tinyNetwork))
+      const file = join(below, "parts.json")
+      const said = (experiment: object) => {
+        writeFileSync(file, JSON.stringify({ ...given, ...experiment }))
+        return Effect.map(here(["experiment", file, "--out", join(below, "out")]), ({ code, stderr }) => {
+          assert.strictEqual(code, 1)
+          return stderr
+        })
+      }
+      const one = { only: { operators: ["Conv"], dsms: ["L"], expansions: [2], widths: [1], depths: [0] } }
+      assert.match(yield* said({ arms: { one } }), /the arm one: its space has 1 network, fewer than the 2 trials/)
+      assert.match(
+        yield* said({ budget: { macs: 1000 }, arms: { joint: {} } }),
+        /the arm joint: no network of its space can be trained with the 1\.00 K MACs of every arm/
+      )
+      assert.match(
+        yield* said({ within: { macs: { max: 2e4 } }, arms: { plain: given.arms.plain } }),
+        /the arm plain: its network has 27\.4 K MACs, where every arm has at most 20\.0 K MACs/
+      )
+      assert.match(yield* said({ arms: { a: { only: { operators: ["None"] } } } }), /the kit has no "None"/)
+      assert.match(yield* said({ arms: { a: { space: "vit", only: { heads: [1] } } } }), /it cannot be restricted to/)
+      assert.isFalse(existsSync(join(below, "out")))
+      const begun = yield* Experiment.read(given, file)
+      const other = join(below, "begun")
+      mkdirSync(other)
+      writeFileSync(join(other, "experiment.json"), Experiment.print(begun))
+      writeFileSync(file, JSON.stringify({ ...given, epochs: 2 }))
+      const changed = yield* here(["experiment", file, "--out", other])
+      assert.match(changed.stderr, /has been changed since its experiment began: epochs was 1 and is 2\./)
+      assert.strictEqual(readFileSync(join(other, "experiment.json"), "utf8"), Experiment.print(begun))
+    })
+  )
+})

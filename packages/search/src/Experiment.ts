@@ -1,0 +1,314 @@
+/**
+ * An experiment as data: arms (a search each, or a network that is given) under equal budgets, the best of each trained again from fresh weights and tested once.
+ *
+ * What decides an arm's results alone stands in the arm; whatever is equal for all stands once, so that it cannot be unequal.
+ *
+ * @example
+ * ```ts
+ * import { defineExperiment } from "@uninet/search"
+ *
+ * export default defineExperiment({
+ *   dataset: "fashion-mnist",
+ *   budget: { trials: 48 },
+ *   within: { macs: { max: 3e6 } },
+ *   retrain: { seeds: 5, epochs: 8 },
+ *   arms: { joint: {}, convolution: { only: { operators: ["Conv", "DWConv"] } }, chance: { strategy: "random" } }
+ * })
+ * ```
+ */
+import { Strategies } from "@uninet/controller"
+import { Recipe } from "@uninet/model-space"
+import { TrainingProgram } from "@uninet/trainer"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import { existsSync, readFileSync } from "node:fs"
+import * as Config from "./Config.ts"
+import { type ConfigError, ConfigUnreadable } from "./ConfigError.ts"
+import { detailOf } from "./internal/detail.ts"
+import { Only } from "./SpaceSource.ts"
+import * as Units from "./Units.ts"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+const Window = Schema.Struct({ min: Schema.optionalKey(Schema.Finite), max: Schema.optionalKey(Schema.Finite) })
+const Within = Schema.Record(Schema.String, Window)
+
+/** What is changed of a recipe: its fields, and by `preset` the named one that they are changed of. */
+export const RecipeFields = Schema.Record(Schema.String, Schema.Json)
+export type RecipeFields = typeof RecipeFields.Type
+
+/** What all searches may use up, each for itself: one of the three. */
+export const Budget = Schema.Struct({
+  /** Networks trained. */
+  trials: Schema.optionalKey(Count),
+  /** Multiply-accumulates of all trainings together, 3 × MACs × examples × epochs each: a number or a text such as `20T`. */
+  macs: Schema.optionalKey(Units.TotalMacs),
+  /** Seconds of training, those of all workers added up, so that neither their number nor a pause counts: a number or a text such as `2h`. */
+  seconds: Schema.optionalKey(Units.Seconds)
+}).check(
+  Schema.makeFilter((given: object) => Object.keys(given).length === 1 || "give one of trials, macs and seconds")
+)
+export type Budget = typeof Budget.Type
+
+/** What an arm has of its own. */
+export const Arm = Schema.Struct({
+  /** A name, or the path of a module, seen from the experiment's file. Default: the experiment's. */
+  space: Schema.optionalKey(Schema.String),
+  /** Candidates that alone are left of the space: `{ "operators": ["Conv", "DWConv"] }`. Default: all. */
+  only: Schema.optionalKey(Only),
+  /** Default: the experiment's. */
+  strategy: Schema.optionalKey(Schema.Literals(Strategies.names)),
+  /** A file with a network that is trained in place of a search's best: then nothing is searched. */
+  network: Schema.optionalKey(Schema.String),
+  /** Changes of the recipe, of trials and of what is trained again. Not its epochs, which are the budget. */
+  recipe: Schema.optionalKey(RecipeFields),
+  /** Bounds on costs beside the experiment's; the tighter one holds. */
+  within: Schema.optionalKey(Within),
+  /** Only to be refused with a word: arms of other data are no arms of one experiment. */
+  dataset: Schema.optionalKey(Schema.String)
+})
+export type Arm = typeof Arm.Type
+
+/** An arm's name is that of a folder. */
+const isName = (text: string) => /^[a-z0-9][\w.-]*$/i.test(text)
+
+const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
+  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
+
+const fields = {
+  /** A data set's name, or a folder or module, seen from the file. Default `mnist`. */
+  dataset: defaulted(Schema.String, "mnist"),
+  space: defaulted(Schema.String, "uninet"),
+  strategy: defaulted(Schema.Literals(Strategies.names), "ppo"),
+  /** The searches' seeds: every arm is searched once with each. Default one, `0`. */
+  seeds: defaulted(Schema.Array(Schema.String).check(Schema.isMinLength(1)), ["0"]),
+  /** Of each search. Needed where an arm searches. */
+  budget: Schema.optionalKey(Budget),
+  /** Epochs of a trial. Default 1. */
+  epochs: defaulted(Count, 1),
+  /** Proposals that may be out at the same time in a search. Default 8. */
+  ahead: defaulted(Count, 8),
+  /** Changes of the recipe of `uninet search`, or of a `preset`. */
+  recipe: defaulted(RecipeFields, {}),
+  /** Bounds on costs, of every arm. */
+  within: defaulted(Within, {}),
+  /** What is trained again, from so many fresh first weights, for so many epochs. */
+  retrain: Schema.Struct({ seeds: Count, epochs: Count, recipe: defaulted(RecipeFields, {}) }),
+  /** The arm that all others are held against. Default: the first. */
+  against: Schema.optionalKey(Schema.String),
+  arms: Schema.Record(Schema.String, Arm)
+}
+
+export const Experiment = Schema.Struct(fields)
+/** An experiment, every default in its place. */
+export interface Experiment extends Schema.Schema.Type<typeof Experiment> {}
+/** As it is written. */
+export interface Input extends Schema.Codec.Encoded<typeof Experiment> {}
+
+/** Describes an experiment. Gives its argument; what it is for is the check of its fields as they are written. */
+export const defineExperiment = (experiment: Input): Input => experiment
+
+/** A field of an experiment that is not what it should be, or arms that cannot be held against one another. */
+export class ExperimentInvalid extends Schema.TaggedError<ExperimentInvalid>()("ExperimentInvalid", {
+  path: Schema.String,
+  /** Such as `arms.joint.only`. Empty for the whole. */
+  field: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.path}: ${this.field === "" ? "it" : this.field} is wrong: ${this.problem}. Mend it.`
+  }
+}
+
+/** The file is not what it was when the experiment began. */
+export class ExperimentChanged extends Schema.TaggedError<ExperimentChanged>()("ExperimentChanged", {
+  path: Schema.String,
+  field: Schema.String,
+  was: Schema.String,
+  is: Schema.String
+}) {
+  override get message() {
+    return `${this.path} has been changed since its experiment began: ${this.field} was ${this.was} and is ${this.is}. Put it back, or begin another experiment with --out and a new folder.`
+  }
+}
+
+export interface Loaded {
+  readonly experiment: Experiment
+  /** The file. */
+  readonly path: string
+}
+
+const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const decode = Schema.decodeUnknownEffect(Experiment)
+const encode = Schema.encodeSync(Schema.fromJsonString(Experiment))
+
+/** The experiment as text, for `difference` and for people. */
+export const print = (experiment: Experiment): string =>
+  `${JSON.stringify(JSON.parse(encode(experiment)), undefined, 2)}\n`
+
+/** What arms of one experiment cannot be: the first of them, with the field. */
+const faultOf = ({ against, arms, budget, seeds }: Experiment): readonly [string, string] | undefined => {
+  const names = Object.keys(arms)
+  if (names.length === 0) return ["arms", "there is none"]
+  const odd = names.find((name) => !isName(name))
+  if (odd !== undefined)
+    return [`arms.${odd}`, "an arm's name is a folder's: letters, digits, dots, dashes and underscores"]
+  if (against !== undefined && !Object.hasOwn(arms, against))
+    return ["against", `there is no arm ${against}, but ${names.join(", ")}`]
+  const wrong = seeds.find((seed, i) => !isName(seed) || seeds.indexOf(seed) !== i)
+  if (wrong !== undefined) return ["seeds", `"${wrong}" is there twice, or no name of a folder`]
+  for (const [name, { dataset, network, only, recipe, strategy }] of Object.entries(arms)) {
+    if (network === undefined && budget === undefined)
+      return ["budget", `there is none, and the arm ${name} searches; give trials, macs or seconds`]
+    if (network !== undefined && (only !== undefined || strategy !== undefined))
+      return [`arms.${name}`, "it has a network, so that nothing is searched; leave only and strategy out"]
+    if (recipe !== undefined && Object.hasOwn(recipe, "epochs"))
+      return [`arms.${name}.recipe.epochs`, "epochs are the budget, which is equal for all arms; leave them out"]
+    if (dataset !== undefined)
+      return [
+        `arms.${name}.dataset`,
+        `it is ${dataset}, but all arms of an experiment have the same data; make an experiment of each data set`
+      ]
+  }
+  return undefined
+}
+
+const invalidAt = (path: string) => (field: string, problem: string) => new ExperimentInvalid({ path, field, problem })
+
+/** Reads an experiment from what a file says. Fails with `ExperimentInvalid`, which names the field. */
+export const read = (given: unknown, path: string): Effect.Effect<Experiment, ExperimentInvalid> =>
+  Effect.gen(function* () {
+    const invalid = invalidAt(path)
+    const unknown = Predicate.isObject(given) ? Object.keys(given).find((key) => !(key in fields)) : undefined
+    if (unknown !== undefined)
+      return yield* invalid(unknown, `there is no such field, but ${Object.keys(fields).join(", ")}`)
+    const experiment = yield* Effect.mapError(decode(given, { onExcessProperty: "error" }), ({ issue }) => {
+      const [first] = issues(issue).issues
+      const field = (first?.path ?? []).map((key) => String(Predicate.isObject(key) ? key.key : key)).join(".")
+      return invalid(field, (first?.message ?? "it is wrong").split("\n").join(" "))
+    })
+    const fault = faultOf(experiment)
+    if (fault !== undefined) return yield* invalid(...fault)
+    for (const name of Object.keys(experiment.arms))
+      for (const phase of ["search", "retrain"] as const)
+        yield* Effect.mapError(Effect.fromResult(recipeOf(experiment, name, phase)), ({ message }) =>
+          invalid(`arms.${name}`, message.replace(/\s+/g, " ").replace(/; mend it$/, ""))
+        )
+    return experiment
+  })
+
+/**
+ * Reads an experiment from a file of JSON, or from a module's default export.
+ *
+ * Fails with `ExperimentInvalid`, or with `ConfigUnreadable` where the file is not there or a module cannot be imported.
+ */
+export const load = Effect.fnUntraced(function* (
+  path: string
+): Effect.fn.Return<Loaded, ExperimentInvalid | ConfigError> {
+  const given: unknown = /\.[cm]?[jt]s$/.test(path)
+    ? (yield* Config.importModule(path)).exported
+    : yield* Effect.flatMap(
+        Effect.try({
+          try: () => readFileSync(path, "utf8"),
+          catch: (cause) =>
+            new ConfigUnreadable({
+              path,
+              problem: existsSync(path) ? `cannot be read (${detailOf(cause)})` : "does not exist",
+              remedy: "Give a file of JSON, or a module with defineExperiment({ … })"
+            })
+        }),
+        (text) =>
+          Effect.try({
+            try: (): unknown => JSON.parse(text),
+            catch: (cause) => new ExperimentInvalid({ path, field: "", problem: detailOf(cause) })
+          })
+      )
+  return { experiment: yield* read(given, path), path }
+})
+
+/** Our choice for one short epoch, as `uninet search` has it: a high rate, found on MNIST. */
+const usual: Recipe.Recipe = { ...Recipe.proxy, learningRate: 0.01 }
+
+/** A recipe by its fields, and those of a preset where they name one. */
+const changed = (base: Schema.Json, { preset, ...own }: RecipeFields): unknown => ({
+  ...(typeof preset === "string" && Object.hasOwn(Recipe.presets, preset)
+    ? (Recipe.toJson(Recipe.presets[preset as Recipe.PresetName]) as object) // it is one of the names
+    : (base as object)), // a recipe's JSON is an object
+  ...own,
+  // For the schema to refuse.
+  ...(preset === undefined || (typeof preset === "string" && Object.hasOwn(Recipe.presets, preset)) ? {} : { preset })
+})
+
+/** The recipe that an arm's trials, or what is trained again of it, are trained by. */
+export const recipeOf = (
+  experiment: Experiment,
+  name: string,
+  phase: "search" | "retrain"
+): Result.Result<Recipe.Recipe, { readonly message: string }> => {
+  const { arms, epochs, recipe, retrain } = experiment
+  const layers = [recipe, ...(phase === "retrain" ? [retrain.recipe] : []), arms[name]?.recipe ?? {}]
+  let json: unknown = Recipe.toJson(usual)
+  for (const layer of layers) json = changed(json as Schema.Json, layer) // what was changed is JSON
+  return Result.flatMap(
+    Schema.decodeUnknownResult(Recipe.Recipe)(
+      { ...(json as object), epochs: phase === "search" ? epochs : retrain.epochs },
+      { onExcessProperty: "error" }
+    ),
+    (made): Result.Result<Recipe.Recipe, { readonly message: string }> => TrainingProgram.checkRecipe(made)
+  )
+}
+
+/** The bounds of an arm: those of the experiment and its own, the tighter ones. */
+export const withinOf = ({ arms, within }: Experiment, name: string): typeof Within.Type => {
+  const own = arms[name]?.within ?? {}
+  return Object.fromEntries(
+    [...new Set([...Object.keys(within), ...Object.keys(own)])].map((cost) => {
+      const [a = {}, b = {}] = [within[cost], own[cost]]
+      const min = Math.max(a.min ?? -Infinity, b.min ?? -Infinity)
+      const max = Math.min(a.max ?? Infinity, b.max ?? Infinity)
+      return [cost, { ...(Number.isFinite(min) ? { min } : {}), ...(Number.isFinite(max) ? { max } : {}) }]
+    })
+  )
+}
+
+const inWords = (value: unknown) => (value === undefined ? "not there" : JSON.stringify(value))
+
+/** The first field in which two JSON values differ, and both. */
+const firstOf = (
+  was: unknown,
+  is: unknown,
+  field: string
+): { readonly field: string; readonly was: string; readonly is: string } | undefined => {
+  if (Equal.equals(was, is)) return undefined
+  if (Predicate.isObject(was) && Predicate.isObject(is) && !Array.isArray(was) && !Array.isArray(is))
+    for (const key of new Set([...Object.keys(was), ...Object.keys(is)])) {
+      const [a, b] = [was, is].map((side) => (side as Readonly<Record<string, unknown>>)[key]) // both are objects
+      const found = firstOf(a, b, field === "" ? key : `${field}.${key}`)
+      if (found !== undefined) return found
+    }
+  return { field: field === "" ? "the order of its arms" : field, was: inWords(was), is: inWords(is) }
+}
+
+/** What tells an experiment from the one that was begun, by their texts (`print`); `undefined` where nothing does. */
+export const difference = (
+  begun: string,
+  now: string
+): { readonly field: string; readonly was: string; readonly is: string } | undefined => {
+  const parsed = Result.try((): unknown => JSON.parse(begun))
+  if (Result.isFailure(parsed)) return { field: "its copy in the folder", was: "no JSON", is: "an experiment" }
+  const [was, is] = [parsed.success, JSON.parse(now) as unknown]
+  const found = firstOf(was, is, "")
+  if (found !== undefined) return found
+  // The first arm is the one that all others are held against.
+  const orders = [was, is].map((side) =>
+    Predicate.hasProperty(side, "arms") && Predicate.isObject(side.arms) ? Object.keys(side.arms).join(", ") : ""
+  )
+  return orders[0] === orders[1]
+    ? undefined
+    : { field: "the order of its arms", was: String(orders[0]), is: String(orders[1]) }
+}
