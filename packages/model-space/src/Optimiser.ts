@@ -1,11 +1,15 @@
-/** What turns gradients into the next parameters: AdamW or SGD, as data, and as the ops of a training step. */
-import { gradient, Op, type Program, Tensor, topological } from "@uninet/graph"
+/** What turns gradients into the next parameters: AdamW, SGD or Muon, as data, and as the ops of a training step. */
+import { gradient, Op, type Program, Shape, Tensor, topological } from "@uninet/graph"
 import * as Schema from "effect/Schema"
-import { or, Positive, Rate, Share } from "./internal/schema.ts"
+import { Count, or, Positive, Rate, Share } from "./internal/schema.ts"
 
 /**
  * - `AdamW` (Loshchilov & Hutter 2019), as PyTorch's: decoupled weight decay.
  * - `Sgd` with momentum, as PyTorch's: v ← μv + g + λp, then p ← p − ηv, or p ← p − η(g + λp + μv) with `nesterov`.
+ *
+ * - `Muon` (Jordan 2024) for matrices, `[out, in]` and the filters of convolutions as `[out, in · height · width]`: momentum, made nearly orthogonal by Newton–Schulz steps; AdamW for everything else:
+ *   biases, norms, depthwise filters, and what `except` names by the beginnings of names (default `classifier`). The orthogonal update is scaled by 0.2 · √(the larger of rows and columns), which is as long
+ *   as AdamW's usually is (Liu et al. 2025), so that both train at one rate and decay.
  *
  * `weightDecay` λ leaves out biases, norm parameters and LayerScale, as the paper's does.
  */
@@ -20,6 +24,18 @@ export const Optimiser = Schema.TaggedUnion({
     momentum: or(Share, 0.9),
     nesterov: or(Schema.Boolean, false),
     weightDecay: or(Rate, 1e-4)
+  },
+  Muon: {
+    momentum: or(Share, 0.95),
+    nesterov: or(Schema.Boolean, true),
+    /** Newton–Schulz steps. */
+    steps: or(Count, 5),
+    except: or(Schema.Array(Schema.String), ["classifier"]),
+    /** AdamW's. */
+    beta1: or(Share, 0.9),
+    beta2: or(Share, 0.999),
+    epsilon: or(Positive, 1e-8),
+    weightDecay: or(Rate, 0.05)
   }
 })
 export type Optimiser = typeof Optimiser.Type
@@ -32,6 +48,10 @@ export const adamw = (options: Partial<Omit<Extract<Optimiser, { _tag: "AdamW" }
 export const sgd = (options: Partial<Omit<Extract<Optimiser, { _tag: "Sgd" }>, "_tag">> = {}): Optimiser =>
   Optimiser.cases.Sgd.make(options)
 
+/** Muon with the constants of its author and AdamW with the paper's beside it, or others. */
+export const muon = (options: Partial<Omit<Extract<Optimiser, { _tag: "Muon" }>, "_tag">> = {}): Optimiser =>
+  Optimiser.cases.Muon.make(options)
+
 /**
  * Parameters whose names begin with `prefix` (`classifier`, `blocks.3`) train at `learningRate` times the schedule's rate and with
  * `weightDecay` times the optimiser's, both 1 by default. A rate of 0 leaves them as they are.
@@ -43,25 +63,35 @@ export type Group = typeof Group.Type
 export const groupOf = (groups: ReadonlyArray<Group>, name: string): Group | undefined =>
   groups.find(({ prefix }) => name.startsWith(prefix))
 
-/** The program's input with the learning rate of a group, or of everything that is in none. */
-export const rateName = (group?: Group): string =>
-  group === undefined ? "learningRate" : `learningRate/${group.prefix}`
+/** The program's input with the learning rate of a group, or of everything that is in none; of biases, where they have a rate of their own. */
+export const rateName = (group?: Group, of: "all" | "biases" = "all"): string => {
+  const name = of === "all" ? "learningRate" : "biasLearningRate"
+  return group === undefined ? name : `${name}/${group.prefix}`
+}
 
-/** The program's input with the step, from 1. Only AdamW has it. */
+/** The program's input with the step, from 1. Only AdamW has it, and Muon by AdamW. */
 export const stepName = "step"
 
-/** What the inputs of a step are for a learning rate. */
+/** What the inputs of a step are for a learning rate; with `biasRate` (a recipe's) those of biases too. */
 export const inputs = (
   groups: ReadonlyArray<Group>,
   learningRate: number,
-  step: number
-): Readonly<Record<string, Float32Array>> => ({
-  [rateName()]: Float32Array.of(learningRate),
-  [stepName]: Float32Array.of(step + 1),
-  ...Object.fromEntries(
-    groups.map((group) => [rateName(group), Float32Array.of(learningRate * group.learningRate)] as const)
-  )
-})
+  step: number,
+  biasRate?: number
+): Readonly<Record<string, Float32Array>> => {
+  const rates = (of: "all" | "biases", factor: number) =>
+    [undefined, ...groups].map(
+      (group) => [rateName(group, of), Float32Array.of(learningRate * (group?.learningRate ?? 1) * factor)] as const
+    )
+  return {
+    [stepName]: Float32Array.of(step + 1),
+    ...Object.fromEntries([...rates("all", 1), ...(biasRate === undefined ? [] : rates("biases", biasRate))])
+  }
+}
+
+/** What is added per channel or feature: a parameter `bias` of one axis, be it of a layer or of a norm. */
+const isBias = ({ attributes: { name }, shape }: Tensor.Tensor<"variable">): boolean =>
+  shape.length === 1 && /(^|\.)bias$/.test(name)
 
 /** A state of a parameter: a variable of its shape that starts at zero. */
 const state = (name: string, parameter: Tensor.Tensor<"variable">) =>
@@ -75,16 +105,66 @@ const state = (name: string, parameter: Tensor.Tensor<"variable">) =>
     parameter.shape
   )
 
+/** What Muon trains: a matrix, or filters that see all channels, and more than one row and column of it. */
+const isMatrix = (
+  { attributes: { name }, shape }: Tensor.Tensor<"variable">,
+  except: ReadonlyArray<string>
+): boolean => {
+  const [out = 0, ...rest] = shape
+  const isDepthwise = shape.length === 4 && shape[1] === 1
+  return (
+    shape.length > 1 &&
+    !isDepthwise &&
+    out > 1 &&
+    Shape.size(rest) > 1 &&
+    !except.some((prefix) => name.startsWith(prefix))
+  )
+}
+
+/** The polynomial ax + bx³ + cx⁵ that Muon's author found: it brings singular values between 0 and 1 near 1 in five steps. */
+const [a, b, c] = [3.4445, -4.775, 2.0315]
+
+/** A matrix with the singular vectors of `x` and singular values near 1. */
+const orthogonal = (x: Tensor.Tensor, steps: number): Tensor.Tensor => {
+  const [rows = 1, columns = 1] = x.shape
+  const isTall = rows > columns
+  const unit = Op.div(x, Op.add(Op.globalNorm([x], x.path), Op.fill(1e-7)))
+  let y = isTall ? Op.transpose(unit, [1, 0]) : unit
+  for (let i = 0; i < steps; i++) {
+    const square = Op.matmul(y, y, { transposeB: true })
+    const polynomial = Op.add(Op.scale(square, b), Op.scale(Op.matmul(square, square), c))
+    y = Op.add(Op.scale(y, a), Op.matmul(polynomial, y))
+  }
+  return isTall ? Op.transpose(y, [1, 0]) : y
+}
+
 /** The updates of one parameter and of the optimiser's state for it. */
 const updatesOf = (
   optimiser: Optimiser,
   parameter: Tensor.Tensor<"variable">,
   g: Tensor.Tensor,
-  group: Group | undefined
+  group: Group | undefined,
+  of: "all" | "biases"
 ): ReadonlyArray<Program.Update> => {
-  const rate = Op.input(rateName(group), [])
+  const rate = Op.input(rateName(group, of), [])
   const weightDecay = parameter.attributes.decay ? optimiser.weightDecay * (group?.weightDecay ?? 1) : 0
-  if (optimiser._tag === "AdamW") {
+  if (optimiser._tag === "Muon" && isMatrix(parameter, optimiser.except)) {
+    const velocity = state("velocity", parameter)
+    const { momentum, nesterov, steps } = optimiser
+    const [rows = 1, ...rest] = parameter.shape
+    const columns = Shape.size(rest)
+    const next = Op.add(Op.scale(velocity, momentum), g)
+    const pull = nesterov ? Op.add(Op.scale(next, momentum), g) : next
+    const direction = Op.reshape(orthogonal(Op.reshape(pull, [rows, columns]), steps), parameter.shape)
+    const step = Op.mul(direction, Op.scale(rate, 0.2 * Math.sqrt(Math.max(rows, columns))))
+    const kept =
+      weightDecay === 0 ? parameter : Op.mul(parameter, Op.sub(Op.fill(1), Op.scale(rate, weightDecay), parameter.path))
+    return [
+      { variable: parameter, value: Op.sub(kept, step) },
+      { variable: velocity, value: next }
+    ]
+  }
+  if (optimiser._tag !== "Sgd") {
     const [moment1, moment2] = [state("moment1", parameter), state("moment2", parameter)]
     const { beta1, beta2, epsilon } = optimiser
     const next = Op.adamw(
@@ -111,6 +191,8 @@ const updatesOf = (
 export interface Options {
   readonly optimiser: Optimiser
   readonly groups: ReadonlyArray<Group>
+  /** By how much faster than the rest biases and the offsets of norms are trained. Default: as fast. */
+  readonly biasRate?: number
   /** Gradients whose global norm is above this are scaled down to it; `null` for never. */
   readonly gradientClip: number | null
 }
@@ -121,11 +203,11 @@ export interface Options {
  *
  * Clipping is PyTorch's `clip_grad_norm_`: all gradients times min(1, clip / (norm + 1e-6)).
  *
- * Inputs of the program, all scalars: `learningRate`, `learningRate/<prefix>` for each group, `step` (AdamW only). See `inputs`.
+ * Inputs of the program, all scalars: `learningRate`, `learningRate/<prefix>` for each group, the same as `biasLearningRate` where biases have a rate of their own, `step` (AdamW and Muon). See `inputs`.
  */
 export const updates = (
   loss: Tensor.Tensor,
-  { gradientClip, groups, optimiser }: Options
+  { biasRate, gradientClip, groups, optimiser }: Options
 ): { readonly updates: ReadonlyArray<Program.Update>; readonly gradientNorm: Tensor.Tensor } => {
   const parameters = topological([loss])
     .filter(Tensor.is("variable"))
@@ -143,7 +225,8 @@ export const updates = (
         optimiser,
         parameter,
         gradientClip === null ? g : Op.clipByNorm(g, gradientNorm, gradientClip),
-        groupOf(groups, parameter.attributes.name)
+        groupOf(groups, parameter.attributes.name),
+        biasRate !== undefined && isBias(parameter) ? "biases" : "all"
       )
     )
   }

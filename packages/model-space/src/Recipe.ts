@@ -29,6 +29,8 @@ export const Recipe = Schema.Struct({
   optimiser: or(Optimiser.Optimiser, Optimiser.adamw()),
   /** Parameters with learning rates and weight decays of their own. Default: none. */
   groups: or(Schema.Array(Optimiser.Group), []),
+  /** By how much faster than the rest biases and the offsets of norms are trained (Jordan 2024). Absent: as fast. */
+  biasRate: Schema.optionalKey(Positive.check(Schema.isLessThanOrEqualTo(1e6))),
   /** The gradients' greatest global norm; `null` (default) for any. */
   gradientClip: or(Schema.NullOr(Positive), null),
   /** Share of the target that is spread over all classes. Default 0. */

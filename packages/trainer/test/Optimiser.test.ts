@@ -1,17 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Op, Program, type Tensor } from "@uninet/graph"
+import { Op, Program, Shape, type Tensor } from "@uninet/graph"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Optimiser } from "@uninet/trainer"
 
-const parameter = (name: string, decay = true): Tensor.Tensor<"variable"> =>
-  Op.variable({ name, role: "parameter", initialiser: { kind: "constant", value: 0 }, decay }, [3])
+const parameter = (name: string, decay = true, shape: Shape.Shape = [3]): Tensor.Tensor<"variable"> =>
+  Op.variable({ name, role: "parameter", initialiser: { kind: "constant", value: 0 }, decay }, shape)
 
 /** The loss Σ c·w: its gradient is c, whatever w is. */
 const linear = (variables: ReadonlyArray<Tensor.Tensor<"variable">>) =>
   variables
-    .map((w) => Op.sum(Op.mul(w, Op.input(`gradient of ${w.attributes.name}`, [3]))))
+    .map((w) => Op.sum(Op.mul(w, Op.input(`gradient of ${w.attributes.name}`, w.shape))))
     .reduce((a, b) => Op.add(a, b))
 
 /** Takes steps with these gradients from w = [1, -2, 0.5] and gives every variable after each. */
@@ -25,11 +25,18 @@ const steps = Effect.fnUntraced(function* (
   const { gradientNorm, updates } = Optimiser.updates(loss, options)
   const training = Result.getOrThrow(Program.make({ outputs: { gradientNorm }, updates }))
   const { read, run, write } = yield* (yield* Runtime).compile({ training })
-  yield* write(new Map(variables.map((w) => [w.attributes.name, Float32Array.of(1, -2, 0.5)])))
+  yield* write(
+    new Map(
+      variables.map((w) => [
+        w.attributes.name,
+        Float32Array.from({ length: Shape.size(w.shape) }, (_, i) => [1, -2, 0.5][i % 3])
+      ])
+    )
+  )
   const after: Array<{ readonly norm: number; readonly of: (name: string) => ReadonlyArray<number> }> = []
   for (const [step, named] of gradients.entries()) {
     const outputs = yield* run("training", {
-      ...Optimiser.inputs(options.groups, learningRate, step),
+      ...Optimiser.inputs(options.groups, learningRate, step, options.biasRate),
       ...Object.fromEntries(Object.entries(named).map(([name, g]) => [`gradient of ${name}`, Float32Array.from(g)]))
     })
     const values = yield* read
@@ -127,6 +134,110 @@ describe("AdamW", () => {
       near(found[2].of("head.frozen"), [1, -2, 0.5])
     }).pipe(Effect.scoped, engine)
   )
+})
+
+/** Rows of numbers. */
+type Rows = ReadonlyArray<ReadonlyArray<number>>
+const times = (a: Rows, b: Rows): Rows =>
+  a.map((row) => b[0].map((_, j) => row.reduce((sum, x, k) => sum + x * b[k][j], 0)))
+const turned = (a: Rows): Rows => a[0].map((_, j) => a.map((row) => row[j]))
+const flatOf = (a: Rows) => a.flat()
+const combined = (a: Rows, p: number, b: Rows, q: number): Rows =>
+  a.map((row, i) => row.map((x, j) => p * x + q * b[i][j]))
+
+/** Newton–Schulz in double precision, as Muon's author has it. */
+const orthogonalReference = (g: Rows): Rows => {
+  if (g.length > g[0].length) return turned(orthogonalReference(turned(g)))
+  const norm = Math.sqrt(flatOf(g).reduce((sum, x) => sum + x * x, 0)) + 1e-7
+  let x: Rows = g.map((row) => row.map((value) => value / norm))
+  for (let i = 0; i < 5; i++) {
+    const square = times(x, turned(x))
+    const polynomial = combined(square, -4.775, times(square, square), 2.0315)
+    x = combined(x, 3.4445, times(polynomial, x), 1)
+  }
+  return x
+}
+
+describe("Muon", () => {
+  // Two rows and six columns as a convolution's filters, and as tall a matrix.
+  const wide = [
+    [0.3, -1, 2, 0.5, 0.1, -0.2],
+    [-0.7, 0.2, 0.1, 1, -1.5, 0.4]
+  ]
+  const start = (n: number) => Array.from({ length: n }, (_, i) => [1, -2, 0.5][i % 3] ?? 0)
+
+  it.effect.each([
+    ["filters", [2, 3, 1, 2], wide],
+    ["a tall matrix", [6, 2], turned(wide)]
+  ] as const)("moves %s by momentum that Newton–Schulz makes orthogonal, as long as AdamW's steps", ([, shape, g]) =>
+    Effect.gen(function* () {
+      const optimiser = Optimiser.muon({ weightDecay: 0.5 })
+      const given = { w: flatOf(g) }
+      const found = yield* steps([parameter("w", true, shape)], { ...plain, optimiser }, [given, given])
+      let w = start(12)
+      let v: Rows = g.map((row) => row.map(() => 0))
+      for (const { of } of found) {
+        v = combined(v, 0.95, g, 1)
+        const direction = flatOf(orthogonalReference(combined(v, 0.95, g, 1)))
+        w = w.map((x, i) => x * (1 - 0.1 * 0.5) - 0.1 * 0.2 * Math.sqrt(6) * direction[i])
+        of("w").forEach((x, i) => assert.closeTo(x, w[i], 5e-5))
+      }
+      // Singular values near 1: the rows are nearly at right angles, and nearly of length 1.
+      const [[aa, ab], [, bb]] = times(orthogonalReference(wide), turned(orthogonalReference(wide)))
+      for (const square of [aa, bb]) assert.isTrue(square > 0.4 && square < 1.5, String(square))
+      assert.isBelow(Math.abs(ab), 0.3)
+    }).pipe(Effect.scoped, engine)
+  )
+
+  it.effect("leaves biases, depthwise filters and what is excepted to AdamW", () =>
+    Effect.gen(function* () {
+      const variables = [
+        parameter("bias"),
+        parameter("dwconv.weight", true, [3, 1, 1, 1]),
+        parameter("classifier.weight", true, [3, 1])
+      ]
+      const named = gradients.map((g) => Object.fromEntries(variables.map(({ attributes }) => [attributes.name, g])))
+      const found = yield* steps(variables, { ...plain, optimiser: Optimiser.muon() }, named)
+      const adamw = adamwReference(0.05)
+      for (const { attributes } of variables) near(found[2].of(attributes.name), adamw[2])
+      const clipped = yield* steps(
+        [parameter("bias"), parameter("w", true, [3, 3])],
+        { ...plain, gradientClip: 0.5, optimiser: Optimiser.muon() },
+        [{ bias: [3, 0, 0], w: [4, 0, 0, 0, 0, 0, 0, 0, 0] }]
+      )
+      assert.closeTo(clipped[0].norm, 5, 1e-6)
+    }).pipe(Effect.scoped, engine)
+  )
+})
+
+describe("a rate of the biases' own", () => {
+  it.effect("is of parameters named bias, in groups as well, and of no other", () =>
+    Effect.gen(function* () {
+      const variables = ["w", "bias", "head.norm.bias", "head.weight"].map((name) => parameter(name, false))
+      const groups = [Optimiser.Group.make({ prefix: "head", learningRate: 0.5 })]
+      const named = gradients.map((g) => Object.fromEntries(variables.map(({ attributes }) => [attributes.name, g])))
+      const optimiser = Optimiser.adamw()
+      const found = yield* steps(variables, { optimiser, groups, gradientClip: null, biasRate: 0.5 }, named)
+      const rates = { w: 0.1, bias: 0.05, "head.norm.bias": 0.025, "head.weight": 0.05 }
+      for (const [name, rate] of Object.entries(rates)) near(found[2].of(name), adamwReference(0, rate)[2])
+    }).pipe(Effect.scoped, engine)
+  )
+
+  it("changes nothing of a program where it is not asked for", () => {
+    const loss = linear([parameter("bias"), parameter("w")])
+    const digest = (options: Partial<Optimiser.Options>) =>
+      Program.digest(
+        Result.getOrThrow(
+          Program.make({
+            outputs: {},
+            updates: Optimiser.updates(loss, { ...plain, optimiser: Optimiser.adamw(), ...options }).updates
+          })
+        )
+      )
+    // As it was before there was such a rate.
+    assert.strictEqual(digest({}), "106f34c8690f1b825349cbb8ab83b9ec")
+    assert.notStrictEqual(digest({}), digest({ biasRate: 2 }))
+  })
 })
 
 describe("clipping", () => {

@@ -185,7 +185,7 @@ export const make = Effect.fnUntraced(function* (
         const outputs = yield* executable.run("training", {
           ...given.inputs,
           [names.targets]: given.targets,
-          ...Optimiser.inputs(recipe.groups, learningRate, step),
+          ...Optimiser.inputs(recipe.groups, learningRate, step, recipe.biasRate),
           ...drawn(prng, step, noise)
         })
         if (average !== null)
