@@ -39,8 +39,11 @@ export const Step = Schema.TaggedUnion({
   },
   /** A random part of the image, of `scale` of its area (default 0.08…1) and aspect `ratio` (default 3/4…4/3), resized (bicubic). */
   RandomResizedCrop: { scale: range(0.08, 1), ratio: range(3 / 4, 4 / 3) },
-  /** Mirrors left to right with this probability (default 0.5). */
-  HorizontalFlip: { probability: probability(0.5) },
+  /**
+   * Mirrors left to right with this probability (default 0.5). `alternating` instead mirrors every image in every second epoch, half of them in the even ones: no image is seen the same way in two epochs
+   * that follow one another (Jordan 2024).
+   */
+  HorizontalFlip: { probability: probability(0.5), alternating: Schema.optionalKey(Schema.Literal(true)) },
   /** Brightness, contrast and saturation by factors from 1 ± the value (default 0.4), hue by ± the value in turns (default 0), in random order. */
   ColorJitter: {
     brightness: atLeastZero(0.4),
@@ -100,6 +103,9 @@ export const randomCrop = (padding = 4): Step => Step.cases.RandomCrop.make({ pa
 
 /** `HorizontalFlip` with this probability. */
 export const horizontalFlip = (probability = 0.5): Step => Step.cases.HorizontalFlip.make({ probability })
+
+/** `HorizontalFlip` of every image in every second epoch. */
+export const alternatingFlip = (): Step => Step.cases.HorizontalFlip.make({ alternating: true })
 
 type Options<Tag extends Step["_tag"]> = Partial<Omit<Extract<Step, { readonly _tag: Tag }>, "_tag">>
 

@@ -55,6 +55,18 @@ const flips = (probability: number) =>
       }).length
   )
 
+/** Which images are mirrored in an epoch, by their places in the data set. */
+const mirrored = (epoch: number) =>
+  Effect.map(augmented([Augmentation.alternatingFlip()], epoch), (all) => {
+    const found = new Set<string>()
+    for (const { bytes, original } of all) {
+      const flipped = equal(Image.flip(original).bytes, bytes)
+      assert.isTrue(flipped || equal(original.bytes, bytes))
+      if (flipped) found.add(String(original.bytes))
+    }
+    return found
+  })
+
 const changed = (options: Parameters<typeof Augmentation.randAugment>[0]) =>
   Effect.map(
     augmented([Augmentation.randAugment(options)]),
@@ -62,6 +74,16 @@ const changed = (options: Parameters<typeof Augmentation.randAugment>[0]) =>
   )
 
 describe("Augmentation", () => {
+  it.effect("an alternating flip mirrors half of the images in one epoch, the others in the next, and so on", () =>
+    Effect.gen(function* () {
+      const [first, second, third] = [yield* mirrored(0), yield* mirrored(1), yield* mirrored(2)]
+      assert.isTrue(first.size > 150 && first.size < 250, String(first.size))
+      assert.strictEqual(first.size + second.size, count)
+      assert.isFalse([...first].some((image) => second.has(image)))
+      assert.deepStrictEqual(third, first)
+    })
+  )
+
   it.effect("is data: decodes with the documented defaults and survives JSON", () =>
     Effect.gen(function* () {
       const codec = Schema.toCodecJson(Augmentation.Augmentation)

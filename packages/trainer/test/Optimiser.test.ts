@@ -164,7 +164,6 @@ describe("Muon", () => {
     [0.3, -1, 2, 0.5, 0.1, -0.2],
     [-0.7, 0.2, 0.1, 1, -1.5, 0.4]
   ]
-  const start = (n: number) => Array.from({ length: n }, (_, i) => [1, -2, 0.5][i % 3] ?? 0)
 
   it.effect.each([
     ["filters", [2, 3, 1, 2], wide],
@@ -174,7 +173,7 @@ describe("Muon", () => {
       const optimiser = Optimiser.muon({ weightDecay: 0.5 })
       const given = { w: flatOf(g) }
       const found = yield* steps([parameter("w", true, shape)], { ...plain, optimiser }, [given, given])
-      let w = start(12)
+      let w = Array.from({ length: 12 }, (_, i) => [1, -2, 0.5][i % 3] ?? 0)
       let v: Rows = g.map((row) => row.map(() => 0))
       for (const { of } of found) {
         v = combined(v, 0.95, g, 1)

@@ -188,7 +188,10 @@ export const bytes = (
 ): Image.Image => {
   let out = image
   for (let i = first; i < steps.length; i++) {
-    if (steps[i]!._tag !== "RandomErasing") out = applyStep(steps[i]!, Draws.make(key, index, i), out, fill)
+    const step = steps[i]!
+    if (step._tag === "HorizontalFlip" && step.alternating === true) {
+      if (Draws.alternates(key, index, i)) out = Image.flip(out)
+    } else if (step._tag !== "RandomErasing") out = applyStep(step, Draws.make(key, index, i), out, fill)
   }
   return out
 }

@@ -6,8 +6,12 @@
  */
 import * as Elementary from "@uninet/search-space/elementary"
 
-/** The words that an epoch's augmentation starts from. */
-export type Key = readonly [number, number]
+/** The words that an epoch's augmentation starts from; then one that is the same in every epoch of a training, and the epoch's number. */
+export type Key = readonly [high: number, low: number, steady: number, epoch: number]
+
+/** Yes in every second epoch, for half of the samples in the even ones. */
+export const alternates = ([, , steady, epoch]: Key, sample: number, step: number): boolean =>
+  make([steady, ~steady, 0, 0], sample, step).nextFloat() < 0.5 === (epoch % 2 === 0)
 
 export interface Draws {
   /** [0, 1), 32 random bits. */

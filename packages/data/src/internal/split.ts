@@ -1,7 +1,7 @@
 /**
  * A `Split` from what can read examples by index.
  */
-import type { Prng } from "@uninet/search-space"
+import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -85,7 +85,9 @@ export const outside = (name: SplitName, size: number, indexes: ReadonlyArray<nu
 export const augmenting = (options: BatchOptions, epoch: Prng.Prng): Augmenting | undefined => {
   if (options.augment === undefined || options.augment.length === 0) return undefined
   const draws = epoch.split("augment")
-  return { steps: options.augment, key: [draws.nextUint32(), draws.nextUint32()] }
+  const { epoch: number = 0, seed = 0 } = options.shuffle ?? {}
+  const steady = Prng.fromSeed(seed).split("augment in every epoch").nextUint32()
+  return { steps: options.augment, key: [draws.nextUint32(), draws.nextUint32(), steady, number] }
 }
 
 /**
