@@ -5,9 +5,11 @@ import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { Average } from "./Average.ts"
 import { Count, LearningRate, or, Positive, Rate, Share } from "./internal/schema.ts"
+import { Lookahead } from "./Lookahead.ts"
 import * as Optimiser from "./Optimiser.ts"
 import { Schedule } from "./Schedule.ts"
 import type { Task } from "./Task.ts"
+import { Views } from "./Views.ts"
 
 /** Mixup and cutmix; their label smoothing is the recipe's. */
 export const Mixing = Mix.Options.mapFields(Struct.omit(["labelSmoothing"]))
@@ -50,6 +52,12 @@ export const Recipe = Schema.Struct({
   dropout: or(Share, 0),
   /** The weights' exponential moving average, evaluated beside them; `null` (default) for none. */
   average: or(Schema.NullOr(Average), null),
+  /** Slow weights to which the weights are set back every few steps. Absent: none. */
+  lookahead: Schema.optionalKey(Lookahead),
+  /**
+   * Views of a picture whose mean is what counts on the validation and test splits. Absent: the picture alone. Files of the network have it without them, and so reach less than the figures by views.
+   */
+  views: Schema.optionalKey(Views),
   /** `null` (default) trains all epochs. */
   earlyStopping: or(Schema.NullOr(EarlyStopping), null)
 })

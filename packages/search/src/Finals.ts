@@ -7,7 +7,7 @@
  * the test split, which no choice was made with.
  */
 import type { Dataset } from "@uninet/data"
-import { ModelSpace } from "@uninet/model-space"
+import { ModelSpace, type Recipe } from "@uninet/model-space"
 import { Span, type Evaluation as Tested, type TrainError, Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -57,8 +57,8 @@ export interface Options<A, C extends string, M extends string> {
   readonly seed: string | number
   /** By which the finalists are ranked. Default: the measure that decides. */
   readonly reward?: Reward.Reward<C> | Reward.Own<A, C | M>
-  /** The recipe's by which they are trained, where pictures are resized. Default: they are not. */
-  readonly imageSize?: (point: A) => number | null
+  /** What of the recipe by which they are trained says how they are judged. Default: pictures as they are. */
+  readonly recipe?: (point: A) => Pick<Recipe.Recipe, "imageSize" | "views">
   /** Whether the winner is trained once more on training and validation examples. Default true. */
   readonly retrain?: boolean
   /** The split of the final figure. Default `test`. */
@@ -323,7 +323,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     yield* journal.append({ _tag: "Retrained", trial: finalist.trial, epochs: trainedFor ?? epochs }, training)
   const network = yield* Effect.fromResult(ModelSpace.trainable(of)(finalist.point))
   const test = yield* trainer.evaluate(network, weights, options.split ?? "test", {
-    imageSize: options.imageSize?.(finalist.point) ?? null
+    imageSize: null,
+    ...options.recipe?.(finalist.point)
   })
   const { measures } = test
   if (tested === undefined) yield* journal.append({ _tag: "Tested", trial: finalist.trial, measures })

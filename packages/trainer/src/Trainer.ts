@@ -6,7 +6,7 @@
  */
 import { type DataError, Dataset, Joined } from "@uninet/data"
 import { Program } from "@uninet/graph"
-import { type ModelSpace, Recipe, Schedule, type Task } from "@uninet/model-space"
+import { type ModelSpace, Recipe, Schedule, type Task, Views } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import { Runtime, type RuntimeError } from "@uninet/engine"
 import { Prng } from "@uninet/search-space"
@@ -88,7 +88,7 @@ const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity)
 
 /** What is told of the best weights in their file. */
 const descriptionOf = (
-  { dataset, network, seed }: Checkpoint.Identity,
+  { dataset, network, recipe: { views }, seed }: Checkpoint.Identity,
   { averaged, epoch, validation }: Selection.Best,
   data: Dataset.DatasetShape,
   trainedOn: NonNullable<FitOptions["trainOn"]>
@@ -107,6 +107,8 @@ const descriptionOf = (
       }
     : {}),
   seed,
+  // By which its figures came about.
+  ...(views === undefined ? {} : { views: JSON.stringify(views) }),
   epoch: String(epoch),
   averaged: String(averaged),
   validation: JSON.stringify(validation.measures)
@@ -432,6 +434,8 @@ export interface EvaluateOptions {
   readonly onExamples?: (count: number) => Effect.Effect<void>
   /** The recipe's that the network was trained by. Default: pictures are not made smaller. */
   readonly imageSize?: number | null
+  /** The recipe's. Default: the pictures as they are alone. */
+  readonly views?: Views.Views | undefined
 }
 
 /** What was found of a trained network on a split. */
@@ -443,7 +447,7 @@ const evaluate =
     network: Pick<ModelSpace.Trainable, "model" | "task">,
     weights: Weights,
     split: Dataset.SplitName,
-    { batch: asked = Session.evaluationBatch, imageSize = null, onExamples }: EvaluateOptions = {}
+    { batch: asked = Session.evaluationBatch, imageSize = null, onExamples, views }: EvaluateOptions = {}
   ): Effect.Effect<Evaluation, TrainError> =>
     Effect.gen(function* () {
       const data = yield* Fitting.of(network, given, imageSize)
@@ -452,7 +456,7 @@ const evaluate =
         return yield* new NotFinite({ what: `the weight ${unsound.name}`, value: unsound.value })
       // A larger one than there are examples only takes memory.
       const batch = Math.min(asked, Math.max(Session.evaluationBatch, data[split].size))
-      const evaluation = yield* Effect.fromResult(Model.evaluation(network.model, { batch }))
+      const evaluation = yield* Effect.fromResult(Model.evaluation(Views.of(views, network.model), { batch }))
       const programs: Record<string, Program.Program> = { evaluation }
       const executable = yield* runtime.compile(programs)
       yield* executable.write(weights)

@@ -1,6 +1,6 @@
 /** A whole training step as one program: forward, backward, the optimiser and running statistics. */
 import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
-import { Optimiser, Recipe, type Task } from "@uninet/model-space"
+import { Optimiser, Recipe, type Task, Views } from "@uninet/model-space"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -49,6 +49,11 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
   const step = recipe.augmentation.find((each) => !Recipe.isAllowed(task, each))
   if (step !== undefined)
     return refused(task, "augmentation", `its targets would not follow ${step._tag}`, "leave the step out")
+  const { views } = recipe
+  if (views !== undefined && !Views.fits(model))
+    return refused(task, "views", "the network's one input is no picture", "leave the views out")
+  if (views !== undefined && task.allows.augmentation !== "all")
+    return refused(task, "views", "its outputs would not follow the pictures", "leave the views out")
   const taken = [names.targets, names.learningRate, names.step].find((name) => Object.hasOwn(model.inputs, name))
   if (taken !== undefined)
     return refused(task, "inputs", `the model's input ${taken} has a name of the training's own`, "rename the input")

@@ -1,5 +1,6 @@
 /** `uninet evaluate`: how good a trained network is, in all the usual figures. */
 import { Dataset, Datasets, Normalised } from "@uninet/data"
+import { Views } from "@uninet/model-space"
 import { Setup } from "@uninet/search"
 import { Trainer } from "@uninet/trainer"
 import Table from "cli-table3"
@@ -131,6 +132,9 @@ export const evaluate = Command.make(
               return yield* (yield* Trainer).evaluate(network.network, weights, split, {
                 batch,
                 imageSize: height ?? null,
+                views: Option.getOrUndefined(
+                  Schema.decodeUnknownOption(Schema.fromJsonString(Views.Views))(metadata["views"])
+                ),
                 onExamples
               })
             })

@@ -234,7 +234,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
       epochs: finalEpochs,
       seed,
       reward,
-      imageSize: (point) => ({ ...recipe, ...of.recipe(point) }).imageSize,
+      recipe: (point) => ({ ...recipe, ...of.recipe(point) }),
       // Machines that are not one's own may have something better to do.
       ahead: elsewhere === undefined,
       kept: ({ trial }) => Effect.provideContext(best.weightsOf(folder, trial), files),

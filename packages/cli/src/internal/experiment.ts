@@ -405,7 +405,7 @@ const retrained = Effect.fnUntraced(function* (
         candidates: [{ ...best, trial: i }],
         epochs: retrain.epochs,
         seed,
-        imageSize: (point) => ({ ...plan.recipe, ...of.recipe(point) }).imageSize,
+        recipe: (point) => ({ ...plan.recipe, ...of.recipe(point) }),
         retrain: false,
         onProgress: (_, { done }) => told(i, done)
       }).pipe(Effect.scoped),

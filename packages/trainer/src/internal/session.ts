@@ -1,7 +1,7 @@
 /** A network's programs on an engine: steps of training, evaluation, and the whole state in and out. */
 import { Mix, type Dataset } from "@uninet/data"
 import { type Program, Shape, type Tensor } from "@uninet/graph"
-import { Average, type ModelSpace, Optimiser, type Recipe, type Task } from "@uninet/model-space"
+import { Average, Lookahead, type ModelSpace, Optimiser, type Recipe, type Task, Views } from "@uninet/model-space"
 import { Model, Regularisation, Weights as ModelWeights } from "@uninet/nn"
 import { type Data, type Executable, Runtime } from "@uninet/engine"
 import { Prng } from "@uninet/search-space"
@@ -154,12 +154,15 @@ export const make = Effect.fnUntraced(function* (
 ) {
   const { prng, training } = options
   const runtime = yield* Runtime
-  const evaluation = yield* Effect.fromResult(Model.evaluation(model, { batch: evaluationBatch }))
+  const judged = Views.of(recipe.views, model)
+  const evaluation = yield* Effect.fromResult(Model.evaluation(judged, { batch: evaluationBatch }))
   const programs: Record<string, Program.Program> = { training, evaluation }
   if (recipe.average !== null) {
     programs["average"] = yield* Effect.fromResult(Average.program(evaluation.variables))
-    programs["averaged"] = yield* Effect.fromResult(Average.evaluation(model, { batch: evaluationBatch }))
+    programs["averaged"] = yield* Effect.fromResult(Average.evaluation(judged, { batch: evaluationBatch }))
   }
+  const { lookahead } = recipe
+  if (lookahead !== undefined) programs["lookahead"] = yield* Effect.fromResult(Lookahead.program(evaluation.variables))
   const executable = yield* runtime.compile(programs)
   const shapes = new Map(
     Object.values(programs).flatMap((p) => p.variables.map((v) => [v.attributes.name, v.shape] as const))
@@ -173,6 +176,10 @@ export const make = Effect.fnUntraced(function* (
   }
   // Averages begin at the first weights: without a past, all of them is what is.
   if (average !== null) yield* executable.run("average", { [Average.decayName]: Float32Array.of(0) })
+
+  /** Slow weights begin at the first weights, too. */
+  const lookBack = (stay: number) => executable.run("lookahead", { [Lookahead.stayName]: Float32Array.of(stay) })
+  if (lookahead !== undefined) yield* lookBack(0)
 
   const noise = training.inputs.filter(Regularisation.isNoise)
   const { names } = TrainingProgram
@@ -188,6 +195,7 @@ export const make = Effect.fnUntraced(function* (
           ...Optimiser.inputs(recipe.groups, learningRate, step, recipe.biasRate),
           ...drawn(prng, step, noise)
         })
+        if (lookahead !== undefined && Lookahead.isDue(lookahead, step)) yield* lookBack(lookahead.stay)
         if (average !== null)
           yield* executable.run("average", { [Average.decayName]: Float32Array.of(Average.decayAt(average, step + 1)) })
         return {

@@ -1,0 +1,97 @@
+/**
+ * Test-time averaging: a picture is judged by the mean of the network's outputs for several views of it (mirrored, shifted by a pixel or two), which costs as many evaluations.
+ *
+ * The views are part of an evaluation's program, so that every engine has them; the network itself, its weights and its files stay what they are.
+ */
+import { Op, type Tensor } from "@uninet/graph"
+import { Model } from "@uninet/nn"
+import * as Schema from "effect/Schema"
+import { or } from "./internal/schema.ts"
+
+/**
+ * - `mirror` (default false): left to right as well.
+ * - `shift` (default 0): by so many pixels up and to the left, and down and to the right, reflected at the edges. The picture in its place counts for half, as in Jordan 2024.
+ */
+export const Views = Schema.Struct({
+  mirror: or(Schema.Boolean, false),
+  shift: or(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 64 })), 0)
+})
+export type Views = typeof Views.Type
+
+/** A place beyond the edge, reflected. */
+const reflected = (i: number, length: number): number => {
+  const at = i < 0 ? -i : i >= length ? 2 * length - 2 - i : i
+  return Math.min(length - 1, Math.max(0, at))
+}
+
+/** A matrix with which a row of `length` becomes another one, whose place i is what was at `from(i)`. */
+const moved = (length: number, from: (i: number) => number): Tensor.Tensor => {
+  const data = new Float32Array(length * length)
+  for (let i = 0; i < length; i++) data[from(i) * length + i] = 1
+  return Op.constant(data, [length, length])
+}
+
+/** The views of pictures `[batch, channels, height, width]`, each with its share of the mean. */
+const viewsOf = (
+  { mirror, shift }: Views,
+  x: Tensor.Tensor
+): ReadonlyArray<{ readonly view: Tensor.Tensor; readonly share: number }> => {
+  const [, , height = 1, width = 1] = x.shape
+  const shifted = (by: number) =>
+    Op.matmul(
+      moved(height, (i) => reflected(i + by, height)),
+      Op.matmul(
+        x,
+        moved(width, (i) => reflected(i + by, width))
+      ),
+      { transposeA: true }
+    )
+  const placed =
+    shift === 0
+      ? [{ view: x, share: 1 }]
+      : [
+          { view: x, share: 0.5 },
+          { view: shifted(shift), share: 0.25 },
+          { view: shifted(-shift), share: 0.25 }
+        ]
+  if (!mirror) return placed
+  const turned = moved(width, (i) => width - 1 - i)
+  return placed.flatMap(({ share, view }) => [
+    { view, share: share / 2 },
+    { view: Op.matmul(view, turned), share: share / 2 }
+  ])
+}
+
+/** Whether a model can be judged so: its one input is pictures. */
+export const fits = ({ inputs }: Model.Model): boolean => {
+  const ports = Object.values(inputs)
+  return ports.length === 1 && ports[0]?.shape.length === 3 && ports[0].dtype === "float32"
+}
+
+/**
+ * The model whose outputs are the means of all views. Without views, or where its input is no picture (`fits`), it is the model itself.
+ *
+ * @example
+ * const judged = Views.of({ mirror: true, shift: 1 }, network.model) // six evaluations for one
+ */
+export const of = (views: Views | undefined, model: Model.Model): Model.Model =>
+  views === undefined || (!views.mirror && views.shift === 0) || !fits(model)
+    ? model
+    : {
+        inputs: model.inputs,
+        forward: (scope, inputs) => {
+          const [[name = "", x] = []] = Object.entries(inputs)
+          const [first, ...rest] = x === undefined ? [] : viewsOf(views, x)
+          if (x === undefined || first === undefined) return model.forward(scope, inputs)
+          const all = model.forward(scope, { [name]: Op.concat([first.view, ...rest.map(({ view }) => view)], 0) })
+          const batch = x.shape[0] ?? 1
+          return Object.fromEntries(
+            Object.entries(all).map(([output, y]) => [
+              output,
+              [first, ...rest]
+                .map(({ share }, i) => Op.scale(Op.slice(y, 0, i * batch, (i + 1) * batch), share))
+                .reduce((a, b) => Op.add(a, b))
+            ])
+          )
+        }
+      }

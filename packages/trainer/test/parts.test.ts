@@ -1,0 +1,139 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Op, Program } from "@uninet/graph"
+import { Model } from "@uninet/nn"
+import { OnnxRuntime, Runtime } from "@uninet/runtime"
+import { Initialise, Lookahead, Optimiser, Recipe, Trainer, TrainingProgram, Views } from "@uninet/trainer"
+import { Prng } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { layer, network, recipe } from "./support/tiny.ts"
+
+const evaluation = Result.getOrThrow(Model.evaluation(network.model, { batch: 2 }))
+
+/** Runs a model's evaluation on one picture of 3×4 and gives its output. */
+const looked = (views: Views.Views, forward: Model.Model["forward"]) =>
+  Effect.gen(function* () {
+    const model = Views.of(views, { inputs: { image: Model.input([1, 3, 4]) }, forward })
+    const program = Result.getOrThrow(Model.evaluation(model, { batch: 2 }))
+    const { run } = yield* (yield* Runtime).compile({ program })
+    const picture = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    const { out } = yield* run("program", { image: Float32Array.from([...picture, ...picture.map((x) => 100 * x)]) })
+    return [Array.from(out.slice(0, 12)), Array.from(out.slice(12), (x) => x / 100)] as const
+  }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
+
+const same: Model.Model["forward"] = (_, { image }) => ({ out: image ?? Op.fill(0) })
+
+const reflected = (i: number, n: number) => (i < 0 ? -i : i >= n ? 2 * n - 2 - i : i)
+
+/** The picture's number at a place, or what is reflected there. */
+const at = (row: number, column: number) => 1 + 4 * reflected(row, 3) + reflected(column, 4)
+
+const digest = (given: Recipe.Recipe) =>
+  Program.digest(Result.getOrThrow(TrainingProgram.make(network.model, network.task, given)))
+
+describe("views", () => {
+  it.effect("are the mean of the picture and of its mirror image, of each picture of the batch by itself", () =>
+    Effect.gen(function* () {
+      const [one, other] = yield* looked({ mirror: true, shift: 0 }, same)
+      assert.deepStrictEqual(one, [2.5, 2.5, 2.5, 2.5, 6.5, 6.5, 6.5, 6.5, 10.5, 10.5, 10.5, 10.5])
+      assert.deepStrictEqual(other, one)
+    })
+  )
+
+  it.effect("are half of the picture in its place, and a quarter of each shift, reflected at the edges", () =>
+    Effect.gen(function* () {
+      const wanted = [0, 1, 2].flatMap((row) =>
+        [0, 1, 2, 3].map((c) => at(row, c) / 2 + at(row + 1, c + 1) / 4 + at(row - 1, c - 1) / 4)
+      )
+      assert.deepStrictEqual((yield* looked({ mirror: false, shift: 1 }, same))[0], wanted)
+    })
+  )
+
+  it("leave a model alone where there are none, and are refused where its targets would not follow", () => {
+    assert.strictEqual(Views.of({ mirror: false, shift: 0 }, network.model), network.model)
+    assert.strictEqual(Views.of(undefined, network.model), network.model)
+    const views = { mirror: true, shift: 0 }
+    const rows = Model.make({ inputs: { row: Model.input([3]) }, forward: (_, { row }) => ({ logits: row }) })
+    const refused = (model: Model.Model, task = network.task) =>
+      Result.match(TrainingProgram.make(model, task, { ...Recipe.proxy, views }), {
+        onFailure: ({ message }) => message,
+        onSuccess: () => ""
+      })
+    assert.match(
+      refused(rows),
+      /views cannot be followed .* the network's one input is no picture; leave the views out/
+    )
+    const allows = { ...network.task.allows, augmentation: "values" as const }
+    assert.match(refused(network.model, { ...network.task, allows }), /its outputs would not follow the pictures/)
+  })
+})
+
+describe("lookahead", () => {
+  it.effect("moves slow weights a part of the way, and sets the weights back to them", () =>
+    Effect.gen(function* () {
+      const program = Result.getOrThrow(Lookahead.program(evaluation.variables))
+      const { read, run, write } = yield* (yield* Runtime).compile({ evaluation, program })
+      const name = "classifier.bias"
+      const set = (value: number) => write(new Map([[name, new Float32Array(4).fill(value)]]))
+      const step = (stay: number) => run("program", { [Lookahead.stayName]: Float32Array.of(stay) })
+      const both = Effect.map(read, (values) => [values.get(name)?.[0], values.get(`slow.${name}`)?.[0]])
+      yield* Initialise.write({ write }, program.variables, Prng.fromSeed("lookahead"))
+      yield* set(2)
+      yield* step(0)
+      assert.deepStrictEqual(yield* both, [2, 2])
+      yield* set(6)
+      yield* step(0.75)
+      assert.deepStrictEqual(yield* both, [3, 3])
+      const moved = program.variables.map(({ attributes }) => attributes.name)
+      assert.isFalse(moved.some((each) => /running/.test(each)))
+    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
+  )
+
+  it("is due after every so many steps", () => {
+    const due = Array.from({ length: 7 }, (_, step) => Lookahead.isDue({ every: 3, stay: 0.5 }, step))
+    assert.deepStrictEqual(due, [false, false, true, false, false, true, false])
+  })
+})
+
+describe("a recipe with every part", () => {
+  const whole: Recipe.Recipe = {
+    ...recipe,
+    epochs: 3,
+    learningRate: 0.01,
+    optimiser: Optimiser.muon(),
+    biasRate: 8,
+    lookahead: { every: 3, stay: 0.5 },
+    views: { mirror: true, shift: 1 }
+  }
+  const trained = (options: { readonly epochs?: number } = {}) =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const events = yield* Stream.runCollect(trainer.fit(network, { recipe: { ...whole, ...options }, seed: 1 }))
+      const last = events.at(-1)
+      return last?._tag === "Finished" ? last : assert.fail()
+    })
+
+  it.effect("trains, is judged by its views, and is the same each time", () =>
+    Effect.gen(function* () {
+      const [one, other] = [yield* trained(), yield* trained()]
+      assert.deepStrictEqual(one.validation, other.validation)
+      const trainer = yield* Trainer
+      const judged = (views: Views.Views | undefined) =>
+        Effect.map(trainer.evaluate(network, one.weights, "validation", { views }), ({ measures }) => measures)
+      assert.deepStrictEqual(yield* judged(whole.views), one.validation.measures)
+      assert.notDeepEqual(yield* judged(undefined), one.validation.measures)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it("is data that survives JSON, and leaves no trace where it is not asked for", () => {
+    const json = Recipe.toJson(whole)
+    assert.deepStrictEqual(Schema.decodeUnknownSync(Recipe.Recipe)(json), whole)
+    const plain = JSON.stringify(Recipe.toJson(Recipe.quick))
+    for (const part of ["biasRate", "lookahead", "views"]) assert.notInclude(plain, part)
+    const { lookahead: _l, views: _v, ...rest } = whole
+    // Neither is part of a step.
+    assert.strictEqual(digest(whole), digest(rest))
+  })
+})
