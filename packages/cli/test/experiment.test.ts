@@ -22,8 +22,7 @@ const given = {
   recipe,
   retrain: { seeds: 2, epochs: 2 },
   arms: {
-    joint: {},
-    convolution: { only: { operators: ["Conv", "DWConv"], dsms: ["L"] }, strategy: "evolution" },
+    convolution: { only: { operators: ["Conv", "DWConv"], dsms: ["L"] } },
     plain: { network: "net.json" }
   }
 } satisfies Experiment.Input
@@ -68,7 +67,7 @@ const run = (below: string, out: string, asked: Array<string>, most?: number) =>
     return yield* Effect.gen(function* () {
       const arms = yield* experiments.arms(loaded, machine, out)
       const units = experiments.unitsOf(experiment, arms, out)
-      const display = yield* experimentProgress.make(experiment, 2, 3)
+      const display = yield* experimentProgress.make(experiment, 1, 2)
       yield* Effect.provide(experiments.run(experiment, units, machine, display, Effect.void), tested)
       const stood = yield* Effect.forEach(units, experiments.stand)
       const found = results.of(experiment, arms, stood, "tiny")
@@ -90,7 +89,6 @@ describe("uninet experiment", () => {
         assert.deepStrictEqual(
           found.arms.map(({ name, searches, trained }) => [name, searches[0]?.trials, trained.length]),
           [
-            ["joint", 2, 2],
             ["convolution", 2, 2],
             ["plain", undefined, 2]
           ]
@@ -98,21 +96,18 @@ describe("uninet experiment", () => {
         // The same seed in every arm: the figures of this trainer differ in nothing else.
         assert.deepStrictEqual(
           found.contrasts.map(({ arm, count, mean, verdict }) => [arm, count, mean, verdict]),
-          [
-            ["convolution", 2, 0, "open"],
-            ["plain", 2, 0, "open"]
-          ]
+          [["plain", 2, 0, "open"]]
         )
-        assert.strictEqual(whole.filter((seed) => seed === "0/final/1").length, 3)
-        assert.match(text, /\| convolution \| joint \| 2 \| 0\.00% ± 0\.00% .* not told apart \|/)
-        assert.match(found.arms[1]?.searches[0]?.best?.line ?? "", /^DWConv e1 8×1( \| L (DW)?Conv [^|]*)+$/)
+        assert.strictEqual(whole.filter((seed) => seed === "0/final/1").length, 2)
+        assert.match(text, /\| plain \| convolution \| 2 \| 0\.00% ± 0\.00% .* not told apart \|/)
+        assert.match(found.arms[0]?.searches[0]?.best?.line ?? "", /^DWConv e1 8×1( \| L (DW)?Conv [^|]*)+$/)
 
         const [out, asked] = [join(below, "stopped"), new Array<string>()]
-        assert.match((yield* Effect.flip(run(below, out, asked, 5))).message, /the arm \w+: .*It is gone/)
+        assert.match((yield* Effect.flip(run(below, out, asked, 3))).message, /the arm \w+: .*It is gone/)
         assert.strictEqual((yield* run(below, out, asked)).text, text)
         // What was running when it was stopped is trained once more.
         assert.isAtMost(asked.length, whole.length + 2)
-        assert.isFalse(existsSync(join(out, "joint", "0", "again", "checkpoints")))
+        assert.isFalse(existsSync(join(out, "plain", "0", "again", "checkpoints")))
       })
   )
 

@@ -1,9 +1,17 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
+import { Table } from "@uninet/controller"
+import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { folder, here } from "./support/cli.ts"
-import { made } from "./support/run.ts"
+import { made, of } from "./support/run.ts"
+import * as plans from "../src/internal/plan.js"
+import * as tabled from "../src/internal/tabled.js"
+
+const trainingsOf = (run: string) =>
+  Effect.flatMap(Journal.reader(join(run, "journal.db")), ({ trainings }) => trainings()).pipe(Effect.scoped)
 
 describe("uninet compare", () => {
   it.live("holds searches against one another, their seeds together, as a table and as JSON", () =>
@@ -67,8 +75,35 @@ describe("uninet export-trials", () => {
       const again = yield* here(["export-trials", run, "--format", "csv"])
       assert.strictEqual(again.code, 2)
       assert.match(again.stderr, /trials\.csv is there already\. Give a new one; nothing was changed\./)
+      const licensed = yield* here(["export-trials", run, "--format", "jsonl", "--license", "MIT", "--out", "x"])
+      assert.match(licensed.stderr, /--license is of a table alone/)
       const empty = yield* made(below, "empty", { accuracies: [] })
       assert.match((yield* here(["export-trials", empty, "--format", "csv"])).stderr, /has no trial yet/)
     })
+  )
+
+  it.live("makes of a search a table that can be played, with a card that says what it is", () =>
+    Effect.gen(function* () {
+      const below = yield* folder
+      const accuracies = Array.from({ length: 12 }, (_, i) => (i === 3 ? null : 0.5 + i / 100))
+      const run = yield* made(below, "run", { accuracies })
+      const given = { name: "run", of, recorded: yield* plans.recorded(run, ""), trainings: [], license: "CC0-1.0" }
+      const { bytes, card, json } = yield* tabled.of(given)
+      assert.strictEqual(json.rows.length, 11)
+      assert.deepStrictEqual(json.choices[0]?.options, ["Conv", "DWConv", "SA", "LSA", "MLP"])
+      assert.isTrue(json.choices.some(({ ordered }) => ordered === true))
+      const table = yield* Table.fromBytes(bytes)
+      assert.deepStrictEqual([table.size, table.optimum], [11, 0.61])
+      for (const [tokens, accuracy] of json.rows) assert.strictEqual(table.search([...tokens]), accuracy)
+      assert.match(card, /11 trained networks of the space uninet/)
+      assert.match(card, /A sample of 151165440000000, proposed by the strategy random with the seed 0\./)
+      assert.match(card, /accuracy from 50\.00% to 61\.00%; .* Spearman|Licence\.\*\* CC0-1\.0/s)
+      const timed = yield* tabled.of({ ...given, trainings: yield* trainingsOf(run) })
+      assert.strictEqual(timed.json.columns.at(-1), "seconds")
+      assert.strictEqual(timed.json.rows[0]?.at(-1), 0.9)
+      const empty = yield* made(below, "empty", { accuracies: [] })
+      const none = yield* Effect.flip(tabled.of({ ...given, recorded: yield* plans.recorded(empty, "") }))
+      assert.match(none.message, /run has no result yet/)
+    }).pipe(Effect.provide(NodeServices.layer))
   )
 })

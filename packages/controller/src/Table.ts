@@ -10,6 +10,9 @@
  *
  * A row for every combination of options: the option numbers, then a number for every further column. `search` is what a search is told, `report` what its
  * result is judged by.
+ *
+ * Of a space too large for that a table has a sample, and says so by `"missing": "nearest"`: any other network then has the mean of the five nearest rows, each by the inverse of its distance (choices
+ * that differ, ordered ones by how far). What is played then is this smooth landscape: good for holding strategies against one another, not for the figures that a search of the space would find.
  */
 import { Choice, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
@@ -26,7 +29,12 @@ export const Json = Schema.Struct({
   source: Schema.optionalKey(Schema.String),
   license: Schema.optionalKey(Schema.String),
   dataset: Schema.optionalKey(Schema.String),
-  choices: Schema.Array(Schema.Struct({ name: Schema.String, options: Options })).check(Schema.isMinLength(1)),
+  choices: Schema.Array(
+    /** `ordered`: its options are numbers that rise. */
+    Schema.Struct({ name: Schema.String, options: Options, ordered: Schema.optionalKey(Schema.Literal(true)) })
+  ).check(Schema.isMinLength(1)),
+  /** What is answered for a network without a row. Absent: every network has one. */
+  missing: Schema.optionalKey(Schema.Literal("nearest")),
   columns: Schema.Array(Schema.String),
   rows: Schema.Array(Schema.TupleWithRest(Schema.Tuple([Schema.Array(Schema.Int)]), [Schema.Finite]))
 })
@@ -37,7 +45,7 @@ export type Network = ReadonlyArray<string | number>
 
 /** A table, ready to be searched. */
 export interface Table extends Problem<Network> {
-  /** Rows, one for every network. */
+  /** Rows, one for every network, or for a sample of them. */
   readonly size: number
 }
 
@@ -49,6 +57,53 @@ export class InvalidTable extends Schema.TaggedError<InvalidTable>()("InvalidTab
   override get message() {
     return `${this.table} is not a benchmark table: ${this.problem}. See the form in the documentation of Table.`
   }
+}
+
+/** Rows that answer for a network that has none. */
+const neighbours = 5
+
+const isNumber = (option: string | number): option is number => typeof option === "number"
+
+const choiceOf = ({ options, ordered }: Json["choices"][number]): Choice.Choice<string | number> =>
+  ordered === true && options.every(isNumber) ? Choice.ordered(options) : Choice.categorical(options)
+
+/** How far two networks are from one another: the choices that differ, ordered ones by how far. */
+const distance = (choices: Json["choices"], a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  choices.reduce((sum, { options, ordered }, i) => {
+    const apart = Math.abs((a[i] ?? 0) - (b[i] ?? 0))
+    return sum + (ordered === true ? apart / Math.max(1, options.length - 1) : Math.min(1, apart))
+  }, 0)
+
+/** The nearest rows to a network with their weights; its own row alone where it has one. `except`: a row that is taken for missing. */
+const nearest = (
+  { choices, rows }: Pick<Json, "choices" | "rows">,
+  tokens: ArrayLike<number>,
+  except = -1
+): ReadonlyArray<{ readonly row: number; readonly weight: number }> => {
+  const found: Array<{ readonly row: number; readonly far: number }> = []
+  for (let row = 0; row < rows.length; row++) {
+    if (row === except) continue
+    const far = distance(choices, rows[row]![0], tokens)
+    if (far === 0) return [{ row, weight: 1 }]
+    if (found.length === neighbours && far >= found[neighbours - 1]!.far) continue
+    if (found.length === neighbours) found.pop()
+    found.splice(found.filter((other) => other.far <= far).length, 0, { row, far })
+  }
+  const all = found.reduce((sum, { far }) => sum + 1 / far, 0)
+  return found.map(({ far, row }) => ({ row, weight: 1 / far / all }))
+}
+
+/**
+ * What a sampled table would answer for each of its rows if that row were missing, by `search`: held against what the rows have, it says how good its answers are.
+ *
+ * @example
+ * Correlation.spearman(Table.leftOut(json), json.rows.map(([, search]) => search)) // of `@uninet/predictor`
+ */
+export const leftOut = (json: Json): ReadonlyArray<number> => {
+  const column = json.columns.indexOf("search")
+  return json.rows.map(([tokens], i) =>
+    nearest(json, tokens, i).reduce((sum, { row, weight }) => sum + weight * Number(json.rows[row]?.[column]), 0)
+  )
 }
 
 /** Checks a table's JSON. `label` names it in errors. */
@@ -63,13 +118,16 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
   for (const wanted of ["search", "report"]) {
     if (column(wanted) < 0) return invalid(`it has no column "${wanted}"`)
   }
-  const made = Space.make(Choice.tuple(choices.map(({ options }) => Choice.categorical(options))))
+  const made = Space.make(Choice.tuple(choices.map(choiceOf)))
   if (Result.isFailure(made)) return invalid(made.failure.message.replace(/\s+/g, " "))
   const counts = choices.map(({ options }) => options.length)
   const size = counts.reduce((product, count) => product * count, 1)
-  if (!(size <= 2 ** 26)) return invalid(`it has ${size} networks, more than can be held`)
-  const search = new Float64Array(size).fill(NaN)
-  const report = new Float64Array(size)
+  const isSample = decoded.success.missing === "nearest"
+  if (isSample && rows.length === 0) return invalid("it has no row")
+  if (!isSample && !(size <= 2 ** 26)) return invalid(`it has ${size} networks, more than can be held`)
+  const search = new Float64Array(isSample ? 0 : size).fill(NaN)
+  const report = new Float64Array(isSample ? 0 : size)
+  const known = new Set<string>()
   const rowOf = (tokens: ArrayLike<number>) => {
     let row = 0
     for (let i = 0; i < counts.length; i++) row = row * counts[i]! + tokens[i]!
@@ -86,10 +144,33 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
     if (numbers.length !== columns.length - 1) {
       return invalid(`row ${number} has ${numbers.length + 1} columns where there are ${columns.length}`)
     }
-    const row = rowOf(tokens)
-    if (!Number.isNaN(search[row]!)) return invalid(`row ${number} gives the network [${tokens.join(", ")}] again`)
+    const key = isSample ? tokens.join() : ""
+    const row = isSample ? -1 : rowOf(tokens)
+    if (isSample ? known.has(key) : !Number.isNaN(search[row]!))
+      return invalid(`row ${number} gives the network [${tokens.join(", ")}] again`)
+    if (isSample) {
+      known.add(key)
+      continue
+    }
     search[row] = numbers[column("search") - 1]!
     report[row] = numbers[column("report") - 1]!
+  }
+  if (isSample) {
+    const answered = (column: number) => (tokens: Space.Tokens) => {
+      let sum = 0
+      for (const { row, weight } of nearest(decoded.success, tokens)) sum += weight * Number(rows[row]![column])
+      return sum
+    }
+    const reported = column("report")
+    return Result.succeed({
+      name,
+      space: made.success,
+      size: rows.length,
+      search: answered(column("search")),
+      report: answered(reported),
+      // No mean is above the best of its rows.
+      optimum: rows.reduce((best, row) => Math.max(best, Number(row[reported])), -Infinity)
+    })
   }
   if (rows.length < size) {
     let missing = search.findIndex(Number.isNaN)

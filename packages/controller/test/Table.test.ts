@@ -49,6 +49,37 @@ describe("a table", () => {
     })
   )
 
+  it("of a sample answers for others by the nearest rows, and says how good that is", () => {
+    const sample = {
+      name: "sample",
+      missing: "nearest",
+      choices: [
+        { name: "operator", options: ["x", "y", "z"] },
+        { name: "width", options: [1, 2, 3, 4, 5], ordered: true }
+      ],
+      columns: ["choice", "search", "report"],
+      rows: [
+        [[0, 0], 10, 1],
+        [[0, 4], 50, 5],
+        [[2, 2], 90, 9]
+      ]
+    } as const satisfies Table.Json
+    const found = Result.getOrThrow(Table.fromJson(sample))
+    assert.deepStrictEqual([found.size, found.optimum, found.search([0, 4]), found.report([2, 2])], [3, 9, 50, 9])
+    // A quarter of the widths from the first, three from the second, one and a quarter from the third.
+    const weights = [1 / 0.25, 1 / 0.75, 1 / 1.25]
+    const mean = (weights[0] * 10 + weights[1] * 50 + weights[2] * 90) / (weights[0] + weights[1] + weights[2])
+    assert.closeTo(found.search([0, 1]), mean, 1e-12)
+    const [first] = Table.leftOut(sample)
+    assert.closeTo(first ?? 0, (50 + 90 / 1.5) / (1 + 1 / 1.5), 1e-12)
+    assert.include(problem({ ...sample, rows: [] }), "it has no row")
+    assert.include(problem({ ...sample, rows: [sample.rows[0], sample.rows[0]] }), "gives the network [0, 0] again")
+    // No sample is too small a part of its space.
+    const wide = { ...sample.choices[0], options: Array.from({ length: 1000 }, (_, i) => i) }
+    const huge = { ...sample, choices: [wide, wide, wide, wide], rows: [[[1, 2, 3, 4], 1, 1]] }
+    assert.strictEqual(Result.getOrThrow(Table.fromJson(huge)).search([9, 9, 9, 9]), 1)
+  })
+
   it("that is none is refused with what is wrong", () => {
     assert.include(problem({ ...json, rows: rows.slice(0, 5) }), "5 rows of 6; the network [2, 1] is missing")
     assert.include(problem({ ...json, rows: [...rows.slice(0, 5), rows[0]] }), "row 5 gives the network [0, 0] again")

@@ -9,9 +9,12 @@ import * as Path from "effect/Path"
 import { Argument, Command, Flag } from "effect/cli"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as format from "../internal/format.ts"
+import * as plans from "../internal/plan.ts"
+import * as reported from "../internal/reported.ts"
 import * as runFolder from "../internal/runFolder.ts"
+import * as tabled from "../internal/tabled.ts"
 
-const formats = ["csv", "jsonl", "tensorboard", "optuna", "mlflow"] as const
+const formats = ["csv", "jsonl", "tensorboard", "optuna", "mlflow", "table"] as const
 type Name = (typeof formats)[number]
 
 /** Where a run's trials go where nothing is said, beside the run. */
@@ -20,7 +23,8 @@ const usual = {
   jsonl: "trials.jsonl",
   tensorboard: "tensorboard",
   optuna: "optuna.db",
-  mlflow: "mlruns"
+  mlflow: "mlruns",
+  table: "table.json.gz"
 }
 
 /** What opens it. */
@@ -30,7 +34,8 @@ const opens = (name: Name, place: string) =>
     jsonl: "",
     tensorboard: `; tensorboard --logdir ${place}`,
     optuna: `; optuna-dashboard sqlite:///${place}`,
-    mlflow: `; mlflow ui --backend-store-uri ${place}`
+    mlflow: `; mlflow ui --backend-store-uri ${place}`,
+    table: `; uninet benchmark ${place}`
   })[name]
 
 /** Writes files below a folder that is made for them; a path that ends with `/` is a folder. */
@@ -54,16 +59,21 @@ export const exportTrials = Command.make(
     run: Argument.String("run").pipe(Argument.withDescription("The folder of a search")),
     format: Flag.Literals("format", formats).pipe(
       Flag.withDescription(
-        "csv or jsonl; event files for TensorBoard; an SQLite storage for Optuna; a file store for MLflow"
+        "csv or jsonl; event files for TensorBoard; an SQLite storage for Optuna; a file store for MLflow; a table for uninet benchmark, with a card beside it"
       )
     ),
     out: Flag.Path("out").pipe(
       Flag.withMetavar("file|folder"),
       Flag.optional,
       Flag.withDescription(`A new file or folder (default: ${Object.values(usual).join(", ")} in the run's folder)`)
+    ),
+    license: Flag.String("license").pipe(
+      Flag.withMetavar("text"),
+      Flag.optional,
+      Flag.withDescription("With --format table: what others may do with it, such as CC0-1.0 (default: not said)")
     )
   },
-  Effect.fnUntraced(function* ({ format: wanted, out, run }) {
+  Effect.fnUntraced(function* ({ format: wanted, license, out, run }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const name = yield* runFolder.shown(run)
@@ -75,8 +85,34 @@ export const exportTrials = Command.make(
       const trainings = wanted === "csv" ? [] : yield* reader.trainings()
       return Trials.of(path.basename(path.resolve(run)), identity, yield* reader.entries(), trainings)
     }).pipe(Effect.scoped, Effect.mapError(at(name)))
-    if (yield* Effect.orElseSucceed(fs.exists(target), () => false))
-      return yield* usage(`--out ${place} is there already. Give a new one; nothing was changed.`)
+    if (wanted !== "table" && Option.isSome(license))
+      return yield* usage("--license is of a table alone. Leave it out, or give --format table.")
+    /** Beside the table. */
+    const card = `${target.replace(/\.json(\.gz)?$/, "")}.md`
+    for (const each of wanted === "table" ? [target, card] : [target])
+      if (yield* Effect.orElseSucceed(fs.exists(each), () => false))
+        return yield* usage(
+          `--out ${yield* runFolder.shown(each)} is there already. Give a new one; nothing was changed.`
+        )
+    if (wanted === "table") {
+      const trainings = yield* Effect.scoped(
+        Effect.flatMap(Journal.reader(path.join(run, runFolder.files.journal)), ({ trainings }) => trainings())
+      ).pipe(Effect.mapError(at(name)))
+      const made = yield* tabled.of({
+        name: path.basename(path.resolve(run)),
+        of: yield* reported.spaceOf(run),
+        recorded: yield* plans.recorded(run, ""),
+        trainings,
+        license: Option.getOrUndefined(license)
+      })
+      const bytes = target.endsWith(".gz") ? made.bytes : new TextEncoder().encode(JSON.stringify(made.json))
+      const remedy = "Give a place that you may write to, and that has room."
+      yield* runFolder.write(target, bytes, remedy)
+      yield* runFolder.write(card, made.card, remedy)
+      return yield* Console.log(
+        `${place} has ${format.plural(made.json.rows.length, "network")} of ${name} in ${format.count(bytes.length)}B, and ${yield* runFolder.shown(card)} says how it was made${opens(wanted, place)}`
+      )
+    }
     const begun = table.rows.filter(({ state }) => state !== "refused").length
     if (begun === 0) return yield* fault(`${name} has no trial yet. Export it when it has some.`)
     const writing: Effect.Effect<void, { readonly message: string }, FileSystem.FileSystem | Path.Path> =
@@ -96,6 +132,10 @@ export const exportTrials = Command.make(
   Command.withDescription("A search's trials for other tools: spreadsheets, TensorBoard, Optuna, MLflow"),
   Command.withExamples([
     { command: "uninet export-trials runs/demo --format csv", description: "A table" },
+    {
+      command: "uninet export-trials runs/random --format table --license CC0-1.0",
+      description: "A table that uninet benchmark plays"
+    },
     { command: "uninet export-trials runs/demo --format optuna --out demo.db", description: "For optuna-dashboard" }
   ])
 )

@@ -61,7 +61,13 @@ export const run = Effect.fnUntraced(function* (
     json
       ? JSON.stringify({ dataset: dataset.name, trials, again, seconds, arms: timed }, undefined, 2)
       : [
-          `Would train ${format.plural(trials + again, "network")} on ${dataset.name} with ${format.plural(workers, "worker")}: ${format.plural(trials, "trial")} of ${format.plural(experiment.epochs, "epoch")}, and ${format.plural(again, "training")} of ${format.plural(retrain.epochs, "epoch")} from fresh weights, each tested once`,
+          [
+            `Would train ${format.plural(trials + again, "network")} on ${dataset.name} with ${format.plural(workers, "worker")}: `,
+            trials === 0
+              ? ""
+              : `${format.plural(trials, "trial")} of ${format.plural(experiment.epochs, "epoch")}, and `,
+            `${format.plural(again, "training")} of ${format.plural(retrain.epochs, "epoch")} from fresh weights, each tested once`
+          ].join(""),
           ...timed.map(({ arm, networks, seconds, strategy, trials }) =>
             format.fitted(
               `  ${arm}: ${strategy === null ? "a given network" : `${format.plural(trials, "trial")} by ${strategy} in ${networks} networks, ${format.time(seconds.trial)} each`}; ${format.time(seconds.again)} a training again${seeds.length > 1 ? `; ${seeds.length} times` : ""}`

@@ -75,7 +75,7 @@ export const compared = (
 }
 
 /** The space of a run: that of its best network, or else as it was searched, for which its data set is read. */
-const spaceOf = Effect.fnUntraced(function* (
+export const spaceOf = Effect.fnUntraced(function* (
   folder: string
 ): Effect.fn.Return<ModelSpace.Any, CliFault, runFolder.Services> {
   const found = yield* best.found(folder)

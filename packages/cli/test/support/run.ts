@@ -8,7 +8,8 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { join } from "node:path"
 
-const of = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+/** The space of its trials. */
+export const of = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
 
 const fingerprint = ModelSpace.fingerprint(of)
 

@@ -1,0 +1,140 @@
+/** A search's trials as a table that `uninet benchmark` plays, with a card that says how it was made. */
+import { Table } from "@uninet/controller"
+import { ModelSpace, Task } from "@uninet/model-space"
+import { Correlation } from "@uninet/predictor"
+import { Journal } from "@uninet/search"
+import { type Site, Space } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { gzipSync } from "node:zlib"
+import { type CliFault, fault } from "./CliFault.ts"
+import * as format from "./format.ts"
+import type { Recorded } from "./plan.ts"
+
+const isRising = (options: ReadonlyArray<unknown>) =>
+  options.every((option, i) => typeof option === "number" && (i === 0 || option > Number(options[i - 1])))
+
+/** A place of choice as a table has it. */
+const choiceOf = (site: Site.Site): Table.Json["choices"][number] => {
+  const options = Array.from({ length: site.count }, (_, token) => {
+    const value = site.value(token)
+    return typeof value === "string" || typeof value === "number" ? value : String(value)
+  })
+  return {
+    name: site.name,
+    options,
+    ...(site.kind !== "categorical" && isRising(options) ? { ordered: true as const } : {})
+  }
+}
+
+/** As few digits as tell them apart. */
+const short = (value: number) => Number(value.toPrecision(8))
+
+export interface Made {
+  readonly json: Table.Json
+  readonly bytes: Uint8Array
+  readonly card: string
+}
+
+/** What a run's journal has, and what is told of it. */
+export interface Given<A, C extends string, M extends string> {
+  readonly name: string
+  readonly of: ModelSpace.ModelSpace<A, C, M>
+  readonly recorded: Recorded
+  readonly trainings: ReadonlyArray<Journal.Trained>
+  readonly license: string | undefined
+}
+
+/** The table of a run. Fails where its space is none that a table can have, or where nothing came of its trials. */
+export const of = Effect.fnUntraced(function* <A, C extends string, M extends string>({
+  license,
+  name,
+  of: space,
+  recorded: { entries, notes, seed, settings, strategy, surroundings },
+  trainings
+}: Given<A, C, M>): Effect.fn.Return<Made, CliFault> {
+  const { sites } = space.space
+  const odd = sites.find(({ conditions, count, slots }) => conditions.length > 0 || slots !== undefined || count > 1024)
+  if (odd !== undefined)
+    return yield* fault(
+      `${name} cannot be made a table: in its space the choice ${odd.name} ${odd.conditions.length > 0 ? "depends on another" : "has too many options"}. Export it as csv or jsonl.`
+    )
+  const { decides, measures } = notes.task
+  const direction = measures[decides] ?? "higher"
+  const proposed = new Map<number, Journal.EntryOf<"Proposed">>()
+  const results = new Map<number, Journal.EntryOf<"Finished">>()
+  for (const { entry } of entries) {
+    if (entry._tag === "Proposed") proposed.set(entry.trial, entry)
+    if (entry._tag === "Finished") results.set(entry.trial, entry)
+  }
+  const most = Math.max(0, ...[...results.values()].map(({ evaluation }) => evaluation.epochs ?? 0))
+  const seconds = new Map<number, number>()
+  for (const { begun, ended, trial } of trainings)
+    seconds.set(trial, (seconds.get(trial) ?? 0) + (ended - begun) / 1000)
+  const costs = ModelSpace.costNames(space)
+  const isTimed = [...results.keys()].every((trial) => seconds.has(trial))
+  const rows: Array<Table.Json["rows"][number]> = []
+  const seen = new Set<string>()
+  for (const [trial, { evaluation }] of results) {
+    const from = proposed.get(trial)
+    const value = evaluation.measures[decides]
+    // Of fewer epochs than others, or the same network once more.
+    if (from === undefined || value === undefined || (evaluation.epochs ?? 0) < most || seen.has(from.hash)) continue
+    const vector = Result.flatMap(ModelSpace.read(space)(from.point), (point) =>
+      Result.flatMap(Space.encode(point)(space.space), (tokens) => Space.toVector(tokens)(space.space))
+    )
+    if (Result.isFailure(vector))
+      return yield* fault(`${name}: trial ${trial} is no point of the space ${space.name}. Give the run's own module.`)
+    seen.add(from.hash)
+    const worth = Task.worth(direction, value)
+    rows.push([
+      [...vector.success],
+      worth,
+      worth,
+      ...costs.map((cost) => short(from.costs[cost] ?? 0)),
+      ...(isTimed ? [short(seconds.get(trial) ?? 0)] : [])
+    ])
+  }
+  if (rows.length === 0) return yield* fault(`${name} has no result yet. Export it when it has some.`)
+  const isWhole = BigInt(rows.length) === Space.distinct(space.space) && Space.isOneToOne(space.space)
+  const json: Table.Json = {
+    name,
+    source: "a search of UniNet for TypeScript (uninet export-trials --format table)",
+    ...(license === undefined ? {} : { license }),
+    ...(settings.dataset === null ? {} : { dataset: settings.dataset }),
+    choices: sites.map(choiceOf),
+    ...(isWhole ? {} : { missing: "nearest" as const }),
+    columns: ["choice", "search", "report", ...costs, ...(isTimed ? ["seconds"] : [])],
+    rows
+  }
+  const values = rows.map(([, value]) => value)
+  const sorted = values.toSorted((a, b) => a - b)
+  const at = (share: number) =>
+    format.measure(
+      Task.worth(direction, sorted[Math.round(share * (sorted.length - 1))] ?? 0),
+      notes.task.shares.includes(decides),
+      2
+    )
+  const correlation = isWhole || rows.length < 10 ? undefined : Correlation.spearman(Table.leftOut(json), values)
+  const { recipe } = settings
+  const bytes = gzipSync(JSON.stringify(json), { level: 9 })
+  const card = [
+    `# ${name}: ${format.plural(rows.length, "trained network")} of the space ${space.name}`,
+    "",
+    `- **Networks.** ${isWhole ? "All of the space." : `A sample of ${Space.showCount(Space.distinct(space.space))}, proposed by the strategy ${strategy} with the seed ${seed}${strategy === "random" ? "" : ", which looks where it expects good ones: the sample is no fair one"}.`} ${sites.length} choices${Object.keys(settings.within).length === 0 ? "" : `, within ${JSON.stringify(settings.within)}`}.`,
+    `- **Training.** ${settings.dataset ?? "A data set of its own"}, ${format.plural(most, "epoch")} of batch ${recipe.batch} at a learning rate of ${recipe.learningRate}, once each, from the seed \`${seed}/trial/<trial>\`. ${surroundings.map(({ engine, software }) => `${software}, ${engine}`).join("; ")}`,
+    `- **Columns.** \`search\` and \`report\` are both the ${decides} on the validation split${direction === "lower" ? ", negative, so that more is better" : ""}: nothing was tested. ${[...costs, ...(isTimed ? ["seconds (of training, on a machine that others may have used)"] : [])].join(", ")}.`,
+    `- **Values.** ${decides} from ${at(0)} to ${at(1)}; a quarter of them are below ${at(0.25)}, half below ${at(0.5)}, three quarters below ${at(0.75)}.`,
+    ...(isWhole
+      ? []
+      : [
+          `- **Networks without a row** have the mean of their nearest five.${correlation === undefined ? "" : ` Rank correlation of such answers with the rows that were left out for them: ${correlation.toFixed(3)} (Spearman).`}`
+        ]),
+    `- **What it is fit for.** ${isWhole ? "Holding strategies against one another at no cost" : "Holding strategies and predictors against one another at little cost, as far as the correlation above goes"}, on a ranking after ${format.plural(most, "epoch")}. It says nothing of the ranking after a long training, or of other data.`,
+    `- **Licence.** ${license ?? "Not said: ask whoever made it."}`,
+    "",
+    "    uninet benchmark table.json.gz --strategies random,evolution,gp --budgets 50,100 --seeds 20",
+    ""
+  ].join("\n")
+  return { json, bytes, card }
+})
