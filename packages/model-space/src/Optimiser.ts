@@ -193,6 +193,8 @@ export interface Options {
   readonly groups: ReadonlyArray<Group>
   /** By how much faster than the rest biases and the offsets of norms are trained. Default: as fast. */
   readonly biasRate?: number
+  /** A parameter that stays as it is. Default: none. */
+  readonly frozen?: Tensor.Tensor<"variable"> | undefined
   /** Gradients whose global norm is above this are scaled down to it; `null` for never. */
   readonly gradientClip: number | null
 }
@@ -207,11 +209,11 @@ export interface Options {
  */
 export const updates = (
   loss: Tensor.Tensor,
-  { biasRate, gradientClip, groups, optimiser }: Options
+  { biasRate, frozen, gradientClip, groups, optimiser }: Options
 ): { readonly updates: ReadonlyArray<Program.Update>; readonly gradientNorm: Tensor.Tensor } => {
   const parameters = topological([loss])
     .filter(Tensor.is("variable"))
-    .filter((v) => v.attributes.role === "parameter")
+    .filter((v) => v.attributes.role === "parameter" && v !== frozen)
   const found = gradient(loss, parameters)
   const trained = parameters.flatMap((parameter, i) => {
     const g = found[i]

@@ -19,6 +19,10 @@ export type Mixing = typeof Mixing.Type
 export const EarlyStopping = Schema.Struct({ patience: Count, improvement: or(Rate, 0) })
 export type EarlyStopping = typeof EarlyStopping.Type
 
+/** The first convolution whitens patches of so many training pictures (default 2,000) and stays so; `epsilon` (default 5e-4) keeps directions of little variance from being blown up. */
+export const Whitening = Schema.Struct({ examples: or(Count, 2000), epsilon: or(Positive, 5e-4) })
+export type Whitening = typeof Whitening.Type
+
 export const Recipe = Schema.Struct({
   /** Passes over the training split. */
   epochs: Count,
@@ -52,6 +56,8 @@ export const Recipe = Schema.Struct({
   dropout: or(Share, 0),
   /** The weights' exponential moving average, evaluated beside them; `null` (default) for none. */
   average: or(Schema.NullOr(Average), null),
+  /** A first convolution that whitens patches of the training pictures and is not trained. Absent: it is drawn and trained as all others. */
+  whitening: Schema.optionalKey(Whitening),
   /** Slow weights to which the weights are set back every few steps. Absent: none. */
   lookahead: Schema.optionalKey(Lookahead),
   /**

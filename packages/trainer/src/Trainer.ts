@@ -202,7 +202,7 @@ const train = Effect.fnUntraced(function* <E>(
   const session = yield* Session.make(trained, recipe, {
     training,
     prng: Prng.fromSeed(seed),
-    image: Dataset.isImages(data) ? data.image : undefined,
+    data,
     ...(options.weights === undefined ? {} : { weights: options.weights })
   })
   if (resume !== undefined) yield* session.restore(resume.variables)

@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidRecipe, LossFailed, RecipeRefused } from "./TrainError.ts"
+import * as Whitening from "./Whitening.ts"
 
 /** Names of the step's inputs and outputs, beside the model's. */
 export const names = {
@@ -101,7 +102,12 @@ export const make = (
     })
     if (loss.shape.length > 0)
       return yield* Result.fail(new LossFailed({ task: task.name, problem: `is ${Shape.print(loss.shape)}` }))
-    const { gradientNorm, updates } = Optimiser.updates(loss, recipe)
+    const frozen = recipe.whitening === undefined ? undefined : Whitening.weightOf([loss])
+    if (recipe.whitening !== undefined && frozen === undefined)
+      return yield* Result.fail(
+        refused(task, "whitening", "the model has no convolution of the pictures themselves", "leave whitening out")
+      )
+    const { gradientNorm, updates } = Optimiser.updates(loss, { ...recipe, frozen })
     const told = (task.running?.outputs ?? []).map((name) => [name, outputs[name]] as const)
     const program = yield* Program.make({
       outputs: {

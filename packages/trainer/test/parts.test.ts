@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Op, Program } from "@uninet/graph"
 import { Model } from "@uninet/nn"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { Initialise, Lookahead, Optimiser, Recipe, Trainer, TrainingProgram, Views } from "@uninet/trainer"
+import { Initialise, Lookahead, Optimiser, Recipe, Trainer, TrainingProgram, Views, Whitening } from "@uninet/trainer"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -68,6 +68,70 @@ describe("views", () => {
     const allows = { ...network.task.allows, augmentation: "values" as const }
     assert.match(refused(network.model, { ...network.task, allows }), /its outputs would not follow the pictures/)
   })
+})
+
+describe("whitening", () => {
+  const prng = Prng.fromSeed("whitening")
+  const image = { channels: 2, height: 6, width: 7 }
+  /** Neighbours are alike, and so are the two channels. */
+  const pictures = new Float32Array(40 * 2 * 6 * 7)
+  for (let i = 0; i < pictures.length; i++) pictures[i] = prng.nextNormal() + (i % 7 === 0 ? 0 : 0.8 * pictures[i - 1])
+  const size = 2 * 2 * 3
+  const ofPatches = Whitening.moments(pictures, image, [2, 3])
+
+  it("finds the directions of a symmetric matrix, each by itself, in falling order", () => {
+    const found = Whitening.eigen(ofPatches)
+    const product = (v: Float64Array, i: number) => v.reduce((sum, x, j) => sum + x * ofPatches[i * size + j], 0)
+    for (const [place, { value, vector }] of found.entries()) {
+      vector.forEach((x, i) => assert.closeTo(product(vector, i), value * x, 1e-10))
+      assert.isAtLeast(value, found[place + 1]?.value ?? 0)
+    }
+  })
+
+  it("gives filters whose answers have variance 1 and go with no other, then their opposites, then what was drawn", () => {
+    const drawn = new Float32Array(30 * size).fill(0.5)
+    const weight = Whitening.filters(drawn, 30, ofPatches, { examples: 40, epsilon: 1e-9 })
+    const row = (i: number) => Array.from(weight.subarray(i * size, (i + 1) * size))
+    const covariance = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) =>
+      a.reduce((sum, x, i) => sum + x * b.reduce((all, y, j) => all + y * ofPatches[i * size + j], 0), 0)
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < size; j++) assert.closeTo(covariance(row(i), row(j)), Number(i === j), 1e-4)
+      assert.deepStrictEqual(
+        row(size + i),
+        row(i).map((x) => -x)
+      )
+    }
+    assert.deepStrictEqual(
+      row(2 * size),
+      Array.from({ length: size }, () => 0.5)
+    )
+  })
+
+  it.effect("is the first convolution's weight, which no step changes", () =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const weights = (options: Partial<Recipe.Recipe>) =>
+        Effect.map(
+          Stream.runCollect(trainer.fit(network, { recipe: { ...Recipe.proxy, batch: 16, ...options }, seed: 1 })),
+          (events) => {
+            const last = events.at(-1)
+            return last?._tag === "Finished" ? last.weights : assert.fail()
+          }
+        )
+      const whitening = { examples: 60, epsilon: 5e-4 }
+      const [one, two] = [yield* weights({ whitening }), yield* weights({ whitening, epochs: 2 })]
+      assert.deepStrictEqual(one.get("stem.0.weight"), two.get("stem.0.weight"))
+      assert.notDeepEqual(one.get("classifier.weight"), two.get("classifier.weight"))
+      const plain = yield* weights({})
+      assert.notDeepEqual(plain.get("stem.0.weight"), one.get("stem.0.weight"))
+      const rows = Model.make({
+        inputs: { image: Model.input([1, 8, 8]) },
+        forward: (_, { image }) => ({ logits: Op.reshape(Op.slice(image, 2, 0, 1), [image.shape[0] ?? 1, 8]) })
+      })
+      const refused = TrainingProgram.make(rows, network.task, { ...Recipe.proxy, whitening })
+      assert.match(Result.isFailure(refused) ? refused.failure.message : "", /no convolution of the pictures/)
+    }).pipe(Effect.provide(layer()))
+  )
 })
 
 describe("lookahead", () => {

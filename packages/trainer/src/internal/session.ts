@@ -1,11 +1,12 @@
 /** A network's programs on an engine: steps of training, evaluation, and the whole state in and out. */
-import { Mix, type Dataset } from "@uninet/data"
+import { type DataError, Dataset, Mix } from "@uninet/data"
 import { type Program, Shape, type Tensor } from "@uninet/graph"
 import { Average, Lookahead, type ModelSpace, Optimiser, type Recipe, type Task, Views } from "@uninet/model-space"
 import { Model, Regularisation, Weights as ModelWeights } from "@uninet/nn"
 import { type Data, type Executable, Runtime } from "@uninet/engine"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Value } from "../Checkpoint.ts"
 import { CheckpointMismatch } from "../CheckpointError.ts"
@@ -15,6 +16,7 @@ import * as Span from "../Span.ts"
 import { RecipeRefused, type TrainError } from "../TrainError.ts"
 import type { Weights } from "../TrainEvent.ts"
 import * as TrainingProgram from "../TrainingProgram.ts"
+import * as Whitening from "../Whitening.ts"
 
 /** Examples per run of an evaluation where nothing else is said: results do not depend on it. */
 export const evaluationBatch = 128
@@ -148,11 +150,11 @@ export const make = Effect.fnUntraced(function* (
   options: {
     readonly training: Program.Program
     readonly prng: Prng.Prng
-    readonly image: Dataset.ImageShape | undefined
+    readonly data: Dataset.DatasetShape
     readonly weights?: Weights
   }
-) {
-  const { prng, training } = options
+): Effect.fn.Return<Session, DataError.DataError | TrainError, Runtime | Scope.Scope> {
+  const { data, prng, training } = options
   const runtime = yield* Runtime
   const judged = Views.of(recipe.views, model)
   const evaluation = yield* Effect.fromResult(Model.evaluation(judged, { batch: evaluationBatch }))
@@ -168,7 +170,19 @@ export const make = Effect.fnUntraced(function* (
     Object.values(programs).flatMap((p) => p.variables.map((v) => [v.attributes.name, v.shape] as const))
   )
   yield* Initialise.write(executable, training.variables, prng.split("weights"))
-  const { average } = recipe
+  const { average, whitening } = recipe
+  const first = whitening === undefined ? undefined : Whitening.weightOf(Object.values(training.outputs))
+  if (whitening !== undefined && first !== undefined) {
+    if (!Dataset.isImages(data))
+      return yield* new RecipeRefused({
+        task: task.name,
+        part: "whitening",
+        reason: "the examples are no pictures",
+        remedy: "leave whitening out"
+      })
+    const drawn = Initialise.value(first, prng.split("weights"))
+    yield* executable.write(new Map([[first.attributes.name, yield* Whitening.of(data, first, drawn, whitening)]]))
+  }
   if (options.weights !== undefined) {
     yield* Effect.fromResult(ModelWeights.toSafetensors(evaluation, options.weights))
     const wanted = new Set(evaluation.variables.map((v) => v.attributes.name))
@@ -183,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
 
   const noise = training.inputs.filter(Regularisation.isNoise)
   const { names } = TrainingProgram
-  const mixed = yield* mixing(task, recipe, options.image)
+  const mixed = yield* mixing(task, recipe, Dataset.isImages(data) ? data.image : undefined)
 
   const session: Session = {
     advance: (batch, step, learningRate) =>

@@ -1,0 +1,144 @@
+/**
+ * A first convolution that whitens patches and stays so (Jordan 2024): its filters are the directions in which patches of the training pictures vary, each scaled to variance 1, and their
+ * opposites. What follows learns from numbers that are alike from the first step on; the convolution's bias is trained.
+ */
+import type { DataError, Dataset } from "@uninet/data"
+import { Tensor, topological } from "@uninet/graph"
+import type { Recipe } from "@uninet/model-space"
+import * as Effect from "effect/Effect"
+
+/** The weight `[out, channels, height, width]` of the convolution that sees the pictures themselves; `undefined` where there is none. */
+export const weightOf = (outputs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor<"variable"> | undefined => {
+  for (const node of topological(outputs)) {
+    if (!Tensor.is("conv2d")(node) || node.attributes.groups !== 1) continue
+    const [picture, weight] = node.inputs
+    if (picture !== undefined && weight !== undefined && Tensor.is("input")(picture) && Tensor.is("variable")(weight))
+      return weight
+  }
+  return undefined
+}
+
+/** The second moments of all patches of pictures `[count, channels, height, width]`, `size × size` with `size` the numbers of a patch. */
+export const moments = (
+  pictures: Float32Array,
+  { channels, height, width }: Dataset.ImageShape,
+  [rows, columns]: readonly [number, number]
+): Float64Array => {
+  const size = channels * rows * columns
+  const sums = new Float64Array(size * size)
+  const patch = new Float64Array(size)
+  const area = height * width
+  const count = pictures.length / (channels * area)
+  for (let n = 0; n < count; n++)
+    for (let top = 0; top + rows <= height; top++)
+      for (let left = 0; left + columns <= width; left++) {
+        let k = 0
+        for (let c = 0; c < channels; c++)
+          for (let y = 0; y < rows; y++)
+            for (let x = 0; x < columns; x++)
+              patch[k++] = pictures[(n * channels + c) * area + (top + y) * width + left + x] ?? 0
+        for (let i = 0; i < size; i++) for (let j = i; j < size; j++) sums[i * size + j] += patch[i] * patch[j]
+      }
+  const patches = count * (height - rows + 1) * (width - columns + 1)
+  for (let i = 0; i < size; i++)
+    for (let j = i; j < size; j++) sums[j * size + i] = sums[i * size + j] = sums[i * size + j] / patches
+  return sums
+}
+
+/** The eigenvectors of a symmetric matrix, each a row, with their values, the largest first: by Jacobi's rotations, which give the same on every machine. */
+export const eigen = (
+  symmetric: Float64Array
+): ReadonlyArray<{ readonly value: number; readonly vector: Float64Array }> => {
+  const n = Math.round(Math.sqrt(symmetric.length))
+  const a = Float64Array.from(symmetric)
+  const vectors = Array.from({ length: n }, (_, i) => Float64Array.from({ length: n }, (_, j) => Number(i === j)))
+  for (let sweep = 0; sweep < 60; sweep++) {
+    let [off, all] = [0, 0]
+    for (let i = 0; i < n; i++)
+      for (let j = 0; j < n; j++) {
+        const square = a[i * n + j] * a[i * n + j]
+        all += square
+        if (i !== j) off += square
+      }
+    if (off <= 1e-24 * all) break
+    for (let p = 0; p < n; p++)
+      for (let q = p + 1; q < n; q++) {
+        const apq = a[p * n + q]
+        if (apq === 0) continue
+        const theta = (a[q * n + q] - a[p * n + p]) / (2 * apq)
+        const t = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.sqrt(theta * theta + 1))
+        const c = 1 / Math.sqrt(t * t + 1)
+        const s = t * c
+        const rotate = (of: Float64Array, i: number, j: number) => {
+          const [x, y] = [of[i], of[j]]
+          of[i] = c * x - s * y
+          of[j] = s * x + c * y
+        }
+        for (let k = 0; k < n; k++) rotate(a, k * n + p, k * n + q)
+        for (let k = 0; k < n; k++) rotate(a, p * n + k, q * n + k)
+        const [u, v] = [vectors[p], vectors[q]]
+        for (let k = 0; k < n; k++) {
+          const [x, y] = [u[k], v[k]]
+          u[k] = c * x - s * y
+          v[k] = s * x + c * y
+        }
+      }
+  }
+  return vectors
+    .map((vector, i) => ({ value: Math.max(0, a[i * n + i]), vector }))
+    .toSorted((x, y) => y.value - x.value)
+}
+
+/**
+ * The first values of the filters: directions by falling variance, then their opposites; where there are more filters than both, the rest stay as they were drawn.
+ *
+ * @example
+ * const weight = Whitening.filters(drawn, 16, Whitening.moments(pictures, image, [3, 3]), { examples: 2000, epsilon: 5e-4 })
+ */
+export const filters = (
+  drawn: Float32Array,
+  out: number,
+  ofPatches: Float64Array,
+  { epsilon }: Recipe.Whitening
+): Float32Array<ArrayBuffer> => {
+  const directions = eigen(ofPatches)
+  const weight = Float32Array.from(drawn)
+  for (let filter = 0; filter < Math.min(out, 2 * directions.length); filter++) {
+    const found = directions[filter % directions.length]
+    if (found === undefined) break
+    const scale = (filter < directions.length ? 1 : -1) / Math.sqrt(found.value + epsilon)
+    for (let i = 0; i < directions.length; i++) weight[filter * directions.length + i] = scale * found.vector[i]
+  }
+  return weight
+}
+
+/** Pictures that are read at a time. */
+const chunk = 250
+
+/** The filters for a data set's training pictures, the first `examples` of them. */
+export const of = (
+  data: Dataset.ImageDataset,
+  weight: Tensor.Tensor<"variable">,
+  drawn: Float32Array,
+  options: Recipe.Whitening
+): Effect.Effect<Float32Array<ArrayBuffer>, DataError.DataError> => {
+  const [out = 0, , rows = 1, columns = 1] = weight.shape
+  const count = Math.min(options.examples, data.train.size)
+  // A few at a time: large pictures would take much memory together.
+  const starts = Array.from({ length: Math.ceil(count / chunk) }, (_, i) => i * chunk)
+  return Effect.map(
+    Effect.reduce(
+      starts,
+      (): Float64Array => new Float64Array(0),
+      (sums, start) => {
+        const indexes = Uint32Array.from({ length: Math.min(chunk, count - start) }, (_, i) => start + i)
+        return Effect.map(data.train.read(indexes), ({ inputs }) =>
+          moments(inputs.image, data.image, [rows, columns]).map(
+            (moment, i) => (sums[i] ?? 0) + (moment * indexes.length) / count
+          )
+        )
+      }
+    ),
+    (ofPatches) => filters(drawn, out, ofPatches, options)
+  )
+}
