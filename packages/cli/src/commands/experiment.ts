@@ -71,9 +71,10 @@ export const experiment = Command.make(
       Flag.withDescription("Say what would be trained, and about how long it takes; nothing is written")
     ),
     device: flags.device.pipe(Flag.withDefault(Device.standard)),
+    allowMixed: flags.allowMixed,
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ device, dryRun, file, json, out, workers }) {
+  Effect.fnUntraced(function* ({ allowMixed, device, dryRun, file, json, out, workers }) {
     const path = yield* Path.Path
     const loaded = yield* Experiment.load(path.resolve(file))
     const { experiment: given } = loaded
@@ -82,11 +83,12 @@ export const experiment = Command.make(
     const isThere = yield* isBegun(loaded, folder)
     const machine: experiments.Machine = {
       workers: Option.getOrElse(workers, availableParallelism),
-      device: yield* Device.choose(device)
+      device: yield* Device.choose(device),
+      allowMixed
     }
     const again = Effect.suspend(() =>
       Console.error(
-        `\nStopped. What is trained so far is kept in ${name}; go on with: ${command.uninet("experiment", file, "--out", name)}`
+        `\nStopped. What is trained so far is kept in ${name}; go on with: ${command.uninet("experiment", file, "--out", name, ...(allowMixed ? ["--allow-mixed"] : []))}`
       )
     )
     yield* Effect.scoped(

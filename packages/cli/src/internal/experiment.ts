@@ -43,6 +43,8 @@ import * as training from "./training.ts"
 export interface Machine {
   readonly workers: number
   readonly device: Device.Chosen
+  /** Whether it may be gone on with under other data, software, engines and kinds of machines. */
+  readonly allowMixed?: boolean
   /** Evaluates the trials of a plan. Default: worker processes. */
   readonly evaluator?: (plan: plans.Plan, of: ModelSpace.Any) => Layer.Layer<Evaluator.Evaluator>
 }
@@ -278,8 +280,16 @@ const evaluatorOf = Effect.fnUntraced(function* (
   })
 })
 
-const journalOf = (folder: string) =>
-  Layer.build(Journal.sqlite(join(folder, runFolder.files.journal), { existing: "resume" }))
+const journalOf = (folder: string, { allowMixed = false }: Machine) =>
+  Layer.build(
+    Journal.sqlite(join(folder, runFolder.files.journal), {
+      existing: "resume",
+      mixed: allowMixed ? "allow" : "refuse"
+    })
+  )
+
+/** What workers have to agree in. */
+const agreed = ({ machine: { allowMixed = false }, surroundings }: Running) => (allowMixed ? {} : { surroundings })
 
 /** Seconds of training that a search's journal has. */
 const secondsIn = (journal: Journal.Journal["Service"]) =>
@@ -311,7 +321,7 @@ const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, runni
     surroundings: running.surroundings,
     notes: plans.notesOf(plan, of.task)
   }
-  const journal = yield* journalOf(folder)
+  const journal = yield* journalOf(folder, running.machine)
   const before = yield* Context.get(journal, Journal.Journal).open(
     yield* Effect.provide(Search.identity(of, asked), services)
   )
@@ -320,7 +330,7 @@ const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, runni
     running.machine,
     plan,
     of,
-    { surroundings: running.surroundings },
+    agreed(running),
     running.slots,
     (more) => (seconds += more)
   )
@@ -370,7 +380,7 @@ const retrained = Effect.fnUntraced(function* (
   const { retrain } = running.experiment
   const plan = { ...arm.again, seed }
   const below = join(folder, again)
-  const journal = yield* journalOf(below)
+  const journal = yield* journalOf(below, running.machine)
   const identity = yield* Effect.provide(
     Search.identity(of, {
       trials: retrain.seeds,
@@ -393,7 +403,7 @@ const retrained = Effect.fnUntraced(function* (
     running.machine,
     plan,
     of,
-    { surroundings: running.surroundings, checkpoints: resolve(below, runFolder.checkpoints) },
+    { ...agreed(running), checkpoints: resolve(below, runFolder.checkpoints) },
     running.slots,
     () => {}
   )

@@ -45,6 +45,8 @@ export interface Results {
   readonly direction: Task.Direction
   /** Whether everything that the experiment asks for is there. */
   readonly isWhole: boolean
+  /** Whether some of it came about under other data, software, engines or kinds of machines. */
+  readonly isMixed: boolean
   /** What is paired: searches with all that was trained of them, or trainings of the one search. */
   readonly pairs: "searches" | "trainings"
   readonly trainings: number
@@ -144,6 +146,9 @@ export const of = (
     measure,
     direction,
     isWhole: all.length === wanted,
+    isMixed: stood
+      .flatMap(({ again, search }) => [search, again])
+      .some((recorded) => (recorded?.identity.surroundings ?? []).length > 1),
     pairs: experiment.seeds.length > 1 ? "searches" : "trainings",
     trainings: all.length + found.flatMap(({ searches }) => searches).reduce((sum, { trials }) => sum + trials, 0),
     seconds: stood.reduce((sum, { again, search }) => sum + secondsOf(search) + secondsOf(again), 0),
@@ -165,7 +170,7 @@ const p = (value: number | null) => (value === null ? "" : value < 0.0001 ? "< 0
 
 /** Tables for people, in Markdown. */
 export const markdown = (
-  { arms, contrasts, dataset, isWhole, measure, pairs, seconds, trainings }: Results,
+  { arms, contrasts, dataset, isMixed, isWhole, measure, pairs, seconds, trainings }: Results,
   experiment: Experiment.Experiment,
   shares: ReadonlyArray<string>
 ): string => {
@@ -191,6 +196,9 @@ export const markdown = (
     ...(isWhole
       ? []
       : ["**Not finished: these are the figures so far, and their significance is not to be read yet.**", ""]),
+    ...(isMixed
+      ? ["**Mixed: some trainings came about under other data, software, engines or machines than the rest.**", ""]
+      : []),
     [
       ...(spent.length === 0 ? [] : [`Each search: ${spent.join("")}, ${format.plural(seeds.length, "seed")}.`]),
       `Trained again: ${format.plural(retrain.seeds, "time")} for ${format.plural(retrain.epochs, "epoch")} from fresh weights, tested once each.`,
