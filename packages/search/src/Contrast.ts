@@ -20,7 +20,7 @@ export interface Estimate {
 export interface Contrast extends Estimate {
   readonly arm: string
   readonly against: string
-  /** Two-sided, by the paired t-test; `null` for fewer than two pairs. */
+  /** Two-sided, by the paired t-test; `null` for fewer than two pairs, and for pairs that all differ by the same. */
   readonly p: number | null
   /** As it is after Holm's correction for all contrasts of the experiment. */
   readonly adjusted: number | null
@@ -78,8 +78,9 @@ export const of = (
     if (pairs.length === 0) return []
     const difference = estimate(pairs)
     const { count, error, mean } = difference
-    const p =
-      error === null ? null : error === 0 ? Number(mean === 0) : Student.beyond(count - 1, Math.abs(mean) / error)
+    // Pairs that all differ by the same are too coarse a measure to tell of chance.
+    const isConstant = error !== null && mean !== 0 && error <= 1e-12 * Math.abs(mean)
+    const p = error === null || isConstant ? null : error === 0 ? 1 : Student.beyond(count - 1, Math.abs(mean) / error)
     return [{ arm, difference, p }]
   })
   const tested = found.flatMap(({ p }) => (p === null ? [] : [p]))

@@ -127,5 +127,14 @@ describe("a contrast", () => {
       "higher"
     )
     assert.deepStrictEqual([same[0]?.p, same[0]?.verdict], [1, "open"])
+    const constant = Contrast.of(
+      new Map([
+        ["a", bySeed([1, 2])],
+        ["b", bySeed([2, 3])]
+      ]),
+      "a",
+      "higher"
+    )
+    assert.deepStrictEqual([constant[0]?.mean, constant[0]?.p, constant[0]?.verdict], [1, null, "open"])
   })
 })

@@ -1,6 +1,8 @@
 /** What came of an experiment, of its journals alone: figures, tables and curves. */
-import type { Task } from "@uninet/model-space"
+import { ModelSpace, type Task } from "@uninet/model-space"
 import { Comparison, Contrast, type Experiment, Journal } from "@uninet/search"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Arm, Recorded, Stood } from "./experiment.ts"
 import * as format from "./format.ts"
@@ -33,6 +35,8 @@ export interface Trained {
 
 export interface ArmResult {
   readonly name: string
+  /** The network that was given, where nothing was searched. */
+  readonly network: { readonly line: string; readonly costs: Readonly<Record<string, number>> } | null
   readonly searches: ReadonlyArray<Searched>
   readonly trained: ReadonlyArray<Trained>
   readonly validation: Contrast.Estimate | null
@@ -90,6 +94,16 @@ const trainedOf = ({ again, unit: { seed } }: Stood): ReadonlyArray<Trained> => 
   })
 }
 
+/** An arm's given network. */
+const networkOf = ({ domain: { of }, point }: Arm): ArmResult["network"] =>
+  Option.match(point, {
+    onNone: () => null,
+    onSome: (given) => ({
+      line: of.line(given),
+      costs: Result.getOrElse(ModelSpace.costsOf(of)(given), () => ({}))
+    })
+  })
+
 const mean = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0) / values.length
 
 /** The figures of one split by what is paired; a search counts when everything of it was trained. */
@@ -124,7 +138,8 @@ export const of = (
   const measure = first?.domain.of.task.decides ?? ""
   const direction = first?.domain.of.task.measures[measure] ?? "higher"
   const tests = new Map<string, Contrast.Figures>()
-  const found = arms.map(({ name }): ArmResult => {
+  const found = arms.map((arm): ArmResult => {
+    const { name } = arm
     const own = stood.filter(({ unit }) => unit.arm.name === name)
     const trained = own.flatMap(trainedOf)
     const split = (of: (each: Trained) => Readonly<Record<string, number>>) =>
@@ -133,6 +148,7 @@ export const of = (
     tests.set(name, test)
     return {
       name,
+      network: networkOf(arm),
       searches: own.flatMap((each) => searchedOf(each, { name: measure, direction })),
       trained,
       validation: estimated(split((each) => each.validation)),
@@ -168,6 +184,12 @@ const among = (values: ReadonlyArray<number>, shown: (value: number) => string) 
 
 const p = (value: number | null) => (value === null ? "" : value < 0.0001 ? "< 0.0001" : value.toFixed(4))
 
+/** Costs of an arm's networks: of what was given, or of the best of each search. */
+const costsOf = ({ network, searches }: ArmResult) => [
+  ...(network === null ? [] : [network.costs]),
+  ...searches.flatMap(({ best }) => (best === null ? [] : [best.costs]))
+]
+
 /** Tables for people, in Markdown. */
 export const markdown = (
   { arms, contrasts, dataset, isMixed, isWhole, measure, pairs, seconds, trainings }: Results,
@@ -182,7 +204,8 @@ export const markdown = (
   const interval = ({ high, low }: Contrast.Estimate, shown = value) =>
     low === null || high === null ? "" : `${shown(low)} … ${shown(high)}`
   const { budget, epochs, retrain, seeds, within } = experiment
-  const counted = arms.flatMap(({ searches }) => searches.flatMap(({ best }) => (best === null ? [] : [best.costs])))
+  const counted = arms.flatMap(costsOf)
+  const isSearched = arms.some(({ network }) => network === null)
   const costs = [...new Set(["macs", "parameters", ...Object.keys(within)])].filter((name) =>
     counted.some((each) => each[name] !== undefined)
   )
@@ -206,17 +229,27 @@ export const markdown = (
     ].join(" "),
     "",
     pairs === "trainings"
-      ? "± is the standard error over the trainings of one network of each arm: it does not tell how another search would have come out."
+      ? `± is the standard error over the trainings of one network of each arm${isSearched ? ": it does not tell how another search would have come out" : ""}.`
       : "± is the standard error over the searches, each with the mean of what was trained of it.",
     "",
     ...table(
-      ["arm", "trials", ...costs.map(format.costHead), `validation ${measure}`, `test ${measure}`, "95%", "each"],
-      arms.map(({ name, searches, test, trained, validation }) => [
-        name,
-        searches.map(({ failed, trials }) => `${trials}${failed > 0 ? ` (${failed} failed)` : ""}`).join(", "),
+      [
+        "arm",
+        ...(isSearched ? ["trials"] : []),
+        ...costs.map(format.costHead),
+        `validation ${measure}`,
+        `test ${measure}`,
+        "95%",
+        "each"
+      ],
+      arms.map(({ test, trained, validation, ...arm }) => [
+        arm.name,
+        ...(isSearched
+          ? [arm.searches.map(({ failed, trials }) => `${trials}${failed > 0 ? ` (${failed} failed)` : ""}`).join(", ")]
+          : []),
         ...costs.map((cost) =>
           among(
-            searches.flatMap(({ best }) => best?.costs[cost] ?? []),
+            costsOf({ test, trained, validation, ...arm }).flatMap((own) => own[cost] ?? []),
             format.count
           )
         ),
@@ -247,7 +280,7 @@ export const markdown = (
           ),
           ""
         ]),
-    ...(counted.length === 0
+    ...(arms.every(({ searches }) => searches.every(({ best }) => best === null))
       ? []
       : [
           "Chosen:",
