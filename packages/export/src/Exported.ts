@@ -93,7 +93,7 @@ export interface Options {
   readonly int8?: Examples.Examples
   /** Pythons to look for PyTorch in. */
   readonly pythons?: ReadonlyArray<string>
-  /** Hears how many of the examples have gone through the network and through what was written; each goes through both. */
+  /** Hears how many of the examples have gone through the network and through what was written; each goes through both; those that an int8 file is calibrated on, once. */
   readonly onExamples?: (count: number) => Effect.Effect<void>
 }
 
@@ -149,7 +149,8 @@ export const write = Effect.fn("Exported.write")(function* (
   const { examples, file, format, onExamples } = options
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const int8 = options.int8 === undefined || format !== "onnx" ? null : yield* Int8.onnx(trained, options.int8)
+  const int8 =
+    options.int8 === undefined || format !== "onnx" ? null : yield* Int8.onnx(trained, options.int8, onExamples)
   const files = int8 === null ? yield* Effect.fromResult(Format.files(format, trained)) : [int8.file]
   const stem = path.join(path.dirname(file), path.basename(file, path.extname(file)))
   const targets = files.map(({ extension }) => `${stem}${extension}`)

@@ -35,41 +35,9 @@ const seen = (before: Quantise.Range | undefined, values: ArrayLike<number>): Qu
   return { min, max }
 }
 
-/** What values come to on examples, by their names. */
-const rangesOf = (model: Model.Model, inputs: Card.Card["inputs"], examples: Examples.Examples) =>
+const attempt = <A>(f: () => Promise<A>) =>
   Effect.tryPromise({
-    try: async () => {
-      const given = new Set([...model.inputs, ...model.outputs].map(({ name }) => name))
-      const watched = Quantise.observed(model).filter((name) => !given.has(name))
-      const session = await ort.InferenceSession.create(
-        Model.encode({
-          ...model,
-          outputs: [
-            ...model.outputs,
-            ...watched.map((name): Model.ValueInfo => ({ name, type: "float32", shape: null }))
-          ]
-        }),
-        { logSeverityLevel: 3 }
-      )
-      const ranges = new Map<string, Quantise.Range>()
-      try {
-        for (let from = 0; from < examples.size; from += chunk) {
-          const count = Math.min(chunk, examples.size - from)
-          const rows = Examples.rows(inputs, examples, from, count)
-          const feeds = Object.fromEntries(
-            Object.entries(inputs).flatMap(([name, { dtype, shape }]) =>
-              session.inputNames.includes(name) ? [[name, new ort.Tensor(dtype, rows[name], [count, ...shape])]] : []
-            )
-          )
-          const found = { ...(await session.run(feeds)), ...feeds }
-          for (const [name, { data, type }] of Object.entries(found))
-            if (type === "float32") ranges.set(name, seen(ranges.get(name), data as Float32Array)) // as its type says
-        }
-      } finally {
-        await session.release()
-      }
-      return ranges
-    },
+    try: f,
     catch: (cause) =>
       new ModelUnusable({
         file: "the network",
@@ -77,15 +45,50 @@ const rangesOf = (model: Model.Model, inputs: Card.Card["inputs"], examples: Exa
       })
   })
 
+/** What values come to on examples, by their names. */
+const rangesOf = Effect.fnUntraced(function* (
+  model: Model.Model,
+  inputs: Card.Card["inputs"],
+  examples: Examples.Examples,
+  onExamples: (count: number) => Effect.Effect<void>
+) {
+  const given = new Set([...model.inputs, ...model.outputs].map(({ name }) => name))
+  const watched = Quantise.observed(model).filter((name) => !given.has(name))
+  const outputs = [
+    ...model.outputs,
+    ...watched.map((name): Model.ValueInfo => ({ name, type: "float32", shape: null }))
+  ]
+  const session = yield* Effect.acquireRelease(
+    attempt(() => ort.InferenceSession.create(Model.encode({ ...model, outputs }), { logSeverityLevel: 3 })),
+    (session) => Effect.ignore(Effect.promise(() => session.release()))
+  )
+  const ranges = new Map<string, Quantise.Range>()
+  for (let from = 0; from < examples.size; from += chunk) {
+    const count = Math.min(chunk, examples.size - from)
+    const rows = Examples.rows(inputs, examples, from, count)
+    const feeds = Object.fromEntries(
+      Object.entries(inputs).flatMap(([name, { dtype, shape }]) =>
+        session.inputNames.includes(name) ? [[name, new ort.Tensor(dtype, rows[name], [count, ...shape])]] : []
+      )
+    )
+    const found = yield* Effect.uninterruptible(attempt(() => session.run(feeds)))
+    for (const [name, { data, type }] of Object.entries({ ...found, ...feeds }))
+      if (type === "float32") ranges.set(name, seen(ranges.get(name), data as Float32Array)) // as its type says
+    yield* onExamples(count)
+  }
+  return ranges
+}, Effect.scoped)
+
 /**
- * The network's ONNX file in eight bits, with what could be computed in them and what was left in floats, by operator.
+ * The network's ONNX file in eight bits, with what could be computed in them and what was left in floats, by operator. `onExamples` hears of every few that calibrate.
  *
  * @example
  * const { file, left } = yield* Int8.onnx(trained, examples)
  */
 export const onnx = Effect.fn("Int8.onnx")(function* (
   trained: Trained.Trained,
-  calibration: Examples.Examples
+  calibration: Examples.Examples,
+  onExamples: (count: number) => Effect.Effect<void> = () => Effect.void
 ): Effect.fn.Return<Int8, Int8Error> {
   // Says what is wrong with weights and card.
   yield* Effect.fromResult(Format.onnx(trained))
@@ -98,7 +101,7 @@ export const onnx = Effect.fn("Int8.onnx")(function* (
       metadata: { ...Card.toMetadata(trained.card), precision: "int8" }
     })
   )
-  const ranges = yield* rangesOf(model, trained.card.inputs, calibration)
+  const ranges = yield* rangesOf(model, trained.card.inputs, calibration, onExamples)
   const { left, model: quantised, taken } = Quantise.quantise(model, ranges)
   return { file: { extension: ".onnx", content: Model.encode(quantised) }, left, taken }
 })

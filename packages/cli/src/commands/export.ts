@@ -286,7 +286,7 @@ const run = Effect.fnUntraced(function* (given: Flags) {
       : `test examples of ${data.name}`
   const judging = given.int8 && normalised !== undefined ? Math.min(judged, normalised.test.size) : 0
   const onExamples = yield* checkProgress.make(
-    2 * (examples.size + judging),
+    2 * (examples.size + judging) + (given.int8 ? calibration : 0),
     `checking ${given.format} on ${examples.size} ${of}`
   )
   const { bytes, check, files, int8, unchecked } = yield* Exported.write(whole, {
