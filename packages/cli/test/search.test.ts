@@ -145,7 +145,8 @@ describe("uninet search", () => {
       2,
       /--objectives: the space uninet has no speed\. Give one of macs, parameters, .*accuracy, /
     ],
-    [["--within", "latency<=3"], 2, /--within: the space uninet has no latency\. Give one of macs, /],
+    [["--within", "price<=3"], 2, /--within: the space uninet has no price\. Give one of macs, /],
+    [["--within", "latency<=3"], 2, /latency is asked for, and no device is known\. Give --device-file/],
     [["--within", "macs<3"], 2, /--within has "macs<3"\. Give bounds on costs, such as parameters<=200K/],
     [["--within", "macs<=3K,macs<=2K"], 2, /--within bounds macs by <= twice\. Give the tighter one alone\./],
     [

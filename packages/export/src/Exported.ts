@@ -14,12 +14,16 @@ import type { Card } from "./Card.ts"
 import * as Comparison from "./Comparison.ts"
 import type * as Examples from "./Examples.ts"
 import * as Format from "./Format.ts"
+import * as Int8 from "./Int8.ts"
 import * as OnnxModel from "./OnnxModel.ts"
 import * as Python from "./Python.ts"
 import * as Trained from "./Trained.ts"
 
 /** Outputs may be this far from the network's, relative to the largest of them. */
 export const tolerance: Readonly<Record<Format.Format, number>> = { onnx: 1e-5, safetensors: 0, pytorch: 1e-4 }
+
+/** The same of a file in eight bits, which rounds every value to one of 256: what is farther off is no rounding. */
+export const toleranceInt8 = 0.5
 
 /** What was found when the written files were loaded again. */
 export interface Check extends Comparison.Comparison {
@@ -35,6 +39,8 @@ export interface Exported {
   /** `undefined` where their runtime is not there; `unchecked` then says what is missing. */
   readonly check: Check | undefined
   readonly unchecked: string | undefined
+  /** Of a file in eight bits: which operators are computed in them, and which were left in floats, by how many; `null` of any other. */
+  readonly int8: Pick<Int8.Int8, "taken" | "left"> | null
 }
 
 /** A file of that name is there already. */
@@ -83,9 +89,11 @@ export interface Options {
   readonly file: string
   /** Real ones, as the network takes them. */
   readonly examples: Examples.Examples
+  /** Writes an ONNX file in eight bits, calibrated on these examples, which it should have been trained on. Default: in floats. */
+  readonly int8?: Examples.Examples
   /** Pythons to look for PyTorch in. */
   readonly pythons?: ReadonlyArray<string>
-  /** Hears how many of the examples have gone through the network and through what was written; each goes through both. */
+  /** Hears how many of the examples have gone through the network and through what was written; each goes through both; those that an int8 file is calibrated on, once. */
   readonly onExamples?: (count: number) => Effect.Effect<void>
 }
 
@@ -141,7 +149,9 @@ export const write = Effect.fn("Exported.write")(function* (
   const { examples, file, format, onExamples } = options
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const files = yield* Effect.fromResult(Format.files(format, trained))
+  const int8 =
+    options.int8 === undefined || format !== "onnx" ? null : yield* Int8.onnx(trained, options.int8, onExamples)
+  const files = int8 === null ? yield* Effect.fromResult(Format.files(format, trained)) : [int8.file]
   const stem = path.join(path.dirname(file), path.basename(file, path.extname(file)))
   const targets = files.map(({ extension }) => `${stem}${extension}`)
   for (const target of targets)
@@ -167,7 +177,7 @@ export const write = Effect.fn("Exported.write")(function* (
                 size: examples.size
               }),
               runtime: found.runtime,
-              tolerance: tolerance[format]
+              tolerance: int8 === null ? tolerance[format] : toleranceInt8
             }
           : undefined
       if (check !== undefined && !(check.worst <= check.tolerance))
@@ -182,7 +192,8 @@ export const write = Effect.fn("Exported.write")(function* (
         files: targets,
         bytes: files.reduce((sum, { content }) => sum + content.length, 0),
         check,
-        unchecked: "outputs" in found ? undefined : found.message
+        unchecked: "outputs" in found ? undefined : found.message,
+        int8: int8 === null ? null : { taken: int8.taken, left: int8.left }
       }
     })
   )

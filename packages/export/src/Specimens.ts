@@ -10,12 +10,21 @@ import * as Examples from "./Examples.ts"
 const spread = (size: number, count: number) =>
   Array.from({ length: Math.min(size, count) }, (_, i) => Math.floor((i * size) / Math.min(size, count)))
 
-/** Examples of a data set's test split, as the data set normalises them. */
+/** Examples of a data set's test split, or of another one, as the data set normalises them. */
 export const ofDataset = (
   data: Dataset.Dataset["Service"],
-  count: number
+  count: number,
+  split: Dataset.SplitName = "test"
 ): Effect.Effect<Examples.Examples, DataError.DataError> =>
-  Effect.map(data.test.read(spread(data.test.size, count)), ({ inputs, size }) => ({ inputs, size }))
+  Effect.map(labelled(data, count, split), ({ inputs, size }) => ({ inputs, size }))
+
+/** The same with their targets. */
+export const labelled = (
+  data: Dataset.Dataset["Service"],
+  count: number,
+  split: Dataset.SplitName = "test"
+): Effect.Effect<Examples.Examples & Pick<Dataset.Batch, "targets">, DataError.DataError> =>
+  data[split].read(spread(data[split].size, count))
 
 /**
  * Test digits of the embedded MNIST as the picture that a card describes, resized and normalised by it: for a network without a data set at hand. Every channel of a

@@ -161,9 +161,15 @@ export interface Options {
 /** Fewest networks that say anything. */
 const fewest = 40
 
-/** Networks that take turns: so many fit into memory together, and their turns are far enough apart that what disturbs one does not disturb all of them. */
-const together = 12
-const rounds = 7
+/**
+ * Networks that take turns, and how many: so many fit into memory together, and their turns are far enough apart that what disturbs one does not disturb all of them. Where a network takes more than a
+ * second, more networks say more than more turns; how it is, the first few show.
+ */
+const paces = {
+  first: { together: 4, rounds: 7 },
+  quick: { together: 12, rounds: 7 },
+  slow: { together: 4, rounds: 4 }
+}
 
 /** What part of the time is left for the fit. */
 const forFit = 0.06
@@ -196,10 +202,13 @@ export const profile = Effect.fn("Device.profile")(function* <A, C extends strin
   const seen = new Set<string>()
   const visited: Array<Visited> = []
   const references: Array<number> = []
-  let slowest = 0
+  // Of the time, by a network.
+  let each = 0
+  let pace = paces.first
   let misses = 0
-  while (passed() + slowest < 1 - forFit && misses < patience) {
+  while (passed() + each * pace.together < 1 - forFit && misses < patience) {
     const start = passed()
+    const { rounds, together } = pace
     const group: Array<Stopwatch.Subject & Pick<Visited, "operations">> = []
     while (group.length < together && misses < patience) {
       const point = Space.sample(prng)(of.space)
@@ -226,7 +235,8 @@ export const profile = Effect.fn("Device.profile")(function* <A, C extends strin
     references.push(reference.milliseconds)
     for (const [i, { latency }] of models.entries())
       visited.push({ operations: group[i]?.operations ?? [], milliseconds: latency.value / reference.milliseconds })
-    slowest = Math.max(slowest, passed() - start)
+    each = (passed() - start) / group.length
+    pace = each * seconds > 1 ? paces.slow : paces.quick
   }
   if (visited.length < fewest) return yield* new TooFewMeasured({ measured: visited.length, needed: fewest })
   const usual = Statistics.median(references)

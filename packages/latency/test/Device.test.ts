@@ -21,7 +21,7 @@ const price = ({ amounts: [, macs = 0, out = 0], family }: Operation.Operation) 
 const takes = (operations: ReadonlyArray<Operation.Operation>) =>
   operations.reduce((sum, operation) => sum + price(operation), 0.05)
 
-const fitted = () => {
+const fit = () => {
   const prng = Prng.fromSeed("device")
   const points = Array.from({ length: 90 }, () => Space.sample(prng)(mine.space))
   const [seen, unseen] = [points.slice(0, 60), points.slice(60)]
@@ -30,6 +30,9 @@ const fitted = () => {
   )
   return { error, predictor, unseen }
 }
+
+let made: ReturnType<typeof fit> | undefined
+const fitted = () => (made ??= fit())
 
 const device = (predictor: Predictor.Predictor): Device.Device => ({
   format: "uninet device",

@@ -37,6 +37,10 @@ export interface Options {
  * Export.toOnnx({ program: (batch) => Network.evaluation(network, { batch }), weights })
  */
 export const toOnnx = (options: Options): Result.Result<Uint8Array, GraphError | NotBatchFree> =>
+  Result.map(toModel(options), encode)
+
+/** The same as data. */
+export const toModel = (options: Options): Result.Result<Model, GraphError | NotBatchFree> =>
   Result.gen(function* () {
     const { weights, name = "network", metadata = {} } = options
     const at = (batch: number) =>
@@ -46,7 +50,7 @@ export const toOnnx = (options: Options): Result.Result<Uint8Array, GraphError |
       )
     // Primes that no other length in a network is likely to be.
     const model = yield* freeBatch(yield* at(7919), yield* at(7927))
-    return encode(fold(model))
+    return fold(model)
   })
 
 /** The name of the free axis. */
@@ -76,7 +80,7 @@ const freeBatch = (one: Model, other: Model): Result.Result<Model, NotBatchFree>
 const freeAxes = (mine: ReadonlyArray<ValueInfo>, theirs: ReadonlyArray<ValueInfo>) =>
   mine.map((value, i) => ({
     ...value,
-    shape: value.shape.map((n, axis) => (n === theirs[i].shape[axis] ? n : batchAxis))
+    shape: value.shape?.map((n, axis) => (n === theirs[i].shape?.[axis] ? n : batchAxis)) ?? null
   }))
 
 /** The first operator in which two models differ. */

@@ -239,7 +239,7 @@ const lowerWith = (given: Program.Program, options: Options) => {
     return origin === undefined ? one : { ...one, node: origin }
   }
   const variables = program.variables.filter((v) => !weights.has(v.attributes.name) && !packed.has(v.attributes.name))
-  const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape)]))
+  const shapes = new Map([...model.inputs, ...model.outputs].map((value) => [value.name, fixed(value.shape ?? [])]))
   const lowered: Lowered = {
     model,
     shapes,

@@ -23,14 +23,14 @@ export interface Node {
 export interface Constant {
   readonly name: string
   readonly shape: ReadonlyArray<number>
-  readonly data: Float32Array | Int32Array | BigInt64Array | Uint8Array
+  readonly data: Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array
 }
 
 export interface ValueInfo {
   readonly name: string
   readonly type: "float32" | "int32"
-  /** A string names an axis whose length is free. */
-  readonly shape: ReadonlyArray<number | string>
+  /** A string names an axis whose length is free; `null` where the shape is not said. */
+  readonly shape: ReadonlyArray<number | string> | null
 }
 
 export interface Model {
@@ -47,7 +47,7 @@ export interface Model {
 export const opset = 18
 const irVersion = 9
 
-const elementType = { float32: 1, uint8: 2, int32: 6, int64: 7 }
+const elementType = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 }
 const attributeType = { float: 1, int: 2, string: 3, floats: 6, ints: 7 }
 
 const typeOf = (data: Constant["data"]): number =>
@@ -57,7 +57,9 @@ const typeOf = (data: Constant["data"]): number =>
       ? elementType.int32
       : data instanceof BigInt64Array
         ? elementType.int64
-        : elementType.uint8
+        : data instanceof Int8Array
+          ? elementType.int8
+          : elementType.uint8
 
 const writeAttribute = ([name, value]: readonly [string, AttributeValue], pbf: Pbf) => {
   pbf.writeStringField(1, name)
@@ -98,13 +100,13 @@ const writeConstant = ({ name, shape, data }: Constant, pbf: Pbf) => {
 const writeDimension = (length: number | string, pbf: Pbf) =>
   typeof length === "number" ? pbf.writeVarintField(1, length) : pbf.writeStringField(2, length)
 
-const writeShape = (shape: ValueInfo["shape"], pbf: Pbf) => {
+const writeShape = (shape: NonNullable<ValueInfo["shape"]>, pbf: Pbf) => {
   for (const length of shape) pbf.writeMessage(1, writeDimension, length)
 }
 
 const writeTensorType = (value: ValueInfo, pbf: Pbf) => {
   pbf.writeVarintField(1, elementType[value.type])
-  pbf.writeMessage(2, writeShape, value.shape)
+  if (value.shape !== null) pbf.writeMessage(2, writeShape, value.shape)
 }
 
 const writeType = (value: ValueInfo, pbf: Pbf) => pbf.writeMessage(1, writeTensorType, value)

@@ -1,0 +1,50 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import { Exported, OnnxModel, Specimens } from "@uninet/export"
+import { OnnxRuntime } from "@uninet/runtime"
+import { Prng } from "@uninet/search-space"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import { join } from "node:path"
+import { read } from "../../onnx/test/support.ts"
+import { everything, trainedOf } from "./support/networks.ts"
+
+const small: typeof everything = {
+  ...everything,
+  image: { channels: 1, height: 12, width: 12 },
+  stages: [
+    { operator: "DWConv", dsm: "L", expansion: 2, channels: 64, repeats: 1, stride: 2 },
+    { operator: "SA", dsm: "LG", expansion: 2, channels: 64, repeats: 1, stride: 2 }
+  ]
+}
+
+const services = Layer.mergeAll(OnnxRuntime.cpu(), NodeServices.layer)
+
+describe("an ONNX file in eight bits", () => {
+  it.live("is smaller, near the network, and says what it left in floats", () =>
+    Effect.gen(function* () {
+      const trained = trainedOf(small, Prng.fromSeed("int8"))
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped()
+      const examples = Specimens.drawn(trained.card.inputs, 16)
+      const write = (name: string, more: Partial<Exported.Options>) =>
+        Exported.write(trained, { format: "onnx", file: join(folder, name), examples, ...more })
+      const float = yield* write("float.onnx", {})
+      const { bytes, check, files, int8 } = yield* write("int8.onnx", { int8: examples })
+      assert.isNull(float.int8)
+      assert.isBelow(bytes, 0.8 * float.bytes)
+      assert.isTrue(check !== undefined && check.worst > 1e-5 && check.worst < 0.2)
+      assert.isAbove(int8?.taken["Conv"] ?? 0, 5)
+      assert.isAbove(int8?.taken["Gelu"] ?? 0, 2)
+      // Attention's norms and products of two activations.
+      assert.containsAllKeys(int8?.left, ["LayerNormalization", "Softmax", "MatMul"])
+      // The standard's own operators, and a card like any other's.
+      const { operators } = read(yield* fs.readFile(files[0] ?? ""))
+      assert.deepStrictEqual([...new Set(operators.map(({ domain }) => domain))], [""])
+      const { card } = yield* OnnxModel.open(files[0] ?? "")
+      assert.strictEqual(card.provenance["precision"], "int8")
+      assert.strictEqual(card.line, trained.card.line)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+})

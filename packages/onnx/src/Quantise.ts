@@ -1,0 +1,245 @@
+/**
+ * A model in whole numbers of eight bits: products and convolutions with constant weights, and what stands between them and moves or adds their results.
+ *
+ * In the form that runtimes merge (QDQ): every value is quantised and dequantised again, activations as unsigned bytes in the range that was seen of them, weights as signed bytes by output channel,
+ * biases as 32 bits. What cannot be quantised stays in floats and is named.
+ */
+import type { Constant, Model, Node } from "./Model.ts"
+
+/** What was seen of a value. */
+export interface Range {
+  readonly min: number
+  readonly max: number
+}
+
+export interface Quantised {
+  readonly model: Model
+  /** Operators in eight bits, and those left in floats, by how many there are. */
+  readonly taken: Readonly<Record<string, number>>
+  readonly left: Readonly<Record<string, number>>
+}
+
+/** Where an operator has its weights, and which of their axes is the output's. */
+const weightOf = (
+  node: Node,
+  constants: ReadonlyMap<string, Constant>
+): { readonly weight: Constant; readonly axis: number } | undefined => {
+  const weight = constants.get(node.inputs[1] ?? "")
+  if (weight === undefined || !(weight.data instanceof Float32Array)) return undefined
+  if (node.opType === "Conv") return { weight, axis: 0 }
+  const rank = weight.shape.length
+  if (rank !== 2) return undefined
+  if (node.opType === "Gemm") return { weight, axis: node.attributes["transB"] === 1 ? 0 : 1 }
+  return node.opType === "MatMul" ? { weight, axis: 1 } : undefined
+}
+
+/** These give out what comes in, in the same bytes. */
+const passing: ReadonlyArray<string> = ["MaxPool", "Reshape", "Transpose"]
+
+/** These are computed in bytes too. */
+const elementwise: ReadonlyArray<string> = ["Add", "Mul", "GlobalAveragePool", "Sigmoid"]
+
+/** A GELU by its first operator: what it reads and gives, and its operators. */
+interface Gelu {
+  readonly input: string
+  readonly output: string
+  readonly nodes: ReadonlyArray<Node>
+}
+
+/** The GELUs of a model, ½ · x · (1 + erf(x / √2)), as they are exported. */
+const gelus = ({ nodes }: Model): ReadonlyMap<Node, Gelu> =>
+  new Map(
+    nodes.flatMap((first, i) => {
+      const chain = nodes.slice(i, i + 5)
+      const [div, erf, add, mul, half] = chain
+      const isGelu =
+        chain.map(({ opType }) => opType).join(" ") === "Div Erf Add Mul Mul" &&
+        erf?.inputs[0] === div?.outputs[0] &&
+        add?.inputs[0] === erf?.outputs[0] &&
+        mul?.inputs[0] === div?.inputs[0] &&
+        mul?.inputs[1] === add?.outputs[0] &&
+        half?.inputs[0] === mul?.outputs[0]
+      const [input, output] = [div?.inputs[0], half?.outputs[0]]
+      return isGelu && input !== undefined && output !== undefined
+        ? [[first, { input, output, nodes: chain }] as const]
+        : []
+    })
+  )
+
+/** What x is multiplied by before the sigmoid that stands for the normal distribution function (D. Hendrycks and K. Gimpel, arXiv 1606.08415): a GELU is then at most 0.021 off. */
+const steepness = 1.702
+
+/** The values of which a range has to be known. */
+export const observed = (model: Model): ReadonlyArray<string> => {
+  const constants = new Map(model.constants.map((constant) => [constant.name, constant]))
+  const activations = gelus(model)
+  const inside = new Set([...activations.values()].flatMap(({ nodes }) => nodes))
+  const names = new Set([...activations.values()].flatMap(({ input, output }) => [input, output]))
+  for (const node of model.nodes) {
+    if (inside.has(node)) continue
+    const isWeighed = weightOf(node, constants) !== undefined
+    if (!isWeighed && !elementwise.includes(node.opType)) continue
+    for (const name of [...(isWeighed ? node.inputs.slice(0, 1) : node.inputs), ...node.outputs.slice(0, 1)])
+      if (!constants.has(name)) names.add(name)
+  }
+  return [...names]
+}
+
+interface Scale {
+  readonly scale: number
+  readonly zero: number
+}
+
+/** 0 is a byte of its own, since padding is made of it. */
+const scaleOf = ({ max, min }: Range): Scale => {
+  const [low, high] = [Math.min(0, min), Math.max(0, max)]
+  const scale = high === low ? 1 : (high - low) / 255
+  return { scale, zero: Math.max(0, Math.min(255, Math.round(-low / scale))) }
+}
+
+/** By channels along an axis: the bytes, and what one step of each is. */
+const bytesOf = ({ data, shape }: Constant, axis: number) => {
+  const channels = shape[axis] ?? 1
+  const inner = shape.slice(axis + 1).reduce((n, m) => n * m, 1)
+  const channel = (i: number) => Math.floor(i / inner) % channels
+  const steps = new Float32Array(channels)
+  for (let i = 0; i < data.length; i++) {
+    const c = channel(i)
+    steps[c] = Math.max(steps[c], Math.abs(Number(data[i])) / 127)
+  }
+  for (let c = 0; c < channels; c++) if (steps[c] === 0) steps[c] = 1
+  return { steps, bytes: Int8Array.from(data as Float32Array, (x, i) => Math.round(x / steps[channel(i)])) } // checked by `weightOf`
+}
+
+/** One more of a name. */
+const count = (of: Record<string, number>, name: string) => (of[name] = (of[name] ?? 0) + 1)
+
+/**
+ * Quantises what can be. A value that is in `ranges` has one; others stay in floats.
+ *
+ * @example
+ * const { left, model } = Quantise.quantise(exported, ranges)
+ */
+export const quantise = (model: Model, ranges: ReadonlyMap<string, Range>): Quantised => {
+  const constants = new Map(model.constants.map((constant) => [constant.name, constant]))
+  const nodes: Array<Node> = []
+  const added = new Map<string, Constant>()
+  const dequantised = new Map<string, string>()
+  const taken: Record<string, number> = {}
+  const left: Record<string, number> = {}
+  const constant = (name: string, shape: ReadonlyArray<number>, data: Constant["data"]) => {
+    added.set(name, { name, shape, data })
+    return name
+  }
+  const node = (opType: string, inputs: ReadonlyArray<string>, output: string, attributes: Node["attributes"] = {}) => {
+    nodes.push({ opType, domain: "", inputs, outputs: [output], attributes })
+    return output
+  }
+  /** A value through bytes and back, once however many read it. */
+  const through = (name: string, { scale, zero }: Scale, as: string): string => {
+    const known = dequantised.get(as)
+    if (known !== undefined) return known
+    const [s, z] = [
+      constant(`${as}:scale`, [], Float32Array.of(scale)),
+      constant(`${as}:zero`, [], Uint8Array.of(zero))
+    ]
+    const back = node("DequantizeLinear", [node("QuantizeLinear", [name, s, z], `${as}:bytes`), s, z], `${as}:through`)
+    dequantised.set(as, back)
+    return back
+  }
+  const scales = new Map([...ranges].map(([name, range]) => [name, scaleOf(range)]))
+  // What only passes bytes on has the scale of what comes in.
+  for (const { inputs, opType, outputs } of model.nodes) {
+    const from = scales.get(inputs[0] ?? "")
+    if (passing.includes(opType) && outputs.length === 1 && from !== undefined) scales.set(outputs[0], from)
+  }
+  const outputs = new Set(model.outputs.map(({ name }) => name))
+  /** An operator that reads and gives what went through bytes. */
+  const emit = (own: Node, inputs: ReadonlyArray<string>) => {
+    const [output] = own.outputs
+    const scale = scales.get(output)
+    if (scale === undefined || outputs.has(output)) return void nodes.push({ ...own, inputs })
+    const float = `${output}:float`
+    nodes.push({ ...own, inputs, outputs: [float, ...own.outputs.slice(1)] })
+    // Whoever reads it in floats reads what came back from bytes.
+    const back = through(float, scale, output)
+    renamed.set(output, back)
+  }
+  const renamed = new Map<string, string>()
+  const read = (name: string) => renamed.get(name) ?? name
+  const activation = (name: string): string => {
+    if (renamed.has(name)) return read(name)
+    const scale = scales.get(name)
+    return scale === undefined ? name : through(name, scale, name)
+  }
+  const activations = gelus(model)
+  const done = new Set<Node>()
+  for (const own of model.nodes) {
+    if (done.has(own)) continue
+    const gelu = activations.get(own)
+    const scale = scales.get(gelu?.input ?? "")
+    if (gelu !== undefined && scale !== undefined && scales.has(gelu.output)) {
+      for (const each of gelu.nodes) done.add(each)
+      const { input, output } = gelu
+      const x = activation(input)
+      // The same bytes, read as so many times as much.
+      const [s, z] = [
+        constant(`${output}:steep`, [], Float32Array.of(steepness * scale.scale)),
+        constant(`${output}:steep zero`, [], Uint8Array.of(scale.zero))
+      ]
+      const steep = node("DequantizeLinear", [`${input}:bytes`, s, z], `${output}:steep x`)
+      const gate = through(node("Sigmoid", [steep], `${output}:sigmoid`), { scale: 1 / 255, zero: 0 }, `${output}:gate`)
+      emit({ opType: "Mul", domain: "", inputs: [x, gate], outputs: [output], attributes: {} }, [x, gate])
+      count(taken, "Gelu")
+      continue
+    }
+    const weighed = weightOf(own, constants)
+    const [x = "", w = "", b = ""] = own.inputs
+    const known = scales.get(x)
+    if (weighed !== undefined && known !== undefined) {
+      const { bytes, steps } = bytesOf(weighed.weight, weighed.axis)
+      if (!dequantised.has(w)) {
+        const [q, s, z] = [
+          constant(`${w}:bytes`, weighed.weight.shape, bytes),
+          constant(`${w}:scale`, [steps.length], steps),
+          constant(`${w}:zero`, [steps.length], new Int8Array(steps.length))
+        ]
+        dequantised.set(w, node("DequantizeLinear", [q, s, z], `${w}:through`, { axis: weighed.axis }))
+      }
+      const bias = constants.get(b)
+      const inputs = [activation(x), dequantised.get(w) ?? w]
+      if (bias !== undefined) {
+        const as = `${own.outputs[0]}:bias`
+        const by = steps.map((step) => step * known.scale)
+        const q = constant(
+          `${as}:bytes`,
+          [by.length],
+          Int32Array.from(by, (step, i) => Math.round(Number(bias.data[bias.data.length === 1 ? 0 : i]) / step))
+        )
+        inputs.push(node("DequantizeLinear", [q, constant(`${as}:scale`, [by.length], by)], as, { axis: 0 }))
+      } else if (b !== "") inputs.push(read(b))
+      count(taken, own.opType)
+      emit(own, inputs)
+      continue
+    }
+    const isTaken =
+      (passing.includes(own.opType) && known !== undefined && renamed.has(x)) ||
+      (elementwise.includes(own.opType) && own.inputs.every((name) => scales.has(name)) && scales.has(own.outputs[0]))
+    if (isTaken) {
+      count(taken, own.opType)
+      emit(
+        own,
+        own.inputs.map((name) => (constants.has(name) ? name : activation(name)))
+      )
+      continue
+    }
+    count(left, own.opType)
+    nodes.push({ ...own, inputs: own.inputs.map(read) })
+  }
+  const used = new Set(nodes.flatMap(({ inputs }) => inputs))
+  return {
+    model: { ...model, nodes, constants: [...model.constants, ...added.values()].filter(({ name }) => used.has(name)) },
+    taken,
+    left
+  }
+}
