@@ -7,6 +7,7 @@
  *                                            by the command line
  *     node tools/packed.ts --create          makes a project by create-uninet as it is packed, installs it, runs its tests and its search and checks its types; then makes and type-checks
  *                                            one of each template
+ *     node tools/packed.ts --deno            installs every package and Deno, and loads each there; those that search search
  *     node tools/packed.ts --lint            holds every package's tarball against publint and attw (Are the types wrong?), and installs nothing
  *
  * Needs the npm registry for what the packages need of others.
@@ -21,9 +22,10 @@ const given = process.argv.slice(2)
 const programs = given[0] === "--examples"
 const lints = given[0] === "--lint"
 const creates = given[0] === "--create"
+const denos = given[0] === "--deno"
 const wanted = programs
   ? [...importedBy("examples"), "cli"]
-  : lints || creates
+  : lints || creates || denos
     ? all()
     : given.length > 0
       ? given
@@ -35,6 +37,23 @@ const examples = (markdown: string): ReadonlyArray<string> =>
 
 /** The text of a source file's comments, without the stars: doc comments hold examples as a README does. */
 const comments = (source: string): string => source.replace(/^ *\* ?/gm, "")
+
+/** A search by Deno: its strategy, its engine, its journal in a file. */
+const searchByDeno = `import { Random } from "@uninet/controller"
+import { Mnist } from "@uninet/data"
+import { Loops } from "@uninet/loops"
+import { Journal, Search, TrainingEvaluator } from "@uninet/search"
+import { Recipe, Trainer } from "@uninet/trainer"
+import { UniNetSpace } from "@uninet/uninet"
+import { Effect, Layer, Result } from "effect"
+const space = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+const evaluator = TrainingEvaluator.layer(space, { recipe: { ...Recipe.proxy, epochs: 1 } }).pipe(Layer.provide(Trainer.layer), Layer.provide(Mnist.layer))
+const { best } = await Effect.runPromise(Search.run(space, { trials: 1, seed: "deno" }).pipe(
+  Effect.provide(Layer.mergeAll(Random.layer(), evaluator).pipe(Layer.provide(Loops.portable()))),
+  Effect.provide(Journal.sqlite("journal.db"))
+))
+if (!(best.outcome.evaluation.measures.accuracy > 0.5)) throw new Error("no result")
+`
 
 const failures: Array<string> = []
 const project = mkdtempSync(join(tmpdir(), "uninet-packed-"))
@@ -48,6 +67,7 @@ try {
       failures.length === 0 ? `${tarballs.length} tarballs: publint and attw find nothing` : failures.join("\n")
     )
   } else if (creates) await create(tarballs)
+  else if (denos) await loadByDeno(packages, tarballs)
   else await install(packages, tarballs)
 } finally {
   rmSync(project, { recursive: true, force: true })
@@ -95,6 +115,43 @@ async function create(tarballs: ReadonlyArray<string>): Promise<void> {
     await registry.close()
   }
   if (failures.length > 0) console.log(failures.join("\n"))
+}
+
+/** Loads every package by Deno, which the npm package of that name installs. */
+async function loadByDeno(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<string>): Promise<void> {
+  const manifests = packages.map((name) => manifestOf(`packages/${name}`))
+  const names = manifests.map(({ name }) => name).filter((name) => name.startsWith("@"))
+  const dependencies = Object.fromEntries([
+    ...manifests.flatMap(({ name, version }) => (name.startsWith("@") ? [[name, version] as const] : [])),
+    ...manifests
+      .flatMap(({ peerDependencies = {} }) => Object.entries(peerDependencies))
+      .filter(([name]) => !name.startsWith("@tensorflow/tfjs-node"))
+  ])
+  writeFileSync(
+    join(project, "package.json"),
+    JSON.stringify({ name: "empty", private: true, type: "module", dependencies, devDependencies: { deno: "^2.9.6" } })
+  )
+  // What npm has installed is what is loaded.
+  writeFileSync(join(project, "deno.json"), JSON.stringify({ nodeModulesDir: "manual" }))
+  const registry = await serve(tarballs)
+  try {
+    registry.use(project)
+    await run(project, "npm", "install", "--no-audit", "--no-fund")
+  } finally {
+    await registry.close()
+  }
+  const deno = join(project, "node_modules", ".bin", "deno")
+  for (const name of names) {
+    writeFileSync(join(project, "load.mjs"), `await import(${JSON.stringify(name)})\n`)
+    await attempt(name, () => run(project, deno, "run", "--allow-all", "load.mjs"))
+  }
+  writeFileSync(join(project, "search.mjs"), searchByDeno)
+  await attempt("a search", () => run(project, deno, "run", "--allow-all", "search.mjs"))
+  console.log(
+    failures.length === 0
+      ? `${(await run(project, deno, "--version")).split("\n")[0]}: ${names.length} packages load, and a search on portable loops keeps its journal`
+      : failures.join("\n")
+  )
 }
 
 /** The tarball of create-uninet, which has no scope that the registry could be asked for by. */

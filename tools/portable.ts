@@ -12,14 +12,14 @@ import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs, promisify } from "node:util"
 import { chromium, inBrowser } from "./src/portable/browser.ts"
 import { bundle } from "./src/portable/bundle.ts"
-import { type Options, pack } from "./src/portable/search.ts"
+import { digits } from "./src/portable/digits.ts"
+import type { Options } from "./src/portable/search.ts"
 
 const { values: given } = parseArgs({
   options: {
@@ -39,23 +39,6 @@ const { values: given } = parseArgs({
 const options: Options = { trials: Number(given.trials), epochs: Number(given.epochs), seed: given.seed }
 const examples = Number(given.examples)
 const all = 10_000
-
-/** The first digits of each kind, as many of each as there are in proportion. */
-const digits = (): Uint8Array => {
-  const { resolve } = createRequire(new URL("../packages/data/package.json", import.meta.url))
-  const area = 28 * 28
-  const kinds = Array.from({ length: 10 }, (_, digit) => {
-    const { data }: { readonly data: ReadonlyArray<number> } = JSON.parse(
-      readFileSync(resolve(`mnist/src/digits/${digit}.json`), "utf8")
-    )
-    const count = Math.floor((data.length / area) * (examples / all))
-    return { digit, count, bytes: data.slice(0, count * area).map((x) => Math.round(x * 255)) }
-  })
-  const labels = kinds.flatMap(({ count, digit }) => Array.from({ length: count }, () => digit))
-  const images = Uint8Array.from(kinds.flatMap(({ bytes }) => bytes))
-  const whole = labels.length - (labels.length % 10)
-  return pack(images.subarray(0, whole * area), labels.slice(0, whole))
-}
 
 const folder = mkdtempSync(join(tmpdir(), "uninet-portable-"))
 const [script, data] = [join(folder, "search.mjs"), join(folder, "digits")]
@@ -132,7 +115,7 @@ const lines = (json: string): ReadonlyArray<string> => {
 
 try {
   writeFileSync(script, await bundle(new URL("src/portable/node.ts", import.meta.url), "node"))
-  writeFileSync(data, digits())
+  writeFileSync(data, digits(examples))
   let first: ReadonlyArray<string> | undefined
   // The first is what the others are held against.
   for (const [name, search, why] of runs.filter(([name], i) => i === 0 || name.includes(given.only))) {

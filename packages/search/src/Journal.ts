@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Curves from "./internal/curve.ts"
 import * as Sqlite from "./internal/sqlite.ts"
+import * as Schemas from "./internal/sqliteSchema.ts"
 import { type JournalError, JournalForeign, JournalInUse, JournalMixed, JournalUnreadable } from "./JournalError.ts"
 import * as Lock from "./Lock.ts"
 import { type Curve, joined, Place, Training } from "./Training.ts"
@@ -253,6 +254,41 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
       })
     })
   )
+
+/** Some SQL, and what stands for its question marks; several statements where there are none. */
+export interface Statement {
+  readonly sql: string
+  readonly parameters: ReadonlyArray<string | number | Uint8Array | null>
+}
+
+/**
+ * What makes a journal's file in an empty database of any SQLite: for a search that kept its journal in `memory` where there are no files, in a browser. The file is as `sqlite` leaves it, and
+ * `uninet search --resume` goes on with it as `journal.db` in a folder.
+ *
+ * @example
+ * for (const { parameters, sql } of Journal.statements(identity, entries)) database.run(sql, [...parameters])
+ */
+export const statements = (
+  identity: Identity,
+  entries: ReadonlyArray<Stored>,
+  trainings: ReadonlyArray<Trained> = []
+): ReadonlyArray<Statement> => [
+  { sql: Schemas.schema, parameters: [] },
+  { sql: Schemas.begin, parameters: [encodeIdentity(identity), Math.min(Date.now(), ...entries.map(({ at }) => at))] },
+  ...entries.map(({ at, entry }) => ({
+    sql: Schemas.addEntry,
+    parameters: [entry.trial, stepOf(entry), entry._tag, at, encodeEntry(entry)]
+  })),
+  ...trainings.flatMap((each) => {
+    const row = rowOf(each.trial, each.step, each)
+    return row === undefined
+      ? []
+      : [
+          { sql: Schemas.addPlace, parameters: [row.place] },
+          { sql: Schemas.addTraining, parameters: [row.trial, row.step, row.begun, row.ended, row.curve, row.place] }
+        ]
+  })
+]
 
 /** What a journal's file holds. */
 export interface Read {

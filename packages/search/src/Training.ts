@@ -47,8 +47,9 @@ export type Training = typeof Training.Type
 
 /** This process. */
 export const here = (engine: Omit<Place, "host" | "process"> = {}): Place => ({
-  host: hostname(),
-  process: process.pid,
+  // A page has neither.
+  host: globalThis.process === undefined ? "browser" : hostname(),
+  process: globalThis.process === undefined ? 0 : process.pid,
   ...engine
 })
 

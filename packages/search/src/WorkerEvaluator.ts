@@ -12,7 +12,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { type ChildProcess, fork } from "node:child_process"
-import { getCompileCacheDir } from "node:module"
+import * as NodeModule from "node:module"
 import { availableParallelism, hostname } from "node:os"
 import { dirname } from "node:path"
 import { Evaluator, EvaluatorLost, type Report } from "./Evaluator.ts"
@@ -95,7 +95,8 @@ class Lost {
 
 const start = ({ memoryLimit, module, options = null }: Options): Lane => {
   const watched = memoryLimit === undefined ? [] : ["memory"]
-  const compiled = getCompileCacheDir()
+  // Deno has none.
+  const compiled = NodeModule.getCompileCacheDir?.()
   const child = fork(script, [module.href, JSON.stringify(options), ...watched], {
     // Where this process keeps what it compiled, a worker need not compile it again.
     ...(compiled === undefined ? {} : { env: { ...process.env, NODE_COMPILE_CACHE: dirname(compiled) } }),

@@ -1,14 +1,23 @@
 /** One file of plain JavaScript: for Nodes that cannot strip types (under emulation), and for pages. */
 import { rolldown, type Plugin } from "rolldown"
+import { fileURLToPath } from "node:url"
 
 /** What is not there is no obstacle as long as it is not called. */
 const none = "module.exports = new Proxy(function () {}, { get: (_, name) => (name === 'default' ? {} : undefined) })"
 /** The disk, of which a search that keeps nothing has no need. */
 const noDisk = "import * as Layer from 'effect/Layer'; export const layer = Layer.empty"
 
+/** Digests of data have to be the same. */
+const hash = fileURLToPath(new URL("hash.ts", import.meta.url))
+
 const without = (missing: RegExp): Plugin => ({
   name: "without",
-  resolveId: (id) => (missing.test(id) ? `\0${id.includes("platform") ? "disk" : "none"}:${id}` : null),
+  resolveId: (id) =>
+    id === "node:crypto" && missing.test(id)
+      ? hash
+      : missing.test(id)
+        ? `\0${id.includes("platform") ? "disk" : "none"}:${id}`
+        : null,
   load: (id) => (id.startsWith("\0disk:") ? noDisk : id.startsWith("\0none:") ? none : null)
 })
 
@@ -17,14 +26,18 @@ const native = /^(?:sharp|onnxruntime-node|@effect\/platform-node.*)$/
 const node = /^(?:node:.*|sharp|onnxruntime-.*|@effect\/platform-node.*)$/
 
 /** The program that begins at a module, with all that it needs. */
-export const bundle = async (module: URL, platform: "node" | "browser"): Promise<string> => {
+export const bundle = async (
+  module: URL,
+  platform: "node" | "browser",
+  { minify = false }: { readonly minify?: boolean } = {}
+): Promise<string> => {
   const made = await rolldown({
     input: module.pathname,
     platform,
     logLevel: "silent",
     plugins: [without(platform === "node" ? native : node)]
   })
-  const { output } = await made.generate({ format: "esm", codeSplitting: false })
+  const { output } = await made.generate({ format: "esm", codeSplitting: false, minify })
   await made.close()
   return output[0].code
 }

@@ -19,15 +19,27 @@ export const problem = (): string | undefined => {
 /** What programs read of a line: which event it is, and what is known of it. */
 export type Facts = { readonly event: string } & { readonly [name: string]: Schema.Json }
 
-/** Says a line; its facts stand beside it where lines are JSON. */
+const rendered = (line: string, facts: Facts): string =>
+  JSON.stringify({ time: new Date().toISOString(), ...facts, message: line.trim() })
+
+/** What is being said at this moment, if it is JSON already. */
+let ready: string | undefined
+
+/** Says a line; its facts stand beside it where lines are JSON, whatever console the fiber has: callbacks of trainings run in others. */
 export const say = (line: string, facts: Facts): Effect.Effect<void> =>
-  Effect.suspend(() => (isJson() ? Console.error(line, facts) : Console.error(line)))
+  Console.consoleWith((console) =>
+    Effect.sync(() => {
+      if (!isJson()) return console.error(line)
+      ready = rendered(line, facts)
+      console.error(ready)
+      ready = undefined
+    })
+  )
 
 /** A console whose standard error is lines of JSON. What comes without facts is a note. */
 const asJson = (base: Console.Console): Console.Console =>
   Object.assign(Object.create(base), {
-    error: (line: unknown, facts: Facts = { event: "Note" }) =>
-      base.error(JSON.stringify({ time: new Date().toISOString(), ...facts, message: String(line).trim() }))
+    error: (line: unknown) => base.error(line === ready ? line : rendered(String(line), { event: "Note" }))
   })
 
 /** Runs what speaks in the way that the environment asks for. */

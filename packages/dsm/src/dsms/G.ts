@@ -18,7 +18,7 @@ const sequence =
   (scope: Scope.Scope, config: Config): Layer.Layer =>
   (x) => {
     const { stride } = config
-    const [batch, channels, height, width] = x.shape
+    const [batch = 0, channels = 0, height = 0, width = 0] = x.shape
     const size = strided({ height, width }, stride)
     const tokens = height * width
     const padding = stride === 1 ? 0 : size.height * size.width * stride * stride - tokens

@@ -53,7 +53,8 @@ export const attending = (
   Nn.residual(scope, {
     shortcut: shortcut(scope, config),
     branch: (x) => {
-      const { height, width } = strided({ height: x.shape[2], width: x.shape[3] }, config.stride)
+      const [, , rows = 0, columns = 0] = x.shape
+      const { height, width } = strided({ height: rows, width: columns }, config.stride)
       const query = Nn.layerNorm(Scope.at(scope, "q_norm"))(Op.toTokens(branch(x), scope.path))
       const tokens = Nn.layerNorm(Scope.at(scope, "kv_norm"))(Op.toTokens(x, scope.path))
       const attended = Nn.crossAttention(scope, { headDim: config.headDim, query })(tokens)

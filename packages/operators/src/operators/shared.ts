@@ -61,7 +61,7 @@ export const feedForwardCount = (config: Config, size: Size) => {
 export const overTokens =
   (scope: Scope.Scope, tokens: (size: Size) => Layer.Layer): Layer.Layer =>
   (x) => {
-    const [, , height, width] = x.shape
+    const [, , height = 0, width = 0] = x.shape
     const y = tokens({ height, width })(Op.toTokens(x, scope.path))
     return Op.toImage(y, height, width, scope.path)
   }

@@ -22,6 +22,7 @@ import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { JournalLocked, JournalNotWritten, JournalUnreadable } from "../JournalError.ts"
 import * as Lock from "../Lock.ts"
+import { addEntry, addPlace, addTraining, applicationId, begin, schema, trainings, version } from "./sqliteSchema.ts"
 
 export interface Row {
   readonly trial: number
@@ -63,43 +64,6 @@ export interface File {
 export type Durability = "process" | "power"
 
 const synchronous = { process: "normal", power: "full" }
-
-/** "UniN", in the file's header: how a journal is told from other SQLite files. */
-const applicationId = 0x556e694e
-const version = 3
-
-/** Made where it is missing, too: journals of before have none. */
-const trainings = `
-  create table if not exists place (id integer primary key, place text not null unique);
-  create table if not exists training (
-    trial integer not null,
-    step integer not null,
-    place integer not null,
-    begun real not null,
-    ended real not null,
-    curve blob,
-    primary key (trial, step)
-  ) without rowid;
-  create trigger if not exists training_kept before delete on training begin select raise(abort, 'the journal is append-only'); end;
-  create trigger if not exists training_fixed before update on training begin select raise(abort, 'the journal is append-only'); end;
-`
-
-const schema = `
-  pragma application_id = ${applicationId};
-  pragma user_version = ${version};
-  create table search (identity text not null, begun integer not null);
-  create table entry (
-    trial integer not null,
-    step integer not null,
-    kind text not null,
-    at integer not null,
-    data text not null,
-    primary key (trial, step)
-  ) without rowid;
-  create trigger entry_kept before delete on entry begin select raise(abort, 'the journal is append-only'); end;
-  create trigger entry_fixed before update on entry begin select raise(abort, 'the journal is append-only'); end;
-  ${trainings}
-`
 
 const restore = "Restore it from a copy, or start a new search in another folder; the file was left as it is"
 const permit = "Give yourself write permission in its folder, then resume, or start a new search in another one"
@@ -154,7 +118,7 @@ const makeFile = (path: string, header: string) => {
   const db = new DatabaseSync(made)
   try {
     db.exec(`${toTheDisk} pragma synchronous = full; begin; ${schema}`)
-    db.prepare("insert into search (identity, begun) values (?, ?)").run(header, Date.now())
+    db.prepare(begin).run(header, Date.now())
     db.exec("commit")
   } finally {
     db.close()
@@ -273,7 +237,7 @@ export const open = (
       try {
         if (db === undefined) throw new Error("it has not been opened")
         write(db)
-        const insert = db.prepare("insert into entry (trial, step, kind, at, data) values (?, ?, ?, ?, ?)")
+        const insert = db.prepare(addEntry)
         db.exec("begin immediate")
         for (const { row } of batch) insert.run(row.trial, row.step, row.kind, row.at, row.data)
         addTrainings(
@@ -376,10 +340,8 @@ export const open = (
 /** Adds what is known of trainings, in the transaction of their rows. */
 const addTrainings = (db: DatabaseSync, rows: ReadonlyArray<TrainingRow>) => {
   if (rows.length === 0) return
-  const name = db.prepare("insert or ignore into place (place) values (?)")
-  const insert = db.prepare(
-    "insert into training (trial, step, place, begun, ended, curve) select ?, ?, id, ?, ?, ? from place where place = ?"
-  )
+  const name = db.prepare(addPlace)
+  const insert = db.prepare(addTraining)
   for (const { begun, curve, ended, place, step, trial } of rows) {
     name.run(place)
     insert.run(trial, step, begun, ended, curve, place)
