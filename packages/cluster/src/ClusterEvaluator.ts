@@ -81,7 +81,10 @@ interface Found {
  *
  * @example
  * ```ts
- * const evaluator = ClusterEvaluator.layer({ search: "demo", module: "./evaluator.ts" }).pipe(
+ * import { ClusterEvaluator, Database } from "@uninet/cluster"
+ * import { Layer, Redacted } from "effect"
+ *
+ * export const evaluator = ClusterEvaluator.layer({ search: "demo", module: "./evaluator.ts" }).pipe(
  *   Layer.provide(Database.layer({ url: Redacted.make("postgresql://localhost/uninet") }))
  * )
  * ```

@@ -117,7 +117,14 @@ const over: Result = { _tag: "Over" }
  *
  * @example
  * ```ts
- * const worker = ClusterWorker.run({ slots: 2, evaluator: ClusterWorker.pool({ slots: 2 }) }).pipe(Effect.scoped, Effect.provide(database))
+ * import { ClusterWorker, Database } from "@uninet/cluster"
+ * import { Effect, Redacted } from "effect"
+ *
+ * const database = Database.layer({ url: Redacted.make("postgresql://localhost/uninet") })
+ * export const worker = ClusterWorker.run({ slots: 2, evaluator: ClusterWorker.pool({ slots: 2 }) }).pipe(
+ *   Effect.scoped,
+ *   Effect.provide(database)
+ * )
  * ```
  */
 export const run = Effect.fnUntraced(function* ({

@@ -79,7 +79,10 @@ const passwordOf = (database: string): Effect.Effect<string | undefined, Databas
  *
  * @example
  * ```ts
- * const database = Database.layer({ url: Redacted.make("postgresql://uninet@db.lab/uninet?sslmode=verify-full") })
+ * import { Database } from "@uninet/cluster"
+ * import { Redacted } from "effect"
+ *
+ * export const database = Database.layer({ url: Redacted.make("postgresql://uninet@db.lab/uninet?sslmode=verify-full") })
  * ```
  */
 export const layer = (options: Options): Layer.Layer<Database | SqlClient.SqlClient, DatabaseError> =>

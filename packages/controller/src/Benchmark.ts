@@ -4,17 +4,21 @@
  * @example
  * ```ts
  * import { Benchmark, Strategies, Table } from "@uninet/controller"
- * import * as NodeServices from "@effect/platform-node/NodeServices"
  * import { OnnxRuntime } from "@uninet/runtime"
- * import { Effect } from "effect"
+ * import { Console, Effect, Result } from "effect"
  *
- * const program = Effect.gen(function* () {
- *   const table = yield* Table.read("nas-bench-macro.json.gz")
- *   const strategies = { random: Strategies.all.random, tpe: Strategies.all.tpe }
- *   const played = yield* Benchmark.play({ table, strategies, budgets: [100, 200], seeds: 20 })
- *   console.log(Benchmark.print(played))
- * })
- * program.pipe(Effect.provide([NodeServices.layer, OnnxRuntime.cpu()]), Effect.runPromise)
+ * // Three choices of 0 … 4, the more the better; a real table is a file: Table.read("nas-bench-macro.json.gz").
+ * const digits = [0, 1, 2, 3, 4]
+ * const rows = digits.flatMap((a) => digits.flatMap((b) => digits.map((c) => [[a, b, c], a + b + c, a + b + c])))
+ * const choices = ["a", "b", "c"].map((name) => ({ name, options: digits }))
+ * const table = Result.getOrThrow(Table.fromJson({ name: "sums", choices, columns: ["choice", "search", "report"], rows }))
+ *
+ * const strategies = { random: Strategies.all.random, evolution: Strategies.all.evolution }
+ * Benchmark.play({ table, strategies, budgets: [20], seeds: 2 }).pipe(
+ *   Effect.flatMap((played) => Console.log(Benchmark.print(played))),
+ *   Effect.provide(OnnxRuntime.cpu()),
+ *   Effect.runPromise
+ * )
  * ```
  */
 import { Prng, type Space } from "@uninet/search-space"

@@ -135,9 +135,27 @@ const gridOf = <A, C extends string, M extends string>(
  *
  * @example
  * ```ts
- * CoefficientSearch.run(uninet, { baseline, seed: "demo" }).pipe(
- *   Effect.provide([TrainingEvaluator.layer(uninet, { recipe }), Journal.sqlite("runs/scale/journal.db")])
+ * import { Coefficients, CoefficientSearch } from "@uninet/scaler"
+ * import { Evaluator, Journal } from "@uninet/search"
+ * import { Space } from "@uninet/search-space"
+ * import { MobileNet } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const models = Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
+ * // In place of training: what is wider is better.
+ * const evaluator = Evaluator.fromFunction(models, (point) => {
+ *   const accuracy = 1 - 1 / models.costs.parameters(point)
+ *   return Effect.succeed({ accuracy, top5: 1, loss: 1, calibrationError: 0 })
+ * })
+ * const program = CoefficientSearch.run(models, {
+ *   baseline: Space.seedPoint(models.space),
+ *   seed: "demo",
+ *   grid: Coefficients.grid({ depth: [1, 1.3], width: [1, 1.2] })
+ * }).pipe(
+ *   Effect.flatMap(({ coefficients }) => Console.log(coefficients)),
+ *   Effect.provide([evaluator, Journal.memory])
  * )
+ * Effect.runPromise(program)
  * ```
  */
 export const run = Effect.fnUntraced(function* <A, C extends string, M extends string>(

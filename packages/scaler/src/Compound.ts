@@ -262,8 +262,13 @@ const invalidPhi = (phi: number) =>
  *
  * @example
  * ```ts
- * const mine = Result.getOrThrow(UniNetSpace.models())
- * Compound.family(mine, UniNet.B0, [1, 2, 3], { coefficients: Coefficients.efficientNet })
+ * import { Coefficients, Compound } from "@uninet/scaler"
+ * import { UniNet, UniNetSpace } from "@uninet/uninet"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(UniNetSpace.models())
+ * const family = Compound.family(space, UniNet.B0, [1, 2], { coefficients: Coefficients.efficientNet })
+ * for (const { macs, phi } of Result.getOrThrow(family)) console.log(phi, macs)
  * ```
  */
 export const family = <A, C extends string, M extends string>(

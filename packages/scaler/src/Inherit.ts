@@ -46,7 +46,21 @@ export interface Options {
  *
  * @example
  * ```ts
- * Inherit.weights(uninet, { smaller: UniNet.B0, trained, larger }).pipe(Result.map(({ weights, approximate }) => …))
+ * import { Model } from "@uninet/nn"
+ * import { Coefficients, Compound, Inherit } from "@uninet/scaler"
+ * import { Prng, Space } from "@uninet/search-space"
+ * import { MobileNet } from "@uninet/spaces"
+ * import { Initialise } from "@uninet/trainer"
+ * import { Result } from "effect"
+ *
+ * const models = Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
+ * const smaller = Space.seedPoint(models.space)
+ * const larger = Result.getOrThrow(Compound.member(models, smaller, 1, { coefficients: Coefficients.efficientNet })).point
+ * // In place of what a training left.
+ * const { variables } = Result.getOrThrow(Model.evaluation(Result.getOrThrow(models.model(smaller))))
+ * const trained = Initialise.values(variables, Prng.fromSeed("demo"))
+ * const { approximate, weights } = Result.getOrThrow(Inherit.weights(models, { smaller, trained, larger }))
+ * console.log(Object.keys(weights).length, approximate.length)
  * ```
  */
 export const weights = <A, C extends string, M extends string>(

@@ -7,11 +7,11 @@
  * // uninet.config.ts
  * import { RegularizedEvolution } from "@uninet/controller"
  * import { defineConfig } from "@uninet/search"
- * import { mine } from "./space.ts"
+ * import { NasBench201 } from "@uninet/spaces"
  *
  * export default defineConfig({
  *   trials: 100,
- *   space: mine,
+ *   space: NasBench201.forData({}),
  *   strategy: RegularizedEvolution.layer({ population: 20 }),
  *   within: { macs: { max: 2e6 } }
  * })

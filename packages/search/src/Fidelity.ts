@@ -7,7 +7,11 @@
  *
  * @example
  * ```ts
- * Fidelity.asha({ epochs: 9 }) // results after 1, 3 and 9 epochs; a third goes on at each
+ * import { Fidelity } from "@uninet/search"
+ *
+ * const fidelity = Fidelity.asha({ epochs: 9 }) // a third goes on at each rung
+ * console.log(Fidelity.rungsOf(fidelity)) // [ 1, 3, 9 ]
+ * console.log(Fidelity.expected(fidelity, 90) < 90 * 9) // true: epochs that 90 trials take
  * ```
  */
 import { Pareto } from "@uninet/controller"

@@ -239,11 +239,10 @@ const ask = (
  *
  * @example
  * ```ts
- * // evaluator.ts
- * export default TrainingEvaluator.layer(mine, { recipe: Recipe.proxy }).pipe(Layer.provide(...))
+ * import { WorkerEvaluator } from "@uninet/search"
  *
- * // search.ts
- * const evaluator = WorkerEvaluator.layer({ module: new URL("./evaluator.ts", import.meta.url), workers: 2 })
+ * // evaluator.ts is a module whose default export is a layer, as TrainingEvaluator.layer makes one.
+ * export const evaluator = WorkerEvaluator.layer({ module: new URL("evaluator.ts", import.meta.url), workers: 2 })
  * ```
  */
 export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>

@@ -1,0 +1,56 @@
+/**
+ * The site: every package's reference, guides, decisions and figures as static files that need no server.
+ *
+ *     pnpm site                 into dist/site; open dist/site/index.html
+ *     pnpm site --out <folder>  elsewhere
+ *     pnpm site --check         reads alone, and writes nothing
+ *     pnpm site --missing       says which comments are missing
+ *
+ * Fails where a link leads nowhere.
+ */
+import { join, resolve } from "node:path"
+import { parseArgs } from "node:util"
+import * as Check from "./src/Check.ts"
+import * as Links from "./src/Links.ts"
+import * as Pages from "./src/Pages.ts"
+import * as Reference from "./src/Reference.ts"
+
+const { values } = parseArgs({
+  options: {
+    missing: { type: "boolean", default: false },
+    check: { type: "boolean", default: false },
+    out: { type: "string", default: join(Pages.root, "dist", "site") }
+  }
+})
+const since = performance.now()
+const seconds = () => `${((performance.now() - since) / 1000).toFixed(0)} s`
+const faults: Array<string> = []
+
+console.log("reading the packages' sources: about half a minute")
+const { application, exports, project, warnings } = await Reference.read()
+const functions = exports.filter(Check.isFunction)
+const own = functions.filter(({ hasOwnExample }) => hasOwnExample).length
+const shown = functions.filter(Check.isShown).length
+const percent = (count: number) => `${((100 * count) / functions.length).toFixed(1)}%`
+const missing = Check.missing(exports)
+faults.push(...warnings)
+console.log(
+  [
+    `${exports.length} public exports, ${exports.length - missing.filter((line) => line.endsWith(": no comment")).length} with a comment`,
+    `${functions.length} functions: ${own} (${percent(own)}) with a run example of their own, ${shown} (${percent(shown)}) with one on their page`,
+    ...(values.missing ? missing : []),
+    `read in ${seconds()}`
+  ].join("\n")
+)
+
+if (!values.check) {
+  const out = resolve(values.out)
+  await application.generateDocs(project, out)
+  const links = Links.check(out)
+  faults.push(...links.broken.map((line) => `broken link: ${line}`))
+  console.log(
+    `${links.pages} pages, ${links.checked} links, ${links.broken.length} of them broken, in ${seconds()}: ${join(out, "index.html")}`
+  )
+}
+for (const fault of faults) console.error(fault)
+process.exitCode = faults.length === 0 ? 0 : 1
