@@ -3,10 +3,9 @@
  *
  *     pnpm site                 into dist/site; open dist/site/index.html
  *     pnpm site --out <folder>  elsewhere
- *     pnpm site --check         reads alone, and writes nothing
- *     pnpm site --missing       says which comments are missing
+ *     pnpm site --check         checks comments alone, and writes nothing
  *
- * Fails where a link leads nowhere.
+ * Fails where a public export has no comment, a comment lacks what a tool can see that it lacks, or a link leads nowhere.
  */
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
@@ -17,7 +16,6 @@ import * as Reference from "./src/Reference.ts"
 
 const { values } = parseArgs({
   options: {
-    missing: { type: "boolean", default: false },
     check: { type: "boolean", default: false },
     out: { type: "string", default: join(Pages.root, "dist", "site") }
   }
@@ -33,12 +31,11 @@ const own = functions.filter(({ hasOwnExample }) => hasOwnExample).length
 const shown = functions.filter(Check.isShown).length
 const percent = (count: number) => `${((100 * count) / functions.length).toFixed(1)}%`
 const missing = Check.missing(exports)
-faults.push(...warnings)
+faults.push(...missing, ...warnings)
 console.log(
   [
     `${exports.length} public exports, ${exports.length - missing.filter((line) => line.endsWith(": no comment")).length} with a comment`,
     `${functions.length} functions: ${own} (${percent(own)}) with a run example of their own, ${shown} (${percent(shown)}) with one on their page`,
-    ...(values.missing ? missing : []),
     `read in ${seconds()}`
   ].join("\n")
 )

@@ -1,5 +1,5 @@
 /**
- * What the comments of public exports say, as far as a tool can see it: that there is one; that the comment of a function of tensors says their shapes; that every
+ * What the comments of public exports say, as far as a tool can see it: that there is one; that the comment of a function that makes tensors says their shapes; that every
  * field that is a number has a comment, in which its unit stands. Which errors there are stands in the type, and what each means in its own comment, from which the
  * pages take it. A tool cannot see whether a sentence is true: examples are there for that, and they are run.
  */
@@ -100,13 +100,11 @@ export const errorsOf = ({ reflection, signatures }: Export): ReadonlyArray<stri
   return [...new Set(names)]
 }
 
-/** Whether a function takes or gives tensors of the graph. */
-const hasTensors = ({ signatures }: Export): boolean =>
-  signatures.some((signature) =>
-    [signature.type, ...(signature.parameters ?? []).map(({ type }) => type)]
-      .flatMap(within)
-      .some((type) => type.type === "reference" && /^(Tensor\.)?Tensor$/.test(type.name))
-  )
+/** Whether a function makes tensors of the graph. */
+const makesTensors = ({ signatures }: Export): boolean =>
+  signatures
+    .flatMap(({ type }) => within(type))
+    .some((type) => type.type === "reference" && /^(Tensor\.)?Tensor$/.test(type.name))
 
 /** The first sentence of a comment. */
 export const firstSentence = (reflection: Reflection): string =>
@@ -114,7 +112,7 @@ export const firstSentence = (reflection: Reflection): string =>
   "no words yet."
 
 /** How a shape is said. */
-const shape = /\bshapes?\b|\[[^\]]*\]|\bscalar\b|\brank\b|elementwise|element by element|\baxis\b|\baxes\b|×/i
+const shape = /\bshapes?\b|\[[^\]]*\]|\bscalar\b|\brank\b|element by element|\baxis\b|\baxes\b|×/i
 
 const isNumber = (type: SomeType | undefined): boolean => type?.type === "intrinsic" && type.name === "number"
 
@@ -148,8 +146,8 @@ export const missing = (exports: ReadonlyArray<Export>): ReadonlyArray<string> =
     const at = `${one.module} ${one.name}`
     if (text === "") return [`${at}: no comment`]
     return [
-      ...(isFunction(one) && hasTensors(one) && !shape.test(text)
-        ? [`${at}: does not say the shape of its tensors`]
+      ...(isFunction(one) && makesTensors(one) && !shape.test(text)
+        ? [`${at}: does not say the shape of what it makes`]
         : []),
       ...fieldsOf(one)
         .filter(({ type }) => isNumber(type))

@@ -51,10 +51,22 @@ const list = (title: string, about: string, folder: string): Page => {
 /** Every page beside the packages' own, in the order of the navigation. */
 export const all = (): ReadonlyArray<Page> => [
   page(
+    "docs/guides/README.md",
+    ["search", "space", "operator", "machines", "report", "figure"].map((name) => page(`docs/guides/${name}.md`))
+  ),
+  page("docs/command-line.md"),
+  page("docs/engines.md"),
+  page("docs/paper.md"),
+  page(
     "examples/README.md",
     files("examples", ".ts").map((file) => program(file))
   ),
   list("Decisions", "Why things are as they are, what else was tried, and what it measured.", "docs/decisions"),
-  list("Figures", "What was measured, with the command that measures it again.", "bench/results"),
+  list(
+    "Figures",
+    "What was measured, with the command that measures it again. How to do so is in [a guide](../../docs/guides/figure.md).",
+    "bench/results"
+  ),
+  page("docs/status.md"),
   page("CHANGELOG.md")
 ]

@@ -28,6 +28,7 @@ import { version as own } from "./version.ts"
 /** A worker that is there, and how many trials it evaluates at a time. */
 export type Worker = tables.WorkerRow
 
+/** Which search asks the workers, and what it tells them. */
 export interface Options {
   /**
    * The name of the search on the database. The same name goes on with what was evaluated under it; trials of different names never mix.

@@ -32,6 +32,7 @@ import { version as own } from "./version.ts"
 /** How a search wants its trials evaluated. */
 export type Description = tables.Description
 
+/** What a worker says: a trial taken, ended, taken away or left to others; the database away and back. */
 export type WorkerEvent =
   | { readonly _tag: "Taken"; readonly search: string; readonly trial: Trial.Trial }
   | {
@@ -48,6 +49,7 @@ export type WorkerEvent =
   | { readonly _tag: "Away"; readonly problem: string }
   | { readonly _tag: "Back" }
 
+/** How many trials a worker evaluates at a time, and how. */
 export interface Options {
   /** Trials at a time. */
   readonly slots: number
@@ -397,6 +399,7 @@ const toldOf = (key: string): { readonly search: string; readonly description: s
   return { search, description }
 }
 
+/** How many processes a pool has, and how long they may take. */
 export interface PoolOptions {
   /** Worker processes: trials at a time. */
   readonly slots: number

@@ -30,9 +30,11 @@ import * as Told from "./Told.ts"
 /** What one strategy found within one budget, over all seeds. */
 export interface Row {
   readonly strategy: string
+  /** Evaluations. */
   readonly budget: number
   /** Mean and sample standard deviation of the `report` of the network whose `search` was best. */
   readonly mean: number
+  /** In the measure's unit, as the mean. */
   readonly deviation: number
   /** The mean `report` of the network that the strategy's model believes best (`Strategy.believed`), where it has one. */
   readonly believed?: number
@@ -49,9 +51,12 @@ export interface Curve {
   readonly deviation: ReadonlyArray<number>
 }
 
+/** What came of playing strategies on a table. */
 export interface Played {
   readonly table: string
+  /** The best `report` of the table. */
   readonly optimum: number
+  /** How many seeds each strategy played. */
   readonly seeds: number
   readonly rows: ReadonlyArray<Row>
   readonly curves: ReadonlyArray<Curve>
@@ -72,9 +77,11 @@ export interface Problem<A> {
 export interface Progress {
   /** Seeds that every strategy has played. */
   readonly done: number
+  /** Of how many. */
   readonly seeds: number
 }
 
+/** What is played: a problem, strategies, budgets, seeds. */
 export interface Options<A, R> {
   /** The table, or any other problem. */
   readonly table: Problem<A>

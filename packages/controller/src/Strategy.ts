@@ -53,6 +53,7 @@ export interface Proposal<out A> {
  */
 export interface Step {
   readonly site: Site.Site
+  /** The number of the option, from 0. */
   readonly token: number
   readonly probabilities: ReadonlyArray<number>
 }

@@ -4,6 +4,7 @@ import { G } from "./dsms/G.ts"
 import { L } from "./dsms/L.ts"
 import { LG } from "./dsms/LG.ts"
 
+/** Modules by name. */
 export type DsmSet = Readonly<Record<string, Dsm>>
 
 /** UniNet's downsampling modules. */

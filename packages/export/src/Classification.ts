@@ -1,8 +1,10 @@
 /** Logits as what a person wants to know. */
 import * as Elementary from "@uninet/search-space/elementary"
 
+/** A class that a network takes an example for. */
 export interface Likely {
   readonly label: string
+  /** Between 0 and 1. */
   readonly probability: number
 }
 

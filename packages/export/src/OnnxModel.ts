@@ -18,6 +18,7 @@ export class ModelUnusable extends Schema.TaggedError<ModelUnusable>()("ModelUnu
   }
 }
 
+/** A file that was opened. */
 export interface OnnxModel {
   readonly card: Card.Card
   /** What the network gives of examples; `onExamples` hears of every few that are done. */
@@ -27,6 +28,7 @@ export interface OnnxModel {
   ) => Effect.Effect<Examples.Outputs, ModelUnusable>
 }
 
+/** How it is run. */
 export interface Options {
   /** Default 1. */
   readonly threads?: number

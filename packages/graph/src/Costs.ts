@@ -12,6 +12,7 @@ export interface LayerCost {
   readonly flops: Flops
 }
 
+/** What a program costs: multiply-accumulates, parameters, elements of memory. */
 export interface Costs {
   readonly macs: Macs
   readonly flops: Flops
@@ -23,6 +24,7 @@ export interface Costs {
   readonly fvcoreByOperator: Readonly<Partial<Record<FvcoreOperator, number>>>
   /** Elements of all trainable variables. */
   readonly parameters: number
+  /** Bytes of the same. */
   readonly parameterBytes: number
   /** Peak bytes of inputs and intermediate results alive at once, variables and constants apart. */
   readonly activationBytes: number

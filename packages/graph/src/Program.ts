@@ -16,6 +16,7 @@ export interface Update {
   readonly value: Tensor
 }
 
+/** A graph that can be compiled: every node in an order in which it can be computed, and what goes in and comes out. */
 export interface Program {
   /** Every node, each after its inputs. */
   readonly nodes: ReadonlyArray<Tensor>

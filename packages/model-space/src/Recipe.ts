@@ -23,6 +23,7 @@ export type EarlyStopping = typeof EarlyStopping.Type
 export const Whitening = Schema.Struct({ examples: or(Count, 2000), epsilon: or(Positive, 5e-4) })
 export type Whitening = typeof Whitening.Type
 
+/** How a network is trained, as data. */
 export const Recipe = Schema.Struct({
   /** Passes over the training split. */
   epochs: Count,
@@ -110,6 +111,7 @@ export const quick: Recipe = Recipe.make({
 
 /** The recipes with a name. */
 export const presets = { paper, proxy, quick } as const
+/** A recipe that is there already: `proxy`, `quick`, `paper`. */
 export type PresetName = keyof typeof presets
 
 /**

@@ -21,7 +21,9 @@ export type Schedule = typeof Schedule.Type
 export interface Position {
   /** Steps taken before this one. */
   readonly step: number
+  /** Batches of an epoch. */
   readonly stepsPerEpoch: number
+  /** Epochs in all. */
   readonly epochs: number
 }
 

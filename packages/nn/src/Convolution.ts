@@ -6,6 +6,7 @@ import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
 import { pair } from "./internal/pair.ts"
 
+/** Channels, kernel, stride, groups and bias. */
 export interface ConvolutionOptions {
   /** Channels out. */
   readonly out: number

@@ -12,6 +12,7 @@ const wrong = (op: string, x: Tensor.Tensor, reason: string) => fail(Scope.make(
 export const softCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
   Op.scale(Op.sum(Op.mul(targets, Op.logSoftmax(logits, path), path)), -1 / logits.shape[0], path)
 
+/** What the target is. */
 export interface CrossEntropyOptions {
   /** s: the target is 1 − s on the label and s / classes on every class, as PyTorch's. Between 0 (the default) and 1. */
   readonly labelSmoothing?: number

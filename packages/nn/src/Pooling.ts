@@ -4,6 +4,7 @@ import type { Layer } from "./Layer.ts"
 import type { Scope } from "./Scope.ts"
 import { pair } from "./internal/pair.ts"
 
+/** Window, stride and padding, in elements of height and width. */
 export interface PoolOptions {
   /** Height and width of the window, or one number for both. */
   readonly kernel: number | readonly [number, number]

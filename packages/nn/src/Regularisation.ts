@@ -7,7 +7,7 @@ import type { Scope } from "./Scope.ts"
 export const noisePrefix = "noise/"
 
 /**
- * Uniform noise in [0, 1) for the layer at `scope`: an input of the program named `noise/<path>`, to be fed anew at every step. A layer that is applied several times in one network has noise
+ * Uniform noise in [0, 1), of this shape, for the layer at `scope`: an input of the program named `noise/<path>`, to be fed anew at every step. A layer that is applied several times in one network has noise
  * of its own each time: the second is named `noise/<path>#2`. The one place where randomness enters a network.
  */
 export const noise = (scope: Scope, shape: Shape.Shape): Tensor.Tensor => Op.noise(`${noisePrefix}${scope.path}`, shape)

@@ -26,6 +26,7 @@ const elementBytes = {
   F64: 8
 } as const
 
+/** The types of elements that files have here. */
 export type DType = keyof typeof elementBytes
 
 /** One tensor of a file: its raw little-endian bytes, a view into the file. */
@@ -35,6 +36,7 @@ export interface Entry {
   readonly bytes: Uint8Array
 }
 
+/** A file's tensors by name, and its metadata. */
 export interface Safetensors {
   readonly tensors: ReadonlyMap<string, Entry>
   readonly metadata: Readonly<Record<string, string>>

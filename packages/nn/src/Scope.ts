@@ -16,6 +16,7 @@ export interface Rates {
   readonly dropout: number
 }
 
+/** Where a layer stands in a network, and what it is built for. */
 export interface Scope {
   /** The layer's path, such as `blocks.3.b2`; empty at the root. A parameter's name is this and its own name. */
   readonly path: string

@@ -5,6 +5,7 @@ import { MLP } from "./operators/MLP.ts"
 import { LSA, SA } from "./operators/SA.ts"
 import type { Operator } from "./Operator.ts"
 
+/** Operators by name. */
 export type OperatorSet = Readonly<Record<string, Operator>>
 
 /** UniNet's general operators. */

@@ -44,6 +44,7 @@ export interface Laid {
   readonly score: (values: Values) => number
 }
 
+/** A proxy: its name, where it is from, and how it is computed of a network. */
 export interface Proxy {
   readonly name: string
   /** Where it was published. */

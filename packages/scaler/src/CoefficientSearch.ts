@@ -17,6 +17,7 @@ import * as Compound from "./Compound.ts"
 import { chainOf } from "./internal/anatomy.ts"
 import type { ScaleError } from "./ScaleError.ts"
 
+/** What is scaled, by which coefficients, within which bounds. */
 export interface Options<A, C extends string, M extends string>
   extends
     Omit<Compound.Options, "coefficients">,
@@ -52,12 +53,14 @@ export class NoCandidate extends Schema.TaggedError<NoCandidate>()("NoCandidate"
   }
 }
 
+/** The best candidate, and all that were evaluated. */
 export interface Found<A, C extends string, M extends string> extends Candidate<A, C> {
   /** All networks of the grid in the order of the trials, with the measure that decides; `null` where the evaluation failed. */
   readonly candidates: ReadonlyArray<Candidate<A, C> & { readonly measure: number | null }>
   readonly search: Search.Found<A, C, M>
 }
 
+/** Everything that `run` fails with. */
 export type CoefficientSearchError = ScaleError | NoCandidate | SpaceError.InvalidSpace | Search.SearchError
 
 /** How far a network is from what its coefficients wanted. */

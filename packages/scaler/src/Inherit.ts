@@ -22,6 +22,7 @@ import * as Result from "effect/Result"
 import * as Widening from "./internal/widening.ts"
 import { Unscalable } from "./ScaleError.ts"
 
+/** Weights for a larger network, and where it does not compute exactly what the smaller one did. */
 export interface Inherited {
   /** All parameters and running statistics of the larger network. */
   readonly weights: Weights.Weights
@@ -29,6 +30,7 @@ export interface Inherited {
   readonly approximate: ReadonlyArray<Scaling.Approximation>
 }
 
+/** Everything that `weights` fails with. */
 export type InheritError =
   | Scaling.NotLarger
   | Unscalable
@@ -36,6 +38,7 @@ export type InheritError =
   | Weights.WeightsMismatch
   | GraphError
 
+/** By what is drawn what the smaller network does not say. */
 export interface Options {
   /** Decides the parts into which weights are divided, and the first weights of new blocks. Default 0. */
   readonly seed?: string | number

@@ -8,6 +8,7 @@ export interface Constraint<in A> {
   readonly name: string
   /** −Infinity and Infinity where there is no bound. */
   readonly min: number
+  /** In the cost's unit; it may be reached. */
   readonly max: number
   readonly of: (value: A) => number
   /** How the quantity adds up, if it does; see `Cost.Chain`. */
@@ -21,7 +22,9 @@ export interface Constraint<in A> {
 
 /** The window of a constraint: a lower bound, an upper bound, or both. */
 export interface Window {
+  /** In the cost's unit; it may be reached. Default: no bound. */
   readonly min?: number
+  /** In the cost's unit; it may be reached. Default: no bound. */
   readonly max?: number
 }
 

@@ -10,10 +10,12 @@ export type Literal = string | number | boolean | null
 
 /** A site exists only where the token at an earlier site is one of `options`. */
 export interface Condition {
+  /** The number of the site in the space's list. */
   readonly site: number
   readonly options: ReadonlySet<number>
 }
 
+/** A place of a space where a choice is made. */
 export interface Site {
   /** The position in the space's list of sites. A site's conditions refer to sites before it. */
   readonly index: number

@@ -57,6 +57,7 @@ export const evaluate = (
   report: Report
 ): Effect.Effect<Evaluated, TrialFailed | EvaluatorLost> => effectOf(() => evaluator.evaluate(trial, report))
 
+/** How the function may be called. */
 export interface FunctionOptions {
   /** How many calls may run at the same time. Default 1. */
   readonly concurrency?: number

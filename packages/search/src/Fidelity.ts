@@ -35,6 +35,7 @@ const Rungs = Schema.Array(Count).check(
 /** Of the trials on a rung, one in so many goes on. */
 const Factor = Schema.Finite.check(Schema.isGreaterThan(1))
 
+/** How long trials are trained, as data. */
 export const Fidelity = Schema.TaggedUnion({
   /** Every trial is trained to its end. */
   Full: {},
@@ -52,8 +53,10 @@ export type Fidelity = typeof Fidelity.Type
 
 /** The names by which a command line asks for them. */
 export const names = ["full", "halving", "asha", "median"] as const
+/** A way that has a name on the command line. */
 export type Name = (typeof names)[number]
 
+/** Epochs, and how many go on. */
 export interface Options {
   /** Of a training to the end. */
   readonly epochs: number
@@ -71,6 +74,7 @@ const geometric = ({ epochs, factor = 3, from = 1 }: Options): ReadonlyArray<num
   return [...rungs, epochs]
 }
 
+/** All trials to their end. */
 export const full: Fidelity = Fidelity.cases.Full.make({})
 /** Successive halving. */
 export const halving = (options: Options): Fidelity =>
@@ -133,6 +137,7 @@ export const trained = <E extends Pick<Evaluation, "epochs" | "stoppedAfter">>(
 /** A reward with the epochs that it was found after, `null` where nothing is trained. */
 export interface Score {
   readonly epochs: number | null
+  /** Larger is better. */
   readonly reward: number
 }
 
@@ -180,7 +185,9 @@ export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyAr
 
 /** A trial that is to go on to a rung. */
 export interface Promotion {
+  /** The trial's number, from 0. */
   readonly trial: number
+  /** The rung that it goes on to, from 0. */
   readonly rung: number
 }
 

@@ -62,6 +62,7 @@ export type Outcome<M extends string = string> =
 
 /** A point that was proposed. */
 export interface Candidate<A, C extends string = string> {
+  /** The trial's number, from 0. */
   readonly trial: number
   readonly hash: string
   readonly point: A
@@ -138,6 +139,7 @@ export interface OwnObjective<A, X extends string = string> {
   readonly of: (values: { readonly [K in X]: number }, point: A) => number
 }
 
+/** How many points are tried, by what they are judged, within which bounds, and what is done on the way. */
 export interface Options<A, C extends string, M extends string> {
   /** Points to evaluate. Refused proposals are not counted. */
   readonly trials: number
@@ -203,6 +205,7 @@ export interface Options<A, C extends string, M extends string> {
   readonly onEvent?: (event: SearchEvent<A, C, M>) => Effect.Effect<void>
 }
 
+/** Everything that a search fails with. */
 export type SearchError =
   | JournalError
   | StrategyError.StrategyError

@@ -14,6 +14,7 @@ import { Evaluator, EvaluatorLost, pointOf, type Report } from "./Evaluator.ts"
 import { here, recorder, type Recorder, type Training } from "./Training.ts"
 import { type Evaluated, type Trial, TrialFailed } from "./Trial.ts"
 
+/** How trials are trained, and where their checkpoints are. */
 export interface Options {
   /** How every trial is trained. What its point says goes before it, and a trial's own epochs before both. */
   readonly recipe: Recipe.Recipe

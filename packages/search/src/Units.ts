@@ -63,7 +63,9 @@ const parsed = (parse: (text: string) => Option.Option<number>, what: string) =>
 
 /** A number, or a text that `parseAmount` reads. */
 export const Macs = parsed(parseAmount, expected.macs)
+/** Multiply-accumulates of a whole search: a number, or a text such as `500G`. */
 export const TotalMacs = parsed(parseAmount, expected.total)
+/** Bytes: a number, or a text such as `512M`. */
 export const Bytes = parsed(parseAmount, expected.bytes)
 /** A number of seconds, or a text that `parseSeconds` reads. */
 export const Seconds = parsed(parseSeconds, expected.seconds)

@@ -21,6 +21,7 @@ import * as Telemetry from "./Telemetry.ts"
 import type { Training } from "./Training.ts"
 import { type Evaluated, type Reason, type Trial, TrialFailed } from "./Trial.ts"
 
+/** Which module the workers import, how many they are, and what a trial may take. */
 export interface Options {
   /**
    * A module whose default export is a layer of `Evaluator`, or a function that makes one from `options`. Every worker imports it, so

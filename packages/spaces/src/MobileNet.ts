@@ -26,6 +26,7 @@ import type { NotPictures } from "./NotPictures.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
+/** What is chosen of a stage. */
 export const Stage = Schema.Struct({
   /** Of the depthwise convolutions: 3, 5, … */
   kernel: Count,
@@ -51,11 +52,15 @@ export const Architecture = Schema.Struct({
 })
 export type Architecture = typeof Architecture.Type
 
+/** For which pictures and classes. */
 export interface Options {
   /** Channels, height and width of the pictures, and classes to tell apart. */
   readonly channels: number
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
+  /** How many. */
   readonly classes: number
   /** Candidates. Defaults: 3, 5, 7; 3, 4, 6; 2, 3, 4 (for pictures of 64 pixels and less 1, 2, 3). */
   readonly kernels?: ReadonlyArray<number>
@@ -69,6 +74,7 @@ export interface Options {
 export interface Skeleton {
   readonly stem: { readonly channels: number; readonly stride: number }
   readonly stages: ReadonlyArray<{ readonly channels: number; readonly stride: number }>
+  /** Channels of the head. */
   readonly head: number
 }
 

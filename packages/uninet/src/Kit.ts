@@ -15,6 +15,7 @@ import { Dsms, DsmSet } from "@uninet/dsm"
 import { type Operator, Operators, OperatorSet } from "@uninet/operators"
 import * as Effect from "effect/Effect"
 
+/** The operators and modules that networks are made of. */
 export interface Kit {
   readonly operators: OperatorSet.OperatorSet
   readonly dsms: DsmSet.DsmSet

@@ -15,6 +15,7 @@ export interface Window {
 
 /** Geometry of a convolution. */
 export interface Convolution extends Window {
+  /** Into how many the channels are divided, each convolved by itself: 1 for all with all, the channels' number for a depthwise one. */
   readonly groups: number
   /** Rows and columns from one tap of the kernel to the next; 1 for taps side by side. */
   readonly dilation: readonly [number, number]

@@ -56,7 +56,7 @@ export const definitions: Definitions<Attributes> = {
   fill: define("fill", { shape: () => [], cost: () => free, gradient: noInputs })
 }
 
-/** A value handed in at every run, by name. */
+/** A value of this shape, handed in at every run, by name. */
 export const input = (name: string, shape: Shape, dtype: DType = "float32"): Tensor<"input"> =>
   apply({ ...definitions.input, dtype, shape: () => shape }, { name }, [], name)
 
@@ -70,7 +70,7 @@ export const input = (name: string, shape: Shape, dtype: DType = "float32"): Ten
 export const noise = (name: string, shape: Shape): Tensor<"input"> =>
   apply({ ...definitions.input, shape: () => shape }, { name, random: "uniform" }, [], name)
 
-/** A value that persists between runs. Its path is its name. */
+/** A value of this shape that persists between runs. Its path is its name. */
 export const variable = (attributes: Attributes["variable"], shape: Shape): Tensor<"variable"> =>
   apply(
     // A wrong shape is the first thing to be said: what is drawn often follows from it.
@@ -83,7 +83,7 @@ export const variable = (attributes: Attributes["variable"], shape: Shape): Tens
     attributes.name
   )
 
-/** Data known when the graph is built, in row-major order. */
+/** Data known when the graph is built, in row-major order, of this shape. */
 export const constant = (data: Float32Array | Int32Array, shape: Shape, path = ""): Tensor<"constant"> =>
   apply(
     {
