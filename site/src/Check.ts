@@ -12,6 +12,7 @@ import {
   type SignatureReflection,
   type SomeType
 } from "typedoc"
+import * as Examples from "../../tools/src/Examples.ts"
 
 /** A public export. */
 export interface Export {
@@ -125,12 +126,17 @@ const fieldsOf = ({ reflection }: Export): ReadonlyArray<DeclarationReflection> 
     : []
 }
 
-/** Whether comments have an example that is run. */
+/** The examples that are run, as they stand in the text. */
+const ran = new Set(
+  Examples.all()
+    .filter(({ isLong }) => !isLong)
+    .map(({ code }) => code.trim())
+)
+
+/** Whether comments have an example that is run: what stands in a tag without a fence is none. */
 const hasExample = (reflections: ReadonlyArray<Reflection>): boolean =>
-  reflections.some(
-    ({ comment }) =>
-      /^```ts$/m.test(said(comment?.summary)) ||
-      comment?.blockTags.some(({ content, tag }) => tag === "@example" && /^```ts$/m.test(said(content))) === true
+  reflections.some((reflection) =>
+    [...textOf(reflection).matchAll(/```ts\n([^]*?)```/g)].some(([, code = ""]) => ran.has(code.trim()))
   )
 
 /** Whether the page of an export shows an example that is run. */

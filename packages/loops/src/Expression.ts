@@ -2,6 +2,16 @@
  * What a loop computes of one element of each of its operands. Immutable data: it can be compared, printed and counted.
  *
  * A comparison gives a mask, all bits or none, as the processor's does; `select` and the functions on bits take it.
+ *
+ * @example
+ * ```ts
+ * import { Expression } from "@uninet/loops"
+ *
+ * const [x, y] = [Expression.operand(0), Expression.operand(1)]
+ * const sums = Expression.add(Expression.mul(x, y), Expression.sub(x, Expression.div(y, Expression.number(2))))
+ * console.log(Expression.print(sums), Expression.key(sums), Expression.argsOf(sums).length)
+ * console.log(Expression.print(Expression.madd(x, y, Expression.unary("neg", x))))
+ * ```
  */
 
 export type Unary = "neg" | "abs" | "sqrt" | "nearest" | "floor" | "fromWords" | "toWords" | "not"

@@ -118,7 +118,11 @@ export type PresetName = keyof typeof presets
  * The recipe for another batch, with learning rates in proportion (Goyal et al. 2017).
  *
  * @example
- * Recipe.withBatch(Recipe.paper, 512).learningRate // 5e-4
+ * ```ts
+ * import { Recipe } from "@uninet/model-space"
+ *
+ * console.log(Recipe.withBatch(Recipe.paper, 512).learningRate)
+ * ```
  */
 export const withBatch = (recipe: Recipe, batch: number): Recipe => {
   const factor = batch / recipe.batch
@@ -144,7 +148,11 @@ export const isAllowed = ({ allows: { augmentation } }: Task, { _tag }: Augmenta
  * The named recipes are made for classes; a trainer refuses what is asked for and cannot be done.
  *
  * @example
- * Recipe.forTask(Regression.make())(Recipe.proxy).labelSmoothing // 0
+ * ```ts
+ * import { Recipe, Regression } from "@uninet/model-space"
+ *
+ * console.log(Recipe.forTask(Regression.make())(Recipe.proxy).labelSmoothing) // 0
+ * ```
  */
 export const forTask =
   (task: Task) =>

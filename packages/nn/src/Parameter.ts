@@ -1,4 +1,15 @@
-/** Variables of a layer: trained parameters, and the running statistics of batch norm. */
+/**
+ * Variables of a layer: trained parameters, and the running statistics of batch norm.
+ *
+ * @example
+ * ```ts
+ * import { Initialiser, Parameter, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.at(Scope.make("training"), "norm")
+ * console.log(Parameter.parameter(scope, "weight", [8], Initialiser.one, false).shape, Scope.join(scope.path, "bias"))
+ * console.log(Parameter.buffer(scope.path, "running_mean", [8], Initialiser.zero).shape)
+ * ```
+ */
 import { Op, type Shape, type Tensor } from "@uninet/graph"
 import { join, type Scope } from "./Scope.ts"
 

@@ -3,6 +3,17 @@
  * little-endian and without gaps.
  *
  * Reading trusts nothing: nothing is allocated on a header's word, and every offset is checked against the bytes that are there.
+ *
+ * @example
+ * ```ts
+ * import { Safetensors } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const tensors = new Map([["weight", Safetensors.fromFloat32(Float32Array.of(1, 2), [2])]])
+ * const bytes = Safetensors.encode({ tensors, metadata: { made: "by hand" } })
+ * for (const [name, entry] of Result.getOrThrow(Safetensors.decode(bytes)).tensors)
+ *   console.log(name, Safetensors.float32(entry), Safetensors.int64(entry)) // weight Float32Array(2) [ 1, 2 ] undefined
+ * ```
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"

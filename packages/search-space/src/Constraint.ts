@@ -1,4 +1,15 @@
-/** Bounds on what a point costs: on parameters, MACs, activation memory, or any function of it. */
+/**
+ * Bounds on what a point costs: on parameters, MACs, activation memory, or any function of it.
+ *
+ * @example
+ * ```ts
+ * import { Constraint } from "@uninet/search-space"
+ *
+ * const narrow = Constraint.bound("width", ({ width }: { width: number }) => width, { max: 16 })
+ * console.log(Constraint.print(narrow), Constraint.amount({ width: 24 })(narrow), Constraint.excess(narrow, 24))
+ * console.log(Constraint.violations({ width: 24 })([narrow]))
+ * ```
+ */
 import * as Schema from "effect/Schema"
 import type { Chain, Cost } from "./Cost.ts"
 import type { Tokens } from "./Space.ts"

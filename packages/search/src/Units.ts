@@ -1,4 +1,14 @@
-/** Amounts and times as people write them, in flags and in `uninet.config.ts`. */
+/**
+ * Amounts and times as people write them, in flags and in `uninet.config.ts`.
+ *
+ * @example
+ * ```ts
+ * import { Units } from "@uninet/search"
+ * import { Option } from "effect"
+ *
+ * console.log(Option.getOrThrow(Units.parseAmount("1.5M")), Option.getOrThrow(Units.parseSeconds("10 min"))) // 1500000 600
+ * ```
+ */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"

@@ -1,4 +1,15 @@
-/** Activation functions. Their gradients are ops too, so that an engine can choose how to compute the pair. */
+/**
+ * Activation functions. Their gradients are ops too, so that an engine can choose how to compute the pair.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [2, 3])
+ * for (const f of [Op.sigmoid, Op.hardSigmoid, Op.tanh, Op.silu]) console.log(f(x).shape) // [ 2, 3 ]
+ * console.log(Op.activation("gelu", x).kind)
+ * ```
+ */
 import { flops } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"

@@ -1,4 +1,16 @@
-/** Arithmetic element by element, with NumPy's broadcasting. */
+/**
+ * Arithmetic element by element, with NumPy's broadcasting.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const [a, b] = [Op.input("a", [2, 3]), Op.input("b", [3])]
+ * for (const y of [Op.div(a, b), Op.max(a, b), Op.min(a, b), Op.greater(a, b), Op.equal(a, b)]) console.log(y.shape)
+ * for (const f of [Op.neg, Op.exp, Op.log, Op.sqrt, Op.reciprocal, Op.sign]) console.log(f(a).shape) // [ 2, 3 ]
+ * console.log(Op.broadcastTo(b, [2, 3]).shape)
+ * ```
+ */
 import { flops, free } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"

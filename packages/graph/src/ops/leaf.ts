@@ -65,7 +65,13 @@ export const input = (name: string, shape: Shape, dtype: DType = "float32"): Ten
  * a program the second of a name is called `<name>#2`, and so on.
  *
  * @example
- * Op.greaterOrEqual(Op.noise("noise/classifier", x.shape), Op.fill(0.2)) // 1 with probability 0.8
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const kept = Op.greaterOrEqual(Op.noise("noise/classifier", x.shape), Op.fill(0.2)) // 1 with probability 0.8
+ * console.log(kept.shape)
+ * ```
  */
 export const noise = (name: string, shape: Shape): Tensor<"input"> =>
   apply({ ...definitions.input, shape: () => shape }, { name, random: "uniform" }, [], name)

@@ -146,7 +146,13 @@ export const sgd = (
  * One step of an exponential moving average: decay · average + (1 − decay) · current.
  *
  * @example
- * Op.movingAverage(average, weight, Op.input("decay", []))
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const average = Op.input("average", [3])
+ * const current = Op.input("current", [3])
+ * console.log(Op.movingAverage(average, current, Op.input("decay", [])).shape) // [ 3 ]
+ * ```
  */
 export const movingAverage = (average: Tensor, current: Tensor, decay: Tensor): Tensor<"movingAverage"> =>
   apply(definitions.movingAverage, {}, [average, current, decay], current.path)
@@ -155,7 +161,11 @@ export const movingAverage = (average: Tensor, current: Tensor, decay: Tensor): 
  * The Euclidean norm of tensors taken together: a scalar.
  *
  * @example
- * Op.globalNorm([Op.fill(3, [1]), Op.fill(4, [1])]) // 5
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * console.log(Op.globalNorm([Op.fill(3, [1]), Op.fill(4, [1])]).shape) // []: of the number 5
+ * ```
  */
 export const globalNorm = (tensors: ReadonlyArray<Tensor>, path?: string): Tensor<"globalNorm"> =>
   apply(definitions.globalNorm, {}, tensors, path ?? tensors[0]?.path ?? "")
@@ -164,8 +174,13 @@ export const globalNorm = (tensors: ReadonlyArray<Tensor>, path?: string): Tenso
  * A gradient times min(1, most / (norm + 1e-6)), as PyTorch's `clip_grad_norm_`: with the global norm of all gradients none is longer than `most` in all. The shape of the gradient.
  *
  * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const gradients = [Op.fill(3, [1]), Op.fill(4, [1])]
  * const norm = Op.globalNorm(gradients)
- * gradients.map((gradient) => Op.clipByNorm(gradient, norm, 5))
+ * console.log(gradients.map((gradient) => Op.clipByNorm(gradient, norm, 5).shape))
+ * ```
  */
 export const clipByNorm = (gradient: Tensor, norm: Tensor, most: number): Tensor<"clipByNorm"> =>
   apply(definitions.clipByNorm, { most }, [gradient, norm], gradient.path)
