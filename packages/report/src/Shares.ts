@@ -1,4 +1,13 @@
-/** How often each option of a choice was proposed, over time. */
+/**
+ * How often each option of a choice was proposed, over time.
+ *
+ * @example
+ * ```ts
+ * import { Shares } from "@uninet/report"
+ *
+ * console.log(Shares.wilson(9, 10)) // a share of 0.9 with its interval
+ * ```
+ */
 import type { Category } from "./Table.ts"
 
 /** A share with its 95% interval. */

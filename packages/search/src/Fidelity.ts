@@ -13,6 +13,14 @@
  * console.log(Fidelity.rungsOf(fidelity)) // [ 1, 3, 9 ]
  * console.log(Fidelity.expected(fidelity, 90) < 90 * 9) // true: epochs that 90 trials take
  * ```
+ *
+ * @example
+ * ```ts
+ * import { Fidelity } from "@uninet/search"
+ *
+ * for (const fidelity of [Fidelity.halving({ epochs: 9 }), Fidelity.median({ epochs: 9 }), Fidelity.named("asha", { epochs: 9 })])
+ *   console.log(Fidelity.rungsOf(fidelity), Fidelity.partOf(fidelity, 0))
+ * ```
  */
 import { Pareto } from "@uninet/controller"
 import { Elementary } from "@uninet/search-space"

@@ -9,6 +9,13 @@
  * export const bounded = Reward.bounded({ cost: "parameters", target: 5e6 }) // up to 5 M parameters for nothing
  * export const own = ({ accuracy, macs }: { accuracy: number; macs: number }) => accuracy - macs * 1e-9
  * ```
+ *
+ * @example
+ * ```ts
+ * import { Reward } from "@uninet/search"
+ *
+ * console.log(Reward.identity(Reward.mnas({ target: 1e6 })))
+ * ```
  */
 import { Reward as Form } from "@uninet/controller"
 import { Task } from "@uninet/model-space"

@@ -13,6 +13,17 @@
  *
  * const digits = Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
  * ```
+ *
+ * @example
+ * ```ts
+ * import { Grammar, MobileNet, VisionTransformer } from "@uninet/spaces"
+ * import { Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const pictures = { channels: 1, height: 28, width: 28, classes: 10 }
+ * console.log(Space.showCount(Space.size(Result.getOrThrow(MobileNet.models(pictures)).space)))
+ * for (const forData of [MobileNet.forData(), VisionTransformer.forData(), Grammar.forData()]) console.log(typeof forData)
+ * ```
  */
 import { Costs as Counts, Op, Program } from "@uninet/graph"
 import { Classification, type Facts, ModelSpace, Scaling } from "@uninet/model-space"

@@ -1,4 +1,13 @@
-/** Which epoch's weights were best so far, and whether it is time to stop. */
+/**
+ * Which epoch's weights were best so far, and whether it is time to stop.
+ *
+ * @example
+ * ```ts
+ * import { Selection } from "@uninet/trainer"
+ *
+ * console.log(Selection.initial)
+ * ```
+ */
 import { type Recipe, Task } from "@uninet/model-space"
 import * as Schema from "effect/Schema"
 
