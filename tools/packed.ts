@@ -134,9 +134,9 @@ async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<
   }
   const examples: Array<Examples.Example> = []
   for (const name of programs ? [] : wanted) {
-    const installed = join(project, "node_modules", "@uninet", name)
+    const installed = join(project, "node_modules", manifestOf(`packages/${name}`).name)
     const readme = join(installed, "README.md")
-    if (!existsSync(readme)) failures.push(`@uninet/${name} has no README`)
+    if (!existsSync(readme)) failures.push(`${name} has no README`)
     if (!docs) examples.push(...Examples.filesOf(name).flatMap(Examples.of))
   }
   if (docs) examples.push(...Examples.all())
