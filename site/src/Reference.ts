@@ -73,7 +73,7 @@ export const read = async (known: ReadonlyArray<Entry> = entries()): Promise<Ref
     alwaysCreateEntryPointModule: true,
     basePath: root,
     displayBasePath: root,
-    readme: join(root, "README.md"),
+    readme: "none",
     excludeExternals: true,
     excludeInternal: true,
     excludePrivate: true,
@@ -114,6 +114,8 @@ export const read = async (known: ReadonlyArray<Entry> = entries()): Promise<Ref
     application.converter.parseRawComment(new MinimalSourceFile(text, at(file)), application.files).content
 
   application.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+    // Its heading is the site's own.
+    project.readme = parsed("README.md", Pages.parts(readFileSync(join(root, "README.md"), "utf8")).body)
     for (const module of project.getReflectionsByKind(ReflectionKind.Module)) {
       const entry = known.find(({ source }) => isOf(module, source))
       if (entry === undefined || !module.isDeclaration()) continue

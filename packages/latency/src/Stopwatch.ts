@@ -18,12 +18,14 @@ import type { Target } from "./Target.ts"
 import { open, type Opened } from "./internal/opened.ts"
 import { reference } from "./internal/reference.ts"
 
+/** What is measured. */
 export interface Subject {
   readonly name: string
   /** The bytes of an ONNX model. */
   readonly file: Uint8Array
 }
 
+/** What measuring one subject found. */
 export interface Measured {
   readonly name: string
   /** Milliseconds of a run; the interval is wider by what else ran. */
@@ -33,6 +35,7 @@ export interface Measured {
   readonly turns: number
 }
 
+/** What measuring all of them found. */
 export interface Measurement {
   readonly target: Target
   readonly machine: Machine.Machine
@@ -43,6 +46,7 @@ export interface Measurement {
   readonly others: number
 }
 
+/** How it is measured. */
 export interface Options {
   readonly target: Target
   /** Turns of every model. Default 15. */
