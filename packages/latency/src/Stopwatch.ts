@@ -32,6 +32,7 @@ export interface Measured {
   readonly latency: Statistics.Interval
   /** The distance of the quartiles of single turns, over the median. */
   readonly spread: number
+  /** How often it had its turn. */
   readonly turns: number
 }
 
