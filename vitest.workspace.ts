@@ -23,7 +23,7 @@ export default defineConfig({
     maxWorkers: availableParallelism(),
     // Files share what they import: loading it again for each of them was a fifth of the time.
     isolate: false,
-    projects: [...packages, "tools", "bench", "examples"].map((root) => ({
+    projects: [...packages, "tools", "bench", "examples", "site"].map((root) => ({
       test: {
         root,
         include: ["test/**/*.test.ts"],

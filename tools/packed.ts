@@ -3,6 +3,7 @@
  *
  *     node tools/packed.ts [package ...]     type-checks and runs there every TypeScript example of their READMEs and doc comments, and sees that neither onnxruntime
  *                                            nor the command line came along (default: search-space, model-space and uninet)
+ *     node tools/packed.ts --docs            the same with every example of the documentation, and every package
  *     node tools/packed.ts --examples        type-checks there the programs of `examples`, searches by the one that has everything of its own, and verifies an operator of one's own
  *                                            by the command line
  *     node tools/packed.ts --create          makes a project by create-uninet as it is packed, installs it, runs its tests and its search and checks its types; then makes and type-checks
@@ -15,28 +16,23 @@
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
+import * as Examples from "./src/Examples.ts"
 import { all, closure, importedBy, lint, manifestOf, pack, root, run } from "./src/Pack.ts"
 import { serve } from "./src/Registry.ts"
 
 const given = process.argv.slice(2)
 const programs = given[0] === "--examples"
+const docs = given[0] === "--docs"
 const lints = given[0] === "--lint"
 const creates = given[0] === "--create"
 const denos = given[0] === "--deno"
 const wanted = programs
   ? [...importedBy("examples"), "cli"]
-  : lints || creates || denos
+  : lints || creates || denos || docs
     ? all()
     : given.length > 0
       ? given
       : ["search-space", "model-space", "uninet"]
-
-/** The TypeScript blocks of a Markdown text. */
-const examples = (markdown: string): ReadonlyArray<string> =>
-  [...markdown.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
-
-/** The text of a source file's comments, without the stars: doc comments hold examples as a README does. */
-const comments = (source: string): string => source.replace(/^ *\* ?/gm, "")
 
 /** A search by Deno: its strategy, its engine, its journal in a file. */
 const searchByDeno = `import { Random } from "@uninet/controller"
@@ -162,7 +158,10 @@ function fileOf(tarballs: ReadonlyArray<string>): string {
 /** Installs the packages, and does there what there is to do. */
 async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<string>): Promise<void> {
   const dependencies = Object.fromEntries([
-    ...packages.map((name) => [`@uninet/${name}`, manifestOf(`packages/${name}`).version]),
+    ...packages.map((folder) => {
+      const { name, version } = manifestOf(`packages/${folder}`)
+      return [name, name.startsWith("@") ? version : `file:${fileOf(tarballs)}`]
+    }),
     // Optional ones, too, which examples use; but for TensorFlow's own, whose scripts download it from elsewhere.
     ...packages
       .flatMap((name) => Object.entries(manifestOf(`packages/${name}`).peerDependencies ?? {}))
@@ -190,45 +189,25 @@ async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<
     : ["onnxruntime-node", "onnxruntime-common", "@uninet/cli", "@uninet/runtime"]) {
     if (existsSync(join(project, "node_modules", unwanted))) failures.push(`${unwanted} came along`)
   }
-  const files: Array<string> = []
+  const examples: Array<Examples.Example> = []
   for (const name of programs ? [] : wanted) {
-    const installed = join(project, "node_modules", "@uninet", name)
+    const installed = join(project, "node_modules", manifestOf(`packages/${name}`).name)
     const readme = join(installed, "README.md")
-    if (!existsSync(readme)) failures.push(`@uninet/${name} has no README`)
-    const sources = readdirSync(join(installed, "src"), { recursive: true, encoding: "utf8" }).filter((file) =>
-      file.endsWith(".ts")
-    )
-    const texts = [
-      ...(existsSync(readme) ? [["README", readFileSync(readme, "utf8")] as const] : []),
-      ...sources.map(
-        (file) => [file.replaceAll(/\W/g, "-"), comments(readFileSync(join(installed, "src", file), "utf8"))] as const
-      )
-    ]
-    for (const [from, text] of texts) {
-      examples(text).forEach((code, i) => {
-        const file = `${name}-${from}-${i + 1}.ts`
-        writeFileSync(join(project, file), code)
-        files.push(file)
-      })
-    }
+    if (!existsSync(readme)) failures.push(`${name} has no README`)
+    if (!docs) examples.push(...Examples.filesOf(name).flatMap(Examples.of))
   }
+  if (docs) examples.push(...Examples.all())
+  const files = [...Examples.write(project, examples, { skipLibCheck: false })]
   if (programs) {
     for (const file of readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"))) {
       copyFileSync(join(root, "examples", file), join(project, file))
       files.push(file)
     }
   }
-  const compilerOptions = {
-    target: "es2024",
-    module: "nodenext",
-    strict: true,
-    noEmit: true,
-    // As Node reads them; one of the programs imports another.
-    allowImportingTsExtensions: true,
-    skipLibCheck: false,
-    types: ["node"]
+  if (programs) {
+    const tsconfig = join(project, "tsconfig.json")
+    writeFileSync(tsconfig, JSON.stringify({ ...JSON.parse(readFileSync(tsconfig, "utf8")), files }))
   }
-  writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files }))
   await attempt("the examples' types", () => run(project, join(root, "node_modules", ".bin", "tsc"), "-p", "."))
   if (programs) {
     const search = `import { Effect } from "effect"
@@ -243,16 +222,6 @@ if (!(best.outcome.evaluation.measures.distance < 9)) throw new Error("no result
       run(project, process.execPath, uninet, "verify", "own-operator.config.ts", "--runs", "5")
     )
   } else {
-    // One process for all: most of what an example takes is loading what it imports.
-    const all = `let current = ""
-const failed = (cause: unknown) => {
-  console.error(current, cause)
-  process.exit(1)
-}
-process.on("unhandledRejection", failed)
-for (current of ${JSON.stringify(files)}) await import(\`./\${current}\`).catch(failed)
-`
-    writeFileSync(join(project, "all.ts"), all)
     await attempt("the examples", () => run(project, process.execPath, "all.ts"))
   }
   console.log(

@@ -10,7 +10,7 @@ const program = text("../digits.ts")
 
 describe("the program of the README", () => {
   it("is this one", () => {
-    assert.strictEqual(/```ts\n([^]*?)```/.exec(text("../../README.md"))?.[1], program)
+    assert.strictEqual(/```ts long\n([^]*?)```/.exec(text("../../README.md"))?.[1], program)
   })
 
   it("runs, and goes on with what it left", { timeout: 120_000 }, () => {

@@ -3,13 +3,13 @@ import { checkPackage, createPackageFromTarballData, type Problem } from "@areth
 import { execFile } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { publint } from "publint"
 import { formatMessage } from "publint/utils"
 import * as Engine from "./Engine.ts"
+import { root } from "./Root.ts"
 
-export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+export { root }
 
 export interface Manifest {
   readonly name: string

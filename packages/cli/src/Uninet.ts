@@ -137,4 +137,5 @@ export const exitCode = <A, E>(exit: Exit.Exit<A, E>): number => {
   return 1
 }
 
+/** Ends the process with `exitCode`. */
 export const teardown: Runtime.Teardown = (exit, onExit) => onExit(exitCode(exit))

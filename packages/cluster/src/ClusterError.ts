@@ -69,4 +69,5 @@ export class WorkerUnable extends Schema.TaggedError<WorkerUnable>()("WorkerUnab
   }
 }
 
+/** What a connection fails with: a database that refuses, or one that is away. */
 export type DatabaseError = DatabaseRefused | DatabaseUnavailable

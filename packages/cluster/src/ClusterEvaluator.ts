@@ -28,6 +28,7 @@ import { version as own } from "./version.ts"
 /** A worker that is there, and how many trials it evaluates at a time. */
 export type Worker = tables.WorkerRow
 
+/** Which search asks the workers, and what it tells them. */
 export interface Options {
   /**
    * The name of the search on the database. The same name goes on with what was evaluated under it; trials of different names never mix.
@@ -81,7 +82,10 @@ interface Found {
  *
  * @example
  * ```ts
- * const evaluator = ClusterEvaluator.layer({ search: "demo", module: "./evaluator.ts" }).pipe(
+ * import { ClusterEvaluator, Database } from "@uninet/cluster"
+ * import { Layer, Redacted } from "effect"
+ *
+ * export const evaluator = ClusterEvaluator.layer({ search: "demo", module: "./evaluator.ts" }).pipe(
  *   Layer.provide(Database.layer({ url: Redacted.make("postgresql://localhost/uninet") }))
  * )
  * ```

@@ -32,6 +32,7 @@ import { version as own } from "./version.ts"
 /** How a search wants its trials evaluated. */
 export type Description = tables.Description
 
+/** What a worker says: a trial taken, ended, taken away or left to others; the database away and back. */
 export type WorkerEvent =
   | { readonly _tag: "Taken"; readonly search: string; readonly trial: Trial.Trial }
   | {
@@ -48,6 +49,7 @@ export type WorkerEvent =
   | { readonly _tag: "Away"; readonly problem: string }
   | { readonly _tag: "Back" }
 
+/** How many trials a worker evaluates at a time, and how. */
 export interface Options {
   /** Trials at a time. */
   readonly slots: number
@@ -117,7 +119,14 @@ const over: Result = { _tag: "Over" }
  *
  * @example
  * ```ts
- * const worker = ClusterWorker.run({ slots: 2, evaluator: ClusterWorker.pool({ slots: 2 }) }).pipe(Effect.scoped, Effect.provide(database))
+ * import { ClusterWorker, Database } from "@uninet/cluster"
+ * import { Effect, Redacted } from "effect"
+ *
+ * const database = Database.layer({ url: Redacted.make("postgresql://localhost/uninet") })
+ * export const worker = ClusterWorker.run({ slots: 2, evaluator: ClusterWorker.pool({ slots: 2 }) }).pipe(
+ *   Effect.scoped,
+ *   Effect.provide(database)
+ * )
  * ```
  */
 export const run = Effect.fnUntraced(function* ({
@@ -390,6 +399,7 @@ const toldOf = (key: string): { readonly search: string; readonly description: s
   return { search, description }
 }
 
+/** How many processes a pool has, and how long they may take. */
 export interface PoolOptions {
   /** Worker processes: trials at a time. */
   readonly slots: number

@@ -20,6 +20,7 @@ import { quiet } from "./internal/quiet.ts"
 import * as Refusal from "./internal/refusal.ts"
 import { Timing } from "./internal/timing.ts"
 
+/** Where the database is, and for how long it is waited for. */
 export interface Options {
   /**
    * `postgresql://user:password@host:5432/database`. A URL without a password takes it from `PGPASSWORD`, or from the file that `PGPASSWORD_FILE` names, as secrets are given to containers.
@@ -47,6 +48,7 @@ export class Database extends Context.Service<
   }
 >()("@uninet/cluster/Database") {}
 
+/** How long a database that is away is waited for: two minutes. */
 export const defaultPatience = Duration.minutes(2)
 
 /**
@@ -79,7 +81,10 @@ const passwordOf = (database: string): Effect.Effect<string | undefined, Databas
  *
  * @example
  * ```ts
- * const database = Database.layer({ url: Redacted.make("postgresql://uninet@db.lab/uninet?sslmode=verify-full") })
+ * import { Database } from "@uninet/cluster"
+ * import { Redacted } from "effect"
+ *
+ * export const database = Database.layer({ url: Redacted.make("postgresql://uninet@db.lab/uninet?sslmode=verify-full") })
  * ```
  */
 export const layer = (options: Options): Layer.Layer<Database | SqlClient.SqlClient, DatabaseError> =>

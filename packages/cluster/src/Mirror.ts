@@ -4,7 +4,9 @@
  *
  * @example
  * ```ts
- * const watching = Mirror.publish({ search: "demo", journal: "runs/demo/journal.db" })
+ * import { Mirror } from "@uninet/cluster"
+ *
+ * export const watching = Mirror.publish({ search: "demo", journal: "runs/demo/journal.db" })
  * ```
  */
 import { JournalCopy } from "@uninet/search"
@@ -18,6 +20,7 @@ import * as copies from "./internal/copies.ts"
 import { persistently } from "./internal/patience.ts"
 import { Timing } from "./internal/timing.ts"
 
+/** Which search is copied to the database, and from which file. */
 export interface Options {
   /** The search's name on the database. */
   readonly search: string

@@ -10,7 +10,7 @@ const { fresh } = shared()
 describe.skipIf(Postgres.missing !== undefined)("the README", () => {
   it("has an example that runs", () => {
     const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8")
-    const example = /```ts\n([^]*?)```/.exec(readme)?.[1] ?? ""
+    const example = /```ts long\n([^]*?)```/.exec(readme)?.[1] ?? ""
     assert.include(example, "Search.run")
     const said = execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", example], {
       cwd: fileURLToPath(new URL("..", import.meta.url)),

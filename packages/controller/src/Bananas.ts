@@ -17,6 +17,7 @@ import type { Believed, Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "bananas"
 
+/** How the search begins and what it predicts by. */
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
@@ -30,6 +31,7 @@ export interface Options {
   readonly memory?: number
 }
 
+/** What holds where an option is not given. */
 export const defaults = { initial: 10, elites: 5, mutations: 20, randoms: 200, memory: 400 } satisfies Options
 
 /** Results after which the process is fitted for the first time, and the share of new ones after which it is again. */

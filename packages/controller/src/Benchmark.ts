@@ -4,17 +4,21 @@
  * @example
  * ```ts
  * import { Benchmark, Strategies, Table } from "@uninet/controller"
- * import * as NodeServices from "@effect/platform-node/NodeServices"
  * import { OnnxRuntime } from "@uninet/runtime"
- * import { Effect } from "effect"
+ * import { Console, Effect, Result } from "effect"
  *
- * const program = Effect.gen(function* () {
- *   const table = yield* Table.read("nas-bench-macro.json.gz")
- *   const strategies = { random: Strategies.all.random, tpe: Strategies.all.tpe }
- *   const played = yield* Benchmark.play({ table, strategies, budgets: [100, 200], seeds: 20 })
- *   console.log(Benchmark.print(played))
- * })
- * program.pipe(Effect.provide([NodeServices.layer, OnnxRuntime.cpu()]), Effect.runPromise)
+ * // Three choices of 0 … 4, the more the better; a real table is a file: Table.read("nas-bench-macro.json.gz").
+ * const digits = [0, 1, 2, 3, 4]
+ * const rows = digits.flatMap((a) => digits.flatMap((b) => digits.map((c) => [[a, b, c], a + b + c, a + b + c])))
+ * const choices = ["a", "b", "c"].map((name) => ({ name, options: digits }))
+ * const table = Result.getOrThrow(Table.fromJson({ name: "sums", choices, columns: ["choice", "search", "report"], rows }))
+ *
+ * const strategies = { random: Strategies.all.random, evolution: Strategies.all.evolution }
+ * Benchmark.play({ table, strategies, budgets: [20], seeds: 2 }).pipe(
+ *   Effect.flatMap((played) => Console.log(Benchmark.print(played))),
+ *   Effect.provide(OnnxRuntime.cpu()),
+ *   Effect.runPromise
+ * )
  * ```
  */
 import { Prng, type Space } from "@uninet/search-space"
@@ -26,9 +30,11 @@ import * as Told from "./Told.ts"
 /** What one strategy found within one budget, over all seeds. */
 export interface Row {
   readonly strategy: string
+  /** Evaluations. */
   readonly budget: number
   /** Mean and sample standard deviation of the `report` of the network whose `search` was best. */
   readonly mean: number
+  /** In the measure's unit, as the mean. */
   readonly deviation: number
   /** The mean `report` of the network that the strategy's model believes best (`Strategy.believed`), where it has one. */
   readonly believed?: number
@@ -45,9 +51,12 @@ export interface Curve {
   readonly deviation: ReadonlyArray<number>
 }
 
+/** What came of playing strategies on a table. */
 export interface Played {
   readonly table: string
+  /** The best `report` of the table. */
   readonly optimum: number
+  /** How many seeds each strategy played. */
   readonly seeds: number
   readonly rows: ReadonlyArray<Row>
   readonly curves: ReadonlyArray<Curve>
@@ -68,9 +77,11 @@ export interface Problem<A> {
 export interface Progress {
   /** Seeds that every strategy has played. */
   readonly done: number
+  /** Of how many. */
   readonly seeds: number
 }
 
+/** What is played: a problem, strategies, budgets, seeds. */
 export interface Options<A, R> {
   /** The table, or any other problem. */
   readonly table: Problem<A>

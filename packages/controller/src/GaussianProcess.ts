@@ -21,6 +21,7 @@ import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "gp"
 
+/** How the process begins, what it looks at and how it proposes. */
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
@@ -36,6 +37,7 @@ export interface Options {
   readonly memory?: number
 }
 
+/** What holds where an option is not given. */
 export const defaults = {
   initial: 10,
   elites: 5,

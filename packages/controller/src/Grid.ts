@@ -10,11 +10,13 @@ import { NotEnumerable } from "./StrategyError.ts"
 
 const name = "grid"
 
+/** How large a space may be. */
 export interface Options {
   /** Spaces with more distinct networks are refused. Default 2²⁰. */
   readonly most?: number
 }
 
+/** What holds where an option is not given. */
 export const defaults = { most: 2 ** 20 } satisfies Options
 
 /** Goes through a space in the order of `Space.enumerate`. Fails with `NotEnumerable` where it is larger than `most`. */

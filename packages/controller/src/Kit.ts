@@ -65,6 +65,7 @@ export type { Point, Points } from "./internal/points.ts"
 
 /** A trial with its result. */
 export interface Observation {
+  /** The number of its proposal, from 0. */
   readonly trial: number
   readonly point: Points.Point
   /** −Infinity for a failed trial. */

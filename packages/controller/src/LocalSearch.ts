@@ -12,11 +12,13 @@ import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "local-search"
 
+/** How the search begins. */
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
 }
 
+/** What holds where an option is not given. */
 export const defaults = { initial: 10 } satisfies Options
 
 /** Local search over a space, under constraints or not. */

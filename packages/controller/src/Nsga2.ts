@@ -16,6 +16,7 @@ import { InvalidOption } from "./StrategyError.ts"
 
 const name = "nsga2"
 
+/** How many survive, how children are made, and by what survivors of one front are ranked. */
 export interface Options {
   /** Survivors of every generation, and children in it. Default 30. */
   readonly population?: number
@@ -25,6 +26,7 @@ export interface Options {
   readonly ranking?: "hypervolume" | "crowding"
 }
 
+/** What holds where an option is not given. */
 export const defaults = { population: 30, crossover: 0.5, ranking: "hypervolume" } satisfies Options
 
 interface Member {

@@ -16,6 +16,15 @@
  * console.log(front.members.length) // 2: the third is dominated by the second
  * console.log(Pareto.hypervolume(front.members.map((m) => m.objectives), [0, -400])) // 0.9·100 + 0.8·200 = 250
  * ```
+ *
+ * @example
+ * ```ts
+ * import { Pareto } from "@uninet/controller"
+ *
+ * const points = [[1, 0], [0, 1], [0, 0]]
+ * console.log(Pareto.dominates([1, 1], [1, 0]), Pareto.ranks(points), Pareto.crowding(points))
+ * console.log(Pareto.contributions(points, [-1, -1]), Pareto.of(points.map((objectives) => ({ objectives }))).members.length)
+ * ```
  */
 
 /** Anything with objectives. */

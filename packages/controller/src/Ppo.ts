@@ -18,6 +18,7 @@ import * as Agent from "./internal/agent.ts"
 import { type Domain, SearchStrategy, type Strategy } from "./Strategy.ts"
 import type { StrategyError } from "./StrategyError.ts"
 
+/** The policy's form and how it learns. */
 export interface Options {
   /** `recurrent` (the default), or `independent`: one distribution per site, whatever was chosen before. */
   readonly policy?: "recurrent" | "independent"
@@ -52,6 +53,7 @@ export interface Options {
   readonly window?: number
 }
 
+/** What holds where an option is not given. */
 export const defaults = {
   policy: "recurrent",
   hidden: 32,

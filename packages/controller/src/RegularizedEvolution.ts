@@ -11,6 +11,7 @@ import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "evolution"
 
+/** How many may be parents, and of how many the best one is. */
 export interface Options {
   /** The last results that may become parents; as many random networks come first. Default 30. */
   readonly population?: number
@@ -18,6 +19,7 @@ export interface Options {
   readonly sample?: number
 }
 
+/** What holds where an option is not given. */
 export const defaults = { population: 30, sample: 10 } satisfies Options
 
 /** Regularized evolution over a space, under constraints or not. */

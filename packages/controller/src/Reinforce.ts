@@ -15,6 +15,7 @@ import type { StrategyError } from "./StrategyError.ts"
 /** As `Ppo.Options`; there is one step per batch, and nothing is clipped. */
 export type Options = Omit<Ppo.Options, "clip" | "epochs">
 
+/** What holds where an option is not given: PPO's, with a smaller batch and a larger learning rate. */
 export const defaults = { ...Ppo.defaults, batch: 5, learningRate: 0.1 } satisfies Options
 
 /** REINFORCE over a space, under constraints or not. The policy's programs live as long as the scope. */

@@ -5,7 +5,9 @@ import { Elementary } from "@uninet/search-space"
 
 /** A cost with the value it should have at most; both above 0, in the same unit. */
 export interface Target {
+  /** Of the network, in the target's unit. */
   readonly cost: number
+  /** What it should cost, in the same unit. */
   readonly target: number
 }
 

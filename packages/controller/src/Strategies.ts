@@ -1,4 +1,19 @@
-/** All strategies of this package by the names that the command line uses. */
+/**
+ * All strategies of this package by the names that the command line uses.
+ *
+ * @example
+ * ```ts
+ * import {
+ *   GaussianProcess, Grid, LocalSearch, Nsga2, Ppo, Random, RegularizedEvolution, Reinforce, Strategies, Tpe
+ * } from "@uninet/controller"
+ *
+ * // What a search may be given.
+ * const models = [GaussianProcess.layer(), Tpe.layer({ initial: 5 })]
+ * const policies = [Ppo.layer(), Reinforce.layer()]
+ * const others = [Random.layer(), Grid.layer(), LocalSearch.layer(), RegularizedEvolution.layer(), Nsga2.layer()]
+ * console.log(Strategies.isName("tpe"), models.length + policies.length + others.length) // true 9
+ * ```
+ */
 import type { Prng } from "@uninet/search-space"
 import { Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"

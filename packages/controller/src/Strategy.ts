@@ -53,16 +53,20 @@ export interface Proposal<out A> {
  */
 export interface Step {
   readonly site: Site.Site
+  /** The number of the option, from 0. */
   readonly token: number
   readonly probabilities: ReadonlyArray<number>
 }
 
 /** What a model of the results holds of a network that was tried. */
 export interface Believed {
+  /** The trial's number, from 0. */
   readonly trial: number
   /** The reward that it is worth, noise apart, and the interval in which that lies with 90% confidence. */
   readonly reward: number
+  /** The lower end of the interval, in rewards. */
   readonly low: number
+  /** The upper end of the interval, in rewards. */
   readonly high: number
 }
 

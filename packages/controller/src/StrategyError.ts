@@ -95,6 +95,7 @@ export class NotEnumerable extends Schema.TaggedError<NotEnumerable>()("NotEnume
   }
 }
 
+/** Everything that a strategy fails with. */
 export type StrategyError =
   | InvalidOption
   | Exhausted

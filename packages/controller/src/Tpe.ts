@@ -13,6 +13,7 @@ import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "tpe"
 
+/** How the search begins, which results count as good, and how many candidates there are for a proposal. */
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
@@ -26,6 +27,7 @@ export interface Options {
   readonly prior?: number
 }
 
+/** What holds where an option is not given. */
 export const defaults = { initial: 10, gamma: 0.1, mostGood: 25, candidates: 24, prior: 1 } satisfies Options
 
 /** TPE over a space, under constraints or not. */

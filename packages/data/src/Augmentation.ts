@@ -4,6 +4,15 @@
  * Steps run in order on the 8-bit image; `RandomErasing` runs on the normalised one, whatever its place in the list.
  * The operations and their order of draws follow timm (`timm/data/auto_augment.py`, `random_erasing.py`), torchvision
  * (`RandomCrop`, `RandomResizedCrop`, `ColorJitter`) and Pillow's pixel arithmetic.
+ *
+ * @example
+ * ```ts
+ * import * as Augmentation from "@uninet/data/augmentation"
+ * import { colorJitter, horizontalFlip, randAugment, randomCrop, randomErasing, randomResizedCrop } from "@uninet/data/augmentation"
+ *
+ * export const small: Augmentation.Augmentation = [randomCrop(2), horizontalFlip()]
+ * export const large = [randomResizedCrop(), randAugment(), colorJitter(), randomErasing()]
+ * ```
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

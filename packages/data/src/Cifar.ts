@@ -13,6 +13,7 @@ import * as files from "./internal/files.ts"
 import { standard } from "./internal/holdout.ts"
 import * as Memory from "./Memory.ts"
 
+/** Where the files are, and how they are split. */
 export interface CifarOptions {
   /** Folder with `data_batch_1.bin` … `data_batch_5.bin` and `test_batch.bin` (CIFAR-10), or `train.bin` and `test.bin` (CIFAR-100). */
   readonly folder: string

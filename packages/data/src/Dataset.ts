@@ -10,8 +10,11 @@ import { NotImages, type DataError } from "./DataError.ts"
 
 /** Channels, height and width of every image, in pixels. */
 export interface ImageShape {
+  /** 1 for grey, 3 for colours. */
   readonly channels: number
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
 }
 
@@ -60,6 +63,7 @@ export interface Shuffle {
   readonly epoch?: number
 }
 
+/** How a split is cut into batches, in which order, and what is done to its examples. */
 export interface BatchOptions {
   /** Examples per batch; the last batch of an epoch may be smaller. A positive integer. */
   readonly batch: number
@@ -83,11 +87,13 @@ export interface BatchOptions {
   readonly reuse?: boolean
 }
 
+/** A part of a data set: what is trained on, chosen by, and reported. */
 export type SplitName = "train" | "validation" | "test"
 
 /** One split. Its order is fixed, so an index names an example. */
 export interface Split<out B extends Batch = Batch> {
   readonly name: SplitName
+  /** Examples. */
   readonly size: number
   /** Of a split of files: how many others lay among them and were left out, as no images by their names. */
   readonly leftOut?: number

@@ -27,6 +27,7 @@ export interface Samples<Name extends string> {
   readonly targets: ArrayLike<number>
 }
 
+/** The three splits, and what their examples are. */
 export interface ExamplesOptions<Name extends string> extends examples.Kind<Name> {
   readonly train: Samples<Name>
   /** Examples of their own, or a part of the training split: each class in proportion where every target is one label, else any. */

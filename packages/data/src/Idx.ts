@@ -11,6 +11,7 @@ import * as files from "./internal/files.ts"
 import { standard } from "./internal/holdout.ts"
 import * as Memory from "./Memory.ts"
 
+/** Where the files are, and how they are split. */
 export interface IdxOptions {
   /** Folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`, each with or without `.gz`. */
   readonly folder: string

@@ -3,6 +3,22 @@
  *
  * They are the operations of Pillow (`ImageOps`, `ImageEnhance`, `Image.transform`, `Image.resize`) with its rounding, because
  * the recipes in the papers were run on it; `test/pillow.json` holds Pillow's own results.
+ *
+ * @example
+ * ```ts
+ * import { Image } from "@uninet/data"
+ *
+ * const picture: Image.Image = { channels: 3, height: 4, width: 4, bytes: new Uint8Array(48).fill(90) }
+ * const black = [0, 0, 0]
+ * for (const change of [Image.flip, Image.autoContrast, Image.equalize, Image.invert]) console.log(change(picture).width)
+ * for (const change of [Image.brightness, Image.contrast, Image.saturation, Image.sharpness])
+ *   console.log(change(picture, 1.2).bytes[0])
+ * for (const change of [Image.rotate, Image.shearX, Image.shearY]) console.log(change(picture, 0.3, black).height)
+ * console.log(Image.translate(picture, 1, 0, black).bytes[0], Image.affine(picture, [1, 0, 0, 0, 1, 0], black).bytes[0])
+ * console.log(Image.resize(Image.crop(picture, 0, 0, 2, 2), 8, 8).height) // 8
+ * console.log(Image.posterize(picture, 4).bytes[0], Image.solarize(picture, 64).bytes[0]) // 80 165
+ * console.log(Image.solarizeAdd(picture, 10).bytes[0], Image.hue(picture, 0.1).channels) // 100 3
+ * ```
  */
 import * as Elementary from "@uninet/search-space/elementary"
 import type { ImageShape } from "./Dataset.ts"

@@ -7,6 +7,7 @@ import type { ImageShape } from "./Dataset.ts"
 import * as optional from "./internal/optional.ts"
 import * as pixels from "./internal/pixels.ts"
 
+/** What a picture becomes: size, channels, crop, normalisation. */
 export interface Options {
   /** The network's images. One channel makes colours grey; three of a grey image are the same. */
   readonly image: ImageShape

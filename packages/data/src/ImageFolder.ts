@@ -31,6 +31,7 @@ import * as pixels from "./internal/pixels.ts"
 import { Prng } from "@uninet/search-space"
 import * as split from "./internal/split.ts"
 
+/** Where the images are, and what they become. */
 export interface ImageFolderOptions {
   /** Folder with `train`, `val` (or `validation`, not both) and `test`, each with a folder of images per class. Hidden files and those of other kinds are left out. */
   readonly folder: string

@@ -19,6 +19,7 @@ export interface Samples {
 
 export type { Holdout }
 
+/** The three splits of pictures and labels, and the classes' names. */
 export interface MemoryOptions {
   readonly name: string
   readonly classes: ReadonlyArray<string>

@@ -52,9 +52,13 @@ export interface Mixed extends Batch<{ readonly image: Float32Array }, Float32Ar
 
 /** A part of an image, in pixels: rows `top` … `bottom − 1`, columns `left` … `right − 1`. */
 export interface Rectangle {
+  /** The first row, in pixels. */
   readonly top: number
+  /** The row after the last. */
   readonly bottom: number
+  /** The first column, in pixels. */
   readonly left: number
+  /** The column after the last. */
   readonly right: number
 }
 

@@ -65,6 +65,7 @@ export const describe = (dataset: DatasetShape): Effect.Effect<Description, Data
     }
   })
 
+/** What is drawn, and how large. */
 export interface ContactSheetOptions {
   /** The split shown. Default "train". */
   readonly split?: SplitName

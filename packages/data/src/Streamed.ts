@@ -21,15 +21,18 @@ import * as streamed from "./internal/streamed.ts"
 /** One labelled image: `image` is `[channels, height, width]`, a byte a value. */
 export interface Sample {
   readonly image: Uint8Array
+  /** The number of the class, from 0. */
   readonly label: number
 }
 
 /** A stream that gives the same `size` samples in the same order every time it is run. */
 export interface Samples<E> {
+  /** Examples. */
   readonly size: number
   readonly samples: Stream.Stream<Sample, E>
 }
 
+/** The three splits as streams of pictures, and the classes' names. */
 export interface StreamedOptions<E> {
   readonly name: string
   readonly classes: ReadonlyArray<string>

@@ -19,10 +19,12 @@ export interface Sample<Name extends string> {
 
 /** A stream that gives the same `size` examples in the same order every time it is run. */
 export interface Samples<Name extends string, E> {
+  /** Examples. */
   readonly size: number
   readonly samples: Stream.Stream<Sample<Name>, E>
 }
 
+/** The three splits as streams, and what their examples are. */
 export interface StreamedExamplesOptions<Name extends string, E> extends examples.Kind<Name> {
   readonly train: Samples<Name, E>
   readonly validation: Samples<Name, E>

@@ -1,9 +1,19 @@
-/** A set of downsampling modules by name, as a plain value. The service `Dsms` supplies one. */
+/**
+ * A set of downsampling modules by name, as a plain value. The service `Dsms` supplies one.
+ *
+ * @example
+ * ```ts
+ * import { DsmSet } from "@uninet/dsm"
+ *
+ * console.log(Object.keys(DsmSet.only("L", "LG")))
+ * ```
+ */
 import type { Dsm } from "./Dsm.ts"
 import { G } from "./dsms/G.ts"
 import { L } from "./dsms/L.ts"
 import { LG } from "./dsms/LG.ts"
 
+/** Modules by name. */
 export type DsmSet = Readonly<Record<string, Dsm>>
 
 /** UniNet's downsampling modules. */

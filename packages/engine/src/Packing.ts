@@ -12,10 +12,13 @@ import { outsideOf, type Rule, type StepUpdate } from "./Updates.ts"
 /** Where a variable's elements lie in a joined one. */
 export interface Place {
   readonly pack: string
+  /** The first element, from 0. */
   readonly offset: number
+  /** Elements. */
   readonly size: number
 }
 
+/** Programs whose variables lie in common arrays, and where each of them lies. */
 export interface Packed<Name extends string> {
   readonly programs: Readonly<Record<Name, Program.Program>>
   /** Of every variable that was joined. */

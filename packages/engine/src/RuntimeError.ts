@@ -94,6 +94,7 @@ export class MissingKernel extends Schema.TaggedError<MissingKernel>()("MissingK
   }
 }
 
+/** Everything that an engine fails with. */
 export type RuntimeError =
   | CompileFailed
   | RunFailed

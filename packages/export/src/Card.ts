@@ -18,6 +18,7 @@ export interface Picture {
   readonly cropRatio: number
 }
 
+/** What a file says of the network in it. */
 export interface Card {
   /** What the network is, as its author's program keeps it. */
   readonly network: Schema.Json

@@ -1,8 +1,21 @@
-/** Logits as what a person wants to know. */
+/**
+ * Logits as what a person wants to know.
+ *
+ * @example
+ * ```ts
+ * import { Classification, Comparison } from "@uninet/export"
+ *
+ * const logits = Float32Array.of(1, 3, 2)
+ * console.log(Classification.top(logits, ["cat", "dog", "bird"], 2)) // dog, then bird
+ * console.log(Classification.probabilities(logits).length, Comparison.argMax(logits)) // 3 1
+ * ```
+ */
 import * as Elementary from "@uninet/search-space/elementary"
 
+/** A class that a network takes an example for. */
 export interface Likely {
   readonly label: string
+  /** Between 0 and 1. */
   readonly probability: number
 }
 

@@ -2,7 +2,9 @@
 import type { Model } from "@uninet/nn"
 import * as Examples from "./Examples.ts"
 
+/** How far outputs are from those that they should be. */
 export interface Comparison {
+  /** How many were compared. */
   readonly examples: number
   /** The largest, over the outputs, of max |Δ| over all examples divided by the largest |value| of the reference. */
   readonly worst: number

@@ -3,9 +3,12 @@ import type { Model } from "@uninet/nn"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
+/** Numbers of an input or an output, in row-major order, one example after another. */
 export type Values = Float32Array | Int32Array
 
+/** Examples for a network, by the names of its inputs. */
 export interface Examples {
+  /** How many there are. */
   readonly size: number
   /** By the inputs' names: `[size, ...shape]`. */
   readonly inputs: Readonly<Record<string, Values>>

@@ -29,12 +29,15 @@ export const toleranceInt8 = 0.5
 export interface Check extends Comparison.Comparison {
   /** What loaded and ran them: `ONNX Runtime`, `python3`, … */
   readonly runtime: string
+  /** The largest `worst` with which a file is kept. */
   readonly tolerance: number
 }
 
+/** What was written, and what its check found. */
 export interface Exported {
   /** The files, the one that is opened first. */
   readonly files: ReadonlyArray<string>
+  /** Of all files together. */
   readonly bytes: number
   /** `undefined` where their runtime is not there; `unchecked` then says what is missing. */
   readonly check: Check | undefined
@@ -72,6 +75,7 @@ export class ExportDiffers extends Schema.TaggedError<ExportDiffers>()("ExportDi
   }
 }
 
+/** Everything that `write` fails with. */
 export type WriteError =
   | Format.FormatError
   | RuntimeError
@@ -83,6 +87,7 @@ export type WriteError =
   | Python.PythonFailed
   | Safetensors.SafetensorsError
 
+/** What is written, where to, and by which examples it is checked. */
 export interface Options {
   readonly format: Format.Format
   /** The file to write; its extension is the format's own, and so are those of its companions. */

@@ -14,8 +14,10 @@ import * as Trained from "./Trained.ts"
  */
 export type Format = "onnx" | "safetensors" | "pytorch"
 
+/** Every format. */
 export const all: ReadonlyArray<Format> = ["onnx", "safetensors", "pytorch"]
 
+/** A file of an export. */
 export interface File {
   /** With its dot; files of one export share the name before it. */
   readonly extension: ".onnx" | ".safetensors" | ".py"
@@ -52,6 +54,7 @@ const weights = (trained: Trained.Trained) =>
     return yield* Weights.toSafetensors(yield* Trained.program(trained), trained.weights, Card.toMetadata(trained.card))
   })
 
+/** Weights and running statistics under the model's names, with the card as metadata. */
 export const safetensors = (
   trained: Trained.Trained
 ): Result.Result<File, GraphError | Card.CardMismatch | Weights.WeightsMismatch> =>

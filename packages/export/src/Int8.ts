@@ -13,10 +13,12 @@ import * as Trained from "./Trained.ts"
 /** Examples at a time: every value between operators is held. */
 const chunk = 8
 
+/** A file in eight bits, and what became of its nodes. */
 export interface Int8 extends Pick<Quantise.Quantised, "taken" | "left"> {
   readonly file: Format.File
 }
 
+/** Everything that making one fails with. */
 export type Int8Error =
   | GraphError
   | Card.CardMismatch

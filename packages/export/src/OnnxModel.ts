@@ -18,6 +18,7 @@ export class ModelUnusable extends Schema.TaggedError<ModelUnusable>()("ModelUnu
   }
 }
 
+/** A file that was opened. */
 export interface OnnxModel {
   readonly card: Card.Card
   /** What the network gives of examples; `onExamples` hears of every few that are done. */
@@ -27,6 +28,7 @@ export interface OnnxModel {
   ) => Effect.Effect<Examples.Outputs, ModelUnusable>
 }
 
+/** How it is run. */
 export interface Options {
   /** Default 1. */
   readonly threads?: number
@@ -42,8 +44,15 @@ const chunk = 16
  *
  * @example
  * ```ts
- * const { outputs } = yield* OnnxModel.open("houses.onnx")
- * const { y } = yield* outputs({ size: 1, inputs: { x: Float32Array.of(8.3, 41, 6.9, 1) } })
+ * import { OnnxModel } from "@uninet/export"
+ * import { Effect } from "effect"
+ *
+ * // Of what a network trained on rows of four numbers says `y`.
+ * export const prices = (rows: Float32Array) =>
+ *   OnnxModel.open("houses.onnx").pipe(
+ *     Effect.flatMap(({ outputs }) => outputs({ size: rows.length / 4, inputs: { x: rows } })),
+ *     Effect.scoped
+ *   )
  * ```
  */
 export const open = Effect.fn("OnnxModel.open")(function* (

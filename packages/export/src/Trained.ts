@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import type { Card } from "./Card.ts"
 import * as Examples from "./Examples.ts"
 
+/** A network with its weights and what is to be said of it. */
 export interface Trained {
   readonly model: Model.Model
   readonly weights: Weights.Weights

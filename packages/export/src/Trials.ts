@@ -11,7 +11,9 @@ export type Scalar = string | number | boolean | null
 /** What became of a trial: it has a result; it has none; it was refused before any training; it had not ended when the journal was read. */
 export type State = "finished" | "failed" | "refused" | "running"
 
+/** A trial, for a spreadsheet or another tool. */
 export interface Row {
+  /** The trial's number, from 0. */
   readonly trial: number
   readonly state: State
   readonly hash: string
@@ -42,6 +44,7 @@ export interface Objective {
   readonly direction: "higher" | "lower"
 }
 
+/** A search's trials, for another tool. */
 export interface Table {
   /** The run. */
   readonly name: string

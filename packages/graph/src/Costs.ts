@@ -12,6 +12,7 @@ export interface LayerCost {
   readonly flops: Flops
 }
 
+/** What a program costs: multiply-accumulates, parameters, elements of memory. */
 export interface Costs {
   readonly macs: Macs
   readonly flops: Flops
@@ -23,6 +24,7 @@ export interface Costs {
   readonly fvcoreByOperator: Readonly<Partial<Record<FvcoreOperator, number>>>
   /** Elements of all trainable variables. */
   readonly parameters: number
+  /** Bytes of the same. */
   readonly parameterBytes: number
   /** Peak bytes of inputs and intermediate results alive at once, variables and constants apart. */
   readonly activationBytes: number
@@ -38,7 +40,14 @@ const isGradient = ({ kind }: Tensor) => kind.includes("Grad")
  * Sums the costs of a program's ops.
  *
  * @example
+ * ```ts
+ * import { Costs, Op, Program } from "@uninet/graph"
+ * import { Result } from "effect"
+ *
+ * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.relu(Op.input("x", [2, 3])) } }))
  * const { macs, parameters } = Costs.ofProgram(program)
+ * console.log(macs, parameters)
+ * ```
  */
 export const ofProgram = (program: Program): Costs => {
   let macs = 0
@@ -74,7 +83,13 @@ export const ofProgram = (program: Program): Costs => {
  * Costs by layer: the key is an op's path cut to its first `depth` parts (all of them by default).
  *
  * @example
- * Costs.byLayer(program, 2) // { "stages.0": …, "stages.1": …, "head": … }
+ * ```ts
+ * import { Costs, Op, Program } from "@uninet/graph"
+ * import { Result } from "effect"
+ *
+ * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.relu(Op.input("x", [2, 3])) } }))
+ * console.log(Costs.byLayer(program, 2).keys())
+ * ```
  */
 export const byLayer = (program: Program, depth = Infinity): ReadonlyMap<string, LayerCost> => {
   const layers = new Map<string, LayerCost>()

@@ -11,8 +11,13 @@ import { type Kind, opName, type Tensor } from "./Tensor.ts"
  * The gradients of a scalar with respect to tensors it was made from, as graphs; `undefined` for one it does not depend on.
  *
  * @example
+ * ```ts
+ * import { Op, gradient } from "@uninet/graph"
+ *
  * const w = Op.variable({ name: "w", role: "parameter", initialiser: { kind: "constant", value: 1 }, decay: true }, [3])
  * const [dw] = gradient(Op.sum(Op.mul(w, w)), [w]) // the graph of 2·w
+ * console.log(dw?.shape) // [ 3 ]
+ * ```
  */
 export const gradient = (of: Tensor, withRespectTo: ReadonlyArray<Tensor>): ReadonlyArray<Tensor | undefined> => {
   if (of.fault !== undefined) return carrying(withRespectTo, of.fault)

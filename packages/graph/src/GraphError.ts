@@ -52,4 +52,5 @@ export class GradientError extends Schema.TaggedError<GradientError>()("Gradient
   }
 }
 
+/** Everything that building a program fails with. */
 export type GraphError = ShapeError | NameClash | UpdateClash | GradientError

@@ -1,4 +1,15 @@
-/** The ops: constructors for building graphs, and the table of what each one means. */
+/**
+ * The ops: constructors for building graphs, and the table of what each one means.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [2, 3, 4])
+ * console.log(Op.softmax(x).shape, Op.layerNorm(x, Op.fill(1, [4]), Op.fill(0, [4])).shape, Op.transpose(x, [0, 2, 1]).shape, Op.matmul(x, Op.transpose(x, [0, 2, 1])).shape)
+ * console.log(Op.concat([x, x], 1).shape, Op.constant(Float32Array.of(1, 2), [2]).shape, Op.argMax(x).shape)
+ * ```
+ */
 import * as Activation from "./ops/activation.ts"
 import * as Attention from "./ops/attention.ts"
 import * as Composite from "./ops/composite.ts"

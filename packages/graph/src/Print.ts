@@ -38,9 +38,14 @@ const lines = (
  * A tensor with everything that it is made of as text, a line for each op in order; an op of one's own under its name, and a mistake where it happened.
  *
  * @example
- * Print.tensor(Op.relu(Op.input("x", [2, 3])))
+ * ```ts
+ * import { Op, Print } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Print.tensor(Op.relu(Op.input("x", [2, 3]))))
  * // %0 = input [2×3] {"name":"x"} at x
  * // %1 = activation(%0) [2×3] {"fn":"relu"} at x
+ * ```
  */
 export const tensor = (of: Tensor): string => lines(topological([of])).text.join("\n")
 
@@ -48,10 +53,17 @@ export const tensor = (of: Tensor): string => lines(topological([of])).text.join
  * A program as text: a line for each op in order, then the outputs and the updates. Of constants of many elements only the first are printed.
  *
  * @example
- * Print.program(program)
- * // …
- * // loss = %41
- * // stem.weight := %52
+ * ```ts
+ * import { Op, Print, Program } from "@uninet/graph"
+ * import { Result } from "effect"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.relu(Op.input("x", [2, 3])) } }))
+ * console.log(Print.program(program))
+ * // %0 = input [2×3] {"name":"x"} at x
+ * // %1 = activation(%0) [2×3] {"fn":"relu"} at x
+ * // y = %1
+ * ```
  */
 export const program = ({ nodes, outputs, updates }: Program): string => {
   const { name, text } = lines(nodes)

@@ -16,6 +16,7 @@ export interface Update {
   readonly value: Tensor
 }
 
+/** A graph that can be compiled: every node in an order in which it can be computed, and what goes in and comes out. */
 export interface Program {
   /** Every node, each after its inputs. */
   readonly nodes: ReadonlyArray<Tensor>
@@ -49,8 +50,14 @@ const comparedByContent = 4096
  * Fails with the first mistake found on the way to them: `ShapeError`, `GradientError`, `NameClash` or `UpdateClash`.
  *
  * @example
- * const x = Op.input("x", [2, 3])
- * const program = Program.make({ outputs: { y: Op.relu(x) } }) // Result<Program, GraphError>
+ * ```ts
+ * import { Op, Program } from "@uninet/graph"
+ * import { Result } from "effect"
+ *
+ * const input = Op.input("x", [2, 3])
+ * const made = Program.make({ outputs: { y: Op.relu(input) } }) // Result<Program, GraphError>
+ * console.log(Result.getOrThrow(made).nodes.length) // 2
+ * ```
  */
 export const make = (ends: {
   readonly outputs: Readonly<Record<string, Tensor>>
@@ -127,7 +134,13 @@ export const make = (ends: {
  * process, since large constants are told apart by which array they are; `digest` is for what outlives it.
  *
  * @example
- * Program.fingerprint(program) === Program.fingerprint(other)
+ * ```ts
+ * import { Op, Program } from "@uninet/graph"
+ * import { Result } from "effect"
+ *
+ * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.relu(Op.input("x", [2, 3])) } }))
+ * console.log(Program.fingerprint(program) === Program.fingerprint({ ...program })) // true
+ * ```
  */
 export const fingerprint = ({ nodes, outputs, updates }: Program): string => {
   const ids = new Map(nodes.map((node, i) => [node, i] as const))
@@ -144,7 +157,13 @@ export const fingerprint = ({ nodes, outputs, updates }: Program): string => {
  * kept in a file.
  *
  * @example
- * Program.digest(program) // "e6398511d2284a853785e27a93ef7a22"
+ * ```ts
+ * import { Op, Program } from "@uninet/graph"
+ * import { Result } from "effect"
+ *
+ * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.relu(Op.input("x", [2, 3])) } }))
+ * console.log(Program.digest(program).length) // 32
+ * ```
  */
 export const digest = ({ nodes, outputs, updates }: Program): string => {
   const ids = new Map(nodes.map((node, i) => [node, i] as const))

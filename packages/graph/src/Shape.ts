@@ -2,6 +2,15 @@
  * Static shapes: the length of every axis, known when the graph is built.
  *
  * Images are `[batch, channels, height, width]`, tokens `[batch, tokens, channels]`, a scalar is `[]`.
+ *
+ * @example
+ * ```ts
+ * import { Shape } from "@uninet/graph"
+ *
+ * console.log(Shape.size([2, 3]), Shape.strides([2, 3]), Shape.print([2, 3])) // 6 [ 3, 1 ] 2×3
+ * console.log(Shape.broadcast([2, 3], [3]), Shape.broadcastAxes([3], [2, 3]), Shape.equals([2], [2]))
+ * console.log(Shape.isValid([2, 0]))
+ * ```
  */
 
 /** The length of every axis, outermost first. */
@@ -21,8 +30,11 @@ export const isValid = (shape: Shape): boolean => shape.every((length) => Number
  * Whether a number names an axis of the shape. Axes count from 0, outermost first; none is counted from the end.
  *
  * @example
- * Shape.hasAxis([2, 3], 1) // true
- * Shape.hasAxis([2, 3], -1) // false
+ * ```ts
+ * import { Shape } from "@uninet/graph"
+ *
+ * console.log(Shape.hasAxis([2, 3], 1), Shape.hasAxis([2, 3], -1)) // true false
+ * ```
  */
 export const hasAxis = (shape: Shape, axis: number): boolean =>
   Number.isSafeInteger(axis) && axis >= 0 && axis < shape.length

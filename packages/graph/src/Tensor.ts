@@ -1,6 +1,14 @@
 /**
  * A tensor is a node of an immutable expression graph: the op that makes it, that op's inputs, and the shape and element type
  * of the result, both static. Making one computes nothing.
+ *
+ * @example
+ * ```ts
+ * import { Op, Tensor } from "@uninet/graph"
+ *
+ * const y = Op.relu(Op.input("x", [2, 3]))
+ * console.log(Tensor.is("activation")(y), Tensor.opName(y), Tensor.bytes(y)) // true activation 24
+ * ```
  */
 import type * as Activation from "./ops/activation.ts"
 import type * as Attention from "./ops/attention.ts"

@@ -27,6 +27,7 @@ export const version = 1
 
 const Share = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
+/** A machine's latency of a space's networks, as a file has it. */
 export const Device = Schema.Struct({
   format: Schema.Literal(format),
   version: Schema.Literal(version),
@@ -148,6 +149,7 @@ export const latency =
     return (point) => Result.match(operations(point), { onSuccess: price, onFailure: () => Infinity })
   }
 
+/** How a machine is profiled. */
 export interface Options {
   readonly target: Target
   /** How long it may take, in seconds. */
@@ -180,6 +182,7 @@ interface Visited {
   readonly milliseconds: number
 }
 
+/** Everything that profiling fails with. */
 export type ProfileError = ModelNotRun | TooFewMeasured | GraphError | ModelSpace.Unbuildable | Export.NotBatchFree
 
 /**

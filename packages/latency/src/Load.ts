@@ -7,9 +7,11 @@ export interface Snapshot {
   readonly busy: number
   /** Of this process. */
   readonly own: number
+  /** When it was taken. */
   readonly at: number
 }
 
+/** The processor's time by now. */
 export const snapshot = (): Snapshot => {
   const busy = cpus().reduce((sum, { times: { irq, nice, sys, user } }) => sum + user + nice + sys + irq, 0)
   const { system, user } = process.cpuUsage()

@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { arch, availableParallelism, cpus, platform } from "node:os"
 import * as ort from "onnxruntime-node"
 
+/** What a machine is, as far as latency goes by it. */
 export const Machine = Schema.Struct({
   processor: Schema.String,
   cores: Schema.Int,

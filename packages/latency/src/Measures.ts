@@ -13,9 +13,12 @@ import * as Result from "effect/Result"
 import * as Device from "./Device.ts"
 import * as Form from "./Form.ts"
 
+/** The costs that have a name in every search. */
 export const names = ["latency", "peakMemory", "fileSize"] as const
+/** One of them. */
 export type Name = (typeof names)[number]
 
+/** Whether a text names one of them. */
 export const isName = (name: string): name is Name => names.some((each) => each === name)
 
 /** Points whose costs are remembered: a search asks for those of one point several times. */

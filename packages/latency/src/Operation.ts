@@ -2,6 +2,7 @@
 import { Costs, type Program, Shape, Tensor } from "@uninet/graph"
 import { Digest } from "@uninet/search-space"
 
+/** An op, as its time is told by. */
 export interface Operation {
   /** The op with its attributes and all its shapes: two that are equal in it take the same time, but for what stands around them. */
   readonly signature: string

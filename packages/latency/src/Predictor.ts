@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Statistics from "./Statistics.ts"
 import * as Operation from "./Operation.ts"
 
+/** A predictor of latency, as data. */
 export const Predictor = Schema.Struct({
   /** Milliseconds of every run. */
   fixed: Schema.Finite,
@@ -23,6 +24,7 @@ export type Predictor = typeof Predictor.Type
 /** A network that was measured. */
 export interface Example {
   readonly operations: ReadonlyArray<Operation.Operation>
+  /** Of a run. */
   readonly milliseconds: number
 }
 

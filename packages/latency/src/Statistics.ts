@@ -2,8 +2,11 @@
 
 /** A quantity with the interval in which its true value lies, with about 95% confidence where nothing else disturbs it. */
 export interface Interval {
+  /** As estimated. */
   readonly value: number
+  /** The lower end. */
   readonly low: number
+  /** The upper end. */
   readonly high: number
 }
 
@@ -17,6 +20,7 @@ export const quantile = (numbers: ArrayLike<number>, share: number): number => {
   return low + (high - low) * (at - below)
 }
 
+/** The number in the middle; of an even count the mean of the two there. */
 export const median = (numbers: ArrayLike<number>): number => quantile(numbers, 0.5)
 
 /** How far the quartiles lie apart, over the median. */

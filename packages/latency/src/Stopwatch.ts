@@ -18,21 +18,25 @@ import type { Target } from "./Target.ts"
 import { open, type Opened } from "./internal/opened.ts"
 import { reference } from "./internal/reference.ts"
 
+/** What is measured. */
 export interface Subject {
   readonly name: string
   /** The bytes of an ONNX model. */
   readonly file: Uint8Array
 }
 
+/** What measuring one subject found. */
 export interface Measured {
   readonly name: string
   /** Milliseconds of a run; the interval is wider by what else ran. */
   readonly latency: Statistics.Interval
   /** The distance of the quartiles of single turns, over the median. */
   readonly spread: number
+  /** How often it had its turn. */
   readonly turns: number
 }
 
+/** What measuring all of them found. */
 export interface Measurement {
   readonly target: Target
   readonly machine: Machine.Machine
@@ -43,6 +47,7 @@ export interface Measurement {
   readonly others: number
 }
 
+/** How it is measured. */
 export interface Options {
   readonly target: Target
   /** Turns of every model. Default 15. */

@@ -12,7 +12,9 @@ import type { Work } from "./Work.ts"
 export interface Rewritten {
   readonly name: string
   readonly summary: string
+  /** Nodes. */
   readonly before: number
+  /** Nodes. */
   readonly after: number
   readonly taken: Readonly<Record<string, number>>
 }
@@ -20,20 +22,27 @@ export interface Rewritten {
 /** Where the results of a kind of op lie, by how many there are of each. */
 export interface Layout {
   readonly kind: Tensor.Kind
+  /** Results. */
   readonly lanes: number
+  /** Results. */
   readonly plain: number
+  /** Results. */
   readonly inReaders: number
 }
 
 /** A piece of work: what it is for, what it does, which kernel does it, in how many tiles. */
 export interface Kernel {
+  /** The number of its phase, from 0. */
   readonly phase: number
   readonly path: string
   readonly kind: Tensor.Kind
   readonly text: string
   readonly kernel: string
+  /** How many. */
   readonly tiles: number
+  /** Multiply-accumulates of a run. */
   readonly macs: number
+  /** Read and written in a run. */
   readonly bytes: number
   /** Milliseconds of a run; only where it was measured. */
   readonly milliseconds?: number
@@ -41,12 +50,17 @@ export interface Kernel {
 
 /** A buffer of a program's working memory, from the first phase in which it is in use to the last. */
 export interface Held {
+  /** Its number. */
   readonly buffer: number
+  /** Of the buffer. */
   readonly bytes: number
+  /** The first phase. */
   readonly from: number
+  /** The last phase. */
   readonly to: number
 }
 
+/** What the compiler made of a program, stage by stage. */
 export interface Explained {
   readonly rewrites: ReadonlyArray<Rewritten>
   readonly layouts: ReadonlyArray<Layout>
@@ -176,10 +190,13 @@ export const explain = (program: Program.Program): Result.Result<Explained, Grap
 
 /** What this machine reaches, one thread: products in multiply-accumulates, and bytes that are read and written, of a millisecond. */
 export interface Limits {
+  /** Multiply-accumulates of a millisecond. */
   readonly macs: number
+  /** Bytes of a millisecond. */
   readonly bytes: number
 }
 
+/** How the program is compiled. */
 export interface Options {
   /** Whether products and sums are fused, as `Loops.fast` does; false by default. */
   readonly fused?: boolean

@@ -2,9 +2,20 @@
  * What a loop computes of one element of each of its operands. Immutable data: it can be compared, printed and counted.
  *
  * A comparison gives a mask, all bits or none, as the processor's does; `select` and the functions on bits take it.
+ *
+ * @example
+ * ```ts
+ * import { Expression } from "@uninet/loops"
+ *
+ * const [x, y] = [Expression.operand(0), Expression.operand(1)]
+ * const sums = Expression.add(Expression.mul(x, y), Expression.sub(x, Expression.div(y, Expression.number(2))))
+ * console.log(Expression.print(sums), Expression.key(sums), Expression.argsOf(sums).length)
+ * console.log(Expression.print(Expression.madd(x, y, Expression.unary("neg", x))))
+ * ```
  */
 
 export type Unary = "neg" | "abs" | "sqrt" | "nearest" | "floor" | "fromWords" | "toWords" | "not"
+/** An operation on two numbers. */
 export type Binary =
   | "add"
   | "sub"
@@ -32,6 +43,7 @@ export type Binary =
 /** `madd` is a·b + c and `nmadd` c − a·b; `select` takes b where the mask a is set, else c. */
 export type Ternary = "madd" | "nmadd" | "select"
 
+/** What is computed of an element: a tree of operations over operands and constants. */
 export type Expression =
   | { readonly op: "operand"; readonly index: number }
   | { readonly op: "number"; readonly value: number }
@@ -46,15 +58,22 @@ export type Expression =
 export const operand = (index: number): Expression => ({ op: "operand", index })
 /** A number, rounded to a 32-bit float. */
 export const number = (value: number): Expression => ({ op: "number", value: Math.fround(value) })
+/** A constant of 32 bits. */
 export const word = (value: number): Expression => ({ op: "word", value: value | 0 })
 /** Bits moved up, or down with the sign where `by` is negative. */
 export const shift = (x: Expression, by: number): Expression => ({ op: "shift", by, args: [x] })
+/** An operation on one number. */
 export const unary = (op: Unary, x: Expression): Expression => ({ op, args: [x] })
+/** An operation on two numbers. */
 export const binary = (op: Binary, x: Expression, y: Expression): Expression => ({ op, args: [x, y] })
 
+/** x + y. */
 export const add = (x: Expression, y: Expression) => binary("add", x, y)
+/** x − y. */
 export const sub = (x: Expression, y: Expression) => binary("sub", x, y)
+/** x · y. */
 export const mul = (x: Expression, y: Expression) => binary("mul", x, y)
+/** x / y. */
 export const div = (x: Expression, y: Expression) => binary("div", x, y)
 /** x·y + z. */
 export const madd = (x: Expression, y: Expression, z: Expression): Expression => ({ op: "madd", args: [x, y, z] })

@@ -74,7 +74,9 @@ const table: Op.Table<[Context.Context], Context.Value> = {
 /** A program's buffers and what is done with them. */
 export interface Lowered {
   readonly program: Program.Program
+  /** How many groups of lanes the batch makes. */
   readonly groups: number
+  /** How many stretches the batch makes. */
   readonly stretches: number
   /** Room that kernels need to work in, for each stretch. */
   readonly scratchBytes: number
@@ -92,6 +94,7 @@ export interface Lowered {
   readonly choices: ReadonlyArray<Choice>
 }
 
+/** How a result lies in memory. */
 export type Layout = "lanes" | "plain" | "inReaders"
 
 /** Ops whose first operand is a batch of images or of rows of features. */
@@ -127,10 +130,12 @@ const price = { instruction: 0.008, read: 0.12, write: 0.15 }
 /** What several readers want is written down once, or worked out by each of them: which of the two, and what each was thought to cost. */
 export interface Choice {
   readonly node: Tensor.Tensor
+  /** How many read it. */
   readonly uses: number
   readonly chosen: "written" | "inReaders"
   /** Nanoseconds of an element. */
   readonly written: number
+  /** Nanoseconds of an element. */
   readonly inReaders: number
 }
 

@@ -8,14 +8,19 @@ import type { Buffer } from "./View.ts"
 /** From a phase to a phase, both included. */
 export interface Life {
   readonly buffer: Buffer
+  /** Of the buffer. */
   readonly bytes: number
+  /** The first phase. */
   readonly from: number
+  /** The last phase. */
   readonly to: number
 }
 
+/** Where buffers lie. */
 export interface Placement {
   /** Bytes from the start of the memory, by the buffer's number. */
   readonly places: ReadonlyMap<number, number>
+  /** Of all together. */
   readonly bytes: number
 }
 
@@ -61,7 +66,9 @@ export interface Needs {
   /** Those that stay to the end, and those that lie elsewhere. */
   readonly kept: ReadonlySet<number>
   readonly elsewhere: ReadonlySet<number>
+  /** How many groups of lanes the batch makes. */
   readonly groups: number
+  /** How many stretches the batch makes. */
   readonly stretches: number
 }
 
@@ -85,12 +92,14 @@ export const livesOf = ({ buffers, elsewhere, groups, kept, phases, stretches }:
   return { shared, tiles }
 }
 
+/** Where everything lies: what all share, and what each tile has of its own. */
 export interface Layout {
   readonly shared: Placement
   /** From the start of a tile's room. */
   readonly tile: Placement
 }
 
+/** Where buffers lie that are in use when these are. */
 export const layoutOf = ({ shared, tiles }: Lives): Layout => {
   const rooms = tiles.map(placed)
   return {

@@ -10,6 +10,7 @@ import { phaseNumbers, readsOf, type Step, stepsOf } from "./Steps.ts"
 import type { Buffer } from "./View.ts"
 import type { Clear, Host, Work } from "./Work.ts"
 
+/** What runs between two waits for all threads. */
 export type Phase =
   | {
       readonly _tag: "Tiles"

@@ -8,12 +8,15 @@ import type { Shape } from "@uninet/graph"
 
 /** A piece of an axis: so many steps of so many elements of the buffer. */
 export interface Piece {
+  /** Elements. */
   readonly length: number
+  /** From one to the next, in elements. */
   readonly stride: number
 }
 
 /** A stretch of memory that a program works in. */
 export interface Buffer {
+  /** Its number, no other buffer's. */
   readonly id: number
   /** `sums` has eight parts of every number, and all of that once for each of the stretches of tiles that sums are taken over. */
   readonly kind: "plain" | "lanes" | "sums"
@@ -24,6 +27,7 @@ export interface Buffer {
 /** Whether an element of it is eight numbers next to each other. */
 export const isVector = ({ kind }: Buffer): boolean => kind !== "plain"
 
+/** How a tensor is read from a buffer. */
 export interface View {
   readonly buffer: Buffer
   /** Elements to skip in the buffer, or in each of its groups. */
@@ -32,6 +36,7 @@ export interface View {
   readonly axes: ReadonlyArray<ReadonlyArray<Piece>>
 }
 
+/** The elements of an axis in pieces: the product of their lengths. */
 export const lengthOf = (pieces: ReadonlyArray<Piece>): number => pieces.reduce((n, { length }) => n * length, 1)
 
 /** The tensor's shape; in lanes without the batch. */
@@ -145,6 +150,7 @@ export const strideOf = (pieces: ReadonlyArray<Piece>): number | undefined =>
 
 /** A loop over several views: how often, and by how many elements each of them moves. */
 export interface Loop {
+  /** How often it runs. */
   readonly length: number
   readonly strides: ReadonlyArray<number>
 }

@@ -2,6 +2,13 @@
  * Exponential moving average of a network's weights and running statistics: smoother than the last step's, and often better.
  *
  * The averages are variables of their own, `ema.<name>`, moved on by a small program after every training step, so that any engine can keep them.
+ *
+ * @example
+ * ```ts
+ * import { Average } from "@uninet/model-space"
+ *
+ * console.log(Average.nameOf("stem.weight"), Average.decayAt({ decay: 0.998, warmup: true }, 10))
+ * ```
  */
 import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
 import { Initialiser, Model, Scope } from "@uninet/nn"

@@ -66,7 +66,9 @@ export interface Part {
   readonly name: string
   /** What there is to say of it, by column. */
   readonly columns: Readonly<Record<string, string | number | null>>
+  /** Elements of its trained parameters. */
   readonly parameters: number
+  /** Multiply-accumulates for one example. */
   readonly macs: number
 }
 

@@ -188,6 +188,7 @@ const updatesOf = (
   ]
 }
 
+/** The optimiser, and what else a step does. */
 export interface Options {
   readonly optimiser: Optimiser
   readonly groups: ReadonlyArray<Group>

@@ -4,6 +4,7 @@
  */
 import type { Part } from "./ModelSpace.ts"
 
+/** What stands around the picture. */
 export interface Options {
   /** Above the picture: the network's name. Default: nothing. */
   readonly title?: string

@@ -23,6 +23,7 @@ export type EarlyStopping = typeof EarlyStopping.Type
 export const Whitening = Schema.Struct({ examples: or(Count, 2000), epsilon: or(Positive, 5e-4) })
 export type Whitening = typeof Whitening.Type
 
+/** How a network is trained, as data. */
 export const Recipe = Schema.Struct({
   /** Passes over the training split. */
   epochs: Count,
@@ -110,13 +111,18 @@ export const quick: Recipe = Recipe.make({
 
 /** The recipes with a name. */
 export const presets = { paper, proxy, quick } as const
+/** A recipe that is there already: `proxy`, `quick`, `paper`. */
 export type PresetName = keyof typeof presets
 
 /**
  * The recipe for another batch, with learning rates in proportion (Goyal et al. 2017).
  *
  * @example
- * Recipe.withBatch(Recipe.paper, 512).learningRate // 5e-4
+ * ```ts
+ * import { Recipe } from "@uninet/model-space"
+ *
+ * console.log(Recipe.withBatch(Recipe.paper, 512).learningRate)
+ * ```
  */
 export const withBatch = (recipe: Recipe, batch: number): Recipe => {
   const factor = batch / recipe.batch
@@ -142,7 +148,11 @@ export const isAllowed = ({ allows: { augmentation } }: Task, { _tag }: Augmenta
  * The named recipes are made for classes; a trainer refuses what is asked for and cannot be done.
  *
  * @example
- * Recipe.forTask(Regression.make())(Recipe.proxy).labelSmoothing // 0
+ * ```ts
+ * import { Recipe, Regression } from "@uninet/model-space"
+ *
+ * console.log(Recipe.forTask(Regression.make())(Recipe.proxy).labelSmoothing) // 0
+ * ```
  */
 export const forTask =
   (task: Task) =>

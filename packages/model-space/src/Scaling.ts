@@ -13,6 +13,7 @@ export type Dimension = typeof Dimension.Type
 export interface Size {
   /** `image`, `stem`, `stage 2`, `head`, as errors name it. */
   readonly part: string
+  /** The baseline's own value. */
   readonly base: number
   /** 0 where it is not to change. */
   readonly step: number
@@ -32,10 +33,13 @@ export interface Stage {
 
 /** A value for every size of a chain. */
 export interface Sizes {
+  /** Edge of the image, in pixels. */
   readonly resolution: number
+  /** Channels of the stem. */
   readonly stem: number
   readonly widths: ReadonlyArray<number>
   readonly depths: ReadonlyArray<number>
+  /** Channels of the head. */
   readonly head: number
 }
 
@@ -107,6 +111,7 @@ export interface Inheritance {
   readonly approximate: ReadonlyArray<Approximation>
 }
 
+/** How a point's network grows. */
 export interface Scaling<in out A> {
   /** The point as a chain. `divisor`: what widths are multiples of where nothing else decides it; `null` for the space's own. */
   readonly chain: (point: A, divisor: number | null) => Result.Result<Chain<A>, { readonly message: string }>

@@ -21,7 +21,9 @@ export type Schedule = typeof Schedule.Type
 export interface Position {
   /** Steps taken before this one. */
   readonly step: number
+  /** Batches of an epoch. */
   readonly stepsPerEpoch: number
+  /** Epochs in all. */
   readonly epochs: number
 }
 
@@ -29,8 +31,12 @@ export interface Position {
  * The learning rate of a step.
  *
  * @example
+ * ```ts
+ * import { Schedule } from "@uninet/model-space"
+ *
  * const schedule = Schedule.Schedule.cases.Cosine.make({ warmup: 5, from: 1e-6, to: 1e-5 })
- * rate(schedule, 1e-3, { step: 0, stepsPerEpoch: 100, epochs: 300 }) // 1e-6
+ * console.log(Schedule.rate(schedule, 1e-3, { step: 0, stepsPerEpoch: 100, epochs: 300 })) // 0.000001
+ * ```
  */
 export const rate = (schedule: Schedule, peak: number, { step, stepsPerEpoch, epochs }: Position): number => {
   const warmup = Math.round(schedule.warmup * stepsPerEpoch)

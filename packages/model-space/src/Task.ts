@@ -47,6 +47,7 @@ export interface Evaluated {
   readonly outputs: Readonly<Record<string, ArrayLike<number>>>
   /** `[size, ...shape]`. */
   readonly targets: ArrayLike<number>
+  /** Examples. */
   readonly size: number
 }
 
@@ -73,6 +74,7 @@ export interface Allows {
 
 /** Targets as distributions over classes, for recipes that mix examples (mixup, cutmix). */
 export interface Mixed {
+  /** Classes to tell apart. */
   readonly classes: number
   /** The loss with targets `[batch, classes]`. */
   readonly loss: (outputs: Model.Tensors, targets: Tensor.Tensor) => Tensor.Tensor

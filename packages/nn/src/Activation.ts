@@ -7,7 +7,14 @@ import type { Scope } from "./Scope.ts"
  * x·Φ(x), exact.
  *
  * @example
- * Nn.gelu(scope)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.gelu(scope)(x).shape)
+ * ```
  */
 export const gelu =
   (scope: Scope): Layer =>
@@ -18,7 +25,14 @@ export const gelu =
  * max(x, 0).
  *
  * @example
- * Nn.relu(scope)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.relu(scope)(x).shape)
+ * ```
  */
 export const relu =
   (scope: Scope): Layer =>
@@ -29,7 +43,14 @@ export const relu =
  * x·sigmoid(x), also called Swish.
  *
  * @example
- * Nn.silu(scope)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.silu(scope)(x).shape)
+ * ```
  */
 export const silu =
   (scope: Scope): Layer =>
@@ -40,7 +61,14 @@ export const silu =
  * x·relu6(x + 3) / 6, MobileNetV3's cheap Swish.
  *
  * @example
- * Nn.hardSwish(scope)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.hardSwish(scope)(x).shape)
+ * ```
  */
 export const hardSwish =
   (scope: Scope): Layer =>

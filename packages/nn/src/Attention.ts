@@ -51,7 +51,14 @@ const causalMask = (tokens: number, path: string): Tensor.Tensor => {
  * Heads of `headDim` channels, which must divide the token's channels. `causal` (default false): a token attends to itself and to those before it only.
  *
  * @example
- * Nn.selfAttention(Scope.at(scope, "attn"), { headDim: 32, causal: true })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const tokens = Op.input("tokens", [8, 49, 64])
+ * console.log(Nn.selfAttention(Scope.at(scope, "attn"), { headDim: 32, causal: true })(tokens).shape) // [ 8, 49, 64 ]
+ * ```
  */
 export const selfAttention =
   (scope: Scope.Scope, { causal = false, headDim }: { readonly headDim: number; readonly causal?: boolean }): Layer =>

@@ -6,6 +6,7 @@ import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
 import { pair } from "./internal/pair.ts"
 
+/** Channels, kernel, stride, groups and bias. */
 export interface ConvolutionOptions {
   /** Channels out. */
   readonly out: number
@@ -27,7 +28,15 @@ export interface ConvolutionOptions {
  * A convolution. Parameters `weight` `[out, in / groups, height, width]` and `bias` `[out]`, both uniform in ±1/√fan-in.
  *
  * @example
- * Nn.convolution(Scope.at(scope, "stem"), { out: 32, kernel: 3, stride: 2, bias: false })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const stem = Nn.convolution(Scope.at(scope, "stem"), { out: 64, kernel: 3, stride: 2, bias: false })
+ * console.log(stem(x).shape) // [ 8, 64, 8, 8 ]
+ * ```
  */
 export const convolution =
   (scope: Scope, options: ConvolutionOptions): Layer =>

@@ -11,7 +11,14 @@ import type { Scope } from "./Scope.ts"
  * Parameter `weight` `[rows, channels]`, truncated normal, σ = 0.02 as of linear layers (our choice; PyTorch's is 1).
  *
  * @example
- * Nn.embedding(Scope.at(scope, "words"), { rows: 1000, channels: 64 })(Op.input("words", [32, 16], "int32")) // [32, 16, 64]
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const words = Op.input("words", [32, 16], "int32")
+ * console.log(Nn.embedding(Scope.at(scope, "words"), { rows: 1000, channels: 64 })(words).shape) // [ 32, 16, 64 ]
+ * ```
  */
 export const embedding =
   (scope: Scope, { channels, rows }: { readonly rows: number; readonly channels: number }): Layer =>

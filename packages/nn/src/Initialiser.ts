@@ -1,7 +1,9 @@
 /** How parameters start out, as in the released PyTorch code of UniNet (Sense-X/UniNet). */
 import type { Op } from "@uninet/graph"
 
+/** All 0. */
 export const zero: Op.Initialiser = { kind: "constant", value: 0 }
+/** All 1. */
 export const one: Op.Initialiser = { kind: "constant", value: 1 }
 
 /** Weights of linear layers: truncated normal of standard deviation 0.02. */

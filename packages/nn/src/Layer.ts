@@ -2,16 +2,26 @@
 import { ShapeError, type Tensor } from "@uninet/graph"
 import type { Scope } from "./Scope.ts"
 
+/** A layer: a function of a tensor, for shapes that it takes; another shape gives a tensor that carries the error on to `Program.make`. */
 export type Layer = (x: Tensor.Tensor) => Tensor.Tensor
 
-/** The layer that gives its input back. */
+/** The layer that gives its input back, of whatever shape. */
 export const identity: Layer = (x) => x
 
 /**
- * The result of a layer that cannot be applied to `x`: a tensor that carries the reason on to `Program.make`, as the ops do.
+ * The result of a layer that cannot be applied to `x`: a tensor that carries the reason on to `Program.make`, as the ops do. The shape of `x`.
  *
  * @example
- * Layer.fail(scope, "attention", x, "48 channels do not divide into heads of 32")
+ * ```ts
+ * import { Op, Program } from "@uninet/graph"
+ * import { Layer, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const wrong = Layer.fail(scope, "attention", x, "48 channels do not divide into heads of 32")
+ * console.log(Result.isFailure(Program.make({ outputs: { wrong } }))) // true
+ * ```
  */
 export const fail = (scope: Scope, op: string, x: Tensor.Tensor, reason: string): Tensor.Tensor => ({
   ...x,

@@ -11,7 +11,14 @@ import type { Scope } from "./Scope.ts"
  * Parameters `weight` `[out, in]` (truncated normal, σ = 0.02) and `bias` `[out]` (zero), as in the released PyTorch code of UniNet. `bias` is on by default.
  *
  * @example
- * Nn.linear(Scope.at(scope, "head"), { out: 10 })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.linear(Scope.at(scope, "head"), { out: 10 })(Op.globalAveragePool(x)).shape) // [ 8, 10 ]
+ * ```
  */
 export const linear =
   (scope: Scope, options: { readonly out: number; readonly bias?: boolean }): Layer =>

@@ -12,6 +12,7 @@ const wrong = (op: string, x: Tensor.Tensor, reason: string) => fail(Scope.make(
 export const softCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
   Op.scale(Op.sum(Op.mul(targets, Op.logSoftmax(logits, path), path)), -1 / logits.shape[0], path)
 
+/** What the target is. */
 export interface CrossEntropyOptions {
   /** s: the target is 1 − s on the label and s / classes on every class, as PyTorch's. Between 0 (the default) and 1. */
   readonly labelSmoothing?: number
@@ -25,7 +26,13 @@ const isShare = (s: number) => s >= 0 && s <= 1
  * `labelSmoothing` s (default 0): the target is 1 − s on the label and s / classes on every class, as PyTorch's. One outside [0, 1] is a `ShapeError`.
  *
  * @example
- * Loss.crossEntropy(logits, Op.input("labels", [64], "int32"), { labelSmoothing: 0.1 })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Loss } from "@uninet/nn"
+ *
+ * const logits = Op.input("logits", [64, 10])
+ * console.log(Loss.crossEntropy(logits, Op.input("labels", [64], "int32"), { labelSmoothing: 0.1 }).shape) // []
+ * ```
  */
 export const crossEntropy = (
   logits: Tensor.Tensor,
@@ -50,7 +57,13 @@ export const crossEntropy = (
  * `labelSmoothing` as of `crossEntropy`.
  *
  * @example
- * Loss.pixelCrossEntropy(logits, Op.input("labels", [8, 64, 64], "int32"))
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Loss } from "@uninet/nn"
+ *
+ * const logits = Op.input("logits", [8, 5, 64, 64])
+ * console.log(Loss.pixelCrossEntropy(logits, Op.input("labels", [8, 64, 64], "int32")).shape) // []
+ * ```
  */
 export const pixelCrossEntropy = (
   logits: Tensor.Tensor,
@@ -91,7 +104,13 @@ const meanOf = (
  * The mean of (prediction − target)² over all elements, of tensors of one shape; others are a `ShapeError`.
  *
  * @example
- * Loss.meanSquaredError(prices, Op.input("targets", [32, 1]))
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Loss } from "@uninet/nn"
+ *
+ * const prices = Op.input("prices", [32, 1])
+ * console.log(Loss.meanSquaredError(prices, Op.input("targets", [32, 1])).shape) // []
+ * ```
  */
 export const meanSquaredError = (predictions: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
   meanOf("meanSquaredError", predictions, targets, (p, t) => {
@@ -103,7 +122,13 @@ export const meanSquaredError = (predictions: Tensor.Tensor, targets: Tensor.Ten
  * The mean of |prediction − target| over all elements, of tensors of one shape; others are a `ShapeError`. Its gradient is 0 where both are equal.
  *
  * @example
- * Loss.meanAbsoluteError(prices, Op.input("targets", [32, 1]))
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Loss } from "@uninet/nn"
+ *
+ * const prices = Op.input("prices", [32, 1])
+ * console.log(Loss.meanAbsoluteError(prices, Op.input("targets", [32, 1])).shape) // []
+ * ```
  */
 export const meanAbsoluteError = (predictions: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
   meanOf("meanAbsoluteError", predictions, targets, (p, t) => Op.abs(Op.sub(p, t, path), path))
@@ -125,7 +150,13 @@ const logistic = Op.composite({
  * any size.
  *
  * @example
- * Loss.binaryCrossEntropy(logits, Op.input("tags", [64, 20])) // several labels each
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Loss } from "@uninet/nn"
+ *
+ * const logits = Op.input("logits", [64, 20])
+ * console.log(Loss.binaryCrossEntropy(logits, Op.input("tags", [64, 20])).shape) // []; several labels each
+ * ```
  */
 export const binaryCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
   meanOf("binaryCrossEntropy", logits, targets, (x, t) => logistic([x, t], {}, path))

@@ -69,7 +69,18 @@ export const make = <const Inputs extends Ports>(model: {
  * The outputs for a batch, with inputs of the program by the model's names. `scope` decides the mode, the rates and the prefix of the parameters' names.
  *
  * @example
- * Model.apply(model, Scope.make("training"), { batch: 64 })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * console.log(Model.apply(model, scope, { batch: 64 }).y?.shape) // [ 64, 1 ]
+ * ```
  */
 export const apply = (model: Model, scope: Scope.Scope, { batch }: { readonly batch: number }): Tensors =>
   model.forward(

@@ -22,8 +22,16 @@ export const runningStatistics = (
  * Applied several times in one network it has one set of parameters and of running statistics, which a training step moves on once for each application, in order.
  *
  * @example
- * Nn.batchNorm(Scope.at(scope, "norm"))
- * Nn.batchNorm(Scope.at(scope, "norm"), { affine: false })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const norm = Nn.batchNorm(Scope.at(scope, "norm"))
+ * const bare = Nn.batchNorm(Scope.at(scope, "bare"), { affine: false })
+ * console.log(norm(x).shape, bare(x).shape)
+ * ```
  */
 export const batchNorm =
   (scope: Scope, { affine = true, zero = false }: { readonly zero?: boolean; readonly affine?: boolean } = {}): Layer =>

@@ -1,8 +1,19 @@
-/** Variables of a layer: trained parameters, and the running statistics of batch norm. */
+/**
+ * Variables of a layer: trained parameters, and the running statistics of batch norm.
+ *
+ * @example
+ * ```ts
+ * import { Initialiser, Parameter, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.at(Scope.make("training"), "norm")
+ * console.log(Parameter.parameter(scope, "weight", [8], Initialiser.one, false).shape, Scope.join(scope.path, "bias"))
+ * console.log(Parameter.buffer(scope.path, "running_mean", [8], Initialiser.zero).shape)
+ * ```
+ */
 import { Op, type Shape, type Tensor } from "@uninet/graph"
 import { join, type Scope } from "./Scope.ts"
 
-/** A trained parameter of the layer at `scope`. `decay` says whether weight decay applies: to weights, not to biases, norms and LayerScale. */
+/** A trained parameter of this shape, of the layer at `scope`. `decay` says whether weight decay applies: to weights, not to biases, norms and LayerScale. */
 export const parameter = (
   scope: Scope,
   name: string,
@@ -12,6 +23,6 @@ export const parameter = (
 ): Tensor.Tensor<"variable"> =>
   Op.variable({ name: join(scope.path, name), role: "parameter", initialiser, decay }, shape)
 
-/** A buffer of the layer at `path`: not trained, but part of the network's state. */
+/** A buffer of this shape, of the layer at `path`: not trained, but part of the network's state. */
 export const buffer = (path: string, name: string, shape: Shape.Shape, initialiser: Op.Initialiser) =>
   Op.variable({ name: join(path, name), role: "buffer", initialiser, decay: false }, shape)

@@ -4,6 +4,7 @@ import type { Layer } from "./Layer.ts"
 import type { Scope } from "./Scope.ts"
 import { pair } from "./internal/pair.ts"
 
+/** Window, stride and padding, in elements of height and width. */
 export interface PoolOptions {
   /** Height and width of the window, or one number for both. */
   readonly kernel: number | readonly [number, number]
@@ -23,7 +24,14 @@ const windowOf = ({ kernel, padding, stride = 1 }: PoolOptions) => ({
  * Maximum over a sliding window; padding never wins.
  *
  * @example
- * Nn.maxPool2d(scope, { kernel: 2, stride: 2 }) // half the height, half the width
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.maxPool2d(scope, { kernel: 2, stride: 2 })(x).shape) // [ 8, 32, 8, 8 ]
+ * ```
  */
 export const maxPool2d =
   (scope: Scope, options: PoolOptions): Layer =>
@@ -34,7 +42,14 @@ export const maxPool2d =
  * Mean over a sliding window. `countPadding` (default true) takes padding as zeros; without it a window at the border is the mean of the image's own elements in it.
  *
  * @example
- * Nn.averagePool2d(scope, { kernel: 3, countPadding: false }) // as in NAS-Bench-201's cells
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.averagePool2d(scope, { kernel: 3, countPadding: false })(x).shape) // as in NAS-Bench-201's cells
+ * ```
  */
 export const averagePool2d =
   (scope: Scope, options: PoolOptions & { readonly countPadding?: boolean }): Layer =>
@@ -47,7 +62,14 @@ export const averagePool2d =
  * Mean over height and width: `[batch, channels, height, width]` → `[batch, channels]`.
  *
  * @example
- * Nn.globalAveragePool(scope)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.globalAveragePool(scope)(x).shape) // [ 8, 32 ]
+ * ```
  */
 export const globalAveragePool =
   (scope: Scope): Layer =>
@@ -58,7 +80,14 @@ export const globalAveragePool =
  * An image in another size: `size` `[height, width]`, or `scale` times as high and as wide, rounded down. Default mode: `nearest`; `bilinear` is PyTorch's with `align_corners = false`.
  *
  * @example
- * Nn.resize(scope, { scale: 2, mode: "bilinear" })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.resize(scope, { scale: 2, mode: "bilinear" })(x).shape) // [ 8, 32, 32, 32 ]
+ * ```
  */
 export const resize =
   (

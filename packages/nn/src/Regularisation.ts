@@ -7,7 +7,7 @@ import type { Scope } from "./Scope.ts"
 export const noisePrefix = "noise/"
 
 /**
- * Uniform noise in [0, 1) for the layer at `scope`: an input of the program named `noise/<path>`, to be fed anew at every step. A layer that is applied several times in one network has noise
+ * Uniform noise in [0, 1), of this shape, for the layer at `scope`: an input of the program named `noise/<path>`, to be fed anew at every step. A layer that is applied several times in one network has noise
  * of its own each time: the second is named `noise/<path>#2`. The one place where randomness enters a network.
  */
 export const noise = (scope: Scope, shape: Shape.Shape): Tensor.Tensor => Op.noise(`${noisePrefix}${scope.path}`, shape)
@@ -34,7 +34,14 @@ const dropping =
  * Stochastic depth: drops the whole branch for an example with probability `rate`, and scales what is kept by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.
  *
  * @example
- * Nn.stochasticDepth(scope, 0.1)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.stochasticDepth(scope, 0.1)(x).shape)
+ * ```
  */
 export const stochasticDepth = (scope: Scope, rate: number): Layer =>
   dropping("stochasticDepth", scope, rate, ([batch, ...rest]) => [batch, ...rest.map(() => 1)])
@@ -43,6 +50,13 @@ export const stochasticDepth = (scope: Scope, rate: number): Layer =>
  * Dropout: every element becomes 0 with probability `rate`, and what is kept is scaled by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.
  *
  * @example
- * Nn.dropout(Scope.at(scope, "classifier"), 0.2)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Nn.dropout(Scope.at(scope, "classifier"), 0.2)(x).shape)
+ * ```
  */
 export const dropout = (scope: Scope, rate: number): Layer => dropping("dropout", scope, rate, (shape) => shape)

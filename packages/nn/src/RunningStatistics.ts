@@ -12,7 +12,18 @@ export { runningStatistics as of }
  * once for each application, in the order in which the graph has them.
  *
  * @example
- * Program.make({ outputs: { loss }, updates: RunningStatistics.updates([logits]) })
+ * ```ts
+ * import { Op, Program } from "@uninet/graph"
+ * import { Nn, RunningStatistics, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const scope = Scope.make("training")
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const [mean, variance] = [Op.fill(0, [32]), Op.fill(1, [32])]
+ * const y = Nn.batchNorm(Scope.at(scope, "norm"))(x)
+ * const made = Program.make({ outputs: { loss: Op.sum(y) }, updates: RunningStatistics.updates([y]) })
+ * console.log(Result.getOrThrow(made).updates.length) // 2: mean and variance
+ * ```
  */
 export const updates = (outputs: ReadonlyArray<Tensor.Tensor>): ReadonlyArray<Program.Update> => {
   // Norms inside ops of one's own count too.

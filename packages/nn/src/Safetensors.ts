@@ -3,6 +3,17 @@
  * little-endian and without gaps.
  *
  * Reading trusts nothing: nothing is allocated on a header's word, and every offset is checked against the bytes that are there.
+ *
+ * @example
+ * ```ts
+ * import { Safetensors } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const tensors = new Map([["weight", Safetensors.fromFloat32(Float32Array.of(1, 2), [2])]])
+ * const bytes = Safetensors.encode({ tensors, metadata: { made: "by hand" } })
+ * for (const [name, entry] of Result.getOrThrow(Safetensors.decode(bytes)).tensors)
+ *   console.log(name, Safetensors.float32(entry), Safetensors.int64(entry)) // weight Float32Array(2) [ 1, 2 ] undefined
+ * ```
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -26,6 +37,7 @@ const elementBytes = {
   F64: 8
 } as const
 
+/** The types of elements that files have here. */
 export type DType = keyof typeof elementBytes
 
 /** One tensor of a file: its raw little-endian bytes, a view into the file. */
@@ -35,6 +47,7 @@ export interface Entry {
   readonly bytes: Uint8Array
 }
 
+/** A file's tensors by name, and its metadata. */
 export interface Safetensors {
   readonly tensors: ReadonlyMap<string, Entry>
   readonly metadata: Readonly<Record<string, string>>

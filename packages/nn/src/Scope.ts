@@ -16,6 +16,7 @@ export interface Rates {
   readonly dropout: number
 }
 
+/** Where a layer stands in a network, and what it is built for. */
 export interface Scope {
   /** The layer's path, such as `blocks.3.b2`; empty at the root. A parameter's name is this and its own name. */
   readonly path: string
@@ -37,6 +38,11 @@ export const join = (path: string, name: string): string => (path === "" ? name 
  * The scope of a child.
  *
  * @example
- * Scope.at(Scope.make("training"), "stem.0").path // "stem.0"
+ * ```ts
+ * import { Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training")
+ * console.log(Scope.at(scope, "stem.0").path) // stem.0
+ * ```
  */
 export const at = (scope: Scope, name: string): Scope => ({ ...scope, path: join(scope.path, name) })

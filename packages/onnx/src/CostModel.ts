@@ -10,17 +10,20 @@ import shipped from "./costs.ts"
 
 /** Kinds of processors for which speeds differ. */
 export const kinds = ["amd-avx512", "intel-avx512", "avx2", "other"] as const
+/** A kind of processors. */
 export type Kind = (typeof kinds)[number]
 
 const Positive = Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))
 
 /** How a product is read: `columns` have their many numbers side by side, `rows` one below the other, `gradient` sums over them. */
 export const orientations = ["columns", "rows", "gradient"] as const
+/** A way to read a product. */
 export type Orientation = (typeof orientations)[number]
 
 /** The version of the file's format: a file of another one is not read. */
 export const version = 1
 
+/** A machine's speeds, as `uninet calibrate` measures them. */
 export const CostModel = Schema.Struct({
   format: Schema.Literal("uninet cost model"),
   version: Schema.Literal(version),
@@ -94,16 +97,21 @@ export const print = (model: CostModel): string => `${JSON.stringify(model, null
 /** A piece of a model's work as its cost is told: a product's lengths where it is one. */
 export interface Priced {
   readonly opType: string
+  /** Read and written. */
   readonly bytes: number
   /** Elements that come out. */
   readonly elements: number
   readonly product: Product | undefined
 }
 
+/** A matrix product to be priced. */
 export interface Product {
   readonly orientation: Orientation
+  /** Numbers that come out, for each of the many. */
   readonly out: number
+  /** Numbers that go in, for each of the many. */
   readonly in: number
+  /** How many vectors are multiplied. */
   readonly many: number
 }
 

@@ -9,7 +9,9 @@ import * as Lowering from "./Lowering.ts"
 export interface Rewritten {
   readonly name: string
   readonly summary: string
+  /** Nodes. */
   readonly before: number
+  /** Nodes. */
   readonly after: number
   readonly taken: Readonly<Record<string, number>>
   readonly made: Readonly<Record<string, number>>
@@ -21,9 +23,11 @@ export interface Rewritten {
 export interface Chosen {
   readonly kind: Tensor.Kind
   readonly form: string
+  /** How many. */
   readonly ops: number
   /** Milliseconds of these ops. */
   readonly predicted: number
+  /** Milliseconds of the same ops in the plain form. */
   readonly plain: number
 }
 
@@ -32,14 +36,19 @@ export interface Held {
   readonly path: string
   readonly kind: string
   readonly operator: string
+  /** Of the buffer. */
   readonly bytes: number
+  /** The first node that needs it. */
   readonly from: number
+  /** The last node that needs it. */
   readonly to: number
 }
 
+/** What the compiler made of a program. */
 export interface Explained {
   /** Milliseconds that the program is predicted to take, and by the plain form of everything. */
   readonly predicted: number
+  /** Milliseconds by the plain form of everything. */
   readonly plain: number
   readonly rewrites: ReadonlyArray<Rewritten>
   readonly forms: ReadonlyArray<Chosen>

@@ -16,6 +16,7 @@ export class NotBatchFree extends Schema.TaggedError<NotBatchFree>()("NotBatchFr
   }
 }
 
+/** The program, and what its file says. */
 export interface Options {
   /** The program for a batch size. */
   readonly program: (batch: number) => Result.Result<Program.Program, GraphError>

@@ -209,6 +209,7 @@ export const scaledOf = (
 ): { readonly value: Tensor.Tensor; readonly factor: Tensor.Tensor | undefined } =>
   isScaled(t) ? { value: t.inputs[0], factor: t.inputs[1] } : { value: t, factor: undefined }
 
+/** `factor · x + offset + sum`, factor and offset one number per channel; the shape of `x`. */
 export const affine = (
   x: Tensor.Tensor,
   factor: Tensor.Tensor,
@@ -218,37 +219,50 @@ export const affine = (
   const rest = [offset, sum].flatMap((t) => (t === undefined ? [] : [t]))
   return apply("affine", [x, factor, ...rest], { offset: offset !== undefined, sum: sum !== undefined }, path)
 }
+/** `x + offset`, the offset one number per channel; the shape of `x`. */
 export const shifted = (x: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
   apply("shifted", [x, offset], {}, path)
+/** `factor · x + offset`, two numbers; the shape of `x`. */
 export const line = (x: Tensor.Tensor, factor: number, offset: number, path: string) =>
   apply("line", [x], { factor, offset }, path)
+/** Σ x per channel: `[channels]`. */
 export const rowSum = (x: Tensor.Tensor, path: string) => apply("rowSum", [x], {}, path)
+/** Σ x·y per channel: `[channels]`. */
 export const rowDot = (x: Tensor.Tensor, y: Tensor.Tensor, path: string) => apply("rowDot", [x, y], {}, path)
+/** Σ x·y per channel and image: `[batch, channels]`. */
 export const imageDot = (x: Tensor.Tensor, y: Tensor.Tensor, path: string) => apply("imageDot", [x, y], {}, path)
+/** `image · by + offset`, both per channel and image; the shape of `image`. */
 export const gate = (image: Tensor.Tensor, by: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
   apply("gate", [image, by, offset], {}, path)
-/** GELU of √2·u, as of `line(x, √½, 0)`. */
+/** GELU of √2·u, as of `line(x, √½, 0)`; the shape of `u`. */
 export const gelu = (u: Tensor.Tensor, path: string) => apply("geluOfScaled", [u], {}, path)
-/** The gradient through it, up to √½. */
+/** The gradient through it, up to √½; the shape of `dy`. */
 export const geluGrad = (u: Tensor.Tensor, dy: Tensor.Tensor, path: string) =>
   apply("geluGradOfScaled", [u, dy], {}, path)
+/** GELU of a few numbers, by the engine's own operator; the shape of `x`. */
 export const vectorGelu = (x: Tensor.Tensor, path: string) => apply("vectorGelu", [x], {}, path)
+/** `value · factor`, the factor one number or one per channel: who reads it may put the factor elsewhere. The shape of `value`. */
 export const scaled = (value: Tensor.Tensor, factor: Tensor.Tensor, path: string) =>
   apply("scaled", [value, factor], {}, path)
+/** Weights times a number per column; the shape of `w`. */
 export const columnScaled = (w: Tensor.Tensor, v: Tensor.Tensor, path: string): Tensor.Tensor =>
   apply("columnScaled", [w, v], {}, path)
+/** Weights times a number per row, or one for all; the shape of `w`. */
 export const rowScaled = (w: Tensor.Tensor, v: Tensor.Tensor, path: string): Tensor.Tensor =>
   apply("rowScaled", [w, v], {}, path)
+/** A matrix, or its transpose, times a vector, plus another vector if there is one: `[rows]`. */
 export const vectorProduct = (
   w: Tensor.Tensor,
   v: Tensor.Tensor,
   { plus, transposed = false }: { readonly plus?: Tensor.Tensor | undefined; readonly transposed?: boolean },
   path: string
 ) => apply("vectorProduct", plus === undefined ? [w, v] : [w, v, plus], { transposed }, path)
+/** Tokens without their mean over the features; the shape of `x`. */
 export const withoutMeans = (x: Tensor.Tensor, path: string) => apply("withoutMeans", [x], {}, path)
+/** The mean of tokens over their features, which stay as an axis of length 1. */
 export const featureMeans = (x: Tensor.Tensor, path: string) => apply("featureMeans", [x], {}, path)
 
-/** `half · x` is where GELU begins. */
+/** `half · x` is where GELU begins; the shape of `x`. */
 export const geluStart = (x: Tensor.Tensor, path: string) => line(x, half, 0, path)
 /** By what the gradient of `geluGrad` is multiplied. */
 export const geluFactor: Tensor.Tensor = Op.fill(half)

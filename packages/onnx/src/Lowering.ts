@@ -66,6 +66,7 @@ export interface Pack {
   readonly members: ReadonlyArray<{ readonly name: string; readonly size: number }>
 }
 
+/** How a program is lowered. */
 export interface Options {
   readonly name?: string
   /** Variables that come in one input: a session's inputs and outputs cost some microseconds each. One of them must be the program's. */

@@ -3,6 +3,7 @@ import { PbfReader, PbfWriter as Pbf } from "pbf"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
+/** What ONNX attributes hold here. */
 export type AttributeValue =
   | number
   | string
@@ -10,6 +11,7 @@ export type AttributeValue =
   | { readonly float: number }
   | { readonly floats: ReadonlyArray<number> }
 
+/** A node of an ONNX graph. */
 export interface Node {
   readonly opType: string
   /** The operator set; empty for the standard one. */
@@ -20,12 +22,14 @@ export interface Node {
   readonly attributes: Readonly<Record<string, AttributeValue>>
 }
 
+/** An initialiser of an ONNX graph. */
 export interface Constant {
   readonly name: string
   readonly shape: ReadonlyArray<number>
   readonly data: Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array
 }
 
+/** An input or output: its name, type and shape. */
 export interface ValueInfo {
   readonly name: string
   readonly type: "float32" | "int32"
@@ -33,6 +37,7 @@ export interface ValueInfo {
   readonly shape: ReadonlyArray<number | string> | null
 }
 
+/** An ONNX model, before it is bytes. */
 export interface Model {
   readonly name: string
   readonly nodes: ReadonlyArray<Node>

@@ -8,10 +8,13 @@ import type { Constant, Model, Node } from "./Model.ts"
 
 /** What was seen of a value. */
 export interface Range {
+  /** The smallest number. */
   readonly min: number
+  /** The largest number. */
   readonly max: number
 }
 
+/** A model in eight bits, and what became of its nodes. */
 export interface Quantised {
   readonly model: Model
   /** Operators in eight bits, and those left in floats, by how many there are. */

@@ -11,6 +11,7 @@ export type Rules = {
   readonly [K in Tensor.Kind]?: (node: Tensor.Tensor<K>) => Tensor.Tensor | undefined
 }
 
+/** A rule that makes one graph of another that computes the same. */
 export interface Rewrite {
   readonly name: string
   /** What it does, in a sentence. */

@@ -2,6 +2,7 @@
 import { type Op, Shape } from "@uninet/graph"
 import * as layout from "./internal/layout.ts"
 
+/** What a program is lowered for. */
 export interface Target {
   /** Images of the batch that stand innermost in the layout `channels`. */
   readonly lanes: number
@@ -70,6 +71,7 @@ export const isPointwise = (
   [...stride].every((s) => s === 1) &&
   padding.every((p) => p === 0)
 
+/** Whether a convolution with a weight of this shape `[out, in / groups, …]` has each channel alone. */
 export const isDepthwise = (weight: Shape.Shape, groups: number): boolean => weight[1] === 1 && weight[0] === groups
 
 /** Whether a full convolution of such an image can be one product over patches. */

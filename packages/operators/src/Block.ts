@@ -15,7 +15,9 @@ export type SettingsOf<C extends Choices> = { readonly [K in keyof C]: C[K] exte
 
 /** Height and width of a feature map. */
 export interface Size {
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
 }
 

@@ -1,10 +1,20 @@
-/** A set of operators by name, as a plain value. The service `Operators` supplies one. */
+/**
+ * A set of operators by name, as a plain value. The service `Operators` supplies one.
+ *
+ * @example
+ * ```ts
+ * import { OperatorSet } from "@uninet/operators"
+ *
+ * console.log(Object.keys(OperatorSet.only("Conv", "SA")))
+ * ```
+ */
 import { Conv } from "./operators/Conv.ts"
 import { DWConv } from "./operators/DWConv.ts"
 import { MLP } from "./operators/MLP.ts"
 import { LSA, SA } from "./operators/SA.ts"
 import type { Operator } from "./Operator.ts"
 
+/** Operators by name. */
 export type OperatorSet = Readonly<Record<string, Operator>>
 
 /** UniNet's general operators. */

@@ -27,11 +27,15 @@ import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
 /** A number with the interval in which it lies with 90% confidence, by the bootstrap's percentiles. */
 export interface Estimate {
+  /** As found. */
   readonly value: number
+  /** The lower end of the interval. */
   readonly low: number
+  /** The upper end of the interval. */
   readonly high: number
 }
 
+/** How well an order agrees with that by results. */
 export interface Agreement {
   readonly spearman: Estimate
   readonly kendall: Estimate
@@ -43,10 +47,12 @@ export interface Agreement {
   readonly clears: boolean
 }
 
+/** How far scores can be trusted, by networks whose results are known. */
 export interface Certificate {
   readonly of: string
   /** Networks, and those of them that had no score and went last. */
   readonly networks: number
+  /** Networks that had no score. */
   readonly unscored: number
   readonly overall: Agreement
   /**
@@ -56,6 +62,7 @@ export interface Certificate {
   readonly inside: (Agreement & { readonly classes: number }) | null
 }
 
+/** Which scores are held against which results, and how the intervals are made. */
 export interface Options {
   /** Whose scores. */
   readonly of: string

@@ -1,4 +1,14 @@
-/** How far two orders of the same things agree. What is no number goes last, all of it together. */
+/**
+ * How far two orders of the same things agree. What is no number goes last, all of it together.
+ *
+ * @example
+ * ```ts
+ * import { Correlation } from "@uninet/predictor"
+ *
+ * const [a, b] = [[1, 2, 3], [1, 3, 2]]
+ * console.log(Correlation.ranks(a), Correlation.spearman(a, b), Correlation.kendall(a, b))
+ * ```
+ */
 
 /** Places from 1 for the smallest; equal numbers share the mean of theirs, and what is no number goes below all. */
 export const ranks = (numbers: ReadonlyArray<number | null>): ReadonlyArray<number> => {

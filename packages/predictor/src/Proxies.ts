@@ -41,8 +41,10 @@ export const all = {
   complexity
 } as const satisfies Record<string, Proxy>
 
+/** A proxy that is there already. */
 export type Name = keyof typeof all
 
+/** Whether a text names a proxy that is there. */
 export const isName = (name: string): name is Name => Object.hasOwn(all, name)
 
 /** AZ-NAS's four, which `LogRanks.combine` makes one ranking of. */
@@ -54,6 +56,7 @@ export interface Examples {
   readonly targets: Data
 }
 
+/** What the networks' first values and inputs are drawn by. */
 export interface Options {
   /** Decides the network's first values, the noise and the signs. */
   readonly seed: string | number

@@ -5,7 +5,7 @@
  * @example
  * ```ts
  * import { gradient, Op } from "@uninet/graph"
- * import { Proxy } from "@uninet/predictor"
+ * import { NotApplicable, Proxy } from "@uninet/predictor"
  * import { Result } from "effect"
  *
  * // The norm of the loss's gradient with respect to the network's outputs.
@@ -16,8 +16,9 @@
  *   lay: ({ whole }) => {
  *     const [logits] = whole.answers
  *     const [dy] = gradient(whole.loss, [logits])
+ *     if (dy === undefined) return Result.fail(new NotApplicable({ proxy: "surprise", reason: "its loss is a constant" }))
  *     return Result.succeed({
- *       outputs: dy === undefined ? {} : { square: Op.sum(Op.mul(dy, dy)) },
+ *       outputs: { square: Op.sum(Op.mul(dy, dy)) },
  *       score: ({ square }) => Math.sqrt(square?.[0] ?? Number.NaN)
  *     })
  *   }
@@ -43,6 +44,7 @@ export interface Laid {
   readonly score: (values: Values) => number
 }
 
+/** A proxy: its name, where it is from, and how it is computed of a network. */
 export interface Proxy {
   readonly name: string
   /** Where it was published. */

@@ -21,10 +21,13 @@ import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
 /** A result that is expected, and the standard deviation of what would be measured. */
 export interface Prediction {
+  /** In the unit of what was fitted to. */
   readonly mean: number
+  /** How far the mean may be off, one standard deviation, in the same unit. */
   readonly deviation: number
 }
 
+/** A regressor that has seen results. */
 export interface Fitted {
   /** For the features of one network, as many as were fitted with. */
   readonly predict: (features: ReadonlyArray<number>) => Prediction
@@ -123,6 +126,7 @@ export const gaussianProcess: Regressor = process((features) =>
   })
 )
 
+/** Predictions by fits that have not seen what they predict. */
 export interface CrossValidated {
   /** Of every network by a fit that has not seen it, in their order. */
   readonly predictions: ReadonlyArray<Prediction>
@@ -130,6 +134,7 @@ export interface CrossValidated {
   readonly coverage: number
 }
 
+/** Into how many parts networks are divided, and by what. */
 export interface CrossValidation {
   /** Parts that are left out in turn. Default 5, at most one for each network. */
   readonly folds?: number

@@ -18,7 +18,9 @@ export interface Traced {
   readonly weights: ReadonlyArray<Tensor.Tensor<"variable">>
 }
 
+/** A network, laid out for proxies. */
 export interface Subject {
+  /** Examples. */
   readonly batch: number
   /** On the batch, with the batch's own statistics in batch norms. */
   readonly whole: Traced

@@ -53,13 +53,16 @@ export interface Source {
   readonly detail: (name: string, trial: number) => Effect.Effect<Detail | string>
 }
 
+/** Where the dashboard is served. */
 export interface Options {
   /** 0 takes any that is free. */
   readonly port: number
 }
 
+/** A dashboard that is served. */
 export interface Served {
   readonly url: string
+  /** The one that was taken. */
   readonly port: number
 }
 

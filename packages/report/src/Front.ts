@@ -1,6 +1,7 @@
 /** Pareto fronts and running bests of many rows at once. Runs in Node and in a page. */
 import type { Numbers } from "./Table.ts"
 
+/** Whether more or less of it is better. */
 export type Direction = "higher" | "lower"
 
 /** A measure or cost that is looked for, and which way it is better. */
@@ -53,7 +54,9 @@ export const of = (rows: ArrayLike<number>, objectives: ReadonlyArray<Objective>
 
 /** A row that was the best by then. */
 export interface Best {
+  /** The row's number. */
   readonly row: number
+  /** In the column's unit. */
   readonly value: number
 }
 

@@ -6,6 +6,7 @@ import * as Front from "./Front.ts"
 import type { Info } from "./Run.ts"
 import { column, numbers, type Table, text as textIn } from "./Table.ts"
 
+/** What is drawn. */
 export interface Options {
   /** Two measures or costs: the one upwards, then the one to the right. Default: the search's objectives, or what decides and `macs`. */
   readonly of?: readonly [string, string]
@@ -58,8 +59,8 @@ const chosen = ({ decides, measures, objectives }: Info, table: Table, of: Optio
  * ```ts
  * import { FrontPicture, Run } from "@uninet/report"
  *
- * declare const run: Run.Run
- * const svg = FrontPicture.svg(run.info, Run.table(run), { of: ["accuracy", "macs"] })
+ * export const picture = (run: Run.Run) =>
+ *   FrontPicture.svg(run.info, Run.table(run), { of: ["accuracy", "macs"] })
  * ```
  */
 export const svg = (info: Info, table: Table, { of }: Options = {}): string | undefined => {

@@ -13,6 +13,7 @@ import { number, numbers, ofRole } from "./Table.ts"
 
 /** A mean with its 95% interval. */
 const Interval = Schema.Struct({ mean: Schema.Finite, low: Schema.Finite, high: Schema.Finite })
+/** An estimate with the ends of its interval. */
 export type Interval = typeof Interval.Type
 
 /** What is known of one measure. */
@@ -30,6 +31,7 @@ export const Importance = Schema.Struct({
 })
 export type Importance = typeof Importance.Type
 
+/** How importance is estimated. */
 export interface Options {
   /** Decides the samples. Default `importance`. */
   readonly seed?: string

@@ -1,12 +1,17 @@
 /** Trials side by side as they were trained: as many lanes as ran at once. */
 
 export interface Placed {
+  /** The row's number. */
   readonly row: number
+  /** The lane's number, from 0. */
   readonly lane: number
+  /** When it began, in milliseconds since 1970. */
   readonly from: number
+  /** When it ended, in milliseconds since 1970. */
   readonly to: number
 }
 
+/** Who trained what when, without overlap in a lane. */
 export interface Lanes {
   readonly placed: ReadonlyArray<Placed>
   /** By lane: the share of the whole time in which it trained. */

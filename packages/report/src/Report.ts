@@ -81,7 +81,9 @@ export interface Shown {
   readonly table: Table
 }
 
+/** Searches as the page shows them. */
 export interface Report {
+  /** When, in milliseconds since 1970. */
   readonly made: number
   readonly problems: ReadonlyArray<string>
   readonly runs: ReadonlyArray<Shown>
@@ -89,6 +91,7 @@ export interface Report {
   readonly compared?: Compared
 }
 
+/** When it was made, and what could not be read. */
 export interface Options {
   /** When it is made, in milliseconds since 1970. */
   readonly made: number

@@ -9,10 +9,12 @@ import type { Journal } from "@uninet/search"
  * - `failed`, `refused` (before any training), `repeated` (the point of an earlier trial), `running` (no result by now).
  */
 export type State = (typeof states)[number]
+/** What may have become of a trial. */
 export const states = ["finished", "stopped early", "failed", "refused", "repeated", "running"] as const
 
 /** A result after some epochs. */
 export interface Step {
+  /** Epochs that it had been trained. */
   readonly epochs: number
   readonly values: Readonly<Record<string, number>>
 }
@@ -20,12 +22,15 @@ export interface Step {
 /** A training: who did it, and when, in milliseconds since 1970. */
 export interface Work {
   readonly worker: string
+  /** Milliseconds since 1970. */
   readonly begun: number
+  /** Milliseconds since 1970. */
   readonly ended: number
 }
 
 /** A trial. `null`: there is none. */
 export interface Row {
+  /** The trial's number, from 0. */
   readonly trial: number
   readonly state: State
   /** Milliseconds since 1970 at which it was proposed, and at which it had its last result. */

@@ -1,16 +1,30 @@
-/** How often each option of a choice was proposed, over time. */
+/**
+ * How often each option of a choice was proposed, over time.
+ *
+ * @example
+ * ```ts
+ * import { Shares } from "@uninet/report"
+ *
+ * console.log(Shares.wilson(9, 10)) // a share of 0.9 with its interval
+ * ```
+ */
 import type { Category } from "./Table.ts"
 
 /** A share with its 95% interval. */
 export interface Share {
+  /** Between 0 and 1. */
   readonly share: number
+  /** The lower end of its interval. */
   readonly low: number
+  /** The upper end of its interval. */
   readonly high: number
 }
 
+/** Some rows in succession, and the shares in them. */
 export interface Window {
   /** The first and the last row. */
   readonly from: number
+  /** The last row. */
   readonly to: number
   /** By option, in the order of the column's labels; the last is of rows that have none. */
   readonly shares: ReadonlyArray<Share>

@@ -31,6 +31,7 @@ export interface Texts {
   readonly bytes: Uint8Array
 }
 
+/** A column: numbers, one of a few names, or texts. */
 export type Column = Numbers | Category | Texts
 
 /** Results by epochs of all rows, those of a row in order. */
@@ -53,13 +54,16 @@ export interface Work {
   readonly names: ReadonlyArray<string>
 }
 
+/** Rows by columns. */
 export interface Table {
+  /** Rows. */
   readonly size: number
   readonly columns: ReadonlyArray<Column>
   readonly curves: Curves
   readonly work: Work
 }
 
+/** The column of a name, if there is one. */
 export const column = (table: Table, name: string): Column | undefined =>
   table.columns.find((each) => each.name === name)
 

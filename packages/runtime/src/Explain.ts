@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import { optionsOf } from "./internal/session.ts"
 import * as Profile from "./Profile.ts"
 
+/** How a program is explained. */
 export interface Options {
   /** By which times are predicted. */
   readonly costs: CostModel.CostModel
@@ -35,23 +36,31 @@ export interface Measured {
   readonly kind: string
   /** Milliseconds of a run, and by the plain form of everything. */
   readonly milliseconds: number
+  /** Milliseconds of the plain form. */
   readonly plain: number
+  /** Milliseconds. */
   readonly predicted: number
+  /** Multiply-accumulates of a run. */
   readonly macs: number
+  /** Read and written in a run. */
   readonly bytes: number
 }
 
 /** What this machine reaches, one thread: products in multiply-accumulates, and bytes that are read and written, of a millisecond. */
 export interface Limits {
+  /** Multiply-accumulates of a millisecond. */
   readonly macs: number
+  /** Bytes of a millisecond. */
   readonly bytes: number
 }
 
+/** A program explained, and measured. */
 export interface Measurement {
   readonly explained: Explain.Explained
   readonly kinds: ReadonlyArray<Measured>
   /** Milliseconds of a run by the clock, while nothing is profiled. */
   readonly wall: number
+  /** Milliseconds of a run by the plain form of everything. */
   readonly wallOfPlain: number
   readonly limits: Limits
 }

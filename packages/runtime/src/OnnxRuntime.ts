@@ -25,6 +25,7 @@ import { create, probe, type Provider, tensor } from "./internal/session.ts"
 /** The version of ONNX Runtime's package. */
 export const version: string = ort.env.versions.node ?? ort.env.versions.common
 
+/** How ONNX Runtime runs. */
 export interface Options {
   /**
    * Threads of one run. Default 1: two workers with one thread each are faster than one with two, and results do not depend on how many

@@ -17,6 +17,7 @@ export interface Operator extends Lowering.Work {
   readonly milliseconds: number
 }
 
+/** Where a program's time goes. */
 export interface Profile {
   readonly operators: ReadonlyArray<Operator>
   /** Milliseconds of a run in operators that ONNX Runtime's optimiser made of several: it no longer says of which. Nothing where it is off, as for blocked kernels. */
@@ -25,6 +26,7 @@ export interface Profile {
   readonly wall: number
 }
 
+/** How a program is profiled. */
 export interface Options {
   /** Default 1. */
   readonly threads?: number

@@ -17,6 +17,7 @@ import * as Compound from "./Compound.ts"
 import { chainOf } from "./internal/anatomy.ts"
 import type { ScaleError } from "./ScaleError.ts"
 
+/** What is scaled, by which coefficients, within which bounds. */
 export interface Options<A, C extends string, M extends string>
   extends
     Omit<Compound.Options, "coefficients">,
@@ -52,12 +53,14 @@ export class NoCandidate extends Schema.TaggedError<NoCandidate>()("NoCandidate"
   }
 }
 
+/** The best candidate, and all that were evaluated. */
 export interface Found<A, C extends string, M extends string> extends Candidate<A, C> {
   /** All networks of the grid in the order of the trials, with the measure that decides; `null` where the evaluation failed. */
   readonly candidates: ReadonlyArray<Candidate<A, C> & { readonly measure: number | null }>
   readonly search: Search.Found<A, C, M>
 }
 
+/** Everything that `run` fails with. */
 export type CoefficientSearchError = ScaleError | NoCandidate | SpaceError.InvalidSpace | Search.SearchError
 
 /** How far a network is from what its coefficients wanted. */
@@ -135,9 +138,27 @@ const gridOf = <A, C extends string, M extends string>(
  *
  * @example
  * ```ts
- * CoefficientSearch.run(uninet, { baseline, seed: "demo" }).pipe(
- *   Effect.provide([TrainingEvaluator.layer(uninet, { recipe }), Journal.sqlite("runs/scale/journal.db")])
+ * import { Coefficients, CoefficientSearch } from "@uninet/scaler"
+ * import { Evaluator, Journal } from "@uninet/search"
+ * import { Space } from "@uninet/search-space"
+ * import { MobileNet } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const models = Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
+ * // In place of training: what is wider is better.
+ * const evaluator = Evaluator.fromFunction(models, (point) => {
+ *   const accuracy = 1 - 1 / models.costs.parameters(point)
+ *   return Effect.succeed({ accuracy, top5: 1, loss: 1, calibrationError: 0 })
+ * })
+ * const program = CoefficientSearch.run(models, {
+ *   baseline: Space.seedPoint(models.space),
+ *   seed: "demo",
+ *   grid: Coefficients.grid({ depth: [1, 1.3], width: [1, 1.2] })
+ * }).pipe(
+ *   Effect.flatMap(({ coefficients }) => Console.log(coefficients)),
+ *   Effect.provide([evaluator, Journal.memory])
  * )
+ * Effect.runPromise(program)
  * ```
  */
 export const run = Effect.fnUntraced(function* <A, C extends string, M extends string>(

@@ -3,6 +3,14 @@
  *
  * A convolution's cost grows with depth, with the square of the width and with the square of the image's edge; α·β²·γ² = 2 makes φ the
  * binary logarithm of the cost.
+ *
+ * @example
+ * ```ts
+ * import { Coefficients } from "@uninet/scaler"
+ *
+ * const wanted = Coefficients.balanced({ depth: 1.3, width: 1.1, resolution: 1.1 })
+ * console.log(Coefficients.print(wanted), Coefficients.product(wanted).toFixed(3), Coefficients.check(wanted)._tag) // … 2.000 Success
+ * ```
  */
 import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"

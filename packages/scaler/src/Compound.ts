@@ -36,6 +36,7 @@ import {
 
 /** One network of a family. */
 export interface Member<A, C extends string = string> {
+  /** φ: the member costs 2^φ times as much as the baseline. */
   readonly phi: number
   readonly point: A
   /** All costs of its space by name. */
@@ -50,6 +51,7 @@ export interface Member<A, C extends string = string> {
   readonly factors: Readonly<Record<Scaling.Dimension, number>>
 }
 
+/** By which coefficients a network grows, how exactly, and up to which bounds. */
 export interface Options {
   readonly coefficients: Coefficients
   /** Keeps the baseline's image: γ is not used, and depth and width grow the more. Default false. */
@@ -62,7 +64,9 @@ export interface Options {
   readonly limits?: Partial<Q.Limits>
 }
 
+/** How far a member's multiply-accumulates may be from the target, as a share of it. */
 export const defaultTolerance = 0.03
+/** The largest image edge in pixels, channels of a layer, and repeats of a stage. */
 export const defaultLimits: Q.Limits = { resolution: 1024, width: 8192, depth: 256 }
 
 /** What stays the same from member to member. */
@@ -262,8 +266,13 @@ const invalidPhi = (phi: number) =>
  *
  * @example
  * ```ts
- * const mine = Result.getOrThrow(UniNetSpace.models())
- * Compound.family(mine, UniNet.B0, [1, 2, 3], { coefficients: Coefficients.efficientNet })
+ * import { Coefficients, Compound } from "@uninet/scaler"
+ * import { UniNet, UniNetSpace } from "@uninet/uninet"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(UniNetSpace.models())
+ * const family = Compound.family(space, UniNet.B0, [1, 2], { coefficients: Coefficients.efficientNet })
+ * for (const { macs, phi } of Result.getOrThrow(family)) console.log(phi, macs)
  * ```
  */
 export const family = <A, C extends string, M extends string>(

@@ -22,6 +22,7 @@ import * as Result from "effect/Result"
 import * as Widening from "./internal/widening.ts"
 import { Unscalable } from "./ScaleError.ts"
 
+/** Weights for a larger network, and where it does not compute exactly what the smaller one did. */
 export interface Inherited {
   /** All parameters and running statistics of the larger network. */
   readonly weights: Weights.Weights
@@ -29,6 +30,7 @@ export interface Inherited {
   readonly approximate: ReadonlyArray<Scaling.Approximation>
 }
 
+/** Everything that `weights` fails with. */
 export type InheritError =
   | Scaling.NotLarger
   | Unscalable
@@ -36,6 +38,7 @@ export type InheritError =
   | Weights.WeightsMismatch
   | GraphError
 
+/** By what is drawn what the smaller network does not say. */
 export interface Options {
   /** Decides the parts into which weights are divided, and the first weights of new blocks. Default 0. */
   readonly seed?: string | number
@@ -46,7 +49,21 @@ export interface Options {
  *
  * @example
  * ```ts
- * Inherit.weights(uninet, { smaller: UniNet.B0, trained, larger }).pipe(Result.map(({ weights, approximate }) => …))
+ * import { Model } from "@uninet/nn"
+ * import { Coefficients, Compound, Inherit } from "@uninet/scaler"
+ * import { Prng, Space } from "@uninet/search-space"
+ * import { MobileNet } from "@uninet/spaces"
+ * import { Initialise } from "@uninet/trainer"
+ * import { Result } from "effect"
+ *
+ * const models = Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
+ * const smaller = Space.seedPoint(models.space)
+ * const larger = Result.getOrThrow(Compound.member(models, smaller, 1, { coefficients: Coefficients.efficientNet })).point
+ * // In place of what a training left.
+ * const { variables } = Result.getOrThrow(Model.evaluation(Result.getOrThrow(models.model(smaller))))
+ * const trained = Initialise.values(variables, Prng.fromSeed("demo"))
+ * const { approximate, weights } = Result.getOrThrow(Inherit.weights(models, { smaller, trained, larger }))
+ * console.log(Object.keys(weights).length, approximate.length)
  * ```
  */
 export const weights = <A, C extends string, M extends string>(

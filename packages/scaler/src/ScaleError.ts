@@ -106,6 +106,7 @@ export class NotPublished extends Schema.TaggedError<NotPublished>()("NotPublish
   }
 }
 
+/** Everything that scaling fails with. */
 export type ScaleError =
   | InvalidScale
   | TargetBelowBaseline

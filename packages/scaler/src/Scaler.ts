@@ -17,9 +17,14 @@ export type Options = Omit<Compound.Options, "coefficients">
  *
  * @example
  * ```ts
- * const family = Scaler.use((scaler) => scaler.family(uninet, UniNet.B0, [1, 2, 3]))
- * family.pipe(Effect.provide(Scaler.published)) // UniNet's B1, B2 and B3
- * family.pipe(Effect.provide(Scaler.given(Coefficients.efficientNet)))
+ * import { Coefficients, Scaler } from "@uninet/scaler"
+ * import { UniNet, UniNetSpace } from "@uninet/uninet"
+ * import { Effect, Result } from "effect"
+ *
+ * const space = Result.getOrThrow(UniNetSpace.models())
+ * const family = Scaler.use((scaler) => scaler.family(space, UniNet.B0, [1, 2]))
+ * export const published = family.pipe(Effect.provide(Scaler.published)) // UniNet's B1 and B2
+ * export const ours = family.pipe(Effect.provide(Scaler.given(Coefficients.efficientNet)))
  * ```
  */
 export class Scaler extends Context.Service<

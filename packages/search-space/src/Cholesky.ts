@@ -1,6 +1,7 @@
 /** A Cholesky factor that grows by a row at a time: L·Lᵀ = K, lower triangle, rows packed one after the other. */
 import * as Elementary from "./Elementary.ts"
 
+/** The factor L of a symmetric positive definite matrix L·Lᵀ, to which rows are added. */
 export interface Cholesky {
   readonly size: () => number
   /** Adds a row of K: its products with the rows before, and its diagonal. */
@@ -21,10 +22,14 @@ const start = (row: number) => (row * (row + 1)) / 2
  * A factor without a row.
  *
  * @example
+ * ```ts
+ * import { Cholesky } from "@uninet/search-space"
+ *
  * const factor = Cholesky.make()
  * factor.append([], 4)
  * factor.append([2], 5)
- * factor.solve([4, 2]) // [1, 0]
+ * console.log(factor.solve([4, 2])) // [1, 0]
+ * ```
  */
 export const make = (): Cholesky => {
   let data = new Float64Array(1024)

@@ -515,9 +515,13 @@ const climb = <A>({ constraints, space }: Constrained<A>, prng: Prng.Prng): Vect
 
 /** A share of the space with how sure it is: `low` to `high` holds it with 95% confidence, `error` is the standard error. */
 export interface Share {
+  /** Between 0 and 1. */
   readonly share: number
+  /** One standard error of the share. */
   readonly error: number
+  /** The lower end of its interval. */
   readonly low: number
+  /** The upper end of its interval. */
   readonly high: number
   /** Points drawn for the estimate; 0 where the share is exact. */
   readonly samples: number

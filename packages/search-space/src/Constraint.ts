@@ -1,4 +1,15 @@
-/** Bounds on what a point costs: on parameters, MACs, activation memory, or any function of it. */
+/**
+ * Bounds on what a point costs: on parameters, MACs, activation memory, or any function of it.
+ *
+ * @example
+ * ```ts
+ * import { Constraint } from "@uninet/search-space"
+ *
+ * const narrow = Constraint.bound("width", ({ width }: { width: number }) => width, { max: 16 })
+ * console.log(Constraint.print(narrow), Constraint.amount({ width: 24 })(narrow), Constraint.excess(narrow, 24))
+ * console.log(Constraint.violations({ width: 24 })([narrow]))
+ * ```
+ */
 import * as Schema from "effect/Schema"
 import type { Chain, Cost } from "./Cost.ts"
 import type { Tokens } from "./Space.ts"
@@ -8,6 +19,7 @@ export interface Constraint<in A> {
   readonly name: string
   /** −Infinity and Infinity where there is no bound. */
   readonly min: number
+  /** In the cost's unit; it may be reached. */
   readonly max: number
   readonly of: (value: A) => number
   /** How the quantity adds up, if it does; see `Cost.Chain`. */
@@ -21,7 +33,9 @@ export interface Constraint<in A> {
 
 /** The window of a constraint: a lower bound, an upper bound, or both. */
 export interface Window {
+  /** In the cost's unit; it may be reached. Default: no bound. */
   readonly min?: number
+  /** In the cost's unit; it may be reached. Default: no bound. */
   readonly max?: number
 }
 

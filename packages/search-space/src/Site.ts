@@ -1,6 +1,18 @@
 /**
  * A site is one place where a choice is made. A space has a fixed list of sites, so a search algorithm can give each a column
  * (of a feature vector, of a table of logits); a point of the space has a token at every site that exists for it.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Prng, Site, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16, 32]) })))
+ * for (const site of space.sites) {
+ *   console.log(Site.exists(site, [0]), Site.isNumeric(site), Site.position(site, 1), Site.at(site, 1)) // true false 0.5 2
+ *   console.log(Site.nearby(site, 1), Site.another(site, 1, Prng.fromSeed("demo")))
+ * }
+ * ```
  */
 
 import type { Prng } from "./Prng.ts"
@@ -10,10 +22,12 @@ export type Literal = string | number | boolean | null
 
 /** A site exists only where the token at an earlier site is one of `options`. */
 export interface Condition {
+  /** The number of the site in the space's list. */
   readonly site: number
   readonly options: ReadonlySet<number>
 }
 
+/** A place of a space where a choice is made. */
 export interface Site {
   /** The position in the space's list of sites. A site's conditions refer to sites before it. */
   readonly index: number

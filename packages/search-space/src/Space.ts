@@ -10,6 +10,26 @@
  *
  * Several token sequences may stand for one value (see `Choice.quotient`). One of them is canonical; whatever this module
  * gives is canonical, whatever it takes need not be.
+ *
+ * @example
+ * ```ts
+ * import { Choice, Prng, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(
+ *   Space.make(Choice.struct({ op: Choice.categorical(["conv", "attention"]), width: Choice.ordered([8, 16, 32]) }))
+ * )
+ * const prng = Prng.fromSeed("demo")
+ * const [a, b] = [Space.sample(prng)(space), Space.sample(prng)(space)]
+ * const tokens = Result.getOrThrow(Space.encode(a)(space))
+ * console.log(Space.isOneToOne(space), Space.sampleTokens(prng)(space), Result.getOrThrow(Space.canonical(tokens)(space)))
+ * console.log(Result.getOrThrow(Space.decode(tokens)(space)), Result.getOrThrow(Space.canonicalValue(a)(space)))
+ * console.log(Result.getOrThrow(Space.vector(a)(space)), Result.getOrThrow(Space.toVector(tokens)(space)))
+ * const index = Result.getOrThrow(Space.index(a)(space))
+ * console.log(index, Result.getOrThrow(Space.at(index)(space)))
+ * console.log(Result.getOrThrow(Space.neighbours(a)(space)).length, Result.getOrThrow(Space.crossover(a, b, prng)(space)))
+ * console.log(Space.jsonSchema(space), Result.getOrThrow(Space.encodeJson(a)(space)))
+ * ```
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

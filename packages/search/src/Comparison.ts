@@ -20,6 +20,7 @@ export interface By {
 
 /** What a run may have used up. */
 export const budgets = ["trials", "seconds", "macs"] as const
+/** What searches are held against one another by: equal trials, time or multiply-accumulates. */
 export type Budget = (typeof budgets)[number]
 
 /** The best found so far, after a trial. */
@@ -30,6 +31,7 @@ export interface Step {
   readonly seconds: number
   /** Multiply-accumulates of one example through each trial's network, times its epochs: a training's up to a factor that is the data's. */
   readonly macs: number
+  /** The best reward up to here. */
   readonly best: number
 }
 
@@ -91,6 +93,7 @@ const handedOver = (entries: ReadonlyArray<Stored>): Identity["settings"] => {
 
 /** A mean with the interval in which 95 of 100 such means would lie; none of fewer than two runs. */
 export interface Band {
+  /** Over the runs of a group. */
   readonly mean: number
   readonly low: number | null
   readonly high: number | null
@@ -119,6 +122,7 @@ export interface Difference {
   readonly at: number
   readonly first: { readonly group: string } & Band
   readonly second: { readonly group: string } & Band
+  /** In rewards. */
   readonly difference: number
   /** 95%; `null` where a group has one run. */
   readonly low: number | null
@@ -127,6 +131,7 @@ export interface Difference {
   readonly verdict: "better" | "worse" | "open"
 }
 
+/** What comparing searches by one budget found. */
 export interface Compared {
   readonly by: By
   readonly groups: ReadonlyArray<Group>
@@ -136,6 +141,7 @@ export interface Compared {
   readonly empty: ReadonlyArray<string>
 }
 
+/** How differences are tested. */
 export interface Options {
   /** Decides the resampling. Default `compare`. */
   readonly seed?: string

@@ -7,11 +7,11 @@
  * // uninet.config.ts
  * import { RegularizedEvolution } from "@uninet/controller"
  * import { defineConfig } from "@uninet/search"
- * import { mine } from "./space.ts"
+ * import { NasBench201 } from "@uninet/spaces"
  *
  * export default defineConfig({
  *   trials: 100,
- *   space: mine,
+ *   space: NasBench201.forData({}),
  *   strategy: RegularizedEvolution.layer({ population: 20 }),
  *   within: { macs: { max: 2e6 } }
  * })
@@ -145,6 +145,7 @@ const fields = {
   version: Schema.String
 }
 
+/** The form of `uninet.config.ts`, every field of it optional. */
 export const Config = Schema.Struct(fields).mapFields(Struct.map(Schema.optionalKey))
 /** As it is used: amounts are numbers. */
 export interface Config extends Schema.Schema.Type<typeof Config> {}
@@ -225,6 +226,7 @@ export const read = ({ exported, path, url, version }: Module): Effect.Effect<Lo
   )
 }
 
+/** What loading a config fails with. */
 export type LoadError = ConfigUnreadable | ConfigInvalid
 
 /**

@@ -45,4 +45,5 @@ export class ConfigLayerFailed extends Schema.TaggedError<ConfigLayerFailed>()("
   }
 }
 
+/** Everything that is wrong with a config. */
 export type ConfigError = ConfigUnreadable | ConfigInvalid | ConfigChanged | ConfigLayerFailed

@@ -9,10 +9,12 @@ import * as Student from "./internal/student.ts"
 
 /** A mean with its standard error and the interval that holds the true mean in 95 of 100 cases; `null` for fewer than two values. */
 export interface Estimate {
+  /** In the values' unit. */
   readonly mean: number
   readonly error: number | null
   readonly low: number | null
   readonly high: number | null
+  /** How many values there are. */
   readonly count: number
 }
 

@@ -57,6 +57,7 @@ export const evaluate = (
   report: Report
 ): Effect.Effect<Evaluated, TrialFailed | EvaluatorLost> => effectOf(() => evaluator.evaluate(trial, report))
 
+/** How the function may be called. */
 export interface FunctionOptions {
   /** How many calls may run at the same time. Default 1. */
   readonly concurrency?: number
@@ -81,7 +82,17 @@ const failure = (error: unknown, otherwise: (detail: string) => TrialFailed) =>
  *
  * @example
  * ```ts
- * const evaluator = Evaluator.make(mine, (point, trial) => Effect.succeed({ measures: { accuracy: 0.9 }, epochs: trial.epochs ?? 1 }))
+ * import { Evaluator } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * export const evaluator = Evaluator.make(cells, (cell, trial) =>
+ *   Effect.succeed({
+ *     measures: { accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 },
+ *     epochs: trial.epochs ?? 1
+ *   })
+ * )
  * ```
  */
 export const make = <A, C extends string, M extends string, E, R = never>(
@@ -125,7 +136,14 @@ export const make = <A, C extends string, M extends string, E, R = never>(
  *
  * @example
  * ```ts
- * const narrow = Evaluator.fromFunction(mine, ({ width }) => Effect.succeed({ mae: 1 / width, rmse: 1, r2: 0, loss: 1 }))
+ * import { Evaluator } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * export const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
  * ```
  */
 export const fromFunction = <A, C extends string, M extends string, E, R = never>(

@@ -103,6 +103,7 @@ const fields = {
   arms: Schema.Record(Schema.String, Arm)
 }
 
+/** The form of an experiment's file. */
 export const Experiment = Schema.Struct(fields)
 /** An experiment, every default in its place. */
 export interface Experiment extends Schema.Schema.Type<typeof Experiment> {}
@@ -136,6 +137,7 @@ export class ExperimentChanged extends Schema.TaggedError<ExperimentChanged>()("
   }
 }
 
+/** An experiment that was read. */
 export interface Loaded {
   readonly experiment: Experiment
   /** The file. */

@@ -7,7 +7,19 @@
  *
  * @example
  * ```ts
- * Fidelity.asha({ epochs: 9 }) // results after 1, 3 and 9 epochs; a third goes on at each
+ * import { Fidelity } from "@uninet/search"
+ *
+ * const fidelity = Fidelity.asha({ epochs: 9 }) // a third goes on at each rung
+ * console.log(Fidelity.rungsOf(fidelity)) // [ 1, 3, 9 ]
+ * console.log(Fidelity.expected(fidelity, 90) < 90 * 9) // true: epochs that 90 trials take
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { Fidelity } from "@uninet/search"
+ *
+ * for (const fidelity of [Fidelity.halving({ epochs: 9 }), Fidelity.median({ epochs: 9 }), Fidelity.named("asha", { epochs: 9 })])
+ *   console.log(Fidelity.rungsOf(fidelity), Fidelity.partOf(fidelity, 0))
  * ```
  */
 import { Pareto } from "@uninet/controller"
@@ -31,6 +43,7 @@ const Rungs = Schema.Array(Count).check(
 /** Of the trials on a rung, one in so many goes on. */
 const Factor = Schema.Finite.check(Schema.isGreaterThan(1))
 
+/** How long trials are trained, as data. */
 export const Fidelity = Schema.TaggedUnion({
   /** Every trial is trained to its end. */
   Full: {},
@@ -48,8 +61,10 @@ export type Fidelity = typeof Fidelity.Type
 
 /** The names by which a command line asks for them. */
 export const names = ["full", "halving", "asha", "median"] as const
+/** A way that has a name on the command line. */
 export type Name = (typeof names)[number]
 
+/** Epochs, and how many go on. */
 export interface Options {
   /** Of a training to the end. */
   readonly epochs: number
@@ -67,6 +82,7 @@ const geometric = ({ epochs, factor = 3, from = 1 }: Options): ReadonlyArray<num
   return [...rungs, epochs]
 }
 
+/** All trials to their end. */
 export const full: Fidelity = Fidelity.cases.Full.make({})
 /** Successive halving. */
 export const halving = (options: Options): Fidelity =>
@@ -129,6 +145,7 @@ export const trained = <E extends Pick<Evaluation, "epochs" | "stoppedAfter">>(
 /** A reward with the epochs that it was found after, `null` where nothing is trained. */
 export interface Score {
   readonly epochs: number | null
+  /** Larger is better. */
   readonly reward: number
 }
 
@@ -176,7 +193,9 @@ export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyAr
 
 /** A trial that is to go on to a rung. */
 export interface Promotion {
+  /** The trial's number, from 0. */
   readonly trial: number
+  /** The rung that it goes on to, from 0. */
   readonly rung: number
 }
 

@@ -29,6 +29,7 @@ export type Purpose = "compare" | "retrain"
 /** A finalist, trained. */
 export interface Finalist<A, C extends string = string, M extends string = string> extends Candidate<A, C> {
   readonly evaluation: Measured<M>
+  /** In the finals, after the longer training. */
   readonly reward: number
 }
 
@@ -37,6 +38,7 @@ export interface Winner<A, C extends string = string, M extends string = string>
   readonly weights: Weights
 }
 
+/** Who won, and how all did. */
 export interface Finished<A, C extends string = string, M extends string = string> {
   readonly winner: Winner<A, C, M>
   /** What the winner's weights were trained on at last, and for how many epochs; `null` where its evaluator does not say. */
@@ -48,6 +50,7 @@ export interface Finished<A, C extends string = string, M extends string = strin
   readonly finalists: ReadonlyArray<Finalist<A, C, M>>
 }
 
+/** Who is compared, and by what. */
 export interface Options<A, C extends string, M extends string> {
   /** What to compare: `Finals.candidates(Search.ranking(mine, found.records), k)`. */
   readonly candidates: ReadonlyArray<Scored<A, C, M>>

@@ -31,6 +31,7 @@ export interface Step extends Found {
   readonly anew: boolean
 }
 
+/** A journal that is followed. */
 export interface Following {
   /** What it holds at first. */
   readonly first: Found

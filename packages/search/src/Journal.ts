@@ -67,6 +67,7 @@ export const Entry = Schema.TaggedUnion({
   Tested: { trial: Schema.Int, measures: Schema.Record(Schema.String, Schema.Finite) }
 })
 export type Entry = typeof Entry.Type
+/** The entry of a tag. */
 export type EntryOf<Tag extends Entry["_tag"]> = Extract<Entry, { readonly _tag: Tag }>
 
 /** An entry as it is stored. */
@@ -78,6 +79,7 @@ export interface Stored {
 
 /** How the evaluation behind an entry came about. */
 export interface Trained extends Training {
+  /** The trial's number, from 0. */
   readonly trial: number
   /** That of the entry: `stepOf`. */
   readonly step: number
@@ -172,6 +174,7 @@ export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   })
 })
 
+/** What to do with a journal that is there already. */
 export interface SqliteOptions {
   /**
    * What to do where the file holds a search already. `refuse` (the default) fails with `JournalInUse`; `resume` goes on with it, or

@@ -18,7 +18,9 @@ import * as Sqlite from "./internal/sqlite.ts"
 
 /** An entry, and how the training behind it went, as text; by trial and step there is one of each. */
 export interface Piece {
+  /** The trial's number, from 0. */
   readonly trial: number
+  /** The entry's, as `Journal.stepOf` counts them. */
   readonly step: number
   readonly text: string
 }
@@ -60,6 +62,7 @@ const stampOf = (path: string) =>
     })
     .join()
 
+/** A journal that is copied from. */
 export interface Source {
   /** What came since it was asked last, all there is at first. Costs next to nothing where nothing has. */
   readonly next: Effect.Effect<Batch, JournalUnreadable>
@@ -111,6 +114,7 @@ export const source = Effect.fnUntraced(function* (path: string): Effect.fn.Retu
   return { next }
 })
 
+/** A journal that is copied to. */
 export interface Target {
   /** Adds what came to the original. What it has is left as it is; a piece that is damaged is left out. */
   readonly add: (batch: Batch) => Effect.Effect<void, JournalNotWritten | JournalUnreadable>

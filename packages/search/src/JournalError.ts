@@ -69,6 +69,7 @@ export class JournalLocked extends Schema.TaggedError<JournalLocked>()("JournalL
   }
 }
 
+/** Everything that a journal fails with. */
 export type JournalError =
   | JournalUnreadable
   | JournalForeign

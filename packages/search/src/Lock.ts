@@ -3,6 +3,13 @@
  * processes, which containers have in common and systems use again.
  *
  * The lock is SQLite's on a file of its own, `<file>-lock`, held `EXCLUSIVE`. It is there while somebody holds it; who, it says itself.
+ *
+ * @example
+ * ```ts
+ * import { Lock } from "@uninet/search"
+ *
+ * console.log(Lock.pathOf("runs/demo/journal.db"))
+ * ```
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

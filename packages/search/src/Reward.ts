@@ -3,9 +3,18 @@
  *
  * @example
  * ```ts
- * Reward.mnas({ target: 550e6 }) // the measure that decides, times (macs / 550 M)^-0.07
- * Reward.mnas({ cost: "latency", target: 20 })
- * const own = ({ accuracy, macs }: { accuracy: number; macs: number }) => accuracy - macs * 1e-9
+ * import { Reward } from "@uninet/search"
+ *
+ * export const mnas = Reward.mnas({ target: 550e6 }) // the measure that decides, times (macs / 550 M)^-0.07
+ * export const bounded = Reward.bounded({ cost: "parameters", target: 5e6 }) // up to 5 M parameters for nothing
+ * export const own = ({ accuracy, macs }: { accuracy: number; macs: number }) => accuracy - macs * 1e-9
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { Reward } from "@uninet/search"
+ *
+ * console.log(Reward.identity(Reward.mnas({ target: 1e6 })))
  * ```
  */
 import { Reward as Form } from "@uninet/controller"

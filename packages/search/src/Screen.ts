@@ -28,6 +28,7 @@ export interface Verdict {
   readonly certificate?: Certificate.Certificate
 }
 
+/** What holds proposals back that are not worth a training. */
 export interface Screen<in A> {
   /** Takes a result. Results decide everything, in the order in which they are told. */
   readonly told: (candidate: Candidate<A>, reward: number) => void

@@ -9,15 +9,19 @@
  * ```ts
  * import { Random } from "@uninet/controller"
  * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
  *
- * const program = Search.run(mine, { trials: 64, seed: "demo", reward: ({ mae, macs }) => -mae - macs * 1e-6 }).pipe(
- *   Effect.map(({ best }) => best.point), // of the space's own type
- *   Effect.provide([
- *     Random.layer(),
- *     Evaluator.fromFunction(mine, ({ width }) => Effect.succeed({ mae: 1 / width, mse: 1, rmse: 1, r2: 0, loss: 1 })),
- *     Journal.sqlite("runs/demo.db")
- *   ])
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * // In place of training: every 3×3 convolution is worth something.
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
  * )
+ * const program = Search.run(cells, { trials: 16, seed: "demo", reward: ({ accuracy, macs }) => accuracy - macs * 1e-9 }).pipe(
+ *   Effect.flatMap(({ best }) => Console.log(NasBench201.print(best.point))), // of the space's own type
+ *   Effect.provide([Random.layer(), evaluator, Journal.memory])
+ * )
+ * Effect.runPromise(program)
  * ```
  */
 import { Lesson, Pareto, SearchStrategy, type Strategy, type StrategyError, Told } from "@uninet/controller"
@@ -58,6 +62,7 @@ export type Outcome<M extends string = string> =
 
 /** A point that was proposed. */
 export interface Candidate<A, C extends string = string> {
+  /** The trial's number, from 0. */
   readonly trial: number
   readonly hash: string
   readonly point: A
@@ -134,6 +139,7 @@ export interface OwnObjective<A, X extends string = string> {
   readonly of: (values: { readonly [K in X]: number }, point: A) => number
 }
 
+/** How many points are tried, by what they are judged, within which bounds, and what is done on the way. */
 export interface Options<A, C extends string, M extends string> {
   /** Points to evaluate. Refused proposals are not counted. */
   readonly trials: number
@@ -199,6 +205,7 @@ export interface Options<A, C extends string, M extends string> {
   readonly onEvent?: (event: SearchEvent<A, C, M>) => Effect.Effect<void>
 }
 
+/** Everything that a search fails with. */
 export type SearchError =
   | JournalError
   | StrategyError.StrategyError
@@ -1072,10 +1079,21 @@ const finite = (costs: Readonly<globalThis.Record<string, number>>): Readonly<gl
  *
  * @example
  * ```ts
- * Search.events(mine, { trials: 64, seed: "demo" }).pipe(
- *   Stream.filter((event) => event._tag === "Best"),
- *   Stream.runForEach(({ record }) => Console.log(record.outcome.reward, record.point))
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result, Stream } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
  * )
+ * const program = Search.events(cells, { trials: 16, seed: "demo" }).pipe(
+ *   Stream.filter((event) => event._tag === "Best"),
+ *   Stream.runForEach(({ record }) => Console.log(record.outcome.reward, record.line)),
+ *   Effect.provide([Random.layer(), evaluator, Journal.memory])
+ * )
+ * Effect.runPromise(program)
  * ```
  */
 export const events = <A, C extends string, M extends string>(

@@ -141,6 +141,7 @@ const ownEvaluator = (
     })
   )
 
+/** What trains, and on what. */
 export interface EvaluatorOptions {
   /** Default: ONNX Runtime on the processor. */
   readonly engine?: Layer.Layer<Runtime, unknown>

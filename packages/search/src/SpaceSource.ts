@@ -50,6 +50,7 @@ export class SpaceUnusable extends Schema.TaggedError<SpaceUnusable>()("SpaceUnu
   }
 }
 
+/** What finding a space fails with. */
 export type SpaceError = NoSpace | SpaceUnusable | ConfigError
 
 /** Whether a text names a module's file and nothing that is known by a name. */

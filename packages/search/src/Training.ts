@@ -36,6 +36,7 @@ export const Training = Schema.Struct({
   place: Place,
   /** Milliseconds since 1970, by the clock of its machine. */
   begun: Schema.Finite,
+  /** When it ended, in milliseconds since 1970. */
   ended: Schema.Finite,
   /**
    * Epochs of this evaluation alone: on a later rung, those since the one before (`joined`). Absent where nothing is trained. One that went on from a checkpoint after its worker was lost begins

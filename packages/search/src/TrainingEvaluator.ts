@@ -14,6 +14,7 @@ import { Evaluator, EvaluatorLost, pointOf, type Report } from "./Evaluator.ts"
 import { here, recorder, type Recorder, type Training } from "./Training.ts"
 import { type Evaluated, type Trial, TrialFailed } from "./Trial.ts"
 
+/** How trials are trained, and where their checkpoints are. */
 export interface Options {
   /** How every trial is trained. What its point says goes before it, and a trial's own epochs before both. */
   readonly recipe: Recipe.Recipe
@@ -156,7 +157,15 @@ const train = Effect.fnUntraced(function* (
  *
  * @example
  * ```ts
- * const evaluator = TrainingEvaluator.layer(mine, { recipe: { ...Recipe.proxy, epochs: 1 } }).pipe(
+ * import { Mnist } from "@uninet/data"
+ * import { OnnxRuntime } from "@uninet/runtime"
+ * import { TrainingEvaluator } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Recipe, Trainer } from "@uninet/trainer"
+ * import { Layer, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 1, height: 28, width: 28, classes: 10 }))
+ * export const evaluator = TrainingEvaluator.layer(cells, { recipe: { ...Recipe.proxy, epochs: 1 } }).pipe(
  *   Layer.provide(Trainer.layer),
  *   Layer.provide([Mnist.layer, OnnxRuntime.cpu({ threads: 1 })])
  * )

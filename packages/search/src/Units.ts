@@ -1,4 +1,14 @@
-/** Amounts and times as people write them, in flags and in `uninet.config.ts`. */
+/**
+ * Amounts and times as people write them, in flags and in `uninet.config.ts`.
+ *
+ * @example
+ * ```ts
+ * import { Units } from "@uninet/search"
+ * import { Option } from "effect"
+ *
+ * console.log(Option.getOrThrow(Units.parseAmount("1.5M")), Option.getOrThrow(Units.parseSeconds("10 min"))) // 1500000 600
+ * ```
+ */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
@@ -63,7 +73,9 @@ const parsed = (parse: (text: string) => Option.Option<number>, what: string) =>
 
 /** A number, or a text that `parseAmount` reads. */
 export const Macs = parsed(parseAmount, expected.macs)
+/** Multiply-accumulates of a whole search: a number, or a text such as `500G`. */
 export const TotalMacs = parsed(parseAmount, expected.total)
+/** Bytes: a number, or a text such as `512M`. */
 export const Bytes = parsed(parseAmount, expected.bytes)
 /** A number of seconds, or a text that `parseSeconds` reads. */
 export const Seconds = parsed(parseSeconds, expected.seconds)

@@ -21,6 +21,7 @@ import * as Telemetry from "./Telemetry.ts"
 import type { Training } from "./Training.ts"
 import { type Evaluated, type Reason, type Trial, TrialFailed } from "./Trial.ts"
 
+/** Which module the workers import, how many they are, and what a trial may take. */
 export interface Options {
   /**
    * A module whose default export is a layer of `Evaluator`, or a function that makes one from `options`. Every worker imports it, so
@@ -240,11 +241,10 @@ const ask = (
  *
  * @example
  * ```ts
- * // evaluator.ts
- * export default TrainingEvaluator.layer(mine, { recipe: Recipe.proxy }).pipe(Layer.provide(...))
+ * import { WorkerEvaluator } from "@uninet/search"
  *
- * // search.ts
- * const evaluator = WorkerEvaluator.layer({ module: new URL("./evaluator.ts", import.meta.url), workers: 2 })
+ * // evaluator.ts is a module whose default export is a layer, as TrainingEvaluator.layer makes one.
+ * export const evaluator = WorkerEvaluator.layer({ module: new URL("evaluator.ts", import.meta.url), workers: 2 })
  * ```
  */
 export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>

@@ -51,11 +51,15 @@ export type MapModule =
 /** A point: the module of every stage. */
 export type Architecture = ReadonlyArray<MapModule>
 
+/** For which pictures and classes, and how deep a derivation may be. */
 export interface Options {
   /** Channels, height and width of the pictures, and classes to tell apart. */
   readonly channels: number
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
+  /** How many. */
   readonly classes: number
   /** Channels of every stage, which has half the height and width of the one before. Default 8, 16, 32. */
   readonly widths?: ReadonlyArray<number>

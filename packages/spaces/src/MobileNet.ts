@@ -13,6 +13,17 @@
  *
  * const digits = Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
  * ```
+ *
+ * @example
+ * ```ts
+ * import { Grammar, MobileNet, VisionTransformer } from "@uninet/spaces"
+ * import { Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const pictures = { channels: 1, height: 28, width: 28, classes: 10 }
+ * console.log(Space.showCount(Space.size(Result.getOrThrow(MobileNet.models(pictures)).space)))
+ * for (const forData of [MobileNet.forData(), VisionTransformer.forData(), Grammar.forData()]) console.log(typeof forData)
+ * ```
  */
 import { Costs as Counts, Op, Program } from "@uninet/graph"
 import { Classification, type Facts, ModelSpace, Scaling } from "@uninet/model-space"
@@ -26,6 +37,7 @@ import type { NotPictures } from "./NotPictures.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
+/** What is chosen of a stage. */
 export const Stage = Schema.Struct({
   /** Of the depthwise convolutions: 3, 5, … */
   kernel: Count,
@@ -51,11 +63,15 @@ export const Architecture = Schema.Struct({
 })
 export type Architecture = typeof Architecture.Type
 
+/** For which pictures and classes. */
 export interface Options {
   /** Channels, height and width of the pictures, and classes to tell apart. */
   readonly channels: number
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
+  /** How many. */
   readonly classes: number
   /** Candidates. Defaults: 3, 5, 7; 3, 4, 6; 2, 3, 4 (for pictures of 64 pixels and less 1, 2, 3). */
   readonly kernels?: ReadonlyArray<number>
@@ -69,6 +85,7 @@ export interface Options {
 export interface Skeleton {
   readonly stem: { readonly channels: number; readonly stride: number }
   readonly stages: ReadonlyArray<{ readonly channels: number; readonly stride: number }>
+  /** Channels of the head. */
   readonly head: number
 }
 

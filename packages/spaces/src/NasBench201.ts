@@ -31,21 +31,28 @@ import * as Schema from "effect/Schema"
 import * as pictures from "./internal/pictures.ts"
 import type { NotPictures } from "./NotPictures.ts"
 
+/** The operations of an edge, by the benchmark's names. */
 export const operations = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"] as const
+/** An operation of an edge. */
 export type Operation = (typeof operations)[number]
 
 /** From a node to a later one; node 0 is the cell's input and node 3 its output. */
 export const edges = ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"] as const
+/** An edge of a cell: `from-to`. */
 export type Edge = (typeof edges)[number]
 
 /** A point: the operation of every edge. */
 export type Cell = { readonly [E in Edge]: Operation }
 
+/** For which pictures and classes, and how large the network around the cells is. */
 export interface Options {
   /** Channels, height and width of the pictures, and classes to tell apart. */
   readonly channels: number
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
+  /** How many. */
   readonly classes: number
   /** Channels of the first stage; the others have twice and four times as many. Default 16. */
   readonly width1?: number
@@ -272,6 +279,7 @@ const isIdle =
     return !fed.has(from) || !used.has(to) || !used.has(0)
   }
 
+/** The names of the costs. */
 export type Costs = ModelSpace.Counted
 
 type Models = ModelSpace.ModelSpace<Cell, Costs, Classification.Measure>

@@ -36,11 +36,15 @@ export interface Architecture {
   }>
 }
 
+/** For which pictures and classes. */
 export interface Options {
   /** Channels, height and width of the pictures, and classes to tell apart. */
   readonly channels: number
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
+  /** How many. */
   readonly classes: number
   /** Candidates. Defaults, for pictures of 64 pixels and less: 4, 7, 8 as far as they divide the picture; 32, 48, 64; 2 to 4 layers; 2, 3, 4 heads; 2, 3, 4. For larger ones: 16, 32; 192, 216,
    * 240; 12 to 14 layers; 3, 4 heads; 3.5, 4 (AutoFormer-T). */

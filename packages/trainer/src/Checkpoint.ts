@@ -56,6 +56,7 @@ export interface Value {
   readonly data: Float32Array
 }
 
+/** All that a training needs to go on to the same bits. */
 export interface Checkpoint {
   readonly identity: Identity
   readonly state: State

@@ -63,6 +63,7 @@ export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoi
   }
 }
 
+/** Everything that is wrong with a checkpoint. */
 export type CheckpointError =
   | CheckpointMismatch
   | CheckpointMixed

@@ -37,6 +37,7 @@ export interface Checkpoints {
   readonly latest: Effect.Effect<Found, NoCheckpoint | CheckpointUnreadable | CheckpointVersion>
 }
 
+/** How many checkpoints there are. */
 export interface Options {
   /** How many of the last checkpoints are kept. Default 3. */
   readonly keep?: number

@@ -1,4 +1,13 @@
-/** Which epoch's weights were best so far, and whether it is time to stop. */
+/**
+ * Which epoch's weights were best so far, and whether it is time to stop.
+ *
+ * @example
+ * ```ts
+ * import { Selection } from "@uninet/trainer"
+ *
+ * console.log(Selection.initial)
+ * ```
+ */
 import { type Recipe, Task } from "@uninet/model-space"
 import * as Schema from "effect/Schema"
 
@@ -18,6 +27,7 @@ export const Best = Schema.Struct({
 })
 export type Best = typeof Best.Type
 
+/** Which weights are the best so far, as data. */
 export const Selection = Schema.Struct({
   best: Schema.NullOr(Best),
   /** Epochs since the deciding measure last got better by more than the improvement that early stopping asks for, and how good it was; larger is better. */
@@ -26,6 +36,7 @@ export const Selection = Schema.Struct({
 })
 export type Selection = typeof Selection.Type
 
+/** Before anything was validated. */
 export const initial: Selection = { best: null, waited: 0, mark: 0 }
 
 /** One of the weights that an epoch ends with. */

@@ -9,6 +9,7 @@ import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
 import { version } from "./version.ts"
 
+/** On which data, by what software and on what engine something was computed. */
 export const Surroundings = Schema.Struct({
   /** `Content.of` the data set. */
   data: Schema.String,

@@ -99,6 +99,7 @@ export class RecipeRefused extends Schema.TaggedError<RecipeRefused>()("RecipeRe
   }
 }
 
+/** Everything that a training fails with. */
 export type TrainError =
   | CheckpointError
   | DataError.DataError

@@ -11,14 +11,17 @@ export interface Step {
   readonly step: number
   /** Of the whole run. */
   readonly steps: number
+  /** From 0. */
   readonly epoch: number
   /** Of this step's batch, as the recipe's loss is: with label smoothing and mixed targets. */
   readonly loss: number
   /** What the task tells of this step's batch, before the update; with mixing, by the examples' own labels. */
   readonly measures: Readonly<Record<string, number>>
+  /** Of this step. */
   readonly learningRate: number
   /** Global, before clipping; `null` where it is not computed. */
   readonly gradientNorm: number | null
+  /** By the clock. */
   readonly examplesPerSecond: number
   /** The process's resident memory, in bytes; 0 in a page, which is told nothing of it. */
   readonly memory: number
@@ -27,7 +30,9 @@ export interface Step {
 /** After an epoch that was validated. */
 export interface Epoch {
   readonly _tag: "Epoch"
+  /** From 0. */
   readonly epoch: number
+  /** In all. */
   readonly epochs: number
   /** Means over the epoch's steps. */
   readonly loss: number
@@ -54,7 +59,9 @@ export interface Resumed {
   readonly _tag: "Resumed"
   /** Steps taken. */
   readonly step: number
+  /** Steps in all. */
   readonly steps: number
+  /** From 0. */
   readonly epoch: number
 }
 
@@ -73,6 +80,7 @@ export interface Finished {
     readonly validation: Score
     readonly weights: Weights
   }
+  /** Steps in all. */
   readonly steps: number
   /** Epochs that it was trained for. */
   readonly epochs: number
@@ -82,6 +90,7 @@ export interface Finished {
   readonly seconds: number
 }
 
+/** What happens in a training. */
 export type TrainEvent = Step | Epoch | Saved | Resumed | Finished
 
 /** An event as plain JSON, weights left out. */

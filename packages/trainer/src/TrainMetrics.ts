@@ -3,15 +3,21 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { TrainEvent } from "./TrainEvent.ts"
 
+/** Loss of the last step's batch. */
 export const loss = Metric.gauge("uninet.train.loss", { description: "Loss of the last step's batch" })
+/** Learning rate of the last step. */
 export const learningRate = Metric.gauge("uninet.train.learning_rate", {
   description: "Learning rate of the last step"
 })
+/** Global norm of the last step's gradients, before clipping. */
 export const gradientNorm = Metric.gauge("uninet.train.gradient_norm", {
   description: "Global norm of the last step's gradients, before clipping"
 })
+/** Examples per second in the last step. */
 export const examplesPerSecond = Metric.gauge("uninet.train.examples_per_second", { description: "Of the last step" })
+/** The process's resident memory, in bytes. */
 export const memory = Metric.gauge("uninet.train.memory_bytes", { description: "The process's resident memory" })
+/** Steps taken. */
 export const steps = Metric.counter("uninet.train.steps", { description: "Steps taken", incremental: true })
 
 /** What the task tells of the last step's batch, by its name. */

@@ -29,6 +29,7 @@ import type { TrainEvent, Weights } from "./TrainEvent.ts"
 import * as TrainingProgram from "./TrainingProgram.ts"
 import * as TrainMetrics from "./TrainMetrics.ts"
 
+/** How a network is trained, from where, and what is said and kept on the way. */
 export interface FitOptions<E = never> {
   readonly recipe: Recipe.Recipe
   /** Decides first weights, order of the examples, augmentation, mixing and noise. */
@@ -427,6 +428,7 @@ const engineOf = ({ name, numerics = Effect.succeed(name) }: Runtime["Service"])
     }
   )
 
+/** How an evaluation runs. */
 export interface EvaluateOptions {
   /** Examples per run; the figures do not depend on it. Default 128. */
   readonly batch?: number

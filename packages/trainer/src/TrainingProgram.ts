@@ -22,6 +22,7 @@ export const names = {
 export const mixes = ({ mix }: Pick<Recipe.Recipe, "mix">): boolean =>
   (mix.mixup > 0 || mix.cutmix > 0) && mix.probability > 0
 
+/** What a step says besides the loss. */
 export interface Options {
   /** Output the gradients' global norm even where the recipe does not clip by it. Default false. */
   readonly gradientNorm?: boolean

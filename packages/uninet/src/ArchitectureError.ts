@@ -84,6 +84,7 @@ export class ImpossibleSize extends Schema.TaggedError<ImpossibleSize>()("Imposs
   }
 }
 
+/** Everything that is wrong with an architecture. */
 export type ArchitectureError =
   | ImpossibleSize
   | UnknownOperator

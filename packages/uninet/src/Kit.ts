@@ -10,11 +10,20 @@
  * // The ablation of transformers only. Stage 0 stays the convolution that it always is.
  * const transformers = UniNetSpace.models({ image: 28, channels: 1, classes: 10, kit: Kit.make({ operators: OperatorSet.only("SA", "LSA") }) })
  * ```
+ *
+ * @example
+ * ```ts
+ * import { Architecture, Kit, UniNet } from "@uninet/uninet"
+ *
+ * console.log(Object.keys(Kit.standard.operators))
+ * console.log(Architecture.line(UniNet.withImage(UniNet.B0, { channels: 3, height: 192, width: 192 })))
+ * ```
  */
 import { Dsms, DsmSet } from "@uninet/dsm"
 import { type Operator, Operators, OperatorSet } from "@uninet/operators"
 import * as Effect from "effect/Effect"
 
+/** The operators and modules that networks are made of. */
 export interface Kit {
   readonly operators: OperatorSet.OperatorSet
   readonly dsms: DsmSet.DsmSet

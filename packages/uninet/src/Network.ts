@@ -58,6 +58,7 @@ export interface Network {
 
 /** What comes into a part: an image's or feature map's channels, height and width. */
 export interface FeatureMap extends Operator.Size {
+  /** The channels' number. */
   readonly channels: number
 }
 

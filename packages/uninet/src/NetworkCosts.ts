@@ -42,6 +42,7 @@ export interface StageCosts extends PartCosts {
   readonly output: Network.FeatureMap
 }
 
+/** What a network costs, for one image. */
 export interface NetworkCosts extends PartCosts {
   /** Four bytes a parameter. */
   readonly parameterBytes: number
@@ -205,6 +206,7 @@ export { of }
 
 /** Costs that add up from stage to stage, as constraints on a search space take them. */
 export const additive = ["parameters", "macs", "flops", "fvcoreCount"] as const
+/** A cost that is the sum of its parts'. */
 export type Additive = (typeof additive)[number]
 
 const additiveOf = (measured: Result.Result<PartCosts, unknown>): SpaceCost.Costs<Additive> =>

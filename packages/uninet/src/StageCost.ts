@@ -4,8 +4,11 @@ import { featureMaps, type Architecture, type Stage } from "./Architecture.ts"
 
 /** A feature map: channels × height × width. */
 export interface FeatureMap {
+  /** The channels' number. */
   readonly channels: number
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
 }
 

@@ -35,13 +35,19 @@ const member = ({ channels, image, repeats }: Member): Architecture.Architecture
 
 const base: Six = [24, 48, 80, 128, 128, 256]
 
+/** The smallest member, for images of 160 pixels. */
 export const B0 = member({ image: 160, repeats: [1, 2, 4, 4, 4, 8], channels: base })
 /** The network that the search found; its ImageNet-1K top-1 is 80.8%. */
 export const B1 = member({ image: 224, repeats: [1, 2, 4, 4, 4, 8], channels: base })
+/** For images of 256 pixels. */
 export const B2 = member({ image: 256, repeats: [2, 3, 6, 6, 6, 12], channels: base })
+/** For images of 288 pixels. */
 export const B3 = member({ image: 288, repeats: [2, 3, 7, 7, 7, 14], channels: [24, 56, 96, 160, 160, 288] })
+/** For images of 320 pixels. */
 export const B4 = member({ image: 320, repeats: [2, 4, 9, 9, 9, 18], channels: [32, 64, 112, 192, 192, 352] })
+/** For images of 384 pixels. */
 export const B5 = member({ image: 384, repeats: [3, 5, 10, 10, 10, 20], channels: [32, 64, 112, 224, 224, 448] })
+/** The largest member, for images of 448 pixels. */
 export const B6 = member({ image: 448, repeats: [4, 6, 12, 12, 12, 24], channels: [48, 96, 160, 256, 256, 512] })
 
 /** The family by name. */

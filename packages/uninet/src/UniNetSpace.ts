@@ -41,6 +41,7 @@ export interface Seed {
   /** The seed point's operator, module and expansion ratio; default `DWConv`, `L`, 4, or the first candidate where that is none. */
   readonly operator?: string
   readonly dsm?: string
+  /** Default 4. */
   readonly expansion?: number
 }
 

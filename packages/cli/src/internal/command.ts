@@ -91,7 +91,7 @@ const ownStart = (): Start => ({
  * A command of `uninet` as a person pastes it into the shell that this one was started from.
  *
  * @example
- * ```ts
+ * ```text
  * uninet("search", "--resume", "runs/a b") // pnpm uninet search --resume 'runs/a b'
  * ```
  */

@@ -73,11 +73,13 @@ export const allowMixed = Flag.Boolean("allow-mixed").pipe(
   )
 )
 
+/** Whether unreadable images of a folder are left out, in place of an end with an error. */
 export const skipBad = Flag.Boolean("skip-bad").pipe(
   Flag.withDefault(false),
   Flag.withDescription("Leave out images of a folder that cannot be read")
 )
 
+/** Whether a command's result is printed as JSON. */
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print the result as JSON"), Flag.withDefault(false))
 
 /** What computes; `Device.choose` and `Device.layer` make an engine of it. */

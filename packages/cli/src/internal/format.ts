@@ -1,4 +1,13 @@
-/** Numbers as people read them. */
+/**
+ * Numbers as people read them.
+ *
+ * @example
+ * ```ts
+ * import { Format } from "@uninet/cli"
+ *
+ * console.log(Format.count(1_610_000), Format.percent(0.941), Format.time(92), Format.plural(2, "trial"))
+ * ```
+ */
 
 /** `1.07 M`, `555 M`, `2.1 G`. */
 export const count = (n: number): string => {

@@ -7,15 +7,19 @@ export interface Rule {
   readonly expected: string
 }
 
+/** An integer of 1 or more. */
 export const positiveInteger: Rule = {
   test: (n) => Number.isSafeInteger(n) && n >= 1,
   expected: "an integer of 1 or more"
 }
+/** An integer of 0 or more. */
 export const naturalNumber: Rule = {
   test: (n) => Number.isSafeInteger(n) && n >= 0,
   expected: "an integer of 0 or more"
 }
+/** A number above 0. */
 export const positive: Rule = { test: (n) => Number.isFinite(n) && n > 0, expected: "a number above 0" }
+/** A number of 0 or more. */
 export const nonNegative: Rule = { test: (n) => Number.isFinite(n) && n >= 0, expected: "a number of 0 or more" }
 /** Above 0 and below 1. */
 export const share: Rule = { test: (n) => n > 0 && n < 1, expected: "a number between 0 and 1" }

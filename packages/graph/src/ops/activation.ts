@@ -1,4 +1,15 @@
-/** Activation functions. Their gradients are ops too, so that an engine can choose how to compute the pair. */
+/**
+ * Activation functions. Their gradients are ops too, so that an engine can choose how to compute the pair.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [2, 3])
+ * for (const f of [Op.sigmoid, Op.hardSigmoid, Op.tanh, Op.silu]) console.log(f(x).shape) // [ 2, 3 ]
+ * console.log(Op.activation("gelu", x).kind)
+ * ```
+ */
 import { flops } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
@@ -48,9 +59,15 @@ export const definitions: Definitions<Attributes> = {
 export const activation = (fn: ActivationFunction, x: Tensor, path = x.path): Tensor<"activation"> =>
   apply(definitions.activation, { fn }, [x], path)
 
+/** max(x, 0), element by element. */
 export const relu = (x: Tensor, path?: string) => activation("relu", x, path)
+/** x · Φ(x), Φ being the normal distribution's (Hendrycks & Gimpel), element by element. */
 export const gelu = (x: Tensor, path?: string) => activation("gelu", x, path)
+/** 1 / (1 + e⁻ˣ), element by element. */
 export const sigmoid = (x: Tensor, path?: string) => activation("sigmoid", x, path)
+/** The hyperbolic tangent, element by element. */
 export const tanh = (x: Tensor, path?: string) => activation("tanh", x, path)
+/** clip(x / 6 + ½, 0, 1), element by element. */
 export const hardSigmoid = (x: Tensor, path?: string) => activation("hardSigmoid", x, path)
+/** x · sigmoid(x), element by element. */
 export const silu = (x: Tensor, path?: string) => activation("silu", x, path)

@@ -228,8 +228,14 @@ const bodyOf = (
  * The same tensors with what composites are made of in their place, as a function of the tensors that were given and of those that they are made of.
  *
  * @example
- * const of = Op.expandComposites([loss])
- * of(loss)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const half = Op.composite({ name: "half", build: ([y]) => Op.scale(y, 0.5) })
+ * const halved = half([x])
+ * console.log(Op.expandComposites([halved])(halved).kind) // binary
+ * ```
  */
 export const expandComposites = (tensors: ReadonlyArray<Tensor>): ((tensor: Tensor) => Tensor) =>
   substitute(tensors, (node, inputs) => {

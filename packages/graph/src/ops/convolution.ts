@@ -15,6 +15,7 @@ export interface Window {
 
 /** Geometry of a convolution. */
 export interface Convolution extends Window {
+  /** Into how many the channels are divided, each convolved by itself: 1 for all with all, the channels' number for a depthwise one. */
   readonly groups: number
   /** Rows and columns from one tap of the kernel to the next; 1 for taps side by side. */
   readonly dilation: readonly [number, number]
@@ -33,7 +34,11 @@ export interface Attributes {
  * Rows and columns of an image that a kernel reaches over.
  *
  * @example
- * Op.kernelExtent([3, 3], [2, 1]) // [5, 3]
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * console.log(Op.kernelExtent([3, 3], [2, 1])) // [ 5, 3 ]
+ * ```
  */
 export const kernelExtent = (
   [height, width]: readonly [number, number],
@@ -99,7 +104,11 @@ export const definitions: Definitions<Attributes> = {
  * cannot keep it without being lopsided.
  *
  * @example
- * Op.halfPadding([3, 2]) // [1, 0, 1, 0]
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * console.log(Op.halfPadding([3, 2])) // [ 1, 0, 1, 0 ]
+ * ```
  */
 export const halfPadding = (
   kernel: readonly [number, number],
@@ -117,7 +126,13 @@ export const halfPadding = (
  * Defaults: stride 1, the padding that keeps the size (none along an axis where the kernel is even), one group, dilation 1 (taps side by side), no bias.
  *
  * @example
- * Op.conv2d(x, weight, { stride: [2, 2], dilation: [2, 2] })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const weight = Op.input("weight", [64, 32, 3, 3])
+ * console.log(Op.conv2d(x, weight, { stride: [2, 2], dilation: [2, 2] }).shape)
+ * ```
  */
 export const conv2d = (
   x: Tensor,

@@ -1,4 +1,16 @@
-/** Arithmetic element by element, with NumPy's broadcasting. */
+/**
+ * Arithmetic element by element, with NumPy's broadcasting.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const [a, b] = [Op.input("a", [2, 3]), Op.input("b", [3])]
+ * for (const y of [Op.div(a, b), Op.max(a, b), Op.min(a, b), Op.greater(a, b), Op.equal(a, b)]) console.log(y.shape)
+ * for (const f of [Op.neg, Op.exp, Op.log, Op.sqrt, Op.reciprocal, Op.sign]) console.log(f(a).shape) // [ 2, 3 ]
+ * console.log(Op.broadcastTo(b, [2, 3]).shape)
+ * ```
+ */
 import { flops, free } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
@@ -7,8 +19,11 @@ import { fill } from "./leaf.ts"
 import { reshape } from "./layout.ts"
 import { sum } from "./reduction.ts"
 
+/** A function of one element. */
 export type UnaryFunction = "neg" | "exp" | "log" | "sqrt" | "reciprocal" | "abs" | "sign"
+/** A function of two elements. */
 export type BinaryFunction = "add" | "sub" | "mul" | "div" | "max" | "min"
+/** A question about two elements, answered by 1 or 0. */
 export type Comparison = "greater" | "greaterOrEqual" | "equal"
 
 export interface Attributes {
@@ -105,27 +120,40 @@ const binary = (fn: BinaryFunction, a: Tensor, b: Tensor, path = a.path) =>
 const compare = (fn: Comparison, a: Tensor, b: Tensor, path = a.path) =>
   apply(definitions.compare, { fn }, [a, b], path)
 
+/** −x, element by element. */
 export const neg = (x: Tensor, path?: string) => unary("neg", x, path)
+/** eˣ, element by element. */
 export const exp = (x: Tensor, path?: string) => unary("exp", x, path)
-/** Natural logarithm. */
+/** The natural logarithm, element by element. */
 export const log = (x: Tensor, path?: string) => unary("log", x, path)
+/** The square root, element by element. */
 export const sqrt = (x: Tensor, path?: string) => unary("sqrt", x, path)
+/** 1 / x, element by element. */
 export const reciprocal = (x: Tensor, path?: string) => unary("reciprocal", x, path)
+/** The absolute value, element by element. No gradient flows at 0. */
 export const abs = (x: Tensor, path?: string) => unary("abs", x, path)
-/** −1, 0 or 1. No gradient flows through it. */
+/** −1, 0 or 1, element by element. No gradient flows through it. */
 export const sign = (x: Tensor, path?: string) => unary("sign", x, path)
+/** a + b, element by element; shapes are broadcast as NumPy's. */
 export const add = (a: Tensor, b: Tensor, path?: string) => binary("add", a, b, path)
+/** a − b, element by element; shapes are broadcast as NumPy's. */
 export const sub = (a: Tensor, b: Tensor, path?: string) => binary("sub", a, b, path)
+/** a · b, element by element; shapes are broadcast as NumPy's. */
 export const mul = (a: Tensor, b: Tensor, path?: string) => binary("mul", a, b, path)
+/** a / b, element by element; shapes are broadcast as NumPy's. */
 export const div = (a: Tensor, b: Tensor, path?: string) => binary("div", a, b, path)
 /** The larger of two, element by element. At a tie the gradient goes to the first. */
 export const max = (a: Tensor, b: Tensor, path?: string) => binary("max", a, b, path)
 /** The smaller of two, element by element. At a tie the gradient goes to the first. */
 export const min = (a: Tensor, b: Tensor, path?: string) => binary("min", a, b, path)
+/** 1 where a > b, else 0, element by element; shapes are broadcast. No gradient flows through it. */
 export const greater = (a: Tensor, b: Tensor, path?: string) => compare("greater", a, b, path)
+/** 1 where a ≥ b, else 0, element by element; shapes are broadcast. No gradient flows through it. */
 export const greaterOrEqual = (a: Tensor, b: Tensor, path?: string) => compare("greaterOrEqual", a, b, path)
+/** 1 where a = b, else 0, element by element; shapes are broadcast. No gradient flows through it. */
 export const equal = (a: Tensor, b: Tensor, path?: string) => compare("equal", a, b, path)
-/** `x` times a number. */
+/** `x` times a number; the shape of `x`. */
 export const scale = (x: Tensor, factor: number, path?: string) => binary("mul", x, fill(factor), path)
+/** `x` repeated to a shape, as NumPy broadcasts: axes of length 1 and those that are missing in front. */
 export const broadcastTo = (x: Tensor, shape: Shape.Shape, path = x.path): Tensor =>
   Shape.equals(x.shape, shape) ? x : apply(definitions.broadcastTo, { shape }, [x], path)

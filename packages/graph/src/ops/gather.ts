@@ -39,7 +39,12 @@ export const definitions: Definitions<Attributes> = {
  * An index that is no row's number gives zeros, as `oneHot` does: −1 can stand for padding. No gradient flows to the indices; the table's is a `scatterAdd`.
  *
  * @example
- * Op.gather(table, Op.input("tokens", [64, 32], "int32")) // [64, 32, channels] of a table [words, channels]
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const table = Op.input("table", [1000, 16])
+ * console.log(Op.gather(table, Op.input("tokens", [64, 32], "int32")).shape) // [ 64, 32, 16 ]
+ * ```
  */
 export const gather = (table: Tensor, indices: Tensor, path = table.path): Tensor<"gather"> =>
   apply(definitions.gather, {}, [table, indices], path)
@@ -50,7 +55,12 @@ export const gather = (table: Tensor, indices: Tensor, path = table.path): Tenso
  * Values whose index is no row's number are left out. No gradient flows to the indices; the values' is a `gather`.
  *
  * @example
- * Op.scatterAdd(Op.fill(1, [64]), labels, 10) // how often each of ten classes occurs
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const labels = Op.input("labels", [64], "int32")
+ * console.log(Op.scatterAdd(Op.fill(1, [64]), labels, 10).shape) // [ 10 ]: how often each of ten classes occurs
+ * ```
  */
 export const scatterAdd = (values: Tensor, indices: Tensor, rows: number, path = values.path): Tensor<"scatterAdd"> =>
   apply(definitions.scatterAdd, { rows }, [values, indices], path)

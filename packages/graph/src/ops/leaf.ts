@@ -56,7 +56,7 @@ export const definitions: Definitions<Attributes> = {
   fill: define("fill", { shape: () => [], cost: () => free, gradient: noInputs })
 }
 
-/** A value handed in at every run, by name. */
+/** A value of this shape, handed in at every run, by name. */
 export const input = (name: string, shape: Shape, dtype: DType = "float32"): Tensor<"input"> =>
   apply({ ...definitions.input, dtype, shape: () => shape }, { name }, [], name)
 
@@ -65,12 +65,18 @@ export const input = (name: string, shape: Shape, dtype: DType = "float32"): Ten
  * a program the second of a name is called `<name>#2`, and so on.
  *
  * @example
- * Op.greaterOrEqual(Op.noise("noise/classifier", x.shape), Op.fill(0.2)) // 1 with probability 0.8
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const kept = Op.greaterOrEqual(Op.noise("noise/classifier", x.shape), Op.fill(0.2)) // 1 with probability 0.8
+ * console.log(kept.shape)
+ * ```
  */
 export const noise = (name: string, shape: Shape): Tensor<"input"> =>
   apply({ ...definitions.input, shape: () => shape }, { name, random: "uniform" }, [], name)
 
-/** A value that persists between runs. Its path is its name. */
+/** A value of this shape that persists between runs. Its path is its name. */
 export const variable = (attributes: Attributes["variable"], shape: Shape): Tensor<"variable"> =>
   apply(
     // A wrong shape is the first thing to be said: what is drawn often follows from it.
@@ -83,7 +89,7 @@ export const variable = (attributes: Attributes["variable"], shape: Shape): Tens
     attributes.name
   )
 
-/** Data known when the graph is built, in row-major order. */
+/** Data known when the graph is built, in row-major order, of this shape. */
 export const constant = (data: Float32Array | Int32Array, shape: Shape, path = ""): Tensor<"constant"> =>
   apply(
     {

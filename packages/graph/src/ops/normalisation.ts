@@ -161,8 +161,13 @@ export const definitions: Definitions<Attributes> = {
  * Defaults, PyTorch's: epsilon 1e-5, and momentum 0.1, by which running statistics move towards the batch's.
  *
  * @example
- * Op.batchNorm(x, gamma, beta)
- * Op.batchNorm(x) // without scale and offset
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const [gamma, beta] = [Op.fill(1, [32]), Op.fill(0, [32])]
+ * console.log(Op.batchNorm(x, gamma, beta).shape, Op.batchNorm(x).shape) // the second without scale and offset
+ * ```
  */
 export const batchNorm = (
   x: Tensor,
@@ -180,7 +185,14 @@ export const batchMoments = (x: Tensor, path = x.path): Tensor<"batchMoments"> =
  * Axis 1 normalised by given statistics, then times `gamma` plus `beta`; neither where both are `undefined`. Default epsilon 1e-5.
  *
  * @example
- * Op.batchNormInference(x, gamma, beta, mean, variance)
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * const [gamma, beta] = [Op.fill(1, [32]), Op.fill(0, [32])]
+ * const [mean, variance] = [Op.fill(0, [32]), Op.fill(1, [32])]
+ * console.log(Op.batchNormInference(x, gamma, beta, mean, variance).shape)
+ * ```
  */
 export const batchNormInference = (
   x: Tensor,

@@ -6,15 +6,21 @@ import { apply, define, type Definitions, isAmount } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
 import type { Tensor } from "../Tensor.ts"
 
+/** The constants of AdamW; the learning rate is an input of the step. */
 export interface AdamW {
+  /** β₁: how much of the gradients' mean stays at a step. */
   readonly beta1: number
+  /** β₂: how much of the squares' mean stays at a step. */
   readonly beta2: number
+  /** ε: added to the root of the squares' mean. */
   readonly epsilon: number
   /** Decoupled: the parameter shrinks by `learning rate × decay` per step. */
   readonly weightDecay: number
 }
 
+/** The constants of SGD; the learning rate is an input of the step. */
 export interface Sgd {
+  /** μ: how much of the velocity stays at a step. */
   readonly momentum: number
   readonly nesterov: boolean
   /** Added to the gradient: `decay × parameter`. */
@@ -99,7 +105,7 @@ export const definitions: Definitions<Attributes> = {
 }
 
 /**
- * One step of AdamW (Loshchilov & Hutter, as PyTorch's): the next parameter and the next moments.
+ * One step of AdamW (Loshchilov & Hutter, as PyTorch's): the next parameter and the next moments, all of the parameter's shape.
  *
  * m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p ← p·(1 − η·decay) − η · (m / (1−β₁ᵗ)) / (√(v / (1−β₂ᵗ)) + ε).
  */
@@ -121,7 +127,7 @@ export const adamw = (
 }
 
 /**
- * One step of SGD with momentum, as PyTorch's: the next parameter and the next velocity.
+ * One step of SGD with momentum, as PyTorch's: the next parameter and the next velocity, all of the parameter's shape.
  *
  * v ← μv + (g + λp), p ← p − ηv, or with `nesterov` p ← p − η(g + λp + μv) of the new v.
  */
@@ -140,7 +146,13 @@ export const sgd = (
  * One step of an exponential moving average: decay · average + (1 − decay) · current.
  *
  * @example
- * Op.movingAverage(average, weight, Op.input("decay", []))
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const average = Op.input("average", [3])
+ * const current = Op.input("current", [3])
+ * console.log(Op.movingAverage(average, current, Op.input("decay", [])).shape) // [ 3 ]
+ * ```
  */
 export const movingAverage = (average: Tensor, current: Tensor, decay: Tensor): Tensor<"movingAverage"> =>
   apply(definitions.movingAverage, {}, [average, current, decay], current.path)
@@ -149,17 +161,26 @@ export const movingAverage = (average: Tensor, current: Tensor, decay: Tensor): 
  * The Euclidean norm of tensors taken together: a scalar.
  *
  * @example
- * Op.globalNorm([Op.fill(3, [1]), Op.fill(4, [1])]) // 5
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * console.log(Op.globalNorm([Op.fill(3, [1]), Op.fill(4, [1])]).shape) // []: of the number 5
+ * ```
  */
 export const globalNorm = (tensors: ReadonlyArray<Tensor>, path?: string): Tensor<"globalNorm"> =>
   apply(definitions.globalNorm, {}, tensors, path ?? tensors[0]?.path ?? "")
 
 /**
- * A gradient times min(1, most / (norm + 1e-6)), as PyTorch's `clip_grad_norm_`: with the global norm of all gradients none is longer than `most` in all.
+ * A gradient times min(1, most / (norm + 1e-6)), as PyTorch's `clip_grad_norm_`: with the global norm of all gradients none is longer than `most` in all. The shape of the gradient.
  *
  * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const gradients = [Op.fill(3, [1]), Op.fill(4, [1])]
  * const norm = Op.globalNorm(gradients)
- * gradients.map((gradient) => Op.clipByNorm(gradient, norm, 5))
+ * console.log(gradients.map((gradient) => Op.clipByNorm(gradient, norm, 5).shape))
+ * ```
  */
 export const clipByNorm = (gradient: Tensor, norm: Tensor, most: number): Tensor<"clipByNorm"> =>
   apply(definitions.clipByNorm, { most }, [gradient, norm], gradient.path)

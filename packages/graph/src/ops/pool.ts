@@ -85,7 +85,12 @@ export const definitions: Definitions<Attributes> = {
  * goes to the window's first element, in row-major order.
  *
  * @example
- * Op.maxPool2d(x, { kernel: [2, 2], stride: [2, 2] }) // 8×8 becomes 4×4
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Op.maxPool2d(x, { kernel: [2, 2], stride: [2, 2] }).shape) // [ 8, 32, 8, 8 ]
+ * ```
  */
 export const maxPool2d = (
   x: Tensor,
@@ -107,7 +112,12 @@ export const maxPool2d = (
  * a window at the border is the mean of the image's own elements in it. A window that does not fit is a `ShapeError`.
  *
  * @example
- * Op.averagePool2d(x, { kernel: [3, 3], countPadding: false }) // of the size of x, as in NAS-Bench-201's cells
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Op.averagePool2d(x, { kernel: [3, 3], countPadding: false }).shape) // of the size of x, as in NAS-Bench-201's cells
+ * ```
  */
 export const averagePool2d = (
   x: Tensor,
@@ -127,7 +137,11 @@ export const averagePool2d = (
  * How many elements of an image of `[height, width]` each window holds, padding apart, in row-major order: what a mean that does not count padding divides by.
  *
  * @example
- * Op.windowCounts([2, 2], { kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1] }) // 4, 4, 4, 4
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * console.log(Op.windowCounts([2, 2], { kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1] })) // 4, 4, 4, 4
+ * ```
  */
 export const windowCounts = (size: readonly [number, number], { kernel, padding, stride }: Pool): Float32Array => {
   const [rows, columns] = ([0, 1] as const).map((axis) => {

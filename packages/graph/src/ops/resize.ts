@@ -57,7 +57,12 @@ export const definitions: Definitions<Attributes> = {
  * `[batch, channels, ...size]`. Default mode: `nearest`. An image made smaller is sampled, not smoothed first. A size that is not whole and positive is a `ShapeError`.
  *
  * @example
- * Op.resize(x, [2 * x.shape[2], 2 * x.shape[3]], { mode: "bilinear" })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(Op.resize(x, [32, 32], { mode: "bilinear" }).shape) // [ 8, 32, 32, 32 ]
+ * ```
  */
 export const resize = (
   x: Tensor,
@@ -80,7 +85,11 @@ export interface Taps {
  * What a row of `from` elements gives when it gets `to` of them.
  *
  * @example
- * Op.resizeTaps("bilinear", 2, 4) // first 0, 0, 0, 1; second 0, 1, 1, 1; shares 0, ¼, ¾, 0
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * console.log(Op.resizeTaps("bilinear", 2, 4)) // first 0, 0, 0, 1; second 0, 1, 1, 1; shares 0, ¼, ¾, 0
+ * ```
  */
 export const resizeTaps = (mode: Interpolation, from: number, to: number): Taps => {
   const taps = Array.from({ length: to }, (_, i) => {
@@ -99,7 +108,11 @@ export const resizeTaps = (mode: Interpolation, from: number, to: number): Taps 
  * The same as a matrix `[to, from]`: by it a column becomes a resized one, and by its transpose the gradient of that becomes the column's.
  *
  * @example
- * Op.resizeMatrix("nearest", 1, 2) // 1, 1
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * console.log(Op.resizeMatrix("nearest", 1, 2)) // 1, 1
+ * ```
  */
 export const resizeMatrix = (mode: Interpolation, from: number, to: number): Float32Array => {
   const { first, second, share } = resizeTaps(mode, from, to)

@@ -10,6 +10,7 @@ import * as Task from "../Task.ts"
  *  - `loss`: what is trained for, `mse` or `mae`. */
 export type Measure = "mae" | "rmse" | "r2" | "loss"
 
+/** What is predicted of each example. */
 export interface Options {
   /** Numbers of each example. Default 1. */
   readonly values?: number

@@ -4,6 +4,7 @@ import * as Ranked from "./ranked.ts"
 
 /** A trial's result on a rung. Objectives: larger is better. */
 export interface Entrant {
+  /** The trial's number, from 0. */
   readonly trial: number
   readonly objectives: ReadonlyArray<number>
   /** Whether its training is over, as early stopping has it: it counts on its rung, and goes on to none. Default false. */

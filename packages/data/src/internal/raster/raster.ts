@@ -6,7 +6,9 @@
 /** An image of grey (1) or RGB (3) bytes: `[height, width, channels]`. */
 export interface Raster {
   readonly channels: 1 | 3
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
   readonly bytes: Uint8Array
 }
@@ -48,8 +50,11 @@ export const withChannels =
 export interface Samples {
   /** `cmyk`: 255 is all ink. */
   readonly space: "grey" | "rgb" | "cmyk"
+  /** Numbers of each pixel. */
   readonly bands: number
+  /** Pixels. */
   readonly height: number
+  /** Pixels. */
   readonly width: number
   readonly data: Uint8Array | Uint16Array
 }

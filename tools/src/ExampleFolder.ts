@@ -1,0 +1,34 @@
+/** A folder of the repository from which programs import what users of the packages import. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { root } from "./Root.ts"
+
+/** What examples import besides, and the folder of the repository that has it. */
+const others = {
+  effect: ".",
+  "@types/node": ".",
+  "fast-check": ".",
+  "@effect/platform-node": "packages/cli",
+  mnist: "packages/data",
+  sharp: "packages/data"
+}
+
+const link = (target: string, name: string) => {
+  mkdirSync(dirname(name), { recursive: true })
+  symlinkSync(target, name, "junction")
+}
+
+/** Makes one in `dist`, gives it to a function, and removes it. */
+export const use = async <A>(act: (folder: string) => Promise<A>): Promise<A> => {
+  mkdirSync(join(root, "dist"), { recursive: true })
+  const folder = mkdtempSync(join(root, "dist", "examples-"))
+  try {
+    const modules = join(folder, "node_modules")
+    for (const name of readdirSync(join(root, "packages")))
+      link(join(root, "packages", name), join(modules, name === "create-uninet" ? name : `@uninet/${name}`))
+    for (const [name, from] of Object.entries(others)) link(join(root, from, "node_modules", name), join(modules, name))
+    return await act(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
