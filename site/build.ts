@@ -9,6 +9,7 @@
  */
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
+import { make as makeTab } from "../tools/src/Tab.ts"
 import * as Browser from "./src/Browser.ts"
 import * as Check from "./src/Check.ts"
 import * as Links from "./src/Links.ts"
@@ -48,6 +49,7 @@ console.log(
 if (!values.check) {
   const out = resolve(values.out)
   await application.generateDocs(project, out)
+  await makeTab(join(out, "tab"))
   const links = Links.check(out)
   faults.push(...links.broken.map((line) => `broken link: ${line}`))
   console.log(

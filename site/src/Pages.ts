@@ -52,7 +52,7 @@ const list = (title: string, about: string, folder: string): Page => {
 export const all = (): ReadonlyArray<Page> => [
   page(
     "docs/guides/README.md",
-    ["search", "space", "operator", "machines", "report", "figure"].map((name) => page(`docs/guides/${name}.md`))
+    ["search", "space", "operator", "machines", "report", "tab", "figure"].map((name) => page(`docs/guides/${name}.md`))
   ),
   page("docs/command-line.md"),
   page("docs/engines.md"),
