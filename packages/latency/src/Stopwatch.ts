@@ -87,8 +87,17 @@ export const warmed = (
 export const referenceNetwork = ({ threads }: Target) =>
   warmed({ name: "the reference network", file: reference }, { threads, batch: 1 })
 
-/** Others only make turns longer: where there are some, the share of turns that are quicker than what is given. */
-const loaded = 0.25
+/** Others only make turns longer: where there are some, the share of turns that are quicker than what is given, of the model and of the reference. */
+const disturbed = { own: 0.1, reference: 0.25 }
+
+/**
+ * The machine is held to be disturbed where the quartiles of the reference network's turns lie so far apart, too: what other machines on the same hardware take, no operating system tells. On such a virtual machine the medians of
+ * two measurements of the same 36 networks were 15 to 24% apart, these quantiles 5 to 6%.
+ */
+export const steady = 0.05
+
+/** Turns of the reference before and after one of which its speed then is told, where single ones cannot be believed. */
+const around = 30
 
 /** By how many times an interval is wider where others had so many cores. */
 const widening = (others: number) => 1 + (others > Load.quiet ? others : 0)
@@ -105,33 +114,38 @@ export const measure = Effect.fn("Stopwatch.measure")(function* (
         models.push(yield* ready(subject.name, yield* open(subject.name, subject.file, target)))
       const between = yield* referenceNetwork(target)
       const before = Load.snapshot()
-      const times = models.map((): Array<number> => [])
+      /** Of every model, the milliseconds of each turn, and the reference's turn that followed. */
+      const times = models.map((): Array<readonly [milliseconds: number, next: number]> => [])
       const references = [yield* between]
       for (let round = 0; round < rounds; round++)
         for (const [i, { take }] of models.entries()) {
-          const own = yield* take
-          const after = yield* between
-          // The machine's speed at this turn is that of the reference before and after it.
-          times[i]?.push(own / (((references.at(-1) ?? after) + after) / 2))
-          references.push(after)
+          times[i]?.push([yield* take, references.length])
+          references.push(yield* between)
           yield* onTurn(round * models.length + i + 1, rounds * models.length)
           yield* Effect.yieldNow
         }
       const others = Load.others(before, Load.snapshot())
-      const usual = Statistics.median(references)
+      const drift = Statistics.spread(references)
+      const isDisturbed = others > Load.quiet || drift > steady
+      const usual = Statistics.quantile(references, isDisturbed ? disturbed.reference : 0.5)
+      /** What the reference took about a turn: before and after it, or as a rule. */
+      const speedAt = (next: number) =>
+        isDisturbed
+          ? Statistics.quantile(references.slice(Math.max(0, next - around), next + around), disturbed.reference)
+          : ((references[next - 1] ?? usual) + (references[next] ?? usual)) / 2
       return {
         target,
         machine: Machine.here(),
         models: models.map(({ name }, i) => {
-          const own = (times[i] ?? []).map((ratio) => ratio * usual)
+          const own = (times[i] ?? []).map(([milliseconds, next]) => (milliseconds / speedAt(next)) * usual)
           return {
             name,
-            latency: Statistics.quantileOf(own, others > Load.quiet ? loaded : 0.5, widening(others)),
+            latency: Statistics.quantileOf(own, isDisturbed ? disturbed.own : 0.5, widening(others)),
             spread: Statistics.spread(own),
             turns: own.length
           }
         }),
-        reference: { milliseconds: usual, drift: Statistics.spread(references) },
+        reference: { milliseconds: usual, drift },
         others
       }
     })

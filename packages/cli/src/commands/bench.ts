@@ -99,13 +99,17 @@ const places = (milliseconds: number) => (milliseconds < 10 ? 3 : milliseconds <
 const interval = ({ high, low, value }: Statistics.Interval, digits: number) =>
   `${value.toFixed(digits)} (${low.toFixed(digits)} … ${high.toFixed(digits)})`
 
-/** What else ran, where it is worth a line. */
-export const loadNote = (others: number): ReadonlyArray<string> =>
+/** What else ran, or that something did, where it is worth a line. `drift`: of the reference network, where that is known. */
+export const loadNote = (others: number, drift = 0): ReadonlyArray<string> =>
   others > Load.quiet
     ? [
         `other programs had ${others.toFixed(1)} cores meanwhile: intervals are wider, and a quiet machine gives better figures`
       ]
-    : []
+    : drift > Stopwatch.steady
+      ? [
+          `the machine's own speed went up and down by ${format.percent(drift, 0)} meanwhile: the quickest turns count, and a steadier machine gives better figures`
+        ]
+      : []
 
 export const bench = Command.make(
   "bench",
@@ -195,7 +199,7 @@ export const bench = Command.make(
           [
             format.fitted(table.toString()),
             `${Target.print(target)} of ${measured.machine.processor}, ONNX Runtime ${measured.machine.onnxruntime}; 95% intervals${some ? "; ratios to the first" : ""}`,
-            ...loadNote(measured.others)
+            ...loadNote(measured.others, measured.reference.drift)
           ].join("\n")
         )
       })
