@@ -13,9 +13,9 @@
  * ```
  */
 import * as Effect from "effect/Effect"
-import { statSync } from "node:fs"
 import * as Journal from "./Journal.ts"
 import type { JournalUnreadable } from "./JournalError.ts"
+import { slack, stampOf } from "./internal/growing.ts"
 
 /** What a journal holds, or what came to it. */
 export interface Found extends Journal.Read {
@@ -39,21 +39,9 @@ export interface Following {
   readonly next: Effect.Effect<Step, JournalUnreadable>
 }
 
-/** Entries have the time at which they were handed over, and come into the file a moment later. */
-const slack = 5000
-
 const keyOf = ({ entry }: Journal.Stored) => entry.trial * 4096 + Journal.stepOf(entry)
 
 const latestOf = (entries: ReadonlyArray<Journal.Stored>) => entries.reduce((most, { at }) => Math.max(most, at), 0)
-
-/** What tells that a file has changed, and its log. */
-const stampOf = (path: string) =>
-  ["", "-wal"]
-    .map((end) => {
-      const found = statSync(`${path}${end}`, { throwIfNoEntry: false })
-      return found === undefined ? "" : `${found.mtimeMs} ${found.size}`
-    })
-    .join()
 
 /** Reads a journal. Fails where it is none, is damaged as a whole, or is of another version. */
 export const make = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Following, JournalUnreadable> {

@@ -11,9 +11,9 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { statSync } from "node:fs"
 import type { JournalLocked, JournalNotWritten } from "./JournalError.ts"
 import { JournalUnreadable } from "./JournalError.ts"
+import { slack, stampOf } from "./internal/growing.ts"
 import * as Sqlite from "./internal/sqlite.ts"
 
 /** An entry, and how the training behind it went, as text; by trial and step there is one of each. */
@@ -50,17 +50,6 @@ const Text = Schema.fromJsonString(
 // Plain data of its own type: encoding cannot fail.
 const encode = Schema.encodeSync(Text)
 const decode = Schema.decodeUnknownOption(Text)
-
-/** Entries have the time at which they were handed over, and come into the file a moment later. */
-const slack = 5000
-
-const stampOf = (path: string) =>
-  ["", "-wal"]
-    .map((end) => {
-      const found = statSync(`${path}${end}`, { throwIfNoEntry: false })
-      return found === undefined ? "" : `${found.mtimeMs} ${found.size}`
-    })
-    .join()
 
 /** A journal that is copied from. */
 export interface Source {
