@@ -7,36 +7,9 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Command, Flag } from "effect/cli"
-import * as Bar from "../internal/bar.ts"
 import { at, fault, said } from "../internal/CliFault.ts"
-import * as format from "../internal/format.ts"
 import * as runFolder from "../internal/runFolder.ts"
-
-/** Between two lines, in milliseconds; what is over before that says nothing. */
-const pause = 5000
-
-/** A bar on a terminal, a line now and then elsewhere. */
-const display = Effect.gen(function* () {
-  const start = performance.now()
-  const left = (done: number, of: number) =>
-    done === 0 ? "time left unknown" : `${format.time(((performance.now() - start) / 1000 / done) * (of - done))} left`
-  if (process.stderr.isTTY) {
-    const drawn = yield* Bar.make("{bar} {value}/{total} operators | {left}")
-    drawn.start(1, 0, { left: left(0, 1) })
-    return (done: number, of: number) =>
-      Effect.sync(() => {
-        drawn.setTotal(of)
-        drawn.update(done, { left: left(done, of) })
-      })
-  }
-  let last = start
-  return (done: number, of: number) =>
-    Effect.sync(() => {
-      if (performance.now() - last < pause) return
-      last = performance.now()
-      process.stderr.write(`${done} of ${of} operators | ${left(done, of)}\n`)
-    })
-})
+import * as turns from "../internal/turns.ts"
 
 export const calibrate = Command.make(
   "calibrate",
@@ -61,7 +34,7 @@ export const calibrate = Command.make(
           )
         )
       }
-      const text = CostModel.print(yield* Calibrate.measure(yield* display))
+      const text = CostModel.print(yield* Calibrate.measure(yield* turns.make("operators")))
       if (Option.isNone(out)) return yield* Console.log(text.trimEnd())
       yield* Effect.mapError(fs.writeFileString(out.value, text), at("--out"))
       yield* Console.log(`${out.value}: use it by uninet explain … --device cpu --cost-model ${out.value}`)
