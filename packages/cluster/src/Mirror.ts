@@ -12,12 +12,11 @@
 import { JournalCopy } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { SqlClient } from "effect/sql"
-import type { DatabaseUnavailable } from "./ClusterError.ts"
-import type { Database } from "./Database.ts"
+import type { SqlClient, SqlError } from "effect/sql"
+import { DatabaseUnavailable } from "./ClusterError.ts"
+import { Database } from "./Database.ts"
 import { forBytes, once, shortly } from "./internal/attempt.ts"
 import * as copies from "./internal/copies.ts"
-import { persistently } from "./internal/patience.ts"
 import { Timing } from "./internal/timing.ts"
 
 /** Which search is copied to the database, and from which file. */
@@ -63,12 +62,27 @@ export const publish = (options: Options): Effect.Effect<void, never, SqlClient.
 /** A search whose journal lies on the database. */
 export type Copied = copies.Copied
 
-/** The searches whose journals lie on the database, the newest first. */
-export const list: Effect.Effect<
-  ReadonlyArray<Copied>,
-  DatabaseUnavailable,
-  SqlClient.SqlClient | Database
-> = persistently(copies.list)
+/** Asks once: whoever looks asks again by himself, and hears at once that the database is away. */
+const asked = <A>(
+  effect: Effect.Effect<A, SqlError.SqlError, SqlClient.SqlClient>
+): Effect.Effect<A, DatabaseUnavailable, SqlClient.SqlClient | Database> =>
+  Database.use(({ name, problemOf }) => {
+    const began = performance.now()
+    return Effect.mapError(
+      once(effect),
+      (error) =>
+        new DatabaseUnavailable({
+          database: name,
+          seconds: (performance.now() - began) / 1000,
+          problem: problemOf(error)
+        })
+    )
+  })
+
+/** The searches whose journals lie on the database, the newest first. Fails with `DatabaseUnavailable` at once where it is away. */
+export const list: Effect.Effect<ReadonlyArray<Copied>, DatabaseUnavailable, SqlClient.SqlClient | Database> = asked(
+  copies.list
+)
 
 /** Makes a journal in `into`, a file on this machine, of a search's copy, and lets it grow as that grows, until the scope ends. Gives when what there was is there. */
 export const fetch = Effect.fnUntraced(function* (search: string, into: string) {
@@ -77,7 +91,7 @@ export const fetch = Effect.fnUntraced(function* (search: string, into: string) 
   let last = 0
   const step = Effect.gen(function* () {
     for (;;) {
-      const { header, pieces } = yield* persistently(copies.since(search, last, most))
+      const { header, pieces } = yield* asked(copies.since(search, last, most))
       if (header === undefined) return
       const [newest] = pieces.slice(-1)
       if (newest === undefined && last > 0) return

@@ -1,14 +1,9 @@
 /** Copies of journals: their headers, and their entries in the order in which they came. */
+import type { JournalCopy } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { SqlClient } from "effect/sql"
 import { aliveSeconds } from "./tables.ts"
 import { clean } from "./trials.ts"
-
-export interface Piece {
-  readonly trial: number
-  readonly step: number
-  readonly text: string
-}
 
 /** The search is there, with this header. */
 export const begin = (search: string, header: string) =>
@@ -18,7 +13,7 @@ export const begin = (search: string, header: string) =>
   )
 
 /** Adds entries, in their order; those that it has are left as they are. */
-export const add = (search: string, pieces: ReadonlyArray<Piece>) => {
+export const add = (search: string, pieces: ReadonlyArray<JournalCopy.Piece>) => {
   const rows = JSON.stringify(pieces.map(({ step, text, trial }) => ({ trial, step, text: clean(text) })))
   return SqlClient.SqlClient.use((sql) =>
     Effect.andThen(
@@ -57,7 +52,7 @@ export const since = (search: string, number: number, most: number) =>
       const [row] = yield* sql<{
         readonly header: string
       }>`select header from uninet_journal where search = ${search}`
-      const pieces = yield* sql<Piece & { readonly number: number }>`
+      const pieces = yield* sql<JournalCopy.Piece & { readonly number: number }>`
         select number::double precision as number, trial, step, text from uninet_journal_entry
         where search = ${search} and number > ${number} order by number limit ${most}`
       return { header: row?.header, pieces }
