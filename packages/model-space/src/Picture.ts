@@ -14,8 +14,8 @@ export interface Options {
   readonly output?: string
 }
 
-/** Text of anyone's in XML. */
-const escaped = (text: string) =>
+/** Text of anyone's as it may stand in XML: nothing in it is markup, and what XML cannot hold is replaced. */
+export const escaped = (text: string): string =>
   text
     .replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
     .replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, "\uFFFD")

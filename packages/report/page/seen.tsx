@@ -1,7 +1,7 @@
 /** What every view is given, and what they have in common. */
 import { number, percent, time } from "./format.ts"
 import type { View } from "./address.ts"
-import { type Compared, type Front, type Info, type Shown, Table } from "./shared.ts"
+import { type Compared, Front, type Info, type Shown, Table } from "./shared.ts"
 
 /** Ranges that were brushed, by column. */
 export type Brush = Readonly<Record<string, ReadonlyArray<readonly [number, number]>>>
@@ -38,11 +38,6 @@ export const worths = ({ info, table }: Shown): ReadonlyArray<string> => {
     (name) => Table.numbers(table, name)?.some((value) => !Number.isNaN(value)) === true
   )
 }
-
-export const directionOf = ({ measures, objectives }: Info, name: string): Front.Direction =>
-  measures.find((each) => each.name === name)?.direction ??
-  objectives.find((each) => each.name === name)?.direction ??
-  (name === "reward" ? "higher" : "lower")
 
 /** A value as people read it: shares as percent. */
 export const valued = ({ measures }: Info, name: string, value: number): string =>
@@ -122,7 +117,7 @@ export const spread = (rows: Int32Array, most: number): ReadonlyArray<number> =>
 export const bestFirst = (run: Shown, rows: Int32Array, name: string, most: number): ReadonlyArray<number> => {
   const values = Table.numbers(run.table, name)
   if (values === undefined) return []
-  const sign = directionOf(run.info, name) === "higher" ? -1 : 1
+  const sign = Front.directionOf(run.info, name) === "higher" ? -1 : 1
   const epochs = Table.numbers(run.table, "epochs")
   const known = Array.from(rows.filter((row) => !Number.isNaN(values[row])))
   // Only results of as many epochs are comparable.

@@ -1,4 +1,5 @@
 /** Pareto fronts and running bests of many rows at once. Runs in Node and in a page. */
+import type { Info } from "./Run.ts"
 import type { Numbers } from "./Table.ts"
 
 /** Whether more or less of it is better. */
@@ -8,6 +9,28 @@ export type Direction = "higher" | "lower"
 export interface Objective {
   readonly values: Numbers["values"]
   readonly direction: Direction
+}
+
+/** Which way a measure or a cost of a search is better. */
+export const directionOf = ({ measures, objectives }: Pick<Info, "measures" | "objectives">, name: string): Direction =>
+  measures.find((each) => each.name === name)?.direction ??
+  objectives.find((each) => each.name === name)?.direction ??
+  (name === "reward" ? "higher" : "lower")
+
+/** Rows with a number in every objective that were trained for as many epochs as any that is given: results of fewer say nothing against others. */
+export const comparable = (
+  rows: ArrayLike<number>,
+  objectives: ReadonlyArray<Pick<Objective, "values">>,
+  epochs: Numbers["values"] | undefined
+): { readonly rows: ReadonlyArray<number>; readonly epochs: number } => {
+  const all = Array.from(rows)
+  const level = all.reduce((most, row) => Math.max(most, epochs?.[row] || 0), 0)
+  return {
+    rows: all.filter(
+      (row) => (epochs?.[row] || 0) === level && objectives.every(({ values }) => !Number.isNaN(values[row]))
+    ),
+    epochs: level
+  }
 }
 
 const worth = ({ direction, values }: Objective, row: number) => {

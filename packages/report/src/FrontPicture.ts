@@ -2,6 +2,7 @@
  * The Pareto front of a search as a picture to put into a text: every trial, those that none dominates, and the axes. Plain SVG, without scripts or anything from elsewhere; light and dark as the
  * reader's.
  */
+import { Picture } from "@uninet/model-space"
 import * as Front from "./Front.ts"
 import type { Info } from "./Run.ts"
 import { column, numbers, type Table, text as textIn } from "./Table.ts"
@@ -14,10 +15,9 @@ export interface Options {
 
 const [width, height, left, right, top, bottom] = [720, 420, 76, 24, 56, 58]
 
-const escaped = (text: string) =>
-  text
-    .replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
-    .replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, "\uFFFD")
+const text = (kind: string, at: string, said: string) => `<text class="${kind}" ${at}>${Picture.escaped(said)}</text>`
+
+const isBetter = { higher: "more is better", lower: "less is better" }
 
 /** Some round numbers from `low` to `high`. */
 const ticks = (low: number, high: number, about: number): ReadonlyArray<number> => {
@@ -35,18 +35,15 @@ const number = (value: number): string => {
   return `${Number((value / scale).toPrecision(4))}${unit}`
 }
 
-/** Which two, and which way each is better; `undefined` where the search has no two. */
-const chosen = ({ decides, measures, objectives }: Info, table: Table, of: Options["of"]) => {
+/** Which two; `undefined` where the search has no two. */
+const chosen = (info: Info, table: Table, of: Options["of"]) => {
+  const { decides, measures, objectives } = info
   const names = of ?? (objectives.length > 1 ? objectives.map(({ name }) => name) : [decides ?? "reward", "macs"])
   const found = names.slice(0, 2).flatMap((name) => {
     const values = numbers(table, name)
-    const direction: Front.Direction =
-      objectives.find((each) => each.name === name)?.direction ??
-      measures.find((each) => each.name === name)?.direction ??
-      (name === "reward" ? "higher" : "lower")
     const isShare = measures.some((each) => each.name === name && each.isShare)
     const said = (value: number) => (isShare ? `${Number((100 * value).toPrecision(4))}%` : number(value))
-    return values === undefined ? [] : [{ name, values, direction, said }]
+    return values === undefined ? [] : [{ name, values, direction: Front.directionOf(info, name), said }]
   })
   const [up, across] = found
   return up === undefined || across === undefined ? undefined : { up, across }
@@ -67,12 +64,8 @@ export const svg = (info: Info, table: Table, { of }: Options = {}): string | un
   const two = chosen(info, table, of)
   if (two === undefined) return undefined
   const { across, up } = two
-  const epochs = numbers(table, "epochs")
-  const known = Array.from({ length: table.size }, (_, row) => row).filter(
-    (row) => !Number.isNaN(up.values[row]) && !Number.isNaN(across.values[row])
-  )
-  const level = known.reduce((most, row) => Math.max(most, epochs?.[row] || 0), 0)
-  const rows = known.filter((row) => (epochs?.[row] || 0) === level)
+  const all = Array.from({ length: table.size }, (_, row) => row)
+  const { rows } = Front.comparable(all, [up, across], numbers(table, "epochs"))
   if (rows.length === 0) return undefined
   const front = Front.of(rows, [up, across]).toSorted((a, b) => (across.values[a] ?? 0) - (across.values[b] ?? 0))
   /** From a column's numbers to places, with some room beside the outermost. */
@@ -90,12 +83,10 @@ export const svg = (info: Info, table: Table, { of }: Options = {}): string | un
   const y = axis(up.values, height - bottom, top)
   const place = (row: number) => [x.at(across.values[row] ?? 0), y.at(up.values[row] ?? 0)] as const
   const name = column(table, "network")
-  const text = (kind: string, at: string, said: string) => `<text class="${kind}" ${at}>${escaped(said)}</text>`
-  const isBetter = { higher: "more is better", lower: "less is better" }
   const said = `${front.length} of ${rows.length} networks are on the front of ${up.name} and ${across.name}`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" role="img" class="uninet-front">`,
-    `<title>${escaped(`The front of ${info.name}`)}</title><desc>${escaped(said)}.</desc>`,
+    `<title>${Picture.escaped(`The front of ${info.name}`)}</title><desc>${Picture.escaped(said)}.</desc>`,
     `<style>.uninet-front{font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-size:13px}
 .uninet-front .b{fill:#fff}.uninet-front .t{fill:#1b1f24}.uninet-front .m{fill:#57606a;font-size:12px}.uninet-front .g{stroke:#d7dce1}
 .uninet-front .d{fill:#2f6db3;opacity:.45}.uninet-front .f{fill:#d97706}.uninet-front .l{stroke:#d97706;stroke-width:2;fill:none}
@@ -124,7 +115,7 @@ export const svg = (info: Info, table: Table, { of }: Options = {}): string | un
     ...front.map((row) => {
       const [cx, cy] = place(row)
       const network = name === undefined ? "" : textIn(name, row)
-      return `<circle class="f" cx="${cx}" cy="${cy}" r="5"><title>${escaped(`trial ${numbers(table, "trial")?.[row] ?? row}: ${up.name} ${up.said(up.values[row] ?? 0)}, ${across.name} ${across.said(across.values[row] ?? 0)}${network === "" ? "" : `; ${network}`}`)}</title></circle>`
+      return `<circle class="f" cx="${cx}" cy="${cy}" r="5"><title>${Picture.escaped(`trial ${numbers(table, "trial")?.[row] ?? row}: ${up.name} ${up.said(up.values[row] ?? 0)}, ${across.name} ${across.said(across.values[row] ?? 0)}${network === "" ? "" : `; ${network}`}`)}</title></circle>`
     }),
     "</svg>",
     ""

@@ -1,7 +1,7 @@
 /** The best so far, among all results. */
 import { axis, Chart, grid } from "../chart.tsx"
 import { plural } from "../format.ts"
-import { chosen, directionOf, indexIn, Select, type Seen, trialOf, valued, worths } from "../seen.tsx"
+import { chosen, indexIn, Select, type Seen, trialOf, valued, worths } from "../seen.tsx"
 import { Front, Table } from "../shared.ts"
 
 export const BestSoFar = ({ choose, open, rows, run, view }: Seen) => {
@@ -9,7 +9,7 @@ export const BestSoFar = ({ choose, open, rows, run, view }: Seen) => {
   const names = worths(run)
   const name = chosen(view.of["best"], names, "reward")
   const values = Table.numbers(table, name) ?? new Float64Array()
-  const direction = directionOf(info, name)
+  const direction = Front.directionOf(info, name)
   const best = Front.running(rows, { values, direction }, Table.numbers(table, "epochs"))
   const last = best.at(-1)
   const scored = rows.filter((row) => !Number.isNaN(values[row]))

@@ -1,7 +1,7 @@
 /** The front of two or three measures or costs, with what the search allows. */
 import { axis, Chart, grid } from "../chart.tsx"
 import { number, plural } from "../format.ts"
-import { chosen, directionOf, indexIn, Select, type Seen, trialOf, valued, worths } from "../seen.tsx"
+import { chosen, indexIn, Select, type Seen, trialOf, valued, worths } from "../seen.tsx"
 import { Front, Table } from "../shared.ts"
 
 export const Pareto = ({ choose, open, rows, run, view }: Seen) => {
@@ -13,7 +13,7 @@ export const Pareto = ({ choose, open, rows, run, view }: Seen) => {
     names,
     second,
     "macs",
-    names.find((name) => directionOf(info, name) === "lower")
+    names.find((name) => Front.directionOf(info, name) === "lower")
   )
   const y = chosen(
     view.of["y"],
@@ -26,14 +26,9 @@ export const Pareto = ({ choose, open, rows, run, view }: Seen) => {
   const of = [x, y, ...(z === "none" ? [] : [z])].map((name) => ({
     name,
     values: Table.numbers(table, name) ?? new Float64Array(),
-    direction: directionOf(info, name)
+    direction: Front.directionOf(info, name)
   }))
-  const epochs = Table.numbers(table, "epochs")
-  const level = rows.reduce((most, row) => Math.max(most, epochs?.[row] || 0), 0)
-  // Results of fewer epochs say nothing against others.
-  const comparable = rows.filter(
-    (row) => (epochs?.[row] || 0) === level && of.every(({ values }) => !Number.isNaN(values[row]))
-  )
+  const { epochs: level, rows: comparable } = Front.comparable(rows, of, Table.numbers(table, "epochs"))
   const front = Front.of(comparable, of).toSorted((a, b) => (of[0]?.values[a] ?? 0) - (of[0]?.values[b] ?? 0))
   const bounds = info.bounds.filter(({ name }) => name === x || name === y)
   const allowed = bounds

@@ -1,8 +1,8 @@
 /** What trials with an option, or with two options of two choices, came to. */
 import { axis, Chart } from "../chart.tsx"
 import { plural } from "../format.ts"
-import { choices, chosen, directionOf, Select, type Seen, valued, worths } from "../seen.tsx"
-import { Table } from "../shared.ts"
+import { choices, chosen, Select, type Seen, valued, worths } from "../seen.tsx"
+import { Front, Table } from "../shared.ts"
 
 interface Cell {
   readonly count: number
@@ -86,7 +86,7 @@ export const Slice = ({ choose, rows, run, view }: Seen) => {
     },
     width * up.labels.length
   )
-  const higher = directionOf(info, name) === "higher"
+  const higher = Front.directionOf(info, name) === "higher"
   const labelled = cells.flatMap((cell, i) => {
     if (cell.count === 0) return []
     const [x, y] = [across.labels[i % width] ?? "", up.labels[Math.floor(i / width)] ?? ""]
