@@ -129,13 +129,7 @@ async function loadByDeno(packages: ReadonlyArray<string>, tarballs: ReadonlyArr
   )
   // What npm has installed is what is loaded.
   writeFileSync(join(project, "deno.json"), JSON.stringify({ nodeModulesDir: "manual" }))
-  const registry = await serve(tarballs)
-  try {
-    registry.use(project)
-    await run(project, "npm", "install", "--no-audit", "--no-fund")
-  } finally {
-    await registry.close()
-  }
+  await npmInstall(tarballs)
   const deno = join(project, "node_modules", ".bin", "deno")
   for (const name of names) {
     writeFileSync(join(project, "load.mjs"), `await import(${JSON.stringify(name)})\n`)
@@ -148,6 +142,17 @@ async function loadByDeno(packages: ReadonlyArray<string>, tarballs: ReadonlyArr
       ? `${(await run(project, deno, "--version")).split("\n")[0]}: ${names.length} packages load, and a search on portable loops keeps its journal`
       : failures.join("\n")
   )
+}
+
+/** Installs in the project what its manifest asks for: of ours the tarballs. */
+async function npmInstall(tarballs: ReadonlyArray<string>): Promise<void> {
+  const registry = await serve(tarballs)
+  try {
+    registry.use(project)
+    await run(project, "npm", "install", "--no-audit", "--no-fund")
+  } finally {
+    await registry.close()
+  }
 }
 
 /** The tarball of create-uninet, which has no scope that the registry could be asked for by. */
@@ -176,13 +181,7 @@ async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<
     devDependencies: { "@types/node": "^24", "@effect/platform-node": "^4.1.0" }
   }
   writeFileSync(join(project, "package.json"), JSON.stringify(manifest, null, 2))
-  const registry = await serve(tarballs)
-  try {
-    registry.use(project)
-    await run(project, "npm", "install", "--no-audit", "--no-fund")
-  } finally {
-    await registry.close()
-  }
+  await npmInstall(tarballs)
 
   for (const unwanted of programs || packages.includes("runtime")
     ? []
