@@ -103,7 +103,7 @@ describe("uninet train", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("tells an OpenTelemetry collector, where the environment names one", () =>
+  it.live("tells an OpenTelemetry collector, and whoever collects lines of JSON, where the environment says so", () =>
     Effect.gen(function* () {
       const { below, dataset, network } = yield* prepare
       const received = new Map<string, string>()
@@ -131,12 +131,17 @@ describe("uninet train", () => {
         ["train", network, "--dataset", dataset, "--epochs", "1", "--out", "run"],
         {
           cwd: below,
-          env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${server.port}` }
+          env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${server.port}`, UNINET_LOG: "json" }
         }
       )
       assert.strictEqual(code, 0, stderr)
       assert.include(received.get("/v1/metrics") ?? "", "uninet.train.loss")
       assert.include(received.get("/v1/traces") ?? "", "Trainer.epoch")
+      const lines = stderr.trimEnd().split("\n")
+      const events: ReadonlyArray<Record<string, unknown>> = lines.map((line) => JSON.parse(line))
+      const epoch = events.find(({ event }) => event === "Epoch")
+      assert.deepInclude(epoch, { epoch: 1, epochs: 1 })
+      assert.property(epoch?.["measures"], "accuracy")
     }).pipe(Effect.scoped)
   )
 

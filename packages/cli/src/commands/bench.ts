@@ -20,7 +20,7 @@ import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
-import * as turns from "../internal/turns.ts"
+import * as counting from "../internal/counting.ts"
 
 /** What is measured: its bytes, and the file that they are of, where it is one. */
 interface Subject extends Stopwatch.Subject {
@@ -145,7 +145,7 @@ export const bench = Command.make(
       Effect.gen(function* () {
         const subjects = yield* Effect.forEach(models, (name) => subjectOf(name, config))
         const memory = yield* Effect.forEach(subjects, (subject) => Memory.planned(subject, target))
-        const onTurn = yield* turns.make(`turns of ${format.plural(models.length, "model")}`)
+        const onTurn = yield* counting.make(`turns of ${format.plural(models.length, "model")}`)
         const measured = yield* Stopwatch.measure(subjects, { target, rounds, onTurn })
         const data = Option.isNone(dataset) ? undefined : yield* plans.datasetNamed(dataset.value, process.cwd())
         const accuracies = yield* Effect.forEach(subjects, ({ name, path }) =>

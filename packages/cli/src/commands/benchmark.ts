@@ -6,7 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { Argument, Command, Flag } from "effect/cli"
 import { fault, usage } from "../internal/CliFault.ts"
-import * as benchmarkProgress from "../internal/benchmarkProgress.ts"
+import * as counting from "../internal/counting.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as runFolder from "../internal/runFolder.ts"
@@ -73,13 +73,13 @@ export const benchmark = Command.make(
       return yield* usage(`--strategies has "${unknown}". Give some of ${Strategies.names.join(", ")}.`)
     if (Option.isSome(out)) yield* writable(out.value)
     const table = yield* Effect.mapError(Table.read(path), ({ message }) => fault(message))
-    const played = yield* Effect.flatMap(benchmarkProgress.make(seeds), (onSeed) =>
+    const played = yield* Effect.flatMap(counting.make("seeds"), (heard) =>
       Benchmark.play({
         table,
         strategies: Object.fromEntries(names.filter(Strategies.isName).map((name) => [name, Strategies.all[name]])),
         budgets,
         seeds,
-        onSeed
+        onSeed: ({ done }) => heard(done, seeds)
       })
     ).pipe(
       Effect.scoped,

@@ -9,7 +9,7 @@ import * as Path from "effect/Path"
 import { Command, Flag } from "effect/cli"
 import { at, fault, said } from "../internal/CliFault.ts"
 import * as runFolder from "../internal/runFolder.ts"
-import * as turns from "../internal/turns.ts"
+import * as counting from "../internal/counting.ts"
 
 export const calibrate = Command.make(
   "calibrate",
@@ -34,7 +34,7 @@ export const calibrate = Command.make(
           )
         )
       }
-      const text = CostModel.print(yield* Calibrate.measure(yield* turns.make("operators")))
+      const text = CostModel.print(yield* Calibrate.measure(yield* counting.make("operators")))
       if (Option.isNone(out)) return yield* Console.log(text.trimEnd())
       yield* Effect.mapError(fs.writeFileString(out.value, text), at("--out"))
       yield* Console.log(`${out.value}: use it by uninet explain … --device cpu --cost-model ${out.value}`)

@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, CliFault, fault, said, usage } from "../internal/CliFault.ts"
-import * as checkProgress from "../internal/checkProgress.ts"
+import * as counting from "../internal/counting.ts"
 import * as classes from "../internal/classes.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
@@ -128,7 +128,7 @@ export const evaluate = Command.make(
           const count = data[split].size
           const found = yield* Effect.scoped(
             Effect.gen(function* () {
-              const onExamples = yield* checkProgress.make(count, `evaluating on ${format.plural(count, "example")}`)
+              const onExamples = yield* counting.examples(`evaluating on ${format.plural(count, "example")}`, count)
               return yield* (yield* Trainer).evaluate(network.network, weights, split, {
                 batch,
                 imageSize: height ?? null,

@@ -17,7 +17,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import * as checkProgress from "../internal/checkProgress.ts"
+import * as counting from "../internal/counting.ts"
 import { at, said, usage } from "../internal/CliFault.ts"
 import * as command from "../internal/command.ts"
 import * as exports from "../internal/exports.ts"
@@ -285,9 +285,9 @@ const run = Effect.fnUntraced(function* (given: Flags) {
         : "test images of mnist, resized"
       : `test examples of ${data.name}`
   const judging = given.int8 && normalised !== undefined ? Math.min(judged, normalised.test.size) : 0
-  const onExamples = yield* checkProgress.make(
-    2 * (examples.size + judging) + (given.int8 ? calibration : 0),
-    `checking ${given.format} on ${examples.size} ${of}`
+  const onExamples = yield* counting.examples(
+    `checking ${given.format} on ${examples.size} ${of}`,
+    2 * (examples.size + judging) + (given.int8 ? calibration : 0)
   )
   const { bytes, check, files, int8, unchecked } = yield* Exported.write(whole, {
     format: given.format,

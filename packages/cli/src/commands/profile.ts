@@ -15,7 +15,7 @@ import * as plans from "../internal/plan.ts"
 import * as ranked from "../internal/ranked.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as spaces from "../internal/spaces.ts"
-import * as turns from "../internal/turns.ts"
+import * as counting from "../internal/counting.ts"
 import { loadNote } from "./bench.ts"
 
 const minutes = Flag.String("minutes").pipe(
@@ -77,7 +77,7 @@ export const profile = Command.make(
       return yield* fault(`the networks of ${of.name} cannot be built, so none can be measured. Give another space.`)
     const device = yield* Effect.scoped(
       Effect.gen(function* () {
-        const heard = yield* turns.make("networks")
+        const heard = yield* counting.make("networks")
         return yield* Device.profile(of, {
           target,
           seconds: 60 * minutes,

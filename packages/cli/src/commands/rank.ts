@@ -18,7 +18,7 @@ import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 import * as ranked from "../internal/ranked.ts"
-import * as rankProgress from "../internal/rankProgress.ts"
+import * as counting from "../internal/counting.ts"
 import * as spaces from "../internal/spaces.ts"
 
 /** AZ-NAS's four as one. */
@@ -209,7 +209,7 @@ export const rank = Command.make(
     const rows = yield* Effect.scoped(
       Effect.gen(function* () {
         const services = yield* Effect.mapError(Layer.build(engineLayer), Device.orElse(said))
-        const onNetwork = yield* rankProgress.make(candidates.length)
+        const heard = yield* counting.make("networks")
         const found: Array<Row> = []
         for (const [i, candidate] of candidates.entries()) {
           found.push(
@@ -222,7 +222,7 @@ export const rank = Command.make(
               services
             )
           )
-          yield* onNetwork(i + 1)
+          yield* heard(i + 1, candidates.length)
         }
         return found
       })

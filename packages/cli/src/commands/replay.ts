@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import { Argument, Command } from "effect/cli"
-import * as Bar from "../internal/bar.ts"
 import { fault, said, usage } from "../internal/CliFault.ts"
 import * as command from "../internal/command.ts"
+import * as counting from "../internal/counting.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -23,15 +23,6 @@ const config = {
   allowMixed: flags.allowMixed,
   json: flags.json
 }
-
-/** How far it is: a bar on a terminal, nothing elsewhere. */
-const bar = Effect.gen(function* () {
-  if (!process.stderr.isTTY) return (): Effect.Effect<void> => Effect.void
-  const drawn = yield* Bar.make("{bar} {percentage}% | {eta_formatted} left")
-  drawn.start(1000, 0)
-  const report: Evaluator.Report = ({ done }) => Effect.sync(() => drawn.update(Math.round(1000 * done)))
-  return report
-})
 
 type Outcome = Journal.EntryOf<"Finished" | "Failed">
 
@@ -80,7 +71,8 @@ export const replay = Command.make(
     const started = performance.now()
     const result = yield* Effect.scoped(
       Effect.gen(function* () {
-        const report = yield* bar
+        const heard = yield* counting.make(`training trial ${index}`)
+        const report: Evaluator.Report = ({ done }) => heard(done, 1, `training trial ${index}`)
         const { evaluate } = yield* Evaluator.Evaluator
         return yield* Effect.result(
           evaluate(

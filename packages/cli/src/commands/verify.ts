@@ -11,9 +11,9 @@ import * as Result from "effect/Result"
 import { Argument, Command, Flag } from "effect/cli"
 import * as fc from "fast-check"
 import { setImmediate } from "node:timers/promises"
-import * as Bar from "../internal/bar.ts"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as command from "../internal/command.ts"
+import * as counting from "../internal/counting.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
@@ -21,17 +21,6 @@ import * as spaces from "../internal/spaces.ts"
 
 /** `12:0:3`: a run's number, and how its point was made smaller. Whatever is before it is drawn again. */
 const isPath = (text: string) => text === "" || (/^\d{1,5}(:\d{1,5})*$/.test(text) && text.split(":").length <= 1000)
-
-/** A bar on a terminal, nothing elsewhere. */
-const progressOf = Effect.fnUntraced(function* (runs: number) {
-  if (!process.stderr.isTTY) {
-    yield* Console.error(`checking ${format.plural(runs, "network")} …`)
-    return () => {}
-  }
-  const bar = yield* Bar.make("{bar} {value} of {total} networks | {eta_formatted} left")
-  bar.start(runs, 0)
-  return (checked: number) => bar.update(Math.min(checked, runs))
-})
 
 /** A point that breaks a law, as small as it could be made. */
 interface Counterexample {
@@ -48,7 +37,9 @@ interface Options {
 const parameters = ({ path, runs, seed }: Options) => ({ numRuns: runs, seed, ...(path === "" ? {} : { path }) })
 
 /** Checks what needs no engine; now and then everything else has its turn, such as Ctrl-C. */
-const search = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options, onPoint: (checked: number) => void) {
+const search = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options) {
+  const heard = yield* counting.make("networks")
+  const run = Effect.runPromiseWith(yield* Effect.context())
   const broken = (point: unknown) => {
     const checked = Laws.check(of)(point)
     return Result.isFailure(checked) ? checked.failure : undefined
@@ -59,12 +50,13 @@ const search = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options
   const holds = async (point: unknown): Promise<boolean> => {
     if (isOver) return true
     if (performance.now() - since > 50) {
+      // Making a counterexample smaller takes more than were asked for.
+      await run(heard(Math.min(checked, options.runs), options.runs))
       await setImmediate()
       since = performance.now()
     }
-    const found = broken(point) === undefined
-    onPoint(++checked)
-    return found
+    checked++
+    return broken(point) === undefined
   }
   const details = yield* Effect.callback<fc.RunDetails<[unknown]>>((resume) => {
     void fc
@@ -115,11 +107,18 @@ const searchOnEngine = Effect.fnUntraced(function* (of: ModelSpace.Any, options:
       ),
       Effect.provideService(Runtime, runtime)
     )
+  const heard = yield* counting.make("networks run on the engine")
+  const run = Effect.runPromiseWith(yield* Effect.context())
+  const runs = Math.min(options.runs, engineRuns)
+  let checked = 0
   // fast-check draws and shrinks by promises.
   const details = yield* Effect.promise(() =>
     fc.check(
-      fc.asyncProperty(fromSpace(of.space), async (point) => (await Effect.runPromise(broken(point))) === undefined),
-      parameters({ ...options, runs: Math.min(options.runs, engineRuns) })
+      fc.asyncProperty(fromSpace(of.space), async (point) => {
+        await run(heard(Math.min(checked++, runs), runs))
+        return (await run(broken(point))) === undefined
+      }),
+      parameters({ ...options, runs })
     )
   )
   const [smallest] = details.counterexample ?? []
@@ -172,8 +171,8 @@ export const verify = Command.make(
       Effect.gen(function* () {
         // One that is not there is said before anything is looked at.
         const services = yield* Layer.build(engineLayer)
-        const onPoint = yield* progressOf(runs)
-        const { counterexample: pure, runs: checked } = yield* search(of, { runs, seed, path }, onPoint)
+        yield* Console.error(`checking ${format.plural(runs, "network")} …`)
+        const { counterexample: pure, runs: checked } = yield* Effect.scoped(search(of, { runs, seed, path }))
         const broken = pure ?? (yield* Effect.provide(searchOnEngine(of, { runs, seed, path }), services))
         return { checked, counterexample: broken }
       })

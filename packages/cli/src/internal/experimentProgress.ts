@@ -1,10 +1,10 @@
 /** How an experiment is going: a bar on a terminal, a line now and then elsewhere. Written to standard error, so that results can be piped. */
 import type { Experiment, Search } from "@uninet/search"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
+import * as log from "./log.ts"
 
 /** An arm and a seed of its searches. */
 export interface Which {
@@ -66,25 +66,32 @@ export const make = Effect.fnUntraced(function* (
   const parts = new Map<string, Part>()
   const started = performance.now()
   const sum = (of: (part: Part) => number) => [...parts.values()].reduce((all, part) => all + part.weight * of(part), 0)
+  /** Seconds, once enough is done to tell. */
   const left = () => {
     const [done, own] = [sum(({ done }) => done), sum(({ before, done }) => done - before)]
-    return own < 0.005 * whole
-      ? "time left unknown"
-      : `${format.time(((performance.now() - started) / 1000 / own) * (whole - done))} left`
+    return own < 0.005 * whole ? null : ((performance.now() - started) / 1000 / own) * (whole - done)
+  }
+  const leftIn = () => {
+    const seconds = left()
+    return seconds === null ? "time left unknown" : `${format.time(seconds)} left`
   }
   const share = () => Math.min(1, sum(({ done }) => done) / Math.max(1e-9, whole))
-  const bar = process.stderr.isTTY ? yield* Bar.make("{bar} {percentage}% | {left} | {doing}") : undefined
-  bar?.start(1000, 0, { left: left(), doing: "" })
+  const bar = log.isBar() ? yield* Bar.make("{bar} {percentage}% | {left} | {doing}") : undefined
+  bar?.start(1000, 0, { left: leftIn(), doing: "" })
   let said = performance.now()
   const say = (doing: string, isOver = false) =>
     Effect.suspend(() => {
       if (bar !== undefined) {
-        bar.update(Math.round(1000 * share()), { left: left(), doing })
+        bar.update(Math.round(1000 * share()), { left: leftIn(), doing })
         return Effect.void
       }
       if (!isOver && performance.now() - said < pause) return Effect.void
       said = performance.now()
-      return Console.error(`${doing} | ${format.percent(share(), 0)} | ${left()}`)
+      return log.say(`${doing} | ${format.percent(share(), 0)} | ${leftIn()}`, {
+        event: "Progress",
+        share: share(),
+        secondsLeft: left()
+      })
     })
   const begin = (key: string, weight: number, before: number): Part => {
     const part = { weight, before, done: before }

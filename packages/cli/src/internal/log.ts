@@ -8,6 +8,9 @@ export const variable = "UNINET_LOG"
 
 export const isJson = (): boolean => process.env[variable] === "json"
 
+/** Whether progress is a bar that moves: on a terminal, unless lines are for programs. */
+export const isBar = (): boolean => process.stderr.isTTY && !isJson()
+
 /** What is wrong with the variable, if anything. */
 export const problem = (): string | undefined => {
   const given = process.env[variable]

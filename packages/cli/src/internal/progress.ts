@@ -203,4 +203,4 @@ const terminal = (work: Work, replay: Replay): Effect.Effect<Display, never, Sco
 
 /** A display for a search. `replay`: the command that trains a trial again. */
 export const make = (work: Work, replay?: Replay): Effect.Effect<Display, never, Scope.Scope> =>
-  process.stderr.isTTY && !log.isJson() ? terminal(work, replay) : Effect.succeed(lines(work, replay))
+  log.isBar() ? terminal(work, replay) : Effect.succeed(lines(work, replay))

@@ -1,11 +1,11 @@
 /** How a training is going: a bar on a terminal, a line an epoch elsewhere. Written to standard error, so that results can be piped. */
 import type { Task } from "@uninet/model-space"
 import type { TrainEvent } from "@uninet/trainer"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
+import * as log from "./log.ts"
 
 export interface Display {
   readonly onEvent: (event: TrainEvent.TrainEvent) => Effect.Effect<void>
@@ -41,9 +41,21 @@ const lines = (task: Task.Task): Display => {
     onEvent: (event) =>
       Effect.suspend(() => {
         if (event._tag === "Step") latest = left(event)
-        if (event._tag === "Resumed") return Console.error(`going on after ${event.step} of ${event.steps} steps`)
+        if (event._tag === "Resumed")
+          return log.say(`going on after ${event.step} of ${event.steps} steps`, {
+            event: event._tag,
+            step: event.step,
+            steps: event.steps
+          })
         return event._tag === "Epoch"
-          ? Console.error(`${line(event, task)}${event.epoch + 1 < event.epochs ? ` | ${latest}` : ""}`)
+          ? log.say(`${line(event, task)}${event.epoch + 1 < event.epochs ? ` | ${latest}` : ""}`, {
+              event: event._tag,
+              epoch: event.epoch + 1,
+              epochs: event.epochs,
+              loss: event.loss,
+              measures: event.validation.examples === 0 ? null : event.validation.measures,
+              seconds: event.seconds
+            })
           : Effect.void
       })
   }
@@ -79,4 +91,4 @@ const bar = Effect.fnUntraced(function* (task: Task.Task) {
 
 /** A display for a training of a task. */
 export const make = (task: Task.Task): Effect.Effect<Display, never, Scope.Scope> =>
-  process.stderr.isTTY ? bar(task) : Effect.succeed(lines(task))
+  log.isBar() ? bar(task) : Effect.succeed(lines(task))
