@@ -20,30 +20,38 @@
  * console.log(certificate.overall.spearman, certificate.overall.clears)
  * ```
  */
-import { Prng } from "@uninet/search-space"
+import { Elementary, Prng } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import * as Correlation from "./Correlation.ts"
 import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
-/** A number with the interval in which it lies with 90% confidence, by the bootstrap's percentiles. */
-export interface Estimate {
+/** Where a number lies with 90% confidence. */
+export interface Interval {
+  /** The lower end. */
+  readonly low: number
+  /** The upper end. */
+  readonly high: number
+}
+
+/** A number with the interval in which it would lie if all networks were known, by the bootstrap's percentiles. */
+export interface Estimate extends Interval {
   /** As found. */
   readonly value: number
-  /** The lower end of the interval. */
-  readonly low: number
-  /** The upper end of the interval. */
-  readonly high: number
 }
 
 /** How well an order agrees with that by results. */
 export interface Agreement {
   readonly spearman: Estimate
+  /**
+   * Where Spearman's ρ lies on as many other networks: what to expect of the scores when they are used. Wider than the interval of `spearman`, since the others are a draw of their own.
+   */
+  readonly others: Interval
   readonly kendall: Estimate
   /** The same of multiply-accumulates alone. */
   readonly macs: { readonly spearman: Estimate; readonly kendall: Estimate }
   /** How much better than those by Spearman's ρ, on the same draws of networks. */
   readonly gain: Estimate
-  /** Whether the gain's interval lies above 0. */
+  /** Whether the gain's interval lies above 0: whether the scores are better at all, which may not show on every few networks. */
   readonly clears: boolean
 }
 
@@ -121,11 +129,41 @@ const estimate = (value: number, draws: ReadonlyArray<number>): Estimate => {
   return { value, low: at(0.05), high: at(0.95) }
 }
 
-const agreement = (found: Draw, draws: ReadonlyArray<Draw>): Agreement => {
+/** Standard deviations to either side of a mean within which nine of ten normal numbers lie. */
+const ninety = 1.6449
+
+/** Fisher's z of a correlation, in which its chance is about normal. */
+const fisher = (rho: number) => {
+  const r = Math.max(-0.9999, Math.min(0.9999, rho))
+  return Elementary.log((1 + r) / (1 - r)) / 2
+}
+
+/** The correlation of a z. */
+const correlation = (z: number) => 1 - 2 / (Elementary.exp(2 * z) + 1)
+
+/**
+ * Of ρ on as many other networks: the chance of those that it was found on, by the bootstrap, and that of the others, whose variance in Fisher's z is (1 + ρ² / 2) / (n − 3) for n networks of one class
+ * (D. Bonett and T. Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman correlations", Psychometrika 2000).
+ */
+const ofOthers = (rho: number, draws: ReadonlyArray<number>, networks: number, classes: number): Interval => {
+  const drawn = draws.map(fisher)
+  const mean = drawn.reduce((a, b) => a + b, 0) / drawn.length
+  const known = drawn.reduce((sum, z) => sum + (z - mean) * (z - mean), 0) / drawn.length
+  const half = ninety * Math.sqrt(known + (1 + (rho * rho) / 2) / (networks - 3 * classes))
+  return { low: correlation(fisher(rho) - half), high: correlation(fisher(rho) + half) }
+}
+
+const agreement = (found: Draw, draws: ReadonlyArray<Draw>, networks: number, classes: number): Agreement => {
   const of = (read: (draw: Draw) => number) => estimate(read(found), draws.map(read))
   const gain = of(({ macsSpearman, spearman }) => spearman - macsSpearman)
   return {
     spearman: of(({ spearman }) => spearman),
+    others: ofOthers(
+      found.spearman,
+      draws.map(({ spearman }) => spearman),
+      networks,
+      classes
+    ),
     kendall: of(({ kendall }) => kendall),
     macs: { spearman: of(({ macsSpearman }) => macsSpearman), kendall: of(({ macsKendall }) => macsKendall) },
     gain,
@@ -176,7 +214,7 @@ export const make = (options: Options): Result.Result<Certificate, TooFewResults
     of,
     networks: n,
     unscored: scores.filter((x) => x === null || Number.isNaN(x)).length,
-    overall: agreement(drawOf(options, all), draws),
+    overall: agreement(drawOf(options, all), draws, n, 1),
     inside:
       count < 2
         ? null
@@ -184,7 +222,9 @@ export const make = (options: Options): Result.Result<Certificate, TooFewResults
             classes: count,
             ...agreement(
               inside((group) => group),
-              Array.from({ length: resamples }, () => inside((group) => again(group, within)))
+              Array.from({ length: resamples }, () => inside((group) => again(group, within))),
+              n,
+              count
             )
           }
   })

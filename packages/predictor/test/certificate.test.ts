@@ -65,6 +65,20 @@ describe("a certificate", () => {
     assert.isAbove(overall.spearman.high, overall.spearman.value)
     assert.deepStrictEqual(make(macs), make(macs))
   })
+  it("says what to expect on as many other networks, in nine of ten cases", () => {
+    let held = 0
+    for (let turn = 0; turn < 40; turn++) {
+      const [known, others] = [20, 1].map((resamples) => {
+        const results = normals(n)
+        const scores = normals(n).map((x, i) => x + (results[i] ?? 0))
+        return Result.getOrThrow(make(scores, { results, macs: normals(n), resamples }))
+      })
+      const [said, found] = [known?.inside?.others, others?.inside?.spearman.value ?? Number.NaN]
+      if (said !== undefined && said.low <= found && found <= said.high) held++
+    }
+    assert.isAtLeast(held, 33)
+    assert.isAtMost(held, 39)
+  })
   it("has classes while each has eight networks", () => {
     assert.strictEqual(Result.getOrThrow(make(macs)).inside?.classes, 5)
     const few = (k: number) =>

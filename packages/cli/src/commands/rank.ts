@@ -49,8 +49,9 @@ const places = (scores: ReadonlyArray<number | null>): ReadonlyArray<number> =>
   Correlation.ranks(scores).map((rank) => scores.length + 1 - rank)
 
 /** `0.71 (0.64 … 0.77)`. */
-const interval = ({ high, low, value }: Certificate.Estimate) =>
-  `${value.toFixed(2)} (${low.toFixed(2)} … ${high.toFixed(2)})`
+const interval = ({ value, ...range }: Certificate.Estimate) => `${value.toFixed(2)} (${between(range)})`
+
+const between = ({ high, low }: Certificate.Interval) => `${low.toFixed(2)} … ${high.toFixed(2)}`
 
 /** Networks that a table shows. */
 const shown = 20
@@ -124,7 +125,8 @@ const certified = (
       verdicts.push(`${name}: ${made.failure.message}`)
       continue
     }
-    const { inside, overall } = made.success
+    const { inside, networks, overall } = made.success
+    const others = `on ${networks} others expect ${between(overall.others)}${inside === null ? "" : `, in classes of equal MACs ${between(inside.others)}`}`
     table.push([
       name,
       interval(overall.spearman),
@@ -137,7 +139,7 @@ const certified = (
       overall.gain.low === 0 && overall.gain.high === 0
         ? `${name} orders them as MACs do`
         : overall.clears
-          ? `${name} is better than MACs alone${inside === null || inside.clears ? "" : ", but not inside classes of equal MACs"}`
+          ? `${name} is better than MACs alone${inside === null || inside.clears ? "" : ", but not inside classes of equal MACs"}: ${others}`
           : `${name} is not shown to be better than MACs alone: do not rely on it here`
     )
   }
