@@ -1,6 +1,6 @@
 /**
- * Predictors of results from features (choices, costs, proxies), fitted on a handful of trained networks: ridge regression and a Gaussian process, both with their uncertainty, both the same for the same
- * data. What they are worth is told by `crossValidate`, whose predictions are of networks that the fit has not seen: give them to `Certificate.make`.
+ * Predictors of results from features (choices, costs, proxies), fitted on a handful of trained networks: ridge regression, a Gaussian process, boosted trees and ensembles of them, with their uncertainty, the same
+ * for the same data. What they are worth is told by `crossValidate`, whose predictions are of networks that the fit has not seen: give them to `Certificate.make`.
  *
  * **Source.** C. Rasmussen and C. Williams, "Gaussian Processes for Machine Learning" (2006), algorithm 2.1 and section 5.4; ridge regression is the process with a linear kernel (section 2.1).
  *
@@ -17,6 +17,7 @@
  */
 import { Cholesky, Elementary, Prng } from "@uninet/search-space"
 import * as Result from "effect/Result"
+import * as Boosting from "./internal/boosting.ts"
 import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
 /** A result that is expected, and the standard deviation of what would be measured. */
@@ -52,12 +53,19 @@ const lengths = [0.25, 0.5, 1, 2, 4]
 
 const square = (x: number): number => x * x
 
+const meanOf = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0) / numbers.length
+
+const varianceOf = (numbers: ReadonlyArray<number>) => {
+  const mean = meanOf(numbers)
+  return meanOf(numbers.map((x) => square(x - mean)))
+}
+
 /** Mean and deviation of what is finite; a deviation of 1 where nothing varies. */
 const moments = (numbers: ReadonlyArray<number>): readonly [mean: number, deviation: number] => {
   const finite = numbers.filter(Number.isFinite)
   if (finite.length === 0) return [0, 1]
-  const mean = finite.reduce((a, b) => a + b, 0) / finite.length
-  const deviation = Math.sqrt(finite.reduce((sum, x) => sum + square(x - mean), 0) / finite.length)
+  const mean = meanOf(finite)
+  const deviation = Math.sqrt(varianceOf(finite))
   return [mean, deviation > 1e-12 * Math.max(1, Math.abs(mean)) ? deviation : 1]
 }
 
@@ -67,24 +75,44 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   return sum
 }
 
-/** A process under the likeliest of some kernels and noises, its variance that which is likeliest under them. */
-const process =
-  (kernels: (features: number) => ReadonlyArray<Kernel>): Regressor =>
+/** A regressor of features and results that have mean 0 and deviation 1 each. */
+const standardised =
+  (
+    fit: (
+      rows: ReadonlyArray<ReadonlyArray<number>>,
+      results: ReadonlyArray<number>
+    ) => (features: ReadonlyArray<number>) => Prediction
+  ): Regressor =>
   (rows, results) => {
     const n = rows.length
     if (n < fewest) return Result.fail(new TooFewResults({ results: n, needed: fewest }))
     if (results.every((result) => result === results[0])) return Result.fail(new ConstantScores({ of: "results" }))
-    const features = rows[0]?.length ?? 0
-    const scales = Array.from({ length: features }, (_, f) => moments(rows.map((row) => row[f] ?? Number.NaN)))
+    const scales = Array.from({ length: rows[0]?.length ?? 0 }, (_, f) =>
+      moments(rows.map((row) => row[f] ?? Number.NaN))
+    )
     const standard = (row: ReadonlyArray<number>) =>
       scales.map(([mean, deviation], f) => {
         const x = row[f] ?? Number.NaN
         return Number.isFinite(x) ? (x - mean) / deviation : 0
       })
-    const known = rows.map(standard)
     const [mean, deviation] = moments(results)
-    const y = results.map((result) => (result - mean) / deviation)
-    const fits = kernels(Math.max(features, 1)).flatMap((kernel) => {
+    const predict = fit(
+      rows.map(standard),
+      results.map((result) => (result - mean) / deviation)
+    )
+    return Result.succeed({
+      predict: (row) => {
+        const found = predict(standard(row))
+        return { mean: mean + deviation * found.mean, deviation: deviation * found.deviation }
+      }
+    })
+  }
+
+/** A process under the likeliest of some kernels and noises, its variance that which is likeliest under them. */
+const process = (kernels: (features: number) => ReadonlyArray<Kernel>): Regressor =>
+  standardised((known, y) => {
+    const n = known.length
+    const fits = kernels(Math.max(known[0]?.length ?? 0, 1)).flatMap((kernel) => {
       const covariances = known.map((a) => known.map((b) => kernel(a, b)))
       return noises.map((noise) => {
         const factor = Cholesky.make()
@@ -104,16 +132,13 @@ const process =
       })
     })
     const { factor, kernel, noise, solved, variance } = fits.reduce((a, b) => (b.likelihood > a.likelihood ? b : a))
-    return Result.succeed({
-      predict: (row) => {
-        const x = standard(row)
-        const towards = Float64Array.from(known, (other) => kernel(x, other))
-        factor.forward([towards])
-        const spread = Math.max(kernel(x, x) + noise - dot(towards, towards), noise)
-        return { mean: mean + deviation * dot(towards, solved), deviation: deviation * Math.sqrt(variance * spread) }
-      }
-    })
-  }
+    return (x) => {
+      const towards = Float64Array.from(known, (other) => kernel(x, other))
+      factor.forward([towards])
+      const spread = Math.max(kernel(x, x) + noise - dot(towards, towards), noise)
+      return { mean: dot(towards, solved), deviation: Math.sqrt(variance * spread) }
+    }
+  })
 
 /** Ridge regression on standardised features, with the penalty that is likeliest. */
 export const ridge: Regressor = process((features) => [(a, b) => 1 + dot(a, b) / features])
@@ -126,6 +151,54 @@ export const gaussianProcess: Regressor = process((features) =>
   })
 )
 
+/** How trees are grown, and how many times on networks drawn again. */
+const growth = { trees: 60, depth: 2, rate: 0.1, leaf: 4, features: 0.5 } satisfies Boosting.Options
+const bags = 10
+
+/**
+ * Gradient-boosted trees with squared loss (J. Friedman, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of Statistics 2001), the mean of ten boostings, each of the networks drawn again
+ * (L. Breiman, "Bagging Predictors", 1996). How far the ten are apart, and how far the results are from those that have not seen them, is the uncertainty.
+ */
+export const trees: Regressor = standardised((rows, results) => {
+  const prng = Prng.fromSeed("trees")
+  const table = Boosting.tableOf(rows)
+  const targets = Float64Array.from(results)
+  const grown = Array.from({ length: bags }, () => {
+    const counts = new Float64Array(rows.length)
+    for (let i = 0; i < rows.length; i++) counts[prng.nextInt(rows.length)]++
+    return { counts, predict: Boosting.boosted(table, rows, targets, counts, growth, prng) }
+  })
+  // What is left of the errors on what was not seen when the boostings' own disagreement is taken away.
+  const noise = meanOf(
+    rows.flatMap((row, i) => {
+      const unseen = grown.filter(({ counts }) => counts[i] === 0).map(({ predict }) => predict(row))
+      return unseen.length < 2 ? [] : [square(results[i] - meanOf(unseen)) - varianceOf(unseen)]
+    })
+  )
+  return (row) => {
+    const each = grown.map(({ predict }) => predict(row))
+    return { mean: meanOf(each), deviation: Math.sqrt(Math.max(noise, 0.01) + varianceOf(each)) }
+  }
+})
+
+/**
+ * The mean of several regressors. Its uncertainty is theirs, and how far they are apart.
+ *
+ * @example
+ * Regressor.ensemble([Regressor.ridge, Regressor.trees])(rows, results)
+ */
+export const ensemble =
+  (regressors: ReadonlyArray<Regressor>): Regressor =>
+  (rows, results) =>
+    Result.map(Result.all(regressors.map((regressor) => regressor(rows, results))), (fitted) => ({
+      predict: (features) => {
+        const each = fitted.map(({ predict }) => predict(features))
+        const means = each.map(({ mean }) => mean)
+        const own = meanOf(each.map(({ deviation }) => square(deviation)))
+        return { mean: meanOf(means), deviation: Math.sqrt(own + varianceOf(means)) }
+      }
+    }))
+
 /** Predictions by fits that have not seen what they predict. */
 export interface CrossValidated {
   /** Of every network by a fit that has not seen it, in their order. */
@@ -136,7 +209,7 @@ export interface CrossValidated {
 
 /** Into how many parts networks are divided, and by what. */
 export interface CrossValidation {
-  /** Parts that are left out in turn. Default 5, at most one for each network. */
+  /** Parts that are left out in turn. Default 10, at most one for each network. */
   readonly folds?: number
   /** Decides the parts. */
   readonly seed: string | number
@@ -155,7 +228,7 @@ export const crossValidate = (
   regressor: Regressor,
   rows: ReadonlyArray<ReadonlyArray<number>>,
   results: ReadonlyArray<number>,
-  { folds = 5, seed }: CrossValidation
+  { folds = 10, seed }: CrossValidation
 ): Result.Result<CrossValidated, TooFewResults | ConstantScores> =>
   Result.gen(function* () {
     const n = rows.length
@@ -169,7 +242,12 @@ export const crossValidate = (
         kept.map((i) => rows[i] ?? []),
         kept.map((i) => results[i] ?? Number.NaN)
       )
-      for (const [i, row] of rows.entries()) if (part.get(i) === left) predictions.set(i, fitted.predict(row))
+      const shift = meanOf(results) - meanOf(kept.map((i) => results[i] ?? Number.NaN))
+      for (const [i, row] of rows.entries())
+        if (part.get(i) === left) {
+          const { deviation, mean } = fitted.predict(row)
+          predictions.set(i, { mean: mean + shift, deviation })
+        }
     }
     const all = rows.map((_, i) => predictions.get(i) ?? { mean: Number.NaN, deviation: Number.NaN })
     const within = all.filter(

@@ -38,6 +38,21 @@ describe("a regressor", () => {
         assert.isAtLeast(coverage, 0.75)
       }
   })
+  it("as trees sees what happens only where two things meet, which no line has, and as an ensemble is between its parts", () => {
+    const corner = results(([a = 0, b = 0]) => (a > 0 && b > 0 ? 3 : 0))
+    const [trees, ridge, both] = [
+      Regressor.trees,
+      Regressor.ridge,
+      Regressor.ensemble([Regressor.ridge, Regressor.trees])
+    ].map((regressor) => validated(regressor, corner))
+    const errorOf = (made: Regressor.CrossValidated | undefined) =>
+      made === undefined ? Number.NaN : error(made, corner)
+    assert.isBelow(errorOf(trees), 0.6 * errorOf(ridge))
+    assert.isBelow(errorOf(both), errorOf(ridge))
+    for (const made of [trees, both]) assert.isAtLeast(made?.coverage ?? 0, 0.75)
+    const { mean } = both?.predictions[0] ?? { mean: Number.NaN }
+    assert.approximately(mean, ((trees?.predictions[0]?.mean ?? 0) + (ridge?.predictions[0]?.mean ?? 0)) / 2, 1e-9)
+  })
   it("is certified by what it predicts of networks that it has not seen", () => {
     const scores = validated(Regressor.ridge, line).predictions.map(({ mean }) => mean)
     const macs = rows.map(([, b = 0]) => -b)

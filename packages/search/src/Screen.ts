@@ -72,7 +72,7 @@ const judged = <A>(
   const sign = Correlation.spearman(macs, rewards) < 0 ? -1 : 1
   const made = Result.gen(function* () {
     const fitted = yield* regressor(rows, rewards)
-    const { predictions } = yield* Regressor.crossValidate(regressor, rows, rewards, { seed })
+    const { predictions } = yield* Regressor.crossValidate(regressor, rows, rewards, { seed, folds: 5 })
     const certificate = yield* Certificate.make({
       of: "the predictor",
       scores: predictions.map(({ mean }) => mean),

@@ -27,7 +27,9 @@ const combined = "az-nas"
 /** Predictors from choices, costs and proxies, fitted on what was trained. */
 const regressors: Readonly<Record<string, Regressor.Regressor>> = {
   ridge: Regressor.ridge,
-  gp: Regressor.gaussianProcess
+  gp: Regressor.gaussianProcess,
+  trees: Regressor.trees,
+  ensemble: Regressor.ensemble([Regressor.ridge, Regressor.trees])
 }
 
 const known = [...Object.keys(Proxies.all), combined, ...Object.keys(regressors)]
