@@ -20,6 +20,7 @@ import { progressivity } from "./proxies/progressivity.ts"
 import { snip } from "./proxies/snip.ts"
 import { synflow } from "./proxies/synflow.ts"
 import { trainability } from "./proxies/trainability.ts"
+import { vkdnw } from "./proxies/vkdnw.ts"
 import { zico } from "./proxies/zico.ts"
 import type { Laid, Proxy } from "./Proxy.ts"
 import * as Subject from "./Subject.ts"
@@ -38,7 +39,8 @@ export const all = {
   expressivity,
   progressivity,
   trainability,
-  complexity
+  complexity,
+  vkdnw
 } as const satisfies Record<string, Proxy>
 
 /** A proxy that is there already. */

@@ -28,6 +28,8 @@ export interface Subject {
   readonly halves: () => readonly [Traced, Traced]
   /** On one example. */
   readonly single: () => Traced
+  /** In evaluation, where examples do not see one another, on so many copies of the batch's first ones, one copy after the other. */
+  readonly apart: (examples: number, copies: number) => Traced
   /** Of an evaluation of one example. */
   readonly costs: Costs.Costs
 }
@@ -39,8 +41,14 @@ const isWeight = (node: Tensor.Tensor): node is Tensor.Tensor<"variable"> =>
   Tensor.is("variable")(node) && node.attributes.role === "parameter" && node.shape.length >= 2
 
 /** A forward pass on tensors for the model's inputs. */
-const trace = (model: Model.Model, task: Task.Task, inputs: Model.Tensors, given: Tensor.Tensor): Traced => {
-  const outputs = model.forward(Scope.make("training"), inputs)
+const trace = (
+  model: Model.Model,
+  task: Task.Task,
+  inputs: Model.Tensors,
+  given: Tensor.Tensor,
+  mode: Scope.Mode = "training"
+): Traced => {
+  const outputs = model.forward(Scope.make(mode), inputs)
   const loss = task.loss(outputs, given, { labelSmoothing: 0 })
   const taken = Object.keys(task.outputs).flatMap((name) => {
     const output = outputs[name]
@@ -105,16 +113,22 @@ export const make = (
     if (whole.answers.length === 0)
       return yield* Result.fail(new Unscorable({ reason: "its task takes none of its outputs as numbers" }))
     const costs = Costs.ofProgram(yield* Result.mapError(Model.evaluation(model), failed))
-    const half = (start: number, end: number) => {
-      const cut = (x: Tensor.Tensor) => Op.slice(x, 0, start, end)
-      const inputs = Object.fromEntries(Object.entries(all(batch)).map(([name, x]) => [name, cut(x)]))
-      return trace(model, task, inputs, cut(answered(batch)))
+    /** On what is made of the batch. */
+    const of = (part: (x: Tensor.Tensor) => Tensor.Tensor, mode?: Scope.Mode) => {
+      const inputs = Object.fromEntries(Object.entries(all(batch)).map(([name, x]) => [name, part(x)]))
+      return trace(model, task, inputs, part(answered(batch)), mode)
     }
+    const half = (start: number, end: number) => of((x) => Op.slice(x, 0, start, end))
     return {
       batch,
       whole,
       halves: () => [half(0, batch / 2), half(batch / 2, batch)],
       single: () => trace(model, task, all(1), answered(1)),
+      apart: (examples, copies) =>
+        of((x) => {
+          const some = Op.slice(x, 0, 0, examples)
+          return Op.concat([some, ...Array.from({ length: copies - 1 }, () => some)], 0)
+        }, "evaluation"),
       costs
     }
   })

@@ -170,6 +170,40 @@ describe("a proxy of a network that is worked out by hand", () => {
   )
 })
 
+describe("the Fisher-eigenvalue entropy", () => {
+  it.effect("is that of the deciles of the Fisher information's eigenvalues", () => {
+    // Both classes have 3 · relu(2 · x) + x, so they are as likely as one another. Moving the first weight moves both alike: it says nothing. The other two move the first class by relu(2 · x) and x.
+    const given = { inputs: { x: Float32Array.of(1, 2, -1, 3) }, targets: new Float32Array(8) }
+    const network = {
+      task: squares(2),
+      model: Model.make({
+        inputs: { x: Model.input([1]) },
+        forward: (_, { x }) => ({
+          y: Op.add(
+            Op.linear(Op.relu(Op.linear(x, weight("first", 2, 1, 1))), weight("second", 3, 2, 1)),
+            Op.linear(x, weight("third", 1, 2, 1))
+          )
+        })
+      })
+    }
+    const [a, b, c] = [14, 7, 3.75].map((mean) => mean / 4) as [number, number, number]
+    const apart = Math.sqrt((a - c) ** 2 + 4 * b * b)
+    const [low, high] = [(a + c - apart) / 2, (a + c + apart) / 2]
+    // Of 0, low and high: deciles 0.2 · low … low up to the middle one, then on to high.
+    const deciles = [0.2, 0.4, 0.6, 0.8, 1]
+      .map((share) => share * low)
+      .concat([0.2, 0.4, 0.6, 0.8].map((share) => low + share * (high - low)))
+    const sum = deciles.reduce((x, y) => x + y, 0)
+    const entropy = deciles.reduce((total, x) => total - (x / sum) * Math.log(x / sum), 0)
+    return near(network, all.vkdnw, entropy, given)
+  })
+  it.effect("says nothing where there are no classes", () =>
+    Effect.map(scored(twoWeights, all.vkdnw), (found) =>
+      assert.include(found?.problem?.message ?? "", "it has no probabilities of classes")
+    )
+  )
+})
+
 describe("a proxy that has nothing to say", () => {
   const ofImage = { inputs: { image: Float32Array.of(1, 2, 3, 4) }, targets: new Float32Array(4) }
   const codes = { inputs: { x: new Float32Array(12).fill(-1) }, targets: new Float32Array(4) }

@@ -1,0 +1,105 @@
+import { gradient, Op, Shape, Tensor } from "@uninet/graph"
+import { Elementary } from "@uninet/search-space"
+import * as Result from "effect/Result"
+import { eigenvalues } from "../internal/eigenvalues.ts"
+import { substitute } from "../internal/substitute.ts"
+import { NotApplicable } from "../PredictorError.ts"
+import * as Proxy from "../Proxy.ts"
+
+/** Examples at most, and examples times classes: every class of each has a forward pass of its own. */
+const most = 16
+const passes = 640
+
+/** The share of the uniform distribution in the probabilities, as in the authors' code. */
+const even = 0.05
+
+/** The entropy of the nine deciles of numbers as shares of their sum, between neighbours by a straight line. */
+const ofDeciles = (numbers: ArrayLike<number>): number => {
+  const sorted = Float64Array.from(numbers, (value) => Math.max(value, 0)).sort()
+  const deciles = Array.from({ length: 9 }, (_, k) => {
+    const place = ((k + 1) / 10) * (sorted.length - 1)
+    const below = Math.floor(place)
+    const low = sorted[below] ?? Number.NaN
+    return low + (place - below) * ((sorted[below + 1] ?? low) - low)
+  })
+  const sum = deciles.reduce((a, b) => a + b, 0)
+  // NaN where all are 0.
+  return deciles.reduce((entropy, x) => (x === 0 ? entropy : entropy - (x / sum) * Elementary.log(x / sum)), 0 / sum)
+}
+
+/** Jᵀ (diag p − p pᵀ) J, the mean over examples; J has a row for every class of every example, class by class. */
+const fisherOf = (jacobian: ArrayLike<number>, logits: ArrayLike<number>, examples: number, classes: number) => {
+  const weights = jacobian.length / (examples * classes)
+  const fisher = new Float64Array(weights * weights)
+  for (let i = 0; i < examples; i++) {
+    const own = Array.from({ length: classes }, (_, c) => logits[i * classes + c])
+    const top = Math.max(...own)
+    const powers = own.map((logit) => Elementary.exp(logit - top))
+    const sum = powers.reduce((a, b) => a + b, 0)
+    const probabilities = powers.map((power) => (1 - even) * (power / sum) + even / classes)
+    const at = (c: number, w: number) => jacobian[(c * examples + i) * weights + w]
+    const means = Array.from({ length: weights }, (_, w) =>
+      probabilities.reduce((mean, p, c) => mean + p * at(c, w), 0)
+    )
+    for (let v = 0; v < weights; v++)
+      for (let w = 0; w < weights; w++)
+        fisher[v * weights + w] +=
+          probabilities.reduce((product, p, c) => product + p * at(c, v) * at(c, w), -means[v] * means[w]) / examples
+  }
+  return { fisher, weights }
+}
+
+/**
+ * Fisher-eigenvalue entropy: −Σ λ̃ₖ log λ̃ₖ over the nine deciles λ̃ₖ, as shares of their sum, of the eigenvalues of the Fisher information of the classes' probabilities with respect to the first element of every
+ * layer's weights; log 9 where all are alike. Batch norms have the statistics that they begin with.
+ *
+ * Derivatives for each example come of one backward pass: a layer f(x, W) becomes f(x, W) + δ · f(x, E), E being 1 in the first element and 0 elsewhere, with a δ of 0 for every example. Biases and norms are left out, our
+ * choice. The authors add the number of layers where they rank by it alone, which can be had of other proxies.
+ *
+ * **Source.** O. Týbl and L. Neumann, "Training-free Neural Architecture Search through Variance of Knowledge of Deep Network Weights", CVPR 2025 (arXiv 2502.04975), section III. **Assumes** classes; no labels.
+ */
+export const vkdnw = Proxy.make({
+  name: "vkdnw",
+  source: "Týbl and Neumann, CVPR 2025",
+  assumes: "classes, and layers that are linear in their weights",
+  lay: ({ apart, batch, whole }) => {
+    const says = (reason: string) => Result.fail(new NotApplicable({ proxy: "vkdnw", reason }))
+    const [, classes = 0, ...rest] = whole.answers[0]?.shape ?? []
+    if (classes < 2 || rest.length > 0) return says("it has no probabilities of classes")
+    const examples = Math.max(1, Math.min(batch, most, Math.floor(passes / classes)))
+    const rows = examples * classes
+    const [logits] = apart(examples, classes).answers
+    if (logits === undefined) return says("it has no probabilities of classes")
+    const deltas: Array<Tensor.Tensor> = []
+    const moved = substitute([logits], (node, inputs) => {
+      const [x, w] = inputs
+      const isLayer = Tensor.is("conv2d")(node) || Tensor.is("linear")(node)
+      if (!isLayer || x === undefined || w === undefined || !Tensor.is("variable")(w) || x.shape[0] % rows !== 0)
+        return undefined
+      const ones = w.shape.map(() => 1)
+      const first = Op.pad(
+        Op.fill(1, ones),
+        ones.map(() => 0),
+        w.shape.map((length) => length - 1)
+      )
+      const delta = Op.fill(0, [x.shape[0], ...node.shape.slice(1).map(() => 1)])
+      deltas.push(delta)
+      return Op.add({ ...node, inputs }, Op.mul(delta, { ...node, inputs: [x, first] }))
+    })(logits)
+    const own = Float32Array.from({ length: rows * classes }, (_, i) =>
+      Number(Math.floor(i / classes / examples) === i % classes)
+    )
+    const columns = gradient(Op.sum(Op.mul(moved, Op.constant(own, [rows, classes]))), deltas).flatMap((g) =>
+      g === undefined ? [] : [Op.sum(Op.reshape(g, [rows, Shape.size(g.shape) / rows]), [1], true)]
+    )
+    const [column, ...columnsBehind] = columns
+    if (column === undefined) return says("it has no weights")
+    return Result.succeed({
+      outputs: { jacobian: Op.concat([column, ...columnsBehind], 1), logits: Op.slice(moved, 0, 0, examples) },
+      score: ({ jacobian = [], logits = [] }) => {
+        const { fisher, weights } = fisherOf(jacobian, logits, examples, classes)
+        return ofDeciles(eigenvalues(fisher, weights))
+      }
+    })
+  }
+})
