@@ -165,6 +165,8 @@ describe("uninet search", () => {
       2,
       /--screen cannot be given with --objectives: its predic/
     ],
+    [["--screen-by", "naswot"], 2, /--screen-by is for the predictor of --screen\. Give --screen 0\.25 as well\./],
+    [["--screen", "0.5", "--screen-by", "naswot,foo"], 2, /--screen-by has "foo"\. Give some of parameters, macs/],
     [
       ["--resume", "a", "--screen", "0.5"],
       2,

@@ -123,6 +123,8 @@ const fields = {
   ahead: Count,
   /** Of what is proposed only this share is trained, by what a predictor expects: 0.25 trains one of four. Default: everything is. */
   screen: Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)),
+  /** What the screen's predictor knows beside choices and costs: proxies by name, such as `naswot,synflow`. Default: nothing. */
+  screenBy: Schema.String,
   /** Longest time for one trial: seconds, or a text such as `10min`. */
   trialTime: Units.Seconds,
   /** Most memory of a worker: bytes, or a text such as `2G`. */

@@ -1,5 +1,5 @@
 /**
- * A filter in front of any strategy: of what it proposes only the better part is trained, by what a predictor expects of it. The predictor is fitted on the search's own results (choices and costs), and is used
+ * A filter in front of any strategy: of what it proposes only the better part is trained, by what a predictor expects of it. The predictor is fitted on the search's own results (choices, costs and what else is known), and is used
  * only while its certificate, cross-validated on those results, says that it is better than multiply-accumulates alone.
  *
  * **Source.** The filter is that of predictor-guided evolution (C. Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", 2020, arXiv 2003.12857); that it has to earn its place is
@@ -14,6 +14,8 @@ import * as Result from "effect/Result"
 export interface Candidate<A> {
   readonly point: A
   readonly costs: Readonly<Record<string, number>>
+  /** What else is known of it before any training, such as scores of proxies: as many numbers for each network, NaN for what is not known. */
+  readonly known?: ReadonlyArray<number>
 }
 
 /** What is held of the predictor after some results. */
@@ -62,9 +64,10 @@ const judged = <A>(
     known.map(({ point }) => point)
   )
   const names = Object.keys(known[0]?.costs ?? {})
-  const featuresOf = ({ costs, point }: Candidate<A>) => [
+  const featuresOf = ({ costs, known = [], point }: Candidate<A>) => [
     ...encode(point),
-    ...names.map((name) => logarithm(costs[name] ?? Number.NaN))
+    ...names.map((name) => logarithm(costs[name] ?? Number.NaN)),
+    ...known
   ]
   const rows = known.map(featuresOf)
   const macs = known.map(({ costs }) => costs["macs"] ?? 0)

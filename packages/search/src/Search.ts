@@ -139,6 +139,14 @@ export interface OwnObjective<A, X extends string = string> {
   readonly of: (values: { readonly [K in X]: number }, point: A) => number
 }
 
+/** What can be known of a point before any training, such as scores of proxies. */
+export interface Known<in A> {
+  /** Which numbers they are, for the journal. */
+  readonly name: string
+  /** As many numbers for every point, NaN for what is not known. It is asked once for each point that is proposed or has a result, and again when the search is resumed, and has to come to the same. */
+  readonly of: (point: A) => Effect.Effect<ReadonlyArray<number>>
+}
+
 /** How many points are tried, by what they are judged, within which bounds, and what is done on the way. */
 export interface Options<A, C extends string, M extends string> {
   /** Points to evaluate. Refused proposals are not counted. */
@@ -177,6 +185,8 @@ export interface Options<A, C extends string, M extends string> {
    * with `objectives`. Default: everything is trained.
    */
   readonly screen?: number
+  /** What the screen's predictor knows of a point beside its choices and costs. Default: nothing. */
+  readonly screenBy?: Known<A>
   /**
    * Points to be tried before any that the strategy proposes, which is told of them: networks that are known, or the best of another search. They count as trials, in this order; what is outside the
    * bounds is refused like any other. Default: none.
@@ -285,6 +295,7 @@ export const identity = Effect.fnUntraced(function* <A, C extends string, M exte
       constraints: constraintsOf(of, options).map(bounds),
       // Absent in journals of before they were known.
       ...(options.screen === undefined ? {} : { screen: options.screen }),
+      ...(options.screenBy === undefined ? {} : { screenBy: options.screenBy.name }),
       ...(startWith.length === 0 ? {} : { startWith: startWith.map((point) => ModelSpace.write(of)(point)) }),
       ...(learnFrom.length === 0 ? {} : { learnFrom: Digest.of(JSON.stringify(learnFrom)) })
     }
@@ -565,6 +576,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       given: `${share} beside several objectives`,
       expected: "it to a search for one reward, which is what its predictor predicts"
     })
+  if (options.screenBy !== undefined && share === undefined)
+    return yield* new InvalidSearch({
+      option: "screenBy",
+      given: `${options.screenBy.name} without a screen`,
+      expected: "it beside screen, whose predictor it informs"
+    })
   const unknown = unknownName(of, options)
   if (unknown !== undefined) return yield* unknown
   const { start } = yield* SearchStrategy
@@ -644,6 +661,17 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const ladder = Fidelity.ladder(fidelity)
   const worth = worthOf<A, C, M>(of, objectives)
   const screen = share === undefined ? undefined : Screen.make(of, seed)
+  const alreadyKnown = new Map<string, ReadonlyArray<number>>()
+  /** The candidate with what is known of it beside its costs. */
+  const informed = Effect.fnUntraced(function* (
+    hash: string,
+    candidate: Screen.Candidate<A>
+  ): Effect.fn.Return<Screen.Candidate<A>> {
+    if (options.screenBy === undefined) return candidate
+    const known = alreadyKnown.get(hash) ?? (yield* options.screenBy.of(candidate.point))
+    alreadyKnown.set(hash, known)
+    return { ...candidate, known }
+  })
   let spent = 0
   const spend = (candidate: Candidate<A, C>, rung: number) => {
     if (options.budget !== undefined)
@@ -836,19 +864,24 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       watch.strategy
     )
     exhausted = proposals.length < count
-    return screened(proposals, most)
+    return yield* screened(proposals, most)
   })
 
   /** Proposals, those that are left out with what was expected of them. */
-  const screened = (proposals: ReadonlyArray<Strategy.Proposal<A>>, most: number): ReadonlyArray<Proposed<A>> => {
+  const screened = Effect.fnUntraced(function* (
+    proposals: ReadonlyArray<Strategy.Proposal<A>>,
+    most: number
+  ): Effect.fn.Return<ReadonlyArray<Proposed<A>>> {
     const expected =
       proposals.length <= most
         ? undefined
         : screen?.expect(
-            proposals.map(({ value }) => ({
-              point: value,
-              costs: Result.getOrElse(ModelSpace.costsOf(of)(value), () => ModelSpace.unpriced(of))
-            }))
+            yield* Effect.forEach(proposals, ({ hash, value }) =>
+              informed(hash, {
+                point: value,
+                costs: Result.getOrElse(ModelSpace.costsOf(of)(value), () => ModelSpace.unpriced(of))
+              })
+            )
           )
     if (expected === undefined) return proposals
     const worthOf = (i: number) => expected[i] ?? -Infinity
@@ -867,7 +900,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
             }
           }
     )
-  }
+  })
 
   const propose = Effect.fnUntraced(function* (point: A, hash: string, screenedNow: LeftOut | undefined) {
     const trial = first.length
@@ -954,9 +987,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
 
   /** Tells the screen, which says so where it is held to be something else by that. */
   const learned = Effect.fnUntraced(function* (candidate: Candidate<A, C>, reward: number) {
-    const before = screen?.verdict()
-    screen?.told(candidate, reward)
-    const verdict = screen?.verdict()
+    if (screen === undefined) return
+    const before = screen.verdict()
+    screen.told(yield* informed(candidate.hash, candidate), reward)
+    const verdict = screen.verdict()
     if (verdict !== undefined && verdict.trusted !== before?.trusted) yield* emit({ _tag: "Screening", verdict })
   })
 

@@ -140,6 +140,23 @@ describe("a screened search", () => {
       assert.match(error.message, /^screen is 0\.25 beside several objectives/)
     }).pipe(Effect.scoped)
   )
+  it.live("goes by what else is known of a point, and comes to the same when it is resumed", () =>
+    Effect.gen(function* () {
+      // Nothing that a line or a curve through the digits would find.
+      const hidden = (point: Point) => (point.reduce((rest, digit) => (rest * 31 + digit * 17) % 101, 7) % 11) / 11
+      const screenBy: Search.Known<Point> = {
+        name: "hidden",
+        of: (point) => Effect.succeed([hidden(point), Number.NaN])
+      }
+      const path = yield* file
+      const { entries, verdicts } = yield* searched(path, { worth: hidden, screenBy })
+      assert.isTrue(verdicts.some(({ trusted }) => trusted))
+      assert.isAbove(leftOut(entries).length, 0)
+      assert.deepStrictEqual((yield* searched(path, { worth: hidden, screenBy })).entries, entries)
+      const foreign = yield* Effect.flip(searched(path, { worth: hidden, screenBy: { ...screenBy, name: "other" } }))
+      assert.include(foreign.message, "screenBy")
+    }).pipe(Effect.scoped)
+  )
 })
 
 describe("a screen's predictor", () => {

@@ -28,6 +28,7 @@ import * as paths from "../internal/paths.ts"
 import * as plans from "../internal/plan.ts"
 import * as progress from "../internal/progress.ts"
 import * as runFolder from "../internal/runFolder.ts"
+import * as screenedBy from "../internal/screenedBy.ts"
 import * as training from "../internal/training.ts"
 
 /** Costs that are shown of every trial: those that the search speaks of, and the usual ones where there is room. */
@@ -158,6 +159,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     objectives,
     recipe,
     screen,
+    screenBy,
     seed,
     trialMemory,
     trialTime,
@@ -176,6 +178,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     objectives,
     ahead,
     ...(screen === undefined ? {} : { screen }),
+    ...(screenBy === undefined ? {} : { screenBy: yield* screenedBy.make(screenBy, of, seed) }),
     settings,
     surroundings,
     ...given,

@@ -2,6 +2,7 @@
 import { type Lesson, Strategies } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
 import { Recipe, Task } from "@uninet/model-space"
+import { Proxies } from "@uninet/predictor"
 import { Config, Fidelity, Journal, Reward, Search, SpaceSource, Units } from "@uninet/search"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -73,7 +74,9 @@ const Added = Schema.Struct({
   reward: Schema.Union([Reward.Reward, Schema.Struct({ _tag: Schema.Literal("Own") })]),
   ahead: Schema.Int,
   /** Absent where every proposal is trained. */
-  screen: Schema.optionalKey(Schema.Finite)
+  screen: Schema.optionalKey(Schema.Finite),
+  /** Proxies by name. Absent where its predictor knows of choices and costs alone. */
+  screenBy: Schema.optionalKey(Schema.String)
 })
 
 /** What does not. */
@@ -139,6 +142,8 @@ export interface Plan extends runFolder.Place {
   readonly ahead: number
   /** The share of proposals that is trained; absent where all are. */
   readonly screen?: number
+  /** Proxies by name, with commas between, that its predictor goes by as well. */
+  readonly screenBy?: string
   readonly trials: number
   readonly finalists: number
   readonly finalEpochs: number
@@ -285,6 +290,13 @@ export const config = {
         "Train only this share of what is proposed, such as 0.25: the better one by a predictor fitted on the results so far, once it is shown to know more than MACs alone (default: all)"
       )
     ),
+  screenBy: Flag.String("screen-by").pipe(
+    Flag.withMetavar("a,b"),
+    Flag.optional,
+    Flag.withDescription(
+      "With --screen: proxies that its predictor goes by beside choices and costs, such as naswot,synflow, computed of every network that is proposed (default: none)"
+    )
+  ),
   trialTime: flags
     .seconds("trial-time")
     .pipe(Flag.optional, Flag.withDescription("Longest time for one trial, such as 10min (default: any)")),
@@ -414,7 +426,19 @@ function ofOwnPoints(given: unknown) {
   return given
 }
 
-const screenOf = (screen: number | undefined) => (screen === undefined ? {} : { screen })
+const screenOf = (screen: number | undefined, by: string | undefined) => ({
+  ...(screen === undefined ? {} : { screen }),
+  ...(by === undefined ? {} : { screenBy: by })
+})
+
+/** Names of proxies, with commas between. */
+const proxiesNamed = Effect.fnUntraced(function* (text: string) {
+  const names = text.split(",").map((name) => name.trim())
+  const unknown = names.find((name) => !Proxies.isName(name))
+  if (unknown !== undefined)
+    return yield* usage(`--screen-by has "${unknown}". Give some of ${Object.keys(Proxies.all).join(", ")}.`)
+  return [...new Set(names)].join(",")
+})
 
 /** The plan of a new search. */
 export const fresh = Effect.fnUntraced(function* (given: Flags) {
@@ -456,6 +480,10 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     return yield* usage(
       "--screen cannot be given with --objectives: its predictor predicts one reward. Leave one of them out."
     )
+  const by = Option.getOrElse(given.screenBy, () => fields.screenBy)
+  const screenBy = by === undefined ? undefined : yield* proxiesNamed(by)
+  if (screenBy !== undefined && screen === undefined)
+    return yield* usage("--screen-by is for the predictor of --screen. Give --screen 0.25 as well.")
   return {
     ...(Option.isSome(given.out)
       ? runFolder.asked(given.out.value)
@@ -481,7 +509,7 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     most: Option.getOrElse(given.maxMacs, () => fields.maxMacs),
     within: { ...fields.within, ...(Option.isSome(given.within) ? yield* within(given.within.value) : {}) },
     ahead: or(given.ahead, fields.ahead, Search.defaultAhead),
-    ...screenOf(screen),
+    ...screenOf(screen, screenBy),
     fidelity,
     objectives,
     trialTime: or(given.trialTime, fields.trialTime, null),
@@ -524,6 +552,7 @@ const fixed = [
   "rungFactor",
   "objectives",
   "screen",
+  "screenBy",
   "startWith"
 ] as const
 
@@ -562,7 +591,20 @@ export type Recorded = Effect.Success<ReturnType<typeof recorded>>
 /** The plan of the search in a folder. */
 export const ofRun = Effect.fnUntraced(function* (
   folder: string,
-  { ahead, fidelity, isHandedOver, lessons, notes, objectives, reward, screen, seed, settings, strategy }: Recorded,
+  {
+    ahead,
+    fidelity,
+    isHandedOver,
+    lessons,
+    notes,
+    objectives,
+    reward,
+    screen,
+    screenBy,
+    seed,
+    settings,
+    strategy
+  }: Recorded,
   file: Option.Option<string>
 ) {
   const name = yield* runFolder.shown(folder)
@@ -610,7 +652,7 @@ export const ofRun = Effect.fnUntraced(function* (
     fidelity,
     objectives: ofOwnPoints(own) ?? objectives.map(({ name }) => name),
     ahead,
-    ...screenOf(screen),
+    ...screenOf(screen, screenBy),
     trialTime: notes.trialTime,
     trialMemory: notes.trialMemory,
     maxTime: null,

@@ -6,6 +6,8 @@ import { substitute } from "../internal/substitute.ts"
 import { NotApplicable } from "../PredictorError.ts"
 import * as Proxy from "../Proxy.ts"
 
+const not = (reason: string) => Result.fail(new NotApplicable({ proxy: "vkdnw", reason }))
+
 /** Examples at most, and examples times classes: every class of each has a forward pass of its own. */
 const most = 16
 const passes = 640
@@ -63,13 +65,12 @@ export const vkdnw = Proxy.make({
   source: "Týbl and Neumann, CVPR 2025",
   assumes: "classes, and layers that are linear in their weights",
   lay: ({ apart, batch, whole }) => {
-    const says = (reason: string) => Result.fail(new NotApplicable({ proxy: "vkdnw", reason }))
     const [, classes = 0, ...rest] = whole.answers[0]?.shape ?? []
-    if (classes < 2 || rest.length > 0) return says("it has no probabilities of classes")
+    if (classes < 2 || rest.length > 0) return not("it has no probabilities of classes")
     const examples = Math.max(1, Math.min(batch, most, Math.floor(passes / classes)))
     const rows = examples * classes
     const [logits] = apart(examples, classes).answers
-    if (logits === undefined) return says("it has no probabilities of classes")
+    if (logits === undefined) return not("it has no probabilities of classes")
     const deltas: Array<Tensor.Tensor> = []
     const moved = substitute([logits], (node, inputs) => {
       const [x, w] = inputs
@@ -93,7 +94,7 @@ export const vkdnw = Proxy.make({
       g === undefined ? [] : [Op.sum(Op.reshape(g, [rows, Shape.size(g.shape) / rows]), [1], true)]
     )
     const [column, ...columnsBehind] = columns
-    if (column === undefined) return says("it has no weights")
+    if (column === undefined) return not("it has no weights")
     return Result.succeed({
       outputs: { jacobian: Op.concat([column, ...columnsBehind], 1), logits: Op.slice(moved, 0, 0, examples) },
       score: ({ jacobian = [], logits = [] }) => {
