@@ -1,12 +1,12 @@
 /**
  * Trainings until a strategy reaches the best reward of 64 random networks: real searches of UniNet's space for MNIST, with the reward, the bound and the recipe of `uninet search`.
  *
- *     node bench/sixteen.ts [FOLDER] [--strategy bananas] [--trials 32] [--against 64] [--seeds 0,1,2,3,4] [--ahead 1] [--screen SHARE]
+ *     node bench/sixteen.ts [FOLDER] [--strategy bananas] [--trials 32] [--against 64] [--seeds 0,1,2,3,4] [--ahead 1] [--initial N] [--screen SHARE]
  *
  * Every search has its journal in the folder (default `runs/sixteen`), so one that was ended goes on where it was, and another strategy is held against the same random searches. Trainings take one
- * thread; the progress is written to the error output, the table to the output.
+ * thread; the progress is written to the error output, the table to the output. `--initial` is how many random networks bananas, gp or tpe begin with.
  */
-import { Strategies } from "@uninet/controller"
+import { Bananas, GaussianProcess, Strategies, Tpe } from "@uninet/controller"
 import { Recipe } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Journal, Reward, Search, Setup, TrainingEvaluator } from "@uninet/search"
@@ -26,6 +26,7 @@ const { positionals, values } = parseArgs({
     against: { type: "string", default: "64" },
     seeds: { type: "string", default: "0,1,2,3,4" },
     ahead: { type: "string", default: "1" },
+    initial: { type: "string" },
     screen: { type: "string" }
   }
 })
@@ -37,6 +38,11 @@ if (!Strategies.isName(strategy)) {
 }
 const [trials, against, ahead] = [Number(values.trials), Number(values.against), Number(values.ahead)]
 const screen = values.screen === undefined ? {} : { screen: Number(values.screen) }
+const begun = { bananas: Bananas.layer, gp: GaussianProcess.layer, tpe: Tpe.layer }
+const layerOf = (name: Strategies.Name) =>
+  values.initial !== undefined && (name === "bananas" || name === "gp" || name === "tpe")
+    ? begun[name]({ initial: Number(values.initial) })
+    : Strategies.layer(name)
 const seeds = values.seeds.split(",")
 mkdirSync(folder, { recursive: true })
 
@@ -78,7 +84,7 @@ const rewardsOf = (seed: string, name: string, { strategy, ...options }: How) =>
       })
   }).pipe(
     Effect.provide([
-      Layer.provide(Strategies.layer(strategy), engine),
+      Layer.provide(layerOf(strategy), engine),
       evaluator,
       Journal.sqlite(join(folder, `${name}-${seed}.db`), { existing: "resume" })
     ]),

@@ -1,7 +1,7 @@
 /**
- * Bayesian optimisation that takes its results for what they are, noisy: a Gaussian process that learns how much each choice matters (and each cost that the search bounds) says how well a network is expected to
- * do and how sure that is, and the network with the largest expected improvement is tried next, among the neighbours and mutations of the networks that it believes best and of those that measured best, and random
- * ones. What it believes best is told beside what measured best (`Strategy.believed`).
+ * Bayesian optimisation that takes its results for what they are, noisy: a Gaussian process that learns how much each choice matters, and how results go with the costs that the search bounds, says how well a network
+ * is expected to do and how sure that is. The network with the largest expected improvement is tried next, among the neighbours and mutations of the networks that it believes best and of those that measured best, and
+ * random ones. What it believes best is told beside what measured best (`Strategy.believed`).
  *
  * **Source.** C. White, W. Neiswanger and Y. Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search", AAAI 2021, has the candidates by mutation of the best. The Gaussian
  * process in the place of their ensemble of networks is our choice: it is fitted in milliseconds and needs no path encoding. So is expected improvement in the place of Thompson sampling, by measurement.

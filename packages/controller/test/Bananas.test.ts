@@ -65,6 +65,10 @@ describe("the process", () => {
     const [low = 0, high = 0] = model.expect([-2, 2].map((x) => ({ vector: Int32Array.of(2, 2, 2, 2), extra: [x] })))
     assert.closeTo(low, -1, 0.3)
     assert.closeTo(high, 1, 0.3)
+    // Where nothing was tried the line goes on, and it is less sure of that.
+    const [near, far] = [3, 9].map((x) => model.believe([{ vector: Int32Array.of(2, 2, 2, 2), extra: [x] }])[0])
+    assert.isAbove(far?.mean ?? 0, 3)
+    assert.isAbove(far?.deviation ?? 0, near?.deviation ?? 0)
   })
 })
 

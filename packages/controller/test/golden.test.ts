@@ -24,7 +24,7 @@ const golden: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "local-search": "21445fc91d5ef23c",
     tpe: "6ccea9308c9ae520",
     gp: "d0133e4c38acbf4b",
-    bananas: "6d3cb418d0810925",
+    bananas: "9b46bc097914702c",
     nsga2: "f680a892c64b2ba6",
     "nsga2 by crowding": "e56b545f0dcc57a1"
   },

@@ -1,7 +1,8 @@
 /**
  * A Gaussian process over the choices that learns how much each of them matters: the kernel is exp(−Σ wᵢ·dᵢ), dᵢ being how far two points are apart in choice i (for a number: the square of the
  * distance), and the weights w and the noise are those under which the targets are likeliest, weights being held to a common one by a prior (maximum a posteriori). The process's variance is the likeliest
- * in closed form. Numbers of a point that are known beside its choices (costs, proxies) are further dimensions.
+ * in closed form. Numbers of a point that are known beside its choices (costs) are further dimensions, and have a straight line each besides: a reward that falls with a
+ * cost goes on falling with it where nothing has been tried yet.
  */
 import { Cholesky, Elementary, Site } from "@uninet/search-space"
 import * as Kernel from "./kernel.ts"
@@ -18,6 +19,8 @@ export interface Fit {
   readonly weights: Float64Array
   /** The variance of a result around what the network is worth, as a share of the process's own. */
   readonly noise: number
+  /** The variance of the lines' slopes, by standard deviations of their numbers, as a share of the process's own. */
+  readonly slope: number
 }
 
 /** Of a network: what it is expected to be worth, and the deviation of that; the noise of a measurement comes on top. */
@@ -36,6 +39,7 @@ export interface Surrogate {
 
 const noises = [0.001, 0.01, 0.03, 0.1, 0.3, 1]
 const steps = [0.25, 0.5, 2, 4]
+const slopes = [0, 0.25, 1, 4]
 /** The deviation of a weight's logarithm from the common one, beforehand. */
 const spread = 1
 /** The common weight, as ℓ of exp(−d / ℓ), d the share of the choices that differ. */
@@ -58,10 +62,22 @@ export const apart = (sites: ReadonlyArray<Site.Site>, i: number, a: Row, b: Row
 
 const lower = (n: number) => (n * (n - 1)) / 2
 
+/** What is known of a row beside its choices, by means and standard deviations of some rows. */
+const standard = (rows: ReadonlyArray<Row>): ((row: Row) => ReadonlyArray<number>) => {
+  const n = Math.max(rows.length, 1)
+  const moments = (rows[0]?.extra ?? []).map((_, i) => {
+    const mean = rows.reduce((sum, { extra }) => sum + extra[i]!, 0) / n
+    const deviation = Math.sqrt(rows.reduce((sum, { extra }) => sum + square(extra[i]! - mean), 0) / n)
+    return { mean, deviation: deviation > 0 ? deviation : 1 }
+  })
+  return ({ extra }) => moments.map(({ deviation, mean }, i) => (extra[i]! - mean) / deviation)
+}
+
 /** What the process is made with at first. */
 export const begin = (sites: ReadonlyArray<Site.Site>, extra: number): Fit => ({
   weights: new Float64Array(sites.length + extra).fill(1 / (length * sites.length)),
-  noise: 0.03
+  noise: 0.03,
+  slope: extra === 0 ? 0 : 1
 })
 
 /** The likeliest fit near another one. */
@@ -82,12 +98,16 @@ export const fit = (
       for (let j = 0; j < i; j++) out[lower(i) + j] = apart(sites, d, rows[first + i]!, rows[first + j]!)
     return out
   })
-  const posterior = (sum: Float64Array, weights: Float64Array, noise: number) => {
+  const lines = rows.slice(first).map(standard(rows.slice(first)))
+  const posterior = (sum: Float64Array, weights: Float64Array, noise: number, slope: number) => {
     const factor = Cholesky.make()
     const row = new Float64Array(n)
     for (let i = 0; i < n; i++) {
-      for (let j = 0; j < i; j++) row[j] = Elementary.exp(-sum[lower(i) + j]!)
-      factor.append(row.subarray(0, i), 1 + noise)
+      for (let j = 0; j < i; j++) {
+        row[j] = Elementary.exp(-sum[lower(i) + j]!)
+        if (slope > 0) row[j]! += slope * dot(lines[i]!, lines[j]!)
+      }
+      factor.append(row.subarray(0, i), 1 + slope * dot(lines[i]!, lines[i]!) + noise)
     }
     const solved = y.slice()
     factor.forward([solved])
@@ -97,15 +117,19 @@ export const fit = (
     for (const w of weights) prior += square((Elementary.log(w) - usual) / spread)
     return -(n / 2) * Elementary.log(fits / n) - factor.halfLogDeterminant() - prior / 2
   }
-  let { noise } = from
+  let { noise, slope } = from
   let weights = from.weights
   let sum = new Float64Array(lower(n))
   for (const [d, column] of distances.entries())
     for (let k = 0; k < sum.length; k++) sum[k]! += weights[d]! * column[k]!
-  let highest = posterior(sum, weights, noise)
+  let highest = posterior(sum, weights, noise, slope)
   for (const other of noises) {
-    const here = posterior(sum, weights, other)
+    const here = posterior(sum, weights, other, slope)
     if (here > highest) [highest, noise] = [here, other]
+  }
+  for (const other of dimensions === sites.length ? [] : slopes) {
+    const here = posterior(sum, weights, noise, other)
+    if (here > highest) [highest, slope] = [here, other]
   }
   for (let d = 0; d < dimensions; d++) {
     const column = distances[d]!
@@ -116,7 +140,7 @@ export const fit = (
       const moved = sum.slice()
       const by = changed[d]! - weights[d]!
       for (let k = 0; k < moved.length; k++) moved[k]! += by * column[k]!
-      const here = posterior(moved, changed, noise)
+      const here = posterior(moved, changed, noise, slope)
       if (here > highest) {
         highest = here
         weights = changed
@@ -124,7 +148,7 @@ export const fit = (
       }
     }
   }
-  return { weights, noise }
+  return { weights, noise, slope }
 }
 
 /** The process that knows the targets of some rows. */
@@ -135,7 +159,14 @@ export const make = (
   how: Fit
 ): Surrogate => {
   const n = rows.length
-  const { noise, weights } = how
+  const { noise, slope, weights } = how
+  const lineOf = standard(rows)
+  const lines = rows.map(lineOf)
+  /** A row's variance before anything is known, as a share of the process's. */
+  const priorOf = (row: Row) => {
+    const line = lineOf(row)
+    return 1 + slope * dot(line, line)
+  }
   const tables = sites.map((site, i) =>
     Site.isNumeric(site)
       ? undefined
@@ -156,36 +187,46 @@ export const make = (
       const from = (row.vector[i]! - Site.absent) * options - Site.absent
       for (let j = 0; j < count; j++) out[j]! *= table[from + rows[j]!.vector[i]!]!
     }
+    if (slope > 0) {
+      const line = lineOf(row)
+      for (let j = 0; j < count; j++) out[j]! += slope * dot(line, lines[j]!)
+    }
     return out
   }
   const factor = Cholesky.make()
-  for (const [i, row] of rows.entries()) factor.append(rowOf(row, i), 1 + noise)
+  for (const [i, row] of rows.entries()) factor.append(rowOf(row, i), priorOf(row) + noise)
   const weighted = factor.solve(targets)
   const variance = dot(weighted, targets) / n
   const meanOf = (k: Float64Array) => dot(weighted, k)
-  /** Of rows of the kernel, which are overwritten. */
-  const deviationsOf = (ks: ReadonlyArray<Float64Array>) => {
+  /** Of rows of the kernel, which are overwritten, with what the variance was beforehand. */
+  const deviationsOf = (ks: ReadonlyArray<Float64Array>, priors: ReadonlyArray<number>) => {
     factor.forward(ks)
-    return ks.map((k) => Math.max(Math.sqrt(variance * Math.max(1 - dot(k, k), 0)), leastDeviation))
+    return ks.map((k, i) => Math.max(Math.sqrt(variance * Math.max(priors[i]! - dot(k, k), 0)), leastDeviation))
   }
   return {
     expect: (asked) => asked.map((row) => meanOf(rowOf(row, n))),
     believe: (asked) => {
       const ks = asked.map((row) => rowOf(row, n))
       const means = ks.map(meanOf)
-      return deviationsOf(ks).map((deviation, i) => ({ mean: means[i]!, deviation }))
+      return deviationsOf(ks, asked.map(priorOf)).map((deviation, i) => ({ mean: means[i]!, deviation }))
     },
     most: (asked, worth) => {
       const ks = asked.map((row) => rowOf(row, n))
       const means = ks.map(meanOf)
       // No deviation is larger than the process's own: what can be worth most is known before deviations are.
-      const prior = Math.sqrt(variance)
-      const bounds = means.map((mean) => Math.max(worth(mean, leastDeviation), worth(mean, prior)))
+      const priors = asked.map(priorOf)
+      const bounds = means.map((mean, i) =>
+        Math.max(worth(mean, leastDeviation), worth(mean, Math.sqrt(variance * priors[i]!)))
+      )
       const order = ks.map((_, i) => i).sort((a, b) => bounds[b]! - bounds[a]! || a - b)
       let [best, highest] = [-1, -Infinity]
       for (let from = 0; from < order.length && bounds[order[from]!]! > highest; from += together) {
         const some = order.slice(from, from + together)
-        for (const [place, deviation] of deviationsOf(some.map((i) => ks[i]!)).entries()) {
+        const deviations = deviationsOf(
+          some.map((i) => ks[i]!),
+          some.map((i) => priors[i]!)
+        )
+        for (const [place, deviation] of deviations.entries()) {
           const i = some[place]!
           const here = worth(means[i]!, deviation)
           if (here > highest) [best, highest] = [i, here]
