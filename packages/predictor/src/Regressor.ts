@@ -236,20 +236,30 @@ export const crossValidate = (
     const order = Prng.fromSeed(seed).split("folds").permutation(n)
     const part = new Map([...order].map((i, place) => [i, place % parts] as const))
     const predictions = new Map<number, Prediction>()
+    /** How far each fit's own mean is below that of all results. */
+    const below = new Map<number, number>()
     for (let left = 0; left < parts; left++) {
       const kept = rows.map((_, i) => i).filter((i) => part.get(i) !== left)
       const fitted = yield* regressor(
         kept.map((i) => rows[i] ?? []),
         kept.map((i) => results[i] ?? Number.NaN)
       )
-      const shift = meanOf(results) - meanOf(kept.map((i) => results[i] ?? Number.NaN))
+      const own = meanOf(kept.map((i) => results[i] ?? Number.NaN))
       for (const [i, row] of rows.entries())
         if (part.get(i) === left) {
-          const { deviation, mean } = fitted.predict(row)
-          predictions.set(i, { mean: mean + shift, deviation })
+          predictions.set(i, fitted.predict(row))
+          below.set(i, meanOf(results) - own)
         }
     }
-    const all = rows.map((_, i) => predictions.get(i) ?? { mean: Number.NaN, deviation: Number.NaN })
+    // What features do not explain is the fit's own mean, which is lower where better networks were left out.
+    const unexplained = Math.max(
+      0,
+      1 - varianceOf([...predictions.values()].map(({ mean }) => mean)) / varianceOf(results)
+    )
+    const all = rows.map((_, i) => {
+      const { deviation, mean } = predictions.get(i) ?? { mean: Number.NaN, deviation: Number.NaN }
+      return { mean: mean + unexplained * (below.get(i) ?? 0), deviation }
+    })
     const within = all.filter(
       ({ deviation, mean }, i) => Math.abs((results[i] ?? Number.NaN) - mean) <= ninety * deviation
     )
