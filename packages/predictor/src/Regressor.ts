@@ -169,12 +169,11 @@ export const trees: Regressor = standardised((rows, results) => {
     return { counts, predict: Boosting.boosted(table, rows, targets, counts, growth, prng) }
   })
   // What is left of the errors on what was not seen when the boostings' own disagreement is taken away.
-  const noise = meanOf(
-    rows.flatMap((row, i) => {
-      const unseen = grown.filter(({ counts }) => counts[i] === 0).map(({ predict }) => predict(row))
-      return unseen.length < 2 ? [] : [square(results[i] - meanOf(unseen)) - varianceOf(unseen)]
-    })
-  )
+  const left = rows.flatMap((row, i) => {
+    const unseen = grown.filter(({ counts }) => counts[i] === 0).map(({ predict }) => predict(row))
+    return unseen.length < 2 ? [] : [square(results[i] - meanOf(unseen)) - varianceOf(unseen)]
+  })
+  const noise = left.length === 0 ? 1 : meanOf(left)
   return (row) => {
     const each = grown.map(({ predict }) => predict(row))
     return { mean: meanOf(each), deviation: Math.sqrt(Math.max(noise, 0.01) + varianceOf(each)) }

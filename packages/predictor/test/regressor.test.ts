@@ -70,9 +70,11 @@ describe("a regressor", () => {
   })
   it("takes more features than results, features that are no numbers, and features that do not vary", () => {
     const wide = rows.slice(0, 5).map((row, i) => [...row, ...row, 1, i === 0 ? Number.NaN : i])
-    const fitted = Result.getOrThrow(Regressor.gaussianProcess(wide, line.slice(0, 5)))
-    const { deviation, mean } = fitted.predict(wide[0] ?? [])
-    assert.isTrue(Number.isFinite(mean) && deviation > 0)
+    for (const regressor of [Regressor.gaussianProcess, Regressor.trees]) {
+      const fitted = Result.getOrThrow(regressor(wide, line.slice(0, 5)))
+      const { deviation, mean } = fitted.predict(wide[0] ?? [])
+      assert.isTrue(Number.isFinite(mean) && deviation > 0)
+    }
   })
   it("refuses results that are too few or all one", () => {
     assert.strictEqual(failure(Regressor.ridge(rows.slice(0, 3), [1, 2, 3])), "TooFewResults")

@@ -6,7 +6,7 @@ import { substitute } from "../internal/substitute.ts"
 import { NotApplicable } from "../PredictorError.ts"
 import * as Proxy from "../Proxy.ts"
 
-const not = (reason: string) => Result.fail(new NotApplicable({ proxy: "vkdnw", reason }))
+const inapplicable = (reason: string) => Result.fail(new NotApplicable({ proxy: "vkdnw", reason }))
 
 /** Examples at most, and examples times classes: every class of each has a forward pass of its own. */
 const most = 16
@@ -66,11 +66,11 @@ export const vkdnw = Proxy.make({
   assumes: "classes, and layers that are linear in their weights",
   lay: ({ apart, batch, whole }) => {
     const [, classes = 0, ...rest] = whole.answers[0]?.shape ?? []
-    if (classes < 2 || rest.length > 0) return not("it has no probabilities of classes")
+    if (classes < 2 || rest.length > 0) return inapplicable("it has no probabilities of classes")
     const examples = Math.max(1, Math.min(batch, most, Math.floor(passes / classes)))
     const rows = examples * classes
     const [logits] = apart(examples, classes).answers
-    if (logits === undefined) return not("it has no probabilities of classes")
+    if (logits === undefined) return inapplicable("it has no probabilities of classes")
     const deltas: Array<Tensor.Tensor> = []
     const moved = substitute([logits], (node, inputs) => {
       const [x, w] = inputs
@@ -94,7 +94,7 @@ export const vkdnw = Proxy.make({
       g === undefined ? [] : [Op.sum(Op.reshape(g, [rows, Shape.size(g.shape) / rows]), [1], true)]
     )
     const [column, ...columnsBehind] = columns
-    if (column === undefined) return not("it has no weights")
+    if (column === undefined) return inapplicable("it has no weights")
     return Result.succeed({
       outputs: { jacobian: Op.concat([column, ...columnsBehind], 1), logits: Op.slice(moved, 0, 0, examples) },
       score: ({ jacobian = [], logits = [] }) => {
