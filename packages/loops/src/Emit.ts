@@ -1,10 +1,13 @@
 /** A schedule as what the machine runs: kernels, their arguments, and lists of both. */
 import type { Kernel, Style } from "./Kernel.ts"
-import * as Clear from "./kernels/clear.ts"
+import * as ClearKernel from "./kernels/clear.ts"
 import type { Phase } from "./Schedule.ts"
-import type { Address, Arg, Host, Work } from "./Work.ts"
+import * as Split from "./Split.ts"
+import type { Address, Arg, Clear, Host, Work } from "./Work.ts"
 
-/** Calls of a stretch of tiles in a phase, as pairs of words from one place to another. */
+type Tiles = Extract<Phase, { readonly _tag: "Tiles" }>
+
+/** Calls of a stretch of tiles in a phase, or of a share of a piece of work, as pairs of words from one place to another. */
 export interface Calls {
   readonly from: number
   readonly to: number
@@ -19,6 +22,8 @@ export type Part =
       readonly phase: number
       /** Where the stretches' ends stand, a pair of words for each. */
       readonly table: number
+      /** Whether it pays to wake other threads up for them. */
+      readonly together: boolean
     }
   | {
       readonly _tag: "Host"
@@ -47,7 +52,17 @@ export interface Places {
   /** The place in the machine's table of kernels. */
   readonly numberOf: (kernel: Kernel) => number
   readonly stretches: number
+  readonly threads: number
 }
+
+/** What work takes in nanoseconds, roughly. */
+const worth = ({ bytes, macs }: Work): number => macs / 15 + bytes / 10
+
+/** Phases that are worth less, and shares, are not worth waking others up for. */
+const leastPhase = 30_000
+const leastShare = 10_000
+/** Shares of a thread: whoever is done first takes another one. */
+const sharesEach = 2
 
 const addressOf = ({ at, buffer, tile = 0 }: Address, tileNumber: number, stretch: number, places: Places): number => {
   const own = places.tileOf(buffer.id, stretch)
@@ -60,9 +75,12 @@ const addressOf = ({ at, buffer, tile = 0 }: Address, tileNumber: number, stretc
   return places.addressOf(buffer.id) + at + further
 }
 
-const valueOf = (arg: Arg, tile: number, tiles: number, stretch: number, places: Places): number => {
+/** Shares of one piece of work that are done at the same time, at most. */
+export const mostShares = (threads: number): number => (threads > 1 ? sharesEach * threads : 1)
+
+const valueOf = (arg: Arg, tile: number, tiles: number, stretch: number, places: Places, room = stretch): number => {
   if (typeof arg === "number") return arg
-  if (arg === "scratch") return places.scratchOf(stretch)
+  if (arg === "scratch") return places.scratchOf(room)
   return "buffer" in arg ? addressOf(arg, tile, stretch, places) : tile === tiles - 1 ? arg.last : arg.all
 }
 
@@ -91,21 +109,66 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
     kernelOf.set(work, made)
     return made
   }
-  const parts = phases.map((phase, index): Part => {
+  const tabled = (phase: number, stretches: ReadonlyArray<Calls>, together: boolean): Part => ({
+    _tag: "Calls",
+    stretches,
+    phase,
+    table: put(stretches.flatMap(({ from, to }) => [from, to])),
+    together
+  })
+  const listed = (calls: ReadonlyArray<number>, work: ReadonlyArray<number>): Calls => {
+    const from = put(calls)
+    return { from, to: from + 4 * calls.length, work }
+  }
+  /** Of one tile, one piece of work after the other: shared where that pays. */
+  const inShares = ({ clears, work }: Tiles, phase: number): ReadonlyArray<Part> => {
+    const parts: Array<Part> = []
+    let alone = clears.flatMap((clear) => [...cleared(clear, 0)])
+    let numbersAlone = clears.map(() => -1)
+    const flush = () => {
+      if (numbersAlone.length > 0) parts.push(tabled(phase, [listed(alone, numbersAlone)], false))
+      ;[alone, numbersAlone] = [[], []]
+    }
+    for (const [number, step] of work.entries()) {
+      const { last: kernel } = numbers(step)
+      const most = Math.min(mostShares(places.threads), Math.floor(worth(step) / leastShare))
+      const { split } = step
+      const shares = split === undefined || most < 2 ? [] : Split.shares(split, most)
+      const args = (room: number) => step.args.map((arg) => valueOf(arg, 0, 1, 0, places, room))
+      if (split === undefined || shares.length < 2) {
+        alone.push(kernel, put(args(0)))
+        numbersAlone.push(number)
+        continue
+      }
+      flush()
+      const all = shares.map((share, room) => {
+        const own = args(room).map((value, place) => Split.argument(split, share, place, value))
+        return listed([kernel, put(own)], [number])
+      })
+      parts.push(tabled(phase, all, true))
+    }
+    flush()
+    return parts
+  }
+  const cleared = ({ buffer, value }: Clear, stretch: number) => {
+    const at = addressOf({ buffer, at: 0 }, 0, stretch, places)
+    return [numberOf(ClearKernel.kernel(style)), put(ClearKernel.argumentsOf(at, buffer.size, value))] as const
+  }
+  const parts = phases.flatMap((phase, index): ReadonlyArray<Part> => {
     if (phase._tag === "Host") {
       const { host } = phase
       const [inputs, outputs] = [host.inputs, host.outputs].map((all) => all.map((at) => addressOf(at, 0, 0, places)))
-      return { _tag: "Host", host, inputs, outputs }
+      return [{ _tag: "Host", host, inputs, outputs }]
     }
     const { clears, tiles, work } = phase
+    if (tiles === 1 && places.threads > 1) return inShares(phase, index)
     const used = Math.min(places.stretches, tiles)
     const lists = Array.from({ length: places.stretches }, (_, stretch): Calls => {
       const calls: Array<number> = []
       const numbersOfWork: Array<number> = []
-      for (const { buffer, value } of clears) {
-        const at = addressOf({ buffer, at: 0 }, 0, stretch, places)
+      for (const clear of clears) {
         numbersOfWork.push(-1)
-        calls.push(numberOf(Clear.kernel(style)), put(Clear.argumentsOf(at, buffer.size, value)))
+        calls.push(...cleared(clear, stretch))
       }
       if (stretch < used)
         for (let tile = firstTile(stretch, tiles, used); tile < firstTile(stretch + 1, tiles, used); tile++)
@@ -115,12 +178,16 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
             const args = step.args.map((arg) => valueOf(arg, tile, tiles, stretch, places))
             calls.push(tile === tiles - 1 ? last : all, put(args))
           }
-      const from = put(calls)
-      return { from, to: from + 4 * calls.length, work: numbersOfWork }
+      return listed(calls, numbersOfWork)
     })
-    const stretches = lists.filter(({ work }) => work.length > 0)
-    const table = put(stretches.flatMap(({ from, to }) => [from, to]))
-    return { _tag: "Calls", stretches, phase: index, table }
+    const isWorthIt = work.reduce((sum, step) => sum + worth(step), 0) > leastPhase
+    return [
+      tabled(
+        index,
+        lists.filter((list) => list.work.length > 0),
+        places.threads > 1 && isWorthIt
+      )
+    ]
   })
   return { kernels: [...kernels.values()], words: Int32Array.from(words), parts }
 }

@@ -156,10 +156,11 @@ export const explain = (program: Program.Program): Result.Result<Explained, Grap
   Result.gen(function* () {
     const rewrites = yield* rewritten(program)
     const lowered = yield* Lower.lower(program)
-    const { buffers, phases } = Schedule.make(lowered)
-    const elsewhere = new Set(
-      [...lowered.variables.values(), ...lowered.inputs.values(), ...lowered.constants.keys()].map(({ id }) => id)
-    )
+    const { buffers, inPlace, phases } = Schedule.make(lowered)
+    const elsewhere = new Set([
+      ...[...lowered.variables.values(), ...lowered.inputs.values(), ...lowered.constants.keys()].map(({ id }) => id),
+      ...inPlace.keys()
+    ])
     const kept = new Set([...lowered.outputs.values(), ...lowered.updates.values()].map(({ id }) => id))
     const { groups, stretches } = lowered
     const lives = Memory.livesOf({ phases, buffers, kept, elsewhere, groups, stretches })

@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "@uninet/graph"
 import type { Kernel, Style } from "./Kernel.ts"
+import type * as Split from "./Split.ts"
 import type { Buffer } from "./View.ts"
 
 /** A place in a buffer, in bytes. */
@@ -30,6 +31,8 @@ export interface Work {
   /** The last tile's own kernel, where the batch does not fill it. */
   readonly lastKernel?: ((style: Style) => Kernel) | undefined
   readonly args: ReadonlyArray<Arg>
+  /** Where threads can share a tile. */
+  readonly split?: Split.Split | undefined
   readonly tiles: number
   readonly reads: ReadonlyArray<Buffer>
   readonly writes: ReadonlyArray<Buffer>

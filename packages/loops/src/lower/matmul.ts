@@ -103,38 +103,35 @@ const tiled = (
     wide: true,
     many: true
   })
-  const argumentsFrom = (n: number) =>
-    Product.argumentsOf<Arg>(
-      {
-        w: from(w, depthStride, n),
-        x: from(x, strideOf(x, k), n),
-        y: place(y),
-        bias: 0,
-        blocks: cut.blocks,
-        depth: chunk / unroll,
-        wStride: 4 * (order === "rows" ? rowStride : depthStride),
-        xStride: 4 * strideOf(x, k),
-        yStride: 4 * strideOf(y, k),
-        lines: 1,
-        columns,
-        xLine: 0,
-        xColumn: 4 * strideOf(x, i),
-        yLine: 0,
-        yColumn: 4 * strideOf(y, i),
-        taps: 1,
-        table: tableOf(ctx, [{ x: 0, w: 0 }])
-      },
-      {
-        outer: outer.length,
-        inner: inner.length,
-        wOuter: 4 * outer.strides[0],
-        xOuter: 4 * outer.strides[1],
-        yOuter: 4 * outer.strides[2],
-        wInner: 4 * inner.strides[0],
-        xInner: 4 * inner.strides[1],
-        yInner: 4 * inner.strides[2]
-      }
-    )
+  const argumentsFrom = (n: number): Product.Arguments<Arg> => ({
+    w: from(w, depthStride, n),
+    x: from(x, strideOf(x, k), n),
+    y: place(y),
+    bias: 0,
+    blocks: cut.blocks,
+    depth: chunk / unroll,
+    wStride: 4 * (order === "rows" ? rowStride : depthStride),
+    xStride: 4 * strideOf(x, k),
+    yStride: 4 * strideOf(y, k),
+    lines: 1,
+    columns,
+    xLine: 0,
+    xColumn: 4 * strideOf(x, i),
+    yLine: 0,
+    yColumn: 4 * strideOf(y, i),
+    taps: 1,
+    table: tableOf(ctx, [{ x: 0, w: 0 }])
+  })
+  const many: Product.Many = {
+    outer: outer.length,
+    inner: inner.length,
+    wOuter: 4 * outer.strides[0],
+    xOuter: 4 * outer.strides[1],
+    yOuter: 4 * outer.strides[2],
+    wInner: 4 * inner.strides[0],
+    xInner: 4 * inner.strides[1],
+    yInner: 4 * inner.strides[2]
+  }
   const count = outer.length * inner.length
   const table = tableOf(ctx, [{ x: 0, w: 0 }]).buffer
   for (let n = 0; n < depth; n += chunk)
@@ -143,7 +140,8 @@ const tiled = (
       node,
       text: `%${y.buffer.id} ${n === 0 ? "" : "+"}= ${count} × %${x.buffer.id} [${columns}×${chunk}] · %${w.buffer.id} [${chunk}×${rows}]`,
       kernel: (style) => Product.kernel(spec(n === 0 ? "zero" : "result"), style),
-      args: argumentsFrom(n),
+      args: Product.argumentsOf(argumentsFrom(n), many),
+      split: Product.splitOf(spec("zero"), argumentsFrom(n), many),
       tiles: ctx.groups,
       reads: [w.buffer, x.buffer, table, ...(n === 0 ? [] : [y.buffer])],
       writes: [y.buffer],
