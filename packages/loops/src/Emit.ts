@@ -1,6 +1,7 @@
 /** A schedule as what the machine runs: kernels, their arguments, and lists of both. */
 import type { Kernel, Style } from "./Kernel.ts"
 import * as ClearKernel from "./kernels/clear.ts"
+import * as Repeat from "./kernels/repeat.ts"
 import type { Phase } from "./Schedule.ts"
 import * as Split from "./Split.ts"
 import type { Address, Arg, Clear, Host, Work } from "./Work.ts"
@@ -80,7 +81,7 @@ export const mostShares = (threads: number): number => (threads > 1 ? sharesEach
 
 const valueOf = (arg: Arg, tile: number, tiles: number, stretch: number, places: Places, room = stretch): number => {
   if (typeof arg === "number") return arg
-  if (arg === "scratch") return places.scratchOf(room)
+  if ("scratch" in arg) return places.scratchOf(room) + arg.scratch
   return "buffer" in arg ? addressOf(arg, tile, stretch, places) : tile === tiles - 1 ? arg.last : arg.all
 }
 
@@ -109,6 +110,37 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
     kernelOf.set(work, made)
     return made
   }
+  /** The address of the arguments of a piece of work, or of a share of it. */
+  const argumentsOf = (
+    { args, repeats, split }: Work,
+    tile: number,
+    tiles: number,
+    stretch: number,
+    room = stretch,
+    share?: Split.Share
+  ): number => {
+    const values = (given: ReadonlyArray<Arg>) => given.map((arg) => valueOf(arg, tile, tiles, stretch, places, room))
+    if (repeats === undefined) {
+      const own = values(args)
+      if (share === undefined || split === undefined) return put(own)
+      return put(own.map((value, place) => Split.argument(split, share, place, value)))
+    }
+    const { kernels, rounds, shared } = repeats
+    const moves: Array<Repeat.Moved> = []
+    const calls = kernels.flatMap((one) => {
+      const from = (place: number) => (share === undefined ? 0 : share.from * (one.moves.get(place)?.[shared] ?? 0))
+      const at = put(values(one.args).map((value, place) => value + from(place)))
+      for (const [place, strides] of one.moves) moves.push({ at: at + 4 * place, strides })
+      return [numberOf(one.kernel(style)), at]
+    })
+    const own: Repeat.Rounds =
+      share === undefined
+        ? rounds
+        : shared === 0
+          ? [share.steps, rounds[1], rounds[2], rounds[3]]
+          : [rounds[0], share.steps, rounds[2], rounds[3]]
+    return put(Repeat.argumentsOf(own, calls, moves, put))
+  }
   const tabled = (phase: number, stretches: ReadonlyArray<Calls>, together: boolean): Part => ({
     _tag: "Calls",
     stretches,
@@ -132,19 +164,14 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
     for (const [number, step] of work.entries()) {
       const { last: kernel } = numbers(step)
       const most = Math.min(mostShares(places.threads), Math.floor(worth(step) / leastShare))
-      const { split } = step
-      const shares = split === undefined || most < 2 ? [] : Split.shares(split, most)
-      const args = (room: number) => step.args.map((arg) => valueOf(arg, 0, 1, 0, places, room))
-      if (split === undefined || shares.length < 2) {
-        alone.push(kernel, put(args(0)))
+      const shares = step.split === undefined || most < 2 ? [] : Split.shares(step.split, most)
+      if (shares.length < 2) {
+        alone.push(kernel, argumentsOf(step, 0, 1, 0))
         numbersAlone.push(number)
         continue
       }
       flush()
-      const all = shares.map((share, room) => {
-        const own = args(room).map((value, place) => Split.argument(split, share, place, value))
-        return listed([kernel, put(own)], [number])
-      })
+      const all = shares.map((share, room) => listed([kernel, argumentsOf(step, 0, 1, 0, room, share)], [number]))
       parts.push(tabled(phase, all, true))
     }
     flush()
@@ -175,8 +202,7 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
           for (const [number, step] of work.entries()) {
             numbersOfWork.push(number)
             const { all, last } = numbers(step)
-            const args = step.args.map((arg) => valueOf(arg, tile, tiles, stretch, places))
-            calls.push(tile === tiles - 1 ? last : all, put(args))
+            calls.push(tile === tiles - 1 ? last : all, argumentsOf(step, tile, tiles, stretch))
           }
       return listed(calls, numbersOfWork)
     })

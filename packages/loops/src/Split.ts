@@ -42,13 +42,14 @@ export const of = <Name extends string>(
 /** So many shares are as good as more. */
 const many = 8
 
-const mostOf = ({ grain, steps }: Split): number => Math.floor(steps / grain)
+/** As many shares as it gives. */
+export const most = ({ grain, steps }: Split): number => Math.floor(steps / grain)
 
 /** The first of some that gives many shares, or the one that gives most; `undefined` where none gives two. */
 export const best = (candidates: ReadonlyArray<Split>): Split | undefined => {
-  const [most] = candidates.toSorted((a, b) => mostOf(b) - mostOf(a))
-  const found = candidates.find((split) => mostOf(split) >= many) ?? most
-  return found === undefined || mostOf(found) < 2 ? undefined : found
+  const [longest] = candidates.toSorted((a, b) => most(b) - most(a))
+  const found = candidates.find((split) => most(split) >= many) ?? longest
+  return found === undefined || most(found) < 2 ? undefined : found
 }
 
 /** A share's part of the loop. */
@@ -58,10 +59,10 @@ export interface Share {
 }
 
 /** At most so many shares of about the same length. */
-export const shares = (split: Split, most: number): ReadonlyArray<Share> => {
+export const shares = (split: Split, limit: number): ReadonlyArray<Share> => {
   const { grain, steps } = split
-  const count = Math.min(most, mostOf(split))
-  const start = (i: number) => (i === count ? steps : grain * Math.floor((i * mostOf(split)) / count))
+  const count = Math.min(limit, most(split))
+  const start = (i: number) => (i === count ? steps : grain * Math.floor((i * most(split)) / count))
   return Array.from({ length: count }, (_, i) => ({ from: start(i), steps: start(i + 1) - start(i) }))
 }
 
