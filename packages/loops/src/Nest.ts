@@ -49,11 +49,18 @@ const mainOf = (views: ReadonlyArray<View.View>): number => {
 
 const most = 6
 
+const foundLoops = new WeakMap<Nest, ReadonlyArray<View.Loop> | "none">()
+
 /** The loops through all views of a nest; `undefined` where their pieces do not fit together or are too many. */
-export const loopsOf = ({ inOrder = false, operands, results }: Nest): ReadonlyArray<View.Loop> | undefined => {
+export const loopsOf = (nest: Nest): ReadonlyArray<View.Loop> | undefined => {
+  const known = foundLoops.get(nest)
+  if (known !== undefined) return known === "none" ? undefined : known
+  const { inOrder = false, operands, results } = nest
   const views = [...operands, ...results.map((r) => r.view)]
-  const loops = View.loops(views, inOrder ? undefined : mainOf(views))
-  return loops !== undefined && loops.length <= most ? loops : undefined
+  const found = View.loops(views, inOrder ? undefined : mainOf(views))
+  const loops = found !== undefined && found.length <= most ? found : undefined
+  foundLoops.set(nest, loops ?? "none")
+  return loops
 }
 
 /** Buffers end at multiples of eight elements, so that a plain one can be worked on in eights to its end. */
@@ -119,8 +126,18 @@ const keepsApart = (
 const large = 65_536
 const parts = 8
 
+const foundWork = new WeakMap<Nest, { readonly groups: number; readonly work: Work | undefined }>()
+
 /** The work that a nest is, over so many groups of the batch. */
 export const toWork = (nest: Nest, groups: number): Work | undefined => {
+  const known = foundWork.get(nest)
+  if (known?.groups === groups) return known.work
+  const work = made(nest, groups)
+  foundWork.set(nest, { groups, work })
+  return work
+}
+
+const made = (nest: Nest, groups: number): Work | undefined => {
   const found = loopsOf(nest)
   if (found === undefined) return undefined
   const { lanes, operands, results } = nest
@@ -197,7 +214,10 @@ export const toWork = (nest: Nest, groups: number): Work | undefined => {
   return {
     _tag: "Work",
     node: nest.node,
-    text: textOf(nest),
+    // Only asked for by whoever explains.
+    get text() {
+      return textOf(nest)
+    },
     kernel: (style) => Sweep.kernel(sweep, style),
     args,
     split: Split.best(sharable),

@@ -44,11 +44,17 @@ const inPlaceOf = (
   const all = phases.flatMap((instructions, phase) => instructions.map((instruction) => ({ instruction, phase })))
   const readers = new Map<number, Array<(typeof all)[number]>>()
   const writers = new Map<number, Array<(typeof all)[number]>>()
-  for (const one of all) {
-    for (const { id } of readsOf(one.instruction)) readers.set(id, [...(readers.get(id) ?? []), one])
-    for (const { id } of writesOf(one.instruction)) writers.set(id, [...(writers.get(id) ?? []), one])
+  const note = (to: typeof readers, id: number, one: (typeof all)[number]) => {
+    const known = to.get(id)
+    if (known === undefined) to.set(id, [one])
+    else known.push(one)
   }
-  const kept = [...outputs.values(), ...updates.values()].map(({ id }) => id)
+  for (const one of all) {
+    for (const { id } of readsOf(one.instruction)) note(readers, id, one)
+    for (const { id } of writesOf(one.instruction)) note(writers, id, one)
+  }
+  const ends = new Map<number, number>()
+  for (const { id } of [...outputs.values(), ...updates.values()]) ends.set(id, (ends.get(id) ?? 0) + 1)
   return new Map(
     [...updates].flatMap(([name, fresh]) => {
       const old = variables.get(name)
@@ -63,7 +69,7 @@ const inPlaceOf = (
           view.buffer.id !== old.id ||
           (result !== undefined && sameView({ ...view, buffer: result.view.buffer }, result.view))
       )
-      const isOnlyOne = kept.filter((id) => id === fresh.id).length === 1 && !kept.includes(old.id)
+      const isOnlyOne = ends.get(fresh.id) === 1 && !ends.has(old.id)
       return isLast && isOwn && isOnlyOne ? [[fresh.id, old.id] as const] : []
     })
   )
