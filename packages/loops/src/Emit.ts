@@ -189,8 +189,11 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
     }
     const { clears, tiles, work } = phase
     if (tiles === 1 && places.threads > 1) return inShares(phase, index)
-    const used = Math.min(places.stretches, tiles)
-    const lists = Array.from({ length: places.stretches }, (_, stretch): Calls => {
+    // Parts of plain arrays have no sums of their own, and can be as many stretches as there are of them.
+    const isPlain = work.every(({ reads, writes }) => [...reads, ...writes].every(({ kind }) => kind === "plain"))
+    const stretches = isPlain ? Math.max(places.stretches, tiles) : places.stretches
+    const used = Math.min(stretches, tiles)
+    const lists = Array.from({ length: stretches }, (_, stretch): Calls => {
       const calls: Array<number> = []
       const numbersOfWork: Array<number> = []
       for (const clear of clears) {
