@@ -32,7 +32,7 @@ const inWork = (instruction: Exclude<Step["instruction"], Host>, groups: number)
 export interface Schedule {
   readonly phases: ReadonlyArray<Phase>
   readonly buffers: ReadonlyArray<Buffer>
-  /** New values that are written over their variables', by their buffers' numbers: those that an element of is made of the old one, which nobody reads later. */
+  /** New values that are written over the old ones, each buffer's number to its variable's: an element is made of the same one of the old value at most, and nobody reads that later. */
   readonly inPlace: ReadonlyMap<number, number>
 }
 

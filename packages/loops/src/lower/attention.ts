@@ -1,6 +1,6 @@
 /**
- * Attention whose scores are too many to be written down: some queries of a head at a time go through everything that becomes of their scores, which stay in the second cache. The gradients compute
- * scores and powers once more. All sums are in the order of those of whole matrices.
+ * Attention whose scores are too many to be written down: some queries and keys of a head at a time go through everything that becomes of their scores, which stay in the second cache. The gradients
+ * compute scores and powers once more. All sums are in the order of those of whole matrices.
  */
 import type { Tensor } from "@uninet/graph"
 import * as E from "../Expression.ts"
@@ -56,10 +56,11 @@ const cutOf = (heads: number, query: View.View, key: View.View, keys: number): C
   return { rounds: [m, heads, allQueries / queries, allKeys / keys], queries, keys, size: channels / heads, channels }
 }
 
-/** What a piece of queries sees of tensors, and the work that is done on it. */
+/** What a piece of queries and keys sees of tensors. */
 interface Piece {
+  /** Where its work is emitted. */
   readonly ctx: Context
-  /** Of tokens in row-major order: the piece's queries of a head, or all keys of it. */
+  /** Of tokens in row-major order the piece's queries of a head, or its keys. */
   readonly queriesOf: (view: View.View) => View.View
   readonly keysOf: (view: View.View) => View.View
   /** Of a number for each query of each head. */
@@ -70,7 +71,7 @@ interface Piece {
 
 const turned = (view: View.View) => View.transpose(view, [1, 0])
 
-/** Along another axis the same. */
+/** The same all along another axis in front. */
 const along = (view: View.View, length: number): View.View => ({
   ...view,
   axes: [[{ length, stride: 0 }], ...view.axes]
@@ -95,7 +96,7 @@ const product = (
 const buffers = (views: ReadonlyArray<View.View>) => views.map(({ buffer }) => buffer)
 const names = (views: ReadonlyArray<View.View>) => views.map(({ buffer }) => `%${buffer.id}`).join()
 
-/** One piece of work that does for every piece of queries what is emitted for one. */
+/** One piece of work that does for every piece of queries and keys what is emitted for one. */
 const inPieces = (
   ctx: Context,
   node: Tensor.Tensor,
