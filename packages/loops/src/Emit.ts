@@ -1,10 +1,14 @@
 /** A schedule as what the machine runs: kernels, their arguments, and lists of both. */
 import type { Kernel, Style } from "./Kernel.ts"
-import * as Clear from "./kernels/clear.ts"
+import * as ClearKernel from "./kernels/clear.ts"
+import * as Repeat from "./kernels/repeat.ts"
 import type { Phase } from "./Schedule.ts"
-import type { Address, Arg, Host, Work } from "./Work.ts"
+import * as Split from "./Split.ts"
+import type { Address, Arg, Clear, Host, Work } from "./Work.ts"
 
-/** Calls of a stretch of tiles in a phase, as pairs of words from one place to another. */
+type Tiles = Extract<Phase, { readonly _tag: "Tiles" }>
+
+/** Calls of a stretch of tiles in a phase, or of a share of a piece of work, as pairs of words from one place to another. */
 export interface Calls {
   readonly from: number
   readonly to: number
@@ -19,6 +23,8 @@ export type Part =
       readonly phase: number
       /** Where the stretches' ends stand, a pair of words for each. */
       readonly table: number
+      /** Whether it pays to wake other threads up for them. */
+      readonly together: boolean
     }
   | {
       readonly _tag: "Host"
@@ -47,7 +53,17 @@ export interface Places {
   /** The place in the machine's table of kernels. */
   readonly numberOf: (kernel: Kernel) => number
   readonly stretches: number
+  readonly threads: number
 }
+
+/** What work takes in nanoseconds, roughly. */
+const worth = ({ bytes, macs }: Work): number => macs / 15 + bytes / 10
+
+/** Phases that are worth less, and shares, are not worth waking others up for. */
+const leastPhase = 30_000
+const leastShare = 10_000
+/** Shares of a thread: whoever is done first takes another one. */
+const sharesEach = 2
 
 const addressOf = ({ at, buffer, tile = 0 }: Address, tileNumber: number, stretch: number, places: Places): number => {
   const own = places.tileOf(buffer.id, stretch)
@@ -60,9 +76,12 @@ const addressOf = ({ at, buffer, tile = 0 }: Address, tileNumber: number, stretc
   return places.addressOf(buffer.id) + at + further
 }
 
-const valueOf = (arg: Arg, tile: number, tiles: number, stretch: number, places: Places): number => {
+/** Shares of one piece of work that are done at the same time, at most. */
+export const mostShares = (threads: number): number => (threads > 1 ? sharesEach * threads : 1)
+
+const valueOf = (arg: Arg, tile: number, tiles: number, stretch: number, places: Places, room = stretch): number => {
   if (typeof arg === "number") return arg
-  if (arg === "scratch") return places.scratchOf(stretch)
+  if ("scratch" in arg) return places.scratchOf(room) + arg.scratch
   return "buffer" in arg ? addressOf(arg, tile, stretch, places) : tile === tiles - 1 ? arg.last : arg.all
 }
 
@@ -91,36 +110,113 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
     kernelOf.set(work, made)
     return made
   }
-  const parts = phases.map((phase, index): Part => {
+  /** The address of the arguments of a piece of work, or of a share of it. */
+  const argumentsOf = (
+    { args, repeats, split }: Work,
+    tile: number,
+    tiles: number,
+    stretch: number,
+    room = stretch,
+    share?: Split.Share
+  ): number => {
+    const values = (given: ReadonlyArray<Arg>) => given.map((arg) => valueOf(arg, tile, tiles, stretch, places, room))
+    if (repeats === undefined) {
+      const own = values(args)
+      if (share === undefined || split === undefined) return put(own)
+      return put(own.map((value, place) => Split.argument(split, share, place, value)))
+    }
+    const { kernels, rounds, shared } = repeats
+    const moves: Array<Repeat.Moved> = []
+    const calls = kernels.flatMap((one) => {
+      const from = (place: number) => (share === undefined ? 0 : share.from * (one.moves.get(place)?.[shared] ?? 0))
+      const at = put(values(one.args).map((value, place) => value + from(place)))
+      for (const [place, strides] of one.moves) moves.push({ at: at + 4 * place, strides })
+      return [numberOf(one.kernel(style)), at]
+    })
+    const own: Repeat.Rounds =
+      share === undefined
+        ? rounds
+        : shared === 0
+          ? [share.steps, rounds[1], rounds[2], rounds[3]]
+          : [rounds[0], share.steps, rounds[2], rounds[3]]
+    return put(Repeat.argumentsOf(own, calls, moves, put))
+  }
+  const tabled = (phase: number, stretches: ReadonlyArray<Calls>, together: boolean): Part => ({
+    _tag: "Calls",
+    stretches,
+    phase,
+    table: put(stretches.flatMap(({ from, to }) => [from, to])),
+    together
+  })
+  const listed = (calls: ReadonlyArray<number>, work: ReadonlyArray<number>): Calls => {
+    const from = put(calls)
+    return { from, to: from + 4 * calls.length, work }
+  }
+  /** Of one tile, one piece of work after the other: shared where that pays. */
+  const inShares = ({ clears, work }: Tiles, phase: number): ReadonlyArray<Part> => {
+    const parts: Array<Part> = []
+    let alone = clears.flatMap((clear) => [...cleared(clear, 0)])
+    let numbersAlone = clears.map(() => -1)
+    const flush = () => {
+      if (numbersAlone.length > 0) parts.push(tabled(phase, [listed(alone, numbersAlone)], false))
+      ;[alone, numbersAlone] = [[], []]
+    }
+    for (const [number, step] of work.entries()) {
+      const { last: kernel } = numbers(step)
+      const most = Math.min(mostShares(places.threads), Math.floor(worth(step) / leastShare))
+      const shares = step.split === undefined || most < 2 ? [] : Split.shares(step.split, most)
+      if (shares.length < 2) {
+        alone.push(kernel, argumentsOf(step, 0, 1, 0))
+        numbersAlone.push(number)
+        continue
+      }
+      flush()
+      const all = shares.map((share, room) => listed([kernel, argumentsOf(step, 0, 1, 0, room, share)], [number]))
+      parts.push(tabled(phase, all, true))
+    }
+    flush()
+    return parts
+  }
+  const cleared = ({ buffer, value }: Clear, stretch: number) => {
+    const at = addressOf({ buffer, at: 0 }, 0, stretch, places)
+    return [numberOf(ClearKernel.kernel(style)), put(ClearKernel.argumentsOf(at, buffer.size, value))] as const
+  }
+  const parts = phases.flatMap((phase, index): ReadonlyArray<Part> => {
     if (phase._tag === "Host") {
       const { host } = phase
       const [inputs, outputs] = [host.inputs, host.outputs].map((all) => all.map((at) => addressOf(at, 0, 0, places)))
-      return { _tag: "Host", host, inputs, outputs }
+      return [{ _tag: "Host", host, inputs, outputs }]
     }
     const { clears, tiles, work } = phase
-    const used = Math.min(places.stretches, tiles)
-    const lists = Array.from({ length: places.stretches }, (_, stretch): Calls => {
+    if (tiles === 1 && places.threads > 1) return inShares(phase, index)
+    // Parts of plain arrays have no sums of their own, and can be as many stretches as there are of them.
+    const isPlain = work.every(({ reads, writes }) => [...reads, ...writes].every(({ kind }) => kind === "plain"))
+    const stretches = isPlain ? Math.max(places.stretches, tiles) : places.stretches
+    const used = Math.min(stretches, tiles)
+    const lists = Array.from({ length: stretches }, (_, stretch): Calls => {
       const calls: Array<number> = []
       const numbersOfWork: Array<number> = []
-      for (const { buffer, value } of clears) {
-        const at = addressOf({ buffer, at: 0 }, 0, stretch, places)
+      for (const clear of clears) {
         numbersOfWork.push(-1)
-        calls.push(numberOf(Clear.kernel(style)), put(Clear.argumentsOf(at, buffer.size, value)))
+        calls.push(...cleared(clear, stretch))
       }
       if (stretch < used)
         for (let tile = firstTile(stretch, tiles, used); tile < firstTile(stretch + 1, tiles, used); tile++)
           for (const [number, step] of work.entries()) {
             numbersOfWork.push(number)
             const { all, last } = numbers(step)
-            const args = step.args.map((arg) => valueOf(arg, tile, tiles, stretch, places))
-            calls.push(tile === tiles - 1 ? last : all, put(args))
+            calls.push(tile === tiles - 1 ? last : all, argumentsOf(step, tile, tiles, stretch))
           }
-      const from = put(calls)
-      return { from, to: from + 4 * calls.length, work: numbersOfWork }
+      return listed(calls, numbersOfWork)
     })
-    const stretches = lists.filter(({ work }) => work.length > 0)
-    const table = put(stretches.flatMap(({ from, to }) => [from, to]))
-    return { _tag: "Calls", stretches, phase: index, table }
+    const isWorthIt = work.reduce((sum, step) => sum + worth(step), 0) > leastPhase
+    return [
+      tabled(
+        index,
+        lists.filter((list) => list.work.length > 0),
+        places.threads > 1 && isWorthIt
+      )
+    ]
   })
   return { kernels: [...kernels.values()], words: Int32Array.from(words), parts }
 }

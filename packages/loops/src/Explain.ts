@@ -6,6 +6,7 @@ import * as Lower from "./Lower.ts"
 import * as Memory from "./Memory.ts"
 import * as Rewrite from "./Rewrite.ts"
 import * as Schedule from "./Schedule.ts"
+import * as Split from "./Split.ts"
 import type { Work } from "./Work.ts"
 
 /** A rewrite: how many nodes there were before and after it, and those that it put others in the place of, by kind. */
@@ -40,6 +41,8 @@ export interface Kernel {
   readonly kernel: string
   /** How many. */
   readonly tiles: number
+  /** Into how many shares threads can cut a tile, 1 where they cannot. */
+  readonly shares: number
   /** Multiply-accumulates of a run. */
   readonly macs: number
   /** Read and written in a run. */
@@ -77,6 +80,8 @@ export interface Explained {
     readonly peak: number
     readonly peakPhase: number
     readonly phases: number
+    /** New values of variables that are written over the old ones. */
+    readonly inPlace: number
     readonly buffers: ReadonlyArray<Held>
   }
 }
@@ -133,11 +138,15 @@ const kernelsOf = (phases: ReadonlyArray<Schedule.Phase>): ReadonlyArray<Kernel>
       kind: node.kind,
       text
     })
-    if (phase._tag === "Host") return [{ ...row(phase.host), kernel: "JavaScript", tiles: 1, macs: 0, bytes: 0 }]
+    if (phase._tag === "Host")
+      return [{ ...row(phase.host), kernel: "JavaScript", tiles: 1, shares: 1, macs: 0, bytes: 0 }]
     return phase.work.map((work) => ({
       ...row(work),
-      kernel: work.kernel(style).key,
+      kernel: [work.kernel(style).key, ...(work.repeats?.kernels ?? []).map(({ kernel }) => kernel(style).key)].join(
+        "; "
+      ),
       tiles: work.tiles,
+      shares: work.split === undefined ? 1 : Split.most(work.split),
       macs: work.macs,
       bytes: work.bytes
     }))
@@ -156,10 +165,11 @@ export const explain = (program: Program.Program): Result.Result<Explained, Grap
   Result.gen(function* () {
     const rewrites = yield* rewritten(program)
     const lowered = yield* Lower.lower(program)
-    const { buffers, phases } = Schedule.make(lowered)
-    const elsewhere = new Set(
-      [...lowered.variables.values(), ...lowered.inputs.values(), ...lowered.constants.keys()].map(({ id }) => id)
-    )
+    const { buffers, inPlace, phases } = Schedule.make(lowered)
+    const elsewhere = new Set([
+      ...[...lowered.variables.values(), ...lowered.inputs.values(), ...lowered.constants.keys()].map(({ id }) => id),
+      ...inPlace.keys()
+    ])
     const kept = new Set([...lowered.outputs.values(), ...lowered.updates.values()].map(({ id }) => id))
     const { groups, stretches } = lowered
     const lives = Memory.livesOf({ phases, buffers, kept, elsewhere, groups, stretches })
@@ -181,6 +191,7 @@ export const explain = (program: Program.Program): Result.Result<Explained, Grap
         peak,
         peakPhase: usage.indexOf(peak),
         phases: phases.length,
+        inPlace: inPlace.size,
         buffers: lives.shared
           .map(({ buffer, bytes, from, to }) => ({ buffer: buffer.id, bytes, from, to }))
           .toSorted((a, b) => b.bytes - a.bytes)

@@ -7,6 +7,7 @@ import * as Attention from "./rewrites/attention.ts"
 import * as Norms from "./rewrites/norms.ts"
 import * as Small from "./rewrites/small.ts"
 import * as Softmax from "./rewrites/softmax.ts"
+import * as Attended from "./lower/attention.ts"
 import * as Context from "./lower/context.ts"
 import * as Elementwise from "./lower/elementwise.ts"
 import * as Matmul from "./lower/matmul.ts"
@@ -33,6 +34,7 @@ const rules: Rules = {
   ...Movement.rules,
   ...Products.rules,
   ...Windows.rules,
+  ...Attended.rules,
   ...Optimiser.rules
 }
 
@@ -60,8 +62,6 @@ const table: Op.Table<[Context.Context], Context.Value> = {
         "softmax",
         "softmaxGrad",
         "logSoftmax",
-        "attention",
-        "attentionGrad",
         "sgd",
         "movingAverage",
         "globalNorm",
@@ -110,7 +110,9 @@ const ofBatches: ReadonlyArray<Tensor.Kind> = [
   "averagePool2d",
   "averagePool2dGrad",
   "resize",
-  "resizeGrad"
+  "resizeGrad",
+  "attention",
+  "attentionGrad"
 ]
 
 const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b))

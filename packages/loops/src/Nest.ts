@@ -2,6 +2,7 @@
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Expression from "./Expression.ts"
 import * as Sweep from "./kernels/sweep.ts"
+import * as Split from "./Split.ts"
 import * as View from "./View.ts"
 import type { Address, Arg, Work } from "./Work.ts"
 
@@ -48,11 +49,18 @@ const mainOf = (views: ReadonlyArray<View.View>): number => {
 
 const most = 6
 
+const foundLoops = new WeakMap<Nest, ReadonlyArray<View.Loop> | "none">()
+
 /** The loops through all views of a nest; `undefined` where their pieces do not fit together or are too many. */
-export const loopsOf = ({ inOrder = false, operands, results }: Nest): ReadonlyArray<View.Loop> | undefined => {
+export const loopsOf = (nest: Nest): ReadonlyArray<View.Loop> | undefined => {
+  const known = foundLoops.get(nest)
+  if (known !== undefined) return known === "none" ? undefined : known
+  const { inOrder = false, operands, results } = nest
   const views = [...operands, ...results.map((r) => r.view)]
-  const loops = View.loops(views, inOrder ? undefined : mainOf(views))
-  return loops !== undefined && loops.length <= most ? loops : undefined
+  const found = View.loops(views, inOrder ? undefined : mainOf(views))
+  const loops = found !== undefined && found.length <= most ? found : undefined
+  foundLoops.set(nest, loops ?? "none")
+  return loops
 }
 
 /** Buffers end at multiples of eight elements, so that a plain one can be worked on in eights to its end. */
@@ -87,12 +95,49 @@ const textOf = ({ operands, results }: Nest): string => {
     .join("; ")
 }
 
+const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b))
+
+/**
+ * Whether steps of a loop never meet in an element that one of them writes, as the results of windows that overlap do: where a buffer is seen by two views, either a step is longer than all that
+ * lies within it, or all other steps, and the way from one view to the other, lead past the whole loop.
+ */
+const keepsApart = (
+  views: ReadonlyArray<View.View>,
+  firstResult: number,
+  loops: ReadonlyArray<View.Loop>,
+  loop: number
+): boolean =>
+  views.slice(firstResult).every((result, r) =>
+    views.every((other, i) => {
+      if (i === firstResult + r || other.buffer.id !== result.buffer.id || sameView(other, result)) return true
+      const at = firstResult + r
+      if (loops.some(({ strides }) => strides[at] !== strides[i])) return false
+      const others = loops.filter((_, l) => l !== loop).map(({ length, strides }) => ({ length, stride: strides[at] }))
+      const [step, away] = [loops[loop].strides[at], Math.abs(other.offset - result.offset)]
+      const within = others.reduce((sum, { length, stride }) => sum + (length - 1) * stride, away)
+      return (
+        within < step ||
+        others.reduce((divisor, { stride }) => commonDivisor(divisor, stride), away) >= loops[loop].length * step
+      )
+    })
+  )
+
 /** From so many elements on a plain nest is cut in parts, which threads share. */
 const large = 65_536
 const parts = 8
 
+const foundWork = new WeakMap<Nest, { readonly groups: number; readonly work: Work | undefined }>()
+
 /** The work that a nest is, over so many groups of the batch. */
 export const toWork = (nest: Nest, groups: number): Work | undefined => {
+  const known = foundWork.get(nest)
+  if (known?.groups === groups) return known.work
+  const work = made(nest, groups)
+  foundWork.set(nest, { groups, work })
+  return work
+}
+
+const made = (nest: Nest, groups: number): Work | undefined => {
   const found = loopsOf(nest)
   if (found === undefined) return undefined
   const { lanes, operands, results } = nest
@@ -152,12 +197,30 @@ export const toWork = (nest: Nest, groups: number): Work | undefined => {
     return { all: per / rounds, last: (outermost.length - per * (cut - 1)) / rounds }
   })
   const tiles = lanes ? groups : isCut ? cut : 1
+  const sharable = loops.flatMap(({ strides }, loop) => {
+    if (results.some((_, i) => strides[operands.length + i] === 0) || !keepsApart(views, operands.length, found, loop))
+      return []
+    const rounds = loop === innermost ? sweep.unroll : 1
+    const stepOf = (i: number) => (moves(i)[loop] === "unit" ? (kindOf(i) === "vector" ? width : 1) : strides[i])
+    return [
+      {
+        steps: lengths[loop] / rounds,
+        grain: 1,
+        counts: [loop],
+        moves: new Map(addresses.map((at, i) => [at, 4 * rounds * stepOf(i)]))
+      }
+    ]
+  })
   return {
     _tag: "Work",
     node: nest.node,
-    text: textOf(nest),
+    // Only asked for by whoever explains.
+    get text() {
+      return textOf(nest)
+    },
     kernel: (style) => Sweep.kernel(sweep, style),
     args,
+    split: Split.best(sharable),
     tiles,
     reads: [...operands.map((view) => view.buffer), ...results.flatMap((r) => (r.carry ? [r.view.buffer] : []))],
     writes: results.map((r) => r.view.buffer),

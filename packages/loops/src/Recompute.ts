@@ -6,6 +6,7 @@ import type { Instruction } from "./lower/context.ts"
 import type { Lowered } from "./Lower.ts"
 import type { Nest } from "./Nest.ts"
 import { phaseNumbers, readsOf, type Step, stepsOf } from "./Steps.ts"
+import type { Arg } from "./Work.ts"
 import * as View from "./View.ts"
 
 /** A nest that only stores elements of one buffer in lanes. */
@@ -25,12 +26,16 @@ const reading = (instruction: Instruction, from: number, to: View.Buffer): Instr
       return { ...instruction, operands: instruction.operands.map((view) => moved(view, from, to)) }
     case "Work": {
       const buffer = (b: View.Buffer) => (b.id === from ? { ...to, kind: b.kind } : b)
+      const args = (given: ReadonlyArray<Arg>) =>
+        given.map((arg) => (typeof arg === "object" && "buffer" in arg ? { ...arg, buffer: buffer(arg.buffer) } : arg))
       return {
         ...instruction,
         reads: instruction.reads.map(buffer),
-        args: instruction.args.map((arg) =>
-          typeof arg === "object" && "buffer" in arg ? { ...arg, buffer: buffer(arg.buffer) } : arg
-        )
+        args: args(instruction.args),
+        repeats: instruction.repeats && {
+          ...instruction.repeats,
+          kernels: instruction.repeats.kernels.map((kernel) => ({ ...kernel, args: args(kernel.args) }))
+        }
       }
     }
     default:

@@ -4,9 +4,9 @@
  */
 import type { Lowered } from "./Lower.ts"
 import { fused } from "./Fuse.ts"
-import { toWork } from "./Nest.ts"
+import { sameView, toWork } from "./Nest.ts"
 import { recomputed } from "./Recompute.ts"
-import { phaseNumbers, readsOf, type Step, stepsOf } from "./Steps.ts"
+import { phaseNumbers, readsOf, type Step, stepsOf, writesOf } from "./Steps.ts"
 import type { Buffer } from "./View.ts"
 import type { Clear, Host, Work } from "./Work.ts"
 
@@ -32,6 +32,47 @@ const inWork = (instruction: Exclude<Step["instruction"], Host>, groups: number)
 export interface Schedule {
   readonly phases: ReadonlyArray<Phase>
   readonly buffers: ReadonlyArray<Buffer>
+  /** New values that are written over the old ones, each buffer's number to its variable's: an element is made of the same one of the old value at most, and nobody reads that later. */
+  readonly inPlace: ReadonlyMap<number, number>
+}
+
+/** Which new values lie where their variables do. */
+const inPlaceOf = (
+  { outputs, updates, variables }: Lowered,
+  phases: ReadonlyArray<ReadonlyArray<Step["instruction"]>>
+): ReadonlyMap<number, number> => {
+  const all = phases.flatMap((instructions, phase) => instructions.map((instruction) => ({ instruction, phase })))
+  const readers = new Map<number, Array<(typeof all)[number]>>()
+  const writers = new Map<number, Array<(typeof all)[number]>>()
+  const note = (to: typeof readers, id: number, one: (typeof all)[number]) => {
+    const known = to.get(id)
+    if (known === undefined) to.set(id, [one])
+    else known.push(one)
+  }
+  for (const one of all) {
+    for (const { id } of readsOf(one.instruction)) note(readers, id, one)
+    for (const { id } of writesOf(one.instruction)) note(writers, id, one)
+  }
+  const ends = new Map<number, number>()
+  for (const { id } of [...outputs.values(), ...updates.values()]) ends.set(id, (ends.get(id) ?? 0) + 1)
+  return new Map(
+    [...updates].flatMap(([name, fresh]) => {
+      const old = variables.get(name)
+      const [writer, ...others] = writers.get(fresh.id) ?? []
+      if (old === undefined || writer === undefined || others.length > 0 || writer.instruction._tag !== "Nest")
+        return []
+      const { operands, results } = writer.instruction
+      const result = results.find(({ kind, view }) => kind === "store" && view.buffer.id === fresh.id)
+      const isLast = (readers.get(old.id) ?? []).every((reader) => reader === writer || reader.phase < writer.phase)
+      const isOwn = operands.every(
+        (view) =>
+          view.buffer.id !== old.id ||
+          (result !== undefined && sameView({ ...view, buffer: result.view.buffer }, result.view))
+      )
+      const isOnlyOne = ends.get(fresh.id) === 1 && !ends.has(old.id)
+      return isLast && isOwn && isOnlyOne ? [[fresh.id, old.id] as const] : []
+    })
+  )
 }
 
 /** A lowered program in phases. */
@@ -46,22 +87,27 @@ export const make = (lowered: Lowered): Schedule => {
   const readIn = new Map<number, Set<number>>()
   for (const [i, { instruction }] of steps.entries())
     for (const { id } of readsOf(instruction)) readIn.set(id, (readIn.get(id) ?? new Set()).add(numbers[i]))
-  const phases = [...byPhase]
+  const fusedPhases = [...byPhase]
     .toSorted(([a], [b]) => a - b)
-    .flatMap(([phase, members]): ReadonlyArray<Phase> => {
+    .map(([phase, members]) => {
       const isNeeded = (id: number) => kept.has(id) || [...(readIn.get(id) ?? [])].some((other) => other !== phase)
-      const inPhase = fused(steps, members, isNeeded)
-      const clears = members.flatMap((step) => steps[step].clears)
-      if (inPhase.some(({ _tag }) => _tag === "Host"))
-        return inPhase.flatMap((host) => (host._tag === "Host" ? [{ _tag: "Host", host }] : []))
-      const work = inPhase.flatMap((instruction) => (instruction._tag === "Host" ? [] : [inWork(instruction, groups)]))
-      // Parts are cut into as many as they are long enough for.
-      return [...Map.groupBy(work, ({ tiles }) => tiles)].map(([tiles, together]) => ({
-        _tag: "Tiles",
-        tiles,
-        work: together,
-        clears: clears.filter(({ buffer }) => together.some(({ writes }) => writes.some(({ id }) => id === buffer.id)))
-      }))
+      return { clears: members.flatMap((step) => steps[step].clears), inPhase: fused(steps, members, isNeeded) }
     })
-  return { phases, buffers }
+  const phases = fusedPhases.flatMap(({ clears, inPhase }): ReadonlyArray<Phase> => {
+    if (inPhase.some(({ _tag }) => _tag === "Host"))
+      return inPhase.flatMap((host) => (host._tag === "Host" ? [{ _tag: "Host", host }] : []))
+    const work = inPhase.flatMap((instruction) => (instruction._tag === "Host" ? [] : [inWork(instruction, groups)]))
+    // Parts are cut into as many as they are long enough for.
+    return [...Map.groupBy(work, ({ tiles }) => tiles)].map(([tiles, together]) => ({
+      _tag: "Tiles",
+      tiles,
+      work: together,
+      clears: clears.filter(({ buffer }) => together.some(({ writes }) => writes.some(({ id }) => id === buffer.id)))
+    }))
+  })
+  const inPlace = inPlaceOf(
+    lowered,
+    fusedPhases.map(({ inPhase }) => inPhase)
+  )
+  return { phases, buffers, inPlace }
 }

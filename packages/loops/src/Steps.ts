@@ -97,7 +97,11 @@ export const phaseNumbers = (steps: ReadonlyArray<Step>, groups: number) => {
   // What waits for nothing, zeros above all, and what is computed again is done where it is first needed.
   const wanted = new Map<number, Array<number>>()
   for (const [i, { after }] of steps.entries())
-    for (const { step } of after) wanted.set(step, [...(wanted.get(step) ?? []), i])
+    for (const { step } of after) {
+      const known = wanted.get(step)
+      if (known === undefined) wanted.set(step, [i])
+      else known.push(i)
+    }
   for (let i = steps.length - 1; i >= 0; i--) {
     const { after, instruction } = steps[i]
     const isLate = instruction._tag === "Nest" && instruction.late === true

@@ -4,6 +4,8 @@
  */
 import type { Tensor } from "@uninet/graph"
 import type { Kernel, Style } from "./Kernel.ts"
+import type { Rounds } from "./kernels/repeat.ts"
+import type * as Split from "./Split.ts"
 import type { Buffer } from "./View.ts"
 
 /** A place in a buffer, in bytes. */
@@ -14,11 +16,22 @@ export interface Address {
   readonly tile?: number
 }
 
-/** Room for a kernel to work in, which every thread has one of. */
-export type Scratch = "scratch"
+/** A place in the room for a kernel to work in, which every thread has one of. */
+export interface Scratch {
+  /** Bytes from its start. */
+  readonly scratch: number
+}
 
 /** An argument of a kernel: a number, a place, or a number that is the last tile's own. */
 export type Arg = number | Address | Scratch | { readonly all: number; readonly last: number }
+
+/** A kernel that is called again and again, with arguments that move on. */
+export interface Repeated {
+  readonly kernel: (style: Style) => Kernel
+  readonly args: ReadonlyArray<Arg>
+  /** By how many bytes an argument moves with a round of each of the loops, by its place. */
+  readonly moves: ReadonlyMap<number, Rounds>
+}
 
 export interface Work {
   readonly _tag: "Work"
@@ -30,6 +43,12 @@ export interface Work {
   /** The last tile's own kernel, where the batch does not fill it. */
   readonly lastKernel?: ((style: Style) => Kernel) | undefined
   readonly args: ReadonlyArray<Arg>
+  /** What stands in the place of arguments where the kernel repeats others. `split` is then of one of the two outer loops. */
+  readonly repeats?:
+    | { readonly rounds: Rounds; readonly kernels: ReadonlyArray<Repeated>; readonly shared: 0 | 1 }
+    | undefined
+  /** Where threads can share a tile. */
+  readonly split?: Split.Split | undefined
   readonly tiles: number
   readonly reads: ReadonlyArray<Buffer>
   readonly writes: ReadonlyArray<Buffer>

@@ -46,8 +46,9 @@ describe("what is explained of a program", () => {
       explained.kernels.reduce((sum, { macs }) => sum + macs, 0),
       16 * 64 * 24 * 27
     )
-    for (const { bytes, phase } of explained.kernels) {
+    for (const { bytes, phase, shares } of explained.kernels) {
       assert.isAbove(bytes, 0)
+      assert.isAtLeast(shares, 1)
       assert.isBelow(phase, explained.memory.phases)
     }
   })
@@ -56,6 +57,16 @@ describe("what is explained of a program", () => {
     const { buffers, peak, phases, working } = explained.memory
     assert.isAtMost(peak, working)
     for (const { from, to } of buffers) assert.isTrue(from <= to && to <= phases)
+  })
+
+  it("are the pieces of an attention of many scores, with the kernels that they go through", () => {
+    const x = Op.input("x", [8, 64, 16])
+    const y = Op.attention(x, x, x, { heads: 2, scale: 0.3 })
+    const { kernels } = Result.getOrThrow(Explain.explain(Result.getOrThrow(Program.make({ outputs: { y } }))))
+    const own = kernels.filter(({ kind }) => kind === "attention")
+    assert.isTrue(
+      own.some(({ kernel, text }) => kernel.startsWith("repeat; product") && / queries of 64 keys/.test(text))
+    )
   })
 
   it("is, where it is measured, how long every piece takes", () => {

@@ -4,7 +4,7 @@ import { Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Small from "./support/searched.ts"
-import { expected, trained } from "./support/training.ts"
+import { expected, oneGroup, trained, trainedOn } from "./support/training.ts"
 
 const numericsOf = (layer: Layer.Layer<Runtime>) =>
   Runtime.use(({ numerics = Effect.succeed("nothing") }) => numerics).pipe(Effect.provide(layer))
@@ -25,6 +25,13 @@ describe("three training steps of every kind of operator on portable loops", () 
   it.effect("leave the same bits where threads share the work", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* trained.pipe(Effect.provide(Loops.portable({ threads: 3 }))), expected)
+    })
+  )
+
+  it.effect("leave the same bits where the batch is one group, whose work threads share piece by piece", () =>
+    Effect.gen(function* () {
+      const { digest } = yield* trainedOn(oneGroup).pipe(Effect.provide(Loops.portable({ threads: 3 })))
+      assert.strictEqual(digest, oneGroup.digest)
     })
   )
 

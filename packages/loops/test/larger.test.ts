@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Op, type Tensor } from "@uninet/graph"
 import { Loops } from "@uninet/loops"
+import { OnnxRuntime } from "@uninet/runtime"
 import * as Effect from "effect/Effect"
 import { evaluate } from "../../graph/test/support/interpreter.ts"
 import { type Case, programOf, valuesOf } from "../../runtime-tfjs/test/support/cases.ts"
@@ -68,4 +69,29 @@ describe("larger programs and their gradients agree with the reference interpret
             assert.isBelow(difference(found[name], reference), 1e-5, name)
         }).pipe(Effect.provide(Loops.portable({ threads: 2 })))
       )
+})
+
+/** Of so many scores that queries and keys are taken some at a time, in several entries of the batch, heads and pieces. */
+const manyScores = (batch: number): Case => ({
+  name: "attention of many scores",
+  inputs: [
+    [2 * batch, 96, 6],
+    [2 * batch, 135, 6],
+    [2 * batch, 135, 6]
+  ],
+  f: (q, k, v) => Op.attention(q, k, v, { heads: 2, scale: 0.6 })
+})
+
+describe("attention of many scores and its gradients agree with ONNX Runtime", () => {
+  for (const batch of [8, 19])
+    it.effect(`batch ${batch}`, () =>
+      Effect.gen(function* () {
+        const one = manyScores(batch)
+        const found = run(programOf(one), valuesOf(one))
+        const expected = yield* found.pipe(Effect.provide(OnnxRuntime.cpu()))
+        for (const layer of [Loops.portable({ threads: 2 }), Loops.fast()])
+          for (const [name, data] of Object.entries(yield* found.pipe(Effect.provide(layer))))
+            assert.isBelow(difference(data, expected[name]), 1e-5, name)
+      })
+    )
 })

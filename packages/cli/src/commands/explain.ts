@@ -96,16 +96,18 @@ const ofKernels = ({ kernels }: Explain.Explained, limits: Explain.Limits | unde
       "path",
       "phase",
       "tiles",
+      "shares",
       "MACs",
       "bytes",
       ...(limits === undefined ? [] : ["ms", "limit, ms", "ratio"]),
       "what"
     ],
-    kernels.map(({ bytes, kind, macs, milliseconds = 0, path, phase, text, tiles }) => [
+    kernels.map(({ bytes, kind, macs, milliseconds = 0, path, phase, shares, text, tiles }) => [
       kind,
       path,
       phase,
       tiles,
+      shares,
       format.count(macs),
       `${format.count(bytes)}B`,
       ...(limits === undefined ? [] : timed(milliseconds, macs, bytes, limits)),
@@ -115,7 +117,7 @@ const ofKernels = ({ kernels }: Explain.Explained, limits: Explain.Limits | unde
 
 const ofMemory = ({ memory }: Explain.Explained): string =>
   [
-    `variables ${format.count(memory.variables)}B, working memory ${format.count(memory.working)}B and ${format.count(memory.tile)}B of a tile's own; most is in use in phase ${memory.peakPhase} of ${memory.phases}, ${format.count(memory.peak)}B`,
+    `variables ${format.count(memory.variables)}B, working memory ${format.count(memory.working)}B and ${format.count(memory.tile)}B of a tile's own; most is in use in phase ${memory.peakPhase} of ${memory.phases}, ${format.count(memory.peak)}B; ${format.plural(memory.inPlace, "new value")} of variables written over the old`,
     table(
       ["buffer", "bytes", "from phase", "to phase"],
       memory.buffers

@@ -28,6 +28,6 @@ export interface Parts {
 export const make = ({ kernels, memory, runner }: Parts): ((from: number, to: number) => void) => {
   const table = new WebAssembly.Table({ element: "anyfunc", initial: kernels.length })
   for (const [i, kernel] of kernels.entries())
-    table.set(i, new WebAssembly.Instance(kernel, { env: { memory } }).exports.run)
+    table.set(i, new WebAssembly.Instance(kernel, { env: { memory, kernels: table } }).exports.run)
   return new WebAssembly.Instance(runner, { env: { memory, kernels: table } }).exports.run
 }

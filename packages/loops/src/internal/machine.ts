@@ -29,8 +29,6 @@ export interface Loaded {
   readonly phases: ReadonlyArray<Schedule.Phase>
   readonly code: Emit.Code
   readonly addressOf: (id: number) => number
-  /** Which phases threads share. */
-  readonly together: ReadonlyArray<boolean>
 }
 
 export interface Machine {
@@ -45,11 +43,6 @@ export interface Machine {
   /** Ends its threads. */
   readonly close: () => void
 }
-
-/** What a phase is worth in nanoseconds, roughly: whether it pays to wake others up for it. */
-const worth = (phase: Schedule.Phase): number =>
-  phase._tag === "Host" ? 0 : phase.work.reduce((sum, { bytes, macs }) => sum + macs / 15 + bytes / 10, 0)
-const leastForTeam = 30_000
 
 /** Starts threads beside this one, where there is Node. */
 const helpers = (count: number, data: Instance.Parts & { readonly at: number }): void => {
@@ -89,12 +82,14 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
   const teamAt = take(Team.bytes) / 4
   const all = [...programs.values()]
   const scratchBytes = aligned(Math.max(0, ...all.map((lowered) => lowered.scratchBytes)))
-  const scratch = take(scratchBytes * Math.max(1, ...all.map((lowered) => lowered.stretches)))
+  const rooms = Math.max(Emit.mostShares(threads), ...all.map((lowered) => lowered.stretches))
+  const scratch = take(scratchBytes * rooms)
   // What every program has for itself; then the room that they share.
   const own = [...programs].map(([name, lowered]) => {
-    const { buffers, phases } = Schedule.make(lowered)
+    const { buffers, inPlace, phases } = Schedule.make(lowered)
     const places = new Map<number, number>()
     for (const [variable, buffer] of lowered.variables) places.set(buffer.id, variables.get(variable) ?? 0)
+    for (const [fresh, old] of inPlace) places.set(fresh, places.get(old) ?? 0)
     for (const [buffer, data] of lowered.constants) places.set(buffer.id, take(4 * data.length + 32))
     for (const buffer of lowered.inputs.values()) places.set(buffer.id, take(Memory.bytesOf(buffer, 1, 1)))
     const kept = new Set([...lowered.outputs.values(), ...lowered.updates.values()].map(({ id }) => id))
@@ -121,11 +116,11 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
       words,
       scratchOf: (stretch) => scratch + scratchBytes * stretch,
       numberOf,
-      stretches: lowered.stretches
+      stretches: lowered.stretches,
+      threads
     })
     take(4 * code.words.length)
-    const together = phases.map((phase) => worth(phase) > leastForTeam)
-    return { name, words, loaded: { lowered, phases, code, addressOf, together } }
+    return { name, words, loaded: { lowered, phases, code, addressOf } }
   })
   const memory = new WebAssembly.Memory({
     initial: Math.ceil(at / page) + 1,
@@ -171,14 +166,14 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
     close: () => {
       if (threads > 1) Team.end(team)
     },
-    run: ({ code, lowered, addressOf, together }) => {
+    run: ({ code, lowered, addressOf }) => {
       for (const part of code.parts) {
         if (part._tag === "Host") {
           const results = part.host.compute(...part.inputs.map((address) => floats[address / 4]))
           for (const [i, address] of part.outputs.entries()) floats[address / 4] = results[i]
           continue
         }
-        if (threads > 1 && together[part.phase]) Team.lead(team, part.table, part.stretches.length)
+        if (part.together) Team.lead(team, part.table, part.stretches.length)
         else for (const { from, to } of part.stretches) run(from, to)
       }
       for (const [variable, buffer] of lowered.updates) {

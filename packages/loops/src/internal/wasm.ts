@@ -210,13 +210,23 @@ export interface Function {
   readonly body: Code
 }
 
-/** A module of functions, which call each other by their numbers; the last one is exported as `run` and takes the address of its arguments. */
-export const module = (functions: ReadonlyArray<Function>, sharing: Sharing): Uint8Array => {
+/** The machine's kernels, a table that comes from outside as `env.kernels`. */
+const kernelsImport: Code = [text("env"), text("kernels"), 1, 0x70, 0, 0]
+
+/**
+ * A module of functions, which call each other by their numbers; the last one is exported as `run` and takes the address of its arguments. Those that call kernels by their places in the machine's
+ * table say so.
+ */
+export const module = (
+  functions: ReadonlyArray<Function>,
+  sharing: Sharing,
+  { callsKernels = false }: { readonly callsKernels?: boolean } = {}
+): Uint8Array => {
   const words = (n: number) => list(Array.from({ length: n }, () => 0x7f))
   return Uint8Array.from([
     ...header,
     ...section(1, list(functions.map(({ writer }) => [0x60, words(writer.parameters.length), list([])]))),
-    ...section(2, list([memoryImport(sharing)])),
+    ...section(2, list([memoryImport(sharing), ...(callsKernels ? [kernelsImport] : [])])),
     ...section(3, list(functions.map((_, i) => unsigned(i)))),
     ...section(7, list([[text("run"), 0, unsigned(functions.length - 1)]])),
     ...section(10, list(functions.map(({ body, writer }) => functionBody(writer.locals, body))))
@@ -244,7 +254,7 @@ export const runner = (sharing: Sharing): Uint8Array => {
         [0x60, list([0x7f, 0x7f]), list([])]
       ])
     ),
-    ...section(2, list([memoryImport(sharing), [text("env"), text("kernels"), 1, 0x70, 0, 0]])),
+    ...section(2, list([memoryImport(sharing), kernelsImport])),
     ...section(3, list([1])),
     ...section(7, list([[text("run"), 0, 0]])),
     ...section(10, list([functionBody([], body)]))

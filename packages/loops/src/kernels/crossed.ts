@@ -17,6 +17,7 @@ import {
   writer
 } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
+import * as Split from "../Split.ts"
 import * as Product from "./product.ts"
 
 /** What follows the product's arguments. Its `w` is the first chunk of a, its `x` the room for turned columns. */
@@ -30,7 +31,7 @@ export interface Arguments<A> {
   readonly positions: number
   readonly offsets: A
   /** Eights of columns, and from a column to the next. */
-  readonly blocks: number
+  readonly eights: number
   readonly bColumn: number
 }
 
@@ -41,17 +42,43 @@ const names = [
   "chunks",
   "positions",
   "offsets",
-  "blocks",
+  "eights",
   "bColumn"
 ] as const satisfies ReadonlyArray<keyof Arguments<unknown>>
 
 /** Behind as many arguments as a product has. */
-const first = 17
+const first = Product.own.length
 
 export const argumentsOf = <A>(product: Product.Arguments<A>, a: Arguments<A>): ReadonlyArray<A | number> => [
   ...Product.argumentsOf(product),
   ...names.map((name) => a[name])
 ]
+
+/** How threads share it: by eights of columns, each turning its own, or else by rows. */
+export const splitOf = (
+  product: Product.Product,
+  given: Product.Arguments<unknown>,
+  a: Arguments<unknown>
+): Split.Split | undefined => {
+  const all = [...Product.own, ...names] as const
+  const { rest, rows } = product
+  return Split.best([
+    Split.of(all, {
+      steps: a.eights,
+      counts: ["columns", "eights"],
+      moves: { b: 8 * a.bColumn, y: given.yColumn }
+    }),
+    ...(rest > 0
+      ? []
+      : [
+          Split.of(all, {
+            steps: given.blocks,
+            counts: ["blocks"],
+            moves: { w: rows * given.wStride, y: rows * given.yStride }
+          })
+        ])
+  ])
+}
 
 /** Bytes of the room that a chunk's turned columns take. */
 export const roomOf = (positions: number, columns: number): number => 32 * positions * columns
@@ -87,7 +114,7 @@ const driver = (product: number): Function => {
     names.map((name, i) => [get(0), i32.load(4 * (first + i)), set(given[name])]),
     [get(0), i32.load(0), set(a), get(a), set(kept), get(0), i32.load(4), set(room)],
     loop([
-      [get(room), set(to), get(given.b), set(from), get(given.blocks), set(block)],
+      [get(room), set(to), get(given.b), set(from), get(given.eights), set(block)],
       loop([
         [get(given.offsets), set(at), get(given.positions), set(position)],
         loop([

@@ -20,6 +20,7 @@ import {
   writer
 } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
+import * as Split from "../Split.ts"
 
 export interface Outer {
   readonly rows: number
@@ -55,25 +56,53 @@ export interface Arguments<A> {
   readonly mask: A
 }
 
-export const argumentsOf = <A>(x: Arguments<A>): ReadonlyArray<A | number> => [
-  x.a,
-  x.b,
-  x.out,
-  x.scratch,
-  x.rowBlocks,
-  x.columnBlocks,
-  x.aRow,
-  x.bColumn,
-  x.outRow,
-  x.chunks,
-  x.lines,
-  x.positions,
-  x.aPosition,
-  x.aLine,
-  x.bPosition,
-  x.bLine,
-  x.mask
-]
+const names = [
+  "a",
+  "b",
+  "out",
+  "scratch",
+  "rowBlocks",
+  "columnBlocks",
+  "aRow",
+  "bColumn",
+  "outRow",
+  "chunks",
+  "lines",
+  "positions",
+  "aPosition",
+  "aLine",
+  "bPosition",
+  "bLine",
+  "mask"
+] as const satisfies ReadonlyArray<keyof Arguments<unknown>>
+
+export const argumentsOf = <A>(given: Arguments<A>): ReadonlyArray<A | number> => names.map((name) => given[name])
+
+/** How threads share it: by columns or by rows, where nothing is left over at their end. */
+export const splitOf = (
+  { columns, restColumns, restRows, rows }: Outer,
+  a: Arguments<unknown>
+): Split.Split | undefined =>
+  Split.best([
+    ...(restColumns > 0
+      ? []
+      : [
+          Split.of(names, {
+            steps: a.columnBlocks,
+            counts: ["columnBlocks"],
+            moves: { b: columns * a.bColumn, out: 4 * columns }
+          })
+        ]),
+    ...(restRows > 0
+      ? []
+      : [
+          Split.of(names, {
+            steps: a.rowBlocks,
+            counts: ["rowBlocks"],
+            moves: { a: rows * a.aRow, out: rows * a.outRow }
+          })
+        ])
+  ])
 
 /** How rows and columns are cut. */
 export const blocking = (rows: number, columns: number) => {
@@ -94,25 +123,6 @@ const keyOf = ({ columns, masked, restColumns, restRows, rows }: Outer) =>
 
 const write = ({ columns, masked, restColumns, restRows, rows }: Outer, style: Style): Uint8Array => {
   const w = writer()
-  const names = [
-    "a",
-    "b",
-    "out",
-    "scratch",
-    "rowBlocks",
-    "columnBlocks",
-    "aRow",
-    "bColumn",
-    "outRow",
-    "chunks",
-    "lines",
-    "positions",
-    "aPosition",
-    "aLine",
-    "bPosition",
-    "bLine",
-    "mask"
-  ] as const
   const given = Object.fromEntries(names.map((name) => [name, w.local("i32")])) as Record<(typeof names)[number], Local>
   const begin = names.map((name, i) => [get(0), i32.load(4 * i), set(given[name])])
   const [chunk, rowBlock, columnBlock, line, position] = Array.from({ length: 5 }, () => w.local("i32"))

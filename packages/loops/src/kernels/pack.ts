@@ -1,12 +1,20 @@
 /** Moving a group of the batch into lanes, and out of them. */
 import { again, get, i32, loop, module, moved, set, v128, writer } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
+import * as Split from "../Split.ts"
 
 export interface Pack {
   readonly way: "pack" | "unpack"
   /** Images of the group; the lanes of those that it lacks are zeros. */
   readonly images: number
 }
+
+/** The arguments, in order. */
+const names = ["plain", "lanes", "elements", "stride"] as const
+
+/** How threads share it: by elements, of which sixteen are a line of the cache. */
+export const splitOf = (elements: number): Split.Split | undefined =>
+  Split.best([Split.of(names, { steps: elements, grain: 16, counts: ["elements"], moves: { plain: 4, lanes: 32 } })])
 
 /** The arguments: the plain address of the group's first image, the address in lanes, elements of an image, and bytes from an image to the next. */
 const write = ({ images, way }: Pack, style: Style): Uint8Array => {

@@ -22,6 +22,7 @@ import {
   writer
 } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
+import * as Split from "../Split.ts"
 
 export interface Product {
   /** Rows that are worked on at once, and how many are left over at the end. */
@@ -80,40 +81,8 @@ export interface Many {
   readonly yInner: number
 }
 
-export const argumentsOf = <A>(a: Arguments<A>, many?: Many): ReadonlyArray<A | number> => [
-  a.w,
-  a.x,
-  a.y,
-  a.bias,
-  a.blocks,
-  a.depth,
-  a.wStride,
-  a.xStride,
-  a.yStride,
-  a.lines,
-  a.columns,
-  a.xColumn,
-  a.xLine,
-  a.yColumn,
-  a.yLine,
-  a.taps,
-  a.table,
-  ...(many === undefined
-    ? []
-    : [many.outer, many.inner, many.wOuter, many.xOuter, many.yOuter, many.wInner, many.xInner, many.yInner])
-]
-
-/** As many rows at once as registers hold; few enough to leave no short rest. */
-export const blocking = (rows: number): Pick<Product, "rows" | "rest"> & { readonly blocks: number } => {
-  const sizes = [6, 5, 4].filter((size) => rows % size === 0)
-  const size = rows < 6 ? rows : (sizes[0] ?? [6, 5, 4].find((n) => rows % n >= 3) ?? 6)
-  return { rows: size, rest: rows % size, blocks: Math.floor(rows / size) }
-}
-
-export const keyOf = ({ many, order, rest, rows, start, unroll, wide }: Product) =>
-  `product ${rows}+${rest} ${order} ${unroll} ${start}${wide === true ? " wide" : ""}${many === true ? " many" : ""}`
-
-const names = [
+/** The names of the arguments of one product, in order. */
+export const own = [
   "w",
   "x",
   "y",
@@ -130,7 +99,10 @@ const names = [
   "yColumn",
   "yLine",
   "taps",
-  "table",
+  "table"
+] as const satisfies ReadonlyArray<keyof Arguments<unknown>>
+
+const ofMany = [
   "outer",
   "inner",
   "wOuter",
@@ -139,7 +111,77 @@ const names = [
   "wInner",
   "xInner",
   "yInner"
-] as const satisfies ReadonlyArray<keyof Arguments<unknown> | keyof Many>
+] as const satisfies ReadonlyArray<keyof Many>
+
+const names = [...own, ...ofMany] as const
+
+export const argumentsOf = <A>(a: Arguments<A>, many?: Many): ReadonlyArray<A | number> => [
+  ...own.map((name) => a[name]),
+  ...(many === undefined ? [] : ofMany.map((name) => many[name]))
+]
+
+/** Bytes of a matrix that a core's second cache has no room for beside what else it holds. */
+const large = 262_144
+
+/** As many rows at once as registers hold; few enough to leave no short rest. */
+export const blocking = (rows: number): Pick<Product, "rows" | "rest"> & { readonly blocks: number } => {
+  const sizes = [6, 5, 4].filter((size) => rows % size === 0)
+  const size = rows < 6 ? rows : (sizes[0] ?? [6, 5, 4].find((n) => rows % n >= 3) ?? 6)
+  return { rows: size, rest: rows % size, blocks: Math.floor(rows / size) }
+}
+
+export const keyOf = ({ many, order, rest, rows, start, unroll, wide }: Product) =>
+  `product ${rows}+${rest} ${order} ${unroll} ${start}${wide === true ? " wide" : ""}${many === true ? " many" : ""}`
+
+/**
+ * How threads share a product: by lines of positions, by positions, or by rows; first by rows where the matrix is large, so that each of them has less of it to go through again and again; several
+ * products one by one.
+ */
+export const splitOf = (product: Product, a: Arguments<unknown>, many?: Many): Split.Split | undefined => {
+  const { order, rest, rows, wide } = product
+  const element = wide === true ? 32 : 4
+  const depth = typeof a.depth === "number" ? a.depth * product.unroll : 0
+  const byRows =
+    rest > 0
+      ? []
+      : [
+          Split.of(names, {
+            steps: a.blocks,
+            counts: ["blocks"],
+            moves: {
+              w: order === "rows" ? rows * a.wStride : rows * element,
+              y: rows * a.yStride,
+              bias: product.start === "bias" ? 4 * rows : 0
+            }
+          })
+        ]
+  const byPositions = [
+    Split.of(names, { steps: a.lines, counts: ["lines"], moves: { x: a.xLine, y: a.yLine } }),
+    ...(a.lines === 1
+      ? [Split.of(names, { steps: a.columns, grain: 2, counts: ["columns"], moves: { x: a.xColumn, y: a.yColumn } })]
+      : [])
+  ]
+  if (many !== undefined)
+    return Split.best([
+      Split.of(names, {
+        steps: many.outer,
+        counts: ["outer"],
+        moves: { w: many.wOuter, x: many.xOuter, y: many.yOuter }
+      }),
+      ...(many.outer === 1
+        ? [
+            Split.of(names, {
+              steps: many.inner,
+              counts: ["inner"],
+              moves: { w: many.wInner, x: many.xInner, y: many.yInner }
+            })
+          ]
+        : []),
+      ...byPositions
+    ])
+  const isLarge = element * rows * a.blocks * depth * a.taps > large
+  return Split.best(isLarge ? [...byRows, ...byPositions] : [...byPositions, ...byRows])
+}
 
 /** What of the arguments a function reads, by name, from the address in its first parameter. */
 const read = <Name extends (typeof names)[number]>(w: Writer, wanted: ReadonlyArray<Name>) => {
@@ -295,8 +337,8 @@ export const functions = (product: Product, style: Style): ReadonlyArray<Functio
       again(given.lines)
     ])
   ]
-  const own = [...tiles.map(({ count, wide }) => tile(product, count, wide, style)), { writer: w, body }]
-  return product.many === true ? [...own, repeated(own.length - 1)] : own
+  const one = [...tiles.map(({ count, wide }) => tile(product, count, wide, style)), { writer: w, body }]
+  return product.many === true ? [...one, repeated(one.length - 1)] : one
 }
 
 /** Calls a product for all of several: its three addresses among the arguments move on and are put back at the end. */

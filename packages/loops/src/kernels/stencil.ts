@@ -23,6 +23,7 @@ import {
   writer
 } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
+import * as Split from "../Split.ts"
 
 /** Where a tap reads, in lines and columns of the image, and which of a channel's weights it is. */
 export interface Tap {
@@ -77,6 +78,19 @@ const names = [
 ] as const satisfies ReadonlyArray<keyof Arguments<unknown>>
 
 export const argumentsOf = <A>(given: Arguments<A>): ReadonlyArray<A | number> => names.map((name) => given[name])
+
+/** How threads share it: by lines of positions or by channels; sums over positions only by channels. */
+export const splitOf = ({ bias, weights, what }: Stencil, a: Arguments<unknown>): Split.Split | undefined =>
+  Split.best([
+    ...(what === "apply"
+      ? [Split.of(names, { steps: a.lines, counts: ["lines"], moves: { x: a.xNext, y: a.yNext } })]
+      : []),
+    Split.of(names, {
+      steps: a.channels,
+      counts: ["channels"],
+      moves: { x: 32, y: 32, w: (what === "apply" ? 4 : 32) * weights, bias: bias ? 4 : 0 }
+    })
+  ])
 
 const keyOf = ({ bias, step, taps, weights, what }: Stencil): string =>
   `stencil ${what} ${step} of ${weights}${bias ? " bias" : ""} ${taps.map((t) => `${t.line},${t.column}:${t.weight}`).join(" ")}`

@@ -24,6 +24,18 @@ export type Value = { readonly view: View.View } | { readonly lazy: Lazy }
 
 export type Instruction = Nest | Step
 
+/** An attention's result, and what its gradients take from it: the largest score and one over the sum of powers of every query. */
+export interface Attended {
+  readonly heads: number
+  readonly scale: number
+  readonly inputs: ReadonlyArray<Tensor.Tensor>
+  readonly y: View.View
+  readonly largest: View.View
+  readonly share: View.View
+  /** By the gradient that they come from. */
+  readonly gradients: Map<Tensor.Tensor, Readonly<Record<"query" | "key" | "value", View.View>>>
+}
+
 export interface Settings {
   /** Images of the batch; 0 where nothing is a batch. */
   readonly batch: number
@@ -44,6 +56,8 @@ export interface Context extends Settings {
   /** Buffers that come or go under a name: variables, inputs and outputs. */
   readonly named: Map<Tensor.Tensor, View.Buffer>
   readonly tables: Map<string, View.Buffer>
+  /** Attentions and their gradients that are lowered already. */
+  readonly attended: Array<Attended>
   /** Weights of convolutions as a matrix for each tap. */
   readonly matrices: Map<Tensor.Tensor, View.View>
   /** Room for a kernel to work in, once for every thread. */
@@ -63,8 +77,9 @@ export const make = (settings: Settings): Context => ({
   bordered: new Map(),
   named: new Map(),
   tables: new Map(),
+  attended: [],
   matrices: new Map(),
-  scratch: "scratch",
+  scratch: { scratch: 0 },
   room: { bytes: 1024 }
 })
 

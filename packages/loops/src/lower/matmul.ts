@@ -68,10 +68,11 @@ const mostPages = 32
 /**
  * y[…][i][j] = Σₖ x[…][i][k] · w[…][j][k], all three views over the same leading axes, of eights of images. `undefined` where the kernel cannot lead through them.
  */
-const tiled = (
+export const tiled = (
   ctx: Context,
   node: Tensor.Tensor,
-  { w, x, y }: { readonly w: View.View; readonly x: View.View; readonly y: View.View }
+  { w, x, y }: { readonly w: View.View; readonly x: View.View; readonly y: View.View },
+  { chunk: most, start = "zero" }: { readonly start?: "zero" | "result"; readonly chunk?: number } = {}
 ): boolean => {
   const [i, k] = [x.axes.length - 2, x.axes.length - 1]
   if (![w, x, y].every((view) => isEven(view, i) && isEven(view, k))) return false
@@ -91,61 +92,59 @@ const tiled = (
   const order = depthStride === 8 ? "rows" : "columns"
   // Of a column that lies in as many pages as it is long, few at a time.
   const far = 4 * strideOf(x, k) >= farApart && depth > mostPages
-  const divisor = far ? divisorUpTo(depth, mostPages) : depth
+  const divisor = most !== undefined || far ? divisorUpTo(depth, most ?? mostPages) : depth
   const chunk = divisor < mostPages / 4 ? depth : divisor
   const unroll = chunk % 2 === 0 ? 2 : 1
-  const spec = (start: "zero" | "result"): Product.Product => ({
+  const spec = (from: "zero" | "result"): Product.Product => ({
     rows: cut.rows,
     rest: cut.rest,
     order,
     unroll,
-    start,
+    start: from,
     wide: true,
     many: true
   })
-  const argumentsFrom = (n: number) =>
-    Product.argumentsOf<Arg>(
-      {
-        w: from(w, depthStride, n),
-        x: from(x, strideOf(x, k), n),
-        y: place(y),
-        bias: 0,
-        blocks: cut.blocks,
-        depth: chunk / unroll,
-        wStride: 4 * (order === "rows" ? rowStride : depthStride),
-        xStride: 4 * strideOf(x, k),
-        yStride: 4 * strideOf(y, k),
-        lines: 1,
-        columns,
-        xLine: 0,
-        xColumn: 4 * strideOf(x, i),
-        yLine: 0,
-        yColumn: 4 * strideOf(y, i),
-        taps: 1,
-        table: tableOf(ctx, [{ x: 0, w: 0 }])
-      },
-      {
-        outer: outer.length,
-        inner: inner.length,
-        wOuter: 4 * outer.strides[0],
-        xOuter: 4 * outer.strides[1],
-        yOuter: 4 * outer.strides[2],
-        wInner: 4 * inner.strides[0],
-        xInner: 4 * inner.strides[1],
-        yInner: 4 * inner.strides[2]
-      }
-    )
+  const argumentsFrom = (n: number): Product.Arguments<Arg> => ({
+    w: from(w, depthStride, n),
+    x: from(x, strideOf(x, k), n),
+    y: place(y),
+    bias: 0,
+    blocks: cut.blocks,
+    depth: chunk / unroll,
+    wStride: 4 * (order === "rows" ? rowStride : depthStride),
+    xStride: 4 * strideOf(x, k),
+    yStride: 4 * strideOf(y, k),
+    lines: 1,
+    columns,
+    xLine: 0,
+    xColumn: 4 * strideOf(x, i),
+    yLine: 0,
+    yColumn: 4 * strideOf(y, i),
+    taps: 1,
+    table: tableOf(ctx, [{ x: 0, w: 0 }])
+  })
+  const many: Product.Many = {
+    outer: outer.length,
+    inner: inner.length,
+    wOuter: 4 * outer.strides[0],
+    xOuter: 4 * outer.strides[1],
+    yOuter: 4 * outer.strides[2],
+    wInner: 4 * inner.strides[0],
+    xInner: 4 * inner.strides[1],
+    yInner: 4 * inner.strides[2]
+  }
   const count = outer.length * inner.length
   const table = tableOf(ctx, [{ x: 0, w: 0 }]).buffer
   for (let n = 0; n < depth; n += chunk)
     ctx.instructions.push({
       _tag: "Work",
       node,
-      text: `%${y.buffer.id} ${n === 0 ? "" : "+"}= ${count} × %${x.buffer.id} [${columns}×${chunk}] · %${w.buffer.id} [${chunk}×${rows}]`,
-      kernel: (style) => Product.kernel(spec(n === 0 ? "zero" : "result"), style),
-      args: argumentsFrom(n),
+      text: `%${y.buffer.id} ${n === 0 && start === "zero" ? "" : "+"}= ${count} × %${x.buffer.id} [${columns}×${chunk}] · %${w.buffer.id} [${chunk}×${rows}]`,
+      kernel: (style) => Product.kernel(spec(n === 0 ? start : "result"), style),
+      args: Product.argumentsOf(argumentsFrom(n), many),
+      split: Product.splitOf(spec("zero"), argumentsFrom(n), many),
       tiles: ctx.groups,
-      reads: [w.buffer, x.buffer, table, ...(n === 0 ? [] : [y.buffer])],
+      reads: [w.buffer, x.buffer, table, ...(n === 0 && start === "zero" ? [] : [y.buffer])],
       writes: [y.buffer],
       macs: ctx.batch * count * rows * columns * chunk,
       bytes: 32 * ctx.groups * count * (rows * columns + chunk * (rows + columns))

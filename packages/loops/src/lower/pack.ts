@@ -28,6 +28,7 @@ export const work = (
       elements,
       4 * elements
     ],
+    split: Pack.splitOf(elements),
     tiles: groups,
     reads: [(way === "pack" ? plain : lanes).buffer],
     writes: [(way === "pack" ? lanes : plain).buffer],

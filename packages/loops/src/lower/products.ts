@@ -7,6 +7,7 @@ import * as Stencil from "../kernels/stencil.ts"
 import * as Product from "../kernels/product.ts"
 import * as View from "../View.ts"
 import type { Kernel, Style } from "../Kernel.ts"
+import type { Split } from "../Split.ts"
 import type { Address, Arg } from "../Work.ts"
 import {
   allocate,
@@ -101,7 +102,7 @@ const product = (
   const unroll = matrix.depth % 2 === 0 && (order === "columns" || matrix.depthStride === 1) ? 2 : 1
   const spec: Product.Product = { rows, rest, order, unroll, start: bias === undefined ? start : "bias" }
   const macs = ctx.batch * positions.lines * positions.columns * matrix.rows * matrix.depth * taps.length
-  const args = Product.argumentsOf<Arg>({
+  const given: Product.Arguments<Arg> = {
     w: matrix.at,
     x: x.at,
     y: y.at,
@@ -119,14 +120,15 @@ const product = (
     yColumn: 4 * positions.column[1],
     taps: taps.length,
     table: tableOf(ctx, taps)
-  })
+  }
   const tiles = 32 * ctx.groups * positions.lines * positions.columns
   ctx.instructions.push({
     _tag: "Work",
     node,
     text: `%${y.at.buffer.id} = %${matrix.at.buffer.id} [${matrix.rows}×${matrix.depth}]${taps.length > 1 ? ` over ${taps.length} taps` : ""} · %${x.at.buffer.id}`,
     kernel: (style) => Product.kernel(spec, style),
-    args,
+    args: Product.argumentsOf(given),
+    split: Product.splitOf(spec, given),
     tiles: ctx.groups,
     reads: [
       matrix.at.buffer,
@@ -165,6 +167,7 @@ interface Sums {
   readonly kernel: (style: Style) => Kernel
   readonly lastKernel?: (style: Style) => Kernel
   readonly args: ReadonlyArray<Arg>
+  readonly split: Split | undefined
   readonly reads: ReadonlyArray<View.Buffer>
 }
 
@@ -185,28 +188,30 @@ const byLanes = (ctx: Context, a: Side, b: Side, positions: Positions, target: A
   // About 64 positions at once stay in the first cache.
   const lines = linesOf(positions, 64)
   const isMasked = ctx.batch % 8 !== 0
+  const given: Outer.Arguments<Arg> = {
+    a: a.at,
+    b: b.at,
+    out: target,
+    scratch: ctx.scratch,
+    rowBlocks: cut.rowBlocks,
+    columnBlocks: cut.columnBlocks,
+    aRow: 4 * a.stride,
+    bColumn: 4 * b.stride,
+    outRow: 4 * b.count,
+    chunks: positions.lines / lines,
+    lines,
+    positions: positions.columns,
+    aPosition: 4 * positions.column[0],
+    aLine: 4 * positions.line[0],
+    bPosition: 4 * positions.column[1],
+    bLine: 4 * positions.line[1],
+    mask: isMasked ? place(laneMask(ctx)) : 0
+  }
   return {
     kernel: (style) => Outer.kernel({ ...spec, masked: false }, style),
     ...(isMasked ? { lastKernel: (style) => Outer.kernel({ ...spec, masked: true }, style) } : {}),
-    args: Outer.argumentsOf<Arg>({
-      a: a.at,
-      b: b.at,
-      out: target,
-      scratch: ctx.scratch,
-      rowBlocks: cut.rowBlocks,
-      columnBlocks: cut.columnBlocks,
-      aRow: 4 * a.stride,
-      bColumn: 4 * b.stride,
-      outRow: 4 * b.count,
-      chunks: positions.lines / lines,
-      lines,
-      positions: positions.columns,
-      aPosition: 4 * positions.column[0],
-      aLine: 4 * positions.line[0],
-      bPosition: 4 * positions.column[1],
-      bLine: 4 * positions.line[1],
-      mask: isMasked ? place(laneMask(ctx)) : 0
-    }),
+    args: Outer.argumentsOf(given),
+    split: Outer.splitOf({ ...spec, masked: false }, given),
     reads: isMasked ? [laneMask(ctx).buffer] : []
   }
 }
@@ -236,40 +241,40 @@ const byColumns = (ctx: Context, a: Side, b: Side, positions: Positions, target:
     start: "result"
   })
   const last = ctx.batch % 8
+  const given: Product.Arguments<Arg> = {
+    w: a.at,
+    x: ctx.scratch,
+    y: target,
+    bias: 0,
+    blocks: cut.blocks,
+    depth: last === 0 ? 4 : { all: 4, last: last % 2 === 0 ? last / 2 : last },
+    wStride: 4 * a.stride,
+    xStride: 32,
+    yStride: 4 * b.count,
+    lines: 1,
+    columns: b.count / 8,
+    xColumn: 256 * count,
+    xLine: 0,
+    yColumn: 32,
+    yLine: 0,
+    taps: count,
+    table
+  }
+  const turned: Crossed.Arguments<Arg> = {
+    b: b.at,
+    aChunk: 4 * lines * positions.line[0],
+    bChunk: 4 * lines * positions.line[1],
+    chunks: positions.lines / lines,
+    positions: count,
+    offsets: { buffer: offsetTable, at: 0 },
+    eights: b.count / 8,
+    bColumn: 4 * b.stride
+  }
   return {
     kernel: (style) => Crossed.kernel(spec(8), style),
     ...(last === 0 ? {} : { lastKernel: (style) => Crossed.kernel(spec(last), style) }),
-    args: Crossed.argumentsOf<Arg>(
-      {
-        w: a.at,
-        x: ctx.scratch,
-        y: target,
-        bias: 0,
-        blocks: cut.blocks,
-        depth: last === 0 ? 4 : { all: 4, last: last % 2 === 0 ? last / 2 : last },
-        wStride: 4 * a.stride,
-        xStride: 32,
-        yStride: 4 * b.count,
-        lines: 1,
-        columns: b.count / 8,
-        xColumn: 256 * count,
-        xLine: 0,
-        yColumn: 32,
-        yLine: 0,
-        taps: count,
-        table
-      },
-      {
-        b: b.at,
-        aChunk: 4 * lines * positions.line[0],
-        bChunk: 4 * lines * positions.line[1],
-        chunks: positions.lines / lines,
-        positions: count,
-        offsets: { buffer: offsetTable, at: 0 },
-        blocks: b.count / 8,
-        bColumn: 4 * b.stride
-      }
-    ),
+    args: Crossed.argumentsOf(given, turned),
+    split: Crossed.splitOf(spec(8), given, turned),
     reads: [table.buffer, offsetTable]
   }
 }
@@ -287,13 +292,15 @@ const outer = (
   const isTurned = given.a.count >= manyRows && given.b.count % 8 === 0 && all >= 8
   const [a, b] = [given.a, given.b].map((side) => (whole ? { ...side, at: plainly(side.at) } : side))
   const size = a.count * b.count
-  const sums: View.Buffer = whole ? out.buffer : { ...newBuffer(ctx, "plain", size), kind: "sums", size }
-  if (!whole) ctx.buffers[sums.id] = sums
-  const target = whole ? { buffer: out.buffer, at: 4 * out.offset } : { buffer: sums, at: 0 }
+  // One stretch's sums, of all there is in the result, are the result.
+  const isResult = whole || (ctx.stretches === 1 && size === out.buffer.size)
+  const sums: View.Buffer = isResult ? out.buffer : { ...newBuffer(ctx, "plain", size), kind: "sums", size }
+  if (!isResult) ctx.buffers[sums.id] = sums
+  const target = isResult ? { buffer: out.buffer, at: 4 * out.offset } : { buffer: sums, at: 0 }
   const groups = [given.a.at.buffer.size, given.b.at.buffer.size]
   const positions = whole ? { ...where, lines: ctx.groups, line: groups } : inLines(where, isTurned ? 32 : 64)
   const { reads, ...how } = (isTurned ? byColumns : byLanes)(ctx, a, b, positions, target)
-  if (whole) filled(ctx, node, outView(out, size))
+  if (isResult) filled(ctx, node, outView(out, size))
   // Each stretch of tiles has sums of its own, single numbers.
   else ctx.instructions.push({ _tag: "Clear", node, buffer: sums, value: 0 })
   ctx.instructions.push({
@@ -307,7 +314,7 @@ const outer = (
     macs: ctx.batch * all * size,
     bytes: 32 * ctx.groups * all * (a.count + b.count)
   })
-  if (whole) return
+  if (isResult) return
   // The stretches' sums side by side are operands of one loop.
   const parts: View.Buffer = { ...sums, kind: "plain", size: size * ctx.stretches }
   const operands = Array.from({ length: ctx.stretches }, (_, i) => outView({ buffer: parts, offset: i * size }, size))
@@ -392,7 +399,7 @@ const stencil = (
   const [m, channels, lines, positions] = View.shapeOf(y)
   const spec: Stencil.Stencil = { what, taps, step: step, weights, bias: bias !== undefined }
   const [xLine, xColumn] = [strideOf(image, 2), strideOf(image, 3)]
-  const args = Stencil.argumentsOf<Arg>({
+  const given: Stencil.Arguments<Arg> = {
     x: place(image),
     y: place(y),
     w,
@@ -405,7 +412,7 @@ const stencil = (
     xNext: 4 * xLine * step,
     yNext: 4 * strideOf(y, 2),
     yColumn: 4 * strideOf(y, 3)
-  })
+  }
   const reads = what === "apply" ? [image.buffer, w.buffer] : [image.buffer, y.buffer, w.buffer]
   ctx.instructions.push({
     _tag: "Work",
@@ -415,7 +422,8 @@ const stencil = (
         ? `%${y.buffer.id} = %${w.buffer.id} over ${taps.length} taps of %${image.buffer.id}`
         : `%${w.buffer.id} += %${y.buffer.id} · %${image.buffer.id} for ${taps.length} taps`,
     kernel: (style) => Stencil.kernel(spec, style),
-    args,
+    args: Stencil.argumentsOf(given),
+    split: Stencil.splitOf(spec, given),
     tiles: ctx.groups,
     reads: [...reads, ...(bias === undefined ? [] : [bias.buffer])],
     writes: [what === "apply" ? y.buffer : w.buffer],

@@ -18,8 +18,6 @@ export type Rewritten =
   | "softmax"
   | "softmaxGrad"
   | "logSoftmax"
-  | "attention"
-  | "attentionGrad"
   | "sgd"
   | "movingAverage"
   | "globalNorm"

@@ -1,5 +1,6 @@
 /** Attention and its gradients as products per head and softmax. */
 import { Op, type Tensor } from "@uninet/graph"
+import { divisorUpTo } from "../lower/products.ts"
 import type { Rewrite } from "../Rewrite.ts"
 import { shares } from "./softmax.ts"
 
@@ -40,11 +41,30 @@ const weights = (
   return shares(masked(), path)
 }
 
+/** Fewer scores of a head are not worth the trouble. */
+const manyScores = 2048
+
+/** So many tokens are looked at together: the largest divisor of all of them up to 64. */
+export const pieceOf = (tokens: number): number => divisorUpTo(tokens, 64)
+
+/** Whether an attention is left to the loops that take some of its queries and keys at a time; one with a mask never is, nor one whose tokens fall into no pieces. */
+const inPieces = (
+  { heads }: { readonly heads: number },
+  [query, key, , mask]: ReadonlyArray<Tensor.Tensor>
+): boolean => {
+  const [, queries, channels] = query.shape
+  const keys = key.shape[1]
+  const pieces = [queries, keys].map(pieceOf)
+  return mask === undefined && channels > heads && queries * keys >= manyScores && pieces.every((n) => n >= 4)
+}
+
 export const rewrite: Rewrite = {
   name: "attention",
-  summary: "attention as products per head, powers and the shares of their sums",
+  summary:
+    "attention as products per head, powers and the shares of their sums; what has many scores is left to loops over some queries at a time",
   rules: {
     attention: ({ attributes, inputs, path }) => {
+      if (inPieces(attributes, inputs)) return undefined
       const { powers, share } = weights(attributes, inputs, path)
       const y = Op.matmul(powers, split(inputs[2], attributes.heads, path), {}, path)
       return joined(Op.mul(y, share, path), path)
@@ -52,6 +72,7 @@ export const rewrite: Rewrite = {
     attentionGrad: ({ attributes, inputs: [dy, ...inputs], path }) => {
       const { heads, of, scale } = attributes
       const [query, key, value] = inputs
+      if (inPieces(attributes, inputs)) return undefined
       const { powers, share } = weights(attributes, inputs, path)
       const d = split(dy, heads, path)
       if (of === "value") return joined(Op.matmul(powers, Op.mul(d, share, path), { transposeA: true }, path), path)
