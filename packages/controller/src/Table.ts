@@ -97,7 +97,22 @@ const nearest = (
  * What a sampled table would answer for each of its rows if that row were missing, by `search`: held against what the rows have, it says how good its answers are.
  *
  * @example
- * Correlation.spearman(Table.leftOut(json), json.rows.map(([, search]) => search)) // of `@uninet/predictor`
+ * ```ts
+ * import { Table } from "@uninet/controller"
+ * import { Correlation } from "@uninet/predictor"
+ *
+ * // Of a hundred networks, those were trained whose digits add up to an even number.
+ * const digits = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+ * const json: Table.Json = {
+ *   name: "half of a hundred",
+ *   choices: ["a", "b"].map((name) => ({ name, options: digits, ordered: true })),
+ *   missing: "nearest",
+ *   columns: ["choice", "search", "report"],
+ *   rows: digits.flatMap((a) => digits.filter((b) => (a + b) % 2 === 0).map((b) => [[a, b], a * b, a * b] as const))
+ * }
+ * const known = json.rows.map(([, search]) => search)
+ * console.log(Correlation.spearman(Table.leftOut(json), known) > 0.9) // its neighbours tell a network well
+ * ```
  */
 export const leftOut = (json: Json): ReadonlyArray<number> => {
   const column = json.columns.indexOf("search")
@@ -216,7 +231,25 @@ const unzipped = async (bytes: Uint8Array): Promise<string> => {
   return new TextDecoder().decode(all)
 }
 
-/** The table in a file's bytes, gzipped or not: in Node, or fetched by a page. */
+/**
+ * The table in a file's bytes, gzipped or not: in Node, or fetched by a page.
+ *
+ * @example
+ * ```ts
+ * import { Table } from "@uninet/controller"
+ * import { Console, Effect } from "effect"
+ *
+ * // As a page has them from `fetch`; gzipped ones are unpacked.
+ * const bytes = new TextEncoder().encode(`{
+ *   "name": "two networks", "choices": [{ "name": "operator", "options": ["conv", "mlp"] }],
+ *   "columns": ["choice", "search", "report", "macs"], "rows": [[[0], 91.3, 91.1, 2e6], [[1], 90.2, 90.4, 1e6]]
+ * }`)
+ * Table.fromBytes(bytes).pipe(
+ *   Effect.flatMap((table) => Console.log(table.size, table.optimum, table.search([1]))), // 2 91.1 90.2
+ *   Effect.runPromise
+ * )
+ * ```
+ */
 export const fromBytes = (bytes: Uint8Array, label = "the table"): Effect.Effect<Table, InvalidTable> =>
   Effect.tryPromise({
     try: async (): Promise<unknown> => {

@@ -6,7 +6,18 @@ import { taps } from "./Image.ts"
 
 type Size = Pick<ImageShape, "height" | "width">
 
-/** Whether images of one size become those of another without losing detail: the same channels, and no side shorter. */
+/**
+ * Whether images of one size become those of another without losing detail: the same channels, and no side shorter.
+ *
+ * @example
+ * ```ts
+ * import { Resized } from "@uninet/data"
+ *
+ * const digits = { channels: 1, height: 28, width: 28 }
+ * console.log(Resized.enlarges(digits, { channels: 1, height: 32, width: 32 })) // true
+ * console.log(Resized.enlarges(digits, { channels: 1, height: 14, width: 32 })) // false: rows are lost
+ * ```
+ */
 export const enlarges = (from: ImageShape, to: ImageShape): boolean =>
   from.channels === to.channels && from.height <= to.height && from.width <= to.width
 

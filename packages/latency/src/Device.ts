@@ -105,12 +105,7 @@ const byParts = <A, C extends string, M extends string>(
   return of.byParts === null ? null : of.byParts((part) => price(Operation.ofProgram(part)), target.batch)
 }
 
-/**
- * The chain along which `latency` adds up, so that bounds on it are met by dynamic programming over a space's parts; `null` where the space has no parts.
- *
- * @example
- * Device.chain(device)(mine)?.end(point, 32).latency
- */
+/** The chain along which `latency` adds up, so that bounds on it are met by dynamic programming over a space's parts; `null` where the space has no parts. */
 export const chain =
   (device: Pick<Device, "predictor" | "target">) =>
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): Cost.Chain<A, "latency"> | null => {
@@ -135,8 +130,44 @@ export const chain =
  * Milliseconds that the device is predicted to take for a point's network; Infinity for what cannot be built.
  *
  * @example
- * const latency = Device.latency(device)(mine)
- * latency(point) // 1.31
+ * ```ts
+ * import { Device, Machine } from "@uninet/latency"
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const mine = ModelSpace.make({
+ *   name: "mine",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16]) }))),
+ *   task: Classification.make({ classes: 3 }),
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *       }
+ *     })
+ * })
+ * // A device as `Device.profile` finds one in some minutes; of this one nothing is known but what a run costs in any case.
+ * const device: Device.Device = {
+ *   format: "uninet device",
+ *   version: Device.version,
+ *   space: { name: mine.name, fingerprint: ModelSpace.fingerprint(mine) },
+ *   target: { threads: 1, batch: 1 },
+ *   machine: Machine.here(),
+ *   reference: 1,
+ *   measured: 30,
+ *   others: 0,
+ *   error: { median: 0.03, ninety: 0.1 },
+ *   predictor: { fixed: 0.02, families: {}, corrections: {} }
+ * }
+ * // Its file's text says all of it, and of another space it is refused.
+ * const read = Result.getOrThrow(Device.parse(Device.print(device)))
+ * console.log(Device.fits(read, mine)._tag, Device.latency(read)(mine)({ width: 8 })) // Success 0.02
+ * console.log(Device.chain(read)(mine)) // null: this space says nothing of its parts
+ * ```
  */
 export const latency =
   ({ predictor, target }: Pick<Device, "predictor" | "target">) =>
@@ -189,10 +220,6 @@ export type ProfileError = ModelNotRun | TooFewMeasured | GraphError | ModelSpac
  * Profiles this machine for a space. Nothing is kept of what is interrupted.
  *
  * Fails with `TooFewMeasured` where the time is too short, `ModelNotRun`, or what keeps a network from being built or exported.
- *
- * @example
- * const device = yield* Device.profile(mine, { target: { threads: 1, batch: 1 }, seconds: 300 })
- * device.error.median // 0.03
  */
 export const profile = Effect.fn("Device.profile")(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,

@@ -22,9 +22,17 @@ export const snapshot = (): Snapshot => {
  * How many cores worked for others between two snapshots, on average; 0 where the system does not say (its counts then stand still).
  *
  * @example
+ * ```ts
+ * import { Load, Machine } from "@uninet/latency"
+ *
+ * // How busy others kept the processor while this ran: what was measured meanwhile is to be trusted below `Load.quiet`.
  * const before = Load.snapshot()
- * // …
- * Load.others(before, Load.snapshot()) // 0.02 on a quiet machine
+ * let sum = 0
+ * for (let i = 0; i < 1e6; i++) sum += Math.sqrt(i)
+ * const cores = Load.others(before, Load.snapshot())
+ * console.log(sum > 0, cores < Load.quiet ? "quiet" : `${cores.toFixed(2)} cores worked for others`)
+ * console.log(Machine.here().system) // linux x64
+ * ```
  */
 export const others = (before: Snapshot, after: Snapshot): number =>
   Math.max(0, (after.busy - before.busy - (after.own - before.own)) / Math.max(1, after.at - before.at))

@@ -49,11 +49,6 @@ const operation = (node: Tensor.Tensor): Operation => {
   }
 }
 
-/**
- * Those of a program, in order.
- *
- * @example
- * Result.map(Model.evaluation(model, { batch: 1 }), Operation.ofProgram)
- */
+/** Those of a program, in order. */
 export const ofProgram = ({ nodes }: Pick<Program.Program, "nodes">): ReadonlyArray<Operation> =>
   nodes.filter((node) => !isGiven(node)).map(operation)

@@ -1,4 +1,14 @@
-/** How a network is trained: data, so that it can be journalled, compared and replayed. */
+/**
+ * How a network is trained: data, so that it can be journalled, compared and replayed.
+ *
+ * @example
+ * ```ts
+ * import { Optimiser, Recipe } from "@uninet/model-space"
+ *
+ * const mine = Recipe.Recipe.make({ ...Recipe.quick, epochs: 3, optimiser: Optimiser.sgd({ momentum: 0.9 }) })
+ * console.log(mine.epochs, mine.optimiser._tag, mine.learningRate) // 3 Sgd 0.003
+ * ```
+ */
 import * as Augmentation from "@uninet/data/augmentation"
 import * as Mix from "@uninet/data/mix"
 import * as Schema from "effect/Schema"

@@ -144,7 +144,23 @@ export const make = <const Measure extends string>(task: Declaration<Measure>): 
 export const measuresOf = <Measure extends string>(task: Task<Measure>): ReadonlyArray<Measure> =>
   Struct.keys(task.measures)
 
-/** A number that is larger the better. */
+/**
+ * A number that is larger the better.
+ *
+ * @example
+ * ```ts
+ * import { Classification, Regression, Task } from "@uninet/model-space"
+ *
+ * const digits = Classification.make({ classes: 10 })
+ * console.log(Task.measuresOf(digits)) // [ 'accuracy', 'top5', 'loss', 'calibrationError' ]
+ * console.log(Task.worth(digits.measures.loss, 0.3)) // -0.3: the lower the loss the better
+ *
+ * // Whether a task fits a network is known before anything is trained.
+ * console.log(Task.takes(digits, { logits: { shape: [10], dtype: "float32" } })._tag) // Success
+ * console.log(Task.takes(digits, { logits: { shape: [7], dtype: "float32" } })._tag) // Failure
+ * console.log(Task.tallies(Regression.make())._tag) // Success: its tally gives what the task names
+ * ```
+ */
 export const worth = (direction: Direction, value: number): number => (direction === "higher" ? value : -value)
 
 /** Outputs that a task cannot take. */

@@ -72,7 +72,22 @@ export const fits = ({ inputs }: Model.Model): boolean => {
  * The model whose outputs are the means of all views. Without views, or where its input is no picture (`fits`), it is the model itself.
  *
  * @example
- * const judged = Views.of({ mirror: true, shift: 1 }, network.model) // six evaluations for one
+ * ```ts
+ * import { Views } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { image: Model.input([3, 32, 32]) },
+ *   forward: (scope, { image }) => {
+ *     const features = Nn.globalAveragePool(scope)(Nn.convolution(Scope.at(scope, "stem"), { out: 8, kernel: 3 })(image))
+ *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(features) }
+ *   }
+ * })
+ * // Mirrored and shifted both ways: six evaluations for one.
+ * const judged = Views.of({ mirror: true, shift: 1 }, model)
+ * console.log(Views.fits(model), Model.print(Result.getOrThrow(Model.outputs(judged)))) // true logits [10]
+ * ```
  */
 export const of = (views: Views | undefined, model: Model.Model): Model.Model =>
   views === undefined || (!views.mirror && views.shift === 0) || !fits(model)

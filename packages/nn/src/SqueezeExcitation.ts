@@ -9,7 +9,11 @@ import * as Scope from "./Scope.ts"
  * The multiple of `divisor` near `value`, at least one and never more than a tenth below it.
  *
  * @example
- * makeDivisible(50, 8) // 48
+ * ```ts
+ * import { Nn } from "@uninet/nn"
+ *
+ * console.log([50, 30, 3].map((channels) => Nn.makeDivisible(channels, 8))) // [ 48, 32, 8 ]
+ * ```
  */
 export const makeDivisible = (value: number, divisor: number): number => {
   const near = Math.max(divisor, Math.floor((value + divisor / 2) / divisor) * divisor)

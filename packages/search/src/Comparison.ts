@@ -5,7 +5,41 @@
  * Pure: what it is given are journals as they were read, and the same ones give the same figures.
  *
  * @example
- * const { differences } = Comparison.of([a, b, c].map(({ name, identity, entries }) => Comparison.runOf(name, { identity, entries }, { name: "accuracy", direction: "higher" })))
+ * ```ts
+ * import { Random, RegularizedEvolution } from "@uninet/controller"
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Comparison, Evaluator, Journal, Search } from "@uninet/search"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * // In place of trainings: a chain of ten layers is the better the wider they are.
+ * const space = Result.getOrThrow(Space.make(Choice.repeat(Choice.ordered([1, 2, 3, 4]), 10)))
+ * const chains = ModelSpace.table({ name: "chains", space, task: Classification.make({ classes: 10 }) })
+ * const evaluator = Evaluator.fromFunction(chains, (widths) =>
+ *   Effect.succeed({ accuracy: widths.reduce((a, b) => a + b, 0) / 40, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const by: Comparison.By = { name: "accuracy", direction: "higher" }
+ * const options = (seed: number) => ({ trials: 60, seed, ahead: 1 })
+ *
+ * // A search, and its journal as a run to be compared.
+ * const run = (name: string, seed: number, strategy: ReturnType<typeof Random.layer>) =>
+ *   Effect.gen(function* () {
+ *     yield* Search.run(chains, options(seed))
+ *     const identity = yield* Search.identity(chains, options(seed))
+ *     const { entries } = yield* Journal.Journal
+ *     return Comparison.runOf(name, { identity, entries: yield* entries }, by)
+ *   }).pipe(Effect.scoped, Effect.provide([strategy, evaluator, Journal.memory]))
+ *
+ * const program = Effect.gen(function* () {
+ *   const runs = yield* Effect.forEach(Array.from({ length: Comparison.fewest }, (_, i) => i), (seed) =>
+ *     Effect.all([run(`random ${seed}`, seed, Random.layer()), run(`evolution ${seed}`, seed, RegularizedEvolution.layer())])
+ *   )
+ *   const { differences } = Comparison.of(runs.flat(), by, { resamples: 200 })
+ *   for (const { by: budget, at, difference, verdict } of differences)
+ *     if (budget === "trials") yield* Console.log(`after ${at} trials ${difference.toFixed(3)}: ${verdict}`)
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 import type { Task } from "@uninet/model-space"
 import { Digest, Prng } from "@uninet/search-space"

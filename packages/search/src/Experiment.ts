@@ -182,7 +182,32 @@ const faultOf = ({ against, arms, budget, seeds }: Experiment): readonly [string
 
 const invalidAt = (path: string) => (field: string, problem: string) => new ExperimentInvalid({ path, field, problem })
 
-/** Reads an experiment from what a file says. Fails with `ExperimentInvalid`, which names the field. */
+/**
+ * Reads an experiment from what a file says. Fails with `ExperimentInvalid`, which names the field.
+ *
+ * @example
+ * ```ts
+ * import { defineExperiment, Experiment } from "@uninet/search"
+ * import { Console, Effect } from "effect"
+ *
+ * // As it stands in a file: two spaces against one another, four searches of each.
+ * const written = defineExperiment({
+ *   dataset: "mnist",
+ *   arms: { all: {}, "no-attention": { only: { operators: ["Conv", "DWConv", "MLP"] } } },
+ *   seeds: ["1", "2", "3", "4"],
+ *   budget: { trials: 32 },
+ *   retrain: { seeds: 3, epochs: 10 }
+ * })
+ * const program = Effect.gen(function* () {
+ *   const experiment = yield* Experiment.read(written, "experiment.json")
+ *   yield* Console.log(Experiment.recipeOf(experiment, "all", "search"), Experiment.withinOf(experiment, "all"))
+ *   // What was begun goes on only as what it was.
+ *   const changed = yield* Experiment.read({ ...written, seeds: ["1", "2"] }, "experiment.json")
+ *   yield* Console.log(Experiment.difference(Experiment.print(experiment), Experiment.print(changed)))
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const read = (given: unknown, path: string): Effect.Effect<Experiment, ExperimentInvalid> =>
   Effect.gen(function* () {
     const invalid = invalidAt(path)

@@ -87,7 +87,25 @@ export const full: Fidelity = Fidelity.cases.Full.make({})
 /** Successive halving. */
 export const halving = (options: Options): Fidelity =>
   Fidelity.cases.Halving.make({ rungs: geometric(options), factor: options.factor ?? 3 })
-/** Asynchronous successive halving. */
+/**
+ * Asynchronous successive halving.
+ *
+ * @example
+ * ```ts
+ * import { Fidelity } from "@uninet/search"
+ *
+ * // A search of 100 trials by successive halving: what does it train for how long?
+ * const fidelity = Fidelity.asha({ epochs: 27, from: 1, factor: 3 })
+ * console.log(Fidelity.rungsOf(fidelity)) // [ 1, 3, 9, 27 ]
+ * console.log(Fidelity.expected(fidelity, 100).toFixed(1)) // so many trainings to the end, in place of 100
+ * console.log(Fidelity.named("median", { epochs: 27 })._tag) // Median, as `--fidelity median` asks for it
+ *
+ * // Results after different numbers of epochs say nothing about one another.
+ * const [early, late] = [{ epochs: 1, reward: 0.9 }, { epochs: 27, reward: 0.95 }]
+ * console.log(Fidelity.compare(early, late), Fidelity.compare(late, { epochs: 27, reward: 0.9 })) // undefined, above 0
+ * console.log(Fidelity.levels([early, late], (score) => score).map(({ epochs }) => epochs)) // [ 27, 1 ]
+ * ```
+ */
 export const asha = (options: Options): Fidelity =>
   Fidelity.cases.Asha.make({ rungs: geometric(options), factor: options.factor ?? 3 })
 /** Median stopping after every epoch from `from` on. */
@@ -223,7 +241,24 @@ interface Rung {
 /** Those of a rung that can go on, best first. */
 const able = (here: ReadonlyArray<Entrant>) => order(here.filter(({ ended = false }) => !ended))
 
-/** The rungs of a search, empty. What it takes for one result grows with the logarithm of how many there are (of two objectives: with the number of fronts). */
+/**
+ * The rungs of a search, empty. What it takes for one result grows with the logarithm of how many there are (of two objectives: with the number of fronts).
+ *
+ * @example
+ * ```ts
+ * import { Fidelity } from "@uninet/search"
+ *
+ * // The ladder of a scheduler of one's own: who goes on, as results come in.
+ * const ladder = Fidelity.ladder(Fidelity.asha({ epochs: 9, from: 3, factor: 3 }))
+ * const rewards = [0.7, 0.9, 0.8]
+ * for (const [trial, reward] of rewards.entries()) {
+ *   ladder.enter(0)
+ *   ladder.told(0, { trial, objectives: [reward] })
+ * }
+ * console.log(ladder.next({ closed: false, idle: false })) // { trial: 1, rung: 1 }: the best of three
+ * console.log(Fidelity.order(rewards.map((reward, trial) => ({ trial, objectives: [reward] }))).map(({ trial }) => trial))
+ * ```
+ */
 export const ladder = (fidelity: Fidelity): Ladder => {
   const rungs = rungsOf(fidelity).map((): Rung => ({ entered: 0, back: 0, gone: 0, here: [], standing: undefined }))
   const last = rungs.length - 1

@@ -142,7 +142,24 @@ const afterSearch = 1000
  * left out.
  *
  * @example
- * const curve = Journal.curveOf(yield* reader.trainings([12]))
+ * ```ts
+ * import { Journal, Training } from "@uninet/search"
+ *
+ * // As the second rung of a trial went on from the first.
+ * const [first, second] = [Training.recorder(), Training.recorder()]
+ * first.epoch(0, 0.9, { accuracy: 0.7 })
+ * second.epoch(1, 0.5, { accuracy: 0.8 })
+ * second.epoch(2, 0.3, { accuracy: 0.85 })
+ * const trained = (step: number, { curve }: Training.Recorder): Journal.Trained => ({
+ *   trial: 12,
+ *   step,
+ *   place: Training.here({ engine: "loops portable" }),
+ *   begun: 0,
+ *   ended: 1000,
+ *   curve: curve()
+ * })
+ * console.log(Journal.curveOf([trained(1, first), trained(2, second)])) // three epochs
+ * ```
  */
 export const curveOf = (trainings: ReadonlyArray<Trained>): Curve | undefined => {
   const curves = trainings.flatMap(({ curve, step }) => (curve === undefined || step >= afterSearch ? [] : [curve]))
@@ -209,9 +226,6 @@ export interface SqliteOptions {
  *
  * One process writes at a time: fails with `JournalLocked` while another does, and with `JournalUnreadable` where the file is no journal of
  * this version or is damaged; nothing is changed then.
- *
- * @example
- * program.pipe(Effect.provide(Journal.sqlite("runs/demo/journal.db")))
  */
 export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<Journal, JournalError> =>
   Layer.effect(
@@ -269,7 +283,31 @@ export interface Statement {
  * `uninet search --resume` goes on with it as `journal.db` in a folder.
  *
  * @example
- * for (const { parameters, sql } of Journal.statements(identity, entries)) database.run(sql, [...parameters])
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ * import { DatabaseSync } from "node:sqlite"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const options = { trials: 4, seed: "demo" }
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, options)
+ *   const { entries } = yield* Journal.Journal
+ *   const identity = yield* Search.identity(cells, options)
+ *   // As a page does with the SQLite that it has; here with Node's.
+ *   const database = new DatabaseSync(":memory:")
+ *   for (const { parameters, sql } of Journal.statements(identity, yield* entries))
+ *     if (parameters.length === 0) database.exec(sql)
+ *     else database.prepare(sql).run(...parameters)
+ *   yield* Console.log(database.prepare("select count(*) as entries from entry").get())
+ * }).pipe(Effect.scoped, Effect.provide([Random.layer(), evaluator, Journal.memory]))
+ * Effect.runPromise(program)
+ * ```
  */
 export const statements = (
   identity: Identity,
@@ -323,10 +361,25 @@ export interface Reader {
  * Opens a journal's file for reading, without changing it; a search may be writing to it. Fails with `JournalUnreadable` where it is none, or damaged.
  *
  * @example
- * const curves = Effect.gen(function* () {
- *   const reader = yield* Journal.reader("runs/demo/journal.db")
- *   return Journal.curveOf(yield* reader.trainings([12]))
- * }).pipe(Effect.scoped)
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, { trials: 4, seed: "demo" }).pipe(
+ *     Effect.provide([Random.layer(), evaluator, Journal.sqlite("reader.db", { existing: "resume" })])
+ *   )
+ *   const reader = yield* Journal.reader("reader.db")
+ *   yield* Console.log(yield* reader.count, Journal.curveOf(yield* reader.trainings([2]))) // undefined: nothing was trained
+ * })
+ * Effect.runPromise(Effect.scoped(program))
+ * ```
  */
 export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
@@ -346,7 +399,32 @@ export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, S
     } satisfies Reader
   })
 
-/** What a journal's file holds, without changing it; a search may be writing to it. */
+/**
+ * What a journal's file holds, without changing it; a search may be writing to it.
+ *
+ * @example
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, { trials: 4, seed: "demo" }).pipe(
+ *     Effect.provide([Random.layer(), evaluator, Journal.sqlite("read.db", { existing: "resume" })])
+ *   )
+ *   const { entries, identity } = yield* Journal.read("read.db")
+ *   yield* Console.log(identity.seed, Journal.countTrials(entries), Search.begunIn(entries)) // demo 4 4
+ *   for (const { entry } of entries) yield* Console.log(entry.trial, Journal.stepOf(entry), entry._tag)
+ *   yield* Console.log(Journal.nextOf(entries).trial, Journal.holder("read.db")) // 4 undefined: nobody writes to it
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
   Effect.gen(function* () {
     const { entries, identity, isCut } = yield* reader(path)

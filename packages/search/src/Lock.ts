@@ -144,7 +144,18 @@ const reasonOf = (path: string, cause: unknown): string => {
  * Fails with `Locked` where another one holds it, in this process or another, and with `LockFailed` where its folder is missing or cannot be written.
  *
  * @example
- * yield* Lock.hold("runs/demo/train.json")
+ * ```ts
+ * import { Lock } from "@uninet/search"
+ * import { Console, Effect } from "effect"
+ *
+ * // Of two that want to write notes.json, one does.
+ * const program = Effect.gen(function* () {
+ *   yield* Lock.hold("notes.json")
+ *   yield* Console.log(Lock.print(Lock.holderOf("notes.json") ?? null), Lock.pathOf("notes.json"))
+ *   yield* Effect.scoped(Lock.hold("notes.json")).pipe(Effect.catchTag("Locked", ({ message }) => Console.log(message)))
+ * })
+ * Effect.runPromise(Effect.scoped(program))
+ * ```
  */
 export const hold = (file: string): Effect.Effect<void, Locked | LockFailed, Scope.Scope> => {
   const path = pathOf(file)

@@ -77,7 +77,20 @@ export interface Found {
   readonly costs: Readonly<Record<string, number>>
 }
 
-/** The reward of an evaluated point. Larger is better. Not a number where a measure or a cost of that name is missing. */
+/**
+ * The reward of an evaluated point. Larger is better. Not a number where a measure or a cost of that name is missing.
+ *
+ * @example
+ * ```ts
+ * import { Classification } from "@uninet/model-space"
+ * import { Reward } from "@uninet/search"
+ *
+ * const digits = Classification.make({ classes: 10 })
+ * const found = { measures: { accuracy: 0.94 }, costs: { macs: 2e6 } }
+ * const worth = (reward: Reward.Reward) => Reward.of(reward, digits, found).toFixed(4)
+ * console.log(worth(Reward.measure), worth(Reward.mnas({ target: 1e6 })), worth(Reward.bounded({ target: 1e6 }))) // 0.9400 0.8955 0.4700
+ * ```
+ */
 export const of = (
   reward: Reward,
   { decides, measures }: Pick<Task.Task, "decides" | "measures">,

@@ -12,7 +12,7 @@
  * import { NasBench201 } from "@uninet/spaces"
  * import { Console, Effect, Result } from "effect"
  *
- * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
  * // In place of training: every 3×3 convolution is worth something.
  * const evaluator = Evaluator.fromFunction(cells, (cell) =>
  *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
@@ -406,7 +406,35 @@ export const ranking = <A, C extends string, M extends string>(
   )
 }
 
-/** Of the trials of the most epochs, those that no other is better than in every objective. */
+/**
+ * Of the trials of the most epochs, those that no other is better than in every objective.
+ *
+ * @example
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const objectives = ["accuracy", "macs"] as const
+ * const program = Search.run(cells, { trials: 32, seed: "demo", objectives }).pipe(
+ *   Effect.flatMap(({ records }) => {
+ *     const rows = Search.front(cells, records, objectives).map(({ costs, outcome }) => ({
+ *       accuracy: outcome.evaluation.measures.accuracy,
+ *       macs: costs.macs,
+ *       ...Search.scoreOf({ outcome })
+ *     }))
+ *     return Effect.andThen(Console.table(rows), Console.log(Search.ranking(cells, records, objectives)[0]?.line))
+ *   }),
+ *   Effect.provide([Random.layer(), evaluator, Journal.memory])
+ * )
+ * Effect.runPromise(program)
+ * ```
+ */
 export const front = <A, C extends string, M extends string>(
   of: Named,
   records: ReadonlyArray<Record<A, C, M>>,
@@ -424,7 +452,37 @@ export const front = <A, C extends string, M extends string>(
  * than any other.
  *
  * @example
- * const lesson = Search.lessonOf(mine.space, earlier.space)(found.records.map(({ point, outcome }) => ({ point, reward: outcome._tag === "Scored" ? outcome.reward : null })))
+ * ```ts
+ * import { Random, RegularizedEvolution } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const models = (options: NasBench201.Options) => {
+ *   const cells = Result.getOrThrow(NasBench201.models(options))
+ *   const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *     Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ *   )
+ *   return { cells, evaluator }
+ * }
+ * const small = models({ channels: 3, height: 16, width: 16, classes: 10 })
+ * const large = models({ channels: 3, height: 32, width: 32, classes: 100 })
+ *
+ * const program = Effect.gen(function* () {
+ *   const earlier = yield* Search.run(small.cells, { trials: 40, seed: "earlier" }).pipe(
+ *     Effect.provide([Random.layer(), small.evaluator, Journal.memory])
+ *   )
+ *   // What the small one taught of these choices: the large one begins with what it thinks well of.
+ *   const lesson = Search.lessonOf(large.cells.space, small.cells.space)(
+ *     earlier.records.map(({ outcome, point }) => ({ point, reward: outcome._tag === "Scored" ? outcome.reward : null }))
+ *   )
+ *   const { best } = yield* Search.run(large.cells, { trials: 8, seed: "demo", learnFrom: [lesson] }).pipe(
+ *     Effect.provide([RegularizedEvolution.layer(), large.evaluator, Journal.memory])
+ *   )
+ *   yield* Console.log(best.outcome.reward.toFixed(2), best.line)
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 export const lessonOf =
   <A, B>(to: Space.Space<A>, from: Space.Space<B>) =>
@@ -1084,7 +1142,7 @@ const finite = (costs: Readonly<globalThis.Record<string, number>>): Readonly<gl
  * import { NasBench201 } from "@uninet/spaces"
  * import { Console, Effect, Result, Stream } from "effect"
  *
- * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
  * const evaluator = Evaluator.fromFunction(cells, (cell) =>
  *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
  * )

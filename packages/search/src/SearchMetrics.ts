@@ -10,7 +10,31 @@ import type { Reason } from "./Trial.ts"
  * Whether searches count. Default false.
  *
  * @example
- * const counted = Search.run(mine, options).pipe(Effect.provideService(SearchMetrics.Wanted, true))
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search, SearchMetrics } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Metric, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, { trials: 4, seed: "demo" })
+ *   yield* Console.log((yield* Metric.value(SearchMetrics.trials("scored"))).count)
+ *   yield* Console.log((yield* Metric.value(SearchMetrics.failures("Diverged"))).count)
+ *   yield* Console.log((yield* Metric.value(SearchMetrics.queue("running"))).value) // 0: none is left
+ *   yield* Console.log((yield* Metric.value(SearchMetrics.seconds("strategy"))).count > 0)
+ * })
+ * Effect.runPromise(
+ *   program.pipe(
+ *     Effect.scoped,
+ *     Effect.provide([Random.layer(), evaluator, Journal.memory]),
+ *     Effect.provideService(SearchMetrics.Wanted, true)
+ *   )
+ * )
+ * ```
  */
 export const Wanted: Context.Reference<boolean> = Context.Reference<boolean>("@uninet/search/SearchMetrics/Wanted", {
   defaultValue: () => false

@@ -57,6 +57,25 @@ export const isBetter = (task: Task.Task, a: Score, b: Score): boolean => {
 
 /**
  * The selection after an epoch. Where there is nothing to validate on, the last epoch's (averaged, where there are averages) is the best.
+ *
+ * @example
+ * ```ts
+ * import { Classification } from "@uninet/model-space"
+ * import { Selection } from "@uninet/trainer"
+ *
+ * const task = Classification.make({ classes: 10 })
+ * const rule = { patience: 2, improvement: 0 }
+ * let selection = Selection.initial
+ * for (const [epoch, accuracy] of [0.9, 0.93, 0.92, 0.93, 0.94].entries()) {
+ *   const validation = { measures: { accuracy, loss: 1 - accuracy }, examples: 1000 }
+ *   selection = Selection.next(task, selection, epoch, [{ averaged: false, validation }])
+ *   if (Selection.stops(selection, rule)) break
+ * }
+ * // Two epochs without anything better: the third one's 94% was never trained.
+ * console.log(selection.best?.epoch, selection.best?.validation.measures["accuracy"]) // 1 0.93
+ * const worse = { measures: { accuracy: 0.9, loss: 0.3 }, examples: 1000 }
+ * console.log(selection.best !== null && Selection.isBetter(task, selection.best.validation, worse), Selection.worthOf(task, worse))
+ * ```
  */
 export const next = (
   task: Task.Task,

@@ -93,7 +93,20 @@ export const eigen = (
  * The first values of the filters: directions by falling variance, then their opposites; where there are more filters than both, the rest stay as they were drawn.
  *
  * @example
- * const weight = Whitening.filters(drawn, 16, Whitening.moments(pictures, image, [3, 3]), { examples: 2000, epsilon: 5e-4 })
+ * ```ts
+ * import { Recipe } from "@uninet/model-space"
+ * import { Prng } from "@uninet/search-space"
+ * import { Whitening } from "@uninet/trainer"
+ *
+ * // The 3 × 3 patches of twenty pictures, how they vary, and eight filters that see every direction alike.
+ * const prng = Prng.fromSeed("demo")
+ * const pictures = Float32Array.from({ length: 20 * 8 * 8 }, () => prng.nextNormal())
+ * const moments = Whitening.moments(pictures, { channels: 1, height: 8, width: 8 }, [3, 3])
+ * const [first] = Whitening.eigen(moments)
+ * console.log(moments.length, first?.vector.length) // 81 9
+ * const drawn = new Float32Array(8 * 9)
+ * console.log(Whitening.filters(drawn, 8, moments, Recipe.Whitening.make({})).slice(0, 9)) // the first filter
+ * ```
  */
 export const filters = (
   drawn: Float32Array,
