@@ -48,12 +48,12 @@ export type Device = typeof Device.Type
 
 const Json = Schema.fromJsonString(Schema.toCodecJson(Device))
 
-/** The file's text. */
+/** A device as the text of its file, which `parse` reads. */
 export const print = (device: Device): string => `${Schema.encodeSync(Json)(device)}\n`
 
 const Head = Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(format), version: Schema.Unknown }))
 
-/** A file's text as what it says. Fails with `DeviceUnusable` where it is no device file, or one of another version. */
+/** The device that a file's text describes. Fails with `DeviceUnusable` where it is no device file, or one of another version. */
 export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
   const head = Schema.decodeUnknownResult(Head)(text)
   if (Result.isFailure(head))
@@ -75,7 +75,7 @@ export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
   )
 }
 
-/** Whether a device file is of this space. */
+/** Succeeds where a device was profiled for this very space, by its fingerprint; fails with `DeviceUnusable` where it was another one. */
 export const fits = <A, C extends string, M extends string>(
   { space }: Device,
   of: ModelSpace.ModelSpace<A, C, M>

@@ -1,7 +1,7 @@
 /** What else runs on this machine while something is measured, by the system's own counts of its cores' time. */
 import { cpus } from "node:os"
 
-/** The counts at a moment, in milliseconds. */
+/** Processor time used up to a moment, in milliseconds. */
 export interface Snapshot {
   /** Of all cores together, whatever they worked for. */
   readonly busy: number
@@ -11,7 +11,7 @@ export interface Snapshot {
   readonly at: number
 }
 
-/** The processor's time by now. */
+/** Takes a snapshot of the processor time used so far. */
 export const snapshot = (): Snapshot => {
   const busy = cpus().reduce((sum, { times: { irq, nice, sys, user } }) => sum + user + nice + sys + irq, 0)
   const { system, user } = process.cpuUsage()

@@ -49,6 +49,6 @@ const operation = (node: Tensor.Tensor): Operation => {
   }
 }
 
-/** Those of a program, in order. */
+/** The operations of a program, in its order. */
 export const ofProgram = ({ nodes }: Pick<Program.Program, "nodes">): ReadonlyArray<Operation> =>
   nodes.filter((node) => !isGiven(node)).map(operation)

@@ -5,7 +5,7 @@ import { NotHere } from "./LatencyError.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
-/** ONNX Runtime on the processor. */
+/** What is measured on: ONNX Runtime on the processor, with so many threads, and so many examples at once. */
 export const Target = Schema.Struct({ threads: Count, batch: Count })
 export type Target = typeof Target.Type
 
@@ -30,5 +30,5 @@ export const parse = (text: string, batch: number): Result.Result<Target, NotHer
     : Result.succeed({ threads: Number(found[1] ?? 1), batch })
 }
 
-/** `cpu:2, batch 8`. */
+/** A target in words: `cpu:2, batch 8`. */
 export const print = ({ batch, threads }: Target): string => `cpu:${threads}, batch ${batch}`

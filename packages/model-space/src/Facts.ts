@@ -20,7 +20,7 @@ export const Facts = Schema.Struct({
 export type Facts = typeof Facts.Type
 
 /**
- * Those of a data set.
+ * The facts of a data set. `classes` gives their number; without it targets tell no classes apart.
  *
  * @example
  * ```ts

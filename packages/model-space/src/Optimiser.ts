@@ -61,7 +61,7 @@ export const Optimiser = Schema.TaggedUnion({
 })
 export type Optimiser = typeof Optimiser.Type
 
-/** AdamW with the paper's constants, or others. */
+/** AdamW. Defaults: β₁ 0.9, β₂ 0.999, ε 1e-8, weight decay 0.05, as in the UniNet paper. */
 export const adamw = (options: Partial<Omit<Extract<Optimiser, { _tag: "AdamW" }>, "_tag">> = {}): Optimiser =>
   Optimiser.cases.AdamW.make(options)
 

@@ -140,12 +140,12 @@ export const make = <const Measure extends string>(task: Declaration<Measure>): 
   allows: { augmentation: "none", labelSmoothing: false, ...task.allows }
 })
 
-/** The names of its measures. */
+/** The names of a task's measures, in the order in which it declares them. */
 export const measuresOf = <Measure extends string>(task: Task<Measure>): ReadonlyArray<Measure> =>
   Struct.keys(task.measures)
 
 /**
- * A number that is larger the better.
+ * A measure's value as a number that is larger the better: negated where lower is better.
  *
  * @example
  * ```ts
@@ -180,7 +180,7 @@ const wanted = (outputs: Task["outputs"]): string =>
     .map(([name, shape]) => `${name} [${shape.map((length) => length ?? "any").join("×")}]`)
     .join(", ")
 
-/** Whether a model's outputs are what the task takes; it may give others besides. */
+/** Succeeds where a model gives the outputs that the task takes, in their shapes; it may give others besides. Fails with `OutputsMismatch`. */
 export const takes = (task: Task, given: Model.Ports): Result.Result<void, OutputsMismatch> => {
   const fits = Object.entries(task.outputs).every(([name, shape]) => {
     const own = Object.hasOwn(given, name) ? given[name] : undefined

@@ -62,7 +62,7 @@ const viewsOf = (
   ])
 }
 
-/** Whether a model can be judged so: its one input is pictures. */
+/** Whether a model can be evaluated on views: its only input is a picture `[channels, height, width]` of float32. */
 export const fits = ({ inputs }: Model.Model): boolean => {
   const ports = Object.values(inputs)
   return ports.length === 1 && ports[0]?.shape.length === 3 && ports[0].dtype === "float32"

@@ -23,7 +23,9 @@ export const makeDivisible = (value: number, divisor: number): number => {
 /** Channels inside the squeeze-and-excitation of `channels`: a quarter, in multiples of 8. */
 export const squeezeChannels = (channels: number): number => makeDivisible(Math.floor(channels / 4), 8)
 
-/** x · hardSigmoid(`fc2`(relu(`fc1`(mean of x over the image)))). */
+/**
+ * x · hardSigmoid(`fc2`(relu(`fc1`(mean of x over the image)))): `[batch, channels, height, width]`, as it came in. `fc1` and `fc2` are 1×1 convolutions with biases, `squeezeChannels(channels)` wide inside.
+ */
 export const squeezeExcitation =
   (scope: Scope.Scope): Layer =>
   (x) => {

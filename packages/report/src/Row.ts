@@ -145,7 +145,7 @@ const merged = (a: ReadonlyArray<Step>, b: ReadonlyArray<Step>): ReadonlyArray<S
   return [...steps].sort(([a], [b]) => a - b).map(([epochs, values]) => ({ epochs, values }))
 }
 
-/** Who trained, for people. */
+/** The worker that trained, in words: machine, process and engine. */
 export const workerOf = ({ engine, formulation, host, process }: Journal.Trained["place"]): string => {
   const how = [engine, formulation].filter((each) => each !== undefined).join(", ")
   return `${host} ${process}${how === "" ? "" : ` (${how})`}`
@@ -185,7 +185,7 @@ export interface Log {
 }
 
 /**
- * An empty one. `most`: as in `after`.
+ * A log without rows. `most`: the epochs that the search trains for, where it says so.
  *
  * @example
  * ```ts

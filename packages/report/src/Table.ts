@@ -116,7 +116,7 @@ export interface Table {
 export const column = (table: Table, name: string): Column | undefined =>
   table.columns.find((each) => each.name === name)
 
-/** A column of numbers. */
+/** The numbers of a column, a row each, NaN where a row has none; `undefined` where there is no column of numbers of that name. */
 export const numbers = (table: Table, name: string): Float64Array | undefined => {
   const found = column(table, name)
   return found?.kind === "number" ? found.values : undefined

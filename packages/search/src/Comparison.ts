@@ -57,7 +57,7 @@ export const budgets = ["trials", "seconds", "macs"] as const
 /** What searches are held against one another by: equal trials, time or multiply-accumulates. */
 export type Budget = (typeof budgets)[number]
 
-/** The best found so far, after a trial. */
+/** The best reward or measure found so far, after one more trial came to an end. */
 export interface Step {
   /** Trials that came to an end. */
   readonly trials: number
@@ -79,7 +79,7 @@ export interface Run {
   readonly steps: ReadonlyArray<Step>
 }
 
-/** A journal's run, by what it is to be compared. Results of fewer epochs than others of the run do not count once there are those. */
+/** A journal's search as a run to be compared by a measure or by the reward. Once it has results of more epochs, those of fewer no longer count. */
 export const runOf = (
   name: string,
   { entries, identity }: { readonly identity: Identity; readonly entries: ReadonlyArray<Stored> },
@@ -241,7 +241,7 @@ const flat = ({ search: { settings, space } }: Run): Readonly<Record<string, str
 const nameOf = (index: number) =>
   `${String.fromCharCode(65 + (index % 26))}${index < 26 ? "" : Math.floor(index / 26) + 1}`
 
-/** Compares runs that are measured by the same: groups, their curves, and every pair at equal budgets. */
+/** Compares runs by one measure: groups those that differ in the seed alone, and holds every two groups against one another at equal budgets. Every run has to be measured by the same measure, which the caller sees to. */
 export const of = (
   runs: ReadonlyArray<Run>,
   by: By,

@@ -30,10 +30,10 @@ export interface Contrast extends Estimate {
   readonly verdict: "better" | "worse" | "open"
 }
 
-/** Figures of an arm by seed. */
+/** An arm's figures, such as its test accuracies, by the seed of each run. */
 export type Figures = ReadonlyMap<string, number>
 
-/** The mean of some values, by Student's distribution. */
+/** The mean of some values, with its standard error and its 95% interval by Student's t distribution. */
 export const estimate = (values: ReadonlyArray<number>): Estimate => {
   const count = values.length
   const mean = values.reduce((a, b) => a + b, 0) / count

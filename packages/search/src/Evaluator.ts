@@ -82,13 +82,13 @@ export const evaluate = (
   report: Report
 ): Effect.Effect<Evaluated, TrialFailed | EvaluatorLost> => effectOf(() => evaluator.evaluate(trial, report))
 
-/** How the function may be called. */
+/** How many calls of the function may run at once. */
 export interface FunctionOptions {
   /** How many calls may run at the same time. Default 1. */
   readonly concurrency?: number
 }
 
-/** The point of a trial; a failed trial where the space has no such point. */
+/** Decodes the point of a trial. Fails with `TrialFailed` (`Failed`) where it is no point of the space. */
 export const pointOf =
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>) =>
   ({ index, point }: Trial): Effect.Effect<A, TrialFailed> =>
@@ -187,7 +187,7 @@ export const fromFunction = <A, C extends string, M extends string, E, R = never
   )
 
 /**
- * An evaluator that looks measures up by the point's hash (`Space.hash`). A point that is not in the table is a failed trial.
+ * An evaluator that looks measures up in a table, by a point's `Space.hash`. A point that is not in the table is a trial that failed.
  *
  * @example
  * ```ts

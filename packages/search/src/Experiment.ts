@@ -149,7 +149,7 @@ const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 const decode = Schema.decodeUnknownEffect(Experiment)
 const encode = Schema.encodeSync(Schema.fromJsonString(Experiment))
 
-/** The experiment as text, for `difference` and for people. */
+/** The experiment as JSON text with every default written out: what `difference` takes, and what people read. */
 export const print = (experiment: Experiment): string =>
   `${JSON.stringify(JSON.parse(encode(experiment)), undefined, 2)}\n`
 
@@ -271,7 +271,7 @@ const changed = (base: Schema.Json, { preset, ...own }: RecipeFields): unknown =
   ...(preset === undefined || (typeof preset === "string" && Object.hasOwn(Recipe.presets, preset)) ? {} : { preset })
 })
 
-/** The recipe that an arm's trials, or what is trained again of it, are trained by. */
+/** The recipe of an arm: that of its trials (`search`), or that of the networks that are trained again afterwards (`retrain`). Fails with a sentence where its fields make no recipe. */
 export const recipeOf = (
   experiment: Experiment,
   name: string,
@@ -290,7 +290,7 @@ export const recipeOf = (
   )
 }
 
-/** The bounds of an arm: those of the experiment and its own, the tighter ones. */
+/** The bounds on an arm's costs, by name: of the experiment's and its own, whichever is tighter. */
 export const withinOf = ({ arms, within }: Experiment, name: string): typeof Within.Type => {
   const own = arms[name]?.within ?? {}
   return Object.fromEntries(
@@ -321,7 +321,7 @@ const firstOf = (
   return { field: field === "" ? "the order of its arms" : field, was: inWords(was), is: inWords(is) }
 }
 
-/** What tells an experiment from the one that was begun, by their texts (`print`); `undefined` where nothing does. */
+/** The first field in which an experiment differs from the one that was begun, both as text (`print`); `undefined` where they are the same. */
 export const difference = (
   begun: string,
   now: string

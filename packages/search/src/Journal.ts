@@ -119,7 +119,7 @@ export class Journal extends Context.Service<
   }
 >()("@uninet/search/Journal") {}
 
-/** Where an entry stands among those of its trial. */
+/** The place of an entry among those of its trial: 0 for its proposal, 1 + rung for its results, above these for the finals. Entries about the search itself are below 0. */
 export const stepOf = (entry: Entry): number =>
   Entry.match(entry, {
     HandedOver: () => -2,
@@ -166,7 +166,7 @@ export const curveOf = (trainings: ReadonlyArray<Trained>): Curve | undefined =>
   return curves.length === 0 ? undefined : joined(curves)
 }
 
-/** A record in memory, for tests and for searches that nobody will resume. */
+/** A journal in memory, for tests and for searches that nobody will resume. */
 export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   const stored: Array<Stored> = []
   const trained: Array<Trained> = []
@@ -191,7 +191,7 @@ export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   })
 })
 
-/** What to do with a journal that is there already. */
+/** What is done with a file that is there already, and how firmly entries are kept. */
 export interface SqliteOptions {
   /**
    * What to do where the file holds a search already. `refuse` (the default) fails with `JournalInUse`; `resume` goes on with it, or
@@ -400,7 +400,7 @@ export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, S
   })
 
 /**
- * What a journal's file holds, without changing it; a search may be writing to it.
+ * Reads all that a journal's file holds, without changing it; a search may be writing to it. Fails with `JournalUnreadable` where it is none, or damaged.
  *
  * @example
  * ```ts
@@ -431,10 +431,10 @@ export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
     return { identity: yield* identity, entries: yield* entries(), isCut }
   }).pipe(Effect.scoped)
 
-/** Who writes to a journal at this moment, if anybody does; `null` for one that has only just begun. */
+/** The process that is writing to a journal at this moment: `undefined` where there is none, `null` where it has only just begun and has not given its name. */
 export const holder = (path: string): Lock.Holder | null | undefined => Lock.holderOf(path)
 
-/** How many trials entries are of; where a search was handed over, or began to try once more, is of none. */
+/** How many different trials the entries are about. Entries about the search itself (handed over to another strategy, failed trials tried once more) count for none. */
 export const countTrials = (entries: ReadonlyArray<Stored>): number =>
   new Set(
     entries.flatMap(({ entry }) => (entry._tag === "HandedOver" || entry._tag === "Retrying" ? [] : [entry.trial]))
@@ -549,7 +549,7 @@ const strategyNow = (identity: Identity, stored: ReadonlyArray<Stored>): Identit
     : identity
 }
 
-/** The next trial of all, and those before it that were never begun. */
+/** The number of the next new trial (`trial`), and those below it that no entry proposes (`open`). */
 export const nextOf = (
   stored: ReadonlyArray<Stored>
 ): { readonly trial: number; readonly open: ReadonlyArray<number> } => {

@@ -25,7 +25,7 @@ import { pathToFileURL } from "node:url"
 export const Holder = Schema.Struct({ pid: Schema.Int, host: Schema.String })
 export type Holder = typeof Holder.Type
 
-/** Another one holds it. */
+/** Another process holds the lock, or another part of this one. */
 export class Locked extends Schema.TaggedError<Locked>()("Locked", {
   file: Schema.String,
   /** `null` where it has only just taken it. */
@@ -36,7 +36,7 @@ export class Locked extends Schema.TaggedError<Locked>()("Locked", {
   }
 }
 
-/** It cannot be taken for another reason than that. */
+/** The lock could not be taken for another reason: its folder is missing, or cannot be written. */
 export class LockFailed extends Schema.TaggedError<LockFailed>()("LockFailed", {
   file: Schema.String,
   reason: Schema.String
@@ -46,11 +46,11 @@ export class LockFailed extends Schema.TaggedError<LockFailed>()("LockFailed", {
   }
 }
 
-/** `process 123 on here`. */
+/** A holder in words, such as `process 123 on here`, or `another process` where it is not known which. */
 export const print = (holder: Holder | null): string =>
   holder === null ? "another process" : `process ${holder.pid} on ${holder.host}`
 
-/** The file that is locked in place of a file. */
+/** The path of the lock that stands for a file: its name with `-lock` behind it. */
 export const pathOf = (file: string): string => `${file}-lock`
 
 /** How long a lock is waited for: whoever looks who has it holds it for a moment. */

@@ -48,12 +48,12 @@ import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsou
 import { detailOf } from "./internal/detail.ts"
 import * as Instruments from "./internal/instruments.ts"
 
-/** What an evaluation found, its measures by the task's own names. */
+/** The result of an evaluation, with its measures under the names that the task gives them. */
 export interface Measured<M extends string> extends Evaluation {
   readonly measures: { readonly [K in M]: number }
 }
 
-/** What came of a trial. */
+/** How a trial ended: with a result, without one, or refused before any training. */
 export type Outcome<M extends string = string> =
   | { readonly _tag: "Scored"; readonly evaluation: Measured<M>; readonly reward: number }
   | { readonly _tag: "Failed"; readonly reason: Reason; readonly detail: string }
@@ -221,7 +221,7 @@ export type SearchError =
 /** What a search needs. */
 export type Services = SearchStrategy | Evaluator | Journal
 
-/** Proposals that may be out at the same time, unless a search says otherwise. */
+/** How many proposals may be waiting for their results at the same time, unless a search says otherwise (`ahead`). */
 export const defaultAhead = 8
 
 /** Refusals in a row after which a search gives up. */
@@ -254,7 +254,7 @@ const directionsOf = (of: Named): ReadonlyMap<string, Task.Direction> =>
     ...Object.entries(of.task.measures)
   ])
 
-/** How the journal knows this search. */
+/** What a journal tells this search from others by: the space's fingerprint, the seed, and all settings that decide its results. */
 export const identity = Effect.fnUntraced(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   options: Options<A, C, M>
@@ -302,7 +302,7 @@ const counted = (option: string, given: number) =>
     ? Effect.void
     : new InvalidSearch({ option, given: String(given), expected: "a whole number of 1 or more" })
 
-/** The result of a trial, with its fidelity. */
+/** The reward of a trial with the epochs that it was found after, for `Fidelity.compare`. */
 export const scoreOf = ({ outcome }: { readonly outcome: Scored<unknown>["outcome"] }): Fidelity.Score => ({
   epochs: outcome.evaluation.epochs,
   reward: outcome.reward
@@ -347,7 +347,7 @@ const valuesOf = <A, C extends string, M extends string>(
   measures: { readonly [K in M]: number }
 ): { readonly [K in C | M]: number } => ({ ...costs, ...measures }) as { readonly [K in C | M]: number } // the names of both
 
-/** The reward of an evaluation, whose measures all have to be there, or what is wrong with it. */
+/** The reward of an evaluation and its measures by name; fails with a sentence where a measure that the task names is missing or a number is not finite. */
 export const rewarded = <A, C extends string, M extends string>(
   { task }: ModelSpace.ModelSpace<A, C, M>,
   reward: Reward.Reward<C> | Reward.Own<A, C | M>,
@@ -525,7 +525,7 @@ const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">, fide
       }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
 
-/** How many trials were begun: those that are tried once more are none beside the first. */
+/** How many trials the entries say were begun. A failed trial that is tried once more counts once. */
 export const begunIn = (stored: ReadonlyArray<Stored>): number =>
   stored.filter(({ entry }) => entry._tag === "Proposed" && entry.again === undefined).length
 

@@ -42,18 +42,18 @@ export const Wanted: Context.Reference<boolean> = Context.Reference<boolean>("@u
 
 const counts = Metric.counter("uninet.search.trials", { description: "Trials by what came of them", incremental: true })
 
-/** Trials by `outcome`; on rungs a trial counts on each. */
+/** A counter of trials with the attribute `outcome`. In a search on rungs a trial counts once on each. */
 export const trials = (outcome: "scored" | "failed" | "refused" | "repeated") =>
   Metric.withAttributes(counts, { outcome })
 
 const failed = Metric.counter("uninet.search.failures", { description: "Failed trials by reason", incremental: true })
 
-/** Failed trials by `reason`. */
+/** A counter of failed trials with the attribute `reason`. */
 export const failures = (reason: Reason) => Metric.withAttributes(failed, { reason })
 
 const pending = Metric.gauge("uninet.search.queue", { description: "Trials that wait for the evaluator, or run" })
 
-/** Trials that have been proposed and have no outcome, by `state`. */
+/** A gauge of trials that were proposed and have no outcome yet, with the attribute `state`. */
 export const queue = (state: "waiting" | "running") => Metric.withAttributes(pending, { state })
 
 const time = Metric.counter("uninet.search.time", {
@@ -61,7 +61,7 @@ const time = Metric.counter("uninet.search.time", {
   incremental: true
 })
 
-/** Seconds by `phase`. Those of evaluations that run at the same time add up. */
+/** A counter of seconds with the attribute `phase`. Evaluations that run at the same time add up. */
 export const seconds = (phase: "strategy" | "journal" | "training") =>
   Metric.withAttributes(time, { phase, time_unit: "seconds" })
 

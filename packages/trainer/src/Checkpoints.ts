@@ -37,7 +37,7 @@ export interface Checkpoints {
   readonly latest: Effect.Effect<Found, NoCheckpoint | CheckpointUnreadable | CheckpointVersion>
 }
 
-/** How many checkpoints there are. */
+/** How many checkpoints a folder keeps. */
 export interface Options {
   /** How many of the last checkpoints are kept. Default 3. */
   readonly keep?: number
@@ -54,7 +54,7 @@ const reasonOf = ({ message, reason: { cause } }: PlatformError) => (cause insta
 const notWritten = (file: string) => (error: PlatformError) =>
   new CheckpointNotWritten({ file, reason: reasonOf(error) })
 
-/** Reads one file. */
+/** Reads a checkpoint's file. Fails with `CheckpointUnreadable` where it is damaged or missing, and with `CheckpointVersion` where another version wrote it. */
 export const read = Effect.fnUntraced(function* (
   file: string
 ): Effect.fn.Return<Checkpoint.Checkpoint, CheckpointUnreadable | CheckpointVersion, FileSystem.FileSystem> {

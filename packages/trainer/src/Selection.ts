@@ -36,10 +36,10 @@ export const Selection = Schema.Struct({
 })
 export type Selection = typeof Selection.Type
 
-/** Before anything was validated. */
+/** The selection that a training begins with: nothing was validated. */
 export const initial: Selection = { best: null, waited: 0, mark: 0 }
 
-/** One of the weights that an epoch ends with. */
+/** Weights that an epoch ends with, the raw or the averaged ones, and how they did on the validation split. */
 export interface Candidate {
   readonly averaged: boolean
   readonly validation: Score
@@ -94,6 +94,6 @@ export const next = (
     : { best, waited: selection.waited + 1, mark: selection.mark }
 }
 
-/** Whether a training should end. */
+/** Whether early stopping ends the training after the epoch that led to this selection. Without a rule (`null`) it never does. */
 export const stops = ({ waited }: Selection, rule: Recipe.EarlyStopping | null): boolean =>
   rule !== null && waited >= rule.patience

@@ -33,7 +33,7 @@ const each = (
   Effect.forEach(Object.entries(measures), ([name, value]) => Metric.update(gauge(name), value), { discard: true })
 
 /**
- * Takes an event's figures over.
+ * Sets the metrics to an event's figures. Events without any, such as `Saved`, change nothing.
  *
  * @example
  * ```ts

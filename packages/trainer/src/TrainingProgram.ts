@@ -30,7 +30,7 @@ export interface Options {
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** The recipe, if every value of it makes sense: `make` takes that for granted. */
+/** Gives the recipe back where every value is within its bounds, which `make` takes for granted. Fails with `InvalidRecipe`, which names the field. */
 export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
   Result.mapError(Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe), ({ issue }) => {
     const [first] = issues(issue).issues
