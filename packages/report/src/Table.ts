@@ -323,11 +323,11 @@ const curvesOf = (sorted: ReadonlyArray<Row>): Curves => {
   const kept = new Set<number>()
   let room = mostSteps
   const byWorth = sorted
-    .map((_, row) => row)
-    .filter((row) => sorted[row].curve.length > 1)
-    .sort((a, b) => (sorted[b].reward ?? -Infinity) - (sorted[a].reward ?? -Infinity) || a - b)
-  for (const row of byWorth) {
-    room -= sorted[row].curve.length
+    .map(({ curve, reward }, row) => ({ row, steps: curve.length, worth: reward ?? -Infinity }))
+    .filter(({ steps }) => steps > 1)
+    .sort((a, b) => b.worth - a.worth || a.row - b.row)
+  for (const { row, steps } of byWorth) {
+    room -= steps
     if (room < 0) break
     kept.add(row)
   }
