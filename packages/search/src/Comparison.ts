@@ -265,7 +265,9 @@ export const of = (
       const own = prng.split(`${i}/${budget}`)
       return { at, bands: at.map((x) => bandOf(valuesAt(group, budget, x), Math.min(resamples, 500), own)) }
     }
-    const [mine, its] = [flat(group[0] ?? runs[0]), firstOfAll === undefined ? {} : flat(firstOfAll)]
+    const [firstOfGroup] = group
+    const mine = firstOfGroup === undefined ? {} : flat(firstOfGroup)
+    const its = firstOfAll === undefined ? {} : flat(firstOfAll)
     return {
       name: nameOf(i),
       runs: group.map(({ name }) => name),

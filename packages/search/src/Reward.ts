@@ -91,20 +91,20 @@ export interface Found {
  * console.log(worth(Reward.measure), worth(Reward.mnas({ target: 1e6 })), worth(Reward.bounded({ target: 1e6 }))) // 0.9400 0.8955 0.4700
  * ```
  */
-export const of = (
+export const of = <M extends string>(
   reward: Reward,
-  { decides, measures }: Pick<Task.Task, "decides" | "measures">,
+  { decides, measures }: Pick<Task.Task<M>, "decides" | "measures">,
   found: Found
 ): number => {
   const value = found.measures[decides] ?? NaN
   if (reward._tag === "Measure") return Task.worth(measures[decides], value)
-  const targets = [{ cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }]
+  const target = { cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }
   if (measures[decides] === "higher")
-    return reward._tag === "Mnas" ? Form.soft(value, targets, reward.exponent) : Form.hard(value, targets)
+    return reward._tag === "Mnas" ? Form.soft(value, [target], reward.exponent) : Form.hard(value, [target])
   // A measure that is better the lower becomes larger with the cost.
   return -(reward._tag === "Mnas"
-    ? Form.soft(value, targets, -reward.exponent)
-    : Form.mnasnet(value, targets[0], { alpha: 0, beta: 1 }))
+    ? Form.soft(value, [target], -reward.exponent)
+    : Form.mnasnet(value, target, { alpha: 0, beta: 1 }))
 }
 
 /** How a journal knows a reward: data as they are, a function by its text. */

@@ -32,7 +32,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -684,8 +683,6 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const reached = new Map<number, number>()
   /** The first job of every trial. */
   const first: Array<Job<A, C, M>> = []
-  /** Every trial's point as JSON. */
-  const written: Array<Schema.Json> = []
   const firstWith = new Map<string, number>()
   /** Trials that the screen left out. */
   const leftOut = new Set<number>()
@@ -763,7 +760,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const until = rungs[rung]
     const asked = {
       index: trial,
-      point: written[trial],
+      point: ModelSpace.write(of)(candidate.point),
       seed: seedOf(seed, trial),
       ...(until === undefined || total === undefined ? {} : { epochs: total, until, keep: `trial-${trial}` })
     }
@@ -951,11 +948,9 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       })
     const settle = (entry: Entry | undefined, act: Effect.Effect<Outcome<M> | Dropped, JournalError | EvaluatorLost>) =>
       Effect.map(begin(candidate, 0, known === undefined ? entry : undefined, act), (job) => void first.push(job))
-    const json = ModelSpace.write(of)(point)
-    written[trial] = json
-    const common = { trial, hash, point: json }
+    const common = { trial, hash, point: ModelSpace.write(of)(point) }
 
-    const same = again === undefined ? firstWith.get(hash) : undefined
+    const same = again === undefined ? first[firstWith.get(hash) ?? -1] : undefined
     const refusal =
       same !== undefined
         ? undefined
@@ -968,7 +963,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         return yield* new SearchStuck({ strategy: strategy.name, proposals: count.refusals, why })
       yield* same === undefined ? watch.refused : watch.repeated
       if (same !== undefined)
-        return yield* settle({ _tag: "Repeated", ...common, of: same }, Deferred.await(first[same].outcome))
+        return yield* settle({ _tag: "Repeated", ...common, of: same.candidate.trial }, Deferred.await(same.outcome))
       yield* emit({ _tag: "Refused", candidate, why })
       return yield* settle({ _tag: "Refused", ...common, why }, Effect.succeed({ _tag: "Refused", why }))
     }
@@ -1033,7 +1028,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
           over = true
           continue
         }
-        const { candidate } = first[promoted.trial]
+        const job = first[promoted.trial]
+        // The ladder knows of none but those that were begun.
+        if (job === undefined) break
+        const { candidate } = job
         ladder.enter(promoted.rung)
         spend(candidate, promoted.rung)
         yield* begin(candidate, promoted.rung, undefined, trained(candidate, promoted.rung))
