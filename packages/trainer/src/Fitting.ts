@@ -53,9 +53,9 @@ export const of = Effect.fnUntraced(function* (
   const mismatch = (what: string, takes: string, has: string) =>
     new DatasetMismatch({ dataset: given.name, what, takes, has })
   const { image } = model.inputs
-  const [channels, height, width] = image?.shape ?? []
   let data: Dataset.DatasetShape = given
   if (Dataset.isImages(data) && image?.shape.length === 3) {
+    const [channels = 1, height = 1, width = 1] = image.shape
     const wanted = { channels, height, width }
     const asked = imageSize === height && imageSize === width && channels === data.image.channels
     if (asked || Resized.enlarges(data.image, wanted)) data = Resized.to(wanted, data)

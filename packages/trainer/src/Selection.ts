@@ -46,7 +46,7 @@ export interface Candidate {
 }
 
 /** How good a score is by the measure that decides; larger is better. */
-export const worthOf = ({ decides, measures }: Task.Task, score: Score): number =>
+export const worthOf = <M extends string>({ decides, measures }: Task.Task<M>, score: Score): number =>
   Task.worth(measures[decides], score.measures[decides] ?? 0)
 
 /** Better by the measure that decides, then by the lower loss, where there is one. */
