@@ -9,7 +9,7 @@
  * ```
  *
  * A row for every combination of options: the option numbers, then a number for every further column. `search` is what a search is told, `report` what its
- * result is judged by.
+ * result is judged by. All of the form, and how published benchmarks are brought into it, stands in `docs/benchmark-tables.md`.
  *
  * Of a space too large for that a table has a sample, and says so by `"missing": "nearest"`: any other network then has the mean of the five nearest rows, each by the inverse of its distance (choices
  * that differ, ordered ones by how far). What is played then is this smooth landscape: good for holding strategies against one another, not for the figures that a search of the space would find.
@@ -17,9 +17,11 @@
 import { Choice, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Problem } from "./Benchmark.ts"
+import * as NasBenchMacro from "./internal/nasBenchMacro.ts"
 
 const Options = Schema.Array(Schema.Union([Schema.String, Schema.Finite])).check(Schema.isMinLength(1))
 
@@ -121,10 +123,14 @@ export const leftOut = (json: Json): ReadonlyArray<number> => {
   )
 }
 
-/** Checks a table's JSON. `label` names it in errors. */
+/**
+ * Checks a table's JSON; that of NAS-Bench-Macro is taken as its authors publish it, too. `label` names it in errors.
+ *
+ * Fails with `InvalidTable`, which says what is wrong: a column that is missing, a row that is ragged, missing or there twice.
+ */
 export const fromJson = (json: unknown, label = "the table"): Result.Result<Table, InvalidTable> => {
   const invalid = (problem: string) => Result.fail(new InvalidTable({ table: label, problem }))
-  const decoded = Schema.decodeUnknownResult(Json)(json)
+  const decoded = Schema.decodeUnknownResult(Json)(Option.getOrElse(NasBenchMacro.tableOf(json), () => json))
   if (Result.isFailure(decoded)) return invalid(decoded.failure.message.replace(/\s+/g, " "))
   const { choices, columns, name, rows } = decoded.success
   const column = (wanted: string) => columns.indexOf(wanted)
