@@ -41,10 +41,9 @@ describe("a table", () => {
   )
 
   it("is NAS-Bench-Macro's file as its authors publish it, too", () => {
-    const digits = (n: number) => n.toString(3).padStart(8, "0")
     const published = Object.fromEntries(
       Array.from({ length: 3 ** 8 }, (_, n) => [
-        digits(n),
+        n.toString(3).padStart(8, "0"),
         { test_acc: [n / 100, 50, 51], mean_acc: n / 50, std: 0.1, params: 100 + n, flops: 1000 + n }
       ])
     )
