@@ -21,27 +21,29 @@ export type { Normalisation }
  * })
  * // For a network that was trained on images of another mean.
  * const program = Effect.gen(function* () {
- *   const data = Normalised.by({ mean: [0.1], deviation: [0.2] }, yield* squares)
+ *   const data = Normalised.by({ mean: [0.1], deviation: [0.2] })(yield* squares)
  *   yield* Console.log((yield* data.test.all).inputs.image) // (51 / 255 - 0.1) / 0.2 is 0.5
  * })
  * Effect.runPromise(program)
  * ```
  */
-export const by = ({ deviation, mean }: Normalisation, data: ImageDataset): ImageDataset => {
-  const { channels } = data.image
-  if (mean.length !== channels || deviation.length !== channels) return data
-  const scale = data.deviation.map((d, c) => d / deviation[c]!)
-  const shift = data.mean.map((m, c) => (m - mean[c]!) / deviation[c]!)
-  if (scale.every((x) => x === 1) && shift.every((x) => x === 0)) return data
-  const area = data.image.height * data.image.width
-  const again = (batch: ImageBatch): ImageBatch => ({
-    ...batch,
-    inputs: {
-      image: batch.inputs.image.map((x, i) => {
-        const c = Math.floor(i / area) % channels
-        return x * scale[c]! + shift[c]!
-      })
-    }
-  })
-  return { ...mapBatches(again)(data), mean, deviation }
-}
+export const by =
+  ({ deviation, mean }: Normalisation) =>
+  (data: ImageDataset): ImageDataset => {
+    const { channels } = data.image
+    if (mean.length !== channels || deviation.length !== channels) return data
+    const scale = data.deviation.map((d, c) => d / deviation[c]!)
+    const shift = data.mean.map((m, c) => (m - mean[c]!) / deviation[c]!)
+    if (scale.every((x) => x === 1) && shift.every((x) => x === 0)) return data
+    const area = data.image.height * data.image.width
+    const again = (batch: ImageBatch): ImageBatch => ({
+      ...batch,
+      inputs: {
+        image: batch.inputs.image.map((x, i) => {
+          const c = Math.floor(i / area) % channels
+          return x * scale[c]! + shift[c]!
+        })
+      }
+    })
+    return { ...mapBatches(again)(data), mean, deviation }
+  }

@@ -30,20 +30,22 @@ export const enlarges = (from: ImageShape, to: ImageShape): boolean =>
  * import { Mnist, Resized } from "@uninet/data"
  * import { Effect } from "effect"
  *
- * const program = Effect.map(Mnist.make(), (data) => Resized.to({ height: 14, width: 14 }, data).image)
+ * const program = Effect.map(Mnist.make(), (data) => Resized.to({ height: 14, width: 14 })(data).image)
  * Effect.runPromise(program).then(console.log)
  * ```
  */
-export const to = ({ height, width }: Size, data: ImageDataset): ImageDataset => {
-  const { image } = data
-  if (image.height === height && image.width === width) return data
-  const again = (batch: ImageBatch): ImageBatch => ({
-    ...batch,
-    inputs: { image: resize(batch.inputs.image, batch.size * image.channels, image, { height, width }) }
-  })
-  const resized = { ...image, height, width }
-  return { ...mapBatches(again)(data), image: resized, ...imageFeatures(resized) }
-}
+export const to =
+  ({ height, width }: Size) =>
+  (data: ImageDataset): ImageDataset => {
+    const { image } = data
+    if (image.height === height && image.width === width) return data
+    const again = (batch: ImageBatch): ImageBatch => ({
+      ...batch,
+      inputs: { image: resize(batch.inputs.image, batch.size * image.channels, image, { height, width }) }
+    })
+    const resized = { ...image, height, width }
+    return { ...mapBatches(again)(data), image: resized, ...imageFeatures(resized) }
+  }
 
 /** So many planes, one after the other. */
 const resize = (planes: Float32Array, count: number, from: Size, to: Size): Float32Array => {

@@ -131,20 +131,22 @@ export type PresetName = keyof typeof presets
  * ```ts
  * import { Recipe } from "@uninet/model-space"
  *
- * console.log(Recipe.withBatch(Recipe.paper, 512).learningRate)
+ * console.log(Recipe.withBatch(512)(Recipe.paper).learningRate)
  * ```
  */
-export const withBatch = (recipe: Recipe, batch: number): Recipe => {
-  const factor = batch / recipe.batch
-  const { schedule } = recipe
-  return {
-    ...recipe,
-    batch,
-    learningRate: recipe.learningRate * factor,
-    schedule:
-      schedule._tag === "Cosine" ? { ...schedule, from: schedule.from * factor, to: schedule.to * factor } : schedule
+export const withBatch =
+  (batch: number) =>
+  (recipe: Recipe): Recipe => {
+    const factor = batch / recipe.batch
+    const { schedule } = recipe
+    return {
+      ...recipe,
+      batch,
+      learningRate: recipe.learningRate * factor,
+      schedule:
+        schedule._tag === "Cosine" ? { ...schedule, from: schedule.from * factor, to: schedule.to * factor } : schedule
+    }
   }
-}
 
 /** Steps of an augmentation after which every place of a picture is where it was. */
 const keepPlaces: ReadonlyArray<Augmentation.Step["_tag"]> = ["ColorJitter", "RandomErasing"]

@@ -85,28 +85,30 @@ export const fits = ({ inputs }: Model.Model): boolean => {
  *   }
  * })
  * // Mirrored and shifted both ways: six evaluations for one.
- * const judged = Views.of({ mirror: true, shift: 1 }, model)
+ * const judged = Views.of({ mirror: true, shift: 1 })(model)
  * console.log(Views.fits(model), Model.print(Result.getOrThrow(Model.outputs(judged)))) // true logits [10]
  * ```
  */
-export const of = (views: Views | undefined, model: Model.Model): Model.Model =>
-  views === undefined || (!views.mirror && views.shift === 0) || !fits(model)
-    ? model
-    : {
-        inputs: model.inputs,
-        forward: (scope, inputs) => {
-          const [[name = "", x] = []] = Object.entries(inputs)
-          const [first, ...rest] = x === undefined ? [] : viewsOf(views, x)
-          if (x === undefined || first === undefined) return model.forward(scope, inputs)
-          const all = model.forward(scope, { [name]: Op.concat([first.view, ...rest.map(({ view }) => view)], 0) })
-          const batch = x.shape[0] ?? 1
-          return Object.fromEntries(
-            Object.entries(all).map(([output, y]) => [
-              output,
-              [first, ...rest]
-                .map(({ share }, i) => Op.scale(Op.slice(y, 0, i * batch, (i + 1) * batch), share))
-                .reduce((a, b) => Op.add(a, b))
-            ])
-          )
+export const of =
+  (views: Views | undefined) =>
+  (model: Model.Model): Model.Model =>
+    views === undefined || (!views.mirror && views.shift === 0) || !fits(model)
+      ? model
+      : {
+          inputs: model.inputs,
+          forward: (scope, inputs) => {
+            const [[name = "", x] = []] = Object.entries(inputs)
+            const [first, ...rest] = x === undefined ? [] : viewsOf(views, x)
+            if (x === undefined || first === undefined) return model.forward(scope, inputs)
+            const all = model.forward(scope, { [name]: Op.concat([first.view, ...rest.map(({ view }) => view)], 0) })
+            const batch = x.shape[0] ?? 1
+            return Object.fromEntries(
+              Object.entries(all).map(([output, y]) => [
+                output,
+                [first, ...rest]
+                  .map(({ share }, i) => Op.scale(Op.slice(y, 0, i * batch, (i + 1) * batch), share))
+                  .reduce((a, b) => Op.add(a, b))
+              ])
+            )
+          }
         }
-      }

@@ -58,7 +58,7 @@ export const of = Effect.fnUntraced(function* (
     const [channels = 1, height = 1, width = 1] = image.shape
     const wanted = { channels, height, width }
     const asked = imageSize === height && imageSize === width && channels === data.image.channels
-    if (asked || Resized.enlarges(data.image, wanted)) data = Resized.to(wanted, data)
+    if (asked || Resized.enlarges(data.image, wanted)) data = Resized.to(wanted)(data)
   }
   for (const [name, port] of Object.entries(model.inputs)) {
     const own = Object.entries<Dataset.Feature>(data.inputs).find(([input]) => input === name)?.[1]

@@ -164,7 +164,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Session, DataError.DataError | TrainError, Runtime | Scope.Scope> {
   const { data, prng, training } = options
   const runtime = yield* Runtime
-  const judged = Views.of(recipe.views, model)
+  const judged = Views.of(recipe.views)(model)
   const evaluation = yield* Effect.fromResult(Model.evaluation(judged, { batch: evaluationBatch }))
   const programs: Record<string, Program.Program> = { training, evaluation }
   if (recipe.average !== null) {
