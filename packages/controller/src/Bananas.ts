@@ -47,12 +47,12 @@ const growth = 1.2
  * import { Choice, Space } from "@uninet/search-space"
  * import { Console, Effect, Result } from "effect"
  *
- * // A problem whose every answer is known at once: six digits, each the better the nearer it is to its place's own.
+ * // A problem whose answers are all known: six digits, and the closer each is to the one wanted in its place, the better.
  * const space = Result.getOrThrow(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 9 }), 6)))
  * const worth = (tokens: Space.Tokens) => -[3, 1, 4, 1, 5, 9].reduce((off, digit, i) => off + Math.abs(digit - (tokens[i] ?? 0)), 0)
  * const problem: Benchmark.Problem<ReadonlyArray<number>> = { name: "digits", space, search: worth, report: worth, optimum: 0 }
  *
- * // What do four strategies find in 40 evaluations, on the mean over two seeds?
+ * // What four strategies find in 40 evaluations, averaged over two seeds.
  * const strategies: Benchmark.Options<ReadonlyArray<number>, never>["strategies"] = {
  *   random: (domain, prng) => Random.make(domain, {}, prng),
  *   "local search": (domain, prng) => LocalSearch.make(domain, { initial: 5 }, prng),

@@ -48,7 +48,7 @@ interface Member {
  * const space = Result.getOrThrow(
  *   Space.make(Choice.struct({ width: Choice.integer({ min: 1, max: 64 }), depth: Choice.integer({ min: 1, max: 16 }) }))
  * )
- * // In place of a training: what is wide and deep is good and dear, and one without the other is only dear.
+ * // Instead of training: width pays only with depth, and both cost.
  * const objectives = ({ depth, width }: { readonly depth: number; readonly width: number }) =>
  *   [Math.min(width / 4, depth), -width * depth] as const
  *

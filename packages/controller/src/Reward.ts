@@ -40,7 +40,7 @@ export const soft = (accuracy: number, targets: ReadonlyArray<Target>, w = -0.07
  * ```ts
  * import { Reward } from "@uninet/controller"
  *
- * // 75% at 200 M of 300 M multiply-accumulates, and 6 ms where 5 ms are wanted.
+ * // 75% accuracy with 200 M multiply-accumulates where 300 M are allowed, and 6 ms where 5 ms are wanted.
  * const targets = [
  *   { cost: 200e6, target: 300e6 },
  *   { cost: 6, target: 5 }

@@ -245,7 +245,7 @@ const unzipped = async (bytes: Uint8Array): Promise<string> => {
  * import { Table } from "@uninet/controller"
  * import { Console, Effect } from "effect"
  *
- * // As a page has them from `fetch`; gzipped ones are unpacked.
+ * // Bytes such as `fetch` gives a page; gzipped ones are unpacked.
  * const bytes = new TextEncoder().encode(`{
  *   "name": "two networks", "choices": [{ "name": "operator", "options": ["conv", "mlp"] }],
  *   "columns": ["choice", "search", "report", "macs"], "rows": [[[0], 91.3, 91.1, 2e6], [[1], 90.2, 90.4, 1e6]]

@@ -10,7 +10,7 @@
  * import type * as Augmentation from "@uninet/data/augmentation"
  * import { alternatingFlip, colorJitter, horizontalFlip, randAugment, randomCrop, randomErasing, randomResizedCrop } from "@uninet/data/augmentation"
  *
- * // As data, so that a recipe can be journalled; steps are applied first to last.
+ * // Plain data, so that a recipe can be journalled; steps are applied first to last.
  * const photographs = [
  *   randomResizedCrop({ scale: [0.25, 1] }),
  *   horizontalFlip(),

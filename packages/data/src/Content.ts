@@ -19,7 +19,7 @@ const bytesOf = ({ buffer, byteLength, byteOffset }: ArrayBufferView) => new Uin
  * ```ts
  * import { Content } from "@uninet/data"
  *
- * // Which examples of a million a sample of five looks at.
+ * // Where in a million examples a sample of five is taken.
  * console.log(Content.places(1_000_000, 5))
  * ```
  */

@@ -222,7 +222,7 @@ const printed = ({ dtype, shape }: Feature) => `[${shape.join(", ")}] (${dtype})
  * import { Dataset, Examples } from "@uninet/data"
  * import { Console, Effect } from "effect"
  *
- * // A row of four numbers and a mask of 2 × 2 labels: no data set of pictures, which is said where one is wanted.
+ * // Rows of numbers with masks of 2 × 2 labels are no labelled images, and the error says what they are.
  * const masks = Examples.make({
  *   name: "masks",
  *   inputs: { row: Dataset.float32(4) },

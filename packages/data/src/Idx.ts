@@ -65,7 +65,7 @@ const product = (sizes: ReadonlyArray<number>) => sizes.reduce((a, b) => a * b, 
  * import { Idx } from "@uninet/data"
  * import { Console, Effect } from "effect"
  *
- * // A file of two labels: the magic number 0x00000801, how many there are, and they.
+ * // A file of two labels: the magic number 0x00000801, the count, then the labels.
  * const labels = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 7, 3)
  * const program = Effect.gen(function* () {
  *   const { data, sizes } = yield* Idx.parse("labels.idx", labels, 1)
@@ -145,7 +145,7 @@ const readSamples = Effect.fn("Idx.readSamples")(function* (folder: string, stem
  * import { Console, Effect } from "effect"
  * import { mkdirSync, writeFileSync } from "node:fs"
  *
- * // A set of one's own in MNIST's format: 20 pictures of 2 × 2 to train on, and 2 to test by.
+ * // Your own data in MNIST's format: 20 pictures of 2 × 2 to train on, and 2 to test by.
  * const header = (magic: number, ...sizes: ReadonlyArray<number>) => [magic, ...sizes].flatMap((n) => [0, 0, n >> 8, n & 255])
  * const pictures = (count: number) => Uint8Array.from([...header(0x0803, count, 2, 2), ...new Array(4 * count).fill(128)])
  * const labels = (count: number) => Uint8Array.from([...header(0x0801, count), ...Array.from({ length: count }, (_, i) => i % 2)])

@@ -29,7 +29,7 @@ export {
  * ```ts
  * import { Raster } from "@uninet/data"
  *
- * // By what is in a file, whatever it is called.
+ * // Told by the file's content, whatever its name.
  * console.log(Raster.formatOf(new TextEncoder().encode("P3 1 1 255 255 0 0\n"))) // pnm
  * console.log(Raster.formatOf(new TextEncoder().encode("<svg>"))) // undefined
  * ```

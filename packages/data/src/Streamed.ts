@@ -124,7 +124,7 @@ const measure = <E>(options: StreamedOptions<E>) =>
  * import { Streamed } from "@uninet/data"
  * import { Console, Effect, Stream } from "effect"
  *
- * // Pictures that no memory holds, made or fetched as they are asked for; the same ones in every epoch.
+ * // Images that would not fit in memory, made or fetched on demand; every epoch sees the same ones.
  * const stripes = (size: number) => ({
  *   size,
  *   samples: Stream.range(0, size - 1).pipe(

@@ -37,7 +37,7 @@ export { and as with }
  * ```ts
  * import { DsmSet } from "@uninet/dsm"
  *
- * // By a name that may be anyone's: what every object has is no module.
+ * // A name from outside is safe to look up: what every JavaScript object has is no module.
  * console.log(DsmSet.get(DsmSet.standard, "LG") === DsmSet.standard.LG, DsmSet.get(DsmSet.standard, "toString")) // true undefined
  * ```
  */

@@ -11,7 +11,7 @@ import * as DsmSet from "./DsmSet.ts"
  * import { Dsms } from "@uninet/dsm"
  * import { Console, Effect } from "effect"
  *
- * // A program that should not care which modules there are; an ablation is another layer.
+ * // A program that does not care which modules there are; an ablation is another layer.
  * const program = Dsms.use((modules) => Console.log(Object.keys(modules)))
  * Effect.runPromise(Effect.provide(program, Dsms.standard)) // [ 'L', 'LG', 'G' ]
  * Effect.runPromise(Effect.provide(program, Dsms.only("L", "LG"))) // [ 'L', 'LG' ]

@@ -52,7 +52,7 @@ export const variables = (
  * import { Model, Nn, Scope } from "@uninet/nn"
  * import { Result } from "effect"
  *
- * // What an engine of one's own begins with: the variables that its programs share, and what stands in them at first.
+ * // What your own engine begins with: the variables that its programs share, and what they hold at first.
  * const evaluation = (out: number) =>
  *   Result.getOrThrow(
  *     Model.evaluation(
@@ -70,7 +70,7 @@ export const variables = (
  *   )
  * console.log(FirstValues.readBy(one)) // [ 'y.weight', 'y.bias' ], in some order
  *
- * // Programs that mean different variables by one name, and values that are none of a program's.
+ * // Programs that use one name for two different variables, and values for a variable that no program has.
  * console.log(Check.clash("mine", { one, two })?.message)
  * console.log(Check.variables(Check.variablesOf([one]), new Map([["y.scale", Float32Array.of(1)]]))?.message)
  * console.log(Check.inputs("one", one, { x: Float32Array.of(1, 2) })) // undefined: nothing is wrong

@@ -6,7 +6,7 @@
  * import { Comparison, Examples } from "@uninet/export"
  * import { Result } from "effect"
  *
- * // What a runner of one's own does: three examples in batches of two, and the answers put together again.
+ * // What your own runner does: three examples in batches of two, and the answers put together again.
  * const inputs = { x: { shape: [2], dtype: "float32" } } as const
  * const outputs = { logits: { shape: [2], dtype: "float32" } } as const
  * const examples = { size: 3, inputs: { x: Float32Array.of(1, 2, 3, 4, 5, 6) } }

@@ -10,7 +10,7 @@
  * const softmax = Cost.flops(4 * 10)
  * console.log(linear.macs, linear.flops + softmax.flops) // 640 1320
  *
- * // Macs and Flops are types of their own, so that a sum of both does not compile unseen.
+ * // Macs and Flops are distinct types, so that neither can be taken for the other by mistake.
  * const budget: { macs: Cost.Macs; flops: Cost.Flops } = { macs: Cost.Macs(1000), flops: Cost.Flops(2000) }
  * console.log(linear.macs <= budget.macs) // true
  * ```

@@ -150,7 +150,7 @@ export const chain =
  *       }
  *     })
  * })
- * // A device as `Device.profile` finds one in some minutes; of this one nothing is known but what a run costs in any case.
+ * // A device such as `Device.profile` makes in a few minutes; this one knows only what every run costs.
  * const device: Device.Device = {
  *   format: "uninet device",
  *   version: Device.version,
@@ -163,7 +163,7 @@ export const chain =
  *   error: { median: 0.03, ninety: 0.1 },
  *   predictor: { fixed: 0.02, families: {}, corrections: {} }
  * }
- * // Its file's text says all of it, and of another space it is refused.
+ * // It is written and read as text, and refused for another space.
  * const read = Result.getOrThrow(Device.parse(Device.print(device)))
  * console.log(Device.fits(read, mine)._tag, Device.latency(read)(mine)({ width: 8 })) // Success 0.02
  * console.log(Device.chain(read)(mine)) // null: this space says nothing of its parts

@@ -25,7 +25,7 @@ export const snapshot = (): Snapshot => {
  * ```ts
  * import { Load, Machine } from "@uninet/latency"
  *
- * // How busy others kept the processor while this ran: what was measured meanwhile is to be trusted below `Load.quiet`.
+ * // How busy other programs kept the processor meanwhile: below `Load.quiet` a measurement can be trusted.
  * const before = Load.snapshot()
  * let sum = 0
  * for (let i = 0; i < 1e6; i++) sum += Math.sqrt(i)

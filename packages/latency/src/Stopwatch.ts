@@ -84,7 +84,7 @@ const ready = Effect.fnUntraced(function* (name: string, { run }: Opened): Effec
  * })
  * const target = { threads: 1, batch: 1 }
  *
- * // Turns that one takes oneself: a network between two of the reference network, which is the same everywhere.
+ * // Taking turns by hand: a network between two runs of the reference network, which is the same everywhere.
  * const program = Effect.gen(function* () {
  *   const file = yield* Effect.fromResult(Form.of(model))
  *   const turn = yield* Stopwatch.warmed({ name: "mine", file }, target)

@@ -26,7 +26,7 @@ export type Facts = typeof Facts.Type
  * ```ts
  * import { Facts } from "@uninet/model-space"
  *
- * // Of a data set, or of anything that says as much of itself.
+ * // Of a data set, or of anything that describes itself as one does.
  * const facts = Facts.of({
  *   inputs: { image: { shape: [1, 28, 28], dtype: "float32" } },
  *   targets: { shape: [], dtype: "int32" },

@@ -333,7 +333,7 @@ const legible = <A, C extends string, M extends string>(made: ModelSpace<A, C, M
  * import { Choice, Space } from "@uninet/search-space"
  * import { Result } from "effect"
  *
- * // Somebody trained all of these, and left the accuracies alone.
+ * // Somebody trained all four, and only their accuracies are left.
  * const space = Result.getOrThrow(Space.make(Choice.struct({ depth: Choice.ordered([2, 4]), width: Choice.ordered([8, 16]) })))
  * const played = ModelSpace.table({
  *   name: "four networks",
@@ -632,12 +632,12 @@ export const read =
  *   recipe: ({ learningRate }) => ({ learningRate })
  * })
  *
- * // What a journal, a card or another machine gets of a point, and what is made of it there.
+ * // A point as a journal, a card or another machine gets it, and read back there.
  * const json = JSON.stringify(ModelSpace.write(mine)({ width: 16, learningRate: 1e-2 }))
  * const point = Result.getOrThrow(ModelSpace.read(mine)(JSON.parse(json)))
  * console.log(point.width, Result.getOrThrow(ModelSpace.recipeOf(mine)(point))) // 16 { learningRate: 0.01 }
  *
- * // Two points that differ in how they are trained have one network.
+ * // Two points that differ only in how they are trained have the same network.
  * const [slow, fast] = ([1e-3, 1e-2] as const).map((learningRate) =>
  *   Result.getOrThrow(ModelSpace.networkDigest(mine)({ width: 16, learningRate }))
  * )

@@ -70,7 +70,7 @@ const variablesOf = (program: Program.Program) => program.variables.filter((v) =
  * const read = Result.flatMap(Safetensors.decode(bytes), (file) => Weights.fromSafetensors(program, file))
  * console.log(Result.getOrThrow(read).get("y.weight")) // Float32Array(2) [ 3, 4 ]
  *
- * // Another network's file is refused with all that does not fit.
+ * // Another network's file is refused, and the error names everything that does not fit.
  * const wider = Model.make({
  *   inputs: { x: Model.input([3]) },
  *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })

@@ -38,7 +38,7 @@ export { and as with }
  * ```ts
  * import { OperatorSet } from "@uninet/operators"
  *
- * // By a name that may be anyone's: what every object has is no operator.
+ * // A name from outside is safe to look up: what every JavaScript object has is no operator.
  * console.log(OperatorSet.get(OperatorSet.standard, "SA") !== undefined, OperatorSet.get(OperatorSet.standard, "toString")) // true undefined
  * ```
  */

@@ -13,7 +13,7 @@ import * as OperatorSet from "./OperatorSet.ts"
  * import { Operators } from "@uninet/operators"
  * import { Console, Effect } from "effect"
  *
- * // A program that should not care which operators there are; an ablation is another layer.
+ * // A program that does not care which operators there are; an ablation is another layer.
  * const program = Operators.use((operators) => Console.log(Object.keys(operators)))
  * Effect.runPromise(Effect.provide(program, Operators.standard)) // [ 'Conv', 'DWConv', 'SA', 'LSA', 'MLP' ]
  * Effect.runPromise(Effect.provide(program, Operators.only("Conv", "DWConv"))) // [ 'Conv', 'DWConv' ]

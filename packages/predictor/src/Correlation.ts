@@ -77,7 +77,7 @@ const tiedPairs = (length: number, same: (i: number) => boolean): number => {
  * ```ts
  * import { Correlation } from "@uninet/predictor"
  *
- * // What was predicted, and what it was: two of three pairs are in the right order.
+ * // Predicted and measured values: two of three pairs are in the right order.
  * const [predicted, measured] = [
  *   [1, 2, 3],
  *   [10, 30, 20]

@@ -157,7 +157,7 @@ const ninety = 1.6449
  * const rows = Array.from({ length: 20 }, (_, i) => [8 + (i % 5) * 8, 1 + Math.floor(i / 5)])
  * const accuracies = rows.map(([width = 0, depth = 0]) => 0.7 + 0.05 * Math.log2(width) + 0.02 * depth)
  *
- * // Each is predicted by a fit on the others: what a fit is worth on what it has not seen.
+ * // Each is predicted by a fit on the others, so this is what a fit is worth on unseen networks.
  * for (const [name, regressor] of Object.entries({ ridge: Regressor.ridge, process: Regressor.gaussianProcess })) {
  *   const { coverage, predictions } = Result.getOrThrow(Regressor.crossValidate(regressor, rows, accuracies, { seed: 0 }))
  *   const off = predictions.map(({ mean }, i) => Math.abs(mean - (accuracies[i] ?? 0)))

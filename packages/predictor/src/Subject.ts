@@ -79,7 +79,7 @@ const failed = (error: { readonly message: string }) => new Unscorable({ reason:
  *     return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
  *   }
  * })
- * // What a proxy of one's own looks at: the graph, its weights and its costs.
+ * // What your own proxy would look at: the graph, its weights and its costs.
  * const subject = Result.getOrThrow(Subject.make({ model, task: Classification.make({ classes: 3 }) }, { batch: 32 }))
  * console.log(subject.whole.weights.map(({ attributes }) => attributes.name)) // [ 'hidden.weight', 'logits.weight' ]
  * console.log(subject.whole.loss.shape, subject.costs.macs) // [] 112

@@ -12,7 +12,7 @@
  * import { Choice, Space } from "@uninet/search-space"
  * import { Console, Effect, Result } from "effect"
  *
- * // In place of trainings: a chain of ten layers is the better the wider they are.
+ * // Instead of training: the wider the ten layers of a chain, the better.
  * const space = Result.getOrThrow(Space.make(Choice.repeat(Choice.ordered([1, 2, 3, 4]), 10)))
  * const chains = ModelSpace.table({ name: "chains", space, task: Classification.make({ classes: 10 }) })
  * const evaluator = Evaluator.fromFunction(chains, (widths) =>

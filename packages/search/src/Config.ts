@@ -160,7 +160,7 @@ export interface Input extends Schema.Codec.Encoded<typeof Config> {}
  * import { Config, defineConfig } from "@uninet/search"
  * import { Console, Effect } from "effect"
  *
- * // The default export of uninet.config.ts; amounts may be written as people say them.
+ * // The default export of uninet.config.ts; amounts may be written the way people say them.
  * const config = defineConfig({ trials: 64, seed: "demo", maxMacs: "1.5M", maxTime: "2h" })
  * const program = Effect.gen(function* () {
  *   const module = { path: "uninet.config.ts", url: "file:///uninet.config.ts", version: "1", exported: config }

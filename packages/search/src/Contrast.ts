@@ -65,7 +65,7 @@ export const holm = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
  * ```ts
  * import { Contrast } from "@uninet/search"
  *
- * // Accuracies of three arms by seed: with what was there, with a new operator, and without one.
+ * // Accuracies of three arms by seed: as it was, with a new operator, and without attention.
  * const figures = (values: ReadonlyArray<number>) => new Map(values.map((value, seed) => [`seed ${seed}`, value]))
  * const arms = new Map([
  *   ["plain", figures([0.931, 0.929, 0.933, 0.93])],

@@ -66,7 +66,7 @@ const effectOf = <A, E, R>(run: () => Effect.Effect<A, E, R>): Effect.Effect<A, 
  *   Effect.succeed({ accuracy: width / 20, top5: 1, loss: 1, calibrationError: 0 })
  * )
  *
- * // As a worker of one's own is asked: by plain JSON, so that it needs no types to be spoken to.
+ * // How your own worker would be asked: in plain JSON, so that no types have to cross.
  * const trial = { index: 0, point: { width: 16 }, seed: "demo/trial/0" }
  * const program = Effect.gen(function* () {
  *   const own = yield* Evaluator.Evaluator

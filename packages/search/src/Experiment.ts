@@ -190,7 +190,7 @@ const invalidAt = (path: string) => (field: string, problem: string) => new Expe
  * import { defineExperiment, Experiment } from "@uninet/search"
  * import { Console, Effect } from "effect"
  *
- * // As it stands in a file: two spaces against one another, four searches of each.
+ * // What stands in the file: two spaces against each other, four searches of each.
  * const written = defineExperiment({
  *   dataset: "mnist",
  *   arms: { all: {}, "no-attention": { only: { operators: ["Conv", "DWConv", "MLP"] } } },

@@ -94,7 +94,7 @@ export const halving = (options: Options): Fidelity =>
  * ```ts
  * import { Fidelity } from "@uninet/search"
  *
- * // A search of 100 trials by successive halving: what does it train for how long?
+ * // How long does a search of 100 trials train what?
  * const fidelity = Fidelity.asha({ epochs: 27, from: 1, factor: 3 })
  * console.log(Fidelity.rungsOf(fidelity)) // [ 1, 3, 9, 27 ]
  * console.log(Fidelity.expected(fidelity, 100).toFixed(1)) // so many trainings to the end, in place of 100
@@ -248,7 +248,7 @@ const able = (here: ReadonlyArray<Entrant>) => order(here.filter(({ ended = fals
  * ```ts
  * import { Fidelity } from "@uninet/search"
  *
- * // The ladder of a scheduler of one's own: who goes on, as results come in.
+ * // For your own scheduler: who goes on, as results come in.
  * const ladder = Fidelity.ladder(Fidelity.asha({ epochs: 9, from: 3, factor: 3 }))
  * const rewards = [0.7, 0.9, 0.8]
  * for (const [trial, reward] of rewards.entries()) {

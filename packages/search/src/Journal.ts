@@ -145,7 +145,7 @@ const afterSearch = 1000
  * ```ts
  * import { Journal, Training } from "@uninet/search"
  *
- * // As the second rung of a trial went on from the first.
+ * // A trial whose second rung went on from its first.
  * const [first, second] = [Training.recorder(), Training.recorder()]
  * first.epoch(0, 0.9, { accuracy: 0.7 })
  * second.epoch(1, 0.5, { accuracy: 0.8 })

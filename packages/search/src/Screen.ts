@@ -119,7 +119,7 @@ const judged = <A>(
  *   const point = Space.sample(prng)(cells.space)
  *   return { point, costs: Result.getOrThrow(costs(point)) }
  * }
- * // In place of trainings: a short way through the cell is good, and pooling is not.
+ * // Instead of training: a skip connection to the output is good, and pooling is not.
  * for (let i = 0; i < 32; i++) {
  *   const each = candidate()
  *   const pools = Object.values(each.point).filter((operation) => operation === "avg_pool_3x3").length

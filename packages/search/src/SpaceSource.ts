@@ -87,7 +87,7 @@ const spaceIn = (path: string) =>
  * import { NasBench201 } from "@uninet/spaces"
  * import { Console, Effect } from "effect"
  *
- * // Spaces that a command line of one's own offers by name, each made for the data at hand.
+ * // Spaces that your own command line offers by name, each made for the data at hand.
  * const known: SpaceSource.Known = { cells: NasBench201.forData({ cells: 2 }) }
  * const facts = {
  *   inputs: { image: { shape: [3, 32, 32], dtype: "float32" } },

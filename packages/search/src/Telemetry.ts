@@ -40,7 +40,7 @@ export const isConfigured = (environment: Environment = process.env): boolean =>
  * const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318", OTEL_SDK_DISABLED: "true" }
  * console.log(Telemetry.wants(environment, "TRACES"), Telemetry.isConfigured(environment)) // false false: it is switched off
  *
- * // A search goes in place of this text; nothing is loaded, made or sent for it.
+ * // A search would stand in place of this message; nothing is loaded, made or sent for it.
  * Effect.runPromise(Console.log("searched").pipe(Effect.provide(Telemetry.layerFrom(environment))))
  * ```
  */
@@ -64,7 +64,7 @@ export const layerFrom = (environment: Environment): Layer.Layer<never> =>
  * import { Telemetry } from "@uninet/search"
  * import { Console, Effect } from "effect"
  *
- * // As OTEL_EXPORTER_OTLP_ENDPOINT and its like say. A search goes in place of this text.
+ * // As OTEL_EXPORTER_OTLP_ENDPOINT and the other variables say. A search would stand in place of this message.
  * Effect.runPromise(Console.log("searched").pipe(Effect.withSpan("mine"), Effect.provide(Telemetry.layer)))
  * ```
  */

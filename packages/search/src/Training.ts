@@ -72,7 +72,7 @@ const valueOf = (value: number | undefined) => (value !== undefined && Number.is
  * ```ts
  * import { Training } from "@uninet/search"
  *
- * // What an evaluator of one's own gives beside its measures: how it went, epoch by epoch.
+ * // What your own evaluator may give beside its measures: how training went, epoch by epoch.
  * const recorder = Training.recorder()
  * for (const [epoch, losses] of [[2.1, 1.2], [0.8, 0.6]].entries()) {
  *   for (const loss of losses) recorder.step(epoch, loss)
@@ -128,7 +128,7 @@ export const recorder = (): Recorder => {
  *   loss: epochs.map((epoch) => 1 / epoch),
  *   measures: { accuracy: epochs.map((epoch) => 1 - 0.2 / epoch) }
  * })
- * // A training that was gone on with after its second epoch.
+ * // A training that was continued after its second epoch.
  * console.log(Training.joined([until([1, 2]), until([3, 4])]).epochs) // [ 1, 2, 3, 4 ]
  * ```
  */

@@ -34,7 +34,7 @@ const printed = ({ dtype, shape }: Model.Port): string => Model.print({ "": { dt
  *   }),
  *   task: Classification.make({ classes: 2 })
  * })
- * // Pictures of 28 × 28 for a network that takes 32 × 32, and for one that takes colours.
+ * // Pictures of 28 × 28 for a network that takes 32 × 32, and for one that takes colour images.
  * const program = Effect.gen(function* () {
  *   const data = yield* digits
  *   yield* Console.log((yield* Fitting.of(network(1), data, null)).image) // { channels: 1, height: 32, width: 32 }

@@ -71,7 +71,7 @@ export const isBetter = (task: Task.Task, a: Score, b: Score): boolean => {
  *   selection = Selection.next(task, selection, epoch, [{ averaged: false, validation }])
  *   if (Selection.stops(selection, rule)) break
  * }
- * // Two epochs without anything better: the third one's 94% was never trained.
+ * // Two epochs without anything better ended it: the 94% of the fifth was never reached.
  * console.log(selection.best?.epoch, selection.best?.validation.measures["accuracy"]) // 1 0.93
  * const worse = { measures: { accuracy: 0.9, loss: 0.3 }, examples: 1000 }
  * console.log(selection.best !== null && Selection.isBetter(task, selection.best.validation, worse), Selection.worthOf(task, worse))

@@ -106,7 +106,7 @@ export const below =
  * import { Span } from "@uninet/trainer"
  * import { Console, Context, Effect, Option, Tracer } from "effect"
  *
- * // Services that were made in a span are provided to many effects, each of which has its own.
+ * // Services made inside one span are provided to many effects, each of which has a span of its own.
  * const program = Effect.gen(function* () {
  *   const services = Span.without(yield* Effect.context<never>())
  *   yield* Console.log(Option.isNone(Context.getOption(services, Tracer.ParentSpan))) // true

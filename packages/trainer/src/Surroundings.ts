@@ -64,7 +64,7 @@ export const here: Effect.Effect<Surroundings, DataError.DataError | RuntimeErro
  *
  * const before = { data: "9f2c", software: "uninet 0.2.0", engine: "loops portable", host: "any machine" }
  * const now = { ...before, engine: "onnxruntime 1.30.0 cpu, blocks of 16" }
- * // A search that is gone on with on another engine gives other numbers: it is refused, or marked as a mixture.
+ * // A search continued on another engine would give other numbers: it is refused, or marked as a mixture.
  * console.log(Surroundings.difference([before], now)) // { what: 'the engine', before: 'loops portable', now: … }
  * console.log(Surroundings.together([before], now).length, Surroundings.together([before], before).length) // 2 1
  * ```
