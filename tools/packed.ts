@@ -1,8 +1,8 @@
 /**
  * Are packages usable alone? Packs them and the workspace packages they need, and installs them in an empty project by `npm install`, from a registry of the tarballs.
  *
- *     node tools/packed.ts [package ...]     type-checks and runs there every TypeScript example of their READMEs and doc comments, and sees that neither onnxruntime
- *                                            nor the command line came along (default: search-space, model-space and uninet)
+ *     node tools/packed.ts [package ...]     type-checks and runs there every TypeScript example of their READMEs and doc comments that imports nothing else, and sees that
+ *                                            neither onnxruntime nor the command line came along (default: search-space, model-space and uninet)
  *     node tools/packed.ts --docs            the same with every example of the documentation, and every package
  *     node tools/packed.ts --examples        type-checks there the programs of `examples`, searches by the one that has everything of its own, and verifies an operator of one's own
  *                                            by the command line
@@ -188,12 +188,15 @@ async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<
     : ["onnxruntime-node", "onnxruntime-common", "@uninet/cli", "@uninet/runtime"]) {
     if (existsSync(join(project, "node_modules", unwanted))) failures.push(`${unwanted} came along`)
   }
+  const names = new Set(packages.map((folder) => manifestOf(`packages/${folder}`).name))
+  const isInstalled = ({ code }: Examples.Example) =>
+    [...code.matchAll(/ from "(@uninet\/[\w-]+)/g)].every(([, name = ""]) => names.has(name))
   const examples: Array<Examples.Example> = []
   for (const name of programs ? [] : wanted) {
     const installed = join(project, "node_modules", manifestOf(`packages/${name}`).name)
     const readme = join(installed, "README.md")
     if (!existsSync(readme)) failures.push(`${name} has no README`)
-    if (!docs) examples.push(...Examples.filesOf(name).flatMap(Examples.of))
+    if (!docs) examples.push(...Examples.filesOf(name).flatMap(Examples.of).filter(isInstalled))
   }
   if (docs) examples.push(...Examples.all())
   const files = [...Examples.write(project, examples, { skipLibCheck: false })]

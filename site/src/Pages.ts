@@ -56,6 +56,7 @@ export const all = (): ReadonlyArray<Page> => [
   ),
   page("docs/command-line.md"),
   page("docs/engines.md"),
+  page("docs/benchmark-tables.md"),
   page("docs/paper.md"),
   page(
     "examples/README.md",

@@ -14,9 +14,9 @@ const imported = (name: string): ReadonlyArray<string> => {
   const found = readdirSync(source, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".ts"))
     .flatMap((file) => [
-      ...readFileSync(new URL(file, source), "utf8").matchAll(
-        /^(?:import|export)\b[^;]*?"@uninet\/([a-z0-9-]+)|^[^*\n]*\bimport\("@uninet\/([a-z0-9-]+)/gm
-      )
+      ...readFileSync(new URL(file, source), "utf8")
+        .replaceAll(/^\/\*\*[^]*?\*\/$/gm, "")
+        .matchAll(/^(?:import|export)\b[^;]*?"@uninet\/([a-z0-9-]+)|^[^*\n]*\bimport\("@uninet\/([a-z0-9-]+)/gm)
     ])
     .map(([, still, lazily]) => still ?? lazily)
   return [...new Set(found)].filter((other) => other !== name).toSorted()

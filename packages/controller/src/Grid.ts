@@ -19,7 +19,27 @@ export interface Options {
 /** What holds where an option is not given. */
 export const defaults = { most: 2 ** 20 } satisfies Options
 
-/** Goes through a space in the order of `Space.enumerate`. Fails with `NotEnumerable` where it is larger than `most`. */
+/**
+ * Goes through a space in the order of `Space.enumerate`. Fails with `NotEnumerable` where it is larger than `most`.
+ *
+ * @example
+ * ```ts
+ * import { Grid } from "@uninet/controller"
+ * import { Choice, Prng, Space } from "@uninet/search-space"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const space = Result.getOrThrow(
+ *   Space.make(Choice.struct({ depth: Choice.ordered([2, 4]), activation: Choice.categorical(["relu", "gelu"]) }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const strategy = yield* Grid.make(space, { most: 100 }, Prng.fromSeed("any: nothing is drawn"))
+ *   for (const { trial, value } of yield* strategy.ask(4)) yield* Console.log(trial, value)
+ *   // There is no fifth.
+ *   yield* strategy.ask(1).pipe(Effect.catchTag("Exhausted", ({ message }) => Console.log(message)))
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const { most } = { ...defaults, ...options }
   const wrong = Kit.check(name, { most }, { most: Kit.positiveInteger })

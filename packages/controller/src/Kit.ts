@@ -245,7 +245,35 @@ export const make = <A>(
 ): Effect.Effect<Strategy<A>> =>
   makeEffect(name, domain, prng, (bench) => Effect.sync(() => effectful(name, build(bench))))
 
-/** As `make`, for an algorithm with Effects, which may need something to be built. */
+/**
+ * As `make`, for an algorithm with Effects, which may need something to be built.
+ *
+ * @example
+ * ```ts
+ * import { Kit } from "@uninet/controller"
+ * import { Choice, Prng, Space } from "@uninet/search-space"
+ * import { Console, Effect, Ref, Result } from "effect"
+ *
+ * const space = Result.getOrThrow(Space.make(Choice.integer({ min: 0, max: 99 })))
+ * // An algorithm that has to be built, and that proposes by an Effect: this one counts, another runs a model.
+ * const asking = Kit.makeEffect("asking", space, Prng.fromSeed("demo"), ({ random }) =>
+ *   Effect.map(Ref.make(0), (asked) => ({
+ *     propose: (count) =>
+ *       Effect.gen(function* () {
+ *         yield* Ref.update(asked, (n) => n + count)
+ *         return Array.from({ length: count }, random).filter((point) => point !== undefined)
+ *       }),
+ *     reset: Ref.set(asked, 0),
+ *     learns: false
+ *   }))
+ * )
+ * asking.pipe(
+ *   Effect.flatMap((strategy) => strategy.ask(3)),
+ *   Effect.flatMap((proposals) => Console.log(proposals.map(({ value }) => value))),
+ *   Effect.runPromise
+ * )
+ * ```
+ */
 export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
   name: string,
   domain: Domain<A>,

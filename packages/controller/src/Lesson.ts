@@ -25,7 +25,23 @@ export type Chosen = ReadonlyMap<string, string>
  * What a point has chosen, in words that another space may have as well.
  *
  * @example
- * const chosen = Lesson.chosen(tokens)(space) // Map { "[0].operator" => "conv", … }
+ * ```ts
+ * import { Lesson } from "@uninet/controller"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const before = Result.getOrThrow(
+ *   Space.make(Choice.struct({ operator: Choice.categorical(["conv", "mlp"]), width: Choice.ordered([16, 32]) }))
+ * )
+ * const now = Result.getOrThrow(
+ *   Space.make(Choice.struct({ width: Choice.ordered([32, 64]), operator: Choice.categorical(["attention", "conv"]) }))
+ * )
+ * // What the earlier search found good, in the terms of the one that is about to begin.
+ * const vector = Result.getOrThrow(Space.vector(Space.seedPoint(before))(before))
+ * const chosen = Lesson.chosen(vector)(before)
+ * console.log(chosen) // Map(2) { 'operator' => 'conv', 'width' => '16' }
+ * console.log(Lesson.translated(chosen)(now)) // [ -1, 1 ]: there is no width of 16 here; conv is option 1
+ * ```
  */
 export const chosen =
   (vector: ArrayLike<number>) =>

@@ -36,7 +36,42 @@ interface Member {
   readonly worth: number
 }
 
-/** NSGA-II over a space, under constraints or not. */
+/**
+ * NSGA-II over a space, under constraints or not.
+ *
+ * @example
+ * ```ts
+ * import { Nsga2, Pareto, Told } from "@uninet/controller"
+ * import { Choice, Prng, Space } from "@uninet/search-space"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const space = Result.getOrThrow(
+ *   Space.make(Choice.struct({ width: Choice.integer({ min: 1, max: 64 }), depth: Choice.integer({ min: 1, max: 16 }) }))
+ * )
+ * // Instead of training: width pays only with depth, and both cost.
+ * const objectives = ({ depth, width }: { readonly depth: number; readonly width: number }) =>
+ *   [Math.min(width / 4, depth), -width * depth] as const
+ *
+ * const program = Effect.gen(function* () {
+ *   const strategy = yield* Nsga2.make(space, { population: 10 }, Prng.fromSeed("demo"))
+ *   const found: Array<ReadonlyArray<number>> = []
+ *   for (let generation = 0; generation < 10; generation++) {
+ *     const proposals = yield* strategy.ask(10)
+ *     found.push(...proposals.map(({ value }) => objectives(value)))
+ *     yield* strategy.tell(
+ *       proposals.map(({ trial, value }) => {
+ *         const all = objectives(value)
+ *         // The first is what the search calls its reward; the front is of both, and larger is better in each.
+ *         return Told.scored(trial, all[0], all)
+ *       })
+ *     )
+ *   }
+ *   const front = found.filter((_, i) => Pareto.ranks(found)[i] === 0)
+ *   yield* Console.log(`${front.length} networks than which none is better in both`)
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const { crossover, population, ranking } = settings

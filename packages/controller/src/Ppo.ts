@@ -74,7 +74,40 @@ export const defaults = {
 /** The defaults with the policy of independent choices. */
 export const independent = { ...defaults, policy: "independent" } satisfies Options
 
-/** PPO over a space, under constraints or not. The policy's programs live as long as the scope. */
+/**
+ * PPO over a space, under constraints or not. The policy's programs live as long as the scope.
+ *
+ * @example
+ * ```ts
+ * import { Ppo, Reinforce, type Strategy, Told } from "@uninet/controller"
+ * import { Loops } from "@uninet/loops"
+ * import { Choice, Prng, Space } from "@uninet/search-space"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const space = Result.getOrThrow(Space.make(Choice.repeat(Choice.categorical(["conv", "attention", "mlp"]), 5)))
+ * const best = (strategy: Strategy.Strategy<ReadonlyArray<string>>) =>
+ *   Effect.gen(function* () {
+ *     let most = 0
+ *     for (let i = 0; i < 8; i++) {
+ *       const results = (yield* strategy.ask(10)).map(({ trial, value }) => {
+ *         const reward = value.filter((operator) => operator === "attention").length
+ *         most = Math.max(most, reward)
+ *         return Told.scored(trial, reward)
+ *       })
+ *       yield* strategy.tell(results)
+ *     }
+ *     return most
+ *   })
+ *
+ * // Both policies run on whatever engine is given; they live as long as the scope.
+ * const program = Effect.gen(function* () {
+ *   const ppo = yield* Ppo.make(space, { batch: 10 }, Prng.fromSeed("demo"))
+ *   const reinforce = yield* Reinforce.make(space, {}, Prng.fromSeed("demo"))
+ *   yield* Console.log(`PPO ${yield* best(ppo)}, REINFORCE ${yield* best(reinforce)} of 5`)
+ * })
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Loops.portable())))
+ * ```
+ */
 export const make = <A>(
   domain: Domain<A>,
   options: Options,

@@ -35,6 +35,19 @@ export const soft = (accuracy: number, targets: ReadonlyArray<Target>, w = -0.07
 /**
  * The hard bound (MnasNet's α = 0, β = −1): the accuracy itself within all targets, and beyond one as much less as the target is exceeded. To refuse
  * such networks altogether, give the strategy a constraint.
+ *
+ * @example
+ * ```ts
+ * import { Reward } from "@uninet/controller"
+ *
+ * // 75% accuracy with 200 M multiply-accumulates where 300 M are allowed, and 6 ms where 5 ms are wanted.
+ * const targets = [
+ *   { cost: 200e6, target: 300e6 },
+ *   { cost: 6, target: 5 }
+ * ]
+ * console.log(Reward.soft(0.75, targets).toFixed(3)) // 0.762: what is saved here makes up for what is too much there
+ * console.log(Reward.hard(0.75, targets).toFixed(3)) // 0.625: what is saved is worth nothing, what is too much counts in full
+ * ```
  */
 export const hard = (accuracy: number, targets: ReadonlyArray<Target>): number =>
   targets.reduce((reward, target) => mnasnet(reward, target, { alpha: 0, beta: -1 }), accuracy)

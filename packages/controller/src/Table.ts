@@ -9,7 +9,7 @@
  * ```
  *
  * A row for every combination of options: the option numbers, then a number for every further column. `search` is what a search is told, `report` what its
- * result is judged by.
+ * result is judged by. All of the form, and how published benchmarks are brought into it, stands in `docs/benchmark-tables.md`.
  *
  * Of a space too large for that a table has a sample, and says so by `"missing": "nearest"`: any other network then has the mean of the five nearest rows, each by the inverse of its distance (choices
  * that differ, ordered ones by how far). What is played then is this smooth landscape: good for holding strategies against one another, not for the figures that a search of the space would find.
@@ -17,9 +17,11 @@
 import { Choice, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Problem } from "./Benchmark.ts"
+import * as NasBenchMacro from "./internal/nasBenchMacro.ts"
 
 const Options = Schema.Array(Schema.Union([Schema.String, Schema.Finite])).check(Schema.isMinLength(1))
 
@@ -97,7 +99,22 @@ const nearest = (
  * What a sampled table would answer for each of its rows if that row were missing, by `search`: held against what the rows have, it says how good its answers are.
  *
  * @example
- * Correlation.spearman(Table.leftOut(json), json.rows.map(([, search]) => search)) // of `@uninet/predictor`
+ * ```ts
+ * import { Table } from "@uninet/controller"
+ * import { Correlation } from "@uninet/predictor"
+ *
+ * // Of a hundred networks, those were trained whose digits add up to an even number.
+ * const digits = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+ * const json: Table.Json = {
+ *   name: "half of a hundred",
+ *   choices: ["a", "b"].map((name) => ({ name, options: digits, ordered: true })),
+ *   missing: "nearest",
+ *   columns: ["choice", "search", "report"],
+ *   rows: digits.flatMap((a) => digits.filter((b) => (a + b) % 2 === 0).map((b) => [[a, b], a * b, a * b] as const))
+ * }
+ * const known = json.rows.map(([, search]) => search)
+ * console.log(Correlation.spearman(Table.leftOut(json), known) > 0.9) // its neighbours tell a network well
+ * ```
  */
 export const leftOut = (json: Json): ReadonlyArray<number> => {
   const column = json.columns.indexOf("search")
@@ -106,10 +123,14 @@ export const leftOut = (json: Json): ReadonlyArray<number> => {
   )
 }
 
-/** Checks a table's JSON. `label` names it in errors. */
+/**
+ * Checks a table's JSON; that of NAS-Bench-Macro is taken as its authors publish it, too. `label` names it in errors.
+ *
+ * Fails with `InvalidTable`, which says what is wrong: a column that is missing, a row that is ragged, missing or there twice.
+ */
 export const fromJson = (json: unknown, label = "the table"): Result.Result<Table, InvalidTable> => {
   const invalid = (problem: string) => Result.fail(new InvalidTable({ table: label, problem }))
-  const decoded = Schema.decodeUnknownResult(Json)(json)
+  const decoded = Schema.decodeUnknownResult(Json)(Option.getOrElse(NasBenchMacro.tableOf(json), () => json))
   if (Result.isFailure(decoded)) return invalid(decoded.failure.message.replace(/\s+/g, " "))
   const { choices, columns, name, rows } = decoded.success
   const column = (wanted: string) => columns.indexOf(wanted)
@@ -216,7 +237,25 @@ const unzipped = async (bytes: Uint8Array): Promise<string> => {
   return new TextDecoder().decode(all)
 }
 
-/** The table in a file's bytes, gzipped or not: in Node, or fetched by a page. */
+/**
+ * The table in a file's bytes, gzipped or not: in Node, or fetched by a page.
+ *
+ * @example
+ * ```ts
+ * import { Table } from "@uninet/controller"
+ * import { Console, Effect } from "effect"
+ *
+ * // Bytes such as `fetch` gives a page; gzipped ones are unpacked.
+ * const bytes = new TextEncoder().encode(`{
+ *   "name": "two networks", "choices": [{ "name": "operator", "options": ["conv", "mlp"] }],
+ *   "columns": ["choice", "search", "report", "macs"], "rows": [[[0], 91.3, 91.1, 2e6], [[1], 90.2, 90.4, 1e6]]
+ * }`)
+ * Table.fromBytes(bytes).pipe(
+ *   Effect.flatMap((table) => Console.log(table.size, table.optimum, table.search([1]))), // 2 91.1 90.2
+ *   Effect.runPromise
+ * )
+ * ```
+ */
 export const fromBytes = (bytes: Uint8Array, label = "the table"): Effect.Effect<Table, InvalidTable> =>
   Effect.tryPromise({
     try: async (): Promise<unknown> => {

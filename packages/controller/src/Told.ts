@@ -1,4 +1,14 @@
-/** The result of one trial, as a strategy is told it. */
+/**
+ * The result of one trial, as a strategy is told it.
+ *
+ * @example
+ * ```ts
+ * import { Told } from "@uninet/controller"
+ *
+ * // Trial 3 reached 94%, trial 4 did not converge, and trial 5 is judged by accuracy and by its cost, too.
+ * console.log([Told.scored(3, 0.94), Told.failed(4), Told.scored(5, 0.93, [0.93, -1.5e6])].map(({ _tag }) => _tag))
+ * ```
+ */
 import * as Schema from "effect/Schema"
 
 /**

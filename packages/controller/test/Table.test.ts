@@ -40,6 +40,21 @@ describe("a table", () => {
     })
   )
 
+  it("is NAS-Bench-Macro's file as its authors publish it, too", () => {
+    const published = Object.fromEntries(
+      Array.from({ length: 3 ** 8 }, (_, n) => [
+        n.toString(3).padStart(8, "0"),
+        { test_acc: [n / 100, 50, 51], mean_acc: n / 50, std: 0.1, params: 100 + n, flops: 1000 + n }
+      ])
+    )
+    const macro = Result.getOrThrow(Table.fromJson(published))
+    assert.strictEqual(macro.size, 6561)
+    assert.strictEqual(macro.search([0, 0, 0, 0, 0, 1, 0, 2]), 0.11)
+    assert.strictEqual(macro.report([0, 0, 0, 0, 0, 1, 0, 2]), 0.22)
+    const { "00000102": _, ...rest } = published
+    assert.match(problem(rest), /the network \[0, 0, 0, 0, 0, 1, 0, 2\] is missing/)
+  })
+
   it.effect("says of bytes that are no table's what is wrong", () =>
     Effect.gen(function* () {
       for (const bytes of [new TextEncoder().encode("{"), Uint8Array.of(0x1f, 0x8b, 1)]) {

@@ -7,11 +7,19 @@
  *
  * @example
  * ```ts
- * import * as Augmentation from "@uninet/data/augmentation"
- * import { colorJitter, horizontalFlip, randAugment, randomCrop, randomErasing, randomResizedCrop } from "@uninet/data/augmentation"
+ * import type * as Augmentation from "@uninet/data/augmentation"
+ * import { alternatingFlip, colorJitter, horizontalFlip, randAugment, randomCrop, randomErasing, randomResizedCrop } from "@uninet/data/augmentation"
  *
- * export const small: Augmentation.Augmentation = [randomCrop(2), horizontalFlip()]
- * export const large = [randomResizedCrop(), randAugment(), colorJitter(), randomErasing()]
+ * // Plain data, so that a recipe can be journalled; steps are applied first to last.
+ * const photographs = [
+ *   randomResizedCrop({ scale: [0.25, 1] }),
+ *   horizontalFlip(),
+ *   randAugment(),
+ *   colorJitter({ hue: 0.1 }),
+ *   randomErasing()
+ * ]
+ * const cifar: Augmentation.Augmentation = [randomCrop(4), alternatingFlip()]
+ * console.log(photographs.map(({ _tag }) => _tag), cifar)
  * ```
  */
 import * as Effect from "effect/Effect"

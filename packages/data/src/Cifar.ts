@@ -98,6 +98,23 @@ const readRecords = Effect.fn("Cifar.readRecords")(function* (
  *
  * Fails with `FileUnavailable`, `CorruptFile`, `LabelOutOfRange`, or `InvalidSamples` and `InvalidOption` where no image can be kept for validation, or
  * not so many.
+ *
+ * @example
+ * ```ts
+ * import { Cifar } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ * import { mkdirSync, writeFileSync } from "node:fs"
+ *
+ * // Files of CIFAR-10's form: for each picture a byte for its class, and 3 × 32 × 32 for its pixels. Here four in each.
+ * mkdirSync("cifar", { recursive: true })
+ * const records = Uint8Array.from({ length: 4 * 3073 }, (_, i) => (i % 3073 === 0 ? Math.floor(i / 3073) : i % 256))
+ * for (const name of ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"])
+ *   writeFileSync(`cifar/${name}.bin`, records)
+ * Cifar.make({ folder: "cifar", validation: { size: 2 } }).pipe(
+ *   Effect.flatMap((data) => Console.log(data.name, data.classes.length, data.train.size, data.validation.size)),
+ *   Effect.runPromise
+ * )
+ * ```
  */
 export const make = (options: CifarOptions): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {

@@ -12,7 +12,17 @@ const sampled = 64
 
 const bytesOf = ({ buffer, byteLength, byteOffset }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength)
 
-/** Up to `most` places of so many, evenly apart, the same ones every time. */
+/**
+ * Up to `most` places of so many, evenly apart, the same ones every time.
+ *
+ * @example
+ * ```ts
+ * import { Content } from "@uninet/data"
+ *
+ * // Where in a million examples a sample of five is taken.
+ * console.log(Content.places(1_000_000, 5))
+ * ```
+ */
 export const places = (size: number, most: number): ReadonlyArray<number> => {
   const count = Math.min(size, most)
   return Array.from({ length: count }, (_, i) => Math.floor((i * size) / count))

@@ -214,7 +214,32 @@ export const isImages = (data: DatasetShape): data is ImageDataset => {
 
 const printed = ({ dtype, shape }: Feature) => `[${shape.join(", ")}] (${dtype})`
 
-/** The data set as one of labelled images; fails with `NotImages` where it is another kind. */
+/**
+ * The data set as one of labelled images; fails with `NotImages` where it is another kind.
+ *
+ * @example
+ * ```ts
+ * import { Dataset, Examples } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ *
+ * // Rows of numbers with masks of 2 × 2 labels are no labelled images, and the error says what they are.
+ * const masks = Examples.make({
+ *   name: "masks",
+ *   inputs: { row: Dataset.float32(4) },
+ *   targets: Dataset.int32(2, 2),
+ *   classes: ["ground", "water"],
+ *   train: { inputs: { row: [1, 2, 3, 4] }, targets: [0, 1, 1, 0] },
+ *   validation: { inputs: { row: [1, 2, 3, 4] }, targets: [0, 1, 1, 0] },
+ *   test: { inputs: { row: [1, 2, 3, 4] }, targets: [0, 1, 1, 0] }
+ * })
+ * masks.pipe(
+ *   Effect.flatMap(Dataset.images),
+ *   Effect.catchTag("NotImages", ({ message }) => Console.log(message)),
+ *   Effect.runPromise
+ * )
+ * console.log(Dataset.imageFeatures({ channels: 3, height: 32, width: 32 }).inputs.image.shape) // [ 3, 32, 32 ]
+ * ```
+ */
 export const images = (data: DatasetShape): Effect.Effect<ImageDataset, NotImages> =>
   isImages(data)
     ? Effect.succeed(data)
@@ -246,7 +271,40 @@ const changed =
     batches: (options) => Stream.map(split.batches(options), change)
   })
 
-/** The data set with every batch changed by `change`, which keeps the examples, their targets and their order. */
+/**
+ * The data set with every batch changed by `change`, which keeps the examples, their targets and their order.
+ *
+ * @example
+ * ```ts
+ * import { Dataset, Memory } from "@uninet/data"
+ * import { Console, Effect, Stream } from "effect"
+ *
+ * const squares = Memory.make({
+ *   name: "two squares",
+ *   classes: ["black", "white"],
+ *   image: { channels: 1, height: 2, width: 2 },
+ *   train: { images: new Uint8Array([0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]), labels: [0, 1, 0] },
+ *   validation: { images: new Uint8Array(4), labels: [0] },
+ *   test: { images: new Uint8Array(4), labels: [0] }
+ * })
+ * const program = Effect.gen(function* () {
+ *   const data = yield* squares
+ *   yield* Console.log(Dataset.splits(data).map(({ name, size }) => `${name} ${size}`)) // [ 'train 3', 'validation 1', 'test 1' ]
+ *   yield* Console.log(Dataset.batchCount(data.train, { batch: 2 }), Dataset.batchCount(data.train, { batch: 2, dropLast: true }))
+ *
+ *   // Every batch as its negative.
+ *   const turned = (batch: Dataset.ImageBatch): Dataset.ImageBatch => ({
+ *     ...batch,
+ *     inputs: { image: batch.inputs.image.map((value) => -value) }
+ *   })
+ *   const negative = Dataset.mapBatches(turned)(data)
+ *   yield* negative.train
+ *     .batches({ batch: 3 })
+ *     .pipe(Stream.runForEach(({ inputs, targets }) => Console.log(targets, inputs.image.slice(0, 8))))
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const mapBatches =
   <B extends Batch>(change: (batch: B) => B) =>
   <D extends DatasetShape<B>>(data: D): D => {

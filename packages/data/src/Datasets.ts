@@ -71,6 +71,20 @@ const atPath = (
  * The data set of a name (`names`) or of a folder of IDX files, CIFAR binary files or images by class.
  *
  * Fails with `DatasetNotFound` where it is neither, otherwise as the data set's own `make`.
+ *
+ * @example
+ * ```ts
+ * import { Datasets } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ *
+ * // As a command line takes it: a name, or a folder.
+ * console.log(Datasets.names) // [ 'mnist', 'fashion-mnist' ]
+ * Datasets.make("mnist", { validation: { size: 2000 } }).pipe(
+ *   Effect.flatMap((data) => Console.log(data.name, data.train.size, data.validation.size)),
+ *   Effect.scoped,
+ *   Effect.runPromise
+ * )
+ * ```
  */
 export const make = (nameOrPath: string, options: Options = {}): Effect.Effect<ImageDataset, DataError, Scope.Scope> =>
   Effect.gen(function* () {

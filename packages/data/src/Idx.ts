@@ -59,6 +59,24 @@ const product = (sizes: ReadonlyArray<number>) => sizes.reduce((a, b) => a * b, 
  * Reads the bytes of an IDX file of unsigned bytes with so many dimensions; `path` only names it in errors.
  *
  * Fails with `CorruptFile` on a wrong magic number or a length that is not what the header says.
+ *
+ * @example
+ * ```ts
+ * import { Idx } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ *
+ * // A file of two labels: the magic number 0x00000801, the count, then the labels.
+ * const labels = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 7, 3)
+ * const program = Effect.gen(function* () {
+ *   const { data, sizes } = yield* Idx.parse("labels.idx", labels, 1)
+ *   yield* Console.log(sizes, data) // [ 2 ] Uint8Array(2) [ 7, 3 ]
+ *   // One that was cut short says so.
+ *   yield* Idx.parse("labels.idx", labels.subarray(0, 9), 1).pipe(
+ *     Effect.catchTag("CorruptFile", ({ message }) => Console.log(message))
+ *   )
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 export const parse = (path: string, bytes: Uint8Array, dimensions: number): Effect.Effect<Idx, CorruptFile> =>
   Effect.suspend(() =>
@@ -120,6 +138,27 @@ const readSamples = Effect.fn("Idx.readSamples")(function* (folder: string, stem
  *
  * Fails with `FileUnavailable` (a file is missing), `CorruptFile` (wrong magic number, cut short, gzip cut short, counts that
  * disagree), `LabelOutOfRange`, or `InvalidSamples` and `InvalidOption` where no image can be kept for validation, or not so many.
+ *
+ * @example
+ * ```ts
+ * import { Idx } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ * import { mkdirSync, writeFileSync } from "node:fs"
+ *
+ * // Your own data in MNIST's format: 20 pictures of 2 × 2 to train on, and 2 to test by.
+ * const header = (magic: number, ...sizes: ReadonlyArray<number>) => [magic, ...sizes].flatMap((n) => [0, 0, n >> 8, n & 255])
+ * const pictures = (count: number) => Uint8Array.from([...header(0x0803, count, 2, 2), ...new Array(4 * count).fill(128)])
+ * const labels = (count: number) => Uint8Array.from([...header(0x0801, count), ...Array.from({ length: count }, (_, i) => i % 2)])
+ * mkdirSync("idx", { recursive: true })
+ * for (const [name, count] of [["train", 20], ["t10k", 2]] as const) {
+ *   writeFileSync(`idx/${name}-images-idx3-ubyte`, pictures(count))
+ *   writeFileSync(`idx/${name}-labels-idx1-ubyte`, labels(count))
+ * }
+ * Idx.make({ folder: "idx", classes: ["even", "odd"] }).pipe(
+ *   Effect.flatMap((data) => Console.log(data.name, data.image, data.train.size, data.validation.size)),
+ *   Effect.runPromise
+ * )
+ * ```
  */
 export const make = (options: IdxOptions): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {

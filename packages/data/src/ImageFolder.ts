@@ -241,7 +241,17 @@ const ambiguous = (folder: string, present: ReadonlySet<string>): InvalidSamples
 /** ImageNet's channel means and deviations, of bytes / 255, as timm and torchvision have them. */
 export const imagenet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] } as const
 
-/** The part of a resized image's edge that the paper's evaluation keeps. */
+/**
+ * The part of a resized image's edge that the paper's evaluation keeps.
+ *
+ * @example
+ * ```ts
+ * import { ImageFolder } from "@uninet/data"
+ *
+ * // A picture is resized to 256 pixels and cut to its middle 224; large ones are taken whole.
+ * console.log(ImageFolder.evaluationCropRatio(224), ImageFolder.evaluationCropRatio(384)) // 0.875 1
+ * ```
+ */
 export const evaluationCropRatio = (size: number): number => (size < 320 ? 224 / 256 : 1)
 
 /** Everything up to the splits' files: options checked, folders listed and compared, workers started. */
@@ -308,6 +318,27 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
  *
  * Fails with `FileUnavailable` (a folder is missing, or sharp is not installed), `ClassMismatch`, `InvalidSamples` (no images) or `InvalidOption`; its splits
  * fail with `UnreadableImages`.
+ *
+ * @example
+ * ```ts
+ * import { ImageFolder } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ * import { mkdirSync, writeFileSync } from "node:fs"
+ *
+ * // A folder for every class, and in it pictures of any size: here grey ones of one pixel, as PGM.
+ * for (const [split, count] of [["train", 12], ["val", 2]] as const)
+ *   for (const name of ["dark", "light"]) {
+ *     mkdirSync(`pictures/${split}/${name}`, { recursive: true })
+ *     for (let i = 0; i < count; i++)
+ *       writeFileSync(`pictures/${split}/${name}/${i}.pgm`, `P2 1 1 255 ${(name === "light" ? 200 : 20) + i}\n`)
+ *   }
+ * const program = Effect.gen(function* () {
+ *   const data = yield* ImageFolder.make({ folder: "pictures", size: 8 })
+ *   yield* Console.log(data.classes, data.image, data.train.size, data.validation.size, data.test.size)
+ *   yield* Console.log(yield* ImageFolder.check({ folder: "pictures", size: 8 })) // 28: all of them can be read
+ * })
+ * Effect.runPromise(Effect.scoped(program))
+ * ```
  */
 export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, DataError, Scope.Scope> =>
   Effect.gen(function* () {

@@ -70,8 +70,26 @@ const inTurn = <B extends Batch>(a: Split<B>, b: Split<B>): Split<B> => {
  * The data set whose training split has the validation split's samples too, and whose validation split is empty. Normalised as before.
  *
  * @example
- * const all = Joined.withValidation(yield* Dataset.Dataset)
- * all.train.size // that of training and validation
+ * ```ts
+ * import { Joined, Memory } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ *
+ * const squares = Memory.make({
+ *   name: "two squares",
+ *   classes: ["black", "white"],
+ *   image: { channels: 1, height: 1, width: 1 },
+ *   train: { images: Uint8Array.of(0, 255, 0, 255), labels: [0, 1, 0, 1] },
+ *   validation: { size: 1, seed: "validation" },
+ *   test: { images: Uint8Array.of(51), labels: [0] }
+ * })
+ * // For the last training, when everything has been chosen.
+ * const program = Effect.gen(function* () {
+ *   const data = yield* squares
+ *   const all = Joined.withValidation(data)
+ *   yield* Console.log(data.train.size, all.train.size, all.validation.size) // 3 4 0
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 export const withValidation = <D extends DatasetShape>(data: D): D => {
   const { train, validation } = data

@@ -64,9 +64,11 @@ const check = (options: MemoryOptions, name: SplitName, samples: Samples) => {
  *
  * @example
  * ```ts
- * import { Memory } from "@uninet/data"
+ * import { Memory, Report } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ * import { writeFileSync } from "node:fs"
  *
- * const squares = Memory.layer({
+ * const squares = Memory.make({
  *   name: "two squares",
  *   classes: ["black", "white"],
  *   image: { channels: 1, height: 2, width: 2 },
@@ -74,6 +76,15 @@ const check = (options: MemoryOptions, name: SplitName, samples: Samples) => {
  *   validation: { images: new Uint8Array(4), labels: [0] },
  *   test: { images: new Uint8Array(4), labels: [0] }
  * })
+ * const program = Effect.gen(function* () {
+ *   const data = yield* squares
+ *   yield* Console.log(data.mean, data.deviation) // [ 0.5 ] [ 0.5 ]
+ *   // What there is of every class, in numbers and as a picture.
+ *   const { splits } = yield* Report.describe(data)
+ *   yield* Console.log(splits.map(({ counts, name }) => `${name} ${counts}`))
+ *   writeFileSync("squares.png", yield* Report.contactSheet(data, { perClass: 2 }))
+ * })
+ * Effect.runPromise(program)
  * ```
  */
 export const make = (

@@ -5,6 +5,25 @@
  *
  * Zhang et al. 2018 (mixup), Yun et al. 2019 (cutmix), and timm's `Mixup` in its batch mode: one λ for the batch, every sample
  * mixed with the one at the same place from the end.
+ *
+ * @example
+ * ```ts
+ * import { Mix } from "@uninet/data"
+ * import { Prng } from "@uninet/search-space"
+ *
+ * // Two examples of two numbers, mixed by hand: 0.75 of its own and 0.25 of the other.
+ * console.log(Mix.blend(0.75, 2)(Float32Array.of(0, 0, 4, 8))) // [ 1, 2, 3, 6 ]
+ * console.log(Mix.targets(Int32Array.of(0, 1), 2, 0, 0.75)) // [ 0.75, 0.25, 0.25, 0.75 ]
+ *
+ * // How a batch of pictures of 32 × 32 is mixed is drawn.
+ * const prng = Prng.fromSeed("run").split("mix/0")
+ * console.log(Mix.draw(prng, { ...Mix.none, cutmix: 1 }, { height: 32, width: 32 })._tag) // Cutmix
+ * console.log(Mix.beta(prng, 0.8)) // between 0 and 1, and often near one of them
+ *
+ * // Cutmix by hand: the left column of the other's picture.
+ * const half = { top: 0, bottom: 1, left: 0, right: 1 }
+ * console.log(Mix.paste(half, { channels: 1, height: 1, width: 2 }, 2)(Float32Array.of(1, 2, 3, 4))) // [ 3, 2, 1, 4 ]
+ * ```
  */
 import { Elementary, type Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"

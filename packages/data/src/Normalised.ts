@@ -3,22 +3,47 @@ import { type ImageBatch, type ImageDataset, mapBatches, type Normalisation } fr
 
 export type { Normalisation }
 
-/** The data set with `(byte / 255 - mean) / deviation` for its images; itself where that is what it has. */
-export const by = ({ deviation, mean }: Normalisation, data: ImageDataset): ImageDataset => {
-  const { channels } = data.image
-  if (mean.length !== channels || deviation.length !== channels) return data
-  const scale = data.deviation.map((d, c) => d / deviation[c]!)
-  const shift = data.mean.map((m, c) => (m - mean[c]!) / deviation[c]!)
-  if (scale.every((x) => x === 1) && shift.every((x) => x === 0)) return data
-  const area = data.image.height * data.image.width
-  const again = (batch: ImageBatch): ImageBatch => ({
-    ...batch,
-    inputs: {
-      image: batch.inputs.image.map((x, i) => {
-        const c = Math.floor(i / area) % channels
-        return x * scale[c]! + shift[c]!
-      })
-    }
-  })
-  return { ...mapBatches(again)(data), mean, deviation }
-}
+/**
+ * The data set with `(byte / 255 - mean) / deviation` for its images; itself where that is what it has.
+ *
+ * @example
+ * ```ts
+ * import { Memory, Normalised } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ *
+ * const squares = Memory.make({
+ *   name: "two squares",
+ *   classes: ["black", "white"],
+ *   image: { channels: 1, height: 1, width: 1 },
+ *   train: { images: Uint8Array.of(0, 255), labels: [0, 1] },
+ *   validation: { images: Uint8Array.of(51), labels: [0] },
+ *   test: { images: Uint8Array.of(51), labels: [0] }
+ * })
+ * // For a network that was trained on images of another mean.
+ * const program = Effect.gen(function* () {
+ *   const data = Normalised.by({ mean: [0.1], deviation: [0.2] })(yield* squares)
+ *   yield* Console.log((yield* data.test.all).inputs.image) // (51 / 255 - 0.1) / 0.2 is 0.5
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
+export const by =
+  ({ deviation, mean }: Normalisation) =>
+  (data: ImageDataset): ImageDataset => {
+    const { channels } = data.image
+    if (mean.length !== channels || deviation.length !== channels) return data
+    const scale = data.deviation.map((d, c) => d / deviation[c]!)
+    const shift = data.mean.map((m, c) => (m - mean[c]!) / deviation[c]!)
+    if (scale.every((x) => x === 1) && shift.every((x) => x === 0)) return data
+    const area = data.image.height * data.image.width
+    const again = (batch: ImageBatch): ImageBatch => ({
+      ...batch,
+      inputs: {
+        image: batch.inputs.image.map((x, i) => {
+          const c = Math.floor(i / area) % channels
+          return x * scale[c]! + shift[c]!
+        })
+      }
+    })
+    return { ...mapBatches(again)(data), mean, deviation }
+  }

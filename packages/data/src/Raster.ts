@@ -22,7 +22,18 @@ export {
   withChannels
 } from "./internal/raster/raster.ts"
 
-/** What a file's first bytes say that it is; `undefined` for any other format. */
+/**
+ * What a file's first bytes say that it is; `undefined` for any other format.
+ *
+ * @example
+ * ```ts
+ * import { Raster } from "@uninet/data"
+ *
+ * // Told by the file's content, whatever its name.
+ * console.log(Raster.formatOf(new TextEncoder().encode("P3 1 1 255 255 0 0\n"))) // pnm
+ * console.log(Raster.formatOf(new TextEncoder().encode("<svg>"))) // undefined
+ * ```
+ */
 export const formatOf = (bytes: Uint8Array): "bmp" | "gif" | "jpeg" | "png" | "pnm" | undefined => {
   const begins = (...values: ReadonlyArray<number>) => values.every((value, i) => bytes[i] === value)
   if (begins(0xff, 0xd8)) return "jpeg"

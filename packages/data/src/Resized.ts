@@ -6,7 +6,18 @@ import { taps } from "./Image.ts"
 
 type Size = Pick<ImageShape, "height" | "width">
 
-/** Whether images of one size become those of another without losing detail: the same channels, and no side shorter. */
+/**
+ * Whether images of one size become those of another without losing detail: the same channels, and no side shorter.
+ *
+ * @example
+ * ```ts
+ * import { Resized } from "@uninet/data"
+ *
+ * const digits = { channels: 1, height: 28, width: 28 }
+ * console.log(Resized.enlarges(digits, { channels: 1, height: 32, width: 32 })) // true
+ * console.log(Resized.enlarges(digits, { channels: 1, height: 14, width: 32 })) // false: rows are lost
+ * ```
+ */
 export const enlarges = (from: ImageShape, to: ImageShape): boolean =>
   from.channels === to.channels && from.height <= to.height && from.width <= to.width
 
@@ -19,20 +30,22 @@ export const enlarges = (from: ImageShape, to: ImageShape): boolean =>
  * import { Mnist, Resized } from "@uninet/data"
  * import { Effect } from "effect"
  *
- * const program = Effect.map(Mnist.make(), (data) => Resized.to({ height: 14, width: 14 }, data).image)
+ * const program = Effect.map(Mnist.make(), (data) => Resized.to({ height: 14, width: 14 })(data).image)
  * Effect.runPromise(program).then(console.log)
  * ```
  */
-export const to = ({ height, width }: Size, data: ImageDataset): ImageDataset => {
-  const { image } = data
-  if (image.height === height && image.width === width) return data
-  const again = (batch: ImageBatch): ImageBatch => ({
-    ...batch,
-    inputs: { image: resize(batch.inputs.image, batch.size * image.channels, image, { height, width }) }
-  })
-  const resized = { ...image, height, width }
-  return { ...mapBatches(again)(data), image: resized, ...imageFeatures(resized) }
-}
+export const to =
+  ({ height, width }: Size) =>
+  (data: ImageDataset): ImageDataset => {
+    const { image } = data
+    if (image.height === height && image.width === width) return data
+    const again = (batch: ImageBatch): ImageBatch => ({
+      ...batch,
+      inputs: { image: resize(batch.inputs.image, batch.size * image.channels, image, { height, width }) }
+    })
+    const resized = { ...image, height, width }
+    return { ...mapBatches(again)(data), image: resized, ...imageFeatures(resized) }
+  }
 
 /** So many planes, one after the other. */
 const resize = (planes: Float32Array, count: number, from: Size, to: Size): Float32Array => {

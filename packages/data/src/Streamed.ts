@@ -118,6 +118,32 @@ const measure = <E>(options: StreamedOptions<E>) =>
  *
  * Fails with `InvalidOption`, and, here or as a split is read, with `InvalidSamples` (a stream that fails, ends early, gives too
  * much or a wrong shape) or `LabelOutOfRange`.
+ *
+ * @example
+ * ```ts
+ * import { Streamed } from "@uninet/data"
+ * import { Console, Effect, Stream } from "effect"
+ *
+ * // Images that would not fit in memory, made or fetched on demand; every epoch sees the same ones.
+ * const stripes = (size: number) => ({
+ *   size,
+ *   samples: Stream.range(0, size - 1).pipe(
+ *     Stream.map((i) => ({ image: Uint8Array.of(i % 2 === 0 ? 0 : 255, 128), label: i % 2 }))
+ *   )
+ * })
+ * Streamed.make({
+ *   name: "stripes",
+ *   classes: ["dark", "light"],
+ *   image: { channels: 1, height: 1, width: 2 },
+ *   train: stripes(100),
+ *   validation: stripes(10),
+ *   test: stripes(10)
+ * }).pipe(
+ *   Effect.flatMap((data) => Stream.runCount(data.train.batches({ batch: 32, shuffle: { seed: "demo" } }))),
+ *   Effect.flatMap((batches) => Console.log(batches)), // 4
+ *   Effect.runPromise
+ * )
+ * ```
  */
 export const make = <E>(options: StreamedOptions<E>): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {

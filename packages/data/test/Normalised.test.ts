@@ -11,7 +11,7 @@ describe("a data set normalised by another's figures", () => {
         [0.25, 0.75],
         [0.5, 0.125]
       ]
-      const again = Normalised.by({ mean, deviation }, data)
+      const again = Normalised.by({ mean, deviation })(data)
       assert.deepStrictEqual([again.mean, again.deviation], [mean, deviation])
       const bytes = samples(30, 3, 2).images
       const { image: images } = (yield* again.train.all).inputs
@@ -27,8 +27,8 @@ describe("a data set normalised by another's figures", () => {
   it.effect("is itself where those are its own, or are of other channels", () =>
     Effect.gen(function* () {
       const data = yield* small
-      assert.strictEqual(Normalised.by(data, data), data)
-      assert.strictEqual(Normalised.by({ mean: [0], deviation: [1] }, data), data)
+      assert.strictEqual(Normalised.by(data)(data), data)
+      assert.strictEqual(Normalised.by({ mean: [0], deviation: [1] })(data), data)
     })
   )
 })

@@ -38,7 +38,7 @@ describe("a resized data set", () => {
   ] as const)("has the images that resizing the bytes gives, but for what overshoots them: %s", ([, height, width]) =>
     Effect.gen(function* () {
       const given = yield* data
-      const made = Resized.to({ height, width }, given)
+      const made = Resized.to({ height, width })(given)
       assert.deepStrictEqual(made.image, { channels: 2, height, width })
       assert.deepStrictEqual(made.inputs.image.shape, [2, height, width])
       assert.isTrue(Dataset.isImages(made))
@@ -60,7 +60,7 @@ describe("a resized data set", () => {
   it.effect("keeps order, labels and indexes, and batches as its whole", () =>
     Effect.gen(function* () {
       const small = yield* data
-      const large = Resized.to({ height: 10, width: 14 }, small)
+      const large = Resized.to({ height: 10, width: 14 })(small)
       const options = { batch: 4, shuffle: { seed: "s", epoch: 1 }, reuse: true }
       assert.deepStrictEqual(yield* collect(large.train.batches(options)), yield* collect(small.train.batches(options)))
       const whole = yield* large.train.all
@@ -72,7 +72,7 @@ describe("a resized data set", () => {
   it.effect("of the same size is the data set itself; whether another enlarges it, sides and channels say", () =>
     Effect.gen(function* () {
       const small = yield* data
-      assert.strictEqual(Resized.to(image, small), small)
+      assert.strictEqual(Resized.to(image)(small), small)
       assert.isTrue(Resized.enlarges(image, { ...image, height: 8 }))
       assert.isFalse(Resized.enlarges(image, { ...image, height: 8, width: 6 }))
       assert.isFalse(Resized.enlarges(image, { ...image, channels: 3 }))

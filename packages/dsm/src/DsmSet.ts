@@ -22,12 +22,7 @@ export const standard = { L, LG, G } satisfies DsmSet
 /** The name of a standard downsampling module. */
 export type Name = keyof typeof standard
 
-/**
- * Some of the standard modules, as an ablation wants them.
- *
- * @example
- * DsmSet.only("L", "LG")
- */
+/** Some of the standard modules, as an ablation wants them. */
 export const only = (...names: readonly [Name, ...ReadonlyArray<Name>]): DsmSet =>
   Object.fromEntries(names.map((name) => [name, standard[name]]))
 
@@ -35,5 +30,15 @@ export const only = (...names: readonly [Name, ...ReadonlyArray<Name>]): DsmSet 
 const and = (own: DsmSet): DsmSet => ({ ...standard, ...own })
 export { and as with }
 
-/** The module of that name, if the set has it. */
+/**
+ * The module of that name, if the set has it.
+ *
+ * @example
+ * ```ts
+ * import { DsmSet } from "@uninet/dsm"
+ *
+ * // A name from outside is safe to look up: what every JavaScript object has is no module.
+ * console.log(DsmSet.get(DsmSet.standard, "LG") === DsmSet.standard.LG, DsmSet.get(DsmSet.standard, "toString")) // true undefined
+ * ```
+ */
 export const get = (set: DsmSet, name: string): Dsm | undefined => (Object.hasOwn(set, name) ? set[name] : undefined)

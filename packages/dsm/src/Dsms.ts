@@ -7,7 +7,15 @@ import * as DsmSet from "./DsmSet.ts"
  * Which downsampling modules a search, a network or a check may use.
  *
  * @example
- * program.pipe(Effect.provide(Dsms.only("L", "LG")))
+ * ```ts
+ * import { Dsms } from "@uninet/dsm"
+ * import { Console, Effect } from "effect"
+ *
+ * // A program that does not care which modules there are; an ablation is another layer.
+ * const program = Dsms.use((modules) => Console.log(Object.keys(modules)))
+ * Effect.runPromise(Effect.provide(program, Dsms.standard)) // [ 'L', 'LG', 'G' ]
+ * Effect.runPromise(Effect.provide(program, Dsms.only("L", "LG"))) // [ 'L', 'LG' ]
+ * ```
  */
 export class Dsms extends Context.Service<Dsms, DsmSet.DsmSet>()("@uninet/dsm/Dsms") {
   /** All of UniNet's modules: L, LG, G. */

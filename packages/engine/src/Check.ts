@@ -47,7 +47,34 @@ export const variables = (
  * The programs' variables, each name once. Where programs differ in how one starts, it starts as the first of them says that says a number: the others would have it drawn.
  *
  * @example
- * const declared = Check.variablesOf([training, evaluation])
+ * ```ts
+ * import { Check, FirstValues } from "@uninet/engine"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * // What your own engine begins with: the variables that its programs share, and what they hold at first.
+ * const evaluation = (out: number) =>
+ *   Result.getOrThrow(
+ *     Model.evaluation(
+ *       Model.make({
+ *         inputs: { x: Model.input([2]) },
+ *         forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out })(x) })
+ *       })
+ *     )
+ *   )
+ * const [one, two] = [evaluation(1), evaluation(2)]
+ * for (const variable of Check.variablesOf([one]).values())
+ *   console.log(
+ *     variable.attributes.name,
+ *     FirstValues.isDrawn(variable) ? "is drawn" : FirstValues.of(variable, Check.variablesOf([one]), new Map())
+ *   )
+ * console.log(FirstValues.readBy(one)) // [ 'y.weight', 'y.bias' ], in some order
+ *
+ * // Programs that use one name for two different variables, and values for a variable that no program has.
+ * console.log(Check.clash("mine", { one, two })?.message)
+ * console.log(Check.variables(Check.variablesOf([one]), new Map([["y.scale", Float32Array.of(1)]]))?.message)
+ * console.log(Check.inputs("one", one, { x: Float32Array.of(1, 2) })) // undefined: nothing is wrong
+ * ```
  */
 export const variablesOf = (
   programs: ReadonlyArray<Program.Program>
@@ -62,13 +89,7 @@ export const variablesOf = (
   return variables
 }
 
-/**
- * What is wrong with programs that share a variable by its name but not by its shape, if any do.
- *
- * @example
- * const clash = Check.clash("mine", programs)
- * if (clash !== undefined) return yield* clash
- */
+/** What is wrong with programs that share a variable by its name but not by its shape, if any do. */
 export const clash = (
   engine: string,
   programs: Readonly<Record<string, Program.Program>>

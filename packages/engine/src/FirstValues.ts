@@ -14,17 +14,19 @@ export const isDrawn = ({ attributes: { initialiser } }: Variable): boolean => i
  * The number in every element at first; 0 where the values are drawn, which nobody reads before they are written.
  *
  * @example
- * memory.get(name)?.fill(FirstValues.numberOf(variable))
+ * ```ts
+ * import { FirstValues } from "@uninet/engine"
+ * import { Initialiser, Parameter, Scope } from "@uninet/nn"
+ *
+ * const scope = Scope.make("training", "norm")
+ * console.log(FirstValues.numberOf(Parameter.parameter(scope, "weight", [8], Initialiser.one, false))) // 1
+ * console.log(FirstValues.numberOf(Parameter.parameter(scope, "drawn", [8], Initialiser.linear, false))) // 0
+ * ```
  */
 export const numberOf = ({ attributes: { initialiser } }: Variable): number =>
   initialiser.kind === "constant" ? initialiser.value : 0
 
-/**
- * First values of what an engine stores: a variable of the programs, or several that were joined (`Packing`).
- *
- * @example
- * for (const variable of stored.values()) upload(FirstValues.of(variable, declared, packed.places))
- */
+/** First values of what an engine stores: a variable of the programs, or several that were joined (`Packing`). */
 export const of = (
   stored: Variable,
   declared: ReadonlyMap<string, Variable>,
@@ -41,12 +43,7 @@ export const of = (
   return data
 }
 
-/**
- * The names of the variables that a program reads. One that it only gives a new value is not read.
- *
- * @example
- * FirstValues.readBy(training)
- */
+/** The names of the variables that a program reads. One that it only gives a new value is not read. */
 export const readBy = ({ nodes, outputs, updates, variables }: Program.Program): ReadonlyArray<string> => {
   const read = new Set<Tensor.Tensor>([...Object.values(outputs), ...updates.map(({ value }) => value)])
   for (const { inputs } of nodes) for (const x of inputs) read.add(x)

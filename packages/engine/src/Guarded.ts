@@ -28,9 +28,6 @@ const checked = <A>(wrong: RuntimeError | undefined, effect: () => Effect.Effect
 /**
  * Compiled programs as an `Executable`. Fails with `WrongInput`, `WrongVariables` and `UninitialisedVariables` before the engine is asked, and with `RunFailed` for a program that was not
  * compiled. What runs is not interrupted: an engine's buffers must outlive it.
- *
- * @example
- * const executable = yield* Guarded.make(entries, { engine: "mine", variables, run, read, write })
  */
 export const make = <Name extends string, Entry extends { readonly program: Program.Program }>(
   entries: ReadonlyMap<Name, Entry>,

@@ -93,6 +93,7 @@ export const make = <Name extends string>(
       const packs = [parameter, moment1, moment2]
       for (const [i, variable] of variablesOf(update).entries()) {
         const pack = packs[i]
+        if (pack === undefined) continue
         const { name } = variable.attributes
         places.set(name, { pack: pack.attributes.name, offset, size })
         reads.set(name, Op.reshape(Op.slice(pack, 0, offset, offset + size, name), variable.shape, name))
@@ -130,14 +131,17 @@ const rewrite = (
   for (const { moment1, moment2, parameter, updates: members } of groups) {
     const steps = members.map((u) => updateOf.get(u.parameter.attributes.name))
     const [first] = steps
-    if (first === undefined) continue
+    const [member] = members
+    if (first === undefined || member === undefined) continue
     // Each is an AdamW step with the inputs [parameter, gradient, moments, rate, step].
+    const [, , , , rate, step] = first.inputs
     const [g, ...more] = steps.map((value) => flat(of(value?.inputs[1] ?? first)))
+    if (g === undefined || rate === undefined || step === undefined) continue
     const next = Op.adamw(
-      members[0].rule.attributes,
+      member.rule.attributes,
       { parameter, gradient: Op.concat([g, ...more], 0), moment1, moment2 },
-      of(first.inputs[4]),
-      of(first.inputs[5])
+      of(rate),
+      of(step)
     )
     updates.push(
       { variable: parameter, value: next.parameter },

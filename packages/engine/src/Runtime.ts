@@ -33,11 +33,22 @@ export interface Executable<Name extends string> {
  * An engine that runs programs of `@uninet/graph`.
  *
  * @example
- * const program = Effect.scoped(Effect.gen(function*() {
+ * ```ts
+ * import { Runtime } from "@uninet/engine"
+ * import { Op, Program } from "@uninet/graph"
+ * import { Loops } from "@uninet/loops"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
  *   const runtime = yield* Runtime
+ *   const double = yield* Effect.fromResult(Program.make({ outputs: { y: Op.scale(Op.input("x", [2]), 2) } }))
  *   const { run } = yield* runtime.compile({ double })
- *   return yield* run("double", { x: Float32Array.of(1, 2) })
- * })).pipe(Effect.provide(OnnxRuntime.cpu()))
+ *   yield* Console.log(yield* run("double", { x: Float32Array.of(1, 2) })) // { y: Float32Array(2) [ 2, 4 ] }
+ *   // What an engine would compute nonsense from is refused, by every engine in the same words.
+ *   yield* run("double", { x: Float32Array.of(1) }).pipe(Effect.catchTag("WrongInput", ({ message }) => Console.log(message)))
+ * })
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Loops.portable())))
+ * ```
  */
 export class Runtime extends Context.Service<
   Runtime,

@@ -46,9 +46,14 @@ export interface Outside {
   readonly rest: ReadonlyArray<Program.Update>
 }
 
-const isVariable = Tensor.is("variable")
+/** Whether an op has an input there, of a kind. */
+const isThere = <K extends Tensor.Kind>(kind: K) => {
+  const isOf = Tensor.is(kind)
+  return (x: Tensor.Tensor | undefined): x is Tensor.Tensor<K> => x !== undefined && isOf(x)
+}
+const isVariable = isThere("variable")
+const isInput = isThere("input")
 const isAverage = Tensor.is("movingAverage")
-const isInput = Tensor.is("input")
 const isAdamW = Tensor.is("adamw")
 const isSgd = Tensor.is("sgd")
 const isClip = Tensor.is("clipByNorm")
@@ -58,6 +63,7 @@ const stepOf = ({ value }: Program.Update): StepUpdate | undefined => {
     const [parameter, gradient, moment1, moment2, rate, step] = value.inputs
     if (!(isVariable(parameter) && isVariable(moment1) && isVariable(moment2) && isInput(rate) && isInput(step)))
       return undefined
+    if (gradient === undefined) return undefined
     const { beta1, beta2, epsilon, weightDecay } = value.attributes
     const attributes = { beta1, beta2, epsilon, weightDecay }
     const rule = { _tag: "AdamW", attributes, rate: rate.attributes.name, step: step.attributes.name } as const
@@ -65,7 +71,7 @@ const stepOf = ({ value }: Program.Update): StepUpdate | undefined => {
   }
   if (isSgd(value) && value.attributes.of === "parameter") {
     const [parameter, gradient, velocity, rate] = value.inputs
-    if (!(isVariable(parameter) && isVariable(velocity) && isInput(rate))) return undefined
+    if (!(isVariable(parameter) && isVariable(velocity) && isInput(rate)) || gradient === undefined) return undefined
     const { momentum, nesterov, weightDecay } = value.attributes
     const rule = { _tag: "Sgd", attributes: { momentum, nesterov, weightDecay }, rate: rate.attributes.name } as const
     return { rule, parameter, gradient, states: [velocity] }
@@ -81,10 +87,12 @@ const clippedOutside = (
   if (first === undefined || !isClip(first.gradient)) return { steps, norm: undefined }
   const [, tensor] = first.gradient.inputs
   const { most } = first.gradient.attributes
+  if (tensor === undefined) return { steps, norm: undefined }
   const raw = steps.flatMap((step) => {
     const clip = step.gradient
-    return isClip(clip) && clip.inputs[1] === tensor && clip.attributes.most === most
-      ? [{ ...step, gradient: clip.inputs[0] }]
+    const [gradient, norm] = clip.inputs
+    return isClip(clip) && gradient !== undefined && norm === tensor && clip.attributes.most === most
+      ? [{ ...step, gradient }]
       : []
   })
   const normed = new Set(tensor.inputs)

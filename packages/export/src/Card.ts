@@ -44,7 +44,24 @@ export type Told = Pick<Card, "line" | "task"> & Partial<Pick<Card, "network" | 
  * The card of a network, its inputs and outputs as the model has them.
  *
  * @example
- * const card = Card.of(model, { line: "two hidden layers of 64", task: "regression", provenance: { seed: "7" } })
+ * ```ts
+ * import { Card } from "@uninet/export"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * const card = Result.getOrThrow(
+ *   Card.of(model, { line: "one linear layer", task: "regression", provenance: { seed: "7" } })
+ * )
+ * console.log(Card.fits(card, model)._tag) // Success
+ *
+ * // It travels as text by name, in the metadata of ONNX and safetensors files.
+ * const metadata = Card.toMetadata(card)
+ * console.log(Result.getOrThrow(Card.fromMetadata(metadata)).line, Card.provenanceOf(metadata)) // one linear layer { seed: '7' }
+ * ```
  */
 const make = (
   model: Model.Model,

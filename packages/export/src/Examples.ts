@@ -1,4 +1,25 @@
-/** Examples that a network is given, and what it gives of them: numbers by the names of its inputs and outputs. */
+/**
+ * Examples that a network is given, and what it gives of them: numbers by the names of its inputs and outputs.
+ *
+ * @example
+ * ```ts
+ * import { Comparison, Examples } from "@uninet/export"
+ * import { Result } from "effect"
+ *
+ * // What your own runner does: three examples in batches of two, and the answers put together again.
+ * const inputs = { x: { shape: [2], dtype: "float32" } } as const
+ * const outputs = { logits: { shape: [2], dtype: "float32" } } as const
+ * const examples = { size: 3, inputs: { x: Float32Array.of(1, 2, 3, 4, 5, 6) } }
+ * Result.getOrThrow(Examples.check(inputs, examples))
+ * const found = Examples.nothing(outputs, examples.size)
+ * for (let from = 0; from < examples.size; from += 2) {
+ *   const { x = [] } = Examples.rows(inputs, examples, from, 2) // padded with zeros behind the last
+ *   Examples.put(outputs, found, from, Math.min(2, examples.size - from), { logits: x })
+ * }
+ * console.log(Examples.volume(inputs.x), found.logits) // 2, and the numbers that went in
+ * console.log(Comparison.of(outputs, found, { logits: examples.inputs.x }, { logits: "logits", size: 3 }).worst) // 0
+ * ```
+ */
 import type { Model } from "@uninet/nn"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"

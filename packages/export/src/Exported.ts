@@ -140,8 +140,32 @@ const again = Effect.fnUntraced(function* (
  * the files are then written and `unchecked` says so.
  *
  * @example
- * const { check } = yield* Exported.write(trained, { format: "onnx", file: "digits.onnx", examples })
- * console.log(check?.worst) // 2.1e-7
+ * ```ts
+ * import { NodeServices } from "@effect/platform-node"
+ * import { Card, Exported, Specimens } from "@uninet/export"
+ * import { Loops } from "@uninet/loops"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Prng } from "@uninet/search-space"
+ * import { Initialise } from "@uninet/trainer"
+ * import { Console, Effect } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * const program = Effect.gen(function* () {
+ *   const { variables } = yield* Effect.fromResult(Model.evaluation(model))
+ *   const card = yield* Effect.fromResult(Card.of(model, { line: "one linear layer", task: "regression" }))
+ *   const trained = { model, card, weights: Initialise.values(variables, Prng.fromSeed("demo")), pytorch: null }
+ *   const examples = Specimens.drawn(card.inputs, 64)
+ *   const options = { format: "safetensors", file: "houses.safetensors", examples } as const
+ *   const { bytes, check, files } = yield* Exported.write(trained, options)
+ *   yield* Console.log(files, bytes, check?.worst) // 0: what was read back gives the same numbers
+ *   // A file that is there is left as it is.
+ *   yield* Exported.write(trained, options).pipe(Effect.catchTag("FileExists", ({ message }) => Console.log(message)))
+ * })
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide([Loops.portable(), NodeServices.layer])))
+ * ```
  */
 export const write = Effect.fn("Exported.write")(function* (
   trained: Trained.Trained,

@@ -1,4 +1,31 @@
-/** The forms in which a network leaves the project, as the files of each. */
+/**
+ * The forms in which a network leaves the project, as the files of each.
+ *
+ * @example
+ * ```ts
+ * import { Card, Format, Trained } from "@uninet/export"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Prng } from "@uninet/search-space"
+ * import { Initialise } from "@uninet/trainer"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * const card = Result.getOrThrow(Card.of(model, { line: "one linear layer", task: "regression" }))
+ * const { variables } = Result.getOrThrow(Trained.program({ model }))
+ * const trained = { model, card, weights: Initialise.values(variables, Prng.fromSeed("demo")), pytorch: null }
+ *
+ * // As bytes; `Exported.write` checks them before it keeps them.
+ * for (const format of Format.all)
+ *   for (const { content, extension } of Result.getOrThrow(Format.files(format, trained)))
+ *     console.log(format, extension, content.length > 0)
+ * const [module] = Result.getOrThrow(Format.pytorch(trained))
+ * console.log(new TextDecoder().decode(module?.content).split("\n").slice(0, 3).join("\n"))
+ * console.log(Result.isSuccess(Format.onnx(trained)), Result.isSuccess(Format.safetensors(trained))) // true true
+ * ```
+ */
 import type { GraphError } from "@uninet/graph"
 import { Safetensors, Weights } from "@uninet/nn"
 import { Export } from "@uninet/onnx"

@@ -300,7 +300,22 @@ const linesOf = (
   return Result.succeed({ lines, names })
 }
 
-/** The form of a model that is evaluated. Fails with the op that has none, or that depends on the batch size otherwise than by a length. */
+/**
+ * The form of a model that is evaluated. Fails with the op that has none, or that depends on the batch size otherwise than by a length.
+ *
+ * @example
+ * ```ts
+ * import { GraphModule } from "@uninet/export"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.gelu(scope)(Nn.linear(Scope.at(scope, "y"), { out: 1 })(x)) })
+ * })
+ * console.log(Result.getOrThrow(GraphModule.of(model)).network) // a class of PyTorch, a line for each op
+ * ```
+ */
 export const of = (model: Model.Model): Result.Result<PyTorchForm, NoForm> =>
   Result.gen(function* () {
     const [one, other] = [

@@ -85,7 +85,30 @@ const rangesOf = Effect.fnUntraced(function* (
  * The network's ONNX file in eight bits, with what could be computed in them and what was left in floats, by operator. `onExamples` hears of every few that calibrate.
  *
  * @example
- * const { file, left } = yield* Int8.onnx(trained, examples)
+ * ```ts
+ * import { Card, Int8, Specimens } from "@uninet/export"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Prng } from "@uninet/search-space"
+ * import { Initialise } from "@uninet/trainer"
+ * import { Console, Effect } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([16]) },
+ *   forward: (scope, { x }) => {
+ *     const hidden = Nn.relu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 32 })(x))
+ *     return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
+ *   }
+ * })
+ * const program = Effect.gen(function* () {
+ *   const { variables } = yield* Effect.fromResult(Model.evaluation(model))
+ *   const card = yield* Effect.fromResult(Card.of(model, { line: "one hidden layer", task: "regression" }))
+ *   const trained = { model, card, weights: Initialise.values(variables, Prng.fromSeed("demo")), pytorch: null }
+ *   // Calibrated on examples such as it was trained on; here drawn ones.
+ *   const { file, left, taken } = yield* Int8.onnx(trained, Specimens.drawn(card.inputs, 64))
+ *   yield* Console.log(file.extension, taken, left) // what is computed in eight bits, and what was left in floats
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 export const onnx = Effect.fn("Int8.onnx")(function* (
   trained: Trained.Trained,

@@ -26,9 +26,6 @@ const longest = 6000
  * The files by their paths below the store's folder; a path that ends with `/` is a folder, which may stay empty. Refused trials are left out. The same table gives the same files.
  *
  * `artifacts`: the address that MLflow is to keep artifacts of these runs under, should any be logged; by default beside them.
- *
- * @example
- * const written = MlflowStore.files(table) // mlflow ui --backend-store-uri ./mlruns
  */
 export const files = (
   { name, rows: all, seed, settings }: Trials.Table,

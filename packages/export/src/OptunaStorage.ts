@@ -133,7 +133,43 @@ const fill = (db: DatabaseSync, { name, objectives, rows: all, seed, settings }:
  * Refused trials are left out. Numbers have the range of those that occur, choices by name the list of them.
  *
  * @example
- * yield* OptunaStorage.write("optuna.db", table) // optuna-dashboard sqlite:///optuna.db
+ * ```ts
+ * import { OptunaStorage, type Trials } from "@uninet/export"
+ * import { Console, Effect } from "effect"
+ * import { rmSync } from "node:fs"
+ *
+ * // A table by hand; `Trials.of` makes one of a journal.
+ * const row = (trial: number, width: number, reward: number): Trials.Row => ({
+ *   trial,
+ *   state: "finished",
+ *   hash: String(trial),
+ *   line: `width ${width}`,
+ *   parameters: { width },
+ *   costs: { macs: 1000 * width },
+ *   measures: { accuracy: reward },
+ *   epochs: 1,
+ *   reward,
+ *   reason: null,
+ *   detail: null,
+ *   begun: 1000 * trial,
+ *   ended: 1000 * (trial + 1),
+ *   place: null,
+ *   curve: null,
+ *   seed: `demo/trial/${trial}`
+ * })
+ * const table: Trials.Table = {
+ *   name: "demo",
+ *   objectives: [{ name: "reward", direction: "higher" }],
+ *   settings: {},
+ *   seed: "demo",
+ *   rows: [row(0, 8, 0.9), row(1, 16, 0.93)]
+ * }
+ * rmSync("optuna.db", { force: true })
+ * OptunaStorage.write("optuna.db", table).pipe(
+ *   Effect.andThen(Console.log("optuna-dashboard sqlite:///optuna.db shows it")),
+ *   Effect.runPromise
+ * )
+ * ```
  */
 export const write = (path: string, table: Trials.Table): Effect.Effect<void, TrialsNotWritten> =>
   Effect.try({

@@ -29,6 +29,26 @@ export const labelled = (
 /**
  * Test digits of the embedded MNIST as the picture that a card describes, resized and normalised by it: for a network without a data set at hand. Every channel of a
  * colour picture has the same digit. Other inputs are drawn.
+ *
+ * @example
+ * ```ts
+ * import { Specimens } from "@uninet/export"
+ * import { Mnist } from "@uninet/data"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const data = yield* Mnist.make()
+ *   const { inputs, size, targets } = yield* Specimens.labelled(data, 8)
+ *   yield* Console.log(size, Object.keys(inputs), targets.length) // 8 [ 'image' ] 8
+ *   yield* Console.log((yield* Specimens.ofDataset(data, 8, "validation")).size)
+ *   // Digits as a network of colour pictures of 32 × 32 would see them.
+ *   const picture = { input: "image", mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5], cropRatio: 1 }
+ *   const ports = { image: { shape: [3, 32, 32], dtype: "float32" } } as const
+ *   const { inputs: seen } = yield* Specimens.digits({ inputs: ports, picture }, 4)
+ *   yield* Console.log(seen.image?.length) // 4 × 3 × 32 × 32
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 export const digits = Effect.fn("Specimens.digits")(function* (
   { inputs, picture }: Pick<Card, "inputs" | "picture">,

@@ -15,7 +15,16 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc >>> 0
 })
 
-/** CRC-32C (Castagnoli) of some bytes. */
+/**
+ * CRC-32C (Castagnoli) of some bytes.
+ *
+ * @example
+ * ```ts
+ * import { TensorBoard } from "@uninet/export"
+ *
+ * console.log(TensorBoard.crc32c(new TextEncoder().encode("123456789")).toString(16)) // e3069283, the check value of the standard
+ * ```
+ */
 export const crc32c = (bytes: Uint8Array): number => {
   let crc = 0xffffffff
   for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8)
@@ -144,12 +153,7 @@ const resultsOf = ({ costs, measures, reward }: Trials.Row): ReadonlyArray<reado
   ...Object.entries(costs).map(([name, each]) => [`cost/${name}`, each] as const)
 ]
 
-/**
- * The event files by their paths below TensorBoard's log folder. Refused trials are left out. Numbers are floats of four bytes, as TensorBoard keeps scalars.
- *
- * @example
- * for (const [path, bytes] of TensorBoard.files(table)) writeFileSync(join("tb", path), bytes)
- */
+/** The event files by their paths below TensorBoard's log folder. Refused trials are left out. Numbers are floats of four bytes, as TensorBoard keeps scalars. */
 export const files = ({ rows: all }: Trials.Table): ReadonlyMap<string, Uint8Array> => {
   const rows = all.filter(({ state }) => state !== "refused")
   const out = new Map<string, Uint8Array>()

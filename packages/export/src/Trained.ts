@@ -27,6 +27,29 @@ const chunk = 16
 /**
  * What the network itself gives for examples, on the engine that trains and evaluates: what exports are held against. `onExamples` hears of every few that are
  * done.
+ *
+ * @example
+ * ```ts
+ * import { Card, Specimens, Trained } from "@uninet/export"
+ * import { Loops } from "@uninet/loops"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Prng } from "@uninet/search-space"
+ * import { Initialise } from "@uninet/trainer"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * const card = Result.getOrThrow(Card.of(model, { line: "one linear layer", task: "regression" }))
+ * const { variables } = Result.getOrThrow(Trained.program({ model }))
+ * const weights = Initialise.values(variables, Prng.fromSeed("demo"))
+ * Trained.outputs({ model, card, weights }, Specimens.drawn(card.inputs, 3)).pipe(
+ *   Effect.flatMap(({ y }) => Console.log(y)), // a number for each of the three
+ *   Effect.provide(Loops.portable()),
+ *   Effect.runPromise
+ * )
+ * ```
  */
 export const outputs = Effect.fn("Trained.outputs")(function* (
   trained: Pick<Trained, "model" | "weights" | "card">,

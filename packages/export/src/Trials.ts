@@ -58,7 +58,17 @@ export interface Table {
 
 const plain = (name: string) => name.replace(/[^\w.-]+/g, "_")
 
-/** The leaves of some JSON by path. */
+/**
+ * The leaves of some JSON by path.
+ *
+ * @example
+ * ```ts
+ * import { Trials } from "@uninet/export"
+ *
+ * console.log(Trials.leaves({ stages: [{ operator: "SA", repeats: 2 }], learningRate: 0.01 }))
+ * // [ [ 'stages.0.operator', 'SA' ], [ 'stages.0.repeats', 2 ], [ 'learningRate', 0.01 ] ]
+ * ```
+ */
 export const leaves = (json: Schema.Json, path = ""): ReadonlyArray<readonly [string, Scalar]> => {
   if (typeof json !== "object" || json === null) return [[path === "" ? "point" : path, json]]
   const below = (key: string) => (path === "" ? plain(key) : `${path}.${plain(key)}`)
@@ -88,7 +98,31 @@ const objectivesOf = (settings: Journal.Identity["settings"], rows: ReadonlyArra
  * A journal's trials as a table.
  *
  * @example
- * const table = Trials.of("runs/demo", identity, entries, trainings)
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { MlflowStore, TensorBoard, Trials } from "@uninet/export"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const options = { trials: 4, seed: "demo" }
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, options)
+ *   const { entries } = yield* Journal.Journal
+ *   const table = Trials.of("demo", yield* Search.identity(cells, options), yield* entries)
+ *   const [first] = table.rows
+ *   if (first !== undefined) yield* Console.log(Trials.valueOf(first, { name: "accuracy", direction: "higher" }))
+ *   yield* Console.log(Trials.csv(table).split("\n")[0]) // the columns
+ *   yield* Console.log(Trials.jsonl(table).trim().split("\n").length) // 4
+ *   // The same for TensorBoard and for MLflow, as files by their paths.
+ *   yield* Console.log(TensorBoard.files(table).size, MlflowStore.files(table).size)
+ * })
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide([Random.layer(), evaluator, Journal.memory])))
+ * ```
  */
 export const of = (
   name: string,

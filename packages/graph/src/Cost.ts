@@ -1,5 +1,19 @@
 /**
  * What an op costs to compute. MACs and FLOPs are distinct types: they differ by about two and papers mix them up.
+ *
+ * @example
+ * ```ts
+ * import { Cost } from "@uninet/graph"
+ *
+ * // A layer of 64 to 10 features with its softmax, by hand: a multiply-accumulate is two floating-point operations.
+ * const linear = Cost.macs(64 * 10, "linear")
+ * const softmax = Cost.flops(4 * 10)
+ * console.log(linear.macs, linear.flops + softmax.flops) // 640 1320
+ *
+ * // Macs and Flops are distinct types, so that neither can be taken for the other by mistake.
+ * const budget: { macs: Cost.Macs; flops: Cost.Flops } = { macs: Cost.Macs(1000), flops: Cost.Flops(2000) }
+ * console.log(linear.macs <= budget.macs) // true
+ * ```
  */
 import type * as Brand from "effect/Brand"
 

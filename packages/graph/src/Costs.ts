@@ -106,7 +106,27 @@ export const byLayer = (program: Program, depth = Infinity): ReadonlyMap<string,
   return layers
 }
 
-/** Costs by kind of op. */
+/**
+ * Costs by kind of op.
+ *
+ * @example
+ * ```ts
+ * import { Costs, Op, Program } from "@uninet/graph"
+ * import { Result } from "effect"
+ *
+ * const image = Op.input("image", [1, 3, 32, 32])
+ * const weight = Op.variable(
+ *   { name: "stem.weight", role: "parameter", initialiser: { kind: "constant", value: 0 }, decay: true },
+ *   [16, 3, 3, 3]
+ * )
+ * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.gelu(Op.conv2d(image, weight, {})) } }))
+ * for (const [kind, { flops, macs, nodes }] of Costs.byKind(program)) if (flops > 0) console.log(kind, nodes, macs, flops)
+ *
+ * const { y } = program.outputs
+ * console.log(y === undefined ? "" : Costs.ofNode(y).flops) // of the GELU alone
+ * console.log(Costs.activationBytes(program)) // at most so many bytes of images are held at once
+ * ```
+ */
 export const byKind = (program: Program): ReadonlyMap<Kind, LayerCost & { readonly nodes: number }> => {
   const kinds = new Map<Kind, LayerCost & { readonly nodes: number }>()
   for (const node of program.nodes) {

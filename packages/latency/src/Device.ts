@@ -48,12 +48,12 @@ export type Device = typeof Device.Type
 
 const Json = Schema.fromJsonString(Schema.toCodecJson(Device))
 
-/** The file's text. */
+/** A device as the text of its file, which `parse` reads. */
 export const print = (device: Device): string => `${Schema.encodeSync(Json)(device)}\n`
 
 const Head = Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(format), version: Schema.Unknown }))
 
-/** A file's text as what it says. Fails with `DeviceUnusable` where it is no device file, or one of another version. */
+/** The device that a file's text describes. Fails with `DeviceUnusable` where it is no device file, or one of another version. */
 export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
   const head = Schema.decodeUnknownResult(Head)(text)
   if (Result.isFailure(head))
@@ -75,7 +75,7 @@ export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
   )
 }
 
-/** Whether a device file is of this space. */
+/** Succeeds where a device was profiled for this very space, by its fingerprint; fails with `DeviceUnusable` where it was another one. */
 export const fits = <A, C extends string, M extends string>(
   { space }: Device,
   of: ModelSpace.ModelSpace<A, C, M>
@@ -105,12 +105,7 @@ const byParts = <A, C extends string, M extends string>(
   return of.byParts === null ? null : of.byParts((part) => price(Operation.ofProgram(part)), target.batch)
 }
 
-/**
- * The chain along which `latency` adds up, so that bounds on it are met by dynamic programming over a space's parts; `null` where the space has no parts.
- *
- * @example
- * Device.chain(device)(mine)?.end(point, 32).latency
- */
+/** The chain along which `latency` adds up, so that bounds on it are met by dynamic programming over a space's parts; `null` where the space has no parts. */
 export const chain =
   (device: Pick<Device, "predictor" | "target">) =>
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): Cost.Chain<A, "latency"> | null => {
@@ -135,8 +130,44 @@ export const chain =
  * Milliseconds that the device is predicted to take for a point's network; Infinity for what cannot be built.
  *
  * @example
- * const latency = Device.latency(device)(mine)
- * latency(point) // 1.31
+ * ```ts
+ * import { Device, Machine } from "@uninet/latency"
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const mine = ModelSpace.make({
+ *   name: "mine",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16]) }))),
+ *   task: Classification.make({ classes: 3 }),
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *       }
+ *     })
+ * })
+ * // A device such as `Device.profile` makes in a few minutes; this one knows only what every run costs.
+ * const device: Device.Device = {
+ *   format: "uninet device",
+ *   version: Device.version,
+ *   space: { name: mine.name, fingerprint: ModelSpace.fingerprint(mine) },
+ *   target: { threads: 1, batch: 1 },
+ *   machine: Machine.here(),
+ *   reference: 1,
+ *   measured: 30,
+ *   others: 0,
+ *   error: { median: 0.03, ninety: 0.1 },
+ *   predictor: { fixed: 0.02, families: {}, corrections: {} }
+ * }
+ * // It is written and read as text, and refused for another space.
+ * const read = Result.getOrThrow(Device.parse(Device.print(device)))
+ * console.log(Device.fits(read, mine)._tag, Device.latency(read)(mine)({ width: 8 })) // Success 0.02
+ * console.log(Device.chain(read)(mine)) // null: this space says nothing of its parts
+ * ```
  */
 export const latency =
   ({ predictor, target }: Pick<Device, "predictor" | "target">) =>
@@ -189,10 +220,6 @@ export type ProfileError = ModelNotRun | TooFewMeasured | GraphError | ModelSpac
  * Profiles this machine for a space. Nothing is kept of what is interrupted.
  *
  * Fails with `TooFewMeasured` where the time is too short, `ModelNotRun`, or what keeps a network from being built or exported.
- *
- * @example
- * const device = yield* Device.profile(mine, { target: { threads: 1, batch: 1 }, seconds: 300 })
- * device.error.median // 0.03
  */
 export const profile = Effect.fn("Device.profile")(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,

@@ -20,7 +20,17 @@ const weight = ({ attributes: { initialiser }, shape }: Tensor.Tensor<"variable"
  * The ONNX file that a network would be exported as, with weights that mean nothing.
  *
  * @example
- * Result.map(Form.of(model), (file) => file.length) // bytes
+ * ```ts
+ * import { Form } from "@uninet/latency"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * console.log(Result.map(Form.of(model), (file) => `${file.length} bytes`))
+ * ```
  */
 const of = (model: Model.Model): Result.Result<Uint8Array, GraphError | Export.NotBatchFree> =>
   Result.gen(function* () {

@@ -14,7 +14,7 @@ export const Machine = Schema.Struct({
 })
 export type Machine = typeof Machine.Type
 
-/** This one. */
+/** This machine: its processor by name, cores, system, and the versions of ONNX Runtime and Node. */
 export const here = (): Machine => ({
   processor: cpus()[0]?.model.trim() || "a processor without a name",
   cores: availableParallelism(),

@@ -18,7 +18,16 @@ export const names = ["latency", "peakMemory", "fileSize"] as const
 /** One of them. */
 export type Name = (typeof names)[number]
 
-/** Whether a text names one of them. */
+/**
+ * Whether a text names one of them.
+ *
+ * @example
+ * ```ts
+ * import { Measures } from "@uninet/latency"
+ *
+ * console.log(Measures.names, Measures.isName("latency"), Measures.isName("macs")) // … true false: that is the space's own
+ * ```
+ */
 export const isName = (name: string): name is Name => names.some((each) => each === name)
 
 /** Points whose costs are remembered: a search asks for those of one point several times. */

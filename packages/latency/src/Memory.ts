@@ -123,7 +123,25 @@ const peakOf = (nodes: ReadonlyArray<Node & { readonly sizes: ReadonlyArray<numb
  * for them is a little more.
  *
  * @example
- * const bytes = yield* Memory.planned({ name: "digits", file }, { threads: 1, batch: 1 })
+ * ```ts
+ * import { Form, Memory } from "@uninet/latency"
+ * import { Op } from "@uninet/graph"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Console, Effect } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { image: Model.input([3, 32, 32]) },
+ *   forward: (scope, { image }) => {
+ *     const features = Nn.gelu(scope)(Nn.convolution(Scope.at(scope, "stem"), { out: 16, kernel: 3 })(image))
+ *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(Op.globalAveragePool(features)) }
+ *   }
+ * })
+ * const program = Effect.gen(function* () {
+ *   const file = yield* Effect.fromResult(Form.of(model))
+ *   yield* Console.log(yield* Memory.planned({ name: "mine", file }, { threads: 1, batch: 1 })) // bytes
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 export const planned = (
   { file, name }: { readonly name: string; readonly file: Uint8Array },

@@ -23,7 +23,7 @@ const isStored = (node: Tensor.Tensor) => Tensor.is("variable")(node) || Tensor.
 const familyOf = (node: Tensor.Tensor): string => {
   if (Tensor.is("conv2d")(node)) {
     const { groups, stride } = node.attributes
-    const [, , height, width] = node.inputs[1].shape
+    const [, , height = 1, width = 1] = node.inputs[1]?.shape ?? []
     const form = groups > 1 ? "depthwise" : height * width === 1 ? "pointwise" : "spatial"
     return `conv2d ${form}${stride.some((step) => step > 1) ? " strided" : ""}`
   }
@@ -49,11 +49,6 @@ const operation = (node: Tensor.Tensor): Operation => {
   }
 }
 
-/**
- * Those of a program, in order.
- *
- * @example
- * Result.map(Model.evaluation(model, { batch: 1 }), Operation.ofProgram)
- */
+/** The operations of a program, in its order. */
 export const ofProgram = ({ nodes }: Pick<Program.Program, "nodes">): ReadonlyArray<Operation> =>
   nodes.filter((node) => !isGiven(node)).map(operation)

@@ -4,6 +4,38 @@
  * What an op takes is linear in its amounts, by families of ops; and every distinct op that was seen has a correction of its own, which is the larger the more often it was seen. Both are fitted on
  * whole networks, so that an op is priced as it runs among others: fused with its neighbours, its input in the cache or not. It is a regression with normal priors: amounts are free, corrections are kept
  * to some share of what the op takes by its amounts. Errors are relative.
+ *
+ * @example
+ * ```ts
+ * import { Operation, Predictor } from "@uninet/latency"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * // Networks of one hidden layer, and what they took: here by a formula, elsewhere by a `Stopwatch`.
+ * const operations = (width: number) =>
+ *   Result.getOrThrow(
+ *     Result.map(
+ *       Model.evaluation(
+ *         Model.make({
+ *           inputs: { x: Model.input([64]) },
+ *           forward: (scope, { x }) => {
+ *             const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *             return { y: Nn.linear(Scope.at(scope, "y"), { out: 10 })(hidden) }
+ *           }
+ *         })
+ *       ),
+ *       Operation.ofProgram
+ *     )
+ *   )
+ * const measured = Array.from({ length: 30 }, (_, i) => ({
+ *   operations: operations(32 * (i + 1)),
+ *   milliseconds: 0.05 + 0.001 * (i + 1)
+ * }))
+ * const { error, predictor } = Predictor.fit(measured)
+ * const unseen = operations(1000)
+ * console.log(unseen[0]?.amounts.length === Operation.amounts, `errors of ${(100 * error.median).toFixed(1)}% on the median`)
+ * console.log(Predictor.predict(predictor)(unseen).toFixed(3), Predictor.ofOperations(predictor)(unseen).toFixed(3))
+ * ```
  */
 import { Cholesky } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
@@ -46,12 +78,7 @@ export const ofOperations =
     return sum
   }
 
-/**
- * Milliseconds of a network.
- *
- * @example
- * Predictor.predict(predictor)(Operation.ofProgram(program)) // 1.31
- */
+/** Milliseconds of a network. */
 export const predict =
   (predictor: Predictor) =>
   (operations: ReadonlyArray<Operation.Operation>): number =>
@@ -170,12 +197,7 @@ export interface Fitted {
   readonly error: { readonly median: number; readonly ninety: number }
 }
 
-/**
- * Fits a predictor to networks, at least some tens, its priors chosen by those that are left out in turn.
- *
- * @example
- * Predictor.fit(measured).error.median // 0.03
- */
+/** Fits a predictor to networks, at least some tens, its priors chosen by those that are left out in turn. */
 export const fit = (examples: ReadonlyArray<Example>): Fitted => {
   const all = Array.from(examples.keys())
   const linear = features(examples, amountsOf, (_, size) => free / Math.max(size, 1e-12))

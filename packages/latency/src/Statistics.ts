@@ -1,4 +1,20 @@
-/** Medians and their intervals. */
+/**
+ * Medians and their intervals.
+ *
+ * @example
+ * ```ts
+ * import { Statistics } from "@uninet/latency"
+ *
+ * // Milliseconds of ten turns of each of two networks.
+ * const mine = [2.1, 2.0, 2.2, 2.1, 2.1, 2.3, 2.0, 2.1, 2.1, 2.2]
+ * const theirs = mine.map((milliseconds) => 1.5 * milliseconds)
+ * console.log(Statistics.median(mine), Statistics.quantile(mine, 0.1).toFixed(2), Statistics.spread(mine).toFixed(3))
+ *
+ * // How many times as long the other takes, with its interval.
+ * const { high, low, value } = Statistics.ratio(Statistics.quantileOf(theirs), Statistics.quantileOf(mine))
+ * console.log(`${value.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`)
+ * ```
+ */
 
 /** A quantity with the interval in which its true value lies, with about 95% confidence where nothing else disturbs it. */
 export interface Interval {

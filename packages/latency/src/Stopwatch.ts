@@ -3,10 +3,6 @@
  * divided out.
  *
  * With one thread the time is the clock's or, where that is less, the processor's: what it worked for others meanwhile is not the model's.
- *
- * @example
- * const { models } = yield* Stopwatch.measure([{ name: "digits", file: bytes }], { target: { threads: 1, batch: 1 } })
- * models[0].latency // { value: 1.31, low: 1.29, high: 1.33 }, in milliseconds
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -73,7 +69,32 @@ const ready = Effect.fnUntraced(function* (name: string, { run }: Opened): Effec
   return { name, take: run(times) }
 })
 
-/** A model that is warm, as a function of a turn; for those who take turns themselves. */
+/**
+ * A model that is warm, as a function of a turn; for those who take turns themselves.
+ *
+ * @example
+ * ```ts
+ * import { Form, Stopwatch } from "@uninet/latency"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Console, Effect } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * const target = { threads: 1, batch: 1 }
+ *
+ * // Taking turns by hand: a network between two runs of the reference network, which is the same everywhere.
+ * const program = Effect.gen(function* () {
+ *   const file = yield* Effect.fromResult(Form.of(model))
+ *   const turn = yield* Stopwatch.warmed({ name: "mine", file }, target)
+ *   const reference = yield* Stopwatch.referenceNetwork(target)
+ *   const [before, mine, after] = [yield* reference, yield* turn, yield* reference]
+ *   yield* Console.log(mine / ((before + after) / 2)) // milliseconds over milliseconds: a figure that other machines share
+ * })
+ * Effect.runPromise(Effect.scoped(program))
+ * ```
+ */
 export const warmed = (
   { file, name }: Subject,
   target: Target

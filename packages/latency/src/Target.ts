@@ -5,7 +5,7 @@ import { NotHere } from "./LatencyError.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
-/** ONNX Runtime on the processor. */
+/** What is measured on: ONNX Runtime on the processor, with so many threads, and so many examples at once. */
 export const Target = Schema.Struct({ threads: Count, batch: Count })
 export type Target = typeof Target.Type
 
@@ -13,7 +13,15 @@ export type Target = typeof Target.Type
  * `cpu` and `cpu:n`, n being threads, which are 1 where it is not said. Fails with `NotHere` of anything else: `webgpu`, `browser`, …
  *
  * @example
- * Target.parse("cpu:2", 1) // { threads: 2, batch: 1 }
+ * ```ts
+ * import { Target } from "@uninet/latency"
+ * import { Result } from "effect"
+ *
+ * const target = Target.parse("cpu:2", 8)
+ * console.log(Result.map(target, Target.print)) // cpu:2, batch 8
+ * const elsewhere = Target.parse("webgpu", 1)
+ * if (Result.isFailure(elsewhere)) console.log(elsewhere.failure.message)
+ * ```
  */
 export const parse = (text: string, batch: number): Result.Result<Target, NotHere> => {
   const found = /^cpu(?::([1-9]\d{0,3}))?$/.exec(text.trim())
@@ -22,5 +30,5 @@ export const parse = (text: string, batch: number): Result.Result<Target, NotHer
     : Result.succeed({ threads: Number(found[1] ?? 1), batch })
 }
 
-/** `cpu:2, batch 8`. */
+/** A target in words: `cpu:2, batch 8`. */
 export const print = ({ batch, threads }: Target): string => `cpu:${threads}, batch ${batch}`

@@ -156,10 +156,6 @@ const kernelsOf = (phases: ReadonlyArray<Schedule.Phase>): ReadonlyArray<Kernel>
  * Every stage of a program's compilation.
  *
  * Fails where a rewritten program does not check.
- *
- * @example
- * const { kernels, memory } = Result.getOrThrow(Explain.explain(program))
- * kernels.map(({ kind, text }) => `${kind}: ${text}`)
  */
 export const explain = (program: Program.Program): Result.Result<Explained, GraphError> =>
   Result.gen(function* () {
@@ -268,13 +264,7 @@ const limitsOf = (options: Options): Result.Result<Limits, GraphError> =>
     return { macs: yield* bestOf(convolution, "macs", options), bytes: yield* bestOf(sum, "bytes", options) }
   })
 
-/**
- * The same with milliseconds beside every piece of work, and what this machine reaches. Runs on made-up numbers, one thread.
- *
- * @example
- * const { explained, limits } = Result.getOrThrow(Explain.measure(program))
- * explained.kernels.map(({ macs, bytes, milliseconds }) => [milliseconds, Math.max(macs / limits.macs, bytes / limits.bytes)])
- */
+/** The same with milliseconds beside every piece of work, and what this machine reaches. Runs on made-up numbers, one thread. */
 export const measure = (
   program: Program.Program,
   options: Options = {}

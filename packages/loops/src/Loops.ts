@@ -111,16 +111,8 @@ export interface Options {
  * specified).
  *
  * Fails with `CompileFailed` where a program cannot be compiled.
- *
- * @example
- * program.pipe(Effect.provide(Loops.portable()))
  */
 export const portable = (options: Options = {}): Layer.Layer<Runtime> => layerOf("loops portable", false, options)
 
-/**
- * The engine on loops in which a product and a sum are one instruction where the processor has it (WebAssembly's relaxed multiply-add): faster, and the same bits only on processors that have it.
- *
- * @example
- * program.pipe(Effect.provide(Loops.fast()))
- */
+/** The engine on loops in which a product and a sum are one instruction where the processor has it (WebAssembly's relaxed multiply-add): faster, and the same bits only on processors that have it. */
 export const fast = (options: Options = {}): Layer.Layer<Runtime> => layerOf("loops", true, options)

@@ -170,7 +170,26 @@ const stretches = 8
  * Fails where a rewritten program does not check.
  *
  * @example
- * Result.map(Lower.lower(program), ({ instructions }) => instructions.length)
+ * ```ts
+ * import { Explain, Lower } from "@uninet/loops"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([64]) },
+ *   forward: (scope, { x }) => {
+ *     const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 32 })(x))
+ *     return { y: Nn.linear(Scope.at(scope, "y"), { out: 10 })(hidden) }
+ *   }
+ * })
+ * const program = Result.getOrThrow(Model.evaluation(model, { batch: 16 }))
+ * console.log(Lower.batchOf(program)) // 16
+ * console.log(Result.map(Lower.lower(program), ({ instructions }) => instructions.length))
+ *
+ * // All stages of the compilation, for people: kernels, and the memory that they need.
+ * const { kernels, memory } = Result.getOrThrow(Explain.explain(program))
+ * console.log(kernels.length, memory.working)
+ * ```
  */
 export const lower = (given: Program.Program): Result.Result<Lowered, GraphError> =>
   Result.map(Rewrite.apply(given, rewrites), (program) => {

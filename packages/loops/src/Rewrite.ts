@@ -21,12 +21,7 @@ export interface Rewrite {
 const withInputs = (node: Tensor.Tensor, inputs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor =>
   inputs.every((x, i) => x === node.inputs[i]) ? node : { ...node, inputs }
 
-/**
- * A program after some rewrites, one after the other.
- *
- * @example
- * const plain = Rewrite.apply(program, [Norms.rewrite])
- */
+/** A program after some rewrites, one after the other. */
 export const apply = (
   program: Program.Program,
   rewrites: ReadonlyArray<Rewrite>

@@ -56,7 +56,28 @@ export const program = (
   })
 }
 
-/** As `Model.evaluation`, with the averages instead of the weights. */
+/**
+ * As `Model.evaluation`, with the averages instead of the weights.
+ *
+ * @example
+ * ```ts
+ * import { Average } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * // After every training step this program moves the averages on …
+ * const { variables } = Result.getOrThrow(Model.evaluation(model))
+ * const moving = Result.getOrThrow(Average.program(variables))
+ * console.log(moving.updates.map(({ variable }) => variable.attributes.name)) // [ 'ema.y.weight', 'ema.y.bias' ], in some order
+ * // … and this one evaluates by them.
+ * const averaged = Result.getOrThrow(Average.evaluation(model, { batch: 64 }))
+ * console.log(averaged.variables.map(({ attributes }) => attributes.name))
+ * ```
+ */
 export const evaluation = (
   model: Model.Model,
   { batch }: { readonly batch: number }

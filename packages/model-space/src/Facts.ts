@@ -19,7 +19,22 @@ export const Facts = Schema.Struct({
 })
 export type Facts = typeof Facts.Type
 
-/** Those of a data set. */
+/**
+ * The facts of a data set. `classes` gives their number; without it targets tell no classes apart.
+ *
+ * @example
+ * ```ts
+ * import { Facts } from "@uninet/model-space"
+ *
+ * // Of a data set, or of anything that describes itself as one does.
+ * const facts = Facts.of({
+ *   inputs: { image: { shape: [1, 28, 28], dtype: "float32" } },
+ *   targets: { shape: [], dtype: "int32" },
+ *   classes: ["shirt", "shoe", "bag"]
+ * })
+ * console.log(facts.classes, facts.inputs.image?.shape) // 3 [ 1, 28, 28 ]
+ * ```
+ */
 export const of = (data: {
   readonly inputs: Model.Ports
   readonly targets: Model.Port

@@ -3,14 +3,30 @@
  * with fast-check, or by `uninet verify my-space.ts`:
  *
  * @example
- * import { Laws } from "@uninet/model-space"
+ * ```ts
+ * import { Classification, Laws, ModelSpace } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
  * import { fromSpace } from "@uninet/search-space/arbitrary"
  * import { Result } from "effect"
  * import * as fc from "fast-check"
  *
- * it("my space keeps the laws", () => {
- *   fc.assert(fc.property(fromSpace(mine.space), (point) => void Result.getOrThrow(Laws.check(mine)(point))))
+ * const mine = ModelSpace.make({
+ *   name: "mine",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16]) }))),
+ *   task: Classification.make({ classes: 3 }),
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *       }
+ *     })
  * })
+ * fc.assert(fc.property(fromSpace(mine.space), (point) => void Result.getOrThrow(Laws.check(mine)(point))))
+ * for (const { name, statement } of Laws.pure(mine)) console.log(`${name}: ${statement}`)
+ * ```
  */
 import { Costs, gradient, Op, Program, Shape, Tensor, topological } from "@uninet/graph"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
@@ -443,13 +459,46 @@ export const onEngine = <A>(of: ModelSpace<A>): ReadonlyArray<EngineLaw<A>> => [
  * Checks a point against the laws that run its network. Fails with the first one that is broken.
  *
  * @example
+ * ```ts
+ * import { Runtime, type RuntimeError } from "@uninet/engine"
+ * import { Op } from "@uninet/graph"
+ * import { Loops } from "@uninet/loops"
+ * import { Classification, Laws, ModelSpace } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Effect, Result } from "effect"
+ *
  * const engine: Laws.Engine<RuntimeError, Runtime> = (program, { inputs, variables }) =>
- *   Effect.scoped(Effect.gen(function* () {
- *     const executable = yield* (yield* Runtime).compile({ program })
- *     yield* executable.write(variables)
- *     return yield* executable.run("program", inputs)
- *   }))
- * const program = Laws.checkOn(engine)(mine)(point)
+ *   Effect.scoped(
+ *     Effect.gen(function* () {
+ *       const { compile } = yield* Runtime
+ *       const executable = yield* compile({ program })
+ *       yield* executable.write(variables)
+ *       return yield* executable.run("program", inputs)
+ *     })
+ *   )
+ *
+ * const mine = ModelSpace.make({
+ *   name: "mine",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16]) }))),
+ *   task: Classification.make({ classes: 3 }),
+ *   // A mistake that the graph alone does not show: nothing comes through where a ReLU follows −|x|.
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.linear(Scope.at(scope, "hidden"), { out: width })(x)
+ *         const dead = Nn.relu(scope)(Op.neg(Op.abs(hidden)))
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(dead) }
+ *       }
+ *     })
+ * })
+ * Laws.checkOn(engine)(mine)({ width: 8 }).pipe(
+ *   Effect.catchTag("LawViolation", ({ at, law }) => Effect.sync(() => console.log(law, at))), // alive hidden.weight
+ *   Effect.provide(Loops.portable()),
+ *   Effect.runPromise
+ * )
+ * ```
  */
 export const checkOn =
   <E, R>(engine: Engine<E, R>) =>

@@ -2,6 +2,25 @@
  * Lookahead (Zhang et al. 2019): every few steps the weights are set back to a point between where they are and where they were set before, the slow weights.
  *
  * The slow weights are variables of their own, `slow.<name>`; a small program after every so many training steps moves both, so that any engine can do it.
+ *
+ * @example
+ * ```ts
+ * import { Lookahead } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const options = Lookahead.Lookahead.make({})
+ * const due = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].filter((step) => Lookahead.isDue(options, step))
+ * console.log(due) // [ 4, 9 ]: every fifth step
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1, bias: false })(x) })
+ * })
+ * const program = Result.flatMap(Model.evaluation(model), ({ variables }) => Lookahead.program(variables))
+ * console.log(Result.getOrThrow(program).updates.map(({ variable }) => variable.attributes.name))
+ * // [ 'slow.y.weight', 'y.weight' ]
+ * ```
  */
 import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
 import { Initialiser, Scope } from "@uninet/nn"

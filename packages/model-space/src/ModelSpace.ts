@@ -328,7 +328,23 @@ const legible = <A, C extends string, M extends string>(made: ModelSpace<A, C, M
  * A space of which only results are known, as a table has them: it can be searched, and nothing of it trained. Its costs are those that are given.
  *
  * @example
- * const played = ModelSpace.table({ name: table.name, space: table.space, task: Classification.make({ classes: 10 }), costs: { macs: (network) => … } })
+ * ```ts
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * // Somebody trained all four, and only their accuracies are left.
+ * const space = Result.getOrThrow(Space.make(Choice.struct({ depth: Choice.ordered([2, 4]), width: Choice.ordered([8, 16]) })))
+ * const played = ModelSpace.table({
+ *   name: "four networks",
+ *   space,
+ *   task: Classification.make({ classes: 10 }),
+ *   costs: { blocks: ({ depth, width }) => depth * width }
+ * })
+ * console.log(ModelSpace.costNames(played), played.isTrainable) // [ 'blocks' ] false
+ * const built = played.model({ depth: 2, width: 8 })
+ * if (Result.isFailure(built)) console.log(built.failure.message)
+ * ```
  */
 export const table = <A, const Measure extends string, const Cost extends string = never>(
   declared: Pick<Declaration<A, Cost, Measure, never>, "name" | "space" | "task" | "line" | "picture" | "version"> & {
@@ -348,7 +364,28 @@ export const table = <A, const Measure extends string, const Cost extends string
  * The same networks for another task: whose outputs it takes is seen when one is trained.
  *
  * @example
- * const inOrder = ModelSpace.withTask(ordinal)(digits)
+ * ```ts
+ * import { Classification, ModelSpace, Regression } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const ages = ModelSpace.make({
+ *   name: "ages",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16]) }))),
+ *   task: Classification.make({ classes: 1, output: "y" }),
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *         return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
+ *       }
+ *     })
+ * })
+ * const inYears = ModelSpace.withTask(Regression.make())(ages)
+ * console.log(inYears.task.decides, ModelSpace.fingerprint(inYears) === ModelSpace.fingerprint(ages)) // … false
+ * ```
  */
 export const withTask =
   <Measure extends string>(task: Task.Task<Measure>) =>
@@ -359,7 +396,32 @@ export const withTask =
  * With further costs, or others of the same names.
  *
  * @example
- * const counted = ModelSpace.withCosts({ blocks: (network: Network) => network.stages.length })(mine)
+ * ```ts
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const mine = ModelSpace.make({
+ *   name: "mine",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ depth: Choice.ordered([1, 2, 3]) }))),
+ *   task: Classification.make({ classes: 3 }),
+ *   model: ({ depth }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         let y = x
+ *         for (let i = 0; i < depth; i++) y = Nn.gelu(scope)(Nn.linear(Scope.at(scope, `hidden.${i}`), { out: 16 })(y))
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(y) }
+ *       }
+ *     })
+ * })
+ * const counted = ModelSpace.withCosts({ layers: ({ depth }: { readonly depth: 1 | 2 | 3 }) => depth + 1 })(mine)
+ * console.log(Result.getOrThrow(ModelSpace.costsOf(counted)({ depth: 3 })).layers) // 4
+ * // Bounds on it are constraints of a search like any other.
+ * console.log(ModelSpace.within({ layers: { max: 3 }, macs: { max: 1e6 } })(counted).length) // 2
+ * console.log(ModelSpace.unpriced(counted).layers) // Infinity: what a search takes where a cost could not be told
+ * ```
  */
 export const withCosts =
   <A, const Added extends string>(costs: { readonly [C in Added]: (point: A) => number }) =>
@@ -376,7 +438,32 @@ export const withCosts =
 /** Why a point's network cannot be trained. */
 export type Untrainable = Unbuildable | Task.OutputsMismatch | Task.MeasuresMissing
 
-/** The network of a point, built once for one example to see that it can be, that the task takes its outputs, and that the task measures what it names. */
+/**
+ * The network of a point, built once for one example to see that it can be, that the task takes its outputs, and that the task measures what it names.
+ *
+ * @example
+ * ```ts
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const mine = ModelSpace.make({
+ *   name: "mine",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16]) }))),
+ *   task: Classification.make({ classes: 3 }),
+ *   // Its author forgot that three classes want three logits.
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at(scope, "logits"), { out: width })(x) })
+ *     })
+ * })
+ * const checked = ModelSpace.checked(mine)({ width: 8 })
+ * if (Result.isFailure(checked)) console.log(checked.failure.message)
+ * // the task classification takes the outputs logits [3], but the model gives logits [8]; …
+ * ```
+ */
 export const checked =
   <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
   (point: A): Result.Result<Model.Model, Untrainable> =>
@@ -451,7 +538,29 @@ export const unpriced = <A, C extends string>(of: ModelSpace<A, C>): { readonly 
  * Bounds on costs by their names, as constraints on the space: solved along the chain where the cost has one.
  *
  * @example
- * ModelSpace.within({ macs: { max: 2e6 } })(mine)
+ * ```ts
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Constrained, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const mine = ModelSpace.make({
+ *   name: "mine",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16, 512]) }))),
+ *   task: Classification.make({ classes: 3 }),
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *       }
+ *     })
+ * })
+ * const made = Constrained.make(mine.space, ModelSpace.within({ parameters: { max: 200 } })(mine))
+ * const small = Result.getOrThrow(made)
+ * console.log(([8, 16, 512] as const).filter((width) => Constrained.isFeasible({ width })(small))) // [ 8, 16 ]
+ * ```
  */
 export const within =
   <const Bound extends string>(windows: { readonly [K in Bound]?: Constraint.Window }) =>
@@ -496,7 +605,46 @@ export const read =
     return Result.isFailure(found) && of.scaling !== null ? Space.readJson(json)(of.space) : found
   }
 
-/** A point as JSON, for `read`. */
+/**
+ * A point as JSON, for `read`.
+ *
+ * @example
+ * ```ts
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const mine = ModelSpace.make({
+ *   name: "mine",
+ *   space: Result.getOrThrow(
+ *     Space.make(Choice.struct({ width: Choice.ordered([8, 16]), learningRate: Choice.ordered([1e-3, 1e-2]) }))
+ *   ),
+ *   task: Classification.make({ classes: 3 }),
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *       }
+ *     }),
+ *   recipe: ({ learningRate }) => ({ learningRate })
+ * })
+ *
+ * // A point as a journal, a card or another machine gets it, and read back there.
+ * const json = JSON.stringify(ModelSpace.write(mine)({ width: 16, learningRate: 1e-2 }))
+ * const point = Result.getOrThrow(ModelSpace.read(mine)(JSON.parse(json)))
+ * console.log(point.width, Result.getOrThrow(ModelSpace.recipeOf(mine)(point))) // 16 { learningRate: 0.01 }
+ *
+ * // Two points that differ only in how they are trained have the same network.
+ * const [slow, fast] = ([1e-3, 1e-2] as const).map((learningRate) =>
+ *   Result.getOrThrow(ModelSpace.networkDigest(mine)({ width: 16, learningRate }))
+ * )
+ * console.log(slow === fast) // true
+ * console.log(ModelSpace.isModelSpace(mine), ModelSpace.isModelSpace(point)) // true false
+ * ```
+ */
 export const write =
   <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
   (point: A): Schema.Json =>

@@ -1,4 +1,25 @@
-/** What turns gradients into the next parameters: AdamW, SGD or Muon, as data, and as the ops of a training step. */
+/**
+ * What turns gradients into the next parameters: AdamW, SGD or Muon, as data, and as the ops of a training step.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Optimiser } from "@uninet/model-space"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * // The ops of a training step: the classifier trains ten times as fast as what stands before it.
+ * const scope = Scope.make("training")
+ * const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 32 })(Op.input("x", [64, 4])))
+ * const loss = Op.mean(Op.abs(Nn.linear(Scope.at(scope, "classifier"), { out: 1 })(hidden)))
+ * const groups = [Optimiser.Group.make({ prefix: "classifier", learningRate: 10 })]
+ * const { updates } = Optimiser.updates(loss, { optimiser: Optimiser.sgd(), groups, gradientClip: 5 })
+ * console.log(updates.length) // 8: four parameters, and the momentum of each
+ *
+ * // What a step is fed.
+ * console.log(Optimiser.inputs(groups, 0.01, 0)) // step 1, learningRate 0.01, learningRate/classifier 0.1
+ * console.log(Optimiser.rateName(Optimiser.groupOf(groups, "classifier.weight"))) // learningRate/classifier
+ * ```
+ */
 import { gradient, Op, type Program, Shape, Tensor, topological } from "@uninet/graph"
 import * as Schema from "effect/Schema"
 import { Count, or, Positive, Rate, Share } from "./internal/schema.ts"
@@ -40,7 +61,7 @@ export const Optimiser = Schema.TaggedUnion({
 })
 export type Optimiser = typeof Optimiser.Type
 
-/** AdamW with the paper's constants, or others. */
+/** AdamW. Defaults: β₁ 0.9, β₂ 0.999, ε 1e-8, weight decay 0.05, as in the UniNet paper. */
 export const adamw = (options: Partial<Omit<Extract<Optimiser, { _tag: "AdamW" }>, "_tag">> = {}): Optimiser =>
   Optimiser.cases.AdamW.make(options)
 
@@ -48,7 +69,18 @@ export const adamw = (options: Partial<Omit<Extract<Optimiser, { _tag: "AdamW" }
 export const sgd = (options: Partial<Omit<Extract<Optimiser, { _tag: "Sgd" }>, "_tag">> = {}): Optimiser =>
   Optimiser.cases.Sgd.make(options)
 
-/** Muon with the constants of its author and AdamW with the paper's beside it, or others. */
+/**
+ * Muon with the constants of its author and AdamW with the paper's beside it, or others.
+ *
+ * @example
+ * ```ts
+ * import { Optimiser, Recipe } from "@uninet/model-space"
+ *
+ * const recipe = Recipe.Recipe.make({ ...Recipe.quick, optimiser: Optimiser.muon({ weightDecay: 0.01 }) })
+ * console.log(recipe.optimiser._tag, recipe.optimiser.weightDecay) // Muon 0.01
+ * console.log(Optimiser.adamw().weightDecay, Optimiser.sgd({ nesterov: true }).weightDecay) // 0.05 0.0001
+ * ```
+ */
 export const muon = (options: Partial<Omit<Extract<Optimiser, { _tag: "Muon" }>, "_tag">> = {}): Optimiser =>
   Optimiser.cases.Muon.make(options)
 

@@ -71,7 +71,30 @@ const style = `.uninet-picture{font-family:system-ui,-apple-system,"Segoe UI",Ro
  * Draws a network's parts (`ModelSpace.parts`) as SVG.
  *
  * @example
- * const svg = Result.map(mine.parts(point), (parts) => Picture.svg(parts, { title: mine.line(point), input: "1 × 28 × 28" }))
+ * ```ts
+ * import { Classification, ModelSpace, Picture } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const mine = ModelSpace.make({
+ *   name: "flowers",
+ *   space: Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16]) }))),
+ *   task: Classification.make({ classes: 3 }),
+ *   model: ({ width }) =>
+ *     Model.make({
+ *       inputs: { x: Model.input([4]) },
+ *       forward: (scope, { x }) => {
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *       }
+ *     })
+ * })
+ * const svg = Result.map(mine.parts({ width: 16 }), (parts) =>
+ *   Picture.svg(parts, { title: Picture.escaped("flowers & co."), input: "4", output: "logits 3" })
+ * )
+ * console.log(Result.getOrThrow(svg).slice(0, 60)) // <svg xmlns=…: for a file, or to stand in a page
+ * ```
  */
 export const svg = (parts: ReadonlyArray<Part>, { input, output, title }: Options = {}): string => {
   const macs = parts.reduce((sum, part) => sum + part.macs, 0)

@@ -1,4 +1,14 @@
-/** How a network is trained: data, so that it can be journalled, compared and replayed. */
+/**
+ * How a network is trained: data, so that it can be journalled, compared and replayed.
+ *
+ * @example
+ * ```ts
+ * import { Optimiser, Recipe } from "@uninet/model-space"
+ *
+ * const mine = Recipe.Recipe.make({ ...Recipe.quick, epochs: 3, optimiser: Optimiser.sgd({ momentum: 0.9 }) })
+ * console.log(mine.epochs, mine.optimiser._tag, mine.learningRate) // 3 Sgd 0.003
+ * ```
+ */
 import * as Augmentation from "@uninet/data/augmentation"
 import * as Mix from "@uninet/data/mix"
 import * as Schema from "effect/Schema"
@@ -121,20 +131,22 @@ export type PresetName = keyof typeof presets
  * ```ts
  * import { Recipe } from "@uninet/model-space"
  *
- * console.log(Recipe.withBatch(Recipe.paper, 512).learningRate)
+ * console.log(Recipe.withBatch(512)(Recipe.paper).learningRate)
  * ```
  */
-export const withBatch = (recipe: Recipe, batch: number): Recipe => {
-  const factor = batch / recipe.batch
-  const { schedule } = recipe
-  return {
-    ...recipe,
-    batch,
-    learningRate: recipe.learningRate * factor,
-    schedule:
-      schedule._tag === "Cosine" ? { ...schedule, from: schedule.from * factor, to: schedule.to * factor } : schedule
+export const withBatch =
+  (batch: number) =>
+  (recipe: Recipe): Recipe => {
+    const factor = batch / recipe.batch
+    const { schedule } = recipe
+    return {
+      ...recipe,
+      batch,
+      learningRate: recipe.learningRate * factor,
+      schedule:
+        schedule._tag === "Cosine" ? { ...schedule, from: schedule.from * factor, to: schedule.to * factor } : schedule
+    }
   }
-}
 
 /** Steps of an augmentation after which every place of a picture is where it was. */
 const keepPlaces: ReadonlyArray<Augmentation.Step["_tag"]> = ["ColorJitter", "RandomErasing"]

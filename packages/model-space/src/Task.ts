@@ -140,11 +140,27 @@ export const make = <const Measure extends string>(task: Declaration<Measure>): 
   allows: { augmentation: "none", labelSmoothing: false, ...task.allows }
 })
 
-/** The names of its measures. */
+/** The names of a task's measures, in the order in which it declares them. */
 export const measuresOf = <Measure extends string>(task: Task<Measure>): ReadonlyArray<Measure> =>
   Struct.keys(task.measures)
 
-/** A number that is larger the better. */
+/**
+ * A measure's value as a number that is larger the better: negated where lower is better.
+ *
+ * @example
+ * ```ts
+ * import { Classification, Regression, Task } from "@uninet/model-space"
+ *
+ * const digits = Classification.make({ classes: 10 })
+ * console.log(Task.measuresOf(digits)) // [ 'accuracy', 'top5', 'loss', 'calibrationError' ]
+ * console.log(Task.worth(digits.measures.loss, 0.3)) // -0.3: the lower the loss the better
+ *
+ * // Whether a task fits a network is known before anything is trained.
+ * console.log(Task.takes(digits, { logits: { shape: [10], dtype: "float32" } })._tag) // Success
+ * console.log(Task.takes(digits, { logits: { shape: [7], dtype: "float32" } })._tag) // Failure
+ * console.log(Task.tallies(Regression.make())._tag) // Success: its tally gives what the task names
+ * ```
+ */
 export const worth = (direction: Direction, value: number): number => (direction === "higher" ? value : -value)
 
 /** Outputs that a task cannot take. */
@@ -164,7 +180,7 @@ const wanted = (outputs: Task["outputs"]): string =>
     .map(([name, shape]) => `${name} [${shape.map((length) => length ?? "any").join("×")}]`)
     .join(", ")
 
-/** Whether a model's outputs are what the task takes; it may give others besides. */
+/** Succeeds where a model gives the outputs that the task takes, in their shapes; it may give others besides. Fails with `OutputsMismatch`. */
 export const takes = (task: Task, given: Model.Ports): Result.Result<void, OutputsMismatch> => {
   const fits = Object.entries(task.outputs).every(([name, shape]) => {
     const own = Object.hasOwn(given, name) ? given[name] : undefined

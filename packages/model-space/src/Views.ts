@@ -62,7 +62,7 @@ const viewsOf = (
   ])
 }
 
-/** Whether a model can be judged so: its one input is pictures. */
+/** Whether a model can be evaluated on views: its only input is a picture `[channels, height, width]` of float32. */
 export const fits = ({ inputs }: Model.Model): boolean => {
   const ports = Object.values(inputs)
   return ports.length === 1 && ports[0]?.shape.length === 3 && ports[0].dtype === "float32"
@@ -72,26 +72,43 @@ export const fits = ({ inputs }: Model.Model): boolean => {
  * The model whose outputs are the means of all views. Without views, or where its input is no picture (`fits`), it is the model itself.
  *
  * @example
- * const judged = Views.of({ mirror: true, shift: 1 }, network.model) // six evaluations for one
+ * ```ts
+ * import { Views } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { image: Model.input([3, 32, 32]) },
+ *   forward: (scope, { image }) => {
+ *     const features = Nn.globalAveragePool(scope)(Nn.convolution(Scope.at(scope, "stem"), { out: 8, kernel: 3 })(image))
+ *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(features) }
+ *   }
+ * })
+ * // Mirrored and shifted both ways: six evaluations for one.
+ * const judged = Views.of({ mirror: true, shift: 1 })(model)
+ * console.log(Views.fits(model), Model.print(Result.getOrThrow(Model.outputs(judged)))) // true logits [10]
+ * ```
  */
-export const of = (views: Views | undefined, model: Model.Model): Model.Model =>
-  views === undefined || (!views.mirror && views.shift === 0) || !fits(model)
-    ? model
-    : {
-        inputs: model.inputs,
-        forward: (scope, inputs) => {
-          const [[name = "", x] = []] = Object.entries(inputs)
-          const [first, ...rest] = x === undefined ? [] : viewsOf(views, x)
-          if (x === undefined || first === undefined) return model.forward(scope, inputs)
-          const all = model.forward(scope, { [name]: Op.concat([first.view, ...rest.map(({ view }) => view)], 0) })
-          const batch = x.shape[0] ?? 1
-          return Object.fromEntries(
-            Object.entries(all).map(([output, y]) => [
-              output,
-              [first, ...rest]
-                .map(({ share }, i) => Op.scale(Op.slice(y, 0, i * batch, (i + 1) * batch), share))
-                .reduce((a, b) => Op.add(a, b))
-            ])
-          )
+export const of =
+  (views: Views | undefined) =>
+  (model: Model.Model): Model.Model =>
+    views === undefined || (!views.mirror && views.shift === 0) || !fits(model)
+      ? model
+      : {
+          inputs: model.inputs,
+          forward: (scope, inputs) => {
+            const [[name = "", x] = []] = Object.entries(inputs)
+            const [first, ...rest] = x === undefined ? [] : viewsOf(views, x)
+            if (x === undefined || first === undefined) return model.forward(scope, inputs)
+            const all = model.forward(scope, { [name]: Op.concat([first.view, ...rest.map(({ view }) => view)], 0) })
+            const batch = x.shape[0] ?? 1
+            return Object.fromEntries(
+              Object.entries(all).map(([output, y]) => [
+                output,
+                [first, ...rest]
+                  .map(({ share }, i) => Op.scale(Op.slice(y, 0, i * batch, (i + 1) * batch), share))
+                  .reduce((a, b) => Op.add(a, b))
+              ])
+            )
+          }
         }
-      }

@@ -49,6 +49,6 @@ describe("a recipe", () => {
 
   it("of the paper has the paper's rate for any batch", () => {
     for (const batch of [64, 512, 1024])
-      assert.closeTo(Recipe.withBatch(Recipe.paper, batch).learningRate, (5e-4 * batch) / 512, 1e-12)
+      assert.closeTo(Recipe.withBatch(batch)(Recipe.paper).learningRate, (5e-4 * batch) / 512, 1e-12)
   })
 })

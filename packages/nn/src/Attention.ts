@@ -7,6 +7,18 @@ import * as Scope from "./Scope.ts"
 
 /**
  * Scaled dot-product attention with heads of `headDim` channels: scores times headDim^-½, plus a mask `[groups, keys]` or `[groups, queries, keys]` if there is one, as of `Op.attention`.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * // Two heads of 32 channels: 10 queries look at 49 keys.
+ * const query = Op.input("query", [8, 10, 64])
+ * const key = Op.input("key", [8, 49, 64])
+ * const value = Op.input("value", [8, 49, 64])
+ * console.log(Nn.attend(Scope.make("training", "attn"), 32, query, key, value).shape) // [ 8, 10, 64 ]
+ * ```
  */
 export const attend = (
   scope: Scope.Scope,
@@ -73,6 +85,17 @@ export const selfAttention =
  * Attention of `query` to all of `x`: key and value from one linear layer `kv`, and the output projection `proj`.
  *
  * `query` `[batch, queries, channels]` keeps its shape; `x` `[batch, tokens, ...]` may have other channels.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Nn, Scope } from "@uninet/nn"
+ *
+ * // A decoder's 10 queries gather what they want from 49 tokens of a wider encoder.
+ * const query = Op.input("query", [8, 10, 64])
+ * const decode = Nn.crossAttention(Scope.make("training", "decoder"), { headDim: 32, query })
+ * console.log(decode(Op.input("tokens", [8, 49, 256])).shape) // [ 8, 10, 64 ]
+ * ```
  */
 export const crossAttention =
   (scope: Scope.Scope, { headDim, query }: { readonly headDim: number; readonly query: Tensor.Tensor }): Layer =>

@@ -60,11 +60,11 @@ export const convolution =
     )
   }
 
-/** A 1×1 convolution: a linear layer at every position. */
+/** A 1×1 convolution, a linear layer at every position: `[batch, in, height, width]` → `[batch, out, height, width]`. Parameters as of `convolution`; `bias` is on by default. */
 export const pointwise = (scope: Scope, options: { readonly out: number; readonly bias?: boolean }): Layer =>
   convolution(scope, { ...options, kernel: 1 })
 
-/** A convolution of every channel by itself. Kernel 3 and no bias by default. */
+/** A convolution of every channel by itself: `[batch, channels, height, width]`, the channels as they were. Defaults: kernel 3, no bias, the rest as of `convolution`. */
 export const depthwise =
   (scope: Scope, options: Omit<Partial<ConvolutionOptions>, "out" | "groups"> = {}): Layer =>
   (x) =>

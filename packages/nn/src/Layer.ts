@@ -5,7 +5,22 @@ import type { Scope } from "./Scope.ts"
 /** A layer: a function of a tensor, for shapes that it takes; another shape gives a tensor that carries the error on to `Program.make`. */
 export type Layer = (x: Tensor.Tensor) => Tensor.Tensor
 
-/** The layer that gives its input back, of whatever shape. */
+/**
+ * The layer that gives its input back, of whatever shape.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Layer, Nn, Scope } from "@uninet/nn"
+ *
+ * // A shortcut is projected only where the number of channels changes.
+ * const scope = Scope.make("training", "block")
+ * const shortcut = (channels: number, out: number) =>
+ *   channels === out ? Layer.identity : Nn.pointwise(Scope.at(scope, "shortcut"), { out })
+ * const x = Op.input("x", [8, 32, 16, 16])
+ * console.log(shortcut(32, 32)(x) === x, shortcut(32, 64)(x).shape) // true [ 8, 64, 16, 16 ]
+ * ```
+ */
 export const identity: Layer = (x) => x
 
 /**

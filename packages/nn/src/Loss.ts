@@ -8,7 +8,19 @@ const path = "loss"
 
 const wrong = (op: string, x: Tensor.Tensor, reason: string) => fail(Scope.make("training", path), op, x, reason)
 
-/** Cross entropy of the logits `[batch, classes]` with target distributions `[batch, classes]` (as mixup makes them). */
+/**
+ * Cross entropy of the logits `[batch, classes]` with target distributions `[batch, classes]` (as mixup makes them).
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Loss } from "@uninet/nn"
+ *
+ * // Mixup blends two pictures and their labels: 0.25 of class 3 and 0.75 of class 7 is a row of targets.
+ * const [logits, targets] = [Op.input("logits", [64, 10]), Op.input("targets", [64, 10])]
+ * console.log(Loss.softCrossEntropy(logits, targets).shape) // []
+ * ```
+ */
 export const softCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
   Op.scale(Op.sum(Op.mul(targets, Op.logSoftmax(logits, path), path)), -1 / logits.shape[0], path)
 

@@ -45,7 +45,18 @@ export interface Model {
   readonly forward: (scope: Scope.Scope, inputs: Tensors) => Tensors
 }
 
-/** Whether a value from outside the type checker is a model, by its shape. */
+/**
+ * Whether a value from outside the type checker is a model, by its shape.
+ *
+ * @example
+ * ```ts
+ * import { Model } from "@uninet/nn"
+ *
+ * // What a configuration file exports may be anything.
+ * const exported: unknown = Model.make({ inputs: { x: Model.input([4]) }, forward: (_, { x }) => ({ y: x }) })
+ * console.log(Model.isModel(exported), Model.isModel({ layers: 3 })) // true false
+ * ```
+ */
 export const isModel = (u: unknown): u is Model =>
   Predicate.hasProperty(u, "inputs") &&
   Predicate.isObject(u.inputs) &&
@@ -100,7 +111,25 @@ export const evaluation = (
 ): Result.Result<Program.Program, GraphError> =>
   Program.make({ outputs: apply(model, Scope.make("evaluation", path), { batch }) })
 
-/** What the model gives for one example, by name. */
+/**
+ * What the model gives for one example, by name.
+ *
+ * @example
+ * ```ts
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { row: Model.input([4]), word: Model.input([], "int32") },
+ *   forward: (scope, { row, word }) => ({
+ *     price: Nn.linear(Scope.at(scope, "price"), { out: 1 })(row),
+ *     topic: Nn.embedding(Scope.at(scope, "topic"), { rows: 100, channels: 8 })(word)
+ *   })
+ * })
+ * console.log(Model.print(model.inputs)) // row [4], word [] int32
+ * console.log(Model.print(Result.getOrThrow(Model.outputs(model)))) // price [1], topic [8]
+ * ```
+ */
 export const outputs = (model: Model): Result.Result<Ports, GraphError> =>
   Result.map(evaluation(model), (program) =>
     Object.fromEntries(

@@ -9,6 +9,23 @@ export const noisePrefix = "noise/"
 /**
  * Uniform noise in [0, 1), of this shape, for the layer at `scope`: an input of the program named `noise/<path>`, to be fed anew at every step. A layer that is applied several times in one network has noise
  * of its own each time: the second is named `noise/<path>#2`. The one place where randomness enters a network.
+ *
+ * @example
+ * ```ts
+ * import { Program } from "@uninet/graph"
+ * import { Model, Nn, Regularisation, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * // What a training step has to be fed beside its examples.
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.dropout(Scope.at(scope, "drop"), scope.rates.dropout)(x) })
+ * })
+ * const scope = Scope.make("training", "", { dropout: 0.2 })
+ * const program = Result.getOrThrow(Program.make({ outputs: Model.apply(model, scope, { batch: 2 }) }))
+ * const noise = program.inputs.filter(Regularisation.isNoise)
+ * console.log(noise.map(({ attributes, shape }) => `${attributes.name} [${shape.join("×")}]`)) // [ 'noise/drop [2×4]' ]
+ * ```
  */
 export const noise = (scope: Scope, shape: Shape.Shape): Tensor.Tensor => Op.noise(`${noisePrefix}${scope.path}`, shape)
 

@@ -5,7 +5,7 @@ import { identity, type Layer } from "./Layer.ts"
 import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
 
-/** `shortcut(x) + branch(x)`; the shortcut is `x` itself by default. */
+/** `shortcut(x) + branch(x)`, which have to be of one shape; the shortcut is `x` itself by default. */
 export const residual =
   (scope: Scope, { branch, shortcut = identity }: { readonly branch: Layer; readonly shortcut?: Layer }): Layer =>
   (x) =>

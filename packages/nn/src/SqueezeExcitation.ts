@@ -9,7 +9,11 @@ import * as Scope from "./Scope.ts"
  * The multiple of `divisor` near `value`, at least one and never more than a tenth below it.
  *
  * @example
- * makeDivisible(50, 8) // 48
+ * ```ts
+ * import { Nn } from "@uninet/nn"
+ *
+ * console.log([50, 30, 3].map((channels) => Nn.makeDivisible(channels, 8))) // [ 48, 32, 8 ]
+ * ```
  */
 export const makeDivisible = (value: number, divisor: number): number => {
   const near = Math.max(divisor, Math.floor((value + divisor / 2) / divisor) * divisor)
@@ -19,7 +23,9 @@ export const makeDivisible = (value: number, divisor: number): number => {
 /** Channels inside the squeeze-and-excitation of `channels`: a quarter, in multiples of 8. */
 export const squeezeChannels = (channels: number): number => makeDivisible(Math.floor(channels / 4), 8)
 
-/** x · hardSigmoid(`fc2`(relu(`fc1`(mean of x over the image)))). */
+/**
+ * x · hardSigmoid(`fc2`(relu(`fc1`(mean of x over the image)))): `[batch, channels, height, width]`, as it came in. `fc1` and `fc2` are 1×1 convolutions with biases, `squeezeChannels(channels)` wide inside.
+ */
 export const squeezeExcitation =
   (scope: Scope.Scope): Layer =>
   (x) => {

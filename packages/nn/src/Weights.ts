@@ -51,7 +51,36 @@ const variablesOf = (program: Program.Program) => program.variables.filter((v) =
  * The weights of `program` from a file's tensors. `num_batches_tracked` is accepted and ignored.
  *
  * @example
- * Safetensors.decode(bytes).pipe(Result.flatMap((file) => Weights.fromSafetensors(program, file)))
+ * ```ts
+ * import { Model, Nn, Safetensors, Scope, Weights } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([2]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * const program = Result.getOrThrow(Model.evaluation(model))
+ *
+ * // Written to a file's bytes, and read from them.
+ * const weights = new Map([
+ *   ["y.weight", Float32Array.of(3, 4)],
+ *   ["y.bias", Float32Array.of(1)]
+ * ])
+ * const bytes = Safetensors.encode(Result.getOrThrow(Weights.toSafetensors(program, weights)))
+ * const read = Result.flatMap(Safetensors.decode(bytes), (file) => Weights.fromSafetensors(program, file))
+ * console.log(Result.getOrThrow(read).get("y.weight")) // Float32Array(2) [ 3, 4 ]
+ *
+ * // Another network's file is refused, and the error names everything that does not fit.
+ * const wider = Model.make({
+ *   inputs: { x: Model.input([3]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * const wrong = Weights.fromSafetensors(
+ *   Result.getOrThrow(Model.evaluation(wider)),
+ *   Result.getOrThrow(Safetensors.decode(bytes))
+ * )
+ * if (Result.isFailure(wrong)) console.log(wrong.failure.message)
+ * ```
  */
 export const fromSafetensors = (
   program: Program.Program,

@@ -71,9 +71,6 @@ const Version = Schema.fromJsonString(Schema.Struct({ format: Schema.String, ver
  * A cost model from a file's text.
  *
  * Fails with `BadCostModel` where it is damaged, of another version, or of another processor than `processor`.
- *
- * @example
- * CostModel.parse("costs.json", readFileSync("costs.json", "utf8"), "amd-avx512")
  */
 export const parse = (file: string, text: string, processor: Kind): Result.Result<CostModel, BadCostModel> => {
   const found = decode(text)
@@ -124,7 +121,20 @@ const ratio = (a: number, b: number) => Math.abs(Math.log(a / b))
  * Predicted nanoseconds of an operator: a call, and the longest of its products, its passes over memory and its elements.
  *
  * @example
- * CostModel.costOf(CostModel.known["amd-avx512"])({ opType: "Erf", bytes: 8192, elements: 1024, product: undefined })
+ * ```ts
+ * import { CostModel } from "@uninet/onnx"
+ * import { Result } from "effect"
+ *
+ * const known = CostModel.known["amd-avx512"]
+ * const cost = CostModel.costOf(known)
+ * // Nanoseconds of the error function of 1,024 and of 65,536 numbers, read and written.
+ * for (const elements of [1024, 65536])
+ *   console.log(cost({ opType: "Erf", bytes: 8 * elements, elements, product: undefined }).toFixed(0))
+ *
+ * // Its file, as `uninet calibrate` leaves it; of another processor it is refused.
+ * const text = CostModel.print(known)
+ * console.log(CostModel.parse("costs.json", text, "amd-avx512")._tag, CostModel.parse("costs.json", text, "other")._tag)
+ * ```
  */
 export const costOf =
   (model: CostModel) =>

@@ -96,12 +96,7 @@ const moves: ReadonlyArray<string> = ["Transpose", "ReorderInput", "ReorderOutpu
 
 const chosen: ReadonlyArray<Forms.Form> = ["blocked", "patches", "tokens", "views"]
 
-/**
- * Every stage of a program's compilation, with predicted times by a cost model.
- *
- * @example
- * Explain.explain(program, CostModel.known["amd-avx512"], { block: 16, lanes: 16 }).rewrites
- */
+/** Every stage of a program's compilation, with predicted times by a cost model. */
 export const explain = (
   program: Program.Program,
   costs: CostModel.CostModel,

@@ -35,7 +35,30 @@ export interface Options {
  * The batch is made free by lowering the program for two batch sizes: where the two models differ, and only there, the batch is at work.
  *
  * @example
- * Export.toOnnx({ program: (batch) => Network.evaluation(network, { batch }), weights })
+ * ```ts
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Export, Model as Onnx, Quantise } from "@uninet/onnx"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 2 })(x) })
+ * })
+ * const weights = new Map([
+ *   ["y.weight", new Float32Array(8).fill(0.1)],
+ *   ["y.bias", new Float32Array(2)]
+ * ])
+ * const options = { program: (batch: number) => Model.evaluation(model, { batch }), weights, metadata: { made: "by hand" } }
+ * const file = Result.getOrThrow(Export.toOnnx(options))
+ * console.log(file.length > 0, Onnx.metadataOf(file)) // true { made: 'by hand' }
+ *
+ * // As data, before it is written; and in eight bits, with the ranges that were seen of its values.
+ * const exported = Result.getOrThrow(Export.toModel(options))
+ * const ranges = new Map(Quantise.observed(exported).map((name) => [name, { min: -1, max: 1 }]))
+ * const { left, taken } = Quantise.quantise(exported, ranges)
+ * console.log(exported.nodes.map(({ opType }) => opType), taken, left)
+ * console.log(Onnx.encode(exported).length === file.length) // true
+ * ```
  */
 export const toOnnx = (options: Options): Result.Result<Uint8Array, GraphError | NotBatchFree> =>
   Result.map(toModel(options), encode)

@@ -90,12 +90,7 @@ const preferred: Preferred = {
   slice: (_, target) => (target.views ? "views" : undefined)
 }
 
-/**
- * The form in which a node is computed.
- *
- * @example
- * Forms.of(convolution, Target.make({ block: 16, lanes: 16 })) // "patches"
- */
+/** The form in which a node is computed. */
 export const of = (node: Tensor.Tensor, target: T.Target): Form => {
   // A node's kind and the row of that kind belong together, which the type of a lookup by a union of kinds cannot say.
   const row = preferred[node.kind as Tensor.Primitive] as

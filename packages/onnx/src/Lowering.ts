@@ -156,7 +156,34 @@ export interface Stages extends Rewrite.Last {
  * The first stage alone: a program after its rewrites, with every step on the way.
  *
  * @example
- * Lowering.stages(program, { lanes: 16, block: 16 }).steps.map(({ rewrite, program }) => `${rewrite.name}\n${Print.program(program)}`)
+ * ```ts
+ * import { Op, Print } from "@uninet/graph"
+ * import { CostModel, Explain, Lowering } from "@uninet/onnx"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { image: Model.input([3, 16, 16]) },
+ *   forward: (scope, { image }) => {
+ *     const x = Nn.convolution(Scope.at(scope, "stem"), { out: 16, kernel: 3, bias: false })(image)
+ *     const features = Nn.gelu(scope)(Nn.batchNorm(Scope.at(scope, "norm"))(x))
+ *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(Op.globalAveragePool(features)) }
+ *   }
+ * })
+ * const program = Result.getOrThrow(Model.evaluation(model))
+ * const options = { lanes: 16, block: 16 }
+ *
+ * // The program after every rewrite: `Print.program` shows it whole.
+ * for (const step of Lowering.stages(program, options).steps)
+ *   console.log(step.rewrite.name, step.program.nodes.length, Print.program(step.program).length)
+ *
+ * // What becomes of each op, in which form, and how long it is predicted to take.
+ * console.table(Lowering.explain(program, options).map(({ formulation, kind, path }) => ({ path, kind, formulation })))
+ * const costs = CostModel.known["amd-avx512"]
+ * console.log(Lowering.explained(program, costs, options).rows.length)
+ * console.log(Explain.explain(program, costs, options).rewrites.length)
+ * console.log(Lowering.lower(program, options).model.nodes.length, "operators of ONNX")
+ * ```
  */
 export const stages = (
   program: Program.Program,
@@ -293,9 +320,6 @@ export interface Explained {
  * A program's model, and what was chosen for every node of the program that is computed at run time, in order. An operator that several nodes share is counted for the first of them.
  *
  * `costs`: by which their time is predicted.
- *
- * @example
- * Lowering.explained(program, CostModel.known["amd-avx512"], { lanes: 16, block: 16 }).rows
  */
 export const explained = (program: Program.Program, costs: CostModel.CostModel, options: Options = {}): Explained => {
   const { ctx, lowered, stages } = lowerWith(program, options)
@@ -324,12 +348,7 @@ export const explained = (program: Program.Program, costs: CostModel.CostModel, 
   return { lowered, stages, rows }
 }
 
-/**
- * The rows of `explained`, by the figures of a processor with AVX-512.
- *
- * @example
- * console.table(Lowering.explain(program, { lanes: 16, block: 16 }))
- */
+/** The rows of `explained`, by the figures of a processor with AVX-512. */
 export const explain = (program: Program.Program, options: Options = {}): ReadonlyArray<Explanation> =>
   explained(program, CostModel.known["amd-avx512"], options).rows
 

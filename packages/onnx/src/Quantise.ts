@@ -117,12 +117,7 @@ const bytesOf = ({ data, shape }: Constant, axis: number) => {
 /** One more of a name. */
 const count = (of: Record<string, number>, name: string) => (of[name] = (of[name] ?? 0) + 1)
 
-/**
- * Quantises what can be. A value that is in `ranges` has one; others stay in floats.
- *
- * @example
- * const { left, model } = Quantise.quantise(exported, ranges)
- */
+/** Quantises what can be. A value that is in `ranges` has one; others stay in floats. */
 export const quantise = (model: Model, ranges: ReadonlyMap<string, Range>): Quantised => {
   const constants = new Map(model.constants.map((constant) => [constant.name, constant]))
   const nodes: Array<Node> = []

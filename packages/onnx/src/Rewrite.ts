@@ -32,9 +32,6 @@ export interface Rewritten {
  * A program after one rewrite.
  *
  * Fails where what a rule made does not check.
- *
- * @example
- * Rewrite.apply(program, Gelu.rewrite, Target.make({ block: 16, lanes: 16 }))
  */
 export const apply = (
   program: Program.Program,
@@ -144,7 +141,22 @@ export interface Step extends Rewritten {
  * A program after rewrites one after the other, with every step on the way. A rewrite whose result does not check is passed over: the program before it computes the same.
  *
  * @example
- * Rewrite.steps(program, Rewrites.all, target).map(({ program, rewrite }) => [rewrite.name, program.nodes.length])
+ * ```ts
+ * import { Op, Program } from "@uninet/graph"
+ * import { Forms, Rewrite, Rewrites, Target } from "@uninet/onnx"
+ * import { Result } from "effect"
+ *
+ * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.gelu(Op.input("x", [4, 64])) } }))
+ * const target = Target.make({ block: 16, lanes: 16 })
+ * const steps = Rewrite.steps(program, Rewrites.all, target)
+ * console.log(steps.map(({ program, rewrite }) => `${rewrite.name}: ${program.nodes.length}`))
+ * console.log(Rewrite.run(program, Rewrites.all, target).nodes.length) // the last alone
+ * const [first] = Rewrites.all
+ * if (first !== undefined) console.log(first.name, Rewrite.apply(program, first, target)._tag)
+ *
+ * // The form in which each node is computed.
+ * console.log(program.nodes.map((node) => `${node.kind}: ${Forms.of(node, target)}`))
+ * ```
  */
 export const steps = (
   program: Program.Program,
@@ -172,12 +184,7 @@ export interface Last {
   readonly by: ReadonlyMap<Tensor.Tensor, ReadonlyArray<string>>
 }
 
-/**
- * The program after its rewrites and nothing else: what compiling needs.
- *
- * @example
- * Rewrite.run(program, Rewrites.all, target).nodes.length
- */
+/** The program after its rewrites and nothing else: what compiling needs. */
 export const run = (program: Program.Program, rewrites: ReadonlyArray<Rewrite>, target: Target): Program.Program => {
   const merge = merging()
   return rewrites.reduce((before, rewrite) => {

@@ -23,24 +23,24 @@ export const standard = { Conv, DWConv, SA, LSA, MLP } satisfies OperatorSet
 /** The name of a standard operator. */
 export type Name = keyof typeof standard
 
-/**
- * Some of the standard operators, as an ablation wants them.
- *
- * @example
- * OperatorSet.only("Conv", "DWConv") // convolution only
- */
+/** Some of the standard operators, as an ablation wants them. */
 export const only = (...names: readonly [Name, ...ReadonlyArray<Name>]): OperatorSet =>
   Object.fromEntries(names.map((name) => [name, standard[name]]))
 
-/**
- * The standard operators and some of one's own; one's own wins where the names are the same.
- *
- * @example
- * OperatorSet.with({ Shift: { layer: (scope, config) => (x) => … } })
- */
+/** The standard operators and some of one's own; one's own wins where the names are the same. */
 const and = (own: OperatorSet): OperatorSet => ({ ...standard, ...own })
 export { and as with }
 
-/** The operator of that name, if the set has it. */
+/**
+ * The operator of that name, if the set has it.
+ *
+ * @example
+ * ```ts
+ * import { OperatorSet } from "@uninet/operators"
+ *
+ * // A name from outside is safe to look up: what every JavaScript object has is no operator.
+ * console.log(OperatorSet.get(OperatorSet.standard, "SA") !== undefined, OperatorSet.get(OperatorSet.standard, "toString")) // true undefined
+ * ```
+ */
 export const get = (set: OperatorSet, name: string): Operator | undefined =>
   Object.hasOwn(set, name) ? set[name] : undefined

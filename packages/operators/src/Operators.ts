@@ -9,7 +9,15 @@ import * as OperatorSet from "./OperatorSet.ts"
  * The functions that build networks take an `OperatorSet`; programs that should not care where it comes from take it from this service.
  *
  * @example
- * program.pipe(Effect.provide(Operators.only("Conv", "DWConv")))
+ * ```ts
+ * import { Operators } from "@uninet/operators"
+ * import { Console, Effect } from "effect"
+ *
+ * // A program that does not care which operators there are; an ablation is another layer.
+ * const program = Operators.use((operators) => Console.log(Object.keys(operators)))
+ * Effect.runPromise(Effect.provide(program, Operators.standard)) // [ 'Conv', 'DWConv', 'SA', 'LSA', 'MLP' ]
+ * Effect.runPromise(Effect.provide(program, Operators.only("Conv", "DWConv"))) // [ 'Conv', 'DWConv' ]
+ * ```
  */
 export class Operators extends Context.Service<Operators, OperatorSet.OperatorSet>()("@uninet/operators/Operators") {
   /** All of UniNet's operators: Conv, DWConv, SA, LSA, MLP. */

@@ -39,12 +39,7 @@ const pearson = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => 
   return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
 }
 
-/**
- * Spearman's ρ: Pearson's correlation of the ranks, ties at the mean of theirs. NaN where one of the two is constant.
- *
- * @example
- * Correlation.spearman([1, 2, 3], [10, 30, 20]) // 0.5
- */
+/** Spearman's ρ: Pearson's correlation of the ranks, ties at the mean of theirs. NaN where one of the two is constant. */
 export const spearman = (a: ReadonlyArray<number | null>, b: ReadonlyArray<number | null>): number =>
   pearson(ranks(a), ranks(b))
 
@@ -79,7 +74,16 @@ const tiedPairs = (length: number, same: (i: number) => boolean): number => {
  * Kendall's τ-b: pairs in the same order less pairs in opposite ones, over the geometric mean of the pairs that each tells apart; in n log n (W. R. Knight, 1966). NaN where one of the two is constant.
  *
  * @example
- * Correlation.kendall([1, 2, 3], [10, 30, 20]) // 1/3
+ * ```ts
+ * import { Correlation } from "@uninet/predictor"
+ *
+ * // Predicted and measured values: two of three pairs are in the right order.
+ * const [predicted, measured] = [
+ *   [1, 2, 3],
+ *   [10, 30, 20]
+ * ]
+ * console.log(Correlation.kendall(predicted, measured), Correlation.spearman(predicted, measured)) // 0.333… 0.5
+ * ```
  */
 export const kendall = (a: ReadonlyArray<number | null>, b: ReadonlyArray<number | null>): number => {
   const [x, y] = [ranks(a), ranks(b)]

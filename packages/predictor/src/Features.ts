@@ -56,8 +56,21 @@ const pooled = (name: string, sites: ReadonlyArray<Site.Site>): ReadonlyArray<Fe
  * made for every element of a list, how often each option was chosen. What is the same for all of the points is left out.
  *
  * @example
- * const { encode } = Features.ofChoices(mine.space, trained)
- * const rows = trained.map((point) => [...encode(point), mine.costs.macs(point)])
+ * ```ts
+ * import { Features, Regressor } from "@uninet/predictor"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const space = Result.getOrThrow(
+ *   Space.make(Choice.struct({ operator: Choice.categorical(["conv", "mlp"]), width: Choice.ordered([8, 16, 32]) }))
+ * )
+ * // Five networks that were trained, and what they reached.
+ * const trained = [...Result.getOrThrow(Space.enumerate(space))].slice(0, 5)
+ * const { encode, names } = Features.ofChoices(space, trained)
+ * console.log(names) // what each number is of
+ * const fitted = Result.getOrThrow(Regressor.ridge(trained.map(encode), [0.9, 0.92, 0.94, 0.85, 0.87]))
+ * console.log(fitted.predict(encode({ operator: "mlp", width: 32 })).mean.toFixed(2)) // of the one that was not
+ * ```
  */
 export const ofChoices = <A>(space: Space.Space<A>, points: ReadonlyArray<A>): Encoding<A> => {
   const vector = (point: A) => Result.getOrElse(Space.vector(point)(space), (): ReadonlyArray<number> => [])

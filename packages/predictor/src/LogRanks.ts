@@ -8,7 +8,16 @@ import { ranks } from "./Correlation.ts"
  * **Source.** J. Lee and B. Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024 (arXiv 2403.19232), equation 8.
  *
  * @example
- * LogRanks.combine([[1, 2, 3], [3, 1, 2]]) // the third network is best
+ * ```ts
+ * import { LogRanks } from "@uninet/predictor"
+ *
+ * // Three networks by two proxies: the third is best by one and second by the other.
+ * const combined = LogRanks.combine([
+ *   [1, 2, 3],
+ *   [3, 1, 2]
+ * ])
+ * console.log(combined.indexOf(Math.max(...combined))) // 2
+ * ```
  */
 export const combine = (scores: ReadonlyArray<ReadonlyArray<number | null>>): ReadonlyArray<number> => {
   const [first = []] = scores

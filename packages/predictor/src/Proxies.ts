@@ -25,7 +25,7 @@ import { zico } from "./proxies/zico.ts"
 import type { Laid, Proxy } from "./Proxy.ts"
 import * as Subject from "./Subject.ts"
 
-/** Those that are known by a name. */
+/** Every proxy of this package by its name on the command line. */
 export const all = {
   parameters,
   macs,

@@ -74,7 +74,24 @@ const failed = (error: { readonly message: string }) => new Unscorable({ reason:
  * Fails with `Unscorable` where the network cannot be built, the task does not take its outputs, or the batch is odd.
  *
  * @example
- * Subject.make({ model, task }, { batch: 32 })
+ * ```ts
+ * import { Classification } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Subject } from "@uninet/predictor"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => {
+ *     const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 16 })(x))
+ *     return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *   }
+ * })
+ * // What your own proxy would look at: the graph, its weights and its costs.
+ * const subject = Result.getOrThrow(Subject.make({ model, task: Classification.make({ classes: 3 }) }, { batch: 32 }))
+ * console.log(subject.whole.weights.map(({ attributes }) => attributes.name)) // [ 'hidden.weight', 'logits.weight' ]
+ * console.log(subject.whole.loss.shape, subject.costs.macs) // [] 112
+ * ```
  */
 export const make = (
   { model, task }: Pick<ModelSpace.Trainable, "model" | "task">,

@@ -76,7 +76,7 @@ const add = (to: Tally, held: ReadonlyArray<number>, of: (i: number) => number) 
   let all = 0
   for (const [i, row] of held.entries()) {
     const value = of(i)
-    to.sum[row] += value
+    to.sum[row] = (to.sum[row] ?? 0) + value
     all += value
   }
   to.means.push(all / Math.max(1, held.length))
@@ -84,7 +84,7 @@ const add = (to: Tally, held: ReadonlyArray<number>, of: (i: number) => number) 
 
 /** The mean over all trials with its interval: it may have been other trials, and other forests. */
 const intervalOf = ({ means, sum }: Tally, times: Float64Array): Interval => {
-  const values = Array.from(sum, (value, i) => value / times[i]).filter((value) => Number.isFinite(value))
+  const values = Array.from(sum, (value, i) => value / (times[i] ?? 0)).filter((value) => Number.isFinite(value))
   const mean = values.reduce((all, value) => all + value, 0) / Math.max(1, values.length)
   const half = z * Math.sqrt(varianceOf(values) / Math.max(1, values.length) + varianceOf(means) / means.length)
   return { mean, low: mean - half, high: mean + half }
@@ -214,7 +214,7 @@ const errorsOf = (
   Float64Array.from(rows, (row, i) => {
     let sum = 0
     for (const tree of trees) sum += predict(tree, row, features, feature, codes[i] ?? 0)
-    return square(sum / trees.length - y[row])
+    return square(sum / trees.length - (y[row] ?? 0))
   })
 
 /** Codes in another order, among the trials that have any: that a choice is there at all is the doing of the one that it depends on. */
@@ -282,20 +282,20 @@ export const of = (table: Table, measure: string, options: Options = {}): Import
   for (let i = 0; i < n; i++) y[i] = (y[i] ?? 0) - mean
   const variance = y.reduce((sum, value) => sum + value * value, 0) / n
   if (!(variance > 0)) return silent(`All trials have the same ${measure}.`)
-  const features = choices.map((choice) => binned(choice, rows))
   const prng = Prng.fromSeed(seed).split(measure)
   const times = new Float64Array(n)
   const unexplained = tally(n)
-  const lost = choices.map(() => tally(n))
+  const bins = choices.map((choice) => ({ name: choice.name, codes: binned(choice, rows), lost: tally(n) }))
+  const features = bins.map(({ codes }) => codes)
   for (let f = 0; f < forests; f++) {
     const own = prng.split(`forest ${f}`)
     const sample = sampleOf(n, own)
     const known = new Set(sample)
     const held = rows.map((_, i) => i).filter((i) => !known.has(i))
-    for (const row of held) times[row]++
+    for (const row of held) times[row] = (times[row] ?? 0) + 1
     const grown = Array.from({ length: trees }, (_, k) =>
       grow(
-        sampleOf(n, own.split(`tree ${k}`)).map((i) => sample[i]),
+        sampleOf(n, own.split(`tree ${k}`)).map((i) => sample[i] ?? 0),
         features,
         y,
         own.split(`cuts ${k}`),
@@ -303,10 +303,10 @@ export const of = (table: Table, measure: string, options: Options = {}): Import
       )
     )
     const errors = errorsOf(grown, held, features, y)
-    add(unexplained, held, (i) => errors[i] / variance)
+    add(unexplained, held, (i) => (errors[i] ?? 0) / variance)
     const used = new Set<number>()
     for (const tree of grown) usedBy(tree, used)
-    for (const [feature, codes] of features.entries()) {
+    for (const [feature, { codes, lost }] of bins.entries()) {
       const mixed = used.has(feature)
         ? errorsOf(
             grown,
@@ -315,12 +315,12 @@ export const of = (table: Table, measure: string, options: Options = {}): Import
             y,
             feature,
             shuffled(
-              held.map((row) => codes[row]),
+              held.map((row) => codes[row] ?? 0),
               own.split(`shuffle ${feature}`)
             )
           )
         : errors
-      add(lost[feature], held, (i) => (mixed[i] - errors[i]) / (2 * variance))
+      add(lost, held, (i) => ((mixed[i] ?? 0) - (errors[i] ?? 0)) / (2 * variance))
     }
   }
   const rest = intervalOf(unexplained, times)
@@ -330,8 +330,6 @@ export const of = (table: Table, measure: string, options: Options = {}): Import
       `From ${n} trials nothing can be said of ${measure}: its choices predict it no better than its mean does, as far as can be told.`,
       whole
     )
-  const found = choices
-    .map((choice, i) => ({ name: choice.name, ...intervalOf(lost[i], times) }))
-    .sort((a, b) => b.mean - a.mean)
+  const found = bins.map(({ lost, name }) => ({ name, ...intervalOf(lost, times) })).sort((a, b) => b.mean - a.mean)
   return { measure, trials: n, epochs: level.epochs, explained: whole, choices: found, silent: "" }
 }

@@ -18,7 +18,19 @@ export interface Lanes {
   readonly busy: ReadonlyArray<number>
 }
 
-/** Every trial in the first lane that is free when it begins. What has no time of its own, such as a refused one, is left out; one that still runs ends at `now`. */
+/**
+ * Every trial in the first lane that is free when it begins. What has no time of its own, such as a refused one, is left out; one that still runs ends at `now`.
+ *
+ * @example
+ * ```ts
+ * import { Lanes } from "@uninet/report"
+ *
+ * // Three trainings, of which the first two overlapped: two lanes, and how busy each was.
+ * const begun = Float64Array.of(0, 1, 5)
+ * const seconds = Float64Array.of(4, 4, 5)
+ * console.log(Lanes.of([0, 1, 2], begun, seconds, 10))
+ * ```
+ */
 export const of = (rows: ArrayLike<number>, begun: Float64Array, seconds: Float64Array, now: number): Lanes => {
   const all = Array.from(rows)
     .map((row) => ({ row, from: begun[row] ?? NaN, took: seconds[row] ?? NaN }))

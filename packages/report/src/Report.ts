@@ -115,7 +115,7 @@ export const importances = (
     .slice(0, most)
     .map((name) => Importance.of(table, name, options))
 
-/** A search with what is worked out of its trials. */
+/** A search with its trials as columns and the importances of its choices, which take up to some seconds. */
 export const shown = (run: Run.Run, details: ReadonlyArray<Detail> = [], options: Importance.Options = {}): Shown => {
   const table = Run.table(run)
   return { info: run.info, importances: importances(run, table, options), details, table }
@@ -128,7 +128,7 @@ export const of = (runs: ReadonlyArray<Shown>, { problems = [], ...rest }: Optio
   runs
 })
 
-/** A report's bytes. */
+/** A report as bytes: a header of JSON and the columns behind it, which `fromBytes` reads. */
 export const toBytes = ({ runs, ...rest }: Report): Uint8Array<ArrayBuffer> => {
   const body = Codec.body()
   const header = {

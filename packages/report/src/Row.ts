@@ -145,7 +145,7 @@ const merged = (a: ReadonlyArray<Step>, b: ReadonlyArray<Step>): ReadonlyArray<S
   return [...steps].sort(([a], [b]) => a - b).map(([epochs, values]) => ({ epochs, values }))
 }
 
-/** Who trained, for people. */
+/** The worker that trained, in words: machine, process and engine. */
 export const workerOf = ({ engine, formulation, host, process }: Journal.Trained["place"]): string => {
   const how = [engine, formulation].filter((each) => each !== undefined).join(", ")
   return `${host} ${process}${how === "" ? "" : ` (${how})`}`
@@ -184,7 +184,23 @@ export interface Log {
   readonly train: (trained: Journal.Trained) => void
 }
 
-/** An empty one. `most`: as in `after`. */
+/**
+ * A log without rows. `most`: the epochs that the search trains for, where it says so.
+ *
+ * @example
+ * ```ts
+ * import { Row, Run } from "@uninet/report"
+ *
+ * // A journal's rows as it grows, entry by entry.
+ * const log = Row.log(null)
+ * const proposed = { trial: 0, hash: "a", point: { width: 8 }, line: "width 8", costs: { macs: 1000 }, seed: "demo/trial/0" }
+ * log.add({ at: 1000, entry: { _tag: "Proposed", ...proposed } })
+ * console.log(log.rows.get(0)?.state) // running
+ * console.log(Row.workerOf({ host: "here", process: 12, engine: "loops portable" }))
+ * log.train({ trial: 0, step: 1, place: { host: "here", process: 12 }, begun: 1000, ended: 3000 })
+ * console.log(log.rows.get(0)?.work)
+ * ```
+ */
 export const log = (most: number | null): Log => {
   const rows = new Map<number, Row>()
   const known = new Set<string>()

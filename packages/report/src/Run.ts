@@ -88,7 +88,7 @@ const rungsOf = ({ fidelity = Fidelity.full }: typeof Settings.Type) => (fidelit
 const readSettings = (identity: Journal.Identity): typeof Settings.Type =>
   Option.getOrElse(settingsOf(identity.settings), () => ({}))
 
-/** What is said of a search whose rows are these by now. */
+/** What a page says of a search beside its rows: begun when, asked for how much, looking for what. */
 export const informed = (
   { identity, isCut }: Pick<Journal.Read, "identity" | "isCut">,
   { rows }: Row.Log,
@@ -144,7 +144,7 @@ export const informed = (
   }
 }
 
-/** A search as it stands, from its journal. */
+/** A search as it stands, from what its journal holds. `trainings` (default none) are its learning curves. */
 export const of = (
   { trainings = [], ...read }: Journal.Read & { readonly trainings?: ReadonlyArray<Journal.Trained> },
   about: About
@@ -155,5 +155,5 @@ export const of = (
   return { info: informed(read, log, about), log }
 }
 
-/** Its trials as they stand now. */
+/** The trials of a search as they stand now, as columns. */
 export const table = ({ log }: Run): Table => tableOf([...log.rows.values()])

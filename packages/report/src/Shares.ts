@@ -30,7 +30,7 @@ export interface Window {
   readonly shares: ReadonlyArray<Share>
 }
 
-/** Wilson's interval of a share. */
+/** The share `count` / `of` with Wilson's 95% score interval. */
 export const wilson = (count: number, of: number): Share => {
   if (of === 0) return { share: NaN, low: 0, high: 1 }
   const z = 1.96

@@ -1,4 +1,53 @@
-/** Trials as columns: what a page filters, sorts and draws. Runs in Node and in a page. */
+/**
+ * Trials as columns: what a page filters, sorts and draws. Runs in Node and in a page.
+ *
+ * @example
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Choices, Distances, Front, Importance, Report, Run, Shares, Table } from "@uninet/report"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const options = { trials: 60, seed: "demo" }
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, options)
+ *   const { entries } = yield* Journal.Journal
+ *   const identity = yield* Search.identity(cells, options)
+ *   const run = Run.of({ identity, entries: yield* entries, isCut: false }, { name: "demo", state: "finished" })
+ *
+ *   // The trials as columns: any of them as text, or as numbers.
+ *   const table = Run.table(run)
+ *   const choices = Table.ofRole(table, "choice")
+ *   const accuracy = Table.numbers(table, "accuracy") ?? new Float64Array()
+ *   const macs = Table.numbers(table, "macs") ?? new Float64Array()
+ *   for (const column of choices) yield* Console.log(column.name, Table.text(column, 0), Table.number(column, 0))
+ *   yield* Console.log(Table.column(table, "network")?.role)
+ *
+ *   // What can be had for how much, and what was the best by then.
+ *   const rows = Array.from({ length: table.size }, (_, row) => row)
+ *   const objectives = [
+ *     { values: accuracy, direction: Front.directionOf(run.info, "accuracy") },
+ *     { values: macs, direction: Front.directionOf(run.info, "macs") }
+ *   ] as const
+ *   yield* Console.log(Front.of(Front.comparable(rows, objectives, undefined).rows, objectives).length)
+ *   yield* Console.log(Front.running(rows, objectives[0], undefined).at(-1)?.value)
+ *
+ *   // Which choices matter; how unlike three points are; what the strategy proposed how often.
+ *   const { choices: important } = Importance.of(table, "accuracy", { forests: 2 })
+ *   yield* Console.log(important[0]?.name, Report.importances(run, table, { forests: 2 }).map(({ measure }) => measure))
+ *   yield* Console.log(Distances.of([0, 1, 2], choices))
+ *   const [first] = choices
+ *   if (first?.kind === "category") yield* Console.log(Shares.of(rows, first, 2).map(({ shares }) => shares.length))
+ *   yield* Console.log(Choices.ordered(["16", "8", "conv"]), Choices.of({ stage: { width: 8 } })) // numbers rise
+ * })
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide([Random.layer(), evaluator, Journal.memory])))
+ * ```
+ */
 import * as Choices from "./Choices.ts"
 import { type Row, states } from "./Row.ts"
 
@@ -67,7 +116,7 @@ export interface Table {
 export const column = (table: Table, name: string): Column | undefined =>
   table.columns.find((each) => each.name === name)
 
-/** A column of numbers. */
+/** The numbers of a column, a row each, NaN where a row has none; `undefined` where there is no column of numbers of that name. */
 export const numbers = (table: Table, name: string): Float64Array | undefined => {
   const found = column(table, name)
   return found?.kind === "number" ? found.values : undefined
@@ -274,11 +323,11 @@ const curvesOf = (sorted: ReadonlyArray<Row>): Curves => {
   const kept = new Set<number>()
   let room = mostSteps
   const byWorth = sorted
-    .map((_, row) => row)
-    .filter((row) => sorted[row].curve.length > 1)
-    .sort((a, b) => (sorted[b].reward ?? -Infinity) - (sorted[a].reward ?? -Infinity) || a - b)
-  for (const row of byWorth) {
-    room -= sorted[row].curve.length
+    .map(({ curve, reward }, row) => ({ row, steps: curve.length, worth: reward ?? -Infinity }))
+    .filter(({ steps }) => steps > 1)
+    .sort((a, b) => b.worth - a.worth || a.row - b.row)
+  for (const { row, steps } of byWorth) {
+    room -= steps
     if (room < 0) break
     kept.add(row)
   }

@@ -101,12 +101,7 @@ export interface WasmOptions {
   readonly binaries?: string
 }
 
-/**
- * The WebAssembly backend: SIMD where the machine has it, one thread in Node, several in a page that is cross-origin isolated.
- *
- * @example
- * program.pipe(Effect.provide(Tfjs.wasm()))
- */
+/** The WebAssembly backend: SIMD where the machine has it, one thread in Node, several in a page that is cross-origin isolated. */
 export const wasm = (options: WasmOptions = {}): Layer.Layer<Runtime, DeviceUnavailable> =>
   layer(
     backends.wasm,

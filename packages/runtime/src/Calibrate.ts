@@ -206,12 +206,7 @@ export type Progress = (done: number, of: number) => Effect.Effect<void>
 
 const rounded = (n: number) => Number(n.toPrecision(3))
 
-/**
- * A cost model of this machine, one thread, by the processor's clock: other programs that run meanwhile disturb it little. Takes some ten seconds.
- *
- * @example
- * const model = yield* Calibrate.measure(() => Effect.void)
- */
+/** A cost model of this machine, one thread, by the processor's clock: other programs that run meanwhile disturb it little. Takes some ten seconds. */
 export const measure = (progress: Progress): Effect.Effect<CostModel.CostModel, RunFailed> =>
   Effect.gen(function* () {
     const kind = yield* processor

@@ -19,9 +19,6 @@ export interface Options {
  * Every stage of a program's compilation, of the part of it that is a graph: the optimiser runs outside it.
  *
  * Fails where that part does not check.
- *
- * @example
- * Explain.explain(training, { costs: CostModel.known["amd-avx512"], block: 16 })
  */
 export const explain = (
   program: Program.Program,
@@ -101,12 +98,7 @@ const byKind = ({ fused, operators }: Profile.Profile): ReadonlyMap<string, numb
   return sums
 }
 
-/**
- * The same with milliseconds of every kind of op beside the plain form's, and what this machine reaches. Runs on made-up numbers, one thread.
- *
- * @example
- * const { kinds, limits } = yield* Explain.measure(training, { costs, block: 16 })
- */
+/** The same with milliseconds of every kind of op beside the plain form's, and what this machine reaches. Runs on made-up numbers, one thread. */
 export const measure = (
   program: Program.Program,
   options: Options,

@@ -292,12 +292,7 @@ const numericsOf = (target: Omit<Target, "lowered">) =>
 /** `onnxruntime 1.30.0 cpu` */
 const named = (engine: string) => engine.replace(/^onnxruntime /, `onnxruntime ${version} `)
 
-/**
- * ONNX Runtime on the CPU. What has been compiled before is compiled again in less time.
- *
- * @example
- * program.pipe(Effect.provide(OnnxRuntime.cpu({ threads: 2 })))
- */
+/** ONNX Runtime on the CPU. What has been compiled before is compiled again in less time. */
 export const cpu = (options: Options = {}): Layer.Layer<Runtime> =>
   Layer.effect(Runtime, runtimeOf({ ...options, engine: "onnxruntime cpu", provider: "cpu" }))
 

@@ -62,11 +62,6 @@ const opened = (bytes: Uint8Array, options: ort.InferenceSession.SessionOptions)
  * Compiles a program as `OnnxRuntime.cpu` does and gives a function that profiles so many runs of it. An optimiser that the engine runs outside the graph is left out.
  *
  * `values` are those of inputs and variables by name.
- *
- * @example
- * const profile = yield* Profile.make(training, { ...inputs, ...Object.fromEntries(weights) })
- * const { operators } = yield* profile(10)
- * operators.filter(({ node }) => node?.kind === "conv2d").reduce((ms, o) => ms + o.milliseconds, 0)
  */
 export const make = (
   program: Program.Program,

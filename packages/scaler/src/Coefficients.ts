@@ -52,12 +52,7 @@ export const balanced = (coefficients: Coefficients): Coefficients => {
   }
 }
 
-/**
- * The coefficients, if each is 1 or more and α·β²·γ² is within 5% of 2.
- *
- * @example
- * Coefficients.check({ depth: 1.2, width: 1.1, resolution: 1.15 }) // a success
- */
+/** The coefficients, if each is 1 or more and α·β²·γ² is within 5% of 2. */
 export const check = (coefficients: Coefficients): Result.Result<Coefficients, UnbalancedCoefficients> =>
   Schema.is(Coefficients)(coefficients) && Math.abs(product(coefficients) / 2 - 1) <= tolerance
     ? Result.succeed(coefficients)

@@ -5,7 +5,41 @@
  * Pure: what it is given are journals as they were read, and the same ones give the same figures.
  *
  * @example
- * const { differences } = Comparison.of([a, b, c].map(({ name, identity, entries }) => Comparison.runOf(name, { identity, entries }, { name: "accuracy", direction: "higher" })))
+ * ```ts
+ * import { Random, RegularizedEvolution } from "@uninet/controller"
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Comparison, Evaluator, Journal, Search } from "@uninet/search"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * // Instead of training: the wider the ten layers of a chain, the better.
+ * const space = Result.getOrThrow(Space.make(Choice.repeat(Choice.ordered([1, 2, 3, 4]), 10)))
+ * const chains = ModelSpace.table({ name: "chains", space, task: Classification.make({ classes: 10 }) })
+ * const evaluator = Evaluator.fromFunction(chains, (widths) =>
+ *   Effect.succeed({ accuracy: widths.reduce((a, b) => a + b, 0) / 40, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const by: Comparison.By = { name: "accuracy", direction: "higher" }
+ * const options = (seed: number) => ({ trials: 60, seed, ahead: 1 })
+ *
+ * // A search, and its journal as a run to be compared.
+ * const run = (name: string, seed: number, strategy: ReturnType<typeof Random.layer>) =>
+ *   Effect.gen(function* () {
+ *     yield* Search.run(chains, options(seed))
+ *     const identity = yield* Search.identity(chains, options(seed))
+ *     const { entries } = yield* Journal.Journal
+ *     return Comparison.runOf(name, { identity, entries: yield* entries }, by)
+ *   }).pipe(Effect.scoped, Effect.provide([strategy, evaluator, Journal.memory]))
+ *
+ * const program = Effect.gen(function* () {
+ *   const runs = yield* Effect.forEach(Array.from({ length: Comparison.fewest }, (_, i) => i), (seed) =>
+ *     Effect.all([run(`random ${seed}`, seed, Random.layer()), run(`evolution ${seed}`, seed, RegularizedEvolution.layer())])
+ *   )
+ *   const { differences } = Comparison.of(runs.flat(), by, { resamples: 200 })
+ *   for (const { by: budget, at, difference, verdict } of differences)
+ *     if (budget === "trials") yield* Console.log(`after ${at} trials ${difference.toFixed(3)}: ${verdict}`)
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 import type { Task } from "@uninet/model-space"
 import { Digest, Prng } from "@uninet/search-space"
@@ -23,7 +57,7 @@ export const budgets = ["trials", "seconds", "macs"] as const
 /** What searches are held against one another by: equal trials, time or multiply-accumulates. */
 export type Budget = (typeof budgets)[number]
 
-/** The best found so far, after a trial. */
+/** The best reward or measure found so far, after one more trial came to an end. */
 export interface Step {
   /** Trials that came to an end. */
   readonly trials: number
@@ -45,7 +79,7 @@ export interface Run {
   readonly steps: ReadonlyArray<Step>
 }
 
-/** A journal's run, by what it is to be compared. Results of fewer epochs than others of the run do not count once there are those. */
+/** A journal's search as a run to be compared by a measure or by the reward. Once it has results of more epochs, those of fewer no longer count. */
 export const runOf = (
   name: string,
   { entries, identity }: { readonly identity: Identity; readonly entries: ReadonlyArray<Stored> },
@@ -207,7 +241,7 @@ const flat = ({ search: { settings, space } }: Run): Readonly<Record<string, str
 const nameOf = (index: number) =>
   `${String.fromCharCode(65 + (index % 26))}${index < 26 ? "" : Math.floor(index / 26) + 1}`
 
-/** Compares runs that are measured by the same: groups, their curves, and every pair at equal budgets. */
+/** Compares runs by one measure: groups those that differ in the seed alone, and holds every two groups against one another at equal budgets. Every run has to be measured by the same measure, which the caller sees to. */
 export const of = (
   runs: ReadonlyArray<Run>,
   by: By,
@@ -231,7 +265,9 @@ export const of = (
       const own = prng.split(`${i}/${budget}`)
       return { at, bands: at.map((x) => bandOf(valuesAt(group, budget, x), Math.min(resamples, 500), own)) }
     }
-    const [mine, its] = [flat(group[0] ?? runs[0]), firstOfAll === undefined ? {} : flat(firstOfAll)]
+    const [firstOfGroup] = group
+    const mine = firstOfGroup === undefined ? {} : flat(firstOfGroup)
+    const its = firstOfAll === undefined ? {} : flat(firstOfAll)
     return {
       name: nameOf(i),
       runs: group.map(({ name }) => name),

@@ -154,7 +154,29 @@ export interface Config extends Schema.Schema.Type<typeof Config> {}
 /** As it is written. */
 export interface Input extends Schema.Codec.Encoded<typeof Config> {}
 
-/** Describes a search. Gives its argument; what it is for is the check of its fields as they are written. */
+/**
+ * Describes a search. Gives its argument; what it is for is the check of its fields as they are written.
+ *
+ * @example
+ * ```ts
+ * import { Config, defineConfig } from "@uninet/search"
+ * import { Console, Effect } from "effect"
+ *
+ * // The default export of uninet.config.ts; amounts may be written the way people say them.
+ * const config = defineConfig({ trials: 64, seed: "demo", maxMacs: "1.5M", maxTime: "2h" })
+ * const program = Effect.gen(function* () {
+ *   const module = { path: "uninet.config.ts", url: "file:///uninet.config.ts", version: "1", exported: config }
+ *   const loaded = yield* Config.read(module)
+ *   yield* Console.log(loaded.config.maxMacs, loaded.config.maxTime, Config.ownLayers(loaded.config)) // 1500000 7200 []
+ *   // What is wrong is said by the name of its field.
+ *   yield* Config.read({ ...module, exported: { trials: 0 } }).pipe(
+ *     Effect.catchTag("ConfigInvalid", ({ message }) => Console.log(message))
+ *   )
+ *   yield* Console.log(Config.find("."), Config.names) // undefined where the folder has none of these
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const defineConfig = (config: Input): Input => config
 
 /** A config and where it came from. */

@@ -30,10 +30,10 @@ export interface Contrast extends Estimate {
   readonly verdict: "better" | "worse" | "open"
 }
 
-/** Figures of an arm by seed. */
+/** An arm's figures, such as its test accuracies, by the seed of each run. */
 export type Figures = ReadonlyMap<string, number>
 
-/** The mean of some values, by Student's distribution. */
+/** The mean of some values, with its standard error and its 95% interval by Student's t distribution. */
 export const estimate = (values: ReadonlyArray<number>): Estimate => {
   const count = values.length
   const mean = values.reduce((a, b) => a + b, 0) / count
@@ -62,7 +62,22 @@ export const holm = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
  * Every arm against one of them, by the seeds that both have.
  *
  * @example
- * const [contrast] = Contrast.of(new Map([["plain", plain], ["mine", mine]]), "plain", "higher")
+ * ```ts
+ * import { Contrast } from "@uninet/search"
+ *
+ * // Accuracies of three arms by seed: as it was, with a new operator, and without attention.
+ * const figures = (values: ReadonlyArray<number>) => new Map(values.map((value, seed) => [`seed ${seed}`, value]))
+ * const arms = new Map([
+ *   ["plain", figures([0.931, 0.929, 0.933, 0.93])],
+ *   ["with mine", figures([0.941, 0.938, 0.944, 0.94])],
+ *   ["without attention", figures([0.93, 0.931, 0.932, 0.928])]
+ * ])
+ * for (const { adjusted, arm, high, low, mean, verdict } of Contrast.of(arms, "plain", "higher"))
+ *   console.log(`${arm}: ${mean.toFixed(4)} (${low?.toFixed(4)} to ${high?.toFixed(4)}), p ${adjusted?.toFixed(3)}, ${verdict}`)
+ *
+ * console.log(Contrast.estimate([0.931, 0.929, 0.933, 0.93]).mean.toFixed(4)) // 0.9307, of one arm by itself
+ * console.log(Contrast.holm([0.01, 0.04, 0.03])) // [ 0.03, 0.06, 0.06 ]
+ * ```
  */
 export const of = (
   arms: ReadonlyMap<string, Figures>,

@@ -50,20 +50,45 @@ const effectOf = <A, E, R>(run: () => Effect.Effect<A, E, R>): Effect.Effect<A, 
       : Effect.die(new Error(`its evaluator gave no Effect, but ${Inspectable.toStringUnknown(given, 0)}`))
   })
 
-/** An evaluation by an evaluator that may be anyone's: one that throws, or gives no effect, has a defect. */
+/**
+ * An evaluation by an evaluator that may be anyone's: one that throws, or gives no effect, has a defect.
+ *
+ * @example
+ * ```ts
+ * import { Evaluator } from "@uninet/search"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const space = Result.getOrThrow(Space.make(Choice.struct({ width: Choice.ordered([8, 16]) })))
+ * const networks = ModelSpace.table({ name: "two networks", space, task: Classification.make({ classes: 10 }) })
+ * const evaluator = Evaluator.fromFunction(networks, ({ width }) =>
+ *   Effect.succeed({ accuracy: width / 20, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ *
+ * // How your own worker would be asked: in plain JSON, so that no types have to cross.
+ * const trial = { index: 0, point: { width: 16 }, seed: "demo/trial/0" }
+ * const program = Effect.gen(function* () {
+ *   const own = yield* Evaluator.Evaluator
+ *   const { measures } = yield* Evaluator.evaluate(own, trial, () => Effect.void)
+ *   yield* Console.log(measures.accuracy, (yield* Evaluator.pointOf(networks)(trial)).width) // 0.8 16
+ * })
+ * Effect.runPromise(Effect.provide(program, evaluator))
+ * ```
+ */
 export const evaluate = (
   evaluator: Evaluator["Service"],
   trial: Trial,
   report: Report
 ): Effect.Effect<Evaluated, TrialFailed | EvaluatorLost> => effectOf(() => evaluator.evaluate(trial, report))
 
-/** How the function may be called. */
+/** How many calls of the function may run at once. */
 export interface FunctionOptions {
   /** How many calls may run at the same time. Default 1. */
   readonly concurrency?: number
 }
 
-/** The point of a trial; a failed trial where the space has no such point. */
+/** Decodes the point of a trial. Fails with `TrialFailed` (`Failed`) where it is no point of the space. */
 export const pointOf =
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>) =>
   ({ index, point }: Trial): Effect.Effect<A, TrialFailed> =>
@@ -86,7 +111,7 @@ const failure = (error: unknown, otherwise: (detail: string) => TrialFailed) =>
  * import { NasBench201 } from "@uninet/spaces"
  * import { Effect, Result } from "effect"
  *
- * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
  * export const evaluator = Evaluator.make(cells, (cell, trial) =>
  *   Effect.succeed({
  *     measures: { accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 },
@@ -140,7 +165,7 @@ export const make = <A, C extends string, M extends string, E, R = never>(
  * import { NasBench201 } from "@uninet/spaces"
  * import { Effect, Result } from "effect"
  *
- * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
  * export const evaluator = Evaluator.fromFunction(cells, (cell) =>
  *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
  * )
@@ -162,7 +187,31 @@ export const fromFunction = <A, C extends string, M extends string, E, R = never
   )
 
 /**
- * An evaluator that looks measures up by the point's hash (`Space.hash`). A point that is not in the table is a failed trial.
+ * An evaluator that looks measures up in a table, by a point's `Space.hash`. A point that is not in the table is a trial that failed.
+ *
+ * @example
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Classification, ModelSpace } from "@uninet/model-space"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { Choice, Space } from "@uninet/search-space"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const space = Result.getOrThrow(Space.make(Choice.struct({ depth: Choice.ordered([2, 4]), width: Choice.ordered([8, 16]) })))
+ * const networks = ModelSpace.table({ name: "four networks", space, task: Classification.make({ classes: 10 }) })
+ * // What somebody measured of three of them; the fourth is a failed trial.
+ * const table = new Map(
+ *   ([[2, 8, 0.91], [2, 16, 0.93], [4, 16, 0.95]] as const).map(([depth, width, accuracy]) => [
+ *     Space.hash({ depth, width } as const)(space),
+ *     { accuracy, top5: 1, loss: 0.3, calibrationError: 0 }
+ *   ])
+ * )
+ * const program = Search.run(networks, { trials: 4, seed: "demo" }).pipe(
+ *   Effect.flatMap(({ best }) => Console.log(best.line, best.outcome.reward)), // depth = 4, width = 16 0.95
+ *   Effect.provide([Random.layer(), Evaluator.fromTable(networks, table), Journal.memory])
+ * )
+ * Effect.runPromise(program)
+ * ```
  */
 export const fromTable = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,

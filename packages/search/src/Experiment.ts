@@ -149,7 +149,7 @@ const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 const decode = Schema.decodeUnknownEffect(Experiment)
 const encode = Schema.encodeSync(Schema.fromJsonString(Experiment))
 
-/** The experiment as text, for `difference` and for people. */
+/** The experiment as JSON text with every default written out: what `difference` takes, and what people read. */
 export const print = (experiment: Experiment): string =>
   `${JSON.stringify(JSON.parse(encode(experiment)), undefined, 2)}\n`
 
@@ -182,7 +182,32 @@ const faultOf = ({ against, arms, budget, seeds }: Experiment): readonly [string
 
 const invalidAt = (path: string) => (field: string, problem: string) => new ExperimentInvalid({ path, field, problem })
 
-/** Reads an experiment from what a file says. Fails with `ExperimentInvalid`, which names the field. */
+/**
+ * Reads an experiment from what a file says. Fails with `ExperimentInvalid`, which names the field.
+ *
+ * @example
+ * ```ts
+ * import { defineExperiment, Experiment } from "@uninet/search"
+ * import { Console, Effect } from "effect"
+ *
+ * // What stands in the file: two spaces against each other, four searches of each.
+ * const written = defineExperiment({
+ *   dataset: "mnist",
+ *   arms: { all: {}, "no-attention": { only: { operators: ["Conv", "DWConv", "MLP"] } } },
+ *   seeds: ["1", "2", "3", "4"],
+ *   budget: { trials: 32 },
+ *   retrain: { seeds: 3, epochs: 10 }
+ * })
+ * const program = Effect.gen(function* () {
+ *   const experiment = yield* Experiment.read(written, "experiment.json")
+ *   yield* Console.log(Experiment.recipeOf(experiment, "all", "search"), Experiment.withinOf(experiment, "all"))
+ *   // What was begun goes on only as what it was.
+ *   const changed = yield* Experiment.read({ ...written, seeds: ["1", "2"] }, "experiment.json")
+ *   yield* Console.log(Experiment.difference(Experiment.print(experiment), Experiment.print(changed)))
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const read = (given: unknown, path: string): Effect.Effect<Experiment, ExperimentInvalid> =>
   Effect.gen(function* () {
     const invalid = invalidAt(path)
@@ -246,7 +271,7 @@ const changed = (base: Schema.Json, { preset, ...own }: RecipeFields): unknown =
   ...(preset === undefined || (typeof preset === "string" && Object.hasOwn(Recipe.presets, preset)) ? {} : { preset })
 })
 
-/** The recipe that an arm's trials, or what is trained again of it, are trained by. */
+/** The recipe of an arm: that of its trials (`search`), or that of the networks that are trained again afterwards (`retrain`). Fails with a sentence where its fields make no recipe. */
 export const recipeOf = (
   experiment: Experiment,
   name: string,
@@ -265,7 +290,7 @@ export const recipeOf = (
   )
 }
 
-/** The bounds of an arm: those of the experiment and its own, the tighter ones. */
+/** The bounds on an arm's costs, by name: of the experiment's and its own, whichever is tighter. */
 export const withinOf = ({ arms, within }: Experiment, name: string): typeof Within.Type => {
   const own = arms[name]?.within ?? {}
   return Object.fromEntries(
@@ -296,7 +321,7 @@ const firstOf = (
   return { field: field === "" ? "the order of its arms" : field, was: inWords(was), is: inWords(is) }
 }
 
-/** What tells an experiment from the one that was begun, by their texts (`print`); `undefined` where nothing does. */
+/** The first field in which an experiment differs from the one that was begun, both as text (`print`); `undefined` where they are the same. */
 export const difference = (
   begun: string,
   now: string

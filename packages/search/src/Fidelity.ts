@@ -82,12 +82,30 @@ const geometric = ({ epochs, factor = 3, from = 1 }: Options): ReadonlyArray<num
   return [...rungs, epochs]
 }
 
-/** All trials to their end. */
+/** Every trial is trained for all of its epochs. The default. */
 export const full: Fidelity = Fidelity.cases.Full.make({})
-/** Successive halving. */
+/** Successive halving on rungs of `from`, `from · factor`, … and at last `epochs` epochs: a rung is complete before the best 1 / `factor` of it go on to the next. */
 export const halving = (options: Options): Fidelity =>
   Fidelity.cases.Halving.make({ rungs: geometric(options), factor: options.factor ?? 3 })
-/** Asynchronous successive halving. */
+/**
+ * Asynchronous successive halving.
+ *
+ * @example
+ * ```ts
+ * import { Fidelity } from "@uninet/search"
+ *
+ * // How long does a search of 100 trials train what?
+ * const fidelity = Fidelity.asha({ epochs: 27, from: 1, factor: 3 })
+ * console.log(Fidelity.rungsOf(fidelity)) // [ 1, 3, 9, 27 ]
+ * console.log(Fidelity.expected(fidelity, 100).toFixed(1)) // so many trainings to the end, in place of 100
+ * console.log(Fidelity.named("median", { epochs: 27 })._tag) // Median, as `--fidelity median` asks for it
+ *
+ * // Results after different numbers of epochs say nothing about one another.
+ * const [early, late] = [{ epochs: 1, reward: 0.9 }, { epochs: 27, reward: 0.95 }]
+ * console.log(Fidelity.compare(early, late), Fidelity.compare(late, { epochs: 27, reward: 0.9 })) // undefined, above 0
+ * console.log(Fidelity.levels([early, late], (score) => score).map(({ epochs }) => epochs)) // [ 27, 1 ]
+ * ```
+ */
 export const asha = (options: Options): Fidelity =>
   Fidelity.cases.Asha.make({ rungs: geometric(options), factor: options.factor ?? 3 })
 /** Median stopping after every epoch from `from` on. */
@@ -101,24 +119,24 @@ export const median = ({
     grace
   })
 
-/** The one of a name. */
+/** The fidelity that a command line names, with the same options for all: `factor` means nothing to `full` and `median`. */
 export const named = (name: Name, options: Options): Fidelity =>
   ({ full: () => full, halving: () => halving(options), asha: () => asha(options), median: () => median(options) })[
     name
   ]()
 
-/** Epochs of each rung; `undefined` for one of unknown length. */
+/** Epochs after which each rung ends; `undefined` stands for the one rung of `full`, whose length is the recipe's. */
 export const rungsOf = (fidelity: Fidelity): ReadonlyArray<number | undefined> =>
   fidelity._tag === "Full" ? [undefined] : fidelity.rungs
 
-/** The part of a whole training that is done on a rung. */
+/** The share (0 … 1) of a whole training that is done on a rung, counted from 0. */
 export const partOf = (fidelity: Fidelity, rung: number): number => {
   if (fidelity._tag === "Full") return 1
   const { rungs } = fidelity
   return ((rungs[rung] ?? 0) - (rungs[rung - 1] ?? 0)) / (rungs.at(-1) ?? 1)
 }
 
-/** About how many whole trainings so many trials take: one in `factor` (a half, of the median's) goes on at each rung. */
+/** About how many whole trainings `trials` trials amount to, if one in `factor` (with the median rule, one in two) goes on from each rung. */
 export const expected = (fidelity: Fidelity, trials: number): number => {
   const share = fidelity._tag === "Full" ? 1 : 1 / (fidelity._tag === "Median" ? 2 : fidelity.factor)
   return rungsOf(fidelity).reduce<number>(
@@ -149,7 +167,7 @@ export interface Score {
   readonly reward: number
 }
 
-/** Above 0 where `a` is the better one. `undefined` for scores of different fidelities, which say nothing about one another. */
+/** Above 0 where `a` is better, below 0 where `b` is, 0 where they are equal; `undefined` for scores after different numbers of epochs, which cannot be compared. */
 export const compare = (a: Score, b: Score): number | undefined =>
   a.epochs === b.epochs ? a.reward - b.reward : undefined
 
@@ -159,7 +177,7 @@ export interface Level<out A> {
   readonly members: ReadonlyArray<A>
 }
 
-/** Things by the fidelity of their scores, that of the most epochs first. */
+/** Groups things by how many epochs their scores were found after, most epochs first. */
 export const levels = <A>(things: ReadonlyArray<A>, scoreOf: (thing: A) => Score): ReadonlyArray<Level<A>> => {
   const by = new Map<number | null, Array<A>>()
   for (const thing of things) {
@@ -173,7 +191,7 @@ export const levels = <A>(things: ReadonlyArray<A>, scoreOf: (thing: A) => Score
     .sort((a, b) => (b.epochs ?? Infinity) - (a.epochs ?? Infinity))
 }
 
-/** Of one rung, best first: by front, then by crowding, then by trial; of one objective, by that. */
+/** The entrants of one rung, best first: with one objective by its value; with several by Pareto front, then by crowding distance. Equal ones stand in the order of their trials. */
 export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyArray<A> => {
   if ((entrants[0]?.objectives.length ?? 1) === 1)
     return entrants.toSorted((a, b) => b.objectives[0]! - a.objectives[0]! || a.trial - b.trial)
@@ -199,7 +217,7 @@ export interface Promotion {
   readonly rung: number
 }
 
-/** Who goes on, as results come in. A mutable thing of one search. */
+/** Decides which trials go on, as results come in. It is mutable, and belongs to one search. */
 export interface Ladder {
   /** A trial was sent to a rung. */
   readonly enter: (rung: number) => void
@@ -223,7 +241,24 @@ interface Rung {
 /** Those of a rung that can go on, best first. */
 const able = (here: ReadonlyArray<Entrant>) => order(here.filter(({ ended = false }) => !ended))
 
-/** The rungs of a search, empty. What it takes for one result grows with the logarithm of how many there are (of two objectives: with the number of fronts). */
+/**
+ * The rungs of a search, empty. What it takes for one result grows with the logarithm of how many there are (of two objectives: with the number of fronts).
+ *
+ * @example
+ * ```ts
+ * import { Fidelity } from "@uninet/search"
+ *
+ * // For your own scheduler: who goes on, as results come in.
+ * const ladder = Fidelity.ladder(Fidelity.asha({ epochs: 9, from: 3, factor: 3 }))
+ * const rewards = [0.7, 0.9, 0.8]
+ * for (const [trial, reward] of rewards.entries()) {
+ *   ladder.enter(0)
+ *   ladder.told(0, { trial, objectives: [reward] })
+ * }
+ * console.log(ladder.next({ closed: false, idle: false })) // { trial: 1, rung: 1 }: the best of three
+ * console.log(Fidelity.order(rewards.map((reward, trial) => ({ trial, objectives: [reward] }))).map(({ trial }) => trial))
+ * ```
+ */
 export const ladder = (fidelity: Fidelity): Ladder => {
   const rungs = rungsOf(fidelity).map((): Rung => ({ entered: 0, back: 0, gone: 0, here: [], standing: undefined }))
   const last = rungs.length - 1

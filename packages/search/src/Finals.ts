@@ -103,7 +103,24 @@ const recorded = Effect.fnUntraced(function* () {
  * then.
  *
  * @example
- * const candidates = yield* Finals.candidates(Search.ranking(mine, found.records), 3)
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Finals, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const program = Effect.gen(function* () {
+ *   const { records } = yield* Search.run(cells, { trials: 16, seed: "demo" })
+ *   // The three that `Finals.run` shall train longer, and compare.
+ *   const candidates = yield* Finals.candidates(Search.ranking(cells, records), 3)
+ *   for (const { line, outcome, trial } of candidates) yield* Console.log(trial, outcome.reward.toFixed(2), line)
+ * })
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide([Random.layer(), evaluator, Journal.memory])))
+ * ```
  */
 export const candidates = Effect.fnUntraced(function* <A, C extends string, M extends string>(
   ranking: ReadonlyArray<Scored<A, C, M>>,

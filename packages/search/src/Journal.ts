@@ -119,7 +119,7 @@ export class Journal extends Context.Service<
   }
 >()("@uninet/search/Journal") {}
 
-/** Where an entry stands among those of its trial. */
+/** The place of an entry among those of its trial: 0 for its proposal, 1 + rung for its results, above these for the finals. Entries about the search itself are below 0. */
 export const stepOf = (entry: Entry): number =>
   Entry.match(entry, {
     HandedOver: () => -2,
@@ -142,14 +142,31 @@ const afterSearch = 1000
  * left out.
  *
  * @example
- * const curve = Journal.curveOf(yield* reader.trainings([12]))
+ * ```ts
+ * import { Journal, Training } from "@uninet/search"
+ *
+ * // A trial whose second rung went on from its first.
+ * const [first, second] = [Training.recorder(), Training.recorder()]
+ * first.epoch(0, 0.9, { accuracy: 0.7 })
+ * second.epoch(1, 0.5, { accuracy: 0.8 })
+ * second.epoch(2, 0.3, { accuracy: 0.85 })
+ * const trained = (step: number, { curve }: Training.Recorder): Journal.Trained => ({
+ *   trial: 12,
+ *   step,
+ *   place: Training.here({ engine: "loops portable" }),
+ *   begun: 0,
+ *   ended: 1000,
+ *   curve: curve()
+ * })
+ * console.log(Journal.curveOf([trained(1, first), trained(2, second)])) // three epochs
+ * ```
  */
 export const curveOf = (trainings: ReadonlyArray<Trained>): Curve | undefined => {
   const curves = trainings.flatMap(({ curve, step }) => (curve === undefined || step >= afterSearch ? [] : [curve]))
   return curves.length === 0 ? undefined : joined(curves)
 }
 
-/** A record in memory, for tests and for searches that nobody will resume. */
+/** A journal in memory, for tests and for searches that nobody will resume. */
 export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   const stored: Array<Stored> = []
   const trained: Array<Trained> = []
@@ -174,7 +191,7 @@ export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   })
 })
 
-/** What to do with a journal that is there already. */
+/** What is done with a file that is there already, and how firmly entries are kept. */
 export interface SqliteOptions {
   /**
    * What to do where the file holds a search already. `refuse` (the default) fails with `JournalInUse`; `resume` goes on with it, or
@@ -209,9 +226,6 @@ export interface SqliteOptions {
  *
  * One process writes at a time: fails with `JournalLocked` while another does, and with `JournalUnreadable` where the file is no journal of
  * this version or is damaged; nothing is changed then.
- *
- * @example
- * program.pipe(Effect.provide(Journal.sqlite("runs/demo/journal.db")))
  */
 export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<Journal, JournalError> =>
   Layer.effect(
@@ -269,7 +283,31 @@ export interface Statement {
  * `uninet search --resume` goes on with it as `journal.db` in a folder.
  *
  * @example
- * for (const { parameters, sql } of Journal.statements(identity, entries)) database.run(sql, [...parameters])
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ * import { DatabaseSync } from "node:sqlite"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const options = { trials: 4, seed: "demo" }
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, options)
+ *   const { entries } = yield* Journal.Journal
+ *   const identity = yield* Search.identity(cells, options)
+ *   // As a page does with the SQLite that it has; here with Node's.
+ *   const database = new DatabaseSync(":memory:")
+ *   for (const { parameters, sql } of Journal.statements(identity, yield* entries))
+ *     if (parameters.length === 0) database.exec(sql)
+ *     else database.prepare(sql).run(...parameters)
+ *   yield* Console.log(database.prepare("select count(*) as entries from entry").get())
+ * }).pipe(Effect.scoped, Effect.provide([Random.layer(), evaluator, Journal.memory]))
+ * Effect.runPromise(program)
+ * ```
  */
 export const statements = (
   identity: Identity,
@@ -323,10 +361,25 @@ export interface Reader {
  * Opens a journal's file for reading, without changing it; a search may be writing to it. Fails with `JournalUnreadable` where it is none, or damaged.
  *
  * @example
- * const curves = Effect.gen(function* () {
- *   const reader = yield* Journal.reader("runs/demo/journal.db")
- *   return Journal.curveOf(yield* reader.trainings([12]))
- * }).pipe(Effect.scoped)
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, { trials: 4, seed: "demo" }).pipe(
+ *     Effect.provide([Random.layer(), evaluator, Journal.sqlite("reader.db", { existing: "resume" })])
+ *   )
+ *   const reader = yield* Journal.reader("reader.db")
+ *   yield* Console.log(yield* reader.count, Journal.curveOf(yield* reader.trainings([2]))) // undefined: nothing was trained
+ * })
+ * Effect.runPromise(Effect.scoped(program))
+ * ```
  */
 export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
@@ -346,17 +399,42 @@ export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, S
     } satisfies Reader
   })
 
-/** What a journal's file holds, without changing it; a search may be writing to it. */
+/**
+ * Reads all that a journal's file holds, without changing it; a search may be writing to it. Fails with `JournalUnreadable` where it is none, or damaged.
+ *
+ * @example
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, { trials: 4, seed: "demo" }).pipe(
+ *     Effect.provide([Random.layer(), evaluator, Journal.sqlite("read.db", { existing: "resume" })])
+ *   )
+ *   const { entries, identity } = yield* Journal.read("read.db")
+ *   yield* Console.log(identity.seed, Journal.countTrials(entries), Search.begunIn(entries)) // demo 4 4
+ *   for (const { entry } of entries) yield* Console.log(entry.trial, Journal.stepOf(entry), entry._tag)
+ *   yield* Console.log(Journal.nextOf(entries).trial, Journal.holder("read.db")) // 4 undefined: nobody writes to it
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
   Effect.gen(function* () {
     const { entries, identity, isCut } = yield* reader(path)
     return { identity: yield* identity, entries: yield* entries(), isCut }
   }).pipe(Effect.scoped)
 
-/** Who writes to a journal at this moment, if anybody does; `null` for one that has only just begun. */
+/** The process that is writing to a journal at this moment: `undefined` where there is none, `null` where it has only just begun and has not given its name. */
 export const holder = (path: string): Lock.Holder | null | undefined => Lock.holderOf(path)
 
-/** How many trials entries are of; where a search was handed over, or began to try once more, is of none. */
+/** How many different trials the entries are about. Entries about the search itself (handed over to another strategy, failed trials tried once more) count for none. */
 export const countTrials = (entries: ReadonlyArray<Stored>): number =>
   new Set(
     entries.flatMap(({ entry }) => (entry._tag === "HandedOver" || entry._tag === "Retrying" ? [] : [entry.trial]))
@@ -471,7 +549,7 @@ const strategyNow = (identity: Identity, stored: ReadonlyArray<Stored>): Identit
     : identity
 }
 
-/** The next trial of all, and those before it that were never begun. */
+/** The number of the next new trial (`trial`), and those below it that no entry proposes (`open`). */
 export const nextOf = (
   stored: ReadonlyArray<Stored>
 ): { readonly trial: number; readonly open: ReadonlyArray<number> } => {

@@ -2,11 +2,29 @@
  * A journal as pieces of text, for whoever carries it elsewhere while it grows: `source` says what came to a journal, `target` makes the same journal of it in another place.
  *
  * @example
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, JournalCopy, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
  * const program = Effect.gen(function* () {
- *   const from = yield* JournalCopy.source("runs/demo/journal.db")
- *   const to = yield* JournalCopy.target("copy/journal.db")
- *   yield* to.add(yield* from.next)
- * }).pipe(Effect.scoped)
+ *   yield* Search.run(cells, { trials: 4, seed: "demo" }).pipe(
+ *     Effect.provide([Random.layer(), evaluator, Journal.sqlite("original.db", { existing: "resume" })])
+ *   )
+ *   // A copy that grows with its original, which a search may be writing to.
+ *   const source = yield* JournalCopy.source("original.db")
+ *   const copy = yield* JournalCopy.target("copy.db")
+ *   const batch = yield* source.next
+ *   yield* copy.add(batch)
+ *   yield* Console.log(batch.pieces.length, (yield* source.next).pieces.length) // all, and nothing since
+ * })
+ * Effect.runPromise(Effect.scoped(program))
+ * ```
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

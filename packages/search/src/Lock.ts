@@ -25,7 +25,7 @@ import { pathToFileURL } from "node:url"
 export const Holder = Schema.Struct({ pid: Schema.Int, host: Schema.String })
 export type Holder = typeof Holder.Type
 
-/** Another one holds it. */
+/** Another process holds the lock, or another part of this one. */
 export class Locked extends Schema.TaggedError<Locked>()("Locked", {
   file: Schema.String,
   /** `null` where it has only just taken it. */
@@ -36,7 +36,7 @@ export class Locked extends Schema.TaggedError<Locked>()("Locked", {
   }
 }
 
-/** It cannot be taken for another reason than that. */
+/** The lock could not be taken for another reason: its folder is missing, or cannot be written. */
 export class LockFailed extends Schema.TaggedError<LockFailed>()("LockFailed", {
   file: Schema.String,
   reason: Schema.String
@@ -46,11 +46,11 @@ export class LockFailed extends Schema.TaggedError<LockFailed>()("LockFailed", {
   }
 }
 
-/** `process 123 on here`. */
+/** A holder in words, such as `process 123 on here`, or `another process` where it is not known which. */
 export const print = (holder: Holder | null): string =>
   holder === null ? "another process" : `process ${holder.pid} on ${holder.host}`
 
-/** The file that is locked in place of a file. */
+/** The path of the lock that stands for a file: its name with `-lock` behind it. */
 export const pathOf = (file: string): string => `${file}-lock`
 
 /** How long a lock is waited for: whoever looks who has it holds it for a moment. */
@@ -144,7 +144,18 @@ const reasonOf = (path: string, cause: unknown): string => {
  * Fails with `Locked` where another one holds it, in this process or another, and with `LockFailed` where its folder is missing or cannot be written.
  *
  * @example
- * yield* Lock.hold("runs/demo/train.json")
+ * ```ts
+ * import { Lock } from "@uninet/search"
+ * import { Console, Effect } from "effect"
+ *
+ * // Of two that want to write notes.json, one does.
+ * const program = Effect.gen(function* () {
+ *   yield* Lock.hold("notes.json")
+ *   yield* Console.log(Lock.print(Lock.holderOf("notes.json") ?? null), Lock.pathOf("notes.json"))
+ *   yield* Effect.scoped(Lock.hold("notes.json")).pipe(Effect.catchTag("Locked", ({ message }) => Console.log(message)))
+ * })
+ * Effect.runPromise(Effect.scoped(program))
+ * ```
  */
 export const hold = (file: string): Effect.Effect<void, Locked | LockFailed, Scope.Scope> => {
   const path = pathOf(file)

@@ -77,21 +77,34 @@ export interface Found {
   readonly costs: Readonly<Record<string, number>>
 }
 
-/** The reward of an evaluated point. Larger is better. Not a number where a measure or a cost of that name is missing. */
-export const of = (
+/**
+ * The reward of an evaluated point. Larger is better. Not a number where a measure or a cost of that name is missing.
+ *
+ * @example
+ * ```ts
+ * import { Classification } from "@uninet/model-space"
+ * import { Reward } from "@uninet/search"
+ *
+ * const digits = Classification.make({ classes: 10 })
+ * const found = { measures: { accuracy: 0.94 }, costs: { macs: 2e6 } }
+ * const worth = (reward: Reward.Reward) => Reward.of(reward, digits, found).toFixed(4)
+ * console.log(worth(Reward.measure), worth(Reward.mnas({ target: 1e6 })), worth(Reward.bounded({ target: 1e6 }))) // 0.9400 0.8955 0.4700
+ * ```
+ */
+export const of = <M extends string>(
   reward: Reward,
-  { decides, measures }: Pick<Task.Task, "decides" | "measures">,
+  { decides, measures }: Pick<Task.Task<M>, "decides" | "measures">,
   found: Found
 ): number => {
   const value = found.measures[decides] ?? NaN
   if (reward._tag === "Measure") return Task.worth(measures[decides], value)
-  const targets = [{ cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }]
+  const target = { cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }
   if (measures[decides] === "higher")
-    return reward._tag === "Mnas" ? Form.soft(value, targets, reward.exponent) : Form.hard(value, targets)
+    return reward._tag === "Mnas" ? Form.soft(value, [target], reward.exponent) : Form.hard(value, [target])
   // A measure that is better the lower becomes larger with the cost.
   return -(reward._tag === "Mnas"
-    ? Form.soft(value, targets, -reward.exponent)
-    : Form.mnasnet(value, targets[0], { alpha: 0, beta: 1 }))
+    ? Form.soft(value, [target], -reward.exponent)
+    : Form.mnasnet(value, target, { alpha: 0, beta: 1 }))
 }
 
 /** How a journal knows a reward: data as they are, a function by its text. */

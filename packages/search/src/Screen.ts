@@ -105,10 +105,32 @@ const judged = <A>(
  * A filter that knows nothing yet.
  *
  * @param seed decides how results are parted for cross-validation, and the certificate's draws.
+ *
  * @example
- * const screen = Screen.make(mine, "demo")
- * screen.told({ point, costs: { macs: 1e6 } }, 0.93)
- * screen.expect([{ point: other, costs: { macs: 2e6 } }]) // undefined until 16 results certify it
+ * ```ts
+ * import { ModelSpace } from "@uninet/model-space"
+ * import { Screen } from "@uninet/search"
+ * import { Prng, Space } from "@uninet/search-space"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const costs = ModelSpace.costsOf(cells)
+ * const screen = Screen.make(cells, "demo")
+ * const prng = Prng.fromSeed("demo")
+ * const candidate = () => {
+ *   const point = Space.sample(prng)(cells.space)
+ *   return { point, costs: Result.getOrThrow(costs(point)) }
+ * }
+ * // Instead of training: a skip connection to the output is good, and pooling is not.
+ * for (let i = 0; i < 32; i++) {
+ *   const each = candidate()
+ *   const pools = Object.values(each.point).filter((operation) => operation === "avg_pool_3x3").length
+ *   screen.told(each, (each.point["0-3"] === "skip_connect" ? 0.5 : 0) - pools / 6)
+ * }
+ * console.log(screen.verdict()?.trusted, screen.verdict()?.why)
+ * console.log(screen.expect([candidate(), candidate()])?.map((reward) => reward.toFixed(2)))
+ * ```
  */
 export const make = <A>(
   of: Pick<ModelSpace.ModelSpace<A, string, string>, "space">,

@@ -12,7 +12,7 @@
  * import { NasBench201 } from "@uninet/spaces"
  * import { Console, Effect, Result } from "effect"
  *
- * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
  * // In place of training: every 3×3 convolution is worth something.
  * const evaluator = Evaluator.fromFunction(cells, (cell) =>
  *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
@@ -32,7 +32,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -48,12 +47,12 @@ import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsou
 import { detailOf } from "./internal/detail.ts"
 import * as Instruments from "./internal/instruments.ts"
 
-/** What an evaluation found, its measures by the task's own names. */
+/** The result of an evaluation, with its measures under the names that the task gives them. */
 export interface Measured<M extends string> extends Evaluation {
   readonly measures: { readonly [K in M]: number }
 }
 
-/** What came of a trial. */
+/** How a trial ended: with a result, without one, or refused before any training. */
 export type Outcome<M extends string = string> =
   | { readonly _tag: "Scored"; readonly evaluation: Measured<M>; readonly reward: number }
   | { readonly _tag: "Failed"; readonly reason: Reason; readonly detail: string }
@@ -231,7 +230,7 @@ export type SearchError =
 /** What a search needs. */
 export type Services = SearchStrategy | Evaluator | Journal
 
-/** Proposals that may be out at the same time, unless a search says otherwise. */
+/** How many proposals may be waiting for their results at the same time, unless a search says otherwise (`ahead`). */
 export const defaultAhead = 8
 
 /** Refusals in a row after which a search gives up. */
@@ -264,7 +263,7 @@ const directionsOf = (of: Named): ReadonlyMap<string, Task.Direction> =>
     ...Object.entries(of.task.measures)
   ])
 
-/** How the journal knows this search. */
+/** What a journal tells this search from others by: the space's fingerprint, the seed, and all settings that decide its results. */
 export const identity = Effect.fnUntraced(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   options: Options<A, C, M>
@@ -313,7 +312,7 @@ const counted = (option: string, given: number) =>
     ? Effect.void
     : new InvalidSearch({ option, given: String(given), expected: "a whole number of 1 or more" })
 
-/** The result of a trial, with its fidelity. */
+/** The reward of a trial with the epochs that it was found after, for `Fidelity.compare`. */
 export const scoreOf = ({ outcome }: { readonly outcome: Scored<unknown>["outcome"] }): Fidelity.Score => ({
   epochs: outcome.evaluation.epochs,
   reward: outcome.reward
@@ -358,7 +357,7 @@ const valuesOf = <A, C extends string, M extends string>(
   measures: { readonly [K in M]: number }
 ): { readonly [K in C | M]: number } => ({ ...costs, ...measures }) as { readonly [K in C | M]: number } // the names of both
 
-/** The reward of an evaluation, whose measures all have to be there, or what is wrong with it. */
+/** The reward of an evaluation and its measures by name; fails with a sentence where a measure that the task names is missing or a number is not finite. */
 export const rewarded = <A, C extends string, M extends string>(
   { task }: ModelSpace.ModelSpace<A, C, M>,
   reward: Reward.Reward<C> | Reward.Own<A, C | M>,
@@ -417,7 +416,35 @@ export const ranking = <A, C extends string, M extends string>(
   )
 }
 
-/** Of the trials of the most epochs, those that no other is better than in every objective. */
+/**
+ * Of the trials of the most epochs, those that no other is better than in every objective.
+ *
+ * @example
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const objectives = ["accuracy", "macs"] as const
+ * const program = Search.run(cells, { trials: 32, seed: "demo", objectives }).pipe(
+ *   Effect.flatMap(({ records }) => {
+ *     const rows = Search.front(cells, records, objectives).map(({ costs, outcome }) => ({
+ *       accuracy: outcome.evaluation.measures.accuracy,
+ *       macs: costs.macs,
+ *       ...Search.scoreOf({ outcome })
+ *     }))
+ *     return Effect.andThen(Console.table(rows), Console.log(Search.ranking(cells, records, objectives)[0]?.line))
+ *   }),
+ *   Effect.provide([Random.layer(), evaluator, Journal.memory])
+ * )
+ * Effect.runPromise(program)
+ * ```
+ */
 export const front = <A, C extends string, M extends string>(
   of: Named,
   records: ReadonlyArray<Record<A, C, M>>,
@@ -435,7 +462,37 @@ export const front = <A, C extends string, M extends string>(
  * than any other.
  *
  * @example
- * const lesson = Search.lessonOf(mine.space, earlier.space)(found.records.map(({ point, outcome }) => ({ point, reward: outcome._tag === "Scored" ? outcome.reward : null })))
+ * ```ts
+ * import { Random, RegularizedEvolution } from "@uninet/controller"
+ * import { Evaluator, Journal, Search } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Result } from "effect"
+ *
+ * const models = (options: NasBench201.Options) => {
+ *   const cells = Result.getOrThrow(NasBench201.models(options))
+ *   const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *     Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ *   )
+ *   return { cells, evaluator }
+ * }
+ * const small = models({ channels: 3, height: 16, width: 16, classes: 10 })
+ * const large = models({ channels: 3, height: 32, width: 32, classes: 100 })
+ *
+ * const program = Effect.gen(function* () {
+ *   const earlier = yield* Search.run(small.cells, { trials: 40, seed: "earlier" }).pipe(
+ *     Effect.provide([Random.layer(), small.evaluator, Journal.memory])
+ *   )
+ *   // What the small one taught of these choices: the large one begins with what it thinks well of.
+ *   const lesson = Search.lessonOf(large.cells.space, small.cells.space)(
+ *     earlier.records.map(({ outcome, point }) => ({ point, reward: outcome._tag === "Scored" ? outcome.reward : null }))
+ *   )
+ *   const { best } = yield* Search.run(large.cells, { trials: 8, seed: "demo", learnFrom: [lesson] }).pipe(
+ *     Effect.provide([RegularizedEvolution.layer(), large.evaluator, Journal.memory])
+ *   )
+ *   yield* Console.log(best.outcome.reward.toFixed(2), best.line)
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 export const lessonOf =
   <A, B>(to: Space.Space<A>, from: Space.Space<B>) =>
@@ -478,7 +535,7 @@ const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">, fide
       }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
 
-/** How many trials were begun: those that are tried once more are none beside the first. */
+/** How many trials the entries say were begun. A failed trial that is tried once more counts once. */
 export const begunIn = (stored: ReadonlyArray<Stored>): number =>
   stored.filter(({ entry }) => entry._tag === "Proposed" && entry.again === undefined).length
 
@@ -643,8 +700,6 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const reached = new Map<number, number>()
   /** The first job of every trial. */
   const first: Array<Job<A, C, M>> = []
-  /** Every trial's point as JSON. */
-  const written: Array<Schema.Json> = []
   const firstWith = new Map<string, number>()
   /** Trials that the screen left out. */
   const leftOut = new Set<number>()
@@ -733,7 +788,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const until = rungs[rung]
     const asked = {
       index: trial,
-      point: written[trial],
+      point: ModelSpace.write(of)(candidate.point),
       seed: seedOf(seed, trial),
       ...(until === undefined || total === undefined ? {} : { epochs: total, until, keep: `trial-${trial}` })
     }
@@ -926,11 +981,9 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       })
     const settle = (entry: Entry | undefined, act: Effect.Effect<Outcome<M> | Dropped, JournalError | EvaluatorLost>) =>
       Effect.map(begin(candidate, 0, known === undefined ? entry : undefined, act), (job) => void first.push(job))
-    const json = ModelSpace.write(of)(point)
-    written[trial] = json
-    const common = { trial, hash, point: json }
+    const common = { trial, hash, point: ModelSpace.write(of)(point) }
 
-    const same = again === undefined ? firstWith.get(hash) : undefined
+    const same = again === undefined ? first[firstWith.get(hash) ?? -1] : undefined
     const refusal =
       same !== undefined
         ? undefined
@@ -943,7 +996,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         return yield* new SearchStuck({ strategy: strategy.name, proposals: count.refusals, why })
       yield* same === undefined ? watch.refused : watch.repeated
       if (same !== undefined)
-        return yield* settle({ _tag: "Repeated", ...common, of: same }, Deferred.await(first[same].outcome))
+        return yield* settle({ _tag: "Repeated", ...common, of: same.candidate.trial }, Deferred.await(same.outcome))
       yield* emit({ _tag: "Refused", candidate, why })
       return yield* settle({ _tag: "Refused", ...common, why }, Effect.succeed({ _tag: "Refused", why }))
     }
@@ -1009,7 +1062,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
           over = true
           continue
         }
-        const { candidate } = first[promoted.trial]
+        const job = first[promoted.trial]
+        // The ladder knows of none but those that were begun.
+        if (job === undefined) break
+        const { candidate } = job
         ladder.enter(promoted.rung)
         spend(candidate, promoted.rung)
         yield* begin(candidate, promoted.rung, undefined, trained(candidate, promoted.rung))
@@ -1118,7 +1174,7 @@ const finite = (costs: Readonly<globalThis.Record<string, number>>): Readonly<gl
  * import { NasBench201 } from "@uninet/spaces"
  * import { Console, Effect, Result, Stream } from "effect"
  *
- * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
  * const evaluator = Evaluator.fromFunction(cells, (cell) =>
  *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
  * )

@@ -10,7 +10,31 @@ import type { Reason } from "./Trial.ts"
  * Whether searches count. Default false.
  *
  * @example
- * const counted = Search.run(mine, options).pipe(Effect.provideService(SearchMetrics.Wanted, true))
+ * ```ts
+ * import { Random } from "@uninet/controller"
+ * import { Evaluator, Journal, Search, SearchMetrics } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect, Metric, Result } from "effect"
+ *
+ * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
+ * const evaluator = Evaluator.fromFunction(cells, (cell) =>
+ *   Effect.succeed({ accuracy: NasBench201.convolutions(cell).threes / 6, top5: 1, loss: 1, calibrationError: 0 })
+ * )
+ * const program = Effect.gen(function* () {
+ *   yield* Search.run(cells, { trials: 4, seed: "demo" })
+ *   yield* Console.log((yield* Metric.value(SearchMetrics.trials("scored"))).count)
+ *   yield* Console.log((yield* Metric.value(SearchMetrics.failures("Diverged"))).count)
+ *   yield* Console.log((yield* Metric.value(SearchMetrics.queue("running"))).value) // 0: none is left
+ *   yield* Console.log((yield* Metric.value(SearchMetrics.seconds("strategy"))).count > 0)
+ * })
+ * Effect.runPromise(
+ *   program.pipe(
+ *     Effect.scoped,
+ *     Effect.provide([Random.layer(), evaluator, Journal.memory]),
+ *     Effect.provideService(SearchMetrics.Wanted, true)
+ *   )
+ * )
+ * ```
  */
 export const Wanted: Context.Reference<boolean> = Context.Reference<boolean>("@uninet/search/SearchMetrics/Wanted", {
   defaultValue: () => false
@@ -18,18 +42,18 @@ export const Wanted: Context.Reference<boolean> = Context.Reference<boolean>("@u
 
 const counts = Metric.counter("uninet.search.trials", { description: "Trials by what came of them", incremental: true })
 
-/** Trials by `outcome`; on rungs a trial counts on each. */
+/** A counter of trials with the attribute `outcome`. In a search on rungs a trial counts once on each. */
 export const trials = (outcome: "scored" | "failed" | "refused" | "repeated") =>
   Metric.withAttributes(counts, { outcome })
 
 const failed = Metric.counter("uninet.search.failures", { description: "Failed trials by reason", incremental: true })
 
-/** Failed trials by `reason`. */
+/** A counter of failed trials with the attribute `reason`. */
 export const failures = (reason: Reason) => Metric.withAttributes(failed, { reason })
 
 const pending = Metric.gauge("uninet.search.queue", { description: "Trials that wait for the evaluator, or run" })
 
-/** Trials that have been proposed and have no outcome, by `state`. */
+/** A gauge of trials that were proposed and have no outcome yet, with the attribute `state`. */
 export const queue = (state: "waiting" | "running") => Metric.withAttributes(pending, { state })
 
 const time = Metric.counter("uninet.search.time", {
@@ -37,7 +61,7 @@ const time = Metric.counter("uninet.search.time", {
   incremental: true
 })
 
-/** Seconds by `phase`. Those of evaluations that run at the same time add up. */
+/** A counter of seconds with the attribute `phase`. Evaluations that run at the same time add up. */
 export const seconds = (phase: "strategy" | "journal" | "training") =>
   Metric.withAttributes(time, { phase, time_unit: "seconds" })
 

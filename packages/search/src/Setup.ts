@@ -20,7 +20,7 @@ import * as SpaceSource from "./SpaceSource.ts"
 import * as TrainingEvaluator from "./TrainingEvaluator.ts"
 import { detailOf } from "./internal/detail.ts"
 
-/** Everything that an evaluator is told. Plain JSON. */
+/** Everything that a worker process needs to be told to evaluate trials of a search, as plain JSON. */
 export const Settings = Schema.Struct({
   /** The config module's address and its version when the search began; `null` where there is none. */
   config: Schema.NullOr(Schema.Struct({ url: Schema.String, version: Schema.String })),
@@ -79,7 +79,7 @@ const datasetIn = (path: string): Layer.Layer<Dataset.Dataset, DataError.DataErr
     })
   )
 
-/** The data set: of a name, a folder or a module, or the config's own. */
+/** The layer of a data set: of a name, a folder or a module; of `null`, the config's own. */
 export const dataset = (
   loaded: Config.Loaded | undefined,
   name: string | null,
@@ -109,7 +109,7 @@ export const space = Effect.fnUntraced(function* (
 
 type Needs = Trainer | Dataset.Dataset | Runtime
 
-/** Data set and trainer on an engine. */
+/** The layer of a data set and of a trainer on it, on an engine. */
 export const training = <E = never>(
   loaded: Config.Loaded | undefined,
   name: string | null,

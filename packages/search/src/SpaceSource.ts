@@ -80,6 +80,29 @@ const spaceIn = (path: string) =>
  * The space of a source for examples of these facts.
  *
  * Fails with `NoSpace`, `SpaceUnusable`, or a `ConfigError` of its module.
+ *
+ * @example
+ * ```ts
+ * import { SpaceSource } from "@uninet/search"
+ * import { NasBench201 } from "@uninet/spaces"
+ * import { Console, Effect } from "effect"
+ *
+ * // Spaces that your own command line offers by name, each made for the data at hand.
+ * const known: SpaceSource.Known = { cells: NasBench201.forData({ cells: 2 }) }
+ * const facts = {
+ *   inputs: { image: { shape: [3, 32, 32], dtype: "float32" } },
+ *   targets: { shape: [], dtype: "int32" },
+ *   classes: 10
+ * } as const
+ * const program = Effect.gen(function* () {
+ *   const space = yield* SpaceSource.load({ _tag: "Named", name: "cells" }, facts, known)
+ *   yield* Console.log(String(space), SpaceSource.isModule("mine.ts"), SpaceSource.isModule("cells"))
+ *   yield* SpaceSource.load({ _tag: "Named", name: "cell" }, facts, known).pipe(
+ *     Effect.catchTag("NoSpace", ({ message }) => Console.log(message))
+ *   )
+ * })
+ * Effect.runPromise(program)
+ * ```
  */
 export const load = Effect.fnUntraced(function* (
   source: SpaceSource,

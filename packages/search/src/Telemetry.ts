@@ -33,7 +33,16 @@ export const isConfigured = (environment: Environment = process.env): boolean =>
  * The processes of `WorkerEvaluator` do so by themselves, and go on with the trace of the trial that they are given.
  *
  * @example
- * const program = Search.run(mine, options).pipe(Effect.provide(Telemetry.layerFrom({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" })))
+ * ```ts
+ * import { Telemetry } from "@uninet/search"
+ * import { Console, Effect } from "effect"
+ *
+ * const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318", OTEL_SDK_DISABLED: "true" }
+ * console.log(Telemetry.wants(environment, "TRACES"), Telemetry.isConfigured(environment)) // false false: it is switched off
+ *
+ * // A search would stand in place of this message; nothing is loaded, made or sent for it.
+ * Effect.runPromise(Console.log("searched").pipe(Effect.provide(Telemetry.layerFrom(environment))))
+ * ```
  */
 export const layerFrom = (environment: Environment): Layer.Layer<never> =>
   Layer.unwrap(
@@ -51,6 +60,12 @@ export const layerFrom = (environment: Environment): Layer.Layer<never> =>
  * As this process's environment says when it is provided.
  *
  * @example
- * const program = Search.run(mine, options).pipe(Effect.provide(Telemetry.layer))
+ * ```ts
+ * import { Telemetry } from "@uninet/search"
+ * import { Console, Effect } from "effect"
+ *
+ * // As OTEL_EXPORTER_OTLP_ENDPOINT and the other variables say. A search would stand in place of this message.
+ * Effect.runPromise(Console.log("searched").pipe(Effect.withSpan("mine"), Effect.provide(Telemetry.layer)))
+ * ```
  */
 export const layer: Layer.Layer<never> = Layer.suspend(() => layerFrom(process.env))

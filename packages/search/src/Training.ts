@@ -65,7 +65,23 @@ export interface Recorder {
 
 const valueOf = (value: number | undefined) => (value !== undefined && Number.isFinite(value) ? value : null)
 
-/** A curve of no epochs yet. */
+/**
+ * A curve of no epochs yet.
+ *
+ * @example
+ * ```ts
+ * import { Training } from "@uninet/search"
+ *
+ * // What your own evaluator may give beside its measures: how training went, epoch by epoch.
+ * const recorder = Training.recorder()
+ * for (const [epoch, losses] of [[2.1, 1.2], [0.8, 0.6]].entries()) {
+ *   for (const loss of losses) recorder.step(epoch, loss)
+ *   recorder.epoch(epoch, losses.reduce((sum, loss) => sum + loss, 0) / losses.length, { accuracy: 0.8 + epoch / 10 })
+ * }
+ * console.log(recorder.curve())
+ * console.log(Training.here({ engine: "mine 1.0" }).engine)
+ * ```
+ */
 export const recorder = (): Recorder => {
   interface Row {
     steps: number
@@ -100,7 +116,22 @@ export const recorder = (): Recorder => {
   }
 }
 
-/** The curve of a training that was gone on with: of an epoch that several have, the last one's values. */
+/**
+ * The curve of a training that was gone on with: of an epoch that several have, the last one's values.
+ *
+ * @example
+ * ```ts
+ * import { Training } from "@uninet/search"
+ *
+ * const until = (epochs: ReadonlyArray<number>): Training.Curve => ({
+ *   epochs,
+ *   loss: epochs.map((epoch) => 1 / epoch),
+ *   measures: { accuracy: epochs.map((epoch) => 1 - 0.2 / epoch) }
+ * })
+ * // A training that was continued after its second epoch.
+ * console.log(Training.joined([until([1, 2]), until([3, 4])]).epochs) // [ 1, 2, 3, 4 ]
+ * ```
+ */
 export const joined = (curves: ReadonlyArray<Curve>): Curve => {
   const place = new Map<number, readonly [Curve, number]>()
   for (const curve of curves) for (const [i, epoch] of curve.epochs.entries()) place.set(epoch, [curve, i])

@@ -126,8 +126,9 @@ const train = Effect.fnUntraced(function* (
               return Effect.as(report(progressOf(event, until, epochs)), last)
             }
             if (event._tag === "Epoch") {
-              const scores = [event.validation, ...(event.averaged === null ? [] : [event.averaged])]
-              const [best] = scores.toSorted((a, b) => (Selection.isBetter(network.task, a, b) ? -1 : 1))
+              const { averaged, validation } = event
+              const isAveraged = averaged !== null && Selection.isBetter(network.task, averaged, validation)
+              const best = isAveraged ? averaged : validation
               recorded.epoch(event.epoch, event.loss, best.measures)
               return Effect.succeed(
                 event.isBest || last === undefined

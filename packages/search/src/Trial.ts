@@ -90,7 +90,18 @@ export const says = {
   OutOfMemory: "ran out of memory"
 } as const satisfies Record<Reason, string>
 
-/** The seed of a trial: the search's, and the trial's index, whatever else runs. */
+/**
+ * The seed of a trial: the search's, and the trial's index, whatever else runs.
+ *
+ * @example
+ * ```ts
+ * import { Trial } from "@uninet/search"
+ *
+ * // What a trial draws depends on the search's seed and its own number alone: it can be replayed by itself.
+ * console.log(Trial.seedOf("demo", 12)) // demo/trial/12
+ * console.log(Trial.unsound({ measures: { accuracy: NaN }, epochs: 1 })) // says which measure is no number
+ * ```
+ */
 export const seedOf = (search: string | number, index: number): string => `${search}/trial/${index}`
 
 /** What is no number in an evaluation, in words; `undefined` where all is. It cannot be a result, whoever gives it. */

@@ -27,7 +27,18 @@ export const parseAmount = (text: string): Option.Option<number> => {
 
 const milliseconds: Readonly<Record<string, number>> = { us: 1e-3, µs: 1e-3, ms: 1, s: 1e3 }
 
-/** A bound on a cost: as `parseAmount`, and below 1 or 0 too. Times, `2ms`, `300us`, `1.5s`, are in milliseconds. */
+/**
+ * A bound on a cost: as `parseAmount`, and below 1 or 0 too. Times, `2ms`, `300us`, `1.5s`, are in milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { Units } from "@uninet/search"
+ * import { Option } from "effect"
+ *
+ * for (const text of ["1.5M", "0.2", "2ms", "much"])
+ *   console.log(text, Option.getOrElse(Units.parseBound(text), () => `is no bound: give ${Units.expected.macs}`))
+ * ```
+ */
 export const parseBound = (text: string): Option.Option<number> => {
   const [, time, unit = ""] = /^(\d+(?:\.\d+)?) ?(us|µs|ms|s)$/.exec(text.trim()) ?? []
   if (time !== undefined) return Option.some(Number(time) * (milliseconds[unit] ?? 1))

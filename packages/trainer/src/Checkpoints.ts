@@ -37,7 +37,7 @@ export interface Checkpoints {
   readonly latest: Effect.Effect<Found, NoCheckpoint | CheckpointUnreadable | CheckpointVersion>
 }
 
-/** How many checkpoints there are. */
+/** How many checkpoints a folder keeps. */
 export interface Options {
   /** How many of the last checkpoints are kept. Default 3. */
   readonly keep?: number
@@ -54,7 +54,7 @@ const reasonOf = ({ message, reason: { cause } }: PlatformError) => (cause insta
 const notWritten = (file: string) => (error: PlatformError) =>
   new CheckpointNotWritten({ file, reason: reasonOf(error) })
 
-/** Reads one file. */
+/** Reads a checkpoint's file. Fails with `CheckpointUnreadable` where it is damaged or missing, and with `CheckpointVersion` where another version wrote it. */
 export const read = Effect.fnUntraced(function* (
   file: string
 ): Effect.fn.Return<Checkpoint.Checkpoint, CheckpointUnreadable | CheckpointVersion, FileSystem.FileSystem> {
@@ -70,8 +70,57 @@ export const read = Effect.fnUntraced(function* (
  * The checkpoints of a folder, which is made where it is missing. What an ended process left unfinished is removed.
  *
  * @example
- * const checkpoints = yield* Checkpoints.make("runs/digits", { keep: 2 })
- * const events = trainer.fit(network, { recipe, seed: 1, checkpoints: { store: checkpoints, everySeconds: 60 } })
+ * ```ts
+ * import { NodeServices } from "@effect/platform-node"
+ * import { Dataset, Examples } from "@uninet/data"
+ * import { Loops } from "@uninet/loops"
+ * import { Regression } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Checkpoint, Checkpoints, Recipe, Trainer, TrainLog } from "@uninet/trainer"
+ * import { Console, Effect, Layer, Stream } from "effect"
+ *
+ * const rows = (from: number, count: number) => {
+ *   const row = Array.from({ length: 2 * count }, (_, i) => Math.sin(from + i))
+ *   return { inputs: { row }, targets: Array.from({ length: count }, (_, i) => (row[2 * i] ?? 0) - (row[2 * i + 1] ?? 0)) }
+ * }
+ * const waves = Examples.layer({
+ *   name: "waves",
+ *   inputs: { row: Dataset.float32(2) },
+ *   targets: Dataset.float32(),
+ *   train: rows(0, 64),
+ *   validation: rows(200, 16),
+ *   test: rows(300, 16)
+ * })
+ * const network = {
+ *   model: Model.make({
+ *     inputs: { row: Model.input([2]) },
+ *     forward: (scope, { row }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(row) })
+ *   }),
+ *   task: Regression.make(),
+ *   line: "one linear layer",
+ *   about: null
+ * }
+ * const recipe = Recipe.forTask(network.task)({ ...Recipe.proxy, epochs: 3, batch: 16 })
+ *
+ * const program = Effect.gen(function* () {
+ *   const trainer = yield* Trainer
+ *   // Two checkpoints are kept, and every event goes into a log, a line of JSON each.
+ *   const store = yield* Checkpoints.make("waves", { keep: 2 })
+ *   const onEvent = yield* TrainLog.open("waves/metrics.jsonl")
+ *   yield* Stream.runDrain(trainer.fit(network, { recipe, seed: 1, checkpoints: { store, everySteps: 4 }, onEvent }))
+ *
+ *   // As another process finds them, and goes on from the last.
+ *   const { checkpoint, file } = yield* store.latest
+ *   yield* Console.log(file, checkpoint.state.epoch, Checkpoints.bestFile)
+ *   const read = yield* Checkpoints.read(file)
+ *   const again = Checkpoint.decode(Checkpoint.encode(read), "a copy")
+ *   yield* Console.log(read.identity.network.line, again._tag, Checkpoint.version)
+ *   const events = trainer.fit(network, { recipe, seed: 1, checkpoints: { store }, resume: checkpoint })
+ *   yield* Stream.runForEach(events, ({ _tag }) => Console.log(_tag)) // Resumed, Finished: there was nothing left to do
+ * })
+ * const engine = Trainer.layer.pipe(Layer.provide([waves, Loops.portable()]))
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide([engine, NodeServices.layer])))
+ * ```
  */
 export const make = Effect.fnUntraced(function* (
   folder: string,

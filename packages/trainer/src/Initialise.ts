@@ -7,6 +7,23 @@ import * as Effect from "effect/Effect"
 /**
  * Draws a variable's first value. Every variable draws from its own generator, split off by its name: it does not depend on which others
  * there are.
+ *
+ * @example
+ * ```ts
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Initialise } from "@uninet/trainer"
+ * import { Prng } from "@uninet/search-space"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([2]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 2 })(x) })
+ * })
+ * const { variables } = Result.getOrThrow(Model.evaluation(model))
+ * const prng = Prng.fromSeed("demo")
+ * for (const variable of variables) console.log(variable.attributes.name, Initialise.value(variable, prng))
+ * console.log(Initialise.values(variables, prng).size) // 2: of all at once
+ * ```
  */
 export const value = (variable: Tensor.Tensor<"variable">, prng: Prng.Prng): Float32Array<ArrayBuffer> => {
   const { initialiser, name } = variable.attributes
@@ -42,8 +59,26 @@ const startsAtZero = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">
  * Gives an executable's variables their first values. Those that start at zero have to be there already, as they are in what was just compiled.
  *
  * @example
- * const executable = yield* runtime.compile({ training })
- * yield* Initialise.write(executable, training.variables, Prng.fromSeed("demo"))
+ * ```ts
+ * import { Runtime } from "@uninet/engine"
+ * import { Loops } from "@uninet/loops"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { Prng } from "@uninet/search-space"
+ * import { Initialise } from "@uninet/trainer"
+ * import { Console, Effect } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([2]) },
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ * })
+ * const program = Effect.gen(function* () {
+ *   const evaluation = yield* Effect.fromResult(Model.evaluation(model))
+ *   const executable = yield* (yield* Runtime).compile({ evaluation })
+ *   yield* Initialise.write(executable, evaluation.variables, Prng.fromSeed("demo"))
+ *   yield* Console.log(yield* executable.run("evaluation", { x: Float32Array.of(1, 2) }))
+ * })
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Loops.portable())))
+ * ```
  */
 export const write = (
   executable: Pick<Executable<string>, "write">,

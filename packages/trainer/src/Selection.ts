@@ -36,17 +36,17 @@ export const Selection = Schema.Struct({
 })
 export type Selection = typeof Selection.Type
 
-/** Before anything was validated. */
+/** The selection that a training begins with: nothing was validated. */
 export const initial: Selection = { best: null, waited: 0, mark: 0 }
 
-/** One of the weights that an epoch ends with. */
+/** Weights that an epoch ends with, the raw or the averaged ones, and how they did on the validation split. */
 export interface Candidate {
   readonly averaged: boolean
   readonly validation: Score
 }
 
 /** How good a score is by the measure that decides; larger is better. */
-export const worthOf = ({ decides, measures }: Task.Task, score: Score): number =>
+export const worthOf = <M extends string>({ decides, measures }: Task.Task<M>, score: Score): number =>
   Task.worth(measures[decides], score.measures[decides] ?? 0)
 
 /** Better by the measure that decides, then by the lower loss, where there is one. */
@@ -57,6 +57,25 @@ export const isBetter = (task: Task.Task, a: Score, b: Score): boolean => {
 
 /**
  * The selection after an epoch. Where there is nothing to validate on, the last epoch's (averaged, where there are averages) is the best.
+ *
+ * @example
+ * ```ts
+ * import { Classification } from "@uninet/model-space"
+ * import { Selection } from "@uninet/trainer"
+ *
+ * const task = Classification.make({ classes: 10 })
+ * const rule = { patience: 2, improvement: 0 }
+ * let selection = Selection.initial
+ * for (const [epoch, accuracy] of [0.9, 0.93, 0.92, 0.93, 0.94].entries()) {
+ *   const validation = { measures: { accuracy, loss: 1 - accuracy }, examples: 1000 }
+ *   selection = Selection.next(task, selection, epoch, [{ averaged: false, validation }])
+ *   if (Selection.stops(selection, rule)) break
+ * }
+ * // Two epochs without anything better ended it: the 94% of the fifth was never reached.
+ * console.log(selection.best?.epoch, selection.best?.validation.measures["accuracy"]) // 1 0.93
+ * const worse = { measures: { accuracy: 0.9, loss: 0.3 }, examples: 1000 }
+ * console.log(selection.best !== null && Selection.isBetter(task, selection.best.validation, worse), Selection.worthOf(task, worse))
+ * ```
  */
 export const next = (
   task: Task.Task,
@@ -75,6 +94,6 @@ export const next = (
     : { best, waited: selection.waited + 1, mark: selection.mark }
 }
 
-/** Whether a training should end. */
+/** Whether early stopping ends the training after the epoch that led to this selection. Without a rule (`null`) it never does. */
 export const stops = ({ waited }: Selection, rule: Recipe.EarlyStopping | null): boolean =>
   rule !== null && waited >= rule.patience

@@ -17,7 +17,20 @@ export const isOn: Effect.Effect<boolean> = Effect.map(Effect.tracer, (tracer) =
  * An effect as a span, below the one that it runs in. What it fails with is the span's error.
  *
  * @example
- * const measured = Span.within("Bench.run", () => ({ "bench.runs": 12 }))(program)
+ * ```ts
+ * import { Span } from "@uninet/trainer"
+ * import { Console, Effect } from "effect"
+ *
+ * // Where nobody looks no span is made, and what would be said of it is never worked out.
+ * const attributes = () => {
+ *   throw new Error("nobody asked")
+ * }
+ * const measured = Effect.gen(function* () {
+ *   yield* Span.annotate(attributes)
+ *   yield* Console.log(yield* Span.isOn, yield* Span.traceparent) // false undefined
+ * }).pipe(Span.within("Bench.run", attributes))
+ * Effect.runPromise(measured)
+ * ```
  */
 export const within =
   (name: string, attributes?: Attributes, options: Pick<Tracer.SpanOptions, "kind"> = {}) =>
@@ -67,7 +80,16 @@ export const told = (traceparent: string): Tracer.ExternalSpan | undefined => {
  * An effect below the span of another process. Without one, or with one that is not told in a way that this version reads, it stays where it is.
  *
  * @example
- * const trained = Span.below("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")(training)
+ * ```ts
+ * import { Span } from "@uninet/trainer"
+ * import { Console, Effect } from "effect"
+ *
+ * // A worker goes on with the trace of whoever sent it the trial.
+ * const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+ * const trained = Effect.currentParentSpan.pipe(Effect.flatMap(({ traceId }) => Console.log(traceId)))
+ * Effect.runPromise(Span.below(traceparent)(trained)) // 0af7651916cd43dd8448eb211c80319c
+ * console.log(Span.told("something else")) // undefined
+ * ```
  */
 export const below =
   (traceparent: string | undefined) =>
@@ -76,7 +98,22 @@ export const below =
     return span === undefined ? self : Effect.provideService(self, Tracer.ParentSpan, span)
   }
 
-/** Services without the span in which they were made: who provides them to an effect does not take it out of its own. */
+/**
+ * Services without the span in which they were made: who provides them to an effect does not take it out of its own.
+ *
+ * @example
+ * ```ts
+ * import { Span } from "@uninet/trainer"
+ * import { Console, Context, Effect, Option, Tracer } from "effect"
+ *
+ * // Services made inside one span are provided to many effects, each of which has a span of its own.
+ * const program = Effect.gen(function* () {
+ *   const services = Span.without(yield* Effect.context<never>())
+ *   yield* Console.log(Option.isNone(Context.getOption(services, Tracer.ParentSpan))) // true
+ * }).pipe(Effect.withSpan("making"))
+ * Effect.runPromise(program)
+ * ```
+ */
 export const without = <R>(services: Context.Context<R>): Context.Context<R> =>
   // A span is not asked for by anybody's type: it is there or not.
   Context.omit(Tracer.ParentSpan)(services) as Context.Context<R>

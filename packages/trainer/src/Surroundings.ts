@@ -55,7 +55,20 @@ export const here: Effect.Effect<Surroundings, DataError.DataError | RuntimeErro
     }
   })
 
-/** In what `now` differs from the last of those before; `undefined` where it is one of them, or nothing is known of before. */
+/**
+ * In what `now` differs from the last of those before; `undefined` where it is one of them, or nothing is known of before.
+ *
+ * @example
+ * ```ts
+ * import { Surroundings } from "@uninet/trainer"
+ *
+ * const before = { data: "9f2c", software: "uninet 0.2.0", engine: "loops portable", host: "any machine" }
+ * const now = { ...before, engine: "onnxruntime 1.30.0 cpu, blocks of 16" }
+ * // A search continued on another engine would give other numbers: it is refused, or marked as a mixture.
+ * console.log(Surroundings.difference([before], now)) // { what: 'the engine', before: 'loops portable', now: … }
+ * console.log(Surroundings.together([before], now).length, Surroundings.together([before], before).length) // 2 1
+ * ```
+ */
 export const difference = (before: ReadonlyArray<Surroundings>, now: Surroundings): Difference | undefined => {
   const last = before.at(-1)
   if (last === undefined || before.some((each) => Equal.equals(each, now))) return undefined

@@ -93,7 +93,17 @@ export interface Finished {
 /** What happens in a training. */
 export type TrainEvent = Step | Epoch | Saved | Resumed | Finished
 
-/** An event as plain JSON, weights left out. */
+/**
+ * An event as plain JSON, weights left out.
+ *
+ * @example
+ * ```ts
+ * import { TrainEvent } from "@uninet/trainer"
+ *
+ * // What a log has of an event; weights are left out of it.
+ * console.log(TrainEvent.toJson({ _tag: "Saved", step: 400, file: "runs/digits/step-00000400.safetensors" }))
+ * ```
+ */
 export const toJson = (event: TrainEvent): Readonly<Record<string, unknown>> => {
   if (event._tag !== "Finished") return { ...event }
   const { averaged, best, weights: _weights, ...rest } = event

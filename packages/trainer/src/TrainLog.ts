@@ -41,8 +41,19 @@ const isBefore = (line: string, step: number, epoch: number): boolean => {
  * taken out first, so that every step stands there once; without, the file begins anew. As `onEvent`, a step is in the log before a checkpoint has it.
  *
  * @example
- * const append = yield* TrainLog.open("runs/digits/metrics.jsonl")
- * yield* trainer.fit(network, { ...options, onEvent: append }).pipe(Stream.runDrain)
+ * ```ts
+ * import { NodeServices } from "@effect/platform-node"
+ * import { TrainLog } from "@uninet/trainer"
+ * import { Console, Effect, FileSystem } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const append = yield* TrainLog.open("metrics.jsonl")
+ *   for (const step of [200, 400]) yield* append({ _tag: "Saved", step, file: `step-${step}.safetensors` })
+ *   // Given to `trainer.fit` as `onEvent`, it has every step before a checkpoint has it.
+ *   yield* Console.log(yield* (yield* FileSystem.FileSystem).readFileString("metrics.jsonl"))
+ * })
+ * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+ * ```
  */
 export const open = Effect.fnUntraced(function* (
   file: string,

@@ -32,7 +32,24 @@ const each = (
 ): Effect.Effect<void> =>
   Effect.forEach(Object.entries(measures), ([name, value]) => Metric.update(gauge(name), value), { discard: true })
 
-/** Takes an event's figures over. */
+/**
+ * Sets the metrics to an event's figures. Events without any, such as `Saved`, change nothing.
+ *
+ * @example
+ * ```ts
+ * import { TrainMetrics } from "@uninet/trainer"
+ * import { Console, Effect, Metric } from "effect"
+ *
+ * // As `Trainer.fit` does after every step and epoch; any exporter of Effect's metrics has them.
+ * const program = Effect.gen(function* () {
+ *   yield* Metric.update(TrainMetrics.running("accuracy"), 0.91)
+ *   yield* Metric.update(TrainMetrics.validation("accuracy", true), 0.93)
+ *   yield* TrainMetrics.record({ _tag: "Saved", step: 400, file: "step-00000400.safetensors" })
+ *   yield* Console.log((yield* Metric.value(TrainMetrics.validation("accuracy", true))).value) // 0.93
+ * })
+ * Effect.runPromise(program)
+ * ```
+ */
 export const record = (event: TrainEvent): Effect.Effect<void> => {
   switch (event._tag) {
     case "Step":

@@ -30,7 +30,7 @@ export interface Options {
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** The recipe, if every value of it makes sense: `make` takes that for granted. */
+/** Gives the recipe back where every value is within its bounds, which `make` takes for granted. Fails with `InvalidRecipe`, which names the field. */
 export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
   Result.mapError(Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe), ({ issue }) => {
     const [first] = issues(issue).issues
@@ -73,6 +73,32 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
  * (the batch's mean), what the task tells of a step by the model's names, and `gradientNorm` where asked for.
  *
  * Fails with a `GraphError`, with `LossFailed`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.
+ *
+ * @example
+ * ```ts
+ * import { Classification, Recipe } from "@uninet/model-space"
+ * import { Model, Nn, Scope } from "@uninet/nn"
+ * import { TrainingProgram } from "@uninet/trainer"
+ * import { Result } from "effect"
+ *
+ * const model = Model.make({
+ *   inputs: { x: Model.input([4]) },
+ *   forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(x) })
+ * })
+ * const task = Classification.make({ classes: 3 })
+ *
+ * // Forward, backward and the optimiser's update as one program, which any engine runs.
+ * const step = Result.getOrThrow(TrainingProgram.make(model, task, Recipe.proxy, { gradientNorm: true }))
+ * console.log(step.inputs.map(({ attributes, shape }) => `${attributes.name} [${shape.join("×")}]`))
+ * console.log(Object.keys(step.outputs), step.updates.length)
+ *
+ * // What makes no sense, and what the recipe asks for and the model cannot do, is said before anything runs.
+ * const wrong = TrainingProgram.checkRecipe({ ...Recipe.proxy, batch: 0 })
+ * if (Result.isFailure(wrong)) console.log(wrong.failure.message)
+ * const refused = TrainingProgram.make(model, task, { ...Recipe.proxy, dropout: 0.2 })
+ * if (Result.isFailure(refused)) console.log(refused.failure.message)
+ * console.log(TrainingProgram.mixes(Recipe.proxy), TrainingProgram.mixes(Recipe.paper)) // false true
+ * ```
  */
 export const make = (
   model: Model.Model,

@@ -37,11 +37,18 @@ export const moments = (
           for (let y = 0; y < rows; y++)
             for (let x = 0; x < columns; x++)
               patch[k++] = pictures[(n * channels + c) * area + (top + y) * width + left + x] ?? 0
-        for (let i = 0; i < size; i++) for (let j = i; j < size; j++) sums[i * size + j] += patch[i] * patch[j]
+        for (let i = 0; i < size; i++) {
+          const mine = patch[i] ?? 0
+          for (let j = i; j < size; j++) sums[i * size + j] = (sums[i * size + j] ?? 0) + mine * (patch[j] ?? 0)
+        }
       }
   const patches = count * (height - rows + 1) * (width - columns + 1)
   for (let i = 0; i < size; i++)
-    for (let j = i; j < size; j++) sums[j * size + i] = sums[i * size + j] = sums[i * size + j] / patches
+    for (let j = i; j < size; j++) {
+      const mean = (sums[i * size + j] ?? 0) / patches
+      sums[i * size + j] = mean
+      sums[j * size + i] = mean
+    }
   return sums
 }
 
@@ -52,48 +59,56 @@ export const eigen = (
   const n = Math.round(Math.sqrt(symmetric.length))
   const a = Float64Array.from(symmetric)
   const vectors = Array.from({ length: n }, (_, i) => Float64Array.from({ length: n }, (_, j) => Number(i === j)))
+  const at = (i: number, j: number) => a[i * n + j] ?? 0
   for (let sweep = 0; sweep < 60; sweep++) {
     let [off, all] = [0, 0]
     for (let i = 0; i < n; i++)
       for (let j = 0; j < n; j++) {
-        const square = a[i * n + j] * a[i * n + j]
+        const square = at(i, j) * at(i, j)
         all += square
         if (i !== j) off += square
       }
     if (off <= 1e-24 * all) break
     for (let p = 0; p < n; p++)
       for (let q = p + 1; q < n; q++) {
-        const apq = a[p * n + q]
+        const apq = at(p, q)
         if (apq === 0) continue
-        const theta = (a[q * n + q] - a[p * n + p]) / (2 * apq)
+        const theta = (at(q, q) - at(p, p)) / (2 * apq)
         const t = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.sqrt(theta * theta + 1))
         const c = 1 / Math.sqrt(t * t + 1)
         const s = t * c
-        const rotate = (of: Float64Array, i: number, j: number) => {
-          const [x, y] = [of[i], of[j]]
-          of[i] = c * x - s * y
-          of[j] = s * x + c * y
+        const rotate = (u: Float64Array, i: number, v: Float64Array, j: number) => {
+          const [x, y] = [u[i] ?? 0, v[j] ?? 0]
+          u[i] = c * x - s * y
+          v[j] = s * x + c * y
         }
-        for (let k = 0; k < n; k++) rotate(a, k * n + p, k * n + q)
-        for (let k = 0; k < n; k++) rotate(a, p * n + k, q * n + k)
+        for (let k = 0; k < n; k++) rotate(a, k * n + p, a, k * n + q)
+        for (let k = 0; k < n; k++) rotate(a, p * n + k, a, q * n + k)
         const [u, v] = [vectors[p], vectors[q]]
-        for (let k = 0; k < n; k++) {
-          const [x, y] = [u[k], v[k]]
-          u[k] = c * x - s * y
-          v[k] = s * x + c * y
-        }
+        if (u !== undefined && v !== undefined) for (let k = 0; k < n; k++) rotate(u, k, v, k)
       }
   }
-  return vectors
-    .map((vector, i) => ({ value: Math.max(0, a[i * n + i]), vector }))
-    .toSorted((x, y) => y.value - x.value)
+  return vectors.map((vector, i) => ({ value: Math.max(0, at(i, i)), vector })).toSorted((x, y) => y.value - x.value)
 }
 
 /**
  * The first values of the filters: directions by falling variance, then their opposites; where there are more filters than both, the rest stay as they were drawn.
  *
  * @example
- * const weight = Whitening.filters(drawn, 16, Whitening.moments(pictures, image, [3, 3]), { examples: 2000, epsilon: 5e-4 })
+ * ```ts
+ * import { Recipe } from "@uninet/model-space"
+ * import { Prng } from "@uninet/search-space"
+ * import { Whitening } from "@uninet/trainer"
+ *
+ * // The 3 × 3 patches of twenty pictures, how they vary, and eight filters that see every direction alike.
+ * const prng = Prng.fromSeed("demo")
+ * const pictures = Float32Array.from({ length: 20 * 8 * 8 }, () => prng.nextNormal())
+ * const moments = Whitening.moments(pictures, { channels: 1, height: 8, width: 8 }, [3, 3])
+ * const [first] = Whitening.eigen(moments)
+ * console.log(moments.length, first?.vector.length) // 81 9
+ * const drawn = new Float32Array(8 * 9)
+ * console.log(Whitening.filters(drawn, 8, moments, Recipe.Whitening.make({})).slice(0, 9)) // the first filter
+ * ```
  */
 export const filters = (
   drawn: Float32Array,
@@ -107,7 +122,7 @@ export const filters = (
     const found = directions[filter % directions.length]
     if (found === undefined) break
     const scale = (filter < directions.length ? 1 : -1) / Math.sqrt(found.value + epsilon)
-    for (let i = 0; i < directions.length; i++) weight[filter * directions.length + i] = scale * found.vector[i]
+    for (const [i, x] of found.vector.entries()) weight[filter * directions.length + i] = scale * x
   }
   return weight
 }

@@ -22,7 +22,20 @@ export const syncFolder = (folder: string): Effect.Effect<void, never, FileSyste
  * renamed. (Node's `fsync` is `F_FULLFSYNC` on macOS.) Fails where the system refuses it; then an earlier file of the name is as it was.
  *
  * @example
- * yield* WholeFile.write("runs/demo/notes.txt", "a good one\n")
+ * ```ts
+ * import { NodeServices } from "@effect/platform-node"
+ * import { WholeFile } from "@uninet/trainer"
+ * import { Console, Effect, FileSystem } from "effect"
+ *
+ * // Whatever ends this process in between: the file has all of one text or all of the other.
+ * const program = Effect.gen(function* () {
+ *   yield* WholeFile.write("notes.txt", "a good one\n")
+ *   yield* WholeFile.write("notes.txt", "a better one\n")
+ *   yield* WholeFile.syncFolder(".")
+ *   yield* Console.log(yield* (yield* FileSystem.FileSystem).readFileString("notes.txt"))
+ * })
+ * Effect.runPromise(Effect.provide(program, NodeServices.layer))
+ * ```
  */
 export const write = Effect.fnUntraced(function* (
   file: string,

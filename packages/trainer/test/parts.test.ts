@@ -15,7 +15,7 @@ const evaluation = Result.getOrThrow(Model.evaluation(network.model, { batch: 2 
 /** Runs a model's evaluation on one picture of 3×4 and gives its output. */
 const looked = (views: Views.Views, forward: Model.Model["forward"]) =>
   Effect.gen(function* () {
-    const model = Views.of(views, { inputs: { image: Model.input([1, 3, 4]) }, forward })
+    const model = Views.of(views)({ inputs: { image: Model.input([1, 3, 4]) }, forward })
     const program = Result.getOrThrow(Model.evaluation(model, { batch: 2 }))
     const { run } = yield* (yield* Runtime).compile({ program })
     const picture = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
@@ -52,8 +52,8 @@ describe("views", () => {
   )
 
   it("leave a model alone where there are none, and are refused where its targets would not follow", () => {
-    assert.strictEqual(Views.of({ mirror: false, shift: 0 }, network.model), network.model)
-    assert.strictEqual(Views.of(undefined, network.model), network.model)
+    assert.strictEqual(Views.of({ mirror: false, shift: 0 })(network.model), network.model)
+    assert.strictEqual(Views.of(undefined)(network.model), network.model)
     const views = { mirror: true, shift: 0 }
     const rows = Model.make({ inputs: { row: Model.input([3]) }, forward: (_, { row }) => ({ logits: row }) })
     const refused = (model: Model.Model, task = network.task) =>

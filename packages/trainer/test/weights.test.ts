@@ -49,7 +49,7 @@ describe("a training", () => {
       const found = yield* (yield* Trainer).evaluate(networkOf(larger), weights, "validation")
       assert.deepStrictEqual([found.measures["accuracy"], found.examples], [validation.measures["accuracy"], 40])
       const data = yield* Dataset.images(yield* Dataset.Dataset)
-      assert.strictEqual(Resized.to(larger.image, data).image.height, 11)
+      assert.strictEqual(Resized.to(larger.image)(data).image.height, 11)
       const error = yield* Effect.flip(finished({}, UniNet.withImage(architecture, { height: 7 })))
       assert.strictEqual(error._tag, "DatasetMismatch")
     }).pipe(Effect.provide(layer()))

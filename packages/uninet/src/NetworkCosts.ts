@@ -187,7 +187,15 @@ const ofBlocks = (blocks: ReadonlyArray<Network.Block>): Measured =>
  * Fails where an operator or module builds a graph that cannot be: its own mistake, since the architecture was checked.
  *
  * @example
- * Network.make(UniNet.B1).pipe(Result.flatMap(NetworkCosts.of)) // 11,450,864 parameters, 1,117,865,024 by fvcore's count
+ * ```ts
+ * import { Network, NetworkCosts, UniNet } from "@uninet/uninet"
+ * import { Result } from "effect"
+ *
+ * const costs = Result.getOrThrow(Result.flatMap(Network.make(UniNet.B1), NetworkCosts.of))
+ * console.log(costs.parameters, costs.fvcoreCount) // 11450864 1117865024
+ * for (const { macs, name, output } of costs.stages) console.log(name, macs, output)
+ * console.log(NetworkCosts.combine(costs.stages).macs === costs.macs) // true: a network costs what its parts cost
+ * ```
  */
 const of = ({ architecture, blocks }: Network.Network): Result.Result<NetworkCosts, GraphError> =>
   Result.gen(function* () {

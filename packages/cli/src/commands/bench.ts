@@ -69,7 +69,7 @@ const accuracyOf = Effect.fnUntraced(function* (name: string, file: string, data
   )
   const found = Context.get(services, Dataset.Dataset)
   const data: Dataset.DatasetShape =
-    Dataset.isImages(found) && card.picture !== null ? Normalised.by(card.picture, found) : found
+    Dataset.isImages(found) && card.picture !== null ? Normalised.by(card.picture)(found) : found
   const size = Math.min(data.test.size, mostExamples)
   let [right, done] = [0, 0]
   yield* data.test.batches({ batch: chunk }).pipe(

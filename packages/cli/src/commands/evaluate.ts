@@ -109,7 +109,7 @@ export const evaluate = Command.make(
           Effect.flatMap(Dataset.Dataset, (given) =>
             classes.asKnown(
               known,
-              Dataset.isImages(given) && mean.length > 0 ? Normalised.by({ mean, deviation }, given) : given
+              Dataset.isImages(given) && mean.length > 0 ? Normalised.by({ mean, deviation })(given) : given
             )
           )
         ).pipe(Layer.provide(data))

@@ -274,7 +274,7 @@ const run = Effect.fnUntraced(function* (given: Flags) {
   const whole = yield* exports.trained(source.found, source.weights, { data, metadata: source.metadata })
   const { card } = whole
   const normalised: Dataset.DatasetShape | undefined =
-    data !== undefined && Dataset.isImages(data) && card.picture !== null ? Normalised.by(card.picture, data) : data
+    data !== undefined && Dataset.isImages(data) && card.picture !== null ? Normalised.by(card.picture)(data) : data
   const some = (of: number, split: Dataset.SplitName) =>
     normalised === undefined ? Specimens.digits(card, of) : Specimens.ofDataset(normalised, of, split)
   const examples = yield* some(count, "test")

@@ -124,7 +124,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     )
   const name = given.network.value
   const preset = yield* recipeOf(or(given.recipe, standard))
-  const sized = Option.isSome(given.batch) ? Recipe.withBatch(preset, given.batch.value) : preset
+  const sized = Option.isSome(given.batch) ? Recipe.withBatch(given.batch.value)(preset) : preset
   return {
     ...(Option.isSome(given.out) ? runFolder.asked(given.out.value) : yield* runFolder.fresh("train")),
     resume: false,

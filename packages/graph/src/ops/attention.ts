@@ -78,7 +78,16 @@ export const definitions: Definitions<Attributes> = {
  * `[groups, queries, keys]`, is added to the scores: its entry `i mod groups` to those of batch entry `i`. 0 lets a query attend to a key, −1e9 does not.
  *
  * @example
- * Op.attention(query, key, value, { heads: 4, scale: 32 ** -0.5, mask })
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ *
+ * // Four heads of 32 channels; 10 queries look at 49 keys, of which a mask hides the last 9.
+ * const query = Op.input("query", [8, 10, 128])
+ * const key = Op.input("key", [8, 49, 128])
+ * const value = Op.input("value", [8, 49, 128])
+ * const mask = Op.constant(Float32Array.from({ length: 49 }, (_, i) => (i < 40 ? 0 : -1e9)), [1, 49])
+ * console.log(Op.attention(query, key, value, { heads: 4, scale: 32 ** -0.5, mask }).shape) // [ 8, 10, 128 ]
+ * ```
  */
 export const attention = (
   query: Tensor,

@@ -162,6 +162,9 @@ type Rest<P> = {} extends P ? [parameters?: P, path?: string] : [parameters: P, 
  * fails is a `ShapeError` of the op, a gradient that fails a `GradientError`.
  *
  * @example
+ * ```ts
+ * import { gradient, Op } from "@uninet/graph"
+ *
  * const squaredRelu = Op.composite({
  *   name: "squaredRelu",
  *   build: ([x]) => {
@@ -169,7 +172,6 @@ type Rest<P> = {} extends P ? [parameters?: P, path?: string] : [parameters: P, 
  *     return Op.mul(positive, positive)
  *   }
  * })
- * const y = squaredRelu([x])
  *
  * // −1 or 1, with the gradient of the identity where |x| ≤ 1
  * const binarise = Op.composite({
@@ -177,6 +179,11 @@ type Rest<P> = {} extends P ? [parameters?: P, path?: string] : [parameters: P, 
  *   build: ([x]) => Op.sub(Op.scale(Op.greaterOrEqual(x, Op.fill(0)), 2), Op.fill(1)),
  *   gradient: ({ inputs: [x] }, dy) => [Op.mul(dy, Op.greaterOrEqual(Op.fill(1), Op.abs(x)))]
  * })
+ *
+ * const x = Op.input("x", [8, 32])
+ * const y = binarise([squaredRelu([x])])
+ * console.log(y.shape, gradient(Op.sum(y), [x])[0]?.shape) // [ 8, 32 ] [ 8, 32 ]
+ * ```
  */
 export const composite =
   <P extends Parameters = {}>({ build, gradient, name }: Composite<P>) =>

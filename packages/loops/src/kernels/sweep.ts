@@ -372,15 +372,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
   return module([{ writer: w, body: [begin, inside(0)] }], style)
 }
 
-/**
- * The kernel of a nest.
- *
- * @example
- * // y = 2·x over one loop of elements of eight numbers
- * const twice = Expression.mul(Expression.number(2), Expression.operand(0))
- * Sweep.kernel({ width: 8, loops: 1, unroll: 1, operands: [{ kind: "vector", moves: ["unit"] }],
- *   results: [{ expression: twice, kind: "store", moves: ["unit"], carry: false }] }, style)
- */
+/** The kernel of a nest. */
 export const kernel = (sweep: Sweep, style: Style): Kernel => ({
   key: keyOf(sweep),
   bytes: () => write(sweep, style)

@@ -47,8 +47,10 @@ export const numbers = (values: ReadonlyMap<string, Value>): Weights =>
 
 /** The first number that is not finite, with its variable's name. */
 export const unsound = (values: Weights): { readonly name: string; readonly value: number } | undefined => {
-  for (const [name, data] of values)
-    for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return { name, value: data[i] }
+  for (const [name, data] of values) {
+    const value = data.find((each) => !Number.isFinite(each))
+    if (value !== undefined) return { name, value }
+  }
   return undefined
 }
 
@@ -86,7 +88,13 @@ export const evaluate = (
       Effect.map(
         executable.run(
           name,
-          Object.fromEntries(lengths.map(([input, length]) => [input, padded(inputs[input], length)]))
+          Object.fromEntries(
+            lengths.flatMap(([input, length]) => {
+              const values = inputs[input]
+              // The engine refuses a run without it, by its name.
+              return values === undefined ? [] : [[input, padded(values, length)] as const]
+            })
+          )
         ),
         (outputs) => tally.add({ outputs, targets, size })
       ).pipe(Effect.andThen(onExamples(size)))
@@ -156,7 +164,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Session, DataError.DataError | TrainError, Runtime | Scope.Scope> {
   const { data, prng, training } = options
   const runtime = yield* Runtime
-  const judged = Views.of(recipe.views, model)
+  const judged = Views.of(recipe.views)(model)
   const evaluation = yield* Effect.fromResult(Model.evaluation(judged, { batch: evaluationBatch }))
   const programs: Record<string, Program.Program> = { training, evaluation }
   if (recipe.average !== null) {
@@ -213,7 +221,7 @@ export const make = Effect.fnUntraced(function* (
         if (average !== null)
           yield* executable.run("average", { [Average.decayName]: Float32Array.of(Average.decayAt(average, step + 1)) })
         return {
-          loss: outputs[names.loss][0],
+          loss: outputs[names.loss]?.[0] ?? NaN,
           gradientNorm: outputs[names.gradientNorm]?.[0] ?? null,
           measures: task.running?.of({ outputs, targets: batch.targets, size: batch.size }) ?? {}
         }
