@@ -102,7 +102,7 @@ describe("uninet search for a device", () => {
       writeFileSync(file, device())
       for (const [args, said] of [
         [["--device-file", file], /--device-file .*device\.json: the device file is of another mobilenet, .*; profile/],
-        [["--device-file", "nothing.json"], /--device-file nothing\.json: /]
+        [["--device-file", "nothing.json"], /--device-file nothing\.json cannot be read: ENOENT.*\. Give one that /]
       ] as const)
         assert.match((yield* here([...search, ...args])).stderr, said)
     })

@@ -108,7 +108,9 @@ const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Plan, of: ModelSpa
   if (deviceFile === undefined) return undefined
   const name = yield* runFolder.shown(deviceFile)
   const failed = at(`--device-file ${name}`)
-  const text = yield* Effect.mapError((yield* FileSystem.FileSystem).readFileString(deviceFile), failed)
+  const text = yield* Effect.mapError((yield* FileSystem.FileSystem).readFileString(deviceFile), (error) =>
+    fault(`--device-file ${name} cannot be read: ${runFolder.reasonOf(error)}. Give one that uninet profile wrote.`)
+  )
   const device = yield* Effect.mapError(Effect.fromResult(Machine.parse(text)), failed)
   yield* Effect.mapError(Effect.fromResult(Machine.fits(device, of)), failed)
   return device
