@@ -35,6 +35,8 @@ export const Device = Schema.Struct({
   /** Whose networks it is of: the name, `ModelSpace.fingerprint`, and what they take, in words. */
   space: Schema.Struct({ name: Schema.String, fingerprint: Schema.String, takes: Schema.optionalKey(Schema.String) }),
   target: Target,
+  /** Of networks in eight bits; absent of those in floats. */
+  precision: Schema.optionalKey(Schema.Literal("int8")),
   machine: Machine.Machine,
   /** Milliseconds of the reference network, which is the same everywhere. */
   reference: Schema.Finite,
@@ -84,6 +86,9 @@ export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
     ? Result.succeed(device)
     : Result.fail(new DeviceUnusable({ reason: "has been changed since it was written", remedy }))
 }
+
+/** The name of the cost that a device says: what networks take in floats, or in eight bits. */
+export const costOf = ({ precision }: Pick<Device, "precision">) => (precision === "int8" ? "int8Latency" : "latency")
 
 /** What a space's networks take, in words: `image [1×28×28], for 10 classes`. */
 const takenBy = <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): string | undefined =>
@@ -174,6 +179,8 @@ export const latency =
 /** How a machine is profiled. */
 export interface Options {
   readonly target: Target
+  /** Whether networks are measured in eight bits. Default false. */
+  readonly int8?: boolean
   /** How long it may take, in seconds. */
   readonly seconds: number
   /** Decides which networks are drawn. Default 0. */
@@ -223,7 +230,7 @@ export type ProfileError = ModelNotRun | TooFewMeasured | GraphError | ModelSpac
  */
 export const profile = Effect.fn("Device.profile")(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
-  { onProgress = () => Effect.void, seconds, seed = 0, target }: Options
+  { int8 = false, onProgress = () => Effect.void, seconds, seed = 0, target }: Options
 ): Effect.fn.Return<Device, ProfileError> {
   const began = performance.now()
   const passed = () => (performance.now() - began) / 1000 / seconds
@@ -263,7 +270,9 @@ export const profile = Effect.fn("Device.profile")(function* <A, C extends strin
       seen.add(hash)
       const operations = yield* Effect.fromResult(operationsOf(of, target.batch)(point))
       const file = yield* Effect.fromResult(
-        Result.flatMap(of.model(point), (model): ReturnType<typeof Form.of> => Form.of(model))
+        Result.flatMap(of.model(point), (model): ReturnType<typeof Form.of> =>
+          int8 ? Form.int8(model) : Form.of(model)
+        )
       )
       group.push({ name: of.line(point), file, operations })
       yield* Effect.yieldNow
@@ -290,6 +299,7 @@ export const profile = Effect.fn("Device.profile")(function* <A, C extends strin
     version,
     space: { name: of.name, fingerprint: ModelSpace.fingerprint(of), ...(takes === undefined ? {} : { takes }) },
     target,
+    ...(int8 ? { precision: "int8" as const } : {}),
     machine: Machine.here(),
     reference: usual,
     measured: visited.length,

@@ -138,6 +138,22 @@ describe("a device", () => {
     assert.isFalse(Object.hasOwn(Measures.add(ModelSpace.erased(mine), [], undefined).costs, "latency"))
   })
 
+  it("that was profiled in eight bits bounds int8Latency, and knows no latency in floats", () => {
+    const { predictor } = fitted()
+    const int8: Device.Device = { ...device(predictor), precision: "int8" }
+    const of = Measures.add(ModelSpace.erased(mine), [], Result.getOrThrow(Device.parse(Device.print(int8))))
+    const point = Space.seedPoint(mine.space)
+    assert.strictEqual(of.costs["int8Latency"]?.(point), Device.latency(int8)(mine)(point))
+    assert.isFalse(Object.hasOwn(of.costs, "latency"))
+    const [bound] = ModelSpace.within<string>({ int8Latency: { max: 1 } })(of)
+    assert.deepEqual([bound?.chain?.key, bound?.of(point)], ["int8Latency", of.costs["int8Latency"]?.(point)])
+    // What it is measured on is a file of bytes for the most part.
+    const [float, bytes] = [Form.of, Form.int8].map((form) =>
+      Result.getOrThrow(Result.flatMap(mine.model(point), (model): ReturnType<typeof form> => form(model)))
+    )
+    assert.isBelow(bytes?.length ?? 0, 0.8 * (float?.length ?? 0))
+  })
+
   it.effect("needs some networks for a profile", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Device.profile(mine, { target: { threads: 1, batch: 1 }, seconds: 1e-9 }))

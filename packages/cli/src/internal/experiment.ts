@@ -97,6 +97,8 @@ const planOf = Effect.fnUntraced(function* (
     recipe,
     recipeFits: false,
     reward: Reward.measure,
+    rewarded: undefined,
+    also: [],
     target: undefined,
     most: undefined,
     within: given === undefined ? Experiment.withinOf(experiment, name) : {},

@@ -207,7 +207,7 @@ export const markdown = (
   const counted = arms.flatMap(costsOf)
   const isSearched = arms.some(({ network }) => network === null)
   const bounded = arms.flatMap(({ name }) => Object.keys(Experiment.withinOf(experiment, name)))
-  const costs = [...new Set(["macs", "parameters", "latency", ...bounded])].filter((name) =>
+  const costs = [...new Set(["macs", "parameters", "latency", "int8Latency", ...bounded])].filter((name) =>
     counted.some((each) => each[name] !== undefined)
   )
   const spent = Object.entries(budget ?? {}).map(
