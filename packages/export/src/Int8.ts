@@ -156,7 +156,7 @@ export const calibration = 128
 const judged = 256
 
 /**
- * How good a trained network is in eight bits: calibrated on training examples, the measure that decides on the validation split; `null` where that has no examples. On processors without
+ * How good a trained network is in eight bits: calibrated on training examples, the measure that decides on the validation split, of every example as it is alone; `null` where there are no examples. On processors without
  * instructions for eight bits ONNX Runtime may saturate, and the figure be another one.
  *
  * @example

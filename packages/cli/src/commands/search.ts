@@ -363,7 +363,16 @@ const execute = (plan: plans.Plan, given: plans.Flags) =>
       yield* log.say(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`, { event: "Stopped" })
     })
     /** What the run goes on after, with the command for it. */
-    const named = Effect.fnUntraced(function* (error: { readonly _tag: string; readonly message: string }) {
+    const named = Effect.fnUntraced(function* (error: {
+      readonly _tag: string
+      readonly message: string
+      readonly field?: string
+    }) {
+      // A space that is another one by its name or module was refused before.
+      if (error._tag === "JournalForeign" && error.field === "space" && plan.deviceFile !== undefined)
+        return fault(
+          `the device file ${yield* runFolder.shown(plan.deviceFile)} is not the one that ${yield* runFolder.shown(begun.folder)} was begun with. Put that one back, or start a search in another place.`
+        )
       if (error._tag !== "EvaluatorLost" && error._tag !== "JournalNotWritten") return said(error)
       return fault(`${error.message} Go on with: ${yield* plans.resumeCommand(begun.folder, given)}`)
     })

@@ -43,7 +43,9 @@ export const latency = Effect.fnUntraced(function* <E, R>(
 })
 
 /** It in a line. */
-export const print = ({ measured, others, precision, predicted, processor, target }: Latency): string =>
-  measured === null
-    ? `${precision === "int8" ? "int8 latency" : "latency"} ${format.number(predicted)} ms predicted for ${Target.print(target)} of ${processor}, which this machine is not: uninet bench measures it there`
-    : `${precision === "int8" ? "int8 latency" : "latency"} ${format.number(measured.value)} ms (${format.number(measured.low)} … ${format.number(measured.high)}) measured, ${format.number(predicted)} predicted: ${Target.print(target)}${others > Load.quiet ? `, while others had ${others.toFixed(1)} cores` : ""}`
+export const print = ({ measured, others, precision, predicted, processor, target }: Latency): string => {
+  const name = precision === "int8" ? "int8 latency" : "latency"
+  return measured === null
+    ? `${name} ${format.number(predicted)} ms predicted for ${Target.print(target)} of ${processor}, which this machine is not: uninet bench measures it there`
+    : `${name} ${format.number(measured.value)} ms (${format.number(measured.low)} … ${format.number(measured.high)}) measured, ${format.number(predicted)} predicted: ${Target.print(target)}${others > Load.quiet ? `, while others had ${others.toFixed(1)} cores` : ""}`
+}
