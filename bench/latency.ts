@@ -1,9 +1,10 @@
 /**
  * Predicted against measured latency on this machine: a space is profiled, then networks that the fit has not seen are measured, all in turns with the reference network between.
  *
- *     node bench/latency.ts [--space uninet] [--image 28] [--networks 200] [--minutes 5] [--threads 1] [--rounds 15] [--seed latency]
+ *     node bench/latency.ts [--space uninet] [--image 28] [--networks 200] [--minutes 5] [--threads 1] [--rounds 15] [--passes 1] [--device device.json] [--seed latency]
  *
- * For images of more than 64 pixels three channels and 1000 classes. Prints a line of JSON.
+ * For images of more than 64 pixels three channels and 1000 classes. `--device`: a device file in place of profiling. `--passes 2` measures all networks once more when all have been measured: errors then
+ * are against the mean, and told apart into what is the measurement's (`between` passes) and what is the fit's. Prints a line of JSON.
  */
 import { Device, Form, Statistics, Stopwatch } from "@uninet/latency"
 import { Correlation } from "@uninet/predictor"
@@ -13,6 +14,7 @@ import { UniNetSpace } from "@uninet/uninet"
 import { ModelSpace, type Facts } from "@uninet/model-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 
 const { values } = parseArgs({
@@ -23,6 +25,8 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "5" },
     threads: { type: "string", default: "1" },
     rounds: { type: "string", default: "15" },
+    passes: { type: "string", default: "1" },
+    device: { type: "string" },
     seed: { type: "string", default: "latency" }
   }
 })
@@ -40,37 +44,57 @@ const of =
       : ModelSpace.erased(Result.getOrThrow(UniNetSpace.forData()(facts)))
 const target = { threads: Number(values.threads), batch: 1 }
 
+const passes = Number(values.passes)
+
+const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0) / numbers.length
+
+/** How far the numbers are off the middle, as a standard deviation. */
+const deviation = (numbers: ReadonlyArray<number>, middle: number) =>
+  Math.sqrt(mean(numbers.map((x) => (x - middle) * (x - middle))))
+
 const program = Effect.gen(function* () {
   const began = performance.now()
-  const device = yield* Device.profile(of, { target, seconds: 60 * Number(values.minutes), seed: `${values.seed}/fit` })
+  const device =
+    values.device === undefined
+      ? yield* Device.profile(of, { target, seconds: 60 * Number(values.minutes), seed: `${values.seed}/fit` })
+      : Result.getOrThrow(Device.parse(readFileSync(values.device, "utf8")))
   const profiled = (performance.now() - began) / 1000
   const predict = Device.latency(device)(of)
   const prng = Prng.fromSeed(values.seed)
   const points = Array.from({ length: Number(values.networks) }, () => Space.sample(prng)(of.space))
-  const rows: Array<{ readonly measured: number; readonly predicted: number; readonly macs: number }> = []
+  const rows = points.map((point) => ({
+    times: new Array<number>(),
+    predicted: predict(point),
+    macs: of.costs["macs"]?.(point) ?? Number.NaN
+  }))
   let others = 0
   // As many as fit into memory together.
   const together = edge > 64 ? 10 : 50
-  for (let from = 0; from < points.length; from += together) {
-    const some = points.slice(from, from + together)
-    const found = yield* Stopwatch.measure(
-      some.map((point) => ({
-        name: of.line(point),
-        file: Result.getOrThrow(Form.of(Result.getOrThrow(of.model(point))))
-      })),
-      { target, rounds: Number(values.rounds) }
-    )
-    others = Math.max(others, found.others)
-    for (const [i, point] of some.entries())
-      rows.push({
+  for (let pass = 0; pass < passes; pass++)
+    for (let from = 0; from < points.length; from += together) {
+      const found = yield* Stopwatch.measure(
+        points.slice(from, from + together).map((point) => ({
+          name: of.line(point),
+          file: Result.getOrThrow(Form.of(Result.getOrThrow(of.model(point))))
+        })),
+        { target, rounds: Number(values.rounds) }
+      )
+      others = Math.max(others, found.others)
+      for (const [i, { latency }] of found.models.entries())
         // The machine is held to be as fast as it was when it was profiled.
-        measured: (found.models[i].latency.value / found.reference.milliseconds) * device.reference,
-        predicted: predict(point),
-        macs: of.costs["macs"]?.(point) ?? Number.NaN
-      })
-  }
-  const errors = rows.map(({ measured, predicted }) => Math.abs(predicted / measured - 1))
-  const measured = rows.map((row) => row.measured)
+        rows[from + i]?.times.push((latency.value / found.reference.milliseconds) * device.reference)
+    }
+  const measured = rows.map(({ times }) => mean(times))
+  const ratios = rows.map(({ predicted }, i) => predicted / (measured[i] ?? Number.NaN))
+  const errors = ratios.map((ratio) => Math.abs(ratio - 1))
+  const bias = Statistics.median(ratios)
+  const apart = rows.map(({ times: [a = 0, b = Number.NaN] }) => a / b)
+  // Two passes are apart by the noise of both, a mean is off by that of one, less by the number of passes.
+  const noise = deviation(apart, Statistics.median(apart)) / Math.SQRT2
+  const off = deviation(
+    ratios.map((ratio) => ratio / bias),
+    1
+  )
   const start = performance.now()
   for (const point of points) predict(point)
   return {
@@ -81,6 +105,18 @@ const program = Effect.gen(function* () {
     tested: rows.length,
     others,
     error: { median: Statistics.median(errors), ninety: Statistics.quantile(errors, 0.9) },
+    // In the middle of all predictions over measurements: how much slower the machine was meanwhile than the reference network says.
+    bias,
+    unbiased: Statistics.median(ratios.map((ratio) => Math.abs(ratio / bias - 1))),
+    ...(passes < 2
+      ? {}
+      : {
+          between: Statistics.median(apart.map((ratio) => Math.abs(ratio - 1))),
+          deviations: {
+            measurement: noise,
+            fit: Math.sqrt(Math.max(0, off * off - (noise * noise) / passes))
+          }
+        }),
     rank: Correlation.spearman(
       rows.map(({ predicted }) => predicted),
       measured

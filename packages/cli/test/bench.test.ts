@@ -102,7 +102,13 @@ describe("uninet search for a device", () => {
       writeFileSync(file, device())
       for (const [args, said] of [
         [["--device-file", file], /--device-file .*device\.json: the device file is of another mobilenet, .*; profile/],
-        [["--device-file", "nothing.json"], /--device-file nothing\.json: /]
+        [["--within", "int8Latency<=1"], /int8Latency is asked for, and no device .*uninet profile --int8 wrote\./],
+        [
+          ["--within", "int8Accuracy>=0.9"],
+          /--within bounds int8Accuracy, which is known .* only when it is trained\./
+        ],
+        [["--reward", "speed"], /--reward: there is no measure speed\. Give one of accuracy, .*int8Accuracy\./],
+        [["--device-file", "nothing.json"], /--device-file nothing\.json cannot be read: ENOENT.*\. Give one that /]
       ] as const)
         assert.match((yield* here([...search, ...args])).stderr, said)
     })

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Device } from "@uninet/latency"
+import { ModelSpace } from "@uninet/model-space"
 import { Evaluator, Experiment, Trial } from "@uninet/search"
 import { Prng } from "@uninet/search-space"
 import { Trainer } from "@uninet/trainer"
@@ -109,6 +111,41 @@ describe("uninet experiment", () => {
         assert.isAtMost(asked.length, whole.length + 2)
         assert.isFalse(existsSync(join(out, "plain", "0", "again", "checkpoints")))
       })
+  )
+
+  it.live("bounds arms by what their networks take on a device, whose file is of their space", () =>
+    Effect.gen(function* () {
+      const below = yield* folder
+      tinyDataset(below)
+      const machine = { workers: 2, device: "cpu" } as const
+      const arms = Effect.fnUntraced(function* (fast: object) {
+        const experiment = yield* Experiment.read({ ...given, arms: { fast } }, join(below, "parts.json"))
+        const loaded = { experiment, path: join(below, "parts.json") }
+        const services = yield* domain.training(yield* experiments.dataPlan(loaded, machine, below))
+        return yield* Effect.provide(experiments.arms(loaded, machine, below), services)
+      })
+      const [{ domain: plain } = assert.fail()] = yield* arms({})
+      const device: Device.Device = {
+        format: "uninet device",
+        version: Device.version,
+        space: { name: plain.of.name, fingerprint: ModelSpace.fingerprint(plain.of) },
+        target: { threads: 1, batch: 1 },
+        machine: { processor: "a processor", cores: 2, system: "linux x64", onnxruntime: "1.30.0", node: "v24" },
+        reference: 1.3,
+        measured: 60,
+        others: 0,
+        error: { median: 0.01, ninety: 0.03 },
+        predictor: { fixed: 0.1, families: { "conv2d depthwise": [1, 0, 0, 0, 0] }, corrections: {} }
+      }
+      writeFileSync(join(below, "device.json"), Device.print(device))
+      const bounded = yield* arms({ deviceFile: "device.json", within: { latency: { max: 5 } } })
+      assert.deepStrictEqual(
+        bounded.map(({ domain: { bounds, of } }) => [bounds, Object.hasOwn(of.costs, "latency")]),
+        [[["at most latency 5 ms"], true]]
+      )
+      const other = yield* Effect.flip(arms({ deviceFile: "device.json", space: "mobilenet" }))
+      assert.match(other.message, /^the arm fast: .*the device file is of the space uninet, and not of the mobilenet /)
+    }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, TestConsole.layer]))
   )
 
   it.live("refuses what cannot be held against one another, and a file that has changed", () =>

@@ -1,13 +1,18 @@
 /** A network's ONNX file in whole numbers of eight bits: calibrated on examples, made of the standard's own operators, which ONNX Runtime merges. */
+import type { DataError, Dataset } from "@uninet/data"
 import type { GraphError } from "@uninet/graph"
-import type { Weights } from "@uninet/nn"
+import type { ModelSpace, Task } from "@uninet/model-space"
+import type { Model as Ports, Weights } from "@uninet/nn"
 import { Export, Model, Quantise } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as ort from "onnxruntime-node"
 import * as Card from "./Card.ts"
 import * as Examples from "./Examples.ts"
 import * as Format from "./Format.ts"
 import { ModelUnusable } from "./OnnxModel.ts"
+import * as Specimens from "./Specimens.ts"
 import * as Trained from "./Trained.ts"
 
 /** Examples at a time: every value between operators is held. */
@@ -47,10 +52,30 @@ const attempt = <A>(f: () => Promise<A>) =>
       })
   })
 
+/** What one run gives of some rows. */
+const runOf =
+  (session: ort.InferenceSession, inputs: Ports.Ports) =>
+  (rows: Readonly<Record<string, Examples.Values>>, count: number) => {
+    const feeds = Object.fromEntries(
+      Object.entries(inputs).flatMap(([name, { dtype, shape }]) =>
+        // What the network does not look at is no input of the model.
+        session.inputNames.includes(name) ? [[name, new ort.Tensor(dtype, rows[name], [count, ...shape])]] : []
+      )
+    )
+    // ONNX Runtime cannot be interrupted inside a run.
+    return Effect.map(Effect.uninterruptible(attempt(() => session.run(feeds))), (found) => ({ feeds, found }))
+  }
+
+const opened = (bytes: Uint8Array) =>
+  Effect.acquireRelease(
+    attempt(() => ort.InferenceSession.create(bytes, { intraOpNumThreads: 1, logSeverityLevel: 3 })),
+    (session) => Effect.ignore(Effect.promise(() => session.release()))
+  )
+
 /** What values come to on examples, by their names. */
 const rangesOf = Effect.fnUntraced(function* (
   model: Model.Model,
-  inputs: Card.Card["inputs"],
+  inputs: Ports.Ports,
   examples: Examples.Examples,
   onExamples: (count: number) => Effect.Effect<void>
 ) {
@@ -60,26 +85,37 @@ const rangesOf = Effect.fnUntraced(function* (
     ...model.outputs,
     ...watched.map((name): Model.ValueInfo => ({ name, type: "float32", shape: null }))
   ]
-  const session = yield* Effect.acquireRelease(
-    attempt(() => ort.InferenceSession.create(Model.encode({ ...model, outputs }), { logSeverityLevel: 3 })),
-    (session) => Effect.ignore(Effect.promise(() => session.release()))
-  )
+  const run = runOf(yield* opened(Model.encode({ ...model, outputs })), inputs)
   const ranges = new Map<string, Quantise.Range>()
   for (let from = 0; from < examples.size; from += chunk) {
     const count = Math.min(chunk, examples.size - from)
-    const rows = Examples.rows(inputs, examples, from, count)
-    const feeds = Object.fromEntries(
-      Object.entries(inputs).flatMap(([name, { dtype, shape }]) =>
-        session.inputNames.includes(name) ? [[name, new ort.Tensor(dtype, rows[name], [count, ...shape])]] : []
-      )
-    )
-    const found = yield* Effect.uninterruptible(attempt(() => session.run(feeds)))
+    const { feeds, found } = yield* run(Examples.rows(inputs, examples, from, count), count)
     for (const [name, { data, type }] of Object.entries({ ...found, ...feeds }))
       if (type === "float32") ranges.set(name, seen(ranges.get(name), data as Float32Array)) // as its type says
     yield* onExamples(count)
   }
   return ranges
 }, Effect.scoped)
+
+/** A network in eight bits. */
+const quantised = Effect.fnUntraced(function* (
+  network: Pick<Trained.Trained, "model" | "weights">,
+  calibration: Examples.Examples,
+  metadata: Readonly<Record<string, string>>,
+  onExamples: (count: number) => Effect.Effect<void> = () => Effect.void
+) {
+  const { inputs } = network.model
+  yield* Effect.fromResult(Examples.check(inputs, calibration))
+  const model = yield* Effect.fromResult(
+    Export.toModel({
+      program: (batch) => Trained.program(network, batch),
+      weights: network.weights,
+      name: "network",
+      metadata
+    })
+  )
+  return Quantise.quantise(model, yield* rangesOf(model, inputs, calibration, onExamples))
+})
 
 /**
  * The network's ONNX file in eight bits, with what could be computed in them and what was left in floats, by operator. `onExamples` hears of every few that calibrate.
@@ -117,16 +153,60 @@ export const onnx = Effect.fn("Int8.onnx")(function* (
 ): Effect.fn.Return<Int8, Int8Error> {
   // Says what is wrong with weights and card.
   yield* Effect.fromResult(Format.onnx(trained))
-  yield* Effect.fromResult(Examples.check(trained.card.inputs, calibration))
-  const model = yield* Effect.fromResult(
-    Export.toModel({
-      program: (batch) => Trained.program(trained, batch),
-      weights: trained.weights,
-      name: "network",
-      metadata: { ...Card.toMetadata(trained.card), precision: "int8" }
-    })
-  )
-  const ranges = yield* rangesOf(model, trained.card.inputs, calibration, onExamples)
-  const { left, model: quantised, taken } = Quantise.quantise(model, ranges)
-  return { file: { extension: ".onnx", content: Model.encode(quantised) }, left, taken }
+  const metadata = { ...Card.toMetadata(trained.card), precision: "int8" }
+  const { left, model, taken } = yield* quantised(trained, calibration, metadata, onExamples)
+  return { file: { extension: ".onnx", content: Model.encode(model) }, left, taken }
 })
+
+/** The measure that decides, of a network in eight bits, by its name: `int8Accuracy` of `accuracy`. */
+export const measureOf = ({ decides }: Pick<Task.Task, "decides">): string =>
+  `int8${decides.charAt(0).toUpperCase()}${decides.slice(1)}`
+
+/** The task with that measure beside its own. */
+export const beside = (task: Task.Task): Task.Task => {
+  const name = measureOf(task)
+  return {
+    ...task,
+    also: { ...task.also, [name]: task.measures[task.decides] ?? "higher" },
+    shares: task.shares.includes(task.decides) ? [...task.shares, name] : task.shares
+  }
+}
+
+/** Training examples that a network is calibrated on. */
+export const calibration = 128
+
+/** Examples at a time where they are judged. */
+const judged = 256
+
+/**
+ * How good a trained network is in eight bits: calibrated on training examples, the measure that decides on the validation split, of every example as it is alone; `null` where there are no examples. On processors without
+ * instructions for eight bits ONNX Runtime may saturate, and the figure be another one.
+ *
+ * @example
+ * const accuracy = yield* Int8.measured({ model, task, weights }, data)
+ */
+export const measured = Effect.fn("Int8.measured")(function* (
+  network: Pick<ModelSpace.Trainable, "model" | "task"> & Pick<Trained.Trained, "weights">,
+  /** As the network takes it. */
+  data: Dataset.DatasetShape
+): Effect.fn.Return<number | null, Int8Error | DataError.DataError, Scope.Scope> {
+  const { model, task } = network
+  if (data.validation.size === 0) return null
+  const { model: made } = yield* quantised(network, yield* Specimens.ofDataset(data, calibration, "train"), {})
+  const tally = task.tally()
+  const run = runOf(yield* opened(Model.encode(made)), model.inputs)
+  yield* data.validation.batches({ batch: judged }).pipe(
+    Stream.runForEach(({ inputs, size, targets }) =>
+      Effect.map(run(inputs, size), ({ found }) =>
+        tally.add({
+          outputs: Object.fromEntries(
+            Object.entries(found).map(([name, { data }]) => [name, data as Float32Array]) // a network gives floats
+          ),
+          targets,
+          size
+        })
+      )
+    )
+  )
+  return tally.measures()[task.decides] ?? null
+}, Effect.scoped)

@@ -1,11 +1,14 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Exported, OnnxModel, Specimens } from "@uninet/export"
+import { Memory } from "@uninet/data"
+import { Comparison, Exported, Int8, OnnxModel, Specimens, Trained } from "@uninet/export"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
+import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import { join } from "node:path"
 import { read } from "../../onnx/test/support.ts"
 import { everything, trainedOf } from "./support/networks.ts"
@@ -46,5 +49,36 @@ describe("an ONNX file in eight bits", () => {
       assert.strictEqual(card.provenance["precision"], "int8")
       assert.strictEqual(card.line, trained.card.line)
     }).pipe(Effect.scoped, Effect.provide(services))
+  )
+})
+
+describe("the accuracy in eight bits", () => {
+  it.live("is that of the calibrated network on the validation split, and a measure beside its task's", () =>
+    Effect.gen(function* () {
+      const { card, model, weights } = trainedOf(small, Prng.fromSeed("int8"))
+      const { task } = Result.getOrThrow(UniNetSpace.models({ image: 12, channels: 1, classes: 7 }))
+      const size = 64
+      const images = Uint8Array.from({ length: size * 144 }, (_, i) => (i * i * 37) % 251)
+      const labelled = (labels: ReadonlyArray<number>) =>
+        Memory.make({
+          name: "bytes",
+          classes: card.classes ?? [],
+          image: small.image,
+          train: { images, labels },
+          validation: { images, labels },
+          test: { images, labels }
+        })
+      const all = Array.from({ length: size }, (_, i) => i)
+      const { inputs } = yield* (yield* labelled(all.map(() => 0))).validation.read(all)
+      const { logits } = yield* Trained.outputs({ model, weights, card }, { size, inputs })
+      // What the network itself says of them: in floats it is right everywhere.
+      const data = yield* labelled(all.map((i) => Comparison.argMax(logits.subarray(7 * i, 7 * i + 7))))
+      const accuracy = (yield* Int8.measured({ model, task, weights }, data)) ?? Number.NaN
+      assert.isAbove(accuracy, 0.8)
+      assert.isAtMost(accuracy, 1)
+      const { also, decides, shares } = Int8.beside(task)
+      assert.deepStrictEqual([decides, also], ["accuracy", { int8Accuracy: "higher" }])
+      assert.include(shares, "int8Accuracy")
+    }).pipe(Effect.provide(services))
   )
 })

@@ -7,10 +7,11 @@ import type { GraphError, Program } from "@uninet/graph"
 import { ModelSpace } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import type { Export } from "@uninet/onnx"
-import { type Cost, Prng, Space } from "@uninet/search-space"
+import { type Cost, Digest, Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import * as Form from "./Form.ts"
 import { DeviceUnusable, type ModelNotRun, TooFewMeasured } from "./LatencyError.ts"
 import * as Load from "./Load.ts"
@@ -31,9 +32,11 @@ const Share = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 export const Device = Schema.Struct({
   format: Schema.Literal(format),
   version: Schema.Literal(version),
-  /** Whose networks it is of: the name, and `ModelSpace.fingerprint`. */
-  space: Schema.Struct({ name: Schema.String, fingerprint: Schema.String }),
+  /** Whose networks it is of: the name, `ModelSpace.fingerprint`, and what they take, in words. */
+  space: Schema.Struct({ name: Schema.String, fingerprint: Schema.String, takes: Schema.optionalKey(Schema.String) }),
   target: Target,
+  /** Of networks in eight bits; absent of those in floats. */
+  precision: Schema.optionalKey(Schema.Literal("int8")),
   machine: Machine.Machine,
   /** Milliseconds of the reference network, which is the same everywhere. */
   reference: Schema.Finite,
@@ -46,18 +49,28 @@ export const Device = Schema.Struct({
 })
 export type Device = typeof Device.Type
 
-const Json = Schema.fromJsonString(Schema.toCodecJson(Device))
+/** The file: what it says, and the digest of that, so that a number that was changed by hand is seen. Absent in files of before there was one. */
+const Json = Schema.fromJsonString(
+  Schema.toCodecJson(Device.mapFields(Struct.assign({ digest: Schema.optionalKey(Schema.String) })))
+)
+
+const digestOf = (device: Device) => Digest.of(Schema.encodeSync(Json)(device))
 
 /** A device as the text of its file, which `parse` reads. */
-export const print = (device: Device): string => `${Schema.encodeSync(Json)(device)}\n`
+export const print = (device: Device): string => `${Schema.encodeSync(Json)({ ...device, digest: digestOf(device) })}\n`
 
 const Head = Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(format), version: Schema.Unknown }))
 
-/** The device that a file's text describes. Fails with `DeviceUnusable` where it is no device file, or one of another version. */
+/** The device that a file's text describes. Fails with `DeviceUnusable` where it is no device file, one of another version, or not as it was written. */
 export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
   const head = Schema.decodeUnknownResult(Head)(text)
   if (Result.isFailure(head))
-    return Result.fail(new DeviceUnusable({ reason: "is none", remedy: "give one that uninet profile wrote" }))
+    return Result.fail(
+      new DeviceUnusable({
+        reason: "has no profile in it, or only a part of one",
+        remedy: "give one that uninet profile wrote"
+      })
+    )
   if (head.success.version !== version)
     return Result.fail(
       new DeviceUnusable({
@@ -65,29 +78,43 @@ export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
         remedy: "profile the machine anew with uninet profile"
       })
     )
-  return Result.mapError(
-    Schema.decodeUnknownResult(Json)(text),
-    () =>
-      new DeviceUnusable({
-        reason: "is damaged",
-        remedy: "copy it again, or profile the machine anew with uninet profile"
-      })
-  )
+  const found = Schema.decodeUnknownResult(Json)(text)
+  const remedy = "copy it again, or profile the machine anew with uninet profile"
+  if (Result.isFailure(found)) return Result.fail(new DeviceUnusable({ reason: "is damaged", remedy }))
+  const { digest, ...device } = found.success
+  return digest === undefined || digest === digestOf(device)
+    ? Result.succeed(device)
+    : Result.fail(new DeviceUnusable({ reason: "has been changed since it was written", remedy }))
 }
+
+/** The name of the cost that a device says: what networks take in floats, or in eight bits. */
+export const costOf = ({ precision }: Pick<Device, "precision">) => (precision === "int8" ? "int8Latency" : "latency")
+
+/** What a space's networks take, in words: `image [1×28×28], for 10 classes`. */
+const takenBy = <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): string | undefined =>
+  Result.match(of.model(Space.seedPoint(of.space)), {
+    onSuccess: ({ inputs }) =>
+      `${Model.print(inputs)}${of.task.classes === null ? "" : `, for ${of.task.classes} classes`}`,
+    onFailure: () => undefined
+  })
 
 /** Succeeds where a device was profiled for this very space, by its fingerprint; fails with `DeviceUnusable` where it was another one. */
 export const fits = <A, C extends string, M extends string>(
   { space }: Device,
   of: ModelSpace.ModelSpace<A, C, M>
-): Result.Result<void, DeviceUnusable> =>
-  space.fingerprint === ModelSpace.fingerprint(of)
-    ? Result.succeed(undefined)
-    : Result.fail(
-        new DeviceUnusable({
-          reason: `is of ${space.name === of.name ? `another ${of.name}` : `the space ${space.name}`}, and not of the ${of.name} that is searched here`,
-          remedy: "profile this space for this data set with uninet profile"
-        })
-      )
+): Result.Result<void, DeviceUnusable> => {
+  if (space.fingerprint === ModelSpace.fingerprint(of)) return Result.succeed(undefined)
+  const takes = takenBy(of)
+  const isOfOtherData = space.name === of.name && space.takes !== undefined && space.takes !== takes
+  return Result.fail(
+    new DeviceUnusable({
+      reason: isOfOtherData
+        ? `is of networks that take ${space.takes}, and those that are searched here take ${takes}`
+        : `is of ${space.name === of.name ? `another ${of.name}, with other choices or of another version of uninet,` : `the space ${space.name},`} and not of the ${of.name} that is searched here`,
+      remedy: "profile this space for this data set with uninet profile"
+    })
+  )
+}
 
 const operationsOf =
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>, batch: number) =>
@@ -183,6 +210,8 @@ export const latency =
 /** How a machine is profiled. */
 export interface Options {
   readonly target: Target
+  /** Whether networks are measured in eight bits. Default false. */
+  readonly int8?: boolean
   /** How long it may take, in seconds. */
   readonly seconds: number
   /** Decides which networks are drawn. Default 0. */
@@ -204,8 +233,13 @@ const paces = {
   slow: { together: 4, rounds: 4 }
 }
 
-/** What part of the time is left for the fit. */
+/** What part of the time is left for the fit, until one of half of the networks was timed. */
 const forFit = 0.06
+
+/** How much longer a fit may take than one of fewer networks says, by which it grows with their third power. */
+const leeway = 1.2
+
+const cube = (n: number) => n * n * n
 
 /** The point that is measured and how long it took. */
 interface Visited {
@@ -223,7 +257,7 @@ export type ProfileError = ModelNotRun | TooFewMeasured | GraphError | ModelSpac
  */
 export const profile = Effect.fn("Device.profile")(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
-  { onProgress = () => Effect.void, seconds, seed = 0, target }: Options
+  { int8 = false, onProgress = () => Effect.void, seconds, seed = 0, target }: Options
 ): Effect.fn.Return<Device, ProfileError> {
   const began = performance.now()
   const passed = () => (performance.now() - began) / 1000 / seconds
@@ -236,7 +270,20 @@ export const profile = Effect.fn("Device.profile")(function* <A, C extends strin
   let each = 0
   let pace = paces.first
   let misses = 0
-  while (passed() + each * pace.together < 1 - forFit && misses < patience) {
+  const fit = () => {
+    const usual = Statistics.median(references)
+    const examples = visited.map((each) => ({ ...each, milliseconds: each.milliseconds * usual }))
+    return { usual, ...Predictor.fit(examples) }
+  }
+  // Of the time, by the third power of how many networks are fitted.
+  let fitting: number | undefined
+  const forFitOf = (networks: number) => (fitting === undefined ? forFit : fitting * cube(networks))
+  while (passed() + each * pace.together + forFitOf(visited.length + pace.together) < 1 && misses < patience) {
+    if (fitting === undefined && passed() > 0.5 && visited.length >= fewest) {
+      const before = passed()
+      fit()
+      fitting = (leeway * (passed() - before)) / cube(visited.length)
+    }
     const start = passed()
     const { rounds, together } = pace
     const group: Array<Stopwatch.Subject & Pick<Visited, "operations">> = []
@@ -250,7 +297,9 @@ export const profile = Effect.fn("Device.profile")(function* <A, C extends strin
       seen.add(hash)
       const operations = yield* Effect.fromResult(operationsOf(of, target.batch)(point))
       const file = yield* Effect.fromResult(
-        Result.flatMap(of.model(point), (model): ReturnType<typeof Form.of> => Form.of(model))
+        Result.flatMap(of.model(point), (model): ReturnType<typeof Form.of> =>
+          int8 ? Form.int8(model) : Form.of(model)
+        )
       )
       group.push({ name: of.line(point), file, operations })
       yield* Effect.yieldNow
@@ -269,16 +318,15 @@ export const profile = Effect.fn("Device.profile")(function* <A, C extends strin
     pace = each * seconds > 1 ? paces.slow : paces.quick
   }
   if (visited.length < fewest) return yield* new TooFewMeasured({ measured: visited.length, needed: fewest })
-  const usual = Statistics.median(references)
-  const { error, predictor } = Predictor.fit(
-    visited.map(({ milliseconds, operations }) => ({ operations, milliseconds: milliseconds * usual }))
-  )
+  const { error, predictor, usual } = fit()
   yield* onProgress(visited.length, 1)
+  const takes = takenBy(of)
   return {
     format,
     version,
-    space: { name: of.name, fingerprint: ModelSpace.fingerprint(of) },
+    space: { name: of.name, fingerprint: ModelSpace.fingerprint(of), ...(takes === undefined ? {} : { takes }) },
     target,
+    ...(int8 ? { precision: "int8" as const } : {}),
     machine: Machine.here(),
     reference: usual,
     measured: visited.length,

@@ -1,7 +1,7 @@
 /** The exported form of a network that nobody has trained: as fast, as large and as heavy as if somebody had. */
 import type { GraphError, Tensor } from "@uninet/graph"
 import { Model } from "@uninet/nn"
-import { Export } from "@uninet/onnx"
+import { Export, Model as Onnx, Quantise } from "@uninet/onnx"
 import * as Result from "effect/Result"
 
 /** Numbers between −1 and 1 without a pattern. */
@@ -15,6 +15,16 @@ const weight = ({ attributes: { initialiser }, shape }: Tensor.Tensor<"variable"
   for (let i = 0; i < values.length; i++) values[i] = scale * (noise[i % noise.length] ?? 0)
   return values
 }
+
+/** The exported model, for any batch. */
+const modelOf = (model: Model.Model): Result.Result<Onnx.Model, GraphError | Export.NotBatchFree> =>
+  Result.gen(function* () {
+    const { variables } = yield* Model.evaluation(model, { batch: 1 })
+    return yield* Export.toModel({
+      program: (batch) => Model.evaluation(model, { batch }),
+      weights: new Map(variables.map((v) => [v.attributes.name, weight(v)]))
+    })
+  })
 
 /**
  * The ONNX file that a network would be exported as, with weights that mean nothing.
@@ -33,12 +43,15 @@ const weight = ({ attributes: { initialiser }, shape }: Tensor.Tensor<"variable"
  * ```
  */
 const of = (model: Model.Model): Result.Result<Uint8Array, GraphError | Export.NotBatchFree> =>
-  Result.gen(function* () {
-    const { variables } = yield* Model.evaluation(model, { batch: 1 })
-    return yield* Export.toOnnx({
-      program: (batch) => Model.evaluation(model, { batch }),
-      weights: new Map(variables.map((v) => [v.attributes.name, weight(v)]))
-    })
-  })
+  Result.map(modelOf(model), Onnx.encode)
 
-export { of }
+/** What values are held to come to: what a network takes hangs on no range. */
+const range = { min: -4, max: 4 }
+
+/** The same in eight bits, as `uninet export --int8` writes it, calibrated on nothing. */
+const int8 = (model: Model.Model): Result.Result<Uint8Array, GraphError | Export.NotBatchFree> =>
+  Result.map(modelOf(model), (whole) =>
+    Onnx.encode(Quantise.quantise(whole, new Map(Quantise.observed(whole).map((name) => [name, range]))).model)
+  )
+
+export { int8, of }

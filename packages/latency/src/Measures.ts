@@ -2,6 +2,7 @@
  * What running a network takes, as costs of a space: by their names they are bounds, objectives and rewards of any search.
  *
  * - `latency`: milliseconds that a device is predicted to take.
+ * - `int8Latency`: the same in eight bits, where the device was profiled in them.
  * - `peakMemory`: bytes of results that the exported form holds at once at most, before a runtime merges any of its operators.
  * - `fileSize`: bytes of the ONNX file.
  */
@@ -14,7 +15,7 @@ import * as Device from "./Device.ts"
 import * as Form from "./Form.ts"
 
 /** The costs that have a name in every search. */
-export const names = ["latency", "peakMemory", "fileSize"] as const
+export const names = ["latency", "int8Latency", "peakMemory", "fileSize"] as const
 /** One of them. */
 export type Name = (typeof names)[number]
 
@@ -60,7 +61,7 @@ const peakMemory = (model: Model.Model, batch: number) =>
 const fileSize = (model: Model.Model) => Result.map(Form.of(model), ({ length }) => length)
 
 /**
- * The space with these costs beside its own. `latency` is there where there is a device, which has to be one of the space (`Device.fits`).
+ * The space with these costs beside its own. `latency`, or `int8Latency`, is there where there is a device, which has to be one of the space (`Device.fits`).
  *
  * @example
  * ```ts
@@ -86,36 +87,51 @@ export const add = (
   const remember = rememberedBy(of)
   const batch = device?.target.batch ?? 1
   const costs: Record<string, (point: unknown) => number> = {}
-  if (device !== undefined) costs["latency"] = remember(Device.latency(device)(of))
+  if (device !== undefined) costs[Device.costOf(device)] = remember(Device.latency(device)(of))
   if (wanted.includes("peakMemory"))
     costs["peakMemory"] = remember((point) => orInfinity(Result.flatMap(of.model(point), (m) => peakMemory(m, batch))))
   if (wanted.includes("fileSize"))
     costs["fileSize"] = remember((point) => orInfinity(Result.flatMap(of.model(point), fileSize)))
   const made = ModelSpace.withCosts(costs)(of)
   const latency = device === undefined ? null : Device.chain(device)(of)
-  return latency === null ? made : { ...made, chain: joined(made.chain, latency) }
+  return device === undefined || latency === null
+    ? made
+    : { ...made, chain: joined(made.chain, Device.costOf(device), latency) }
 }
 
-/** Two chains over the same parts as one. Where they are over different parts, the first is kept. */
+/** Two chains over the same parts as one, in which the second has this name. Where they are over different parts, the first is kept. */
 const joined = (
   own: ModelSpace.Any["chain"],
+  name: string,
   latency: Cost.Chain<unknown, "latency">
 ): NonNullable<ModelSpace.Any["chain"]> => {
-  if (own === null) return { costs: ["latency"], of: latency }
+  const named: Cost.Chain<unknown, string> = {
+    ...latency,
+    start: (point) => {
+      const { costs, exit } = latency.start(point)
+      return { costs: { [name]: costs.latency }, exit }
+    },
+    part: (point, i, entry) => {
+      const { costs, exit } = latency.part(point, i, entry)
+      return { costs: { [name]: costs.latency }, exit }
+    },
+    end: (point, entry) => ({ [name]: latency.end(point, entry).latency })
+  }
+  if (own === null) return { costs: [name], of: named }
   if (JSON.stringify(own.of.focus) !== JSON.stringify(latency.focus)) return own
   return {
-    costs: [...own.costs, "latency"],
+    costs: [...own.costs, name],
     of: {
       ...own.of,
       start: (point) => {
         const { costs, exit } = own.of.start(point)
-        return { costs: { ...costs, ...latency.start(point).costs }, exit }
+        return { costs: { ...costs, ...named.start(point).costs }, exit }
       },
       part: (point, i, entry) => {
         const { costs, exit } = own.of.part(point, i, entry)
-        return { costs: { ...costs, ...latency.part(point, i, entry).costs }, exit }
+        return { costs: { ...costs, ...named.part(point, i, entry).costs }, exit }
       },
-      end: (point, entry) => ({ ...own.of.end(point, entry), ...latency.end(point, entry) })
+      end: (point, entry) => ({ ...own.of.end(point, entry), ...named.end(point, entry) })
     }
   }
 }

@@ -110,8 +110,11 @@ const amountsOf = ({ operations }: Example): ReadonlyMap<string, number> => {
 interface Features {
   readonly names: ReadonlyArray<string>
   readonly scales: ReadonlyArray<number>
-  readonly rows: ReadonlyArray<ReadonlyArray<readonly [at: number, value: number]>>
+  /** Of an example, the places of its features and their values. */
+  readonly rows: ReadonlyArray<{ readonly places: Int32Array; readonly values: Float64Array }>
 }
+
+const none: Features["rows"][number] = { places: new Int32Array(), values: new Float64Array() }
 
 const features = (
   examples: ReadonlyArray<Example>,
@@ -130,21 +133,30 @@ const features = (
   for (const row of given) for (const [at, x] of row) squares[at] = (squares[at] ?? 0) + (x * x) / examples.length
   const names = [...places.keys()]
   const scales = names.map((name, at) => scaleOf(name, Math.sqrt(squares[at] ?? 0)))
-  return { names, scales, rows: given.map((row) => row.map(([at, x]) => [at, x * (scales[at] ?? 0)] as const)) }
+  const rows = given.map((row) => ({
+    places: Int32Array.from(row, ([at]) => at),
+    values: Float64Array.from(row, ([at, x]) => x * (scales[at] ?? 0))
+  }))
+  return { names, scales, rows }
 }
 
-/** The products of all rows with one another. */
+/** The products of all rows with one another: millions where a profile took minutes, so the loops are plain ones. */
 const gram = ({ names, rows }: Features): ReadonlyArray<Float64Array> => {
+  const products = rows.map(() => new Float64Array(rows.length))
   const dense = new Float64Array(names.length)
-  return rows.map((row) => {
+  for (const [i, own] of products.entries()) {
+    const { places, values } = rows[i] ?? none
     dense.fill(0)
-    for (const [at, x] of row) dense[at] = x
-    return Float64Array.from(rows, (other) => {
+    for (let k = 0; k < places.length; k++) dense[places[k] ?? 0] = values[k] ?? 0
+    for (let j = 0; j <= i; j++) {
+      const { places, values } = rows[j] ?? none
       let sum = 0
-      for (const [at, x] of other) sum += x * (dense[at] ?? 0)
-      return sum
-    })
-  })
+      for (let k = 0; k < places.length; k++) sum += (values[k] ?? 0) * (dense[places[k] ?? 0] ?? 0)
+      own[j] = sum
+    }
+  }
+  for (const [i, own] of products.entries()) for (let j = i + 1; j < own.length; j++) own[j] = products[j]?.[i] ?? 0
+  return products
 }
 
 /** The weights of rows in the regression that is to give 1 for each of `some` of them. */
@@ -154,18 +166,19 @@ const shares = (
   noise: number
 ): Float64Array => {
   const factor = Cholesky.make()
-  for (const [i, a] of some.entries())
-    factor.append(
-      some.slice(0, i).map((b) => covariance(a, b)),
-      covariance(a, a) + noise * noise
-    )
+  const row = new Float64Array(some.length)
+  for (const [i, a] of some.entries()) {
+    for (let j = 0; j < i; j++) row[j] = covariance(a, some[j] ?? 0)
+    factor.append(row, covariance(a, a) + noise * noise)
+  }
   return factor.solve(some.map(() => 1))
 }
 
 /** What the weights of rows make of the weights of features. */
 const weightsOf = ({ names, rows, scales }: Features, by: Float64Array): ReadonlyMap<string, number> => {
   const weights = new Float64Array(names.length)
-  for (const [i, row] of rows.entries()) for (const [at, x] of row) weights[at] = (weights[at] ?? 0) + x * (by[i] ?? 0)
+  for (const [i, { places, values }] of rows.entries())
+    for (const [k, at] of places.entries()) weights[at] = (weights[at] ?? 0) + (values[k] ?? 0) * (by[i] ?? 0)
   return new Map(names.map((name, at) => [name, (weights[at] ?? 0) * (scales[at] ?? 0)]))
 }
 

@@ -58,10 +58,18 @@ describe("a device", () => {
     assert.isBelow(error.median, 0.02)
   })
 
-  it("is the same from its file, and refused where it is damaged or of another version", () => {
+  it("is the same from its file, and refused where it is damaged, edited or of another version", () => {
     const made = device({ fixed: 0.1, families: { relu: [1, 0, 0, 0, 0] }, corrections: {} })
     assert.deepEqual(Result.getOrThrow(Device.parse(Device.print(made))), made)
-    assert.match(said("{}"), /^the device file is none; /)
+    assert.match(said("{}"), /^the device file has no profile in it, or only a part of one; give /)
+    assert.match(said(Device.print(made).slice(0, 99)), /has no profile in it/)
+    assert.match(
+      said(Device.print(made).replace('"fixed":0.1', '"fixed":0.2')),
+      /has been changed since it was written; /
+    )
+    // Other spaces and lines between its numbers are the same file.
+    const spread = JSON.stringify(JSON.parse(Device.print(made)), null, 2)
+    assert.deepEqual(Result.getOrThrow(Device.parse(spread)), made)
     assert.match(said(JSON.stringify({ ...made, version: 99 })), /is of version 99, and this uninet reads version 1; /)
     assert.match(said(JSON.stringify({ ...made, target: {} })), /is damaged; /)
   })
@@ -70,7 +78,12 @@ describe("a device", () => {
     const made = device({ fixed: 0.1, families: {}, corrections: {} })
     assert.isTrue(Result.isSuccess(Device.fits(made, mine)))
     const error = Result.getOrThrow(Result.flip(Device.fits(made, spaceFor(7))))
-    assert.match(error.message, /is of another mobilenet, and not of the mobilenet that is searched here; profile/)
+    assert.match(error.message, /is of another mobilenet, .*not of the mobilenet that is searched here; profile/)
+    const taking = { ...made, space: { ...made.space, takes: "image [1×16×16], for 10 classes" } }
+    assert.match(
+      Result.getOrThrow(Result.flip(Device.fits(taking, spaceFor(7)))).message,
+      /is of networks that take image \[1×16×16\], for 10 classes, and those .* take image \[1×16×16\], for 7 classes; /
+    )
   })
 
   it("prices what it has never seen at nothing, and what cannot be built at infinity", () => {
@@ -123,6 +136,22 @@ describe("a device", () => {
     const [bound] = ModelSpace.within<string>({ latency: { max: 0.05 } })(of)
     assert.strictEqual(bound?.of(point), 0.1)
     assert.isFalse(Object.hasOwn(Measures.add(ModelSpace.erased(mine), [], undefined).costs, "latency"))
+  })
+
+  it("that was profiled in eight bits bounds int8Latency, and knows no latency in floats", () => {
+    const { predictor } = fitted()
+    const int8: Device.Device = { ...device(predictor), precision: "int8" }
+    const of = Measures.add(ModelSpace.erased(mine), [], Result.getOrThrow(Device.parse(Device.print(int8))))
+    const point = Space.seedPoint(mine.space)
+    assert.strictEqual(of.costs["int8Latency"]?.(point), Device.latency(int8)(mine)(point))
+    assert.isFalse(Object.hasOwn(of.costs, "latency"))
+    const [bound] = ModelSpace.within<string>({ int8Latency: { max: 1 } })(of)
+    assert.deepEqual([bound?.chain?.key, bound?.of(point)], ["int8Latency", of.costs["int8Latency"]?.(point)])
+    // What it is measured on is a file of bytes for the most part.
+    const [float, bytes] = [Form.of, Form.int8].map((form) =>
+      Result.getOrThrow(Result.flatMap(mine.model(point), (model): ReturnType<typeof form> => form(model)))
+    )
+    assert.isBelow(bytes?.length ?? 0, 0.8 * (float?.length ?? 0))
   })
 
   it.effect("needs some networks for a profile", () =>

@@ -704,7 +704,7 @@ const telling = <A>(space: Space.Space<A>): ReadonlyArray<A> => {
  */
 export const fingerprint = <A, C extends string, M extends string>(of: ModelSpace<A, C, M>): string => {
   const points = telling(of.space)
-  const { classes, decides, measures, name, outputs, targets } = of.task
+  const { also, classes, decides, measures, name, outputs, targets } = of.task
   const graphOf = (point: A): string =>
     Result.match(
       Result.flatMap(checked(of)(point), (model): Result.Result<Program.Program, { readonly message: string }> =>
@@ -722,7 +722,7 @@ export const fingerprint = <A, C extends string, M extends string>(of: ModelSpac
     space: Space.fingerprint(of.space),
     name: of.name,
     version: of.version,
-    task: { name, classes, decides, measures, outputs, targets },
+    task: { name, classes, decides, measures, outputs, targets, ...(also === undefined ? {} : { also }) },
     points: points.map(write(of)),
     graphs: points.map(graphOf),
     costs: points.map((point) => Result.getOrElse(costsOf(of)(point), ({ message }) => message)),

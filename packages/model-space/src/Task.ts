@@ -105,6 +105,8 @@ export interface Task<Measure extends string = string> {
   ) => Tensor.Tensor
   /** What an evaluation finds, and which way each is better. */
   readonly measures: { readonly [M in Measure]: Direction }
+  /** What whoever evaluates a trained network finds of it beside what its outputs tell, and which way each is better. Absent where that is nothing. */
+  readonly also?: Readonly<Record<string, Direction>>
   /** The one by which networks are chosen. */
   readonly decides: Measure
   /** Those that are shares from 0 to 1, which people read as percent. */
@@ -143,6 +145,15 @@ export const make = <const Measure extends string>(task: Declaration<Measure>): 
 /** The names of a task's measures, in the order in which it declares them. */
 export const measuresOf = <Measure extends string>(task: Task<Measure>): ReadonlyArray<Measure> =>
   Struct.keys(task.measures)
+
+/** Which way every measure is better: the task's own, and those that others find beside them. */
+export const directions = ({
+  also,
+  measures
+}: Pick<Task, "also" | "measures">): Readonly<Record<string, Direction>> => ({
+  ...measures,
+  ...also
+})
 
 /**
  * A measure's value as a number that is larger the better: negated where lower is better.

@@ -72,8 +72,50 @@ const gelus = ({ nodes }: Model): ReadonlyMap<Node, Gelu> =>
 /** What x is multiplied by before the sigmoid that stands for the normal distribution function (D. Hendrycks and K. Gimpel, arXiv 1606.08415): a GELU is then at most 0.021 off. */
 const steepness = 1.702
 
+/** From a mean of an image to its gate. */
+const gating: ReadonlyArray<string> = ["Conv", "Relu", "Sigmoid", "HardSigmoid"]
+
+/**
+ * The model with gates of images (squeeze and excitation) as products of four axes. Exported, image and gate are matrices by channel, which is quicker in floats; in bytes convolutions have
+ * channels last, and a matrix by channel costs turning the whole image there and back.
+ */
+const withGatesOfImages = (model: Model): Model => {
+  const makers = new Map(model.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
+  const made = (name: string, opType: string) => {
+    const node = makers.get(name)
+    return node?.opType === opType ? node : undefined
+  }
+  /** The image whose mean per channel a value was made of, channel by channel. */
+  const imageOf = (name: string): string | undefined => {
+    const node = makers.get(name)
+    if (node?.opType === "GlobalAveragePool") return node.inputs[0]
+    return node !== undefined && gating.includes(node.opType) ? imageOf(node.inputs[0] ?? "") : undefined
+  }
+  const readers = new Map<string, number>()
+  for (const name of model.nodes.flatMap(({ inputs }) => inputs)) readers.set(name, (readers.get(name) ?? 0) + 1)
+  const shapes = new Map(model.constants.map(({ data, name }) => [name, Array.from(data, Number)]))
+  const shapeOf = ({ inputs }: Node) => shapes.get(inputs[1] ?? "") ?? []
+  const replaced = new Map<Node, Node | undefined>()
+  for (const back of model.nodes) {
+    const product = back.opType === "Reshape" ? made(back.inputs[0] ?? "", "Mul") : undefined
+    const [image, gate] = (product?.inputs ?? []).map((name) => made(name, "Reshape"))
+    const [x, g] = [image?.inputs[0], gate?.inputs[0]]
+    if (product === undefined || image === undefined || gate === undefined || x === undefined || g === undefined)
+      continue
+    const parts = [image, gate, product]
+    const isAlone = parts.every(({ outputs }) => readers.get(outputs[0] ?? "") === 1)
+    const [, , height = 0, width = 0, ...more] = shapeOf(back)
+    const isImage = height * width === shapeOf(image).at(-1) && more.length === 0
+    if (imageOf(g) !== x || !isAlone || !isImage) continue
+    for (const part of parts) replaced.set(part, undefined)
+    replaced.set(back, { opType: "Mul", domain: "", inputs: [x, g], outputs: back.outputs, attributes: {} })
+  }
+  return { ...model, nodes: model.nodes.flatMap((node) => (replaced.has(node) ? (replaced.get(node) ?? []) : [node])) }
+}
+
 /** The values of which a range has to be known. */
-export const observed = (model: Model): ReadonlyArray<string> => {
+export const observed = (exported: Model): ReadonlyArray<string> => {
+  const model = withGatesOfImages(exported)
   const constants = new Map(model.constants.map((constant) => [constant.name, constant]))
   const activations = gelus(model)
   const inside = new Set([...activations.values()].flatMap(({ nodes }) => nodes))
@@ -118,7 +160,8 @@ const bytesOf = ({ data, shape }: Constant, axis: number) => {
 const count = (of: Record<string, number>, name: string) => (of[name] = (of[name] ?? 0) + 1)
 
 /** Quantises what can be. A value that is in `ranges` has one; others stay in floats. */
-export const quantise = (model: Model, ranges: ReadonlyMap<string, Range>): Quantised => {
+export const quantise = (exported: Model, ranges: ReadonlyMap<string, Range>): Quantised => {
+  const model = withGatesOfImages(exported)
   const constants = new Map(model.constants.map((constant) => [constant.name, constant]))
   const nodes: Array<Node> = []
   const added = new Map<string, Constant>()

@@ -93,6 +93,8 @@ const fields = {
   seed: Schema.Union([Schema.String, Schema.Finite]),
   /** What is maximised: data of `Reward`, or a function of all costs and measures by name. Default: the measure that decides · (MACs / targetMacs)^−0.07. */
   reward: Schema.Union([Reward.Reward, functionOf<Reward.Own<never, string>>("a function of costs and measures")]),
+  /** Measures beside the task's own that a reward or an objective of one's own reads: `int8Accuracy`, the accuracy of the network in eight bits. */
+  also: Schema.Array(Schema.String),
   /** T of the default reward, in multiply-accumulates: a number or a text such as `1.5M`. */
   targetMacs: Units.Macs,
   /** Networks above this are never trained. */

@@ -68,6 +68,8 @@ export const Arm = Schema.Struct({
   recipe: Schema.optionalKey(RecipeFields),
   /** Bounds on costs beside the experiment's; the tighter one holds. */
   within: Schema.optionalKey(Within),
+  /** Default: the experiment's. Of another space than the experiment's it needs one of its own. */
+  deviceFile: Schema.optionalKey(Schema.String),
   /** Only to be refused with a word: arms of other data are no arms of one experiment. */
   dataset: Schema.optionalKey(Schema.String)
 })
@@ -96,6 +98,8 @@ const fields = {
   recipe: defaulted(RecipeFields, {}),
   /** Bounds on costs, of every arm. */
   within: defaulted(Within, {}),
+  /** A device file of `uninet profile`, seen from the file: by it `latency`, in milliseconds, is a cost of every network. */
+  deviceFile: Schema.optionalKey(Schema.String),
   /** What is trained again, from so many fresh first weights, for so many epochs. */
   retrain: Schema.Struct({ seeds: Count, epochs: Count, recipe: defaulted(RecipeFields, {}) }),
   /** The arm that all others are held against. Default: the first. */

@@ -24,14 +24,17 @@ import * as Schema from "effect/Schema"
 
 const Amount = Schema.Finite.check(Schema.isGreaterThan(0))
 
+/** The measure that it is of; absent for the one that decides. */
+const ofMeasure = { measure: Schema.optionalKey(Schema.String) }
+
 /** A reward as data. */
 export const Reward = Schema.TaggedUnion({
-  /** The measure that decides, alone. */
-  Measure: {},
+  /** The measure, alone. */
+  Measure: { ...ofMeasure },
   /** measure · (cost / target)^exponent: MnasNet's soft penalty. */
-  Mnas: { cost: Schema.String, target: Amount, exponent: Schema.Finite },
+  Mnas: { cost: Schema.String, target: Amount, exponent: Schema.Finite, ...ofMeasure },
   /** The measure up to the target, and beyond it as much worse as the target is exceeded: MnasNet's hard bound. */
-  Bounded: { cost: Schema.String, target: Amount }
+  Bounded: { cost: Schema.String, target: Amount, ...ofMeasure }
 })
 
 /** A reward as data that asks for costs of these names. */
@@ -44,6 +47,20 @@ export type Own<A, X extends string> = (values: { readonly [K in X]: number }, p
 
 /** The measure that decides, alone. */
 export const measure: Reward<never> = Reward.cases.Measure.make({})
+
+/**
+ * Another measure than the one that decides, in any reward.
+ *
+ * @example
+ * ```ts
+ * import { Reward } from "@uninet/search"
+ *
+ * console.log(Reward.by("int8Accuracy")(Reward.mnas({ cost: "int8Latency", target: 2 })))
+ * ```
+ */
+export const by =
+  (measure: string) =>
+  <C extends string>(reward: Reward<C>): Reward<C> => ({ ...reward, measure })
 
 /**
  * The measure that decides times (cost / target)^exponent, which MnasNet searched with; −0.07 is its exponent: twice the MACs are worth 5% more accuracy. Our choice for UniNet, whose
@@ -93,13 +110,15 @@ export interface Found {
  */
 export const of = <M extends string>(
   reward: Reward,
-  { decides, measures }: Pick<Task.Task<M>, "decides" | "measures">,
+  task: Pick<Task.Task<M>, "also" | "decides" | "measures">,
   found: Found
 ): number => {
-  const value = found.measures[decides] ?? NaN
-  if (reward._tag === "Measure") return Task.worth(measures[decides], value)
+  const { measure = task.decides } = reward
+  const value = found.measures[measure] ?? NaN
+  const direction = Task.directions(task)[measure] ?? "higher"
+  if (reward._tag === "Measure") return Task.worth(direction, value)
   const target = { cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }
-  if (measures[decides] === "higher")
+  if (direction === "higher")
     return reward._tag === "Mnas" ? Form.soft(value, [target], reward.exponent) : Form.hard(value, [target])
   // A measure that is better the lower becomes larger with the cost.
   return -(reward._tag === "Mnas"

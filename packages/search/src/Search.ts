@@ -260,7 +260,7 @@ export interface Named {
 const directionsOf = (of: Named): ReadonlyMap<string, Task.Direction> =>
   new Map<string, Task.Direction>([
     ...Object.keys(of.costs).map((cost) => [cost, "lower"] as const),
-    ...Object.entries(of.task.measures)
+    ...Object.entries(Task.directions(of.task))
   ])
 
 /** What a journal tells this search from others by: the space's fingerprint, the seed, and all settings that decide its results. */
@@ -330,7 +330,7 @@ const unknownName = <A, C extends string, M extends string>(
   const costs = `one of ${ModelSpace.costNames(of).join(", ")}`
   const unbound = Object.keys(within).find((name) => !Object.hasOwn(of.costs, name))
   if (unbound !== undefined) return new InvalidSearch({ option: "a cost of within", given: unbound, expected: costs })
-  const both = ModelSpace.costNames(of).find((name) => Object.hasOwn(of.task.measures, name))
+  const both = ModelSpace.costNames(of).find((name) => Object.hasOwn(Task.directions(of.task), name))
   if (both !== undefined)
     return new InvalidSearch({
       option: "a cost of the space",
@@ -365,7 +365,7 @@ export const rewarded = <A, C extends string, M extends string>(
   evaluation: Pick<Evaluation, "epochs" | "measures">
 ): Result.Result<{ readonly measures: { readonly [K in M]: number }; readonly reward: number }, string> => {
   const { measures } = evaluation
-  const missing = Task.measuresOf(task).find((name) => !Object.hasOwn(measures, name))
+  const missing = Object.keys(Task.directions(task)).find((name) => !Object.hasOwn(measures, name))
   if (missing !== undefined) return Result.fail(`its evaluator gave no ${missing}`)
   const wrong = unsound(evaluation)
   if (wrong !== undefined) return Result.fail(wrong)

@@ -147,6 +147,8 @@ export interface EvaluatorOptions {
   readonly engine?: Layer.Layer<Runtime, unknown>
   /** Default: no space is known by a name. */
   readonly known?: SpaceSource.Known
+  /** What measures trained networks beside their task. Default: nothing. */
+  readonly also?: Effect.Effect<TrainingEvaluator.Also, never, Dataset.Dataset>
 }
 
 /** Trials of other data, or from another engine, are no results of this search. */
@@ -171,14 +173,20 @@ const agreed = Effect.fnUntraced(function* ({ surroundings }: Pick<Settings, "su
 /** What evaluates trials in this process: the config's own evaluator, or training by the recipe. */
 export const evaluator = (
   settings: Settings,
-  { engine = OnnxRuntime.cpu(), known = {} }: EvaluatorOptions = {}
+  { also, engine = OnnxRuntime.cpu(), known = {} }: EvaluatorOptions = {}
 ): Layer.Layer<Evaluator, unknown> =>
   Layer.unwrap(
     Effect.map(configOf(settings), (loaded) => {
       const { checkpoints, recipe, skipBad = false } = settings
       const evaluating = Layer.unwrap(
-        Effect.map(Effect.andThen(agreed(settings), space(settings.space, known)), (of) => {
-          const trains = TrainingEvaluator.layer(of, { recipe, ...(checkpoints === undefined ? {} : { checkpoints }) })
+        Effect.gen(function* () {
+          yield* agreed(settings)
+          const of = yield* space(settings.space, known)
+          const trains = TrainingEvaluator.layer(of, {
+            recipe,
+            ...(checkpoints === undefined ? {} : { checkpoints }),
+            ...(also === undefined ? {} : { also: yield* also })
+          })
           const given = loaded?.config.evaluator
           return loaded === undefined || given === undefined
             ? trains

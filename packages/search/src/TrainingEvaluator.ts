@@ -12,7 +12,21 @@ import * as Stream from "effect/Stream"
 import { join } from "node:path"
 import { Evaluator, EvaluatorLost, pointOf, type Report } from "./Evaluator.ts"
 import { here, recorder, type Recorder, type Training } from "./Training.ts"
-import { type Evaluated, type Trial, TrialFailed } from "./Trial.ts"
+import { type Evaluated, type Trial, TrialFailed, type Weights } from "./Trial.ts"
+
+/** A trained network, as it is measured. */
+export interface Trained {
+  readonly network: ModelSpace.Trainable
+  /** Those of the best validation. */
+  readonly weights: Weights
+  /** That it was trained by. */
+  readonly recipe: Recipe.Recipe
+}
+
+/** What is found of a trained network beside the measures of its task (`Task.also`), by name. */
+export type Also = (
+  trained: Trained
+) => Effect.Effect<Readonly<Record<string, number>>, { readonly _tag: string; readonly message: string }>
 
 /** How trials are trained, and where their checkpoints are. */
 export interface Options {
@@ -23,6 +37,8 @@ export interface Options {
    * each time, to the same result.
    */
   readonly checkpoints?: string
+  /** Measures every network after its training, but not one that is trained on the validation examples as well. On a rung it needs `checkpoints`. Default: nothing is measured. */
+  readonly also?: Also
 }
 
 /** What says nothing of a network: the data, and the disk of this machine. */
@@ -75,7 +91,7 @@ const train = Effect.fnUntraced(function* (
   trainer: Trainer["Service"],
   network: ModelSpace.Trainable,
   recipe: Recipe.Recipe,
-  checkpoints: string | undefined,
+  { also, checkpoints }: Pick<Options, "also" | "checkpoints">,
   trial: Trial,
   report: Report,
   recorded: Recorder
@@ -96,6 +112,7 @@ const train = Effect.fnUntraced(function* (
   /** Whether it is there already: then it is only seen whether it is this training's. */
   const isDone = kept?.state.epoch === until && bestBefore !== undefined && until < epochs && !keepWeights
 
+  let trained: Weights | undefined
   const fit = (resume: typeof kept) =>
     trainer
       .fit(network, {
@@ -138,6 +155,7 @@ const train = Effect.fnUntraced(function* (
             }
             if (event._tag !== "Finished") return Effect.succeed(last)
             const { validation, weights } = event.best
+            trained = weights
             return Effect.succeed({
               // One that stopped early has had what it was given: a result of this rung and of no later one.
               ...evaluatedOf({ epochs: until, best: validation }),
@@ -148,7 +166,21 @@ const train = Effect.fnUntraced(function* (
         )
       )
   // A checkpoint of another recipe or data set, or from another machine: this training begins anew.
-  return yield* Effect.catchTag(fit(kept), ["CheckpointMismatch", "CheckpointMixed"], () => fit(undefined))
+  const last = yield* Effect.catchTag(fit(kept), ["CheckpointMismatch", "CheckpointMixed"], () => fit(undefined))
+  if (also === undefined || last === undefined || trainOn !== "train") return last
+  const saved = trained === undefined && store !== undefined ? yield* Effect.option(store.latest) : Option.none()
+  const weights =
+    trained ??
+    Option.getOrUndefined(
+      Option.map(saved, ({ checkpoint }) => new Map([...checkpoint.best].map(([name, { data }]) => [name, data])))
+    )
+  if (weights === undefined)
+    return yield* new TrialFailed({
+      trial: trial.index,
+      reason: "Failed",
+      detail: "it is to be measured on a rung, where its weights are not kept; give a folder for checkpoints"
+    })
+  return { ...last, measures: { ...last.measures, ...(yield* also({ network, weights, recipe })) } }
 })
 
 /**
@@ -174,7 +206,7 @@ const train = Effect.fnUntraced(function* (
  */
 export const layer = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
-  { checkpoints, recipe }: Options
+  { also, checkpoints, recipe }: Options
 ): Layer.Layer<Evaluator, never, Trainer> =>
   Layer.effect(
     Evaluator,
@@ -203,11 +235,22 @@ export const layer = <A, C extends string, M extends string>(
             const point = yield* pointOf(of)(trial)
             const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
             const own = { ...recipe, ...(yield* Effect.fromResult(ModelSpace.recipeOf(of)(point))) }
-            return yield* train(trainer, network, own, checkpoints, trial, report, recorded)
+            return yield* train(
+              trainer,
+              network,
+              own,
+              {
+                ...(also === undefined ? {} : { also }),
+                ...(checkpoints === undefined ? {} : { checkpoints })
+              },
+              trial,
+              report,
+              recorded
+            )
           }).pipe(
             Effect.provideContext(services),
             Effect.mapError((error) =>
-              error._tag === "TrialFailed"
+              error instanceof TrialFailed
                 ? error
                 : isBlameless(error._tag)
                   ? lost(trial.index, error.message)

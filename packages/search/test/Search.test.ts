@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { accuracyOf, formula, measuresOf, type Options, setting, uninet } from "./support/search.ts"
 
@@ -398,6 +399,22 @@ describe("rewards", () => {
     assert.closeTo(Reward.of(Reward.bounded({ cost: "latency", target: 20 }), task, found), 0.4, 1e-12)
     assert.isNaN(Reward.of(Reward.mnas({ target: 20 }), task, found))
     assert.isNaN(Reward.of(Reward.bounded({ target: 20 }), task, found))
+  })
+
+  it("are of another measure where they name it, one that is measured beside the task, too", () => {
+    const found = { measures: { accuracy: 0.8, int8Accuracy: 0.7, loss: 2 }, costs: { macs: 2e6 } }
+    const also = { ...task, also: { int8Accuracy: "higher" as const } }
+    assert.strictEqual(Reward.of(Reward.by("int8Accuracy")(Reward.measure), also, found), 0.7)
+    assert.closeTo(Reward.of(Reward.by("int8Accuracy")(Reward.mnas({ target: 1e6 })), also, found), 0.7 * 0.9526, 1e-4)
+    assert.strictEqual(Reward.of(Reward.by("loss")(Reward.measure), also, found), -2)
+    // As a journal has it, and as it had it before.
+    assert.isTrue(Schema.is(Reward.Reward)(Reward.by("loss")(Reward.measure)))
+    assert.deepStrictEqual(Reward.identity(Reward.mnas({ target: 1 })), {
+      _tag: "Mnas",
+      cost: "macs",
+      target: 1,
+      exponent: -0.07
+    })
   })
 
   it("of a measure that is better the lower are higher the lower it is and the cheaper the network", () => {

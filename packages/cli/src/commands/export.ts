@@ -1,6 +1,6 @@
 /** `uninet export`: a network as a file that other programs use, held against the network before it is kept. */
 import { Dataset, Normalised } from "@uninet/data"
-import { Comparison, Exported, Format, OnnxModel, Python, Specimens, Trained } from "@uninet/export"
+import { Comparison, Exported, Format, Int8, OnnxModel, Python, Specimens, Trained } from "@uninet/export"
 import { ModelSpace } from "@uninet/model-space"
 import { Model, type Weights } from "@uninet/nn"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -232,8 +232,7 @@ const next = (
     : [`classify images with: ${command.uninet("classify", file, "image.png")}`]
 }
 
-/** Examples on which a file in eight bits is calibrated, and on which its accuracy is held against the network's. */
-const calibration = 128
+/** Examples on which the accuracy of a file in eight bits is held against the network's. */
 const judged = 1000
 
 /** The share of labelled examples that each of two rows of logits tells right. */
@@ -287,7 +286,7 @@ const run = Effect.fnUntraced(function* (given: Flags) {
   const judging = given.int8 && normalised !== undefined ? Math.min(judged, normalised.test.size) : 0
   const onExamples = yield* counting.examples(
     `checking ${given.format} on ${examples.size} ${of}`,
-    2 * (examples.size + judging) + (given.int8 ? calibration : 0)
+    2 * (examples.size + judging) + (given.int8 ? Int8.calibration : 0)
   )
   const { bytes, check, files, int8, unchecked } = yield* Exported.write(whole, {
     format: given.format,
@@ -295,7 +294,7 @@ const run = Effect.fnUntraced(function* (given: Flags) {
     examples,
     onExamples,
     pythons: Python.candidates,
-    ...(given.int8 ? { int8: yield* some(calibration, "train") } : {})
+    ...(given.int8 ? { int8: yield* some(Int8.calibration, "train") } : {})
   })
   const accuracy =
     int8 === null || normalised === undefined ? undefined : yield* accuraciesOf(file, whole, normalised, onExamples)

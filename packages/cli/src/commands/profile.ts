@@ -51,6 +51,12 @@ export const profile = Command.make(
       Flag.withDefault("cpu:1"),
       Flag.withDescription("Threads of this machine's processor (default cpu:1)")
     ),
+    int8: Flag.Boolean("int8").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription(
+        "Networks in eight bits, as uninet export --int8 writes them: searches then have int8Latency"
+      )
+    ),
     batch: flags.batch.pipe(Flag.withDefault(1), Flag.withDescription("Examples at a time (default 1)")),
     minutes: minutes.pipe(Flag.withDefault(5), Flag.withDescription("How long it may take (default 5)")),
     seed: Flag.String("seed").pipe(
@@ -65,7 +71,7 @@ export const profile = Command.make(
     ),
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ batch, dataset, json, minutes, on, out, seed, space }) {
+  Effect.fnUntraced(function* ({ batch, dataset, int8, json, minutes, on, out, seed, space }) {
     const target = yield* Effect.mapError(Effect.fromResult(Target.parse(on, batch)), usageAt("--for"))
     const fs = yield* FileSystem.FileSystem
     const name = yield* runFolder.shown(out)
@@ -80,6 +86,7 @@ export const profile = Command.make(
         const heard = yield* counting.make("networks")
         return yield* Device.profile(of, {
           target,
+          int8,
           seconds: 60 * minutes,
           seed,
           onProgress: (measured, share) => heard(share, 1, format.plural(measured, "network"))
@@ -90,12 +97,16 @@ export const profile = Command.make(
     const { error, machine, measured, others } = device
     yield* Console.log(
       json
-        ? JSON.stringify({ file: name, target, machine, measured, others, error }, null, 2)
+        ? JSON.stringify(
+            { file: name, target, precision: int8 ? "int8" : "float32", machine, measured, others, error },
+            null,
+            2
+          )
         : [
-            `${name}: ${of.name} on ${Target.print(target)} of ${machine.processor}, ONNX Runtime ${machine.onnxruntime}`,
+            `${name}: ${of.name}${int8 ? " in eight bits" : ""} on ${Target.print(target)} of ${machine.processor}, ONNX Runtime ${machine.onnxruntime}`,
             `${measured} networks measured; of those left out of the fit, half are predicted within ${format.percent(error.median)}, nine in ten within ${format.percent(error.ninety)}`,
             ...loadNote(others),
-            `search for it: ${command.uninet("search", "--device-file", name, "--within", "latency<=2ms")}`
+            `search for it: ${command.uninet("search", "--device-file", name, "--within", `${Device.costOf(device)}<=2ms`)}`
           ].join("\n")
     )
   }, Effect.mapError(said))

@@ -1,5 +1,5 @@
 /** `uninet replay`: trains one trial of a search again, exactly, and holds the result against the journal's. */
-import { Evaluator, Fidelity, type Journal, Setup, Trial } from "@uninet/search"
+import { Evaluator, Fidelity, type Journal, Trial } from "@uninet/search"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -13,7 +13,7 @@ import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
-import * as spaces from "../internal/spaces.ts"
+import * as training from "../internal/training.ts"
 
 const config = {
   run: Argument.String("run").pipe(Argument.withDescription("The folder of a search")),
@@ -88,12 +88,7 @@ export const replay = Command.make(
         )
       })
     ).pipe(
-      Effect.provide(
-        Setup.evaluator(plans.training(plan, wanted).setup, {
-          engine: Device.layer(yield* Device.choose(device)),
-          known: spaces.known
-        })
-      ),
+      Effect.provide(training.evaluator({ ...plans.training(plan, wanted), device: yield* Device.choose(device) })),
       Effect.mapError(failed)
     )
     const seconds = (performance.now() - started) / 1000

@@ -1,8 +1,10 @@
 /** `uninet search`: searches, then compares, tests and exports the best network. */
 import { Dataset } from "@uninet/data"
-import { Facts, ModelSpace, type Task } from "@uninet/model-space"
+import { Int8, Specimens } from "@uninet/export"
+import { Measures } from "@uninet/latency"
+import { Facts, ModelSpace, type Recipe, type Task } from "@uninet/model-space"
 import { type Evaluator, Finals, Journal, Search, Telemetry, WorkerEvaluator } from "@uninet/search"
-import { Surroundings } from "@uninet/trainer"
+import { Fitting, Surroundings } from "@uninet/trainer"
 import Table from "cli-table3"
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
@@ -19,11 +21,13 @@ import * as command from "../internal/command.ts"
 import * as deployed from "../internal/deployed.ts"
 import * as domain from "../internal/domain.ts"
 import * as dry from "../internal/dry.ts"
+import * as exports from "../internal/exports.ts"
 import * as format from "../internal/format.ts"
 import * as givens from "../internal/given.ts"
 import * as live from "../internal/live.ts"
 import * as log from "../internal/log.ts"
 import * as machines from "../internal/machines.ts"
+import * as networks from "../internal/networks.ts"
 import * as paths from "../internal/paths.ts"
 import * as plans from "../internal/plan.ts"
 import * as progress from "../internal/progress.ts"
@@ -35,6 +39,7 @@ import * as training from "../internal/training.ts"
 const shownCosts = (of: ModelSpace.Any, { objectives }: plans.Plan, within: Readonly<Record<string, unknown>>) => {
   const named = new Set([
     "latency",
+    "int8Latency",
     "macs",
     "parameters",
     ...Object.keys(within),
@@ -58,17 +63,26 @@ const table = (
   const differ = plan.fidelity._tag !== "Full" || new Set(ranked.map(trainedFor)).size > 1
   const epochs = <A>(cell: A): ReadonlyArray<A> => (differ ? [cell] : [])
   const costs = shownCosts(of, plan, within)
-  const { decides, shares } = of.task
+  const { also = {}, decides, shares } = of.task
+  const beside = Object.keys(also)
   const out = new Table({
     head: [
       "trial",
       ...epochs("epochs"),
       shares.includes(decides) ? "validation" : `validation ${decides}`,
+      ...beside,
       ...costs.map(format.costHead),
       "reward",
       ...(wide ? ["network"] : [])
     ],
-    colAligns: ["right", ...epochs("right" as const), "right", ...costs.map(() => "right" as const), "right", "left"],
+    colAligns: [
+      "right",
+      ...epochs("right" as const),
+      "right",
+      ...[...beside, ...costs].map(() => "right" as const),
+      "right",
+      "left"
+    ],
     style: { head: [], border: [], compact: true }
   })
   for (const record of ranked) {
@@ -76,7 +90,9 @@ const table = (
     out.push([
       trial,
       ...epochs(trainedFor(record)),
-      format.measure(outcome.evaluation.measures[decides], shares.includes(decides)),
+      ...[decides, ...beside].map((name) =>
+        format.measure(outcome.evaluation.measures[name] ?? Number.NaN, shares.includes(name))
+      ),
       ...costs.map((name) => format.costCell(name, own[name] ?? Number.NaN)),
       outcome.reward.toFixed(4),
       ...(wide ? [line] : [])
@@ -129,7 +145,7 @@ const summary = ({ best: found, front, name, task }: Done): string =>
           "Those that stand most alone on it were trained again; of these the best by reward is kept."
         ]
       : []),
-    `Best: trial ${found.trial}${["macs", "parameters", "latency", "peakMemory", "fileSize"].flatMap((cost) => (found.costs[cost] === undefined ? [] : [`, ${format.cost(cost, found.costs[cost])}`])).join("")}, trained again for ${format.plural(found.epochs, "epoch")}:`,
+    `Best: trial ${found.trial}${["macs", "parameters", ...Measures.names].flatMap((cost) => (found.costs[cost] === undefined ? [] : [`, ${format.cost(cost, found.costs[cost])}`])).join("")}, trained again for ${format.plural(found.epochs, "epoch")}:`,
     `  ${found.line}`,
     `  ${format.measures(found.measures.validation, task)} on the validation split, trained on the training split: by this it was chosen`,
     Object.keys(found.measures.test).length === 0
@@ -137,6 +153,20 @@ const summary = ({ best: found, front, name, task }: Done): string =>
       : `  ${format.measures(found.measures.test, task)} on the test split, trained on ${found.trainedOn === "train+validation" ? "the training and validation splits" : "the training split"}: nothing was chosen by this`,
     `${name}/ has ${Object.values(runFolder.files).join(", ")}`
   ].join("\n")
+
+/** The best network's ONNX file in eight bits. */
+const int8Of = Effect.fnUntraced(function* (
+  found: networks.Found,
+  weights: Finals.Winner<unknown>["weights"],
+  { imageSize }: Pick<Recipe.Recipe, "imageSize">,
+  given: Dataset.DatasetShape
+) {
+  const network = yield* Effect.fromResult(ModelSpace.trainable(found.of)(found.point))
+  const data = yield* Fitting.of(network, given, imageSize)
+  const trained = yield* exports.trained(found, weights, { data, metadata: {} })
+  const { file } = yield* Int8.onnx(trained, yield* Specimens.ofDataset(data, Int8.calibration, "train"))
+  return file.content
+}, Effect.mapError(said))
 
 /** The folder by now, and what takes it away again as long as there is nothing in it to go on with. */
 interface Begun {
@@ -278,7 +308,17 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     if (elsewhere !== undefined) yield* elsewhere.finish
     // All that they were kept for is in the files of the best.
     yield* Effect.ignore(fs.remove(checkpoints, { recursive: true, force: true }))
-    const latency = device === undefined ? undefined : yield* deployed.latency(folder, device, written.costs)
+    const { point, weights } = finished.winner
+    const latency =
+      device === undefined
+        ? undefined
+        : yield* deployed.latency(
+            device,
+            written.costs,
+            device.precision === "int8"
+              ? int8Of({ of, facts, source: plan.space, point }, weights, { ...recipe, ...of.recipe(point) }, data)
+              : Effect.mapError(fs.readFile(path.join(folder, runFolder.files.onnx)), said)
+          )
     const seconds = (performance.now() - began) / 1000
     const count = (tag: Search.Outcome["_tag"]) => found.records.filter(({ outcome }) => outcome._tag === tag).length
     yield* isData
@@ -326,7 +366,16 @@ const execute = (plan: plans.Plan, given: plans.Flags) =>
       yield* log.say(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`, { event: "Stopped" })
     })
     /** What the run goes on after, with the command for it. */
-    const named = Effect.fnUntraced(function* (error: { readonly _tag: string; readonly message: string }) {
+    const named = Effect.fnUntraced(function* (error: {
+      readonly _tag: string
+      readonly message: string
+      readonly field?: string
+    }) {
+      // A space that is another one by its name or module was refused before.
+      if (error._tag === "JournalForeign" && error.field === "space" && plan.deviceFile !== undefined)
+        return fault(
+          `the device file ${yield* runFolder.shown(plan.deviceFile)} is not the one that ${yield* runFolder.shown(begun.folder)} was begun with. Put that one back, or start a search in another place.`
+        )
       if (error._tag !== "EvaluatorLost" && error._tag !== "JournalNotWritten") return said(error)
       return fault(`${error.message} Go on with: ${yield* plans.resumeCommand(begun.folder, given)}`)
     })
@@ -369,6 +418,10 @@ export const search = Command.make(
       description: "Another strategy"
     },
     { command: "uninet search --target-macs 800K --epochs 2", description: "Smaller networks, trained for longer" },
+    {
+      command: "uninet search --reward int8Accuracy --device-file int8.json --within 'int8Latency<=1ms'",
+      description: "For a device that computes in eight bits, profiled by uninet profile --int8"
+    },
     { command: "uninet search --space my-space.ts --dataset my-data.ts", description: "A space and data of one's own" },
     { command: "uninet search --config wide.config.ts", description: "As a module says, with layers of one's own" },
     {

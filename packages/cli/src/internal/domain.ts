@@ -1,6 +1,7 @@
 /** What a plan searches: the space within its bounds, the strategy, what the journal knows them by; and what trains. */
 import { SearchStrategy, Strategies, type Strategy } from "@uninet/controller"
 import { Dataset } from "@uninet/data"
+import { Int8 } from "@uninet/export"
 import { Device as Machine, Measures } from "@uninet/latency"
 import { ModelSpace, Recipe, Task } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -17,7 +18,7 @@ import * as Schema from "effect/Schema"
 import { at, fault, said, usage, usageAt } from "./CliFault.ts"
 import * as Device from "./device.ts"
 import * as format from "./format.ts"
-import type { Plan } from "./plan.ts"
+import { isInEightBits, namesIn, type Plan } from "./plan.ts"
 import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
 
@@ -72,18 +73,19 @@ const reachable = Effect.fnUntraced(function* (of: ModelSpace.Any, flag: string,
  * alone.
  */
 const rewardOf = Effect.fnUntraced(function* (plan: Plan, of: ModelSpace.Any) {
-  const { config, most, reward } = plan
+  const { config, most, reward, rewarded } = plan
+  const by = rewarded === undefined ? <A>(own: A) => own : Reward.by(rewarded)
   if (reward !== undefined) return { reward, most, target: undefined }
   if (plan.resume)
     return yield* fault(
       `the search's reward is its config module's own, which ${config?.path ?? "it"} has no more. Put it back, or give the module by --config.`
     )
   const target = plan.target ?? (of.name === "uninet" ? of.costs["macs"]?.(Space.seedPoint(of.space)) : undefined)
-  if (target === undefined) return { reward: Reward.measure, most, target }
+  if (target === undefined) return { reward: by(Reward.measure), most, target }
   yield* reachable(of, "--target-macs", target)
   const limit = most ?? Math.round(1.5 * target)
   yield* reachable(of, "--max-macs", limit)
-  return { reward: Reward.mnas({ target }), most: limit, target }
+  return { reward: by(Reward.mnas({ target })), most: limit, target }
 })
 
 /** A bound, an objective or a budget on a cost that the space has not. */
@@ -95,20 +97,14 @@ const known = (of: ModelSpace.Any, flag: string, names: ReadonlyArray<string>, a
     : usage(`${flag}: the space ${of.name} has no ${wrong}. Give one of ${all.join(", ")}.`)
 }
 
-/** What a plan names of what is measured on a device. */
-const measured = ({ objectives, reward, within }: Plan): ReadonlyArray<Measures.Name> =>
-  [
-    ...Object.keys(within),
-    ...objectives,
-    ...(typeof reward === "object" && reward._tag !== "Measure" ? [reward.cost] : [])
-  ].filter((name) => typeof name === "string" && Measures.isName(name))
-
 /** The device file of a plan, which is of the space that is searched. */
 const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Plan, of: ModelSpace.Any) {
   if (deviceFile === undefined) return undefined
   const name = yield* runFolder.shown(deviceFile)
   const failed = at(`--device-file ${name}`)
-  const text = yield* Effect.mapError((yield* FileSystem.FileSystem).readFileString(deviceFile), failed)
+  const text = yield* Effect.mapError((yield* FileSystem.FileSystem).readFileString(deviceFile), (error) =>
+    fault(`--device-file ${name} cannot be read: ${runFolder.reasonOf(error)}. Give one that uninet profile wrote.`)
+  )
   const device = yield* Effect.mapError(Effect.fromResult(Machine.parse(text)), failed)
   yield* Effect.mapError(Effect.fromResult(Machine.fits(device, of)), failed)
   return device
@@ -118,12 +114,21 @@ const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Plan, of: ModelSpa
 const spaceOf = Effect.fnUntraced(function* (plan: Plan) {
   const own = yield* Effect.mapError(Setup.space(plan.space, spaces.known), at("--space"))
   const device = yield* deviceOf(plan, own)
-  const wanted = measured(plan).filter((name) => !Object.hasOwn(own.costs, name))
-  if (wanted.includes("latency") && device === undefined)
-    return yield* usage(
-      "latency is asked for, and no device is known. Give --device-file with a file that uninet profile wrote."
-    )
-  return { of: Measures.add(own, wanted, device), device }
+  const wanted = namesIn(plan)
+    .filter(Measures.isName)
+    .filter((name) => !Object.hasOwn(own.costs, name))
+  for (const [name, flag] of [
+    ["latency", ""],
+    ["int8Latency", " --int8"]
+  ] as const)
+    if (wanted.includes(name) && (device === undefined || Machine.costOf(device) !== name))
+      return yield* usage(
+        device === undefined
+          ? `${name} is asked for, and no device is known. Give --device-file with a file that uninet profile${flag} wrote.`
+          : `${name} is asked for, and the device file says ${Machine.costOf(device)}. Ask for that, or give a file that uninet profile${flag} wrote.`
+      )
+  const of = Measures.add(own, wanted, device)
+  return { of: isInEightBits(plan) ? ModelSpace.withTask(Int8.beside(of.task))(of) : of, device }
 })
 
 /** The plan with the recipe that its space's task can follow, where none was asked for. */
@@ -162,9 +167,22 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
       )
   } else if (!plan.own.includes("evaluator"))
     return yield* fault(`the networks of ${of.name} cannot be trained. Give an evaluator of your own by --config.`)
+  const measures = Object.keys(Task.directions(task))
+  const measurable = [...new Set([...measures, Int8.measureOf(task)])]
+  const late = Object.keys(plan.within).find((name) => measures.includes(name))
+  if (late !== undefined)
+    return yield* usage(
+      `--within bounds ${late}, which is known of a network only when it is trained. Give it as an objective, or by --reward.`
+    )
   yield* known(of, "--within", Object.keys(plan.within))
+  const rewarded = plan.rewarded ?? (typeof plan.reward === "object" ? plan.reward.measure : undefined)
+  if (rewarded !== undefined && !measures.includes(rewarded))
+    return yield* usage(`--reward: there is no measure ${rewarded}. Give one of ${measurable.join(", ")}.`)
+  const odd = plan.also.find((name) => !measurable.includes(name))
+  if (odd !== undefined)
+    return yield* usage(`the config's also: there is no measure ${odd}. Give one of ${measurable.join(", ")}.`)
   const names = plan.objectives.flatMap((objective) => (typeof objective === "string" ? [objective] : []))
-  yield* known(of, "--objectives", names, Task.measuresOf(task))
+  yield* known(of, "--objectives", names, measurable)
   if (plan.most !== undefined) yield* known(of, "--max-macs", ["macs"])
   if (plan.target !== undefined) yield* known(of, "--target-macs", ["macs"])
   if (plan.maxTotalMacs !== null) yield* known(of, "--max-total-macs", ["macs"])

@@ -81,12 +81,13 @@ const planOf = Effect.fnUntraced(function* (
         )
   const given =
     arm.network === undefined ? undefined : yield* networks.read(resolve(beside, arm.network), Option.none())
+  const deviceFile = arm.deviceFile ?? experiment.deviceFile
   const plan: plans.Plan = {
     ...runFolder.asked(folder),
     resume: false,
     config: undefined,
     own: [],
-    deviceFile: undefined,
+    deviceFile: deviceFile === undefined ? undefined : resolve(beside, deviceFile),
     space: given?.source ?? (arm.only === undefined ? source : { ...source, only: arm.only }),
     // Of a given network nothing is proposed.
     strategy: given === undefined ? (arm.strategy ?? experiment.strategy) : "random",
@@ -96,6 +97,8 @@ const planOf = Effect.fnUntraced(function* (
     recipe,
     recipeFits: false,
     reward: Reward.measure,
+    rewarded: undefined,
+    also: [],
     target: undefined,
     most: undefined,
     within: given === undefined ? Experiment.withinOf(experiment, name) : {},

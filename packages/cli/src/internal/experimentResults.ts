@@ -1,6 +1,6 @@
 /** What came of an experiment, of its journals alone: figures, tables and curves. */
 import { ModelSpace, type Task } from "@uninet/model-space"
-import { Comparison, Contrast, type Experiment, Journal } from "@uninet/search"
+import { Comparison, Contrast, Experiment, Journal } from "@uninet/search"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
@@ -203,10 +203,11 @@ export const markdown = (
     found === null ? "" : `${shown(found.mean)}${found.error === null ? "" : ` ± ${value(found.error)}`}`
   const interval = ({ high, low }: Contrast.Estimate, shown = value) =>
     low === null || high === null ? "" : `${shown(low)} … ${shown(high)}`
-  const { budget, epochs, retrain, seeds, within } = experiment
+  const { budget, epochs, retrain, seeds } = experiment
   const counted = arms.flatMap(costsOf)
   const isSearched = arms.some(({ network }) => network === null)
-  const costs = [...new Set(["macs", "parameters", ...Object.keys(within)])].filter((name) =>
+  const bounded = arms.flatMap(({ name }) => Object.keys(Experiment.withinOf(experiment, name)))
+  const costs = [...new Set(["macs", "parameters", "latency", "int8Latency", ...bounded])].filter((name) =>
     counted.some((each) => each[name] !== undefined)
   )
   const spent = Object.entries(budget ?? {}).map(
@@ -250,7 +251,7 @@ export const markdown = (
         ...costs.map((cost) =>
           among(
             costsOf({ test, trained, validation, ...arm }).flatMap((own) => own[cost] ?? []),
-            format.count
+            (own) => format.costCell(cost, own)
           )
         ),
         estimate(validation),

@@ -62,7 +62,7 @@ export const after = ({
 export const cost = (name: string, value: number): string => {
   if (name === "macs") return `${count(value)} MACs`
   if (name === "parameters") return `${count(value)} parameters`
-  if (name === "latency") return `latency ${number(value)} ms`
+  if (name === "latency" || name === "int8Latency") return `${words(name)} ${number(value)} ms`
   if (name === "peakMemory" || name === "fileSize") return `${words(name)} ${count(value)}B`
   if (name.endsWith("Bytes")) return `${count(value)}B ${words(name.slice(0, -"Bytes".length))}`
   return `${words(name)} ${number(value)}`
@@ -70,11 +70,11 @@ export const cost = (name: string, value: number): string => {
 
 /** A cost's name above a column. */
 export const costHead = (name: string): string =>
-  name === "macs" ? "MACs" : name === "latency" ? "latency, ms" : words(name)
+  name === "macs" ? "MACs" : name === "latency" || name === "int8Latency" ? `${words(name)}, ms` : words(name)
 
 /** A cost under it. */
 export const costCell = (name: string, value: number): string =>
-  name === "latency" || !Number.isInteger(value) ? number(value) : count(value)
+  name === "latency" || name === "int8Latency" || !Number.isInteger(value) ? number(value) : count(value)
 
 /** A measure by its name: shares as percent. */
 export const measure = (value: number, isShare: boolean, places = 1): string =>

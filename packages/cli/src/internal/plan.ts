@@ -1,6 +1,7 @@
 /** Everything that a search is told: by its flags, by `uninet.config.ts`, or, resumed, by its journal. */
 import { type Lesson, Strategies } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
+import { Measures } from "@uninet/latency"
 import { Recipe, Task } from "@uninet/model-space"
 import { Proxies } from "@uninet/predictor"
 import { Config, Fidelity, Journal, Reward, Search, SpaceSource, Units } from "@uninet/search"
@@ -133,6 +134,10 @@ export interface Plan extends runFolder.Place {
   readonly recipeFits: boolean
   /** `undefined` for the default, which the space says when it is known. */
   readonly reward: Reward.Reward | Reward.Own<unknown, string> | undefined
+  /** Which measure the default reward is of; `undefined` for the one that decides. */
+  readonly rewarded: string | undefined
+  /** Measures beside the task's, for rewards of one's own. */
+  readonly also: ReadonlyArray<string>
   /** Multiply-accumulates; `undefined` for the default. */
   readonly target: number | undefined
   readonly most: number | undefined
@@ -188,6 +193,13 @@ export const config = {
     Flag.optional,
     Flag.withDescription("Decides everything random; the same seed gives the same search (default 0)")
   ),
+  reward: Flag.String("reward").pipe(
+    Flag.withMetavar("measure"),
+    Flag.optional,
+    Flag.withDescription(
+      "The measure that is rewarded, such as int8Accuracy, the accuracy in eight bits (default: the one that decides)"
+    )
+  ),
   targetMacs: flags
     .macs("target-macs")
     .pipe(
@@ -206,7 +218,7 @@ export const config = {
     Flag.withMetavar("bounds"),
     Flag.optional,
     Flag.withDescription(
-      "Bounds on any costs of the space, such as parameters<=200K, on peakMemory and fileSize in bytes, and with --device-file on latency<=2ms (default: none)"
+      "Bounds on any costs of the space, such as parameters<=200K, on peakMemory and fileSize in bytes, and with --device-file on latency<=2ms, or int8Latency where it is of eight bits (default: none)"
     )
   ),
   deviceFile: Flag.Path("device-file").pipe(
@@ -504,7 +516,9 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
     seed: or(given.seed, fields.seed === undefined ? undefined : String(fields.seed), "0"),
     recipe: { ...base, epochs, batch: or(given.batch, fields.batch, base.batch) },
     recipeFits: fields.recipe === undefined,
-    reward: Option.isSome(given.targetMacs) ? undefined : ofOwnPoints(fields.reward),
+    reward: Option.isSome(given.targetMacs) || Option.isSome(given.reward) ? undefined : ofOwnPoints(fields.reward),
+    rewarded: Option.getOrUndefined(given.reward),
+    also: fields.also ?? [],
     target: Option.getOrElse(given.targetMacs, () => fields.targetMacs),
     most: Option.getOrElse(given.maxMacs, () => fields.maxMacs),
     within: { ...fields.within, ...(Option.isSome(given.within) ? yield* within(given.within.value) : {}) },
@@ -539,6 +553,7 @@ const fixed = [
   "epochs",
   "batch",
   "seed",
+  "reward",
   "targetMacs",
   "maxMacs",
   "within",
@@ -646,6 +661,8 @@ export const ofRun = Effect.fnUntraced(function* (
     recipe: settings.recipe,
     recipeFits: false,
     reward: reward._tag === "Own" ? ofOwnPoints(loaded?.config.reward) : reward,
+    rewarded: undefined,
+    also: settings.own.length > 0 ? (loaded?.config.also ?? []) : [],
     target: undefined,
     most: undefined,
     within: settings.within,
@@ -749,7 +766,7 @@ export const resumeCommand = Effect.fnUntraced(function* (
 })
 
 /** What the journal is told beside what decides the results. */
-export const notesOf = (plan: Plan, { decides, measures, shares }: Task.Task): typeof Notes.Type => ({
+export const notesOf = (plan: Plan, task: Task.Task): typeof Notes.Type => ({
   trials: plan.trials,
   finalists: plan.finalists,
   finalEpochs: plan.finalEpochs,
@@ -760,8 +777,22 @@ export const notesOf = (plan: Plan, { decides, measures, shares }: Task.Task): t
   config: plan.config === undefined ? null : paths.portable(plan.config.path),
   ...(plan.deviceFile === undefined ? {} : { deviceFile: paths.portable(plan.deviceFile) }),
   space: plan.space._tag === "Named" ? plan.space : { ...plan.space, path: paths.portable(plan.space.path) },
-  task: { decides, measures, shares }
+  task: { decides: task.decides, measures: Task.directions(task), shares: task.shares }
 })
+
+/** What a plan names of costs and measures. */
+export const namesIn = ({ also, objectives, reward, rewarded, within }: Plan): ReadonlyArray<string> => [
+  ...Object.keys(within),
+  ...objectives.filter((objective) => typeof objective === "string"),
+  ...(typeof reward === "object" && reward._tag !== "Measure" ? [reward.cost] : []),
+  ...(typeof reward === "object" && reward.measure !== undefined ? [reward.measure] : []),
+  ...(rewarded === undefined ? [] : [rewarded]),
+  ...also
+]
+
+/** Whether networks are to be measured in eight bits after their training. */
+export const isInEightBits = (plan: Plan): boolean =>
+  namesIn(plan).some((name) => /^int8[A-Z]/.test(name) && !Measures.isName(name))
 
 /** What an evaluator is told, here or in a worker; with a folder for trainings that are gone on with, and what it has to agree in. */
 export const training = (
@@ -769,6 +800,7 @@ export const training = (
   more: Pick<Training.Options["setup"], "checkpoints" | "surroundings"> = {}
 ): Training.Options => ({
   device: plan.device,
+  ...(isInEightBits(plan) ? { int8: true } : {}),
   setup: {
     config: plan.config === undefined ? null : { url: plan.config.url, version: plan.config.version },
     space: plan.space,

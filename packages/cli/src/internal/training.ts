@@ -1,5 +1,8 @@
 /** What a worker process of `uninet search` evaluates with: what the search's settings say, on a device. */
-import { type Evaluator, Setup } from "@uninet/search"
+import { Dataset } from "@uninet/data"
+import { Int8 } from "@uninet/export"
+import { type Evaluator, Setup, type TrainingEvaluator } from "@uninet/search"
+import { Fitting } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -7,20 +10,43 @@ import * as Device from "./device.ts"
 import * as spaces from "./spaces.ts"
 
 /** Everything a worker is told. */
-export const Options = Schema.Struct({ setup: Setup.Settings, device: Schema.Literals(Device.chosen) })
+export const Options = Schema.Struct({
+  setup: Setup.Settings,
+  device: Schema.Literals(Device.chosen),
+  /** Whether networks are measured in eight bits as well; absent where they are not. */
+  int8: Schema.optionalKey(Schema.Boolean)
+})
 export type Options = typeof Options.Type
 
 /** The options as plain JSON. */
-export const toJson = ({ device, setup }: Options): Schema.Json => ({ setup: Setup.toJson(setup), device })
+export const toJson = ({ device, int8 = false, setup }: Options): Schema.Json => ({
+  setup: Setup.toJson(setup),
+  device,
+  ...(int8 ? { int8 } : {})
+})
 
 /** This module's address, for workers to import. */
 export const module = new URL(import.meta.url)
 
-const evaluator = (options: unknown): Layer.Layer<Evaluator.Evaluator, unknown> =>
-  Layer.unwrap(
-    Effect.map(Schema.decodeUnknownEffect(Options)(options), ({ device, setup }) =>
-      Setup.evaluator(setup, { engine: Device.layer(device), known: spaces.known })
-    )
-  )
+/** How good networks are in eight bits, on the data set that they are trained on. */
+const inEightBits = Effect.map(
+  Dataset.Dataset,
+  (dataset): TrainingEvaluator.Also =>
+    ({ network, recipe, weights }) =>
+      Effect.gen(function* () {
+        const data = yield* Fitting.of(network, dataset, recipe.imageSize)
+        const value = yield* Int8.measured({ ...network, weights }, data)
+        return value === null ? {} : { [Int8.measureOf(network.task)]: value }
+      })
+)
 
-export default evaluator
+/** What evaluates trials in this process. */
+export const evaluator = ({ device, int8 = false, setup }: Options): Layer.Layer<Evaluator.Evaluator, unknown> =>
+  Setup.evaluator(setup, {
+    engine: Device.layer(device),
+    known: spaces.known,
+    ...(int8 ? { also: inEightBits } : {})
+  })
+
+export default (options: unknown): Layer.Layer<Evaluator.Evaluator, unknown> =>
+  Layer.unwrap(Effect.map(Schema.decodeUnknownEffect(Options)(options), evaluator))

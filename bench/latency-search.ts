@@ -1,0 +1,219 @@
+/**
+ * Search for accuracy under a ceiling of latency against the same search under a ceiling of MACs, on MNIST: `uninet experiment` with two arms, each searched once with every seed, and what they found measured in turns.
+ *
+ *     node bench/latency-search.ts device.json [--out runs/latency-search] [--quantile 0.1] [--trials 32] [--seeds 5] [--strategy evolution] [--again 3] [--epochs 4] [--workers 2] [--rounds 60]
+ *
+ * The device file is of UniNet's space for MNIST (`uninet profile --out device.json`). Stopped, it goes on by the same command; finished, the command measures the networks again. The tables are `latency-search.md` in the folder, beside those of the experiment.
+ *
+ * The ceilings: of many random networks of the space, `--quantile` of the predicted latencies is the ceiling of latency: one in ten meets it. The ceiling of MACs is the one at which networks take that long in the
+ * median: the networks are put in the order of their MACs, and the ceiling lies in the middle of those neighbours, as many as `around` says, whose median latency comes nearest. A person who has counted MACs alone, and wants that latency, would choose it.
+ */
+import { Strategies } from "@uninet/controller"
+import { Device, Form, Load, Statistics, Stopwatch } from "@uninet/latency"
+import { ModelSpace, type Facts } from "@uninet/model-space"
+import { Contrast, type Experiment } from "@uninet/search"
+import { Prng, Space } from "@uninet/search-space"
+import { UniNetSpace } from "@uninet/uninet"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { spawn } from "node:child_process"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    out: { type: "string", default: "runs/latency-search" },
+    quantile: { type: "string", default: "0.1" },
+    trials: { type: "string", default: "32" },
+    seeds: { type: "string", default: "5" },
+    strategy: { type: "string", default: "evolution" },
+    again: { type: "string", default: "3" },
+    epochs: { type: "string", default: "4" },
+    workers: { type: "string" },
+    rounds: { type: "string", default: "60" }
+  }
+})
+const [deviceFile] = positionals
+const { strategy } = values
+if (deviceFile === undefined || !Strategies.isName(strategy)) {
+  console.error(`Give a device file of uninet profile, and --strategy one of ${Strategies.names.join(", ")}.`)
+  process.exit(1)
+}
+
+const facts: Facts.Facts = {
+  inputs: { image: { shape: [1, 28, 28], dtype: "float32" } },
+  targets: { shape: [], dtype: "int32" },
+  classes: 10
+}
+const of = ModelSpace.erased(Result.getOrThrow(UniNetSpace.forData()(facts)))
+const text = readFileSync(deviceFile, "utf8")
+const device = Result.getOrThrow(Device.parse(text))
+Result.getOrThrow(Device.fits(device, of))
+const latencyOf = Device.latency(device)(of)
+
+const draws = 8000
+const around = 401
+
+/** The ceilings as they are defined above, and how MACs and latency go together. */
+const ceilings = () => {
+  const prng = Prng.fromSeed("ceilings")
+  const drawn = Array.from({ length: draws }, () => Space.sample(prng)(of.space))
+    .map((point) => ({ macs: of.costs["macs"]?.(point) ?? Number.NaN, latency: latencyOf(point) }))
+    .toSorted((a, b) => a.macs - b.macs)
+  const latency = Statistics.quantile(
+    drawn.map((each) => each.latency),
+    Number(values.quantile)
+  )
+  const half = (around - 1) / 2
+  let [macs, nearest] = [Number.NaN, Infinity]
+  for (let i = half; i < draws - half; i++) {
+    const off = Math.abs(Statistics.median(drawn.slice(i - half, i + half + 1).map((each) => each.latency)) - latency)
+    if (off < nearest) [macs, nearest] = [drawn[i]?.macs ?? macs, off]
+  }
+  const at = drawn.filter((each) => Math.abs(each.macs / macs - 1) < 0.05).map((each) => each.latency)
+  return {
+    latency: Number(latency.toPrecision(4)),
+    macs: Math.round(macs),
+    // Of networks within 5% of that ceiling.
+    quartiles: [0.25, 0.5, 0.75].map((share) => Statistics.quantile(at, share)),
+    within: drawn.filter((each) => each.macs <= macs).length / draws
+  }
+}
+
+const arms = ["macs", "latency"] as const
+const found = ceilings()
+const seeds = Array.from({ length: Number(values.seeds) }, (_, seed) => String(seed))
+const experiment = {
+  dataset: "mnist",
+  strategy,
+  seeds,
+  budget: { trials: Number(values.trials) },
+  deviceFile: "device.json",
+  retrain: { seeds: Number(values.again), epochs: Number(values.epochs) },
+  arms: { macs: { within: { macs: { max: found.macs } } }, latency: { within: { latency: { max: found.latency } } } }
+} satisfies Experiment.Input
+
+mkdirSync(values.out, { recursive: true })
+writeFileSync(join(values.out, "device.json"), text)
+const file = join(values.out, "latency-search.json")
+writeFileSync(file, `${JSON.stringify(experiment, null, 2)}\n`)
+const quartiles = found.quartiles.map((milliseconds) => milliseconds.toFixed(3))
+console.error(
+  `ceilings: ${found.latency} ms, or ${found.macs} MACs, about which half of the networks take ${quartiles[0]} to ${quartiles[2]} ms (median ${quartiles[1]}) and under which ${(100 * found.within).toFixed(0)}% of random networks are`
+)
+
+/** Runs it, or goes on with it: the experiment is told of a Ctrl-C itself. */
+const folder = join(values.out, "experiment")
+const bin = fileURLToPath(new URL("../packages/cli/src/bin.ts", import.meta.url))
+const more = values.workers === undefined ? [] : ["--workers", values.workers]
+process.on("SIGINT", () => {})
+const code = await new Promise<number>((resolve) => {
+  spawn(process.execPath, [bin, "experiment", file, "--out", folder, ...more], { stdio: "inherit" }).on(
+    "close",
+    (code) => resolve(code ?? 1)
+  )
+})
+if (code !== 0) process.exit(code)
+
+interface Results {
+  readonly contrasts: ReadonlyArray<Contrast.Contrast>
+  readonly arms: ReadonlyArray<{
+    readonly name: string
+    readonly searches: ReadonlyArray<{
+      readonly seed: string
+      readonly best: {
+        readonly point: unknown
+        readonly costs: Readonly<Record<string, number>>
+      } | null
+    }>
+    readonly trained: ReadonlyArray<{ readonly seed: string; readonly test: Readonly<Record<string, number>> }>
+  }>
+}
+const results: Results = JSON.parse(readFileSync(join(folder, "results.json"), "utf8"))
+
+const rows = results.arms.flatMap(({ name, searches, trained }) =>
+  searches.flatMap(({ best, seed }) => {
+    if (best === null) return []
+    const tests = trained.filter((each) => each.seed === seed).map(({ test }) => test["accuracy"] ?? Number.NaN)
+    const model = Result.getOrThrow(of.model(Result.getOrThrow(ModelSpace.read(of)(best.point))))
+    return [
+      {
+        arm: name,
+        seed,
+        costs: best.costs,
+        accuracy: Contrast.estimate(tests).mean,
+        file: Result.getOrThrow(Form.of(model))
+      }
+    ]
+  })
+)
+console.error(`measuring ${rows.length} networks in turns …`)
+const measured = await Effect.runPromise(
+  Stopwatch.measure(
+    rows.map(({ arm, file, seed }) => ({ name: `${arm} ${seed}`, file })),
+    { target: device.target, rounds: Number(values.rounds) }
+  )
+)
+// The machine is held to be as fast as it was when it was profiled.
+const pace = device.reference / measured.reference.milliseconds
+const latencies = rows.map((_, i) => pace * (measured.models[i]?.latency.value ?? Number.NaN))
+
+const table = (head: ReadonlyArray<string>, body: ReadonlyArray<ReadonlyArray<string>>) =>
+  [head, head.map((_, i) => (i === 0 ? "---" : "---:")), ...body].map((row) => `| ${row.join(" | ")} |`).join("\n")
+
+/** The pairs of seeds: how one arm's figure stands to the other's. */
+const paired = (of: (i: number) => number) =>
+  Contrast.estimate(
+    seeds.flatMap((seed) => {
+      const [macs, latency] = arms.map((arm) => rows.findIndex((row) => row.arm === arm && row.seed === seed))
+      return macs === undefined || latency === undefined || macs < 0 || latency < 0 ? [] : [of(latency) - of(macs)]
+    })
+  )
+const interval = ({ high, low, mean }: Contrast.Estimate, shown: (value: number) => string) =>
+  low === null || high === null ? shown(mean) : `${shown(mean)} (${shown(low)} … ${shown(high)})`
+const ratio = (values: (i: number) => number) =>
+  interval(
+    paired((i) => Math.log(values(i))),
+    (value) => Math.exp(value).toFixed(3)
+  )
+const percent = (share: number) => `${(100 * share).toFixed(2)}%`
+
+const isDisturbed = measured.others > Load.quiet || measured.reference.drift > Stopwatch.steady
+const tables = [
+  `Ceilings: ${found.latency} ms; ${found.macs} MACs, about which half of the networks take ${quartiles[0]} to ${quartiles[2]} ms. ${values.trials} trials by ${strategy}.`,
+  `Measured on ${measured.machine.processor}, ${isDisturbed ? "by the quickest tenth" : "in the median"} of ${values.rounds} turns, others with ${measured.others.toFixed(2)} cores, drift ${percent(measured.reference.drift)}; as on the machine when it was profiled.`,
+  "",
+  table(
+    ["ceiling of", "seed", "test accuracy", "MACs", "ms predicted", "ms measured"],
+    rows.map(({ accuracy, arm, costs, seed }, i) => [
+      arm,
+      seed,
+      percent(accuracy),
+      `${((costs["macs"] ?? Number.NaN) / 1e6).toFixed(2)} M`,
+      (costs["latency"] ?? Number.NaN).toFixed(3),
+      latencies[i]?.toFixed(3) ?? ""
+    ])
+  ),
+  "",
+  "latency against macs, paired by seed, with 95% intervals:",
+  "",
+  table(
+    ["accuracy, points", "measured latency, ratio", "predicted latency, ratio", "MACs, ratio"],
+    [
+      [
+        interval(
+          paired((i) => 100 * (rows[i]?.accuracy ?? Number.NaN)),
+          (value) => `${value > 0 ? "+" : ""}${value.toFixed(2)}`
+        ),
+        ratio((i) => latencies[i] ?? Number.NaN),
+        ratio((i) => rows[i]?.costs["latency"] ?? Number.NaN),
+        ratio((i) => rows[i]?.costs["macs"] ?? Number.NaN)
+      ]
+    ]
+  )
+].join("\n")
+writeFileSync(join(values.out, "latency-search.md"), `${tables}\n`)
+console.log(`\n${tables}`)
