@@ -39,6 +39,8 @@ export const Recipe = Schema.Struct({
   epochs: Count,
   /** Examples per step. */
   batch: Count,
+  /** Training examples of an epoch, others in each: a short epoch is a cheap look at a large training split. Absent, or more than there are: all of them. */
+  examples: Schema.optionalKey(Count),
   /** The schedule's peak. */
   learningRate: LearningRate,
   schedule: Schedule,
@@ -147,6 +149,19 @@ export const withBatch =
         schedule._tag === "Cosine" ? { ...schedule, from: schedule.from * factor, to: schedule.to * factor } : schedule
     }
   }
+
+/**
+ * Training examples of an epoch, of so many that there are.
+ *
+ * @example
+ * ```ts
+ * import { Recipe } from "@uninet/model-space"
+ *
+ * console.log(Recipe.examplesOf({ ...Recipe.proxy, examples: 15_000 }, 60_000), Recipe.examplesOf(Recipe.proxy, 60_000)) // 15000 60000
+ * ```
+ */
+export const examplesOf = ({ examples = Infinity }: Pick<Recipe, "examples">, available: number): number =>
+  Math.min(examples, available)
 
 /** Steps of an augmentation after which every place of a picture is where it was. */
 const keepPlaces: ReadonlyArray<Augmentation.Step["_tag"]> = ["ColorJitter", "RandomErasing"]

@@ -92,6 +92,8 @@ const fields = {
   budget: Schema.optionalKey(Budget),
   /** Epochs of a trial. Default 1. */
   epochs: defaulted(Count, 1),
+  /** Training examples of a trial's epoch; what is trained again has all. Default: all. */
+  examples: Schema.optionalKey(Count),
   /** Proposals that may be out at the same time in a search. Default 8. */
   ahead: defaulted(Count, 8),
   /** Changes of the recipe of `uninet search`, or of a `preset`. */
@@ -173,8 +175,9 @@ const faultOf = ({ against, arms, budget, seeds }: Experiment): readonly [string
       return ["budget", `there is none, and the arm ${name} searches; give trials, macs or seconds`]
     if (network !== undefined && (only !== undefined || strategy !== undefined))
       return [`arms.${name}`, "it has a network, so that nothing is searched; leave only and strategy out"]
-    if (recipe !== undefined && Object.hasOwn(recipe, "epochs"))
-      return [`arms.${name}.recipe.epochs`, "epochs are the budget, which is equal for all arms; leave them out"]
+    const spent = ["epochs", "examples"].find((field) => recipe !== undefined && Object.hasOwn(recipe, field))
+    if (spent !== undefined)
+      return [`arms.${name}.recipe.${spent}`, `${spent} are the budget, which is equal for all arms; leave them out`]
     if (dataset !== undefined)
       return [
         `arms.${name}.dataset`,
@@ -281,13 +284,17 @@ export const recipeOf = (
   name: string,
   phase: "search" | "retrain"
 ): Result.Result<Recipe.Recipe, { readonly message: string }> => {
-  const { arms, epochs, recipe, retrain } = experiment
+  const { arms, epochs, examples, recipe, retrain } = experiment
   const layers = [recipe, ...(phase === "retrain" ? [retrain.recipe] : []), arms[name]?.recipe ?? {}]
   let json: unknown = Recipe.toJson(usual)
   for (const layer of layers) json = changed(json as Schema.Json, layer) // what was changed is JSON
   return Result.flatMap(
     Schema.decodeUnknownResult(Recipe.Recipe)(
-      { ...(json as object), epochs: phase === "search" ? epochs : retrain.epochs },
+      {
+        ...(json as object),
+        epochs: phase === "search" ? epochs : retrain.epochs,
+        ...(phase === "search" && examples !== undefined ? { examples } : {})
+      },
       { onExcessProperty: "error" }
     ),
     (made): Result.Result<Recipe.Recipe, { readonly message: string }> => TrainingProgram.checkRecipe(made)

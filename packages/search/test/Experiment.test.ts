@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 const base = {
   dataset: "mnist",
   budget: { trials: 4 },
+  examples: 64,
   within: { macs: { max: 3e6 } },
   recipe: { batch: 32 },
   retrain: { seeds: 3, epochs: 2, recipe: { preset: "quick" } },
@@ -23,9 +24,10 @@ describe("an experiment", () => {
       assert.deepStrictEqual([found.space, found.strategy, found.seeds, found.epochs], ["uninet", "ppo", ["0"], 1])
       const recipe = (name: string, phase: "search" | "retrain") =>
         Result.getOrThrow(Experiment.recipeOf(found, name, phase))
-      assert.include(recipe("joint", "search"), { batch: 32, epochs: 1, learningRate: 0.01 })
+      assert.include(recipe("joint", "search"), { batch: 32, epochs: 1, examples: 64, learningRate: 0.01 })
       assert.include(recipe("small", "search"), { batch: 32, learningRate: 0.002 })
       // The preset stands in place of what came before it.
+      assert.isUndefined(recipe("joint", "retrain").examples)
       assert.include(recipe("joint", "retrain"), { batch: 64, epochs: 2, gradientClip: 5, learningRate: 0.003 })
       assert.deepStrictEqual(Experiment.withinOf(found, "small"), { macs: { min: 1, max: 1e6 } })
       assert.deepStrictEqual(Experiment.withinOf(found, "joint"), { macs: { max: 3e6 } })
@@ -42,6 +44,11 @@ describe("an experiment", () => {
     [{ ...base, against: "none" }, /against is wrong: there is no arm none, but joint, small/],
     [{ ...base, arms: { a: {}, b: { dataset: "cifar" } } }, /arms\.b\.dataset is wrong: it is cifar, but all arms/],
     [{ ...base, arms: { a: { recipe: { epochs: 9 } } } }, /arms\.a\.recipe\.epochs is wrong: epochs are the budget/],
+    [{ ...base, arms: { a: { recipe: { examples: 9 } } } }, /arms\.a\.recipe\.examples is wrong: examples are the/],
+    [
+      { ...base, examples: 31 },
+      /arms\.joint is wrong: .*examples is wrong: an epoch of 31 is less than one batch of 32/
+    ],
     [{ ...base, arms: { a: { recipe: { preset: "best" } } } }, /arms\.a is wrong: .*preset/],
     [{ ...base, arms: { a: { network: "b.json", strategy: "gp" } } }, /arms\.a is wrong: it has a network/]
   ] as const)("is refused with the field that is wrong: %#", ([given, said]) =>

@@ -78,8 +78,10 @@ const inWords = (value: unknown): string => (typeof value === "string" ? value :
 /** The first part in which two trainings differ; the recipe's parts go before the network, whose program they decide too. */
 const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity): CheckpointMismatch | undefined => {
   const [theirs, ours] = [flat(checkpoint), flat(given)]
-  for (const [what, value] of [...ours].sort(([a], [b]) => Number(a === "network") - Number(b === "network"))) {
-    const other = theirs.get(what) ?? null
+  // A part that is left out is missing in one of them.
+  const parts = [...new Set([...ours.keys(), ...theirs.keys()])]
+  for (const what of parts.sort((a, b) => Number(a === "network") - Number(b === "network"))) {
+    const [other, value] = [theirs.get(what) ?? null, ours.get(what) ?? null]
     // Field by field, whatever their order.
     if (!Equal.equals(other, value))
       return new CheckpointMismatch({ what, checkpoint: inWords(other), given: inWords(value) })
@@ -177,7 +179,10 @@ const train = Effect.fnUntraced(function* <E>(
   const { batch, earlyStopping, epochs } = recipe
   const seed = String(options.seed)
   const data = yield* Fitting.of(trained, given, recipe.imageSize)
-  const stepsPerEpoch = Dataset.batchCount(data.train, { batch, dropLast: true })
+  const stepsPerEpoch = Dataset.batchCount(
+    { size: Recipe.examplesOf(recipe, data.train.size) },
+    { batch, dropLast: true }
+  )
   if (stepsPerEpoch === 0) return yield* new TooFewExamples({ dataset: data.name, examples: data.train.size, batch })
   if (earlyStopping !== null && data.validation.size === 0 && trainOn === "train")
     return yield* new RecipeRefused({
@@ -336,18 +341,19 @@ const train = Effect.fnUntraced(function* <E>(
     yield* Span.annotate(() => ({ "uninet.epoch": state.epoch }))
     last = performance.now()
     scored = undefined
+    const done = state.step - state.epoch * stepsPerEpoch
     yield* data.train
       .batches({
         batch,
         shuffle: { seed, epoch: state.epoch },
         augment: recipe.augmentation,
         dropLast: true,
-        startAt: state.step - state.epoch * stepsPerEpoch,
+        startAt: done,
         // Made while the engine is at work.
         prefetch: 2,
         reuse: true
       })
-      .pipe(Stream.runForEach(step))
+      .pipe(Stream.take(stepsPerEpoch - done), Stream.runForEach(step))
     if (everyEpoch || state.epoch === epochs - 1) scored = yield* scores
     yield* Span.annotate(() => ({ "uninet.loss": state.loss / stepsPerEpoch, ...figuresOf(scored?.validation) }))
     yield* Effect.uninterruptible(

@@ -32,11 +32,23 @@ const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** Gives the recipe back where every value is within its bounds, which `make` takes for granted. Fails with `InvalidRecipe`, which names the field. */
 export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
-  Result.mapError(Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe), ({ issue }) => {
-    const [first] = issues(issue).issues
-    const field = (first?.path ?? []).map(String).join(".")
-    return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is no recipe" })
-  })
+  Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe).pipe(
+    Result.mapError(({ issue }) => {
+      const [first] = issues(issue).issues
+      const field = (first?.path ?? []).map(String).join(".")
+      return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is no recipe" })
+    }),
+    Result.flatMap((found) =>
+      found.examples === undefined || found.examples >= found.batch
+        ? Result.succeed(found)
+        : Result.fail(
+            new InvalidRecipe({
+              field: "examples",
+              problem: `an epoch of ${found.examples} is less than one batch of ${found.batch}`
+            })
+          )
+    )
+  )
 
 const refused = (task: Task.Task, part: string, reason: string, remedy: string) =>
   new RecipeRefused({ task: task.name, part, reason, remedy })

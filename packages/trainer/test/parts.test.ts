@@ -195,7 +195,7 @@ describe("a recipe with every part", () => {
     const json = Recipe.toJson(whole)
     assert.deepStrictEqual(Schema.decodeUnknownSync(Recipe.Recipe)(json), whole)
     const plain = JSON.stringify(Recipe.toJson(Recipe.quick))
-    for (const part of ["biasRate", "lookahead", "views"]) assert.notInclude(plain, part)
+    for (const part of ["biasRate", "examples", "lookahead", "views"]) assert.notInclude(plain, part)
     const { lookahead: _l, views: _v, ...rest } = whole
     // Neither is part of a step.
     assert.strictEqual(digest(whole), digest(rest))

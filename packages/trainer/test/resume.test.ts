@@ -114,6 +114,26 @@ describe("a training that is resumed", () => {
     }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
   )
 
+  it.effect("in short epochs goes on in the middle of one, and knows a part that is left out", () =>
+    Effect.gen(function* () {
+      const trainer = yield* Trainer
+      const short = { ...recipe, epochs: 2, examples: 50 }
+      const reference = yield* uninterrupted(short)
+      assert.strictEqual(reference.finished.steps, 2 * 3)
+      const store = yield* Checkpoints.make(yield* folder)
+      yield* trainer.fit(network, { recipe: short, seed, checkpoints: { store } }).pipe(
+        Stream.takeUntil((event) => event._tag === "Step" && event.step === 3),
+        Stream.runDrain
+      )
+      const { checkpoint } = yield* store.latest
+      const { finished } = yield* collect(trainer.fit(network, { recipe: short, seed, resume: checkpoint }))
+      likeUninterrupted(finished, reference.finished)
+      const { examples: _, ...whole } = short
+      const refused = yield* Effect.flip(collect(trainer.fit(network, { recipe: whole, seed, resume: checkpoint })))
+      assert.match(refused.message, /its recipe's examples is 50, not null/)
+    }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
+  )
+
   it.effect("does not mind the order in which a recipe's fields stand", () =>
     Effect.gen(function* () {
       const trainer = yield* Trainer

@@ -205,7 +205,8 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     code: plan.config?.version ?? null
   }
   /** Of a whole training: the backward pass takes twice the forward's. */
-  const macsOf = ({ macs = 0 }: Readonly<Record<string, number>>) => 3 * macs * dataset.train.size * plan.recipe.epochs
+  const macsOf = ({ macs = 0 }: Readonly<Record<string, number>>) =>
+    3 * macs * Recipe.examplesOf(plan.recipe, dataset.train.size) * plan.recipe.epochs
   /** The bounds in words. */
   const bounds = Object.entries(within).map(([name, { max, min }]) =>
     [

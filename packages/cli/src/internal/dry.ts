@@ -1,6 +1,6 @@
 /** `uninet search --dry-run`: what would be searched, and about how long it takes, by a few training steps. */
 import { Dataset } from "@uninet/data"
-import { ModelSpace } from "@uninet/model-space"
+import { ModelSpace, Recipe } from "@uninet/model-space"
 import { Fidelity } from "@uninet/search"
 import { Constrained, Prng, Space } from "@uninet/search-space"
 import { Trainer } from "@uninet/trainer"
@@ -20,7 +20,7 @@ const steps = 12
 const median = (numbers: ReadonlyArray<number>): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
-/** Seconds of a whole training of some networks within the bounds, on one worker. */
+/** Seconds of trainings of some networks within the bounds, on one worker: until the first step, and of an epoch by a recipe. */
 export const calibrate = Effect.fnUntraced(function* (
   { recipe, seed }: Pick<Plan, "recipe" | "seed">,
   of: ModelSpace.Any,
@@ -29,7 +29,7 @@ export const calibrate = Effect.fnUntraced(function* (
   const trainer = yield* Trainer
   const { train, validation } = yield* Dataset.Dataset
   const prng = Prng.fromSeed(seed).split("dry run")
-  const trainings: Array<{ readonly compile: number; readonly epoch: number }> = []
+  const trainings: Array<{ readonly compile: number; readonly example: number }> = []
   for (let i = 0; i < networks; i++) {
     const point = yield* sample(prng)
     const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
@@ -46,13 +46,18 @@ export const calibrate = Effect.fnUntraced(function* (
     const step = median(each)
     trainings.push({
       compile: ((at[0] ?? began) - began) / 1000,
-      // Forwards only: a third of a step's work.
-      epoch: step * (Math.floor(train.size / own.batch) + validation.size / own.batch / 3)
+      example: step / own.batch
     })
   }
   const mean = (of: (training: (typeof trainings)[number]) => number) =>
     trainings.reduce((sum, training) => sum + of(training), 0) / networks
-  return { compile: mean(({ compile }) => compile), epoch: mean(({ epoch }) => epoch) }
+  const example = mean(({ example }) => example)
+  return {
+    compile: mean(({ compile }) => compile),
+    /** Validation goes forwards only: a third of a step's work. */
+    epochBy: (recipe: Pick<Plan["recipe"], "examples">) =>
+      example * (Recipe.examplesOf(recipe, train.size) + validation.size / 3)
+  }
 })
 
 const percent = (share: number) => (share >= 0.001 ? format.percent(share, 1) : `${(100 * share).toExponential(1)}%`)
@@ -74,15 +79,16 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const timed = plan.own.includes("evaluator")
     ? undefined
     : yield* calibrate(plan, of, (prng) => Effect.fromResult(Constrained.sampleWithin(prng)(constrained)))
+  const epoch = timed?.epochBy(recipe) ?? 0
   const whole = Fidelity.expected(fidelity, trials)
   const rungs = Fidelity.rungsOf(fidelity)
   const seconds =
     timed === undefined
       ? undefined
       : {
-          trial: timed.compile + timed.epoch * recipe.epochs,
-          trials: (trials * timed.compile + whole * recipe.epochs * timed.epoch) / beside,
-          finals: (Math.ceil(finalists / beside) + 1) * (timed.compile + timed.epoch * finalEpochs)
+          trial: timed.compile + epoch * recipe.epochs,
+          trials: (trials * timed.compile + whole * recipe.epochs * epoch) / beside,
+          finals: (Math.ceil(finalists / beside) + 1) * (timed.compile + epoch * finalEpochs)
         }
   if (json)
     return yield* Console.log(
@@ -110,7 +116,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     )
   return yield* Console.log(
     [
-      `Would search ${format.plural(trials, "trial")} by ${strategyName} on ${dataset.name} (${dataset.train.size} training examples, batch ${recipe.batch}), seed ${plan.seed}, ${format.plural(workers, "worker")}`,
+      `Would search ${format.plural(trials, "trial")} by ${strategyName} on ${dataset.name} (${Recipe.examplesOf(recipe, dataset.train.size)} training examples, batch ${recipe.batch}), seed ${plan.seed}, ${format.plural(workers, "worker")}`,
       fidelity._tag === "Full"
         ? `  each trained for ${format.plural(recipe.epochs, "epoch")}`
         : `  by ${fidelity._tag.toLowerCase()}: results after ${rungs.join(", ")} epochs, together about ${format.plural(Math.round(whole), "training")} of ${recipe.epochs} epochs`,

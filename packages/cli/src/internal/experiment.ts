@@ -208,7 +208,7 @@ export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, mach
         const made = yield* domain.make(given === undefined ? plan : retrained)
         const { of } = made
         if (given === undefined) {
-          const short = shortOf(experiment, made, dataset.train.size)
+          const short = shortOf(experiment, made, Recipe.examplesOf(plan.recipe, dataset.train.size))
           if (short !== undefined)
             return yield* fault(`${short}. Give an arm that can use the budget up, or a smaller one.`)
         } else {

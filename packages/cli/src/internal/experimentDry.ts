@@ -41,9 +41,9 @@ export const run = Effect.fnUntraced(function* (
           onNone: () => Effect.fromResult(Constrained.sampleWithin(prng)(constrained))
         })
       )
-      const trial = timed.compile + timed.epoch * experiment.epochs
+      const trial = timed.compile + timed.epochBy(arm.plan.recipe) * experiment.epochs
       const trials = isSearch ? trialsOf(experiment, arm, trial) : 0
-      const again = timed.compile + timed.epoch * retrain.epochs
+      const again = timed.compile + timed.epochBy(arm.again.recipe) * retrain.epochs
       return {
         arm: arm.name,
         strategy: isSearch ? strategyName : null,

@@ -203,7 +203,7 @@ export const markdown = (
     found === null ? "" : `${shown(found.mean)}${found.error === null ? "" : ` ± ${value(found.error)}`}`
   const interval = ({ high, low }: Contrast.Estimate, shown = value) =>
     low === null || high === null ? "" : `${shown(low)} … ${shown(high)}`
-  const { budget, epochs, retrain, seeds } = experiment
+  const { budget, epochs, examples, retrain, seeds } = experiment
   const counted = arms.flatMap(costsOf)
   const isSearched = arms.some(({ network }) => network === null)
   const bounded = arms.flatMap(({ name }) => Object.keys(Experiment.withinOf(experiment, name)))
@@ -212,7 +212,7 @@ export const markdown = (
   )
   const spent = Object.entries(budget ?? {}).map(
     ([kind, most]) =>
-      `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${format.plural(epochs, "epoch")}`
+      `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${format.plural(epochs, "epoch")}${examples === undefined ? "" : ` of ${format.plural(examples, "example")}`}`
   )
   return [
     `# ${dataset}: ${format.plural(arms.length, "arm")}`,
