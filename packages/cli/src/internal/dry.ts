@@ -3,7 +3,7 @@ import { Dataset } from "@uninet/data"
 import { ModelSpace, Recipe } from "@uninet/model-space"
 import { Fidelity } from "@uninet/search"
 import { Constrained, Prng, Space } from "@uninet/search-space"
-import { Trainer } from "@uninet/trainer"
+import { Trainer, type TrainEvent } from "@uninet/trainer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -37,10 +37,15 @@ export const calibrate = Effect.fnUntraced(function* (
     const own = { ...recipe, ...said, epochs: recipe.epochs }
     const began = performance.now()
     const at: Array<number> = []
-    yield* trainer.fit(network, { recipe: own, seed: `${seed}/dry/${i}` }).pipe(
-      Stream.filter((event) => event._tag === "Step"),
+    // Told as each step ends: the stream gives several at once.
+    const onEvent = ({ _tag }: TrainEvent.TrainEvent) =>
+      Effect.sync(() => {
+        if (_tag === "Step") at.push(performance.now())
+      })
+    yield* trainer.fit(network, { recipe: own, seed: `${seed}/dry/${i}`, onEvent }).pipe(
+      Stream.filter(({ _tag }) => _tag === "Step"),
       Stream.take(steps + 1),
-      Stream.runForEach(() => Effect.sync(() => void at.push(performance.now())))
+      Stream.runDrain
     )
     const each = at.slice(1).map((now, j) => (now - (at[j] ?? now)) / 1000)
     const step = median(each)
