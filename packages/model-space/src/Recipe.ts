@@ -17,6 +17,7 @@ import { Average } from "./Average.ts"
 import { Count, LearningRate, or, Positive, Rate, Share } from "./internal/schema.ts"
 import { Lookahead } from "./Lookahead.ts"
 import * as Optimiser from "./Optimiser.ts"
+import { Progressive } from "./Progressive.ts"
 import { Schedule } from "./Schedule.ts"
 import type { Task } from "./Task.ts"
 import { Views } from "./Views.ts"
@@ -63,6 +64,8 @@ export const Recipe = Schema.Struct({
    * them where the network wants larger ones.
    */
   imageSize: or(Schema.NullOr(Count), null),
+  /** Smaller pictures in the first epochs. Absent: the network's own from the first. */
+  progressive: Schema.optionalKey(Progressive),
   /** Of the last block; it rises linearly from 0 at the first. Default 0. */
   stochasticDepth: or(Share, 0),
   /** Before the classifier. Default 0. */

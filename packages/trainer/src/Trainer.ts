@@ -4,9 +4,9 @@
  * `fit` is a stream: it tells how training goes, step by step, and ends with the trained network. Interrupting the stream stops the training
  * after the step that is running, and saves where it stands if it keeps checkpoints.
  */
-import { type DataError, Dataset, Joined } from "@uninet/data"
+import { type DataError, Dataset, Joined, Resized } from "@uninet/data"
 import { Program } from "@uninet/graph"
-import { type ModelSpace, Recipe, Schedule, type Task, Views } from "@uninet/model-space"
+import { type ModelSpace, Progressive, Recipe, Schedule, type Task, Views } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import { Runtime, type RuntimeError } from "@uninet/engine"
 import { Prng } from "@uninet/search-space"
@@ -192,11 +192,11 @@ const train = Effect.fnUntraced(function* <E>(
       remedy: "set earlyStopping to null, or give the data set a validation split"
     })
   const steps = epochs * stepsPerEpoch
-  const training = yield* Effect.fromResult(
-    TrainingProgram.make(trained.model, task, recipe, { gradientNorm: options.gradientNorm ?? false })
+  const programs = yield* Effect.fromResult(
+    TrainingProgram.all(trained.model, task, recipe, { gradientNorm: options.gradientNorm ?? false })
   )
   const settings: Checkpoint.Identity = {
-    network: { line: trained.line, about: trained.about, digest: Program.digest(training) },
+    network: { line: trained.line, about: trained.about, digest: Program.digest(programs.training) },
     recipe,
     seed,
     dataset: { name: data.name, classes: data.classes ?? null, examples: data.train.size }
@@ -206,7 +206,7 @@ const train = Effect.fnUntraced(function* <E>(
   const identity: Checkpoint.Identity = { ...settings, ...(yield* surroundingsOf(options, here)) }
 
   const session = yield* Session.make(trained, recipe, {
-    training,
+    programs,
     prng: Prng.fromSeed(seed),
     data,
     ...(options.weights === undefined ? {} : { weights: options.weights })
@@ -262,11 +262,11 @@ const train = Effect.fnUntraced(function* <E>(
   }
 
   let last = performance.now()
-  const step = (examples: Dataset.Batch) =>
+  const step = (examples: Dataset.Batch, size: number | undefined) =>
     Effect.gen(function* () {
       const at = state.step
       const learningRate = rateAt(at)
-      const { gradientNorm, loss, measures } = yield* session.advance(examples, at, learningRate)
+      const { gradientNorm, loss, measures } = yield* session.advance(examples, at, learningRate, size)
       if (!Number.isFinite(loss)) return yield* diverged("the loss", loss, at)
       if (gradientNorm !== null && !Number.isFinite(gradientNorm))
         return yield* diverged("the gradients' norm", gradientNorm, at)
@@ -335,6 +335,15 @@ const train = Effect.fnUntraced(function* <E>(
     state = { ...state, selection }
   })
 
+  /** The training split with pictures of this height. */
+  const trainAt = (size: number | undefined) => {
+    const { image } = trained.model.inputs
+    const [, height = 1, width = 1] = image?.shape ?? []
+    return size === undefined || !Dataset.isImages(data)
+      ? data.train
+      : Resized.to({ height: size, width: Progressive.widthAt(size, { height, width }) })(data).train
+  }
+
   const everyEpoch = options.validateEveryEpoch ?? (earlyStopping !== null || checkpoints !== undefined)
 
   const epoch = Effect.gen(function* () {
@@ -342,7 +351,8 @@ const train = Effect.fnUntraced(function* <E>(
     last = performance.now()
     scored = undefined
     const done = state.step - state.epoch * stepsPerEpoch
-    yield* data.train
+    const size = Progressive.sizeAt(recipe.progressive ?? [], state.epoch)
+    yield* trainAt(size)
       .batches({
         batch,
         shuffle: { seed, epoch: state.epoch },
@@ -353,7 +363,10 @@ const train = Effect.fnUntraced(function* <E>(
         prefetch: 2,
         reuse: true
       })
-      .pipe(Stream.take(stepsPerEpoch - done), Stream.runForEach(step))
+      .pipe(
+        Stream.take(stepsPerEpoch - done),
+        Stream.runForEach((batch) => step(batch, size))
+      )
     if (everyEpoch || state.epoch === epochs - 1) scored = yield* scores
     yield* Span.annotate(() => ({ "uninet.loss": state.loss / stepsPerEpoch, ...figuresOf(scored?.validation) }))
     yield* Effect.uninterruptible(

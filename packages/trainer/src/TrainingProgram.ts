@@ -1,6 +1,6 @@
 /** A whole training step as one program: forward, backward, the optimiser and running statistics. */
 import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
-import { Optimiser, Recipe, type Task, Views } from "@uninet/model-space"
+import { Optimiser, Progressive, Recipe, type Task, Views } from "@uninet/model-space"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -139,7 +139,8 @@ export const make = (
           problem: `failed: ${(cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, " ")}`
         })
     })
-    if (loss.shape.length > 0)
+    // Of a mistake on the way to it the program tells.
+    if (loss.fault === undefined && loss.shape.length > 0)
       return yield* Result.fail(new LossFailed({ task: task.name, problem: `is ${Shape.print(loss.shape)}` }))
     const frozen = recipe.whitening === undefined ? undefined : Whitening.weightOf([loss])
     if (recipe.whitening !== undefined && frozen === undefined)
@@ -173,4 +174,59 @@ export const make = (
     return random !== undefined && !program.inputs.some(Regularisation.isNoise)
       ? yield* Result.fail(refused(task, random, "the model leaves nothing to chance", `set ${random} to 0`))
       : program
+  })
+
+/** The programs of a training: for the network's own pictures, and for the smaller ones of its first epochs, by their height. */
+export interface Programs {
+  readonly training: Program.Program
+  readonly smaller: ReadonlyMap<number, Program.Program>
+}
+
+/** The first variable that two programs do not have alike, in words. */
+const unlike = (a: Program.Program, b: Program.Program): string | undefined => {
+  const shapesOf = ({ variables }: Program.Program) =>
+    new Map(variables.map(({ attributes: { name }, shape }) => [name, Shape.print(shape)]))
+  const [ours, theirs] = [shapesOf(a), shapesOf(b)]
+  const name = [...ours.keys(), ...theirs.keys()].find((each) => ours.get(each) !== theirs.get(each))
+  return name && `its ${name} is ${theirs.get(name) ?? "missing"}, not ${ours.get(name) ?? "missing"}`
+}
+
+/**
+ * `make`, and the same step for every size of a recipe's smaller pictures (`progressive`), on the same variables.
+ *
+ * Fails as `make`, and with `RecipeRefused` where the network takes no smaller pictures, or has other weights for them.
+ */
+export const all = (
+  model: Model.Model,
+  task: Task.Task,
+  recipe: Recipe.Recipe,
+  options: Options = {}
+): Result.Result<Programs, GraphError | LossFailed | RecipeRefused> =>
+  Result.gen(function* () {
+    const training = yield* make(model, task, recipe, options)
+    const smaller = new Map<number, Program.Program>()
+    const [, height = 0] = Object.values(model.inputs)[0]?.shape ?? []
+    for (const { size } of recipe.progressive ?? []) {
+      const no = (reason: string, remedy = "leave progressive out") =>
+        Result.fail(refused(task, "progressive", reason, remedy))
+      const small = Progressive.of(model, size)
+      if (small === undefined) return yield* no("the network's one input is no picture")
+      if (size >= height)
+        return yield* no(
+          `pictures of ${size} pixels are no smaller than the network's ${height}`,
+          "give a smaller size"
+        )
+      const made = make(small, task, recipe, options)
+      const reason = Result.match(made, {
+        onFailure: ({ message }) => message,
+        onSuccess: (program) => unlike(training, program)
+      })
+      if (Result.isFailure(made) || reason !== undefined)
+        return yield* no(
+          `the network has no form of its own weights for pictures of ${size} pixels (${reason})`,
+          "give a larger size, or leave progressive out"
+        )
+      smaller.set(size, made.success)
+    }
+    return { training, smaller }
   })

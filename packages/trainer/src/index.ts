@@ -1,4 +1,4 @@
-export { Average, Lookahead, Optimiser, Recipe, Schedule, Views } from "@uninet/model-space"
+export { Average, Lookahead, Optimiser, Progressive, Recipe, Schedule, Views } from "@uninet/model-space"
 export * as Checkpoint from "./Checkpoint.ts"
 export * as CheckpointError from "./CheckpointError.ts"
 export * as Checkpoints from "./Checkpoints.ts"

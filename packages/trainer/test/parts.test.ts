@@ -2,13 +2,24 @@ import { assert, describe, it } from "@effect/vitest"
 import { Op, Program } from "@uninet/graph"
 import { Model } from "@uninet/nn"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { Initialise, Lookahead, Optimiser, Recipe, Trainer, TrainingProgram, Views, Whitening } from "@uninet/trainer"
+import type { ModelSpace } from "@uninet/model-space"
+import {
+  Initialise,
+  Lookahead,
+  Optimiser,
+  Progressive,
+  Recipe,
+  Trainer,
+  TrainingProgram,
+  Views,
+  Whitening
+} from "@uninet/trainer"
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { layer, network, recipe } from "./support/tiny.ts"
+import { architecture, layer, network, networkOf, recipe } from "./support/tiny.ts"
 
 const evaluation = Result.getOrThrow(Model.evaluation(network.model, { batch: 2 }))
 
@@ -134,6 +145,54 @@ describe("whitening", () => {
   )
 })
 
+describe("growing pictures", () => {
+  const small = { epochs: 1, size: 4 }
+  const one: Recipe.Recipe = { ...recipe, epochs: 1 }
+  const trained = (of: ModelSpace.Trainable, given: Recipe.Recipe) =>
+    Effect.gen(function* () {
+      const events = yield* Stream.runCollect((yield* Trainer).fit(of, { recipe: given, seed: 1 }))
+      const last = events.at(-1)
+      return last?._tag === "Finished" ? last.weights : assert.fail()
+    })
+
+  it.effect("train the same weights as the network of that size does, and then those of the network's own", () =>
+    Effect.gen(function* () {
+      const smaller = { ...network, model: Progressive.of(network.model, 4) ?? network.model }
+      const reference = yield* trained(smaller, { ...one, imageSize: 4 })
+      assert.deepStrictEqual(yield* trained(network, { ...one, progressive: [small] }), reference)
+      const two = { ...one, epochs: 2 }
+      const [grown, plain] = [yield* trained(network, { ...two, progressive: [small] }), yield* trained(network, two)]
+      assert.notDeepEqual(grown, plain)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it("are no part of the step on the network's own pictures", () => {
+    assert.strictEqual(digest({ ...recipe, progressive: [small] }), digest(recipe))
+    const growing = [small, { epochs: 2, size: 6 }]
+    assert.deepStrictEqual(
+      [0, 1, 2, 3].map((epoch) => Progressive.sizeAt(growing, epoch)),
+      [4, 6, 6, undefined]
+    )
+  })
+
+  it("are refused where they do not grow, or where weights count positions", () => {
+    const refused = (of: ModelSpace.Trainable, size: number) =>
+      Result.match(TrainingProgram.all(of.model, of.task, { ...recipe, progressive: [{ epochs: 1, size }] }), {
+        onFailure: ({ message }) => message,
+        onSuccess: () => ""
+      })
+    assert.match(refused(network, 8), /pictures of 8 pixels are no smaller than the network's 8; give a smaller size/)
+    const mixer = networkOf({
+      ...architecture,
+      stages: architecture.stages.map((stage) => ({ ...stage, operator: "MLP" }))
+    })
+    assert.match(
+      refused(mixer, 4),
+      /no form of its own weights for pictures of 4 pixels \(its blocks\.0\.mix\.fc1\.weight is /
+    )
+  })
+})
+
 describe("lookahead", () => {
   it.effect("moves slow weights a part of the way, and sets the weights back to them", () =>
     Effect.gen(function* () {
@@ -195,7 +254,7 @@ describe("a recipe with every part", () => {
     const json = Recipe.toJson(whole)
     assert.deepStrictEqual(Schema.decodeUnknownSync(Recipe.Recipe)(json), whole)
     const plain = JSON.stringify(Recipe.toJson(Recipe.quick))
-    for (const part of ["biasRate", "examples", "lookahead", "views"]) assert.notInclude(plain, part)
+    for (const part of ["biasRate", "examples", "lookahead", "progressive", "views"]) assert.notInclude(plain, part)
     const { lookahead: _l, views: _v, ...rest } = whole
     // Neither is part of a step.
     assert.strictEqual(digest(whole), digest(rest))

@@ -205,7 +205,9 @@ export const head = ({ classes, head: { channels } }: Architecture.Architecture,
     Nn.linear(Scope.at(scope, "classifier"), { out: classes })
   )
 
-/** One block as a layer whose result is checked: an operator or module that gives another shape than it should is named by a `ShapeError`. */
+/**
+ * One block as a layer whose result is checked, for feature maps of any size: an operator or module that gives another shape than it should is named by a `ShapeError`.
+ */
 export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): Layer.Layer => {
   const at = Scope.at(scope, block.path)
   const layer =
@@ -214,7 +216,9 @@ export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): La
       : block.operator.layer(at, { ...block.config, stochasticDepth })
   return (x) => {
     const y = layer(x)
-    const expected = [x.shape[0], block.config.channels, block.output.height, block.output.width]
+    const [batch, , height = 0, width = 0] = x.shape
+    const output = block.kind === "dsm" ? strided({ height, width }, block.config.stride) : { height, width }
+    const expected = [batch, block.config.channels, output.height, output.width]
     return Shape.equals(y.shape, expected)
       ? y
       : Layer.fail(at, block.name, y, `the result should have the shape ${Shape.print(expected)}`)

@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     yield* Effect.mapError(Fitting.of(network, dataset, recipe.imageSize), at("--dataset"))
     // What every trial would say one after the other.
     const step = Result.flatMap(TrainingProgram.checkRecipe(recipe), () =>
-      TrainingProgram.make(network.model, task, recipe)
+      TrainingProgram.all(network.model, task, recipe)
     )
     yield* Effect.mapError(Effect.fromResult(step), (error) =>
       at(error._tag === "LossFailed" ? "--space" : "the search's recipe")(error)

@@ -30,8 +30,13 @@ export interface Stepped {
 }
 
 export interface Session {
-  /** One step on a batch; `step` counts from 0 and decides noise and mixing. */
-  readonly advance: (batch: Dataset.Batch, step: number, learningRate: number) => Effect.Effect<Stepped, TrainError>
+  /** One step on a batch; `step` counts from 0 and decides noise and mixing. `size`: the height of the batch's pictures, where they are smaller than the network's. */
+  readonly advance: (
+    batch: Dataset.Batch,
+    step: number,
+    learningRate: number,
+    size: number | undefined
+  ) => Effect.Effect<Stepped, TrainError>
   /** The score on a split, of the weights or of their averages. */
   readonly score: (split: Dataset.Split, averaged: boolean) => Effect.Effect<Score, TrainError>
   /** All variables. */
@@ -151,22 +156,32 @@ const drawn = (
     })
   )
 
+const stepOf = (size: number) => `training ${size}`
+
+/** The pictures that a program takes. */
+const pictureOf = ({ inputs }: Program.Program): Dataset.ImageShape | undefined => {
+  const [, channels, height, width] = inputs.find(({ attributes }) => attributes.name === "image")?.shape ?? []
+  return channels === undefined || height === undefined || width === undefined ? undefined : { channels, height, width }
+}
+
 /** Compiles what a recipe needs, with first weights given or drawn by `prng`. */
 export const make = Effect.fnUntraced(function* (
   { model, task }: ModelSpace.Trainable,
   recipe: Recipe.Recipe,
   options: {
-    readonly training: Program.Program
+    readonly programs: TrainingProgram.Programs
     readonly prng: Prng.Prng
     readonly data: Dataset.DatasetShape
     readonly weights?: Weights
   }
 ): Effect.fn.Return<Session, DataError.DataError | TrainError, Runtime | Scope.Scope> {
-  const { data, prng, training } = options
+  const { data, prng } = options
+  const { smaller, training } = options.programs
   const runtime = yield* Runtime
   const judged = Views.of(recipe.views)(model)
   const evaluation = yield* Effect.fromResult(Model.evaluation(judged, { batch: evaluationBatch }))
   const programs: Record<string, Program.Program> = { training, evaluation }
+  for (const [size, program] of smaller) programs[stepOf(size)] = program
   if (recipe.average !== null) {
     programs["average"] = yield* Effect.fromResult(Average.program(evaluation.variables))
     programs["averaged"] = yield* Effect.fromResult(Average.evaluation(judged, { batch: evaluationBatch }))
@@ -203,15 +218,24 @@ export const make = Effect.fnUntraced(function* (
   const lookBack = (stay: number) => executable.run("lookahead", { [Lookahead.stayName]: Float32Array.of(stay) })
   if (lookahead !== undefined) yield* lookBack(0)
 
-  const noise = training.inputs.filter(Regularisation.isNoise)
   const { names } = TrainingProgram
-  const mixed = yield* mixing(task, recipe, Dataset.isImages(data) ? data.image : undefined)
+  const stepWith = Effect.fnUntraced(function* (name: string, program: Program.Program) {
+    return {
+      name,
+      noise: program.inputs.filter(Regularisation.isNoise),
+      mixed: yield* mixing(task, recipe, Dataset.isImages(data) ? pictureOf(program) : undefined)
+    }
+  })
+  const own = yield* stepWith("training", training)
+  const steps = new Map<number | undefined, typeof own>()
+  for (const [size, program] of smaller) steps.set(size, yield* stepWith(stepOf(size), program))
 
   const session: Session = {
-    advance: (batch, step, learningRate) =>
+    advance: (batch, step, learningRate, size) =>
       Effect.gen(function* () {
+        const { mixed, name, noise } = steps.get(size) ?? own
         const given = mixed === undefined ? batch : mixed(prng.split(`mix/${step}`), batch)
-        const outputs = yield* executable.run("training", {
+        const outputs = yield* executable.run(name, {
           ...given.inputs,
           [names.targets]: given.targets,
           ...Optimiser.inputs(recipe.groups, learningRate, step, recipe.biasRate),

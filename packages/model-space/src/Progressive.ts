@@ -1,0 +1,50 @@
+/**
+ * Pictures that grow while a network is trained: the first epochs see smaller ones, which cost a fraction and blur what is fine (Howard 2018, "Training Imagenet in 3 hours for 25 minutes"; Tan & Le 2021,
+ * "EfficientNetV2").
+ *
+ * A network is trained on smaller pictures by the same weights, so that it can be gone on with on larger ones; one whose weights count positions, as a mixer's do, has no such smaller form.
+ */
+import { Model } from "@uninet/nn"
+import * as Schema from "effect/Schema"
+import { Count } from "./internal/schema.ts"
+
+/** For so many epochs pictures of this height, in pixels; then the next of the list, and after the last one those of the network's own size. */
+export const Progressive = Schema.Array(Schema.Struct({ epochs: Count, size: Count })).check(Schema.isMinLength(1))
+export type Progressive = typeof Progressive.Type
+
+/**
+ * The height of an epoch's pictures, counted from 0; `undefined` for the network's own.
+ *
+ * @example
+ * ```ts
+ * import { Progressive } from "@uninet/model-space"
+ *
+ * const growing = [{ epochs: 2, size: 16 }, { epochs: 1, size: 24 }]
+ * console.log([0, 1, 2, 3].map((epoch) => Progressive.sizeAt(growing, epoch))) // [ 16, 16, 24, undefined ]
+ * ```
+ */
+export const sizeAt = (progressive: Progressive, epoch: number): number | undefined => {
+  let end = 0
+  return progressive.find(({ epochs }) => epoch < (end += epochs))?.size
+}
+
+/** The width of pictures that have been made so high. */
+export const widthAt = (size: number, { height, width }: { readonly height: number; readonly width: number }): number =>
+  Math.max(1, Math.round((size * width) / height))
+
+/**
+ * The model for pictures of another height, their width in proportion; `undefined` where its one input is no picture.
+ *
+ * @example
+ * const small = Progressive.of(network.model, 16) // of pictures of 28×28 it takes 16×16
+ */
+export const of = (model: Model.Model, size: number): Model.Model | undefined => {
+  const [[name = "", port] = [], ...others] = Object.entries(model.inputs)
+  const [channels, height, width] = port?.shape ?? []
+  return others.length > 0 || port?.shape.length !== 3 || channels === undefined || !height || width === undefined
+    ? undefined
+    : {
+        inputs: { [name]: { ...port, shape: [channels, size, widthAt(size, { height, width })] } },
+        forward: model.forward
+      }
+}
