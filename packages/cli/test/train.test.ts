@@ -57,6 +57,17 @@ describe("uninet train", () => {
       assert.match(other.stdout, /32 examples of .*validation split\naccuracy /)
       // What was validated in training is what is found again.
       assert.include(other.stdout, `accuracy ${(100 * result.best.accuracy).toFixed(2)}%`)
+
+      const pupil = join(below, "pupil")
+      const taught = yield* here(
+        ["train", network, "--dataset", dataset, "--epochs", "1", "--batch", "32", "--out", pupil, "--teacher", out],
+        { cwd: below }
+      )
+      assert.strictEqual(taught.code, 0, taught.stderr)
+      const { recipe, teacher } = JSON.parse(readFileSync(join(pupil, "train.json"), "utf8"))
+      assert.deepStrictEqual([teacher, recipe.distillation], [out, { weight: 0.5, temperature: 4 }])
+      const again = yield* here(["train", "--resume", pupil], { cwd: below })
+      assert.strictEqual(again.code, 0, again.stderr)
     }).pipe(Effect.scoped)
   )
 

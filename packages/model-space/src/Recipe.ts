@@ -14,6 +14,7 @@ import * as Mix from "@uninet/data/mix"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { Average } from "./Average.ts"
+import { Distillation } from "./Distillation.ts"
 import { Count, LearningRate, or, Positive, Rate, Share } from "./internal/schema.ts"
 import { Lookahead } from "./Lookahead.ts"
 import * as Optimiser from "./Optimiser.ts"
@@ -72,6 +73,8 @@ export const Recipe = Schema.Struct({
   dropout: or(Share, 0),
   /** The weights' exponential moving average, evaluated beside them; `null` (default) for none. */
   average: or(Schema.NullOr(Average), null),
+  /** Learning from a teacher, which whoever trains is given. Absent: from the examples' own targets alone. */
+  distillation: Schema.optionalKey(Distillation),
   /** A first convolution that whitens patches of the training pictures and is not trained. Absent: it is drawn and trained as all others. */
   whitening: Schema.optionalKey(Whitening),
   /** Slow weights to which the weights are set back every few steps. Absent: none. */

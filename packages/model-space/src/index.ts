@@ -1,5 +1,6 @@
 export * as Average from "./Average.ts"
 export * as Classification from "./tasks/Classification.ts"
+export * as Distillation from "./Distillation.ts"
 export * as Facts from "./Facts.ts"
 export * as Laws from "./Laws.ts"
 export * as Lookahead from "./Lookahead.ts"

@@ -26,6 +26,7 @@ import * as Span from "./Span.ts"
 import * as Surroundings from "./Surroundings.ts"
 import { Diverged, NotFinite, RecipeRefused, TooFewExamples, type TrainError } from "./TrainError.ts"
 import type { TrainEvent, Weights } from "./TrainEvent.ts"
+import * as Teacher from "./Teacher.ts"
 import * as TrainingProgram from "./TrainingProgram.ts"
 import * as TrainMetrics from "./TrainMetrics.ts"
 
@@ -51,6 +52,8 @@ export interface FitOptions<E = never> {
   }
   /** First weights in place of drawn ones: all parameters and running statistics of the network. Fails with `WeightsMismatch` where they are another's. */
   readonly weights?: Weights
+  /** Whom the recipe's `distillation` lets it learn from. Default: nobody. Fails with `RecipeRefused` where one of the two is there without the other. */
+  readonly teacher?: Teacher.Teacher
   /** Go on from here, bit for bit as if there had been no break. Fails with `CheckpointMismatch` where it is another training's. */
   readonly resume?: Checkpoint.Checkpoint
   /**
@@ -64,12 +67,19 @@ export interface FitOptions<E = never> {
 }
 
 /** What is compared of two trainings. */
-const flat = ({ dataset, network, recipe, seed }: Checkpoint.Identity): ReadonlyMap<string, unknown> =>
+const flat = ({
+  dataset,
+  network,
+  recipe,
+  seed,
+  teacher = "nobody"
+}: Checkpoint.Identity): ReadonlyMap<string, unknown> =>
   new Map<string, unknown>([
     ["network", `${network.digest} (${network.line})`],
     ["data set", `${dataset.name} of ${dataset.examples} training examples`],
     ["classes", (dataset.classes ?? []).join(", ")],
     ["seed", seed],
+    ["teacher", teacher],
     ...Object.entries(recipe).map(([key, value]) => [`recipe's ${key}`, value] as const)
   ])
 
@@ -195,9 +205,11 @@ const train = Effect.fnUntraced(function* <E>(
   const programs = yield* Effect.fromResult(
     TrainingProgram.all(trained.model, task, recipe, { gradientNorm: options.gradientNorm ?? false })
   )
+  const teaching = yield* Teacher.of(trained, recipe, options.teacher)
   const settings: Checkpoint.Identity = {
     network: { line: trained.line, about: trained.about, digest: Program.digest(programs.training) },
     recipe,
+    ...(teaching === undefined ? {} : { teacher: teaching.digest }),
     seed,
     dataset: { name: data.name, classes: data.classes ?? null, examples: data.train.size }
   }
@@ -207,6 +219,7 @@ const train = Effect.fnUntraced(function* <E>(
 
   const session = yield* Session.make(trained, recipe, {
     programs,
+    teaching,
     prng: Prng.fromSeed(seed),
     data,
     ...(options.weights === undefined ? {} : { weights: options.weights })

@@ -1,6 +1,6 @@
 /** A whole training step as one program: forward, backward, the optimiser and running statistics. */
 import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
-import { Optimiser, Progressive, Recipe, type Task, Views } from "@uninet/model-space"
+import { Distillation, Optimiser, Progressive, Recipe, type Task, Views } from "@uninet/model-space"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -12,6 +12,8 @@ import * as Whitening from "./Whitening.ts"
 /** Names of the step's inputs and outputs, beside the model's. */
 export const names = {
   targets: "targets",
+  /** A teacher's logits. */
+  teacher: "teacher",
   learningRate: Optimiser.rateName(),
   step: Optimiser.stepName,
   loss: "loss",
@@ -60,6 +62,8 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
     return refused(task, "labelSmoothing", "its targets cannot be smoothed", "set labelSmoothing to 0")
   if (mixes(recipe) && mixed === null)
     return refused(task, "mix", "its examples cannot be mixed", "set mixup and cutmix to 0")
+  if (recipe.distillation !== undefined && Distillation.outputOf(task) === undefined)
+    return refused(task, "distillation", "its targets are no distributions over classes", "leave distillation out")
   const step = recipe.augmentation.find((each) => !Recipe.isAllowed(task, each))
   if (step !== undefined)
     return refused(task, "augmentation", `its targets would not follow ${step._tag}`, "leave the step out")
@@ -68,7 +72,10 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
     return refused(task, "views", "the network's one input is no picture", "leave the views out")
   if (views !== undefined && task.allows.augmentation !== "all")
     return refused(task, "views", "its outputs would not follow the pictures", "leave the views out")
-  const taken = [names.targets, names.learningRate, names.step].find((name) => Object.hasOwn(model.inputs, name))
+  const own = [names.targets, names.learningRate, names.step]
+  const taken = [...own, ...(recipe.distillation === undefined ? [] : [names.teacher])].find((name) =>
+    Object.hasOwn(model.inputs, name)
+  )
   if (taken !== undefined)
     return refused(task, "inputs", `the model's input ${taken} has a name of the training's own`, "rename the input")
   const told = [names.loss, names.gradientNorm].find((name) => task.running?.outputs.includes(name))
@@ -81,7 +88,7 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
  * The training step of a model for a recipe's batch.
  *
  * Inputs: the model's; `targets` `[batch, ...shape]` of the task, or `[batch, classes]` distributions where the recipe mixes; `learningRate`,
- * `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe's rates leave something to chance. Outputs: `loss`
+ * `teacher` `[batch, classes]` where the recipe distils; `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe's rates leave something to chance. Outputs: `loss`
  * (the batch's mean), what the task tells of a step by the model's names, and `gradientNorm` where asked for.
  *
  * Fails with a `GraphError`, with `LossFailed`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.
@@ -124,7 +131,7 @@ export const make = (
     const { batch, gradientClip } = recipe
     const outputs = Model.apply(model, Scope.make("training", "", recipe), { batch })
     // An author's function, which may throw.
-    const loss = yield* Result.try({
+    const own = yield* Result.try({
       try: () => {
         const given =
           mixes(recipe) && task.mixed !== null
@@ -140,8 +147,16 @@ export const make = (
         })
     })
     // Of a mistake on the way to it the program tells.
-    if (loss.fault === undefined && loss.shape.length > 0)
-      return yield* Result.fail(new LossFailed({ task: task.name, problem: `is ${Shape.print(loss.shape)}` }))
+    if (own.fault === undefined && own.shape.length > 0)
+      return yield* Result.fail(new LossFailed({ task: task.name, problem: `is ${Shape.print(own.shape)}` }))
+    const { distillation } = recipe
+    const loss =
+      distillation === undefined || task.mixed === null
+        ? own
+        : Distillation.loss(distillation, task, outputs, {
+            own,
+            teacher: Op.input(names.teacher, [batch, task.mixed.classes])
+          })
     const frozen = recipe.whitening === undefined ? undefined : Whitening.weightOf([loss])
     if (recipe.whitening !== undefined && frozen === undefined)
       return yield* Result.fail(

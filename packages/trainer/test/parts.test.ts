@@ -4,6 +4,8 @@ import { Model } from "@uninet/nn"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
 import type { ModelSpace } from "@uninet/model-space"
 import {
+  Distillation,
+  type FitOptions,
   Initialise,
   Lookahead,
   Optimiser,
@@ -193,6 +195,76 @@ describe("growing pictures", () => {
   })
 })
 
+describe("a teacher", () => {
+  const own: Recipe.Recipe = { ...Recipe.proxy, batch: 16 }
+  const distillation = { weight: 0.5, temperature: 3 }
+  const fit = (options: Partial<FitOptions>) =>
+    Effect.gen(function* () {
+      const events = yield* Stream.runCollect((yield* Trainer).fit(network, { recipe: own, seed: 1, ...options }))
+      const last = events.at(-1)
+      return last?._tag === "Finished" ? last.weights : assert.fail()
+    })
+
+  it.effect("has its part in the loss, the cross entropy with its softened probabilities", () =>
+    Effect.gen(function* () {
+      const logits = [1, -2, 0.5, 3]
+      const teacher = [2, 0, -1, 0.5]
+      const softened = (of: ReadonlyArray<number>) => {
+        const each = of.map((x) => Math.exp(x / 3))
+        const sum = each.reduce((a, b) => a + b)
+        return each.map((x) => x / sum)
+      }
+      const [p, q] = [softened(teacher), softened(logits)]
+      const wanted = 0.5 * 7 + 0.5 * 9 * -p.reduce((sum, each, i) => sum + each * Math.log(q[i] ?? 0), 0)
+      const constant = (values: ReadonlyArray<number>) => Op.constant(Float32Array.from(values), [1, 4])
+      const loss = Distillation.loss(
+        distillation,
+        network.task,
+        { logits: constant(logits) },
+        { own: Op.fill(7), teacher: constant(teacher) }
+      )
+      const program = Result.getOrThrow(Program.make({ outputs: { loss } }))
+      const { run } = yield* (yield* Runtime).compile({ program })
+      assert.closeTo((yield* run("program", {})).loss[0] ?? 0, wanted, 1e-5)
+    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
+  )
+
+  it.effect("teaches, is a part of what a checkpoint is of, and counts nothing at a weight of 0", () =>
+    Effect.gen(function* () {
+      const plain = yield* fit({})
+      const teacher = { network, weights: plain }
+      const taught = yield* fit({ recipe: { ...own, distillation }, teacher })
+      assert.notDeepEqual(taught, plain)
+      const deaf = yield* fit({ recipe: { ...own, distillation: { ...distillation, weight: 0 } }, teacher })
+      for (const [name, weights] of deaf)
+        weights.forEach((x, i) => assert.closeTo(x, plain.get(name)?.[i] ?? Number.NaN, 1e-5, name))
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("is refused where it has nothing to say, and asked for where the recipe needs it", () =>
+    Effect.gen(function* () {
+      const refused = (options: Partial<FitOptions>) => Effect.map(Effect.flip(fit(options)), ({ message }) => message)
+      const teacher = { network, weights: new Map<string, Float32Array>() }
+      const recipe = { ...own, distillation }
+      assert.match(yield* refused({ recipe }), /there is no teacher; give one/)
+      assert.match(yield* refused({ teacher }), /does not say how to learn from one/)
+      assert.match(
+        yield* refused({ recipe: { ...recipe, progressive: [{ epochs: 1, size: 4 }] }, teacher }),
+        /the teacher takes no smaller pictures/
+      )
+      const larger = { ...network, model: Progressive.of(network.model, 12) ?? network.model }
+      assert.match(
+        yield* refused({ recipe, teacher: { ...teacher, network: larger } }),
+        /takes image \[1×12×12\], and the network image \[1×8×8\]/
+      )
+      assert.match(yield* refused({ recipe, teacher }), /stem/)
+      const numbers = { ...network.task, mixed: null }
+      const made = TrainingProgram.make(network.model, numbers, recipe)
+      assert.match(Result.isFailure(made) ? made.failure.message : "", /no distributions over classes/)
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
 describe("lookahead", () => {
   it.effect("moves slow weights a part of the way, and sets the weights back to them", () =>
     Effect.gen(function* () {
@@ -254,7 +326,8 @@ describe("a recipe with every part", () => {
     const json = Recipe.toJson(whole)
     assert.deepStrictEqual(Schema.decodeUnknownSync(Recipe.Recipe)(json), whole)
     const plain = JSON.stringify(Recipe.toJson(Recipe.quick))
-    for (const part of ["biasRate", "examples", "lookahead", "progressive", "views"]) assert.notInclude(plain, part)
+    for (const part of ["biasRate", "distillation", "examples", "lookahead", "progressive", "views"])
+      assert.notInclude(plain, part)
     const { lookahead: _l, views: _v, ...rest } = whole
     // Neither is part of a step.
     assert.strictEqual(digest(whole), digest(rest))

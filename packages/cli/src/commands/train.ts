@@ -1,6 +1,6 @@
 /** `uninet train`: trains one network, and goes on where a training was broken off. */
 import { Dataset, Datasets } from "@uninet/data"
-import { Facts, ModelSpace, Recipe } from "@uninet/model-space"
+import { Distillation, Facts, ModelSpace, Recipe } from "@uninet/model-space"
 import { Setup, Telemetry } from "@uninet/search"
 import { Checkpoints, type FitOptions, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
 import * as Console from "effect/Console"
@@ -55,6 +55,13 @@ const config = {
     Flag.withMetavar("file"),
     Flag.optional,
     Flag.withDescription("Start from these weights (safetensors), as uninet scale --inherit writes them")
+  ),
+  teacher: Flag.Path("teacher").pipe(
+    Flag.withMetavar("run|file"),
+    Flag.optional,
+    Flag.withDescription(
+      "Learn from this trained network as well: a run's folder, or weights that uninet wrote (safetensors)"
+    )
   ),
   seed: Flag.String("seed").pipe(
     Flag.withMetavar("text"),
@@ -131,6 +138,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
     name,
     network: (yield* networks.kindOf(name)).network,
     ...Option.match(given.weights, { onNone: () => ({}), onSome: (weights) => ({ weights }) }),
+    ...Option.match(given.teacher, { onNone: () => ({}), onSome: (teacher) => ({ teacher }) }),
     dataset: yield* datasetOf(given, name),
     skipBad: given.skipBad,
     recipe: { ...sized, epochs: or(given.epochs, sized.epochs) },
@@ -144,6 +152,7 @@ const planNew = Effect.fnUntraced(function* (given: Flags) {
 const fixed = [
   "network",
   "weights",
+  "teacher",
   "dataset",
   "recipe",
   "epochs",
@@ -223,18 +232,24 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run)
     Effect.fromResult(ModelSpace.trainable(of, networks.toJson(own))(point)),
     at(plan.name)
   )
-  const { weights, dataset, skipBad, seed, threads, device } = plan
+  const { weights, teacher, dataset, skipBad, seed, threads, device } = plan
   // What the point says of its training goes before the recipe, and what the command line says before that.
   const base = isPreset(or(given.recipe, standard)) ? Recipe.forTask(of.task)(plan.recipe) : plan.recipe
   const said = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(of)(point)), at(plan.name))
-  const recipe = plan.resume ? plan.recipe : { ...base, ...said, ...asked(base, given) }
-  const start = weights === undefined ? {} : { weights: (yield* trained.readFor(own, weights)).weights }
+  const distillation =
+    teacher === undefined || base.distillation !== undefined ? {} : { distillation: Distillation.Distillation.make({}) }
+  const recipe = plan.resume ? plan.recipe : { ...base, ...distillation, ...said, ...asked(base, given) }
+  const start = {
+    ...(weights === undefined ? {} : { weights: (yield* trained.readFor(own, weights)).weights }),
+    ...(teacher === undefined ? {} : { teacher: yield* trained.read(teacher, Option.none()) })
+  }
   if (plan.resume) yield* trainFolder.hold(plan.folder, "--resume")
   else
     run.folder = yield* trainFolder.begin(plan, {
       name: plan.name,
       network: networks.kept(own),
       ...(weights === undefined ? {} : { weights }),
+      ...(teacher === undefined ? {} : { teacher }),
       dataset,
       skipBad,
       recipe,
@@ -252,7 +267,7 @@ const fitted = Effect.fnUntraced(function* (
   { of }: networks.Found,
   network: ModelSpace.Trainable,
   recipe: Recipe.Recipe,
-  start: Pick<FitOptions, "weights">
+  { teacher, weights }: Pick<FitOptions, "teacher" | "weights">
 ) {
   const path = yield* Path.Path
   const trainer = yield* Trainer
@@ -281,7 +296,8 @@ const fitted = Effect.fnUntraced(function* (
           onSome: (everySteps) => ({ everySteps })
         })
       },
-      ...(resume === undefined ? start : { resume }),
+      ...(teacher === undefined ? {} : { teacher }),
+      ...(resume !== undefined ? { resume } : weights === undefined ? {} : { weights }),
       allowMixed: given.allowMixed,
       replay: again,
       onEvent: (event) =>
@@ -346,6 +362,10 @@ export const train = Command.make(
     {
       command: "uninet train runs/family/phi-2.json --weights runs/family/phi-2.safetensors",
       description: "A scaled network, from the weights that uninet scale --inherit made for it"
+    },
+    {
+      command: "uninet train runs/demo/best.json --teacher runs/b0",
+      description: "A small network that learns from a large one, too"
     },
     { command: "uninet train --resume runs/b0", description: "Go on after Ctrl-C, a crash or a power cut" }
   ])

@@ -145,6 +145,10 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     return yield* fault(
       `--batch ${plan.recipe.batch} is more than the ${dataset.train.size} training examples of ${plan.dataset ?? dataset.name}. Give at most that.`
     )
+  if (plan.recipe.distillation !== undefined)
+    return yield* fault(
+      "the search's recipe has distillation, and no trial has a teacher. Leave it out, and train what is found with uninet train --teacher."
+    )
   const { device, of } = yield* spaceOf(plan)
   const { space, task } = of
   const seedPoint = Space.seedPoint(space)

@@ -24,6 +24,8 @@ export const Settings = Schema.Struct({
   network: networks.Network,
   /** The file of the first weights, where they were not drawn. */
   weights: Schema.optionalKey(Schema.String),
+  /** The folder or file of the teacher, where it has one. */
+  teacher: Schema.optionalKey(Schema.String),
   /** A name or a folder. */
   dataset: Schema.String,
   skipBad: Schema.Boolean,

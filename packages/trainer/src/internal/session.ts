@@ -13,6 +13,7 @@ import { CheckpointMismatch } from "../CheckpointError.ts"
 import * as Initialise from "../Initialise.ts"
 import type { Score } from "../Selection.ts"
 import * as Span from "../Span.ts"
+import type * as Teacher from "../Teacher.ts"
 import { RecipeRefused, type TrainError } from "../TrainError.ts"
 import type { Weights } from "../TrainEvent.ts"
 import * as TrainingProgram from "../TrainingProgram.ts"
@@ -172,10 +173,11 @@ export const make = Effect.fnUntraced(function* (
     readonly programs: TrainingProgram.Programs
     readonly prng: Prng.Prng
     readonly data: Dataset.DatasetShape
+    readonly teaching: Teacher.Teaching | undefined
     readonly weights?: Weights
   }
 ): Effect.fn.Return<Session, DataError.DataError | TrainError, Runtime | Scope.Scope> {
-  const { data, prng } = options
+  const { data, prng, teaching } = options
   const { smaller, training } = options.programs
   const runtime = yield* Runtime
   const judged = Views.of(recipe.views)(model)
@@ -238,6 +240,7 @@ export const make = Effect.fnUntraced(function* (
         const outputs = yield* executable.run(name, {
           ...given.inputs,
           [names.targets]: given.targets,
+          ...(teaching === undefined ? {} : { [names.teacher]: yield* teaching.logits(given.inputs) }),
           ...Optimiser.inputs(recipe.groups, learningRate, step, recipe.biasRate),
           ...drawn(prng, step, noise)
         })

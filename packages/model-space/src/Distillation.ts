@@ -1,0 +1,42 @@
+/**
+ * Learning from a teacher (Hinton, Vinyals & Dean 2015): beside its own targets a network is trained towards the probabilities that a trained one gives to the classes, softened by a temperature.
+ *
+ * The teacher sees every batch as the network does, augmented and mixed (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent").
+ */
+import { Op, type Tensor } from "@uninet/graph"
+import type { Model } from "@uninet/nn"
+import * as Schema from "effect/Schema"
+import { or, Positive } from "./internal/schema.ts"
+import type { Task } from "./Task.ts"
+
+/**
+ * - `weight` (default 0.5): the teacher's part of the loss; at 1 the examples' own targets count nothing.
+ * - `temperature` (default 4): what both networks' logits are divided by. The teacher's part is multiplied by its square, so that its gradients are as large at any.
+ */
+export const Distillation = Schema.Struct({
+  weight: or(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })), 0.5),
+  temperature: or(Positive, 4)
+})
+export type Distillation = typeof Distillation.Type
+
+/** The output of a task that a teacher can give: its logits. `undefined` for a task whose targets are no distributions over classes, or that takes several outputs. */
+export const outputOf = ({ mixed, outputs }: Pick<Task, "mixed" | "outputs">): string | undefined => {
+  const [output, ...others] = Object.keys(outputs)
+  return mixed === null || others.length > 0 ? undefined : output
+}
+
+/** `own`, the loss by the examples' targets, and the teacher's part together; `teacher` has its logits `[batch, classes]`. */
+export const loss = (
+  { temperature, weight }: Distillation,
+  task: Pick<Task, "mixed" | "outputs">,
+  outputs: Model.Tensors,
+  { own, teacher }: { readonly own: Tensor.Tensor; readonly teacher: Tensor.Tensor }
+): Tensor.Tensor => {
+  const name = outputOf(task)
+  const logits = name === undefined ? undefined : outputs[name]
+  if (task.mixed === null || name === undefined || logits === undefined) return own
+  const softened = (x: Tensor.Tensor) => Op.scale(x, 1 / temperature)
+  const probabilities = Op.softmax(softened(teacher))
+  const towards = task.mixed.loss({ [name]: softened(logits) }, probabilities)
+  return Op.add(Op.scale(own, 1 - weight), Op.scale(towards, weight * temperature * temperature))
+}
