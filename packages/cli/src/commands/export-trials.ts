@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Argument, Command, Flag } from "effect/cli"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
+import * as domain from "../internal/domain.ts"
 import * as format from "../internal/format.ts"
 import * as plans from "../internal/plan.ts"
 import * as reported from "../internal/reported.ts"
@@ -67,13 +68,18 @@ export const exportTrials = Command.make(
       Flag.optional,
       Flag.withDescription(`A new file or folder (default: ${Object.values(usual).join(", ")} in the run's folder)`)
     ),
+    deviceFile: Flag.Path("device-file").pipe(
+      Flag.withMetavar("file"),
+      Flag.optional,
+      Flag.withDescription("With --format table: a device file of uninet profile, for a column of latencies there")
+    ),
     license: Flag.String("license").pipe(
       Flag.withMetavar("text"),
       Flag.optional,
       Flag.withDescription("With --format table: what others may do with it, such as CC0-1.0 (default: not said)")
     )
   },
-  Effect.fnUntraced(function* ({ format: wanted, license, out, run }) {
+  Effect.fnUntraced(function* ({ deviceFile, format: wanted, license, out, run }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const name = yield* runFolder.shown(run)
@@ -85,8 +91,9 @@ export const exportTrials = Command.make(
       const trainings = wanted === "csv" ? [] : yield* reader.trainings()
       return Trials.of(path.basename(path.resolve(run)), identity, yield* reader.entries(), trainings)
     }).pipe(Effect.scoped, Effect.mapError(at(name)))
-    if (wanted !== "table" && Option.isSome(license))
-      return yield* usage("--license is of a table alone. Leave it out, or give --format table.")
+    const ofTable = Option.isSome(license) ? "--license" : Option.isSome(deviceFile) ? "--device-file" : undefined
+    if (wanted !== "table" && ofTable !== undefined)
+      return yield* usage(`${ofTable} is of a table alone. Leave it out, or give --format table.`)
     /** Beside the table. */
     const card = `${target.replace(/\.json(\.gz)?$/, "")}.md`
     for (const each of wanted === "table" ? [target, card] : [target])
@@ -100,7 +107,7 @@ export const exportTrials = Command.make(
       ).pipe(Effect.mapError(at(name)))
       const made = yield* tabled.of({
         name: path.basename(path.resolve(run)),
-        of: yield* reported.spaceOf(run),
+        of: yield* domain.measured(yield* reported.spaceOf(run), Option.getOrUndefined(deviceFile)),
         recorded: yield* plans.recorded(run, ""),
         trainings,
         license: Option.getOrUndefined(license)

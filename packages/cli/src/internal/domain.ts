@@ -97,8 +97,8 @@ const known = (of: ModelSpace.Any, flag: string, names: ReadonlyArray<string>, a
     : usage(`${flag}: the space ${of.name} has no ${wrong}. Give one of ${all.join(", ")}.`)
 }
 
-/** The device file of a plan, which is of the space that is searched. */
-const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Plan, of: ModelSpace.Any) {
+/** What a device file says, which is of the space at hand. */
+const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Pick<Plan, "deviceFile">, of: ModelSpace.Any) {
   if (deviceFile === undefined) return undefined
   const name = yield* runFolder.shown(deviceFile)
   const failed = at(`--device-file ${name}`)
@@ -108,6 +108,12 @@ const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Plan, of: ModelSpa
   const device = yield* Effect.mapError(Effect.fromResult(Machine.parse(text)), failed)
   yield* Effect.mapError(Effect.fromResult(Machine.fits(device, of)), failed)
   return device
+})
+
+/** The space with the latencies of a device file, where one is given. */
+export const measured = Effect.fnUntraced(function* (of: ModelSpace.Any, deviceFile: string | undefined) {
+  const device = yield* deviceOf({ deviceFile }, of)
+  return device === undefined ? of : Measures.add(of, [Machine.costOf(device)], device)
 })
 
 /** The space of a plan, with what it names of what is measured on a device; and that device. */

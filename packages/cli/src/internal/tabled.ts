@@ -45,6 +45,68 @@ export interface Given<A, C extends string, M extends string> {
   readonly license: string | undefined
 }
 
+/** A network of the table, and what its journal has of it. */
+interface Network<A> {
+  readonly point: A
+  readonly vector: ReadonlyArray<number>
+  readonly worth: number
+  readonly costs: Readonly<Record<string, number>>
+  readonly measures: Readonly<Record<string, number>>
+  readonly trainings: ReadonlyArray<Journal.Trained>
+}
+
+/** A column beside the choices and the measure that decides; one that a row has no number for is left out. */
+interface Column<A> {
+  readonly name: string
+  /** What its name does not say. */
+  readonly about?: string
+  readonly of: (network: Network<A>) => number | null | undefined
+}
+
+/** Costs, the other measures, the learning curve, seconds. */
+const columnsOf = <A, C extends string, M extends string>(
+  space: ModelSpace.ModelSpace<A, C, M>,
+  { decides, measures }: Recorded["notes"]["task"],
+  epochs: number
+): ReadonlyArray<Column<A>> => {
+  const at = (values: ReadonlyArray<number | null> | undefined, { trainings }: Network<A>, epoch: number) =>
+    values?.[Journal.curveOf(trainings)?.epochs.indexOf(epoch) ?? -1]
+  return [
+    ...ModelSpace.costNames(space).map((name): Column<A> => ({
+      name,
+      // One that the search did not know: of a device that was given later.
+      of: ({ costs, point }) => costs[name] ?? space.costs[name](point)
+    })),
+    ...Object.keys(measures)
+      .filter((name) => name !== decides)
+      .map((name): Column<A> => ({ name, of: (network) => network.measures[name] })),
+    ...Array.from({ length: epochs }, (_, i) => i + 1).flatMap((epoch): ReadonlyArray<Column<A>> => [
+      {
+        name: `training loss ${epoch}`,
+        about: "of that epoch, a mean over its steps",
+        of: (network) => at(Journal.curveOf(network.trainings)?.loss, network, epoch)
+      },
+      ...(epoch === epochs
+        ? []
+        : [
+            {
+              name: `${decides} ${epoch}`,
+              about: "after that epoch",
+              of: (network: Network<A>) => at(Journal.curveOf(network.trainings)?.measures[decides], network, epoch)
+            }
+          ])
+    ]),
+    {
+      name: "seconds",
+      about: "of training, on a machine that others may have used",
+      of: ({ trainings }) =>
+        trainings.length === 0
+          ? undefined
+          : trainings.reduce((sum, { begun, ended }) => sum + (ended - begun) / 1000, 0)
+    }
+  ]
+}
+
 /** The table of a run. Fails where its space is none that a table can have, or where nothing came of its trials. */
 export const of = Effect.fnUntraced(function* <A, C extends string, M extends string>({
   license,
@@ -68,33 +130,39 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
     if (entry._tag === "Finished") results.set(entry.trial, entry)
   }
   const most = Math.max(0, ...[...results.values()].map(({ evaluation }) => evaluation.epochs ?? 0))
-  const seconds = new Map<number, number>()
-  for (const { begun, ended, trial } of trainings)
-    seconds.set(trial, (seconds.get(trial) ?? 0) + (ended - begun) / 1000)
-  const costs = ModelSpace.costNames(space)
-  const isTimed = [...results.keys()].every((trial) => seconds.has(trial))
-  const rows: Array<Table.Json["rows"][number]> = []
+  const trained = Map.groupBy(trainings, ({ trial }) => trial)
+  const networks: Array<Network<A>> = []
   const seen = new Set<string>()
   for (const [trial, { evaluation }] of results) {
     const from = proposed.get(trial)
     const value = evaluation.measures[decides]
     // Of fewer epochs than others, or the same network once more.
     if (from === undefined || value === undefined || (evaluation.epochs ?? 0) < most || seen.has(from.hash)) continue
-    const vector = Result.flatMap(ModelSpace.read(space)(from.point), (point) =>
+    const point = ModelSpace.read(space)(from.point)
+    const vector = Result.flatMap(point, (point) =>
       Result.flatMap(Space.encode(point)(space.space), (tokens) => Space.toVector(tokens)(space.space))
     )
-    if (Result.isFailure(vector))
+    if (Result.isFailure(vector) || Result.isFailure(point))
       return yield* fault(`${name}: trial ${trial} is no point of the space ${space.name}. Give the run's own module.`)
     seen.add(from.hash)
-    const worth = Task.worth(direction, value)
-    rows.push([
-      [...vector.success],
-      worth,
-      worth,
-      ...costs.map((cost) => short(from.costs[cost] ?? 0)),
-      ...(isTimed ? [short(seconds.get(trial) ?? 0)] : [])
-    ])
+    networks.push({
+      point: point.success,
+      vector: [...vector.success],
+      worth: Task.worth(direction, value),
+      costs: from.costs,
+      measures: evaluation.measures,
+      trainings: trained.get(trial) ?? []
+    })
   }
+  const columns = columnsOf(space, notes.task, most).filter(({ of }) =>
+    networks.every((network) => Number.isFinite(of(network)))
+  )
+  const rows = networks.map((network): Table.Json["rows"][number] => [
+    network.vector,
+    network.worth,
+    network.worth,
+    ...columns.map(({ of }) => short(of(network) ?? 0))
+  ])
   if (rows.length === 0) return yield* fault(`${name} has no result yet. Export it when it has some.`)
   const isWhole = BigInt(rows.length) === Space.distinct(space.space) && Space.isOneToOne(space.space)
   const json: Table.Json = {
@@ -104,10 +172,10 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
     ...(settings.dataset === null ? {} : { dataset: settings.dataset }),
     choices: sites.map(choiceOf),
     ...(isWhole ? {} : { missing: "nearest" as const }),
-    columns: ["choice", "search", "report", ...costs, ...(isTimed ? ["seconds"] : [])],
+    columns: ["choice", "search", "report", ...columns.map(({ name }) => name)],
     rows
   }
-  const values = rows.map(([, value]) => value)
+  const values = networks.map(({ worth }) => worth)
   const sorted = values.toSorted((a, b) => a - b)
   const at = (share: number) =>
     format.measure(
@@ -123,7 +191,7 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
     "",
     `- **Networks.** ${isWhole ? "All of the space." : `A sample of ${Space.showCount(Space.distinct(space.space))}, proposed by the strategy ${strategy} with the seed ${seed}${strategy === "random" ? "" : ", which looks where it expects good ones: the sample is no fair one"}.`} ${sites.length} choices${Object.keys(settings.within).length === 0 ? "" : `, within ${JSON.stringify(settings.within)}`}.`,
     `- **Training.** ${settings.dataset ?? "A data set of its own"}, ${format.plural(most, "epoch")} of batch ${recipe.batch} at a learning rate of ${recipe.learningRate}, once each, from the seed \`${seed}/trial/<trial>\`. ${surroundings.map(({ engine, software }) => `${software}, ${engine}`).join("; ")}`,
-    `- **Columns.** \`search\` and \`report\` are both the ${decides} on the validation split${direction === "lower" ? ", negative, so that more is better" : ""}: nothing was tested. ${[...costs, ...(isTimed ? ["seconds (of training, on a machine that others may have used)"] : [])].join(", ")}.`,
+    `- **Columns.** \`search\` and \`report\` are both the ${decides} on the validation split${direction === "lower" ? ", negative, so that more is better" : ""}: nothing was tested. ${columns.map(({ about, name }) => (about === undefined ? name : `${name} (${about})`)).join(", ")}.`,
     `- **Values.** ${decides} from ${at(0)} to ${at(1)}; a quarter of them are below ${at(0.25)}, half below ${at(0.5)}, three quarters below ${at(0.75)}.`,
     ...(isWhole
       ? []
