@@ -197,10 +197,11 @@ export interface Programs {
   readonly smaller: ReadonlyMap<number, Program.Program>
 }
 
+const shapesOf = ({ variables }: Program.Program) =>
+  new Map(variables.map(({ attributes: { name }, shape }) => [name, Shape.print(shape)]))
+
 /** The first variable that two programs do not have alike, in words. */
 const unlike = (a: Program.Program, b: Program.Program): string | undefined => {
-  const shapesOf = ({ variables }: Program.Program) =>
-    new Map(variables.map(({ attributes: { name }, shape }) => [name, Shape.print(shape)]))
   const [ours, theirs] = [shapesOf(a), shapesOf(b)]
   const name = [...ours.keys(), ...theirs.keys()].find((each) => ours.get(each) !== theirs.get(each))
   return name && `its ${name} is ${theirs.get(name) ?? "missing"}, not ${ours.get(name) ?? "missing"}`

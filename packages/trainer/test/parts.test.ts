@@ -46,6 +46,26 @@ const at = (row: number, column: number) => 1 + 4 * reflected(row, 3) + reflecte
 const digest = (given: Recipe.Recipe) =>
   Program.digest(Result.getOrThrow(TrainingProgram.make(network.model, network.task, given)))
 
+/** Trains the tiny network, or another, to its end. */
+const trained = (options: Partial<FitOptions> & Pick<FitOptions, "recipe">, of = network) =>
+  Effect.gen(function* () {
+    const events = yield* Stream.runCollect((yield* Trainer).fit(of, { seed: 1, ...options }))
+    const last = events.at(-1)
+    return last?._tag === "Finished" ? last : assert.fail()
+  })
+
+/** The last weights of that. */
+const weightsOf = (recipe: Recipe.Recipe, of = network) => Effect.map(trained({ recipe }, of), ({ weights }) => weights)
+
+/** Probabilities at a temperature of 3. */
+const softened = (logits: ReadonlyArray<number>) => {
+  const each = logits.map((x) => Math.exp(x / 3))
+  const sum = each.reduce((a, b) => a + b)
+  return each.map((x) => x / sum)
+}
+
+const row = (values: ReadonlyArray<number>) => Op.constant(Float32Array.from(values), [1, values.length])
+
 describe("views", () => {
   it.effect("are the mean of the picture and of its mirror image, of each picture of the batch by itself", () =>
     Effect.gen(function* () {
@@ -122,20 +142,12 @@ describe("whitening", () => {
 
   it.effect("is the first convolution's weight, which no step changes", () =>
     Effect.gen(function* () {
-      const trainer = yield* Trainer
-      const weights = (options: Partial<Recipe.Recipe>) =>
-        Effect.map(
-          Stream.runCollect(trainer.fit(network, { recipe: { ...Recipe.proxy, batch: 16, ...options }, seed: 1 })),
-          (events) => {
-            const last = events.at(-1)
-            return last?._tag === "Finished" ? last.weights : assert.fail()
-          }
-        )
+      const own: Recipe.Recipe = { ...Recipe.proxy, batch: 16 }
       const whitening = { examples: 60, epsilon: 5e-4 }
-      const [one, two] = [yield* weights({ whitening }), yield* weights({ whitening, epochs: 2 })]
+      const [one, two] = [yield* weightsOf({ ...own, whitening }), yield* weightsOf({ ...own, whitening, epochs: 2 })]
       assert.deepStrictEqual(one.get("stem.0.weight"), two.get("stem.0.weight"))
       assert.notDeepEqual(one.get("classifier.weight"), two.get("classifier.weight"))
-      const plain = yield* weights({})
+      const plain = yield* weightsOf(own)
       assert.notDeepEqual(plain.get("stem.0.weight"), one.get("stem.0.weight"))
       const rows = Model.make({
         inputs: { image: Model.input([1, 8, 8]) },
@@ -150,20 +162,19 @@ describe("whitening", () => {
 describe("growing pictures", () => {
   const small = { epochs: 1, size: 4 }
   const one: Recipe.Recipe = { ...recipe, epochs: 1 }
-  const trained = (of: ModelSpace.Trainable, given: Recipe.Recipe) =>
-    Effect.gen(function* () {
-      const events = yield* Stream.runCollect((yield* Trainer).fit(of, { recipe: given, seed: 1 }))
-      const last = events.at(-1)
-      return last?._tag === "Finished" ? last.weights : assert.fail()
+  const refused = (of: ModelSpace.Trainable, size: number) =>
+    Result.match(TrainingProgram.all(of.model, of.task, { ...one, progressive: [{ epochs: 1, size }] }), {
+      onFailure: ({ message }) => message,
+      onSuccess: () => ""
     })
 
   it.effect("train the same weights as the network of that size does, and then those of the network's own", () =>
     Effect.gen(function* () {
       const smaller = { ...network, model: Progressive.of(network.model, 4) ?? network.model }
-      const reference = yield* trained(smaller, { ...one, imageSize: 4 })
-      assert.deepStrictEqual(yield* trained(network, { ...one, progressive: [small] }), reference)
+      const reference = yield* weightsOf({ ...one, imageSize: 4 }, smaller)
+      assert.deepStrictEqual(yield* weightsOf({ ...one, progressive: [small] }), reference)
       const two = { ...one, epochs: 2 }
-      const [grown, plain] = [yield* trained(network, { ...two, progressive: [small] }), yield* trained(network, two)]
+      const [grown, plain] = [yield* weightsOf({ ...two, progressive: [small] }), yield* weightsOf(two)]
       assert.notDeepEqual(grown, plain)
     }).pipe(Effect.provide(layer()))
   )
@@ -178,11 +189,6 @@ describe("growing pictures", () => {
   })
 
   it("are refused where they do not grow, or where weights count positions", () => {
-    const refused = (of: ModelSpace.Trainable, size: number) =>
-      Result.match(TrainingProgram.all(of.model, of.task, { ...recipe, progressive: [{ epochs: 1, size }] }), {
-        onFailure: ({ message }) => message,
-        onSuccess: () => ""
-      })
     assert.match(refused(network, 8), /pictures of 8 pixels are no smaller than the network's 8; give a smaller size/)
     const mixer = networkOf({
       ...architecture,
@@ -198,30 +204,20 @@ describe("growing pictures", () => {
 describe("a teacher", () => {
   const own: Recipe.Recipe = { ...Recipe.proxy, batch: 16 }
   const distillation = { weight: 0.5, temperature: 3 }
-  const fit = (options: Partial<FitOptions>) =>
-    Effect.gen(function* () {
-      const events = yield* Stream.runCollect((yield* Trainer).fit(network, { recipe: own, seed: 1, ...options }))
-      const last = events.at(-1)
-      return last?._tag === "Finished" ? last.weights : assert.fail()
-    })
+  const fit = (options: Partial<FitOptions>) => Effect.map(trained({ recipe: own, ...options }), (last) => last.weights)
+  const refused = (options: Partial<FitOptions>) => Effect.map(Effect.flip(fit(options)), ({ message }) => message)
 
   it.effect("has its part in the loss, the cross entropy with its softened probabilities", () =>
     Effect.gen(function* () {
       const logits = [1, -2, 0.5, 3]
       const teacher = [2, 0, -1, 0.5]
-      const softened = (of: ReadonlyArray<number>) => {
-        const each = of.map((x) => Math.exp(x / 3))
-        const sum = each.reduce((a, b) => a + b)
-        return each.map((x) => x / sum)
-      }
       const [p, q] = [softened(teacher), softened(logits)]
       const wanted = 0.5 * 7 + 0.5 * 9 * -p.reduce((sum, each, i) => sum + each * Math.log(q[i] ?? 0), 0)
-      const constant = (values: ReadonlyArray<number>) => Op.constant(Float32Array.from(values), [1, 4])
       const loss = Distillation.loss(
         distillation,
         network.task,
-        { logits: constant(logits) },
-        { own: Op.fill(7), teacher: constant(teacher) }
+        { logits: row(logits) },
+        { own: Op.fill(7), teacher: row(teacher) }
       )
       const program = Result.getOrThrow(Program.make({ outputs: { loss } }))
       const { run } = yield* (yield* Runtime).compile({ program })
@@ -243,7 +239,6 @@ describe("a teacher", () => {
 
   it.effect("is refused where it has nothing to say, and asked for where the recipe needs it", () =>
     Effect.gen(function* () {
-      const refused = (options: Partial<FitOptions>) => Effect.map(Effect.flip(fit(options)), ({ message }) => message)
       const teacher = { network, weights: new Map<string, Float32Array>() }
       const recipe = { ...own, distillation }
       assert.match(yield* refused({ recipe }), /there is no teacher; give one/)
@@ -302,17 +297,9 @@ describe("a recipe with every part", () => {
     lookahead: { every: 3, stay: 0.5 },
     views: { mirror: true, shift: 1 }
   }
-  const trained = (options: { readonly epochs?: number } = {}) =>
-    Effect.gen(function* () {
-      const trainer = yield* Trainer
-      const events = yield* Stream.runCollect(trainer.fit(network, { recipe: { ...whole, ...options }, seed: 1 }))
-      const last = events.at(-1)
-      return last?._tag === "Finished" ? last : assert.fail()
-    })
-
   it.effect("trains, is judged by its views, and is the same each time", () =>
     Effect.gen(function* () {
-      const [one, other] = [yield* trained(), yield* trained()]
+      const [one, other] = [yield* trained({ recipe: whole }), yield* trained({ recipe: whole })]
       assert.deepStrictEqual(one.validation, other.validation)
       const trainer = yield* Trainer
       const judged = (views: Views.Views | undefined) =>
