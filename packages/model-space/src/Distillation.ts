@@ -25,7 +25,21 @@ export const outputOf = ({ mixed, outputs }: Pick<Task, "mixed" | "outputs">): s
   return mixed === null || others.length > 0 ? undefined : output
 }
 
-/** `own`, the loss by the examples' targets, and the teacher's part together; `teacher` has its logits `[batch, classes]`. */
+/**
+ * `own`, the loss by the examples' targets, and the teacher's part together: (1 − weight) · own + weight · temperature² · the cross entropy with its softened probabilities. `teacher` has its logits
+ * `[batch, classes]`. For a task that cannot learn from a teacher (`outputOf`) it is `own`.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Classification, Distillation } from "@uninet/model-space"
+ *
+ * const [logits, teacher] = ["logits", "teacher"].map((name) => Op.input(name, [8, 10]))
+ * const task = Classification.make({ classes: 10 })
+ * if (logits !== undefined && teacher !== undefined)
+ *   console.log(Distillation.loss({ weight: 0.5, temperature: 4 }, task, { logits }, { own: Op.fill(1), teacher }).shape) // []
+ * ```
+ */
 export const loss = (
   { temperature, weight }: Distillation,
   task: Pick<Task, "mixed" | "outputs">,

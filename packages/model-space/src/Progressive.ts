@@ -28,7 +28,7 @@ export const sizeAt = (progressive: Progressive, epoch: number): number | undefi
   return progressive.find(({ epochs }) => epoch < (end += epochs))?.size
 }
 
-/** The width of pictures that have been made so high. */
+/** The width of pictures that have been made so high, in proportion. */
 export const widthAt = (size: number, { height, width }: { readonly height: number; readonly width: number }): number =>
   Math.max(1, Math.round((size * width) / height))
 
@@ -36,7 +36,16 @@ export const widthAt = (size: number, { height, width }: { readonly height: numb
  * The model for pictures of another height, their width in proportion; `undefined` where its one input is no picture.
  *
  * @example
- * const small = Progressive.of(network.model, 16) // of pictures of 28×28 it takes 16×16
+ * ```ts
+ * import { Progressive } from "@uninet/model-space"
+ * import { Model, Nn } from "@uninet/nn"
+ *
+ * const model = Model.make({
+ *   inputs: { image: Model.input([1, 28, 20]) },
+ *   forward: (scope, { image }) => ({ features: Nn.relu(scope)(image) })
+ * })
+ * console.log(Progressive.of(model, 14)?.inputs) // image [1, 14, 10]
+ * ```
  */
 export const of = (model: Model.Model, size: number): Model.Model | undefined => {
   const [[name = "", port] = [], ...others] = Object.entries(model.inputs)
