@@ -202,6 +202,13 @@ const train = Effect.fnUntraced(function* <E>(
       remedy: "set earlyStopping to null, or give the data set a validation split"
     })
   const steps = epochs * stepsPerEpoch
+  if (recipe.progressive !== undefined && !Dataset.isImages(data))
+    return yield* new RecipeRefused({
+      task: task.name,
+      part: "progressive",
+      reason: "the examples are no pictures",
+      remedy: "leave progressive out"
+    })
   const programs = yield* Effect.fromResult(
     TrainingProgram.all(trained.model, task, recipe, { gradientNorm: options.gradientNorm ?? false })
   )

@@ -4,7 +4,7 @@ import { Comparison, Contrast, Experiment, Journal } from "@uninet/search"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type { Arm, Recorded, Stood } from "./experiment.ts"
+import { type Arm, lengthOf, type Recorded, type Stood } from "./experiment.ts"
 import * as format from "./format.ts"
 
 /** What a search found. */
@@ -203,7 +203,7 @@ export const markdown = (
     found === null ? "" : `${shown(found.mean)}${found.error === null ? "" : ` ± ${value(found.error)}`}`
   const interval = ({ high, low }: Contrast.Estimate, shown = value) =>
     low === null || high === null ? "" : `${shown(low)} … ${shown(high)}`
-  const { budget, epochs, examples, retrain, seeds } = experiment
+  const { budget, retrain, seeds } = experiment
   const counted = arms.flatMap(costsOf)
   const isSearched = arms.some(({ network }) => network === null)
   const bounded = arms.flatMap(({ name }) => Object.keys(Experiment.withinOf(experiment, name)))
@@ -212,7 +212,7 @@ export const markdown = (
   )
   const spent = Object.entries(budget ?? {}).map(
     ([kind, most]) =>
-      `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${format.plural(epochs, "epoch")}${examples === undefined ? "" : ` of ${format.plural(examples, "example")}`}`
+      `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${lengthOf(experiment)}`
   )
   return [
     `# ${dataset}: ${format.plural(arms.length, "arm")}`,
