@@ -2,7 +2,7 @@
  * The second half of an experiment: what its searches found, scaled to equal multiply-accumulates, against two well-known networks of as many, all trained by one recipe. Writes the networks and the experiment
  * that trains them.
  *
- *     node bench/scaled.ts runs/joint [--arms joint,convolution,attention,mlp] [--macs 10M] [--epochs 16] [--seeds 5] [--out runs/scaled-networks]
+ *     node bench/scaled.ts runs/joint [--arms joint,convolution,attention,mlp] [--macs 10M] [--epochs 16] [--seeds 5] [--dataset runs/cifar-10] [--out runs/scaled-networks]
  *     uninet experiment runs/scaled-networks/scaled.json --device loops --out runs/scaled
  *
  * The first arm is the one that the others are held against. Of every arm the network that its first search found is taken, as it was chosen there: by validation, before any test.
@@ -26,6 +26,7 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     arms: { type: "string", default: "joint,convolution,attention,mlp" },
+    dataset: { type: "string" },
     macs: { type: "string", default: "10M" },
     epochs: { type: "string", default: "16" },
     seeds: { type: "string", default: "5" },
@@ -48,7 +49,11 @@ const Found = Schema.Struct({
 const text = (file: string) => readFileSync(join(folder, file), "utf8")
 const found = Schema.decodeUnknownSync(Schema.fromJsonString(Found))(text("results.json"))
 if (!found.isWhole) throw new Error(`${folder} is not finished: go on with its experiment first`)
-const { dataset } = await Effect.runPromise(Experiment.read(JSON.parse(text("experiment.json")), folder))
+const experiment = await Effect.runPromise(Experiment.read(JSON.parse(text("experiment.json")), folder))
+const dataset = values.dataset ?? experiment.dataset
+const isNamed = Datasets.names.includes(dataset)
+if (!isNamed && values.dataset === undefined)
+  throw new Error(`the experiment's data are the folder ${dataset}, seen from its file: give it by --dataset`)
 
 const facts = Facts.of(await Effect.runPromise(Effect.scoped(Datasets.make(dataset))))
 const uninet = Result.getOrThrow(UniNetSpace.forData()(facts))
@@ -90,7 +95,7 @@ for (const form of Forms.names) {
   keep(form, { space, facts, point: ModelSpace.write(forms)(point) }, forms.costs.macs(point))
 }
 write("scaled", {
-  dataset,
+  dataset: isNamed ? dataset : relative(values.out, dataset),
   within: { macs: { min: 0.93 * macs, max: 1.07 * macs } },
   retrain: { seeds: Number(values.seeds), epochs: Number(values.epochs), recipe: { preset: "quick" } },
   arms
