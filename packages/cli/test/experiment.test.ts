@@ -171,6 +171,17 @@ describe("uninet experiment", () => {
         yield* said({ within: { macs: { max: 2e4 } }, arms: { plain: given.arms.plain } }),
         /the arm plain: its network has 27\.4 K MACs, where every arm has at most 20\.0 K MACs/
       )
+      const { convolution, plain } = given.arms
+      const taught = { distillation: {} }
+      assert.match(
+        yield* said({ arms: { plain: { ...plain, recipe: taught } } }),
+        /the arm plain: its recipe has distillation, and there is no teacher here\./
+      )
+      // Before the search, and not when it is over.
+      assert.match(
+        yield* said({ retrain: { ...given.retrain, recipe: taught }, arms: { convolution } }),
+        /the arm convolution: the recipe of what is trained again has distillation/
+      )
       assert.match(yield* said({ arms: { a: { only: { operators: ["None"] } } } }), /the kit has no "None"/)
       assert.match(yield* said({ arms: { a: { space: "vit", only: { heads: [1] } } } }), /it cannot be restricted to/)
       assert.isFalse(existsSync(join(below, "out")))

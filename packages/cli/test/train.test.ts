@@ -3,7 +3,7 @@ import { Safetensors } from "@uninet/nn"
 import { Recipe } from "@uninet/model-space"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
 import { folder, here, tinyDataset, tinyNetwork, uninet } from "./support/cli.ts"
@@ -68,6 +68,16 @@ describe("uninet train", () => {
       assert.deepStrictEqual([teacher, recipe.distillation], [out, { weight: 0.5, temperature: 4 }])
       const again = yield* here(["train", "--resume", pupil], { cwd: below })
       assert.strictEqual(again.code, 0, again.stderr)
+      rmSync(join(out, "best.safetensors"))
+      const alone = yield* here(["train", "--resume", pupil], { cwd: below })
+      assert.match(alone.stderr, /--resume pupil: its teacher run is gone or damaged\. Put it back/)
+
+      // Nothing is left of a training that was refused.
+      const own = Recipe.toJson({ ...Recipe.quick, epochs: 2, batch: 32, progressive: [{ epochs: 3, size: 8 }] })
+      writeFileSync(join(below, "recipe.json"), JSON.stringify(own))
+      const refused = ["train", network, "--dataset", dataset, "--recipe", "recipe.json", "--out", join(below, "none")]
+      assert.match((yield* here(refused, { cwd: below })).stderr, /its sizes are for 3 epochs, and the recipe has 2; /)
+      assert.notInclude(readdirSync(below), "none")
     }).pipe(Effect.scoped)
   )
 

@@ -222,9 +222,16 @@ export const all = (
     const training = yield* make(model, task, recipe, options)
     const smaller = new Map<number, Program.Program>()
     const [, height = 0] = Object.values(model.inputs)[0]?.shape ?? []
-    for (const { size } of recipe.progressive ?? []) {
-      const no = (reason: string, remedy = "leave progressive out") =>
-        Result.fail(refused(task, "progressive", reason, remedy))
+    const { epochs, progressive = [] } = recipe
+    const no = (reason: string, remedy = "leave progressive out") =>
+      Result.fail(refused(task, "progressive", reason, remedy))
+    const listed = progressive.reduce((sum, each) => sum + each.epochs, 0)
+    if (listed > epochs)
+      return yield* no(
+        `its sizes are for ${listed} epochs, and the recipe has ${epochs}`,
+        "give more epochs, or leave sizes out"
+      )
+    for (const { size } of progressive) {
       const small = Progressive.of(model, size)
       if (small === undefined) return yield* no("the network's one input is no picture")
       if (size >= height)

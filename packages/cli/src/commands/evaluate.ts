@@ -51,7 +51,6 @@ const config = {
 const Details = Schema.Struct({ confusion: Schema.Array(Schema.Array(Schema.Finite)) })
 
 const Numbers = Schema.fromJsonString(Schema.Array(Schema.Finite))
-const Names = Schema.fromJsonString(Schema.Array(Schema.String))
 
 const widest = 20
 
@@ -86,7 +85,7 @@ export const evaluate = Command.make(
     const { facts, of, weights } = network
     const numbers = (key: string) => Option.getOrUndefined(Schema.decodeUnknownOption(Numbers)(metadata[key])) ?? []
     const [mean, deviation] = [numbers("mean"), numbers("deviation")]
-    const known = Option.getOrUndefined(Schema.decodeUnknownOption(Names)(metadata["classes"]))
+    const known = classes.namesIn(metadata)
     const settings = yield* trained.settingsOf(run)
     const datasetName = Option.isSome(dataset)
       ? yield* plans.datasetNamed(dataset.value, process.cwd())

@@ -5,6 +5,7 @@ import { Setup, Telemetry } from "@uninet/search"
 import { Checkpoints, type FitOptions, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -14,6 +15,7 @@ import * as Stream from "effect/Stream"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
+import * as classes from "../internal/classes.ts"
 import * as command from "../internal/command.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
@@ -203,13 +205,14 @@ const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: 
   seconds
 })
 
-/** A training, and where it has its folder by now. */
+/** A training, where it has its folder by now, and what is done where it is refused. */
 interface Run {
   folder: string
+  refuse: Effect.Effect<void>
 }
 
 /** Said at the end of a training that was stopped. */
-const interrupted = Effect.fnUntraced(function* ({ folder }: Run, given: Flags) {
+const interrupted = Effect.fnUntraced(function* ({ folder }: Pick<Run, "folder">, given: Flags) {
   const again = resumeOf(yield* runFolder.shown(folder), given)
   const isBegun = yield* runFolder.has(folder, trainFolder.files.settings)
   yield* Console.error(isBegun ? `\nStopped. Go on with: ${again}` : "\nStopped before anything was begun.")
@@ -224,6 +227,25 @@ const resumeOf = (name: string, { config, saveSteps }: Flags): string =>
     ...(Option.isSome(config) ? ["--config", config.value] : []),
     ...(Option.isSome(saveSteps) ? ["--save-steps", String(saveSteps.value)] : [])
   )
+
+/** The teacher of a plan, of the classes of its data set. */
+const teacherOf = Effect.fnUntraced(function* ({ folder, resume }: Plan, teacher: string) {
+  const data = yield* Dataset.Dataset
+  const found = yield* Effect.catchIf(
+    trained.read(teacher, Option.none()),
+    () => resume,
+    () =>
+      Effect.flatMap(Effect.all([runFolder.shown(folder), runFolder.shown(teacher)]), ([name, gone]) =>
+        fault(`--resume ${name}: its teacher ${gone} is gone or damaged. Put it back, or train anew with another.`)
+      )
+  )
+  const names = classes.namesIn(found.metadata)
+  if (names !== undefined && data.classes !== undefined && !Equal.equals(names, data.classes))
+    return yield* fault(
+      `--teacher ${found.name}: it tells ${classes.listed(names)} apart, and ${data.name} has ${classes.listed(data.classes)}. Give a teacher that was trained on the same classes in the same order.`
+    )
+  return found
+})
 
 const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run) {
   const own = yield* networkOf(plan, yield* Dataset.Dataset, given.config)
@@ -241,28 +263,31 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run)
   const recipe = plan.resume ? plan.recipe : { ...base, ...distillation, ...said, ...asked(base, given) }
   const start = {
     ...(weights === undefined ? {} : { weights: (yield* trained.readFor(own, weights)).weights }),
-    ...(teacher === undefined ? {} : { teacher: yield* trained.read(teacher, Option.none()) })
+    ...(teacher === undefined ? {} : { teacher: yield* teacherOf(plan, teacher) })
   }
   if (plan.resume) yield* trainFolder.hold(plan.folder, "--resume")
   else
-    run.folder = yield* trainFolder.begin(plan, {
-      name: plan.name,
-      network: networks.kept(own),
-      ...(weights === undefined ? {} : { weights }),
-      ...(teacher === undefined ? {} : { teacher }),
-      dataset,
-      skipBad,
-      recipe,
-      seed,
-      threads,
-      device
-    })
-  return yield* fitted({ ...plan, folder: run.folder }, given, own, network, recipe, start)
+    Object.assign(
+      run,
+      yield* trainFolder.begin(plan, {
+        name: plan.name,
+        network: networks.kept(own),
+        ...(weights === undefined ? {} : { weights }),
+        ...(teacher === undefined ? {} : { teacher }),
+        dataset,
+        skipBad,
+        recipe,
+        seed,
+        threads,
+        device
+      })
+    )
+  return yield* fitted({ ...plan, ...run }, given, own, network, recipe, start)
 })
 
 /** Trains, from the folder's last checkpoint where it has one, and writes the result. */
 const fitted = Effect.fnUntraced(function* (
-  plan: Plan,
+  plan: Plan & Run,
   given: Flags,
   { of }: networks.Found,
   network: ModelSpace.Trainable,
@@ -284,6 +309,7 @@ const fitted = Effect.fnUntraced(function* (
     Effect.mapError(at(`--out ${name}`))
   )
   const display = yield* trainProgress.make(of.task)
+  let isBegun = false
   const last = yield* trainer
     .fit(network, {
       recipe,
@@ -300,12 +326,19 @@ const fitted = Effect.fnUntraced(function* (
       ...(resume !== undefined ? { resume } : weights === undefined ? {} : { weights }),
       allowMixed: given.allowMixed,
       replay: again,
-      onEvent: (event) =>
-        Effect.mapError(append(event), (error) =>
+      onEvent: (event) => {
+        isBegun = true
+        return Effect.mapError(append(event), (error) =>
           fault(`${name}/${trainFolder.files.metrics} cannot be written: ${error.message}. Make room, then: ${again}`)
         )
+      }
     })
-    .pipe(Stream.tap(display.onEvent), Stream.runLast)
+    .pipe(
+      Stream.tap(display.onEvent),
+      Stream.runLast,
+      // One that diverged in its first step says how it is seen again.
+      Effect.tapError(({ _tag }) => (isBegun || _tag === "Diverged" ? Effect.void : plan.refuse))
+    )
   const finished = Option.getOrUndefined(last)
   if (finished?._tag !== "Finished") return yield* fault(`the training ended without a result. Go on with: ${again}`)
   const result = resultOf(finished, plan)
@@ -334,7 +367,7 @@ export const train = Command.make(
   config,
   Effect.fnUntraced(function* (given) {
     const plan = Option.isSome(given.resume) ? yield* planResumed(given.resume.value, given) : yield* planNew(given)
-    const run: Run = { folder: plan.folder }
+    const run: Run = { folder: plan.folder, refuse: Effect.void }
     yield* Effect.scoped(
       Effect.gen(function* () {
         const [, height] = plan.network.facts.inputs["image"]?.shape ?? []

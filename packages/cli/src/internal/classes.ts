@@ -1,10 +1,19 @@
 /** Classes go by their names: a network's numbers for them are those of the data that it was trained on. */
 import { Dataset } from "@uninet/data"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { type CliFault, fault } from "./CliFault.ts"
 
-const listed = (names: ReadonlyArray<string>): string =>
+/** Some of the names, for people. */
+export const listed = (names: ReadonlyArray<string>): string =>
   `${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`
+
+const Names = Schema.fromJsonString(Schema.Array(Schema.String))
+
+/** The classes that a file of weights says it tells apart. */
+export const namesIn = (metadata: Readonly<Record<string, string>>): ReadonlyArray<string> | undefined =>
+  Option.getOrUndefined(Schema.decodeUnknownOption(Names)(metadata["classes"]))
 
 /** A split whose labels are changed. */
 const relabelled = (split: Dataset.Split, change: (labels: Dataset.Values) => Dataset.Values): Dataset.Split => ({

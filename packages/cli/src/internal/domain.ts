@@ -13,6 +13,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { at, fault, said, usage, usageAt } from "./CliFault.ts"
@@ -144,8 +145,8 @@ export const fitted = Effect.fnUntraced(function* (plan: Plan) {
   return { ...plan, recipe: Recipe.forTask(task)(plan.recipe) }
 })
 
-/** Checks the plan against the space and the data set before anything is trained. */
-export const make = Effect.fnUntraced(function* (plan: Plan) {
+/** Sees that a network can be trained by a plan's recipe on the data at hand: what every training would say one after the other. `whose`: the recipe. */
+export const trainable = Effect.fnUntraced(function* (of: ModelSpace.Any, point: unknown, plan: Plan, whose: string) {
   const dataset = yield* Dataset.Dataset
   if (plan.recipe.batch > dataset.train.size)
     return yield* fault(
@@ -153,24 +154,29 @@ export const make = Effect.fnUntraced(function* (plan: Plan) {
     )
   if (plan.recipe.distillation !== undefined)
     return yield* fault(
-      "the search's recipe has distillation, and no trial has a teacher. Leave it out, and train what is found with uninet train --teacher."
+      `${whose} has distillation, and there is no teacher here. Leave it out, and give the network one by uninet train --teacher.`
     )
+  if (!of.isTrainable) return
+  const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(of)(point)), at("--space"))
+  const own = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(of)(point)), at("--space"))
+  const recipe = { ...plan.recipe, ...own }
+  yield* Effect.mapError(Fitting.of(network, dataset, recipe.imageSize), at("--dataset"))
+  const step = Result.flatMap(TrainingProgram.checkRecipe(recipe), () =>
+    TrainingProgram.all(network.model, of.task, recipe)
+  )
+  yield* Effect.mapError(Effect.fromResult(step), (error) => at(error._tag === "LossFailed" ? "--space" : whose)(error))
+})
+
+/** Checks the plan against the space and the data set before anything is trained. `given`: the one network that is trained by it, where nothing is searched. */
+export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Option<unknown> = Option.none()) {
+  const dataset = yield* Dataset.Dataset
   const { device, of } = yield* spaceOf(plan)
   const { space, task } = of
   const seedPoint = Space.seedPoint(space)
   yield* Effect.mapError(Effect.fromResult(ModelSpace.costsOf(of)(seedPoint)), at("--space"))
+  const seen = Option.getOrElse(given, () => seedPoint)
+  yield* trainable(of, seen, plan, Option.isNone(given) ? "the search's recipe" : "its recipe")
   if (of.isTrainable) {
-    const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(of)(seedPoint)), at("--space"))
-    const own = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(of)(seedPoint)), at("--space"))
-    const recipe = { ...plan.recipe, ...own }
-    yield* Effect.mapError(Fitting.of(network, dataset, recipe.imageSize), at("--dataset"))
-    // What every trial would say one after the other.
-    const step = Result.flatMap(TrainingProgram.checkRecipe(recipe), () =>
-      TrainingProgram.all(network.model, task, recipe)
-    )
-    yield* Effect.mapError(Effect.fromResult(step), (error) =>
-      at(error._tag === "LossFailed" ? "--space" : "the search's recipe")(error)
-    )
     if (dataset.validation.size === 0 && !plan.own.includes("evaluator"))
       return yield* fault(
         `--dataset: ${dataset.name} has no validation examples, by which networks are chosen. Give it a validation split.`

@@ -17,7 +17,7 @@ import {
   WorkerEvaluator
 } from "@uninet/search"
 import { Constrained, Space } from "@uninet/search-space"
-import { Fitting, Surroundings, Trainer } from "@uninet/trainer"
+import { Surroundings, Trainer } from "@uninet/trainer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -156,7 +156,7 @@ const inArm =
   (name: string) =>
   <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
     // What a search is told by a flag, an arm is told by a field.
-    Effect.mapError(self, (error) => fault(`the arm ${name}: ${said(error).message.replace(/^--[\w-]+: /, "")}`))
+    Effect.mapError(self, (error) => fault(`the arm ${name}: ${said(error).message.replace(/^--([\w-]+: )?/, "")}`))
 
 /** Why an arm cannot use up the budget that all have, where that can be seen beforehand. */
 const shortOf = (
@@ -209,15 +209,16 @@ export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, mach
         const common = { folder: join(folder, name), machine, seed: experiment.seeds[0] ?? "0" }
         const { given, plan } = yield* planOf(loaded, name, { ...common, phase: "search" })
         const { plan: retrained } = yield* planOf(loaded, name, { ...common, phase: "retrain" })
-        const made = yield* domain.make(given === undefined ? plan : retrained)
+        const made =
+          given === undefined ? yield* domain.make(plan) : yield* domain.make(retrained, Option.some(given.point))
         const { of } = made
         if (given === undefined) {
           const short = shortOf(experiment, made, Recipe.examplesOf(plan.recipe, dataset.train.size))
           if (short !== undefined)
             return yield* fault(`${short}. Give an arm that can use the budget up, or a smaller one.`)
+          // Now, and not when the search is over.
+          yield* domain.trainable(of, Space.seedPoint(of.space), retrained, "the recipe of what is trained again")
         } else {
-          const network = yield* Effect.fromResult(ModelSpace.trainable(of)(given.point))
-          yield* Fitting.of(network, dataset, retrained.recipe.imageSize)
           const outside = yield* beyond(experiment, name, of, given.point)
           if (outside !== undefined) return yield* fault(`${outside}. Give another one.`)
         }

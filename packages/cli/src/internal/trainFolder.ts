@@ -55,8 +55,16 @@ export const hold = Effect.fnUntraced(function* (folder: string, flag: string) {
   })
 })
 
-/** Has a new folder to itself until the scope ends, and writes the settings into it; gives the folder. */
+/** A training that has begun. */
+export interface Begun {
+  readonly folder: string
+  /** Has the folder taken away when the scope ends: nothing was trained, since the recipe was refused. */
+  readonly refuse: Effect.Effect<void>
+}
+
+/** Has a new folder to itself until the scope ends, and writes the settings into it. */
 export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settings: Settings) {
+  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const taken = Effect.gen(function* () {
     const name = yield* runFolder.shown(place.folder)
@@ -67,15 +75,20 @@ export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settin
   })
   yield* taken
   const { folder, undo } = yield* runFolder.create(place)
+  let isRefused = false
+  const written = Effect.forEach([files.settings, files.metrics], (name) => fs.remove(path.join(folder, name)))
   // When its lock is gone, too.
-  yield* Effect.addFinalizer(() => undo)
+  yield* Effect.addFinalizer(() => Effect.andThen(isRefused ? Effect.ignore(written) : Effect.void, undo))
   const file = path.join(folder, files.settings)
   yield* hold(folder, "--out")
   // Another one may have begun there between the two.
   yield* taken
   const text = `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`
   yield* runFolder.write(file, text, "Make room, then begin again.")
-  return folder
+  const refuse = Effect.sync(() => {
+    isRefused = true
+  })
+  return { folder, refuse } satisfies Begun
 })
 
 /** The settings of a folder, given as `flag`. */
