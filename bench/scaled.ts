@@ -16,11 +16,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Forms from "./experiments/forms.ts"
+import * as Reading from "./experiments/reading.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -34,7 +35,10 @@ const { positionals, values } = parseArgs({
   }
 })
 const [folder = "runs/joint"] = positionals
-const macs = Option.getOrThrow(Units.parseBound(values.macs))
+const macs = Option.getOrElse(Units.parseBound(values.macs), () =>
+  Reading.refuse(`--macs is "${values.macs}". Give a number such as 10M.`)
+)
+const [epochs, seeds] = [Reading.count("epochs", values.epochs), Reading.count("seeds", values.seeds)]
 
 /** What is read of an experiment's `results.json`. */
 const Found = Schema.Struct({
@@ -46,14 +50,16 @@ const Found = Schema.Struct({
     })
   )
 })
-const text = (file: string) => readFileSync(join(folder, file), "utf8")
-const found = Schema.decodeUnknownSync(Schema.fromJsonString(Found))(text("results.json"))
-if (!found.isWhole) throw new Error(`${folder} is not finished: go on with its experiment first`)
-const experiment = await Effect.runPromise(Experiment.read(JSON.parse(text("experiment.json")), folder))
+const remedy = "Give the folder of a uninet experiment, and let it come to its end."
+const found = Reading.read(Found, folder, "results.json", remedy)
+if (!found.isWhole) Reading.refuse(`${folder} is not finished. Go on with its experiment first.`)
+const experiment = await Effect.runPromise(
+  Experiment.read(Reading.read(Schema.Json, folder, "experiment.json", remedy), join(folder, "experiment.json"))
+)
 const dataset = values.dataset ?? experiment.dataset
 const isNamed = Datasets.names.includes(dataset)
 if (!isNamed && values.dataset === undefined)
-  throw new Error(`the experiment's data are the folder ${dataset}, seen from its file: give it by --dataset`)
+  Reading.refuse(`the experiment's data are ${dataset}, seen from where its file is. Give them by --dataset.`)
 
 const facts = Facts.of(await Effect.runPromise(Effect.scoped(Datasets.make(dataset))))
 const uninet = Result.getOrThrow(UniNetSpace.forData()(facts))
@@ -62,7 +68,8 @@ const forms = Result.getOrThrow(Forms.forData(facts))
 /** The network that an arm's search found, with so many multiply-accumulates. The pictures stay as they are: enlarged ones have nothing more to be seen. */
 const scaled = (name: string) => {
   const best = found.arms.find((arm) => arm.name === name)?.searches[0]?.best
-  if (best === undefined || best === null) throw new Error(`${folder} has no search of an arm ${name}`)
+  if (best === undefined || best === null)
+    return Reading.refuse(`${folder} has no search of an arm ${name}. Give --arms with some of its own.`)
   const baseline = Result.getOrThrow(ModelSpace.read(uninet)(best.point))
   const coefficients = Coefficients.efficientNet
   return Result.getOrThrow(Compound.toMacs(uninet, baseline, macs, { coefficients, fixedImage: true })).point
@@ -74,6 +81,19 @@ const widthOf = (form: (typeof Forms.names)[number]) => {
   return Array.from({ length: Forms.widest }, (_, i) => i + 1).reduce((a, b) => (off(b) < off(a) ? b : a))
 }
 
+/** How far from the count a network may be. */
+const within = { min: 0.93 * macs, max: 1.07 * macs }
+
+const points = values.arms.split(",").map((name) => [name, scaled(name)] as const)
+const known = Forms.names.map((form) => ({ form, width: widthOf(form) }))
+const inMillions = (count: number) => `${(count / 1e6).toFixed(2)} M MACs`
+for (const [name, own] of [
+  ...points.map(([name, point]) => [name, uninet.costs.macs(point)] as const),
+  ...known.map((point) => [point.form, forms.costs.macs(point)] as const)
+])
+  if (own < within.min || own > within.max)
+    Reading.refuse(`${name} comes no nearer to ${inMillions(macs)} than ${inMillions(own)}. Give other --macs.`)
+
 mkdirSync(values.out, { recursive: true })
 const write = (name: string, json: unknown) =>
   writeFileSync(join(values.out, `${name}.json`), `${JSON.stringify(json, undefined, 2)}\n`)
@@ -83,20 +103,15 @@ const arms: Record<string, { network: string }> = {}
 const keep = (name: string, json: unknown, own: number) => {
   write(name, json)
   arms[name] = { network: `${name}.json` }
-  console.log(`${name}: ${(own / 1e6).toFixed(2)} M MACs`)
+  console.log(`${name}: ${inMillions(own)}`)
 }
-for (const name of values.arms.split(",")) {
-  const point = scaled(name)
-  keep(name, point, uninet.costs.macs(point))
-}
-for (const form of Forms.names) {
-  const point = { form, width: widthOf(form) }
-  const space = { ...source, path: relative(process.cwd(), module) }
-  keep(form, { space, facts, point: ModelSpace.write(forms)(point) }, forms.costs.macs(point))
-}
+for (const [name, point] of points) keep(name, point, uninet.costs.macs(point))
+const space = { ...source, path: relative(process.cwd(), module) }
+for (const point of known)
+  keep(point.form, { space, facts, point: ModelSpace.write(forms)(point) }, forms.costs.macs(point))
 write("scaled", {
   dataset: isNamed ? dataset : relative(values.out, dataset),
-  within: { macs: { min: 0.93 * macs, max: 1.07 * macs } },
-  retrain: { seeds: Number(values.seeds), epochs: Number(values.epochs), recipe: { preset: "quick" } },
+  within: { macs: within },
+  retrain: { seeds, epochs, recipe: { preset: "quick" } },
   arms
 })

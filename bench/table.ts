@@ -15,9 +15,10 @@ import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import * as Reading from "./experiments/reading.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -30,6 +31,11 @@ const { positionals, values } = parseArgs({
   }
 })
 const [folder = "runs/table"] = positionals
+const [wanted, seeds, longer] = [
+  Reading.count("networks", values.networks),
+  Reading.count("seeds", values.seeds),
+  Reading.count("epochs", values.epochs)
+]
 const { entries, identity } = await Effect.runPromise(Journal.read(join(folder, "journal.db")))
 const points = new Map<number, Schema.Json>()
 const searched = new Map<number, number>()
@@ -40,16 +46,19 @@ for (const { entry } of entries) {
   if (entry._tag === "Proposed") points.set(entry.trial, entry.point)
   if (entry._tag === "Finished") searched.set(entry.trial, entry.evaluation.measures[decides] ?? Number.NaN)
 }
-mkdirSync(values.out, { recursive: true })
-const write = (name: string, text: string) => writeFileSync(join(values.out, name), text)
+const write = (name: string, text: string) => {
+  mkdirSync(values.out, { recursive: true })
+  writeFileSync(join(values.out, name), text)
+}
 const json = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`
 
 const nameOf = (trial: number) => `t${trial}`
 
 const plan = () => {
   const trials = [...searched.keys()]
+  if (trials.length === 0) Reading.refuse(`${folder} has no trial with a result. Go on with its search first.`)
   const chosen = Array.from(Prng.fromSeed("repeats").permutation(trials.length), (i) => trials[i] ?? 0)
-    .slice(0, Number(values.networks))
+    .slice(0, wanted)
     .toSorted((a, b) => a - b)
   const { dataset, recipe } = Schema.decodeUnknownSync(
     Schema.Struct({ dataset: Schema.String, recipe: Schema.Record(Schema.String, Schema.Json) })
@@ -59,34 +68,32 @@ const plan = () => {
   const arms = Object.fromEntries(chosen.map((trial) => [nameOf(trial), { network: `${nameOf(trial)}.json` }]))
   for (const [name, length] of [
     ["seeds", Number(epochs)],
-    ["longer", Number(values.epochs)]
+    ["longer", longer]
   ] as const)
-    write(
-      `${name}.json`,
-      json({ dataset, recipe: rest, retrain: { seeds: Number(values.seeds), epochs: length }, arms })
-    )
-  console.log(`${chosen.length} networks, ${values.seeds} seeds: ${values.out}/seeds.json and longer.json`)
+    write(`${name}.json`, json({ dataset, recipe: rest, retrain: { seeds, epochs: length }, arms }))
+  console.log(`${chosen.length} networks, ${seeds} seeds: ${values.out}/seeds.json and longer.json`)
 }
 
 const Measures = Schema.Record(Schema.String, Schema.Finite)
-const Results = Schema.fromJsonString(
-  Schema.Struct({
-    arms: Schema.Array(
-      Schema.Struct({
-        name: Schema.String,
-        trained: Schema.Array(Schema.Struct({ training: Schema.Int, validation: Measures, test: Measures }))
-      })
-    )
-  })
-)
+const Results = Schema.Struct({
+  arms: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      trained: Schema.Array(Schema.Struct({ training: Schema.Int, validation: Measures, test: Measures }))
+    })
+  )
+})
 
 const mean = (of: ReadonlyArray<number>) => of.reduce((a, b) => a + b, 0) / of.length
 
 /** The validation figures of every network, by training, and the rows of the file. */
 const read = (experiment: string) => {
-  const text = (file: string) => readFileSync(join(experiment, file), "utf8")
-  const { arms } = Schema.decodeUnknownSync(Results)(text("results.json"))
-  return Effect.map(Experiment.read(JSON.parse(text("experiment.json")), experiment), ({ retrain }) => {
+  const remedy = "Give the folder of an experiment that this script wrote, and let it train."
+  const { arms } = Reading.read(Results, experiment, "results.json", remedy)
+  const other = arms.find(({ name }) => !points.has(Number(/^t(\d+)$/.exec(name)?.[1])))
+  if (other !== undefined) Reading.refuse(`${experiment}: its arm ${other.name} is no trial of ${folder}. ${remedy}`)
+  const begun = Reading.read(Schema.Json, experiment, "experiment.json", remedy)
+  return Effect.map(Experiment.read(begun, join(experiment, "experiment.json")), ({ retrain }) => {
     const figures = new Map<number, ReadonlyArray<number>>()
     for (const { name, trained } of arms)
       if (trained.length === retrain.seeds)
@@ -120,12 +127,16 @@ const deviation = (of: ReadonlyArray<number>) => {
 
 const judge = async (experiments: ReadonlyArray<string>) => {
   const found = await Effect.runPromise(Effect.forEach(experiments, read))
+  const common = [...(found[0]?.figures.keys() ?? [])].filter((trial) =>
+    found.every(({ figures }) => figures.has(trial))
+  )
+  if (common.length < 2)
+    Reading.refuse(
+      `fewer than two networks have all their trainings in ${values.of}. Go on with these experiments first.`
+    )
   write(
     "repeats.csv",
     `${["trial,epochs,training,validation,test", ...found.flatMap(({ rows }) => rows)].join("\n")}\n`
-  )
-  const common = [...(found[0]?.figures.keys() ?? [])].filter((trial) =>
-    found.every(({ figures }) => figures.has(trial))
   )
   const own = common.map((trial) => searched.get(trial) ?? Number.NaN)
   const means = found.map(({ figures }) => common.map((trial) => mean(figures.get(trial) ?? [])))

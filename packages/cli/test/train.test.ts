@@ -58,6 +58,15 @@ describe("uninet train", () => {
       // What was validated in training is what is found again.
       assert.include(other.stdout, `accuracy ${(100 * result.best.accuracy).toFixed(2)}%`)
 
+      const { metadata, tensors } = Result.getOrThrow(Safetensors.decode(readFileSync(join(out, "best.safetensors"))))
+      const stranger = join(below, "stranger.safetensors")
+      writeFileSync(stranger, Safetensors.encode({ tensors, metadata: { ...metadata, classes: '["cat","dog"]' } }))
+      const strange = yield* here(["train", network, "--dataset", dataset, "--teacher", stranger], { cwd: below })
+      assert.match(
+        strange.stderr,
+        /--teacher stranger\.safetensors: it tells cat, dog apart, and tiny has 0, 1, 2, 3, 4 /
+      )
+
       const pupil = join(below, "pupil")
       const taught = yield* here(
         ["train", network, "--dataset", dataset, "--epochs", "1", "--batch", "32", "--out", pupil, "--teacher", out],

@@ -100,7 +100,10 @@ describe("uninet export-trials", () => {
       assert.match(card, /11 trained networks of the space uninet/)
       assert.match(card, /A sample of 151165440000000, proposed by the strategy random with the seed 0\./)
       assert.match(card, /accuracy from 50\.00% to 61\.00%; .* Spearman|Licence\.\*\* CC0-1\.0/s)
-      const timed = yield* tabled.of({ ...given, trainings: yield* trainingsOf(run) })
+      const { settings } = given.recorded
+      const short = { ...given.recorded, settings: { ...settings, recipe: { ...settings.recipe, examples: 64 } } }
+      const timed = yield* tabled.of({ ...given, recorded: short, trainings: yield* trainingsOf(run) })
+      assert.match(timed.card, /epochs? of 64 examples, batch /)
       assert.strictEqual(timed.json.columns.at(-1), "seconds")
       assert.includeMembers([...timed.json.columns], ["macs", "loss", "training loss 1"])
       assert.notInclude(json.columns, "training loss 1")

@@ -50,7 +50,7 @@ export interface Machine {
 }
 
 /** How long a trial is trained: `1 epoch of 15000 examples`. */
-export const lengthOf = ({ epochs, examples }: Pick<Experiment.Experiment, "epochs" | "examples">): string =>
+export const lengthOf = ({ epochs, examples }: Pick<Recipe.Recipe, "epochs" | "examples">): string =>
   `${format.plural(epochs, "epoch")}${examples === undefined ? "" : ` of ${format.plural(examples, "example")}`}`
 
 /** The journal of what was trained again, below the arm's folder. */

@@ -1,0 +1,26 @@
+/** How scripts read what was written on a command line and by `uninet experiment`, and end with a sentence where it is wrong. */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+
+/** Ends the script. */
+export const refuse = (problem: string): never => {
+  console.error(problem)
+  process.exit(1)
+}
+
+/** Whatever else goes wrong is said without the lines of code that it happened in. */
+process.on("uncaughtException", ({ message }) => refuse(message.replace(/\s+/g, " ")))
+
+/** The whole number of a flag. */
+export const count = (flag: string, given: string): number =>
+  /^[1-9]\d{0,8}$/.test(given) ? Number(given) : refuse(`--${flag} is "${given}". Give a whole number from 1.`)
+
+/** What a file in a folder holds. `remedy`: what is to be done where there is none, or another. */
+export const read = <A>(schema: Schema.Decoder<A>, folder: string, file: string, remedy: string): A => {
+  const path = join(folder, file)
+  if (!existsSync(path)) return refuse(`${path} is not there. ${remedy}`)
+  const found = Schema.decodeUnknownOption(Schema.fromJsonString(schema))(readFileSync(path, "utf8"))
+  return Option.isSome(found) ? found.value : refuse(`${path} is damaged, or of another version. ${remedy}`)
+}
