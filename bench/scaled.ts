@@ -1,5 +1,5 @@
 /**
- * The second half of an experiment: what its searches found, scaled to equal multiply-accumulates, against two well-known networks of as many, all trained by one recipe. Writes the networks and the experiment
+ * The second half of an experiment: what its searches found, scaled to equal multiply-accumulates, against two well-known networks of the same count, all trained by one recipe. Writes the networks and the experiment
  * that trains them.
  *
  *     node bench/scaled.ts runs/joint [--arms joint,convolution,attention,mlp] [--macs 10M] [--epochs 16] [--seeds 5] [--dataset runs/cifar-10] [--out runs/scaled-networks]

@@ -41,7 +41,7 @@ export const Recipe = Schema.Struct({
   epochs: Count,
   /** Examples per step. */
   batch: Count,
-  /** Training examples of an epoch, others in each: a short epoch is a cheap look at a large training split. Absent, or more than there are: all of them. */
+  /** Training examples in an epoch, different ones each time: a short epoch is a cheap look at a large training split. Absent, or more than there are: all of them. */
   examples: Schema.optionalKey(Count),
   /** The schedule's peak. */
   learningRate: LearningRate,
@@ -73,7 +73,7 @@ export const Recipe = Schema.Struct({
   dropout: or(Share, 0),
   /** The weights' exponential moving average, evaluated beside them; `null` (default) for none. */
   average: or(Schema.NullOr(Average), null),
-  /** Learning from a teacher, which whoever trains is given. Absent: from the examples' own targets alone. */
+  /** Learning from a teacher's logits; the teacher itself is given to `Trainer.fit`. Absent: the examples' own targets alone. */
   distillation: Schema.optionalKey(Distillation),
   /** A first convolution that whitens patches of the training pictures and is not trained. Absent: it is drawn and trained as all others. */
   whitening: Schema.optionalKey(Whitening),
@@ -157,7 +157,7 @@ export const withBatch =
   }
 
 /**
- * Training examples of an epoch, of so many that there are.
+ * Training examples in an epoch, where so many are available.
  *
  * @example
  * ```ts

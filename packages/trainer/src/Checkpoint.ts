@@ -23,7 +23,7 @@ export const Identity = Schema.Struct({
     digest: Schema.String
   }),
   recipe: Recipe.Recipe,
-  /** What its teacher is known by. Absent where it has none. */
+  /** Its teacher's digest. Absent where it has none. */
   teacher: Schema.optionalKey(Schema.String),
   seed: Schema.String,
   /** The data set's name, its classes where it has some, and the examples of its training split. */

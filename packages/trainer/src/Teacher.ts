@@ -1,4 +1,4 @@
-/** A trained network that another one learns from: what it gives for every batch, and what it is known by. */
+/** A trained network that another one learns from: its logits for every batch, and a digest that tells it from others. */
 import { Program } from "@uninet/graph"
 import { Distillation, type ModelSpace, type Recipe } from "@uninet/model-space"
 import { Model, Weights } from "@uninet/nn"

@@ -52,7 +52,7 @@ export interface FitOptions<E = never> {
   }
   /** First weights in place of drawn ones: all parameters and running statistics of the network. Fails with `WeightsMismatch` where they are another's. */
   readonly weights?: Weights
-  /** Whom the recipe's `distillation` lets it learn from. Default: nobody. Fails with `RecipeRefused` where one of the two is there without the other. */
+  /** The network that the recipe's `distillation` learns from. Default: none. Fails with `RecipeRefused` where only one of the two is given. */
   readonly teacher?: Teacher.Teacher
   /** Go on from here, bit for bit as if there had been no break. Fails with `CheckpointMismatch` where it is another training's. */
   readonly resume?: Checkpoint.Checkpoint

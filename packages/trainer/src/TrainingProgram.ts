@@ -87,8 +87,8 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
 /**
  * The training step of a model for a recipe's batch.
  *
- * Inputs: the model's; `targets` `[batch, ...shape]` of the task, or `[batch, classes]` distributions where the recipe mixes; `learningRate`,
- * `teacher` `[batch, classes]` where the recipe distils; `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe's rates leave something to chance. Outputs: `loss`
+ * Inputs: the model's; `targets` `[batch, ...shape]` of the task, or `[batch, classes]` distributions where the recipe mixes; `teacher`
+ * `[batch, classes]`, its logits, where the recipe distils; `learningRate`; `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe's rates leave something to chance. Outputs: `loss`
  * (the batch's mean), what the task tells of a step by the model's names, and `gradientNorm` where asked for.
  *
  * Fails with a `GraphError`, with `LossFailed`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.

@@ -228,7 +228,7 @@ const resumeOf = (name: string, { config, saveSteps }: Flags): string =>
     ...(Option.isSome(saveSteps) ? ["--save-steps", String(saveSteps.value)] : [])
   )
 
-/** The teacher of a plan, of the classes of its data set. */
+/** A plan's teacher, which has to know the classes of the data set. */
 const teacherOf = Effect.fnUntraced(function* ({ folder, resume }: Plan, teacher: string) {
   const data = yield* Dataset.Dataset
   const found = yield* Effect.catchIf(
@@ -336,7 +336,7 @@ const fitted = Effect.fnUntraced(function* (
     .pipe(
       Stream.tap(display.onEvent),
       Stream.runLast,
-      // One that diverged in its first step says how it is seen again.
+      // One that diverged in its first step is kept: its message says how to see that again.
       Effect.tapError(({ _tag }) => (isBegun || _tag === "Diverged" ? Effect.void : plan.refuse))
     )
   const finished = Option.getOrUndefined(last)

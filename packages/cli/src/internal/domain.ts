@@ -145,7 +145,7 @@ export const fitted = Effect.fnUntraced(function* (plan: Plan) {
   return { ...plan, recipe: Recipe.forTask(task)(plan.recipe) }
 })
 
-/** Sees that a network can be trained by a plan's recipe on the data at hand: what every training would say one after the other. `whose`: the recipe. */
+/** Checks that a network can be trained by a plan's recipe on the data at hand, so that not every training says it anew. `whose`: the recipe, in words. */
 export const trainable = Effect.fnUntraced(function* (of: ModelSpace.Any, point: unknown, plan: Plan, whose: string) {
   const dataset = yield* Dataset.Dataset
   if (plan.recipe.batch > dataset.train.size)

@@ -37,7 +37,7 @@ export const calibrate = Effect.fnUntraced(function* (
     const own = { ...recipe, ...said, epochs: recipe.epochs }
     const began = performance.now()
     const at: Array<number> = []
-    // Told as each step ends: the stream gives several at once.
+    // Timed as each step ends: the stream hands on several at once.
     const onEvent = ({ _tag }: TrainEvent.TrainEvent) =>
       Effect.sync(() => {
         if (_tag === "Step") at.push(performance.now())

@@ -58,7 +58,7 @@ export const hold = Effect.fnUntraced(function* (folder: string, flag: string) {
 /** A training that has begun. */
 export interface Begun {
   readonly folder: string
-  /** Has the folder taken away when the scope ends: nothing was trained, since the recipe was refused. */
+  /** Removes the folder when the scope ends, for a training that was refused before its first step. */
   readonly refuse: Effect.Effect<void>
 }
 
