@@ -9,8 +9,11 @@ const words = { turn: 0, table: 1, count: 2, next: 3, done: 4, asleep: 5, failed
 /** Bytes that they take. */
 export const bytes = 4 * Object.keys(words).length
 
-/** No stretch has such a number. */
-const none = 1 << 20
+/** In the words of the next stretch and of their count the phase's number stands above so many bits. */
+const phaseBits = 12
+const stretchOf = (word: number) => word & ((1 << phaseBits) - 1)
+const phaseOf = (word: number) => word >>> phaseBits
+
 /** Looks at a word before a thread goes to sleep, a few tens of microseconds. */
 const patience = 20_000
 
@@ -26,9 +29,11 @@ export interface Team {
 /** Takes stretches until none is left. */
 const work = ({ at, memory, run }: Team) => {
   for (;;) {
-    const stretch = Atomics.add(memory, at + words.next, 1)
-    // Only now: before, the count and the table may still have been those of the phase before.
-    if (stretch >= Atomics.load(memory, at + words.count)) return
+    const next = Atomics.add(memory, at + words.next, 1)
+    const count = Atomics.load(memory, at + words.count)
+    const stretch = stretchOf(next)
+    // A phase without stretches left may be over by now, and the count another phase's, in which somebody else takes the stretch of this number.
+    if (phaseOf(next) !== phaseOf(count) || stretch >= stretchOf(count)) return
     const pair = Atomics.load(memory, at + words.table) / 4 + 2 * stretch
     try {
       run(memory[pair], memory[pair + 1])
@@ -51,11 +56,11 @@ const changed = (memory: Int32Array, at: number, from: number): void => {
 /** A phase with the help of the others: `count` stretches whose ends stand from `table` on. */
 export const lead = (team: Team, table: number, count: number): void => {
   const { at, memory } = team
-  Atomics.store(memory, at + words.next, none)
+  const phase = (phaseOf(Atomics.load(memory, at + words.next)) + 1) << phaseBits
+  Atomics.store(memory, at + words.count, phase | count)
   Atomics.store(memory, at + words.table, table)
-  Atomics.store(memory, at + words.count, count)
   Atomics.store(memory, at + words.done, 0)
-  Atomics.store(memory, at + words.next, 0)
+  Atomics.store(memory, at + words.next, phase)
   Atomics.add(memory, at + words.turn, 1)
   if (Atomics.load(memory, at + words.asleep) > 0) Atomics.notify(memory, at + words.turn)
   work(team)
