@@ -80,7 +80,7 @@ const cut = ({ length, stride }: Piece, inner: number): readonly [Piece, Piece] 
 
 /** The same elements in row-major order under another shape; `undefined` where an axis would end inside a piece. */
 export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
-  const left = view.axes.flat()
+  const left = [...simple(view.axes.flat())]
   const axes: Array<ReadonlyArray<Piece>> = []
   for (const length of shape.toReversed()) {
     const pieces: Array<Piece> = []

@@ -65,6 +65,14 @@ describe("a view", () => {
       assert.deepStrictEqual(places(other), places(view))
     }))
 
+  it("of a buffer from its start to its end has every other shape", () =>
+    holds(fc.tuple(shapes, shapes), ([before, after]) => {
+      const [m, n] = [before, after].map(Shape.size)
+      const view = View.reshape(View.contiguous(buffer(m * n), [...before, n]), [...after, m])
+      assert.deepStrictEqual(view === undefined ? [] : View.shapeOf(view), [...after, m])
+      assert.deepStrictEqual(view === undefined ? [] : places(view), [...Array(m * n).keys()])
+    }))
+
   it("with its axes exchanged leads to the elements that the axes say", () =>
     holds(views, (view) => {
       const shape = View.shapeOf(view)
