@@ -206,10 +206,13 @@ export const lower = (given: Program.Program): Result.Result<Lowered, GraphError
       choices.push(choice)
       if (choice.chosen === "written") Context.viewOf(ctx, node)
     }
-    const ends = (tensor: Tensor.Tensor): View.Buffer => {
-      const view = Context.inPlain(ctx, tensor)
-      const whole = Context.rowMajor(ctx, tensor, view)
-      return whole.buffer
+    const updated = new Set(program.updates.map(({ variable }) => ctx.named.get(variable)))
+    /** Where an end lies when all is done: what a variable was before its new value is there in a copy, unless it stays what it was. */
+    const ends = (tensor: Tensor.Tensor, own?: Tensor.Tensor<"variable">): View.Buffer => {
+      const whole = Context.rowMajor(ctx, tensor, Context.inPlain(ctx, tensor))
+      const { buffer } = whole
+      const isLost = updated.has(buffer) && (own === undefined || buffer !== ctx.named.get(own))
+      return isLost ? Context.copied(ctx, tensor, whole).buffer : buffer
     }
     return {
       program,
@@ -222,7 +225,7 @@ export const lower = (given: Program.Program): Result.Result<Lowered, GraphError
       inputs: named(ctx, program.inputs),
       variables: named(ctx, program.variables),
       outputs: new Map(Object.entries(program.outputs).map(([name, t]) => [name, ends(t)])),
-      updates: new Map(program.updates.map(({ value, variable }) => [variable.attributes.name, ends(value)])),
+      updates: new Map(program.updates.map(({ value, variable }) => [variable.attributes.name, ends(value, variable)])),
       layouts: new Map(program.nodes.map((node) => [node, layoutOf(Context.valueOf(ctx, node))])),
       choices
     }
