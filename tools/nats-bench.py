@@ -22,6 +22,8 @@ import sys
 OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
 EDGES = ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"]
 WIDTHS = [8, 16, 24, 32, 40, 48, 56, 64]
+# How long networks were trained, longest first.
+EPOCHS = {"tss": ["200", "12"], "sss": ["90", "12", "1"]}
 
 
 def choices_of(space):
@@ -46,14 +48,23 @@ def main():
     parser.add_argument("--space", choices=["tss", "sss"], default="tss", help="cells (tss, the default) or sizes (sss)")
     parser.add_argument("--epochs", help="of each training; default 200 for cells and 90 for sizes")
     given = parser.parse_args()
+    epochs = given.epochs or EPOCHS[given.space][0]
+    # Reading takes minutes: what cannot end well does not begin.
+    if epochs not in EPOCHS[given.space]:
+        parser.error(f"argument --epochs: {given.space} has trainings of {', '.join(EPOCHS[given.space])} epochs")
+    if not os.path.isdir(given.folder):
+        sys.exit(f"{given.folder} is no folder; give that of NATS-Bench, unpacked")
+    if not given.out.endswith((".json", ".json.gz")):
+        sys.exit(f"{given.out} ends neither in .json nor in .json.gz; give a name that does")
     if os.path.exists(given.out):
         sys.exit(f"{given.out} is there already; give another name")
+    if not os.path.isdir(os.path.dirname(given.out) or "."):
+        sys.exit(f"{os.path.dirname(given.out)} is no folder; make it, or give another name")
     try:
         from nats_bench import create
     except ImportError:
         sys.exit("nats_bench is not installed: pip install nats_bench")
 
-    epochs = given.epochs or ("200" if given.space == "tss" else "90")
     api = create(given.folder, given.space, fast_mode=True, verbose=False)
     choices = choices_of(given.space)
     # On CIFAR-10 the networks whose validation accuracy there is were trained without the validation examples.

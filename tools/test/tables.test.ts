@@ -68,4 +68,24 @@ describe.skipIf(!hasPython)("tools/nats-bench.py", () => {
       assert.strictEqual(table.optimum, Math.max(...rows.map(([, , report]) => Number(report))))
     })
   )
+
+  it.each([
+    { what: "a folder that is not there", args: ["none", "cifar10", "table.json"], says: "none is no folder" },
+    {
+      what: "a result in a folder that is not there",
+      args: [".", "cifar10", "none/table.json"],
+      says: "none is no fold"
+    },
+    { what: "a result in another form", args: [".", "cifar10", "table.csv"], says: "ends neither in .json" },
+    {
+      what: "trainings that there are not",
+      args: [".", "cifar10", "table.json", "--epochs", "13"],
+      says: "200, 12 epochs"
+    }
+  ])("refuses $what before it reads anything, and needs no nats_bench for it", ({ args, says }) => {
+    const { status, stderr } = spawnSync("python3", [script, ...args], { cwd: tmpdir(), encoding: "utf8" })
+    assert.notStrictEqual(status, 0)
+    assert.include(stderr, says)
+    assert.notInclude(stderr, "Traceback")
+  })
 })

@@ -73,10 +73,11 @@ export const command = Command.make("uninet").pipe(
 const sentence = (error: CliError.CliError): string => {
   if (error._tag !== "InvalidValue") return error.message
   const given = `${error.kind === "flag" ? "--" : ""}${error.option} is "${error.value}"`
-  // What Effect says of a path below a file is no thing to give.
-  return error.expected.startsWith("Failed to check ")
-    ? `${given}, where nothing can be: a part of it is a file or closed to you. Give another path.`
-    : `${given}. Give ${error.expected}.`
+  // What Effect says of paths is no thing to give.
+  if (error.expected.startsWith("Failed to check "))
+    return `${given}, where nothing can be: a part of it is a file or closed to you. Give another path.`
+  const path = /^(?:Path|File) (does not exist|is not a (?:file|directory)): /.exec(error.expected)
+  return path === null ? `${given}. Give ${error.expected}.` : `${given}, which ${path[1]}. Give another path.`
 }
 
 /** Mistakes in the command line are a sentence each, on standard error; help is asked for with `--help`. */

@@ -336,6 +336,19 @@ describe("uninet", () => {
     })
   )
 
+  it.live("says in a sentence of a table that is not there, or is a folder", () =>
+    Effect.gen(function* () {
+      for (const [path, says] of [
+        ["none.json", 'table is "none.json", which does not exist. Give another path.'],
+        [".", 'table is ".", which is not a file. Give another path.']
+      ] as const) {
+        const { code, stderr } = yield* here(["benchmark", path])
+        assert.strictEqual(code, 2)
+        assert.include(stderr, says)
+      }
+    })
+  )
+
   it.live("says its version", () =>
     Effect.gen(function* () {
       const { code, stdout } = yield* here(["--version"])
