@@ -53,7 +53,10 @@ export const chosen =
       })
     )
 
-/** The vector of another space's choices in this one: those of the same name and label. Numbers go to the nearest that there is. */
+/**
+ * The vector of another space's choices in this one: those of the same name and label, and `Site.absent` where there is none, as listed options count as they are, numbers in order among them: of a
+ * width of 16 nothing is known where there are 32 and 64. Where there are too many options to list (`Site.isNumeric`), a number goes to the nearest.
+ */
 export const translated =
   (choices: Chosen) =>
   <A>(space: Space.Space<A>): ReadonlyArray<number> =>

@@ -212,6 +212,31 @@ describe("a search that learns from others", () => {
     const near = Lesson.translated(new Map([["rate", "0.25"]]))(mine)
     assert.closeTo(Number(mine.sites[1]?.value(near[1] ?? 0)), 0.25, 1e-6)
   })
+
+  it("takes no option for another that is near it, but numbers too many to list for the nearest", () => {
+    const numbers = Result.getOrThrow(
+      Space.make(
+        Choice.struct({
+          width: Choice.ordered<number>([32, 64]),
+          depth: Choice.integer({ min: 1, max: 4 }),
+          size: Choice.integer({ min: 1, max: 5000 }),
+          rate: Choice.uniform({ min: 0, max: 1 })
+        })
+      )
+    )
+    const translated = Lesson.translated(
+      new Map([
+        ["width", "16"],
+        ["depth", "5"],
+        ["size", "9000"],
+        ["rate", "1.5"]
+      ])
+    )(numbers)
+    assert.deepStrictEqual(
+      numbers.sites.map((site, i) => (translated[i] === Site.absent ? undefined : site.value(translated[i] ?? 0))),
+      [undefined, undefined, 5000, 1]
+    )
+  })
 })
 
 describe("a search that is gone on with by another strategy", () => {
