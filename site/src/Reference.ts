@@ -74,6 +74,7 @@ export const read = async (known: ReadonlyArray<Entry> = entries()): Promise<Ref
     basePath: root,
     displayBasePath: root,
     readme: "none",
+    customCss: join(root, "site", "site.css"),
     excludeExternals: true,
     excludeInternal: true,
     excludePrivate: true,
@@ -138,7 +139,7 @@ export const read = async (known: ReadonlyArray<Entry> = entries()): Promise<Ref
     const add = (page: Pages.Page, parent: ProjectReflection | DocumentReflection) => {
       const file = page.file ?? "README.md"
       const path = existsSync(join(root, file)) && !file.includes(".") ? `${file}/README.md` : file
-      const document = new DocumentReflection(page.title, parent, parsed(path, page.text), {})
+      const document = new DocumentReflection(page.title, parent, parsed(path, `# ${page.title}\n\n${page.text}`), {})
       parent.addChild(document)
       project.registerReflection(document, undefined, at(path))
       for (const other of [path, dirname(path)])
