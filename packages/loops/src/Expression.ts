@@ -14,8 +14,12 @@
  * ```
  */
 
+/**
+ * An operation on one number. Numbers are 32-bit floats; the same 32 bits read as a whole number with a sign are a word. `fromWords` gives a word's value as a float, `toWords` a float's as a word,
+ * rounded towards zero; `nearest` rounds to a whole float, ties to even; `not` turns every bit over.
+ */
 export type Unary = "neg" | "abs" | "sqrt" | "nearest" | "floor" | "fromWords" | "toWords" | "not"
-/** An operation on two numbers. */
+/** An operation on two numbers; on two words where its name ends so. A comparison gives a mask. */
 export type Binary =
   | "add"
   | "sub"
@@ -43,11 +47,14 @@ export type Binary =
 /** `madd` is a·b + c and `nmadd` c − a·b; `select` takes b where the mask a is set, else c. */
 export type Ternary = "madd" | "nmadd" | "select"
 
-/** What is computed of an element: a tree of operations over operands and constants. */
+/**
+ * What is computed of an element: a tree of operations. Its leaves are an `operand`, by its place among what the loop reads; a constant `number`, a 32-bit float; and a constant `word`. `shift` moves a
+ * word's bits up by so many places, or down with the sign where `by` is negative. The functions of this module make them; equal trees have the same `key`, and are computed once.
+ */
 export type Expression =
   | { readonly op: "operand"; readonly index: number }
   | { readonly op: "number"; readonly value: number }
-  /** A pattern of 32 bits. */
+  /** 32 bits, as a whole number with a sign. */
   | { readonly op: "word"; readonly value: number }
   | { readonly op: "shift"; readonly by: number; readonly args: readonly [Expression] }
   | { readonly op: Unary; readonly args: readonly [Expression] }

@@ -2,6 +2,7 @@
  * How the work of one tile falls into shares that do not need each other: stretches of one of its loops, along which nothing is summed. Every sum is taken in the same order by whoever takes it.
  */
 
+/** A loop of a tile that can be cut into shares, and what changes of a kernel's arguments from one share to the next. */
 export interface Split {
   /** How often the loop runs. */
   readonly steps: number

@@ -27,7 +27,10 @@ export interface Buffer {
 /** Whether an element of it is eight numbers next to each other. */
 export const isVector = ({ kind }: Buffer): boolean => kind !== "plain"
 
-/** How a tensor is read from a buffer. */
+/**
+ * How a tensor is read from a buffer: element `(i, j, …)` lies at `offset` and what each axis adds for its index. An axis of one piece adds the index times the stride; with several, the index is
+ * written in their lengths, outermost first, as a number is in digits. A stride of 0 repeats an element.
+ */
 export interface View {
   readonly buffer: Buffer
   /** Elements to skip in the buffer, or in each of its groups. */
@@ -133,15 +136,15 @@ export const broadcast = (view: View, shape: Shape.Shape): View => {
   }
 }
 
-/** Whether an axis stands still. */
+/** Whether an axis leads to one element only, however often: all of its strides are 0. */
 export const isStill = (pieces: ReadonlyArray<Piece>): boolean =>
   pieces.every(({ length, stride }) => stride === 0 || length === 1)
 
-/** How many different elements it leads to. */
+/** How many different elements of the buffer a view leads to: those that broadcasting repeats count once. */
 export const distinct = ({ axes }: View): number =>
   axes.reduce((n, pieces) => n * pieces.reduce((m, p) => (p.stride === 0 ? m : m * p.length), 1), 1)
 
-/** Numbers from one element to its neighbour. */
+/** How many numbers lie between an element and its neighbour's beginning: 8 in lanes, where each stands for eight images, and 1 otherwise. */
 export const unitOf = ({ buffer }: View): number => (isVector(buffer) ? 8 : 1)
 
 /** The strides of an axis that is one piece, or none; `undefined` where it is several. */

@@ -2,7 +2,7 @@
  * Ops that the engine has kernels for and the field has no name for. Rewrites put them in the place of others; each is defined by what it is made of, which is what the reference
  * interpreter computes.
  *
- * Channels are axis 1 of an image `[batch, channels, height, width]` and the last of tokens `[batch, tokens, channels]`.
+ * Channels are axis 1 of an image `[batch, channels, height, width]` and the last of tokens `[batch, tokens, channels]`. A `path` is that of the layer to which the op belongs, as `stages.3.blocks.0`.
  */
 import { Definition, Op, type Shape, Tensor } from "@uninet/graph"
 
@@ -108,10 +108,14 @@ type ParametersOf<N extends Name> = N extends "affine"
       ? Vector
       : None
 
-/** A node of a fused op. */
+/**
+ * A tensor that a fused op gives. To the graph it is a composite, whose body says what it is worth; the lowering knows it by `attributes.name` and takes the engine's kernel in place of that body.
+ * `Fused.is("affine")` narrows a tensor to it.
+ */
 export interface Fused<N extends Name = Name> extends Tensor.Tensor<"composite"> {
   readonly attributes: Tensor.Attributes["composite"] & {
     readonly name: N
+    /** What the op is told beside its inputs, such as whether it adds an offset; empty for most. */
     readonly parameters: ParametersOf<N>
   }
 }
@@ -180,14 +184,14 @@ export const is =
   (x: Tensor.Tensor): x is Fused<N> =>
     isComposite(x) && x.attributes.name === name
 
-/** The name of a fused op, of no other. */
+/** The name of a fused op; `undefined` for any other tensor. */
 export const nameOf = (x: Tensor.Tensor): Name | undefined =>
   isComposite(x) && x.attributes.name in builds ? (x.attributes.name as Name) : undefined
 
 const isAffine = is("affine")
 const isScaled = is("scaled")
 
-/** The parts of an affine map. */
+/** The parts of an affine map, `factor · x + offset + sum`: factor and offset have a number per channel, or one for all, and `sum` the shape of `x`. */
 export interface AffineParts {
   readonly x: Tensor.Tensor
   readonly factor: Tensor.Tensor
@@ -250,7 +254,7 @@ export const columnScaled = (w: Tensor.Tensor, v: Tensor.Tensor, path: string): 
 /** Weights times a number per row, or one for all; the shape of `w`. */
 export const rowScaled = (w: Tensor.Tensor, v: Tensor.Tensor, path: string): Tensor.Tensor =>
   apply("rowScaled", [w, v], {}, path)
-/** A matrix, or its transpose, times a vector, plus another vector if there is one: `[rows]`. */
+/** A matrix `w` `[rows, columns]` times a vector `[columns]`, plus a vector `[rows]` if there is one: `[rows]`. Where `transposed`, `w` is `[columns, rows]`. */
 export const vectorProduct = (
   w: Tensor.Tensor,
   v: Tensor.Tensor,
@@ -259,10 +263,10 @@ export const vectorProduct = (
 ) => apply("vectorProduct", plus === undefined ? [w, v] : [w, v, plus], { transposed }, path)
 /** Tokens without their mean over the features; the shape of `x`. */
 export const withoutMeans = (x: Tensor.Tensor, path: string) => apply("withoutMeans", [x], {}, path)
-/** The mean of tokens over their features, which stay as an axis of length 1. */
+/** The mean of tokens over their features: `[batch, tokens, 1]`. */
 export const featureMeans = (x: Tensor.Tensor, path: string) => apply("featureMeans", [x], {}, path)
 
 /** `half · x` is where GELU begins; the shape of `x`. */
 export const geluStart = (x: Tensor.Tensor, path: string) => line(x, half, 0, path)
-/** By what the gradient of `geluGrad` is multiplied. */
+/** √½, by which what `geluGrad` gives is multiplied to be GELU's gradient. One number. */
 export const geluFactor: Tensor.Tensor = Op.fill(half)

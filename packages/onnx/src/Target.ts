@@ -2,21 +2,21 @@
 import { type Op, Shape } from "@uninet/graph"
 import * as layout from "./internal/layout.ts"
 
-/** What a program is lowered for. */
+/** What a program is lowered for: how wide the processor's blocked kernels are, in what order images may lie, and which forms are left out. */
 export interface Target {
-  /** Images of the batch that stand innermost in the layout `channels`. */
+  /** How many images of the batch stand innermost, element by element, where channels stand outermost: 1, or as many as `block` has. */
   readonly lanes: number
-  /** Block of the processor's blocked convolution kernels (`com.microsoft.nchwc`), 0 where they may not be used. */
+  /** How many floats the processor's blocked convolution kernels (`com.microsoft.nchwc`) take at a time, as 8 or 16; 0 where they may not be used. */
   readonly block: number
   /** Whether elements are moved only where something needs them in another order. By standard operators alone, every op moves its own. */
   readonly views: boolean
-  /** Whether a tensor of this shape may lie so. */
+  /** Whether a tensor of this shape may lie so: `plain` in its logical order, `channels` with those outermost. */
   readonly allows: (layout: layout.Layout, shape: Shape.Shape) => boolean
-  /** Names of forms that are not taken. */
+  /** Names of forms (`Forms.Form`) in whose place the standard one is taken, to measure what each is worth. */
   readonly without: ReadonlyArray<string>
 }
 
-/** `plain`: every tensor keeps its logical order. */
+/** A target; with nothing given, that of ONNX's standard operators. Where `plain`, every tensor keeps its logical order, though kernels may be blocked. */
 export const make = ({
   block = 0,
   lanes = 1,

@@ -1,5 +1,6 @@
 /** Trials side by side as they were trained: as many lanes as ran at once. */
 
+/** A trial in its lane. */
 export interface Placed {
   /** The row's number. */
   readonly row: number
