@@ -69,7 +69,9 @@ export const mine = ModelSpace.make({
       forward: (scope, { image }) => {
         const at = (name: string) => Scope.at(scope, name)
         let x = Nn.gelu(scope)(
-          Nn.batchNorm(at("norm"))(Nn.convolution(at("stem"), { out: channels, kernel: 3, stride: 2 })(image))
+          Nn.batchNorm(at("norm"))(
+            Nn.convolution(at("stem"), { out: channels, kernel: 3, stride: 2, bias: false })(image)
+          )
         )
         for (const [i, { expansion, operator }] of blocks.entries()) {
           const settings = {}
