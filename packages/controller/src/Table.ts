@@ -57,17 +57,19 @@ export class InvalidTable extends Schema.TaggedError<InvalidTable>()("InvalidTab
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.table} is not a benchmark table: ${this.problem}. See the form in the documentation of Table.`
+    return `${this.table} is not a benchmark table: ${this.problem}. Copy it again, or see the form in docs/benchmark-tables.md.`
   }
 }
 
 /** Rows that answer for a network that has none. */
 const neighbours = 5
 
-const isNumber = (option: string | number): option is number => typeof option === "number"
+/** Whether a choice's options may be `ordered` in a table: numbers that rise. */
+export const isRising = (options: ReadonlyArray<string | number>): options is ReadonlyArray<number> =>
+  options.every((option, i) => typeof option === "number" && (i === 0 || option > Number(options[i - 1])))
 
 const choiceOf = ({ options, ordered }: Json["choices"][number]): Choice.Choice<string | number> =>
-  ordered === true && options.every(isNumber) ? Choice.ordered(options) : Choice.categorical(options)
+  ordered === true && isRising(options) ? Choice.ordered(options) : Choice.categorical(options)
 
 /** How far two networks are from one another: the choices that differ, ordered ones by how far. */
 const distance = (choices: Json["choices"], a: ArrayLike<number>, b: ArrayLike<number>): number =>
@@ -139,6 +141,9 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
   for (const wanted of ["search", "report"]) {
     if (column(wanted) < 0) return invalid(`it has no column "${wanted}"`)
   }
+  const unordered = choices.find(({ options, ordered }) => ordered === true && !isRising(options))
+  if (unordered !== undefined)
+    return invalid(`the options of its choice ${unordered.name.slice(0, 40)} are ordered and no numbers that rise`)
   const made = Space.make(Choice.tuple(choices.map(choiceOf)))
   if (Result.isFailure(made)) return invalid(made.failure.message.replace(/\s+/g, " "))
   const counts = choices.map(({ options }) => options.length)
@@ -262,7 +267,11 @@ export const fromBytes = (bytes: Uint8Array, label = "the table"): Effect.Effect
       const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b
       return JSON.parse(zipped ? await unzipped(bytes) : new TextDecoder().decode(bytes))
     },
-    catch: (cause) => new InvalidTable({ table: label, problem: `it cannot be read (${String(cause)})` })
+    catch: (cause) => {
+      // All that a stream says of gzipped bytes that do not end.
+      const why = cause instanceof TypeError ? "its compressed bytes are cut off or damaged" : String(cause)
+      return new InvalidTable({ table: label, problem: `it cannot be read (${why})` })
+    }
   }).pipe(Effect.flatMap((json) => Effect.fromResult(fromJson(json, label))))
 
 /** The table in a file. */

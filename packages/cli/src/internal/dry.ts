@@ -65,7 +65,11 @@ export const calibrate = Effect.fnUntraced(function* (
   }
 })
 
-const percent = (share: number) => (share >= 0.001 ? format.percent(share, 1) : `${(100 * share).toExponential(1)}%`)
+/** A share, and how far it may be off where that shows: `0.3%`, `12.5% ± 0.4%`, `2.1e-4% ± 3.0e-5%`. */
+const percent = (share: number, off: number) => {
+  const shown = (value: number) => (share >= 0.001 ? format.percent(value, 1) : `${(100 * value).toExponential(1)}%`)
+  return off === 0 || (share >= 0.001 && off < 0.0005) ? shown(share) : `${shown(share)} ± ${shown(off)}`
+}
 
 /** Says it, and writes nothing. */
 export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
@@ -128,9 +132,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
       `Space: ${of.name}, ${Space.showCount(Space.size(space))} choices, ${Space.showCount(Space.distinct(space))} networks`,
       ...(bounds.length === 0
         ? []
-        : [
-            `  of these ${percent(feasible.share)}${feasible.error > 0 ? ` ± ${percent(1.96 * feasible.error)}` : ""} have ${bounds.join(", ")}`
-          ]),
+        : [`  of these ${percent(feasible.share, 1.96 * feasible.error)} have ${bounds.join(", ")}`]),
       ...constrained.mismatches.map(
         ({ cost }) => `  the chain of ${cost} does not fit this space: bounds on it are met by drawing and refusing`
       ),

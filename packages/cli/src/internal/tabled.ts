@@ -12,9 +12,6 @@ import { lengthOf } from "./experiment.ts"
 import * as format from "./format.ts"
 import type { Recorded } from "./plan.ts"
 
-const isRising = (options: ReadonlyArray<unknown>) =>
-  options.every((option, i) => typeof option === "number" && (i === 0 || option > Number(options[i - 1])))
-
 /** A place of choice as a table has it. */
 const choiceOf = (site: Site.Site): Table.Json["choices"][number] => {
   const options = Array.from({ length: site.count }, (_, token) => {
@@ -24,7 +21,7 @@ const choiceOf = (site: Site.Site): Table.Json["choices"][number] => {
   return {
     name: site.name,
     options,
-    ...(site.kind !== "categorical" && isRising(options) ? { ordered: true as const } : {})
+    ...(site.kind !== "categorical" && Table.isRising(options) ? { ordered: true as const } : {})
   }
 }
 
