@@ -26,6 +26,7 @@ export interface Measured {
 const batch = 64
 const classes = 10
 const learningRate = 0.05
+const momentum = 0.9
 const side = 28
 
 const prng = Prng.fromSeed("tab")
@@ -101,7 +102,7 @@ const recipe = Recipe.Recipe.make({
   ...Recipe.proxy,
   batch,
   labelSmoothing: 0,
-  optimiser: Optimiser.sgd({ momentum: 0, weightDecay: 0 })
+  optimiser: Optimiser.sgd({ momentum, nesterov: false, weightDecay: 0 })
 })
 
 /** A step by jax-js, whole in one `jit`: what it gives is the loss. */
@@ -111,22 +112,32 @@ const byJax = (network: Network, weights: Weights, shapes: ReadonlyMap<string, R
       .mul(nn.logSoftmax(network.logits(parameters, x)))
       .sum()
       .mul(-1 / batch)
-  const train = jit((parameters: Arrays, x: np.Array, targets: np.Array): [Arrays, np.Array] => {
-    const [value, gradients] = valueAndGrad(loss)(tree.ref(parameters), x, targets)
-    const moved = tree.map((p: np.Array, g: np.Array) => p.sub(g.mul(learningRate)), parameters, gradients)
-    return [moved as Arrays, value] // of the form of its arguments
-  })
-  let parameters: Arrays = Object.fromEntries(
-    [...weights].map(([name, data]) => [name, np.array(new Float32Array(data)).reshape([...(shapes.get(name) ?? [])])])
+  const train = jit(
+    (parameters: Arrays, before: Arrays, x: np.Array, targets: np.Array): [Arrays, Arrays, np.Array] => {
+      const [value, gradients] = valueAndGrad(loss)(tree.ref(parameters), x, targets)
+      // `map` gives arrays in the form of its arguments.
+      const velocities = tree.map((v: np.Array, g: np.Array) => v.mul(momentum).add(g), before, gradients) as Arrays
+      const moved = tree.map((p: np.Array, v: np.Array) => p.sub(v.mul(learningRate)), parameters, tree.ref(velocities))
+      return [moved as Arrays, velocities, value]
+    }
   )
+  const arrays = (of: (data: Float32Array) => Float32Array<ArrayBuffer>): Arrays =>
+    Object.fromEntries(
+      [...weights].map(([name, data]) => [name, np.array(of(data)).reshape([...(shapes.get(name) ?? [])])])
+    )
+  let parameters = arrays((data) => new Float32Array(data))
+  let velocities = arrays((data) => new Float32Array(data.length))
   const x = np.array(images).reshape([batch, 1, side, side])
   const targets = np.array(oneHot).reshape([batch, classes])
   return async () => {
-    const [moved, value] = train(parameters, x.ref, targets.ref)
+    const [moved, kept, value] = train(parameters, velocities, x.ref, targets.ref)
     parameters = moved
+    velocities = kept
     // What is lazy in it is done before the clock is looked at.
     const [found] = await value.data()
-    await Promise.all(Object.values(parameters).map((each) => each.blockUntilReady()))
+    await Promise.all(
+      [...Object.values(parameters), ...Object.values(velocities)].map((each) => each.blockUntilReady())
+    )
     return found
   }
 }
