@@ -150,6 +150,8 @@ describe("the page in a browser", () => {
         yield* until(`document.getElementById("count")?.textContent === "${kept.length} trials of 240"`)
 
         // A failed trial: why, and how to train it again. One whose blocks are there.
+        // From another page: the one that is left may still write its own address.
+        yield* to(() => page.goto("about:blank"))
         yield* to(() => page.goto(`file://${file}#states=failed&trial=16`))
         yield* until(`document.querySelector("#trial h3")?.textContent.startsWith("Trial 16: failed")`)
         assert.match(yield* said("#trial"), /Diverged: the loss became NaN in epoch 1[^]*uninet replay runs\/demo 16/)
