@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Device, Form } from "@uninet/latency"
-import { ModelSpace } from "@uninet/model-space"
 import { Model, Nn, Scope } from "@uninet/nn"
 import { MobileNet } from "@uninet/spaces"
 import * as Effect from "effect/Effect"
@@ -8,6 +7,7 @@ import * as Result from "effect/Result"
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { folder, here } from "./support/cli.ts"
+import { deviceOf } from "./support/device.ts"
 
 const network = (width: number) =>
   Result.getOrThrow(
@@ -79,18 +79,7 @@ describe("uninet profile", () => {
 /** A device of this space, that takes as long for any of its networks. */
 const device = () => {
   const of = Result.getOrThrow(MobileNet.models({ channels: 1, height: 16, width: 16, classes: 7 }))
-  return Device.print({
-    format: "uninet device",
-    version: Device.version,
-    space: { name: of.name, fingerprint: ModelSpace.fingerprint(of) },
-    target: { threads: 1, batch: 1 },
-    machine: { processor: "a processor", cores: 2, system: "linux x64", onnxruntime: "1.30.0", node: "v24" },
-    reference: 1.3,
-    measured: 60,
-    others: 0,
-    error: { median: 0.01, ninety: 0.03 },
-    predictor: { fixed: 2, families: {}, corrections: {} }
-  })
+  return Device.print(deviceOf(of, { fixed: 2, families: {}, corrections: {} }))
 }
 
 describe("uninet search for a device", () => {

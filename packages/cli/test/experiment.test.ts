@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Device } from "@uninet/latency"
-import { ModelSpace } from "@uninet/model-space"
 import { Evaluator, Experiment, Trial } from "@uninet/search"
 import { Prng } from "@uninet/search-space"
 import { Trainer } from "@uninet/trainer"
@@ -15,6 +14,7 @@ import * as experimentProgress from "../src/internal/experimentProgress.js"
 import * as results from "../src/internal/experimentResults.js"
 import * as experiments from "../src/internal/experiment.js"
 import { folder, here, tinyDataset, tinyNetwork } from "./support/cli.js"
+import { deviceOf } from "./support/device.js"
 
 const recipe = { batch: 32 }
 const given = {
@@ -125,18 +125,11 @@ describe("uninet experiment", () => {
         return yield* Effect.provide(experiments.arms(loaded, machine, below), services)
       })
       const [{ domain: plain } = assert.fail()] = yield* arms({})
-      const device: Device.Device = {
-        format: "uninet device",
-        version: Device.version,
-        space: { name: plain.of.name, fingerprint: ModelSpace.fingerprint(plain.of) },
-        target: { threads: 1, batch: 1 },
-        machine: { processor: "a processor", cores: 2, system: "linux x64", onnxruntime: "1.30.0", node: "v24" },
-        reference: 1.3,
-        measured: 60,
-        others: 0,
-        error: { median: 0.01, ninety: 0.03 },
-        predictor: { fixed: 0.1, families: { "conv2d depthwise": [1, 0, 0, 0, 0] }, corrections: {} }
-      }
+      const device = deviceOf(plain.of, {
+        fixed: 0.1,
+        families: { "conv2d depthwise": [1, 0, 0, 0, 0] },
+        corrections: {}
+      })
       writeFileSync(join(below, "device.json"), Device.print(device))
       const bounded = yield* arms({ deviceFile: "device.json", within: { latency: { max: 5 } } })
       assert.deepStrictEqual(

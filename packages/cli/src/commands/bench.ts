@@ -15,12 +15,12 @@ import * as Stream from "effect/Stream"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, fault, said, usage, usageAt } from "../internal/CliFault.ts"
+import * as counting from "../internal/counting.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
-import * as counting from "../internal/counting.ts"
 
 /** What is measured: its bytes, and the file that they are of, where it is one. */
 interface Subject extends Stopwatch.Subject {

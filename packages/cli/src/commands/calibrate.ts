@@ -8,8 +8,8 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { Command, Flag } from "effect/cli"
 import { at, fault, said } from "../internal/CliFault.ts"
-import * as runFolder from "../internal/runFolder.ts"
 import * as counting from "../internal/counting.ts"
+import * as runFolder from "../internal/runFolder.ts"
 
 export const calibrate = Command.make(
   "calibrate",

@@ -13,12 +13,12 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { Argument, Command, Flag } from "effect/cli"
 import { at, CliFault, fault, said, usage } from "../internal/CliFault.ts"
+import * as counting from "../internal/counting.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 import * as ranked from "../internal/ranked.ts"
-import * as counting from "../internal/counting.ts"
 import * as spaces from "../internal/spaces.ts"
 
 /** AZ-NAS's four as one. */

@@ -71,8 +71,9 @@ export const replay = Command.make(
     const started = performance.now()
     const result = yield* Effect.scoped(
       Effect.gen(function* () {
-        const heard = yield* counting.make(`training trial ${index}`)
-        const report: Evaluator.Report = ({ done }) => heard(done, 1, `training trial ${index}`)
+        const doing = `training trial ${index}`
+        const heard = yield* counting.make(doing)
+        const report: Evaluator.Report = ({ done }) => heard(done, 1, doing)
         const { evaluate } = yield* Evaluator.Evaluator
         return yield* Effect.result(
           evaluate(

@@ -49,10 +49,6 @@ export interface Machine {
   readonly evaluator?: (plan: plans.Plan, of: ModelSpace.Any) => Layer.Layer<Evaluator.Evaluator>
 }
 
-/** How long a trial is trained: `1 epoch of 15000 examples`. */
-export const lengthOf = ({ epochs, examples }: Pick<Recipe.Recipe, "epochs" | "examples">): string =>
-  `${format.plural(epochs, "epoch")}${examples === undefined ? "" : ` of ${format.plural(examples, "example")}`}`
-
 /** The journal of what was trained again, below the arm's folder. */
 export const again = "again"
 

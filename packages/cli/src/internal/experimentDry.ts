@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { availableParallelism } from "node:os"
 import * as dry from "./dry.ts"
-import { type Arm, lengthOf, type Machine } from "./experiment.ts"
+import type { Arm, Machine } from "./experiment.ts"
 import * as format from "./format.ts"
 
 /** Trials of a search, as far as its budget tells: by MACs of the space's seed point. */
@@ -63,7 +63,7 @@ export const run = Effect.fnUntraced(function* (
       : [
           [
             `Would train ${format.plural(trials + again, "network")} on ${dataset.name} with ${format.plural(workers, "worker")}: `,
-            trials === 0 ? "" : `${format.plural(trials, "trial")} of ${lengthOf(experiment)}, and `,
+            trials === 0 ? "" : `${format.plural(trials, "trial")} of ${format.lengthOf(experiment)}, and `,
             `${format.plural(again, "training")} of ${format.plural(retrain.epochs, "epoch")} from fresh weights, each tested once`
           ].join(""),
           ...timed.map(({ arm, networks, seconds, strategy, trials }) =>

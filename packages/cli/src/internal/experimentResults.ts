@@ -1,10 +1,11 @@
 /** What came of an experiment, of its journals alone: figures, tables and curves. */
+import { Measures } from "@uninet/latency"
 import { ModelSpace, type Task } from "@uninet/model-space"
 import { Comparison, Contrast, Experiment, Journal } from "@uninet/search"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import { type Arm, lengthOf, type Recorded, type Stood } from "./experiment.ts"
+import type { Arm, Recorded, Stood } from "./experiment.ts"
 import * as format from "./format.ts"
 
 /** What a search found. */
@@ -207,12 +208,12 @@ export const markdown = (
   const counted = arms.flatMap(costsOf)
   const isSearched = arms.some(({ network }) => network === null)
   const bounded = arms.flatMap(({ name }) => Object.keys(Experiment.withinOf(experiment, name)))
-  const costs = [...new Set(["macs", "parameters", "latency", "int8Latency", ...bounded])].filter((name) =>
+  const costs = [...new Set(["macs", "parameters", ...Measures.names, ...bounded])].filter((name) =>
     counted.some((each) => each[name] !== undefined)
   )
   const spent = Object.entries(budget ?? {}).map(
     ([kind, most]) =>
-      `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${lengthOf(experiment)}`
+      `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${format.lengthOf(experiment)}`
   )
   return [
     `# ${dataset}: ${format.plural(arms.length, "arm")}`,

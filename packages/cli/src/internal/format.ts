@@ -58,11 +58,14 @@ export const after = ({
       ? ` stopped after ${stoppedAfter} of ${plural(epochs, "epoch")}`
       : ` after ${plural(epochs, "epoch")}`
 
+/** What a device file says of a network. */
+const isInMilliseconds = (name: string) => name === "latency" || name === "int8Latency"
+
 /** A cost by its name: `1.07 M MACs`, `21.3 MB of activations`, `latency 12.4`. */
 export const cost = (name: string, value: number): string => {
   if (name === "macs") return `${count(value)} MACs`
   if (name === "parameters") return `${count(value)} parameters`
-  if (name === "latency" || name === "int8Latency") return `${words(name)} ${number(value)} ms`
+  if (isInMilliseconds(name)) return `${words(name)} ${number(value)} ms`
   if (name === "peakMemory" || name === "fileSize") return `${words(name)} ${count(value)}B`
   if (name.endsWith("Bytes")) return `${count(value)}B ${words(name.slice(0, -"Bytes".length))}`
   return `${words(name)} ${number(value)}`
@@ -70,11 +73,11 @@ export const cost = (name: string, value: number): string => {
 
 /** A cost's name above a column. */
 export const costHead = (name: string): string =>
-  name === "macs" ? "MACs" : name === "latency" || name === "int8Latency" ? `${words(name)}, ms` : words(name)
+  name === "macs" ? "MACs" : isInMilliseconds(name) ? `${words(name)}, ms` : words(name)
 
 /** A cost under it. */
 export const costCell = (name: string, value: number): string =>
-  name === "latency" || name === "int8Latency" || !Number.isInteger(value) ? number(value) : count(value)
+  isInMilliseconds(name) || !Number.isInteger(value) ? number(value) : count(value)
 
 /** A measure by its name: shares as percent. */
 export const measure = (value: number, isShare: boolean, places = 1): string =>
@@ -107,3 +110,12 @@ export const number = (value: number): string =>
 
 /** `trainingActivations` as `training activations`. */
 const words = (name: string) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+
+/** How long a trial is trained: `1 epoch of 15000 examples`. */
+export const lengthOf = ({
+  epochs,
+  examples
+}: {
+  readonly epochs: number
+  readonly examples?: number | undefined
+}): string => `${plural(epochs, "epoch")}${examples === undefined ? "" : ` of ${plural(examples, "example")}`}`

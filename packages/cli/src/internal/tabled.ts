@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { gzipSync } from "node:zlib"
 import { type CliFault, fault } from "./CliFault.ts"
-import { lengthOf } from "./experiment.ts"
 import * as format from "./format.ts"
 import type { Recorded } from "./plan.ts"
 
@@ -188,7 +187,7 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
     `# ${name}: ${format.plural(rows.length, "trained network")} of the space ${space.name}`,
     "",
     `- **Networks.** ${isWhole ? "All of the space." : `A sample of ${Space.showCount(Space.distinct(space.space))}, proposed by the strategy ${strategy} with the seed ${seed}${strategy === "random" ? "" : ", which looks where it expects good ones: the sample is no fair one"}.`} ${sites.length} choices${Object.keys(settings.within).length === 0 ? "" : `, within ${JSON.stringify(settings.within)}`}.`,
-    `- **Training.** ${settings.dataset ?? "A data set of its own"}, ${lengthOf({ ...recipe, epochs: most })}, batch ${recipe.batch} at a learning rate of ${recipe.learningRate}, once each, from the seed \`${seed}/trial/<trial>\`. ${surroundings.map(({ engine, software }) => `${software}, ${engine}`).join("; ")}`,
+    `- **Training.** ${settings.dataset ?? "A data set of its own"}, ${format.lengthOf({ ...recipe, epochs: most })}, batch ${recipe.batch} at a learning rate of ${recipe.learningRate}, once each, from the seed \`${seed}/trial/<trial>\`. ${surroundings.map(({ engine, software }) => `${software}, ${engine}`).join("; ")}`,
     `- **Columns.** \`search\` and \`report\` are both the ${decides} on the validation split${direction === "lower" ? ", negative, so that more is better" : ""}: nothing was tested. ${columns.map(({ about, name }) => (about === undefined ? name : `${name} (${about})`)).join(", ")}.`,
     `- **Values.** ${decides} from ${at(0)} to ${at(1)}; a quarter of them are below ${at(0.25)}, half below ${at(0.5)}, three quarters below ${at(0.75)}.`,
     ...(isWhole
