@@ -4,6 +4,7 @@
  *
  * The trials are those of searches of a table: a space whose results and costs follow from a formula, so that a trial takes no time.
  */
+import * as Browser from "@uninet/browser"
 import { Random } from "@uninet/controller"
 import { Classification, ModelSpace } from "@uninet/model-space"
 import { Dashboard, Html, Report, Run } from "@uninet/report"
@@ -16,15 +17,11 @@ import { execFileSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
-import { chromium, type Page } from "playwright-core"
 
 const [given] = process.argv.slice(2)
 const trials = Number(given ?? 100_000)
 const followed = Math.ceil(trials / 10)
 const folder = mkdtempSync(join(tmpdir(), "uninet-report-"))
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
-  existsSync(file)
-)
 
 const operators = ["Conv", "DWConv", "MLP", "SA", "LSA"]
 const stage = Choice.struct({
@@ -120,7 +117,7 @@ const three = async (measure: () => Promise<number>) => {
 }
 
 /** Waits in the page, frame by frame, and gives the milliseconds since `from`, an expression. */
-const until = (page: Page, act: string, condition: string): Promise<number> =>
+const until = (page: Browser.Page, act: string, condition: string): Promise<number> =>
   page.evaluate(
     `(async () => { const began = performance.now(); ${act}; while (!(${condition})) await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame); return performance.now() - began })()`
   )
@@ -152,8 +149,8 @@ try {
   say("page made", `${written.toFixed(1)} s`)
   say("report file", megabytes(html.length), "25 MB")
 
-  if (executablePath === undefined) throw new Error("there is no Chromium here (Debian: apt-get install chromium)")
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] })
+  if (Browser.executable === undefined) throw new Error(Browser.absent)
+  const browser = await Browser.launch(Browser.executable)
   try {
     const page = await browser.newPage({ viewport: { width: 1400, height: 900 } })
     say(

@@ -6,12 +6,12 @@
  *
  * Prints a Markdown table. Fails where both do not train the same network: their losses have to agree.
  */
-import { existsSync, readFileSync } from "node:fs"
+import * as Browser from "@uninet/browser"
+import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { cpus, loadavg } from "node:os"
 import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
-import { chromium } from "playwright-core"
 import { bundle } from "../tools/src/portable/bundle.ts"
 import type { Measured, Options } from "./tab/page.ts"
 import { median, quantile } from "./workers.ts"
@@ -21,10 +21,7 @@ const { values } = parseArgs({
 })
 const options: Options = { rounds: Number(values.rounds), steps: Number(values.steps) }
 
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
-  existsSync(file)
-)
-if (executablePath === undefined) throw new Error("there is no Chromium here (Debian: apt-get install chromium)")
+if (Browser.executable === undefined) throw new Error(Browser.absent)
 
 const entry = createRequire(import.meta.url).resolve("@jax-js/jax")
 const { version }: { readonly version: string } = JSON.parse(
@@ -36,7 +33,7 @@ const script = await bundle(new URL("tab/page.ts", import.meta.url), "browser")
 const ms = (milliseconds: ReadonlyArray<number>) =>
   [0.5, 0.1, 0.9].map((share) => quantile(milliseconds, share).toFixed(2))
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] })
+const browser = await Browser.launch(Browser.executable)
 try {
   const page = await browser.newPage()
   page.on("pageerror", (error) => console.error(error))

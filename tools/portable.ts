@@ -7,6 +7,7 @@
  *
  * `--examples` is how many of the 10,000 digits of MNIST there are; `uninet search` is only among the runs where it is all of them. What emulation needs: `tools/emulated.ts`.
  */
+import * as Browser from "@uninet/browser"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
@@ -16,7 +17,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs, promisify } from "node:util"
-import { chromium, inBrowser } from "./src/portable/browser.ts"
+import { inBrowser } from "./src/portable/browser.ts"
 import { bundle } from "./src/portable/bundle.ts"
 import { digits } from "./src/portable/digits.ts"
 import type { Options } from "./src/portable/search.ts"
@@ -73,11 +74,11 @@ const runs: ReadonlyArray<readonly [string, (() => Promise<string>) | undefined,
   ["Node without AVX and multiply-add", inNode(process.execPath, plain), ""],
   [
     "Chromium",
-    chromium === undefined
+    Browser.executable === undefined
       ? undefined
       : async () =>
           inBrowser(
-            chromium ?? "",
+            Browser.executable ?? "",
             await bundle(new URL("src/portable/page.ts", import.meta.url), "browser"),
             readFileSync(data),
             options,

@@ -22,7 +22,7 @@ const manifests = () => [
   "pnpm-lock.yaml",
   "pnpm-workspace.yaml",
   "package.json",
-  ...["tools", "bench", "examples", "site"].map((name) => join(name, "package.json")),
+  ...["tools", "tools/browser", "bench", "examples", "site"].map((name) => join(name, "package.json")),
   ...readdirSync(join(root, "packages")).map((name) => join("packages", name, "package.json"))
 ]
 

@@ -1,18 +1,13 @@
 /** The built pages in a real browser, opened from the disk as a reader may: does the search find, and is it readable on a phone? */
-import { existsSync } from "node:fs"
+import * as Browser from "@uninet/browser"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { chromium } from "playwright-core"
-
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
-  existsSync(file)
-)
 
 /** What is wrong, a line each; `undefined` where there is no Chromium. */
 export const check = async (folder: string): Promise<ReadonlyArray<string> | undefined> => {
-  if (executablePath === undefined) return undefined
+  if (Browser.executable === undefined) return undefined
   const faults: Array<string> = []
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] })
+  const browser = await Browser.launch(Browser.executable)
   try {
     const page = await browser.newPage({ viewport: { width: 1200, height: 900 } })
     page.on("pageerror", (error) => faults.push(`an error in the page: ${error.message}`))

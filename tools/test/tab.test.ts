@@ -1,5 +1,6 @@
 /** The search in a tab, and what it leaves: the command line's journal. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Browser from "@uninet/browser"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -7,9 +8,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { chromium as driver } from "playwright-core"
 import { here } from "../../packages/cli/test/support/cli.ts"
-import { chromium } from "../src/portable/browser.ts"
 import { digits } from "../src/portable/digits.ts"
 import { make, serve } from "../src/Tab.ts"
 import { type Options, search, type Told } from "../tab/search.js"
@@ -43,7 +42,7 @@ describe("a search in a tab", () => {
     "shows how it goes, and leaves as a file the journal that the same search leaves in Node",
     (context) =>
       Effect.gen(function* () {
-        if (chromium === undefined) return context.skip("there is no Chromium here (Debian: apt-get install chromium)")
+        if (Browser.executable === undefined) return context.skip(Browser.absent)
         const below = yield* folder
         const site = join(below, "site")
         yield* to(() => make(site, examples))
@@ -51,12 +50,7 @@ describe("a search in a tab", () => {
           to(() => serve(site, 0)),
           ({ close }) => Effect.sync(close)
         )
-        const browser = yield* Effect.acquireRelease(
-          to(() =>
-            driver.launch({ executablePath: chromium ?? "", args: ["--no-sandbox", "--disable-dev-shm-usage"] })
-          ),
-          (opened) => to(() => opened.close())
-        )
+        const browser = yield* Browser.browser(Browser.executable)
         const page = yield* to(() => browser.newPage())
         const faults: Array<string> = []
         page.on("pageerror", ({ message }) => faults.push(message))

@@ -1,5 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
+import * as Browser from "@uninet/browser"
 import { ImageFile } from "@uninet/data"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -8,7 +9,6 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { inflateSync } from "node:zlib"
 import { serve } from "../browser/serve.ts"
-import { chromium, open } from "./support/chromium.ts"
 
 /** Every kind of file and what Pillow reads it as: the test images of `@uninet/data`. */
 const folder = fileURLToPath(new URL("../../data/test/pillow", import.meta.url))
@@ -38,106 +38,115 @@ const page = Effect.fnUntraced(function* (executable: string, of = folder) {
   )
   const address = server.address()
   const port = typeof address === "object" && address !== null ? address.port : 0
-  return yield* open(executable, `http://127.0.0.1:${port}/`, "document.body.dataset.ready === 'yes'")
+  return yield* Browser.open(executable, `http://127.0.0.1:${port}/`, "document.body.dataset.ready === 'yes'")
 })
 
 const base64 =
   "(bytes) => { let text = ''; for (const byte of bytes) text += String.fromCharCode(byte); return btoa(text) }"
 
 describe("a picture in the page", () => {
-  it.live("has the pixels that Pillow reads, whatever its kind", (context) =>
-    Effect.gen(function* () {
-      if (chromium === undefined) return context.skip("there is no Chromium here (Debian: apt-get install chromium)")
-      const { evaluate } = yield* page(chromium)
-      const found: Record<string, number> = {}
-      for (const [name, expected] of files) {
-        const answer = yield* evaluate(`(async () => {
+  it.live(
+    "has the pixels that Pillow reads, whatever its kind",
+    (context) =>
+      Effect.gen(function* () {
+        if (Browser.executable === undefined) return context.skip(Browser.absent)
+        const { evaluate } = yield* page(Browser.executable)
+        const found: Record<string, number> = {}
+        for (const [name, expected] of files) {
+          const answer = yield* evaluate(`(async () => {
           const { rasterOf } = await import("./uninet.js")
           const { withChannels } = await import("./data/Raster.ts")
           const raster = await rasterOf(await (await fetch("files/${name}")).blob())
           const packed = (channels) => (${base64})(withChannels(channels)(raster).bytes)
           return { width: raster.width, height: raster.height, L: packed(1), RGB: packed(3) }
         })()`)
-        const { L, RGB, height, width } = answer as Expected // the expression says so
-        assert.deepStrictEqual([width, height], [expected.width, expected.height], name)
-        for (const [mode, bytes] of [
-          ["L", L],
-          ["RGB", RGB]
-        ] as const) {
-          const pillow = inflateSync(Buffer.from(expected[mode], "base64"))
-          found[`${name} ${mode}`] = farthest(Buffer.from(bytes, "base64"), pillow)
+          const { L, RGB, height, width } = answer as Expected // the expression says so
+          assert.deepStrictEqual([width, height], [expected.width, expected.height], name)
+          for (const [mode, bytes] of [
+            ["L", L],
+            ["RGB", RGB]
+          ] as const) {
+            const pillow = inflateSync(Buffer.from(expected[mode], "base64"))
+            found[`${name} ${mode}`] = farthest(Buffer.from(bytes, "base64"), pillow)
+          }
         }
-      }
-      // Browsers round inks otherwise, and without textures lose a WebP's colours where it is transparent; all else is the same to the byte.
-      const textures = yield* evaluate(`new OffscreenCanvas(1, 1).getContext("webgl2") !== null`)
-      const may = (name: string) =>
-        name.startsWith("cmyk") ? 1 : name.startsWith("transparent.webp") && !textures ? 255 : 0
-      assert.deepStrictEqual(
-        Object.entries(found).filter(([name, most]) => most > may(name)),
-        []
-      )
-    }).pipe(Effect.scoped)
-  )
-
-  it.live("says in a sentence why a file is none", (context) =>
-    Effect.gen(function* () {
-      if (chromium === undefined) return context.skip("there is no Chromium here (Debian: apt-get install chromium)")
-      const { evaluate } = yield* page(chromium)
-      const said = (blob: string) =>
-        evaluate(
-          `import("./uninet.js").then(async ({ rasterOf }) => rasterOf(await ${blob})).catch(({ message }) => message)`
+        // Browsers round inks otherwise, and without textures lose a WebP's colours where it is transparent; all else is the same to the byte.
+        const textures = yield* evaluate(`new OffscreenCanvas(1, 1).getContext("webgl2") !== null`)
+        const may = (name: string) =>
+          name.startsWith("cmyk") ? 1 : name.startsWith("transparent.webp") && !textures ? 255 : 0
+        assert.deepStrictEqual(
+          Object.entries(found).filter(([name, most]) => most > may(name)),
+          []
         )
-      const remedy = "Give a file such as a JPEG or a PNG."
-      assert.strictEqual(yield* said(`new Blob(["no picture"])`), `That is no image. ${remedy}`)
-      assert.strictEqual(
-        yield* said(`fetch("files/rgb8.png").then((r) => r.blob()).then((b) => b.slice(0, 99))`),
-        `That is no image: cut short. ${remedy}`
-      )
-      assert.strictEqual(
-        yield* said(`new Blob(["P6 50000 50000 255 "])`),
-        `That is no image: 50000×50000 pixels are more than 178,956,970. ${remedy}`
-      )
-    }).pipe(Effect.scoped)
+      }).pipe(Effect.scoped),
+    Browser.testTimeout
   )
 
-  it.live("is the network's input that it is in Node, but for what bicubic resizing of two kinds differs", (context) =>
-    Effect.gen(function* () {
-      if (chromium === undefined) return context.skip("there is no Chromium here (Debian: apt-get install chromium)")
-      const fs = yield* FileSystem.FileSystem
-      const pictures = yield* fs.makeTempDirectoryScoped()
-      const [wide, tall] = [100, 61]
-      const pixels = Uint8Array.from({ length: 3 * wide * tall }, (_, i) => {
-        const [x, y, c] = [Math.floor(i / 3) % wide, Math.floor(i / 3 / wide), i % 3]
-        return 128 + 60 * Math.sin((x / wide) * (7 + c)) + 60 * Math.cos((y / tall) * (9 - 2 * c))
-      })
-      const head = new TextEncoder().encode(`P6 ${wide} ${tall} 255\n`)
-      yield* fs.writeFile(join(pictures, "waves.ppm"), Uint8Array.from([...head, ...pixels]))
-      yield* fs.copyFile(join(folder, "1x20000.png"), join(pictures, "narrow.png"))
-      const { evaluate } = yield* page(chromium, pictures)
-      const colours = { mean: [0, 0, 0], deviation: [1, 1, 1] }
-      for (const { file = "waves.ppm", ...card } of [
-        {
-          file: "narrow.png",
-          image: { channels: 1, height: 28, width: 28 },
-          mean: [0],
-          deviation: [1],
-          cropRatio: 0.875
-        },
-        { image: { channels: 1, height: 28, width: 28 }, mean: [0.2], deviation: [0.5], cropRatio: 0.875 },
-        { image: { channels: 3, height: 32, width: 24 }, ...colours, cropRatio: 1 },
-        { image: { channels: 3, height: 20, width: 30 }, ...colours, cropRatio: 0.5 },
-        { image: { channels: 3, height: tall, width: wide }, ...colours, cropRatio: 1 }
-      ]) {
-        const there = yield* evaluate(`(async () => {
+  it.live(
+    "says in a sentence why a file is none",
+    (context) =>
+      Effect.gen(function* () {
+        if (Browser.executable === undefined) return context.skip(Browser.absent)
+        const { evaluate } = yield* page(Browser.executable)
+        const said = (blob: string) =>
+          evaluate(
+            `import("./uninet.js").then(async ({ rasterOf }) => rasterOf(await ${blob})).catch(({ message }) => message)`
+          )
+        const remedy = "Give a file such as a JPEG or a PNG."
+        assert.strictEqual(yield* said(`new Blob(["no picture"])`), `That is no image. ${remedy}`)
+        assert.strictEqual(
+          yield* said(`fetch("files/rgb8.png").then((r) => r.blob()).then((b) => b.slice(0, 99))`),
+          `That is no image: cut short. ${remedy}`
+        )
+        assert.strictEqual(
+          yield* said(`new Blob(["P6 50000 50000 255 "])`),
+          `That is no image: 50000×50000 pixels are more than 178,956,970. ${remedy}`
+        )
+      }).pipe(Effect.scoped),
+    Browser.testTimeout
+  )
+
+  it.live(
+    "is the network's input that it is in Node, but for what bicubic resizing of two kinds differs",
+    (context) =>
+      Effect.gen(function* () {
+        if (Browser.executable === undefined) return context.skip(Browser.absent)
+        const fs = yield* FileSystem.FileSystem
+        const pictures = yield* fs.makeTempDirectoryScoped()
+        const [wide, tall] = [100, 61]
+        const pixels = Uint8Array.from({ length: 3 * wide * tall }, (_, i) => {
+          const [x, y, c] = [Math.floor(i / 3) % wide, Math.floor(i / 3 / wide), i % 3]
+          return 128 + 60 * Math.sin((x / wide) * (7 + c)) + 60 * Math.cos((y / tall) * (9 - 2 * c))
+        })
+        const head = new TextEncoder().encode(`P6 ${wide} ${tall} 255\n`)
+        yield* fs.writeFile(join(pictures, "waves.ppm"), Uint8Array.from([...head, ...pixels]))
+        yield* fs.copyFile(join(folder, "1x20000.png"), join(pictures, "narrow.png"))
+        const { evaluate } = yield* page(Browser.executable, pictures)
+        const colours = { mean: [0, 0, 0], deviation: [1, 1, 1] }
+        for (const { file = "waves.ppm", ...card } of [
+          {
+            file: "narrow.png",
+            image: { channels: 1, height: 28, width: 28 },
+            mean: [0],
+            deviation: [1],
+            cropRatio: 0.875
+          },
+          { image: { channels: 1, height: 28, width: 28 }, mean: [0.2], deviation: [0.5], cropRatio: 0.875 },
+          { image: { channels: 3, height: 32, width: 24 }, ...colours, cropRatio: 1 },
+          { image: { channels: 3, height: 20, width: 30 }, ...colours, cropRatio: 0.5 },
+          { image: { channels: 3, height: tall, width: wide }, ...colours, cropRatio: 1 }
+        ]) {
+          const there = yield* evaluate(`(async () => {
           const { inputOf, rasterOf } = await import("./uninet.js")
           const raster = await rasterOf(await (await fetch("files/${file}")).blob())
           return [...inputOf(${JSON.stringify(card)}, raster)]
         })()`)
-        const here = yield* ImageFile.read([join(pictures, file)], card)
-        const apart = farthest(there as ReadonlyArray<number>, here) // the expression says that it is numbers
-        const most = card.image.height === tall ? 1e-6 : 4 / 255 / (card.deviation[0] ?? 1)
-        assert.isBelow(apart, most, JSON.stringify(card))
-      }
-    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+          const here = yield* ImageFile.read([join(pictures, file)], card)
+          const apart = farthest(there as ReadonlyArray<number>, here) // the expression says that it is numbers
+          const most = card.image.height === tall ? 1e-6 : 4 / 255 / (card.deviation[0] ?? 1)
+          assert.isBelow(apart, most, JSON.stringify(card))
+        }
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
+    Browser.testTimeout
   )
 })

@@ -1,16 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { execFile } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import * as Browser from "@uninet/browser"
+import * as Effect from "effect/Effect"
 import { createServer } from "node:http"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
 import { type Plugin, rolldown } from "rolldown"
 import * as Small from "./support/searched.ts"
 import { expected } from "./support/training.ts"
-
-const chromium = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find(existsSync)
 
 /** A search can keep its journal and its checkpoints in files, which this one does not: Node's modules are there in name alone. */
 const withoutNode: Plugin = {
@@ -45,28 +40,32 @@ const serve = async (scripts: Readonly<Record<string, string>>) => {
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const address = server.address()
-  return { server, port: typeof address === "object" ? address?.port : undefined }
+  const close = () => {
+    server.close()
+    server.closeAllConnections()
+  }
+  return { close, port: typeof address === "object" ? address?.port : undefined }
 }
 
 describe("in a browser", () => {
-  it("a bundle needs nothing of Node, and a page's training and search leave the bits behind that Node's do", async (context) => {
-    const { code, dynamicImports, imports } = await bundle("page.ts")
-    assert.deepStrictEqual([...imports, ...dynamicImports], [])
-    if (chromium === undefined) return context.skip("there is no Chromium")
+  it(
+    "a bundle needs nothing of Node, and a page's training and search leave the bits behind that Node's do",
+    async (context) => {
+      const { code, dynamicImports, imports } = await bundle("page.ts")
+      assert.deepStrictEqual([...imports, ...dynamicImports], [])
+      if (Browser.executable === undefined) return context.skip(Browser.absent)
 
-    const search = await bundle("searchPage.ts", withoutNode)
-    const { port, server } = await serve({ "/training.js": code, "/search.js": search.code })
-    const profile = mkdtempSync(join(tmpdir(), "uninet-browser-"))
-    try {
-      const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${profile}`]
-      const waiting = ["--virtual-time-budget=20000", "--dump-dom", `http://127.0.0.1:${port}/`]
-      const { stdout } = await promisify(execFile)(chromium, [...flags, ...waiting], { timeout: 50_000 })
-      const found = [/<title>(.*)<\/title>/, /<html lang="(.*?)"/].map((said) => said.exec(stdout)?.[1] ?? stdout)
+      const search = await bundle("searchPage.ts", withoutNode)
+      const { close, port } = await serve({ "/training.js": code, "/search.js": search.code })
+      const done = "!['', 'running'].includes(document.title) && document.documentElement.lang !== ''"
+      const found = await Browser.open(Browser.executable, `http://127.0.0.1:${port}/`, done).pipe(
+        Effect.flatMap(({ evaluate }) => evaluate("[document.title, document.documentElement.lang]")),
+        Effect.scoped,
+        Effect.ensuring(Effect.sync(close)),
+        Effect.runPromise
+      )
       assert.deepStrictEqual(found, [`digest ${expected.digest}`, `search ${Small.expected.digest}`])
-    } finally {
-      server.close()
-      server.closeAllConnections()
-      rmSync(profile, { recursive: true, force: true })
-    }
-  })
+    },
+    Browser.testTimeout
+  )
 })

@@ -1,12 +1,12 @@
 /** The page in a real browser: what it says is read from its words, which are of what it draws. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Browser from "@uninet/browser"
 import { Dashboard, Front, Html, Report, Run, Table } from "@uninet/report"
 import { Comparison, type Follow, type Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { browser, executable } from "./support/chromium.ts"
 import { journal } from "./support/journals.ts"
 
 const hostile = `</script><img src=x onerror="document.body.dataset.hacked='yes'"><b>é 网 ש</b>`
@@ -34,8 +34,7 @@ describe("the page in a browser", () => {
     "shows every view of a search, filters and sorts it, and follows one that runs",
     (context) =>
       Effect.gen(function* () {
-        if (executable === undefined)
-          return context.skip("there is no Chromium here (Debian: apt-get install chromium)")
+        if (Browser.executable === undefined) return context.skip(Browser.absent)
         const folder = yield* Effect.acquireRelease(
           Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-page-"))),
           (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
@@ -59,7 +58,7 @@ describe("the page in a browser", () => {
         const problems = [`runs/${hostile} cannot be read.`]
         writeFileSync(file, yield* Html.of(Report.of(shown, { made: 0, problems, compared })))
 
-        const opened = yield* browser(executable)
+        const opened = yield* Browser.browser(Browser.executable)
         const page = yield* Effect.promise(() => opened.newPage({ viewport: { width: 1200, height: 900 } }))
         const faults: Array<string> = []
         page.on("pageerror", (error) => faults.push(error.message))
@@ -67,15 +66,7 @@ describe("the page in a browser", () => {
           if (!/^(file|data|blob):|^http:\/\/localhost/.test(request.url())) faults.push(request.url())
         })
         const said = (selector: string) => to(() => page.locator(selector).first().innerText())
-        // The driver's own way is not allowed in this page: it has a policy.
-        const until = (expression: string) =>
-          to(async () => {
-            for (let i = 0; i < 1500; i++) {
-              if ((await page.evaluate(expression).catch(() => false)) === true) return
-              await new Promise((resume) => setTimeout(resume, 20))
-            }
-            assert.fail(`${expression} did not come about`)
-          })
+        const until = Browser.until(page, faults)
         yield* to(() => page.goto(`file://${file}`))
         yield* until("document.body.dataset.ready === 'yes'")
 
@@ -149,9 +140,20 @@ describe("the page in a browser", () => {
         yield* to(() => page.goto(address))
         yield* until(`document.getElementById("count")?.textContent === "${kept.length} trials of 240"`)
 
+        // An address that is followed as soon as the page is drawn, before its effects have run.
+        const followed = yield* to(() => opened.newPage())
+        yield* to(() =>
+          followed.addInitScript(`new MutationObserver((_, watching) => {
+            if (document.querySelector("main") === null) return
+            watching.disconnect()
+            location.hash = "trial=7"
+          }).observe(document, { childList: true, subtree: true })`)
+        )
+        yield* to(() => followed.goto(`file://${file}`))
+        yield* Browser.until(followed)(`document.querySelector("#trial h3")?.textContent.startsWith("Trial 7:")`)
+        yield* to(() => followed.close())
+
         // A failed trial: why, and how to train it again. One whose blocks are there.
-        // From another page: the one that is left may still write its own address.
-        yield* to(() => page.goto("about:blank"))
         yield* to(() => page.goto(`file://${file}#states=failed&trial=16`))
         yield* until(`document.querySelector("#trial h3")?.textContent.startsWith("Trial 16: failed")`)
         assert.match(yield* said("#trial"), /Diverged: the loss became NaN in epoch 1[^]*uninet replay runs\/demo 16/)
@@ -214,6 +216,6 @@ describe("the page in a browser", () => {
         yield* until(`document.querySelector("#best .summary").textContent.includes("${bestSaid}")`)
         assert.deepStrictEqual(faults, [])
       }).pipe(Effect.scoped),
-    120_000
+    Browser.testTimeout
   )
 })

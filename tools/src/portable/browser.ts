@@ -1,18 +1,8 @@
 /** A page's search: served to a Chromium of this machine, which says what its journal holds. */
-import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import * as Browser from "@uninet/browser"
 import { createServer, type Server } from "node:http"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import type { Options } from "./search.ts"
-
-/** Where it is, if it is. */
-export const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
-  existsSync(file)
-)
-
-const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 const listening = (server: Server): Promise<number> =>
   new Promise((resolve) => {
@@ -43,20 +33,18 @@ export const inBrowser = async (
     response.writeHead(200, { "content-type": type }).end(content)
   })
   const port = await listening(server)
-  const profile = mkdtempSync(join(tmpdir(), "uninet-browser-"))
-  const child = spawn(executable, [...flags, `--user-data-dir=${profile}`, `http://127.0.0.1:${port}/`], {
-    stdio: "ignore"
-  })
-  child.on("error", reject)
-  child.on("exit", () => reject(new Error("the browser ended")))
+  const browser = await Browser.launch(executable)
+  browser.on("disconnected", () => reject(new Error("the browser ended")))
   const timer = setTimeout(() => reject(new Error(`the browser said nothing for ${patience} s`)), 1000 * patience)
   try {
+    const page = await browser.newPage()
+    page.on("pageerror", reject)
+    await page.goto(`http://127.0.0.1:${port}/`)
     return await promise
   } finally {
     clearTimeout(timer)
-    child.kill("SIGKILL")
+    await browser.close()
     server.close()
     server.closeAllConnections()
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
   }
 }

@@ -1,0 +1,69 @@
+/** The machine's Chromium, as the tests and the benches of pages drive it. */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
+import { chromium, type Page } from "playwright-core"
+
+export type { Page } from "playwright-core"
+
+/** Where it is, if it is. */
+export const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
+  existsSync(file)
+)
+
+/** Why a test of a page is skipped, or a bench refused. */
+export const absent = "there is no Chromium here (Debian: apt-get install chromium)"
+
+/** How long a browser may take to start or a page to do what is awaited, milliseconds: on a machine that tests keep busy both take many seconds. */
+const patience = 100_000
+
+/** How long a test of a page may take, milliseconds. */
+export const testTimeout = 120_000
+
+/** A page that never did what was awaited, and what it wrote meanwhile. */
+export class NotShown extends Data.TaggedError("NotShown")<{
+  readonly url: string
+  readonly awaited: string
+  readonly written: ReadonlyArray<string>
+}> {
+  override get message() {
+    return [`${this.url} never came to ${this.awaited}.`, ...this.written].join("\n")
+  }
+}
+
+/** A browser that the caller closes. */
+export const launch = (executablePath: string) =>
+  chromium.launch({ executablePath, timeout: patience, args: ["--no-sandbox", "--disable-dev-shm-usage"] })
+
+/** A browser that ends with the scope. */
+export const browser = (executablePath: string) =>
+  Effect.acquireRelease(
+    Effect.promise(() => launch(executablePath)),
+    (launched) => Effect.promise(() => launched.close())
+  )
+
+/** Waits until an expression is true in a page; `written` is what the page wrote so far, for the error. */
+export const until = (page: Page, written: ReadonlyArray<string> = []) =>
+  Effect.fnUntraced(function* (expression: string) {
+    const deadline = Date.now() + patience
+    // The driver's own way evaluates a text in the page, which one with a policy does not allow.
+    while (Date.now() < deadline) {
+      // A page on its way to another answers nothing.
+      const found = yield* Effect.promise(() => page.evaluate<unknown>(expression).catch(() => false))
+      if (found === true) return
+      yield* Effect.sleep(20)
+    }
+    return yield* new NotShown({ url: page.url(), awaited: expression, written })
+  })
+
+/** A page in a browser of its own, once `ready`, an expression, is true in it: asks it for the values of expressions, awaited, as JSON carries them. */
+export const open = Effect.fnUntraced(function* (executablePath: string, url: string, ready: string) {
+  const launched = yield* browser(executablePath)
+  const page = yield* Effect.promise(() => launched.newPage())
+  const written: Array<string> = []
+  page.on("console", (message) => written.push(message.text()))
+  page.on("pageerror", (error) => written.push(error.message))
+  yield* Effect.promise(() => page.goto(url, { timeout: patience }))
+  yield* until(page, written)(ready)
+  return { evaluate: (expression: string) => Effect.promise(() => page.evaluate<unknown>(expression)) }
+})
