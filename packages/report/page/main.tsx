@@ -345,6 +345,8 @@ const useView = () => {
       setView(Address.parse(location.hash))
     }
     addEventListener("hashchange", hear)
+    // Effects run after the first frame: an address followed before was heard by nobody.
+    if (location.hash !== known.current) hear()
     return () => removeEventListener("hashchange", hear)
   }, [])
   useEffect(() => {
