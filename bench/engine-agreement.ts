@@ -46,7 +46,7 @@ const recipe = { ...Recipe.proxy, learningRate: Number(rate), epochs: 1, batch: 
 const losses = (architecture: Architecture.Architecture, trial: number) =>
   Effect.gen(function* () {
     const trainer = yield* Trainer
-    const network = yield* Effect.fromResult(ModelSpace.trainable(digits)(architecture))
+    const network = yield* Effect.fromResult(ModelSpace.trainable(architecture)(digits))
     return yield* trainer.fit(network, { recipe, seed: `trial ${trial}` }).pipe(
       Stream.filter((event) => event._tag === "Step"),
       Stream.map(({ loss }) => loss),

@@ -34,7 +34,7 @@ const architecture = UniNet.B0
 const bench = (file: string) => new URL(file, import.meta.url).pathname
 
 const of = Result.getOrThrow(UniNetSpace.models())
-const { about, line, model, task } = Result.getOrThrow(ModelSpace.trainable(of)(architecture))
+const { about, line, model, task } = Result.getOrThrow(ModelSpace.trainable(architecture)(of))
 const { variables } = Result.getOrThrow(Model.evaluation(model))
 const trained: Trained.Trained = {
   model,

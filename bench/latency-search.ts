@@ -138,7 +138,7 @@ const rows = results.arms.flatMap(({ name, searches, trained }) =>
   searches.flatMap(({ best, seed }) => {
     if (best === null) return []
     const tests = trained.filter((each) => each.seed === seed).map(({ test }) => test["accuracy"] ?? Number.NaN)
-    const model = Result.getOrThrow(of.model(Result.getOrThrow(ModelSpace.read(of)(best.point))))
+    const model = Result.getOrThrow(of.model(Result.getOrThrow(ModelSpace.read(best.point)(of))))
     return [
       {
         arm: name,

@@ -78,7 +78,7 @@ const program = Effect.gen(function* () {
   )
   const accuracies: Array<number> = []
   for (const [i, cell] of cells.entries()) {
-    const network = yield* Effect.fromResult(ModelSpace.trainable(of)(cell))
+    const network = yield* Effect.fromResult(ModelSpace.trainable(cell)(of))
     const last: Option.Option<TrainEvent.TrainEvent> = yield* trainer
       .fit(network, { recipe, seed: `${values.seed}/${i}` })
       .pipe(Stream.runLast)

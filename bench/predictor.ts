@@ -71,7 +71,7 @@ const score = Effect.fnUntraced(function* (file: string) {
   for (const { point, trial } of proposed.values()) {
     if (trial % shards !== shard || known.has(trial)) continue
     const network = yield* Effect.fromResult(
-      Result.flatMap(ModelSpace.read(of)(point), (found) => ModelSpace.trainable(of)(found))
+      Result.flatMap(ModelSpace.read(point)(of), (found) => ModelSpace.trainable(found)(of))
     )
     const scores: Record<string, number | null> = {}
     for (const names of together) {
@@ -93,7 +93,7 @@ if (values.score && file !== undefined) {
 
 const trainAgain = Effect.fnUntraced(function* (path: string) {
   const points = [...proposed.values()].flatMap(({ point, trial }) =>
-    trial % Number(values.every) === 0 ? [Result.getOrThrow(ModelSpace.read(of)(point))] : []
+    trial % Number(values.every) === 0 ? [Result.getOrThrow(ModelSpace.read(point)(of))] : []
   )
   const evaluator = TrainingEvaluator.layer(of, { recipe: { ...Recipe.proxy, learningRate: 0.01 } }).pipe(
     Layer.provide(Setup.training(undefined, "mnist", OnnxRuntime.cpu({ threads: 1 })))
@@ -116,7 +116,7 @@ const networks = entries.flatMap(({ entry }) => {
   const before = proposed.get(entry.trial)
   if (entry._tag !== "Finished" || before === undefined) return []
   const { accuracy = Number.NaN, loss = Number.NaN } = entry.evaluation.measures
-  const point = ModelSpace.read(of)(before.point)
+  const point = ModelSpace.read(before.point)(of)
   if (Result.isFailure(point)) throw new Error(`trial ${entry.trial} is of another space: ${point.failure.message}`)
   return [
     { point: point.success, hash: before.hash, costs: before.costs, scores: known.get(entry.trial), accuracy, loss }

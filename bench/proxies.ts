@@ -217,7 +217,7 @@ const compute = Effect.gen(function* () {
   for (const [i, cell] of cells.entries()) {
     const text = NasBench201.print(cell)
     if (i % shards !== shard || done.has(text)) continue
-    const network = yield* Effect.fromResult(ModelSpace.trainable(of)(cell))
+    const network = yield* Effect.fromResult(ModelSpace.trainable(cell)(of))
     const start = performance.now()
     const scored = yield* Proxies.score(network, proxies, {
       seed: `${values.seed}/${i}`,

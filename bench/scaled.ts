@@ -70,7 +70,7 @@ const scaled = (name: string) => {
   const best = found.arms.find((arm) => arm.name === name)?.searches[0]?.best
   if (best === undefined || best === null)
     return Reading.refuse(`${folder} has no search of an arm ${name}. Give --arms with some of its own.`)
-  const baseline = Result.getOrThrow(ModelSpace.read(uninet)(best.point))
+  const baseline = Result.getOrThrow(ModelSpace.read(best.point)(uninet))
   const coefficients = Coefficients.efficientNet
   return Result.getOrThrow(Compound.toMacs(uninet, baseline, macs, { coefficients, fixedImage: true })).point
 }
@@ -108,7 +108,7 @@ const keep = (name: string, json: unknown, own: number) => {
 for (const [name, point] of points) keep(name, point, uninet.costs.macs(point))
 const space = { ...source, path: relative(process.cwd(), module) }
 for (const point of known)
-  keep(point.form, { space, facts, point: ModelSpace.write(forms)(point) }, forms.costs.macs(point))
+  keep(point.form, { space, facts, point: ModelSpace.write(point)(forms) }, forms.costs.macs(point))
 write("scaled", {
   dataset: isNamed ? dataset : relative(values.out, dataset),
   within: { macs: within },

@@ -20,7 +20,7 @@ import { readFileSync } from "node:fs"
 const read = (file: string) => readFileSync(new URL(`fashion-mnist/${file}`, import.meta.url), "utf8")
 const architecture = Schema.decodeSync(Schema.fromJsonString(Architecture.Architecture))(read("architecture.json"))
 const space = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
-const network = Result.getOrThrow(ModelSpace.trainable(space)(architecture))
+const network = Result.getOrThrow(ModelSpace.trainable(architecture)(space))
 const full = Schema.decodeSync(Schema.fromJsonString(Recipe.Recipe))(read("recipe.json"))
 
 const steps = Number(process.argv[2] ?? 40)

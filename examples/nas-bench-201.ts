@@ -66,14 +66,14 @@ export const byTraining = ({
       Effect.provide(services.pipe(Layer.provideMerge(Trainer.layer), Layer.provide(OnnxRuntime.cpu())))
     )
     const { line, point, weights } = finished.winner
-    const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(digits)(point))
+    const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(point)(digits))
     const onnx = yield* Effect.fromResult(
       Format.onnx({
         model,
         weights,
         pytorch: null,
         card: {
-          network: ModelSpace.write(digits)(point),
+          network: ModelSpace.write(point)(digits),
           line,
           inputs: model.inputs,
           outputs: yield* Effect.fromResult(Model.outputs(model)),

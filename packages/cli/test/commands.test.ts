@@ -80,7 +80,7 @@ describe("a network of which a file tells", () => {
   it.live("is taken where its space gives this very network by now, and refused where it gives another", () =>
     Effect.gen(function* () {
       const of = Result.getOrThrow(UniNetSpace.models({ image: image.height, stage0Channels: 24 }))
-      const graph = Result.getOrThrow(ModelSpace.networkDigest(of)(UniNet.B0))
+      const graph = Result.getOrThrow(ModelSpace.networkDigest(UniNet.B0)(of))
       assert.strictEqual((yield* inspected({ ...kept, graph })).code, 0)
       const other = yield* inspected({ ...kept, graph: "0123456789abcdef" })
       assert.strictEqual(other.code, 1)

@@ -128,7 +128,7 @@ describe("a device", () => {
     const predictor = { fixed: 0.1, families: {}, corrections: {} }
     const of = Measures.add(ModelSpace.erased(mine), ["peakMemory", "fileSize"], device(predictor))
     const point = Space.seedPoint(mine.space)
-    const { fileSize, latency, peakMemory } = Result.getOrThrow(ModelSpace.costsOf(of)(point))
+    const { fileSize, latency, peakMemory } = Result.getOrThrow(ModelSpace.costsOf(point)(of))
     assert.strictEqual(latency, 0.1)
     assert.strictEqual(fileSize, Result.getOrThrow(Form.of(Result.getOrThrow(mine.model(point)))).length)
     // At least the first convolution's result, and the map that it reads.

@@ -146,7 +146,7 @@ const costs = <A>(of: ModelSpace<A>): Law<A> => ({
     const made = Model.evaluation(model)
     if (Result.isFailure(made)) return network(made.failure.message)
     const counted = Costs.ofProgram(made.success)
-    const said = costsOf(of)(point)
+    const said = costsOf(point)(of)
     if (Result.isFailure(said)) return network(said.failure.message)
     for (const name of ["parameters", "macs"] as const)
       if (said.success[name] !== counted[name])

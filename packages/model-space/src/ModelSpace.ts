@@ -144,6 +144,13 @@ export interface Declaration<A, Cost extends string, Measure extends string, Cha
 /** A space of points of some type that is not known here. Its points come from it and go back to it only. */
 export type Any = ModelSpace<unknown, string, string>
 
+/** A space that has such points: what a function of a point wants of it, so that a point may be written out where it is given. */
+export type Having<A, Cost extends string = string> = Pick<
+  ModelSpace<A, Cost>,
+  "costs" | "line" | "model" | "name" | "recipe"
+> &
+  Pick<Any, "space" | "task">
+
 /** Any space, seen without the types of its points, costs and measures: what a list or a config takes. `isModelSpace` makes it one of `Any`. */
 export interface Some {
   readonly name: string
@@ -417,7 +424,7 @@ export const withTask =
  *     })
  * })
  * const counted = ModelSpace.withCosts({ layers: ({ depth }: { readonly depth: 1 | 2 | 3 }) => depth + 1 })(mine)
- * console.log(Result.getOrThrow(ModelSpace.costsOf(counted)({ depth: 3 })).layers) // 4
+ * console.log(Result.getOrThrow(ModelSpace.costsOf({ depth: 3 })(counted)).layers) // 4
  * // Bounds on it are constraints of a search like any other.
  * console.log(ModelSpace.within({ layers: { max: 3 }, macs: { max: 1e6 } })(counted).length) // 2
  * console.log(ModelSpace.unpriced(counted).layers) // Infinity: what a search takes where a cost could not be told
@@ -459,14 +466,14 @@ export type Untrainable = Unbuildable | Task.OutputsMismatch | Task.MeasuresMiss
  *       forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at(scope, "logits"), { out: width })(x) })
  *     })
  * })
- * const checked = ModelSpace.checked(mine)({ width: 8 })
+ * const checked = ModelSpace.checked({ width: 8 })(mine)
  * if (Result.isFailure(checked)) console.log(checked.failure.message)
  * // the task classification takes the outputs logits [3], but the model gives logits [8]; …
  * ```
  */
 export const checked =
-  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
-  (point: A): Result.Result<Model.Model, Untrainable> =>
+  <const A>(point: A) =>
+  (of: Having<A>): Result.Result<Model.Model, Untrainable> =>
     Result.gen(function* () {
       const model = yield* of.model(point)
       const outputs = yield* Result.flatMap(
@@ -491,8 +498,8 @@ export class RecipeFailed extends Schema.TaggedError<RecipeFailed>()("RecipeFail
 
 /** What a point changes of the recipe that it is trained by. */
 export const recipeOf =
-  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
-  (point: A): Result.Result<Partial<Recipe>, RecipeFailed> =>
+  <const A>(point: A) =>
+  (of: Having<A>): Result.Result<Partial<Recipe>, RecipeFailed> =>
     Result.mapError(
       guarded(() => of.recipe(point)),
       (reason) => new RecipeFailed({ space: of.name, point: of.line(point), reason })
@@ -511,12 +518,13 @@ export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
 }
 
 /** The names of a space's costs. */
-export const costNames = <A, C extends string>(of: ModelSpace<A, C>): ReadonlyArray<C> => Struct.keys(of.costs)
+export const costNames = <A, C extends string>(of: Pick<ModelSpace<A, C>, "costs">): ReadonlyArray<C> =>
+  Struct.keys(of.costs)
 
 /** The costs of a point, every one a number; Infinity for what cannot be built. */
 export const costsOf =
-  <A, C extends string>(of: ModelSpace<A, C>) =>
-  (point: A): Result.Result<{ readonly [K in C]: number }, CostFailed> => {
+  <const A>(point: A) =>
+  <C extends string>(of: Having<A, C>): Result.Result<{ readonly [K in C]: number }, CostFailed> => {
     const out: Record<string, number> = {}
     for (const cost of costNames(of)) {
       const failed = (reason: string) => new CostFailed({ space: of.name, cost, point: of.line(point), reason })
@@ -599,8 +607,8 @@ export interface Trainable {
  * A point by its JSON. Where the space says how its networks grow, one that grew is read as well, which the space need not have.
  */
 export const read =
-  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
-  (json: unknown): Result.Result<A, SpaceError.NotInSpace> => {
+  (json: unknown) =>
+  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>): Result.Result<A, SpaceError.NotInSpace> => {
     const found = Space.decodeJson(json)(of.space)
     return Result.isFailure(found) && of.scaling !== null ? Space.readJson(json)(of.space) : found
   }
@@ -633,27 +641,27 @@ export const read =
  * })
  *
  * // A point as a journal, a card or another machine gets it, and read back there.
- * const json = JSON.stringify(ModelSpace.write(mine)({ width: 16, learningRate: 1e-2 }))
- * const point = Result.getOrThrow(ModelSpace.read(mine)(JSON.parse(json)))
- * console.log(point.width, Result.getOrThrow(ModelSpace.recipeOf(mine)(point))) // 16 { learningRate: 0.01 }
+ * const json = JSON.stringify(ModelSpace.write({ width: 16, learningRate: 1e-2 })(mine))
+ * const point = Result.getOrThrow(ModelSpace.read(JSON.parse(json))(mine))
+ * console.log(point.width, Result.getOrThrow(ModelSpace.recipeOf(point)(mine))) // 16 { learningRate: 0.01 }
  *
  * // Two points that differ only in how they are trained have the same network.
  * const [slow, fast] = ([1e-3, 1e-2] as const).map((learningRate) =>
- *   Result.getOrThrow(ModelSpace.networkDigest(mine)({ width: 16, learningRate }))
+ *   Result.getOrThrow(ModelSpace.networkDigest({ width: 16, learningRate })(mine))
  * )
  * console.log(slow === fast) // true
  * console.log(ModelSpace.isModelSpace(mine), ModelSpace.isModelSpace(point)) // true false
  * ```
  */
 export const write =
-  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
-  (point: A): Schema.Json =>
-    plain(Space.writeJson(point)(of.space))
+  <const A>(point: A) =>
+  (of: Having<A>): Schema.Json =>
+    plain(Space.writeJson<unknown>(point)(of.space))
 
 /** What the network of a point is, as 16 hexadecimal digits of its graph: the same however its module is written. */
 export const networkDigest =
-  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>) =>
-  (point: A): Result.Result<string, Unbuildable> =>
+  <const A>(point: A) =>
+  (of: Having<A>): Result.Result<string, Unbuildable> =>
     Result.flatMap(of.model(point), (model) =>
       Result.mapBoth(
         built(() => Model.evaluation(model)),
@@ -666,13 +674,13 @@ export const networkDigest =
 
 /** The network of a point, to be trained. `about`: what is kept of it; default the point's JSON. */
 export const trainable =
-  <A, C extends string, M extends string>(of: ModelSpace<A, C, M>, about?: Schema.Json) =>
-  (point: A): Result.Result<Trainable, Untrainable> =>
-    Result.map(checked(of)(point), (model) => ({
+  <const A>(point: A, about?: Schema.Json) =>
+  (of: Having<A>): Result.Result<Trainable, Untrainable> =>
+    Result.map(checked(point)(of), (model) => ({
       model,
       task: of.task,
       line: of.line(point),
-      about: about ?? write(of)(point)
+      about: about ?? write(point)(of)
     }))
 
 const plain = (json: unknown): Schema.Json => JSON.parse(JSON.stringify(json ?? null))
@@ -707,7 +715,7 @@ export const fingerprint = <A, C extends string, M extends string>(of: ModelSpac
   const { also, classes, decides, measures, name, outputs, targets } = of.task
   const graphOf = (point: A): string =>
     Result.match(
-      Result.flatMap(checked(of)(point), (model): Result.Result<Program.Program, { readonly message: string }> =>
+      Result.flatMap(checked(point)(of), (model): Result.Result<Program.Program, { readonly message: string }> =>
         built(() => {
           const given = Model.apply(model, Scope.make("training"), { batch: 2 })
           const loss = of.task.loss(given, Op.input("targets", [2, ...targets.shape], targets.dtype), {
@@ -723,9 +731,9 @@ export const fingerprint = <A, C extends string, M extends string>(of: ModelSpac
     name: of.name,
     version: of.version,
     task: { name, classes, decides, measures, outputs, targets, ...(also === undefined ? {} : { also }) },
-    points: points.map(write(of)),
+    points: points.map((point) => write(point)(of)),
     graphs: points.map(graphOf),
-    costs: points.map((point) => Result.getOrElse(costsOf(of)(point), ({ message }) => message)),
-    recipes: points.map((point) => Result.getOrElse(recipeOf(of)(point), ({ message }) => message))
+    costs: points.map((point) => Result.getOrElse(costsOf(point)(of), ({ message }) => message)),
+    recipes: points.map((point) => Result.getOrElse(recipeOf(point)(of), ({ message }) => message))
   })
 }

@@ -16,7 +16,7 @@ const line = "width = 8, learningRate = 0.01"
 describe("the costs of a hand-written model", () => {
   it("are counted on its graph, for one example", () => {
     // 4 → 8 → 1: products, then products and biases, then the hidden layer before and after its activation, in float32.
-    assert.deepStrictEqual(get(ModelSpace.costsOf(rows)(point)), {
+    assert.deepStrictEqual(get(ModelSpace.costsOf(point)(rows)), {
       macs: 4 * 8 + 8,
       parameters: 4 * 8 + 8 + 8 + 1,
       activationBytes: 4 * (8 + 8)
@@ -29,21 +29,21 @@ describe("the costs of a hand-written model", () => {
       ...declared,
       costs: { width: ({ width }) => width, activationBytes: () => 7 }
     })
-    assert.deepStrictEqual(get(ModelSpace.costsOf(mine)(point)), {
+    assert.deepStrictEqual(get(ModelSpace.costsOf(point)(mine)), {
       macs: 40,
       parameters: 49,
       activationBytes: 7,
       width: 8
     })
     // The names are known to the type checker.
-    assert.strictEqual(get(ModelSpace.costsOf(mine)(point)).width, 8)
+    assert.strictEqual(get(ModelSpace.costsOf(point)(mine)).width, 8)
     // @ts-expect-error: no one provides it
     void mine.costs.latency
   })
 
   it("come several at once along a chain", () => {
     const mine = ModelSpace.make({ ...ofPairs, chain: { costs: ["units"], cost: units } })
-    assert.strictEqual(get(ModelSpace.costsOf(mine)([2, 4])).units, 6)
+    assert.strictEqual(get(ModelSpace.costsOf([2, 4])(mine)).units, 6)
     assert.deepStrictEqual(mine.chain?.costs, ["units"])
   })
 
@@ -58,7 +58,7 @@ describe("the costs of a hand-written model", () => {
     const misfit = network(8, (x) => Op.reshape(x, [3]))
     for (const model of [() => Result.fail({ message: "too wide" }), () => thrower, () => misfit]) {
       const mine = ModelSpace.make({ ...declared, model })
-      assert.deepStrictEqual(get(ModelSpace.costsOf(mine)(point)), infinite)
+      assert.deepStrictEqual(get(ModelSpace.costsOf(point)(mine)), infinite)
     }
   })
 
@@ -72,7 +72,7 @@ describe("the costs of a hand-written model", () => {
     ]
   ])("that %s are named", (reason, latency) => {
     const mine = ModelSpace.make({ ...declared, costs: { latency } })
-    const error = failureOf(ModelSpace.costsOf(mine)(point))
+    const error = failureOf(ModelSpace.costsOf(point)(mine))
     assert.strictEqual(error._tag, "CostFailed")
     assert.strictEqual(
       error.message,
@@ -87,7 +87,7 @@ describe("the costs of a hand-written model", () => {
       cost: { of: (pair: Pair) => units.of(pair) } as Cost.Cost<Pair, "units" | "joules">
     }
     const mine = ModelSpace.make({ ...ofPairs, chain })
-    const error = failureOf(ModelSpace.costsOf(mine)([2, 4]))
+    const error = failureOf(ModelSpace.costsOf([2, 4])(mine))
     assert.include(error.message, "the cost joules of [0] = 2, [1] = 4 in rows is NaN, which is no number")
   })
 })
@@ -117,7 +117,7 @@ const thrower = () => {
 describe("what an author's function throws, or gives in place of what is asked for", () => {
   it("is said in one line, with whose function it is", () => {
     assert.strictEqual(
-      failureOf(ModelSpace.recipeOf(ModelSpace.make({ ...declared, recipe: thrower }))(point)).message,
+      failureOf(ModelSpace.recipeOf(point)(ModelSpace.make({ ...declared, recipe: thrower }))).message,
       `the recipe of ${line} in rows failed: not today; let its function give what it changes of the recipe, for every point`
     )
     assert.strictEqual(failureOf(ModelSpace.make({ ...declared, model: thrower }).model(point)).reason, "not today")
@@ -139,7 +139,7 @@ describe("what an author's function throws, or gives in place of what is asked f
   it("is refused where a task's tally does not measure what the task names", () => {
     // From JavaScript, too.
     const task = { ...distances, decides: "f9" } as unknown as Task.Task<"distance">
-    const error = failureOf(ModelSpace.trainable(ModelSpace.make({ ...declared, task }))(point))
+    const error = failureOf(ModelSpace.trainable(point)(ModelSpace.make({ ...declared, task })))
     assert.strictEqual(
       error.message,
       "the tally of the task distances gives no f9, but distance; let it give every measure that the task names"
@@ -148,11 +148,11 @@ describe("what an author's function throws, or gives in place of what is asked f
 })
 
 const identityWith = (middle?: Middle) =>
-  get(ModelSpace.networkDigest(ModelSpace.make({ ...declared, model: ({ width }) => network(width, middle) }))(point))
+  get(ModelSpace.networkDigest(point)(ModelSpace.make({ ...declared, model: ({ width }) => network(width, middle) })))
 
 describe("the identity of a point's network", () => {
   it("is its graph's: another network of the same point has another", () => {
-    assert.strictEqual(identityWith(), get(ModelSpace.networkDigest(rows)(point)))
+    assert.strictEqual(identityWith(), get(ModelSpace.networkDigest(point)(rows)))
     assert.notStrictEqual(
       identityWith((x) => Op.relu(x)),
       identityWith()
@@ -165,7 +165,7 @@ describe("a space that is changed", () => {
     const mine = ModelSpace.withCosts({ units: ([a]: Pair) => a, first: ([a]: Pair) => a * 10 })(
       ModelSpace.make({ ...ofPairs, chain: { costs: ["units"], cost: units } })
     )
-    const costs = get(ModelSpace.costsOf(mine)([2, 4]))
+    const costs = get(ModelSpace.costsOf([2, 4])(mine))
     assert.deepStrictEqual([costs.units, costs.first], [2, 20])
     assert.isAbove(costs.macs, 0)
     // A bound is on the new one, which the chain knows nothing of.
@@ -177,7 +177,7 @@ describe("a space that is changed", () => {
   it("is the same networks for another task", () => {
     const mine = ModelSpace.withTask(Classification.make({ classes: 3 }))(rows)
     assert.strictEqual(mine.task.decides, "accuracy")
-    assert.deepStrictEqual(get(ModelSpace.costsOf(mine)(point)), get(ModelSpace.costsOf(rows)(point)))
+    assert.deepStrictEqual(get(ModelSpace.costsOf(point)(mine)), get(ModelSpace.costsOf(point)(rows)))
     assert.notStrictEqual(ModelSpace.fingerprint(mine), ModelSpace.fingerprint(rows))
   })
 })
@@ -244,7 +244,7 @@ describe("a network that cannot be built", () => {
     ]
   ])("%s is named, with its point and the reason", (_, model, reason) => {
     const mine = ModelSpace.make({ ...declared, model })
-    for (const error of [failureOf(ModelSpace.checked(mine)(point)), failureOf(ModelSpace.trainable(mine)(point))]) {
+    for (const error of [failureOf(ModelSpace.checked(point)(mine)), failureOf(ModelSpace.trainable(point)(mine))]) {
       assert.strictEqual(error._tag, "Unbuildable")
       assert.strictEqual(error.message, `the network ${line} of rows cannot be built: ${reason}`)
     }
@@ -261,7 +261,7 @@ describe("outputs that the task does not take", () => {
     ["of another rank", { ...distances, outputs: { y: [null] } }, "y [any]"]
   ])("%s are named with the shapes on both sides", (_, task, takes) => {
     const mine = ModelSpace.make({ ...declared, task })
-    const error = failureOf(ModelSpace.trainable(mine)(point))
+    const error = failureOf(ModelSpace.trainable(point)(mine))
     assert.strictEqual(error._tag, "OutputsMismatch")
     assert.strictEqual(
       error.message,
@@ -277,7 +277,7 @@ describe("outputs that the task does not take", () => {
     const task = { ...distances, outputs: { ...distances.outputs, features: [null] } }
     for (const takes of [task, distances])
       assert.isTrue(
-        Result.isSuccess(ModelSpace.checked(ModelSpace.make({ ...declared, task: takes, model: () => more }))(point))
+        Result.isSuccess(ModelSpace.checked(point)(ModelSpace.make({ ...declared, task: takes, model: () => more })))
       )
   })
 })
@@ -326,13 +326,13 @@ describe("the fingerprint of a space", () => {
 
 describe("a point outside the program", () => {
   it("is JSON that is read back as itself", () => {
-    const json = ModelSpace.write(rows)(point)
+    const json = ModelSpace.write(point)(rows)
     assert.deepStrictEqual(json, { width: 8, learningRate: 0.01 })
-    assert.deepStrictEqual(ModelSpace.read(rows)(JSON.parse(JSON.stringify(json))), Result.succeed(point))
+    assert.deepStrictEqual(ModelSpace.read(JSON.parse(JSON.stringify(json)))(rows), Result.succeed(point))
   })
 
   it("is refused where the space has no such point", () => {
-    const error = failureOf(ModelSpace.read(rows)({ width: 5, learningRate: 0.01 }))
+    const error = failureOf(ModelSpace.read({ width: 5, learningRate: 0.01 })(rows))
     assert.strictEqual(error._tag, "NotInSpace")
     assert.strictEqual(
       error.message,
@@ -361,24 +361,24 @@ describe("a point outside the program", () => {
   })
 
   it("is read as well where it grew out of the space, if the space says how its points grow", () => {
-    const json = ModelSpace.write(growing)(grown)
-    assert.deepStrictEqual(ModelSpace.read(growing)(json), Result.succeed(grown))
+    const json = ModelSpace.write(grown)(growing)
+    assert.deepStrictEqual(ModelSpace.read(json)(growing), Result.succeed(grown))
     assert.strictEqual(growing.line(grown), '{"width":400,"learningRate":0.01}')
-    assert.strictEqual(get(ModelSpace.costsOf(growing)(grown)).macs, 5 * 400)
-    assert.isTrue(Result.isFailure(ModelSpace.read(growing)({ width: "wide" })))
-    assert.isTrue(Result.isFailure(ModelSpace.read(rows)(json)))
+    assert.strictEqual(get(ModelSpace.costsOf(grown)(growing)).macs, 5 * 400)
+    assert.isTrue(Result.isFailure(ModelSpace.read({ width: "wide" })(growing)))
+    assert.isTrue(Result.isFailure(ModelSpace.read(json)(rows)))
   })
 })
 
 describe("a point to be trained", () => {
   it("has its model, task, line and JSON", () => {
-    const { about, line: told, model, task } = get(ModelSpace.trainable(rows)(point))
+    const { about, line: told, model, task } = get(ModelSpace.trainable(point)(rows))
     assert.deepStrictEqual([about, told, task], [{ width: 8, learningRate: 0.01 }, line, distances])
     assert.deepStrictEqual(Object.keys(model.inputs), ["x"])
   })
 
   it("keeps what else is said of it", () => {
-    assert.deepStrictEqual(get(ModelSpace.trainable(rows, { from: "a run" })(point)).about, { from: "a run" })
+    assert.deepStrictEqual(get(ModelSpace.trainable(point, { from: "a run" })(rows)).about, { from: "a run" })
   })
 })
 
@@ -410,10 +410,10 @@ describe("a space of which a table is known", () => {
   const table = ModelSpace.table({ name: "table", space, task: distances, costs: { macs: ({ width }) => 5 * width } })
 
   it("has the costs that are given and no others, and says why nothing of it can be trained", () => {
-    assert.deepStrictEqual(get(ModelSpace.costsOf(table)(point)), { macs: 40 })
+    assert.deepStrictEqual(get(ModelSpace.costsOf(point)(table)), { macs: 40 })
     assert.isFalse(table.isTrainable)
     assert.strictEqual(
-      failureOf(ModelSpace.trainable(table)(point)).message,
+      failureOf(ModelSpace.trainable(point)(table)).message,
       `the network ${line} of table cannot be built: its results are known from a table, and it has no networks to be built`
     )
     assert.deepStrictEqual(
@@ -427,7 +427,7 @@ describe("a value from outside the type checker", () => {
   it("is known to be such a space, or not", () => {
     const seen: unknown = rows
     assert.isTrue(ModelSpace.isModelSpace(seen))
-    if (ModelSpace.isModelSpace(seen)) assert.isTrue(Result.isSuccess(ModelSpace.trainable(seen)(point)))
+    if (ModelSpace.isModelSpace(seen)) assert.isTrue(Result.isSuccess(ModelSpace.trainable(point)(seen)))
     for (const other of [undefined, null, 3, "uninet", space, distances, { ...rows, model: "net" }])
       assert.isFalse(ModelSpace.isModelSpace(other))
   })

@@ -210,7 +210,7 @@ describe("a model that its task cannot take", () => {
     ]
   ] as const)("is refused with the shapes of both: %#", (task, says) => {
     const mine = layerOf(task, 2)
-    const refused = Result.getOrThrow(Result.flip(ModelSpace.checked(mine)({ width: 4 })))
+    const refused = Result.getOrThrow(Result.flip(ModelSpace.checked({ width: 4 })(mine)))
     assert.include(refused.message, `takes ${says}`)
   })
 })

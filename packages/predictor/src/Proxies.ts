@@ -151,7 +151,7 @@ const valueOf = (
  * import { Effect, Result } from "effect"
  *
  * const digits = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
- * const network = Result.getOrThrow(ModelSpace.trainable(digits)(Space.seedPoint(digits.space)))
+ * const network = Result.getOrThrow(ModelSpace.trainable(Space.seedPoint(digits.space))(digits))
  * const scores = Proxies.score(network, [Proxies.all.naswot, Proxies.all.snip], { seed: "demo", batch: 16 })
  *
  * Effect.runPromise(Effect.provide(scores, Loops.fast())).then(console.table)

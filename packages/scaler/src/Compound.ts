@@ -170,7 +170,7 @@ const memberOf = <A, C extends string, M extends string>(
 ): Result.Result<Member<A, C>, ScaleError> =>
   Result.gen(function* () {
     const macs = yield* macsOf(of, made.point)
-    const costs = yield* ModelSpace.costsOf(of)(made.point)
+    const costs = yield* ModelSpace.costsOf(made.point)(of)
     return { ...made, costs, macs, effective, factors: factorsOf(chain, made.point, baseline) }
   })
 
@@ -224,7 +224,7 @@ const next = <A, C extends string, M extends string>(
 /** A network that grew is kept as JSON, so the type of the space's points has to have it, though the space has not. */
 const jsonOf = <A, C extends string, M extends string>(of: Space<A, C, M>, point: A) =>
   Result.try({
-    try: () => ModelSpace.write(of)(point),
+    try: () => ModelSpace.write(point)(of),
     catch: (cause) =>
       new Unscalable({
         space: of.name,
@@ -332,7 +332,7 @@ export const published = <A, C extends string, M extends string>(
           })
         )
       const point = table[phi]
-      const costs = yield* ModelSpace.costsOf(of)(point)
+      const costs = yield* ModelSpace.costsOf(point)(of)
       const macs = yield* macsOf(of, point)
       members.push({
         phi,

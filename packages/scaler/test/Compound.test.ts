@@ -33,7 +33,7 @@ const boundHolds = (error: ScaleError, baseline: Architecture.Architecture, give
   }
   if (!(error instanceof StepsTooCoarse)) return assert.fail(error.message)
   const off = (a: Architecture.Architecture) => Math.abs(macsOf(a) / error.target - 1)
-  const nearest = Result.getOrThrow(ModelSpace.read(uninet)(error.nearest))
+  const nearest = Result.getOrThrow(ModelSpace.read(error.nearest)(uninet))
   assert.isAbove(off(nearest), error.tolerance)
   assert.isAbove(error.share, error.tolerance)
   const before = Math.ceil(error.phi) - 1

@@ -60,7 +60,7 @@ describe("a space of one's own that says how its networks grow", () => {
       let before: { readonly macs: number; readonly point: Chain } = { macs: own, point: baseline }
       for (const { costs, effective, factors, macs, phi, point } of family(options)) {
         assert.strictEqual(macs, chains.costs.macs(point))
-        assert.deepStrictEqual(costs, Result.getOrThrow(ModelSpace.costsOf(chains)(point)))
+        assert.deepStrictEqual(costs, Result.getOrThrow(ModelSpace.costsOf(point)(chains)))
         assert.isAtMost(Math.abs(macs / (own * 2 ** phi) - 1), 0.03)
         assert.isTrue(point.width >= before.point.width && point.depth >= before.point.depth && macs > before.macs)
         assert.deepStrictEqual(factors, { depth: point.depth / 3, width: point.width / 64, resolution: 1 })

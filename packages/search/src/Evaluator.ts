@@ -71,7 +71,7 @@ const effectOf = <A, E, R>(run: () => Effect.Effect<A, E, R>): Effect.Effect<A, 
  * const program = Effect.gen(function* () {
  *   const own = yield* Evaluator.Evaluator
  *   const { measures } = yield* Evaluator.evaluate(own, trial, () => Effect.void)
- *   yield* Console.log(measures.accuracy, (yield* Evaluator.pointOf(networks)(trial)).width) // 0.8 16
+ *   yield* Console.log(measures.accuracy, (yield* Evaluator.pointOf(trial)(networks)).width) // 0.8 16
  * })
  * Effect.runPromise(Effect.provide(program, evaluator))
  * ```
@@ -90,10 +90,10 @@ export interface FunctionOptions {
 
 /** Decodes the point of a trial. Fails with `TrialFailed` (`Failed`) where it is no point of the space. */
 export const pointOf =
-  <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>) =>
-  ({ index, point }: Trial): Effect.Effect<A, TrialFailed> =>
+  ({ index, point }: Trial) =>
+  <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): Effect.Effect<A, TrialFailed> =>
     Effect.mapError(
-      Effect.fromResult(ModelSpace.read(of)(point)),
+      Effect.fromResult(ModelSpace.read(point)(of)),
       ({ message }) => new TrialFailed({ trial: index, reason: "Failed", detail: message })
     )
 
@@ -137,7 +137,7 @@ export const make = <A, C extends string, M extends string, E, R = never>(
         evaluate: (trial, report) => {
           const failed = (reason: "Crashed" | "Failed", detail: string) =>
             new TrialFailed({ trial: trial.index, reason, detail })
-          return pointOf(of)(trial).pipe(
+          return pointOf(trial)(of).pipe(
             Effect.flatMap((point) =>
               effectOf(() => evaluate(point, trial, report)).pipe(
                 // What it is evaluated for is its span, and not what its layer was made in.

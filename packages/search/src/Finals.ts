@@ -210,7 +210,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     })
 
   /** A finalist's point as JSON: of the space, or like its points, as one that was scaled up is. */
-  const encoded = ModelSpace.write(of)
+  const encoded = (point: A) => ModelSpace.write(point)(of)
 
   /** Trains on all examples that are not for the test. Its end is told when it is known to count. */
   const trainOnAll = (candidate: Scored<A, C, M>) => {
@@ -341,7 +341,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const { epochs: trainedFor, training, weights } = yield* last
   if (options.retrain !== false && !known.retrained.has(finalist.trial))
     yield* journal.append({ _tag: "Retrained", trial: finalist.trial, epochs: trainedFor ?? epochs }, training)
-  const network = yield* Effect.fromResult(ModelSpace.trainable(of)(finalist.point))
+  const network = yield* Effect.fromResult(ModelSpace.trainable(finalist.point)(of))
   const test = yield* trainer.evaluate(network, weights, options.split ?? "test", {
     imageSize: null,
     ...options.recipe?.(finalist.point)

@@ -115,12 +115,11 @@ const judged = <A>(
  * import { Result } from "effect"
  *
  * const cells = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10, cells: 1 }))
- * const costs = ModelSpace.costsOf(cells)
  * const screen = Screen.make(cells, "demo")
  * const prng = Prng.fromSeed("demo")
  * const candidate = () => {
  *   const point = Space.sample(prng)(cells.space)
- *   return { point, costs: Result.getOrThrow(costs(point)) }
+ *   return { point, costs: Result.getOrThrow(ModelSpace.costsOf(point)(cells)) }
  * }
  * // Instead of training: a skip connection to the output is good, and pooling is not.
  * for (let i = 0; i < 32; i++) {

@@ -295,7 +295,7 @@ export const identity = Effect.fnUntraced(function* <A, C extends string, M exte
       // Absent in journals of before they were known.
       ...(options.screen === undefined ? {} : { screen: options.screen }),
       ...(options.screenBy === undefined ? {} : { screenBy: options.screenBy.name }),
-      ...(startWith.length === 0 ? {} : { startWith: startWith.map((point) => ModelSpace.write(of)(point)) }),
+      ...(startWith.length === 0 ? {} : { startWith: startWith.map((point) => ModelSpace.write(point)(of)) }),
       ...(learnFrom.length === 0 ? {} : { learnFrom: Digest.of(JSON.stringify(learnFrom)) })
     }
   } satisfies Identity
@@ -648,8 +648,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const { space } = of
   const constraints = constraintsOf(of, options)
   // A space whose networks cannot be built at all is told from one with some that cannot.
-  if (of.isTrainable) yield* Effect.fromResult(ModelSpace.checked(of)(Space.seedPoint(space)))
-  yield* Effect.fromResult(ModelSpace.costsOf(of)(Space.seedPoint(space)))
+  if (of.isTrainable) yield* Effect.fromResult(ModelSpace.checked(Space.seedPoint(space))(of))
+  yield* Effect.fromResult(ModelSpace.costsOf(Space.seedPoint(space))(of))
   const domain = yield* Effect.fromResult(Constrained.make(space, constraints))
   const strategy = yield* watch.strategy(start(domain, Prng.fromSeed(seed).split("strategy")))
   yield* Span.annotate(() => ({
@@ -742,8 +742,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
 
   const refusalOf = ({ costs, point }: Candidate<A, C>): string | undefined => {
     // What cannot be built costs infinitely much; where all costs are known, its graph need not be made once more.
-    const look = Object.values(costs).every(Number.isFinite) ? of.model : ModelSpace.checked(of)
-    const network = of.isTrainable ? look(point) : undefined
+    const look = () => (Object.values(costs).every(Number.isFinite) ? of.model(point) : ModelSpace.checked(point)(of))
+    const network = of.isTrainable ? look() : undefined
     if (network !== undefined && Result.isFailure(network))
       return network.failure._tag === "Unbuildable" ? network.failure.reason : network.failure.message
     const [violation] = Constraint.violations(point)(constraints)
@@ -788,7 +788,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const until = rungs[rung]
     const asked = {
       index: trial,
-      point: ModelSpace.write(of)(candidate.point),
+      point: ModelSpace.write(candidate.point)(of),
       seed: seedOf(seed, trial),
       ...(until === undefined || total === undefined ? {} : { epochs: total, until, keep: `trial-${trial}` })
     }
@@ -890,7 +890,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         })
     )
   }
-  const readPoint = ModelSpace.read(of)
+  const readPoint = (json: unknown) => ModelSpace.read(json)(of)
 
   /** The next proposals, at most so many: given ones that follow one another, or the strategy's up to the next given one. */
   const proposalsOf = Effect.fnUntraced(function* (
@@ -934,7 +934,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
             yield* Effect.forEach(proposals, ({ hash, value }) =>
               informed(hash, {
                 point: value,
-                costs: Result.getOrElse(ModelSpace.costsOf(of)(value), () => ModelSpace.unpriced(of))
+                costs: Result.getOrElse(ModelSpace.costsOf(value)(of), () => ModelSpace.unpriced(of))
               })
             )
           )
@@ -960,7 +960,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const propose = Effect.fnUntraced(function* (point: A, hash: string, screenedNow: LeftOut | undefined) {
     const trial = first.length
     const again = retries.get(trial)
-    const priced = ModelSpace.costsOf(of)(point)
+    const priced = ModelSpace.costsOf(point)(of)
     const candidate: Candidate<A, C> = {
       trial,
       hash,
@@ -981,7 +981,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       })
     const settle = (entry: Entry | undefined, act: Effect.Effect<Outcome<M> | Dropped, JournalError | EvaluatorLost>) =>
       Effect.map(begin(candidate, 0, known === undefined ? entry : undefined, act), (job) => void first.push(job))
-    const common = { trial, hash, point: ModelSpace.write(of)(point) }
+    const common = { trial, hash, point: ModelSpace.write(point)(of) }
 
     const same = again === undefined ? first[firstWith.get(hash) ?? -1] : undefined
     const refusal =

@@ -232,9 +232,9 @@ export const layer = <A, C extends string, M extends string>(
           const failed = (reason: "Failed" | "Diverged", detail: string) =>
             new TrialFailed({ trial: trial.index, reason, detail, training: training() })
           return Effect.gen(function* () {
-            const point = yield* pointOf(of)(trial)
-            const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
-            const own = { ...recipe, ...(yield* Effect.fromResult(ModelSpace.recipeOf(of)(point))) }
+            const point = yield* pointOf(trial)(of)
+            const network = yield* Effect.fromResult(ModelSpace.trainable(point)(of))
+            const own = { ...recipe, ...(yield* Effect.fromResult(ModelSpace.recipeOf(point)(of))) }
             return yield* train(
               trainer,
               network,

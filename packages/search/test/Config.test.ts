@@ -123,7 +123,7 @@ describe("a config module", () => {
       for (const name of ["LSA", "MLP", "LG"]) assert.notInclude(printed, name)
       const settings = { config: { url, version }, space: source, dataset: "mnist", recipe: Recipe.proxy }
       const workers = WorkerEvaluator.layer({ module: Setup.module, options: Setup.toJson(settings), workers: 1 })
-      const point = ModelSpace.write(of)(Space.seedPoint(of.space))
+      const point = ModelSpace.write(Space.seedPoint(of.space))(of)
       const { measures } = yield* Evaluator.Evaluator.use((evaluator) =>
         evaluator.evaluate({ index: 0, point, seed: "a" }, () => Effect.void)
       ).pipe(Effect.provide(workers))

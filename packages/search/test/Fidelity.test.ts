@@ -240,7 +240,7 @@ describe("a training on rungs", () => {
   })
   const recipe = { ...Recipe.proxy, batch: 16, epochs: 3 }
   const of = Result.getOrThrow(UniNetSpace.models({ image: 12, channels: 1, classes: 2 }))
-  const point = ModelSpace.write(of)(Space.seedPoint(of.space))
+  const point = ModelSpace.write(Space.seedPoint(of.space))(of)
   const evaluating = (checkpoints?: string) =>
     TrainingEvaluator.layer(of, { recipe, ...(checkpoints === undefined ? {} : { checkpoints }) }).pipe(
       Layer.provide(Trainer.layer),

@@ -237,7 +237,7 @@ const on = <A, E>(
 describe("the evaluator that trains", () => {
   const trial: Trial.Trial = {
     index: 3,
-    point: ModelSpace.write(uninet)(Space.seedPoint(uninet.space)),
+    point: ModelSpace.write(Space.seedPoint(uninet.space))(uninet),
     seed: "s/trial/3"
   }
   it.effect("calls a diverged training so, and names the trial", () =>

@@ -10,7 +10,7 @@ import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { uninet } from "./support/search.ts"
 
-const point = ModelSpace.write(uninet)(Space.seedPoint(uninet.space))
+const point = ModelSpace.write(Space.seedPoint(uninet.space))(uninet)
 const identity: Journal.Identity = { space: "s", seed: "1", settings: { dataset: "mnist", epochs: 1 } }
 
 /** A folder that is removed with the scope. */

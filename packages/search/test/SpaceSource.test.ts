@@ -149,7 +149,7 @@ describe("where a space comes from", () => {
         dataset: fileOf("data.ts"),
         recipe: { ...Recipe.proxy, labelSmoothing: 0, batch: 16 }
       }
-      const point = ModelSpace.write(rows)(Space.seedPoint(rows.space))
+      const point = ModelSpace.write(Space.seedPoint(rows.space))(rows)
       const evaluate = Evaluator.Evaluator.use((evaluator) =>
         evaluator.evaluate({ index: 0, point, seed: "a" }, () => Effect.void)
       )

@@ -12,7 +12,7 @@ import { accuracyOf, formula, setting, uninet } from "./support/search.ts"
 const module = new URL("./support/evaluator.ts", import.meta.url)
 const killing = new URL("./support/killing.ts", import.meta.url)
 const architecture = Space.seedPoint(uninet.space)
-const point = ModelSpace.write(uninet)(architecture)
+const point = ModelSpace.write(architecture)(uninet)
 const trial = (seed: string, index = 0): Trial.Trial => ({ index, point, seed })
 const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.void) =>
   Evaluator.Evaluator.use((evaluator) =>

@@ -17,7 +17,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 const recipe = { ...Recipe.proxy, epochs: 2, batch: 32, augmentation: [], labelSmoothing: 0 }
-const point = ModelSpace.write(rows)(Space.seedPoint(rows.space))
+const point = ModelSpace.write(Space.seedPoint(rows.space))(rows)
 
 const sumOf = (weights: Trial.Weights) =>
   [...weights.values()].reduce((sum, values) => sum + values.reduce((a, b) => a + b, 0), 0)

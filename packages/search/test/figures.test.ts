@@ -247,7 +247,7 @@ describe("a training that was kept", () => {
   const of = Result.getOrThrow(UniNetSpace.models({ image: 12, channels: 1, classes: 2 }))
   const trial: Trial.Trial = {
     index: 0,
-    point: ModelSpace.write(of)(Space.seedPoint(of.space)),
+    point: ModelSpace.write(Space.seedPoint(of.space))(of),
     seed: "s",
     epochs: 2,
     until: 1,

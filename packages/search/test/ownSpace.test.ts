@@ -59,7 +59,7 @@ describe("a space of one's own", () => {
       const stored = (yield* entries).flatMap((entry) => (entry._tag === "Proposed" ? [entry] : []))
       assert.deepStrictEqual(
         stored.map(({ costs, line, point }) => ({ costs, line, point })),
-        records.map(({ costs, line, point }) => ({ costs, line, point: ModelSpace.write(rows)(point) }))
+        records.map(({ costs, line, point }) => ({ costs, line, point: ModelSpace.write(point)(rows) }))
       )
     }).pipe(Effect.provide(here))
   )
@@ -95,7 +95,7 @@ describe("a space of one's own", () => {
         const found = yield* run({ trials: 4 })
         assert.strictEqual(found.records.filter(({ outcome }) => outcome._tag === "Scored").length, 4)
         const { best } = found
-        const network = yield* Effect.fromResult(ModelSpace.trainable(rows)(best.point))
+        const network = yield* Effect.fromResult(ModelSpace.trainable(best.point)(rows))
         const trainer = yield* Trainer
         const measures = yield* trainer
           .fit(network, {

@@ -78,8 +78,8 @@ describe.each(Object.entries(spaces))("%s", (_, of) => {
   it("writes a point as JSON that it reads again, and as a line and a picture", () =>
     fc.assert(
       fc.property(fromSpace(of.space), (point) => {
-        const json = JSON.parse(JSON.stringify(ModelSpace.write(of)(point)))
-        assert.deepStrictEqual(Result.getOrThrow(ModelSpace.read(of)(json)), point)
+        const json = JSON.parse(JSON.stringify(ModelSpace.write(point)(of)))
+        assert.deepStrictEqual(Result.getOrThrow(ModelSpace.read(json)(of)), point)
         assert.isAbove(of.line(point).length, 5)
         assert.notInclude(of.line(point) + of.picture(point), "[object")
       }),

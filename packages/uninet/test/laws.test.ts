@@ -64,8 +64,8 @@ describe("the laws of UniNet's space", () => {
       const isPoint = architecture === UniNet.B0 || architecture === UniNet.B1
       const laws = Laws.pure(of).filter(({ name }) => isPoint || name !== "json")
       assert.deepStrictEqual(Laws.check(of, laws)(architecture), Result.succeed(undefined))
-      const json: unknown = JSON.parse(JSON.stringify(ModelSpace.write(of)(architecture)))
-      assert.deepStrictEqual(ModelSpace.read(of)(json), Result.succeed(architecture))
+      const json: unknown = JSON.parse(JSON.stringify(ModelSpace.write(architecture)(of)))
+      assert.deepStrictEqual(ModelSpace.read(json)(of), Result.succeed(architecture))
     }
   })
 

@@ -28,7 +28,7 @@ describe("UniNet's model space", () => {
     )
     const seed = Space.seedPoint(space)
     assert.strictEqual(digits.line(seed), UniNetSpaceLine(seed))
-    const model = get(ModelSpace.checked(digits)(seed))
+    const model = get(ModelSpace.checked(seed)(digits))
     assert.strictEqual(Model.print(model.inputs), "image [1×28×28]")
   })
 
@@ -38,7 +38,7 @@ describe("UniNet's model space", () => {
         const { activationBytes, flops, fvcoreCount, macs, parameters } = get(
           Result.flatMap(Network.make(architecture), NetworkCosts.of)
         )
-        assert.deepStrictEqual(get(ModelSpace.costsOf(digits)(architecture)), {
+        assert.deepStrictEqual(get(ModelSpace.costsOf(architecture)(digits)), {
           macs,
           parameters,
           activationBytes: activationBytes.inference,
@@ -63,7 +63,7 @@ describe("UniNet's model space", () => {
     const found = get(
       Result.flatMap(Constrained.make(digits.space, constraints), Constrained.sampleWithin(Prng.fromSeed("window")))
     )
-    const costs = get(ModelSpace.costsOf(digits)(found))
+    const costs = get(ModelSpace.costsOf(found)(digits))
     assert.isTrue(costs.macs >= 2e6 && costs.macs <= 2.05e6 && costs.activationBytes <= 200_000)
   })
 
@@ -92,11 +92,11 @@ describe("UniNet's model space", () => {
   it("reads its points from JSON, and networks that were scaled up from one", () => {
     const released = get(UniNetSpace.models({ image: 160, stage0Channels: 24 }))
     for (const member of [UniNet.B0, UniNet.B6]) {
-      const json: unknown = JSON.parse(JSON.stringify(ModelSpace.write(released)(member)))
-      assert.deepStrictEqual(ModelSpace.read(released)(json), Result.succeed(member))
+      const json: unknown = JSON.parse(JSON.stringify(ModelSpace.write(member)(released)))
+      assert.deepStrictEqual(ModelSpace.read(json)(released), Result.succeed(member))
     }
     assert.isTrue(Result.isFailure(Space.decodeJson(UniNet.B6)(released.space)))
-    assert.isTrue(Result.isFailure(ModelSpace.read(released)({ ...UniNet.B6, classes: "many" })))
+    assert.isTrue(Result.isFailure(ModelSpace.read({ ...UniNet.B6, classes: "many" })(released)))
   })
 })
 
@@ -125,7 +125,7 @@ describe("the kit of a model space", () => {
       const [stage0, ...searched] = found.stages
       assert.strictEqual(stage0?.operator, "DWConv")
       assert.isTrue(searched.every(({ operator }) => operator === "SA" || operator === "LSA"))
-      assert.isTrue(Result.isSuccess(ModelSpace.checked(transformers)(found)))
+      assert.isTrue(Result.isSuccess(ModelSpace.checked(found)(transformers)))
       assert.isAtMost(transformers.costs.macs(found), 3e6)
     }
   })

@@ -290,7 +290,7 @@ export const explain = Command.make(
   }) {
     const { of, point } = yield* networks.read(name, config)
     const program = yield* Effect.gen(function* () {
-      const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
+      const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(point)(of))
       return inference
         ? yield* Effect.fromResult(Model.evaluation(model, { batch }))
         : yield* Effect.fromResult(TrainingProgram.make(model, task, { ...Recipe.proxy, batch }))

@@ -135,7 +135,7 @@ const ofNetwork = Effect.fnUntraced(function* (given: Flags) {
       `${given.network} is a network without weights. Give a run's folder, --weights file.safetensors, or --seed text for untrained ones.`
     )
   const seed = given.seed.value
-  const { variables } = yield* Effect.fromResult(ModelSpace.trainable(found.of)(found.point)).pipe(
+  const { variables } = yield* Effect.fromResult(ModelSpace.trainable(found.point)(found.of)).pipe(
     Effect.flatMap(({ model }) => Effect.fromResult(Model.evaluation(model))),
     Effect.mapError(at(given.network))
   )
@@ -149,7 +149,7 @@ const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, found, s
   const name = asked ?? dataset
   if (name === undefined) return undefined
   const fitting = Effect.gen(function* () {
-    const network = yield* Effect.fromResult(ModelSpace.trainable(found.of)(found.point))
+    const network = yield* Effect.fromResult(ModelSpace.trainable(found.point)(found.of))
     const [, height = null] = network.model.inputs["image"]?.shape ?? []
     const services = yield* Layer.build(
       Setup.dataset(undefined, name, {

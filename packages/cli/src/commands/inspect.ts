@@ -120,12 +120,12 @@ export const inspect = Command.make(
     const found = Option.isSome(image) ? yield* resized.to(own, image.value) : own
     const { of, point } = found
     const counted = Effect.gen(function* () {
-      const model = yield* Effect.fromResult(ModelSpace.checked(of)(point))
+      const model = yield* Effect.fromResult(ModelSpace.checked(point)(of))
       const program = yield* Effect.fromResult(Model.evaluation(model))
       return {
         parts: yield* Effect.fromResult(of.parts(point)),
         shapes: { inputs: model.inputs, outputs: of.task.outputs },
-        costs: yield* Effect.fromResult(ModelSpace.costsOf(of)(point)),
+        costs: yield* Effect.fromResult(ModelSpace.costsOf(point)(of)),
         counted: Costs.ofProgram(program),
         buffers: buffersOf(program)
       }

@@ -370,16 +370,16 @@ const rowOf = Effect.fnUntraced(function* (
   proxies: ReadonlyArray<(typeof Proxies.azNas)[number]>,
   options: Proxies.Options
 ): Effect.fn.Return<Row, never, Runtime> {
-  const costs = Result.getOrElse(ModelSpace.costsOf(of)(point), (): Readonly<Record<string, number>> => ({}))
+  const costs = Result.getOrElse(ModelSpace.costsOf(point)(of), (): Readonly<Record<string, number>> => ({}))
   const scored = yield* Effect.result(
-    Effect.flatMap(Effect.fromResult(ModelSpace.trainable(of)(point)), (network) =>
+    Effect.flatMap(Effect.fromResult(ModelSpace.trainable(point)(of)), (network) =>
       Proxies.score(network, proxies, options)
     )
   )
   const base = {
     line: of.line(point),
     space: of.name,
-    point: ModelSpace.write(of)(point),
+    point: ModelSpace.write(point)(of),
     macs: finite(costs["macs"]),
     parameters: finite(costs["parameters"]),
     result

@@ -271,7 +271,7 @@ type Searched = Extract<scaleFolder.Method, { readonly _tag: "Searched" }>
 /** Checks that the networks can be trained on the data set: told now, and not by every trial. */
 const fits = Effect.fnUntraced(
   function* ({ dataset, recipe }: Searched, { baseline: { of, point } }: Plan) {
-    const network = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
+    const network = yield* Effect.fromResult(ModelSpace.trainable(point)(of))
     const [, height] = network.model.inputs["image"]?.shape ?? []
     const services = yield* Layer.build(Setup.dataset(undefined, dataset, height === undefined ? {} : { size: height }))
     const data = yield* Fitting.of(network, Context.get(services, Dataset.Dataset), recipe.imageSize)
@@ -446,7 +446,7 @@ const write = Effect.fnUntraced(function* (
       return value === undefined ? [] : [[key, value] as const]
     })
     const content = Effect.gen(function* () {
-      const { model } = yield* Effect.fromResult(ModelSpace.trainable(of)(member.point))
+      const { model } = yield* Effect.fromResult(ModelSpace.trainable(member.point)(of))
       const program = yield* Effect.fromResult(Model.evaluation(model))
       const made = yield* Effect.fromResult(
         Weights.toSafetensors(program, inherited.weights, {

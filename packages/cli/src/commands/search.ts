@@ -161,7 +161,7 @@ const int8Of = Effect.fnUntraced(function* (
   { imageSize }: Pick<Recipe.Recipe, "imageSize">,
   given: Dataset.DatasetShape
 ) {
-  const network = yield* Effect.fromResult(ModelSpace.trainable(found.of)(found.point))
+  const network = yield* Effect.fromResult(ModelSpace.trainable(found.point)(found.of))
   const data = yield* Fitting.of(network, given, imageSize)
   const trained = yield* exports.trained(found, weights, { data, metadata: {} })
   const { file } = yield* Int8.onnx(trained, yield* Specimens.ofDataset(data, Int8.calibration, "train"))

@@ -251,13 +251,13 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run)
   const own = yield* networkOf(plan, yield* Dataset.Dataset, given.config)
   const { of, point } = own
   const network = yield* Effect.mapError(
-    Effect.fromResult(ModelSpace.trainable(of, networks.toJson(own))(point)),
+    Effect.fromResult(ModelSpace.trainable(point, networks.toJson(own))(of)),
     at(plan.name)
   )
   const { weights, teacher, dataset, skipBad, seed, threads, device } = plan
   // What the point says of its training goes before the recipe, and what the command line says before that.
   const base = isPreset(or(given.recipe, standard)) ? Recipe.forTask(of.task)(plan.recipe) : plan.recipe
-  const said = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(of)(point)), at(plan.name))
+  const said = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(point)(of)), at(plan.name))
   const distillation =
     teacher === undefined || base.distillation !== undefined ? {} : { distillation: Distillation.Distillation.make({}) }
   const recipe = plan.resume ? plan.recipe : { ...base, ...distillation, ...said, ...asked(base, given) }

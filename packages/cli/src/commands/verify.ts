@@ -101,7 +101,7 @@ const searchOnEngine = Effect.fnUntraced(function* (of: ModelSpace.Any, options:
                 space: of.name,
                 line: of.line(point),
                 picture: of.picture(point),
-                point: ModelSpace.write(of)(point)
+                point: ModelSpace.write(point)(of)
               })
         )
       ),

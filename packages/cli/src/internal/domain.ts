@@ -157,8 +157,8 @@ export const trainable = Effect.fnUntraced(function* (of: ModelSpace.Any, point:
       `${whose} has distillation, and there is no teacher here. Leave it out, and give the network one by uninet train --teacher.`
     )
   if (!of.isTrainable) return
-  const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(of)(point)), at("--space"))
-  const own = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(of)(point)), at("--space"))
+  const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(point)(of)), at("--space"))
+  const own = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(point)(of)), at("--space"))
   const recipe = { ...plan.recipe, ...own }
   yield* Effect.mapError(Fitting.of(network, dataset, recipe.imageSize), at("--dataset"))
   const step = Result.flatMap(TrainingProgram.checkRecipe(recipe), () =>
@@ -173,7 +173,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
   const { device, of } = yield* spaceOf(plan)
   const { space, task } = of
   const seedPoint = Space.seedPoint(space)
-  yield* Effect.mapError(Effect.fromResult(ModelSpace.costsOf(of)(seedPoint)), at("--space"))
+  yield* Effect.mapError(Effect.fromResult(ModelSpace.costsOf(seedPoint)(of)), at("--space"))
   const seen = Option.getOrElse(given, () => seedPoint)
   yield* trainable(of, seen, plan, Option.isNone(given) ? "the search's recipe" : "its recipe")
   if (of.isTrainable) {

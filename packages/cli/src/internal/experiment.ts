@@ -184,7 +184,7 @@ const beyond = (
   of: ModelSpace.Any,
   point: unknown
 ): Effect.Effect<string | undefined, { readonly message: string }> =>
-  Effect.map(Effect.fromResult(ModelSpace.costsOf(of)(point)), (costs: Readonly<Record<string, number>>) => {
+  Effect.map(Effect.fromResult(ModelSpace.costsOf(point)(of)), (costs: Readonly<Record<string, number>>) => {
     for (const [cost, { max = Infinity, min = -Infinity }] of Object.entries(Experiment.withinOf(experiment, name))) {
       const value = costs[cost]
       if (value === undefined) return `its space has no cost ${cost}, by which the arms are bounded`
@@ -366,9 +366,9 @@ export const candidateOf = (
   of: ModelSpace.Any,
   point: unknown
 ): Effect.Effect<Search.Scored<unknown>, ModelSpace.CostFailed> =>
-  Effect.map(Effect.fromResult(ModelSpace.costsOf(of)(point)), (costs) => ({
+  Effect.map(Effect.fromResult(ModelSpace.costsOf(point)(of)), (costs) => ({
     trial: 0,
-    hash: Result.getOrElse(ModelSpace.networkDigest(of)(point), () => of.line(point)),
+    hash: Result.getOrElse(ModelSpace.networkDigest(point)(of), () => of.line(point)),
     point,
     line: of.line(point),
     costs,

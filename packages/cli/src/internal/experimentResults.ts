@@ -101,7 +101,7 @@ const networkOf = ({ domain: { of }, point }: Arm): ArmResult["network"] =>
     onNone: () => null,
     onSome: (given) => ({
       line: of.line(given),
-      costs: Result.getOrElse(ModelSpace.costsOf(of)(given), () => ({}))
+      costs: Result.getOrElse(ModelSpace.costsOf(given)(of), () => ({}))
     })
   })
 

@@ -35,7 +35,7 @@ export const trained = Effect.fnUntraced(function* (
   }: { readonly data: Dataset.DatasetShape | undefined; readonly metadata: Readonly<Record<string, string>> }
 ): Effect.fn.Return<Trained.Trained, GraphError | ModelSpace.Untrainable> {
   const { of, point } = found
-  const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(of)(point))
+  const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(point)(of))
   const outputs = yield* Effect.fromResult(Model.outputs(model))
   const { classes } = task
   const otherwise: Card.Card = {

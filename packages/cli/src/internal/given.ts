@@ -49,7 +49,7 @@ export const startWith = Effect.fnUntraced(function* (of: ModelSpace.Any, from: 
         )
       )
   if (found.length === 0) return yield* fault(`--start-with ${name}: it has no network. Give one that has some.`)
-  const points = found.map((json) => ModelSpace.read(of)(json))
+  const points = found.map((json) => ModelSpace.read(json)(of))
   const wrong = points.findIndex(Result.isFailure)
   const first = points[wrong]
   if (first !== undefined && Result.isFailure(first))
@@ -78,9 +78,8 @@ const lessonOf = Effect.fnUntraced(function* (of: ModelSpace.Any, folder: string
   const recorded = yield* plans.recorded(folder, "--learn-from ")
   const results = resultsOf(recorded)
   const within = (space: ModelSpace.Any) => {
-    const read = ModelSpace.read(space)
     const points = results.flatMap(({ point, reward }) => {
-      const found = read(point)
+      const found = ModelSpace.read(point)(space)
       return Result.isSuccess(found) ? [{ point: found.success, reward }] : []
     })
     return Search.lessonOf(of.space, space.space)(points)
@@ -113,10 +112,11 @@ export const of = Effect.fnUntraced(function* (
 > {
   const { given } = plan
   const points: Array<unknown> = []
-  const read = ModelSpace.read(space)
   for (const json of given.points)
     points.push(
-      yield* Effect.mapError(Effect.fromResult(read(json)), ({ message }) => fault(`the journal: ${message}.`))
+      yield* Effect.mapError(Effect.fromResult(ModelSpace.read(json)(space)), ({ message }) =>
+        fault(`the journal: ${message}.`)
+      )
     )
   if (given.startWith !== undefined) points.push(...(yield* startWith(space, given.startWith)))
   const lessons: Array<Lesson.Lesson> = [...given.lessons]

@@ -50,8 +50,8 @@ export const config = Flag.Path("config").pipe(
 export const kept = ({ facts, of, point, source }: Found): Network => ({
   space: source._tag === "Named" ? source : { ...source, path: paths.portable(source.path) },
   facts,
-  point: ModelSpace.write(of)(point),
-  ...Result.match(ModelSpace.networkDigest(of)(point), { onSuccess: (graph) => ({ graph }), onFailure: () => ({}) })
+  point: ModelSpace.write(point)(of),
+  ...Result.match(ModelSpace.networkDigest(point)(of), { onSuccess: (graph) => ({ graph }), onFailure: () => ({}) })
 })
 
 const encode = Schema.encodeSync(Schema.toCodecJson(Network))
@@ -155,12 +155,12 @@ export const open = Effect.fnUntraced(function* (
 ) {
   const source = yield* Effect.mapError(present(space, where), ({ message }) => fault(message))
   const of = yield* Effect.mapError(SpaceSource.load(source, facts, spaces.known), at(where.name))
-  const read = ModelSpace.read(of)(point)
+  const read = ModelSpace.read(point)(of)
   if (Result.isFailure(read))
     return yield* fault(
       `${where.name} holds no network of ${of.name}: ${read.failure.message} Another space's module is given by --config.`
     )
-  const now = ModelSpace.networkDigest(of)(read.success)
+  const now = ModelSpace.networkDigest(read.success)(of)
   if (graph !== undefined && Result.isSuccess(now) && now.success !== graph)
     return yield* fault(
       `${where.name} is of another network than ${of.name} has at its point by now: ${source._tag === "Module" ? `${yield* runFolder.shown(source.path)} has changed` : "this is another version"}. Bring it back as it was, or train the network again.`

@@ -96,7 +96,7 @@ const ofRun = Effect.fnUntraced(function* (folder: string, { config }: Options) 
   const longest = Math.max(...[...trained.values()].map(epochs))
   const { decides, measures } = of.task
   return [...trained].flatMap(([trial, entry]): ReadonlyArray<Candidate> => {
-    const point = ModelSpace.read(of)(points.get(trial))
+    const point = ModelSpace.read(points.get(trial))(of)
     const value = entry.evaluation.measures[decides]
     return Result.isFailure(point) || value === undefined || epochs(entry) < longest
       ? []
@@ -139,7 +139,7 @@ const ofList = Effect.fnUntraced(function* (file: string, list: ReadonlyArray<Sc
     )
     const own = JSON.stringify([network.space, network.facts])
     const of = known.get(own)
-    const there = of === undefined ? undefined : ModelSpace.read(of)(network.point)
+    const there = of === undefined ? undefined : ModelSpace.read(network.point)(of)
     // What may be another network by now is looked at closely, and the first of each space.
     const opened =
       of !== undefined && there !== undefined && Result.isSuccess(there) && network.graph === undefined

@@ -103,7 +103,7 @@ export const detailing = (folder: string): Effect.Effect<Detailing, CliFault, ru
       (trial, point) =>
         Effect.gen(function* () {
           const json = yield* Schema.decodeUnknownEffect(Schema.Json)(point)
-          const value = yield* Effect.fromResult(ModelSpace.read(of)(json))
+          const value = yield* Effect.fromResult(ModelSpace.read(json)(of))
           const parts = yield* Effect.fromResult(of.parts(value))
           return { trial, picture: of.picture(value), parts }
         }).pipe(Effect.mapError(({ message }) => fault(`The network of trial ${trial} cannot be built: ${message}`)))

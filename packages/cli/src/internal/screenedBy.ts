@@ -24,7 +24,7 @@ export const make = Effect.fnUntraced(function* (
   const examples = Option.isSome(first) && first.value.size === batch ? { examples: first.value } : {}
   const proxies = name.split(",").flatMap((each) => (Proxies.isName(each) ? [Proxies.all[each]] : []))
   const scores = (point: unknown) =>
-    Effect.fromResult(ModelSpace.trainable(of)(point)).pipe(
+    Effect.fromResult(ModelSpace.trainable(point)(of)).pipe(
       Effect.flatMap((network) => Proxies.score(network, proxies, { seed, batch, ...examples })),
       Effect.map((scored) => scored.map(({ score }) => score ?? Number.NaN)),
       // A network that cannot be scored is taken for an average one.

@@ -135,7 +135,7 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
     const value = evaluation.measures[decides]
     // Of fewer epochs than others, or the same network once more.
     if (from === undefined || value === undefined || (evaluation.epochs ?? 0) < most || seen.has(from.hash)) continue
-    const point = ModelSpace.read(space)(from.point)
+    const point = ModelSpace.read(from.point)(space)
     const vector = Result.flatMap(point, (point) =>
       Result.flatMap(Space.encode(point)(space.space), (tokens) => Space.toVector(tokens)(space.space))
     )

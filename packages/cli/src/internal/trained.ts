@@ -40,7 +40,7 @@ const readFile = Effect.fnUntraced(function* (
   const found = known ?? (yield* networks.open(Option.getOrThrow(kept), { beside: path.dirname(file), name, override }))
   return yield* Effect.mapError(
     Effect.gen(function* () {
-      const network = yield* Effect.fromResult(ModelSpace.trainable(found.of, networks.toJson(found))(found.point))
+      const network = yield* Effect.fromResult(ModelSpace.trainable(found.point, networks.toJson(found))(found.of))
       const program = yield* Effect.fromResult(Model.evaluation(network.model))
       const weights = yield* Effect.fromResult(Weights.fromSafetensors(program, decoded))
       const wrong = [...weights].find(([, values]) => !values.every(Number.isFinite))

@@ -85,7 +85,7 @@ export const made = (below: string, name: string, given: Made): Effect.Effect<st
           _tag: "Proposed",
           trial,
           hash: Space.hash(point)(of.space),
-          point: ModelSpace.write(of)(point),
+          point: ModelSpace.write(point)(of),
           line: of.line(point),
           costs: { macs: 1e6 + trial, parameters: 1e5 },
           seed: `${seed}/trial/${trial}`

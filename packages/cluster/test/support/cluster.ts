@@ -184,7 +184,7 @@ export const counts = (log: string): ReadonlyMap<number, number> => {
   return found
 }
 
-const point = ModelSpace.write(uninet)(Space.seedPoint(uninet.space))
+const point = ModelSpace.write(Space.seedPoint(uninet.space))(uninet)
 export const trial = (index: number, more: Partial<Trial.Trial> = {}): Trial.Trial => ({
   index,
   point,

@@ -67,7 +67,7 @@ export const cardOf = (architecture: Architecture.Architecture): Card.Card => {
   const { channels } = architecture.image
   return Result.getOrThrow(
     Card.of(Result.getOrThrow(uninet.model(architecture)), {
-      network: ModelSpace.write(uninet)(architecture),
+      network: ModelSpace.write(architecture)(uninet),
       line: uninet.line(architecture),
       task: uninet.task.name,
       classes: Array.from({ length: architecture.classes }, (_, i) => `class "${i}"`),

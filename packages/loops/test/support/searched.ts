@@ -89,9 +89,9 @@ const training = Layer.effect(
       concurrency: 1,
       evaluate: (trial) =>
         Effect.gen(function* () {
-          const point = yield* Evaluator.pointOf(space)(trial)
-          const network = yield* Effect.fromResult(ModelSpace.trainable(space)(point))
-          const own = yield* Effect.fromResult(ModelSpace.recipeOf(space)(point))
+          const point = yield* Evaluator.pointOf(trial)(space)
+          const network = yield* Effect.fromResult(ModelSpace.trainable(point)(space))
+          const own = yield* Effect.fromResult(ModelSpace.recipeOf(point)(space))
           const events = trainer.fit(network, { recipe: { ...recipe, ...own }, seed: trial.seed })
           const last = yield* Stream.runLast(events)
           const isDone = Option.isSome(last) && last.value._tag === "Finished"

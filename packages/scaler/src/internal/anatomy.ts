@@ -11,7 +11,7 @@ export const macsOf = <A, C extends string, M extends string>(
   point: A
 ): Result.Result<number, ScaleError> => {
   const unscalable = (reason: string) => new Unscalable({ space: of.name, network: of.line(point), reason })
-  return Result.flatMap(ModelSpace.costsOf(of)(point), (costs): Result.Result<number, ScaleError> => {
+  return Result.flatMap(ModelSpace.costsOf(point)(of), (costs): Result.Result<number, ScaleError> => {
     const macs = Object.entries<number>(costs).find(([name]) => name === "macs")?.[1]
     if (macs === undefined) return Result.fail(unscalable("the space has no cost macs; give it one"))
     if (Number.isFinite(macs)) return Result.succeed(macs)

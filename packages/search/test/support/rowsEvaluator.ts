@@ -11,7 +11,7 @@ export const kinds = ["throw", "die", "fail", "nan", "few", "epochs", "nothing",
 const evaluator: Layer.Layer<Evaluator.Evaluator> = Layer.succeed(Evaluator.Evaluator, {
   concurrency: 2,
   evaluate: ({ index, point, seed }) => {
-    const measures = measuresOf(Result.getOrThrow(ModelSpace.read(rows)(point)))
+    const measures = measuresOf(Result.getOrThrow(ModelSpace.read(point)(rows)))
     const [said] = seed.split(/[ /]/)
     const what = said === "each" ? kinds[index % kinds.length] : said
     if (seed.includes("odd") && index % 2 === 0) return Effect.succeed({ measures, epochs: null })

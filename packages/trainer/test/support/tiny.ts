@@ -70,7 +70,7 @@ export const networkOf = (architecture: Architecture.Architecture): ModelSpace.T
     image: { channels, ...image }
   } = architecture
   const of = Result.getOrThrow(UniNetSpace.models({ image, channels, classes }))
-  return Result.getOrThrow(ModelSpace.trainable(of)(architecture))
+  return Result.getOrThrow(ModelSpace.trainable(architecture)(of))
 }
 
 export const network = networkOf(architecture)
