@@ -4,7 +4,7 @@
 import type { Cost } from "./Cost.ts"
 import { ShapeError } from "./GraphError.ts"
 import { isValid, print, type Shape } from "./Shape.ts"
-import type { Attributes, DType, Kind, Tensor } from "./Tensor.ts"
+import type { Attributes, DType, Inputs, Kind, Tensor } from "./Tensor.ts"
 
 /**
  * The meaning of one op.
@@ -17,7 +17,7 @@ import type { Attributes, DType, Kind, Tensor } from "./Tensor.ts"
 export interface Definition<K extends Kind> {
   readonly kind: K
   /** The result's shape, or what is wrong with the inputs as a sentence. */
-  readonly shape: (attributes: Attributes[K], inputs: ReadonlyArray<Tensor>) => Shape | string
+  readonly shape: (attributes: Attributes[K], inputs: Inputs[K]) => Shape | string
   /** Element type of the inputs, or one for each; `same` where any will do as long as all have one. Default: `float32`. */
   readonly takes?: DType | "same" | ReadonlyArray<DType>
   /** Element type of the result; `same` where it is that of the inputs. Default: `float32`. */
@@ -42,20 +42,22 @@ export const define = <K extends Kind>(kind: K, rest: Omit<Definition<K>, "kind"
 
 /** What is wrong with the inputs' element types, if anything is. */
 const wrongType = (takes: DType | "same" | ReadonlyArray<DType>, inputs: ReadonlyArray<Tensor>): string | undefined => {
-  const expected = (i: number) => (takes === "same" ? inputs[0].dtype : typeof takes === "string" ? takes : takes[i])
-  const at = inputs.findIndex((input, i) => input.dtype !== expected(i))
-  return at < 0 ? undefined : `expected ${expected(at)} elements, not ${inputs[at].dtype}`
+  for (const [i, { dtype }] of inputs.entries()) {
+    const expected = takes === "same" ? inputs[0]?.dtype : typeof takes === "string" ? takes : takes[i]
+    if (dtype !== expected) return `expected ${expected} elements, not ${dtype}`
+  }
+  return undefined
 }
 
 /** Applies an op: checks element types and shapes and makes the node. A mistake becomes the node's `fault`. */
 export const apply = <K extends Kind>(
   definition: Definition<K>,
   attributes: Attributes[K],
-  inputs: ReadonlyArray<Tensor>,
+  inputs: Inputs[K],
   path: string
 ): Tensor<K> => {
   const { kind, takes = "float32" } = definition
-  const dtype = definition.dtype === "same" ? inputs[0].dtype : (definition.dtype ?? "float32")
+  const dtype = (definition.dtype === "same" ? inputs[0]?.dtype : definition.dtype) ?? "float32"
   for (const input of inputs) {
     if (input.fault !== undefined)
       return { kind, attributes, inputs, shape: input.shape, dtype, path, fault: input.fault }

@@ -44,9 +44,10 @@ const backward: Backward = (of, seed, withRespectTo) => {
     const rule = (definitions[node.kind] as Definition<Kind>).gradient
     if (rule === "zero") continue
     if (rule === "unsupported") return failed(withRespectTo, node, "no gradient is defined through this op")
-    for (const [i, dx] of rule(node, dy, backward).entries()) {
-      const x = node.inputs[i]
-      if (!depends.has(x)) continue
+    const parts = rule(node, dy, backward)
+    for (const [i, x] of node.inputs.entries()) {
+      const dx = parts[i]
+      if (dx === undefined || !depends.has(x)) continue
       if (dx === null) return failed(withRespectTo, node, `no gradient is defined with respect to its input ${i}`)
       const sum = gradients.get(x)
       gradients.set(x, sum === undefined ? dx : add(sum, dx, x.path))

@@ -16,6 +16,45 @@
 /** The length of every axis, outermost first. */
 export type Shape = ReadonlyArray<number>
 
+/** The lengths of so many axes. */
+export type OfRank<Rank extends number, Lengths extends Shape = readonly []> = Lengths["length"] extends Rank
+  ? Lengths
+  : OfRank<Rank, readonly [...Lengths, number]>
+
+/**
+ * Whether a shape has so many axes.
+ *
+ * @example
+ * ```ts
+ * import { Shape } from "@uninet/graph"
+ *
+ * console.log(Shape.hasRank(2)([2, 3]), Shape.hasRank(2)([])) // true false
+ * ```
+ */
+export const hasRank =
+  <Rank extends number>(rank: Rank) =>
+  (shape: Shape): shape is OfRank<Rank> =>
+    shape.length === rank
+
+/**
+ * The lengths of a shape of which it is known how many axes it has, as from an op that takes no others: throws a `RangeError` where it has more or fewer. `hasRank` asks.
+ *
+ * @example
+ * ```ts
+ * import { Op, Shape } from "@uninet/graph"
+ *
+ * const y = Op.conv2d(Op.input("x", [8, 3, 32, 32]), Op.input("weight", [16, 3, 3, 3]))
+ * const [batch, channels, height, width] = Shape.ofRank(4)(y.shape)
+ * console.log(batch, channels, height, width) // 8 16 32 32
+ * ```
+ */
+export const ofRank =
+  <Rank extends number>(rank: Rank) =>
+  (shape: Shape): OfRank<Rank> => {
+    if (hasRank(rank)(shape)) return shape
+    throw new RangeError(`${print(shape)} has ${shape.length} axes, not ${rank}`)
+  }
+
 /** The number of elements of a tensor of this shape. */
 export const size = (shape: Shape): number => {
   let n = 1
@@ -49,9 +88,9 @@ export const print = (shape: Shape): string => `[${shape.join("×")}]`
 export const strides = (shape: Shape): ReadonlyArray<number> => {
   const out = shape.map(() => 1)
   let step = 1
-  for (let i = shape.length - 1; i >= 0; i--) {
+  for (const [i, length] of [...shape.entries()].reverse()) {
     out[i] = step
-    step *= shape[i]
+    step *= length
   }
   return out
 }

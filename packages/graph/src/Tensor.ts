@@ -48,6 +48,24 @@ export interface Attributes
     Optimiser.Attributes,
     Composite.Attributes {}
 
+/** What each kind of op is made of, in order; what is optional stands last. */
+export interface Inputs
+  extends
+    Leaf.Inputs,
+    Elementwise.Inputs,
+    Activation.Inputs,
+    Reduction.Inputs,
+    Layout.Inputs,
+    Gather.Inputs,
+    MatMul.Inputs,
+    Convolution.Inputs,
+    Pool.Inputs,
+    Resize.Inputs,
+    Normalisation.Inputs,
+    Attention.Inputs,
+    Optimiser.Inputs,
+    Composite.Inputs {}
+
 /** The name of an op. */
 export type Kind = keyof Attributes
 
@@ -58,7 +76,7 @@ export type Primitive = Exclude<Kind, "composite">
 export interface Tensor<out K extends Kind = Kind> {
   readonly kind: K
   readonly attributes: Attributes[K]
-  readonly inputs: ReadonlyArray<Tensor>
+  readonly inputs: Inputs[K]
   readonly shape: Shape
   readonly dtype: DType
   /** The layer this op belongs to, as `stages.3.blocks.0`. */

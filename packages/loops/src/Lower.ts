@@ -119,7 +119,9 @@ const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDiv
 
 /** How many images a program works on at once: what the first axes of its batches have in common, or of its largest input where it has none. */
 export const batchOf = ({ inputs, nodes }: Program.Program): number => {
-  const batches = nodes.flatMap((node) => (ofBatches.includes(node.kind) ? [node.inputs[0].shape[0]] : []))
+  const batches = nodes.flatMap(({ inputs: [x], kind }) =>
+    ofBatches.includes(kind) ? (x?.shape.slice(0, 1) ?? []) : []
+  )
   if (batches.length > 0) return batches.reduce(commonDivisor)
   const candidates = inputs.filter((x) => x.shape.length > 0 && x.dtype === "float32")
   const [largest] = candidates.toSorted((a, b) => Shape.size(b.shape) - Shape.size(a.shape))

@@ -6,8 +6,7 @@ export const topological = (roots: ReadonlyArray<Tensor>): ReadonlyArray<Tensor>
   const state = new Map<Tensor, "open" | "done">()
   // By hand and not by recursion: a deep network's chain is longer than the call stack likes.
   const stack = [...roots].reverse()
-  while (stack.length > 0) {
-    const node = stack[stack.length - 1]
+  for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
     const seen = state.get(node)
     if (seen !== undefined) {
       stack.pop()
@@ -18,7 +17,7 @@ export const topological = (roots: ReadonlyArray<Tensor>): ReadonlyArray<Tensor>
       continue
     }
     state.set(node, "open")
-    for (let i = node.inputs.length - 1; i >= 0; i--) if (!state.has(node.inputs[i])) stack.push(node.inputs[i])
+    for (const input of node.inputs.toReversed()) if (!state.has(input)) stack.push(input)
   }
   return order
 }

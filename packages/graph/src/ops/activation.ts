@@ -31,6 +31,12 @@ export interface Attributes {
   readonly activationGrad: { readonly fn: ActivationFunction }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly activation: readonly [x: Tensor]
+  readonly activationGrad: readonly [x: Tensor, dy: Tensor]
+}
+
 /** Floating-point operations per element, roughly: the error function counts as ten. */
 const flopsPerElement: Record<ActivationFunction, number> = {
   relu: 1,

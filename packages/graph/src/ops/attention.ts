@@ -20,19 +20,37 @@ export interface Attributes {
   readonly attentionGrad: Heads & { readonly of: "query" | "key" | "value" }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly attention: readonly [query: Tensor, key: Tensor, value: Tensor, ...mask: ReadonlyArray<Tensor>]
+  readonly attentionGrad: readonly [
+    dy: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    ...mask: ReadonlyArray<Tensor>
+  ]
+}
+
 /** Whether a mask's entries are of keys, or of queries and keys, and divide the batch. */
-const fits = ({ shape: [groups, ...entry] }: Tensor, [batch, queries]: Shape.Shape, keys: number) =>
+const fits = ({ shape: [groups = 0, ...entry] }: Tensor, batch: number, queries: number, keys: number) =>
   (Shape.equals(entry, [keys]) || Shape.equals(entry, [queries, keys])) && batch % groups === 0
 
+const tokens = ({ shape }: Tensor) => Shape.ofRank(3)(shape)
+
 /** Multiply-accumulates of one product of queries with keys. */
-const product = (query: Tensor, key: Tensor) => Shape.size(query.shape) * key.shape[1]
-const scores = ({ heads }: Heads, query: Tensor, key: Tensor) => heads * query.shape[0] * query.shape[1] * key.shape[1]
+const product = (query: Tensor, key: Tensor) => Shape.size(query.shape) * tokens(key)[1]
+const scores = ({ heads }: Heads, query: Tensor, key: Tensor) => {
+  const [batch, queries] = tokens(query)
+  return heads * batch * queries * tokens(key)[1]
+}
 
 export const definitions: Definitions<Attributes> = {
   attention: define("attention", {
     shape: ({ heads, scale }, [query, key, value, mask]) => {
       if (!Number.isFinite(scale)) return "the scale must be finite"
-      if ([query, key, value].some((t) => t.shape.length !== 3))
+      const isTokens = Shape.hasRank(3)
+      if (!isTokens(query.shape) || !isTokens(key.shape) || !isTokens(value.shape))
         return "query, key and value must be [batch×tokens×channels]"
       const [batch, queries, channels] = query.shape
       const keys = key.shape[1]
@@ -40,7 +58,7 @@ export const definitions: Definitions<Attributes> = {
       if (key.shape[0] !== batch || key.shape[2] !== channels) return "query and key must agree on batch and channels"
       if (!Number.isInteger(heads) || heads < 1 || channels % heads !== 0)
         return `${channels} channels do not divide into ${heads} heads`
-      if (mask !== undefined && !fits(mask, query.shape, keys))
+      if (mask !== undefined && !fits(mask, batch, queries, keys))
         return `the mask must be [groups×${keys}] or [groups×${queries}×${keys}] with groups dividing ${batch}`
       return query.shape
     },

@@ -52,6 +52,11 @@ export interface Attributes {
   }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly composite: ReadonlyArray<Tensor>
+}
+
 type Node = Tensor<"composite">
 
 /** What someone's function gives, or what it throws as a sentence. */
@@ -124,7 +129,7 @@ const own = (
     if (parts.length !== inputs.length)
       return wrong(`it has ${parts.length} parts, not one for each of ${inputs.length} inputs`, x)
     const dx = parts[i]
-    if (dx === null) return null
+    if (dx === null || dx === undefined) return null
     if (dx.fault !== undefined) return wrong(inside(dx.fault), x)
     if (!Shape.equals(dx.shape, x.shape) || dx.dtype !== x.dtype)
       return wrong(

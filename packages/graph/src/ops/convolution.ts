@@ -30,6 +30,13 @@ export interface Attributes {
   readonly conv2dGradWeight: Convolution & { readonly weightShape: Shape.Shape }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly conv2d: readonly [x: Tensor, weight: Tensor, ...bias: ReadonlyArray<Tensor>]
+  readonly conv2dGradInput: readonly [dy: Tensor, weight: Tensor]
+  readonly conv2dGradWeight: readonly [dy: Tensor, x: Tensor]
+}
+
 /**
  * Rows and columns of an image that a kernel reaches over.
  *
@@ -60,14 +67,17 @@ export const outputSize = (
 }
 
 /** Multiply-accumulates: one per output element, input channel of its group, and kernel position. */
-const cost = (output: Shape.Shape, weight: Shape.Shape) => Shape.size(output) * weight[1] * weight[2] * weight[3]
+const cost = (output: Shape.Shape, weight: Shape.Shape) => {
+  const [, perGroup, height, width] = Shape.ofRank(4)(weight)
+  return Shape.size(output) * perGroup * height * width
+}
 
 export const definitions: Definitions<Attributes> = {
   conv2d: define("conv2d", {
     shape: (attributes, [x, weight, bias]) => {
       const { dilation, groups } = attributes
-      if (x.shape.length !== 4) return "the input must be [batch×channels×height×width]"
-      if (weight.shape.length !== 4) return "the weight must be [out×in/groups×height×width]"
+      if (!Shape.hasRank(4)(x.shape)) return "the input must be [batch×channels×height×width]"
+      if (!Shape.hasRank(4)(weight.shape)) return "the weight must be [out×in/groups×height×width]"
       const [batch, channels, height, width] = x.shape
       const [out, perGroup, kernelHeight, kernelWidth] = weight.shape
       if (!Number.isInteger(groups)) return "the number of groups must be whole"
@@ -114,10 +124,8 @@ export const halfPadding = (
   kernel: readonly [number, number],
   dilation: Convolution["dilation"] = [1, 1]
 ): Window["padding"] => {
-  const [v, h] = ([0, 1] as const).map((axis) =>
-    kernel[axis] % 2 === 1 ? (dilation[axis] * (kernel[axis] - 1)) / 2 : 0
-  )
-  return [v, h, v, h]
+  const along = (axis: 0 | 1) => (kernel[axis] % 2 === 1 ? (dilation[axis] * (kernel[axis] - 1)) / 2 : 0)
+  return [along(0), along(1), along(0), along(1)]
 }
 
 /**
@@ -147,7 +155,9 @@ export const conv2d = (
   path = x.path
 ): Tensor<"conv2d"> => {
   const { stride = [1, 1], groups = 1, dilation = [1, 1], bias } = options
-  const { padding = halfPadding([weight.shape[2], weight.shape[3]], dilation) } = options
+  // A weight without height and width is refused.
+  const [, , height = 1, width = 1] = weight.shape
+  const { padding = halfPadding([height, width], dilation) } = options
   return apply(
     definitions.conv2d,
     { stride, padding, groups, dilation },

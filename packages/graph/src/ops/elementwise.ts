@@ -35,13 +35,21 @@ export interface Attributes {
   readonly broadcastTo: { readonly shape: Shape.Shape }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly unary: readonly [x: Tensor]
+  readonly binary: readonly [a: Tensor, b: Tensor]
+  readonly compare: readonly [a: Tensor, b: Tensor]
+  readonly broadcastTo: readonly [x: Tensor]
+}
+
 /** Sums a gradient over the axes along which its tensor was broadcast. */
 const unbroadcast = (dy: Tensor, like: Tensor, path: string): Tensor => {
   const axes = Shape.broadcastAxes(like.shape, dy.shape)
   return axes.length === 0 ? dy : reshape(sum(dy, axes, true, path), like.shape, path)
 }
 
-const broadcastShape = (_: unknown, [a, b]: ReadonlyArray<Tensor>) =>
+const broadcastShape = (_: unknown, [a, b]: Inputs["binary"]) =>
   Shape.broadcast(a.shape, b.shape) ?? "the two shapes do not broadcast to one"
 
 export const definitions: Definitions<Attributes> = {

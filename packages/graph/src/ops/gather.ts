@@ -1,4 +1,5 @@
 /** Rows of a table by their numbers, and the other way: rows added up where their numbers say. Each is the other's gradient. */
+import * as Arr from "effect/Array"
 import { flops, free } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
@@ -11,6 +12,12 @@ export interface Attributes {
   readonly scatterAdd: { readonly rows: number }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly gather: readonly [table: Tensor, indices: Tensor]
+  readonly scatterAdd: readonly [values: Tensor, indices: Tensor]
+}
+
 export const definitions: Definitions<Attributes> = {
   gather: define("gather", {
     takes: ["float32", "int32"],
@@ -19,7 +26,7 @@ export const definitions: Definitions<Attributes> = {
     cost: () => free,
     gradient: (y, dy) => {
       const [table, indices] = y.inputs
-      return [scatterAdd(dy, indices, table.shape[0], y.path), null]
+      return [scatterAdd(dy, indices, Arr.getUnsafe(table.shape, 0), y.path), null]
     }
   }),
   scatterAdd: define("scatterAdd", {

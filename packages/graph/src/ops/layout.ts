@@ -1,8 +1,9 @@
 /** Moving elements about: reshape, transpose, slice, pad, concatenate; images to tokens and back. */
+import * as Arr from "effect/Array"
 import { free } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
-import type { Tensor } from "../Tensor.ts"
+import { is, type Tensor } from "../Tensor.ts"
 
 export interface Attributes {
   readonly reshape: { readonly shape: Shape.Shape }
@@ -16,6 +17,17 @@ export interface Attributes {
   readonly toTokens: {}
   /** `[batch, height·width, channels]` → `[batch, channels, height, width]`. */
   readonly toImage: { readonly height: number; readonly width: number }
+}
+
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly reshape: readonly [x: Tensor]
+  readonly transpose: readonly [x: Tensor]
+  readonly slice: readonly [x: Tensor]
+  readonly pad: readonly [x: Tensor]
+  readonly concat: readonly [first: Tensor, ...others: ReadonlyArray<Tensor>]
+  readonly toTokens: readonly [x: Tensor]
+  readonly toImage: readonly [x: Tensor]
 }
 
 /** What is said of an axis that is not there. */
@@ -38,7 +50,7 @@ export const definitions: Definitions<Attributes> = {
     ...anyType,
     shape: ({ permutation }, [x]) =>
       permutation.length === x.shape.length && x.shape.every((_, i) => permutation.includes(i))
-        ? permutation.map((axis) => x.shape[axis])
+        ? permutation.map((axis) => Arr.getUnsafe(x.shape, axis))
         : `[${permutation.join(", ")}] is no permutation of the axes`,
     cost: () => free,
     gradient: (y, dy) => [
@@ -52,9 +64,10 @@ export const definitions: Definitions<Attributes> = {
   slice: define("slice", {
     ...anyType,
     shape: ({ axis, start, end }, [x]) => {
-      if (!Shape.hasAxis(x.shape, axis)) return noAxis(axis, x)
+      const length = Shape.hasAxis(x.shape, axis) ? x.shape[axis] : undefined
+      if (length === undefined) return noAxis(axis, x)
       const whole = [start, end].every(Number.isSafeInteger)
-      return whole && start >= 0 && start < end && end <= x.shape[axis]
+      return whole && start >= 0 && start < end && end <= length
         ? x.shape.map((n, i) => (i === axis ? end - start : n))
         : `has no elements ${start} to ${end} on axis ${axis}`
     },
@@ -63,20 +76,25 @@ export const definitions: Definitions<Attributes> = {
       const { axis, start, end } = y.attributes
       const { shape } = y.inputs[0]
       const at = (n: number) => shape.map((_, i) => (i === axis ? n : 0))
-      return [pad(dy, at(start), at(shape[axis] - end), y.path)]
+      return [pad(dy, at(start), at(Arr.getUnsafe(shape, axis) - end), y.path)]
     }
   }),
   pad: define("pad", {
     ...anyType,
     shape: ({ before, after }, [x]) =>
       [before, after].every((p) => p.length === x.shape.length && p.every((n) => Number.isSafeInteger(n) && n >= 0))
-        ? x.shape.map((n, i) => n + before[i] + after[i])
+        ? x.shape.map((n, i) => n + Arr.getUnsafe(before, i) + Arr.getUnsafe(after, i))
         : "padding needs a number of zeros or more for every axis",
     cost: () => free,
     gradient: (y, dy) => {
       const { before } = y.attributes
       const { shape } = y.inputs[0]
-      return [shape.reduce<Tensor>((d, n, axis) => slice(d, axis, before[axis], before[axis] + n, y.path), dy)]
+      return [
+        shape.reduce<Tensor>((d, n, axis) => {
+          const start = Arr.getUnsafe(before, axis)
+          return slice(d, axis, start, start + n, y.path)
+        }, dy)
+      ]
     }
   }),
   concat: define("concat", {
@@ -88,29 +106,32 @@ export const definitions: Definitions<Attributes> = {
         (x) => x.shape.length === first.shape.length && x.shape.every((n, i) => i === axis || n === first.shape[i])
       )
       return fits
-        ? first.shape.map((n, i) => (i === axis ? xs.reduce((sum, x) => sum + x.shape[axis], 0) : n))
+        ? first.shape.map((n, i) => (i === axis ? xs.reduce((sum, x) => sum + Arr.getUnsafe(x.shape, axis), 0) : n))
         : `the shapes must agree on every axis but ${axis}`
     },
     cost: () => free,
     gradient: (y, dy) => {
       const { axis } = y.attributes
       let start = 0
-      return y.inputs.map((x) => slice(dy, axis, start, (start += x.shape[axis]), y.path))
+      return y.inputs.map((x) => slice(dy, axis, start, (start += Arr.getUnsafe(x.shape, axis)), y.path))
     }
   }),
   toTokens: define("toTokens", {
     ...anyType,
     shape: (_, [x]) =>
-      x.shape.length === 4
+      Shape.hasRank(4)(x.shape)
         ? [x.shape[0], x.shape[2] * x.shape[3], x.shape[1]]
         : "needs an image [batch×channels×height×width]",
     cost: () => free,
-    gradient: (y, dy) => [toImage(dy, y.inputs[0].shape[2], y.inputs[0].shape[3], y.path)]
+    gradient: (y, dy) => {
+      const [, , height, width] = Shape.ofRank(4)(y.inputs[0].shape)
+      return [toImage(dy, height, width, y.path)]
+    }
   }),
   toImage: define("toImage", {
     ...anyType,
     shape: ({ height, width }, [x]) =>
-      x.shape.length === 3 && x.shape[1] === height * width
+      Shape.hasRank(3)(x.shape) && x.shape[1] === height * width
         ? [x.shape[0], x.shape[2], height, width]
         : `needs tokens [batch×${height * width}×channels]`,
     cost: () => free,
@@ -122,7 +143,7 @@ export const definitions: Definitions<Attributes> = {
 export const reshape = (x: Tensor, shape: Shape.Shape, path = x.path): Tensor => {
   if (Shape.equals(x.shape, shape)) return x
   // Of two in a row only the second counts, unless the first was a mistake.
-  const from = x.kind === "reshape" && x.fault === undefined ? x.inputs[0] : x
+  const from = is("reshape")(x) && x.fault === undefined ? x.inputs[0] : x
   return apply(definitions.reshape, { shape }, [from], path)
 }
 /** Axis `i` of the result is axis `permutation[i]` of `x`. */
@@ -139,7 +160,7 @@ export const pad = (x: Tensor, before: ReadonlyArray<number>, after: ReadonlyArr
     ? x
     : apply(definitions.pad, { before, after }, [x], path)
 /** One after the other along `axis`, which counts from 0. */
-export const concat = (xs: readonly [Tensor, ...ReadonlyArray<Tensor>], axis: number, path = xs[0].path): Tensor =>
+export const concat = (xs: Inputs["concat"], axis: number, path = xs[0].path): Tensor =>
   xs.length === 1 && Shape.hasAxis(xs[0].shape, axis) ? xs[0] : apply(definitions.concat, { axis }, xs, path)
 /** `[batch, channels, height, width]` → `[batch, height·width, channels]`, rows first. */
 export const toTokens = (x: Tensor, path = x.path): Tensor<"toTokens"> => apply(definitions.toTokens, {}, [x], path)

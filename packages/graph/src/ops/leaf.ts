@@ -45,6 +45,14 @@ export interface Attributes {
   readonly fill: { readonly value: number }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly input: readonly []
+  readonly variable: readonly []
+  readonly constant: readonly []
+  readonly fill: readonly []
+}
+
 /** Nothing flows into a leaf, so it has no inputs to give gradients to. */
 const noInputs = () => []
 

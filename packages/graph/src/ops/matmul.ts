@@ -1,4 +1,5 @@
 /** Matrix products. */
+import * as Arr from "effect/Array"
 import { macs } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
@@ -16,8 +17,18 @@ export interface Attributes {
   readonly linearGradWeight: {}
 }
 
-const rows = (t: Tensor, transposed: boolean) => t.shape[t.shape.length - (transposed ? 1 : 2)]
-const columns = (t: Tensor, transposed: boolean) => t.shape[t.shape.length - (transposed ? 2 : 1)]
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly matmul: readonly [a: Tensor, b: Tensor]
+  readonly linear: readonly [x: Tensor, weight: Tensor, ...bias: ReadonlyArray<Tensor>]
+  readonly linearGradInput: readonly [dy: Tensor, weight: Tensor]
+  readonly linearGradWeight: readonly [dy: Tensor, x: Tensor]
+}
+
+/** The length of an axis that the tensor has, the last being 1. */
+const fromEnd = ({ shape }: Tensor, axis: number) => Arr.getUnsafe(shape, shape.length - axis)
+const rows = (t: Tensor, transposed: boolean) => fromEnd(t, transposed ? 1 : 2)
+const columns = (t: Tensor, transposed: boolean) => fromEnd(t, transposed ? 2 : 1)
 
 /** Gradients of one side may have batch axes that side lacks: sum them away. */
 const unbatch = (g: Tensor, like: Tensor, path: string): Tensor => {
@@ -58,13 +69,13 @@ export const definitions: Definitions<Attributes> = {
   }),
   linear: define("linear", {
     shape: (_, [x, weight, bias]) => {
-      if (weight.shape.length !== 2) return "the weight must be [out×in]"
+      if (!Shape.hasRank(2)(weight.shape)) return "the weight must be [out×in]"
       const [out, features] = weight.shape
-      if (x.shape[x.shape.length - 1] !== features) return `the input's last axis must have length ${features}`
+      if (x.shape.at(-1) !== features) return `the input's last axis must have length ${features}`
       if (bias !== undefined && !Shape.equals(bias.shape, [out])) return `the bias must be [${out}]`
       return [...x.shape.slice(0, -1), out]
     },
-    cost: (y) => macs(Shape.size(y.shape) * y.inputs[1].shape[1], "linear"),
+    cost: (y) => macs(Shape.size(y.shape) * fromEnd(y.inputs[1], 1), "linear"),
     gradient: (y, dy) => {
       const [x, weight, bias] = y.inputs
       const dx = apply(definitions.linearGradInput, {}, [dy, weight], y.path)
@@ -73,13 +84,13 @@ export const definitions: Definitions<Attributes> = {
     }
   }),
   linearGradInput: define("linearGradInput", {
-    shape: (_, [dy, weight]) => [...dy.shape.slice(0, -1), weight.shape[1]],
-    cost: (y) => macs(Shape.size(y.inputs[0].shape) * y.inputs[1].shape[1]),
+    shape: (_, [dy, weight]) => [...dy.shape.slice(0, -1), fromEnd(weight, 1)],
+    cost: (y) => macs(Shape.size(y.inputs[0].shape) * fromEnd(y.inputs[1], 1)),
     gradient: "unsupported"
   }),
   linearGradWeight: define("linearGradWeight", {
-    shape: (_, [dy, x]) => [dy.shape[dy.shape.length - 1], x.shape[x.shape.length - 1]],
-    cost: (y) => macs(Shape.size(y.inputs[0].shape) * y.shape[1]),
+    shape: (_, [dy, x]) => [fromEnd(dy, 1), fromEnd(x, 1)],
+    cost: (y) => macs(Shape.size(y.inputs[0].shape) * fromEnd(y, 1)),
     gradient: "unsupported"
   })
 }

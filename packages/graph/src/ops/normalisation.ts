@@ -27,15 +27,30 @@ export interface Attributes {
   readonly layerNormGradScale: { readonly epsilon: number }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly batchNorm: readonly [x: Tensor, ...affine: ReadonlyArray<Tensor>]
+  readonly batchMoments: readonly [x: Tensor]
+  readonly batchNormGradInput: readonly [dy: Tensor, x: Tensor, ...scale: ReadonlyArray<Tensor>]
+  readonly batchNormGradScale: readonly [dy: Tensor, x: Tensor]
+  readonly batchNormInference:
+    | readonly [x: Tensor, mean: Tensor, variance: Tensor]
+    | readonly [x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor]
+  readonly layerNorm: readonly [x: Tensor, scale: Tensor, bias: Tensor]
+  readonly layerNormGradInput: readonly [dy: Tensor, x: Tensor, scale: Tensor]
+  readonly layerNormGradScale: readonly [dy: Tensor, x: Tensor]
+}
+
 /** Every axis but the channels'. */
 const batchAxes = (x: Tensor) => x.shape.map((_, i) => i).filter((i) => i !== 1)
 
-const perChannel = (x: Tensor, vectors: ReadonlyArray<Tensor>) =>
-  x.shape.length < 2
-    ? "the input must be [batch×channels×...]"
-    : vectors.every((v) => Shape.equals(v.shape, [x.shape[1]]))
-      ? x.shape
-      : `the per-channel inputs must be [${x.shape[1]}]`
+const perChannel = ({ shape }: Tensor, vectors: ReadonlyArray<Tensor>) => {
+  const [, channels] = shape
+  if (channels === undefined) return "the input must be [batch×channels×...]"
+  return vectors.every((v) => Shape.equals(v.shape, [channels]))
+    ? shape
+    : `the per-channel inputs must be [${channels}]`
+}
 
 /** The shape of what is normalised, unless a number of the norm makes no sense. */
 const unlessWrong = (
@@ -46,23 +61,23 @@ const unlessWrong = (
   return momentum >= 0 && momentum <= 1 ? shape : "the momentum must lie between 0 and 1"
 }
 
+const unpaired = "needs both a scale and a bias, or neither"
+
 /** Scale and bias are given both or not at all: `inputs` has so many more of them. */
 const affine = (inputs: ReadonlyArray<Tensor>, others: number) => inputs.length === others + 2
 
-const normalised = (inputs: ReadonlyArray<Tensor>, others: number) => {
+const normalised = (inputs: Inputs["batchNorm" | "batchNormInference"], others: number) => {
   const [x, ...vectors] = inputs
-  return affine(inputs, others) || inputs.length === others
-    ? perChannel(x, vectors)
-    : "needs both a scale and a bias, or neither"
+  return affine(inputs, others) || inputs.length === others ? perChannel(x, vectors) : unpaired
 }
 
 /** The scale and the bias, if a batch norm has them, as the beginning of a list. */
 const given = (gamma: Tensor | undefined, beta: Tensor | undefined): ReadonlyArray<Tensor> =>
-  [gamma, beta].flatMap((v) => (v === undefined ? [] : [v]))
+  [gamma, beta].filter((v) => v !== undefined)
 
 const perFeature = (x: Tensor, vectors: ReadonlyArray<Tensor>) => {
-  if (x.shape.length === 0) return "a scalar has no last axis"
-  const features = x.shape[x.shape.length - 1]
+  const features = x.shape.at(-1)
+  if (features === undefined) return "a scalar has no last axis"
   return vectors.every((v) => Shape.equals(v.shape, [features])) ? x.shape : `the scale and bias must be [${features}]`
 }
 
@@ -87,7 +102,14 @@ export const definitions: Definitions<Attributes> = {
     }
   }),
   batchMoments: define("batchMoments", {
-    shape: (_, [x]) => (x.shape.length < 2 ? "the input must be [batch×channels×...]" : [2, x.shape[1]]),
+    shape: (
+      _,
+      [
+        {
+          shape: [, channels]
+        }
+      ]
+    ) => (channels === undefined ? "the input must be [batch×channels×...]" : [2, channels]),
     cost: (y) => flops(3 * Shape.size(y.inputs[0].shape)),
     gradient: "unsupported"
   }),
@@ -97,7 +119,7 @@ export const definitions: Definitions<Attributes> = {
     gradient: "unsupported"
   }),
   batchNormGradScale: define("batchNormGradScale", {
-    shape: (_, [, x]) => [x.shape[1]],
+    shape: (_, [, x]) => x.shape.slice(1, 2),
     cost: (y) => flops(3 * Shape.size(y.inputs[1].shape)),
     gradient: "unsupported"
   }),
@@ -110,17 +132,18 @@ export const definitions: Definitions<Attributes> = {
     }),
     gradient: (y, dy) => {
       const { path } = y
-      const [x, gamma] = y.inputs
-      const [mean, variance] = y.inputs.slice(-2)
-      const scaled = affine(y.inputs, 3)
-      const wide = (v: Tensor) => reshape(v, [x.shape[1], ...x.shape.slice(2).map(() => 1)], path)
+      const { inputs } = y
+      const [x] = inputs
+      const [gamma, mean, variance] =
+        inputs.length === 3 ? [undefined, inputs[1], inputs[2]] : [inputs[1], inputs[3], inputs[4]]
+      const wide = (v: Tensor) => reshape(v, [...v.shape, ...x.shape.slice(2).map(() => 1)], path)
       const inverse = reciprocal(sqrt(add(variance, fill(y.attributes.epsilon), path), path), path)
-      const slope = scaled ? mul(gamma, inverse, path) : inverse
+      const slope = gamma === undefined ? inverse : mul(gamma, inverse, path)
       const dScale = mul(sum(mul(dy, sub(x, wide(mean), path), path), batchAxes(x), false, path), inverse, path)
       const dBias = sum(dy, batchAxes(x), false, path)
       return [
         mul(dy, wide(slope), path),
-        ...(scaled ? [dScale, dBias] : []),
+        ...(gamma === undefined ? [] : [dScale, dBias]),
         neg(mul(dBias, slope, path), path),
         scale(mul(dScale, mul(slope, inverse, path), path), -0.5, path)
       ]
@@ -202,8 +225,13 @@ export const batchNormInference = (
   variance: Tensor,
   { epsilon = 1e-5 }: Partial<Attributes["batchNormInference"]> = {},
   path = x.path
-): Tensor<"batchNormInference"> =>
-  apply(definitions.batchNormInference, { epsilon }, [x, ...given(gamma, beta), mean, variance], path)
+): Tensor<"batchNormInference"> => {
+  const definition = definitions.batchNormInference
+  if (gamma !== undefined && beta !== undefined)
+    return apply(definition, { epsilon }, [x, gamma, beta, mean, variance], path)
+  const neither = gamma === beta ? definition : { ...definition, shape: () => unpaired }
+  return apply(neither, { epsilon }, [x, mean, variance], path)
+}
 
 /** Normalises the last axis. Default epsilon 1e-5. */
 export const layerNorm = (

@@ -43,10 +43,26 @@ export interface Attributes {
   readonly clipByNorm: { readonly most: number }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly adamw: readonly [
+    parameter: Tensor,
+    gradient: Tensor,
+    moment1: Tensor,
+    moment2: Tensor,
+    learningRate: Tensor,
+    step: Tensor
+  ]
+  readonly sgd: readonly [parameter: Tensor, gradient: Tensor, velocity: Tensor, learningRate: Tensor]
+  readonly movingAverage: readonly [average: Tensor, current: Tensor, decay: Tensor]
+  readonly globalNorm: ReadonlyArray<Tensor>
+  readonly clipByNorm: readonly [gradient: Tensor, norm: Tensor]
+}
+
 /** What is wrong with numbers that must be finite and not negative, if anything is. */
 const wrongAmount = (amounts: Readonly<Record<string, number>>): string | undefined => {
-  const wrong = Object.keys(amounts).find((name) => !isAmount(amounts[name]))
-  return wrong && `the ${wrong} must be finite and not negative`
+  const wrong = Object.entries(amounts).find(([, amount]) => !isAmount(amount))
+  return wrong && `the ${wrong[0]} must be finite and not negative`
 }
 
 export const definitions: Definitions<Attributes> = {

@@ -26,13 +26,24 @@ export interface Attributes {
   readonly globalAveragePool: {}
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly maxPool2d: readonly [x: Tensor]
+  readonly maxPool2dGrad: readonly [x: Tensor, dy: Tensor]
+  readonly averagePool2d: readonly [x: Tensor]
+  readonly averagePool2dGrad: readonly [dy: Tensor]
+  readonly globalAveragePool: readonly [x: Tensor]
+}
+
 /** The shape of a pooled image, or what is wrong with the window. */
-const pooled = (pool: Pool, [x]: ReadonlyArray<Tensor>): Shape.Shape | string => {
-  if (x.shape.length !== 4) return "the input must be [batch×channels×height×width]"
+const pooled = (pool: Pool, [x]: Inputs["maxPool2d"]): Shape.Shape | string => {
+  if (!Shape.hasRank(4)(x.shape)) return "the input must be [batch×channels×height×width]"
   const { kernel, padding } = pool
   const [batch, channels, height, width] = x.shape
   if (!kernel.every((n) => Number.isSafeInteger(n) && n > 0)) return "the window's sides must be whole and positive"
-  if (padding.some((n, side) => n >= kernel[side % 2])) return "a window may not lie in the padding alone"
+  const [top, left, bottom, right] = padding
+  if (Math.max(top, bottom) >= kernel[0] || Math.max(left, right) >= kernel[1])
+    return "a window may not lie in the padding alone"
   const size = outputSize([height, width], kernel, pool)
   return typeof size === "string" ? size : [batch, channels, ...size]
 }
@@ -73,9 +84,10 @@ export const definitions: Definitions<Attributes> = {
       return { ...flops(elements), fvcore: { operator: "adaptive_avg_pool2d", count: elements } }
     },
     gradient: (y, dy) => {
-      const { shape } = y.inputs[0]
-      const each = scale(dy, 1 / (shape[2] * shape[3]), y.path)
-      return [broadcastTo(reshape(each, [shape[0], shape[1], 1, 1], y.path), shape, y.path)]
+      const shape = Shape.ofRank(4)(y.inputs[0].shape)
+      const [batch, channels, height, width] = shape
+      const each = scale(dy, 1 / (height * width), y.path)
+      return [broadcastTo(reshape(each, [batch, channels, 1, 1], y.path), shape, y.path)]
     }
   })
 }
@@ -144,14 +156,16 @@ export const averagePool2d = (
  * ```
  */
 export const windowCounts = (size: readonly [number, number], { kernel, padding, stride }: Pool): Float32Array => {
-  const [rows, columns] = ([0, 1] as const).map((axis) => {
-    const windows = Math.floor((size[axis] + padding[axis] + padding[axis + 2] - kernel[axis]) / stride[axis]) + 1
+  const [top, left, bottom, right] = padding
+  const along = (axis: 0 | 1, before: number, after: number) => {
+    const windows = Math.floor((size[axis] + before + after - kernel[axis]) / stride[axis]) + 1
     return Array.from({ length: windows }, (_, i) => {
-      const start = i * stride[axis] - padding[axis]
+      const start = i * stride[axis] - before
       return Math.min(start + kernel[axis], size[axis]) - Math.max(start, 0)
     })
-  })
-  return Float32Array.from(rows.flatMap((height) => columns.map((width) => height * width)))
+  }
+  const columns = along(1, left, right)
+  return Float32Array.from(along(0, top, bottom).flatMap((height) => columns.map((width) => height * width)))
 }
 
 /** Mean over height and width: `[batch, channels, height, width]` → `[batch, channels]`. */

@@ -25,6 +25,16 @@ export interface Attributes {
   readonly oneHot: { readonly depth: number }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly reduce: readonly [x: Tensor]
+  readonly softmax: readonly [x: Tensor]
+  readonly softmaxGrad: readonly [y: Tensor, dy: Tensor]
+  readonly logSoftmax: readonly [x: Tensor]
+  readonly argMax: readonly [x: Tensor]
+  readonly oneHot: readonly [indices: Tensor]
+}
+
 /** The shape after a reduction that keeps the reduced axes with length 1. */
 const kept = (shape: Shape.Shape, axes: ReadonlyArray<number>) => shape.map((n, i) => (axes.includes(i) ? 1 : n))
 
@@ -32,10 +42,11 @@ const kept = (shape: Shape.Shape, axes: ReadonlyArray<number>) => shape.map((n, 
 const toFirst = (x: Tensor, axes: ReadonlyArray<number>, dy: Tensor, path: string): Tensor => {
   const left = x.shape.map((_, i) => i).filter((i) => !axes.includes(i))
   const order = [...left, ...axes]
-  const rows = left.map((axis) => x.shape[axis])
   const turned = transpose(x, order, path)
-  const each = reshape(turned, [...rows, Shape.size(axes.map((axis) => x.shape[axis]))], path)
-  const winners = oneHot(argMax(each, path), each.shape[rows.length], path)
+  const rows = turned.shape.slice(0, left.length)
+  const length = Shape.size(turned.shape.slice(left.length))
+  const each = reshape(turned, [...rows, length], path)
+  const winners = oneHot(argMax(each, path), length, path)
   const shares = mul(winners, reshape(dy, [...rows, 1], path), path)
   return transpose(
     reshape(shares, turned.shape, path),
@@ -44,7 +55,7 @@ const toFirst = (x: Tensor, axes: ReadonlyArray<number>, dy: Tensor, path: strin
   )
 }
 
-const last = (_: unknown, [x]: ReadonlyArray<Tensor>) => (x.shape.length === 0 ? "a scalar has no last axis" : x.shape)
+const last = (_: unknown, [x]: Inputs["softmax"]) => (x.shape.length === 0 ? "a scalar has no last axis" : x.shape)
 
 export const definitions: Definitions<Attributes> = {
   reduce: define("reduce", {
@@ -116,7 +127,7 @@ export const sum = (
   const overBatch =
     !keepDims && axes.length === x.shape.length - 1 && x.shape.every((_, axis) => axes.includes(axis) !== (axis === 1))
   return overBatch && x.kind === "batchNormGradInput" && x.fault === undefined
-    ? fill(0, [x.shape[1]], path)
+    ? fill(0, x.shape.slice(1, 2), path)
     : reduce("sum", x, axes, keepDims, path)
 }
 /** Mean over `axes`; all of them by default. */

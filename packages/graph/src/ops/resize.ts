@@ -19,13 +19,19 @@ export interface Attributes {
   readonly resizeGrad: { readonly mode: Interpolation; readonly inputShape: Shape.Shape }
 }
 
+/** What each is made of, in order. */
+export interface Inputs {
+  readonly resize: readonly [x: Tensor]
+  readonly resizeGrad: readonly [dy: Tensor]
+}
+
 /** Operations per element of the larger image: four products of a bilinear mean and the three sums of them. */
 const operations = { nearest: 0, bilinear: 7 } as const
 
 export const definitions: Definitions<Attributes> = {
   resize: define("resize", {
     shape: ({ size: [height, width] }, [x]) =>
-      x.shape.length === 4
+      Shape.hasRank(4)(x.shape)
         ? [x.shape[0], x.shape[1], height, width]
         : "the input must be [batch×channels×height×width]",
     // fvcore counts an operation per element that is copied, and four per element that is mixed.
@@ -92,17 +98,25 @@ export interface Taps {
  * ```
  */
 export const resizeTaps = (mode: Interpolation, from: number, to: number): Taps => {
-  const taps = Array.from({ length: to }, (_, i) => {
-    if (mode === "nearest") return { first: Math.floor((i * from) / to), share: 0 }
-    const at = Math.min(Math.max(((i + 0.5) * from) / to - 0.5, 0), from - 1)
-    return { first: Math.floor(at), share: at - Math.floor(at) }
-  })
+  const taps = tapsOf(mode, from, to)
   return {
     first: taps.map(({ first }) => first),
-    second: taps.map(({ first, share }) => (share === 0 ? first : first + 1)),
+    second: taps.map(({ second }) => second),
     share: taps.map(({ share }) => share)
   }
 }
+
+const tapsOf = (mode: Interpolation, from: number, to: number) =>
+  Array.from({ length: to }, (_, i) => {
+    if (mode === "nearest") {
+      const first = Math.floor((i * from) / to)
+      return { first, second: first, share: 0 }
+    }
+    const at = Math.min(Math.max(((i + 0.5) * from) / to - 0.5, 0), from - 1)
+    const first = Math.floor(at)
+    const share = at - first
+    return { first, second: share === 0 ? first : first + 1, share }
+  })
 
 /**
  * The same as a matrix `[to, from]`: by it a column becomes a resized one, and by its transpose the gradient of that becomes the column's.
@@ -115,11 +129,11 @@ export const resizeTaps = (mode: Interpolation, from: number, to: number): Taps 
  * ```
  */
 export const resizeMatrix = (mode: Interpolation, from: number, to: number): Float32Array => {
-  const { first, second, share } = resizeTaps(mode, from, to)
-  const matrix = new Float32Array(to * from)
-  for (let i = 0; i < to; i++) {
-    matrix[i * from + first[i]] += 1 - share[i]
-    matrix[i * from + second[i]] += share[i]
-  }
-  return matrix
+  const taps = tapsOf(mode, from, to)
+  const columns = Array.from({ length: from }, (_, column) => column)
+  return Float32Array.from(
+    taps.flatMap(({ first, second, share }) =>
+      columns.map((column) => (column === first ? 1 - share : 0) + (column === second ? share : 0))
+    )
+  )
 }

@@ -1,5 +1,5 @@
 /** Leaves, arithmetic, activations, reductions, moving elements about, and the optimiser. */
-import { type Op, Shape, type Tensor } from "@uninet/graph"
+import { type Op, Shape, Tensor } from "@uninet/graph"
 import {
   type Context,
   convert,
@@ -37,7 +37,7 @@ const comparisons = { greater: "Greater", greaterOrEqual: "GreaterEqual", equal:
 
 /** What a broadcast repeats, where another operand of its shape repeats it anyway. */
 const narrowed = (t: Tensor.Tensor, other: Tensor.Tensor): Tensor.Tensor =>
-  t.kind === "broadcastTo" && other.kind !== "broadcastTo" && Shape.equals(t.shape, other.shape) ? t.inputs[0] : t
+  Tensor.is("broadcastTo")(t) && other.kind !== "broadcastTo" && Shape.equals(t.shape, other.shape) ? t.inputs[0] : t
 
 /** A tensor seen as having leading axes of length 1, in a layout. */
 const widened = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layout): Value => {
