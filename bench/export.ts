@@ -35,7 +35,7 @@ const bench = (file: string) => new URL(file, import.meta.url).pathname
 
 const of = Result.getOrThrow(UniNetSpace.models())
 const { about, line, model, task } = Result.getOrThrow(ModelSpace.trainable(architecture)(of))
-const { variables } = Result.getOrThrow(Model.evaluation(model))
+const { variables } = Result.getOrThrow(Model.evaluation()(model))
 const trained: Trained.Trained = {
   model,
   weights: Initialise.values(variables, Prng.fromSeed("bench")),

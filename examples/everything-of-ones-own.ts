@@ -49,7 +49,7 @@ export const ordinal = ({ classes }: { readonly classes: number }) =>
 const Pooling = Operator.make({
   choices: { window: Choice.ordered([3, 5]) },
   layer: (scope, { channels, expansion, settings: { window } }) => {
-    const at = (name: string) => Scope.at(scope, name)
+    const at = (name: string) => Scope.at(name)(scope)
     const mixing = flow(Nn.batchNorm(at("norm1")), (x) =>
       Op.sub(Nn.averagePool2d(at("pool"), { kernel: window, countPadding: false })(x), x)
     )

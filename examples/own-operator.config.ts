@@ -16,10 +16,10 @@ const Wide = Operator.make({
   layer: (scope, { channels, settings }) =>
     Nn.residual(scope, {
       branch: flow(
-        Nn.depthwise(Scope.at(scope, "mix"), { kernel: settings.kernel }),
-        Nn.batchNorm(Scope.at(scope, "norm")),
+        Nn.depthwise(Scope.at("mix")(scope), { kernel: settings.kernel }),
+        Nn.batchNorm(Scope.at("norm")(scope)),
         Nn.gelu(scope),
-        Nn.pointwise(Scope.at(scope, "out"), { out: channels })
+        Nn.pointwise(Scope.at("out")(scope), { out: channels })
       )
     }),
   // What a norm behind the block takes away.

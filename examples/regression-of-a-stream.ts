@@ -56,10 +56,10 @@ export const mine = ModelSpace.make({
       forward: (scope, { x }) => {
         let hidden = x
         for (const [i, width] of widths.entries()) {
-          const at = Scope.at(scope, `layers.${i}`)
+          const at = Scope.at(`layers.${i}`)(scope)
           hidden = activations[activation](at)(Nn.linear(at, { out: width })(hidden))
         }
-        return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
+        return { y: Nn.linear(Scope.at("y")(scope), { out: 1 })(hidden) }
       }
     }),
   costs: { depth: ({ widths }) => widths.length }

@@ -67,7 +67,7 @@ export const mine = ModelSpace.make({
     Model.make({
       inputs: { image: Model.input([1, edge, edge]) },
       forward: (scope, { image }) => {
-        const at = (name: string) => Scope.at(scope, name)
+        const at = (name: string) => Scope.at(name)(scope)
         let x = Nn.gelu(scope)(
           Nn.batchNorm(at("norm"))(
             Nn.convolution(at("stem"), { out: channels, kernel: 3, stride: 2, bias: false })(image)

@@ -36,24 +36,24 @@ const convolution = (
   }: { readonly out: number; readonly stride?: number; readonly kernel?: number; readonly zero?: boolean }
 ): Layer.Layer =>
   flow(
-    Nn.convolution(Scope.at(scope, "0"), { out, kernel, stride, bias: false }),
-    Nn.batchNorm(Scope.at(scope, "1"), { zero })
+    Nn.convolution(Scope.at("0")(scope), { out, kernel, stride, bias: false }),
+    Nn.batchNorm(Scope.at("1")(scope), { zero })
   )
 
-const relu = (scope: Scope.Scope) => Nn.relu(Scope.at(scope, "relu"))
+const relu = (scope: Scope.Scope) => Nn.relu(Scope.at("relu")(scope))
 
 const classifier = (scope: Scope.Scope, classes: number): Layer.Layer =>
-  flow(Nn.globalAveragePool(Scope.at(scope, "pool")), Nn.linear(Scope.at(scope, "classifier"), { out: classes }))
+  flow(Nn.globalAveragePool(Scope.at("pool")(scope)), Nn.linear(Scope.at("classifier")(scope), { out: classes }))
 
 /** Layers one after the other, each below a number. */
 const inTurn = (scope: Scope.Scope, layers: ReadonlyArray<(scope: Scope.Scope) => Layer.Layer>): Layer.Layer =>
-  layers.map((layer, i) => layer(Scope.at(scope, String(i)))).reduce((a, b) => flow(a, b))
+  layers.map((layer, i) => layer(Scope.at(String(i))(scope))).reduce((a, b) => flow(a, b))
 
 const basicBlock =
   (out: number, stride: number) =>
   (scope: Scope.Scope): Layer.Layer =>
   (x) => {
-    const at = (name: string) => Scope.at(scope, name)
+    const at = (name: string) => Scope.at(name)(scope)
     const branch = flow(
       convolution(at("conv1"), { out, stride }),
       relu(at("conv1")),
@@ -75,9 +75,9 @@ const resNet20: Form = (scope, width, classes) => {
     [0, 1, 2].map((i) => basicBlock(out, stage > 0 && i === 0 ? 2 : 1))
   )
   return flow(
-    convolution(Scope.at(scope, "stem"), { out: base }),
-    relu(Scope.at(scope, "stem")),
-    inTurn(Scope.at(scope, "blocks"), stages),
+    convolution(Scope.at("stem")(scope), { out: base }),
+    relu(Scope.at("stem")(scope)),
+    inTurn(Scope.at("blocks")(scope), stages),
     classifier(scope, classes)
   )
 }
@@ -86,7 +86,7 @@ const invertedBottleneck =
   (out: number, stride: number, expansion: number) =>
   (scope: Scope.Scope): Layer.Layer =>
   (x) => {
-    const at = (name: string) => Scope.at(scope, name)
+    const at = (name: string) => Scope.at(name)(scope)
     const [, entry = 1] = x.shape
     const isSame = stride === 1 && entry === out
     const expand: Layer.Layer =
@@ -120,11 +120,11 @@ const mobileNetV2: Form = (scope, width, classes) => {
     Array.from({ length: repeats }, (_, i) => invertedBottleneck(wide(channels), i === 0 ? stride : 1, expansion))
   )
   return flow(
-    convolution(Scope.at(scope, "stem"), { out: wide(32) }),
-    relu(Scope.at(scope, "stem")),
-    inTurn(Scope.at(scope, "blocks"), blocks),
-    convolution(Scope.at(scope, "last"), { out: wide(1280), kernel: 1 }),
-    relu(Scope.at(scope, "last")),
+    convolution(Scope.at("stem")(scope), { out: wide(32) }),
+    relu(Scope.at("stem")(scope)),
+    inTurn(Scope.at("blocks")(scope), blocks),
+    convolution(Scope.at("last")(scope), { out: wide(1280), kernel: 1 }),
+    relu(Scope.at("last")(scope)),
     classifier(scope, classes)
   )
 }

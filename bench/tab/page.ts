@@ -72,8 +72,8 @@ const networks: ReadonlyArray<Network> = [
       inputs: input,
       forward: (scope, { image }) => {
         const flat = Op.reshape(image, [image.shape[0], side * side])
-        const hidden = Nn.relu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 256 })(flat))
-        return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: classes })(hidden) }
+        const hidden = Nn.relu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: 256 })(flat))
+        return { logits: Nn.linear(Scope.at("classifier")(scope), { out: classes })(hidden) }
       }
     }),
     logits: (parameters, x) =>
@@ -85,10 +85,10 @@ const networks: ReadonlyArray<Network> = [
       inputs: input,
       forward: (scope, { image }) => {
         const strided = (name: string, out: number) =>
-          Nn.convolution(Scope.at(scope, name), { out, kernel: 3, stride: 2, padding: [1, 1, 1, 1] })
+          Nn.convolution(Scope.at(name)(scope), { out, kernel: 3, stride: 2, padding: [1, 1, 1, 1] })
         const features = Nn.relu(scope)(strided("second", 32)(Nn.relu(scope)(strided("first", 16)(image))))
         const flat = Op.reshape(features, [image.shape[0], 32 * 7 * 7])
-        return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: classes })(flat) }
+        return { logits: Nn.linear(Scope.at("classifier")(scope), { out: classes })(flat) }
       }
     }),
     logits: (parameters, x) => {

@@ -220,7 +220,7 @@ export const run = Effect.fn("Parity.run")(function* (file: Safetensors.Safetens
   const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch }))
   const step = yield* Effect.fromResult(stepProgram(network, batch))
   const given = { metadata: {}, tensors: new Map(under("weights/").flatMap((n) => entryOf(file, n))) }
-  const weights = yield* Effect.fromResult(Weights.fromSafetensors(evaluation, given))
+  const weights = yield* Effect.fromResult(Weights.fromSafetensors(evaluation)(given))
 
   const runtime = yield* Runtime
   const executable = yield* runtime.compile({ evaluation, step })

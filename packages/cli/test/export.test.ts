@@ -29,7 +29,7 @@ const aRun = (below: string): string => {
   const run = join(below, "run")
   mkdirSync(run)
   const model = Network.model(Result.getOrThrow(Network.make(architecture)))
-  const { variables } = Result.getOrThrow(Networks.evaluation(model))
+  const { variables } = Result.getOrThrow(Networks.evaluation()(model))
   const network = {
     space: { _tag: "Named", name: "uninet" },
     facts: {

@@ -55,10 +55,10 @@ export const variables = (
  * // What your own engine begins with: the variables that its programs share, and what they hold at first.
  * const evaluation = (out: number) =>
  *   Result.getOrThrow(
- *     Model.evaluation(
+ *     Model.evaluation()(
  *       Model.make({
  *         inputs: { x: Model.input([2]) },
- *         forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out })(x) })
+ *         forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out })(x) })
  *       })
  *     )
  *   )

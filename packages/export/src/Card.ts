@@ -51,7 +51,7 @@ export type Told = Pick<Card, "line" | "task"> & Partial<Pick<Card, "network" | 
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * const card = Result.getOrThrow(
  *   Card.of(model, { line: "one linear layer", task: "regression", provenance: { seed: "7" } })

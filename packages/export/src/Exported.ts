@@ -131,7 +131,7 @@ const again = Effect.fnUntraced(function* (
   const bytes = yield* Effect.orDie(Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFile(file)))
   const program = yield* Effect.fromResult(Trained.program(trained))
   const decoded = yield* Effect.fromResult(Safetensors.decode(bytes))
-  const weights = yield* Effect.fromResult(Weights.fromSafetensors(program, decoded))
+  const weights = yield* Effect.fromResult(Weights.fromSafetensors(program)(decoded))
   return { runtime: "UniNet's engine", outputs: yield* Trained.outputs({ ...trained, weights }, examples, onExamples) }
 })
 
@@ -151,10 +151,10 @@ const again = Effect.fnUntraced(function* (
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * const program = Effect.gen(function* () {
- *   const { variables } = yield* Effect.fromResult(Model.evaluation(model))
+ *   const { variables } = yield* Effect.fromResult(Model.evaluation()(model))
  *   const card = yield* Effect.fromResult(Card.of(model, { line: "one linear layer", task: "regression" }))
  *   const trained = { model, card, weights: Initialise.values(variables, Prng.fromSeed("demo")), pytorch: null }
  *   const examples = Specimens.drawn(card.inputs, 64)

@@ -11,7 +11,7 @@
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * const card = Result.getOrThrow(Card.of(model, { line: "one linear layer", task: "regression" }))
  * const { variables } = Result.getOrThrow(Trained.program({ model }))
@@ -78,7 +78,7 @@ export const onnx = (
 const weights = (trained: Trained.Trained) =>
   Result.gen(function* () {
     yield* Card.fits(trained.card, trained.model)
-    return yield* Weights.toSafetensors(yield* Trained.program(trained), trained.weights, Card.toMetadata(trained.card))
+    return yield* Weights.toSafetensors(yield* Trained.program(trained), Card.toMetadata(trained.card))(trained.weights)
   })
 
 /** Weights and running statistics under the model's names, with the card as metadata. */

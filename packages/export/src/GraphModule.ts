@@ -311,7 +311,7 @@ const linesOf = (
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.gelu(scope)(Nn.linear(Scope.at(scope, "y"), { out: 1 })(x)) })
+ *   forward: (scope, { x }) => ({ y: Nn.gelu(scope)(Nn.linear(Scope.at("y")(scope), { out: 1 })(x)) })
  * })
  * console.log(Result.getOrThrow(GraphModule.of(model)).network) // a class of PyTorch, a line for each op
  * ```
@@ -319,8 +319,8 @@ const linesOf = (
 export const of = (model: Model.Model): Result.Result<PyTorchForm, NoForm> =>
   Result.gen(function* () {
     const [one, other] = [
-      yield* Model.evaluation(model, { batch: batches[0] }),
-      yield* Model.evaluation(model, { batch: batches[1] })
+      yield* Model.evaluation({ batch: batches[0] })(model),
+      yield* Model.evaluation({ batch: batches[1] })(model)
     ]
     if (one.nodes.length !== other.nodes.length) return yield* fail("its graph is another one for another batch size")
     const inputs = new Map(Object.keys(model.inputs).map((name) => [name, identifier(name)] as const))

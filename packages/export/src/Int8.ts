@@ -131,12 +131,12 @@ const quantised = Effect.fnUntraced(function* (
  * const model = Model.make({
  *   inputs: { x: Model.input([16]) },
  *   forward: (scope, { x }) => {
- *     const hidden = Nn.relu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 32 })(x))
- *     return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
+ *     const hidden = Nn.relu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: 32 })(x))
+ *     return { y: Nn.linear(Scope.at("y")(scope), { out: 1 })(hidden) }
  *   }
  * })
  * const program = Effect.gen(function* () {
- *   const { variables } = yield* Effect.fromResult(Model.evaluation(model))
+ *   const { variables } = yield* Effect.fromResult(Model.evaluation()(model))
  *   const card = yield* Effect.fromResult(Card.of(model, { line: "one hidden layer", task: "regression" }))
  *   const trained = { model, card, weights: Initialise.values(variables, Prng.fromSeed("demo")), pytorch: null }
  *   // Calibrated on examples such as it was trained on; here drawn ones.

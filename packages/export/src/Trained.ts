@@ -19,7 +19,7 @@ export interface Trained {
 
 /** The program that evaluates a batch of examples. */
 export const program = ({ model }: Pick<Trained, "model">, batch = 1): Result.Result<Program.Program, GraphError> =>
-  Model.evaluation(model, { batch })
+  Model.evaluation({ batch })(model)
 
 /** Examples at a time. */
 const chunk = 16
@@ -39,7 +39,7 @@ const chunk = 16
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * const card = Result.getOrThrow(Card.of(model, { line: "one linear layer", task: "regression" }))
  * const { variables } = Result.getOrThrow(Trained.program({ model }))

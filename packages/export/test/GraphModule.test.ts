@@ -25,7 +25,7 @@ const squaredRelu = Op.composite({ name: "squaredRelu", build: ([x]) => Op.mul(O
 const everyOp = Model.make({
   inputs: { image: Model.input([3, 9, 12]), words: Model.input([5], "int32") },
   forward: (scope, { image, words }) => {
-    const at = (name: string) => Scope.at(scope, name)
+    const at = (name: string) => Scope.at(name)(scope)
     const [batch] = image.shape
     const table = Parameter.parameter(at("table"), "weight", [7, 8], { kind: "truncatedNormal", deviation: 1 }, false)
     let map: Tensor.Tensor = Nn.batchNorm(at("norm"))(Nn.convolution(at("conv"), { out: 8, kernel: 3 })(image))
@@ -70,7 +70,7 @@ const everyOp = Model.make({
 })
 
 const trainedOf = (model: Model.Model): Trained.Trained => {
-  const { variables } = Result.getOrThrow(Model.evaluation(model))
+  const { variables } = Result.getOrThrow(Model.evaluation()(model))
   const weights = new Map(
     [...Initialise.values(variables, Prng.fromSeed("graph"))].map(([name, values]) => {
       const prng = Prng.fromSeed(name)
@@ -89,7 +89,7 @@ const said = (forward: Parameters<typeof formOf>[0]) => Result.getOrThrow(Result
 
 describe("a PyTorch module from a graph", () => {
   it("knows every op that can stand in an evaluation", () => {
-    const { nodes } = Result.getOrThrow(Model.evaluation(everyOp, { batch: 2 }))
+    const { nodes } = Result.getOrThrow(Model.evaluation({ batch: 2 })(everyOp))
     const used = new Set<string>(nodes.map(({ kind }) => kind))
     const missing = Object.keys(Op.definitions).filter(
       (kind) => !ofTraining.test(kind) && kind !== "batchNorm" && kind !== "scatterAdd"
@@ -120,7 +120,7 @@ describe("a PyTorch module from a graph", () => {
   it("reads like a program: a line an op, a comment a layer, parameters under their names", () => {
     const form = Result.getOrThrow(
       formOf((scope, { x }) => ({
-        y: Nn.relu(Scope.at(scope, "act"))(Nn.linear(Scope.at(scope, "in"), { out: 2 })(x))
+        y: Nn.relu(Scope.at("act")(scope))(Nn.linear(Scope.at("in")(scope), { out: 2 })(x))
       }))
     )
     assert.strictEqual(

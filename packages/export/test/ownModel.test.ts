@@ -22,8 +22,8 @@ const model = Model.make({
   inputs: { x: Model.input([6]), days: Model.input([2], "int32") },
   forward: (scope, { days, x }) => {
     const week = Op.reshape(Op.oneHot(days, 7), [x.shape[0], 14])
-    const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 16 })(Op.concat([x, week], 1)))
-    const y = Nn.linear(Scope.at(scope, "y"), { out: 3 })(hidden)
+    const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: 16 })(Op.concat([x, week], 1)))
+    const y = Nn.linear(Scope.at("y")(scope), { out: 3 })(hidden)
     return { y, largest: Op.argMax(y) }
   }
 })
@@ -211,7 +211,7 @@ describe("a hand-written network", () => {
       const folder = yield* fs.makeTempDirectoryScoped()
       const blind = Model.make({
         inputs: { x: Model.input([6]), unused: Model.input([2]) },
-        forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+        forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
       })
       const told = Result.getOrThrow(Card.of(blind, { line: "a line", task: "regression" }))
       const trained = { model: blind, weights: weightsOf(blind, Prng.fromSeed("blind")), card: told, pytorch: null }

@@ -120,7 +120,7 @@ const operationsOf =
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>, batch: number) =>
   (point: A): Result.Result<ReadonlyArray<Operation.Operation>, GraphError | ModelSpace.Unbuildable> =>
     Result.flatMap(of.model(point), (model): Result.Result<ReadonlyArray<Operation.Operation>, GraphError> =>
-      Result.map(Model.evaluation(model, { batch }), (program: Program.Program) => Operation.ofProgram(program))
+      Result.map(Model.evaluation({ batch })(model), (program: Program.Program) => Operation.ofProgram(program))
     )
 
 /** How it adds up along a space's parts: a part takes what its ops do, and the fixed part comes at the start. `null` where the space has no parts. */
@@ -172,8 +172,8 @@ export const chain =
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
- *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(hidden) }
  *       }
  *     })
  * })

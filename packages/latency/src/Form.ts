@@ -19,9 +19,9 @@ const weight = ({ attributes: { initialiser }, shape }: Tensor.Tensor<"variable"
 /** The exported model, for any batch. */
 const modelOf = (model: Model.Model): Result.Result<Onnx.Model, GraphError | Export.NotBatchFree> =>
   Result.gen(function* () {
-    const { variables } = yield* Model.evaluation(model, { batch: 1 })
+    const { variables } = yield* Model.evaluation({ batch: 1 })(model)
     return yield* Export.toModel({
-      program: (batch) => Model.evaluation(model, { batch }),
+      program: (batch) => Model.evaluation({ batch })(model),
       weights: new Map(variables.map((v) => [v.attributes.name, weight(v)]))
     })
   })
@@ -37,7 +37,7 @@ const modelOf = (model: Model.Model): Result.Result<Onnx.Model, GraphError | Exp
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * console.log(Result.map(Form.of(model), (file) => `${file.length} bytes`))
  * ```

@@ -54,7 +54,7 @@ const orInfinity = (result: Result.Result<number, unknown>): number => Result.ge
 
 const peakMemory = (model: Model.Model, batch: number) =>
   Result.map(
-    Model.evaluation(model, { batch }),
+    Model.evaluation({ batch })(model),
     (program) => Lowering.lower(program, { images: "plain", exact: true }).peakBytes
   )
 

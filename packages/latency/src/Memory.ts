@@ -132,8 +132,8 @@ const peakOf = (nodes: ReadonlyArray<Node & { readonly sizes: ReadonlyArray<numb
  * const model = Model.make({
  *   inputs: { image: Model.input([3, 32, 32]) },
  *   forward: (scope, { image }) => {
- *     const features = Nn.gelu(scope)(Nn.convolution(Scope.at(scope, "stem"), { out: 16, kernel: 3 })(image))
- *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(Op.globalAveragePool(features)) }
+ *     const features = Nn.gelu(scope)(Nn.convolution(Scope.at("stem")(scope), { out: 16, kernel: 3 })(image))
+ *     return { logits: Nn.linear(Scope.at("classifier")(scope), { out: 10 })(Op.globalAveragePool(features)) }
  *   }
  * })
  * const program = Effect.gen(function* () {

@@ -15,12 +15,12 @@
  * const operations = (width: number) =>
  *   Result.getOrThrow(
  *     Result.map(
- *       Model.evaluation(
+ *       Model.evaluation()(
  *         Model.make({
  *           inputs: { x: Model.input([64]) },
  *           forward: (scope, { x }) => {
- *             const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *             return { y: Nn.linear(Scope.at(scope, "y"), { out: 10 })(hidden) }
+ *             const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(x))
+ *             return { y: Nn.linear(Scope.at("y")(scope), { out: 10 })(hidden) }
  *           }
  *         })
  *       ),

@@ -80,7 +80,7 @@ const ready = Effect.fnUntraced(function* (name: string, { run }: Opened): Effec
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * const target = { threads: 1, batch: 1 }
  *

@@ -13,7 +13,7 @@ const spaceFor = (classes: number) =>
 const mine = spaceFor(10)
 
 const operationsOf = (point: MobileNet.Architecture) =>
-  Operation.ofProgram(Result.getOrThrow(Model.evaluation(Result.getOrThrow(mine.model(point)))))
+  Operation.ofProgram(Result.getOrThrow(Model.evaluation()(Result.getOrThrow(mine.model(point)))))
 
 /** A machine that takes so long for an op, whatever its neighbours. */
 const price = ({ amounts: [, macs = 0, out = 0], family }: Operation.Operation) =>

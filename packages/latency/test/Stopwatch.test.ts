@@ -12,7 +12,7 @@ const network = (width: number) =>
     Form.of(
       Model.make({
         inputs: { x: Model.input([4]) },
-        forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: width })(x) })
+        forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: width })(x) })
       })
     )
   )

@@ -180,11 +180,11 @@ const stretches = 8
  * const model = Model.make({
  *   inputs: { x: Model.input([64]) },
  *   forward: (scope, { x }) => {
- *     const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 32 })(x))
- *     return { y: Nn.linear(Scope.at(scope, "y"), { out: 10 })(hidden) }
+ *     const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: 32 })(x))
+ *     return { y: Nn.linear(Scope.at("y")(scope), { out: 10 })(hidden) }
  *   }
  * })
- * const program = Result.getOrThrow(Model.evaluation(model, { batch: 16 }))
+ * const program = Result.getOrThrow(Model.evaluation({ batch: 16 })(model))
  * console.log(Lower.batchOf(program)) // 16
  * console.log(Result.map(Lower.lower(program), ({ instructions }) => instructions.length))
  *

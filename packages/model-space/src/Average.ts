@@ -67,10 +67,10 @@ export const program = (
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * // After every training step this program moves the averages on …
- * const { variables } = Result.getOrThrow(Model.evaluation(model))
+ * const { variables } = Result.getOrThrow(Model.evaluation()(model))
  * const moving = Result.getOrThrow(Average.program(variables))
  * console.log(moving.updates.map(({ variable }) => variable.attributes.name)) // [ 'ema.y.weight', 'ema.y.bias' ], in some order
  * // … and this one evaluates by them.
@@ -81,4 +81,4 @@ export const program = (
 export const evaluation = (
   model: Model.Model,
   { batch }: { readonly batch: number }
-): Result.Result<Program.Program, GraphError> => Model.evaluation(model, { batch, path: prefix })
+): Result.Result<Program.Program, GraphError> => Model.evaluation({ batch, path: prefix })(model)

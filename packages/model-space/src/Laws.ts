@@ -19,8 +19,8 @@
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
- *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(hidden) }
  *       }
  *     })
  * })
@@ -109,7 +109,7 @@ const shape = <A>(of: ModelSpace<A>): Law<A> => ({
   check: (_, model) => {
     for (const mode of ["evaluation", "training"] as const)
       for (const batch of [1, 3]) {
-        const made = Program.make({ outputs: Model.apply(model, Scope.make(mode), { batch }) })
+        const made = Program.make({ outputs: Model.apply(Scope.make(mode), { batch })(model) })
         if (Result.isFailure(made)) return network(made.failure.message)
         for (const [name, { shape }] of Object.entries(made.success.outputs))
           if (shape[0] !== batch)
@@ -133,7 +133,7 @@ const deterministic = <A>(of: ModelSpace<A>): Law<A> => ({
   check: (point, model) => {
     const again = of.model(point)
     if (Result.isFailure(again)) return network(again.failure.message)
-    const digests = [model, again.success].map((each) => Result.map(Model.evaluation(each), Program.digest))
+    const digests = [model, again.success].map((each) => Result.map(Model.evaluation()(each), Program.digest))
     const [first, second] = digests.map((digest) => Result.getOrElse(digest, ({ message }) => message))
     return first === second ? undefined : network("it is another one the second time")
   }
@@ -143,7 +143,7 @@ const costs = <A>(of: ModelSpace<A>): Law<A> => ({
   name: "costs",
   statement: "the parameters and multiply-accumulates that a space says a point has are those of its graph",
   check: (point, model) => {
-    const made = Model.evaluation(model)
+    const made = Model.evaluation()(model)
     if (Result.isFailure(made)) return network(made.failure.message)
     const counted = Costs.ofProgram(made.success)
     const said = costsOf(point)(of)
@@ -157,7 +157,7 @@ const costs = <A>(of: ModelSpace<A>): Law<A> => ({
 
 /** The training program's loss, the parameters of all outputs, and their gradients. */
 const gradientsOf = (task: Task.Task, model: Model.Model, batch: number) => {
-  const outputs = Model.apply(model, Scope.make("training"), { batch })
+  const outputs = Model.apply(Scope.make("training"), { batch })(model)
   return Result.map(Program.make({ outputs: { ...outputs, loss: lossOf(task, outputs, batch) } }), (program) => {
     const parameters = program.variables.filter((v) => v.attributes.role === "parameter")
     return { program, parameters, found: gradient(program.outputs["loss"], parameters) }
@@ -279,7 +279,7 @@ const runs = <A>(): EngineLaw<A> => ({
   statement: "on the engine the network gives finite outputs",
   check: (engine, model) =>
     Effect.gen(function* () {
-      const program = Model.evaluation(model, { batch: 2 })
+      const program = Model.evaluation({ batch: 2 })(model)
       if (Result.isFailure(program)) return network(program.failure.message)
       const prng = Prng.fromSeed("runs")
       const outputs = yield* engine(program.success, {
@@ -302,7 +302,7 @@ const independent = <A>(): EngineLaw<A> => ({
   check: (engine, model) =>
     Effect.gen(function* () {
       const batch = 3
-      const program = Model.evaluation(model, { batch })
+      const program = Model.evaluation({ batch })(model)
       if (Result.isFailure(program)) return network(program.failure.message)
       const prng = Prng.fromSeed("independence")
       const inputs = examples(prng, model.inputs, batch)
@@ -409,13 +409,13 @@ const agreement = <A>(): EngineLaw<A> => ({
   check: (engine, model) =>
     Effect.gen(function* () {
       const batch = 3
-      const outputs = Model.apply(model, Scope.make("training"), { batch })
+      const outputs = Model.apply(Scope.make("training"), { batch })(model)
       const norms = topological(Object.values(outputs)).filter(Tensor.is("batchNorm"))
       const statistics = norms.map((norm) => Op.batchMoments(norm.inputs[0], norm.path))
       const training = Program.make({
         outputs: { ...outputs, ...Object.fromEntries(statistics.map((s, i) => [`statistics ${i}`, s])) }
       })
-      const evaluation = Model.evaluation(model, { batch })
+      const evaluation = Model.evaluation({ batch })(model)
       if (Result.isFailure(training)) return network(training.failure.message)
       if (Result.isFailure(evaluation)) return network(evaluation.failure.message)
       const isRandom = training.success.inputs.some(({ attributes: { name } }) => !Object.hasOwn(model.inputs, name))
@@ -487,9 +487,9 @@ export const onEngine = <A>(of: ModelSpace<A>): ReadonlyArray<EngineLaw<A>> => [
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
- *         const hidden = Nn.linear(Scope.at(scope, "hidden"), { out: width })(x)
+ *         const hidden = Nn.linear(Scope.at("hidden")(scope), { out: width })(x)
  *         const dead = Nn.relu(scope)(Op.neg(Op.abs(hidden)))
- *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(dead) }
+ *         return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(dead) }
  *       }
  *     })
  * })

@@ -15,9 +15,9 @@
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1, bias: false })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1, bias: false })(x) })
  * })
- * const program = Result.flatMap(Model.evaluation(model), ({ variables }) => Lookahead.program(variables))
+ * const program = Result.flatMap(Model.evaluation()(model), ({ variables }) => Lookahead.program(variables))
  * console.log(Result.getOrThrow(program).updates.map(({ variable }) => variable.attributes.name))
  * // [ 'slow.y.weight', 'y.weight' ]
  * ```

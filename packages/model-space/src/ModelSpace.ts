@@ -20,8 +20,8 @@
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
- *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(hidden) }
  *       }
  *     }),
  *   costs: { width: ({ width }) => width },
@@ -203,7 +203,7 @@ const counting = <A>(
     const found = known.get(hash)
     if (found !== undefined) return found
     const program = Result.flatMap(model(point), (made): Result.Result<Program.Program, unknown> =>
-      built(() => Model.evaluation(made))
+      built(() => Model.evaluation()(made))
     )
     const costs = Result.match(program, {
       onSuccess: (program): { readonly [C in Counted]: number } => {
@@ -314,7 +314,7 @@ export const make = <
         declared.parts?.(point) ??
           Result.flatMap(model(point), (made): Result.Result<ReadonlyArray<Part>, { readonly message: string }> =>
             Result.map(
-              built(() => Model.evaluation(made)),
+              built(() => Model.evaluation()(made)),
               byPath
             )
           ),
@@ -385,8 +385,8 @@ export const table = <A, const Measure extends string, const Cost extends string
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
- *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *         return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(x))
+ *         return { y: Nn.linear(Scope.at("y")(scope), { out: 1 })(hidden) }
  *       }
  *     })
  * })
@@ -418,8 +418,8 @@ export const withTask =
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
  *         let y = x
- *         for (let i = 0; i < depth; i++) y = Nn.gelu(scope)(Nn.linear(Scope.at(scope, `hidden.${i}`), { out: 16 })(y))
- *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(y) }
+ *         for (let i = 0; i < depth; i++) y = Nn.gelu(scope)(Nn.linear(Scope.at(`hidden.${i}`)(scope), { out: 16 })(y))
+ *         return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(y) }
  *       }
  *     })
  * })
@@ -463,7 +463,7 @@ export type Untrainable = Unbuildable | Task.OutputsMismatch | Task.MeasuresMiss
  *   model: ({ width }) =>
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
- *       forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at(scope, "logits"), { out: width })(x) })
+ *       forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at("logits")(scope), { out: width })(x) })
  *     })
  * })
  * const checked = ModelSpace.checked({ width: 8 })(mine)
@@ -560,8 +560,8 @@ export const unpriced = <A, C extends string>(of: ModelSpace<A, C>): { readonly 
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
- *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(hidden) }
  *       }
  *     })
  * })
@@ -633,8 +633,8 @@ export const read =
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
- *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(hidden) }
  *       }
  *     }),
  *   recipe: ({ learningRate }) => ({ learningRate })
@@ -664,7 +664,7 @@ export const networkDigest =
   (of: Having<A>): Result.Result<string, Unbuildable> =>
     Result.flatMap(of.model(point), (model) =>
       Result.mapBoth(
-        built(() => Model.evaluation(model)),
+        built(() => Model.evaluation()(model)),
         {
           onSuccess: Program.digest,
           onFailure: ({ message }) => new Unbuildable({ space: of.name, point: of.line(point), reason: message })
@@ -717,7 +717,7 @@ export const fingerprint = <A, C extends string, M extends string>(of: ModelSpac
     Result.match(
       Result.flatMap(checked(point)(of), (model): Result.Result<Program.Program, { readonly message: string }> =>
         built(() => {
-          const given = Model.apply(model, Scope.make("training"), { batch: 2 })
+          const given = Model.apply(Scope.make("training"), { batch: 2 })(model)
           const loss = of.task.loss(given, Op.input("targets", [2, ...targets.shape], targets.dtype), {
             labelSmoothing: 0
           })

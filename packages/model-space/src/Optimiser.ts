@@ -9,8 +9,8 @@
  *
  * // The ops of a training step: the classifier trains ten times as fast as what stands before it.
  * const scope = Scope.make("training")
- * const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 32 })(Op.input("x", [64, 4])))
- * const loss = Op.mean(Op.abs(Nn.linear(Scope.at(scope, "classifier"), { out: 1 })(hidden)))
+ * const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: 32 })(Op.input("x", [64, 4])))
+ * const loss = Op.mean(Op.abs(Nn.linear(Scope.at("classifier")(scope), { out: 1 })(hidden)))
  * const groups = [Optimiser.Group.make({ prefix: "classifier", learningRate: 10 })]
  * const { updates } = Optimiser.updates(loss, { optimiser: Optimiser.sgd(), groups, gradientClip: 5 })
  * console.log(updates.length) // 8: four parameters, and the momentum of each

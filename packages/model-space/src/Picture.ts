@@ -85,8 +85,8 @@ const style = `.uninet-picture{font-family:system-ui,-apple-system,"Segoe UI",Ro
  *     Model.make({
  *       inputs: { x: Model.input([4]) },
  *       forward: (scope, { x }) => {
- *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x))
- *         return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *         const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(x))
+ *         return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(hidden) }
  *       }
  *     })
  * })

@@ -80,8 +80,8 @@ export const fits = ({ inputs }: Model.Model): boolean => {
  * const model = Model.make({
  *   inputs: { image: Model.input([3, 32, 32]) },
  *   forward: (scope, { image }) => {
- *     const features = Nn.globalAveragePool(scope)(Nn.convolution(Scope.at(scope, "stem"), { out: 8, kernel: 3 })(image))
- *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(features) }
+ *     const features = Nn.globalAveragePool(scope)(Nn.convolution(Scope.at("stem")(scope), { out: 8, kernel: 3 })(image))
+ *     return { logits: Nn.linear(Scope.at("classifier")(scope), { out: 10 })(features) }
  *   }
  * })
  * // Mirrored and shifted both ways: six evaluations for one.

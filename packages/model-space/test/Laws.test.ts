@@ -83,15 +83,15 @@ describe("a sound space", () => {
     const model = Model.make({
       inputs: { x: Model.input([4, 3, 3]), kind: Model.input([], "int32") },
       forward: (scope, { kind, x }) => {
-        const map = Nn.batchNorm(Scope.at(scope, "norm"))(
-          Nn.pointwise(Scope.at(scope, "mix"), { out: 6, bias: false })(x)
+        const map = Nn.batchNorm(Scope.at("norm")(scope))(
+          Nn.pointwise(Scope.at("mix")(scope), { out: 6, bias: false })(x)
         )
         const features = Op.globalAveragePool(Nn.gelu(scope)(map), "pool")
         // Dropped whatever the recipe says.
-        const dropped = Nn.dropout(Scope.at(scope, "drop"), 0.25)(features)
-        const told = Nn.linear(Scope.at(scope, "told"), { out: 6 })(Op.oneHot(kind, 2, "told"))
-        const both = Op.add(Nn.stochasticDepth(Scope.at(scope, "branch"), 0.25)(dropped), told)
-        return { y: Op.reshape(Nn.linear(Scope.at(scope, "y"), { out: 1 })(both), [x.shape[0]]) }
+        const dropped = Nn.dropout(Scope.at("drop")(scope), 0.25)(features)
+        const told = Nn.linear(Scope.at("told")(scope), { out: 6 })(Op.oneHot(kind, 2, "told"))
+        const both = Op.add(Nn.stochasticDepth(Scope.at("branch")(scope), 0.25)(dropped), told)
+        return { y: Op.reshape(Nn.linear(Scope.at("y")(scope), { out: 1 })(both), [x.shape[0]]) }
       }
     })
     return checkAll(ModelSpace.make({ ...declared, model: () => model }))
@@ -213,7 +213,7 @@ describe("the laws that need no engine name what breaks them", () => {
   it("gradients: a parameter that is in the network and not in the loss", () => {
     const of = ModelSpace.make({
       ...declared,
-      model: () => beside((scope, x) => ({ features: Nn.linear(Scope.at(scope, "aside"), { out: 2 })(x) }))
+      model: () => beside((scope, x) => ({ features: Nn.linear(Scope.at("aside")(scope), { out: 2 })(x) }))
     })
     const [law, at, reason] = named(of)
     assert.deepStrictEqual([law, reason], ["gradients", "the loss does not depend on it"])
@@ -266,7 +266,7 @@ describe("the laws that run a network name what breaks them", () => {
   it("agreement: a norm that stands elsewhere in evaluation than in training", () => {
     const crooked = withMiddle((x, scope) => {
       const map = Op.reshape(x, [x.shape[0], 8, 1, 1])
-      const normed = Nn.batchNorm(Scope.at(scope, "norm"))(scope.mode === "training" ? map : Op.scale(map, 2))
+      const normed = Nn.batchNorm(Scope.at("norm")(scope))(scope.mode === "training" ? map : Op.scale(map, 2))
       return Op.gelu(Op.reshape(normed, x.shape))
     })
     assert.deepStrictEqual(named(crooked).slice(0, 2), ["agreement", "y"])

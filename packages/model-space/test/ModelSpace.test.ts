@@ -97,7 +97,7 @@ type Pair = readonly [number, number]
 const pairs: Space.Space<Pair> = get(Space.make(Choice.tuple([Choice.ordered([2, 3, 4]), Choice.ordered([2, 3, 4])])))
 
 const modelOfPair = ([a, b]: Pair) =>
-  network(a, (x, scope) => Nn.gelu(scope)(Nn.linear(Scope.at(scope, "second"), { out: b })(x)))
+  network(a, (x, scope) => Nn.gelu(scope)(Nn.linear(Scope.at("second")(scope), { out: b })(x)))
 
 const ofPairs = { name: "rows", space: pairs, task: distances, model: modelOfPair }
 

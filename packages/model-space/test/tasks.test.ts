@@ -195,7 +195,7 @@ const layerOf = (task: Task.Task, out: number) =>
     model: () =>
       Model.make({
         inputs: { x: Model.input([3]) },
-        forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at(scope, "out"), { out })(x) })
+        forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at("out")(scope), { out })(x) })
       })
   })
 

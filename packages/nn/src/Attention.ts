@@ -69,7 +69,7 @@ const causalMask = (tokens: number, path: string): Tensor.Tensor => {
  *
  * const scope = Scope.make("training")
  * const tokens = Op.input("tokens", [8, 49, 64])
- * console.log(Nn.selfAttention(Scope.at(scope, "attn"), { headDim: 32, causal: true })(tokens).shape) // [ 8, 49, 64 ]
+ * console.log(Nn.selfAttention(Scope.at("attn")(scope), { headDim: 32, causal: true })(tokens).shape) // [ 8, 49, 64 ]
  * ```
  */
 export const selfAttention =
@@ -77,8 +77,8 @@ export const selfAttention =
   (x) => {
     const [, tokens, channels] = x.shape
     const mask = causal && tokens >= 1 ? causalMask(tokens, scope.path) : undefined
-    const [query, key, value] = split(linear(Scope.at(scope, "qkv"), { out: 3 * channels })(x), 3, scope.path)
-    return linear(Scope.at(scope, "proj"), { out: channels })(attend(scope, headDim, query, key, value, mask))
+    const [query, key, value] = split(linear(Scope.at("qkv")(scope), { out: 3 * channels })(x), 3, scope.path)
+    return linear(Scope.at("proj")(scope), { out: channels })(attend(scope, headDim, query, key, value, mask))
   }
 
 /**
@@ -101,8 +101,8 @@ export const crossAttention =
   (scope: Scope.Scope, { headDim, query }: { readonly headDim: number; readonly query: Tensor.Tensor }): Layer =>
   (x) => {
     const channels = query.shape[2]
-    const [key, value] = split(linear(Scope.at(scope, "kv"), { out: 2 * channels })(x), 2, scope.path)
-    return linear(Scope.at(scope, "proj"), { out: channels })(attend(scope, headDim, query, key, value))
+    const [key, value] = split(linear(Scope.at("kv")(scope), { out: 2 * channels })(x), 2, scope.path)
+    return linear(Scope.at("proj")(scope), { out: channels })(attend(scope, headDim, query, key, value))
   }
 
 /** An image's rows or columns cut into windows: how many, of which length, and what is left over at the end. */
@@ -135,7 +135,7 @@ export const windowAttention =
     const windows = rows.count * columns.count
 
     // Only the attention itself is done on padded windows: the linear layers see every token once.
-    const qkv = linear(Scope.at(scope, "qkv"), { out: 3 * channels })(x)
+    const qkv = linear(Scope.at("qkv")(scope), { out: 3 * channels })(x)
     const image = Op.reshape(qkv, [batch, height, width, 3 * channels], path)
     const padded = Op.pad(image, [0, 0, 0, 0], [0, rows.padding, columns.padding, 0], path)
     const grid = Op.reshape(padded, [batch, rows.count, rows.size, columns.count, columns.size, 3 * channels], path)
@@ -158,7 +158,7 @@ export const windowAttention =
       path
     )
     const cropped = Op.slice(Op.slice(whole, 1, 0, height, path), 2, 0, width, path)
-    return linear(Scope.at(scope, "proj"), { out: channels })(
+    return linear(Scope.at("proj")(scope), { out: channels })(
       Op.reshape(cropped, [batch, height * width, channels], path)
     )
   }

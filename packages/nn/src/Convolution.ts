@@ -34,7 +34,7 @@ export interface ConvolutionOptions {
  *
  * const scope = Scope.make("training")
  * const x = Op.input("x", [8, 32, 16, 16])
- * const stem = Nn.convolution(Scope.at(scope, "stem"), { out: 64, kernel: 3, stride: 2, bias: false })
+ * const stem = Nn.convolution(Scope.at("stem")(scope), { out: 64, kernel: 3, stride: 2, bias: false })
  * console.log(stem(x).shape) // [ 8, 64, 8, 8 ]
  * ```
  */

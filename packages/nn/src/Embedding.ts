@@ -17,7 +17,7 @@ import type { Scope } from "./Scope.ts"
  *
  * const scope = Scope.make("training")
  * const words = Op.input("words", [32, 16], "int32")
- * console.log(Nn.embedding(Scope.at(scope, "words"), { rows: 1000, channels: 64 })(words).shape) // [ 32, 16, 64 ]
+ * console.log(Nn.embedding(Scope.at("words")(scope), { rows: 1000, channels: 64 })(words).shape) // [ 32, 16, 64 ]
  * ```
  */
 export const embedding =

@@ -10,7 +10,7 @@ export const feedForward =
   (scope: Scope.Scope, { hidden }: { readonly hidden: number }): Layer =>
   (x) =>
     flow(
-      linear(Scope.at(scope, "fc1"), { out: hidden }),
+      linear(Scope.at("fc1")(scope), { out: hidden }),
       (y) => Op.gelu(y, scope.path),
-      linear(Scope.at(scope, "fc2"), { out: x.shape[x.shape.length - 1] })
+      linear(Scope.at("fc2")(scope), { out: x.shape[x.shape.length - 1] })
     )(x)

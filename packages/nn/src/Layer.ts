@@ -16,7 +16,7 @@ export type Layer = (x: Tensor.Tensor) => Tensor.Tensor
  * // A shortcut is projected only where the number of channels changes.
  * const scope = Scope.make("training", "block")
  * const shortcut = (channels: number, out: number) =>
- *   channels === out ? Layer.identity : Nn.pointwise(Scope.at(scope, "shortcut"), { out })
+ *   channels === out ? Layer.identity : Nn.pointwise(Scope.at("shortcut")(scope), { out })
  * const x = Op.input("x", [8, 32, 16, 16])
  * console.log(shortcut(32, 32)(x) === x, shortcut(32, 64)(x).shape) // true [ 8, 64, 16, 16 ]
  * ```

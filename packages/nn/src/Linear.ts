@@ -17,7 +17,7 @@ import type { Scope } from "./Scope.ts"
  *
  * const scope = Scope.make("training")
  * const x = Op.input("x", [8, 32, 16, 16])
- * console.log(Nn.linear(Scope.at(scope, "head"), { out: 10 })(Op.globalAveragePool(x)).shape) // [ 8, 10 ]
+ * console.log(Nn.linear(Scope.at("head")(scope), { out: 10 })(Op.globalAveragePool(x)).shape) // [ 8, 10 ]
  * ```
  */
 export const linear =

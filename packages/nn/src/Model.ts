@@ -10,11 +10,11 @@
  * const classifier = Model.make({
  *   inputs: { image: Model.input([1, 28, 28]) },
  *   forward: (scope, { image }) => {
- *     const features = Nn.gelu(scope)(Nn.convolution(Scope.at(scope, "stem"), { out: 16, kernel: 3, stride: 2 })(image))
- *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(Op.globalAveragePool(features)) }
+ *     const features = Nn.gelu(scope)(Nn.convolution(Scope.at("stem")(scope), { out: 16, kernel: 3, stride: 2 })(image))
+ *     return { logits: Nn.linear(Scope.at("classifier")(scope), { out: 10 })(Op.globalAveragePool(features)) }
  *   }
  * })
- * const program = Model.evaluation(classifier, { batch: 8 }) // input `image` [8, 1, 28, 28], output `logits` [8, 10]
+ * const program = Model.evaluation({ batch: 8 })(classifier) // input `image` [8, 1, 28, 28], output `logits` [8, 10]
  * ```
  */
 import { type GraphError, Op, Program, type Shape, type Tensor } from "@uninet/graph"
@@ -88,28 +88,29 @@ export const make = <const Inputs extends Ports>(model: {
  * const x = Op.input("x", [8, 32, 16, 16])
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
- * console.log(Model.apply(model, scope, { batch: 64 }).y?.shape) // [ 64, 1 ]
+ * console.log(Model.apply(scope, { batch: 64 })(model).y?.shape) // [ 64, 1 ]
  * ```
  */
-export const apply = (model: Model, scope: Scope.Scope, { batch }: { readonly batch: number }): Tensors =>
-  model.forward(
-    scope,
-    Object.fromEntries(
-      Object.entries(model.inputs).map(([name, { dtype, shape }]) => [name, Op.input(name, [batch, ...shape], dtype)])
+export const apply =
+  (scope: Scope.Scope, { batch }: { readonly batch: number }) =>
+  (model: Model): Tensors =>
+    model.forward(
+      scope,
+      Object.fromEntries(
+        Object.entries(model.inputs).map(([name, { dtype, shape }]) => [name, Op.input(name, [batch, ...shape], dtype)])
+      )
     )
-  )
 
 /**
  * The program that evaluates a batch (default: one example) with running statistics, its inputs and outputs named as the model's. `path` stands before the
  * names of its variables.
  */
-export const evaluation = (
-  model: Model,
-  { batch = 1, path = "" }: { readonly batch?: number; readonly path?: string } = {}
-): Result.Result<Program.Program, GraphError> =>
-  Program.make({ outputs: apply(model, Scope.make("evaluation", path), { batch }) })
+export const evaluation =
+  ({ batch = 1, path = "" }: { readonly batch?: number; readonly path?: string } = {}) =>
+  (model: Model): Result.Result<Program.Program, GraphError> =>
+    Program.make({ outputs: apply(Scope.make("evaluation", path), { batch })(model) })
 
 /**
  * What the model gives for one example, by name.
@@ -122,8 +123,8 @@ export const evaluation = (
  * const model = Model.make({
  *   inputs: { row: Model.input([4]), word: Model.input([], "int32") },
  *   forward: (scope, { row, word }) => ({
- *     price: Nn.linear(Scope.at(scope, "price"), { out: 1 })(row),
- *     topic: Nn.embedding(Scope.at(scope, "topic"), { rows: 100, channels: 8 })(word)
+ *     price: Nn.linear(Scope.at("price")(scope), { out: 1 })(row),
+ *     topic: Nn.embedding(Scope.at("topic")(scope), { rows: 100, channels: 8 })(word)
  *   })
  * })
  * console.log(Model.print(model.inputs)) // row [4], word [] int32
@@ -131,7 +132,7 @@ export const evaluation = (
  * ```
  */
 export const outputs = (model: Model): Result.Result<Ports, GraphError> =>
-  Result.map(evaluation(model), (program) =>
+  Result.map(evaluation()(model), (program) =>
     Object.fromEntries(
       Object.entries(program.outputs).map(([name, { dtype, shape }]) => [name, { shape: shape.slice(1), dtype }])
     )

@@ -8,7 +8,7 @@
  * import { flow } from "effect/Function"
  *
  * const scope = Scope.make("training")
- * const at = (name: string) => Scope.at(scope, name)
+ * const at = (name: string) => Scope.at(name)(scope)
  *
  * // The block of MobileNetV3: a wide depthwise convolution between two narrow ends.
  * const inverted = Nn.residual(scope, {

@@ -28,8 +28,8 @@ export const runningStatistics = (
  *
  * const scope = Scope.make("training")
  * const x = Op.input("x", [8, 32, 16, 16])
- * const norm = Nn.batchNorm(Scope.at(scope, "norm"))
- * const bare = Nn.batchNorm(Scope.at(scope, "bare"), { affine: false })
+ * const norm = Nn.batchNorm(Scope.at("norm")(scope))
+ * const bare = Nn.batchNorm(Scope.at("bare")(scope), { affine: false })
  * console.log(norm(x).shape, bare(x).shape)
  * ```
  */

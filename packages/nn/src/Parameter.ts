@@ -5,7 +5,7 @@
  * ```ts
  * import { Initialiser, Parameter, Scope } from "@uninet/nn"
  *
- * const scope = Scope.at(Scope.make("training"), "norm")
+ * const scope = Scope.at("norm")(Scope.make("training"))
  * console.log(Parameter.parameter(scope, "weight", [8], Initialiser.one, false).shape, Scope.join(scope.path, "bias"))
  * console.log(Parameter.buffer(scope.path, "running_mean", [8], Initialiser.zero).shape)
  * ```

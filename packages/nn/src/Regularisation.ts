@@ -19,10 +19,10 @@ export const noisePrefix = "noise/"
  * // What a training step has to be fed beside its examples.
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.dropout(Scope.at(scope, "drop"), scope.rates.dropout)(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.dropout(Scope.at("drop")(scope), scope.rates.dropout)(x) })
  * })
  * const scope = Scope.make("training", "", { dropout: 0.2 })
- * const program = Result.getOrThrow(Program.make({ outputs: Model.apply(model, scope, { batch: 2 }) }))
+ * const program = Result.getOrThrow(Program.make({ outputs: Model.apply(scope, { batch: 2 })(model) }))
  * const noise = program.inputs.filter(Regularisation.isNoise)
  * console.log(noise.map(({ attributes, shape }) => `${attributes.name} [${shape.join("×")}]`)) // [ 'noise/drop [2×4]' ]
  * ```
@@ -73,7 +73,7 @@ export const stochasticDepth = (scope: Scope, rate: number): Layer =>
  *
  * const scope = Scope.make("training")
  * const x = Op.input("x", [8, 32, 16, 16])
- * console.log(Nn.dropout(Scope.at(scope, "classifier"), 0.2)(x).shape)
+ * console.log(Nn.dropout(Scope.at("classifier")(scope), 0.2)(x).shape)
  * ```
  */
 export const dropout = (scope: Scope, rate: number): Layer => dropping("dropout", scope, rate, (shape) => shape)

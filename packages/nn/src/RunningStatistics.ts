@@ -20,7 +20,7 @@ export { runningStatistics as of }
  * const scope = Scope.make("training")
  * const x = Op.input("x", [8, 32, 16, 16])
  * const [mean, variance] = [Op.fill(0, [32]), Op.fill(1, [32])]
- * const y = Nn.batchNorm(Scope.at(scope, "norm"))(x)
+ * const y = Nn.batchNorm(Scope.at("norm")(scope))(x)
  * const made = Program.make({ outputs: { loss: Op.sum(y) }, updates: RunningStatistics.updates([y]) })
  * console.log(Result.getOrThrow(made).updates.length) // 2: mean and variance
  * ```

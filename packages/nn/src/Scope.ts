@@ -42,7 +42,9 @@ export const join = (path: string, name: string): string => (path === "" ? name 
  * import { Scope } from "@uninet/nn"
  *
  * const scope = Scope.make("training")
- * console.log(Scope.at(scope, "stem.0").path) // stem.0
+ * console.log(Scope.at("stem.0")(scope).path) // stem.0
  * ```
  */
-export const at = (scope: Scope, name: string): Scope => ({ ...scope, path: join(scope.path, name) })
+export const at =
+  (name: string) =>
+  (scope: Scope): Scope => ({ ...scope, path: join(scope.path, name) })

@@ -32,9 +32,9 @@ export const squeezeExcitation =
     const { path } = scope
     const [batch, channels] = x.shape
     const gate = flow(
-      pointwise(Scope.at(scope, "fc1"), { out: squeezeChannels(channels) }),
+      pointwise(Scope.at("fc1")(scope), { out: squeezeChannels(channels) }),
       (y) => Op.relu(y, path),
-      pointwise(Scope.at(scope, "fc2"), { out: channels }),
+      pointwise(Scope.at("fc2")(scope), { out: channels }),
       (y) => Op.hardSigmoid(y, path)
     )
     return Op.mul(x, gate(Op.reshape(Op.globalAveragePool(x, path), [batch, channels, 1, 1], path)), path)

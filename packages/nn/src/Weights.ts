@@ -57,84 +57,81 @@ const variablesOf = (program: Program.Program) => program.variables.filter((v) =
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([2]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
- * const program = Result.getOrThrow(Model.evaluation(model))
+ * const program = Result.getOrThrow(Model.evaluation()(model))
  *
  * // Written to a file's bytes, and read from them.
  * const weights = new Map([
  *   ["y.weight", Float32Array.of(3, 4)],
  *   ["y.bias", Float32Array.of(1)]
  * ])
- * const bytes = Safetensors.encode(Result.getOrThrow(Weights.toSafetensors(program, weights)))
- * const read = Result.flatMap(Safetensors.decode(bytes), (file) => Weights.fromSafetensors(program, file))
+ * const bytes = Safetensors.encode(Result.getOrThrow(Weights.toSafetensors(program)(weights)))
+ * const read = Result.flatMap(Safetensors.decode(bytes), Weights.fromSafetensors(program))
  * console.log(Result.getOrThrow(read).get("y.weight")) // Float32Array(2) [ 3, 4 ]
  *
  * // Another network's file is refused, and the error names everything that does not fit.
  * const wider = Model.make({
  *   inputs: { x: Model.input([3]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
- * const wrong = Weights.fromSafetensors(
- *   Result.getOrThrow(Model.evaluation(wider)),
- *   Result.getOrThrow(Safetensors.decode(bytes))
+ * const wrong = Result.flatMap(
+ *   Safetensors.decode(bytes),
+ *   Weights.fromSafetensors(Result.getOrThrow(Model.evaluation()(wider)))
  * )
  * if (Result.isFailure(wrong)) console.log(wrong.failure.message)
  * ```
  */
-export const fromSafetensors = (
-  program: Program.Program,
-  { tensors }: Safetensors.Safetensors
-): Result.Result<Weights, WeightsMismatch> => {
-  const weights = new Map<string, Float32Array>()
-  const missing: Array<string> = []
-  const mismatched: Array<typeof Mismatched.Type> = []
-  const wanted = new Set<string>()
-  for (const { attributes, shape } of variablesOf(program)) {
-    const { name } = attributes
-    wanted.add(name)
-    const entry = tensors.get(name)
-    if (entry === undefined) {
-      missing.push(name)
-      continue
+export const fromSafetensors =
+  (program: Program.Program) =>
+  ({ tensors }: Safetensors.Safetensors): Result.Result<Weights, WeightsMismatch> => {
+    const weights = new Map<string, Float32Array>()
+    const missing: Array<string> = []
+    const mismatched: Array<typeof Mismatched.Type> = []
+    const wanted = new Set<string>()
+    for (const { attributes, shape } of variablesOf(program)) {
+      const { name } = attributes
+      wanted.add(name)
+      const entry = tensors.get(name)
+      if (entry === undefined) {
+        missing.push(name)
+        continue
+      }
+      const data = Safetensors.float32(entry)
+      const [expected, found] = [print("F32", shape), print(entry.dtype, entry.shape)]
+      if (data === undefined || expected !== found) mismatched.push({ name, expected, found })
+      else weights.set(name, data)
     }
-    const data = Safetensors.float32(entry)
-    const [expected, found] = [print("F32", shape), print(entry.dtype, entry.shape)]
-    if (data === undefined || expected !== found) mismatched.push({ name, expected, found })
-    else weights.set(name, data)
+    const unexpected = [...tensors.keys()].filter((name) => !wanted.has(name) && !isBatchCount(name))
+    return missing.length + unexpected.length + mismatched.length === 0
+      ? Result.succeed(weights)
+      : Result.fail(new WeightsMismatch({ missing, unexpected, mismatched }))
   }
-  const unexpected = [...tensors.keys()].filter((name) => !wanted.has(name) && !isBatchCount(name))
-  return missing.length + unexpected.length + mismatched.length === 0
-    ? Result.succeed(weights)
-    : Result.fail(new WeightsMismatch({ missing, unexpected, mismatched }))
-}
 
 /**
  * The weights of `program` as a file's content, with the names and shapes that `fromSafetensors` reads back.
  *
  * Fails where a parameter or buffer of the program has no value, or one of another length.
  */
-export const toSafetensors = (
-  program: Program.Program,
-  weights: Weights,
-  metadata: Readonly<Record<string, string>> = {}
-): Result.Result<Safetensors.Safetensors, WeightsMismatch> => {
-  const tensors = new Map<string, Safetensors.Entry>()
-  for (const { attributes, shape } of variablesOf(program)) {
-    const data = weights.get(attributes.name)
-    if (data !== undefined) tensors.set(attributes.name, Safetensors.fromFloat32(data, shape))
+export const toSafetensors =
+  (program: Program.Program, metadata: Readonly<Record<string, string>> = {}) =>
+  (weights: Weights): Result.Result<Safetensors.Safetensors, WeightsMismatch> => {
+    const tensors = new Map<string, Safetensors.Entry>()
+    for (const { attributes, shape } of variablesOf(program)) {
+      const data = weights.get(attributes.name)
+      if (data !== undefined) tensors.set(attributes.name, Safetensors.fromFloat32(data, shape))
+    }
+    const file = { tensors, metadata }
+    const short = [...tensors].filter(
+      ([, { bytes, shape }]) => bytes.length !== 4 * shape.reduce((n, axis) => n * axis, 1)
+    )
+    const mismatched = short.map(([name, { bytes, shape }]) => ({
+      name,
+      expected: print("F32", shape),
+      found: `${bytes.length / 4} numbers`
+    }))
+    const missing = variablesOf(program).flatMap(({ attributes: { name } }) => (tensors.has(name) ? [] : [name]))
+    return missing.length + mismatched.length === 0
+      ? Result.succeed(file)
+      : Result.fail(new WeightsMismatch({ missing, unexpected: [], mismatched }))
   }
-  const file = { tensors, metadata }
-  const short = [...tensors].filter(
-    ([, { bytes, shape }]) => bytes.length !== 4 * shape.reduce((n, axis) => n * axis, 1)
-  )
-  const mismatched = short.map(([name, { bytes, shape }]) => ({
-    name,
-    expected: print("F32", shape),
-    found: `${bytes.length / 4} numbers`
-  }))
-  const missing = variablesOf(program).flatMap(({ attributes: { name } }) => (tensors.has(name) ? [] : [name]))
-  return missing.length + mismatched.length === 0
-    ? Result.succeed(file)
-    : Result.fail(new WeightsMismatch({ missing, unexpected: [], mismatched }))
-}

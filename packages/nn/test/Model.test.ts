@@ -7,18 +7,18 @@ import { Result } from "effect"
 const two = Model.make({
   inputs: { image: Model.input([2, 4, 4]), answer: Model.input([], "int32") },
   forward: (scope, { answer, image }) => {
-    const features = Op.globalAveragePool(Nn.depthwise(Scope.at(scope, "mix"))(image), scope.path)
+    const features = Op.globalAveragePool(Nn.depthwise(Scope.at("mix")(scope))(image), scope.path)
     const asked = Op.oneHot(answer, 2, scope.path)
     return {
       score: Op.sum(Op.mul(features, asked, scope.path), [1], false, scope.path),
-      features: Nn.dropout(Scope.at(scope, "drop"), scope.rates.dropout)(features)
+      features: Nn.dropout(Scope.at("drop")(scope), scope.rates.dropout)(features)
     }
   }
 })
 
 /** Whether its features are dropped at random. */
 const noiseIn = (scope: Scope.Scope) =>
-  Object.values(Model.apply(two, scope, { batch: 2 })).some(
+  Object.values(Model.apply(scope, { batch: 2 })(two)).some(
     (output) => output.kind === "binary" && output.path === "drop"
   )
 
@@ -32,7 +32,7 @@ describe("a model", () => {
   })
 
   it("is a program for any batch, its inputs by name", () => {
-    const program = Result.getOrThrow(Model.evaluation(two, { batch: 3 }))
+    const program = Result.getOrThrow(Model.evaluation({ batch: 3 })(two))
     assert.deepStrictEqual(
       program.inputs.map(({ attributes, dtype, shape }) => [attributes.name, shape, dtype]),
       [
@@ -47,7 +47,7 @@ describe("a model", () => {
   })
 
   it("has its parameters under a prefix where one is asked for", () => {
-    const program = Result.getOrThrow(Model.evaluation(two, { path: "ema" }))
+    const program = Result.getOrThrow(Model.evaluation({ path: "ema" })(two))
     assert.deepStrictEqual(
       program.variables.map(({ attributes }) => attributes.name),
       ["ema.mix.weight"]
@@ -63,9 +63,9 @@ describe("a model", () => {
   it("that cannot be built fails with the layer's path", () => {
     const wrong = Model.make({
       inputs: { image: Model.input([3, 8, 8]) },
-      forward: (scope, { image }) => ({ y: Nn.selfAttention(Scope.at(scope, "attn"), { headDim: 5 })(image) })
+      forward: (scope, { image }) => ({ y: Nn.selfAttention(Scope.at("attn")(scope), { headDim: 5 })(image) })
     })
-    const failure = Result.match(Model.evaluation(wrong), { onFailure: (e) => e.message, onSuccess: () => "built" })
+    const failure = Result.match(Model.evaluation()(wrong), { onFailure: (e) => e.message, onSuccess: () => "built" })
     assert.match(failure, /^attn/)
   })
 })

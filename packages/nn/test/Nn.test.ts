@@ -8,11 +8,11 @@ import { distance, evaluation, numbers, program, run, training } from "./support
 
 describe("a scope", () => {
   it("names what is inside it", () => {
-    assert.strictEqual(Scope.at(Scope.at(training, "blocks.3"), "b2.0").path, "blocks.3.b2.0")
-    assert.strictEqual(Scope.at(training, "stem").mode, "training")
+    assert.strictEqual(Scope.at("b2.0")(Scope.at("blocks.3")(training)).path, "blocks.3.b2.0")
+    assert.strictEqual(Scope.at("stem")(training).mode, "training")
   })
   it("names a layer's parameters", () => {
-    const { built } = run(Nn.selfAttention(Scope.at(evaluation, "attn"), { headDim: 4 }), [1, 3, 8])
+    const { built } = run(Nn.selfAttention(Scope.at("attn")(evaluation), { headDim: 4 }), [1, 3, 8])
     assert.deepStrictEqual(
       built.variables.map((v) => `${v.attributes.name} ${Shape.print(v.shape)}`),
       ["attn.qkv.weight [24×8]", "attn.qkv.bias [24]", "attn.proj.weight [8×8]", "attn.proj.bias [8]"]
@@ -63,7 +63,7 @@ describe("window attention", () => {
 
 describe("attention", () => {
   it("refuses channels that its heads do not divide, naming the layer and both numbers", () => {
-    const y = Nn.selfAttention(Scope.at(training, "blocks.9.attn"), { headDim: 32 })(Op.input("x", [1, 4, 48]))
+    const y = Nn.selfAttention(Scope.at("blocks.9.attn")(training), { headDim: 32 })(Op.input("x", [1, 4, 48]))
     const made = Program.make({ outputs: { y } })
     assert.isTrue(Result.isFailure(made))
     if (Result.isFailure(made)) {
@@ -92,7 +92,7 @@ describe("layers on inputs of the wrong rank", () => {
 const masks = (layers: number) => {
   const x = Op.input("x", [1, 5, 4])
   const y = Array.from({ length: layers }, (_, i) =>
-    Nn.selfAttention(Scope.at(evaluation, `${i}`), { headDim: 2, causal: true })
+    Nn.selfAttention(Scope.at(`${i}`)(evaluation), { headDim: 2, causal: true })
   ).reduce<Tensor.Tensor>((t, layer) => layer(t), x)
   return program({ y }).nodes.filter(({ kind }) => kind === "compare").length
 }
@@ -181,7 +181,7 @@ describe("layers of ops", () => {
 
   it("an embedding gives every index its row, and zeros to one that has none", () => {
     const indices = Op.input("words", [2, 2], "int32")
-    const built = program({ y: Nn.embedding(Scope.at(training, "words"), { rows: 3, channels: 2 })(indices) })
+    const built = program({ y: Nn.embedding(Scope.at("words")(training), { rows: 3, channels: 2 })(indices) })
     assert.deepStrictEqual(
       built.variables.map(({ attributes: { name, decay }, shape }) => [name, shape, decay]),
       [["words.weight", [3, 2], true]]
@@ -220,7 +220,7 @@ describe("makeDivisible", () => {
 })
 
 describe("stochastic depth", () => {
-  const scope = Scope.at(training, "blocks.2")
+  const scope = Scope.at("blocks.2")(training)
   const shape = [4, 2, 1, 1]
 
   it("drops whole examples by their noise and scales the others", () => {
@@ -237,7 +237,7 @@ describe("stochastic depth", () => {
   it("leaves the graph alone where the rate is 0, and in evaluation", () => {
     const x = Op.input("x", shape)
     assert.strictEqual(Nn.stochasticDepth(scope, 0)(x), x)
-    assert.strictEqual(Nn.stochasticDepth(Scope.at(evaluation, "blocks.2"), 0.5)(x), x)
+    assert.strictEqual(Nn.stochasticDepth(Scope.at("blocks.2")(evaluation), 0.5)(x), x)
     assert.strictEqual(Nn.dropout(scope, 0)(x), x)
   })
 
@@ -257,7 +257,7 @@ describe("running statistics", () => {
   it("move a tenth of the way to the batch's, the variance unbiased", () => {
     const shape = [3, 2, 2, 1]
     const x = Op.input("x", shape)
-    const y = Nn.batchNorm(Scope.at(training, "norm"))(x)
+    const y = Nn.batchNorm(Scope.at("norm")(training))(x)
     const built = program({ y }, RunningStatistics.updates([y]))
     const data = numbers(shape)
     const variables = {

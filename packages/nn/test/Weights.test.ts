@@ -8,7 +8,7 @@ import { flow } from "effect/Function"
 const model = Model.make({
   inputs: { image: Model.input([3, 16, 16]) },
   forward: (scope, { image }) => {
-    const at = (name: string) => Scope.at(scope, name)
+    const at = (name: string) => Scope.at(name)(scope)
     const layers = flow(
       Nn.convolution(at("stem.0"), { out: 32, kernel: 3, stride: 2, bias: false }),
       Nn.batchNorm(at("stem.1")),
@@ -20,19 +20,19 @@ const model = Model.make({
     return { logits: layers(image) }
   }
 })
-const program = Result.getOrThrow(Model.evaluation(model))
+const program = Result.getOrThrow(Model.evaluation()(model))
 const weights: Weights.Weights = new Map(
   program.variables.map(({ attributes, shape }, k) => [
     attributes.name,
     Float32Array.from({ length: Shape.size(shape) }, (_, i) => k + i / 1000)
   ])
 )
-const saved = Result.getOrThrow(Weights.toSafetensors(program, weights, { model: "B0" }))
+const saved = Result.getOrThrow(Weights.toSafetensors(program, { model: "B0" })(weights))
 
 const mismatch = (change: (tensors: Map<string, Safetensors.Entry>) => void): Weights.WeightsMismatch => {
   const tensors = new Map(saved.tensors)
   change(tensors)
-  return Result.match(Weights.fromSafetensors(program, { ...saved, tensors }), {
+  return Result.match(Weights.fromSafetensors(program)({ ...saved, tensors }), {
     onFailure: (error) => error,
     onSuccess: () => assert.fail("they were accepted")
   })
@@ -41,7 +41,7 @@ const mismatch = (change: (tensors: Map<string, Safetensors.Entry>) => void): We
 describe("weights", () => {
   it("are read back from a file as they were saved", () => {
     const file = Result.getOrThrow(Safetensors.decode(Safetensors.encode(saved)))
-    assert.deepStrictEqual(Result.getOrThrow(Weights.fromSafetensors(program, file)), weights)
+    assert.deepStrictEqual(Result.getOrThrow(Weights.fromSafetensors(program)(file)), weights)
     assert.deepStrictEqual({ ...file.metadata }, { model: "B0" })
   })
 
@@ -49,7 +49,7 @@ describe("weights", () => {
     const tensors = new Map(saved.tensors)
     const count = { dtype: "I64", shape: [], bytes: new Uint8Array(8) } as const
     tensors.set("stem.1.num_batches_tracked", count)
-    assert.isTrue(Result.isSuccess(Weights.fromSafetensors(program, { ...saved, tensors })))
+    assert.isTrue(Result.isSuccess(Weights.fromSafetensors(program)({ ...saved, tensors })))
   })
 
   it("that do not fit are told apart completely, in one error", () => {
@@ -73,7 +73,7 @@ describe("weights", () => {
   it("are not saved incomplete or in the wrong size", () => {
     const short = new Map(weights).set("classifier.bias", new Float32Array(3))
     short.delete("stem.0.weight")
-    const result = Weights.toSafetensors(program, short)
+    const result = Weights.toSafetensors(program)(short)
     assert.isTrue(Result.isFailure(result))
     if (Result.isFailure(result)) {
       assert.deepStrictEqual(result.failure.missing, ["stem.0.weight"])

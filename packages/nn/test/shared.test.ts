@@ -13,7 +13,7 @@ const names = (outputs: Readonly<Record<string, Tensor.Tensor>>) =>
 
 describe("a layer that is applied twice in one network", () => {
   const shape = [3, 2, 2, 1]
-  const shared = Scope.at(training, "shared")
+  const shared = Scope.at("shared")(training)
 
   it("draws other noise each time, under a name of its own from the second time on", () => {
     const drop = Nn.dropout(shared, 0.5)
@@ -29,7 +29,7 @@ describe("a layer that is applied twice in one network", () => {
   })
 
   it("has one set of parameters and drops by both draws", () => {
-    const layer = Nn.residual(shared, { branch: Nn.linear(Scope.at(shared, "fc"), { out: 2 }) })
+    const layer = Nn.residual(shared, { branch: Nn.linear(Scope.at("fc")(shared), { out: 2 }) })
     const drop = Nn.stochasticDepth(shared, 0.5)
     const { built, y } = run((x) => drop(layer(drop(layer(x)))), [2, 2], {
       "noise/shared": [0.9, 0.1],
@@ -59,7 +59,7 @@ describe("a layer that is applied twice in one network", () => {
   })
 
   it("moves a batch norm's running statistics on once for each application, in order", () => {
-    const norm = Nn.batchNorm(Scope.at(training, "norm"))
+    const norm = Nn.batchNorm(Scope.at("norm")(training))
     const x = Op.input("x", shape)
     const first = norm(x)
     const second = norm(Op.exp(first))
@@ -74,7 +74,7 @@ describe("a layer that is applied twice in one network", () => {
     const { updates } = evaluate(built, given)
     // One after the other, as two programs would do it.
     const one = evaluate(program({ first }, RunningStatistics.updates([first])), given)
-    const alone = Nn.batchNorm(Scope.at(training, "norm"))(Op.input("y", shape))
+    const alone = Nn.batchNorm(Scope.at("norm")(training))(Op.input("y", shape))
     const between = evaluate(program({ y: Op.exp(first) }), given).outputs["y"]
     const two = evaluate(program({ alone }, RunningStatistics.updates([alone])), {
       inputs: { y: between },
@@ -86,7 +86,7 @@ describe("a layer that is applied twice in one network", () => {
 
   it("has its statistics moved where it stands inside an op of one's own", () => {
     const own = Op.composite({ name: "normed", build: ([x, w, b]) => Op.batchNorm(x, w, b) })
-    const norm = Nn.batchNorm(Scope.at(training, "norm"))
+    const norm = Nn.batchNorm(Scope.at("norm")(training))
     const x = Op.input("x", shape)
     const [, weight, bias] = norm(x).inputs
     const outside = RunningStatistics.updates([norm(x)])

@@ -42,13 +42,13 @@ export interface Options {
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 2 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 2 })(x) })
  * })
  * const weights = new Map([
  *   ["y.weight", new Float32Array(8).fill(0.1)],
  *   ["y.bias", new Float32Array(2)]
  * ])
- * const options = { program: (batch: number) => Model.evaluation(model, { batch }), weights, metadata: { made: "by hand" } }
+ * const options = { program: (batch: number) => Model.evaluation({ batch })(model), weights, metadata: { made: "by hand" } }
  * const file = Result.getOrThrow(Export.toOnnx(options))
  * console.log(file.length > 0, Onnx.metadataOf(file)) // true { made: 'by hand' }
  *

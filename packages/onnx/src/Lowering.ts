@@ -165,12 +165,12 @@ export interface Stages extends Rewrite.Last {
  * const model = Model.make({
  *   inputs: { image: Model.input([3, 16, 16]) },
  *   forward: (scope, { image }) => {
- *     const x = Nn.convolution(Scope.at(scope, "stem"), { out: 16, kernel: 3, bias: false })(image)
- *     const features = Nn.gelu(scope)(Nn.batchNorm(Scope.at(scope, "norm"))(x))
- *     return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: 10 })(Op.globalAveragePool(features)) }
+ *     const x = Nn.convolution(Scope.at("stem")(scope), { out: 16, kernel: 3, bias: false })(image)
+ *     const features = Nn.gelu(scope)(Nn.batchNorm(Scope.at("norm")(scope))(x))
+ *     return { logits: Nn.linear(Scope.at("classifier")(scope), { out: 10 })(Op.globalAveragePool(features)) }
  *   }
  * })
- * const program = Result.getOrThrow(Model.evaluation(model))
+ * const program = Result.getOrThrow(Model.evaluation()(model))
  * const options = { lanes: 16, block: 16 }
  *
  * // The program after every rewrite: `Print.program` shows it whole.

@@ -16,10 +16,10 @@
  *   layer: (scope, { channels, settings, stochasticDepth }) =>
  *     Nn.residual(scope, {
  *       branch: flow(
- *         Nn.batchNorm(Scope.at(scope, "norm")),
- *         Nn.depthwise(Scope.at(scope, "depthwise"), { kernel: settings.kernel }),
+ *         Nn.batchNorm(Scope.at("norm")(scope)),
+ *         Nn.depthwise(Scope.at("depthwise")(scope), { kernel: settings.kernel }),
  *         Nn.gelu(scope),
- *         Nn.pointwise(Scope.at(scope, "project"), { out: channels }),
+ *         Nn.pointwise(Scope.at("project")(scope), { out: channels }),
  *         Nn.stochasticDepth(scope, stochasticDepth)
  *       )
  *     })

@@ -83,8 +83,8 @@ const failed = (error: { readonly message: string }) => new Unscorable({ reason:
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
  *   forward: (scope, { x }) => {
- *     const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 16 })(x))
- *     return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(hidden) }
+ *     const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: 16 })(x))
+ *     return { logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(hidden) }
  *   }
  * })
  * // What your own proxy would look at: the graph, its weights and its costs.
@@ -129,7 +129,7 @@ export const make = (
       return yield* Result.fail(new Unscorable({ reason: "its task's loss is no scalar" }))
     if (whole.answers.length === 0)
       return yield* Result.fail(new Unscorable({ reason: "its task takes none of its outputs as numbers" }))
-    const costs = Costs.ofProgram(yield* Result.mapError(Model.evaluation(model), failed))
+    const costs = Costs.ofProgram(yield* Result.mapError(Model.evaluation()(model), failed))
     /** On what is made of the batch. */
     const of = (part: (x: Tensor.Tensor) => Tensor.Tensor, mode?: Scope.Mode) => {
       const inputs = Object.fromEntries(Object.entries(all(batch)).map(([name, x]) => [name, part(x)]))

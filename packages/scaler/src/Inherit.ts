@@ -60,7 +60,7 @@ export interface Options {
  * const smaller = Space.seedPoint(models.space)
  * const larger = Result.getOrThrow(Compound.member(models, smaller, 1, { coefficients: Coefficients.efficientNet })).point
  * // In place of what a training left.
- * const { variables } = Result.getOrThrow(Model.evaluation(Result.getOrThrow(models.model(smaller))))
+ * const { variables } = Result.getOrThrow(Model.evaluation()(Result.getOrThrow(models.model(smaller))))
  * const trained = Initialise.values(variables, Prng.fromSeed("demo"))
  * const { approximate, weights } = Result.getOrThrow(Inherit.weights(models, { smaller, trained, larger }))
  * console.log(Object.keys(weights).length, approximate.length)
@@ -74,9 +74,9 @@ export const weights = <A, C extends string, M extends string>(
   Result.gen(function* () {
     if (of.scaling === null) return yield* Result.fail(Unscalable.unsaid(of.name))
     const { approximate, growth } = yield* of.scaling.inherit(smaller, larger)
-    const before = yield* Model.evaluation(yield* of.model(smaller))
-    const after = yield* Model.evaluation(yield* of.model(larger))
-    yield* Weights.toSafetensors(before, trained)
+    const before = yield* Model.evaluation()(yield* of.model(smaller))
+    const after = yield* Model.evaluation()(yield* of.model(larger))
+    yield* Weights.toSafetensors(before)(trained)
     const shapes = new Map(before.variables.map(({ attributes, shape }) => [attributes.name, shape] as const))
     const prng = Prng.fromSeed(seed).split("inherit")
 

@@ -14,7 +14,7 @@ const modelOf = (architecture: Architecture.Architecture) =>
 /** Weights as if trained: nothing is at its first value. */
 const trained = (model: Model.Model, seed: string): Weights.Weights => {
   const prng = Prng.fromSeed(seed)
-  const { variables } = Result.getOrThrow(Model.evaluation(model))
+  const { variables } = Result.getOrThrow(Model.evaluation()(model))
   return new Map(
     variables.map(({ attributes: { name }, shape }) => {
       const fanIn = shape.slice(1).reduce((n, axis) => n * axis, 1)
@@ -29,7 +29,7 @@ const trained = (model: Model.Model, seed: string): Weights.Weights => {
 }
 
 const logits = Effect.fnUntraced(function* (model: Model.Model, weights: Weights.Weights) {
-  const program = Result.getOrThrow(Model.evaluation(model, { batch: 2 }))
+  const program = Result.getOrThrow(Model.evaluation({ batch: 2 })(model))
   const { run, write } = yield* (yield* Runtime).compile({ program })
   yield* write(weights)
   const prng = Prng.fromSeed("image")

@@ -25,7 +25,7 @@ const modelOf = (chain: Chain) => Result.getOrThrow(chains.model(chain))
 /** Weights as if trained: nothing is at its first value. */
 const trained = (chain: Chain): Weights.Weights => {
   const prng = Prng.fromSeed("trained")
-  const { variables } = Result.getOrThrow(Model.evaluation(modelOf(chain)))
+  const { variables } = Result.getOrThrow(Model.evaluation()(modelOf(chain)))
   return new Map(
     variables.map(({ attributes: { name }, shape }) => {
       const length = shape.reduce((n, axis) => n * axis, 1)
@@ -36,7 +36,7 @@ const trained = (chain: Chain): Weights.Weights => {
 }
 
 const outputs = Effect.fnUntraced(function* (chain: Chain, weights: Weights.Weights) {
-  const program = Result.getOrThrow(Model.evaluation(modelOf(chain), { batch: 4 }))
+  const program = Result.getOrThrow(Model.evaluation({ batch: 4 })(modelOf(chain)))
   const { run, write } = yield* (yield* Runtime).compile({ program })
   yield* write(weights)
   const prng = Prng.fromSeed("rows")

@@ -468,7 +468,7 @@ describe("a network that cannot be built", () => {
             inputs: { row: Model.input([4]) },
             forward: (scope, { row }) => {
               if (width === 8) throw new Error("eight is too many")
-              return { y: Nn.linear(Scope.at(scope, "y"), { out: width === 16 ? Number.NaN : 1 })(row) }
+              return { y: Nn.linear(Scope.at("y")(scope), { out: width === 16 ? Number.NaN : 1 })(row) }
             }
           })
       })
@@ -496,7 +496,7 @@ describe("a network that cannot be built", () => {
         model: () =>
           Model.make({
             inputs: { row: Model.input([4]) },
-            forward: (scope, { row }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 2 })(row) })
+            forward: (scope, { row }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 2 })(row) })
           })
       })
       const mismatch = yield* Effect.flip(Search.run(other, { trials: 3, seed: 1 }))

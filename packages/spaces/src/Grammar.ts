@@ -119,7 +119,7 @@ const composed = <M>(
     | { readonly op: "branch"; readonly left: M; readonly right: M },
   layer: (scope: Scope.Scope, chosen: M) => Layer.Layer
 ): Layer.Layer => {
-  const at = (name: string) => Scope.at(scope, name)
+  const at = (name: string) => Scope.at(name)(scope)
   return chosen.op === "sequence"
     ? flow(layer(at("first"), chosen.first), layer(at("second"), chosen.second))
     : joined(scope, layer(at("left"), chosen.left), layer(at("right"), chosen.right))
@@ -149,7 +149,7 @@ const tokenLayer = (scope: Scope.Scope, chosen: TokenModule): Layer.Layer => {
 
 /** Maps `[batch, channels, height, width]` to maps. */
 const mapLayer = (scope: Scope.Scope, chosen: MapModule): Layer.Layer => {
-  const at = (name: string) => Scope.at(scope, name)
+  const at = (name: string) => Scope.at(name)(scope)
   switch (chosen.op) {
     case "conv":
       return (x) => Nn.gelu(scope)(Nn.convolution(scope, { out: x.shape[1], kernel: chosen.kernel })(x))
@@ -177,8 +177,8 @@ const mapLayer = (scope: Scope.Scope, chosen: MapModule): Layer.Layer => {
 /** A convolution that halves the map and widens it, with its norm. */
 const reduced = (scope: Scope.Scope, out: number): Layer.Layer =>
   flow(
-    Nn.convolution(Scope.at(scope, "conv"), { out, kernel: 3, stride: 2, bias: false }),
-    Nn.batchNorm(Scope.at(scope, "norm")),
+    Nn.convolution(Scope.at("conv")(scope), { out, kernel: 3, stride: 2, bias: false }),
+    Nn.batchNorm(Scope.at("norm")(scope)),
     Nn.gelu(scope)
   )
 
@@ -186,7 +186,7 @@ const model = (options: Required<Options>, point: Architecture): Model.Model =>
   Model.make({
     inputs: { image: Model.input([options.channels, options.height, options.width]) },
     forward: (scope, { image }) => {
-      const at = (name: string) => Scope.at(scope, name)
+      const at = (name: string) => Scope.at(name)(scope)
       let x: Tensor.Tensor = image
       for (const [i, chosen] of point.entries()) {
         x = reduced(at(`stages.${i}.reduce`), options.widths[i])(x)

@@ -121,7 +121,7 @@ const activation = (scope: Scope.Scope, name: Stage["activation"]): Layer.Layer 
 const block =
   (scope: Scope.Scope, stage: Stage, stride: number): Layer.Layer =>
   (x) => {
-    const at = (name: string) => Scope.at(scope, name)
+    const at = (name: string) => Scope.at(name)(scope)
     const [, entry] = x.shape
     const branch = flow(
       Nn.pointwise(at("expand.0"), { out: stage.expansion * entry, bias: false }),
@@ -141,24 +141,24 @@ const blocks =
   (scope: Scope.Scope, stage: Stage): Layer.Layer =>
   (x) => {
     let y = x
-    for (let i = 0; i < stage.repeats; i++) y = block(Scope.at(scope, String(i)), stage, i === 0 ? stage.stride : 1)(y)
+    for (let i = 0; i < stage.repeats; i++) y = block(Scope.at(String(i))(scope), stage, i === 0 ? stage.stride : 1)(y)
     return y
   }
 
 const stem = (scope: Scope.Scope, { channels, stride }: Architecture["stem"]): Layer.Layer =>
   flow(
-    Nn.convolution(Scope.at(scope, "0"), { out: channels, kernel: 3, stride, bias: false }),
-    Nn.batchNorm(Scope.at(scope, "1")),
-    Nn.hardSwish(Scope.at(scope, "2"))
+    Nn.convolution(Scope.at("0")(scope), { out: channels, kernel: 3, stride, bias: false }),
+    Nn.batchNorm(Scope.at("1")(scope)),
+    Nn.hardSwish(Scope.at("2")(scope))
   )
 
 const head = (scope: Scope.Scope, { classes, head }: Pick<Architecture, "classes" | "head">): Layer.Layer =>
   flow(
-    Nn.pointwise(Scope.at(scope, "head.0"), { out: head, bias: false }),
-    Nn.batchNorm(Scope.at(scope, "head.1")),
-    Nn.hardSwish(Scope.at(scope, "head.2")),
-    Nn.globalAveragePool(Scope.at(scope, "head.3")),
-    Nn.linear(Scope.at(scope, "classifier"), { out: classes })
+    Nn.pointwise(Scope.at("head.0")(scope), { out: head, bias: false }),
+    Nn.batchNorm(Scope.at("head.1")(scope)),
+    Nn.hardSwish(Scope.at("head.2")(scope)),
+    Nn.globalAveragePool(Scope.at("head.3")(scope)),
+    Nn.linear(Scope.at("classifier")(scope), { out: classes })
   )
 
 const model = (point: Architecture): Model.Model => {
@@ -166,8 +166,8 @@ const model = (point: Architecture): Model.Model => {
   return Model.make({
     inputs: { image: Model.input([image.channels, image.height, image.width]) },
     forward: (scope, inputs) => {
-      let x = stem(Scope.at(scope, "stem"), point.stem)(inputs.image)
-      for (const [i, stage] of point.stages.entries()) x = blocks(Scope.at(scope, `stages.${i}`), stage)(x)
+      let x = stem(Scope.at("stem")(scope), point.stem)(inputs.image)
+      for (const [i, stage] of point.stages.entries()) x = blocks(Scope.at(`stages.${i}`)(scope), stage)(x)
       return { logits: head(scope, point)(x) }
     }
   })

@@ -66,8 +66,8 @@ const ends = (edge: Edge): readonly [from: number, to: number] => [Number(edge[0
 const reluConvNorm = (scope: Scope.Scope, out: number, kernel: number, stride = 1): Layer.Layer =>
   flow(
     Nn.relu(scope),
-    Nn.convolution(Scope.at(scope, "1"), { out, kernel, stride, bias: false }),
-    Nn.batchNorm(Scope.at(scope, "2"))
+    Nn.convolution(Scope.at("1")(scope), { out, kernel, stride, bias: false }),
+    Nn.batchNorm(Scope.at("2")(scope))
   )
 
 const operation = (scope: Scope.Scope, name: Operation): Layer.Layer => {
@@ -92,7 +92,7 @@ const cell =
     for (const to of [1, 2, 3]) {
       const incoming = edges
         .filter((edge) => ends(edge)[1] === to)
-        .map((edge) => operation(Scope.at(scope, edge), chosen[edge])(nodes[ends(edge)[0]]))
+        .map((edge) => operation(Scope.at(edge)(scope), chosen[edge])(nodes[ends(edge)[0]]))
       nodes.push(incoming.reduce((sum, term) => Op.add(sum, term, scope.path)))
     }
     return nodes[3]
@@ -100,7 +100,7 @@ const cell =
 
 /** The residual block that halves the map and doubles the channels. */
 const reduction = (scope: Scope.Scope, out: number): Layer.Layer => {
-  const at = (name: string) => Scope.at(scope, name)
+  const at = (name: string) => Scope.at(name)(scope)
   return Nn.residual(scope, {
     shortcut: (x) =>
       flow(
@@ -121,7 +121,7 @@ const model = (options: Required<Options>, chosen: Cell): Model.Model =>
   Model.make({
     inputs: { image: Model.input([options.channels, options.height, options.width]) },
     forward: (scope, { image }) => {
-      const at = (name: string) => Scope.at(scope, name)
+      const at = (name: string) => Scope.at(name)(scope)
       let x = flow(
         Nn.convolution(at("stem.0"), { out: options.width1, kernel: 3, bias: false }),
         Nn.batchNorm(at("stem.1"))

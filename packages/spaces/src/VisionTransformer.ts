@@ -62,13 +62,13 @@ const attention =
   (scope: Scope.Scope, { headDim, heads }: { readonly heads: number; readonly headDim: number }): Layer.Layer =>
   (x) => {
     const inner = heads * headDim
-    const made = (name: string): Tensor.Tensor => Nn.linear(Scope.at(scope, name), { out: inner })(x)
+    const made = (name: string): Tensor.Tensor => Nn.linear(Scope.at(name)(scope), { out: inner })(x)
     const mixed = Nn.attend(scope, headDim, made("query"), made("key"), made("value"))
-    return Nn.linear(Scope.at(scope, "proj"), { out: x.shape[2] })(mixed)
+    return Nn.linear(Scope.at("proj")(scope), { out: x.shape[2] })(mixed)
   }
 
 const layer = (scope: Scope.Scope, chosen: Architecture["layers"][number], headDim: number): Layer.Layer => {
-  const at = (name: string) => Scope.at(scope, name)
+  const at = (name: string) => Scope.at(name)(scope)
   return flow(
     Nn.residual(scope, {
       branch: flow(Nn.layerNorm(at("norm1")), attention(at("attn"), { heads: chosen.heads, headDim }))
@@ -87,7 +87,7 @@ const layer = (scope: Scope.Scope, chosen: Architecture["layers"][number], headD
 const embed =
   (scope: Scope.Scope, { patch, width }: Architecture): Layer.Layer =>
   (image) => {
-    const patches = Nn.convolution(Scope.at(scope, "patch"), {
+    const patches = Nn.convolution(Scope.at("patch")(scope), {
       out: width,
       kernel: patch,
       stride: patch,
@@ -108,7 +108,7 @@ const model = (options: Options & { readonly headDim: number }, point: Architect
   Model.make({
     inputs: { image: Model.input([options.channels, options.height, options.width]) },
     forward: (scope, { image }) => {
-      const at = (name: string) => Scope.at(scope, name)
+      const at = (name: string) => Scope.at(name)(scope)
       let x = embed(at("embed"), point)(image)
       for (const [i, chosen] of point.layers.entries()) x = layer(at(`layers.${i}`), chosen, options.headDim)(x)
       const mean = Op.mean(Nn.layerNorm(at("norm"))(x), [1], false, "pool")

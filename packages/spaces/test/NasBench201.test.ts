@@ -13,7 +13,7 @@ const benchmark = Result.getOrThrow(NasBench201.models(cifar))
 
 /** What a cell's network holds and computes, counted on its graph. */
 const counted = (of: typeof benchmark, cell: NasBench201.Cell) => {
-  const { macs, parameters } = Costs.ofProgram(Result.getOrThrow(Model.evaluation(Result.getOrThrow(of.model(cell)))))
+  const { macs, parameters } = Costs.ofProgram(Result.getOrThrow(Model.evaluation()(Result.getOrThrow(of.model(cell)))))
   return { parameters, macs: Number(macs) }
 }
 

@@ -135,7 +135,7 @@ describe("a MobileNet", () => {
         stages: baseline.stages.map((stage, i) => (i === 3 ? { ...stage, repeats: stage.repeats + 2 } : stage))
       }
       const program = yield* Effect.fromResult(
-        Model.evaluation(yield* Effect.fromResult(of.model(baseline)), { batch: 2 })
+        Model.evaluation({ batch: 2 })(yield* Effect.fromResult(of.model(baseline)))
       )
       const prng = Prng.fromSeed("deeper")
       const trained = Initialise.values(program.variables, prng)
@@ -144,7 +144,7 @@ describe("a MobileNet", () => {
       )
       assert.deepStrictEqual(approximate, [])
       const larger = yield* Effect.fromResult(
-        Model.evaluation(yield* Effect.fromResult(of.model(deeper)), { batch: 2 })
+        Model.evaluation({ batch: 2 })(yield* Effect.fromResult(of.model(deeper)))
       )
       const inputs = { image: Float32Array.from({ length: 2 * 784 }, () => prng.nextNormal()) }
       const before = yield* engine(program, { inputs, variables: trained })

@@ -94,7 +94,7 @@ export const read = Effect.fnUntraced(function* (
  * const network = {
  *   model: Model.make({
  *     inputs: { row: Model.input([2]) },
- *     forward: (scope, { row }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(row) })
+ *     forward: (scope, { row }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(row) })
  *   }),
  *   task: Regression.make(),
  *   line: "one linear layer",

@@ -28,8 +28,8 @@ const printed = ({ dtype, shape }: Model.Port): string => Model.print({ "": { dt
  *   model: Model.make({
  *     inputs: { image: Model.input([channels, 32, 32]) },
  *     forward: (scope, { image }) => {
- *       const features = Nn.globalAveragePool(scope)(Nn.convolution(Scope.at(scope, "stem"), { out: 8, kernel: 3 })(image))
- *       return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 2 })(features) }
+ *       const features = Nn.globalAveragePool(scope)(Nn.convolution(Scope.at("stem")(scope), { out: 8, kernel: 3 })(image))
+ *       return { logits: Nn.linear(Scope.at("logits")(scope), { out: 2 })(features) }
  *     }
  *   }),
  *   task: Classification.make({ classes: 2 })

@@ -17,9 +17,9 @@ import * as Effect from "effect/Effect"
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([2]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 2 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 2 })(x) })
  * })
- * const { variables } = Result.getOrThrow(Model.evaluation(model))
+ * const { variables } = Result.getOrThrow(Model.evaluation()(model))
  * const prng = Prng.fromSeed("demo")
  * for (const variable of variables) console.log(variable.attributes.name, Initialise.value(variable, prng))
  * console.log(Initialise.values(variables, prng).size) // 2: of all at once
@@ -69,10 +69,10 @@ const startsAtZero = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([2]) },
- *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(x) })
+ *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * const program = Effect.gen(function* () {
- *   const evaluation = yield* Effect.fromResult(Model.evaluation(model))
+ *   const evaluation = yield* Effect.fromResult(Model.evaluation()(model))
  *   const executable = yield* (yield* Runtime).compile({ evaluation })
  *   yield* Initialise.write(executable, evaluation.variables, Prng.fromSeed("demo"))
  *   yield* Console.log(yield* executable.run("evaluation", { x: Float32Array.of(1, 2) }))

@@ -52,8 +52,8 @@ export const of = Effect.fnUntraced(function* (
       `the teacher tells ${network.task.classes ?? "no"} classes apart, and the network ${task.classes ?? "none"}`,
       "give a teacher of the same classes"
     )
-  const program = yield* Effect.fromResult(Model.evaluation(network.model, { batch }))
-  yield* Effect.fromResult(Weights.toSafetensors(program, weights))
+  const program = yield* Effect.fromResult(Model.evaluation({ batch })(network.model))
+  yield* Effect.fromResult(Weights.toSafetensors(program)(weights))
   const executable = yield* (yield* Runtime).compile({ teacher: program })
   yield* executable.write(weights)
   const hash = createHash("sha256").update(Program.digest(program))

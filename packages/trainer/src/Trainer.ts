@@ -497,7 +497,7 @@ const evaluate =
         return yield* new NotFinite({ what: `the weight ${unsound.name}`, value: unsound.value })
       // A larger one than there are examples only takes memory.
       const batch = Math.min(asked, Math.max(Session.evaluationBatch, data[split].size))
-      const evaluation = yield* Effect.fromResult(Model.evaluation(Views.of(views)(network.model), { batch }))
+      const evaluation = yield* Effect.fromResult(Model.evaluation({ batch })(Views.of(views)(network.model)))
       const programs: Record<string, Program.Program> = { evaluation }
       const executable = yield* runtime.compile(programs)
       yield* executable.write(weights)

@@ -102,7 +102,7 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
  *
  * const model = Model.make({
  *   inputs: { x: Model.input([4]) },
- *   forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at(scope, "logits"), { out: 3 })(x) })
+ *   forward: (scope, { x }) => ({ logits: Nn.linear(Scope.at("logits")(scope), { out: 3 })(x) })
  * })
  * const task = Classification.make({ classes: 3 })
  *
@@ -129,7 +129,7 @@ export const make = (
     const refusal = refusalOf(model, task, recipe)
     if (refusal !== undefined) return yield* Result.fail(refusal)
     const { batch, gradientClip } = recipe
-    const outputs = Model.apply(model, Scope.make("training", "", recipe), { batch })
+    const outputs = Model.apply(Scope.make("training", "", recipe), { batch })(model)
     // An author's function, which may throw.
     const own = yield* Result.try({
       try: () => {

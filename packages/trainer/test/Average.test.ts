@@ -8,7 +8,7 @@ import { Average, Initialise } from "@uninet/trainer"
 import { network } from "./support/tiny.ts"
 
 const { model } = network
-const evaluation = Result.getOrThrow(Model.evaluation(model, { batch: 2 }))
+const evaluation = Result.getOrThrow(Model.evaluation({ batch: 2 })(model))
 
 describe("the average of weights", () => {
   it.effect("after n steps is dⁿ times the first and (1 − d) dⁿ⁻ᵏ times the k-th", () =>

@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import { Initialise, Trainer } from "@uninet/trainer"
 import { dataset, layer, network } from "./support/tiny.ts"
 
-const { variables } = Result.getOrThrow(Model.evaluation(network.model))
+const { variables } = Result.getOrThrow(Model.evaluation()(network.model))
 
 const drawn = () => {
   const prng = Prng.fromSeed("evaluate")

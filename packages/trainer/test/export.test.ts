@@ -25,7 +25,7 @@ describe("an exported network", () => {
       const runtime = yield* Runtime
       for (let round = 0; round < 6; round++) {
         const model = Network.model(Result.getOrThrow(Network.make(Space.sample(prng)(space))))
-        const evaluation = Result.getOrThrow(Model.evaluation(model, { batch: 16 }))
+        const evaluation = Result.getOrThrow(Model.evaluation({ batch: 16 })(model))
         const weights = someWeights(evaluation.variables, prng)
         const image = Float32Array.from({ length: 16 * 28 * 28 }, () => prng.nextNormal())
         const executable = yield* runtime.compile({ evaluation })
@@ -34,7 +34,7 @@ describe("an exported network", () => {
 
         const file = Result.getOrThrow(
           Export.toOnnx({
-            program: (batch) => Model.evaluation(model, { batch }),
+            program: (batch) => Model.evaluation({ batch })(model),
             weights,
             metadata: { key: "value" }
           })

@@ -13,7 +13,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { dataset, layer, network, recipe } from "./support/tiny.ts"
 
-const { variables } = Result.getOrThrow(Model.evaluation(network.model))
+const { variables } = Result.getOrThrow(Model.evaluation()(network.model))
 const weights = () => new Map(Initialise.values(variables, Prng.fromSeed("judged")))
 
 describe("a network", () => {
@@ -47,9 +47,9 @@ describe("a network", () => {
       const model = Model.make({
         inputs: { image: Model.input([1, 2, 2]) },
         forward: (scope, { image }) => {
-          const map = Nn.convolution(Scope.at(scope, "stem"), { out: 4, kernel: 2, stride: 2 })(image)
-          const normal = Nn.batchNorm(Scope.at(scope, "norm"))(map)
-          return { logits: Nn.linear(Scope.at(scope, "logits"), { out: 2 })(Op.globalAveragePool(normal)) }
+          const map = Nn.convolution(Scope.at("stem")(scope), { out: 4, kernel: 2, stride: 2 })(image)
+          const normal = Nn.batchNorm(Scope.at("norm")(scope))(map)
+          return { logits: Nn.linear(Scope.at("logits")(scope), { out: 2 })(Op.globalAveragePool(normal)) }
         }
       })
       const task = Classification.make({ classes: 2 })

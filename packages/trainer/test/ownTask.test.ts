@@ -22,8 +22,8 @@ const rows: ModelSpace.Trainable = {
   model: Model.make({
     inputs: { row: Model.input([3]) },
     forward: (scope, { row }) => {
-      const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: 16 })(row))
-      return { y: Op.reshape(Nn.linear(Scope.at(scope, "out"), { out: 1 })(hidden), [row.shape[0]]) }
+      const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: 16 })(row))
+      return { y: Op.reshape(Nn.linear(Scope.at("out")(scope), { out: 1 })(hidden), [row.shape[0]]) }
     }
   }),
   task: distances,

@@ -23,13 +23,13 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { architecture, layer, network, networkOf, recipe } from "./support/tiny.ts"
 
-const evaluation = Result.getOrThrow(Model.evaluation(network.model, { batch: 2 }))
+const evaluation = Result.getOrThrow(Model.evaluation({ batch: 2 })(network.model))
 
 /** Runs a model's evaluation on one picture of 3×4 and gives its output. */
 const looked = (views: Views.Views, forward: Model.Model["forward"]) =>
   Effect.gen(function* () {
     const model = Views.of(views)({ inputs: { image: Model.input([1, 3, 4]) }, forward })
-    const program = Result.getOrThrow(Model.evaluation(model, { batch: 2 }))
+    const program = Result.getOrThrow(Model.evaluation({ batch: 2 })(model))
     const { run } = yield* (yield* Runtime).compile({ program })
     const picture = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
     const { out } = yield* run("program", { image: Float32Array.from([...picture, ...picture.map((x) => 100 * x)]) })

@@ -189,27 +189,27 @@ const imageTooSmall = (part: string, { height, width }: Operator.Size, stride: n
 /** 3×3 convolution → BN → GELU. */
 export const stem = ({ stem: { channels, stride } }: Architecture.Architecture, scope: Scope.Scope): Layer.Layer =>
   flow(
-    Nn.convolution(Scope.at(scope, "stem.0"), { out: channels, kernel: 3, stride, bias: false }),
-    Nn.batchNorm(Scope.at(scope, "stem.1")),
-    Nn.gelu(Scope.at(scope, "stem.2"))
+    Nn.convolution(Scope.at("stem.0")(scope), { out: channels, kernel: 3, stride, bias: false }),
+    Nn.batchNorm(Scope.at("stem.1")(scope)),
+    Nn.gelu(Scope.at("stem.2")(scope))
   )
 
 /** 1×1 convolution → BN → GELU → mean over the image → dropout at the scope's rate → linear. */
 export const head = ({ classes, head: { channels } }: Architecture.Architecture, scope: Scope.Scope): Layer.Layer =>
   flow(
-    Nn.pointwise(Scope.at(scope, "head.0"), { out: channels, bias: false }),
-    Nn.batchNorm(Scope.at(scope, "head.1")),
-    Nn.gelu(Scope.at(scope, "head.2")),
-    (x) => Op.globalAveragePool(x, Scope.at(scope, "head").path),
-    Nn.dropout(Scope.at(scope, "classifier"), scope.rates.dropout),
-    Nn.linear(Scope.at(scope, "classifier"), { out: classes })
+    Nn.pointwise(Scope.at("head.0")(scope), { out: channels, bias: false }),
+    Nn.batchNorm(Scope.at("head.1")(scope)),
+    Nn.gelu(Scope.at("head.2")(scope)),
+    (x) => Op.globalAveragePool(x, Scope.at("head")(scope).path),
+    Nn.dropout(Scope.at("classifier")(scope), scope.rates.dropout),
+    Nn.linear(Scope.at("classifier")(scope), { out: classes })
   )
 
 /**
  * One block as a layer whose result is checked, for feature maps of any size: an operator or module that gives another shape than it should is named by a `ShapeError`.
  */
 export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): Layer.Layer => {
-  const at = Scope.at(scope, block.path)
+  const at = Scope.at(block.path)(scope)
   const layer =
     block.kind === "dsm"
       ? block.dsm.layer(at, block.config)
@@ -274,4 +274,4 @@ export const model = (network: Network): Model.Model => {
 export const evaluation = (
   network: Network,
   options: { readonly batch?: number } = {}
-): Result.Result<Program.Program, GraphError> => Model.evaluation(model(network), options)
+): Result.Result<Program.Program, GraphError> => Model.evaluation(options)(model(network))

@@ -218,7 +218,7 @@ describe("a network's model", () => {
   it("evaluates as the network does, with running statistics and nothing left to chance", () => {
     const logits = Network.forward(small, Scope.make("evaluation"))(Op.input("image", [3, 1, 33, 47]))
     const program = Result.getOrThrow(Program.make({ outputs: { logits } }))
-    for (const made of [Model.evaluation(Network.model(small), { batch: 3 }), Network.evaluation(small, { batch: 3 })])
+    for (const made of [Model.evaluation({ batch: 3 })(Network.model(small)), Network.evaluation(small, { batch: 3 })])
       assert.strictEqual(Program.fingerprint(Result.getOrThrow(made)), Program.fingerprint(program))
   })
 })

@@ -102,7 +102,7 @@ const stagesWith = ({ stages }: Architecture.Architecture, name: string) =>
 const biased: Operator.Operator["layer"] =
   (scope, { channels }) =>
   (x) =>
-    Op.add(x, Nn.batchNorm(Scope.at(scope, "norm"))(Nn.pointwise(Scope.at(scope, "project"), { out: channels })(x)))
+    Op.add(x, Nn.batchNorm(Scope.at("norm")(scope))(Nn.pointwise(Scope.at("project")(scope), { out: channels })(x)))
 
 /** Whether all parameters of a network with the operator live. */
 const alive = (operator: Operator.Operator) => {
@@ -176,8 +176,8 @@ describe("the laws find planted bugs, shrunk to the smallest network that shows 
         (x) =>
           Nn.residual(scope, {
             branch: (y) =>
-              Nn.pointwise(Scope.at(scope, "up"), { out: channels })(
-                Nn.pointwise(Scope.at(scope, "down"), { out: Math.ceil(65_536 / channels ** 2) })(y)
+              Nn.pointwise(Scope.at("up")(scope), { out: channels })(
+                Nn.pointwise(Scope.at("down")(scope), { out: Math.ceil(65_536 / channels ** 2) })(y)
               )
           })(x)
     }

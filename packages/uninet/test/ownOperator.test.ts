@@ -85,9 +85,9 @@ describe("a user's own operator", () => {
       const weights: Weights.Weights = new Map(
         [...state].flatMap(([k, v]) => (v instanceof Float32Array ? [[k, v]] : []))
       )
-      const file = Safetensors.encode(yield* Effect.fromResult(Weights.toSafetensors(evaluation, weights)))
+      const file = Safetensors.encode(yield* Effect.fromResult(Weights.toSafetensors(evaluation)(weights)))
       const back = yield* Effect.fromResult(
-        Result.flatMap(Safetensors.decode(file), (tensors) => Weights.fromSafetensors(evaluation, tensors))
+        Result.flatMap(Safetensors.decode(file), Weights.fromSafetensors(evaluation))
       )
       assert.include([...back.keys()], "blocks.2.gamma")
       assert.isAbove(Model.encode(Lowering.lower(evaluation, { name: "own" }).model).length, 1000)
@@ -255,7 +255,7 @@ describe("a user's own operator with a choice of its own", () => {
       layer: (scope, { channels, settings, stride }) =>
         flow(
           (x) => Op.maxPool2d(x, { kernel: [3, 3], stride: [stride, stride] }, scope.path),
-          Nn.pointwise(Scope.at(scope, "project"), { out: channels, bias: settings.bias })
+          Nn.pointwise(Scope.at("project")(scope), { out: channels, bias: settings.bias })
         ),
       idle: ["project.bias"]
     })

@@ -292,7 +292,7 @@ export const explain = Command.make(
     const program = yield* Effect.gen(function* () {
       const { model, task } = yield* Effect.fromResult(ModelSpace.trainable(point)(of))
       return inference
-        ? yield* Effect.fromResult(Model.evaluation(model, { batch }))
+        ? yield* Effect.fromResult(Model.evaluation({ batch })(model))
         : yield* Effect.fromResult(TrainingProgram.make(model, task, { ...Recipe.proxy, batch }))
     }).pipe(Effect.mapError(at(name)))
     const given = Option.getOrUndefined(device)

@@ -136,7 +136,7 @@ const ofNetwork = Effect.fnUntraced(function* (given: Flags) {
     )
   const seed = given.seed.value
   const { variables } = yield* Effect.fromResult(ModelSpace.trainable(found.point)(found.of)).pipe(
-    Effect.flatMap(({ model }) => Effect.fromResult(Model.evaluation(model))),
+    Effect.flatMap(({ model }) => Effect.fromResult(Model.evaluation()(model))),
     Effect.mapError(at(given.network))
   )
   const weights = Initialise.values(variables, Prng.fromSeed(seed))

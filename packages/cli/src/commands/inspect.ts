@@ -121,7 +121,7 @@ export const inspect = Command.make(
     const { of, point } = found
     const counted = Effect.gen(function* () {
       const model = yield* Effect.fromResult(ModelSpace.checked(point)(of))
-      const program = yield* Effect.fromResult(Model.evaluation(model))
+      const program = yield* Effect.fromResult(Model.evaluation()(model))
       return {
         parts: yield* Effect.fromResult(of.parts(point)),
         shapes: { inputs: model.inputs, outputs: of.task.outputs },

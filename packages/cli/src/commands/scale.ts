@@ -447,12 +447,12 @@ const write = Effect.fnUntraced(function* (
     })
     const content = Effect.gen(function* () {
       const { model } = yield* Effect.fromResult(ModelSpace.trainable(member.point)(of))
-      const program = yield* Effect.fromResult(Model.evaluation(model))
+      const program = yield* Effect.fromResult(Model.evaluation()(model))
       const made = yield* Effect.fromResult(
-        Weights.toSafetensors(program, inherited.weights, {
+        Weights.toSafetensors(program, {
           ...Object.fromEntries(about),
           network: JSON.stringify(networks.toJson(larger))
-        })
+        })(inherited.weights)
       )
       return Safetensors.encode(made)
     })

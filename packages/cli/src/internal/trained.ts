@@ -41,8 +41,8 @@ const readFile = Effect.fnUntraced(function* (
   return yield* Effect.mapError(
     Effect.gen(function* () {
       const network = yield* Effect.fromResult(ModelSpace.trainable(found.point, networks.toJson(found))(found.of))
-      const program = yield* Effect.fromResult(Model.evaluation(network.model))
-      const weights = yield* Effect.fromResult(Weights.fromSafetensors(program, decoded))
+      const program = yield* Effect.fromResult(Model.evaluation()(network.model))
+      const weights = yield* Effect.fromResult(Weights.fromSafetensors(program)(decoded))
       const wrong = [...weights].find(([, values]) => !values.every(Number.isFinite))
       if (wrong !== undefined)
         return yield* fault(

@@ -24,14 +24,14 @@ const sequence =
     const padding = stride === 1 ? 0 : size.height * size.width * stride * stride - tokens
     const line = Op.reshape(x, [batch, channels, 1, tokens], scope.path)
     return flow(
-      Nn.depthwise(Scope.at(scope, "0"), {
+      Nn.depthwise(Scope.at("0")(scope), {
         kernel: [1, kernel(config)],
         stride: [1, stride * stride],
         padding: stride === 1 ? [0, 1, 0, 1] : [0, 0, 0, 0],
         bias: true
       }),
-      Nn.batchNorm(Scope.at(scope, "1")),
-      Nn.pointwise(Scope.at(scope, "2"), { out: config.channels })
+      Nn.batchNorm(Scope.at("1")(scope)),
+      Nn.pointwise(Scope.at("2")(scope), { out: config.channels })
     )(Op.pad(line, [0, 0, 0, 0], [0, 0, 0, padding], scope.path))
   }
 
@@ -42,7 +42,7 @@ export const G: Dsm = {
   idle: ["q.0.bias", "kv_norm.bias", "kv.bias", "proj.bias", "residual.0.bias", "residual.1.bias"],
   growth: { parts: { kv: 2 }, normsChannels: true },
   pytorch: pytorch.G,
-  layer: (scope, config) => attending(scope, config, sequence(Scope.at(scope, "q"), config)),
+  layer: (scope, config) => attending(scope, config, sequence(Scope.at("q")(scope), config)),
   count: (config, size) =>
     plus(branchCount(config, size, kernel(config)), attendingCount(config, size), shortcutCount(config, size))
 }

@@ -13,7 +13,7 @@ export const L: Dsm = {
   layer: (scope, config) =>
     Nn.residual(scope, {
       shortcut: shortcut(scope, config),
-      branch: local(Scope.at(scope, "downsample"), config)
+      branch: local(Scope.at("downsample")(scope), config)
     }),
   count: (config, size) => plus(branchCount(config, size, 9), shortcutCount(config, size))
 }

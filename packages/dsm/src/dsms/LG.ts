@@ -11,6 +11,6 @@ export const LG: Dsm = {
   idle: ["q.0.bias", "kv_norm.bias", "kv.bias", "proj.bias", "residual.0.bias", "residual.1.bias"],
   growth: { parts: { kv: 2 }, normsChannels: true },
   pytorch: pytorch.LG,
-  layer: (scope, config) => attending(scope, config, local(Scope.at(scope, "q"), config)),
+  layer: (scope, config) => attending(scope, config, local(Scope.at("q")(scope), config)),
   count: (config, size) => plus(branchCount(config, size, 9), attendingCount(config, size), shortcutCount(config, size))
 }

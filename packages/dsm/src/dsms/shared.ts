@@ -15,7 +15,7 @@ export const plus = (...counts: ReadonlyArray<Block.Count>): Block.Count => ({
 /** Max-pool 3×3 with the stride (left out at stride 1) → 1×1 convolution, as in the released PyTorch code. */
 export const shortcut = (scope: Scope.Scope, { channels, stride }: Config): Layer.Layer => {
   // The authors' `Sequential` numbers the convolution by what stands before it.
-  const project = Nn.pointwise(Scope.at(scope, stride === 1 ? "residual.0" : "residual.1"), { out: channels })
+  const project = Nn.pointwise(Scope.at(stride === 1 ? "residual.0" : "residual.1")(scope), { out: channels })
   return stride === 1
     ? project
     : flow((x) => Op.maxPool2d(x, { kernel: [3, 3], stride: [stride, stride] }, scope.path), project)
@@ -29,9 +29,9 @@ export const shortcutCount = ({ channels, inChannels, stride }: Config, size: Bl
 /** The local branch: depthwise 3×3 with the stride → BN → 1×1, all named after `scope`, as in the released PyTorch code. */
 export const local = (scope: Scope.Scope, { channels, stride }: Config): Layer.Layer =>
   flow(
-    Nn.depthwise(Scope.at(scope, "0"), { stride, bias: true }),
-    Nn.batchNorm(Scope.at(scope, "1")),
-    Nn.pointwise(Scope.at(scope, "2"), { out: channels })
+    Nn.depthwise(Scope.at("0")(scope), { stride, bias: true }),
+    Nn.batchNorm(Scope.at("1")(scope)),
+    Nn.pointwise(Scope.at("2")(scope), { out: channels })
   )
 
 /** A branch of a depthwise convolution with `kernel` weights per channel, BN and 1×1. */
@@ -55,8 +55,8 @@ export const attending = (
     branch: (x) => {
       const [, , rows = 0, columns = 0] = x.shape
       const { height, width } = strided({ height: rows, width: columns }, config.stride)
-      const query = Nn.layerNorm(Scope.at(scope, "q_norm"))(Op.toTokens(branch(x), scope.path))
-      const tokens = Nn.layerNorm(Scope.at(scope, "kv_norm"))(Op.toTokens(x, scope.path))
+      const query = Nn.layerNorm(Scope.at("q_norm")(scope))(Op.toTokens(branch(x), scope.path))
+      const tokens = Nn.layerNorm(Scope.at("kv_norm")(scope))(Op.toTokens(x, scope.path))
       const attended = Nn.crossAttention(scope, { headDim: config.headDim, query })(tokens)
       return Op.toImage(attended, height, width, scope.path)
     }

@@ -48,7 +48,7 @@ export const uninet: ModelSpace.ModelSpace<Architecture.Architecture, UniNetSpac
 
 /** First weights, with norms, LayerScale and running statistics moved away from where they do nothing. */
 export const weightsOf = (model: Model.Model, prng: Prng.Prng): Weights.Weights => {
-  const { variables } = Result.getOrThrow(Model.evaluation(model))
+  const { variables } = Result.getOrThrow(Model.evaluation()(model))
   const values = Initialise.values(variables, prng)
   for (const { attributes } of variables)
     if (attributes.initialiser.kind === "constant") {

@@ -34,9 +34,9 @@ const space = ModelSpace.make({
     Model.make({
       inputs: { image: Model.input([image.channels, image.height, image.width]) },
       forward: (scope, { image: pixels }) => {
-        const features = Nn.convolution(Scope.at(scope, "stem"), { out: width, kernel: 3, stride: 2 })(pixels)
+        const features = Nn.convolution(Scope.at("stem")(scope), { out: width, kernel: 3, stride: 2 })(pixels)
         const hidden = Nn.dropout(scope, dropout)(Op.globalAveragePool(Nn.gelu(scope)(features)))
-        return { logits: Nn.linear(Scope.at(scope, "classifier"), { out: classes })(hidden) }
+        return { logits: Nn.linear(Scope.at("classifier")(scope), { out: classes })(hidden) }
       }
     }),
   recipe: ({ learningRate }) => ({ learningRate })

@@ -41,8 +41,8 @@ export const network = (width: number, middle: Middle = (x, scope) => Nn.gelu(sc
   Model.make({
     inputs: { x: Model.input([4]) },
     forward: (scope, { x }) => {
-      const hidden = middle(Nn.linear(Scope.at(scope, "hidden"), { out: width })(x), Scope.at(scope, "middle"))
-      return { y: Op.reshape(Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden), [x.shape[0]]) }
+      const hidden = middle(Nn.linear(Scope.at("hidden")(scope), { out: width })(x), Scope.at("middle")(scope))
+      return { y: Op.reshape(Nn.linear(Scope.at("y")(scope), { out: 1 })(hidden), [x.shape[0]]) }
     }
   })
 

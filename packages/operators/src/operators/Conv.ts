@@ -13,7 +13,7 @@ export const Conv: Operator = {
   growth: {},
   pytorch: pytorch.Conv,
   layer: (scope, config) => {
-    const at = (name: string) => Scope.at(scope, name)
+    const at = (name: string) => Scope.at(name)(scope)
     const branch = flow(
       Nn.batchNorm(at("norm1")),
       Nn.convolution(at("conv"), { out: hidden(config), kernel: 3, bias: false }),

@@ -16,7 +16,7 @@ export const DWConv: Operator = {
   growth: {},
   pytorch: pytorch.DWConv,
   layer: (scope, config) => {
-    const at = (name: string) => Scope.at(scope, name)
+    const at = (name: string) => Scope.at(name)(scope)
     const expand = expands(config)
       ? flow(
           Nn.batchNorm(at("b1.0")),

@@ -12,7 +12,7 @@ const windowSize = 7
 const transformer =
   (attention: (scope: Scope.Scope, config: Config, size: Size) => Layer.Layer): Operator["layer"] =>
   (scope, config) => {
-    const position = Scope.at(scope, "pos_embed")
+    const position = Scope.at("pos_embed")(scope)
     return flow(
       Nn.residual(position, { branch: Nn.depthwise(position, { bias: true }) }),
       overTokens(scope, (size) =>

@@ -13,7 +13,7 @@ export const shortcut = (scope: Scope.Scope, { channels, inChannels }: Config): 
     ? Layer.identity
     : flow(
         (x) => Op.maxPool2d(x, { kernel: [3, 3] }, scope.path),
-        Nn.pointwise(Scope.at(scope, "residual.1"), { out: channels })
+        Nn.pointwise(Scope.at("residual.1")(scope), { out: channels })
       )
 
 export const shortcutCount = ({ channels, inChannels }: Config, size: Size) =>
@@ -38,10 +38,10 @@ export const tokenResidual = (
 ): Layer.Layer =>
   Nn.residual(scope, {
     branch: flow(
-      Nn.layerNorm(Scope.at(scope, names.norm)),
-      branch(Scope.at(scope, names.branch)),
+      Nn.layerNorm(Scope.at(names.norm)(scope)),
+      branch(Scope.at(names.branch)(scope)),
       Nn.layerScale(scope, names.scale),
-      Nn.stochasticDepth(Scope.at(scope, names.branch), config.stochasticDepth)
+      Nn.stochasticDepth(Scope.at(names.branch)(scope), config.stochasticDepth)
     )
   })
 

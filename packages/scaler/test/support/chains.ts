@@ -41,13 +41,13 @@ const model = ({ depth, width }: Chain): Model.Model =>
   Model.make({
     inputs: { x: Model.input([features]) },
     forward: (scope, { x }) => {
-      let h = Nn.linear(Scope.at(scope, "first"), { out: width })(x)
+      let h = Nn.linear(Scope.at("first")(scope), { out: width })(x)
       for (let i = 0; i < depth; i++) {
-        const at = Scope.at(scope, `blocks.${i}`)
-        const branch = Nn.linear(Scope.at(at, "linear"), { out: width })
-        h = Op.add(h, branch(Nn.gelu(at)(Nn.layerNorm(Scope.at(at, "norm"))(h))))
+        const at = Scope.at(`blocks.${i}`)(scope)
+        const branch = Nn.linear(Scope.at("linear")(at), { out: width })
+        h = Op.add(h, branch(Nn.gelu(at)(Nn.layerNorm(Scope.at("norm")(at))(h))))
       }
-      return { y: Nn.linear(Scope.at(scope, "last"), { out: 1 })(h) }
+      return { y: Nn.linear(Scope.at("last")(scope), { out: 1 })(h) }
     }
   })
 

@@ -49,8 +49,8 @@ const model = ({ width }: Point) =>
   Model.make({
     inputs: { row: Model.input([4]) },
     forward: (scope, { row }) => {
-      const hidden = Nn.gelu(scope)(Nn.linear(Scope.at(scope, "hidden"), { out: width })(row))
-      return { y: Nn.linear(Scope.at(scope, "y"), { out: 1 })(hidden) }
+      const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: width })(row))
+      return { y: Nn.linear(Scope.at("y")(scope), { out: 1 })(hidden) }
     }
   })
 

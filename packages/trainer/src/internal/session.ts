@@ -181,7 +181,7 @@ export const make = Effect.fnUntraced(function* (
   const { smaller, training } = options.programs
   const runtime = yield* Runtime
   const judged = Views.of(recipe.views)(model)
-  const evaluation = yield* Effect.fromResult(Model.evaluation(judged, { batch: evaluationBatch }))
+  const evaluation = yield* Effect.fromResult(Model.evaluation({ batch: evaluationBatch })(judged))
   const programs: Record<string, Program.Program> = { training, evaluation }
   for (const [size, program] of smaller) programs[stepOf(size)] = program
   if (recipe.average !== null) {
@@ -209,7 +209,7 @@ export const make = Effect.fnUntraced(function* (
     yield* executable.write(new Map([[first.attributes.name, yield* Whitening.of(data, first, drawn, whitening)]]))
   }
   if (options.weights !== undefined) {
-    yield* Effect.fromResult(ModelWeights.toSafetensors(evaluation, options.weights))
+    yield* Effect.fromResult(ModelWeights.toSafetensors(evaluation)(options.weights))
     const wanted = new Set(evaluation.variables.map((v) => v.attributes.name))
     yield* executable.write(new Map([...options.weights].filter(([name]) => wanted.has(name))))
   }

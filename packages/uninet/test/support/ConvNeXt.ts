@@ -10,10 +10,10 @@ export const ConvNeXt: Operator.Operator = {
       branch: (x) => {
         const [, , height, width] = x.shape
         return flow(
-          Nn.depthwise(Scope.at(scope, "depthwise"), { kernel: 7, bias: true }),
+          Nn.depthwise(Scope.at("depthwise")(scope), { kernel: 7, bias: true }),
           (y) => Op.toTokens(y, scope.path),
-          Nn.layerNorm(Scope.at(scope, "norm")),
-          Nn.feedForward(Scope.at(scope, "mlp"), { hidden: expansion * channels }),
+          Nn.layerNorm(Scope.at("norm")(scope)),
+          Nn.feedForward(Scope.at("mlp")(scope), { hidden: expansion * channels }),
           Nn.layerScale(scope, "gamma"),
           (y) => Op.toImage(y, height, width, scope.path),
           Nn.stochasticDepth(scope, stochasticDepth)
