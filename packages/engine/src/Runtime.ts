@@ -29,6 +29,15 @@ export interface Executable<Name extends string> {
   readonly write: (values: ReadonlyMap<string, Data>) => Effect.Effect<void, RuntimeError>
 }
 
+/** How programs are compiled. */
+export interface Compiling {
+  /**
+   * Whether the programs are run once or a few times, such as a proxy's of an untrained network: an engine may then leave out what makes runs faster and costs more than a run. The numbers are
+   * the same but for rounding. Default false.
+   */
+  readonly once?: boolean
+}
+
 /**
  * An engine that runs programs of `@uninet/graph`.
  *
@@ -69,7 +78,8 @@ export class Runtime extends Context.Service<
      * gives it one. Fails with `CompileFailed` where two programs have variables of one name and two shapes.
      */
     readonly compile: <Name extends string>(
-      programs: Readonly<Record<Name, Program.Program>>
+      programs: Readonly<Record<Name, Program.Program>>,
+      options?: Compiling
     ) => Effect.Effect<Executable<Name>, RuntimeError, Scope.Scope>
   }
 >()("@uninet/runtime/Runtime") {}

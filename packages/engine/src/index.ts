@@ -3,7 +3,7 @@ export * as Check from "./Check.ts"
 export * as FirstValues from "./FirstValues.ts"
 export * as Guarded from "./Guarded.ts"
 export * as Packing from "./Packing.ts"
-export { type Data, type Executable, Runtime } from "./Runtime.ts"
+export { type Compiling, type Data, type Executable, Runtime } from "./Runtime.ts"
 export * as Updates from "./Updates.ts"
 export {
   CompileFailed,

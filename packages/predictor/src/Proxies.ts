@@ -184,7 +184,7 @@ export const score = (
           inputs[input.attributes.name] = yield* Effect.fromResult(
             valueOf(input, network, prng.split("inputs"), examples)
           )
-        const executable = yield* (yield* Runtime).compile({ proxies: program })
+        const executable = yield* (yield* Runtime).compile({ proxies: program }, { once: true })
         yield* Initialise.write(executable, program.variables, prng.split("parameters"))
         Object.assign(values, yield* executable.run("proxies", inputs))
       }

@@ -2,6 +2,7 @@
 import {
   Check,
   CompileFailed,
+  type Compiling,
   type Data,
   DeviceUnavailable,
   failedRun,
@@ -20,7 +21,7 @@ import { blockSize } from "./internal/block.ts"
 import * as Lowered from "./internal/lowered.ts"
 import * as Memory from "./internal/memory.ts"
 import * as Resident from "./internal/resident.ts"
-import { create, probe, type Provider, tensor } from "./internal/session.ts"
+import { create, once, probe, type Provider, tensor } from "./internal/session.ts"
 
 /** The version of ONNX Runtime's package. */
 export const version: string = ort.env.versions.node ?? ort.env.versions.common
@@ -39,15 +40,16 @@ export interface Options {
   readonly formulation?: "blocked" | "standard"
 }
 
-/** Where sessions run whose variables are the host's. */
-interface Target extends Options {
+/** Where sessions run whose variables are the host's, and for how long. */
+interface Target extends Options, Compiling {
   readonly engine: string
   readonly provider: Provider
   readonly lowered: Effect.Success<typeof Lowered.make>
 }
 
-const blockOf = ({ engine, formulation = "blocked" }: Pick<Target, "engine" | "formulation">) =>
-  formulation === "blocked"
+// Blocked kernels take twice to three times as many operators, each of which costs more to open than it saves in a run.
+const blockOf = ({ engine, formulation = "blocked", once = false }: Pick<Target, "engine" | "formulation" | "once">) =>
+  formulation === "blocked" && !once
     ? Effect.tryPromise({
         try: blockSize,
         catch: (cause) => new CompileFailed({ engine, program: "self-check", cause })
@@ -143,7 +145,7 @@ const openGraph = Effect.fnUntraced(function* (
   const lowered = yield* target.lowered(program, block, packs)
   const session = yield* Effect.acquireRelease(
     Effect.tryPromise({
-      try: () => create(lowered, target.threads ?? 1, target.provider, {}, lowered.bytes),
+      try: () => create(lowered, target.threads ?? 1, target.provider, target.once === true ? once : {}, lowered.bytes),
       catch: (cause) => new CompileFailed({ engine, program: name, cause })
     }),
     (session) => Effect.promise(() => session.release()).pipe(Effect.ignore)
@@ -237,9 +239,10 @@ const run = (
   })
 
 const compile =
-  (target: Target) =>
-  <Name extends string>(programs: Readonly<Record<Name, Program.Program>>) =>
+  (standing: Target) =>
+  <Name extends string>(programs: Readonly<Record<Name, Program.Program>>, options: Compiling = {}) =>
     Effect.gen(function* () {
+      const target = { ...standing, ...options }
       const { engine } = target
       const named = Struct.keys(programs).map((name) => [name, programs[name]] as const)
       const outside = named.map(([name, program]) => [name, program, Updates.outsideOf(program)] as const)

@@ -537,6 +537,24 @@ describe("attention with more scores than are worked on at once", () => {
   )
 })
 
+describe("a program that runs once", () => {
+  it.effect("gives what the reference interpreter does, also beside one that is to run often", () =>
+    Effect.gen(function* () {
+      const input = Op.input("x", [16, 4, 6, 6])
+      const program = made({ outputs: Object.fromEntries(layers.map(([name, layer]) => [name, layer(input)])) })
+      const x = numbers(Shape.size(input.shape), 1)
+      const expected = evaluate(program, { inputs: { x } }).outputs
+      const runtime = yield* Runtime
+      for (const once of [true, false, true]) {
+        const { run } = yield* runtime.compile({ program }, { once })
+        const found = yield* run("program", { x })
+        for (const [name, reference] of Object.entries(expected))
+          assert.isBelow(difference(found[name], reference), 1e-4, name)
+      }
+    }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
+  )
+})
+
 const poolEverywhere = (x: Tensor.Tensor) => Op.maxPool2d(x, { kernel: [3, 3], stride: [1, 1] })
 
 describe("numbers at the edge", () => {

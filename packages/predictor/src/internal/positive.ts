@@ -1,14 +1,16 @@
 /**
  * A network made linear and positive: every weight by its absolute value, every input one, norms and biases' signs gone. Its numbers grow beyond float32 in a few dozen layers, so each tensor is
- * carried as one of mean 1 or so and the logarithm of a factor.
+ * carried as one of a moderate size and a factor. How large its numbers are follows from how the weights are drawn, so factors are known beforehand and a program has next to no operators for them.
  */
-import { Op, Tensor } from "@uninet/graph"
+import { Op, Shape, Tensor } from "@uninet/graph"
+import { Elementary } from "@uninet/search-space"
 
 /** A tensor that stands for `value` · e^`log`. */
 export interface Scaled {
   readonly value: Tensor.Tensor
-  /** A scalar. */
-  readonly log: Tensor.Tensor
+  readonly log: number
+  /** The logarithm of what `value` is expected to be in the mean; −Infinity where it is zero. */
+  readonly size: number
 }
 
 /** Ops that stay what they are, with all of their inputs of one factor. */
@@ -28,23 +30,29 @@ const linear = new Set<Tensor.Kind>([
   "resize"
 ])
 
-const none = Op.fill(0)
+/** Sizes up to e^±`most` stay: the square of one is far within float32, and each change is an operator, there and in the gradient. */
+const most = 14
 
-/** Divided by its mean, which goes into the factor. What is zero stays so. */
-const balanced = (value: Tensor.Tensor, log: Tensor.Tensor): Scaled => {
-  const mean = Op.add(Op.mean(value), Op.fill(1e-30))
-  return { value: Op.div(value, mean), log: Op.add(log, Op.log(mean)) }
-}
+/** What stands for itself. */
+const plain = (value: Tensor.Tensor, mean = 1): Scaled => ({ value, log: 0, size: Elementary.log(mean) })
 
-/** All by the largest of their factors. */
+/** Of a moderate size again, where it was not. */
+const settled = ({ log, size, value }: Scaled): Scaled =>
+  Math.abs(size) <= most || !Number.isFinite(size)
+    ? { value, log, size }
+    : { value: Op.scale(value, Elementary.exp(-size)), log: log + size, size: 0 }
+
+/** All by one factor: that of the largest. */
 const aligned = (
   terms: ReadonlyArray<Scaled>
-): { readonly values: ReadonlyArray<Tensor.Tensor>; readonly log: Tensor.Tensor } => {
-  const [first, ...others] = terms
-  if (first === undefined) return { values: [], log: none }
-  if (others.every(({ log }) => log === first.log)) return { values: terms.map(({ value }) => value), log: first.log }
-  const log = others.reduce((top, term) => Op.max(top, term.log), first.log)
-  return { values: terms.map((term) => Op.mul(term.value, Op.exp(Op.sub(term.log, log)))), log }
+): { readonly values: ReadonlyArray<Tensor.Tensor>; readonly sizes: ReadonlyArray<number>; readonly log: number } => {
+  const whole = ({ log, size }: Scaled) => log + size
+  const { log } = terms.reduce((top, term) => (whole(term) > whole(top) ? term : top), terms[0] ?? plain(Op.fill(0)))
+  return {
+    values: terms.map((term) => (term.log === log ? term.value : Op.scale(term.value, Elementary.exp(term.log - log)))),
+    sizes: terms.map((term) => term.size + term.log - log),
+    log
+  }
 }
 
 /** The node with other inputs. */
@@ -54,58 +62,91 @@ const isNumber = ({ dtype }: Tensor.Tensor) => dtype === "float32"
 
 const is = <K extends Tensor.Kind>(kind: K, of: Tensor.Tensor): of is Tensor.Tensor<K> => Tensor.is(kind)(of)
 
+/** The mean of the absolute values that a variable is drawn with. */
+const drawn = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">): number => {
+  if (initialiser.kind === "constant") return Math.abs(initialiser.value)
+  // Of a normal number within ±2 deviations: √(2/π) · (1 − e⁻²) / 0.954.
+  return initialiser.kind === "uniform" ? initialiser.bound / 2 : 0.723 * initialiser.deviation
+}
+
+const meanOf = (data: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < data.length; i++) sum += Math.abs(data[i])
+  return sum / data.length
+}
+
+/** Taps of a kernel that lie within an image along an axis, in the mean over its windows: few of them do where the image is smaller than the kernel. */
+const tapsWithin = (node: Tensor.Tensor<"conv2d">, axis: 0 | 1): number => {
+  const { dilation, padding, stride } = node.attributes
+  const [x, weight] = node.inputs
+  let taps = 0
+  for (let window = 0; window < node.shape[2 + axis]; window++)
+    for (let tap = 0; tap < weight.shape[2 + axis]; tap++) {
+      const at = window * stride[axis] - padding[axis] + tap * dilation[axis]
+      if (at >= 0 && at < x.shape[2 + axis]) taps++
+    }
+  return taps / node.shape[2 + axis]
+}
+
+/** Numbers that are added for each that comes out. */
+const terms = (node: Tensor.Tensor): number => {
+  if (is("conv2d", node)) return node.inputs[1].shape[1] * tapsWithin(node, 0) * tapsWithin(node, 1)
+  if (is("linear", node)) return node.inputs[0].shape.at(-1) ?? 1
+  if (is("matmul", node)) return node.inputs[0].shape.at(node.attributes.transposeA ? -2 : -1) ?? 1
+  if (is("reduce", node) && node.attributes.fn === "sum")
+    return Shape.size(node.inputs[0].shape) / Shape.size(node.shape)
+  return 1
+}
+
 /** What became of a node, or the name of an op that has no such form. */
 const nodeOf = (node: Tensor.Tensor, inputs: ReadonlyArray<Scaled>): Scaled | string => {
   const [x, y, z] = inputs
-  if (!isNumber(node) && !node.inputs.some(isNumber))
-    return {
-      value: again(
-        node,
-        inputs.map(({ value }) => value)
-      ),
-      log: none
-    }
-  if (is("input", node)) return { value: Op.fill(1, node.shape), log: none }
-  if (is("variable", node) || is("constant", node)) return { value: Op.abs(node), log: none }
-  if (is("fill", node)) return { value: Op.fill(Math.abs(node.attributes.value), node.shape), log: none }
-  if (x === undefined) return node.kind
-  if (is("conv2d", node) || is("linear", node)) {
-    if (y === undefined) return node.kind
-    const bias = z === undefined ? [] : [Op.mul(z.value, Op.exp(Op.sub(z.log, Op.add(x.log, y.log))))]
-    return balanced(again(node, [x.value, y.value, ...bias]), Op.add(x.log, y.log))
+  const values = inputs.map(({ value }) => value)
+  if (!isNumber(node) && !node.inputs.some(isNumber)) return plain(again(node, values))
+  if (is("input", node)) return plain(Op.fill(1, node.shape))
+  if (is("variable", node)) return plain(Op.abs(node), drawn(node))
+  if (is("constant", node)) return plain(Op.abs(node), meanOf(node.attributes.data))
+  if (is("fill", node)) {
+    const value = Math.abs(node.attributes.value)
+    return plain(Op.fill(value, node.shape), value)
   }
-  if (is("matmul", node))
-    return y === undefined ? node.kind : balanced(again(node, [x.value, y.value]), Op.add(x.log, y.log))
+  if (x === undefined) return node.kind
+  if (is("conv2d", node) || is("linear", node) || is("matmul", node)) {
+    if (y === undefined) return node.kind
+    const log = x.log + y.log
+    const bias = z === undefined ? [] : [z.log === log ? z.value : Op.scale(z.value, Elementary.exp(z.log - log))]
+    const size = x.size + y.size + Elementary.log(terms(node))
+    return settled({ value: again(node, [x.value, y.value, ...bias]), log, size })
+  }
   if (is("batchNorm", node) || is("batchNormInference", node) || is("layerNorm", node)) return x
   if (is("activation", node))
-    return ["relu", "gelu", "silu"].includes(node.attributes.fn) ? x : { value: Op.fill(1, node.shape), log: none }
-  if (is("softmax", node)) return { value: Op.fill(1 / (node.shape.at(-1) ?? 1), node.shape), log: none }
+    return ["relu", "gelu", "silu"].includes(node.attributes.fn) ? x : plain(Op.fill(1, node.shape))
+  if (is("softmax", node)) {
+    const value = 1 / (node.shape.at(-1) ?? 1)
+    return plain(Op.fill(value, node.shape), value)
+  }
   if (is("attention", node))
     // Every query looks at all keys alike.
-    return z === undefined ? node.kind : { value: Op.broadcastTo(Op.mean(z.value, [1], true), node.shape), log: z.log }
-  if (is("gather", node))
-    return {
-      value: again(
-        node,
-        inputs.map(({ value }) => value)
-      ),
-      log: x.log
-    }
+    return z === undefined ? node.kind : { ...z, value: Op.broadcastTo(Op.mean(z.value, [1], true), node.shape) }
+  if (is("gather", node)) return { ...x, value: again(node, values) }
   if (is("unary", node))
     return node.attributes.fn === "neg" || node.attributes.fn === "abs" ? x : `${node.kind} ${node.attributes.fn}`
   if (is("binary", node)) {
     if (y === undefined) return node.kind
     const { fn } = node.attributes
-    if (fn === "mul") return { value: Op.mul(x.value, y.value), log: Op.add(x.log, y.log) }
-    if (fn === "add" || fn === "sub") {
-      const { log, values } = aligned([x, y])
-      return { value: values.slice(1).reduce((sum, each) => Op.add(sum, each), values[0] ?? Op.fill(0)), log }
-    }
-    return `${node.kind} ${fn}`
+    if (fn === "mul") return settled({ value: Op.mul(x.value, y.value), log: x.log + y.log, size: x.size + y.size })
+    if (fn !== "add" && fn !== "sub") return `${node.kind} ${fn}`
+    const { log, sizes, values } = aligned([x, y])
+    const size = Elementary.log(sizes.reduce((sum, each) => sum + Elementary.exp(each), 0))
+    return settled({
+      value: values.slice(1).reduce((sum, each) => Op.add(sum, each), values[0] ?? Op.fill(0)),
+      log,
+      size
+    })
   }
   if (!linear.has(node.kind)) return node.kind
-  const { log, values } = aligned(inputs)
-  return { value: again(node, values), log }
+  const { log, sizes, values: own } = aligned(inputs)
+  return settled({ value: again(node, own), log, size: Math.max(...sizes) + Elementary.log(terms(node)) })
 }
 
 /** The network with its answers, or the kind of op that cannot be made linear. */
@@ -114,7 +155,7 @@ export const positive = (
 ): ((tensor: Tensor.Tensor) => Scaled | undefined) | string => {
   const made = new Map<Tensor.Tensor, Scaled>()
   for (const node of order) {
-    const inputs = node.inputs.map((x) => made.get(x) ?? { value: x, log: none })
+    const inputs = node.inputs.map((x) => made.get(x) ?? plain(x))
     const scaled = nodeOf(node, inputs)
     if (typeof scaled === "string") return scaled
     made.set(node, scaled)
@@ -125,5 +166,5 @@ export const positive = (
 /** log Σ of all answers. */
 export const logSum = (answers: ReadonlyArray<Scaled>): Tensor.Tensor => {
   const { log, values } = aligned(answers)
-  return Op.add(log, Op.log(values.map((value) => Op.sum(value)).reduce((a, b) => Op.add(a, b))))
+  return Op.add(Op.log(values.map((value) => Op.sum(value)).reduce((a, b) => Op.add(a, b))), Op.fill(log))
 }

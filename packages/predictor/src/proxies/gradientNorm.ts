@@ -1,6 +1,6 @@
-import { gradient, Op } from "@uninet/graph"
+import { gradient, Shape } from "@uninet/graph"
 import * as Result from "effect/Result"
-import { paired, total } from "../internal/sums.ts"
+import { paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
 /**
@@ -12,11 +12,18 @@ export const gradientNorm = Proxy.make({
   name: "grad-norm",
   source: "Abdelfattah et al., ICLR 2021",
   assumes: "a loss on a batch",
-  lay: ({ whole: { loss, weights } }) =>
-    Result.succeed({
-      outputs: {
-        norm: total(paired(weights, gradient(loss, weights)).map(([, g]) => Op.sqrt(Op.sum(Op.mul(g, g)))))
-      },
-      score: ({ norm }) => norm?.[0] ?? Number.NaN
+  lay: ({ whole: { loss, weights } }) => {
+    const gradients = paired(weights, gradient(loss, weights)).map(([, g]) => g)
+    return Result.succeed({
+      outputs: { gradients: row(gradients) },
+      score: ({ gradients: elements = [] }) => {
+        let at = 0
+        return gradients.reduce((norms, { shape }) => {
+          let square = 0
+          for (const end = at + Shape.size(shape); at < end; at++) square += elements[at] * elements[at]
+          return norms + Math.sqrt(square)
+        }, 0)
+      }
     })
+  }
 })

@@ -1,6 +1,6 @@
 import { gradient, Op } from "@uninet/graph"
 import * as Result from "effect/Result"
-import { paired, total } from "../internal/sums.ts"
+import { paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
 /**
@@ -12,9 +12,11 @@ export const snip = Proxy.make({
   name: "snip",
   source: "Lee et al., ICLR 2019",
   assumes: "a loss on a batch",
-  lay: ({ whole: { loss, weights } }) =>
-    Result.succeed({
-      outputs: { sum: total(paired(weights, gradient(loss, weights)).map(([w, g]) => Op.sum(Op.abs(Op.mul(w, g))))) },
+  lay: ({ whole: { loss, weights } }) => {
+    const pairs = paired(weights, gradient(loss, weights))
+    return Result.succeed({
+      outputs: { sum: Op.sum(Op.abs(Op.mul(row(pairs.map(([w]) => w)), row(pairs.map(([, g]) => g))))) },
       score: ({ sum }) => sum?.[0] ?? Number.NaN
     })
+  }
 })

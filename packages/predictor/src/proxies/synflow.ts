@@ -1,8 +1,8 @@
-import { gradient, Op } from "@uninet/graph"
+import { gradient } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import { logSum, positive } from "../internal/positive.ts"
-import { total } from "../internal/sums.ts"
+import { dot, row } from "../internal/sums.ts"
 import { NotApplicable } from "../PredictorError.ts"
 import * as Proxy from "../Proxy.ts"
 
@@ -28,10 +28,10 @@ export const synflow = Proxy.make({
     const gradients = gradient(flow, all)
     const shares = all.flatMap((leaf, i) => {
       const g = gradients[i]
-      return g === undefined ? [] : [Op.sum(Op.mul(leaf, g))]
+      return g === undefined ? [] : [{ leaf, g }]
     })
     return Result.succeed({
-      outputs: { flow, share: total(shares) },
+      outputs: { flow, share: dot(row(shares.map(({ leaf }) => leaf)), row(shares.map(({ g }) => g))) },
       score: ({ flow: sum, share }) => (sum?.[0] ?? Number.NaN) + Elementary.log(share?.[0] ?? Number.NaN)
     })
   }

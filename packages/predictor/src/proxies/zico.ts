@@ -1,6 +1,7 @@
-import { gradient, Op } from "@uninet/graph"
+import { gradient, Shape } from "@uninet/graph"
+import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
-import { paired, total } from "../internal/sums.ts"
+import { paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
 /**
@@ -19,21 +20,23 @@ export const zico = Proxy.make({
       ({ loss, weights }) =>
         new Map(paired(weights, gradient(loss, weights)).map(([w, g]) => [w.attributes.name, g] as const))
     )
-    const sums = [...(first ?? [])].flatMap(([name, a]) => {
+    const pairs = [...(first ?? [])].flatMap(([name, a]) => {
       const b = second?.get(name)
-      if (b === undefined) return []
-      const apart = Op.abs(Op.sub(a, b))
-      const differs = Op.greater(apart, Op.fill(0))
-      // What is the same is divided by 1 and does not count.
-      const ratio = Op.div(Op.add(Op.abs(a), Op.abs(b)), Op.add(apart, Op.sub(Op.fill(1), differs)))
-      const sum = Op.sum(Op.mul(ratio, differs))
-      // A weight that nothing moves adds nothing, as in the authors' code.
-      const moves = Op.greater(sum, Op.fill(0))
-      return [Op.log(Op.add(sum, Op.sub(Op.fill(1), moves)))]
+      return b === undefined ? [] : [{ a, b, size: Shape.size(a.shape) }]
     })
     return Result.succeed({
-      outputs: { sum: total(sums) },
-      score: ({ sum }) => (sums.length === 0 ? Number.NaN : (sum?.[0] ?? Number.NaN))
+      outputs: { first: row(pairs.map(({ a }) => a)), second: row(pairs.map(({ b }) => b)) },
+      score: ({ first: a = [], second: b = [] }) => {
+        if (pairs.length === 0) return Number.NaN
+        let at = 0
+        return pairs.reduce((total, { size }) => {
+          let sum = 0
+          for (const end = at + size; at < end; at++)
+            if (a[at] !== b[at]) sum += (Math.abs(a[at]) + Math.abs(b[at])) / Math.abs(a[at] - b[at])
+          // A weight that nothing moves adds nothing, as in the authors' code.
+          return sum === 0 ? total : total + Elementary.log(sum)
+        }, 0)
+      }
     })
   }
 })
