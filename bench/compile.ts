@@ -38,7 +38,7 @@ const measure = Effect.fnUntraced(function* (architecture: Architecture.Architec
     const network = Result.getOrThrow(Network.make(architecture))
     return {
       training: Result.getOrThrow(trainingOf(network, { ...Recipe.proxy, batch })),
-      evaluation: Result.getOrThrow(Network.evaluation(network, { batch: 128 }))
+      evaluation: Result.getOrThrow(Network.evaluation({ batch: 128 })(network))
     }
   }
   const compile = Effect.suspend(() => runtime.compile(programs()))
@@ -62,7 +62,7 @@ const measure = Effect.fnUntraced(function* (architecture: Architecture.Architec
 
 const main = Effect.gen(function* () {
   const { train } = yield* Dataset.Dataset
-  const trialSteps = Dataset.batchCount(train, { batch, dropLast: true })
+  const trialSteps = Dataset.batchCount({ batch, dropLast: true })(train)
   const space = yield* Effect.fromResult(UniNetSpace.make({ image: 28, channels: 1, classes: 10 }))
   console.log("| architecture | graphs, ms | compiled at first, ms | again, ms | a step, ms | share of a trial |")
   console.log("| --- | --- | --- | --- | --- | --- |")

@@ -38,7 +38,7 @@ const { about, line, model, task } = Result.getOrThrow(ModelSpace.trainable(arch
 const { variables } = Result.getOrThrow(Model.evaluation()(model))
 const trained: Trained.Trained = {
   model,
-  weights: Initialise.values(variables, Prng.fromSeed("bench")),
+  weights: Initialise.values(Prng.fromSeed("bench"))(variables),
   card: {
     network: about,
     line,

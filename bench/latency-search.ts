@@ -51,7 +51,7 @@ const facts: Facts.Facts = {
 const of = ModelSpace.erased(Result.getOrThrow(UniNetSpace.forData()(facts)))
 const text = readFileSync(deviceFile, "utf8")
 const device = Result.getOrThrow(Device.parse(text))
-Result.getOrThrow(Device.fits(device, of))
+Result.getOrThrow(Device.fits(of)(device))
 const latencyOf = Device.latency(device)(of)
 
 const draws = 8000
@@ -63,10 +63,7 @@ const ceilings = () => {
   const drawn = Array.from({ length: draws }, () => Space.sample(prng)(of.space))
     .map((point) => ({ macs: of.costs["macs"]?.(point) ?? Number.NaN, latency: latencyOf(point) }))
     .toSorted((a, b) => a.macs - b.macs)
-  const latency = Statistics.quantile(
-    drawn.map((each) => each.latency),
-    Number(values.quantile)
-  )
+  const latency = Statistics.quantile(Number(values.quantile))(drawn.map((each) => each.latency))
   const half = (around - 1) / 2
   let [macs, nearest] = [Number.NaN, Infinity]
   for (let i = half; i < draws - half; i++) {
@@ -78,7 +75,7 @@ const ceilings = () => {
     latency: Number(latency.toPrecision(4)),
     macs: Math.round(macs),
     // Of networks within 5% of that ceiling.
-    quartiles: [0.25, 0.5, 0.75].map((share) => Statistics.quantile(at, share)),
+    quartiles: [0.25, 0.5, 0.75].map((share) => Statistics.quantile(share)(at)),
     within: drawn.filter((each) => each.macs <= macs).length / draws
   }
 }
@@ -152,9 +149,8 @@ const rows = results.arms.flatMap(({ name, searches, trained }) =>
 )
 console.error(`measuring ${rows.length} networks in turns …`)
 const measured = await Effect.runPromise(
-  Stopwatch.measure(
-    rows.map(({ arm, file, seed }) => ({ name: `${arm} ${seed}`, file })),
-    { target: device.target, rounds: Number(values.rounds) }
+  Stopwatch.measure({ target: device.target, rounds: Number(values.rounds) })(
+    rows.map(({ arm, file, seed }) => ({ name: `${arm} ${seed}`, file }))
   )
 )
 // The machine is held to be as fast as it was when it was profiled.

@@ -56,7 +56,7 @@ const program = Effect.gen(function* () {
   const began = performance.now()
   const device =
     values.device === undefined
-      ? yield* Device.profile(of, { target, seconds: 60 * Number(values.minutes), seed: `${values.seed}/fit` })
+      ? yield* Device.profile({ target, seconds: 60 * Number(values.minutes), seed: `${values.seed}/fit` })(of)
       : Result.getOrThrow(Device.parse(readFileSync(values.device, "utf8")))
   const profiled = (performance.now() - began) / 1000
   const predict = Device.latency(device)(of)
@@ -72,12 +72,11 @@ const program = Effect.gen(function* () {
   const together = edge > 64 ? 10 : 50
   for (let pass = 0; pass < passes; pass++)
     for (let from = 0; from < points.length; from += together) {
-      const found = yield* Stopwatch.measure(
+      const found = yield* Stopwatch.measure({ target, rounds: Number(values.rounds) })(
         points.slice(from, from + together).map((point) => ({
           name: of.line(point),
           file: Result.getOrThrow(Form.of(Result.getOrThrow(of.model(point))))
-        })),
-        { target, rounds: Number(values.rounds) }
+        }))
       )
       others = Math.max(others, found.others)
       for (const [i, { latency }] of found.models.entries())
@@ -104,7 +103,7 @@ const program = Effect.gen(function* () {
     profiled: { networks: device.measured, seconds: profiled, others: device.others, error: device.error },
     tested: rows.length,
     others,
-    error: { median: Statistics.median(errors), ninety: Statistics.quantile(errors, 0.9) },
+    error: { median: Statistics.median(errors), ninety: Statistics.quantile(0.9)(errors) },
     // In the middle of all predictions over measurements: how much slower the machine was meanwhile than the reference network says.
     bias,
     unbiased: Statistics.median(ratios.map((ratio) => Math.abs(ratio / bias - 1))),

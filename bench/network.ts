@@ -41,9 +41,9 @@ const tasks: Readonly<Record<string, (architecture: ReturnType<typeof sample>[nu
     Result.getOrThrow(NetworkCosts.of(network(a))),
   "costs as the search's constraints take them (`NetworkCosts.forSpace`)": (a) => cost.of(a),
   "whole evaluation graph built, checked and merged (`Network.evaluation`)": (a) =>
-    Result.getOrThrow(Network.evaluation(network(a))),
+    Result.getOrThrow(Network.evaluation()(network(a))),
   "the same, and its ops' costs summed (`Costs.ofProgram`)": (a) =>
-    Costs.ofProgram(Result.getOrThrow(Network.evaluation(network(a))))
+    Costs.ofProgram(Result.getOrThrow(Network.evaluation()(network(a))))
 }
 
 const show = (rate: number | undefined) => Math.round(rate ?? NaN).toLocaleString("en")

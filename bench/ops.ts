@@ -90,7 +90,7 @@ const network = Result.getOrThrow(Network.make(architecture))
 const training = Result.getOrThrow(trainingOf(network, { ...Recipe.proxy, batch }))
 const prng = Prng.fromSeed("bench")
 const values = {
-  ...Object.fromEntries(Initialise.values(training.variables, prng)),
+  ...Object.fromEntries(Initialise.values(prng)(training.variables)),
   ...inputsOf(architecture, batch, prng)
 }
 

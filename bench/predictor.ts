@@ -76,10 +76,9 @@ const score = Effect.fnUntraced(function* (file: string) {
     const scores: Record<string, number | null> = {}
     for (const names of together) {
       const found = yield* Proxies.score(
-        network,
         names.map((name) => Proxies.all[name]),
         { seed: `predictor/${trial}`, batch: 32, ...(examples._tag === "Some" ? { examples: examples.value } : {}) }
-      )
+      )(network)
       for (const { proxy, score } of found) scores[proxy] = score
     }
     appendFileSync(file, `${JSON.stringify({ trial, scores })}\n`)
@@ -166,7 +165,7 @@ const judged = (
     )
     // What is said beforehand, of what was trained alone.
     const { predictions } = Result.getOrThrow(
-      Regressor.crossValidate(regressor, take(rows, fit), take(target, fit), { seed })
+      Regressor.crossValidate(take(rows, fit), take(target, fit), { seed })(regressor)
     )
     const said = certify(
       predictions.map(({ mean }) => mean),
@@ -189,10 +188,7 @@ const judged = (
 }
 
 const table = (from: ReadonlyArray<Network>) => {
-  const { encode } = Features.ofChoices(
-    of.space,
-    from.map(({ point }) => point)
-  )
+  const { encode } = Features.ofChoices(from.map(({ point }) => point))(of.space)
   const isScored = from.every(({ scores }) => scores !== undefined)
   const features: ReadonlyArray<readonly [string, (network: Network) => ReadonlyArray<number>]> = [
     ["choices", ({ point }) => encode(point)],

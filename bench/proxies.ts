@@ -134,7 +134,7 @@ const predictors = (path: string) => {
   if (lines.length < 150) return
   const of = Result.getOrThrow(NasBench201.models({ channels: 3, height: 32, width: 32, classes: 10 }))
   const cells = lines.map(({ cell }) => Result.getOrThrow(NasBench201.parse(cell)))
-  const { encode } = Features.ofChoices(of.space, cells)
+  const { encode } = Features.ofChoices(cells)(of.space)
   const results = lines.map(({ cell }) => found.get(cell) ?? Number.NaN)
   const macs = lines.map(({ scores }) => scores["macs"] ?? Number.NaN)
   console.log(
@@ -219,11 +219,11 @@ const compute = Effect.gen(function* () {
     if (i % shards !== shard || done.has(text)) continue
     const network = yield* Effect.fromResult(ModelSpace.trainable(cell)(of))
     const start = performance.now()
-    const scored = yield* Proxies.score(network, proxies, {
+    const scored = yield* Proxies.score(proxies, {
       seed: `${values.seed}/${i}`,
       batch: Number(values.batch),
       ...(Option.isSome(first) ? { examples: first.value } : {})
-    })
+    })(network)
     const seconds = (performance.now() - start) / 1000
     const scores = Object.fromEntries(scored.map(({ proxy, score }) => [proxy, score]))
     appendFileSync(file, `${JSON.stringify({ cell: text, scores, seconds })}\n`)

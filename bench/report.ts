@@ -140,7 +140,7 @@ try {
     `${searched.toFixed(1)} s, ${read.entries.length.toLocaleString("en")} entries`
   )
   const [shown, worked] = await seconds(async () =>
-    Report.shown(Run.of(read, { name: "runs/large", state: "finished" }))
+    Report.shown()(Run.of(read, { name: "runs/large", state: "finished" }))
   )
   say("columns and importances", `${worked.toFixed(1)} s`)
   const [html, written] = await seconds(() => Effect.runPromise(Html.of(Report.of([shown], { made: 0 }))))

@@ -54,7 +54,7 @@ const remedy = "Give the folder of a uninet experiment, and let it come to its e
 const found = Reading.read(Found, folder, "results.json", remedy)
 if (!found.isWhole) Reading.refuse(`${folder} is not finished. Go on with its experiment first.`)
 const experiment = await Effect.runPromise(
-  Experiment.read(Reading.read(Schema.Json, folder, "experiment.json", remedy), join(folder, "experiment.json"))
+  Experiment.read(join(folder, "experiment.json"))(Reading.read(Schema.Json, folder, "experiment.json", remedy))
 )
 const dataset = values.dataset ?? experiment.dataset
 const isNamed = Datasets.names.includes(dataset)

@@ -75,7 +75,7 @@ for (const [name, options] of [
   const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))]!
   console.log(`| real MACs of an architecture, remembered | ${rate(20_000, () => macs(any()))} |`)
   const [min, max] = [at(0.3), at(0.31)]
-  const [within, solving] = timed(() => get(Constrained.make(space, Constraint.bounds(cost, { macs: { min, max } }))))
+  const [within, solving] = timed(() => get(Constrained.make(space, Constraint.bounds({ macs: { min, max } })(cost))))
   const { error, share } = get(Constrained.feasibleShare(prng)(within))
   console.log(
     `| sampleWithin a window of MACs that ${(100 * share).toFixed(2)}% ± ${(100 * error).toFixed(3)}% of the space meets | ${rate(3000, () => get(Constrained.sampleWithin(prng)(within)))} |`
@@ -83,7 +83,7 @@ for (const [name, options] of [
   const rejection = { ...Constraint.bound("macs", macs, { min, max }) }
   const plain = get(Constrained.make(space, [rejection]))
   console.log(`| the same by rejection | ${rate(100, () => get(Constrained.sampleWithin(prng)(plain)))} |`)
-  const rare = get(Constrained.make(space, Constraint.bounds(cost, { macs: { max: at(0.00005) } })))
+  const rare = get(Constrained.make(space, Constraint.bounds({ macs: { max: at(0.00005) } })(cost)))
   const small = get(Constrained.feasibleShare(prng)(rare))
   console.log(
     `| sampleWithin a bound that ${small.share.toExponential(1)} of the space meets | ${rate(3000, () => get(Constrained.sampleWithin(prng)(rare)))} |`

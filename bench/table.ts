@@ -93,7 +93,7 @@ const read = (experiment: string) => {
   const other = arms.find(({ name }) => !points.has(Number(/^t(\d+)$/.exec(name)?.[1])))
   if (other !== undefined) Reading.refuse(`${experiment}: its arm ${other.name} is no trial of ${folder}. ${remedy}`)
   const begun = Reading.read(Schema.Json, experiment, "experiment.json", remedy)
-  return Effect.map(Experiment.read(begun, join(experiment, "experiment.json")), ({ retrain }) => {
+  return Effect.map(Experiment.read(join(experiment, "experiment.json"))(begun), ({ retrain }) => {
     const figures = new Map<number, ReadonlyArray<number>>()
     for (const { name, trained } of arms)
       if (trained.length === retrain.seeds)

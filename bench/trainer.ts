@@ -34,7 +34,7 @@ const fixed = (data: Dataset.DatasetShape): Dataset.DatasetShape => ({
     batches: (options) =>
       Stream.unwrap(
         Effect.map(data.train.read(Array.from({ length: options.batch }, (_, i) => i)), (batch) =>
-          Stream.range(0, Dataset.batchCount(data.train, options) - 1).pipe(
+          Stream.range(0, Dataset.batchCount(options)(data.train) - 1).pipe(
             Stream.map((index): Dataset.Batch => ({ ...batch, index }))
           )
         )

@@ -59,7 +59,7 @@ export const byTraining = ({
             ? Console.log(`${event.record.outcome.reward.toFixed(4)}  ${event.record.line}`)
             : Effect.void
       })
-      const candidates = Search.ranking(digits, found.records).slice(0, 1)
+      const candidates = Search.ranking(digits)(found.records).slice(0, 1)
       return { found, finished: yield* Finals.run(digits, { candidates, epochs, seed: "digits", retrain: false }) }
     }).pipe(
       Effect.scoped,

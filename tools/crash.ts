@@ -83,7 +83,7 @@ const checkpointsIn = (folder: string): ReadonlyArray<number> =>
   readdirSync(folder)
     .filter((name) => /^step-\d+\.safetensors$/.test(name))
     .map((name) =>
-      Result.match(Checkpoint.decode(readFileSync(join(folder, name)), name), {
+      Result.match(Checkpoint.decode(name)(readFileSync(join(folder, name))), {
         onFailure: (error) => fail(error.message),
         onSuccess: ({ state }) => state.step
       })

@@ -100,7 +100,7 @@ const close = (a: number, b: number) => Math.abs(a - b) <= 1e-6 * Math.max(1, Ma
 /** In what a tool's trials are not the table's; nothing where they are the same. MLflow and columns of several types have texts alone. */
 const differing = (tool: string, table: Trials.Table, { best, trials }: Found): ReadonlyArray<string> => {
   const rows = table.rows.filter(({ state }) => state !== "refused")
-  const of = (row: Trials.Row) => Trials.valueOf(row, table.objectives[0] ?? { name: "reward", direction: "higher" })
+  const of = (row: Trials.Row) => Trials.valueOf(table.objectives[0] ?? { name: "reward", direction: "higher" })(row)
   const states = { finished: "COMPLETE", failed: "FAIL", running: "RUNNING", refused: "" }
   const problems = rows.flatMap((row, i) => {
     const found = trials[i]
@@ -160,10 +160,10 @@ const [run] = positionals
 const table = run === undefined ? madeUp() : await read(run)
 const out = mkdtempSync(join(tmpdir(), "uninet-exports-"))
 try {
-  await Effect.runPromise(OptunaStorage.write(join(out, "optuna.db"), table))
+  await Effect.runPromise(OptunaStorage.write(join(out, "optuna.db"))(table))
   for (const [folder, files] of [
     ["tensorboard", TensorBoard.files(table)] as const,
-    ["mlruns", MlflowStore.files(table)] as const
+    ["mlruns", MlflowStore.files()(table)] as const
   ])
     for (const [name, content] of files) {
       const file = join(out, folder, name)

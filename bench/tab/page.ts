@@ -148,7 +148,7 @@ const measured = (network: Network, { rounds, steps }: Options) =>
     const training = yield* Effect.fromResult(TrainingProgram.make(network.model, task, recipe))
     const executable = yield* (yield* Runtime).compile({ training })
     const parameters = training.variables.filter(({ attributes }) => attributes.role === "parameter")
-    const weights = Initialise.values(parameters, Prng.fromSeed("weights"))
+    const weights = Initialise.values(Prng.fromSeed("weights"))(parameters)
     yield* executable.write(weights)
     let step = 0
     const uninet = Effect.suspend(() =>

@@ -217,7 +217,7 @@ export const run = Effect.fn("Parity.run")(function* (file: Safetensors.Safetens
   const steps = under("train/").filter((name) => name.endsWith("/loss")).length
 
   const network = yield* Effect.fromResult(Network.make(architectureOf(config, channels)))
-  const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch }))
+  const evaluation = yield* Effect.fromResult(Network.evaluation({ batch })(network))
   const step = yield* Effect.fromResult(stepProgram(network, batch))
   const given = { metadata: {}, tensors: new Map(under("weights/").flatMap((n) => entryOf(file, n))) }
   const weights = yield* Effect.fromResult(Weights.fromSafetensors(evaluation)(given))

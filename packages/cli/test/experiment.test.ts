@@ -61,7 +61,7 @@ const run = (below: string, out: string, asked: Array<string>, most?: number) =>
   Effect.gen(function* () {
     const machine = { workers: 2, device: "cpu", evaluator: () => training(asked, most) } as const
     const loaded = {
-      experiment: yield* Experiment.read(given, join(below, "parts.json")),
+      experiment: yield* Experiment.read(join(below, "parts.json"))(given),
       path: join(below, "parts.json")
     }
     const services = yield* domain.training(yield* experiments.dataPlan(loaded, machine, out))
@@ -119,7 +119,7 @@ describe("uninet experiment", () => {
       tinyDataset(below)
       const machine = { workers: 2, device: "cpu" } as const
       const arms = Effect.fnUntraced(function* (fast: object) {
-        const experiment = yield* Experiment.read({ ...given, arms: { fast } }, join(below, "parts.json"))
+        const experiment = yield* Experiment.read(join(below, "parts.json"))({ ...given, arms: { fast } })
         const loaded = { experiment, path: join(below, "parts.json") }
         const services = yield* domain.training(yield* experiments.dataPlan(loaded, machine, below))
         return yield* Effect.provide(experiments.arms(loaded, machine, below), services)
@@ -178,7 +178,7 @@ describe("uninet experiment", () => {
       assert.match(yield* said({ arms: { a: { only: { operators: ["None"] } } } }), /the kit has no "None"/)
       assert.match(yield* said({ arms: { a: { space: "vit", only: { heads: [1] } } } }), /it cannot be restricted to/)
       assert.isFalse(existsSync(join(below, "out")))
-      const begun = yield* Experiment.read(given, file)
+      const begun = yield* Experiment.read(file)(given)
       const other = join(below, "begun")
       mkdirSync(other)
       writeFileSync(join(other, "experiment.json"), Experiment.print(begun))

@@ -41,7 +41,7 @@ const aRun = (below: string): string => {
   }
   const trained: Trained.Trained = {
     model,
-    weights: Initialise.values(variables, Prng.fromSeed("run")),
+    weights: Initialise.values(Prng.fromSeed("run"))(variables),
     card: {
       network,
       line: "a line",

@@ -219,7 +219,8 @@ export const run = Effect.fnUntraced(function* ({
       isTraining(given)
         ? { ...given, place: { ...given.place, host } }
         : { place: { host, process: process.pid }, begun, ended: Date.now() }
-    return yield* Evaluator.evaluate(found.success, trial, report).pipe(
+    const evaluating = Evaluator.evaluate(trial, report)(found.success)
+    return yield* evaluating.pipe(
       Span.within("ClusterWorker.evaluate", () => ({
         "uninet.search": search,
         "uninet.trial": trial.index,

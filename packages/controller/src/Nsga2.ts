@@ -140,7 +140,7 @@ const survivors = (
   for (let rank = 0; rank <= Math.max(...ranks); rank++) {
     const front = all.flatMap((observation, i) => (ranks[i] === rank ? [observation] : []))
     const objectives = front.map((observation) => observation.objectives)
-    const worths = ranking === "crowding" ? Pareto.crowding(objectives) : Pareto.contributions(objectives, reference)
+    const worths = ranking === "crowding" ? Pareto.crowding(objectives) : Pareto.contributions(reference)(objectives)
     for (const [i, observation] of front.entries()) members.push({ observation, rank, worth: worths[i]! })
   }
   return members.sort(before).slice(0, count)

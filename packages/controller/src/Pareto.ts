@@ -14,7 +14,7 @@
  *   Pareto.empty<Found>()
  * )
  * console.log(front.members.length) // 2: the third is dominated by the second
- * console.log(Pareto.hypervolume(front.members.map((m) => m.objectives), [0, -400])) // 0.9·100 + 0.8·200 = 250
+ * console.log(Pareto.hypervolume([0, -400])(front.members.map((m) => m.objectives))) // 0.9·100 + 0.8·200 = 250
  * ```
  *
  * @example
@@ -23,7 +23,7 @@
  *
  * const points = [[1, 0], [0, 1], [0, 0]]
  * console.log(Pareto.dominates([1, 1], [1, 0]), Pareto.ranks(points), Pareto.crowding(points))
- * console.log(Pareto.contributions(points, [-1, -1]), Pareto.of(points.map((objectives) => ({ objectives }))).members.length)
+ * console.log(Pareto.contributions([-1, -1])(points), Pareto.of(points.map((objectives) => ({ objectives }))).members.length)
  * ```
  */
 
@@ -135,10 +135,12 @@ export const crowding = (points: ReadonlyArray<ReadonlyArray<number>>): Readonly
  * The volume that some points dominate above a reference point, exactly. A point that is not above the reference in every objective adds nothing.
  * By slicing along the last objective (HSO, While et al. 2006): n log n for two objectives, about n^(m−1) for m.
  */
-export const hypervolume = (points: ReadonlyArray<ReadonlyArray<number>>, reference: ReadonlyArray<number>): number => {
-  const above = points.filter((p) => p.every((x, i) => x > reference[i]!))
-  return volume(above, reference, reference.length)
-}
+export const hypervolume =
+  (reference: ReadonlyArray<number>) =>
+  (points: ReadonlyArray<ReadonlyArray<number>>): number => {
+    const above = points.filter((p) => p.every((x, i) => x > reference[i]!))
+    return volume(above, reference, reference.length)
+  }
 
 const volume = (
   points: ReadonlyArray<ReadonlyArray<number>>,
@@ -176,17 +178,9 @@ const covers = (p: ReadonlyArray<number>, q: ReadonlyArray<number>, width: numbe
 }
 
 /** What every point alone adds to the hypervolume. */
-export const contributions = (
-  points: ReadonlyArray<ReadonlyArray<number>>,
-  reference: ReadonlyArray<number>
-): ReadonlyArray<number> => {
-  const all = hypervolume(points, reference)
-  return points.map(
-    (_, i) =>
-      all -
-      hypervolume(
-        points.filter((_, j) => j !== i),
-        reference
-      )
-  )
-}
+export const contributions =
+  (reference: ReadonlyArray<number>) =>
+  (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
+    const all = hypervolume(reference)(points)
+    return points.map((_, i) => all - hypervolume(reference)(points.filter((_, j) => j !== i)))
+  }

@@ -56,27 +56,24 @@ describe("the hypervolume", () => {
     fc.assert(
       fc.property(sets, ({ set, width }) => {
         const reference = Array.from({ length: width }, () => 0)
-        assert.strictEqual(Pareto.hypervolume(set, reference), counted(set, width, 5))
+        assert.strictEqual(Pareto.hypervolume(reference)(set), counted(set, width, 5))
       }),
       { numRuns: 200 }
     )
   })
 
   it("counts nothing below the reference point", () => {
-    assert.strictEqual(Pareto.hypervolume([[3, -1]], [0, 0]), 0)
-    assert.strictEqual(Pareto.hypervolume([[3, -1]], [1, -3]), 4)
+    assert.strictEqual(Pareto.hypervolume([0, 0])([[3, -1]]), 0)
+    assert.strictEqual(Pareto.hypervolume([1, -3])([[3, -1]]), 4)
   })
 
   it("falls by a point's contribution when the point is left out", () => {
     assert.deepStrictEqual(
-      Pareto.contributions(
-        [
-          [3, 1],
-          [1, 3],
-          [2, 2]
-        ],
-        [0, 0]
-      ),
+      Pareto.contributions([0, 0])([
+        [3, 1],
+        [1, 3],
+        [2, 2]
+      ]),
       [1, 1, 1]
     )
   })

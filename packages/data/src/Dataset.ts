@@ -259,8 +259,10 @@ export const splits = <B extends Batch>(dataset: DatasetShape<B>): ReadonlyArray
 ]
 
 /** Batches in an epoch of a split: what `batches` with these options gives, `startAt` aside. */
-export const batchCount = (split: Pick<Split, "size">, options: Pick<BatchOptions, "batch" | "dropLast">): number =>
-  options.dropLast === true ? Math.floor(split.size / options.batch) : Math.ceil(split.size / options.batch)
+export const batchCount =
+  (options: Pick<BatchOptions, "batch" | "dropLast">) =>
+  (split: Pick<Split, "size">): number =>
+    options.dropLast === true ? Math.floor(split.size / options.batch) : Math.ceil(split.size / options.batch)
 
 const changed =
   <B extends Batch>(change: (batch: B) => B) =>
@@ -290,7 +292,7 @@ const changed =
  * const program = Effect.gen(function* () {
  *   const data = yield* squares
  *   yield* Console.log(Dataset.splits(data).map(({ name, size }) => `${name} ${size}`)) // [ 'train 3', 'validation 1', 'test 1' ]
- *   yield* Console.log(Dataset.batchCount(data.train, { batch: 2 }), Dataset.batchCount(data.train, { batch: 2, dropLast: true }))
+ *   yield* Console.log(Dataset.batchCount({ batch: 2 })(data.train), Dataset.batchCount({ batch: 2, dropLast: true })(data.train))
  *
  *   // Every batch as its negative.
  *   const turned = (batch: Dataset.ImageBatch): Dataset.ImageBatch => ({

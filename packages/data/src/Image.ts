@@ -12,12 +12,12 @@
  * const black = [0, 0, 0]
  * for (const change of [Image.flip, Image.autoContrast, Image.equalize, Image.invert]) console.log(change(picture).width)
  * for (const change of [Image.brightness, Image.contrast, Image.saturation, Image.sharpness])
- *   console.log(change(picture, 1.2).bytes[0])
- * for (const change of [Image.rotate, Image.shearX, Image.shearY]) console.log(change(picture, 0.3, black).height)
- * console.log(Image.translate(picture, 1, 0, black).bytes[0], Image.affine(picture, [1, 0, 0, 0, 1, 0], black).bytes[0])
- * console.log(Image.resize(Image.crop(picture, 0, 0, 2, 2), 8, 8).height) // 8
- * console.log(Image.posterize(picture, 4).bytes[0], Image.solarize(picture, 64).bytes[0]) // 80 165
- * console.log(Image.solarizeAdd(picture, 10).bytes[0], Image.hue(picture, 0.1).channels) // 100 3
+ *   console.log(change(1.2)(picture).bytes[0])
+ * for (const change of [Image.rotate, Image.shearX, Image.shearY]) console.log(change(0.3, black)(picture).height)
+ * console.log(Image.translate(1, 0, black)(picture).bytes[0], Image.affine([1, 0, 0, 0, 1, 0], black)(picture).bytes[0])
+ * console.log(Image.resize(8, 8)(Image.crop(0, 0, 2, 2)(picture)).height) // 8
+ * console.log(Image.posterize(4)(picture).bytes[0], Image.solarize(64)(picture).bytes[0]) // 80 165
+ * console.log(Image.solarizeAdd(10)(picture).bytes[0], Image.hue(0.1)(picture).channels) // 100 3
  * ```
  */
 import * as Elementary from "@uninet/search-space/elementary"
@@ -71,19 +71,21 @@ export const flip = (image: Image): Image => {
 }
 
 /** The part of `height` × `width` pixels whose corner is at (`top`, `left`), which may lie outside the image; black there. */
-export const crop = (image: Image, top: number, left: number, height: number, width: number): Image => {
-  const out = blank(image, height, width)
-  const from = Math.max(0, -left)
-  const to = Math.min(width, image.width - left)
-  for (let c = 0; c < image.channels; c++) {
-    for (let y = Math.max(0, -top); y < Math.min(height, image.height - top); y++) {
-      const source = (c * image.height + top + y) * image.width + left
-      const target = (c * height + y) * width
-      for (let x = from; x < to; x++) out.bytes[target + x] = image.bytes[source + x]!
+export const crop =
+  (top: number, left: number, height: number, width: number) =>
+  (image: Image): Image => {
+    const out = blank(image, height, width)
+    const from = Math.max(0, -left)
+    const to = Math.min(width, image.width - left)
+    for (let c = 0; c < image.channels; c++) {
+      for (let y = Math.max(0, -top); y < Math.min(height, image.height - top); y++) {
+        const source = (c * image.height + top + y) * image.width + left
+        const target = (c * height + y) * width
+        for (let x = from; x < to; x++) out.bytes[target + x] = image.bytes[source + x]!
+      }
     }
+    return out
   }
-  return out
-}
 
 const precision = 2 ** 22
 
@@ -147,34 +149,36 @@ export const taps = (
 const fixed = (sum: number): number => clip(Math.floor((sum + precision / 2) / precision))
 
 /** Bicubic resize with antialiasing (Pillow's `resize(size, BICUBIC)`). */
-export const resize = (image: Image, height: number, width: number): Image => {
-  if (height === image.height && width === image.width) return image
-  const across = blank(image, image.height, width)
-  const columns = weights(image.width, width)
-  for (let row = 0; row < image.channels * image.height; row++) {
-    for (let x = 0; x < width; x++) {
-      const { first, taps } = columns[x]!
-      let sum = 0
-      for (let k = 0; k < taps.length; k++) sum += image.bytes[row * image.width + first + k]! * taps[k]!
-      across.bytes[row * width + x] = fixed(sum)
-    }
-  }
-  const out = blank(image, height, width)
-  const rows = weights(image.height, height)
-  for (let c = 0; c < image.channels; c++) {
-    for (let y = 0; y < height; y++) {
-      const { first, taps } = rows[y]!
+export const resize =
+  (height: number, width: number) =>
+  (image: Image): Image => {
+    if (height === image.height && width === image.width) return image
+    const across = blank(image, image.height, width)
+    const columns = weights(image.width, width)
+    for (let row = 0; row < image.channels * image.height; row++) {
       for (let x = 0; x < width; x++) {
+        const { first, taps } = columns[x]!
         let sum = 0
-        for (let k = 0; k < taps.length; k++) {
-          sum += across.bytes[(c * image.height + first + k) * width + x]! * taps[k]!
-        }
-        out.bytes[(c * height + y) * width + x] = fixed(sum)
+        for (let k = 0; k < taps.length; k++) sum += image.bytes[row * image.width + first + k]! * taps[k]!
+        across.bytes[row * width + x] = fixed(sum)
       }
     }
+    const out = blank(image, height, width)
+    const rows = weights(image.height, height)
+    for (let c = 0; c < image.channels; c++) {
+      for (let y = 0; y < height; y++) {
+        const { first, taps } = rows[y]!
+        for (let x = 0; x < width; x++) {
+          let sum = 0
+          for (let k = 0; k < taps.length; k++) {
+            sum += across.bytes[(c * image.height + first + k) * width + x]! * taps[k]!
+          }
+          out.bytes[(c * height + y) * width + x] = fixed(sum)
+        }
+      }
+    }
+    return out
   }
-  return out
-}
 
 const between = (v1: number, v2: number, v3: number, v4: number, d: number): number =>
   v2 + d * (v3 - v1 + d * (2 * (v1 - v2) + v3 - v4 + d * (v2 - v1 + v4 - v3)))
@@ -185,72 +189,78 @@ const inside = (place: number, size: number): number => (place < 0 ? 0 : place >
  * The image whose pixel (x, y) is this one's at (a·x + b·y + c, d·x + e·y + f), counted from pixel centres, bicubic
  * (Keys' a = −1, as Pillow's `transform`); `fill`, a byte per channel, where that lies outside.
  */
-export const affine = (
-  image: Image,
-  [a, b, c, d, e, f]: readonly [number, number, number, number, number, number],
-  fill: ReadonlyArray<number>
-): Image => {
-  const out = blank(image)
-  const { bytes, channels, height, width } = image
-  const area = height * width
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const xin = a * (x + 0.5) + b * (y + 0.5) + c
-      const yin = d * (x + 0.5) + e * (y + 0.5) + f
-      const target = y * width + x
-      if (xin < 0 || xin >= width || yin < 0 || yin >= height) {
-        for (let channel = 0; channel < channels; channel++) out.bytes[channel * area + target] = fill[channel]!
-        continue
-      }
-      const left = Math.floor(xin - 0.5)
-      const top = Math.floor(yin - 0.5)
-      const dx = xin - 0.5 - left
-      const dy = yin - 0.5 - top
-      const x0 = inside(left - 1, width)
-      const x1 = inside(left, width)
-      const x2 = inside(left + 1, width)
-      const x3 = inside(left + 2, width)
-      const y0 = inside(top - 1, height) * width
-      const y1 = inside(top, height) * width
-      const y2 = inside(top + 1, height) * width
-      const y3 = inside(top + 2, height) * width
-      for (let channel = 0; channel < channels; channel++) {
-        const o = channel * area
-        out.bytes[o + target] = clip(
-          between(
-            between(bytes[o + y0 + x0]!, bytes[o + y0 + x1]!, bytes[o + y0 + x2]!, bytes[o + y0 + x3]!, dx),
-            between(bytes[o + y1 + x0]!, bytes[o + y1 + x1]!, bytes[o + y1 + x2]!, bytes[o + y1 + x3]!, dx),
-            between(bytes[o + y2 + x0]!, bytes[o + y2 + x1]!, bytes[o + y2 + x2]!, bytes[o + y2 + x3]!, dx),
-            between(bytes[o + y3 + x0]!, bytes[o + y3 + x1]!, bytes[o + y3 + x2]!, bytes[o + y3 + x3]!, dx),
-            dy
+export const affine =
+  ([a, b, c, d, e, f]: readonly [number, number, number, number, number, number], fill: ReadonlyArray<number>) =>
+  (image: Image): Image => {
+    const out = blank(image)
+    const { bytes, channels, height, width } = image
+    const area = height * width
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const xin = a * (x + 0.5) + b * (y + 0.5) + c
+        const yin = d * (x + 0.5) + e * (y + 0.5) + f
+        const target = y * width + x
+        if (xin < 0 || xin >= width || yin < 0 || yin >= height) {
+          for (let channel = 0; channel < channels; channel++) out.bytes[channel * area + target] = fill[channel]!
+          continue
+        }
+        const left = Math.floor(xin - 0.5)
+        const top = Math.floor(yin - 0.5)
+        const dx = xin - 0.5 - left
+        const dy = yin - 0.5 - top
+        const x0 = inside(left - 1, width)
+        const x1 = inside(left, width)
+        const x2 = inside(left + 1, width)
+        const x3 = inside(left + 2, width)
+        const y0 = inside(top - 1, height) * width
+        const y1 = inside(top, height) * width
+        const y2 = inside(top + 1, height) * width
+        const y3 = inside(top + 2, height) * width
+        for (let channel = 0; channel < channels; channel++) {
+          const o = channel * area
+          out.bytes[o + target] = clip(
+            between(
+              between(bytes[o + y0 + x0]!, bytes[o + y0 + x1]!, bytes[o + y0 + x2]!, bytes[o + y0 + x3]!, dx),
+              between(bytes[o + y1 + x0]!, bytes[o + y1 + x1]!, bytes[o + y1 + x2]!, bytes[o + y1 + x3]!, dx),
+              between(bytes[o + y2 + x0]!, bytes[o + y2 + x1]!, bytes[o + y2 + x2]!, bytes[o + y2 + x3]!, dx),
+              between(bytes[o + y3 + x0]!, bytes[o + y3 + x1]!, bytes[o + y3 + x2]!, bytes[o + y3 + x3]!, dx),
+              dy
+            )
           )
-        )
+        }
       }
     }
+    return out
   }
-  return out
-}
 
 /** Turns counter-clockwise about the centre. */
-export const rotate = (image: Image, degrees: number, fill: ReadonlyArray<number>): Image => {
-  if (degrees % 360 === 0) return image
-  const angle = (-degrees * Math.PI) / 180
-  const [sin, cos] = [Elementary.sin(angle), Elementary.cos(angle)]
-  const [x, y] = [image.width / 2, image.height / 2]
-  return affine(image, [cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y], fill)
-}
+export const rotate =
+  (degrees: number, fill: ReadonlyArray<number>) =>
+  (image: Image): Image => {
+    if (degrees % 360 === 0) return image
+    const angle = (-degrees * Math.PI) / 180
+    const [sin, cos] = [Elementary.sin(angle), Elementary.cos(angle)]
+    const [x, y] = [image.width / 2, image.height / 2]
+    return affine([cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y], fill)(image)
+  }
 
 /** Moves column x of row y from x + factor·y. */
-export const shearX = (image: Image, factor: number, fill: ReadonlyArray<number>): Image =>
-  affine(image, [1, factor, 0, 0, 1, 0], fill)
+export const shearX =
+  (factor: number, fill: ReadonlyArray<number>) =>
+  (image: Image): Image =>
+    affine([1, factor, 0, 0, 1, 0], fill)(image)
 
 /** Moves row y of column x from y + factor·x. */
-export const shearY = (image: Image, factor: number, fill: ReadonlyArray<number>): Image =>
-  affine(image, [1, 0, 0, factor, 1, 0], fill)
+export const shearY =
+  (factor: number, fill: ReadonlyArray<number>) =>
+  (image: Image): Image =>
+    affine([1, 0, 0, factor, 1, 0], fill)(image)
 
 /** Moves by (−dx, −dy) pixels: the pixel at x comes from x + dx. */
-export const translate = (image: Image, dx: number, dy: number, fill: ReadonlyArray<number>): Image =>
-  affine(image, [1, 0, dx, 0, 1, dy], fill)
+export const translate =
+  (dx: number, dy: number, fill: ReadonlyArray<number>) =>
+  (image: Image): Image =>
+    affine([1, 0, dx, 0, 1, dy], fill)(image)
 
 /** Stretches every channel's values over 0…255. */
 export const autoContrast = (image: Image): Image =>
@@ -281,16 +291,22 @@ export const equalize = (image: Image): Image =>
 export const invert = (image: Image): Image => mapBytes(image, (byte) => 255 - byte)
 
 /** Keeps each value's `bits` highest bits, 0…8. */
-export const posterize = (image: Image, bits: number): Image =>
-  mapBytes(image, (byte) => byte & ~((1 << (8 - bits)) - 1))
+export const posterize =
+  (bits: number) =>
+  (image: Image): Image =>
+    mapBytes(image, (byte) => byte & ~((1 << (8 - bits)) - 1))
 
 /** Inverts the values of `threshold` and above. */
-export const solarize = (image: Image, threshold: number): Image =>
-  mapBytes(image, (byte) => (byte < threshold ? byte : 255 - byte))
+export const solarize =
+  (threshold: number) =>
+  (image: Image): Image =>
+    mapBytes(image, (byte) => (byte < threshold ? byte : 255 - byte))
 
 /** Adds to the values below 128. */
-export const solarizeAdd = (image: Image, amount: number): Image =>
-  mapBytes(image, (byte) => (byte < 128 ? Math.min(255, byte + amount) : byte))
+export const solarizeAdd =
+  (amount: number) =>
+  (image: Image): Image =>
+    mapBytes(image, (byte) => (byte < 128 ? Math.min(255, byte + amount) : byte))
 
 /** `from + factor · (to − from)`, in single precision as Pillow computes it. */
 const mix = (from: number, to: number, factor: number): number =>
@@ -309,77 +325,87 @@ const grey = (image: Image): Uint8Array => {
 }
 
 /** Scales brightness: 0 is black, 1 changes nothing. */
-export const brightness = (image: Image, factor: number): Image =>
-  mapBytes(image, (byte) => mix(0, byte, Math.fround(factor)))
+export const brightness =
+  (factor: number) =>
+  (image: Image): Image =>
+    mapBytes(image, (byte) => mix(0, byte, Math.fround(factor)))
 
 /** Scales the distance from the mean luma: 0 is one grey, 1 changes nothing. */
-export const contrast = (image: Image, factor: number): Image => {
-  const luma = grey(image)
-  let sum = 0
-  for (let i = 0; i < luma.length; i++) sum += luma[i]!
-  const mean = Math.trunc(sum / luma.length + 0.5)
-  return mapBytes(image, (byte) => mix(mean, byte, Math.fround(factor)))
-}
+export const contrast =
+  (factor: number) =>
+  (image: Image): Image => {
+    const luma = grey(image)
+    let sum = 0
+    for (let i = 0; i < luma.length; i++) sum += luma[i]!
+    const mean = Math.trunc(sum / luma.length + 0.5)
+    return mapBytes(image, (byte) => mix(mean, byte, Math.fround(factor)))
+  }
 
 /** Scales the distance from the pixel's luma: 0 is greyscale, 1 changes nothing. Images that are not RGB have no colour to change. */
-export const saturation = (image: Image, factor: number): Image => {
-  if (image.channels !== 3) return image
-  const luma = grey(image)
-  const out = blank(image)
-  const area = luma.length
-  const f = Math.fround(factor)
-  for (let i = 0; i < out.bytes.length; i++) out.bytes[i] = mix(luma[i % area]!, image.bytes[i]!, f)
-  return out
-}
+export const saturation =
+  (factor: number) =>
+  (image: Image): Image => {
+    if (image.channels !== 3) return image
+    const luma = grey(image)
+    const out = blank(image)
+    const area = luma.length
+    const f = Math.fround(factor)
+    for (let i = 0; i < out.bytes.length; i++) out.bytes[i] = mix(luma[i % area]!, image.bytes[i]!, f)
+    return out
+  }
 
 /** Scales the distance from the image smoothed by [1 1 1; 1 5 1; 1 1 1] / 13 (edges as they are): 0 is smooth, 1 changes nothing. */
-export const sharpness = (image: Image, factor: number): Image => {
-  const { bytes, height, width } = image
-  const out = blank(image)
-  const f = Math.fround(factor)
-  for (let row = 0; row < image.channels * height; row++) {
-    const y = row % height
-    for (let x = 0; x < width; x++) {
-      const i = row * width + x
-      const value = bytes[i]!
-      if (y === 0 || x === 0 || y === height - 1 || x === width - 1) {
-        out.bytes[i] = value
-        continue
+export const sharpness =
+  (factor: number) =>
+  (image: Image): Image => {
+    const { bytes, height, width } = image
+    const out = blank(image)
+    const f = Math.fround(factor)
+    for (let row = 0; row < image.channels * height; row++) {
+      const y = row % height
+      for (let x = 0; x < width; x++) {
+        const i = row * width + x
+        const value = bytes[i]!
+        if (y === 0 || x === 0 || y === height - 1 || x === width - 1) {
+          out.bytes[i] = value
+          continue
+        }
+        const [up, down] = [i - width, i + width]
+        const around =
+          bytes[up - 1]! +
+          bytes[up]! +
+          bytes[up + 1]! +
+          bytes[i - 1]! +
+          bytes[i + 1]! +
+          bytes[down - 1]! +
+          bytes[down]! +
+          bytes[down + 1]!
+        out.bytes[i] = mix(clip((around + 5 * value) / 13 + 0.5), value, f)
       }
-      const [up, down] = [i - width, i + width]
-      const around =
-        bytes[up - 1]! +
-        bytes[up]! +
-        bytes[up + 1]! +
-        bytes[i - 1]! +
-        bytes[i + 1]! +
-        bytes[down - 1]! +
-        bytes[down]! +
-        bytes[down + 1]!
-      out.bytes[i] = mix(clip((around + 5 * value) / 13 + 0.5), value, f)
     }
+    return out
   }
-  return out
-}
 
 /** Turns the hue by `turns` of the colour circle (HSV, in floating point). Images that are not RGB have none. */
-export const hue = (image: Image, turns: number): Image => {
-  if (image.channels !== 3 || turns === 0) return image
-  const out = blank(image)
-  const area = image.height * image.width
-  for (let i = 0; i < area; i++) {
-    const [r, g, b] = [image.bytes[i]!, image.bytes[area + i]!, image.bytes[2 * area + i]!]
-    const value = Math.max(r, g, b)
-    const chroma = value - Math.min(r, g, b)
-    const sector =
-      chroma === 0 ? 0 : value === r ? (g - b) / chroma : value === g ? 2 + (b - r) / chroma : 4 + (r - g) / chroma
-    const angle = sector / 6 + turns
-    const turned = 6 * (angle - Math.floor(angle))
-    for (const [channel, offset] of [5, 3, 1].entries()) {
-      const k = (offset + turned) % 6
-      const level = value - chroma * Math.max(0, Math.min(k, 4 - k, 1))
-      out.bytes[channel * area + i] = Math.round(level)
+export const hue =
+  (turns: number) =>
+  (image: Image): Image => {
+    if (image.channels !== 3 || turns === 0) return image
+    const out = blank(image)
+    const area = image.height * image.width
+    for (let i = 0; i < area; i++) {
+      const [r, g, b] = [image.bytes[i]!, image.bytes[area + i]!, image.bytes[2 * area + i]!]
+      const value = Math.max(r, g, b)
+      const chroma = value - Math.min(r, g, b)
+      const sector =
+        chroma === 0 ? 0 : value === r ? (g - b) / chroma : value === g ? 2 + (b - r) / chroma : 4 + (r - g) / chroma
+      const angle = sector / 6 + turns
+      const turned = 6 * (angle - Math.floor(angle))
+      for (const [channel, offset] of [5, 3, 1].entries()) {
+        const k = (offset + turned) % 6
+        const level = value - chroma * Math.max(0, Math.min(k, 4 - k, 1))
+        out.bytes[channel * area + i] = Math.round(level)
+      }
     }
+    return out
   }
-  return out
-}

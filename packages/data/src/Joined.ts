@@ -51,7 +51,7 @@ const inTurn = <B extends Batch>(a: Split<B>, b: Split<B>): Split<B> => {
     all: Effect.zipWith(a.all, b.all, both),
     batches: (options) => {
       const { startAt = 0 } = options
-      const before = batchCount(a, options)
+      const before = batchCount(options)(a)
       return Stream.concat(
         startAt < before ? a.batches(options) : Stream.empty,
         b.batches({ ...options, startAt: Math.max(0, startAt - before) }).pipe(

@@ -82,7 +82,7 @@ const check = (options: MemoryOptions, name: SplitName, samples: Samples) => {
  *   // What there is of every class, in numbers and as a picture.
  *   const { splits } = yield* Report.describe(data)
  *   yield* Console.log(splits.map(({ counts, name }) => `${name} ${counts}`))
- *   writeFileSync("squares.png", yield* Report.contactSheet(data, { perClass: 2 }))
+ *   writeFileSync("squares.png", yield* Report.contactSheet({ perClass: 2 })(data))
  * })
  * Effect.runPromise(program)
  * ```

@@ -95,60 +95,60 @@ const choose = (split: Split, labels: Int32Array, classes: number, perClass: num
  *
  * Fails with `InvalidOption` on numbers below 1, with `InvalidSamples` on an empty split, and as reading the split fails.
  */
-export const contactSheet = (
-  dataset: ImageDataset,
-  options: ContactSheetOptions = {}
-): Effect.Effect<Uint8Array, DataError> =>
-  Effect.gen(function* () {
-    const { channels, height, width } = dataset.image
-    const { perClass = 10, seed = 0 } = options
-    const split = dataset[options.split ?? "train"]
-    const classes = Math.min(options.classes ?? 50, dataset.classes.length)
-    const zoom = options.zoom ?? Math.max(1, Math.round(64 / Math.max(height, width)))
-    for (const [option, value] of Object.entries({ perClass, classes, zoom })) {
-      if (!Number.isSafeInteger(value) || value < 1) {
-        return yield* new InvalidOption({ option, value, expected: "a whole number of at least 1" })
+export const contactSheet =
+  (options: ContactSheetOptions = {}) =>
+  (dataset: ImageDataset): Effect.Effect<Uint8Array, DataError> =>
+    Effect.gen(function* () {
+      const { channels, height, width } = dataset.image
+      const { perClass = 10, seed = 0 } = options
+      const split = dataset[options.split ?? "train"]
+      const classes = Math.min(options.classes ?? 50, dataset.classes.length)
+      const zoom = options.zoom ?? Math.max(1, Math.round(64 / Math.max(height, width)))
+      for (const [option, value] of Object.entries({ perClass, classes, zoom })) {
+        if (!Number.isSafeInteger(value) || value < 1) {
+          return yield* new InvalidOption({ option, value, expected: "a whole number of at least 1" })
+        }
       }
-    }
-    const rows = choose(split, yield* split.targets, classes, perClass, seed)
-    const columns = Math.max(...rows.map((row) => row.length))
-    if (columns === 0) {
-      return yield* new InvalidSamples({
-        source: dataset.name,
-        split: split.name,
-        reason: "there are no samples to show",
-        remedy: "Choose a split that is not empty"
-      })
-    }
-    const sheet = {
-      height: classes * (height * zoom + gap) + gap,
-      width: columns * (width * zoom + gap) + gap
-    }
-    const canvas = new Uint8Array(sheet.height * sheet.width * 3).fill(255)
-    const area = height * width
-    for (const [row, indexes] of rows.entries()) {
-      // A row at a time, so that a sheet of large images holds few of them as floats.
-      const { image: images } = (yield* split.read(indexes)).inputs
-      for (const column of indexes.keys()) {
-        const start = column * pixels.volume(dataset.image)
-        for (let y = 0; y < height * zoom; y++) {
-          const line = ((gap + row * (height * zoom + gap) + y) * sheet.width + gap + column * (width * zoom + gap)) * 3
-          for (let x = 0; x < width * zoom; x++) {
-            const pixel = start + Math.floor(y / zoom) * width + Math.floor(x / zoom)
-            for (let c = 0; c < 3; c++) {
-              const channel = channels === 3 ? c : 0
-              const value = images[pixel + channel * area]! * dataset.deviation[channel]! + dataset.mean[channel]!
-              canvas[line + x * 3 + c] = Math.max(0, Math.min(255, Math.round(value * 255)))
+      const rows = choose(split, yield* split.targets, classes, perClass, seed)
+      const columns = Math.max(...rows.map((row) => row.length))
+      if (columns === 0) {
+        return yield* new InvalidSamples({
+          source: dataset.name,
+          split: split.name,
+          reason: "there are no samples to show",
+          remedy: "Choose a split that is not empty"
+        })
+      }
+      const sheet = {
+        height: classes * (height * zoom + gap) + gap,
+        width: columns * (width * zoom + gap) + gap
+      }
+      const canvas = new Uint8Array(sheet.height * sheet.width * 3).fill(255)
+      const area = height * width
+      for (const [row, indexes] of rows.entries()) {
+        // A row at a time, so that a sheet of large images holds few of them as floats.
+        const { image: images } = (yield* split.read(indexes)).inputs
+        for (const column of indexes.keys()) {
+          const start = column * pixels.volume(dataset.image)
+          for (let y = 0; y < height * zoom; y++) {
+            const line =
+              ((gap + row * (height * zoom + gap) + y) * sheet.width + gap + column * (width * zoom + gap)) * 3
+            for (let x = 0; x < width * zoom; x++) {
+              const pixel = start + Math.floor(y / zoom) * width + Math.floor(x / zoom)
+              for (let c = 0; c < 3; c++) {
+                const channel = channels === 3 ? c : 0
+                const value = images[pixel + channel * area]! * dataset.deviation[channel]! + dataset.mean[channel]!
+                canvas[line + x * 3 + c] = Math.max(0, Math.min(255, Math.round(value * 255)))
+              }
             }
           }
         }
       }
-    }
-    yield* optional.decoder
-    const raw = { width: sheet.width, height: sheet.height, channels: 3 as const }
-    // sharp loads its native library when imported: only who wants a picture waits for it. PNG of valid pixels does not fail.
-    return yield* Effect.promise(async () => {
-      const { default: sharp } = await import("sharp")
-      return sharp(canvas, { raw }).png().toBuffer()
+      yield* optional.decoder
+      const raw = { width: sheet.width, height: sheet.height, channels: 3 as const }
+      // sharp loads its native library when imported: only who wants a picture waits for it. PNG of valid pixels does not fail.
+      return yield* Effect.promise(async () => {
+        const { default: sharp } = await import("sharp")
+        return sharp(canvas, { raw }).png().toBuffer()
+      })
     })
-  })

@@ -130,7 +130,7 @@ describe("Augmentation", () => {
       for (const { bytes, original } of yield* augmented([Augmentation.randomCrop(1)])) {
         const found = [-1, 0, 1]
           .flatMap((top) => [-1, 0, 1].map((left) => [top, left] as const))
-          .filter(([top, left]) => equal(Image.crop(original, top, left, edge, edge).bytes, bytes))
+          .filter(([top, left]) => equal(Image.crop(top, left, edge, edge)(original).bytes, bytes))
         assert.strictEqual(found.length, 1)
         moves.set(found.join(), (moves.get(found.join()) ?? 0) + 1)
       }
@@ -239,7 +239,7 @@ describe("Augmentation", () => {
             Image.equalize(original),
             Image.autoContrast(original),
             // timm's PosterizeIncreasing starts at four bits.
-            Image.posterize(original, 4)
+            Image.posterize(4)(original)
           ]
           assert.isTrue(possible.some((image) => equal(image.bytes, bytes)))
         }

@@ -93,7 +93,7 @@ describe("Report", () => {
         "test/red/a.png": red!
       })
       const dataset = yield* Datasets.make(folder, { size: 8 })
-      const png = yield* Report.contactSheet(dataset, { perClass: 3, zoom: 2 })
+      const png = yield* Report.contactSheet({ perClass: 3, zoom: 2 })(dataset)
       const { data, info } = yield* Effect.promise(() => sharp(png).raw().toBuffer({ resolveWithObject: true }))
       // Two rows of at most two images of 16 pixels with a gap of 2.
       assert.deepStrictEqual([info.width, info.height], [38, 38])
@@ -108,10 +108,10 @@ describe("Report", () => {
   it.effect("contactSheet refuses numbers below 1 and an empty split", () =>
     Effect.gen(function* () {
       const dataset = yield* small
-      const zero = yield* Effect.flip(Report.contactSheet(dataset, { perClass: 0 }))
+      const zero = yield* Effect.flip(Report.contactSheet({ perClass: 0 })(dataset))
       assert.include(zero.message, "perClass is 0")
       const none = yield* Datasets.make(yield* folderOf(idxFiles), { validation: { size: 0 } })
-      const empty = yield* Effect.flip(Report.contactSheet(none, { split: "validation" }))
+      const empty = yield* Effect.flip(Report.contactSheet({ split: "validation" })(none))
       assert.include(empty.message, "there are no samples to show")
     })
   )

@@ -22,27 +22,27 @@ const fillOf = (image: Image.Image) => (image.channels === 3 ? [10, 20, 30] : [1
 /** The operation and arguments that `test/pillow.json` was made with, by Pillow, from the same images. */
 const operations: Record<string, (image: Image.Image) => Image.Image> = {
   flip: Image.flip,
-  crop: (image) => Image.crop(image, 3, -2, 9, 9),
-  resizeUp: (image) => Image.resize(image, 23, 29),
-  resizeDown: (image) => Image.resize(image, 5, 6),
-  rotate: (image) => Image.rotate(image, 17.5, fillOf(image)),
-  shearX: (image) => Image.shearX(image, 0.27, fillOf(image)),
-  shearY: (image) => Image.shearY(image, -0.27, fillOf(image)),
-  translate: (image) => Image.translate(image, 3.3, -1.6, fillOf(image)),
+  crop: Image.crop(3, -2, 9, 9),
+  resizeUp: Image.resize(23, 29),
+  resizeDown: Image.resize(5, 6),
+  rotate: (image) => Image.rotate(17.5, fillOf(image))(image),
+  shearX: (image) => Image.shearX(0.27, fillOf(image))(image),
+  shearY: (image) => Image.shearY(-0.27, fillOf(image))(image),
+  translate: (image) => Image.translate(3.3, -1.6, fillOf(image))(image),
   autoContrast: Image.autoContrast,
   equalize: Image.equalize,
   invert: Image.invert,
-  posterize: (image) => Image.posterize(image, 3),
-  solarize: (image) => Image.solarize(image, 100),
-  solarizeAdd: (image) => Image.solarizeAdd(image, 99),
-  brightness: (image) => Image.brightness(image, 1.72),
-  brightnessDown: (image) => Image.brightness(image, 0.37),
-  contrast: (image) => Image.contrast(image, 1.72),
-  contrastDown: (image) => Image.contrast(image, 0.37),
-  saturation: (image) => Image.saturation(image, 1.72),
-  saturationDown: (image) => Image.saturation(image, 0.37),
-  sharpness: (image) => Image.sharpness(image, 1.72),
-  sharpnessDown: (image) => Image.sharpness(image, 0.37)
+  posterize: Image.posterize(3),
+  solarize: Image.solarize(100),
+  solarizeAdd: Image.solarizeAdd(99),
+  brightness: Image.brightness(1.72),
+  brightnessDown: Image.brightness(0.37),
+  contrast: Image.contrast(1.72),
+  contrastDown: Image.contrast(0.37),
+  saturation: Image.saturation(1.72),
+  saturationDown: Image.saturation(0.37),
+  sharpness: Image.sharpness(1.72),
+  sharpnessDown: Image.sharpness(0.37)
 }
 
 const images = Object.fromEntries(
@@ -60,8 +60,8 @@ describe("Image", () => {
 
   it("turns red to green to blue by thirds of the colour circle, and greys not at all", () => {
     const image: Image.Image = { channels: 3, height: 1, width: 2, bytes: Uint8Array.of(200, 90, 40, 90, 40, 90) }
-    assert.deepStrictEqual(Array.from(Image.hue(image, 1 / 3).bytes), [40, 90, 200, 90, 40, 90])
-    assert.deepStrictEqual(Array.from(Image.hue(image, -1 / 3).bytes), [40, 90, 40, 90, 200, 90])
+    assert.deepStrictEqual(Array.from(Image.hue(1 / 3)(image).bytes), [40, 90, 200, 90, 40, 90])
+    assert.deepStrictEqual(Array.from(Image.hue(-1 / 3)(image).bytes), [40, 90, 40, 90, 200, 90])
   })
 
   it("leaves its argument as it was", () => {

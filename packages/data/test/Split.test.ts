@@ -150,7 +150,7 @@ describe("Split", () => {
       fc.asyncProperty(fc.integer({ min: 1, max: 40 }), fc.boolean(), async (batch, dropLast) => {
         const { train } = await run(small)
         const options = { batch, dropLast }
-        assert.strictEqual(Dataset.batchCount(train, options), (await run(collect(train, options))).length)
+        assert.strictEqual(Dataset.batchCount(options)(train), (await run(collect(train, options))).length)
       })
     ))
 

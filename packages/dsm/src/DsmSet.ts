@@ -38,7 +38,10 @@ export { and as with }
  * import { DsmSet } from "@uninet/dsm"
  *
  * // A name from outside is safe to look up: what every JavaScript object has is no module.
- * console.log(DsmSet.get(DsmSet.standard, "LG") === DsmSet.standard.LG, DsmSet.get(DsmSet.standard, "toString")) // true undefined
+ * console.log(DsmSet.get("LG")(DsmSet.standard) === DsmSet.standard.LG, DsmSet.get("toString")(DsmSet.standard)) // true undefined
  * ```
  */
-export const get = (set: DsmSet, name: string): Dsm | undefined => (Object.hasOwn(set, name) ? set[name] : undefined)
+export const get =
+  (name: string) =>
+  (set: DsmSet): Dsm | undefined =>
+    Object.hasOwn(set, name) ? set[name] : undefined

@@ -70,7 +70,7 @@ describe("every module of UniNet", () => {
     })
     fc.assert(
       fc.property(configs, ({ channels, height, inChannels, name, stride, width }) => {
-        const dsm = DsmSet.get(DsmSet.standard, name) ?? assert.fail(name)
+        const dsm = DsmSet.get(name)(DsmSet.standard) ?? assert.fail(name)
         const y = dsm.layer(Scope.make("training"), { inChannels, channels, stride, headDim: 8, settings: {} })(
           Op.input("x", [2, inChannels, height, width])
         )

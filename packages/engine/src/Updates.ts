@@ -138,17 +138,21 @@ export const outsideOf = ({ updates }: Program.Program): Outside => {
 export const gradientName = ({ parameter }: StepUpdate) => `gradient:${parameter.attributes.name}`
 
 /** The program's outputs that are the norm by which gradients are clipped outside its graph. */
-export const normOutputs = ({ outputs }: Program.Program, { norm }: Outside): ReadonlyArray<string> =>
-  norm === undefined ? [] : Object.keys(outputs).filter((name) => outputs[name] === norm.tensor)
+export const normOutputs =
+  ({ norm }: Outside) =>
+  ({ outputs }: Program.Program): ReadonlyArray<string> =>
+    norm === undefined ? [] : Object.keys(outputs).filter((name) => outputs[name] === norm.tensor)
 
 /** What is left of a program for its graph, which ends at the gradients. */
-export const insideOf = (program: Program.Program, outside: Outside): Result.Result<Program.Program, GraphError> => {
-  const { rest, steps } = outside
-  return Program.make({
-    outputs: {
-      ...Struct.omit(program.outputs, normOutputs(program, outside)),
-      ...Object.fromEntries(steps.map((u) => [gradientName(u), u.gradient]))
-    },
-    updates: rest
-  })
-}
+export const insideOf =
+  (outside: Outside) =>
+  (program: Program.Program): Result.Result<Program.Program, GraphError> => {
+    const { rest, steps } = outside
+    return Program.make({
+      outputs: {
+        ...Struct.omit(program.outputs, normOutputs(outside)(program)),
+        ...Object.fromEntries(steps.map((u) => [gradientName(u), u.gradient]))
+      },
+      updates: rest
+    })
+  }

@@ -56,7 +56,7 @@ export type Told = Pick<Card, "line" | "task"> & Partial<Pick<Card, "network" | 
  * const card = Result.getOrThrow(
  *   Card.of(model, { line: "one linear layer", task: "regression", provenance: { seed: "7" } })
  * )
- * console.log(Card.fits(card, model)._tag) // Success
+ * console.log(Card.fits(model)(card)._tag) // Success
  *
  * // It travels as text by name, in the metadata of ONNX and safetensors files.
  * const metadata = Card.toMetadata(card)
@@ -95,15 +95,17 @@ const sorted = (ports: Model.Ports): Model.Ports =>
   Object.fromEntries(Object.entries(ports).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 /** Whether a card speaks of the inputs and outputs that its network has. */
-export const fits = (card: Card, model: Model.Model): Result.Result<void, CardMismatch | GraphError> =>
-  Result.flatMap(Model.outputs(model), (outputs): Result.Result<void, CardMismatch> => {
-    const has = { inputs: model.inputs, outputs }
-    for (const kind of ["inputs", "outputs"] as const) {
-      const [says, own] = [card[kind], has[kind]].map((ports) => Model.print(sorted(ports)))
-      if (says !== own) return Result.fail(new CardMismatch({ says: `the ${kind} ${says}`, has: own }))
-    }
-    return Result.succeed(undefined)
-  })
+export const fits =
+  (model: Model.Model) =>
+  (card: Card): Result.Result<void, CardMismatch | GraphError> =>
+    Result.flatMap(Model.outputs(model), (outputs): Result.Result<void, CardMismatch> => {
+      const has = { inputs: model.inputs, outputs }
+      for (const kind of ["inputs", "outputs"] as const) {
+        const [says, own] = [card[kind], has[kind]].map((ports) => Model.print(sorted(ports)))
+        if (says !== own) return Result.fail(new CardMismatch({ says: `the ${kind} ${says}`, has: own }))
+      }
+      return Result.succeed(undefined)
+    })
 
 /** A file that does not say how its network is used. */
 export class NoCard extends Schema.TaggedError<NoCard>()("NoCard", {

@@ -129,10 +129,10 @@ const again = Effect.fnUntraced(function* (
     return { runtime: `PyTorch (${ran.python})`, outputs: ran.outputs[0] ?? {} }
   }
   const bytes = yield* Effect.orDie(Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFile(file)))
-  const program = yield* Effect.fromResult(Trained.program(trained))
+  const program = yield* Effect.fromResult(Trained.program()(trained))
   const decoded = yield* Effect.fromResult(Safetensors.decode(bytes))
   const weights = yield* Effect.fromResult(Weights.fromSafetensors(program)(decoded))
-  return { runtime: "UniNet's engine", outputs: yield* Trained.outputs({ ...trained, weights }, examples, onExamples) }
+  return { runtime: "UniNet's engine", outputs: yield* Trained.outputs(examples, onExamples)({ ...trained, weights }) }
 })
 
 /**
@@ -156,74 +156,74 @@ const again = Effect.fnUntraced(function* (
  * const program = Effect.gen(function* () {
  *   const { variables } = yield* Effect.fromResult(Model.evaluation()(model))
  *   const card = yield* Effect.fromResult(Card.of(model, { line: "one linear layer", task: "regression" }))
- *   const trained = { model, card, weights: Initialise.values(variables, Prng.fromSeed("demo")), pytorch: null }
- *   const examples = Specimens.drawn(card.inputs, 64)
+ *   const trained = { model, card, weights: Initialise.values(Prng.fromSeed("demo"))(variables), pytorch: null }
+ *   const examples = Specimens.drawn(64)(card.inputs)
  *   const options = { format: "safetensors", file: "houses.safetensors", examples } as const
- *   const { bytes, check, files } = yield* Exported.write(trained, options)
+ *   const { bytes, check, files } = yield* Exported.write(options)(trained)
  *   yield* Console.log(files, bytes, check?.worst) // 0: what was read back gives the same numbers
  *   // A file that is there is left as it is.
- *   yield* Exported.write(trained, options).pipe(Effect.catchTag("FileExists", ({ message }) => Console.log(message)))
+ *   yield* Exported.write(options)(trained).pipe(Effect.catchTag("FileExists", ({ message }) => Console.log(message)))
  * })
  * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide([Loops.portable(), NodeServices.layer])))
  * ```
  */
-export const write = Effect.fn("Exported.write")(function* (
-  trained: Trained.Trained,
-  options: Options
-): Effect.fn.Return<
-  Exported,
-  WriteError,
-  FileSystem.FileSystem | Path.Path | Runtime | ChildProcessSpawner.ChildProcessSpawner
-> {
-  const { examples, file, format, onExamples } = options
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const int8 =
-    options.int8 === undefined || format !== "onnx" ? null : yield* Int8.onnx(trained, options.int8, onExamples)
-  const files = int8 === null ? yield* Effect.fromResult(Format.files(format, trained)) : [int8.file]
-  const stem = path.join(path.dirname(file), path.basename(file, path.extname(file)))
-  const targets = files.map(({ extension }) => `${stem}${extension}`)
-  for (const target of targets)
-    if (yield* Effect.orElseSucceed(fs.exists(target), () => false)) return yield* new FileExists({ file: target })
-  const cannot = ({ message }: { readonly message: string }) => new NotWritten({ file, reason: message })
-  return yield* Effect.scoped(
-    Effect.gen(function* () {
-      // Nothing appears under its name before it was checked.
-      const folder = yield* Effect.mapError(
-        fs.makeTempDirectoryScoped({ directory: path.dirname(file), prefix: ".export-" }),
-        cannot
-      )
-      const parts = targets.map((target) => path.join(folder, path.basename(target)))
-      for (const [i, { content }] of files.entries())
-        yield* Effect.mapError(fs.writeFile(parts[i] ?? file, content), cannot)
-      const reference = yield* Trained.outputs(trained, examples, onExamples)
-      const found = yield* Effect.catchTag(again(parts[0] ?? file, options, trained), "NoPython", Effect.succeed)
-      const check: Check | undefined =
-        "outputs" in found
-          ? {
-              ...Comparison.of(trained.card.outputs, found.outputs, reference, {
-                logits: logitsOf(trained.card),
-                size: examples.size
-              }),
-              runtime: found.runtime,
-              tolerance: int8 === null ? tolerance[format] : toleranceInt8
-            }
-          : undefined
-      if (check !== undefined && !(check.worst <= check.tolerance))
-        return yield* new ExportDiffers({
-          file,
-          runtime: check.runtime,
-          worst: check.worst,
-          tolerance: check.tolerance
-        })
-      for (const [i, target] of targets.entries()) yield* Effect.mapError(fs.rename(parts[i] ?? file, target), cannot)
-      return {
-        files: targets,
-        bytes: files.reduce((sum, { content }) => sum + content.length, 0),
-        check,
-        unchecked: "outputs" in found ? undefined : found.message,
-        int8: int8 === null ? null : { taken: int8.taken, left: int8.left }
-      }
-    })
-  )
-})
+export const write = (options: Options) =>
+  Effect.fn("Exported.write")(function* (
+    trained: Trained.Trained
+  ): Effect.fn.Return<
+    Exported,
+    WriteError,
+    FileSystem.FileSystem | Path.Path | Runtime | ChildProcessSpawner.ChildProcessSpawner
+  > {
+    const { examples, file, format, onExamples } = options
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const int8 =
+      options.int8 === undefined || format !== "onnx" ? null : yield* Int8.onnx(options.int8, onExamples)(trained)
+    const files = int8 === null ? yield* Effect.fromResult(Format.files(format)(trained)) : [int8.file]
+    const stem = path.join(path.dirname(file), path.basename(file, path.extname(file)))
+    const targets = files.map(({ extension }) => `${stem}${extension}`)
+    for (const target of targets)
+      if (yield* Effect.orElseSucceed(fs.exists(target), () => false)) return yield* new FileExists({ file: target })
+    const cannot = ({ message }: { readonly message: string }) => new NotWritten({ file, reason: message })
+    return yield* Effect.scoped(
+      Effect.gen(function* () {
+        // Nothing appears under its name before it was checked.
+        const folder = yield* Effect.mapError(
+          fs.makeTempDirectoryScoped({ directory: path.dirname(file), prefix: ".export-" }),
+          cannot
+        )
+        const parts = targets.map((target) => path.join(folder, path.basename(target)))
+        for (const [i, { content }] of files.entries())
+          yield* Effect.mapError(fs.writeFile(parts[i] ?? file, content), cannot)
+        const reference = yield* Trained.outputs(examples, onExamples)(trained)
+        const found = yield* Effect.catchTag(again(parts[0] ?? file, options, trained), "NoPython", Effect.succeed)
+        const check: Check | undefined =
+          "outputs" in found
+            ? {
+                ...Comparison.of(trained.card.outputs, found.outputs, reference, {
+                  logits: logitsOf(trained.card),
+                  size: examples.size
+                }),
+                runtime: found.runtime,
+                tolerance: int8 === null ? tolerance[format] : toleranceInt8
+              }
+            : undefined
+        if (check !== undefined && !(check.worst <= check.tolerance))
+          return yield* new ExportDiffers({
+            file,
+            runtime: check.runtime,
+            worst: check.worst,
+            tolerance: check.tolerance
+          })
+        for (const [i, target] of targets.entries()) yield* Effect.mapError(fs.rename(parts[i] ?? file, target), cannot)
+        return {
+          files: targets,
+          bytes: files.reduce((sum, { content }) => sum + content.length, 0),
+          check,
+          unchecked: "outputs" in found ? undefined : found.message,
+          int8: int8 === null ? null : { taken: int8.taken, left: int8.left }
+        }
+      })
+    )
+  })

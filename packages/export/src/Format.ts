@@ -14,12 +14,12 @@
  *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * const card = Result.getOrThrow(Card.of(model, { line: "one linear layer", task: "regression" }))
- * const { variables } = Result.getOrThrow(Trained.program({ model }))
- * const trained = { model, card, weights: Initialise.values(variables, Prng.fromSeed("demo")), pytorch: null }
+ * const { variables } = Result.getOrThrow(Trained.program()({ model }))
+ * const trained = { model, card, weights: Initialise.values(Prng.fromSeed("demo"))(variables), pytorch: null }
  *
  * // As bytes; `Exported.write` checks them before it keeps them.
  * for (const format of Format.all)
- *   for (const { content, extension } of Result.getOrThrow(Format.files(format, trained)))
+ *   for (const { content, extension } of Result.getOrThrow(Format.files(format)(trained)))
  *     console.log(format, extension, content.length > 0)
  * const [module] = Result.getOrThrow(Format.pytorch(trained))
  * console.log(new TextDecoder().decode(module?.content).split("\n").slice(0, 3).join("\n"))
@@ -67,7 +67,7 @@ export const onnx = (
     // Says which weights are missing, before the model takes them for inputs.
     yield* weights(trained)
     const content = yield* Export.toOnnx({
-      program: (batch) => Trained.program(trained, batch),
+      program: (batch) => Trained.program(batch)(trained),
       weights: trained.weights,
       name: "network",
       metadata: Card.toMetadata(trained.card)
@@ -77,8 +77,9 @@ export const onnx = (
 
 const weights = (trained: Trained.Trained) =>
   Result.gen(function* () {
-    yield* Card.fits(trained.card, trained.model)
-    return yield* Weights.toSafetensors(yield* Trained.program(trained), Card.toMetadata(trained.card))(trained.weights)
+    yield* Card.fits(trained.model)(trained.card)
+    const program = yield* Trained.program()(trained)
+    return yield* Weights.toSafetensors(program, Card.toMetadata(trained.card))(trained.weights)
   })
 
 /** Weights and running statistics under the model's names, with the card as metadata. */
@@ -98,7 +99,9 @@ export const pytorch = (trained: Trained.Trained): Result.Result<ReadonlyArray<F
   })
 
 /** The files of a form, the one that is opened first. */
-export const files = (format: Format, trained: Trained.Trained): Result.Result<ReadonlyArray<File>, FormatError> =>
-  format === "pytorch"
-    ? pytorch(trained)
-    : Result.map(format === "onnx" ? onnx(trained) : safetensors(trained), (file) => [file])
+export const files =
+  (format: Format) =>
+  (trained: Trained.Trained): Result.Result<ReadonlyArray<File>, FormatError> =>
+    format === "pytorch"
+      ? pytorch(trained)
+      : Result.map(format === "onnx" ? onnx(trained) : safetensors(trained), (file) => [file])

@@ -108,13 +108,13 @@ const quantised = Effect.fnUntraced(function* (
   yield* Effect.fromResult(Examples.check(inputs, calibration))
   const model = yield* Effect.fromResult(
     Export.toModel({
-      program: (batch) => Trained.program(network, batch),
+      program: (batch) => Trained.program(batch)(network),
       weights: network.weights,
       name: "network",
       metadata
     })
   )
-  return Quantise.quantise(model, yield* rangesOf(model, inputs, calibration, onExamples))
+  return Quantise.quantise(yield* rangesOf(model, inputs, calibration, onExamples))(model)
 })
 
 /**
@@ -138,25 +138,25 @@ const quantised = Effect.fnUntraced(function* (
  * const program = Effect.gen(function* () {
  *   const { variables } = yield* Effect.fromResult(Model.evaluation()(model))
  *   const card = yield* Effect.fromResult(Card.of(model, { line: "one hidden layer", task: "regression" }))
- *   const trained = { model, card, weights: Initialise.values(variables, Prng.fromSeed("demo")), pytorch: null }
+ *   const trained = { model, card, weights: Initialise.values(Prng.fromSeed("demo"))(variables), pytorch: null }
  *   // Calibrated on examples such as it was trained on; here drawn ones.
- *   const { file, left, taken } = yield* Int8.onnx(trained, Specimens.drawn(card.inputs, 64))
+ *   const { file, left, taken } = yield* Int8.onnx(Specimens.drawn(64)(card.inputs))(trained)
  *   yield* Console.log(file.extension, taken, left) // what is computed in eight bits, and what was left in floats
  * })
  * Effect.runPromise(program)
  * ```
  */
-export const onnx = Effect.fn("Int8.onnx")(function* (
-  trained: Trained.Trained,
+export const onnx = (
   calibration: Examples.Examples,
   onExamples: (count: number) => Effect.Effect<void> = () => Effect.void
-): Effect.fn.Return<Int8, Int8Error> {
-  // Says what is wrong with weights and card.
-  yield* Effect.fromResult(Format.onnx(trained))
-  const metadata = { ...Card.toMetadata(trained.card), precision: "int8" }
-  const { left, model, taken } = yield* quantised(trained, calibration, metadata, onExamples)
-  return { file: { extension: ".onnx", content: Model.encode(model) }, left, taken }
-})
+) =>
+  Effect.fn("Int8.onnx")(function* (trained: Trained.Trained): Effect.fn.Return<Int8, Int8Error> {
+    // Says what is wrong with weights and card.
+    yield* Effect.fromResult(Format.onnx(trained))
+    const metadata = { ...Card.toMetadata(trained.card), precision: "int8" }
+    const { left, model, taken } = yield* quantised(trained, calibration, metadata, onExamples)
+    return { file: { extension: ".onnx", content: Model.encode(model) }, left, taken }
+  })
 
 /** The measure that decides, of a network in eight bits, by its name: `int8Accuracy` of `accuracy`. */
 export const measureOf = ({ decides }: Pick<Task.Task, "decides">): string =>
@@ -192,7 +192,7 @@ export const measured = Effect.fn("Int8.measured")(function* (
 ): Effect.fn.Return<number | null, Int8Error | DataError.DataError, Scope.Scope> {
   const { model, task } = network
   if (data.validation.size === 0) return null
-  const { model: made } = yield* quantised(network, yield* Specimens.ofDataset(data, calibration, "train"), {})
+  const { model: made } = yield* quantised(network, yield* Specimens.ofDataset(calibration, "train")(data), {})
   const tally = task.tally()
   const run = runOf(yield* opened(Model.encode(made)), model.inputs)
   yield* data.validation.batches({ batch: judged }).pipe(

@@ -105,7 +105,7 @@ const fill = (db: DatabaseSync, { name, objectives, rows: all, seed, settings }:
     }
     if (row.state === "finished")
       for (const [i, objective] of objectives.entries()) {
-        const value = Trials.valueOf(row, objective)
+        const value = Trials.valueOf(objective)(row)
         if (value !== undefined) found.run(id, i, value, "FINITE")
       }
     const about = {
@@ -165,24 +165,26 @@ const fill = (db: DatabaseSync, { name, objectives, rows: all, seed, settings }:
  *   rows: [row(0, 8, 0.9), row(1, 16, 0.93)]
  * }
  * rmSync("optuna.db", { force: true })
- * OptunaStorage.write("optuna.db", table).pipe(
+ * OptunaStorage.write("optuna.db")(table).pipe(
  *   Effect.andThen(Console.log("optuna-dashboard sqlite:///optuna.db shows it")),
  *   Effect.runPromise
  * )
  * ```
  */
-export const write = (path: string, table: Trials.Table): Effect.Effect<void, TrialsNotWritten> =>
-  Effect.try({
-    try: () => {
-      const db = new DatabaseSync(path)
-      try {
-        db.exec("pragma synchronous = off; begin")
-        db.exec(schema)
-        fill(db, table)
-        db.exec("commit")
-      } finally {
-        db.close()
-      }
-    },
-    catch: (cause) => new TrialsNotWritten({ path, problem: cause instanceof Error ? cause.message : String(cause) })
-  })
+export const write =
+  (path: string) =>
+  (table: Trials.Table): Effect.Effect<void, TrialsNotWritten> =>
+    Effect.try({
+      try: () => {
+        const db = new DatabaseSync(path)
+        try {
+          db.exec("pragma synchronous = off; begin")
+          db.exec(schema)
+          fill(db, table)
+          db.exec("commit")
+        } finally {
+          db.close()
+        }
+      },
+      catch: (cause) => new TrialsNotWritten({ path, problem: cause instanceof Error ? cause.message : String(cause) })
+    })

@@ -18,8 +18,10 @@ export interface Trained {
 }
 
 /** The program that evaluates a batch of examples. */
-export const program = ({ model }: Pick<Trained, "model">, batch = 1): Result.Result<Program.Program, GraphError> =>
-  Model.evaluation({ batch })(model)
+export const program =
+  (batch = 1) =>
+  ({ model }: Pick<Trained, "model">): Result.Result<Program.Program, GraphError> =>
+    Model.evaluation({ batch })(model)
 
 /** Examples at a time. */
 const chunk = 16
@@ -42,37 +44,39 @@ const chunk = 16
  *   forward: (scope, { x }) => ({ y: Nn.linear(Scope.at("y")(scope), { out: 1 })(x) })
  * })
  * const card = Result.getOrThrow(Card.of(model, { line: "one linear layer", task: "regression" }))
- * const { variables } = Result.getOrThrow(Trained.program({ model }))
- * const weights = Initialise.values(variables, Prng.fromSeed("demo"))
- * Trained.outputs({ model, card, weights }, Specimens.drawn(card.inputs, 3)).pipe(
+ * const { variables } = Result.getOrThrow(Trained.program()({ model }))
+ * const weights = Initialise.values(Prng.fromSeed("demo"))(variables)
+ * Trained.outputs(Specimens.drawn(3)(card.inputs))({ model, card, weights }).pipe(
  *   Effect.flatMap(({ y }) => Console.log(y)), // a number for each of the three
  *   Effect.provide(Loops.portable()),
  *   Effect.runPromise
  * )
  * ```
  */
-export const outputs = Effect.fn("Trained.outputs")(function* (
-  trained: Pick<Trained, "model" | "weights" | "card">,
+export const outputs = (
   examples: Examples.Examples,
   onExamples: (count: number) => Effect.Effect<void> = () => Effect.void
-): Effect.fn.Return<Examples.Outputs, Examples.ExamplesMismatch | GraphError | RuntimeError, Runtime> {
-  const { inputs, outputs: gives } = trained.card
-  const { size } = examples
-  yield* Effect.fromResult(Examples.check(inputs, examples))
-  const evaluation = yield* Effect.fromResult(program(trained, chunk))
-  return yield* Effect.scoped(
-    Effect.gen(function* () {
-      const executable = yield* (yield* Runtime).compile({ evaluation })
-      yield* executable.write(trained.weights)
-      const out = Examples.nothing(gives, size)
-      for (let from = 0; from < size; from += chunk) {
-        const present = Math.min(chunk, size - from)
-        // The last examples are followed by zeros up to a whole batch.
-        const found = yield* executable.run("evaluation", Examples.rows(inputs, examples, from, chunk))
-        Examples.put(gives, out, from, present, found)
-        yield* onExamples(present)
-      }
-      return out
-    })
-  )
-})
+) =>
+  Effect.fn("Trained.outputs")(function* (
+    trained: Pick<Trained, "model" | "weights" | "card">
+  ): Effect.fn.Return<Examples.Outputs, Examples.ExamplesMismatch | GraphError | RuntimeError, Runtime> {
+    const { inputs, outputs: gives } = trained.card
+    const { size } = examples
+    yield* Effect.fromResult(Examples.check(inputs, examples))
+    const evaluation = yield* Effect.fromResult(program(chunk)(trained))
+    return yield* Effect.scoped(
+      Effect.gen(function* () {
+        const executable = yield* (yield* Runtime).compile({ evaluation })
+        yield* executable.write(trained.weights)
+        const out = Examples.nothing(gives, size)
+        for (let from = 0; from < size; from += chunk) {
+          const present = Math.min(chunk, size - from)
+          // The last examples are followed by zeros up to a whole batch.
+          const found = yield* executable.run("evaluation", Examples.rows(inputs, examples, from, chunk))
+          Examples.put(gives, out, from, present, found)
+          yield* onExamples(present)
+        }
+        return out
+      })
+    )
+  })

@@ -79,8 +79,10 @@ export const leaves = (json: Schema.Json, path = ""): ReadonlyArray<readonly [st
 }
 
 /** The value of an objective of a row: a measure, a cost, or the reward. */
-export const valueOf = ({ costs, measures, reward }: Row, { name }: Objective): number | undefined =>
-  name === "reward" ? (reward ?? undefined) : (measures[name] ?? costs[name])
+export const valueOf =
+  ({ name }: Objective) =>
+  ({ costs, measures, reward }: Row): number | undefined =>
+    name === "reward" ? (reward ?? undefined) : (measures[name] ?? costs[name])
 
 const isObjective = (each: Schema.Json): each is { readonly name: string; readonly direction: "higher" | "lower" } =>
   typeof each === "object" && each !== null && "name" in each && "direction" in each
@@ -90,7 +92,7 @@ const objectivesOf = (settings: Journal.Identity["settings"], rows: ReadonlyArra
   const given = settings["objectives"]
   const all = Array.isArray(given) ? given.filter(isObjective) : []
   const finished = rows.filter(({ state }) => state === "finished")
-  const isKnown = all.length > 1 && finished.every((row) => all.every((each) => valueOf(row, each) !== undefined))
+  const isKnown = all.length > 1 && finished.every((row) => all.every((each) => valueOf(each)(row) !== undefined))
   return isKnown ? all.map(({ direction, name }) => ({ name, direction })) : [{ name: "reward", direction: "higher" }]
 }
 
@@ -115,11 +117,11 @@ const objectivesOf = (settings: Journal.Identity["settings"], rows: ReadonlyArra
  *   const { entries } = yield* Journal.Journal
  *   const table = Trials.of("demo", yield* Search.identity(cells, options), yield* entries)
  *   const [first] = table.rows
- *   if (first !== undefined) yield* Console.log(Trials.valueOf(first, { name: "accuracy", direction: "higher" }))
+ *   if (first !== undefined) yield* Console.log(Trials.valueOf({ name: "accuracy", direction: "higher" })(first))
  *   yield* Console.log(Trials.csv(table).split("\n")[0]) // the columns
  *   yield* Console.log(Trials.jsonl(table).trim().split("\n").length) // 4
  *   // The same for TensorBoard and for MLflow, as files by their paths.
- *   yield* Console.log(TensorBoard.files(table).size, MlflowStore.files(table).size)
+ *   yield* Console.log(TensorBoard.files(table).size, MlflowStore.files()(table).size)
  * })
  * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide([Random.layer(), evaluator, Journal.memory])))
  * ```

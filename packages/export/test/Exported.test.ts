@@ -86,8 +86,8 @@ describe("an ONNX file", () => {
 const check = Effect.fnUntraced(function* (architecture: Architecture.Architecture) {
   const random = trainedOf(architecture, Prng.fromSeed("weights"))
   const { outputs } = random.card
-  const examples = yield* Specimens.digits(random.card, 5)
-  const expected = yield* Trained.outputs(random, examples)
+  const examples = yield* Specimens.digits(5)(random.card)
+  const expected = yield* Trained.outputs(examples)(random)
   const { content } = Result.getOrThrow(Format.onnx(random))
   const session = yield* Effect.promise(() => ort.InferenceSession.create(content))
   const { channels, height, width } = architecture.image
@@ -113,16 +113,16 @@ describe("an export", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
-      const examples = yield* Specimens.digits(trained.card, 20)
+      const examples = yield* Specimens.digits(20)(trained.card)
       const seen: Array<number> = []
       const write = (format: Format.Format, name: string, pythons?: ReadonlyArray<string>) =>
-        Exported.write(trained, {
+        Exported.write({
           format,
           file: join(folder, name),
           examples,
           ...(pythons === undefined ? {} : { pythons }),
           onExamples: (n) => Effect.sync(() => void seen.push(n))
-        })
+        })(trained)
       const onnx = yield* write("onnx", "a.onnx")
       assert.deepStrictEqual(onnx.files, [join(folder, "a.onnx")])
       assert.include(onnx.check, { examples: 20, sameTop1: 20, runtime: "ONNX Runtime" })
@@ -147,7 +147,7 @@ describe("an export", () => {
       const weights = new Map(trained.weights)
       weights.delete("stem.0.weight")
       const incomplete = yield* Effect.flip(
-        Exported.write({ ...trained, weights }, { format: "onnx", file: join(folder, "c.onnx"), examples })
+        Exported.write({ format: "onnx", file: join(folder, "c.onnx"), examples })({ ...trained, weights })
       )
       assert.include(incomplete, { _tag: "WeightsMismatch" })
       assert.lengthOf(yield* fs.readDirectory(folder), 4)
@@ -159,10 +159,10 @@ describe("an export", () => {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
       // An engine that is wrong by a little stands for an export that is.
-      const examples = yield* Specimens.digits(trained.card, 4)
+      const examples = yield* Specimens.digits(4)(trained.card)
       const wrong = { ...trained, pytorch: uninet.pytorch?.({ ...everything, headDim: 4 }) ?? null }
       const file = join(folder, "a.py")
-      const failed = yield* Effect.result(Exported.write(wrong, { format: "pytorch", file, examples }))
+      const failed = yield* Effect.result(Exported.write({ format: "pytorch", file, examples })(wrong))
       if (Result.isSuccess(failed)) {
         assert.isUndefined(failed.success.check)
         for (const written of failed.success.files) yield* fs.remove(written)
@@ -174,7 +174,7 @@ describe("an export", () => {
       const bytes = 4 * 4 * everything.classes
       yield* fs.writeFileString(python, `#!/bin/sh\ncat > /dev/null\nhead -c ${bytes} /dev/zero\n`, { mode: 0o755 })
       const zeros = yield* Effect.flip(
-        Exported.write(trained, { format: "pytorch", file, examples, pythons: [python] })
+        Exported.write({ format: "pytorch", file, examples, pythons: [python] })(trained)
       )
       assert.strictEqual(
         zeros.message,

@@ -72,7 +72,7 @@ const everyOp = Model.make({
 const trainedOf = (model: Model.Model): Trained.Trained => {
   const { variables } = Result.getOrThrow(Model.evaluation()(model))
   const weights = new Map(
-    [...Initialise.values(variables, Prng.fromSeed("graph"))].map(([name, values]) => {
+    [...Initialise.values(Prng.fromSeed("graph"))(variables)].map(([name, values]) => {
       const prng = Prng.fromSeed(name)
       // Running variances are positive, and nothing is 0 or 1 by chance.
       return [name, values.map((value) => Math.abs(value) + 0.1 + 0.2 * prng.nextFloat())] as const
@@ -106,11 +106,11 @@ describe("a PyTorch module from a graph", () => {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
       const trained = trainedOf(everyOp)
-      const { check, unchecked } = yield* Exported.write(trained, {
+      const { check, unchecked } = yield* Exported.write({
         format: "pytorch",
         file: join(folder, "ops.py"),
-        examples: Specimens.drawn(trained.card.inputs, 20)
-      })
+        examples: Specimens.drawn(20)(trained.card.inputs)
+      })(trained)
       if (check === undefined) return context.skip(unchecked)
       assert.strictEqual(check.examples, 20)
       assert.isBelow(check.worst, 1e-4)

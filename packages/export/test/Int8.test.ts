@@ -30,9 +30,9 @@ describe("an ONNX file in eight bits", () => {
       const trained = trainedOf(small, Prng.fromSeed("int8"))
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
-      const examples = Specimens.drawn(trained.card.inputs, 16)
+      const examples = Specimens.drawn(16)(trained.card.inputs)
       const write = (name: string, more: Partial<Exported.Options>) =>
-        Exported.write(trained, { format: "onnx", file: join(folder, name), examples, ...more })
+        Exported.write({ format: "onnx", file: join(folder, name), examples, ...more })(trained)
       const float = yield* write("float.onnx", {})
       const { bytes, check, files, int8 } = yield* write("int8.onnx", { int8: examples })
       assert.isNull(float.int8)
@@ -70,7 +70,7 @@ describe("the accuracy in eight bits", () => {
         })
       const all = Array.from({ length: size }, (_, i) => i)
       const { inputs } = yield* (yield* labelled(all.map(() => 0))).validation.read(all)
-      const { logits } = yield* Trained.outputs({ model, weights, card }, { size, inputs })
+      const { logits } = yield* Trained.outputs({ size, inputs })({ model, weights, card })
       // What the network itself says of them: in floats it is right everywhere.
       const data = yield* labelled(all.map((i) => Comparison.argMax(logits.subarray(7 * i, 7 * i + 7))))
       const accuracy = (yield* Int8.measured({ model, task, weights }, data)) ?? Number.NaN

@@ -40,9 +40,9 @@ describe("a PyTorch module", () => {
         for (const { content, extension } of Result.getOrThrow(Format.pytorch(random)))
           writeFileSync(join(below, `network_${i}${extension}`), content)
         const { inputs, outputs } = random.card
-        const examples = yield* Specimens.digits(random.card, count)
+        const examples = yield* Specimens.digits(count)(random.card)
         runs.push({ file: join(below, `network_${i}.py`), inputs, outputs, examples: examples.inputs })
-        expected.push(yield* Trained.outputs(random, examples))
+        expected.push(yield* Trained.outputs(examples)(random))
       }
       const ran = yield* Effect.result(Python.outputs(runs, count))
       if (Result.isFailure(ran) && ran.failure._tag === "NoPython") return context.skip(ran.failure.message)

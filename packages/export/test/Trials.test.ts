@@ -115,7 +115,7 @@ describe("a storage of Optuna", () => {
         (path) => Effect.sync(() => rmSync(path, { recursive: true }))
       )
       const path = join(folder, "optuna.db")
-      yield* OptunaStorage.write(path, table)
+      yield* OptunaStorage.write(path)(table)
       const db = new DatabaseSync(path, { readOnly: true })
       const all = (sql: string) =>
         db
@@ -143,7 +143,7 @@ describe("a storage of Optuna", () => {
         ['{"name":"FloatDistribution","attributes":{"log":false,"step":null,"low":0.25,"high":0.5}}']
       ])
       db.close()
-      const again = yield* Effect.flip(OptunaStorage.write(path, table))
+      const again = yield* Effect.flip(OptunaStorage.write(path)(table))
       assert.include(again.message, "optuna.db cannot be written")
     })
   )
@@ -151,8 +151,8 @@ describe("a storage of Optuna", () => {
 
 describe("a file store of MLflow", () => {
   it("has a run a trial, with parameters, metrics by step, and a status; the same table gives the same files", () => {
-    const files = MlflowStore.files(table)
-    assert.deepStrictEqual(MlflowStore.files(table), files)
+    const files = MlflowStore.files()(table)
+    assert.deepStrictEqual(MlflowStore.files()(table), files)
     const runs = [...files].filter(([path]) => /^\d{18}\/\w{32}\/meta\.yaml$/.test(path))
     assert.deepStrictEqual(
       runs.map(([, text]) => /status: (\d)/.exec(text)?.[1]),

@@ -73,15 +73,15 @@ describe("a hand-written network", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
-      const examples = Specimens.drawn(card.inputs, 20)
+      const examples = Specimens.drawn(20)(card.inputs)
       const seen: Array<number> = []
       const write = (format: Format.Format) =>
-        Exported.write(own, {
+        Exported.write({
           format,
           file: join(folder, `a.${format}`),
           examples,
           onExamples: (count) => Effect.sync(() => void seen.push(count))
-        })
+        })(own)
       const onnx = yield* write("onnx")
       assert.include(onnx.check, { examples: 20, sameTop1: null, runtime: "ONNX Runtime" })
       assert.include((yield* write("safetensors")).check, { examples: 20, sameTop1: null, worst: 0 })
@@ -103,7 +103,7 @@ describe("a hand-written network", () => {
       yield* Effect.promise(() => session.release())
       const opened = yield* OnnxModel.open(join(folder, "a.onnx"))
       assert.deepStrictEqual(opened.card, card)
-      const expected = yield* Trained.outputs(own, examples)
+      const expected = yield* Trained.outputs(examples)(own)
       const found = yield* opened.outputs(examples)
       assert.isBelow(Comparison.of(card.outputs, found, expected, { logits: null, size: 20 }).worst, 1e-5)
       assert.deepStrictEqual([found["y"].length, found["largest"].length], [60, 20])
@@ -124,18 +124,18 @@ describe("a hand-written network", () => {
         const fs = yield* FileSystem.FileSystem
         const [folder, beside] = [yield* fs.makeTempDirectoryScoped(), yield* fs.makeTempDirectoryScoped()]
         const written = { ...own, pytorch }
-        const examples = Specimens.drawn(card.inputs, 20)
-        const expected = yield* Trained.outputs(own, examples)
+        const examples = Specimens.drawn(20)(card.inputs)
+        const expected = yield* Trained.outputs(examples)(own)
         // Stands for a Python: keeps what it is given, and says what the network gives.
         const [python, given, answer] = ["python", "given", "answer"].map((name) => join(beside, name))
         yield* fs.writeFileString(python, `#!/bin/sh\ncat > ${given}\ncat ${answer}\n`, { mode: 0o755 })
         yield* fs.writeFile(answer, Buffer.concat([bytes(expected["y"]), bytes(expected["largest"])]))
-        const { check } = yield* Exported.write(written, {
+        const { check } = yield* Exported.write({
           format: "pytorch",
           file: join(folder, "own.py"),
           examples,
           pythons: [python]
-        })
+        })(written)
         assert.include(check, { examples: 20, worst: 0, sameTop1: null, runtime: `PyTorch (${python})` })
         assert.deepStrictEqual(
           Buffer.from(yield* fs.readFile(given)),
@@ -157,9 +157,9 @@ describe("a hand-written network", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
-      const examples = Specimens.drawn(card.inputs, 20)
+      const examples = Specimens.drawn(20)(card.inputs)
       const file = join(folder, "own.py")
-      const { check, unchecked } = yield* Exported.write({ ...own, pytorch }, { format: "pytorch", file, examples })
+      const { check, unchecked } = yield* Exported.write({ format: "pytorch", file, examples })({ ...own, pytorch })
       if (check === undefined) return context.skip(unchecked)
       assert.include(check, { examples: 20, sameTop1: null })
       assert.isBelow(check.worst, 1e-5)
@@ -170,10 +170,10 @@ describe("a hand-written network", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
-      const { inputs, size } = Specimens.drawn(card.inputs, 3)
+      const { inputs, size } = Specimens.drawn(3)(card.inputs)
       const write = (given: typeof inputs) =>
         Effect.flip(
-          Exported.write(own, { format: "onnx", file: join(folder, "a.onnx"), examples: { size, inputs: given } })
+          Exported.write({ format: "onnx", file: join(folder, "a.onnx"), examples: { size, inputs: given } })(own)
         )
       const { days, x } = inputs
       assert.strictEqual(
@@ -215,8 +215,8 @@ describe("a hand-written network", () => {
       })
       const told = Result.getOrThrow(Card.of(blind, { line: "a line", task: "regression" }))
       const trained = { model: blind, weights: weightsOf(blind, Prng.fromSeed("blind")), card: told, pytorch: null }
-      const examples = Specimens.drawn(told.inputs, 3)
-      const { check } = yield* Exported.write(trained, { format: "onnx", file: join(folder, "a.onnx"), examples })
+      const examples = Specimens.drawn(3)(told.inputs)
+      const { check } = yield* Exported.write({ format: "onnx", file: join(folder, "a.onnx"), examples })(trained)
       assert.include(check, { examples: 3 })
     }).pipe(Effect.scoped, Effect.provide(services))
   )
@@ -294,9 +294,9 @@ describe("a card", () => {
 
 describe("drawn specimens", () => {
   it("are the same each time, of every input's size and kind", () => {
-    const { inputs, size } = Specimens.drawn(card.inputs, 200)
+    const { inputs, size } = Specimens.drawn(200)(card.inputs)
     assert.strictEqual(size, 200)
-    assert.deepStrictEqual(Specimens.drawn(card.inputs, 200).inputs, inputs)
+    assert.deepStrictEqual(Specimens.drawn(200)(card.inputs).inputs, inputs)
     const [x, days] = [Array.from(inputs["x"]), Array.from(inputs["days"])]
     assert.isTrue(inputs["x"] instanceof Float32Array && inputs["days"] instanceof Int32Array)
     assert.deepStrictEqual([x.length, days.length], [1200, 400])
@@ -309,10 +309,10 @@ describe("drawn specimens", () => {
   it.effect("stand beside a picture, and in its place where there is none", () =>
     Effect.gen(function* () {
       const beside = { ...card.inputs, ...cardOf(everything).inputs }
-      const { inputs, size } = yield* Specimens.digits({ inputs: beside, picture: cardOf(everything).picture }, 3)
+      const { inputs, size } = yield* Specimens.digits(3)({ inputs: beside, picture: cardOf(everything).picture })
       assert.deepStrictEqual([size, inputs["image"].length], [3, 3 * 3 * 45 * 38])
-      assert.deepStrictEqual(inputs["days"], Specimens.drawn(beside, 3).inputs["days"])
-      assert.deepStrictEqual(yield* Specimens.digits(card, 3), Specimens.drawn(card.inputs, 3))
+      assert.deepStrictEqual(inputs["days"], Specimens.drawn(3)(beside).inputs["days"])
+      assert.deepStrictEqual(yield* Specimens.digits(3)(card), Specimens.drawn(3)(card.inputs))
     })
   )
 })
@@ -321,12 +321,12 @@ describe("specimens of a data set", () => {
   it.effect("are spread over its test split, as it normalises them", () =>
     Effect.gen(function* () {
       const data = yield* Mnist.make()
-      const { inputs, size } = yield* Specimens.ofDataset(data, 5)
+      const { inputs, size } = yield* Specimens.ofDataset(5)(data)
       assert.deepStrictEqual([size, inputs["image"].length], [5, 5 * 28 * 28])
       const step = data.test.size / 5
       const same = yield* data.test.read([0, 1, 2, 3, 4].map((i) => Math.floor(i * step)))
       assert.deepStrictEqual(inputs, same.inputs)
-      assert.strictEqual((yield* Specimens.ofDataset(data, 1e9)).size, data.test.size)
+      assert.strictEqual((yield* Specimens.ofDataset(1e9)(data)).size, data.test.size)
     })
   )
 })

@@ -88,23 +88,25 @@ export const ofProgram = (program: Program): Costs => {
  * import { Result } from "effect"
  *
  * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.relu(Op.input("x", [2, 3])) } }))
- * console.log(Costs.byLayer(program, 2).keys())
+ * console.log(Costs.byLayer(2)(program).keys())
  * ```
  */
-export const byLayer = (program: Program, depth = Infinity): ReadonlyMap<string, LayerCost> => {
-  const layers = new Map<string, LayerCost>()
-  for (const node of program.nodes) {
-    const cost = ofNode(node)
-    if (cost.flops === 0) continue
-    const path = node.path.split(".").slice(0, depth).join(".")
-    const sum = layers.get(path)
-    layers.set(path, {
-      macs: Macs((sum?.macs ?? 0) + cost.macs),
-      flops: Flops((sum?.flops ?? 0) + cost.flops)
-    })
+export const byLayer =
+  (depth = Infinity) =>
+  (program: Program): ReadonlyMap<string, LayerCost> => {
+    const layers = new Map<string, LayerCost>()
+    for (const node of program.nodes) {
+      const cost = ofNode(node)
+      if (cost.flops === 0) continue
+      const path = node.path.split(".").slice(0, depth).join(".")
+      const sum = layers.get(path)
+      layers.set(path, {
+        macs: Macs((sum?.macs ?? 0) + cost.macs),
+        flops: Flops((sum?.flops ?? 0) + cost.flops)
+      })
+    }
+    return layers
   }
-  return layers
-}
 
 /**
  * Costs by kind of op.

@@ -72,11 +72,13 @@ export const isValid = (shape: Shape): boolean => shape.every((length) => Number
  * ```ts
  * import { Shape } from "@uninet/graph"
  *
- * console.log(Shape.hasAxis([2, 3], 1), Shape.hasAxis([2, 3], -1)) // true false
+ * console.log(Shape.hasAxis(1)([2, 3]), Shape.hasAxis(-1)([2, 3])) // true false
  * ```
  */
-export const hasAxis = (shape: Shape, axis: number): boolean =>
-  Number.isSafeInteger(axis) && axis >= 0 && axis < shape.length
+export const hasAxis =
+  (axis: number) =>
+  (shape: Shape): boolean =>
+    Number.isSafeInteger(axis) && axis >= 0 && axis < shape.length
 
 /** Whether two shapes are the same, axis by axis. */
 export const equals = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((length, i) => length === b[i])

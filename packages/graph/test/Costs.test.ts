@@ -108,11 +108,11 @@ describe("Costs, counted by hand", () => {
     const b = Op.conv2d(a, weight, {}, "stages.1.conv")
     const program = programOf({ b })
     const whole = Costs.ofProgram(program)
-    const layers = Costs.byLayer(program, 2)
+    const layers = Costs.byLayer(2)(program)
     assert.deepStrictEqual([...layers.keys()], ["stages.0", "stages.1"])
     assert.deepStrictEqual(layers.get("stages.0"), { macs: 28_800, flops: 2 * 28_800 + 800 })
     for (const depth of [1, 2, Infinity]) {
-      const sum = [...Costs.byLayer(program, depth).values()].reduce((total, layer) => total + layer.flops, 0)
+      const sum = [...Costs.byLayer(depth)(program).values()].reduce((total, layer) => total + layer.flops, 0)
       assert.strictEqual(sum, whole.flops)
     }
     assert.strictEqual(Costs.byKind(program).get("conv2d")?.nodes, 2)

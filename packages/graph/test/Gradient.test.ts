@@ -362,9 +362,9 @@ describe("every op's gradient is what central differences give", () => {
           const weighted = Op.mul(y, Op.input("weights", y.shape), "loss")
           const gradients = gradient(Op.sum(weighted, undefined, false, "loss"), xs)
           const program = programOf(Object.fromEntries(gradients.map((dx, i) => [`${i}`, dx ?? y])))
-          const loss = Costs.byLayer(program).get("loss")?.flops ?? 0
+          const loss = Costs.byLayer()(program).get("loss")?.flops ?? 0
           assert.isAtMost(loss, Shape.size(y.shape), "the loss's own layer only multiplies by the weights")
-          assert.isUndefined(Costs.byLayer(program).get(""))
+          assert.isUndefined(Costs.byLayer()(program).get(""))
         },
         10
       )

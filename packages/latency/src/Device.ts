@@ -99,22 +99,21 @@ const takenBy = <A, C extends string, M extends string>(of: ModelSpace.ModelSpac
   })
 
 /** Succeeds where a device was profiled for this very space, by its fingerprint; fails with `DeviceUnusable` where it was another one. */
-export const fits = <A, C extends string, M extends string>(
-  { space }: Device,
-  of: ModelSpace.ModelSpace<A, C, M>
-): Result.Result<void, DeviceUnusable> => {
-  if (space.fingerprint === ModelSpace.fingerprint(of)) return Result.succeed(undefined)
-  const takes = takenBy(of)
-  const isOfOtherData = space.name === of.name && space.takes !== undefined && space.takes !== takes
-  return Result.fail(
-    new DeviceUnusable({
-      reason: isOfOtherData
-        ? `is of networks that take ${space.takes}, and those that are searched here take ${takes}`
-        : `is of ${space.name === of.name ? `another ${of.name}, with other choices or of another version of uninet,` : `the space ${space.name},`} and not of the ${of.name} that is searched here`,
-      remedy: "profile this space for this data set with uninet profile"
-    })
-  )
-}
+export const fits =
+  <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>) =>
+  ({ space }: Device): Result.Result<void, DeviceUnusable> => {
+    if (space.fingerprint === ModelSpace.fingerprint(of)) return Result.succeed(undefined)
+    const takes = takenBy(of)
+    const isOfOtherData = space.name === of.name && space.takes !== undefined && space.takes !== takes
+    return Result.fail(
+      new DeviceUnusable({
+        reason: isOfOtherData
+          ? `is of networks that take ${space.takes}, and those that are searched here take ${takes}`
+          : `is of ${space.name === of.name ? `another ${of.name}, with other choices or of another version of uninet,` : `the space ${space.name},`} and not of the ${of.name} that is searched here`,
+        remedy: "profile this space for this data set with uninet profile"
+      })
+    )
+  }
 
 const operationsOf =
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>, batch: number) =>
@@ -192,7 +191,7 @@ export const chain =
  * }
  * // It is written and read as text, and refused for another space.
  * const read = Result.getOrThrow(Device.parse(Device.print(device)))
- * console.log(Device.fits(read, mine)._tag, Device.latency(read)(mine)({ width: 8 })) // Success 0.02
+ * console.log(Device.fits(mine)(read)._tag, Device.latency(read)(mine)({ width: 8 })) // Success 0.02
  * console.log(Device.chain(read)(mine)) // null: this space says nothing of its parts
  * ```
  */
@@ -255,86 +254,86 @@ export type ProfileError = ModelNotRun | TooFewMeasured | GraphError | ModelSpac
  *
  * Fails with `TooFewMeasured` where the time is too short, `ModelNotRun`, or what keeps a network from being built or exported.
  */
-export const profile = Effect.fn("Device.profile")(function* <A, C extends string, M extends string>(
-  of: ModelSpace.ModelSpace<A, C, M>,
-  { int8 = false, onProgress = () => Effect.void, seconds, seed = 0, target }: Options
-): Effect.fn.Return<Device, ProfileError> {
-  const began = performance.now()
-  const passed = () => (performance.now() - began) / 1000 / seconds
-  const before = Load.snapshot()
-  const prng = Prng.fromSeed(seed).split("profile")
-  const seen = new Set<string>()
-  const visited: Array<Visited> = []
-  const references: Array<number> = []
-  // Of the time, by a network.
-  let each = 0
-  let pace = paces.first
-  let misses = 0
-  const fit = () => {
-    const usual = Statistics.median(references)
-    const examples = visited.map((each) => ({ ...each, milliseconds: each.milliseconds * usual }))
-    return { usual, ...Predictor.fit(examples) }
-  }
-  // Of the time, by the third power of how many networks are fitted.
-  let fitting: number | undefined
-  const forFitOf = (networks: number) => (fitting === undefined ? forFit : fitting * cube(networks))
-  while (passed() + each * pace.together + forFitOf(visited.length + pace.together) < 1 && misses < patience) {
-    if (fitting === undefined && passed() > 0.5 && visited.length >= fewest) {
-      const before = passed()
-      fit()
-      fitting = (leeway * (passed() - before)) / cube(visited.length)
+export const profile = ({ int8 = false, onProgress = () => Effect.void, seconds, seed = 0, target }: Options) =>
+  Effect.fn("Device.profile")(function* <A, C extends string, M extends string>(
+    of: ModelSpace.ModelSpace<A, C, M>
+  ): Effect.fn.Return<Device, ProfileError> {
+    const began = performance.now()
+    const passed = () => (performance.now() - began) / 1000 / seconds
+    const before = Load.snapshot()
+    const prng = Prng.fromSeed(seed).split("profile")
+    const seen = new Set<string>()
+    const visited: Array<Visited> = []
+    const references: Array<number> = []
+    // Of the time, by a network.
+    let each = 0
+    let pace = paces.first
+    let misses = 0
+    const fit = () => {
+      const usual = Statistics.median(references)
+      const examples = visited.map((each) => ({ ...each, milliseconds: each.milliseconds * usual }))
+      return { usual, ...Predictor.fit(examples) }
     }
-    const start = passed()
-    const { rounds, together } = pace
-    const group: Array<Stopwatch.Subject & Pick<Visited, "operations">> = []
-    while (group.length < together && misses < patience) {
-      const point = Space.sample(prng)(of.space)
-      const hash = Space.hash(point)(of.space)
-      if (seen.has(hash)) {
-        misses++
-        continue
+    // Of the time, by the third power of how many networks are fitted.
+    let fitting: number | undefined
+    const forFitOf = (networks: number) => (fitting === undefined ? forFit : fitting * cube(networks))
+    while (passed() + each * pace.together + forFitOf(visited.length + pace.together) < 1 && misses < patience) {
+      if (fitting === undefined && passed() > 0.5 && visited.length >= fewest) {
+        const before = passed()
+        fit()
+        fitting = (leeway * (passed() - before)) / cube(visited.length)
       }
-      seen.add(hash)
-      const operations = yield* Effect.fromResult(operationsOf(of, target.batch)(point))
-      const file = yield* Effect.fromResult(
-        Result.flatMap(of.model(point), (model): ReturnType<typeof Form.of> =>
-          int8 ? Form.int8(model) : Form.of(model)
+      const start = passed()
+      const { rounds, together } = pace
+      const group: Array<Stopwatch.Subject & Pick<Visited, "operations">> = []
+      while (group.length < together && misses < patience) {
+        const point = Space.sample(prng)(of.space)
+        const hash = Space.hash(point)(of.space)
+        if (seen.has(hash)) {
+          misses++
+          continue
+        }
+        seen.add(hash)
+        const operations = yield* Effect.fromResult(operationsOf(of, target.batch)(point))
+        const file = yield* Effect.fromResult(
+          Result.flatMap(of.model(point), (model): ReturnType<typeof Form.of> =>
+            int8 ? Form.int8(model) : Form.of(model)
+          )
         )
-      )
-      group.push({ name: of.line(point), file, operations })
-      yield* Effect.yieldNow
+        group.push({ name: of.line(point), file, operations })
+        yield* Effect.yieldNow
+      }
+      if (group.length === 0) break
+      const { models, reference } = yield* Stopwatch.measure({
+        target,
+        rounds,
+        onTurn: (done, turns) =>
+          onProgress(visited.length + Math.floor((done / turns) * group.length), Math.min(1, passed()))
+      })(group)
+      references.push(reference.milliseconds)
+      for (const [i, { latency }] of models.entries())
+        visited.push({ operations: group[i]?.operations ?? [], milliseconds: latency.value / reference.milliseconds })
+      each = (passed() - start) / group.length
+      pace = each * seconds > 1 ? paces.slow : paces.quick
     }
-    if (group.length === 0) break
-    const { models, reference } = yield* Stopwatch.measure(group, {
+    if (visited.length < fewest) return yield* new TooFewMeasured({ measured: visited.length, needed: fewest })
+    const { error, predictor, usual } = fit()
+    yield* onProgress(visited.length, 1)
+    const takes = takenBy(of)
+    return {
+      format,
+      version,
+      space: { name: of.name, fingerprint: ModelSpace.fingerprint(of), ...(takes === undefined ? {} : { takes }) },
       target,
-      rounds,
-      onTurn: (done, turns) =>
-        onProgress(visited.length + Math.floor((done / turns) * group.length), Math.min(1, passed()))
-    })
-    references.push(reference.milliseconds)
-    for (const [i, { latency }] of models.entries())
-      visited.push({ operations: group[i]?.operations ?? [], milliseconds: latency.value / reference.milliseconds })
-    each = (passed() - start) / group.length
-    pace = each * seconds > 1 ? paces.slow : paces.quick
-  }
-  if (visited.length < fewest) return yield* new TooFewMeasured({ measured: visited.length, needed: fewest })
-  const { error, predictor, usual } = fit()
-  yield* onProgress(visited.length, 1)
-  const takes = takenBy(of)
-  return {
-    format,
-    version,
-    space: { name: of.name, fingerprint: ModelSpace.fingerprint(of), ...(takes === undefined ? {} : { takes }) },
-    target,
-    ...(int8 ? { precision: "int8" as const } : {}),
-    machine: Machine.here(),
-    reference: usual,
-    measured: visited.length,
-    others: Load.others(before, Load.snapshot()),
-    error,
-    predictor
-  }
-})
+      ...(int8 ? { precision: "int8" as const } : {}),
+      machine: Machine.here(),
+      reference: usual,
+      measured: visited.length,
+      others: Load.others(before, Load.snapshot()),
+      error,
+      predictor
+    }
+  })
 
 /** Draws of networks that were measured already, before a space is held to have no more. */
 const patience = 1000

@@ -51,7 +51,7 @@ const range = { min: -4, max: 4 }
 /** The same in eight bits, as `uninet export --int8` writes it, calibrated on nothing. */
 const int8 = (model: Model.Model): Result.Result<Uint8Array, GraphError | Export.NotBatchFree> =>
   Result.map(modelOf(model), (whole) =>
-    Onnx.encode(Quantise.quantise(whole, new Map(Quantise.observed(whole).map((name) => [name, range]))).model)
+    Onnx.encode(Quantise.quantise(new Map(Quantise.observed(whole).map((name) => [name, range])))(whole).model)
   )
 
 export { int8, of }

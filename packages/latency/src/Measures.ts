@@ -55,7 +55,7 @@ const orInfinity = (result: Result.Result<number, unknown>): number => Result.ge
 const peakMemory = (model: Model.Model, batch: number) =>
   Result.map(
     Model.evaluation({ batch })(model),
-    (program) => Lowering.lower(program, { images: "plain", exact: true }).peakBytes
+    (program) => Lowering.lower({ images: "plain", exact: true })(program).peakBytes
   )
 
 const fileSize = (model: Model.Model) => Result.map(Form.of(model), ({ length }) => length)
@@ -73,7 +73,7 @@ const fileSize = (model: Model.Model) => Result.map(Form.of(model), ({ length })
  * const digits = ModelSpace.erased(
  *   Result.getOrThrow(MobileNet.models({ channels: 1, height: 28, width: 28, classes: 10 }))
  * )
- * const fast = Effect.map(Device.profile(digits, { target: { threads: 1, batch: 1 }, seconds: 300 }), (device) => {
+ * const fast = Effect.map(Device.profile({ target: { threads: 1, batch: 1 }, seconds: 300 })(digits), (device) => {
  *   const measured = Measures.add(digits, ["peakMemory"], device)
  *   return ModelSpace.within<string>({ latency: { max: 2 }, peakMemory: { max: 1e6 } })(measured)
  * })

@@ -138,40 +138,39 @@ const peakOf = (nodes: ReadonlyArray<Node & { readonly sizes: ReadonlyArray<numb
  * })
  * const program = Effect.gen(function* () {
  *   const file = yield* Effect.fromResult(Form.of(model))
- *   yield* Console.log(yield* Memory.planned({ name: "mine", file }, { threads: 1, batch: 1 })) // bytes
+ *   yield* Console.log(yield* Memory.planned({ threads: 1, batch: 1 })({ name: "mine", file })) // bytes
  * })
  * Effect.runPromise(program)
  * ```
  */
-export const planned = (
-  { file, name }: { readonly name: string; readonly file: Uint8Array },
-  target: Target
-): Effect.Effect<number, ModelNotRun> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-memory-"))),
-    (folder) =>
-      Effect.gen(function* () {
-        const optimised = join(folder, "model.onnx")
-        yield* Effect.scoped(
-          Effect.gen(function* () {
-            const { end, run } = yield* open(name, file, target, {
-              optimizedModelFilePath: optimised,
-              enableProfiling: true,
-              profileFilePrefix: join(folder, "profile")
+export const planned =
+  (target: Target) =>
+  ({ file, name }: { readonly name: string; readonly file: Uint8Array }): Effect.Effect<number, ModelNotRun> =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-memory-"))),
+      (folder) =>
+        Effect.gen(function* () {
+          const optimised = join(folder, "model.onnx")
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const { end, run } = yield* open(name, file, target, {
+                optimizedModelFilePath: optimised,
+                enableProfiling: true,
+                profileFilePrefix: join(folder, "profile")
+              })
+              yield* run(1)
+              yield* end
             })
-            yield* run(1)
-            yield* end
+          )
+          const profile = readdirSync(folder).find((each) => each.startsWith("profile")) ?? ""
+          const events: ReadonlyArray<Event> = JSON.parse(readFileSync(join(folder, profile), "utf8"))
+          const byName = Map.groupBy(nodesOf(readFileSync(optimised)), (node) => node.name)
+          const order = events.flatMap(({ args, cat, name }) => {
+            if (cat !== "Node" || !name.endsWith("_kernel_time")) return []
+            const node = byName.get(name.slice(0, -"_kernel_time".length))?.shift()
+            return node === undefined ? [] : [{ ...node, sizes: (args?.output_type_shape ?? []).map(bytesOf) }]
           })
-        )
-        const profile = readdirSync(folder).find((each) => each.startsWith("profile")) ?? ""
-        const events: ReadonlyArray<Event> = JSON.parse(readFileSync(join(folder, profile), "utf8"))
-        const byName = Map.groupBy(nodesOf(readFileSync(optimised)), (node) => node.name)
-        const order = events.flatMap(({ args, cat, name }) => {
-          if (cat !== "Node" || !name.endsWith("_kernel_time")) return []
-          const node = byName.get(name.slice(0, -"_kernel_time".length))?.shift()
-          return node === undefined ? [] : [{ ...node, sizes: (args?.output_type_shape ?? []).map(bytesOf) }]
-        })
-        return peakOf(order)
-      }),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-  )
+          return peakOf(order)
+        }),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    )

@@ -250,11 +250,11 @@ export const fit = (examples: ReadonlyArray<Example>): Fitted => {
       )
   }
   // One fold says which priors are good; all of them, how good.
-  const off = (priors: Priors) => Statistics.quantile(errorsOf(priors, 0), 0.6)
+  const off = (priors: Priors) => Statistics.quantile(0.6)(errorsOf(priors, 0))
   const [first] = grid.map((priors) => ({ priors, error: off(priors) })).toSorted((a, b) => a.error - b.error)
   const { priors = { correction: 0.1, noise: 0.1 } } = first ?? {}
   const errors = Array.from({ length: folds }, (_, fold) => errorsOf(priors, fold)).flat()
-  const error = { median: Statistics.median(errors), ninety: Statistics.quantile(errors, 0.9) }
+  const error = { median: Statistics.median(errors), ninety: Statistics.quantile(0.9)(errors) }
   const by = shares(covariance(priors), all, priors.noise)
   const corrections = [...weightsOf(distinct, by)].map(
     ([signature, weight]) => [signature, weight * priors.correction * priors.correction] as const

@@ -8,10 +8,10 @@
  * // Milliseconds of ten turns of each of two networks.
  * const mine = [2.1, 2.0, 2.2, 2.1, 2.1, 2.3, 2.0, 2.1, 2.1, 2.2]
  * const theirs = mine.map((milliseconds) => 1.5 * milliseconds)
- * console.log(Statistics.median(mine), Statistics.quantile(mine, 0.1).toFixed(2), Statistics.spread(mine).toFixed(3))
+ * console.log(Statistics.median(mine), Statistics.quantile(0.1)(mine).toFixed(2), Statistics.spread(mine).toFixed(3))
  *
  * // How many times as long the other takes, with its interval.
- * const { high, low, value } = Statistics.ratio(Statistics.quantileOf(theirs), Statistics.quantileOf(mine))
+ * const { high, low, value } = Statistics.ratio(Statistics.quantileOf()(theirs), Statistics.quantileOf()(mine))
  * console.log(`${value.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`)
  * ```
  */
@@ -27,32 +27,36 @@ export interface Interval {
 }
 
 /** The value below which a share of the numbers lies, between neighbours by the distance to each. NaN of none. */
-export const quantile = (numbers: ArrayLike<number>, share: number): number => {
-  const sorted = Float64Array.from(numbers).sort()
-  const at = share * (sorted.length - 1)
-  const below = Math.floor(at)
-  const low = sorted[below] ?? Number.NaN
-  const high = sorted[Math.min(sorted.length - 1, below + 1)] ?? low
-  return low + (high - low) * (at - below)
-}
+export const quantile =
+  (share: number) =>
+  (numbers: ArrayLike<number>): number => {
+    const sorted = Float64Array.from(numbers).sort()
+    const at = share * (sorted.length - 1)
+    const below = Math.floor(at)
+    const low = sorted[below] ?? Number.NaN
+    const high = sorted[Math.min(sorted.length - 1, below + 1)] ?? low
+    return low + (high - low) * (at - below)
+  }
 
 /** The number in the middle; of an even count the mean of the two there. */
-export const median = (numbers: ArrayLike<number>): number => quantile(numbers, 0.5)
+export const median = (numbers: ArrayLike<number>): number => quantile(0.5)(numbers)
 
 /** How far the quartiles lie apart, over the median. */
 export const spread = (numbers: ArrayLike<number>): number =>
-  (quantile(numbers, 0.75) - quantile(numbers, 0.25)) / median(numbers)
+  (quantile(0.75)(numbers) - quantile(0.25)(numbers)) / median(numbers)
 
 /**
  * A quantile, the median for 0.5, with its interval by the quartiles' distance: 1.57 · IQR / √n to either side, McGill's notches (The American Statistician, 1978). `widened`: by how many times
  * the interval is to be wider.
  */
-export const quantileOf = (numbers: ArrayLike<number>, share = 0.5, widened = 1): Interval => {
-  const value = quantile(numbers, share)
-  const apart = quantile(numbers, 0.75) - quantile(numbers, 0.25)
-  const half = (widened * 1.57 * apart) / Math.sqrt(Math.max(1, numbers.length))
-  return { value, low: Math.max(0, value - half), high: value + half }
-}
+export const quantileOf =
+  (share = 0.5, widened = 1) =>
+  (numbers: ArrayLike<number>): Interval => {
+    const value = quantile(share)(numbers)
+    const apart = quantile(0.75)(numbers) - quantile(0.25)(numbers)
+    const half = (widened * 1.57 * apart) / Math.sqrt(Math.max(1, numbers.length))
+    return { value, low: Math.max(0, value - half), high: value + half }
+  }
 
 /** The ratio of two quantities; its interval takes their errors for independent. */
 export const ratio = (a: Interval, b: Interval): Interval => {

@@ -87,7 +87,7 @@ const ready = Effect.fnUntraced(function* (name: string, { run }: Opened): Effec
  * // Taking turns by hand: a network between two runs of the reference network, which is the same everywhere.
  * const program = Effect.gen(function* () {
  *   const file = yield* Effect.fromResult(Form.of(model))
- *   const turn = yield* Stopwatch.warmed({ name: "mine", file }, target)
+ *   const turn = yield* Stopwatch.warmed(target)({ name: "mine", file })
  *   const reference = yield* Stopwatch.referenceNetwork(target)
  *   const [before, mine, after] = [yield* reference, yield* turn, yield* reference]
  *   yield* Console.log(mine / ((before + after) / 2)) // milliseconds over milliseconds: a figure that other machines share
@@ -95,18 +95,17 @@ const ready = Effect.fnUntraced(function* (name: string, { run }: Opened): Effec
  * Effect.runPromise(Effect.scoped(program))
  * ```
  */
-export const warmed = (
-  { file, name }: Subject,
-  target: Target
-): Effect.Effect<Effect.Effect<number, ModelNotRun>, ModelNotRun, Scope.Scope> =>
-  Effect.map(
-    Effect.flatMap(open(name, file, target), (opened) => ready(name, opened)),
-    ({ take }) => take
-  )
+export const warmed =
+  (target: Target) =>
+  ({ file, name }: Subject): Effect.Effect<Effect.Effect<number, ModelNotRun>, ModelNotRun, Scope.Scope> =>
+    Effect.map(
+      Effect.flatMap(open(name, file, target), (opened) => ready(name, opened)),
+      ({ take }) => take
+    )
 
 /** The reference network, warm. Of one example whatever the target's batch. */
 export const referenceNetwork = ({ threads }: Target) =>
-  warmed({ name: "the reference network", file: reference }, { threads, batch: 1 })
+  warmed({ threads, batch: 1 })({ name: "the reference network", file: reference })
 
 /** Others only make turns longer: where there are some, the share of turns that are quicker than what is given, of the model and of the reference. */
 const disturbed = { own: 0.1, reference: 0.25 }
@@ -124,51 +123,51 @@ const around = 30
 const widening = (others: number) => 1 + (others > Load.quiet ? others : 0)
 
 /** Measures all models in turns. Fails with `ModelNotRun`, which names the one that does not run here. */
-export const measure = Effect.fn("Stopwatch.measure")(function* (
-  subjects: ReadonlyArray<Subject>,
-  { onTurn = () => Effect.void, rounds = 15, target }: Options
-): Effect.fn.Return<Measurement, ModelNotRun> {
-  return yield* Effect.scoped(
-    Effect.gen(function* () {
-      const models: Array<Ready> = []
-      for (const subject of subjects)
-        models.push(yield* ready(subject.name, yield* open(subject.name, subject.file, target)))
-      const between = yield* referenceNetwork(target)
-      const before = Load.snapshot()
-      /** Of every model, the milliseconds of each turn, and the reference's turn that followed. */
-      const times = models.map((): Array<readonly [milliseconds: number, next: number]> => [])
-      const references = [yield* between]
-      for (let round = 0; round < rounds; round++)
-        for (const [i, { take }] of models.entries()) {
-          times[i]?.push([yield* take, references.length])
-          references.push(yield* between)
-          yield* onTurn(round * models.length + i + 1, rounds * models.length)
-          yield* Effect.yieldNow
-        }
-      const others = Load.others(before, Load.snapshot())
-      const drift = Statistics.spread(references)
-      const isDisturbed = others > Load.quiet || drift > steady
-      const usual = Statistics.quantile(references, isDisturbed ? disturbed.reference : 0.5)
-      /** What the reference took about a turn: before and after it, or as a rule. */
-      const speedAt = (next: number) =>
-        isDisturbed
-          ? Statistics.quantile(references.slice(Math.max(0, next - around), next + around), disturbed.reference)
-          : ((references[next - 1] ?? usual) + (references[next] ?? usual)) / 2
-      return {
-        target,
-        machine: Machine.here(),
-        models: models.map(({ name }, i) => {
-          const own = (times[i] ?? []).map(([milliseconds, next]) => (milliseconds / speedAt(next)) * usual)
-          return {
-            name,
-            latency: Statistics.quantileOf(own, isDisturbed ? disturbed.own : 0.5, widening(others)),
-            spread: Statistics.spread(own),
-            turns: own.length
+export const measure = ({ onTurn = () => Effect.void, rounds = 15, target }: Options) =>
+  Effect.fn("Stopwatch.measure")(function* (
+    subjects: ReadonlyArray<Subject>
+  ): Effect.fn.Return<Measurement, ModelNotRun> {
+    return yield* Effect.scoped(
+      Effect.gen(function* () {
+        const models: Array<Ready> = []
+        for (const subject of subjects)
+          models.push(yield* ready(subject.name, yield* open(subject.name, subject.file, target)))
+        const between = yield* referenceNetwork(target)
+        const before = Load.snapshot()
+        /** Of every model, the milliseconds of each turn, and the reference's turn that followed. */
+        const times = models.map((): Array<readonly [milliseconds: number, next: number]> => [])
+        const references = [yield* between]
+        for (let round = 0; round < rounds; round++)
+          for (const [i, { take }] of models.entries()) {
+            times[i]?.push([yield* take, references.length])
+            references.push(yield* between)
+            yield* onTurn(round * models.length + i + 1, rounds * models.length)
+            yield* Effect.yieldNow
           }
-        }),
-        reference: { milliseconds: usual, drift },
-        others
-      }
-    })
-  )
-})
+        const others = Load.others(before, Load.snapshot())
+        const drift = Statistics.spread(references)
+        const isDisturbed = others > Load.quiet || drift > steady
+        const usual = Statistics.quantile(isDisturbed ? disturbed.reference : 0.5)(references)
+        /** What the reference took about a turn: before and after it, or as a rule. */
+        const speedAt = (next: number) =>
+          isDisturbed
+            ? Statistics.quantile(disturbed.reference)(references.slice(Math.max(0, next - around), next + around))
+            : ((references[next - 1] ?? usual) + (references[next] ?? usual)) / 2
+        return {
+          target,
+          machine: Machine.here(),
+          models: models.map(({ name }, i) => {
+            const own = (times[i] ?? []).map(([milliseconds, next]) => (milliseconds / speedAt(next)) * usual)
+            return {
+              name,
+              latency: Statistics.quantileOf(isDisturbed ? disturbed.own : 0.5, widening(others))(own),
+              spread: Statistics.spread(own),
+              turns: own.length
+            }
+          }),
+          reference: { milliseconds: usual, drift },
+          others
+        }
+      })
+    )
+  })

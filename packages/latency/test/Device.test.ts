@@ -76,12 +76,12 @@ describe("a device", () => {
 
   it("is of one space for one kind of data, and refused for any other", () => {
     const made = device({ fixed: 0.1, families: {}, corrections: {} })
-    assert.isTrue(Result.isSuccess(Device.fits(made, mine)))
-    const error = Result.getOrThrow(Result.flip(Device.fits(made, spaceFor(7))))
+    assert.isTrue(Result.isSuccess(Device.fits(mine)(made)))
+    const error = Result.getOrThrow(Result.flip(Device.fits(spaceFor(7))(made)))
     assert.match(error.message, /is of another mobilenet, .*not of the mobilenet that is searched here; profile/)
     const taking = { ...made, space: { ...made.space, takes: "image [1×16×16], for 10 classes" } }
     assert.match(
-      Result.getOrThrow(Result.flip(Device.fits(taking, spaceFor(7)))).message,
+      Result.getOrThrow(Result.flip(Device.fits(spaceFor(7))(taking))).message,
       /is of networks that take image \[1×16×16\], for 10 classes, and those .* take image \[1×16×16\], for 7 classes; /
     )
   })
@@ -156,7 +156,7 @@ describe("a device", () => {
 
   it.effect("needs some networks for a profile", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Device.profile(mine, { target: { threads: 1, batch: 1 }, seconds: 1e-9 }))
+      const error = yield* Effect.flip(Device.profile({ target: { threads: 1, batch: 1 }, seconds: 1e-9 })(mine))
       assert.match(error.message, /^0 networks were measured where 40 are needed; /)
     })
   )

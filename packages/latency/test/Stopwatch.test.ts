@@ -35,13 +35,14 @@ describe("measuring", () => {
   it.effect("gives every model its latency in the order asked for, in an interval", () =>
     Effect.gen(function* () {
       const turns: Array<number> = []
-      const { models, others, reference } = yield* Stopwatch.measure(
-        [
-          { name: "narrow", file: network(2) },
-          { name: "wide", file: network(64) }
-        ],
-        { target, rounds: 3, onTurn: (done) => Effect.sync(() => turns.push(done)) }
-      )
+      const { models, others, reference } = yield* Stopwatch.measure({
+        target,
+        rounds: 3,
+        onTurn: (done) => Effect.sync(() => turns.push(done))
+      })([
+        { name: "narrow", file: network(2) },
+        { name: "wide", file: network(64) }
+      ])
       assert.deepEqual(
         models.map(({ name }) => name),
         ["narrow", "wide"]
@@ -58,7 +59,7 @@ describe("measuring", () => {
   it.effect("names the model that does not run", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
-        Stopwatch.measure([{ name: "broken.onnx", file: Uint8Array.of(1, 2, 3) }], { target, rounds: 3 })
+        Stopwatch.measure({ target, rounds: 3 })([{ name: "broken.onnx", file: Uint8Array.of(1, 2, 3) }])
       )
       assert.match(error.message, /^broken\.onnx cannot be measured: /)
     })
@@ -67,7 +68,7 @@ describe("measuring", () => {
   it.effect("plans memory for what is held at once", () =>
     Effect.gen(function* () {
       // Both of the sum's terms, one of which it is written over.
-      assert.strictEqual(yield* Memory.planned({ name: "exponentials", file: exponentials }, target), 2 * 2 * 256 * 4)
+      assert.strictEqual(yield* Memory.planned(target)({ name: "exponentials", file: exponentials }), 2 * 2 * 256 * 4)
     })
   )
 
@@ -85,7 +86,7 @@ describe("measuring", () => {
   })
 
   it("has intervals that are wider where it is asked for, and in ratios of what is uncertain", () => {
-    const [narrow, wide] = [1, 3].map((widened) => Statistics.quantileOf([1, 2, 3, 4, 5], 0.5, widened))
+    const [narrow, wide] = [1, 3].map((widened) => Statistics.quantileOf(0.5, widened)([1, 2, 3, 4, 5]))
     assert.strictEqual(narrow.value, 3)
     assert.closeTo(wide.high - 3, 3 * (narrow.high - 3), 1e-12)
     const { high, low, value } = Statistics.ratio({ value: 4, low: 3, high: 5 }, { value: 2, low: 2, high: 2 })

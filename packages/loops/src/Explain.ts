@@ -104,7 +104,7 @@ const rewritten = (program: Program.Program): Result.Result<ReadonlyArray<Rewrit
   const rows: Array<Rewritten> = []
   let current = program
   for (const rewrite of Lower.rewrites) {
-    const next = Rewrite.apply(current, [rewrite])
+    const next = Rewrite.apply([rewrite])(current)
     if (Result.isFailure(next)) return Result.fail(next.failure)
     const { name, summary } = rewrite
     rows.push({
@@ -265,18 +265,17 @@ const limitsOf = (options: Options): Result.Result<Limits, GraphError> =>
   })
 
 /** The same with milliseconds beside every piece of work, and what this machine reaches. Runs on made-up numbers, one thread. */
-export const measure = (
-  program: Program.Program,
-  options: Options = {}
-): Result.Result<{ readonly explained: Explained; readonly limits: Limits }, GraphError> =>
-  Result.gen(function* () {
-    const explained = yield* explain(program)
-    const lowered = yield* Lower.lower(program)
-    const times = profiled(lowered, options)
-    const limits = yield* limitsOf(options)
-    let at = 0
-    const kernels = explained.kernels.map((kernel) =>
-      kernel.kernel === "JavaScript" ? kernel : { ...kernel, milliseconds: times[at++] }
-    )
-    return { explained: { ...explained, kernels }, limits }
-  })
+export const measure =
+  (options: Options = {}) =>
+  (program: Program.Program): Result.Result<{ readonly explained: Explained; readonly limits: Limits }, GraphError> =>
+    Result.gen(function* () {
+      const explained = yield* explain(program)
+      const lowered = yield* Lower.lower(program)
+      const times = profiled(lowered, options)
+      const limits = yield* limitsOf(options)
+      let at = 0
+      const kernels = explained.kernels.map((kernel) =>
+        kernel.kernel === "JavaScript" ? kernel : { ...kernel, milliseconds: times[at++] }
+      )
+      return { explained: { ...explained, kernels }, limits }
+    })

@@ -194,7 +194,7 @@ const stretches = 8
  * ```
  */
 export const lower = (given: Program.Program): Result.Result<Lowered, GraphError> =>
-  Result.map(Rewrite.apply(given, rewrites), (program) => {
+  Result.map(Rewrite.apply(rewrites)(given), (program) => {
     const choices: Array<Choice> = []
     const batch = batchOf(program)
     const ctx = Context.make({ batch, stretches: Math.min(stretches, Math.max(1, Math.ceil(batch / 8))) })

@@ -22,18 +22,17 @@ const withInputs = (node: Tensor.Tensor, inputs: ReadonlyArray<Tensor.Tensor>): 
   inputs.every((x, i) => x === node.inputs[i]) ? node : { ...node, inputs }
 
 /** A program after some rewrites, one after the other. */
-export const apply = (
-  program: Program.Program,
-  rewrites: ReadonlyArray<Rewrite>
-): Result.Result<Program.Program, GraphError> => {
-  let current = program
-  for (const rewrite of rewrites) {
-    const next = applyOne(current, rewrite)
-    if (Result.isFailure(next)) return next
-    current = next.success
+export const apply =
+  (rewrites: ReadonlyArray<Rewrite>) =>
+  (program: Program.Program): Result.Result<Program.Program, GraphError> => {
+    let current = program
+    for (const rewrite of rewrites) {
+      const next = applyOne(current, rewrite)
+      if (Result.isFailure(next)) return next
+      current = next.success
+    }
+    return Result.succeed(current)
   }
-  return Result.succeed(current)
-}
 
 const applyOne = (program: Program.Program, { rules }: Rewrite): Result.Result<Program.Program, GraphError> => {
   const made = new Map<Tensor.Tensor, Tensor.Tensor>()

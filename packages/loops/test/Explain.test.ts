@@ -30,7 +30,7 @@ describe("what is explained of a program", () => {
     )
     const norms = explained.rewrites[names.indexOf("norms")]
     assert.deepStrictEqual(norms.taken, { batchNorm: 1 })
-    const last = Result.getOrThrow(Rewrite.apply(program, Lower.rewrites))
+    const last = Result.getOrThrow(Rewrite.apply(Lower.rewrites)(program))
     assert.strictEqual(explained.rewrites.at(-1)?.after, last.nodes.length)
   })
 
@@ -70,7 +70,7 @@ describe("what is explained of a program", () => {
   })
 
   it("is, where it is measured, how long every piece takes", () => {
-    const { explained: measured, limits } = Result.getOrThrow(Explain.measure(program, { runs: 1 }))
+    const { explained: measured, limits } = Result.getOrThrow(Explain.measure({ runs: 1 })(program))
     assert.lengthOf(measured.kernels, explained.kernels.length)
     for (const { milliseconds } of measured.kernels) assert.isAtLeast(milliseconds ?? Number.NaN, 0)
     assert.isAbove(limits.macs, 0)

@@ -23,7 +23,7 @@ describe("on random programs and gradients the interpreter gives the same", () =
         fc.property(programs, ({ one, program }) => {
           const inputs = valuesOf(one)
           const before = evaluate(program, { inputs }).outputs
-          const after = evaluate(Result.getOrThrow(Rewrite.apply(program, rewrites)), { inputs }).outputs
+          const after = evaluate(Result.getOrThrow(Rewrite.apply(rewrites)(program)), { inputs }).outputs
           for (const [output, expected] of Object.entries(before))
             assert.isBelow(difference(after[output], expected), 1e-6, `${output} of ${one.name}`)
         }),

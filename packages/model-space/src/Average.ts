@@ -7,7 +7,7 @@
  * ```ts
  * import { Average } from "@uninet/model-space"
  *
- * console.log(Average.nameOf("stem.weight"), Average.decayAt({ decay: 0.998, warmup: true }, 10))
+ * console.log(Average.nameOf("stem.weight"), Average.decayAt(10)({ decay: 0.998, warmup: true }))
  * ```
  */
 import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
@@ -25,8 +25,10 @@ export const Average = Schema.Struct({ decay: Share, warmup: or(Schema.Boolean, 
 export type Average = typeof Average.Type
 
 /** d after `step` steps, counted from 1. */
-export const decayAt = ({ decay, warmup }: Average, step: number): number =>
-  warmup ? Math.min(decay, (1 + step) / (10 + step)) : decay
+export const decayAt =
+  (step: number) =>
+  ({ decay, warmup }: Average): number =>
+    warmup ? Math.min(decay, (1 + step) / (10 + step)) : decay
 
 const prefix = "ema"
 
@@ -74,11 +76,11 @@ export const program = (
  * const moving = Result.getOrThrow(Average.program(variables))
  * console.log(moving.updates.map(({ variable }) => variable.attributes.name)) // [ 'ema.y.weight', 'ema.y.bias' ], in some order
  * // … and this one evaluates by them.
- * const averaged = Result.getOrThrow(Average.evaluation(model, { batch: 64 }))
+ * const averaged = Result.getOrThrow(Average.evaluation({ batch: 64 })(model))
  * console.log(averaged.variables.map(({ attributes }) => attributes.name))
  * ```
  */
-export const evaluation = (
-  model: Model.Model,
-  { batch }: { readonly batch: number }
-): Result.Result<Program.Program, GraphError> => Model.evaluation({ batch, path: prefix })(model)
+export const evaluation =
+  ({ batch }: { readonly batch: number }) =>
+  (model: Model.Model): Result.Result<Program.Program, GraphError> =>
+    Model.evaluation({ batch, path: prefix })(model)

@@ -120,7 +120,7 @@ const shape = <A>(of: ModelSpace<A>): Law<A> => ({
             { dtype, shape: shape.slice(1) }
           ])
         )
-        const fits = Task.takes(of.task, given)
+        const fits = Task.takes(given)(of.task)
         if (Result.isFailure(fits)) return network(fits.failure.message)
       }
     return undefined

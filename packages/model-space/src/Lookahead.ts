@@ -10,7 +10,7 @@
  * import { Result } from "effect"
  *
  * const options = Lookahead.Lookahead.make({})
- * const due = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].filter((step) => Lookahead.isDue(options, step))
+ * const due = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].filter((step) => Lookahead.isDue(step)(options))
  * console.log(due) // [ 4, 9 ]: every fifth step
  *
  * const model = Model.make({
@@ -39,7 +39,10 @@ export type Lookahead = typeof Lookahead.Type
 export const stayName = "stay"
 
 /** Whether a step, counted from 0, is one after which the weights are set back. */
-export const isDue = ({ every }: Lookahead, step: number): boolean => (step + 1) % every === 0
+export const isDue =
+  (step: number) =>
+  ({ every }: Lookahead): boolean =>
+    (step + 1) % every === 0
 
 /** The program that moves slow weights on and sets the weights to them. Input: `stay`, a scalar. */
 export const program = (

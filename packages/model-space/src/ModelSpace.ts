@@ -480,7 +480,7 @@ export const checked =
         guarded(() => Model.outputs(model)),
         (made) => Result.mapError(made, ({ message }) => message)
       ).pipe(Result.mapError((reason) => new Unbuildable({ space: of.name, point: of.line(point), reason })))
-      yield* Task.takes(of.task, outputs)
+      yield* Task.takes(outputs)(of.task)
       yield* Task.tallies(of.task)
       return model
     })

@@ -12,12 +12,12 @@
  * const hidden = Nn.gelu(scope)(Nn.linear(Scope.at("hidden")(scope), { out: 32 })(Op.input("x", [64, 4])))
  * const loss = Op.mean(Op.abs(Nn.linear(Scope.at("classifier")(scope), { out: 1 })(hidden)))
  * const groups = [Optimiser.Group.make({ prefix: "classifier", learningRate: 10 })]
- * const { updates } = Optimiser.updates(loss, { optimiser: Optimiser.sgd(), groups, gradientClip: 5 })
+ * const { updates } = Optimiser.updates({ optimiser: Optimiser.sgd(), groups, gradientClip: 5 })(loss)
  * console.log(updates.length) // 8: four parameters, and the momentum of each
  *
  * // What a step is fed.
  * console.log(Optimiser.inputs(groups, 0.01, 0)) // step 1, learningRate 0.01, learningRate/classifier 0.1
- * console.log(Optimiser.rateName(Optimiser.groupOf(groups, "classifier.weight"))) // learningRate/classifier
+ * console.log(Optimiser.rateName(Optimiser.groupOf("classifier.weight")(groups))) // learningRate/classifier
  * ```
  */
 import { gradient, Op, type Program, Shape, Tensor, topological } from "@uninet/graph"
@@ -92,8 +92,10 @@ export const Group = Schema.Struct({ prefix: Schema.String, learningRate: or(Rat
 export type Group = typeof Group.Type
 
 /** The group of a parameter: the first whose prefix its name begins with. */
-export const groupOf = (groups: ReadonlyArray<Group>, name: string): Group | undefined =>
-  groups.find(({ prefix }) => name.startsWith(prefix))
+export const groupOf =
+  (name: string) =>
+  (groups: ReadonlyArray<Group>): Group | undefined =>
+    groups.find(({ prefix }) => name.startsWith(prefix))
 
 /** The program's input with the learning rate of a group, or of everything that is in none; of biases, where they have a rate of their own. */
 export const rateName = (group?: Group, of: "all" | "biases" = "all"): string => {
@@ -240,29 +242,28 @@ export interface Options {
  *
  * Inputs of the program, all scalars: `learningRate`, `learningRate/<prefix>` for each group, the same as `biasLearningRate` where biases have a rate of their own, `step` (AdamW and Muon). See `inputs`.
  */
-export const updates = (
-  loss: Tensor.Tensor,
-  { biasRate, frozen, gradientClip, groups, optimiser }: Options
-): { readonly updates: ReadonlyArray<Program.Update>; readonly gradientNorm: Tensor.Tensor } => {
-  const parameters = topological([loss])
-    .filter(Tensor.is("variable"))
-    .filter((v) => v.attributes.role === "parameter" && v !== frozen)
-  const found = gradient(loss, parameters)
-  const trained = parameters.flatMap((parameter, i) => {
-    const g = found[i]
-    return g === undefined ? [] : [{ parameter, g }]
-  })
-  const gradientNorm = Op.globalNorm(trained.map(({ g }) => g))
-  return {
-    gradientNorm,
-    updates: trained.flatMap(({ g, parameter }) =>
-      updatesOf(
-        optimiser,
-        parameter,
-        gradientClip === null ? g : Op.clipByNorm(g, gradientNorm, gradientClip),
-        groupOf(groups, parameter.attributes.name),
-        biasRate !== undefined && isBias(parameter) ? "biases" : "all"
+export const updates =
+  ({ biasRate, frozen, gradientClip, groups, optimiser }: Options) =>
+  (loss: Tensor.Tensor): { readonly updates: ReadonlyArray<Program.Update>; readonly gradientNorm: Tensor.Tensor } => {
+    const parameters = topological([loss])
+      .filter(Tensor.is("variable"))
+      .filter((v) => v.attributes.role === "parameter" && v !== frozen)
+    const found = gradient(loss, parameters)
+    const trained = parameters.flatMap((parameter, i) => {
+      const g = found[i]
+      return g === undefined ? [] : [{ parameter, g }]
+    })
+    const gradientNorm = Op.globalNorm(trained.map(({ g }) => g))
+    return {
+      gradientNorm,
+      updates: trained.flatMap(({ g, parameter }) =>
+        updatesOf(
+          optimiser,
+          parameter,
+          gradientClip === null ? g : Op.clipByNorm(g, gradientNorm, gradientClip),
+          groupOf(parameter.attributes.name)(groups),
+          biasRate !== undefined && isBias(parameter) ? "biases" : "all"
+        )
       )
-    )
+    }
   }
-}

@@ -91,100 +91,102 @@ const style = `.uninet-picture{font-family:system-ui,-apple-system,"Segoe UI",Ro
  *     })
  * })
  * const svg = Result.map(mine.parts({ width: 16 }), (parts) =>
- *   Picture.svg(parts, { title: Picture.escaped("flowers & co."), input: "4", output: "logits 3" })
+ *   Picture.svg({ title: Picture.escaped("flowers & co."), input: "4", output: "logits 3" })(parts)
  * )
  * console.log(Result.getOrThrow(svg).slice(0, 60)) // <svg xmlns=…: for a file, or to stand in a page
  * ```
  */
-export const svg = (parts: ReadonlyArray<Part>, { input, output, title }: Options = {}): string => {
-  const macs = parts.reduce((sum, part) => sum + part.macs, 0)
-  const kinds = [...new Set(parts.flatMap((part) => wordsOf(part).at(-1) ?? []))]
-  const colourOf = (part: Part) => {
-    const kind = wordsOf(part).at(-1)
-    return kind === undefined ? neutral : (colours[kinds.indexOf(kind) % colours.length] ?? neutral)
-  }
-  const out: Array<string> = []
-  const text = (x: number, y: number, kind: string, said: string, anchor = "start") =>
-    out.push(
-      `<text class="${kind}" x="${x}" y="${y}"${anchor === "start" ? "" : ` text-anchor="${anchor}"`}>${escaped(said)}</text>`
-    )
-  const middle = left + boxWidth / 2
-  const arrow = (y: number, said: string) => {
-    out.push(`<path class="l" d="M${middle} ${y}v${gap - 12}m-4 -5l4 6l4 -6"/>`)
-    if (said !== "") text(middle + 12, y + gap / 2 - 1, "m", said)
-  }
-  let y = 24
-  if (title !== undefined) {
-    text(left, y + 4, "t", cut(title, 70))
-    y += 26
-  }
-  if (input !== undefined) {
-    text(middle, y + 6, "m", cut(input, 60), "middle")
-    y += 14
-    arrow(y, "")
-    y += gap
-  }
-  const barLeft = left + boxWidth + 24
-  const barWidth = width - barLeft - 62
-  const largest = Math.max(1, ...parts.map((part) => part.macs))
-  for (const [i, part] of parts.entries()) {
-    const repeats = Number(part.columns["repeats"] ?? 1)
-    // Blocks that are repeated lie behind one another.
-    for (let k = Math.min(2, repeats - 1); k >= 1; k--)
-      out.push(
-        `<rect class="l" x="${left + 4 * k}" y="${y - 4 * k}" width="${boxWidth}" height="${boxHeight}" rx="8"/>`,
-        `<rect fill="${colourOf(part)}" opacity="0.45" x="${left + 4 * k}" y="${y - 4 * k}" width="${boxWidth}" height="${boxHeight}" rx="8"/>`
-      )
-    out.push(`<rect fill="${colourOf(part)}" x="${left}" y="${y}" width="${boxWidth}" height="${boxHeight}" rx="8"/>`)
-    const more = rest(part)
-    text(left + 14, y + (more === "" ? 31 : 22), "k", cut([part.name, ...wordsOf(part)].join("  "), 44))
-    if (more !== "") text(left + 14, y + 41, "q", cut(more, 58))
-    if (macs > 0) {
-      const share = part.macs / macs
-      out.push(
-        `<rect class="s" x="${barLeft}" y="${y + 20}" width="${barWidth}" height="12" rx="3"/>`,
-        `<rect fill="${colourOf(part)}" x="${barLeft}" y="${y + 20}" width="${((barWidth * part.macs) / largest).toFixed(1)}" height="12" rx="3"/>`
-      )
-      text(width - 12, y + 31, "t", `${(100 * share).toFixed(1)}%`, "end")
-      text(barLeft, y + 47, "m", `${count(part.macs)} MACs`)
+export const svg =
+  ({ input, output, title }: Options = {}) =>
+  (parts: ReadonlyArray<Part>): string => {
+    const macs = parts.reduce((sum, part) => sum + part.macs, 0)
+    const kinds = [...new Set(parts.flatMap((part) => wordsOf(part).at(-1) ?? []))]
+    const colourOf = (part: Part) => {
+      const kind = wordsOf(part).at(-1)
+      return kind === undefined ? neutral : (colours[kinds.indexOf(kind) % colours.length] ?? neutral)
     }
-    y += boxHeight
-    const isLast = i === parts.length - 1
-    const shape = shapeOf(part)
-    if (!isLast || output !== undefined) {
-      arrow(y, shape)
+    const out: Array<string> = []
+    const text = (x: number, y: number, kind: string, said: string, anchor = "start") =>
+      out.push(
+        `<text class="${kind}" x="${x}" y="${y}"${anchor === "start" ? "" : ` text-anchor="${anchor}"`}>${escaped(said)}</text>`
+      )
+    const middle = left + boxWidth / 2
+    const arrow = (y: number, said: string) => {
+      out.push(`<path class="l" d="M${middle} ${y}v${gap - 12}m-4 -5l4 6l4 -6"/>`)
+      if (said !== "") text(middle + 12, y + gap / 2 - 1, "m", said)
+    }
+    let y = 24
+    if (title !== undefined) {
+      text(left, y + 4, "t", cut(title, 70))
+      y += 26
+    }
+    if (input !== undefined) {
+      text(middle, y + 6, "m", cut(input, 60), "middle")
+      y += 14
+      arrow(y, "")
       y += gap
-    } else if (shape !== "") {
-      text(middle, y + 18, "m", shape, "middle")
-      y += 22
     }
+    const barLeft = left + boxWidth + 24
+    const barWidth = width - barLeft - 62
+    const largest = Math.max(1, ...parts.map((part) => part.macs))
+    for (const [i, part] of parts.entries()) {
+      const repeats = Number(part.columns["repeats"] ?? 1)
+      // Blocks that are repeated lie behind one another.
+      for (let k = Math.min(2, repeats - 1); k >= 1; k--)
+        out.push(
+          `<rect class="l" x="${left + 4 * k}" y="${y - 4 * k}" width="${boxWidth}" height="${boxHeight}" rx="8"/>`,
+          `<rect fill="${colourOf(part)}" opacity="0.45" x="${left + 4 * k}" y="${y - 4 * k}" width="${boxWidth}" height="${boxHeight}" rx="8"/>`
+        )
+      out.push(`<rect fill="${colourOf(part)}" x="${left}" y="${y}" width="${boxWidth}" height="${boxHeight}" rx="8"/>`)
+      const more = rest(part)
+      text(left + 14, y + (more === "" ? 31 : 22), "k", cut([part.name, ...wordsOf(part)].join("  "), 44))
+      if (more !== "") text(left + 14, y + 41, "q", cut(more, 58))
+      if (macs > 0) {
+        const share = part.macs / macs
+        out.push(
+          `<rect class="s" x="${barLeft}" y="${y + 20}" width="${barWidth}" height="12" rx="3"/>`,
+          `<rect fill="${colourOf(part)}" x="${barLeft}" y="${y + 20}" width="${((barWidth * part.macs) / largest).toFixed(1)}" height="12" rx="3"/>`
+        )
+        text(width - 12, y + 31, "t", `${(100 * share).toFixed(1)}%`, "end")
+        text(barLeft, y + 47, "m", `${count(part.macs)} MACs`)
+      }
+      y += boxHeight
+      const isLast = i === parts.length - 1
+      const shape = shapeOf(part)
+      if (!isLast || output !== undefined) {
+        arrow(y, shape)
+        y += gap
+      } else if (shape !== "") {
+        text(middle, y + 18, "m", shape, "middle")
+        y += 22
+      }
+    }
+    if (output !== undefined) {
+      text(middle, y + 12, "m", cut(output, 60), "middle")
+      y += 18
+    }
+    const total = `${count(macs)} MACs, ${count(parts.reduce((sum, part) => sum + part.parameters, 0))} parameters`
+    text(left, y + 24, "m", total)
+    y += 38
+    const told = parts.map((part) =>
+      [
+        part.name,
+        ...wordsOf(part),
+        rest(part),
+        shapeOf(part),
+        macs === 0 ? "" : `${((100 * part.macs) / macs).toFixed(1)}% of the MACs`
+      ]
+        .filter((each) => each !== "")
+        .join(", ")
+    )
+    return [
+      `<svg xmlns="http://www.w3.org/2000/svg" class="uninet-picture" viewBox="0 0 ${width} ${y}" width="${width}" height="${y}" role="img">`,
+      `<title>${escaped(title ?? "A network")}</title>`,
+      `<desc>${escaped([...told, total].join(". "))}.</desc>`,
+      `<style>${style}</style>`,
+      `<rect class="b" width="${width}" height="${y}"/>`,
+      ...out,
+      "</svg>",
+      ""
+    ].join("\n")
   }
-  if (output !== undefined) {
-    text(middle, y + 12, "m", cut(output, 60), "middle")
-    y += 18
-  }
-  const total = `${count(macs)} MACs, ${count(parts.reduce((sum, part) => sum + part.parameters, 0))} parameters`
-  text(left, y + 24, "m", total)
-  y += 38
-  const told = parts.map((part) =>
-    [
-      part.name,
-      ...wordsOf(part),
-      rest(part),
-      shapeOf(part),
-      macs === 0 ? "" : `${((100 * part.macs) / macs).toFixed(1)}% of the MACs`
-    ]
-      .filter((each) => each !== "")
-      .join(", ")
-  )
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" class="uninet-picture" viewBox="0 0 ${width} ${y}" width="${width}" height="${y}" role="img">`,
-    `<title>${escaped(title ?? "A network")}</title>`,
-    `<desc>${escaped([...told, total].join(". "))}.</desc>`,
-    `<style>${style}</style>`,
-    `<rect class="b" width="${width}" height="${y}"/>`,
-    ...out,
-    "</svg>",
-    ""
-  ].join("\n")
-}

@@ -20,13 +20,15 @@ export type Progressive = typeof Progressive.Type
  * import { Progressive } from "@uninet/model-space"
  *
  * const growing = [{ epochs: 2, size: 16 }, { epochs: 1, size: 24 }]
- * console.log([0, 1, 2, 3].map((epoch) => Progressive.sizeAt(growing, epoch))) // [ 16, 16, 24, undefined ]
+ * console.log([0, 1, 2, 3].map((epoch) => Progressive.sizeAt(epoch)(growing))) // [ 16, 16, 24, undefined ]
  * ```
  */
-export const sizeAt = (progressive: Progressive, epoch: number): number | undefined => {
-  let end = 0
-  return progressive.find(({ epochs }) => epoch < (end += epochs))?.size
-}
+export const sizeAt =
+  (epoch: number) =>
+  (progressive: Progressive): number | undefined => {
+    let end = 0
+    return progressive.find(({ epochs }) => epoch < (end += epochs))?.size
+  }
 
 /** The width of pictures that have been made so high, in proportion. */
 export const widthAt = (size: number, { height, width }: { readonly height: number; readonly width: number }): number =>
@@ -44,16 +46,18 @@ export const widthAt = (size: number, { height, width }: { readonly height: numb
  *   inputs: { image: Model.input([1, 28, 20]) },
  *   forward: (scope, { image }) => ({ features: Nn.relu(scope)(image) })
  * })
- * console.log(Progressive.of(model, 14)?.inputs) // image [1, 14, 10]
+ * console.log(Progressive.of(14)(model)?.inputs) // image [1, 14, 10]
  * ```
  */
-export const of = (model: Model.Model, size: number): Model.Model | undefined => {
-  const [[name = "", port] = [], ...others] = Object.entries(model.inputs)
-  const [channels, height, width] = port?.shape ?? []
-  return others.length > 0 || port?.shape.length !== 3 || channels === undefined || !height || width === undefined
-    ? undefined
-    : {
-        inputs: { [name]: { ...port, shape: [channels, size, widthAt(size, { height, width })] } },
-        forward: model.forward
-      }
-}
+export const of =
+  (size: number) =>
+  (model: Model.Model): Model.Model | undefined => {
+    const [[name = "", port] = [], ...others] = Object.entries(model.inputs)
+    const [channels, height, width] = port?.shape ?? []
+    return others.length > 0 || port?.shape.length !== 3 || channels === undefined || !height || width === undefined
+      ? undefined
+      : {
+          inputs: { [name]: { ...port, shape: [channels, size, widthAt(size, { height, width })] } },
+          forward: model.forward
+        }
+  }

@@ -163,18 +163,22 @@ export const withBatch =
  * ```ts
  * import { Recipe } from "@uninet/model-space"
  *
- * console.log(Recipe.examplesOf({ ...Recipe.proxy, examples: 15_000 }, 60_000), Recipe.examplesOf(Recipe.proxy, 60_000)) // 15000 60000
+ * console.log(Recipe.examplesOf(60_000)({ ...Recipe.proxy, examples: 15_000 }), Recipe.examplesOf(60_000)(Recipe.proxy)) // 15000 60000
  * ```
  */
-export const examplesOf = ({ examples = Infinity }: Pick<Recipe, "examples">, available: number): number =>
-  Math.min(examples, available)
+export const examplesOf =
+  (available: number) =>
+  ({ examples = Infinity }: Pick<Recipe, "examples">): number =>
+    Math.min(examples, available)
 
 /** Steps of an augmentation after which every place of a picture is where it was. */
 const keepPlaces: ReadonlyArray<Augmentation.Step["_tag"]> = ["ColorJitter", "RandomErasing"]
 
 /** Whether a task's targets are still right after a step of the augmentation. */
-export const isAllowed = ({ allows: { augmentation } }: Task, { _tag }: Augmentation.Step): boolean =>
-  augmentation === "all" || (augmentation === "values" && keepPlaces.includes(_tag))
+export const isAllowed =
+  ({ allows: { augmentation } }: Task) =>
+  ({ _tag }: Augmentation.Step): boolean =>
+    augmentation === "all" || (augmentation === "values" && keepPlaces.includes(_tag))
 
 /**
  * The recipe without what the task has no use for: label smoothing of numbers, mixed examples whose targets cannot be mixed, pictures turned under targets that stay.
@@ -193,7 +197,7 @@ export const forTask =
     ...recipe,
     labelSmoothing: task.allows.labelSmoothing ? recipe.labelSmoothing : 0,
     mix: task.mixed === null ? { ...recipe.mix, mixup: 0, cutmix: 0 } : recipe.mix,
-    augmentation: recipe.augmentation.filter((step) => isAllowed(task, step))
+    augmentation: recipe.augmentation.filter((step) => isAllowed(task)(step))
   })
 
 const Json = Schema.fromJsonString(Schema.Json)

@@ -35,28 +35,30 @@ export interface Position {
  * import { Schedule } from "@uninet/model-space"
  *
  * const schedule = Schedule.Schedule.cases.Cosine.make({ warmup: 5, from: 1e-6, to: 1e-5 })
- * console.log(Schedule.rate(schedule, 1e-3, { step: 0, stepsPerEpoch: 100, epochs: 300 })) // 0.000001
+ * console.log(Schedule.rate(1e-3, { step: 0, stepsPerEpoch: 100, epochs: 300 })(schedule)) // 0.000001
  * ```
  */
-export const rate = (schedule: Schedule, peak: number, { step, stepsPerEpoch, epochs }: Position): number => {
-  const warmup = Math.round(schedule.warmup * stepsPerEpoch)
-  if (step < warmup) {
-    const from = schedule._tag === "Cosine" ? schedule.from : 0
-    // Schedules without a first value start one step up from nothing.
-    return schedule._tag === "Cosine" ? from + ((peak - from) * step) / warmup : (peak * (step + 1)) / warmup
-  }
-  switch (schedule._tag) {
-    case "Cosine": {
-      const total = Math.max(1, epochs * stepsPerEpoch - warmup)
-      const progress = Math.min(1, (step - warmup) / total)
-      return schedule.to + ((peak - schedule.to) * (1 + Elementary.cos(Math.PI * progress))) / 2
+export const rate =
+  (peak: number, { step, stepsPerEpoch, epochs }: Position) =>
+  (schedule: Schedule): number => {
+    const warmup = Math.round(schedule.warmup * stepsPerEpoch)
+    if (step < warmup) {
+      const from = schedule._tag === "Cosine" ? schedule.from : 0
+      // Schedules without a first value start one step up from nothing.
+      return schedule._tag === "Cosine" ? from + ((peak - from) * step) / warmup : (peak * (step + 1)) / warmup
     }
-    case "Step":
-      return (
-        peak *
-        Elementary.pow(schedule.factor, schedule.milestones.filter((epoch) => step >= epoch * stepsPerEpoch).length)
-      )
-    case "Constant":
-      return peak
+    switch (schedule._tag) {
+      case "Cosine": {
+        const total = Math.max(1, epochs * stepsPerEpoch - warmup)
+        const progress = Math.min(1, (step - warmup) / total)
+        return schedule.to + ((peak - schedule.to) * (1 + Elementary.cos(Math.PI * progress))) / 2
+      }
+      case "Step":
+        return (
+          peak *
+          Elementary.pow(schedule.factor, schedule.milestones.filter((epoch) => step >= epoch * stepsPerEpoch).length)
+        )
+      case "Constant":
+        return peak
+    }
   }
-}

@@ -167,8 +167,8 @@ export const directions = ({
  * console.log(Task.worth(digits.measures.loss, 0.3)) // -0.3: the lower the loss the better
  *
  * // Whether a task fits a network is known before anything is trained.
- * console.log(Task.takes(digits, { logits: { shape: [10], dtype: "float32" } })._tag) // Success
- * console.log(Task.takes(digits, { logits: { shape: [7], dtype: "float32" } })._tag) // Failure
+ * console.log(Task.takes({ logits: { shape: [10], dtype: "float32" } })(digits)._tag) // Success
+ * console.log(Task.takes({ logits: { shape: [7], dtype: "float32" } })(digits)._tag) // Failure
  * console.log(Task.tallies(Regression.make())._tag) // Success: its tally gives what the task names
  * ```
  */
@@ -192,19 +192,21 @@ const wanted = (outputs: Task["outputs"]): string =>
     .join(", ")
 
 /** Succeeds where a model gives the outputs that the task takes, in their shapes; it may give others besides. Fails with `OutputsMismatch`. */
-export const takes = (task: Task, given: Model.Ports): Result.Result<void, OutputsMismatch> => {
-  const fits = Object.entries(task.outputs).every(([name, shape]) => {
-    const own = Object.hasOwn(given, name) ? given[name] : undefined
-    return (
-      own !== undefined &&
-      own.shape.length === shape.length &&
-      shape.every((length, axis) => length === null || length === own.shape[axis])
-    )
-  })
-  return fits
-    ? Result.succeed(undefined)
-    : Result.fail(new OutputsMismatch({ task: task.name, takes: wanted(task.outputs), gives: Model.print(given) }))
-}
+export const takes =
+  (given: Model.Ports) =>
+  (task: Task): Result.Result<void, OutputsMismatch> => {
+    const fits = Object.entries(task.outputs).every(([name, shape]) => {
+      const own = Object.hasOwn(given, name) ? given[name] : undefined
+      return (
+        own !== undefined &&
+        own.shape.length === shape.length &&
+        shape.every((length, axis) => length === null || length === own.shape[axis])
+      )
+    })
+    return fits
+      ? Result.succeed(undefined)
+      : Result.fail(new OutputsMismatch({ task: task.name, takes: wanted(task.outputs), gives: Model.print(given) }))
+  }
 
 /** A tally that does not give what its task says that it measures. */
 export class MeasuresMissing extends Schema.TaggedError<MeasuresMissing>()("MeasuresMissing", {

@@ -14,7 +14,7 @@ const stages = [
 
 describe("a picture of a network", () => {
   it("has its parts in order, what was chosen, shapes and shares, as text too", () => {
-    const svg = Picture.svg(stages, { title: "mine", input: "1 × 28 × 28", output: "logits 10" })
+    const svg = Picture.svg({ title: "mine", input: "1 × 28 × 28", output: "logits 10" })(stages)
     const texts = [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text)
     assert.deepStrictEqual(texts, [
       "mine",
@@ -35,9 +35,9 @@ describe("a picture of a network", () => {
   })
 
   it("is of text alone, whatever a name holds", () => {
-    const svg = Picture.svg([part(`</svg><script>alert("1")</script>\u0000`, 0, { operator: "注意力".repeat(20) })], {
+    const svg = Picture.svg({
       title: "<b>&"
-    })
+    })([part(`</svg><script>alert("1")</script>\u0000`, 0, { operator: "注意力".repeat(20) })])
     assert.notInclude(svg, "<script")
     assert.notInclude(svg, "\u0000")
     assert.include(svg, "&#60;b&#62;&#38;")
@@ -45,7 +45,7 @@ describe("a picture of a network", () => {
   })
 
   it("is drawn of no parts, and of parts that cost nothing", () => {
-    assert.match(Picture.svg([]), /^<svg .*viewBox/)
-    assert.notInclude(Picture.svg([part("table", 0)]), "NaN")
+    assert.match(Picture.svg()([]), /^<svg .*viewBox/)
+    assert.notInclude(Picture.svg()([part("table", 0)]), "NaN")
   })
 })

@@ -31,11 +31,11 @@ describe("a task of one's own", () => {
   it("takes outputs by name and shape, whatever else there is", () => {
     const task = { ...distances, outputs: { masks: [3, null, null], y: [] } }
     const fitting = { masks: Model.input([3, 4, 5]), y: Model.input([]), more: Model.input([2]) }
-    assert.isTrue(Result.isSuccess(Task.takes(task, fitting)))
-    const { message } = Result.getOrThrow(Result.flip(Task.takes(task, { ...fitting, masks: Model.input([4, 4, 5]) })))
+    assert.isTrue(Result.isSuccess(Task.takes(fitting)(task)))
+    const { message } = Result.getOrThrow(Result.flip(Task.takes({ ...fitting, masks: Model.input([4, 4, 5]) })(task)))
     assert.include(message, "takes the outputs masks [3×any×any], y [], but the model gives masks [4×4×5], y []")
     // A name that every object has is none of the model's.
-    assert.isTrue(Result.isFailure(Task.takes({ ...distances, outputs: { constructor: [] } }, fitting)))
+    assert.isTrue(Result.isFailure(Task.takes(fitting)({ ...distances, outputs: { constructor: [] } })))
   })
 })
 

@@ -97,66 +97,68 @@ const moves: ReadonlyArray<string> = ["Transpose", "ReorderInput", "ReorderOutpu
 const chosen: ReadonlyArray<Forms.Form> = ["blocked", "patches", "tokens", "views"]
 
 /** Every stage of a program's compilation, with predicted times by a cost model. */
-export const explain = (
-  program: Program.Program,
-  costs: CostModel.CostModel,
-  options: Lowering.Options = {}
-): Explained => {
-  const { lowered, rows, stages } = Lowering.explained(program, costs, options)
-  const plain = Lowering.explained(program, costs, { ...options, block: 0, lanes: 1 }).rows
-  const without = (name: string) =>
-    milliseconds(Lowering.explained(program, costs, { ...options, without: [...(options.without ?? []), name] }).rows)
-  // Each is a lowering of the program: made when it is asked for.
-  const rewrites = once(() =>
-    stages.steps.map(({ before, program: after, rewrite: { name, summary } }): Rewritten => ({
-      name,
-      summary,
-      before: before.nodes.length,
-      after: after.nodes.length,
-      taken: more(before, after),
-      made: more(after, before),
-      without: without(name)
-    }))
-  )
-  const pairs = rows.map((row, i) => ({ row, plain: plain[i] }))
-  const forms = [...Map.groupBy(pairs, ({ row }) => `${row.kind} ${row.formulation}`).values()].map((all): Chosen => ({
-    kind: all[0].row.kind,
-    form: all[0].row.formulation,
-    ops: all.length,
-    predicted: milliseconds(all.map(({ row }) => row)),
-    plain: milliseconds(all.map((pair) => pair.plain))
-  }))
-  const taken = new Set(stages.program.nodes.map((node) => Forms.of(node, stages.target)))
-  const refused = once(() => chosen.filter((form) => taken.has(form)).map((form) => ({ form, without: without(form) })))
-  const moved = lowered.work.filter(({ bytes, opType }) => bytes > 0 && moves.includes(opType))
-  const peak = peakOf(lowered.lives)
-  return {
-    predicted: milliseconds(rows),
-    plain: milliseconds(plain),
-    get rewrites() {
-      return rewrites()
-    },
-    forms: forms.toSorted((a, b) => b.predicted - a.predicted),
-    get refused() {
-      return refused()
-    },
-    conversions: { count: moved.length, bytes: moved.reduce((sum, { bytes }) => sum + bytes, 0) },
-    nodes: rows,
-    memory: {
-      peak: peak.bytes,
-      at: peak.at,
-      operators: lowered.work.length,
-      held: lowered.lives
-        .filter(({ from, to }) => from <= peak.at && peak.at <= to)
-        .map(({ bytes, from, node, opType, to }) => ({
-          path: node?.path ?? "",
-          kind: node === undefined ? "" : nameOf(node),
-          operator: opType,
-          bytes,
-          from,
-          to
-        }))
-        .toSorted((a, b) => b.bytes - a.bytes)
+export const explain =
+  (costs: CostModel.CostModel, options: Lowering.Options = {}) =>
+  (program: Program.Program): Explained => {
+    const { lowered, rows, stages } = Lowering.explained(costs, options)(program)
+    const plain = Lowering.explained(costs, { ...options, block: 0, lanes: 1 })(program).rows
+    const without = (name: string) =>
+      milliseconds(Lowering.explained(costs, { ...options, without: [...(options.without ?? []), name] })(program).rows)
+    // Each is a lowering of the program: made when it is asked for.
+    const rewrites = once(() =>
+      stages.steps.map(({ before, program: after, rewrite: { name, summary } }): Rewritten => ({
+        name,
+        summary,
+        before: before.nodes.length,
+        after: after.nodes.length,
+        taken: more(before, after),
+        made: more(after, before),
+        without: without(name)
+      }))
+    )
+    const pairs = rows.map((row, i) => ({ row, plain: plain[i] }))
+    const forms = [...Map.groupBy(pairs, ({ row }) => `${row.kind} ${row.formulation}`).values()].map(
+      (all): Chosen => ({
+        kind: all[0].row.kind,
+        form: all[0].row.formulation,
+        ops: all.length,
+        predicted: milliseconds(all.map(({ row }) => row)),
+        plain: milliseconds(all.map((pair) => pair.plain))
+      })
+    )
+    const taken = new Set(stages.program.nodes.map((node) => Forms.of(node, stages.target)))
+    const refused = once(() =>
+      chosen.filter((form) => taken.has(form)).map((form) => ({ form, without: without(form) }))
+    )
+    const moved = lowered.work.filter(({ bytes, opType }) => bytes > 0 && moves.includes(opType))
+    const peak = peakOf(lowered.lives)
+    return {
+      predicted: milliseconds(rows),
+      plain: milliseconds(plain),
+      get rewrites() {
+        return rewrites()
+      },
+      forms: forms.toSorted((a, b) => b.predicted - a.predicted),
+      get refused() {
+        return refused()
+      },
+      conversions: { count: moved.length, bytes: moved.reduce((sum, { bytes }) => sum + bytes, 0) },
+      nodes: rows,
+      memory: {
+        peak: peak.bytes,
+        at: peak.at,
+        operators: lowered.work.length,
+        held: lowered.lives
+          .filter(({ from, to }) => from <= peak.at && peak.at <= to)
+          .map(({ bytes, from, node, opType, to }) => ({
+            path: node?.path ?? "",
+            kind: node === undefined ? "" : nameOf(node),
+            operator: opType,
+            bytes,
+            from,
+            to
+          }))
+          .toSorted((a, b) => b.bytes - a.bytes)
+      }
     }
   }
-}

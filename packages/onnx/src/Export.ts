@@ -55,7 +55,7 @@ export interface Options {
  * // As data, before it is written; and in eight bits, with the ranges that were seen of its values.
  * const exported = Result.getOrThrow(Export.toModel(options))
  * const ranges = new Map(Quantise.observed(exported).map((name) => [name, { min: -1, max: 1 }]))
- * const { left, taken } = Quantise.quantise(exported, ranges)
+ * const { left, taken } = Quantise.quantise(ranges)(exported)
  * console.log(exported.nodes.map(({ opType }) => opType), taken, left)
  * console.log(Onnx.encode(exported).length === file.length) // true
  * ```
@@ -70,7 +70,7 @@ export const toModel = (options: Options): Result.Result<Model, GraphError | Not
     const at = (batch: number) =>
       Result.map(
         options.program(batch),
-        (program) => lower(program, { name, metadata, weights, images: "plain", exact: true }).model
+        (program) => lower({ name, metadata, weights, images: "plain", exact: true })(program).model
       )
     // Primes that no other length in a network is likely to be.
     const model = yield* freeBatch(yield* at(7919), yield* at(7927))

@@ -131,7 +131,10 @@ const emission = (indices: boolean): Context.Emit => {
 const fixed = (shape: ReadonlyArray<number | string>): Shape.Shape => shape.map(Number)
 
 /** Lowers a program to an ONNX model. */
-export const lower = (program: Program.Program, options: Options = {}): Lowered => lowerWith(program, options).lowered
+export const lower =
+  (options: Options = {}) =>
+  (program: Program.Program): Lowered =>
+    lowerWith(program, options).lowered
 
 /** The members of a pack that comes in as one input. */
 const unpack = (b: Builder.Builder, { members, name }: Pack): ReadonlyMap<string, Builder.Value> => {
@@ -174,25 +177,24 @@ export interface Stages extends Rewrite.Last {
  * const options = { lanes: 16, block: 16 }
  *
  * // The program after every rewrite: `Print.program` shows it whole.
- * for (const step of Lowering.stages(program, options).steps)
+ * for (const step of Lowering.stages(options)(program).steps)
  *   console.log(step.rewrite.name, step.program.nodes.length, Print.program(step.program).length)
  *
  * // What becomes of each op, in which form, and how long it is predicted to take.
- * console.table(Lowering.explain(program, options).map(({ formulation, kind, path }) => ({ path, kind, formulation })))
+ * console.table(Lowering.explain(options)(program).map(({ formulation, kind, path }) => ({ path, kind, formulation })))
  * const costs = CostModel.known["amd-avx512"]
- * console.log(Lowering.explained(program, costs, options).rows.length)
- * console.log(Explain.explain(program, costs, options).rewrites.length)
- * console.log(Lowering.lower(program, options).model.nodes.length, "operators of ONNX")
+ * console.log(Lowering.explained(costs, options)(program).rows.length)
+ * console.log(Explain.explain(costs, options)(program).rewrites.length)
+ * console.log(Lowering.lower(options)(program).model.nodes.length, "operators of ONNX")
  * ```
  */
-export const stages = (
-  program: Program.Program,
-  { block = 0, images = "channels", lanes = 1, without = [] }: Options = {}
-): Stages => {
-  const target = Target.make({ block, lanes, plain: images === "plain", without })
-  const steps = Rewrite.steps(program, rewritesFor({ block, images, without }), target)
-  return { target, steps, ...Rewrite.last(program, steps) }
-}
+export const stages =
+  ({ block = 0, images = "channels", lanes = 1, without = [] }: Options = {}) =>
+  (program: Program.Program): Stages => {
+    const target = Target.make({ block, lanes, plain: images === "plain", without })
+    const steps = Rewrite.steps(rewritesFor({ block, images, without }), target)(program)
+    return { target, steps, ...Rewrite.last(steps)(program) }
+  }
 
 /** By standard operators alone every op keeps its own name: what others optimise should look as they know it. */
 const rewritesFor = ({
@@ -209,7 +211,7 @@ const rewritten = (program: Program.Program, options: Options): Stages => {
   return {
     target,
     steps: [],
-    program: Rewrite.run(program, rewritesFor(options), target),
+    program: Rewrite.run(rewritesFor(options), target)(program),
     origins: new Map(),
     by: new Map()
   }
@@ -228,7 +230,7 @@ const lowerWith = (given: Program.Program, options: Options) => {
   } = options
   const b = Builder.make()
   const packed = new Map(packedInputs.flatMap((pack) => [...unpack(b, pack)]))
-  const own = options.traced === false ? rewritten(given, options) : stages(given, options)
+  const own = options.traced === false ? rewritten(given, options) : stages(options)(given)
   const { origins, program, target } = own
   const settings = { target, plain: images === "plain", weights, given: packed }
   const ctx = Context.make(b, settings, emission(indices))
@@ -321,36 +323,40 @@ export interface Explained {
  *
  * `costs`: by which their time is predicted.
  */
-export const explained = (program: Program.Program, costs: CostModel.CostModel, options: Options = {}): Explained => {
-  const { ctx, lowered, stages } = lowerWith(program, options)
-  const byNode = Map.groupBy(lowered.work, ({ node }) => node)
-  const price = CostModel.costOf(costs)
-  /** How what became of a node is computed. */
-  const forms = new Map(stages.program.nodes.map((node) => [stages.origins.get(node) ?? node, ctx.chosen(node)]))
-  const rows = program.nodes.filter(isComputed).map((node): Explanation => {
-    const own = byNode.get(node) ?? []
-    const operators: Record<string, number> = {}
-    for (const { opType } of own) operators[opType] = (operators[opType] ?? 0) + 1
-    const { kind, path, shape } = node
-    const rewrites = stages.by.get(node) ?? []
-    return {
-      path,
-      kind,
-      shape,
-      formulation: own.length === 0 ? "absorbed" : rewrites.length > 0 ? "fused" : (forms.get(node) ?? "standard"),
-      rewrites,
-      operators,
-      macs: Costs.ofNode(node).macs,
-      bytes: own.reduce((sum, { bytes }) => sum + bytes, 0),
-      predicted: own.reduce((sum, one) => sum + price(one), 0)
-    }
-  })
-  return { lowered, stages, rows }
-}
+export const explained =
+  (costs: CostModel.CostModel, options: Options = {}) =>
+  (program: Program.Program): Explained => {
+    const { ctx, lowered, stages } = lowerWith(program, options)
+    const byNode = Map.groupBy(lowered.work, ({ node }) => node)
+    const price = CostModel.costOf(costs)
+    /** How what became of a node is computed. */
+    const forms = new Map(stages.program.nodes.map((node) => [stages.origins.get(node) ?? node, ctx.chosen(node)]))
+    const rows = program.nodes.filter(isComputed).map((node): Explanation => {
+      const own = byNode.get(node) ?? []
+      const operators: Record<string, number> = {}
+      for (const { opType } of own) operators[opType] = (operators[opType] ?? 0) + 1
+      const { kind, path, shape } = node
+      const rewrites = stages.by.get(node) ?? []
+      return {
+        path,
+        kind,
+        shape,
+        formulation: own.length === 0 ? "absorbed" : rewrites.length > 0 ? "fused" : (forms.get(node) ?? "standard"),
+        rewrites,
+        operators,
+        macs: Costs.ofNode(node).macs,
+        bytes: own.reduce((sum, { bytes }) => sum + bytes, 0),
+        predicted: own.reduce((sum, one) => sum + price(one), 0)
+      }
+    })
+    return { lowered, stages, rows }
+  }
 
 /** The rows of `explained`, by the figures of a processor with AVX-512. */
-export const explain = (program: Program.Program, options: Options = {}): ReadonlyArray<Explanation> =>
-  explained(program, CostModel.known["amd-avx512"], options).rows
+export const explain =
+  (options: Options = {}) =>
+  (program: Program.Program): ReadonlyArray<Explanation> =>
+    explained(CostModel.known["amd-avx512"], options)(program).rows
 
 const leaves: ReadonlyArray<Tensor.Kind> = ["input", "variable", "constant", "fill"]
 const isComputed = ({ kind }: Tensor.Tensor) => !leaves.includes(kind)

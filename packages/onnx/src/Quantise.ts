@@ -160,127 +160,146 @@ const bytesOf = ({ data, shape }: Constant, axis: number) => {
 const count = (of: Record<string, number>, name: string) => (of[name] = (of[name] ?? 0) + 1)
 
 /** Quantises what can be. A value that is in `ranges` has one; others stay in floats. */
-export const quantise = (exported: Model, ranges: ReadonlyMap<string, Range>): Quantised => {
-  const model = withGatesOfImages(exported)
-  const constants = new Map(model.constants.map((constant) => [constant.name, constant]))
-  const nodes: Array<Node> = []
-  const added = new Map<string, Constant>()
-  const dequantised = new Map<string, string>()
-  const taken: Record<string, number> = {}
-  const left: Record<string, number> = {}
-  const constant = (name: string, shape: ReadonlyArray<number>, data: Constant["data"]) => {
-    added.set(name, { name, shape, data })
-    return name
-  }
-  const node = (opType: string, inputs: ReadonlyArray<string>, output: string, attributes: Node["attributes"] = {}) => {
-    nodes.push({ opType, domain: "", inputs, outputs: [output], attributes })
-    return output
-  }
-  /** A value through bytes and back, once however many read it. */
-  const through = (name: string, { scale, zero }: Scale, as: string): string => {
-    const known = dequantised.get(as)
-    if (known !== undefined) return known
-    const [s, z] = [
-      constant(`${as}:scale`, [], Float32Array.of(scale)),
-      constant(`${as}:zero`, [], Uint8Array.of(zero))
-    ]
-    const back = node("DequantizeLinear", [node("QuantizeLinear", [name, s, z], `${as}:bytes`), s, z], `${as}:through`)
-    dequantised.set(as, back)
-    return back
-  }
-  const scales = new Map([...ranges].map(([name, range]) => [name, scaleOf(range)]))
-  // What only passes bytes on has the scale of what comes in.
-  for (const { inputs, opType, outputs } of model.nodes) {
-    const from = scales.get(inputs[0] ?? "")
-    if (passing.includes(opType) && outputs.length === 1 && from !== undefined) scales.set(outputs[0], from)
-  }
-  const outputs = new Set(model.outputs.map(({ name }) => name))
-  /** An operator that reads and gives what went through bytes. */
-  const emit = (own: Node, inputs: ReadonlyArray<string>) => {
-    const [output] = own.outputs
-    const scale = scales.get(output)
-    if (scale === undefined || outputs.has(output)) return void nodes.push({ ...own, inputs })
-    const float = `${output}:float`
-    nodes.push({ ...own, inputs, outputs: [float, ...own.outputs.slice(1)] })
-    // Whoever reads it in floats reads what came back from bytes.
-    const back = through(float, scale, output)
-    renamed.set(output, back)
-  }
-  const renamed = new Map<string, string>()
-  const read = (name: string) => renamed.get(name) ?? name
-  const activation = (name: string): string => {
-    if (renamed.has(name)) return read(name)
-    const scale = scales.get(name)
-    return scale === undefined ? name : through(name, scale, name)
-  }
-  const activations = gelus(model)
-  const done = new Set<Node>()
-  for (const own of model.nodes) {
-    if (done.has(own)) continue
-    const gelu = activations.get(own)
-    const scale = scales.get(gelu?.input ?? "")
-    if (gelu !== undefined && scale !== undefined && scales.has(gelu.output)) {
-      for (const each of gelu.nodes) done.add(each)
-      const { input, output } = gelu
-      const x = activation(input)
-      // The same bytes, read as so many times as much.
+export const quantise =
+  (ranges: ReadonlyMap<string, Range>) =>
+  (exported: Model): Quantised => {
+    const model = withGatesOfImages(exported)
+    const constants = new Map(model.constants.map((constant) => [constant.name, constant]))
+    const nodes: Array<Node> = []
+    const added = new Map<string, Constant>()
+    const dequantised = new Map<string, string>()
+    const taken: Record<string, number> = {}
+    const left: Record<string, number> = {}
+    const constant = (name: string, shape: ReadonlyArray<number>, data: Constant["data"]) => {
+      added.set(name, { name, shape, data })
+      return name
+    }
+    const node = (
+      opType: string,
+      inputs: ReadonlyArray<string>,
+      output: string,
+      attributes: Node["attributes"] = {}
+    ) => {
+      nodes.push({ opType, domain: "", inputs, outputs: [output], attributes })
+      return output
+    }
+    /** A value through bytes and back, once however many read it. */
+    const through = (name: string, { scale, zero }: Scale, as: string): string => {
+      const known = dequantised.get(as)
+      if (known !== undefined) return known
       const [s, z] = [
-        constant(`${output}:steep`, [], Float32Array.of(steepness * scale.scale)),
-        constant(`${output}:steep zero`, [], Uint8Array.of(scale.zero))
+        constant(`${as}:scale`, [], Float32Array.of(scale)),
+        constant(`${as}:zero`, [], Uint8Array.of(zero))
       ]
-      const steep = node("DequantizeLinear", [`${input}:bytes`, s, z], `${output}:steep x`)
-      const gate = through(node("Sigmoid", [steep], `${output}:sigmoid`), { scale: 1 / 255, zero: 0 }, `${output}:gate`)
-      emit({ opType: "Mul", domain: "", inputs: [x, gate], outputs: [output], attributes: {} }, [x, gate])
-      count(taken, "Gelu")
-      continue
-    }
-    const weighed = weightOf(own, constants)
-    const [x = "", w = "", b = ""] = own.inputs
-    const known = scales.get(x)
-    if (weighed !== undefined && known !== undefined) {
-      const { bytes, steps } = bytesOf(weighed.weight, weighed.axis)
-      if (!dequantised.has(w)) {
-        const [q, s, z] = [
-          constant(`${w}:bytes`, weighed.weight.shape, bytes),
-          constant(`${w}:scale`, [steps.length], steps),
-          constant(`${w}:zero`, [steps.length], new Int8Array(steps.length))
-        ]
-        dequantised.set(w, node("DequantizeLinear", [q, s, z], `${w}:through`, { axis: weighed.axis }))
-      }
-      const bias = constants.get(b)
-      const inputs = [activation(x), dequantised.get(w) ?? w]
-      if (bias !== undefined) {
-        const as = `${own.outputs[0]}:bias`
-        const by = steps.map((step) => step * known.scale)
-        const q = constant(
-          `${as}:bytes`,
-          [by.length],
-          Int32Array.from(by, (step, i) => Math.round(Number(bias.data[bias.data.length === 1 ? 0 : i]) / step))
-        )
-        inputs.push(node("DequantizeLinear", [q, constant(`${as}:scale`, [by.length], by)], as, { axis: 0 }))
-      } else if (b !== "") inputs.push(read(b))
-      count(taken, own.opType)
-      emit(own, inputs)
-      continue
-    }
-    const isTaken =
-      (passing.includes(own.opType) && known !== undefined && renamed.has(x)) ||
-      (elementwise.includes(own.opType) && own.inputs.every((name) => scales.has(name)) && scales.has(own.outputs[0]))
-    if (isTaken) {
-      count(taken, own.opType)
-      emit(
-        own,
-        own.inputs.map((name) => (constants.has(name) ? name : activation(name)))
+      const back = node(
+        "DequantizeLinear",
+        [node("QuantizeLinear", [name, s, z], `${as}:bytes`), s, z],
+        `${as}:through`
       )
-      continue
+      dequantised.set(as, back)
+      return back
     }
-    count(left, own.opType)
-    nodes.push({ ...own, inputs: own.inputs.map(read) })
+    const scales = new Map([...ranges].map(([name, range]) => [name, scaleOf(range)]))
+    // What only passes bytes on has the scale of what comes in.
+    for (const { inputs, opType, outputs } of model.nodes) {
+      const from = scales.get(inputs[0] ?? "")
+      if (passing.includes(opType) && outputs.length === 1 && from !== undefined) scales.set(outputs[0], from)
+    }
+    const outputs = new Set(model.outputs.map(({ name }) => name))
+    /** An operator that reads and gives what went through bytes. */
+    const emit = (own: Node, inputs: ReadonlyArray<string>) => {
+      const [output] = own.outputs
+      const scale = scales.get(output)
+      if (scale === undefined || outputs.has(output)) return void nodes.push({ ...own, inputs })
+      const float = `${output}:float`
+      nodes.push({ ...own, inputs, outputs: [float, ...own.outputs.slice(1)] })
+      // Whoever reads it in floats reads what came back from bytes.
+      const back = through(float, scale, output)
+      renamed.set(output, back)
+    }
+    const renamed = new Map<string, string>()
+    const read = (name: string) => renamed.get(name) ?? name
+    const activation = (name: string): string => {
+      if (renamed.has(name)) return read(name)
+      const scale = scales.get(name)
+      return scale === undefined ? name : through(name, scale, name)
+    }
+    const activations = gelus(model)
+    const done = new Set<Node>()
+    for (const own of model.nodes) {
+      if (done.has(own)) continue
+      const gelu = activations.get(own)
+      const scale = scales.get(gelu?.input ?? "")
+      if (gelu !== undefined && scale !== undefined && scales.has(gelu.output)) {
+        for (const each of gelu.nodes) done.add(each)
+        const { input, output } = gelu
+        const x = activation(input)
+        // The same bytes, read as so many times as much.
+        const [s, z] = [
+          constant(`${output}:steep`, [], Float32Array.of(steepness * scale.scale)),
+          constant(`${output}:steep zero`, [], Uint8Array.of(scale.zero))
+        ]
+        const steep = node("DequantizeLinear", [`${input}:bytes`, s, z], `${output}:steep x`)
+        const gate = through(
+          node("Sigmoid", [steep], `${output}:sigmoid`),
+          { scale: 1 / 255, zero: 0 },
+          `${output}:gate`
+        )
+        emit({ opType: "Mul", domain: "", inputs: [x, gate], outputs: [output], attributes: {} }, [x, gate])
+        count(taken, "Gelu")
+        continue
+      }
+      const weighed = weightOf(own, constants)
+      const [x = "", w = "", b = ""] = own.inputs
+      const known = scales.get(x)
+      if (weighed !== undefined && known !== undefined) {
+        const { bytes, steps } = bytesOf(weighed.weight, weighed.axis)
+        if (!dequantised.has(w)) {
+          const [q, s, z] = [
+            constant(`${w}:bytes`, weighed.weight.shape, bytes),
+            constant(`${w}:scale`, [steps.length], steps),
+            constant(`${w}:zero`, [steps.length], new Int8Array(steps.length))
+          ]
+          dequantised.set(w, node("DequantizeLinear", [q, s, z], `${w}:through`, { axis: weighed.axis }))
+        }
+        const bias = constants.get(b)
+        const inputs = [activation(x), dequantised.get(w) ?? w]
+        if (bias !== undefined) {
+          const as = `${own.outputs[0]}:bias`
+          const by = steps.map((step) => step * known.scale)
+          const q = constant(
+            `${as}:bytes`,
+            [by.length],
+            Int32Array.from(by, (step, i) => Math.round(Number(bias.data[bias.data.length === 1 ? 0 : i]) / step))
+          )
+          inputs.push(node("DequantizeLinear", [q, constant(`${as}:scale`, [by.length], by)], as, { axis: 0 }))
+        } else if (b !== "") inputs.push(read(b))
+        count(taken, own.opType)
+        emit(own, inputs)
+        continue
+      }
+      const isTaken =
+        (passing.includes(own.opType) && known !== undefined && renamed.has(x)) ||
+        (elementwise.includes(own.opType) && own.inputs.every((name) => scales.has(name)) && scales.has(own.outputs[0]))
+      if (isTaken) {
+        count(taken, own.opType)
+        emit(
+          own,
+          own.inputs.map((name) => (constants.has(name) ? name : activation(name)))
+        )
+        continue
+      }
+      count(left, own.opType)
+      nodes.push({ ...own, inputs: own.inputs.map(read) })
+    }
+    const used = new Set(nodes.flatMap(({ inputs }) => inputs))
+    return {
+      model: {
+        ...model,
+        nodes,
+        constants: [...model.constants, ...added.values()].filter(({ name }) => used.has(name))
+      },
+      taken,
+      left
+    }
   }
-  const used = new Set(nodes.flatMap(({ inputs }) => inputs))
-  return {
-    model: { ...model, nodes, constants: [...model.constants, ...added.values()].filter(({ name }) => used.has(name)) },
-    taken,
-    left
-  }
-}

@@ -33,63 +33,60 @@ export interface Rewritten {
  *
  * Fails where what a rule made does not check.
  */
-export const apply = (
-  program: Program.Program,
-  { rules: of }: Rewrite,
-  target: Target,
-  merged: Merge = merging()
-): Result.Result<Rewritten, GraphError> => {
-  const rules = of(target)
-  const { nodes: given } = program
-  /** What stands in the place of nodes that did not stay what they were. */
-  const made = new Map<Tensor.Tensor, Tensor.Tensor>()
-  const origins = new Map<Tensor.Tensor, Tensor.Tensor>()
-  const replaced: Array<Tensor.Tensor> = []
-  const order = new Set<Tensor.Tensor>()
-  const place = (t: Tensor.Tensor): Tensor.Tensor => made.get(t) ?? t
-  let fault: GraphError | undefined
-  for (const node of given) {
-    const own = node.inputs.some((x) => made.has(x)) ? { ...node, inputs: node.inputs.map(place) } : node
-    // A node's kind and the rule of that kind belong together, which the type of a lookup by a union of kinds cannot say.
-    const rule = rules[own.kind] as ((node: Tensor.Tensor) => Tensor.Tensor | undefined) | undefined
-    const by = rule?.(own)
-    if (by !== undefined) {
-      replaced.push(node)
-      fault ??= by.fault
+export const apply =
+  ({ rules: of }: Rewrite, target: Target, merged: Merge = merging()) =>
+  (program: Program.Program): Result.Result<Rewritten, GraphError> => {
+    const rules = of(target)
+    const { nodes: given } = program
+    /** What stands in the place of nodes that did not stay what they were. */
+    const made = new Map<Tensor.Tensor, Tensor.Tensor>()
+    const origins = new Map<Tensor.Tensor, Tensor.Tensor>()
+    const replaced: Array<Tensor.Tensor> = []
+    const order = new Set<Tensor.Tensor>()
+    const place = (t: Tensor.Tensor): Tensor.Tensor => made.get(t) ?? t
+    let fault: GraphError | undefined
+    for (const node of given) {
+      const own = node.inputs.some((x) => made.has(x)) ? { ...node, inputs: node.inputs.map(place) } : node
+      // A node's kind and the rule of that kind belong together, which the type of a lookup by a union of kinds cannot say.
+      const rule = rules[own.kind] as ((node: Tensor.Tensor) => Tensor.Tensor | undefined) | undefined
+      const by = rule?.(own)
+      if (by !== undefined) {
+        replaced.push(node)
+        fault ??= by.fault
+      }
+      const result = merged(by ?? own)
+      if (result !== node) made.set(node, result)
+      if (result === node) {
+        order.add(node)
+        continue
+      }
+      // All that a rule made belongs to this node; a product with weights in another form belongs to the product that it was.
+      for (const fresh of before(result, order)) {
+        order.add(fresh)
+        origins.set(fresh, by === undefined ? node : productBefore(node, fresh))
+      }
     }
-    const result = merged(by ?? own)
-    if (result !== node) made.set(node, result)
-    if (result === node) {
-      order.add(node)
-      continue
-    }
-    // All that a rule made belongs to this node; a product with weights in another form belongs to the product that it was.
-    for (const fresh of before(result, order)) {
-      order.add(fresh)
-      origins.set(fresh, by === undefined ? node : productBefore(node, fresh))
-    }
+    if (fault !== undefined) return Result.fail(fault)
+    if (replaced.length === 0) return Result.succeed({ program, origins, replaced })
+    const outputs = Object.fromEntries(Object.entries(program.outputs).map(([name, t]) => [name, place(t)]))
+    const updates = program.updates.map(({ value, variable }) => ({ variable, value: place(value) }))
+    const ends = [
+      ...Object.values(outputs),
+      ...updates.flatMap(({ value, variable }): ReadonlyArray<Tensor.Tensor> => [variable, value])
+    ]
+    const nodes = neededOf([...order], ends)
+    return Result.succeed({
+      program: {
+        nodes,
+        inputs: nodes.filter(Tensor.is("input")),
+        variables: nodes.filter(Tensor.is("variable")),
+        outputs,
+        updates
+      },
+      origins,
+      replaced
+    })
   }
-  if (fault !== undefined) return Result.fail(fault)
-  if (replaced.length === 0) return Result.succeed({ program, origins, replaced })
-  const outputs = Object.fromEntries(Object.entries(program.outputs).map(([name, t]) => [name, place(t)]))
-  const updates = program.updates.map(({ value, variable }) => ({ variable, value: place(value) }))
-  const ends = [
-    ...Object.values(outputs),
-    ...updates.flatMap(({ value, variable }): ReadonlyArray<Tensor.Tensor> => [variable, value])
-  ]
-  const nodes = neededOf([...order], ends)
-  return Result.succeed({
-    program: {
-      nodes,
-      inputs: nodes.filter(Tensor.is("input")),
-      variables: nodes.filter(Tensor.is("variable")),
-      outputs,
-      updates
-    },
-    origins,
-    replaced
-  })
-}
 
 /** Those of some nodes, each after its inputs, that the ends need. */
 const neededOf = (
@@ -148,32 +145,30 @@ export interface Step extends Rewritten {
  *
  * const program = Result.getOrThrow(Program.make({ outputs: { y: Op.gelu(Op.input("x", [4, 64])) } }))
  * const target = Target.make({ block: 16, lanes: 16 })
- * const steps = Rewrite.steps(program, Rewrites.all, target)
+ * const steps = Rewrite.steps(Rewrites.all, target)(program)
  * console.log(steps.map(({ program, rewrite }) => `${rewrite.name}: ${program.nodes.length}`))
- * console.log(Rewrite.run(program, Rewrites.all, target).nodes.length) // the last alone
+ * console.log(Rewrite.run(Rewrites.all, target)(program).nodes.length) // the last alone
  * const [first] = Rewrites.all
- * if (first !== undefined) console.log(first.name, Rewrite.apply(program, first, target)._tag)
+ * if (first !== undefined) console.log(first.name, Rewrite.apply(first, target)(program)._tag)
  *
  * // The form in which each node is computed.
  * console.log(program.nodes.map((node) => `${node.kind}: ${Forms.of(node, target)}`))
  * ```
  */
-export const steps = (
-  program: Program.Program,
-  rewrites: ReadonlyArray<Rewrite>,
-  target: Target
-): ReadonlyArray<Step> => {
-  const done: Array<Step> = []
-  const merge = merging()
-  let before = program
-  for (const rewrite of rewrites) {
-    const result = apply(before, rewrite, target, merge)
-    if (Result.isFailure(result)) continue
-    done.push({ rewrite, before, ...result.success })
-    before = result.success.program
+export const steps =
+  (rewrites: ReadonlyArray<Rewrite>, target: Target) =>
+  (program: Program.Program): ReadonlyArray<Step> => {
+    const done: Array<Step> = []
+    const merge = merging()
+    let before = program
+    for (const rewrite of rewrites) {
+      const result = apply(rewrite, target, merge)(before)
+      if (Result.isFailure(result)) continue
+      done.push({ rewrite, before, ...result.success })
+      before = result.success.program
+    }
+    return done
   }
-  return done
-}
 
 /** A program after its steps. */
 export interface Last {
@@ -185,29 +180,33 @@ export interface Last {
 }
 
 /** The program after its rewrites and nothing else: what compiling needs. */
-export const run = (program: Program.Program, rewrites: ReadonlyArray<Rewrite>, target: Target): Program.Program => {
-  const merge = merging()
-  return rewrites.reduce((before, rewrite) => {
-    const result = apply(before, rewrite, target, merge)
-    return Result.isFailure(result) ? before : result.success.program
-  }, program)
-}
+export const run =
+  (rewrites: ReadonlyArray<Rewrite>, target: Target) =>
+  (program: Program.Program): Program.Program => {
+    const merge = merging()
+    return rewrites.reduce((before, rewrite) => {
+      const result = apply(rewrite, target, merge)(before)
+      return Result.isFailure(result) ? before : result.success.program
+    }, program)
+  }
 
 /** What became of a program, and of its nodes. */
-export const last = (program: Program.Program, done: ReadonlyArray<Step>): Last => {
-  const final = done.at(-1)?.program ?? program
-  const by = new Map<Tensor.Tensor, Array<string>>()
-  const origins = new Map<Tensor.Tensor, Tensor.Tensor>()
-  for (const { origins: own, replaced, rewrite } of done) {
-    for (const node of replaced) {
-      const origin = origins.get(node) ?? node
-      const names = by.get(origin) ?? []
-      if (!names.includes(rewrite.name)) by.set(origin, [...names, rewrite.name])
+export const last =
+  (done: ReadonlyArray<Step>) =>
+  (program: Program.Program): Last => {
+    const final = done.at(-1)?.program ?? program
+    const by = new Map<Tensor.Tensor, Array<string>>()
+    const origins = new Map<Tensor.Tensor, Tensor.Tensor>()
+    for (const { origins: own, replaced, rewrite } of done) {
+      for (const node of replaced) {
+        const origin = origins.get(node) ?? node
+        const names = by.get(origin) ?? []
+        if (!names.includes(rewrite.name)) by.set(origin, [...names, rewrite.name])
+      }
+      for (const [node, from] of own) if (!origins.has(node)) origins.set(node, origins.get(from) ?? from)
     }
-    for (const [node, from] of own) if (!origins.has(node)) origins.set(node, origins.get(from) ?? from)
+    return { program: final, origins, by }
   }
-  return { program: final, origins, by }
-}
 
 const isConstant = Tensor.is("constant")
 const isFill = Tensor.is("fill")

@@ -42,7 +42,7 @@ describe("an explanation with predicted times", () => {
   const x = Op.input("x", [16, 8, 8, 8])
   const y = Op.conv2d(Op.gelu(Op.batchNorm(x)), Op.input("w", [16, 8, 1, 1]))
   const program = Result.getOrThrow(Program.make({ outputs: { y } }))
-  const explained = Explain.explain(program, own, { block: 16, lanes: 16 })
+  const explained = Explain.explain(own, { block: 16, lanes: 16 })(program)
 
   it("says of every rewrite what the program would take without it", () => {
     const norms = explained.rewrites.find(({ name }) => name === "batch norms")

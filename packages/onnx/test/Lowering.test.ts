@@ -11,21 +11,21 @@ const weight = (shape: ReadonlyArray<number>) =>
   Op.variable({ name: "weight", role: "parameter", initialiser: { kind: "constant", value: 0 }, decay: true }, shape)
 
 const bytesOf = (program: Program.Program, options: Lowering.Options) =>
-  Lowering.explain(program, options).reduce((sum, row) => sum + row.bytes, 0)
+  Lowering.explain(options)(program).reduce((sum, row) => sum + row.bytes, 0)
 
 /** Bytes that a tensor's computation holds at once. */
-const peak = (y: Tensor.Tensor) => Lowering.lower(made({ outputs: { y } })).peakBytes
+const peak = (y: Tensor.Tensor) => Lowering.lower()(made({ outputs: { y } })).peakBytes
 
 describe("lowering", () => {
   it("makes a pointwise convolution one matrix product", () => {
     const y = Op.conv2d(Op.input("x", [2, 3, 4, 4]), weight([5, 3, 1, 1]))
-    assert.strictEqual(operators(Lowering.lower(made({ outputs: { y } }))).filter((op) => op === "Gemm").length, 1)
-    assert.notInclude(operators(Lowering.lower(made({ outputs: { y } }))), "Conv")
+    assert.strictEqual(operators(Lowering.lower()(made({ outputs: { y } }))).filter((op) => op === "Gemm").length, 1)
+    assert.notInclude(operators(Lowering.lower()(made({ outputs: { y } }))), "Conv")
   })
 
   it("keeps convolutions and the images' layout where it is asked to", () => {
     const y = Op.conv2d(Op.input("x", [2, 3, 4, 4]), weight([5, 3, 1, 1]))
-    assert.deepStrictEqual(operators(Lowering.lower(made({ outputs: { y } }), { images: "plain" })), ["Conv"])
+    assert.deepStrictEqual(operators(Lowering.lower({ images: "plain" })(made({ outputs: { y } }))), ["Conv"])
   })
 
   it("uses the standard's operators only, unless blocked kernels are allowed", () => {
@@ -33,7 +33,7 @@ describe("lowering", () => {
     const y = Op.gelu(Op.conv2d(x, weight([3, 1, 3, 3]), { groups: 3 }))
     const program = made({ outputs: { y } })
     const domains = (options: Lowering.Options) =>
-      new Set(Lowering.lower(program, options).model.nodes.map((n) => n.domain))
+      new Set(Lowering.lower(options)(program).model.nodes.map((n) => n.domain))
     assert.deepStrictEqual([...domains({})], [""])
     assert.include([...domains({ block: 16, lanes: 16 })], "com.microsoft.nchwc")
   })
@@ -43,7 +43,7 @@ describe("lowering", () => {
     const [gamma, beta] = [Op.input("gamma", [3]), Op.input("beta", [3])]
     const y = Op.batchNorm(x, gamma, beta)
     const both = made({ outputs: { y, moments: Op.batchMoments(x) } })
-    assert.strictEqual(operators(Lowering.lower(both)).filter((op) => op === "LayerNormalization").length, 1)
+    assert.strictEqual(operators(Lowering.lower()(both)).filter((op) => op === "LayerNormalization").length, 1)
   })
 
   it("knows what is held at once: of a chain two results, of a sum of two chains three", () => {
@@ -57,7 +57,7 @@ describe("lowering", () => {
   it("chains of element-wise ops need no reshape between them", () => {
     const x = Op.input("x", [16, 4, 4, 4])
     const y = Op.exp(Op.neg(Op.mul(Op.conv2d(x, weight([4, 4, 1, 1])), Op.fill(2))))
-    const ops = operators(Lowering.lower(made({ outputs: { y } }), { block: 16, lanes: 16 }))
+    const ops = operators(Lowering.lower({ block: 16, lanes: 16 })(made({ outputs: { y } })))
     const from = ops.indexOf("Gemm")
     assert.deepStrictEqual(ops.slice(from, from + 4), ["Gemm", "Mul", "Neg", "Exp"])
   })
@@ -68,7 +68,7 @@ describe("lowering", () => {
       { name: "count", role: "buffer", initialiser: { kind: "constant", value: 0 }, decay: false },
       []
     )
-    const lowered = Lowering.lower(
+    const lowered = Lowering.lower()(
       made({ outputs: { x: Op.neg(x) }, updates: [{ variable: count, value: Op.add(count, Op.fill(1)) }] })
     )
     assert.deepStrictEqual(lowered.model.inputs.map((v) => v.name).sort(), ["count", "x"])
@@ -86,7 +86,7 @@ describe("an explanation", () => {
   const program = made({ outputs: { y: Op.conv2d(normal, Op.input("w", [8, 4, 1, 1]), {}, "pointwise") } })
 
   it("names what was chosen for every op: the norm shifts the convolution before it and goes into the one after it", () => {
-    const rows = Lowering.explain(program, { block: 16, lanes: 16 })
+    const rows = Lowering.explain({ block: 16, lanes: 16 })(program)
     assert.deepStrictEqual(
       rows.map(({ formulation, path }) => [path, formulation]),
       [
@@ -105,10 +105,10 @@ describe("an explanation", () => {
 
 describe("an encoded model", () => {
   it("says its producer, operator set and the types of its ends", () => {
-    const { model } = Lowering.lower(made({ outputs: { y: Op.relu(Op.input("x", [2, 3])) } }), {
+    const { model } = Lowering.lower({
       exact: true,
       metadata: { classes: "a,b" }
-    })
+    })(made({ outputs: { y: Op.relu(Op.input("x", [2, 3])) } }))
     const fields: Record<number, number> = {}
     let producer = ""
     new PbfReader(Model.encode(model)).readFields((tag, _, pbf) => {

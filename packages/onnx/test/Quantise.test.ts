@@ -35,7 +35,7 @@ const gated = (...back: ReadonlyArray<number>): Model.Model => ({
 
 const quantised = (model: Model.Model) => {
   const ranges = new Map(Quantise.observed(model).map((name) => [name, { min: -1, max: 1 }]))
-  return Quantise.quantise(model, ranges).model
+  return Quantise.quantise(ranges)(model).model
 }
 
 describe("a model in eight bits", () => {

@@ -28,7 +28,7 @@ const apart = (
   const before = Object.entries(evaluate(program, { inputs }).outputs)
   const of = (target: Target.Target) => {
     let after = program
-    for (const rewrite of rewrites) after = Result.getOrThrow(Rewrite.apply(after, rewrite, target)).program
+    for (const rewrite of rewrites) after = Result.getOrThrow(Rewrite.apply(rewrite, target)(after)).program
     const found = evaluate(expanded(after), { inputs }).outputs
     return Math.max(...before.map(([name, expected]) => difference(found[name], expected)))
   }
@@ -59,7 +59,7 @@ const norms = (stages: Lowering.Stages) => stages.program.nodes.filter(({ kind }
 describe("rewrites", () => {
   const [target] = targets
   const { program } = programOf(rich)
-  const steps = Rewrite.steps(program, Rewrites.all, target)
+  const steps = Rewrite.steps(Rewrites.all, target)(program)
 
   it("all find something to do in a network of convolutions, norms, gates and tokens", () => {
     assert.deepStrictEqual(
@@ -70,7 +70,7 @@ describe("rewrites", () => {
   })
 
   it("leave a program alone where the processor has no blocked kernels", () => {
-    for (const { replaced } of Rewrite.steps(program, Rewrites.all, Target.make({}))) assert.lengthOf(replaced, 0)
+    for (const { replaced } of Rewrite.steps(Rewrites.all, Target.make({}))(program)) assert.lengthOf(replaced, 0)
   })
 
   it("give every node a body of the shape that it says it has", () => {
@@ -83,14 +83,14 @@ describe("rewrites", () => {
   })
 
   it("know of every node which one of the program it was made for", () => {
-    const { origins, program: last } = Rewrite.last(program, steps)
+    const { origins, program: last } = Rewrite.last(steps)(program)
     const given = new Set(program.nodes)
     for (const node of last.nodes) assert.isTrue(given.has(origins.get(node) ?? node) || node.inputs.length === 0)
   })
 
   it("leave nothing of a norm, and one can be left out", () => {
     const options = { block: 2, lanes: 2 }
-    assert.strictEqual(norms(Lowering.stages(program, options)), 0)
-    assert.isAbove(norms(Lowering.stages(program, { ...options, without: ["batch norms"] })), 0)
+    assert.strictEqual(norms(Lowering.stages(options)(program)), 0)
+    assert.isAbove(norms(Lowering.stages({ ...options, without: ["batch norms"] })(program)), 0)
   })
 })

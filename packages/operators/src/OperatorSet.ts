@@ -39,8 +39,10 @@ export { and as with }
  * import { OperatorSet } from "@uninet/operators"
  *
  * // A name from outside is safe to look up: what every JavaScript object has is no operator.
- * console.log(OperatorSet.get(OperatorSet.standard, "SA") !== undefined, OperatorSet.get(OperatorSet.standard, "toString")) // true undefined
+ * console.log(OperatorSet.get("SA")(OperatorSet.standard) !== undefined, OperatorSet.get("toString")(OperatorSet.standard)) // true undefined
  * ```
  */
-export const get = (set: OperatorSet, name: string): Operator | undefined =>
-  Object.hasOwn(set, name) ? set[name] : undefined
+export const get =
+  (name: string) =>
+  (set: OperatorSet): Operator | undefined =>
+    Object.hasOwn(set, name) ? set[name] : undefined

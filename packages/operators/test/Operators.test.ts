@@ -31,8 +31,8 @@ describe("the service", () => {
 
 describe("a set", () => {
   it("finds operators by their own names only", () => {
-    assert.strictEqual(OperatorSet.get(OperatorSet.standard, "SA"), OperatorSet.standard.SA)
-    assert.isUndefined(OperatorSet.get(OperatorSet.standard, "constructor"))
+    assert.strictEqual(OperatorSet.get("SA")(OperatorSet.standard), OperatorSet.standard.SA)
+    assert.isUndefined(OperatorSet.get("constructor")(OperatorSet.standard))
   })
 })
 
@@ -98,7 +98,7 @@ describe("every operator of UniNet", () => {
       fc.property(configs, ({ channels, expansion, height, name, width }) => {
         const config = { inChannels: channels, channels, expansion, headDim: 8, stochasticDepth: 0.1, settings: {} }
         const parameters = (["training", "evaluation"] as const).map((mode) => {
-          const operator = OperatorSet.get(OperatorSet.standard, name) ?? assert.fail(name)
+          const operator = OperatorSet.get(name)(OperatorSet.standard) ?? assert.fail(name)
           const y = operator.layer(Scope.make(mode), config)(Op.input("x", [2, channels, height, width]))
           const { outputs, variables } = Result.getOrThrow(Program.make({ outputs: { y } }))
           assert.deepStrictEqual([...outputs["y"].shape], [2, channels, height, width])

@@ -66,34 +66,36 @@ const pooled = (name: string, sites: ReadonlyArray<Site.Site>): ReadonlyArray<Fe
  * )
  * // Five networks that were trained, and what they reached.
  * const trained = [...Result.getOrThrow(Space.enumerate(space))].slice(0, 5)
- * const { encode, names } = Features.ofChoices(space, trained)
+ * const { encode, names } = Features.ofChoices(trained)(space)
  * console.log(names) // what each number is of
  * const fitted = Result.getOrThrow(Regressor.ridge(trained.map(encode), [0.9, 0.92, 0.94, 0.85, 0.87]))
  * console.log(fitted.predict(encode({ operator: "mlp", width: 32 })).mean.toFixed(2)) // of the one that was not
  * ```
  */
-export const ofChoices = <A>(space: Space.Space<A>, points: ReadonlyArray<A>): Encoding<A> => {
-  const vector = (point: A) => Result.getOrElse(Space.vector(point)(space), (): ReadonlyArray<number> => [])
-  const vectors = points.map(vector).filter(({ length }) => length > 0)
-  const own = space.sites.flatMap((site): ReadonlyArray<Feature> => {
-    const options = [...new Set(vectors.map((tokens) => tokenOf(tokens, site)))].sort((a, b) => a - b)
-    return [
-      { name: `site ${site.index}`, of: (tokens) => tokenOf(tokens, site) },
-      ...options.map((option) => ({
-        name: `site ${site.index} = ${option}`,
-        of: (tokens: ReadonlyArray<number>) => Number(tokenOf(tokens, site) === option)
-      }))
-    ]
-  })
-  const lists = [...Map.groupBy(space.sites, pooledName)].flatMap(([name, sites]) =>
-    sites.length < 2 ? [] : pooled(name, sites)
-  )
-  const features = [...own, ...lists].filter(({ of }) => new Set(vectors.map(of)).size > 1)
-  return {
-    names: features.map(({ name }) => name),
-    encode: (point) => {
-      const tokens = vector(point)
-      return features.map(({ of }) => (tokens.length > 0 ? of(tokens) : Number.NaN))
+export const ofChoices =
+  (points: ReadonlyArray<unknown>) =>
+  <A>(space: Space.Space<A>): Encoding<A> => {
+    const vector = (point: unknown) => Result.getOrElse(Space.vector(point)(space), (): ReadonlyArray<number> => [])
+    const vectors = points.map(vector).filter(({ length }) => length > 0)
+    const own = space.sites.flatMap((site): ReadonlyArray<Feature> => {
+      const options = [...new Set(vectors.map((tokens) => tokenOf(tokens, site)))].sort((a, b) => a - b)
+      return [
+        { name: `site ${site.index}`, of: (tokens) => tokenOf(tokens, site) },
+        ...options.map((option) => ({
+          name: `site ${site.index} = ${option}`,
+          of: (tokens: ReadonlyArray<number>) => Number(tokenOf(tokens, site) === option)
+        }))
+      ]
+    })
+    const lists = [...Map.groupBy(space.sites, pooledName)].flatMap(([name, sites]) =>
+      sites.length < 2 ? [] : pooled(name, sites)
+    )
+    const features = [...own, ...lists].filter(({ of }) => new Set(vectors.map(of)).size > 1)
+    return {
+      names: features.map(({ name }) => name),
+      encode: (point) => {
+        const tokens = vector(point)
+        return features.map(({ of }) => (tokens.length > 0 ? of(tokens) : Number.NaN))
+      }
     }
   }
-}

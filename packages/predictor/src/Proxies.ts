@@ -152,52 +152,52 @@ const valueOf = (
  *
  * const digits = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
  * const network = Result.getOrThrow(ModelSpace.trainable(Space.seedPoint(digits.space))(digits))
- * const scores = Proxies.score(network, [Proxies.all.naswot, Proxies.all.snip], { seed: "demo", batch: 16 })
+ * const scores = Proxies.score([Proxies.all.naswot, Proxies.all.snip], { seed: "demo", batch: 16 })(network)
  *
  * Effect.runPromise(Effect.provide(scores, Loops.fast())).then(console.table)
  * ```
  */
-export const score = (
-  network: Pick<ModelSpace.Trainable, "model" | "task">,
-  proxies: ReadonlyArray<Proxy>,
-  { batch = 32, examples, seed }: Options
-): Effect.Effect<ReadonlyArray<Scored>, Unscorable | RuntimeError, Runtime> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const subject = yield* Effect.fromResult(Subject.make(network, { batch }))
-      const each = proxies.map((proxy) => [proxy, ready(proxy, subject)] as const)
-      const values: Record<string, Data> = {}
-      // What looks at no examples has nothing in common with the others, and compiles faster by itself.
-      for (const part of [true, false]) {
-        const own = each.flatMap(([, made]) =>
-          Result.isSuccess(made) && made.success.isOnExamples === part ? [made.success.outputs] : []
-        )
-        const outputs: Record<string, Tensor.Tensor> = Object.assign({}, ...own)
-        if (Object.keys(outputs).length === 0) continue
-        const program = yield* Effect.mapError(
-          Effect.fromResult(Program.make({ outputs })),
-          ({ message }) => new Unscorable({ reason: message })
-        )
-        const prng = Prng.fromSeed(seed)
-        const inputs: Record<string, Data> = {}
-        for (const input of program.inputs)
-          inputs[input.attributes.name] = yield* Effect.fromResult(
-            valueOf(input, network, prng.split("inputs"), examples)
+export const score =
+  (proxies: ReadonlyArray<Proxy>, { batch = 32, examples, seed }: Options) =>
+  (
+    network: Pick<ModelSpace.Trainable, "model" | "task">
+  ): Effect.Effect<ReadonlyArray<Scored>, Unscorable | RuntimeError, Runtime> =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const subject = yield* Effect.fromResult(Subject.make(network, { batch }))
+        const each = proxies.map((proxy) => [proxy, ready(proxy, subject)] as const)
+        const values: Record<string, Data> = {}
+        // What looks at no examples has nothing in common with the others, and compiles faster by itself.
+        for (const part of [true, false]) {
+          const own = each.flatMap(([, made]) =>
+            Result.isSuccess(made) && made.success.isOnExamples === part ? [made.success.outputs] : []
           )
-        const executable = yield* (yield* Runtime).compile({ proxies: program }, { once: true })
-        yield* Initialise.write(executable, program.variables, prng.split("parameters"))
-        Object.assign(values, yield* executable.run("proxies", inputs))
-      }
-      return each.map(([{ name }, made]): Scored => {
-        if (Result.isFailure(made)) return { proxy: name, score: null, problem: made.failure, macs: 0 }
-        const { laid, macs } = made.success
-        const own = Object.fromEntries(
-          Object.keys(laid.outputs).map((output) => [output, values[prefixed(name, output)]])
-        )
-        const found = laid.score(own)
-        return Number.isFinite(found)
-          ? { proxy: name, score: found, problem: null, macs }
-          : { proxy: name, score: null, problem: new ScoreUndefined({ proxy: name, value: String(found) }), macs }
+          const outputs: Record<string, Tensor.Tensor> = Object.assign({}, ...own)
+          if (Object.keys(outputs).length === 0) continue
+          const program = yield* Effect.mapError(
+            Effect.fromResult(Program.make({ outputs })),
+            ({ message }) => new Unscorable({ reason: message })
+          )
+          const prng = Prng.fromSeed(seed)
+          const inputs: Record<string, Data> = {}
+          for (const input of program.inputs)
+            inputs[input.attributes.name] = yield* Effect.fromResult(
+              valueOf(input, network, prng.split("inputs"), examples)
+            )
+          const executable = yield* (yield* Runtime).compile({ proxies: program }, { once: true })
+          yield* Initialise.write(executable, program.variables, prng.split("parameters"))
+          Object.assign(values, yield* executable.run("proxies", inputs))
+        }
+        return each.map(([{ name }, made]): Scored => {
+          if (Result.isFailure(made)) return { proxy: name, score: null, problem: made.failure, macs: 0 }
+          const { laid, macs } = made.success
+          const own = Object.fromEntries(
+            Object.keys(laid.outputs).map((output) => [output, values[prefixed(name, output)]])
+          )
+          const found = laid.score(own)
+          return Number.isFinite(found)
+            ? { proxy: name, score: found, problem: null, macs }
+            : { proxy: name, score: null, problem: new ScoreUndefined({ proxy: name, value: String(found) }), macs }
+        })
       })
-    })
-  )
+    )

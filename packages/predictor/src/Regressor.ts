@@ -231,50 +231,47 @@ const ninety = 1.6449
  *
  * // Each is predicted by a fit on the others, so this is what a fit is worth on unseen networks.
  * for (const [name, regressor] of Object.entries({ ridge: Regressor.ridge, process: Regressor.gaussianProcess })) {
- *   const { coverage, predictions } = Result.getOrThrow(Regressor.crossValidate(regressor, rows, accuracies, { seed: 0 }))
+ *   const { coverage, predictions } = Result.getOrThrow(Regressor.crossValidate(rows, accuracies, { seed: 0 })(regressor))
  *   const off = predictions.map(({ mean }, i) => Math.abs(mean - (accuracies[i] ?? 0)))
  *   console.log(name, `off by ${(100 * Math.max(...off)).toFixed(2)}% at most, coverage ${coverage}`)
  * }
  * ```
  */
-export const crossValidate = (
-  regressor: Regressor,
-  rows: ReadonlyArray<ReadonlyArray<number>>,
-  results: ReadonlyArray<number>,
-  { folds = 10, seed }: CrossValidation
-): Result.Result<CrossValidated, TooFewResults | ConstantScores> =>
-  Result.gen(function* () {
-    const n = rows.length
-    const parts = Math.max(2, Math.min(folds, n))
-    const order = Prng.fromSeed(seed).split("folds").permutation(n)
-    const part = new Map([...order].map((i, place) => [i, place % parts] as const))
-    const predictions = new Map<number, Prediction>()
-    /** How far each fit's own mean is below that of all results. */
-    const below = new Map<number, number>()
-    for (let left = 0; left < parts; left++) {
-      const kept = rows.map((_, i) => i).filter((i) => part.get(i) !== left)
-      const fitted = yield* regressor(
-        kept.map((i) => rows[i] ?? []),
-        kept.map((i) => results[i] ?? Number.NaN)
+export const crossValidate =
+  (rows: ReadonlyArray<ReadonlyArray<number>>, results: ReadonlyArray<number>, { folds = 10, seed }: CrossValidation) =>
+  (regressor: Regressor): Result.Result<CrossValidated, TooFewResults | ConstantScores> =>
+    Result.gen(function* () {
+      const n = rows.length
+      const parts = Math.max(2, Math.min(folds, n))
+      const order = Prng.fromSeed(seed).split("folds").permutation(n)
+      const part = new Map([...order].map((i, place) => [i, place % parts] as const))
+      const predictions = new Map<number, Prediction>()
+      /** How far each fit's own mean is below that of all results. */
+      const below = new Map<number, number>()
+      for (let left = 0; left < parts; left++) {
+        const kept = rows.map((_, i) => i).filter((i) => part.get(i) !== left)
+        const fitted = yield* regressor(
+          kept.map((i) => rows[i] ?? []),
+          kept.map((i) => results[i] ?? Number.NaN)
+        )
+        const own = meanOf(kept.map((i) => results[i] ?? Number.NaN))
+        for (const [i, row] of rows.entries())
+          if (part.get(i) === left) {
+            predictions.set(i, fitted.predict(row))
+            below.set(i, meanOf(results) - own)
+          }
+      }
+      // What features do not explain is the fit's own mean, which is lower where better networks were left out.
+      const unexplained = Math.max(
+        0,
+        1 - varianceOf([...predictions.values()].map(({ mean }) => mean)) / varianceOf(results)
       )
-      const own = meanOf(kept.map((i) => results[i] ?? Number.NaN))
-      for (const [i, row] of rows.entries())
-        if (part.get(i) === left) {
-          predictions.set(i, fitted.predict(row))
-          below.set(i, meanOf(results) - own)
-        }
-    }
-    // What features do not explain is the fit's own mean, which is lower where better networks were left out.
-    const unexplained = Math.max(
-      0,
-      1 - varianceOf([...predictions.values()].map(({ mean }) => mean)) / varianceOf(results)
-    )
-    const all = rows.map((_, i) => {
-      const { deviation, mean } = predictions.get(i) ?? { mean: Number.NaN, deviation: Number.NaN }
-      return { mean: mean + unexplained * (below.get(i) ?? 0), deviation }
+      const all = rows.map((_, i) => {
+        const { deviation, mean } = predictions.get(i) ?? { mean: Number.NaN, deviation: Number.NaN }
+        return { mean: mean + unexplained * (below.get(i) ?? 0), deviation }
+      })
+      const within = all.filter(
+        ({ deviation, mean }, i) => Math.abs((results[i] ?? Number.NaN) - mean) <= ninety * deviation
+      )
+      return { predictions: all, coverage: within.length / n }
     })
-    const within = all.filter(
-      ({ deviation, mean }, i) => Math.abs((results[i] ?? Number.NaN) - mean) <= ninety * deviation
-    )
-    return { predictions: all, coverage: within.length / n }
-  })

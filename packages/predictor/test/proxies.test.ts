@@ -58,20 +58,20 @@ const block = (channels: number, a: number, b: number) => ({
 })
 
 const scored = (
-  network: Parameters<typeof Proxies.score>[0],
+  network: Parameters<ReturnType<typeof Proxies.score>>[0],
   proxy: Proxy.Proxy,
   given: Proxies.Examples | undefined = examples
 ) =>
   Effect.map(
     Effect.provide(
-      Proxies.score(network, [proxy], { seed: 1, batch: 4, ...(given === undefined ? {} : { examples: given }) }),
+      Proxies.score([proxy], { seed: 1, batch: 4, ...(given === undefined ? {} : { examples: given }) })(network),
       interpreter
     ),
     ([only]) => only
   )
 
 const near = (
-  network: Parameters<typeof Proxies.score>[0],
+  network: Parameters<ReturnType<typeof Proxies.score>>[0],
   proxy: Proxy.Proxy,
   expected: number,
   given?: Proxies.Examples
@@ -86,10 +86,10 @@ const { all } = Proxies
 const term = (value: number) => Math.log(value + 1e-5) + 1 / (value + 1e-5)
 
 const refused = (batch: number) =>
-  Effect.flip(Effect.provide(Proxies.score(twoWeights, [all.snip], { seed: 0, batch, examples }), interpreter))
+  Effect.flip(Effect.provide(Proxies.score([all.snip], { seed: 0, batch, examples })(twoWeights), interpreter))
 
 const sniped = (proxies: ReadonlyArray<Proxy.Proxy>, seed: number) =>
-  Effect.map(Effect.provide(Proxies.score(twoWeights, proxies, { seed, batch: 8 }), interpreter), (found) =>
+  Effect.map(Effect.provide(Proxies.score(proxies, { seed, batch: 8 })(twoWeights), interpreter), (found) =>
     found.find(({ proxy }) => proxy === "snip")
   )
 

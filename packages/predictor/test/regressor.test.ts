@@ -11,7 +11,7 @@ const line = results(([a = 0, b = 0]) => 3 * a - 2 * b + 7)
 const wave = results(([a = 0]) => 3 * Math.sin(2 * a))
 
 const validated = (regressor: Regressor.Regressor, of: ReadonlyArray<number>) =>
-  Result.getOrThrow(Regressor.crossValidate(regressor, rows, of, { folds: 5, seed: 0 }))
+  Result.getOrThrow(Regressor.crossValidate(rows, of, { folds: 5, seed: 0 })(regressor))
 
 /** Mean squared error as a share of the variance. */
 const error = ({ predictions }: Regressor.CrossValidated, of: ReadonlyArray<number>) => {
@@ -99,7 +99,7 @@ describe("the features of points", () => {
       { width: 8, norm: "batch" },
       { width: 32, norm: "layer" }
     ] as const
-    const { encode, names } = Features.ofChoices(space, points)
+    const { encode, names } = Features.ofChoices(points)(space)
     const [a, b] = points.map((point) => encode(point))
     assert.strictEqual(a?.length, names.length)
     assert.notDeepEqual(a, b)
@@ -110,10 +110,7 @@ describe("the features of points", () => {
     const stage = Choice.struct({ operator: Choice.categorical(["conv", "mlp"]), depth: Choice.ordered([1, 2, 3]) })
     const space = Result.getOrThrow(Space.make(Choice.struct({ stages: Choice.tuple([stage, stage, stage]) })))
     const prng = Prng.fromSeed("lists")
-    const { encode, names } = Features.ofChoices(
-      space,
-      Array.from({ length: 20 }, () => Space.sample(prng)(space))
-    )
+    const { encode, names } = Features.ofChoices(Array.from({ length: 20 }, () => Space.sample(prng)(space)))(space)
     const row = encode({
       stages: [
         { operator: "mlp", depth: 1 },

@@ -29,11 +29,11 @@ const select = (
   states: ReadonlyArray<Row.State>,
   brush: Brush
 ): Int32Array => {
-  const state = Table.column(table, "state")
+  const state = Table.column("state")(table)
   const codes = state?.kind === "category" ? state.codes : undefined
   const shown = ["", ...Row.states].map((name) => states.some((each) => each === name))
   const ranges = Object.entries(brush).flatMap(([name, ranges]) => {
-    const of = Table.column(table, name)
+    const of = Table.column(name)(table)
     return of === undefined ? [] : [{ of, ranges }]
   })
   const found = new Int32Array(table.size)
@@ -42,7 +42,7 @@ const select = (
     if (shown[codes?.[row] ?? 0] !== true || !predicate(row)) continue
     if (
       !ranges.every(({ of, ranges }) => {
-        const value = of.kind === "category" ? (of.codes[row] ?? 0) : Table.number(of, row)
+        const value = of.kind === "category" ? (of.codes[row] ?? 0) : Table.number(row)(of)
         return ranges.some(([from, to]) => from <= value && value <= to)
       })
     )
@@ -104,13 +104,13 @@ const Section = ({ at, seen }: { readonly at: number; readonly seen: Seen }) => 
 
 const Facts = ({ run }: { readonly run: Shown }) => {
   const { info, table } = run
-  const state = Table.column(table, "state")
+  const state = Table.column("state")(table)
   const count = (of: Row.State) =>
     state?.kind === "category" ? state.codes.reduce((sum, code) => sum + Number(state.labels[code - 1] === of), 0) : 0
   const decides = info.decides ?? worths(run)[0] ?? "reward"
   const rows = Int32Array.from({ length: table.size }, (_, i) => i)
   const best = useMemo(() => bestFirst(run, rows, "reward", 1)[0], [table])
-  const values = Table.numbers(table, decides)
+  const values = Table.numbers(decides)(table)
   return (
     <ul class="facts">
       <li>
@@ -126,7 +126,7 @@ const Facts = ({ run }: { readonly run: Shown }) => {
         <li>
           best: <b>trial {trialOf(table, best)}</b>
           {values === undefined ? "" : `, ${decides} ${valued(info, decides, values[best] ?? NaN)}`}, reward{" "}
-          {valued(info, "reward", Table.numbers(table, "reward")?.[best] ?? NaN)}
+          {valued(info, "reward", Table.numbers("reward")(table)?.[best] ?? NaN)}
         </li>
       )}
       {info.begun === null ? null : <li>begun {new Date(info.begun).toLocaleString()}</li>}

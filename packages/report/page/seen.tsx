@@ -31,11 +31,11 @@ export const worths = ({ info, table }: Shown): ReadonlyArray<string> => {
     ...(info.decides === null ? [] : [info.decides]),
     "reward",
     ...info.measures.map(({ name }) => name),
-    ...Table.ofRole(table, "cost").map(({ name }) => name),
+    ...Table.ofRole("cost")(table).map(({ name }) => name),
     "seconds"
   ]
   return [...new Set(names)].filter(
-    (name) => Table.numbers(table, name)?.some((value) => !Number.isNaN(value)) === true
+    (name) => Table.numbers(name)(table)?.some((value) => !Number.isNaN(value)) === true
   )
 }
 
@@ -55,13 +55,13 @@ export const cell = (info: Info, of: Table.Column, row: number): string =>
     ? Number.isNaN(of.values[row])
       ? ""
       : valued(info, of.name, of.values[row] ?? NaN)
-    : Table.text(of, row)
+    : Table.text(row)(of)
 
-export const trialOf = (table: Table.Table, row: number): number => Table.numbers(table, "trial")?.[row] ?? -1
+export const trialOf = (table: Table.Table, row: number): number => Table.numbers("trial")(table)?.[row] ?? -1
 
 /** The row of a trial. */
 export const rowOf = (table: Table.Table, trial: number): number | undefined => {
-  const trials = Table.numbers(table, "trial")
+  const trials = Table.numbers("trial")(table)
   if (trials === undefined) return undefined
   let [low, high] = [0, trials.length]
   while (low < high) {
@@ -104,7 +104,7 @@ export const chosen = (
 export const choices = ({ importances, table }: Shown): ReadonlyArray<Table.Column> => {
   const known = importances.find(({ choices }) => choices.length > 0)?.choices ?? []
   const rank = new Map(known.map(({ name }, i) => [name, i]))
-  return Table.ofRole(table, "choice").toSorted((a, b) => (rank.get(a.name) ?? 1e6) - (rank.get(b.name) ?? 1e6))
+  return Table.ofRole("choice")(table).toSorted((a, b) => (rank.get(a.name) ?? 1e6) - (rank.get(b.name) ?? 1e6))
 }
 
 /** At most so many rows, evenly. */
@@ -115,10 +115,10 @@ export const spread = (rows: Int32Array, most: number): ReadonlyArray<number> =>
 
 /** Rows by a column's worth, the best first. */
 export const bestFirst = (run: Shown, rows: Int32Array, name: string, most: number): ReadonlyArray<number> => {
-  const values = Table.numbers(run.table, name)
+  const values = Table.numbers(name)(run.table)
   if (values === undefined) return []
-  const sign = Front.directionOf(run.info, name) === "higher" ? -1 : 1
-  const epochs = Table.numbers(run.table, "epochs")
+  const sign = Front.directionOf(name)(run.info) === "higher" ? -1 : 1
+  const epochs = Table.numbers("epochs")(run.table)
   const known = Array.from(rows.filter((row) => !Number.isNaN(values[row])))
   // Only results of as many epochs are comparable.
   const level = known.reduce((top, row) => Math.max(top, epochs?.[row] || 0), 0)

@@ -157,9 +157,9 @@ const importancesOf = Effect.fnUntraced(function* (search: Opened) {
   const table = Run.table(run)
   const found: Array<Importance.Importance> = []
   for (const name of ["reward", ...run.info.measures.map(({ name }) => name)].slice(0, 6)) {
-    if (Table.numbers(table, name) === undefined) continue
+    if (Table.numbers(name)(table) === undefined) continue
     yield* Effect.sleep(1)
-    found.push(Importance.of(table, name, { most }))
+    found.push(Importance.of(name, { most })(table))
   }
   return found
 })

@@ -6,7 +6,7 @@ export const of = (
   rows: ReadonlyArray<number>,
   choices: ReadonlyArray<Column>
 ): ReadonlyArray<ReadonlyArray<number>> => {
-  const values = rows.map((row) => choices.map((choice) => number(choice, row)))
+  const values = rows.map((row) => choices.map((choice) => number(row)(choice)))
   return values.map((a) =>
     values.map((b) => {
       let [all, different] = [0, 0]

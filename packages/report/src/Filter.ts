@@ -65,7 +65,7 @@ const numberIn = (of: Column): ((row: number) => number) => {
     return (row) => values[of.codes[row] ?? 0] ?? NaN
   }
   return (row) => {
-    const found = text(of, row)
+    const found = text(row)(of)
     return found === "" ? NaN : Number(found)
   }
 }
@@ -90,7 +90,7 @@ const comparesTexts: Readonly<Record<string, (a: string, b: string) => boolean>>
 
 /** What holds of a column's text; of options it is asked once each. */
 const byText = (of: Column, holds: (text: string) => boolean): Predicate => {
-  if (of.kind !== "category") return (row) => holds(text(of, row))
+  if (of.kind !== "category") return (row) => holds(text(row)(of))
   const held = ["", ...of.labels].map(holds)
   return (row) => held[of.codes[row] ?? 0] === true
 }
@@ -110,7 +110,7 @@ const comparison = (left: Operand, sign: string, right: Operand): Result.Result<
     const textual = comparesTexts[sign]
     return textual === undefined
       ? Result.fail(`${sign} does not compare texts`)
-      : Result.succeed((row) => textual(text(of, row), text(other, row)))
+      : Result.succeed((row) => textual(text(row)(of), text(row)(other)))
   }
   if ("value" in right && numeric !== undefined) {
     const value = numberIn(of)
@@ -147,7 +147,7 @@ const parser = (all: ReadonlyArray<Token>, table: Table) => {
     if (token.kind === "sign") return wrong(`“${token.text}” stands where a column or a value should`)
     if (token.kind === "number") return { value: token.value, text: token.text }
     if (token.kind === "text") return { text: token.text }
-    const found = column(table, token.text)
+    const found = column(token.text)(table)
     if (found !== undefined) return { column: found }
     return token.kind === "word" ? { text: token.text } : unknown(token.text)
   }
@@ -169,7 +169,7 @@ const parser = (all: ReadonlyArray<Token>, table: Table) => {
     if (sign?.kind !== "sign" || sign.text === "(" || sign.text === ")") {
       if (!("column" in left)) return unknown(left.text)
       const of = left.column
-      return (row) => text(of, row) !== ""
+      return (row) => text(row)(of) !== ""
     }
     at++
     return sound(comparison(left, sign.text, operand()))

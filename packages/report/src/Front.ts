@@ -12,10 +12,12 @@ export interface Objective {
 }
 
 /** Which way a measure or a cost of a search is better. */
-export const directionOf = ({ measures, objectives }: Pick<Info, "measures" | "objectives">, name: string): Direction =>
-  measures.find((each) => each.name === name)?.direction ??
-  objectives.find((each) => each.name === name)?.direction ??
-  (name === "reward" ? "higher" : "lower")
+export const directionOf =
+  (name: string) =>
+  ({ measures, objectives }: Pick<Info, "measures" | "objectives">): Direction =>
+    measures.find((each) => each.name === name)?.direction ??
+    objectives.find((each) => each.name === name)?.direction ??
+    (name === "reward" ? "higher" : "lower")
 
 /** Rows with a number in every objective that were trained for as many epochs as any that is given: results of fewer say nothing against others. */
 export const comparable = (

@@ -40,10 +40,10 @@ const chosen = (info: Info, table: Table, of: Options["of"]) => {
   const { decides, measures, objectives } = info
   const names = of ?? (objectives.length > 1 ? objectives.map(({ name }) => name) : [decides ?? "reward", "macs"])
   const found = names.slice(0, 2).flatMap((name) => {
-    const values = numbers(table, name)
+    const values = numbers(name)(table)
     const isShare = measures.some((each) => each.name === name && each.isShare)
     const said = (value: number) => (isShare ? `${Number((100 * value).toPrecision(4))}%` : number(value))
-    return values === undefined ? [] : [{ name, values, direction: Front.directionOf(info, name), said }]
+    return values === undefined ? [] : [{ name, values, direction: Front.directionOf(name)(info), said }]
   })
   const [up, across] = found
   return up === undefined || across === undefined ? undefined : { up, across }
@@ -65,7 +65,7 @@ export const svg = (info: Info, table: Table, { of }: Options = {}): string | un
   if (two === undefined) return undefined
   const { across, up } = two
   const all = Array.from({ length: table.size }, (_, row) => row)
-  const { rows } = Front.comparable(all, [up, across], numbers(table, "epochs"))
+  const { rows } = Front.comparable(all, [up, across], numbers("epochs")(table))
   if (rows.length === 0) return undefined
   const front = Front.of(rows, [up, across]).toSorted((a, b) => (across.values[a] ?? 0) - (across.values[b] ?? 0))
   /** From a column's numbers to places, with some room beside the outermost. */
@@ -82,7 +82,7 @@ export const svg = (info: Info, table: Table, { of }: Options = {}): string | un
   const x = axis(across.values, left, width - right)
   const y = axis(up.values, height - bottom, top)
   const place = (row: number) => [x.at(across.values[row] ?? 0), y.at(up.values[row] ?? 0)] as const
-  const name = column(table, "network")
+  const name = column("network")(table)
   const said = `${front.length} of ${rows.length} networks are on the front of ${up.name} and ${across.name}`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" role="img" class="uninet-front">`,
@@ -114,8 +114,8 @@ export const svg = (info: Info, table: Table, { of }: Options = {}): string | un
     `<path class="l" d="${front.map((row, i) => (i === 0 ? `M${place(row).join(" ")}` : `H${place(row)[0]}V${place(row)[1]}`)).join("")}"/>`,
     ...front.map((row) => {
       const [cx, cy] = place(row)
-      const network = name === undefined ? "" : textIn(name, row)
-      return `<circle class="f" cx="${cx}" cy="${cy}" r="5"><title>${Picture.escaped(`trial ${numbers(table, "trial")?.[row] ?? row}: ${up.name} ${up.said(up.values[row] ?? 0)}, ${across.name} ${across.said(across.values[row] ?? 0)}${network === "" ? "" : `; ${network}`}`)}</title></circle>`
+      const network = name === undefined ? "" : textIn(row)(name)
+      return `<circle class="f" cx="${cx}" cy="${cy}" r="5"><title>${Picture.escaped(`trial ${numbers("trial")(table)?.[row] ?? row}: ${up.name} ${up.said(up.values[row] ?? 0)}, ${across.name} ${across.said(across.values[row] ?? 0)}${network === "" ? "" : `; ${network}`}`)}</title></circle>`
     }),
     "</svg>",
     ""

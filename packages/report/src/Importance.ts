@@ -92,7 +92,7 @@ const intervalOf = ({ means, sum }: Tally, times: Float64Array): Interval => {
 
 /** A choice's codes of some rows, at most `bins` different ones. */
 const binned = (choice: Column, rows: ReadonlyArray<number>): Uint8Array => {
-  const values = rows.map((row) => number(choice, row))
+  const values = rows.map((row) => number(row)(choice))
   const different = [...new Set(values)].filter((value) => !Number.isNaN(value)).sort((a, b) => a - b)
   const place = new Map(
     different.map((value, i) => [
@@ -237,7 +237,7 @@ const levelOf = (
   table: Table,
   values: Float64Array
 ): { readonly epochs: number | null; readonly rows: ReadonlyArray<number> } => {
-  const epochs = numbers(table, "epochs")
+  const epochs = numbers("epochs")(table)
   const levels = new Map<number, Array<number>>()
   for (let row = 0; row < table.size; row++) {
     if (!Number.isFinite(values[row])) continue
@@ -254,82 +254,86 @@ const levelOf = (
 }
 
 /** How much each choice matters for a column of numbers. */
-export const of = (table: Table, measure: string, options: Options = {}): Importance => {
-  const { forests = 10, seed = "importance", trees = 8 } = options
-  const choices = ofRole(table, "choice")
-  const values = numbers(table, measure) ?? new Float64Array(table.size).fill(NaN)
-  const level = levelOf(table, values)
-  const most = Math.min(options.most ?? 1000, Math.max(200, Math.floor(40_000 / Math.max(1, choices.length))))
-  const n = Math.min(most, level.rows.length)
-  // Evenly over the search, which proposes otherwise at its end than at its beginning.
-  const rows = Array.from({ length: n }, (_, i) => level.rows[Math.floor((i * level.rows.length) / n)] ?? 0)
-  const silent = (why: string, explained: Interval | null = null): Importance => ({
-    measure,
-    trials: n,
-    epochs: level.epochs,
-    explained,
-    choices: [],
-    silent: why
-  })
-  if (choices.length === 0) return silent("All trials have the same choices, so nothing can be said of them.")
-  if (n < least)
-    return silent(`There are ${n} trials with a result to compare, and fewer than ${least} say nothing of ${measure}.`)
-  const y = Float64Array.from(rows, (row) => values[row] ?? 0)
-  const mean = meanOf(
-    rows.map((_, i) => i),
-    y
-  )
-  for (let i = 0; i < n; i++) y[i] = (y[i] ?? 0) - mean
-  const variance = y.reduce((sum, value) => sum + value * value, 0) / n
-  if (!(variance > 0)) return silent(`All trials have the same ${measure}.`)
-  const prng = Prng.fromSeed(seed).split(measure)
-  const times = new Float64Array(n)
-  const unexplained = tally(n)
-  const bins = choices.map((choice) => ({ name: choice.name, codes: binned(choice, rows), lost: tally(n) }))
-  const features = bins.map(({ codes }) => codes)
-  for (let f = 0; f < forests; f++) {
-    const own = prng.split(`forest ${f}`)
-    const sample = sampleOf(n, own)
-    const known = new Set(sample)
-    const held = rows.map((_, i) => i).filter((i) => !known.has(i))
-    for (const row of held) times[row] = (times[row] ?? 0) + 1
-    const grown = Array.from({ length: trees }, (_, k) =>
-      grow(
-        sampleOf(n, own.split(`tree ${k}`)).map((i) => sample[i] ?? 0),
-        features,
-        y,
-        own.split(`cuts ${k}`),
-        0
+export const of =
+  (measure: string, options: Options = {}) =>
+  (table: Table): Importance => {
+    const { forests = 10, seed = "importance", trees = 8 } = options
+    const choices = ofRole("choice")(table)
+    const values = numbers(measure)(table) ?? new Float64Array(table.size).fill(NaN)
+    const level = levelOf(table, values)
+    const most = Math.min(options.most ?? 1000, Math.max(200, Math.floor(40_000 / Math.max(1, choices.length))))
+    const n = Math.min(most, level.rows.length)
+    // Evenly over the search, which proposes otherwise at its end than at its beginning.
+    const rows = Array.from({ length: n }, (_, i) => level.rows[Math.floor((i * level.rows.length) / n)] ?? 0)
+    const silent = (why: string, explained: Interval | null = null): Importance => ({
+      measure,
+      trials: n,
+      epochs: level.epochs,
+      explained,
+      choices: [],
+      silent: why
+    })
+    if (choices.length === 0) return silent("All trials have the same choices, so nothing can be said of them.")
+    if (n < least)
+      return silent(
+        `There are ${n} trials with a result to compare, and fewer than ${least} say nothing of ${measure}.`
       )
+    const y = Float64Array.from(rows, (row) => values[row] ?? 0)
+    const mean = meanOf(
+      rows.map((_, i) => i),
+      y
     )
-    const errors = errorsOf(grown, held, features, y)
-    add(unexplained, held, (i) => (errors[i] ?? 0) / variance)
-    const used = new Set<number>()
-    for (const tree of grown) usedBy(tree, used)
-    for (const [feature, { codes, lost }] of bins.entries()) {
-      const mixed = used.has(feature)
-        ? errorsOf(
-            grown,
-            held,
-            features,
-            y,
-            feature,
-            shuffled(
-              held.map((row) => codes[row] ?? 0),
-              own.split(`shuffle ${feature}`)
+    for (let i = 0; i < n; i++) y[i] = (y[i] ?? 0) - mean
+    const variance = y.reduce((sum, value) => sum + value * value, 0) / n
+    if (!(variance > 0)) return silent(`All trials have the same ${measure}.`)
+    const prng = Prng.fromSeed(seed).split(measure)
+    const times = new Float64Array(n)
+    const unexplained = tally(n)
+    const bins = choices.map((choice) => ({ name: choice.name, codes: binned(choice, rows), lost: tally(n) }))
+    const features = bins.map(({ codes }) => codes)
+    for (let f = 0; f < forests; f++) {
+      const own = prng.split(`forest ${f}`)
+      const sample = sampleOf(n, own)
+      const known = new Set(sample)
+      const held = rows.map((_, i) => i).filter((i) => !known.has(i))
+      for (const row of held) times[row] = (times[row] ?? 0) + 1
+      const grown = Array.from({ length: trees }, (_, k) =>
+        grow(
+          sampleOf(n, own.split(`tree ${k}`)).map((i) => sample[i] ?? 0),
+          features,
+          y,
+          own.split(`cuts ${k}`),
+          0
+        )
+      )
+      const errors = errorsOf(grown, held, features, y)
+      add(unexplained, held, (i) => (errors[i] ?? 0) / variance)
+      const used = new Set<number>()
+      for (const tree of grown) usedBy(tree, used)
+      for (const [feature, { codes, lost }] of bins.entries()) {
+        const mixed = used.has(feature)
+          ? errorsOf(
+              grown,
+              held,
+              features,
+              y,
+              feature,
+              shuffled(
+                held.map((row) => codes[row] ?? 0),
+                own.split(`shuffle ${feature}`)
+              )
             )
-          )
-        : errors
-      add(lost, held, (i) => ((mixed[i] ?? 0) - (errors[i] ?? 0)) / (2 * variance))
+          : errors
+        add(lost, held, (i) => ((mixed[i] ?? 0) - (errors[i] ?? 0)) / (2 * variance))
+      }
     }
+    const rest = intervalOf(unexplained, times)
+    const whole: Interval = { mean: 1 - rest.mean, low: 1 - rest.high, high: 1 - rest.low }
+    if (whole.low <= 0)
+      return silent(
+        `From ${n} trials nothing can be said of ${measure}: its choices predict it no better than its mean does, as far as can be told.`,
+        whole
+      )
+    const found = bins.map(({ lost, name }) => ({ name, ...intervalOf(lost, times) })).sort((a, b) => b.mean - a.mean)
+    return { measure, trials: n, epochs: level.epochs, explained: whole, choices: found, silent: "" }
   }
-  const rest = intervalOf(unexplained, times)
-  const whole: Interval = { mean: 1 - rest.mean, low: 1 - rest.high, high: 1 - rest.low }
-  if (whole.low <= 0)
-    return silent(
-      `From ${n} trials nothing can be said of ${measure}: its choices predict it no better than its mean does, as far as can be told.`,
-      whole
-    )
-  const found = bins.map(({ lost, name }) => ({ name, ...intervalOf(lost, times) })).sort((a, b) => b.mean - a.mean)
-  return { measure, trials: n, epochs: level.epochs, explained: whole, choices: found, silent: "" }
-}

@@ -105,21 +105,21 @@ export interface Options {
 const most = 6
 
 /** The importances of a search's choices: for its reward, and for its measures. */
-export const importances = (
-  { info }: Pick<Run.Run, "info">,
-  table: Table,
-  options: Importance.Options = {}
-): ReadonlyArray<Importance.Importance> =>
-  ["reward", ...info.measures.map(({ name }) => name)]
-    .filter((name) => numbers(table, name) !== undefined)
-    .slice(0, most)
-    .map((name) => Importance.of(table, name, options))
+export const importances =
+  (table: Table, options: Importance.Options = {}) =>
+  ({ info }: Pick<Run.Run, "info">): ReadonlyArray<Importance.Importance> =>
+    ["reward", ...info.measures.map(({ name }) => name)]
+      .filter((name) => numbers(name)(table) !== undefined)
+      .slice(0, most)
+      .map((name) => Importance.of(name, options)(table))
 
 /** A search with its trials as columns and the importances of its choices, which take up to some seconds. */
-export const shown = (run: Run.Run, details: ReadonlyArray<Detail> = [], options: Importance.Options = {}): Shown => {
-  const table = Run.table(run)
-  return { info: run.info, importances: importances(run, table, options), details, table }
-}
+export const shown =
+  (details: ReadonlyArray<Detail> = [], options: Importance.Options = {}) =>
+  (run: Run.Run): Shown => {
+    const table = Run.table(run)
+    return { info: run.info, importances: importances(table, options)(run), details, table }
+  }
 
 /** A report of some searches. */
 export const of = (runs: ReadonlyArray<Shown>, { problems = [], ...rest }: Options): Report => ({

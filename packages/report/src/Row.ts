@@ -155,24 +155,26 @@ export const workerOf = ({ engine, formulation, host, process }: Journal.Trained
 const afterSearch = 1000
 
 /** A row with how it was trained; what was trained after the search is no part of it. */
-export const trained = (row: Row, { begun, curve, ended, place, step }: Journal.Trained): Row => {
-  if (step >= afterSearch) return row
-  const steps = (curve?.epochs ?? []).map((epochs, i): Step => {
-    const values: Array<readonly [string, number]> = []
-    const add = (name: string, value: number | null | undefined) => {
-      if (value !== null && value !== undefined) values.push([name, value])
+export const trained =
+  ({ begun, curve, ended, place, step }: Journal.Trained) =>
+  (row: Row): Row => {
+    if (step >= afterSearch) return row
+    const steps = (curve?.epochs ?? []).map((epochs, i): Step => {
+      const values: Array<readonly [string, number]> = []
+      const add = (name: string, value: number | null | undefined) => {
+        if (value !== null && value !== undefined) values.push([name, value])
+      }
+      add("training loss", curve?.loss[i])
+      for (const [name, series] of Object.entries(curve?.measures ?? {})) add(name, series[i])
+      return { epochs, values: Object.fromEntries(values) }
+    })
+    return {
+      ...row,
+      // The journal's own numbers have all their digits.
+      curve: steps.length === 0 ? row.curve : merged(steps, row.curve),
+      work: [...row.work, { worker: workerOf(place), begun, ended }]
     }
-    add("training loss", curve?.loss[i])
-    for (const [name, series] of Object.entries(curve?.measures ?? {})) add(name, series[i])
-    return { epochs, values: Object.fromEntries(values) }
-  })
-  return {
-    ...row,
-    // The journal's own numbers have all their digits.
-    curve: steps.length === 0 ? row.curve : merged(steps, row.curve),
-    work: [...row.work, { worker: workerOf(place), begun, ended }]
   }
-}
 
 /** The rows of a journal as it grows. */
 export interface Log {
@@ -215,7 +217,7 @@ export const log = (most: number | null): Log => {
       const key = `${each.trial} ${each.step}`
       if (row === undefined || known.has(key)) return
       known.add(key)
-      rows.set(each.trial, trained(row, each))
+      rows.set(each.trial, trained(each)(row))
     }
   }
 }

@@ -22,24 +22,24 @@
  *
  *   // The trials as columns: any of them as text, or as numbers.
  *   const table = Run.table(run)
- *   const choices = Table.ofRole(table, "choice")
- *   const accuracy = Table.numbers(table, "accuracy") ?? new Float64Array()
- *   const macs = Table.numbers(table, "macs") ?? new Float64Array()
- *   for (const column of choices) yield* Console.log(column.name, Table.text(column, 0), Table.number(column, 0))
- *   yield* Console.log(Table.column(table, "network")?.role)
+ *   const choices = Table.ofRole("choice")(table)
+ *   const accuracy = Table.numbers("accuracy")(table) ?? new Float64Array()
+ *   const macs = Table.numbers("macs")(table) ?? new Float64Array()
+ *   for (const column of choices) yield* Console.log(column.name, Table.text(0)(column), Table.number(0)(column))
+ *   yield* Console.log(Table.column("network")(table)?.role)
  *
  *   // What can be had for how much, and what was the best by then.
  *   const rows = Array.from({ length: table.size }, (_, row) => row)
  *   const objectives = [
- *     { values: accuracy, direction: Front.directionOf(run.info, "accuracy") },
- *     { values: macs, direction: Front.directionOf(run.info, "macs") }
+ *     { values: accuracy, direction: Front.directionOf("accuracy")(run.info) },
+ *     { values: macs, direction: Front.directionOf("macs")(run.info) }
  *   ] as const
  *   yield* Console.log(Front.of(Front.comparable(rows, objectives, undefined).rows, objectives).length)
  *   yield* Console.log(Front.running(rows, objectives[0], undefined).at(-1)?.value)
  *
  *   // Which choices matter; how unlike three points are; what the strategy proposed how often.
- *   const { choices: important } = Importance.of(table, "accuracy", { forests: 2 })
- *   yield* Console.log(important[0]?.name, Report.importances(run, table, { forests: 2 }).map(({ measure }) => measure))
+ *   const { choices: important } = Importance.of("accuracy", { forests: 2 })(table)
+ *   yield* Console.log(important[0]?.name, Report.importances(table, { forests: 2 })(run).map(({ measure }) => measure))
  *   yield* Console.log(Distances.of([0, 1, 2], choices))
  *   const [first] = choices
  *   if (first?.kind === "category") yield* Console.log(Shares.of(rows, first, 2).map(({ shares }) => shares.length))
@@ -113,32 +113,42 @@ export interface Table {
 }
 
 /** The column of a name, if there is one. */
-export const column = (table: Table, name: string): Column | undefined =>
-  table.columns.find((each) => each.name === name)
+export const column =
+  (name: string) =>
+  (table: Table): Column | undefined =>
+    table.columns.find((each) => each.name === name)
 
 /** The numbers of a column, a row each, NaN where a row has none; `undefined` where there is no column of numbers of that name. */
-export const numbers = (table: Table, name: string): Float64Array | undefined => {
-  const found = column(table, name)
-  return found?.kind === "number" ? found.values : undefined
-}
+export const numbers =
+  (name: string) =>
+  (table: Table): Float64Array | undefined => {
+    const found = column(name)(table)
+    return found?.kind === "number" ? found.values : undefined
+  }
 
 /** Columns of a role. */
-export const ofRole = (table: Table, role: Role): ReadonlyArray<Column> =>
-  table.columns.filter((each) => each.role === role)
+export const ofRole =
+  (role: Role) =>
+  (table: Table): ReadonlyArray<Column> =>
+    table.columns.filter((each) => each.role === role)
 
 const utf8 = new TextDecoder()
 
 /** What a column has in a row, as text; empty where it has nothing. */
-export const text = (of: Column, row: number): string => {
-  if (of.kind === "category") return of.labels[(of.codes[row] ?? 0) - 1] ?? ""
-  if (of.kind === "text") return utf8.decode(of.bytes.subarray(of.offsets[row], of.offsets[row + 1]))
-  const value = of.values[row] ?? NaN
-  return Number.isNaN(value) ? "" : String(value)
-}
+export const text =
+  (row: number) =>
+  (of: Column): string => {
+    if (of.kind === "category") return of.labels[(of.codes[row] ?? 0) - 1] ?? ""
+    if (of.kind === "text") return utf8.decode(of.bytes.subarray(of.offsets[row], of.offsets[row + 1]))
+    const value = of.values[row] ?? NaN
+    return Number.isNaN(value) ? "" : String(value)
+  }
 
 /** What a column has in a row as a number: of options their order, of texts nothing. */
-export const number = (of: Column, row: number): number =>
-  of.kind === "number" ? (of.values[row] ?? NaN) : of.kind === "category" ? of.codes[row] || NaN : NaN
+export const number =
+  (row: number) =>
+  (of: Column): number =>
+    of.kind === "number" ? (of.values[row] ?? NaN) : of.kind === "category" ? of.codes[row] || NaN : NaN
 
 const textsOf = (name: string, role: Role, texts: ReadonlyArray<string>): Texts => {
   const encoder = new TextEncoder()

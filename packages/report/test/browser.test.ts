@@ -14,7 +14,7 @@ const about = { state: "stopped", replay: "uninet replay runs/demo" } as const
 const read = journal({ trials: 240, rungs: [1, 3], prefix: hostile })
 const run = Run.of(read, { ...about, name: `runs/${hostile}` })
 const table = Run.table(run)
-const numbers = (name: string) => Table.numbers(table, name) ?? assert.fail(name)
+const numbers = (name: string) => Table.numbers(name)(table) ?? assert.fail(name)
 const rows = Array.from({ length: table.size }, (_, row) => row)
 const finished = rows.filter((row) => numbers("epochs")[row] === 3)
 const detail = {
@@ -41,7 +41,7 @@ describe("the page in a browser", () => {
         )
         const file = join(folder, "report.html")
         const other = Run.of(journal({ trials: 1 }), { ...about, name: "other" })
-        const shown = [Report.shown(run, [detail]), Report.shown(other)]
+        const shown = [Report.shown([detail])(run), Report.shown()(other)]
         const by = { name: "accuracy", direction: "higher" } as const
         const second = journal({ trials: 120, rungs: [1, 3], seed: "second" })
         const compared = Comparison.of(
@@ -89,7 +89,7 @@ describe("the page in a browser", () => {
           yield* said("#front .summary"),
           `The front of macs (lower), accuracy (higher) has ${front.length} trial${front.length === 1 ? "" : "s"} of ${finished.length} trained for 3 epochs; the search allows macs at most 1.4 M`
         )
-        const [first] = Report.importances(run, table).find(({ measure }) => measure === "accuracy")?.choices ?? []
+        const [first] = Report.importances(table)(run).find(({ measure }) => measure === "accuracy")?.choices ?? []
         assert.include(yield* said("#importance .summary"), `Of accuracy, ${first.name} has a part in`)
         for (const [id, says] of [
           ["parallel", /axes: stages\.\d.*All \d+ trials shown are drawn\. Nothing is brushed/],

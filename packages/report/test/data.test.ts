@@ -23,8 +23,8 @@ const all = Array.from({ length: table.size }, (_, row) => row)
 const picked = (expression: string, of = table) =>
   Result.map(Filter.parse(expression, of), (holds) => Array.from({ length: of.size }, (_, row) => row).filter(holds))
 const trialsOf = (expression: string) => Result.getOrThrow(picked(expression))
-const textOf = (name: string, row: number) => Table.text(Table.column(table, name) ?? assert.fail(name), row)
-const numbersOf = (name: string, of = table) => Table.numbers(of, name) ?? assert.fail(name)
+const textOf = (name: string, row: number) => Table.text(row)(Table.column(name)(table) ?? assert.fail(name))
+const numbersOf = (name: string, of = table) => Table.numbers(name)(of) ?? assert.fail(name)
 
 describe("a journal as a table", () => {
   it("has a row for every trial, with how it stands", () => {
@@ -41,12 +41,12 @@ describe("a journal as a table", () => {
   })
 
   it("has a column for every place of the points that they differ in, empty where a point has it not", () => {
-    const choices = Table.ofRole(table, "choice").map(({ name }) => name)
+    const choices = Table.ofRole("choice")(table).map(({ name }) => name)
     assert.include(choices, "stages.0.operator")
     assert.include(choices, "stages.3.heads")
     assert.notInclude(choices, "classes")
     assert.deepStrictEqual(trialsOf("stages.0.heads"), trialsOf('stages.0.operator = SA or stages.0.operator = "LSA"'))
-    const channels = Table.column(table, "stages.1.channels")
+    const channels = Table.column("stages.1.channels")(table)
     assert.deepStrictEqual(channels?.kind === "category" && channels.labels, ["16", "24", "32", "48", "64"])
   })
 
@@ -58,8 +58,8 @@ describe("a journal as a table", () => {
     }
     const made = [...rows.values()]
     const of = Table.of(made)
-    assert.strictEqual(Table.column(of, "rate")?.kind, "number")
-    assert.strictEqual(Table.column(of, "id")?.kind, "text")
+    assert.strictEqual(Table.column("rate")(of)?.kind, "number")
+    assert.strictEqual(Table.column("id")(of)?.kind, "text")
     assert.deepStrictEqual(Result.getOrThrow(picked("rate > 28", of)), [197, 198, 199])
   })
 
@@ -178,7 +178,7 @@ describe("a front", () => {
 
 describe("importance", () => {
   it("finds the choice that matters, with an interval that leaves out nothing, the same every time", () => {
-    const found = Importance.of(table, "accuracy", { trees: 5 })
+    const found = Importance.of("accuracy", { trees: 5 })(table)
     assert.strictEqual(found.silent, "")
     const [first, ...rest] = found.choices
     assert.strictEqual(first.name, "stages.0.operator")
@@ -187,21 +187,21 @@ describe("importance", () => {
     // What is there only with the first is not taken for it.
     assert.isBelow(found.choices.find(({ name }) => name === "stages.0.heads")?.mean ?? 1, 0.1)
     const small = { forests: 3, trees: 2, most: 100 }
-    assert.deepStrictEqual(Importance.of(table, "accuracy", small), Importance.of(table, "accuracy", small))
+    assert.deepStrictEqual(Importance.of("accuracy", small)(table), Importance.of("accuracy", small)(table))
   })
 
   it("is silent where the data say nothing", () => {
     const noise = (seed: string) =>
-      Importance.of(Run.table(Run.of(journal({ trials: 90, depends: false, seed }), about)), "loss")
+      Importance.of("loss")(Run.table(Run.of(journal({ trials: 90, depends: false, seed }), about)))
     for (const seed of ["a", "b"]) assert.match(noise(seed).silent, /nothing can be said/, seed)
-    assert.match(Importance.of(Run.table(Run.of(journal({ trials: 9 }), about)), "loss").silent, /fewer than 24/)
-    assert.match(Importance.of(Table.of([]), "loss").silent, /same choices/)
+    assert.match(Importance.of("loss")(Run.table(Run.of(journal({ trials: 9 }), about))).silent, /fewer than 24/)
+    assert.match(Importance.of("loss")(Table.of([])).silent, /same choices/)
   })
 })
 
 describe("what pages draw", () => {
   it("has shares that add up, and intervals around them", () => {
-    const of = Table.column(table, "stages.0.operator")
+    const of = Table.column("stages.0.operator")(table)
     if (of?.kind !== "category") return assert.fail("it is one of some options")
     for (const { shares } of Shares.of(all, of, 5)) {
       assert.approximately(
@@ -224,7 +224,7 @@ describe("what pages draw", () => {
   })
 
   it("has distances of 0 to itself and the share of different choices to others", () => {
-    const choices = Table.ofRole(table, "choice")
+    const choices = Table.ofRole("choice")(table)
     const [[own, other], [back]] = Distances.of([0, 1], choices)
     assert.strictEqual(own, 0)
     assert.strictEqual(other, back)

@@ -12,7 +12,7 @@ describe("a report's file", () => {
     Effect.gen(function* () {
       const name = `runs/${hostile}`
       const run = Run.of(journal({ trials: 30, prefix: hostile }), { name, state: "stopped" })
-      const report = Report.of([Report.shown(run)], { made: 0, problems: [hostile] })
+      const report = Report.of([Report.shown()(run)], { made: 0, problems: [hostile] })
       const html = yield* Html.of(report)
       assert.notInclude(html, "hacked")
       assert.strictEqual(html.match(/<script/g)?.length, 2)

@@ -20,13 +20,12 @@ export interface Options {
  *
  * Fails where that part does not check.
  */
-export const explain = (
-  program: Program.Program,
-  { block, costs }: Options
-): Result.Result<Explain.Explained, GraphError> =>
-  Result.map(Updates.insideOf(program, Updates.outsideOf(program)), (inside) =>
-    Explain.explain(inside, costs, optionsOf(inside, block))
-  )
+export const explain =
+  ({ block, costs }: Options) =>
+  (program: Program.Program): Result.Result<Explain.Explained, GraphError> =>
+    Result.map(Updates.insideOf(Updates.outsideOf(program))(program), (inside) =>
+      Explain.explain(costs, optionsOf(inside, block))(inside)
+    )
 
 /** What the ops of a kind took. */
 export interface Measured {
@@ -99,40 +98,38 @@ const byKind = ({ fused, operators }: Profile.Profile): ReadonlyMap<string, numb
 }
 
 /** The same with milliseconds of every kind of op beside the plain form's, and what this machine reaches. Runs on made-up numbers, one thread. */
-export const measure = (
-  program: Program.Program,
-  options: Options,
-  runs = 5
-): Effect.Effect<Measurement, CompileFailed | RunFailed | GraphError> =>
-  Effect.gen(function* () {
-    const explained = yield* Effect.fromResult(explain(program, options))
-    const values = valuesOf(program)
-    const own = yield* Profile.make(program, values, { formulation: options.block === 0 ? "standard" : "blocked" })
-    const blocked = yield* own(runs)
-    const plain = yield* Profile.make(program, values, { formulation: "standard" })
-    const standard = yield* plain(runs)
-    const [ours, theirs] = [byKind(blocked), byKind(standard)]
-    const rows = Map.groupBy(explained.nodes, ({ kind }): string => kind)
-    const kinds = [...new Set([...ours.keys(), ...theirs.keys()])].map((kind): Measured => {
-      const nodes = rows.get(kind) ?? []
-      const total = (of: "macs" | "bytes" | "predicted") => nodes.reduce((sum, node) => sum + node[of], 0)
+export const measure =
+  (options: Options, runs = 5) =>
+  (program: Program.Program): Effect.Effect<Measurement, CompileFailed | RunFailed | GraphError> =>
+    Effect.gen(function* () {
+      const explained = yield* Effect.fromResult(explain(options)(program))
+      const values = valuesOf(program)
+      const own = yield* Profile.make(program, values, { formulation: options.block === 0 ? "standard" : "blocked" })
+      const blocked = yield* own(runs)
+      const plain = yield* Profile.make(program, values, { formulation: "standard" })
+      const standard = yield* plain(runs)
+      const [ours, theirs] = [byKind(blocked), byKind(standard)]
+      const rows = Map.groupBy(explained.nodes, ({ kind }): string => kind)
+      const kinds = [...new Set([...ours.keys(), ...theirs.keys()])].map((kind): Measured => {
+        const nodes = rows.get(kind) ?? []
+        const total = (of: "macs" | "bytes" | "predicted") => nodes.reduce((sum, node) => sum + node[of], 0)
+        return {
+          kind,
+          milliseconds: ours.get(kind) ?? 0,
+          plain: theirs.get(kind) ?? 0,
+          predicted: total("predicted") / 1e6,
+          macs: total("macs"),
+          bytes: total("bytes")
+        }
+      })
       return {
-        kind,
-        milliseconds: ours.get(kind) ?? 0,
-        plain: theirs.get(kind) ?? 0,
-        predicted: total("predicted") / 1e6,
-        macs: total("macs"),
-        bytes: total("bytes")
+        explained,
+        kinds: kinds.toSorted((a, b) => b.milliseconds - a.milliseconds),
+        wall: blocked.wall,
+        wallOfPlain: standard.wall,
+        limits: yield* limitsOf
       }
-    })
-    return {
-      explained,
-      kinds: kinds.toSorted((a, b) => b.milliseconds - a.milliseconds),
-      wall: blocked.wall,
-      wallOfPlain: standard.wall,
-      limits: yield* limitsOf
-    }
-  }).pipe(Effect.scoped)
+    }).pipe(Effect.scoped)
 
 const copies = "copies to outputs"
 

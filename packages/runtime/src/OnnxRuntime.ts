@@ -122,12 +122,12 @@ const open = Effect.fn("OnnxRuntime.open")(function* (
   const { engine } = target
   const { averages, norm, steps } = outside
   const inside = yield* Effect.mapError(
-    Effect.fromResult(Updates.insideOf(program, outside)),
+    Effect.fromResult(Updates.insideOf(outside)(program)),
     (cause) => new CompileFailed({ engine, program: name, cause })
   )
   const ends = Object.keys(inside.outputs).length + inside.updates.length
   const graph = ends === 0 ? undefined : yield* openGraph(name, inside, memory, steps, target)
-  const norms = Updates.normOutputs(program, outside)
+  const norms = Updates.normOutputs(outside)(program)
   const entry: Entry = { name, program, graph, optimises: steps.length > 0, most: norm?.most, norms, averages }
   return entry
 })

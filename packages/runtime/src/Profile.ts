@@ -74,7 +74,7 @@ export const make = (
 > =>
   Effect.gen(function* () {
     const inside = yield* Effect.mapError(
-      Effect.fromResult(Updates.insideOf(program, Updates.outsideOf(program))),
+      Effect.fromResult(Updates.insideOf(Updates.outsideOf(program))(program)),
       (cause) => new CompileFailed({ engine, program: name, cause })
     )
     const lowered = lower(inside, name, formulation === "blocked" ? yield* attempt(blockSize) : 0)

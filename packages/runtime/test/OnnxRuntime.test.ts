@@ -528,7 +528,7 @@ describe("attention with more scores than are worked on at once", () => {
         ],
         f: (q, k, v) => Op.attention(q, k, v, { heads: 2, scale: 0.7, ...(mask && { mask }) })
       })
-      const pieces = Lowering.lower(program, { block: 16 }).model.nodes.filter((node) => node.opType === "Split")
+      const pieces = Lowering.lower({ block: 16 })(program).model.nodes.filter((node) => node.opType === "Split")
       assert.strictEqual(pieces.length, 4)
       const [standard, blocked] = yield* byBoth(program, values)
       for (const [name, expected] of Object.entries(standard))

@@ -74,8 +74,8 @@ describe("clipping", () => {
     const program = clippedWithNorm(1)
     const outside = Updates.outsideOf(program)
     assert.strictEqual(outside.norm?.most, 1)
-    assert.deepStrictEqual(Updates.normOutputs(program, outside), ["norm"])
-    const inside = Result.getOrThrow(Updates.insideOf(program, outside))
+    assert.deepStrictEqual(Updates.normOutputs(outside)(program), ["norm"])
+    const inside = Result.getOrThrow(Updates.insideOf(outside)(program))
     assert.deepStrictEqual(
       inside.nodes.filter(({ kind }) => kind === "globalNorm" || kind === "clipByNorm"),
       []
@@ -94,7 +94,7 @@ describe("clipping", () => {
       assert.isUndefined(outside.norm)
       assert.strictEqual(outside.steps.length, 4)
       assert.include(
-        Result.getOrThrow(Updates.insideOf(program, outside)).nodes.map(({ kind }) => kind),
+        Result.getOrThrow(Updates.insideOf(outside)(program)).nodes.map(({ kind }) => kind),
         "clipByNorm"
       )
     }

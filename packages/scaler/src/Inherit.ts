@@ -61,7 +61,7 @@ export interface Options {
  * const larger = Result.getOrThrow(Compound.member(models, smaller, 1, { coefficients: Coefficients.efficientNet })).point
  * // In place of what a training left.
  * const { variables } = Result.getOrThrow(Model.evaluation()(Result.getOrThrow(models.model(smaller))))
- * const trained = Initialise.values(variables, Prng.fromSeed("demo"))
+ * const trained = Initialise.values(Prng.fromSeed("demo"))(variables)
  * const { approximate, weights } = Result.getOrThrow(Inherit.weights(models, { smaller, trained, larger }))
  * console.log(Object.keys(weights).length, approximate.length)
  * ```
@@ -80,7 +80,7 @@ export const weights = <A, C extends string, M extends string>(
     const shapes = new Map(before.variables.map(({ attributes, shape }) => [attributes.name, shape] as const))
     const prng = Prng.fromSeed(seed).split("inherit")
 
-    const out = new Map<string, Float32Array>(Initialise.values(after.variables, prng.split("new")))
+    const out = new Map<string, Float32Array>(Initialise.values(prng.split("new"))(after.variables))
     for (const variable of after.variables) {
       const { name } = variable.attributes
       const { from, parts, positions, silent } = growth(name)

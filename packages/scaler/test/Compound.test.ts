@@ -78,8 +78,8 @@ const macsOf = (architecture: Architecture.Architecture): number =>
   Result.getOrThrow(Result.flatMap(Network.make(architecture), NetworkCosts.of)).macs
 
 const attends = ({ dsm, operator }: Architecture.Stage): boolean =>
-  OperatorSet.get(OperatorSet.standard, operator)?.heads === true ||
-  (dsm !== null && DsmSet.get(DsmSet.standard, dsm)?.heads === true)
+  OperatorSet.get(operator)(OperatorSet.standard)?.heads === true ||
+  (dsm !== null && DsmSet.get(dsm)(DsmSet.standard)?.heads === true)
 
 /** All architectures one step away that are not smaller than the least. */
 const neighbours = (

@@ -62,8 +62,8 @@ describe("the published scaler", () => {
   it.effect("keeps other classes, and refuses what is not in its table", () =>
     Effect.gen(function* () {
       const { family, toMacs } = yield* Scaler
-      const [b2] = yield* family(uninet, UniNet.withImage(UniNet.B0, { channels: 1 }, 10), [2])
-      assert.deepStrictEqual(b2.point, UniNet.withImage(UniNet.B2, { channels: 1 }, 10))
+      const [b2] = yield* family(uninet, UniNet.withImage({ channels: 1 }, 10)(UniNet.B0), [2])
+      assert.deepStrictEqual(b2.point, UniNet.withImage({ channels: 1 }, 10)(UniNet.B2))
       assert.match(
         yield* said(family(uninet, UniNet.B0, [7])),
         /^there is no published member at φ = 7 of a family whose members are at φ = 0 to 6/

@@ -73,7 +73,7 @@ export class Infeasible extends Schema.TaggedError<Infeasible>()("Infeasible", {
     const wanted = this.quantities.map(Constraint.print).join(", ")
     const has = this.quantities.map((q) => `${q.name} ${q.value}`).join(", ")
     const missed = this.quantities.some(
-      (q) => Constraint.excess({ min: q.min ?? -Infinity, max: q.max ?? Infinity }, q.value) > 0
+      (q) => Constraint.excess(q.value)({ min: q.min ?? -Infinity, max: q.max ?? Infinity }) > 0
     )
     const said = this.proven
       ? `No point of the search space has ${wanted}`
@@ -379,7 +379,7 @@ const excessOf = <A>(constraints: ReadonlyArray<Constraint.Constraint<A>>, value
   for (const constraint of constraints) {
     const amount = amountOf(constraint)
     if (Number.isNaN(amount)) return undefined
-    most = Math.max(most, Constraint.excess(constraint, amount))
+    most = Math.max(most, Constraint.excess(amount)(constraint))
   }
   return most
 }
@@ -402,7 +402,7 @@ const infeasible = <A>(constrained: Constrained<A>, vector: Vector, proven: bool
     proven,
     drawn,
     closest: jsonOf(space, closest),
-    quantities: constraints.map((c) => Constraint.describe(c, Constraint.amount(closest)(c)))
+    quantities: constraints.map((c) => Constraint.describe(Constraint.amount(closest)(c))(c))
   })
 }
 

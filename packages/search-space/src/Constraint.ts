@@ -6,7 +6,7 @@
  * import { Constraint } from "@uninet/search-space"
  *
  * const narrow = Constraint.bound("width", ({ width }: { width: number }) => width, { max: 16 })
- * console.log(Constraint.print(narrow), Constraint.amount({ width: 24 })(narrow), Constraint.excess(narrow, 24))
+ * console.log(Constraint.print(narrow), Constraint.amount({ width: 24 })(narrow), Constraint.excess(24)(narrow))
  * console.log(Constraint.violations({ width: 24 })([narrow]))
  * ```
  */
@@ -52,22 +52,21 @@ export const bound = <A>(
   ...(window.range === undefined ? {} : { range: window.range })
 })
 
-/** Bounds on some of a cost's quantities: `bounds(cost, { macs: { max: 5e8 }, parameters: { min: 1e6, max: 1e7 } })`. */
-export const bounds = <A, K extends string>(
-  cost: Cost<A, K>,
-  windows: { readonly [key in K]?: Window }
-): ReadonlyArray<Constraint<A>> => {
-  const out: Array<Constraint<A>> = []
-  for (const key in windows) {
-    const window = windows[key]
-    if (window === undefined) continue
-    out.push({
-      ...bound<A>(key, (value) => cost.of(value)[key], window),
-      ...(cost.chain === undefined ? {} : { chain: { of: cost.chain, key } })
-    })
+/** Bounds on some of a cost's quantities: `bounds({ macs: { max: 5e8 }, parameters: { min: 1e6, max: 1e7 } })(cost)`. */
+export const bounds =
+  <const K extends string>(windows: { readonly [key in K]?: Window }) =>
+  <A>(cost: Cost<A, K>): ReadonlyArray<Constraint<A>> => {
+    const out: Array<Constraint<A>> = []
+    for (const key in windows) {
+      const window = windows[key]
+      if (window === undefined) continue
+      out.push({
+        ...bound<A>(key, (value) => cost.of(value)[key], window),
+        ...(cost.chain === undefined ? {} : { chain: { of: cost.chain, key } })
+      })
+    }
+    return out
   }
-  return out
-}
 
 /** The quantity of a point; NaN where its function throws. */
 export const amount =
@@ -97,16 +96,18 @@ export const violations =
   (constraints: ReadonlyArray<Constraint<A>>): ReadonlyArray<Violation> =>
     constraints.flatMap((constraint) => {
       const has = amount(value)(constraint)
-      return has >= constraint.min && has <= constraint.max ? [] : [describe(constraint, has)]
+      return has >= constraint.min && has <= constraint.max ? [] : [describe(has)(constraint)]
     })
 
 /** @internal */
-export const describe = (constraint: Pick<Constraint<never>, "name" | "min" | "max">, value: number): Violation => ({
-  name: constraint.name,
-  value,
-  min: Number.isFinite(constraint.min) ? constraint.min : null,
-  max: Number.isFinite(constraint.max) ? constraint.max : null
-})
+export const describe =
+  (value: number) =>
+  (constraint: Pick<Constraint<never>, "name" | "min" | "max">): Violation => ({
+    name: constraint.name,
+    value,
+    min: Number.isFinite(constraint.min) ? constraint.min : null,
+    max: Number.isFinite(constraint.max) ? constraint.max : null
+  })
 
 /** A window in words: `macs from 1 to 2`, `macs at most 2`. */
 export const print = ({
@@ -126,10 +127,12 @@ export const print = ({
 }
 
 /** How far a value is from a window, relative to the bound it misses; 0 inside, Infinity for no number at all. */
-export const excess = ({ max, min }: Pick<Constraint<never>, "min" | "max">, value: number): number => {
-  if (value >= min && value <= max) return 0
-  if (value > max) return (value - max) / scale(max)
-  return value < min ? (min - value) / scale(min) : Infinity
-}
+export const excess =
+  (value: number) =>
+  ({ max, min }: Pick<Constraint<never>, "min" | "max">): number => {
+    if (value >= min && value <= max) return 0
+    if (value > max) return (value - max) / scale(max)
+    return value < min ? (min - value) / scale(min) : Infinity
+  }
 
 const scale = (bound: number) => Math.max(Math.abs(bound), 1e-12)

@@ -63,7 +63,7 @@ export const make = <A, K extends string>(of: (value: A) => Costs<K>): Cost<A, K
  * const space = Result.getOrThrow(
  *   Space.make(Choice.struct({ widths, rate: Choice.logUniform({ min: 1e-4, max: 0.1 }) }))
  * )
- * const light = Constraint.bounds(Cost.onField("widths")(weights), { weights: { max: 3000 } })
+ * const light = Constraint.bounds({ weights: { max: 3000 } })(Cost.onField("widths")(weights))
  * const drawn = Result.flatMap(Constrained.make(space, light), Constrained.sampleWithin(Prng.fromSeed(1)))
  * ```
  */

@@ -99,7 +99,7 @@ describe("constraints along a chain", () => {
     fc.assert(
       fc.property(chained, window, ({ cost, space, unit }, { at, d, width }) => {
         const bounds = { c: { min: at * unit, max: (at + width) * unit }, ...(d === null ? {} : { d: { max: d / 7 } }) }
-        const constraints = Constraint.bounds<ReadonlyArray<unknown>, "c" | "d">(cost, bounds)
+        const constraints = Constraint.bounds<"c" | "d">(bounds)(cost)
         const made = Constrained.make(space, constraints)
         const all = [...get(Space.enumerate(space))]
         const feasible = all.filter((value) => Constraint.violations(value)(constraints).length === 0)
@@ -108,7 +108,7 @@ describe("constraints along a chain", () => {
           assert.isTrue(infeasible(made)?.proven)
           // the closest is as close as any
           const excess = (value: ReadonlyArray<unknown>) =>
-            Math.max(...constraints.map((c) => Constraint.excess(c, c.of(value))))
+            Math.max(...constraints.map((c) => Constraint.excess(c.of(value))(c)))
           const closest = get(Space.decodeJson(infeasible(made)?.closest)(space))
           assert.closeTo(excess(closest), Math.min(...all.map(excess)), 1e-9 * (1 + excess(closest)))
           return
@@ -133,9 +133,9 @@ describe("constraints along a chain", () => {
   it("samples every feasible value with the same chance", () => {
     fc.assert(
       fc.property(chained, window, ({ cost, space, unit }, { at, width }) => {
-        const constraints = Constraint.bounds<ReadonlyArray<unknown>, "c" | "d">(cost, {
+        const constraints = Constraint.bounds<"c" | "d">({
           c: { min: at * unit, max: (at + width) * unit }
-        })
+        })(cost)
         const feasible = [...get(Space.enumerate(space))].filter(
           (v) => Constraint.violations(v)(constraints).length === 0
         )
@@ -255,7 +255,7 @@ describe("a row of blocks under a window of MACs", () => {
   ).sort((a, b) => a - b)
   // about 1% of the space
   const [min, max] = [sorted[1200]!, sorted[1240]!]
-  const within = get(Constrained.make(space, Constraint.bounds(cost, { macs: { min, max } })))
+  const within = get(Constrained.make(space, Constraint.bounds({ macs: { min, max } })(cost)))
 
   it("the chain's sum is the cost", () => {
     const prng = Prng.fromSeed("sum")
@@ -320,7 +320,7 @@ describe("a row of blocks under a window of MACs", () => {
   })
 
   it("knows the share of a window that rejection would hardly ever hit", () => {
-    const low = Constraint.bounds(cost, { macs: { max: 90_000 } })
+    const low = Constraint.bounds({ macs: { max: 90_000 } })(cost)
     const rare = get(Constrained.make(space, low))
     const prng = Prng.fromSeed("rare")
     const { error, share } = get(Constrained.feasibleShare(prng)(rare))
@@ -329,7 +329,7 @@ describe("a row of blocks under a window of MACs", () => {
   })
 
   it("says that a target cannot be met, with the lightest row", () => {
-    const made = Constrained.make(space, Constraint.bounds(cost, { macs: { max: 1000 } }))
+    const made = Constrained.make(space, Constraint.bounds({ macs: { max: 1000 } })(cost))
     const failure = infeasible(made)
     const closest = get(Space.decodeJson(failure?.closest)(space))
     assert.include(
@@ -345,7 +345,7 @@ describe("a row of blocks under a window of MACs", () => {
   })
 
   it("is bounded in several costs at once", () => {
-    const both = Constraint.bounds(cost, { macs: { max: 4e5 }, parameters: { max: 15_000 } })
+    const both = Constraint.bounds({ macs: { max: 4e5 }, parameters: { max: 15_000 } })(cost)
     const constrained = get(Constrained.make(space, both))
     const prng = Prng.fromSeed("both")
     for (let i = 0; i < 30; i++) {
@@ -355,7 +355,7 @@ describe("a row of blocks under a window of MACs", () => {
     }
     const impossible = Constrained.make(
       space,
-      Constraint.bounds(cost, { macs: { min: 3e6 }, parameters: { max: 2000 } })
+      Constraint.bounds({ macs: { min: 3e6 }, parameters: { max: 2000 } })(cost)
     )
     assert.isTrue(infeasible(impossible)?.proven)
   })

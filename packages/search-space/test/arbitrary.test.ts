@@ -91,7 +91,7 @@ describe("arbitraries", () => {
   })
 
   it("stay within constraints, while shrinking too", () => {
-    const constraints = Constraint.bounds(cost, { macs: { min: 4e5, max: 8e5 } })
+    const constraints = Constraint.bounds({ macs: { min: 4e5, max: 8e5 } })(cost)
     const within = get(Constrained.make(space, constraints))
     let runs = 0
     fc.check(

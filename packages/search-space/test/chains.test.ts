@@ -59,7 +59,7 @@ const say = (answer: number | "throws"): number => {
 describe("a chain made for another layout", () => {
   it("is not used: feasibility is right, and what does not agree is named", () => {
     for (const enumerate of [0, 20_000]) {
-      const within = get(Constrained.make(one, Constraint.bounds(weights, { weights: { max: 60 } }), { enumerate }))
+      const within = get(Constrained.make(one, Constraint.bounds({ weights: { max: 60 } })(weights), { enumerate }))
       const prng = Prng.fromSeed(1)
       for (let i = 0; i < 50; i++) assert.isAtMost(weights.of(get(Constrained.sampleWithin(prng)(within))).weights, 60)
       const feasible = [...get(Space.enumerate(one))].filter((row) => weights.of(row).weights <= 60)
@@ -89,7 +89,7 @@ describe("a chain made for another layout", () => {
         end: () => ({ weights: 0 })
       }
     }
-    const constraints = Constraint.bounds(peeking, { weights: { min: 200, max: 220 } })
+    const constraints = Constraint.bounds({ weights: { min: 200, max: 220 } })(peeking)
     const within = get(Constrained.make(made(widths), constraints))
     assert.strictEqual(within.mismatches.length, 1)
     const prng = Prng.fromSeed(3)
@@ -99,17 +99,14 @@ describe("a chain made for another layout", () => {
   })
 
   it("leaves the chains that fit in use", () => {
-    const both = Constraint.bounds<Row, "weights" | "sum">(
-      {
-        of: (row) => ({ ...weights.of(row), sum: row.reduce((a, b) => a + b, 0) }),
-        chain: {
-          start: () => ({ costs: { weights: 0, sum: 0 }, exit: 8 }),
-          part: (row, i, entry) => ({ costs: { weights: row[i]! * Number(entry), sum: 2 * row[i]! }, exit: row[i]! }),
-          end: () => ({ weights: 0, sum: 0 })
-        }
-      },
-      { weights: { max: 40 }, sum: { min: 14 } }
-    )
+    const both = Constraint.bounds({ weights: { max: 40 }, sum: { min: 14 } })<Row>({
+      of: (row) => ({ ...weights.of(row), sum: row.reduce((a, b) => a + b, 0) }),
+      chain: {
+        start: () => ({ costs: { weights: 0, sum: 0 }, exit: 8 }),
+        part: (row, i, entry) => ({ costs: { weights: row[i]! * Number(entry), sum: 2 * row[i]! }, exit: row[i]! }),
+        end: () => ({ weights: 0, sum: 0 })
+      }
+    })
     const within = get(Constrained.make(made(widths), both))
     assert.deepStrictEqual(
       within.mismatches.map(({ cost }) => cost),
@@ -138,7 +135,7 @@ describe("a chain made for another layout", () => {
               end: () => ({ c: say(answers.end) })
             }
           }
-          const constraints = Constraint.bounds(cost, { c: { max } })
+          const constraints = Constraint.bounds({ c: { max } })(cost)
           const within = Constrained.make(space, constraints, { attempts: 20 })
           const drawn = Result.flatMap(within, Constrained.sampleWithin(Prng.fromSeed(1)))
           const c = answers.of === "throws" ? Number.NaN : answers.of
@@ -221,10 +218,10 @@ describe("the cost of a field", () => {
     rate
   })
   const ofNetwork = Cost.onField("network")(weights)
-  const alone = get(Constrained.make(made(widths), Constraint.bounds(weights, { weights: { max: 22 } })))
+  const alone = get(Constrained.make(made(widths), Constraint.bounds({ weights: { max: 22 } })(weights)))
 
   it("is met by dynamic programming beside numbers and conditions, however rare it is", () => {
-    const constraints = Constraint.bounds(ofNetwork, { weights: { max: 22 } })
+    const constraints = Constraint.bounds({ weights: { max: 22 } })(ofNetwork)
     const within = get(Constrained.make(made(training), constraints, { attempts: 50 }))
     assert.deepStrictEqual(within.mismatches, [])
     const prng = Prng.fromSeed(5)
@@ -246,7 +243,7 @@ describe("the cost of a field", () => {
   })
 
   it("has the field's masks, and none for what stands beside it", () => {
-    const constraints = Constraint.bounds(ofNetwork, { weights: { max: 22 } })
+    const constraints = Constraint.bounds({ weights: { max: 22 } })(ofNetwork)
     const within = get(Constrained.make(made(training), constraints))
     const maskOf = (prefix: Space.Tokens) => Option.getOrThrow(get(Constrained.next(prefix)(within)))
     const beside = maskOf([])
@@ -263,7 +260,7 @@ describe("the cost of a field", () => {
   })
 
   it("is proven to be impossible, with the closest point", () => {
-    const none = Constrained.make(made(training), Constraint.bounds(ofNetwork, { weights: { max: 13 } }))
+    const none = Constrained.make(made(training), Constraint.bounds({ weights: { max: 13 } })(ofNetwork))
     assert.isTrue(Result.isFailure(none) && none.failure._tag === "Infeasible" && none.failure.proven)
     if (Result.isFailure(none)) assert.include(none.failure.message, "The closest has weights 14")
   })
@@ -277,7 +274,7 @@ describe("the cost of a field", () => {
       ])
     )
     const cost = Cost.onField(0)(Cost.onField("body")(Cost.onField(0)(weights)))
-    const within = drawsAll(deep, Constraint.bounds(cost, { weights: { min: 20, max: 25 } }))
+    const within = drawsAll(deep, Constraint.bounds({ weights: { min: 20, max: 25 } })(cost))
     assert.deepStrictEqual(within.mismatches, [])
   })
 
@@ -300,7 +297,7 @@ describe("the cost of a field", () => {
         end: () => ({ weights: 0 })
       }
     }
-    const within = get(Constrained.make(conditional, Constraint.bounds(cost, { weights: { max: 200 } })))
+    const within = get(Constrained.make(conditional, Constraint.bounds({ weights: { max: 200 } })(cost)))
     assert.deepStrictEqual(within.mismatches, [])
     const prng = Prng.fromSeed(7)
     for (let i = 0; i < 50; i++) assert.isAtMost(cost.of(get(Constrained.sampleWithin(prng)(within))).weights, 200)

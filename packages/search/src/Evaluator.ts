@@ -70,17 +70,16 @@ const effectOf = <A, E, R>(run: () => Effect.Effect<A, E, R>): Effect.Effect<A, 
  * const trial = { index: 0, point: { width: 16 }, seed: "demo/trial/0" }
  * const program = Effect.gen(function* () {
  *   const own = yield* Evaluator.Evaluator
- *   const { measures } = yield* Evaluator.evaluate(own, trial, () => Effect.void)
+ *   const { measures } = yield* Evaluator.evaluate(trial, () => Effect.void)(own)
  *   yield* Console.log(measures.accuracy, (yield* Evaluator.pointOf(trial)(networks)).width) // 0.8 16
  * })
  * Effect.runPromise(Effect.provide(program, evaluator))
  * ```
  */
-export const evaluate = (
-  evaluator: Evaluator["Service"],
-  trial: Trial,
-  report: Report
-): Effect.Effect<Evaluated, TrialFailed | EvaluatorLost> => effectOf(() => evaluator.evaluate(trial, report))
+export const evaluate =
+  (trial: Trial, report: Report) =>
+  (evaluator: Evaluator["Service"]): Effect.Effect<Evaluated, TrialFailed | EvaluatorLost> =>
+    effectOf(() => evaluator.evaluate(trial, report))
 
 /** How many calls of the function may run at once. */
 export interface FunctionOptions {

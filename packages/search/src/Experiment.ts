@@ -206,35 +206,37 @@ const invalidAt = (path: string) => (field: string, problem: string) => new Expe
  *   retrain: { seeds: 3, epochs: 10 }
  * })
  * const program = Effect.gen(function* () {
- *   const experiment = yield* Experiment.read(written, "experiment.json")
- *   yield* Console.log(Experiment.recipeOf(experiment, "all", "search"), Experiment.withinOf(experiment, "all"))
+ *   const experiment = yield* Experiment.read("experiment.json")(written)
+ *   yield* Console.log(Experiment.recipeOf("all", "search")(experiment), Experiment.withinOf("all")(experiment))
  *   // What was begun goes on only as what it was.
- *   const changed = yield* Experiment.read({ ...written, seeds: ["1", "2"] }, "experiment.json")
+ *   const changed = yield* Experiment.read("experiment.json")({ ...written, seeds: ["1", "2"] })
  *   yield* Console.log(Experiment.difference(Experiment.print(experiment), Experiment.print(changed)))
  * })
  * Effect.runPromise(program)
  * ```
  */
-export const read = (given: unknown, path: string): Effect.Effect<Experiment, ExperimentInvalid> =>
-  Effect.gen(function* () {
-    const invalid = invalidAt(path)
-    const unknown = Predicate.isObject(given) ? Object.keys(given).find((key) => !(key in fields)) : undefined
-    if (unknown !== undefined)
-      return yield* invalid(unknown, `there is no such field, but ${Object.keys(fields).join(", ")}`)
-    const experiment = yield* Effect.mapError(decode(given, { onExcessProperty: "error" }), ({ issue }) => {
-      const [first] = issues(issue).issues
-      const field = (first?.path ?? []).map((key) => String(Predicate.isObject(key) ? key.key : key)).join(".")
-      return invalid(field, (first?.message ?? "it is wrong").split("\n").join(" "))
+export const read =
+  (path: string) =>
+  (given: unknown): Effect.Effect<Experiment, ExperimentInvalid> =>
+    Effect.gen(function* () {
+      const invalid = invalidAt(path)
+      const unknown = Predicate.isObject(given) ? Object.keys(given).find((key) => !(key in fields)) : undefined
+      if (unknown !== undefined)
+        return yield* invalid(unknown, `there is no such field, but ${Object.keys(fields).join(", ")}`)
+      const experiment = yield* Effect.mapError(decode(given, { onExcessProperty: "error" }), ({ issue }) => {
+        const [first] = issues(issue).issues
+        const field = (first?.path ?? []).map((key) => String(Predicate.isObject(key) ? key.key : key)).join(".")
+        return invalid(field, (first?.message ?? "it is wrong").split("\n").join(" "))
+      })
+      const fault = faultOf(experiment)
+      if (fault !== undefined) return yield* invalid(...fault)
+      for (const name of Object.keys(experiment.arms))
+        for (const phase of ["search", "retrain"] as const)
+          yield* Effect.mapError(Effect.fromResult(recipeOf(name, phase)(experiment)), ({ message }) =>
+            invalid(`arms.${name}`, message.replace(/\s+/g, " ").replace(/; mend it$/, ""))
+          )
+      return experiment
     })
-    const fault = faultOf(experiment)
-    if (fault !== undefined) return yield* invalid(...fault)
-    for (const name of Object.keys(experiment.arms))
-      for (const phase of ["search", "retrain"] as const)
-        yield* Effect.mapError(Effect.fromResult(recipeOf(experiment, name, phase)), ({ message }) =>
-          invalid(`arms.${name}`, message.replace(/\s+/g, " ").replace(/; mend it$/, ""))
-        )
-    return experiment
-  })
 
 /**
  * Reads an experiment from a file of JSON, or from a module's default export.
@@ -262,7 +264,7 @@ export const load = Effect.fnUntraced(function* (
             catch: (cause) => new ExperimentInvalid({ path, field: "", problem: detailOf(cause) })
           })
       )
-  return { experiment: yield* read(given, path), path }
+  return { experiment: yield* read(path)(given), path }
 })
 
 /** Our choice for one short epoch, as `uninet search` has it: a high rate, found on MNIST. */
@@ -279,40 +281,40 @@ const changed = (base: Schema.Json, { preset, ...own }: RecipeFields): unknown =
 })
 
 /** The recipe of an arm: that of its trials (`search`), or that of the networks that are trained again afterwards (`retrain`). Fails with a sentence where its fields make no recipe. */
-export const recipeOf = (
-  experiment: Experiment,
-  name: string,
-  phase: "search" | "retrain"
-): Result.Result<Recipe.Recipe, { readonly message: string }> => {
-  const { arms, epochs, examples, recipe, retrain } = experiment
-  const layers = [recipe, ...(phase === "retrain" ? [retrain.recipe] : []), arms[name]?.recipe ?? {}]
-  let json: unknown = Recipe.toJson(usual)
-  for (const layer of layers) json = changed(json as Schema.Json, layer) // what was changed is JSON
-  return Result.flatMap(
-    Schema.decodeUnknownResult(Recipe.Recipe)(
-      {
-        ...(json as object),
-        epochs: phase === "search" ? epochs : retrain.epochs,
-        ...(phase === "search" && examples !== undefined ? { examples } : {})
-      },
-      { onExcessProperty: "error" }
-    ),
-    (made): Result.Result<Recipe.Recipe, { readonly message: string }> => TrainingProgram.checkRecipe(made)
-  )
-}
+export const recipeOf =
+  (name: string, phase: "search" | "retrain") =>
+  (experiment: Experiment): Result.Result<Recipe.Recipe, { readonly message: string }> => {
+    const { arms, epochs, examples, recipe, retrain } = experiment
+    const layers = [recipe, ...(phase === "retrain" ? [retrain.recipe] : []), arms[name]?.recipe ?? {}]
+    let json: unknown = Recipe.toJson(usual)
+    for (const layer of layers) json = changed(json as Schema.Json, layer) // what was changed is JSON
+    return Result.flatMap(
+      Schema.decodeUnknownResult(Recipe.Recipe)(
+        {
+          ...(json as object),
+          epochs: phase === "search" ? epochs : retrain.epochs,
+          ...(phase === "search" && examples !== undefined ? { examples } : {})
+        },
+        { onExcessProperty: "error" }
+      ),
+      (made): Result.Result<Recipe.Recipe, { readonly message: string }> => TrainingProgram.checkRecipe(made)
+    )
+  }
 
 /** The bounds on an arm's costs, by name: of the experiment's and its own, whichever is tighter. */
-export const withinOf = ({ arms, within }: Experiment, name: string): typeof Within.Type => {
-  const own = arms[name]?.within ?? {}
-  return Object.fromEntries(
-    [...new Set([...Object.keys(within), ...Object.keys(own)])].map((cost) => {
-      const [a = {}, b = {}] = [within[cost], own[cost]]
-      const min = Math.max(a.min ?? -Infinity, b.min ?? -Infinity)
-      const max = Math.min(a.max ?? Infinity, b.max ?? Infinity)
-      return [cost, { ...(Number.isFinite(min) ? { min } : {}), ...(Number.isFinite(max) ? { max } : {}) }]
-    })
-  )
-}
+export const withinOf =
+  (name: string) =>
+  ({ arms, within }: Experiment): typeof Within.Type => {
+    const own = arms[name]?.within ?? {}
+    return Object.fromEntries(
+      [...new Set([...Object.keys(within), ...Object.keys(own)])].map((cost) => {
+        const [a = {}, b = {}] = [within[cost], own[cost]]
+        const min = Math.max(a.min ?? -Infinity, b.min ?? -Infinity)
+        const max = Math.min(a.max ?? Infinity, b.max ?? Infinity)
+        return [cost, { ...(Number.isFinite(min) ? { min } : {}), ...(Number.isFinite(max) ? { max } : {}) }]
+      })
+    )
+  }
 
 const inWords = (value: unknown) => (value === undefined ? "not there" : JSON.stringify(value))
 

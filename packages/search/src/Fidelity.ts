@@ -11,7 +11,7 @@
  *
  * const fidelity = Fidelity.asha({ epochs: 9 }) // a third goes on at each rung
  * console.log(Fidelity.rungsOf(fidelity)) // [ 1, 3, 9 ]
- * console.log(Fidelity.expected(fidelity, 90) < 90 * 9) // true: epochs that 90 trials take
+ * console.log(Fidelity.expected(90)(fidelity) < 90 * 9) // true: epochs that 90 trials take
  * ```
  *
  * @example
@@ -19,7 +19,7 @@
  * import { Fidelity } from "@uninet/search"
  *
  * for (const fidelity of [Fidelity.halving({ epochs: 9 }), Fidelity.median({ epochs: 9 }), Fidelity.named("asha", { epochs: 9 })])
- *   console.log(Fidelity.rungsOf(fidelity), Fidelity.partOf(fidelity, 0))
+ *   console.log(Fidelity.rungsOf(fidelity), Fidelity.partOf(0)(fidelity))
  * ```
  */
 import { Pareto } from "@uninet/controller"
@@ -97,13 +97,13 @@ export const halving = (options: Options): Fidelity =>
  * // How long does a search of 100 trials train what?
  * const fidelity = Fidelity.asha({ epochs: 27, from: 1, factor: 3 })
  * console.log(Fidelity.rungsOf(fidelity)) // [ 1, 3, 9, 27 ]
- * console.log(Fidelity.expected(fidelity, 100).toFixed(1)) // so many trainings to the end, in place of 100
+ * console.log(Fidelity.expected(100)(fidelity).toFixed(1)) // so many trainings to the end, in place of 100
  * console.log(Fidelity.named("median", { epochs: 27 })._tag) // Median, as `--fidelity median` asks for it
  *
  * // Results after different numbers of epochs say nothing about one another.
  * const [early, late] = [{ epochs: 1, reward: 0.9 }, { epochs: 27, reward: 0.95 }]
  * console.log(Fidelity.compare(early, late), Fidelity.compare(late, { epochs: 27, reward: 0.9 })) // undefined, above 0
- * console.log(Fidelity.levels([early, late], (score) => score).map(({ epochs }) => epochs)) // [ 27, 1 ]
+ * console.log(Fidelity.levels((score: Fidelity.Score) => score)([early, late]).map(({ epochs }) => epochs)) // [ 27, 1 ]
  * ```
  */
 export const asha = (options: Options): Fidelity =>
@@ -130,35 +130,38 @@ export const rungsOf = (fidelity: Fidelity): ReadonlyArray<number | undefined> =
   fidelity._tag === "Full" ? [undefined] : fidelity.rungs
 
 /** The share (0 … 1) of a whole training that is done on a rung, counted from 0. */
-export const partOf = (fidelity: Fidelity, rung: number): number => {
-  if (fidelity._tag === "Full") return 1
-  const { rungs } = fidelity
-  return ((rungs[rung] ?? 0) - (rungs[rung - 1] ?? 0)) / (rungs.at(-1) ?? 1)
-}
+export const partOf =
+  (rung: number) =>
+  (fidelity: Fidelity): number => {
+    if (fidelity._tag === "Full") return 1
+    const { rungs } = fidelity
+    return ((rungs[rung] ?? 0) - (rungs[rung - 1] ?? 0)) / (rungs.at(-1) ?? 1)
+  }
 
 /** About how many whole trainings `trials` trials amount to, if one in `factor` (with the median rule, one in two) goes on from each rung. */
-export const expected = (fidelity: Fidelity, trials: number): number => {
-  const share = fidelity._tag === "Full" ? 1 : 1 / (fidelity._tag === "Median" ? 2 : fidelity.factor)
-  return rungsOf(fidelity).reduce<number>(
-    (sum, _, rung) =>
-      sum + Math.max(rung === 0 ? trials : 1, trials * Elementary.pow(share, rung)) * partOf(fidelity, rung),
-    0
-  )
-}
+export const expected =
+  (trials: number) =>
+  (fidelity: Fidelity): number => {
+    const share = fidelity._tag === "Full" ? 1 : 1 / (fidelity._tag === "Median" ? 2 : fidelity.factor)
+    return rungsOf(fidelity).reduce<number>(
+      (sum, _, rung) =>
+        sum + Math.max(rung === 0 ? trials : 1, trials * Elementary.pow(share, rung)) * partOf(rung)(fidelity),
+      0
+    )
+  }
 
 /**
  * An evaluation by the epochs that it was trained for. On rungs one that the recipe's early stopping ended has the result of where it stopped, whatever it was given, and is
  * compared with no result of more epochs. Trained to the end, all trials have the recipe's epochs, and early stopping is a part of the recipe.
  */
-export const trained = <E extends Pick<Evaluation, "epochs" | "stoppedAfter">>(
-  fidelity: Fidelity,
-  evaluation: E
-): E => {
-  const { epochs, stoppedAfter } = evaluation
-  return fidelity._tag === "Full" || stoppedAfter === undefined || epochs === null || stoppedAfter >= epochs
-    ? evaluation
-    : { ...evaluation, epochs: stoppedAfter }
-}
+export const trained =
+  <E extends Pick<Evaluation, "epochs" | "stoppedAfter">>(evaluation: E) =>
+  (fidelity: Fidelity): E => {
+    const { epochs, stoppedAfter } = evaluation
+    return fidelity._tag === "Full" || stoppedAfter === undefined || epochs === null || stoppedAfter >= epochs
+      ? evaluation
+      : { ...evaluation, epochs: stoppedAfter }
+  }
 
 /** A reward with the epochs that it was found after, `null` where nothing is trained. */
 export interface Score {
@@ -178,18 +181,20 @@ export interface Level<out A> {
 }
 
 /** Groups things by how many epochs their scores were found after, most epochs first. */
-export const levels = <A>(things: ReadonlyArray<A>, scoreOf: (thing: A) => Score): ReadonlyArray<Level<A>> => {
-  const by = new Map<number | null, Array<A>>()
-  for (const thing of things) {
-    const { epochs } = scoreOf(thing)
-    const members = by.get(epochs)
-    if (members === undefined) by.set(epochs, [thing])
-    else members.push(thing)
+export const levels =
+  <B>(scoreOf: (thing: B) => Score) =>
+  <A extends B>(things: ReadonlyArray<A>): ReadonlyArray<Level<A>> => {
+    const by = new Map<number | null, Array<A>>()
+    for (const thing of things) {
+      const { epochs } = scoreOf(thing)
+      const members = by.get(epochs)
+      if (members === undefined) by.set(epochs, [thing])
+      else members.push(thing)
+    }
+    return [...by]
+      .map(([epochs, members]) => ({ epochs, members }))
+      .sort((a, b) => (b.epochs ?? Infinity) - (a.epochs ?? Infinity))
   }
-  return [...by]
-    .map(([epochs, members]) => ({ epochs, members }))
-    .sort((a, b) => (b.epochs ?? Infinity) - (a.epochs ?? Infinity))
-}
 
 /** The entrants of one rung, best first: with one objective by its value; with several by Pareto front, then by crowding distance. Equal ones stand in the order of their trials. */
 export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyArray<A> => {

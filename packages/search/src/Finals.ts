@@ -52,7 +52,7 @@ export interface Finished<A, C extends string = string, M extends string = strin
 
 /** Who is compared, and by what. */
 export interface Options<A, C extends string, M extends string> {
-  /** What to compare: `Finals.candidates(Search.ranking(mine, found.records), k)`. */
+  /** What to compare: `Finals.candidates(k)(Search.ranking(mine)(found.records))`. */
   readonly candidates: ReadonlyArray<Scored<A, C, M>>
   /** Epochs of each training. */
   readonly epochs: number
@@ -116,19 +116,19 @@ const recorded = Effect.fnUntraced(function* () {
  * const program = Effect.gen(function* () {
  *   const { records } = yield* Search.run(cells, { trials: 16, seed: "demo" })
  *   // The three that `Finals.run` shall train longer, and compare.
- *   const candidates = yield* Finals.candidates(Search.ranking(cells, records), 3)
+ *   const candidates = yield* Finals.candidates(3)(Search.ranking(cells)(records))
  *   for (const { line, outcome, trial } of candidates) yield* Console.log(trial, outcome.reward.toFixed(2), line)
  * })
  * Effect.runPromise(program.pipe(Effect.scoped, Effect.provide([Random.layer(), evaluator, Journal.memory])))
  * ```
  */
-export const candidates = Effect.fnUntraced(function* <A, C extends string, M extends string>(
-  ranking: ReadonlyArray<Scored<A, C, M>>,
-  count: number
-): Effect.fn.Return<ReadonlyArray<Scored<A, C, M>>, JournalError, Journal> {
-  const { compared } = yield* recorded()
-  return ranking.filter(({ trial }, place) => place < count || compared.has(trial))
-})
+export const candidates = (count: number) =>
+  Effect.fnUntraced(function* <A, C extends string, M extends string>(
+    ranking: ReadonlyArray<Scored<A, C, M>>
+  ): Effect.fn.Return<ReadonlyArray<Scored<A, C, M>>, JournalError, Journal> {
+    const { compared } = yield* recorded()
+    return ranking.filter(({ trial }, place) => place < count || compared.has(trial))
+  })
 
 /** An evaluation as it counts in the comparison, and whether it has the weights. */
 interface Compared {
@@ -223,9 +223,9 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       trainOn: "train+validation" as const,
       ...kept("retrain", trial)
     }
-    return Evaluators.evaluate(evaluator, again, (progress) =>
+    return Evaluators.evaluate(again, (progress) =>
       progress.done < 1 ? (options.onProgress?.(candidate, progress, "retrain") ?? Effect.void) : Effect.void
-    ).pipe(spanned(candidate, "retrain"))
+    )(evaluator).pipe(spanned(candidate, "retrain"))
   }
   const retraining = yield* Ahead.make(trainOnAll, options.onStopped)
   const compared = new Map<Scored<A, C, M>, Outcome>()
@@ -253,10 +253,9 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       ...kept("final", trial)
     }
     return Evaluators.evaluate(
-      evaluator,
       finalist,
       (progress) => options.onProgress?.(candidate, progress, "compare") ?? Effect.void
-    ).pipe(
+    )(evaluator).pipe(
       spanned(candidate, "compare"),
       Effect.flatMap(({ training, weights, ...evaluation }) =>
         weights === undefined

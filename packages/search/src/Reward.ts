@@ -104,27 +104,25 @@ export interface Found {
  *
  * const digits = Classification.make({ classes: 10 })
  * const found = { measures: { accuracy: 0.94 }, costs: { macs: 2e6 } }
- * const worth = (reward: Reward.Reward) => Reward.of(reward, digits, found).toFixed(4)
+ * const worth = (reward: Reward.Reward) => Reward.of(digits, found)(reward).toFixed(4)
  * console.log(worth(Reward.measure), worth(Reward.mnas({ target: 1e6 })), worth(Reward.bounded({ target: 1e6 }))) // 0.9400 0.8955 0.4700
  * ```
  */
-export const of = <M extends string>(
-  reward: Reward,
-  task: Pick<Task.Task<M>, "also" | "decides" | "measures">,
-  found: Found
-): number => {
-  const { measure = task.decides } = reward
-  const value = found.measures[measure] ?? NaN
-  const direction = Task.directions(task)[measure] ?? "higher"
-  if (reward._tag === "Measure") return Task.worth(direction, value)
-  const target = { cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }
-  if (direction === "higher")
-    return reward._tag === "Mnas" ? Form.soft(value, [target], reward.exponent) : Form.hard(value, [target])
-  // A measure that is better the lower becomes larger with the cost.
-  return -(reward._tag === "Mnas"
-    ? Form.soft(value, [target], -reward.exponent)
-    : Form.mnasnet(value, target, { alpha: 0, beta: 1 }))
-}
+export const of =
+  <M extends string>(task: Pick<Task.Task<M>, "also" | "decides" | "measures">, found: Found) =>
+  (reward: Reward): number => {
+    const { measure = task.decides } = reward
+    const value = found.measures[measure] ?? NaN
+    const direction = Task.directions(task)[measure] ?? "higher"
+    if (reward._tag === "Measure") return Task.worth(direction, value)
+    const target = { cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }
+    if (direction === "higher")
+      return reward._tag === "Mnas" ? Form.soft(value, [target], reward.exponent) : Form.hard(value, [target])
+    // A measure that is better the lower becomes larger with the cost.
+    return -(reward._tag === "Mnas"
+      ? Form.soft(value, [target], -reward.exponent)
+      : Form.mnasnet(value, target, { alpha: 0, beta: 1 }))
+  }
 
 /** How a journal knows a reward: data as they are, a function by its text. */
 export const identity = (reward: Reward | ((values: never, point: never) => number)): Schema.Json =>

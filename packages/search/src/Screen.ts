@@ -59,10 +59,7 @@ const judged = <A>(
 ): { readonly verdict: Verdict; readonly expected: Screen<A>["expect"] } => {
   const results = known.length
   const rewards = known.map(({ reward }) => reward)
-  const { encode } = Features.ofChoices(
-    of.space,
-    known.map(({ point }) => point)
-  )
+  const { encode } = Features.ofChoices(known.map(({ point }) => point))(of.space)
   const names = Object.keys(known[0]?.costs ?? {})
   const featuresOf = ({ costs, known = [], point }: Candidate<A>) => [
     ...encode(point),
@@ -75,7 +72,7 @@ const judged = <A>(
   const sign = Correlation.spearman(macs, rewards) < 0 ? -1 : 1
   const made = Result.gen(function* () {
     const fitted = yield* regressor(rows, rewards)
-    const { predictions } = yield* Regressor.crossValidate(regressor, rows, rewards, { seed, folds: 5 })
+    const { predictions } = yield* Regressor.crossValidate(rows, rewards, { seed, folds: 5 })(regressor)
     const certificate = yield* Certificate.make({
       of: "the predictor",
       scores: predictions.map(({ mean }) => mean),

@@ -251,9 +251,9 @@ const named = <A, X extends string>(objective: Objective<A, X>, directions: Read
     : { name: objective.name, direction: objective.direction, text: Digest.of(String(objective.of)) }
 
 /** The names of costs and measures, and which way the measures are better: a space, or what a journal says of one. */
-export interface Named {
-  readonly costs: Readonly<globalThis.Record<string, unknown>>
-  readonly task: { readonly measures: Readonly<globalThis.Record<string, Task.Direction>> }
+export interface Named<C extends string = string, M extends string = string> {
+  readonly costs: Readonly<globalThis.Record<C, unknown>>
+  readonly task: { readonly measures: Readonly<globalThis.Record<M, Task.Direction>> }
 }
 
 /** Which way every cost and measure is better. */
@@ -375,7 +375,7 @@ export const rewarded = <A, C extends string, M extends string>(
       try: () =>
         typeof reward === "function"
           ? reward(valuesOf(candidate, all), candidate.point)
-          : Reward.of(reward, task, { measures, costs: candidate.costs }),
+          : Reward.of(task, { measures, costs: candidate.costs })(reward),
       catch: (cause) => `its reward failed: ${detailOf(cause)}`
     }),
     (value) =>
@@ -405,16 +405,17 @@ const worthOf = <A, C extends string, M extends string>(of: Named, wanted: Reado
  * The trials with a result: those of the most epochs first, and among those of equally many the best first (by front and crowding, where there
  * are several objectives); the earlier one where they are equal.
  */
-export const ranking = <A, C extends string, M extends string>(
-  of: Named,
-  records: ReadonlyArray<Record<A, C, M>>,
-  wanted: ReadonlyArray<Objective<A, C | M>> = []
-): ReadonlyArray<Scored<A, C, M>> => {
-  const worth = worthOf<A, C, M>(of, wanted)
-  return Fidelity.levels(records.filter(isScored), scoreOf).flatMap(({ members }) =>
-    Fidelity.order(members.map((record) => ({ record, ...worth(record) }))).map(({ record }) => record)
-  )
-}
+export const ranking =
+  <C extends string, M extends string, A = unknown>(
+    of: Named<C, M>,
+    wanted: ReadonlyArray<Objective<A, NoInfer<C | M>>> = []
+  ) =>
+  <B extends A>(records: ReadonlyArray<Record<B, C, M>>): ReadonlyArray<Scored<B, C, M>> => {
+    const worth = worthOf<B, C, M>(of, wanted)
+    return Fidelity.levels(scoreOf)(records.filter(isScored)).flatMap(({ members }) =>
+      Fidelity.order(members.map((record) => ({ record, ...worth(record) }))).map(({ record }) => record)
+    )
+  }
 
 /**
  * Of the trials of the most epochs, those that no other is better than in every objective.
@@ -433,29 +434,30 @@ export const ranking = <A, C extends string, M extends string>(
  * const objectives = ["accuracy", "macs"] as const
  * const program = Search.run(cells, { trials: 32, seed: "demo", objectives }).pipe(
  *   Effect.flatMap(({ records }) => {
- *     const rows = Search.front(cells, records, objectives).map(({ costs, outcome }) => ({
+ *     const rows = Search.front(cells, objectives)(records).map(({ costs, outcome }) => ({
  *       accuracy: outcome.evaluation.measures.accuracy,
  *       macs: costs.macs,
  *       ...Search.scoreOf({ outcome })
  *     }))
- *     return Effect.andThen(Console.table(rows), Console.log(Search.ranking(cells, records, objectives)[0]?.line))
+ *     return Effect.andThen(Console.table(rows), Console.log(Search.ranking(cells, objectives)(records)[0]?.line))
  *   }),
  *   Effect.provide([Random.layer(), evaluator, Journal.memory])
  * )
  * Effect.runPromise(program)
  * ```
  */
-export const front = <A, C extends string, M extends string>(
-  of: Named,
-  records: ReadonlyArray<Record<A, C, M>>,
-  wanted: ReadonlyArray<Objective<A, C | M>>
-): ReadonlyArray<Scored<A, C, M>> => {
-  const [highest] = Fidelity.levels(records.filter(isScored), scoreOf)
-  const worth = worthOf<A, C, M>(of, wanted)
-  return Pareto.of((highest?.members ?? []).map((record) => ({ record, ...worth(record) }))).members.map(
-    ({ record }) => record
-  )
-}
+export const front =
+  <C extends string, M extends string, A = unknown>(
+    of: Named<C, M>,
+    wanted: ReadonlyArray<Objective<A, NoInfer<C | M>>>
+  ) =>
+  <B extends A>(records: ReadonlyArray<Record<B, C, M>>): ReadonlyArray<Scored<B, C, M>> => {
+    const [highest] = Fidelity.levels(scoreOf)(records.filter(isScored))
+    const worth = worthOf<B, C, M>(of, wanted)
+    return Pareto.of((highest?.members ?? []).map((record) => ({ record, ...worth(record) }))).members.map(
+      ({ record }) => record
+    )
+  }
 
 /**
  * What a search found, as a lesson for another one, whose space may be another: choices of the same name and option are the same. Of each trial that of the most epochs counts; failed ones are worse
@@ -530,7 +532,7 @@ const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">, fide
     ? {
         _tag: "Scored",
         // Only an evaluation with all of the task's measures is journalled, and only this search's journal is read.
-        evaluation: Fidelity.trained(fidelity, entry.evaluation as Measured<M>),
+        evaluation: Fidelity.trained(entry.evaluation as Measured<M>)(fidelity),
         reward: entry.reward
       }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
@@ -730,7 +732,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   let spent = 0
   const spend = (candidate: Candidate<A, C>, rung: number) => {
     if (options.budget !== undefined)
-      spent += Fidelity.partOf(fidelity, rung) * options.budget.of(candidate.costs, candidate.point)
+      spent += Fidelity.partOf(rung)(fidelity) * options.budget.of(candidate.costs, candidate.point)
   }
   const isSpent = () => options.budget !== undefined && spent >= options.budget.most
   let isUp = false
@@ -763,12 +765,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       const { measures, reward: value } = yield* rewarded(of, reward, candidate, evaluation)
       const outcome: Scored<A, C, M>["outcome"] = {
         _tag: "Scored",
-        evaluation: Fidelity.trained(fidelity, {
+        evaluation: Fidelity.trained({
           measures,
           // A rung's result is one of that many epochs, whether its evaluator says so or not.
           epochs: epochs ?? until ?? null,
           ...(stoppedAfter === undefined ? {} : { stoppedAfter })
-        }),
+        })(fidelity),
         reward: value
       }
       const worths = yield* Result.try({
@@ -795,8 +797,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     // Absent where there is one rung only.
     const on = rung === 0 ? {} : { rung }
     const failed = (reason: Reason, detail: string) => new TrialFailed({ trial, reason, detail })
-    const evaluated = Evaluators.evaluate(evaluator, asked, (progress) =>
-      emit({ _tag: "Progress", candidate, progress })
+    const evaluated = Evaluators.evaluate(asked, (progress) => emit({ _tag: "Progress", candidate, progress }))(
+      evaluator
     ).pipe(
       Effect.flatMap((evaluation) =>
         Effect.fromResult(scored(candidate, evaluation, until)).pipe(

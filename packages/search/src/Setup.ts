@@ -96,16 +96,16 @@ export const dataset = (
  *
  * Fails with `ConfigChanged` where its module is another one by now than when the search began.
  */
-export const space = Effect.fnUntraced(function* (
-  source: SpaceSource.SpaceSource,
-  known: SpaceSource.Known = {}
-): Effect.fn.Return<ModelSpace.Any, SpaceSource.SpaceError, Dataset.Dataset> {
-  if (source._tag === "Module") {
-    const { path, version } = yield* Config.importModule(source.path)
-    if (version !== source.version) return yield* new ConfigChanged({ path, was: source.version, is: version })
-  }
-  return yield* SpaceSource.load(source, Facts.of(yield* Dataset.Dataset), known)
-})
+export const space = (known: SpaceSource.Known = {}) =>
+  Effect.fnUntraced(function* (
+    source: SpaceSource.SpaceSource
+  ): Effect.fn.Return<ModelSpace.Any, SpaceSource.SpaceError, Dataset.Dataset> {
+    if (source._tag === "Module") {
+      const { path, version } = yield* Config.importModule(source.path)
+      if (version !== source.version) return yield* new ConfigChanged({ path, was: source.version, is: version })
+    }
+    return yield* SpaceSource.load(Facts.of(yield* Dataset.Dataset), known)(source)
+  })
 
 type Needs = Trainer | Dataset.Dataset | Runtime
 
@@ -181,7 +181,7 @@ export const evaluator = (
       const evaluating = Layer.unwrap(
         Effect.gen(function* () {
           yield* agreed(settings)
-          const of = yield* space(settings.space, known)
+          const of = yield* space(known)(settings.space)
           const trains = TrainingEvaluator.layer(of, {
             recipe,
             ...(checkpoints === undefined ? {} : { checkpoints }),

@@ -95,35 +95,32 @@ const spaceIn = (path: string) =>
  *   classes: 10
  * } as const
  * const program = Effect.gen(function* () {
- *   const space = yield* SpaceSource.load({ _tag: "Named", name: "cells" }, facts, known)
+ *   const space = yield* SpaceSource.load(facts, known)({ _tag: "Named", name: "cells" })
  *   yield* Console.log(String(space), SpaceSource.isModule("mine.ts"), SpaceSource.isModule("cells"))
- *   yield* SpaceSource.load({ _tag: "Named", name: "cell" }, facts, known).pipe(
+ *   yield* SpaceSource.load(facts, known)({ _tag: "Named", name: "cell" }).pipe(
  *     Effect.catchTag("NoSpace", ({ message }) => Console.log(message))
  *   )
  * })
  * Effect.runPromise(program)
  * ```
  */
-export const load = Effect.fnUntraced(function* (
-  source: SpaceSource,
-  facts: Facts.Facts,
-  known: Known = {}
-): Effect.fn.Return<ModelSpace.Any, SpaceError> {
-  const names = Object.keys(known)
-  const named = (name: string) =>
-    Object.hasOwn(known, name) ? Effect.succeed(known[name]) : Effect.fail(new NoSpace({ name, known: names }))
-  const from = source._tag === "Named" ? source.name : source.path
-  const unusable = (problem: string) => new SpaceUnusable({ from, problem })
-  let given: unknown = source._tag === "Named" ? yield* named(source.name) : yield* spaceIn(source.path)
-  if (typeof given === "string") given = yield* named(given)
-  const make = given
-  if (source.only !== undefined && !(Predicate.isFunction(make) && make.length > 1))
-    return yield* unusable(`it cannot be restricted to ${JSON.stringify(source.only)}; leave that out`)
-  const made: unknown = Predicate.isFunction(make)
-    ? yield* Effect.try({ try: (): unknown => make(facts, source.only), catch: (cause) => unusable(detailOf(cause)) })
-    : make
-  const found: unknown = Result.isResult(made)
-    ? yield* Effect.mapError(Effect.fromResult(made), (error) => unusable(detailOf(error)))
-    : made
-  return ModelSpace.isModelSpace(found) ? found : yield* unusable("what it gives is no ModelSpace")
-})
+export const load = (facts: Facts.Facts, known: Known = {}) =>
+  Effect.fnUntraced(function* (source: SpaceSource): Effect.fn.Return<ModelSpace.Any, SpaceError> {
+    const names = Object.keys(known)
+    const named = (name: string) =>
+      Object.hasOwn(known, name) ? Effect.succeed(known[name]) : Effect.fail(new NoSpace({ name, known: names }))
+    const from = source._tag === "Named" ? source.name : source.path
+    const unusable = (problem: string) => new SpaceUnusable({ from, problem })
+    let given: unknown = source._tag === "Named" ? yield* named(source.name) : yield* spaceIn(source.path)
+    if (typeof given === "string") given = yield* named(given)
+    const make = given
+    if (source.only !== undefined && !(Predicate.isFunction(make) && make.length > 1))
+      return yield* unusable(`it cannot be restricted to ${JSON.stringify(source.only)}; leave that out`)
+    const made: unknown = Predicate.isFunction(make)
+      ? yield* Effect.try({ try: (): unknown => make(facts, source.only), catch: (cause) => unusable(detailOf(cause)) })
+      : make
+    const found: unknown = Result.isResult(made)
+      ? yield* Effect.mapError(Effect.fromResult(made), (error) => unusable(detailOf(error)))
+      : made
+    return ModelSpace.isModelSpace(found) ? found : yield* unusable("what it gives is no ModelSpace")
+  })

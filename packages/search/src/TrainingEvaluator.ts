@@ -144,7 +144,7 @@ const train = Effect.fnUntraced(function* (
             }
             if (event._tag === "Epoch") {
               const { averaged, validation } = event
-              const isAveraged = averaged !== null && Selection.isBetter(network.task, averaged, validation)
+              const isAveraged = averaged !== null && Selection.isBetter(network.task)(averaged, validation)
               const best = isAveraged ? averaged : validation
               recorded.epoch(event.epoch, event.loss, best.measures)
               return Effect.succeed(

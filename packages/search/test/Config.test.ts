@@ -117,7 +117,7 @@ describe("a config module", () => {
       const { config, url, version } = loaded
       assert.deepStrictEqual(Config.ownLayers(config), ["space", "evaluator"])
       const source = yield* SpaceSource.ofModule(own)
-      const of = yield* Setup.space(source).pipe(Effect.provide(Setup.training(loaded, "mnist", OnnxRuntime.cpu())))
+      const of = yield* Setup.space()(source).pipe(Effect.provide(Setup.training(loaded, "mnist", OnnxRuntime.cpu())))
       const printed = Space.print(of.space)
       for (const name of ["Conv", "DWConv", "Own"]) assert.include(printed, name)
       for (const name of ["LSA", "MLP", "LG"]) assert.notInclude(printed, name)

@@ -13,7 +13,7 @@ const base = {
   arms: { joint: {}, small: { within: { macs: { min: 1, max: 1e6 } }, recipe: { learningRate: 0.002 } } }
 } satisfies Experiment.Input
 
-const read = (given: unknown) => Experiment.read(given, "parts.json")
+const read = (given: unknown) => Experiment.read("parts.json")(given)
 
 const print = (given: unknown) => Effect.map(read(given), Experiment.print)
 
@@ -23,14 +23,14 @@ describe("an experiment", () => {
       const found = yield* read(base)
       assert.deepStrictEqual([found.space, found.strategy, found.seeds, found.epochs], ["uninet", "ppo", ["0"], 1])
       const recipe = (name: string, phase: "search" | "retrain") =>
-        Result.getOrThrow(Experiment.recipeOf(found, name, phase))
+        Result.getOrThrow(Experiment.recipeOf(name, phase)(found))
       assert.include(recipe("joint", "search"), { batch: 32, epochs: 1, examples: 64, learningRate: 0.01 })
       assert.include(recipe("small", "search"), { batch: 32, learningRate: 0.002 })
       // The preset stands in place of what came before it.
       assert.isUndefined(recipe("joint", "retrain").examples)
       assert.include(recipe("joint", "retrain"), { batch: 64, epochs: 2, gradientClip: 5, learningRate: 0.003 })
-      assert.deepStrictEqual(Experiment.withinOf(found, "small"), { macs: { min: 1, max: 1e6 } })
-      assert.deepStrictEqual(Experiment.withinOf(found, "joint"), { macs: { max: 3e6 } })
+      assert.deepStrictEqual(Experiment.withinOf("small")(found), { macs: { min: 1, max: 1e6 } })
+      assert.deepStrictEqual(Experiment.withinOf("joint")(found), { macs: { max: 3e6 } })
     })
   )
 

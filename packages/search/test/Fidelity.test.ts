@@ -137,7 +137,7 @@ describe("a search on rungs", () => {
       // Its best is one of those that were trained to the end, whatever others reached on less.
       assert.include(longest, alone.found.best.trial)
       assert.deepStrictEqual(
-        Search.ranking(uninet, alone.found.records)
+        Search.ranking(uninet)(alone.found.records)
           .slice(0, longest.length)
           .map(({ trial }) => trial)
           .toSorted((a, b) => a - b),
@@ -190,7 +190,7 @@ describe("a search on rungs", () => {
     Effect.gen(function* () {
       const objectives = ["accuracy", "macs"] as const
       const { found } = yield* searched({ fidelity: kinds.halving, objectives, trials: 27 })
-      const front = Search.front(uninet, found.records, objectives)
+      const front = Search.front(uninet, objectives)(found.records)
       assert.isAbove(front.length, 0)
       for (const { outcome } of front) assert.strictEqual(outcome.evaluation.epochs, 9)
       const worth = front.map(({ costs, outcome }) => [outcome.evaluation.measures.accuracy, -costs.macs])

@@ -279,7 +279,7 @@ describe("a search", () => {
 
   it.live("begins the strategy with its own seed and constraints", () =>
     Effect.gen(function* () {
-      const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 1.6e6 } })
+      const constraints = Constraint.bounds({ macs: { max: 1.6e6 } })(NetworkCosts.forSpace())
       const domain = yield* Effect.fromResult(Constrained.make(uninet.space, constraints))
       const alone = yield* Random.make(domain, {}, Prng.fromSeed("test").split("strategy"))
       const proposals = yield* alone.ask(12)
@@ -380,7 +380,7 @@ const heavy = ({ macs }: { readonly macs: number }) => macs
 describe("rewards", () => {
   const { task } = uninet
   const worth = (reward: Reward.Reward, accuracy: number, macs: number) =>
-    Reward.of(reward, task, { measures: { accuracy }, costs: { macs } })
+    Reward.of(task, { measures: { accuracy }, costs: { macs } })(reward)
 
   it("penalise twice the target's MACs by 5%", () => {
     const reward = Reward.mnas({ target: 1e6 })
@@ -395,18 +395,18 @@ describe("rewards", () => {
 
   it("are by another cost where they name it, and no number where nobody gives it", () => {
     const found = { measures: { accuracy: 0.8 }, costs: { latency: 40 } }
-    assert.closeTo(Reward.of(Reward.mnas({ cost: "latency", target: 20 }), task, found), 0.8 * 0.9526, 1e-4)
-    assert.closeTo(Reward.of(Reward.bounded({ cost: "latency", target: 20 }), task, found), 0.4, 1e-12)
-    assert.isNaN(Reward.of(Reward.mnas({ target: 20 }), task, found))
-    assert.isNaN(Reward.of(Reward.bounded({ target: 20 }), task, found))
+    assert.closeTo(Reward.of(task, found)(Reward.mnas({ cost: "latency", target: 20 })), 0.8 * 0.9526, 1e-4)
+    assert.closeTo(Reward.of(task, found)(Reward.bounded({ cost: "latency", target: 20 })), 0.4, 1e-12)
+    assert.isNaN(Reward.of(task, found)(Reward.mnas({ target: 20 })))
+    assert.isNaN(Reward.of(task, found)(Reward.bounded({ target: 20 })))
   })
 
   it("are of another measure where they name it, one that is measured beside the task, too", () => {
     const found = { measures: { accuracy: 0.8, int8Accuracy: 0.7, loss: 2 }, costs: { macs: 2e6 } }
     const also = { ...task, also: { int8Accuracy: "higher" as const } }
-    assert.strictEqual(Reward.of(Reward.by("int8Accuracy")(Reward.measure), also, found), 0.7)
-    assert.closeTo(Reward.of(Reward.by("int8Accuracy")(Reward.mnas({ target: 1e6 })), also, found), 0.7 * 0.9526, 1e-4)
-    assert.strictEqual(Reward.of(Reward.by("loss")(Reward.measure), also, found), -2)
+    assert.strictEqual(Reward.of(also, found)(Reward.by("int8Accuracy")(Reward.measure)), 0.7)
+    assert.closeTo(Reward.of(also, found)(Reward.by("int8Accuracy")(Reward.mnas({ target: 1e6 }))), 0.7 * 0.9526, 1e-4)
+    assert.strictEqual(Reward.of(also, found)(Reward.by("loss")(Reward.measure)), -2)
     // As a journal has it, and as it had it before.
     assert.isTrue(Schema.is(Reward.Reward)(Reward.by("loss")(Reward.measure)))
     assert.deepStrictEqual(Reward.identity(Reward.mnas({ target: 1 })), {
@@ -420,7 +420,7 @@ describe("rewards", () => {
   it("of a measure that is better the lower are higher the lower it is and the cheaper the network", () => {
     const byLoss = { ...task, decides: "loss" as const }
     const worth = (reward: Reward.Reward, loss: number, macs: number) =>
-      Reward.of(reward, byLoss, { measures: { loss }, costs: { macs } })
+      Reward.of(byLoss, { measures: { loss }, costs: { macs } })(reward)
     assert.strictEqual(worth(Reward.measure, 0.5, 1), -0.5)
     assert.strictEqual(worth(Reward.mnas({ target: 1e6 }), 0.5, 1e6), -0.5)
     assert.closeTo(worth(Reward.mnas({ target: 1e6 }), 0.5, 2e6), -0.5 * 2 ** 0.07, 1e-12)

@@ -32,13 +32,13 @@ const ofRows = Effect.provide(facts, data)
 /** The space of a module for rows. */
 const loaded = (path: string, known: SpaceSource.Known = {}) =>
   Effect.gen(function* () {
-    return yield* SpaceSource.load(yield* SpaceSource.ofModule(path), yield* ofRows, known)
+    return yield* SpaceSource.load(yield* ofRows, known)(yield* SpaceSource.ofModule(path))
   })
 
 const versionOf = (text: string) => Effect.flatMap(written(text), SpaceSource.ofModule)
 
 const named = (name: string, known: SpaceSource.Known = { rows: () => rows }) =>
-  Effect.flatMap(ofRows, (facts) => SpaceSource.load(SpaceSource.SpaceSource.cases.Named.make({ name }), facts, known))
+  Effect.flatMap(ofRows, (facts) => SpaceSource.load(facts, known)(SpaceSource.SpaceSource.cases.Named.make({ name })))
 
 describe("where a space comes from", () => {
   it("is a module where a text ends as one, and a name otherwise", () => {
@@ -73,7 +73,7 @@ describe("where a space comes from", () => {
     Effect.gen(function* () {
       assert.strictEqual((yield* loaded(fileOf("forRows.ts"))).name, "rows")
       const source = yield* SpaceSource.ofModule(fileOf("forRows.ts"))
-      const error = yield* Effect.flip(SpaceSource.load(source, yield* Effect.provide(facts, Mnist.layer)))
+      const error = yield* Effect.flip(SpaceSource.load(yield* Effect.provide(facts, Mnist.layer))(source))
       assert.strictEqual(
         error.message,
         `the space of ${fileOf("forRows.ts")} cannot be used: it takes rows of four numbers, and there are image`
@@ -173,7 +173,7 @@ describe("where a space comes from", () => {
       writeFileSync(path, "export default { trials: 1 }")
       const source = yield* SpaceSource.ofModule(path)
       writeFileSync(path, "export default { trials: 2 }")
-      const error = yield* Effect.flip(Effect.provide(Setup.space(source), data))
+      const error = yield* Effect.flip(Effect.provide(Setup.space()(source), data))
       assert.strictEqual(error._tag, "ConfigChanged")
       assert.match(
         error.message,

@@ -58,7 +58,7 @@ describe("a trial that stopped early", () => {
         }
       assert.strictEqual(best.outcome.evaluation.epochs, 9)
       assert.isUndefined(best.outcome.evaluation.stoppedAfter)
-      const ranked = Search.ranking(uninet, records).map(({ outcome }) => outcome.evaluation.epochs ?? 0)
+      const ranked = Search.ranking(uninet)(records).map(({ outcome }) => outcome.evaluation.epochs ?? 0)
       assert.deepStrictEqual(
         ranked,
         ranked.toSorted((a, b) => b - a)
@@ -76,8 +76,8 @@ describe("a trial that stopped early", () => {
   it("counts so too where an earlier version's journal has it with a rung's epochs", () => {
     const [, asha] = kinds
     const old = { measures: measuresOf(0.5), epochs: 9, stoppedAfter: 2 }
-    assert.strictEqual(Fidelity.trained(asha, old).epochs, 2)
-    assert.strictEqual(Fidelity.trained(Fidelity.full, old).epochs, 9)
+    assert.strictEqual(Fidelity.trained(old)(asha).epochs, 2)
+    assert.strictEqual(Fidelity.trained(old)(Fidelity.full).epochs, 9)
   })
 })
 
@@ -159,7 +159,7 @@ describe("finals that are gone on with", () => {
         })
     })
     return Effect.gen(function* () {
-      const candidates = yield* Finals.candidates(ranked, count)
+      const candidates = yield* Finals.candidates(count)(ranked)
       const finished = yield* Finals.run(uninet, { epochs: 4, seed: "s", ...options, candidates })
       return { winner: finished.winner.trial, test: finished.test, trained, tests: () => tests }
     }).pipe(

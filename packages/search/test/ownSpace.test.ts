@@ -8,6 +8,7 @@ import { Evaluator, Finals, Journal, Reward, Search, TrainingEvaluator, WorkerEv
 import { Space } from "@uninet/search-space"
 import { Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
+import { pipe } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -109,7 +110,7 @@ describe("a space of one's own", () => {
             )
           )
         assert.deepStrictEqual({ ...best.outcome.evaluation.measures }, measures)
-        const candidates = Search.ranking(rows, found.records).slice(0, 2)
+        const candidates = Search.ranking(rows)(found.records).slice(0, 2)
         assert.strictEqual(candidates[0], best)
         const { test, trainedOn, winner } = yield* Finals.run(rows, { candidates, epochs: 6, seed: "rows" })
         assert.strictEqual(trainedOn, "train+validation")
@@ -159,7 +160,7 @@ const undominated = (worth: (found: (typeof all)[number]) => readonly [number, n
     .map(({ point }) => JSON.stringify(point))
     .toSorted()
 const frontOf = (records: Search.Found<Point, Cost, Measure>["records"], objectives: Options["objectives"] = []) =>
-  Search.front(rows, records, objectives)
+  pipe(records, Search.front(rows, objectives))
     .map(({ point: { learningRate, width } }) => JSON.stringify({ width, learningRate }))
     .toSorted()
 

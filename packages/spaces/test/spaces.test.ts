@@ -138,7 +138,7 @@ describe("a MobileNet", () => {
         Model.evaluation({ batch: 2 })(yield* Effect.fromResult(of.model(baseline)))
       )
       const prng = Prng.fromSeed("deeper")
-      const trained = Initialise.values(program.variables, prng)
+      const trained = Initialise.values(prng)(program.variables)
       const { approximate, weights } = yield* Effect.fromResult(
         Inherit.weights(of, { smaller: baseline, trained, larger: deeper })
       )

@@ -96,30 +96,29 @@ export const encode = ({ best, identity, state, variables }: Checkpoint): Uint8A
 }
 
 /** Reads a file's content. `file` is its name, for errors. */
-export const decode = (
-  bytes: Uint8Array,
-  file: string
-): Result.Result<Checkpoint, CheckpointUnreadable | CheckpointVersion> => {
-  const unreadable = (reason: string) => Result.fail(new CheckpointUnreadable({ file, reason }))
-  const decoded = Safetensors.decode(bytes)
-  if (Result.isFailure(decoded)) return unreadable(`${decoded.failure.at}: ${decoded.failure.reason}`)
-  const { metadata, tensors } = decoded.success
-  if (metadata["format"] !== format) return unreadable("it holds tensors, but is no checkpoint of a training")
-  if (metadata["version"] !== String(version))
-    return Result.fail(
-      new CheckpointVersion({ file, found: metadata["version"]?.slice(0, 40) ?? "none", supported: version })
-    )
-  if (metadata["crc32"] !== checksum(tensors)) return unreadable("its tensors are damaged: their checksum is wrong")
-  const content = Schema.decodeUnknownResult(Content)(metadata["content"])
-  if (Result.isFailure(content))
-    return unreadable(`its description is damaged: ${content.failure.message.replace(/\s+/g, " ")}`)
-  const variables = new Map<string, Value>()
-  const best = new Map<string, Value>()
-  for (const [name, entry] of tensors) {
-    const data = Safetensors.float32(entry)
-    if (data === undefined) return unreadable(`${name} is ${entry.dtype}, not F32`)
-    if (name.startsWith(bestPrefix)) best.set(name.slice(bestPrefix.length), { data, shape: entry.shape })
-    else variables.set(name, { data, shape: entry.shape })
+export const decode =
+  (file: string) =>
+  (bytes: Uint8Array): Result.Result<Checkpoint, CheckpointUnreadable | CheckpointVersion> => {
+    const unreadable = (reason: string) => Result.fail(new CheckpointUnreadable({ file, reason }))
+    const decoded = Safetensors.decode(bytes)
+    if (Result.isFailure(decoded)) return unreadable(`${decoded.failure.at}: ${decoded.failure.reason}`)
+    const { metadata, tensors } = decoded.success
+    if (metadata["format"] !== format) return unreadable("it holds tensors, but is no checkpoint of a training")
+    if (metadata["version"] !== String(version))
+      return Result.fail(
+        new CheckpointVersion({ file, found: metadata["version"]?.slice(0, 40) ?? "none", supported: version })
+      )
+    if (metadata["crc32"] !== checksum(tensors)) return unreadable("its tensors are damaged: their checksum is wrong")
+    const content = Schema.decodeUnknownResult(Content)(metadata["content"])
+    if (Result.isFailure(content))
+      return unreadable(`its description is damaged: ${content.failure.message.replace(/\s+/g, " ")}`)
+    const variables = new Map<string, Value>()
+    const best = new Map<string, Value>()
+    for (const [name, entry] of tensors) {
+      const data = Safetensors.float32(entry)
+      if (data === undefined) return unreadable(`${name} is ${entry.dtype}, not F32`)
+      if (name.startsWith(bestPrefix)) best.set(name.slice(bestPrefix.length), { data, shape: entry.shape })
+      else variables.set(name, { data, shape: entry.shape })
+    }
+    return Result.succeed({ ...content.success, variables, best })
   }
-  return Result.succeed({ ...content.success, variables, best })
-}

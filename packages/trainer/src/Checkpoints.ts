@@ -63,7 +63,7 @@ export const read = Effect.fnUntraced(function* (
     fs.readFile(file),
     (error) => new CheckpointUnreadable({ file, reason: reasonOf(error) })
   )
-  return yield* Effect.fromResult(Checkpoint.decode(bytes, file))
+  return yield* Effect.fromResult(Checkpoint.decode(file)(bytes))
 }, Span.within("Checkpoints.read"))
 
 /**
@@ -113,7 +113,7 @@ export const read = Effect.fnUntraced(function* (
  *   const { checkpoint, file } = yield* store.latest
  *   yield* Console.log(file, checkpoint.state.epoch, Checkpoints.bestFile)
  *   const read = yield* Checkpoints.read(file)
- *   const again = Checkpoint.decode(Checkpoint.encode(read), "a copy")
+ *   const again = Checkpoint.decode("a copy")(Checkpoint.encode(read))
  *   yield* Console.log(read.identity.network.line, again._tag, Checkpoint.version)
  *   const events = trainer.fit(network, { recipe, seed: 1, checkpoints: { store }, resume: checkpoint })
  *   yield* Stream.runForEach(events, ({ _tag }) => Console.log(_tag)) // Resumed, Finished: there was nothing left to do

@@ -21,22 +21,24 @@ import * as Effect from "effect/Effect"
  * })
  * const { variables } = Result.getOrThrow(Model.evaluation()(model))
  * const prng = Prng.fromSeed("demo")
- * for (const variable of variables) console.log(variable.attributes.name, Initialise.value(variable, prng))
- * console.log(Initialise.values(variables, prng).size) // 2: of all at once
+ * for (const variable of variables) console.log(variable.attributes.name, Initialise.value(prng)(variable))
+ * console.log(Initialise.values(prng)(variables).size) // 2: of all at once
  * ```
  */
-export const value = (variable: Tensor.Tensor<"variable">, prng: Prng.Prng): Float32Array<ArrayBuffer> => {
-  const { initialiser, name } = variable.attributes
-  const data = new Float32Array(Shape.size(variable.shape))
-  if (initialiser.kind === "constant") return data.fill(initialiser.value)
-  const own = prng.split(name)
-  const draw =
-    initialiser.kind === "uniform"
-      ? () => (2 * own.nextFloat() - 1) * initialiser.bound
-      : () => initialiser.deviation * truncatedNormal(own)
-  for (let i = 0; i < data.length; i++) data[i] = draw()
-  return data
-}
+export const value =
+  (prng: Prng.Prng) =>
+  (variable: Tensor.Tensor<"variable">): Float32Array<ArrayBuffer> => {
+    const { initialiser, name } = variable.attributes
+    const data = new Float32Array(Shape.size(variable.shape))
+    if (initialiser.kind === "constant") return data.fill(initialiser.value)
+    const own = prng.split(name)
+    const draw =
+      initialiser.kind === "uniform"
+        ? () => (2 * own.nextFloat() - 1) * initialiser.bound
+        : () => initialiser.deviation * truncatedNormal(own)
+    for (let i = 0; i < data.length; i++) data[i] = draw()
+    return data
+  }
 
 /** Standard normal, redrawn outside ±2. */
 const truncatedNormal = (prng: Prng.Prng): number => {
@@ -47,10 +49,10 @@ const truncatedNormal = (prng: Prng.Prng): number => {
 }
 
 /** First values of all variables, by name. */
-export const values = (
-  variables: ReadonlyArray<Tensor.Tensor<"variable">>,
-  prng: Prng.Prng
-): ReadonlyMap<string, Float32Array<ArrayBuffer>> => new Map(variables.map((v) => [v.attributes.name, value(v, prng)]))
+export const values =
+  (prng: Prng.Prng) =>
+  (variables: ReadonlyArray<Tensor.Tensor<"variable">>): ReadonlyMap<string, Float32Array<ArrayBuffer>> =>
+    new Map(variables.map((v) => [v.attributes.name, value(prng)(v)]))
 
 const startsAtZero = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">) =>
   initialiser.kind === "constant" && initialiser.value === 0
@@ -86,10 +88,7 @@ export const write = (
   prng: Prng.Prng
 ): Effect.Effect<void, RuntimeError> =>
   Effect.suspend(() => {
-    const first = values(
-      variables.filter((v) => !startsAtZero(v)),
-      prng
-    )
+    const first = values(prng)(variables.filter((v) => !startsAtZero(v)))
     // A large network's weights would otherwise be held a second time beside its first step, until the collector comes by.
     return Effect.tap(executable.write(first), () =>
       Effect.sync(() => {

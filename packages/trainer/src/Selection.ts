@@ -46,14 +46,18 @@ export interface Candidate {
 }
 
 /** How good a score is by the measure that decides; larger is better. */
-export const worthOf = <M extends string>({ decides, measures }: Task.Task<M>, score: Score): number =>
-  Task.worth(measures[decides], score.measures[decides] ?? 0)
+export const worthOf =
+  <M extends string>({ decides, measures }: Task.Task<M>) =>
+  (score: Score): number =>
+    Task.worth(measures[decides], score.measures[decides] ?? 0)
 
 /** Better by the measure that decides, then by the lower loss, where there is one. */
-export const isBetter = (task: Task.Task, a: Score, b: Score): boolean => {
-  const [mine, its] = [worthOf(task, a), worthOf(task, b)]
-  return mine === its ? (a.measures["loss"] ?? 0) < (b.measures["loss"] ?? 0) : mine > its
-}
+export const isBetter =
+  (task: Task.Task) =>
+  (a: Score, b: Score): boolean => {
+    const [mine, its] = [worthOf(task)(a), worthOf(task)(b)]
+    return mine === its ? (a.measures["loss"] ?? 0) < (b.measures["loss"] ?? 0) : mine > its
+  }
 
 /**
  * The selection after an epoch. Where there is nothing to validate on, the last epoch's (averaged, where there are averages) is the best.
@@ -68,32 +72,30 @@ export const isBetter = (task: Task.Task, a: Score, b: Score): boolean => {
  * let selection = Selection.initial
  * for (const [epoch, accuracy] of [0.9, 0.93, 0.92, 0.93, 0.94].entries()) {
  *   const validation = { measures: { accuracy, loss: 1 - accuracy }, examples: 1000 }
- *   selection = Selection.next(task, selection, epoch, [{ averaged: false, validation }])
- *   if (Selection.stops(selection, rule)) break
+ *   selection = Selection.next(task, epoch, [{ averaged: false, validation }])(selection)
+ *   if (Selection.stops(rule)(selection)) break
  * }
  * // Two epochs without anything better ended it: the 94% of the fifth was never reached.
  * console.log(selection.best?.epoch, selection.best?.validation.measures["accuracy"]) // 1 0.93
  * const worse = { measures: { accuracy: 0.9, loss: 0.3 }, examples: 1000 }
- * console.log(selection.best !== null && Selection.isBetter(task, selection.best.validation, worse), Selection.worthOf(task, worse))
+ * console.log(selection.best !== null && Selection.isBetter(task)(selection.best.validation, worse), Selection.worthOf(task)(worse))
  * ```
  */
-export const next = (
-  task: Task.Task,
-  selection: Selection,
-  epoch: number,
-  candidates: ReadonlyArray<Candidate>,
-  improvement = 0
-): Selection => {
-  let { best } = selection
-  for (const { averaged, validation } of candidates)
-    if (best === null || validation.examples === 0 || isBetter(task, validation, best.validation))
-      best = { epoch, averaged, validation }
-  const reached = Math.max(...candidates.map(({ validation }) => worthOf(task, validation)))
-  return reached > selection.mark + improvement || selection.best === null
-    ? { best, waited: 0, mark: reached }
-    : { best, waited: selection.waited + 1, mark: selection.mark }
-}
+export const next =
+  (task: Task.Task, epoch: number, candidates: ReadonlyArray<Candidate>, improvement = 0) =>
+  (selection: Selection): Selection => {
+    let { best } = selection
+    for (const { averaged, validation } of candidates)
+      if (best === null || validation.examples === 0 || isBetter(task)(validation, best.validation))
+        best = { epoch, averaged, validation }
+    const reached = Math.max(...candidates.map(({ validation }) => worthOf(task)(validation)))
+    return reached > selection.mark + improvement || selection.best === null
+      ? { best, waited: 0, mark: reached }
+      : { best, waited: selection.waited + 1, mark: selection.mark }
+  }
 
 /** Whether early stopping ends the training after the epoch that led to this selection. Without a rule (`null`) it never does. */
-export const stops = ({ waited }: Selection, rule: Recipe.EarlyStopping | null): boolean =>
-  rule !== null && waited >= rule.patience
+export const stops =
+  (rule: Recipe.EarlyStopping | null) =>
+  ({ waited }: Selection): boolean =>
+    rule !== null && waited >= rule.patience

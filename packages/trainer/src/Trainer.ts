@@ -189,10 +189,9 @@ const train = Effect.fnUntraced(function* <E>(
   const { batch, earlyStopping, epochs } = recipe
   const seed = String(options.seed)
   const data = yield* Fitting.of(trained, given, recipe.imageSize)
-  const stepsPerEpoch = Dataset.batchCount(
-    { size: Recipe.examplesOf(recipe, data.train.size) },
-    { batch, dropLast: true }
-  )
+  const stepsPerEpoch = Dataset.batchCount({ batch, dropLast: true })({
+    size: Recipe.examplesOf(data.train.size)(recipe)
+  })
   if (stepsPerEpoch === 0) return yield* new TooFewExamples({ dataset: data.name, examples: data.train.size, batch })
   if (earlyStopping !== null && data.validation.size === 0 && trainOn === "train")
     return yield* new RecipeRefused({
@@ -248,7 +247,7 @@ const train = Effect.fnUntraced(function* <E>(
   let savedStep = resume === undefined ? -1 : state.step
   let savedAt = performance.now()
 
-  const rateAt = (step: number) => Schedule.rate(recipe.schedule, recipe.learningRate, { step, stepsPerEpoch, epochs })
+  const rateAt = (step: number) => Schedule.rate(recipe.learningRate, { step, stepsPerEpoch, epochs })(recipe.schedule)
   const diverged = (what: string, value: number, step: number) =>
     new Diverged({
       step,
@@ -329,11 +328,10 @@ const train = Effect.fnUntraced(function* <E>(
     const { epoch } = state
     const selection = Selection.next(
       task,
-      state.selection,
       epoch,
       [{ averaged: false, validation }, ...(averaged === null ? [] : [{ averaged: true, validation: averaged }])],
       earlyStopping?.improvement
-    )
+    )(state.selection)
     const isBest = selection.best !== state.selection.best
     if (isBest && selection.best !== null) {
       best = session.weightsIn(yield* session.snapshot, selection.best.averaged)
@@ -371,7 +369,7 @@ const train = Effect.fnUntraced(function* <E>(
     last = performance.now()
     scored = undefined
     const done = state.step - state.epoch * stepsPerEpoch
-    const size = Progressive.sizeAt(recipe.progressive ?? [], state.epoch)
+    const size = Progressive.sizeAt(state.epoch)(recipe.progressive ?? [])
     yield* trainAt(size)
       .batches({
         batch,
@@ -420,7 +418,7 @@ const train = Effect.fnUntraced(function* <E>(
     if (resume !== undefined) yield* emit({ _tag: "Resumed", step: state.step, steps, epoch: state.epoch })
     // Without a validation there is nothing to stop by.
     const rule = data.validation.size > 0 ? earlyStopping : null
-    while (state.epoch < epochs && !Selection.stops(state.selection, rule)) yield* epoch
+    while (state.epoch < epochs && !Selection.stops(rule)(state.selection)) yield* epoch
     yield* finish
   })
   yield* Effect.onInterrupt(run, () => Effect.ignore(save))

@@ -64,7 +64,7 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
     return refused(task, "mix", "its examples cannot be mixed", "set mixup and cutmix to 0")
   if (recipe.distillation !== undefined && Distillation.outputOf(task) === undefined)
     return refused(task, "distillation", "its targets are no distributions over classes", "leave distillation out")
-  const step = recipe.augmentation.find((each) => !Recipe.isAllowed(task, each))
+  const step = recipe.augmentation.find((each) => !Recipe.isAllowed(task)(each))
   if (step !== undefined)
     return refused(task, "augmentation", `its targets would not follow ${step._tag}`, "leave the step out")
   const { views } = recipe
@@ -162,7 +162,7 @@ export const make = (
       return yield* Result.fail(
         refused(task, "whitening", "the model has no convolution of the pictures themselves", "leave whitening out")
       )
-    const { gradientNorm, updates } = Optimiser.updates(loss, { ...recipe, frozen })
+    const { gradientNorm, updates } = Optimiser.updates({ ...recipe, frozen })(loss)
     const told = (task.running?.outputs ?? []).map((name) => [name, outputs[name]] as const)
     const program = yield* Program.make({
       outputs: {
@@ -232,7 +232,7 @@ export const all = (
         "give more epochs, or leave sizes out"
       )
     for (const { size } of progressive) {
-      const small = Progressive.of(model, size)
+      const small = Progressive.of(size)(model)
       if (small === undefined) return yield* no("the network's one input is no picture")
       if (size >= height)
         return yield* no(

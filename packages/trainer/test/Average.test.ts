@@ -44,14 +44,14 @@ describe("the average of weights", () => {
 
   it.effect("evaluates as a network with those weights does", () =>
     Effect.gen(function* () {
-      const averaged = Result.getOrThrow(Average.evaluation(model, { batch: 2 }))
+      const averaged = Result.getOrThrow(Average.evaluation({ batch: 2 })(model))
       const { run, write } = yield* (yield* Runtime).compile({ evaluation, averaged })
       const prng = Prng.fromSeed("average")
-      const weights = Initialise.values(evaluation.variables, prng)
+      const weights = Initialise.values(prng)(evaluation.variables)
       for (const data of weights.values()) for (let i = 0; i < data.length; i++) data[i] += 0.1 * prng.nextFloat()
       yield* write(new Map([...weights].map(([name, data]) => [Average.nameOf(name), data])))
       const image = Float32Array.from({ length: 2 * 64 }, () => prng.nextNormal())
-      yield* write(Initialise.values(evaluation.variables, prng.split("others")))
+      yield* write(Initialise.values(prng.split("others"))(evaluation.variables))
       const { logits: other } = yield* run("evaluation", { image })
       const { logits } = yield* run("averaged", { image })
       assert.notDeepEqual([...logits], [...other])
@@ -62,9 +62,9 @@ describe("the average of weights", () => {
 
   it("forgets the first weights sooner while it is warming up, and never decays faster than asked", () => {
     const average = Average.Average.make({ decay: 0.99 })
-    assert.closeTo(Average.decayAt(average, 1), 2 / 11, 1e-12)
-    assert.closeTo(Average.decayAt(average, 100), 101 / 110, 1e-12)
-    assert.strictEqual(Average.decayAt(average, 5000), 0.99)
-    assert.strictEqual(Average.decayAt({ decay: 0.99, warmup: false }, 1), 0.99)
+    assert.closeTo(Average.decayAt(1)(average), 2 / 11, 1e-12)
+    assert.closeTo(Average.decayAt(100)(average), 101 / 110, 1e-12)
+    assert.strictEqual(Average.decayAt(5000)(average), 0.99)
+    assert.strictEqual(Average.decayAt(1)({ decay: 0.99, warmup: false }), 0.99)
   })
 })

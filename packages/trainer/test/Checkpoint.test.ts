@@ -34,9 +34,9 @@ const sample = (step = 7): Checkpoint.Checkpoint => ({
     epoch: 1,
     loss: 1 / 3,
     measures: { accuracy: 5 / 7, top5: 2 },
-    selection: Selection.next(network.task, Selection.initial, 0, [
+    selection: Selection.next(network.task, 0, [
       { averaged: true, validation: { measures: { accuracy: 0.7, top5: 1, loss: Math.PI }, examples: 40 } }
-    ]),
+    ])(Selection.initial),
     seconds: 0.1 + 0.2
   },
   variables: variables(`variables ${step}`, ["w", "moment1/w", "ema.w"]),
@@ -55,7 +55,7 @@ describe("a checkpoint's file", () => {
   const bytes = Checkpoint.encode(sample())
 
   it("gives back what was written, to the bit, and is the same each time", () => {
-    assert.deepStrictEqual(Result.getOrThrow(Checkpoint.decode(bytes, "x")), sample())
+    assert.deepStrictEqual(Result.getOrThrow(Checkpoint.decode("x")(bytes)), sample())
     assert.deepStrictEqual(Checkpoint.encode(sample()), bytes)
   })
 
@@ -70,7 +70,7 @@ describe("a checkpoint's file", () => {
       fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
         const damaged = bytes.slice()
         damaged[at] ^= change
-        const result = Checkpoint.decode(damaged, "x")
+        const result = Checkpoint.decode("x")(damaged)
         if (Result.isFailure(result)) {
           assert.include(["CheckpointUnreadable", "CheckpointVersion"], result.failure._tag)
           return
@@ -84,7 +84,7 @@ describe("a checkpoint's file", () => {
 
   it("that is cut short anywhere is refused", () => {
     for (let length = 0; length < bytes.length; length += 13) {
-      const error = failureOf(Checkpoint.decode(bytes.slice(0, length), "runs/x.safetensors"))
+      const error = failureOf(Checkpoint.decode("runs/x.safetensors")(bytes.slice(0, length)))
       assert.strictEqual(error._tag, "CheckpointUnreadable")
       assert.include(error.message, "runs/x.safetensors")
     }
@@ -94,11 +94,11 @@ describe("a checkpoint's file", () => {
     const { metadata, tensors } = Result.getOrThrow(Safetensors.decode(bytes))
     for (const version of ["1", "3"]) {
       const other = Safetensors.encode({ tensors, metadata: { ...metadata, version } })
-      const error = failureOf(Checkpoint.decode(other, "x"))
+      const error = failureOf(Checkpoint.decode("x")(other))
       assert.strictEqual(error._tag, "CheckpointVersion")
       assert.include(error.message, `version ${version}`)
     }
-    const weights = failureOf(Checkpoint.decode(Safetensors.encode({ tensors, metadata: {} }), "x"))
+    const weights = failureOf(Checkpoint.decode("x")(Safetensors.encode({ tensors, metadata: {} })))
     assert.include(weights.message, "no checkpoint of a training")
   })
 })

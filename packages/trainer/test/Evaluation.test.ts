@@ -13,7 +13,7 @@ const { variables } = Result.getOrThrow(Model.evaluation()(network.model))
 
 const drawn = () => {
   const prng = Prng.fromSeed("evaluate")
-  const weights = Initialise.values(variables, prng)
+  const weights = Initialise.values(prng)(variables)
   for (const data of weights.values()) for (let i = 0; i < data.length; i++) data[i] += 0.1 * prng.nextFloat()
   return weights
 }

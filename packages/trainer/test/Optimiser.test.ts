@@ -22,7 +22,7 @@ const steps = Effect.fnUntraced(function* (
   learningRate = 0.1
 ) {
   const loss = linear(variables)
-  const { gradientNorm, updates } = Optimiser.updates(loss, options)
+  const { gradientNorm, updates } = Optimiser.updates(options)(loss)
   const training = Result.getOrThrow(Program.make({ outputs: { gradientNorm }, updates }))
   const { read, run, write } = yield* (yield* Runtime).compile({ training })
   yield* write(
@@ -229,7 +229,7 @@ describe("a rate of the biases' own", () => {
         Result.getOrThrow(
           Program.make({
             outputs: {},
-            updates: Optimiser.updates(loss, { ...plain, optimiser: Optimiser.adamw(), ...options }).updates
+            updates: Optimiser.updates({ ...plain, optimiser: Optimiser.adamw(), ...options })(loss).updates
           })
         )
       )

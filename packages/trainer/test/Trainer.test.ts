@@ -94,7 +94,7 @@ describe("a training", () => {
         assert.isAbove(event.examplesPerSecond, 0)
         assert.isAtMost(event.measures["accuracy"], event.measures["top5"])
         const position = { step: event.step, stepsPerEpoch: 5, epochs: 3 }
-        assert.strictEqual(event.learningRate, Schedule.rate(recipe.schedule, recipe.learningRate, position))
+        assert.strictEqual(event.learningRate, Schedule.rate(recipe.learningRate, position)(recipe.schedule))
       }
       const epochs = only(all, "Epoch")
       assert.deepStrictEqual(

@@ -18,7 +18,7 @@ const step = Effect.fnUntraced(function* (architecture: Architecture.Architectur
   const training = Result.getOrThrow(TrainingProgram.make(model, task, { ...Recipe.proxy, batch }))
   const prng = Prng.fromSeed(seed)
   const { read, run, write } = yield* (yield* Runtime).compile({ training })
-  const values = Initialise.values(training.variables, prng)
+  const values = Initialise.values(prng)(training.variables)
   for (const [name, data] of values) {
     // LayerScale starts so small that what is behind it would not show.
     if (name.includes("gamma")) data.fill(0.5)

@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import { dataset, layer, network, recipe } from "./support/tiny.ts"
 
 const { variables } = Result.getOrThrow(Model.evaluation()(network.model))
-const weights = () => new Map(Initialise.values(variables, Prng.fromSeed("judged")))
+const weights = () => new Map(Initialise.values(Prng.fromSeed("judged"))(variables))
 
 describe("a network", () => {
   it.effect.each([Number.NaN, Infinity])("with the weight %s is not judged at all", (value) =>

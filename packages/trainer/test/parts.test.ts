@@ -170,7 +170,7 @@ describe("growing pictures", () => {
 
   it.effect("train the same weights as the network of that size does, and then those of the network's own", () =>
     Effect.gen(function* () {
-      const smaller = { ...network, model: Progressive.of(network.model, 4) ?? network.model }
+      const smaller = { ...network, model: Progressive.of(4)(network.model) ?? network.model }
       const reference = yield* weightsOf({ ...one, imageSize: 4 }, smaller)
       assert.deepStrictEqual(yield* weightsOf({ ...one, progressive: [small] }), reference)
       const two = { ...one, epochs: 2 }
@@ -183,7 +183,7 @@ describe("growing pictures", () => {
     assert.strictEqual(digest({ ...recipe, progressive: [small] }), digest(recipe))
     const growing = [small, { epochs: 2, size: 6 }]
     assert.deepStrictEqual(
-      [0, 1, 2, 3].map((epoch) => Progressive.sizeAt(growing, epoch)),
+      [0, 1, 2, 3].map((epoch) => Progressive.sizeAt(epoch)(growing)),
       [4, 6, 6, undefined]
     )
   })
@@ -247,7 +247,7 @@ describe("a teacher", () => {
         yield* refused({ recipe: { ...recipe, progressive: [{ epochs: 1, size: 4 }] }, teacher }),
         /the teacher takes no smaller pictures/
       )
-      const larger = { ...network, model: Progressive.of(network.model, 12) ?? network.model }
+      const larger = { ...network, model: Progressive.of(12)(network.model) ?? network.model }
       assert.match(
         yield* refused({ recipe, teacher: { ...teacher, network: larger } }),
         /takes image \[1×12×12\], and the network image \[1×8×8\]/
@@ -282,7 +282,7 @@ describe("lookahead", () => {
   )
 
   it("is due after every so many steps", () => {
-    const due = Array.from({ length: 7 }, (_, step) => Lookahead.isDue({ every: 3, stay: 0.5 }, step))
+    const due = Array.from({ length: 7 }, (_, step) => Lookahead.isDue(step)({ every: 3, stay: 0.5 }))
     assert.deepStrictEqual(due, [false, false, true, false, false, true, false])
   })
 })

@@ -44,20 +44,20 @@ describe("a training", () => {
 
   it.live("enlarges images that are smaller than the network takes, in evaluation too", () =>
     Effect.gen(function* () {
-      const larger = UniNet.withImage(architecture, { height: 11, width: 10 })
+      const larger = UniNet.withImage({ height: 11, width: 10 })(architecture)
       const { validation, weights } = yield* finished({}, larger)
       const found = yield* (yield* Trainer).evaluate(networkOf(larger), weights, "validation")
       assert.deepStrictEqual([found.measures["accuracy"], found.examples], [validation.measures["accuracy"], 40])
       const data = yield* Dataset.images(yield* Dataset.Dataset)
       assert.strictEqual(Resized.to(larger.image)(data).image.height, 11)
-      const error = yield* Effect.flip(finished({}, UniNet.withImage(architecture, { height: 7 })))
+      const error = yield* Effect.flip(finished({}, UniNet.withImage({ height: 7 })(architecture)))
       assert.strictEqual(error._tag, "DatasetMismatch")
     }).pipe(Effect.provide(layer()))
   )
 
   it.live("makes images smaller where the recipe says so, and in an evaluation where it is told", () =>
     Effect.gen(function* () {
-      const smaller = UniNet.withImage(architecture, { height: 6, width: 6 })
+      const smaller = UniNet.withImage({ height: 6, width: 6 })(architecture)
       const recipe = { ...Recipe.proxy, epochs: 1, batch: 16, imageSize: 6 }
       const { validation, weights } = yield* finished({ recipe }, smaller)
       const trainer = yield* Trainer

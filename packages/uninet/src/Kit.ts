@@ -16,7 +16,7 @@
  * import { Architecture, Kit, UniNet } from "@uninet/uninet"
  *
  * console.log(Object.keys(Kit.standard.operators))
- * console.log(Architecture.line(UniNet.withImage(UniNet.B0, { channels: 3, height: 192, width: 192 })))
+ * console.log(Architecture.line(UniNet.withImage({ channels: 3, height: 192, width: 192 })(UniNet.B0)))
  * ```
  */
 import { Dsms, DsmSet } from "@uninet/dsm"
@@ -47,13 +47,17 @@ export const fromServices: Effect.Effect<Kit, never, Operators | Dsms> = Effect.
 })
 
 /** The operator of a name in a stage, if there is one. */
-export const operatorOf = ({ operators, stage0 }: Kit, name: string, stage: number): Operator.Operator | undefined =>
-  OperatorSet.get(operators, name) ?? (stage === 0 && name === stage0.name ? stage0.operator : undefined)
+export const operatorOf =
+  (name: string, stage: number) =>
+  ({ operators, stage0 }: Kit): Operator.Operator | undefined =>
+    OperatorSet.get(name)(operators) ?? (stage === 0 && name === stage0.name ? stage0.operator : undefined)
 
 /** The names that may stand in a stage. */
-export const operatorNames = ({ operators, stage0 }: Kit, stage: number): ReadonlyArray<string> => [
-  ...new Set([...Object.keys(operators), ...(stage === 0 ? [stage0.name] : [])])
-]
+export const operatorNames =
+  (stage: number) =>
+  ({ operators, stage0 }: Kit): ReadonlyArray<string> => [
+    ...new Set([...Object.keys(operators), ...(stage === 0 ? [stage0.name] : [])])
+  ]
 
 /** The names of operators and modules with attention heads, which their channels have to divide into. */
 export const multiHead = ({ dsms, operators }: Kit): ReadonlyArray<string> =>

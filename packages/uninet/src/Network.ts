@@ -8,7 +8,7 @@
  * import { Network, UniNet } from "@uninet/uninet"
  * import { Result } from "effect"
  *
- * const program = Network.make(UniNet.B0).pipe(Result.flatMap((network) => Network.evaluation(network, { batch: 8 })))
+ * const program = Network.make(UniNet.B0).pipe(Result.flatMap(Network.evaluation({ batch: 8 })))
  * ```
  */
 import { type Dsm, DsmSet } from "@uninet/dsm"
@@ -82,9 +82,9 @@ export const stage = (
   headDim: number,
   { index = 0, first = 0 }: { readonly index?: number; readonly first?: number } = {}
 ): Result.Result<ReadonlyArray<Block>, ArchitectureError> => {
-  const operator = Kit.operatorOf(kit, name, index)
+  const operator = Kit.operatorOf(name, index)(kit)
   if (operator === undefined)
-    return Result.fail(new UnknownOperator({ stage: index, operator: name, known: Kit.operatorNames(kit, index) }))
+    return Result.fail(new UnknownOperator({ stage: index, operator: name, known: Kit.operatorNames(index)(kit) }))
   if (tooSmall(entry, stride)) return Result.fail(imageTooSmall(`stage ${index}`, entry, stride))
   const input = { height: entry.height, width: entry.width }
   const output = strided(entry, stride)
@@ -92,7 +92,7 @@ export const stage = (
   const common = () => ({ path: `blocks.${first + blocks.length}`, stage: index, output })
 
   if (dsmName !== null) {
-    const dsm = DsmSet.get(kit.dsms, dsmName)
+    const dsm = DsmSet.get(dsmName)(kit.dsms)
     if (dsm === undefined)
       return Result.fail(new UnknownDsm({ stage: index, dsm: dsmName, known: Object.keys(kit.dsms) }))
     if (dsm.heads === true && channels % headDim !== 0)
@@ -271,7 +271,7 @@ export const model = (network: Network): Model.Model => {
  * The program that evaluates images with running statistics: input `image` `[batch, channels, height, width]`, output `logits`
  * `[batch, classes]`. One image by default.
  */
-export const evaluation = (
-  network: Network,
-  options: { readonly batch?: number } = {}
-): Result.Result<Program.Program, GraphError> => Model.evaluation(options)(model(network))
+export const evaluation =
+  (options: { readonly batch?: number } = {}) =>
+  (network: Network): Result.Result<Program.Program, GraphError> =>
+    Model.evaluation(options)(model(network))

@@ -248,7 +248,7 @@ export const parts = (kit: Kit.Kit = Kit.standard): Parameters<typeof StageCost.
  * import { Constraint } from "@uninet/search-space"
  * import { NetworkCosts } from "@uninet/uninet"
  *
- * const constraints = Constraint.bounds(NetworkCosts.forSpace(), { macs: { max: 550e6 } })
+ * const constraints = Constraint.bounds({ macs: { max: 550e6 } })(NetworkCosts.forSpace())
  * ```
  */
 export const forSpace = (kit: Kit.Kit = Kit.standard): SpaceCost.Cost<Architecture.Architecture, Additive> =>

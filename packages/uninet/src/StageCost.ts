@@ -33,7 +33,7 @@ export interface FeatureMap {
  *   head: (entry, { classes }) => ({ macs: entry.channels * classes })
  * })
  * const space = Result.getOrThrow(UniNetSpace.small())
- * const light = Constrained.make(space, Constraint.bounds(cost, { macs: { max: 8000 } }))
+ * const light = Constrained.make(space, Constraint.bounds({ macs: { max: 8000 } })(cost))
  * const architecture = Result.flatMap(light, Constrained.sampleWithin(Prng.fromSeed(1)))
  * ```
  */

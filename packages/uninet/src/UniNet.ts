@@ -57,8 +57,10 @@ export const family = { B0, B1, B2, B3, B4, B5, B6 } as const
 export type Name = keyof typeof family
 
 /** An architecture for images of another size, channel count or number of classes. */
-export const withImage = (
-  architecture: Architecture.Architecture,
-  image: Partial<Architecture.Architecture["image"]>,
-  classes = architecture.classes
-): Architecture.Architecture => ({ ...architecture, image: { ...architecture.image, ...image }, classes })
+export const withImage =
+  (image: Partial<Architecture.Architecture["image"]>, classes?: number) =>
+  (architecture: Architecture.Architecture): Architecture.Architecture => ({
+    ...architecture,
+    image: { ...architecture.image, ...image },
+    classes: classes ?? architecture.classes
+  })

@@ -28,7 +28,7 @@ describe("UniNet's space under a window of MACs", () => {
   ).sort((a, b) => a - b)
   // about 1% of the space
   const [min, max] = [sorted[1200]!, sorted[1240]!]
-  const within = get(Constrained.make(space, Constraint.bounds(cost, { macs: { min, max } })))
+  const within = get(Constrained.make(space, Constraint.bounds({ macs: { min, max } })(cost)))
 
   it("the chain's sum is the cost", () => {
     const prng = Prng.fromSeed("sum")
@@ -78,7 +78,7 @@ describe("UniNet's space under a window of MACs", () => {
   })
 
   it("knows the share of a window that rejection would hardly ever hit", () => {
-    const low = Constraint.bounds(cost, { macs: { max: 900_000 } })
+    const low = Constraint.bounds({ macs: { max: 900_000 } })(cost)
     const rare = get(Constrained.make(space, low))
     const prng = Prng.fromSeed("rare")
     const { error, share } = get(Constrained.feasibleShare(prng)(rare))
@@ -87,7 +87,7 @@ describe("UniNet's space under a window of MACs", () => {
   })
 
   it("says that a target cannot be met, with the lightest architecture", () => {
-    const made = Constrained.make(space, Constraint.bounds(cost, { macs: { max: 1000 } }))
+    const made = Constrained.make(space, Constraint.bounds({ macs: { max: 1000 } })(cost))
     const failure = infeasible(made)
     const closest = get(Space.decodeJson(failure.closest)(space))
     assert.include(
@@ -103,7 +103,7 @@ describe("UniNet's space under a window of MACs", () => {
   })
 
   it("is bounded in several costs at once", () => {
-    const both = Constraint.bounds(cost, { macs: { max: 4e6 }, parameters: { max: 20_000 } })
+    const both = Constraint.bounds({ macs: { max: 4e6 }, parameters: { max: 20_000 } })(cost)
     const constrained = get(Constrained.make(space, both))
     const prng = Prng.fromSeed("both")
     for (let i = 0; i < 30; i++) {
@@ -113,7 +113,7 @@ describe("UniNet's space under a window of MACs", () => {
     }
     const impossible = Constrained.make(
       space,
-      Constraint.bounds(cost, { macs: { min: 30e6 }, parameters: { max: 9000 } })
+      Constraint.bounds({ macs: { min: 30e6 }, parameters: { max: 9000 } })(cost)
     )
     assert.isTrue(infeasible(impossible).proven)
   })

@@ -76,14 +76,14 @@ describe("a network's parameters", () => {
       head: { channels: 64 },
       headDim: 16
     }
-    const { variables } = Result.getOrThrow(Network.evaluation(network(architecture)))
+    const { variables } = Result.getOrThrow(Network.evaluation()(network(architecture)))
     const found = Object.fromEntries(variables.map((v) => [v.attributes.name, Shape.print(v.shape)]))
     const expected = names("weights/").map((name) => [name, Shape.print(shape(`weights/${name}`))] as const)
     assert.deepStrictEqual(found, Object.fromEntries(expected))
   })
 
   it("decay only where they are weights of linear layers and convolutions", () => {
-    const { variables } = Result.getOrThrow(Network.evaluation(network(UniNet.B0)))
+    const { variables } = Result.getOrThrow(Network.evaluation()(network(UniNet.B0)))
     for (const { attributes, shape } of variables)
       assert.strictEqual(attributes.decay, attributes.role === "parameter" && shape.length > 1, attributes.name)
   })
@@ -91,7 +91,7 @@ describe("a network's parameters", () => {
 
 describe("a network in training", () => {
   const image = Op.input("image", [2, 3, 64, 64])
-  const small = network(UniNet.withImage(UniNet.B0, { height: 64, width: 64 }))
+  const small = network(UniNet.withImage({ height: 64, width: 64 })(UniNet.B0))
   const inputs = (rates: Partial<Scope.Rates>) => {
     const logits = Network.forward(small, Scope.make("training", "", rates))(image)
     return Result.getOrThrow(Program.make({ outputs: { logits } })).inputs.map((input) => input.attributes.name)
@@ -112,7 +112,7 @@ describe("a network in training", () => {
   })
 
   it("drops no branch in evaluation", () => {
-    const { inputs } = Result.getOrThrow(Network.evaluation(small))
+    const { inputs } = Result.getOrThrow(Network.evaluation()(small))
     assert.deepStrictEqual(
       inputs.map((input) => input.attributes.name),
       ["image"]
@@ -207,7 +207,7 @@ describe("a kit", () => {
 })
 
 describe("a network's model", () => {
-  const small = network(UniNet.withImage(UniNet.B0, { channels: 1, height: 33, width: 47 }, 7))
+  const small = network(UniNet.withImage({ channels: 1, height: 33, width: 47 }, 7)(UniNet.B0))
 
   it("takes images and gives logits, by name", () => {
     const model = Network.model(small)
@@ -218,7 +218,7 @@ describe("a network's model", () => {
   it("evaluates as the network does, with running statistics and nothing left to chance", () => {
     const logits = Network.forward(small, Scope.make("evaluation"))(Op.input("image", [3, 1, 33, 47]))
     const program = Result.getOrThrow(Program.make({ outputs: { logits } }))
-    for (const made of [Model.evaluation({ batch: 3 })(Network.model(small)), Network.evaluation(small, { batch: 3 })])
+    for (const made of [Model.evaluation({ batch: 3 })(Network.model(small)), Network.evaluation({ batch: 3 })(small)])
       assert.strictEqual(Program.fingerprint(Result.getOrThrow(made)), Program.fingerprint(program))
   })
 })

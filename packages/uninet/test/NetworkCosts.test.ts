@@ -15,7 +15,7 @@ describe("a network's costs", () => {
     fc.assert(
       fc.property(any, (architecture) => {
         const parts = costs(architecture)
-        const whole = Costs.ofProgram(Result.getOrThrow(Network.evaluation(network(architecture))))
+        const whole = Costs.ofProgram(Result.getOrThrow(Network.evaluation()(network(architecture))))
         const { fvcoreByOperator, fvcoreCount, macs, flops, parameterBytes, parameters } = parts
         assert.deepStrictEqual(
           {
@@ -95,7 +95,7 @@ describe("a network's costs", () => {
     const space = Result.getOrThrow(UniNetSpace.make({ image: 224 }))
     const window = { min: 4.9e8, max: 5.1e8 }
     const light = Result.getOrThrow(
-      Constrained.make(space, Constraint.bounds(NetworkCosts.forSpace(), { macs: window }))
+      Constrained.make(space, Constraint.bounds({ macs: window })(NetworkCosts.forSpace()))
     )
     const found = Result.getOrThrow(Constrained.sampleWithin(Prng.fromSeed("bound"))(light))
     const { macs } = costs(found)

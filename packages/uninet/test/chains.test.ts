@@ -46,11 +46,11 @@ describe("the chain of UniNet's stages", () => {
       ]
     ]
     for (const [space, max] of layouts) {
-      const within = get(Constrained.make(space, Constraint.bounds(uninet, { macs: { max } }), { enumerate: 0 }))
+      const within = get(Constrained.make(space, Constraint.bounds({ macs: { max } })(uninet), { enumerate: 0 }))
       assert.strictEqual(within.mismatches.length, 1)
       const prng = Prng.fromSeed(2)
       for (let i = 0; i < 20; i++) assert.isAtMost(uninet.of(get(Constrained.sampleWithin(prng)(within))).macs, max)
-      const none = Constrained.make(space, Constraint.bounds(uninet, { macs: { max: 1 } }), {
+      const none = Constrained.make(space, Constraint.bounds({ macs: { max: 1 } })(uninet), {
         enumerate: 0,
         attempts: 100
       })

@@ -56,7 +56,7 @@ describe("a user's own operator", () => {
     Effect.gen(function* () {
       const batch = 8
       const network = yield* Effect.fromResult(Network.make(sample(), ofConvNeXt))
-      const evaluation = yield* Effect.fromResult(Network.evaluation(network, { batch }))
+      const evaluation = yield* Effect.fromResult(Network.evaluation({ batch })(network))
       const step = yield* Effect.fromResult(trainingStep(network, batch))
       const runtime = yield* Runtime
       const executable = yield* runtime.compile({ evaluation, step })
@@ -90,7 +90,7 @@ describe("a user's own operator", () => {
         Result.flatMap(Safetensors.decode(file), Weights.fromSafetensors(evaluation))
       )
       assert.include([...back.keys()], "blocks.2.gamma")
-      assert.isAbove(Model.encode(Lowering.lower(evaluation, { name: "own" }).model).length, 1000)
+      assert.isAbove(Model.encode(Lowering.lower({ name: "own" })(evaluation).model).length, 1000)
     }).pipe(Effect.scoped, Effect.provide(OnnxRuntime.cpu()))
   )
 })

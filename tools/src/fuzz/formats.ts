@@ -325,7 +325,7 @@ export const formats: ReadonlyArray<Format> = [
     name: "checkpoint",
     attempt: async (random) => {
       const content = respoken(checkpoint, random)
-      return sized(ofResult(Checkpoint.decode(content, "step-00000001.safetensors")), content)
+      return sized(ofResult(Checkpoint.decode("step-00000001.safetensors")(content)), content)
     }
   },
   {

@@ -144,9 +144,9 @@ export const bench = Command.make(
     yield* Effect.scoped(
       Effect.gen(function* () {
         const subjects = yield* Effect.forEach(models, (name) => subjectOf(name, config))
-        const memory = yield* Effect.forEach(subjects, (subject) => Memory.planned(subject, target))
+        const memory = yield* Effect.forEach(subjects, Memory.planned(target))
         const onTurn = yield* counting.make(`turns of ${format.plural(models.length, "model")}`)
-        const measured = yield* Stopwatch.measure(subjects, { target, rounds, onTurn })
+        const measured = yield* Stopwatch.measure({ target, rounds, onTurn })(subjects)
         const data = Option.isNone(dataset) ? undefined : yield* plans.datasetNamed(dataset.value, process.cwd())
         const accuracies = yield* Effect.forEach(subjects, ({ name, path }) =>
           data === undefined || path === undefined ? Effect.succeed(null) : Effect.scoped(accuracyOf(name, path, data))

@@ -65,7 +65,7 @@ export const data = Command.make(
           return yield* fault(`--sheet ${file} is there already. Give the name of a new file; nothing was changed.`)
         yield* runFolder.write(
           sheet.value,
-          yield* Report.contactSheet(dataset),
+          yield* Report.contactSheet()(dataset),
           "Give --sheet a file in a folder that is there and that you may write to."
         )
         yield* Console.error(`${file} shows images of every class`)

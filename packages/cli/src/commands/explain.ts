@@ -134,7 +134,7 @@ const ofLoops = Effect.fnUntraced(function* (program: Program.Program, { fused, 
   const chosen = isLoopStage(stage) ? stage : undefined
   if (stage !== undefined && chosen === undefined) return yield* elsewhere(stage, "loops", loopStages)
   const result: Result.Result<{ readonly explained: Explain.Explained; readonly limits?: Explain.Limits }, GraphError> =
-    measure ? Explain.measure(program, { fused }) : Result.map(Explain.explain(program), (explained) => ({ explained }))
+    measure ? Explain.measure({ fused })(program) : Result.map(Explain.explain(program), (explained) => ({ explained }))
   const { explained, limits } = yield* Effect.fromResult(result)
   if (json) {
     const { choices, ...rest } = explained
@@ -168,8 +168,8 @@ const ofCpu = Effect.fnUntraced(function* (program: Program.Program, { costs, js
   const chosen = isCpuStage(stage) ? stage : undefined
   if (stage !== undefined && chosen === undefined) return yield* elsewhere(stage, "cpu", cpuStages)
   const options = { block, costs }
-  const measured = measure ? yield* Cpu.measure(program, options) : undefined
-  const explained = measured?.explained ?? (yield* Effect.fromResult(Cpu.explain(program, options)))
+  const measured = measure ? yield* Cpu.measure(options)(program) : undefined
+  const explained = measured?.explained ?? (yield* Effect.fromResult(Cpu.explain(options)(program)))
   if (json) {
     const stages = {
       rewrites: () => explained.rewrites,

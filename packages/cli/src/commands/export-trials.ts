@@ -124,11 +124,11 @@ export const exportTrials = Command.make(
     if (begun === 0) return yield* fault(`${name} has no trial yet. Export it when it has some.`)
     const writing: Effect.Effect<void, { readonly message: string }, FileSystem.FileSystem | Path.Path> =
       wanted === "optuna"
-        ? OptunaStorage.write(target, table)
+        ? OptunaStorage.write(target)(table)
         : wanted === "tensorboard"
           ? below(target, TensorBoard.files(table))
           : wanted === "mlflow"
-            ? below(target, MlflowStore.files(table))
+            ? below(target, MlflowStore.files()(table))
             : fs.writeFileString(target, wanted === "csv" ? Trials.csv(table) : Trials.jsonl(table))
     yield* Effect.mapError(writing, ({ message }) =>
       fault(`--out ${place}: ${message.replace(/\.$/, "")}. Give a place that you may write to, and that has room.`)

@@ -139,7 +139,7 @@ const ofNetwork = Effect.fnUntraced(function* (given: Flags) {
     Effect.flatMap(({ model }) => Effect.fromResult(Model.evaluation()(model))),
     Effect.mapError(at(given.network))
   )
-  const weights = Initialise.values(variables, Prng.fromSeed(seed))
+  const weights = Initialise.values(Prng.fromSeed(seed))(variables)
   return { found, weights, metadata: { seed, trained: "no" }, dataset: undefined } satisfies Source
 })
 
@@ -247,14 +247,14 @@ const accuraciesOf = Effect.fnUntraced(function* (
     ([, { shape }]) => shape.length === 1 && shape[0] === classes?.length
   )?.[0]
   if (logits === undefined || classes === null || data.test.size === 0) return undefined
-  const { targets, ...examples } = yield* Specimens.labelled(data, judged)
+  const { targets, ...examples } = yield* Specimens.labelled(judged)(data)
   const share = (rows: Float32Array) => {
     let right = 0
     for (let i = 0; i < examples.size; i++)
       if (Comparison.argMax(rows.subarray(i * classes.length, (i + 1) * classes.length)) === targets[i]) right++
     return right / examples.size
   }
-  const float = yield* Trained.outputs(whole, examples, onExamples)
+  const float = yield* Trained.outputs(examples, onExamples)(whole)
   const model = yield* OnnxModel.open(file, { threads: availableParallelism() })
   const int8 = yield* model.outputs(examples, onExamples)
   return { examples: examples.size, float: share(float[logits]), int8: share(int8[logits]) }
@@ -275,7 +275,7 @@ const run = Effect.fnUntraced(function* (given: Flags) {
   const normalised: Dataset.DatasetShape | undefined =
     data !== undefined && Dataset.isImages(data) && card.picture !== null ? Normalised.by(card.picture)(data) : data
   const some = (of: number, split: Dataset.SplitName) =>
-    normalised === undefined ? Specimens.digits(card, of) : Specimens.ofDataset(normalised, of, split)
+    normalised === undefined ? Specimens.digits(of)(card) : Specimens.ofDataset(of, split)(normalised)
   const examples = yield* some(count, "test")
   const of =
     data === undefined
@@ -288,14 +288,14 @@ const run = Effect.fnUntraced(function* (given: Flags) {
     `checking ${given.format} on ${examples.size} ${of}`,
     2 * (examples.size + judging) + (given.int8 ? Int8.calibration : 0)
   )
-  const { bytes, check, files, int8, unchecked } = yield* Exported.write(whole, {
+  const { bytes, check, files, int8, unchecked } = yield* Exported.write({
     format: given.format,
     file,
     examples,
     onExamples,
     pythons: Python.candidates,
     ...(given.int8 ? { int8: yield* some(Int8.calibration, "train") } : {})
-  })
+  })(whole)
   const accuracy =
     int8 === null || normalised === undefined ? undefined : yield* accuraciesOf(file, whole, normalised, onExamples)
   const shown = yield* Effect.forEach(files, runFolder.shown)

@@ -136,7 +136,7 @@ export const inspect = Command.make(
       const fs = yield* FileSystem.FileSystem
       if (yield* Effect.orElseSucceed(fs.exists(svg.value), () => false))
         return yield* fault(`--svg ${file} is there already. Give the name of a new file; nothing was changed.`)
-      const picture = Picture.svg(parts, { title: of.line(point), ...ends(shapes) })
+      const picture = Picture.svg({ title: of.line(point), ...ends(shapes) })(parts)
       yield* runFolder.write(svg.value, picture, "Give another file by --svg.")
       if (!json) return yield* Console.log(`${file} has the network's picture`)
     }

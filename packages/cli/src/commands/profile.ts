@@ -78,19 +78,19 @@ export const profile = Command.make(
     if (yield* Effect.orElseSucceed(fs.exists(out), () => false))
       return yield* usage(`--out ${name} is there already. Give another name or remove it; nothing was changed.`)
     const facts = yield* ranked.factsOf(yield* plans.datasetNamed(dataset, process.cwd()))
-    const of = yield* Effect.mapError(SpaceSource.load(yield* spaces.named(space), facts, spaces.known), at("--space"))
+    const of = yield* Effect.mapError(SpaceSource.load(facts, spaces.known)(yield* spaces.named(space)), at("--space"))
     if (!of.isTrainable)
       return yield* fault(`the networks of ${of.name} cannot be built, so none can be measured. Give another space.`)
     const device = yield* Effect.scoped(
       Effect.gen(function* () {
         const heard = yield* counting.make("networks")
-        return yield* Device.profile(of, {
+        return yield* Device.profile({
           target,
           int8,
           seconds: 60 * minutes,
           seed,
           onProgress: (measured, share) => heard(share, 1, format.plural(measured, "network"))
-        })
+        })(of)
       })
     )
     yield* Effect.mapError(WholeFile.write(out, Device.print(device)), at("--out"))

@@ -346,10 +346,7 @@ const predicted = (
       return yield* Result.fail(
         "the networks are of several spaces, whose choices have nothing in common; rank those of one"
       )
-    const { encode } = Features.ofChoices(
-      first.of.space,
-      candidates.map(({ point }) => point)
-    )
+    const { encode } = Features.ofChoices(candidates.map(({ point }) => point))(first.of.space)
     const features = candidates.map(({ point }, i) => {
       const { macs, parameters, scores } = rows[i] ?? { macs: null, parameters: null, scores: {} }
       const others = Object.values(scores).map((score) => score ?? Number.NaN)
@@ -359,7 +356,7 @@ const predicted = (
     const inputs = trained.map(({ i }) => features[i] ?? [])
     const results = trained.map(({ result }) => result)
     const fitted = yield* Result.mapError(regressor(inputs, results), says)
-    const { predictions } = yield* Result.mapError(Regressor.crossValidate(regressor, inputs, results, { seed }), says)
+    const { predictions } = yield* Result.mapError(Regressor.crossValidate(inputs, results, { seed })(regressor), says)
     const unseen = new Map(trained.map(({ i }, place) => [i, predictions[place]?.mean ?? Number.NaN] as const))
     return features.map((row, i) => unseen.get(i) ?? fitted.predict(row).mean)
   })
@@ -373,7 +370,7 @@ const rowOf = Effect.fnUntraced(function* (
   const costs = Result.getOrElse(ModelSpace.costsOf(point)(of), (): Readonly<Record<string, number>> => ({}))
   const scored = yield* Effect.result(
     Effect.flatMap(Effect.fromResult(ModelSpace.trainable(point)(of)), (network) =>
-      Proxies.score(network, proxies, options)
+      Proxies.score(proxies, options)(network)
     )
   )
   const base = {

@@ -21,14 +21,14 @@ const patience = 5000
 /** Trials whose networks are looked at, the most interesting first. */
 const interesting = ({ info }: Run.Run, table: Table.Table): ReadonlyArray<number> => {
   const all = Int32Array.from({ length: table.size }, (_, row) => row)
-  const [trials, reward, epochs] = ["trial", "reward", "epochs"].map((name) => Table.numbers(table, name))
+  const [trials, reward, epochs] = ["trial", "reward", "epochs"].map((name) => Table.numbers(name)(table))
   if (trials === undefined || reward === undefined) return []
   const level = all.reduce((top, row) => Math.max(top, epochs?.[row] || 0), 0)
   const ranked = Array.from(all)
     .filter((row) => !Number.isNaN(reward[row]) && (epochs?.[row] || 0) === level)
     .sort((a, b) => reward[b] - reward[a])
   const objectives = info.objectives.flatMap(({ direction, name }) => {
-    const values = Table.numbers(table, name)
+    const values = Table.numbers(name)(table)
     return values === undefined ? [] : [{ direction, values }]
   })
   const front = objectives.length < 2 ? [] : Front.of(ranked, objectives)
@@ -114,7 +114,7 @@ export const report = Command.make(
             all.push(found)
             const table = Run.table(run)
             const details = yield* detailsOf(folder, run, table)
-            shown.push({ info: run.info, importances: Report.importances(run, table), details, table })
+            shown.push({ info: run.info, importances: Report.importances(table)(run), details, table })
           })
       })
     }

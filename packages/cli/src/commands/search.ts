@@ -58,7 +58,7 @@ const table = (
   plan: plans.Plan
 ): string => {
   const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 160
-  const ranked = Search.ranking(of, records, plan.objectives).slice(0, 10)
+  const ranked = Search.ranking(of, plan.objectives)(records).slice(0, 10)
   // They differ only where there are rungs, or where a recipe stops early.
   const differ = plan.fidelity._tag !== "Full" || new Set(ranked.map(trainedFor)).size > 1
   const epochs = <A>(cell: A): ReadonlyArray<A> => (differ ? [cell] : [])
@@ -164,7 +164,7 @@ const int8Of = Effect.fnUntraced(function* (
   const network = yield* Effect.fromResult(ModelSpace.trainable(found.point)(found.of))
   const data = yield* Fitting.of(network, given, imageSize)
   const trained = yield* exports.trained(found, weights, { data, metadata: {} })
-  const { file } = yield* Int8.onnx(trained, yield* Specimens.ofDataset(data, Int8.calibration, "train"))
+  const { file } = yield* Int8.onnx(yield* Specimens.ofDataset(Int8.calibration, "train")(data))(trained)
   return file.content
 }, Effect.mapError(said))
 
@@ -272,8 +272,8 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
       onEvent: (event) => Effect.andThen(told.onEvent(event), display.onEvent(event))
     })
     yield* display.stop
-    const candidates = yield* Finals.candidates(Search.ranking(of, found.records, objectives), finalists)
-    const front = objectives.length > 1 ? Search.front(of, found.records, objectives).map(({ trial }) => trial) : []
+    const candidates = yield* Finals.candidates(finalists)(Search.ranking(of, objectives)(found.records))
+    const front = objectives.length > 1 ? Search.front(of, objectives)(found.records).map(({ trial }) => trial) : []
     const searchSeconds = (performance.now() - began) / 1000
     const isData = json || log.isJson()
     if (!isData)

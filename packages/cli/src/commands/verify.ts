@@ -158,7 +158,7 @@ export const verify = Command.make(
   },
   Effect.fnUntraced(function* ({ device, json, path, runs, seed, space }) {
     const source = Option.isSome(space) ? yield* spaces.named(space.value) : spaces.standard
-    const of = yield* Effect.mapError(SpaceSource.load(source, small, spaces.known), at("the space"))
+    const of = yield* Effect.mapError(SpaceSource.load(small, spaces.known)(source), at("the space"))
     if (!of.isTrainable)
       return yield* fault(`the networks of ${of.name} cannot be built, so there is nothing to verify but its choices.`)
     const laws = [...Laws.pure(of), ...Laws.onEngine(of)].map(({ name }) => name)

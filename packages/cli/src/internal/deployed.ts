@@ -38,7 +38,7 @@ export const latency = Effect.fnUntraced(function* <E, R>(
     others: 0
   }
   if (!isHere) return told
-  const { models, others } = yield* Stopwatch.measure([{ name: "the best network", file: yield* file }], { target })
+  const { models, others } = yield* Stopwatch.measure({ target })([{ name: "the best network", file: yield* file }])
   return { ...told, measured: models[0]?.latency ?? null, others } satisfies Latency
 })
 

@@ -107,7 +107,7 @@ const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Pick<Plan, "device
     fault(`--device-file ${name} cannot be read: ${runFolder.reasonOf(error)}. Give one that uninet profile wrote.`)
   )
   const device = yield* Effect.mapError(Effect.fromResult(Machine.parse(text)), failed)
-  yield* Effect.mapError(Effect.fromResult(Machine.fits(device, of)), failed)
+  yield* Effect.mapError(Effect.fromResult(Machine.fits(of)(device)), failed)
   return device
 })
 
@@ -119,7 +119,7 @@ export const measured = Effect.fnUntraced(function* (of: ModelSpace.Any, deviceF
 
 /** The space of a plan, with what it names of what is measured on a device; and that device. */
 const spaceOf = Effect.fnUntraced(function* (plan: Plan) {
-  const own = yield* Effect.mapError(Setup.space(plan.space, spaces.known), at("--space"))
+  const own = yield* Effect.mapError(Setup.space(spaces.known)(plan.space), at("--space"))
   const device = yield* deviceOf(plan, own)
   const wanted = namesIn(plan)
     .filter(Measures.isName)
@@ -222,7 +222,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
   }
   /** Of a whole training: the backward pass takes twice the forward's. */
   const macsOf = ({ macs = 0 }: Readonly<Record<string, number>>) =>
-    3 * macs * Recipe.examplesOf(plan.recipe, dataset.train.size) * plan.recipe.epochs
+    3 * macs * Recipe.examplesOf(dataset.train.size)(plan.recipe) * plan.recipe.epochs
   /** The bounds in words. */
   const bounds = Object.entries(within).map(([name, { max, min }]) =>
     [

@@ -61,7 +61,7 @@ export const calibrate = Effect.fnUntraced(function* (
     compile: mean(({ compile }) => compile),
     /** Validation goes forwards only: a third of a step's work. */
     epochBy: (recipe: Pick<Plan["recipe"], "examples">) =>
-      example * (Recipe.examplesOf(recipe, train.size) + validation.size / 3)
+      example * (Recipe.examplesOf(train.size)(recipe) + validation.size / 3)
   }
 })
 
@@ -89,7 +89,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     ? undefined
     : yield* calibrate(plan, of, (prng) => Effect.fromResult(Constrained.sampleWithin(prng)(constrained)))
   const epoch = timed?.epochBy(recipe) ?? 0
-  const whole = Fidelity.expected(fidelity, trials)
+  const whole = Fidelity.expected(trials)(fidelity)
   const rungs = Fidelity.rungsOf(fidelity)
   const seconds =
     timed === undefined
@@ -125,7 +125,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     )
   return yield* Console.log(
     [
-      `Would search ${format.plural(trials, "trial")} by ${strategyName} on ${dataset.name} (${Recipe.examplesOf(recipe, dataset.train.size)} training examples, batch ${recipe.batch}), seed ${plan.seed}, ${format.plural(workers, "worker")}`,
+      `Would search ${format.plural(trials, "trial")} by ${strategyName} on ${dataset.name} (${Recipe.examplesOf(dataset.train.size)(recipe)} training examples, batch ${recipe.batch}), seed ${plan.seed}, ${format.plural(workers, "worker")}`,
       fidelity._tag === "Full"
         ? `  each trained for ${format.plural(recipe.epochs, "epoch")}`
         : `  by ${fidelity._tag.toLowerCase()}: results after ${rungs.join(", ")} epochs, together about ${format.plural(Math.round(whole), "training")} of ${recipe.epochs} epochs`,

@@ -71,7 +71,7 @@ const planOf = Effect.fnUntraced(function* (
   const arm = experiment.arms[name] ?? {}
   const beside = dirname(resolve(path))
   const { budget = {}, retrain } = experiment
-  const recipe = yield* Effect.fromResult(Experiment.recipeOf(experiment, name, phase))
+  const recipe = yield* Effect.fromResult(Experiment.recipeOf(name, phase)(experiment))
   const spaceName = arm.space ?? experiment.space
   const source =
     SpaceSource.isModule(spaceName) || spaces.names.includes(spaceName)
@@ -101,7 +101,7 @@ const planOf = Effect.fnUntraced(function* (
     also: [],
     target: undefined,
     most: undefined,
-    within: given === undefined ? Experiment.withinOf(experiment, name) : {},
+    within: given === undefined ? Experiment.withinOf(name)(experiment) : {},
     ahead: experiment.ahead,
     fidelity: Fidelity.full,
     objectives: [],
@@ -185,7 +185,7 @@ const beyond = (
   point: unknown
 ): Effect.Effect<string | undefined, { readonly message: string }> =>
   Effect.map(Effect.fromResult(ModelSpace.costsOf(point)(of)), (costs: Readonly<Record<string, number>>) => {
-    for (const [cost, { max = Infinity, min = -Infinity }] of Object.entries(Experiment.withinOf(experiment, name))) {
+    for (const [cost, { max = Infinity, min = -Infinity }] of Object.entries(Experiment.withinOf(name)(experiment))) {
       const value = costs[cost]
       if (value === undefined) return `its space has no cost ${cost}, by which the arms are bounded`
       if (value > max || value < min)
@@ -209,7 +209,7 @@ export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, mach
           given === undefined ? yield* domain.make(plan) : yield* domain.make(retrained, Option.some(given.point))
         const { of } = made
         if (given === undefined) {
-          const short = shortOf(experiment, made, Recipe.examplesOf(plan.recipe, dataset.train.size))
+          const short = shortOf(experiment, made, Recipe.examplesOf(dataset.train.size)(plan.recipe))
           if (short !== undefined)
             return yield* fault(`${short}. Give an arm that can use the budget up, or a smaller one.`)
           // Now, and not when the search is over.
@@ -357,7 +357,7 @@ const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, runni
       return told(event, { seconds, macs })
     }
   }).pipe(Effect.provide(Context.mergeAll(journal, services, Context.make(Evaluator.Evaluator, evaluator))))
-  const [best] = Search.ranking(of, found.records)
+  const [best] = Search.ranking(of)(found.records)
   return best ?? (yield* fault("no trial has a result. See what failed by uninet status."))
 }, Effect.scoped)
 

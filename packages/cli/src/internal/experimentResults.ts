@@ -207,7 +207,7 @@ export const markdown = (
   const { budget, retrain, seeds } = experiment
   const counted = arms.flatMap(costsOf)
   const isSearched = arms.some(({ network }) => network === null)
-  const bounded = arms.flatMap(({ name }) => Object.keys(Experiment.withinOf(experiment, name)))
+  const bounded = arms.flatMap(({ name }) => Object.keys(Experiment.withinOf(name)(experiment)))
   const costs = [...new Set(["macs", "parameters", ...Measures.names, ...bounded])].filter((name) =>
     counted.some((each) => each[name] !== undefined)
   )

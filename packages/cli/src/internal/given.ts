@@ -87,7 +87,7 @@ const lessonOf = Effect.fnUntraced(function* (of: ModelSpace.Any, folder: string
   const same = within(of)
   if (results.length > 0 && same.results.length === results.length) return same
   const plan = yield* plans.ofRun(folder, recorded, Option.none())
-  const other = yield* Effect.option(Setup.space(plan.space, spaces.known))
+  const other = yield* Effect.option(Setup.space(spaces.known)(plan.space))
   const lesson = Option.match(other, { onNone: () => same, onSome: within })
   const useful = lesson.results.filter(({ vector }) => vector.some((token) => token >= 0))
   if (useful.length === 0)

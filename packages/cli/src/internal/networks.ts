@@ -92,7 +92,7 @@ export const memberFor = (name: UniNet.Name, { classes, inputs }: Facts.Facts): 
   const [channels, height, width] = inputs["image"]?.shape ?? []
   return ofArchitecture(
     inputs["image"]?.shape.length === 3 && classes !== null
-      ? UniNet.withImage(UniNet.family[name], { channels, height, width }, classes)
+      ? UniNet.withImage({ channels, height, width }, classes)(UniNet.family[name])
       : UniNet.family[name]
   )
 }
@@ -154,7 +154,7 @@ export const open = Effect.fnUntraced(function* (
   where: { readonly beside: string; readonly name: string; readonly override: Option.Option<string> }
 ) {
   const source = yield* Effect.mapError(present(space, where), ({ message }) => fault(message))
-  const of = yield* Effect.mapError(SpaceSource.load(source, facts, spaces.known), at(where.name))
+  const of = yield* Effect.mapError(SpaceSource.load(facts, spaces.known)(source), at(where.name))
   const read = ModelSpace.read(point)(of)
   if (Result.isFailure(read))
     return yield* fault(

@@ -59,7 +59,7 @@ const patience = 1000
 const ofSpace = Effect.fnUntraced(function* (text: string, options: Options) {
   const source = yield* spaces.named(text)
   const name = source._tag === "Named" ? source.name : text
-  const of = yield* Effect.mapError(SpaceSource.load(source, factsFor(name, options), spaces.known), at("the space"))
+  const of = yield* Effect.mapError(SpaceSource.load(factsFor(name, options), spaces.known)(source), at("the space"))
   if (!of.isTrainable)
     return yield* fault(
       `the networks of ${of.name} cannot be built, so there is nothing to score. Give a space that has networks.`
@@ -115,10 +115,9 @@ const ofList = Effect.fnUntraced(function* (file: string, list: ReadonlyArray<Sc
   const path = yield* Path.Path
   const cells = yield* Effect.mapError(
     SpaceSource.load(
-      SpaceSource.SpaceSource.cases.Named.make({ name: "nas-bench-201" }),
       factsFor("nas-bench-201", options),
       spaces.known
-    ),
+    )(SpaceSource.SpaceSource.cases.Named.make({ name: "nas-bench-201" })),
     at(file)
   )
   const known = new Map<string, ModelSpace.Any>()

@@ -82,12 +82,12 @@ export const spaceOf = Effect.fnUntraced(function* (
   const recorded = yield* plans.recorded(folder, "")
   const plan = yield* plans.ofRun(folder, recorded, Option.none())
   if (found !== undefined)
-    return yield* Effect.mapError(SpaceSource.load(plan.space, found.network.facts, spaces.known), said)
+    return yield* Effect.mapError(SpaceSource.load(found.network.facts, spaces.known)(plan.space), said)
   return yield* Effect.scoped(
     Effect.gen(function* () {
       const data = yield* Layer.build(Setup.dataset(plan.config, plan.dataset, { skipBad: plan.skipBad }))
       const facts = Facts.of(yield* Effect.provide(Dataset.Dataset, data))
-      return yield* SpaceSource.load(plan.space, facts, spaces.known)
+      return yield* SpaceSource.load(facts, spaces.known)(plan.space)
     })
   ).pipe(Effect.mapError(said))
 })

@@ -58,7 +58,7 @@ const recordsOf = (
     const from = proposed.get(entry.trial)
     if (entry._tag !== "Finished" || from === undefined) continue
     const { costs, hash, line, point, trial } = from
-    const evaluation = Fidelity.trained(fidelity, entry.evaluation)
+    const evaluation = Fidelity.trained(entry.evaluation)(fidelity)
     const outcome = { _tag: "Scored", evaluation, reward: entry.reward } as const
     records.set(trial, { trial, hash, point, line, costs, outcome })
   }
@@ -84,7 +84,7 @@ const rankingOf = (
   const named = { costs: records[0]?.costs ?? {}, task }
   const names = objectives.map(({ name }) => name)
   const isKnown = names.every((name) => name in named.costs || name in task.measures)
-  return Search.ranking(named, records, isKnown ? names : [])
+  return Search.ranking(named, isKnown ? names : [])(records)
 }
 
 /** Whether the best network of all trials is there: one that was gone on with has another in the end. */

@@ -25,7 +25,7 @@ export const make = Effect.fnUntraced(function* (
   const proxies = name.split(",").flatMap((each) => (Proxies.isName(each) ? [Proxies.all[each]] : []))
   const scores = (point: unknown) =>
     Effect.fromResult(ModelSpace.trainable(point)(of)).pipe(
-      Effect.flatMap((network) => Proxies.score(network, proxies, { seed, batch, ...examples })),
+      Effect.flatMap(Proxies.score(proxies, { seed, batch, ...examples })),
       Effect.map((scored) => scored.map(({ score }) => score ?? Number.NaN)),
       // A network that cannot be scored is taken for an average one.
       Effect.orElseSucceed(() => proxies.map(() => Number.NaN)),

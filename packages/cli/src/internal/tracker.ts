@@ -50,7 +50,7 @@ export const follow = (state: State, event: Search.SearchEvent<unknown>, { fidel
   }
   if (event._tag === "Finished" || event._tag === "Failed") {
     state.running.delete(event._tag === "Finished" ? event.record.trial : event.failure.trial)
-    state.worked += Fidelity.partOf(fidelity, event.rung)
+    state.worked += Fidelity.partOf(event.rung)(fidelity)
     // Trials that are tried once more are none beside the first.
     if (event.rung === 0 && (event._tag === "Finished" ? event.record : event.candidate).again === undefined)
       state.done++
@@ -63,16 +63,16 @@ export const follow = (state: State, event: Search.SearchEvent<unknown>, { fidel
 /** Share of the whole search that is done, 0 … 1. */
 export const share = (state: State, { fidelity, trials }: Work): number => {
   const running = [...state.running.values()].reduce(
-    (sum, { done, rung }) => sum + done * Fidelity.partOf(fidelity, rung),
+    (sum, { done, rung }) => sum + done * Fidelity.partOf(rung)(fidelity),
     0
   )
-  const earlier = Fidelity.expected(fidelity, state.resumed)
-  return Math.min(1, (earlier + state.worked + running) / Math.max(1e-9, Fidelity.expected(fidelity, trials)))
+  const earlier = Fidelity.expected(state.resumed)(fidelity)
+  return Math.min(1, (earlier + state.worked + running) / Math.max(1e-9, Fidelity.expected(trials)(fidelity)))
 }
 
 /** Seconds left, if the rest goes as fast as what this run has done; `undefined` while that is too little to say. */
 export const left = (state: State, work: Work): number | undefined => {
-  const before = Fidelity.expected(work.fidelity, state.resumed) / Fidelity.expected(work.fidelity, work.trials)
+  const before = Fidelity.expected(state.resumed)(work.fidelity) / Fidelity.expected(work.trials)(work.fidelity)
   const done = share(state, work) - before
   if (done < 0.01 * (1 - before)) return undefined
   return (((performance.now() - state.started) / 1000) * (1 - before - done)) / done

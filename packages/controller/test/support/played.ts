@@ -39,15 +39,12 @@ const chain: Cost.Chain<ReadonlyArray<number>, "cost"> = {
 const chained = Result.getOrThrow(
   Constrained.make(
     row,
-    Constraint.bounds<ReadonlyArray<number>, "cost">(
-      {
-        of: (digits) => ({
-          cost: digits.reduce((sum, digit, i) => sum + (i === 0 ? 1 : 1 + (digits[i - 1] ?? 0)) * digit, 0)
-        }),
-        chain
-      },
-      { cost: { min: 60, max: 90 } }
-    )
+    Constraint.bounds({ cost: { min: 60, max: 90 } })<ReadonlyArray<number>>({
+      of: (digits) => ({
+        cost: digits.reduce((sum, digit, i) => sum + (i === 0 ? 1 : 1 + (digits[i - 1] ?? 0)) * digit, 0)
+      }),
+      chain
+    })
   )
 )
 

@@ -50,10 +50,10 @@ export const resizedCrop = (
 const colorJitter = (step: Of<"ColorJitter">, random: Draws.Draws, image: Image.Image): Image.Image => {
   const factor = (spread: number) => uniform(random, Math.max(0, 1 - spread), 1 + spread)
   const operations = [
-    (image: Image.Image) => (step.brightness > 0 ? Image.brightness(image, factor(step.brightness)) : image),
-    (image: Image.Image) => (step.contrast > 0 ? Image.contrast(image, factor(step.contrast)) : image),
-    (image: Image.Image) => (step.saturation > 0 ? Image.saturation(image, factor(step.saturation)) : image),
-    (image: Image.Image) => (step.hue > 0 ? Image.hue(image, uniform(random, -step.hue, step.hue)) : image)
+    (image: Image.Image) => (step.brightness > 0 ? Image.brightness(factor(step.brightness))(image) : image),
+    (image: Image.Image) => (step.contrast > 0 ? Image.contrast(factor(step.contrast))(image) : image),
+    (image: Image.Image) => (step.saturation > 0 ? Image.saturation(factor(step.saturation))(image) : image),
+    (image: Image.Image) => (step.hue > 0 ? Image.hue(uniform(random, -step.hue, step.hue))(image) : image)
   ]
   let out = image
   while (operations.length > 0) out = operations.splice(random.nextInt(operations.length), 1)[0]!(out)
@@ -79,24 +79,24 @@ export const randAugmentOperations: ReadonlyArray<(image: Image.Image, level: Le
   (image) => Image.autoContrast(image),
   (image) => Image.equalize(image),
   (image) => Image.invert(image),
-  (image, { fill, signed }) => Image.rotate(image, 30 * signed(), fill),
+  (image, { fill, signed }) => Image.rotate(30 * signed(), fill)(image),
   (image, { increasing, level }) => {
     const bits = Math.trunc(4 * level)
-    return Image.posterize(image, increasing ? 4 - bits : bits)
+    return Image.posterize(increasing ? 4 - bits : bits)(image)
   },
   (image, { increasing, level }) => {
     const threshold = Math.trunc(256 * level)
-    return Image.solarize(image, increasing ? 256 - threshold : threshold)
+    return Image.solarize(increasing ? 256 - threshold : threshold)(image)
   },
-  (image, { level }) => Image.solarizeAdd(image, Math.trunc(110 * level)),
-  (image, level) => Image.saturation(image, enhancement(level)),
-  (image, level) => Image.contrast(image, enhancement(level)),
-  (image, level) => Image.brightness(image, enhancement(level)),
-  (image, level) => Image.sharpness(image, enhancement(level)),
-  (image, { fill, signed }) => Image.shearX(image, 0.3 * signed(), fill),
-  (image, { fill, signed }) => Image.shearY(image, 0.3 * signed(), fill),
-  (image, { fill, signed }) => Image.translate(image, 0.45 * image.width * signed(), 0, fill),
-  (image, { fill, signed }) => Image.translate(image, 0, 0.45 * image.height * signed(), fill)
+  (image, { level }) => Image.solarizeAdd(Math.trunc(110 * level))(image),
+  (image, level) => Image.saturation(enhancement(level))(image),
+  (image, level) => Image.contrast(enhancement(level))(image),
+  (image, level) => Image.brightness(enhancement(level))(image),
+  (image, level) => Image.sharpness(enhancement(level))(image),
+  (image, { fill, signed }) => Image.shearX(0.3 * signed(), fill)(image),
+  (image, { fill, signed }) => Image.shearY(0.3 * signed(), fill)(image),
+  (image, { fill, signed }) => Image.translate(0.45 * image.width * signed(), 0, fill)(image),
+  (image, { fill, signed }) => Image.translate(0, 0.45 * image.height * signed(), fill)(image)
 ]
 
 const randAugment = (
@@ -132,11 +132,11 @@ export const applyStep = (
     case "RandomCrop": {
       const top = random.nextInt(2 * step.padding + 1) - step.padding
       const left = random.nextInt(2 * step.padding + 1) - step.padding
-      return Image.crop(image, top, left, image.height, image.width)
+      return Image.crop(top, left, image.height, image.width)(image)
     }
     case "RandomResizedCrop": {
       const { height, left, top, width } = resizedCrop(step, random, image)
-      return Image.resize(Image.crop(image, top, left, height, width), image.height, image.width)
+      return Image.resize(image.height, image.width)(Image.crop(top, left, height, width)(image))
     }
     case "HorizontalFlip":
       return random.nextFloat() < step.probability ? Image.flip(image) : image

@@ -249,7 +249,7 @@ export const make = <I extends Inputs, T extends Values>(source: Source<I, T>): 
         let inUse: I | undefined
         return inOrder(
           options.startAt ?? 0,
-          batchCount(source, options),
+          batchCount(options)(source),
           options.prefetch ?? source.prefetch,
           (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), steps, memory)
         ).pipe(

@@ -49,7 +49,7 @@ export const uninet: ModelSpace.ModelSpace<Architecture.Architecture, UniNetSpac
 /** First weights, with norms, LayerScale and running statistics moved away from where they do nothing. */
 export const weightsOf = (model: Model.Model, prng: Prng.Prng): Weights.Weights => {
   const { variables } = Result.getOrThrow(Model.evaluation()(model))
-  const values = Initialise.values(variables, prng)
+  const values = Initialise.values(prng)(variables)
   for (const { attributes } of variables)
     if (attributes.initialiser.kind === "constant") {
       const data = values.get(attributes.name) ?? new Float32Array()

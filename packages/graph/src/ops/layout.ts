@@ -64,7 +64,7 @@ export const definitions: Definitions<Attributes> = {
   slice: define("slice", {
     ...anyType,
     shape: ({ axis, start, end }, [x]) => {
-      const length = Shape.hasAxis(x.shape, axis) ? x.shape[axis] : undefined
+      const length = Shape.hasAxis(axis)(x.shape) ? x.shape[axis] : undefined
       if (length === undefined) return noAxis(axis, x)
       const whole = [start, end].every(Number.isSafeInteger)
       return whole && start >= 0 && start < end && end <= length
@@ -101,7 +101,7 @@ export const definitions: Definitions<Attributes> = {
     ...anyType,
     shape: ({ axis }, xs) => {
       const [first] = xs
-      if (!Shape.hasAxis(first.shape, axis)) return noAxis(axis, first)
+      if (!Shape.hasAxis(axis)(first.shape)) return noAxis(axis, first)
       const fits = xs.every(
         (x) => x.shape.length === first.shape.length && x.shape.every((n, i) => i === axis || n === first.shape[i])
       )
@@ -161,7 +161,7 @@ export const pad = (x: Tensor, before: ReadonlyArray<number>, after: ReadonlyArr
     : apply(definitions.pad, { before, after }, [x], path)
 /** One after the other along `axis`, which counts from 0. */
 export const concat = (xs: Inputs["concat"], axis: number, path = xs[0].path): Tensor =>
-  xs.length === 1 && Shape.hasAxis(xs[0].shape, axis) ? xs[0] : apply(definitions.concat, { axis }, xs, path)
+  xs.length === 1 && Shape.hasAxis(axis)(xs[0].shape) ? xs[0] : apply(definitions.concat, { axis }, xs, path)
 /** `[batch, channels, height, width]` → `[batch, height·width, channels]`, rows first. */
 export const toTokens = (x: Tensor, path = x.path): Tensor<"toTokens"> => apply(definitions.toTokens, {}, [x], path)
 /** `[batch, height·width, channels]` → `[batch, channels, height, width]`. */

@@ -60,7 +60,7 @@ const last = (_: unknown, [x]: Inputs["softmax"]) => (x.shape.length === 0 ? "a 
 export const definitions: Definitions<Attributes> = {
   reduce: define("reduce", {
     shape: ({ axes, keepDims }, [x]) => {
-      if (!axes.every((axis) => Shape.hasAxis(x.shape, axis)))
+      if (!axes.every((axis) => Shape.hasAxis(axis)(x.shape)))
         return `has no axes [${axes.join(", ")}]: the ${x.shape.length} axes count from 0`
       if (new Set(axes).size < axes.length) return `the axes [${axes.join(", ")}] name one twice`
       return keepDims ? kept(x.shape, axes) : x.shape.filter((_, i) => !axes.includes(i))

@@ -10,7 +10,7 @@ export const Apart = ({ rows, run }: Seen) => {
   const { info, table } = run
   const name = chosen(undefined, worths(run), "reward", info.decides)
   const best = bestFirst(run, rows, name, most)
-  const all = Table.ofRole(table, "choice")
+  const all = Table.ofRole("choice")(table)
   if (best.length < 2 || all.length === 0)
     return <p class="summary">There are no two networks to hold against one another.</p>
   const distances = Distances.of(best, all)

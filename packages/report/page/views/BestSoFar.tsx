@@ -8,13 +8,13 @@ export const BestSoFar = ({ choose, open, rows, run, view }: Seen) => {
   const { info, table } = run
   const names = worths(run)
   const name = chosen(view.of["best"], names, "reward")
-  const values = Table.numbers(table, name) ?? new Float64Array()
-  const direction = Front.directionOf(info, name)
-  const best = Front.running(rows, { values, direction }, Table.numbers(table, "epochs"))
+  const values = Table.numbers(name)(table) ?? new Float64Array()
+  const direction = Front.directionOf(name)(info)
+  const best = Front.running(rows, { values, direction }, Table.numbers("epochs")(table))
   const last = best.at(-1)
   const scored = rows.filter((row) => !Number.isNaN(values[row]))
   const without = rows.filter((row) => Number.isNaN(values[row]))
-  const trials = Table.numbers(table, "trial") ?? new Float64Array()
+  const trials = Table.numbers("trial")(table) ?? new Float64Array()
   const summary =
     last === undefined
       ? `None of the ${plural(rows.length, "trial")} shown has a ${name}.`
@@ -26,11 +26,11 @@ export const BestSoFar = ({ choose, open, rows, run, view }: Seen) => {
       table={() => ({
         head: ["trial", name, "network"],
         rows: best.map(({ row, value }) => {
-          const network = Table.column(table, "network")
+          const network = Table.column("network")(table)
           return [
             String(trialOf(table, row)),
             valued(info, name, value),
-            network === undefined ? "" : Table.text(network, row)
+            network === undefined ? "" : Table.text(row)(network)
           ]
         })
       })}

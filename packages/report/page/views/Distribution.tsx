@@ -8,7 +8,7 @@ const points = 400
 
 /** Sorted results of as many epochs as any has. */
 const sortedOf = (rows: ArrayLike<number>, table: Table.Table, name: string): Float64Array => {
-  const [values, epochs] = [Table.numbers(table, name), Table.numbers(table, "epochs")]
+  const [values, epochs] = [Table.numbers(name)(table), Table.numbers("epochs")(table)]
   const all = Array.from(rows).filter((row) => !Number.isNaN(values?.[row] ?? NaN))
   const level = all.reduce((most, row) => Math.max(most, epochs?.[row] || 0), 0)
   return Float64Array.from(

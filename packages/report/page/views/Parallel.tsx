@@ -13,7 +13,7 @@ const axes = 10
 export const expressionOf = (table: Table.Table, brush: Brush): string =>
   Object.entries(brush)
     .flatMap(([name, ranges]) => {
-      const of = Table.column(table, name)
+      const of = Table.column(name)(table)
       if (of === undefined || ranges.length === 0) return []
       const quoted = /^[\p{L}_][\p{L}\p{N}\p{M}_.-]*$/u.test(name) ? name : `\`${name}\``
       const parts =
@@ -52,15 +52,15 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
   const name = chosen(view.of["parallel"], names, info.decides, "reward")
   const [all, setAll] = useState(false)
   const sorted = choices(run)
-  const cost = Table.ofRole(table, "cost")[0]
+  const cost = Table.ofRole("cost")(table)[0]
   const shown = [
     ...(all ? sorted.slice(0, 40) : sorted.slice(0, axes)),
     ...(cost === undefined || cost.name === name ? [] : [cost]),
-    ...(Table.column(table, name) === undefined ? [] : [Table.column(table, name)])
+    ...(Table.column(name)(table) === undefined ? [] : [Table.column(name)(table)])
   ].flatMap((each) => each ?? [])
   const best = bestFirst(run, unbrushed, name, 300)
   const drawn = [...new Set([...spread(unbrushed, lines), ...best])]
-  const values = Table.numbers(table, name) ?? new Float64Array()
+  const values = Table.numbers(name)(table) ?? new Float64Array()
   const expression = expressionOf(table, brush)
   // Brushed no more by a button: the chart is told by being drawn again.
   const cleared = useRef({ times: 0, was: false })
@@ -93,7 +93,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
         head: ["trial", ...shown.map((each) => each.name)],
         rows: bestFirst(run, rows, name, 50).map((row) => [
           String(trialOf(table, row)),
-          ...shown.map((each) => (each.name === name ? valued(info, name, values[row] ?? NaN) : Table.text(each, row)))
+          ...shown.map((each) => (each.name === name ? valued(info, name, values[row] ?? NaN) : Table.text(row)(each)))
         ])
       })}
       on={{
@@ -175,7 +175,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
               activeOpacity: 0.8,
               lineStyle: { width: 1, opacity: drawn.length > 300 ? 0.25 : 0.5 },
               data: drawn.map((row) =>
-                shown.map((each) => (each.kind === "category" ? (each.codes[row] ?? 0) : Table.number(each, row)))
+                shown.map((each) => (each.kind === "category" ? (each.codes[row] ?? 0) : Table.number(row)(each)))
               )
             }
           ]

@@ -13,7 +13,7 @@ export const Pareto = ({ choose, open, rows, run, view }: Seen) => {
     names,
     second,
     "macs",
-    names.find((name) => Front.directionOf(info, name) === "lower")
+    names.find((name) => Front.directionOf(name)(info) === "lower")
   )
   const y = chosen(
     view.of["y"],
@@ -25,10 +25,10 @@ export const Pareto = ({ choose, open, rows, run, view }: Seen) => {
   const z = chosen(view.of["z"], ["none", ...names], third)
   const of = [x, y, ...(z === "none" ? [] : [z])].map((name) => ({
     name,
-    values: Table.numbers(table, name) ?? new Float64Array(),
-    direction: Front.directionOf(info, name)
+    values: Table.numbers(name)(table) ?? new Float64Array(),
+    direction: Front.directionOf(name)(info)
   }))
-  const { epochs: level, rows: comparable } = Front.comparable(rows, of, Table.numbers(table, "epochs"))
+  const { epochs: level, rows: comparable } = Front.comparable(rows, of, Table.numbers("epochs")(table))
   const front = Front.of(comparable, of).toSorted((a, b) => (of[0]?.values[a] ?? 0) - (of[0]?.values[b] ?? 0))
   const bounds = info.bounds.filter(({ name }) => name === x || name === y)
   const allowed = bounds
@@ -52,11 +52,11 @@ export const Pareto = ({ choose, open, rows, run, view }: Seen) => {
       table={() => ({
         head: ["trial", ...of.map(({ name }) => name), "network"],
         rows: front.slice(0, 200).map((row) => {
-          const network = Table.column(table, "network")
+          const network = Table.column("network")(table)
           return [
             String(trialOf(table, row)),
             ...of.map(({ name, values }) => valued(info, name, values[row] ?? NaN)),
-            network === undefined ? "" : Table.text(network, row)
+            network === undefined ? "" : Table.text(row)(network)
           ]
         })
       })}

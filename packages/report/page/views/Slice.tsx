@@ -67,11 +67,11 @@ export const Slice = ({ choose, rows, run, view }: Seen) => {
   const others = ["none", ...names.filter((name) => name !== a)]
   const b = chosen(view.of["b"], others, others[1])
   const name = chosen(view.of["of"], measures, info.decides, "reward")
-  const values = Table.numbers(table, name)
+  const values = Table.numbers(name)(table)
   const [first, second] = [a, b].map((each) => all.find((column) => column.name === each))
   if (first === undefined || values === undefined)
     return <p class="summary">No choice is there that trials differ in.</p>
-  const epochs = Table.numbers(table, "epochs")
+  const epochs = Table.numbers("epochs")(table)
   const level = rows.reduce((most, row) => Math.max(most, epochs?.[row] || 0), 0)
   const comparable = Array.from(rows).filter((row) => (epochs?.[row] || 0) === level)
   const across = groupsOf(first)
@@ -86,7 +86,7 @@ export const Slice = ({ choose, rows, run, view }: Seen) => {
     },
     width * up.labels.length
   )
-  const higher = Front.directionOf(info, name) === "higher"
+  const higher = Front.directionOf(name)(info) === "higher"
   const labelled = cells.flatMap((cell, i) => {
     if (cell.count === 0) return []
     const [x, y] = [across.labels[i % width] ?? "", up.labels[Math.floor(i / width)] ?? ""]

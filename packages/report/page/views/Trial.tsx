@@ -109,7 +109,7 @@ export const Trial = ({ run, view, set, asked }: Seen & { readonly asked: Detail
   if (row === undefined) return <p class="summary">There is no trial {view.trial}.</p>
   const detail = run.details.find(({ trial }) => trial === view.trial) ?? asked
   const said = (name: string) => {
-    const of = Table.column(table, name)
+    const of = Table.column(name)(table)
     return of === undefined ? "" : cell(info, of, row)
   }
   const facts = table.columns
@@ -118,8 +118,8 @@ export const Trial = ({ run, view, set, asked }: Seen & { readonly asked: Detail
       const value = cell(info, of, row)
       return value === "" ? [] : [[of.name === "begun" ? "begun after" : of.name, value] as const]
     })
-  const chosen = Table.ofRole(table, "choice").flatMap((of) => {
-    const value = Table.text(of, row)
+  const chosen = Table.ofRole("choice")(table).flatMap((of) => {
+    const value = Table.text(row)(of)
     return value === "" ? [] : [[of.name, value] as const]
   })
   const state = said("state")

@@ -6,12 +6,12 @@ import { cell, type Seen, trialOf } from "../seen.tsx"
 import { Table } from "../shared.ts"
 
 const usual = (table: Table.Table, decides: string | null): ReadonlyArray<string> => {
-  const costs = Table.ofRole(table, "cost").map(({ name }) => name)
+  const costs = Table.ofRole("cost")(table).map(({ name }) => name)
   return [
     "trial",
     "state",
     ...(decides === null
-      ? Table.ofRole(table, "measure")
+      ? Table.ofRole("measure")(table)
           .slice(0, 2)
           .map(({ name }) => name)
       : [decides]),
@@ -26,12 +26,12 @@ const usual = (table: Table.Table, decides: string | null): ReadonlyArray<string
 /** Rows in the order of a column. */
 const sorted = (rows: Int32Array, table: Table.Table, sort: string): Int32Array => {
   const falling = sort.startsWith("-")
-  const of = Table.column(table, falling ? sort.slice(1) : sort)
+  const of = Table.column(falling ? sort.slice(1) : sort)(table)
   if (of === undefined || (of.role === "trial" && !falling)) return rows
   if (of.role === "trial") return rows.toReversed()
   const sign = falling ? -1 : 1
   if (of.kind === "text") {
-    const texts = new Map(Array.from(rows, (row) => [row, Table.text(of, row)]))
+    const texts = new Map(Array.from(rows, (row) => [row, Table.text(row)(of)]))
     return rows.toSorted((a, b) => {
       const [x, y] = [texts.get(a) ?? "", texts.get(b) ?? ""]
       return x === y ? a - b : x < y ? -sign : sign
@@ -40,7 +40,7 @@ const sorted = (rows: Int32Array, table: Table.Table, sort: string): Int32Array 
   // What has no value comes last, whichever way.
   const keys = new Float64Array(table.size)
   for (let i = 0; i < keys.length; i++) {
-    const value = Table.number(of, i)
+    const value = Table.number(i)(of)
     keys[i] = Number.isNaN(value) ? Infinity : sign * value
   }
   return rows.toSorted((a, b) => (keys[a] === keys[b] ? a - b : (keys[a] ?? 0) < (keys[b] ?? 0) ? -1 : 1))
@@ -55,7 +55,7 @@ export const Trials = ({ open, rows, run, set, view }: Seen) => {
   const names = table.columns.map(({ name }) => name)
   const wanted = view.columns.filter((name) => names.includes(name))
   const columns = (wanted.length > 0 ? wanted : usual(table, info.decides)).flatMap(
-    (name) => Table.column(table, name) ?? []
+    (name) => Table.column(name)(table) ?? []
   )
   const order = useMemo(() => sorted(rows, table, view.sort), [rows, table, view.sort])
   const place = useRef<HTMLDivElement>(null)
@@ -177,7 +177,7 @@ export const Trials = ({ open, rows, run, set, view }: Seen) => {
                   <div
                     role="cell"
                     class={each.kind === "number" ? "number" : ""}
-                    title={each.kind === "text" ? Table.text(each, row) : undefined}
+                    title={each.kind === "text" ? Table.text(row)(each) : undefined}
                   >
                     {cell(info, each, row)}
                   </div>

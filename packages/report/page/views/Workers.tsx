@@ -27,7 +27,7 @@ const lanesOf = (rows: Int32Array, table: Table.Table): Lanes.Lanes & { readonly
     )
     return { placed, busy: busy.map((time) => Math.min(1, time / whole)), names: work.names }
   }
-  const [begun, seconds] = [Table.numbers(table, "begun"), Table.numbers(table, "seconds")]
+  const [begun, seconds] = [Table.numbers("begun")(table), Table.numbers("seconds")(table)]
   if (begun === undefined || seconds === undefined) return { placed: [], busy: [], names: [] }
   const now = rows.reduce((last, row) => Math.max(last, (begun[row] ?? 0) + (seconds[row] || 0)), 0)
   const lanes = Lanes.of(rows, begun, seconds, now)
@@ -40,7 +40,7 @@ export const Workers = ({ open, run, unbrushed }: Seen) => {
   const { busy, names, placed } = lanesOf(unbrushed, table)
   const now = placed.reduce((end, { to }) => Math.max(end, to), 0)
   const shown = placed.slice(-most)
-  const state = Table.column(table, "state")
+  const state = Table.column("state")(table)
   const summary =
     placed.length === 0
       ? "No trial shown has a time of its own."
@@ -76,7 +76,7 @@ export const Workers = ({ open, run, unbrushed }: Seen) => {
             const one = shown[dataIndex]
             return one === undefined
               ? ""
-              : `trial ${trialOf(table, one.row)} by ${names[one.lane]}${state === undefined ? "" : `, ${Table.text(state, one.row)}`}\n${time(one.to - one.from)} from ${time(one.from)}`
+              : `trial ${trialOf(table, one.row)} by ${names[one.lane]}${state === undefined ? "" : `, ${Table.text(one.row)(state)}`}\n${time(one.to - one.from)} from ${time(one.from)}`
           }
         },
         dataZoom: [
@@ -103,7 +103,7 @@ export const Workers = ({ open, run, unbrushed }: Seen) => {
             type: "custom",
             encode: { x: [1, 2], y: 0 },
             data: shown.map(({ from, lane, row, to }) => {
-              const failed = state !== undefined && Table.text(state, row) === "failed"
+              const failed = state !== undefined && Table.text(row)(state) === "failed"
               return {
                 value: [lane, from, to],
                 itemStyle: { color: failed ? colours.bad : colours.accent, opacity: 0.8 }

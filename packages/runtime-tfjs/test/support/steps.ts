@@ -45,7 +45,7 @@ export const train = Effect.fnUntraced(function* (
   const training = Result.getOrThrow(TrainingProgram.make(model, models.task, { ...Recipe.proxy, batch }))
   const prng = Prng.fromSeed(seed)
   const { read, run, write } = yield* (yield* Runtime).compile({ training })
-  const values = Initialise.values(training.variables, prng)
+  const values = Initialise.values(prng)(training.variables)
   // LayerScale starts so small that what is behind it would not show.
   for (const [name, data] of values) if (name.includes("gamma")) data.fill(0.5)
   yield* write(values)

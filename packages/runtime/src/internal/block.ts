@@ -20,7 +20,7 @@ const probe = (): Program.Program => {
 const numbers = (n: number, step: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(1 + i * step))
 
 const run = async (program: Program.Program, block: number): Promise<Float32Array> => {
-  const session = await create(Lowering.lower(program, { block, exact: true }), 1)
+  const session = await create(Lowering.lower({ block, exact: true })(program), 1)
   const feeds = Object.fromEntries(
     program.inputs.map((input, i) => [
       input.attributes.name,

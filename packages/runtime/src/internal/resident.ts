@@ -36,7 +36,7 @@ export const compile =
 
       const open = (name: string, program: Program.Program, given: Program.Program) =>
         Effect.gen(function* () {
-          const lowered = Lowering.lower(program, { name, exact: true, indices: false })
+          const lowered = Lowering.lower({ name, exact: true, indices: false })(program)
           const preferredOutputLocation = Object.fromEntries([
             ...lowered.outputs.map((output) => [output.name, "cpu"] as const),
             ...lowered.updates.map((update) => [update.name, "gpu-buffer"] as const)

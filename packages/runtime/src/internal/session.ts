@@ -55,7 +55,7 @@ export const create = (
 export const probe = async (provider: Provider): Promise<void> => {
   const x = Op.input("x", [2, 3])
   const program = Result.getOrThrow(Program.make({ outputs: { y: Op.mul(Op.add(x, x), x) } }))
-  const session = await create(Lowering.lower(program), 1, provider)
+  const session = await create(Lowering.lower()(program), 1, provider)
   try {
     const { y } = await session.run({ x: new ort.Tensor("float32", Float32Array.of(0, 1, 2, 3, 4, 5), [2, 3]) })
     if (Array.from(y.data, Number).join() !== "0,2,8,18,32,50") throw new Error("it computes wrong numbers")
@@ -77,4 +77,4 @@ export const lower = (
   name: string,
   block: number,
   more: Pick<Lowering.Options, "packedInputs" | "packedOutputs" | "traced"> = {}
-): Lowering.Lowered => Lowering.lower(program, { name, ...optionsOf(program, block), ...more })
+): Lowering.Lowered => Lowering.lower({ name, ...optionsOf(program, block), ...more })(program)

@@ -52,7 +52,8 @@ const serve = (requests: Queue.Queue<Request>) =>
       /** An evaluator that does not say how it came about has been here. */
       const trained = (given: Training | undefined) =>
         isTraining(given) ? given : { place: here(), begun, ended: Date.now() }
-      const reply = yield* evaluate(evaluator, trial, report).pipe(
+      const evaluating = evaluate(trial, report)(evaluator)
+      const reply = yield* evaluating.pipe(
         Span.within("Evaluator.evaluate", () => ({ "uninet.trial": trial.index, "uninet.trial.seed": trial.seed })),
         Span.below(traceparent),
         Effect.map(({ training: given, weights, ...evaluation }) => {

@@ -186,7 +186,7 @@ export const make = Effect.fnUntraced(function* (
   for (const [size, program] of smaller) programs[stepOf(size)] = program
   if (recipe.average !== null) {
     programs["average"] = yield* Effect.fromResult(Average.program(evaluation.variables))
-    programs["averaged"] = yield* Effect.fromResult(Average.evaluation(judged, { batch: evaluationBatch }))
+    programs["averaged"] = yield* Effect.fromResult(Average.evaluation({ batch: evaluationBatch })(judged))
   }
   const { lookahead } = recipe
   if (lookahead !== undefined) programs["lookahead"] = yield* Effect.fromResult(Lookahead.program(evaluation.variables))
@@ -205,7 +205,7 @@ export const make = Effect.fnUntraced(function* (
         reason: "the examples are no pictures",
         remedy: "leave whitening out"
       })
-    const drawn = Initialise.value(first, prng.split("weights"))
+    const drawn = Initialise.value(prng.split("weights"))(first)
     yield* executable.write(new Map([[first.attributes.name, yield* Whitening.of(data, first, drawn, whitening)]]))
   }
   if (options.weights !== undefined) {
@@ -244,9 +244,9 @@ export const make = Effect.fnUntraced(function* (
           ...Optimiser.inputs(recipe.groups, learningRate, step, recipe.biasRate),
           ...drawn(prng, step, noise)
         })
-        if (lookahead !== undefined && Lookahead.isDue(lookahead, step)) yield* lookBack(lookahead.stay)
+        if (lookahead !== undefined && Lookahead.isDue(step)(lookahead)) yield* lookBack(lookahead.stay)
         if (average !== null)
-          yield* executable.run("average", { [Average.decayName]: Float32Array.of(Average.decayAt(average, step + 1)) })
+          yield* executable.run("average", { [Average.decayName]: Float32Array.of(Average.decayAt(step + 1)(average)) })
         return {
           loss: outputs[names.loss]?.[0] ?? NaN,
           gradientNorm: outputs[names.gradientNorm]?.[0] ?? null,

@@ -253,7 +253,7 @@ const differenceOf = (a: Architecture, b: Architecture): Scaling.NotLarger | und
 /** B0 to B6 for images of any channels and any number of classes, where the baseline is their B0. */
 const published = (baseline: Architecture): ReadonlyArray<Architecture> | null => {
   const fitted = Object.values(UniNet.family).map((member) =>
-    UniNet.withImage(member, { channels: baseline.image.channels }, baseline.classes)
+    UniNet.withImage({ channels: baseline.image.channels }, baseline.classes)(member)
   )
   return Architectures.hash(baseline) === Architectures.hash(fitted[0]) ? fitted : null
 }
