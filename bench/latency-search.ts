@@ -1,61 +1,70 @@
 /**
- * Search for accuracy under a ceiling of latency against the same search under a ceiling of MACs, on MNIST: `uninet experiment` with two arms, each searched once with every seed, and what they found measured in turns.
+ * Search for accuracy under a ceiling of latency against the same search under a ceiling of MACs: `uninet experiment` with two arms, each searched once with every seed, and what they found measured in turns.
  *
- *     node bench/latency-search.ts device.json [--out runs/latency-search] [--quantile 0.1] [--trials 32] [--seeds 5] [--strategy evolution] [--again 3] [--epochs 4] [--workers 2] [--rounds 60]
+ *     node bench/latency-search.ts device.json [--form ceiling] [--dataset mnist] [--out runs/latency-search] [--quantile 0.02] [--trials 32] [--examples 15000] [--seeds 5] [--strategy evolution] [--again 3] [--epochs 4] [--workers 2] [--device cpu] [--rounds 60] [--dry-run]
  *
- * The device file is of UniNet's space for MNIST (`uninet profile --out device.json`). Stopped, it goes on by the same command; finished, the command measures the networks again. The tables are `latency-search.md` in the folder, beside those of the experiment.
+ * The device file is of UniNet's space for the data set's pictures (`uninet profile --out device.json`; those of MNIST are as large as those of Fashion-MNIST). Stopped, it goes on by the same command; finished, the command measures the networks again. The tables are `latency-search.md`
+ * in the folder, beside those of the experiment; `--dry-run` says the ceilings and how long it takes.
  *
- * The ceilings: of many random networks of the space, `--quantile` of the predicted latencies is the ceiling of latency: one in ten meets it. The ceiling of MACs is the one at which networks take that long in the
+ * The ceilings: of many random networks of the space, `--quantile` of the predicted latencies is the ceiling of latency: one in fifty meets it. The ceiling of MACs is the one at which networks take that long in the
  * median: the networks are put in the order of their MACs, and the ceiling lies in the middle of those neighbours, as many as `around` says, whose median latency comes nearest. A person who has counted MACs alone, and wants that latency, would choose it.
+ *
+ * `--form reward` makes the same figures targets of MnasNet's reward, accuracy · (cost / target)^`--exponent` (default −0.07), and rules nothing out.
  */
 import { Strategies } from "@uninet/controller"
+import { Datasets } from "@uninet/data"
 import { Device, Form, Load, Statistics, Stopwatch } from "@uninet/latency"
-import { ModelSpace, type Facts } from "@uninet/model-space"
-import { Contrast, type Experiment } from "@uninet/search"
+import { Facts, ModelSpace } from "@uninet/model-space"
+import { Contrast, type Experiment, Reward } from "@uninet/search"
 import { Prng, Space } from "@uninet/search-space"
 import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { spawn } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import * as Reading from "./experiments/reading.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
+    form: { type: "string", default: "ceiling" },
+    exponent: { type: "string", default: "-0.07" },
+    dataset: { type: "string", default: "mnist" },
     out: { type: "string", default: "runs/latency-search" },
-    quantile: { type: "string", default: "0.1" },
+    quantile: { type: "string", default: "0.02" },
     trials: { type: "string", default: "32" },
+    examples: { type: "string" },
     seeds: { type: "string", default: "5" },
     strategy: { type: "string", default: "evolution" },
     again: { type: "string", default: "3" },
     epochs: { type: "string", default: "4" },
     workers: { type: "string" },
-    rounds: { type: "string", default: "60" }
+    device: { type: "string" },
+    rounds: { type: "string", default: "60" },
+    "dry-run": { type: "boolean", default: false }
   }
 })
 const [deviceFile] = positionals
-const { strategy } = values
-if (deviceFile === undefined || !Strategies.isName(strategy)) {
-  console.error(`Give a device file of uninet profile, and --strategy one of ${Strategies.names.join(", ")}.`)
+const { dataset, form, strategy } = values
+if (deviceFile === undefined || !Strategies.isName(strategy) || (form !== "ceiling" && form !== "reward")) {
+  console.error(
+    `Give a device file of uninet profile, --strategy one of ${Strategies.names.join(", ")}, and --form ceiling or reward.`
+  )
   process.exit(1)
 }
 
-const facts: Facts.Facts = {
-  inputs: { image: { shape: [1, 28, 28], dtype: "float32" } },
-  targets: { shape: [], dtype: "int32" },
-  classes: 10
-}
+const facts = Facts.of(await Effect.runPromise(Effect.scoped(Datasets.make(dataset))))
 const of = ModelSpace.erased(Result.getOrThrow(UniNetSpace.forData()(facts)))
 const text = readFileSync(deviceFile, "utf8")
 const device = Result.getOrThrow(Device.parse(text))
 Result.getOrThrow(Device.fits(of)(device))
 const latencyOf = Device.latency(device)(of)
 
-const draws = 8000
-const around = 401
+const draws = 20_000
+const around = 201
 
 /** The ceilings as they are defined above, and how MACs and latency go together. */
 const ceilings = () => {
@@ -82,15 +91,20 @@ const ceilings = () => {
 
 const arms = ["macs", "latency"] as const
 const found = ceilings()
-const seeds = Array.from({ length: Number(values.seeds) }, (_, seed) => String(seed))
+const seeds = Array.from({ length: Reading.count("seeds", values.seeds) }, (_, seed) => String(seed))
+const arm = (cost: (typeof arms)[number]) =>
+  form === "ceiling"
+    ? { within: { [cost]: { max: found[cost] } } }
+    : { reward: Reward.mnas({ cost, target: found[cost], exponent: Number(values.exponent) }) }
 const experiment = {
-  dataset: "mnist",
+  dataset: Datasets.names.includes(dataset) ? dataset : resolve(dataset),
   strategy,
   seeds,
-  budget: { trials: Number(values.trials) },
+  budget: { trials: Reading.count("trials", values.trials) },
+  ...(values.examples === undefined ? {} : { examples: Reading.count("examples", values.examples) }),
   deviceFile: "device.json",
-  retrain: { seeds: Number(values.again), epochs: Number(values.epochs) },
-  arms: { macs: { within: { macs: { max: found.macs } } }, latency: { within: { latency: { max: found.latency } } } }
+  retrain: { seeds: Reading.count("again", values.again), epochs: Reading.count("epochs", values.epochs) },
+  arms: { macs: arm("macs"), latency: arm("latency") }
 } satisfies Experiment.Input
 
 mkdirSync(values.out, { recursive: true })
@@ -98,14 +112,19 @@ writeFileSync(join(values.out, "device.json"), text)
 const file = join(values.out, "latency-search.json")
 writeFileSync(file, `${JSON.stringify(experiment, null, 2)}\n`)
 const quartiles = found.quartiles.map((milliseconds) => milliseconds.toFixed(3))
+const bounds = form === "ceiling" ? "Ceilings" : "Targets"
 console.error(
-  `ceilings: ${found.latency} ms, or ${found.macs} MACs, about which half of the networks take ${quartiles[0]} to ${quartiles[2]} ms (median ${quartiles[1]}) and under which ${(100 * found.within).toFixed(0)}% of random networks are`
+  `${bounds}: ${found.latency} ms, or ${found.macs} MACs, about which half of the networks take ${quartiles[0]} to ${quartiles[2]} ms (median ${quartiles[1]}) and under which ${(100 * found.within).toFixed(0)}% of random networks are`
 )
 
 /** Runs it, or goes on with it: the experiment is told of a Ctrl-C itself. */
 const folder = join(values.out, "experiment")
 const bin = fileURLToPath(new URL("../packages/cli/src/bin.ts", import.meta.url))
-const more = values.workers === undefined ? [] : ["--workers", values.workers]
+const more = [
+  ...(values.workers === undefined ? [] : ["--workers", values.workers]),
+  ...(values.device === undefined ? [] : ["--device", values.device]),
+  ...(values["dry-run"] ? ["--dry-run"] : [])
+]
 process.on("SIGINT", () => {})
 const code = await new Promise<number>((resolve) => {
   spawn(process.execPath, [bin, "experiment", file, "--out", folder, ...more], { stdio: "inherit" }).on(
@@ -113,7 +132,7 @@ const code = await new Promise<number>((resolve) => {
     (code) => resolve(code ?? 1)
   )
 })
-if (code !== 0) process.exit(code)
+if (code !== 0 || values["dry-run"]) process.exit(code)
 
 interface Results {
   readonly contrasts: ReadonlyArray<Contrast.Contrast>
@@ -178,12 +197,16 @@ const ratio = (values: (i: number) => number) =>
 const percent = (share: number) => `${(100 * share).toFixed(2)}%`
 
 const isDisturbed = measured.others > Load.quiet || measured.reference.drift > Stopwatch.steady
+const [slower = [], all = []] = [(milliseconds: number) => milliseconds > found.latency, () => true].map((is) =>
+  rows.filter(({ arm, costs }) => arm === "macs" && is(costs["latency"] ?? Number.NaN))
+)
 const tables = [
-  `Ceilings: ${found.latency} ms; ${found.macs} MACs, about which half of the networks take ${quartiles[0]} to ${quartiles[2]} ms. ${values.trials} trials by ${strategy}.`,
+  `${bounds}: ${found.latency} ms; ${found.macs} MACs, about which half of the networks take ${quartiles[0]} to ${quartiles[2]} ms. ${values.trials} trials by ${strategy} on ${dataset}${values.examples === undefined ? "" : `, ${values.examples} examples an epoch`}.`,
+  `Of the ${all.length} networks found by their MACs ${slower.length} take longer than ${found.latency} ms by prediction: on so many the latency binds.`,
   `Measured on ${measured.machine.processor}, ${isDisturbed ? "by the quickest tenth" : "in the median"} of ${values.rounds} turns, others with ${measured.others.toFixed(2)} cores, drift ${percent(measured.reference.drift)}; as on the machine when it was profiled.`,
   "",
   table(
-    ["ceiling of", "seed", "test accuracy", "MACs", "ms predicted", "ms measured"],
+    [`${form === "ceiling" ? "ceiling" : "reward"} of`, "seed", "test accuracy", "MACs", "ms predicted", "ms measured"],
     rows.map(({ accuracy, arm, costs, seed }, i) => [
       arm,
       seed,

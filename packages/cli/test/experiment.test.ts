@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Device } from "@uninet/latency"
-import { Evaluator, Experiment, Trial } from "@uninet/search"
+import { Evaluator, Experiment, Reward, Trial } from "@uninet/search"
 import { Prng } from "@uninet/search-space"
 import { Trainer } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -113,7 +113,7 @@ describe("uninet experiment", () => {
       })
   )
 
-  it.live("bounds arms by what their networks take on a device, whose file is of their space", () =>
+  it.live("bounds and rewards arms by what their networks take on a device, whose file is of their space", () =>
     Effect.gen(function* () {
       const below = yield* folder
       tinyDataset(below)
@@ -133,9 +133,18 @@ describe("uninet experiment", () => {
       writeFileSync(join(below, "device.json"), Device.print(device))
       const bounded = yield* arms({ deviceFile: "device.json", within: { latency: { max: 5 } } })
       assert.deepStrictEqual(
-        bounded.map(({ domain: { bounds, of } }) => [bounds, Object.hasOwn(of.costs, "latency")]),
-        [[["at most latency 5 ms"], true]]
+        bounded.map(({ domain: { bounds, of, reward } }) => [bounds, Object.hasOwn(of.costs, "latency"), reward]),
+        [[["at most latency 5 ms"], true, Reward.measure]]
       )
+      const reward = Reward.mnas({ cost: "latency", target: 5 })
+      const [rewarded] = yield* arms({ deviceFile: "device.json", reward })
+      assert.deepStrictEqual(rewarded?.domain.reward, reward)
+      assert.match(
+        (yield* Effect.flip(arms({ reward }))).message,
+        /^the arm fast: latency is asked for, and no device is known\./
+      )
+      const none = yield* Effect.flip(arms({ reward: Reward.mnas({ cost: "watts", target: 5 }) }))
+      assert.match(none.message, /^the arm fast: the space uninet has no watts\. Give one of macs, /)
       const other = yield* Effect.flip(arms({ deviceFile: "device.json", space: "mobilenet" }))
       assert.match(other.message, /^the arm fast: .*the device file is of the space uninet, and not of the mobilenet /)
     }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, TestConsole.layer]))

@@ -29,6 +29,7 @@ import { existsSync, readFileSync } from "node:fs"
 import * as Config from "./Config.ts"
 import { type ConfigError, ConfigUnreadable } from "./ConfigError.ts"
 import { detailOf } from "./internal/detail.ts"
+import * as Reward from "./Reward.ts"
 import { Only } from "./SpaceSource.ts"
 import * as Units from "./Units.ts"
 
@@ -62,6 +63,8 @@ export const Arm = Schema.Struct({
   only: Schema.optionalKey(Only),
   /** Default: the experiment's. */
   strategy: Schema.optionalKey(Schema.Literals(Strategies.names)),
+  /** Default: the experiment's. */
+  reward: Schema.optionalKey(Reward.Reward),
   /** A file with a network that is trained in place of a search's best: then nothing is searched. */
   network: Schema.optionalKey(Schema.String),
   /** Changes of the recipe, of trials and of what is trained again. Not its epochs, which are the budget. */
@@ -86,6 +89,8 @@ const fields = {
   dataset: defaulted(Schema.String, "mnist"),
   space: defaulted(Schema.String, "uninet"),
   strategy: defaulted(Schema.Literals(Strategies.names), "ppo"),
+  /** What a search maximises, and chooses its best by: data of `Reward`, such as `Reward.mnas({ cost: "latency", target: 0.4 })`. Default: the measure that decides. */
+  reward: Schema.optionalKey(Reward.Reward),
   /** The searches' seeds: every arm is searched once with each. Default one, `0`. */
   seeds: defaulted(Schema.Array(Schema.String).check(Schema.isMinLength(1)), ["0"]),
   /** Of each search. Needed where an arm searches. */
@@ -170,11 +175,11 @@ const faultOf = ({ against, arms, budget, seeds }: Experiment): readonly [string
     return ["against", `there is no arm ${against}, but ${names.join(", ")}`]
   const wrong = seeds.find((seed, i) => !isName(seed) || seeds.indexOf(seed) !== i)
   if (wrong !== undefined) return ["seeds", `"${wrong}" is there twice, or no name of a folder`]
-  for (const [name, { dataset, network, only, recipe, strategy }] of Object.entries(arms)) {
+  for (const [name, { dataset, network, only, recipe, reward, strategy }] of Object.entries(arms)) {
     if (network === undefined && budget === undefined)
       return ["budget", `there is none, and the arm ${name} searches; give trials, macs or seconds`]
-    if (network !== undefined && (only !== undefined || strategy !== undefined))
-      return [`arms.${name}`, "it has a network, so that nothing is searched; leave only and strategy out"]
+    if (network !== undefined && [only, reward, strategy].some((own) => own !== undefined))
+      return [`arms.${name}`, "it has a network, so that nothing is searched; leave only, reward and strategy out"]
     const spent = ["epochs", "examples"].find((field) => recipe !== undefined && Object.hasOwn(recipe, field))
     if (spent !== undefined)
       return [`arms.${name}.recipe.${spent}`, `${spent} are the budget, which is equal for all arms; leave them out`]

@@ -194,6 +194,8 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
   const rewarded = plan.rewarded ?? (typeof plan.reward === "object" ? plan.reward.measure : undefined)
   if (rewarded !== undefined && !measures.includes(rewarded))
     return yield* usage(`--reward: there is no measure ${rewarded}. Give one of ${measurable.join(", ")}.`)
+  if (typeof plan.reward === "object" && plan.reward._tag !== "Measure")
+    yield* known(of, "--reward", [plan.reward.cost])
   const odd = plan.also.find((name) => !measurable.includes(name))
   if (odd !== undefined)
     return yield* usage(`the config's also: there is no measure ${odd}. Give one of ${measurable.join(", ")}.`)

@@ -96,7 +96,7 @@ const planOf = Effect.fnUntraced(function* (
     seed,
     recipe,
     recipeFits: false,
-    reward: Reward.measure,
+    reward: given === undefined ? (arm.reward ?? experiment.reward ?? Reward.measure) : Reward.measure,
     rewarded: undefined,
     also: [],
     target: undefined,
@@ -314,12 +314,12 @@ interface Running {
 /** Searches, or goes on with the search, and gives the best. */
 const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, running: Running) {
   const { budget = {} } = running.experiment
-  const { macsOf, of, services, settings, within } = arm.domain
+  const { macsOf, of, reward, services, settings, within } = arm.domain
   const plan = { ...arm.plan, seed }
   const asked = {
     trials: plan.trials,
     seed,
-    reward: Reward.measure,
+    reward,
     within,
     ahead: plan.ahead,
     settings,

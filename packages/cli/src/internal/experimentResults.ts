@@ -72,7 +72,7 @@ const searchedOf = ({ search, unit: { seed } }: Stood, by: Comparison.By): Reado
     if (entry._tag === "Proposed") proposed.set(entry.trial, entry)
     if (entry._tag === "Failed") failed++
     const from = proposed.get(entry.trial)
-    // The reward of an experiment is the measure that decides; the earlier one where they are equal.
+    // The earlier one where they are equal.
     if (entry._tag !== "Finished" || from === undefined || !(entry.reward > most)) continue
     const { costs, line, point, trial } = from
     most = entry.reward
