@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Recipe } from "@uninet/model-space"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
@@ -47,6 +48,18 @@ describe("uninet search with a config module", () => {
       const { code, stderr } = yield* here(["search"], { cwd })
       assert.strictEqual(code, 1)
       assert.match(stderr, /^uninet: .*uninet\.config\.ts: the field workers is wrong: .*\.\n$/)
+      assert.deepStrictEqual(readdirSync(cwd), ["uninet.config.ts"])
+    })
+  )
+
+  it.live("refuses finals that end before a recipe's pictures have grown, before anything is searched", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const recipe = Recipe.toJson({ ...Recipe.proxy, epochs: 3, progressive: [{ epochs: 3, size: 8 }] })
+      writeFileSync(join(cwd, "uninet.config.ts"), `export default { recipe: ${JSON.stringify(recipe)} }`)
+      const { code, stderr } = yield* here(["search", "--final-epochs", "2"], { cwd })
+      assert.strictEqual(code, 2)
+      assert.match(stderr, /--final-epochs 2 is fewer than the 3 epochs of smaller pictures in the recipe/)
       assert.deepStrictEqual(readdirSync(cwd), ["uninet.config.ts"])
     })
   )

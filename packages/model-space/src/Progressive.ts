@@ -13,6 +13,18 @@ export const Progressive = Schema.Array(Schema.Struct({ epochs: Count, size: Cou
 export type Progressive = typeof Progressive.Type
 
 /**
+ * Epochs of smaller pictures, all sizes together.
+ *
+ * @example
+ * ```ts
+ * import { Progressive } from "@uninet/model-space"
+ *
+ * console.log(Progressive.epochsOf([{ epochs: 2, size: 16 }, { epochs: 1, size: 24 }])) // 3
+ * ```
+ */
+export const epochsOf = (progressive: Progressive): number => progressive.reduce((sum, { epochs }) => sum + epochs, 0)
+
+/**
  * The height of an epoch's pictures, counted from 0; `undefined` for the network's own.
  *
  * @example

@@ -235,8 +235,8 @@ export const read =
       })
       const fault = faultOf(experiment)
       if (fault !== undefined) return yield* invalid(...fault)
-      for (const name of Object.keys(experiment.arms))
-        for (const phase of ["search", "retrain"] as const)
+      for (const [name, { network }] of Object.entries(experiment.arms))
+        for (const phase of network === undefined ? (["search", "retrain"] as const) : (["retrain"] as const))
           yield* Effect.mapError(Effect.fromResult(recipeOf(name, phase)(experiment)), ({ message }) =>
             invalid(`arms.${name}`, message.replace(/\s+/g, " ").replace(/; mend it$/, ""))
           )

@@ -50,10 +50,28 @@ describe("an experiment", () => {
       /arms\.joint is wrong: .*examples is wrong: an epoch of 31 is less than one batch of 32/
     ],
     [{ ...base, arms: { a: { recipe: { preset: "best" } } } }, /arms\.a is wrong: .*preset/],
-    [{ ...base, arms: { a: { network: "b.json", strategy: "gp" } } }, /arms\.a is wrong: it has a network/]
+    [
+      { ...base, retrain: { ...base.retrain, recipe: { progressive: [{ epochs: 3, size: 14 }] } } },
+      /arms\.joint is wrong: .*progressive is wrong: its sizes are for 3 epochs, and the recipe has 2/
+    ],
+    [{ ...base, arms: { a: { network: "b.json", strategy: "gp" } } }, /arms\.a is wrong: it has a network/],
+    [
+      { ...base, arms: { a: { network: "b.json", reward: { _tag: "Measure" } } } },
+      /leave only, reward and strategy out/
+    ],
+    [{ ...base, reward: { _tag: "Mnas", cost: "macs", target: 0, exponent: -0.07 } }, /reward\.target is wrong/]
   ] as const)("is refused with the field that is wrong: %#", ([given, said]) =>
     Effect.gen(function* () {
       assert.match((yield* Effect.flip(read(given))).message, said)
+    })
+  )
+
+  it.effect("has a recipe for trials only where something is searched", () =>
+    Effect.gen(function* () {
+      const growing = { recipe: { progressive: [{ epochs: 2, size: 14 }] } }
+      const searched = yield* Effect.flip(read({ ...base, arms: { growing } }))
+      assert.match(searched.message, /its sizes are for 2 epochs, and the recipe has 1/)
+      yield* read({ ...base, arms: { growing: { ...growing, network: "net.json" } } })
     })
   )
 

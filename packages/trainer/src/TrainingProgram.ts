@@ -32,7 +32,9 @@ export interface Options {
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Gives the recipe back where every value is within its bounds, which `make` takes for granted. Fails with `InvalidRecipe`, which names the field. */
+const invalid = (field: string, problem: string) => Result.fail(new InvalidRecipe({ field, problem }))
+
+/** Gives the recipe back where every value is within its bounds, which `make` and `all` take for granted. Fails with `InvalidRecipe`, which names the field. */
 export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
   Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe).pipe(
     Result.mapError(({ issue }) => {
@@ -40,16 +42,14 @@ export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe,
       const field = (first?.path ?? []).map(String).join(".")
       return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is no recipe" })
     }),
-    Result.flatMap((found) =>
-      found.examples === undefined || found.examples >= found.batch
-        ? Result.succeed(found)
-        : Result.fail(
-            new InvalidRecipe({
-              field: "examples",
-              problem: `an epoch of ${found.examples} is less than one batch of ${found.batch}`
-            })
-          )
-    )
+    Result.flatMap((found) => {
+      const { batch, epochs, examples = Infinity, progressive = [] } = found
+      if (examples < batch) return invalid("examples", `an epoch of ${examples} is less than one batch of ${batch}`)
+      const smaller = Progressive.epochsOf(progressive)
+      return smaller > epochs
+        ? invalid("progressive", `its sizes are for ${smaller} epochs, and the recipe has ${epochs}`)
+        : Result.succeed(found)
+    })
   )
 
 const refused = (task: Task.Task, part: string, reason: string, remedy: string) =>
@@ -222,16 +222,9 @@ export const all = (
     const training = yield* make(model, task, recipe, options)
     const smaller = new Map<number, Program.Program>()
     const [, height = 0] = Object.values(model.inputs)[0]?.shape ?? []
-    const { epochs, progressive = [] } = recipe
     const no = (reason: string, remedy = "leave progressive out") =>
       Result.fail(refused(task, "progressive", reason, remedy))
-    const listed = progressive.reduce((sum, each) => sum + each.epochs, 0)
-    if (listed > epochs)
-      return yield* no(
-        `its sizes are for ${listed} epochs, and the recipe has ${epochs}`,
-        "give more epochs, or leave sizes out"
-      )
-    for (const { size } of progressive) {
+    for (const { size } of recipe.progressive ?? []) {
       const small = Progressive.of(size)(model)
       if (small === undefined) return yield* no("the network's one input is no picture")
       if (size >= height)

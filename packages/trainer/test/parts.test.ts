@@ -189,6 +189,11 @@ describe("growing pictures", () => {
   })
 
   it("are refused where they do not grow, or where weights count positions", () => {
+    const longer = TrainingProgram.checkRecipe({ ...one, progressive: [small, small] })
+    assert.match(
+      Result.isFailure(longer) ? longer.failure.message : "",
+      /its sizes are for 2 epochs, and the recipe has 1/
+    )
     assert.match(refused(network, 8), /pictures of 8 pixels are no smaller than the network's 8; give a smaller size/)
     const mixer = networkOf({
       ...architecture,

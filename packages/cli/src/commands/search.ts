@@ -2,7 +2,7 @@
 import { Dataset } from "@uninet/data"
 import { Int8, Specimens } from "@uninet/export"
 import { Measures } from "@uninet/latency"
-import { Facts, ModelSpace, type Recipe, type Task } from "@uninet/model-space"
+import { Facts, ModelSpace, Progressive, type Recipe, type Task } from "@uninet/model-space"
 import { type Evaluator, Finals, Journal, Search, Telemetry, WorkerEvaluator } from "@uninet/search"
 import { Fitting, Surroundings } from "@uninet/trainer"
 import Table from "cli-table3"
@@ -400,6 +400,11 @@ export const search = Command.make(
     const begun = Option.isSome(given.resume)
       ? yield* plans.resumed(given.resume.value, given)
       : yield* plans.fresh(given)
+    const smaller = Progressive.epochsOf(begun.recipe.progressive ?? [])
+    if (smaller > begun.finalEpochs)
+      return yield* usage(
+        `--final-epochs ${begun.finalEpochs} is fewer than the ${smaller} epochs of smaller pictures in the recipe (progressive). Give ${smaller} or more.`
+      )
     yield* Effect.scoped(
       Effect.gen(function* () {
         const services = yield* domain.training(begun)

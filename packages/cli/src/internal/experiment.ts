@@ -71,7 +71,10 @@ const planOf = Effect.fnUntraced(function* (
   const arm = experiment.arms[name] ?? {}
   const beside = dirname(resolve(path))
   const { budget = {}, retrain } = experiment
-  const recipe = yield* Effect.fromResult(Experiment.recipeOf(name, phase)(experiment))
+  // Of a given network there are no trials.
+  const recipe = yield* Effect.fromResult(
+    Experiment.recipeOf(name, arm.network === undefined ? phase : "retrain")(experiment)
+  )
   const spaceName = arm.space ?? experiment.space
   const source =
     SpaceSource.isModule(spaceName) || spaces.names.includes(spaceName)
