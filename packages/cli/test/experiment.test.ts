@@ -1,18 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Device } from "@uninet/latency"
-import { Evaluator, Experiment, Reward, Trial } from "@uninet/search"
+import { Evaluator, Experiment, Journal, Reward, Trial } from "@uninet/search"
+import { ModelSpace } from "@uninet/model-space"
+import { Model, Safetensors, Weights } from "@uninet/nn"
 import { Prng } from "@uninet/search-space"
-import { Trainer } from "@uninet/trainer"
+import { Initialise, Trainer } from "@uninet/trainer"
+import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { TestConsole } from "effect/testing"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as domain from "../src/internal/domain.js"
 import * as experimentProgress from "../src/internal/experimentProgress.js"
 import * as results from "../src/internal/experimentResults.js"
 import * as experiments from "../src/internal/experiment.js"
+import * as plans from "../src/internal/plan.js"
 import { folder, here, tinyDataset, tinyNetwork } from "./support/cli.js"
 import { deviceOf } from "./support/device.js"
 
@@ -28,6 +34,20 @@ const given = {
     plain: { network: "net.json" }
   }
 } satisfies Experiment.Input
+
+const digits = Array.from({ length: 10 }, (_, i) => String(i))
+const shift = { _tag: "RandomCrop", padding: 1 }
+
+/** Weights of the tiny network as `uninet train` leaves them, of some classes; drawn, and not trained. */
+const teacherFile = (classes: ReadonlyArray<string>, seed = 1) => {
+  const { channels, ...image } = tinyNetwork.image
+  const of = ModelSpace.erased(Result.getOrThrow(UniNetSpace.models({ image, channels, classes: tinyNetwork.classes })))
+  const point = Result.getOrThrow(ModelSpace.read(tinyNetwork)(of))
+  const program = Result.getOrThrow(Model.evaluation()(Result.getOrThrow(of.model(point))))
+  const weights = Initialise.values(Prng.fromSeed(seed))(program.variables)
+  const metadata = { architecture: JSON.stringify(tinyNetwork), classes: JSON.stringify(classes) }
+  return Safetensors.encode(Result.getOrThrow(Weights.toSafetensors(program, metadata)(weights)))
+}
 
 /** Trains in no time to a figure that its seed says; its worker is lost after so many. */
 const training = (asked: Array<string>, most = Infinity): Layer.Layer<Evaluator.Evaluator> =>
@@ -57,11 +77,16 @@ const tested = Layer.mock(Trainer, {
 })
 
 /** Runs it in a folder, and gives its table without the time that it took. */
-const run = (below: string, out: string, asked: Array<string>, most?: number) =>
+const run = (
+  below: string,
+  out: string,
+  asked: Array<string>,
+  { most, written = given }: { readonly most?: number; readonly written?: Experiment.Input } = {}
+) =>
   Effect.gen(function* () {
     const machine = { workers: 2, device: "cpu", evaluator: () => training(asked, most) } as const
     const loaded = {
-      experiment: yield* Experiment.read(join(below, "parts.json"))(given),
+      experiment: yield* Experiment.read(join(below, "parts.json"))(written),
       path: join(below, "parts.json")
     }
     const services = yield* domain.training(yield* experiments.dataPlan(loaded, machine, out))
@@ -105,12 +130,44 @@ describe("uninet experiment", () => {
         assert.match(found.arms[0]?.searches[0]?.best?.line ?? "", /^DWConv e1 8×1( \| L (DW)?Conv [^|]*)+$/)
 
         const [out, asked] = [join(below, "stopped"), new Array<string>()]
-        assert.match((yield* Effect.flip(run(below, out, asked, 3))).message, /the arm \w+: .*It is gone/)
+        assert.match((yield* Effect.flip(run(below, out, asked, { most: 3 }))).message, /the arm \w+: .*It is gone/)
         assert.strictEqual((yield* run(below, out, asked)).text, text)
         // What was running when it was stopped is trained once more.
         assert.isAtMost(asked.length, whole.length + 2)
         assert.isFalse(existsSync(join(out, "plain", "0", "again", "checkpoints")))
       })
+  )
+
+  it.live("teaches arms by a network whose logits are computed once, and is another with another teacher", () =>
+    Effect.gen(function* () {
+      const below = yield* folder
+      tinyDataset(below)
+      writeFileSync(join(below, "net.json"), JSON.stringify(tinyNetwork))
+      const file = join(below, "teacher.safetensors")
+      writeFileSync(file, teacherFile(digits))
+      const { plain } = given.arms
+      const taught = { ...plain, teacher: "teacher.safetensors" }
+      const written = { ...given, arms: { taught, shifted: { ...taught, recipe: { augmentation: [shift] } } } }
+      const out = join(below, "out")
+      const asked: Array<string> = []
+      yield* run(below, out, asked, { written })
+      const tables = readdirSync(join(out, "teachers"))
+      assert.strictEqual(tables.length, 1)
+      const logits = join(out, "teachers", tables[0] ?? "")
+      const bytes = readFileSync(logits)
+      assert.strictEqual(bytes.length % (4 * digits.length), 0)
+      const of = (arm: string) => Journal.read(join(out, arm, "0", "again", "journal.db"))
+      const [{ identity }, moved] = yield* Effect.all([of("taught"), of("shifted")])
+      assert.match(String(identity.settings["teacher"]), /^[0-9a-f]{16}$/)
+      const { teacher } = Schema.decodeUnknownSync(plans.Notes)(identity.notes)
+      assert.deepStrictEqual(teacher, { file, logits })
+      // What is moved about is shown to the network itself.
+      assert.deepStrictEqual(Schema.decodeUnknownSync(plans.Notes)(moved.identity.notes).teacher, { file })
+
+      writeFileSync(file, teacherFile(digits, 2))
+      const other = yield* Effect.flip(run(below, out, asked, { written: { ...given, arms: { taught } } }))
+      assert.match(other.message, /the arm taught: .* belongs to another search: its teacher is /)
+    }).pipe(Effect.scoped)
   )
 
   it.live("bounds and rewards arms by what their networks take on a device, whose file is of their space", () =>
@@ -174,15 +231,15 @@ describe("uninet experiment", () => {
         /the arm plain: its network has 27\.4 K MACs, where every arm has at most 20\.0 K MACs/
       )
       const { convolution, plain } = given.arms
-      const taught = { distillation: {} }
       assert.match(
-        yield* said({ arms: { plain: { ...plain, recipe: taught } } }),
-        /the arm plain: its recipe has distillation, and there is no teacher here\./
+        yield* said({ arms: { plain: { ...plain, teacher: "nobody.safetensors" } } }),
+        /the arm plain: the teacher: .*nobody\.safetensors cannot be read\./
       )
+      writeFileSync(join(below, "stranger.safetensors"), teacherFile(["cat", "dog"]))
       // Before the search, and not when it is over.
       assert.match(
-        yield* said({ retrain: { ...given.retrain, recipe: taught }, arms: { convolution } }),
-        /the arm convolution: the recipe of what is trained again has distillation/
+        yield* said({ retrain: { ...given.retrain, teacher: "stranger.safetensors" }, arms: { convolution } }),
+        /the arm convolution: the teacher .*stranger\.safetensors: it tells cat, dog apart, and tiny has 0, 1, 2, /
       )
       assert.match(yield* said({ arms: { a: { only: { operators: ["None"] } } } }), /the kit has no "None"/)
       assert.match(yield* said({ arms: { a: { space: "vit", only: { heads: [1] } } } }), /it cannot be restricted to/)

@@ -69,6 +69,8 @@ export const Arm = Schema.Struct({
   network: Schema.optionalKey(Schema.String),
   /** Changes of the recipe, of trials and of what is trained again. Not its epochs, which are the budget. */
   recipe: Schema.optionalKey(RecipeFields),
+  /** A trained network that its trials, and what is trained again, learn from as well, as `uninet train --teacher` takes it: a run's folder, or a file of weights. By the recipe's `distillation`, or by its defaults. */
+  teacher: Schema.optionalKey(Schema.String),
   /** Bounds on costs beside the experiment's; the tighter one holds. */
   within: Schema.optionalKey(Within),
   /** Default: the experiment's. Of another space than the experiment's it needs one of its own. */
@@ -107,8 +109,13 @@ const fields = {
   within: defaulted(Within, {}),
   /** A device file of `uninet profile`, seen from the file: by it `latency`, in milliseconds, is a cost of every network. */
   deviceFile: Schema.optionalKey(Schema.String),
-  /** What is trained again, from so many fresh first weights, for so many epochs. */
-  retrain: Schema.Struct({ seeds: Count, epochs: Count, recipe: defaulted(RecipeFields, {}) }),
+  /** What is trained again, from so many fresh first weights, for so many epochs. Its `teacher` teaches this alone, in every arm without one of its own. */
+  retrain: Schema.Struct({
+    seeds: Count,
+    epochs: Count,
+    recipe: defaulted(RecipeFields, {}),
+    teacher: Schema.optionalKey(Schema.String)
+  }),
   /** The arm that all others are held against. Default: the first. */
   against: Schema.optionalKey(Schema.String),
   arms: Schema.Record(Schema.String, Arm)
@@ -236,10 +243,16 @@ export const read =
       const fault = faultOf(experiment)
       if (fault !== undefined) return yield* invalid(...fault)
       for (const [name, { network }] of Object.entries(experiment.arms))
-        for (const phase of network === undefined ? (["search", "retrain"] as const) : (["retrain"] as const))
-          yield* Effect.mapError(Effect.fromResult(recipeOf(name, phase)(experiment)), ({ message }) =>
+        for (const phase of network === undefined ? (["search", "retrain"] as const) : (["retrain"] as const)) {
+          const recipe = yield* Effect.mapError(Effect.fromResult(recipeOf(name, phase)(experiment)), ({ message }) =>
             invalid(`arms.${name}`, message.replace(/\s+/g, " ").replace(/; mend it$/, ""))
           )
+          if (recipe.distillation !== undefined && teacherOf(name, phase)(experiment) === undefined)
+            return yield* invalid(
+              `arms.${name}`,
+              `${phase === "search" ? "the recipe of its trials" : "the recipe of what is trained again"} has distillation, and there is no teacher; name a trained network as teacher, or leave distillation out`
+            )
+        }
       return experiment
     })
 
@@ -285,9 +298,18 @@ const changed = (base: Schema.Json, { preset, ...own }: RecipeFields): unknown =
   ...(preset === undefined || (typeof preset === "string" && Object.hasOwn(Recipe.presets, preset)) ? {} : { preset })
 })
 
+/** An arm's trials, or the networks that are trained again afterwards. */
+type Phase = "search" | "retrain"
+
+/** Whom an arm's networks learn from; `undefined` for nobody. */
+export const teacherOf =
+  (name: string, phase: Phase) =>
+  ({ arms, retrain }: Experiment): string | undefined =>
+    arms[name]?.teacher ?? (phase === "retrain" ? retrain.teacher : undefined)
+
 /** The recipe of an arm: that of its trials (`search`), or that of the networks that are trained again afterwards (`retrain`). Fails with a sentence where its fields make no recipe. */
 export const recipeOf =
-  (name: string, phase: "search" | "retrain") =>
+  (name: string, phase: Phase) =>
   (experiment: Experiment): Result.Result<Recipe.Recipe, { readonly message: string }> => {
     const { arms, epochs, examples, recipe, retrain } = experiment
     const layers = [recipe, ...(phase === "retrain" ? [retrain.recipe] : []), arms[name]?.recipe ?? {}]
@@ -296,6 +318,8 @@ export const recipeOf =
     return Result.flatMap(
       Schema.decodeUnknownResult(Recipe.Recipe)(
         {
+          // Who has a teacher learns from it.
+          ...(teacherOf(name, phase)(experiment) === undefined ? {} : { distillation: {} }),
           ...(json as object),
           epochs: phase === "search" ? epochs : retrain.epochs,
           ...(phase === "search" && examples !== undefined ? { examples } : {})

@@ -7,7 +7,7 @@
 import { type DataError, Dataset, Datasets } from "@uninet/data"
 import { Facts, type ModelSpace, Recipe } from "@uninet/model-space"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
-import { Surroundings, Trainer } from "@uninet/trainer"
+import { Surroundings, type Teacher, Trainer } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -149,6 +149,8 @@ export interface EvaluatorOptions {
   readonly known?: SpaceSource.Known
   /** What measures trained networks beside their task. Default: nothing. */
   readonly also?: Effect.Effect<TrainingEvaluator.Also, never, Dataset.Dataset>
+  /** The network that the recipe's `distillation` learns from. Default: none. */
+  readonly teacher?: Effect.Effect<Teacher.Teacher, unknown, Dataset.Dataset>
 }
 
 /** Trials of other data, or from another engine, are no results of this search. */
@@ -173,7 +175,7 @@ const agreed = Effect.fnUntraced(function* ({ surroundings }: Pick<Settings, "su
 /** What evaluates trials in this process: the config's own evaluator, or training by the recipe. */
 export const evaluator = (
   settings: Settings,
-  { also, engine = OnnxRuntime.cpu(), known = {} }: EvaluatorOptions = {}
+  { also, engine = OnnxRuntime.cpu(), known = {}, teacher }: EvaluatorOptions = {}
 ): Layer.Layer<Evaluator, unknown> =>
   Layer.unwrap(
     Effect.map(configOf(settings), (loaded) => {
@@ -185,7 +187,8 @@ export const evaluator = (
           const trains = TrainingEvaluator.layer(of, {
             recipe,
             ...(checkpoints === undefined ? {} : { checkpoints }),
-            ...(also === undefined ? {} : { also: yield* also })
+            ...(also === undefined ? {} : { also: yield* also }),
+            ...(teacher === undefined ? {} : { teacher: yield* teacher })
           })
           const given = loaded?.config.evaluator
           return loaded === undefined || given === undefined

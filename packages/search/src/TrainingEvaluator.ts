@@ -2,7 +2,16 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { ModelSpace, type Recipe } from "@uninet/model-space"
-import { Checkpoints, Selection, type Score, Span, type TrainError, type TrainEvent, Trainer } from "@uninet/trainer"
+import {
+  Checkpoints,
+  Selection,
+  type Score,
+  Span,
+  type Teacher,
+  type TrainError,
+  type TrainEvent,
+  Trainer
+} from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -39,6 +48,8 @@ export interface Options {
   readonly checkpoints?: string
   /** Measures every network after its training, but not one that is trained on the validation examples as well. On a rung it needs `checkpoints`. Default: nothing is measured. */
   readonly also?: Also
+  /** The network that the recipe's `distillation` learns from. Default: none. */
+  readonly teacher?: Teacher.Teacher
 }
 
 /** What says nothing of a network: the data, and the disk of this machine. */
@@ -91,7 +102,7 @@ const train = Effect.fnUntraced(function* (
   trainer: Trainer["Service"],
   network: ModelSpace.Trainable,
   recipe: Recipe.Recipe,
-  { also, checkpoints }: Pick<Options, "also" | "checkpoints">,
+  { also, checkpoints, teacher }: Omit<Options, "recipe">,
   trial: Trial,
   report: Report,
   recorded: Recorder
@@ -119,6 +130,7 @@ const train = Effect.fnUntraced(function* (
         recipe: { ...recipe, epochs },
         seed,
         trainOn,
+        ...(teacher === undefined ? {} : { teacher }),
         ...(store === undefined ? {} : { checkpoints: { store, everySeconds: 30 } }),
         // Whether it is kept somewhere or not, the result is the same.
         ...(keep === undefined && trial.until === undefined ? {} : { validateEveryEpoch: true }),
@@ -206,7 +218,7 @@ const train = Effect.fnUntraced(function* (
  */
 export const layer = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
-  { also, checkpoints, recipe }: Options
+  { recipe, ...options }: Options
 ): Layer.Layer<Evaluator, never, Trainer> =>
   Layer.effect(
     Evaluator,
@@ -235,18 +247,7 @@ export const layer = <A, C extends string, M extends string>(
             const point = yield* pointOf(trial)(of)
             const network = yield* Effect.fromResult(ModelSpace.trainable(point)(of))
             const own = { ...recipe, ...(yield* Effect.fromResult(ModelSpace.recipeOf(point)(of))) }
-            return yield* train(
-              trainer,
-              network,
-              own,
-              {
-                ...(also === undefined ? {} : { also }),
-                ...(checkpoints === undefined ? {} : { checkpoints })
-              },
-              trial,
-              report,
-              recorded
-            )
+            return yield* train(trainer, network, own, options, trial, report, recorded)
           }).pipe(
             Effect.provideContext(services),
             Effect.mapError((error) =>

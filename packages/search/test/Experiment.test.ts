@@ -66,6 +66,25 @@ describe("an experiment", () => {
     })
   )
 
+  it.effect("has a teacher where an arm or what is trained again names one, and learns by it", () =>
+    Effect.gen(function* () {
+      const { joint } = base.arms
+      const retrain = { ...base.retrain, teacher: "large" }
+      const found = yield* read({ ...base, retrain, arms: { joint, taught: { teacher: "small" } } })
+      const of = (name: string, phase: "search" | "retrain") => [
+        Experiment.teacherOf(name, phase)(found),
+        Result.getOrThrow(Experiment.recipeOf(name, phase)(found)).distillation
+      ]
+      const usual = { weight: 0.5, temperature: 4 }
+      assert.deepStrictEqual(of("joint", "search"), [undefined, undefined])
+      assert.deepStrictEqual(of("joint", "retrain"), ["large", usual])
+      assert.deepStrictEqual(of("taught", "search"), ["small", usual])
+      assert.deepStrictEqual(of("taught", "retrain"), ["small", usual])
+      const alone = yield* Effect.flip(read({ ...base, recipe: { distillation: {} } }))
+      assert.match(alone.message, /arms\.joint is wrong: the recipe of its trials has distillation, and there is no/)
+    })
+  )
+
   it.effect("has a recipe for trials only where something is searched", () =>
     Effect.gen(function* () {
       const growing = { recipe: { progressive: [{ epochs: 2, size: 14 }] } }

@@ -170,6 +170,13 @@ const surroundingsOf = Effect.fnUntraced(function* (
   return { surroundings: Surroundings.together(before, now) }
 })
 
+/** The teacher of a training; its logits are those of the training split, and of no other examples. */
+const teacherOf = ({ teacher, trainOn = "train" }: Pick<FitOptions, "teacher" | "trainOn">) => {
+  if (teacher === undefined || trainOn === "train") return teacher
+  const { network, weights } = teacher
+  return { network, weights }
+}
+
 interface Scores {
   readonly validation: Selection.Score
   readonly averaged: Selection.Score | null
@@ -211,7 +218,7 @@ const train = Effect.fnUntraced(function* <E>(
   const programs = yield* Effect.fromResult(
     TrainingProgram.all(trained.model, task, recipe, { gradientNorm: options.gradientNorm ?? false })
   )
-  const teaching = yield* Teacher.of(trained, recipe, options.teacher)
+  const teaching = yield* Teacher.of(trained, recipe, teacherOf(options), data.train.size)
   const settings: Checkpoint.Identity = {
     network: { line: trained.line, about: trained.about, digest: Program.digest(programs.training) },
     recipe,

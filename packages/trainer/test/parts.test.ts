@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Augmentation, Dataset } from "@uninet/data"
 import { Op, Program } from "@uninet/graph"
 import { Model } from "@uninet/nn"
 import { OnnxRuntime, Runtime } from "@uninet/runtime"
@@ -11,6 +12,7 @@ import {
   Optimiser,
   Progressive,
   Recipe,
+  Teacher,
   Trainer,
   TrainingProgram,
   Views,
@@ -239,6 +241,27 @@ describe("a teacher", () => {
       const deaf = yield* fit({ recipe: { ...own, distillation: { ...distillation, weight: 0 } }, teacher })
       for (const [name, weights] of deaf)
         weights.forEach((x, i) => assert.closeTo(x, plain.get(name)?.[i] ?? Number.NaN, 1e-5, name))
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("has its logits from a table wherever examples are shown as they are, and only there", () =>
+    Effect.gen(function* () {
+      const weights = yield* fit({})
+      const told = { ...own, distillation }
+      const logits = yield* Teacher.logitsOf(yield* Dataset.Dataset, null)({ network, weights })
+      const asked = yield* fit({ recipe: told, teacher: { network, weights } })
+      const looked = yield* fit({ recipe: told, teacher: { network, weights, logits } })
+      for (const [name, values] of looked)
+        values.forEach((x, i) => assert.closeTo(x, asked.get(name)?.[i] ?? Number.NaN, 1e-5, name))
+      const wrong = logits.map((x) => -x)
+      assert.notDeepEqual(yield* fit({ recipe: told, teacher: { network, weights, logits: wrong } }), looked)
+      const moved = { ...told, augmentation: [Augmentation.randomCrop(1)] }
+      assert.deepStrictEqual(
+        yield* fit({ recipe: moved, teacher: { network, weights, logits: wrong } }),
+        yield* fit({ recipe: moved, teacher: { network, weights } })
+      )
+      const short = { network, weights, logits: logits.slice(1) }
+      assert.match(yield* refused({ recipe: told, teacher: short }), /the teacher's logits are \d+ numbers, and /)
     }).pipe(Effect.provide(layer()))
   )
 

@@ -5,7 +5,6 @@ import { Setup, Telemetry } from "@uninet/search"
 import { Checkpoints, type FitOptions, Trainer, type TrainEvent, TrainLog } from "@uninet/trainer"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -15,7 +14,6 @@ import * as Stream from "effect/Stream"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
 import { at, fault, said, usage } from "../internal/CliFault.ts"
-import * as classes from "../internal/classes.ts"
 import * as command from "../internal/command.ts"
 import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
@@ -23,6 +21,7 @@ import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
+import * as teachers from "../internal/teachers.ts"
 import * as trained from "../internal/trained.ts"
 import * as trainFolder from "../internal/trainFolder.ts"
 import * as trainProgress from "../internal/trainProgress.ts"
@@ -229,24 +228,15 @@ const resumeOf = (name: string, { config, saveSteps }: Flags): string =>
   )
 
 /** A plan's teacher, which has to know the classes of the data set. */
-const teacherOf = Effect.fnUntraced(function* ({ folder, resume }: Plan, teacher: string) {
-  const data = yield* Dataset.Dataset
-  const found = yield* Effect.catchIf(
-    trained.read(teacher, Option.none()),
+const teacherOf = ({ folder, resume }: Plan, teacher: string) =>
+  Effect.catchIf(
+    teachers.network(teacher, "--teacher"),
     () => resume,
     () =>
       Effect.flatMap(Effect.all([runFolder.shown(folder), runFolder.shown(teacher)]), ([name, gone]) =>
         fault(`--resume ${name}: its teacher ${gone} is gone or damaged. Put it back, or train anew with another.`)
       )
   )
-  const names = classes.namesIn(found.metadata)
-  if (names !== undefined && data.classes !== undefined && !Equal.equals(names, data.classes))
-    return yield* fault(
-      `--teacher ${found.name}: it tells ${classes.listed(names)} apart, and ${data.name} has ${classes.listed(data.classes)}. Give a teacher that was trained on the same classes in the same order.`
-    )
-  return found
-})
-
 const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run) {
   const own = yield* networkOf(plan, yield* Dataset.Dataset, given.config)
   const { of, point } = own

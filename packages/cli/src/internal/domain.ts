@@ -7,7 +7,7 @@ import { ModelSpace, Recipe, Task } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
 import { ConfigLayerFailed, Reward, Setup } from "@uninet/search"
 import { Constrained, Prng, Space } from "@uninet/search-space"
-import { Fitting, TrainingProgram } from "@uninet/trainer"
+import { Fitting, Teacher, TrainingProgram } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -22,6 +22,7 @@ import * as format from "./format.ts"
 import { isInEightBits, namesIn, type Plan } from "./plan.ts"
 import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
+import * as teachers from "./teachers.ts"
 
 /** Data set, engine and trainer of a plan. */
 export const training = (plan: Plan) =>
@@ -145,18 +146,18 @@ export const fitted = Effect.fnUntraced(function* (plan: Plan) {
   return { ...plan, recipe: Recipe.forTask(task)(plan.recipe) }
 })
 
-/** Checks that a network can be trained by a plan's recipe on the data at hand, so that not every training says it anew. `whose`: the recipe, in words. */
+/** Checks that a network can be trained by a plan's recipe on the data at hand, so that not every training says it anew, and gives its teacher's digest. `whose`: the recipe, in words. */
 export const trainable = Effect.fnUntraced(function* (of: ModelSpace.Any, point: unknown, plan: Plan, whose: string) {
   const dataset = yield* Dataset.Dataset
   if (plan.recipe.batch > dataset.train.size)
     return yield* fault(
       `--batch ${plan.recipe.batch} is more than the ${dataset.train.size} training examples of ${plan.dataset ?? dataset.name}. Give at most that.`
     )
-  if (plan.recipe.distillation !== undefined)
+  if (plan.recipe.distillation !== undefined && plan.teacher === undefined)
     return yield* fault(
       `${whose} has distillation, and there is no teacher here. Leave it out, and give the network one by uninet train --teacher.`
     )
-  if (!of.isTrainable) return
+  if (!of.isTrainable) return undefined
   const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(point)(of)), at("--space"))
   const own = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(point)(of)), at("--space"))
   const recipe = { ...plan.recipe, ...own }
@@ -165,6 +166,10 @@ export const trainable = Effect.fnUntraced(function* (of: ModelSpace.Any, point:
     TrainingProgram.all(network.model, of.task, recipe)
   )
   yield* Effect.mapError(Effect.fromResult(step), (error) => at(error._tag === "LossFailed" ? "--space" : whose)(error))
+  if (plan.teacher === undefined) return undefined
+  const teacher = yield* teachers.network(plan.teacher.file, "the teacher")
+  const checked = Teacher.check(network, recipe, teacher)
+  return (yield* Effect.mapError(Effect.fromResult(checked), at(`the teacher ${teacher.name}`)))?.digest
 })
 
 /** Checks the plan against the space and the data set before anything is trained. `given`: the one network that is trained by it, where nothing is searched. */
@@ -175,7 +180,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
   const seedPoint = Space.seedPoint(space)
   yield* Effect.mapError(Effect.fromResult(ModelSpace.costsOf(seedPoint)(of)), at("--space"))
   const seen = Option.getOrElse(given, () => seedPoint)
-  yield* trainable(of, seen, plan, Option.isNone(given) ? "the search's recipe" : "its recipe")
+  const taughtBy = yield* trainable(of, seen, plan, Option.isNone(given) ? "the search's recipe" : "its recipe")
   if (of.isTrainable) {
     if (dataset.validation.size === 0 && !plan.own.includes("evaluator"))
       return yield* fault(
@@ -220,6 +225,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
     within: Schema.decodeUnknownSync(Schema.Json)(within),
     own: plan.own,
     ...(plan.skipBad ? { skipBad: true } : {}),
+    ...(taughtBy === undefined ? {} : { teacher: taughtBy }),
     code: plan.config?.version ?? null
   }
   /** Of a whole training: the backward pass takes twice the forward's. */
@@ -242,6 +248,8 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
     bounds,
     reward,
     target,
+    /** The digest of whom its networks learn from; `undefined` for nobody. */
+    taughtBy,
     settings,
     services
   }

@@ -12,6 +12,7 @@ import * as domain from "./domain.ts"
 import * as format from "./format.ts"
 import * as machines from "./machines.ts"
 import type { Plan } from "./plan.ts"
+import * as teachers from "./teachers.ts"
 
 /** Networks that are timed, and steps of each after the first, which includes the compilation. */
 const networks = 3
@@ -22,13 +23,15 @@ const median = (numbers: ReadonlyArray<number>): number =>
 
 /** Seconds of trainings of some networks within the bounds, on one worker: until the first step, and of an epoch by a recipe. */
 export const calibrate = Effect.fnUntraced(function* (
-  { recipe, seed }: Pick<Plan, "recipe" | "seed">,
+  { recipe, seed, teacher: named }: Pick<Plan, "recipe" | "seed" | "teacher">,
   of: ModelSpace.Any,
   sample: (prng: Prng.Prng) => Effect.Effect<unknown, { readonly message: string }>
 ) {
   const trainer = yield* Trainer
   const { train, validation } = yield* Dataset.Dataset
   const prng = Prng.fromSeed(seed).split("dry run")
+  // Without the logits that are not there yet.
+  const teacher = named === undefined ? {} : { teacher: yield* teachers.network(named.file, "the teacher") }
   const trainings: Array<{ readonly compile: number; readonly example: number }> = []
   for (let i = 0; i < networks; i++) {
     const point = yield* sample(prng)
@@ -42,7 +45,7 @@ export const calibrate = Effect.fnUntraced(function* (
       Effect.sync(() => {
         if (_tag === "Step") at.push(performance.now())
       })
-    yield* trainer.fit(network, { recipe: own, seed: `${seed}/dry/${i}`, onEvent }).pipe(
+    yield* trainer.fit(network, { recipe: own, seed: `${seed}/dry/${i}`, onEvent, ...teacher }).pipe(
       Stream.filter(({ _tag }) => _tag === "Step"),
       Stream.take(steps + 1),
       Stream.runDrain

@@ -37,6 +37,7 @@ import * as networks from "./networks.ts"
 import * as plans from "./plan.ts"
 import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
+import * as teachers from "./teachers.ts"
 import * as training from "./training.ts"
 
 /** What trains: where it runs, and how many at a time. */
@@ -85,12 +86,14 @@ const planOf = Effect.fnUntraced(function* (
   const given =
     arm.network === undefined ? undefined : yield* networks.read(resolve(beside, arm.network), Option.none())
   const deviceFile = arm.deviceFile ?? experiment.deviceFile
+  const teacher = Experiment.teacherOf(name, arm.network === undefined ? phase : "retrain")(experiment)
   const plan: plans.Plan = {
     ...runFolder.asked(folder),
     resume: false,
     config: undefined,
     own: [],
     deviceFile: deviceFile === undefined ? undefined : resolve(beside, deviceFile),
+    ...(teacher === undefined ? {} : { teacher: { file: resolve(beside, teacher) } }),
     space: given?.source ?? (arm.only === undefined ? source : { ...source, only: arm.only }),
     // Of a given network nothing is proposed.
     strategy: given === undefined ? (arm.strategy ?? experiment.strategy) : "random",
@@ -140,6 +143,8 @@ export interface Arm {
   readonly plan: plans.Plan
   readonly again: plans.Plan
   readonly domain: Domain
+  /** The digest of whom what is trained again learns from; `undefined` for nobody. */
+  readonly taughtBy: string | undefined
   /** The given network's point, or that there is none. */
   readonly point: Option.Option<unknown>
 }
@@ -197,6 +202,14 @@ const beyond = (
     return undefined
   })
 
+/** A plan with the place of its teacher's logits. */
+const taught = Effect.fnUntraced(function* (plan: plans.Plan, digest: string | undefined, folder: string) {
+  const { recipe, teacher } = plan
+  return teacher === undefined || digest === undefined
+    ? plan
+    : { ...plan, teacher: yield* teachers.place(teacher.file, { digest, folder, recipe }) }
+})
+
 /** All arms, each seen to be able to run and to be held against the others. Nothing is written. */
 export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, machine: Machine, folder: string) {
   const { experiment } = loaded
@@ -211,20 +224,27 @@ export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, mach
         const made =
           given === undefined ? yield* domain.make(plan) : yield* domain.make(retrained, Option.some(given.point))
         const { of } = made
+        let { taughtBy } = made
         if (given === undefined) {
           const short = shortOf(experiment, made, Recipe.examplesOf(dataset.train.size)(plan.recipe))
           if (short !== undefined)
             return yield* fault(`${short}. Give an arm that can use the budget up, or a smaller one.`)
           // Now, and not when the search is over.
-          yield* domain.trainable(of, Space.seedPoint(of.space), retrained, "the recipe of what is trained again")
+          taughtBy = yield* domain.trainable(
+            of,
+            Space.seedPoint(of.space),
+            retrained,
+            "the recipe of what is trained again"
+          )
         } else {
           const outside = yield* beyond(experiment, name, of, given.point)
           if (outside !== undefined) return yield* fault(`${outside}. Give another one.`)
         }
         return {
           name,
-          plan,
-          again: retrained,
+          plan: yield* taught(plan, made.taughtBy, folder),
+          again: yield* taught(retrained, taughtBy, folder),
+          taughtBy,
           domain: made,
           point: given === undefined ? Option.none() : Option.some(given.point)
         } satisfies Arm
@@ -384,7 +404,8 @@ const retrained = Effect.fnUntraced(function* (
   running: Running,
   best: Search.Scored<unknown>
 ) {
-  const { of, services, settings, within } = arm.domain
+  const { of, services, within } = arm.domain
+  const { teacher: _, ...settings } = arm.domain.settings
   const { retrain } = running.experiment
   const plan = { ...arm.again, seed }
   const below = join(folder, again)
@@ -396,7 +417,12 @@ const retrained = Effect.fnUntraced(function* (
       reward: Reward.measure,
       within,
       ahead: plan.ahead,
-      settings: { ...settings, recipe: Recipe.toJson(plan.recipe), network: best.hash },
+      settings: {
+        ...settings,
+        ...(arm.taughtBy === undefined ? {} : { teacher: arm.taughtBy }),
+        recipe: Recipe.toJson(plan.recipe),
+        network: best.hash
+      },
       surroundings: running.surroundings,
       notes: { ...plans.notesOf(plan, of.task), trials: retrain.seeds }
     }),
@@ -443,6 +469,9 @@ export const run = Effect.fnUntraced(function* <E, R>(
   const slots = yield* Semaphore.make(machine.workers)
   const oneAtATime = yield* Semaphore.make(1)
   const surroundings = yield* Effect.mapError(Surroundings.here, said)
+  for (const arm of new Set(units.map(({ arm }) => arm)))
+    for (const { recipe, teacher } of [arm.plan, arm.again])
+      if (teacher !== undefined) yield* inArm(arm.name)(teachers.prepare(teacher, recipe))
   const running = { experiment, machine, slots, surroundings, display }
   const one = (unit: Unit) =>
     Effect.gen(function* () {

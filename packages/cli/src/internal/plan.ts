@@ -20,6 +20,7 @@ import * as machines from "./machines.ts"
 import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
+import * as teachers from "./teachers.ts"
 import type * as Training from "./training.ts"
 
 /** `macs<=2M,parameters>=10K`: any name, any number. */
@@ -95,6 +96,8 @@ export const Notes = Schema.Struct({
   config: Schema.NullOr(Schema.String),
   /** The device file by which its networks have a latency; absent where there is none. What it says is part of the space's fingerprint. */
   deviceFile: Schema.optionalKey(Schema.String),
+  /** Whom its networks learn from; absent where that is nobody. */
+  teacher: Schema.optionalKey(teachers.Named),
   space: SpaceSource.SpaceSource,
   /** What its measures are, for those who have the journal alone. */
   task: Schema.Struct({
@@ -128,6 +131,8 @@ export interface Plan extends runFolder.Place {
   readonly skipBad: boolean
   /** The device file by which networks have a latency. */
   readonly deviceFile: string | undefined
+  /** Whom networks learn from; absent where that is nobody. */
+  readonly teacher?: teachers.Named
   readonly seed: string
   readonly recipe: Recipe.Recipe
   /** Whether nothing of the recipe was asked for that its task may not allow: then it is made to fit. */
@@ -634,9 +639,15 @@ export const ofRun = Effect.fnUntraced(function* (
             : Effect.succeed(there)
         )
     })
-  const foundDevice = Effect.fnUntraced(function* (file: string) {
+  const foundFile = Effect.fnUntraced(function* (what: string, file: string) {
     const there = yield* paths.find(file, folder)
-    return there ?? (yield* fault(`${name} was begun with the device file ${file}, which is not there. Put it back.`))
+    return there ?? (yield* fault(`${name} was begun with the ${what} ${file}, which is not there. Put it back.`))
+  })
+  const foundTeacher = Effect.fnUntraced(function* ({ file, logits }: teachers.Named) {
+    return {
+      file: yield* foundFile("teacher", file),
+      ...(logits === undefined ? {} : { logits: yield* foundFile("teacher's logits", logits) })
+    }
   })
   const wanted = settings.own.length > 0 && notes.config !== null ? yield* found(notes.config) : undefined
   const loaded = wanted === undefined ? undefined : yield* Effect.mapError(Config.load(wanted), at("--config"))
@@ -656,7 +667,8 @@ export const ofRun = Effect.fnUntraced(function* (
     strategy: settings.own.includes("strategy") && !isHandedOver ? null : yield* strategyNamed(strategy),
     dataset: settings.dataset,
     skipBad: settings.skipBad === true,
-    deviceFile: notes.deviceFile === undefined ? undefined : yield* foundDevice(notes.deviceFile),
+    deviceFile: notes.deviceFile === undefined ? undefined : yield* foundFile("device file", notes.deviceFile),
+    ...(notes.teacher === undefined ? {} : { teacher: yield* foundTeacher(notes.teacher) }),
     seed,
     recipe: settings.recipe,
     recipeFits: false,
@@ -776,6 +788,7 @@ export const notesOf = (plan: Plan, task: Task.Task): typeof Notes.Type => ({
   ...(plan.isMixed ? { mixed: true } : {}),
   config: plan.config === undefined ? null : paths.portable(plan.config.path),
   ...(plan.deviceFile === undefined ? {} : { deviceFile: paths.portable(plan.deviceFile) }),
+  ...(plan.teacher === undefined ? {} : { teacher: teachers.portable(plan.teacher) }),
   space: plan.space._tag === "Named" ? plan.space : { ...plan.space, path: paths.portable(plan.space.path) },
   task: { decides: task.decides, measures: Task.directions(task), shares: task.shares }
 })
@@ -801,6 +814,7 @@ export const training = (
 ): Training.Options => ({
   device: plan.device,
   ...(isInEightBits(plan) ? { int8: true } : {}),
+  ...(plan.teacher === undefined ? {} : { teacher: plan.teacher }),
   setup: {
     config: plan.config === undefined ? null : { url: plan.config.url, version: plan.config.version },
     space: plan.space,

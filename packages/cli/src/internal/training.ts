@@ -1,4 +1,5 @@
 /** What a worker process of `uninet search` evaluates with: what the search's settings say, on a device. */
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Dataset } from "@uninet/data"
 import { Int8 } from "@uninet/export"
 import { type Evaluator, Setup, type TrainingEvaluator } from "@uninet/search"
@@ -7,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Device from "./device.ts"
+import * as teachers from "./teachers.ts"
 import * as spaces from "./spaces.ts"
 
 /** Everything a worker is told. */
@@ -14,15 +16,18 @@ export const Options = Schema.Struct({
   setup: Setup.Settings,
   device: Schema.Literals(Device.chosen),
   /** Whether networks are measured in eight bits as well; absent where they are not. */
-  int8: Schema.optionalKey(Schema.Boolean)
+  int8: Schema.optionalKey(Schema.Boolean),
+  /** Whom networks learn from; absent where that is nobody. */
+  teacher: Schema.optionalKey(teachers.Named)
 })
 export type Options = typeof Options.Type
 
 /** The options as plain JSON. */
-export const toJson = ({ device, int8 = false, setup }: Options): Schema.Json => ({
+export const toJson = ({ device, int8 = false, setup, teacher }: Options): Schema.Json => ({
   setup: Setup.toJson(setup),
   device,
-  ...(int8 ? { int8 } : {})
+  ...(int8 ? { int8 } : {}),
+  ...(teacher === undefined ? {} : { teacher })
 })
 
 /** This module's address, for workers to import. */
@@ -41,11 +46,12 @@ const inEightBits = Effect.map(
 )
 
 /** What evaluates trials in this process. */
-export const evaluator = ({ device, int8 = false, setup }: Options): Layer.Layer<Evaluator.Evaluator, unknown> =>
+export const evaluator = ({ device, int8 = false, setup, teacher }: Options): Layer.Layer<Evaluator.Evaluator, unknown> =>
   Setup.evaluator(setup, {
     engine: Device.layer(device),
     known: spaces.known,
-    ...(int8 ? { also: inEightBits } : {})
+    ...(int8 ? { also: inEightBits } : {}),
+    ...(teacher === undefined ? {} : { teacher: Effect.provide(teachers.read(teacher), NodeServices.layer) })
   })
 
 export default (options: unknown): Layer.Layer<Evaluator.Evaluator, unknown> =>

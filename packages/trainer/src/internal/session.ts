@@ -240,7 +240,7 @@ export const make = Effect.fnUntraced(function* (
         const outputs = yield* executable.run(name, {
           ...given.inputs,
           [names.targets]: given.targets,
-          ...(teaching === undefined ? {} : { [names.teacher]: yield* teaching.logits(given.inputs) }),
+          ...(teaching === undefined ? {} : { [names.teacher]: yield* teaching.logits(given) }),
           ...Optimiser.inputs(recipe.groups, learningRate, step, recipe.biasRate),
           ...drawn(prng, step, noise)
         })
