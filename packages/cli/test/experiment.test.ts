@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Dataset } from "@uninet/data"
 import { Device } from "@uninet/latency"
 import { Evaluator, Experiment, Journal, Reward, Trial } from "@uninet/search"
 import { ModelSpace } from "@uninet/model-space"
@@ -97,7 +98,7 @@ const run = (
       const display = yield* experimentProgress.make(experiment, 1, 2)
       yield* Effect.provide(experiments.run(experiment, units, machine, display, Effect.void), tested)
       const stood = yield* Effect.forEach(units, experiments.stand)
-      const found = results.of(experiment, arms, stood, "tiny")
+      const found = results.of(experiment, arms, stood, yield* Dataset.Dataset)
       return { found, text: results.markdown(found, experiment, ["accuracy"]) }
     }).pipe(Effect.provide(services))
   }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, TestConsole.layer]))
@@ -127,7 +128,18 @@ describe("uninet experiment", () => {
         )
         assert.strictEqual(whole.filter((seed) => seed === "0/final/1").length, 2)
         assert.match(text, /\| plain \| convolution \| 2 \| 0\.00% ± 0\.00% .* not told apart \|/)
-        assert.match(found.arms[0]?.searches[0]?.best?.line ?? "", /^DWConv e1 8×1( \| L (DW)?Conv [^|]*)+$/)
+        assert.match(
+          text,
+          /\n\| arm \| seed \| trial \| validation accuracy \| MACs \|.* operator \| dsm \| network \|\n/
+        )
+        const [searched] = found.arms[0]?.searches ?? []
+        const operators = Object.values(searched?.best?.choices["operator"] ?? {})
+        assert.strictEqual(
+          operators.reduce((a, b) => a + b, 0),
+          searched?.best?.choices["dsm"]?.["L"]
+        )
+        assert.deepStrictEqual([found.arms[0]?.strategy, found.arms[0]?.trainings], ["random", 4])
+        assert.match(searched?.best?.line ?? "", /^DWConv e1 8×1( \| L (DW)?Conv [^|]*)+$/)
 
         const [out, asked] = [join(below, "stopped"), new Array<string>()]
         assert.match((yield* Effect.flip(run(below, out, asked, { most: 3 }))).message, /the arm \w+: .*It is gone/)
@@ -135,6 +147,16 @@ describe("uninet experiment", () => {
         // What was running when it was stopped is trained once more.
         assert.isAtMost(asked.length, whole.length + 2)
         assert.isFalse(existsSync(join(out, "plain", "0", "again", "checkpoints")))
+
+        // A finished one is read: nothing is trained, and under what it would be does not matter.
+        const labels = join(below, "tiny", "train-labels-idx1-ubyte")
+        writeFileSync(
+          labels,
+          readFileSync(labels).map((byte, i) => (i < 8 ? byte : 1 - byte))
+        )
+        const later: Array<string> = []
+        assert.strictEqual((yield* run(below, out, later)).text, text)
+        assert.deepStrictEqual(later, [])
       })
   )
 

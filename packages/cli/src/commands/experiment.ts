@@ -127,7 +127,7 @@ const running = Effect.fnUntraced(function* (
   const by = { name: task.decides, direction: task.measures[task.decides] ?? "higher" } as const
   const write = Effect.gen(function* () {
     const stood = yield* Effect.forEach(units, experiments.stand)
-    const found = results.of(given, arms, stood, dataset.name)
+    const found = results.of(given, arms, stood, dataset)
     const remedy = "What was trained is kept; make room, and give the command again."
     const text = results.markdown(found, given, task.shares)
     yield* runFolder.write(path.join(folder, files.json), `${JSON.stringify(found, undefined, 2)}\n`, remedy)

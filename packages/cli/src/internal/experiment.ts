@@ -334,8 +334,11 @@ interface Running {
   readonly display: Display
 }
 
+/** Under what a journal is gone on with; nothing where nothing is trained for it any more, so that it keeps what it has. */
+type Now = Partial<Pick<Running, "surroundings">>
+
 /** Searches, or goes on with the search, and gives the best. */
-const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, running: Running) {
+const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, running: Running, now: Now) {
   const { budget = {} } = running.experiment
   const { macsOf, of, reward, services, settings, within } = arm.domain
   const plan = { ...arm.plan, seed }
@@ -346,7 +349,7 @@ const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, runni
     within,
     ahead: plan.ahead,
     settings,
-    surroundings: running.surroundings,
+    ...now,
     notes: plans.notesOf(plan, of.task)
   }
   const journal = yield* journalOf(folder, running.machine)
@@ -402,7 +405,8 @@ export const candidateOf = (
 const retrained = Effect.fnUntraced(function* (
   { arm, folder, seed }: Unit,
   running: Running,
-  best: Search.Scored<unknown>
+  best: Search.Scored<unknown>,
+  now: Now
 ) {
   const { of, services, within } = arm.domain
   const { teacher: _, ...settings } = arm.domain.settings
@@ -423,7 +427,7 @@ const retrained = Effect.fnUntraced(function* (
         recipe: Recipe.toJson(plan.recipe),
         network: best.hash
       },
-      surroundings: running.surroundings,
+      ...now,
       notes: { ...plans.notesOf(plan, of.task), trials: retrain.seeds }
     }),
     services
@@ -469,17 +473,23 @@ export const run = Effect.fnUntraced(function* <E, R>(
   const slots = yield* Semaphore.make(machine.workers)
   const oneAtATime = yield* Semaphore.make(1)
   const surroundings = yield* Effect.mapError(Surroundings.here, said)
-  for (const arm of new Set(units.map(({ arm }) => arm)))
+  const running = { experiment, machine, slots, surroundings, display }
+  // One experiment is one mixture: whatever is still to be trained has to fit all that there is, unless it need not.
+  const isFinished = (yield* Effect.forEach(units, stand)).every((stood) => isWhole(experiment, stood))
+  const mayBeOld = isFinished || machine.allowMixed === true
+  const now = (isDone: boolean): Now => (isDone && mayBeOld ? {} : { surroundings })
+  for (const arm of isFinished ? [] : new Set(units.map(({ arm }) => arm)))
     for (const { recipe, teacher } of [arm.plan, arm.again])
       if (teacher !== undefined) yield* inArm(arm.name)(teachers.prepare(teacher, recipe))
-  const running = { experiment, machine, slots, surroundings, display }
   const one = (unit: Unit) =>
     Effect.gen(function* () {
+      const stood = yield* stand(unit)
       const best = yield* Option.match(unit.arm.point, {
         onSome: (point) => candidateOf(unit.arm.domain.of, point),
-        onNone: () => searched(unit, running)
+        // What was trained again was found.
+        onNone: () => searched(unit, running, now(stood.again !== undefined))
       })
-      yield* retrained(unit, running, best)
+      yield* retrained(unit, running, best, now(isWhole(experiment, stood)))
     }).pipe(inArm(unit.arm.name), Effect.andThen(oneAtATime.withPermits(1)(onUnit)))
   // Workers that a search leaves idle at its end are the next one's.
   const beside = machine.workers > 1 ? 1 + Math.ceil(machine.workers / experiment.ahead) : 1
@@ -497,6 +507,10 @@ export interface Stood {
   readonly search: Recorded | undefined
   readonly again: Recorded | undefined
 }
+
+/** Whether everything of a unit was trained and tested. */
+const isWhole = ({ retrain }: Experiment.Experiment, { again }: Stood) =>
+  (again?.entries ?? []).filter(({ entry }) => entry._tag === "Tested").length >= retrain.seeds
 
 const opened = Effect.fnUntraced(function* (folder: string) {
   if (!(yield* runFolder.has(folder, runFolder.files.journal))) return undefined

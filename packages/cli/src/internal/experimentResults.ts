@@ -1,12 +1,20 @@
 /** What came of an experiment, of its journals alone: figures, tables and curves. */
+import type { Dataset } from "@uninet/data"
 import { Measures } from "@uninet/latency"
 import { ModelSpace, type Task } from "@uninet/model-space"
 import { Comparison, Contrast, Experiment, Journal } from "@uninet/search"
+import { Site, Space } from "@uninet/search-space"
+import { Surroundings } from "@uninet/trainer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Arm, Recorded, Stood } from "./experiment.ts"
 import * as format from "./format.ts"
+
+/**
+ * How often networks have each option of each choice without an order, in whichever of their places: `{ operator: { SA: 2, DWConv: 3 } }`.
+ */
+export type Choices = Readonly<Record<string, Readonly<Record<string, number>>>>
 
 /** What a search found. */
 export interface Searched {
@@ -15,11 +23,14 @@ export interface Searched {
   readonly failed: number
   /** Of training, all workers' together. */
   readonly seconds: number
+  /** Of all networks that gave a result. */
+  readonly choices: Choices
   readonly best: {
     readonly trial: number
     readonly line: string
     readonly point: Schema.Json
     readonly costs: Readonly<Record<string, number>>
+    readonly choices: Choices
     readonly validation: Readonly<Record<string, number>>
   } | null
 }
@@ -37,21 +48,42 @@ export interface Trained {
 export interface ArmResult {
   readonly name: string
   /** The network that was given, where nothing was searched. */
-  readonly network: { readonly line: string; readonly costs: Readonly<Record<string, number>> } | null
+  readonly network: {
+    readonly line: string
+    readonly costs: Readonly<Record<string, number>>
+    readonly choices: Choices
+  } | null
+  /** The strategy that proposes, and among how many networks; `null` where nothing is searched. */
+  readonly strategy: string | null
+  readonly networks: string | null
+  /** Networks trained, and the seconds of training. */
+  readonly trainings: number
+  readonly seconds: number
   readonly searches: ReadonlyArray<Searched>
   readonly trained: ReadonlyArray<Trained>
   readonly validation: Contrast.Estimate | null
   readonly test: Contrast.Estimate | null
 }
 
+/** A journal whose trainings came about under others than those of the first. */
+export interface Mixed extends Surroundings.Difference {
+  readonly arm: string
+  readonly seed: string
+}
+
 export interface Results {
   readonly dataset: string
+  /** Of each split. */
+  readonly examples: Readonly<Record<Dataset.SplitName, number>>
+  /** Under which all came about. */
+  readonly surroundings: ReadonlyArray<Surroundings.Surroundings>
   readonly measure: string
   readonly direction: Task.Direction
   /** Whether everything that the experiment asks for is there. */
   readonly isWhole: boolean
   /** Whether some of it came about under other data, software, engines or kinds of machines. */
   readonly isMixed: boolean
+  readonly mixed: ReadonlyArray<Mixed>
   /** What is paired: searches with all that was trained of them, or trainings of the one search. */
   readonly pairs: "searches" | "trainings"
   readonly trainings: number
@@ -63,8 +95,37 @@ export interface Results {
 const secondsOf = (recorded: Recorded | undefined) =>
   (recorded?.trainings ?? []).reduce((sum, { begun, ended }) => sum + (ended - begun) / 1000, 0)
 
-const searchedOf = ({ search, unit: { seed } }: Stood, by: Comparison.By): ReadonlyArray<Searched> => {
+/** A choice's name, whichever element of its lists it is made for. */
+const choiceName = ({ path }: Site.Site) => path.findLast((step) => typeof step === "string") ?? "choice"
+
+/** Several networks' choices together. */
+const together = (all: ReadonlyArray<Choices>): Choices => {
+  const found: Record<string, Record<string, number>> = {}
+  for (const choices of all)
+    for (const [name, counts] of Object.entries(choices))
+      for (const [option, count] of Object.entries(counts)) {
+        const own = (found[name] ??= {})
+        own[option] = (own[option] ?? 0) + count
+      }
+  return found
+}
+
+const choicesOf = ({ space }: ModelSpace.Any, point: unknown): Choices => {
+  const vector = Result.getOrElse(Space.vector(point)(space), () => [])
+  return together(
+    space.sites.flatMap((site) => {
+      const token = vector[site.index] ?? Site.absent
+      return site.kind !== "categorical" || token === Site.absent
+        ? []
+        : [{ [choiceName(site)]: { [site.label(token)]: 1 } }]
+    })
+  )
+}
+
+const searchedOf = ({ search, unit: { arm, seed } }: Stood, by: Comparison.By): ReadonlyArray<Searched> => {
   if (search === undefined) return []
+  const { of } = arm.domain
+  const all: Array<Choices> = []
   const proposed = new Map<number, Journal.EntryOf<"Proposed">>()
   let best: Searched["best"] = null
   let [failed, most] = [0, -Infinity]
@@ -72,14 +133,18 @@ const searchedOf = ({ search, unit: { seed } }: Stood, by: Comparison.By): Reado
     if (entry._tag === "Proposed") proposed.set(entry.trial, entry)
     if (entry._tag === "Failed") failed++
     const from = proposed.get(entry.trial)
-    // The earlier one where they are equal.
-    if (entry._tag !== "Finished" || from === undefined || !(entry.reward > most)) continue
+    if (entry._tag !== "Finished" || from === undefined) continue
     const { costs, line, point, trial } = from
+    const choices = choicesOf(of, Result.getOrUndefined(ModelSpace.read(point)(of)))
+    all.push(choices)
+    // The earlier one where they are equal.
+    if (!(entry.reward > most)) continue
     most = entry.reward
-    best = { trial, line, point, costs, validation: entry.evaluation.measures }
+    best = { trial, line, point, costs, choices, validation: entry.evaluation.measures }
   }
   const { steps } = Comparison.runOf("", search, by)
-  return [{ seed, trials: steps.at(-1)?.trials ?? failed, failed, seconds: secondsOf(search), best }]
+  const trials = steps.at(-1)?.trials ?? failed
+  return [{ seed, trials, failed, seconds: secondsOf(search), choices: together(all), best }]
 }
 
 const trainedOf = ({ again, unit: { seed } }: Stood): ReadonlyArray<Trained> => {
@@ -101,7 +166,8 @@ const networkOf = ({ domain: { of }, point }: Arm): ArmResult["network"] =>
     onNone: () => null,
     onSome: (given) => ({
       line: of.line(given),
-      costs: Result.getOrElse(ModelSpace.costsOf(given)(of), () => ({}))
+      costs: Result.getOrElse(ModelSpace.costsOf(given)(of), () => ({})),
+      choices: choicesOf(of, given)
     })
   })
 
@@ -128,12 +194,26 @@ const figuresOf = (
 
 const estimated = (figures: Contrast.Figures) => (figures.size === 0 ? null : Contrast.estimate([...figures.values()]))
 
+/** Under what the trainings came about, and which journals have others than the first. */
+const surroundingsOf = (stood: ReadonlyArray<Stood>) => {
+  let all: ReadonlyArray<Surroundings.Surroundings> = []
+  const mixed: Array<Mixed> = []
+  for (const { again, search, unit } of stood)
+    for (const recorded of [search, again])
+      for (const each of recorded?.identity.surroundings ?? []) {
+        const found = Surroundings.difference(all.slice(0, 1), each)
+        if (found !== undefined) mixed.push({ arm: unit.arm.name, seed: unit.seed, ...found })
+        all = Surroundings.together(all, each)
+      }
+  return { surroundings: all, mixed, isMixed: mixed.length > 0 }
+}
+
 /** What all journals have, as figures. */
 export const of = (
   experiment: Experiment.Experiment,
   arms: ReadonlyArray<Arm>,
   stood: ReadonlyArray<Stood>,
-  dataset: string
+  { name: dataset, test, train, validation }: Pick<Dataset.DatasetShape, "name" | Dataset.SplitName>
 ): Results => {
   const [first] = arms
   const measure = first?.domain.of.task.decides ?? ""
@@ -145,30 +225,35 @@ export const of = (
     const trained = own.flatMap(trainedOf)
     const split = (of: (each: Trained) => Readonly<Record<string, number>>) =>
       figuresOf(experiment, trained, (each) => of(each)[measure])
-    const test = split((each) => each.test)
-    tests.set(name, test)
+    const tested = split((each) => each.test)
+    tests.set(name, tested)
+    const searches = own.flatMap((each) => searchedOf(each, { name: measure, direction }))
+    const isSearched = Option.isNone(arm.point)
     return {
       name,
       network: networkOf(arm),
-      searches: own.flatMap((each) => searchedOf(each, { name: measure, direction })),
+      strategy: isSearched ? arm.domain.strategyName : null,
+      networks: isSearched ? Space.showCount(Space.distinct(arm.domain.of.space)) : null,
+      trainings: trained.length + searches.reduce((sum, { trials }) => sum + trials, 0),
+      seconds: own.reduce((sum, { again, search }) => sum + secondsOf(search) + secondsOf(again), 0),
+      searches,
       trained,
       validation: estimated(split((each) => each.validation)),
-      test: estimated(test)
+      test: estimated(tested)
     }
   })
   const wanted = arms.length * experiment.seeds.length * experiment.retrain.seeds
   const all = found.flatMap(({ trained }) => trained)
   return {
     dataset,
+    examples: { train: train.size, validation: validation.size, test: test.size },
     measure,
     direction,
     isWhole: all.length === wanted,
-    isMixed: stood
-      .flatMap(({ again, search }) => [search, again])
-      .some((recorded) => (recorded?.identity.surroundings ?? []).length > 1),
+    ...surroundingsOf(stood),
     pairs: experiment.seeds.length > 1 ? "searches" : "trainings",
-    trainings: all.length + found.flatMap(({ searches }) => searches).reduce((sum, { trials }) => sum + trials, 0),
-    seconds: stood.reduce((sum, { again, search }) => sum + secondsOf(search) + secondsOf(again), 0),
+    trainings: found.reduce((sum, { trainings }) => sum + trainings, 0),
+    seconds: found.reduce((sum, { seconds }) => sum + seconds, 0),
     arms: found,
     contrasts: Contrast.of(tests, experiment.against ?? first?.name ?? "", direction)
   }
@@ -191,9 +276,27 @@ const costsOf = ({ network, searches }: ArmResult) => [
   ...searches.flatMap(({ best }) => (best === null ? [] : [best.costs]))
 ]
 
+/** What an arm has of its own, as its file says it. */
+const ownOf = (arm: Experiment.Arm = {}) =>
+  Object.entries(arm)
+    .filter(([field]) => field !== "strategy")
+    .map(([field, value]) => `${field} \`${JSON.stringify(value)}\``)
+    .join(", ")
+
+/** Options of a choice, those first that networks have most often: `DWConv 3, SA 2`. */
+const listed = (counts: Choices[string] = {}, shown: (count: number, all: number) => string = String) => {
+  const all = Object.values(counts).reduce((sum, count) => sum + count, 0)
+  return Object.entries(counts)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([option, count]) => `${option} ${shown(count, all)}`)
+    .join(", ")
+}
+
+const share = (count: number, all: number) => format.percent(count / all, 0)
+
 /** Tables for people, in Markdown. */
 export const markdown = (
-  { arms, contrasts, dataset, isMixed, isWhole, measure, pairs, seconds, trainings }: Results,
+  { arms, contrasts, dataset, examples, isWhole, measure, mixed, pairs, seconds, surroundings, trainings }: Results,
   experiment: Experiment.Experiment,
   shares: ReadonlyArray<string>
 ): string => {
@@ -215,24 +318,68 @@ export const markdown = (
     ([kind, most]) =>
       `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${format.lengthOf(experiment)}`
   )
+  const places = mixed.map(({ arm, before, now, seed, what }) => `${arm}, seed ${seed} (${what}: ${now} for ${before})`)
+  /** By which examples there are a share is off by about this much. */
+  const [sampled] = arms.flatMap(({ test }) =>
+    isShare && test !== null && examples.test > 0 ? [Math.sqrt((test.mean * (1 - test.mean)) / examples.test)] : []
+  )
+  const eachOf = (trained: ReadonlyArray<Trained>) =>
+    seeds
+      .flatMap((seed) => {
+        const own = trained.filter((each) => each.seed === seed).map(({ test }) => value(test[measure] ?? Number.NaN))
+        return own.length === 0 ? [] : [seeds.length > 1 ? `${seed}: ${own.join(", ")}` : own.join(", ")]
+      })
+      .join("; ")
+  const chosen = arms.flatMap(({ name, network, searches }) => [
+    ...(network === null ? [] : [{ ...network, name, seed: "", trial: "given", found: "" }]),
+    ...searches.flatMap(({ best, seed }) =>
+      best === null
+        ? []
+        : [{ ...best, name, seed, trial: String(best.trial), found: value(best.validation[measure] ?? Number.NaN) }]
+    )
+  ])
+  const choices = [...new Set(chosen.flatMap(({ choices }) => Object.keys(choices)))]
   return [
     `# ${dataset}: ${format.plural(arms.length, "arm")}`,
     "",
     ...(isWhole
       ? []
       : ["**Not finished: these are the figures so far, and their significance is not to be read yet.**", ""]),
-    ...(isMixed
-      ? ["**Mixed: some trainings came about under other data, software, engines or machines than the rest.**", ""]
-      : []),
+    ...(mixed.length === 0
+      ? []
+      : [
+          `**Mixed: some trainings came about under other data, software, engines or machines than the rest: ${places.join("; ")}.**`,
+          ""
+        ]),
     [
       ...(spent.length === 0 ? [] : [`Each search: ${spent.join("")}, ${format.plural(seeds.length, "seed")}.`]),
       `Trained again: ${format.plural(retrain.seeds, "time")} for ${format.plural(retrain.epochs, "epoch")} from fresh weights, tested once each.`,
       `${format.plural(trainings, "training")} in all, ${format.time(seconds)} of training.`
     ].join(" "),
+    `${examples.train} examples to train on, ${examples.validation} to choose by, ${examples.test} to test on.`,
+    ...surroundings.slice(0, 1).map(({ engine, host, software }) => `By ${software} on ${engine}, ${host}.`),
+    "What is not said of an arm all have in common: `experiment.json`.",
+    "",
+    ...table(
+      ["arm", "searched by", "among networks", "of its own", "trainings", "time"],
+      arms.map(({ name, networks, seconds, strategy, trainings }) => [
+        name,
+        strategy ?? "not searched",
+        networks ?? "",
+        ownOf(experiment.arms[name]),
+        String(trainings),
+        format.time(seconds)
+      ])
+    ),
     "",
     pairs === "trainings"
       ? `± is the standard error over the trainings of one network of each arm${isSearched ? ": it does not tell how another search would have come out" : ""}.`
       : "± is the standard error over the searches, each with the mean of what was trained of it.",
+    ...(sampled === undefined
+      ? []
+      : [
+          `Other ${examples.test} test examples would change every figure by about ${value(sampled)} more (one standard error), most of it in common to all arms.`
+        ]),
     "",
     ...table(
       [
@@ -242,38 +389,39 @@ export const markdown = (
         `validation ${measure}`,
         `test ${measure}`,
         "95%",
-        "each"
+        seeds.length > 1 ? "each, by seed" : "each"
       ],
-      arms.map(({ test, trained, validation, ...arm }) => [
+      arms.map((arm) => [
         arm.name,
         ...(isSearched
           ? [arm.searches.map(({ failed, trials }) => `${trials}${failed > 0 ? ` (${failed} failed)` : ""}`).join(", ")]
           : []),
         ...costs.map((cost) =>
           among(
-            costsOf({ test, trained, validation, ...arm }).flatMap((own) => own[cost] ?? []),
+            costsOf(arm).flatMap((own) => own[cost] ?? []),
             (own) => format.costCell(cost, own)
           )
         ),
-        estimate(validation),
-        estimate(test),
-        test === null ? "" : interval(test),
-        trained.map(({ test }) => value(test[measure] ?? Number.NaN)).join(", ")
+        estimate(arm.validation),
+        estimate(arm.test),
+        arm.test === null ? "" : interval(arm.test),
+        eachOf(arm.trained)
       ])
     ),
     "",
     ...(contrasts.length === 0
       ? []
       : [
-          `Differences of the test ${measure}, paired by seed; above 0 the arm is better. p is of the paired t-test, and corrected for ${format.plural(contrasts.length, "comparison")} (Holm).`,
+          `Differences of the test ${measure}, paired by seed; above 0 the arm is better. In errors: in standard errors. p is of the paired t-test, and corrected for ${format.plural(contrasts.length, "comparison")} (Holm).`,
           "",
           ...table(
-            ["arm", "against", "pairs", "difference", "95%", "p", "corrected", "the arm is"],
+            ["arm", "against", "pairs", "difference", "in errors", "95%", "p", "corrected", "the arm is"],
             contrasts.map((contrast) => [
               contrast.arm,
               contrast.against,
               String(contrast.count),
               estimate(contrast, signed),
+              contrast.p === null || !contrast.error ? "" : (contrast.mean / contrast.error).toFixed(1),
               interval(contrast, signed),
               p(contrast.p),
               p(contrast.adjusted),
@@ -282,15 +430,39 @@ export const markdown = (
           ),
           ""
         ]),
-    ...(arms.every(({ searches }) => searches.every(({ best }) => best === null))
+    ...(chosen.length === 0
       ? []
       : [
-          "Chosen:",
+          "The networks that were trained again, with what they had in their searches: the best of many noisy figures, and so too high.",
           "",
-          ...arms.flatMap(({ name, searches }) =>
-            searches.flatMap(({ best, seed }) =>
-              best === null ? [] : [`- ${name}, seed ${seed}: trial ${best.trial}, \`${best.line}\``]
-            )
+          ...table(
+            ["arm", "seed", "trial", `validation ${measure}`, ...costs.map(format.costHead), ...choices, "network"],
+            chosen.map((each) => [
+              each.name,
+              each.seed,
+              each.trial,
+              each.found,
+              ...costs.map((cost) => (each.costs[cost] === undefined ? "" : format.costCell(cost, each.costs[cost]))),
+              ...choices.map((name) => listed(each.choices[name])),
+              `\`${each.line.replaceAll("|", "\\|")}\``
+            ])
+          ),
+          ""
+        ]),
+    ...(choices.length === 0 || !isSearched
+      ? []
+      : [
+          "What was chosen, in shares of all places of choice, beside what all trials of the arm had.",
+          "",
+          ...table(
+            ["arm", ...choices.flatMap((name) => [`${name}, chosen`, `${name}, all trials`])],
+            arms
+              .filter(({ network }) => network === null)
+              .map(({ name, searches }) => {
+                const best = together(searches.flatMap(({ best }) => (best === null ? [] : [best.choices])))
+                const all = together(searches.map(({ choices }) => choices))
+                return [name, ...choices.flatMap((choice) => [listed(best[choice], share), listed(all[choice], share)])]
+              })
           ),
           ""
         ])

@@ -46,7 +46,12 @@ const inEightBits = Effect.map(
 )
 
 /** What evaluates trials in this process. */
-export const evaluator = ({ device, int8 = false, setup, teacher }: Options): Layer.Layer<Evaluator.Evaluator, unknown> =>
+export const evaluator = ({
+  device,
+  int8 = false,
+  setup,
+  teacher
+}: Options): Layer.Layer<Evaluator.Evaluator, unknown> =>
   Setup.evaluator(setup, {
     engine: Device.layer(device),
     known: spaces.known,
