@@ -19,7 +19,7 @@ const minute = { timeout: 60_000 }
 /** Whether every law of the graph holds on a few points; says which does not. */
 const broken = <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>, count: number) => {
   const prng = Prng.fromSeed("examples")
-  return Array.from({ length: count }, () => Laws.check(of)(Space.sample(prng)(of.space)))
+  return Array.from({ length: count }, () => Laws.check(Space.sample(prng)(of.space))(of))
     .filter(Result.isFailure)
     .map(({ failure }) => failure.message)
 }

@@ -11,6 +11,6 @@ for (let i = 0; i < 5; i++) {
   const network = Space.sample(prng)(space.space)
   test(space.line(network), () => {
     // Throws the law that is broken, and where.
-    Result.getOrThrow(Laws.check(space)(network))
+    Result.getOrThrow(Laws.check(network)(space))
   })
 }

@@ -68,26 +68,28 @@ const product = (sizes: ReadonlyArray<number>) => sizes.reduce((a, b) => a * b, 
  * // A file of two labels: the magic number 0x00000801, the count, then the labels.
  * const labels = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 7, 3)
  * const program = Effect.gen(function* () {
- *   const { data, sizes } = yield* Idx.parse("labels.idx", labels, 1)
+ *   const { data, sizes } = yield* Idx.parse("labels.idx", 1)(labels)
  *   yield* Console.log(sizes, data) // [ 2 ] Uint8Array(2) [ 7, 3 ]
  *   // One that was cut short says so.
- *   yield* Idx.parse("labels.idx", labels.subarray(0, 9), 1).pipe(
+ *   yield* Idx.parse("labels.idx", 1)(labels.subarray(0, 9)).pipe(
  *     Effect.catchTag("CorruptFile", ({ message }) => Console.log(message))
  *   )
  * })
  * Effect.runPromise(program)
  * ```
  */
-export const parse = (path: string, bytes: Uint8Array, dimensions: number): Effect.Effect<Idx, CorruptFile> =>
-  Effect.suspend(() =>
-    Effect.flatMap(sizesOf(path, bytes, dimensions), (sizes) => {
-      const header = headerLength(dimensions)
-      const length = header + product(sizes)
-      if (bytes.length === length) return Effect.succeed({ sizes, data: bytes.subarray(header) })
-      const what = bytes.length < length ? "cut short" : "too long"
-      return corrupt(path, `${what}: ${bytes.length} bytes, the header (${sizes.join(" × ")}) needs ${length}`)
-    })
-  )
+export const parse =
+  (path: string, dimensions: number) =>
+  (bytes: Uint8Array): Effect.Effect<Idx, CorruptFile> =>
+    Effect.suspend(() =>
+      Effect.flatMap(sizesOf(path, bytes, dimensions), (sizes) => {
+        const header = headerLength(dimensions)
+        const length = header + product(sizes)
+        if (bytes.length === length) return Effect.succeed({ sizes, data: bytes.subarray(header) })
+        const what = bytes.length < length ? "cut short" : "too long"
+        return corrupt(path, `${what}: ${bytes.length} bytes, the header (${sizes.join(" × ")}) needs ${length}`)
+      })
+    )
 
 /** The names that one of the four files goes by. */
 const names = (stem: string, dimensions: number): ReadonlyArray<string> =>
@@ -108,7 +110,7 @@ const readFile = (folder: string, stem: string, dimensions: number) =>
     .pipe(
       Effect.flatMap((path) =>
         Effect.flatMap(files.readUnzipped(path, remedy, sized(path, dimensions)), (bytes) =>
-          Effect.map(parse(path, bytes, dimensions), (idx) => ({ ...idx, path }))
+          Effect.map(parse(path, dimensions)(bytes), (idx) => ({ ...idx, path }))
         )
       )
     )

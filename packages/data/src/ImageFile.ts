@@ -41,40 +41,38 @@ export interface Read {
  * import { Effect } from "effect"
  *
  * const image = { channels: 3, height: 224, width: 224 }
- * const program = ImageFile.readAll(["cat.jpg"], { image, mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] })
+ * const program = ImageFile.readAll({ image, mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] })(["cat.jpg"])
  * Effect.runPromise(program).then(({ failures }) => console.log(failures.map(({ error }) => error.message)))
  * ```
  */
-export const readAll = Effect.fn("ImageFile.readAll")(function* (
-  paths: ReadonlyArray<string>,
-  { cropRatio = 1, deviation, image, invert = false, mean }: Options
-): Effect.fn.Return<Read> {
-  const volume = pixels.volume(image)
-  const out = new SharedArrayBuffer(paths.length * volume)
-  const items = paths.map((path, index) => ({ path, index, offset: index * volume }))
-  // sharp loads its native library when imported: only who has a picture waits for it. `decode` says what went wrong as a value.
-  const missing = yield* Effect.match(optional.decoder, { onFailure: (error) => error, onSuccess: () => undefined })
-  if (missing !== undefined)
-    return { images: new Float32Array(), indexes: [], failures: paths.map((_, index) => ({ index, error: missing })) }
-  const bad = yield* Effect.promise(async () => {
-    const { decode } = await import("./internal/decode.ts")
-    return decode({ items, image, cropRatio, fill: [], out })
+export const readAll = ({ cropRatio = 1, deviation, image, invert = false, mean }: Options) =>
+  Effect.fn("ImageFile.readAll")(function* (paths: ReadonlyArray<string>): Effect.fn.Return<Read> {
+    const volume = pixels.volume(image)
+    const out = new SharedArrayBuffer(paths.length * volume)
+    const items = paths.map((path, index) => ({ path, index, offset: index * volume }))
+    // sharp loads its native library when imported: only who has a picture waits for it. `decode` says what went wrong as a value.
+    const missing = yield* Effect.match(optional.decoder, { onFailure: (error) => error, onSuccess: () => undefined })
+    if (missing !== undefined)
+      return { images: new Float32Array(), indexes: [], failures: paths.map((_, index) => ({ index, error: missing })) }
+    const bad = yield* Effect.promise(async () => {
+      const { decode } = await import("./internal/decode.ts")
+      return decode({ items, image, cropRatio, fill: [], out })
+    })
+    const wrong = new Set(bad.map(({ index }) => index))
+    const indexes = paths.map((_, index) => index).filter((index) => !wrong.has(index))
+    const bytes = new Uint8Array(out)
+    if (invert) for (let i = 0; i < bytes.length; i++) bytes[i] = 255 - (bytes[i] ?? 0)
+    const tables = pixels.tables(mean, deviation)
+    const images = new Float32Array(indexes.length * volume)
+    for (const [place, index] of indexes.entries())
+      pixels.normalise(tables, image.height * image.width, bytes, index * volume, images, place * volume)
+    const remedy = "Give image files such as JPEG, PNG or WebP"
+    const failures = bad.map(({ index, path, reason }) => ({
+      index,
+      error: new FileUnavailable({ path, reason, remedy })
+    }))
+    return { images, indexes, failures }
   })
-  const wrong = new Set(bad.map(({ index }) => index))
-  const indexes = paths.map((_, index) => index).filter((index) => !wrong.has(index))
-  const bytes = new Uint8Array(out)
-  if (invert) for (let i = 0; i < bytes.length; i++) bytes[i] = 255 - (bytes[i] ?? 0)
-  const tables = pixels.tables(mean, deviation)
-  const images = new Float32Array(indexes.length * volume)
-  for (const [place, index] of indexes.entries())
-    pixels.normalise(tables, image.height * image.width, bytes, index * volume, images, place * volume)
-  const remedy = "Give image files such as JPEG, PNG or WebP"
-  const failures = bad.map(({ index, path, reason }) => ({
-    index,
-    error: new FileUnavailable({ path, reason, remedy })
-  }))
-  return { images, indexes, failures }
-})
 
 /**
  * As `readAll`, of files that all have to be read: `[files, channels, height, width]`.
@@ -86,10 +84,12 @@ export const readAll = Effect.fn("ImageFile.readAll")(function* (
  * import { ImageFile } from "@uninet/data"
  *
  * const image = { channels: 3, height: 224, width: 224 }
- * const pixels = ImageFile.read(["cat.jpg"], { image, mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] })
+ * const pixels = ImageFile.read({ image, mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] })(["cat.jpg"])
  * ```
  */
-export const read = (paths: ReadonlyArray<string>, options: Options): Effect.Effect<Float32Array, FileUnavailable> =>
-  Effect.flatMap(readAll(paths, options), ({ failures: [failure], images }) =>
-    failure === undefined ? Effect.succeed(images) : Effect.fail(failure.error)
-  )
+export const read =
+  (options: Options) =>
+  (paths: ReadonlyArray<string>): Effect.Effect<Float32Array, FileUnavailable> =>
+    Effect.flatMap(readAll(options)(paths), ({ failures: [failure], images }) =>
+      failure === undefined ? Effect.succeed(images) : Effect.fail(failure.error)
+    )

@@ -25,7 +25,7 @@ const bytesOf = (packed: string): Uint8Array => inflateSync(Buffer.from(packed, 
 /** The pixels of a file at its own size, interleaved as Pillow's. */
 const read = (path: string, channels: 1 | 3, { height, width }: Expected) =>
   Effect.map(
-    ImageFile.read([path], { image: { channels, height, width }, mean: [0, 0, 0], deviation: [1, 1, 1] }),
+    ImageFile.read({ image: { channels, height, width }, mean: [0, 0, 0], deviation: [1, 1, 1] })([path]),
     (planes) => {
       const area = height * width
       return Uint8Array.from({ length: channels * area }, (_, i) =>
@@ -60,7 +60,7 @@ describe("a picture has the pixels that Pillow reads", () => {
         const data = yield* ImageFolder.make({ folder: path, size: 16, channels, workers: 1 })
         const { inputs } = yield* data.train.all
         const paths = all.toSorted().map((name) => join(path, "train/x", name))
-        assert.deepStrictEqual(inputs.image, yield* ImageFile.read(paths, data))
+        assert.deepStrictEqual(inputs.image, yield* ImageFile.read(data)(paths))
       }
     })
   )

@@ -50,7 +50,9 @@ export const make = <const C extends Block.Choices = {}>(declared: Declaration<C
   declared as Block.Block<never> as Dsm
 
 /** The size after the stride. */
-export const strided = ({ height, width }: Block.Size, stride: number): Block.Size => ({
-  height: Math.ceil(height / stride),
-  width: Math.ceil(width / stride)
-})
+export const strided =
+  (stride: number) =>
+  ({ height, width }: Block.Size): Block.Size => ({
+    height: Math.ceil(height / stride),
+    width: Math.ceil(width / stride)
+  })

@@ -6,7 +6,7 @@
  * import { Classification, Comparison } from "@uninet/export"
  *
  * const logits = Float32Array.of(1, 3, 2)
- * console.log(Classification.top(logits, ["cat", "dog", "bird"], 2)) // dog, then bird
+ * console.log(Classification.top(["cat", "dog", "bird"], 2)(logits)) // dog, then bird
  * console.log(Classification.probabilities(logits).length, Comparison.argMax(logits)) // 3 1
  * ```
  */
@@ -28,7 +28,9 @@ export const probabilities = (logits: Float32Array): Float64Array => {
 }
 
 /** The `top` most likely classes of one image, most likely first. */
-export const top = (logits: Float32Array, classes: ReadonlyArray<string>, count: number): ReadonlyArray<Likely> =>
-  Array.from(probabilities(logits), (probability, i) => ({ label: classes[i] ?? String(i), probability }))
-    .sort((a, b) => b.probability - a.probability)
-    .slice(0, count)
+export const top =
+  (classes: ReadonlyArray<string>, count: number) =>
+  (logits: Float32Array): ReadonlyArray<Likely> =>
+    Array.from(probabilities(logits), (probability, i) => ({ label: classes[i] ?? String(i), probability }))
+      .sort((a, b) => b.probability - a.probability)
+      .slice(0, count)

@@ -10,7 +10,7 @@
  * const inputs = { x: { shape: [2], dtype: "float32" } } as const
  * const outputs = { logits: { shape: [2], dtype: "float32" } } as const
  * const examples = { size: 3, inputs: { x: Float32Array.of(1, 2, 3, 4, 5, 6) } }
- * Result.getOrThrow(Examples.check(inputs, examples))
+ * Result.getOrThrow(Examples.check(inputs)(examples))
  * const found = Examples.nothing(outputs, examples.size)
  * for (let from = 0; from < examples.size; from += 2) {
  *   const { x = [] } = Examples.rows(inputs, examples, from, 2) // padded with zeros behind the last
@@ -55,21 +55,23 @@ export class ExamplesMismatch extends Schema.TaggedError<ExamplesMismatch>()("Ex
 const kindOf = (values: Values): Model.Port["dtype"] => (values instanceof Int32Array ? "int32" : "float32")
 
 /** Whether there are numbers of the right kind for every input, and as many as the examples need. */
-export const check = (ports: Model.Ports, { inputs, size }: Examples): Result.Result<void, ExamplesMismatch> => {
-  for (const [name, port] of Object.entries(ports)) {
-    const values = Object.hasOwn(inputs, name) ? inputs[name] : undefined
-    const length = size * volume(port)
-    if (values?.length === length && kindOf(values) === port.dtype) continue
-    return Result.fail(
-      new ExamplesMismatch({
-        input: name,
-        takes: `${length} ${port.dtype} numbers ([${[size, ...port.shape].join("×")}])`,
-        given: values === undefined ? "nothing" : `${values.length} ${kindOf(values)} numbers`
-      })
-    )
+export const check =
+  (ports: Model.Ports) =>
+  ({ inputs, size }: Examples): Result.Result<void, ExamplesMismatch> => {
+    for (const [name, port] of Object.entries(ports)) {
+      const values = Object.hasOwn(inputs, name) ? inputs[name] : undefined
+      const length = size * volume(port)
+      if (values?.length === length && kindOf(values) === port.dtype) continue
+      return Result.fail(
+        new ExamplesMismatch({
+          input: name,
+          takes: `${length} ${port.dtype} numbers ([${[size, ...port.shape].join("×")}])`,
+          given: values === undefined ? "nothing" : `${values.length} ${kindOf(values)} numbers`
+        })
+      )
+    }
+    return Result.succeed(undefined)
   }
-  return Result.succeed(undefined)
-}
 
 const empty = ({ dtype }: Model.Port, length: number): Values =>
   dtype === "int32" ? new Int32Array(length) : new Float32Array(length)

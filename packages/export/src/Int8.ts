@@ -105,7 +105,7 @@ const quantised = Effect.fnUntraced(function* (
   onExamples: (count: number) => Effect.Effect<void> = () => Effect.void
 ) {
   const { inputs } = network.model
-  yield* Effect.fromResult(Examples.check(inputs, calibration))
+  yield* Effect.fromResult(Examples.check(inputs)(calibration))
   const model = yield* Effect.fromResult(
     Export.toModel({
       program: (batch) => Trained.program(batch)(network),

@@ -103,7 +103,7 @@ export const open = Effect.fn("OnnxModel.open")(function* (
     card,
     outputs: Effect.fnUntraced(function* (examples, onExamples = () => Effect.void) {
       const { size } = examples
-      yield* Effect.mapError(Effect.fromResult(Examples.check(card.inputs, examples)), ({ message }) =>
+      yield* Effect.mapError(Effect.fromResult(Examples.check(card.inputs)(examples)), ({ message }) =>
         unusable(message)
       )
       const out = Examples.nothing(card.outputs, size)

@@ -62,7 +62,7 @@ export const outputs = (
   ): Effect.fn.Return<Examples.Outputs, Examples.ExamplesMismatch | GraphError | RuntimeError, Runtime> {
     const { inputs, outputs: gives } = trained.card
     const { size } = examples
-    yield* Effect.fromResult(Examples.check(inputs, examples))
+    yield* Effect.fromResult(Examples.check(inputs)(examples))
     const evaluation = yield* Effect.fromResult(program(chunk)(trained))
     return yield* Effect.scoped(
       Effect.gen(function* () {

@@ -33,11 +33,11 @@ describe("a comparison", () => {
 
 describe("a classification", () => {
   it("has the most likely classes first, by names or by numbers", () => {
-    const [first, second] = Classification.top(rows(0, Math.log(3)), ["no", "yes"], 5)
+    const [first, second] = Classification.top(["no", "yes"], 5)(rows(0, Math.log(3)))
     assert.deepStrictEqual([first.label, second.label], ["yes", "no"])
     assert.closeTo(first.probability, 0.75, 1e-6)
     assert.deepStrictEqual(
-      Classification.top(rows(1000, 0, 2000), [], 2).map(({ label }) => label),
+      Classification.top([], 2)(rows(1000, 0, 2000)).map(({ label }) => label),
       ["2", "0"]
     )
   })

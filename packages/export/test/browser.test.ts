@@ -33,13 +33,13 @@ describe("the page in a browser", () => {
 
         const opened = yield* OnnxModel.open(join(folder, "net.onnx"))
         assert.deepStrictEqual(opened.card, trained.card)
-        const image = yield* ImageFile.read([join(folder, "a.svg")], {
+        const image = yield* ImageFile.read({
           image: everything.image,
           ...trained.card.picture
-        })
+        })([join(folder, "a.svg")])
         const { logits } = yield* opened.outputs({ size: 1, inputs: { image } })
         const classes = card.classes ?? assert.fail("it tells no classes apart")
-        const expected = Classification.top(logits, classes, classes.length)
+        const expected = Classification.top(classes, classes.length)(logits)
 
         const server = yield* Effect.acquireRelease(
           Effect.promise(() => serve(folder, 0)),

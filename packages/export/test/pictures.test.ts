@@ -141,7 +141,7 @@ describe("a picture in the page", () => {
           const raster = await rasterOf(await (await fetch("files/${file}")).blob())
           return [...inputOf(${JSON.stringify(card)}, raster)]
         })()`)
-          const here = yield* ImageFile.read([join(pictures, file)], card)
+          const here = yield* ImageFile.read(card)([join(pictures, file)])
           const apart = farthest(there as ReadonlyArray<number>, here) // the expression says that it is numbers
           const most = card.image.height === tall ? 1e-6 : 4 / 255 / (card.deviation[0] ?? 1)
           assert.isBelow(apart, most, JSON.stringify(card))

@@ -17,18 +17,20 @@ export type Target = typeof Target.Type
  * import { Target } from "@uninet/latency"
  * import { Result } from "effect"
  *
- * const target = Target.parse("cpu:2", 8)
+ * const target = Target.parse(8)("cpu:2")
  * console.log(Result.map(target, Target.print)) // cpu:2, batch 8
- * const elsewhere = Target.parse("webgpu", 1)
+ * const elsewhere = Target.parse(1)("webgpu")
  * if (Result.isFailure(elsewhere)) console.log(elsewhere.failure.message)
  * ```
  */
-export const parse = (text: string, batch: number): Result.Result<Target, NotHere> => {
-  const found = /^cpu(?::([1-9]\d{0,3}))?$/.exec(text.trim())
-  return found === null
-    ? Result.fail(new NotHere({ target: text }))
-    : Result.succeed({ threads: Number(found[1] ?? 1), batch })
-}
+export const parse =
+  (batch: number) =>
+  (text: string): Result.Result<Target, NotHere> => {
+    const found = /^cpu(?::([1-9]\d{0,3}))?$/.exec(text.trim())
+    return found === null
+      ? Result.fail(new NotHere({ target: text }))
+      : Result.succeed({ threads: Number(found[1] ?? 1), batch })
+  }
 
 /** A target in words: `cpu:2, batch 8`. */
 export const print = ({ batch, threads }: Target): string => `cpu:${threads}, batch ${batch}`

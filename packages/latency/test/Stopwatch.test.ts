@@ -73,10 +73,10 @@ describe("measuring", () => {
   )
 
   it("understands threads of this processor, and says what is not measured here", () => {
-    assert.deepEqual(Result.getOrThrow(Target.parse("cpu:2", 8)), { threads: 2, batch: 8 })
-    assert.deepEqual(Result.getOrThrow(Target.parse("cpu", 1)), { threads: 1, batch: 1 })
+    assert.deepEqual(Result.getOrThrow(Target.parse(8)("cpu:2")), { threads: 2, batch: 8 })
+    assert.deepEqual(Result.getOrThrow(Target.parse(1)("cpu")), { threads: 1, batch: 1 })
     for (const text of ["webgpu", "cpu:0", "browser"])
-      assert.match(Result.getOrThrow(Result.flip(Target.parse(text, 1))).message, /^\S+ is not measured here/)
+      assert.match(Result.getOrThrow(Result.flip(Target.parse(1)(text))).message, /^\S+ is not measured here/)
   })
 
   it("counts what others had of the machine", () => {

@@ -24,7 +24,7 @@
  *       }
  *     })
  * })
- * fc.assert(fc.property(fromSpace(mine.space), (point) => void Result.getOrThrow(Laws.check(mine)(point))))
+ * fc.assert(fc.property(fromSpace(mine.space), (point) => void Result.getOrThrow(Laws.check(point)(mine))))
  * for (const { name, statement } of Laws.pure(mine)) console.log(`${name}: ${statement}`)
  * ```
  */
@@ -36,7 +36,7 @@ import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Fault, Law } from "./Law.ts"
-import { costsOf, type ModelSpace } from "./ModelSpace.ts"
+import { costsOf, type Having } from "./ModelSpace.ts"
 import * as Task from "./Task.ts"
 
 export type { Fault, Law } from "./Law.ts"
@@ -58,7 +58,7 @@ export class LawViolation extends Schema.TaggedError<LawViolation>()("LawViolati
 }
 
 const violation =
-  <A>(of: ModelSpace<A>, point: A) =>
+  <A>(of: Having<A>, point: A) =>
   (law: string, { at, reason }: Fault): LawViolation =>
     new LawViolation({
       law,
@@ -67,7 +67,7 @@ const violation =
       space: of.name,
       line: of.line(point),
       picture: of.picture(point),
-      point: Result.getOrElse(Space.encodeJson(point)(of.space), () => null)
+      point: Result.getOrElse(Space.encodeJson<unknown>(point)(of.space), () => null)
     })
 
 const network = (reason: string): Fault => ({ at: "network", reason })
@@ -76,7 +76,7 @@ const thrown = (cause: unknown): Fault =>
   network(`it throws: ${cause instanceof Error ? cause.message : String(cause)}`)
 
 /** The network of a point, or why there is none. Its `forward` is an author's, and may throw: seen here, and not in the middle of a law. */
-const built = <A>(of: ModelSpace<A>, point: A): Result.Result<Model.Model, Fault> =>
+const built = <A>(of: Having<A>, point: A): Result.Result<Model.Model, Fault> =>
   Result.flatMap(
     Result.mapError(of.model(point), ({ message }) => network(message)),
     (model) => Result.try({ try: () => (Model.outputs(model), model), catch: thrown })
@@ -86,16 +86,16 @@ const built = <A>(of: ModelSpace<A>, point: A): Result.Result<Model.Model, Fault
 const lossOf = (task: Task.Task, outputs: Model.Tensors, batch: number): Tensor.Tensor =>
   task.loss(outputs, Op.input("targets", [batch, ...task.targets.shape], task.targets.dtype), { labelSmoothing: 0 })
 
-const json = <A>(of: ModelSpace<A>): Law<A> => ({
+const json = <A>(of: Having<A>): Law<A> => ({
   name: "json",
   statement: "a point as JSON is read back as itself",
-  check: (point) => {
+  check: (point: unknown) => {
     const back = Result.flatMap(Space.encodeJson(point)(of.space), (json) =>
       Space.decodeJson(JSON.parse(JSON.stringify(json)))(of.space)
     )
     if (Result.isFailure(back)) return network(back.failure.message)
     // A hash is of the JSON, and does not see what that leaves out: the choices do.
-    const choices = (each: A) => Result.map(Space.vector(each)(of.space), String)
+    const choices = (each: unknown) => Result.map(Space.vector(each)(of.space), String)
     return Space.hash(back.success)(of.space) === Space.hash(point)(of.space) &&
       Equal.equals(choices(back.success), choices(point))
       ? undefined
@@ -103,7 +103,7 @@ const json = <A>(of: ModelSpace<A>): Law<A> => ({
   }
 })
 
-const shape = <A>(of: ModelSpace<A>): Law<A> => ({
+const shape = <A>(of: Having<A>): Law<A> => ({
   name: "shape",
   statement: "the network gives the outputs that the task takes, for any batch, in training as in evaluation",
   check: (_, model) => {
@@ -127,7 +127,7 @@ const shape = <A>(of: ModelSpace<A>): Law<A> => ({
   }
 })
 
-const deterministic = <A>(of: ModelSpace<A>): Law<A> => ({
+const deterministic = <A>(of: Having<A>): Law<A> => ({
   name: "deterministic",
   statement: "a point has one network, however often it is built",
   check: (point, model) => {
@@ -139,7 +139,7 @@ const deterministic = <A>(of: ModelSpace<A>): Law<A> => ({
   }
 })
 
-const costs = <A>(of: ModelSpace<A>): Law<A> => ({
+const costs = <A>(of: Having<A>): Law<A> => ({
   name: "costs",
   statement: "the parameters and multiply-accumulates that a space says a point has are those of its graph",
   check: (point, model) => {
@@ -164,7 +164,7 @@ const gradientsOf = (task: Task.Task, model: Model.Model, batch: number) => {
   })
 }
 
-const gradients = <A>(of: ModelSpace<A>): Law<A> => ({
+const gradients = <A>(of: Having<A>): Law<A> => ({
   name: "gradients",
   statement: "in training, the loss is one number, and every parameter but idle ones has a gradient of its own shape",
   check: (point, model) => {
@@ -189,7 +189,7 @@ const gradients = <A>(of: ModelSpace<A>): Law<A> => ({
 })
 
 /** The laws that need no engine, cheapest first, the space's own with them. */
-export const pure = <A>(of: ModelSpace<A>): ReadonlyArray<Law<A>> => [
+export const pure = <A>(of: Having<A>): ReadonlyArray<Law<A>> => [
   json(of),
   shape(of),
   deterministic(of),
@@ -203,12 +203,12 @@ export const pure = <A>(of: ModelSpace<A>): ReadonlyArray<Law<A>> => [
  * `builds`.
  */
 export const check =
-  <A>(of: ModelSpace<A>, which: ReadonlyArray<Law<A>> = pure(of)) =>
-  (point: A): Result.Result<void, LawViolation> => {
+  <const A>(point: A, which?: ReadonlyArray<Law<A>>) =>
+  (of: Having<A>): Result.Result<void, LawViolation> => {
     const broken = violation(of, point)
     const model = built(of, point)
     if (Result.isFailure(model)) return Result.fail(broken("builds", model.failure))
-    for (const law of which) {
+    for (const law of which ?? pure(of)) {
       const fault = Result.merge(Result.try({ try: () => law.check(point, model.success), catch: thrown }))
       if (fault !== undefined) return Result.fail(broken(law.name, fault))
     }
@@ -344,7 +344,7 @@ const neighbours = (name: string, largest: ReadonlyMap<string, number>): number 
   }
 }
 
-const alive = <A>(of: ModelSpace<A>): EngineLaw<A> => ({
+const alive = <A>(of: Having<A>): EngineLaw<A> => ({
   name: "alive",
   statement:
     "every gradient is finite, and no parameter's is zero whatever the examples, but those that the space names as idle",
@@ -448,7 +448,7 @@ const agreement = <A>(): EngineLaw<A> => ({
 })
 
 /** The laws that run the network, cheapest first. */
-export const onEngine = <A>(of: ModelSpace<A>): ReadonlyArray<EngineLaw<A>> => [
+export const onEngine = <A>(of: Having<A>): ReadonlyArray<EngineLaw<A>> => [
   runs(),
   independent(),
   agreement(),
@@ -493,7 +493,7 @@ export const onEngine = <A>(of: ModelSpace<A>): ReadonlyArray<EngineLaw<A>> => [
  *       }
  *     })
  * })
- * Laws.checkOn(engine)(mine)({ width: 8 }).pipe(
+ * Laws.checkOn(engine)({ width: 8 })(mine).pipe(
  *   Effect.catchTag("LawViolation", ({ at, law }) => Effect.sync(() => console.log(law, at))), // alive hidden.weight
  *   Effect.provide(Loops.portable()),
  *   Effect.runPromise
@@ -502,13 +502,13 @@ export const onEngine = <A>(of: ModelSpace<A>): ReadonlyArray<EngineLaw<A>> => [
  */
 export const checkOn =
   <E, R>(engine: Engine<E, R>) =>
-  <A>(of: ModelSpace<A>, which: ReadonlyArray<EngineLaw<A>> = onEngine(of)) =>
-  (point: A): Effect.Effect<void, LawViolation | E, R> =>
+  <const A>(point: A, which?: ReadonlyArray<EngineLaw<A>>) =>
+  (of: Having<A>): Effect.Effect<void, LawViolation | E, R> =>
     Effect.gen(function* () {
       const broken = violation(of, point)
       const model = built(of, point)
       if (Result.isFailure(model)) return yield* broken("builds", model.failure)
-      for (const law of which) {
+      for (const law of which ?? onEngine(of)) {
         const fault = yield* law.check(engine, model.success, point)
         if (fault !== undefined) return yield* broken(law.name, fault)
       }

@@ -147,7 +147,7 @@ export type Any = ModelSpace<unknown, string, string>
 /** A space that has such points: what a function of a point wants of it, so that a point may be written out where it is given. */
 export type Having<A, Cost extends string = string> = Pick<
   ModelSpace<A, Cost>,
-  "costs" | "line" | "model" | "name" | "recipe"
+  "costs" | "isIdle" | "laws" | "line" | "model" | "name" | "picture" | "recipe"
 > &
   Pick<Any, "space" | "task">
 

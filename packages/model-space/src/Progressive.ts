@@ -43,8 +43,10 @@ export const sizeAt =
   }
 
 /** The width of pictures that have been made so high, in proportion. */
-export const widthAt = (size: number, { height, width }: { readonly height: number; readonly width: number }): number =>
-  Math.max(1, Math.round((size * width) / height))
+export const widthAt =
+  (size: number) =>
+  ({ height, width }: { readonly height: number; readonly width: number }): number =>
+    Math.max(1, Math.round((size * width) / height))
 
 /**
  * The model for pictures of another height, their width in proportion; `undefined` where its one input is no picture.
@@ -69,7 +71,7 @@ export const of =
     return others.length > 0 || port?.shape.length !== 3 || channels === undefined || !height || width === undefined
       ? undefined
       : {
-          inputs: { [name]: { ...port, shape: [channels, size, widthAt(size, { height, width })] } },
+          inputs: { [name]: { ...port, shape: [channels, size, widthAt(size)({ height, width })] } },
           forward: model.forward
         }
   }

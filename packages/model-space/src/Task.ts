@@ -164,7 +164,7 @@ export const directions = ({
  *
  * const digits = Classification.make({ classes: 10 })
  * console.log(Task.measuresOf(digits)) // [ 'accuracy', 'top5', 'loss', 'calibrationError' ]
- * console.log(Task.worth(digits.measures.loss, 0.3)) // -0.3: the lower the loss the better
+ * console.log(Task.worth(digits.measures.loss)(0.3)) // -0.3: the lower the loss the better
  *
  * // Whether a task fits a network is known before anything is trained.
  * console.log(Task.takes({ logits: { shape: [10], dtype: "float32" } })(digits)._tag) // Success
@@ -172,7 +172,10 @@ export const directions = ({
  * console.log(Task.tallies(Regression.make())._tag) // Success: its tally gives what the task names
  * ```
  */
-export const worth = (direction: Direction, value: number): number => (direction === "higher" ? value : -value)
+export const worth =
+  (direction: Direction) =>
+  (value: number): number =>
+    direction === "higher" ? value : -value
 
 /** Outputs that a task cannot take. */
 export class OutputsMismatch extends Schema.TaggedError<OutputsMismatch>()("OutputsMismatch", {

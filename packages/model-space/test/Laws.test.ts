@@ -21,7 +21,7 @@ const interpreter: Laws.Engine<never, never> = (program, { inputs, variables }) 
 
 /** All laws, those without an engine first. */
 const checkAll = <C extends string, M extends string>(of: ModelSpace.ModelSpace<Point, C, M>) =>
-  Effect.andThen(Effect.fromResult(Laws.check(of)(point)), Laws.checkOn(interpreter)(of)(point))
+  Effect.andThen(Effect.fromResult(Laws.check(point)(of)), Laws.checkOn(interpreter)(point)(of))
 
 /** The first law that a space's point breaks. */
 const broken = <C extends string, M extends string>(of: ModelSpace.ModelSpace<Point, C, M>) =>
@@ -69,13 +69,13 @@ const withLoss = (loss: Task.Task["loss"]) => ModelSpace.make({ ...declared, tas
 
 describe("a sound space", () => {
   it("keeps the laws that need no engine, at every point", () => {
-    const law = fc.property(fromSpace(rows.space), (each) => void get(Laws.check(rows)(each)))
+    const law = fc.property(fromSpace(rows.space), (each) => void get(Laws.check(each)(rows)))
     assert.isFalse(fc.check(law).failed)
   })
 
   it.effect("keeps those that run its networks", () =>
     Effect.gen(function* () {
-      for (const each of Result.getOrThrow(Space.enumerate(rows.space))) yield* Laws.checkOn(interpreter)(rows)(each)
+      for (const each of Result.getOrThrow(Space.enumerate(rows.space))) yield* Laws.checkOn(interpreter)(each)(rows)
     })
   )
 
@@ -233,7 +233,7 @@ describe("the laws that need no engine name what breaks them", () => {
       ]
     })
     assert.deepStrictEqual(named(of), ["narrow", "hidden", "it has 8"])
-    get(Laws.check(of)({ ...point, width: 4 }))
+    get(Laws.check({ ...point, width: 4 })(of))
   })
 
   it("with the point, for people and as JSON", () => {
@@ -294,7 +294,7 @@ describe("the laws that run a network name what breaks them", () => {
 
   it("builds: a network that cannot be built", () => {
     const failing = ModelSpace.make({ ...declared, model: () => Result.fail({ message: "too wide" }) })
-    const error = Effect.runSync(Effect.flip(Laws.checkOn(interpreter)(failing)(point)))
+    const error = Effect.runSync(Effect.flip(Laws.checkOn(interpreter)(point)(failing)))
     assert.strictEqual(error._tag === "LawViolation" ? error.law : undefined, "builds")
   })
 })
@@ -303,8 +303,8 @@ describe("some of the laws", () => {
   it("may be checked alone", () => {
     const of = ModelSpace.make({ ...declared, costs: { macs: () => 1 } })
     const others = Laws.pure<Point>(of).filter(({ name }) => name !== "costs")
-    assert.isTrue(Result.isSuccess(Laws.check<Point>(of, others)(point)))
-    assert.isTrue(Result.isFailure(Laws.check<Point>(of)(point)))
-    Effect.runSync(Laws.checkOn(interpreter)(of, [])(point))
+    assert.isTrue(Result.isSuccess(Laws.check<Point>(point, others)(of)))
+    assert.isTrue(Result.isFailure(Laws.check<Point>(point)(of)))
+    Effect.runSync(Laws.checkOn(interpreter)(point, [])(of))
   })
 })

@@ -24,8 +24,8 @@ describe("a task of one's own", () => {
   })
 
   it("measures in a direction", () => {
-    assert.isAbove(Task.worth("higher", 0.9), Task.worth("higher", 0.8))
-    assert.isAbove(Task.worth("lower", 0.8), Task.worth("lower", 0.9))
+    assert.isAbove(Task.worth("higher")(0.9), Task.worth("higher")(0.8))
+    assert.isAbove(Task.worth("lower")(0.8), Task.worth("lower")(0.9))
   })
 
   it("takes outputs by name and shape, whatever else there is", () => {

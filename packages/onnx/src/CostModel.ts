@@ -72,21 +72,25 @@ const Version = Schema.fromJsonString(Schema.Struct({ format: Schema.String, ver
  *
  * Fails with `BadCostModel` where it is damaged, of another version, or of another processor than `processor`.
  */
-export const parse = (file: string, text: string, processor: Kind): Result.Result<CostModel, BadCostModel> => {
-  const found = decode(text)
-  if (Result.isSuccess(found)) {
-    const own = found.success
-    return own.processor === processor
-      ? Result.succeed(own)
-      : Result.fail(new BadCostModel({ file, reason: `is of a processor ${own.processor}, and this is ${processor}` }))
+export const parse =
+  (file: string, processor: Kind) =>
+  (text: string): Result.Result<CostModel, BadCostModel> => {
+    const found = decode(text)
+    if (Result.isSuccess(found)) {
+      const own = found.success
+      return own.processor === processor
+        ? Result.succeed(own)
+        : Result.fail(
+            new BadCostModel({ file, reason: `is of a processor ${own.processor}, and this is ${processor}` })
+          )
+    }
+    const about = Schema.decodeUnknownResult(Version)(text)
+    const other =
+      Result.isSuccess(about) && about.success.format === "uninet cost model" && about.success.version !== version
+        ? `is of version ${about.success.version}, and this software reads ${version}`
+        : "is damaged or none at all"
+    return Result.fail(new BadCostModel({ file, reason: other }))
   }
-  const about = Schema.decodeUnknownResult(Version)(text)
-  const other =
-    Result.isSuccess(about) && about.success.format === "uninet cost model" && about.success.version !== version
-      ? `is of version ${about.success.version}, and this software reads ${version}`
-      : "is damaged or none at all"
-  return Result.fail(new BadCostModel({ file, reason: other }))
-}
 
 /** The file's text. */
 export const print = (model: CostModel): string => `${JSON.stringify(model, null, 2)}\n`
@@ -133,7 +137,7 @@ const ratio = (a: number, b: number) => Math.abs(Math.log(a / b))
  *
  * // Its file, as `uninet calibrate` leaves it; of another processor it is refused.
  * const text = CostModel.print(known)
- * console.log(CostModel.parse("costs.json", text, "amd-avx512")._tag, CostModel.parse("costs.json", text, "other")._tag)
+ * console.log(CostModel.parse("costs.json", "amd-avx512")(text)._tag, CostModel.parse("costs.json", "other")(text)._tag)
  * ```
  */
 export const costOf =

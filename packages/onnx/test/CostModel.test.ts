@@ -6,13 +6,13 @@ import * as Result from "effect/Result"
 const own = CostModel.known["amd-avx512"]
 
 const said = (text: string) => {
-  const result = CostModel.parse("costs.json", text, "avx2")
+  const result = CostModel.parse("costs.json", "avx2")(text)
   return Result.isFailure(result) ? result.failure.message : ""
 }
 
 describe("a cost model", () => {
   it("is read as it was written", () =>
-    assert.deepStrictEqual(CostModel.parse("costs.json", CostModel.print(own), "amd-avx512"), Result.succeed(own)))
+    assert.deepStrictEqual(CostModel.parse("costs.json", "amd-avx512")(CostModel.print(own)), Result.succeed(own)))
 
   it("of another processor, another version or damaged is refused in a sentence with the remedy", () => {
     const remedy = "make one for this machine by: uninet calibrate --out costs.json"

@@ -151,7 +151,7 @@ const App = ({
   const [theme, setTheme] = useState<(typeof themes)[number]>(themes[0])
   const asked = useDetail(live, run?.info.name ?? "", view.trial)
   const table = run?.table
-  const parsed = useMemo(() => (table === undefined ? undefined : Filter.parse(view.where, table)), [table, view.where])
+  const parsed = useMemo(() => (table === undefined ? undefined : Filter.parse(table)(view.where)), [table, view.where])
   // With a mistake in it nothing is filtered, and the mistake is said.
   const predicate = parsed !== undefined && Result.isSuccess(parsed) ? parsed.success : undefined
   const states = view.states.join()

@@ -199,16 +199,18 @@ const parser = (all: ReadonlyArray<Token>, table: Table) => {
  * ```ts
  * import { Filter, Table } from "@uninet/report"
  *
- * console.log(Filter.parse("state = failed", Table.of([])))
+ * console.log(Filter.parse(Table.of([]))("state = failed"))
  * ```
  */
-export const parse = (expression: string, table: Table): Result.Result<Predicate, string> =>
-  Result.flatMap(tokens(expression), (all) => {
-    if (all.length === 0) return Result.succeed(() => true)
-    try {
-      return Result.succeed(parser(all, table)())
-    } catch (cause) {
-      if (cause instanceof Wrong) return Result.fail(cause.message)
-      throw cause
-    }
-  })
+export const parse =
+  (table: Table) =>
+  (expression: string): Result.Result<Predicate, string> =>
+    Result.flatMap(tokens(expression), (all) => {
+      if (all.length === 0) return Result.succeed(() => true)
+      try {
+        return Result.succeed(parser(all, table)())
+      } catch (cause) {
+        if (cause instanceof Wrong) return Result.fail(cause.message)
+        throw cause
+      }
+    })

@@ -57,67 +57,69 @@ const chosen = (info: Info, table: Table, of: Options["of"]) => {
  * import { FrontPicture, Run } from "@uninet/report"
  *
  * export const picture = (run: Run.Run) =>
- *   FrontPicture.svg(run.info, Run.table(run), { of: ["accuracy", "macs"] })
+ *   FrontPicture.svg(run.info, { of: ["accuracy", "macs"] })(Run.table(run))
  * ```
  */
-export const svg = (info: Info, table: Table, { of }: Options = {}): string | undefined => {
-  const two = chosen(info, table, of)
-  if (two === undefined) return undefined
-  const { across, up } = two
-  const all = Array.from({ length: table.size }, (_, row) => row)
-  const { rows } = Front.comparable(all, [up, across], numbers("epochs")(table))
-  if (rows.length === 0) return undefined
-  const front = Front.of(rows, [up, across]).toSorted((a, b) => (across.values[a] ?? 0) - (across.values[b] ?? 0))
-  /** From a column's numbers to places, with some room beside the outermost. */
-  const axis = (values: Float64Array, from: number, to: number) => {
-    const [least, most] = rows.reduce(
-      ([low, high], row) => [Math.min(low, values[row] ?? low), Math.max(high, values[row] ?? high)],
-      [Infinity, -Infinity]
-    )
-    const room = 0.06 * (most - least || Math.abs(most) || 1)
-    const [low, high] = [least - room, most + room]
-    const at = (value: number) => Number((from + ((value - low) / (high - low)) * (to - from)).toFixed(1))
-    return { at, ticks: ticks(low, high, 6) }
-  }
-  const x = axis(across.values, left, width - right)
-  const y = axis(up.values, height - bottom, top)
-  const place = (row: number) => [x.at(across.values[row] ?? 0), y.at(up.values[row] ?? 0)] as const
-  const name = column("network")(table)
-  const said = `${front.length} of ${rows.length} networks are on the front of ${up.name} and ${across.name}`
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" role="img" class="uninet-front">`,
-    `<title>${Picture.escaped(`The front of ${info.name}`)}</title><desc>${Picture.escaped(said)}.</desc>`,
-    `<style>.uninet-front{font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-size:13px}
+export const svg =
+  (info: Info, { of }: Options = {}) =>
+  (table: Table): string | undefined => {
+    const two = chosen(info, table, of)
+    if (two === undefined) return undefined
+    const { across, up } = two
+    const all = Array.from({ length: table.size }, (_, row) => row)
+    const { rows } = Front.comparable(all, [up, across], numbers("epochs")(table))
+    if (rows.length === 0) return undefined
+    const front = Front.of(rows, [up, across]).toSorted((a, b) => (across.values[a] ?? 0) - (across.values[b] ?? 0))
+    /** From a column's numbers to places, with some room beside the outermost. */
+    const axis = (values: Float64Array, from: number, to: number) => {
+      const [least, most] = rows.reduce(
+        ([low, high], row) => [Math.min(low, values[row] ?? low), Math.max(high, values[row] ?? high)],
+        [Infinity, -Infinity]
+      )
+      const room = 0.06 * (most - least || Math.abs(most) || 1)
+      const [low, high] = [least - room, most + room]
+      const at = (value: number) => Number((from + ((value - low) / (high - low)) * (to - from)).toFixed(1))
+      return { at, ticks: ticks(low, high, 6) }
+    }
+    const x = axis(across.values, left, width - right)
+    const y = axis(up.values, height - bottom, top)
+    const place = (row: number) => [x.at(across.values[row] ?? 0), y.at(up.values[row] ?? 0)] as const
+    const name = column("network")(table)
+    const said = `${front.length} of ${rows.length} networks are on the front of ${up.name} and ${across.name}`
+    return [
+      `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" role="img" class="uninet-front">`,
+      `<title>${Picture.escaped(`The front of ${info.name}`)}</title><desc>${Picture.escaped(said)}.</desc>`,
+      `<style>.uninet-front{font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-size:13px}
 .uninet-front .b{fill:#fff}.uninet-front .t{fill:#1b1f24}.uninet-front .m{fill:#57606a;font-size:12px}.uninet-front .g{stroke:#d7dce1}
 .uninet-front .d{fill:#2f6db3;opacity:.45}.uninet-front .f{fill:#d97706}.uninet-front .l{stroke:#d97706;stroke-width:2;fill:none}
 @media (prefers-color-scheme:dark){.uninet-front .b{fill:#0d1117}.uninet-front .t{fill:#e6edf3}.uninet-front .m{fill:#9aa4af}.uninet-front .g{stroke:#30363d}.uninet-front .d{fill:#6ea8e5}}</style>`,
-    `<rect class="b" width="${width}" height="${height}" rx="8"/>`,
-    text("t", `x="${left}" y="26"`, said),
-    ...y.ticks.flatMap((tick) => [
-      `<path class="g" d="M${left} ${y.at(tick)}H${width - right}"/>`,
-      text("m", `x="${left - 8}" y="${y.at(tick) + 4}" text-anchor="end"`, up.said(tick))
-    ]),
-    ...x.ticks.flatMap((tick) => [
-      `<path class="g" d="M${x.at(tick)} ${top}V${height - bottom}"/>`,
-      text("m", `x="${x.at(tick)}" y="${height - bottom + 18}" text-anchor="middle"`, across.said(tick))
-    ]),
-    text("t", `x="${left}" y="${top - 10}"`, `${up.name} (${isBetter[up.direction]})`),
-    text(
-      "t",
-      `x="${width - right}" y="${height - 14}" text-anchor="end"`,
-      `${across.name} (${isBetter[across.direction]})`
-    ),
-    ...rows.map((row) => {
-      const [cx, cy] = place(row)
-      return `<circle class="d" cx="${cx}" cy="${cy}" r="3"/>`
-    }),
-    `<path class="l" d="${front.map((row, i) => (i === 0 ? `M${place(row).join(" ")}` : `H${place(row)[0]}V${place(row)[1]}`)).join("")}"/>`,
-    ...front.map((row) => {
-      const [cx, cy] = place(row)
-      const network = name === undefined ? "" : textIn(row)(name)
-      return `<circle class="f" cx="${cx}" cy="${cy}" r="5"><title>${Picture.escaped(`trial ${numbers("trial")(table)?.[row] ?? row}: ${up.name} ${up.said(up.values[row] ?? 0)}, ${across.name} ${across.said(across.values[row] ?? 0)}${network === "" ? "" : `; ${network}`}`)}</title></circle>`
-    }),
-    "</svg>",
-    ""
-  ].join("\n")
-}
+      `<rect class="b" width="${width}" height="${height}" rx="8"/>`,
+      text("t", `x="${left}" y="26"`, said),
+      ...y.ticks.flatMap((tick) => [
+        `<path class="g" d="M${left} ${y.at(tick)}H${width - right}"/>`,
+        text("m", `x="${left - 8}" y="${y.at(tick) + 4}" text-anchor="end"`, up.said(tick))
+      ]),
+      ...x.ticks.flatMap((tick) => [
+        `<path class="g" d="M${x.at(tick)} ${top}V${height - bottom}"/>`,
+        text("m", `x="${x.at(tick)}" y="${height - bottom + 18}" text-anchor="middle"`, across.said(tick))
+      ]),
+      text("t", `x="${left}" y="${top - 10}"`, `${up.name} (${isBetter[up.direction]})`),
+      text(
+        "t",
+        `x="${width - right}" y="${height - 14}" text-anchor="end"`,
+        `${across.name} (${isBetter[across.direction]})`
+      ),
+      ...rows.map((row) => {
+        const [cx, cy] = place(row)
+        return `<circle class="d" cx="${cx}" cy="${cy}" r="3"/>`
+      }),
+      `<path class="l" d="${front.map((row, i) => (i === 0 ? `M${place(row).join(" ")}` : `H${place(row)[0]}V${place(row)[1]}`)).join("")}"/>`,
+      ...front.map((row) => {
+        const [cx, cy] = place(row)
+        const network = name === undefined ? "" : textIn(row)(name)
+        return `<circle class="f" cx="${cx}" cy="${cy}" r="5"><title>${Picture.escaped(`trial ${numbers("trial")(table)?.[row] ?? row}: ${up.name} ${up.said(up.values[row] ?? 0)}, ${across.name} ${across.said(across.values[row] ?? 0)}${network === "" ? "" : `; ${network}`}`)}</title></circle>`
+      }),
+      "</svg>",
+      ""
+    ].join("\n")
+  }

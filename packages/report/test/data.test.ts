@@ -21,7 +21,7 @@ const run = Run.of(journal({ trials: 300, rungs: [1, 3] }), about)
 const table = Run.table(run)
 const all = Array.from({ length: table.size }, (_, row) => row)
 const picked = (expression: string, of = table) =>
-  Result.map(Filter.parse(expression, of), (holds) => Array.from({ length: of.size }, (_, row) => row).filter(holds))
+  Result.map(Filter.parse(of)(expression), (holds) => Array.from({ length: of.size }, (_, row) => row).filter(holds))
 const trialsOf = (expression: string) => Result.getOrThrow(picked(expression))
 const textOf = (name: string, row: number) => Table.text(row)(Table.column(name)(table) ?? assert.fail(name))
 const numbersOf = (name: string, of = table) => Table.numbers(name)(of) ?? assert.fail(name)
@@ -238,7 +238,7 @@ const drawnOf = (svg: string, kind: string) => svg.split(`class="${kind}"`).leng
 
 describe("a front as a picture", () => {
   it("has every comparable trial, and those of the front once more", () => {
-    const drawn = FrontPicture.svg(run.info, table) ?? assert.fail("nothing is drawn")
+    const drawn = FrontPicture.svg(run.info)(table) ?? assert.fail("nothing is drawn")
     const comparable = all.filter((row) => numbersOf("epochs")[row] === 3)
     const front = Front.of(comparable, [
       { values: numbersOf("accuracy"), direction: "higher" },
@@ -250,9 +250,9 @@ describe("a front as a picture", () => {
 
   it("is none of a search without results, and no name in it is markup", () => {
     const early = Run.of(journal({ trials: 0 }), about)
-    assert.strictEqual(FrontPicture.svg(early.info, Run.table(early)), undefined)
+    assert.strictEqual(FrontPicture.svg(early.info)(Run.table(early)), undefined)
     const hostile = Run.of(journal({ trials: 40, prefix: "<script>&" }), about)
-    const drawn = FrontPicture.svg(hostile.info, Run.table(hostile)) ?? assert.fail("nothing is drawn")
+    const drawn = FrontPicture.svg(hostile.info)(Run.table(hostile)) ?? assert.fail("nothing is drawn")
     assert.notMatch(drawn, /<script|&(?!#)/)
   })
 })

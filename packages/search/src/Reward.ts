@@ -114,7 +114,7 @@ export const of =
     const { measure = task.decides } = reward
     const value = found.measures[measure] ?? NaN
     const direction = Task.directions(task)[measure] ?? "higher"
-    if (reward._tag === "Measure") return Task.worth(direction, value)
+    if (reward._tag === "Measure") return Task.worth(direction)(value)
     const target = { cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }
     if (direction === "higher")
       return reward._tag === "Mnas" ? Form.soft(value, [target], reward.exponent) : Form.hard(value, [target])

@@ -394,8 +394,8 @@ const worthOf = <A, C extends string, M extends string>(of: Named, wanted: Reado
       trial,
       objectives: wanted.map((objective) =>
         typeof objective === "string"
-          ? Task.worth(directions.get(objective) ?? "higher", values[objective])
-          : Task.worth(objective.direction, objective.of(values, point))
+          ? Task.worth(directions.get(objective) ?? "higher")(values[objective])
+          : Task.worth(objective.direction)(objective.of(values, point))
       )
     }
   }

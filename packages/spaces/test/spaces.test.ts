@@ -62,7 +62,7 @@ const facts: Facts.Facts = {
 describe.each(Object.entries(spaces))("%s", (_, of) => {
   it("keeps the laws that need no engine", () =>
     fc.assert(
-      fc.property(fromSpace(of.space), (point) => assert.isTrue(Result.isSuccess(Laws.check(of)(point)))),
+      fc.property(fromSpace(of.space), (point) => assert.isTrue(Result.isSuccess(Laws.check(point)(of)))),
       { numRuns: 30 }
     ))
 
@@ -70,7 +70,7 @@ describe.each(Object.entries(spaces))("%s", (_, of) => {
     const prng = Prng.fromSeed("laws")
     return Effect.forEach(
       Array.from({ length: 4 }, () => Space.sample(prng)(of.space)),
-      Laws.checkOn(engine)(of),
+      (point) => Laws.checkOn(engine)(point)(of),
       { discard: true }
     ).pipe(Effect.provide(OnnxRuntime.cpu()))
   })

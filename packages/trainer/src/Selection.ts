@@ -49,7 +49,7 @@ export interface Candidate {
 export const worthOf =
   <M extends string>({ decides, measures }: Task.Task<M>) =>
   (score: Score): number =>
-    Task.worth(measures[decides], score.measures[decides] ?? 0)
+    Task.worth(measures[decides])(score.measures[decides] ?? 0)
 
 /** Better by the measure that decides, then by the lower loss, where there is one. */
 export const isBetter =

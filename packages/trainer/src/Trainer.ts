@@ -366,7 +366,7 @@ const train = Effect.fnUntraced(function* <E>(
     const [, height = 1, width = 1] = image?.shape ?? []
     return size === undefined || !Dataset.isImages(data)
       ? data.train
-      : Resized.to({ height: size, width: Progressive.widthAt(size, { height, width }) })(data).train
+      : Resized.to({ height: size, width: Progressive.widthAt(size)({ height, width }) })(data).train
   }
 
   const everyEpoch = options.validateEveryEpoch ?? (earlyStopping !== null || checkpoints !== undefined)

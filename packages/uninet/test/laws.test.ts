@@ -22,7 +22,7 @@ const breakers = (name: string) =>
       fc.property(anyPoint, ({ architecture, of }) => {
         const law = Laws.pure(of).filter((law) => law.name === name)
         assert.strictEqual(law.length, 1)
-        Result.getOrThrow(Laws.check(of, law)(architecture))
+        Result.getOrThrow(Laws.check(architecture, law)(of))
       }),
       { numRuns: 100 }
     )
@@ -63,7 +63,7 @@ describe("the laws of UniNet's space", () => {
       const of = Result.getOrThrow(UniNetSpace.models({ image: height, stage0Channels: 24 }))
       const isPoint = architecture === UniNet.B0 || architecture === UniNet.B1
       const laws = Laws.pure(of).filter(({ name }) => isPoint || name !== "json")
-      assert.deepStrictEqual(Laws.check(of, laws)(architecture), Result.succeed(undefined))
+      assert.deepStrictEqual(Laws.check(architecture, laws)(of), Result.succeed(undefined))
       const json: unknown = JSON.parse(JSON.stringify(ModelSpace.write(architecture)(of)))
       assert.deepStrictEqual(ModelSpace.read(json)(of), Result.succeed(architecture))
     }
@@ -74,7 +74,7 @@ describe("the laws of UniNet's space", () => {
       Effect.gen(function* () {
         for (const { architecture, of } of toRun(8)) {
           const own = Laws.onEngine(of).filter(({ name }) => name === law.name)
-          yield* Laws.checkOn(onnxRuntime)(of, own)(architecture)
+          yield* Laws.checkOn(onnxRuntime)(architecture, own)(of)
         }
       }).pipe(Effect.provide(OnnxRuntime.cpu()))
     )
@@ -84,11 +84,11 @@ describe("the laws of UniNet's space", () => {
 const smallestViolation = (kit: Kit.Kit) => {
   const of = Result.getOrThrow(UniNetSpace.models({ image: 33, kit }))
   const outcome = fc.check(
-    fc.property(fromSpace(of.space), (architecture) => Result.isSuccess(Laws.check(of)(architecture))),
+    fc.property(fromSpace(of.space), (architecture) => Result.isSuccess(Laws.check(architecture)(of))),
     { numRuns: 300, seed: 1 }
   )
   const [architecture] = outcome.counterexample ?? assert.fail("no architecture breaks a law")
-  return Result.match(Laws.check(of)(architecture), {
+  return Result.match(Laws.check(architecture)(of), {
     onFailure: (violation) => ({ violation, architecture }),
     onSuccess: () => assert.fail("the counterexample breaks no law")
   })
@@ -110,7 +110,7 @@ const alive = (operator: Operator.Operator) => {
   const of = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10, kit }))
   const [architecture = assert.fail("none was drawn")] = fc.sample(fromSpace(of.space), { numRuns: 1, seed: 1 })
   const laws = Laws.onEngine(of).filter(({ name }) => name === "alive")
-  return Laws.checkOn(onnxRuntime)(of, laws)(architecture)
+  return Laws.checkOn(onnxRuntime)(architecture, laws)(of)
 }
 
 describe("the laws find planted bugs, shrunk to the smallest network that shows them", () => {
@@ -191,7 +191,7 @@ describe("the laws find planted bugs, shrunk to the smallest network that shows 
 
   it("an architecture of another space, whose names nobody knows", () => {
     const [stage] = UniNet.B0.stages
-    const violation = Laws.check(digits)({ ...UniNet.B0, stages: [{ ...stage, operator: "Mystery" }] })
+    const violation = Laws.check({ ...UniNet.B0, stages: [{ ...stage, operator: "Mystery" }] })(digits)
     assert.isTrue(Result.isFailure(violation))
     if (Result.isFailure(violation)) {
       assert.strictEqual(violation.failure.law, "builds")
@@ -203,10 +203,10 @@ describe("the laws find planted bugs, shrunk to the smallest network that shows 
 
   it.effect("an engine that gives nonsense", () =>
     Effect.gen(function* () {
-      const silent = yield* Effect.flip(Laws.checkOn(() => Effect.succeed({}))(digits)(seed))
+      const silent = yield* Effect.flip(Laws.checkOn(() => Effect.succeed({}))(seed)(digits))
       assert.match(silent.message, /law "runs" broken at logits: the engine gave 0 numbers for \[2×10\]/)
       const broken = { logits: new Float32Array(20).fill(NaN) }
-      const noisy = yield* Effect.flip(Laws.checkOn(() => Effect.succeed(broken))(digits)(seed))
+      const noisy = yield* Effect.flip(Laws.checkOn(() => Effect.succeed(broken))(seed)(digits))
       assert.match(noisy.message, /not finite/)
     })
   )
@@ -227,7 +227,7 @@ describe("the laws find planted bugs, shrunk to the smallest network that shows 
         const kit = Kit.make({ operators: { [name]: operator }, stage0: { name: "DWConv", operator: DWConv } })
         const of = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10, kit }))
         const [architecture = assert.fail("none was drawn")] = fc.sample(fromSpace(of.space), { numRuns: 1, seed: 1 })
-        const found = yield* Effect.flip(Laws.checkOn(onnxRuntime)(of)(architecture))
+        const found = yield* Effect.flip(Laws.checkOn(onnxRuntime)(architecture)(of))
         assert.strictEqual(found._tag, "LawViolation")
         if (found._tag === "LawViolation") assert.deepStrictEqual([found.law, found.at], [law, "logits"])
       }

@@ -138,7 +138,7 @@ export const bench = Command.make(
     json: flags.json
   },
   Effect.fnUntraced(function* ({ batch, config, dataset, json, models, on, rounds }) {
-    const target = yield* Effect.mapError(Effect.fromResult(Target.parse(on, batch)), usageAt("--for"))
+    const target = yield* Effect.mapError(Effect.fromResult(Target.parse(batch)(on)), usageAt("--for"))
     const twice = models.find((name, i) => models.indexOf(name) !== i)
     if (twice !== undefined) return yield* usage(`${twice} is given twice. Give every model once.`)
     yield* Effect.scoped(

@@ -63,7 +63,7 @@ export const classify = Command.make(
         // A few at a time, so that many images need no more memory than a few.
         for (let from = 0; from < images.length; from += 16) {
           const some = images.slice(from, from + 16)
-          const read = yield* ImageFile.readAll(some, { image, mean, deviation, cropRatio, invert })
+          const read = yield* ImageFile.readAll({ image, mean, deviation, cropRatio, invert })(some)
           const size = read.indexes.length
           const found =
             size === 0 ? new Float32Array() : (yield* outputs({ size, inputs: { [input]: read.images } }))[logits]
@@ -74,7 +74,7 @@ export const classify = Command.make(
             if (error !== undefined) rows.push({ image: file, error })
             else {
               const own = found.subarray(next * classes.length, ++next * classes.length)
-              rows.push({ image: file, classes: Classification.top(own, classes, top) })
+              rows.push({ image: file, classes: Classification.top(classes, top)(own) })
             }
           }
         }

@@ -211,7 +211,7 @@ const costsOf = Effect.fnUntraced(function* (file: Option.Option<string>) {
   if (Option.isNone(file)) return CostModel.known[processor]
   const fs = yield* FileSystem.FileSystem
   const text = yield* Effect.mapError(fs.readFileString(file.value), at("--cost-model"))
-  return yield* Effect.mapError(Effect.fromResult(CostModel.parse(file.value, text, processor)), (error) =>
+  return yield* Effect.mapError(Effect.fromResult(CostModel.parse(file.value, processor)(text)), (error) =>
     fault(`--cost-model: ${error.message}`)
   )
 })

@@ -72,7 +72,7 @@ export const profile = Command.make(
     json: flags.json
   },
   Effect.fnUntraced(function* ({ batch, dataset, int8, json, minutes, on, out, seed, space }) {
-    const target = yield* Effect.mapError(Effect.fromResult(Target.parse(on, batch)), usageAt("--for"))
+    const target = yield* Effect.mapError(Effect.fromResult(Target.parse(batch)(on)), usageAt("--for"))
     const fs = yield* FileSystem.FileSystem
     const name = yield* runFolder.shown(out)
     if (yield* Effect.orElseSucceed(fs.exists(out), () => false))

@@ -65,7 +65,7 @@ const drawFront = Effect.fnUntraced(function* (runs: ReadonlyArray<string>, file
       `--front ${yield* runFolder.shown(file)} is no name of a picture. Give a file that ends in .svg.`
     )
   const { run } = yield* reported.read(path.resolve(folder))
-  const drawn = FrontPicture.svg(run.info, Run.table(run))
+  const drawn = FrontPicture.svg(run.info)(Run.table(run))
   if (drawn === undefined)
     return yield* fault(
       `${run.info.name} has no result yet in which a measure stands against a cost. Draw it when trials have finished.`

@@ -352,7 +352,7 @@ type Member = Compound.Member<unknown>
 const grids = ({ candidates }: CoefficientSearch.Found<unknown, string, string>, of: ModelSpace.Any): string => {
   const { decides, measures, shares } = of.task
   const table = newTable(["depth α", "width β", "image γ", "α·β²·γ²", "input", "MACs", "parameters", "validation"])
-  const worth = (measure: number | null) => (measure === null ? -Infinity : Task.worth(measures[decides], measure))
+  const worth = (measure: number | null) => (measure === null ? -Infinity : Task.worth(measures[decides])(measure))
   for (const { coefficients, measure, member } of candidates.toSorted((a, b) => worth(b.measure) - worth(a.measure))) {
     const { depth, resolution, width } = coefficients
     table.push([

@@ -41,7 +41,7 @@ const search = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options
   const heard = yield* counting.make("networks")
   const run = Effect.runPromiseWith(yield* Effect.context())
   const broken = (point: unknown) => {
-    const checked = Laws.check(of)(point)
+    const checked = Laws.check(point)(of)
     return Result.isFailure(checked) ? checked.failure : undefined
   }
   let checked = 0
@@ -88,7 +88,7 @@ const engineRuns = 10
 const searchOnEngine = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options) {
   const runtime = yield* Runtime
   const broken = (point: unknown) =>
-    Laws.checkOn(engine)(of)(point).pipe(
+    Laws.checkOn(engine)(point)(of).pipe(
       Effect.as(undefined),
       Effect.catch((error) =>
         Effect.succeed(

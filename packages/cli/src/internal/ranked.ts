@@ -100,7 +100,7 @@ const ofRun = Effect.fnUntraced(function* (folder: string, { config }: Options) 
     const value = entry.evaluation.measures[decides]
     return Result.isFailure(point) || value === undefined || epochs(entry) < longest
       ? []
-      : [{ of, point: point.success, result: Task.worth(measures[decides] ?? "higher", value) }]
+      : [{ of, point: point.success, result: Task.worth(measures[decides] ?? "higher")(value) }]
   })
 })
 

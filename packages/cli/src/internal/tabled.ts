@@ -145,7 +145,7 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
     networks.push({
       point: point.success,
       vector: [...vector.success],
-      worth: Task.worth(direction, value),
+      worth: Task.worth(direction)(value),
       costs: from.costs,
       measures: evaluation.measures,
       trainings: trained.get(trial) ?? []
@@ -176,7 +176,7 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
   const sorted = values.toSorted((a, b) => a - b)
   const at = (share: number) =>
     format.measure(
-      Task.worth(direction, sorted[Math.round(share * (sorted.length - 1))] ?? 0),
+      Task.worth(direction)(sorted[Math.round(share * (sorted.length - 1))] ?? 0),
       notes.task.shares.includes(decides),
       2
     )

@@ -19,7 +19,7 @@ const sequence =
   (x) => {
     const { stride } = config
     const [batch = 0, channels = 0, height = 0, width = 0] = x.shape
-    const size = strided({ height, width }, stride)
+    const size = strided(stride)({ height, width })
     const tokens = height * width
     const padding = stride === 1 ? 0 : size.height * size.width * stride * stride - tokens
     const line = Op.reshape(x, [batch, channels, 1, tokens], scope.path)

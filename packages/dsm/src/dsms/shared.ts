@@ -23,7 +23,7 @@ export const shortcut = (scope: Scope.Scope, { channels, stride }: Config): Laye
 
 export const shortcutCount = ({ channels, inChannels, stride }: Config, size: Block.Size): Block.Count => ({
   parameters: (inChannels + 1) * channels,
-  macs: area(strided(size, stride)) * inChannels * channels
+  macs: area(strided(stride)(size)) * inChannels * channels
 })
 
 /** The local branch: depthwise 3×3 with the stride → BN → 1×1, all named after `scope`, as in the released PyTorch code. */
@@ -41,7 +41,7 @@ export const branchCount = (
   kernel: number
 ): Block.Count => ({
   parameters: (kernel + 1) * inChannels + 2 * inChannels + (inChannels + 1) * channels,
-  macs: area(strided(size, stride)) * (kernel * inChannels + inChannels * channels)
+  macs: area(strided(stride)(size)) * (kernel * inChannels + inChannels * channels)
 })
 
 /** The shortcut plus attention of the queries that `branch` makes to every position of the input. */
@@ -54,7 +54,7 @@ export const attending = (
     shortcut: shortcut(scope, config),
     branch: (x) => {
       const [, , rows = 0, columns = 0] = x.shape
-      const { height, width } = strided({ height: rows, width: columns }, config.stride)
+      const { height, width } = strided(config.stride)({ height: rows, width: columns })
       const query = Nn.layerNorm(Scope.at("q_norm")(scope))(Op.toTokens(branch(x), scope.path))
       const tokens = Nn.layerNorm(Scope.at("kv_norm")(scope))(Op.toTokens(x, scope.path))
       const attended = Nn.crossAttention(scope, { headDim: config.headDim, query })(tokens)
@@ -64,7 +64,7 @@ export const attending = (
 
 /** Norms, key and value, output projection, and the attention itself. */
 export const attendingCount = ({ channels, inChannels, stride }: Config, size: Block.Size): Block.Count => {
-  const [keys, queries] = [area(size), area(strided(size, stride))]
+  const [keys, queries] = [area(size), area(strided(stride)(size))]
   return {
     parameters: 2 * channels + 2 * inChannels + (inChannels + 1) * 2 * channels + (channels + 1) * channels,
     macs: keys * inChannels * 2 * channels + queries * channels * channels + 2 * queries * keys * channels
