@@ -86,9 +86,14 @@ export const experiment = Command.make(
       device: yield* Device.choose(device),
       allowMixed
     }
+    const more = [
+      ...(Option.isSome(workers) ? ["--workers", String(workers.value)] : []),
+      ...(device === Device.standard ? [] : ["--device", device]),
+      ...(allowMixed ? ["--allow-mixed"] : [])
+    ]
     const again = Effect.suspend(() =>
       Console.error(
-        `\nStopped. What is trained so far is kept in ${name}; go on with: ${command.uninet("experiment", file, "--out", name, ...(allowMixed ? ["--allow-mixed"] : []))}`
+        `\nStopped. What is trained so far is kept in ${name}; go on with: ${command.uninet("experiment", file, "--out", name, ...more)}`
       )
     )
     yield* Effect.scoped(

@@ -319,9 +319,12 @@ export const markdown = (
       `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${format.lengthOf(experiment)}`
   )
   const places = mixed.map(({ arm, before, now, seed, what }) => `${arm}, seed ${seed} (${what}: ${now} for ${before})`)
-  /** By which examples there are a share is off by about this much. */
-  const [sampled] = arms.flatMap(({ test }) =>
-    isShare && test !== null && examples.test > 0 ? [Math.sqrt((test.mean * (1 - test.mean)) / examples.test)] : []
+  /** The standard error of a share by which examples it was found on, the largest of all arms. */
+  const sampled = Math.max(
+    0,
+    ...arms.flatMap(({ test }) =>
+      isShare && test !== null && examples.test > 0 ? [Math.sqrt((test.mean * (1 - test.mean)) / examples.test)] : []
+    )
   )
   const eachOf = (trained: ReadonlyArray<Trained>) =>
     seeds
@@ -375,10 +378,10 @@ export const markdown = (
     pairs === "trainings"
       ? `± is the standard error over the trainings of one network of each arm${isSearched ? ": it does not tell how another search would have come out" : ""}.`
       : "± is the standard error over the searches, each with the mean of what was trained of it.",
-    ...(sampled === undefined
+    ...(sampled === 0
       ? []
       : [
-          `Other ${examples.test} test examples would change every figure by about ${value(sampled)} more (one standard error), most of it in common to all arms.`
+          `Other ${examples.test} test examples would change each figure by another ${value(sampled)} or so (one standard error), most of it in common to all arms.`
         ]),
     "",
     ...table(
