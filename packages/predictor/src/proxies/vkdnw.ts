@@ -2,7 +2,6 @@ import { gradient, Op, Shape, Tensor } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import { eigenvalues } from "../internal/eigenvalues.ts"
-import { substitute } from "../internal/substitute.ts"
 import { NotApplicable } from "../PredictorError.ts"
 import * as Proxy from "../Proxy.ts"
 
@@ -51,12 +50,34 @@ const fisherOf = (jacobian: ArrayLike<number>, logits: ArrayLike<number>, exampl
   return { fisher, weights }
 }
 
+type Layer = Tensor.Tensor<"conv2d" | "linear">
+
+/** Whether a node is a layer with weights of its own. */
+const isLayer = (node: Tensor.Tensor): node is Layer =>
+  (Tensor.is("conv2d")(node) || Tensor.is("linear")(node)) && Tensor.is("variable")(node.inputs[1])
+
+/** The first channel of a layer's input or output: an image's second axis, else the last. */
+const firstOf =
+  (layer: Layer) =>
+  (x: Tensor.Tensor): Tensor.Tensor =>
+    Op.slice(x, layer.kind === "conv2d" ? 1 : x.shape.length - 1, 0, 1)
+
+/** What the first element of a layer's weights is multiplied by, for each place of the output. */
+const met = (layer: Layer): Tensor.Tensor => {
+  const [x, w] = layer.inputs
+  const first = firstOf(layer)(x)
+  if (!Tensor.is("conv2d")(layer)) return first
+  const [, , height, width] = w.shape
+  const corner = Op.pad(Op.fill(1, [1, 1, 1, 1]), [0, 0, 0, 0], [0, 0, height - 1, width - 1])
+  return Op.conv2d(first, corner, { ...layer.attributes, groups: 1 })
+}
+
 /**
  * Fisher-eigenvalue entropy: −Σ λ̃ₖ log λ̃ₖ over the nine deciles λ̃ₖ, as shares of their sum, of the eigenvalues of the Fisher information of the classes' probabilities with respect to the first element of every
  * layer's weights; log 9 where all are alike. Batch norms have the statistics that they begin with.
  *
- * Derivatives for each example come of one backward pass: a layer f(x, W) becomes f(x, W) + δ · f(x, E), E being 1 in the first element and 0 elsewhere, with a δ of 0 for every example. Biases and norms are left out, our
- * choice. The authors add the number of layers where they rank by it alone, which can be had of other proxies.
+ * Derivatives for each example come of one backward pass: the gradients at a layer's first output channel, times what the first element of its weights met of the first input channel, summed over places. Biases and norms are
+ * left out, our choice. The authors add the number of layers where they rank by it alone, which can be had of other proxies.
  *
  * **Source.** O. Týbl and L. Neumann, "Training-free Neural Architecture Search through Variance of Knowledge of Deep Network Weights", CVPR 2025 (arXiv 2502.04975), section III. **Assumes** classes; no labels.
  */
@@ -69,34 +90,26 @@ export const vkdnw = Proxy.make({
     if (classes < 2 || rest.length > 0) return inapplicable("it has no probabilities of classes")
     const examples = Math.max(1, Math.min(batch, most, Math.floor(passes / classes)))
     const rows = examples * classes
-    const [logits] = apart(examples, classes).answers
+    const {
+      answers: [logits],
+      order
+    } = apart(examples, classes)
     if (logits === undefined) return inapplicable("it has no probabilities of classes")
-    const deltas: Array<Tensor.Tensor> = []
-    const moved = substitute([logits], (node, inputs) => {
-      const [x, w] = inputs
-      const isLayer = Tensor.is("conv2d")(node) || Tensor.is("linear")(node)
-      if (!isLayer || x === undefined || w === undefined || !Tensor.is("variable")(w) || x.shape[0] % rows !== 0)
-        return undefined
-      const ones = w.shape.map(() => 1)
-      const first = Op.pad(
-        Op.fill(1, ones),
-        ones.map(() => 0),
-        w.shape.map((length) => length - 1)
-      )
-      const delta = Op.fill(0, [x.shape[0], ...node.shape.slice(1).map(() => 1)])
-      deltas.push(delta)
-      return Op.add({ ...node, inputs }, Op.mul(delta, { ...node, inputs: [x, first] }))
-    })(logits)
+    const layers = order.filter(isLayer).filter(({ inputs: [x] }) => x.shape[0] % rows === 0)
     const own = Float32Array.from({ length: rows * classes }, (_, i) =>
       Number(Math.floor(i / classes / examples) === i % classes)
     )
-    const columns = gradient(Op.sum(Op.mul(moved, Op.constant(own, [rows, classes]))), deltas).flatMap((g) =>
-      g === undefined ? [] : [Op.sum(Op.reshape(g, [rows, Shape.size(g.shape) / rows]), [1], true)]
-    )
+    const gradients = gradient(Op.sum(Op.mul(logits, Op.constant(own, [rows, classes]))), layers)
+    const columns = layers.flatMap((layer, i) => {
+      const g = gradients[i]
+      if (g === undefined) return []
+      const share = Op.mul(firstOf(layer)(g), met(layer))
+      return [Op.sum(Op.reshape(share, [rows, Shape.size(share.shape) / rows]), [1], true)]
+    })
     const [column, ...columnsBehind] = columns
     if (column === undefined) return inapplicable("it has no weights")
     return Result.succeed({
-      outputs: { jacobian: Op.concat([column, ...columnsBehind], 1), logits: Op.slice(moved, 0, 0, examples) },
+      outputs: { jacobian: Op.concat([column, ...columnsBehind], 1), logits: Op.slice(logits, 0, 0, examples) },
       score: ({ jacobian = [], logits = [] }) => {
         const { fisher, weights } = fisherOf(jacobian, logits, examples, classes)
         return ofDeciles(eigenvalues(fisher, weights))
