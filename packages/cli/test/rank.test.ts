@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { folder, here, tinyDataset, tinyNetwork } from "./support/cli.ts"
+import { made, points } from "./support/run.ts"
 
 /** Networks that differ in width, the wider ones said to be better. */
 const networks = Array.from({ length: 8 }, (_, i) => ({
@@ -48,6 +49,28 @@ describe("uninet rank", () => {
     })
   )
 
+  it.live("extrapolates what a search's trials were after their first epochs, those that were stopped as well", () =>
+    Effect.gen(function* () {
+      const accuracies = Array.from({ length: 12 }, (_, i) => 0.5 + ((5 * i) % 12) / 30)
+      const given = { accuracies, stopped: [3] }
+      const run = yield* made(yield* folder, "run", given)
+      writeFileSync(join(run, "best.json"), JSON.stringify({ architecture: points(given)[0] }))
+      const { code, stderr, stdout } = yield* here(["rank", run, "--by", "curve,trees", "--after", "1", "--json"])
+      assert.strictEqual(code, 0, stderr)
+      const { certificates, networks } = JSON.parse(stdout)
+      assert.deepStrictEqual([networks.length, networks[3].result], [12, null])
+      assert.isAbove(certificates.curve.overall.spearman.value, 0.99)
+      assert.strictEqual(certificates.curve.networks, 11)
+      assert.approximately(networks[3].scores.curve, accuracies[3] ?? 0, 0.02)
+      assert.isNumber(networks[3].scores.trees)
+      // Without, what was not trained to the end is no result.
+      const ended = JSON.parse((yield* here(["rank", run, "--by", "macs", "--json"])).stdout)
+      assert.strictEqual(ended.networks.length, 11)
+      const all = yield* here(["rank", run, "--by", "curve", "--after", "2"])
+      assert.match(all.stderr, /--after is 2, and the longest trials of .*run have 2 epochs\. Give less\./)
+    })
+  )
+
   it.live("says what is wrong with what it was given", () =>
     Effect.gen(function* () {
       const file = join(yield* folder, "cells.json")
@@ -55,6 +78,12 @@ describe("uninet rank", () => {
       for (const [args, code, text] of [
         [["nothing.json"], 2, /"nothing.json" is no space \(uninet, /],
         [["uninet", "--by", "taste"], 2, /--by has "taste". Give some of parameters, /],
+        [
+          ["uninet", "--by", "curve"],
+          2,
+          /--by has curve, which goes by first epochs\. Give a search's folder, and --after/
+        ],
+        [["uninet", "--after", "1"], 2, /"uninet" is no search's folder, so there are no first epochs/],
         [["uninet", "--batch", "5"], 2, /Give an even number of 4 or more/],
         [[file], 1, /element 0: "\|none~0\|" is no cell of NAS-Bench-201/]
       ] as const) {

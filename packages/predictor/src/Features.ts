@@ -1,5 +1,5 @@
-/** Points of a space as numbers, for a `Regressor`: what was chosen. Costs and proxies are numbers already; put them behind. */
-import { Site, Space } from "@uninet/search-space"
+/** Points of a space as numbers, for a `Regressor`: what was chosen, and how their first epochs went. Costs and proxies are numbers already; put them behind. */
+import { Elementary, Site, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
 
 /** How points become numbers. */
@@ -98,4 +98,56 @@ export const ofChoices =
         return features.map(({ of }) => (tokens.length > 0 ? of(tokens) : Number.NaN))
       }
     }
+  }
+
+/** How a training went, epoch by epoch, as a journal keeps it: all lists are of one length. */
+export interface Curve {
+  /** Epochs trained by then, ascending. */
+  readonly epochs: ReadonlyArray<number>
+  /** The training loss. */
+  readonly loss: ReadonlyArray<number | null>
+  /** What was measured, `null` after epochs without a validation. */
+  readonly measures: Readonly<Record<string, ReadonlyArray<number | null>>>
+}
+
+/** The last of the values that there are, NaN where there is none. */
+const latest = (values: ReadonlyArray<number | null>): number =>
+  values.findLast((value) => value !== null) ?? Number.NaN
+
+/** What a measure was after so many epochs, at the latest validation by then; NaN where there was none. */
+const measured =
+  (measure: string, after: number) =>
+  ({ epochs, measures }: Curve): number =>
+    latest((measures[measure] ?? []).filter((_, i) => (epochs[i] ?? Infinity) <= after))
+
+/**
+ * What a training's first epochs tell of how it will end, four numbers: the logarithm of the training loss after so many of them and what one measure was by then, and how far both have come since the first. NaN for
+ * what is not known. A regressor that takes them in extrapolates the curve: it has seen how far others came from there.
+ *
+ * @example
+ * ```ts
+ * import { Features, Regressor } from "@uninet/predictor"
+ * import { Result } from "effect"
+ *
+ * // Twelve trainings' first two epochs, and what all but the first came to: the faster one learns at first, the further.
+ * const curves = Array.from({ length: 12 }, (_, i): Features.Curve => ({
+ *   epochs: [1, 2],
+ *   loss: [2 / (i + 2), 1 / (i + 2)],
+ *   measures: { accuracy: [0.5 + i / 40, 0.6 + i / 40] }
+ * }))
+ * const rows = curves.map(Features.ofCurve("accuracy", 2))
+ * const fitted = Result.getOrThrow(Regressor.ridge(rows.slice(1), curves.slice(1).map((_, i) => 0.675 + i / 40)))
+ * console.log(fitted.predict(rows[0] ?? []).mean.toFixed(2)) // 0.65: what the first will come to
+ * ```
+ */
+export const ofCurve =
+  (measure: string, after: number) =>
+  (curve: Curve): ReadonlyArray<number> => {
+    const losses = curve.loss.map((loss) => (loss === null ? null : Elementary.log(loss)))
+    const known = { ...curve, measures: { ...curve.measures, "": losses } }
+    const [first = 1] = curve.epochs
+    return ["", measure].flatMap((name) => {
+      const value = measured(name, after)(known)
+      return [value, value - measured(name, first)(known)]
+    })
   }

@@ -24,8 +24,13 @@ import * as spaces from "../internal/spaces.ts"
 /** AZ-NAS's four as one. */
 const combined = "az-nas"
 
-/** Predictors from choices, costs and proxies, fitted on what was trained. */
+/** What extrapolates from a trial's first epochs alone. */
+const curve = "curve"
+
+/** Predictors from choices, costs, proxies and first epochs, fitted on what was trained. */
 const regressors: Readonly<Record<string, Regressor.Regressor>> = {
+  // Among hundreds of numbers of choices and with few results a line drowns the four of a curve.
+  [curve]: Regressor.ridge,
   ridge: Regressor.ridge,
   gp: Regressor.gaussianProcess,
   trees: Regressor.trees,
@@ -186,14 +191,40 @@ export const rank = Command.make(
     channels: flags
       .whole("channels", 1, 4096)
       .pipe(Flag.optional, Flag.withDescription("Their channels (default 1; 3 of nas-bench-201)")),
+    after: flags
+      .whole("after", 1, 1_000_000)
+      .pipe(
+        Flag.optional,
+        Flag.withDescription(
+          "Of a search's folder: predictors see so many of each trial's first epochs, curve goes by them alone, and trials that were not trained to the end are ranked as well"
+        )
+      ),
     config: networks.config,
     device: flags.device.pipe(Flag.withDefault(Device.standard)),
     json: flags.json
   },
-  Effect.fnUntraced(function* ({ batch, by, channels, config, count, dataset, device, image, json, seed, what }) {
+  Effect.fnUntraced(function* ({
+    after,
+    batch,
+    by,
+    channels,
+    config,
+    count,
+    dataset,
+    device,
+    image,
+    json,
+    seed,
+    what
+  }) {
     const names = [...new Set(by.split(",").map((name) => name.trim()))]
     const unknown = names.find((name) => !known.includes(name))
     if (unknown !== undefined) return yield* usage(`--by has "${unknown}". Give some of ${known.join(", ")}.`)
+    const epochs = Option.getOrUndefined(after)
+    if (names.includes(curve) && epochs === undefined)
+      return yield* usage(
+        "--by has curve, which goes by first epochs. Give a search's folder, and --after with their number."
+      )
     if (batch < 4 || batch % 2 === 1) return yield* usage(`--batch is ${batch}. Give an even number of 4 or more.`)
     const data = Option.isNone(dataset) ? undefined : yield* batchOf(dataset.value, batch, seed, image)
     const candidates = yield* ranked.read(what, {
@@ -201,6 +232,7 @@ export const rank = Command.make(
       count,
       seed,
       config,
+      after: epochs,
       image: Option.getOrUndefined(image),
       channels: Option.getOrUndefined(channels)
     })
@@ -241,7 +273,7 @@ export const rank = Command.make(
     for (const name of names) {
       const regressor = Object.hasOwn(regressors, name) ? regressors[name] : undefined
       if (regressor === undefined) continue
-      const made = predicted(regressor, candidates, rows, seed)
+      const made = predicted(regressor, candidates, rows, { after: epochs, isByCurve: name === curve, seed })
       if (Result.isFailure(made)) yield* Console.error(`note: ${name}: ${made.failure}`)
       scoresBy.set(
         name,
@@ -308,7 +340,11 @@ export const rank = Command.make(
       command: "uninet rank nas-bench-201 --by az-nas,naswot,macs --count 50 --json",
       description: "Cells that are drawn at random"
     },
-    { command: "uninet rank runs/demo --by naswot,snip", description: "What a search trained, with certificates" }
+    { command: "uninet rank runs/demo --by naswot,snip", description: "What a search trained, with certificates" },
+    {
+      command: "uninet rank runs/rungs --after 1 --by curve,ridge",
+      description: "What trials would come to by their first epoch, those that were stopped included"
+    }
   ])
 )
 
@@ -331,14 +367,16 @@ const logarithm = (x: number | null) => (x === null ? Number.NaN : Elementary.lo
 
 const says = ({ message }: { readonly message: string }) => message
 
+const noEpochs: Features.Curve = { epochs: [], loss: [], measures: {} }
+
 /**
- * What a regressor expects of every network, from its choices, costs and the proxies that were asked for: of one that was trained by a fit that has not seen it, of the others by one on all that were.
+ * What a regressor expects of every network, from its choices, costs, first epochs and the proxies that were asked for: of one that was trained by a fit that has not seen it, of the others by one on all that were.
  */
 const predicted = (
   regressor: Regressor.Regressor,
   candidates: ReadonlyArray<ranked.Candidate>,
   rows: ReadonlyArray<Row>,
-  seed: string
+  { after, isByCurve, seed }: { readonly after: number | undefined; readonly isByCurve: boolean; readonly seed: string }
 ): Result.Result<ReadonlyArray<number>, string> =>
   Result.gen(function* () {
     const [first] = candidates
@@ -347,10 +385,12 @@ const predicted = (
         "the networks are of several spaces, whose choices have nothing in common; rank those of one"
       )
     const { encode } = Features.ofChoices(candidates.map(({ point }) => point))(first.of.space)
-    const features = candidates.map(({ point }, i) => {
+    const features = candidates.map(({ curve, of, point }, i) => {
       const { macs, parameters, scores } = rows[i] ?? { macs: null, parameters: null, scores: {} }
       const others = Object.values(scores).map((score) => score ?? Number.NaN)
-      return [...encode(point), logarithm(macs), logarithm(parameters), ...others]
+      const epochs = after === undefined ? [] : Features.ofCurve(of.task.decides, after)(curve ?? noEpochs)
+      if (isByCurve) return epochs
+      return [...encode(point), logarithm(macs), logarithm(parameters), ...others, ...epochs]
     })
     const trained = candidates.flatMap(({ result }, i) => (result === null ? [] : [{ i, result }]))
     const inputs = trained.map(({ i }) => features[i] ?? [])

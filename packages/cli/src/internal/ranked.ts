@@ -1,7 +1,7 @@
 /** The networks that `uninet rank` ranks: of a file, a space or a search's folder, with what is known of them by training. */
 import { Datasets } from "@uninet/data"
 import { Facts, ModelSpace, Task } from "@uninet/model-space"
-import { Journal, SpaceSource } from "@uninet/search"
+import { Journal, SpaceSource, type Training } from "@uninet/search"
 import { Prng, Space } from "@uninet/search-space"
 import { NasBench201 } from "@uninet/spaces"
 import * as Effect from "effect/Effect"
@@ -11,6 +11,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { at, fault, usage } from "./CliFault.ts"
+import * as format from "./format.ts"
 import * as networks from "./networks.ts"
 import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
@@ -19,8 +20,10 @@ import * as spaces from "./spaces.ts"
 export interface Candidate {
   readonly of: ModelSpace.Any
   readonly point: unknown
-  /** What training found, larger being better; `null` where nobody has trained it. */
+  /** What training found, larger being better; `null` where nobody has trained it, or not for as long as others. */
   readonly result: number | null
+  /** How its training went, where a journal says. */
+  readonly curve?: Training.Curve | undefined
 }
 
 export interface Options {
@@ -33,6 +36,8 @@ export interface Options {
   /** What a data set says of itself, where there is one. */
   readonly facts: Facts.Facts | undefined
   readonly config: Option.Option<string>
+  /** Epochs of a trial that predictors may see: those that were trained for as long, but not to the end, are ranked as well. */
+  readonly after: number | undefined
 }
 
 /** Pictures and ten classes: CIFAR-10's for NAS-Bench-201, digits for the others, unless others are asked for. */
@@ -82,11 +87,19 @@ const ofSpace = Effect.fnUntraced(function* (text: string, options: Options) {
 
 const epochs = (entry: Journal.EntryOf<"Finished">) => entry.evaluation.epochs ?? 0
 
-/** Of a journal: the networks that were trained for longest, once each. */
-const ofRun = Effect.fnUntraced(function* (folder: string, { config }: Options) {
+/** Of a journal: the networks that were trained for longest, once each, and with `after` those that were trained for less. */
+const ofRun = Effect.fnUntraced(function* (folder: string, { after, config }: Options) {
   const path = yield* Path.Path
   const { of } = yield* networks.read(folder, config)
-  const { entries } = yield* Effect.mapError(Journal.read(path.join(folder, runFolder.files.journal)), at(folder))
+  const { entries, trainings } = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const reader = yield* Journal.reader(path.join(folder, runFolder.files.journal))
+      return {
+        entries: yield* reader.entries(),
+        trainings: after === undefined ? [] : yield* reader.trainings()
+      }
+    })
+  ).pipe(Effect.mapError(at(folder)))
   const points = new Map<number, Schema.Json>()
   const trained = new Map<number, Journal.EntryOf<"Finished">>()
   for (const { entry } of entries) {
@@ -94,13 +107,18 @@ const ofRun = Effect.fnUntraced(function* (folder: string, { config }: Options) 
     if (entry._tag === "Finished") trained.set(entry.trial, entry)
   }
   const longest = Math.max(...[...trained.values()].map(epochs))
+  if (after !== undefined && !(after < longest))
+    return yield* usage(
+      `--after is ${after}, and the longest trials of ${folder} have ${format.plural(Math.max(0, longest), "epoch")}. Give less.`
+    )
   const { decides, measures } = of.task
+  const curves = Map.groupBy(trainings, ({ trial }) => trial)
   return [...trained].flatMap(([trial, entry]): ReadonlyArray<Candidate> => {
     const point = ModelSpace.read(points.get(trial))(of)
     const value = entry.evaluation.measures[decides]
-    return Result.isFailure(point) || value === undefined || epochs(entry) < longest
-      ? []
-      : [{ of, point: point.success, result: Task.worth(measures[decides] ?? "higher")(value) }]
+    if (Result.isFailure(point) || value === undefined || epochs(entry) < (after ?? longest)) return []
+    const result = epochs(entry) < longest ? null : Task.worth(measures[decides] ?? "higher")(value)
+    return [{ of, point: point.success, result, curve: Journal.curveOf(curves.get(trial) ?? []) }]
   })
 })
 
@@ -155,9 +173,11 @@ const ofList = Effect.fnUntraced(function* (file: string, list: ReadonlyArray<Sc
 export const read = Effect.fnUntraced(function* (text: string, options: Options) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  if (spaces.names.includes(text) || SpaceSource.isModule(text)) return yield* ofSpace(text, options)
   const isRun = yield* Effect.orElseSucceed(fs.exists(path.join(text, runFolder.files.journal)), () => false)
   if (isRun) return yield* ofRun(text, options)
+  if (options.after !== undefined)
+    return yield* usage(`"${text}" is no search's folder, so there are no first epochs to see. Leave --after out.`)
+  if (spaces.names.includes(text) || SpaceSource.isModule(text)) return yield* ofSpace(text, options)
   const json = yield* Effect.mapError(fs.readFileString(text), () =>
     usage(
       `"${text}" is no space (${spaces.names.join(", ")}, or a module), no search's folder and no file that can be read. Give one of them.`

@@ -18,6 +18,8 @@ export interface Made {
   readonly strategy?: string
   /** The accuracies of its trials; `null` for one that failed. */
   readonly accuracies: ReadonlyArray<number | null>
+  /** Trials that were stopped after their first epoch, by half of their accuracy. */
+  readonly stopped?: ReadonlyArray<number>
 }
 
 /** Each trial's curve has two epochs. */
@@ -40,7 +42,7 @@ export const points = ({ accuracies, seed = "0" }: Made) => {
 
 /** Makes the folder below another one and gives its path. */
 export const made = (below: string, name: string, given: Made): Effect.Effect<string> => {
-  const { accuracies, seed = "0", strategy = "random" } = given
+  const { accuracies, seed = "0", stopped = [], strategy = "random" } = given
   const folder = join(below, name)
   const identity: Journal.Identity = {
     space: fingerprint,
@@ -81,6 +83,7 @@ export const made = (below: string, name: string, given: Made): Effect.Effect<st
       for (const [trial, accuracy] of accuracies.entries()) {
         const point = all[trial]
         if (point === undefined) continue
+        const isWhole = !stopped.includes(trial)
         yield* journal.append({
           _tag: "Proposed",
           trial,
@@ -90,17 +93,23 @@ export const made = (below: string, name: string, given: Made): Effect.Effect<st
           costs: { macs: 1e6 + trial, parameters: 1e5 },
           seed: `${seed}/trial/${trial}`
         })
-        yield* accuracy === null
-          ? journal.append({ _tag: "Failed", trial, reason: "Diverged", detail: "the loss was NaN" })
-          : journal.append(
-              {
-                _tag: "Finished",
-                trial,
-                evaluation: { measures: { accuracy, top5: 1, loss: 1 - accuracy, calibrationError: 0 }, epochs: 2 },
-                reward: accuracy
-              },
-              training(trial, accuracy)
-            )
+        if (accuracy === null) {
+          yield* journal.append({ _tag: "Failed", trial, reason: "Diverged", detail: "the loss was NaN" })
+          continue
+        }
+        const reward = isWhole ? accuracy : accuracy / 2
+        yield* journal.append(
+          {
+            _tag: "Finished",
+            trial,
+            evaluation: {
+              measures: { accuracy: reward, top5: 1, loss: 1 - reward, calibrationError: 0 },
+              epochs: isWhole ? 2 : 1
+            },
+            reward
+          },
+          training(trial, accuracy)
+        )
       }
       return folder
     })
