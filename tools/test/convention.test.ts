@@ -9,7 +9,6 @@ const packages = new URL("../../packages/", import.meta.url)
 const types: Readonly<Record<string, string>> = {
   Costs: "formulas: plus(a, b)",
   Expression: "formulas: add(x, y)",
-  Fused: "formulas: gate(x, by)",
   Prng: "what chance is drawn from is not what is worked on",
   Shape: "formulas: equals(a, b)",
   Target: "asked by every rule of a compiler for every op",
@@ -98,7 +97,7 @@ const moduleOf = (name: string, text: string): Module => ({
   )
 })
 
-/** The modules of a package: `export * as Name from "./Name.ts"`. */
+/** The modules of a package: `export * as Name from "./Name.ts"`. Of those that gather other files' functions, `Op` (formulas) and `Nn` (layers), nothing is seen. */
 const modulesOf = (name: string): ReadonlyArray<Module> => {
   const index = new URL(`${name}/src/index.ts`, packages)
   return statements(readFileSync(index, "utf8")).flatMap(({ exported, source, type }) =>
@@ -146,7 +145,7 @@ const given = ({ body, params }: Node): ReadonlyArray<ReadonlyArray<string>> => 
   return [nodesOf(params).map(typeOf), ...(behind === undefined ? [] : given(behind))]
 }
 
-/** The functions of a module that take first what it is the module of, or what another one is, and something beside or behind it. */
+/** The functions of a module, but those that make something of parts by their name, that take first what it is the module of, or what another one is, and something beside or behind it. */
 const first =
   (subjects: ReadonlySet<string>) =>
   (module: Module): ReadonlyArray<string> =>
