@@ -53,7 +53,7 @@ const pooled = (name: string, sites: ReadonlyArray<Site.Site>): ReadonlyArray<Fe
 
 /**
  * An encoding by choices: for every site the number of its option (−1 where the point has no such site), and for every option that some of the given points have, whether it is the one; then, of a choice that is
- * made for every element of a list, how often each option was chosen. What is the same for all of the points is left out.
+ * made for every element of a list, how often each option was chosen. What is the same for all of the points is left out; points that the space does not have say nothing.
  *
  * @example
  * ```ts
