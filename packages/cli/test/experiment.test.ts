@@ -82,10 +82,14 @@ const run = (
   below: string,
   out: string,
   asked: Array<string>,
-  { most, written = given }: { readonly most?: number; readonly written?: Experiment.Input } = {}
+  {
+    allowMixed = false,
+    most,
+    written = given
+  }: { readonly allowMixed?: boolean; readonly most?: number; readonly written?: Experiment.Input } = {}
 ) =>
   Effect.gen(function* () {
-    const machine = { workers: 2, device: "cpu", evaluator: () => training(asked, most) } as const
+    const machine = { workers: 2, device: "cpu", allowMixed, evaluator: () => training(asked, most) } as const
     const loaded = {
       experiment: yield* Experiment.read(join(below, "parts.json"))(written),
       path: join(below, "parts.json")
@@ -148,6 +152,9 @@ describe("uninet experiment", () => {
         assert.isAtMost(asked.length, whole.length + 2)
         assert.isFalse(existsSync(join(out, "plain", "0", "again", "checkpoints")))
 
+        const begun = join(below, "begun")
+        yield* Effect.flip(run(below, begun, [], { most: 3 }))
+
         // A finished one is read: nothing is trained, and under what it would be does not matter.
         const labels = join(below, "tiny", "train-labels-idx1-ubyte")
         writeFileSync(
@@ -157,6 +164,11 @@ describe("uninet experiment", () => {
         const later: Array<string> = []
         assert.strictEqual((yield* run(below, out, later)).text, text)
         assert.deepStrictEqual(later, [])
+        // One that is not finished is refused, or becomes a mixture that says what is mixed.
+        assert.match((yield* Effect.flip(run(below, begun, later))).message, /the data's content was \w+ and is \w+\./)
+        const mixture = yield* run(below, begun, later, { allowMixed: true })
+        assert.isTrue(mixture.found.isMixed)
+        assert.match(mixture.text, /\*\*Mixed: .*: (\w+, seed 0 \(the data's content: \w+ for \w+\)(; )?)+\.\*\*/)
       })
   )
 

@@ -318,7 +318,9 @@ export const markdown = (
     ([kind, most]) =>
       `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${format.lengthOf(experiment)}`
   )
-  const places = mixed.map(({ arm, before, now, seed, what }) => `${arm}, seed ${seed} (${what}: ${now} for ${before})`)
+  const places = new Set(
+    mixed.map(({ arm, before, now, seed, what }) => `${arm}, seed ${seed} (${what}: ${now} for ${before})`)
+  )
   /** The standard error of a share by which examples it was found on, the largest of all arms. */
   const sampled = Math.max(
     0,
@@ -351,11 +353,12 @@ export const markdown = (
     ...(mixed.length === 0
       ? []
       : [
-          `**Mixed: some trainings came about under other data, software, engines or machines than the rest: ${places.join("; ")}.**`,
+          `**Mixed: some trainings came about under other data, software, engines or machines than the rest: ${[...places].join("; ")}.**`,
           ""
         ]),
     [
       ...(spent.length === 0 ? [] : [`Each search: ${spent.join("")}, ${format.plural(seeds.length, "seed")}.`]),
+      ...(experiment.reward === undefined ? [] : [`Its reward: \`${JSON.stringify(experiment.reward)}\`.`]),
       `Trained again: ${format.plural(retrain.seeds, "time")} for ${format.plural(retrain.epochs, "epoch")} from fresh weights, tested once each.`,
       `${format.plural(trainings, "training")} in all, ${format.time(seconds)} of training.`
     ].join(" "),
