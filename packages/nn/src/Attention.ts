@@ -1,5 +1,5 @@
 /** Multi-head attention over tokens `[batch, tokens, channels]`. */
-import { Op, type Tensor } from "@uninet/graph"
+import { Op, Shape, type Tensor } from "@uninet/graph"
 import * as Elementary from "@uninet/search-space/elementary"
 import { fail, type Layer } from "./Layer.ts"
 import { linear } from "./Linear.ts"
@@ -28,7 +28,8 @@ export const attend = (
   value: Tensor.Tensor,
   mask?: Tensor.Tensor
 ): Tensor.Tensor => {
-  const channels = query.shape[query.shape.length - 1]
+  if (!isTokens(query.shape)) return noTokens(scope, query)
+  const [, , channels] = query.shape
   if (channels % headDim !== 0)
     return fail(scope, "attention", query, `${channels} channels do not divide into heads of ${headDim}`)
   return Op.attention(
@@ -40,12 +41,13 @@ export const attend = (
   )
 }
 
-/** Equal parts of the last axis. */
-const split = (x: Tensor.Tensor, parts: number, path: string): ReadonlyArray<Tensor.Tensor> => {
-  const axis = x.shape.length - 1
-  const length = x.shape[axis] / parts
-  return Array.from({ length: parts }, (_, i) => Op.slice(x, axis, i * length, (i + 1) * length, path))
-}
+/** The parts of the last axis that are so long. */
+const parts = (x: Tensor.Tensor, length: number, path: string) => (i: number) =>
+  Op.slice(x, x.shape.length - 1, i * length, (i + 1) * length, path)
+
+const isTokens = Shape.hasRank(3)
+const noTokens = (scope: Scope.Scope, x: Tensor.Tensor) =>
+  fail(scope, "attention", x, "query, key and value must be [batch×tokens×channels]")
 
 /**
  * A mask `[1, tokens, tokens]` under which a token attends to itself and to those before it. Made in the program from two rows of numbers: as a constant it would be the square of that, and
@@ -75,10 +77,11 @@ const causalMask = (tokens: number, path: string): Tensor.Tensor => {
 export const selfAttention =
   (scope: Scope.Scope, { causal = false, headDim }: { readonly headDim: number; readonly causal?: boolean }): Layer =>
   (x) => {
+    if (!isTokens(x.shape)) return noTokens(scope, x)
     const [, tokens, channels] = x.shape
     const mask = causal && tokens >= 1 ? causalMask(tokens, scope.path) : undefined
-    const [query, key, value] = split(linear(Scope.at("qkv")(scope), { out: 3 * channels })(x), 3, scope.path)
-    return linear(Scope.at("proj")(scope), { out: channels })(attend(scope, headDim, query, key, value, mask))
+    const part = parts(linear(Scope.at("qkv")(scope), { out: 3 * channels })(x), channels, scope.path)
+    return linear(Scope.at("proj")(scope), { out: channels })(attend(scope, headDim, part(0), part(1), part(2), mask))
   }
 
 /**
@@ -100,9 +103,10 @@ export const selfAttention =
 export const crossAttention =
   (scope: Scope.Scope, { headDim, query }: { readonly headDim: number; readonly query: Tensor.Tensor }): Layer =>
   (x) => {
-    const channels = query.shape[2]
-    const [key, value] = split(linear(Scope.at("kv")(scope), { out: 2 * channels })(x), 2, scope.path)
-    return linear(Scope.at("proj")(scope), { out: channels })(attend(scope, headDim, query, key, value))
+    if (!isTokens(query.shape)) return noTokens(scope, query)
+    const [, , channels] = query.shape
+    const part = parts(linear(Scope.at("kv")(scope), { out: 2 * channels })(x), channels, scope.path)
+    return linear(Scope.at("proj")(scope), { out: channels })(attend(scope, headDim, query, part(0), part(1)))
   }
 
 /** An image's rows or columns cut into windows: how many, of which length, and what is left over at the end. */
@@ -127,6 +131,7 @@ export const windowAttention =
   (x) => {
     const { headDim, window, height, width } = options
     const { path } = scope
+    if (!isTokens(x.shape)) return noTokens(scope, x)
     const [batch, , channels] = x.shape
     const rows = cut(height, window)
     const columns = cut(width, window)
@@ -144,12 +149,12 @@ export const windowAttention =
       [batch * windows, tokens, 3 * channels],
       path
     )
-    const [query, key, value] = split(inWindows, 3, path)
+    const part = parts(inWindows, channels, path)
     const mask =
       rows.padding + columns.padding === 0 || x.fault !== undefined
         ? undefined
         : Op.constant(paddingMask(rows, columns, height, width), [windows, tokens], path)
-    const attended = attend(scope, headDim, query, key, value, mask)
+    const attended = attend(scope, headDim, part(0), part(1), part(2), mask)
 
     const back = Op.reshape(attended, [batch, rows.count, columns.count, rows.size, columns.size, channels], path)
     const whole = Op.reshape(

@@ -1,9 +1,10 @@
 /** Convolutions over images `[batch, channels, height, width]`. */
-import { Op } from "@uninet/graph"
+import { Op, Shape } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
-import type { Layer } from "./Layer.ts"
+import { fail, type Layer } from "./Layer.ts"
 import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
+import { alongChannels } from "./internal/axes.ts"
 import { pair } from "./internal/pair.ts"
 
 /** Channels, kernel, stride, groups and bias. */
@@ -43,6 +44,7 @@ export const convolution =
   (x) => {
     const { out, groups = 1, bias = true, padding } = options
     const [height, width] = pair(options.kernel)
+    if (!Shape.hasRank(4)(x.shape)) return fail(scope, "conv2d", x, "the input must be [batch×channels×height×width]")
     const perGroup = x.shape[1] / groups
     const initialiser = Initialiser.convolution(perGroup * height * width)
     const weight = parameter(scope, "weight", [out, perGroup, height, width], initialiser, true)
@@ -65,7 +67,7 @@ export const pointwise = (scope: Scope, options: { readonly out: number; readonl
   convolution(scope, { ...options, kernel: 1 })
 
 /** A convolution of every channel by itself: `[batch, channels, height, width]`, the channels as they were. Defaults: kernel 3, no bias, the rest as of `convolution`. */
-export const depthwise =
-  (scope: Scope, options: Omit<Partial<ConvolutionOptions>, "out" | "groups"> = {}): Layer =>
-  (x) =>
-    convolution(scope, { kernel: 3, bias: false, ...options, out: x.shape[1], groups: x.shape[1] })(x)
+export const depthwise = (scope: Scope, options: Omit<Partial<ConvolutionOptions>, "out" | "groups"> = {}): Layer =>
+  alongChannels(scope, "conv2d", (channels) =>
+    convolution(scope, { kernel: 3, bias: false, ...options, out: channels, groups: channels })
+  )

@@ -2,6 +2,7 @@
 import { Op } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
 import type { Layer } from "./Layer.ts"
+import { alongFeatures } from "./internal/axes.ts"
 import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
 
@@ -20,10 +21,10 @@ import type { Scope } from "./Scope.ts"
  * console.log(Nn.linear(Scope.at("head")(scope), { out: 10 })(Op.globalAveragePool(x)).shape) // [ 8, 10 ]
  * ```
  */
-export const linear =
-  (scope: Scope, options: { readonly out: number; readonly bias?: boolean }): Layer =>
-  (x) => {
+export const linear = (scope: Scope, options: { readonly out: number; readonly bias?: boolean }): Layer =>
+  alongFeatures(scope, "linear", (features) => (x) => {
     const { out, bias = true } = options
-    const weight = parameter(scope, "weight", [out, x.shape[x.shape.length - 1]], Initialiser.linear, true)
-    return Op.linear(x, weight, bias ? parameter(scope, "bias", [out], Initialiser.zero, false) : undefined, scope.path)
-  }
+    const weight = parameter(scope, "weight", [out, features], Initialiser.linear, true)
+    const offset = bias ? parameter(scope, "bias", [out], Initialiser.zero, false) : undefined
+    return Op.linear(x, weight, offset, scope.path)
+  })

@@ -21,8 +21,11 @@ const wrong = (op: string, x: Tensor.Tensor, reason: string) => fail(Scope.make(
  * console.log(Loss.softCrossEntropy(logits, targets).shape) // []
  * ```
  */
-export const softCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor =>
-  Op.scale(Op.sum(Op.mul(targets, Op.logSoftmax(logits, path), path)), -1 / logits.shape[0], path)
+export const softCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor => {
+  // There is no softmax of a scalar.
+  const [batch = 1] = logits.shape
+  return Op.scale(Op.sum(Op.mul(targets, Op.logSoftmax(logits, path), path)), -1 / batch, path)
+}
 
 /** What the target is. */
 export interface CrossEntropyOptions {
@@ -53,7 +56,8 @@ export const crossEntropy = (
 ): Tensor.Tensor => {
   if (!isShare(labelSmoothing))
     return wrong("crossEntropy", logits, `the label smoothing must lie in [0, 1], not be ${labelSmoothing}`)
-  const classes = logits.shape[1]
+  const [, classes] = logits.shape
+  if (classes === undefined) return wrong("crossEntropy", logits, "the logits must be [batch×classes]")
   const oneHot = Op.oneHot(labels, classes, path)
   const targets =
     labelSmoothing === 0
@@ -85,7 +89,7 @@ export const pixelCrossEntropy = (
   const op = "pixelCrossEntropy"
   if (!isShare(labelSmoothing))
     return wrong(op, logits, `the label smoothing must lie in [0, 1], not be ${labelSmoothing}`)
-  if (logits.shape.length !== 4) return wrong(op, logits, "the logits must be [batch×classes×height×width]")
+  if (!Shape.hasRank(4)(logits.shape)) return wrong(op, logits, "the logits must be [batch×classes×height×width]")
   const [batch, classes, height, width] = logits.shape
   if (!Shape.equals(labels.shape, [batch, height, width]))
     return wrong(op, logits, `the labels must be [${batch}×${height}×${width}], not ${Shape.print(labels.shape)}`)
@@ -150,7 +154,7 @@ export const meanAbsoluteError = (predictions: Tensor.Tensor, targets: Tensor.Te
  */
 const logistic = Op.composite({
   name: "binaryCrossEntropy",
-  build: ([x, t]) => {
+  build: ([x, t]: readonly [logits: Tensor.Tensor, targets: Tensor.Tensor]) => {
     const rest = Op.log(Op.add(Op.exp(Op.neg(Op.abs(x))), Op.fill(1)))
     return Op.add(Op.sub(Op.relu(x), Op.mul(x, t)), rest)
   },

@@ -1,6 +1,7 @@
 /** Batch and layer normalisation. Epsilon 1e-5 and momentum 0.1 everywhere, PyTorch's defaults and UniNet's. */
 import { Op, type Tensor } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
+import { alongChannels, alongFeatures } from "./internal/axes.ts"
 import { fail, type Layer } from "./Layer.ts"
 import { buffer, parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
@@ -33,10 +34,11 @@ export const runningStatistics = (
  * console.log(norm(x).shape, bare(x).shape)
  * ```
  */
-export const batchNorm =
-  (scope: Scope, { affine = true, zero = false }: { readonly zero?: boolean; readonly affine?: boolean } = {}): Layer =>
-  (x) => {
-    const channels = x.shape[1]
+export const batchNorm = (
+  scope: Scope,
+  { affine = true, zero = false }: { readonly zero?: boolean; readonly affine?: boolean } = {}
+): Layer =>
+  alongChannels(scope, "batchNorm", (channels) => (x) => {
     if (!affine) {
       if (zero) return fail(scope, "batchNorm", x, "without a scale there is none to start at zero")
       if (scope.mode === "training") return Op.batchNorm(x, undefined, undefined, {}, scope.path)
@@ -48,14 +50,12 @@ export const batchNorm =
     if (scope.mode === "training") return Op.batchNorm(x, weight, bias, {}, scope.path)
     const { mean, variance } = runningStatistics(scope.path, channels)
     return Op.batchNormInference(x, weight, bias, mean, variance, {}, scope.path)
-  }
+  })
 
 /** Layer norm over the last axis. Parameters `weight` (first 1) and `bias` (first 0). */
-export const layerNorm =
-  (scope: Scope): Layer =>
-  (x) => {
-    const features = x.shape[x.shape.length - 1]
+export const layerNorm = (scope: Scope): Layer =>
+  alongFeatures(scope, "layerNorm", (features) => (x) => {
     const weight = parameter(scope, "weight", [features], Initialiser.one, false)
     const bias = parameter(scope, "bias", [features], Initialiser.zero, false)
     return Op.layerNorm(x, weight, bias, {}, scope.path)
-  }
+  })

@@ -1,6 +1,6 @@
 /** Pooling and resizing of images `[batch, channels, height, width]`. */
-import { Op } from "@uninet/graph"
-import type { Layer } from "./Layer.ts"
+import { Op, Shape } from "@uninet/graph"
+import { fail, type Layer } from "./Layer.ts"
 import type { Scope } from "./Scope.ts"
 import { pair } from "./internal/pair.ts"
 
@@ -98,6 +98,7 @@ export const resize =
   ): Layer =>
   (x) => {
     const { mode = "nearest" } = options
+    if (!Shape.hasRank(4)(x.shape)) return fail(scope, "resize", x, "the input must be [batch×channels×height×width]")
     const [, , height, width] = x.shape
     const size =
       "size" in options

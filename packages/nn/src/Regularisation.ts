@@ -61,7 +61,7 @@ const dropping =
  * ```
  */
 export const stochasticDepth = (scope: Scope, rate: number): Layer =>
-  dropping("stochasticDepth", scope, rate, ([batch, ...rest]) => [batch, ...rest.map(() => 1)])
+  dropping("stochasticDepth", scope, rate, (shape) => shape.map((n, axis) => (axis === 0 ? n : 1)))
 
 /**
  * Dropout: every element becomes 0 with probability `rate`, and what is kept is scaled by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.

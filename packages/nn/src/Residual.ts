@@ -1,6 +1,7 @@
 /** Residual branches and what scales them. */
 import { Op } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
+import { alongFeatures } from "./internal/axes.ts"
 import { identity, type Layer } from "./Layer.ts"
 import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
@@ -12,7 +13,9 @@ export const residual =
     Op.add(shortcut(x), branch(x), scope.path)
 
 /** LayerScale: a factor per feature of the last axis, first 1e-6. The parameter is called `name`. */
-export const layerScale =
-  (scope: Scope, name: string): Layer =>
-  (x) =>
-    Op.mul(x, parameter(scope, name, [x.shape[x.shape.length - 1]], Initialiser.layerScale, false), scope.path)
+export const layerScale = (scope: Scope, name: string): Layer =>
+  alongFeatures(
+    scope,
+    "layerScale",
+    (features) => (x) => Op.mul(x, parameter(scope, name, [features], Initialiser.layerScale, false), scope.path)
+  )

@@ -1,5 +1,6 @@
 /** The running statistics of batch norm: what a training step does to them. */
 import { Op, type Program, Tensor, topological } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { runningStatistics } from "./Normalisation.ts"
 
 /** The running statistics of the batch norm at a path: the variables `running_mean` and `running_var`. */
@@ -29,14 +30,18 @@ export const updates = (outputs: ReadonlyArray<Tensor.Tensor>): ReadonlyArray<Pr
   // Norms inside ops of one's own count too.
   const expanded = Op.expandComposites(outputs)
   const norms = topological(outputs.map(expanded)).filter(Tensor.is("batchNorm"))
-  const layers = Map.groupBy(norms, ({ path, shape }) => `${shape[1]} ${path}`)
+  const layers = Map.groupBy(norms, (norm) => `${channelsOf(norm)} ${norm.path}`)
   return [...layers.values()].flatMap(updatesOf)
 }
 
+/** As a batch norm takes no tensor without channels. */
+const channelsOf = ({ shape }: Tensor.Tensor) => Arr.getUnsafe(shape, 1)
+
 /** The updates of one layer's statistics by all its applications. */
 const updatesOf = (applications: ReadonlyArray<Tensor.Tensor<"batchNorm">>): ReadonlyArray<Program.Update> => {
-  const [{ path, shape }] = applications
-  const { mean, variance } = runningStatistics(path, shape[1])
+  const [first] = applications
+  if (first === undefined) return []
+  const { mean, variance } = runningStatistics(first.path, channelsOf(first))
   let next: readonly [mean: Tensor.Tensor, variance: Tensor.Tensor] = [mean, variance]
   for (const norm of applications) next = moved(norm, next)
   return [
@@ -50,7 +55,7 @@ const moved = (
   { attributes: { momentum }, inputs: [x], path }: Tensor.Tensor<"batchNorm">,
   [mean, variance]: readonly [mean: Tensor.Tensor, variance: Tensor.Tensor]
 ) => {
-  const channels = x.shape[1]
+  const channels = channelsOf(x)
   const count = x.shape.reduce((n, length) => n * length, 1) / channels
   const moments = Op.batchMoments(x, path)
   const next = (running: Tensor.Tensor, moment: number, factor: number) => {

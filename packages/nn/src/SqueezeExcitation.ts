@@ -1,8 +1,8 @@
 /** Squeeze-and-excitation: a gate per channel, from the image's channel means, as in the released PyTorch code of UniNet (Sense-X/UniNet). */
-import { Op } from "@uninet/graph"
+import { Op, Shape } from "@uninet/graph"
 import { flow } from "effect/Function"
 import { pointwise } from "./Convolution.ts"
-import type { Layer } from "./Layer.ts"
+import { fail, type Layer } from "./Layer.ts"
 import * as Scope from "./Scope.ts"
 
 /**
@@ -30,6 +30,8 @@ export const squeezeExcitation =
   (scope: Scope.Scope): Layer =>
   (x) => {
     const { path } = scope
+    if (!Shape.hasRank(4)(x.shape))
+      return fail(scope, "squeezeExcitation", x, "the input must be [batch×channels×height×width]")
     const [batch, channels] = x.shape
     const gate = flow(
       pointwise(Scope.at("fc1")(scope), { out: squeezeChannels(channels) }),

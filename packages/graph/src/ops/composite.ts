@@ -18,20 +18,20 @@ export type Json = number | string | boolean | null | ReadonlyArray<Json> | { re
 export type Parameters = { readonly [key: string]: Json }
 
 /** What an op of one's own means. */
-export interface Composite<P extends Parameters = {}> {
+export interface Composite<P extends Parameters = {}, Operands extends ReadonlyArray<Tensor> = ReadonlyArray<Tensor>> {
   /** Its name in errors and prints. */
   readonly name: string
   /**
    * Its result, made of its inputs by other ops: the same for the same shapes and parameters. Tensors that are not among the inputs, variables say, have to be handed in as
    * inputs, or no gradient would reach them; constants need not.
    */
-  readonly build: (inputs: ReadonlyArray<Tensor>, parameters: P) => Tensor
+  readonly build: (inputs: Operands, parameters: P) => Tensor
   /**
    * For each input, the gradient of a scalar with respect to it, given the gradient `dy` with respect to the result; of the input's shape. `null` for an input that has none: asking for
    * it is a `GradientError`. Left out, the gradient is that of what `build` made.
    */
   readonly gradient?: (
-    of: { readonly inputs: ReadonlyArray<Tensor>; readonly output: Tensor; readonly parameters: P },
+    of: { readonly inputs: Operands; readonly output: Tensor; readonly parameters: P },
     dy: Tensor
   ) => ReadonlyArray<Tensor | null>
 }
@@ -191,17 +191,23 @@ type Rest<P> = {} extends P ? [parameters?: P, path?: string] : [parameters: P, 
  * ```
  */
 export const composite =
-  <P extends Parameters = {}>({ build, gradient, name }: Composite<P>) =>
-  (inputs: ReadonlyArray<Tensor>, ...rest: Rest<P>): Tensor<"composite"> => {
+  <P extends Parameters = {}, Operands extends ReadonlyArray<Tensor> = ReadonlyArray<Tensor>>({
+    build,
+    gradient,
+    name
+  }: Composite<P, Operands>) =>
+  (inputs: Operands, ...rest: Rest<P>): Tensor<"composite"> => {
     // Parameters are only left out where an empty record of them will do.
     const [parameters = {} as P, path = inputs[0]?.path ?? ""] = rest as [parameters?: P, path?: string]
     const placeholders = inputs.map((x) => placeholder(x, path))
-    const body = bodyOf(name, path, inputs, placeholders, () => build(placeholders, parameters))
+    // One for each input, in order: as many as there are operands.
+    const operands = placeholders as ReadonlyArray<Tensor> as Operands
+    const body = bodyOf(name, path, inputs, placeholders, () => build(operands, parameters))
     const attributes: Attributes["composite"] = {
       name,
       parameters,
       body: { inputs: placeholders, result: body },
-      gradient: gradient && (({ inputs, result }, dy) => gradient({ inputs, output: result, parameters }, dy))
+      gradient: gradient && (({ result }, dy) => gradient({ inputs: operands, output: result, parameters }, dy))
     }
     const { fault } = body
     if (fault !== undefined)
