@@ -1,5 +1,5 @@
 /** A layer is a function of a tensor. Its parameters are named by the scope it was made in. */
-import { ShapeError, type Tensor } from "@uninet/graph"
+import { Shape, ShapeError, type Tensor } from "@uninet/graph"
 import type { Scope } from "./Scope.ts"
 
 /** A layer: a function of a tensor, for shapes that it takes; another shape gives a tensor that carries the error on to `Program.make`. */
@@ -42,3 +42,25 @@ export const fail = (scope: Scope, op: string, x: Tensor.Tensor, reason: string)
   ...x,
   fault: x.fault ?? new ShapeError({ path: scope.path, op, shapes: [[...x.shape]], reason })
 })
+
+/**
+ * A layer that is made for the lengths of its input's axes. An input that has more or fewer of them than `rank` is a `ShapeError`, as of `fail`.
+ *
+ * @example
+ * ```ts
+ * import { Op } from "@uninet/graph"
+ * import { Layer, Nn, Scope } from "@uninet/nn"
+ *
+ * // As many channels as came in.
+ * const scope = Scope.make("training", "mix")
+ * const mix = Layer.ofRank(4)(scope, "mix", ([, channels]) => Nn.pointwise(scope, { out: channels }))
+ * console.log(mix(Op.input("x", [8, 32, 16, 16])).shape) // [ 8, 32, 16, 16 ]
+ * ```
+ */
+export const ofRank =
+  <Rank extends number>(rank: Rank) =>
+  (scope: Scope, op: string, make: (shape: Shape.OfRank<Rank>) => Layer): Layer =>
+  (x) =>
+    Shape.hasRank(rank)(x.shape)
+      ? make(x.shape)(x)
+      : fail(scope, op, x, `the input must have ${rank} axes, not ${x.shape.length}`)
