@@ -215,8 +215,10 @@ export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): La
       ? block.dsm.layer(at, block.config)
       : block.operator.layer(at, { ...block.config, stochasticDepth })
   return (x) => {
+    if (!Shape.hasRank(4)(x.shape))
+      return Layer.fail(at, block.name, x, "the input must be [batch×channels×height×width]")
     const y = layer(x)
-    const [batch, , height = 0, width = 0] = x.shape
+    const [batch, , height, width] = x.shape
     const output = block.kind === "dsm" ? strided({ height, width }, block.config.stride) : { height, width }
     const expected = [batch, block.config.channels, output.height, output.width]
     return Shape.equals(y.shape, expected)

@@ -8,6 +8,7 @@
 import { Cost, Costs, type GraphError, Op, Program, type Shape, Tensor } from "@uninet/graph"
 import { type Layer, Scope } from "@uninet/nn"
 import type { Cost as SpaceCost } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import type * as Architecture from "./Architecture.ts"
 import { type Activations, trainingActivations } from "./internal/trainingActivations.ts"
@@ -123,7 +124,7 @@ const measure = (layer: (scope: Scope.Scope) => Layer.Layer, input: Shape.Shape,
     const training = yield* trainingActivations(layer(Scope.make("training")), input, isFirst)
     return {
       parameters: costs.parameters,
-      buffers: norms.reduce((sum, { shape }) => sum + 2 * shape[1] + 1, 0),
+      buffers: norms.reduce((sum, { shape }) => sum + 2 * Arr.getUnsafe(shape, 1) + 1, 0),
       macs: costs.macs,
       flops: costs.flops,
       fvcoreCount: costs.fvcoreCount,

@@ -12,6 +12,7 @@ interface Member {
 }
 type Six = readonly [number, number, number, number, number, number]
 
+const stages = [0, 1, 2, 3, 4, 5] as const
 const expansions: Six = [1, 4, 6, 3, 2, 5]
 const strides: Six = [1, 2, 2, 2, 1, 2]
 const operators = ["DWConv", "DWConv", "DWConv", "DWConv", "SA", "SA"] as const
@@ -21,8 +22,8 @@ const member = ({ channels, image, repeats }: Member): Architecture.Architecture
   image: { channels: 3, height: image, width: image },
   classes: 1000,
   stem: { channels: 32, stride: 2 },
-  stages: operators.map((operator, i) => ({
-    operator,
+  stages: stages.map((i) => ({
+    operator: operators[i],
     dsm: dsms[i],
     expansion: expansions[i],
     channels: channels[i],

@@ -508,8 +508,9 @@ export const forData =
   (options: Options = {}) =>
   ({ classes, inputs }: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> => {
     const { image } = inputs
-    const [channels, height, width] = image?.shape ?? []
-    return image?.shape.length === 3 && classes !== null
+    const [channels, height, width, ...others] = image?.shape ?? []
+    const isPicture = channels !== undefined && height !== undefined && width !== undefined && others.length === 0
+    return isPicture && classes !== null
       ? models({ image: { height, width }, channels, classes, ...options })
       : Result.fail(new NotPictures({ has: `${Model.print(inputs)}${classes === null ? " without classes" : ""}` }))
   }

@@ -2,6 +2,7 @@
 import type { Dsm } from "@uninet/dsm"
 import { Scaling } from "@uninet/model-space"
 import type { Operator } from "@uninet/operators"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import * as Architectures from "../Architecture.ts"
 import type { Architecture } from "../Architecture.ts"
@@ -42,7 +43,11 @@ const apply =
     ...base,
     image: { ...base.image, height: sizes.resolution, width: widthAt(base, sizes.resolution) },
     stem: { ...base.stem, channels: sizes.stem },
-    stages: base.stages.map((stage, i) => ({ ...stage, channels: sizes.widths[i], repeats: sizes.depths[i] })),
+    stages: base.stages.map((stage, i) => ({
+      ...stage,
+      channels: Arr.getUnsafe(sizes.widths, i),
+      repeats: Arr.getUnsafe(sizes.depths, i)
+    })),
     head: { channels: sizes.head }
   })
 
@@ -76,8 +81,8 @@ const macsOf = (base: Architecture, kit: Kit.Kit): Scaling.Chain<Architecture>["
       const { architecture, maps } = sized(resolution)
       const of = (repeats: number) =>
         parts.stage(
-          { ...base.stages[index], channels, repeats },
-          { ...maps[index], channels: entry },
+          { ...Arr.getUnsafe(base.stages, index), channels, repeats },
+          { ...Arr.getUnsafe(maps, index), channels: entry },
           architecture,
           index
         ).macs
@@ -86,7 +91,10 @@ const macsOf = (base: Architecture, kit: Kit.Kit): Scaling.Chain<Architecture>["
     }),
     head: remember((resolution, entry, channels) => {
       const { architecture, maps } = sized(resolution)
-      return parts.head({ ...maps[maps.length - 1], channels: entry }, { ...architecture, head: { channels } }).macs
+      return parts.head(
+        { ...Arr.getUnsafe(maps, maps.length - 1), channels: entry },
+        { ...architecture, head: { channels } }
+      ).macs
     })
   }
 }
@@ -106,15 +114,16 @@ const chainOf = (kit: Kit.Kit, base: Architecture, given: number | null): Scalin
   )
   // Widths that are tied to one another take the steps that suit them all.
   const steps = [divisor, ...attends.map((attending) => (attending ? headDim : divisor))]
-  for (let i = 0; i < stages.length; i++) if (entry[i] === "tied") steps[i + 1] = lcm(steps[i], steps[i + 1])
-  for (let i = stages.length - 1; i >= 0; i--) if (entry[i] === "tied") steps[i] = steps[i + 1]
+  for (let i = 0; i < stages.length; i++)
+    if (entry[i] === "tied") steps[i + 1] = lcm(Arr.getUnsafe(steps, i), Arr.getUnsafe(steps, i + 1))
+  for (let i = stages.length - 1; i >= 0; i--) if (entry[i] === "tied") steps[i] = Arr.getUnsafe(steps, i + 1)
   return {
     resolution: { part: "image", base: image.height, step: totalStride(base) },
-    stem: { part: "stem", base: stem.channels, step: steps[0] },
+    stem: { part: "stem", base: stem.channels, step: Arr.getUnsafe(steps, 0) },
     stages: stages.map(({ channels, repeats }, i) => ({
-      width: { part: `stage ${i}`, base: channels, step: steps[i + 1] },
+      width: { part: `stage ${i}`, base: channels, step: Arr.getUnsafe(steps, i + 1) },
       depth: { part: `stage ${i}`, base: repeats, step: 1 },
-      entry: entry[i]
+      entry: Arr.getUnsafe(entry, i)
     })),
     head: { part: "head", base: head.channels, step: divisor },
     macs: macsOf(base, kit),
@@ -142,8 +151,8 @@ const pairs = (smaller: Network.Network, larger: Network.Network): ReadonlyMap<s
 
 /** `blocks.3.b2.0.weight` as the block's path and the rest. */
 const ofBlock = (name: string): readonly [path: string | undefined, rest: string] => {
-  const match = /^(blocks\.\d+)\.(.*)$/.exec(name)
-  return match === null ? [undefined, name] : [match[1], match[2]]
+  const [, path, rest = name] = /^(blocks\.\d+)\.(.*)$/.exec(name) ?? []
+  return [path, rest]
 }
 
 /** What an operator or module says of how it grows. */
@@ -194,9 +203,9 @@ const approximations = (
       continue
     }
     if (partner === undefined) continue
-    const widths = [
+    const widths: ReadonlyArray<readonly [from: number, to: number]> = [
       [partner.config.channels, block.config.channels],
-      ...(block.kind === "dsm" ? [[partner.config.inChannels, block.config.inChannels]] : [])
+      ...(block.kind === "dsm" ? [[partner.config.inChannels, block.config.inChannels] as const] : [])
     ]
     const uneven = widths.find(([a, b]) => b % a !== 0)
     if (growth.normsChannels === true && uneven !== undefined)
@@ -252,10 +261,10 @@ const differenceOf = (a: Architecture, b: Architecture): Scaling.NotLarger | und
 
 /** B0 to B6 for images of any channels and any number of classes, where the baseline is their B0. */
 const published = (baseline: Architecture): ReadonlyArray<Architecture> | null => {
-  const fitted = Object.values(UniNet.family).map((member) =>
-    UniNet.withImage({ channels: baseline.image.channels }, baseline.classes)(member)
-  )
-  return Architectures.hash(baseline) === Architectures.hash(fitted[0]) ? fitted : null
+  const fit = UniNet.withImage({ channels: baseline.image.channels }, baseline.classes)
+  return Architectures.hash(baseline) === Architectures.hash(fit(UniNet.B0))
+    ? Object.values(UniNet.family).map(fit)
+    : null
 }
 
 const unbuildable = (at: "smaller" | "larger") => (error: { readonly message: string }) =>

@@ -14,7 +14,8 @@ export interface Activations {
 }
 
 /** A result of these needs no memory of its own. */
-const isView = (node: Tensor.Tensor) => Tensor.is("reshape")(node) || Tensor.is("broadcastTo")(node)
+const isView = (node: Tensor.Tensor): node is Tensor.Tensor<"reshape" | "broadcastTo"> =>
+  Tensor.is("reshape")(node) || Tensor.is("broadcastTo")(node)
 const isLeaf = (node: Tensor.Tensor) =>
   Tensor.is("variable")(node) || Tensor.is("constant")(node) || Tensor.is("fill")(node)
 
@@ -44,8 +45,7 @@ export const trainingActivations = (
   const outputs = Object.fromEntries(gradients.map((g, i) => [`gradient ${i}`, g]))
   return Result.map(Program.make({ outputs: { y, ...outputs } }), (program) => {
     const { nodes } = program
-    const result = program.outputs["y"]
-    const forward = nodes.indexOf(result) + 1
+    const forward = nodes.findIndex((node) => node === program.outputs["y"]) + 1
     const owner = new Map<Tensor.Tensor, Tensor.Tensor>()
     const lastUse = new Map<Tensor.Tensor, number>()
     for (const [i, node] of nodes.entries()) {
@@ -62,16 +62,16 @@ export const trainingActivations = (
     for (const [name, output] of Object.entries(program.outputs))
       if (name !== "y" && output !== inputGradient) elsewhere.add(ownerOf(output))
 
-    const freedAfter = nodes.map(() => 0)
+    const freedAfter = new Map<number, number>()
     let [alive, training, kept] = [0, 0, 0]
     for (const [i, node] of nodes.entries()) {
       if (!isView(node) && !isLeaf(node) && !elsewhere.has(node)) {
         alive += Tensor.bytes(node)
         const end = lastUse.get(node) ?? i
-        if (end < nodes.length) freedAfter[end] += Tensor.bytes(node)
+        freedAfter.set(end, (freedAfter.get(end) ?? 0) + Tensor.bytes(node))
       }
       training = Math.max(training, alive)
-      alive -= freedAfter[i]
+      alive -= freedAfter.get(i) ?? 0
       if (i + 1 === forward) kept = alive
     }
     return { training, kept }
