@@ -26,8 +26,9 @@
  */
 import { Op, type Tensor } from "@uninet/graph"
 import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
-import { type Layer, Model, Nn, Scope } from "@uninet/nn"
+import { Layer, Model, Nn, Scope } from "@uninet/nn"
 import { Choice, Space, type SpaceError } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import { flow } from "effect/Function"
 import * as Result from "effect/Result"
 import * as pictures from "./internal/pictures.ts"
@@ -129,14 +130,18 @@ const composed = <M>(
 const tokenLayer = (scope: Scope.Scope, chosen: TokenModule): Layer.Layer => {
   switch (chosen.op) {
     case "attention":
-      return (x) => Nn.selfAttention(scope, { headDim: x.shape[2] / chosen.heads })(x)
+      return Layer.ofRank(3)(scope, "attention", ([, , channels]) =>
+        Nn.selfAttention(scope, { headDim: channels / chosen.heads })
+      )
     case "linear":
-      return (x) => Nn.gelu(scope)(Nn.linear(scope, { out: x.shape[2] })(x))
+      return Layer.ofRank(3)(scope, "linear", ([, , channels]) =>
+        flow(Nn.linear(scope, { out: channels }), Nn.gelu(scope))
+      )
     case "mix":
-      return (x) => {
+      return Layer.ofRank(3)(scope, "mix", ([, tokens]) => (x) => {
         const turned = Op.transpose(x, [0, 2, 1], scope.path)
-        return Op.transpose(Nn.linear(scope, { out: x.shape[1] })(turned), [0, 2, 1], scope.path)
-      }
+        return Op.transpose(Nn.linear(scope, { out: tokens })(turned), [0, 2, 1], scope.path)
+      })
     case "norm":
       return Nn.layerNorm(scope)
     case "identity":
@@ -152,7 +157,9 @@ const mapLayer = (scope: Scope.Scope, chosen: MapModule): Layer.Layer => {
   const at = (name: string) => Scope.at(name)(scope)
   switch (chosen.op) {
     case "conv":
-      return (x) => Nn.gelu(scope)(Nn.convolution(scope, { out: x.shape[1], kernel: chosen.kernel })(x))
+      return Layer.ofRank(4)(scope, "conv", ([, channels]) =>
+        flow(Nn.convolution(scope, { out: channels, kernel: chosen.kernel }), Nn.gelu(scope))
+      )
     case "depthwise":
       return flow(Nn.depthwise(scope, { kernel: chosen.kernel, bias: true }), Nn.gelu(scope))
     case "pool":
@@ -166,11 +173,10 @@ const mapLayer = (scope: Scope.Scope, chosen: MapModule): Layer.Layer => {
     case "branch":
       return composed(scope, chosen, mapLayer)
     case "tokens":
-      return (x) => {
-        const [, , height, width] = x.shape
+      return Layer.ofRank(4)(scope, "tokens", ([, , height, width]) => (x) => {
         const inside = tokenLayer(at("inside"), chosen.inside)
         return Op.toImage(inside(Op.toTokens(x, scope.path)), height, width, scope.path)
-      }
+      })
   }
 }
 
@@ -189,7 +195,7 @@ const model = (options: Required<Options>, point: Architecture): Model.Model =>
       const at = (name: string) => Scope.at(name)(scope)
       let x: Tensor.Tensor = image
       for (const [i, chosen] of point.entries()) {
-        x = reduced(at(`stages.${i}.reduce`), options.widths[i])(x)
+        x = reduced(at(`stages.${i}.reduce`), Arr.getUnsafe(options.widths, i))(x)
         // The input goes on beside it: no derivation can cut the network in two.
         x = Nn.residual(at(`stages.${i}`), { branch: mapLayer(at(`stages.${i}.module`), chosen) })(x)
       }

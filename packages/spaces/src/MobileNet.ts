@@ -27,8 +27,9 @@
  */
 import { Costs as Counts, Op, Program } from "@uninet/graph"
 import { Classification, type Facts, ModelSpace, Scaling } from "@uninet/model-space"
-import { type Layer, Model, Nn, Scope } from "@uninet/nn"
+import { Layer, Model, Nn, Scope } from "@uninet/nn"
 import { Choice, Cost, Space, type SpaceError } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import { flow } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -118,11 +119,9 @@ const activation = (scope: Scope.Scope, name: Stage["activation"]): Layer.Layer 
   name === "relu" ? Nn.relu(scope) : Nn.hardSwish(scope)
 
 /** 1×1 to the expanded channels, depthwise, squeeze-and-excitation, 1×1 back; the input is added where the shapes are equal. */
-const block =
-  (scope: Scope.Scope, stage: Stage, stride: number): Layer.Layer =>
-  (x) => {
+const block = (scope: Scope.Scope, stage: Stage, stride: number): Layer.Layer =>
+  Layer.ofRank(4)(scope, "block", ([, entry]) => {
     const at = (name: string) => Scope.at(name)(scope)
-    const [, entry] = x.shape
     const branch = flow(
       Nn.pointwise(at("expand.0"), { out: stage.expansion * entry, bias: false }),
       Nn.batchNorm(at("expand.1")),
@@ -134,8 +133,8 @@ const block =
       Nn.pointwise(at("project.0"), { out: stage.channels, bias: false }),
       Nn.batchNorm(at("project.1"))
     )
-    return stride === 1 && entry === stage.channels ? Nn.residual(scope, { branch })(x) : branch(x)
-  }
+    return stride === 1 && entry === stage.channels ? Nn.residual(scope, { branch }) : branch
+  })
 
 const blocks =
   (scope: Scope.Scope, stage: Stage): Layer.Layer =>
@@ -183,9 +182,8 @@ const strided = ({ height, width }: Map2, stride: number): Map2 => ({
 
 /** What comes into every stage and into the head: height and width. */
 const maps = ({ image, stages, stem }: Architecture): ReadonlyArray<Map2> => {
-  const out = [strided(image, stem.stride)]
-  for (const { stride } of stages) out.push(strided(out[out.length - 1], stride))
-  return out
+  let map = strided(image, stem.stride)
+  return [map, ...stages.map(({ stride }) => (map = strided(map, stride)))]
 }
 
 /** What is counted of a part's program for a batch, and what stands for it where there is none. */
@@ -244,21 +242,24 @@ const partsOf = <K extends string>(what: Count<K>) => {
 
 /** Costs by stage: each depends on the channels that come in, and on nothing else of the others. */
 const costOf = <K extends string>(parts: ReturnType<typeof partsOf<K>>): Cost.Cost<Architecture, K> => {
-  const entryOf = ({ stages, stem }: Architecture, i: number) => (i === 0 ? stem.channels : stages[i - 1].channels)
+  const entryOf = ({ stages, stem }: Architecture, i: number) => stages[i - 1]?.channels ?? stem.channels
   return {
     of: (point) => {
       const map = maps(point)
-      const stages = point.stages.map((stage, i) => parts.stage(stage, entryOf(point, i), map[i]))
+      const stages = point.stages.map((stage, i) => parts.stage(stage, entryOf(point, i), Arr.getUnsafe(map, i)))
       const last = point.stages.length
-      return [...stages, parts.head(point, entryOf(point, last), map[last])].reduce(Cost.plus<K>, parts.stem(point))
+      return [...stages, parts.head(point, entryOf(point, last), Arr.getUnsafe(map, last))].reduce(
+        Cost.plus<K>,
+        parts.stem(point)
+      )
     },
     chain: {
       start: (point) => ({ costs: parts.stem(point), exit: point.stem.channels }),
-      part: (point, i, entry) => ({
-        costs: parts.stage(point.stages[i], Number(entry), maps(point)[i]),
-        exit: point.stages[i].channels
-      }),
-      end: (point, entry) => parts.head(point, Number(entry), maps(point)[point.stages.length])
+      part: (point, i, entry) => {
+        const stage = Arr.getUnsafe(point.stages, i)
+        return { costs: parts.stage(stage, Number(entry), Arr.getUnsafe(maps(point), i)), exit: stage.channels }
+      },
+      end: (point, entry) => parts.head(point, Number(entry), Arr.getUnsafe(maps(point), point.stages.length))
     }
   }
 }
@@ -292,7 +293,11 @@ const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling
       ...base,
       image: { ...base.image, height: resolution, width: widthAt(resolution) },
       stem: { ...base.stem, channels: stem },
-      stages: base.stages.map((stage, i) => ({ ...stage, channels: widths[i], repeats: depths[i] })),
+      stages: base.stages.map((stage, i) => ({
+        ...stage,
+        channels: Arr.getUnsafe(widths, i),
+        repeats: Arr.getUnsafe(depths, i)
+      })),
       head
     })
     const own = sizesOf(base)
@@ -311,13 +316,13 @@ const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling
       macs: {
         stem: (resolution, channels) => parts.stem(apply({ ...own, resolution, stem: channels })).macs,
         stage: (resolution, i, entry, channels) => {
-          const of = (repeats: number) =>
-            parts.stage({ ...base.stages[i], channels, repeats }, entry, mapsAt(resolution)[i]).macs
+          const [stage, map] = [Arr.getUnsafe(base.stages, i), Arr.getUnsafe(mapsAt(resolution), i)]
+          const of = (repeats: number) => parts.stage({ ...stage, channels, repeats }, entry, map).macs
           const first = of(1)
           return { first, further: of(2) - first }
         },
         head: (resolution, entry, channels) =>
-          parts.head({ ...base, head: channels }, entry, mapsAt(resolution)[base.stages.length]).macs
+          parts.head({ ...base, head: channels }, entry, Arr.getUnsafe(mapsAt(resolution), base.stages.length)).macs
       },
       apply,
       sizesOf,
@@ -333,7 +338,8 @@ const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling
     return Result.succeed({
       growth: (parameter) => {
         const [, stage, index] = /^stages\.(\d+)\.(\d+)\./.exec(parameter) ?? []
-        const isNew = stage !== undefined && Number(index) >= smaller.stages[Number(stage)].repeats
+        // What belongs to no stage is as it was.
+        const isNew = Number(index) >= (smaller.stages[Number(stage)]?.repeats ?? Infinity)
         return {
           from: isNew ? null : parameter,
           // The last norm's scale: a block that adds its input begins as the identity.

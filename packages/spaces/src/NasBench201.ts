@@ -23,8 +23,9 @@
  */
 import { Op, type Tensor } from "@uninet/graph"
 import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
-import { type Layer, Model, Nn, Scope } from "@uninet/nn"
+import { Layer, Model, Nn, Scope } from "@uninet/nn"
 import { Choice, type Cost, Space, type SpaceError } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import { flow } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -80,7 +81,9 @@ const operation = (scope: Scope.Scope, name: Operation): Layer.Layer => {
       return Nn.averagePool2d(scope, { kernel: 3, countPadding: false })
     case "nor_conv_1x1":
     case "nor_conv_3x3":
-      return (x) => reluConvNorm(scope, x.shape[1], name === "nor_conv_1x1" ? 1 : 3)(x)
+      return Layer.ofRank(4)(scope, name, ([, channels]) =>
+        reluConvNorm(scope, channels, name === "nor_conv_1x1" ? 1 : 3)
+      )
   }
 }
 
@@ -88,31 +91,32 @@ const operation = (scope: Scope.Scope, name: Operation): Layer.Layer => {
 const cell =
   (scope: Scope.Scope, chosen: Cell): Layer.Layer =>
   (x) => {
-    const nodes: Array<Tensor.Tensor> = [x]
+    const nodes: Arr.NonEmptyArray<Tensor.Tensor> = [x]
     for (const to of [1, 2, 3]) {
       const incoming = edges
         .filter((edge) => ends(edge)[1] === to)
-        .map((edge) => operation(Scope.at(edge)(scope), chosen[edge])(nodes[ends(edge)[0]]))
+        .map((edge) => operation(Scope.at(edge)(scope), chosen[edge])(Arr.getUnsafe(nodes, ends(edge)[0])))
       nodes.push(incoming.reduce((sum, term) => Op.add(sum, term, scope.path)))
     }
-    return nodes[3]
+    return Arr.lastNonEmpty(nodes)
   }
 
 /** The residual block that halves the map and doubles the channels. */
 const reduction = (scope: Scope.Scope, out: number): Layer.Layer => {
   const at = (name: string) => Scope.at(name)(scope)
   return Nn.residual(scope, {
-    shortcut: (x) =>
+    shortcut: Layer.ofRank(4)(scope, "downsample", ([, , height, width]) =>
       flow(
         // Of an odd map the last row and column are a mean by themselves, as the strided convolution sees them.
         Nn.averagePool2d(at("downsample.0"), {
           kernel: 2,
           stride: 2,
-          padding: [0, 0, x.shape[2] % 2, x.shape[3] % 2],
+          padding: [0, 0, height % 2, width % 2],
           countPadding: false
         }),
         Nn.convolution(at("downsample.1"), { out, kernel: 1, bias: false })
-      )(x),
+      )
+    ),
     branch: flow(reluConvNorm(at("conv_a"), out, 3, 2), reluConvNorm(at("conv_b"), out, 3))
   })
 }
@@ -199,20 +203,20 @@ export const convolutions = (chosen: Cell): { readonly ones: number; readonly th
 /** Costs of one edge in all cells of the network, and of everything that is in every network. */
 const countsOf = (options: Required<Options>) => {
   const { cells, channels, classes, height, width, width1 } = options
-  const maps = [0, 1, 2].map((stage) => ({
+  const mapOf = (stage: number) => ({
     c: width1 * (1 << stage),
     area: Math.ceil(height / (1 << stage)) * Math.ceil(width / (1 << stage))
-  }))
+  })
+  const [first, ...later] = [mapOf(0), mapOf(1), mapOf(2)] as const
   const convolution = (kernel: number) =>
-    maps.reduce(
+    [first, ...later].reduce(
       (sum, { area, c }) => ({
         parameters: sum.parameters + cells * (kernel * c * c + 2 * c),
         macs: sum.macs + cells * kernel * c * c * area
       }),
       { parameters: 0, macs: 0 }
     )
-  const [first, ...later] = maps
-  const last = maps[2].c
+  const last = later[1].c
   const base = later.reduce(
     (sum, { area, c }) => {
       const half = c / 2
@@ -247,7 +251,7 @@ const costOf = (options: Required<Options>): Cost.Cost<Cell, "parameters" | "mac
       }, base),
     chain: {
       start: () => ({ costs: base, exit: 0 }),
-      part: (chosen, i) => ({ costs: byOperation[chosen[edges[i]]], exit: 0 }),
+      part: (chosen, i) => ({ costs: byOperation[chosen[Arr.getUnsafe(edges, i)]], exit: 0 }),
       end: () => nothing
     }
   }

@@ -15,7 +15,7 @@
  */
 import { Op, type Tensor } from "@uninet/graph"
 import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
-import { type Layer, Model, Nn, Parameter, Scope } from "@uninet/nn"
+import { Layer, Model, Nn, Parameter, Scope } from "@uninet/nn"
 import { Choice, Space, type SpaceError } from "@uninet/search-space"
 import { flow } from "effect/Function"
 import * as Result from "effect/Result"
@@ -58,14 +58,16 @@ export interface Options {
 }
 
 /** Query, key and value of `heads` heads whose size does not depend on the width of the tokens. */
-const attention =
-  (scope: Scope.Scope, { headDim, heads }: { readonly heads: number; readonly headDim: number }): Layer.Layer =>
-  (x) => {
+const attention = (
+  scope: Scope.Scope,
+  { headDim, heads }: { readonly heads: number; readonly headDim: number }
+): Layer.Layer =>
+  Layer.ofRank(3)(scope, "attention", ([, , channels]) => (x) => {
     const inner = heads * headDim
     const made = (name: string): Tensor.Tensor => Nn.linear(Scope.at(name)(scope), { out: inner })(x)
     const mixed = Nn.attend(scope, headDim, made("query"), made("key"), made("value"))
-    return Nn.linear(Scope.at("proj")(scope), { out: x.shape[2] })(mixed)
-  }
+    return Nn.linear(Scope.at("proj")(scope), { out: channels })(mixed)
+  })
 
 const layer = (scope: Scope.Scope, chosen: Architecture["layers"][number], headDim: number): Layer.Layer => {
   const at = (name: string) => Scope.at(name)(scope)
@@ -73,13 +75,14 @@ const layer = (scope: Scope.Scope, chosen: Architecture["layers"][number], headD
     Nn.residual(scope, {
       branch: flow(Nn.layerNorm(at("norm1")), attention(at("attn"), { heads: chosen.heads, headDim }))
     }),
-    (x) =>
+    Layer.ofRank(3)(scope, "mlp", ([, , channels]) =>
       Nn.residual(scope, {
         branch: flow(
           Nn.layerNorm(at("norm2")),
-          Nn.feedForward(at("mlp"), { hidden: Math.round(chosen.ratio * x.shape[2]) })
+          Nn.feedForward(at("mlp"), { hidden: Math.round(chosen.ratio * channels) })
         )
-      })(x)
+      })
+    )
   )
 }
 
@@ -93,15 +96,11 @@ const embed =
       stride: patch,
       padding: [0, 0, 0, 0]
     })(image)
-    const tokens = Op.toTokens(patches, scope.path)
-    const places = Parameter.parameter(
-      scope,
-      "position",
-      [tokens.shape[1], width],
-      { kind: "truncatedNormal", deviation: 0.02 },
-      false
-    )
-    return Op.add(tokens, places, scope.path)
+    return Layer.ofRank(3)(scope, "position", ([, positions]) => (tokens) => {
+      const drawn = { kind: "truncatedNormal", deviation: 0.02 } as const
+      const places = Parameter.parameter(scope, "position", [positions, width], drawn, false)
+      return Op.add(tokens, places, scope.path)
+    })(Op.toTokens(patches, scope.path))
   }
 
 const model = (options: Options & { readonly headDim: number }, point: Architecture): Model.Model =>

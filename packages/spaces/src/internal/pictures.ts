@@ -13,8 +13,9 @@ export interface Pictures {
 
 /** What a data set's facts say of its pictures. */
 export const of = (space: string, { classes, inputs }: Facts.Facts): Result.Result<Pictures, NotPictures> => {
-  const [channels, height, width] = inputs["image"]?.shape ?? []
-  return inputs["image"]?.shape.length === 3 && classes !== null
+  const [channels, height, width, ...others] = inputs["image"]?.shape ?? []
+  const isPicture = channels !== undefined && height !== undefined && width !== undefined && others.length === 0
+  return isPicture && classes !== null
     ? Result.succeed({ channels, height, width, classes })
     : Result.fail(
         new NotPictures({ space, has: `${Model.print(inputs)}${classes === null ? " without classes" : ""}` })
