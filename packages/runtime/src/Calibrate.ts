@@ -81,15 +81,18 @@ const opened = Effect.fnUntraced(function* (chain: Chain, length: number) {
 const atLeast = 5
 
 /** Links of the two chains: more of those that take little, beside which a run's own price would not be short. */
-const lengthsOf = ({ input }: Chain) => (size(input) < 2 ** 16 ? [8, 72] : [2, 10])
+const lengthsOf = ({ input }: Chain) => (size(input) < 2 ** 16 ? ([8, 72] as const) : ([2, 10] as const))
 
 /** Nanoseconds of a link: chains of both lengths take turns, and the fastest of each counts. */
 const linkOf = Effect.fnUntraced(function* (chain: Chain) {
   const [short, long] = lengthsOf(chain)
-  const chains = [yield* opened(chain, short), yield* opened(chain, long)]
-  const best = [Infinity, Infinity]
-  for (let i = 0; i < 4; i++) for (const [at, run] of chains.entries()) best[at] = Math.min(best[at], yield* run)
-  return Math.max((best[1] - best[0]) / (long - short), 1)
+  const [runShort, runLong] = [yield* opened(chain, short), yield* opened(chain, long)]
+  let [bestShort, bestLong] = [Infinity, Infinity]
+  for (let i = 0; i < 4; i++) {
+    bestShort = Math.min(bestShort, yield* runShort)
+    bestLong = Math.min(bestLong, yield* runLong)
+  }
+  return Math.max((bestLong - bestShort) / (long - short), 1)
 }, Effect.scoped)
 
 const node = (

@@ -15,6 +15,7 @@ import { Program, Shape } from "@uninet/graph"
 import type { Lowering } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
 import { blockSize } from "./internal/block.ts"
@@ -204,17 +205,20 @@ const runGraph = (
   Effect.gen(function* () {
     const feeds: Record<string, ort.Tensor> = { ...variables }
     const needed = new Set(session.inputNames)
-    for (const { attributes, shape } of program.inputs)
-      if (needed.has(attributes.name))
-        feeds[attributes.name] = tensor(inputs[attributes.name], shapes.get(attributes.name) ?? shape)
+    for (const { attributes, shape } of program.inputs) {
+      const value = inputs[attributes.name]
+      // ONNX Runtime names an input that it is not given.
+      if (value !== undefined && needed.has(attributes.name))
+        feeds[attributes.name] = tensor(value, shapes.get(attributes.name) ?? shape)
+    }
     const fetches: Record<string, ort.Tensor | null> = { ...written }
     for (const { from } of [...outputs, ...replaced]) fetches[from] = null
     const results = yield* Effect.tryPromise({
       try: () => session.run(feeds, fetches),
       catch: (cause) => failedRun(engine, name, cause)
     })
-    // ONNX Runtime's outputs of a float32 or int32 type hold their elements in these arrays.
-    const dataOf = (name: string) => results[name].data as Data
+    // ONNX Runtime gives all that is fetched; its outputs of a float32 or int32 type hold their elements in these arrays.
+    const dataOf = (name: string) => Option.getOrThrow(Option.fromUndefinedOr(results[name])).data as Data
     for (const { from, variable } of replaced) variable.set(dataOf(from))
     // The binding copies what was written into the state's memory once more: without this a step's copies wait for the collector.
     for (const [name, own] of Object.entries(written))

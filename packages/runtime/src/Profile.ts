@@ -114,25 +114,26 @@ export const make = (
         for (let i = 0; i < warmUp + runs; i++) await profiled.run(feeds)
         profiled.endProfiling()
         const [file] = readdirSync(folder)
+        if (file === undefined) throw new Error("it wrote no profile")
         const text = readFileSync(join(folder, file), "utf8")
         rmSync(join(folder, file))
         return JSON.parse(text) as ReadonlyArray<Event> // the format of Chrome's trace viewer
       }).pipe(Effect.ensuring(Effect.ignore(Effect.tryPromise(() => profiled.release()))))
 
-      const milliseconds = new Float64Array(lowered.work.length)
+      const operators = lowered.work.map((work) => ({ ...work, milliseconds: 0 }))
       let fused = 0
       let run = 0
       for (const { args, cat, dur, name } of events) {
         // A run's own event comes after those of its operators.
         if (cat === "Session" && name === "model_run") run++
         if (run < warmUp || cat !== "Node" || !name.endsWith("_kernel_time")) continue
-        const at = Number(args?.node_index)
+        const operator = operators[Number(args?.node_index)]
         // What ONNX Runtime's optimiser makes is counted on from the model's own.
-        if (at < milliseconds.length) milliseconds[at] += dur / 1000 / runs
+        if (operator !== undefined) operator.milliseconds += dur / 1000 / runs
         else fused += dur / 1000 / runs
       }
       const profile: Profile = {
-        operators: lowered.work.map((work, i) => ({ ...work, milliseconds: milliseconds[i] })),
+        operators,
         fused,
         wall
       }

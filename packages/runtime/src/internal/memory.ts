@@ -62,6 +62,9 @@ export interface Memory {
   ) => void
 }
 
+/** A run that is not given its learning rate makes all that it moves NaN. */
+const scalar = (values: ArrayLike<number> | undefined) => values?.[0] ?? Number.NaN
+
 const roundUp = (n: number) => (n + 3) & ~3
 
 const isSmall = (v: Tensor.Tensor) => Shape.size(v.shape) <= small
@@ -81,7 +84,10 @@ export const make = (
   const groups: Array<Group> = []
   const packed: Array<ReadonlyArray<Tensor.Tensor<"variable">>> = []
   let optimised = 0
-  for (const updates of byRule.values()) {
+  for (const [first, ...others] of byRule.values()) {
+    if (first === undefined) continue
+    const { rule } = first
+    const updates = [first, ...others]
     const start = optimised
     const [short, long] = bySize(updates.map(({ parameter }) => parameter))
     packed.push(short)
@@ -90,7 +96,7 @@ export const make = (
       optimised += Shape.size(parameter.shape)
     }
     optimised = roundUp(optimised)
-    groups.push({ rule: updates[0].rule, start, count: optimised - start })
+    groups.push({ rule, start, count: optimised - start })
   }
 
   const owned = new Set(steps.flatMap((u) => [u.parameter, ...u.states].map((t) => t.attributes.name)))
@@ -119,8 +125,8 @@ export const make = (
   }
 
   const packOf = (members: ReadonlyArray<Tensor.Tensor<"variable">>, hasGradients: boolean): ReadonlyArray<Pack> => {
-    if (members.length < 2) return []
     const [first] = members
+    if (first === undefined || members.length < 2) return []
     const sizes = members.map((v) => ({ name: v.attributes.name, size: Shape.size(v.shape) }))
     const total = sizes.reduce((sum, { size }) => sum + size, 0)
     const from = (array: ReadonlyMap<string, Float32Array>) =>
@@ -142,14 +148,14 @@ export const make = (
       const share = most === undefined || norm === undefined ? 1 : Math.min(1, most / (norm + 1e-6))
       for (const { count, rule, start } of groups) {
         const at = (array: number) => 4 * (array * optimised + start)
-        const rate = inputs[rule.rate][0]
+        const rate = scalar(inputs[rule.rate])
         if (rule._tag === "Sgd") {
           const { momentum, nesterov, weightDecay } = rule.attributes
           kernels.sgd(at(0), at(1), at(2), count, share, momentum, weightDecay, rate, nesterov ? 1 : 0)
           continue
         }
         const { beta1, beta2, epsilon, weightDecay } = rule.attributes
-        const t = inputs[rule.step][0]
+        const t = scalar(inputs[rule.step])
         const [kept, stepSize, deviation] = [
           1 - rate * weightDecay,
           rate / (1 - beta1 ** t),
@@ -163,7 +169,7 @@ export const make = (
       for (const { average, current, decay } of updates) {
         const [to, from] = [average, current].map((v) => views.get(v.attributes.name))
         if (to !== undefined && from !== undefined)
-          kernels.average(to.byteOffset, from.byteOffset, to.length, inputs[decay][0])
+          kernels.average(to.byteOffset, from.byteOffset, to.length, scalar(inputs[decay]))
       }
     }
   }

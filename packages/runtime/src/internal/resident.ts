@@ -8,6 +8,7 @@ import { Check, CompileFailed, type Data, failedRun, FirstValues, Guarded, Packi
 import { Program } from "@uninet/graph"
 import { Lowering } from "@uninet/onnx"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Struct from "effect/Struct"
 import * as ort from "onnxruntime-node"
 import { create, type Provider, tensor } from "./session.ts"
@@ -75,17 +76,22 @@ export const compile =
           try: async () => {
             const feeds: Record<string, ort.Tensor> = {}
             const needed = new Set(session.inputNames)
-            for (const { attributes, shape } of lowered.inputs)
-              if (needed.has(attributes.name)) feeds[attributes.name] = tensor(inputs[attributes.name], shape)
+            for (const { attributes, shape } of lowered.inputs) {
+              const value = inputs[attributes.name]
+              // ONNX Runtime names an input that it is not given.
+              if (value !== undefined && needed.has(attributes.name)) feeds[attributes.name] = tensor(value, shape)
+            }
             for (const { attributes } of lowered.variables) {
               const value = state.get(attributes.name)
               if (value !== undefined && needed.has(attributes.name)) feeds[attributes.name] = value
             }
             const results = await session.run(feeds)
-            for (const { name, update } of lowered.updates) replace(update.variable.attributes.name, results[name])
+            // ONNX Runtime gives all outputs that a model has.
+            const found = (name: string) => Option.getOrThrow(Option.fromUndefinedOr(results[name]))
+            for (const { name, update } of lowered.updates) replace(update.variable.attributes.name, found(name))
             const outputs: Record<string, Data> = {}
             // ONNX Runtime's outputs of a float32 or int32 type hold their elements in these arrays.
-            for (const { name } of lowered.outputs) outputs[name.replace(/^out:/, "")] = results[name].data as Data
+            for (const { name } of lowered.outputs) outputs[name.replace(/^out:/, "")] = found(name).data as Data
             return outputs
           },
           catch: (cause) => failedRun(engine, name, cause)
