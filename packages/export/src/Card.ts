@@ -101,7 +101,7 @@ export const fits =
     Result.flatMap(Model.outputs(model), (outputs): Result.Result<void, CardMismatch> => {
       const has = { inputs: model.inputs, outputs }
       for (const kind of ["inputs", "outputs"] as const) {
-        const [says, own] = [card[kind], has[kind]].map((ports) => Model.print(sorted(ports)))
+        const [says, own] = [Model.print(sorted(card[kind])), Model.print(sorted(has[kind]))]
         if (says !== own) return Result.fail(new CardMismatch({ says: `the ${kind} ${says}`, has: own }))
       }
       return Result.succeed(undefined)
@@ -189,7 +189,10 @@ export const fromMetadata = (metadata: Readonly<Record<string, string>>): Result
     const tells = (names: ReadonlyArray<string>) =>
       Object.values(outputs).some(({ shape }) => shape[0] === names.length)
     const input = has("picture")
-      ? yield* entry("picture", json.text, (name) => Object.hasOwn(inputs, name) && isPicture(inputs[name]))
+      ? yield* entry("picture", json.text, (name) => {
+          const port = Object.hasOwn(inputs, name) ? inputs[name] : undefined
+          return port !== undefined && isPicture(port)
+        })
       : null
     const perChannel = (values: ReadonlyArray<number>) => input !== null && values.length === inputs[input]?.shape[0]
     return {

@@ -14,8 +14,11 @@ export interface Comparison {
 
 /** The index of a row's largest number. */
 export const argMax = (row: ArrayLike<number>): number => {
-  let best = 0
-  for (let i = 1; i < row.length; i++) if (row[i] > row[best]) best = i
+  let [best, most] = [0, row[0] ?? Number.NaN]
+  for (let i = 1; i < row.length; i++) {
+    const value = row[i] ?? Number.NaN
+    if (value > most) [best, most] = [i, value]
+  }
   return best
 }
 
@@ -24,10 +27,10 @@ const distance = (found: Float32Array, reference: Float32Array): number => {
   if (found.length !== reference.length) return Infinity
   let difference = 0
   let largest = 0
-  for (let i = 0; i < found.length; i++) {
-    const d = Math.abs(found[i] - reference[i])
+  for (const [i, value] of reference.entries()) {
+    const d = Math.abs((found[i] ?? Number.NaN) - value)
     difference = Number.isNaN(d) ? Infinity : Math.max(difference, d)
-    largest = Math.max(largest, Math.abs(reference[i]))
+    largest = Math.max(largest, Math.abs(value))
   }
   return largest === 0 ? difference : difference / largest
 }
@@ -41,12 +44,14 @@ export const of = (
 ): Comparison => {
   const missing = new Float32Array()
   const names = Object.keys(ports)
-  const worst = names.reduce((most, name) => Math.max(most, distance(found[name] ?? missing, reference[name])), 0)
-  if (logits === null) return { examples: size, worst, sameTop1: null }
-  const each = Examples.volume(ports[logits])
-  const given = found[logits] ?? missing
+  const distanceOf = (name: string) => distance(found[name] ?? missing, reference[name] ?? missing)
+  const worst = names.reduce((most, name) => Math.max(most, distanceOf(name)), 0)
+  const port = logits === null ? undefined : ports[logits]
+  if (logits === null || port === undefined) return { examples: size, worst, sameTop1: null }
+  const each = Examples.volume(port)
+  const [given, wanted] = [found[logits] ?? missing, reference[logits] ?? missing]
   let sameTop1 = 0
   for (let from = 0; from < size * each && given.length === size * each; from += each)
-    if (argMax(given.subarray(from, from + each)) === argMax(reference[logits].subarray(from, from + each))) sameTop1++
+    if (argMax(given.subarray(from, from + each)) === argMax(wanted.subarray(from, from + each))) sameTop1++
   return { examples: size, worst, sameTop1 }
 }

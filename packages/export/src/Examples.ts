@@ -108,6 +108,8 @@ export const put = (
   for (const [name, port] of Object.entries(ports)) {
     const each = volume(port)
     const values = found[name]
-    if (values !== undefined) for (let i = 0; i < count * each; i++) outputs[name][from * each + i] = values[i]
+    const into = outputs[name]
+    if (values === undefined || into === undefined) continue
+    for (let i = 0; i < count * each; i++) into[from * each + i] = values[i] ?? Number.NaN
   }
 }

@@ -7,6 +7,7 @@
 import { type Op, type Program, Shape, Tensor } from "@uninet/graph"
 import type { PyTorchForm } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 
 /** Primes that no other length in a network is likely to be. */
@@ -27,11 +28,13 @@ const length = (one: number, other: number): string | undefined => {
   return times === 1 ? "batch" : `${times} * batch`
 }
 
+type Names<Inputs extends ReadonlyArray<Tensor.Tensor>> = { readonly [I in keyof Inputs]: string }
+
 /** A node with its twin of the other batch size, and the Python names of its inputs. */
 interface Line<K extends Tensor.Primitive> {
   readonly node: Tensor.Tensor<K>
   readonly twin: Tensor.Tensor<K>
-  readonly inputs: ReadonlyArray<string>
+  readonly inputs: Names<Tensor.Inputs[K]>
 }
 
 type Written = string | undefined
@@ -43,7 +46,7 @@ const numbers = (values: ReadonlyArray<number>) => `(${values.join(", ")}${value
 
 /** A shape whose batch is free. */
 const shape = (one: Shape.Shape, other: Shape.Shape): Written => {
-  const lengths = one.map((n, axis) => length(n, other[axis]))
+  const lengths = Arr.zipWith(one, other, length)
   return lengths.includes(undefined) ? undefined : `(${lengths.join(", ")}${lengths.length === 1 ? "," : ""})`
 }
 
@@ -133,8 +136,10 @@ const writers: Writers = {
   },
   pad: ({ inputs: [x], node, twin }) => {
     const { after, before } = node.attributes
+    // PyTorch names the last axis first.
+    const sides = Arr.zip(before, after).toReversed().flat()
     if (JSON.stringify(node.attributes) !== JSON.stringify(twin.attributes)) return undefined
-    return `F.pad(${x}, ${numbers(before.flatMap((n, axis) => [n, after[axis]]).reduce<Array<number>>((out, _, i, all) => (i % 2 === 0 ? [all[i], all[i + 1], ...out] : out), []))})`
+    return `F.pad(${x}, ${numbers(sides)})`
   },
   concat: ({ inputs, node }) => `torch.cat((${inputs.join(", ")}), ${node.attributes.axis})`,
   toTokens: ({ inputs: [x] }) => `${x}.flatten(2).transpose(1, 2)`,
@@ -153,8 +158,8 @@ const writers: Writers = {
   maxPool2d: ({ inputs: [x], node }) => {
     const { kernel, padding, stride } = node.attributes
     // PyTorch pads by half a window at most.
-    const isWide = padding.some((n, side) => 2 * n > kernel[side % 2])
     const [top, left, bottom, right] = padding
+    const isWide = 2 * Math.max(top, bottom) > kernel[0] || 2 * Math.max(left, right) > kernel[1]
     const given = isWide
       ? { x: `F.pad(${x}, ${numbers([left, right, top, bottom])}, value=-float("inf"))`, padding: "0" }
       : padded(x, padding, -Infinity)

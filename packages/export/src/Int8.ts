@@ -36,8 +36,9 @@ export type Int8Error =
 const seen = (before: Quantise.Range | undefined, values: ArrayLike<number>): Quantise.Range => {
   let { max, min } = before ?? { min: Infinity, max: -Infinity }
   for (let i = 0; i < values.length; i++) {
-    if (values[i] < min) min = values[i]
-    if (values[i] > max) max = values[i]
+    const value = values[i] ?? Number.NaN
+    if (value < min) min = value
+    if (value > max) max = value
   }
   return { min, max }
 }
@@ -57,10 +58,11 @@ const runOf =
   (session: ort.InferenceSession, inputs: Ports.Ports) =>
   (rows: Readonly<Record<string, Examples.Values>>, count: number) => {
     const feeds = Object.fromEntries(
-      Object.entries(inputs).flatMap(([name, { dtype, shape }]) =>
+      Object.entries(inputs).flatMap(([name, { dtype, shape }]) => {
         // What the network does not look at is no input of the model.
-        session.inputNames.includes(name) ? [[name, new ort.Tensor(dtype, rows[name], [count, ...shape])]] : []
-      )
+        const values = session.inputNames.includes(name) ? rows[name] : undefined
+        return values === undefined ? [] : [[name, new ort.Tensor(dtype, values, [count, ...shape])]]
+      })
     )
     // ONNX Runtime cannot be interrupted inside a run.
     return Effect.map(Effect.uninterruptible(attempt(() => session.run(feeds))), (found) => ({ feeds, found }))

@@ -83,10 +83,11 @@ export const open = Effect.fn("OnnxModel.open")(function* (
     attempt("ONNX Runtime cannot run it", async () => {
       const found = await session.run(
         Object.fromEntries(
-          Object.entries(card.inputs).flatMap(([name, { dtype, shape }]) =>
+          Object.entries(card.inputs).flatMap(([name, { dtype, shape }]) => {
             // What the network does not look at is no input of the file.
-            session.inputNames.includes(name) ? [[name, new ort.Tensor(dtype, inputs[name], [count, ...shape])]] : []
-          )
+            const values = session.inputNames.includes(name) ? inputs[name] : undefined
+            return values === undefined ? [] : [[name, new ort.Tensor(dtype, values, [count, ...shape])]]
+          })
         )
       )
       return Object.fromEntries(

@@ -48,7 +48,7 @@ const ofPicture = (
   { cropRatio, deviation, input, mean }: Picture,
   { inputs }: Card
 ): string => `# Channels, height and width of a picture, and the normalisation of its channels: (byte / 255 - MEAN) / DEVIATION.
-IMAGE = ${tuple(inputs[input].shape)}
+IMAGE = ${tuple(inputs[input]?.shape ?? [])}
 MEAN = ${python.list(mean)}
 DEVIATION = ${python.list(deviation)}
 # A picture's file is resized to IMAGE / CROP_RATIO and cropped to its centre; 1 resizes it whole.
@@ -94,13 +94,13 @@ if __name__ == "__main__":
 
 /** Whether a network takes one picture and gives the logits of its classes, and nothing else. */
 const isClassifier = ({ classes, inputs, outputs, picture }: Card): boolean => {
-  const gives = Object.values(outputs)
+  const [logits, ...others] = Object.values(outputs)
   return (
     picture !== null &&
     classes !== null &&
     Object.keys(inputs).length === 1 &&
-    gives.length === 1 &&
-    gives[0].shape.length === 1
+    others.length === 0 &&
+    logits?.shape.length === 1
   )
 }
 

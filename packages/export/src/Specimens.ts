@@ -2,6 +2,7 @@
 import { type DataError, type Dataset, Image, Mnist } from "@uninet/data"
 import type { Model } from "@uninet/nn"
 import { Prng } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Card } from "./Card.ts"
 import * as Examples from "./Examples.ts"
@@ -54,11 +55,11 @@ export const digits = (count: number) =>
     picture
   }: Pick<Card, "inputs" | "picture">): Effect.fn.Return<Examples.Examples, DataError.DataError> {
     if (picture === null) return drawn(count)(inputs)
-    const [channels = 1, height = 1, width = 1] = inputs[picture.input].shape
+    const [channels = 1, height = 1, width = 1] = inputs[picture.input]?.shape ?? []
     const { deviation, mean } = picture
     const data = yield* Mnist.make()
-    const [from] = data.mean
-    const [by] = data.deviation
+    const [from = 0] = data.mean
+    const [by = 1] = data.deviation
     const { inputs: given, size } = yield* data.test.read(spread(data.test.size, count))
     const side = data.image.height
     const out = new Float32Array(size * channels * height * width)
@@ -68,7 +69,8 @@ export const digits = (count: number) =>
         Math.round(255 * (x * by + from))
       )
       const { bytes: resized } = Image.resize(height, width)({ channels: 1, height: side, width: side, bytes })
-      for (let c = 0; c < channels; c++) for (const byte of resized) out[at++] = (byte / 255 - mean[c]) / deviation[c]
+      for (const [shift, scale] of Arr.zip(mean, deviation))
+        for (const byte of resized) out[at++] = (byte / 255 - shift) / scale
     }
     return { size, inputs: { ...drawn(size)(inputs).inputs, [picture.input]: out } }
   })

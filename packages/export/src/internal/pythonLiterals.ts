@@ -7,12 +7,15 @@ export const list = (values: ReadonlyArray<string | number>): string => {
   const literals = values.map((value) => JSON.stringify(value))
   const whole = `[${literals.join(", ")}]`
   if (whole.length <= 90) return whole
-  const lines = [""]
+  const lines: Array<string> = []
+  let last = ""
   for (const literal of literals) {
-    const last = lines[lines.length - 1]
-    if (last.length + literal.length > 94) lines.push(`${literal},`)
-    else lines[lines.length - 1] = last === "" ? `${literal},` : `${last} ${literal},`
+    if (last.length + literal.length > 94) {
+      lines.push(last)
+      last = `${literal},`
+    } else last = last === "" ? `${literal},` : `${last} ${literal},`
   }
+  lines.push(last)
   return `[\n${lines.map((line) => `    ${line}`).join("\n")}\n]`
 }
 
