@@ -9,6 +9,7 @@ import { Grid } from "@uninet/controller"
 import { ModelSpace } from "@uninet/model-space"
 import { type Evaluator, type Journal, Search } from "@uninet/search"
 import { Choice, Elementary, Space, type SpaceError } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -117,7 +118,7 @@ const gridOf = <A, C extends string, M extends string>(
       Choice.integer({ min: 0, max: networks.length - 1 }).pipe(
         Choice.map({
           schema: Space.valueSchema(of.space),
-          to: (i) => networks[i],
+          to: (i) => Arr.getUnsafe(networks, i),
           from: (network) => {
             const place = places.get(hashOf(network))
             return place === undefined
@@ -191,5 +192,5 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   })
   const best = found.find(({ member }) => hashOf(member.point) === search.best.hash)
   // What the search found is one of the networks that it was given.
-  return { ...(best ?? found[0]), candidates: evaluated, search }
+  return { ...(best ?? Arr.getUnsafe(found, 0)), candidates: evaluated, search }
 })

@@ -18,6 +18,7 @@
  */
 import { ModelSpace, type Scaling } from "@uninet/model-space"
 import { Elementary } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import type { Coefficients } from "./Coefficients.ts"
 import { chainOf, macsOf, type Space } from "./internal/anatomy.ts"
@@ -157,7 +158,7 @@ const factorsOf = <A>(chain: Scaling.Chain<A>, point: A, baseline: A): Member<A>
   return {
     depth: sum(grown.depths) / sum(own.depths),
     width: Elementary.exp(
-      sum(grown.widths.map((width, i) => Elementary.log(width / own.widths[i]))) / own.widths.length
+      sum(Arr.zipWith(grown.widths, own.widths, (width, from) => Elementary.log(width / from))) / own.widths.length
     ),
     resolution: before.length === 0 ? 1 : Elementary.pow(product(edges) / product(before), 1 / before.length)
   }
@@ -293,7 +294,8 @@ export const member = <A, C extends string, M extends string>(
   baseline: A,
   phi: number,
   options: Options
-): Result.Result<Member<A, C>, ScaleError> => Result.map(family(of, baseline, [phi], options), ([only]) => only)
+): Result.Result<Member<A, C>, ScaleError> =>
+  Result.map(family(of, baseline, [phi], options), (members) => Arr.getUnsafe(members, 0))
 
 /** The member with so many multiply-accumulates for one example: that at φ = log₂(macs / the baseline's). */
 export const toMacs = <A, C extends string, M extends string>(
@@ -325,13 +327,13 @@ export const published = <A, C extends string, M extends string>(
     const chain = yield* chainOf(of, baseline, undefined)
     const members: Array<Member<A, C>> = []
     for (const phi of [...new Set(phis)].sort((a, b) => a - b)) {
-      if (!(phi in table))
+      const point = table[phi]
+      if (point === undefined)
         return yield* Result.fail(
           new NotPublished({
             asked: `member at φ = ${phi} of a family whose members are at φ = 0 to ${table.length - 1}`
           })
         )
-      const point = table[phi]
       const costs = yield* ModelSpace.costsOf(point)(of)
       const macs = yield* macsOf(of, point)
       members.push({

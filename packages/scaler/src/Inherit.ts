@@ -116,7 +116,7 @@ const grown = (
   let made = tensor
   for (const [axis, to] of variable.shape.entries()) {
     const from = tensor.shape[axis]
-    if (to < from || (axis > 1 && to !== from)) return Result.fail(wrong)
+    if (from === undefined || to < from || (axis > 1 && to !== from)) return Result.fail(wrong)
     if (to === from) continue
     // Weights are [out, in, …]; everything else has the channels that come out.
     const widening =

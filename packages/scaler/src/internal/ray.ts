@@ -6,6 +6,7 @@
  */
 import type { Scaling } from "@uninet/model-space"
 import { Elementary } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Q from "./quantities.ts"
 
 /** Multiply-accumulates of a chain's parts. */
@@ -31,25 +32,26 @@ const mean = (of: (value: number) => number, mix: Mixture): number =>
 /** The cost at t, no quantity being below `least`. */
 export const cost = (quantities: Q.Quantities, macs: Macs, least: Scaling.Sizes, t: number): number => {
   const { head, resolution, stem, tied } = quantities
-  const widths = [
-    mixture(stem, least.stem, t),
-    ...quantities.widths.map((quantity, i) => mixture(quantity, least.widths[i], t))
-  ]
-  const depths = quantities.depths.map((quantity, i) => Math.max(least.depths[i], Q.ideal(quantity, t)))
+  const start = mixture(stem, least.stem, t)
+  const stages = quantities.widths.map((quantity, i) => ({
+    width: mixture(quantity, Arr.getUnsafe(least.widths, i), t),
+    depth: Math.max(Arr.getUnsafe(least.depths, i), Q.ideal(Arr.getUnsafe(quantities.depths, i), t)),
+    isTied: tied[i] === true
+  }))
   const headMix = mixture(head, least.head, t)
   return mean(
     (edge) => {
-      let sum = mean((c) => macs.stem(edge, c), widths[0])
-      for (let i = 0; i < depths.length; i++) {
+      let sum = mean((c) => macs.stem(edge, c), start)
+      let entries = start
+      for (const [i, { depth, isTied, width }] of stages.entries()) {
         const of = (entry: number, c: number) => {
           const { first, further } = macs.stage(edge, i, entry, c)
-          return first + (depths[i] - 1) * further
+          return first + (depth - 1) * further
         }
-        sum += tied[i]
-          ? mean((c) => of(c, c), widths[i + 1])
-          : mean((entry) => mean((c) => of(entry, c), widths[i + 1]), widths[i])
+        sum += isTied ? mean((c) => of(c, c), width) : mean((entry) => mean((c) => of(entry, c), width), entries)
+        entries = width
       }
-      return sum + mean((entry) => mean((c) => macs.head(edge, entry, c), headMix), widths[depths.length])
+      return sum + mean((entry) => mean((c) => macs.head(edge, entry, c), headMix), entries)
     },
     mixture(resolution, least.resolution, t)
   )

@@ -6,6 +6,7 @@
  */
 import type { Scaling } from "@uninet/model-space"
 import { Elementary } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Q from "./quantities.ts"
 import * as Ray from "./ray.ts"
 
@@ -48,8 +49,8 @@ interface Front {
   readonly distance: Float64Array
   readonly macs: Float64Array
   /** The state of the front before, and the depth. */
-  readonly from: Int32Array
-  readonly depths: Int32Array
+  readonly from: Array<number>
+  readonly depths: Array<number>
 }
 
 const front = (widths: ReadonlyArray<number>, bands: number): Front => {
@@ -58,8 +59,8 @@ const front = (widths: ReadonlyArray<number>, bands: number): Front => {
     widths,
     distance: new Float64Array(size).fill(Infinity),
     macs: new Float64Array(size),
-    from: new Int32Array(size),
-    depths: new Int32Array(size)
+    from: Array.from({ length: size }, () => 0),
+    depths: Array.from({ length: size }, () => 0)
   }
 }
 
@@ -167,12 +168,14 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
       squared(edge, Q.ideal(resolution, t)) + (edgeWidth * squared(width, Q.ideal(stem, t))) / stages
   })
 
-  const fronts = [start]
-  for (let i = 0; i < stages; i++) {
-    const before = fronts[i]
-    const depths = choices(quantities.depths[i], least.depths[i])
-    const wanted = Q.ideal(quantities.widths[i], t)
-    const after = front(tied[i] ? before.widths : Q.around(quantities.widths[i], wanted, least.widths[i], reach), bands)
+  const fronts: Array<Front> = []
+  let last = start
+  for (const [i, quantity] of quantities.widths.entries()) {
+    const before = last
+    const depths = choices(Arr.getUnsafe(quantities.depths, i), Arr.getUnsafe(least.depths, i))
+    const wanted = Q.ideal(quantity, t)
+    const widths = tied[i] ? before.widths : Q.around(quantity, wanted, Arr.getUnsafe(least.widths, i), reach)
+    const after = front(widths, bands)
     const below = i < stages / 2 ? earlyDepth : 1
     before.widths.forEach((entry, e) => {
       after.widths.forEach((width, w) => {
@@ -184,12 +187,13 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
           const term = widthTerm + squared(depth.value, depth.wanted, below) / stages
           if (!(own <= most)) return
           for (let b = e * bands; b < (e + 1) * bands; b++) {
-            if (before.distance[b] === Infinity) continue
-            const cost = before.macs[b] + own
+            const upToHere = before.distance[b] ?? Infinity
+            if (upToHere === Infinity) continue
+            const cost = (before.macs[b] ?? Infinity) + own
             if (cost > most) continue
             const state = w * bands + Math.floor(cost / band)
-            const distance = before.distance[b] + term
-            if (distance >= after.distance[state]) continue
+            const distance = upToHere + term
+            if (distance >= (after.distance[state] ?? Infinity)) continue
             after.distance[state] = distance
             after.macs[state] = cost
             after.from[state] = b
@@ -199,17 +203,19 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
       })
     })
     fronts.push(after)
+    last = after
   }
 
-  const last = fronts[stages]
   let found: { macs: number; distance: number; state: number; head: number } | undefined
   last.widths.forEach((entry, e) => {
     for (const { value, wanted } of choices(head, least.head)) {
       const own = macs.head(edge, entry, value)
       const term = (edgeWidth * squared(value, wanted)) / stages
       for (let state = e * bands; state < (e + 1) * bands; state++) {
-        if (last.distance[state] === Infinity) continue
-        const here = { macs: last.macs[state] + own, distance: last.distance[state] + term, state, head: value }
+        const upToHere = last.distance[state] ?? Infinity
+        if (upToHere === Infinity) continue
+        const cost = (last.macs[state] ?? Infinity) + own
+        const here = { macs: cost, distance: upToHere + term, state, head: value }
         if (found === undefined || better(problem, here, found)) found = here
       }
     }
@@ -219,15 +225,14 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
   const widths: Array<number> = []
   const depths: Array<number> = []
   let state = found.state
-  for (let i = stages; i > 0; i--) {
-    const { depths: chosen, from, widths: possible } = fronts[i]
-    widths.unshift(possible[Math.floor(state / bands)])
-    depths.unshift(chosen[state])
-    state = from[state]
+  for (const { depths: chosen, from, widths: possible } of fronts.reverse()) {
+    widths.unshift(Arr.getUnsafe(possible, Math.floor(state / bands)))
+    depths.unshift(Arr.getUnsafe(chosen, state))
+    state = Arr.getUnsafe(from, state)
   }
   const sizes = {
     resolution: edge,
-    stem: start.widths[Math.floor(state / bands)],
+    stem: Arr.getUnsafe(start.widths, Math.floor(state / bands)),
     widths,
     depths,
     head: found.head
@@ -267,21 +272,28 @@ export const steps = (
     if (down >= lowest && down < value) out.push([quantity, put(down)])
   }
   /** Position 0 is the stem, i + 1 stage i: the width there and all that are tied to it. */
-  const current = [sizes.stem, ...sizes.widths]
+  const current: Arr.NonEmptyReadonlyArray<number> = [sizes.stem, ...sizes.widths]
   const widened = (from: number, value: number): Scaling.Sizes => {
-    const next = [...current]
-    next[from] = value
-    for (let i = from; i < widths.length && tied[i]; i++) next[i + 1] = value
-    return { ...sizes, stem: next[0], widths: next.slice(1) }
+    let to = from
+    while (tied[to] === true) to++
+    const [stem, ...widths] = Arr.map(current, (width, position) =>
+      position >= from && position <= to ? value : width
+    )
+    return { ...sizes, stem, widths }
   }
   const leastWidths = [least.stem, ...least.widths]
   move(resolution, sizes.resolution, least.resolution, (value) => ({ ...sizes, resolution: value }))
   for (const [position, quantity] of [stem, ...widths].entries()) {
     if (position > 0 && tied[position - 1]) continue
-    move(quantity, current[position], leastWidths[position], (value) => widened(position, value))
+    move(quantity, Arr.getUnsafe(current, position), Arr.getUnsafe(leastWidths, position), (value) =>
+      widened(position, value)
+    )
   }
   depths.forEach((quantity, i) =>
-    move(quantity, sizes.depths[i], least.depths[i], (value) => ({ ...sizes, depths: sizes.depths.with(i, value) }))
+    move(quantity, Arr.getUnsafe(sizes.depths, i), Arr.getUnsafe(least.depths, i), (value) => ({
+      ...sizes,
+      depths: sizes.depths.with(i, value)
+    }))
   )
   move(head, sizes.head, least.head, (value) => ({ ...sizes, head: value }))
   return out.filter(([, next]) =>

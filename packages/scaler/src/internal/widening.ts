@@ -1,5 +1,6 @@
 /** How the channels of a narrow layer become those of a wider one, and what that does to the layer's weights (Chen et al. 2016, "Net2Net", section 3.1). */
 import type { Prng } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 
 /** Channel j of the wider layer is a copy of the narrow one's `source[j]`; every channel has a copy. */
 export interface Widening {
@@ -52,11 +53,12 @@ export interface Tensor {
 /** Along an axis that a layer gives out: every number with its channel. */
 export const repeat = ({ data, shape }: Tensor, axis: number, { from, source }: Widening): Tensor => {
   const { inner, outer } = axisOf(shape, axis)
-  const to = source.length
+  const channels = Array.from(source)
+  const to = channels.length
   const out = new Float32Array(outer * to * inner)
   for (let o = 0; o < outer; o++)
-    for (let j = 0; j < to; j++) {
-      const start = (o * from + source[j]) * inner
+    for (const [j, channel] of channels.entries()) {
+      const start = (o * from + channel) * inner
       out.set(data.subarray(start, start + inner), (o * to + j) * inner)
     }
   return { shape: shape.with(axis, to), data: out }
@@ -73,17 +75,17 @@ export const divide = ({ data, shape }: Tensor, axis: number, { from, source }: 
   const { inner, outer } = axisOf(shape, axis)
   const to = source.length
   const copies = Array.from({ length: from }, (): Array<number> => [])
-  for (let j = 0; j < to; j++) copies[source[j]].push(j)
+  for (const [j, channel] of Array.from(source).entries()) Arr.getUnsafe(copies, channel).push(j)
   const out = new Float32Array(outer * to * inner)
   for (let o = 0; o < outer; o++)
-    for (const [i, places] of copies.entries())
-      for (let k = 0; k < inner; k++) {
-        const weight = data[(o * from + i) * inner + k]
+    for (const [i, places] of copies.entries()) {
+      const start = (o * from + i) * inner
+      for (const [k, weight] of data.subarray(start, start + inner).entries()) {
         const draws = places.map(() => (places.length === 1 ? 0 : prng.nextFloat()))
         const mean = draws.reduce((a, b) => a + b, 0) / places.length
-        places.forEach((j, p) => {
-          out[(o * to + j) * inner + k] = (weight * (1 + 2 * asymmetry * (draws[p] - mean))) / places.length
-        })
+        for (const [j, draw] of Arr.zip(places, draws))
+          out[(o * to + j) * inner + k] = (weight * (1 + 2 * asymmetry * (draw - mean))) / places.length
       }
+    }
   return { shape: shape.with(axis, to), data: out }
 }
