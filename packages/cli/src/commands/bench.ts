@@ -62,7 +62,7 @@ const accuracyOf = Effect.fnUntraced(function* (name: string, file: string, data
   )?.[0]
   if (logits === undefined || card.classes === null)
     return yield* fault(`--dataset: ${name} tells no classes apart, so it has no accuracy. Leave --dataset out.`)
-  const [, height = null] = card.picture === null ? [] : card.inputs[card.picture.input].shape
+  const [, height = null] = card.picture === null ? [] : (card.inputs[card.picture.input]?.shape ?? [])
   const services = yield* Effect.mapError(
     Layer.build(Setup.dataset(undefined, dataset, height === null ? {} : { size: height })),
     at("--dataset")
@@ -77,8 +77,9 @@ const accuracyOf = Effect.fnUntraced(function* (name: string, file: string, data
     Stream.runForEach((batch) =>
       Effect.map(outputs({ size: batch.size, inputs: batch.inputs }), (given) => {
         const each = card.classes?.length ?? 1
+        const rows = given[logits] ?? new Float32Array()
         for (let i = 0; i < batch.size; i++)
-          if (Comparison.argMax(given[logits].subarray(i * each, (i + 1) * each)) === batch.targets[i]) right++
+          if (Comparison.argMax(rows.subarray(i * each, (i + 1) * each)) === batch.targets[i]) right++
         done += batch.size
       })
     ),
@@ -151,14 +152,13 @@ export const bench = Command.make(
         const accuracies = yield* Effect.forEach(subjects, ({ name, path }) =>
           data === undefined || path === undefined ? Effect.succeed(null) : Effect.scoped(accuracyOf(name, path, data))
         )
-        const [first] = measured.models
+        const first = measured.models[0]?.latency
         const rows = measured.models.map(({ latency, name, spread }, i) => ({
           model: name,
           latency,
           spread,
           // To itself there is no doubt.
-          ratio:
-            i === 0 ? { value: 1, low: 1, high: 1 } : Statistics.ratio(latency, (first ?? measured.models[i]).latency),
+          ratio: i === 0 ? { value: 1, low: 1, high: 1 } : Statistics.ratio(latency, first ?? latency),
           memory: memory[i] ?? 0,
           bytes: subjects[i]?.file.length ?? 0,
           accuracy: accuracies[i] ?? null

@@ -57,7 +57,7 @@ export const classify = Command.make(
             `${model} does not classify pictures: it is made for ${card.task}, from ${Model.print(inputs)} to ${Model.print(card.outputs)}. Run it in a program, by OnnxModel of @uninet/export or any ONNX runtime.`
           )
         const { cropRatio, deviation, input, mean } = picture
-        const [channels = 1, height = 1, width = 1] = inputs[input].shape
+        const [channels = 1, height = 1, width = 1] = inputs[input]?.shape ?? []
         const image = { channels, height, width }
         const rows: Array<Row> = []
         // A few at a time, so that many images need no more memory than a few.
@@ -65,8 +65,8 @@ export const classify = Command.make(
           const some = images.slice(from, from + 16)
           const read = yield* ImageFile.readAll({ image, mean, deviation, cropRatio, invert })(some)
           const size = read.indexes.length
-          const found =
-            size === 0 ? new Float32Array() : (yield* outputs({ size, inputs: { [input]: read.images } }))[logits]
+          const given = size === 0 ? {} : yield* outputs({ size, inputs: { [input]: read.images } })
+          const found = given[logits] ?? new Float32Array()
           const errors = new Map(read.failures.map(({ error, index }) => [index, error.message]))
           let next = 0
           for (const [i, file] of some.entries()) {

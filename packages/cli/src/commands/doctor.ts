@@ -1,6 +1,7 @@
 /** `uninet doctor`: what there is to compute with, checked by a training step, and how to add what is missing. */
 import { OnnxRuntime } from "@uninet/runtime"
 import { Tfjs } from "@uninet/runtime-tfjs"
+import * as Arr from "effect/Array"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -134,7 +135,8 @@ const tried = (device: Device.Chosen): Effect.Effect<Outcome> =>
 const tolerance = 1e-3
 
 const agree = (losses: ReadonlyArray<number>, reference: ReadonlyArray<number>) =>
-  losses.length === reference.length && losses.every((loss, i) => Math.abs(loss - reference[i]) < tolerance)
+  losses.length === reference.length &&
+  Arr.zip(losses, reference).every(([loss, own]) => Math.abs(loss - own) < tolerance)
 
 const judged = (device: Device.Chosen, outcome: Outcome, reference: ReadonlyArray<number> | undefined): Found => {
   const { command, library, notes, version, why } = known[device]

@@ -65,7 +65,8 @@ const confusion = (classes: ReadonlyArray<string>, counts: ReadonlyArray<Readonl
     out.push(["", ...classes.map((name) => name.slice(0, 8)), "right"])
     counts.forEach((row, c) => {
       const all = row.reduce((a, b) => a + b, 0)
-      out.push([classes[c], ...row.map((n) => (n === 0 ? "" : n)), all === 0 ? "" : format.percent(row[c] / all)])
+      const share = all === 0 ? "" : format.percent((row[c] ?? 0) / all)
+      out.push([classes[c] ?? `class ${c}`, ...row.map((n) => (n === 0 ? "" : n)), share])
     })
     return out.toString()
   }

@@ -1,6 +1,16 @@
 /** `uninet export`: a network as a file that other programs use, held against the network before it is kept. */
 import { Dataset, Normalised } from "@uninet/data"
-import { Comparison, Exported, Format, Int8, OnnxModel, Python, Specimens, Trained } from "@uninet/export"
+import {
+  Comparison,
+  Exported,
+  Format,
+  Int8,
+  OnnxModel,
+  Python,
+  Specimens,
+  Trained,
+  type Examples
+} from "@uninet/export"
 import { ModelSpace } from "@uninet/model-space"
 import { Model, type Weights } from "@uninet/nn"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -248,7 +258,7 @@ const accuraciesOf = Effect.fnUntraced(function* (
   )?.[0]
   if (logits === undefined || classes === null || data.test.size === 0) return undefined
   const { targets, ...examples } = yield* Specimens.labelled(judged)(data)
-  const share = (rows: Float32Array) => {
+  const share = ({ [logits]: rows = new Float32Array() }: Examples.Outputs) => {
     let right = 0
     for (let i = 0; i < examples.size; i++)
       if (Comparison.argMax(rows.subarray(i * classes.length, (i + 1) * classes.length)) === targets[i]) right++
@@ -257,7 +267,7 @@ const accuraciesOf = Effect.fnUntraced(function* (
   const float = yield* Trained.outputs(examples, onExamples)(whole)
   const model = yield* OnnxModel.open(file, { threads: availableParallelism() })
   const int8 = yield* model.outputs(examples, onExamples)
-  return { examples: examples.size, float: share(float[logits]), int8: share(int8[logits]) }
+  return { examples: examples.size, float: share(float), int8: share(int8) }
 }, Effect.scoped)
 
 const run = Effect.fnUntraced(function* (given: Flags) {

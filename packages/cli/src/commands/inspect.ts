@@ -31,7 +31,8 @@ const print = (
   byOperator: Readonly<Record<string, number | undefined>>
 ): string => {
   const columns = [...new Set(parts.flatMap((part) => Object.keys(part.columns)))]
-  const [parameters, macs] = (["parameters", "macs"] as const).map((key) => parts.reduce((sum, p) => sum + p[key], 0))
+  const total = (key: "parameters" | "macs") => parts.reduce((sum, part) => sum + part[key], 0)
+  const [parameters, macs] = [total("parameters"), total("macs")]
   const table = new Table({
     head: ["part", ...columns, "parameters", "share", "MACs", "share"],
     colAligns: [
@@ -55,12 +56,10 @@ const print = (
       part.macs.toLocaleString("en"),
       share(part.macs, macs)
     ])
-  const names = Object.keys(costs)
-  const wide = Math.max(...names.map((name) => name.length))
+  const wide = Math.max(...Object.keys(costs).map((name) => name.length))
   return [
     format.fitted(table.toString()),
-    ...names.map((name) => {
-      const value = costs[name]
+    ...Object.entries(costs).map(([name, value]) => {
       const human = name.endsWith("Bytes")
         ? ` (${format.count(value)}B)`
         : name === "parameters"

@@ -25,14 +25,16 @@ const interesting = ({ info }: Run.Run, table: Table.Table): ReadonlyArray<numbe
   if (trials === undefined || reward === undefined) return []
   const level = all.reduce((top, row) => Math.max(top, epochs?.[row] || 0), 0)
   const ranked = Array.from(all)
-    .filter((row) => !Number.isNaN(reward[row]) && (epochs?.[row] || 0) === level)
-    .sort((a, b) => reward[b] - reward[a])
+    .map((row) => ({ row, worth: reward[row] ?? Number.NaN }))
+    .filter(({ row, worth }) => !Number.isNaN(worth) && (epochs?.[row] || 0) === level)
+    .sort((a, b) => b.worth - a.worth)
+    .map(({ row }) => row)
   const objectives = info.objectives.flatMap(({ direction, name }) => {
     const values = Table.numbers(name)(table)
     return values === undefined ? [] : [{ direction, values }]
   })
   const front = objectives.length < 2 ? [] : Front.of(ranked, objectives)
-  return [...new Set([...ranked.slice(0, most), ...front])].slice(0, 2 * most).map((row) => trials[row])
+  return [...new Set([...ranked.slice(0, most), ...front])].slice(0, 2 * most).flatMap((row) => trials[row] ?? [])
 }
 
 /** Their blocks, as many as there is time for; of none where the space cannot be had, which is said. */

@@ -56,8 +56,8 @@ export const parsePhis = (text: string): Option.Option<ReadonlyArray<number>> =>
 
 const parseCoefficients = (text: string): Option.Option<Coefficients.Coefficients> => {
   const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)))
-  const [depth, width, resolution] = numbers
-  return numbers.length === 3 && numbers.every(Number.isFinite)
+  const [depth = Number.NaN, width = Number.NaN, resolution = Number.NaN] = numbers
+  return numbers.length === 3 && [depth, width, resolution].every(Number.isFinite)
     ? Option.some({ depth, width, resolution })
     : Option.none()
 }
@@ -352,7 +352,8 @@ type Member = Compound.Member<unknown>
 const grids = ({ candidates }: CoefficientSearch.Found<unknown, string, string>, of: ModelSpace.Any): string => {
   const { decides, measures, shares } = of.task
   const table = newTable(["depth α", "width β", "image γ", "α·β²·γ²", "input", "MACs", "parameters", "validation"])
-  const worth = (measure: number | null) => (measure === null ? -Infinity : Task.worth(measures[decides])(measure))
+  const worth = (measure: number | null) =>
+    measure === null ? -Infinity : Task.worth(measures[decides] ?? "higher")(measure)
   for (const { coefficients, measure, member } of candidates.toSorted((a, b) => worth(b.measure) - worth(a.measure))) {
     const { depth, resolution, width } = coefficients
     table.push([

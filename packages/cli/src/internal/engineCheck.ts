@@ -59,7 +59,7 @@ const check = Effect.gen(function* () {
     const began = performance.now()
     const { loss } = yield* executable.run("training", { ...inputs, step: Float32Array.of(step) })
     seconds = (performance.now() - began) / 1000
-    losses.push(loss[0])
+    losses.push(loss?.[0] ?? Number.NaN)
   }
   return Outcome.cases.Ran.make({ engine: runtime.name, losses, seconds })
 })

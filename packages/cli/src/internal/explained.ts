@@ -1,6 +1,7 @@
 /** What a compiler made of a program, as tables. */
 import type { Explain, Lowering } from "@uninet/onnx"
 import type { Explain as Measured } from "@uninet/runtime"
+import * as Arr from "effect/Array"
 import Table from "cli-table3"
 import * as format from "./format.ts"
 
@@ -56,7 +57,7 @@ export const ofForms = ({ conversions, forms, refused }: Explain.Explained): str
 export const ofNodes = ({ nodes }: Explain.Explained): string =>
   table(
     ["op", "form", "ops", "operators", "MACs", "bytes", "predicted, ms", "which"],
-    [...Map.groupBy(nodes, ({ formulation, kind }) => `${kind} ${formulation}`).values()].map((all) => {
+    Object.values(Arr.groupBy(nodes, ({ formulation, kind }) => `${kind} ${formulation}`)).map((all) => {
       const counts: Record<string, number> = {}
       for (const { operators } of all)
         for (const [name, n] of Object.entries(operators)) counts[name] = (counts[name] ?? 0) + n

@@ -89,9 +89,10 @@ const ofArchitecture = (architecture: Architecture.Architecture): Network => {
 
 /** A member of the family for the examples of a data set: it takes their images and tells their classes apart. */
 export const memberFor = (name: UniNet.Name, { classes, inputs }: Facts.Facts): Network => {
-  const [channels, height, width] = inputs["image"]?.shape ?? []
+  const [channels, height, width, ...others] = inputs["image"]?.shape ?? []
+  const isPicture = channels !== undefined && height !== undefined && width !== undefined && others.length === 0
   return ofArchitecture(
-    inputs["image"]?.shape.length === 3 && classes !== null
+    isPicture && classes !== null
       ? UniNet.withImage({ channels, height, width }, classes)(UniNet.family[name])
       : UniNet.family[name]
   )
