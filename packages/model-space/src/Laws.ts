@@ -31,10 +31,12 @@
 import { Costs, gradient, Op, Program, Shape, Tensor, topological } from "@uninet/graph"
 import { Model, Regularisation, RunningStatistics, Scope } from "@uninet/nn"
 import { Prng, Space } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { named } from "./internal/named.ts"
 import type { Fault, Law } from "./Law.ts"
 import { costsOf, type Having } from "./ModelSpace.ts"
 import * as Task from "./Task.ts"
@@ -160,7 +162,8 @@ const gradientsOf = (task: Task.Task, model: Model.Model, batch: number) => {
   const outputs = Model.apply(Scope.make("training"), { batch })(model)
   return Result.map(Program.make({ outputs: { ...outputs, loss: lossOf(task, outputs, batch) } }), (program) => {
     const parameters = program.variables.filter((v) => v.attributes.role === "parameter")
-    return { program, parameters, found: gradient(program.outputs["loss"], parameters) }
+    const loss = named("loss")(program.outputs)
+    return { program, parameters, loss, found: gradient(loss, parameters) }
   })
 }
 
@@ -170,8 +173,7 @@ const gradients = <A>(of: Having<A>): Law<A> => ({
   check: (point, model) => {
     const made = gradientsOf(of.task, model, 2)
     if (Result.isFailure(made)) return network(made.failure.message)
-    const { found, parameters, program } = made.success
-    const { loss } = program.outputs
+    const { found, loss, parameters } = made.success
     if (loss.shape.length > 0) return { at: "loss", reason: `it is no scalar but ${Shape.print(loss.shape)}` }
     for (const [i, parameter] of parameters.entries()) {
       const g = found[i]
@@ -267,9 +269,10 @@ const apart = (a: ArrayLike<number>, b: ArrayLike<number>, from: number, to: num
   let difference = 0
   let largest = 1e-6
   for (let i = from; i < to; i++) {
-    const d = Math.abs(a[i] - b[i])
+    const own = a[i] ?? Number.NaN
+    const d = Math.abs(own - (b[i] ?? Number.NaN))
     difference = d <= difference ? difference : d // a NaN is never lost
-    largest = Math.max(largest, Math.abs(a[i]))
+    largest = Math.max(largest, Math.abs(own))
   }
   return difference / largest
 }
@@ -310,7 +313,7 @@ const independent = <A>(): EngineLaw<A> => ({
       const others = examples(prng.split("others"), model.inputs, batch)
       const mixed = Object.fromEntries(
         Object.entries(inputs).map(([name, values]) => {
-          const changed = others[name].slice()
+          const changed = named(name)(others).slice()
           changed.set(values.subarray(0, values.length / batch))
           return [name, changed]
         })
@@ -320,7 +323,7 @@ const independent = <A>(): EngineLaw<A> => ({
         yield* engine(program.success, { inputs: mixed, variables })
       ]
       for (const [name, { shape }] of Object.entries(program.success.outputs)) {
-        const off = apart(one[name], other[name], 0, Shape.size(shape) / batch)
+        const off = apart(one[name] ?? [], other[name] ?? [], 0, Shape.size(shape) / batch)
         if (!(off <= 1e-4))
           return {
             at: name,
@@ -380,7 +383,9 @@ const alive = <A>(of: Having<A>): EngineLaw<A> => ({
           targets: drawn
         }
         return engine(program.success, {
-          inputs: Object.fromEntries(program.success.inputs.map(({ attributes: { name } }) => [name, given[name]])),
+          inputs: Object.fromEntries(
+            program.success.inputs.map(({ attributes: { name } }) => [name, named(name)(given)])
+          ),
           variables: anyValues(prng, program.success.variables)
         })
       }
@@ -433,14 +438,15 @@ const agreement = <A>(): EngineLaw<A> => ({
           path
         }
       ] of norms.entries()) {
-        const { mean, variance } = RunningStatistics.of(path, x.shape[1])
-        const moments = Float32Array.from(trained[`statistics ${i}`])
-        variables.set(mean.attributes.name, moments.slice(0, x.shape[1]))
-        variables.set(variance.attributes.name, moments.slice(x.shape[1]))
+        const channels = Arr.getUnsafe(x.shape, 1)
+        const { mean, variance } = RunningStatistics.of(path, channels)
+        const moments = Float32Array.from(trained[`statistics ${i}`] ?? [])
+        variables.set(mean.attributes.name, moments.slice(0, channels))
+        variables.set(variance.attributes.name, moments.slice(channels))
       }
       const evaluated = yield* engine(evaluation.success, { inputs, variables })
       for (const [name, { shape }] of Object.entries(evaluation.success.outputs)) {
-        const off = apart(evaluated[name], trained[name], 0, Shape.size(shape))
+        const off = apart(evaluated[name] ?? [], trained[name] ?? [], 0, Shape.size(shape))
         if (!(off <= 1e-3)) return { at: name, reason: `training is off evaluation by ${(100 * off).toPrecision(2)}%` }
       }
       return undefined

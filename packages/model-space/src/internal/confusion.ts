@@ -12,7 +12,7 @@ export const make = (classes: number): Confusion => ({ classes, counts: new Map(
 export const add = ({ classes, counts }: Confusion, label: number, found: number): void => {
   const row = counts.get(label) ?? new Float64Array(classes)
   counts.set(label, row)
-  row[found]++
+  row[found] = (row[found] ?? 0) + 1
 }
 
 /** One row a class, the classes that were not met among them. */
@@ -23,9 +23,9 @@ export const rows = ({ classes, counts }: Confusion): Array<Array<number>> =>
 
 /** |is ∩ found| / |is ∪ found| of every class that is there or was found. */
 export const overlaps = ({ classes, counts }: Confusion): Array<number> => {
-  const found = new Float64Array(classes)
-  for (const row of counts.values()) for (let k = 0; k < classes; k++) found[k] += row[k]
-  return Array.from(found, (taken, label) => {
+  const met = [...counts.values()]
+  return Array.from({ length: classes }, (_, label) => {
+    const taken = met.reduce((sum, row) => sum + (row[label] ?? 0), 0)
     const row = counts.get(label)
     const both = row?.[label] ?? 0
     return { both, union: (row?.reduce((a, b) => a + b, 0) ?? 0) + taken - both }

@@ -2,6 +2,7 @@
 import { Loss } from "@uninet/nn"
 import { Elementary } from "@uninet/search-space"
 import * as Confusion from "../internal/confusion.ts"
+import { named } from "../internal/named.ts"
 import * as Task from "../Task.ts"
 
 /** - `accuracy`: share of the examples whose most likely class is theirs (top-1).
@@ -15,10 +16,11 @@ const bins = 15
 
 /** Where a label stands among logits: 0 for the most likely class. Of equal logits the first class goes before. */
 const rankOf = (logits: ArrayLike<number>, from: number, classes: number, label: number): number => {
-  const own = logits[from + label]
+  const at = (k: number) => logits[from + k] ?? Number.NaN
+  const own = at(label)
   let rank = 0
   for (let k = 0; k < classes; k++) {
-    const other = logits[from + k]
+    const other = at(k)
     if (other > own || (other === own && k < label)) rank++
   }
   return rank
@@ -28,10 +30,10 @@ const rankOf = (logits: ArrayLike<number>, from: number, classes: number, label:
 const running =
   (output: string, classes: number) =>
   ({ outputs, size, targets }: Task.Evaluated) => {
-    const logits = outputs[output]
+    const logits = named(output)(outputs)
     let [accuracy, top5] = [0, 0]
     for (let i = 0; i < size; i++) {
-      const rank = rankOf(logits, i * classes, classes, targets[i])
+      const rank = rankOf(logits, i * classes, classes, targets[i] ?? Number.NaN)
       if (rank === 0) accuracy++
       if (rank < 5) top5++
     }
@@ -47,18 +49,19 @@ const tally = (output: string, classes: number): Task.Tally<Measure> => {
   let loss = 0
   return {
     add: ({ outputs, size, targets }) => {
-      const logits = outputs[output]
+      const logits = named(output)(outputs)
       for (let i = 0; i < size; i++) {
         const from = i * classes
-        const label = targets[i]
+        const label = targets[i] ?? Number.NaN
+        const at = (k: number) => logits[from + k] ?? Number.NaN
         let best = 0
-        for (let k = 1; k < classes; k++) if (logits[from + k] > logits[from + best]) best = k
+        for (let k = 1; k < classes; k++) if (at(k) > at(best)) best = k
         let sum = 0
-        for (let k = 0; k < classes; k++) sum += Elementary.exp(logits[from + k] - logits[from + best])
+        for (let k = 0; k < classes; k++) sum += Elementary.exp(at(k) - at(best))
         examples++
         if (best === label) right++
         if (rankOf(logits, from, classes, label) < 5) top5++
-        loss += Elementary.log(sum) + logits[from + best] - logits[from + label]
+        loss += Elementary.log(sum) + at(best) - at(label)
         Confusion.add(confusion, label, best)
         const confidence = 1 / sum
         const bin = binned[Math.min(bins - 1, Math.floor(confidence * bins))]
@@ -104,8 +107,8 @@ export const make = ({
     outputs: { [output]: [classes] },
     targets: { shape: [], dtype: "int32" },
     classes,
-    loss: (outputs, labels, options) => Loss.crossEntropy(outputs[output], labels, options),
-    mixed: { classes, loss: (outputs, targets) => Loss.softCrossEntropy(outputs[output], targets) },
+    loss: (outputs, labels, options) => Loss.crossEntropy(named(output)(outputs), labels, options),
+    mixed: { classes, loss: (outputs, targets) => Loss.softCrossEntropy(named(output)(outputs), targets) },
     measures: { accuracy: "higher", top5: "higher", loss: "lower", calibrationError: "lower" },
     decides: "accuracy",
     shares: ["accuracy", "top5", "calibrationError"],

@@ -1,6 +1,7 @@
 /** Any number of labels for each example: binary cross entropy for each label, average precision, F1. */
 import { Loss } from "@uninet/nn"
 import { Elementary } from "@uninet/search-space"
+import { named } from "../internal/named.ts"
 import * as Task from "../Task.ts"
 
 /** - `meanAveragePrecision`: the mean over labels of the average precision: the precision at the place of every example that has the label, examples being sorted by their logit. Labels
@@ -10,31 +11,35 @@ import * as Task from "../Task.ts"
  *  - `loss`: mean binary cross entropy. */
 export type Measure = "meanAveragePrecision" | "f1" | "exactMatch" | "loss"
 
+/** What an example was given for one label, and whether it has it. */
+interface Judged {
+  readonly logit: number
+  readonly wanted: boolean
+}
+
 /** The precision at every hit, on the mean: of examples sorted by logit, the highest first. Of equal logits those without the label go first, so that a constant is worth little. */
-const averagePrecision = (logits: ReadonlyArray<number>, has: ReadonlyArray<boolean>): number | undefined => {
-  const order = logits.map((_, i) => i).sort((a, b) => logits[b] - logits[a] || Number(has[a]) - Number(has[b]))
+const averagePrecision = (examples: ReadonlyArray<Judged>): number | undefined => {
+  const order = examples.toSorted((a, b) => b.logit - a.logit || Number(a.wanted) - Number(b.wanted))
   let hits = 0
   let sum = 0
-  for (const [place, i] of order.entries()) if (has[i]) sum += ++hits / (place + 1)
+  for (const [place, { wanted }] of order.entries()) if (wanted) sum += ++hits / (place + 1)
   return hits === 0 ? undefined : sum / hits
 }
 
 const tally = (output: string, labels: number): Task.Tally<Measure> => {
-  const logits = Array.from({ length: labels }, (): Array<number> => [])
-  const has = Array.from({ length: labels }, (): Array<boolean> => [])
+  const judged = Array.from({ length: labels }, (): Array<Judged> => [])
   let [examples, exact, hits, misses, alarms, loss] = [0, 0, 0, 0, 0, 0]
   return {
     add: ({ outputs, size, targets }) => {
-      const found = outputs[output]
+      const found = named(output)(outputs)
       for (let i = 0; i < size; i++) {
         examples++
         let right = true
-        for (let k = 0; k < labels; k++) {
-          const logit = found[i * labels + k]
-          const target = targets[i * labels + k]
+        for (const [k, examplesOfLabel] of judged.entries()) {
+          const logit = found[i * labels + k] ?? Number.NaN
+          const target = targets[i * labels + k] ?? Number.NaN
           const [given, wanted] = [logit >= 0, target >= 0.5]
-          logits[k].push(logit)
-          has[k].push(wanted)
+          examplesOfLabel.push({ logit, wanted })
           if (given && wanted) hits++
           if (given && !wanted) alarms++
           if (!given && wanted) misses++
@@ -45,7 +50,7 @@ const tally = (output: string, labels: number): Task.Tally<Measure> => {
       }
     },
     measures: () => {
-      const precisions = logits.flatMap((row, k) => averagePrecision(row, has[k]) ?? [])
+      const precisions = judged.flatMap((examplesOfLabel) => averagePrecision(examplesOfLabel) ?? [])
       const decided = 2 * hits + misses + alarms
       return {
         meanAveragePrecision: precisions.length === 0 ? 0 : precisions.reduce((a, b) => a + b, 0) / precisions.length,
@@ -80,7 +85,7 @@ export const make = ({
     name: "several labels",
     outputs: { [output]: [labels] },
     targets: { shape: [labels], dtype: "float32" },
-    loss: (outputs, targets) => Loss.binaryCrossEntropy(outputs[output], targets),
+    loss: (outputs, targets) => Loss.binaryCrossEntropy(named(output)(outputs), targets),
     measures: { meanAveragePrecision: "higher", f1: "higher", exactMatch: "higher", loss: "lower" },
     decides: "meanAveragePrecision",
     shares: ["meanAveragePrecision", "f1", "exactMatch"],

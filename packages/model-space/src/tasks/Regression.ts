@@ -1,6 +1,7 @@
 /** Numbers for each example: squared or absolute error, and how much of the targets' variance is explained. */
 import { Op } from "@uninet/graph"
 import { Loss } from "@uninet/nn"
+import { named } from "../internal/named.ts"
 import * as Task from "../Task.ts"
 
 /** - `mae`: mean absolute error.
@@ -26,29 +27,27 @@ const tally = (output: string, values: number, error: "squared" | "absolute"): T
   let examples = 0
   let absolute = 0
   // By number: Welford's running mean and sum of squares of the targets, and the squared error.
-  const mean = new Float64Array(values)
-  const spread = new Float64Array(values)
-  const squared = new Float64Array(values)
+  const sums = Array.from({ length: values }, () => ({ mean: 0, spread: 0, squared: 0 }))
   return {
     add: ({ outputs, size, targets }) => {
-      const found = outputs[output]
+      const found = named(output)(outputs)
       for (let i = 0; i < size; i++) {
         examples++
-        for (let k = 0; k < values; k++) {
-          const target = targets[i * values + k]
-          const off = found[i * values + k] - target
+        for (const [k, sum] of sums.entries()) {
+          const target = targets[i * values + k] ?? Number.NaN
+          const off = (found[i * values + k] ?? Number.NaN) - target
           absolute += Math.abs(off)
-          squared[k] += off * off
-          const before = target - mean[k]
-          mean[k] += before / examples
-          spread[k] += before * (target - mean[k])
+          sum.squared += off * off
+          const before = target - sum.mean
+          sum.mean += before / examples
+          sum.spread += before * (target - sum.mean)
         }
       }
     },
     measures: () => {
       const mae = absolute / (examples * values)
-      const mse = squared.reduce((a, b) => a + b, 0) / (examples * values)
-      const explained = squared.map((off, k) => (spread[k] > 0 ? 1 - off / spread[k] : off === 0 ? 1 : 0))
+      const mse = sums.reduce((total, { squared }) => total + squared, 0) / (examples * values)
+      const explained = sums.map(({ spread, squared }) => (spread > 0 ? 1 - squared / spread : squared === 0 ? 1 : 0))
       return {
         mae,
         rmse: Math.sqrt(mse),
@@ -82,8 +81,9 @@ export const make = ({
     outputs: { [output]: [values] },
     targets: { shape: values === 1 ? [] : [values], dtype: "float32" },
     loss: (outputs, targets) => {
-      const found = outputs[output]
-      const wanted = Op.reshape(targets, [targets.shape[0], values], "loss")
+      const found = named(output)(outputs)
+      const [batch = 1] = targets.shape
+      const wanted = Op.reshape(targets, [batch, values], "loss")
       return error === "squared" ? Loss.meanSquaredError(found, wanted) : Loss.meanAbsoluteError(found, wanted)
     },
     measures: { mae: "lower", rmse: "lower", r2: "higher", loss: "lower" },

@@ -2,6 +2,7 @@
 import { Loss } from "@uninet/nn"
 import { Elementary } from "@uninet/search-space"
 import * as Confusion from "../internal/confusion.ts"
+import { named } from "../internal/named.ts"
 import * as Task from "../Task.ts"
 
 /** - `meanIoU`: the mean over classes of |is ∩ found| / |is ∪ found|, counted over all pixels. Classes that are neither there nor found count nothing.
@@ -14,12 +15,12 @@ const tally = (output: string, classes: number, pixels: number): Task.Tally<Meas
   let [labelled, right, loss] = [0, 0, 0]
   return {
     add: ({ outputs, size, targets }) => {
-      const logits = outputs[output]
+      const logits = named(output)(outputs)
       for (let i = 0; i < size; i++)
         for (let p = 0; p < pixels; p++) {
-          const label = targets[i * pixels + p]
+          const label = targets[i * pixels + p] ?? Number.NaN
           if (!(label >= 0 && label < classes)) continue
-          const at = (k: number) => logits[(i * classes + k) * pixels + p]
+          const at = (k: number) => logits[(i * classes + k) * pixels + p] ?? Number.NaN
           let best = 0
           for (let k = 1; k < classes; k++) if (at(k) > at(best)) best = k
           let sum = 0
@@ -71,7 +72,7 @@ export const make = ({
     outputs: { [output]: [classes, height, width] },
     targets: { shape: [height, width], dtype: "int32" },
     classes,
-    loss: (outputs, labels, options) => Loss.pixelCrossEntropy(outputs[output], labels, options),
+    loss: (outputs, labels, options) => Loss.pixelCrossEntropy(named(output)(outputs), labels, options),
     measures: { meanIoU: "higher", pixelAccuracy: "higher", loss: "lower" },
     decides: "meanIoU",
     shares: ["meanIoU", "pixelAccuracy"],

@@ -1,0 +1,8 @@
+/** What a record has by a name that it is known to have: a task's output, of a model that the task takes. */
+export const named =
+  (name: string) =>
+  <A>(record: Readonly<Record<string, A>>): A => {
+    const found = record[name]
+    if (found === undefined) throw new Error(`there is no ${name} among ${Object.keys(record).join(", ")}`)
+    return found
+  }
