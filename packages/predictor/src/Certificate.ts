@@ -173,7 +173,9 @@ const agreement = (found: Draw, draws: ReadonlyArray<Draw>, networks: number, cl
 
 /** Indices by multiply-accumulates, in so many parts of equal size. */
 const parts = (macs: ReadonlyArray<number>, count: number): ReadonlyArray<ReadonlyArray<number>> => {
-  const order = macs.map((_, i) => i).sort((a, b) => macs[a] - macs[b] || a - b)
+  const order = Array.from(macs.entries())
+    .sort(([a, x], [b, y]) => x - y || a - b)
+    .map(([i]) => i)
   return Array.from({ length: count }, (_, part) =>
     order.slice(Math.floor((part * order.length) / count), Math.floor(((part + 1) * order.length) / count))
   )

@@ -16,7 +16,9 @@
  * ```
  */
 import { Cholesky, Elementary, Prng } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
+import { at } from "./internal/at.ts"
 import * as Boosting from "./internal/boosting.ts"
 import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
@@ -71,7 +73,7 @@ const moments = (numbers: ReadonlyArray<number>): readonly [mean: number, deviat
 
 const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i]
+  for (let i = 0; i < a.length; i++) sum += at(a, i) * at(b, i)
   return sum
 }
 
@@ -116,7 +118,7 @@ const process = (kernels: (features: number) => ReadonlyArray<Kernel>): Regresso
       const covariances = known.map((a) => known.map((b) => kernel(a, b)))
       return noises.map((noise) => {
         const factor = Cholesky.make()
-        for (const [i, row] of covariances.entries()) factor.append(row, row[i] + noise)
+        for (const [i, row] of covariances.entries()) factor.append(row, Arr.getUnsafe(row, i) + noise)
         const solved = Float64Array.from(y)
         factor.forward([solved])
         // The variance of the whole that is likeliest, and the likelihood under it.
@@ -165,13 +167,16 @@ export const trees: Regressor = standardised((rows, results) => {
   const targets = Float64Array.from(results)
   const grown = Array.from({ length: bags }, () => {
     const counts = new Float64Array(rows.length)
-    for (let i = 0; i < rows.length; i++) counts[prng.nextInt(rows.length)]++
+    for (let i = 0; i < rows.length; i++) {
+      const drawn = prng.nextInt(rows.length)
+      counts[drawn] = (counts[drawn] ?? 0) + 1
+    }
     return { counts, predict: Boosting.boosted(table, rows, targets, counts, growth, prng) }
   })
   // What is left of the errors on what was not seen when the boostings' own disagreement is taken away.
-  const left = rows.flatMap((row, i) => {
+  const left = Arr.zip(rows, results).flatMap(([row, result], i) => {
     const unseen = grown.filter(({ counts }) => counts[i] === 0).map(({ predict }) => predict(row))
-    return unseen.length < 2 ? [] : [square(results[i] - meanOf(unseen)) - varianceOf(unseen)]
+    return unseen.length < 2 ? [] : [square(result - meanOf(unseen)) - varianceOf(unseen)]
   })
   const noise = left.length === 0 ? 1 : meanOf(left)
   return (row) => {

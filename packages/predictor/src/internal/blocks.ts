@@ -19,23 +19,18 @@ export const blocks = (order: ReadonlyArray<Tensor.Tensor>, output: Tensor.Tenso
   const used = new Set<Tensor.Tensor>([output])
   for (const node of order.toReversed()) if (used.has(node)) for (const x of node.inputs) used.add(x)
   const between = order.filter((node) => fed.has(node) && used.has(node))
-  const place = new Map(between.map((node, i) => [node, i] as const))
-  const live = (node: Tensor.Tensor) => new Set(node.inputs.filter((x) => place.has(x)))
-  const lastUse = between.map(() => -1)
-  const uses = between.map(() => 0)
-  for (const [i, node] of between.entries())
-    for (const x of live(node)) {
-      const at = place.get(x) ?? 0
-      lastUse[at] = i
-      uses[at]++
-    }
+  const known = new Set(between)
+  const live = (node: Tensor.Tensor) => new Set(node.inputs.filter((x) => known.has(x)))
+  const usesOf = new Map(between.map((node) => [node, Array.of<number>()] as const))
+  for (const [i, node] of between.entries()) for (const x of live(node)) usesOf.get(x)?.push(i)
   let reach = -1
   const gates: Array<{ readonly node: Tensor.Tensor; readonly forks: boolean; readonly joins: boolean }> = []
   for (const [i, node] of between.entries()) {
+    const uses = usesOf.get(node) ?? []
     // Nothing leads past it.
     if (reach <= i && node.inputs.length > 0 && isMap(node))
-      gates.push({ node, forks: uses[i] > 1, joins: meets(node) && live(node).size > 1 })
-    reach = Math.max(reach, lastUse[i])
+      gates.push({ node, forks: uses.length > 1, joins: meets(node) && live(node).size > 1 })
+    reach = Math.max(reach, uses.at(-1) ?? -1)
   }
   const joins = gates.filter((gate) => gate.joins)
   if (joins.length === 0) return gates.flatMap(({ node }) => (node.kind === "activation" ? [node] : []))

@@ -1,5 +1,7 @@
 /** Regression trees, boosted: each is fitted on what those before it leave over. */
 import type { Prng } from "@uninet/search-space"
+import * as Arr from "effect/Array"
+import { at } from "./at.ts"
 
 /** A leaf, or a question with what follows where the feature is at most the threshold, and where it is above. */
 type Tree = number | { readonly feature: number; readonly most: number; readonly low: Tree; readonly high: Tree }
@@ -19,22 +21,27 @@ export interface Options {
 
 /** Rows by features, with the order of the rows by each feature: what all trees share. */
 export interface Table {
-  readonly columns: ReadonlyArray<Float64Array>
-  readonly orders: ReadonlyArray<Uint32Array>
+  readonly columns: ReadonlyArray<Column>
+}
+
+interface Column {
+  readonly values: Float64Array
+  /** Rows, by their values. */
+  readonly order: Uint32Array
 }
 
 /** A table of rows that are all numbers. */
 export const tableOf = (rows: ReadonlyArray<ArrayLike<number>>): Table => {
-  const columns = Array.from({ length: rows[0]?.length ?? 0 }, (_, f) =>
-    Float64Array.from(rows, (row) => row[f] ?? Number.NaN)
-  )
-  const orders = columns.map((column) => Uint32Array.from(column, (_, i) => i).sort((a, b) => column[a] - column[b]))
-  return { columns, orders }
+  const columns = Array.from({ length: rows[0]?.length ?? 0 }, (_, f) => {
+    const values = Float64Array.from(rows, (row) => row[f] ?? Number.NaN)
+    return { values, order: Uint32Array.from(values, (_, i) => i).sort((a, b) => at(values, a) - at(values, b)) }
+  })
+  return { columns }
 }
 
 /** A tree on residuals, `counts` being how often each row counts. */
 const grow = (
-  { columns, orders }: Table,
+  { columns }: Table,
   residuals: Float64Array,
   counts: Float64Array,
   asked: ReadonlyArray<number>,
@@ -42,45 +49,51 @@ const grow = (
   leaf: number
 ): Tree => {
   let [sum, size] = [0, 0]
-  for (let i = 0; i < counts.length; i++) {
-    sum += counts[i] * residuals[i]
-    size += counts[i]
+  for (const [i, count] of counts.entries()) {
+    sum += count * at(residuals, i)
+    size += count
   }
   const value = size === 0 ? 0 : sum / size
   if (depth === 0 || size < 2 * leaf) return value
-  let best = { gain: 1e-12 * Math.abs(sum * value), feature: -1, most: 0 }
+  let most = 1e-12 * Math.abs(sum * value)
+  let best: { readonly feature: number; readonly threshold: number; readonly values: Float64Array } | undefined
   for (const feature of asked) {
-    const [column, order] = [columns[feature], orders[feature]]
+    const { order, values } = Arr.getUnsafe(columns, feature)
     let [below, under, last] = [0, 0, Number.NaN]
     for (const i of order) {
-      if (counts[i] === 0) continue
-      if (column[i] > last && under >= leaf && size - under >= leaf) {
+      const [count, own] = [counts[i] ?? 0, at(values, i)]
+      if (count === 0) continue
+      if (own > last && under >= leaf && size - under >= leaf) {
         const rest = sum - below
         const gain = (below * below) / under + (rest * rest) / (size - under) - sum * value
-        if (gain > best.gain) best = { gain, feature, most: (last + column[i]) / 2 }
+        if (gain > most) {
+          most = gain
+          best = { feature, values, threshold: (last + own) / 2 }
+        }
       }
-      below += counts[i] * residuals[i]
-      under += counts[i]
-      last = column[i]
+      below += count * at(residuals, i)
+      under += count
+      last = own
     }
   }
-  if (best.feature < 0) return value
+  if (best === undefined) return value
+  const { feature, threshold, values } = best
   const side = (isLow: boolean) =>
     grow(
-      { columns, orders },
+      { columns },
       residuals,
-      counts.map((count, i) => (columns[best.feature][i] <= best.most === isLow ? count : 0)),
+      counts.map((count, i) => (at(values, i) <= threshold === isLow ? count : 0)),
       asked,
       depth - 1,
       leaf
     )
-  return { feature: best.feature, most: best.most, low: side(true), high: side(false) }
+  return { feature, most: threshold, low: side(true), high: side(false) }
 }
 
 const leafOf = (tree: Tree, row: ArrayLike<number>): number => {
-  let at: Tree = tree
-  while (typeof at !== "number") at = row[at.feature] <= at.most ? at.low : at.high
-  return at
+  let here: Tree = tree
+  while (typeof here !== "number") here = at(row, here.feature) <= here.most ? here.low : here.high
+  return here
 }
 
 /** Trees on targets, as a function of a row. */
@@ -97,7 +110,7 @@ export const boosted = (
   const grown = Array.from({ length: trees }, (): Tree => {
     const asked = [...prng.permutation(table.columns.length)].slice(0, kept)
     const tree = grow(table, residuals, counts, asked, depth, leaf)
-    for (const [i, row] of rows.entries()) residuals[i] -= rate * leafOf(tree, row)
+    for (const [i, row] of rows.entries()) residuals[i] = at(residuals, i) - rate * leafOf(tree, row)
     return tree
   })
   return (row) => grown.reduce<number>((sum, tree) => sum + rate * leafOf(tree, row), 0)

@@ -1,3 +1,5 @@
+import { at } from "./at.ts"
+
 /** √(a² + b²), where a square would overflow too. */
 const length = (a: number, b: number): number => {
   const [large, small] = Math.abs(a) > Math.abs(b) ? [Math.abs(a), Math.abs(b)] : [Math.abs(b), Math.abs(a)]
@@ -17,12 +19,12 @@ export const eigenvalues = (matrix: ArrayLike<number>, n: number): Float64Array 
   for (let i = n - 1; i > 0; i--) {
     // The row's part before the diagonal, reflected onto its last element.
     let norm = 0
-    for (let k = 0; k < i; k++) norm = length(norm, a[i * n + k])
+    for (let k = 0; k < i; k++) norm = length(norm, at(a, i * n + k))
     if (norm === 0) continue
-    const alpha = a[i * n + i - 1] > 0 ? -norm : norm
-    a[i * n + i - 1] -= alpha
+    const alpha = at(a, i * n + i - 1) > 0 ? -norm : norm
+    a[i * n + i - 1] = at(a, i * n + i - 1) - alpha
     let square = 0
-    for (let k = 0; k < i; k++) square += a[i * n + k] * a[i * n + k]
+    for (let k = 0; k < i; k++) square += at(a, i * n + k) * at(a, i * n + k)
     e[i] = alpha
     if (square === 0) continue
     // p = A·v·2/vᵀv, and A − v·qᵀ − q·vᵀ.
@@ -30,14 +32,16 @@ export const eigenvalues = (matrix: ArrayLike<number>, n: number): Float64Array 
     const q = new Float64Array(i)
     for (let j = 0; j < i; j++) {
       let sum = 0
-      for (let k = 0; k < i; k++) sum += a[Math.max(j, k) * n + Math.min(j, k)] * a[i * n + k]
+      for (let k = 0; k < i; k++) sum += at(a, Math.max(j, k) * n + Math.min(j, k)) * at(a, i * n + k)
       q[j] = (2 * sum) / square
-      along += q[j] * a[i * n + j]
+      along += at(q, j) * at(a, i * n + j)
     }
-    for (let j = 0; j < i; j++) q[j] -= (along / square) * a[i * n + j]
-    for (let j = 0; j < i; j++) for (let k = 0; k <= j; k++) a[j * n + k] -= a[i * n + j] * q[k] + q[j] * a[i * n + k]
+    for (let j = 0; j < i; j++) q[j] = at(q, j) - (along / square) * at(a, i * n + j)
+    for (let j = 0; j < i; j++)
+      for (let k = 0; k <= j; k++)
+        a[j * n + k] = at(a, j * n + k) - (at(a, i * n + j) * at(q, k) + at(q, j) * at(a, i * n + k))
   }
-  for (let i = 0; i < n; i++) d[i] = a[i * n + i]
+  for (let i = 0; i < n; i++) d[i] = at(a, i * n + i)
   return tridiagonal(d, e)
 }
 
@@ -49,33 +53,33 @@ const tridiagonal = (d: Float64Array, e: Float64Array): Float64Array => {
   for (let l = 0; l < n; l++) {
     for (let turn = 0; turn < 60; turn++) {
       let m = l
-      while (m < n - 1 && Math.abs(e[m]) > Number.EPSILON * (Math.abs(d[m]) + Math.abs(d[m + 1]))) m++
+      while (m < n - 1 && Math.abs(at(e, m)) > Number.EPSILON * (Math.abs(at(d, m)) + Math.abs(at(d, m + 1)))) m++
       if (m === l) break
-      let g = (d[l + 1] - d[l]) / (2 * e[l])
+      let g = (at(d, l + 1) - at(d, l)) / (2 * at(e, l))
       let r = length(g, 1)
-      g = d[m] - d[l] + e[l] / (g + (g >= 0 ? r : -r))
+      g = at(d, m) - at(d, l) + at(e, l) / (g + (g >= 0 ? r : -r))
       let [s, c, p] = [1, 1, 0]
       let i = m - 1
       for (; i >= l; i--) {
-        const f = s * e[i]
-        const b = c * e[i]
+        const f = s * at(e, i)
+        const b = c * at(e, i)
         r = length(f, g)
         e[i + 1] = r
         if (r === 0) {
-          d[i + 1] -= p
+          d[i + 1] = at(d, i + 1) - p
           e[m] = 0
           break
         }
         s = f / r
         c = g / r
-        g = d[i + 1] - p
-        r = (d[i] - g) * s + 2 * c * b
+        g = at(d, i + 1) - p
+        r = (at(d, i) - g) * s + 2 * c * b
         p = s * r
         d[i + 1] = g + p
         g = c * r - b
       }
       if (r === 0 && i >= l) continue
-      d[l] -= p
+      d[l] = at(d, l) - p
       e[l] = g
       e[m] = 0
     }

@@ -1,5 +1,6 @@
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import { NotApplicable } from "../PredictorError.ts"
 import type { Laid } from "../Proxy.ts"
@@ -10,7 +11,7 @@ import { eigenvalues } from "./eigenvalues.ts"
 /** Features of all places and examples as rows, `[rows, channels]`. */
 export const rowsOf = (map: Tensor.Tensor): Tensor.Tensor => {
   const tokens = map.shape.length === 4 ? Op.toTokens(map) : map
-  const channels = tokens.shape[2]
+  const [, , channels] = Shape.ofRank(3)(tokens.shape)
   return Op.reshape(tokens, [Shape.size(tokens.shape) / channels, channels])
 }
 
@@ -42,7 +43,7 @@ export const entropies =
     const covariances = maps.map((map) => {
       const rows = rowsOf(map)
       const centred = Op.sub(rows, Op.mean(rows, [0], true))
-      return Op.scale(Op.matmul(centred, centred, { transposeA: true }), 1 / rows.shape[0])
+      return Op.scale(Op.matmul(centred, centred, { transposeA: true }), 1 / Arr.getUnsafe(rows.shape, 0))
     })
     return Result.succeed({
       outputs: Object.fromEntries(covariances.map((covariance, i) => [`covariance${i}`, covariance])),

@@ -4,6 +4,8 @@
  */
 import { Op, Shape, Tensor } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
+import * as Arr from "effect/Array"
+import { at } from "./at.ts"
 
 /** A tensor that stands for `value` · e^`log`. */
 export interface Scaled {
@@ -71,7 +73,7 @@ const drawn = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">): numb
 
 const meanOf = (data: ArrayLike<number>): number => {
   let sum = 0
-  for (let i = 0; i < data.length; i++) sum += Math.abs(data[i])
+  for (let i = 0; i < data.length; i++) sum += Math.abs(at(data, i))
   return sum / data.length
 }
 
@@ -79,18 +81,20 @@ const meanOf = (data: ArrayLike<number>): number => {
 const tapsWithin = (node: Tensor.Tensor<"conv2d">, axis: 0 | 1): number => {
   const { dilation, padding, stride } = node.attributes
   const [x, weight] = node.inputs
+  const lengthOf = ({ shape }: Tensor.Tensor) => Arr.getUnsafe(shape, 2 + axis)
+  const [windows, kernel, length] = [lengthOf(node), lengthOf(weight), lengthOf(x)]
   let taps = 0
-  for (let window = 0; window < node.shape[2 + axis]; window++)
-    for (let tap = 0; tap < weight.shape[2 + axis]; tap++) {
-      const at = window * stride[axis] - padding[axis] + tap * dilation[axis]
-      if (at >= 0 && at < x.shape[2 + axis]) taps++
+  for (let window = 0; window < windows; window++)
+    for (let tap = 0; tap < kernel; tap++) {
+      const place = window * stride[axis] - padding[axis] + tap * dilation[axis]
+      if (place >= 0 && place < length) taps++
     }
-  return taps / node.shape[2 + axis]
+  return taps / windows
 }
 
 /** Numbers that are added for each that comes out. */
 const terms = (node: Tensor.Tensor): number => {
-  if (is("conv2d", node)) return node.inputs[1].shape[1] * tapsWithin(node, 0) * tapsWithin(node, 1)
+  if (is("conv2d", node)) return Arr.getUnsafe(node.inputs[1].shape, 1) * tapsWithin(node, 0) * tapsWithin(node, 1)
   if (is("linear", node)) return node.inputs[0].shape.at(-1) ?? 1
   if (is("matmul", node)) return node.inputs[0].shape.at(node.attributes.transposeA ? -2 : -1) ?? 1
   if (is("reduce", node) && node.attributes.fn === "sum")

@@ -1,5 +1,6 @@
 import { gradient, Shape } from "@uninet/graph"
 import * as Result from "effect/Result"
+import { at } from "../internal/at.ts"
 import { paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
@@ -17,10 +18,10 @@ export const gradientNorm = Proxy.make({
     return Result.succeed({
       outputs: { gradients: row(gradients) },
       score: ({ gradients: elements = [] }) => {
-        let at = 0
+        let i = 0
         return gradients.reduce((norms, { shape }) => {
           let square = 0
-          for (const end = at + Shape.size(shape); at < end; at++) square += elements[at] * elements[at]
+          for (const end = i + Shape.size(shape); i < end; i++) square += at(elements, i) * at(elements, i)
           return norms + Math.sqrt(square)
         }, 0)
       }

@@ -1,6 +1,7 @@
 import { gradient, Op } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
+import { at } from "../internal/at.ts"
 import { eigenvalues } from "../internal/eigenvalues.ts"
 import { total } from "../internal/sums.ts"
 import { NotApplicable } from "../PredictorError.ts"
@@ -12,17 +13,16 @@ const k = 1e-5
 export const scoreOf = (jacobian: ArrayLike<number>, batch: number): number => {
   const features = jacobian.length / batch
   const rows = Array.from({ length: batch }, (_, i) => {
-    const row = Float64Array.from({ length: features }, (_, j) => jacobian[i * features + j])
+    const row = Float64Array.from({ length: features }, (_, j) => at(jacobian, i * features + j))
     const mean = row.reduce((a, b) => a + b, 0) / features
-    for (let j = 0; j < features; j++) row[j] -= mean
-    const norm = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0))
-    return row.map((x) => x / norm)
+    const centred = row.map((x) => x - mean)
+    const norm = Math.sqrt(centred.reduce((sum, x) => sum + x * x, 0))
+    return centred.map((x) => x / norm)
   })
   const correlations = new Float64Array(batch * batch)
-  for (let i = 0; i < batch; i++)
-    for (let j = 0; j <= i; j++) {
-      let dot = 0
-      for (let f = 0; f < features; f++) dot += rows[i][f] * rows[j][f]
+  for (const [i, row] of rows.entries())
+    for (const [j, other] of rows.slice(0, i + 1).entries()) {
+      const dot = row.reduce((sum, x, f) => sum + x * at(other, f), 0)
       correlations[i * batch + j] = correlations[j * batch + i] = dot
     }
   return -eigenvalues(correlations, batch).reduce((sum, value) => {

@@ -26,11 +26,11 @@ export const naswot = Proxy.make({
       .filter(({ attributes, shape }) => gates.has(attributes.fn) && shape[0] === batch)
     if (found.length === 0)
       return Result.fail(new NotApplicable({ proxy: "naswot", reason: "it has no ReLU, GELU or SiLU" }))
-    const sizes = found.map(({ shape }) => Shape.size(shape) / batch)
-    const units = sizes.reduce((a, b) => a + b, 0)
+    const sizeOf = ({ shape }: Tensor.Tensor) => Shape.size(shape) / batch
+    const units = found.reduce((sum, node) => sum + sizeOf(node), 0)
     const agreement = total(
-      found.map(({ inputs: [x] }, i) => {
-        const codes = Op.reshape(Op.greater(x, Op.fill(0)), [batch, sizes[i]])
+      found.map(({ inputs: [x] }) => {
+        const codes = Op.reshape(Op.greater(x, Op.fill(0)), [batch, sizeOf(x)])
         const signs = Op.sub(Op.scale(codes, 2), Op.fill(1))
         return Op.matmul(signs, signs, { transposeB: true })
       })

@@ -1,5 +1,7 @@
-import { gradient, Op, Tensor } from "@uninet/graph"
+import { gradient, Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
+import { at } from "../internal/at.ts"
 import { eigenvalues } from "../internal/eigenvalues.ts"
 import { mapsOf, rowsOf } from "../internal/entropies.ts"
 import { total } from "../internal/sums.ts"
@@ -10,8 +12,8 @@ import * as Proxy from "../Proxy.ts"
 const alignedRows = (gradient: Tensor.Tensor, output: Tensor.Tensor): Tensor.Tensor | undefined => {
   if (gradient.shape.length !== output.shape.length) return undefined
   if (gradient.shape.length === 3) return gradient.shape[1] === output.shape[1] ? rowsOf(gradient) : undefined
-  const [batch, channels, height, width] = gradient.shape
-  const [, , h, w] = output.shape
+  const [batch, channels, height, width] = Shape.ofRank(4)(gradient.shape)
+  const [, , h, w] = Shape.ofRank(4)(output.shape)
   const [down, across] = [height / h, width / w]
   if (!Number.isInteger(down) || !Number.isInteger(across)) return undefined
   const parted = Op.reshape(gradient, [batch, channels, h, down, w, across])
@@ -37,12 +39,12 @@ const parametersOf = (input: Tensor.Tensor, output: Tensor.Tensor): ReadonlyArra
 /** The largest singular value of `[rows, columns]` in row-major order. */
 const largestSingular = (matrix: ArrayLike<number>, rows: number, columns: number): number => {
   const [outer, inner] = rows < columns ? [rows, columns] : [columns, rows]
-  const at = (i: number, j: number) => (rows < columns ? matrix[i * columns + j] : matrix[j * columns + i])
+  const element = (i: number, j: number) => at(matrix, rows < columns ? i * columns + j : j * columns + i)
   const gram = new Float64Array(outer * outer)
   for (let i = 0; i < outer; i++)
     for (let j = 0; j <= i; j++) {
       let dot = 0
-      for (let m = 0; m < inner; m++) dot += at(i, m) * at(j, m)
+      for (let m = 0; m < inner; m++) dot += element(i, m) * element(j, m)
       gram[i * outer + j] = gram[j * outer + i] = dot
     }
   return Math.sqrt(Math.max(...eigenvalues(gram, outer), 0))
@@ -70,7 +72,7 @@ export const trainability = Proxy.make({
       const arrived = back === undefined ? undefined : alignedRows(back, output)
       if (back === undefined || arrived === undefined) return []
       const sent = rowsOf(signs)
-      const map = Op.scale(Op.matmul(arrived, sent, { transposeA: true }), 1 / sent.shape[0])
+      const map = Op.scale(Op.matmul(arrived, sent, { transposeA: true }), 1 / Arr.getUnsafe(sent.shape, 0))
       // How far what arrives is from what was sent.
       const apart = arrived.shape[1] === sent.shape[1] ? Op.reduceMax(Op.abs(Op.sub(arrived, sent)), [0, 1]) : undefined
       const moves = total(moved.flatMap((g) => (g === undefined ? [] : [Op.sum(Op.abs(g))])))
@@ -91,7 +93,8 @@ export const trainability = Proxy.make({
       score: (values) =>
         found.reduce((sum, { i, map }) => {
           if (values[`apart${i}`]?.[0] === 0 && values[`moves${i}`]?.[0] === 0) return -Infinity
-          const sigma = largestSingular(values[`map${i}`] ?? [], map.shape[0], map.shape[1])
+          const [rows, columns] = Shape.ofRank(2)(map.shape)
+          const sigma = largestSingular(values[`map${i}`] ?? [], rows, columns)
           return sum + 2 - sigma - 1 / (sigma + 1e-6)
         }, 0) / found.length
     })

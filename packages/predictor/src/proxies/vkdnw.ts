@@ -1,6 +1,7 @@
 import { gradient, Op, Shape, Tensor } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
+import { at } from "../internal/at.ts"
 import { eigenvalues } from "../internal/eigenvalues.ts"
 import { NotApplicable } from "../PredictorError.ts"
 import * as Proxy from "../Proxy.ts"
@@ -33,19 +34,20 @@ const fisherOf = (jacobian: ArrayLike<number>, logits: ArrayLike<number>, exampl
   const weights = jacobian.length / (examples * classes)
   const fisher = new Float64Array(weights * weights)
   for (let i = 0; i < examples; i++) {
-    const own = Array.from({ length: classes }, (_, c) => logits[i * classes + c])
+    const own = Array.from({ length: classes }, (_, c) => at(logits, i * classes + c))
     const top = Math.max(...own)
     const powers = own.map((logit) => Elementary.exp(logit - top))
     const sum = powers.reduce((a, b) => a + b, 0)
     const probabilities = powers.map((power) => (1 - even) * (power / sum) + even / classes)
-    const at = (c: number, w: number) => jacobian[(c * examples + i) * weights + w]
+    const slope = (c: number, w: number) => at(jacobian, (c * examples + i) * weights + w)
     const means = Array.from({ length: weights }, (_, w) =>
-      probabilities.reduce((mean, p, c) => mean + p * at(c, w), 0)
+      probabilities.reduce((mean, p, c) => mean + p * slope(c, w), 0)
     )
-    for (let v = 0; v < weights; v++)
-      for (let w = 0; w < weights; w++)
-        fisher[v * weights + w] +=
-          probabilities.reduce((product, p, c) => product + p * at(c, v) * at(c, w), -means[v] * means[w]) / examples
+    for (const [v, mean] of means.entries())
+      for (const [w, other] of means.entries())
+        fisher[v * weights + w] =
+          at(fisher, v * weights + w) +
+          probabilities.reduce((product, p, c) => product + p * slope(c, v) * slope(c, w), -mean * other) / examples
   }
   return { fisher, weights }
 }
@@ -67,7 +69,7 @@ const met = (layer: Layer): Tensor.Tensor => {
   const [x, w] = layer.inputs
   const first = firstOf(layer)(x)
   if (!Tensor.is("conv2d")(layer)) return first
-  const [, , height, width] = w.shape
+  const [, , height, width] = Shape.ofRank(4)(w.shape)
   const corner = Op.pad(Op.fill(1, [1, 1, 1, 1]), [0, 0, 0, 0], [0, 0, height - 1, width - 1])
   return Op.conv2d(first, corner, { ...layer.attributes, groups: 1 })
 }
@@ -95,7 +97,15 @@ export const vkdnw = Proxy.make({
       order
     } = apart(examples, classes)
     if (logits === undefined) return inapplicable("it has no probabilities of classes")
-    const layers = order.filter(isLayer).filter(({ inputs: [x] }) => x.shape[0] % rows === 0)
+    const layers = order.filter(isLayer).filter(
+      ({
+        inputs: [
+          {
+            shape: [entries = 1]
+          }
+        ]
+      }) => entries % rows === 0
+    )
     const own = Float32Array.from({ length: rows * classes }, (_, i) =>
       Number(Math.floor(i / classes / examples) === i % classes)
     )

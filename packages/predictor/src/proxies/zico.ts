@@ -1,6 +1,7 @@
 import { gradient, Shape } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
+import { at } from "../internal/at.ts"
 import { paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
@@ -28,11 +29,13 @@ export const zico = Proxy.make({
       outputs: { first: row(pairs.map(({ a }) => a)), second: row(pairs.map(({ b }) => b)) },
       score: ({ first: a = [], second: b = [] }) => {
         if (pairs.length === 0) return Number.NaN
-        let at = 0
+        let i = 0
         return pairs.reduce((total, { size }) => {
           let sum = 0
-          for (const end = at + size; at < end; at++)
-            if (a[at] !== b[at]) sum += (Math.abs(a[at]) + Math.abs(b[at])) / Math.abs(a[at] - b[at])
+          for (const end = i + size; i < end; i++) {
+            const [x, y] = [at(a, i), at(b, i)]
+            if (x !== y) sum += (Math.abs(x) + Math.abs(y)) / Math.abs(x - y)
+          }
           // A weight that nothing moves adds nothing, as in the authors' code.
           return sum === 0 ? total : total + Elementary.log(sum)
         }, 0)
