@@ -91,6 +91,24 @@ export const is =
   (tensor: Tensor): tensor is Tensor<K> =>
     tensor.kind === kind
 
+/**
+ * What a function makes of several tensors, one for each in their order: of an op's inputs a tuple that is as long.
+ *
+ * @example
+ * ```ts
+ * import { Op, Tensor } from "@uninet/graph"
+ *
+ * const sum = Op.add(Op.input("x", [2, 3]), Op.input("y", [2, 3]))
+ * const [ofX, ofY] = Tensor.each(Tensor.bytes)([sum, sum] as const)
+ * console.log(ofX + ofY) // 48
+ * ```
+ */
+export const each =
+  <A>(of: (tensor: Tensor) => A) =>
+  <const Tensors extends ReadonlyArray<Tensor>>(tensors: Tensors): { readonly [I in keyof Tensors]: A } =>
+    // As many as there are tensors, which the type of `map` does not say.
+    tensors.map((tensor) => of(tensor)) as ReadonlyArray<A> as { readonly [I in keyof Tensors]: A }
+
 /** What an op is called: its kind, or an op of one's own by the name that it was given. */
 export const opName = (tensor: Tensor): string => (is("composite")(tensor) ? tensor.attributes.name : tensor.kind)
 

@@ -30,12 +30,13 @@ export const begin = (): State => ({
   started: performance.now()
 })
 
+const standing = ({ outcome: { evaluation, reward } }: Search.Scored<unknown>) => ({
+  epochs: evaluation.epochs,
+  reward
+})
+
 const isBetter = (record: Search.Scored<unknown>, best: Search.Scored<unknown> | undefined) => {
   if (best === undefined) return true
-  const standing = ({ outcome: { evaluation, reward } }: Search.Scored<unknown>) => ({
-    epochs: evaluation.epochs,
-    reward
-  })
   const [mine, its] = [standing(record), standing(best)]
   const compared = Fidelity.compare(mine, its)
   return compared === undefined ? (mine.epochs ?? 0) > (its.epochs ?? 0) : compared > 0
