@@ -5,6 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { DeviceUnavailable, Runtime } from "@uninet/engine"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Backend } from "./internal/backend.ts"
@@ -47,8 +48,8 @@ const backends = {
 
 const reason = (cause: unknown) => {
   if (!(cause instanceof Error)) return String(cause)
-  const missing = /^Cannot find (?:package|module) '([^']+)'/.exec(cause.message)
-  return missing === null ? cause.message.split("\n", 1)[0] : `${missing[1]} is not installed`
+  const [, missing] = /^Cannot find (?:package|module) '([^']+)'/.exec(cause.message) ?? []
+  return missing === undefined ? cause.message.replace(/\n[^]*/, "") : `${missing} is not installed`
 }
 
 const start = (backend: Backend, load: () => Promise<unknown>, remedy: string) =>
@@ -89,7 +90,7 @@ const withoutHandlers = async <A>(load: () => Promise<A>): Promise<A> => {
   const loaded = await load()
   for (const [i, event] of events.entries())
     for (const listener of process?.listeners(event) ?? [])
-      if (!before[i].has(listener)) process?.removeListener(event, listener)
+      if (!Arr.getUnsafe(before, i).has(listener)) process?.removeListener(event, listener)
   return loaded
 }
 

@@ -75,7 +75,11 @@ export const load = (plan: Plan): Loaded => {
       let done = false
       try {
         for (const { name, value } of plan.variables) slots[value.id] = variables.get(name)
-        for (const { name, value } of plan.inputs) slots[value.id] = upload(inputs[name], value.shape)
+        for (const { name, value } of plan.inputs) {
+          const data = inputs[name]
+          if (data === undefined) throw new Error(`it is not given its input ${name}`)
+          slots[value.id] = upload(data, value.shape)
+        }
         for (const call of plan.calls) {
           perform(call, slots)
           free(slots, call.frees)

@@ -1,5 +1,6 @@
 /** What a rule works with. */
 import { Op, type Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Builder, Value } from "./plan.ts"
 import * as K from "./kernels.ts"
 
@@ -52,7 +53,7 @@ const channelsSecond = (shape: Shape.Shape): ReadonlyArray<number> => [
 
 /** The shape in memory. */
 export const physicalShape = (layout: Layout, shape: Shape.Shape): Shape.Shape =>
-  layout === "plain" || shape.length < 3 ? shape : channelsLast(shape).map((axis) => shape[axis])
+  layout === "plain" || shape.length < 3 ? shape : channelsLast(shape).map((axis) => Arr.getUnsafe(shape, axis))
 
 /** The axis in memory that holds a logical axis. */
 export const physicalAxis = (layout: Layout, rank: number, axis: number): number =>

@@ -12,6 +12,7 @@ import {
   MissingKernel,
   Packing
 } from "@uninet/engine"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Struct from "effect/Struct"
 import * as Backend from "./backend.ts"
@@ -80,10 +81,10 @@ export const compile =
           const ends = loaded.run(inputs, state)
           const outputs: Record<string, Data> = {}
           for (const [i, output] of names.entries()) {
-            outputs[output] = Backend.download(ends[i])
-            ends[i].dispose()
+            outputs[output] = Backend.download(Arr.getUnsafe(ends, i))
+            Arr.getUnsafe(ends, i).dispose()
           }
-          for (const [i, variable] of updates.entries()) replace(variable, ends[names.length + i])
+          for (const [i, variable] of updates.entries()) replace(variable, Arr.getUnsafe(ends, names.length + i))
           return outputs
         })
 

@@ -1,5 +1,6 @@
 /** TensorFlow.js's kernels as functions of values, with their shapes worked out. */
 import { Shape } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Builder, Value } from "./plan.ts"
 
 export const reshape = (b: Builder, x: Value, shape: Shape.Shape): Value => {
@@ -15,28 +16,28 @@ const simplified = (shape: Shape.Shape, permutation: ReadonlyArray<number>) => {
   const groups: Array<Array<number>> = []
   for (const axis of permutation) {
     if (shape[axis] === 1) continue
-    const group = groups[groups.length - 1]
-    const previous = group?.[group.length - 1]
+    const group = groups.at(-1)
+    const previous = group?.at(-1)
     const follows = previous !== undefined && previous < axis && shape.slice(previous + 1, axis).every((n) => n === 1)
-    if (follows) group.push(axis)
+    if (follows) group?.push(axis)
     else groups.push([axis])
   }
-  const sorted = groups.toSorted((x, y) => x[0] - y[0])
+  const sorted = groups.toSorted((x, y) => Arr.getUnsafe(x, 0) - Arr.getUnsafe(y, 0))
   return {
-    shape: sorted.map((group) => group.reduce((n, axis) => n * shape[axis], 1)),
+    shape: sorted.map((group) => group.reduce((n, axis) => n * Arr.getUnsafe(shape, axis), 1)),
     permutation: groups.map((group) => sorted.indexOf(group))
   }
 }
 
 export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<number>): Value => {
-  const shape = permutation.map((axis) => x.shape[axis])
+  const shape = permutation.map((axis) => Arr.getUnsafe(x.shape, axis))
   const simple = simplified(x.shape, permutation)
   if (simple.permutation.every((axis, i) => axis === i)) return reshape(b, x, shape)
   const moved = b.call(
     "Transpose",
     [["x", reshape(b, x, simple.shape)]],
     { perm: simple.permutation },
-    simple.permutation.map((axis) => simple.shape[axis]),
+    simple.permutation.map((axis) => Arr.getUnsafe(simple.shape, axis)),
     x.dtype
   )
   return reshape(b, moved, shape)
@@ -89,17 +90,13 @@ const joined = (x: Shape.Shape, y: Shape.Shape): readonly [Shape.Shape, Shape.Sh
   const q: Array<number> = []
   let before: string | undefined
   for (const [i, m] of x.entries()) {
-    const n = y[i]
+    const n = Arr.getUnsafe(y, i)
     if (m === 1 && n === 1) continue
     const kind = m === n ? "both" : m === 1 ? "second" : "first"
-    if (kind === before) {
-      p[p.length - 1] *= m
-      q[q.length - 1] *= n
-    } else {
-      p.push(m)
-      q.push(n)
-      before = kind
-    }
+    const [ps, qs] = kind === before ? [p.pop(), q.pop()] : []
+    p.push((ps ?? 1) * m)
+    q.push((qs ?? 1) * n)
+    before = kind
   }
   return [p, q]
 }
@@ -169,8 +166,8 @@ export const matmul = (
   { transposeA = false, transposeB = false }: { readonly transposeA?: boolean; readonly transposeB?: boolean } = {}
 ): Value => {
   const lead = x.shape.length >= y.shape.length ? x.shape.slice(0, -2) : y.shape.slice(0, -2)
-  const rows = x.shape[x.shape.length - (transposeA ? 1 : 2)]
-  const columns = y.shape[y.shape.length - (transposeB ? 2 : 1)]
+  const rows = Arr.getUnsafe(x.shape, x.shape.length - (transposeA ? 1 : 2))
+  const columns = Arr.getUnsafe(y.shape, y.shape.length - (transposeB ? 2 : 1))
   return b.call(
     "BatchMatMul",
     [
@@ -192,7 +189,7 @@ const runs = (shape: Shape.Shape, axes: ReadonlyArray<number>) => {
   for (const [i, n] of shape.entries()) {
     if (n === 1) continue
     const is = axes.includes(i)
-    if (reducing.at(-1) === is) lengths[lengths.length - 1] *= n
+    if (reducing.at(-1) === is) lengths.push((lengths.pop() ?? 1) * n)
     else {
       lengths.push(n)
       reducing.push(is)
@@ -216,14 +213,16 @@ const pooledMean = (b: Builder, x: Value, axes: ReadonlyArray<number>): Value | 
   if (!b.poolsSums) return undefined
   const { lengths, reducing } = runs(x.shape, axes)
   const pattern = reducing.map((is) => (is ? "r" : "k")).join("")
-  const [p, q, r] = lengths
   if (pattern === "rk") {
+    const [p, q] = Shape.ofRank(2)(lengths)
     // In two steps of about equal length: one long sum of 32-bit floats would lose digits.
     const pieces = divisorNear(Math.sqrt(p), p)
     const some = average(b, reshape(b, x, [pieces, p / pieces, 1, q]))
     return average(b, reshape(b, some, [1, pieces, 1, q]))
   }
-  return pattern === "krk" ? average(b, reshape(b, x, [p, q, 1, r])) : undefined
+  if (pattern !== "krk") return undefined
+  const [p, q, r] = Shape.ofRank(3)(lengths)
+  return average(b, reshape(b, x, [p, q, 1, r]))
 }
 
 /** The sum over axes. */
@@ -265,7 +264,7 @@ export const largest = (b: Builder, x: Value, axes: ReadonlyArray<number>, keepD
 
 /** The mean over height and width of `[batch, height, width, channels]`: `[batch, channels]`. */
 export const average = (b: Builder, x: Value): Value => {
-  const [batch, height, width, channels] = x.shape
+  const [batch, height, width, channels] = Shape.ofRank(4)(x.shape)
   if (height * width === 1) return reshape(b, x, [batch, channels])
   const attributes = { filterSize: [height, width], strides: [1, 1], pad: "valid" }
   return reshape(b, b.call("AvgPool", [["x", x]], attributes, [batch, 1, 1, channels]), [batch, channels])
@@ -277,7 +276,7 @@ export const slice = (b: Builder, x: Value, axis: number, start: number, end: nu
   // As three axes at most: before, the one that is cut, after.
   const shape = x.shape.map((n, i) => (i === axis ? end - start : n))
   const [outer, inner] = [Shape.size(x.shape.slice(0, axis)), Shape.size(x.shape.slice(axis + 1))]
-  const flat = reshape(b, x, [outer, x.shape[axis] * inner])
+  const flat = reshape(b, x, [outer, Arr.getUnsafe(x.shape, axis) * inner])
   const size = (end - start) * inner
   const cut = b.call("Slice", [["x", flat]], { begin: [0, start * inner], size: [outer, size] }, [outer, size], x.dtype)
   return reshape(b, cut, shape)
@@ -296,8 +295,8 @@ export const pad = (
     : b.call(
         "PadV2",
         [["x", x]],
-        { paddings: before.map((n, i) => [n, after[i]]), constantValue: value },
-        x.shape.map((n, i) => n + before[i] + after[i]),
+        { paddings: Arr.zip(before, after), constantValue: value },
+        x.shape.map((n, i) => n + Arr.getUnsafe(before, i) + Arr.getUnsafe(after, i)),
         x.dtype
       )
 
@@ -305,7 +304,7 @@ export const pad = (
 export const fit = (b: Builder, x: Value, before: ReadonlyArray<number>, after: ReadonlyArray<number>): Value => {
   let cut = x
   for (const [axis, n] of x.shape.entries())
-    cut = slice(b, cut, axis, Math.max(0, -before[axis]), n - Math.max(0, -after[axis]))
+    cut = slice(b, cut, axis, Math.max(0, -Arr.getUnsafe(before, axis)), n - Math.max(0, -Arr.getUnsafe(after, axis)))
   return pad(
     b,
     cut,
@@ -315,9 +314,11 @@ export const fit = (b: Builder, x: Value, before: ReadonlyArray<number>, after: 
 }
 
 export const concat = (b: Builder, xs: ReadonlyArray<Value>, axis: number): Value => {
-  if (xs.length === 1) return xs[0]
-  const [first] = xs
-  const shape = first.shape.map((n, i) => (i === axis ? xs.reduce((all, x) => all + x.shape[axis], 0) : n))
+  const first = Arr.getUnsafe(xs, 0)
+  if (xs.length === 1) return first
+  const shape = first.shape.map((n, i) =>
+    i === axis ? xs.reduce((all, x) => all + Arr.getUnsafe(x.shape, axis), 0) : n
+  )
   const operands = xs.map((x, i) => [String(i), x] as const)
   return b.call("Concat", operands, { axis }, shape, first.dtype)
 }
@@ -325,7 +326,7 @@ export const concat = (b: Builder, xs: ReadonlyArray<Value>, axis: number): Valu
 /** The elements at these places of an axis, in this order. */
 export const gather = (b: Builder, x: Value, axis: number, places: ReadonlyArray<number>): Value => {
   const [outer, inner] = [Shape.size(x.shape.slice(0, axis)), Shape.size(x.shape.slice(axis + 1))]
-  const flat = reshape(b, x, [outer, x.shape[axis], inner])
+  const flat = reshape(b, x, [outer, Arr.getUnsafe(x.shape, axis), inner])
   const operands = [
     ["x", flat],
     ["indices", b.constant(Int32Array.from(places), [places.length])]
@@ -336,7 +337,7 @@ export const gather = (b: Builder, x: Value, axis: number, places: ReadonlyArray
 
 /** In reverse order along some axes. */
 export const reverse = (b: Builder, x: Value, axes: ReadonlyArray<number>): Value => {
-  const dims = axes.filter((axis) => x.shape[axis] > 1)
+  const dims = axes.filter((axis) => Arr.getUnsafe(x.shape, axis) > 1)
   return dims.length === 0 ? x : b.call("Reverse", [["x", x]], { dims }, x.shape)
 }
 
@@ -345,12 +346,12 @@ export const broadcast = (b: Builder, x: Value, shape: Shape.Shape): Value => {
   if (Shape.equals(x.shape, shape)) return x
   if (x.dtype === "float32") return add(b, x, filled(b, 0, shape))
   const wide = reshape(b, x, [...shape.slice(x.shape.length).map(() => 1), ...x.shape])
-  const reps = shape.map((n, i) => n / wide.shape[i])
+  const reps = shape.map((n, i) => n / Arr.getUnsafe(wide.shape, i))
   return b.call("Tile", [["x", wide]], { reps }, shape, x.dtype)
 }
 
 export const softmax = (b: Builder, x: Value): Value => {
-  const features = x.shape[x.shape.length - 1]
+  const features = Arr.getUnsafe(x.shape, x.shape.length - 1)
   const rows = reshape(b, x, [Shape.size(x.shape) / features, features])
   return reshape(b, b.call("Softmax", [["logits", rows]], { dim: 1 }, rows.shape), x.shape)
 }

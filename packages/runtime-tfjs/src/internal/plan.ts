@@ -3,6 +3,7 @@
  * results (a batch norm and its gradients, say) simply ask for them; and every result is freed after its last use.
  */
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 
 /** A result of a call, or a leaf, with the shape it has in memory. */
 export interface Value {
@@ -124,7 +125,8 @@ export const make = (poolsSums: boolean, onCall: (kernel: string) => void): Buil
     }
     const leaves = new Set([...inputs, ...variables].map(({ value }) => value.id))
     const frees = each.map(() => new Array<number>())
-    for (const [id, i] of lastUse) if (!mine.has(id) && !lasting.has(id) && !leaves.has(id)) frees[i].push(id)
+    for (const [id, i] of lastUse)
+      if (!mine.has(id) && !lasting.has(id) && !leaves.has(id)) Arr.getUnsafe(frees, i).push(id)
     const calls = (list: ReadonlyArray<Made>, freed: (i: number) => ReadonlyArray<number>) =>
       list.map((m, i): Call => ({
         kernel: m.kernel,
@@ -135,7 +137,7 @@ export const make = (poolsSums: boolean, onCall: (kernel: string) => void): Buil
       }))
     return {
       once: calls(once, () => []),
-      calls: calls(each, (i) => frees[i]),
+      calls: calls(each, (i) => Arr.getUnsafe(frees, i)),
       constants: used,
       inputs,
       variables,
@@ -170,7 +172,7 @@ export const make = (poolsSums: boolean, onCall: (kernel: string) => void): Buil
     variable: leaf(variables),
     unreshaped: (value) => {
       let at = value
-      for (let m = made.get(at.id); m?.kernel === "Reshape"; m = made.get(at.id)) at = m.inputs[0][1]
+      for (let m = made.get(at.id); m?.kernel === "Reshape"; m = made.get(at.id)) [, at] = Arr.getUnsafe(m.inputs, 0)
       return at
     },
     finish

@@ -1,5 +1,6 @@
 /** Leaves, arithmetic, activations, reductions, moving elements about, and the optimiser. */
 import { type Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import {
   type Context,
   convert,
@@ -47,7 +48,7 @@ const widened = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layo
 }
 
 /** Two operands and their layout, that of the larger one. */
-const aligned = (ctx: Context, node: Tensor.Tensor): readonly [Value, Value, Layout] => {
+const aligned = (ctx: Context, node: Tensor.Tensor<"binary" | "compare">): readonly [Value, Value, Layout] => {
   const [a, b] = node.inputs
   const [x, y] = [narrowed(a, b), narrowed(b, a)]
   const rank = node.shape.length
@@ -162,7 +163,7 @@ export const rules = {
   },
   softmax: (node, ctx) => plain(K.softmax(ctx.b, ctx.plain(node.inputs[0]))),
   softmaxGrad: (node, ctx) => {
-    const [y, dy] = node.inputs.map(ctx.plain)
+    const [y, dy] = Tensor.each(ctx.plain)(node.inputs)
     return plain(throughSoftmax(ctx, y, dy))
   },
   logSoftmax: (node, ctx) => {
@@ -174,9 +175,9 @@ export const rules = {
   },
   argMax: (node, ctx) => {
     const x = ctx.plain(node.inputs[0])
-    const features = x.shape[x.shape.length - 1]
+    const features = Arr.getUnsafe(x.shape, x.shape.length - 1)
     const rows = K.reshape(ctx.b, x, [Shape.size(x.shape) / features, features])
-    const found = ctx.b.call("ArgMax", [["x", rows]], { axis: 1 }, [rows.shape[0]], "int32")
+    const found = ctx.b.call("ArgMax", [["x", rows]], { axis: 1 }, [Arr.getUnsafe(rows.shape, 0)], "int32")
     return plain(K.reshape(ctx.b, found, node.shape))
   },
   oneHot: (node, ctx) => {
@@ -205,7 +206,7 @@ export const rules = {
     const { after, before } = node.attributes
     const [x] = node.inputs
     const layout = ctx.layoutOf(x)
-    const [low, high] = [before, after].map((zeros) => physicalShape(layout, zeros))
+    const [low, high] = [physicalShape(layout, before), physicalShape(layout, after)]
     return { layout, value: K.pad(ctx.b, ctx.get(x, layout), low, high) }
   },
   concat: (node, ctx) => {
@@ -220,7 +221,7 @@ export const rules = {
 
   adamw: (node, ctx) => {
     const { b } = ctx
-    const [parameter, gradient, moment1, moment2, rate, step] = node.inputs.map(ctx.plain)
+    const [parameter, gradient, moment1, moment2, rate, step] = Tensor.each(ctx.plain)(node.inputs)
     const { beta1, beta2, epsilon, of, weightDecay } = node.attributes
     const mix = (old: Value, fresh: Value, beta: number) => K.add(b, K.scale(b, old, beta), K.scale(b, fresh, 1 - beta))
     const m = mix(moment1, gradient, beta1)
@@ -236,7 +237,7 @@ export const rules = {
   },
   sgd: (node, ctx) => {
     const { b } = ctx
-    const [parameter, gradient, velocity, rate] = node.inputs.map(ctx.plain)
+    const [parameter, gradient, velocity, rate] = Tensor.each(ctx.plain)(node.inputs)
     const { momentum, nesterov, of, weightDecay } = node.attributes
     const pull = weightDecay === 0 ? gradient : K.add(b, gradient, K.scale(b, parameter, weightDecay))
     const next = K.add(b, K.scale(b, velocity, momentum), pull)
@@ -246,7 +247,7 @@ export const rules = {
   },
   movingAverage: (node, ctx) => {
     const { b } = ctx
-    const [average, current, decay] = node.inputs.map(ctx.plain)
+    const [average, current, decay] = Tensor.each(ctx.plain)(node.inputs)
     return plain(K.add(b, K.mul(b, average, decay), K.mul(b, current, K.sub(b, K.scalar(b, 1), decay))))
   },
   globalNorm: ({ inputs }, ctx) => {
@@ -268,7 +269,7 @@ export const rules = {
   },
   clipByNorm: (node, ctx) => {
     const { b } = ctx
-    const [gradient, norm] = node.inputs.map(ctx.plain)
+    const [gradient, norm] = Tensor.each(ctx.plain)(node.inputs)
     const share = K.div(b, K.scalar(b, node.attributes.most), K.plus(b, norm, 1e-6))
     return plain(K.mul(b, gradient, K.binary(b, "Minimum", share, K.scalar(b, 1))))
   }

@@ -8,8 +8,8 @@ const numbersOf = (ctx: Context, indices: Tensor.Tensor, rows: number) => {
   const { b } = ctx
   const count = Shape.size(indices.shape)
   const vector = K.reshape(b, ctx.plain(indices), [count])
-  const [first, last] = [0, rows - 1].map((n) => b.constant(Int32Array.of(n), [1]))
-  const clipped = K.within(b, vector, first, last)
+  const whole = (n: number) => b.constant(Int32Array.of(n), [1])
+  const clipped = K.within(b, vector, whole(0), whole(rows - 1))
   return { count, numbers: clipped, known: K.reshape(b, K.compare(b, "Equal", vector, clipped), [count, 1]) }
 }
 
@@ -17,7 +17,7 @@ export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
   gather: (node, ctx) => {
     const { b } = ctx
     const [table, indices] = node.inputs
-    const [rows, ...row] = table.shape
+    const [rows = 1, ...row] = table.shape // a scalar is no table
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const operands = [
       ["x", K.reshape(b, ctx.plain(table), [rows, Shape.size(row)])],
@@ -29,7 +29,7 @@ export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
   scatterAdd: (node, ctx) => {
     const { b } = ctx
     const [values, indices] = node.inputs
-    const [rows, ...row] = node.shape
+    const [rows = 1, ...row] = node.shape // nor made of rows
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const shape = [rows, Shape.size(row)]
     const operands = [

@@ -6,29 +6,34 @@
  * channels exchanged; and of a depthwise one it is a product of shifted maps, summed.
  */
 import { Op, Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { type Context, last, type Lowered, physicalShape, plain, type Rules } from "../internal/context.ts"
 import * as K from "../internal/kernels.ts"
 import type { Value } from "../internal/plan.ts"
 import { crossProduct, product, rows } from "./products.ts"
 
+/** Four lengths: of an image, with its channels second in a program and last here, or of a convolution's weight. */
+type Image = Shape.OfRank<4>
+const lengths = Shape.ofRank(4)
+
 const fromRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered =>
   last(K.reshape(ctx.b, value, physicalShape("last", node.shape)))
 
-const isPointwise = (weight: Shape.Shape, { groups, padding, stride }: Op.Convolution) =>
+const isPointwise = (weight: Image, { groups, padding, stride }: Op.Convolution) =>
   groups === 1 && weight[2] * weight[3] === 1 && stride.every((s) => s === 1) && padding.every((p) => p === 0)
 
 /** One kernel for every channel, or several, but each of one input channel. */
-const isDepthwise = (weight: Shape.Shape) => weight[1] === 1
+const isDepthwise = (weight: Image) => weight[1] === 1
 
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
-  K.reshape(ctx.b, ctx.plain(weight), [weight.shape[0], weight.shape[1]])
+  K.reshape(ctx.b, ctx.plain(weight), weight.shape.slice(0, 2))
 
 /** `[out, in, kh, kw]` as kernels take it, `[kh, kw, in, out]`. */
 const kernelOf = (ctx: Context, weight: Value): Value => K.transpose(ctx.b, weight, [2, 3, 1, 0])
 
 /** `[in · multiplier, 1, kh, kw]` as depthwise kernels take it, `[kh, kw, in, multiplier]`. */
 const depthwiseKernel = (ctx: Context, weight: Value, channels: number): Value => {
-  const [out, , kh, kw] = weight.shape
+  const [out, , kh, kw] = lengths(weight.shape)
   return K.reshape(ctx.b, K.transpose(ctx.b, weight, [2, 3, 0, 1]), [kh, kw, channels, out / channels])
 }
 
@@ -50,7 +55,7 @@ const padded = (
   ]
   if (top + left + bottom + right === 0) return { image, pad: "valid" }
   return traits.explicitPadding
-    ? { image, pad: before.map((n, i) => [n, after[i]]) }
+    ? { image, pad: Arr.zip(before, after) }
     : { image: K.pad(b, image, before, after, value), pad: "valid" }
 }
 
@@ -59,15 +64,16 @@ const surrounded = ({ b }: Context, image: Value, [top, left, bottom, right]: Op
 
 const outputShape = (
   image: Shape.Shape,
-  kernel: ReadonlyArray<number>,
+  kernel: Op.Pool["kernel"],
   window: Op.Window,
   channels: number,
-  dilation = [1, 1]
+  dilation: Op.Convolution["dilation"] = [1, 1]
 ) => {
+  const [batch, height, width] = lengths(image)
   const [top, left, bottom, right] = window.padding
   const length = (n: number, around: number, axis: 0 | 1) =>
     Math.floor((n + around - ((kernel[axis] - 1) * dilation[axis] + 1)) / window.stride[axis]) + 1
-  return [image[0], length(image[1], top + bottom, 0), length(image[2], left + right, 1), channels]
+  return [batch, length(height, top + bottom, 0), length(width, left + right, 1), channels]
 }
 
 /** A convolution; `filter` is `[kh, kw, in, out]`. */
@@ -76,10 +82,11 @@ const convolve = (
   image: Value,
   filter: Value,
   window: Op.Window,
-  dilations: ReadonlyArray<number> = [1, 1]
+  dilations: Op.Convolution["dilation"] = [1, 1]
 ): Value => {
   const { image: x, pad } = padded(ctx, image, window.padding)
-  const shape = outputShape(image.shape, filter.shape, window, filter.shape[3], [...dilations])
+  const [kh, kw, , out] = lengths(filter.shape)
+  const shape = outputShape(image.shape, [kh, kw], window, out, dilations)
   const attributes = { strides: [...window.stride], pad, dataFormat: "NHWC", dilations }
   return ctx.b.call(
     "Conv2D",
@@ -104,8 +111,9 @@ const convolveDepthwise = (
   if ([window.stride, dilation].every((steps) => steps.some((n) => n > 1)))
     return sampled(ctx, convolveDepthwise(ctx, image, filter, { ...window, stride: [1, 1] }, dilation), window.stride)
   const { image: x, pad } = padded(ctx, image, window.padding)
+  const [kh, kw, channels, multiplier] = lengths(filter.shape)
   const dilations = [...dilation]
-  const shape = outputShape(image.shape, filter.shape, window, filter.shape[2] * filter.shape[3], dilations)
+  const shape = outputShape(image.shape, [kh, kw], window, channels * multiplier, dilation)
   const attributes = { strides: [...window.stride], pad, dataFormat: "NHWC", dilations }
   return ctx.b.call(
     "DepthwiseConv2dNative",
@@ -120,7 +128,7 @@ const convolveDepthwise = (
 
 /** Zeros after every row and column, as many as make the stride 1. */
 const spread = ({ b }: Context, dy: Value, [sh, sw]: Op.Window["stride"]): Value => {
-  const [batch, height, width, channels] = dy.shape
+  const [batch, height, width, channels] = lengths(dy.shape)
   const columns = K.pad(b, K.reshape(b, dy, [batch * height * width, 1, channels]), [0, 0, 0], [0, sw - 1, 0])
   const row = width * sw * channels
   const both = K.pad(b, K.reshape(b, columns, [batch * height, 1, row]), [0, 0, 0], [0, sh - 1, 0])
@@ -129,7 +137,7 @@ const spread = ({ b }: Context, dy: Value, [sh, sw]: Op.Window["stride"]): Value
 
 /** Every element at a whole number of strides: the inverse of `spread`. */
 const sampled = ({ b }: Context, x: Value, [sh, sw]: Op.Window["stride"]): Value => {
-  const [batch, height, width, channels] = x.shape
+  const [batch, height, width, channels] = lengths(x.shape)
   const [rows, columns] = [Math.ceil(height / sh), Math.ceil(width / sw)]
   const whole = K.pad(b, x, [0, 0, 0, 0], [0, rows * sh - height, columns * sw - width, 0])
   const line = columns * sw * channels
@@ -142,26 +150,29 @@ const sampled = ({ b }: Context, x: Value, [sh, sw]: Op.Window["stride"]): Value
 const slidingGradient = (
   ctx: Context,
   dy: Value,
-  [, height, width]: Shape.Shape,
-  [kh, kw]: ReadonlyArray<number>,
+  input: Shape.Shape,
+  [kh, kw]: Op.Pool["kernel"],
   { padding: [top, left], stride }: Op.Window
 ) => {
+  const [, height, width] = lengths(input)
   const wide = spread(ctx, dy, stride)
-  const [before, after] = [
-    [0, kh - 1 - top, kw - 1 - left, 0],
-    [0, height - wide.shape[1] + top, width - wide.shape[2] + left, 0]
-  ]
+  const [, wideHeight, wideWidth] = lengths(wide.shape)
+  const padding = [kh - 1 - top, kw - 1 - left, height - wideHeight + top, width - wideWidth + left] as const
   // Negative padding cuts; what is positive is the kernel's own to add.
-  const cut = K.fit(
-    ctx.b,
+  const cut = unpadded(
+    ctx,
     wide,
-    before.map((n) => Math.min(0, n)),
-    after.map((n) => Math.min(0, n))
+    sides(padding, (n) => Math.max(0, -n))
   )
-  const [, t, l] = before.map((n) => Math.max(0, n))
-  const [, u, r] = after.map((n) => Math.max(0, n))
-  return { image: cut, window: { stride: [1, 1], padding: [t, l, u, r] } as const satisfies Op.Window }
+  return { image: cut, window: { stride: [1, 1], padding: sides(padding, (n) => Math.max(0, n)) } as const }
 }
+
+const sides = ([top, left, bottom, right]: Op.Window["padding"], of: (n: number) => number): Op.Window["padding"] => [
+  of(top),
+  of(left),
+  of(bottom),
+  of(right)
+]
 
 /** The input without its padding. */
 const unpadded = ({ b }: Context, x: Value, [top, left, bottom, right]: Op.Window["padding"]): Value =>
@@ -169,12 +180,12 @@ const unpadded = ({ b }: Context, x: Value, [top, left, bottom, right]: Op.Windo
 
 /** One group's channels, which stand last. */
 const channelsOf = ({ b }: Context, x: Value, index: number, groups: number): Value => {
-  const size = x.shape[3] / groups
+  const size = Arr.getUnsafe(x.shape, 3) / groups
   return K.slice(b, x, 3, index * size, (index + 1) * size)
 }
 
 const kernelsOf = ({ b }: Context, weight: Value, index: number, groups: number): Value => {
-  const size = weight.shape[0] / groups
+  const size = Arr.getUnsafe(weight.shape, 0) / groups
   return K.slice(b, weight, 0, index * size, (index + 1) * size)
 }
 
@@ -187,8 +198,8 @@ const hasKernels = ({ traits }: Context, { dilation }: Op.Convolution) =>
 
 const gradInput = (ctx: Context, dy: Value, weight: Value, inputShape: Shape.Shape, window: Op.Convolution): Value => {
   const { b } = ctx
-  const [, channels, kh, kw] = weight.shape
-  const [batch, height, width] = inputShape
+  const [, channels, kh, kw] = lengths(weight.shape)
+  const [batch, height, width] = lengths(inputShape)
   const [top, left, bottom, right] = window.padding
   if (hasKernels(ctx, window)) {
     const shape = [batch, height + top + bottom, width + left + right, channels]
@@ -214,7 +225,7 @@ const gradWeight = (
   ctx: Context,
   dy: Value,
   x: Value,
-  [out, channels, kh, kw]: Shape.Shape,
+  [out, channels, kh, kw]: Image,
   window: Op.Convolution
 ): Value => {
   const { b } = ctx
@@ -251,7 +262,7 @@ const gradInputDepthwise = (
   inputShape: Shape.Shape,
   window: Op.Convolution
 ): Value => {
-  const [channels, , kh, kw] = weight.shape
+  const [channels, , kh, kw] = lengths(weight.shape)
   const placed = slidingGradient(ctx, dy, inputShape, Op.kernelExtent([kh, kw], window.dilation), window)
   const flipped = K.reverse(ctx.b, depthwiseKernel(ctx, weight, channels), [0, 1])
   return convolveDepthwise(ctx, placed.image, flipped, placed.window, window.dilation)
@@ -265,15 +276,16 @@ const gradWeightDepthwise = (
   ctx: Context,
   dy: Value,
   x: Value,
-  [channels, , kh, kw]: Shape.Shape,
+  [channels, , kh, kw]: Image,
   window: Op.Convolution
 ): Value => {
   const { b } = ctx
   const [down, across] = window.dilation
   const image = surrounded(ctx, x, window.padding)
-  const [batch, height, width] = image.shape
+  const [batch, height, width] = lengths(image.shape)
   const wide = spread(ctx, dy, window.stride)
-  const grid = K.fit(b, wide, [0, 0, 0, 0], [0, height - wide.shape[1], width - wide.shape[2], 0])
+  const [, wideHeight, wideWidth] = lengths(wide.shape)
+  const grid = K.fit(b, wide, [0, 0, 0, 0], [0, height - wideHeight, width - wideWidth, 0])
   const flat = (v: Value) => K.reshape(b, v, [batch * height * width, channels])
   const length = batch * height * width - (kh - 1) * down * width - (kw - 1) * across
   const gradient = K.slice(b, flat(grid), 0, 0, length)
@@ -289,10 +301,10 @@ const biased = (ctx: Context, y: Value, bias: Tensor.Tensor | undefined): Value 
   bias === undefined ? y : K.add(ctx.b, y, ctx.plain(bias))
 
 /** The maximum over windows of an image padded before. */
-const pooled = (ctx: Context, image: Value, kernel: ReadonlyArray<number>, stride: Op.Window["stride"]): Value => {
+const pooled = (ctx: Context, image: Value, kernel: Op.Pool["kernel"], stride: Op.Window["stride"]): Value => {
   // Kernels refuse a window of one element.
   if (isSingle(kernel)) return sampled(ctx, image, stride)
-  const [batch, height, width, channels] = image.shape
+  const [batch, height, width, channels] = lengths(image.shape)
   const length = (n: number, axis: 0 | 1) => Math.floor((n - kernel[axis]) / stride[axis]) + 1
   const attributes = { filterSize: [...kernel], strides: [...stride], pad: "valid" }
   return ctx.b.call("MaxPool", [["x", image]], attributes, [batch, length(height, 0), length(width, 1), channels])
@@ -313,13 +325,14 @@ const throughMaxima = (
   stride: number
 ): Value => {
   const { b } = ctx
-  const [batch, height, width, channels] = image.shape
+  const [batch, height, width, channels] = lengths(image.shape)
   const positions = batch * height * width
   const unit = axis === 1 ? width : 1
   const length = positions - (size - 1) * unit
   const onGrid = (v: Value) => {
     const wide = spread(ctx, v, axis === 1 ? [stride, 1] : [1, stride])
-    const grid = K.fit(b, wide, [0, 0, 0, 0], [0, height - wide.shape[1], width - wide.shape[2], 0])
+    const [, wideHeight, wideWidth] = lengths(wide.shape)
+    const grid = K.fit(b, wide, [0, 0, 0, 0], [0, height - wideHeight, width - wideWidth, 0])
     return K.slice(b, K.reshape(b, grid, [positions, channels]), 0, 0, length)
   }
   const flat = K.reshape(b, image, [positions, channels])
@@ -343,9 +356,10 @@ const throughMaxima = (
 }
 
 /** The mean over windows of an image padded before, its padding counted. */
-const averaged = (ctx: Context, image: Value, kernel: ReadonlyArray<number>, stride: Op.Window["stride"]): Value => {
+const averaged = (ctx: Context, image: Value, kernel: Op.Pool["kernel"], stride: Op.Window["stride"]): Value => {
   if (isSingle(kernel)) return sampled(ctx, image, stride)
-  const shape = outputShape(image.shape, kernel, { stride, padding: [0, 0, 0, 0] }, image.shape[3])
+  const [, , , channels] = lengths(image.shape)
+  const shape = outputShape(image.shape, kernel, { stride, padding: [0, 0, 0, 0] }, channels)
   return ctx.b.call("AvgPool", [["x", image]], { filterSize: [...kernel], strides: [...stride], pad: "valid" }, shape)
 }
 
@@ -358,7 +372,7 @@ const withoutPadding = (
 ): Value => {
   if (countPadding || padding.every((n) => n === 0)) return x
   const counts = Op.windowCounts(size, { kernel, padding, ...window })
-  const [, height, width] = x.shape
+  const [, height, width] = lengths(x.shape)
   return K.mul(
     b,
     x,
@@ -380,7 +394,7 @@ export const rules = {
     const [x, weight, bias] = node.inputs
     const { dilation, groups } = node.attributes
     const image = ctx.last(x)
-    if (isPointwise(weight.shape, node.attributes))
+    if (isPointwise(lengths(weight.shape), node.attributes))
       return fromRows(
         ctx,
         node,
@@ -388,7 +402,7 @@ export const rules = {
       )
     const w = ctx.plain(weight)
     if (groups === 1) return last(biased(ctx, convolve(ctx, image, kernelOf(ctx, w), node.attributes, dilation), bias))
-    if (isDepthwise(weight.shape)) {
+    if (isDepthwise(lengths(weight.shape))) {
       const kernels = depthwiseKernel(ctx, w, groups)
       return last(biased(ctx, convolveDepthwise(ctx, image, kernels, node.attributes, dilation), bias))
     }
@@ -403,12 +417,12 @@ export const rules = {
     const [dyNode, weight] = node.inputs
     const { groups } = node.attributes
     const dy = ctx.last(dyNode)
-    if (isPointwise(weight.shape, node.attributes))
+    if (isPointwise(lengths(weight.shape), node.attributes))
       return fromRows(ctx, node, product(ctx, rows(ctx, dy), matrix(ctx, weight)))
     const w = ctx.plain(weight)
     const shape = physicalShape("last", node.shape)
     if (groups === 1) return last(gradInput(ctx, dy, w, shape, node.attributes))
-    if (isDepthwise(weight.shape) && weight.shape[0] === groups)
+    if (isDepthwise(lengths(weight.shape)) && weight.shape[0] === groups)
       return last(gradInputDepthwise(ctx, dy, w, shape, node.attributes))
     const parts = eachGroup(groups, (g) =>
       gradInput(ctx, channelsOf(ctx, dy, g, groups), kernelsOf(ctx, w, g, groups), shape, node.attributes)
@@ -418,7 +432,8 @@ export const rules = {
   conv2dGradWeight: (node, ctx) => {
     const { b } = ctx
     const [dyNode, xNode] = node.inputs
-    const { groups, weightShape } = node.attributes
+    const { groups } = node.attributes
+    const weightShape = lengths(node.attributes.weightShape)
     const [dy, x] = [ctx.last(dyNode), ctx.last(xNode)]
     if (isPointwise(weightShape, node.attributes))
       return plain(K.reshape(b, crossProduct(ctx, rows(ctx, dy), rows(ctx, x)), weightShape))
@@ -470,13 +485,15 @@ export const rules = {
   averagePool2d: (node, ctx) => {
     const { kernel, padding, stride } = node.attributes
     const [x] = node.inputs
+    const [, , height, width] = lengths(x.shape)
     const y = averaged(ctx, surrounded(ctx, ctx.last(x), padding), kernel, stride)
-    return last(withoutPadding(ctx, y, node.attributes, [x.shape[2], x.shape[3]]))
+    return last(withoutPadding(ctx, y, node.attributes, [height, width]))
   },
   // The mean over windows of the spread gradient: every element gets the same part of each window that it is in.
   averagePool2dGrad: (node, ctx) => {
     const { inputShape, kernel } = node.attributes
-    const dy = withoutPadding(ctx, ctx.last(node.inputs[0]), node.attributes, [inputShape[2], inputShape[3]])
+    const [, , height, width] = lengths(inputShape)
+    const dy = withoutPadding(ctx, ctx.last(node.inputs[0]), node.attributes, [height, width])
     const { image, window } = slidingGradient(ctx, dy, physicalShape("last", inputShape), kernel, node.attributes)
     return last(averaged(ctx, surrounded(ctx, image, window.padding), kernel, window.stride))
   },

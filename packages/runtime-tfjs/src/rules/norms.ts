@@ -1,5 +1,6 @@
 /** Batch and layer normalisation: rows of one matrix, whose columns are channels or features. */
-import type { Tensor } from "@uninet/graph"
+import { Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { type Context, last, physicalShape, plain, type Rules } from "../internal/context.ts"
 import * as K from "../internal/kernels.ts"
 import type { Value } from "../internal/plan.ts"
@@ -49,7 +50,7 @@ export const rules = {
   },
   batchMoments: (node, ctx) => {
     const { mean, variance } = moments(ctx, node.inputs[0])
-    const row = (v: Value) => K.reshape(ctx.b, v, [1, node.shape[1]])
+    const row = (v: Value) => K.reshape(ctx.b, v, [1, Arr.getUnsafe(node.shape, 1)])
     return plain(K.concat(ctx.b, [row(mean), row(variance)], 0))
   },
   batchNormGradInput: (node, ctx) => {
@@ -74,13 +75,17 @@ export const rules = {
   },
   batchNormInference: (node, ctx) => {
     const { b } = ctx
-    const [x, gamma, beta] = node.inputs
-    const affine = node.inputs.length === 5
-    const [mean, variance] = node.inputs.slice(-2).map(ctx.plain)
+    const { inputs } = node
+    const [x] = inputs
+    const [gamma, beta, ...statistics] =
+      inputs.length === 5
+        ? ([inputs[1], inputs[2], inputs[3], inputs[4]] as const)
+        : ([undefined, undefined, inputs[1], inputs[2]] as const)
+    const [mean, variance] = Tensor.each(ctx.plain)(statistics)
     const inverse = inverseDeviation(ctx, variance, node.attributes.epsilon)
-    const slope = scaledBy(ctx, affine ? gamma : undefined, inverse)
+    const slope = scaledBy(ctx, gamma, inverse)
     const drop = K.mul(b, mean, slope)
-    const offset = affine ? K.sub(b, ctx.plain(beta), drop) : K.unary(b, "Neg", drop)
+    const offset = beta === undefined ? K.unary(b, "Neg", drop) : K.sub(b, ctx.plain(beta), drop)
     return fromRows(ctx, node, K.add(b, K.mul(b, channelRows(ctx, x), slope), offset))
   },
   layerNorm: (node, ctx) => {

@@ -1,5 +1,6 @@
 /** Linear layers, matrix products and attention. */
-import { Shape, type Tensor } from "@uninet/graph"
+import { Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { type Context, plain, type Rules } from "../internal/context.ts"
 import * as K from "../internal/kernels.ts"
 import type { Value } from "../internal/plan.ts"
@@ -20,26 +21,26 @@ export const product = (
 
 /** xᵀ·y of two matrices of many rows each: the narrower one is transposed. */
 export const crossProduct = (ctx: Context, x: Value, y: Value): Value =>
-  x.shape[1] <= y.shape[1]
+  Arr.getUnsafe(x.shape, 1) <= Arr.getUnsafe(y.shape, 1)
     ? product(ctx, x, y, { transposeA: true })
     : K.transpose(ctx.b, product(ctx, y, x, { transposeA: true }), [1, 0])
 
 /** The last axis as columns, everything before it as rows. */
 export const rows = ({ b }: Context, x: Value): Value => {
-  const columns = x.shape[x.shape.length - 1]
+  const columns = Arr.getUnsafe(x.shape, x.shape.length - 1)
   return K.reshape(b, x, [Shape.size(x.shape) / columns, columns])
 }
 
 /** `[batch, tokens, channels]` as `[batch · heads, tokens, head size]`. */
 const split = ({ b, plain: get }: Context, tensor: Tensor.Tensor, heads: number): Value => {
-  const [batch, n, channels] = tensor.shape
+  const [batch, n, channels] = Shape.ofRank(3)(tensor.shape)
   const size = channels / heads
   const apart = K.transpose(b, K.reshape(b, get(tensor), [batch, n, heads, size]), [0, 2, 1, 3])
   return K.reshape(b, apart, [batch * heads, n, size])
 }
 
 const join = ({ b }: Context, node: Tensor.Tensor, heads: number, x: Value) => {
-  const [batch, n, channels] = node.shape
+  const [batch, n, channels] = Shape.ofRank(3)(node.shape)
   const together = K.transpose(b, K.reshape(b, x, [batch, heads, n, channels / heads]), [0, 2, 1, 3])
   return plain(K.reshape(b, together, node.shape))
 }
@@ -55,10 +56,10 @@ const probabilities = (
   const { b } = ctx
   const scaled = K.matmul(b, K.scale(b, split(ctx, query, heads), scale), split(ctx, key, heads), { transposeB: true })
   if (mask === undefined) return K.softmax(b, scaled)
-  const [groups] = mask.shape
-  const [all, queries, keys] = scaled.shape
+  const groups = Arr.getUnsafe(mask.shape, 0)
+  const [all, queries, keys] = Shape.ofRank(3)(scaled.shape)
   // What is masked alike is one axis.
-  const [alike, apart] = mask.shape.length === 2 ? [heads * queries, []] : [heads, [queries]]
+  const [alike, apart] = mask.shape.length === 2 ? ([heads * queries, []] as const) : ([heads, [queries]] as const)
   const grouped = K.reshape(b, scaled, [all / heads / groups, groups, alike, ...apart, keys])
   const masked = K.add(b, grouped, K.reshape(b, ctx.plain(mask), [1, groups, 1, ...apart, keys]))
   return K.softmax(b, K.reshape(b, masked, scaled.shape))
@@ -67,7 +68,7 @@ const probabilities = (
 export const rules = {
   matmul: (node, ctx) => {
     const { b } = ctx
-    const [x, y] = node.inputs.map(ctx.plain)
+    const [x, y] = Tensor.each(ctx.plain)(node.inputs)
     const { transposeA, transposeB } = node.attributes
     if (x.shape.length === y.shape.length) return plain(product(ctx, x, y, node.attributes))
     // One matrix for all of the other side's: a product of its rows where it is the right side, a batch of its own where it is the left.
@@ -93,7 +94,7 @@ export const rules = {
     return plain(K.reshape(ctx.b, product(ctx, rows(ctx, ctx.plain(dy)), ctx.plain(weight)), node.shape))
   },
   linearGradWeight: (node, ctx) => {
-    const [dy, x] = node.inputs.map((t) => rows(ctx, ctx.plain(t)))
+    const [dy, x] = Tensor.each((t) => rows(ctx, ctx.plain(t)))(node.inputs)
     return plain(crossProduct(ctx, dy, x))
   },
   attention: (node, ctx) => {

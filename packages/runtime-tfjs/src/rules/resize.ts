@@ -1,5 +1,6 @@
 /** Images in another size, axis by axis: two gatherings that are mixed, and for the gradient a product with the matrix that says what went where. */
 import { Op } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { type Context, last, type Rules } from "../internal/context.ts"
 import * as K from "../internal/kernels.ts"
 import type { Value } from "../internal/plan.ts"
@@ -14,7 +15,7 @@ const axes = [
 /** One axis with as many elements as it is to have. */
 const resized = ({ b }: Context, x: Value, axis: number, mode: Op.Interpolation, length: number): Value => {
   if (x.shape[axis] === length) return x
-  const { first, second, share } = Op.resizeTaps(mode, x.shape[axis], length)
+  const { first, second, share } = Op.resizeTaps(mode, Arr.getUnsafe(x.shape, axis), length)
   const lower = K.gather(b, x, axis, first)
   if (share.every((s) => s === 0)) return lower
   const shares = b.constant(Float32Array.from(share), [length, ...x.shape.slice(axis + 1).map(() => 1)])
@@ -23,14 +24,14 @@ const resized = ({ b }: Context, x: Value, axis: number, mode: Op.Interpolation,
 
 /** The gradient of one axis that was resized from `length` elements. */
 const gradient = (ctx: Context, dy: Value, axis: number, mode: Op.Interpolation, length: number): Value => {
-  const to = dy.shape[axis]
+  const to = Arr.getUnsafe(dy.shape, axis)
   if (to === length) return dy
   const { b } = ctx
   const others = dy.shape.map((_, i) => i).filter((i) => i !== axis)
   const order = [...others, axis]
   const matrix = b.constant(Op.resizeMatrix(mode, length, to), [to, length])
   const turned = product(ctx, rows(ctx, K.transpose(b, dy, order)), matrix)
-  const apart = K.reshape(b, turned, [...others.map((i) => dy.shape[i]), length])
+  const apart = K.reshape(b, turned, [...others.map((i) => Arr.getUnsafe(dy.shape, i)), length])
   return K.transpose(
     b,
     apart,
@@ -42,11 +43,13 @@ export const rules: Pick<Rules, "resize" | "resizeGrad"> = {
   resize: (node, ctx) => {
     const [x] = node.inputs
     const { mode } = node.attributes
-    return last(axes.reduce((y, [at, axis]) => resized(ctx, y, at, mode, node.shape[axis]), ctx.last(x)))
+    return last(axes.reduce((y, [at, axis]) => resized(ctx, y, at, mode, Arr.getUnsafe(node.shape, axis)), ctx.last(x)))
   },
   resizeGrad: (node, ctx) => {
     const [dy] = node.inputs
     const { inputShape, mode } = node.attributes
-    return last(axes.reduce((d, [at, axis]) => gradient(ctx, d, at, mode, inputShape[axis]), ctx.last(dy)))
+    return last(
+      axes.reduce((d, [at, axis]) => gradient(ctx, d, at, mode, Arr.getUnsafe(inputShape, axis)), ctx.last(dy))
+    )
   }
 }
