@@ -12,14 +12,13 @@
  * console.log(Shape.isValid([2, 0]))
  * ```
  */
+import type { TupleOf } from "effect/Types"
 
 /** The length of every axis, outermost first. */
 export type Shape = ReadonlyArray<number>
 
 /** The lengths of so many axes. */
-export type OfRank<Rank extends number, Lengths extends Shape = readonly []> = Lengths["length"] extends Rank
-  ? Lengths
-  : OfRank<Rank, readonly [...Lengths, number]>
+export type OfRank<Rank extends number> = Readonly<TupleOf<Rank, number>>
 
 /**
  * Whether a shape has so many axes.
