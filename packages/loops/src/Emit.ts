@@ -184,8 +184,8 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
   const parts = phases.flatMap((phase, index): ReadonlyArray<Part> => {
     if (phase._tag === "Host") {
       const { host } = phase
-      const [inputs, outputs] = [host.inputs, host.outputs].map((all) => all.map((at) => addressOf(at, 0, 0, places)))
-      return [{ _tag: "Host", host, inputs, outputs }]
+      const there = (at: Address) => addressOf(at, 0, 0, places)
+      return [{ _tag: "Host", host, inputs: host.inputs.map(there), outputs: host.outputs.map(there) }]
     }
     const { clears, tiles, work } = phase
     if (tiles === 1 && places.threads > 1) return inShares(phase, index)

@@ -1,5 +1,6 @@
 /** What the compiler made of a program, stage by stage, as data; and where the time of a run goes. */
 import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import * as Machine from "./internal/machine.ts"
 import * as Lower from "./Lower.ts"
@@ -92,11 +93,16 @@ const counted = (kinds: ReadonlyArray<string>): Readonly<Record<string, number>>
   return counts
 }
 
+const kindsOf = ({ nodes }: Program.Program) => counted(nodes.map(({ kind }) => kind))
+
 /** What of `before` is no longer there, by kind. */
 const taken = (before: Program.Program, after: Program.Program): Readonly<Record<string, number>> => {
-  const [old, left] = [before, after].map(({ nodes }) => counted(nodes.map(({ kind }) => kind)))
+  const left = kindsOf(after)
   return Object.fromEntries(
-    Object.entries(old).flatMap(([kind, n]) => (n > (left[kind] ?? 0) ? [[kind, n - (left[kind] ?? 0)]] : []))
+    Object.entries(kindsOf(before)).flatMap(([kind, n]) => {
+      const gone = n - (left[kind] ?? 0)
+      return gone > 0 ? [[kind, gone]] : []
+    })
   )
 }
 
@@ -213,7 +219,11 @@ export interface Options {
   readonly clock?: () => number
 }
 
-const median = (xs: ReadonlyArray<number>) => xs.toSorted((a, b) => a - b)[xs.length >> 1]
+const median = (xs: ReadonlyArray<number>) =>
+  Arr.getUnsafe(
+    xs.toSorted((a, b) => a - b),
+    xs.length >> 1
+  )
 
 /** Milliseconds of every piece of work of a program, on made-up numbers: one of those of several runs. */
 const profiled = (
@@ -241,7 +251,7 @@ const profiled = (
   for (let i = 0; i < 2; i++) machine.run(loaded)
   const all = Array.from({ length: runs }, () => machine.profile(loaded, clock).flatMap((phase) => phase.slice(0, -1)))
   machine.close()
-  return (all[0] ?? []).map((_, i) => pick(all.map((one) => one[i])))
+  return (all[0] ?? []).map((_, i) => pick(all.map((one) => Arr.getUnsafe(one, i))))
 }
 
 const programOf = (y: Tensor.Tensor) => Program.make({ outputs: { y } })
@@ -251,7 +261,7 @@ const bestOf = (program: Program.Program, amount: "macs" | "bytes", options: Opt
   Result.map(Lower.lower(program), (lowered) => {
     const amounts = kernelsOf(Schedule.make(lowered).phases).map((kernel) => kernel[amount])
     const times = profiled(lowered, options, (all) => Math.min(...all))
-    return Math.max(...amounts.map((n, i) => n / Math.max(times[i], 1e-6)))
+    return Math.max(...amounts.map((n, i) => n / Math.max(Arr.getUnsafe(times, i), 1e-6)))
   })
 
 /** Measures what products and copies reach here. */
@@ -275,7 +285,7 @@ export const measure =
       const limits = yield* limitsOf(options)
       let at = 0
       const kernels = explained.kernels.map((kernel) =>
-        kernel.kernel === "JavaScript" ? kernel : { ...kernel, milliseconds: times[at++] }
+        kernel.kernel === "JavaScript" ? kernel : { ...kernel, milliseconds: Arr.getUnsafe(times, at++) }
       )
       return { explained: { ...explained, kernels }, limits }
     })

@@ -24,8 +24,10 @@ const min = (x: Expression, y: Expression) => binary("pseudoMin", x, y)
 /** `low ≤ x ≤ high`; what is no number stays so. */
 const clamp = (x: Expression, low: number, high: number) => min(max(x, number(low)), number(high))
 
+type Coefficients = readonly [number, ...ReadonlyArray<number>]
+
 /** Σ cᵢ·xⁱ, the highest power first. */
-const polynomial = (x: Expression, [first, ...rest]: ReadonlyArray<number>): Expression =>
+const polynomial = (x: Expression, [first, ...rest]: Coefficients): Expression =>
   rest.reduce<Expression>((sum, c) => madd(sum, x, number(c)), number(first))
 
 /** 1.5 · 2²³: added, it leaves a number rounded to a whole one in a float's lowest bits. */
@@ -97,7 +99,7 @@ export const log = (x: Expression): Expression => {
 
 /** x · P(x²) / Q(x²), for |x| up to where the function is flat. */
 const oddRational =
-  (flat: number, p: ReadonlyArray<number>, q: ReadonlyArray<number>) =>
+  (flat: number, p: Coefficients, q: Coefficients) =>
   (x: Expression): Expression => {
     const z = clamp(x, -flat, flat)
     const s = mul(z, z)

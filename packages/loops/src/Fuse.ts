@@ -1,6 +1,7 @@
 /**
  * Loops of one phase joined: those over the same shape that read the same tensors, or one what the other has just computed. What then nobody else reads is not written at all.
  */
+import * as Arr from "effect/Array"
 import * as Expression from "./Expression.ts"
 import { loopsOf, type Nest, type Result, sameView } from "./Nest.ts"
 import type { Step } from "./Steps.ts"
@@ -57,7 +58,7 @@ const joined = (first: Nest, second: Nest): Nest | undefined => {
   if (!shared || !fits) return undefined
   const results = second.results.map((r): Result => ({
     ...r,
-    expression: Expression.substitute(r.expression, (index) => expressions[index])
+    expression: Expression.substitute(r.expression, (index) => Arr.getUnsafe(expressions, index))
   }))
   const nest = { ...first, operands, results: [...first.results, ...results] }
   if (nest.operands.length + nest.results.length > mostPlaces) return undefined
@@ -77,7 +78,7 @@ const trimmed = (nest: Nest, isRead: (id: number) => boolean): Nest => {
   const kept = nest.operands.flatMap((_, i) => (used.has(i) ? [i] : []))
   return {
     ...nest,
-    operands: kept.map((i) => nest.operands[i]),
+    operands: kept.map((i) => Arr.getUnsafe(nest.operands, i)),
     results: results.map((r) => ({
       ...r,
       expression: Expression.substitute(r.expression, (index) => Expression.operand(kept.indexOf(index)))
@@ -96,7 +97,7 @@ export const fused = (
   const result: Array<Step["instruction"] | Cluster> = []
   const byShape = new Map<string, Array<Cluster>>()
   for (const step of members) {
-    const { after, instruction } = steps[step]
+    const { after, instruction } = Arr.getUnsafe(steps, step)
     const place = () => {
       places.set(step, result.length)
       return result.length

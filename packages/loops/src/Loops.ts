@@ -55,8 +55,10 @@ const compile =
               if (loaded === undefined) return {}
               for (const { attributes, dtype, shape } of program.inputs) {
                 const buffer = loaded.lowered.inputs.get(attributes.name)
-                if (buffer !== undefined)
-                  view(loaded.addressOf(buffer.id), Shape.size(shape), dtype).set(inputs[attributes.name])
+                if (buffer === undefined) continue
+                const data = inputs[attributes.name]
+                if (data === undefined) throw new Error(`it is not given its input ${attributes.name}`)
+                view(loaded.addressOf(buffer.id), Shape.size(shape), dtype).set(data)
               }
               machine.run(loaded)
               return Object.fromEntries(

@@ -2,6 +2,7 @@
  * Where buffers lie: each from the phase that first writes it to the phase that last reads it, in the lowest place that is free meanwhile. What a tile alone needs, within one phase, lies in a room that
  * the next tile uses again, from the piece of work that first writes it to the one that last reads it: it stays in the cache.
  */
+import * as Arr from "effect/Array"
 import type { Phase } from "./Schedule.ts"
 import type { Buffer } from "./View.ts"
 
@@ -83,10 +84,10 @@ export const livesOf = ({ buffers, elsewhere, groups, kept, phases, stretches }:
   const shared: Array<Life> = []
   const tiles = phases.map((): Array<Life> => [])
   for (const [id, { first, from, lanes, last, to }] of spansOf(phases)) {
-    const buffer = buffers[id]
+    const buffer = Arr.getUnsafe(buffers, id)
     if (elsewhere.has(id)) continue
     if (lanes && from === to && !kept.has(id))
-      tiles[from].push({ buffer, bytes: bytesOf(buffer, 1, 1), from: first, to: last })
+      Arr.getUnsafe(tiles, from).push({ buffer, bytes: bytesOf(buffer, 1, 1), from: first, to: last })
     else shared.push({ buffer, bytes: bytesOf(buffer, groups, stretches), from, to: kept.has(id) ? phases.length : to })
   }
   return { shared, tiles }

@@ -1,5 +1,6 @@
 /** Loops over tensors before they are a kernel: what is computed of which views, over which shape. */
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Expression from "./Expression.ts"
 import * as Sweep from "./kernels/sweep.ts"
 import * as Split from "./Split.ts"
@@ -37,14 +38,21 @@ export const sameView = (a: View.View, b: View.View): boolean =>
   a.axes.length === b.axes.length &&
   a.axes.every(
     (pieces, i) =>
-      pieces.length === b.axes[i].length &&
-      pieces.every((p, j) => p.length === b.axes[i][j].length && p.stride === b.axes[i][j].stride)
+      pieces.length === Arr.getUnsafe(b.axes, i).length &&
+      pieces.every(
+        (p, j) =>
+          p.length === Arr.getUnsafe(Arr.getUnsafe(b.axes, i), j).length &&
+          p.stride === Arr.getUnsafe(Arr.getUnsafe(b.axes, i), j).stride
+      )
   )
 
 /** The view that the loops follow: the one that moves through most elements. */
 const mainOf = (views: ReadonlyArray<View.View>): number => {
   // Of equals the result's, which comes last: writing in order matters more than reading.
-  return views.reduce((best, view, i) => (View.distinct(view) >= View.distinct(views[best]) ? i : best), 0)
+  return views.reduce(
+    (best, view, i) => (View.distinct(view) >= View.distinct(Arr.getUnsafe(views, best)) ? i : best),
+    0
+  )
 }
 
 const most = 6
@@ -112,12 +120,14 @@ const keepsApart = (
       if (i === firstResult + r || other.buffer.id !== result.buffer.id || sameView(other, result)) return true
       const at = firstResult + r
       if (loops.some(({ strides }) => strides[at] !== strides[i])) return false
-      const others = loops.filter((_, l) => l !== loop).map(({ length, strides }) => ({ length, stride: strides[at] }))
-      const [step, away] = [loops[loop].strides[at], Math.abs(other.offset - result.offset)]
+      const others = loops
+        .filter((_, l) => l !== loop)
+        .map(({ length, strides }) => ({ length, stride: Arr.getUnsafe(strides, at) }))
+      const { length, strides } = Arr.getUnsafe(loops, loop)
+      const [step, away] = [Arr.getUnsafe(strides, at), Math.abs(other.offset - result.offset)]
       const within = others.reduce((sum, { length, stride }) => sum + (length - 1) * stride, away)
       return (
-        within < step ||
-        others.reduce((divisor, { stride }) => commonDivisor(divisor, stride), away) >= loops[loop].length * step
+        within < step || others.reduce((divisor, { stride }) => commonDivisor(divisor, stride), away) >= length * step
       )
     })
   )
@@ -149,10 +159,17 @@ const made = (nest: Nest, groups: number): Work | undefined => {
   // In eights a step of the innermost loop is eight elements of what moves.
   const moves = (i: number): ReadonlyArray<Sweep.Move> =>
     loops.map(({ strides }, loop) =>
-      strides[i] === 0 ? "no" : loop === innermost && strides[i] === View.unitOf(views[i]) ? "unit" : "stride"
+      strides[i] === 0
+        ? "no"
+        : loop === innermost && strides[i] === View.unitOf(Arr.getUnsafe(views, i))
+          ? "unit"
+          : "stride"
     )
   const kindOf = (i: number): Sweep.Operand["kind"] =>
-    View.isVector(views[i].buffer) || (wide !== undefined && loops[innermost].strides[i] === 1) ? "vector" : "splat"
+    View.isVector(Arr.getUnsafe(views, i).buffer) ||
+    (wide !== undefined && Arr.getUnsafe(Arr.getUnsafe(loops, innermost).strides, i) === 1)
+      ? "vector"
+      : "splat"
   const length = loops[innermost]?.length ?? 1
   const evenly = views.every((_, i) => loops.length > 0 && moves(i)[innermost] !== "stride")
   const sweep: Sweep.Sweep = {
@@ -175,12 +192,14 @@ const made = (nest: Nest, groups: number): Work | undefined => {
   const per = Math.ceil(outermost.length / cut / sweep.unroll) * sweep.unroll
   const isCut = cut > 1 && per * (cut - 1) < outermost.length
   const step = (i: number) =>
-    wide !== undefined && innermost === 0 && loops[0].strides[i] === 1 ? 8 : outermost.strides[i]
+    wide !== undefined && innermost === 0 && Arr.getUnsafe(Arr.getUnsafe(loops, 0).strides, i) === 1
+      ? 8
+      : Arr.getUnsafe(outermost.strides, i)
   const lengths = loops.map((loop) => loop.length)
   const marked = Sweep.argumentsOf(
     sweep,
     lengths,
-    views.map((_, i) => ({ address: i, strides: loops.map((loop) => 4 * loop.strides[i]) }))
+    views.map((_, i) => ({ address: i, strides: loops.map((loop) => 4 * Arr.getUnsafe(loop.strides, i)) }))
   )
   // Where the addresses stand among the arguments: behind the lengths, each before its strides.
   const addresses: Array<number> = []
@@ -191,7 +210,7 @@ const made = (nest: Nest, groups: number): Work | undefined => {
   }
   const args = marked.map((value, at): Arg => {
     const view = addresses.indexOf(at)
-    if (view >= 0) return placeOf(views[view], isCut ? 4 * per * step(view) : undefined)
+    if (view >= 0) return placeOf(Arr.getUnsafe(views, view), isCut ? 4 * per * step(view) : undefined)
     if (at !== 0 || !isCut) return value
     const rounds = loops.length === 1 ? sweep.unroll : 1
     return { all: per / rounds, last: (outermost.length - per * (cut - 1)) / rounds }
@@ -201,10 +220,11 @@ const made = (nest: Nest, groups: number): Work | undefined => {
     if (results.some((_, i) => strides[operands.length + i] === 0) || !keepsApart(views, operands.length, found, loop))
       return []
     const rounds = loop === innermost ? sweep.unroll : 1
-    const stepOf = (i: number) => (moves(i)[loop] === "unit" ? (kindOf(i) === "vector" ? width : 1) : strides[i])
+    const stepOf = (i: number) =>
+      moves(i)[loop] === "unit" ? (kindOf(i) === "vector" ? width : 1) : Arr.getUnsafe(strides, i)
     return [
       {
-        steps: lengths[loop] / rounds,
+        steps: Arr.getUnsafe(lengths, loop) / rounds,
         grain: 1,
         counts: [loop],
         moves: new Map(addresses.map((at, i) => [at, 4 * rounds * stepOf(i)]))

@@ -2,6 +2,7 @@
  * What is computed element by element and read again in a much later phase is computed again there, where the tensors that it is made of are read in that phase anyway: a few instructions take less
  * time than a way to memory and back.
  */
+import * as Arr from "effect/Array"
 import type { Instruction } from "./lower/context.ts"
 import type { Lowered } from "./Lower.ts"
 import type { Nest } from "./Nest.ts"
@@ -14,7 +15,7 @@ const isStore = (step: Step): step is Step & { readonly instruction: Nest } =>
   step.instruction._tag === "Nest" &&
   step.instruction.lanes &&
   step.instruction.results.length === 1 &&
-  step.instruction.results[0].kind === "store"
+  Arr.getUnsafe(step.instruction.results, 0).kind === "store"
 
 const moved = (view: View.View, from: number, to: View.Buffer): View.View =>
   view.buffer.id === from ? { ...view, buffer: { ...to, kind: view.buffer.kind } } : view
@@ -75,19 +76,23 @@ export const recomputed = (
   // The buffers that phases read, copies included.
   const readIn = new Map<number, Set<number>>()
   for (const [i, { instruction }] of steps.entries())
-    for (const { id } of readsOf(instruction)) readIn.set(phases[i], (readIn.get(phases[i]) ?? new Set()).add(id))
+    for (const { id } of readsOf(instruction)) {
+      const phase = Arr.getUnsafe(phases, i)
+      readIn.set(phase, (readIn.get(phase) ?? new Set()).add(id))
+    }
   for (let id = lowered.buffers.length - 1; id >= 0; id--) {
     const own = writers.get(id) ?? []
-    const stores = own.flatMap((i) => (isStore(steps[i]) ? [steps[i]] : []))
-    if (own.length === 0 || stores.length < own.length || kept.has(id) || 4 * buffers[id].size < small) continue
-    const made = stores.filter(({ instruction }) => instruction.operands.length > 0)
-    if (made.length !== 1) continue
+    const stores = own.map((i) => Arr.getUnsafe(steps, i)).filter(isStore)
+    const buffer = Arr.getUnsafe(buffers, id)
+    if (own.length === 0 || stores.length < own.length || kept.has(id) || 4 * buffer.size < small) continue
+    const [made, ...others] = stores.filter(({ instruction }) => instruction.operands.length > 0)
+    if (made === undefined || others.length > 0) continue
     const phase = phases[own.at(-1) ?? 0]
     const later = Map.groupBy(
       (readers.get(id) ?? []).filter((i) => phases[i] !== phase),
-      (i) => phases[i]
+      (i) => Arr.getUnsafe(phases, i)
     )
-    const sources = made[0].instruction.operands.map((view) => view.buffer)
+    const sources = made.instruction.operands.map((view) => view.buffer)
     for (const [other, theirs] of later) {
       const read = readIn.get(other)
       // Numbers per channel are near; maps have to be read there for another reason too.
@@ -95,7 +100,7 @@ export const recomputed = (
         (source) => source.kind !== "lanes" || source.size * 4 < small || read?.has(source.id) === true
       )
       if (!isThere) continue
-      const copy: View.Buffer = { ...buffers[id], id: buffers.length }
+      const copy: View.Buffer = { ...buffer, id: buffers.length }
       buffers.push(copy)
       const first = Math.min(...theirs)
       const again = stores.map(({ instruction }): Instruction => ({
@@ -104,10 +109,13 @@ export const recomputed = (
         results: instruction.results.map((r) => ({ ...r, view: moved(r.view, id, copy) }))
       }))
       before.set(first, [...again, ...(before.get(first) ?? [])])
-      for (const i of theirs) now[i] = reading(now[i], id, copy)
+      for (const i of theirs) now[i] = reading(Arr.getUnsafe(now, i), id, copy)
       for (const source of sources) read?.add(source.id)
     }
   }
   // Sums are cleared where their step is.
-  return { buffers, instructions: steps.flatMap(({ clears }, i) => [...(before.get(i) ?? []), ...clears, now[i]]) }
+  return {
+    buffers,
+    instructions: steps.flatMap(({ clears }, i) => [...(before.get(i) ?? []), ...clears, Arr.getUnsafe(now, i)])
+  }
 }

@@ -2,6 +2,7 @@
  * The order of a program's work, in phases. The tiles of a phase do not need each other: each goes through all of the phase's work before the next one starts, while what it works on is in the
  * processor's cache, and threads share them. Between two phases everything waits. An instruction goes into the earliest phase that has what it reads.
  */
+import * as Arr from "effect/Array"
 import type { Lowered } from "./Lower.ts"
 import { fused } from "./Fuse.ts"
 import { sameView, toWork } from "./Nest.ts"
@@ -82,16 +83,20 @@ export const make = (lowered: Lowered): Schedule => {
   const steps = stepsOf(instructions)
   const numbers = phaseNumbers(steps, groups)
   const kept = new Set([...outputs.values(), ...updates.values()].map(({ id }) => id))
-  const byPhase = Map.groupBy(steps.keys(), (step) => numbers[step])
+  const byPhase = Map.groupBy(steps.keys(), (step) => Arr.getUnsafe(numbers, step))
   // Who reads a buffer in another phase.
   const readIn = new Map<number, Set<number>>()
   for (const [i, { instruction }] of steps.entries())
-    for (const { id } of readsOf(instruction)) readIn.set(id, (readIn.get(id) ?? new Set()).add(numbers[i]))
+    for (const { id } of readsOf(instruction))
+      readIn.set(id, (readIn.get(id) ?? new Set()).add(Arr.getUnsafe(numbers, i)))
   const fusedPhases = [...byPhase]
     .toSorted(([a], [b]) => a - b)
     .map(([phase, members]) => {
       const isNeeded = (id: number) => kept.has(id) || [...(readIn.get(id) ?? [])].some((other) => other !== phase)
-      return { clears: members.flatMap((step) => steps[step].clears), inPhase: fused(steps, members, isNeeded) }
+      return {
+        clears: members.flatMap((step) => Arr.getUnsafe(steps, step).clears),
+        inPhase: fused(steps, members, isNeeded)
+      }
     })
   const phases = fusedPhases.flatMap(({ clears, inPhase }): ReadonlyArray<Phase> => {
     if (inPhase.some(({ _tag }) => _tag === "Host"))

@@ -1,4 +1,5 @@
 /** The order that a program's instructions need, and the phases that they fall into. */
+import * as Arr from "effect/Array"
 import type { Instruction } from "./lower/context.ts"
 import { toWork } from "./Nest.ts"
 import type { Buffer } from "./View.ts"
@@ -89,7 +90,7 @@ export const phaseNumbers = (steps: ReadonlyArray<Step>, groups: number) => {
     let earliest = 0
     for (const { own: isOwn, step } of after) {
       const together = own[step] === kind && (kind === "once" || kind === "host" || (kind === "groups" && isOwn))
-      earliest = Math.max(earliest, together ? phases[step] : phases[step] + 1)
+      earliest = Math.max(earliest, Arr.getUnsafe(phases, step) + (together ? 0 : 1))
     }
     phases.push(earliest + ((turn - (earliest % kinds.length) + kinds.length) % kinds.length))
     own.push(kind)
@@ -102,15 +103,14 @@ export const phaseNumbers = (steps: ReadonlyArray<Step>, groups: number) => {
       if (known === undefined) wanted.set(step, [i])
       else known.push(i)
     }
-  for (let i = steps.length - 1; i >= 0; i--) {
-    const { after, instruction } = steps[i]
+  for (const [i, { after, instruction }] of [...steps.entries()].reverse()) {
     const isLate = instruction._tag === "Nest" && instruction.late === true
     if (!isLate && (after.length > 0 || readsOf(instruction).length > 0)) continue
     const readers = wanted.get(i) ?? []
-    const first = Math.min(...readers.map((other) => (own[other] === own[i] ? phases[other] : phases[other] - 1)))
-    const turn = kinds.indexOf(own[i])
+    const first = Math.min(...readers.map((other) => Arr.getUnsafe(phases, other) - (own[other] === own[i] ? 0 : 1)))
+    const turn = kinds.indexOf(Arr.getUnsafe(own, i))
     const latest = first - ((((first - turn) % kinds.length) + kinds.length) % kinds.length)
-    if (latest > phases[i] && latest < Infinity) phases[i] = latest
+    if (latest > Arr.getUnsafe(phases, i) && latest < Infinity) phases[i] = latest
   }
   return phases
 }

@@ -5,6 +5,7 @@
  * something; element `b` of the batch lies in lane `b mod 8` of group `⌊b / 8⌋`, and a view of it leaves the batch out of its first axis.
  */
 import type { Shape } from "@uninet/graph"
+import * as Arr from "effect/Array"
 
 /** A piece of an axis: so many steps of so many elements of the buffer. */
 export interface Piece {
@@ -70,9 +71,13 @@ export const contiguous = (
   let stride = isVector(buffer) ? 8 : 1
   for (const axis of order.toReversed()) {
     strides[axis] = stride
-    stride *= shape[axis]
+    stride *= Arr.getUnsafe(shape, axis)
   }
-  return { buffer, offset: 0, axes: shape.map((length, axis) => simple([{ length, stride: strides[axis] }])) }
+  return {
+    buffer,
+    offset: 0,
+    axes: shape.map((length, axis) => simple([{ length, stride: Arr.getUnsafe(strides, axis) }]))
+  }
 }
 
 /** The last steps of a piece, `inner` of them, and the steps over those. */
@@ -108,16 +113,16 @@ export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
 /** Axis `i` of the result is axis `permutation[i]`. */
 export const transpose = (view: View, permutation: ReadonlyArray<number>): View => ({
   ...view,
-  axes: permutation.map((axis) => view.axes[axis])
+  axes: permutation.map((axis) => Arr.getUnsafe(view.axes, axis))
 })
 
 /** Elements `start ≤ i < end` of one axis, every `step`-th of them; `undefined` where they are not whole pieces. */
 export const slice = (view: View, axis: number, start: number, end: number, step = 1): View | undefined => {
-  const pieces = view.axes[axis]
+  const pieces = Arr.getUnsafe(view.axes, axis)
   const count = Math.ceil((end - start) / step)
   if (start === 0 && count === lengthOf(pieces)) return view
-  if (pieces.length === 0) return view
   const [outer, ...rest] = pieces
+  if (outer === undefined) return view
   const inner = lengthOf(rest)
   if (start % inner !== 0 || (end - start) % inner !== 0 || (step > 1 && inner > 1)) return undefined
   const kept = simple([{ length: count / inner, stride: outer.stride * step }, ...rest])
@@ -130,7 +135,7 @@ export const broadcast = (view: View, shape: Shape.Shape): View => {
   return {
     ...view,
     axes: shape.map((length, axis) => {
-      const own = axis < lead ? [] : view.axes[axis - lead]
+      const own = view.axes[axis - lead] ?? []
       return lengthOf(own) === length ? own : [{ length, stride: 0 }]
     })
   }
@@ -149,7 +154,7 @@ export const unitOf = ({ buffer }: View): number => (isVector(buffer) ? 8 : 1)
 
 /** The strides of an axis that is one piece, or none; `undefined` where it is several. */
 export const strideOf = (pieces: ReadonlyArray<Piece>): number | undefined =>
-  pieces.length === 0 ? 0 : pieces.length === 1 ? pieces[0].stride : undefined
+  pieces.length > 1 ? undefined : (pieces[0]?.stride ?? 0)
 
 /** A loop over several views: how often, and by how many elements each of them moves. */
 export interface Loop {
@@ -164,14 +169,14 @@ export interface Loop {
  */
 export const loops = (views: ReadonlyArray<View>, main: number | undefined): ReadonlyArray<Loop> | undefined => {
   const found: Array<Loop> = []
-  const [{ axes }] = views
+  const { axes } = Arr.getUnsafe(views, 0)
   for (const axis of axes.keys()) {
-    const left = views.map((view) => [...view.axes[axis]])
+    const left = views.map((view) => [...Arr.getUnsafe(view.axes, axis)])
     const own: Array<Loop> = []
     for (;;) {
       const open = left.filter((pieces) => pieces.length > 0)
       if (open.length === 0) break
-      const length = Math.min(...open.map((pieces) => pieces[pieces.length - 1].length))
+      const length = Math.min(...open.map((pieces) => Arr.getUnsafe(pieces, pieces.length - 1).length))
       const strides: Array<number> = []
       for (const pieces of left) {
         const piece = pieces.pop()
@@ -184,11 +189,14 @@ export const loops = (views: ReadonlyArray<View>, main: number | undefined): Rea
     }
     found.push(...own)
   }
-  const ordered = main === undefined ? found : found.toSorted((a, b) => b.strides[main] - a.strides[main])
+  const ordered =
+    main === undefined
+      ? found
+      : found.toSorted((a, b) => Arr.getUnsafe(b.strides, main) - Arr.getUnsafe(a.strides, main))
   const joined: Array<Loop> = []
   for (const loop of ordered) {
     const last = joined.at(-1)
-    if (last?.strides.every((stride, i) => stride === loop.strides[i] * loop.length) === true)
+    if (last?.strides.every((stride, i) => stride === Arr.getUnsafe(loop.strides, i) * loop.length) === true)
       joined[joined.length - 1] = { length: last.length * loop.length, strides: loop.strides }
     else joined.push(loop)
   }
@@ -197,6 +205,6 @@ export const loops = (views: ReadonlyArray<View>, main: number | undefined): Rea
 
 /** The axes in the order in which they lie in memory, outermost first. */
 export const orderOf = ({ axes }: View): ReadonlyArray<number> => {
-  const largest = (axis: number) => Math.max(0, ...axes[axis].map(({ stride }) => stride))
+  const largest = (axis: number) => Math.max(0, ...Arr.getUnsafe(axes, axis).map(({ stride }) => stride))
   return axes.map((_, axis) => axis).toSorted((a, b) => largest(b) - largest(a))
 }

@@ -154,14 +154,17 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
       code.parts.flatMap((part) => {
         if (part._tag === "Host") return []
         const phase = phases[part.phase]
-        const times = new Float64Array((phase._tag === "Tiles" ? phase.work.length : 0) + 1)
+        const times = Array.from({ length: phase?._tag === "Tiles" ? phase.work.length : 0 }, () => 0)
+        let rest = 0
         for (const { from, work } of part.stretches)
           for (const [i, number] of work.entries()) {
             const start = clock()
             run(from + 8 * i, from + 8 * i + 8)
-            times[number < 0 ? times.length - 1 : number] += clock() - start
+            const took = clock() - start
+            if (number < 0) rest += took
+            else times[number] = (times[number] ?? 0) + took
           }
-        return [[...times]]
+        return [[...times, rest]]
       }),
     close: () => {
       if (threads > 1) Team.end(team)
@@ -169,8 +172,8 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
     run: ({ code, lowered, addressOf }) => {
       for (const part of code.parts) {
         if (part._tag === "Host") {
-          const results = part.host.compute(...part.inputs.map((address) => floats[address / 4]))
-          for (const [i, address] of part.outputs.entries()) floats[address / 4] = results[i]
+          const results = part.host.compute(...part.inputs.map((address) => floats[address / 4] ?? Number.NaN))
+          for (const [i, address] of part.outputs.entries()) floats[address / 4] = results[i] ?? Number.NaN
           continue
         }
         if (part.together) Team.lead(team, part.table, part.stretches.length)

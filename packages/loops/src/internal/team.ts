@@ -36,7 +36,7 @@ const work = ({ at, memory, run }: Team) => {
     if (phaseOf(next) !== phaseOf(count) || stretch >= stretchOf(count)) return
     const pair = Atomics.load(memory, at + words.table) / 4 + 2 * stretch
     try {
-      run(memory[pair], memory[pair + 1])
+      run(Atomics.load(memory, pair), Atomics.load(memory, pair + 1))
     } catch (error) {
       Atomics.store(memory, at + words.failed, 1)
       throw error

@@ -1,4 +1,5 @@
 /** WebAssembly's binary form: the few instructions that kernels are made of, and modules of one function over a memory from outside. */
+import type { TupleOf } from "effect/Types"
 
 /** Bytes of instructions, in pieces. */
 export type Code = number | ReadonlyArray<Code>
@@ -149,15 +150,21 @@ const typeCode: Record<Type, number> = { i32: 0x7f, v128: 0x7b }
 export interface Writer {
   readonly parameters: ReadonlyArray<Local>
   readonly local: (type: Type) => Local
+  /** So many at once. */
+  readonly several: <Count extends number>(count: Count, type: Type) => Readonly<TupleOf<Count, Local>>
   readonly locals: ReadonlyArray<Type>
 }
 
 export const writer = (parameters = 1): Writer => {
   const locals: Array<Type> = []
+  const local = (type: Type): Local => parameters + locals.push(type) - 1
   return {
     parameters: Array.from({ length: parameters }, (_, i) => i),
     locals,
-    local: (type) => parameters + locals.push(type) - 1
+    local,
+    several: <Count extends number>(count: Count, type: Type) =>
+      // As many as are asked for, which the type of `Array.from` does not say.
+      Array.from({ length: count }, () => local(type)) as ReadonlyArray<Local> as Readonly<TupleOf<Count, Local>>
   }
 }
 

@@ -6,7 +6,7 @@ import type { Kernel, Style } from "../Kernel.ts"
 export const argumentsOf = (address: number, elements: number, value: number): ReadonlyArray<number> => [
   address,
   Math.ceil(elements / 8),
-  new Int32Array(Float32Array.of(value).buffer)[0]
+  new DataView(Float32Array.of(value).buffer).getInt32(0, true)
 ]
 
 const write = (style: Style): Uint8Array => {

@@ -7,6 +7,7 @@ import {
   call,
   type Code,
   type Function,
+  type Local,
   get,
   i32,
   loop,
@@ -83,8 +84,10 @@ export const splitOf = (
 /** Bytes of the room that a chunk's turned columns take. */
 export const roomOf = (positions: number, columns: number): number => 32 * positions * columns
 
+type Four = readonly [Local, Local, Local, Local]
+
 /** Four vectors of four columns' lanes as four vectors of four lanes' columns. */
-const turned = (four: ReadonlyArray<number>, two: ReadonlyArray<number>): Code => [
+const turned = (four: Four, two: Four): Code => [
   [get(four[0]), get(four[1]), v128.shuffle(0, 4, 1, 5), set(two[0])],
   [get(four[2]), get(four[3]), v128.shuffle(0, 4, 1, 5), set(two[1])],
   [get(four[0]), get(four[1]), v128.shuffle(2, 6, 3, 7), set(two[2])],
@@ -101,9 +104,9 @@ const driver = (product: number): Function => {
     (typeof names)[number],
     number
   >
-  const [a, kept, room, to, block, position, from, at, column] = Array.from({ length: 9 }, () => w.local("i32"))
-  const four = Array.from({ length: 4 }, () => w.local("v128"))
-  const two = Array.from({ length: 4 }, () => w.local("v128"))
+  const [a, kept, room, to, block, position, from, at, column] = w.several(9, "i32")
+  const four = w.several(4, "v128")
+  const two = w.several(4, "v128")
   /** Four columns' lanes of one half, to where those lanes' columns belong. */
   const quarter = (half: number, quad: number): Code => [
     four.map((vector) => [get(column), v128.load(16 * half), set(vector), moved(column, get(given.bColumn))]),

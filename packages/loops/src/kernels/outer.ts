@@ -2,6 +2,7 @@
  * Sums of products over positions and lanes: out[row][column] += Σ a[position][row] · b[position][column], where every element of a and b is eight numbers. The gradient of a linear layer's
  * or a convolution's weights. Six rows by two columns stay in registers while the positions run; at the end each sum's eight parts are added up.
  */
+import * as Arr from "effect/Array"
 import {
   again,
   type Code,
@@ -125,9 +126,9 @@ const write = ({ columns, masked, restColumns, restRows, rows }: Outer, style: S
   const w = writer()
   const given = Object.fromEntries(names.map((name) => [name, w.local("i32")])) as Record<(typeof names)[number], Local>
   const begin = names.map((name, i) => [get(0), i32.load(4 * i), set(given[name])])
-  const [chunk, rowBlock, columnBlock, line, position] = Array.from({ length: 5 }, () => w.local("i32"))
-  const [aChunk, bChunk, aBlock, bBlock, outBlock, outAt] = Array.from({ length: 6 }, () => w.local("i32"))
-  const [aLine, bLine, aAt, bAt, bNext] = Array.from({ length: 5 }, () => w.local("i32"))
+  const [chunk, rowBlock, columnBlock, line, position] = w.several(5, "i32")
+  const [aChunk, bChunk, aBlock, bBlock, outBlock, outAt] = w.several(6, "i32")
+  const [aLine, bLine, aAt, bAt, bNext] = w.several(5, "i32")
   const aAts = Array.from({ length: Math.max(rows, restRows) }, () => w.local("i32"))
   const sums = Array.from({ length: Math.max(rows, restRows) * columns * 2 }, () => w.local("v128"))
   const bs = Array.from({ length: columns * 2 }, () => w.local("v128"))
@@ -139,7 +140,7 @@ const write = ({ columns, masked, restColumns, restRows, rows }: Outer, style: S
   const loaded = (from: Code, half: number): Code => [
     from,
     v128.load(16 * half),
-    masked ? [get(masks[half]), v128.and] : []
+    masked ? [get(Arr.getUnsafe(masks, half)), v128.and] : []
   ]
 
   /** Adds a block's sums, which lie in the scratch memory one after the other, each to its place in the result. */
@@ -154,27 +155,33 @@ const write = ({ columns, masked, restColumns, restRows, rows }: Outer, style: S
             ? [
                 [get(given.scratch), v128.load(32 * (from + i)), get(given.scratch), v128.load(32 * (from + i) + 16)],
                 f32x4.add,
-                set(four[i])
+                set(Arr.getUnsafe(four, i))
               ]
             : []
         )
       )
       const pair = (i: number, j: number): Code => [
-        [get(four[i]), get(four[j]), v128.shuffle(0, 4, 1, 5)],
-        [get(four[i]), get(four[j]), v128.shuffle(2, 6, 3, 7)],
+        [get(Arr.getUnsafe(four, i)), get(Arr.getUnsafe(four, j)), v128.shuffle(0, 4, 1, 5)],
+        [get(Arr.getUnsafe(four, i)), get(Arr.getUnsafe(four, j)), v128.shuffle(2, 6, 3, 7)],
         f32x4.add
       ]
-      code.push([pair(0, 1), set(four[0]), pair(2, 3), set(four[2])])
+      code.push([pair(0, 1), set(Arr.getUnsafe(four, 0)), pair(2, 3), set(Arr.getUnsafe(four, 2))])
       code.push([
-        [get(four[0]), get(four[2]), v128.shuffle(0, 1, 4, 5)],
-        [get(four[0]), get(four[2]), v128.shuffle(2, 3, 6, 7)],
-        [f32x4.add, set(four[0])]
+        [get(Arr.getUnsafe(four, 0)), get(Arr.getUnsafe(four, 2)), v128.shuffle(0, 1, 4, 5)],
+        [get(Arr.getUnsafe(four, 0)), get(Arr.getUnsafe(four, 2)), v128.shuffle(2, 3, 6, 7)],
+        [f32x4.add, set(Arr.getUnsafe(four, 0))]
       ])
       const here = Math.min(4, all - from)
       for (let i = 0; i < here; i += wide)
         code.push([
           get(aAt),
-          [get(aAt), v128.floats(0), wide === 2 ? v128.loadLane64(i >> 1) : v128.loadLane(i), get(four[0]), f32x4.add],
+          [
+            get(aAt),
+            v128.floats(0),
+            wide === 2 ? v128.loadLane64(i >> 1) : v128.loadLane(i),
+            get(Arr.getUnsafe(four, 0)),
+            f32x4.add
+          ],
           wide === 2 ? v128.storeLane64(i >> 1) : v128.storeLane(i),
           moved(aAt, get(given.outRow))
         ])
@@ -185,25 +192,30 @@ const write = ({ columns, masked, restColumns, restRows, rows }: Outer, style: S
   const block = (count: number, wide: number): Code => {
     const each = Array.from({ length: count }, (_, r) => r)
     const halves = Array.from({ length: 2 * wide }, (_, h) => h)
-    const sum = (r: number, h: number) => sums[r * columns * 2 + h]
+    const sum = (r: number, h: number) => Arr.getUnsafe(sums, r * columns * 2 + h)
     return [
       each.map((r) => halves.map((h) => [v128.floats(0), set(sum(r, h))])),
       [get(aBlock), set(aLine), get(bBlock), set(bLine), get(given.lines), set(line)],
       loop([
         [
           get(aLine),
-          set(aAts[0]),
-          each.slice(1).map((r) => [get(aAts[r - 1]), get(given.aRow), i32.add, set(aAts[r])])
+          set(Arr.getUnsafe(aAts, 0)),
+          each
+            .slice(1)
+            .map((r) => [get(Arr.getUnsafe(aAts, r - 1)), get(given.aRow), i32.add, set(Arr.getUnsafe(aAts, r))])
         ],
         [get(bLine), set(bAt), get(given.positions), set(position)],
         loop([
           wide === 2 ? [get(bAt), get(given.bColumn), i32.add, set(bNext)] : [],
-          halves.map((h) => [loaded(get(h < 2 ? bAt : bNext), h & 1), set(bs[h])]),
+          halves.map((h) => [loaded(get(h < 2 ? bAt : bNext), h & 1), set(Arr.getUnsafe(bs, h))]),
           moved(bAt, get(given.bPosition)),
           each.map((r) => [
-            as.map((a, half) => [loaded(get(aAts[r]), half), set(a)]),
-            moved(aAts[r], get(given.aPosition)),
-            halves.map((h) => [madd(get(as[h & 1]), get(bs[h]), get(sum(r, h))), set(sum(r, h))])
+            as.map((a, half) => [loaded(get(Arr.getUnsafe(aAts, r)), half), set(a)]),
+            moved(Arr.getUnsafe(aAts, r), get(given.aPosition)),
+            halves.map((h) => [
+              madd(get(Arr.getUnsafe(as, h & 1)), get(Arr.getUnsafe(bs, h)), get(sum(r, h))),
+              set(sum(r, h))
+            ])
           ]),
           forget([...as, ...bs]),
           again(position)

@@ -1,4 +1,5 @@
 /** Moving a group of the batch into lanes, and out of them. */
+import * as Arr from "effect/Array"
 import { again, get, i32, loop, module, moved, set, v128, writer } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
 import * as Split from "../Split.ts"
@@ -19,9 +20,9 @@ export const splitOf = (elements: number): Split.Split | undefined =>
 /** The arguments: the plain address of the group's first image, the address in lanes, elements of an image, and bytes from an image to the next. */
 const write = ({ images, way }: Pack, style: Style): Uint8Array => {
   const w = writer()
-  const [plain, lanes, count, stride] = Array.from({ length: 4 }, () => w.local("i32"))
+  const [plain, lanes, count, stride] = w.several(4, "i32")
   const begin = [plain, lanes, count, stride].map((local, i) => [get(0), i32.load(4 * i), set(local)])
-  const addresses = Array.from({ length: images }, () => w.local("i32"))
+  const addresses = w.several(images, "i32")
   const halves = [w.local("v128"), w.local("v128")]
   const elements =
     way === "pack"
@@ -40,7 +41,7 @@ const write = ({ images, way }: Pack, style: Style): Uint8Array => {
   const body = [
     begin,
     addresses.map((at, image) => [
-      image === 0 ? get(plain) : [get(addresses[image - 1]), get(stride), i32.add],
+      image === 0 ? get(plain) : [get(Arr.getUnsafe(addresses, image - 1)), get(stride), i32.add],
       set(at)
     ]),
     loop([elements, addresses.map((at) => moved(at, i32.const(4))), moved(lanes, i32.const(32)), again(count)])

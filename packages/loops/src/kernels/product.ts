@@ -2,6 +2,7 @@
  * A matrix times tiles of eight numbers: y[position][row] = Σₖ w[row][k] · x[position][k], each element of x and y eight numbers next to each other. A few rows by two positions
  * stay in registers while k runs. That is a linear layer, a 1×1 convolution, either's gradient for its input and, over taps, any convolution.
  */
+import * as Arr from "effect/Array"
 import {
   again,
   call,
@@ -187,7 +188,7 @@ export const splitOf = (product: Product, a: Arguments<unknown>, many?: Many): S
 const read = <Name extends (typeof names)[number]>(w: Writer, wanted: ReadonlyArray<Name>) => {
   const locals = wanted.map((name) => [name, w.local("i32")] as const)
   return {
-    code: locals.map(([name, local]) => [get(w.parameters[0]), i32.load(4 * names.indexOf(name)), set(local)]),
+    code: locals.map(([name, local]) => [get(0), i32.load(4 * names.indexOf(name)), set(local)]),
     // One entry for each of the names.
     at: Object.fromEntries(locals) as Record<Name, Local>
   }
@@ -201,7 +202,7 @@ const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): F
   const isWide = product.wide === true
   const element = isWide ? 32 : 4
   const w = writer(5)
-  const [, xAt, yAt, wAt, biasAt] = w.parameters
+  const [, xAt, yAt, wAt, biasAt] = [0, 1, 2, 3, 4] as const
   const { at: given, code: begin } = read(w, [
     "depth",
     "wStride",
@@ -214,37 +215,38 @@ const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): F
   ])
   const k = w.local("i32")
   // One local for each position: V8 joins what is stored at two offsets from the same one.
-  const at = [w.local("i32"), w.local("i32")]
-  const xs = [w.local("i32"), w.local("i32")]
-  const ws = Array.from({ length: count }, () => w.local("i32"))
+  const at = w.several(2, "i32")
+  const xs = w.several(2, "i32")
+  const ws = w.several(count, "i32")
   const halves = Array.from({ length: 2 * wide }, (_, h) => h)
   const each = Array.from({ length: count }, (_, r) => r)
   const sums = each.map(() => halves.map(() => w.local("v128")))
+  const sum = (r: number, h: number) => Arr.getUnsafe(Arr.getUnsafe(sums, r), h)
   const loads = halves.map(() => w.local("v128"))
   const factors = isWide ? [w.local("v128"), w.local("v128")] : [w.local("v128")]
-  const factor = (h: number) => factors[isWide ? h & 1 : 0]
+  const factor = (h: number) => Arr.getUnsafe(factors, isWide ? h & 1 : 0)
   const madd = (a: Code, b: Code, c: Code): Code =>
     fused ? [a, b, c, f32x4.relaxedMadd] : [c, a, b, f32x4.mul, f32x4.add]
-  const yOf = (h: number): Code => get(at[h >> 1])
+  const yOf = (h: number): Code => get(Arr.getUnsafe(at, h >> 1))
   const first: Code = [[get(yAt), set(at[0])], wide === 2 ? [get(yAt), get(given.yColumn), i32.add, set(at[1])] : []]
   const next: Code = at.slice(0, wide).map((position) => moved(position, get(given.yStride)))
   const initial = each.map((r): Code => {
-    if (start === "zero") return halves.map((h) => [v128.floats(0), set(sums[r][h])])
+    if (start === "zero") return halves.map((h) => [v128.floats(0), set(sum(r, h))])
     if (start === "bias")
-      return [get(biasAt), v128.splat(4 * r), set(factor(0)), halves.map((h) => [get(factor(0)), set(sums[r][h])])]
-    return [halves.map((h) => [yOf(h), v128.load(16 * (h & 1)), set(sums[r][h])]), next]
+      return [get(biasAt), v128.splat(4 * r), set(factor(0)), halves.map((h) => [get(factor(0)), set(sum(r, h))])]
+    return [halves.map((h) => [yOf(h), v128.load(16 * (h & 1)), set(sum(r, h))]), next]
   })
   const oneK = (u: number): Code => [
-    halves.map((h) => [get(xs[h >> 1]), v128.load(16 * (h & 1)), set(loads[h])]),
+    halves.map((h) => [get(Arr.getUnsafe(xs, h >> 1)), v128.load(16 * (h & 1)), set(Arr.getUnsafe(loads, h))]),
     xs.slice(0, wide).map((x) => moved(x, get(given.xStride))),
     each.map((r) => [
       factors.map((own, half) => {
-        const [from, offset] = order === "rows" ? [ws[r], element * u] : [ws[0], element * r]
-        return [get(from), isWide ? v128.load(offset + 16 * half) : v128.splat(offset), set(own)]
+        const [from, offset] = order === "rows" ? ([r, element * u] as const) : ([0, element * r] as const)
+        return [get(Arr.getUnsafe(ws, from)), isWide ? v128.load(offset + 16 * half) : v128.splat(offset), set(own)]
       }),
-      halves.map((h) => [madd(get(factor(h)), get(loads[h]), get(sums[r][h])), set(sums[r][h])])
+      halves.map((h) => [madd(get(factor(h)), get(Arr.getUnsafe(loads, h)), get(sum(r, h))), set(sum(r, h))])
     ]),
-    order === "columns" ? moved(ws[0], get(given.wStride)) : []
+    order === "columns" ? moved(Arr.getUnsafe(ws, 0), get(given.wStride)) : []
   ]
   const body = [
     begin,
@@ -253,19 +255,23 @@ const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): F
     loop([
       [get(xAt), get(given.table), i32.load(0), i32.add, set(xs[0])],
       wide === 2 ? [get(xs[0]), get(given.xColumn), i32.add, set(xs[1])] : [],
-      [get(wAt), get(given.table), i32.load(4), i32.add, set(ws[0])],
-      order === "rows" ? each.slice(1).map((r) => [get(ws[r - 1]), get(given.wStride), i32.add, set(ws[r])]) : [],
+      [get(wAt), get(given.table), i32.load(4), i32.add, set(Arr.getUnsafe(ws, 0))],
+      order === "rows"
+        ? each
+            .slice(1)
+            .map((r) => [get(Arr.getUnsafe(ws, r - 1)), get(given.wStride), i32.add, set(Arr.getUnsafe(ws, r))])
+        : [],
       [get(given.depth), set(k)],
       loop([
         Array.from({ length: unroll }, (_, u) => oneK(u)),
-        order === "rows" ? each.map((r) => moved(ws[r], i32.const(element * unroll))) : [],
+        order === "rows" ? each.map((r) => moved(Arr.getUnsafe(ws, r), i32.const(element * unroll))) : [],
         again(k)
       ]),
       moved(given.table, i32.const(8)),
       again(given.taps)
     ]),
     first,
-    each.map((r) => [halves.map((h) => [yOf(h), get(sums[r][h]), v128.store(16 * (h & 1))]), next])
+    each.map((r) => [halves.map((h) => [yOf(h), get(sum(r, h)), v128.store(16 * (h & 1))]), next])
   ]
   return { writer: w, body }
 }
@@ -300,7 +306,7 @@ export const functions = (product: Product, style: Style): ReadonlyArray<Functio
     "yColumn",
     "yLine"
   ])
-  const [column, block, xAt, yAt, yBlock, wBlock, biasAt] = Array.from({ length: 7 }, () => w.local("i32"))
+  const [column, block, xAt, yAt, yBlock, wBlock, biasAt] = w.several(7, "i32")
   const called = (count: number, wide: 1 | 2): Code => [
     [get(0), get(xAt), get(yBlock), get(wBlock), get(biasAt)],
     call(tiles.findIndex((t) => t.count === count && t.wide === wide))

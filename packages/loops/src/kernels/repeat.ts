@@ -2,6 +2,7 @@
  * Other kernels, one after the other, for every round of four nested loops, in which their addresses move on. What they hand to one another is small and stays in the cache, however much it would
  * be of all rounds together.
  */
+import * as Arr from "effect/Array"
 import {
   again,
   block,
@@ -104,8 +105,8 @@ const write = (style: Style): Uint8Array => {
     level === counts.length
       ? [get(0), call(0)]
       : [
-          [get(0), i32.load(word * level), set(counts[level])],
-          loop([inside(level + 1), movedOn(counts.length - 1 - level), again(counts[level])])
+          [get(0), i32.load(word * level), set(Arr.getUnsafe(counts, level))],
+          loop([inside(level + 1), movedOn(counts.length - 1 - level), again(Arr.getUnsafe(counts, level))])
         ]
   const body = [inside(0), movedOn(counts.length)]
   return module([calls(), moves(), { writer: w, body }], style, { callsKernels: true })

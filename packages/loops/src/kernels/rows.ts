@@ -26,9 +26,9 @@ type Way = "gather" | "scatterAdd"
 /** The arguments: addresses of the rows or values, of the numbers and of the result, how many numbers, elements of a row, rows of the table. */
 const write = (way: Way, style: Style): Uint8Array => {
   const w = writer()
-  const [from, at, to, count, row, rows] = Array.from({ length: 6 }, () => w.local("i32"))
+  const [from, at, to, count, row, rows] = w.several(6, "i32")
   const begin = [from, at, to, count, row, rows].map((local, i) => [get(0), i32.load(4 * i), set(local)])
-  const [index, here, there, left] = Array.from({ length: 4 }, () => w.local("i32"))
+  const [index, here, there, left] = w.several(4, "i32")
   const bytes: Code = [get(row), i32.const(4), i32.mul]
   // The table's side of the copy is that of the number, the other one goes on.
   const [table, list] = way === "gather" ? [from, to] : [to, from]

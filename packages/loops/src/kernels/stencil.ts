@@ -2,6 +2,7 @@
  * Depthwise convolutions: every channel of an image with a few taps of its own. `apply` is y[position][c] = bias[c] + Σ over taps of w[c][tap] · x[position + tap][c], `gradient` is
  * Σ over positions of dy[position][c] · x[position + tap][c] for every tap. Up to four positions of a line are worked on at once: they share taps and neighbours.
  */
+import * as Arr from "effect/Array"
 import {
   again,
   call,
@@ -98,7 +99,7 @@ const keyOf = ({ bias, step, taps, weights, what }: Stencil): string =>
 const read = <Name extends (typeof names)[number]>(w: Writer, wanted: ReadonlyArray<Name>) => {
   const locals = wanted.map((name) => [name, w.local("i32")] as const)
   return {
-    code: locals.map(([name, local]) => [get(w.parameters[0]), i32.load(4 * names.indexOf(name)), set(local)]),
+    code: locals.map(([name, local]) => [get(0), i32.load(4 * names.indexOf(name)), set(local)]),
     // One entry for each of the names.
     at: Object.fromEntries(locals) as Record<Name, Local>
   }
@@ -111,7 +112,7 @@ const times = (factor: number, local: Local): Code =>
 /** All channels of `wide` positions. */
 const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fused }: Style): Function => {
   const w = writer(3)
-  const [, xAt, yAt] = w.parameters
+  const [, xAt, yAt] = [0, 1, 2] as const
   const { at: given, code: begin } = read(w, ["w", "bias", "channels", "xLine", "xColumn", "yColumn"])
   const positions = Array.from({ length: wide }, (_, i) => i)
   const lines = [...new Set(taps.map((t) => t.line))].sort((a, b) => a - b)
@@ -124,12 +125,15 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
   const madd = (a: Code, b: Code, c: Code): Code =>
     fused ? [a, b, c, f32x4.relaxedMadd] : [c, a, b, f32x4.mul, f32x4.add]
   const offsets = [
-    columns.map((column, i) => [times(column, given.xColumn), set(columnAt[i])]),
-    positions.map((i) => [i === 0 ? get(yAt) : [get(yAts[i - 1]), get(given.yColumn), i32.add], set(yAts[i])])
+    columns.map((column, i) => [times(column, given.xColumn), set(Arr.getUnsafe(columnAt, i))]),
+    positions.map((i) => [
+      i === 0 ? get(yAt) : [get(Arr.getUnsafe(yAts, i - 1)), get(given.yColumn), i32.add],
+      set(Arr.getUnsafe(yAts, i))
+    ])
   ]
   const startOfLines = lines.map((line, i) => [
     line === 0 ? get(xAt) : [get(xAt), times(line, given.xLine), i32.add],
-    set(lineAt[i])
+    set(Arr.getUnsafe(lineAt, i))
   ])
   const image = halves.map(() => w.local("v128"))
   /** Every element of the image once, to all positions whose taps meet it. */
@@ -141,8 +145,8 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
         )
         if (meets.length === 0) return []
         return [
-          [get(lineAt[l]), get(columnAt[c]), i32.add, set(here)],
-          halves.map((h) => [get(here), v128.load(16 * h), set(image[h])]),
+          [get(Arr.getUnsafe(lineAt, l)), get(Arr.getUnsafe(columnAt, c)), i32.add, set(here)],
+          halves.map((h) => [get(here), v128.load(16 * h), set(Arr.getUnsafe(image, h))]),
           meets.map(({ i, tap }) => halves.map((h) => met(h, tap, i)))
         ]
       })
@@ -153,14 +157,27 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
           const sums = positions.map(() => halves.map(() => w.local("v128")))
           const factors = taps.map(() => w.local("v128"))
           const first = positions.map((i) =>
-            halves.map((h) => [bias ? [get(given.bias), v128.splat()] : v128.floats(0), set(sums[i][h])])
+            halves.map((h) => [
+              bias ? [get(given.bias), v128.splat()] : v128.floats(0),
+              set(Arr.getUnsafe(Arr.getUnsafe(sums, i), h))
+            ])
           )
-          const loaded = taps.map((t, i) => [get(given.w), v128.splat(4 * t.weight), set(factors[i])])
+          const loaded = taps.map((t, i) => [get(given.w), v128.splat(4 * t.weight), set(Arr.getUnsafe(factors, i))])
           const through = everyElement((h, tap, i) => [
-            madd(get(image[h]), get(factors[tap]), get(sums[i][h])),
-            set(sums[i][h])
+            madd(
+              get(Arr.getUnsafe(image, h)),
+              get(Arr.getUnsafe(factors, tap)),
+              get(Arr.getUnsafe(Arr.getUnsafe(sums, i), h))
+            ),
+            set(Arr.getUnsafe(Arr.getUnsafe(sums, i), h))
           ])
-          const stores = positions.map((i) => halves.map((h) => [get(yAts[i]), get(sums[i][h]), v128.store(16 * h)]))
+          const stores = positions.map((i) =>
+            halves.map((h) => [
+              get(Arr.getUnsafe(yAts, i)),
+              get(Arr.getUnsafe(Arr.getUnsafe(sums, i), h)),
+              v128.store(16 * h)
+            ])
+          )
           return [
             first,
             loaded,
@@ -175,15 +192,35 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
           const sums = taps.map(() => halves.map(() => w.local("v128")))
           const ys = positions.map(() => halves.map(() => w.local("v128")))
           const loaded = [
-            taps.map((t, i) => halves.map((h) => [get(given.w), v128.load(32 * t.weight + 16 * h), set(sums[i][h])])),
-            positions.map((i) => halves.map((h) => [get(yAts[i]), v128.load(16 * h), set(ys[i][h])]))
+            taps.map((t, i) =>
+              halves.map((h) => [
+                get(given.w),
+                v128.load(32 * t.weight + 16 * h),
+                set(Arr.getUnsafe(Arr.getUnsafe(sums, i), h))
+              ])
+            ),
+            positions.map((i) =>
+              halves.map((h) => [
+                get(Arr.getUnsafe(yAts, i)),
+                v128.load(16 * h),
+                set(Arr.getUnsafe(Arr.getUnsafe(ys, i), h))
+              ])
+            )
           ]
           const through = everyElement((h, tap, i) => [
-            madd(get(image[h]), get(ys[i][h]), get(sums[tap][h])),
-            set(sums[tap][h])
+            madd(
+              get(Arr.getUnsafe(image, h)),
+              get(Arr.getUnsafe(Arr.getUnsafe(ys, i), h)),
+              get(Arr.getUnsafe(Arr.getUnsafe(sums, tap), h))
+            ),
+            set(Arr.getUnsafe(Arr.getUnsafe(sums, tap), h))
           ])
           const stores = taps.map((t, i) =>
-            halves.map((h) => [get(given.w), get(sums[i][h]), v128.store(32 * t.weight + 16 * h)])
+            halves.map((h) => [
+              get(given.w),
+              get(Arr.getUnsafe(Arr.getUnsafe(sums, i), h)),
+              v128.store(32 * t.weight + 16 * h)
+            ])
           )
           return [
             loaded,
@@ -212,11 +249,11 @@ const widths = [1, 2, 4]
 const write = (stencil: Stencil, style: Style): Uint8Array => {
   const w = writer()
   const { at: given, code: begin } = read(w, ["x", "y", "lines", "positions", "xColumn", "xNext", "yNext", "yColumn"])
-  const [left, xAt, yAt] = Array.from({ length: 3 }, () => w.local("i32"))
+  const [left, xAt, yAt] = w.several(3, "i32")
   const called = (index: number): Code => [
     [get(0), get(xAt), get(yAt), call(index)],
-    moved(xAt, [get(given.xColumn), i32.const(widths[index] * stencil.step), i32.mul]),
-    moved(yAt, [get(given.yColumn), i32.const(widths[index]), i32.mul])
+    moved(xAt, [get(given.xColumn), i32.const(Arr.getUnsafe(widths, index) * stencil.step), i32.mul]),
+    moved(yAt, [get(given.yColumn), i32.const(Arr.getUnsafe(widths, index)), i32.mul])
   ]
   const body = [
     begin,

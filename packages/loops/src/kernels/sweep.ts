@@ -4,6 +4,7 @@
  * An element is eight numbers next to each other (eight images of a batch, or eight neighbours in a plain array) or one number. Where an operand stands still in a loop it is
  * read outside it, and so is all that follows from it. A sum over inner loops stays in registers; one over outer loops is added up in memory.
  */
+import * as Arr from "effect/Array"
 import * as Expression from "../Expression.ts"
 import {
   again,
@@ -60,8 +61,8 @@ export const argumentsOf = (
 ): ReadonlyArray<number> => [
   ...lengths.map((n, loop) => (loop === loops - 1 ? n / unroll : n)),
   ...[...operands, ...results].flatMap(({ moves }, i) => [
-    places[i].address,
-    ...places[i].strides.filter((_, loop) => moves[loop] === "stride")
+    Arr.getUnsafe(places, i).address,
+    ...Arr.getUnsafe(places, i).strides.filter((_, loop) => moves[loop] === "stride")
   ])
 ]
 
@@ -95,10 +96,10 @@ const contracted = (results: ReadonlyArray<Result>): ReadonlyArray<Result> => {
     if (e.op === "add" || e.op === "sub") {
       const [x, y] = e.args
       if (isProduct(y) && y.op === "mul") {
-        const [a, b] = y.args.map(go)
+        const [a, b] = [go(y.args[0]), go(y.args[1])]
         made = e.op === "add" ? Expression.madd(a, b, go(x)) : Expression.nmadd(a, b, go(x))
       } else if (isProduct(x) && x.op === "mul" && e.op === "add") {
-        const [a, b] = x.args.map(go)
+        const [a, b] = [go(x.args[0]), go(x.args[1])]
         made = Expression.madd(a, b, go(y))
       }
     }
@@ -145,11 +146,15 @@ const instruction = (e: Expression.Expression, args: ReadonlyArray<Code>, { fuse
     case "shift":
       return [args, i32.const(Math.abs(e.by)), e.by > 0 ? i32x4.shiftLeft : i32x4.shiftRight]
     case "madd":
-      return fused ? [args, f32x4.relaxedMadd] : [args[0], args[1], f32x4.mul, args[2], f32x4.add]
+      return fused
+        ? [args, f32x4.relaxedMadd]
+        : [Arr.getUnsafe(args, 0), Arr.getUnsafe(args, 1), f32x4.mul, Arr.getUnsafe(args, 2), f32x4.add]
     case "nmadd":
-      return fused ? [args, f32x4.relaxedNmadd] : [args[2], args[0], args[1], f32x4.mul, f32x4.sub]
+      return fused
+        ? [args, f32x4.relaxedNmadd]
+        : [Arr.getUnsafe(args, 2), Arr.getUnsafe(args, 0), Arr.getUnsafe(args, 1), f32x4.mul, f32x4.sub]
     case "select":
-      return [args[1], args[2], args[0], v128.select]
+      return [Arr.getUnsafe(args, 1), Arr.getUnsafe(args, 2), Arr.getUnsafe(args, 0), v128.select]
     default:
       return [args, operators[e.op] ?? []]
   }
@@ -189,10 +194,12 @@ const prologue = (w: Writer, sweep: Sweep) => {
       if (move === "no" && inner === "no") return undefined
       if (innermost && move === "unit") return i32.const(unit * unroll)
       const strideOf = (loop: number): Code =>
-        moves[loop] === "stride" ? get(strides[loop]) : i32.const(strides[loop])
-      const rounds =
-        loop + 1 === loops - 1 ? [get(lengths[loop + 1]), i32.const(unroll), i32.mul] : get(lengths[loop + 1])
-      const back = inner === "no" ? [] : [rounds, strideOf(loop + 1), i32.mul, i32.sub]
+        moves[loop] === "stride" ? get(Arr.getUnsafe(strides, loop)) : i32.const(Arr.getUnsafe(strides, loop))
+      const roundsInside = (): Code => {
+        const length = get(Arr.getUnsafe(lengths, loop + 1))
+        return loop + 1 === loops - 1 ? [length, i32.const(unroll), i32.mul] : length
+      }
+      const back = inner === "no" ? [] : [roundsInside(), strideOf(loop + 1), i32.mul, i32.sub]
       const step = w.local("i32")
       code.push(strideOf(loop), innermost ? [i32.const(unroll), i32.mul] : [], back, set(step))
       return get(step)
@@ -225,7 +232,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
     levels.set(
       Expression.key(part),
       part.op === "operand"
-        ? depthOf(operands[part.index].moves)
+        ? depthOf(Arr.getUnsafe(operands, part.index).moves)
         : Math.max(0, ...Expression.argsOf(part).map((arg) => levels.get(Expression.key(arg)) ?? 0))
     )
   const inputs = new Map<string, number>()
@@ -246,22 +253,24 @@ const write = (given: Sweep, style: Style): Uint8Array => {
   }
   /** Whether both halves are the same vector. */
   const isSame = (part: Expression.Expression) =>
-    part.op === "number" || part.op === "word" || (part.op === "operand" && operands[part.index].kind === "splat")
+    part.op === "number" ||
+    part.op === "word" ||
+    (part.op === "operand" && Arr.getUnsafe(operands, part.index).kind === "splat")
   const places = new Map<string, ReadonlyArray<Local>>()
   const pool: Array<Local> = []
   const fresh = () => pool.pop() ?? w.local("v128")
   const loaded = ({ index }: { readonly index: number }, round: number, half: number): Code => {
-    const { kind, moves } = operands[index]
+    const { kind, moves } = Arr.getUnsafe(operands, index)
     const innermost = moves[loops - 1] === "unit" ? round : 0
     return [
-      get(sources[index].at),
+      get(Arr.getUnsafe(sources, index).at),
       kind === "splat" || width === 1 ? v128.splat(4 * innermost) : v128.load(32 * innermost + 16 * half)
     ]
   }
   /** Code that leaves a half of a part on the stack. */
   const value = (part: Expression.Expression, round: number, half: number): Code => {
     const own = places.get(Expression.key(part))
-    return own === undefined ? made(part, round, half) : get(own[half])
+    return own === undefined ? made(part, round, half) : get(Arr.getUnsafe(own, half))
   }
   const made = (part: Expression.Expression, round: number, half: number): Code =>
     part.op === "operand"
@@ -285,7 +294,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
       const code = locals.map((local, half) => [made(part, round, half), set(local)])
       places.set(
         Expression.key(part),
-        halves.map((half) => locals[same ? 0 : half])
+        halves.map((half) => Arr.getUnsafe(locals, same ? 0 : half))
       )
       return code
     })
@@ -306,11 +315,13 @@ const write = (given: Sweep, style: Style): Uint8Array => {
 
   const depths = results.map((r) => depthOf(r.moves))
   // Sums in registers, of results that stand still in the innermost loop.
-  const sums = results.map((r, i) => (depths[i] < loops && r.kind !== "store" ? halves.map(() => w.local("v128")) : []))
+  const sums = results.map((r, i) =>
+    Arr.getUnsafe(depths, i) < loops && r.kind !== "store" ? halves.map(() => w.local("v128")) : []
+  )
   const offset = (i: number, round: number, half: number) =>
-    (results[i].moves[loops - 1] === "unit" ? 4 * width * round : 0) + 16 * half
+    (Arr.getUnsafe(results, i).moves[loops - 1] === "unit" ? 4 * width * round : 0) + 16 * half
   const there = (i: number, offset: number): Code => [
-    get(targets[i].at),
+    get(Arr.getUnsafe(targets, i).at),
     width === 1 ? v128.splat(offset) : v128.load(offset)
   ]
   const store = (offset: number): Code => (width === 1 ? v128.storeLane(0, offset) : v128.store(offset))
@@ -318,7 +329,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
   /** Writes results of a level: all are on the stack before one is stored, so that V8 sees no store between two loads. */
   const written = (level: number, round: number): Code => {
     const own = results.flatMap((result, i) =>
-      depths[i] === level && sums[i].length === 0 ? halves.map((half) => ({ result, i, half })) : []
+      depths[i] === level && Arr.getUnsafe(sums, i).length === 0 ? halves.map((half) => ({ result, i, half })) : []
     )
     const values = own.map(({ half, i, result }): Code => {
       const fresh = value(result.expression, round, half)
@@ -326,30 +337,34 @@ const write = (given: Sweep, style: Style): Uint8Array => {
         result.kind === "store" || !result.carry
           ? fresh
           : [there(i, offset(i, round, half)), fresh, joining[result.kind]]
-      return [get(targets[i].at), joined]
+      return [get(Arr.getUnsafe(targets, i).at), joined]
     })
     return [values, own.toReversed().map(({ half, i }) => store(offset(i, round, half)))]
   }
   const summed = (round: number): Code =>
     results.map((r, i) =>
-      sums[i].map((sum, half) =>
+      Arr.getUnsafe(sums, i).map((sum, half) =>
         r.kind === "store" ? [] : [get(sum), value(r.expression, round, half), joining[r.kind], set(sum)]
       )
     )
   const started = (level: number): Code =>
     results.map(({ kind }, i) =>
-      depths[i] === level && kind !== "store" ? sums[i].map((sum) => [v128.floats(neutral[kind]), set(sum)]) : []
+      depths[i] === level && kind !== "store"
+        ? Arr.getUnsafe(sums, i).map((sum) => [v128.floats(neutral[kind]), set(sum)])
+        : []
     )
   const ended = (level: number): Code =>
     results.map((r, i) => {
       if (depths[i] !== level || r.kind === "store") return []
       const { kind } = r
       return [
-        sums[i].map((sum, half) => [
-          get(targets[i].at),
+        Arr.getUnsafe(sums, i).map((sum, half) => [
+          get(Arr.getUnsafe(targets, i).at),
           r.carry ? [there(i, 16 * half), get(sum), joining[kind]] : get(sum)
         ]),
-        sums[i].map((_, half) => store(16 * half)).toReversed()
+        Arr.getUnsafe(sums, i)
+          .map((_, half) => store(16 * half))
+          .toReversed()
       ]
     })
   const round = (n: number): Code => {
@@ -358,12 +373,12 @@ const write = (given: Sweep, style: Style): Uint8Array => {
   }
   const inside = (level: number): Code => {
     if (level === loops) return rounds.map(round)
-    const counter = counters[level]
+    const counter = Arr.getUnsafe(counters, level)
     const movedOn = [...sources, ...targets].map((pointer) => advance(pointer, level))
     return [
       at(level, 0),
       started(level),
-      [get(lengths[level]), set(counter)],
+      [get(Arr.getUnsafe(lengths, level)), set(counter)],
       loop([inside(level + 1), movedOn, again(counter)]),
       ended(level),
       written(level, 0)

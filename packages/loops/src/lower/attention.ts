@@ -2,7 +2,8 @@
  * Attention whose scores are too many to be written down: some queries and keys of a head at a time go through everything that becomes of their scores, which stay in the second cache. The gradients
  * compute scores and powers once more. All sums are in the order of those of whole matrices.
  */
-import type { Tensor } from "@uninet/graph"
+import { Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
 import * as Functions from "../Functions.ts"
 import { fused } from "../Fuse.ts"
@@ -50,8 +51,8 @@ interface Cut {
 }
 
 const cutOf = (heads: number, query: View.View, key: View.View, keys: number): Cut => {
-  const [m, allQueries, channels] = View.shapeOf(query)
-  const allKeys = View.lengthOf(key.axes[1])
+  const [m, allQueries, channels] = Shape.ofRank(3)(View.shapeOf(query))
+  const allKeys = View.lengthOf(Arr.getUnsafe(key.axes, 1))
   const queries = divisorUpTo(pieceOf(allQueries), Math.max(1, Math.floor(most / (32 * keys))))
   return { rounds: [m, heads, allQueries / queries, allKeys / keys], queries, keys, size: channels / heads, channels }
 }
@@ -78,9 +79,14 @@ const along = (view: View.View, length: number): View.View => ({
 })
 
 /** What an expression makes of views of one shape. */
-const lazily = (views: ReadonlyArray<View.View>, f: (...xs: ReadonlyArray<E.Expression>) => E.Expression): Lazy => {
+const lazily = <Views extends readonly [View.View, ...ReadonlyArray<View.View>]>(
+  views: Views,
+  f: (...xs: { readonly [I in keyof Views]: E.Expression }) => E.Expression
+): Lazy => {
   const { expressions, operands } = joined(views.map(seen))
-  return { lanes: true, shape: View.shapeOf(views[0]), expression: f(...expressions), operands }
+  // One expression for each view.
+  const xs = expressions as ReadonlyArray<E.Expression> as { readonly [I in keyof Views]: E.Expression }
+  return { lanes: true, shape: View.shapeOf(views[0]), expression: f(...xs), operands }
 }
 
 const product = (
@@ -121,7 +127,7 @@ const inPieces = (
     return {
       buffer,
       offset: 0,
-      axes: shape.map((length, axis) => (length === 1 ? [] : [{ length, stride: 8 * strides[axis] }]))
+      axes: shape.map((length, axis) => (length === 1 ? [] : [{ length, stride: 8 * Arr.getUnsafe(strides, axis) }]))
     }
   }
   const [head, token] = [32 * size, 32 * channels]
@@ -188,7 +194,7 @@ const inPieces = (
 
 /** The powers of a piece's scores, e to what is left when a row's largest is taken off. */
 const powersOf = (scores: View.View, largest: View.View, scale: number): Lazy =>
-  lazily([scores, along(largest, View.lengthOf(scores.axes[0]))], (s, top) =>
+  lazily([scores, along(largest, View.lengthOf(Arr.getUnsafe(scores.axes, 0)))], (s, top) =>
     Functions.expOfNegative(E.sub(E.mul(s, E.number(scale)), top))
   )
 
@@ -210,21 +216,26 @@ const attended = (
   ctx: Context,
   node: Tensor.Tensor,
   { heads, scale }: { readonly heads: number; readonly scale: number },
-  inputs: ReadonlyArray<Tensor.Tensor>
+  inputs: readonly [
+    query: Tensor.Tensor,
+    key: Tensor.Tensor,
+    value: Tensor.Tensor,
+    ...mask: ReadonlyArray<Tensor.Tensor>
+  ]
 ): Attended => {
   const known = ctx.attended.find(
     (other) => other.heads === heads && other.scale === scale && inputs.every((x, i) => x === other.inputs[i])
   )
   if (known !== undefined) return known
-  const [q, k, v] = inputs.map((x) => tokensOf(ctx, node, x))
-  const cut = cutOf(heads, q, k, View.lengthOf(k.axes[1]))
+  const [q, k, v] = Tensor.each((x) => tokensOf(ctx, node, x))(inputs)
+  const cut = cutOf(heads, q, k, View.lengthOf(Arr.getUnsafe(k.axes, 1)))
   const y = inTokens(ctx, inputs[0])
-  const [m, queries] = View.shapeOf(q)
+  const [m, queries] = Shape.ofRank(3)(View.shapeOf(q))
   const numbers = () => allocate(ctx, [m, heads, queries], true)
   const made: Attended = { heads, scale, inputs, y, largest: numbers(), share: numbers(), gradients: new Map() }
   const views = { reads: [q, k, v], writes: [y, made.largest, made.share] }
   inPieces(ctx, node, cut, views, (piece) => {
-    const [largest, share] = [made.largest, made.share].map(piece.numbersOf)
+    const [largest, share] = [piece.numbersOf(made.largest), piece.numbersOf(made.share)]
     // A line of queries for every key: few of them stay in registers while keys go by.
     const scores = piece.room(cut.keys, cut.queries)
     product(piece, node, { x: piece.keysOf(k), w: piece.queriesOf(q), y: scores })
@@ -253,18 +264,18 @@ export const rules: Pick<Rules, "attention" | "attentionGrad"> = {
     const forward = attended(ctx, node, node.attributes, inputs)
     const known = forward.gradients.get(gradient)
     if (known !== undefined) return { view: known[of] }
-    const [dy, q, k, v] = node.inputs.map((x) => tokensOf(ctx, node, x))
-    const cut = cutOf(heads, q, k, pieceOf(View.lengthOf(k.axes[1])))
-    const [query, key, value] = inputs.map((x) => inTokens(ctx, x))
+    const [dy, q, k, v] = Tensor.each((x) => tokensOf(ctx, node, x))(node.inputs)
+    const cut = cutOf(heads, q, k, pieceOf(View.lengthOf(Arr.getUnsafe(k.axes, 1))))
+    const [query, key, value] = Tensor.each((x) => inTokens(ctx, x))(inputs)
     filled(ctx, node, query)
     filled(ctx, node, key)
     filled(ctx, node, value)
     const writes = [query, key, value]
     const reads = [dy, q, k, v, forward.y, forward.largest, forward.share, ...writes]
     inPieces(ctx, node, cut, { reads, writes }, (piece) => {
-      const [largest, share] = [forward.largest, forward.share].map(piece.numbersOf)
-      const [d, queries, y] = [dy, q, forward.y].map(piece.queriesOf)
-      const [keys, values] = [k, v].map(piece.keysOf)
+      const [largest, share] = [piece.numbersOf(forward.largest), piece.numbersOf(forward.share)]
+      const [d, queries, y] = [piece.queriesOf(dy), piece.queriesOf(q), piece.queriesOf(forward.y)]
+      const [keys, values] = [piece.keysOf(k), piece.keysOf(v)]
       const scores = piece.room(cut.keys, cut.queries)
       product(piece, node, { x: keys, w: queries, y: scores })
       const dp = piece.room(cut.keys, cut.queries)

@@ -5,6 +5,7 @@
  * views, which its readers take into their own loops, unless it is cheaper or necessary to write it down.
  */
 import { Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Expression from "../Expression.ts"
 import { loopsOf, type Nest, type Result, sameView } from "../Nest.ts"
 import * as Pack from "./pack.ts"
@@ -95,11 +96,11 @@ export const newBuffer = (ctx: Context, kind: View.Buffer["kind"], elements: num
 
 /** Whether a tensor of this shape can lie in lanes. */
 export const canBeLanes = ({ batch }: Context, shape: Shape.Shape): boolean =>
-  batch > 0 && shape.length > 0 && shape[0] % batch === 0
+  batch > 0 && shape.length > 0 && Arr.getUnsafe(shape, 0) % batch === 0
 
 /** A tensor's shape as its views see it. */
 export const domainOf = ({ batch }: Context, shape: Shape.Shape, lanes: boolean): Shape.Shape =>
-  lanes ? shape.with(0, shape[0] / batch) : shape
+  lanes ? shape.with(0, Arr.getUnsafe(shape, 0) / batch) : shape
 
 /** Images lie with their channels innermost. */
 const defaultOrder = (shape: Shape.Shape): ReadonlyArray<number> | undefined =>
@@ -280,15 +281,16 @@ export const lazyInLanes = (ctx: Context, node: Tensor.Tensor, shape: Shape.Shap
   if (lazy.lanes) return broadcastLazy(lazy, domainOf(ctx, shape, true))
   // What does not move along the batch is read as numbers, the same for all lanes.
   const wide = broadcastLazy(lazy, shape)
-  if (wide.operands.every((view) => View.isStill(view.axes[0]))) {
+  if (wide.operands.every((view) => View.isStill(Arr.getUnsafe(view.axes, 0)))) {
     const domain = domainOf(ctx, shape, true)
+    const length = Arr.getUnsafe(domain, 0)
     return {
       lanes: true,
       shape: domain,
       expression: wide.expression,
       operands: wide.operands.map((view) => ({
         ...view,
-        axes: view.axes.with(0, domain[0] === 1 ? [] : [{ length: domain[0], stride: 0 }])
+        axes: view.axes.with(0, length === 1 ? [] : [{ length, stride: 0 }])
       }))
     }
   }
@@ -332,7 +334,7 @@ export const joined = (
   const operands: Array<View.View> = []
   const expressions = all.map((lazy) =>
     Expression.substitute(lazy.expression, (index) => {
-      const view = lazy.operands[index]
+      const view = Arr.getUnsafe(lazy.operands, index)
       const known = operands.findIndex((other) => sameView(other, view))
       if (known >= 0) return Expression.operand(known)
       operands.push(view)

@@ -1,5 +1,6 @@
 /** Leaves, arithmetic and activations: expressions, which their readers take into their loops. */
 import { Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
 import * as Functions from "../Functions.ts"
 import * as View from "../View.ts"
@@ -96,18 +97,12 @@ const moved = (
   lanes: boolean,
   move: (view: View.View) => View.View | undefined
 ): Value => {
-  const [x] = node.inputs
+  const x = Arr.getUnsafe(node.inputs, 0)
   const source = lanes ? lazyOf(ctx, x) : plainLazy(ctx, x)
   const operands = source.operands.map(move)
   const shape = domainOf(ctx, node.shape, lanes)
   if (operands.every((view) => view !== undefined)) return moveOf({ ...source, shape, operands })
-  const view = move(
-    copied(
-      ctx,
-      x,
-      source.operands.length === 1 && source.expression.op === "operand" ? source.operands[0] : viewOf(ctx, x)
-    )
-  )
+  const view = move(copied(ctx, x, viewIn(source) ?? viewOf(ctx, x)))
   if (view === undefined)
     throw new Error(
       `${node.kind} cannot be a view ${JSON.stringify([x.shape, node.shape, source.shape, source.operands, shape, ctx.batch])}`
@@ -115,8 +110,14 @@ const moved = (
   return { view }
 }
 
-const moveOf = (lazy: Lazy): Value =>
-  lazy.expression.op === "operand" && lazy.operands.length === 1 ? { view: lazy.operands[0] } : { lazy }
+const moveOf = (lazy: Lazy): Value => {
+  const view = viewIn(lazy)
+  return view === undefined ? { lazy } : { view }
+}
+
+/** The single view that a lazy tensor is. */
+export const viewIn = ({ expression, operands }: Lazy): View.View | undefined =>
+  expression.op === "operand" && operands.length === 1 ? operands[0] : undefined
 
 /** A tensor without lanes. */
 export const plainLazy = (ctx: Context, x: Tensor.Tensor): Lazy => {
@@ -125,7 +126,8 @@ export const plainLazy = (ctx: Context, x: Tensor.Tensor): Lazy => {
 }
 
 const reshaped = (node: Tensor.Tensor<"reshape">, ctx: Context): Value => {
-  const lanes = lazyOf(ctx, node.inputs[0]).lanes && node.shape.length > 0 && node.shape[0] % ctx.batch === 0
+  const lanes =
+    lazyOf(ctx, node.inputs[0]).lanes && node.shape.length > 0 && Arr.getUnsafe(node.shape, 0) % ctx.batch === 0
   const shape = domainOf(ctx, node.shape, lanes)
   return moved(ctx, node, lanes, (view) => View.reshape(view, shape))
 }
@@ -185,8 +187,15 @@ export const rules: Pick<
     const { all, lanes } = aligned(ctx, [wide], node.shape)
     const shape = domainOf(ctx, node.shape, lanes)
     const numbers = { lanes, shape, expression: E.operand(0), operands: [View.broadcast(iota, shape)] }
-    const { expressions, operands } = joined([all[0], numbers])
-    return { lazy: { lanes, shape, expression: one(E.binary("equalWords", expressions[0], expressions[1])), operands } }
+    const { expressions, operands } = joined([Arr.getUnsafe(all, 0), numbers])
+    return {
+      lazy: {
+        lanes,
+        shape,
+        expression: one(E.binary("equalWords", Arr.getUnsafe(expressions, 0), Arr.getUnsafe(expressions, 1))),
+        operands
+      }
+    }
   },
 
   reshape: reshaped,

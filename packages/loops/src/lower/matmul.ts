@@ -1,5 +1,6 @@
 /** Products of matrices: by the kernel of products where both are in lanes or one is the same for all images, by loops elsewhere. */
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
 import * as Product from "../kernels/product.ts"
 import * as View from "../View.ts"
@@ -20,6 +21,7 @@ import {
   seen,
   viewOf
 } from "./context.ts"
+import { viewIn } from "./elementwise.ts"
 import { divisorUpTo, only, strideOf, tableOf } from "./products.ts"
 import { reduced, reduceInto } from "./reduce.ts"
 import type { Rules } from "./rules.ts"
@@ -40,7 +42,7 @@ const turned = (lazy: Lazy): Lazy => {
   const order = [...lazy.shape.map((_, i) => i).slice(0, -2), n - 1, n - 2]
   return {
     ...lazy,
-    shape: order.map((axis) => lazy.shape[axis]),
+    shape: order.map((axis) => Arr.getUnsafe(lazy.shape, axis)),
     operands: lazy.operands.map((view) => View.transpose(view, order))
   }
 }
@@ -51,12 +53,8 @@ const spread = (lazy: Lazy, shape: Shape.Shape): Lazy => ({
   operands: lazy.operands.map((view) => View.broadcast(view, shape))
 })
 
-/** The single view that a lazy tensor is. */
-const viewIn = ({ expression, operands }: Lazy): View.View | undefined =>
-  expression.op === "operand" && operands.length === 1 ? operands[0] : undefined
-
 /** What stands still, or moves evenly, along an axis. */
-const isEven = (view: View.View, axis: number) => View.strideOf(view.axes[axis]) !== undefined
+const isEven = (view: View.View, axis: number) => View.strideOf(Arr.getUnsafe(view.axes, axis)) !== undefined
 
 /** The place of an element so many steps on. */
 const from = (view: View.View, stride: number, n: number) => ({ ...place(view), at: 4 * (view.offset + n * stride) })
@@ -85,9 +83,9 @@ export const tiled = (
   )
   if (loops === undefined || loops.length > 2) return false
   const still = { length: 1, strides: [0, 0, 0] }
-  const [outer, inner] = loops.length === 2 ? loops : [still, loops[0] ?? still]
-  const [rows, depth] = [View.lengthOf(w.axes[i]), View.lengthOf(x.axes[k])]
-  const columns = View.lengthOf(x.axes[i])
+  const [inner = still, outer = still] = loops.toReversed()
+  const [rows, depth] = [View.lengthOf(Arr.getUnsafe(w.axes, i)), View.lengthOf(Arr.getUnsafe(x.axes, k))]
+  const columns = View.lengthOf(Arr.getUnsafe(x.axes, i))
   const cut = Product.blocking(rows)
   const order = depthStride === 8 ? "rows" : "columns"
   // Of a column that lies in as many pages as it is long, few at a time.
@@ -126,12 +124,12 @@ export const tiled = (
   const many: Product.Many = {
     outer: outer.length,
     inner: inner.length,
-    wOuter: 4 * outer.strides[0],
-    xOuter: 4 * outer.strides[1],
-    yOuter: 4 * outer.strides[2],
-    wInner: 4 * inner.strides[0],
-    xInner: 4 * inner.strides[1],
-    yInner: 4 * inner.strides[2]
+    wOuter: 4 * Arr.getUnsafe(outer.strides, 0),
+    xOuter: 4 * Arr.getUnsafe(outer.strides, 1),
+    yOuter: 4 * Arr.getUnsafe(outer.strides, 2),
+    wInner: 4 * Arr.getUnsafe(inner.strides, 0),
+    xInner: 4 * Arr.getUnsafe(inner.strides, 1),
+    yInner: 4 * Arr.getUnsafe(inner.strides, 2)
   }
   const count = outer.length * inner.length
   const table = tableOf(ctx, [{ x: 0, w: 0 }]).buffer
@@ -164,18 +162,24 @@ export const rules: Pick<Rules, "matmul"> = {
     if (rank === 2 && transposeA && !transposeB && both) {
       // Σ over the batch of the products of two rows.
       const { expressions, operands } = joined([
-        withAxis(lazyOf(ctx, a), 2, b.shape[1]),
-        withAxis(lazyOf(ctx, b), 1, a.shape[1])
+        withAxis(lazyOf(ctx, a), 2, Arr.getUnsafe(b.shape, 1)),
+        withAxis(lazyOf(ctx, b), 1, Arr.getUnsafe(a.shape, 1))
       ])
-      const shape = [lazyOf(ctx, a).shape[0], a.shape[1], b.shape[1]]
-      const product = { lanes: true, shape, operands, expression: E.mul(expressions[0], expressions[1]) }
+      const shape = [Arr.getUnsafe(lazyOf(ctx, a).shape, 0), Arr.getUnsafe(a.shape, 1), Arr.getUnsafe(b.shape, 1)]
+      const product = {
+        lanes: true,
+        shape,
+        operands,
+        expression: E.mul(Arr.getUnsafe(expressions, 0), Arr.getUnsafe(expressions, 1))
+      }
       return reduced(ctx, node, product, "sum", [0], node.shape)
     }
     // Of two matrices the rows of the first may be the batch: so many matrices of one row.
     const rows = rank === 2 && !transposeA && isLanes(ctx, a)
     const lead = rows ? node.shape.slice(0, 1) : node.shape.slice(0, -2)
-    const [m, n] = rows ? [1, node.shape[1]] : node.shape.slice(-2)
-    const depth = a.shape[a.shape.length - (transposeA ? 2 : 1)]
+    const m = rows ? 1 : Arr.getUnsafe(node.shape, rank - 2)
+    const n = Arr.getUnsafe(node.shape, rank - 1)
+    const depth = Arr.getUnsafe(a.shape, a.shape.length - (transposeA ? 2 : 1))
     const inLead = (x: Tensor.Tensor) =>
       isLanes(ctx, x) && x.shape[0] === lead[0] && (rows ? x === a : x.shape.length === rank)
     const lanes = canBeLanes(ctx, lead) && [a, b].some(inLead)
@@ -208,7 +212,12 @@ export const rules: Pick<Rules, "matmul"> = {
     const left = withAxis(first, lead.length + 1, n)
     const right = withAxis(second, lead.length, m)
     const { expressions, operands } = joined([left, right])
-    const product = { lanes, shape: left.shape, operands, expression: E.mul(expressions[0], expressions[1]) }
+    const product = {
+      lanes,
+      shape: left.shape,
+      operands,
+      expression: E.mul(Arr.getUnsafe(expressions, 0), Arr.getUnsafe(expressions, 1))
+    }
     const kept = left.shape.slice(0, -1)
     const order = kept.map((_, axis) => axis)
     const target = allocate(ctx, kept, lanes, order)

@@ -1,5 +1,6 @@
 /** What moves elements to places of its own: padding, putting together, rows of tables, images in another size. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
 import * as View from "../View.ts"
 import {
@@ -29,7 +30,7 @@ import type { Rules } from "./rules.ts"
 
 /** Part of a view: along each axis so many elements from a start. */
 export const part = (view: View.View, start: ReadonlyArray<number>, shape: Shape.Shape): View.View =>
-  start.reduce<View.View>((v, from, axis) => View.slice(v, axis, from, from + shape[axis]) ?? v, view)
+  start.reduce<View.View>((v, from, axis) => View.slice(v, axis, from, from + Arr.getUnsafe(shape, axis)) ?? v, view)
 
 /** Writes a lazy tensor into a view. */
 export const storeInto = (ctx: Context, node: Tensor.Tensor, lazy: Lazy, view: View.View): void =>
@@ -46,13 +47,13 @@ const surround = (
 ): void => {
   const whole = View.shapeOf(view)
   // Axis by axis, each only where the axes before it are inside.
-  for (const axis of whole.keys()) {
+  for (const [axis, all] of whole.entries()) {
+    const [before, length] = [Arr.getUnsafe(start, axis), Arr.getUnsafe(shape, axis)]
     const from = start.map((n, i) => (i < axis ? n : 0))
-    const lengths = whole.map((n, i) => (i < axis ? shape[i] : n))
-    const after = whole[axis] - start[axis] - shape[axis]
-    if (start[axis] > 0) filled(ctx, node, part(view, from, lengths.with(axis, start[axis])), value)
-    if (after > 0)
-      filled(ctx, node, part(view, from.with(axis, start[axis] + shape[axis]), lengths.with(axis, after)), value)
+    const lengths = whole.map((n, i) => (i < axis ? Arr.getUnsafe(shape, i) : n))
+    const after = all - before - length
+    if (before > 0) filled(ctx, node, part(view, from, lengths.with(axis, before)), value)
+    if (after > 0) filled(ctx, node, part(view, from.with(axis, before + length), lengths.with(axis, after)), value)
   }
 }
 
@@ -68,7 +69,7 @@ export const bordered = (ctx: Context, node: Tensor.Tensor, x: Tensor.Tensor, bo
   const known = ctx.bordered.get(x)?.get(key)
   if (known !== undefined) return known
   const lazy = isLanes(ctx, x) ? lazyOf(ctx, x) : seen(inLanes(ctx, x))
-  const [m, channels, height, width] = lazy.shape
+  const [m, channels, height, width] = Shape.ofRank(4)(lazy.shape)
   const [top, left, bottom, right] = border
   const target = allocate(ctx, [m, channels, height + top + bottom, width + left + right], true)
   const start = [0, 0, top, left]
@@ -93,14 +94,14 @@ const resizedAxis = (
 ): View.View => {
   const shape = View.shapeOf(x)
   if (shape[axis] === length) return x
-  const { first, second, share } = Op.resizeTaps(mode, shape[axis], length)
+  const { first, second, share } = Op.resizeTaps(mode, Arr.getUnsafe(shape, axis), length)
   const target = allocate(ctx, shape.with(axis, length), View.isVector(x.buffer))
   const line = (view: View.View, at: number) => View.slice(view, axis, at, at + 1) ?? view
-  for (let i = 0; i < length; i++) {
-    const lower = line(x, first[i])
-    const mixed = E.madd(E.sub(E.operand(1), E.operand(0)), E.number(share[i]), E.operand(0))
-    const lazy = { ...seen(lower), expression: mixed, operands: [lower, line(x, second[i])] }
-    storeInto(ctx, node, share[i] === 0 ? seen(lower) : lazy, line(target, i))
+  for (const [i, part] of share.entries()) {
+    const lower = line(x, Arr.getUnsafe(first, i))
+    const mixed = E.madd(E.sub(E.operand(1), E.operand(0)), E.number(part), E.operand(0))
+    const lazy = { ...seen(lower), expression: mixed, operands: [lower, line(x, Arr.getUnsafe(second, i))] }
+    storeInto(ctx, node, part === 0 ? seen(lower) : lazy, line(target, i))
   }
   return target
 }
@@ -115,7 +116,7 @@ const resizedAxisGradient = (
 ): View.View => {
   const shape = View.shapeOf(dy)
   if (shape[axis] === length) return dy
-  const { first, second, share } = Op.resizeTaps(mode, length, shape[axis])
+  const { first, second, share } = Op.resizeTaps(mode, length, Arr.getUnsafe(shape, axis))
   const target = allocate(ctx, shape.with(axis, length), View.isVector(dy.buffer))
   filled(ctx, node, target)
   const line = (view: View.View, at: number) => View.slice(view, axis, at, at + 1) ?? view
@@ -123,9 +124,9 @@ const resizedAxisGradient = (
     emit(ctx, node, seen(from), [
       { expression: E.mul(E.operand(0), E.number(factor)), kind: "sum", view: line(target, to), carry: true }
     ])
-  for (let i = 0; i < shape[axis]; i++) {
-    add(first[i], line(dy, i), 1 - share[i])
-    if (share[i] > 0) add(second[i], line(dy, i), share[i])
+  for (const [i, part] of share.entries()) {
+    add(Arr.getUnsafe(first, i), line(dy, i), 1 - part)
+    if (part > 0) add(Arr.getUnsafe(second, i), line(dy, i), part)
   }
   return target
 }
@@ -150,13 +151,13 @@ export const rules = {
       const lazy = lanes ? lazyInLanes(ctx, x, x.shape) : plainLazy(ctx, x)
       const start = node.shape.map((_, i) => (i === axis ? from : 0))
       storeInto(ctx, node, lazy, part(target, start, lazy.shape))
-      from += x.shape[axis]
+      from += Arr.getUnsafe(x.shape, axis)
     }
     return { view: target }
   },
   gather: (node, ctx) => {
     const [table, indices] = node.inputs
-    const [rows] = table.shape
+    const rows = Arr.getUnsafe(table.shape, 0)
     const row = Shape.size(table.shape) / rows
     const from = rowMajor(ctx, node, inPlain(ctx, table))
     const at = rowMajor(ctx, node, inPlain(ctx, indices))
@@ -167,7 +168,7 @@ export const rules = {
   },
   scatterAdd: (node, ctx) => {
     const [values, indices] = node.inputs
-    const [rows] = node.shape
+    const rows = Arr.getUnsafe(node.shape, 0)
     const row = Shape.size(node.shape) / rows
     const from = rowMajor(ctx, node, inPlain(ctx, values))
     const at = rowMajor(ctx, node, inPlain(ctx, indices))
@@ -181,18 +182,24 @@ export const rules = {
     const { mode, size } = node.attributes
     const [x] = node.inputs
     // The axis that gets shorter first: the other one has less to do then.
-    const axes = size[0] / x.shape[2] <= size[1] / x.shape[3] ? [2, 3] : [3, 2]
+    const [, , height, width] = Shape.ofRank(4)(x.shape)
+    const axes = size[0] / height <= size[1] / width ? [2, 3] : [3, 2]
     return {
-      view: axes.reduce((view, axis) => resizedAxis(ctx, node, view, axis, mode, node.shape[axis]), viewOf(ctx, x))
+      view: axes.reduce(
+        (view, axis) => resizedAxis(ctx, node, view, axis, mode, Arr.getUnsafe(node.shape, axis)),
+        viewOf(ctx, x)
+      )
     }
   },
   resizeGrad: (node, ctx) => {
     const { inputShape, mode } = node.attributes
     const [dy] = node.inputs
-    const axes = inputShape[2] / dy.shape[2] <= inputShape[3] / dy.shape[3] ? [2, 3] : [3, 2]
+    const [, , height, width] = Shape.ofRank(4)(inputShape)
+    const [, , rows, columns] = Shape.ofRank(4)(dy.shape)
+    const axes = height / rows <= width / columns ? [2, 3] : [3, 2]
     return {
       view: axes.reduce(
-        (view, axis) => resizedAxisGradient(ctx, node, view, axis, mode, inputShape[axis]),
+        (view, axis) => resizedAxisGradient(ctx, node, view, axis, mode, Arr.getUnsafe(inputShape, axis)),
         viewOf(ctx, dy)
       )
     }

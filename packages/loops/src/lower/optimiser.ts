@@ -1,6 +1,7 @@
 /** A step of AdamW: arithmetic element by element, with three numbers that JavaScript works out in double precision. */
 import type { Tensor } from "@uninet/graph"
 import * as Elementary from "@uninet/search-space/elementary"
+import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
 import * as View from "../View.ts"
 import { type Context, domainOf, inPlain, joined, newBuffer, place } from "./context.ts"
@@ -21,7 +22,8 @@ const power = (base: number, exponent: number): number => {
 /** What is kept of a parameter, by what its mean gradient is multiplied and by what the root of its mean square. */
 const numbers = (ctx: Context, node: Tensor.Tensor<"adamw">): ReadonlyArray<View.View> => {
   const { beta1, beta2, weightDecay } = node.attributes
-  const [rate, step] = node.inputs.slice(-2).map((t) => place(inPlain(ctx, t)))
+  const [, , , , learningRate, count] = node.inputs
+  const [rate, step] = [place(inPlain(ctx, learningRate)), place(inPlain(ctx, count))]
   const key = `adamw ${[rate.buffer.id, rate.at, step.buffer.id, step.at, beta1, beta2, weightDecay].join()}`
   const known = ctx.tables.get(key)
   const buffer = known ?? newBuffer(ctx, "plain", 3)
@@ -57,7 +59,9 @@ export const rules: Pick<Rules, "adamw"> = {
       operands: [View.broadcast(view, shape)]
     }))
     const { expressions, operands } = joined([...all, ...scalars])
-    const [parameter, gradient, moment1, moment2, kept, stepSize, deviation] = expressions
+    const expression = (i: number) => Arr.getUnsafe(expressions, i)
+    const [parameter, gradient, moment1, moment2] = [expression(0), expression(1), expression(2), expression(3)]
+    const [kept, stepSize, deviation] = [expression(4), expression(5), expression(6)]
     const m = mixed(moment1, gradient, beta1)
     const v = mixed(moment2, E.mul(gradient, gradient), beta2)
     const moved = E.div(m, E.madd(E.unary("sqrt", v), deviation, E.number(epsilon)))

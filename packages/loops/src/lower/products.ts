@@ -1,5 +1,6 @@
 /** Linear layers and convolutions, and their gradients: products of a matrix with tiles, and sums of products over positions. */
-import { Shape, type Tensor } from "@uninet/graph"
+import { Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
 import * as Crossed from "../kernels/crossed.ts"
 import * as Outer from "../kernels/outer.ts"
@@ -42,21 +43,21 @@ export const positionsOf = (views: ReadonlyArray<View.View>): Positions | undefi
   const loops = View.loops(views, 0)
   if (loops === undefined || loops.length > 2) return undefined
   const still = { length: 1, strides: views.map(() => 0) }
-  const [line, column] = loops.length === 2 ? loops : [still, loops[0] ?? still]
+  const [column = still, line = still] = loops.toReversed()
   return { lines: line.length, columns: column.length, line: line.strides, column: column.strides }
 }
 
 /** A view of some of its axes. */
 export const only = (view: View.View, axes: ReadonlyArray<number>): View.View => ({
   ...view,
-  axes: axes.map((axis) => view.axes[axis])
+  axes: axes.map((axis) => Arr.getUnsafe(view.axes, axis))
 })
 
 /** The same elements with this axis as one piece, copied if it is several. */
 const inOne = (ctx: Context, node: Tensor.Tensor, view: View.View, axis: number): View.View =>
-  View.strideOf(view.axes[axis]) === undefined ? copied(ctx, node, view) : view
+  View.strideOf(Arr.getUnsafe(view.axes, axis)) === undefined ? copied(ctx, node, view) : view
 
-export const strideOf = (view: View.View, axis: number): number => View.strideOf(view.axes[axis]) ?? 0
+export const strideOf = (view: View.View, axis: number): number => View.strideOf(Arr.getUnsafe(view.axes, axis)) ?? 0
 
 /** A tap of a kernel: where it reads its image and its matrix, in elements. */
 interface Tap {
@@ -114,10 +115,10 @@ const product = (
     yStride: 4 * y.stride,
     lines: positions.lines,
     columns: positions.columns,
-    xLine: 4 * positions.line[0],
-    xColumn: 4 * positions.column[0],
-    yLine: 4 * positions.line[1],
-    yColumn: 4 * positions.column[1],
+    xLine: 4 * Arr.getUnsafe(positions.line, 0),
+    xColumn: 4 * Arr.getUnsafe(positions.column, 0),
+    yLine: 4 * Arr.getUnsafe(positions.line, 1),
+    yColumn: 4 * Arr.getUnsafe(positions.column, 1),
     taps: taps.length,
     table: tableOf(ctx, taps)
   }
@@ -201,10 +202,10 @@ const byLanes = (ctx: Context, a: Side, b: Side, positions: Positions, target: A
     chunks: positions.lines / lines,
     lines,
     positions: positions.columns,
-    aPosition: 4 * positions.column[0],
-    aLine: 4 * positions.line[0],
-    bPosition: 4 * positions.column[1],
-    bLine: 4 * positions.line[1],
+    aPosition: 4 * Arr.getUnsafe(positions.column, 0),
+    aLine: 4 * Arr.getUnsafe(positions.line, 0),
+    bPosition: 4 * Arr.getUnsafe(positions.column, 1),
+    bLine: 4 * Arr.getUnsafe(positions.line, 1),
     mask: isMasked ? place(laneMask(ctx)) : 0
   }
   return {
@@ -224,7 +225,10 @@ const byColumns = (ctx: Context, a: Side, b: Side, positions: Positions, target:
   const places = (strides: 0 | 1) =>
     Array.from({ length: count }, (_, i) => {
       const line = Math.floor(i / positions.columns)
-      return line * positions.line[strides] + (i % positions.columns) * positions.column[strides]
+      return (
+        line * Arr.getUnsafe(positions.line, strides) +
+        (i % positions.columns) * Arr.getUnsafe(positions.column, strides)
+      )
     })
   const offsets = places(1).map((n) => 4 * n)
   const table = tableOf(
@@ -262,8 +266,8 @@ const byColumns = (ctx: Context, a: Side, b: Side, positions: Positions, target:
   }
   const turned: Crossed.Arguments<Arg> = {
     b: b.at,
-    aChunk: 4 * lines * positions.line[0],
-    bChunk: 4 * lines * positions.line[1],
+    aChunk: 4 * lines * Arr.getUnsafe(positions.line, 0),
+    bChunk: 4 * lines * Arr.getUnsafe(positions.line, 1),
     chunks: positions.lines / lines,
     positions: count,
     offsets: { buffer: offsetTable, at: 0 },
@@ -290,7 +294,8 @@ const outer = (
   const all = where.lines * where.columns
   const whole = all < fewPositions && ctx.batch % 8 === 0 && where.lines === 1
   const isTurned = given.a.count >= manyRows && given.b.count % 8 === 0 && all >= 8
-  const [a, b] = [given.a, given.b].map((side) => (whole ? { ...side, at: plainly(side.at) } : side))
+  const seenAs = (side: Side): Side => (whole ? { ...side, at: plainly(side.at) } : side)
+  const [a, b] = [seenAs(given.a), seenAs(given.b)]
   const size = a.count * b.count
   // One stretch's sums, of all there is in the result, are the result.
   const isResult = whole || (ctx.stretches === 1 && size === out.buffer.size)
@@ -348,12 +353,14 @@ const phases = (length: number, kernel: number, stride: number, before: number, 
     })).filter(({ from }) => Number.isInteger(from))
   }))
 
+const lengths = Shape.ofRank(4)
+
 const isDepthwise = ([out, perGroup]: Shape.Shape, groups: number) => perGroup === 1 && out === groups && groups > 1
 
 /** A convolution's weight as a matrix for each tap: `[kh·kw][out][in]`. */
 const taps = (ctx: Context, node: Tensor.Tensor, weight: Tensor.Tensor): View.View => {
   const view = inPlain(ctx, weight)
-  const [out, perGroup, kh, kw] = weight.shape
+  const [out, perGroup, kh, kw] = lengths(weight.shape)
   if (kh * kw === 1) return View.reshape(view, [1, out, perGroup]) ?? view
   const known = ctx.matrices.get(weight)
   if (known !== undefined) return known
@@ -367,15 +374,18 @@ const taps = (ctx: Context, node: Tensor.Tensor, weight: Tensor.Tensor): View.Vi
 const strided = (view: View.View, axis: number, count: number, step: number): View.View =>
   View.slice(view, axis, 0, (count - 1) * step + 1, step) ?? view
 
+/** One entry of a batch. */
+const entry = (view: View.View, i: number): View.View => View.slice(view, 0, i, i + 1) ?? view
+
 /** Images of a batch whose positions no two loops lead through together, one by one; all of them at once where two do. `m`: how many there are, lanes apart. */
-const inTurn = (m: number, views: ReadonlyArray<View.View>): ReadonlyArray<ReadonlyArray<View.View>> =>
-  m === 1 || positionsOf(views.map((view) => only(view, [0, 2, 3]))) !== undefined
-    ? [views]
-    : Array.from({ length: m }, (_, i) => views.map((view) => View.slice(view, 0, i, i + 1) ?? view))
+const inTurn = (m: number, x: View.View, y: View.View): ReadonlyArray<readonly [x: View.View, y: View.View]> => {
+  if (m === 1 || positionsOf([only(x, [0, 2, 3]), only(y, [0, 2, 3])]) !== undefined) return [[x, y]]
+  return Array.from({ length: m }, (_, i) => [entry(x, i), entry(y, i)] as const)
+}
 
 /** One group of a convolution's channels. */
 const groupOf = (view: View.View, axis: number, index: number, groups: number): View.View => {
-  const size = View.lengthOf(view.axes[axis]) / groups
+  const size = View.lengthOf(Arr.getUnsafe(view.axes, axis)) / groups
   return View.slice(view, axis, index * size, (index + 1) * size) ?? view
 }
 
@@ -396,7 +406,7 @@ const stencil = (
     readonly bias?: Address | undefined
   }
 ): void => {
-  const [m, channels, lines, positions] = View.shapeOf(y)
+  const [m, channels, lines, positions] = lengths(View.shapeOf(y))
   const spec: Stencil.Stencil = { what, taps, step: step, weights, bias: bias !== undefined }
   const [xLine, xColumn] = [strideOf(image, 2), strideOf(image, 3)]
   const given: Stencil.Arguments<Arg> = {
@@ -447,7 +457,7 @@ export const rules: Pick<
     const last = input.shape.length - 1
     const x = inOne(ctx, node, inLanes(ctx, input), last)
     const w = inPlain(ctx, weight)
-    const [rows, depth] = weight.shape
+    const [rows, depth] = Shape.ofRank(2)(weight.shape)
     const places = x.axes.map((_, axis) => axis).slice(0, -1)
     const shape = domainOf(ctx, node.shape, true)
     const y = allocate(ctx, shape, true, View.orderOf(x))
@@ -473,7 +483,7 @@ export const rules: Pick<
     const last = gradient.shape.length - 1
     const dy = inOne(ctx, node, inLanes(ctx, gradient), last)
     const w = inPlain(ctx, weight)
-    const [depth, rows] = weight.shape
+    const [depth, rows] = Shape.ofRank(2)(weight.shape)
     const places = dy.axes.map((_, axis) => axis).slice(0, -1)
     const dx = allocate(ctx, domainOf(ctx, node.shape, true), true, View.orderOf(dy))
     const positions = positionsOf([only(dy, places), only(dx, places)])
@@ -495,14 +505,14 @@ export const rules: Pick<
     const [gradient, input] = node.inputs
     const last = gradient.shape.length - 1
     const places = input.shape.map((_, axis) => axis).slice(0, -1)
-    let [dy, x] = [gradient, input].map((t) => inOne(ctx, node, inLanes(ctx, t), last))
+    let [dy, x] = Tensor.each((t) => inOne(ctx, node, inLanes(ctx, t), last))(node.inputs)
     let positions = positionsOf([only(dy, places), only(x, places)])
     if (positions === undefined) {
       dy = copied(ctx, node, dy)
       x = copied(ctx, node, x)
       positions = positionsOf([only(dy, places), only(x, places)])
     }
-    const [rows, columns] = node.shape
+    const [rows, columns] = Shape.ofRank(2)(node.shape)
     const target = newBuffer(ctx, "plain", rows * columns)
     if (positions !== undefined)
       outer(
@@ -521,10 +531,10 @@ export const rules: Pick<
   conv2d: (node, ctx) => {
     const [input, weight, bias] = node.inputs
     const { dilation, groups, padding, stride } = node.attributes
-    const [out, perGroup, kh, kw] = weight.shape
+    const [out, perGroup, kh, kw] = lengths(weight.shape)
     const image = bordered(ctx, node, input, padding)
     const shape = domainOf(ctx, node.shape, true)
-    const [m, , height, width] = shape
+    const [m, , height, width] = lengths(shape)
     const places = Array.from(
       { length: kh * kw },
       (_, i) => [Math.floor(i / kw) * dilation[0], (i % kw) * dilation[1]] as const
@@ -545,10 +555,10 @@ export const rules: Pick<
     }
     const w = taps(ctx, node, weight)
     const y = allocate(ctx, shape, true)
-    const matrixSize = View.strideOf(w.axes[0]) ?? 0
+    const matrixSize = View.strideOf(Arr.getUnsafe(w.axes, 0)) ?? 0
     for (let group = 0; group < groups; group++) {
       const ws = groupOf(w, 1, group, groups)
-      for (const [xs, ys] of inTurn(m, [groupOf(every, 1, group, groups), groupOf(y, 1, group, groups)])) {
+      for (const [xs, ys] of inTurn(m, groupOf(every, 1, group, groups), groupOf(y, 1, group, groups))) {
         const positions = positionsOf([only(xs, [0, 2, 3]), only(ys, [0, 2, 3])])
         if (positions === undefined) throw new Error(`no loops lead over ${height}×${width} positions`) // of an image there always are
         product(
@@ -576,10 +586,10 @@ export const rules: Pick<
   conv2dGradInput: (node, ctx) => {
     const [gradient, weight] = node.inputs
     const { dilation, groups, inputShape, padding, stride } = node.attributes
-    const [out, perGroup, kh, kw] = weight.shape
+    const [out, perGroup, kh, kw] = lengths(weight.shape)
     const shape = domainOf(ctx, inputShape, true)
-    const [, , height, width] = inputShape
-    const [, , rows, columns] = gradient.shape
+    const [, , height, width] = lengths(inputShape)
+    const [, , rows, columns] = lengths(gradient.shape)
     const down = phases(height, kh, stride[0], padding[0], dilation[0])
     const across = phases(width, kw, stride[1], padding[1], dilation[1])
     // How far the taps read beyond the gradient's ends.
@@ -592,7 +602,7 @@ export const rules: Pick<
     const dx = allocate(ctx, shape, true)
     const depthwise = isDepthwise(weight.shape, groups) && isStencil(dy)
     const w = depthwise ? rowMajor(ctx, node, inPlain(ctx, weight)) : taps(ctx, node, weight)
-    const matrixSize = View.strideOf(w.axes[0]) ?? 0
+    const matrixSize = View.strideOf(Arr.getUnsafe(w.axes, 0)) ?? 0
     const [rowStride, columnStride] = [strideOf(dy, 2), strideOf(dy, 3)]
     for (const v of down)
       for (const h of across) {
@@ -608,7 +618,7 @@ export const rules: Pick<
           filled(ctx, node, own)
           continue
         }
-        const source = part(dy, [0, 0, 0, 0], [shape[0], out, v.count, h.count])
+        const source = part(dy, [0, 0, 0, 0], [Arr.getUnsafe(shape, 0), out, v.count, h.count])
         if (depthwise) {
           stencil(ctx, node, dy, own, place(w), {
             what: "apply",
@@ -626,10 +636,11 @@ export const rules: Pick<
         }
         for (let group = 0; group < groups; group++) {
           const ws = groupOf(w, 1, group, groups)
-          for (const [xs, ys] of inTurn(shape[0], [
+          for (const [xs, ys] of inTurn(
+            Arr.getUnsafe(shape, 0),
             groupOf(source, 1, group, groups),
             groupOf(own, 1, group, groups)
-          ])) {
+          )) {
             const positions = positionsOf([only(xs, [0, 2, 3]), only(ys, [0, 2, 3])])
             if (positions === undefined) throw new Error("no loops lead over the positions") // of an image there always are
             product(
@@ -655,10 +666,10 @@ export const rules: Pick<
   conv2dGradWeight: (node, ctx) => {
     const [gradient, input] = node.inputs
     const { dilation, groups, padding, stride, weightShape } = node.attributes
-    const [out, perGroup, kh, kw] = weightShape
+    const [out, perGroup, kh, kw] = lengths(weightShape)
     const image = bordered(ctx, node, input, padding)
     const dy = inLanes(ctx, gradient)
-    const [, , height, width] = gradient.shape
+    const [, , height, width] = lengths(gradient.shape)
     const [rowStride, columnStride] = [strideOf(image, 2), strideOf(image, 3)]
     const every = strided(strided(image, 2, height, stride[0]), 3, width, stride[1])
     const tapImages = Array.from({ length: kh * kw }, (_, i) => ({
@@ -723,4 +734,4 @@ const maskedGradient = (ctx: Context, node: Tensor.Tensor, dy: View.View): View.
 
 /** The same elements from another place along an axis on; the axis keeps what is left. */
 const shifted = (view: View.View, axis: number, by: number): View.View =>
-  by === 0 ? view : (View.slice(view, axis, by, View.lengthOf(view.axes[axis])) ?? view)
+  by === 0 ? view : (View.slice(view, axis, by, View.lengthOf(Arr.getUnsafe(view.axes, axis))) ?? view)

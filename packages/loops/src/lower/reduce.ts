@@ -1,5 +1,6 @@
 /** Sums and maxima over axes, products of matrices among them. */
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
 import { neutral } from "../kernels/sweep.ts"
 import { loopsOf, type Nest } from "../Nest.ts"
@@ -166,7 +167,7 @@ const flatSum = (ctx: Context, node: Tensor.Tensor, lazy: Lazy): Value | undefin
   const size = Shape.size(lazy.shape)
   const flat = lazy.operands.map((view) => View.reshape(view, [size]))
   const whole = size - (size % 8)
-  const single = flat.every((view) => view !== undefined && View.strideOf(view.axes[0]) === 1)
+  const single = flat.every((view) => view !== undefined && View.strideOf(Arr.getUnsafe(view.axes, 0)) === 1)
   if (lazy.lanes || size < 64 || !single) return undefined
   const target = View.contiguous(newBuffer(ctx, "plain", 1), [])
   const sums = View.contiguous(newBuffer(ctx, "plain", 8), [8])
@@ -176,15 +177,14 @@ const flatSum = (ctx: Context, node: Tensor.Tensor, lazy: Lazy): Value | undefin
   emit(ctx, node, { ...lazy, shape: [whole / 8, 8], operands: eights }, [
     { expression: lazy.expression, kind: "sum", view: View.broadcast(sums, [whole / 8, 8]), carry: true }
   ])
-  const all = [seen(sums)]
+  let second: Lazy | undefined
   if (whole < size) {
     const rest = views.map((view) => View.slice(view, 0, whole, size) ?? view)
     const tail = View.contiguous(newBuffer(ctx, "plain", 1), [])
     reduceInto(ctx, node, { ...lazy, shape: [size - whole], operands: rest }, "sum", [0], tail)
-    all.push(seen(View.broadcast(tail, [1])))
+    second = seen(View.broadcast(tail, [1]))
   }
-  const [first, second] = all
-  reduceInto(ctx, node, first, "sum", [0], target)
+  reduceInto(ctx, node, seen(sums), "sum", [0], target)
   if (second !== undefined)
     emit(ctx, node, second, [
       { expression: second.expression, kind: "sum", view: View.broadcast(target, [1]), carry: true }
@@ -212,7 +212,7 @@ export const rules = {
     const largest = reduced(ctx, node, lazy, "max", [last], node.shape)
     if (!("view" in largest)) return largest
     // The least of the places at which the largest stands.
-    const depth = x.shape[last]
+    const depth = Arr.getUnsafe(x.shape, last)
     const iota = constant(ctx, `places ${depth}`, () => Float32Array.from({ length: depth }, (_, i) => i))
     const wide = (view: View.View): View.View => View.broadcast({ ...view, axes: [...view.axes, []] }, lazy.shape)
     const places = View.broadcast(View.contiguous(iota, [depth]), lazy.shape)
@@ -221,11 +221,11 @@ export const rules = {
       { ...lazy, expression: E.operand(0), operands: [wide(largest.view)] },
       { ...lazy, expression: E.operand(0), operands: [places] }
     ])
-    const [value, top, at] = all.expressions
+    const expression = (i: number) => Arr.getUnsafe(all.expressions, i)
     const found = {
       ...lazy,
       operands: all.operands,
-      expression: E.select(E.binary("equal", value, top), at, E.number(Infinity))
+      expression: E.select(E.binary("equal", expression(0), expression(1)), expression(2), E.number(Infinity))
     }
     const least = reduced(ctx, node, found, "min", [last], node.shape)
     return "view" in least ? { lazy: { ...seen(least.view), expression: E.unary("toWords", E.operand(0)) } } : least

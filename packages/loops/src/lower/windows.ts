@@ -1,10 +1,13 @@
 /** Pooling, first along rows and then along columns: shifted views of an image are operands, and results, of one loop. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
 import * as View from "../View.ts"
 import { allocate, type Context, constant, domainOf, emit, filled, inLanes, type Lazy, store } from "./context.ts"
 import { bordered, part } from "./movement.ts"
 import type { Rules } from "./rules.ts"
+
+const lengths = Shape.ofRank(4)
 
 /** A window along one axis of an image. */
 interface Line {
@@ -15,7 +18,7 @@ interface Line {
   readonly count: number
 }
 
-const linesOf = ({ kernel, stride }: Op.Pool, [, , height, width]: Shape.Shape): readonly [Line, Line] => [
+const linesOf = ({ kernel, stride }: Op.Pool, [, , height, width]: Shape.OfRank<4>): readonly [Line, Line] => [
   { axis: 2, kernel: kernel[0], stride: stride[0], count: height },
   { axis: 3, kernel: kernel[1], stride: stride[1], count: width }
 ]
@@ -23,7 +26,7 @@ const linesOf = ({ kernel, stride }: Op.Pool, [, , height, width]: Shape.Shape):
 /** Element `k` of every window, as an image. */
 const element = (image: View.View, { axis, count, stride }: Line, k: number): View.View => {
   const whole = View.shapeOf(image)
-  const from = View.slice(image, axis, k, whole[axis]) ?? image
+  const from = View.slice(image, axis, k, Arr.getUnsafe(whole, axis)) ?? image
   return View.slice(from, axis, 0, (count - 1) * stride + 1, stride) ?? from
 }
 
@@ -40,7 +43,7 @@ const pooled = (
 ): View.View => {
   const operands = elements(image, line)
   const expression = operands.map((_, k) => E.operand(k)).reduce(join)
-  return store(ctx, node, { lanes: true, shape: View.shapeOf(operands[0]), expression, operands })
+  return store(ctx, node, { lanes: true, shape: View.shapeOf(Arr.getUnsafe(operands, 0)), expression, operands })
 }
 
 /** The share of every window's gradient that each of its elements gets, added to where the element stands. */
@@ -102,8 +105,8 @@ const maximumGradient = (ctx: Context, node: Tensor.Tensor, image: View.View, dy
 }
 
 /** Without the border that it was given. */
-const inside = (view: View.View, [top, left]: Op.Pool["padding"], [, , height, width]: Shape.Shape): View.View => {
-  const [m, channels] = View.shapeOf(view)
+const inside = (view: View.View, [top, left]: Op.Pool["padding"], [, , height, width]: Shape.OfRank<4>): View.View => {
+  const [m, channels] = lengths(View.shapeOf(view))
   return part(view, [0, 0, top, left], [m, channels, height, width])
 }
 
@@ -116,7 +119,7 @@ const shares = (
 ) => {
   const area = pool.kernel[0] * pool.kernel[1]
   if (pool.countPadding || pool.padding.every((n) => n === 0)) return { factor: E.number(1 / area), operands: [] }
-  const [, , height, width] = inputShape
+  const [, , height, width] = lengths(inputShape)
   const name = `shares ${[height, width, ...pool.kernel, ...pool.stride, ...pool.padding].join()}`
   const counts = constant(ctx, name, () => Op.windowCounts([height, width], pool).map((count) => 1 / count))
   const view = View.contiguous(counts, windows.slice(2))
@@ -125,21 +128,21 @@ const shares = (
 
 export const rules = {
   maxPool2d: (node, ctx) => {
-    const [rows, columns] = linesOf(node.attributes, node.shape)
+    const [rows, columns] = linesOf(node.attributes, lengths(node.shape))
     const { maxima } = rowMaxima(ctx, node, node.inputs[0], node.attributes, columns)
     return { view: pooled(ctx, node, maxima, rows, (a, b) => E.binary("max", a, b)) }
   },
   maxPool2dGrad: (node, ctx) => {
     const [x, gradient] = node.inputs
-    const [rows, columns] = linesOf(node.attributes, gradient.shape)
+    const [rows, columns] = linesOf(node.attributes, lengths(gradient.shape))
     const { image, maxima } = rowMaxima(ctx, node, x, node.attributes, columns)
     const dMaxima = maximumGradient(ctx, node, maxima, inLanes(ctx, gradient), rows)
     const dx = maximumGradient(ctx, node, image, dMaxima, columns)
-    return { view: inside(dx, node.attributes.padding, node.shape) }
+    return { view: inside(dx, node.attributes.padding, lengths(node.shape)) }
   },
   averagePool2d: (node, ctx) => {
     const [x] = node.inputs
-    const [rows, columns] = linesOf(node.attributes, node.shape)
+    const [rows, columns] = linesOf(node.attributes, lengths(node.shape))
     const image = bordered(ctx, node, x, node.attributes.padding)
     const sums = pooled(ctx, node, image, columns, E.add)
     const shape = domainOf(ctx, node.shape, true)
@@ -152,7 +155,7 @@ export const rules = {
   averagePool2dGrad: (node, ctx) => {
     const [gradient] = node.inputs
     const { inputShape, padding } = node.attributes
-    const [rows, columns] = linesOf(node.attributes, gradient.shape)
+    const [rows, columns] = linesOf(node.attributes, lengths(gradient.shape))
     const dy = inLanes(ctx, gradient)
     const shape = View.shapeOf(dy)
     const { factor, operands } = shares(ctx, inputShape, shape, node.attributes)
@@ -162,14 +165,14 @@ export const rules = {
       expression: E.mul(E.operand(0), factor ?? E.operand(1)),
       operands: [dy, ...operands]
     }
-    const [m, channels] = shape
+    const [m, channels] = lengths(shape)
     const [top, left, bottom, right] = padding
-    const [, , height, width] = inputShape
+    const [, , height, width] = lengths(inputShape)
     const dSums = allocate(ctx, [m, channels, height + top + bottom, columns.count], true)
     spread(ctx, node, dSums, rows, scaled, (_, d) => d)
     const dx = allocate(ctx, [m, channels, height + top + bottom, width + left + right], true)
     const whole: Lazy = { lanes: true, shape: View.shapeOf(dSums), expression: E.operand(0), operands: [dSums] }
     spread(ctx, node, dx, columns, whole, (_, d) => d)
-    return { view: inside(dx, padding, inputShape) }
+    return { view: inside(dx, padding, lengths(inputShape)) }
   }
 } satisfies Partial<Rules>

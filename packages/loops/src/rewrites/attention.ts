@@ -1,18 +1,19 @@
 /** Attention and its gradients as products per head and softmax. */
-import { Op, type Tensor } from "@uninet/graph"
+import { Op, Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { divisorUpTo } from "../lower/products.ts"
 import type { Rewrite } from "../Rewrite.ts"
 import { shares } from "./softmax.ts"
 
 /** Tokens `[batch, tokens, channels]` as `[batch, heads, tokens, head size]`. */
 const split = (tokens: Tensor.Tensor, heads: number, path: string) => {
-  const [batch, n, channels] = tokens.shape
+  const [batch, n, channels] = Shape.ofRank(3)(tokens.shape)
   return Op.transpose(Op.reshape(tokens, [batch, n, heads, channels / heads], path), [0, 2, 1, 3], path)
 }
 
 /** And back. */
 const joined = (x: Tensor.Tensor, path: string) => {
-  const [batch, heads, n, size] = x.shape
+  const [batch, heads, n, size] = Shape.ofRank(4)(x.shape)
   return Op.reshape(Op.transpose(x, [0, 2, 1, 3], path), [batch, n, heads * size], path)
 }
 
@@ -22,7 +23,7 @@ const joined = (x: Tensor.Tensor, path: string) => {
  */
 const weights = (
   { heads, scale }: { readonly heads: number; readonly scale: number },
-  [query, key, , mask]: ReadonlyArray<Tensor.Tensor>,
+  [query, key, , mask]: Tensor.Inputs["attention"],
   path: string
 ) => {
   const scores = Op.scale(
@@ -30,10 +31,10 @@ const weights = (
     scale,
     path
   )
-  const [batch, , queries, keys] = scores.shape
+  const [batch, , queries, keys] = Shape.ofRank(4)(scores.shape)
   const masked = () => {
     if (mask === undefined) return scores
-    const [groups] = mask.shape
+    const groups = Arr.getUnsafe(mask.shape, 0)
     const grouped = Op.reshape(scores, [batch / groups, groups, heads, queries, keys], path)
     const entries = [1, groups, 1, mask.shape.length === 2 ? 1 : queries, keys]
     return Op.reshape(Op.add(grouped, Op.reshape(mask, entries, path), path), scores.shape, path)
@@ -48,12 +49,9 @@ const manyScores = 2048
 export const pieceOf = (tokens: number): number => divisorUpTo(tokens, 64)
 
 /** Whether an attention is left to the loops that take some of its queries and keys at a time; one with a mask never is, nor one whose tokens fall into no pieces. */
-const inPieces = (
-  { heads }: { readonly heads: number },
-  [query, key, , mask]: ReadonlyArray<Tensor.Tensor>
-): boolean => {
-  const [, queries, channels] = query.shape
-  const keys = key.shape[1]
+const inPieces = ({ heads }: { readonly heads: number }, [query, key, , mask]: Tensor.Inputs["attention"]): boolean => {
+  const [, queries, channels] = Shape.ofRank(3)(query.shape)
+  const keys = Arr.getUnsafe(key.shape, 1)
   const pieces = [queries, keys].map(pieceOf)
   return mask === undefined && channels > heads && queries * keys >= manyScores && pieces.every((n) => n >= 4)
 }

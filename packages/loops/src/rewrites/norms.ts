@@ -4,17 +4,18 @@
  * Moments take one pass over a map, and nothing is lost where a mean is large beside its deviation.
  */
 import { Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { axesBut, perChannel, type Rewrite } from "../Rewrite.ts"
 
 /** How many numbers a channel's mean is taken over. */
-const countOf = (x: Tensor.Tensor) => Shape.size(x.shape) / x.shape[1]
+const countOf = (x: Tensor.Tensor) => Shape.size(x.shape) / Arr.getUnsafe(x.shape, 1)
 
 /**
  * Mean and biased variance per channel, `[c]` each: first of every image, as differences from its first element in the channel, then of the images' means, as differences from the first
  * image's. So every sum is of small numbers, and of an image alone until the last.
  */
 const moments = (x: Tensor.Tensor, path: string) => {
-  const [batch, channels] = x.shape
+  const [batch, channels] = [Arr.getUnsafe(x.shape, 0), Arr.getUnsafe(x.shape, 1)]
   const inside = axesBut(x, 0, 1)
   const size = Shape.size(x.shape) / (batch * channels)
   const first = inside.reduce<Tensor.Tensor>((t, axis) => Op.slice(t, axis, 0, 1, path), x)
@@ -85,7 +86,7 @@ export const rewrite: Rewrite = {
     },
     batchMoments: ({ inputs: [x], path }) => {
       const { mean, variance } = moments(x, path)
-      const row = (v: Tensor.Tensor) => Op.reshape(v, [1, x.shape[1]], path)
+      const row = (v: Tensor.Tensor) => Op.reshape(v, [1, Arr.getUnsafe(x.shape, 1)], path)
       return Op.concat([row(mean), row(variance)], 0, path)
     },
     // γ/σ · (dy − its mean − x̂ · the mean of dy·x̂).
@@ -105,8 +106,10 @@ export const rewrite: Rewrite = {
     },
     batchNormInference: ({ attributes: { epsilon }, inputs, path }) => {
       const [x] = inputs
-      const [gamma, beta] = inputs.length === 5 ? inputs.slice(1, 3) : []
-      const [mean, variance] = inputs.slice(-2)
+      const [gamma, beta, mean, variance] =
+        inputs.length === 5
+          ? [inputs[1], inputs[2], inputs[3], inputs[4]]
+          : [undefined, undefined, inputs[1], inputs[2]]
       return affine(x, mean, scaled(gamma, inverse(variance, epsilon, path), path), beta, path)
     },
     layerNorm: ({ attributes: { epsilon }, inputs: [x, gamma, beta], path }) => {

@@ -1,5 +1,6 @@
 /** What is said in fewer words by other ops: tokens, means, clipping, what averages and optimisers do to their variables. */
 import { Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Rewrite } from "../Rewrite.ts"
 
 const isConcat = Tensor.is("concat")
@@ -9,7 +10,7 @@ export const rewrite: Rewrite = {
   summary: "tokens, means, clipping and moving averages as arithmetic",
   rules: {
     toTokens: ({ inputs: [x], path }) => {
-      const [batch, channels, height, width] = x.shape
+      const [batch, channels, height, width] = Shape.ofRank(4)(x.shape)
       return Op.transpose(Op.reshape(x, [batch, channels, height * width], path), [0, 2, 1], path)
     },
     toImage: ({ inputs: [x], path, shape }) => Op.reshape(Op.transpose(x, [0, 2, 1], path), shape, path),
@@ -21,13 +22,13 @@ export const rewrite: Rewrite = {
       return Op.scale(Op.sum(x, axes, keepDims, node.path), share, node.path)
     },
     globalAveragePool: ({ inputs: [x], path }) =>
-      Op.scale(Op.sum(x, [2, 3], false, path), 1 / (x.shape[2] * x.shape[3]), path),
+      Op.scale(Op.sum(x, [2, 3], false, path), 1 / Shape.size(x.shape.slice(2)), path),
     // One part of what was put together.
     slice: ({ attributes: { axis, end, start }, inputs: [x], path }) => {
       if (!isConcat(x) || x.attributes.axis !== axis) return undefined
       let from = 0
       for (const part of x.inputs) {
-        const length = part.shape[axis]
+        const length = Arr.getUnsafe(part.shape, axis)
         if (start >= from && end <= from + length) return Op.slice(part, axis, start - from, end - from, path)
         from += length
       }
@@ -36,20 +37,33 @@ export const rewrite: Rewrite = {
     // Features that stand alone are a batch of one.
     linear: ({ inputs: [x, weight, bias], path }) =>
       x.shape.length === 1
-        ? Op.reshape(Op.linear(Op.reshape(x, [1, x.shape[0]], path), weight, bias, path), [weight.shape[0]], path)
+        ? Op.reshape(
+            Op.linear(Op.reshape(x, [1, Arr.getUnsafe(x.shape, 0)], path), weight, bias, path),
+            [Arr.getUnsafe(weight.shape, 0)],
+            path
+          )
         : undefined,
     linearGradInput: ({ inputs: [dy, weight], path }) =>
       dy.shape.length === 1
-        ? Op.reshape(Op.matmul(Op.reshape(dy, [1, dy.shape[0]], path), weight, {}, path), [weight.shape[1]], path)
+        ? Op.reshape(
+            Op.matmul(Op.reshape(dy, [1, Arr.getUnsafe(dy.shape, 0)], path), weight, {}, path),
+            [Arr.getUnsafe(weight.shape, 1)],
+            path
+          )
         : undefined,
     linearGradWeight: ({ inputs: [dy, x], path }) =>
       dy.shape.length === 1
-        ? Op.matmul(Op.reshape(dy, [dy.shape[0], 1], path), Op.reshape(x, [1, x.shape[0]], path), {}, path)
+        ? Op.matmul(
+            Op.reshape(dy, [Arr.getUnsafe(dy.shape, 0), 1], path),
+            Op.reshape(x, [1, Arr.getUnsafe(x.shape, 0)], path),
+            {},
+            path
+          )
         : undefined,
     globalNorm: ({ inputs, path }) => {
       const squares = inputs.map((x) => Op.sum(Op.mul(x, x, path), undefined, false, path))
       return Op.sqrt(
-        squares.slice(1).reduce((sum, x) => Op.add(sum, x, path), squares[0]),
+        squares.reduce((sum, x) => Op.add(sum, x, path)),
         path
       )
     },
