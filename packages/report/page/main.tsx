@@ -52,7 +52,9 @@ const select = (
   return found.slice(0, n)
 }
 
-const all: ReadonlyArray<readonly [id: string, title: string, view: ComponentType<Seen>, wide: boolean]> = [
+type Entry = readonly [id: string, title: string, view: ComponentType<Seen>, wide: boolean]
+
+const all: readonly [Entry, ...ReadonlyArray<Entry>] = [
   ["best", "Best so far", BestSoFar, true],
   ["front", "Pareto front", Pareto, false],
   ["importance", "What matters", Importances, false],
