@@ -34,7 +34,26 @@ const alongAxis = (v: Tensor.Tensor, like: Tensor.Tensor, axis: number): Tensor.
 const geluGradient = (x: Tensor.Tensor, dy: Tensor.Tensor) =>
   Definition.apply(Op.definitions.activationGrad, { fn: "gelu" }, [x, dy], x.path)
 
-type Build<P> = (inputs: ReadonlyArray<Tensor.Tensor>, parameters: P) => Tensor.Tensor
+/** What each is made of, in order. */
+interface Inputs {
+  /** Behind the factor an offset, a sum, or both, as the parameters say. */
+  readonly affine: readonly [x: Tensor.Tensor, factor: Tensor.Tensor, ...rest: ReadonlyArray<Tensor.Tensor>]
+  readonly shifted: readonly [x: Tensor.Tensor, offset: Tensor.Tensor]
+  readonly line: readonly [x: Tensor.Tensor]
+  readonly rowSum: readonly [x: Tensor.Tensor]
+  readonly rowDot: readonly [x: Tensor.Tensor, y: Tensor.Tensor]
+  readonly imageDot: readonly [x: Tensor.Tensor, y: Tensor.Tensor]
+  readonly gate: readonly [image: Tensor.Tensor, gate: Tensor.Tensor, offset: Tensor.Tensor]
+  readonly geluOfScaled: readonly [u: Tensor.Tensor]
+  readonly geluGradOfScaled: readonly [u: Tensor.Tensor, dy: Tensor.Tensor]
+  readonly vectorGelu: readonly [x: Tensor.Tensor]
+  readonly scaled: readonly [value: Tensor.Tensor, factor: Tensor.Tensor]
+  readonly rowScaled: readonly [w: Tensor.Tensor, v: Tensor.Tensor]
+  readonly columnScaled: readonly [w: Tensor.Tensor, v: Tensor.Tensor]
+  readonly vectorProduct: readonly [w: Tensor.Tensor, v: Tensor.Tensor, ...plus: ReadonlyArray<Tensor.Tensor>]
+  readonly withoutMeans: readonly [x: Tensor.Tensor]
+  readonly featureMeans: readonly [x: Tensor.Tensor]
+}
 
 interface Affine {
   readonly [key: string]: boolean
@@ -53,51 +72,51 @@ interface Vector {
 type None = {}
 
 /** What every op is made of, by its name. */
-const builds = {
+const builds: { readonly [N in Name]: (inputs: Inputs[N], parameters: ParametersOf<N>) => Tensor.Tensor } = {
   /** `factor · x + offset + sum` per channel. */
-  affine: (([x, factor, ...rest], { offset, sum }) => {
+  affine: ([x, factor, ...rest], { offset, sum }) => {
     const scaled = Op.mul(x, perChannel(factor, x))
     const moved = offset ? Op.add(scaled, perChannel(rest[0], x)) : scaled
     return sum ? Op.add(moved, rest[rest.length - 1]) : moved
-  }) satisfies Build<Affine>,
+  },
   /** `x + offset` per channel. */
-  shifted: (([x, offset]) => Op.add(x, perChannel(offset, x))) satisfies Build<None>,
+  shifted: ([x, offset]) => Op.add(x, perChannel(offset, x)),
   /** `factor · x + offset`, two numbers. */
-  line: (([x], { factor, offset }) => Op.add(Op.scale(x, factor), Op.fill(offset))) satisfies Build<Line>,
+  line: ([x], { factor, offset }) => Op.add(Op.scale(x, factor), Op.fill(offset)),
   /** Σ x per channel. */
-  rowSum: (([x]) => Op.sum(x, axesBut(x.shape, channelAxis(x.shape)))) satisfies Build<None>,
+  rowSum: ([x]) => Op.sum(x, axesBut(x.shape, channelAxis(x.shape))),
   /** Σ x·y per channel. */
-  rowDot: (([x, y]) => Op.sum(Op.mul(x, y), axesBut(x.shape, channelAxis(x.shape)))) satisfies Build<None>,
+  rowDot: ([x, y]) => Op.sum(Op.mul(x, y), axesBut(x.shape, channelAxis(x.shape))),
   /** Σ x·y per channel and image. */
-  imageDot: (([x, y]) => Op.sum(Op.mul(x, y), [2, 3])) satisfies Build<None>,
+  imageDot: ([x, y]) => Op.sum(Op.mul(x, y), [2, 3]),
   /** `image · gate + offset`, gate and offset per channel and image. */
-  gate: (([image, gate, offset]) => Op.add(Op.mul(image, gate), offset)) satisfies Build<None>,
+  gate: ([image, gate, offset]) => Op.add(Op.mul(image, gate), offset),
   /** GELU of √2·u. */
-  geluOfScaled: (([u]) => Op.gelu(Op.scale(u, root))) satisfies Build<None>,
+  geluOfScaled: ([u]) => Op.gelu(Op.scale(u, root)),
   /** √2 times the gradient of GELU at √2·u. */
-  geluGradOfScaled: (([u, dy]) => Op.scale(geluGradient(Op.scale(u, root), dy), root)) satisfies Build<None>,
+  geluGradOfScaled: ([u, dy]) => Op.scale(geluGradient(Op.scale(u, root), dy), root),
   /** GELU of a few numbers, by the engine's own operator. */
-  vectorGelu: (([x]) => Op.gelu(x)) satisfies Build<None>,
+  vectorGelu: ([x]) => Op.gelu(x),
   /** `value · factor`, the factor one number or one per channel: who reads it may put the factor elsewhere. */
-  scaled: (([value, factor]) => Op.mul(value, perChannel(factor, value))) satisfies Build<None>,
+  scaled: ([value, factor]) => Op.mul(value, perChannel(factor, value)),
   /** Weights times a number per row (or one for all). */
-  rowScaled: (([w, v]) => Op.mul(w, alongAxis(v, w, 0))) satisfies Build<None>,
+  rowScaled: ([w, v]) => Op.mul(w, alongAxis(v, w, 0)),
   /** Weights times a number per column. */
-  columnScaled: (([w, v]) => Op.mul(w, alongAxis(v, w, 1))) satisfies Build<None>,
+  columnScaled: ([w, v]) => Op.mul(w, alongAxis(v, w, 1)),
   /** A matrix, or its transpose, times a vector; plus another vector, if there is one. */
-  vectorProduct: (([w, v, plus], { transposed }) => {
+  vectorProduct: ([w, v, plus], { transposed }) => {
     const column = Op.matmul(w, Op.reshape(v, [v.shape[0], 1]), { transposeA: transposed })
     const product = Op.reshape(column, [column.shape[0]])
     return plus === undefined ? product : Op.add(product, plus)
-  }) satisfies Build<Vector>,
+  },
   /** Tokens without their mean over the features. */
-  withoutMeans: (([x]) => Op.sub(x, Op.mean(x, [x.shape.length - 1], true))) satisfies Build<None>,
+  withoutMeans: ([x]) => Op.sub(x, Op.mean(x, [x.shape.length - 1], true)),
   /** The mean of tokens over their features, which stay as an axis of length 1. */
-  featureMeans: (([x]) => Op.mean(x, [x.shape.length - 1], true)) satisfies Build<None>
+  featureMeans: ([x]) => Op.mean(x, [x.shape.length - 1], true)
 }
 
 /** The name of a fused op. */
-export type Name = keyof typeof builds
+export type Name = keyof Inputs
 
 /** What an op is told beside its inputs. */
 type ParametersOf<N extends Name> = N extends "affine"
@@ -113,6 +132,7 @@ type ParametersOf<N extends Name> = N extends "affine"
  * `Fused.is("affine")` narrows a tensor to it.
  */
 export interface Fused<N extends Name = Name> extends Tensor.Tensor<"composite"> {
+  readonly inputs: Inputs[N]
   readonly attributes: Tensor.Attributes["composite"] & {
     readonly name: N
     /** What the op is told beside its inputs, such as whether it adds an offset; empty for most. */
@@ -121,7 +141,7 @@ export interface Fused<N extends Name = Name> extends Tensor.Tensor<"composite">
 }
 
 /** The shape of every op's result. */
-const shapes: { readonly [N in Name]: (inputs: ReadonlyArray<Tensor.Tensor>, transposed: boolean) => Shape.Shape } = {
+const shapes: { readonly [N in Name]: (inputs: Inputs[N], transposed: boolean) => Shape.Shape } = {
   affine: ([x]) => x.shape,
   shifted: ([x]) => x.shape,
   line: ([x]) => x.shape,
@@ -141,19 +161,13 @@ const shapes: { readonly [N in Name]: (inputs: ReadonlyArray<Tensor.Tensor>, tra
 }
 
 /** What a node is made of, worked out when it is asked for: compiling does not need it. */
-const bodyOf = (name: Name, inputs: ReadonlyArray<Tensor.Tensor>, parameters: {}) => {
-  const placeholders = inputs.map((x): Tensor.Tensor => ({ ...Op.input("", x.shape, x.dtype), path: "" }))
-  // The table's rows take their own parameters, which the type of a lookup by a union of names cannot say.
-  const build = builds[name] as Build<{}>
-  return { inputs: placeholders, result: build(placeholders, parameters) }
+const bodyOf = <N extends Name>(name: N, inputs: Inputs[N], parameters: ParametersOf<N>) => {
+  const placeholders = Tensor.each((x): Tensor.Tensor => ({ ...Op.input("", x.shape, x.dtype), path: "" }))(inputs)
+  // One for each input, in order: what the row of this name takes.
+  return { inputs: placeholders, result: builds[name](placeholders as Inputs[N], parameters) }
 }
 
-const apply = <N extends Name>(
-  name: N,
-  inputs: ReadonlyArray<Tensor.Tensor>,
-  parameters: ParametersOf<N>,
-  path: string
-): Fused<N> => {
+const apply = <N extends Name>(name: N, inputs: Inputs[N], parameters: ParametersOf<N>, path: string): Fused<N> => {
   let body: Tensor.Attributes["composite"]["body"] | undefined
   return {
     kind: "composite",

@@ -65,13 +65,13 @@ const productOf = ({ node, operands, outputs }: Emitted): Product | undefined =>
 
 export interface Builder {
   /** Any node; one output per shape in `shapes`. A kind of node must always be asked for the same number of outputs. */
-  readonly node: (
+  readonly node: <const Shapes extends ReadonlyArray<Shape.Shape>>(
     opType: string,
     inputs: ReadonlyArray<Value | undefined>,
     attributes: Readonly<Record<string, AttributeValue>>,
-    shapes: ReadonlyArray<Shape.Shape>,
+    shapes: Shapes,
     domain?: string
-  ) => ReadonlyArray<Value>
+  ) => { readonly [I in keyof Shapes]: Value }
   /** Nodes that are emitted meanwhile are for this purpose. */
   readonly within: <A>(purpose: Tensor.Tensor, emit: () => A) => A
   /** The value that a chain of reshapes began with. */
@@ -110,7 +110,13 @@ export const make = (): Builder => {
   let purpose: Tensor.Tensor | undefined
   const fresh = () => `v${next++}`
 
-  const node: Builder["node"] = (opType, ins, attributes, shapes, domain = "") => {
+  const emit = (
+    opType: string,
+    ins: ReadonlyArray<Value | undefined>,
+    attributes: Readonly<Record<string, AttributeValue>>,
+    shapes: ReadonlyArray<Shape.Shape>,
+    domain = ""
+  ): ReadonlyArray<Value> => {
     const names = ins.map((v) => v?.name ?? "")
     const key = `${domain}.${opType}(${names.join()})${JSON.stringify(attributes)}`
     const known = emitted.get(key)
@@ -129,6 +135,15 @@ export const make = (): Builder => {
     if (opType === "Reshape" && ins[0] !== undefined) sources.set(outputs[0].name, ins[0])
     return outputs
   }
+  const node: Builder["node"] = <Shapes extends ReadonlyArray<Shape.Shape>>(
+    opType: string,
+    ins: ReadonlyArray<Value | undefined>,
+    attributes: Readonly<Record<string, AttributeValue>>,
+    shapes: Shapes,
+    domain?: string
+  ) =>
+    // One value for each of the shapes, which the type of `map` does not say.
+    emit(opType, ins, attributes, shapes, domain) as { readonly [I in keyof Shapes]: Value }
 
   const numberOf = (data: Constant["data"]) => {
     const known = arrays.get(data)
