@@ -1,5 +1,6 @@
 /** What the compiler made of a program, stage by stage, as data, and what it predicts of what it refused. */
 import { type Program, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as CostModel from "./CostModel.ts"
 import * as Forms from "./Forms.ts"
 import { peakOf } from "./internal/builder.ts"
@@ -74,9 +75,11 @@ const counted = (names: ReadonlyArray<string>): ReadonlyMap<string, number> => {
   return counts
 }
 
+const namesOf = ({ nodes }: Program.Program) => counted(nodes.map(nameOf))
+
 /** By how many there are more of each name in the first than in the second. */
 const more = (a: Program.Program, b: Program.Program): Readonly<Record<string, number>> => {
-  const [first, second] = [a, b].map(({ nodes }) => counted(nodes.map(nameOf)))
+  const [first, second] = [namesOf(a), namesOf(b)]
   return Object.fromEntries(
     [...first].flatMap(([name, n]) => (n > (second.get(name) ?? 0) ? [[name, n - (second.get(name) ?? 0)]] : []))
   )
@@ -116,11 +119,11 @@ export const explain =
         without: without(name)
       }))
     )
-    const pairs = rows.map((row, i) => ({ row, plain: plain[i] }))
+    const pairs = rows.map((row, i) => ({ row, plain: Arr.getUnsafe(plain, i) }))
     const forms = [...Map.groupBy(pairs, ({ row }) => `${row.kind} ${row.formulation}`).values()].map(
       (all): Chosen => ({
-        kind: all[0].row.kind,
-        form: all[0].row.formulation,
+        kind: Arr.getUnsafe(all, 0).row.kind,
+        form: Arr.getUnsafe(all, 0).row.formulation,
         ops: all.length,
         predicted: milliseconds(all.map(({ row }) => row)),
         plain: milliseconds(all.map((pair) => pair.plain))

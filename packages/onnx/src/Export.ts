@@ -1,5 +1,6 @@
 /** Programs with their weights as ONNX files that any runtime can use: standard operators only, the batch size free. */
 import type { GraphError, Program } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { lower } from "./Lowering.ts"
@@ -104,7 +105,7 @@ const freeBatch = (one: Model, other: Model): Result.Result<Model, NotBatchFree>
 const freeAxes = (mine: ReadonlyArray<ValueInfo>, theirs: ReadonlyArray<ValueInfo>) =>
   mine.map((value, i) => ({
     ...value,
-    shape: value.shape?.map((n, axis) => (n === theirs[i].shape?.[axis] ? n : batchAxis)) ?? null
+    shape: value.shape?.map((n, axis) => (n === Arr.getUnsafe(theirs, i).shape?.[axis] ? n : batchAxis)) ?? null
   }))
 
 /** The first operator in which two models differ. */
@@ -121,6 +122,6 @@ const freeConstant = (one: Constant, other: Constant, isShape: boolean): Constan
   if (differs.length === 0) return one
   if (!isShape || differs.length > 1 || !(one.data instanceof BigInt64Array)) return undefined
   const data = one.data.slice()
-  data[differs[0]] = -1n
+  data[Arr.getUnsafe(differs, 0)] = -1n
   return { ...one, data }
 }

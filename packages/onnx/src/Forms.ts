@@ -2,6 +2,7 @@
  * The forms in which an op can be computed, and how its result then lies. Which of them exist for a node is a matter of its own shapes and attributes, and of nothing else.
  */
 import { Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Fused from "./Fused.ts"
 import type { Layout } from "./internal/layout.ts"
 import * as T from "./Target.ts"
@@ -26,10 +27,13 @@ const around = (
   weight: Shape.Shape,
   { dilation, inputShape, padding, stride }: Tensor.Attributes["conv2dGradInput"]
 ): number => {
-  const extent = Op.kernelExtent([weight[2], weight[3]], dilation)
+  const extent = Op.kernelExtent([Arr.getUnsafe(weight, 2), Arr.getUnsafe(weight, 3)], dilation)
   const each = extent.flatMap((n, axis) => {
-    const before = n - 1 - padding[axis]
-    return [before, inputShape[2 + axis] - dy[2 + axis] * stride[axis] - before + n - 1]
+    const before = n - 1 - Arr.getUnsafe(padding, axis)
+    return [
+      before,
+      Arr.getUnsafe(inputShape, 2 + axis) - Arr.getUnsafe(dy, 2 + axis) * Arr.getUnsafe(stride, axis) - before + n - 1
+    ]
   })
   return Math.min(...each)
 }
@@ -41,8 +45,8 @@ const addsUp = (
   { dilation, inputShape, padding, stride }: Tensor.Attributes["conv2dGradInput"]
 ): boolean =>
   [...stride, ...dilation].every((n) => n === 1) &&
-  weight[3] - 1 - padding[1] >= 0 &&
-  inputShape[3] - dy[3] + padding[1] >= 0
+  Arr.getUnsafe(weight, 3) - 1 - padding[1] >= 0 &&
+  Arr.getUnsafe(inputShape, 3) - Arr.getUnsafe(dy, 3) + padding[1] >= 0
 
 const preferred: Preferred = {
   conv2d: ({ attributes, inputs: [x, weight] }, target) =>
@@ -76,7 +80,8 @@ const preferred: Preferred = {
     if (fn === "add") return target.views ? "views" : undefined
     if (fn !== "mul") return undefined
     const [tokens, vector] = x.shape.length === 3 ? [x, y] : [y, x]
-    if (T.tokensInRows(target, tokens.shape) && Shape.equals(vector.shape, [tokens.shape[2]])) return "tokens"
+    if (T.tokensInRows(target, tokens.shape) && Shape.equals(vector.shape, [Arr.getUnsafe(tokens.shape, 2)]))
+      return "tokens"
     const isGate = T.isGate(x.shape, y.shape) || T.isGate(y.shape, x.shape)
     return shape.length === 4 && isGate && T.gatesImages(target, shape) ? "blocked" : undefined
   },
@@ -152,7 +157,7 @@ export const layoutOf = (node: Tensor.Tensor, target: T.Target): Layout => {
     case "binary":
     case "compare": {
       if (form === "blocked" || form === "tokens") return channels()
-      const larger = Shape.size(x.shape) >= Shape.size(y.shape) ? x : y
+      const larger = y === undefined || Shape.size(x.shape) >= Shape.size(y.shape) ? x : y
       return target.allows("channels", node.shape) ? layoutOf(larger, target) : "plain"
     }
     case "composite": {

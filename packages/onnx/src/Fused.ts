@@ -5,6 +5,7 @@
  * Channels are axis 1 of an image `[batch, channels, height, width]` and the last of tokens `[batch, tokens, channels]`. A `path` is that of the layer to which the op belongs, as `stages.3.blocks.0`.
  */
 import { Definition, Op, type Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 
 /** √½ and √2, by which GELU's argument is scaled for the error function. */
 const [half, root] = [Math.SQRT1_2, Math.SQRT2]
@@ -76,8 +77,8 @@ const builds: { readonly [N in Name]: (inputs: Inputs[N], parameters: Parameters
   /** `factor · x + offset + sum` per channel. */
   affine: ([x, factor, ...rest], { offset, sum }) => {
     const scaled = Op.mul(x, perChannel(factor, x))
-    const moved = offset ? Op.add(scaled, perChannel(rest[0], x)) : scaled
-    return sum ? Op.add(moved, rest[rest.length - 1]) : moved
+    const moved = offset ? Op.add(scaled, perChannel(Arr.getUnsafe(rest, 0), x)) : scaled
+    return sum ? Op.add(moved, Arr.getUnsafe(rest, rest.length - 1)) : moved
   },
   /** `x + offset` per channel. */
   shifted: ([x, offset]) => Op.add(x, perChannel(offset, x)),
@@ -105,8 +106,8 @@ const builds: { readonly [N in Name]: (inputs: Inputs[N], parameters: Parameters
   columnScaled: ([w, v]) => Op.mul(w, alongAxis(v, w, 1)),
   /** A matrix, or its transpose, times a vector; plus another vector, if there is one. */
   vectorProduct: ([w, v, plus], { transposed }) => {
-    const column = Op.matmul(w, Op.reshape(v, [v.shape[0], 1]), { transposeA: transposed })
-    const product = Op.reshape(column, [column.shape[0]])
+    const column = Op.matmul(w, Op.reshape(v, [Arr.getUnsafe(v.shape, 0), 1]), { transposeA: transposed })
+    const product = Op.reshape(column, [Arr.getUnsafe(column.shape, 0)])
     return plus === undefined ? product : Op.add(product, plus)
   },
   /** Tokens without their mean over the features. */
@@ -145,9 +146,9 @@ const shapes: { readonly [N in Name]: (inputs: Inputs[N], transposed: boolean) =
   affine: ([x]) => x.shape,
   shifted: ([x]) => x.shape,
   line: ([x]) => x.shape,
-  rowSum: ([x]) => [x.shape[channelAxis(x.shape)]],
-  rowDot: ([x]) => [x.shape[channelAxis(x.shape)]],
-  imageDot: ([x]) => [x.shape[0], x.shape[1]],
+  rowSum: ([x]) => [Arr.getUnsafe(x.shape, channelAxis(x.shape))],
+  rowDot: ([x]) => [Arr.getUnsafe(x.shape, channelAxis(x.shape))],
+  imageDot: ([x]) => [Arr.getUnsafe(x.shape, 0), Arr.getUnsafe(x.shape, 1)],
   gate: ([image]) => image.shape,
   geluOfScaled: ([u]) => u.shape,
   geluGradOfScaled: ([u]) => u.shape,
@@ -155,7 +156,7 @@ const shapes: { readonly [N in Name]: (inputs: Inputs[N], transposed: boolean) =
   scaled: ([value]) => value.shape,
   rowScaled: ([w]) => w.shape,
   columnScaled: ([w]) => w.shape,
-  vectorProduct: ([w], transposed) => [w.shape[transposed ? 1 : 0]],
+  vectorProduct: ([w], transposed) => [Arr.getUnsafe(w.shape, transposed ? 1 : 0)],
   withoutMeans: ([x]) => x.shape,
   featureMeans: ([x]) => [...x.shape.slice(0, -1), 1]
 }

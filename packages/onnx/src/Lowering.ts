@@ -1,5 +1,6 @@
 /** Programs as ONNX models. */
 import { Costs, Op, type Program, type Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as CostModel from "./CostModel.ts"
 import * as Forms from "./Forms.ts"
 import * as Fused from "./Fused.ts"
@@ -146,7 +147,7 @@ const unpack = (b: Builder.Builder, { members, name }: Pack): ReadonlyMap<string
     { axis: 0 },
     sizes.map((size) => [size])
   )
-  return new Map(members.map((member, i) => [member.name, parts[i]]))
+  return new Map(members.map((member, i) => [member.name, Arr.getUnsafe(parts, i)]))
 }
 
 /** What the rewrites make of a program, one after the other. */

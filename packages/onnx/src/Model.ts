@@ -1,5 +1,6 @@
 /** ONNX models as plain data, and their protobuf bytes. Field numbers are those of onnx.proto (IR version 9). */
 import { PbfReader, PbfWriter as Pbf } from "pbf"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
@@ -89,7 +90,7 @@ const writeAttribute = ([name, value]: readonly [string, AttributeValue], pbf: P
 const writeNode = (node: Node, pbf: Pbf) => {
   for (const input of node.inputs) pbf.writeStringField(1, input)
   for (const output of node.outputs) pbf.writeStringField(2, output)
-  pbf.writeStringField(3, node.outputs[0])
+  pbf.writeStringField(3, Arr.getUnsafe(node.outputs, 0))
   pbf.writeStringField(4, node.opType)
   for (const attribute of Object.entries(node.attributes)) pbf.writeMessage(5, writeAttribute, attribute)
   if (node.domain !== "") pbf.writeStringField(7, node.domain)

@@ -4,6 +4,7 @@
  * In the form that runtimes merge (QDQ): every value is quantised and dequantised again, activations as unsigned bytes in the range that was seen of them, weights as signed bytes by output channel,
  * biases as 32 bits. What cannot be quantised stays in floats and is named.
  */
+import * as Arr from "effect/Array"
 import type { Constant, Model, Node } from "./Model.ts"
 
 /** What was seen of a value. */
@@ -150,10 +151,10 @@ const bytesOf = ({ data, shape }: Constant, axis: number) => {
   const steps = new Float32Array(channels)
   for (let i = 0; i < data.length; i++) {
     const c = channel(i)
-    steps[c] = Math.max(steps[c], Math.abs(Number(data[i])) / 127)
+    steps[c] = Math.max(steps[c] ?? 0, Math.abs(Number(data[i])) / 127)
   }
   for (let c = 0; c < channels; c++) if (steps[c] === 0) steps[c] = 1
-  return { steps, bytes: Int8Array.from(data as Float32Array, (x, i) => Math.round(x / steps[channel(i)])) } // checked by `weightOf`
+  return { steps, bytes: Int8Array.from(data as Float32Array, (x, i) => Math.round(x / (steps[channel(i)] ?? 1))) } // checked by `weightOf`
 }
 
 /** One more of a name. */
@@ -203,12 +204,13 @@ export const quantise =
     // What only passes bytes on has the scale of what comes in.
     for (const { inputs, opType, outputs } of model.nodes) {
       const from = scales.get(inputs[0] ?? "")
-      if (passing.includes(opType) && outputs.length === 1 && from !== undefined) scales.set(outputs[0], from)
+      if (passing.includes(opType) && outputs.length === 1 && from !== undefined)
+        scales.set(Arr.getUnsafe(outputs, 0), from)
     }
     const outputs = new Set(model.outputs.map(({ name }) => name))
     /** An operator that reads and gives what went through bytes. */
     const emit = (own: Node, inputs: ReadonlyArray<string>) => {
-      const [output] = own.outputs
+      const output = Arr.getUnsafe(own.outputs, 0)
       const scale = scales.get(output)
       if (scale === undefined || outputs.has(output)) return void nodes.push({ ...own, inputs })
       const float = `${output}:float`
@@ -280,7 +282,9 @@ export const quantise =
       }
       const isTaken =
         (passing.includes(own.opType) && known !== undefined && renamed.has(x)) ||
-        (elementwise.includes(own.opType) && own.inputs.every((name) => scales.has(name)) && scales.has(own.outputs[0]))
+        (elementwise.includes(own.opType) &&
+          own.inputs.every((name) => scales.has(name)) &&
+          scales.has(Arr.getUnsafe(own.outputs, 0)))
       if (isTaken) {
         count(taken, own.opType)
         emit(

@@ -1,5 +1,6 @@
 /** What a program is compiled for, and which shapes the processor's kernels work on as they lie. */
 import { type Op, Shape } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as layout from "./internal/layout.ts"
 
 /** What a program is lowered for: how wide the processor's blocked kernels are, in what order images may lie, and which forms are left out. */
@@ -40,11 +41,16 @@ export const isBlocked = ({ allows, block, lanes }: Target, shape: Shape.Shape):
   shape.length === 4 &&
   block > 1 &&
   allows("channels", shape) &&
-  (lanes === block ? shape[0] % block === 0 : lanes === 1 && (shape[0] * shape[1]) % block === 0)
+  (lanes === block
+    ? Arr.getUnsafe(shape, 0) % block === 0
+    : lanes === 1 && (Arr.getUnsafe(shape, 0) * Arr.getUnsafe(shape, 1)) % block === 0)
 
 /** Whether an image is worked on in rows of whole blocks, a row for each channel. */
 export const imageInRows = ({ allows, block }: Target, shape: Shape.Shape): boolean =>
-  shape.length === 4 && allows("channels", shape) && block > 1 && (Shape.size(shape) / shape[1]) % block === 0
+  shape.length === 4 &&
+  allows("channels", shape) &&
+  block > 1 &&
+  (Shape.size(shape) / Arr.getUnsafe(shape, 1)) % block === 0
 
 /** Whether tokens `[batch, tokens, channels]` are worked on as rows of channels. */
 export const tokensInRows = ({ allows, block }: Target, shape: Shape.Shape): boolean =>
@@ -52,13 +58,17 @@ export const tokensInRows = ({ allows, block }: Target, shape: Shape.Shape): boo
 
 /** Whether every channel of every image is a row of whole blocks, where images do not lie in lanes. */
 export const eachInRows = ({ allows, block, lanes }: Target, shape: Shape.Shape): boolean =>
-  block > 1 && lanes === 1 && allows("channels", shape) && (shape[2] * shape[3]) % block === 0
+  block > 1 &&
+  lanes === 1 &&
+  allows("channels", shape) &&
+  (Arr.getUnsafe(shape, 2) * Arr.getUnsafe(shape, 3)) % block === 0
 
 /** Whether numbers are worked on in whole blocks, however they lie. */
 export const inBlocks = ({ block }: Target, shape: Shape.Shape): boolean => block > 1 && Shape.size(shape) % block === 0
 
 /** Whether work on weights that each token meets so many of is less than the same work on the tokens. */
-export const worthFolding = ([batch, tokens]: Shape.Shape, features: number): boolean => batch * tokens >= 2 * features
+export const worthFolding = (shape: Shape.Shape, features: number): boolean =>
+  Arr.getUnsafe(shape, 0) * Arr.getUnsafe(shape, 1) >= 2 * features
 
 /** A 1×1 convolution of stride 1 in one group is a matrix product over channels. */
 export const isPointwise = (
@@ -82,10 +92,10 @@ export const hasPatches = (
   { groups }: Op.Convolution
 ): boolean =>
   groups === 1 &&
-  weight[2] * weight[3] > 1 &&
+  Arr.getUnsafe(weight, 2) * Arr.getUnsafe(weight, 3) > 1 &&
   block > 1 &&
   lanes === block &&
-  image[0] % lanes === 0 &&
+  Arr.getUnsafe(image, 0) % lanes === 0 &&
   allows("channels", image)
 
 /** Whether `gate` is one number per channel and image of `image`. */
@@ -96,7 +106,7 @@ export const isGate = (image: Shape.Shape, gate: Shape.Shape): boolean =>
   gate[3] === 1 &&
   gate[0] === image[0] &&
   gate[1] === image[1] &&
-  image[2] * image[3] > 1
+  Arr.getUnsafe(image, 2) * Arr.getUnsafe(image, 3) > 1
 
 /** Whether an image is gated in one pass: by a depthwise kernel over the lanes, or row by row. */
 export const gatesImages = (target: Target, shape: Shape.Shape): boolean =>

@@ -6,6 +6,7 @@
  * 1×1 convolution with bias and Sum is then a·x + b + y in one pass; one with a map as its kernel is a dot product per row.
  */
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Value } from "./builder.ts"
 import type { Context, Lowered } from "./context.ts"
 import * as E from "./emit.ts"
@@ -24,7 +25,7 @@ export const node = (
 
 /** An image as one blocked image of c·b channels. */
 export const blockedImage = (ctx: Context, x: Tensor.Tensor): Value => {
-  const [batch, channels, height, width] = x.shape
+  const [batch, channels, height, width] = Shape.ofRank(4)(x.shape)
   return ordered(ctx, E.reshape(ctx.b, ctx.get(x, "channels"), [1, batch * channels, height, width]))
 }
 
@@ -34,17 +35,22 @@ const ordered = (ctx: Context, image: Value): Value =>
 
 /** A blocked image as the tensor of this shape. */
 export const fromBlocked = (ctx: Context, shape: Shape.Shape, value: Value): Lowered => {
-  const image = E.reshape(ctx.b, value, [1, shape[0] * shape[1], shape[2], shape[3]])
+  const image = E.reshape(ctx.b, value, [
+    1,
+    Arr.getUnsafe(shape, 0) * Arr.getUnsafe(shape, 1),
+    Arr.getUnsafe(shape, 2),
+    Arr.getUnsafe(shape, 3)
+  ])
   const apart =
     ctx.lanes === ctx.block
       ? image
-      : ctx.b.node("ReorderOutput", [image], { channels: image.shape[1] }, [image.shape], domain)[0]
+      : ctx.b.node("ReorderOutput", [image], { channels: Arr.getUnsafe(image.shape, 1) }, [image.shape], domain)[0]
   return { layout: "channels", value: E.reshape(ctx.b, apart, physicalShape("channels", shape, ctx.lanes)) }
 }
 
 /** A matrix `[c, m]` as a blocked image of c·L channels, one row high. */
 const rowImage = (ctx: Context, rows: Value): Value =>
-  E.reshape(ctx.b, rows, [1, rows.shape[0] * ctx.block, 1, rows.shape[1] / ctx.block])
+  E.reshape(ctx.b, rows, [1, Arr.getUnsafe(rows.shape, 0) * ctx.block, 1, Arr.getUnsafe(rows.shape, 1) / ctx.block])
 
 /** A number per row, or one for all of them, repeated for the rows' lanes. */
 const perLane = (ctx: Context, column: Value | number, rows: number): Value =>
@@ -59,7 +65,7 @@ export const affine = (
   factor: Value | number,
   { offset, sum }: { readonly offset?: Value | number; readonly sum?: Value } = {}
 ): Value => {
-  const [rows] = x.shape
+  const rows = Arr.getUnsafe(x.shape, 0)
   const groups = rows * ctx.block
   const image = rowImage(ctx, x)
   const weight = E.reshape(ctx.b, perLane(ctx, factor, rows), [groups, 1, 1, 1])
@@ -84,7 +90,7 @@ export const affineAll = (ctx: Context, x: Value, factor: number, offset: number
 
 /** Σ x·y along the rows of two matrices `[c, m]`: `[c]`. Reads both once and writes nothing. */
 export const rowDot = (ctx: Context, x: Value, y: Value): Value => {
-  const [rows, columns] = x.shape
+  const [rows, columns] = Shape.ofRank(2)(x.shape)
   const groups = rows * ctx.block
   const width = columns / ctx.block
   const kernel = E.reshape(ctx.b, y, [groups, 1, 1, width])

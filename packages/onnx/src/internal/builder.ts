@@ -3,6 +3,7 @@
  * intermediate results (a batch norm and its gradients, say) simply ask for them.
  */
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Product } from "../CostModel.ts"
 import type { AttributeValue, Constant, Model, Node, ValueInfo } from "../Model.ts"
 
@@ -47,15 +48,21 @@ export interface Life {
 /** What a product of matrices is, of which of its three lengths there are many. */
 const productOf = ({ node, operands, outputs }: Emitted): Product | undefined => {
   if (node.opType === "Conv" && (node.attributes["group"] ?? 1) === 1 && node.domain === "") {
-    const [out, ...inner] = operands[1]
-    return { orientation: "columns", out, in: Shape.size(inner), many: Shape.size(outputs[0].shape) / out }
+    const weight = Arr.getUnsafe(operands, 1)
+    const out = Arr.getUnsafe(weight, 0)
+    return {
+      orientation: "columns",
+      out,
+      in: Shape.size(weight.slice(1)),
+      many: Shape.size(Arr.getUnsafe(outputs, 0).shape) / out
+    }
   }
   if (!["Gemm", "MatMul", "FusedMatMul"].includes(node.opType)) return undefined
-  const [x] = operands
-  const y = outputs[0].shape
+  const x = Arr.getUnsafe(operands, 0)
+  const y = Arr.getUnsafe(outputs, 0).shape
   const transposed = node.attributes["transA"] === 1
-  const [m, n] = y.slice(-2)
-  const k = x[x.length - (transposed ? 2 : 1)]
+  const [m, n] = [Arr.getUnsafe(y, y.length - 2), Arr.getUnsafe(y, y.length - 1)]
+  const k = Arr.getUnsafe(x, x.length - (transposed ? 2 : 1))
   const batch = Shape.size(y.slice(0, -2))
   if (k >= m && k >= n) return { orientation: "gradient", out: m, in: n, many: batch * k }
   return n >= m
@@ -132,7 +139,7 @@ export const make = (): Builder => {
     }
     emitted.set(key, made)
     for (const output of outputs) producer.set(output.name, made)
-    if (opType === "Reshape" && ins[0] !== undefined) sources.set(outputs[0].name, ins[0])
+    if (opType === "Reshape" && ins[0] !== undefined) sources.set(Arr.getUnsafe(outputs, 0).name, ins[0])
     return outputs
   }
   const node: Builder["node"] = <Shapes extends ReadonlyArray<Shape.Shape>>(
@@ -183,7 +190,8 @@ export const make = (): Builder => {
     const reshaped = exact ? new Map<string, Reshaped>() : reshapedInputs(kept, inputs, outputs)
     // A result takes the output's name; one that is no node's result, or has a name already, is copied.
     const renamed = new Map<string, string>()
-    for (const [input, { reshapes }] of reshaped) for (const made of reshapes) renamed.set(made.outputs[0].name, input)
+    for (const [input, { reshapes }] of reshaped)
+      for (const made of reshapes) renamed.set(Arr.getUnsafe(made.outputs, 0).name, input)
     const gone = new Set([...reshaped.values()].flatMap(({ reshapes }) => reshapes))
     const copies: Array<Node> = []
     for (const { name, value } of outputs) {
@@ -310,8 +318,11 @@ const reshapedInputs = (
   for (const [name, by] of users) {
     const [first] = by
     if (first === undefined) continue
-    const { shape } = first.outputs[0]
-    const only = by.every(({ node, outputs: [value] }) => node.opType === "Reshape" && Shape.equals(value.shape, shape))
+    const { shape } = Arr.getUnsafe(first.outputs, 0)
+    const only = by.every(
+      ({ node, outputs: [value] }) =>
+        node.opType === "Reshape" && value !== undefined && Shape.equals(value.shape, shape)
+    )
     if (only) found.set(name, { shape, reshapes: by })
   }
   return found

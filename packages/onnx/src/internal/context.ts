@@ -1,5 +1,6 @@
 /** What an emission rule works with. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Form } from "../Forms.ts"
 import * as Fused from "../Fused.ts"
 import type * as Target from "../Target.ts"
@@ -109,7 +110,8 @@ export const plain = (value: Value): Lowered => ({ layout: "plain", value })
 export const viewed = (ctx: Context, shape: Shape.Shape, view: View): Lowered => {
   const { b, lanes } = ctx
   const possible = (["channels", "plain"] as const).filter((layout) => ctx.allows(layout, shape))
-  const layout = possible.find((layout) => lies(view, shape, lanes, layout)) ?? possible[0]
+  // Plainly every tensor can lie.
+  const layout = possible.find((layout) => lies(view, shape, lanes, layout)) ?? Arr.getUnsafe(possible, 0)
   return { layout, value: laid(b, view, shape, lanes, layout), view }
 }
 
@@ -129,7 +131,7 @@ export const fits = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: 
 /** The tensor with channels outermost as a matrix `[channels, rest]`. */
 export const channelRows = (ctx: Context, tensor: Tensor.Tensor): Value => {
   const value = ctx.get(tensor, "channels")
-  const channels = value.shape[0]
+  const channels = Arr.getUnsafe(value.shape, 0)
   return reshape(ctx.b, value, [channels, Shape.size(value.shape) / channels])
 }
 
@@ -160,6 +162,6 @@ export const scaledFeatureRows = (
 }
 
 const inFeatureRows = (ctx: Context, value: Value): Value => {
-  const features = value.shape[value.shape.length - 1]
+  const features = Arr.getUnsafe(value.shape, value.shape.length - 1)
   return reshape(ctx.b, value, [Shape.size(value.shape) / features, features])
 }

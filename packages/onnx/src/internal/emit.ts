@@ -1,5 +1,6 @@
 /** ONNX operators as functions of values, with their shapes worked out. */
 import { Shape } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { once } from "./arrays.ts"
 import type { Builder, Value } from "./builder.ts"
 
@@ -20,27 +21,30 @@ const simplify = (shape: Shape.Shape, permutation: ReadonlyArray<number>) => {
   const axes = permutation.filter((axis) => shape[axis] !== 1)
   const groups: Array<Array<number>> = []
   for (const axis of axes) {
-    const group = groups[groups.length - 1]
-    const previous = group?.[group.length - 1]
+    const group = groups.at(-1)
+    const previous = group?.at(-1)
     // Axes of length 1 between two others do not separate them.
     const follows = previous !== undefined && previous < axis && shape.slice(previous + 1, axis).every((n) => n === 1)
-    if (follows) group.push(axis)
+    if (follows) group?.push(axis)
     else groups.push([axis])
   }
-  const sorted = groups.toSorted((a, b) => a[0] - b[0])
+  const sorted = groups.toSorted((a, b) => Arr.getUnsafe(a, 0) - Arr.getUnsafe(b, 0))
   return {
-    shape: sorted.map((group) => group.reduce((n, axis) => n * shape[axis], 1)),
+    shape: sorted.map((group) => group.reduce((n, axis) => n * Arr.getUnsafe(shape, axis), 1)),
     permutation: groups.map((group) => sorted.indexOf(group))
   }
 }
 
 export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<number>): Value => {
-  const shape = permutation.map((axis) => x.shape[axis])
+  const shape = permutation.map((axis) => Arr.getUnsafe(x.shape, axis))
   const simple = simplify(x.shape, permutation)
   if (simple.permutation.every((axis, i) => axis === i)) return reshape(b, x, shape)
   const joined = reshape(b, x, simple.shape)
-  const [from, to] = [simple.shape.length - 1, simple.permutation[simple.shape.length - 1]]
-  const onlyLastMoves = simple.permutation.slice(0, -1).every((axis, i, all) => i === 0 || axis > all[i - 1])
+  const from = simple.shape.length - 1
+  const to = Arr.getUnsafe(simple.permutation, from)
+  const onlyLastMoves = simple.permutation
+    .slice(0, -1)
+    .every((axis, i, all) => i === 0 || axis > Arr.getUnsafe(all, i - 1))
   const others = simple.permutation.filter((axis) => axis !== from)
   const lastLeaves = others.every((axis, i) => axis === i)
   if (to !== from && !onlyLastMoves && !lastLeaves) {
@@ -56,10 +60,11 @@ export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<numbe
         shape
       )
     // The longer pieces are moved faster.
-    if (simple.shape[from] > simple.shape[to]) return moved([...others, from], simple.permutation)
+    if (Arr.getUnsafe(simple.shape, from) > Arr.getUnsafe(simple.shape, to))
+      return moved([...others, from], simple.permutation)
     return moved([...simple.shape.flatMap((_, axis) => (axis === to ? [] : [axis])), to], simple.permutation)
   }
-  const out = simple.permutation.map((axis) => simple.shape[axis])
+  const out = simple.permutation.map((axis) => Arr.getUnsafe(simple.shape, axis))
   const [y] = b.node("Transpose", [joined], { perm: simple.permutation }, [out])
   return reshape(b, y, shape)
 }
@@ -85,17 +90,13 @@ const joinBroadcast = (x: Shape.Shape, y: Shape.Shape): readonly [Shape.Shape, S
   const joined: [Array<number>, Array<number>] = [[], []]
   let last: string | undefined
   for (const [i, p] of x.entries()) {
-    const q = y[i]
+    const q = Arr.getUnsafe(y, i)
     if (p === 1 && q === 1) continue
     const kind = meeting(p, q)
-    if (kind === last) {
-      joined[0][joined[0].length - 1] *= p
-      joined[1][joined[1].length - 1] *= q
-    } else {
-      joined[0].push(p)
-      joined[1].push(q)
-      last = kind
-    }
+    const [ps = 1, qs = 1] = kind === last ? [joined[0].pop(), joined[1].pop()] : []
+    joined[0].push(ps * p)
+    joined[1].push(qs * q)
+    last = kind
   }
   return joined
 }
@@ -142,7 +143,7 @@ export const gemm = (
   options: { readonly transA?: boolean; readonly transB?: boolean; readonly alpha?: number; readonly c?: Value } = {}
 ): Value => {
   const { transA = false, transB = false, alpha = 1, c } = options
-  const shape = [x.shape[transA ? 1 : 0], y.shape[transB ? 0 : 1]]
+  const shape = [Arr.getUnsafe(x.shape, transA ? 1 : 0), Arr.getUnsafe(y.shape, transB ? 0 : 1)]
   const attributes = {
     transA: transA ? 1 : 0,
     transB: transB ? 1 : 0,
@@ -154,7 +155,9 @@ export const gemm = (
 /** Batched matrix product over the last two axes. */
 export const matmul = (b: Builder, x: Value, y: Value): Value => {
   const lead = x.shape.length >= y.shape.length ? x.shape.slice(0, -2) : y.shape.slice(0, -2)
-  return b.node("MatMul", [x, y], {}, [[...lead, x.shape[x.shape.length - 2], y.shape[y.shape.length - 1]]])[0]
+  return b.node("MatMul", [x, y], {}, [
+    [...lead, Arr.getUnsafe(x.shape, x.shape.length - 2), Arr.getUnsafe(y.shape, y.shape.length - 1)]
+  ])[0]
 }
 
 export const swapLastTwo = (b: Builder, x: Value): Value => {
@@ -196,7 +199,9 @@ export const slice = (
   x: Value,
   axes: ReadonlyArray<{ readonly axis: number; readonly start: number; readonly end: number; readonly step?: number }>
 ): Value => {
-  const cuts = axes.filter(({ axis, start, end, step = 1 }) => start !== 0 || end < x.shape[axis] || step !== 1)
+  const cuts = axes.filter(
+    ({ axis, start, end, step = 1 }) => start !== 0 || end < Arr.getUnsafe(x.shape, axis) || step !== 1
+  )
   if (cuts.length === 0) return x
   const shape = x.shape.map((n, i) => {
     const cut = cuts.find(({ axis }) => axis === i)
@@ -222,14 +227,16 @@ export const pad = (
   before.every((n) => n === 0) && after.every((n) => n === 0)
     ? x
     : b.node("Pad", [x, b.ints([...before, ...after]), value === false ? undefined : b.scalar(value)], {}, [
-        x.shape.map((n, i) => n + before[i] + after[i])
+        x.shape.map((n, i) => n + Arr.getUnsafe(before, i) + Arr.getUnsafe(after, i))
       ])[0]
 
 export const concat = (b: Builder, xs: ReadonlyArray<Value>, axis: number): Value =>
   xs.length === 1
-    ? xs[0]
+    ? Arr.getUnsafe(xs, 0)
     : b.node("Concat", xs, { axis }, [
-        xs[0].shape.map((n, i) => (i === axis ? xs.reduce((sum, x) => sum + x.shape[axis], 0) : n))
+        Arr.getUnsafe(xs, 0).shape.map((n, i) =>
+          i === axis ? xs.reduce((sum, x) => sum + Arr.getUnsafe(x.shape, axis), 0) : n
+        )
       ])[0]
 
 /** `Σ` of values by pairwise addition. */

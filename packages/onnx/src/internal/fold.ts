@@ -5,6 +5,7 @@
  * A batch norm goes into the convolution before it, which is always exact, or into 1×1 convolutions after it that have no padding. It stays where a padded
  * convolution follows: the convolution pads what the norm gives out, and the norm of a zero is none.
  */
+import * as Arr from "effect/Array"
 import type { AttributeValue, Constant, Model, Node } from "../Model.ts"
 
 interface Floats extends Constant {
@@ -47,8 +48,8 @@ const affineOf = (draft: Draft, norm: Node): Affine | undefined => {
   const [scale, bias, mean, variance] = norm.inputs.slice(1).map((name) => floats(draft, name)?.data)
   if (scale === undefined || bias === undefined || mean === undefined || variance === undefined) return undefined
   const epsilon = float(norm.attributes["epsilon"], 1e-5)
-  const factor = Float64Array.from(scale, (s, i) => s / Math.sqrt(variance[i] + epsilon))
-  return { factor, offset: Float64Array.from(bias, (b, i) => b - mean[i] * factor[i]) }
+  const factor = Float64Array.from(scale, (s, i) => s / Math.sqrt((variance[i] ?? Number.NaN) + epsilon))
+  return { factor, offset: Float64Array.from(bias, (b, i) => b - (mean[i] ?? Number.NaN) * (factor[i] ?? Number.NaN)) }
 }
 
 /** The weights of a convolution or a matrix product, one row for each channel that comes out. */
@@ -70,7 +71,7 @@ const rowsOf = (draft: Draft, node: Node): Rows | undefined => {
 const withRows = (draft: Draft, node: Node, { bias, weight }: Rows, w: Float32Array, b: Float32Array): Node => ({
   ...node,
   inputs: [
-    node.inputs[0],
+    Arr.getUnsafe(node.inputs, 0),
     add(draft, weight.name, weight.shape, w),
     add(draft, bias?.name ?? weight.name.replace(/(weight)?$/, "bias"), [b.length], b)
   ]
@@ -80,8 +81,8 @@ const withRows = (draft: Draft, node: Node, { bias, weight }: Rows, w: Float32Ar
 const scaledAfter = (draft: Draft, node: Node, rows: Rows, { factor, offset }: Affine): Node => {
   const { bias, weight } = rows
   const length = weight.data.length / factor.length
-  const w = weight.data.map((x, i) => x * factor[Math.floor(i / length)])
-  const b = Float32Array.from(offset, (o, i) => (bias?.data[i] ?? 0) * factor[i] + o)
+  const w = weight.data.map((x, i) => x * (factor[Math.floor(i / length)] ?? Number.NaN))
+  const b = Float32Array.from(offset, (o, i) => (bias?.data[i] ?? 0) * (factor[i] ?? Number.NaN) + o)
   return withRows(draft, node, rows, w, b)
 }
 
@@ -89,9 +90,9 @@ const scaledAfter = (draft: Draft, node: Node, rows: Rows, { factor, offset }: A
 const scaledBefore = (draft: Draft, node: Node, rows: Rows, { factor, offset }: Affine): Node => {
   const { bias, weight } = rows
   const inputs = factor.length
-  const w = weight.data.map((x, i) => x * factor[i % inputs])
-  const b = Float32Array.from({ length: weight.shape[0] }, (_, o) =>
-    offset.reduce((sum, value, i) => sum + weight.data[o * inputs + i] * value, bias?.data[o] ?? 0)
+  const w = weight.data.map((x, i) => x * (factor[i % inputs] ?? Number.NaN))
+  const b = Float32Array.from({ length: Arr.getUnsafe(weight.shape, 0) }, (_, o) =>
+    offset.reduce((sum, value, i) => sum + (weight.data[o * inputs + i] ?? Number.NaN) * value, bias?.data[o] ?? 0)
   )
   return withRows(draft, node, rows, w, b)
 }
@@ -112,14 +113,14 @@ const replace = (draft: Draft, node: Node, by: Node, last: Node) => {
 const foldNorm = (draft: Draft, norm: Node): void => {
   const affine = affineOf(draft, norm)
   if (affine === undefined) return
-  const [input] = norm.inputs
+  const input = Arr.getUnsafe(norm.inputs, 0)
   const before = draft.producer(input)
   if (before?.opType === "Conv" && draft.users(input).length === 1) {
     const conv = current(draft, before)
     const rows = rowsOf(draft, conv)
     if (rows !== undefined) return replace(draft, before, scaledAfter(draft, conv, rows, affine), norm)
   }
-  const after = draft.users(norm.outputs[0])
+  const after = draft.users(Arr.getUnsafe(norm.outputs, 0))
   const convs = after.map((node) => ({ node, conv: current(draft, node), rows: rowsOf(draft, current(draft, node)) }))
   if (after.length === 0 || !convs.every(({ conv, rows }) => isPointwise(conv) && rows !== undefined)) return
   for (const { conv, node, rows } of convs)
@@ -133,7 +134,8 @@ const foldNorm = (draft: Draft, norm: Node): void => {
 /** A product with one number for each feature that a matrix product gives, as LayerScale is. */
 const foldScale = (draft: Draft, mul: Node): void => {
   const [x, factor] =
-    [mul.inputs, mul.inputs.toReversed()].find((pair) => draft.producer(pair[0])?.opType === "Gemm") ?? []
+    [mul.inputs, mul.inputs.toReversed()].find((pair) => draft.producer(Arr.getUnsafe(pair, 0))?.opType === "Gemm") ??
+    []
   const before = draft.producer(x ?? "")
   const scale = floats(draft, factor)
   if (x === undefined || before === undefined || scale === undefined || draft.users(x).length !== 1) return
@@ -147,10 +149,10 @@ const foldScale = (draft: Draft, mul: Node): void => {
 
 /** Weights in another shape are weights. */
 const foldReshape = (draft: Draft, reshape: Node): void => {
-  const constant = draft.constants.get(reshape.inputs[0])
-  const shape = draft.constants.get(reshape.inputs[1])
+  const constant = draft.constants.get(Arr.getUnsafe(reshape.inputs, 0))
+  const shape = draft.constants.get(Arr.getUnsafe(reshape.inputs, 1))
   if (constant === undefined || !(shape?.data instanceof BigInt64Array) || shape.data.some((n) => n < 1n)) return
-  const [name] = reshape.outputs
+  const name = Arr.getUnsafe(reshape.outputs, 0)
   draft.constants.set(name, { ...constant, name, shape: Array.from(shape.data, Number) })
   draft.nodes.delete(reshape)
 }

@@ -8,6 +8,7 @@
  * L is the number of lanes: so many images of the batch stand innermost, which is the form that blocked convolution kernels work on.
  */
 import type { Shape } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Builder, Value } from "./builder.ts"
 import { reshape } from "./emit.ts"
 import * as View from "./view.ts"
@@ -28,19 +29,20 @@ const permutations: Record<Layout, Partial<Record<number, ReadonlyArray<number>>
 const physical = (layout: Layout, shape: Shape.Shape, lanes: number): Physical => {
   const [batch, ...rest] = shape
   const split =
-    shape.length === 0 ? [1, 1] : batch % lanes === 0 ? [batch / lanes, lanes, ...rest] : [1, batch, ...rest]
+    batch === undefined ? [1, 1] : batch % lanes === 0 ? [batch / lanes, lanes, ...rest] : [1, batch, ...rest]
   return { split, permutation: permutations[layout][shape.length] ?? split.map((_, i) => i) }
 }
 
 /** Whether a tensor of this shape can lie so. */
 export const allows = (layout: Layout, shape: Shape.Shape, lanes: number): boolean =>
-  layout === "plain" || (permutations[layout][shape.length] !== undefined && (shape[0] % lanes === 0 || shape[0] === 1))
+  layout === "plain" ||
+  (permutations[layout][shape.length] !== undefined && (Arr.getUnsafe(shape, 0) % lanes === 0 || shape[0] === 1))
 
 /** The lengths of the physical axes. */
 export const physicalShape = (layout: Layout, shape: Shape.Shape, lanes: number): Shape.Shape => {
   if (layout === "plain") return shape
   const { split, permutation } = physical(layout, shape, lanes)
-  return permutation.map((axis) => split[axis])
+  return permutation.map((axis) => Arr.getUnsafe(split, axis))
 }
 
 /** The physical axes that hold logical axes: the batch is two of them. */
@@ -67,8 +69,10 @@ export const viewOf = (x: Value, shape: Shape.Shape, lanes: number, layout: Layo
   const [outer, inner, ...rest] = split.map((_, axis) => permutation.indexOf(axis))
   return View.make(
     x,
-    permutation.map((axis) => split[axis]),
-    shape.length === 0 ? [] : [[outer, inner], ...rest.map((axis) => [axis])]
+    permutation.map((axis) => Arr.getUnsafe(split, axis)),
+    shape.length === 0 || outer === undefined || inner === undefined
+      ? []
+      : [[outer, inner], ...rest.map((axis) => [axis])]
   )
 }
 

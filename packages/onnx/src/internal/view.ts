@@ -4,6 +4,7 @@
  * Reshapes, transpositions and slices change the view only; elements move once, when something needs them in an order of its own.
  */
 import { Shape } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { type Builder, type Value } from "./builder.ts"
 import * as E from "./emit.ts"
 
@@ -20,7 +21,7 @@ const withoutOnes = ({ axes, lengths, value }: View): View => {
   const kept = lengths.flatMap((n, i) => (n === 1 ? [] : [i]))
   return {
     value,
-    lengths: kept.map((i) => lengths[i]),
+    lengths: kept.map((i) => Arr.getUnsafe(lengths, i)),
     axes: axes.map((parts) => parts.filter((i) => lengths[i] !== 1).map((i) => kept.indexOf(i)))
   }
 }
@@ -31,12 +32,12 @@ export const make = (value: Value, lengths: Shape.Shape, axes: View["axes"]): Vi
 
 /** The tensor's shape. */
 export const shapeOf = ({ axes, lengths }: View): Shape.Shape =>
-  axes.map((parts) => parts.reduce((n, i) => n * lengths[i], 1))
+  axes.map((parts) => parts.reduce((n, i) => n * Arr.getUnsafe(lengths, i), 1))
 
 /** Splits one of the value's axes in two, the inner one of this length. */
 const splitAxis = ({ axes, lengths, value }: View, axis: number, inner: number): View => ({
   value,
-  lengths: lengths.toSpliced(axis, 1, lengths[axis] / inner, inner),
+  lengths: lengths.toSpliced(axis, 1, Arr.getUnsafe(lengths, axis) / inner, inner),
   axes: axes.map((parts) => parts.flatMap((i) => (i === axis ? [i, i + 1] : [i > axis ? i + 1 : i])))
 })
 
@@ -48,8 +49,8 @@ export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
   for (const length of shape) {
     const from = taken
     for (let missing = length; missing > 1;) {
-      const axis = current.axes[0][taken]
-      const n = current.lengths[axis]
+      const axis = Arr.getUnsafe(Arr.getUnsafe(current.axes, 0), taken)
+      const n = Arr.getUnsafe(current.lengths, axis)
       if (n > missing) {
         if (n % missing !== 0) return undefined
         current = splitAxis(current, axis, n / missing)
@@ -61,7 +62,7 @@ export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
       missing /= got
       taken++
     }
-    axes.push(current.axes[0].slice(from, taken))
+    axes.push(Arr.getUnsafe(current.axes, 0).slice(from, taken))
   }
   return { ...current, axes }
 }
@@ -69,14 +70,14 @@ export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
 /** Axis `i` of the result is axis `permutation[i]`. */
 export const transpose = (view: View, permutation: ReadonlyArray<number>): View => ({
   ...view,
-  axes: permutation.map((axis) => view.axes[axis])
+  axes: permutation.map((axis) => Arr.getUnsafe(view.axes, axis))
 })
 
 /** Elements `start ≤ i < end` of one axis; `undefined` where they are not whole pieces. */
 export const slice = (b: Builder, view: View, axis: number, start: number, end: number): View | undefined => {
   const { axes, lengths, value } = view
-  const [outer, ...rest] = axes[axis]
-  const inner = rest.reduce((n, i) => n * lengths[i], 1)
+  const [outer, ...rest] = Arr.getUnsafe(axes, axis)
+  const inner = rest.reduce((n, i) => n * Arr.getUnsafe(lengths, i), 1)
   if (outer === undefined || start % inner !== 0 || end % inner !== 0) return undefined
   const cut = E.slice(b, E.reshape(b, value, lengths), [{ axis: outer, start: start / inner, end: end / inner }])
   return make(cut, cut.shape, axes)
@@ -84,12 +85,12 @@ export const slice = (b: Builder, view: View, axis: number, start: number, end: 
 
 /** Joins tensors along an axis; `undefined` where they do not lie alike. */
 export const concat = (b: Builder, views: ReadonlyArray<View>, axis: number): View | undefined => {
-  const [{ axes, lengths }] = views
-  const [outer] = axes[axis]
+  const { axes, lengths } = Arr.getUnsafe(views, 0)
+  const [outer] = Arr.getUnsafe(axes, axis)
   const alike = (view: View) =>
     view.lengths.length === lengths.length &&
     view.lengths.every((n, i) => i === outer || n === lengths[i]) &&
-    view.axes.every((parts, i) => parts.join() === axes[i].join())
+    view.axes.every((parts, i) => parts.join() === axes[i]?.join())
   if (outer === undefined || !views.every(alike)) return undefined
   const values = views.map((view) => E.reshape(b, view.value, view.lengths))
   const joined = E.concat(b, values, outer)
@@ -97,7 +98,7 @@ export const concat = (b: Builder, views: ReadonlyArray<View>, axis: number): Vi
 }
 
 /** The axes of a tensor in the order in which a layout wants them. */
-const inOrder = ({ axes }: View, order: ReadonlyArray<number>) => order.flatMap((axis) => axes[axis])
+const inOrder = ({ axes }: View, order: ReadonlyArray<number>) => order.flatMap((axis) => Arr.getUnsafe(axes, axis))
 
 /** Whether the tensor's axes lie in memory in this order already. */
 export const lies = (view: View, order: ReadonlyArray<number>): boolean =>
@@ -110,6 +111,6 @@ export const laid = (b: Builder, view: View, order: ReadonlyArray<number>): Valu
   return E.reshape(
     b,
     moved,
-    order.map((axis) => shape[axis])
+    order.map((axis) => Arr.getUnsafe(shape, axis))
   )
 }

@@ -2,6 +2,7 @@
  * An affine map per channel goes into what reads it: the weights of a convolution or a linear layer, whose weight gradient gives the map's own; the argument of a GELU; a residual sum.
  */
 import { Definition, Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
 import { isPointwise, worthFolding } from "../Target.ts"
@@ -20,7 +21,12 @@ const ofTokens = (t: Tensor.Tensor, features: number) => {
 
 /** Sums per channel by a number per column: `[out, in]`. */
 const outer = (sums: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
-  Op.matmul(Op.reshape(sums, [sums.shape[0], 1], path), Op.reshape(offset, [1, offset.shape[0]], path), {}, path)
+  Op.matmul(
+    Op.reshape(sums, [Arr.getUnsafe(sums.shape, 0), 1], path),
+    Op.reshape(offset, [1, Arr.getUnsafe(offset.shape, 0)], path),
+    {},
+    path
+  )
 
 export const rewrite: Rewrite = {
   name: "affine maps",
@@ -29,7 +35,7 @@ export const rewrite: Rewrite = {
     conv2d: ({ attributes, inputs: [x, weight, bias], path }) => {
       const parts = isPointwise(weight.shape, attributes) ? ofImage(x) : undefined
       if (parts === undefined) return undefined
-      const matrix = Op.reshape(weight, [weight.shape[0], weight.shape[1]], path)
+      const matrix = Op.reshape(weight, [Arr.getUnsafe(weight.shape, 0), Arr.getUnsafe(weight.shape, 1)], path)
       const shifted = Fused.vectorProduct(matrix, parts.offset, { plus: bias }, path)
       const w = Fused.columnScaled(weight, parts.factor, path)
       return Definition.apply(Op.definitions.conv2d, attributes, [parts.x, w, shifted], path)
@@ -44,13 +50,13 @@ export const rewrite: Rewrite = {
       return Op.reshape(Op.add(matrix, constant, path), weightShape, path)
     },
     linear: ({ inputs: [x, weight, bias], path }) => {
-      const parts = ofTokens(x, weight.shape[0])
+      const parts = ofTokens(x, Arr.getUnsafe(weight.shape, 0))
       if (parts === undefined) return undefined
       const shifted = Fused.vectorProduct(weight, parts.offset, { plus: bias }, path)
       return Op.linear(parts.x, Fused.columnScaled(weight, parts.factor, path), shifted, path)
     },
     linearGradWeight: ({ inputs: [dy, x], path }) => {
-      const parts = ofTokens(x, dy.shape[dy.shape.length - 1])
+      const parts = ofTokens(x, Arr.getUnsafe(dy.shape, dy.shape.length - 1))
       if (parts === undefined) return undefined
       const product = Definition.apply(Op.definitions.linearGradWeight, {}, [dy, parts.x], path)
       const constant = outer(Fused.rowSum(dy, path), parts.offset, path)

@@ -5,6 +5,7 @@
  * left to who reads it.
  */
 import { Definition, Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Forms from "../Forms.ts"
 import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
@@ -48,12 +49,13 @@ interface Norm {
 const momentsEpsilon = 1e-5
 
 /** How many numbers a channel has. */
-const countOf = (x: Tensor.Tensor) => Shape.size(x.shape) / x.shape[1]
+const countOf = (x: Tensor.Tensor) => Shape.size(x.shape) / Arr.getUnsafe(x.shape, 1)
 
 const meanOf = (x: Tensor.Tensor, path: string) => Op.scale(Fused.rowSum(x, path), 1 / countOf(x), path)
 
 /** A kernel `[out, in, kh, kw]` as a matrix `[out, rest]`. */
-const matrix = (w: Tensor.Tensor, path: string) => Op.reshape(w, [w.shape[0], Shape.size(w.shape) / w.shape[0]], path)
+const matrix = (w: Tensor.Tensor, path: string) =>
+  Op.reshape(w, [Arr.getUnsafe(w.shape, 0), Shape.size(w.shape) / Arr.getUnsafe(w.shape, 0)], path)
 
 const scaledBy = (gamma: Tensor.Tensor | undefined, x: Tensor.Tensor, path: string) =>
   gamma === undefined ? x : Op.mul(gamma, x, path)
@@ -81,7 +83,7 @@ const statisticsOf = (target: Target) => {
   const channelMeans = (x: Tensor.Tensor, path: string): Tensor.Tensor => {
     const product = gated(target, x)
     if (product === undefined) return meanOf(x, path)
-    const [batch, channels] = x.shape
+    const [batch, channels] = Shape.ofRank(4)(x.shape)
     const ofImages = Op.globalAveragePool(product.image, path)
     const all = Op.mul(ofImages, Op.reshape(product.gate, [batch, channels], path), path)
     return Op.scale(Op.sum(all, [0], false, path), 1 / batch, path)
@@ -124,7 +126,7 @@ const statisticsOf = (target: Target) => {
           return { rows: product, shift: whole(through(offset)), residual }
         }
         // Worth it unless the input is much larger than the result.
-        if (input.shape[1] <= 3 * x.shape[1]) {
+        if (Arr.getUnsafe(input.shape, 1) <= 3 * Arr.getUnsafe(x.shape, 1)) {
           const shift = through(channelMeans(input, path))
           return { rows: convolved(weight, Op.neg(shift, path)), shift: whole(shift), residual: undefined }
         }
@@ -159,7 +161,7 @@ const statisticsOf = (target: Target) => {
   const normalised = ({ attributes, inputs: [x, gamma, beta], path }: Tensor.Tensor<"batchNorm">): Tensor.Tensor => {
     const { inverse, residual, rows } = statistics(x, attributes.epsilon, path)
     const factor = scaledBy(gamma, inverse, path)
-    const bias = beta ?? Op.constant(new Float32Array(x.shape[1]), [x.shape[1]], path)
+    const bias = beta ?? Op.constant(new Float32Array(Arr.getUnsafe(x.shape, 1)), [Arr.getUnsafe(x.shape, 1)], path)
     const offset = residual === undefined ? bias : Op.sub(bias, Op.mul(residual, factor, path), path)
     const y = Fused.affine(rows, factor, { offset }, path)
     norms.set(y.attributes, { rows, factor, offset, beta: bias })
@@ -186,7 +188,7 @@ export const rewrite: Rewrite = {
       batchMoments: ({ inputs: [x], path }) => {
         if (!imageInRows(target, x.shape)) return undefined
         const { mean, variance } = statistics(x, momentsEpsilon, path)
-        const row = (v: Tensor.Tensor) => Op.reshape(v, [1, x.shape[1]], path)
+        const row = (v: Tensor.Tensor) => Op.reshape(v, [1, Arr.getUnsafe(x.shape, 1)], path)
         const rows = [row(mean), row(variance)] as const
         const both = Op.concat(rows, 0, path)
         moments.set(both.attributes, rows)

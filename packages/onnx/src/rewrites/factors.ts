@@ -1,5 +1,6 @@
 /** By what a gradient is multiplied, one number or one per channel, goes into the weights of what reads it, or is multiplied with its sums. */
 import { Definition, Op, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Forms from "../Forms.ts"
 import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
@@ -30,8 +31,8 @@ const partsOf = (target: Target, dy: Tensor.Tensor) => {
   if (product === undefined) return undefined
   const { tokens, vector } = product
   // What reads the gradient is a linear layer from about as many features.
-  if (!worthFolding(dy.shape, dy.shape[2])) return undefined
-  return isLinear(tokens) && worthFolding(tokens.shape, tokens.inputs[1].shape[1])
+  if (!worthFolding(dy.shape, Arr.getUnsafe(dy.shape, 2))) return undefined
+  return isLinear(tokens) && worthFolding(tokens.shape, Arr.getUnsafe(tokens.inputs[1].shape, 1))
     ? undefined
     : { value: tokens, factor: vector }
 }

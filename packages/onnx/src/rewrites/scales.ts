@@ -1,5 +1,6 @@
 /** A factor per feature, or one number, that a linear layer's result is multiplied by goes into the layer's weights (LayerScale, the √½ of a GELU), and its gradient comes from their product. */
 import { Definition, Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Forms from "../Forms.ts"
 import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
@@ -13,12 +14,12 @@ const isBinary = Tensor.is("binary")
 const scaledLinear = (target: Target, t: Tensor.Tensor, factor: Tensor.Tensor, path: string) => {
   if (!isLinear(t) || !tokensInRows(target, t.shape)) return undefined
   const [x, weight, bias] = t.inputs
-  if (!worthFolding(t.shape, weight.shape[1])) return undefined
+  if (!worthFolding(t.shape, Arr.getUnsafe(weight.shape, 1))) return undefined
   return Op.linear(x, Fused.rowScaled(weight, factor, path), bias && Op.mul(bias, factor, path), path)
 }
 
 /** The linear layer and the other factor of a product. */
-const linearAnd = ([x, y]: ReadonlyArray<Tensor.Tensor>) =>
+const linearAnd = ([x, y]: Tensor.Inputs["binary"]) =>
   isLinear(x) ? { layer: x, other: y } : isLinear(y) ? { layer: y, other: x } : undefined
 
 export const rewrite: Rewrite = {
@@ -39,7 +40,7 @@ export const rewrite: Rewrite = {
       if (!isBinary(x) || x.attributes.fn !== "mul" || !Shape.equals(x.inputs[0].shape, x.inputs[1].shape))
         return undefined
       const found = linearAnd(x.inputs)
-      if (found === undefined || !worthFolding(x.shape, found.layer.inputs[1].shape[1]))
+      if (found === undefined || !worthFolding(x.shape, Arr.getUnsafe(found.layer.inputs[1].shape, 1)))
         return Op.reshape(Fused.rowDot(x.inputs[0], x.inputs[1], path), shape, path)
       const [input, weight, bias] = found.layer.inputs
       const { factor, value } = Forms.scaledOf(found.other, target)

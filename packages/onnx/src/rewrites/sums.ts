@@ -1,5 +1,6 @@
 /** Sums and dot products of a gradient that comes through a product with weights follow from what the product was made of: the gradient itself need not be there for them. */
 import { Definition, Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
 import { imageInRows, isPointwise, type Target, tokensInRows, worthFolding } from "../Target.ts"
@@ -25,7 +26,7 @@ const throughImage = (target: Target, dy: Tensor.Tensor, path: string): Through 
   if (!isPointwise(weight.shape, dy.attributes) || !imageInRows(target, d.shape)) return undefined
   const { dilation, groups, padding, stride } = dy.attributes
   const attributes = { dilation, groups, padding, stride, weightShape: weight.shape }
-  const matrix = [weight.shape[0], weight.shape[1]]
+  const matrix = weight.shape.slice(0, 2)
   return {
     d,
     weight: Op.reshape(weight, matrix, path),
@@ -38,7 +39,7 @@ const throughImage = (target: Target, dy: Tensor.Tensor, path: string): Through 
 const throughLinear = (target: Target, dy: Tensor.Tensor, path: string): Through | undefined => {
   if (!isLinearGradInput(dy) || !tokensInRows(target, dy.shape)) return undefined
   const [d, weight] = dy.inputs
-  if (!worthFolding(d.shape, weight.shape[0])) return undefined
+  if (!worthFolding(d.shape, Arr.getUnsafe(weight.shape, 0))) return undefined
   return {
     d,
     weight,
@@ -65,20 +66,20 @@ export const rewrite: Rewrite = {
         return sums && Op.reshape(sums, shape, path)
       },
       composite: (node) => {
-        const { inputs, path } = node
-        if (Fused.is("rowSum")(node)) return sumsOf(inputs[0], path)
+        const { path } = node
+        if (Fused.is("rowSum")(node)) return sumsOf(node.inputs[0], path)
         if (Fused.is("rowDot")(node)) {
-          const [dy, rows] = inputs
+          const [dy, rows] = node.inputs
           const of = through(dy, path)
           return of && Op.sum(Op.mul(of.weight, of.weightGradient(rows), path), [0], false, path)
         }
         // The mean that is taken off goes into the weights.
         if (Fused.is("withoutMeans")(node)) {
-          const [product] = inputs
+          const [product] = node.inputs
           if (!isBinary(product) || product.attributes.fn !== "mul") return undefined
           const [dy, gamma] = product.inputs
           const of = throughLinear(target, dy, path)
-          if (of === undefined || !Shape.equals(gamma.shape, [node.shape[2]])) return undefined
+          if (of === undefined || !Shape.equals(gamma.shape, [Arr.getUnsafe(node.shape, 2)])) return undefined
           const weight = Fused.columnScaled(of.weight, gamma, path)
           const even = Op.sub(weight, Op.mean(weight, [1], true, path), path)
           return Definition.apply(Op.definitions.linearGradInput, {}, [of.d, even], path)

@@ -2,7 +2,8 @@
  * Attention in pieces of the batch whose scores stay in the processor's caches. Queries, keys and values of an image are `[head size, tokens]` per head,
  * as they lie with channels outermost.
  */
-import type { Tensor } from "@uninet/graph"
+import { Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
 import { type Context, type Lowered, type PartialRules, viewed } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
@@ -21,7 +22,11 @@ const product = (
     transB = false
   }: { readonly alpha?: number; readonly transA?: boolean; readonly transB?: boolean } = {}
 ): Value => {
-  const shape = [...x.shape.slice(0, -2), x.shape[transA ? 3 : 2], y.shape[transB ? 2 : 3]]
+  const shape = [
+    ...x.shape.slice(0, -2),
+    Arr.getUnsafe(x.shape, transA ? 3 : 2),
+    Arr.getUnsafe(y.shape, transB ? 2 : 3)
+  ]
   const attributes = { alpha: { float: alpha }, transA: transA ? 1 : 0, transB: transB ? 1 : 0 }
   return b.node("FusedMatMul", [x, y], attributes, [shape], "com.microsoft")[0]
 }
@@ -34,8 +39,8 @@ const mostPieces = 16
 
 /** Into how many pieces a batch is cut; each holds every row of the mask as often. */
 const piecesOf = (heads: number, query: Tensor.Tensor, key: Tensor.Tensor, mask: Tensor.Tensor | undefined): number => {
-  const [batch, queries] = query.shape
-  const bytes = 4 * batch * heads * queries * key.shape[1]
+  const [batch, queries] = Shape.ofRank(3)(query.shape)
+  const bytes = 4 * batch * heads * queries * Arr.getUnsafe(key.shape, 1)
   const whole = batch / (mask?.shape[0] ?? 1)
   let count = 1
   while (bytes / count > piece && count < mostPieces && whole % (2 * count) === 0) count *= 2
@@ -45,7 +50,7 @@ const piecesOf = (heads: number, query: Tensor.Tensor, key: Tensor.Tensor, mask:
 /** Pieces of tokens, each `[batch, heads, head size, tokens]`. */
 const split = (ctx: Context, tokens: Tensor.Tensor, heads: number, count: number): ReadonlyArray<Value> => {
   const { b } = ctx
-  const [batch, n, channels] = tokens.shape
+  const [batch, n, channels] = Shape.ofRank(3)(tokens.shape)
   const apart = [batch, n, heads, channels / heads]
   const view =
     View.reshape(ctx.view(tokens), apart) ?? viewOf(E.reshape(b, ctx.plain(tokens), apart), apart, 1, "plain")
@@ -70,12 +75,12 @@ const joined = (ctx: Context, node: Tensor.Tensor, pieces: ReadonlyArray<Value>)
 const forward = (
   ctx: Context,
   { heads, scale }: { readonly heads: number; readonly scale: number },
-  [query, key, value, mask]: ReadonlyArray<Tensor.Tensor>
+  [query, key, value, mask]: Tensor.Inputs["attention"]
 ) => {
   const count = piecesOf(heads, query, key, mask)
-  const [queries, keys, values] = [query, key, value].map((t) => split(ctx, t, heads, count))
+  const [queries, keys, values] = Tensor.each((t) => split(ctx, t, heads, count))([query, key, value])
   return queries.map((q, i) => {
-    const [k, v] = [keys[i], values[i]]
+    const [k, v] = [Arr.getUnsafe(keys, i), Arr.getUnsafe(values, i)]
     const p = softmaxOfScores(ctx, product(ctx, q, k, { transA: true, alpha: scale }), mask)
     return { q, k, v, p, y: product(ctx, v, p, { transB: true }) }
   })
@@ -84,9 +89,9 @@ const forward = (
 /** dᵀ·v − along, `along` one number per query. Where the result is much larger than the factors the subtraction goes along as one feature more. */
 const lessAlong = (ctx: Context, d: Value, v: Value, along: Value): Value => {
   const { b } = ctx
-  const [batch, heads, size, keys] = v.shape
+  const [batch, heads, size, keys] = Shape.ofRank(4)(v.shape)
   if (keys < 4 * size) {
-    const column = E.reshape(b, along, [batch, heads, d.shape[3], 1])
+    const column = E.reshape(b, along, [batch, heads, Arr.getUnsafe(d.shape, 3), 1])
     return E.sub(b, product(ctx, d, v, { transA: true }), column)
   }
   const more = E.concat(b, [d, E.unary(b, "Neg", along)], 2)
@@ -108,7 +113,7 @@ export const rules = {
     const pieces = forward(ctx, node.attributes, inputs)
     const gradients = split(ctx, dy, heads, pieces.length)
     const results = pieces.map(({ k, p, q, v, y }, i) => {
-      const d = gradients[i]
+      const d = Arr.getUnsafe(gradients, i)
       if (of === "value") return product(ctx, d, p)
       // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P), where the sum over the keys is that of dy ∘ y over the features.
       const along = E.sum(b, E.mul(b, d, y), [2], true)

@@ -1,5 +1,6 @@
 /** Leaves, arithmetic, activations, reductions, and moving elements about. */
 import { Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
 import { type Context, fits, type Lowered, plain, type Rules, scaledFeatureRows, widened } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
@@ -20,7 +21,7 @@ const comparisons = { greater: "Greater", greaterOrEqual: "GreaterOrEqual", equa
 const single = (t: Tensor.Tensor) => Shape.size(t.shape) === 1
 
 /** Both operands in one layout, so that their physical axes meet; and the layout. */
-const aligned = (ctx: Context, node: Tensor.Tensor): readonly [Value, Value, Layout] => {
+const aligned = (ctx: Context, node: Tensor.Tensor<"binary" | "compare">): readonly [Value, Value, Layout] => {
   const [x, y] = node.inputs
   const rank = node.shape.length
   // The layout is that of the operand with more elements; the smaller one is cheaper to move.
@@ -166,7 +167,7 @@ export const rules = {
   softmax: (node, ctx) => plain(E.alongLast(ctx.b, "Softmax", ctx.plain(node.inputs[0]))),
   softmaxGrad: (node, ctx) => {
     const { b } = ctx
-    const [y, dy] = node.inputs.map(ctx.plain)
+    const [y, dy] = Tensor.each(ctx.plain)(node.inputs)
     const along = E.sum(b, E.mul(b, y, dy), [y.shape.length - 1], true)
     return plain(E.mul(b, y, E.sub(b, dy, along)))
   },
@@ -200,7 +201,7 @@ export const rules = {
     const { axis, start, end } = node.attributes
     const [x] = node.inputs
     const layout = axis === 0 ? "plain" : ctx.layoutOf(x)
-    const [at] = physicalAxes(layout, x.shape, ctx.lanes, [axis])
+    const at = Arr.getUnsafe(physicalAxes(layout, x.shape, ctx.lanes, [axis]), 0)
     return { layout, value: E.slice(ctx.b, ctx.get(x, layout), [{ axis: at, start, end }]) }
   },
   pad: (node, ctx) => {
@@ -210,7 +211,8 @@ export const rules = {
     const value = ctx.get(x, layout)
     const spread = (zeros: ReadonlyArray<number>) => {
       const out = value.shape.map(() => 0)
-      for (const [axis, n] of zeros.entries()) if (n > 0) out[physicalAxes(layout, x.shape, ctx.lanes, [axis])[0]] = n
+      for (const [axis, n] of zeros.entries())
+        if (n > 0) out[Arr.getUnsafe(physicalAxes(layout, x.shape, ctx.lanes, [axis]), 0)] = n
       return out
     }
     return { layout, value: E.pad(ctx.b, value, spread(before), spread(after)) }
@@ -220,7 +222,7 @@ export const rules = {
     const preferred = ctx.layoutOf(node.inputs[0])
     const possible = axis > 0 && node.inputs.every((t) => ctx.allows(preferred, t.shape))
     const layout = possible ? preferred : "plain"
-    const [at] = physicalAxes(layout, node.shape, ctx.lanes, [axis])
+    const at = Arr.getUnsafe(physicalAxes(layout, node.shape, ctx.lanes, [axis]), 0)
     return {
       layout,
       value: E.concat(
@@ -241,7 +243,11 @@ export const rules = {
       : plain(
           E.transpose(
             ctx.b,
-            E.reshape(ctx.b, ctx.plain(x), [x.shape[0], x.shape[1], x.shape[2] * x.shape[3]]),
+            E.reshape(ctx.b, ctx.plain(x), [
+              Arr.getUnsafe(x.shape, 0),
+              Arr.getUnsafe(x.shape, 1),
+              Arr.getUnsafe(x.shape, 2) * Arr.getUnsafe(x.shape, 3)
+            ]),
             [0, 2, 1]
           )
         )
@@ -269,7 +275,7 @@ const reduceJoined = (
   for (const [i, n] of x.shape.entries()) {
     if (n === 1) continue
     const is = axes.includes(i)
-    if (reduced.at(-1) === is) shape[shape.length - 1] *= n
+    if (reduced.at(-1) === is) shape.push((shape.pop() ?? 1) * n)
     else {
       shape.push(n)
       reduced.push(is)

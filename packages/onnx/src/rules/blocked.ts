@@ -4,6 +4,7 @@
  * A wrong block size gives wrong numbers silently: the runtime finds the size out before it allows these rules.
  */
 import { Op, Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { blockedImage, fromBlocked, node as blocked } from "../internal/blocks.ts"
 import { once } from "../internal/arrays.ts"
 import type { Value } from "../internal/builder.ts"
@@ -31,7 +32,7 @@ const selection = (block: number, taps: number, per: number, copies: number, tur
 /** A depthwise kernel `[c, 1, kh, kw]` repeated over the images of the batch, blocked, and turned by 180° if asked for. */
 const blockedKernel = (ctx: Context, kernel: Value, batch: number, turned = false): Value => {
   const { b, block } = ctx
-  const [channels, , kh, kw] = kernel.shape
+  const [channels, , kh, kw] = Shape.ofRank(4)(kernel.shape)
   const taps = kh * kw
   const shape = [channels * batch, 1, kh, kw]
   // Whole blocks of one channel's images, or one block of whole channels.
@@ -56,13 +57,13 @@ const sumOfImages = (ctx: Context, each: Value, channels: number, batch: number,
 
 /** One number per channel repeated over the images of the batch. */
 const blockedBias = (ctx: Context, bias: Value, batch: number): Value => {
-  const [channels] = bias.shape
+  const channels = Arr.getUnsafe(bias.shape, 0)
   return E.reshape(ctx.b, E.repeated(ctx.b, E.column(ctx.b, bias), batch), [channels * batch])
 }
 
 /** The kernel turned by 180°. */
 const reversed = (ctx: Context, kernel: Value): Value => {
-  const [channels, , kh, kw] = kernel.shape
+  const [channels, , kh, kw] = Shape.ofRank(4)(kernel.shape)
   const taps = kh * kw
   const backwards = Array.from({ length: taps }, (_, i) => taps - 1 - i)
   return E.reshape(ctx.b, E.gather(ctx.b, E.reshape(ctx.b, kernel, [channels, taps]), 1, backwards), kernel.shape)
@@ -71,7 +72,7 @@ const reversed = (ctx: Context, kernel: Value): Value => {
 /** `step − 1` rows and columns of zeros after every row and column of a blocked image. */
 const spaced = (ctx: Context, x: Value, [sh, sw]: readonly [number, number]): Value => {
   const { b, block } = ctx
-  const [, channels, height, width] = x.shape
+  const [, channels, height, width] = Shape.ofRank(4)(x.shape)
   const columns = E.reshape(b, x, [(channels / block) * height * width, 1, block])
   const wide = E.pad(b, columns, [0, 0, 0], [0, sw - 1, 0])
   const rows = E.reshape(b, wide, [(channels / block) * height, 1, width * sw * block])
@@ -83,7 +84,7 @@ const spaced = (ctx: Context, x: Value, [sh, sw]: readonly [number, number]): Va
 const depthwise = (ctx: Context, node: Tensor.Tensor<"conv2d">): Lowered => {
   const [x, weight, bias] = node.inputs
   const { dilation, groups, padding, stride } = node.attributes
-  const [batch] = x.shape
+  const batch = Arr.getUnsafe(x.shape, 0)
   const inputs = [blockedImage(ctx, x), blockedKernel(ctx, ctx.plain(weight), batch)]
   const y = blocked(
     ctx,
@@ -96,7 +97,7 @@ const depthwise = (ctx: Context, node: Tensor.Tensor<"conv2d">): Lowered => {
       group: groups * batch,
       ...unlessOnes("dilations", dilation)
     },
-    [1, node.shape[1] * batch, node.shape[2], node.shape[3]]
+    [1, Arr.getUnsafe(node.shape, 1) * batch, Arr.getUnsafe(node.shape, 2), Arr.getUnsafe(node.shape, 3)]
   )
   return fromBlocked(ctx, node.shape, y)
 }
@@ -106,14 +107,14 @@ export const rules = {
   conv2dGradInput: (node, ctx) => {
     const [dy, weight] = node.inputs
     const { dilation, groups, stride, padding, inputShape } = node.attributes
-    const [batch, channels, height, width] = inputShape
-    const [kh, kw] = weight.shape.slice(2)
+    const [batch, channels, height, width] = Shape.ofRank(4)(inputShape)
+    const [, , kh, kw] = Shape.ofRank(4)(weight.shape)
     const [down, across] = Op.kernelExtent([kh, kw], dilation)
     const d = spaced(ctx, blockedImage(ctx, dy), stride)
     const top = down - 1 - padding[0]
     const left = across - 1 - padding[1]
-    const bottom = height - d.shape[2] - top + down - 1
-    const right = width - d.shape[3] - left + across - 1
+    const bottom = height - Arr.getUnsafe(d.shape, 2) - top + down - 1
+    const right = width - Arr.getUnsafe(d.shape, 3) - left + across - 1
     const dx = blocked(
       ctx,
       "Conv",
@@ -134,9 +135,9 @@ export const rules = {
     const [dy, x] = node.inputs
     const { dilation, groups, stride, padding, weightShape } = node.attributes
     const { b, block } = ctx
-    const [batch, channels] = x.shape
-    const [kh, kw] = weightShape.slice(2)
-    const [, , h, w] = dy.shape
+    const [batch, channels] = Shape.ofRank(4)(x.shape)
+    const [, , kh, kw] = Shape.ofRank(4)(weightShape)
+    const [, , h, w] = Shape.ofRank(4)(dy.shape)
     const full = fullSize(x.shape, dy.shape, node.attributes)
     const kernel = E.reshape(b, blockedImage(ctx, dy), [channels * batch, 1, h, w])
     const each = blocked(
@@ -146,7 +147,12 @@ export const rules = {
       { kernel_shape: [h, w], strides: dilation, dilations: stride, pads: padding, group: groups * batch },
       [1, channels * batch, ...full]
     )
-    const apart = E.reshape(b, each, [(channels * batch) / block, full[0], full[1], block])
+    const apart = E.reshape(b, each, [
+      (channels * batch) / block,
+      Arr.getUnsafe(full, 0),
+      Arr.getUnsafe(full, 1),
+      block
+    ])
     const cut = E.slice(b, apart, [
       { axis: 1, start: 0, end: kh },
       { axis: 2, start: 0, end: kw }
@@ -158,13 +164,13 @@ export const rules = {
   maxPool2d: (node, ctx) => {
     const [x] = node.inputs
     const [rows, columns] = slidings(node.attributes)
-    const maxima = pooled(ctx, blockedImage(ctx, x), 3, columns, node.shape[3])
-    return fromBlocked(ctx, node.shape, pooled(ctx, maxima, 2, rows, node.shape[2]))
+    const maxima = pooled(ctx, blockedImage(ctx, x), 3, columns, Arr.getUnsafe(node.shape, 3))
+    return fromBlocked(ctx, node.shape, pooled(ctx, maxima, 2, rows, Arr.getUnsafe(node.shape, 2)))
   },
   // First along columns, then along rows.
   maxPool2dGrad: (node, ctx) => {
     const [x, dy] = node.inputs
-    const [, , h, w] = dy.shape
+    const [, , h, w] = Shape.ofRank(4)(dy.shape)
     const [rows, columns] = slidings(node.attributes)
     const image = blockedImage(ctx, x)
     const maxima = pooled(ctx, image, 3, columns, w)
@@ -180,7 +186,7 @@ export const rules = {
       "AveragePool",
       [image],
       { kernel_shape: kernel, strides: stride, pads: padding, count_include_pad: countPadding ? 1 : 0 },
-      [1, image.shape[1], node.shape[2], node.shape[3]]
+      [1, Arr.getUnsafe(image.shape, 1), Arr.getUnsafe(node.shape, 2), Arr.getUnsafe(node.shape, 3)]
     )
     return fromBlocked(ctx, node.shape, y)
   },
@@ -190,16 +196,16 @@ export const rules = {
     const [dy] = node.inputs
     const { inputShape, kernel, padding, stride } = node.attributes
     const image = blockedImage(ctx, dy)
-    const [, images, rows, columns] = image.shape
+    const [, images, rows, columns] = Shape.ofRank(4)(image.shape)
     const shares = windowShares(ctx, node, 1)
     const blocks = E.reshape(b, image, [images / ctx.block, rows * columns, ctx.block])
     const scaled =
       Shape.size(shares.shape) === 1 ? image : E.reshape(b, E.mul(b, blocks, E.column(b, shares)), image.shape)
     const d = spaced(ctx, scaled, stride)
-    const [, , height, width] = inputShape
+    const [, , height, width] = Shape.ofRank(4)(inputShape)
     const [top, left] = [kernel[0] - 1 - padding[0], kernel[1] - 1 - padding[1]]
-    const bottom = height - d.shape[2] - top + kernel[0] - 1
-    const right = width - d.shape[3] - left + kernel[1] - 1
+    const bottom = height - Arr.getUnsafe(d.shape, 2) - top + kernel[0] - 1
+    const right = width - Arr.getUnsafe(d.shape, 3) - left + kernel[1] - 1
     if (Math.min(bottom, right) < 0) return undefined
     const dx = blocked(
       ctx,
@@ -238,7 +244,7 @@ const along = (axis: Axis, own: number, other: number) => (axis === 2 ? [own, ot
 
 /** A blocked image as `[outer, length, inner]` around an axis. */
 const around = (ctx: Context, x: Value, axis: Axis): Value => {
-  const [, channels, height, width] = x.shape
+  const [, channels, height, width] = Shape.ofRank(4)(x.shape)
   const outer = channels / ctx.block
   return E.reshape(ctx.b, x, axis === 2 ? [outer, height, width * ctx.block] : [outer * height, width, ctx.block])
 }
@@ -264,7 +270,7 @@ const lowest = -3.4e38
 
 /** The gradient of a sliding maximum along one axis: each result's gradient goes to the first of its window's largest elements. */
 const maximumGradient = (ctx: Context, x: Value, dy: Value, axis: Axis, window: Sliding, count: number): Value => {
-  const length = x.shape[axis]
+  const length = Arr.getUnsafe(x.shape, axis)
   if (window.kernel === 3 && window.before === 1) {
     if (window.stride === 1 && count === length) return gradientOfThree(ctx, x, dy, axis)
     if (window.stride === 2 && 2 * count === length) return gradientOfEverySecond(ctx, x, dy, axis, window)
@@ -279,7 +285,7 @@ const mask = (ctx: Context, condition: Value): Value => E.unary(ctx.b, "Cast", c
 
 /** What a kernel of three taps makes of an image along an axis, plus another image. */
 const threeTaps = (ctx: Context, x: Value, axis: Axis, taps: readonly [number, number, number], sum: Value): Value => {
-  const groups = x.shape[1]
+  const groups = Arr.getUnsafe(x.shape, 1)
   const weight = ctx.b.constant(threeTapsOf(ctx.block, groups, taps), [groups, 1, ...along(axis, 3, 1)])
   return blocked(
     ctx,
@@ -298,7 +304,7 @@ const threeTaps = (ctx: Context, x: Value, axis: Axis, taps: readonly [number, n
 /** A kernel of three taps, the same for all channels, in blocks. */
 const threeTapsOf = (block: number, groups: number, taps: readonly [number, number, number]): Float32Array =>
   once(`three ${block} ${groups} ${taps.join()}`, () =>
-    Float32Array.from({ length: 3 * groups }, (_, i) => taps[Math.floor(i / block) % 3])
+    Float32Array.from({ length: 3 * groups }, (_, i) => Arr.getUnsafe(taps, Math.floor(i / block) % 3))
   )
 
 /** The three elements of a window are its first, middle and last: the shares of a window's gradient that its first and its last get. */
@@ -310,7 +316,7 @@ const sharesOf = (ctx: Context, dy: Value, firstWins: Value, lastWins: Value) =>
 /** Windows of three at every element, one beyond either end. What the middle does not keep goes to its neighbours. */
 const gradientOfThree = (ctx: Context, x: Value, dy: Value, axis: Axis): Value => {
   const { b } = ctx
-  const length = x.shape[axis]
+  const length = Arr.getUnsafe(x.shape, axis)
   const three = { kernel: 3, stride: 1 }
   const maxima = pooled(ctx, x, axis, { ...three, before: 1, after: 1 }, length)
   // The windows that an element is first of begin at it; as seen from the window's middle that is one further.
@@ -326,10 +332,10 @@ const gradientOfThree = (ctx: Context, x: Value, dy: Value, axis: Axis): Value =
 /** Windows of three at every second element. The middles are the even elements, the ends the odd ones. */
 const gradientOfEverySecond = (ctx: Context, x: Value, dy: Value, axis: Axis, window: Sliding): Value => {
   const { b } = ctx
-  const count = dy.shape[axis]
+  const count = Arr.getUnsafe(dy.shape, axis)
   const maxima = pooled(ctx, x, axis, window, count)
   const others = pooled(ctx, x, axis, { kernel: 2, stride: 2, before: 1, after: 0 }, count)
-  const [outer, , inner] = around(ctx, x, axis).shape
+  const [outer, , inner] = Shape.ofRank(3)(around(ctx, x, axis).shape)
   const pairs = E.reshape(b, x, [outer, count, 2 * inner])
   const firsts = E.pad(b, pairs, [0, 1, -inner], [0, -1, 0], lowest)
   const firstWins = E.binary(b, "GreaterOrEqual", firsts, around(ctx, maxima, axis))
@@ -347,7 +353,7 @@ const gradientBySlices = (
   { before: padding, count, kernel, stride }: Sliding & { readonly count: number }
 ): Value => {
   const { b } = ctx
-  const [outer, length, inner] = x.shape
+  const [outer, length, inner] = Shape.ofRank(3)(x.shape)
   // Lengthened so that every window is whole and the axis divides into strides.
   const phases = Math.ceil(Math.max(padding + length, (count - 1) * stride + kernel) / stride)
   const padded = E.pad(b, x, [0, padding, 0], [0, phases * stride - length - padding, 0], lowest)
@@ -369,7 +375,7 @@ const gradientBySlices = (
       break
     }
     const after = elements.slice(k + 1).reduce((m, e) => E.binary(b, "Max", m, e))
-    const wins = E.binary(b, "GreaterOrEqual", elements[k], after)
+    const wins = E.binary(b, "GreaterOrEqual", Arr.getUnsafe(elements, k), after)
     const share = b.node("Where", [wins, rest, zero], {}, [rest.shape])[0]
     shares.push(share)
     rest = E.sub(b, rest, share)

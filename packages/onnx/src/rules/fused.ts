@@ -1,5 +1,6 @@
 /** Fused ops (see `Fused.ts`) in as few passes over memory as the blocked kernels allow. */
-import type { Tensor } from "@uninet/graph"
+import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { affine, affineAll, blockedImage, node as blocked, rowDot } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
 import { channelRows, type Context, fromChannelRows, type FusedRules, plain, scaleRows } from "../internal/context.ts"
@@ -11,13 +12,13 @@ import { gateImage, imageRows } from "./gates.ts"
 
 /** Weights as a matrix of as many rows as there are of them. */
 const matrix = (ctx: Context, w: Tensor.Tensor): Value => {
-  const [rows, ...rest] = w.shape
-  return E.reshape(ctx.b, ctx.plain(w), [rows, rest.reduce((n, m) => n * m, 1)])
+  const rows = Arr.getUnsafe(w.shape, 0)
+  return E.reshape(ctx.b, ctx.plain(w), [rows, w.shape.slice(1).reduce((n, m) => n * m, 1)])
 }
 
 /** The mean of every column, `[1, columns]`. */
 const columnMeans = (ctx: Context, x: Value): Value => {
-  const [rows] = x.shape
+  const rows = Arr.getUnsafe(x.shape, 0)
   return E.gemm(ctx.b, ctx.b.constant(new Float32Array(rows).fill(1 / rows), [1, rows]), x)
 }
 
@@ -26,7 +27,7 @@ const fewRows = 64
 
 const withoutMeans = (ctx: Context, x: Value): Value => {
   const { b } = ctx
-  const [n] = x.shape
+  const n = Arr.getUnsafe(x.shape, 0)
   if (n > fewRows) return E.sub(b, x, columnMeans(ctx, x))
   const centring = Float32Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0) - 1 / n)
   return E.gemm(b, b.constant(centring, [n, n]), x)
@@ -44,7 +45,7 @@ export const rules: FusedRules = {
     const rows = channelRows(ctx, parts.x)
     const [factor, offset] = [ctx.plain(parts.factor), parts.offset && ctx.plain(parts.offset)]
     const sum = parts.sum && channelRows(ctx, parts.sum)
-    if (rows.shape[1] % ctx.block === 0)
+    if (Arr.getUnsafe(rows.shape, 1) % ctx.block === 0)
       return fromChannelRows(
         ctx,
         node.shape,
@@ -64,7 +65,9 @@ export const rules: FusedRules = {
   rowSum: ({ inputs: [x] }, ctx) => plain(E.sum(ctx.b, channelRows(ctx, x), [1])),
   rowDot: ({ inputs: [x, y] }, ctx) => {
     const [p, q] = [channelRows(ctx, x), channelRows(ctx, y)]
-    return plain(p.shape[1] % ctx.block === 0 ? rowDot(ctx, p, q) : E.sum(ctx.b, E.mul(ctx.b, p, q), [1]))
+    return plain(
+      Arr.getUnsafe(p.shape, 1) % ctx.block === 0 ? rowDot(ctx, p, q) : E.sum(ctx.b, E.mul(ctx.b, p, q), [1])
+    )
   },
   imageDot: ({ inputs: [p, q], shape }, ctx) => {
     const physical = physicalShape("channels", shape, ctx.lanes)
@@ -73,7 +76,7 @@ export const rules: FusedRules = {
       return { layout: "channels", value: E.reshape(ctx.b, dots, physical) }
     }
     const [image, kernel] = [blockedImage(ctx, p), blockedImage(ctx, q)]
-    const [, groups, height, width] = image.shape
+    const [, groups, height, width] = Shape.ofRank(4)(image.shape)
     const dots = blocked(
       ctx,
       "Conv",

@@ -1,5 +1,6 @@
 /** Squeeze-and-excitation by depthwise kernels over the images' lanes, or by rows where they do not lie in lanes. */
 import { type Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { affine, blockedImage, fromBlocked, node as blocked } from "../internal/blocks.ts"
 import type { Value } from "../internal/builder.ts"
 import { type Context, fromChannelRows, type Lowered, type PartialRules } from "../internal/context.ts"
@@ -13,18 +14,21 @@ export const perImage = (ctx: Context, gate: Tensor.Tensor, shape: Shape.Shape):
 
 /** Every channel of every image as a row. */
 export const imageRows = (ctx: Context, x: Tensor.Tensor): Value =>
-  E.reshape(ctx.b, ctx.get(x, "channels"), [x.shape[1] * x.shape[0], x.shape[2] * x.shape[3]])
+  E.reshape(ctx.b, ctx.get(x, "channels"), [
+    Arr.getUnsafe(x.shape, 1) * Arr.getUnsafe(x.shape, 0),
+    Arr.getUnsafe(x.shape, 2) * Arr.getUnsafe(x.shape, 3)
+  ])
 
 /** The mean of every channel of every image, in the order of a blocked image's channels. */
 const imageMeans = (ctx: Context, x: Tensor.Tensor): Value => {
   if (eachInRows(ctx, x.shape)) return E.reduce(ctx.b, "ReduceMean", imageRows(ctx, x), [1])
   const image = blockedImage(ctx, x)
-  return blocked(ctx, "GlobalAveragePool", [image], {}, [1, image.shape[1], 1, 1])
+  return blocked(ctx, "GlobalAveragePool", [image], {}, [1, Arr.getUnsafe(image.shape, 1), 1, 1])
 }
 
 /** image · gate + bias, gate and bias per channel and image. */
 export const gateImage = (ctx: Context, image: Tensor.Tensor, gate: Tensor.Tensor, bias?: Tensor.Tensor): Lowered => {
-  const groups = image.shape[0] * image.shape[1]
+  const groups = Arr.getUnsafe(image.shape, 0) * Arr.getUnsafe(image.shape, 1)
   const [factor, offset] = [gate, bias].map((t) => t && perImage(ctx, t, [groups]))
   if (factor === undefined) return { layout: "channels", value: ctx.get(image, "channels") }
   if (eachInRows(ctx, image.shape)) {

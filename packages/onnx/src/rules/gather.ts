@@ -9,7 +9,8 @@ const numbersOf = (ctx: Context, indices: Tensor.Tensor, rows: number) => {
   const { b } = ctx
   const count = Shape.size(indices.shape)
   const vector = E.reshape(b, ctx.plain(indices), [count])
-  const [zero, end] = [0, rows].map((n) => b.constant(Int32Array.of(n), [1]))
+  const whole = (n: number) => b.constant(Int32Array.of(n), [1])
+  const [zero, end] = [whole(0), whole(rows)]
   const [from, to] = [
     b.node("GreaterOrEqual", [vector, zero], {}, [[count]])[0],
     b.node("Greater", [end, vector], {}, [[count]])[0]
@@ -26,7 +27,7 @@ const orZeros = ({ b }: Context, known: Value, rows: Value): Value =>
 export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
   gather: (node, ctx) => {
     const [table, indices] = node.inputs
-    const [rows, ...row] = table.shape
+    const [rows = 1, ...row] = table.shape // a scalar is no table
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const matrix = E.reshape(ctx.b, ctx.plain(table), [rows, Shape.size(row)])
     const [taken] = ctx.b.node("Gather", [matrix, numbers], { axis: 0 }, [[count, Shape.size(row)]])
@@ -35,7 +36,7 @@ export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
   scatterAdd: (node, ctx) => {
     const { b } = ctx
     const [values, indices] = node.inputs
-    const [rows, ...row] = node.shape
+    const [rows = 1, ...row] = node.shape // nor made of rows
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const updates = orZeros(ctx, known, E.reshape(b, ctx.plain(values), [count, Shape.size(row)]))
     // Not by `ScatterND`: ONNX Runtime's threads lose additions to a row that several of them add to.

@@ -1,5 +1,6 @@
 /** Convolution, pooling and normalisation by standard operators only. */
-import { Op, Shape, type Tensor } from "@uninet/graph"
+import { Op, Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
 import {
   channelRows,
@@ -34,23 +35,30 @@ const convolutionAttributes = (window: Op.Convolution, kernel: ReadonlyArray<num
 /** Rows and columns of a weight's gradient, and of what else a convolution with the result's gradient as its kernel gives beyond the image's end. */
 export const fullSize = (x: Shape.Shape, dy: Shape.Shape, { dilation, padding, stride }: Op.Convolution) =>
   [0, 1].map((axis) => {
-    const places = x[2 + axis] + padding[axis] + padding[axis + 2] - (dy[2 + axis] - 1) * stride[axis]
-    return Math.ceil(places / dilation[axis])
+    const places =
+      Arr.getUnsafe(x, 2 + axis) +
+      Arr.getUnsafe(padding, axis) +
+      Arr.getUnsafe(padding, axis + 2) -
+      (Arr.getUnsafe(dy, 2 + axis) - 1) * Arr.getUnsafe(stride, axis)
+    return Math.ceil(places / Arr.getUnsafe(dilation, axis))
   })
 
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
-  E.reshape(ctx.b, ctx.plain(weight), [weight.shape[0], Shape.size(weight.shape) / weight.shape[0]])
+  E.reshape(ctx.b, ctx.plain(weight), [
+    Arr.getUnsafe(weight.shape, 0),
+    Shape.size(weight.shape) / Arr.getUnsafe(weight.shape, 0)
+  ])
 
 /** An image `[b, c, h, w]` as one image of c·b channels; channels outermost where there are no lanes in the way. */
 const asOneImage = (ctx: Context, x: Tensor.Tensor): { readonly value: Value; readonly layout: Layout } => {
   const layout: Layout = ctx.lanes === 1 && ctx.allows("channels", x.shape) ? "channels" : "plain"
-  const [batch, channels, height, width] = x.shape
+  const [batch, channels, height, width] = Shape.ofRank(4)(x.shape)
   return { layout, value: E.reshape(ctx.b, ctx.get(x, layout), [1, batch * channels, height, width]) }
 }
 
 /** A depthwise kernel `[c, 1, kh, kw]` repeated for every image of the batch, in the order of `asOneImage`. */
 const spreadKernel = (ctx: Context, weight: Tensor.Tensor, batch: number): Value => {
-  const [channels, , kh, kw] = weight.shape
+  const [channels, , kh, kw] = Shape.ofRank(4)(weight.shape)
   const outer = ctx.lanes === 1
   const one = E.reshape(ctx.b, ctx.plain(weight), outer ? [channels, 1, kh, kw] : [1, channels, kh, kw])
   const all = E.expand(ctx.b, one, outer ? [channels, batch, kh, kw] : [batch, channels, kh, kw])
@@ -67,13 +75,17 @@ const outputPadding = (inputShape: Shape.Shape, dy: Shape.Shape, kernel: Readonl
   const { stride, padding } = window
   return [0, 1].map(
     (axis) =>
-      inputShape[2 + axis] + padding[axis] + padding[axis + 2] - (dy[2 + axis] - 1) * stride[axis] - kernel[axis]
+      Arr.getUnsafe(inputShape, 2 + axis) +
+      Arr.getUnsafe(padding, axis) +
+      Arr.getUnsafe(padding, axis + 2) -
+      (Arr.getUnsafe(dy, 2 + axis) - 1) * Arr.getUnsafe(stride, axis) -
+      Arr.getUnsafe(kernel, axis)
   )
 }
 
 /** One channel group of an image in plain layout. */
 const group = (ctx: Context, x: Value, index: number, groups: number): Value => {
-  const size = x.shape[1] / groups
+  const size = Arr.getUnsafe(x.shape, 1) / groups
   return E.slice(ctx.b, x, [{ axis: 1, start: index * size, end: (index + 1) * size }])
 }
 
@@ -98,7 +110,7 @@ const weightGradient = (
     pads: window.padding,
     ...unlessOnes("strides", window.dilation)
   }
-  const [y] = b.node("Conv", [xs, ds], attributes, [[xs.shape[0], ds.shape[0], ...full]])
+  const [y] = b.node("Conv", [xs, ds], attributes, [[Arr.getUnsafe(xs.shape, 0), Arr.getUnsafe(ds.shape, 0), ...full]])
   const cut = E.slice(
     b,
     y,
@@ -113,8 +125,8 @@ const hasRows = (ctx: Context, x: Tensor.Tensor) => x.shape.length !== 3 && ctx.
 /** Statistics and normalised values of a batch norm: rows of a matrix `[channels, rest]`. */
 const normalisedRows = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
   const rows = channelRows(ctx, x)
-  const ones = E.ones(ctx.b, [rows.shape[1]])
-  const column = [rows.shape[0], 1]
+  const ones = E.ones(ctx.b, [Arr.getUnsafe(rows.shape, 1)])
+  const column = [Arr.getUnsafe(rows.shape, 0), 1]
   const [normal, mean, inverse] = ctx.b.node(
     "LayerNormalization",
     [rows, ones],
@@ -127,8 +139,8 @@ const normalisedRows = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
 /** Statistics and normalised values of a layer norm. */
 const normalisedTokens = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
   const rows = featureRows(ctx, x)
-  const ones = E.ones(ctx.b, [rows.shape[1]])
-  const column = [rows.shape[0], 1]
+  const ones = E.ones(ctx.b, [Arr.getUnsafe(rows.shape, 1)])
+  const column = [Arr.getUnsafe(rows.shape, 0), 1]
   const [normal, , inverse] = ctx.b.node(
     "LayerNormalization",
     [rows, ones],
@@ -155,7 +167,12 @@ const scaledAndMoved = (
 }
 
 /** Tensors of other ranks than images and tokens are normalised as `[batch, channels, rest]` in plain layout. */
-const asImage = (x: Tensor.Tensor): Shape.Shape => [x.shape[0], x.shape[1], Shape.size(x.shape.slice(2)), 1]
+const asImage = (x: Tensor.Tensor): Shape.Shape => [
+  Arr.getUnsafe(x.shape, 0),
+  Arr.getUnsafe(x.shape, 1),
+  Shape.size(x.shape.slice(2)),
+  1
+]
 
 export const rules = {
   conv2d: (node, ctx) => {
@@ -168,14 +185,14 @@ export const rules = {
       return fromChannelRows(ctx, node.shape, E.gemm(b, matrix(ctx, weight), channelRows(ctx, x), c))
     }
     if (isDepthwise(weight.shape, groups) && ctx.lanes === 1 && ctx.allows("channels", node.shape)) {
-      const [batch, channels] = x.shape
+      const [batch, channels] = Shape.ofRank(4)(x.shape)
       const { value, layout } = asOneImage(ctx, x)
       const spread = spreadKernel(ctx, weight, batch)
       const biases =
         bias === undefined
           ? []
           : [E.reshape(b, E.expand(b, columnOf(ctx, bias), [channels, batch]), [channels * batch])]
-      const shape = [1, batch * channels, node.shape[2], node.shape[3]]
+      const shape = [1, batch * channels, ...node.shape.slice(2)]
       const attributes = { ...convolutionAttributes(node.attributes, kernel), group: batch * channels }
       return fromOneImage(ctx, node, layout, b.node("Conv", [value, spread, ...biases], attributes, [shape])[0])
     }
@@ -188,7 +205,7 @@ export const rules = {
     const { b } = ctx
     const [dy, weight] = node.inputs
     const { dilation, groups, inputShape } = node.attributes
-    const [kh, kw] = weight.shape.slice(2)
+    const [, , kh, kw] = Shape.ofRank(4)(weight.shape)
     if (isPointwise(weight.shape, node.attributes) && ctx.allows("channels", dy.shape)) {
       const product = E.gemm(b, matrix(ctx, weight), channelRows(ctx, dy), { transA: true })
       return fromChannelRows(ctx, inputShape, product)
@@ -198,7 +215,7 @@ export const rules = {
       output_padding: outputPadding(inputShape, dy.shape, Op.kernelExtent([kh, kw], dilation), node.attributes)
     }
     if (isDepthwise(weight.shape, groups) && ctx.lanes === 1 && ctx.allows("channels", node.shape)) {
-      const [batch, channels, height, width] = inputShape
+      const [batch, channels, height, width] = Shape.ofRank(4)(inputShape)
       const { value, layout } = asOneImage(ctx, dy)
       const spread = spreadKernel(ctx, weight, batch)
       const shape = [1, batch * channels, height, width]
@@ -213,19 +230,24 @@ export const rules = {
     const { b } = ctx
     const [dy, x] = node.inputs
     const { groups, weightShape } = node.attributes
-    const [out, perGroup, ...kernel] = weightShape
+    const [out, perGroup, ...kernel] = Shape.ofRank(4)(weightShape)
     if (isPointwise(weightShape, node.attributes) && ctx.allows("channels", x.shape)) {
       const product = E.gemm(b, channelRows(ctx, dy), channelRows(ctx, x), { transB: true })
       return plain(E.reshape(b, product, weightShape))
     }
     if (isDepthwise(weightShape, groups)) {
       // Every channel of every image apart, its output's gradient as its kernel; then the sum over the batch.
-      const [batch, channels] = x.shape
+      const [batch, channels] = Shape.ofRank(4)(x.shape)
       const image = asOneImage(ctx, x)
       const d = asOneImage(ctx, dy)
       const { dilation, padding, stride } = node.attributes
       const full = fullSize(x.shape, dy.shape, node.attributes)
-      const kernels = E.reshape(b, d.value, [batch * channels, 1, dy.shape[2], dy.shape[3]])
+      const kernels = E.reshape(b, d.value, [
+        batch * channels,
+        1,
+        Arr.getUnsafe(dy.shape, 2),
+        Arr.getUnsafe(dy.shape, 3)
+      ])
       const attributes = {
         kernel_shape: dy.shape.slice(2),
         dilations: stride,
@@ -297,14 +319,14 @@ export const rules = {
     const { inputShape, kernel } = node.attributes
     const [dy] = node.inputs
     const { layout, value } = asOneImage(ctx, dy)
-    const [, images, rows, columns] = value.shape
+    const [, images, rows, columns] = Shape.ofRank(4)(value.shape)
     const area = kernel[0] * kernel[1]
     const shares = E.reshape(b, E.mul(b, value, windowShares(ctx, node, 1 / area)), [images, 1, rows, columns])
     const attributes = {
       ...windowAttributes(node.attributes, kernel),
       output_padding: outputPadding(inputShape, dy.shape, kernel, node.attributes)
     }
-    const shape = [images, 1, inputShape[2], inputShape[3]]
+    const shape = [images, 1, ...inputShape.slice(2)]
     const [dx] = b.node("ConvTranspose", [shares, E.ones(b, [1, 1, ...kernel])], attributes, [shape])
     return fromOneImage(ctx, node, layout, dx)
   },
@@ -317,11 +339,11 @@ export const rules = {
     const preferred = ctx.layoutOf(x)
     const layout = preferred === "channels" ? "channels" : "plain"
     const value = ctx.get(x, layout)
-    const positions = x.shape[2] * x.shape[3]
+    const positions = Arr.getUnsafe(x.shape, 2) * Arr.getUnsafe(x.shape, 3)
     if (layout === "plain")
       return plain(E.reduce(ctx.b, "ReduceMean", E.reshape(ctx.b, value, [...node.shape, positions]), [2]))
-    const [batch, channels] = node.shape
-    const lanes = value.shape[4]
+    const [batch, channels] = Shape.ofRank(2)(node.shape)
+    const lanes = Arr.getUnsafe(value.shape, 4)
     const outer = (channels * batch) / lanes
     const rows = E.reshape(ctx.b, value, lanes === 1 ? [outer, positions] : [outer, positions, lanes])
     const mean = E.reduce(ctx.b, "ReduceMean", rows, [1])
@@ -342,7 +364,7 @@ export const rules = {
       return plain(
         E.concat(
           b,
-          [c1, c2].map((v) => E.reshape(b, v, [1, x.shape[1]])),
+          [c1, c2].map((v) => E.reshape(b, v, [1, Arr.getUnsafe(x.shape, 1)])),
           0
         )
       )
@@ -353,7 +375,7 @@ export const rules = {
     return plain(
       E.concat(
         b,
-        [mean, variance].map((v) => E.reshape(b, v, [1, x.shape[1]])),
+        [mean, variance].map((v) => E.reshape(b, v, [1, Arr.getUnsafe(x.shape, 1)])),
         0
       )
     )
@@ -364,9 +386,10 @@ export const rules = {
     if (!hasRows(ctx, x)) return plain(plainBatchNormGrad(ctx, node).input)
     const { normal, inverse } = normalisedRows(ctx, x, node.attributes.epsilon)
     const dy = channelRows(ctx, dyNode)
-    const share = b.scalar(-1 / dy.shape[1])
-    const sums = [dy, E.mul(b, dy, normal)].map((v) => E.sum(b, v, [1], true))
-    const [meanDy, meanProduct] = sums.map((v) => E.mul(b, v, share))
+    const share = b.scalar(-1 / Arr.getUnsafe(dy.shape, 1))
+    const along = E.mul(b, dy, normal)
+    const [sum, product] = [E.sum(b, dy, [1], true), E.sum(b, along, [1], true)]
+    const [meanDy, meanProduct] = [E.mul(b, sum, share), E.mul(b, product, share)]
     const centred = E.add(b, E.add(b, dy, meanDy), E.mul(b, normal, meanProduct))
     return fromChannelRows(ctx, node.shape, E.mul(b, centred, scaledAndMoved(ctx, inverse, gamma)))
   },
@@ -381,20 +404,23 @@ export const rules = {
     const { b } = ctx
     const [x] = node.inputs
     const layout = ctx.layoutOf(x)
-    const affine = node.inputs.length === 5
-    const statistics = node.inputs.slice(-2).map(ctx.plain)
-    const scale = affine ? ctx.plain(node.inputs[1]) : E.ones(b, [x.shape[1]])
-    const bias = affine ? ctx.plain(node.inputs[2]) : zeros(ctx, x.shape[1])
+    const { inputs } = node
+    const statistics = inputs.length === 5 ? ([inputs[3], inputs[4]] as const) : ([inputs[1], inputs[2]] as const)
+    const [average, spread] = Tensor.each(ctx.plain)(statistics)
+    const channels = Arr.getUnsafe(x.shape, 1)
+    const scale = inputs.length === 5 ? ctx.plain(inputs[1]) : E.ones(b, [channels])
+    const bias = inputs.length === 5 ? ctx.plain(inputs[2]) : zeros(ctx, channels)
     if (layout !== "channels" || !hasRows(ctx, x))
       return plain(
         b.node(
           "BatchNormalization",
-          [ctx.plain(x), scale, bias, ...statistics],
+          [ctx.plain(x), scale, bias, average, spread],
           { epsilon: { float: node.attributes.epsilon } },
           [node.shape]
         )[0]
       )
-    const [gamma, beta, mean, variance] = [scale, bias, ...statistics].map((v) => E.column(b, v))
+    const [gamma, beta] = [E.column(b, scale), E.column(b, bias)]
+    const [mean, variance] = [E.column(b, average), E.column(b, spread)]
     const deviation = E.unary(b, "Sqrt", E.add(b, variance, b.scalar(node.attributes.epsilon)))
     const factor = E.div(b, gamma, deviation)
     const offset = E.sub(b, beta, E.mul(b, mean, factor))
@@ -404,7 +430,7 @@ export const rules = {
   layerNorm: (node, ctx) => {
     const [x, gamma, beta] = node.inputs
     const rows = featureRows(ctx, x)
-    const column = [rows.shape[0], 1]
+    const column = [Arr.getUnsafe(rows.shape, 0), 1]
     const [y] = ctx.b.node(
       "LayerNormalization",
       [rows, ctx.plain(gamma), ctx.plain(beta)],
@@ -432,7 +458,7 @@ export const rules = {
 
   adamw: (node, ctx) => {
     const { b } = ctx
-    const [parameter, gradient, moment1, moment2, rate, step] = node.inputs.map(ctx.plain)
+    const [parameter, gradient, moment1, moment2, rate, step] = Tensor.each(ctx.plain)(node.inputs)
     const { beta1, beta2, epsilon, weightDecay, of } = node.attributes
     const mix = (old: Value, fresh: Value, beta: number) =>
       E.add(b, E.mul(b, old, b.scalar(beta)), E.mul(b, fresh, b.scalar(1 - beta)))
@@ -452,7 +478,7 @@ export const rules = {
   },
   sgd: (node, ctx) => {
     const { b } = ctx
-    const [parameter, gradient, velocity, rate] = node.inputs.map(ctx.plain)
+    const [parameter, gradient, velocity, rate] = Tensor.each(ctx.plain)(node.inputs)
     const { momentum, nesterov, of, weightDecay } = node.attributes
     const times = (x: Value, factor: number) => E.mul(b, x, b.scalar(factor))
     const pull = weightDecay === 0 ? gradient : E.add(b, gradient, times(parameter, weightDecay))
@@ -463,7 +489,7 @@ export const rules = {
   },
   movingAverage: (node, ctx) => {
     const { b } = ctx
-    const [average, current, decay] = node.inputs.map(ctx.plain)
+    const [average, current, decay] = Tensor.each(ctx.plain)(node.inputs)
     return plain(E.add(b, E.mul(b, average, decay), E.mul(b, current, E.sub(b, b.scalar(1), decay))))
   },
   globalNorm: ({ inputs }, ctx) => {
@@ -476,7 +502,7 @@ export const rules = {
   },
   clipByNorm: (node, ctx) => {
     const { b } = ctx
-    const [gradient, norm] = node.inputs.map(ctx.plain)
+    const [gradient, norm] = Tensor.each(ctx.plain)(node.inputs)
     const share = E.div(b, b.scalar(node.attributes.most), E.add(b, norm, b.scalar(1e-6)))
     return plain(E.mul(b, gradient, E.binary(b, "Min", share, b.scalar(1))))
   }
@@ -492,7 +518,7 @@ const momentsEpsilon = 1e-5
 export const windowShares = (ctx: Context, node: Tensor.Tensor<"averagePool2dGrad">, whole: number): Value => {
   const { countPadding, inputShape, kernel, padding } = node.attributes
   if (countPadding || padding.every((n) => n === 0)) return ctx.b.scalar(whole)
-  const [, , height, width] = inputShape
+  const [, , height, width] = Shape.ofRank(4)(inputShape)
   const area = kernel[0] * kernel[1]
   const shares = Op.windowCounts([height, width], node.attributes).map((count) => (whole * area) / count)
   return ctx.b.constant(shares, node.inputs[0].shape.slice(2))
@@ -505,7 +531,7 @@ const pooled = (
   window: Window & { readonly kernel: ReadonlyArray<number> },
   shape: Shape.Shape
 ) => {
-  const out = [1, x.shape[1], shape[2], shape[3]]
+  const out = [1, Arr.getUnsafe(x.shape, 1), ...shape.slice(2)]
   const [y, indices] = ctx.b.node("MaxPool", [x], windowAttributes(window, window.kernel), [out, out])
   return { y, indices }
 }
@@ -542,14 +568,15 @@ const plainBatchNormGrad = (
   const [dyNode, x, gamma] = node.inputs
   const { normal, inverse } = plainNormalised(ctx, x, node.attributes.epsilon)
   const dy = E.reshape(b, ctx.plain(dyNode), normal.shape)
-  const share = b.scalar(-1 / (normal.shape[0] * normal.shape[2]))
-  const sums = [dy, E.mul(b, dy, normal)].map((v) => E.sum(b, v, [0, 2], true))
-  const [meanDy, meanProduct] = sums.map((v) => E.mul(b, v, share))
+  const share = b.scalar(-1 / (Arr.getUnsafe(normal.shape, 0) * Arr.getUnsafe(normal.shape, 2)))
+  const along = E.mul(b, dy, normal)
+  const [sum, product] = [E.sum(b, dy, [0, 2], true), E.sum(b, along, [0, 2], true)]
+  const [meanDy, meanProduct] = [E.mul(b, sum, share), E.mul(b, product, share)]
   const centred = E.add(b, E.add(b, dy, meanDy), E.mul(b, normal, meanProduct))
   return {
     get input() {
       return E.reshape(b, E.mul(b, centred, scaledAndMoved(ctx, inverse, gamma)), node.shape)
     },
-    scale: E.reshape(b, sums[1], node.shape)
+    scale: E.reshape(b, product, node.shape)
   }
 }

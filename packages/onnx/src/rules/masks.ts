@@ -5,6 +5,7 @@
  * the image's positions a neighbour is a shift.
  */
 import { type Op, Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
 import { type Context, type Lowered, plain, type Rules } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
@@ -14,9 +15,9 @@ type Pool = Op.Window & { readonly kernel: readonly [number, number] }
 /** Below any number that a window may hold. */
 const lowest = -3.4e38
 
-const pool = (ctx: Context, x: Value, kernel: ReadonlyArray<number>, stride: ReadonlyArray<number>): Value => {
-  const length = (axis: 0 | 1) => Math.floor((x.shape[2 + axis] - kernel[axis]) / stride[axis]) + 1
-  const shape = [x.shape[0], x.shape[1], length(0), length(1)]
+const pool = (ctx: Context, x: Value, kernel: Pool["kernel"], stride: Pool["stride"]): Value => {
+  const length = (axis: 0 | 1) => Math.floor((Arr.getUnsafe(x.shape, 2 + axis) - kernel[axis]) / stride[axis]) + 1
+  const shape = [...x.shape.slice(0, 2), length(0), length(1)]
   if (kernel.every((n) => n === 1) && stride.every((n) => n === 1)) return x
   return ctx.b.node("MaxPool", [x], { kernel_shape: kernel, strides: stride, pads: [0, 0, 0, 0] }, [shape])[0]
 }
@@ -24,11 +25,11 @@ const pool = (ctx: Context, x: Value, kernel: ReadonlyArray<number>, stride: Rea
 /** Zeros after every element of one axis, as many as make the stride 1, then up to a length. */
 const spread = ({ b }: Context, x: Value, axis: 2 | 3, stride: number, length: number): Value => {
   const [outer, inner] = [Shape.size(x.shape.slice(0, axis)), Shape.size(x.shape.slice(axis + 1))]
-  const n = x.shape[axis]
+  const n = Arr.getUnsafe(x.shape, axis)
   const apart = E.pad(b, E.reshape(b, x, [outer * n, 1, inner]), [0, 0, 0], [0, stride - 1, 0])
   const wide = E.reshape(b, apart, [outer, n * stride, inner])
   const cut = E.slice(b, wide, [{ axis: 1, start: 0, end: Math.min(length, n * stride) }])
-  const whole = E.pad(b, cut, [0, 0, 0], [0, length - cut.shape[1], 0])
+  const whole = E.pad(b, cut, [0, 0, 0], [0, length - Arr.getUnsafe(cut.shape, 1), 0])
   return E.reshape(b, whole, [...x.shape.slice(0, axis), length, ...x.shape.slice(axis + 1)])
 }
 
@@ -43,11 +44,10 @@ const throughMaxima = (
   stride: number
 ): Value => {
   const { b } = ctx
-  const length = x.shape[axis]
+  const length = Arr.getUnsafe(x.shape, axis)
   const places = length - size + 1
-  const [largest, gradient] = [y, dy].map((v) =>
-    E.slice(b, spread(ctx, v, axis, stride, length), [{ axis, start: 0, end: places }])
-  )
+  const onGrid = (v: Value) => E.slice(b, spread(ctx, v, axis, stride, length), [{ axis, start: 0, end: places }])
+  const [largest, gradient] = [onGrid(y), onGrid(dy)]
   const one = b.scalar(1)
   let left: Value | undefined
   const parts = Array.from({ length: size }, (_, i) => {
@@ -67,10 +67,10 @@ const throughMaxima = (
 const surrounded = ({ b }: Context, x: Value, [top, left, bottom, right]: Pool["padding"]): Value =>
   E.pad(b, x, [0, 0, top, left], [0, 0, bottom, right], lowest)
 
-const gradient = (ctx: Context, node: Tensor.Tensor, { kernel, padding, stride }: Pool): Lowered => {
+const gradient = (ctx: Context, node: Tensor.Tensor<"maxPool2dGrad">, { kernel, padding, stride }: Pool): Lowered => {
   const [xNode, dyNode] = node.inputs
   const [top, left] = padding
-  const [, , height, width] = node.shape
+  const [, , height, width] = Shape.ofRank(4)(node.shape)
   const image = surrounded(ctx, ctx.plain(xNode), padding)
   const across = pool(ctx, image, [1, kernel[1]], [1, stride[1]])
   const down = pool(ctx, across, [kernel[0], 1], [stride[0], 1])

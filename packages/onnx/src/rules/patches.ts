@@ -13,18 +13,20 @@ import { type Context, fromChannelRows, type PartialRules, plain, channelRows } 
 import * as E from "../internal/emit.ts"
 import { physicalShape } from "../internal/layout.ts"
 
+const lengths = Shape.ofRank(4)
+
 /** The input at every tap, `[kw · channels · kh, positions]`: copied column by column of the kernel, then all its rows at once in long pieces. */
 const patches = (
   ctx: Context,
   x: Tensor.Tensor,
-  [, , kh, kw]: Shape.Shape,
-  [batch, , height, width]: Shape.Shape,
+  [, , kh, kw]: Shape.OfRank<4>,
+  [batch, , height, width]: Shape.OfRank<4>,
   { dilation, padding, stride }: Op.Convolution
 ): Value => {
   const { b, lanes } = ctx
   const [top, left, bottom, right] = padding
   const padded = E.pad(b, ctx.get(x, "channels"), [0, 0, top, left, 0], [0, 0, bottom, right, 0])
-  const [channels, groups, rows] = padded.shape
+  const [channels, groups, rows] = Shape.ofRank(5)(padded.shape)
   const columns = Array.from({ length: kw }, (_, column) =>
     E.slice(b, padded, [
       {
@@ -45,7 +47,7 @@ const patches = (
 
 /** A kernel `[out, in, kh, kw]` as a matrix `[out, kw · in · kh]`. */
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value => {
-  const [out, ...rest] = weight.shape
+  const [out, ...rest] = lengths(weight.shape)
   return E.reshape(ctx.b, E.transpose(ctx.b, ctx.plain(weight), [0, 3, 1, 2]), [out, Shape.size(rest)])
 }
 
@@ -66,10 +68,10 @@ const addedUp = (
   ctx: Context,
   shares: Value,
   { inputShape, padding }: { readonly inputShape: Shape.Shape; readonly padding: Op.Window["padding"] },
-  [kh, kw, height, width]: Shape.Shape
+  [kh, kw, height, width]: Shape.OfRank<4>
 ): Value => {
   const { b, lanes } = ctx
-  const [batch, channels, inHeight, inWidth] = inputShape
+  const [batch, channels, inHeight, inWidth] = lengths(inputShape)
   const [top, left] = padding
   const groups = batch / lanes
   const [before, after] = [kw - 1 - left, inWidth - width + left]
@@ -115,15 +117,15 @@ const addedUp = (
 export const rules = {
   conv2d: (node, ctx) => {
     const [x, weight, bias] = node.inputs
-    const columns = patches(ctx, x, weight.shape, node.shape, node.attributes)
+    const columns = patches(ctx, x, lengths(weight.shape), lengths(node.shape), node.attributes)
     const c = bias === undefined ? {} : { c: E.column(ctx.b, ctx.plain(bias)) }
     return fromChannelRows(ctx, node.shape, E.gemm(ctx.b, matrix(ctx, weight), columns, c))
   },
   conv2dGradWeight: (node, ctx) => {
     const [dy, x] = node.inputs
     const { weightShape } = node.attributes
-    const columns = patches(ctx, x, weightShape, dy.shape, node.attributes)
-    const [out, channels, height, width] = weightShape
+    const [out, channels, height, width] = lengths(weightShape)
+    const columns = patches(ctx, x, lengths(weightShape), lengths(dy.shape), node.attributes)
     const product = E.gemm(ctx.b, channelRows(ctx, dy), columns, { transB: true })
     return plain(E.transpose(ctx.b, E.reshape(ctx.b, product, [out, width, channels, height]), [0, 2, 3, 1]))
   },
@@ -131,10 +133,12 @@ export const rules = {
   conv2dGradInput: (node, ctx) => {
     const { b } = ctx
     const [dy, weight] = node.inputs
-    const [out, ...taps] = weight.shape
+    const [out, ...taps] = lengths(weight.shape)
+    const [, kh, kw] = taps
+    const [, , height, width] = lengths(dy.shape)
     const kernel = E.reshape(b, ctx.plain(weight), [out, Shape.size(taps)])
     const shares = E.gemm(b, kernel, channelRows(ctx, dy), { transA: true })
-    const value = addedUp(ctx, shares, node.attributes, [...taps.slice(1), ...dy.shape.slice(2)])
+    const value = addedUp(ctx, shares, node.attributes, [kh, kw, height, width])
     return { layout: "channels", value }
   }
 } satisfies PartialRules

@@ -1,5 +1,6 @@
 /** Matrix products, linear layers and attention by standard operators only. */
-import type { Tensor } from "@uninet/graph"
+import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
 import {
   channelRows,
@@ -19,7 +20,7 @@ const fromFeatureRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lower
 
 /** Tokens as `[batch, heads, tokens, head size]`. */
 const split = (ctx: Context, tokens: Tensor.Tensor, heads: number): Value => {
-  const [batch, n, channels] = tokens.shape
+  const [batch, n, channels] = Shape.ofRank(3)(tokens.shape)
   const apart = E.reshape(ctx.b, ctx.plain(tokens), [batch, n, heads, channels / heads])
   return E.transpose(ctx.b, apart, [0, 2, 1, 3])
 }
@@ -34,10 +35,10 @@ const join = (ctx: Context, node: Tensor.Tensor, x: Value): Lowered =>
 export const softmaxOfScores = (ctx: Context, scores: Value, mask: Tensor.Tensor | undefined): Value => {
   const { b } = ctx
   if (mask === undefined) return E.alongLast(b, "Softmax", scores)
-  const [groups] = mask.shape
-  const [batch, heads, queries, keys] = scores.shape
+  const groups = Arr.getUnsafe(mask.shape, 0)
+  const [batch, heads, queries, keys] = Shape.ofRank(4)(scores.shape)
   // What is masked alike is one axis.
-  const [alike, apart] = mask.shape.length === 2 ? [heads * queries, []] : [heads, [queries]]
+  const [alike, apart] = mask.shape.length === 2 ? ([heads * queries, []] as const) : ([heads, [queries]] as const)
   const grouped = E.reshape(b, scores, [batch / groups, groups, alike, ...apart, keys])
   const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, ...apart, keys]))
   return E.alongLast(b, "Softmax", E.reshape(b, masked, scores.shape))
@@ -58,7 +59,7 @@ const probabilities = (
 
 /** d·vᵀ − along, `along` one number per row. Where the result is much larger than the factors the subtraction goes along as one feature more. */
 const lessAlong = ({ b }: Context, d: Value, v: Value, along: Value): Value => {
-  const [batch, heads, keys, size] = v.shape
+  const [batch, heads, keys, size] = Shape.ofRank(4)(v.shape)
   if (keys < 4 * size) return E.sub(b, E.matmul(b, d, E.swapLastTwo(b, v)), along)
   const wide = E.concat(b, [d, E.unary(b, "Neg", along)], 3)
   return E.matmul(b, wide, E.swapLastTwo(b, E.concat(b, [v, E.ones(b, [batch, heads, keys, 1])], 3)))

@@ -5,6 +5,7 @@
  * element: computed from a scale in 32-bit floats it can be the one beside it.
  */
 import { Op, Shape } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
 import { type Context, plain, type Rules } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
@@ -18,7 +19,7 @@ const inOrder = (places: ReadonlyArray<number>, length: number) =>
 
 /** One axis with as many elements as it is to have. */
 const resized = ({ b }: Context, x: Value, axis: number, mode: Op.Interpolation, length: number): Value => {
-  const from = x.shape[axis]
+  const from = Arr.getUnsafe(x.shape, axis)
   if (from === length) return x
   const { first, second, share } = Op.resizeTaps(mode, from, length)
   const at = (places: ReadonlyArray<number>) => (inOrder(places, from) ? x : E.gather(b, x, axis, places))
@@ -31,14 +32,14 @@ const resized = ({ b }: Context, x: Value, axis: number, mode: Op.Interpolation,
 
 /** The gradient of one axis that was resized from `length` elements. */
 const gradient = ({ b }: Context, dy: Value, axis: number, mode: Op.Interpolation, length: number): Value => {
-  const to = dy.shape[axis]
+  const to = Arr.getUnsafe(dy.shape, axis)
   if (to === length) return dy
   const matrix = Op.resizeMatrix(mode, length, to)
   const [outer, inner] = [Shape.size(dy.shape.slice(0, axis)), Shape.size(dy.shape.slice(axis + 1))]
   const shape = dy.shape.with(axis, length)
   if (inner === 1)
     return E.reshape(b, E.gemm(b, E.reshape(b, dy, [outer, to]), b.constant(matrix, [to, length])), shape)
-  const turned = Float32Array.from(matrix, (_, i) => matrix[(i % to) * length + Math.floor(i / to)])
+  const turned = Float32Array.from(matrix, (_, i) => matrix[(i % to) * length + Math.floor(i / to)] ?? Number.NaN)
   const product = E.matmul(b, b.constant(turned, [length, to]), E.reshape(b, dy, [outer, to, inner]))
   return E.reshape(b, product, shape)
 }
@@ -58,17 +59,25 @@ export const rules: Pick<Rules, "resize" | "resizeGrad"> = {
     }
     const layout = kept(ctx, ctx.layoutOf(x), node.shape)
     // The axis that gets shorter first: the other one has less to do then.
-    const shorter = size[0] / x.shape[2] <= size[1] / x.shape[3] ? axes : axes.toReversed()
-    const value = shorter.reduce((y, axis) => resized(ctx, y, axis, mode, node.shape[axis]), ctx.get(x, layout))
+    const [, , rows, columns] = Shape.ofRank(4)(x.shape)
+    const shorter = size[0] / rows <= size[1] / columns ? axes : axes.toReversed()
+    const value = shorter.reduce(
+      (y, axis) => resized(ctx, y, axis, mode, Arr.getUnsafe(node.shape, axis)),
+      ctx.get(x, layout)
+    )
     return { layout, value }
   },
   resizeGrad: (node, ctx) => {
     const { inputShape, mode } = node.attributes
     const [dy] = node.inputs
     const layout = kept(ctx, ctx.layoutOf(dy), inputShape)
-    const [, , height, width] = dy.shape
-    const shorter = inputShape[2] / height <= inputShape[3] / width ? axes : axes.toReversed()
-    const value = shorter.reduce((d, axis) => gradient(ctx, d, axis, mode, inputShape[axis]), ctx.get(dy, layout))
+    const [, , height, width] = Shape.ofRank(4)(inputShape)
+    const [, , rows, columns] = Shape.ofRank(4)(dy.shape)
+    const shorter = height / rows <= width / columns ? axes : axes.toReversed()
+    const value = shorter.reduce(
+      (d, axis) => gradient(ctx, d, axis, mode, Arr.getUnsafe(inputShape, axis)),
+      ctx.get(dy, layout)
+    )
     return { layout, value }
   }
 }

@@ -3,6 +3,7 @@
  * order of its own, or none.
  */
 import { Shape, Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { type Lowered, type PartialRules, viewed } from "../internal/context.ts"
 import * as View from "../internal/view.ts"
 
@@ -20,8 +21,10 @@ interface Part {
 const partOf = (x: Tensor.Tensor): Part | undefined => {
   if (!isPad(x)) return undefined
   const [tensor] = x.inputs
-  const padded = x.shape.flatMap((n, i) => (n === tensor.shape[i] ? [] : [i]))
-  return padded.length === 1 ? { tensor, axis: padded[0], start: x.attributes.before[padded[0]] } : undefined
+  const [axis, ...others] = x.shape.flatMap((n, i) => (n === tensor.shape[i] ? [] : [i]))
+  return axis === undefined || others.length > 0
+    ? undefined
+    : { tensor, axis, start: Arr.getUnsafe(x.attributes.before, axis) }
 }
 
 /** The parts that a sum puts side by side. */
@@ -52,11 +55,11 @@ export const rules = {
   binary: (node, ctx): Lowered | undefined => {
     const parts = partsOf(node)?.toSorted((x, y) => x.start - y.start)
     if (parts === undefined) return undefined
-    const [{ axis }] = parts
+    const { axis } = Arr.getUnsafe(parts, 0)
     let end = 0
     for (const part of parts) {
       if (part.axis !== axis || part.start !== end) return undefined
-      end += part.tensor.shape[axis]
+      end += Arr.getUnsafe(part.tensor.shape, axis)
     }
     if (end !== node.shape[axis]) return undefined
     const view = View.concat(
