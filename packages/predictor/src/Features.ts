@@ -137,7 +137,7 @@ const measured =
  * }))
  * const rows = curves.map(Features.ofCurve("accuracy", 2))
  * const fitted = Result.getOrThrow(Regressor.ridge(rows.slice(1), curves.slice(1).map((_, i) => 0.675 + i / 40)))
- * console.log(fitted.predict(rows[0] ?? []).mean.toFixed(2)) // 0.65: what the first will come to
+ * console.log(fitted.predict(rows[0] ?? []).mean.toFixed(2)) // 0.64; it would be 0.65
  * ```
  */
 export const ofCurve =

@@ -33,6 +33,29 @@ const twoWeights = {
   })
 }
 
+/** y = 3 · relu(2 · x + `bias`). */
+const withBias = (bias: number) => ({
+  task: squares(1),
+  model: Model.make({
+    inputs: { x: Model.input([1]) },
+    forward: (_, { x }) => ({
+      y: Op.linear(
+        Op.relu(
+          Op.linear(
+            x,
+            weight("first", 2, 1, 1),
+            Op.variable(
+              { name: "bias", role: "parameter", initialiser: { kind: "constant", value: bias }, decay: false },
+              [1]
+            )
+          )
+        ),
+        weight("second", 3, 1, 1)
+      )
+    })
+  })
+})
+
 /** The mean loss is w₁² w₂² c with c the mean of the squares of what is positive: 14 / 4, and 5 / 2 and 9 / 2 of the halves. */
 const examples = { inputs: { x: Float32Array.of(1, 2, -1, 3) }, targets: new Float32Array(4) }
 
@@ -126,6 +149,9 @@ describe("a proxy of a network that is worked out by hand", () => {
     // A chain of n matrices has R = 4 · 4000ⁿ, and every weight's share is R.
     return Effect.all([
       near(twoWeights, all.synflow, Math.log(12)),
+      // R = 3 · (2 + 5), all of which goes through the second weight, and 6 of which through the first.
+      near(withBias(-5), all.synflow, Math.log(21 + 6)),
+      near(withBias(0), all.synflow, Math.log(12)),
       near(deep, all.synflow, Math.log(4 * 60) + 60 * Math.log(4000), {
         inputs: { x: new Float32Array(16) },
         targets: new Float32Array(16)

@@ -118,7 +118,9 @@ const nodeOf = (node: Tensor.Tensor, inputs: ReadonlyArray<Scaled>): Scaled | st
   if (is("conv2d", node) || is("linear", node) || is("matmul", node)) {
     if (y === undefined) return node.kind
     const log = x.log + y.log
-    const bias = z === undefined ? [] : [z.log === log ? z.value : Op.scale(z.value, Elementary.exp(z.log - log))]
+    // Most biases begin at zero.
+    const added = z === undefined || z.size === -Infinity ? [] : [z]
+    const bias = added.map((z) => (z.log === log ? z.value : Op.scale(z.value, Elementary.exp(z.log - log))))
     const size = x.size + y.size + Elementary.log(terms(node))
     return settled({ value: again(node, [x.value, y.value, ...bias]), log, size })
   }
