@@ -3,17 +3,20 @@
  *
  *     node bench/proxies.ts scores.jsonl [--cells 500] [--batch 16] [--seed proxies] [--by naswot,jacov,…] [--shard 0/1] [--data folder of images]
  *     node bench/proxies.ts scores.jsonl --table nas-bench-201.json.gz
+ *     taskset -c 0 node bench/proxies.ts --cost [--loops]
  *
- * The first computes what the file lacks and adds it line by line; several may do so at once, each its own shard of the cells. The second prints the correlations. The table has the form of `Table` of
+ * The first computes what the file lacks and adds it line by line; several may do so at once, each its own shard of the cells. The second prints the correlations, the third what proxies cost of networks of UniNet's small space. The table has the form of `Table` of
  * `@uninet/controller`: choices named as the edges, `report` what is correlated with.
  */
 import { Table } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
+import { Loops } from "@uninet/loops"
 import { ModelSpace } from "@uninet/model-space"
 import { Certificate, Features, LogRanks, Proxies, Regressor } from "@uninet/predictor"
 import { OnnxRuntime } from "@uninet/runtime"
 import { Prng, Space } from "@uninet/search-space"
 import { NasBench201 } from "@uninet/spaces"
+import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -35,6 +38,8 @@ const { positionals, values } = parseArgs({
     },
     shard: { type: "string", default: "0/1" },
     table: { type: "string" },
+    cost: { type: "boolean", default: false },
+    loops: { type: "boolean", default: false },
     data: { type: "string" }
   }
 })
@@ -230,7 +235,41 @@ const compute = Effect.gen(function* () {
   }
 })
 
-if (values.table === undefined) await Effect.runPromise(Effect.provide(compute, OnnxRuntime.cpu({ threads: 1 })))
+/** Processor time of scores of the seed network, the middle of five, and of six that are drawn, in a process that is warm. */
+const cost = Effect.gen(function* () {
+  const of = yield* Effect.fromResult(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
+  const prng = Prng.fromSeed("zz")
+  const drawn = Array.from({ length: 6 }, () => Space.sample(prng)(of.space))
+  const seeds = Array.from({ length: 5 }, () => Space.seedPoint(of.space))
+  const sets = [["naswot"], ["snip"], ["grad-norm"], ["jacov"], ["synflow"]] satisfies Array<Array<Proxies.Name>>
+  const five = [
+    ["naswot", "snip", "jacov", "grad-norm", "macs"],
+    ["naswot", "snip", "jacov", "synflow", "grad-norm"]
+  ] satisfies Array<Array<Proxies.Name>>
+  for (const names of [...sets, ...five]) {
+    const seconds = (points: ReadonlyArray<(typeof seeds)[number]>) =>
+      Effect.forEach(points, (point) =>
+        Effect.gen(function* () {
+          const network = yield* Effect.fromResult(ModelSpace.trainable(point)(of))
+          const start = process.cpuUsage()
+          yield* Proxies.score(
+            names.map((name) => Proxies.all[name]),
+            { seed: "demo", batch: 16 }
+          )(network)
+          const { system, user } = process.cpuUsage(start)
+          return (user + system) / 1e6
+        })
+      )
+    const middle = (all: ReadonlyArray<number>) => two(all.toSorted((a, b) => a - b)[all.length >> 1] ?? Number.NaN)
+    yield* seconds(seeds.slice(0, 2))
+    const [ofSeed, ofDrawn] = [yield* seconds(seeds), yield* seconds(drawn)]
+    console.log(`${names.join(", ")}: the seed network ${middle(ofSeed)}, drawn ones ${middle(ofDrawn)}`)
+  }
+})
+
+if (values.cost)
+  await Effect.runPromise(Effect.provide(cost, values.loops ? Loops.fast() : OnnxRuntime.cpu({ threads: 1 })))
+else if (values.table === undefined) await Effect.runPromise(Effect.provide(compute, OnnxRuntime.cpu({ threads: 1 })))
 else {
   report(values.table)
   predictors(values.table)
