@@ -36,15 +36,13 @@ export const sameView = (a: View.View, b: View.View): boolean =>
   a.buffer === b.buffer &&
   a.offset === b.offset &&
   a.axes.length === b.axes.length &&
-  a.axes.every(
-    (pieces, i) =>
-      pieces.length === Arr.getUnsafe(b.axes, i).length &&
-      pieces.every(
-        (p, j) =>
-          p.length === Arr.getUnsafe(Arr.getUnsafe(b.axes, i), j).length &&
-          p.stride === Arr.getUnsafe(Arr.getUnsafe(b.axes, i), j).stride
-      )
-  )
+  a.axes.every((pieces, i) => {
+    const others = b.axes[i]
+    return (
+      pieces.length === others?.length &&
+      pieces.every((p, j) => p.length === others[j]?.length && p.stride === others[j]?.stride)
+    )
+  })
 
 /** The view that the loops follow: the one that moves through most elements. */
 const mainOf = (views: ReadonlyArray<View.View>): number => {

@@ -155,28 +155,18 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
     what === "apply"
       ? (() => {
           const sums = positions.map(() => halves.map(() => w.local("v128")))
+          const sum = (i: number, h: number) => Arr.getUnsafe(Arr.getUnsafe(sums, i), h)
           const factors = taps.map(() => w.local("v128"))
           const first = positions.map((i) =>
-            halves.map((h) => [
-              bias ? [get(given.bias), v128.splat()] : v128.floats(0),
-              set(Arr.getUnsafe(Arr.getUnsafe(sums, i), h))
-            ])
+            halves.map((h) => [bias ? [get(given.bias), v128.splat()] : v128.floats(0), set(sum(i, h))])
           )
           const loaded = taps.map((t, i) => [get(given.w), v128.splat(4 * t.weight), set(Arr.getUnsafe(factors, i))])
           const through = everyElement((h, tap, i) => [
-            madd(
-              get(Arr.getUnsafe(image, h)),
-              get(Arr.getUnsafe(factors, tap)),
-              get(Arr.getUnsafe(Arr.getUnsafe(sums, i), h))
-            ),
-            set(Arr.getUnsafe(Arr.getUnsafe(sums, i), h))
+            madd(get(Arr.getUnsafe(image, h)), get(Arr.getUnsafe(factors, tap)), get(sum(i, h))),
+            set(sum(i, h))
           ])
           const stores = positions.map((i) =>
-            halves.map((h) => [
-              get(Arr.getUnsafe(yAts, i)),
-              get(Arr.getUnsafe(Arr.getUnsafe(sums, i), h)),
-              v128.store(16 * h)
-            ])
+            halves.map((h) => [get(Arr.getUnsafe(yAts, i)), get(sum(i, h)), v128.store(16 * h)])
           )
           return [
             first,
@@ -190,37 +180,19 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
         })()
       : (() => {
           const sums = taps.map(() => halves.map(() => w.local("v128")))
+          const sum = (i: number, h: number) => Arr.getUnsafe(Arr.getUnsafe(sums, i), h)
           const ys = positions.map(() => halves.map(() => w.local("v128")))
+          const y = (i: number, h: number) => Arr.getUnsafe(Arr.getUnsafe(ys, i), h)
           const loaded = [
-            taps.map((t, i) =>
-              halves.map((h) => [
-                get(given.w),
-                v128.load(32 * t.weight + 16 * h),
-                set(Arr.getUnsafe(Arr.getUnsafe(sums, i), h))
-              ])
-            ),
-            positions.map((i) =>
-              halves.map((h) => [
-                get(Arr.getUnsafe(yAts, i)),
-                v128.load(16 * h),
-                set(Arr.getUnsafe(Arr.getUnsafe(ys, i), h))
-              ])
-            )
+            taps.map((t, i) => halves.map((h) => [get(given.w), v128.load(32 * t.weight + 16 * h), set(sum(i, h))])),
+            positions.map((i) => halves.map((h) => [get(Arr.getUnsafe(yAts, i)), v128.load(16 * h), set(y(i, h))]))
           ]
           const through = everyElement((h, tap, i) => [
-            madd(
-              get(Arr.getUnsafe(image, h)),
-              get(Arr.getUnsafe(Arr.getUnsafe(ys, i), h)),
-              get(Arr.getUnsafe(Arr.getUnsafe(sums, tap), h))
-            ),
-            set(Arr.getUnsafe(Arr.getUnsafe(sums, tap), h))
+            madd(get(Arr.getUnsafe(image, h)), get(y(i, h)), get(sum(tap, h))),
+            set(sum(tap, h))
           ])
           const stores = taps.map((t, i) =>
-            halves.map((h) => [
-              get(given.w),
-              get(Arr.getUnsafe(Arr.getUnsafe(sums, i), h)),
-              v128.store(32 * t.weight + 16 * h)
-            ])
+            halves.map((h) => [get(given.w), get(sum(i, h)), v128.store(32 * t.weight + 16 * h)])
           )
           return [
             loaded,
