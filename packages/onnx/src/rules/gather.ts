@@ -1,5 +1,6 @@
 /** Rows of a table by their numbers. A number that is no row's gives nothing: ONNX would count a negative one from the end and refuse one beyond it. */
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
 import { type Context, plain, type Rules } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
@@ -27,7 +28,7 @@ const orZeros = ({ b }: Context, known: Value, rows: Value): Value =>
 export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
   gather: (node, ctx) => {
     const [table, indices] = node.inputs
-    const [rows = 1, ...row] = table.shape // a scalar is no table
+    const [rows, row] = [Arr.getUnsafe(table.shape, 0), table.shape.slice(1)]
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const matrix = E.reshape(ctx.b, ctx.plain(table), [rows, Shape.size(row)])
     const [taken] = ctx.b.node("Gather", [matrix, numbers], { axis: 0 }, [[count, Shape.size(row)]])
@@ -36,7 +37,7 @@ export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
   scatterAdd: (node, ctx) => {
     const { b } = ctx
     const [values, indices] = node.inputs
-    const [rows = 1, ...row] = node.shape // nor made of rows
+    const [rows, row] = [Arr.getUnsafe(node.shape, 0), node.shape.slice(1)]
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const updates = orZeros(ctx, known, E.reshape(b, ctx.plain(values), [count, Shape.size(row)]))
     // Not by `ScatterND`: ONNX Runtime's threads lose additions to a row that several of them add to.

@@ -1,5 +1,6 @@
 /** Rows of a table by their numbers. A number that is no row's gives nothing: kernels would refuse it or read beyond the table. */
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
 import { type Context, plain, type Rules } from "../internal/context.ts"
 import * as K from "../internal/kernels.ts"
 
@@ -17,7 +18,7 @@ export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
   gather: (node, ctx) => {
     const { b } = ctx
     const [table, indices] = node.inputs
-    const [rows = 1, ...row] = table.shape // a scalar is no table
+    const [rows, row] = [Arr.getUnsafe(table.shape, 0), table.shape.slice(1)]
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const operands = [
       ["x", K.reshape(b, ctx.plain(table), [rows, Shape.size(row)])],
@@ -29,7 +30,7 @@ export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
   scatterAdd: (node, ctx) => {
     const { b } = ctx
     const [values, indices] = node.inputs
-    const [rows = 1, ...row] = node.shape // nor made of rows
+    const [rows, row] = [Arr.getUnsafe(node.shape, 0), node.shape.slice(1)]
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const shape = [rows, Shape.size(row)]
     const operands = [
