@@ -172,7 +172,7 @@ const planes = ({ bytes, channels, height, width }) => {
 const middle = (image, h, w) => {
   const height = Math.min(image.height, Math.ceil((4 * h * image.width) / w))
   const width = Math.min(image.width, Math.ceil((4 * w * image.height) / h))
-  return Pixels.crop(image, (image.height - height) >> 1, (image.width - width) >> 1, height, width)
+  return Pixels.crop((image.height - height) >> 1, (image.width - width) >> 1, height, width)(image)
 }
 
 /** An image as the network takes it: grey where the network is, resized, cropped to its centre, normalised. As in `@uninet/data`. */
@@ -183,10 +183,10 @@ export const inputOf = ({ image: { channels, height, width }, mean, deviation, c
   // The shorter edge becomes the size, and what is longer is cut off on both sides.
   const scale = Math.max(h / given.height, w / given.width)
   const [tall, wide] = cropRatio === 1 ? [h, w] : [given.height, given.width].map((edge) => Math.round(edge * scale))
-  const resized = Pixels.resize(given, Math.max(h, tall), Math.max(w, wide))
+  const resized = Pixels.resize(Math.max(h, tall), Math.max(w, wide))(given)
   const top = ((resized.height - h + 1) >> 1) + ((h - height) >> 1)
   const left = ((resized.width - w + 1) >> 1) + ((w - width) >> 1)
-  const { bytes } = Pixels.crop(resized, top, left, height, width)
+  const { bytes } = Pixels.crop(top, left, height, width)(resized)
   const area = height * width
   return Float32Array.from(bytes, (byte, i) => {
     const c = Math.floor(i / area)
