@@ -67,26 +67,25 @@ const readRecords = Effect.fn("Cifar.readRecords")(function* (
   classes: number
 ) {
   const record = format.labelBytes + pixels
-  const parts = yield* Effect.forEach(paths, (path) => files.read(path, remedy))
-  const counts = parts.map((part) => part.length / record)
-  const wrong = counts.findIndex((count) => !(Number.isInteger(count) && count > 0))
-  if (wrong >= 0) {
+  const parts = yield* Effect.forEach(paths, (path) => Effect.map(files.read(path, remedy), (part) => ({ path, part })))
+  const wrong = parts.find(({ part }) => part.length === 0 || part.length % record !== 0)
+  if (wrong !== undefined) {
     return yield* new CorruptFile({
-      path: paths[wrong]!,
-      reason: `cut short or of another format: ${parts[wrong]!.length} bytes are not a whole number of ${record}-byte records`,
+      path: wrong.path,
+      reason: `cut short or of another format: ${wrong.part.length} bytes are not a whole number of ${record}-byte records`,
       remedy: "Fetch the file again"
     })
   }
-  const size = counts.reduce((a, b) => a + b, 0)
+  const size = parts.reduce((sum, { part }) => sum + part.length / record, 0)
   const images = new Uint8Array(size * pixels)
   const labels = new Uint8Array(size)
   let at = 0
-  for (const [file, part] of parts.entries()) {
-    for (let i = 0; i < counts[file]!; i++, at++) {
-      const label = part[i * record + format.label]!
-      if (label >= classes) return yield* new LabelOutOfRange({ source: paths[file]!, index: i, label, classes })
+  for (const { part, path } of parts) {
+    for (let start = 0; start < part.length; start += record, at++) {
+      const label = part.readUInt8(start + format.label)
+      if (label >= classes) return yield* new LabelOutOfRange({ source: path, index: start / record, label, classes })
       labels[at] = label
-      images.set(part.subarray(i * record + format.labelBytes, (i + 1) * record), at * pixels)
+      images.set(part.subarray(start + format.labelBytes, start + record), at * pixels)
     }
   }
   return { images, labels }

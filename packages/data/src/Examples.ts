@@ -1,6 +1,7 @@
 /**
  * A data set of any kind held in memory: rows of numbers, images as floats with masks for targets, sequences of tokens.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { InvalidSamples } from "./DataError.ts"
@@ -51,15 +52,14 @@ const check = <Name extends string>(kind: examples.Kind<Name>, name: SplitName, 
       remedy: "Give it at least one"
     })
   const numbers = [...examples.entries(kind.inputs).map(([input]) => samples.inputs[input]), samples.targets]
-  const features = examples.features(kind)
-  for (const [i, feature] of features.entries()) {
-    const found = numbers[i]?.length ?? 0
+  const features = Arr.zip(examples.features(kind), numbers)
+  for (const [feature, { length: found }] of features) {
     if (found !== size * values.volume(feature[1]))
       return examples.wrongLength(kind, name, feature, found, `${Math.ceil(size)} examples`)
   }
   for (let index = 0; index < size; index++)
-    for (const [i, feature] of features.entries()) {
-      const wrong = examples.checkNumbers(kind, name, index, feature, numbers[i]!, index * values.volume(feature[1]))
+    for (const [feature, numbers] of features) {
+      const wrong = examples.checkNumbers(kind, name, index, feature, numbers, index * values.volume(feature[1]))
       if (wrong !== undefined) return wrong
     }
   return undefined
@@ -73,8 +73,9 @@ const memorySplit = <Name extends string>(
   inputs: Readonly<Record<Name, Values>>,
   targets: Values,
   part: Uint32Array
-): Split<Batch<Readonly<Record<Name, Values>>>> =>
-  split.make({
+): Split<Batch<Readonly<Record<Name, Values>>>> => {
+  const places = Array.from(part)
+  return split.make({
     name,
     size: part.length,
     targets: Effect.succeed(values.gather(targets, part, values.volume(kind.targets))),
@@ -87,13 +88,14 @@ const memorySplit = <Name extends string>(
           const length = indexes.length * volume
           const out = feature.dtype === "int32" ? memory.ints(length) : memory.floats(length)
           const from = inputs[input]
-          for (let i = 0; i < indexes.length; i++)
-            examples.write(feature, standardised[input], from, part[indexes[i]!]! * volume, out, i * volume)
+          for (const [i, index] of indexes.entries())
+            examples.write(feature, standardised[input], from, Arr.getUnsafe(places, index) * volume, out, i * volume)
           return out
         })
         return () => made
       })
   })
+}
 
 /**
  * A data set from arrays of numbers. Inputs that are standardised are so by the training split without what is held out of it, and the data set says by

@@ -3,6 +3,7 @@
  *
  * The format: https://yann.lecun.com/exdb/mnist/ and https://github.com/zalandoresearch/fashion-mnist.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CorruptFile, FileUnavailable, LabelOutOfRange, type DataError } from "./DataError.ts"
@@ -92,8 +93,8 @@ export const parse =
     )
 
 /** The names that one of the four files goes by. */
-const names = (stem: string, dimensions: number): ReadonlyArray<string> =>
-  [`${stem}-idx${dimensions}-ubyte`, `${stem}.idx${dimensions}-ubyte`].flatMap((name) => [name, `${name}.gz`])
+const names = (stem: string, dimensions: number): Arr.NonEmptyReadonlyArray<string> =>
+  Arr.flatMap([`${stem}-idx${dimensions}-ubyte`, `${stem}.idx${dimensions}-ubyte`], (name) => [name, `${name}.gz`])
 
 const remedy =
   "Put the four IDX files of the data set (train-images, train-labels, t10k-images, t10k-labels) in the folder"
@@ -125,12 +126,12 @@ const readSamples = Effect.fn("Idx.readSamples")(function* (folder: string, stem
       remedy: "Fetch both files again"
     })
   }
-  const index = labels.data.findIndex((label) => label >= classes)
-  if (index >= 0) return yield* new LabelOutOfRange({ source: labels.path, index, label: labels.data[index]!, classes })
+  for (const [index, label] of labels.data.entries())
+    if (label >= classes) return yield* new LabelOutOfRange({ source: labels.path, index, label, classes })
   return {
     path: images.path,
-    height: images.sizes[1]!,
-    width: images.sizes[2]!,
+    height: Arr.getUnsafe(images.sizes, 1),
+    width: Arr.getUnsafe(images.sizes, 2),
     samples: { images: images.data, labels: labels.data }
   }
 })

@@ -3,6 +3,7 @@
  *
  * Files are decoded as they are needed, by worker threads, into batches made a few ahead; only those are in memory.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -30,6 +31,7 @@ import * as optional from "./internal/optional.ts"
 import * as pixels from "./internal/pixels.ts"
 import { Prng } from "@uninet/search-space"
 import * as split from "./internal/split.ts"
+import * as values from "./internal/values.ts"
 
 /** Where the images are, and what they become. */
 export interface ImageFolderOptions {
@@ -93,7 +95,7 @@ const filesOf = Effect.fn("ImageFolder.filesOf")(function* (folder: string, clas
   const found = perClass.map((entries) => entries.filter((entry) => isImage(entry.name)))
   const count = (of: typeof perClass) => of.reduce((sum, entries) => sum + entries.length, 0)
   return {
-    paths: found.flatMap((entries, label) => entries.map((entry) => join(folder, classes[label]!, entry.name))),
+    paths: Arr.zip(classes, found).flatMap(([name, entries]) => entries.map((entry) => join(folder, name, entry.name))),
     labels: Int32Array.from(found.flatMap((entries, label) => entries.map(() => label))),
     leftOut: count(perClass) - count(found)
   } satisfies Files
@@ -106,18 +108,18 @@ const [sized, hashed] = [8192, 64]
 const contentOf = Effect.fn("ImageFolder.contentOf")(function* (folder: string, { paths }: Pick<Files, "paths">) {
   const hash = createHash("sha256")
   for (const path of paths) hash.update(`${relative(folder, path).split(sep).join("/")}\n`)
-  const some = Content.places(paths.length, sized).map((place) => paths[place]!)
+  const some = Content.places(paths.length, sized).map((place) => Arr.getUnsafe(paths, place))
   for (const size of yield* Effect.forEach(some, files.sizeOf, { concurrency: 64 })) hash.update(`${size}\n`)
   for (const place of Content.places(paths.length, hashed))
-    hash.update(yield* files.read(paths[place]!, "Give a file that can be read"))
+    hash.update(yield* files.read(Arr.getUnsafe(paths, place), "Give a file that can be read"))
   return hash.digest("hex")
 })
 
 /** Some of the files; those beside them are told of once, by the files that they were found beside. */
 const select = (all: Files, indexes: Uint32Array): Files => ({
   leftOut: 0,
-  paths: Array.from(indexes, (index) => all.paths[index]!),
-  labels: Int32Array.from(indexes, (index) => all.labels[index]!)
+  paths: Array.from(indexes, (index) => Arr.getUnsafe(all.paths, index)),
+  labels: values.gather(all.labels, indexes, 1)
 })
 
 interface Decoding {
@@ -166,7 +168,8 @@ const folderSplit = (
   const free: Array<SharedArrayBuffer> = []
   const take = (length: number) => {
     const found = free.findIndex((buffer) => buffer.byteLength === length)
-    return found < 0 ? new SharedArrayBuffer(length) : free.splice(found, 1)[0]!
+    const [buffer] = found < 0 ? [] : free.splice(found, 1)
+    return buffer ?? new SharedArrayBuffer(length)
   }
   return split.make({
     name,
@@ -178,7 +181,11 @@ const folderSplit = (
     fetch: (indexes, augmenting, { floats }) =>
       Effect.gen(function* () {
         const out = take(indexes.length * size)
-        const items = Array.from(indexes, (index, place) => ({ path: paths[index]!, index, offset: place * size }))
+        const items = Array.from(indexes, (index, place) => ({
+          path: Arr.getUnsafe(paths, index),
+          index,
+          offset: place * size
+        }))
         const job = { image, cropRatio, fill, out, ...(augmenting === undefined ? {} : { augmenting }) }
         const results = yield* Effect.forEach(grouped(items), (items) => decode({ ...job, items }), {
           concurrency: "unbounded"
@@ -188,10 +195,10 @@ const folderSplit = (
         return () => {
           const bytes = new Uint8Array(out)
           const images = floats(bytes.length)
-          for (let i = 0; i < indexes.length; i++) {
+          for (const [i, index] of indexes.entries()) {
             pixels.normalise(tables, area, bytes, i * size, images, i * size)
             if (augmenting !== undefined) {
-              augment.floats(augmenting.steps, augmenting.key, indexes[i]!, image, images, i * size)
+              augment.floats(augmenting.steps, augmenting.key, index, image, images, i * size)
             }
           }
           if (free.length < 4) free.push(out)
@@ -278,7 +285,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
   const trainFolder = yield* files.find(folder, ["train"], layout)
   const evaluation = ["val", "validation", "test"].filter((name) => present.has(name))
   const classes = yield* classesOf(trainFolder)
-  if (classes.length === 0 || evaluation.length === 0) {
+  if (classes.length === 0 || !Arr.isReadonlyArrayNonEmpty(evaluation)) {
     return yield* new InvalidSamples({
       source: folder,
       split: classes.length === 0 ? "train" : "test",
@@ -286,7 +293,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
       remedy: layout
     })
   }
-  const listed = yield* Effect.forEach(["train", ...evaluation], (name) =>
+  const list = (name: string) =>
     Effect.gen(function* () {
       const own = yield* classesOf(join(folder, name))
       const missing = classes.filter((className) => !own.includes(className))
@@ -305,12 +312,13 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
       }
       return found
     })
-  )
+  const train = yield* list("train")
+  const others = yield* Effect.forEach(evaluation, list)
   // Its workers would die of it, one after the other.
   yield* optional.decoder
   const decode = yield* decoders.make(workers)
   const image: ImageShape = { channels, height: size, width: size }
-  return { classes, decoding: { folder, decode, image, cropRatio, mean, deviation } satisfies Decoding, listed }
+  return { classes, decoding: { folder, decode, image, cropRatio, mean, deviation } satisfies Decoding, train, others }
 })
 
 /**
@@ -342,21 +350,21 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
  */
 export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { classes, decoding, listed } = yield* prepare(options)
-    const kept = yield* Effect.forEach(listed, (all) =>
+    const { classes, decoding, others, train: listed } = yield* prepare(options)
+    const keep = (all: Files) =>
       Effect.gen(function* () {
         if (options.skipBad !== true) return all
         const bad = yield* findBad(decoding, all.paths)
         if (bad.length === 0) return all
         yield* Effect.logWarning(`${options.folder}: left out ${bad.length} unreadable images`, ...bad.slice(0, 20))
         const names = new Set(bad.map(({ path }) => path))
-        const good = order.identity(all.paths.length).filter((index) => !names.has(all.paths[index]!))
+        const good = order.identity(all.paths.length).filter((index) => !names.has(Arr.getUnsafe(all.paths, index)))
         return { ...select(all, good), leftOut: all.leftOut }
       })
-    )
     const name = options.name ?? files.nameOf(options.folder)
-    const [train, first, second] = kept
-    const bereft = classes.find((_, label) => listed[0]!.labels.includes(label) && !train!.labels.includes(label))
+    const train = yield* keep(listed)
+    const [first, second] = yield* Effect.forEach(others, keep)
+    const bereft = classes.find((_, label) => listed.labels.includes(label) && !train.labels.includes(label))
     if (bereft !== undefined)
       return yield* new InvalidSamples({
         source: options.folder,
@@ -364,12 +372,13 @@ export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, D
         reason: `none of the images of the class ${bereft} can be read, so nothing would be learned of it`,
         remedy: "Replace some of them, or take the class's folders away"
       })
-    const [validation, rest] =
-      second === undefined
-        ? (yield* parts(Prng.fromSeed(options.validation?.seed ?? "validation"), train!.labels, classes.length, [
-            options.validation?.size ?? (yield* standard(name, train!.labels, classes.length))
-          ])).map((part) => select(train!, part))
-        : [first!, train!]
+    const held = Effect.gen(function* () {
+      const size = options.validation?.size ?? (yield* standard(name, train.labels, classes.length))
+      const random = Prng.fromSeed(options.validation?.seed ?? "validation")
+      const [validation, rest] = yield* parts(random, train.labels, classes.length, [size])
+      return [select(train, validation), select(train, rest)] as const
+    })
+    const [validation, rest] = second === undefined ? yield* held : [first, train]
     const { cropRatio, deviation, image, mean } = decoding
     return {
       name,
@@ -380,9 +389,9 @@ export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, D
       deviation,
       cropRatio,
       isNative: true,
-      train: folderSplit(decoding, "train", rest!, train!.leftOut),
-      validation: folderSplit(decoding, "validation", validation!, validation!.leftOut),
-      test: folderSplit(decoding, "test", second ?? first!, (second ?? first!).leftOut)
+      train: folderSplit(decoding, "train", rest, train.leftOut),
+      validation: folderSplit(decoding, "validation", validation, validation.leftOut),
+      test: folderSplit(decoding, "test", second ?? first, (second ?? first).leftOut)
     }
   })
 
@@ -397,8 +406,8 @@ export const layer = (options: ImageFolderOptions): Layer.Layer<Dataset, DataErr
 export const check = (options: ImageFolderOptions): Effect.Effect<number, DataError> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { decoding, listed } = yield* prepare(options)
-      const paths = listed.flatMap((all) => all.paths)
+      const { decoding, others, train } = yield* prepare(options)
+      const paths = [train, ...others].flatMap((all) => all.paths)
       const bad = yield* findBad(decoding, paths)
       return bad.length === 0 ? paths.length : yield* unreadable(options.folder, bad)
     })

@@ -1,7 +1,9 @@
 /** Training and validation as one training split: for a last training, once everything has been chosen. */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Record from "effect/Record"
 import * as Stream from "effect/Stream"
-import { type Batch, batchCount, type DatasetShape, type Inputs, type Split, type Values } from "./Dataset.ts"
+import { type Batch, batchCount, type DatasetShape, type Split, type Values } from "./Dataset.ts"
 import * as split from "./internal/split.ts"
 import * as values from "./internal/values.ts"
 
@@ -9,22 +11,20 @@ import * as values from "./internal/values.ts"
 const concat = <B extends Batch>(size: number, one: B, other: B): B => ({
   ...one,
   size: one.size + other.size,
-  inputs: mapInputs(one, (array, name) => values.concat(array, other.inputs[name]!)),
+  inputs: Record.intersection(one.inputs, other.inputs, (array, next) => values.concat<Values>(array, next)),
   targets: values.concat(one.targets, other.targets),
   indexes: Uint32Array.from([...one.indexes, ...other.indexes.map((index) => index + size)])
 })
 
-const mapInputs = (batch: Batch, change: (array: Values, name: string) => Values): Inputs =>
-  Object.fromEntries(Object.entries(batch.inputs).map(([name, array]) => [name, change(array, name)]))
-
 /** A batch's examples in the order of these places. */
 const ordered = <B extends Batch>(batch: B, places: ReadonlyArray<number>): B => {
   const pick = <T extends Values>(array: T): T => values.gather(array, places, array.length / Math.max(1, batch.size))
+  const indexes = Array.from(batch.indexes)
   return {
     ...batch,
-    inputs: mapInputs(batch, pick),
+    inputs: Record.map(batch.inputs, pick<Values>),
     targets: pick(batch.targets),
-    indexes: Uint32Array.from(places, (place) => batch.indexes[place]!)
+    indexes: Uint32Array.from(places, (place) => Arr.getUnsafe(indexes, place))
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * A data set of labelled images held in memory as bytes.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { InvalidOption, InvalidSamples, LabelOutOfRange } from "./DataError.ts"
@@ -10,6 +11,7 @@ import { type Holdout, isHoldout, partition } from "./internal/holdout.ts"
 import * as order from "./internal/order.ts"
 import * as pixels from "./internal/pixels.ts"
 import * as split from "./internal/split.ts"
+import * as values from "./internal/values.ts"
 
 /** Labelled images: `images` is `[labels.length, channels, height, width]`, a byte a value. */
 export interface Samples {
@@ -43,8 +45,7 @@ const check = (options: MemoryOptions, name: SplitName, samples: Samples) => {
       "Give one image of that shape for every label"
     )
   }
-  for (let index = 0; index < samples.labels.length; index++) {
-    const label = samples.labels[index]!
+  for (const [index, label] of Array.from(samples.labels).entries()) {
     if (!Number.isInteger(label) || label < 0 || label >= options.classes.length) {
       return new LabelOutOfRange({
         source: `${options.name}, ${name} split`,
@@ -144,7 +145,8 @@ const memorySplit = (
   const fill = augment.fillOf(mean)
   const size = pixels.volume(image)
   const area = image.height * image.width
-  const own = Int32Array.from(part, (index) => labels[index]!)
+  const places = Array.from(part)
+  const own = values.gather(labels, part, 1)
   return split.make({
     name,
     size: part.length,
@@ -153,17 +155,15 @@ const memorySplit = (
     fetch: (indexes, augmenting, { floats }) =>
       Effect.sync(() => {
         const out = floats(indexes.length * size)
-        if (augmenting === undefined) {
-          for (let i = 0; i < indexes.length; i++) {
-            pixels.normalise(tables, area, images, part[indexes[i]!]! * size, out, i * size)
+        for (const [i, index] of indexes.entries()) {
+          const start = Arr.getUnsafe(places, index) * size
+          if (augmenting === undefined) {
+            pixels.normalise(tables, area, images, start, out, i * size)
+            continue
           }
-          return () => ({ image: out })
-        }
-        const { key, steps } = augmenting
-        for (let i = 0; i < indexes.length; i++) {
-          const start = part[indexes[i]!]! * size
+          const { key, steps } = augmenting
           const bytes = images.subarray(start, start + size)
-          augment.sample(steps, key, indexes[i]!, { ...image, bytes }, fill, tables, out, i * size)
+          augment.sample(steps, key, index, { ...image, bytes }, fill, tables, out, i * size)
         }
         return () => ({ image: out })
       })

@@ -1,4 +1,5 @@
 /** A data set normalised by another one's mean and deviation: a network takes images as it was trained on them. */
+import * as Arr from "effect/Array"
 import { type ImageBatch, type ImageDataset, mapBatches, type Normalisation } from "./Dataset.ts"
 
 export type { Normalisation }
@@ -32,18 +33,22 @@ export const by =
   (data: ImageDataset): ImageDataset => {
     const { channels } = data.image
     if (mean.length !== channels || deviation.length !== channels) return data
-    const scale = data.deviation.map((d, c) => d / deviation[c]!)
-    const shift = data.mean.map((m, c) => (m - mean[c]!) / deviation[c]!)
-    if (scale.every((x) => x === 1) && shift.every((x) => x === 0)) return data
+    const from = Arr.zip(data.mean, data.deviation)
+    const changes = Arr.zipWith(from, Arr.zip(mean, deviation), ([m, d], [mean, deviation]) => ({
+      scale: d / deviation,
+      shift: (m - mean) / deviation
+    }))
+    if (changes.every(({ scale, shift }) => scale === 1 && shift === 0)) return data
     const area = data.image.height * data.image.width
-    const again = (batch: ImageBatch): ImageBatch => ({
-      ...batch,
-      inputs: {
-        image: batch.inputs.image.map((x, i) => {
-          const c = Math.floor(i / area) % channels
-          return x * scale[c]! + shift[c]!
-        })
-      }
-    })
+    const again = (batch: ImageBatch): ImageBatch => {
+      const image = batch.inputs.image.slice()
+      for (let start = 0; start < image.length;)
+        for (const { scale, shift } of changes) {
+          const channel = image.subarray(start, start + area)
+          channel.set(channel.map((x) => x * scale + shift))
+          start += area
+        }
+      return { ...batch, inputs: { image } }
+    }
     return { ...mapBatches(again)(data), mean, deviation }
   }

@@ -11,8 +11,7 @@ import {
   type ImageShape,
   type Split,
   type SplitName,
-  splits,
-  type Values
+  splits
 } from "./Dataset.ts"
 import * as order from "./internal/order.ts"
 import * as optional from "./internal/optional.ts"
@@ -37,12 +36,6 @@ export interface Description {
   }>
 }
 
-const countsOf = (targets: Values, classes: ReadonlyArray<string>): ReadonlyArray<number> => {
-  const counts = classes.map(() => 0)
-  for (const label of targets) counts[label]! += 1
-  return counts
-}
-
 /** Counts every split's classes, where the targets are classes. Reads targets only (a streamed split is run once). */
 export const describe = (dataset: DatasetShape): Effect.Effect<Description, DataError> =>
   Effect.gen(function* () {
@@ -51,7 +44,7 @@ export const describe = (dataset: DatasetShape): Effect.Effect<Description, Data
       const about = { name, size, ...(leftOut === undefined ? {} : { leftOut }) }
       return classes === undefined || targets.dtype !== "int32"
         ? Effect.succeed(about)
-        : Effect.map(read, (read) => ({ ...about, counts: countsOf(read, classes) }))
+        : Effect.map(read, (read) => ({ ...about, counts: order.countsOf(read, classes.length) }))
     })
     return {
       name,
@@ -84,9 +77,9 @@ const gap = 2
 /** So many samples of each class, drawn by seed, in the order of classes. */
 const choose = (split: Split, labels: Int32Array, classes: number, perClass: number, seed: string | number) => {
   const prng = Prng.fromSeed(seed).split(`contact sheet/${split.name}`)
-  const byClass = Array.from({ length: classes }, (): Array<number> => [])
-  labels.forEach((label, index) => byClass[label]?.push(index))
-  return byClass.map((own, label) => Array.from(order.shuffled(prng.split(String(label)), own).subarray(0, perClass)))
+  return order
+    .placesOf(labels, classes)
+    .map((own, label) => Array.from(order.shuffled(prng.split(String(label)), own).subarray(0, perClass)))
 }
 
 /**

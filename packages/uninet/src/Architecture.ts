@@ -20,6 +20,7 @@
  * ```
  */
 import { Digest } from "@uninet/search-space"
+import type * as Arr from "effect/Array"
 import * as Schema from "effect/Schema"
 
 const Positive = Schema.Int.check(Schema.isGreaterThan(0))
@@ -77,12 +78,12 @@ export const hash = (architecture: Architecture): string => Digest.of(architectu
  */
 export const featureMaps = (
   architecture: Pick<Architecture, "image" | "stem" | "stages">
-): ReadonlyArray<{ readonly height: number; readonly width: number }> => {
+): Arr.NonEmptyReadonlyArray<{ readonly height: number; readonly width: number }> => {
   let map = {
     height: Math.ceil(architecture.image.height / architecture.stem.stride),
     width: Math.ceil(architecture.image.width / architecture.stem.stride)
   }
-  const maps = [map]
+  const maps: Arr.NonEmptyArray<typeof map> = [map]
   for (const { stride } of architecture.stages) {
     map = { height: Math.ceil(map.height / stride), width: Math.ceil(map.width / stride) }
     maps.push(map)
@@ -111,10 +112,10 @@ export const print = (architecture: Architecture): string => {
     ]),
     ["head", `${classes} classes`, "", "", `${head.channels}`, "", "", ""]
   ]
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const widthOf = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0))
   const lines = rows.map((row) =>
     row
-      .map((cell, column) => cell.padEnd(widths[column]!))
+      .map((cell, column) => cell.padEnd(widthOf(column)))
       .join("  ")
       .trimEnd()
   )

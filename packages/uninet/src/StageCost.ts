@@ -1,5 +1,6 @@
 /** Costs of an architecture that add up from stage to stage: what constraints on a space are solved along. */
 import { Cost } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import { featureMaps, type Architecture, type Stage } from "./Architecture.ts"
 
 /** A feature map: channels × height × width. */
@@ -56,7 +57,7 @@ export const byStage = <K extends string>(parts: {
   }
   const before = (architecture: Architecture) => {
     const [stage0] = architecture.stages
-    const entry = { channels: architecture.stem.channels, ...featureMaps({ ...architecture, stages: [] })[0]! }
+    const entry = { channels: architecture.stem.channels, ...featureMaps({ ...architecture, stages: [] })[0] }
     const costs = parts.stem(architecture)
     return stage0 === undefined
       ? { costs, exit: entry.channels }
@@ -80,7 +81,7 @@ export const byStage = <K extends string>(parts: {
     chain: {
       start: before,
       part: (architecture, index, entry) => {
-        const stage = architecture.stages[index + 1]!
+        const stage = Arr.getUnsafe(architecture.stages, index + 1)
         const map = entryOf(architecture, index + 1, entry)
         return { costs: stageCosts(stage, map, architecture, index + 1), exit: stage.channels }
       },
@@ -92,5 +93,5 @@ export const byStage = <K extends string>(parts: {
 /** What comes into a stage (or into the head, after the last one), given its channels. */
 const entryOf = (architecture: Architecture, stage: number, channels: Cost.Entry): FeatureMap => ({
   channels: Number(channels),
-  ...featureMaps(architecture)[stage]!
+  ...Arr.getUnsafe(featureMaps(architecture), stage)
 })

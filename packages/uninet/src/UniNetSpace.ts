@@ -17,6 +17,7 @@ import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import { type Operator, Operators } from "@uninet/operators"
 import { Choice, Cost, Elementary, type Site, Space, SpaceError } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -187,13 +188,19 @@ export const choice = ({ kit = Kit.standard, ...options }: Options = {}): Choice
   const seed: Seed = given.seed
   const settings0 = seedsOf(ownOf(given.choices, given.stage0Operator))
   if (Result.isFailure(settings0)) return Choice.invalid(settings0.failure.message, "Mend the operator of stage 0")
+  const seeds = Arr.zipWith(Arr.zip(seed.repeats, seed.channels), seed.strides, ([repeats, channels], stride) => ({
+    channels,
+    repeats,
+    stride
+  }))
+  const seed0 = Arr.getUnsafe(seeds, 0)
   const stage0: Stage = {
     operator: given.stage0Operator,
     dsm: null,
     expansion: 1,
-    channels: given.stage0Channels ?? seed.channels[0]!,
-    repeats: seed.repeats[0]!,
-    stride: seed.strides[0]!,
+    channels: given.stage0Channels ?? seed0.channels,
+    repeats: seed0.repeats,
+    stride: seed0.stride,
     ...(settings0.success === undefined ? {} : { settings: settings0.success })
   }
   const fixed: Omit<Architecture, "stages"> = {
@@ -205,9 +212,7 @@ export const choice = ({ kit = Kit.standard, ...options }: Options = {}): Choice
   }
 
   let map = downsampled(downsampled(image, given.stem.stride), stage0.stride)
-  const stages = seed.repeats.slice(1).map((repeats, i) => {
-    const stride = seed.strides[i + 1]!
-    const channels = seed.channels[i + 1]!
+  const stages = seeds.slice(1).map(({ channels, repeats, stride }) => {
     map = downsampled(map, stride)
     const oneWindow = Math.max(map.height, map.width) <= given.window && given.operators.includes("SA")
     return Choice.struct({

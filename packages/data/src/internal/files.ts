@@ -1,6 +1,7 @@
 /**
  * Files, with errors that say which and what to do.
  */
+import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs/promises"
 import { basename, join } from "node:path"
@@ -119,14 +120,14 @@ export const list = (path: string, remedy: string): Effect.Effect<ReadonlyArray<
 /** The first of these names that the folder holds, as a path. */
 export const find = (
   folder: string,
-  names: ReadonlyArray<string>,
+  names: Arr.NonEmptyReadonlyArray<string>,
   remedy: string
 ): Effect.Effect<string, FileUnavailable> =>
   Effect.flatMap(list(folder, remedy), (entries) => {
     const present = new Set(entries.map((entry) => entry.name))
     const found = names.find((name) => present.has(name))
     return found === undefined
-      ? Effect.fail(new FileUnavailable({ path: join(folder, names[0]!), reason: "no such file", remedy }))
+      ? Effect.fail(new FileUnavailable({ path: join(folder, names[0]), reason: "no such file", remedy }))
       : Effect.succeed(join(folder, found))
   })
 

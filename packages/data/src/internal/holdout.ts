@@ -39,12 +39,12 @@ export const standard = (
 }
 
 /** The parts that are taken from the training examples, and what they leave. */
-export const parts = (
+export const parts = <const S extends ReadonlyArray<order.Size>>(
   random: Prng.Prng,
   labels: Int32Array,
   classes: number,
-  sizes: ReadonlyArray<order.Size>
-): Effect.Effect<ReadonlyArray<Uint32Array>, InvalidOption> =>
+  sizes: S
+): Effect.Effect<order.Parts<S>, InvalidOption> =>
   Effect.suspend(() => {
     const most = order.capacity(labels, classes)
     const several = order.countsOf(labels, classes).filter((count) => count > 1).length
@@ -72,13 +72,13 @@ export const partition = (
   test: object | Holdout
 ): Effect.Effect<Readonly<Record<"train" | "validation" | "test", Uint32Array>>, InvalidOption> =>
   Effect.gen(function* () {
-    const holdouts = [validation, test].map((samples) => (isHoldout(samples) ? samples : undefined))
-    const sizes = holdouts.map((holdout) => holdout?.size ?? 0)
+    const [first, second] = [validation, test].map((samples) => (isHoldout(samples) ? samples : undefined))
+    const sizes = [first?.size ?? 0, second?.size ?? 0] as const
     if (sizes.every((size) => size === 0)) {
       const all = order.identity(labels.length)
       return { train: all, validation: order.identity(0), test: order.identity(0) }
     }
-    const seed = holdouts.find((holdout) => holdout !== undefined)?.seed ?? 0
+    const seed = (first ?? second)?.seed ?? 0
     const [ofValidation, ofTest, ofTrain] = yield* parts(Prng.fromSeed(seed).split("holdout"), labels, classes, sizes)
-    return { train: ofTrain!, validation: ofValidation!, test: ofTest! }
+    return { train: ofTrain, validation: ofValidation, test: ofTest }
   })

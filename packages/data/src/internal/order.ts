@@ -2,10 +2,12 @@
  * Seeded orders and splits of samples.
  */
 import { Prng } from "@uninet/search-space"
+import * as Arr from "effect/Array"
+import type { Values } from "../Dataset.ts"
 
 /** The items in a random order. */
-export const shuffled = (random: Prng.Prng, items: ArrayLike<number>): Uint32Array =>
-  random.permutation(items.length).map((from) => items[from]!)
+export const shuffled = (random: Prng.Prng, items: ReadonlyArray<number>): Uint32Array =>
+  random.permutation(items.length).map((from) => Arr.getUnsafe(items, from))
 
 /** 0, 1, …, n − 1. */
 export const identity = (n: number): Uint32Array => {
@@ -25,31 +27,37 @@ export const epochRandom = (seed: string | number, epoch: number): Prng.Prng =>
 export const proportional = (
   weights: ReadonlyArray<number>,
   total: number,
-  ranks: ArrayLike<number>
+  ranks: ReadonlyArray<number>
 ): ReadonlyArray<number> => {
   const sum = weights.reduce((a, b) => a + b, 0)
-  const exact = weights.map((weight) => (weight * total) / sum)
-  const counts = exact.map(Math.floor)
-  const rest = total - counts.reduce((a, b) => a + b, 0)
-  const order = exact
-    .map((value, index) => ({ index, remainder: value - Math.floor(value) }))
-    .sort((a, b) => b.remainder - a.remainder || a.index - b.index)
+  const shares = Arr.zipWith(weights, ranks, (weight, rank) => {
+    const exact = (weight * total) / sum
+    const count = Math.floor(exact)
+    return { rank, count, remainder: exact - count }
+  })
+  const rest = total - shares.reduce((sum, { count }) => sum + count, 0)
+  const order = shares.toSorted((a, b) => b.remainder - a.remainder)
   // The weights without anything change places among themselves, in every group of equal remainders.
-  const empty = order.filter(({ index }) => counts[index] === 0)
-  const ranked = empty.toSorted((a, b) => b.remainder - a.remainder || ranks[a.index]! - ranks[b.index]!)
-  let next = 0
-  for (const { index } of order.map((each) => (counts[each.index] === 0 ? ranked[next++]! : each)).slice(0, rest))
-    counts[index]! += 1
-  return counts
+  const empty = order.filter(({ count }) => count === 0)
+  const ranked = empty.toSorted((a, b) => b.remainder - a.remainder || a.rank - b.rank)
+  const more = new Set(order.map((each) => (each.count === 0 ? (ranked.shift() ?? each) : each)).slice(0, rest))
+  return shares.map((share) => share.count + (more.has(share) ? 1 : 0))
 }
 
 /** How many samples of every class can be taken: all but one. */
 const spare = (counts: ReadonlyArray<number>): ReadonlyArray<number> => counts.map((count) => Math.max(0, count - 1))
 
+/** The places of each label's samples. */
+export const placesOf = (labels: Values, classes: number): ReadonlyArray<ReadonlyArray<number>> => {
+  const places = Array.from({ length: classes }, (): Array<number> => [])
+  for (const [place, label] of labels.entries()) places[label]?.push(place)
+  return places
+}
+
 /** How many samples of each label there are. */
-export const countsOf = (labels: Int32Array, classes: number): ReadonlyArray<number> => {
+export const countsOf = (labels: Values, classes: number): ReadonlyArray<number> => {
   const counts = Array.from({ length: classes }, () => 0)
-  for (const label of labels) counts[label]! += 1
+  for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
   return counts
 }
 
@@ -60,46 +68,52 @@ export const capacity = (labels: Int32Array, classes: number): number =>
 /** So many samples of a part, of every class that has any left the last one excepted. */
 export type Size = number | "one a class"
 
+/** A part for every size, and what they leave. */
+export type Parts<S extends ReadonlyArray<Size>> = readonly [
+  ...{ readonly [K in keyof S]: Uint32Array },
+  rest: Uint32Array
+]
+
 /** How many of every class make a part, when so many of each are left. */
-const dealt = (left: ReadonlyArray<number>, size: Size, ranks: ArrayLike<number>): ReadonlyArray<number> => {
+const dealt = (left: ReadonlyArray<number>, size: Size, ranks: ReadonlyArray<number>): ReadonlyArray<number> => {
   const most = spare(left)
   if (size === "one a class") return most.map((count) => Math.min(1, count))
-  const counts = proportional(left, size, ranks).map((count, label) => Math.min(count, most[label]!))
+  const counts = Arr.zipWith(proportional(left, size, ranks), most, (count, most) => Math.min(count, most))
   // What a class cannot give without losing its last sample, the others give.
   const lacking = size - counts.reduce((a, b) => a + b, 0)
   if (lacking === 0) return counts
   const others = proportional(
-    most.map((count, label) => count - counts[label]!),
+    Arr.zipWith(most, counts, (most, count) => most - count),
     lacking,
     ranks
   )
-  return counts.map((count, label) => count + others[label]!)
+  return Arr.zipWith(counts, others, (count, more) => count + more)
 }
 
 /**
  * Takes `sizes` samples for every part (together at most `capacity`), each with the whole's class proportions, and leaves the remainder, with at least
  * one sample of every class, as the last part. Every part is in a seeded order, so any prefix of it is a fair sample.
  */
-export const stratified = (
+export const stratified = <const S extends ReadonlyArray<Size>>(
   random: Prng.Prng,
   labels: Int32Array,
   classes: number,
-  sizes: ReadonlyArray<Size>
-): ReadonlyArray<Uint32Array> => {
-  const byClass = Array.from({ length: classes }, (): Array<number> => [])
-  labels.forEach((label, index) => byClass[label]!.push(index))
-  const pools = byClass.map((indexes, label) => shuffled(random.split(`class/${label}`), indexes))
-  const ranks = random.split("ranks").permutation(classes)
-  const used = pools.map(() => 0)
-  const left = () => pools.map((pool, label) => pool.length - used[label]!)
+  sizes: S
+): Parts<S> => {
+  let pools: ReadonlyArray<Uint32Array> = placesOf(labels, classes).map((places, label) =>
+    shuffled(random.split(`class/${label}`), places)
+  )
+  const ranks = Array.from(random.split("ranks").permutation(classes))
+  const left = () => pools.map((pool) => pool.length)
   const take = (counts: ReadonlyArray<number>, key: string) => {
-    const part = pools.flatMap((pool, label) => {
-      const start = used[label]!
-      used[label] = start + counts[label]!
-      return Array.from(pool.subarray(start, start + counts[label]!))
-    })
-    return shuffled(random.split(key), part)
+    const taken = Arr.zip(pools, counts)
+    pools = taken.map(([pool, count]) => pool.subarray(count))
+    return shuffled(
+      random.split(key),
+      taken.flatMap(([pool, count]) => Array.from(pool.subarray(0, count)))
+    )
   }
   const parts = sizes.map((size, part) => take(dealt(left(), size, ranks), `part/${part}`))
-  return [...parts, take(left(), "rest")]
+  // `map` gives a part for every size; TypeScript does not follow it over a tuple.
+  return [...parts, take(left(), "rest")] as ReadonlyArray<Uint32Array> as Parts<S>
 }

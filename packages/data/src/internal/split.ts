@@ -4,6 +4,7 @@
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Record from "effect/Record"
 import * as Stream from "effect/Stream"
 import type { Augmentation } from "../Augmentation.ts"
 import { CannotAugment, InvalidOption, type DataError } from "../DataError.ts"
@@ -110,10 +111,10 @@ export const inOrder = <A, E>(
       const running: Array<Fiber.Fiber<A, E>> = []
       return each((index) =>
         Effect.gen(function* () {
-          while (index + running.length < Math.min(to, index + 1 + ahead)) {
-            running.push(yield* Effect.forkIn(make(index + running.length), scope))
-          }
-          return yield* Fiber.join(running.shift()!)
+          const first = running.shift() ?? (yield* Effect.forkIn(make(index), scope))
+          for (let next = index + 1 + running.length; next < Math.min(to, index + 1 + ahead); next++)
+            running.push(yield* Effect.forkIn(make(next), scope))
+          return yield* Fiber.join(first)
         })
       )
     })
@@ -129,7 +130,8 @@ const shelf = <A extends Values>(make: (length: number) => A) => {
   return {
     take: (length: number): A => {
       const found = free.findIndex((array) => array.length === length)
-      return found < 0 ? make(length) : free.splice(found, 1)[0]!
+      const [array] = found < 0 ? [] : free.splice(found, 1)
+      return array ?? make(length)
     },
     giveBack: (array: A): void => void free.push(array)
   }
@@ -152,25 +154,22 @@ const pool = () => {
 /** What the splits that were made here read from. */
 const sources = new WeakMap<Split, Source>()
 
-/** The inputs of two sources at the places that each one's examples have in the batch. */
-const interleave = (
-  parts: ReadonlyArray<{ readonly places: ReadonlyArray<number>; readonly inputs: Inputs }>,
-  memory: Memory
-): Inputs => {
-  const filled = parts.filter(({ places }) => places.length > 0)
-  const [first] = filled
-  if (first === undefined) return parts[0]?.inputs ?? {}
-  const size = filled.reduce((sum, { places }) => sum + places.length, 0)
-  return Object.fromEntries(
-    Object.entries(first.inputs).map(([name, array]) => {
-      const volume = array.length / first.places.length
-      const out = array instanceof Int32Array ? memory.ints(size * volume) : memory.floats(size * volume)
-      for (const { inputs, places } of filled)
-        places.forEach((place, i) => values.copy(inputs[name]!, i * volume, out, place * volume, volume))
-      return [name, out]
-    })
-  )
+/** Inputs of examples, and the places that these have in a batch. */
+interface Part {
+  readonly places: ReadonlyArray<number>
+  readonly inputs: Inputs
 }
+
+/** The inputs of two sources as one batch. */
+const interleave = (one: Part, other: Part, memory: Memory): Inputs =>
+  Record.intersection(one.inputs, other.inputs, (ours, theirs) => {
+    const length = ours.length + theirs.length
+    const volume = length / Math.max(1, one.places.length + other.places.length)
+    const out = ours instanceof Int32Array ? memory.ints(length) : memory.floats(length)
+    one.places.forEach((place, i) => values.copy(ours, i * volume, out, place * volume, volume))
+    other.places.forEach((place, i) => values.copy(theirs, i * volume, out, place * volume, volume))
+    return out
+  })
 
 /** One source after the other, the first one's name kept. `undefined` where a split was not made here. */
 export const join = <B extends Batch>(first: Split<B>, second: Split<B>): Split<B> | undefined => {
@@ -185,11 +184,12 @@ export const join = <B extends Batch>(first: Split<B>, second: Split<B>): Split<
     ...(a.plain === undefined ? {} : { plain: a.plain }),
     targets: Effect.zipWith(a.targets, b.targets, values.concat),
     fetch: (indexes, augmenting, memory) => {
-      const places = Array.from(indexes, (_, place) => place)
-      const [ours, theirs] = [places.filter((i) => indexes[i]! < a.size), places.filter((i) => indexes[i]! >= a.size)]
-      const read = (source: Source, from: ReadonlyArray<number>, offset: number) =>
+      const examples = Array.from(indexes, (index, place) => ({ index, place }))
+      const ours = examples.filter(({ index }) => index < a.size)
+      const theirs = examples.filter(({ index }) => index >= a.size)
+      const read = (source: Source, of: typeof examples, offset: number) =>
         source.fetch(
-          Uint32Array.from(from, (i) => indexes[i]! - offset),
+          Uint32Array.from(of, ({ index }) => index - offset),
           augmenting,
           fresh
         )
@@ -198,10 +198,8 @@ export const join = <B extends Batch>(first: Split<B>, second: Split<B>): Split<
         read(b, theirs, a.size),
         (one, other) => () =>
           interleave(
-            [
-              { places: ours, inputs: one() },
-              { places: theirs, inputs: other() }
-            ],
+            { places: ours.map(({ place }) => place), inputs: one() },
+            { places: theirs.map(({ place }) => place), inputs: other() },
             memory
           )
       )

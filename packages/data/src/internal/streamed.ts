@@ -75,22 +75,20 @@ export const checked = <S>({
 const shuffled = <A, E>(stream: Stream.Stream<A, E>, prng: Prng.Prng, capacity: number): Stream.Stream<A, E> =>
   Stream.suspend(() => {
     const held: Array<A> = []
-    const draw = (): A => {
+    const draw = (): ReadonlyArray<A> => {
       const place = prng.nextInt(held.length)
-      const sample = held[place]!
-      const last = held.pop()!
-      if (place < held.length) held[place] = last
-      return sample
+      // The last one takes its place.
+      return place === held.length - 1 ? held.splice(place) : held.splice(place, 1, ...held.splice(-1))
     }
     return Stream.concat(
       stream.pipe(
         Stream.map((sample) => {
           held.push(sample)
-          return held.length > capacity ? [draw()] : []
+          return held.length > capacity ? draw() : []
         }),
         Stream.flattenIterable
       ),
-      Stream.suspend(() => Stream.fromIterable(Array.from({ length: held.length }, draw)))
+      Stream.suspend(() => Stream.fromIterable(Array.from({ length: held.length }, draw).flat()))
     )
   })
 

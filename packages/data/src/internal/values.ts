@@ -15,11 +15,12 @@ export const like = <T extends Values>(values: T, length: number): T =>
   // Of the constructor that `values` has, so it is a T.
   zeros(values instanceof Int32Array ? "int32" : "float32", length) as T
 
-/** The examples at these places, in this order. */
-export const gather = <T extends Values>(values: T, places: ArrayLike<number>, volume: number): T => {
+/** The examples at these places, in this order; one past the end has NaN where it is a number (0 where that is whole). */
+export const gather = <T extends Values>(values: T, places: ReadonlyArray<number> | Uint32Array, volume: number): T => {
   const out = like(values, places.length * volume)
-  if (volume === 1) for (let i = 0; i < places.length; i++) out[i] = values[places[i]!]!
-  else for (let i = 0; i < places.length; i++) copy(values, places[i]! * volume, out, i * volume, volume)
+  for (const [i, place] of places.entries())
+    if (volume === 1) out[i] = values[place] ?? Number.NaN
+    else copy(values, place * volume, out, i * volume, volume)
   return out
 }
 
