@@ -22,6 +22,7 @@
  * ```
  */
 import { Prng, type Space } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Domain, Strategy } from "./Strategy.ts"
 import { InvalidOption, type StrategyError } from "./StrategyError.ts"
@@ -127,8 +128,9 @@ export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Option
     if (onSeed !== undefined) yield* onSeed({ done: s + 1, seeds })
   }
   for (const { name, runs } of players) {
+    const after = Array.from({ length: longest }, (_, i) => moments(runs.map(({ curve }) => curve[i] ?? Number.NaN)))
     for (const budget of budgets) {
-      const { deviation, mean } = moments(runs.map(({ curve }) => curve[budget - 1]!))
+      const { deviation, mean } = Arr.getUnsafe(after, budget - 1)
       const proposed = runs.reduce((sum, { evaluated }) => sum + evaluated, 0)
       const seconds = runs.reduce((sum, run) => sum + run.seconds, 0)
       const unique = runs.reduce((sum, { evaluated }) => sum + Math.min(budget, evaluated), 0) / seeds
@@ -143,7 +145,6 @@ export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Option
         proposalsPerSecond: proposed / seconds
       })
     }
-    const after = Array.from({ length: longest }, (_, i) => moments(runs.map(({ curve }) => curve[i]!)))
     curves.push({ strategy: name, mean: after.map((m) => m.mean), deviation: after.map((m) => m.deviation) })
   }
   const played: Played = { table: table.name, optimum: table.optimum, seeds, rows, curves }
@@ -218,8 +219,9 @@ const moments = (values: ReadonlyArray<number>) => {
 export const print = (played: Played): string => {
   const budgets = [...new Set(played.rows.map((row) => row.budget))]
   const digits = played.optimum >= 10 ? 3 : 4
+  const header = ["strategy", ...budgets.map((budget) => `after ${budget}`), "unique", "proposals/s"]
   const lines = [
-    ["strategy", ...budgets.map((budget) => `after ${budget}`), "unique", "proposals/s"],
+    header,
     ...[...new Set(played.rows.map((row) => row.strategy))].map((strategy) => {
       const rows = played.rows.filter((row) => row.strategy === strategy)
       const last = rows[rows.length - 1]
@@ -234,9 +236,11 @@ export const print = (played: Played): string => {
       ]
     })
   ]
-  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   const body = lines.map((line) =>
-    line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")
+    Arr.zipWith(line, widths, (cell, width) => ({ cell, width }))
+      .map(({ cell, width }, i) => (i === 0 ? cell.padEnd(width) : cell.padStart(width)))
+      .join("  ")
   )
   const optimum = Number.isNaN(played.optimum) ? "unknown" : played.optimum.toFixed(digits)
   const note = played.rows.some(({ believed }) => believed !== undefined)

@@ -32,6 +32,7 @@
  * ```
  */
 import { Prng, Space } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -317,7 +318,8 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     let high = left.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (left[middle]! < index) low = middle + 1
+      const here = left[middle]
+      if (here !== undefined && here < index) low = middle + 1
       else high = middle
     }
     if (left[low] !== index) return
@@ -373,11 +375,12 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
       }
     }
     if (left === undefined && points.distinct <= listable) list()
-    if (left === undefined || left.length === 0) {
+    const index = left === undefined || left.length === 0 ? undefined : left[prng.nextInt(left.length)]
+    if (index === undefined) {
       end = exhausted(left !== undefined)
       return undefined
     }
-    const point = points.at(left[prng.nextInt(left.length)]!)
+    const point = points.at(index)
     take(point)
     return point
   }
@@ -473,7 +476,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     open.delete(result.trial)
     const observation: Observation = {
       trial: result.trial,
-      point: asked[result.trial]!,
+      point: Arr.getUnsafe(asked, result.trial),
       reward: result._tag === "Scored" ? result.reward : -Infinity,
       objectives: result._tag === "Scored" ? (result.objectives ?? [result.reward]) : []
     }

@@ -35,7 +35,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     let around: { readonly of: string; readonly points: ReadonlyArray<Kit.Point> } | undefined
     const next = () => {
       if (bench.asked() < settings.initial) return bench.random()
-      for (; taken < history.length; taken++) heap.push({ observation: history[taken]!, told: taken })
+      for (const observation of history.slice(taken)) heap.push({ observation, told: taken++ })
       for (;;) {
         const best = heap.first()?.observation
         if (best === undefined || best.reward === -Infinity) return bench.random()

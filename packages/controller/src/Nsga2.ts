@@ -6,6 +6,7 @@
  * Results are told with `objectives`, larger is better in each; without, the reward is the only one.
  */
 import type { Prng } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { layerOf } from "./internal/layer.ts"
@@ -88,8 +89,8 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
 
     const tournament = (): Member => {
       const random = bench.prng()
-      const one = parents[random.nextInt(parents.length)]!
-      const other = parents[random.nextInt(parents.length)]!
+      const drawn = () => Arr.getUnsafe(parents, random.nextInt(parents.length))
+      const [one, other] = [drawn(), drawn()]
       return before(other, one) < 0 ? other : one
     }
     const next = () => {
@@ -132,16 +133,16 @@ const survivors = (
 ): ReadonlyArray<Member> => {
   const points = all.map(({ objectives }) => objectives)
   const ranks = Pareto.ranks(points)
-  const worst = (points[0] ?? []).map((_, m) => Math.min(...points.map((p) => p[m]!)))
-  const best = (points[0] ?? []).map((_, m) => Math.max(...points.map((p) => p[m]!)))
+  const corner = (of: (a: number, b: number) => number) =>
+    points.reduce((corner, point) => Arr.zipWith(corner, point, of), points[0] ?? [])
   // a tenth of the range below the worst, so that the ends of a front add something too
-  const reference = worst.map((low, m) => low - 0.1 * (best[m]! - low) - 1e-12)
+  const reference = Arr.zipWith(corner(Math.min), corner(Math.max), (low, high) => low - 0.1 * (high - low) - 1e-12)
   const members: Array<Member> = []
   for (let rank = 0; rank <= Math.max(...ranks); rank++) {
     const front = all.flatMap((observation, i) => (ranks[i] === rank ? [observation] : []))
     const objectives = front.map((observation) => observation.objectives)
     const worths = ranking === "crowding" ? Pareto.crowding(objectives) : Pareto.contributions(reference)(objectives)
-    for (const [i, observation] of front.entries()) members.push({ observation, rank, worth: worths[i]! })
+    for (const [observation, worth] of Arr.zip(front, worths)) members.push({ observation, rank, worth })
   }
   return members.sort(before).slice(0, count)
 }

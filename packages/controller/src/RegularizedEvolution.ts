@@ -35,12 +35,12 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       if (bench.asked() < population || history.length === 0) return bench.random()
       const random = bench.prng()
       const alive = Math.min(population, history.length)
-      let parent = history[history.length - 1 - random.nextInt(alive)]!
-      for (let i = 1; i < sample; i++) {
-        const rival = history[history.length - 1 - random.nextInt(alive)]!
-        if (rival.reward > parent.reward) parent = rival
+      let parent: Kit.Observation | undefined
+      for (let i = 0; i < sample; i++) {
+        const rival = history.at(-1 - random.nextInt(alive))
+        if (rival !== undefined && (parent === undefined || rival.reward > parent.reward)) parent = rival
       }
-      return bench.child(parent.point)
+      return parent === undefined ? bench.random() : bench.child(parent.point)
     }
     return { next }
   })

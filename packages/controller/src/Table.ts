@@ -85,11 +85,12 @@ const nearest = (
   except = -1
 ): ReadonlyArray<{ readonly row: number; readonly weight: number }> => {
   const found: Array<{ readonly row: number; readonly far: number }> = []
-  for (let row = 0; row < rows.length; row++) {
+  for (const [row, [own]] of rows.entries()) {
     if (row === except) continue
-    const far = distance(choices, rows[row]![0], tokens)
+    const far = distance(choices, own, tokens)
     if (far === 0) return [{ row, weight: 1 }]
-    if (found.length === neighbours && far >= found[neighbours - 1]!.far) continue
+    // infinite as long as there are fewer than are asked for
+    if (far >= (found[neighbours - 1]?.far ?? Infinity)) continue
     if (found.length === neighbours) found.pop()
     found.splice(found.filter((other) => other.far <= far).length, 0, { row, far })
   }
@@ -154,16 +155,13 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
   const search = new Float64Array(isSample ? 0 : size).fill(NaN)
   const report = new Float64Array(isSample ? 0 : size)
   const known = new Set<string>()
-  const rowOf = (tokens: ArrayLike<number>) => {
-    let row = 0
-    for (let i = 0; i < counts.length; i++) row = row * counts[i]! + tokens[i]!
-    return row
-  }
+  const rowOf = (tokens: ArrayLike<number>) =>
+    counts.reduce((row, count, i) => row * count + (tokens[i] ?? Number.NaN), 0)
   for (const [number, [tokens, ...numbers]] of rows.entries()) {
     if (tokens.length !== counts.length) {
       return invalid(`row ${number} has ${tokens.length} choices where there are ${counts.length}`)
     }
-    const wrong = tokens.findIndex((token, i) => token < 0 || token >= counts[i]!)
+    const wrong = tokens.findIndex((token, i) => token < 0 || token >= (counts[i] ?? 0))
     if (wrong >= 0) {
       return invalid(`row ${number} has option ${tokens[wrong]} in choice ${wrong}, which has ${counts[wrong]} options`)
     }
@@ -172,19 +170,19 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
     }
     const key = isSample ? tokens.join() : ""
     const row = isSample ? -1 : rowOf(tokens)
-    if (isSample ? known.has(key) : !Number.isNaN(search[row]!))
+    if (isSample ? known.has(key) : !Number.isNaN(search[row]))
       return invalid(`row ${number} gives the network [${tokens.join(", ")}] again`)
     if (isSample) {
       known.add(key)
       continue
     }
-    search[row] = numbers[column("search") - 1]!
-    report[row] = numbers[column("report") - 1]!
+    search[row] = numbers[column("search") - 1] ?? Number.NaN
+    report[row] = numbers[column("report") - 1] ?? Number.NaN
   }
   if (isSample) {
     const answered = (column: number) => (tokens: Space.Tokens) => {
       let sum = 0
-      for (const { row, weight } of nearest(decoded.success, tokens)) sum += weight * Number(rows[row]![column])
+      for (const { row, weight } of nearest(decoded.success, tokens)) sum += weight * Number(rows[row]?.[column])
       return sum
     }
     const reported = column("report")
@@ -211,8 +209,8 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
     name,
     space: made.success,
     size,
-    search: (tokens) => search[rowOf(tokens)]!,
-    report: (tokens) => report[rowOf(tokens)]!,
+    search: (tokens) => search[rowOf(tokens)] ?? Number.NaN,
+    report: (tokens) => report[rowOf(tokens)] ?? Number.NaN,
     optimum: report.reduce((best, value) => Math.max(best, value), -Infinity)
   })
 }

@@ -1,5 +1,6 @@
 /** What PPO and REINFORCE share: a policy that is sampled from, and improved after every batch of results. */
 import { type Prng, Site, Space } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -119,16 +120,16 @@ export const make = Effect.fnUntraced(function* <A>(
       /** Sequences that lead to new points: drawn from the policy, and where too few of those are new, mutations of what was drawn. */
       const refill = Effect.fnUntraced(function* () {
         const drawn = yield* policy.sample(bench.prng())
-        const parents = drawn.map(pointOf)
+        const parents = drawn.map((sampled) => ({ sampled, point: pointOf(sampled) }))
         const known = new Set<string>()
-        for (const [i, point] of parents.entries()) {
+        for (const { point, sampled } of parents) {
           if (known.has(point.key) || !bench.isNew(point) || !points.feasible(point)) continue
           known.add(point.key)
-          queue.push(drawn[i]!)
+          queue.push(sampled)
         }
         for (const parent of parents) {
           if (queue.length >= batch) break
-          const point = bench.variant(parent)
+          const point = bench.variant(parent.point)
           if (point === undefined || known.has(point.key)) continue
           known.add(point.key)
           queue.push(policy.foreign(point.vector))
@@ -155,14 +156,17 @@ export const make = Effect.fnUntraced(function* <A>(
         const start = recent.length - collected.length
         const progress = Math.min(1, results / entropyOver)
         const weight = entropy * (1 - (1 - entropyEnd) * progress)
-        let experiences = episodes.map(({ sampled }, i) => ({ sampled, advantage: scores[start + i]! }))
+        let experiences = Arr.zipWith(episodes, scores.subarray(start), ({ sampled }, advantage) => ({
+          sampled,
+          advantage
+        }))
         for (let epoch = 0; epoch < epochs; epoch++) {
           const now = yield* policy.update(experiences, { learningRate, entropy: weight })
           // what something else proposed counts as drawn from the policy as it was before this update
           if (epoch === 0)
             experiences = experiences.map(({ advantage, sampled }, i) => ({
               advantage,
-              sampled: { ...sampled, logProbability: sampled.logProbability ?? now[i]! }
+              sampled: { ...sampled, logProbability: sampled.logProbability ?? now[i] }
             }))
         }
         // and so do those that take part again
@@ -237,7 +241,7 @@ export const make = Effect.fnUntraced(function* <A>(
             const vector = Int32Array.from(placed.success)
             const probabilities = yield* policy.probabilities(vector)
             return points.sites.flatMap((site): ReadonlyArray<Step> => {
-              const token = vector[site.index]!
+              const token = vector[site.index] ?? Site.absent
               return token === Site.absent ? [] : [{ site, token, probabilities: probabilities(site.index) }]
             })
           })

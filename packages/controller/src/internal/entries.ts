@@ -16,7 +16,7 @@ export const policySites = (sites: ReadonlyArray<Site.Site>): ReadonlyArray<Poli
       return {
         site,
         options:
-          starts === undefined ? options : new Set([...starts.keys()].filter((slot) => options.has(starts[slot]!)))
+          starts === undefined ? options : new Set(starts.flatMap((start, slot) => (options.has(start) ? [slot] : [])))
       }
     })
   }))

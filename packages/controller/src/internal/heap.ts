@@ -9,33 +9,30 @@ export interface Heap<A> {
 /** @param before whether one item comes before another. */
 export const make = <A>(before: (a: A, b: A) => boolean): Heap<A> => {
   const items: Array<A> = []
-  const swap = (i: number, j: number) => {
-    const item = items[i]!
-    items[i] = items[j]!
-    items[j] = item
-  }
   return {
     first: () => items[0],
     push: (item) => {
-      let at = items.push(item) - 1
+      let at = items.length
       while (at > 0) {
-        const parent = (at - 1) >>> 1
-        if (!before(items[at]!, items[parent]!)) break
-        swap(at, parent)
-        at = parent
+        const above = (at - 1) >>> 1
+        const parent = items[above]
+        if (parent === undefined || !before(item, parent)) break
+        items[at] = parent
+        at = above
       }
+      items[at] = item
     },
     drop: () => {
       const last = items.pop()
       if (last === undefined || items.length === 0) return
-      items[0] = last
       for (let at = 0; ;) {
-        const [left, right] = [2 * at + 1, 2 * at + 2]
-        let next = at
-        if (left < items.length && before(items[left]!, items[next]!)) next = left
-        if (right < items.length && before(items[right]!, items[next]!)) next = right
+        let [next, first] = [at, last]
+        for (const below of [2 * at + 1, 2 * at + 2]) {
+          const child = items[below]
+          if (child !== undefined && before(child, first)) [next, first] = [below, child]
+        }
+        items[at] = first
         if (next === at) break
-        swap(at, next)
         at = next
       }
     }

@@ -54,14 +54,15 @@ const tailBottom = [7.784695709041462e-3, 3.224671290700398e-1, 2.44513413714299
  */
 export const scores = (values: ArrayLike<number>): Float64Array => {
   const n = values.length
-  const order = Array.from({ length: n }, (_, i) => i).sort((a, b) => values[a]! - values[b]! || a - b)
-  const out = new Float64Array(n)
-  for (let i = 0; i < n;) {
-    let j = i + 1
-    while (j < n && values[order[j]!] === values[order[i]!]) j++
-    const score = quantile((i + j) / 2 / n)
-    for (let k = i; k < j; k++) out[order[k]!] = score
-    i = j
+  /** Where every value stands among the sorted ones, from 0. */
+  const places = new Map<number, { readonly first: number; last: number }>()
+  for (const [i, value] of Float64Array.from(values).sort().entries()) {
+    const known = places.get(value)
+    if (known === undefined) places.set(value, { first: i, last: i })
+    else known.last = i
   }
-  return out
+  const scored = new Map(
+    Array.from(places, ([value, { first, last }]) => [value, quantile((first + last + 1) / 2 / n)] as const)
+  )
+  return Float64Array.from(values, (value) => scored.get(value) ?? Number.NaN)
 }

@@ -1,5 +1,6 @@
 /** The points of a domain as strategies handle them: vectors with a token for every site, canonical, and a key that tells points apart. */
 import { Constrained, type Prng, Site, Space, type SpaceError } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import type { Domain } from "../Strategy.ts"
 
@@ -104,35 +105,36 @@ class OfTokens implements Point {
 
 /** One character for every token, made at once; numbers only where a token is too large for that. */
 const keyOf = (tokens: Space.Tokens): string => {
-  for (let i = 0; i < tokens.length; i++) if (tokens[i]! >= 50_000) return `,${tokens.join()}`
+  for (const token of tokens) if (token >= 50_000) return `,${tokens.join()}`
   return tokens.length < 10_000 ? String.fromCharCode(...tokens) : `,${tokens.join()}`
 }
 
 const place = (sites: ReadonlyArray<Site.Site>, tokens: Space.Tokens): Int32Array => {
   const vector = new Int32Array(sites.length).fill(Site.absent)
   let position = 0
-  for (const site of sites) if (Site.exists(site, vector)) vector[site.index] = tokens[position++]!
+  for (const site of sites) if (Site.exists(site, vector)) vector[site.index] = tokens[position++] ?? Site.absent
   return vector
 }
 
 const mutated = <A>(points: Points<A>, parent: Point, prng: Prng.Prng): Point => {
   const { open } = points
   if (open.length === 0) return parent
-  let site = open[prng.nextInt(open.length)]!
   // some open site exists in every point: the first site always does, or everything else is closed
-  for (let tries = 0; parent.vector[site.index] === Site.absent && tries < 1000; tries++)
-    site = open[prng.nextInt(open.length)]!
-  const token = parent.vector[site.index]!
-  if (token === Site.absent) return parent
-  const vector = parent.vector.slice()
-  vector[site.index] = Site.another(site, token, prng)
-  return points.repaired(vector)
+  for (let tries = 0; tries <= 1000; tries++) {
+    const site = Arr.getUnsafe(open, prng.nextInt(open.length))
+    const token = parent.vector[site.index] ?? Site.absent
+    if (token === Site.absent) continue
+    const vector = parent.vector.slice()
+    vector[site.index] = Site.another(site, token, prng)
+    return points.repaired(vector)
+  }
+  return parent
 }
 
 const neighbours = <A>(points: Points<A>, centre: Point): ReadonlyArray<Point> => {
   const found = new Map<string, Point>()
   for (const site of points.open) {
-    const token = centre.vector[site.index]!
+    const token = centre.vector[site.index] ?? Site.absent
     if (token === Site.absent) continue
     for (const other of Site.nearby(site, token)) {
       const vector = centre.vector.slice()
@@ -148,7 +150,7 @@ const crossed = <A>(points: Points<A>, mother: Point, father: Point, prng: Prng.
   const vector = new Int32Array(points.sites.length).fill(Site.absent)
   for (const site of points.sites) {
     if (!Site.exists(site, vector)) continue
-    const [x, y] = [mother.vector[site.index]!, father.vector[site.index]!]
+    const [x, y] = [mother.vector[site.index] ?? Site.absent, father.vector[site.index] ?? Site.absent]
     vector[site.index] =
       x === Site.absent ? (y === Site.absent ? site.seed : y) : y === Site.absent || prng.nextInt(2) === 0 ? x : y
   }

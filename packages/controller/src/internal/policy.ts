@@ -106,7 +106,9 @@ export const make = Effect.fnUntraced(function* <A>(
     const actions = new Int32Array(steps).fill(Site.absent)
     for (const site of sites) {
       const at = site.index * rows + row
-      if (Site.exists(site, actions)) actions[site.index] = Entries.tokenOf(site, drawn[at]!, spread[at]!)
+      const entry = drawn[at]
+      if (entry !== undefined && Site.exists(site, actions))
+        actions[site.index] = Entries.tokenOf(site, entry, spread[at] ?? 0)
     }
     return actions
   }
@@ -128,7 +130,7 @@ export const make = Effect.fnUntraced(function* <A>(
         mask[from + entry] = -Programs.never
         changed = true
       }
-      const token = actions[site.index]!
+      const token = actions[site.index] ?? Site.absent
       if (allowed[Entries.entryOf(site, token)] !== true) return changed
       prefix.push(token)
     }
@@ -197,7 +199,7 @@ export const make = Effect.fnUntraced(function* <A>(
         const gumbel = new Float32Array(size)
         const spread = new Float64Array(steps * rows)
         for (const site of sites) {
-          const token = actions[site.index]!
+          const token = actions[site.index] ?? Site.absent
           if (token === Site.absent) continue
           gumbel[offset(site.index, 0) + Entries.entryOf(site, token)] = forced
           spread[site.index * rows] = Entries.spreadOf(site, token)
@@ -206,7 +208,7 @@ export const make = Effect.fnUntraced(function* <A>(
           settled(gumbel, spread),
           ({ out }) =>
             (site: number) =>
-              Array.from({ length: chosen[site]!.count }, (_, o) =>
+              Array.from({ length: chosen[site]?.count ?? 0 }, (_, o) =>
                 Elementary.exp(out["logs"]?.[offset(site, 0) + o] ?? 0)
               )
         )
@@ -232,10 +234,10 @@ export const make = Effect.fnUntraced(function* <A>(
           inputs.known[row] = 1
         }
         inputs.weight[row] = 1 / experiences.length
-        for (let t = 0; t < steps; t++) {
-          const token = sampled.actions[t]!
+        for (const [t, site] of sites.entries()) {
+          const token = sampled.actions[t] ?? Site.absent
           if (token === Site.absent) continue
-          inputs.taken[(t * most + row) * options + Entries.entryOf(sites[t]!, token)] = 1
+          inputs.taken[(t * most + row) * options + Entries.entryOf(site, token)] = 1
           inputs.present[t * most + row] = 1
           const mask = sampled.mask?.subarray(t * options, (t + 1) * options)
           if (mask !== undefined) inputs.barred?.set(mask, (t * most + row) * options)

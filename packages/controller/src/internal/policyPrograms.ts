@@ -11,6 +11,7 @@
  */
 import { gradient, Op, Program, type Shape, type Tensor } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import type { PolicySite } from "./entries.ts"
 
@@ -143,7 +144,7 @@ const sampling = (sites: ReadonlyArray<PolicySite>, options: number, p: Paramete
     // a site whose conditions do not hold chooses nothing, with probability 1
     for (const condition of site.conditions) {
       const holds = Float32Array.from({ length: options }, (_, option) => (condition.options.has(option) ? 1 : 0))
-      choice = Op.mul(choice, Op.matmul(chosen[condition.site]!, Op.constant(holds, [options, 1])))
+      choice = Op.mul(choice, Op.matmul(Arr.getUnsafe(chosen, condition.site), Op.constant(holds, [options, 1])))
     }
     chosen.push(choice)
     tokens.push(token)
