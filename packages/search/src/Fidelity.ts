@@ -24,6 +24,7 @@
  */
 import { Pareto } from "@uninet/controller"
 import { Elementary } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Schema from "effect/Schema"
 import * as Standing from "./internal/standing.ts"
 import type { Entrant } from "./internal/standing.ts"
@@ -36,7 +37,7 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 const Rungs = Schema.Array(Count).check(
   Schema.makeFilter(
     (rungs: ReadonlyArray<number>) =>
-      (rungs.length > 0 && rungs.every((epochs, i) => i === 0 || epochs > rungs[i - 1]!)) ||
+      (rungs.length > 0 && rungs.every((epochs, i) => epochs > (rungs[i - 1] ?? 0))) ||
       "must be one or more numbers of epochs, rising"
   )
 )
@@ -196,19 +197,20 @@ export const levels =
       .sort((a, b) => (b.epochs ?? Infinity) - (a.epochs ?? Infinity))
   }
 
+const firstObjective = ({ objectives: [first = Number.NaN] }: Entrant): number => first
+
 /** The entrants of one rung, best first: with one objective by its value; with several by Pareto front, then by crowding distance. Equal ones stand in the order of their trials. */
 export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyArray<A> => {
   if ((entrants[0]?.objectives.length ?? 1) === 1)
-    return entrants.toSorted((a, b) => b.objectives[0]! - a.objectives[0]! || a.trial - b.trial)
+    return entrants.toSorted((a, b) => firstObjective(b) - firstObjective(a) || a.trial - b.trial)
   const fronts: Array<Array<A>> = []
-  for (const [i, rank] of Pareto.ranks(entrants.map(({ objectives }) => objectives)).entries()) {
+  for (const [entrant, rank] of Arr.zip(entrants, Pareto.ranks(entrants.map(({ objectives }) => objectives)))) {
     const front = (fronts[rank] ??= [])
-    front.push(entrants[i]!)
+    front.push(entrant)
   }
   return fronts.flatMap((front) => {
     const crowding = Pareto.crowding(front.map(({ objectives }) => objectives))
-    return front
-      .map((entrant, i) => ({ entrant, worth: crowding[i]! }))
+    return Arr.zipWith(front, crowding, (entrant, worth) => ({ entrant, worth }))
       .sort((a, b) => (a.worth === b.worth ? 0 : b.worth - a.worth) || a.entrant.trial - b.entrant.trial)
       .map(({ entrant }) => entrant)
   })
@@ -235,12 +237,20 @@ export interface Ladder {
 }
 
 interface Rung {
+  readonly rung: number
   entered: number
   back: number
   gone: number
   readonly here: Array<Entrant>
   /** From the first result on, which says how many objectives there are. */
   standing: Standing.Standing | undefined
+}
+
+/** Lets a trial go on from a rung. */
+const go = (trial: number, from: Rung): Promotion => {
+  from.gone++
+  from.standing?.leave(trial)
+  return { trial, rung: from.rung + 1 }
 }
 
 /** Those of a rung that can go on, best first. */
@@ -265,54 +275,61 @@ const able = (here: ReadonlyArray<Entrant>) => order(here.filter(({ ended = fals
  * ```
  */
 export const ladder = (fidelity: Fidelity): Ladder => {
-  const rungs = rungsOf(fidelity).map((): Rung => ({ entered: 0, back: 0, gone: 0, here: [], standing: undefined }))
-  const last = rungs.length - 1
+  const rungs = rungsOf(fidelity).map((_, rung): Rung => ({
+    rung,
+    entered: 0,
+    back: 0,
+    gone: 0,
+    here: [],
+    standing: undefined
+  }))
+  const last = rungs.at(-1)
+  /** Those that trials go on from, first and last first. */
+  const [rising, falling] = [rungs.slice(0, -1), rungs.slice(0, -1).toReversed()]
   const queue: Array<Promotion> = []
   let asked = 0
   const share = (n: number) =>
     fidelity._tag === "Full" || fidelity._tag === "Median" ? 0 : Math.floor(n / fidelity.factor)
-  const go = (trial: number, rung: number) => {
-    rungs[rung]!.gone++
-    rungs[rung]!.standing?.leave(trial)
-    return { trial, rung: rung + 1 }
-  }
   const halving = (closed: boolean) => {
-    for (let rung = 0; rung < last; rung++) {
-      const { back, entered, gone, here } = rungs[rung]!
+    for (const from of rising) {
+      const { back, entered, gone, here, rung } = from
       if (!closed || back < entered || (rung > 0 && entered === 0)) return
       if (gone === 0)
-        for (const { trial } of able(here).slice(0, Math.max(1, share(here.length)))) queue.push(go(trial, rung))
+        for (const { trial } of able(here).slice(0, Math.max(1, share(here.length)))) queue.push(go(trial, from))
       // The next rung waits for these.
       if (asked < queue.length) return
     }
   }
   const asha = (closed: boolean, idle: boolean) => {
-    for (let rung = last - 1; rung >= 0; rung--) {
-      const { here, standing } = rungs[rung]!
+    for (const from of falling) {
+      const { here, standing } = from
       const limit = share(here.length)
       const found = standing?.first(limit)
-      if (found !== undefined && found.place < limit) return go(found.trial, rung)
+      if (found !== undefined && found.place < limit) return go(found.trial, from)
     }
     if (!closed || !idle) return undefined
     // Too few for a share of one: the best goes on all the same, so that a search ends with a result of the last rung.
-    for (let rung = last - 1; rung >= 0; rung--) {
-      const { gone, standing } = rungs[rung]!
-      if (gone > 0) return undefined
-      const best = standing?.first(1)
-      if (best !== undefined) return go(best.trial, rung)
+    for (const from of falling) {
+      if (from.gone > 0) return undefined
+      const best = from.standing?.first(1)
+      if (best !== undefined) return go(best.trial, from)
     }
     return undefined
   }
   return {
-    enter: (rung) => void rungs[rung]!.entered++,
+    enter: (rung) => {
+      const at = rungs[rung]
+      if (at !== undefined) at.entered++
+    },
     told: (rung, entrant) => {
-      const at = rungs[rung]!
+      const at = rungs[rung]
+      if (at === undefined) return
       at.back++
       if (entrant === undefined) return
       const { trial } = entrant
       at.here.push(entrant)
       // who goes on is asked of a rung at a time, or of none
-      if (fidelity._tag === "Full" || fidelity._tag === "Halving" || rung === last) return
+      if (fidelity._tag === "Full" || fidelity._tag === "Halving" || at === last) return
       const { ended = false } = entrant
       // of those that stopped early none goes on; the median is that of all
       if (ended && fidelity._tag === "Asha") return
@@ -321,7 +338,7 @@ export const ladder = (fidelity: Fidelity): Ladder => {
       if (ended || fidelity._tag !== "Median") return
       const known = at.here.length
       const half = Math.ceil(known / 2)
-      if (known <= fidelity.grace || at.standing.place(trial, half) < half) queue.push(go(trial, rung))
+      if (known <= fidelity.grace || at.standing.place(trial, half) < half) queue.push(go(trial, at))
     },
     next: ({ closed, idle }) => {
       if (fidelity._tag === "Asha") return asha(closed, idle)

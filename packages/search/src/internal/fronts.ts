@@ -10,6 +10,7 @@
  * Only the first fronts are kept so: as many as hold the places that are asked for, and some more. All behind them lie in no order, and are sorted when the first no longer reach.
  */
 import { Pareto } from "@uninet/controller"
+import * as Arr from "effect/Array"
 import * as Ranked from "./ranked.ts"
 import { firstOf, Sequence } from "./sequence.ts"
 
@@ -77,7 +78,7 @@ const frontOf = (block: Block, members: ReadonlyArray<Member>): Front => ({
 
 /** @param width how many objectives every point has. */
 export const make = (width: number): Fronts => {
-  const blocks: Array<Block> = [emptyBlock()]
+  const blocks: Arr.NonEmptyArray<Block> = [emptyBlock()]
   const byTrial = new Map<number, Member>()
   const layout = width === 2 ? staircase() : heap()
   /** Members of fronts, and those behind all of them. */
@@ -95,8 +96,7 @@ export const make = (width: number): Fronts => {
     sorted += sign * members.length
   }
   /** A front of some members, before what is the `at`-th of a block now. */
-  const insert = (which: number, at: number, members: ReadonlyArray<Member>) => {
-    const block = blocks[which]!
+  const insert = (block: Block, at: number, members: ReadonlyArray<Member>) => {
     const front = frontOf(block, members)
     for (const member of members) member.front = front
     block.fronts.splice(at, 0, front)
@@ -110,7 +110,7 @@ export const make = (width: number): Fronts => {
     }
     block.size -= half.size
     block.waiting -= half.waiting
-    blocks.splice(which + 1, 0, half)
+    blocks.splice(blocks.indexOf(block) + 1, 0, half)
   }
   const drop = (members: Iterable<Member>) => {
     for (const member of members) {
@@ -121,7 +121,7 @@ export const make = (width: number): Fronts => {
   /** Lets the fronts hold the first `limit`, and not many more. */
   const reach = (limit: number) => {
     for (;;) {
-      const block = blocks[blocks.length - 1]!
+      const block = Arr.lastNonEmpty(blocks)
       const last = block.fronts.at(-1)
       const size = last?.members.size ?? 0
       if (last === undefined || sorted <= 2 * limit + 32 || sorted - size < 1.5 * limit + 16) break
@@ -133,37 +133,40 @@ export const make = (width: number): Fronts => {
     if (sorted >= limit || rest.length === 0) return
     const ranks = Pareto.ranks(rest.map(({ objectives }) => objectives))
     const fronts: Array<Array<Member>> = []
-    for (const [i, rank] of ranks.entries()) {
+    for (const [member, rank] of Arr.zip(rest, ranks)) {
       const front = (fronts[rank] ??= [])
-      front.push(rest[i]!)
+      front.push(member)
     }
     rest = []
     for (const front of fronts) {
       if (sorted > 1.5 * limit + 16) drop(front)
-      else insert(blocks.length - 1, blocks[blocks.length - 1]!.fronts.length, layout.arranged(front))
+      else {
+        const block = Arr.lastNonEmpty(blocks)
+        insert(block, block.fronts.length, layout.arranged(front))
+      }
     }
   }
 
   const add = (trial: number, objectives: ReadonlyArray<number>) => {
     const isFree = (front: Front | undefined) => front === undefined || !layout.dominates(front, objectives)
-    let which = Math.min(
-      blocks.length - 1,
-      firstOf(blocks, ({ fronts }) => isFree(fronts.at(-1)))
-    )
-    let at = firstOf(blocks[which]!.fronts, isFree)
+    let which = firstOf(blocks, ({ fronts }) => isFree(fronts.at(-1)))
+    let block = blocks[which] ?? Arr.lastNonEmpty(blocks)
+    let at = firstOf(block.fronts, isFree)
     const [x = 0, y = 0] = objectives
     const sequence = byTrial.size
     const fresh: Member = { trial, objectives, x, y, sequence, waiting: true, front: behind, crowding: Number.NaN }
     byTrial.set(trial, fresh)
-    for (let moved: ReadonlyArray<Member> = [fresh]; moved.length > 0; at++) {
-      if (at === blocks[which]!.fronts.length && which + 1 < blocks.length) {
+    for (let moved: ReadonlyArray<Member> = [fresh]; Arr.isReadonlyArrayNonEmpty(moved); at++) {
+      const next = blocks[which + 1]
+      if (at === block.fronts.length && next !== undefined) {
+        block = next
         which++
         at = 0
       }
-      const front = blocks[which]!.fronts[at]
+      const front = block.fronts[at]
       if (front === undefined && rest.length > 0) return drop(moved)
       // all that is dominated stays together: the fronts from here on are each one further down
-      if (front === undefined || layout.covers(moved, front)) return insert(which, at, moved)
+      if (front === undefined || layout.covers(moved, front)) return insert(block, at, moved)
       for (const member of moved) member.front = front
       count(front, moved, 1)
       moved = layout.replace(front, moved)
@@ -242,7 +245,7 @@ interface Layout {
   /** Whether some member dominates a point. */
   readonly dominates: (front: Front, objectives: ReadonlyArray<number>) => boolean
   /** Whether some of these dominate every member. */
-  readonly covers: (moved: ReadonlyArray<Member>, front: Front) => boolean
+  readonly covers: (moved: Arr.NonEmptyReadonlyArray<Member>, front: Front) => boolean
   /** Puts members in, and takes out those that they dominate. Only after `covers` of the same. */
   readonly replace: (front: Front, moved: ReadonlyArray<Member>) => ReadonlyArray<Member>
   /** Works out the crowding of all members. */
@@ -280,7 +283,7 @@ const heap = (): Layout => {
     crowd: (front) => {
       const members = [...front.members].sort((a, b) => a.sequence - b.sequence)
       const crowding = Pareto.crowding(members.map(({ objectives }) => objectives))
-      for (const [i, member] of members.entries()) member.crowding = crowding[i]!
+      for (const [member, own] of Arr.zip(members, crowding)) member.crowding = own
     },
     arranged: (members) => members
   }
@@ -291,6 +294,17 @@ const isDominated = (member: Member, by: ReadonlyArray<Member>): boolean =>
 
 const isSame = (a: Member, b: Member): boolean => a.x === b.x && a.y === b.y
 
+/** Members of the same objectives, together. */
+const groupsOf = (members: Sequence<Member>): ReadonlyArray<Arr.NonEmptyReadonlyArray<Member>> => {
+  const groups: Array<Arr.NonEmptyArray<Member>> = []
+  for (const member of members) {
+    const group = groups.at(-1)
+    if (group !== undefined && isSame(group[0], member)) group.push(member)
+    else groups.push([member])
+  }
+  return groups
+}
+
 /** What crowding is relative to. */
 interface Extent {
   readonly wide: number
@@ -298,7 +312,8 @@ interface Extent {
 }
 
 const extentOf = (members: Sequence<Member>): Extent => {
-  const [first, last] = [members.at(0)!, members.at(members.size - 1)!]
+  const [first, last] = [members.at(0), members.at(members.size - 1)]
+  if (first === undefined || last === undefined) return { wide: 0, tall: 0 }
   return { wide: first.x - last.x, tall: last.y - first.y }
 }
 
@@ -321,24 +336,24 @@ const crowdingOf = (member: Member, { after, before, isFirst, isLast }: Place, {
 }
 
 /** Where the members that equal the one at an index stand: from the first up to the last, not included. */
-const groupAt = (members: Sequence<Member>, at: number): readonly [from: number, to: number] => {
-  const here = members.at(at)!
+const groupAt = (members: Sequence<Member>, at: number, here: Member): readonly [from: number, to: number] => {
   const [left, right] = [members.at(at - 1), members.at(at + 1)]
   if (!(left !== undefined && isSame(left, here)) && !(right !== undefined && isSame(right, here))) return [at, at + 1]
   const from = members.firstOf((other) => other.x <= here.x)
   return [from, members.firstOf((other) => other.x < here.x, from)]
 }
 
-const crowdingAt = (members: Sequence<Member>, at: number, extent: Extent): number => {
-  const [from, to] = groupAt(members, at)
+const crowdingAt = (members: Sequence<Member>, at: number, here: Member, extent: Extent): number => {
+  const [from, to] = groupAt(members, at, here)
   const place = { isFirst: at === from, isLast: at === to - 1, before: members.at(from - 1), after: members.at(to) }
-  return crowdingOf(members.at(at)!, place, extent)
+  return crowdingOf(here, place, extent)
 }
 
 /** Of the equal members around an index those whose crowding depends on what is beside them, or on one more: the first and the last two. */
 const endsAt = (members: Sequence<Member>, at: number): ReadonlyArray<number> => {
-  if (members.at(at) === undefined) return []
-  const [from, to] = groupAt(members, at)
+  const here = members.at(at)
+  if (here === undefined) return []
+  const [from, to] = groupAt(members, at, here)
   return [...new Set([from, Math.max(from, to - 2), to - 1])]
 }
 
@@ -354,7 +369,7 @@ const staircase = (): Layout => {
       return nearest !== undefined && (nearest.y > y || (nearest.y === y && nearest.x > x))
     },
     covers: (moved, { members }) => {
-      const [first, last] = [moved[0]!, moved[moved.length - 1]!]
+      const [first, last] = [moved[0], Arr.lastNonEmpty(moved)]
       from = members.firstOf((member) => member.x <= first.x)
       const twin = members.at(from)
       // behind those that it equals
@@ -370,7 +385,7 @@ const staircase = (): Layout => {
       // those on either side have other neighbours afterwards
       const before = endsAt(members, from - 1)
       const after = endsAt(members, to)
-      const beside = [...before, ...after].map((at) => members.at(at)!)
+      const beside = [...before, ...after].flatMap((at) => members.at(at) ?? [])
       const out = members.replace(from, to, moved)
       const now = extentOf(members)
       if (members.size <= long || now.wide !== extent.wide || now.tall !== extent.tall) {
@@ -380,21 +395,21 @@ const staircase = (): Layout => {
       for (const member of [...beside, ...out]) ranked.remove(member)
       const shift = moved.length - out.length
       for (const at of [...before, ...moved.map((_, i) => from + i), ...after.map((at) => at + shift)]) {
-        const member = members.at(at)!
-        member.crowding = crowdingAt(members, at, now)
+        const member = members.at(at)
+        if (member === undefined) continue
+        member.crowding = crowdingAt(members, at, member, now)
         ranked.add(member, member.waiting)
       }
       return out
     },
     crowd: ({ members }) => {
-      const all = Array.from(members)
       const extent = extentOf(members)
-      for (let start = 0, end = 1; start < all.length; start = end++) {
-        while (end < all.length && isSame(all[start]!, all[end]!)) end++
-        const [before, after] = [all[start - 1], all[end]]
-        for (let at = start; at < end; at++) {
-          const place = { isFirst: at === start, isLast: at === end - 1, before, after }
-          all[at]!.crowding = crowdingOf(all[at]!, place, extent)
+      const groups = groupsOf(members)
+      for (const [i, group] of groups.entries()) {
+        const [before, after] = [groups[i - 1]?.at(-1), groups[i + 1]?.[0]]
+        for (const [at, member] of group.entries()) {
+          const place = { isFirst: at === 0, isLast: at === group.length - 1, before, after }
+          member.crowding = crowdingOf(member, place, extent)
         }
       }
     },

@@ -8,7 +8,8 @@ export const firstOf = <A>(items: ReadonlyArray<A>, holds: (item: A) => boolean,
   let high = items.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (holds(items[middle]!)) high = middle
+    const item = items[middle]
+    if (item === undefined || holds(item)) high = middle
     else low = middle + 1
   }
   return low
@@ -16,14 +17,15 @@ export const firstOf = <A>(items: ReadonlyArray<A>, holds: (item: A) => boolean,
 
 /** A class, since there are as many as there are fronts and each is asked a great many times. */
 export class Sequence<A> {
-  readonly #pieces: Array<Array<A>>
+  readonly #pieces: [Array<A>, ...Array<Array<A>>]
   /** How many items there are. */
   size: number
 
   constructor(items: ReadonlyArray<A>) {
     const pieces: Array<Array<A>> = []
     for (let i = 0; i < items.length; i += most) pieces.push(items.slice(i, i + most))
-    this.#pieces = pieces.length === 0 ? [[]] : pieces
+    const [first = [], ...others] = pieces
+    this.#pieces = [first, ...others]
     this.size = items.length
   }
 
@@ -39,11 +41,13 @@ export class Sequence<A> {
   /** The first index from `low` on of an item of which something holds that holds of all after it too; the size where it holds of none. */
   firstOf(holds: (item: A) => boolean, low = 0): number {
     const pieces = this.#pieces
-    if (pieces.length === 1) return firstOf(pieces[0]!, holds, low)
+    if (pieces.length === 1) return firstOf(pieces[0], holds, low)
     let before = 0
     for (const piece of pieces) {
       const end = before + piece.length
-      if (end > low && holds(piece[piece.length - 1]!)) return before + firstOf(piece, holds, Math.max(0, low - before))
+      const last = piece.at(-1)
+      if (last !== undefined && end > low && holds(last))
+        return before + firstOf(piece, holds, Math.max(0, low - before))
       before = end
     }
     return this.size
@@ -52,14 +56,20 @@ export class Sequence<A> {
   /** Puts items in place of those from one index up to another. Gives those taken out. */
   replace(from: number, to: number, items: ReadonlyArray<A>): ReadonlyArray<A> {
     const pieces = this.#pieces
+    let [piece] = pieces
     let which = 0
     let start = from
-    while (which < pieces.length - 1 && start > pieces[which]!.length) start -= pieces[which++]!.length
-    const piece = pieces[which]!
+    for (const next of pieces.slice(1)) {
+      if (start <= piece.length) break
+      start -= piece.length
+      piece = next
+      which++
+    }
     const out = piece.splice(start, to - from, ...items)
     // what reaches into the pieces that follow
     while (out.length < to - from) {
-      const next = pieces[which + 1]!
+      const next = pieces[which + 1]
+      if (next === undefined) break
       out.push(...next.splice(0, to - from - out.length))
       if (next.length === 0) pieces.splice(which + 1, 1)
     }
