@@ -44,7 +44,7 @@ const mapChannels = (image: Image, table: (channel: Uint8Array) => ArrayLike<num
   for (let start = 0; start < out.bytes.length; start += area) {
     const channel = image.bytes.subarray(start, start + area)
     const lut = table(channel)
-    for (let i = 0; i < area; i++) out.bytes[start + i] = lut[channel[i]!]!
+    for (let i = 0; i < area; i++) out.bytes[start + i] = lut[channel[i] ?? 0] ?? 0
   }
   return out
 }
@@ -56,7 +56,10 @@ const mapBytes = (image: Image, f: (byte: number) => number): Image => {
 
 const histogram = (channel: Uint8Array): Float64Array => {
   const counts = new Float64Array(256)
-  for (let i = 0; i < channel.length; i++) counts[channel[i]!]! += 1
+  for (let i = 0; i < channel.length; i++) {
+    const value = channel[i] ?? 0
+    counts[value] = (counts[value] ?? 0) + 1
+  }
   return counts
 }
 
@@ -65,7 +68,7 @@ export const flip = (image: Image): Image => {
   const out = blank(image)
   const { width } = image
   for (let row = 0; row < out.bytes.length; row += width) {
-    for (let x = 0; x < width; x++) out.bytes[row + x] = image.bytes[row + width - 1 - x]!
+    for (let x = 0; x < width; x++) out.bytes[row + x] = image.bytes[row + width - 1 - x] ?? 0
   }
   return out
 }
@@ -81,7 +84,7 @@ export const crop =
       for (let y = Math.max(0, -top); y < Math.min(height, image.height - top); y++) {
         const source = (c * image.height + top + y) * image.width + left
         const target = (c * height + y) * width
-        for (let x = from; x < to; x++) out.bytes[target + x] = image.bytes[source + x]!
+        for (let x = from; x < to; x++) out.bytes[target + x] = image.bytes[source + x] ?? 0
       }
     }
     return out
@@ -156,22 +159,21 @@ export const resize =
     const across = blank(image, image.height, width)
     const columns = weights(image.width, width)
     for (let row = 0; row < image.channels * image.height; row++) {
-      for (let x = 0; x < width; x++) {
-        const { first, taps } = columns[x]!
+      let at = row * width
+      for (const { first, taps } of columns) {
         let sum = 0
-        for (let k = 0; k < taps.length; k++) sum += image.bytes[row * image.width + first + k]! * taps[k]!
-        across.bytes[row * width + x] = fixed(sum)
+        for (let k = 0; k < taps.length; k++) sum += (image.bytes[row * image.width + first + k] ?? 0) * (taps[k] ?? 0)
+        across.bytes[at++] = fixed(sum)
       }
     }
     const out = blank(image, height, width)
     const rows = weights(image.height, height)
     for (let c = 0; c < image.channels; c++) {
-      for (let y = 0; y < height; y++) {
-        const { first, taps } = rows[y]!
+      for (const [y, { first, taps }] of rows.entries()) {
         for (let x = 0; x < width; x++) {
           let sum = 0
           for (let k = 0; k < taps.length; k++) {
-            sum += across.bytes[(c * image.height + first + k) * width + x]! * taps[k]!
+            sum += (across.bytes[(c * image.height + first + k) * width + x] ?? 0) * (taps[k] ?? 0)
           }
           out.bytes[(c * height + y) * width + x] = fixed(sum)
         }
@@ -201,7 +203,7 @@ export const affine =
         const yin = d * (x + 0.5) + e * (y + 0.5) + f
         const target = y * width + x
         if (xin < 0 || xin >= width || yin < 0 || yin >= height) {
-          for (let channel = 0; channel < channels; channel++) out.bytes[channel * area + target] = fill[channel]!
+          for (let channel = 0; channel < channels; channel++) out.bytes[channel * area + target] = fill[channel] ?? 0
           continue
         }
         const left = Math.floor(xin - 0.5)
@@ -220,10 +222,34 @@ export const affine =
           const o = channel * area
           out.bytes[o + target] = clip(
             between(
-              between(bytes[o + y0 + x0]!, bytes[o + y0 + x1]!, bytes[o + y0 + x2]!, bytes[o + y0 + x3]!, dx),
-              between(bytes[o + y1 + x0]!, bytes[o + y1 + x1]!, bytes[o + y1 + x2]!, bytes[o + y1 + x3]!, dx),
-              between(bytes[o + y2 + x0]!, bytes[o + y2 + x1]!, bytes[o + y2 + x2]!, bytes[o + y2 + x3]!, dx),
-              between(bytes[o + y3 + x0]!, bytes[o + y3 + x1]!, bytes[o + y3 + x2]!, bytes[o + y3 + x3]!, dx),
+              between(
+                bytes[o + y0 + x0] ?? 0,
+                bytes[o + y0 + x1] ?? 0,
+                bytes[o + y0 + x2] ?? 0,
+                bytes[o + y0 + x3] ?? 0,
+                dx
+              ),
+              between(
+                bytes[o + y1 + x0] ?? 0,
+                bytes[o + y1 + x1] ?? 0,
+                bytes[o + y1 + x2] ?? 0,
+                bytes[o + y1 + x3] ?? 0,
+                dx
+              ),
+              between(
+                bytes[o + y2 + x0] ?? 0,
+                bytes[o + y2 + x1] ?? 0,
+                bytes[o + y2 + x2] ?? 0,
+                bytes[o + y2 + x3] ?? 0,
+                dx
+              ),
+              between(
+                bytes[o + y3 + x0] ?? 0,
+                bytes[o + y3 + x1] ?? 0,
+                bytes[o + y3 + x2] ?? 0,
+                bytes[o + y3 + x3] ?? 0,
+                dx
+              ),
               dy
             )
           )
@@ -277,7 +303,7 @@ export const autoContrast = (image: Image): Image =>
 export const equalize = (image: Image): Image =>
   mapChannels(image, (channel) => {
     const counts = histogram(channel)
-    const step = Math.floor((channel.length - counts[counts.findLastIndex((count) => count > 0)]!) / 255)
+    const step = Math.floor((channel.length - (counts.findLast((count) => count > 0) ?? 0)) / 255)
     let below = Math.floor(step / 2)
     return Uint8Array.from(counts, (count, byte) => {
       if (step === 0) return byte
@@ -319,7 +345,8 @@ const grey = (image: Image): Uint8Array => {
   if (image.channels !== 3) return bytes.subarray(0, area)
   const out = new Uint8Array(area)
   for (let i = 0; i < area; i++) {
-    out[i] = (bytes[i]! * 19595 + bytes[area + i]! * 38470 + bytes[2 * area + i]! * 7471 + 0x8000) >> 16
+    out[i] =
+      ((bytes[i] ?? 0) * 19595 + (bytes[area + i] ?? 0) * 38470 + (bytes[2 * area + i] ?? 0) * 7471 + 0x8000) >> 16
   }
   return out
 }
@@ -336,7 +363,7 @@ export const contrast =
   (image: Image): Image => {
     const luma = grey(image)
     let sum = 0
-    for (let i = 0; i < luma.length; i++) sum += luma[i]!
+    for (let i = 0; i < luma.length; i++) sum += luma[i] ?? 0
     const mean = Math.trunc(sum / luma.length + 0.5)
     return mapBytes(image, (byte) => mix(mean, byte, Math.fround(factor)))
   }
@@ -350,7 +377,7 @@ export const saturation =
     const out = blank(image)
     const area = luma.length
     const f = Math.fround(factor)
-    for (let i = 0; i < out.bytes.length; i++) out.bytes[i] = mix(luma[i % area]!, image.bytes[i]!, f)
+    for (let i = 0; i < out.bytes.length; i++) out.bytes[i] = mix(luma[i % area] ?? 0, image.bytes[i] ?? 0, f)
     return out
   }
 
@@ -365,21 +392,21 @@ export const sharpness =
       const y = row % height
       for (let x = 0; x < width; x++) {
         const i = row * width + x
-        const value = bytes[i]!
+        const value = bytes[i] ?? 0
         if (y === 0 || x === 0 || y === height - 1 || x === width - 1) {
           out.bytes[i] = value
           continue
         }
         const [up, down] = [i - width, i + width]
         const around =
-          bytes[up - 1]! +
-          bytes[up]! +
-          bytes[up + 1]! +
-          bytes[i - 1]! +
-          bytes[i + 1]! +
-          bytes[down - 1]! +
-          bytes[down]! +
-          bytes[down + 1]!
+          (bytes[up - 1] ?? 0) +
+          (bytes[up] ?? 0) +
+          (bytes[up + 1] ?? 0) +
+          (bytes[i - 1] ?? 0) +
+          (bytes[i + 1] ?? 0) +
+          (bytes[down - 1] ?? 0) +
+          (bytes[down] ?? 0) +
+          (bytes[down + 1] ?? 0)
         out.bytes[i] = mix(clip((around + 5 * value) / 13 + 0.5), value, f)
       }
     }
@@ -394,7 +421,7 @@ export const hue =
     const out = blank(image)
     const area = image.height * image.width
     for (let i = 0; i < area; i++) {
-      const [r, g, b] = [image.bytes[i]!, image.bytes[area + i]!, image.bytes[2 * area + i]!]
+      const [r, g, b] = [image.bytes[i] ?? 0, image.bytes[area + i] ?? 0, image.bytes[2 * area + i] ?? 0]
       const value = Math.max(r, g, b)
       const chroma = value - Math.min(r, g, b)
       const sector =

@@ -115,11 +115,12 @@ export const beta = (prng: Prng.Prng, alpha: number): number => {
 export const targets = (labels: Int32Array, classes: number, labelSmoothing = 0, lambda = 1): Float32Array => {
   const out = new Float32Array(labels.length * classes).fill(labelSmoothing / classes)
   const on = 1 - labelSmoothing
-  for (let i = 0; i < labels.length; i++) {
-    const partner = labels[labels.length - 1 - i]!
-    out[i * classes + labels[i]!]! += on * lambda
-    if (lambda !== 1) out[i * classes + partner]! += on * (1 - lambda)
+  const add = (place: number, weight: number) => {
+    out[place] = (out[place] ?? 0) + weight
   }
+  for (const [i, label] of labels.entries()) add(i * classes + label, on * lambda)
+  if (lambda !== 1)
+    for (const [i, partner] of labels.toReversed().entries()) add(i * classes + partner, on * (1 - lambda))
   return out
 }
 
@@ -157,7 +158,8 @@ export const blend =
     for (let i = 0; i < size; i++) {
       const own = i * volume
       const partner = (size - 1 - i) * volume
-      for (let k = 0; k < volume; k++) out[own + k] = lambda * values[own + k]! + (1 - lambda) * values[partner + k]!
+      for (let k = 0; k < volume; k++)
+        out[own + k] = lambda * (values[own + k] ?? Number.NaN) + (1 - lambda) * (values[partner + k] ?? Number.NaN)
     }
     return out
   }

@@ -2,6 +2,7 @@
  * What a data set holds, as numbers and as a picture: what `uninet data` prints and writes.
  */
 import { Prng } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import { InvalidOption, InvalidSamples, type DataError } from "./DataError.ts"
 import {
@@ -118,6 +119,11 @@ export const contactSheet =
       }
       const canvas = new Uint8Array(sheet.height * sheet.width * 3).fill(255)
       const area = height * width
+      const colours = (channels === 3 ? [0, 1, 2] : [0, 0, 0]).map((channel) => ({
+        channel,
+        deviation: Arr.getUnsafe(dataset.deviation, channel),
+        mean: Arr.getUnsafe(dataset.mean, channel)
+      }))
       for (const [row, indexes] of rows.entries()) {
         // A row at a time, so that a sheet of large images holds few of them as floats.
         const { image: images } = (yield* split.read(indexes)).inputs
@@ -128,9 +134,8 @@ export const contactSheet =
               ((gap + row * (height * zoom + gap) + y) * sheet.width + gap + column * (width * zoom + gap)) * 3
             for (let x = 0; x < width * zoom; x++) {
               const pixel = start + Math.floor(y / zoom) * width + Math.floor(x / zoom)
-              for (let c = 0; c < 3; c++) {
-                const channel = channels === 3 ? c : 0
-                const value = images[pixel + channel * area]! * dataset.deviation[channel]! + dataset.mean[channel]!
+              for (const [c, { channel, deviation, mean }] of colours.entries()) {
+                const value = (images[pixel + channel * area] ?? Number.NaN) * deviation + mean
                 canvas[line + x * 3 + c] = Math.max(0, Math.min(255, Math.round(value * 255)))
               }
             }

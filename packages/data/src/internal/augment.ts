@@ -107,8 +107,8 @@ const randAugment = (
 ): Image.Image => {
   let out = image
   for (let i = 0; i < step.operations; i++) {
-    const operation = randAugmentOperations[random.nextInt(randAugmentOperations.length)]!
-    if (random.nextFloat() >= step.probability) continue
+    const operation = randAugmentOperations[random.nextInt(randAugmentOperations.length)]
+    if (random.nextFloat() >= step.probability || operation === undefined) continue
     const drawn = step.deviation > 0 ? step.magnitude + step.deviation * random.nextNormal() : step.magnitude
     const level = Math.min(10, Math.max(0, drawn)) / 10
     const signed = () => (random.nextFloat() < 0.5 ? -level : level)
@@ -187,8 +187,8 @@ export const bytes = (
   first = 0
 ): Image.Image => {
   let out = image
-  for (let i = first; i < steps.length; i++) {
-    const step = steps[i]!
+  for (const [i, step] of steps.entries()) {
+    if (i < first) continue
     if (step._tag === "HorizontalFlip" && step.alternating === true) {
       if (Draws.alternates(key, index, i)) out = Image.flip(out)
     } else if (step._tag !== "RandomErasing") out = applyStep(step, Draws.make(key, index, i), out, fill)
@@ -205,10 +205,8 @@ export const floats = (
   out: Float32Array,
   to: number
 ): void => {
-  for (let i = 0; i < steps.length; i++) {
-    const step = steps[i]!
+  for (const [i, step] of steps.entries())
     if (step._tag === "RandomErasing") erase(step, Draws.make(key, index, i), shape, out, to)
-  }
 }
 
 /** All steps of sample `index`: reads `image`, writes the normalised result to `to` of `out`. */

@@ -47,9 +47,9 @@ const options: SharpOptions = {
 }
 
 /** Whether a JPEG's frame has one or three components: grey or colour, and no inks. */
-const isLight = (jpeg: Uint8Array): boolean => {
-  for (let at = 2; at + 9 < jpeg.length && jpeg[at] === 0xff; at += 2 + 256 * jpeg[at + 2]! + jpeg[at + 3]!) {
-    const marker = jpeg[at + 1]!
+const isLight = (jpeg: Buffer): boolean => {
+  for (let at = 2; at + 9 < jpeg.length && jpeg[at] === 0xff; at += 2 + jpeg.readUInt16BE(at + 2)) {
+    const marker = jpeg.readUInt8(at + 1)
     const isFrame = marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
     if (isFrame) return jpeg[at + 9] === 1 || jpeg[at + 9] === 3
   }
@@ -58,7 +58,7 @@ const isLight = (jpeg: Uint8Array): boolean => {
 
 /** Whether a PNG is of 8 bits or fewer, grey or RGB, and without any transparency. */
 const isOpaque = (png: Buffer): boolean => {
-  if (png.length < 33 || png[24]! > 8 || (png[25] !== 0 && png[25] !== 2)) return false
+  if (png.length < 33 || png.readUInt8(24) > 8 || (png[25] !== 0 && png[25] !== 2)) return false
   for (let at = 33; at + 8 <= png.length; at += 12 + png.readUInt32BE(at)) {
     const kind = png.toString("latin1", at + 4, at + 8)
     if (kind === "IDAT") return true
@@ -149,11 +149,11 @@ const toBytes = async (pixels: Sharp, shape: ImageShape, out: Uint8Array): Promi
   // Luma of grey is the grey itself.
   if (shape.channels === 1)
     for (let i = 0, from = 0; i < area; i++, from += step)
-      out[i] = Raster.luma(data[from]!, data[from + 1]!, data[from + 2]!)
+      out[i] = Raster.luma(data[from] ?? 0, data[from + 1] ?? 0, data[from + 2] ?? 0)
   else
     for (let c = 0; c < shape.channels; c++) {
       let source = Math.min(c, step - 1)
-      for (let i = c * area; i < (c + 1) * area; i++, source += step) out[i] = data[source]!
+      for (let i = c * area; i < (c + 1) * area; i++, source += step) out[i] = data[source] ?? 0
     }
   release(data)
 }

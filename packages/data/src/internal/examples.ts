@@ -1,6 +1,7 @@
 /**
  * Examples of any kind: what they must be, and how their inputs are standardised.
  */
+import * as Arr from "effect/Array"
 import { InvalidNumber, InvalidOption, InvalidSamples, LabelOutOfRange, type DataError } from "../DataError.ts"
 import type { Feature, Normalisation, SplitName, Values } from "../Dataset.ts"
 import * as values from "./values.ts"
@@ -133,24 +134,24 @@ const columns = ({ shape }: Feature): number => shape[0] ?? 1
 export const moments = (feature: Feature) => {
   const count = columns(feature)
   const each = values.volume(feature) / count
-  const [mean, squares] = [new Float64Array(count), new Float64Array(count)]
+  const running = Array.from({ length: count }, () => ({ mean: 0, squares: 0 }))
   let seen = 0
   return {
     /** Takes in the example that starts at `start`. */
     add: (numbers: ArrayLike<number>, start: number): void => {
       for (let i = 0; i < each; i++)
-        for (let column = 0; column < count; column++) {
-          const value = Math.fround(numbers[start + column * each + i]!)
-          const from = value - mean[column]!
-          mean[column]! += from / (seen + i + 1)
-          squares[column]! += from * (value - mean[column]!)
+        for (const [place, column] of running.entries()) {
+          const value = Math.fround(numbers[start + place * each + i] ?? Number.NaN)
+          const from = value - column.mean
+          column.mean += from / (seen + i + 1)
+          column.squares += from * (value - column.mean)
         }
       seen += each
     },
     result: (): Normalisation => ({
-      mean: Array.from(mean),
+      mean: running.map(({ mean }) => mean),
       // A column that is always the same has no spread: 1 leaves it at zero after the mean is taken away.
-      deviation: Array.from(squares, (sum) => (sum === 0 ? 1 : Math.sqrt(sum / seen)))
+      deviation: running.map(({ squares }) => (squares === 0 ? 1 : Math.sqrt(squares / seen)))
     })
   }
 }
@@ -166,14 +167,14 @@ export const write = (
 ): void => {
   const length = values.volume(feature)
   if (by === undefined) {
-    for (let i = 0; i < length; i++) out[at + i] = numbers[start + i]!
+    for (let i = 0; i < length; i++) out[at + i] = numbers[start + i] ?? Number.NaN
     return
   }
   const each = length / columns(feature)
   let i = 0
-  for (const [column, mean] of by.mean.entries()) {
-    const deviation = by.deviation[column]!
-    for (const end = i + each; i < end; i++) out[at + i] = (Math.fround(numbers[start + i]!) - mean) / deviation
+  for (const [mean, deviation] of Arr.zip(by.mean, by.deviation)) {
+    for (const end = i + each; i < end; i++)
+      out[at + i] = (Math.fround(numbers[start + i] ?? Number.NaN) - mean) / deviation
   }
 }
 

@@ -11,7 +11,7 @@ export type Tables = ReadonlyArray<Float32Array>
 
 export const tables = (mean: ReadonlyArray<number>, deviation: ReadonlyArray<number>): Tables =>
   mean.map((mean, channel) =>
-    Float32Array.from({ length: 256 }, (_, byte) => (byte / 255 - mean) / deviation[channel]!)
+    Float32Array.from({ length: 256 }, (_, byte) => (byte / 255 - mean) / (deviation[channel] ?? Number.NaN))
   )
 
 /** Writes the image at `from` of `bytes` to `to` of `out`, normalised. */
@@ -27,7 +27,7 @@ export const normalise = (
   let target = to
   for (const table of tables) {
     const end = source + area
-    while (source < end) out[target++] = table[bytes[source++]!]!
+    while (source < end) out[target++] = table[bytes[source++] ?? 0] ?? 0
   }
 }
 
@@ -43,7 +43,10 @@ export const counter = (shape: ImageShape) => {
       let i = from
       for (const channel of counts) {
         const end = i + area
-        while (i < end) channel[bytes[i++]!]! += 1
+        for (; i < end; i++) {
+          const byte = bytes[i] ?? 0
+          channel[byte] = (channel[byte] ?? 0) + 1
+        }
       }
     },
     result: (): { readonly mean: ReadonlyArray<number>; readonly deviation: ReadonlyArray<number> } => {

@@ -63,7 +63,7 @@ const runs = (
   const both = (byte: number, i: number) => (!four ? byte : i % 2 === 0 ? byte >> 4 : byte & 15)
   while (at < out.length) {
     if (from + 2 > bytes.length) return undefined
-    const [count, value] = [bytes[from]!, bytes[from + 1]!]
+    const [count, value] = [bytes[from] ?? 0, bytes[from + 1] ?? 0]
     from += 2
     if (count > 0) {
       const length = Math.max(0, Math.min(count, width - x))
@@ -76,14 +76,14 @@ const runs = (
       return undefined
     } else if (value === 2) {
       if (from + 2 > bytes.length) return undefined
-      at = Math.min(out.length, at + bytes[from]! + bytes[from + 1]! * width)
+      at = Math.min(out.length, at + (bytes[from] ?? 0) + (bytes[from + 1] ?? 0) * width)
       from += 2
       x = at % width
     } else {
       const length = Math.min(out.length - at, value)
       const size = four ? Math.ceil(length / 2) : length
       if (from + size > bytes.length) return undefined
-      for (let i = 0; i < length; i++) put(both(bytes[from + (four ? i >> 1 : i)]!, i))
+      for (let i = 0; i < length; i++) put(both(bytes[from + (four ? i >> 1 : i)] ?? 0, i))
       from += size
       x += value
       from += from % 2
@@ -162,6 +162,6 @@ export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   if ((bits !== 24 && bits !== 32) || places === undefined) return unknown
   const step = bits / 8
   for (let y = 0, at = 0; y < height; y++)
-    for (let x = 0; x < width; x++) for (const place of places) out[at++] = bytes[row(y) + step * x + place]!
+    for (let x = 0; x < width; x++) for (const place of places) out[at++] = bytes[row(y) + step * x + place] ?? 0
   return { channels: 3, height, width, bytes: out }
 }

@@ -7,14 +7,16 @@ import { checkSize, fromIndexes, type Raster, type Undecodable } from "./raster.
 const blocks = (bytes: Uint8Array, start: number): { readonly data: Uint8Array; readonly end: number } => {
   let end = start
   let length = 0
-  while (end < bytes.length && bytes[end]! > 0) {
-    length += bytes[end]!
-    end += bytes[end]! + 1
+  for (let size = bytes[end] ?? 0; size > 0; size = bytes[end] ?? 0) {
+    length += size
+    end += size + 1
   }
   const data = new Uint8Array(length)
-  for (let from = start, to = 0; from < end; from += bytes[from]! + 1) {
-    data.set(bytes.subarray(from + 1, from + 1 + bytes[from]!), to)
-    to += bytes[from]!
+  for (let from = start, to = 0; from < end;) {
+    const size = bytes[from] ?? 0
+    data.set(bytes.subarray(from + 1, from + 1 + size), to)
+    to += size
+    from += size + 1
   }
   return { data, end: end + 1 }
 }
@@ -35,7 +37,7 @@ const unpacked = (data: Uint8Array, least: number, length: number): Uint8Array |
   while (at < length) {
     if (bit + size > 8 * data.length) return undefined
     let code = 0
-    for (let i = 0; i < size; i++, bit++) code |= ((data[bit >> 3]! >> (bit & 7)) & 1) << i
+    for (let i = 0; i < size; i++, bit++) code |= (((data[bit >> 3] ?? 0) >> (bit & 7)) & 1) << i
     if (code === stop) return undefined
     if (code === clear) {
       next = stop + 1
@@ -46,18 +48,18 @@ const unpacked = (data: Uint8Array, least: number, length: number): Uint8Array |
     if (code > next || (code === next && previous < 0) || (previous < 0 && code >= clear)) return undefined
     if (previous >= 0 && next < 4096) {
       before[next] = previous
-      lengths[next] = lengths[previous]! + 1
+      lengths[next] = (lengths[previous] ?? 0) + 1
       // Its last index is the first of this code, or of itself, which begins as the one before.
       let first = code === next ? previous : code
-      while (first >= clear) first = before[first]!
+      while (first >= clear) first = before[first] ?? 0
       last[next] = first
       next++
       if (next === 1 << size && size < 12) size++
     }
-    const end = at + lengths[code]!
+    const end = at + (lengths[code] ?? 0)
     for (let i = end - 1, c = code; i >= at; i--) {
-      if (i < length) out[i] = last[c]!
-      c = before[c]!
+      if (i < length) out[i] = last[c] ?? 0
+      c = before[c] ?? 0
     }
     at = end
     previous = code

@@ -48,19 +48,20 @@ const unfilter = (
 ): Undecodable | undefined => {
   for (let y = 0; y < height; y++) {
     const at = start + y * (row + 1)
-    const kind = bytes[at]!
+    const kind = bytes[at] ?? 0
     if (kind > 4) return { reason: `damaged: there is no filter ${kind}` }
     if (kind === 0) continue
     const above = y === 0 ? -1 : at - row
     for (let i = 0; i < row; i++) {
-      const a = i >= step ? bytes[at + 1 + i - step]! : 0
-      const b = above < 0 ? 0 : bytes[above + i]!
-      const c = i >= step && above >= 0 ? bytes[above + i - step]! : 0
+      const a = i >= step ? (bytes[at + 1 + i - step] ?? 0) : 0
+      const b = above < 0 ? 0 : (bytes[above + i] ?? 0)
+      const c = i >= step && above >= 0 ? (bytes[above + i - step] ?? 0) : 0
       const toA = Math.abs(b - c)
       const toB = Math.abs(a - c)
       const toC = Math.abs(a + b - 2 * c)
       const paeth = toA <= toB && toA <= toC ? a : toB <= toC ? b : c
-      bytes[at + 1 + i]! += kind === 1 ? a : kind === 2 ? b : kind === 3 ? (a + b) >> 1 : paeth
+      const guess = kind === 1 ? a : kind === 2 ? b : kind === 3 ? (a + b) >> 1 : paeth
+      bytes[at + 1 + i] = (bytes[at + 1 + i] ?? 0) + guess
     }
   }
   return undefined
@@ -114,7 +115,9 @@ const samplesOf = (
   for (let y = 0; y < height; y++)
     for (let i = 0; i < length; i++)
       out[y * length + i] =
-        depth === 8 ? bytes[from(y) + i]! : 256 * bytes[from(y) + 2 * i]! + bytes[from(y) + 2 * i + 1]!
+        depth === 8
+          ? (bytes[from(y) + i] ?? 0)
+          : 256 * (bytes[from(y) + 2 * i] ?? 0) + (bytes[from(y) + 2 * i + 1] ?? 0)
   return out
 }
 
@@ -164,7 +167,7 @@ export const decode = async (bytes: Uint8Array): Promise<Raster | Undecodable> =
     else
       for (let i = 0; i < w * h; i++) {
         const place = ((y + Math.floor(i / w) * dy) * width + x + (i % w) * dx) * bands
-        for (let c = 0; c < bands; c++) data[place + c] = samples[i * bands + c]!
+        for (let c = 0; c < bands; c++) data[place + c] = samples[i * bands + c] ?? 0
       }
     start += h * (row + 1)
   }
@@ -172,6 +175,6 @@ export const decode = async (bytes: Uint8Array): Promise<Raster | Undecodable> =
     return oriented(orientation)(fromIndexes(data, palette, width, height))
   const space: Samples["space"] = colour === 0 || colour === 4 ? "grey" : "rgb"
   // Fewer bits than 8 are spread over the whole range.
-  if (depth < 8) for (let i = 0; i < data.length; i++) data[i]! *= 255 / ((1 << depth) - 1)
+  if (depth < 8) for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * (255 / ((1 << depth) - 1))
   return oriented(orientation)(fromSamples({ space, bands, height, width, data }))
 }

@@ -14,15 +14,15 @@ const reader = (bytes: Uint8Array, start: number) => {
   const skip = () => {
     for (; at < bytes.length; at++) {
       if (bytes[at] === hash) while (at < bytes.length && bytes[at] !== newline && bytes[at] !== carriageReturn) at++
-      else if (!isSpace(bytes[at]!)) return
+      else if (!isSpace(bytes[at] ?? 0)) return
     }
   }
   return {
     number: (): number | undefined => {
       skip()
       let value: number | undefined
-      for (; at < bytes.length && !isSpace(bytes[at]!) && bytes[at] !== hash; at++) {
-        const digit = bytes[at]! - 48
+      for (; at < bytes.length && !isSpace(bytes[at] ?? 0) && bytes[at] !== hash; at++) {
+        const digit = (bytes[at] ?? 0) - 48
         if (digit < 0 || digit > 9 || (value ?? 0) > 1e9) return undefined
         value = 10 * (value ?? 0) + digit
       }
@@ -47,7 +47,7 @@ const round = (value: number): number => {
 
 /** Decodes a file that begins with `P1` … `P6`. */
 export const decode = (bytes: Uint8Array): Raster | Undecodable => {
-  const kind = bytes[1]! - 48
+  const kind = (bytes[1] ?? 0) - 48
   const read = reader(bytes, 2)
   const damaged = { reason: "cut short, or no numbers where they are expected" }
   const [width, height] = [read.number(), read.number()]
@@ -85,7 +85,8 @@ export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   const data = deep ? new Uint16Array(pixels) : new Uint8Array(bands * pixels)
   for (let i = 0; i < data.length; i++) {
     const at = start + i * size
-    const value = kind <= 3 ? read.number() : size === 1 ? bytes[at]! : 256 * bytes[at]! + bytes[at + 1]!
+    const value =
+      kind <= 3 ? read.number() : size === 1 ? (bytes[at] ?? 0) : 256 * (bytes[at] ?? 0) + (bytes[at + 1] ?? 0)
     if (value === undefined || (kind <= 3 && value > most)) return damaged
     data[i] = Math.min(scale, most === scale ? value : round((value / most) * scale))
   }

@@ -41,8 +41,9 @@ export const withChannels =
     const { bytes, height, width } = raster
     const out = new Uint8Array(height * width * channels)
     if (channels === 1)
-      for (let i = 0; i < out.length; i++) out[i] = luma(bytes[3 * i]!, bytes[3 * i + 1]!, bytes[3 * i + 2]!)
-    else for (let i = 0; i < bytes.length; i++) out.fill(bytes[i]!, 3 * i, 3 * i + 3)
+      for (let i = 0; i < out.length; i++)
+        out[i] = luma(bytes[3 * i] ?? 0, bytes[3 * i + 1] ?? 0, bytes[3 * i + 2] ?? 0)
+    else for (let i = 0; i < bytes.length; i++) out.fill(bytes[i] ?? 0, 3 * i, 3 * i + 3)
     return { channels, height, width, bytes: out }
   }
 
@@ -75,7 +76,7 @@ export const fromSamples = ({ bands, data, height, space, width }: Samples): Ras
   if (space === "grey") {
     const bytes = new Uint8Array(pixels)
     for (let i = 0; i < pixels; i++) {
-      const value = data[i * bands]!
+      const value = data[i * bands] ?? 0
       bytes[i] = !deep ? value : bands > 1 ? value >> 8 : Math.min(255, value)
     }
     return { channels: 1, height, width, bytes }
@@ -84,11 +85,14 @@ export const fromSamples = ({ bands, data, height, space, width }: Samples): Ras
   const shift = deep ? 8 : 0
   for (let i = 0; i < pixels; i++)
     for (let c = 0; c < 3; c++) {
-      const value = data[i * bands + c]! >> shift
+      const value = (data[i * bands + c] ?? 0) >> shift
       bytes[3 * i + c] =
         space === "rgb"
           ? value
-          : Math.max(0, 255 - (data[i * bands + 3]! >> shift) - product(value, 255 - (data[i * bands + 3]! >> shift)))
+          : Math.max(
+              0,
+              255 - ((data[i * bands + 3] ?? 0) >> shift) - product(value, 255 - ((data[i * bands + 3] ?? 0) >> shift))
+            )
     }
   return { channels: 3, height, width, bytes }
 }
@@ -97,7 +101,7 @@ export const fromSamples = ({ bands, data, height, space, width }: Samples): Ras
 export const fromIndexes = (indexes: Uint8Array, palette: Uint8Array, width: number, height: number): Raster => {
   const bytes = new Uint8Array(3 * indexes.length)
   for (let i = 0; i < indexes.length; i++)
-    for (let c = 0; c < 3; c++) bytes[3 * i + c] = palette[3 * indexes[i]! + c] ?? 0
+    for (let c = 0; c < 3; c++) bytes[3 * i + c] = palette[3 * (indexes[i] ?? 0) + c] ?? 0
   return { channels: 3, height, width, bytes }
 }
 
@@ -116,7 +120,7 @@ export const oriented =
       for (let x = 0; x < w; x++) {
         const [a, b] = turned ? [y, x] : [x, y]
         const from = ((mirrorY ? height - 1 - b : b) * width + (mirrorX ? width - 1 - a : a)) * channels
-        for (let c = 0; c < channels; c++) out[(y * w + x) * channels + c] = bytes[from + c]!
+        for (let c = 0; c < channels; c++) out[(y * w + x) * channels + c] = bytes[from + c] ?? 0
       }
     return { channels, height: h, width: w, bytes: out }
   }
@@ -135,7 +139,7 @@ export const unpack = (
     const from = start(y)
     for (let x = 0; x < width; x++) {
       const at = x * bits
-      out[y * width + x] = (bytes[from + (at >> 3)]! >> (8 - bits - (at & 7))) & mask
+      out[y * width + x] = ((bytes[from + (at >> 3)] ?? 0) >> (8 - bits - (at & 7))) & mask
     }
   }
   return out
