@@ -9,33 +9,25 @@
  * console.log(Correlation.ranks(a), Correlation.spearman(a, b), Correlation.kendall(a, b))
  * ```
  */
-import * as Arr from "effect/Array"
+import { at } from "./internal/at.ts"
 
 /** Places from 1 for the smallest; equal numbers share the mean of theirs, and what is no number goes below all. */
 export const ranks = (numbers: ReadonlyArray<number | null>): ReadonlyArray<number> => {
   const known = numbers.map((x) => (x === null || Number.isNaN(x) ? -Infinity : x))
-  const order = Array.from(known.entries()).sort(([, a], [, b]) => (a < b ? -1 : a > b ? 1 : 0))
-  const out = Array.from(known, () => 0)
+  const order = known.map((_, i) => i).sort((i, j) => ascending(at(known, i), at(known, j)))
+  const out = known.map(() => 0)
   let start = 0
-  for (const same of runsOf(order, ([, a], [, b]) => a === b)) {
-    const end = start + same.length
-    for (const [i] of same) out[i] = (start + end + 1) / 2
-    start = end
+  for (const [place, i] of order.entries()) {
+    const next = order[place + 1]
+    if (next !== undefined && known[next] === known[i]) continue
+    for (const same of order.slice(start, place + 1)) out[same] = (start + place) / 2 + 1
+    start = place + 1
   }
   return out
 }
 
-/** Neighbours that are the same, together. */
-const runsOf = <A>(sorted: ReadonlyArray<A>, same: (a: A, b: A) => boolean): ReadonlyArray<ReadonlyArray<A>> => {
-  const runs: Array<Array<A>> = []
-  let last: readonly [A] | undefined
-  for (const value of sorted) {
-    if (last !== undefined && same(last[0], value)) runs.at(-1)?.push(value)
-    else runs.push([value])
-    last = [value]
-  }
-  return runs
-}
+// Not their difference: that of infinite ones is no number.
+const ascending = (a: number, b: number) => (a < b ? -1 : a > b ? 1 : 0)
 
 const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0) / numbers.length
 
@@ -43,8 +35,8 @@ const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b,
 const pearson = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => {
   const [mx, my] = [mean(x), mean(y)]
   let [xx, yy, xy] = [0, 0, 0]
-  for (const [a, b] of Arr.zip(x, y)) {
-    const [dx, dy] = [a - mx, b - my]
+  for (const [i, a] of x.entries()) {
+    const [dx, dy] = [a - mx, at(y, i) - my]
     xx += dx * dx
     yy += dy * dy
     xy += dx * dy
@@ -56,28 +48,32 @@ const pearson = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => 
 export const spearman = (a: ReadonlyArray<number | null>, b: ReadonlyArray<number | null>): number =>
   pearson(ranks(a), ranks(b))
 
-/** Sorted, and the pairs that a merge sort swaps: those that stand in the wrong order. */
-const inversions = (numbers: ReadonlyArray<number>): readonly [sorted: ReadonlyArray<number>, count: number] => {
-  if (numbers.length < 2) return [numbers, 0]
-  const middle = numbers.length >> 1
-  const [left, inLeft] = inversions(numbers.slice(0, middle))
-  const [right, inRight] = inversions(numbers.slice(middle))
-  const merged: Array<number> = []
-  let count = inLeft + inRight
-  let taken = 0
-  for (const [i, number] of left.entries()) {
-    for (let next = right[taken]; next !== undefined && next < number; next = right[++taken]) {
-      count += left.length - i
-      merged.push(next)
+/** Pairs that a merge sort of `numbers` swaps: those that stand in the wrong order. */
+const inversions = (numbers: Float64Array, spare: Float64Array, from: number, to: number): number => {
+  if (to - from < 2) return 0
+  const middle = (from + to) >> 1
+  let count = inversions(numbers, spare, from, middle) + inversions(numbers, spare, middle, to)
+  let [i, j] = [from, middle]
+  for (let k = from; k < to; k++) {
+    if (j >= to || (i < middle && at(numbers, i) <= at(numbers, j))) spare[k] = at(numbers, i++)
+    else {
+      count += middle - i
+      spare[k] = at(numbers, j++)
     }
-    merged.push(number)
   }
-  return [[...merged, ...right.slice(taken)], count]
+  numbers.set(spare.subarray(from, to), from)
+  return count
 }
 
-/** Pairs of those that are the same, in a sorted list. */
-const tiedPairs = <A>(sorted: ReadonlyArray<A>, same: (a: A, b: A) => boolean): number =>
-  runsOf(sorted, same).reduce((pairs, { length }) => pairs + (length * (length - 1)) / 2, 0)
+/** Pairs of equal numbers next to one another, in a sorted list. */
+const tiedPairs = (length: number, same: (i: number) => boolean): number => {
+  let [pairs, run] = [0, 0]
+  for (let i = 1; i < length; i++) {
+    run = same(i) ? run + 1 : 0
+    pairs += run
+  }
+  return pairs
+}
 
 /**
  * Kendall's τ-b: pairs in the same order less pairs in opposite ones, over the geometric mean of the pairs that each tells apart; in n log n (W. R. Knight, 1966). NaN where one of the two is constant.
@@ -97,12 +93,14 @@ const tiedPairs = <A>(sorted: ReadonlyArray<A>, same: (a: A, b: A) => boolean): 
 export const kendall = (a: ReadonlyArray<number | null>, b: ReadonlyArray<number | null>): number => {
   const [x, y] = [ranks(a), ranks(b)]
   const n = x.length
-  const order = Arr.zip(x, y).sort(([a, b], [c, d]) => a - c || b - d)
+  const order = x.map((_, i) => i).sort((i, j) => at(x, i) - at(x, j) || at(y, i) - at(y, j))
+  const inOrder = Float64Array.from(order, (i) => at(x, i))
+  const sorted = Float64Array.from(order, (i) => at(y, i))
   const pairs = (n * (n - 1)) / 2
-  const inX = tiedPairs(order, ([a], [c]) => a === c)
-  const inBoth = tiedPairs(order, ([a, b], [c, d]) => a === c && b === d)
-  const [sorted, swaps] = inversions(order.map(([, b]) => b))
-  const inY = tiedPairs(sorted, (b, d) => b === d)
+  const inX = tiedPairs(n, (i) => inOrder[i] === inOrder[i - 1])
+  const inBoth = tiedPairs(n, (i) => inOrder[i] === inOrder[i - 1] && sorted[i] === sorted[i - 1])
+  const swaps = inversions(sorted, new Float64Array(n), 0, n)
+  const inY = tiedPairs(n, (i) => sorted[i] === sorted[i - 1])
   const told = Math.sqrt((pairs - inX) * (pairs - inY))
   return told === 0 ? Number.NaN : (pairs - inX - inY + inBoth - 2 * swaps) / told
 }
