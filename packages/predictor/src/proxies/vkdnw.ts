@@ -97,15 +97,7 @@ export const vkdnw = Proxy.make({
       order
     } = apart(examples, classes)
     if (logits === undefined) return inapplicable("it has no probabilities of classes")
-    const layers = order.filter(isLayer).filter(
-      ({
-        inputs: [
-          {
-            shape: [entries = 1]
-          }
-        ]
-      }) => entries % rows === 0
-    )
+    const layers = order.filter(isLayer).filter(({ inputs: [x] }) => (x.shape[0] ?? 1) % rows === 0)
     const own = Float32Array.from({ length: rows * classes }, (_, i) =>
       Number(Math.floor(i / classes / examples) === i % classes)
     )

@@ -59,8 +59,7 @@ export class Sequence<A> {
     let [piece] = pieces
     let which = 0
     let start = from
-    for (const next of pieces.slice(1)) {
-      if (start <= piece.length) break
+    for (let next = pieces[1]; next !== undefined && start > piece.length; next = pieces[which + 1]) {
       start -= piece.length
       piece = next
       which++
