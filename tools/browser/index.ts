@@ -56,14 +56,31 @@ export const until = (page: Page, written: ReadonlyArray<string> = []) =>
     return yield* new NotShown({ url: page.url(), awaited: expression, written })
   })
 
-/** A page in a browser of its own, once `ready`, an expression, is true in it: asks it for the values of expressions, awaited, as JSON carries them. */
-export const open = Effect.fnUntraced(function* (executablePath: string, url: string, ready: string) {
+/** The files of a page by their paths, `/` being the page itself. */
+export type Site = Readonly<Record<string, { readonly type: string; readonly content: string | Buffer }>>
+
+/** Where a page's own files are, as it sees it; nothing listens there. */
+export const home = "http://localhost/"
+
+/** Gives a page its files. */
+export const answer = async (page: Page, site: Site): Promise<void> => {
+  await page.route(`${home}**`, (route, request) => {
+    const file = site[new URL(request.url()).pathname]
+    return route.fulfill(file === undefined ? { status: 404 } : { contentType: file.type, body: file.content })
+  })
+}
+
+/**
+ * A page in a browser of its own, once `ready`, an expression, is true in it: asks it for the values of expressions, awaited, as JSON carries them. Either at an address, or made of files.
+ */
+export const open = Effect.fnUntraced(function* (executablePath: string, of: string | Site, ready: string) {
   const launched = yield* browser(executablePath)
   const page = yield* Effect.promise(() => launched.newPage())
   const written: Array<string> = []
   page.on("console", (message) => written.push(message.text()))
   page.on("pageerror", (error) => written.push(error.message))
-  yield* Effect.promise(() => page.goto(url, { timeout: patience }))
+  if (typeof of !== "string") yield* Effect.promise(() => answer(page, of))
+  yield* Effect.promise(() => page.goto(typeof of === "string" ? of : home, { timeout: patience }))
   yield* until(page, written)(ready)
   return { evaluate: (expression: string) => Effect.promise(() => page.evaluate<unknown>(expression)) }
 })

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Browser from "@uninet/browser"
 import * as Effect from "effect/Effect"
-import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
 import { type Plugin, rolldown } from "rolldown"
 import * as Small from "./support/searched.ts"
@@ -28,24 +27,18 @@ const bundle = async (page: string, ...plugins: ReadonlyArray<Plugin>) => {
   return chunk
 }
 
-/** Serves a page with its scripts to a browser on this machine. */
-const serve = async (scripts: Readonly<Record<string, string>>) => {
-  const html = Object.keys(scripts).map((name) => `<script type="module" src="${name}"></script>`)
-  const server = createServer(({ url = "/" }, response) => {
-    const script = scripts[url]
-    const type = script === undefined ? "text/html" : "text/javascript"
-    response
-      .writeHead(script !== undefined || url === "/" ? 200 : 404, { "content-type": type })
-      .end(script ?? html.join(""))
-  })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const address = server.address()
-  const close = () => {
-    server.close()
-    server.closeAllConnections()
-  }
-  return { close, port: typeof address === "object" ? address?.port : undefined }
-}
+/** A page of scripts. */
+const siteOf = (scripts: Readonly<Record<string, string>>): Browser.Site => ({
+  "/": {
+    type: "text/html",
+    content: Object.keys(scripts)
+      .map((name) => `<script type="module" src="${name}"></script>`)
+      .join("")
+  },
+  ...Object.fromEntries(
+    Object.entries(scripts).map(([name, content]) => [name, { type: "text/javascript", content }] as const)
+  )
+})
 
 describe("in a browser", () => {
   it(
@@ -56,12 +49,11 @@ describe("in a browser", () => {
       if (Browser.executable === undefined) return context.skip(Browser.absent)
 
       const search = await bundle("searchPage.ts", withoutNode)
-      const { close, port } = await serve({ "/training.js": code, "/search.js": search.code })
+      const site = siteOf({ "/training.js": code, "/search.js": search.code })
       const done = "!['', 'running'].includes(document.title) && document.documentElement.lang !== ''"
-      const found = await Browser.open(Browser.executable, `http://127.0.0.1:${port}/`, done).pipe(
+      const found = await Browser.open(Browser.executable, site, done).pipe(
         Effect.flatMap(({ evaluate }) => evaluate("[document.title, document.documentElement.lang]")),
         Effect.scoped,
-        Effect.ensuring(Effect.sync(close)),
         Effect.runPromise
       )
       assert.deepStrictEqual(found, [`digest ${expected.digest}`, `search ${Small.expected.digest}`])
