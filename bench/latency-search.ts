@@ -197,12 +197,11 @@ const ratio = (values: (i: number) => number) =>
 const percent = (share: number) => `${(100 * share).toFixed(2)}%`
 
 const isDisturbed = measured.others > Load.quiet || measured.reference.drift > Stopwatch.steady
-const [slower = [], all = []] = [(milliseconds: number) => milliseconds > found.latency, () => true].map((is) =>
-  rows.filter(({ arm, costs }) => arm === "macs" && is(costs["latency"] ?? Number.NaN))
-)
+const byMacs = rows.filter(({ arm }) => arm === "macs")
+const slower = byMacs.filter(({ costs }) => (costs["latency"] ?? Number.NaN) > found.latency)
 const tables = [
   `${bounds}: ${found.latency} ms; ${found.macs} MACs, about which half of the networks take ${quartiles[0]} to ${quartiles[2]} ms. ${values.trials} trials by ${strategy} on ${dataset}${values.examples === undefined ? "" : `, ${values.examples} examples an epoch`}.`,
-  `Of the ${all.length} networks found by their MACs ${slower.length} take longer than ${found.latency} ms by prediction: on so many the latency binds.`,
+  `Of the ${byMacs.length} networks found by their MACs ${slower.length} take longer than ${found.latency} ms by prediction: on so many the latency binds.`,
   `Measured on ${measured.machine.processor}, ${isDisturbed ? "by the quickest tenth" : "in the median"} of ${values.rounds} turns, others with ${measured.others.toFixed(2)} cores, drift ${percent(measured.reference.drift)}; as on the machine when it was profiled.`,
   "",
   table(

@@ -237,6 +237,7 @@ const teacherOf = ({ folder, resume }: Plan, teacher: string) =>
         fault(`--resume ${name}: its teacher ${gone} is gone or damaged. Put it back, or train anew with another.`)
       )
   )
+
 const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run) {
   const own = yield* networkOf(plan, yield* Dataset.Dataset, given.config)
   const { of, point } = own

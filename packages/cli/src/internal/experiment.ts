@@ -475,15 +475,16 @@ export const run = Effect.fnUntraced(function* <E, R>(
   const surroundings = yield* Effect.mapError(Surroundings.here, said)
   const running = { experiment, machine, slots, surroundings, display }
   // One experiment is one mixture: whatever is still to be trained has to fit all that there is, unless it need not.
-  const isFinished = (yield* Effect.forEach(units, stand)).every((stood) => isWhole(experiment, stood))
+  const begun = yield* Effect.forEach(units, stand)
+  const isFinished = begun.every((stood) => isWhole(experiment, stood))
   const mayBeOld = isFinished || machine.allowMixed === true
   const now = (isDone: boolean): Now => (isDone && mayBeOld ? {} : { surroundings })
   for (const arm of isFinished ? [] : new Set(units.map(({ arm }) => arm)))
     for (const { recipe, teacher } of [arm.plan, arm.again])
       if (teacher !== undefined) yield* inArm(arm.name)(teachers.prepare(teacher, recipe))
-  const one = (unit: Unit) =>
-    Effect.gen(function* () {
-      const stood = yield* stand(unit)
+  const one = (stood: Stood) => {
+    const { unit } = stood
+    return Effect.gen(function* () {
       const best = yield* Option.match(unit.arm.point, {
         onSome: (point) => candidateOf(unit.arm.domain.of, point),
         // What was trained again was found.
@@ -491,9 +492,10 @@ export const run = Effect.fnUntraced(function* <E, R>(
       })
       yield* retrained(unit, running, best, now(isWhole(experiment, stood)))
     }).pipe(inArm(unit.arm.name), Effect.andThen(oneAtATime.withPermits(1)(onUnit)))
+  }
   // Workers that a search leaves idle at its end are the next one's.
   const beside = machine.workers > 1 ? 1 + Math.ceil(machine.workers / experiment.ahead) : 1
-  yield* Effect.forEach(units, one, { concurrency: beside, discard: true })
+  yield* Effect.forEach(begun, one, { concurrency: beside, discard: true })
 })
 
 /** What a journal of a unit has. */

@@ -81,8 +81,7 @@ export interface Results {
   readonly direction: Task.Direction
   /** Whether everything that the experiment asks for is there. */
   readonly isWhole: boolean
-  /** Whether some of it came about under other data, software, engines or kinds of machines. */
-  readonly isMixed: boolean
+  /** What came about under other data, software, engines or kinds of machines than the first. */
   readonly mixed: ReadonlyArray<Mixed>
   /** What is paired: searches with all that was trained of them, or trainings of the one search. */
   readonly pairs: "searches" | "trainings"
@@ -205,7 +204,7 @@ const surroundingsOf = (stood: ReadonlyArray<Stood>) => {
         if (found !== undefined) mixed.push({ arm: unit.arm.name, seed: unit.seed, ...found })
         all = Surroundings.together(all, each)
       }
-  return { surroundings: all, mixed, isMixed: mixed.length > 0 }
+  return { surroundings: all, mixed }
 }
 
 /** What all journals have, as figures. */
