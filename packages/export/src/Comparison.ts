@@ -27,7 +27,8 @@ const distance = (found: Float32Array, reference: Float32Array): number => {
   if (found.length !== reference.length) return Infinity
   let difference = 0
   let largest = 0
-  for (const [i, value] of reference.entries()) {
+  for (let i = 0; i < reference.length; i++) {
+    const value = reference[i] ?? Number.NaN
     const d = Math.abs((found[i] ?? Number.NaN) - value)
     difference = Number.isNaN(d) ? Infinity : Math.max(difference, d)
     largest = Math.max(largest, Math.abs(value))
@@ -35,23 +36,26 @@ const distance = (found: Float32Array, reference: Float32Array): number => {
   return largest === 0 ? difference : difference / largest
 }
 
-/** Compares outputs with a reference's. `logits`: the output whose rows are logits. Another length is infinitely far. */
+/** Compares outputs with a reference's. `logits`: the output whose rows are logits. Another length, and what one of the two lacks, is infinitely far. */
 export const of = (
   ports: Model.Ports,
   found: Examples.Outputs,
   reference: Examples.Outputs,
   { logits, size }: { readonly logits: string | null; readonly size: number }
 ): Comparison => {
-  const missing = new Float32Array()
   const names = Object.keys(ports)
-  const distanceOf = (name: string) => distance(found[name] ?? missing, reference[name] ?? missing)
+  const distanceOf = (name: string) => {
+    const [given, wanted] = [found[name], reference[name]]
+    return given === undefined || wanted === undefined ? Infinity : distance(given, wanted)
+  }
   const worst = names.reduce((most, name) => Math.max(most, distanceOf(name)), 0)
   const port = logits === null ? undefined : ports[logits]
   if (logits === null || port === undefined) return { examples: size, worst, sameTop1: null }
   const each = Examples.volume(port)
-  const [given, wanted] = [found[logits] ?? missing, reference[logits] ?? missing]
+  const [given, wanted] = [found[logits], reference[logits]]
   let sameTop1 = 0
-  for (let from = 0; from < size * each && given.length === size * each; from += each)
-    if (argMax(given.subarray(from, from + each)) === argMax(wanted.subarray(from, from + each))) sameTop1++
+  if (given?.length === size * each && wanted?.length === size * each)
+    for (let from = 0; from < size * each; from += each)
+      if (argMax(given.subarray(from, from + each)) === argMax(wanted.subarray(from, from + each))) sameTop1++
   return { examples: size, worst, sameTop1 }
 }

@@ -46,6 +46,7 @@ const numbers = (values: ReadonlyArray<number>) => `(${values.join(", ")}${value
 
 /** A shape whose batch is free. */
 const shape = (one: Shape.Shape, other: Shape.Shape): Written => {
+  if (one.length !== other.length) return undefined
   const lengths = Arr.zipWith(one, other, length)
   return lengths.includes(undefined) ? undefined : `(${lengths.join(", ")}${lengths.length === 1 ? "," : ""})`
 }

@@ -2,7 +2,6 @@
 import { type DataError, type Dataset, Image, Mnist } from "@uninet/data"
 import type { Model } from "@uninet/nn"
 import { Prng } from "@uninet/search-space"
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Card } from "./Card.ts"
 import * as Examples from "./Examples.ts"
@@ -69,8 +68,10 @@ export const digits = (count: number) =>
         Math.round(255 * (x * by + from))
       )
       const { bytes: resized } = Image.resize(height, width)({ channels: 1, height: side, width: side, bytes })
-      for (const [shift, scale] of Arr.zip(mean, deviation))
+      for (let c = 0; c < channels; c++) {
+        const [shift, scale] = [mean[c] ?? Number.NaN, deviation[c] ?? Number.NaN]
         for (const byte of resized) out[at++] = (byte / 255 - shift) / scale
+      }
     }
     return { size, inputs: { ...drawn(size)(inputs).inputs, [picture.input]: out } }
   })

@@ -323,7 +323,7 @@ const independent = <A>(): EngineLaw<A> => ({
         yield* engine(program.success, { inputs: mixed, variables })
       ]
       for (const [name, { shape }] of Object.entries(program.success.outputs)) {
-        const off = apart(one[name] ?? [], other[name] ?? [], 0, Shape.size(shape) / batch)
+        const off = apart(named(name)(one), named(name)(other), 0, Shape.size(shape) / batch)
         if (!(off <= 1e-4))
           return {
             at: name,
@@ -440,13 +440,13 @@ const agreement = <A>(): EngineLaw<A> => ({
       ] of norms.entries()) {
         const channels = Arr.getUnsafe(x.shape, 1)
         const { mean, variance } = RunningStatistics.of(path, channels)
-        const moments = Float32Array.from(trained[`statistics ${i}`] ?? [])
+        const moments = Float32Array.from(named(`statistics ${i}`)(trained))
         variables.set(mean.attributes.name, moments.slice(0, channels))
         variables.set(variance.attributes.name, moments.slice(channels))
       }
       const evaluated = yield* engine(evaluation.success, { inputs, variables })
       for (const [name, { shape }] of Object.entries(evaluation.success.outputs)) {
-        const off = apart(evaluated[name] ?? [], trained[name] ?? [], 0, Shape.size(shape))
+        const off = apart(named(name)(evaluated), named(name)(trained), 0, Shape.size(shape))
         if (!(off <= 1e-3)) return { at: name, reason: `training is off evaluation by ${(100 * off).toPrecision(2)}%` }
       }
       return undefined

@@ -29,12 +29,15 @@ export { runningStatistics as of }
 export const updates = (outputs: ReadonlyArray<Tensor.Tensor>): ReadonlyArray<Program.Update> => {
   // Norms inside ops of one's own count too.
   const expanded = Op.expandComposites(outputs)
-  const norms = topological(outputs.map(expanded)).filter(Tensor.is("batchNorm"))
+  // One that carries a fault may have any shape, and the outputs tell of it.
+  const norms = topological(outputs.map(expanded))
+    .filter(Tensor.is("batchNorm"))
+    .filter(({ fault }) => fault === undefined)
   const layers = Map.groupBy(norms, (norm) => `${channelsOf(norm)} ${norm.path}`)
   return [...layers.values()].flatMap(updatesOf)
 }
 
-/** As a batch norm takes no tensor without channels. */
+/** A batch norm takes no tensor without channels. */
 const channelsOf = ({ shape }: Tensor.Tensor) => Arr.getUnsafe(shape, 1)
 
 /** The updates of one layer's statistics by all its applications. */

@@ -283,4 +283,10 @@ describe("running statistics", () => {
       )
     }
   })
+
+  it("have no part of a norm that carries a fault, whatever its shape", () => {
+    const flat = Op.batchNorm(Op.input("x", [8]), Op.fill(1, [8]), Op.fill(0, [8]))
+    assert.deepStrictEqual(RunningStatistics.updates([flat]), [])
+    assert.isTrue(Result.isFailure(Program.make({ outputs: { flat } })))
+  })
 })

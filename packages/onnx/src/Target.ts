@@ -58,6 +58,7 @@ export const tokensInRows = ({ allows, block }: Target, shape: Shape.Shape): boo
 
 /** Whether every channel of every image is a row of whole blocks, where images do not lie in lanes. */
 export const eachInRows = ({ allows, block, lanes }: Target, shape: Shape.Shape): boolean =>
+  shape.length === 4 &&
   block > 1 &&
   lanes === 1 &&
   allows("channels", shape) &&

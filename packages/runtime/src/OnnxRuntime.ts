@@ -207,7 +207,7 @@ const runGraph = (
     const needed = new Set(session.inputNames)
     for (const { attributes, shape } of program.inputs) {
       const value = inputs[attributes.name]
-      // ONNX Runtime names an input that it is not given.
+      // That nothing is missing was checked before; a session has no inputs that its program does not use.
       if (value !== undefined && needed.has(attributes.name))
         feeds[attributes.name] = tensor(value, shapes.get(attributes.name) ?? shape)
     }

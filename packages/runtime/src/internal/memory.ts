@@ -7,6 +7,8 @@
  */
 import { type Updates } from "@uninet/engine"
 import { Shape, type Tensor } from "@uninet/graph"
+import * as Arr from "effect/Array"
+import * as Option from "effect/Option"
 import { optimiserWasm } from "./optimiser.wasm.ts"
 
 /** The part of the WebAssembly interface used here, which neither ES nor Node's types declare. */
@@ -62,8 +64,8 @@ export interface Memory {
   ) => void
 }
 
-/** A run that is not given its learning rate makes all that it moves NaN. */
-const scalar = (values: ArrayLike<number> | undefined) => values?.[0] ?? Number.NaN
+/** An input of one number; that a run is given it was checked before. */
+const scalar = (values: ArrayLike<number> | undefined) => Option.getOrThrow(Option.fromUndefinedOr(values?.[0]))
 
 const roundUp = (n: number) => (n + 3) & ~3
 
@@ -78,16 +80,12 @@ export const make = (
   variables: ReadonlyArray<Tensor.Tensor<"variable">>,
   steps: ReadonlyArray<Updates.StepUpdate>
 ): Memory => {
-  const byRule = Map.groupBy(steps, ({ rule }) => JSON.stringify(rule))
-
   const offsets = new Map<string, number>()
   const groups: Array<Group> = []
   const packed: Array<ReadonlyArray<Tensor.Tensor<"variable">>> = []
   let optimised = 0
-  for (const [first, ...others] of byRule.values()) {
-    if (first === undefined) continue
-    const { rule } = first
-    const updates = [first, ...others]
+  for (const updates of Object.values(Arr.groupBy(steps, ({ rule }) => JSON.stringify(rule)))) {
+    const { rule } = updates[0]
     const start = optimised
     const [short, long] = bySize(updates.map(({ parameter }) => parameter))
     packed.push(short)
