@@ -3,6 +3,7 @@
  * leaves the population (Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019).
  */
 import type { Prng } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { layerOf } from "./internal/layer.ts"
@@ -35,12 +36,13 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       if (bench.asked() < population || history.length === 0) return bench.random()
       const random = bench.prng()
       const alive = Math.min(population, history.length)
-      let parent: Kit.Observation | undefined
-      for (let i = 0; i < sample; i++) {
-        const rival = history.at(-1 - random.nextInt(alive))
-        if (rival !== undefined && (parent === undefined || rival.reward > parent.reward)) parent = rival
+      const drawn = () => Arr.getUnsafe(history, history.length - 1 - random.nextInt(alive))
+      let parent = drawn()
+      for (let i = 1; i < sample; i++) {
+        const rival = drawn()
+        if (rival.reward > parent.reward) parent = rival
       }
-      return parent === undefined ? bench.random() : bench.child(parent.point)
+      return bench.child(parent.point)
     }
     return { next }
   })

@@ -185,6 +185,10 @@ export const resize =
 const between = (v1: number, v2: number, v3: number, v4: number, d: number): number =>
   v2 + d * (v3 - v1 + d * (2 * (v1 - v2) + v3 - v4 + d * (v2 - v1 + v4 - v3)))
 
+/** Between four of a row's bytes. */
+const across = (bytes: Uint8Array, row: number, x0: number, x1: number, x2: number, x3: number, d: number): number =>
+  between(bytes[row + x0] ?? 0, bytes[row + x1] ?? 0, bytes[row + x2] ?? 0, bytes[row + x3] ?? 0, d)
+
 const inside = (place: number, size: number): number => (place < 0 ? 0 : place >= size ? size - 1 : place)
 
 /**
@@ -222,34 +226,10 @@ export const affine =
           const o = channel * area
           out.bytes[o + target] = clip(
             between(
-              between(
-                bytes[o + y0 + x0] ?? 0,
-                bytes[o + y0 + x1] ?? 0,
-                bytes[o + y0 + x2] ?? 0,
-                bytes[o + y0 + x3] ?? 0,
-                dx
-              ),
-              between(
-                bytes[o + y1 + x0] ?? 0,
-                bytes[o + y1 + x1] ?? 0,
-                bytes[o + y1 + x2] ?? 0,
-                bytes[o + y1 + x3] ?? 0,
-                dx
-              ),
-              between(
-                bytes[o + y2 + x0] ?? 0,
-                bytes[o + y2 + x1] ?? 0,
-                bytes[o + y2 + x2] ?? 0,
-                bytes[o + y2 + x3] ?? 0,
-                dx
-              ),
-              between(
-                bytes[o + y3 + x0] ?? 0,
-                bytes[o + y3 + x1] ?? 0,
-                bytes[o + y3 + x2] ?? 0,
-                bytes[o + y3 + x3] ?? 0,
-                dx
-              ),
+              across(bytes, o + y0, x0, x1, x2, x3, dx),
+              across(bytes, o + y1, x0, x1, x2, x3, dx),
+              across(bytes, o + y2, x0, x1, x2, x3, dx),
+              across(bytes, o + y3, x0, x1, x2, x3, dx),
               dy
             )
           )

@@ -41,13 +41,12 @@ export const by =
     if (changes.every(({ scale, shift }) => scale === 1 && shift === 0)) return data
     const area = data.image.height * data.image.width
     const again = (batch: ImageBatch): ImageBatch => {
-      const image = batch.inputs.image.slice()
-      for (let start = 0; start < image.length;)
-        for (const { scale, shift } of changes) {
-          const channel = image.subarray(start, start + area)
-          channel.set(channel.map((x) => x * scale + shift))
-          start += area
-        }
+      const given = batch.inputs.image
+      const image = new Float32Array(given.length)
+      let i = 0
+      while (i < image.length)
+        for (const { scale, shift } of changes)
+          for (const end = i + area; i < end; i++) image[i] = (given[i] ?? Number.NaN) * scale + shift
       return { ...batch, inputs: { image } }
     }
     return { ...mapBatches(again)(data), mean, deviation }

@@ -56,7 +56,8 @@ const colorJitter = (step: Of<"ColorJitter">, random: Draws.Draws, image: Image.
     (image: Image.Image) => (step.hue > 0 ? Image.hue(uniform(random, -step.hue, step.hue))(image) : image)
   ]
   let out = image
-  while (operations.length > 0) out = operations.splice(random.nextInt(operations.length), 1)[0]!(out)
+  while (operations.length > 0)
+    for (const operation of operations.splice(random.nextInt(operations.length), 1)) out = operation(out)
   return out
 }
 

@@ -1,7 +1,6 @@
 /**
  * Examples of any kind: what they must be, and how their inputs are standardised.
  */
-import * as Arr from "effect/Array"
 import { InvalidNumber, InvalidOption, InvalidSamples, LabelOutOfRange, type DataError } from "../DataError.ts"
 import type { Feature, Normalisation, SplitName, Values } from "../Dataset.ts"
 import * as values from "./values.ts"
@@ -139,8 +138,8 @@ export const moments = (feature: Feature) => {
   return {
     /** Takes in the example that starts at `start`. */
     add: (numbers: ArrayLike<number>, start: number): void => {
-      for (let i = 0; i < each; i++)
-        for (const [place, column] of running.entries()) {
+      for (const [place, column] of running.entries())
+        for (let i = 0; i < each; i++) {
           const value = Math.fround(numbers[start + place * each + i] ?? Number.NaN)
           const from = value - column.mean
           column.mean += from / (seen + i + 1)
@@ -172,7 +171,8 @@ export const write = (
   }
   const each = length / columns(feature)
   let i = 0
-  for (const [mean, deviation] of Arr.zip(by.mean, by.deviation)) {
+  for (const [column, mean] of by.mean.entries()) {
+    const deviation = by.deviation[column] ?? Number.NaN
     for (const end = i + each; i < end; i++)
       out[at + i] = (Math.fround(numbers[start + i] ?? Number.NaN) - mean) / deviation
   }

@@ -15,12 +15,11 @@ export const like = <T extends Values>(values: T, length: number): T =>
   // Of the constructor that `values` has, so it is a T.
   zeros(values instanceof Int32Array ? "int32" : "float32", length) as T
 
-/** The examples at these places, in this order; one past the end has NaN where it is a number (0 where that is whole). */
+/** The examples at these places, in this order. Every place has to be within `values`. */
 export const gather = <T extends Values>(values: T, places: ReadonlyArray<number> | Uint32Array, volume: number): T => {
   const out = like(values, places.length * volume)
-  for (const [i, place] of places.entries())
-    if (volume === 1) out[i] = values[place] ?? Number.NaN
-    else copy(values, place * volume, out, i * volume, volume)
+  if (volume === 1) for (let i = 0; i < places.length; i++) out[i] = values[places[i] ?? Number.NaN] ?? Number.NaN
+  else for (const [i, place] of places.entries()) copy(values, place * volume, out, i * volume, volume)
   return out
 }
 

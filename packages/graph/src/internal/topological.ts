@@ -17,7 +17,10 @@ export const topological = (roots: ReadonlyArray<Tensor>): ReadonlyArray<Tensor>
       continue
     }
     state.set(node, "open")
-    for (const input of node.inputs.toReversed()) if (!state.has(input)) stack.push(input)
+    for (let i = node.inputs.length - 1; i >= 0; i--) {
+      const input = node.inputs[i]
+      if (input !== undefined && !state.has(input)) stack.push(input)
+    }
   }
   return order
 }

@@ -129,11 +129,11 @@ const tapsOf = (mode: Interpolation, from: number, to: number) =>
  * ```
  */
 export const resizeMatrix = (mode: Interpolation, from: number, to: number): Float32Array => {
-  const taps = tapsOf(mode, from, to)
-  const columns = Array.from({ length: from }, (_, column) => column)
-  return Float32Array.from(
-    taps.flatMap(({ first, second, share }) =>
-      columns.map((column) => (column === first ? 1 - share : 0) + (column === second ? share : 0))
-    )
-  )
+  const matrix = new Float32Array(to * from)
+  for (const [row, { first, second, share }] of tapsOf(mode, from, to).entries()) {
+    matrix[row * from + first] = 1 - share
+    // The second is another one where it has a share.
+    if (share > 0) matrix[row * from + second] = share
+  }
+  return matrix
 }

@@ -59,8 +59,8 @@ const front = (widths: ReadonlyArray<number>, bands: number): Front => {
     widths,
     distance: new Float64Array(size).fill(Infinity),
     macs: new Float64Array(size),
-    from: Array.from({ length: size }, () => 0),
-    depths: Array.from({ length: size }, () => 0)
+    from: Array.from(new Int32Array(size)),
+    depths: Array.from(new Int32Array(size))
   }
 }
 

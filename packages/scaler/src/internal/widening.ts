@@ -80,11 +80,12 @@ export const divide = ({ data, shape }: Tensor, axis: number, { from, source }: 
   for (let o = 0; o < outer; o++)
     for (const [i, places] of copies.entries()) {
       const start = (o * from + i) * inner
-      for (const [k, weight] of data.subarray(start, start + inner).entries()) {
-        const draws = places.map(() => (places.length === 1 ? 0 : prng.nextFloat()))
-        const mean = draws.reduce((a, b) => a + b, 0) / places.length
-        for (const [j, draw] of Arr.zip(places, draws))
-          out[(o * to + j) * inner + k] = (weight * (1 + 2 * asymmetry * (draw - mean))) / places.length
+      for (let k = 0; k < inner; k++) {
+        const weight = data[start + k] ?? Number.NaN
+        const drawn = places.map((place) => ({ place, draw: places.length === 1 ? 0 : prng.nextFloat() }))
+        const mean = drawn.reduce((sum, { draw }) => sum + draw, 0) / places.length
+        for (const { draw, place } of drawn)
+          out[(o * to + place) * inner + k] = (weight * (1 + 2 * asymmetry * (draw - mean))) / places.length
       }
     }
   return { shape: shape.with(axis, to), data: out }
