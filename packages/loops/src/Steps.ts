@@ -103,7 +103,8 @@ export const phaseNumbers = (steps: ReadonlyArray<Step>, groups: number) => {
       if (known === undefined) wanted.set(step, [i])
       else known.push(i)
     }
-  for (const [i, { after, instruction }] of [...steps.entries()].reverse()) {
+  for (let i = steps.length - 1; i >= 0; i--) {
+    const { after, instruction } = Arr.getUnsafe(steps, i)
     const isLate = instruction._tag === "Nest" && instruction.late === true
     if (!isLate && (after.length > 0 || readsOf(instruction).length > 0)) continue
     const readers = wanted.get(i) ?? []

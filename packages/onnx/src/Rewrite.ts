@@ -3,7 +3,6 @@
  * rule knows how an op that it reads will be computed.
  */
 import { type GraphError, type Program, Tensor } from "@uninet/graph"
-import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import type { Target } from "./Target.ts"
 
@@ -95,8 +94,7 @@ const neededOf = (
   ends: ReadonlyArray<Tensor.Tensor>
 ): ReadonlyArray<Tensor.Tensor> => {
   const needed = new Set(ends)
-  for (let i = nodes.length - 1; i >= 0; i--)
-    if (needed.has(Arr.getUnsafe(nodes, i))) for (const x of Arr.getUnsafe(nodes, i).inputs) needed.add(x)
+  for (const node of nodes.toReversed()) if (needed.has(node)) for (const x of node.inputs) needed.add(x)
   return nodes.filter((node) => needed.has(node))
 }
 

@@ -125,9 +125,11 @@ export const plainLazy = (ctx: Context, x: Tensor.Tensor): Lazy => {
   return lazy.lanes ? seen(inPlain(ctx, x)) : lazy
 }
 
-const reshaped = (node: Tensor.Tensor<"reshape">, ctx: Context): Value => {
+const reshaped = (node: Tensor.Tensor, ctx: Context): Value => {
   const lanes =
-    lazyOf(ctx, node.inputs[0]).lanes && node.shape.length > 0 && Arr.getUnsafe(node.shape, 0) % ctx.batch === 0
+    lazyOf(ctx, Arr.getUnsafe(node.inputs, 0)).lanes &&
+    node.shape.length > 0 &&
+    Arr.getUnsafe(node.shape, 0) % ctx.batch === 0
   const shape = domainOf(ctx, node.shape, lanes)
   return moved(ctx, node, lanes, (view) => View.reshape(view, shape))
 }
@@ -183,7 +185,7 @@ export const rules: Pick<
       [depth]
     )
     const wide = Op.reshape(node.inputs[0], [...node.inputs[0].shape, 1])
-    if (Tensor.is("reshape")(wide)) ctx.values.set(wide, reshaped(wide, ctx))
+    ctx.values.set(wide, reshaped(wide, ctx))
     const { all, lanes } = aligned(ctx, [wide], node.shape)
     const shape = domainOf(ctx, node.shape, lanes)
     const numbers = { lanes, shape, expression: E.operand(0), operands: [View.broadcast(iota, shape)] }

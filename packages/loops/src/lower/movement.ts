@@ -97,11 +97,11 @@ const resizedAxis = (
   const { first, second, share } = Op.resizeTaps(mode, Arr.getUnsafe(shape, axis), length)
   const target = allocate(ctx, shape.with(axis, length), View.isVector(x.buffer))
   const line = (view: View.View, at: number) => View.slice(view, axis, at, at + 1) ?? view
-  for (const [i, part] of share.entries()) {
+  for (const [i, upper] of share.entries()) {
     const lower = line(x, Arr.getUnsafe(first, i))
-    const mixed = E.madd(E.sub(E.operand(1), E.operand(0)), E.number(part), E.operand(0))
+    const mixed = E.madd(E.sub(E.operand(1), E.operand(0)), E.number(upper), E.operand(0))
     const lazy = { ...seen(lower), expression: mixed, operands: [lower, line(x, Arr.getUnsafe(second, i))] }
-    storeInto(ctx, node, part === 0 ? seen(lower) : lazy, line(target, i))
+    storeInto(ctx, node, upper === 0 ? seen(lower) : lazy, line(target, i))
   }
   return target
 }
@@ -124,9 +124,9 @@ const resizedAxisGradient = (
     emit(ctx, node, seen(from), [
       { expression: E.mul(E.operand(0), E.number(factor)), kind: "sum", view: line(target, to), carry: true }
     ])
-  for (const [i, part] of share.entries()) {
-    add(Arr.getUnsafe(first, i), line(dy, i), 1 - part)
-    if (part > 0) add(Arr.getUnsafe(second, i), line(dy, i), part)
+  for (const [i, upper] of share.entries()) {
+    add(Arr.getUnsafe(first, i), line(dy, i), 1 - upper)
+    if (upper > 0) add(Arr.getUnsafe(second, i), line(dy, i), upper)
   }
   return target
 }

@@ -110,7 +110,7 @@ export const plain = (value: Value): Lowered => ({ layout: "plain", value })
 export const viewed = (ctx: Context, shape: Shape.Shape, view: View): Lowered => {
   const { b, lanes } = ctx
   const possible = (["channels", "plain"] as const).filter((layout) => ctx.allows(layout, shape))
-  // Plainly every tensor can lie.
+  // Every tensor can lie in the plain layout, so there is always one.
   const layout = possible.find((layout) => lies(view, shape, lanes, layout)) ?? Arr.getUnsafe(possible, 0)
   return { layout, value: laid(b, view, shape, lanes, layout), view }
 }

@@ -66,13 +66,12 @@ export const viewOf = (x: Value, shape: Shape.Shape, lanes: number, layout: Layo
       shape.map((_, axis) => [axis])
     )
   const { permutation, split } = physical(layout, shape, lanes)
-  const [outer, inner, ...rest] = split.map((_, axis) => permutation.indexOf(axis))
+  const axes = split.map((_, axis) => permutation.indexOf(axis))
   return View.make(
     x,
     permutation.map((axis) => Arr.getUnsafe(split, axis)),
-    shape.length === 0 || outer === undefined || inner === undefined
-      ? []
-      : [[outer, inner], ...rest.map((axis) => [axis])]
+    // The first of the tensor's own axes is split in two.
+    shape.length === 0 ? [] : [axes.slice(0, 2), ...axes.slice(2).map((axis) => [axis])]
   )
 }
 
