@@ -4,7 +4,16 @@ import { ModelSpace } from "@uninet/model-space"
 import { Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync
+} from "node:fs"
 import { hostname, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -118,6 +127,26 @@ describe("a journal in a file", () => {
       )
       assert.strictEqual(seen, 1)
     })
+  )
+
+  it.live("can be read when whoever wrote to it was ended in the middle of that", () =>
+    Effect.gen(function* () {
+      const path = yield* file
+      yield* write(path, [proposed(0), finished(0)])
+      const db = new DatabaseSync(path)
+      // A cache of one page has to be written down before the transaction is done.
+      db.exec("pragma journal_mode = delete; pragma cache_size = 1; begin; create table more (text)")
+      for (let i = 0; i < 40; i++) db.prepare("insert into more values (?)").run("x".repeat(4000))
+      const ended = join(dirname(path), "ended.db")
+      for (const of of ["", "-journal"]) copyFileSync(`${path}${of}`, `${ended}${of}`)
+      db.exec("rollback")
+      db.close()
+      const { entries } = yield* Journal.read(ended)
+      assert.deepStrictEqual(
+        entries.map(({ entry }) => entry),
+        [proposed(0), finished(0)]
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.live("holds an entry as soon as append has returned", () =>

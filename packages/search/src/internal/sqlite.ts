@@ -175,6 +175,17 @@ const locked = (path: string): Effect.Effect<void, JournalLocked | JournalUnread
     })
   )
 
+/** Takes back what somebody had begun to write, and was ended before it was done: until then nobody can read who only reads. */
+const settle = (path: string) => {
+  if (!existsSync(`${path}-journal`)) return
+  const db = new DatabaseSync(path, { timeout: 5000 })
+  try {
+    db.prepare("select 1 from sqlite_schema").get()
+  } finally {
+    db.close()
+  }
+}
+
 const selectRows = (where: string) => `select trial, step, kind, at, data from entry ${where} order by trial, step`
 
 /** Opens or makes the file; it is closed with the scope. A file that is no journal, or damaged, is not changed. */
@@ -262,6 +273,7 @@ export const open = (
     )
 
     if (existsSync(path)) {
+      if (readOnly) yield* reading(() => settle(path))
       const opened = yield* reading(
         () => new DatabaseSync(readOnly ? addressOf(path) : path, { readOnly, timeout: 5000 })
       )
