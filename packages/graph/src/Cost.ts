@@ -1,5 +1,5 @@
 /**
- * What an op costs to compute. MACs and FLOPs are distinct types: they differ by about two and papers mix them up.
+ * What an op costs to compute. MACs and FLOPs are distinct types: they differ by a factor of about two, and papers mix them up.
  *
  * @example
  * ```ts
@@ -20,16 +20,16 @@ import type * as Brand from "effect/Brand"
 /** Multiply-accumulate operations. */
 export type Macs = Brand.Branded<number, "Macs">
 
-/** Floating-point operations: a multiply-accumulate is two of them, and element-wise work counts too. */
+/** Floating-point operations: a multiply-accumulate counts as two, and element-wise work counts too. */
 export type Flops = Brand.Branded<number, "Flops">
 
-/** A number of multiply-accumulates. */
+/** Makes a number of multiply-accumulates. */
 export const Macs = (n: number): Macs => n as Macs // branding is what this constructor is for
 
-/** A number of floating-point operations. */
+/** Makes a number of floating-point operations. */
 export const Flops = (n: number): Flops => n as Flops // as above
 
-/** The operators that fvcore's flop counter charges, under its own names. */
+/** The operators that fvcore's FLOP counter charges for, under its own names. */
 export type FvcoreOperator =
   | "conv"
   | "linear"
@@ -44,14 +44,14 @@ export type FvcoreOperator =
 export interface Cost {
   readonly macs: Macs
   readonly flops: Flops
-  /** What fvcore would charge for it; absent for what fvcore leaves out (element-wise ops, softmax, pooling over windows, gradients). */
+  /** What fvcore would charge for it; absent for what fvcore does not count (element-wise ops, softmax, pooling over windows, gradients). */
   readonly fvcore?: { readonly operator: FvcoreOperator; readonly count: number }
 }
 
 /** An op that moves data without arithmetic. */
 export const free: Cost = { macs: Macs(0), flops: Flops(0) }
 
-/** Element-wise work: so many floating-point operations, no multiply-accumulates in the field's counting. */
+/** Element-wise work: `n` floating-point operations and, by the field's convention, no multiply-accumulates. */
 export const flops = (n: number): Cost => ({ macs: Macs(0), flops: Flops(n) })
 
 /** Work made of multiply-accumulates, two floating-point operations each. */

@@ -6,34 +6,34 @@ import type { Program } from "./Program.ts"
 import * as Shape from "./Shape.ts"
 import { bytes, is, type Kind, type Tensor } from "./Tensor.ts"
 
-/** Costs of the ops under one layer path. */
+/** Costs of the ops under a layer path. */
 export interface LayerCost {
   readonly macs: Macs
   readonly flops: Flops
 }
 
-/** What a program costs: multiply-accumulates, parameters, elements of memory. */
+/** What a program costs: multiply-accumulates, parameters and memory. */
 export interface Costs {
   readonly macs: Macs
   readonly flops: Flops
   /**
-   * What fvcore's flop counter prints for the same network: multiply-accumulates, and its charges for norms, adaptive pooling and resizing. It counts a forward pass: what gradients
-   * are made of, and what follows from it, counts nothing here.
+   * What fvcore's FLOP counter prints for the same network: multiply-accumulates, plus its charges for norms, adaptive pooling and resizing. It counts a forward pass only: gradient ops,
+   * and everything computed from them, count as zero.
    */
   readonly fvcoreCount: number
   readonly fvcoreByOperator: Readonly<Partial<Record<FvcoreOperator, number>>>
-  /** Elements of all trainable variables. */
+  /** Number of elements in all trainable variables. */
   readonly parameters: number
-  /** Bytes of the same. */
+  /** The same in bytes. */
   readonly parameterBytes: number
-  /** Peak bytes of inputs and intermediate results alive at once, variables and constants apart. */
+  /** Peak bytes of inputs and intermediate results alive at once, not counting variables and constants. */
   readonly activationBytes: number
 }
 
 /** The cost of one op. */
 export const ofNode = (node: Tensor): Cost => (definitions[node.kind] as Definition<Kind>).cost(node, ofNode)
 
-/** Whether an op only stands in gradients. They are named so. */
+/** Whether an op occurs only in gradients. Such ops have `Grad` in their names. */
 const isGradient = ({ kind }: Tensor) => kind.includes("Grad")
 
 /**
@@ -80,7 +80,7 @@ export const ofProgram = (program: Program): Costs => {
 }
 
 /**
- * Costs by layer: the key is an op's path cut to its first `depth` parts (all of them by default).
+ * Costs by layer. The key is an op's path, cut to its first `depth` parts (default: all of them).
  *
  * @example
  * ```ts
@@ -143,14 +143,14 @@ export const byKind = (program: Program): ReadonlyMap<Kind, LayerCost & { readon
   return kinds
 }
 
-/** A result of these needs no memory of its own. */
+/** Ops whose results need no memory of their own. */
 const isView = (node: Tensor) => is("reshape")(node) || is("broadcastTo")(node)
 const isStored = (node: Tensor) => is("variable")(node) || is("constant")(node) || is("fill")(node)
 
 /**
  * Peak bytes alive at once when the nodes run in order and each result is freed after its last use.
  *
- * Variables, constants and views count nothing; outputs and updates stay alive to the end.
+ * Variables, constants and views count as zero. Outputs and updates stay alive to the end.
  */
 export const activationBytes = (program: Program): number => {
   const owner = new Map<Tensor, Tensor>()

@@ -1,4 +1,4 @@
-/** Reverse-mode differentiation: one pass over the graph from the back, each op's rule in its definition. */
+/** Reverse-mode differentiation: one backward pass over the graph, using the rule in each op's definition. */
 import { GradientError, type GraphError } from "./GraphError.ts"
 import { topological } from "./internal/topological.ts"
 import type { Backward, Definition } from "./Definition.ts"
@@ -8,7 +8,7 @@ import { fill } from "./ops/leaf.ts"
 import { type Kind, opName, type Tensor } from "./Tensor.ts"
 
 /**
- * The gradients of a scalar with respect to tensors it was made from, as graphs; `undefined` for one it does not depend on.
+ * The gradients of a scalar with respect to tensors it was made from, as graphs; `undefined` for a tensor it does not depend on.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ const failed = (tensors: ReadonlyArray<Tensor>, node: Tensor, reason: string) =>
 
 const backward: Backward = (of, seed, withRespectTo) => {
   const order = topological([of])
-  // Only what lies between the targets and the scalar takes part; whole numbers do not move with anything.
+  // Only nodes between the targets and the scalar take part. Integer tensors have no gradient.
   const depends = new Set<Tensor>(withRespectTo)
   for (const node of order) if (node.dtype === "float32" && node.inputs.some((x) => depends.has(x))) depends.add(node)
 
@@ -40,7 +40,7 @@ const backward: Backward = (of, seed, withRespectTo) => {
   for (const node of order.toReversed()) {
     const dy = gradients.get(node)
     if (dy === undefined || node.inputs.length === 0 || !node.inputs.some((x) => depends.has(x))) continue
-    // The lookup by a union of kinds loses that kind and rule belong together.
+    // A lookup by a union of kinds loses the fact that the rule belongs to the node's kind.
     const rule = (definitions[node.kind] as Definition<Kind>).gradient
     if (rule === "zero") continue
     if (rule === "unsupported") return failed(withRespectTo, node, "no gradient is defined through this op")

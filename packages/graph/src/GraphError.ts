@@ -1,7 +1,7 @@
 /**
  * Mistakes in building a graph.
  *
- * Building never throws: the tensor that an op would have made carries the error, every tensor made from it carries it on, and
+ * Building never throws. The tensor that an op would have made carries the error, as does every tensor made from it, and
  * `Program.make` fails with it.
  */
 import * as Schema from "effect/Schema"
@@ -9,7 +9,7 @@ import { print } from "./Shape.ts"
 
 /** An op was given tensors whose shapes do not fit it. */
 export class ShapeError extends Schema.TaggedError<ShapeError>()("ShapeError", {
-  /** The layer's path, such as `stages.3.blocks.0.attention`; empty at the top. */
+  /** The layer's path, such as `stages.3.blocks.0.attention`; empty at the root. */
   path: Schema.String,
   /** The op's kind, such as `conv2d`. */
   op: Schema.String,
@@ -34,14 +34,14 @@ export class NameClash extends Schema.TaggedError<NameClash>()("NameClash", {
   }
 }
 
-/** One variable is given two new values in one program. */
+/** A program gives one variable two new values. */
 export class UpdateClash extends Schema.TaggedError<UpdateClash>()("UpdateClash", { name: Schema.String }) {
   override get message() {
     return `the variable ${this.name} is given two new values; a run can end with one only`
   }
 }
 
-/** A gradient was asked through an op that has none, or of something that is not a scalar. */
+/** A gradient was requested through an op that has none, or of something that is not a scalar. */
 export class GradientError extends Schema.TaggedError<GradientError>()("GradientError", {
   path: Schema.String,
   op: Schema.String,
@@ -52,5 +52,5 @@ export class GradientError extends Schema.TaggedError<GradientError>()("Gradient
   }
 }
 
-/** Everything that building a program fails with. */
+/** Every error that building a program can fail with. */
 export type GraphError = ShapeError | NameClash | UpdateClash | GradientError

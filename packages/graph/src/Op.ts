@@ -1,5 +1,5 @@
 /**
- * The ops: constructors for building graphs, and the table of what each one means.
+ * The ops: constructors for building graphs, and the table that defines each op.
  *
  * @example
  * ```ts
@@ -64,7 +64,7 @@ export { averagePool2d, globalAveragePool, maxPool2d, type Pool, windowCounts } 
 export { argMax, logSoftmax, mean, oneHot, reduceMax, softmax, sum } from "./ops/reduction.ts"
 export { type Interpolation, resize, resizeMatrix, resizeTaps, type Taps } from "./ops/resize.ts"
 
-/** What every op means. The type checker says when one has no row. */
+/** What every op means. A missing row is a type error. */
 export const definitions: { readonly [K in Kind]: Definition<K> } = {
   ...Leaf.definitions,
   ...Elementwise.definitions,
@@ -82,19 +82,19 @@ export const definitions: { readonly [K in Kind]: Definition<K> } = {
   ...Composite.definitions
 }
 
-/** One rule per op that stands in a program: what an engine, a printer or an analysis is. Ops of one's own need none. */
+/** One rule for each op that can occur in a program. Engines, printers and analyses are tables of this kind. Custom ops need no rule. */
 export type Table<Args extends ReadonlyArray<unknown>, Result> = {
   readonly [K in Primitive]: (node: Tensor<K>, ...args: Args) => Result
 }
 
-/** Applies the rule for a node's kind; the node is one of a program. */
+/** Applies the rule for a node's kind. The node must come from a program. */
 export const dispatch = <Args extends ReadonlyArray<unknown>, Result>(
   table: Table<Args, Result>,
   node: Tensor,
   ...args: Args
 ): Result => {
-  // A node's kind and attributes agree by construction (`apply`), which the type of a lookup by a union of kinds cannot say.
-  // No program holds a composite.
+  // A node's kind and attributes agree by construction (`apply`), which the type of a lookup by a union of kinds cannot express.
+  // No program contains a composite.
   const rule = table[node.kind as Primitive] as (node: Tensor, ...args: Args) => Result
   return rule(node, ...args)
 }

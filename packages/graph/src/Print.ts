@@ -4,7 +4,7 @@ import type { Program } from "./Program.ts"
 import { print as printShape } from "./Shape.ts"
 import { is, opName, type Tensor } from "./Tensor.ts"
 
-/** Constants of more elements are not printed in full. */
+/** Constants with more elements than this are not printed in full. */
 const most = 8
 
 const attributesOf = (node: Tensor): string => {
@@ -17,7 +17,7 @@ const attributesOf = (node: Tensor): string => {
   return Object.keys(attributes).length === 0 ? "" : JSON.stringify(attributes)
 }
 
-/** A line per node, which others name by its number. */
+/** One line per node; other nodes refer to it by its number. */
 const lines = (
   nodes: ReadonlyArray<Tensor>
 ): { readonly text: ReadonlyArray<string>; readonly name: (t: Tensor) => string } => {
@@ -35,7 +35,7 @@ const lines = (
 }
 
 /**
- * A tensor with everything that it is made of as text, a line for each op in order; an op of one's own under its name, and a mistake where it happened.
+ * Prints a tensor and everything it is made from, one op a line, in order. A custom op is printed under its name, a mistake where it happened.
  *
  * @example
  * ```ts
@@ -50,7 +50,7 @@ const lines = (
 export const tensor = (of: Tensor): string => lines(topological([of])).text.join("\n")
 
 /**
- * A program as text: a line for each op in order, then the outputs and the updates. Of constants of many elements only the first are printed.
+ * Prints a program: one op a line, in order, then the outputs and the updates. Of large constants only the first elements are printed.
  *
  * @example
  * ```ts

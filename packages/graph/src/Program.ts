@@ -1,6 +1,6 @@
 /**
- * A program is a graph with names on its ends: what is fed in, what comes out, and which variables get new values at the end of a run.
- * Making one checks every shape, puts what composites are made of in their place, merges equal subexpressions and drops what nothing needs.
+ * A program is a graph with named ends: what is fed in, what comes out, and which variables get new values at the end of a run.
+ * Making one checks every shape, replaces composites by their bodies, merges equal subexpressions and drops what is not needed.
  */
 import * as Result from "effect/Result"
 import { type GraphError, NameClash, ShapeError, UpdateClash } from "./GraphError.ts"
@@ -10,13 +10,13 @@ import { topological } from "./internal/topological.ts"
 import * as Shape from "./Shape.ts"
 import { is, type Tensor } from "./Tensor.ts"
 
-/** The next value of a variable, taken over when a run has ended. */
+/** The next value of a variable, which it takes when a run has ended. */
 export interface Update {
   readonly variable: Tensor<"variable">
   readonly value: Tensor
 }
 
-/** A graph that can be compiled: every node in an order in which it can be computed, and what goes in and comes out. */
+/** A graph that can be compiled: every node in an order in which it can be computed, with its inputs and outputs. */
 export interface Program {
   /** Every node, each after its inputs. */
   readonly nodes: ReadonlyArray<Tensor>
@@ -28,7 +28,7 @@ export interface Program {
 
 const isRandom = (node: Tensor): node is Tensor<"input"> => is("input")(node) && node.attributes.random !== undefined
 
-/** A draw by its name, with a number of its own from the second of that name on. */
+/** A random input under its name; the second and later ones of a name get a number. */
 const numbered = (node: Tensor<"input">, draws: Map<string, number>): Tensor<"input"> => {
   const { name } = node.attributes
   const count = (draws.get(name) ?? 0) + 1
@@ -41,7 +41,7 @@ const numbered = (node: Tensor<"input">, draws: Map<string, number>): Tensor<"in
 const fits = (value: Tensor, variable: Tensor) =>
   Shape.equals(value.shape, variable.shape) && value.dtype === variable.dtype
 
-/** Constants up to this many elements are compared by content, larger ones by identity. */
+/** Constants of up to this many elements are compared by content, larger ones by identity. */
 const comparedByContent = 4096
 
 /**
@@ -65,7 +65,7 @@ export const make = (ends: {
 }): Result.Result<Program, GraphError> => {
   const given = [...Object.values(ends.outputs), ...(ends.updates ?? []).flatMap((u) => [u.variable, u.value])]
   const expanded = expandComposites(given)
-  // Variables are leaves: they stay what they are.
+  // Variables are leaves: replacing composites does not change them.
   const updates = (ends.updates ?? []).map(({ variable, value }) => ({ variable, value: expanded(value) }))
   const outputs = Object.entries(ends.outputs).map(([name, t]) => [name, expanded(t)] as const)
   const roots = [...outputs.map(([, t]) => t), ...updates.flatMap(({ variable, value }) => [variable, value])]
@@ -80,7 +80,7 @@ export const make = (ends: {
     return Result.fail(new ShapeError({ path: variable.path, op: "update", shapes, reason }))
   }
 
-  // Hash-consing: a node whose op, attributes and (merged) inputs were seen before is that earlier node.
+  // Hash-consing: a node whose op, attributes and (merged) inputs have been seen before becomes that earlier node.
   const merged = new Map<Tensor, Tensor>()
   const ids = new Map<Tensor, number>()
   const known = new Map<string, Tensor>()
@@ -121,7 +121,7 @@ export const make = (ends: {
     inputs: nodes.filter(is("input")),
     variables: nodes.filter(is("variable")),
     outputs: Object.fromEntries(outputs.map(([name, t]) => [name, resolve(t)])),
-    // A variable is only ever merged with one of its own kind.
+    // A variable is only ever merged with another variable.
     updates: updates.map(({ variable, value }) => ({
       variable: resolve(variable) as Tensor<"variable">,
       value: resolve(value)
@@ -130,8 +130,8 @@ export const make = (ends: {
 }
 
 /**
- * What tells a program from others: equal exactly where ops, attributes, shapes, names of outputs and updates are equal, in the same order. Only within one
- * process, since large constants are told apart by which array they are; `digest` is for what outlives it.
+ * Identifies a program within one process: two fingerprints are equal exactly when ops, attributes, shapes, and the names of outputs and updates are equal,
+ * in the same order. Large constants are compared by array identity, so it means nothing in another process; use `digest` for that.
  *
  * @example
  * ```ts
@@ -152,9 +152,9 @@ export const fingerprint = ({ nodes, outputs, updates }: Program): string => {
 }
 
 /**
- * What a program is, in 32 hexadecimal digits: the same wherever and whenever the same program is made, on any machine and in any process, and in practice another for another. It covers
- * ops, attributes, shapes, names of inputs, variables, outputs and updates, and the bits of constants; not the layers' paths, on which no result depends. Unlike `fingerprint` it can be
- * kept in a file.
+ * Identifies a program by 32 hexadecimal digits: the same digits on any machine and in any process that makes the same program and, in practice, different ones for a different program.
+ * Covers ops, attributes, shapes, names of inputs, variables, outputs and updates, and the bits of constants, but not the layers' paths, on which no result depends. Unlike `fingerprint`
+ * it can be kept in a file.
  *
  * @example
  * ```ts
@@ -180,14 +180,14 @@ export const digest = ({ nodes, outputs, updates }: Program): string => {
   )
 }
 
-/** A node's attributes in one way of writing them, whatever the order in which they were given. */
+/** A node's attributes in canonical form, whatever order they were given in. */
 const contentOf = (node: Tensor): string => {
   if (!is("constant")(node)) return written(node.attributes)
   const { data } = node.attributes
   return Murmur.ofWords(new Uint32Array(data.buffer, data.byteOffset, data.length), data.byteLength)
 }
 
-/** As JSON, with the numbers that it lacks and with keys in order. */
+/** JSON with keys in order, extended by the numbers that JSON lacks. */
 const written = (value: unknown): string => {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value)
   if (Array.isArray(value)) return `[${value.map(written).join()}]`
@@ -196,7 +196,7 @@ const written = (value: unknown): string => {
   return `{${entries.map(([key, of]) => `${JSON.stringify(key)}:${written(of)}`).join()}}`
 }
 
-/** An op with its operands, which are known by number. */
+/** An op and its operands, given by number. */
 const keyOf = (node: Tensor, inputs: ReadonlyArray<Tensor>, ids: ReadonlyMap<Tensor, number>): string =>
   `${node.kind} ${node.dtype} ${node.shape.join()} ${attributesKey(node)} ${inputs.map((x) => ids.get(x)).join()}`
 
@@ -205,13 +205,13 @@ let nextIdentity = 0
 
 const attributesKey = (node: Tensor): string => {
   if (is("fill")(node)) {
-    // JSON has no infinities, no NaN and no −0.
+    // JSON has no infinities, NaN or −0.
     const { value } = node.attributes
     return Object.is(value, -0) ? "-0" : String(value)
   }
   if (!is("constant")(node)) return JSON.stringify(node.attributes)
   const { data } = node.attributes
-  // By its bits, which tell −0 from 0.
+  // By its bits, which distinguish −0 from 0.
   if (data.length <= comparedByContent) return new Int32Array(data.buffer, data.byteOffset, data.length).join()
   const known = identities.get(data)
   if (known !== undefined) return `#${known}`

@@ -17,11 +17,11 @@ import type { TupleOf } from "effect/Types"
 /** The length of every axis, outermost first. */
 export type Shape = ReadonlyArray<number>
 
-/** The lengths of so many axes. */
+/** A shape with `Rank` axes. */
 export type OfRank<Rank extends number> = Readonly<TupleOf<Rank, number>>
 
 /**
- * Whether a shape has so many axes.
+ * Whether a shape has a given number of axes.
  *
  * @example
  * ```ts
@@ -36,7 +36,7 @@ export const hasRank =
     shape.length === rank
 
 /**
- * The lengths of a shape of which it is known how many axes it has, as from an op that takes no others: throws a `RangeError` where it has more or fewer. `hasRank` asks.
+ * The lengths of a shape whose rank is known, for example because an op takes no other: throws a `RangeError` if the rank differs. Use `hasRank` to ask first.
  *
  * @example
  * ```ts
@@ -61,11 +61,11 @@ export const size = (shape: Shape): number => {
   return n
 }
 
-/** Whether every axis has a whole, positive length. */
+/** Whether the length of every axis is a positive whole number. */
 export const isValid = (shape: Shape): boolean => shape.every((length) => Number.isSafeInteger(length) && length > 0)
 
 /**
- * Whether a number names an axis of the shape. Axes count from 0, outermost first; none is counted from the end.
+ * Whether a number names an axis of the shape. Axes count from 0, outermost first; negative numbers name none.
  *
  * @example
  * ```ts
@@ -82,7 +82,7 @@ export const hasAxis =
 /** Whether two shapes are the same, axis by axis. */
 export const equals = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((length, i) => length === b[i])
 
-/** `[2×3×8×8]`, as shapes are printed in errors. */
+/** `[2×3×8×8]`, the form in which errors print shapes. */
 export const print = (shape: Shape): string => `[${shape.join("×")}]`
 
 /** Elements to skip per axis to reach the next index, in row-major order. */
@@ -96,7 +96,7 @@ export const strides = (shape: Shape): ReadonlyArray<number> => {
   return out
 }
 
-/** The shape two shapes broadcast to by NumPy's rules, or `undefined` where they do not. */
+/** The shape that two shapes broadcast to by NumPy's rules, or `undefined` if they do not. */
 export const broadcast = (a: Shape, b: Shape): Shape | undefined => {
   const rank = Math.max(a.length, b.length)
   const out: Array<number> = []

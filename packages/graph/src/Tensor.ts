@@ -48,7 +48,7 @@ export interface Attributes
     Optimiser.Attributes,
     Composite.Attributes {}
 
-/** What each kind of op is made of, in order; what is optional stands last. */
+/** The inputs of each kind of op, in order; optional inputs come last. */
 export interface Inputs
   extends
     Leaf.Inputs,
@@ -69,7 +69,7 @@ export interface Inputs
 /** The name of an op. */
 export type Kind = keyof Attributes
 
-/** Every op that stands in a program; composites are expanded when one is made. */
+/** Every op that can occur in a program. Composites cannot: making a program expands them. */
 export type Primitive = Exclude<Kind, "composite">
 
 /** A node of the graph. `Tensor<"conv2d">` is one made by that op. */
@@ -79,9 +79,9 @@ export interface Tensor<out K extends Kind = Kind> {
   readonly inputs: Inputs[K]
   readonly shape: Shape
   readonly dtype: DType
-  /** The layer this op belongs to, as `stages.3.blocks.0`. */
+  /** The layer this op belongs to, such as `stages.3.blocks.0`. */
   readonly path: string
-  /** The first mistake on the way to this tensor, if there was one. */
+  /** The first mistake on the way to this tensor, if any. */
   readonly fault: GraphError | undefined
 }
 
@@ -92,7 +92,7 @@ export const is =
     tensor.kind === kind
 
 /**
- * What a function makes of several tensors, one for each in their order: of an op's inputs a tuple that is as long.
+ * Maps a function over tensors, in order. The result has as many elements as the input: for a tuple of op inputs, a tuple of equal length.
  *
  * @example
  * ```ts
@@ -106,10 +106,10 @@ export const is =
 export const each =
   <A>(of: (tensor: Tensor) => A) =>
   <const Tensors extends ReadonlyArray<Tensor>>(tensors: Tensors): { readonly [I in keyof Tensors]: A } =>
-    // As many as there are tensors, which the type of `map` does not say.
+    // One result per tensor, which the type of `map` does not say.
     tensors.map((tensor) => of(tensor)) as ReadonlyArray<A> as { readonly [I in keyof Tensors]: A }
 
-/** What an op is called: its kind, or an op of one's own by the name that it was given. */
+/** What an op is called: its kind or, for a custom op, the name it was given. */
 export const opName = (tensor: Tensor): string => (is("composite")(tensor) ? tensor.attributes.name : tensor.kind)
 
 /** Bytes of the tensor's data: four per element. */

@@ -6,7 +6,7 @@ import { linear } from "./Linear.ts"
 import * as Scope from "./Scope.ts"
 
 /**
- * Scaled dot-product attention with heads of `headDim` channels: scores times headDim^-½, plus a mask `[groups, keys]` or `[groups, queries, keys]` if there is one, as of `Op.attention`.
+ * Scaled dot-product attention with heads of `headDim` channels: scores times headDim^-½, plus a mask `[groups, keys]` or `[groups, queries, keys]` if there is one, as in `Op.attention`.
  *
  * @example
  * ```ts
@@ -41,7 +41,7 @@ export const attend = (
   )
 }
 
-/** The parts of the last axis that are so long. */
+/** Gives part `i` of the last axis, cut into parts of this length. */
 const parts = (x: Tensor.Tensor, length: number, path: string) => (i: number) =>
   Op.slice(x, x.shape.length - 1, i * length, (i + 1) * length, path)
 
@@ -50,8 +50,8 @@ const noTokens = (scope: Scope.Scope, x: Tensor.Tensor) =>
   fail(scope, "attention", x, "query, key and value must be [batch×tokens×channels]")
 
 /**
- * A mask `[1, tokens, tokens]` under which a token attends to itself and to those before it. Made in the program from two rows of numbers: as a constant it would be the square of that, and
- * another one for every layer.
+ * A mask `[1, tokens, tokens]` under which a token attends to itself and to earlier tokens. The program computes it from two rows of numbers: a constant would take the square of that, and
+ * one for every layer.
  */
 const causalMask = (tokens: number, path: string): Tensor.Tensor => {
   const places = Float32Array.from({ length: tokens }, (_, i) => i)
@@ -62,7 +62,7 @@ const causalMask = (tokens: number, path: string): Tensor.Tensor => {
 /**
  * Self-attention: query, key and value of every token from one linear layer `qkv`, and the output projection `proj`.
  *
- * Heads of `headDim` channels, which must divide the token's channels. `causal` (default false): a token attends to itself and to those before it only.
+ * Heads have `headDim` channels, which must divide the token's channels. `causal` (default false): a token attends only to itself and to earlier tokens.
  *
  * @example
  * ```ts
@@ -109,18 +109,18 @@ export const crossAttention =
     return linear(Scope.at("proj")(scope), { out: channels })(attend(scope, headDim, query, part(0), part(1)))
   }
 
-/** An image's rows or columns cut into windows: how many, of which length, and what is left over at the end. */
+/** An image's rows or columns cut into windows: how many, how long, and what is left over at the end. */
 const cut = (length: number, window: number) => {
-  // One window that is larger than the image would be padding and mask only: the same result, dearer.
+  // One window larger than the image would give the same result at a higher cost: the rest is padding and mask.
   const size = Math.min(window, length)
   const count = Math.ceil(length / size)
   return { size, count, padding: count * size - length }
 }
 
 /**
- * Self-attention inside windows of `window` × `window` tokens that do not overlap, over the tokens of a `height` × `width` image.
+ * Self-attention inside non-overlapping windows of `window` × `window` tokens, over the tokens of a `height` × `width` image.
  *
- * The image is padded with zeros at the bottom and the right to a multiple of the window; nobody attends to padding. Parameters as
+ * The image is padded with zeros at the bottom and the right to a multiple of the window; no token attends to padding. Parameters as in
  * `selfAttention`.
  */
 export const windowAttention =
@@ -139,7 +139,7 @@ export const windowAttention =
     const tokens = rows.size * columns.size
     const windows = rows.count * columns.count
 
-    // Only the attention itself is done on padded windows: the linear layers see every token once.
+    // Only the attention itself works on padded windows: the linear layers see every token once.
     const qkv = linear(Scope.at("qkv")(scope), { out: 3 * channels })(x)
     const image = Op.reshape(qkv, [batch, height, width, 3 * channels], path)
     const padded = Op.pad(image, [0, 0, 0, 0], [0, rows.padding, columns.padding, 0], path)
@@ -168,7 +168,7 @@ export const windowAttention =
     )
   }
 
-/** Per window and token, what is added to its scores as a key: 0, or so little that nothing is left of it after the softmax. */
+/** Per window and token, what is added to its scores as a key: 0, or a number so low that the softmax leaves nothing of it. */
 const paddingMask = (
   rows: ReturnType<typeof cut>,
   columns: ReturnType<typeof cut>,

@@ -9,15 +9,15 @@ import { pair } from "./internal/pair.ts"
 
 /** Channels, kernel, stride, groups and bias. */
 export interface ConvolutionOptions {
-  /** Channels out. */
+  /** Output channels. */
   readonly out: number
   /** Height and width of the kernel, or one number for both. */
   readonly kernel: number | readonly [number, number]
   /** Default: 1. */
   readonly stride?: number | readonly [number, number]
-  /** Zeros at the top, left, bottom, right. Default: what keeps the size, none along an axis where the kernel is even. */
+  /** Zeros at the top, left, bottom, right. Default: the padding that keeps the size, none along an axis where the kernel is even. */
   readonly padding?: readonly [number, number, number, number]
-  /** Rows and columns from one tap of the kernel to the next, or one number for both. Default: 1, side by side. */
+  /** Rows and columns from one tap of the kernel to the next, or one number for both. Default: 1, adjacent taps. */
   readonly dilation?: number | readonly [number, number]
   /** Default: 1. */
   readonly groups?: number
@@ -62,11 +62,11 @@ export const convolution =
     )
   }
 
-/** A 1×1 convolution, a linear layer at every position: `[batch, in, height, width]` → `[batch, out, height, width]`. Parameters as of `convolution`; `bias` is on by default. */
+/** A 1×1 convolution, a linear layer at every position: `[batch, in, height, width]` → `[batch, out, height, width]`. Parameters as in `convolution`; `bias` is on by default. */
 export const pointwise = (scope: Scope, options: { readonly out: number; readonly bias?: boolean }): Layer =>
   convolution(scope, { ...options, kernel: 1 })
 
-/** A convolution of every channel by itself: `[batch, channels, height, width]`, the channels as they were. Defaults: kernel 3, no bias, the rest as of `convolution`. */
+/** Convolves each channel of `[batch, channels, height, width]` separately and keeps their number. Defaults: kernel 3, no bias, the rest as in `convolution`. */
 export const depthwise = (scope: Scope, options: Omit<Partial<ConvolutionOptions>, "out" | "groups"> = {}): Layer =>
   alongChannels(scope, "conv2d", (channels) =>
     convolution(scope, { kernel: 3, bias: false, ...options, out: channels, groups: channels })

@@ -1,4 +1,4 @@
-/** Embeddings: a learned row for every whole number. */
+/** Embeddings: a learned row for every index. */
 import { Op } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
 import type { Layer } from "./Layer.ts"
@@ -6,9 +6,9 @@ import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
 
 /**
- * A row of a learned table for every index: int32 of any shape `[...]` → `[..., channels]`. An index that is no row's number, −1 say, gives zeros.
+ * The row of a learned table for every index: int32 of any shape `[...]` → `[..., channels]`. An index out of range, such as −1, gives zeros.
  *
- * Parameter `weight` `[rows, channels]`, truncated normal, σ = 0.02 as of linear layers (our choice; PyTorch's is 1).
+ * Parameter `weight` `[rows, channels]`, truncated normal, σ = 0.02 as in linear layers (our choice; PyTorch's is 1).
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Two linear layers with a GELU between. */
+/** Two linear layers with a GELU in between. */
 import { Op } from "@uninet/graph"
 import { flow } from "effect/Function"
 import type { Layer } from "./Layer.ts"

@@ -1,4 +1,4 @@
-/** How parameters start out, as in the released PyTorch code of UniNet (Sense-X/UniNet). */
+/** How parameters are initialised, as in the released PyTorch code of UniNet (Sense-X/UniNet). */
 import type { Op } from "@uninet/graph"
 
 /** All 0. */
@@ -6,11 +6,11 @@ export const zero: Op.Initialiser = { kind: "constant", value: 0 }
 /** All 1. */
 export const one: Op.Initialiser = { kind: "constant", value: 1 }
 
-/** Weights of linear layers: truncated normal of standard deviation 0.02. */
+/** Weights of linear layers: truncated normal with standard deviation 0.02. */
 export const linear: Op.Initialiser = { kind: "truncatedNormal", deviation: 0.02 }
 
 /**
- * Weights and biases of convolutions, PyTorch's default: uniform in ±1/√fan-in (Kaiming's with a = √5).
+ * Weights and biases of convolutions; PyTorch's default: uniform in ±1/√fan-in (Kaiming's with a = √5).
  *
  * @example
  * ```ts
@@ -24,5 +24,5 @@ export const linear: Op.Initialiser = { kind: "truncatedNormal", deviation: 0.02
  */
 export const convolution = (fanIn: number): Op.Initialiser => ({ kind: "uniform", bound: 1 / Math.sqrt(fanIn) })
 
-/** LayerScale's first value. */
+/** LayerScale's initial value. */
 export const layerScale: Op.Initialiser = { kind: "constant", value: 1e-6 }

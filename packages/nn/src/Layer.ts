@@ -1,12 +1,12 @@
-/** A layer is a function of a tensor. Its parameters are named by the scope it was made in. */
+/** A layer is a function of a tensor. The scope it was made in names its parameters. */
 import { Shape, ShapeError, type Tensor } from "@uninet/graph"
 import type { Scope } from "./Scope.ts"
 
-/** A layer: a function of a tensor, for shapes that it takes; another shape gives a tensor that carries the error on to `Program.make`. */
+/** A layer: a function of a tensor. A shape that it does not take gives a tensor that carries the error to `Program.make`. */
 export type Layer = (x: Tensor.Tensor) => Tensor.Tensor
 
 /**
- * The layer that gives its input back, of whatever shape.
+ * The layer that returns its input, whatever its shape.
  *
  * @example
  * ```ts
@@ -24,7 +24,7 @@ export type Layer = (x: Tensor.Tensor) => Tensor.Tensor
 export const identity: Layer = (x) => x
 
 /**
- * The result of a layer that cannot be applied to `x`: a tensor that carries the reason on to `Program.make`, as the ops do. The shape of `x`.
+ * The result of a layer that cannot be applied to `x`: a tensor in the shape of `x` that carries the reason to `Program.make`, as the ops' results do.
  *
  * @example
  * ```ts
@@ -44,7 +44,7 @@ export const fail = (scope: Scope, op: string, x: Tensor.Tensor, reason: string)
 })
 
 /**
- * A layer that is made for the lengths of its input's axes. An input that has more or fewer of them than `rank` is a `ShapeError`, as of `fail`.
+ * A layer that is built from the lengths of its input's axes. An input of another rank than `rank` is a `ShapeError`, as with `fail`.
  *
  * @example
  * ```ts

@@ -1,9 +1,9 @@
-/** Losses: scalars from what a network gives and what it should give, means over the batch. */
+/** Losses: scalars that compare a network's output with its target, averaged over the batch. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import { fail } from "./Layer.ts"
 import * as Scope from "./Scope.ts"
 
-/** The path of all that belongs to a loss. */
+/** The path of everything that belongs to a loss. */
 const path = "loss"
 
 const wrong = (op: string, x: Tensor.Tensor, reason: string) => fail(Scope.make("training", path), op, x, reason)
@@ -22,14 +22,14 @@ const wrong = (op: string, x: Tensor.Tensor, reason: string) => fail(Scope.make(
  * ```
  */
 export const softCrossEntropy = (logits: Tensor.Tensor, targets: Tensor.Tensor): Tensor.Tensor => {
-  // There is no softmax of a scalar.
+  // A scalar has no softmax.
   const [batch = 1] = logits.shape
   return Op.scale(Op.sum(Op.mul(targets, Op.logSoftmax(logits, path), path)), -1 / batch, path)
 }
 
-/** What the target is. */
+/** Options for the target. */
 export interface CrossEntropyOptions {
-  /** s: the target is 1 − s on the label and s / classes on every class, as PyTorch's. Between 0 (the default) and 1. */
+  /** s: the target is 1 − s on the label plus s / classes on every class, as in PyTorch. Between 0 (the default) and 1. */
   readonly labelSmoothing?: number
 }
 
@@ -38,7 +38,7 @@ const isShare = (s: number) => s >= 0 && s <= 1
 /**
  * Cross entropy of the logits `[batch, classes]` with labels `[batch]` (int32).
  *
- * `labelSmoothing` s (default 0): the target is 1 − s on the label and s / classes on every class, as PyTorch's. One outside [0, 1] is a `ShapeError`.
+ * `labelSmoothing` s (default 0): the target is 1 − s on the label plus s / classes on every class, as in PyTorch. A value outside [0, 1] is a `ShapeError`.
  *
  * @example
  * ```ts
@@ -67,10 +67,10 @@ export const crossEntropy = (
 }
 
 /**
- * Cross entropy of the logits of every pixel, `[batch, classes, height, width]`, with its label, `[batch, height, width]` (int32): the mean over all pixels that have one. A label
- * that is no class's number (255, −1) says that a pixel has none: it counts nothing.
+ * Cross entropy of every pixel's logits, `[batch, classes, height, width]`, with its label, `[batch, height, width]` (int32): the mean over all pixels that have a label. A label
+ * out of range (255, −1) marks a pixel without a label, which does not count.
  *
- * `labelSmoothing` as of `crossEntropy`.
+ * `labelSmoothing` as in `crossEntropy`.
  *
  * @example
  * ```ts
@@ -100,24 +100,24 @@ export const pixelCrossEntropy = (
       ? oneHot
       : Op.add(Op.scale(oneHot, 1 - labelSmoothing, path), Op.scale(labelled, labelSmoothing / classes, path), path)
   const gains = Op.sum(Op.mul(targets, Op.logSoftmax(Op.toTokens(logits, path), path), path))
-  // Where no pixel has a label there is nothing to divide by, and nothing to divide.
+  // If no pixel has a label, there is nothing to divide by, and nothing to divide.
   return Op.neg(Op.div(gains, Op.max(Op.sum(labelled), Op.fill(1), path), path), path)
 }
 
-/** The mean over all elements, of a loss per element of two tensors of one shape. */
+/** The mean over all elements of an element-wise loss of two tensors of the same shape. */
 const meanOf = (
   op: string,
   predictions: Tensor.Tensor,
   targets: Tensor.Tensor,
   loss: (predictions: Tensor.Tensor, targets: Tensor.Tensor) => Tensor.Tensor
 ): Tensor.Tensor =>
-  // Broadcasting would take a column for a row, silently.
+  // Broadcasting would silently take a column for a row.
   predictions.fault === undefined && targets.fault === undefined && !Shape.equals(predictions.shape, targets.shape)
     ? wrong(op, predictions, `the targets must have the predictions' shape, not ${Shape.print(targets.shape)}`)
     : Op.mean(loss(predictions, targets), undefined, false, path)
 
 /**
- * The mean of (prediction − target)² over all elements, of tensors of one shape; others are a `ShapeError`.
+ * The mean of (prediction − target)² over all elements. Tensors of different shapes are a `ShapeError`.
  *
  * @example
  * ```ts
@@ -135,7 +135,7 @@ export const meanSquaredError = (predictions: Tensor.Tensor, targets: Tensor.Ten
   })
 
 /**
- * The mean of |prediction − target| over all elements, of tensors of one shape; others are a `ShapeError`. Its gradient is 0 where both are equal.
+ * The mean of |prediction − target| over all elements. Tensors of different shapes are a `ShapeError`. The gradient is 0 where both are equal.
  *
  * @example
  * ```ts
@@ -150,7 +150,7 @@ export const meanAbsoluteError = (predictions: Tensor.Tensor, targets: Tensor.Te
   meanOf("meanAbsoluteError", predictions, targets, (p, t) => Op.abs(Op.sub(p, t, path), path))
 
 /**
- * max(x, 0) − x·t + log(1 + e^−|x|): nothing in it overflows. The gradient of that would be wrong at 0, where its parts have kinks that cancel: σ(x) − t is the gradient of the whole.
+ * max(x, 0) − x·t + log(1 + e^−|x|): nothing in it overflows. Differentiating it term by term would be wrong at 0, where its terms have kinks that cancel: the gradient of the whole is σ(x) − t.
  */
 const logistic = Op.composite({
   name: "binaryCrossEntropy",
@@ -162,7 +162,7 @@ const logistic = Op.composite({
 })
 
 /**
- * The mean over all elements of −t·log σ(x) − (1 − t)·log(1 − σ(x)), of logits x and targets t between 0 and 1, tensors of one shape; others are a `ShapeError`. Stable for logits of
+ * The mean over all elements of −t·log σ(x) − (1 − t)·log(1 − σ(x)), for logits x and targets t between 0 and 1. Tensors of different shapes are a `ShapeError`. Stable for logits of
  * any size.
  *
  * @example

@@ -1,6 +1,6 @@
 /**
- * A network as everything behind it sees it: named inputs with their shapes, and one function that builds named outputs from them. It knows no stem,
- * no head and no classes, so a hand-written network of twenty lines is one, and so is every point of a search space.
+ * A network as the rest of the toolkit sees it: named inputs with their shapes, and one function that builds named outputs from them. It knows
+ * nothing of stems, heads or classes, so a hand-written network of twenty lines is a model, and so is every point of a search space.
  *
  * @example
  * ```ts
@@ -22,7 +22,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "./Scope.ts"
 
-/** What an input or output is for one example: its shape, the batch apart, and its element type. */
+/** An input or output for one example: its shape, without the batch axis, and its element type. */
 export interface Port {
   readonly shape: Shape.Shape
   readonly dtype: Tensor.DType
@@ -39,14 +39,14 @@ export interface Model {
   readonly inputs: Ports
   /**
    * Builds the outputs, each `[batch, …]`, from the inputs, each `[batch, ...shape]`. Parameters are the variables that layers make in this scope or in
-   * children of it; what is random in training draws from inputs of noise (`Regularisation`). What it does for one example must not depend on the
-   * others of the batch in evaluation.
+   * its children; layers that are random in training draw from noise inputs (`Regularisation`). In evaluation, the result for one example must not
+   * depend on the others in the batch.
    */
   readonly forward: (scope: Scope.Scope, inputs: Tensors) => Tensors
 }
 
 /**
- * Whether a value from outside the type checker is a model, by its shape.
+ * Whether a value from outside the type checker is a model, judging by its shape.
  *
  * @example
  * ```ts
@@ -63,21 +63,21 @@ export const isModel = (u: unknown): u is Model =>
   Predicate.hasProperty(u, "forward") &&
   Predicate.isFunction(u.forward)
 
-/** An input of this shape, the batch apart. Default element type: `float32`. */
+/** An input of this shape, without the batch axis. Default element type: `float32`. */
 export const input = (shape: Shape.Shape, dtype: Tensor.DType = "float32"): Port => ({ shape, dtype })
 
-/** A model. `forward` is given exactly the inputs that are named. */
+/** Makes a model. `forward` is given exactly the inputs that are named. */
 export const make = <const Inputs extends Ports>(model: {
   readonly inputs: Inputs
   readonly forward: (scope: Scope.Scope, inputs: { readonly [Name in keyof Inputs]: Tensor.Tensor }) => Tensors
 }): Model => ({
   inputs: model.inputs,
-  // Whoever applies a model gives it a tensor for every input it names: `apply` here, and nothing else does.
+  // The caller passes a tensor for every input that the model names; `apply` is the only caller.
   forward: (scope, inputs) => model.forward(scope, inputs as { readonly [Name in keyof Inputs]: Tensor.Tensor })
 })
 
 /**
- * The outputs for a batch, with inputs of the program by the model's names. `scope` decides the mode, the rates and the prefix of the parameters' names.
+ * The outputs for a batch, with program inputs under the model's names. `scope` decides the mode, the rates and the prefix of the parameters' names.
  *
  * @example
  * ```ts
@@ -104,7 +104,7 @@ export const apply =
     )
 
 /**
- * The program that evaluates a batch (default: one example) with running statistics, its inputs and outputs named as the model's. `path` stands before the
+ * The program that evaluates a batch (default: one example) with running statistics. Its inputs and outputs have the model's names. `path` prefixes the
  * names of its variables.
  */
 export const evaluation =
@@ -113,7 +113,7 @@ export const evaluation =
     Program.make({ outputs: apply(Scope.make("evaluation", path), { batch })(model) })
 
 /**
- * What the model gives for one example, by name.
+ * What the model outputs for one example, by name.
  *
  * @example
  * ```ts
@@ -138,7 +138,7 @@ export const outputs = (model: Model): Result.Result<Ports, GraphError> =>
     )
   )
 
-/** Ports in words: `image [1×28×28], tokens [64] int32`. */
+/** Ports as text: `image [1×28×28], tokens [64] int32`. */
 export const print = (ports: Ports): string =>
   Object.entries(ports)
     .map(([name, { dtype, shape }]) => `${name} [${shape.join("×")}]${dtype === "float32" ? "" : ` ${dtype}`}`)

@@ -1,5 +1,5 @@
 /**
- * Layers: functions of a tensor, made from the scope that names their parameters and their options.
+ * Layers: functions of a tensor, made from their options and the scope that names their parameters.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Batch and layer normalisation. Epsilon 1e-5 and momentum 0.1 everywhere, PyTorch's defaults and UniNet's. */
+/** Batch and layer normalisation. Epsilon is 1e-5 and momentum 0.1 everywhere, the defaults of PyTorch and UniNet. */
 import { Op, type Tensor } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
 import { alongChannels, alongFeatures } from "./internal/axes.ts"
@@ -6,7 +6,7 @@ import { fail, type Layer } from "./Layer.ts"
 import { buffer, parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
 
-/** The running statistics of the batch norm at `path`: buffers `running_mean` (first 0) and `running_var` (first 1). */
+/** The running statistics of the batch norm at `path`: buffers `running_mean` (initially 0) and `running_var` (initially 1). */
 export const runningStatistics = (
   path: string,
   channels: number
@@ -16,11 +16,11 @@ export const runningStatistics = (
 })
 
 /**
- * Batch norm over axis 1: by the batch's statistics in training, by running statistics in evaluation.
+ * Batch norm over axis 1: uses the batch's statistics in training, running statistics in evaluation.
  *
  * Parameters `weight` and `bias`; none with `affine: false`. `zero` starts the weight at 0 instead of 1, as at the end of a residual branch.
  *
- * Applied several times in one network it has one set of parameters and of running statistics, which a training step moves on once for each application, in order.
+ * A batch norm applied several times in one network has one set of parameters and running statistics. A training step updates these once per application, in order.
  *
  * @example
  * ```ts
@@ -52,7 +52,7 @@ export const batchNorm = (
     return Op.batchNormInference(x, weight, bias, mean, variance, {}, scope.path)
   })
 
-/** Layer norm over the last axis. Parameters `weight` (first 1) and `bias` (first 0). */
+/** Layer norm over the last axis. Parameters `weight` (initially 1) and `bias` (initially 0). */
 export const layerNorm = (scope: Scope): Layer =>
   alongFeatures(scope, "layerNorm", (features) => (x) => {
     const weight = parameter(scope, "weight", [features], Initialiser.one, false)

@@ -1,5 +1,5 @@
 /**
- * Variables of a layer: trained parameters, and the running statistics of batch norm.
+ * A layer's variables: trained parameters, and the running statistics of batch norm.
  *
  * @example
  * ```ts
@@ -13,7 +13,7 @@
 import { Op, type Shape, type Tensor } from "@uninet/graph"
 import { join, type Scope } from "./Scope.ts"
 
-/** A trained parameter of this shape, of the layer at `scope`. `decay` says whether weight decay applies: to weights, not to biases, norms and LayerScale. */
+/** A trained parameter of this shape for the layer at `scope`. `decay` says whether weight decay applies: to weights, not to biases, norms and LayerScale. */
 export const parameter = (
   scope: Scope,
   name: string,
@@ -23,6 +23,6 @@ export const parameter = (
 ): Tensor.Tensor<"variable"> =>
   Op.variable({ name: join(scope.path, name), role: "parameter", initialiser, decay }, shape)
 
-/** A buffer of this shape, of the layer at `path`: not trained, but part of the network's state. */
+/** A buffer of this shape for the layer at `path`: not trained, but part of the network's state. */
 export const buffer = (path: string, name: string, shape: Shape.Shape, initialiser: Op.Initialiser) =>
   Op.variable({ name: join(path, name), role: "buffer", initialiser, decay: false }, shape)

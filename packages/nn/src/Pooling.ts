@@ -4,13 +4,13 @@ import { fail, type Layer } from "./Layer.ts"
 import type { Scope } from "./Scope.ts"
 import { pair } from "./internal/pair.ts"
 
-/** Window, stride and padding, in elements of height and width. */
+/** Window, stride and padding, along height and width. */
 export interface PoolOptions {
   /** Height and width of the window, or one number for both. */
   readonly kernel: number | readonly [number, number]
-  /** Default: 1, unlike PyTorch's pools, whose default is the window's own size. */
+  /** Default: 1. PyTorch's pools default to the window's size instead. */
   readonly stride?: number | readonly [number, number]
-  /** Rows and columns added at the top, left, bottom, right. Default: what keeps the size, none along an axis where the window is even. */
+  /** Rows and columns added at the top, left, bottom, right. Default: the padding that keeps the size, none along an axis where the window is even. */
   readonly padding?: Op.Window["padding"]
 }
 
@@ -39,7 +39,7 @@ export const maxPool2d =
     Op.maxPool2d(x, windowOf(options), scope.path)
 
 /**
- * Mean over a sliding window. `countPadding` (default true) takes padding as zeros; without it a window at the border is the mean of the image's own elements in it.
+ * Mean over a sliding window. `countPadding` (default true) counts padding as zeros; without it, a window at the border is averaged over the image's own elements in it.
  *
  * @example
  * ```ts
@@ -77,7 +77,7 @@ export const globalAveragePool =
     Op.globalAveragePool(x, scope.path)
 
 /**
- * An image in another size: `size` `[height, width]`, or `scale` times as high and as wide, rounded down. Default mode: `nearest`; `bilinear` is PyTorch's with `align_corners = false`.
+ * Resizes an image to `size` `[height, width]`, or to `scale` times its height and width, rounded down. Default mode: `nearest`; `bilinear` is PyTorch's with `align_corners = false`.
  *
  * @example
  * ```ts

@@ -1,8 +1,8 @@
 /**
- * The PyTorch forms of layers, as Python source: what generated modules are made of. `torch`, `nn` and `F` (`torch.nn.functional`) are imported where they stand.
+ * PyTorch versions of the layers, as Python source, for use in generated modules. The importing file must import `torch`, `nn` and `F` (`torch.nn.functional`).
  */
 
-/** `Nn.squeezeExcitation`: a module of channels and squeezed channels. */
+/** `Nn.squeezeExcitation`: a module that takes channels and squeezed channels. */
 export const squeezeExcitation = `class SqueezeExcitation(nn.Module):
     """A gate per channel, from the channels' means."""
 
@@ -15,7 +15,7 @@ export const squeezeExcitation = `class SqueezeExcitation(nn.Module):
         gate = self.fc2(F.relu(self.fc1(x.mean((2, 3), keepdim=True))))
         return x * (F.relu6(gate + 3) / 6)`
 
-/** `Nn.feedForward`: a module of channels and hidden channels. */
+/** `Nn.feedForward`: a module that takes channels and hidden channels. */
 export const feedForward = `class FeedForward(nn.Module):
     """Two linear layers with a GELU between."""
 
@@ -36,7 +36,7 @@ export const attend = `def attend(query, key, value, head_dim, mask=None):
         scores = scores + mask
     return (scores.softmax(-1) @ value).transpose(-3, -2).flatten(-2)`
 
-/** `Nn.selfAttention`: a module of channels and head size. Needs `attend`. */
+/** `Nn.selfAttention`: a module that takes channels and head size. Needs `attend`. */
 export const selfAttention = `class SelfAttention(nn.Module):
     """Attention of every token [batch, height * width, channels] to every other."""
 
@@ -49,7 +49,7 @@ export const selfAttention = `class SelfAttention(nn.Module):
     def forward(self, x, height, width):
         return self.proj(attend(*self.qkv(x).chunk(3, -1), self.head_dim))`
 
-/** `Nn.windowAttention` with windows of 7×7: a module of channels and head size. Needs `attend` and `selfAttention`. */
+/** `Nn.windowAttention` with windows of 7×7: a module that takes channels and head size. Needs `attend` and `selfAttention`. */
 export const windowAttention = `class WindowAttention(SelfAttention):
     """Attention inside windows of 7x7 that do not overlap. Padding at the bottom and the right is attended to by nobody."""
 

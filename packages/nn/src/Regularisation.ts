@@ -3,12 +3,12 @@ import { Op, type Shape, type Tensor } from "@uninet/graph"
 import { fail, type Layer } from "./Layer.ts"
 import type { Scope } from "./Scope.ts"
 
-/** What the program's inputs of noise are called: this and the layer's path. */
+/** The prefix of a program's noise inputs; the layer's path follows. */
 export const noisePrefix = "noise/"
 
 /**
- * Uniform noise in [0, 1), of this shape, for the layer at `scope`: an input of the program named `noise/<path>`, to be fed anew at every step. A layer that is applied several times in one network has noise
- * of its own each time: the second is named `noise/<path>#2`. The one place where randomness enters a network.
+ * Uniform noise in [0, 1) of this shape for the layer at `scope`: a program input named `noise/<path>`, fed anew at every step. A layer that is applied several times in one network has its
+ * own noise each time: the second is named `noise/<path>#2`. This is the only place where randomness enters a network.
  *
  * @example
  * ```ts
@@ -29,7 +29,7 @@ export const noisePrefix = "noise/"
  */
 export const noise = (scope: Scope, shape: Shape.Shape): Tensor.Tensor => Op.noise(`${noisePrefix}${scope.path}`, shape)
 
-/** Whether an input of a program is noise of a layer. */
+/** Whether a program's input is a layer's noise. */
 export const isNoise = (input: Tensor.Tensor<"input">): boolean => input.attributes.name.startsWith(noisePrefix)
 
 /** x times a mask that is 0 with probability `rate` and 1 / (1 − rate) otherwise, drawn once per element of `shape`. */
@@ -38,17 +38,17 @@ const masked = (scope: Scope, rate: number, shape: Shape.Shape, x: Tensor.Tensor
   return Op.mul(x, Op.scale(keep, 1 / (1 - rate), scope.path), scope.path)
 }
 
-/** A layer that drops by a rate, with one draw for each element of a shape; nothing but `x` where nothing is dropped. */
+/** A layer that drops at a rate, with one draw for each element of a shape; where nothing is dropped it returns `x` itself. */
 const dropping =
   (op: string, scope: Scope, rate: number, drawn: (x: Shape.Shape) => Shape.Shape): Layer =>
   (x) => {
-    // All that is kept would be scaled by 1 / 0.
+    // At a rate of 1 everything kept would be scaled by 1 / 0.
     if (!(rate >= 0 && rate < 1)) return fail(scope, op, x, `the rate must lie in [0, 1), not be ${rate}`)
     return scope.mode === "training" && rate > 0 ? masked(scope, rate, drawn(x.shape), x) : x
   }
 
 /**
- * Stochastic depth: drops the whole branch for an example with probability `rate`, and scales what is kept by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.
+ * Stochastic depth: drops the whole branch for an example with probability `rate`, and scales kept branches by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.
  *
  * @example
  * ```ts
@@ -64,7 +64,7 @@ export const stochasticDepth = (scope: Scope, rate: number): Layer =>
   dropping("stochasticDepth", scope, rate, (shape) => shape.map((n, axis) => (axis === 0 ? n : 1)))
 
 /**
- * Dropout: every element becomes 0 with probability `rate`, and what is kept is scaled by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.
+ * Dropout: every element becomes 0 with probability `rate`, and the others are scaled by 1 / (1 − rate). A rate outside [0, 1) is a `ShapeError`.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** The running statistics of batch norm: what a training step does to them. */
+/** How a training step updates the running statistics of batch norm. */
 import { Op, type Program, Tensor, topological } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import { runningStatistics } from "./Normalisation.ts"
@@ -7,10 +7,10 @@ import { runningStatistics } from "./Normalisation.ts"
 export { runningStatistics as of }
 
 /**
- * The updates of running statistics that belong to the batch norms on the way to `outputs`, a network built in training mode.
+ * The updates of running statistics for the batch norms on the way to `outputs`, a network built in training mode.
  *
- * running ← (1 − momentum) · running + momentum · the batch's statistic, the variance unbiased (n / (n − 1)), as PyTorch's. A norm that is applied several times moves its statistics on
- * once for each application, in the order in which the graph has them.
+ * running ← (1 − momentum) · running + momentum · the batch's statistic, with the unbiased variance (n / (n − 1)), as in PyTorch. A norm that is applied several times updates its statistics
+ * once per application, in the order of the graph.
  *
  * @example
  * ```ts
@@ -27,9 +27,9 @@ export { runningStatistics as of }
  * ```
  */
 export const updates = (outputs: ReadonlyArray<Tensor.Tensor>): ReadonlyArray<Program.Update> => {
-  // Norms inside ops of one's own count too.
+  // Norms inside custom ops count too.
   const expanded = Op.expandComposites(outputs)
-  // One that carries a fault may have any shape, and the outputs tell of it.
+  // A norm that carries a fault may have any shape; the outputs report the fault.
   const norms = topological(outputs.map(expanded))
     .filter(Tensor.is("batchNorm"))
     .filter(({ fault }) => fault === undefined)
@@ -40,7 +40,7 @@ export const updates = (outputs: ReadonlyArray<Tensor.Tensor>): ReadonlyArray<Pr
 /** A batch norm takes no tensor without channels. */
 const channelsOf = ({ shape }: Tensor.Tensor) => Arr.getUnsafe(shape, 1)
 
-/** The updates of one layer's statistics by all its applications. */
+/** The updates of one layer's statistics, from all its applications. */
 const updatesOf = (applications: ReadonlyArray<Tensor.Tensor<"batchNorm">>): ReadonlyArray<Program.Update> => {
   const [first] = applications
   if (first === undefined) return []

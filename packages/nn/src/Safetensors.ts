@@ -2,7 +2,7 @@
  * The safetensors format: an 8-byte little-endian header length, a JSON header (`name → dtype, shape, offsets`), then the raw data,
  * little-endian and without gaps.
  *
- * Reading trusts nothing: nothing is allocated on a header's word, and every offset is checked against the bytes that are there.
+ * Reading trusts nothing: it never allocates what a header merely claims, and it checks every offset against the actual bytes.
  *
  * @example
  * ```ts
@@ -37,7 +37,7 @@ const elementBytes = {
   F64: 8
 } as const
 
-/** The types of elements that files have here. */
+/** The element types that files may have here. */
 export type DType = keyof typeof elementBytes
 
 /** One tensor of a file: its raw little-endian bytes, a view into the file. */
@@ -69,7 +69,7 @@ const maxHeaderBytes = 100_000_000
 
 const Length = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const HeaderEntry = Schema.Struct({
-  dtype: Schema.Literals(Object.keys(elementBytes) as ReadonlyArray<DType>), // the keys are the types
+  dtype: Schema.Literals(Object.keys(elementBytes) as ReadonlyArray<DType>), // the keys are exactly the types
   shape: Schema.Array(Length),
   data_offsets: Schema.Tuple([Length, Length])
 })
@@ -79,7 +79,7 @@ const decodeMetadata = Schema.decodeUnknownResult(Schema.Record(Schema.String, S
 const parseJson = (text: string): Result.Result<unknown, unknown> =>
   Result.try({ try: (): unknown => JSON.parse(text), catch: (cause) => cause })
 
-/** Reads a file's content. The tensors are views of `file`, nothing is copied. */
+/** Reads a file's content. The tensors are views of `file`; nothing is copied. */
 export const decode = (file: Uint8Array): Result.Result<Safetensors, SafetensorsError> => {
   const fail = (at: string, reason: string) => Result.fail(new SafetensorsError({ at, reason }))
   if (file.length < 8) return fail("header", `the file has ${file.length} bytes, not even the 8 of the header's length`)
@@ -137,14 +137,14 @@ export const decode = (file: Uint8Array): Result.Result<Safetensors, Safetensors
   return Result.succeed({ tensors, metadata })
 }
 
-/** The bytes by themselves, from the start of a buffer. (`slice` would not do: that of Node's Buffer copies nothing.) */
+/** A copy of the bytes, at the start of their own buffer. (`slice` would not do: that of Node's Buffer copies nothing.) */
 const copied = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer
 
 /** The numbers of a tensor of 32-bit floats, or `undefined` for another type. */
 export const float32 = ({ bytes, dtype }: Entry): Float32Array | undefined =>
   dtype === "F32" ? new Float32Array(copied(bytes)) : undefined
 
-/** The numbers of a tensor of whole numbers of 64 bits, or `undefined` for another type. */
+/** The numbers of a tensor of 64-bit integers, or `undefined` for another type. */
 export const int64 = ({ bytes, dtype }: Entry): BigInt64Array | undefined =>
   dtype === "I64" ? new BigInt64Array(copied(bytes)) : undefined
 
@@ -155,7 +155,7 @@ export const fromFloat32 = (data: Float32Array, shape: ReadonlyArray<number>): E
   bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 })
 
-/** Writes a file. The same content gives the same bytes: tensors stand in the order of the map. */
+/** Writes a file. The same content gives the same bytes: tensors are written in the order of the map. */
 export const encode = ({ metadata, tensors }: Safetensors): Uint8Array => {
   const header: Array<readonly [string, unknown]> =
     Object.keys(metadata).length === 0 ? [] : [["__metadata__", metadata]]
@@ -163,7 +163,7 @@ export const encode = ({ metadata, tensors }: Safetensors): Uint8Array => {
   for (const [name, { bytes, dtype, shape }] of tensors)
     header.push([name, { dtype, shape, data_offsets: [offset, (offset += bytes.length)] }])
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)))
-  // Spaces up to a multiple of 8, so that readers can map the data in place.
+  // Spaces up to a multiple of 8, so that readers can memory-map the data.
   const headerBytes = Math.ceil(json.length / 8) * 8
   const file = new Uint8Array(8 + headerBytes + offset)
   new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true)

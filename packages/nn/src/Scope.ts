@@ -1,5 +1,5 @@
 /**
- * Where in a network a layer stands and what the network is for: the path that names its parameters, the mode, and what a training asks to be left to chance.
+ * Where in a network a layer is and what the network is built for: the path that names its parameters, the mode, and the rates at which training drops things at random.
  */
 
 /**
@@ -8,23 +8,23 @@
  */
 export type Mode = "training" | "evaluation"
 
-/** How much of a network a training leaves to chance. A model decides where these rates hold; one that drops nothing takes none. */
+/** How much of a network training drops at random. A model decides where these rates apply; a model that drops nothing ignores them. */
 export interface Rates {
-  /** Stochastic depth of the last block; it rises linearly from 0 at the first. */
+  /** Stochastic depth of the last block; rises linearly from 0 at the first. */
   readonly stochasticDepth: number
   /** Dropout before the last layer. */
   readonly dropout: number
 }
 
-/** Where a layer stands in a network, and what it is built for. */
+/** Where a layer is in a network, and what it is built for. */
 export interface Scope {
-  /** The layer's path, such as `blocks.3.b2`; empty at the root. A parameter's name is this and its own name. */
+  /** The layer's path, such as `blocks.3.b2`; empty at the root. A parameter's full name is this path and its own name. */
   readonly path: string
   readonly mode: Mode
   readonly rates: Rates
 }
 
-/** A scope at the root of a network, or at `path`. Rates that are not given are 0. */
+/** A scope at the root of a network, or at `path`. Rates default to 0. */
 export const make = (mode: Mode, path = "", rates: Partial<Rates> = {}): Scope => ({
   path,
   mode,

@@ -6,7 +6,7 @@ import { fail, type Layer } from "./Layer.ts"
 import * as Scope from "./Scope.ts"
 
 /**
- * The multiple of `divisor` near `value`, at least one and never more than a tenth below it.
+ * The multiple of `divisor` near `value`: at least `divisor`, and never more than a tenth below `value`.
  *
  * @example
  * ```ts
@@ -24,7 +24,7 @@ export const makeDivisible = (value: number, divisor: number): number => {
 export const squeezeChannels = (channels: number): number => makeDivisible(Math.floor(channels / 4), 8)
 
 /**
- * x · hardSigmoid(`fc2`(relu(`fc1`(mean of x over the image)))): `[batch, channels, height, width]`, as it came in. `fc1` and `fc2` are 1×1 convolutions with biases, `squeezeChannels(channels)` wide inside.
+ * x · hardSigmoid(`fc2`(relu(`fc1`(mean of x over the image)))), in the shape of x: `[batch, channels, height, width]`. `fc1` and `fc2` are 1×1 convolutions with biases, `squeezeChannels(channels)` wide inside.
  */
 export const squeezeExcitation =
   (scope: Scope.Scope): Layer =>

@@ -1,4 +1,4 @@
-/** A network's weights: parameters and running statistics by the authors' names, as values and as safetensors. */
+/** A network's weights: parameters and running statistics under the authors' names, as values and as safetensors. */
 import type { Program } from "@uninet/graph"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -13,17 +13,17 @@ const Mismatched = Schema.Struct({
   found: Schema.String
 })
 
-/** The first of some names, and how many there are. */
+/** The first few of a list of names, and how many there are. */
 const some = (what: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
   names.length === 0
     ? []
     : [`${what} ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`]
 
-/** Weights that are not those of the network: everything that is missing, unknown, or of another shape or type. */
+/** Weights that are not those of the network: everything that is missing, unknown, or has another shape or type. */
 export class WeightsMismatch extends Schema.TaggedError<WeightsMismatch>()("WeightsMismatch", {
   missing: Schema.Array(Schema.String),
   unexpected: Schema.Array(Schema.String),
-  /** Tensors of another shape or element type than the network's: `F32 [24×1×3×3]`. */
+  /** Tensors whose shape or element type differs from the network's: `F32 [24×1×3×3]`. */
   mismatched: Schema.Array(Mismatched)
 }) {
   override get message() {
@@ -39,12 +39,12 @@ export class WeightsMismatch extends Schema.TaggedError<WeightsMismatch>()("Weig
   }
 }
 
-/** PyTorch's count of batches seen: part of its checkpoints, of no use with a constant momentum. */
+/** PyTorch's count of batches seen: part of its checkpoints, useless with a constant momentum. */
 const isBatchCount = (name: string) => name.endsWith(".num_batches_tracked")
 
 const print = (dtype: string, shape: ReadonlyArray<number>) => `${dtype} [${shape.join("×")}]`
 
-/** What of a program's state makes up its weights: parameters and running statistics, not an optimiser's moments. */
+/** The part of a program's state that makes up its weights: parameters and running statistics, but not an optimiser's moments. */
 const variablesOf = (program: Program.Program) => program.variables.filter((v) => v.attributes.role !== "moment")
 
 /**
@@ -109,9 +109,9 @@ export const fromSafetensors =
   }
 
 /**
- * The weights of `program` as a file's content, with the names and shapes that `fromSafetensors` reads back.
+ * The weights of `program` as a file's content, with the names and shapes that `fromSafetensors` reads.
  *
- * Fails where a parameter or buffer of the program has no value, or one of another length.
+ * Fails if a parameter or buffer of the program has no value, or a value of the wrong length.
  */
 export const toSafetensors =
   (program: Program.Program, metadata: Readonly<Record<string, string>> = {}) =>

@@ -1,8 +1,8 @@
-/** MurmurHash3 (Austin Appleby) of 128 bits, its form for 32-bit words: the same on every machine, fast on large arrays, not meant to withstand an adversary. */
+/** The 128-bit MurmurHash3 (Austin Appleby) in its form for 32-bit words: the same on every machine, fast on large arrays, not meant to withstand an adversary. */
 
 const rotated = (x: number, by: number) => (x << by) | (x >>> (32 - by))
 
-/** By what each of a block's four words is multiplied, before and after it is rotated, and by how much it is. */
+/** For each of a block's four words: what it is multiplied by before and after its rotation, and how far it is rotated. */
 const [first, second, third, fourth] = [
   { before: 0x239b961b, turn: 15, after: 0xab0e9789 },
   { before: 0xab0e9789, turn: 16, after: 0x38b34ae5 },
@@ -10,7 +10,7 @@ const [first, second, third, fourth] = [
   { before: 0xa1e38b93, turn: 18, after: 0x239b961b }
 ] as const
 
-/** A word on its way into the hash; one that is missing from the last block is zero. */
+/** A word on its way into the hash; a word missing from the last block is zero. */
 const scrambled = (word = 0, { after, before, turn }: Readonly<Record<"before" | "turn" | "after", number>>) =>
   Math.imul(rotated(Math.imul(word, before), turn), after)
 
@@ -20,13 +20,13 @@ const finished = (h: number) => {
   return twice ^ (twice >>> 16)
 }
 
-/** Each of the words with something of all. */
+/** Mixes something of every word into each. */
 const together = (words: ReadonlyArray<number>) => {
   const sum = words.reduce((total, h) => total + h, 0) | 0
   return words.map((h, i) => (i === 0 ? sum : (h + sum) | 0))
 }
 
-/** The hash of so many bytes, which come as words, lowest byte first; the last word is filled with zeros. 32 hexadecimal digits. */
+/** The hash of `bytes` bytes, given as little-endian words, the last of them padded with zeros. Returns 32 hexadecimal digits. */
 export const ofWords = (words: Uint32Array, bytes: number): string => {
   let [a, b, c, d] = [0, 0, 0, 0]
   const whole = bytes >> 4
@@ -47,7 +47,7 @@ export const ofWords = (words: Uint32Array, bytes: number): string => {
     .join("")
 }
 
-/** The hash of a text's UTF-8. */
+/** The hash of a text in UTF-8. */
 export const ofText = (text: string): string => {
   const bytes = new TextEncoder().encode(text)
   const count = Math.ceil(bytes.length / 4)

@@ -2,8 +2,8 @@ import type { Tensor } from "../Tensor.ts"
 import { topological } from "./topological.ts"
 
 /**
- * A graph with some of its nodes replaced, as a function from its tensors to what they are then. `replacement` is asked of every node, with what became of its inputs; `undefined`
- * keeps it. Nothing is made anew that does not have to be.
+ * A graph with some of its nodes replaced, as a function from old tensors to new ones. `replacement` is called for every node with the new versions of its inputs; `undefined`
+ * keeps the node. Nodes are only rebuilt where they have to be.
  */
 export const substitute = (
   roots: ReadonlyArray<Tensor>,

@@ -4,7 +4,7 @@ import type { Tensor } from "../Tensor.ts"
 export const topological = (roots: ReadonlyArray<Tensor>): ReadonlyArray<Tensor> => {
   const order: Array<Tensor> = []
   const state = new Map<Tensor, "open" | "done">()
-  // By hand and not by recursion: a deep network's chain is longer than the call stack likes.
+  // Iterative rather than recursive: a deep network's chain would overflow the call stack.
   const stack = [...roots].reverse()
   for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
     const seen = state.get(node)

@@ -31,7 +31,7 @@ export interface Attributes {
   readonly activationGrad: { readonly fn: ActivationFunction }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly activation: readonly [x: Tensor]
   readonly activationGrad: readonly [x: Tensor, dy: Tensor]
@@ -67,7 +67,7 @@ export const activation = (fn: ActivationFunction, x: Tensor, path = x.path): Te
 
 /** max(x, 0), element by element. */
 export const relu = (x: Tensor, path?: string) => activation("relu", x, path)
-/** x · Φ(x), Φ being the normal distribution's (Hendrycks & Gimpel), element by element. */
+/** x · Φ(x), element by element, where Φ is the normal distribution function (Hendrycks & Gimpel). */
 export const gelu = (x: Tensor, path?: string) => activation("gelu", x, path)
 /** 1 / (1 + e⁻ˣ), element by element. */
 export const sigmoid = (x: Tensor, path?: string) => activation("sigmoid", x, path)

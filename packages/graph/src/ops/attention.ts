@@ -6,21 +6,21 @@ import type { Tensor } from "../Tensor.ts"
 
 interface Heads {
   readonly heads: number
-  /** What the dot products are multiplied by; usually head size to the power of −½. */
+  /** The factor applied to the dot products; usually head size to the power of −½. */
   readonly scale: number
 }
 
 export interface Attributes {
   /**
    * Inputs `[query, key, value, mask?]`: `[batch, queries, channels]`, `[batch, keys, channels]` twice, and a mask `[groups, keys]` or
-   * `[groups, queries, keys]` added to the scores, its entry `i mod groups` to batch entry `i`. Channels are split into heads in order.
+   * `[groups, queries, keys]` added to the scores: batch entry `i` gets mask entry `i mod groups`. Channels are split into heads in order.
    */
   readonly attention: Heads
   /** Inputs `[dy, query, key, value, mask?]` → the gradient with respect to one of the three. */
   readonly attentionGrad: Heads & { readonly of: "query" | "key" | "value" }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly attention: readonly [query: Tensor, key: Tensor, value: Tensor, ...mask: ReadonlyArray<Tensor>]
   readonly attentionGrad: readonly [
@@ -32,13 +32,13 @@ export interface Inputs {
   ]
 }
 
-/** Whether a mask's entries are of keys, or of queries and keys, and divide the batch. */
+/** Whether a mask has an entry per key, or per query and key, and its number of groups divides the batch. */
 const fits = ({ shape: [groups = 0, ...entry] }: Tensor, batch: number, queries: number, keys: number) =>
   (Shape.equals(entry, [keys]) || Shape.equals(entry, [queries, keys])) && batch % groups === 0
 
 const tokens = ({ shape }: Tensor) => Shape.ofRank(3)(shape)
 
-/** Multiply-accumulates of one product of queries with keys. */
+/** Multiply-accumulates of one product of queries and keys. */
 const product = (query: Tensor, key: Tensor) => Shape.size(query.shape) * tokens(key)[1]
 const scores = ({ heads }: Heads, query: Tensor, key: Tensor) => {
   const [batch, queries] = tokens(query)
@@ -79,7 +79,7 @@ export const definitions: Definitions<Attributes> = {
   }),
   attentionGrad: define("attentionGrad", {
     shape: ({ of }, [, query, key]) => (of === "query" ? query.shape : key.shape),
-    // Counted as if the gradients shared nothing but the scores: the value's needs one product, the others two each with half of one shared.
+    // Counted as if the gradients shared only the scores: the value's gradient needs one product, each of the other two needs two, with half of a shared one.
     cost: (y) => {
       const [, query, key] = y.inputs
       const macs = (y.attributes.of === "value" ? 1 : 1.5) * product(query, key)
@@ -93,7 +93,7 @@ export const definitions: Definitions<Attributes> = {
  * Multi-head attention: softmax(scale · q·kᵀ + mask)·v per head.
  *
  * Query `[batch, queries, channels]`, key and value `[batch, keys, channels]` → `[batch, queries, channels]`. A mask, `[groups, keys]` for all queries alike or
- * `[groups, queries, keys]`, is added to the scores: its entry `i mod groups` to those of batch entry `i`. 0 lets a query attend to a key, −1e9 does not.
+ * `[groups, queries, keys]`, is added to the scores: batch entry `i` gets mask entry `i mod groups`. 0 lets a query attend to a key; −1e9 masks it out.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * Ops of one's own, made of those that there are. Every engine computes them at once, since none ever sees one: differentiation takes them as the ops that they are, and a program
- * holds what they were made of.
+ * Custom ops, made of existing ones. Every engine can compute them, because no engine ever sees one: differentiation treats them as ops of their own, and a program
+ * contains the ops in their bodies.
  */
 import { Flops, Macs } from "../Cost.ts"
 import { apply, type Backward, define, type Definitions } from "../Definition.ts"
@@ -11,24 +11,24 @@ import * as Shape from "../Shape.ts"
 import { is, type Tensor } from "../Tensor.ts"
 import { fill, input } from "./leaf.ts"
 
-/** A value that JSON has. */
+/** A value that can be written as JSON. */
 export type Json = number | string | boolean | null | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
-/** What an op of one's own is told beside its inputs. */
+/** The parameters of a custom op: what it takes besides its inputs. */
 export type Parameters = { readonly [key: string]: Json }
 
-/** What an op of one's own means. */
+/** The definition of a custom op. */
 export interface Composite<P extends Parameters = {}, Operands extends ReadonlyArray<Tensor> = ReadonlyArray<Tensor>> {
   /** Its name in errors and prints. */
   readonly name: string
   /**
-   * Its result, made of its inputs by other ops: the same for the same shapes and parameters. Tensors that are not among the inputs, variables say, have to be handed in as
-   * inputs, or no gradient would reach them; constants need not.
+   * Builds its result from its inputs with other ops. It must give the same graph for the same shapes and parameters. Tensors that are not among the inputs (variables, for
+   * example) have to be passed as inputs, or no gradient would reach them; constants need not.
    */
   readonly build: (inputs: Operands, parameters: P) => Tensor
   /**
-   * For each input, the gradient of a scalar with respect to it, given the gradient `dy` with respect to the result; of the input's shape. `null` for an input that has none: asking for
-   * it is a `GradientError`. Left out, the gradient is that of what `build` made.
+   * For each input, the gradient of a scalar with respect to it, in that input's shape, given the gradient `dy` with respect to the result. `null` for an input without a gradient: asking for
+   * it is a `GradientError`. Default: the gradient of what `build` made.
    */
   readonly gradient?: (
     of: { readonly inputs: Operands; readonly output: Tensor; readonly parameters: P },
@@ -36,14 +36,14 @@ export interface Composite<P extends Parameters = {}, Operands extends ReadonlyA
   ) => ReadonlyArray<Tensor | null>
 }
 
-/** A result of placeholders, for which the op's inputs stand in where it is used. */
+/** A result built on placeholders, which the op's inputs replace when it is used. */
 interface Body {
   readonly inputs: ReadonlyArray<Tensor>
   readonly result: Tensor
 }
 
 export interface Attributes {
-  /** An op of one's own. No program holds one: `Program.make` puts the body in its place. */
+  /** A custom op. No program contains one: `Program.make` replaces it by its body. */
   readonly composite: {
     readonly name: string
     readonly parameters: Parameters
@@ -52,14 +52,14 @@ export interface Attributes {
   }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly composite: ReadonlyArray<Tensor>
 }
 
 type Node = Tensor<"composite">
 
-/** What someone's function gives, or what it throws as a sentence. */
+/** What a user's function returns, or the message of what it throws. */
 const attempt = <A>(f: () => A): A | string => {
   try {
     return f()
@@ -68,20 +68,20 @@ const attempt = <A>(f: () => A): A | string => {
   }
 }
 
-/** Stands in a body for a tensor of this shape. Its path is the op's layer, to which what is made of it belongs. */
+/** Takes the place of a tensor of this shape in a body. Its path is the op's layer, to which everything made from it belongs. */
 const placeholder = (like: Pick<Tensor, "shape" | "dtype">, path: string): Tensor => ({
   ...input("", like.shape, like.dtype),
   path
 })
 
-/** A body used for tensors in its placeholders' place. What says nothing of a layer, as what is made of a number, belongs to the op's. */
+/** A body with its placeholders replaced by tensors. Nodes that name no layer, such as those made from a number, belong to the op's. */
 const used = (result: Tensor, placeholders: ReadonlyArray<Tensor>, by: ReadonlyArray<Tensor>, path: string): Tensor =>
   substitute([result], (node, inputs) => {
     const given = by[placeholders.indexOf(node)]
     return given ?? (node.path === "" && inputs.length > 0 ? { ...node, inputs, path } : undefined)
   })(result)
 
-/** What a body is made of beside its placeholders, and may not be. */
+/** The message for a body that uses an input or a variable that is not among its placeholders. */
 const captured = (result: Tensor, placeholders: ReadonlyArray<Tensor>): string | undefined => {
   const known = new Set(placeholders)
   for (const node of topological([result]))
@@ -90,10 +90,10 @@ const captured = (result: Tensor, placeholders: ReadonlyArray<Tensor>): string |
   return undefined
 }
 
-/** What is said of a mistake inside a body. */
+/** How a mistake inside a body is reported. */
 const inside = (fault: GraphError) => ("reason" in fault ? `in its ${fault.op}, ${fault.reason}` : fault.message)
 
-/** The gradient through a body: with respect to one input after the other, so that one without a gradient does not keep the others from theirs. */
+/** The gradient through a body, one input at a time, so that an input without a gradient does not keep the others from theirs. */
 const through = (node: Node, dy: Tensor, backward: Backward): ReadonlyArray<Tensor | null> => {
   const { attributes, inputs, path } = node
   const { body, name } = attributes
@@ -109,7 +109,7 @@ const through = (node: Node, dy: Tensor, backward: Backward): ReadonlyArray<Tens
   })
 }
 
-/** Its own gradient, held to what a gradient is. */
+/** The op's own gradient, checked for being a valid gradient. */
 const own = (
   node: Node,
   dy: Tensor,
@@ -156,15 +156,15 @@ export const definitions: Definitions<Attributes> = {
   })
 }
 
-/** The parameters are left out where none is needed. */
+/** The parameters can be omitted if none is required. */
 type Rest<P> = {} extends P ? [parameters?: P, path?: string] : [parameters: P, path?: string]
 
 /**
- * An op of one's own: made of other ops, with a gradient of its own where wanted. What it gives is a constructor like those of `Op`: a function of the inputs, the parameters, and the path
- * of its layer (by default its first input's).
+ * Makes a custom op out of other ops, optionally with its own gradient. It returns a constructor like those of `Op`: a function of the inputs, the parameters, and the path
+ * of its layer (by default that of its first input).
  *
- * It is known by its name in errors, differentiated as one op, and expanded when a program is made: every engine computes it, and what two of them share is computed once. A body that
- * fails is a `ShapeError` of the op, a gradient that fails a `GradientError`.
+ * Errors call the op by its name, and it is differentiated as one op and expanded when a program is made. So every engine can compute it, and whatever two such ops share is computed once. A
+ * body that fails is a `ShapeError` of the op, a gradient that fails a `GradientError`.
  *
  * @example
  * ```ts
@@ -197,10 +197,10 @@ export const composite =
     name
   }: Composite<P, Operands>) =>
   (inputs: Operands, ...rest: Rest<P>): Tensor<"composite"> => {
-    // Parameters are only left out where an empty record of them will do.
+    // Parameters are only omitted if an empty record of them will do.
     const [parameters = {} as P, path = inputs[0]?.path ?? ""] = rest as [parameters?: P, path?: string]
     const placeholders = inputs.map((x) => placeholder(x, path))
-    // One for each input, in order: as many as there are operands.
+    // One placeholder per input, in order: as many as there are operands.
     const operands = placeholders as ReadonlyArray<Tensor> as Operands
     const body = bodyOf(name, path, inputs, placeholders, () => build(operands, parameters))
     const attributes: Attributes["composite"] = {
@@ -220,7 +220,7 @@ export const composite =
     )
   }
 
-/** The result that a body has, or one that carries what is wrong with it. */
+/** The result of a body, or one that carries what is wrong with it. */
 const bodyOf = (
   name: string,
   path: string,
@@ -243,7 +243,7 @@ const bodyOf = (
 }
 
 /**
- * The same tensors with what composites are made of in their place, as a function of the tensors that were given and of those that they are made of.
+ * The same tensors with composites replaced by their bodies. Returns a function that gives the new version of each of these tensors and of every tensor they are made from.
  *
  * @example
  * ```ts

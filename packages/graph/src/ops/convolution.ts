@@ -15,9 +15,9 @@ export interface Window {
 
 /** Geometry of a convolution. */
 export interface Convolution extends Window {
-  /** Into how many the channels are divided, each convolved by itself: 1 for all with all, the channels' number for a depthwise one. */
+  /** Number of groups that the channels are divided into, each convolved by itself: 1 connects all channels, as many groups as channels is a depthwise convolution. */
   readonly groups: number
-  /** Rows and columns from one tap of the kernel to the next; 1 for taps side by side. */
+  /** Rows and columns from one tap of the kernel to the next; 1 for adjacent taps. */
   readonly dilation: readonly [number, number]
 }
 
@@ -30,7 +30,7 @@ export interface Attributes {
   readonly conv2dGradWeight: Convolution & { readonly weightShape: Shape.Shape }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly conv2d: readonly [x: Tensor, weight: Tensor, ...bias: ReadonlyArray<Tensor>]
   readonly conv2dGradInput: readonly [dy: Tensor, weight: Tensor]
@@ -38,7 +38,7 @@ export interface Inputs {
 }
 
 /**
- * Rows and columns of an image that a kernel reaches over.
+ * The rows and columns of an image that a kernel spans.
  *
  * @example
  * ```ts
@@ -110,8 +110,8 @@ export const definitions: Definitions<Attributes> = {
 }
 
 /**
- * The padding of windows of which nothing is said: half of what an odd kernel reaches over on either side, which keeps an image's size, and none for an even one, which
- * cannot keep it without being lopsided.
+ * The default padding of a window: half of what an odd kernel spans on either side, which keeps an image's size, and none for an even kernel, which cannot keep the size
+ * with symmetric padding.
  *
  * @example
  * ```ts
@@ -131,7 +131,7 @@ export const halfPadding = (
 /**
  * Two-dimensional cross-correlation, as PyTorch's `conv2d`: `[batch, in, h, w]` and a weight `[out, in/groups, kh, kw]` → `[batch, out, …, …]`.
  *
- * Defaults: stride 1, the padding that keeps the size (none along an axis where the kernel is even), one group, dilation 1 (taps side by side), no bias.
+ * Defaults: stride 1, the padding that keeps the size (none along an axis where the kernel is even), one group, dilation 1 (adjacent taps), no bias.
  *
  * @example
  * ```ts
@@ -155,7 +155,7 @@ export const conv2d = (
   path = x.path
 ): Tensor<"conv2d"> => {
   const { stride = [1, 1], groups = 1, dilation = [1, 1], bias } = options
-  // A weight without height and width is refused.
+  // A weight without height and width is rejected.
   const [, , height = 1, width = 1] = weight.shape
   const { padding = halfPadding([height, width], dilation) } = options
   return apply(

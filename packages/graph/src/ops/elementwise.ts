@@ -23,7 +23,7 @@ import { sum } from "./reduction.ts"
 export type UnaryFunction = "neg" | "exp" | "log" | "sqrt" | "reciprocal" | "abs" | "sign"
 /** A function of two elements. */
 export type BinaryFunction = "add" | "sub" | "mul" | "div" | "max" | "min"
-/** A question about two elements, answered by 1 or 0. */
+/** A comparison of two elements, which gives 1 or 0. */
 export type Comparison = "greater" | "greaterOrEqual" | "equal"
 
 export interface Attributes {
@@ -35,7 +35,7 @@ export interface Attributes {
   readonly broadcastTo: { readonly shape: Shape.Shape }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly unary: readonly [x: Tensor]
   readonly binary: readonly [a: Tensor, b: Tensor]
@@ -93,7 +93,7 @@ export const definitions: Definitions<Attributes> = {
           return each(mul(dy, b, path), mul(dy, a, path))
         case "div":
           return each(div(dy, b, path), neg(div(mul(dy, y, path), b, path), path))
-        // At a tie the first of the two takes the whole gradient.
+        // At a tie the first of the two gets the whole gradient.
         case "max":
           return each(mul(dy, greaterOrEqual(a, b, path), path), mul(dy, greater(b, a, path), path))
         case "min":
@@ -121,7 +121,7 @@ export const definitions: Definitions<Attributes> = {
   })
 }
 
-// An op takes its layer's path where one is given, else that of its first operand.
+// An op gets the given layer path, or else that of its first operand.
 const unary = (fn: UnaryFunction, x: Tensor, path = x.path) => apply(definitions.unary, { fn }, [x], path)
 const binary = (fn: BinaryFunction, a: Tensor, b: Tensor, path = a.path) =>
   apply(definitions.binary, { fn }, [a, b], path)
@@ -142,26 +142,26 @@ export const reciprocal = (x: Tensor, path?: string) => unary("reciprocal", x, p
 export const abs = (x: Tensor, path?: string) => unary("abs", x, path)
 /** −1, 0 or 1, element by element. No gradient flows through it. */
 export const sign = (x: Tensor, path?: string) => unary("sign", x, path)
-/** a + b, element by element; shapes are broadcast as NumPy's. */
+/** a + b, element by element, with NumPy's broadcasting. */
 export const add = (a: Tensor, b: Tensor, path?: string) => binary("add", a, b, path)
-/** a − b, element by element; shapes are broadcast as NumPy's. */
+/** a − b, element by element, with NumPy's broadcasting. */
 export const sub = (a: Tensor, b: Tensor, path?: string) => binary("sub", a, b, path)
-/** a · b, element by element; shapes are broadcast as NumPy's. */
+/** a · b, element by element, with NumPy's broadcasting. */
 export const mul = (a: Tensor, b: Tensor, path?: string) => binary("mul", a, b, path)
-/** a / b, element by element; shapes are broadcast as NumPy's. */
+/** a / b, element by element, with NumPy's broadcasting. */
 export const div = (a: Tensor, b: Tensor, path?: string) => binary("div", a, b, path)
 /** The larger of two, element by element. At a tie the gradient goes to the first. */
 export const max = (a: Tensor, b: Tensor, path?: string) => binary("max", a, b, path)
 /** The smaller of two, element by element. At a tie the gradient goes to the first. */
 export const min = (a: Tensor, b: Tensor, path?: string) => binary("min", a, b, path)
-/** 1 where a > b, else 0, element by element; shapes are broadcast. No gradient flows through it. */
+/** 1 where a > b, else 0, element by element, with NumPy's broadcasting. No gradient flows through it. */
 export const greater = (a: Tensor, b: Tensor, path?: string) => compare("greater", a, b, path)
-/** 1 where a ≥ b, else 0, element by element; shapes are broadcast. No gradient flows through it. */
+/** 1 where a ≥ b, else 0, element by element, with NumPy's broadcasting. No gradient flows through it. */
 export const greaterOrEqual = (a: Tensor, b: Tensor, path?: string) => compare("greaterOrEqual", a, b, path)
-/** 1 where a = b, else 0, element by element; shapes are broadcast. No gradient flows through it. */
+/** 1 where a = b, else 0, element by element, with NumPy's broadcasting. No gradient flows through it. */
 export const equal = (a: Tensor, b: Tensor, path?: string) => compare("equal", a, b, path)
-/** `x` times a number; the shape of `x`. */
+/** `x` times a number; same shape as `x`. */
 export const scale = (x: Tensor, factor: number, path?: string) => binary("mul", x, fill(factor), path)
-/** `x` repeated to a shape, as NumPy broadcasts: axes of length 1 and those that are missing in front. */
+/** `x` repeated to a shape by NumPy's broadcasting: along axes of length 1 and along missing leading axes. */
 export const broadcastTo = (x: Tensor, shape: Shape.Shape, path = x.path): Tensor =>
   Shape.equals(x.shape, shape) ? x : apply(definitions.broadcastTo, { shape }, [x], path)

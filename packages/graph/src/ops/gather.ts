@@ -1,4 +1,4 @@
-/** Rows of a table by their numbers, and the other way: rows added up where their numbers say. Each is the other's gradient. */
+/** Gathers rows of a table by index, and the reverse: adds rows into a table by index. Each is the other's gradient. */
 import * as Arr from "effect/Array"
 import { flops, free } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
@@ -12,7 +12,7 @@ export interface Attributes {
   readonly scatterAdd: { readonly rows: number }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly gather: readonly [table: Tensor, indices: Tensor]
   readonly scatterAdd: readonly [values: Tensor, indices: Tensor]
@@ -41,9 +41,9 @@ export const definitions: Definitions<Attributes> = {
 }
 
 /**
- * Rows of a table by their numbers, as an embedding does it: `[rows, ...row]` and int32 indices of any shape → `[...indices, ...row]`.
+ * Rows of a table by index, as in an embedding: `[rows, ...row]` and int32 indices of any shape → `[...indices, ...row]`.
  *
- * An index that is no row's number gives zeros, as `oneHot` does: −1 can stand for padding. No gradient flows to the indices; the table's is a `scatterAdd`.
+ * An index out of range gives zeros, as in `oneHot`, so −1 can stand for padding. No gradient flows to the indices; the table's is a `scatterAdd`.
  *
  * @example
  * ```ts
@@ -57,9 +57,9 @@ export const gather = (table: Tensor, indices: Tensor, path = table.path): Tenso
   apply(definitions.gather, {}, [table, indices], path)
 
 /**
- * A table of `rows` rows in which each is the sum of the values whose index is its number: `[...indices, ...row]` and int32 indices → `[rows, ...row]`.
+ * A table of `rows` rows, each the sum of the values with its index: `[...indices, ...row]` and int32 indices → `[rows, ...row]`.
  *
- * Values whose index is no row's number are left out. No gradient flows to the indices; the values' is a `gather`.
+ * Values whose index is out of range are ignored. No gradient flows to the indices; the values' is a `gather`.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Moving elements about: reshape, transpose, slice, pad, concatenate; images to tokens and back. */
+/** Moving elements around: reshape, transpose, slice, pad, concatenate; images to tokens and back. */
 import * as Arr from "effect/Array"
 import { free } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
@@ -19,7 +19,7 @@ export interface Attributes {
   readonly toImage: { readonly height: number; readonly width: number }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly reshape: readonly [x: Tensor]
   readonly transpose: readonly [x: Tensor]
@@ -30,10 +30,10 @@ export interface Inputs {
   readonly toImage: readonly [x: Tensor]
 }
 
-/** What is said of an axis that is not there. */
+/** The message about an axis that does not exist. */
 const noAxis = (axis: number, { shape }: Tensor) => `has no axis ${axis}: the ${shape.length} axes count from 0`
 
-/** Moving elements asks nothing of their type. */
+/** Moving elements works for any element type. */
 const anyType = { takes: "same", dtype: "same" } as const
 
 export const definitions: Definitions<Attributes> = {
@@ -142,7 +142,7 @@ export const definitions: Definitions<Attributes> = {
 /** The same elements in row-major order under another shape. */
 export const reshape = (x: Tensor, shape: Shape.Shape, path = x.path): Tensor => {
   if (Shape.equals(x.shape, shape)) return x
-  // Of two in a row only the second counts, unless the first was a mistake.
+  // Of two reshapes in a row only the second counts, unless the first was a mistake.
   const from = is("reshape")(x) && x.fault === undefined ? x.inputs[0] : x
   return apply(definitions.reshape, { shape }, [from], path)
 }
@@ -151,15 +151,15 @@ export const transpose = (x: Tensor, permutation: ReadonlyArray<number>, path = 
   permutation.every((axis, i) => axis === i) && permutation.length === x.shape.length
     ? x
     : apply(definitions.transpose, { permutation }, [x], path)
-/** Elements `start ≤ i < end` of one axis; all three count from 0. */
+/** Elements `start ≤ i < end` along one axis; `axis`, `start` and `end` count from 0. */
 export const slice = (x: Tensor, axis: number, start: number, end: number, path = x.path): Tensor =>
   start === 0 && end === x.shape[axis] ? x : apply(definitions.slice, { axis, start, end }, [x], path)
-/** Zeros around, `before` and `after` per axis. */
+/** Pads with zeros, `before` and `after` per axis. */
 export const pad = (x: Tensor, before: ReadonlyArray<number>, after: ReadonlyArray<number>, path = x.path): Tensor =>
   [before, after].every((zeros) => zeros.length === x.shape.length && zeros.every((n) => n === 0))
     ? x
     : apply(definitions.pad, { before, after }, [x], path)
-/** One after the other along `axis`, which counts from 0. */
+/** Concatenates tensors along `axis`, which counts from 0. */
 export const concat = (xs: Inputs["concat"], axis: number, path = xs[0].path): Tensor =>
   xs.length === 1 && Shape.hasAxis(axis)(xs[0].shape) ? xs[0] : apply(definitions.concat, { axis }, xs, path)
 /** `[batch, channels, height, width]` → `[batch, height·width, channels]`, rows first. */

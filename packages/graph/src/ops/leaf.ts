@@ -4,14 +4,14 @@ import { apply, define, type Definitions, isAmount } from "../Definition.ts"
 import { isValid, print, size, type Shape } from "../Shape.ts"
 import type { DType, Tensor } from "../Tensor.ts"
 
-/** How a variable's first value is drawn. */
+/** How a variable's initial value is drawn. */
 export type Initialiser =
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "uniform"; readonly bound: number }
-  /** Normal of this standard deviation, redrawn outside ±2 deviations (PyTorch's `trunc_normal_` cuts at ±2 itself, far outside for small deviations). */
+  /** Normal with this standard deviation, redrawn outside ±2 standard deviations (PyTorch's `trunc_normal_` cuts at the values ±2, far outside for small deviations). */
   | { readonly kind: "truncatedNormal"; readonly deviation: number }
 
-/** What is wrong with a way to draw first values, if anything is. */
+/** What is wrong with an initialiser, if anything. */
 const wrongInitialiser = (initialiser: Initialiser): string | undefined => {
   switch (initialiser.kind) {
     case "constant":
@@ -29,23 +29,23 @@ const wrongInitialiser = (initialiser: Initialiser): string | undefined => {
 export type Role = "parameter" | "buffer" | "moment"
 
 export interface Attributes {
-  /** A value handed in at every run. What is `random` is drawn anew for every one, and is the same as no other, of its name neither. */
+  /** A value passed in for every run. An input with `random` is drawn anew for every run and is never merged with another, even one of the same name. */
   readonly input: { readonly name: string; readonly random?: "uniform" }
   /** A value that persists between runs and may be replaced by an update at the end of one. */
   readonly variable: {
     readonly name: string
     readonly role: Role
     readonly initialiser: Initialiser
-    /** Whether weight decay applies: to weights, in UniNet's recipe not to biases, norm parameters and LayerScale. */
+    /** Whether weight decay applies: in UniNet's recipe to weights, but not to biases, norm parameters and LayerScale. */
     readonly decay: boolean
   }
   /** Data known when the graph is built. */
   readonly constant: { readonly data: Float32Array | Int32Array }
-  /** One number in every element. */
+  /** The same number in every element. */
   readonly fill: { readonly value: number }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly input: readonly []
   readonly variable: readonly []
@@ -53,10 +53,10 @@ export interface Inputs {
   readonly fill: readonly []
 }
 
-/** Nothing flows into a leaf, so it has no inputs to give gradients to. */
+/** Nothing flows into a leaf, so there are no inputs to give gradients to. */
 const noInputs = () => []
 
-// A leaf's shape is given, not derived: the constructors below put it in.
+// A leaf's shape is given, not derived: the constructors below set it.
 export const definitions: Definitions<Attributes> = {
   input: define("input", { shape: () => [], cost: () => free, gradient: noInputs }),
   variable: define("variable", { shape: () => [], cost: () => free, gradient: noInputs }),
@@ -64,13 +64,13 @@ export const definitions: Definitions<Attributes> = {
   fill: define("fill", { shape: () => [], cost: () => free, gradient: noInputs })
 }
 
-/** A value of this shape, handed in at every run, by name. */
+/** A value of this shape, passed in by name for every run. */
 export const input = (name: string, shape: Shape, dtype: DType = "float32"): Tensor<"input"> =>
   apply({ ...definitions.input, dtype, shape: () => shape }, { name }, [], name)
 
 /**
- * Numbers that are drawn anew for every run, uniform in [0, 1): an input of the program by name. What is drawn is never the same as what is drawn elsewhere, so each call makes another input: in
- * a program the second of a name is called `<name>#2`, and so on.
+ * Random numbers, uniform in [0, 1), drawn anew for every run: a named input of the program. Two draws are never the same, so each call makes a new input: in a
+ * program the second with a name is called `<name>#2`, and so on.
  *
  * @example
  * ```ts
@@ -87,7 +87,7 @@ export const noise = (name: string, shape: Shape): Tensor<"input"> =>
 /** A value of this shape that persists between runs. Its path is its name. */
 export const variable = (attributes: Attributes["variable"], shape: Shape): Tensor<"variable"> =>
   apply(
-    // A wrong shape is the first thing to be said: what is drawn often follows from it.
+    // A wrong shape is reported first: a wrong initialiser often follows from it.
     {
       ...definitions.variable,
       shape: () => (isValid(shape) ? (wrongInitialiser(attributes.initialiser) ?? shape) : shape)
@@ -110,6 +110,6 @@ export const constant = (data: Float32Array | Int32Array, shape: Shape, path = "
     path
   )
 
-/** `value` in every element of `shape`; a scalar where no shape is given. */
+/** `value` in every element of `shape`; a scalar if no shape is given. */
 export const fill = (value: number, shape: Shape = [], path = ""): Tensor<"fill"> =>
   apply({ ...definitions.fill, shape: () => shape }, { value }, [], path)

@@ -7,7 +7,7 @@ import type { Tensor } from "../Tensor.ts"
 import { sum } from "./reduction.ts"
 
 export interface Attributes {
-  /** Over the last two axes; leading axes must be equal, or one side has none. */
+  /** Over the last two axes; leading axes must be equal, or one side must have none. */
   readonly matmul: { readonly transposeA: boolean; readonly transposeB: boolean }
   /** Inputs `[x, weight, bias?]`: `[..., in]`, `[out, in]`, `[out]` → `[..., out]`. */
   readonly linear: {}
@@ -17,7 +17,7 @@ export interface Attributes {
   readonly linearGradWeight: {}
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly matmul: readonly [a: Tensor, b: Tensor]
   readonly linear: readonly [x: Tensor, weight: Tensor, ...bias: ReadonlyArray<Tensor>]
@@ -25,12 +25,12 @@ export interface Inputs {
   readonly linearGradWeight: readonly [dy: Tensor, x: Tensor]
 }
 
-/** The length of an axis that the tensor has, the last being 1. */
+/** The length of an axis that the tensor has, counted from the end: the last is 1. */
 const fromEnd = ({ shape }: Tensor, axis: number) => Arr.getUnsafe(shape, shape.length - axis)
 const rows = (t: Tensor, transposed: boolean) => fromEnd(t, transposed ? 1 : 2)
 const columns = (t: Tensor, transposed: boolean) => fromEnd(t, transposed ? 2 : 1)
 
-/** Gradients of one side may have batch axes that side lacks: sum them away. */
+/** The gradient of one side may have batch axes that the side itself lacks: sums them away. */
 const unbatch = (g: Tensor, like: Tensor, path: string): Tensor => {
   const extra = g.shape.length - like.shape.length
   return extra <= 0
@@ -95,7 +95,7 @@ export const definitions: Definitions<Attributes> = {
   })
 }
 
-/** Matrix product over the last two axes, either side transposed if asked. */
+/** Matrix product over the last two axes; either side can be transposed. */
 export const matmul = (
   a: Tensor,
   b: Tensor,

@@ -9,7 +9,7 @@ import { reshape } from "./layout.ts"
 import { sum } from "./reduction.ts"
 
 export interface Attributes {
-  /** Inputs `[x, scale, bias]`, or `[x]` for neither, `x` being `[batch, channels, ...]`: normalised by the batch's own mean and biased variance. */
+  /** Inputs `[x, scale, bias]`, or `[x]` for neither, with `x` `[batch, channels, ...]`: normalised by the batch's own mean and biased variance. */
   readonly batchNorm: { readonly epsilon: number; readonly momentum: number }
   /** Inputs `[x]` → `[2, channels]`: the batch's mean and biased variance per channel. */
   readonly batchMoments: {}
@@ -17,7 +17,7 @@ export interface Attributes {
   readonly batchNormGradInput: { readonly epsilon: number }
   /** Inputs `[dy, x]` → the gradient for the scale. */
   readonly batchNormGradScale: { readonly epsilon: number }
-  /** Inputs `[x, scale, bias, mean, variance]`, or `[x, mean, variance]`: by running statistics. */
+  /** Inputs `[x, scale, bias, mean, variance]`, or `[x, mean, variance]`: normalised by running statistics. */
   readonly batchNormInference: { readonly epsilon: number }
   /** Inputs `[x, scale, bias]`, over the last axis. */
   readonly layerNorm: { readonly epsilon: number }
@@ -27,7 +27,7 @@ export interface Attributes {
   readonly layerNormGradScale: { readonly epsilon: number }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly batchNorm: readonly [x: Tensor, ...affine: ReadonlyArray<Tensor>]
   readonly batchMoments: readonly [x: Tensor]
@@ -41,7 +41,7 @@ export interface Inputs {
   readonly layerNormGradScale: readonly [dy: Tensor, x: Tensor]
 }
 
-/** Every axis but the channels'. */
+/** Every axis but that of the channels. */
 const batchAxes = (x: Tensor) => x.shape.map((_, i) => i).filter((i) => i !== 1)
 
 const perChannel = ({ shape }: Tensor, vectors: ReadonlyArray<Tensor>) => {
@@ -52,7 +52,7 @@ const perChannel = ({ shape }: Tensor, vectors: ReadonlyArray<Tensor>) => {
     : `the per-channel inputs must be [${channels}]`
 }
 
-/** The shape of what is normalised, unless a number of the norm makes no sense. */
+/** The shape of the normalised tensor, unless one of the norm's numbers makes no sense. */
 const unlessWrong = (
   { epsilon, momentum = 0 }: { readonly epsilon: number; readonly momentum?: number },
   shape: Shape.Shape | string
@@ -63,7 +63,7 @@ const unlessWrong = (
 
 const unpaired = "needs both a scale and a bias, or neither"
 
-/** Scale and bias are given both or not at all: `inputs` has so many more of them. */
+/** Scale and bias are given both or not at all: whether `inputs` has both, in addition to its `others` other tensors. */
 const affine = (inputs: ReadonlyArray<Tensor>, others: number) => inputs.length === others + 2
 
 const normalised = (inputs: Inputs["batchNorm" | "batchNormInference"], others: number) => {
@@ -71,7 +71,7 @@ const normalised = (inputs: Inputs["batchNorm" | "batchNormInference"], others: 
   return affine(inputs, others) || inputs.length === others ? perChannel(x, vectors) : unpaired
 }
 
-/** The scale and the bias, if a batch norm has them, as the beginning of a list. */
+/** The scale and the bias of a batch norm that has them, as the beginning of a list. */
 const given = (gamma: Tensor | undefined, beta: Tensor | undefined): ReadonlyArray<Tensor> =>
   [gamma, beta].filter((v) => v !== undefined)
 
@@ -84,7 +84,7 @@ const perFeature = (x: Tensor, vectors: ReadonlyArray<Tensor>) => {
 export const definitions: Definitions<Attributes> = {
   batchNorm: define("batchNorm", {
     shape: (attributes, inputs) => unlessWrong(attributes, normalised(inputs, 1)),
-    // fvcore counts a norm in training like any norm, four or five per element.
+    // fvcore counts a norm in training like any other: four or five operations per element.
     cost: ({ inputs, shape }) => ({
       ...flops((affine(inputs, 1) ? 7 : 5) * Shape.size(shape)),
       fvcore: { operator: "batch_norm", count: (affine(inputs, 1) ? 5 : 4) * Shape.size(shape) }
@@ -125,7 +125,7 @@ export const definitions: Definitions<Attributes> = {
   }),
   batchNormInference: define("batchNormInference", {
     shape: (attributes, inputs) => unlessWrong(attributes, normalised(inputs, 3)),
-    // fvcore counts one multiplication and one addition per element, or one of the two without scale and bias.
+    // fvcore counts one multiplication and one addition per element or, without scale and bias, only one of the two.
     cost: ({ inputs, shape }) => ({
       ...flops(2 * Shape.size(shape)),
       fvcore: { operator: "batch_norm", count: (affine(inputs, 3) ? 2 : 1) * Shape.size(shape) }
@@ -179,9 +179,9 @@ export const definitions: Definitions<Attributes> = {
 }
 
 /**
- * Axis 1 of `[batch, channels, ...]` normalised by the batch's own mean and biased variance, then times `gamma` plus `beta`, `[channels]` each; neither where both are left out.
+ * Normalises axis 1 of `[batch, channels, ...]` by the batch's own mean and biased variance, then multiplies by `gamma` and adds `beta`, `[channels]` each. Leave out both for neither.
  *
- * Defaults, PyTorch's: epsilon 1e-5, and momentum 0.1, by which running statistics move towards the batch's.
+ * Defaults are PyTorch's: epsilon 1e-5, and momentum 0.1, by which running statistics move towards the batch's.
  *
  * @example
  * ```ts
@@ -205,7 +205,7 @@ export const batchMoments = (x: Tensor, path = x.path): Tensor<"batchMoments"> =
   apply(definitions.batchMoments, {}, [x], path)
 
 /**
- * Axis 1 normalised by given statistics, then times `gamma` plus `beta`; neither where both are `undefined`. Default epsilon 1e-5.
+ * Normalises axis 1 by given statistics, then multiplies by `gamma` and adds `beta`; does neither if both are `undefined`. Default epsilon: 1e-5.
  *
  * @example
  * ```ts
@@ -233,7 +233,7 @@ export const batchNormInference = (
   return apply(neither, { epsilon }, [x, mean, variance], path)
 }
 
-/** Normalises the last axis. Default epsilon 1e-5. */
+/** Normalises the last axis. Default epsilon: 1e-5. */
 export const layerNorm = (
   x: Tensor,
   gamma: Tensor,

@@ -1,5 +1,5 @@
 /**
- * Update rules of optimisers as ops, so that an engine may run them where it likes (in its graph, or on flat memory beside it).
+ * Update rules of optimisers as ops, so that an engine can run them where it likes (in its graph, or on flat memory next to it).
  */
 import { flops } from "../Cost.ts"
 import { apply, define, type Definitions, isAmount } from "../Definition.ts"
@@ -8,9 +8,9 @@ import type { Tensor } from "../Tensor.ts"
 
 /** The constants of AdamW; the learning rate is an input of the step. */
 export interface AdamW {
-  /** β₁: how much of the gradients' mean stays at a step. */
+  /** β₁: how much of the gradients' mean is kept at a step. */
   readonly beta1: number
-  /** β₂: how much of the squares' mean stays at a step. */
+  /** β₂: how much of the squares' mean is kept at a step. */
   readonly beta2: number
   /** ε: added to the root of the squares' mean. */
   readonly epsilon: number
@@ -20,7 +20,7 @@ export interface AdamW {
 
 /** The constants of SGD; the learning rate is an input of the step. */
 export interface Sgd {
-  /** μ: how much of the velocity stays at a step. */
+  /** μ: how much of the velocity is kept at a step. */
   readonly momentum: number
   readonly nesterov: boolean
   /** Added to the gradient: `decay × parameter`. */
@@ -29,7 +29,7 @@ export interface Sgd {
 
 export interface Attributes {
   /**
-   * Inputs `[parameter, gradient, moment1, moment2, learningRate, step]`, the last two scalars, `step` counting from 1.
+   * Inputs `[parameter, gradient, moment1, moment2, learningRate, step]`, the last two scalars; `step` counts from 1.
    * Gives the next value of one of the three state tensors.
    */
   readonly adamw: AdamW & { readonly of: "parameter" | "moment1" | "moment2" }
@@ -43,7 +43,7 @@ export interface Attributes {
   readonly clipByNorm: { readonly most: number }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly adamw: readonly [
     parameter: Tensor,
@@ -59,7 +59,7 @@ export interface Inputs {
   readonly clipByNorm: readonly [gradient: Tensor, norm: Tensor]
 }
 
-/** What is wrong with numbers that must be finite and not negative, if anything is. */
+/** What is wrong with numbers that must be finite and not negative, if anything. */
 const wrongAmount = (amounts: Readonly<Record<string, number>>): string | undefined => {
   const wrong = Object.entries(amounts).find(([, amount]) => !isAmount(amount))
   return wrong && `the ${wrong[0]} must be finite and not negative`
@@ -121,7 +121,7 @@ export const definitions: Definitions<Attributes> = {
 }
 
 /**
- * One step of AdamW (Loshchilov & Hutter, as PyTorch's): the next parameter and the next moments, all of the parameter's shape.
+ * One step of AdamW (Loshchilov & Hutter; as in PyTorch): the next parameter and the next moments, all in the parameter's shape.
  *
  * m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p ← p·(1 − η·decay) − η · (m / (1−β₁ᵗ)) / (√(v / (1−β₂ᵗ)) + ε).
  */
@@ -143,9 +143,9 @@ export const adamw = (
 }
 
 /**
- * One step of SGD with momentum, as PyTorch's: the next parameter and the next velocity, all of the parameter's shape.
+ * One step of SGD with momentum, as in PyTorch: the next parameter and the next velocity, both in the parameter's shape.
  *
- * v ← μv + (g + λp), p ← p − ηv, or with `nesterov` p ← p − η(g + λp + μv) of the new v.
+ * v ← μv + (g + λp), p ← p − ηv, or with `nesterov` p ← p − η(g + λp + μv) with the new v.
  */
 export const sgd = (
   attributes: Sgd,
@@ -174,7 +174,7 @@ export const movingAverage = (average: Tensor, current: Tensor, decay: Tensor): 
   apply(definitions.movingAverage, {}, [average, current, decay], current.path)
 
 /**
- * The Euclidean norm of tensors taken together: a scalar.
+ * The Euclidean norm of several tensors taken together: a scalar.
  *
  * @example
  * ```ts
@@ -187,7 +187,7 @@ export const globalNorm = (tensors: ReadonlyArray<Tensor>, path?: string): Tenso
   apply(definitions.globalNorm, {}, tensors, path ?? tensors[0]?.path ?? "")
 
 /**
- * A gradient times min(1, most / (norm + 1e-6)), as PyTorch's `clip_grad_norm_`: with the global norm of all gradients none is longer than `most` in all. The shape of the gradient.
+ * A gradient times min(1, most / (norm + 1e-6)), as in PyTorch's `clip_grad_norm_`, in the gradient's shape. With the global norm of all gradients, the total norm is at most `most`.
  *
  * @example
  * ```ts

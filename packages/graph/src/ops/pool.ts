@@ -14,7 +14,7 @@ export interface Pool extends Window {
 }
 
 export interface Attributes {
-  /** Padding never wins. */
+  /** Padding never wins the maximum. */
   readonly maxPool2d: Pool
   /** Inputs `[x, dy]`: every window's gradient goes to the first of its largest elements, in row-major order. */
   readonly maxPool2dGrad: Pool
@@ -26,7 +26,7 @@ export interface Attributes {
   readonly globalAveragePool: {}
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly maxPool2d: readonly [x: Tensor]
   readonly maxPool2dGrad: readonly [x: Tensor, dy: Tensor]
@@ -93,7 +93,7 @@ export const definitions: Definitions<Attributes> = {
 }
 
 /**
- * Maximum over a sliding window. Defaults: stride 1, the padding that keeps the size (it never wins; none along an axis where the window is even). At a tie the gradient
+ * Maximum over a sliding window. Defaults: stride 1, the padding that keeps the size (none along an axis where the window is even). Padding never wins. At a tie the gradient
  * goes to the window's first element, in row-major order.
  *
  * @example
@@ -118,10 +118,10 @@ export const maxPool2d = (
 }
 
 /**
- * Mean over a sliding window, as PyTorch's `avg_pool2d`: `[batch, channels, height, width]` → `[batch, channels, …, …]`.
+ * Mean over a sliding window, as in PyTorch's `avg_pool2d`: `[batch, channels, height, width]` → `[batch, channels, …, …]`.
  *
- * Defaults: stride 1, the padding that keeps the size (none along an axis where the window is even). `countPadding` (default true, PyTorch's `count_include_pad`) divides by the window's area everywhere; without it
- * a window at the border is the mean of the image's own elements in it. A window that does not fit is a `ShapeError`.
+ * Defaults: stride 1, the padding that keeps the size (none along an axis where the window is even). `countPadding` (default true, PyTorch's `count_include_pad`) divides by the window's area everywhere; without it,
+ * a window at the border is averaged over the image's own elements in it. A window that does not fit is a `ShapeError`.
  *
  * @example
  * ```ts
@@ -146,7 +146,7 @@ export const averagePool2d = (
 }
 
 /**
- * How many elements of an image of `[height, width]` each window holds, padding apart, in row-major order: what a mean that does not count padding divides by.
+ * How many elements of an image of `[height, width]` each window covers, not counting padding, in row-major order: the divisor of a mean that does not count padding.
  *
  * @example
  * ```ts

@@ -19,13 +19,13 @@ export interface Attributes {
   readonly softmaxGrad: {}
   /** Over the last axis. */
   readonly logSoftmax: {}
-  /** Index of the largest element of the last axis; the first one at a tie. */
+  /** Index of the largest element along the last axis; the first one at a tie. */
   readonly argMax: {}
   /** Index → a new last axis with 1 at the index and 0 elsewhere. */
   readonly oneHot: { readonly depth: number }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly reduce: readonly [x: Tensor]
   readonly softmax: readonly [x: Tensor]
@@ -38,7 +38,7 @@ export interface Inputs {
 /** The shape after a reduction that keeps the reduced axes with length 1. */
 const kept = (shape: Shape.Shape, axes: ReadonlyArray<number>) => shape.map((n, i) => (axes.includes(i) ? 1 : n))
 
-/** The gradient of maxima over axes: all of each one's goes to the first of its largest elements, in row-major order. */
+/** The gradient of maxima over axes: each goes entirely to the first of the largest elements, in row-major order. */
 const toFirst = (x: Tensor, axes: ReadonlyArray<number>, dy: Tensor, path: string): Tensor => {
   const left = x.shape.map((_, i) => i).filter((i) => !axes.includes(i))
   const order = [...left, ...axes]
@@ -116,21 +116,21 @@ const reduce = (
 ): Tensor =>
   axes.length === 0 ? x : apply(definitions.reduce, { fn, axes: [...axes].sort((a, b) => a - b), keepDims }, [x], path)
 
-/** Sum over `axes`; all of them by default. `keepDims` leaves them with length 1. */
+/** Sum over `axes`; over all of them by default. `keepDims` keeps them with length 1. */
 export const sum = (
   x: Tensor,
   axes = x.shape.map((_, i) => i) as ReadonlyArray<number>,
   keepDims = false,
   path = x.path
 ): Tensor => {
-  // What a batch norm passes back sums to zero over the batch, exactly: the gradient of a bias before one is known without its rounding noise.
+  // What a batch norm passes back sums to exactly zero over the batch, so the gradient of a bias in front of it is known without rounding noise.
   const overBatch =
     !keepDims && axes.length === x.shape.length - 1 && x.shape.every((_, axis) => axes.includes(axis) !== (axis === 1))
   return overBatch && x.kind === "batchNormGradInput" && x.fault === undefined
     ? fill(0, x.shape.slice(1, 2), path)
     : reduce("sum", x, axes, keepDims, path)
 }
-/** Mean over `axes`; all of them by default. */
+/** Mean over `axes`; over all of them by default. */
 export const mean = (
   x: Tensor,
   axes = x.shape.map((_, i) => i) as ReadonlyArray<number>,
@@ -145,8 +145,8 @@ export const softmax = (x: Tensor, path = x.path): Tensor<"softmax"> => apply(de
 /** Logarithm of the softmax over the last axis. */
 export const logSoftmax = (x: Tensor, path = x.path): Tensor<"logSoftmax"> =>
   apply(definitions.logSoftmax, {}, [x], path)
-/** Index of the largest element of the last axis, the first one at a tie. No gradient flows through it. */
+/** Index of the largest element along the last axis; the first one at a tie. No gradient flows through it. */
 export const argMax = (x: Tensor, path = x.path): Tensor<"argMax"> => apply(definitions.argMax, {}, [x], path)
-/** `[...]` of indices → `[..., depth]` with 1 at the index. An index outside gives zeros only. */
+/** `[...]` of indices → `[..., depth]` with 1 at the index. An index out of range gives only zeros. */
 export const oneHot = (indices: Tensor, depth: number, path = indices.path): Tensor<"oneHot"> =>
   apply(definitions.oneHot, { depth }, [indices], path)

@@ -1,14 +1,14 @@
-/** Images in another size. */
+/** Resizing images. */
 import { Flops, free, Macs } from "../Cost.ts"
 import { apply, define, type Definitions } from "../Definition.ts"
 import * as Shape from "../Shape.ts"
 import type { Tensor } from "../Tensor.ts"
 
 /**
- * How an image gets another height or width, in the conventions of PyTorch's `interpolate` with `align_corners = false`.
+ * How an image is resized, in the conventions of PyTorch's `interpolate` with `align_corners = false`.
  *
  * - `nearest`: element `i` of the result is element ⌊i · from / to⌋ of the image.
- * - `bilinear`: element `i` lies at (i + ½) · from / to − ½, between two elements that are mixed by their distances; at the border it is the border's.
+ * - `bilinear`: element `i` lies at (i + ½) · from / to − ½, between two elements that are mixed by distance; past the border it takes the border's value.
  */
 export type Interpolation = "nearest" | "bilinear"
 
@@ -19,13 +19,13 @@ export interface Attributes {
   readonly resizeGrad: { readonly mode: Interpolation; readonly inputShape: Shape.Shape }
 }
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 export interface Inputs {
   readonly resize: readonly [x: Tensor]
   readonly resizeGrad: readonly [dy: Tensor]
 }
 
-/** Operations per element of the larger image: four products of a bilinear mean and the three sums of them. */
+/** Operations per element of the larger image: a bilinear mean takes four products and three sums. */
 const operations = { nearest: 0, bilinear: 7 } as const
 
 export const definitions: Definitions<Attributes> = {
@@ -34,7 +34,7 @@ export const definitions: Definitions<Attributes> = {
       Shape.hasRank(4)(x.shape)
         ? [x.shape[0], x.shape[1], height, width]
         : "the input must be [batch×channels×height×width]",
-    // fvcore counts an operation per element that is copied, and four per element that is mixed.
+    // fvcore counts one operation per element that is copied, and four per element that is interpolated.
     cost: ({ attributes: { mode }, shape }) => ({
       macs: Macs(0),
       flops: Flops(operations[mode] * Shape.size(shape)),
@@ -59,8 +59,8 @@ export const definitions: Definitions<Attributes> = {
 }
 
 /**
- * An image with another height and width, smaller or larger, as PyTorch's `interpolate` with `align_corners = false`: `[batch, channels, h, w]` →
- * `[batch, channels, ...size]`. Default mode: `nearest`. An image made smaller is sampled, not smoothed first. A size that is not whole and positive is a `ShapeError`.
+ * Resizes an image to another height and width, larger or smaller, as PyTorch's `interpolate` does with `align_corners = false`: `[batch, channels, h, w]` →
+ * `[batch, channels, ...size]`. Default mode: `nearest`. A smaller image is sampled without smoothing first. A size that is not a positive whole number is a `ShapeError`.
  *
  * @example
  * ```ts
@@ -80,7 +80,7 @@ export const resize = (
     ? x
     : apply(definitions.resize, { size, mode }, [x], path)
 
-/** Of every element of a resized row, the two elements that it lies between and the second one's share of it. */
+/** For every element of a resized row: the two elements that it lies between, and the weight of the second. */
 export interface Taps {
   readonly first: ReadonlyArray<number>
   readonly second: ReadonlyArray<number>
@@ -88,7 +88,7 @@ export interface Taps {
 }
 
 /**
- * What a row of `from` elements gives when it gets `to` of them.
+ * How a row of `from` elements is resized to `to` elements.
  *
  * @example
  * ```ts
@@ -119,7 +119,7 @@ const tapsOf = (mode: Interpolation, from: number, to: number) =>
   })
 
 /**
- * The same as a matrix `[to, from]`: by it a column becomes a resized one, and by its transpose the gradient of that becomes the column's.
+ * The same as a matrix `[to, from]`: it resizes a column, and its transpose carries the gradient back.
  *
  * @example
  * ```ts
@@ -132,7 +132,7 @@ export const resizeMatrix = (mode: Interpolation, from: number, to: number): Flo
   const matrix = new Float32Array(to * from)
   for (const [row, { first, second, share }] of tapsOf(mode, from, to).entries()) {
     matrix[row * from + first] = 1 - share
-    // The second is another one where it has a share.
+    // The second differs from the first if it has a weight.
     if (share > 0) matrix[row * from + second] = share
   }
   return matrix
