@@ -22,16 +22,16 @@ export const standard = { L, LG, G } satisfies DsmSet
 /** The name of a standard downsampling module. */
 export type Name = keyof typeof standard
 
-/** Some of the standard modules, as an ablation wants them. */
+/** Some of the standard modules, for ablations. */
 export const only = (...names: readonly [Name, ...ReadonlyArray<Name>]): DsmSet =>
   Object.fromEntries(names.map((name) => [name, standard[name]]))
 
-/** The standard modules and some of one's own; one's own wins where the names are the same. */
+/** The standard modules plus custom ones; a custom module replaces a standard one of the same name. */
 const and = (own: DsmSet): DsmSet => ({ ...standard, ...own })
 export { and as with }
 
 /**
- * The module of that name, if the set has it.
+ * The module with that name, if the set has it.
  *
  * @example
  * ```ts

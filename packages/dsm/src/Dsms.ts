@@ -1,4 +1,4 @@
-/** The service that says which downsampling modules exist: the standard ones, a subset, or a user's own added. */
+/** The service that says which downsampling modules exist: the standard ones, a subset, or the standard ones plus a user's own. */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as DsmSet from "./DsmSet.ts"
@@ -23,7 +23,7 @@ export class Dsms extends Context.Service<Dsms, DsmSet.DsmSet>()("@uninet/dsm/Ds
   /** Some of them. */
   static readonly only = (...names: Parameters<typeof DsmSet.only>): Layer.Layer<Dsms> =>
     Layer.succeed(this, DsmSet.only(...names))
-  /** All of them and one's own. */
+  /** All of them plus custom ones. */
   static readonly with = (own: DsmSet.DsmSet): Layer.Layer<Dsms> => Layer.succeed(this, DsmSet.with(own))
   /** Exactly this set. */
   static readonly layer = (set: DsmSet.DsmSet): Layer.Layer<Dsms> => Layer.succeed(this, set)

@@ -1,7 +1,7 @@
 /**
  * A general operator (GOP): a block over images `[batch, channels, height, width]` that keeps height and width, in one unified form for convolution, attention and MLP, after
- * "UniNet: Unified Architecture Search with Convolution, Transformer, and MLP" (Liu et al., ECCV 2022, arXiv 2207.05420). An operator owns all that is known of it: its layer and its
- * count, what it needs of channels, its own further choices, how it grows, and its PyTorch text.
+ * "UniNet: Unified Architecture Search with Convolution, Transformer, and MLP" (Liu et al., ECCV 2022, arXiv 2207.05420). An operator contains everything known about it: its layer and its
+ * count, its constraints on channels, its own further choices, how it grows, and its PyTorch code.
  *
  * @example
  * ```ts
@@ -31,57 +31,57 @@ import type * as Block from "./Block.ts"
 
 export type { Choices, Count, Settings, SettingsOf, Size } from "./Block.ts"
 
-/** What a block of any operator is told. */
+/** The configuration of an operator's block. */
 export interface Config<out Own = Block.Settings> {
   /** Channels of the input. */
   readonly inChannels: number
-  /** Channels of the result. Differs from `inChannels` only in the first block of a stage without a downsampling module. */
+  /** Output channels. They differ from `inChannels` only in the first block of a stage without a downsampling module. */
   readonly channels: number
-  /** How many times wider the block is inside. */
+  /** How many times wider the block is on the inside. */
   readonly expansion: number
   /** Channels of one attention head. */
   readonly headDim: number
   /** Probability that an example skips the block's branches in training. */
   readonly stochasticDepth: number
-  /** What the operator's own choices came to; empty where it has none. */
+  /** The values of the operator's own choices; empty if it has none. */
   readonly settings: Own
 }
 
 /** A block as PyTorch code. */
 export type PyTorchBlock<Own = Block.Settings> = Block.PyTorchBlock<Config<Own>>
 
-/** How a block's weights become those of a larger block (see `Inherit` of `@uninet/scaler`). Layers are named by their path in the block, parameters by theirs. */
+/** How a block's weights become those of a larger block (see `Inherit` of `@uninet/scaler`). Layers and parameters are named by their paths in the block. */
 export interface Growth {
-  /** Layers that give out several equal things one after the other, and how many: `{ "attn.qkv": 3 }`. Default: none. */
+  /** Layers whose output consists of several equal parts, one after the other, and how many: `{ "attn.qkv": 3 }`. Default: none. */
   readonly parts?: Readonly<Record<string, number>>
-  /** Layers with an axis that counts the map's positions, and which axis of their weights that is. Default: none. */
+  /** Layers whose weights have an axis over the feature map's positions, and which axis that is. Default: none. */
   readonly positions?: Readonly<Record<string, number>>
-  /** Parameters that start at 0 in a block that is new, besides those that always do, so that it begins as the identity. Default: none. */
+  /** Parameters that start at 0 in a new block, besides those that always do, so that it begins as the identity. Default: none. */
   readonly silent?: ReadonlyArray<string>
-  /** Whether mean and variance are taken over channels, which stay the same only where every channel has equally many copies. Default: false. */
+  /** Whether mean and variance are taken over channels; these only stay the same if every channel has the same number of copies. Default: false. */
   readonly normsChannels?: boolean
 }
 
 /**
- * An operator: one function, and what a search space, the checks before training, the scaler and exports should know of it. Its layer takes an image to an image with `config.channels` channels
+ * An operator: one function, and what a search space, the checks before training, the scaler and exports need to know about it. Its layer maps an image to an image with `config.channels` channels
  * and the same height and width.
  */
 export interface Operator extends Block.Block<Config> {
   /** Whether the block can change the number of channels. Default: false. */
   readonly widens?: boolean
-  /** Default: nothing is known; weights can be inherited, and the result is said to be approximate. */
+  /** Default: nothing is known; weights can be inherited, but the result is reported as approximate. */
   readonly growth?: Growth
 }
 
-/** What is said of an operator with choices of its own, whose settings have their types. */
+/** The declaration of an operator with its own choices; its settings are typed by them. */
 export interface Declaration<C extends Block.Choices>
   extends Block.Block<Config<Block.SettingsOf<C>>>, Pick<Operator, "growth" | "widens"> {
   readonly choices?: C
 }
 
-/** An operator of one's own; the type of `config.settings` follows from its choices. */
+/** Makes a custom operator. The type of `config.settings` follows from its choices. */
 export const make = <const C extends Block.Choices = {}>(declared: Declaration<C>): Operator =>
-  // Whoever builds a block gives it what the space says that its choices came to: settings of this very type.
+  // A block is always built with the values that the space gives to its choices: settings of exactly this type.
   declared as Block.Block<never> as Operator
 
 /** Channels inside a block. Fractional expansions round to the nearest whole number. */

@@ -23,16 +23,16 @@ export const standard = { Conv, DWConv, SA, LSA, MLP } satisfies OperatorSet
 /** The name of a standard operator. */
 export type Name = keyof typeof standard
 
-/** Some of the standard operators, as an ablation wants them. */
+/** Some of the standard operators, for ablations. */
 export const only = (...names: readonly [Name, ...ReadonlyArray<Name>]): OperatorSet =>
   Object.fromEntries(names.map((name) => [name, standard[name]]))
 
-/** The standard operators and some of one's own; one's own wins where the names are the same. */
+/** The standard operators plus custom ones; a custom operator replaces a standard one of the same name. */
 const and = (own: OperatorSet): OperatorSet => ({ ...standard, ...own })
 export { and as with }
 
 /**
- * The operator of that name, if the set has it.
+ * The operator with that name, if the set has it.
  *
  * @example
  * ```ts

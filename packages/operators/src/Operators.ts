@@ -1,4 +1,4 @@
-/** The service that says which operators exist: the standard ones, a subset, or a user's own added. */
+/** The service that says which operators exist: the standard ones, a subset, or the standard ones plus a user's own. */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as OperatorSet from "./OperatorSet.ts"
@@ -6,7 +6,7 @@ import * as OperatorSet from "./OperatorSet.ts"
 /**
  * Which general operators a search, a network or a check may use.
  *
- * The functions that build networks take an `OperatorSet`; programs that should not care where it comes from take it from this service.
+ * The functions that build networks take an `OperatorSet`. Programs that should not care where the set comes from take it from this service.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ export class Operators extends Context.Service<Operators, OperatorSet.OperatorSe
   /** Some of them. */
   static readonly only = (...names: Parameters<typeof OperatorSet.only>): Layer.Layer<Operators> =>
     Layer.succeed(this, OperatorSet.only(...names))
-  /** All of them and one's own. */
+  /** All of them plus custom ones. */
   static readonly with = (own: OperatorSet.OperatorSet): Layer.Layer<Operators> =>
     Layer.succeed(this, OperatorSet.with(own))
   /** Exactly this set. */

@@ -1,7 +1,7 @@
 /**
- * The resolved description of one network: what the choices of UniNet's space mean, with every width, depth and stride worked
- * out. Plain JSON data. Two architectures are the same network exactly where their descriptions are equal, so the hash of the
- * description is the network's identity in a journal.
+ * The resolved description of one network: the meaning of a point in UniNet's space, with every width, depth and stride worked
+ * out. Plain JSON data. Two architectures are the same network exactly when their descriptions are equal, so the hash of the
+ * description identifies the network in a journal.
  *
  * @example
  * ```ts
@@ -25,23 +25,23 @@ import * as Schema from "effect/Schema"
 
 const Positive = Schema.Int.check(Schema.isGreaterThan(0))
 
-/** Blocks of a stage: no network that anybody trains has so many, and what has more takes minutes and gigabytes to be looked at. */
+/** Blocks of a stage: no network that anybody trains has as many as the limit, and just inspecting one with more takes minutes and gigabytes. */
 const Repeats = Positive.check(Schema.isLessThanOrEqualTo(1024))
 
-/** What an operator's or module's own choices came to, by name. */
+/** The values of an operator's or module's own choices, by name. */
 const Settings = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean, Schema.Null]))
 
 /**
- * One stage: a downsampling module that does the stride and the change of channels, then `repeats` blocks of one operator.
+ * One stage: a downsampling module that applies the stride and changes the channels, then `repeats` blocks of one operator.
  *
  * - `operator`: the general operator's name: `Conv`, `DWConv`, `SA`, `LSA`, `MLP`, or a user's own.
- * - `dsm`: the downsampling module's name: `L`, `LG`, `G`, or a user's own; `null` for none (stage 0), where the stage's first
- *   block does the stride and the change of channels.
+ * - `dsm`: the downsampling module's name: `L`, `LG`, `G`, or a user's own; `null` for none (stage 0), in which case the stage's first
+ *   block applies the stride and changes the channels.
  * - `expansion`: the ratio e of the hidden to the outer channels.
- * - `channels`: the channels the stage gives out.
+ * - `channels`: the stage's output channels.
  * - `repeats`: the number of operator blocks, 1 to 1024.
  * - `stride`: the factor by which the stage divides height and width (rounded up).
- * - `settings`, `dsmSettings`: what the operator's and the module's own choices came to, where they have some.
+ * - `settings`, `dsmSettings`: the values of the operator's and the module's own choices, if they have any.
  */
 export const Stage = Schema.Struct({
   operator: Schema.NonEmptyString,
@@ -91,7 +91,7 @@ export const featureMaps = (
   return maps
 }
 
-/** The network as a small table, a line for every part. */
+/** The network as a small table, one line per part. */
 export const print = (architecture: Architecture): string => {
   const maps = featureMaps(architecture)
   const at = (i: number) => (maps[i] === undefined ? "" : `${maps[i].height}×${maps[i].width}`)
@@ -132,7 +132,7 @@ export const line = (architecture: Architecture): string =>
     )
     .join(" | ")
 
-/** `(kernel 5)` behind a name with choices of its own. */
+/** `(kernel 5)` after a name with its own choices. */
 const settings = (chosen: Stage["settings"] = {}): string => {
   const said = Object.entries(chosen).map(([name, value]) => `${name} ${value}`)
   return said.length === 0 ? "" : `(${said.join(", ")})`

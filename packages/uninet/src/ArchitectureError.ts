@@ -1,9 +1,9 @@
-/** What can be wrong with an architecture before a single tensor is made. `stage` counts from 0. */
+/** What can be wrong with an architecture before any tensor is made. `stage` counts from 0. */
 import * as Schema from "effect/Schema"
 
 const list = (names: ReadonlyArray<string>) => (names.length === 0 ? "none" : names.join(", "))
 
-/** A stage names an operator that the set in use does not have. */
+/** A stage names an operator that the current set does not have. */
 export class UnknownOperator extends Schema.TaggedError<UnknownOperator>()("UnknownOperator", {
   stage: Schema.Finite,
   operator: Schema.String,
@@ -14,7 +14,7 @@ export class UnknownOperator extends Schema.TaggedError<UnknownOperator>()("Unkn
   }
 }
 
-/** A stage names a downsampling module that the set in use does not have. */
+/** A stage names a downsampling module that the current set does not have. */
 export class UnknownDsm extends Schema.TaggedError<UnknownDsm>()("UnknownDsm", {
   stage: Schema.Finite,
   dsm: Schema.String,
@@ -38,7 +38,7 @@ export class HeadMismatch extends Schema.TaggedError<HeadMismatch>()("HeadMismat
   }
 }
 
-/** A stage without a downsampling module asks its operator to change the channels, which it cannot. */
+/** A stage without a downsampling module needs its operator to change the channels, which the operator cannot do. */
 export class FixedChannels extends Schema.TaggedError<FixedChannels>()("FixedChannels", {
   stage: Schema.Finite,
   operator: Schema.String,
@@ -50,7 +50,7 @@ export class FixedChannels extends Schema.TaggedError<FixedChannels>()("FixedCha
   }
 }
 
-/** A stage without a downsampling module has a stride, which operators do not do. */
+/** A stage without a downsampling module has a stride, which operators do not support. */
 export class StrideWithoutDsm extends Schema.TaggedError<StrideWithoutDsm>()("StrideWithoutDsm", {
   stage: Schema.Finite,
   stride: Schema.Finite
@@ -60,7 +60,7 @@ export class StrideWithoutDsm extends Schema.TaggedError<StrideWithoutDsm>()("St
   }
 }
 
-/** The feature map is smaller than a stride, which would do nothing. */
+/** The feature map is smaller than a stride, which would have no effect. */
 export class ImageTooSmall extends Schema.TaggedError<ImageTooSmall>()("ImageTooSmall", {
   /** `stem`, or `stage 3`. */
   part: Schema.String,
@@ -73,9 +73,9 @@ export class ImageTooSmall extends Schema.TaggedError<ImageTooSmall>()("ImageToo
   }
 }
 
-/** A size that no network has: half a class, or no channels. */
+/** A size that no network can have: half a class, or no channels. */
 export class ImpossibleSize extends Schema.TaggedError<ImpossibleSize>()("ImpossibleSize", {
-  /** Such as `classes`, or `stages[2].channels`. */
+  /** For example `classes`, or `stages[2].channels`. */
   field: Schema.String,
   value: Schema.Number
 }) {
@@ -84,7 +84,7 @@ export class ImpossibleSize extends Schema.TaggedError<ImpossibleSize>()("Imposs
   }
 }
 
-/** Everything that is wrong with an architecture. */
+/** Every error that an architecture can have. */
 export type ArchitectureError =
   | ImpossibleSize
   | UnknownOperator

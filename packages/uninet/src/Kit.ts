@@ -1,6 +1,6 @@
 /**
- * What UniNet's networks are made of, as one value: which operators and downsampling modules there are, and the operator of stage 0. Space, networks, costs, laws, scaling and exports read the same
- * one.
+ * What UniNet's networks are made of, as one value: the operators and downsampling modules, and the operator of stage 0. The space, networks, costs, laws, scaling and exports all read
+ * this value.
  *
  * @example
  * ```ts
@@ -27,38 +27,38 @@ import * as Effect from "effect/Effect"
 export interface Kit {
   readonly operators: OperatorSet.OperatorSet
   readonly dsms: DsmSet.DsmSet
-  /** The operator of stage 0, which is not searched: known there by its name whatever `operators` has. */
+  /** The operator of stage 0, which is not searched. Stage 0 knows it by name even if `operators` lacks it. */
   readonly stage0: { readonly name: string; readonly operator: Operator.Operator }
 }
 
-/** UniNet's own. */
+/** UniNet's own kit. */
 export const standard: Kit = {
   operators: OperatorSet.standard,
   dsms: DsmSet.standard,
   stage0: { name: "DWConv", operator: OperatorSet.standard.DWConv }
 }
 
-/** UniNet's own, with other sets or another stage 0. */
+/** UniNet's own kit, with other sets or another stage 0. */
 export const make = (parts: Partial<Kit> = {}): Kit => ({ ...standard, ...parts })
 
-/** With the operators and modules of the services `Operators` and `Dsms`. */
+/** A kit with the operators and modules of the services `Operators` and `Dsms`. */
 export const fromServices: Effect.Effect<Kit, never, Operators | Dsms> = Effect.gen(function* () {
   return make({ operators: yield* Operators, dsms: yield* Dsms })
 })
 
-/** The operator of a name in a stage, if there is one. */
+/** The operator that a name means in a stage, if there is one. */
 export const operatorOf =
   (name: string, stage: number) =>
   ({ operators, stage0 }: Kit): Operator.Operator | undefined =>
     OperatorSet.get(name)(operators) ?? (stage === 0 && name === stage0.name ? stage0.operator : undefined)
 
-/** The names that may stand in a stage. */
+/** The names that may occur in a stage. */
 export const operatorNames =
   (stage: number) =>
   ({ operators, stage0 }: Kit): ReadonlyArray<string> => [
     ...new Set([...Object.keys(operators), ...(stage === 0 ? [stage0.name] : [])])
   ]
 
-/** The names of operators and modules with attention heads, which their channels have to divide into. */
+/** The names of operators and modules with attention heads, whose size must divide their channels. */
 export const multiHead = ({ dsms, operators }: Kit): ReadonlyArray<string> =>
   [...Object.entries(operators), ...Object.entries(dsms)].flatMap(([name, { heads }]) => (heads === true ? [name] : []))

@@ -1,7 +1,7 @@
 /**
- * A network of UniNet's kind: image → stem → stages → head → logits, from an architecture and the kit that its names mean.
+ * A UniNet-style network: image → stem → stages → head → logits, from an architecture and the kit that gives its names their meaning.
  *
- * Stem, stage 0 and head, and the names of parameters, are those of the released PyTorch code (Sense-X/UniNet).
+ * Stem, stage 0, head and parameter names are those of the released PyTorch code (Sense-X/UniNet).
  *
  * @example
  * ```ts
@@ -41,14 +41,14 @@ interface Common {
   readonly output: Operator.Size
 }
 
-/** A downsampling module or a block of a general operator, with everything it is told but the rate of stochastic depth. */
+/** A downsampling module or a block of a general operator, with its whole configuration except the stochastic-depth rate. */
 export type Block =
   | (Common & { readonly kind: "operator"; readonly operator: Operator.Operator; readonly config: OperatorConfig })
   | (Common & { readonly kind: "dsm"; readonly dsm: Dsm.Dsm; readonly config: Dsm.Config })
 
 type OperatorConfig = Omit<Operator.Config, "stochasticDepth">
 
-/** An architecture that was checked and whose names were looked up: building it cannot fail for a reason of its own. */
+/** An architecture that has been checked, with its names looked up: building it cannot fail for a reason of its own. */
 export interface Network {
   readonly architecture: Architecture.Architecture
   readonly kit: Kit.Kit
@@ -56,15 +56,15 @@ export interface Network {
   readonly blocks: ReadonlyArray<Block>
 }
 
-/** What comes into a part: an image's or feature map's channels, height and width. */
+/** The input of a part: an image's or feature map's channels, height and width. */
 export interface FeatureMap extends Operator.Size {
-  /** The channels' number. */
+  /** The number of channels. */
   readonly channels: number
 }
 
 /**
- * The blocks of one stage, given what comes in: its downsampling module, if any, and its operator blocks. `index` is the stage's, `first` its first
- * block's, in the network.
+ * The blocks of one stage for a given input: its downsampling module, if any, and its operator blocks. `index` is the index of the stage in the
+ * network, `first` that of its first block.
  */
 export const stage = (
   kit: Kit.Kit,
@@ -121,19 +121,19 @@ export const stage = (
   return Result.succeed(blocks)
 }
 
-/** What the stem gives out. */
+/** The output of the stem. */
 export const stemOutput = ({ image, stem }: Pick<Architecture.Architecture, "image" | "stem">): FeatureMap => ({
   channels: stem.channels,
   ...strided(image, stem.stride)
 })
 
-/** What a stage gives out. */
+/** The output of a stage. */
 export const stageOutput = ({ channels, stride }: Architecture.Stage, entry: FeatureMap): FeatureMap => ({
   channels,
   ...strided(entry, stride)
 })
 
-/** Its whole numbers by their places. */
+/** An architecture's whole numbers, by field. */
 const sizes = ({ classes, head, headDim, image, stages, stem }: Architecture.Architecture) => [
   ["image.channels", image.channels] as const,
   ["image.height", image.height] as const,
@@ -153,7 +153,7 @@ const sizes = ({ classes, head, headDim, image, stages, stem }: Architecture.Arc
 /**
  * Checks an architecture and looks its names up in the kit (UniNet's own by default).
  *
- * Fails with the first mistake: a size that is no whole number of 1 or more, an unknown name, channels that attention's heads do not divide, a stage that nothing can widen or
+ * Fails with the first mistake: a size that is not a positive whole number, an unknown name, channels that attention's heads do not divide, a stage that nothing can widen or
  * stride, a feature map too small for a stride.
  */
 export const make = (
@@ -206,7 +206,7 @@ export const head = ({ classes, head: { channels } }: Architecture.Architecture,
   )
 
 /**
- * One block as a layer whose result is checked, for feature maps of any size: an operator or module that gives another shape than it should is named by a `ShapeError`.
+ * One block as a layer with a checked result, for feature maps of any size: a `ShapeError` names an operator or module whose result has the wrong shape.
  */
 export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): Layer.Layer => {
   const at = Scope.at(block.path)(scope)
@@ -230,9 +230,9 @@ export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): La
 /**
  * The network as a layer: images `[batch, channels, height, width]` → logits `[batch, classes]`.
  *
- * Parameters have the names of the released PyTorch code: `stem.0.weight`, `blocks.3.b2.0.weight`, `classifier.bias`. In training mode with rates
- * above 0 in the scope the program has inputs `noise/<path>` (see `Regularisation` of `@uninet/nn`); stochastic depth rises linearly from 0 at the first operator block to the
- * rate at the last.
+ * Parameters have the names of the released PyTorch code: `stem.0.weight`, `blocks.3.b2.0.weight`, `classifier.bias`. In training mode, with rates
+ * above 0 in the scope, the program has inputs `noise/<path>` (see `Regularisation` of `@uninet/nn`). Stochastic depth rises linearly from 0 at the first operator block to the
+ * full rate at the last.
  *
  * @example
  * ```ts
@@ -260,7 +260,7 @@ export const forward = (network: Network, scope: Scope.Scope): Layer.Layer => {
   }
 }
 
-/** The network as everything behind it sees it: input `image`, output `logits`. */
+/** The network as the rest of the toolkit sees it: input `image`, output `logits`. */
 export const model = (network: Network): Model.Model => {
   const { channels, height, width } = network.architecture.image
   return Model.make({

@@ -1,8 +1,8 @@
 /**
  * What a network costs, for one image: parameters, multiply-accumulates, what fvcore would count, and memory.
  *
- * A network is a chain of parts (stem, downsampling modules, operator blocks, head) that hand one tensor on, so its costs are
- * those of its parts combined in order. Every part is measured on its graph once and remembered: architectures of one space share most
+ * A network is a chain of parts (stem, downsampling modules, operator blocks, head), each passing one tensor to the next, so its costs are
+ * the combined costs of its parts. Every part is measured once, on its graph, and cached: architectures of one space share most
  * of their parts.
  */
 import { Cost, Costs, type GraphError, Op, Program, type Shape, Tensor } from "@uninet/graph"
@@ -22,11 +22,11 @@ export type { Activations }
 export interface PartCosts {
   /** Elements of trained parameters. */
   readonly parameters: number
-  /** Elements of running statistics, and one count of batches per batch norm, which PyTorch's checkpoints hold. */
+  /** Elements of running statistics, plus one batch counter per batch norm, which PyTorch's checkpoints contain. */
   readonly buffers: number
   readonly macs: Cost.Macs
   readonly flops: Cost.Flops
-  /** What fvcore's flop counter prints: multiply-accumulates of convolutions, linear layers and attention, and its charges for norms and adaptive pooling. */
+  /** What fvcore's FLOP counter prints: multiply-accumulates of convolutions, linear layers and attention, and its charges for norms and adaptive pooling. */
   readonly fvcoreCount: number
   readonly fvcoreByOperator: Readonly<Partial<Record<Cost.FvcoreOperator, number>>>
   /** Bytes of activations. */
@@ -37,9 +37,9 @@ export interface PartCosts {
 export interface StageCosts extends PartCosts {
   /** `stem`, `stage 0`, …, `head`. */
   readonly name: string
-  /** What the architecture says of the stage; `null` for stem and head. */
+  /** The architecture's description of the stage; `null` for stem and head. */
   readonly stage: Architecture.Stage | null
-  /** What comes out; for the head, what it pools. */
+  /** The output; for the head, the map that it pools. */
   readonly output: Network.FeatureMap
 }
 
@@ -74,7 +74,7 @@ const fvcoreOperators: ReadonlyArray<Cost.FvcoreOperator> = [
 
 /**
  * The costs of parts that follow one another: sums, and for memory the highest peak. While a later part runs, a training step holds
- * what the earlier ones keep for their backward pass.
+ * what the earlier parts keep for their backward pass.
  */
 export const combine = (parts: ReadonlyArray<PartCosts>): PartCosts => {
   let {
@@ -133,10 +133,10 @@ const measure = (layer: (scope: Scope.Scope) => Layer.Layer, input: Shape.Shape,
     }
   })
 
-/** Parts of this many kinds are remembered; a space has some thousands. */
+/** The cache holds this many kinds of parts; a space has a few thousand. */
 const rememberedParts = 100_000
 
-/** Remembers what `of` gives by key. Pure to the outside: the same question has the same answer. */
+/** Caches the results of `of` by key. Pure from the outside: the same question has the same answer. */
 const remember = () => {
   const known = new Map<string, Measured>()
   return (key: string, of: () => Measured): Measured => {
@@ -149,7 +149,7 @@ const remember = () => {
   }
 }
 
-/** By the operator or module itself and not its name: another set may mean something else by it. */
+/** Keyed by the operator or module itself rather than its name, which may mean something else in another set. */
 const blocks = new WeakMap<object, ReturnType<typeof remember>>()
 const stems = remember()
 const heads = remember()
@@ -185,7 +185,7 @@ const ofBlocks = (blocks: ReadonlyArray<Network.Block>): Measured =>
 /**
  * The costs of a network for one image, and those of its stem, stages and head.
  *
- * Fails where an operator or module builds a graph that cannot be: its own mistake, since the architecture was checked.
+ * Fails if an operator or module builds an invalid graph: this is its own mistake, since the architecture was checked.
  *
  * @example
  * ```ts
@@ -213,7 +213,7 @@ const of = ({ architecture, blocks }: Network.Network): Result.Result<NetworkCos
   })
 export { of }
 
-/** Costs that add up from stage to stage, as constraints on a search space take them. */
+/** Costs that add up from stage to stage, the form that constraints on a search space take. */
 export const additive = ["parameters", "macs", "flops", "fvcoreCount"] as const
 /** A cost that is the sum of its parts'. */
 export type Additive = (typeof additive)[number]
@@ -225,8 +225,8 @@ const additiveOf = (measured: Result.Result<PartCosts, unknown>): SpaceCost.Cost
   })
 
 /**
- * The costs of an architecture's parts by themselves: before stage 0, of any stage given what comes in, and after the last one. What cannot be
- * built costs infinitely much.
+ * The costs of an architecture's parts by themselves: before stage 0, of any stage given its input, and after the last stage. Anything that cannot be
+ * built has infinite cost.
  */
 export const parts = (kit: Kit.Kit = Kit.standard): Parameters<typeof StageCost.byStage<Additive>>[0] => ({
   stem: (architecture) => additiveOf(ofStem(architecture)),
@@ -241,7 +241,7 @@ export const parts = (kit: Kit.Kit = Kit.standard): Parameters<typeof StageCost.
 })
 
 /**
- * The cost function of architectures for constraints on a search space, stage by stage. What cannot be built costs infinitely much, so no
+ * The cost function of architectures for constraints on a search space, stage by stage. Anything that cannot be built has infinite cost, so no
  * bound admits it.
  *
  * @example
@@ -256,8 +256,8 @@ export const forSpace = (kit: Kit.Kit = Kit.standard): SpaceCost.Cost<Architectu
   StageCost.byStage<Additive>(parts(kit))
 
 /**
- * Any cost that is a sum over the ops of an architecture's blocks, stage by stage: `price` is asked for the program of every distinct block once, with a batch of so many images. What cannot be built
- * costs infinitely much.
+ * Any cost that is a sum over the ops of an architecture's blocks, stage by stage: `price` is called once for the program of every distinct block, with the given number of images as its batch.
+ * Anything that cannot be built has infinite cost.
  */
 export const byProgram = (
   kit: Kit.Kit,
@@ -277,7 +277,7 @@ export const byProgram = (
   const ofBlock = (block: Network.Block): number => {
     const { config, input, kind } = block
     return of(
-      // Stage 0's operator may be another one of the same name.
+      // Stage 0's operator may be a different one with the same name.
       JSON.stringify([kind, block.name, block.stage === 0, config, input]),
       (scope) => Network.block(block, scope),
       { ...input, channels: config.inChannels }
@@ -304,7 +304,7 @@ export const byProgram = (
   })
 }
 
-/** Peaks of activations in bytes, for one image: of an evaluation, and of a training step. */
+/** Peaks of activation memory in bytes, for one image: of an evaluation, and of a training step. */
 export const activations =
   (kit: Kit.Kit = Kit.standard) =>
   (architecture: Architecture.Architecture): Pick<Activations, "inference" | "training"> =>

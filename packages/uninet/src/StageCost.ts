@@ -1,11 +1,11 @@
-/** Costs of an architecture that add up from stage to stage: what constraints on a space are solved along. */
+/** Architecture costs that add up from stage to stage: the kind for which constraints on a space are solved. */
 import { Cost } from "@uninet/search-space"
 import * as Arr from "effect/Array"
 import { featureMaps, type Architecture, type Stage } from "./Architecture.ts"
 
 /** A feature map: channels × height × width. */
 export interface FeatureMap {
-  /** The channels' number. */
+  /** The number of channels. */
   readonly channels: number
   /** Pixels. */
   readonly height: number
@@ -14,12 +14,12 @@ export interface FeatureMap {
 }
 
 /**
- * The cost of an architecture from the costs of its parts, each remembered: `stage` is called once for every stage and feature
- * map that comes in. Over UniNet's space that is some 10⁴ to 10⁵ pairs, so where building a block's cost is slow, let
- * `stage` remember blocks (a stage's cost is its downsampling module's plus `repeats` times its block's).
+ * The cost of an architecture from the costs of its parts, all cached: `stage` is called once for every pair of stage and
+ * incoming feature map. Over UniNet's space that is some 10⁴ to 10⁵ pairs, so if computing a block's cost is slow, let `stage`
+ * cache blocks (a stage's cost is its downsampling module's plus `repeats` times its block's).
  *
- * @param parts `stem`: before stage 0; `stage`: any stage, given what comes in and its index, of which only whether it is 0 may
- * matter, since its costs are remembered; `head`: after the last, given what comes in.
+ * @param parts `stem`: before stage 0; `stage`: any stage, given its input and its index (results are cached, so they may
+ * depend only on whether the index is 0); `head`: after the last stage, given its input.
  *
  * @example
  * ```ts
@@ -43,7 +43,7 @@ export const byStage = <K extends string>(parts: {
   readonly stage: (stage: Stage, entry: FeatureMap, architecture: Architecture, index: number) => Cost.Costs<K>
   readonly head: (entry: FeatureMap, architecture: Architecture) => Cost.Costs<K>
 }): Cost.Cost<Architecture, K> => {
-  // stages are shared by the architectures of a space, so their identity is a good key; head widths are not part of a stage
+  // stages are shared by the architectures of a space, so their identity is a good key; the head width is not part of a stage
   const byHeadDim = new Map<number, WeakMap<Stage, Map<number, Cost.Costs<K>>>>()
   const stageCosts = (stage: Stage, entry: FeatureMap, architecture: Architecture, index: number): Cost.Costs<K> => {
     let stages = byHeadDim.get(architecture.headDim)
@@ -90,7 +90,7 @@ export const byStage = <K extends string>(parts: {
   }
 }
 
-/** What comes into a stage (or into the head, after the last one), given its channels. */
+/** The input of a stage (or of the head, after the last stage), given its channels. */
 const entryOf = (architecture: Architecture, stage: number, channels: Cost.Entry): FeatureMap => ({
   channels: Number(channels),
   ...Arr.getUnsafe(featureMaps(architecture), stage)

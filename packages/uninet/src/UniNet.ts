@@ -1,7 +1,7 @@
 /**
- * The UniNet family as data: the same kind of architecture as any that a search finds.
+ * The UniNet family as data: architectures like any that a search finds.
  *
- * After the paper (arXiv 2207.05420) and the authors' released PyTorch code (Sense-X/UniNet), whose parameters and counts it has exactly.
+ * After the paper (arXiv 2207.05420) and the authors' released PyTorch code (Sense-X/UniNet); parameters and counts match exactly.
  */
 import type * as Architecture from "./Architecture.ts"
 
@@ -38,7 +38,7 @@ const base: Six = [24, 48, 80, 128, 128, 256]
 
 /** The smallest member, for images of 160 pixels. */
 export const B0 = member({ image: 160, repeats: [1, 2, 4, 4, 4, 8], channels: base })
-/** The network that the search found; its ImageNet-1K top-1 is 80.8%. */
+/** The network found by the search; its ImageNet-1K top-1 is 80.8%. */
 export const B1 = member({ image: 224, repeats: [1, 2, 4, 4, 4, 8], channels: base })
 /** For images of 256 pixels. */
 export const B2 = member({ image: 256, repeats: [2, 3, 6, 6, 6, 12], channels: base })

@@ -1,15 +1,15 @@
 /**
- * UniNet's search space: five searched stages, for each the operator, the downsampling module, the expansion ratio, a width
- * multiplier and a depth offset; 1875⁵ = 23,174,285,888,671,875 choices.
+ * UniNet's search space: five searched stages, each with a choice of operator, downsampling module, expansion ratio, width
+ * multiplier and depth offset; 1875⁵ = 23,174,285,888,671,875 choices.
  *
- * **Sources.** Candidates by a reader's summary of the paper's first version (arXiv 2110.04035v1); seed network (repeats 1,2,2,3,5,8, channels
- * 16,32,48,96,128,192, strides 1,2,2,2,1,2) by sibling networks of the same authors; stem, head and `makeDivisible` by the released PyTorch
- * code (Sense-X/UniNet). Our choice, since the sources are silent: the divisors of the channels (`headDim` next to attention, `divisor` elsewhere; they fit
+ * **Sources.** The candidates come from a reader's summary of the paper's first version (arXiv 2110.04035v1); the seed network (repeats 1,2,2,3,5,8, channels
+ * 16,32,48,96,128,192, strides 1,2,2,2,1,2) from sibling networks of the same authors; stem, head and `makeDivisible` from the released PyTorch
+ * code (Sense-X/UniNet). Where the sources are silent, we chose: the divisors of the channels (`headDim` next to attention, `divisor` elsewhere; they fit
  * the released network), the seed point's operator, module and expansion (DWConv, L, 4), all the defaults for small images,
- * and that `LSA` on a map no larger than its window is written `SA`, which it then equals.
+ * and writing `LSA` as `SA` on a map no larger than its window, where the two are equal.
  *
  * **One network, one form.** Offsets that would leave no block are clipped to one block, and rounding gives several multipliers the
- * same width: such choices are one architecture here, drawn once and hashed once. `Space.size` counts choices, `Space.distinct`
+ * same width. Such choices are one architecture here, drawn once and hashed once. `Space.size` counts choices, `Space.distinct`
  * architectures.
  */
 import { type Dsm, Dsms } from "@uninet/dsm"
@@ -31,46 +31,46 @@ import * as pytorch from "./internal/pytorch.ts"
 import * as scaling from "./internal/scaling.ts"
 import { versionOf } from "./internal/version.ts"
 
-/** The network at the middle of the space, stage 0 first; every array has one entry for every stage. */
+/** The network at the centre of the space, stage 0 first; every array has one entry per stage. */
 export interface Seed {
-  /** Blocks of each stage, which the depth offsets change. Stage 0's is taken as it is. */
+  /** Blocks of each stage, which the depth offsets change. Stage 0's number is fixed. */
   readonly repeats: ReadonlyArray<number>
-  /** Channels of each stage, which the width multipliers change. Stage 0's is taken as it is. */
+  /** Channels of each stage, which the width multipliers change. Stage 0's number is fixed. */
   readonly channels: ReadonlyArray<number>
   /** The factors by which the stages divide height and width; not searched. */
   readonly strides: ReadonlyArray<number>
-  /** The seed point's operator, module and expansion ratio; default `DWConv`, `L`, 4, or the first candidate where that is none. */
+  /** The seed point's operator, module and expansion ratio; default `DWConv`, `L`, 4, or the first candidate if that is not among them. */
   readonly operator?: string
   readonly dsm?: string
   /** Default 4. */
   readonly expansion?: number
 }
 
-/** What `make` may be told; everything has a default. */
+/** Options of `make`; all have a default. */
 export interface Options {
-  /** Height and width of the images in pixels; a number for square ones. Default 224. At 64 and less, the small defaults hold. */
+  /** Height and width of the images in pixels; a number for square ones. Default 224. For 64 and less, the small defaults apply. */
   readonly image?: number | { readonly height: number; readonly width: number }
   /** Channels of the images. Default 3. */
   readonly channels?: number
-  /** Classes to tell apart. Default 1000. */
+  /** Number of classes. Default 1000. */
   readonly classes?: number
-  /** The operators and modules: candidates, heads and choices of their own follow from it. Default: UniNet's own. */
+  /** The operators and modules, which determine the candidates, heads and own choices. Default: UniNet's own. */
   readonly kit?: Kit.Kit
-  /** Names of the candidate operators. Default: the kit's: Conv, DWConv, SA, LSA, MLP. */
+  /** Names of the candidate operators. Default: those of the kit: Conv, DWConv, SA, LSA, MLP. */
   readonly operators?: ReadonlyArray<string>
-  /** Names of the candidate downsampling modules. Default: the kit's: L, LG, G. */
+  /** Names of the candidate downsampling modules. Default: those of the kit: L, LG, G. */
   readonly dsms?: ReadonlyArray<string>
-  /** Names of the operators and modules with multi-head attention, whose channels are rounded to `headDim`. Default: the kit's: SA, LSA, LG, G. */
+  /** Names of the operators and modules with multi-head attention, whose channels are rounded to `headDim`. Default: those of the kit: SA, LSA, LG, G. */
   readonly multiHead?: ReadonlyArray<string>
-  /** Candidate expansion ratios, rising. Default 2, 3, 4, 5, 6. */
+  /** Candidate expansion ratios, ascending. Default 2, 3, 4, 5, 6. */
   readonly expansions?: ReadonlyArray<number>
-  /** Candidate width multipliers, rising; 1 must be one. Default 0.5, 0.75, 1, 1.25, 1.5. */
+  /** Candidate width multipliers, ascending; must include 1. Default 0.5, 0.75, 1, 1.25, 1.5. */
   readonly widths?: ReadonlyArray<number>
-  /** Candidate depth offsets, rising integers; 0 must be one. Default −2, −1, 0, 1, 2. */
+  /** Candidate depth offsets, ascending integers; must include 0. Default −2, −1, 0, 1, 2. */
   readonly depths?: ReadonlyArray<number>
-  /** The seed network. Default: see the module's text; `small`'s own for small images. */
+  /** The seed network. Default: see the head of this module; for small images, that of `small`. */
   readonly seed?: Seed
-  /** Channels of stage 0 in place of the seed's: 24 in the released UniNets, 16 (small: 8) in the seed network. */
+  /** Channels of stage 0, instead of the seed's: 24 in the released UniNets, 16 (small: 8) in the seed network. */
   readonly stage0Channels?: number
   /** Default: 32 channels, stride 2 (small: 8 channels, stride 1). */
   readonly stem?: { readonly channels: number; readonly stride: number }
@@ -78,18 +78,18 @@ export interface Options {
   readonly headChannels?: number
   /** Width of one attention head. Default 32 (small: 8). */
   readonly headDim?: number
-  /** What channels away from attention are rounded to. Default 16 (small: 8). */
+  /** What channels are rounded to where there is no attention. Default 16 (small: 8). */
   readonly divisor?: number
-  /** Side of LSA's window, up to which map size it is written SA (where SA is a candidate too). Default 7; 0 never does so. */
+  /** Side of LSA's window: on maps up to this size LSA is written as SA (if SA is a candidate too). Default 7; 0 never does so. */
   readonly window?: number
-  /** The operator of stage 0, which is not searched. Default: the kit's: DWConv. */
+  /** The operator of stage 0, which is not searched. Default: that of the kit: DWConv. */
   readonly stage0Operator?: string
-  /** Choices that operators and modules have of their own, by their names. Default: the kit's: none. */
+  /** The own choices of operators and modules, by the names of these. Default: those of the kit: none. */
   readonly choices?: Readonly<Record<string, Operator.Choices>>
 }
 
 /**
- * `v` rounded to a multiple of `divisor`, at least `divisor`, and never more than a tenth below `v` (the released code's rule):
+ * `v` rounded to a multiple of `divisor`, at least `divisor`, and never more than a tenth below `v` (the rule of the released code):
  * max(d, ⌊(v + d/2) / d⌋·d), plus d if that is below 0.9·v.
  */
 export const makeDivisible = (v: number, divisor: number): number => {
@@ -97,7 +97,7 @@ export const makeDivisible = (v: number, divisor: number): number => {
   return rounded < 0.9 * v ? rounded + divisor : rounded
 }
 
-/** The candidates and the seed network for ImageNet's size, as data. */
+/** The candidates and the seed network for ImageNet-size images, as data. */
 export const paper = {
   image: 224,
   channels: 3,
@@ -119,9 +119,9 @@ export const paper = {
 } satisfies Options
 
 /**
- * The defaults for images of 64 pixels and less, our choice: the paper's candidates around a seed network narrow enough to train on a CPU
- * (see the README for the MACs this gives). The stem keeps the resolution; then as many of the stages 1, 2, … halve the map
- * as bring its shorter side near 4 (28 → 14 → 7 → 4 → 4 → 4, 32 → 16 → 8 → 4 → 4 → 4, 64 → 32 → 16 → 8 → 4 → 4).
+ * The defaults for images of 64 pixels and less, which are our choice: the paper's candidates around a seed network narrow enough to
+ * train on a CPU (see the README for the resulting MACs). The stem keeps the resolution. Then as many of the stages 1, 2, … halve the map
+ * as it takes to bring its shorter side near 4 (28 → 14 → 7 → 4 → 4 → 4, 32 → 16 → 8 → 4 → 4 → 4, 64 → 32 → 16 → 8 → 4 → 4).
  */
 export const smallDefaults = (image: { readonly height: number; readonly width: number }) => {
   const halvings = Math.min(5, Math.max(1, Math.round(Elementary.log2(Math.min(image.height, image.width) / 4))))
@@ -139,14 +139,14 @@ export const smallDefaults = (image: { readonly height: number; readonly width: 
   } satisfies Options
 }
 
-/** The defaults for images of this size: the paper's, or up to 64 pixels the small ones. */
+/** The defaults for images of this size: the paper's or, up to 64 pixels, the small ones. */
 export const defaultsFor = (image: { readonly height: number; readonly width: number }) =>
   Math.max(image.height, image.width) <= smallLimit ? smallDefaults(image) : paper
 
 const sizeOf = (image: number | { readonly height: number; readonly width: number }) =>
   typeof image === "number" ? { height: image, width: image } : image
 
-/** The candidates that a kit has, and what has to be known of them. */
+/** The candidates of a kit, and what has to be known about them. */
 const ofKit = (kit: Kit.Kit): Pick<Options, "operators" | "dsms" | "multiHead" | "stage0Operator" | "choices"> => {
   const owners: ReadonlyArray<readonly [string, Operator.Operator | Dsm.Dsm]> = [
     ...(Object.hasOwn(kit.operators, kit.stage0.name) ? [] : [[kit.stage0.name, kit.stage0.operator] as const]),
@@ -165,7 +165,7 @@ const ofKit = (kit: Kit.Kit): Pick<Options, "operators" | "dsms" | "multiHead" |
 }
 
 /**
- * UniNet's space as a declaration, to be part of a larger one. Settings that make no sense are reported by `Space.make`.
+ * UniNet's space as a declaration, for use as part of a larger one. `Space.make` reports settings that make no sense.
  *
  * @example
  * ```ts
@@ -264,7 +264,7 @@ export const choice = ({ kit = Kit.standard, ...options }: Options = {}): Choice
   )
 }
 
-/** The fields of the choices that candidates have of their own, each there where its owner is chosen. */
+/** The fields for the candidates' own choices, each active only where its owner is chosen. */
 const ownChoices = (
   field: "operator" | "dsm",
   names: ReadonlyArray<string>,
@@ -279,13 +279,13 @@ const ownChoices = (
 
 const ownedBy = (name: string) => `choices of ${name}`
 
-/** An operator's or module's own choices, where it has some. */
+/** An operator's or module's own choices, if it has any. */
 const ownOf = (choices: Readonly<Record<string, Operator.Choices>>, name: string): Operator.Choices | undefined => {
   const own = Object.hasOwn(choices, name) ? choices[name] : undefined
   return own === undefined || Object.keys(own).length === 0 ? undefined : own
 }
 
-/** What the choices of stage 0's operator come to: their seeds, since nothing is searched there. */
+/** The values of the choices of stage 0's operator: their seeds, since nothing is searched there. */
 const seedsOf = (
   own: Operator.Choices | undefined
 ): Result.Result<Readonly<Record<string, Site.Literal>> | undefined, SpaceError.InvalidSpace> =>
@@ -295,7 +295,7 @@ const settingsOf = (
   chosen: Readonly<Record<string, unknown>>,
   name: string
 ): Readonly<Record<string, Site.Literal>> | undefined =>
-  // What stands there was made by the struct of single choices above.
+  // The value was made by the struct of single choices above.
   chosen[ownedBy(name)] as Readonly<Record<string, Site.Literal>> | undefined
 
 const downsampled = (map: { readonly height: number; readonly width: number }, stride: number) => ({
@@ -303,7 +303,7 @@ const downsampled = (map: { readonly height: number; readonly width: number }, s
   width: Math.ceil(map.width / stride)
 })
 
-/** The seed option: the one asked for, else the usual one if it is a candidate, else the first. */
+/** The seed option: the requested one, else the usual one if it is a candidate, else the first. */
 const preferred = <A>(candidates: ReadonlyArray<A>, wanted: A | undefined, usual: A): { readonly seed?: A } =>
   wanted !== undefined ? { seed: wanted } : candidates.includes(usual) ? { seed: usual } : {}
 
@@ -352,8 +352,8 @@ const faultOf = (
 }
 
 /**
- * UniNet's space. Without options it is the paper's, for 224×224 images and 1000 classes; at images of 64 pixels and less the
- * defaults are `smallDefaults`. Fails with `InvalidSpace` where a setting makes no sense.
+ * UniNet's space. Without options it is the paper's, for 224×224 images and 1000 classes. For images of 64 pixels and less the
+ * defaults are `smallDefaults`. Fails with `InvalidSpace` if a setting makes no sense.
  *
  * @example
  * ```ts
@@ -369,14 +369,14 @@ const faultOf = (
 export const make = (options: Options = {}): Result.Result<Space.Space<Architecture>, SpaceError.InvalidSpace> =>
   Space.make(choice(options))
 
-/** As `make` with the defaults of small images whatever the size; without options for MNIST: 28×28, one channel, ten classes. */
+/** Like `make`, but with the defaults for small images whatever the size. Without options it is for MNIST: 28×28, one channel, ten classes. */
 export const small = (options: Options = {}): Result.Result<Space.Space<Architecture>, SpaceError.InvalidSpace> => {
   const image = options.image ?? 28
   const candidates = ofKit(options.kit ?? Kit.standard)
   return make({ ...smallDefaults(sizeOf(image)), ...candidates, channels: 1, classes: 10, ...options, image })
 }
 
-/** Costs of UniNet's networks by name: what adds up along the stages, and the peaks of activations, of an evaluation and of a training step. */
+/** Costs of UniNet's networks, by name: those that add up along the stages, and the peaks of activation memory in an evaluation and in a training step. */
 export type Costs = NetworkCosts.Additive | ModelSpace.Counted | "trainingActivationBytes"
 
 /** UniNet's space with its networks. */
@@ -385,7 +385,7 @@ export type Models = ModelSpace.ModelSpace<Architecture, Costs, Classification.M
 const fault = (path: string, problem: string, remedy: string) =>
   new SpaceError.InvalidSpace({ problems: [{ path: [path], problem, remedy }] })
 
-/** What is no operator or module: a name that a set was asked for without a type checker, and that it does not have. */
+/** The error for a kit that contains something other than operators and modules: a name that untyped code requested from a set that does not have it. */
 const faultIn = ({ dsms, operators }: Kit.Kit): SpaceError.InvalidSpace | undefined => {
   for (const [path, set, standard] of [
     ["operators", operators, Kit.standard.operators] as const,
@@ -403,7 +403,7 @@ const faultIn = ({ dsms, operators }: Kit.Kit): SpaceError.InvalidSpace | undefi
   return undefined
 }
 
-/** What makes networks of a space that cannot be built with the kit: a candidate that it does not have, or what no choice changes. */
+/** The error for a space whose networks cannot be built with the kit: the kit lacks a candidate, or there is a mistake that no choice changes. */
 const faultWith = (
   kit: Kit.Kit,
   { dsms = [], operators = [] }: Options,
@@ -421,7 +421,7 @@ const faultWith = (
     : undefined
 }
 
-/** Stem, stages and head, with what the architecture says of them. */
+/** Stem, stages and head, with the architecture's description of them. */
 const partsOf =
   (kit: Kit.Kit) =>
   (architecture: Architecture): Result.Result<ReadonlyArray<ModelSpace.Part>, { readonly message: string }> =>
@@ -448,9 +448,9 @@ const partsOf =
     )
 
 /**
- * UniNet's space with its networks: classifiers of images. Candidates are what the kit has.
+ * UniNet's space with its networks: image classifiers. The candidates are those of the kit.
  *
- * Fails with `InvalidSpace` where a setting makes no sense, names a candidate that the kit does not have, or leaves the seed network unbuildable (an image too small for the strides,
+ * Fails with `InvalidSpace` if a setting makes no sense, names a candidate that the kit does not have, or makes it impossible to build the seed network (an image too small for the strides,
  * heads in stage 0 that do not divide its channels).
  *
  * @example
@@ -497,7 +497,7 @@ export const models = ({ kit = Kit.standard, ...options }: Options = {}): Result
     })
   })
 
-/** As `models`, with the operators and modules of the services `Operators` and `Dsms`. */
+/** Like `models`, with the operators and modules of the services `Operators` and `Dsms`. */
 export const fromServices = (options: Options = {}): Effect.Effect<Models, SpaceError.InvalidSpace, Operators | Dsms> =>
   Effect.flatMap(Kit.fromServices, (kit) => Effect.fromResult(models({ ...options, kit })))
 
@@ -508,7 +508,7 @@ export class NotPictures extends Schema.TaggedError<NotPictures>()("NotPictures"
   }
 }
 
-/** The space for a data set's examples: pictures with classes. */
+/** The space for a data set's examples: images with classes. */
 export const forData =
   (options: Options = {}) =>
   ({ classes, inputs }: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> => {

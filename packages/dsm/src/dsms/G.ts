@@ -1,4 +1,4 @@
-/** The global downsampling module: as LG, without the two-dimensional neighbourhood. What the paper says of it in words; the padding is our choice. */
+/** The global downsampling module: like LG, but without the two-dimensional neighbourhood. It follows the paper's description in words; the padding is our choice. */
 import { Op } from "@uninet/graph"
 import { type Layer, Nn, Scope } from "@uninet/nn"
 import { flow } from "effect/Function"
@@ -6,13 +6,13 @@ import { type Config, type Dsm, strided } from "../Dsm.ts"
 import * as pytorch from "./pytorch.ts"
 import { attending, attendingCount, branchCount, plus, shortcutCount } from "./shared.ts"
 
-/** Weights per channel: the stride's area, so that the sequence gets as much shorter as an image would. */
+/** Weights per channel: the stride's area, so that the sequence shrinks by as much as an image would. */
 const kernel = ({ stride }: Config) => (stride === 1 ? 3 : stride * stride)
 
 /**
  * Depthwise convolution along the row-major token sequence, kernel = stride = s² (kernel 3 and padding 1 where s = 1) → BN → 1×1.
  *
- * The sequence is an image one pixel high. Zeros at its end make it as long as the result needs: s² for each of ⌈h/s⌉·⌈w/s⌉ positions.
+ * The sequence is treated as an image one pixel high. Zeros at its end make it as long as the result requires: s² for each of ⌈h/s⌉·⌈w/s⌉ positions.
  */
 const sequence =
   (scope: Scope.Scope, config: Config): Layer.Layer =>
@@ -38,7 +38,7 @@ const sequence =
 /** Queries from the sequence branch attend to every position of the input; + max-pool → 1×1. */
 export const G: Dsm = {
   heads: true,
-  // A norm follows, in the module or behind it.
+  // A norm follows, in the module or after it.
   idle: ["q.0.bias", "kv_norm.bias", "kv.bias", "proj.bias", "residual.0.bias", "residual.1.bias"],
   growth: { parts: { kv: 2 }, normsChannels: true },
   pytorch: pytorch.G,

@@ -6,7 +6,7 @@ import { branchCount, local, plus, shortcut, shortcutCount } from "./shared.ts"
 
 /** Depthwise 3×3 with the stride → BN → 1×1; + max-pool → 1×1. */
 export const L: Dsm = {
-  // A norm follows, in the module or behind it.
+  // A norm follows, in the module or after it.
   idle: ["downsample.0.bias", "downsample.1.bias", "downsample.2.bias", "residual.0.bias", "residual.1.bias"],
   growth: {},
   pytorch: pytorch.L,

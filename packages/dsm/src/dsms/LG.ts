@@ -7,7 +7,7 @@ import { attending, attendingCount, branchCount, local, plus, shortcutCount } fr
 /** Queries from the local branch attend to every position of the input; + max-pool → 1×1. No LayerScale, no FFN. */
 export const LG: Dsm = {
   heads: true,
-  // A norm follows, in the module or behind it.
+  // A norm follows, in the module or after it.
   idle: ["q.0.bias", "kv_norm.bias", "kv.bias", "proj.bias", "residual.0.bias", "residual.1.bias"],
   growth: { parts: { kv: 2 }, normsChannels: true },
   pytorch: pytorch.LG,

@@ -1,4 +1,4 @@
-/** The PyTorch forms of UniNet's downsampling modules, as Python source: classes with the modules' names. */
+/** PyTorch versions of UniNet's downsampling modules, as Python source: classes with the modules' names. */
 import { PyTorch as layers } from "@uninet/nn"
 import type { PyTorchBlock } from "../Dsm.ts"
 

@@ -14,7 +14,7 @@ export const plus = (...counts: ReadonlyArray<Block.Count>): Block.Count => ({
 
 /** Max-pool 3×3 with the stride (left out at stride 1) → 1×1 convolution, as in the released PyTorch code. */
 export const shortcut = (scope: Scope.Scope, { channels, stride }: Config): Layer.Layer => {
-  // The authors' `Sequential` numbers the convolution by what stands before it.
+  // In the authors' `Sequential`, the convolution's number depends on what comes before it.
   const project = Nn.pointwise(Scope.at(stride === 1 ? "residual.0" : "residual.1")(scope), { out: channels })
   return stride === 1
     ? project
@@ -34,7 +34,7 @@ export const local = (scope: Scope.Scope, { channels, stride }: Config): Layer.L
     Nn.pointwise(Scope.at("2")(scope), { out: channels })
   )
 
-/** A branch of a depthwise convolution with `kernel` weights per channel, BN and 1×1. */
+/** A branch made of a depthwise convolution with `kernel` weights per channel, BN and 1×1. */
 export const branchCount = (
   { channels, inChannels, stride }: Config,
   size: Block.Size,
@@ -44,7 +44,7 @@ export const branchCount = (
   macs: area(strided(stride)(size)) * (kernel * inChannels + inChannels * channels)
 })
 
-/** The shortcut plus attention of the queries that `branch` makes to every position of the input. */
+/** The shortcut plus attention: the queries that `branch` makes attend to every position of the input. */
 export const attending = (
   scope: Scope.Scope,
   config: Config,

@@ -5,10 +5,10 @@ import { hidden, type Operator } from "../Operator.ts"
 import * as pytorch from "./pytorch.ts"
 import { area, shortcut, shortcutCount, squeezeExcitationCount } from "./shared.ts"
 
-/** BN → 3×3 to e·c → BN → GELU → SE → 1×1 to c → BN (first 0); + the input. */
+/** BN → 3×3 to e·c → BN → GELU → SE → 1×1 to c → BN (initially 0); + the input. */
 export const Conv: Operator = {
   widens: true,
-  // A norm follows, in the block or behind it.
+  // A norm follows, in the block or after it.
   idle: ["project.bias", "norm3.bias", "residual.1.bias"],
   growth: {},
   pytorch: pytorch.Conv,

@@ -5,13 +5,13 @@ import { type Config, hidden, type Operator, type Size } from "../Operator.ts"
 import * as pytorch from "./pytorch.ts"
 import { area, shortcut, shortcutCount, squeezeExcitationCount } from "./shared.ts"
 
-/** The 1×1 convolution to the hidden channels is left out where there is nothing to expand. */
+/** The 1×1 convolution to the hidden channels is left out if there is nothing to expand. */
 const expands = (config: Config) => hidden(config) !== config.inChannels
 
-/** [BN → 1×1 to e·c → BN → GELU] → depthwise 3×3 → BN → GELU → SE → 1×1 to c → BN (first 0); + the input. */
+/** [BN → 1×1 to e·c → BN → GELU] → depthwise 3×3 → BN → GELU → SE → 1×1 to c → BN (initially 0); + the input. */
 export const DWConv: Operator = {
   widens: true,
-  // A norm follows, in the block or behind it.
+  // A norm follows, in the block or after it.
   idle: ["b1.0.bias", "b2.4.bias", "b2.5.bias", "residual.1.bias"],
   growth: {},
   pytorch: pytorch.DWConv,

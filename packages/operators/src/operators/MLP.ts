@@ -9,7 +9,7 @@ import { area, feedForward, feedForwardCount, overTokens, tokenResidual } from "
 /**
  * x ← x + γ₁·TokenMLP(LN(x)), N → 2N → N over the N tokens; x ← x + γ₂·FFN(LN(x)). No position encoding.
  *
- * Its token weights hold the image's size: a network with it runs at one resolution only.
+ * The shape of its token weights depends on the image's size: a network with this operator runs at one resolution only.
  */
 export const MLP: Operator = {
   // A norm may follow.

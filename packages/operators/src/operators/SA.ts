@@ -45,7 +45,7 @@ const count = (config: Config, size: Size, scores: number): Count => {
   }
 }
 
-/** Multi-head self-attention of every position to every other, with a depthwise convolution as position encoding, as in the released PyTorch code. */
+/** Multi-head self-attention of every position to every other, with a depthwise convolution for position encoding, as in the released PyTorch code. */
 export const SA: Operator = {
   heads: true,
   // A norm may follow.
@@ -56,13 +56,13 @@ export const SA: Operator = {
   count: (config, size) => count(config, size, area(size) * area(size))
 }
 
-/** Query-key pairs along one axis: those of every window, the last one's padding included. */
+/** Query-key pairs along one axis: those of every window, including the padding of the last. */
 const pairs = (length: number) => {
   const window = Math.min(windowSize, length)
   return Math.ceil(length / window) * window * window
 }
 
-/** As `SA`, with attention inside windows of 7×7 that do not overlap and are not shifted, as in sibling networks of the same authors; padding and masks are our choice. */
+/** Like `SA`, but with attention inside non-overlapping, unshifted windows of 7×7, as in sibling networks of the same authors; padding and masks are our choice. */
 export const LSA: Operator = {
   heads: true,
   // A norm may follow.

@@ -1,4 +1,4 @@
-/** The PyTorch forms of UniNet's operators, as Python source: classes with the operators' names. */
+/** PyTorch versions of UniNet's operators, as Python source: classes with the operators' names. */
 import { Nn, PyTorch as layers } from "@uninet/nn"
 import { hidden, type PyTorchBlock } from "../Operator.ts"
 

@@ -1,12 +1,12 @@
-/** Parts that several operators are made of, and their counts. */
+/** Parts that several operators share, and their counts. */
 import { Op } from "@uninet/graph"
 import { Layer, Nn, Scope } from "@uninet/nn"
 import { flow } from "effect/Function"
 import { type Config, hidden, type Size } from "../Operator.ts"
 
 /**
- * What a convolutional block adds its branch to: the input itself, or, where the channels change, its 3×3 maximum under a 1×1
- * convolution, as in the released PyTorch code.
+ * What a convolutional block adds to its branch: the input itself or, where the channels change, a 1×1 convolution of its 3×3
+ * maximum, as in the released PyTorch code.
  */
 export const shortcut = (scope: Scope.Scope, { channels, inChannels }: Config): Layer.Layer =>
   inChannels === channels

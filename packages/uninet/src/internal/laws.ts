@@ -1,4 +1,4 @@
-/** Laws of UniNet's networks, beside those of every model. */
+/** Laws of UniNet's networks, in addition to those of every model. */
 import { Costs, type GraphError, Op, Program } from "@uninet/graph"
 import type { Laws } from "@uninet/model-space"
 import { Scope } from "@uninet/nn"
@@ -10,7 +10,7 @@ import * as NetworkCosts from "../NetworkCosts.ts"
 
 const nameOf = (block: Network.Block) => `${block.path} (${block.name})`
 
-/** What a block's author says it costs. */
+/** A block's cost as its author declares it. */
 const declared = (block: Network.Block) =>
   block.kind === "dsm"
     ? block.dsm.count?.(block.config, block.input)
@@ -21,7 +21,7 @@ const alone = (block: Network.Block): Result.Result<Program.Program, GraphError>
   return Program.make({ outputs: { y: Network.block(block, Scope.make("evaluation"))(x) } })
 }
 
-/** Every block by itself on an input of its declared size: it gives its declared shape, and costs what its author declares. */
+/** Every block by itself, on an input of its declared size, gives its declared shape and costs what its author declares. */
 const blocks = (kit: Kit.Kit): Laws.Law<Architecture> => ({
   name: "blocks",
   statement: "every block gives the shape it declares, and holds and computes what its author says",
@@ -43,7 +43,7 @@ const blocks = (kit: Kit.Kit): Laws.Law<Architecture> => ({
   }
 })
 
-/** The same architecture with one quantity larger. */
+/** The same architecture with one quantity increased. */
 const larger = (architecture: Architecture): ReadonlyArray<readonly [string, Architecture]> => {
   const { headDim, image, stages } = architecture
   const stage = (i: number, change: Partial<Stage>) => ({
@@ -90,7 +90,7 @@ const monotony = (kit: Kit.Kit): Laws.Law<Architecture> => ({
 
 export const make = (kit: Kit.Kit): ReadonlyArray<Laws.Law<Architecture>> => [blocks(kit), monotony(kit)]
 
-/** Whether a parameter is one that its operator or module says is without effect. */
+/** Whether a parameter is one that its operator or module declares to have no effect. */
 export const isIdle =
   ({ dsms, operators, stage0 }: Kit.Kit) =>
   (parameter: string): boolean => {

@@ -1,11 +1,11 @@
-/** UniNet's networks as a PyTorch module that people read, with parameters under the names of the released code. */
+/** UniNet's networks as a PyTorch module for people to read, whose parameters have the names of the released code. */
 import type { PyTorch } from "@uninet/model-space"
 import * as Result from "effect/Result"
 import type { Architecture } from "../Architecture.ts"
 import type * as Kit from "../Kit.ts"
 import * as Network from "../Network.ts"
 
-/** A block's form with the expression that makes it, if its operator or module has one. */
+/** A block's PyTorch form with the expression that makes it, if its operator or module has one. */
 const formOf = (block: Network.Block) => {
   if (block.kind === "dsm") {
     const { pytorch } = block.dsm
@@ -20,7 +20,7 @@ const formOf = (block: Network.Block) => {
   )
 }
 
-/** The blocks of all stages as arguments of a `Sequential`, equal neighbours in one line. */
+/** The blocks of all stages as arguments of a `Sequential`, with equal neighbours on one line. */
 const blocksOf = (blocks: ReadonlyArray<Network.Block>) =>
   Result.gen(function* () {
     const definitions = new Set<string>()
@@ -47,7 +47,7 @@ const blocksOf = (blocks: ReadonlyArray<Network.Block>) =>
 
 const className = "UniNet"
 
-/** The form of an architecture's network. Fails where an operator or module has no text of its own. */
+/** The PyTorch form of an architecture's network. Fails if an operator or module has no PyTorch code. */
 export const make =
   (kit: Kit.Kit): PyTorch<Architecture> =>
   (architecture) =>

@@ -1,4 +1,4 @@
-/** How UniNet's architectures become deeper, wider and larger, and how a larger network starts from a smaller one's weights. */
+/** How UniNet's architectures are made deeper, wider and larger, and how a larger network starts from a smaller one's weights. */
 import type { Dsm } from "@uninet/dsm"
 import { Scaling } from "@uninet/model-space"
 import type { Operator } from "@uninet/operators"
@@ -15,7 +15,7 @@ import { divisorFor } from "./divisor.ts"
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
 const lcm = (a: number, b: number) => (a / gcd(a, b)) * b
 
-/** The space's divisor for images of this size, or the largest part of it that the baseline's own channels are multiples of. */
+/** The space's divisor for images of this size, or its largest divisor that also divides the baseline's channels. */
 const divisorOf = (base: Architecture, attends: ReadonlyArray<boolean>): number =>
   base.stages.reduce((d, { channels }, i) => (attends[i] === true ? d : gcd(d, channels)), divisorFor(base.image))
 
@@ -30,7 +30,7 @@ const sizesOf = ({ head, image, stages, stem }: Architecture): Scaling.Sizes => 
   head: head.channels
 })
 
-/** The width of an image whose height is `edge`: in the baseline's proportion, in multiples of the total stride. */
+/** The width of an image whose height is `edge`: in the baseline's aspect ratio, rounded to a multiple of the total stride. */
 const widthAt = (base: Architecture, edge: number): number => {
   const { height, width } = base.image
   const stride = totalStride(base)
@@ -51,7 +51,7 @@ const apply =
     head: { channels: sizes.head }
   })
 
-/** A pure function of numbers that remembers. */
+/** Memoises a pure function of numbers. */
 const remember = <Args extends ReadonlyArray<number>, A>(of: (...args: Args) => A): ((...args: Args) => A) => {
   const known = new Map<string, A>()
   return (...args) => {
@@ -64,7 +64,7 @@ const remember = <Args extends ReadonlyArray<number>, A>(of: (...args: Args) => 
   }
 }
 
-/** Multiply-accumulates of the parts in sizes that are being tried, each counted once. */
+/** Multiply-accumulates of the parts at the sizes being tried, each counted once. */
 const macsOf = (base: Architecture, kit: Kit.Kit): Scaling.Chain<Architecture>["macs"] => {
   const parts = NetworkCosts.parts(kit)
   const sizes = sizesOf(base)
@@ -100,8 +100,8 @@ const macsOf = (base: Architecture, kit: Kit.Kit): Scaling.Chain<Architecture>["
 }
 
 /**
- * Channels are multiples of the head size next to attention, elsewhere of the divisor (by default the space's: 8 up to 64 pixels, else 16; less where the baseline's own channels are no
- * multiples of it, as in the released family). The image's height is a multiple of the total stride; the width follows.
+ * Channels are multiples of the head size next to attention, and of the divisor elsewhere (by default the space's: 8 up to 64 pixels, else 16; less if the baseline's own channels are not
+ * multiples of it, as in the released family). The image's height is a multiple of the total stride, and the width follows.
  */
 const chainOf = (kit: Kit.Kit, base: Architecture, given: number | null): Scaling.Chain<Architecture> => {
   const { head, headDim, image, stages, stem } = base
@@ -112,7 +112,7 @@ const chainOf = (kit: Kit.Kit, base: Architecture, given: number | null): Scalin
   const entry = stages.map(({ channels, dsm }, i): Scaling.Stage["entry"] =>
     dsm !== null ? "free" : channels === entries[i] ? "tied" : "apart"
   )
-  // Widths that are tied to one another take the steps that suit them all.
+  // Widths that depend on one another move in steps that suit them all.
   const steps = [divisor, ...attends.map((attending) => (attending ? headDim : divisor))]
   for (let i = 0; i < stages.length; i++)
     if (entry[i] === "tied") steps[i + 1] = lcm(Arr.getUnsafe(steps, i), Arr.getUnsafe(steps, i + 1))
@@ -133,7 +133,7 @@ const chainOf = (kit: Kit.Kit, base: Architecture, given: number | null): Scalin
   }
 }
 
-/** A block of the larger network, and the one of the smaller network that it continues; `undefined` for a new one. */
+/** A block of the larger network and the block of the smaller network that it continues; `undefined` for a new one. */
 interface Pair {
   readonly block: Network.Block
   readonly partner: Network.Block | undefined
@@ -149,13 +149,13 @@ const pairs = (smaller: Network.Network, larger: Network.Network): ReadonlyMap<s
     })
   )
 
-/** `blocks.3.b2.0.weight` as the block's path and the rest. */
+/** Splits `blocks.3.b2.0.weight` into the block's path and the rest. */
 const ofBlock = (name: string): readonly [path: string | undefined, rest: string] => {
   const [, path, rest = name] = /^(blocks\.\d+)\.(.*)$/.exec(name) ?? []
   return [path, rest]
 }
 
-/** What an operator or module says of how it grows. */
+/** What an operator or module declares about how it grows. */
 const growthOf = (block: Network.Block): Operator.Growth | Dsm.Growth | undefined =>
   block.kind === "dsm" ? block.dsm.growth : block.operator.growth
 
@@ -222,14 +222,14 @@ const approximations = (
 const differs = (at: string, what: string, small: string | number, large: string | number) =>
   new Scaling.NotLarger({ at, what, smaller: String(small), larger: String(large) })
 
-/** In any order the same. */
+/** The same in any order. */
 const settings = (chosen: Architectures.Stage["settings"] = {}) =>
   Object.entries(chosen)
     .map(([name, value]) => `${name} ${value}`)
     .toSorted()
     .join(", ") || "none"
 
-/** What tells the larger network from one that was scaled up from the smaller one. */
+/** What distinguishes the larger network from one scaled up from the smaller one. */
 const differenceOf = (a: Architecture, b: Architecture): Scaling.NotLarger | undefined => {
   const same: ReadonlyArray<readonly [string, string, string | number, string | number]> = [
     ["image", "channels", a.image.channels, b.image.channels],
@@ -259,7 +259,7 @@ const differenceOf = (a: Architecture, b: Architecture): Scaling.NotLarger | und
   return found === undefined ? undefined : differs(...found)
 }
 
-/** B0 to B6 for images of any channels and any number of classes, where the baseline is their B0. */
+/** B0 to B6 for images with any channels and any number of classes, if the baseline is their B0. */
 const published = (baseline: Architecture): ReadonlyArray<Architecture> | null => {
   const fit = UniNet.withImage({ channels: baseline.image.channels }, baseline.classes)
   return Architectures.hash(baseline) === Architectures.hash(fit(UniNet.B0))

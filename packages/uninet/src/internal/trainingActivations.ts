@@ -3,7 +3,7 @@ import { gradient, type GraphError, Op, Program, type Shape, Tensor, topological
 import type { Layer } from "@uninet/nn"
 import * as Result from "effect/Result"
 
-/** Bytes of activations alive at once, for one image; parameters and their gradients count apart. Nothing is computed in place. */
+/** Bytes of activations alive at once, for one image; parameters and their gradients are counted separately. Nothing is computed in place. */
 export interface Activations {
   /** Peak of an evaluation. */
   readonly inference: number
@@ -13,7 +13,7 @@ export interface Activations {
   readonly kept: number
 }
 
-/** A result of these needs no memory of its own. */
+/** Ops whose results need no memory of their own. */
 const isView = (node: Tensor.Tensor): node is Tensor.Tensor<"reshape" | "broadcastTo"> =>
   Tensor.is("reshape")(node) || Tensor.is("broadcastTo")(node)
 const isLeaf = (node: Tensor.Tensor) =>
@@ -23,10 +23,10 @@ const isParameter = (node: Tensor.Tensor): node is Tensor.Tensor<"variable"> =>
   Tensor.is("variable")(node) && node.attributes.role === "parameter"
 
 /**
- * Liveness of the forward pass and the backward pass after it. The part's result belongs to whoever comes next, and so does its
+ * Liveness over the forward pass and the backward pass that follows. The part's result belongs to the next part, and so does its
  * gradient until the backward pass has begun.
  *
- * `isFirst` parts get images, which nobody wants the gradient of.
+ * `isFirst` parts take images, whose gradient nobody needs.
  */
 export const trainingActivations = (
   layer: Layer.Layer,
@@ -36,7 +36,7 @@ export const trainingActivations = (
   const x = Op.input("x", input)
   const y = layer(x)
   const seed = Op.input("dy", y.shape)
-  // From the last parameter to the first, as a backward pass meets them.
+  // From the last parameter to the first, the order in which a backward pass reaches them.
   const wanted: ReadonlyArray<Tensor.Tensor> = [
     ...topological([y]).filter(isParameter).reverse(),
     ...(isFirst ? [] : [x])
@@ -55,9 +55,9 @@ export const trainingActivations = (
     }
     const ownerOf = (node: Tensor.Tensor) => owner.get(node) ?? node
     const inputGradient = isFirst ? undefined : program.outputs[`gradient ${gradients.length - 1}`]
-    // The input's gradient is handed on.
+    // The input's gradient is passed on.
     if (inputGradient !== undefined) lastUse.set(ownerOf(inputGradient), nodes.length)
-    // The gradient that comes in is the product with `dy`, not `dy` itself; parameters' gradients are the optimiser's.
+    // The incoming gradient is the product with `dy`, not `dy` itself; the parameters' gradients belong to the optimiser.
     const elsewhere = new Set<Tensor.Tensor>(program.inputs.filter((input) => input.attributes.name === "dy"))
     for (const [name, output] of Object.entries(program.outputs))
       if (name !== "y" && output !== inputGradient) elsewhere.add(ownerOf(output))

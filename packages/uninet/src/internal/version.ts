@@ -1,4 +1,4 @@
-/** What a kit's names mean, as a digest. */
+/** A digest of what a kit's names mean. */
 import { Op, Program } from "@uninet/graph"
 import { type Layer, Scope } from "@uninet/nn"
 import type { Operator } from "@uninet/operators"
@@ -6,12 +6,12 @@ import { Choice, Digest, Prng, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
 import type * as Kit from "../Kit.ts"
 
-/** Points of an operator's own choices that are looked at, besides their seeds. */
+/** How many points of an operator's own choices are examined, in addition to their seeds. */
 const drawn = 8
 
 const settingsOf = (choices: Operator.Choices = {}): ReadonlyArray<Operator.Settings> => {
   const space = Space.make(Choice.struct(choices))
-  // Choices that are none are reported by the space that they stand in.
+  // Invalid choices are reported by the space that contains them.
   if (Result.isFailure(space)) return []
   const prng = Prng.fromSeed("version")
   const length = Space.distinct(space.success) === 1n ? 0 : drawn
@@ -30,7 +30,7 @@ const graphOf = (channels: number, layer: () => Layer.Layer): string =>
   )
 
 /**
- * The graphs of all its operators and modules, in training, by their names: kits that differ in one of them differ in this, whether a few networks of a space have that one or not.
+ * The graphs in training of all the kit's operators and modules, by name. Kits that differ in any of them differ in this value, whether or not a few sampled networks of a space contain that one.
  */
 export const versionOf = ({ dsms, operators, stage0 }: Kit.Kit, headDim: number): string => {
   const [scope, channels] = [Scope.make("training"), 2 * headDim]
