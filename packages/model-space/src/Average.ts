@@ -1,7 +1,7 @@
 /**
- * Exponential moving average of a network's weights and running statistics: smoother than the last step's, and often better.
+ * Exponential moving average of a network's weights and running statistics: smoother than those of the last step, and often better.
  *
- * The averages are variables of their own, `ema.<name>`, moved on by a small program after every training step, so that any engine can keep them.
+ * The averages are separate variables, `ema.<name>`. A small program updates them after every training step, so any engine can keep them.
  *
  * @example
  * ```ts
@@ -18,13 +18,13 @@ import { or, Share } from "./internal/schema.ts"
 
 /**
  * - `decay`: d of average ← d · average + (1 − d) · weights, after every step.
- * - `warmup` (default true): d is at most (1 + t) / (10 + t) after t steps, so that short runs forget the first weights,
- *   as TensorFlow's average does by `num_updates`. The paper's 300 epochs go without.
+ * - `warmup` (default true): d is at most (1 + t) / (10 + t) after t steps, so that short runs forget the initial weights,
+ *   like TensorFlow's average with `num_updates`. The paper's 300 epochs do without it.
  */
 export const Average = Schema.Struct({ decay: Share, warmup: or(Schema.Boolean, true) })
 export type Average = typeof Average.Type
 
-/** d after `step` steps, counted from 1. */
+/** The value of d after `step` steps, counted from 1. */
 export const decayAt =
   (step: number) =>
   ({ decay, warmup }: Average): number =>
@@ -35,10 +35,10 @@ const prefix = "ema"
 /** The name of a variable's average. */
 export const nameOf = (name: string): string => Scope.join(prefix, name)
 
-/** The program's input with d. */
+/** The program input that holds d. */
 export const decayName = "decay"
 
-/** The program that moves the averages of an evaluation's variables on by one step. Input: `decay`, a scalar. */
+/** The program that updates the averages of an evaluation's variables by one step. Input: `decay`, a scalar. */
 export const program = (
   variables: ReadonlyArray<Tensor.Tensor<"variable">>
 ): Result.Result<Program.Program, GraphError> => {
@@ -46,7 +46,7 @@ export const program = (
   return Program.make({
     outputs: {},
     updates: variables.map((current) => {
-      // It starts as no weight does: the first step takes the weights over whole.
+      // The initial value does not matter: the first step copies the weights.
       const attributes = {
         ...current.attributes,
         name: nameOf(current.attributes.name),
@@ -59,7 +59,7 @@ export const program = (
 }
 
 /**
- * As `Model.evaluation`, with the averages instead of the weights.
+ * Like `Model.evaluation`, with the averages instead of the weights.
  *
  * @example
  * ```ts

@@ -1,7 +1,7 @@
 /**
- * Learning from a teacher (Hinton, Vinyals & Dean 2015): beside its own targets a network is trained towards the probabilities that a trained one gives to the classes, softened by a temperature.
+ * Knowledge distillation (Hinton, Vinyals & Dean 2015): besides its own targets, a network learns the class probabilities of a trained teacher, softened by a temperature.
  *
- * The teacher sees every batch as the network does, augmented and mixed (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent").
+ * The teacher sees every batch exactly as the network does, augmented and mixed (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent").
  */
 import { Op, type Tensor } from "@uninet/graph"
 import type { Model } from "@uninet/nn"
@@ -10,8 +10,8 @@ import { or, Positive } from "./internal/schema.ts"
 import type { Task } from "./Task.ts"
 
 /**
- * - `weight` (default 0.5): the teacher's part of the loss; at 1 the examples' own targets count nothing.
- * - `temperature` (default 4): what both networks' logits are divided by. The teacher's part is multiplied by its square, so that its gradients are as large at any.
+ * - `weight` (default 0.5): the teacher's share of the loss; at 1 the examples' own targets do not count.
+ * - `temperature` (default 4): divides both networks' logits. The teacher's part is multiplied by its square, which keeps the size of its gradients independent of the temperature.
  */
 export const Distillation = Schema.Struct({
   weight: or(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })), 0.5),
@@ -19,15 +19,15 @@ export const Distillation = Schema.Struct({
 })
 export type Distillation = typeof Distillation.Type
 
-/** The output of a task that a teacher can give: its logits. `undefined` for a task whose targets are no distributions over classes, or that takes several outputs. */
+/** The task output that a teacher can provide: its logits. `undefined` for a task whose targets are not distributions over classes, or that takes several outputs. */
 export const outputOf = ({ mixed, outputs }: Pick<Task, "mixed" | "outputs">): string | undefined => {
   const [output, ...others] = Object.keys(outputs)
   return mixed === null || others.length > 0 ? undefined : output
 }
 
 /**
- * `own`, the loss by the examples' targets, and the teacher's part together: (1 − weight) · own + weight · temperature² · the cross entropy with its softened probabilities. `teacher` has its logits
- * `[batch, classes]`. For a task that cannot learn from a teacher (`outputOf`) it is `own`.
+ * `own`, the loss on the examples' targets, combined with the teacher's part: (1 − weight) · own + weight · temperature² · the cross entropy with the teacher's softened probabilities. `teacher`
+ * holds its logits `[batch, classes]`. For a task that cannot learn from a teacher (`outputOf`), it is `own`.
  *
  * @example
  * ```ts

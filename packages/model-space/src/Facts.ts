@@ -1,4 +1,4 @@
-/** What a space has to know of the examples that its networks are for: a data set says so much of itself. */
+/** What a space needs to know about the examples that its networks are for. A data set provides it. */
 import type { Model } from "@uninet/nn"
 import * as Schema from "effect/Schema"
 
@@ -8,9 +8,9 @@ const Port = Schema.Struct({
 })
 
 /**
- * - `inputs`: what an example is, by the names of a model's inputs.
- * - `targets`: what belongs to it.
- * - `classes`: how many classes whole-number targets tell apart; `null` where they are no classes.
+ * - `inputs`: the parts of an example, under the names of a model's inputs.
+ * - `targets`: the target of an example.
+ * - `classes`: how many classes integer targets distinguish; `null` if they are not classes.
  */
 export const Facts = Schema.Struct({
   inputs: Schema.Record(Schema.String, Port),
@@ -20,7 +20,7 @@ export const Facts = Schema.Struct({
 export type Facts = typeof Facts.Type
 
 /**
- * The facts of a data set. `classes` gives their number; without it targets tell no classes apart.
+ * The facts of a data set. `classes` is the number of classes; without it, targets are not classes.
  *
  * @example
  * ```ts

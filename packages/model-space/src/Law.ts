@@ -1,13 +1,13 @@
-/** What holds for every network of a space. */
+/** A law: something that holds for every network of a space. */
 import type { Model } from "@uninet/nn"
 
-/** What breaks a law, and where: a parameter, an output, a block, or `network`. */
+/** What breaks a law, and where: in a parameter, an output, a block, or the whole `network`. */
 export interface Fault {
   readonly at: string
   readonly reason: string
 }
 
-/** A law: what it says, and the check of one point and its network. */
+/** A law: its statement, and the check of a point and its network. */
 export interface Law<in A> {
   readonly name: string
   readonly statement: string

@@ -1,6 +1,6 @@
 /**
- * Laws that every point of a sound space keeps. `pure` ones need nothing but the graph; `onEngine` ones run the network. A space adds its own (`ModelSpace.laws`). Run them on your own
- * with fast-check, or by `uninet verify my-space.ts`:
+ * Laws that every point of a sound space obeys. Those in `pure` need only the graph; those in `onEngine` run the network. A space adds its own (`ModelSpace.laws`). Run them on your own space
+ * with fast-check, or with `uninet verify my-space.ts`:
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ export class LawViolation extends Schema.TaggedError<LawViolation>()("LawViolati
   at: Schema.String,
   reason: Schema.String,
   space: Schema.String,
-  /** The point in a line, as a picture, and as the space's JSON. */
+  /** The point on one line, as a picture, and as the space's JSON. */
   line: Schema.String,
   picture: Schema.String,
   point: Schema.Unknown
@@ -77,14 +77,14 @@ const network = (reason: string): Fault => ({ at: "network", reason })
 const thrown = (cause: unknown): Fault =>
   network(`it throws: ${cause instanceof Error ? cause.message : String(cause)}`)
 
-/** The network of a point, or why there is none. Its `forward` is an author's, and may throw: seen here, and not in the middle of a law. */
+/** The network of a point, or why there is none. Its `forward` is user code and may throw; that is caught here rather than in the middle of a law. */
 const built = <A>(of: Having<A>, point: A): Result.Result<Model.Model, Fault> =>
   Result.flatMap(
     Result.mapError(of.model(point), ({ message }) => network(message)),
     (model) => Result.try({ try: () => (Model.outputs(model), model), catch: thrown })
   )
 
-/** The loss of a training step without anything random, and the program that gives it. */
+/** The loss of a training step without randomness, and the program that computes it. */
 const lossOf = (task: Task.Task, outputs: Model.Tensors, batch: number): Tensor.Tensor =>
   task.loss(outputs, Op.input("targets", [batch, ...task.targets.shape], task.targets.dtype), { labelSmoothing: 0 })
 
@@ -96,7 +96,7 @@ const json = <A>(of: Having<A>): Law<A> => ({
       Space.decodeJson(JSON.parse(JSON.stringify(json)))(of.space)
     )
     if (Result.isFailure(back)) return network(back.failure.message)
-    // A hash is of the JSON, and does not see what that leaves out: the choices do.
+    // A hash covers only what is in the JSON; comparing the choices covers what the JSON leaves out.
     const choices = (each: unknown) => Result.map(Space.vector(each)(of.space), String)
     return Space.hash(back.success)(of.space) === Space.hash(point)(of.space) &&
       Equal.equals(choices(back.success), choices(point))
@@ -190,7 +190,7 @@ const gradients = <A>(of: Having<A>): Law<A> => ({
   }
 })
 
-/** The laws that need no engine, cheapest first, the space's own with them. */
+/** The laws that need no engine, cheapest first, including the space's own. */
 export const pure = <A>(of: Having<A>): ReadonlyArray<Law<A>> => [
   json(of),
   shape(of),
@@ -201,7 +201,7 @@ export const pure = <A>(of: Having<A>): ReadonlyArray<Law<A>> => [
 ]
 
 /**
- * Checks a point against the laws that need no engine. Fails with the first one that is broken; a point whose network cannot be built at all breaks the law
+ * Checks a point against the laws that need no engine. Fails with the first law that is broken. A point whose network cannot be built at all breaks the law
  * `builds`.
  */
 export const check =
@@ -235,7 +235,7 @@ export interface EngineLaw<in A> {
 
 const draw = (prng: Prng.Prng, length: number): Float32Array => Float32Array.from({ length }, () => prng.nextNormal())
 
-/** Examples of a batch. Whole numbers are 0 or 1, which every vocabulary has. */
+/** The examples of a batch. Integers are 0 or 1, which every vocabulary has. */
 const examples = (prng: Prng.Prng, inputs: Model.Ports, batch: number): Readonly<Record<string, Task.Values>> =>
   Object.fromEntries(
     Object.entries(inputs).map(([name, { dtype, shape }]) => {
@@ -247,7 +247,7 @@ const examples = (prng: Prng.Prng, inputs: Model.Ports, batch: number): Readonly
     })
   )
 
-/** Values away from everything special: no parameter is 0 that would silence what lies behind it. Variances are positive. */
+/** Values away from anything special: no parameter is 0, which would silence everything after it. Variances are positive. */
 const anyValues = (prng: Prng.Prng, variables: Program.Program["variables"]): Map<string, Float32Array> =>
   new Map(
     variables.map(({ attributes: { initialiser, name, role }, shape }) => {
@@ -264,14 +264,14 @@ const anyValues = (prng: Prng.Prng, variables: Program.Program["variables"]): Ma
     })
   )
 
-/** How far the first row of an output is from that of another run, over its largest number. */
+/** How far the first row of an output is from that of another run, relative to its largest number. */
 const apart = (a: ArrayLike<number>, b: ArrayLike<number>, from: number, to: number): number => {
   let difference = 0
   let largest = 1e-6
   for (let i = from; i < to; i++) {
     const own = a[i] ?? Number.NaN
     const d = Math.abs(own - (b[i] ?? Number.NaN))
-    difference = d <= difference ? difference : d // a NaN is never lost
+    difference = d <= difference ? difference : d // keeps a NaN
     largest = Math.max(largest, Math.abs(own))
   }
   return difference / largest
@@ -334,10 +334,10 @@ const independent = <A>(): EngineLaw<A> => ({
     })
 })
 
-/** A gradient this small beside that of its neighbours is rounding. */
+/** A gradient this small compared with its neighbours is rounding. */
 const nothing = 1e-7
 
-/** The largest gradient of the parameters that share the most of a parameter's path: in a deep network those of another part may be larger by any factor. */
+/** The largest gradient of the parameters with the longest common path with this one: in a deep network, gradients in another part may be larger by any factor. */
 const neighbours = (name: string, largest: ReadonlyMap<string, number>): number => {
   for (let path = name; ;) {
     path = path.slice(0, Math.max(0, path.lastIndexOf(".")))
@@ -390,7 +390,7 @@ const alive = <A>(of: Having<A>): EngineLaw<A> => ({
         })
       }
       const runs = [yield* gradientsAt("one"), yield* gradientsAt("two")]
-      // A NaN is never lost.
+      // Keeps a NaN.
       const largestOf = (name: string) =>
         runs
           .flatMap((gradients) => Array.from(gradients[name] ?? []))
@@ -425,7 +425,7 @@ const agreement = <A>(): EngineLaw<A> => ({
       if (Result.isFailure(evaluation)) return network(evaluation.failure.message)
       const isRandom = training.success.inputs.some(({ attributes: { name } }) => !Object.hasOwn(model.inputs, name))
       const paths = norms.map(({ path }) => path)
-      // What is dropped at random differs, and a norm that stands in several places has one set of statistics for all.
+      // Random dropping makes the two differ, and a norm that is applied in several places has one set of statistics for all.
       if (isRandom || new Set(paths).size < paths.length) return undefined
       const prng = Prng.fromSeed("agreement")
       const inputs = examples(prng, model.inputs, batch)
@@ -462,7 +462,7 @@ export const onEngine = <A>(of: Having<A>): ReadonlyArray<EngineLaw<A>> => [
 ]
 
 /**
- * Checks a point against the laws that run its network. Fails with the first one that is broken.
+ * Checks a point against the laws that run its network. Fails with the first law that is broken.
  *
  * @example
  * ```ts

@@ -1,7 +1,7 @@
 /**
- * Lookahead (Zhang et al. 2019): every few steps the weights are set back to a point between where they are and where they were set before, the slow weights.
+ * Lookahead (Zhang et al. 2019): every few steps, the weights are set back to a point between their current values and the slow weights, which are the values they were last set back to.
  *
- * The slow weights are variables of their own, `slow.<name>`; a small program after every so many training steps moves both, so that any engine can do it.
+ * The slow weights are separate variables, `slow.<name>`. At a fixed interval of training steps, a small program updates both, so any engine can do it.
  *
  * @example
  * ```ts
@@ -29,22 +29,22 @@ import * as Schema from "effect/Schema"
 import { Count, or, Share } from "./internal/schema.ts"
 
 /**
- * - `every` (default 5): steps between two such.
- * - `stay` (default 0.5): how much of the slow weights stays; the rest is of the weights as they are.
+ * - `every` (default 5): steps from one update to the next.
+ * - `stay` (default 0.5): the share of the slow weights that is kept; the rest comes from the current weights.
  */
 export const Lookahead = Schema.Struct({ every: or(Count, 5), stay: or(Share, 0.5) })
 export type Lookahead = typeof Lookahead.Type
 
-/** The program's input with how much stays. At 0 the slow weights become the weights, which is how they begin. */
+/** The program input for the share that is kept. At 0 the slow weights become the current weights, which is how they start. */
 export const stayName = "stay"
 
-/** Whether a step, counted from 0, is one after which the weights are set back. */
+/** Whether the weights are set back after a step, counted from 0. */
 export const isDue =
   (step: number) =>
   ({ every }: Lookahead): boolean =>
     (step + 1) % every === 0
 
-/** The program that moves slow weights on and sets the weights to them. Input: `stay`, a scalar. */
+/** The program that updates the slow weights and sets the weights to them. Input: `stay`, a scalar. */
 export const program = (
   variables: ReadonlyArray<Tensor.Tensor<"variable">>
 ): Result.Result<Program.Program, GraphError> => {

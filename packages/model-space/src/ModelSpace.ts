@@ -1,6 +1,6 @@
 /**
- * A search space whose points are networks: what may be chosen, the network of a point, what it is trained for, what it costs, and how it is trained. Everything that
- * searches, trains, checks, scales or exports speaks of this value alone.
+ * A search space whose points are networks: the choices, the network of a point, the task it is trained for, its costs, and how it is trained. Everything that
+ * searches, trains, checks, scales or exports works with this value alone.
  *
  * @example
  * ```ts
@@ -44,15 +44,15 @@ import type { Scaling } from "./Scaling.ts"
 import * as Task from "./Task.ts"
 
 /**
- * What is counted on a point's graph, for one example, unless its author says it otherwise: multiply-accumulates, elements of trained parameters, and the peak of
- * bytes of inputs and intermediate results that an evaluation holds.
+ * What is counted on a point's graph, for one example, unless its author provides another value: multiply-accumulates, elements of trained parameters, and the peak
+ * number of bytes of inputs and intermediate results in an evaluation.
  */
 export type Counted = "macs" | "parameters" | "activationBytes"
 
 /** A point whose network cannot be built. */
 export class Unbuildable extends Schema.TaggedError<Unbuildable>()("Unbuildable", {
   space: Schema.String,
-  /** The point in a line. */
+  /** The point on one line. */
   point: Schema.String,
   reason: Schema.String
 }) {
@@ -61,10 +61,10 @@ export class Unbuildable extends Schema.TaggedError<Unbuildable>()("Unbuildable"
   }
 }
 
-/** A part of a network, as a row of a table for people. */
+/** A part of a network, as a table row for people to read. */
 export interface Part {
   readonly name: string
-  /** What there is to say of it, by column. */
+  /** Its properties, by column. */
   readonly columns: Readonly<Record<string, string | number | null>>
   /** Elements of its trained parameters. */
   readonly parameters: number
@@ -75,83 +75,83 @@ export interface Part {
 /** A search space whose points are networks. Made by `make`. */
 export interface ModelSpace<in out A, Cost extends string = string, Measure extends string = string> {
   readonly name: string
-  /** Told apart from what the same code meant before: a part of the fingerprint. */
+  /** Distinguishes the space from what the same code meant before; part of the fingerprint. */
   readonly version: string
   readonly space: Space.Space<A>
   readonly task: Task.Task<Measure>
   /** The network of a point. */
   readonly model: (point: A) => Result.Result<Model.Model, Unbuildable>
-  /** Whether there are networks at all, and not results in a table only. */
+  /** Whether the space has networks, rather than just a table of results. */
   readonly isTrainable: boolean
-  /** What a point costs, by name, less being better. What cannot be built costs infinitely much. */
+  /** What a point costs, by name; less is better. Anything that cannot be built has infinite cost. */
   readonly costs: { readonly [C in Cost]: (point: A) => number }
-  /** How some of them add up along the parts of the space: these, by this chain. */
+  /** The costs that add up along the parts of the space, and the chain along which they do. */
   readonly chain: { readonly costs: ReadonlyArray<Cost>; readonly of: Cost.Chain<A, string> } | null
   /**
-   * Any other cost that is a sum over the ops of a network, along the same parts: `price` is asked for every part's program with a batch of so many examples. What cannot be built costs infinitely
-   * much. `null` where the space has no parts.
+   * Any other cost that is a sum over the ops of a network, along the same parts: `price` is called for every part's program, with the given number of examples as its batch. Anything that cannot
+   * be built has infinite cost. `null` if the space has no parts.
    */
   readonly byParts: ByParts<A> | null
-  /** What a point changes of the recipe that it is trained by. */
+  /** What a point changes in its training recipe. */
   readonly recipe: (point: A) => Partial<Recipe>
-  /** A point in a line, and as a picture of several. */
+  /** A point on one line, and as a picture of several lines. */
   readonly line: (point: A) => string
   readonly picture: (point: A) => string
-  /** What its network is made of, in order. */
+  /** The parts of its network, in order. */
   readonly parts: (point: A) => Result.Result<ReadonlyArray<Part>, Unbuildable>
-  /** Laws of its own, beside those that hold for every model. */
+  /** The space's own laws, in addition to those that hold for every model. */
   readonly laws: ReadonlyArray<Law<A>>
-  /** Whether a parameter's gradient may be zero whatever the input, by design; of any other it is a mistake. */
+  /** Whether a parameter's gradient may be zero for any input by design; for any other parameter that is a mistake. */
   readonly isIdle: (parameter: string, point: A) => boolean
-  /** How a point becomes deeper, wider or larger; `null` where nobody said. */
+  /** How a point is made deeper, wider or larger; `null` if undeclared. */
   readonly scaling: Scaling<A> | null
-  /** A point as a readable PyTorch module; `null` where one is made from the graph, op by op. */
+  /** A point as a readable PyTorch module; `null` if it is generated from the graph, op by op. */
   readonly pytorch: PyTorch<A> | null
 }
 
-/** Makes a cost of a price of parts; see `ModelSpace.byParts`. */
+/** Makes a cost from a price of parts; see `ModelSpace.byParts`. */
 export type ByParts<in A> = (price: (part: Program.Program) => number, batch: number) => Cost.Cost<A, "price">
 
-/** What has to be said of a space of one's own; the rest has defaults. */
+/** The declaration of a custom space. Optional fields have defaults. */
 export interface Declaration<A, Cost extends string, Measure extends string, Chained extends string> {
   readonly name: string
   /** Default: empty. */
   readonly version?: string
   readonly space: Space.Space<A>
   readonly task: Task.Task<Measure>
-  /** The network of a point; a failure of its own says why there is none. */
+  /** The network of a point; its own failure says why there is none. */
   readonly model: (point: A) => Model.Model | Result.Result<Model.Model, { readonly message: string }>
-  /** Costs beside those that are counted, or in place of them, one by one. */
+  /** Costs, one by one, in addition to the counted ones or replacing them. */
   readonly costs?: { readonly [C in Cost]: (point: A) => number }
-  /** Several at once, with the chain along which they add up. */
+  /** Several costs at once, with the chain along which they add up. */
   readonly chain?: { readonly costs: ReadonlyArray<Chained>; readonly cost: Cost.Cost<A, Chained> }
   /** How prices of programs add up along the same chain. Default: they do not. */
   readonly byParts?: ByParts<A>
   /** Default: nothing. */
   readonly recipe?: (point: A) => Partial<Recipe>
-  /** Default: its choices. */
+  /** Default: the point's choices. */
   readonly line?: (point: A) => string
   readonly picture?: (point: A) => string
   /** Default: by the first part of its layers' paths. */
   readonly parts?: (point: A) => Result.Result<ReadonlyArray<Part>, { readonly message: string }>
   readonly laws?: ReadonlyArray<Law<A>>
-  /** Default: no parameter is. */
+  /** Default: false for all parameters. */
   readonly isIdle?: (parameter: string, point: A) => boolean
   readonly scaling?: Scaling<A>
   readonly pytorch?: PyTorch<A>
 }
 
-/** A space of points of some type that is not known here. Its points come from it and go back to it only. */
+/** A space of points of some unknown type. Its points can only come from it and go back to it. */
 export type Any = ModelSpace<unknown, string, string>
 
-/** A space that has such points: what a function of a point wants of it, so that a point may be written out where it is given. */
+/** A space with points of this type: what a function of a point needs from it, so that the point can be given as a literal. */
 export type Having<A, Cost extends string = string> = Pick<
   ModelSpace<A, Cost>,
   "costs" | "isIdle" | "laws" | "line" | "model" | "name" | "picture" | "recipe"
 > &
   Pick<Any, "space" | "task">
 
-/** Any space, seen without the types of its points, costs and measures: what a list or a config takes. `isModelSpace` makes it one of `Any`. */
+/** Any space, without the types of its points, costs and measures: what a list or a config takes. `isModelSpace` narrows it to `Any`. */
 export interface Some {
   readonly name: string
   readonly version: string
@@ -160,12 +160,12 @@ export interface Some {
   readonly isTrainable: boolean
 }
 
-/** A space without the type of its points, for those that keep several of different types. */
+/** A space without the type of its points, for code that keeps several of different types. */
 export const erased = <A, C extends string, M extends string>(of: ModelSpace<A, C, M>): Any =>
-  // Whoever has a space of this type gets its points from it, and so of the right type.
+  // With a space of this type, points can only come from the space itself, so they have the right type.
   of as unknown as Any
 
-/** Whether a value from outside the type checker is such a space, by its shape. */
+/** Whether a value from outside the type checker is a model space, judging by its shape. */
 export const isModelSpace = (u: unknown): u is Any =>
   Predicate.hasProperty(u, "space") &&
   Predicate.hasProperty(u, "task") &&
@@ -173,17 +173,17 @@ export const isModelSpace = (u: unknown): u is Any =>
   Predicate.hasProperty(u, "model") &&
   typeof u.model === "function"
 
-/** Points whose counted costs are remembered: a search asks for those of one point several times. */
+/** How many points' counted costs are cached: a search asks for those of one point several times. */
 const remembered = 10_000
 
-/** Runs what an author wrote, which may throw: what it says, in one line. */
+/** Runs user code, which may throw; gives the error's message on one line. */
 const guarded = <B>(run: () => B): Result.Result<B, string> =>
   Result.try({
     try: run,
     catch: (cause) => (cause instanceof Error ? cause.message : String(cause)).split(/\s*\n\s*/).join(" ")
   })
 
-/** A program that a model's `forward` or a task's loss builds: what they throw is a failure like any other. */
+/** The program that a model's `forward` or a task's loss builds. What they throw is a failure like any other. */
 const built = (
   build: () => Result.Result<Program.Program, { readonly message: string }>
 ): Result.Result<Program.Program, { readonly message: string }> =>
@@ -192,7 +192,7 @@ const built = (
     (made) => made
   )
 
-/** The counted costs of a point's graph. What cannot be built costs infinitely much, so no bound admits it. */
+/** The counted costs of a point's graph. Anything that cannot be built has infinite cost, so no bound admits it. */
 const counting = <A>(
   space: Space.Space<A>,
   model: (point: A) => Result.Result<Model.Model, unknown>
@@ -220,7 +220,7 @@ const counting = <A>(
 
 const counted: ReadonlyArray<Counted> = ["macs", "parameters", "activationBytes"]
 
-/** The ops of a program by the first part of their paths: what each holds, computes and gives on. */
+/** A program's ops by the first part of their paths: the parameters, computation and output of each part. */
 const byPath = (program: Program.Program): ReadonlyArray<Part> => {
   const parts = new Map<string, { parameters: number; macs: number; output: Shape.Shape }>()
   const of = (path: string, shape: Shape.Shape) => {
@@ -240,14 +240,14 @@ const byPath = (program: Program.Program): ReadonlyArray<Part> => {
     if (attributes.role === "parameter") of(attributes.name, shape).parameters += Shape.size(shape)
   return [...parts].map(([name, { macs, output, parameters }]) => ({
     name,
-    // One number for an example has no shape.
+    // One number per example has no shape.
     columns: { output: output.slice(1).join("×") || "1" },
     parameters,
     macs
   }))
 }
 
-/** A space of one's own. The type of its points and the names of its costs and measures are inferred. */
+/** Makes a custom space. The type of its points and the names of its costs and measures are inferred. */
 export const make = <
   A,
   const Measure extends string,
@@ -257,7 +257,7 @@ export const make = <
   declared: Declaration<A, Cost, Measure, Chained>
 ): ModelSpace<A, Counted | Cost | Chained, Measure> => {
   const { name, space, task } = declared
-  // A point that grew out of the space has no choices.
+  // A point that was scaled beyond the space has no choices.
   const choices = (point: A) =>
     Result.getOrElse(Space.printValue(point)(space), () =>
       Result.getOrElse(
@@ -266,7 +266,7 @@ export const make = <
       )
     )
   const plainly = (point: A) => choices(point).split("\n").join(", ")
-  // A line is for people: where its author's function fails, the choices will do.
+  // A line is for people: if its author's function fails, the choices will do.
   const line = (point: A) =>
     declared.line === undefined
       ? plainly(point)
@@ -303,7 +303,7 @@ export const make = <
     task,
     model,
     isTrainable: true,
-    costs: costs as { readonly [C in Counted | Cost | Chained]: (point: A) => number }, // all three kinds were put in
+    costs: costs as { readonly [C in Counted | Cost | Chained]: (point: A) => number }, // all three kinds have been added
     chain: declared.chain === undefined || chain === undefined ? null : { costs: declared.chain.costs, of: chain },
     byParts: declared.byParts ?? null,
     recipe: declared.recipe ?? (() => ({})),
@@ -327,12 +327,12 @@ export const make = <
   })
 }
 
-/** `console.log` shows a space in a line. */
+/** Makes `console.log` show a space on one line. */
 const legible = <A, C extends string, M extends string>(made: ModelSpace<A, C, M>): ModelSpace<A, C, M> =>
   shown(made, ({ name, space, task }) => `ModelSpace(${name}: ${task.name}, ${String(space)})`)
 
 /**
- * A space of which only results are known, as a table has them: it can be searched, and nothing of it trained. Its costs are those that are given.
+ * A space of which only results are known, as in a table: it can be searched, but nothing in it can be trained. Its only costs are the given ones.
  *
  * @example
  * ```ts
@@ -368,7 +368,7 @@ export const table = <A, const Measure extends string, const Cost extends string
 }
 
 /**
- * The same networks for another task: whose outputs it takes is seen when one is trained.
+ * The same networks for another task. Whether it can take their outputs is only checked when one is trained.
  *
  * @example
  * ```ts
@@ -400,7 +400,7 @@ export const withTask =
     legible({ ...of, task })
 
 /**
- * With further costs, or others of the same names.
+ * The space with additional costs, or other ones under the same names.
  *
  * @example
  * ```ts
@@ -437,7 +437,7 @@ export const withCosts =
       of.chain === null ? null : { ...of.chain, costs: of.chain.costs.filter((name) => !Object.hasOwn(costs, name)) }
     return legible({
       ...of,
-      costs: { ...of.costs, ...costs } as { readonly [K in C | Added]: (point: A) => number }, // both kinds were put in
+      costs: { ...of.costs, ...costs } as { readonly [K in C | Added]: (point: A) => number }, // both kinds have been added
       chain
     })
   }
@@ -446,7 +446,7 @@ export const withCosts =
 export type Untrainable = Unbuildable | Task.OutputsMismatch | Task.MeasuresMissing
 
 /**
- * The network of a point, built once for one example to see that it can be, that the task takes its outputs, and that the task measures what it names.
+ * The network of a point, built once for one example to check that it can be built, that the task takes its outputs, and that the task measures what it declares.
  *
  * @example
  * ```ts
@@ -485,7 +485,7 @@ export const checked =
       return model
     })
 
-/** What a point says of its training, where its author's function fails. */
+/** The author's function for a point's recipe failed. */
 export class RecipeFailed extends Schema.TaggedError<RecipeFailed>()("RecipeFailed", {
   space: Schema.String,
   point: Schema.String,
@@ -496,7 +496,7 @@ export class RecipeFailed extends Schema.TaggedError<RecipeFailed>()("RecipeFail
   }
 }
 
-/** What a point changes of the recipe that it is trained by. */
+/** What a point changes in its training recipe. */
 export const recipeOf =
   <const A>(point: A) =>
   (of: Having<A>): Result.Result<Partial<Recipe>, RecipeFailed> =>
@@ -505,7 +505,7 @@ export const recipeOf =
       (reason) => new RecipeFailed({ space: of.name, point: of.line(point), reason })
     )
 
-/** A cost that its author's function did not give. */
+/** The author's function for a cost gave no number. */
 export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
   space: Schema.String,
   cost: Schema.String,
@@ -521,7 +521,7 @@ export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
 export const costNames = <A, C extends string>(of: Pick<ModelSpace<A, C>, "costs">): ReadonlyArray<C> =>
   Struct.keys(of.costs)
 
-/** The costs of a point, every one a number; Infinity for what cannot be built. */
+/** The costs of a point, all of them numbers; Infinity for anything that cannot be built. */
 export const costsOf =
   <const A>(point: A) =>
   <C extends string>(of: Having<A, C>): Result.Result<{ readonly [K in C]: number }, CostFailed> => {
@@ -534,16 +534,16 @@ export const costsOf =
         return Result.fail(failed(`is ${String(found.success)}, which is no number`))
       out[cost] = found.success
     }
-    return Result.succeed(out as { readonly [K in C]: number }) // a value was put in for every name
+    return Result.succeed(out as { readonly [K in C]: number }) // there is a value for every name
   }
 
-/** The costs of a point for which an author's function gives none: infinite, as those of what cannot be built. */
+/** The costs of a point for which an author's function gives none: infinite, like those of anything that cannot be built. */
 export const unpriced = <A, C extends string>(of: ModelSpace<A, C>): { readonly [K in C]: number } =>
-  // A value is put in for every name.
+  // There is a value for every name.
   Object.fromEntries(costNames(of).map((name) => [name, Infinity])) as { readonly [K in C]: number }
 
 /**
- * Bounds on costs by their names, as constraints on the space: solved along the chain where the cost has one.
+ * Bounds on costs, by name, as constraints on the space: solved along the chain if the cost has one.
  *
  * @example
  * ```ts
@@ -577,7 +577,7 @@ export const within =
       if (window === undefined) return []
       const { chain, costs } = of
       const cost = costs[name as Bound] // the windows' keys are costs
-      // What has no cost is within no bound from above, as what cannot be built.
+      // A missing cost is above every upper bound, like that of anything that cannot be built.
       const known = (point: A) => {
         const found = Result.getOrElse(
           guarded(() => cost(point)),
@@ -593,18 +593,18 @@ export const within =
       ]
     })
 
-/** A network to be trained: what it is, what for, and how it is told from others. */
+/** A network to be trained: what it is, what it is for, and what identifies it. */
 export interface Trainable {
   readonly model: Model.Model
   readonly task: Task.Task
-  /** In a line, for people. */
+  /** A description on one line, for people. */
   readonly line: string
-  /** What it is, as plain JSON: kept with its checkpoints and weights. */
+  /** What it is, as plain JSON; stored with its checkpoints and weights. */
   readonly about: Schema.Json
 }
 
 /**
- * A point by its JSON. Where the space says how its networks grow, one that grew is read as well, which the space need not have.
+ * Reads a point from JSON. If the space declares how its networks grow, this also reads scaled-up points, which need not be in the space.
  */
 export const read =
   (json: unknown) =>
@@ -658,7 +658,7 @@ export const write =
   (of: Having<A>): Schema.Json =>
     plain(Space.writeJson<unknown>(point)(of.space))
 
-/** What the network of a point is, as 16 hexadecimal digits of its graph: the same however its module is written. */
+/** Identifies the network of a point by 16 hexadecimal digits of its graph: the same however its module is written. */
 export const networkDigest =
   <const A>(point: A) =>
   (of: Having<A>): Result.Result<string, Unbuildable> =>
@@ -672,7 +672,7 @@ export const networkDigest =
       )
     )
 
-/** The network of a point, to be trained. `about`: what is kept of it; default the point's JSON. */
+/** The network of a point, to be trained. `about` is what is stored with it; the default is the point's JSON. */
 export const trainable =
   <const A>(point: A, about?: Schema.Json) =>
   (of: Having<A>): Result.Result<Trainable, Untrainable> =>
@@ -685,11 +685,11 @@ export const trainable =
 
 const plain = (json: unknown): Schema.Json => JSON.parse(JSON.stringify(json ?? null))
 
-/** How many points' networks a fingerprint looks at, and how many points are drawn to find them. */
+/** How many points' networks a fingerprint covers, and how many points are drawn to find them. */
 const fingerprinted = 16
 const drawn = 256
 
-/** The seed point, and points that together show every option of every choice, or as many as there is room for: always the same ones. */
+/** The seed point, and points that together show every option of every choice, or as many as there is room for; always the same ones. */
 const telling = <A>(space: Space.Space<A>): ReadonlyArray<A> => {
   const prng = Prng.fromSeed("fingerprint")
   const seen = new Set<string>()
@@ -706,9 +706,9 @@ const telling = <A>(space: Space.Space<A>): ReadonlyArray<A> => {
 }
 
 /**
- * The space's own identity, with everything that decides what network a point means and what it is trained for: choices, the name and version, the task, and
- * for points that together show every option (as far as a few can) what they are mapped to, their graphs, costs and what they change of the recipe. No journal, checkpoint or strategy goes on with a space of another
- * fingerprint.
+ * Identifies the space, including everything that decides what network a point means and what it is trained for: the choices, the name and version, the task and,
+ * for points that together show every option (as far as a few can), what they are mapped to, their graphs, their costs and what they change in the recipe. No journal, checkpoint or strategy continues with a space whose
+ * fingerprint differs.
  */
 export const fingerprint = <A, C extends string, M extends string>(of: ModelSpace<A, C, M>): string => {
   const points = telling(of.space)

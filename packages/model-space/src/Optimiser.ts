@@ -1,5 +1,5 @@
 /**
- * What turns gradients into the next parameters: AdamW, SGD or Muon, as data, and as the ops of a training step.
+ * Turns gradients into the next parameters: AdamW, SGD or Muon, as data, and as the ops of a training step.
  *
  * @example
  * ```ts
@@ -25,14 +25,14 @@ import * as Schema from "effect/Schema"
 import { Count, or, Positive, Rate, Share } from "./internal/schema.ts"
 
 /**
- * - `AdamW` (Loshchilov & Hutter 2019), as PyTorch's: decoupled weight decay.
- * - `Sgd` with momentum, as PyTorch's: v ← μv + g + λp, then p ← p − ηv, or p ← p − η(g + λp + μv) with `nesterov`.
+ * - `AdamW` (Loshchilov & Hutter 2019), as in PyTorch: decoupled weight decay.
+ * - `Sgd` with momentum, as in PyTorch: v ← μv + g + λp, then p ← p − ηv, or p ← p − η(g + λp + μv) with `nesterov`.
  *
- * - `Muon` (Jordan 2024) for matrices, `[out, in]` and the filters of convolutions as `[out, in · height · width]`: momentum, made nearly orthogonal by Newton–Schulz steps; AdamW for everything else:
- *   biases, norms, depthwise filters, and what `except` names by the beginnings of names (default `classifier`). The orthogonal update is scaled by 0.2 · √(the larger of rows and columns), which is as long
- *   as AdamW's usually is (Liu et al. 2025), so that both train at one rate and decay.
+ * - `Muon` (Jordan 2024) for matrices, `[out, in]` and the filters of convolutions as `[out, in · height · width]`: momentum, made nearly orthogonal by Newton–Schulz steps. AdamW for everything else:
+ *   biases, norms, depthwise filters, and parameters whose names begin with an entry of `except` (default `classifier`). The orthogonal update is scaled by 0.2 · √(the larger of rows and columns), which
+ *   gives it the usual length of an AdamW update (Liu et al. 2025), so that both train with the same learning rate and decay.
  *
- * `weightDecay` λ leaves out biases, norm parameters and LayerScale, as the paper's does.
+ * `weightDecay` λ does not apply to biases, norm parameters and LayerScale, as in the paper.
  */
 export const Optimiser = Schema.TaggedUnion({
   AdamW: {
@@ -49,10 +49,10 @@ export const Optimiser = Schema.TaggedUnion({
   Muon: {
     momentum: or(Share, 0.95),
     nesterov: or(Schema.Boolean, true),
-    /** Newton–Schulz steps. */
+    /** Number of Newton–Schulz steps. */
     steps: or(Count, 5),
     except: or(Schema.Array(Schema.String), ["classifier"]),
-    /** AdamW's. */
+    /** AdamW's constants. */
     beta1: or(Share, 0.9),
     beta2: or(Share, 0.999),
     epsilon: or(Positive, 1e-8),
@@ -65,12 +65,12 @@ export type Optimiser = typeof Optimiser.Type
 export const adamw = (options: Partial<Omit<Extract<Optimiser, { _tag: "AdamW" }>, "_tag">> = {}): Optimiser =>
   Optimiser.cases.AdamW.make(options)
 
-/** SGD with momentum 0.9 and weight decay 1e-4, or others. */
+/** SGD. Defaults: momentum 0.9 and weight decay 1e-4. */
 export const sgd = (options: Partial<Omit<Extract<Optimiser, { _tag: "Sgd" }>, "_tag">> = {}): Optimiser =>
   Optimiser.cases.Sgd.make(options)
 
 /**
- * Muon with the constants of its author and AdamW with the paper's beside it, or others.
+ * Muon. Defaults: its author's constants, and the paper's for the AdamW next to it.
  *
  * @example
  * ```ts
@@ -86,27 +86,27 @@ export const muon = (options: Partial<Omit<Extract<Optimiser, { _tag: "Muon" }>,
 
 /**
  * Parameters whose names begin with `prefix` (`classifier`, `blocks.3`) train at `learningRate` times the schedule's rate and with
- * `weightDecay` times the optimiser's, both 1 by default. A rate of 0 leaves them as they are.
+ * `weightDecay` times the optimiser's, both 1 by default. A rate of 0 keeps them unchanged.
  */
 export const Group = Schema.Struct({ prefix: Schema.String, learningRate: or(Rate, 1), weightDecay: or(Rate, 1) })
 export type Group = typeof Group.Type
 
-/** The group of a parameter: the first whose prefix its name begins with. */
+/** The group of a parameter: the first one whose prefix its name begins with. */
 export const groupOf =
   (name: string) =>
   (groups: ReadonlyArray<Group>): Group | undefined =>
     groups.find(({ prefix }) => name.startsWith(prefix))
 
-/** The program's input with the learning rate of a group, or of everything that is in none; of biases, where they have a rate of their own. */
+/** The program input for the learning rate of a group, or of everything in no group; of biases, if they have their own rate. */
 export const rateName = (group?: Group, of: "all" | "biases" = "all"): string => {
   const name = of === "all" ? "learningRate" : "biasLearningRate"
   return group === undefined ? name : `${name}/${group.prefix}`
 }
 
-/** The program's input with the step, from 1. Only AdamW has it, and Muon by AdamW. */
+/** The program input for the step, counted from 1. Only AdamW has it, and Muon because of its AdamW. */
 export const stepName = "step"
 
-/** What the inputs of a step are for a learning rate; with `biasRate` (a recipe's) those of biases too. */
+/** The inputs of a step for a learning rate; with a recipe's `biasRate`, those for biases too. */
 export const inputs = (
   groups: ReadonlyArray<Group>,
   learningRate: number,
@@ -123,11 +123,11 @@ export const inputs = (
   }
 }
 
-/** What is added per channel or feature: a parameter `bias` of one axis, be it of a layer or of a norm. */
+/** An offset per channel or feature: a parameter `bias` with one axis, whether of a layer or a norm. */
 const isBias = ({ attributes: { name }, shape }: Tensor.Tensor<"variable">): boolean =>
   shape.length === 1 && /(^|\.)bias$/.test(name)
 
-/** A state of a parameter: a variable of its shape that starts at zero. */
+/** The optimiser state for a parameter: a variable of its shape that starts at zero. */
 const state = (name: string, parameter: Tensor.Tensor<"variable">) =>
   Op.variable(
     {
@@ -139,7 +139,7 @@ const state = (name: string, parameter: Tensor.Tensor<"variable">) =>
     parameter.shape
   )
 
-/** What Muon trains: a matrix, or filters that see all channels, and more than one row and column of it. */
+/** What Muon trains: matrices with more than one row and column, including filters that see all channels. */
 const isMatrix = (
   { attributes: { name }, shape }: Tensor.Tensor<"variable">,
   except: ReadonlyArray<string>
@@ -155,7 +155,7 @@ const isMatrix = (
   )
 }
 
-/** The polynomial ax + bx³ + cx⁵ that Muon's author found: it brings singular values between 0 and 1 near 1 in five steps. */
+/** The polynomial ax + bx³ + cx⁵ found by Muon's author: it brings singular values between 0 and 1 close to 1 in five steps. */
 const [a, b, c] = [3.4445, -4.775, 2.0315]
 
 /** A matrix with the singular vectors of `x` and singular values near 1. */
@@ -226,21 +226,21 @@ const updatesOf = (
 export interface Options {
   readonly optimiser: Optimiser
   readonly groups: ReadonlyArray<Group>
-  /** By how much faster than the rest biases and the offsets of norms are trained. Default: as fast. */
+  /** How much faster biases and the offsets of norms train than the rest. Default: just as fast. */
   readonly biasRate?: number
-  /** A parameter that stays as it is. Default: none. */
+  /** A parameter that is not trained. Default: none. */
   readonly frozen?: Tensor.Tensor<"variable"> | undefined
-  /** Gradients whose global norm is above this are scaled down to it; `null` for never. */
+  /** Gradients with a larger global norm are scaled down to it; `null` for never. */
   readonly gradientClip: number | null
 }
 
 /**
- * The updates of every parameter that a loss depends on, and the global norm of its gradients before clipping (a scalar; only computed
- * where something asks for it).
+ * The updates of every parameter that a loss depends on, and the global norm of its gradients before clipping (a scalar, which is only
+ * computed if something asks for it).
  *
- * Clipping is PyTorch's `clip_grad_norm_`: all gradients times min(1, clip / (norm + 1e-6)).
+ * Clipping follows PyTorch's `clip_grad_norm_`: all gradients times min(1, clip / (norm + 1e-6)).
  *
- * Inputs of the program, all scalars: `learningRate`, `learningRate/<prefix>` for each group, the same as `biasLearningRate` where biases have a rate of their own, `step` (AdamW and Muon). See `inputs`.
+ * Inputs of the program, all scalars: `learningRate`, `learningRate/<prefix>` for each group, the same with `biasLearningRate` if biases have their own rate, `step` (AdamW and Muon). See `inputs`.
  */
 export const updates =
   ({ biasRate, frozen, gradientClip, groups, optimiser }: Options) =>

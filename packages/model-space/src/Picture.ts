@@ -1,20 +1,20 @@
 /**
- * A network as a picture: a box for each of its parts, from its input down to its output, with what was chosen, the shape that comes out, and its share of the multiply-accumulates. Plain SVG, without
- * scripts, fonts or anything from elsewhere; light and dark as the reader's; it may stand in a page.
+ * A picture of a network: a box for each of its parts, from input at the top to output at the bottom, with what was chosen, the output shape, and the part's share of the multiply-accumulates. Plain
+ * SVG without scripts, fonts or external resources; follows the reader's light or dark mode; can be embedded in a page.
  */
 import type { Part } from "./ModelSpace.ts"
 
-/** What stands around the picture. */
+/** What is shown around the picture. */
 export interface Options {
-  /** Above the picture: the network's name. Default: nothing. */
+  /** The network's name, shown above the picture. Default: nothing. */
   readonly title?: string
-  /** What goes in, such as `3 × 224 × 224`. Default: it is not said. */
+  /** The network's input, such as `3 × 224 × 224`. Default: not shown. */
   readonly input?: string
-  /** What comes out, such as `logits 10`. Default: it is not said. */
+  /** The network's output, such as `logits 10`. Default: not shown. */
   readonly output?: string
 }
 
-/** Text of anyone's as it may stand in XML: nothing in it is markup, and what XML cannot hold is replaced. */
+/** Makes any text safe for XML: nothing in it is markup, and characters that XML does not allow are replaced. */
 export const escaped = (text: string): string =>
   text
     .replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
@@ -26,11 +26,11 @@ const count = (n: number) => {
   return `${scale === 1 ? Math.round(n) : Number((n / scale).toPrecision(3))}${unit}`
 }
 
-/** Of a palette that people who see few colours can tell apart (Okabe and Ito, 2008), with black text on it. */
+/** From a palette that colour-blind people can distinguish (Okabe and Ito, 2008), with black text on it. */
 const colours = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#7f9fd1"]
 const neutral = "#b8bec6"
 
-/** Columns that make up the shape, and are not said twice. */
+/** Columns that make up the shape, and are not shown a second time. */
 const sizes = ["height", "width", "channels"]
 
 const shapeOf = ({ columns }: Part): string =>
@@ -38,7 +38,7 @@ const shapeOf = ({ columns }: Part): string =>
 
 const isWord = (value: unknown): value is string => typeof value === "string" && value !== ""
 
-/** What a part is called beside its name: its words, such as its operator. */
+/** A part's caption after its name: its text columns, such as its operator. */
 const wordsOf = ({ columns }: Part): ReadonlyArray<string> => Object.values(columns).filter(isWord)
 
 const rest = ({ columns }: Part): string =>
@@ -48,7 +48,7 @@ const rest = ({ columns }: Part): string =>
     )
     .join(", ")
 
-/** Wide scripts take twice the room. */
+/** Wide scripts take twice the space. */
 const wide = (text: string) => [...text].reduce((sum, c) => sum + ((c.codePointAt(0) ?? 0) > 0x2e80 ? 2 : 1), 0)
 const cut = (text: string, most: number): string => {
   if (wide(text) <= most) return text
@@ -131,7 +131,7 @@ export const svg =
     const largest = Math.max(1, ...parts.map((part) => part.macs))
     for (const [i, part] of parts.entries()) {
       const repeats = Number(part.columns["repeats"] ?? 1)
-      // Blocks that are repeated lie behind one another.
+      // Repeated blocks are drawn behind one another.
       for (let k = Math.min(2, repeats - 1); k >= 1; k--)
         out.push(
           `<rect class="l" x="${left + 4 * k}" y="${y - 4 * k}" width="${boxWidth}" height="${boxHeight}" rx="8"/>`,

@@ -1,19 +1,19 @@
 /**
- * Pictures that grow while a network is trained: the first epochs see smaller ones, which cost a fraction and blur what is fine (Howard 2018, "Training Imagenet in 3 hours for 25 minutes"; Tan & Le 2021,
+ * Images that grow during training: the first epochs see smaller images, which cost a fraction and blur fine detail (Howard 2018, "Training Imagenet in 3 hours for 25 minutes"; Tan & Le 2021,
  * "EfficientNetV2").
  *
- * A network is trained on smaller pictures by the same weights, so that it can be gone on with on larger ones; one whose weights count positions, as a mixer's do, has no such smaller form.
+ * A network trains on smaller images with the same weights, so training can continue on larger ones. A network whose weights depend on the number of positions, such as a mixer's, has no such smaller form.
  */
 import { Model } from "@uninet/nn"
 import * as Schema from "effect/Schema"
 import { Count } from "./internal/schema.ts"
 
-/** For so many epochs pictures of this height, in pixels; then the next of the list, and after the last one those of the network's own size. */
+/** Each entry: for this many epochs, images of this height in pixels. After the last entry, images have the network's own size. */
 export const Progressive = Schema.Array(Schema.Struct({ epochs: Count, size: Count })).check(Schema.isMinLength(1))
 export type Progressive = typeof Progressive.Type
 
 /**
- * Epochs of smaller pictures, all sizes together.
+ * Total epochs with smaller images.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ export type Progressive = typeof Progressive.Type
 export const epochsOf = (progressive: Progressive): number => progressive.reduce((sum, { epochs }) => sum + epochs, 0)
 
 /**
- * The height of an epoch's pictures, counted from 0; `undefined` for the network's own.
+ * The height of the images in an epoch, counted from 0; `undefined` for the network's own.
  *
  * @example
  * ```ts
@@ -42,14 +42,14 @@ export const sizeAt =
     return progressive.find(({ epochs }) => epoch < (end += epochs))?.size
   }
 
-/** The width of pictures that have been made so high, in proportion. */
+/** The width of images resized to a height, keeping their proportions. */
 export const widthAt =
   (size: number) =>
   ({ height, width }: { readonly height: number; readonly width: number }): number =>
     Math.max(1, Math.round((size * width) / height))
 
 /**
- * The model for pictures of another height, their width in proportion; `undefined` where its one input is no picture.
+ * The model for images of another height, with their width in proportion; `undefined` unless its only input is an image.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * How a network is trained: data, so that it can be journalled, compared and replayed.
+ * How a network is trained, as data that can be journalled, compared and replayed.
  *
  * @example
  * ```ts
@@ -23,15 +23,15 @@ import { Schedule } from "./Schedule.ts"
 import type { Task } from "./Task.ts"
 import { Views } from "./Views.ts"
 
-/** Mixup and cutmix; their label smoothing is the recipe's. */
+/** Mixup and cutmix; label smoothing is an option of the recipe itself. */
 export const Mixing = Mix.Options.mapFields(Struct.omit(["labelSmoothing"]))
 export type Mixing = typeof Mixing.Type
 
-/** Ends a training when the measure that decides has not got better by more than `improvement` on the validation split for `patience` epochs. */
+/** Stops training when the deciding measure on the validation split has not improved by more than `improvement` for `patience` epochs. */
 export const EarlyStopping = Schema.Struct({ patience: Count, improvement: or(Rate, 0) })
 export type EarlyStopping = typeof EarlyStopping.Type
 
-/** The first convolution whitens patches of so many training pictures (default 2,000) and stays so; `epsilon` (default 5e-4) keeps directions of little variance from being blown up. */
+/** The first convolution whitens patches of `examples` training images (default 2,000) and is not trained; `epsilon` (default 5e-4) keeps directions of low variance from being blown up. */
 export const Whitening = Schema.Struct({ examples: or(Count, 2000), epsilon: or(Positive, 5e-4) })
 export type Whitening = typeof Whitening.Type
 
@@ -41,46 +41,46 @@ export const Recipe = Schema.Struct({
   epochs: Count,
   /** Examples per step. */
   batch: Count,
-  /** Training examples in an epoch, different ones each time: a short epoch is a cheap look at a large training split. Absent, or more than there are: all of them. */
+  /** Training examples per epoch, different ones each time: a short epoch is a cheap look at a large training split. If absent, or larger than the split: all of them. */
   examples: Schema.optionalKey(Count),
-  /** The schedule's peak. */
+  /** The peak of the schedule. */
   learningRate: LearningRate,
   schedule: Schedule,
   /** Default: AdamW with the paper's constants. */
   optimiser: or(Optimiser.Optimiser, Optimiser.adamw()),
-  /** Parameters with learning rates and weight decays of their own. Default: none. */
+  /** Parameters with their own learning rates and weight decays. Default: none. */
   groups: or(Schema.Array(Optimiser.Group), []),
-  /** By how much faster than the rest biases and the offsets of norms are trained (Jordan 2024). Absent: as fast. */
+  /** How much faster biases and the offsets of norms train than the rest (Jordan 2024). If absent: just as fast. */
   biasRate: Schema.optionalKey(Positive.check(Schema.isLessThanOrEqualTo(1e6))),
-  /** The gradients' greatest global norm; `null` (default) for any. */
+  /** The largest global norm of the gradients; `null` (default) for no limit. */
   gradientClip: or(Schema.NullOr(Positive), null),
-  /** Share of the target that is spread over all classes. Default 0. */
+  /** The share of the target that is spread over all classes. Default 0. */
   labelSmoothing: or(Share, 0),
   /** Default: neither mixup nor cutmix. */
   mix: or(Mixing, Mixing.make({})),
-  /** Of every training picture. Default: none. */
+  /** Augmentation of every training image. Default: none. */
   augmentation: or(Augmentation.Augmentation, []),
   /**
-   * Edge in pixels to which pictures are resized, larger or smaller, where the network takes square ones of it; `null` (default) takes them as they are, or enlarges
-   * them where the network wants larger ones.
+   * Edge in pixels to which images are resized, larger or smaller, if the network takes square images of that size. `null` (default) takes them as they are, or enlarges
+   * them if the network requires larger ones.
    */
   imageSize: or(Schema.NullOr(Count), null),
-  /** Smaller pictures in the first epochs. Absent: the network's own from the first. */
+  /** Smaller images in the first epochs. If absent: the network's own size from the start. */
   progressive: Schema.optionalKey(Progressive),
-  /** Of the last block; it rises linearly from 0 at the first. Default 0. */
+  /** Stochastic depth of the last block; rises linearly from 0 at the first. Default 0. */
   stochasticDepth: or(Share, 0),
-  /** Before the classifier. Default 0. */
+  /** Dropout before the classifier. Default 0. */
   dropout: or(Share, 0),
-  /** The weights' exponential moving average, evaluated beside them; `null` (default) for none. */
+  /** The weights' exponential moving average, evaluated alongside them; `null` (default) for none. */
   average: or(Schema.NullOr(Average), null),
-  /** Learning from a teacher's logits; the teacher itself is given to `Trainer.fit`. Absent: the examples' own targets alone. */
+  /** Learning from a teacher's logits; the teacher itself is passed to `Trainer.fit`. If absent: only the examples' own targets count. */
   distillation: Schema.optionalKey(Distillation),
-  /** A first convolution that whitens patches of the training pictures and is not trained. Absent: it is drawn and trained as all others. */
+  /** A first convolution that whitens patches of the training images and is not trained. If absent: it is initialised and trained like all others. */
   whitening: Schema.optionalKey(Whitening),
-  /** Slow weights to which the weights are set back every few steps. Absent: none. */
+  /** Slow weights to which the weights are set back every few steps. If absent: none. */
   lookahead: Schema.optionalKey(Lookahead),
   /**
-   * Views of a picture whose mean is what counts on the validation and test splits. Absent: the picture alone. Files of the network have it without them, and so reach less than the figures by views.
+   * Views of an image whose mean counts on the validation and test splits. If absent: only the image itself. Files of the network do not include the views, so they score lower than the figures with views.
    */
   views: Schema.optionalKey(Views),
   /** `null` (default) trains all epochs. */
@@ -89,8 +89,8 @@ export const Recipe = Schema.Struct({
 export type Recipe = typeof Recipe.Type
 
 /**
- * The recipe of the UniNet paper (Liu et al. 2022): 300 epochs of batch 1,024. Colour jitter is not among the augmentations, because timm, which the
- * authors train with, leaves it out wherever RandAugment is on. For another batch, `withBatch` keeps the paper's 5e-4 × batch / 512.
+ * The recipe of the UniNet paper (Liu et al. 2022): 300 epochs with batch 1,024. Colour jitter is not among the augmentations, because timm, which the
+ * authors train with, disables it whenever RandAugment is on. For another batch size, `withBatch` keeps the paper's 5e-4 × batch / 512.
  */
 export const paper: Recipe = Recipe.make({
   epochs: 300,
@@ -103,7 +103,7 @@ export const paper: Recipe = Recipe.make({
   average: { decay: 0.99996, warmup: false }
 })
 
-/** For a search's trials, our choice: a few epochs on a small data set, a high rate early, down to nothing at the end. */
+/** For the trials of a search; our choice: a few epochs on a small data set, with a high learning rate early that falls to nothing at the end. */
 export const proxy: Recipe = Recipe.make({
   epochs: 1,
   batch: 64,
@@ -113,8 +113,8 @@ export const proxy: Recipe = Recipe.make({
 })
 
 /**
- * For a good network of small images in minutes on a processor, our choice: shifts by up to two pixels, averaged weights. No mirror images, which
- * digits do not have; a recipe of one's own may add `Augmentation.horizontalFlip()`.
+ * For a good small-image network in minutes on a CPU; our choice: shifts by up to two pixels, averaged weights. No mirroring, since mirrored
+ * digits are not digits; your own recipe can add `Augmentation.horizontalFlip()`.
  */
 export const quick: Recipe = Recipe.make({
   epochs: 10,
@@ -127,13 +127,13 @@ export const quick: Recipe = Recipe.make({
   average: { decay: 0.998, warmup: true }
 })
 
-/** The recipes with a name. */
+/** The named recipes. */
 export const presets = { paper, proxy, quick } as const
-/** A recipe that is there already: `proxy`, `quick`, `paper`. */
+/** The name of a recipe: `proxy`, `quick`, `paper`. */
 export type PresetName = keyof typeof presets
 
 /**
- * The recipe for another batch, with learning rates in proportion (Goyal et al. 2017).
+ * The recipe for another batch size, with learning rates in proportion (Goyal et al. 2017).
  *
  * @example
  * ```ts
@@ -157,7 +157,7 @@ export const withBatch =
   }
 
 /**
- * Training examples in an epoch, where so many are available.
+ * Training examples in an epoch, given how many are available.
  *
  * @example
  * ```ts
@@ -171,18 +171,18 @@ export const examplesOf =
   ({ examples = Infinity }: Pick<Recipe, "examples">): number =>
     Math.min(examples, available)
 
-/** Steps of an augmentation after which every place of a picture is where it was. */
+/** Augmentation steps that leave every part of an image where it was. */
 const keepPlaces: ReadonlyArray<Augmentation.Step["_tag"]> = ["ColorJitter", "RandomErasing"]
 
-/** Whether a task's targets are still right after a step of the augmentation. */
+/** Whether a task's targets are still correct after a step of the augmentation. */
 export const isAllowed =
   ({ allows: { augmentation } }: Task) =>
   ({ _tag }: Augmentation.Step): boolean =>
     augmentation === "all" || (augmentation === "values" && keepPlaces.includes(_tag))
 
 /**
- * The recipe without what the task has no use for: label smoothing of numbers, mixed examples whose targets cannot be mixed, pictures turned under targets that stay.
- * The named recipes are made for classes; a trainer refuses what is asked for and cannot be done.
+ * The recipe without what makes no sense for the task: label smoothing of numbers, mixed examples whose targets cannot be mixed, moved images under fixed targets.
+ * The named recipes are made for classes; a trainer rejects options that it was given but cannot apply.
  *
  * @example
  * ```ts

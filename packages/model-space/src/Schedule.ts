@@ -1,12 +1,12 @@
-/** Learning rates over the steps of a run. A schedule is data; `rate` reads it. */
+/** Learning-rate schedules over the steps of a run. A schedule is data; `rate` evaluates it. */
 import { Elementary } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
 import { Rate } from "./internal/schema.ts"
 
 /**
- * - `cosine`: linear from `from` to the peak over the warm-up, then half a cosine down to `to`: the paper's.
- * - `step`: the peak times `factor` to the power of how many of `milestones` (in epochs) have passed.
- * - `constant`: the peak.
+ * - `cosine`: linear from `from` to the peak over the warm-up, then half a cosine down to `to`; the paper's schedule.
+ * - `step`: the peak times `factor` to the power of the number of `milestones` (in epochs) that have passed.
+ * - `constant`: always the peak.
  *
  * `warmup` is in epochs and may be a fraction.
  */
@@ -21,14 +21,14 @@ export type Schedule = typeof Schedule.Type
 export interface Position {
   /** Steps taken before this one. */
   readonly step: number
-  /** Batches of an epoch. */
+  /** Batches per epoch. */
   readonly stepsPerEpoch: number
-  /** Epochs in all. */
+  /** Total epochs. */
   readonly epochs: number
 }
 
 /**
- * The learning rate of a step.
+ * The learning rate at a step.
  *
  * @example
  * ```ts
@@ -44,7 +44,7 @@ export const rate =
     const warmup = Math.round(schedule.warmup * stepsPerEpoch)
     if (step < warmup) {
       const from = schedule._tag === "Cosine" ? schedule.from : 0
-      // Schedules without a first value start one step up from nothing.
+      // Schedules without a start value begin one step above zero.
       return schedule._tag === "Cosine" ? from + ((peak - from) * step) / warmup : (peak * (step + 1)) / warmup
     }
     switch (schedule._tag) {

@@ -1,6 +1,6 @@
 /**
- * What a network is trained for: what belongs to an example, what is minimised, and how good a trained network is by which measures. `Classification`,
- * `MultiLabel`, `Regression` and `Segmentation` make the usual ones; one's own is a value of the same type.
+ * What a network is trained for: the target of an example, what is minimised, and the measures of how good a trained network is. `Classification`,
+ * `MultiLabel`, `Regression` and `Segmentation` make the usual tasks; a custom task is a value of the same type.
  *
  * @example
  * ```ts
@@ -34,68 +34,68 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 
-/** Which way a measure or a cost is better. */
+/** Whether a higher or a lower value of a measure or cost is better. */
 export const Direction = Schema.Literals(["higher", "lower"])
 export type Direction = typeof Direction.Type
 
-/** Numbers of a batch, row by row. */
+/** The numbers of a batch, row by row. */
 export type Values = Float32Array | Int32Array
 
 /** Examples that a network was evaluated on. */
 export interface Evaluated {
-  /** By the outputs' names: `[≥ size, ...shape]`; rows beyond `size` are padding. */
+  /** By output name: `[≥ size, ...shape]`; rows beyond `size` are padding. */
   readonly outputs: Readonly<Record<string, ArrayLike<number>>>
   /** `[size, ...shape]`. */
   readonly targets: ArrayLike<number>
-  /** Examples. */
+  /** Number of examples. */
   readonly size: number
 }
 
-/** Adds up what an evaluation finds, so that batches make no difference. A mutable thing of one evaluation. */
+/** Accumulates an evaluation's results, so that the batch size makes no difference. Mutable, and used for one evaluation only. */
 export interface Tally<Measure extends string = string> {
   readonly add: (batch: Evaluated) => void
-  /** Of at least one example. */
+  /** The measures over at least one example. */
   readonly measures: () => { readonly [M in Measure]: number }
-  /** What else there is to say, as plain JSON: a confusion matrix. Default: nothing. */
+  /** Any further results as plain JSON, such as a confusion matrix. Default: nothing. */
   readonly details?: () => Schema.Json
 }
 
 /** What a recipe may do to examples without making their targets wrong. */
 export interface Allows {
   /**
-   * - `all`: pictures may be moved, cut, turned and coloured.
-   * - `values`: they may be coloured only, since targets belong to places.
+   * - `all`: images may be moved, cropped, rotated and recoloured.
+   * - `values`: images may only be recoloured, since targets belong to positions.
    * - `none`: examples stay as they are.
    */
   readonly augmentation: "all" | "values" | "none"
-  /** Whether a part of the target may be spread over all classes. */
+  /** Whether part of the target may be spread over all classes. */
   readonly labelSmoothing: boolean
 }
 
 /** Targets as distributions over classes, for recipes that mix examples (mixup, cutmix). */
 export interface Mixed {
-  /** Classes to tell apart. */
+  /** Number of classes. */
   readonly classes: number
   /** The loss with targets `[batch, classes]`. */
   readonly loss: (outputs: Model.Tensors, targets: Tensor.Tensor) => Tensor.Tensor
 }
 
-/** What a training step tells of its own batch, before the update. */
+/** What a training step reports about its own batch, before the update. */
 export interface Running {
-  /** The outputs it looks at, which the step has to give out. */
+  /** The outputs it needs, which the step has to return. */
   readonly outputs: ReadonlyArray<string>
   /** Shares or means over the batch, by name. */
   readonly of: (batch: Evaluated) => Readonly<Record<string, number>>
 }
 
-/** A task. Made by `make`, or by the modules of the usual ones. */
+/** A task. Made by `make`, or by the modules for the usual tasks. */
 export interface Task<Measure extends string = string> {
   readonly name: string
-  /** The outputs it takes, by name: their shapes for one example, `null` for an axis of any length. */
+  /** The outputs it takes, by name: their shapes for one example, with `null` for an axis of any length. */
   readonly outputs: Readonly<Record<string, ReadonlyArray<number | null>>>
-  /** What belongs to one example. */
+  /** The target of one example. */
   readonly targets: Model.Port
-  /** Of whole-number targets: how many classes they tell apart. `null` where they are no classes. */
+  /** For integer targets: how many classes they distinguish. `null` if they are not classes. */
   readonly classes: number | null
   /** The batch's mean loss, a scalar, from the outputs and the targets `[batch, ...shape]`. */
   readonly loss: (
@@ -103,23 +103,23 @@ export interface Task<Measure extends string = string> {
     targets: Tensor.Tensor,
     options: { readonly labelSmoothing: number }
   ) => Tensor.Tensor
-  /** What an evaluation finds, and which way each is better. */
+  /** The results of an evaluation, and whether higher or lower is better. */
   readonly measures: { readonly [M in Measure]: Direction }
-  /** What whoever evaluates a trained network finds of it beside what its outputs tell, and which way each is better. Absent where that is nothing. */
+  /** Measures of a trained network that do not follow from its outputs but come from whoever evaluates it, and whether higher or lower is better. Absent if there are none. */
   readonly also?: Readonly<Record<string, Direction>>
-  /** The one by which networks are chosen. */
+  /** The measure by which networks are chosen. */
   readonly decides: Measure
-  /** Those that are shares from 0 to 1, which people read as percent. */
+  /** The measures that are shares from 0 to 1, usually read as percentages. */
   readonly shares: ReadonlyArray<Measure>
   readonly tally: () => Tally<Measure>
-  /** `null` where examples cannot be mixed. */
+  /** `null` if examples cannot be mixed. */
   readonly mixed: Mixed | null
-  /** `null` where a step tells its loss only. */
+  /** `null` if a step reports only its loss. */
   readonly running: Running | null
   readonly allows: Allows
 }
 
-/** What has to be said of a task of one's own; the rest has defaults. */
+/** The declaration of a custom task. Optional fields have defaults. */
 export type Declaration<Measure extends string> = Pick<
   Task<Measure>,
   "name" | "outputs" | "targets" | "loss" | "measures" | "tally"
@@ -128,11 +128,11 @@ export type Declaration<Measure extends string> = Pick<
     readonly decides: NoInfer<Measure>
     /** Default: none. */
     readonly shares?: ReadonlyArray<NoInfer<Measure>>
-    /** Default: neither augmentation nor smoothing. */
+    /** Default: neither augmentation nor label smoothing. */
     readonly allows?: Partial<Allows>
   }
 
-/** A task of one's own. Measures are inferred from `measures`. */
+/** Makes a custom task. The type of its measures is inferred from `measures`. */
 export const make = <const Measure extends string>(task: Declaration<Measure>): Task<Measure> => ({
   ...task,
   classes: task.classes ?? null,
@@ -146,7 +146,7 @@ export const make = <const Measure extends string>(task: Declaration<Measure>): 
 export const measuresOf = <Measure extends string>(task: Task<Measure>): ReadonlyArray<Measure> =>
   Struct.keys(task.measures)
 
-/** Which way every measure is better: the task's own, and those that others find beside them. */
+/** Whether higher or lower is better for every measure: the task's own, and those that others add. */
 export const directions = ({
   also,
   measures
@@ -156,7 +156,7 @@ export const directions = ({
 })
 
 /**
- * A measure's value as a number that is larger the better: negated where lower is better.
+ * A measure's value as a number for which larger is better: negated if lower is better.
  *
  * @example
  * ```ts
@@ -180,7 +180,7 @@ export const worth =
 /** Outputs that a task cannot take. */
 export class OutputsMismatch extends Schema.TaggedError<OutputsMismatch>()("OutputsMismatch", {
   task: Schema.String,
-  /** What the task takes, and what the model gives, in words. */
+  /** What the task takes, and what the model gives, as text. */
   takes: Schema.String,
   gives: Schema.String
 }) {
@@ -194,7 +194,7 @@ const wanted = (outputs: Task["outputs"]): string =>
     .map(([name, shape]) => `${name} [${shape.map((length) => length ?? "any").join("×")}]`)
     .join(", ")
 
-/** Succeeds where a model gives the outputs that the task takes, in their shapes; it may give others besides. Fails with `OutputsMismatch`. */
+/** Succeeds if a model has the outputs that the task takes, in their shapes; it may have others as well. Fails with `OutputsMismatch`. */
 export const takes =
   (given: Model.Ports) =>
   (task: Task): Result.Result<void, OutputsMismatch> => {
@@ -211,7 +211,7 @@ export const takes =
       : Result.fail(new OutputsMismatch({ task: task.name, takes: wanted(task.outputs), gives: Model.print(given) }))
   }
 
-/** A tally that does not give what its task says that it measures. */
+/** A tally that does not give the measures that its task declares. */
 export class MeasuresMissing extends Schema.TaggedError<MeasuresMissing>()("MeasuresMissing", {
   task: Schema.String,
   missing: Schema.String,
@@ -222,7 +222,7 @@ export class MeasuresMissing extends Schema.TaggedError<MeasuresMissing>()("Meas
   }
 }
 
-/** Whether a task's tally gives what the task names, as far as it says so of no examples. */
+/** Whether a task's tally gives the measures that the task declares, as far as it shows them without any examples. */
 export const tallies = (task: Task): Result.Result<void, MeasuresMissing> => {
   const given = Result.try(() => Object.keys(task.tally().measures()))
   if (Result.isFailure(given)) return Result.succeed(undefined)

@@ -1,7 +1,7 @@
 /**
- * Test-time averaging: a picture is judged by the mean of the network's outputs for several views of it (mirrored, shifted by a pixel or two), which costs as many evaluations.
+ * Test-time augmentation: an image is judged by the mean of the network's outputs for several views of it (mirrored, shifted by a pixel or two), each of which costs an evaluation.
  *
- * The views are part of an evaluation's program, so that every engine has them; the network itself, its weights and its files stay what they are.
+ * The views are part of an evaluation's program, so every engine supports them. The network itself, its weights and its files are unchanged.
  */
 import { Op, type Tensor } from "@uninet/graph"
 import { Model } from "@uninet/nn"
@@ -9,8 +9,8 @@ import * as Schema from "effect/Schema"
 import { or } from "./internal/schema.ts"
 
 /**
- * - `mirror` (default false): left to right as well.
- * - `shift` (default 0): by so many pixels up and to the left, and down and to the right, reflected at the edges. The picture in its place counts for half, as in Jordan 2024.
+ * - `mirror` (default false): adds views flipped left to right.
+ * - `shift` (default 0): adds views shifted by this many pixels, up and to the left, and down and to the right, reflected at the edges. The unshifted image counts for half, as in Jordan 2024.
  */
 export const Views = Schema.Struct({
   mirror: or(Schema.Boolean, false),
@@ -18,20 +18,20 @@ export const Views = Schema.Struct({
 })
 export type Views = typeof Views.Type
 
-/** A place beyond the edge, reflected. */
+/** Reflects a position beyond the edge. */
 const reflected = (i: number, length: number): number => {
   const at = i < 0 ? -i : i >= length ? 2 * length - 2 - i : i
   return Math.min(length - 1, Math.max(0, at))
 }
 
-/** A matrix with which a row of `length` becomes another one, whose place i is what was at `from(i)`. */
+/** A matrix that rearranges a row of `length`: its element i becomes the one that was at `from(i)`. */
 const moved = (length: number, from: (i: number) => number): Tensor.Tensor => {
   const data = new Float32Array(length * length)
   for (let i = 0; i < length; i++) data[from(i) * length + i] = 1
   return Op.constant(data, [length, length])
 }
 
-/** The views of pictures `[batch, channels, height, width]`, each with its share of the mean. */
+/** The views of images `[batch, channels, height, width]`, each with its share of the mean. */
 const viewsOf = (
   { mirror, shift }: Views,
   x: Tensor.Tensor
@@ -62,14 +62,14 @@ const viewsOf = (
   ])
 }
 
-/** Whether a model can be evaluated on views: its only input is a picture `[channels, height, width]` of float32. */
+/** Whether a model can be evaluated on views: its only input is a float32 image `[channels, height, width]`. */
 export const fits = ({ inputs }: Model.Model): boolean => {
   const ports = Object.values(inputs)
   return ports.length === 1 && ports[0]?.shape.length === 3 && ports[0].dtype === "float32"
 }
 
 /**
- * The model whose outputs are the means of all views. Without views, or where its input is no picture (`fits`), it is the model itself.
+ * The model whose outputs are the means over all views. Without views, or if its input is not an image (`fits`), it is the model itself.
  *
  * @example
  * ```ts

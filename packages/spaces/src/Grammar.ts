@@ -1,10 +1,10 @@
 /**
- * Networks that a grammar derives: convolution, attention and mixing of tokens, put one after the other, side by side, or behind a change of view.
+ * Networks derived by a grammar: convolution, attention and token mixing, in sequence, in parallel, or behind a change of view.
  *
  * **Source.** L. Ericsson et al., "einspace: Searching for Neural Architectures from Fundamental Operations", NeurIPS 2024 (arXiv 2405.20838): a grammar whose productions are branching,
- * sequence, routing and computation, and whose feature maps are typed, so that every derivation is a network. This is a small one after it, and our own: two types (maps `[batch, channels,
- * height, width]` and tokens `[batch, positions, channels]`), routing as the change from one to the other and back, derivations of limited depth, and computations that keep the shape. Between the
- * derived modules stand what all networks share: a stem, a convolution that halves the map and widens it, a head.
+ * sequence, routing and computation, and whose feature maps are typed, so that every derivation is a network. This is our own small grammar after that one: two types (maps `[batch, channels,
+ * height, width]` and tokens `[batch, positions, channels]`), routing as the change from one to the other and back, derivations of limited depth, and computations that keep the shape. Around the
+ * derived modules are the parts that all networks share: a stem, a convolution that halves the map and widens it, a head.
  *
  * ```
  * map    →  conv k | depthwise k | pool | norm | identity      computation
@@ -52,19 +52,19 @@ export type MapModule =
 /** A point: the module of every stage. */
 export type Architecture = ReadonlyArray<MapModule>
 
-/** For which pictures and classes, and how deep a derivation may be. */
+/** The images and classes the networks are for, and how deep a derivation may be. */
 export interface Options {
-  /** Channels, height and width of the pictures, and classes to tell apart. */
+  /** Channels of the images. */
   readonly channels: number
-  /** Pixels. */
+  /** Height of the images, in pixels. */
   readonly height: number
-  /** Pixels. */
+  /** Width of the images, in pixels. */
   readonly width: number
-  /** How many. */
+  /** Number of classes. */
   readonly classes: number
-  /** Channels of every stage, which has half the height and width of the one before. Default 8, 16, 32. */
+  /** Channels of every stage. Each stage has half the height and width of the one before. Default 8, 16, 32. */
   readonly widths?: ReadonlyArray<number>
-  /** Productions that may be nested in a stage. Default 2: up to four computations one after the other. */
+  /** How deeply productions may be nested in a stage. Default 2: up to four computations in sequence. */
   readonly depth?: number
 }
 
@@ -106,13 +106,13 @@ const mapModule = (depth: number): Choice.Choice<MapModule> => {
   })
 }
 
-/** The mean of two results of one shape. */
+/** The mean of two results of the same shape. */
 const joined =
   (scope: Scope.Scope, left: Layer.Layer, right: Layer.Layer): Layer.Layer =>
   (x) =>
     Op.scale(Op.add(left(x), right(x), scope.path), 0.5, scope.path)
 
-/** Two modules of one kind, one after the other or side by side. */
+/** Two modules of the same kind, in sequence or in parallel. */
 const composed = <M>(
   scope: Scope.Scope,
   chosen:
@@ -126,7 +126,7 @@ const composed = <M>(
     : joined(scope, layer(at("left"), chosen.left), layer(at("right"), chosen.right))
 }
 
-/** Tokens `[batch, positions, channels]` to tokens. */
+/** A layer from tokens `[batch, positions, channels]` to tokens. */
 const tokenLayer = (scope: Scope.Scope, chosen: TokenModule): Layer.Layer => {
   switch (chosen.op) {
     case "attention":
@@ -152,7 +152,7 @@ const tokenLayer = (scope: Scope.Scope, chosen: TokenModule): Layer.Layer => {
   }
 }
 
-/** Maps `[batch, channels, height, width]` to maps. */
+/** A layer from maps `[batch, channels, height, width]` to maps. */
 const mapLayer = (scope: Scope.Scope, chosen: MapModule): Layer.Layer => {
   const at = (name: string) => Scope.at(name)(scope)
   switch (chosen.op) {
@@ -165,7 +165,7 @@ const mapLayer = (scope: Scope.Scope, chosen: MapModule): Layer.Layer => {
     case "pool":
       return Nn.averagePool2d(scope, { kernel: 3, countPadding: false })
     case "norm":
-      // What it would scale and shift, the next norm may take away again.
+      // The next norm could cancel a scale and shift here.
       return Nn.batchNorm(scope, { affine: false })
     case "identity":
       return (x) => x
@@ -196,7 +196,7 @@ const model = (options: Required<Options>, point: Architecture): Model.Model =>
       let x: Tensor.Tensor = image
       for (const [i, chosen] of point.entries()) {
         x = reduced(at(`stages.${i}.reduce`), Arr.getUnsafe(options.widths, i))(x)
-        // The input goes on beside it: no derivation can cut the network in two.
+        // With the input added to the module's result, no derivation can cut the network in two.
         x = Nn.residual(at(`stages.${i}`), { branch: mapLayer(at(`stages.${i}.module`), chosen) })(x)
       }
       const mean = Nn.globalAveragePool(at("pool"))(Nn.gelu(at("act"))(Nn.batchNorm(at("norm"))(x)))
@@ -225,7 +225,7 @@ export const print = (chosen: MapModule | TokenModule): string => {
 
 type Models = ModelSpace.ModelSpace<Architecture, ModelSpace.Counted, Classification.Measure>
 
-/** The derivations with their networks. Fails with `InvalidSpace` where a setting makes no sense. */
+/** The derivations with their networks. Fails with `InvalidSpace` if a setting makes no sense. */
 export const models = (options: Options): Result.Result<Models, SpaceError.InvalidSpace> => {
   const given = { widths: [8, 16, 32], depth: 2, ...options }
   const wrong = given.widths.find((width) => !(Number.isSafeInteger(width) && width >= 4 && width % 4 === 0))
@@ -245,13 +245,13 @@ export const models = (options: Options): Result.Result<Models, SpaceError.Inval
       model: (point: Architecture) => model(given, point),
       line: (point) => point.map(print).join(" | "),
       picture: (point) => point.map((chosen, i) => `stage ${i}  ${print(chosen)}`).join("\n"),
-      // A shift may be taken away by a norm behind it, wherever the derivation has one.
+      // A norm after a shift may cancel it, if the derivation has one.
       isIdle: (parameter) => parameter.endsWith(".bias") && !parameter.startsWith("classifier")
     })
   )
 }
 
-/** The derivations for a data set's pictures. */
+/** The derivations for a data set's images. */
 export const forData =
   (options: Pick<Options, "widths" | "depth"> = {}) =>
   (facts: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> =>

@@ -1,10 +1,10 @@
 /**
- * Chains of inverted bottlenecks after MobileNetV3: of every stage the kernel, the expansion, squeeze-and-excitation, the activation and the depth.
+ * Chains of inverted bottlenecks after MobileNetV3. Each stage has a choice of kernel, expansion, squeeze-and-excitation, activation and depth.
  *
  * **Sources.** A. Howard et al., "Searching for MobileNetV3", ICCV 2019 (arXiv 1905.02244): the block with squeeze-and-excitation on the expanded channels and a hard sigmoid, hard-swish, and the
  * head that pools late. M. Tan et al., "MnasNet", CVPR 2019 (arXiv 1807.11626): one set of choices for all blocks of a stage. H. Cai et al., "Once-for-All", ICLR 2020
- * (arXiv 1908.09791): the candidates, kernels 3, 5, 7, expansions 3, 4, 6, depths 2, 3, 4. Our choice: the widths and strides for pictures of 64 pixels and less, a head without the second
- * linear layer, and that the activation is searched too, which MobileNetV3 sets by depth.
+ * (arXiv 1908.09791): the candidates, kernels 3, 5, 7, expansions 3, 4, 6, depths 2, 3, 4. Our choice: the widths and strides for images of 64 pixels and less, a head without the second
+ * linear layer, and searching the activation too, which MobileNetV3 sets by depth.
  *
  * @example
  * ```ts
@@ -38,23 +38,23 @@ import type { NotPictures } from "./NotPictures.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
-/** What is chosen of a stage. */
+/** The choices of a stage. */
 export const Stage = Schema.Struct({
-  /** Of the depthwise convolutions: 3, 5, … */
+  /** Kernel of the depthwise convolutions: 3, 5, … */
   kernel: Count,
-  /** Channels inside a block, as a multiple of those that come in. */
+  /** Channels inside a block, as a multiple of its input channels. */
   expansion: Count,
   squeeze: Schema.Boolean,
   activation: Schema.Literals(["relu", "hard_swish"]),
   channels: Count,
-  /** Blocks. */
+  /** Number of blocks. */
   repeats: Count,
-  /** Of the first block. */
+  /** Stride of the first block. */
   stride: Count
 })
 export type Stage = typeof Stage.Type
 
-/** A point. */
+/** A point of the space. */
 export const Architecture = Schema.Struct({
   image: Schema.Struct({ channels: Count, height: Count, width: Count }),
   classes: Count,
@@ -64,21 +64,21 @@ export const Architecture = Schema.Struct({
 })
 export type Architecture = typeof Architecture.Type
 
-/** For which pictures and classes. */
+/** The images and classes the networks are for. */
 export interface Options {
-  /** Channels, height and width of the pictures, and classes to tell apart. */
+  /** Channels of the images. */
   readonly channels: number
-  /** Pixels. */
+  /** Height of the images, in pixels. */
   readonly height: number
-  /** Pixels. */
+  /** Width of the images, in pixels. */
   readonly width: number
-  /** How many. */
+  /** Number of classes. */
   readonly classes: number
-  /** Candidates. Defaults: 3, 5, 7; 3, 4, 6; 2, 3, 4 (for pictures of 64 pixels and less 1, 2, 3). */
+  /** Candidates. Defaults: 3, 5, 7; 3, 4, 6; 2, 3, 4 (for images of 64 pixels and less 1, 2, 3). */
   readonly kernels?: ReadonlyArray<number>
   readonly expansions?: ReadonlyArray<number>
   readonly depths?: ReadonlyArray<number>
-  /** What is not searched, for the pictures' size by default: see `large` and `small`. */
+  /** What is not searched. The default depends on the size of the images: see `large` and `small`. */
   readonly skeleton?: Skeleton
 }
 
@@ -90,7 +90,7 @@ export interface Skeleton {
   readonly head: number
 }
 
-/** MobileNetV3-Large's. */
+/** The skeleton of MobileNetV3-Large. */
 export const large: Skeleton = {
   stem: { channels: 16, stride: 2 },
   stages: [
@@ -103,7 +103,7 @@ export const large: Skeleton = {
   head: 960
 }
 
-/** For pictures of 64 pixels and less, narrow enough to be trained on a processor. */
+/** A skeleton for images of 64 pixels and less, narrow enough to train on a CPU. */
 export const small: Skeleton = {
   stem: { channels: 8, stride: 1 },
   stages: [
@@ -118,7 +118,7 @@ export const small: Skeleton = {
 const activation = (scope: Scope.Scope, name: Stage["activation"]): Layer.Layer =>
   name === "relu" ? Nn.relu(scope) : Nn.hardSwish(scope)
 
-/** 1×1 to the expanded channels, depthwise, squeeze-and-excitation, 1×1 back; the input is added where the shapes are equal. */
+/** 1×1 to the expanded channels, depthwise, squeeze-and-excitation, 1×1 back; the input is added if the shapes are equal. */
 const block = (scope: Scope.Scope, stage: Stage, stride: number): Layer.Layer =>
   Layer.ofRank(4)(scope, "block", ([, entry]) => {
     const at = (name: string) => Scope.at(name)(scope)
@@ -180,13 +180,13 @@ const strided = ({ height, width }: Map2, stride: number): Map2 => ({
   width: Math.ceil(width / stride)
 })
 
-/** What comes into every stage and into the head: height and width. */
+/** Height and width of the input of every stage and of the head. */
 const maps = ({ image, stages, stem }: Architecture): ReadonlyArray<Map2> => {
   let map = strided(image, stem.stride)
   return [map, ...stages.map(({ stride }) => (map = strided(map, stride)))]
 }
 
-/** What is counted of a part's program for a batch, and what stands for it where there is none. */
+/** What to count in a part's program for a batch, and the value to use if there is no program. */
 interface Count<K extends string> {
   readonly of: (program: Program.Program) => Cost.Costs<K>
   readonly unbuildable: Cost.Costs<K>
@@ -202,7 +202,7 @@ const sums: Count<keyof Sums> = {
   batch: 1
 }
 
-/** A part's costs on its graph, remembered by what they depend on. */
+/** A part's costs, measured on its graph and cached by what they depend on. */
 const counted = <K extends string>({ batch, of, unbuildable }: Count<K>) => {
   const known = new Map<string, Cost.Costs<K>>()
   return (
@@ -240,7 +240,7 @@ const partsOf = <K extends string>(what: Count<K>) => {
   }
 }
 
-/** Costs by stage: each depends on the channels that come in, and on nothing else of the others. */
+/** Costs by stage: each depends on its input channels, and on nothing else of the other stages. */
 const costOf = <K extends string>(parts: ReturnType<typeof partsOf<K>>): Cost.Cost<Architecture, K> => {
   const entryOf = ({ stages, stem }: Architecture, i: number) => stages[i - 1]?.channels ?? stem.channels
   return {
@@ -272,7 +272,7 @@ const sizesOf = ({ head, image, stages, stem }: Architecture): Scaling.Sizes => 
   head
 })
 
-/** Everything of a network that is no size. */
+/** Everything about a network that is not a size. */
 const fixed = ({ classes, image, stages, stem }: Architecture) =>
   JSON.stringify([
     classes,
@@ -281,7 +281,7 @@ const fixed = ({ classes, image, stages, stem }: Architecture) =>
     stages.map(({ activation, expansion, kernel, squeeze, stride }) => [activation, expansion, kernel, squeeze, stride])
   ])
 
-/** Deeper by more blocks at the end of a stage, wider in multiples of 8, larger in multiples of the total stride. */
+/** Deeper with more blocks at the end of a stage, wider in multiples of 8, larger in multiples of the total stride. */
 const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling<Architecture> => ({
   chain: (base, divisor) => {
     const { height, width } = base.image
@@ -309,7 +309,7 @@ const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling
       stages: base.stages.map((stage, i) => ({
         width: { part: `stage ${i}`, base: stage.channels, step },
         depth: { part: `stage ${i}`, base: stage.repeats, step: 1 },
-        // A first block of stride 1 adds its input where the widths are equal: they stay so, or stay different.
+        // A first block with stride 1 adds its input if the widths are equal, so equal widths stay equal and different ones different.
         entry: stage.stride > 1 ? "free" : stage.channels === entries[i] ? "tied" : "apart"
       })),
       head: { part: "head", base: base.head, step },
@@ -338,7 +338,7 @@ const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling
     return Result.succeed({
       growth: (parameter) => {
         const [, stage, index] = /^stages\.(\d+)\.(\d+)\./.exec(parameter) ?? []
-        // What belongs to no stage is as it was.
+        // Parameters that belong to no stage are unchanged.
         const isNew = Number(index) >= (smaller.stages[Number(stage)]?.repeats ?? Infinity)
         return {
           from: isNew ? null : parameter,
@@ -362,7 +362,7 @@ const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling
   published: () => null
 })
 
-/** A point in a line: `stem 8 | k5 e6 se hard_swish 16×2 /2 | …`. */
+/** A point on one line: `stem 8 | k5 e6 se hard_swish 16×2 /2 | …`. */
 export const line = ({ head, stages, stem }: Architecture): string =>
   [
     `stem ${stem.channels}`,
@@ -387,7 +387,7 @@ const stageChoice = (
     stride: Choice.constant(stride)
   })
 
-/** The chains alone. */
+/** The chains without their networks. */
 export const choice = (options: Options): Choice.Choice<Architecture> => {
   const { channels, classes, height, width } = options
   const isSmall = Math.max(height, width) <= 64
@@ -414,7 +414,7 @@ export const choice = (options: Options): Choice.Choice<Architecture> => {
 
 type Models = ModelSpace.ModelSpace<Architecture, ModelSpace.Counted, Classification.Measure>
 
-/** The chains with their networks. Fails with `InvalidSpace` where a setting makes no sense. */
+/** The chains with their networks. Fails with `InvalidSpace` if a setting makes no sense. */
 export const models = (options: Options): Result.Result<Models, SpaceError.InvalidSpace> =>
   Result.map(Space.make(choice(options)), (space) => {
     const parts = partsOf(sums)
@@ -427,13 +427,13 @@ export const models = (options: Options): Result.Result<Models, SpaceError.Inval
       byParts: (price, batch) =>
         costOf(partsOf({ of: (part) => ({ price: price(part) }), unbuildable: { price: Infinity }, batch })),
       line,
-      // The last norm's shift, which the next norm takes away.
+      // The last norm's shift, which the next norm cancels.
       isIdle: (parameter) => parameter.endsWith("project.1.bias"),
       scaling: scaling(parts)
     })
   })
 
-/** The chains for a data set's pictures. */
+/** The chains for a data set's images. */
 export const forData =
   (options: Omit<Options, "channels" | "height" | "width" | "classes"> = {}) =>
   (facts: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> =>

@@ -1,13 +1,13 @@
 /**
- * NAS-Bench-201's cells: four nodes, each pair joined by one of five operations, 5⁶ = 15,625 cells, in a network of three stages.
+ * NAS-Bench-201's cells: four nodes, each pair joined by one of five operations, which makes 5⁶ = 15,625 cells, in a network of three stages.
  *
  * **Sources.** X. Dong and Y. Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020 (arXiv 2001.00326), figure 1 and
- * section 2; details of the layers (where norms and activations stand, padding, the shortcut of the reduction blocks) by the authors' code, AutoDL-Projects, `cell_operations.py` and
- * `infer_cells/tiny_network.py`. The benchmark's own figures follow from two counts alone, of 1×1 convolutions n₁ and of 3×3 convolutions n₃: 0.073306 + 0.028 n₁ + 0.24304 n₃
+ * section 2; details of the layers (positions of norms and activations, padding, the shortcut of the reduction blocks) from the authors' code, AutoDL-Projects, `cell_operations.py` and
+ * `infer_cells/tiny_network.py`. The benchmark's own figures follow from just two counts, n₁ of 1×1 convolutions and n₃ of 3×3 convolutions: 0.073306 + 0.028 n₁ + 0.24304 n₃
  * million parameters, and 7.78305 + 3.93216 (n₁ + 9 n₃) million multiply-accumulates, for 16 channels, five cells a stage, 32×32 pixels and ten classes. The last figure counts the classifier's bias,
- * which `macs` does not: it is ten lower.
+ * which `macs` does not, so `macs` is ten lower.
  *
- * **Dead ends stay.** An edge `none` multiplies by zero, as in the benchmark: what lies behind it is counted and learns nothing. So the figures of all cells are the benchmark's.
+ * **Dead ends stay.** As in the benchmark, a `none` edge multiplies by zero: parts cut off by it are counted but learn nothing. So the figures of all cells are the benchmark's.
  *
  * @example
  * ```ts
@@ -32,32 +32,32 @@ import * as Schema from "effect/Schema"
 import * as pictures from "./internal/pictures.ts"
 import type { NotPictures } from "./NotPictures.ts"
 
-/** The operations of an edge, by the benchmark's names. */
+/** The operations of an edge, under the benchmark's names. */
 export const operations = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"] as const
-/** An operation of an edge. */
+/** The operation of an edge. */
 export type Operation = (typeof operations)[number]
 
-/** From a node to a later one; node 0 is the cell's input and node 3 its output. */
+/** Edges from a node to a later one; node 0 is the cell's input and node 3 its output. */
 export const edges = ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"] as const
 /** An edge of a cell: `from-to`. */
 export type Edge = (typeof edges)[number]
 
-/** A point: the operation of every edge. */
+/** A point of the space: the operation of every edge. */
 export type Cell = { readonly [E in Edge]: Operation }
 
-/** For which pictures and classes, and how large the network around the cells is. */
+/** The images and classes the networks are for, and the size of the network around the cells. */
 export interface Options {
-  /** Channels, height and width of the pictures, and classes to tell apart. */
+  /** Channels of the images. */
   readonly channels: number
-  /** Pixels. */
+  /** Height of the images, in pixels. */
   readonly height: number
-  /** Pixels. */
+  /** Width of the images, in pixels. */
   readonly width: number
-  /** How many. */
+  /** Number of classes. */
   readonly classes: number
   /** Channels of the first stage; the others have twice and four times as many. Default 16. */
   readonly width1?: number
-  /** Cells of each stage. Default 5. */
+  /** Cells per stage. Default 5. */
   readonly cells?: number
 }
 
@@ -87,7 +87,7 @@ const operation = (scope: Scope.Scope, name: Operation): Layer.Layer => {
   }
 }
 
-/** Every node is the sum of what comes in by its edges; the last one goes out. */
+/** Every node is the sum of its incoming edges; the last node is the output. */
 const cell =
   (scope: Scope.Scope, chosen: Cell): Layer.Layer =>
   (x) => {
@@ -107,7 +107,7 @@ const reduction = (scope: Scope.Scope, out: number): Layer.Layer => {
   return Nn.residual(scope, {
     shortcut: Layer.ofRank(4)(scope, "downsample", ([, , height, width]) =>
       flow(
-        // Of an odd map the last row and column are a mean by themselves, as the strided convolution sees them.
+        // On an odd map the last row and column are averaged by themselves, as the strided convolution sees them.
         Nn.averagePool2d(at("downsample.0"), {
           kernel: 2,
           stride: 2,
@@ -145,7 +145,7 @@ const model = (options: Required<Options>, chosen: Cell): Model.Model =>
     }
   })
 
-/** The cells alone. */
+/** The cells without their networks. */
 export const choice: Choice.Choice<Cell> = Choice.struct({
   "0-1": Choice.categorical(operations, { seed: "nor_conv_3x3" }),
   "0-2": Choice.categorical(operations, { seed: "nor_conv_3x3" }),
@@ -167,7 +167,7 @@ export const print = (chosen: Cell): string =>
     .map((node) => `${node}|`)
     .join("+")
 
-/** A text that is no cell of the benchmark. */
+/** A text that is not a cell of the benchmark. */
 export class NoCell extends Schema.TaggedError<NoCell>()("NoCell", { text: Schema.String }) {
   override get message() {
     return `"${this.text}" is no cell of NAS-Bench-201; give one such as ${print(seed)}`
@@ -183,7 +183,7 @@ const seed: Cell = {
   "2-3": "nor_conv_3x3"
 }
 
-/** The cell that the benchmark's text names. */
+/** The cell that a text describes, in the benchmark's notation. */
 export const parse = (text: string): Result.Result<Cell, NoCell> => {
   const names = [...text.matchAll(/\|(\w+)~(\d)/g)].map(([, name]) => operations.find((each) => each === name))
   const [a, b, c, d, e, f] = names
@@ -194,13 +194,13 @@ export const parse = (text: string): Result.Result<Cell, NoCell> => {
   return found !== undefined && print(found) === text ? Result.succeed(found) : Result.fail(new NoCell({ text }))
 }
 
-/** How many edges are convolutions, 1×1 and 3×3: all that the figures depend on. */
+/** How many edges are 1×1 and how many are 3×3 convolutions, on which all the figures depend. */
 export const convolutions = (chosen: Cell): { readonly ones: number; readonly threes: number } => {
   const count = (name: Operation) => edges.filter((edge) => chosen[edge] === name).length
   return { ones: count("nor_conv_1x1"), threes: count("nor_conv_3x3") }
 }
 
-/** Costs of one edge in all cells of the network, and of everything that is in every network. */
+/** The costs of one edge, summed over all cells of the network, and of the parts that every network has. */
 const countsOf = (options: Required<Options>) => {
   const { cells, channels, classes, height, width, width1 } = options
   const mapOf = (stage: number) => ({
@@ -239,7 +239,7 @@ const countsOf = (options: Required<Options>) => {
   return { base, byOperation }
 }
 
-/** Parameters and multiply-accumulates by formula, and how they add up along the edges: bounds on them are met exactly. */
+/** Parameters and multiply-accumulates by formula, and how they add up along the edges, so that bounds on them are met exactly. */
 const costOf = (options: Required<Options>): Cost.Cost<Cell, "parameters" | "macs"> => {
   const { base, byOperation } = countsOf(options)
   const nothing = { parameters: 0, macs: 0 }
@@ -257,7 +257,7 @@ const costOf = (options: Required<Options>): Cost.Cost<Cell, "parameters" | "mac
   }
 }
 
-/** Nodes that the input reaches, and nodes that reach the output, by edges that are not `none`. */
+/** The nodes that the input reaches, and the nodes that reach the output, over edges other than `none`. */
 const alive = (chosen: Cell) => {
   const open = edges.filter((edge) => chosen[edge] !== "none").map(ends)
   const fed = new Set([0])
@@ -268,8 +268,8 @@ const alive = (chosen: Cell) => {
 }
 
 /**
- * A parameter that learns nothing in this cell: on an edge that `none` cuts off from the output or from the input, and, where no way is left through the cells at all, before them. What another
- * norm may take away counts as such, too: a norm's shift, and in the last cell its scale.
+ * A parameter that learns nothing in this cell: on an edge that `none` cuts off from the output or the input or, if no path is left through the cells at all, in front of the cells. Parameters
+ * that another norm may cancel count too: a norm's shift and, in the last cell, its scale.
  */
 const isIdle =
   (cells: number) =>
@@ -288,7 +288,7 @@ export type Costs = ModelSpace.Counted
 
 type Models = ModelSpace.ModelSpace<Cell, Costs, Classification.Measure>
 
-/** The cells with their networks. Fails with `InvalidSpace` where a size makes no sense. */
+/** The cells with their networks. Fails with `InvalidSpace` if a size makes no sense. */
 export const models = (options: Options): Result.Result<Models, SpaceError.InvalidSpace> => {
   const given = { width1: 16, cells: 5, ...options }
   const wrong = Object.entries(given).find(([, n]) => !(Number.isSafeInteger(n) && n >= 1))
@@ -308,7 +308,7 @@ export const models = (options: Options): Result.Result<Models, SpaceError.Inval
   )
 }
 
-/** The cells for a data set's pictures. */
+/** The cells for a data set's images. */
 export const forData =
   (options: Pick<Options, "width1" | "cells"> = {}) =>
   (facts: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> =>

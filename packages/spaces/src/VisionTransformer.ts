@@ -1,9 +1,9 @@
 /**
- * Vision transformers: patch, width and depth, and of every layer its heads and the width of its feed-forward network.
+ * Vision transformers, with a choice of patch size, width and depth, and for every layer of its heads and the width of its feed-forward network.
  *
  * **Sources.** A. Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021 (arXiv 2010.11929): the network (patches, learned positions, norms before attention and before the
- * feed-forward network). M. Chen et al., "AutoFormer", ICCV 2021 (arXiv 2107.00651): what is searched, and that a head keeps its size, so that heads are chosen whatever the width. Our
- * choice: the mean over the tokens in place of a class token (as in X. Zhai et al., 2022), the patch among the choices, and the candidates for pictures of 64 pixels and less.
+ * feed-forward network). M. Chen et al., "AutoFormer", ICCV 2021 (arXiv 2107.00651): what is searched, and a fixed head size, so that heads are chosen independently of the width. Our
+ * choice: the mean over the tokens instead of a class token (as in X. Zhai et al., 2022), searching the patch size, and the candidates for images of 64 pixels and less.
  *
  * @example
  * ```ts
@@ -22,13 +22,13 @@ import * as Result from "effect/Result"
 import * as pictures from "./internal/pictures.ts"
 import type { NotPictures } from "./NotPictures.ts"
 
-/** A point. */
+/** A point of the space. */
 export interface Architecture {
-  /** Edge of a patch in pixels. */
+  /** Edge of a patch, in pixels. */
   readonly patch: number
-  /** Numbers of a token. */
+  /** Features per token. */
   readonly width: number
-  /** As many as the network is deep. */
+  /** One entry per layer; their number is the network's depth. */
   readonly layers: ReadonlyArray<{
     readonly heads: number
     /** Hidden units of the feed-forward network, as a multiple of the width. */
@@ -36,24 +36,24 @@ export interface Architecture {
   }>
 }
 
-/** For which pictures and classes. */
+/** The images and classes the networks are for. */
 export interface Options {
-  /** Channels, height and width of the pictures, and classes to tell apart. */
+  /** Channels of the images. */
   readonly channels: number
-  /** Pixels. */
+  /** Height of the images, in pixels. */
   readonly height: number
-  /** Pixels. */
+  /** Width of the images, in pixels. */
   readonly width: number
-  /** How many. */
+  /** Number of classes. */
   readonly classes: number
-  /** Candidates. Defaults, for pictures of 64 pixels and less: 4, 7, 8 as far as they divide the picture; 32, 48, 64; 2 to 4 layers; 2, 3, 4 heads; 2, 3, 4. For larger ones: 16, 32; 192, 216,
+  /** Candidates. Defaults for images of 64 pixels and less: those of 4, 7, 8 that divide the image; 32, 48, 64; 2 to 4 layers; 2, 3, 4 heads; 2, 3, 4. For larger ones: 16, 32; 192, 216,
    * 240; 12 to 14 layers; 3, 4 heads; 3.5, 4 (AutoFormer-T). */
   readonly patches?: ReadonlyArray<number>
   readonly widths?: ReadonlyArray<number>
   readonly depths?: { readonly min: number; readonly max: number }
   readonly heads?: ReadonlyArray<number>
   readonly ratios?: ReadonlyArray<number>
-  /** Numbers of a head. Default 16; 64 for larger pictures. */
+  /** Channels per head. Default 16; 64 for larger images. */
   readonly headDim?: number
 }
 
@@ -86,7 +86,7 @@ const layer = (scope: Scope.Scope, chosen: Architecture["layers"][number], headD
   )
 }
 
-/** Patches as tokens `[batch, tokens, width]`, each with what was learned of its place. */
+/** Patches as tokens `[batch, tokens, width]`, each with its learned position embedding. */
 const embed =
   (scope: Scope.Scope, { patch, width }: Architecture): Layer.Layer =>
   (image) => {
@@ -115,7 +115,7 @@ const model = (options: Options & { readonly headDim: number }, point: Architect
     }
   })
 
-/** What an option leaves open. */
+/** Defaults for omitted options. */
 const defaults = ({ height, width }: Pick<Options, "height" | "width">) =>
   Math.max(height, width) <= 64
     ? {
@@ -135,7 +135,7 @@ const defaults = ({ height, width }: Pick<Options, "height" | "width">) =>
         headDim: 64
       }
 
-/** The transformers alone. */
+/** The transformers without their networks. */
 export const choice = (options: Options): Choice.Choice<Architecture> => {
   const { depths, heads, patches, ratios, widths } = { ...defaults(options), ...options }
   const odd = patches.find((patch) => options.height % patch !== 0 || options.width % patch !== 0)
@@ -153,16 +153,16 @@ export const choice = (options: Options): Choice.Choice<Architecture> => {
   })
 }
 
-/** A point in a line: `patch 4, width 48, layers 2h×3 4h×2`. */
+/** A point on one line: `patch 4, width 48, layers 2h×3 4h×2`. */
 export const line = ({ layers, patch, width }: Architecture): string =>
   `patch ${patch}, width ${width}, layers ${layers.map(({ heads, ratio }) => `${heads}h×${ratio}`).join(" ")}`
 
-/** Heads of the whole network: a cost beside those that are counted. */
+/** Heads of the whole network: a cost in addition to the counted ones. */
 const headCount = ({ layers }: Architecture): number => layers.reduce((sum, { heads }) => sum + heads, 0)
 
 type Models = ModelSpace.ModelSpace<Architecture, ModelSpace.Counted | "heads", Classification.Measure>
 
-/** The transformers with their networks. Fails with `InvalidSpace` where a setting makes no sense. */
+/** The transformers with their networks. Fails with `InvalidSpace` if a setting makes no sense. */
 export const models = (options: Options): Result.Result<Models, SpaceError.InvalidSpace> => {
   const given = { headDim: defaults(options).headDim, ...options }
   return Result.map(Space.make(choice(options)), (space) =>
@@ -174,13 +174,13 @@ export const models = (options: Options): Result.Result<Models, SpaceError.Inval
       model: (point: Architecture) => model(given, point),
       costs: { heads: headCount },
       line,
-      // A shift of all keys changes no softmax.
+      // Shifting all keys does not change the softmax.
       isIdle: (parameter) => parameter.endsWith("attn.key.bias")
     })
   )
 }
 
-/** The transformers for a data set's pictures. */
+/** The transformers for a data set's images. */
 export const forData =
   (options: Omit<Options, "channels" | "height" | "width" | "classes"> = {}) =>
   (facts: Facts.Facts): Result.Result<Models, SpaceError.InvalidSpace | NotPictures> =>

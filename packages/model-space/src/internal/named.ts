@@ -1,4 +1,4 @@
-/** What a record has by a name that it is known to have: a task's output, of a model that the task takes. */
+/** A record's value under a name that it is known to have, such as a task's output in a model that the task takes. */
 export const named =
   (name: string) =>
   <A>(record: Readonly<Record<string, A>>): A => {

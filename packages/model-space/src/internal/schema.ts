@@ -1,23 +1,23 @@
-/** Ranges of numbers that recipes are made of, and fields that may be left out. */
+/** Ranges of numbers for recipes, and fields that may be omitted. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** A finite number of 0 or more. */
+/** A finite number that is 0 or more. */
 export const Rate = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
-/** A learning rate: one above a million is a slip of the pen, and soon no number of 32 bits. */
+/** A learning rate. One above a million is a typo, and would soon exceed a 32-bit float. */
 export const LearningRate = Rate.check(Schema.isLessThanOrEqualTo(1e6))
 
 /** A finite number above 0. */
 export const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 
-/** From 0 to just below 1. */
+/** From 0 up to but excluding 1. */
 export const Share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
 
-/** A whole number of 1 or more. */
+/** A positive whole number. */
 export const Count = Schema.Int.check(Schema.isGreaterThan(0))
 
-/** A field that may be left out of JSON and of constructors, and then has this value. */
+/** A field that may be omitted from JSON and constructors, with this value as its default. */
 export const or = <S extends Schema.Constraint & Schema.WithoutConstructorDefault>(
   schema: S,
   value: S["Encoded"] & S["~type.make.in"]

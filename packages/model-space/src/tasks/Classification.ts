@@ -5,16 +5,16 @@ import * as Confusion from "../internal/confusion.ts"
 import { named } from "../internal/named.ts"
 import * as Task from "../Task.ts"
 
-/** - `accuracy`: share of the examples whose most likely class is theirs (top-1).
- *  - `top5`: share whose class is among the five most likely (all, where there are five or fewer).
+/** - `accuracy`: share of the examples whose most likely class is the correct one (top-1).
+ *  - `top5`: share of the examples whose class is among the five most likely (all, if there are five or fewer).
  *  - `loss`: mean cross entropy, without label smoothing.
- *  - `calibrationError`: expected calibration error (Guo et al. 2017): how far the share of right answers is from their mean probability, over 15 bins of
- *    equal width, weighted by the examples in each. */
+ *  - `calibrationError`: expected calibration error (Guo et al. 2017): the distance between the share of correct answers and their mean probability, over
+ *    15 bins of equal width, weighted by the number of examples in each. */
 export type Measure = "accuracy" | "top5" | "loss" | "calibrationError"
 
 const bins = 15
 
-/** Where a label stands among logits: 0 for the most likely class. Of equal logits the first class goes before. */
+/** The rank of a label among logits: 0 for the most likely class. Among equal logits the lower class comes first. */
 const rankOf = (logits: ArrayLike<number>, from: number, classes: number, label: number): number => {
   const at = (k: number) => logits[from + k] ?? Number.NaN
   const own = at(label)
@@ -26,7 +26,7 @@ const rankOf = (logits: ArrayLike<number>, from: number, classes: number, label:
   return rank
 }
 
-/** Shares of the batch whose own class is the most likely one, or among the first five. */
+/** Shares of the batch whose own class is the most likely one, or among the five most likely. */
 const running =
   (output: string, classes: number) =>
   ({ outputs, size, targets }: Task.Evaluated) => {
@@ -65,7 +65,7 @@ const tally = (output: string, classes: number): Task.Tally<Measure> => {
         Confusion.add(confusion, label, best)
         const confidence = 1 / sum
         const bin = binned[Math.min(bins - 1, Math.floor(confidence * bins))]
-        // Not where the logits are no numbers: then no class is likely.
+        // If the logits are not numbers, no class is likely.
         if (bin === undefined) continue
         bin.confidence += confidence
         if (best === label) bin.correct++
@@ -82,11 +82,11 @@ const tally = (output: string, classes: number): Task.Tally<Measure> => {
 }
 
 /**
- * Labels `[batch]` (int32, 0 to classes − 1) and logits `[batch, classes]`. Recipes may smooth labels, mix examples and augment pictures in every way.
+ * Labels `[batch]` (int32, 0 to classes − 1) and logits `[batch, classes]`. Recipes may smooth labels, mix examples and augment images in any way.
  *
  * `output`: the name of the logits. Default `logits`.
  *
- * Its details are `{ confusion }`: `confusion[c][k]` examples of class `c` were taken for class `k`.
+ * Its details are `{ confusion }`: `confusion[c][k]` examples of class `c` were predicted as class `k`.
  *
  * @example
  * ```ts

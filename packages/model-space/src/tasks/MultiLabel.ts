@@ -4,20 +4,20 @@ import { Elementary } from "@uninet/search-space"
 import { named } from "../internal/named.ts"
 import * as Task from "../Task.ts"
 
-/** - `meanAveragePrecision`: the mean over labels of the average precision: the precision at the place of every example that has the label, examples being sorted by their logit. Labels
- *    that no example has count nothing; 0 where that is all of them.
- *  - `f1`: 2·hits / (2·hits + misses + false alarms) over all labels, a label being given where its probability is one half or more. 1 where there is neither a label nor one given.
- *  - `exactMatch`: share of the examples whose labels are all right.
+/** - `meanAveragePrecision`: average precision, averaged over labels: sort the examples by their logit and take the mean precision at the rank of every example that has the label. Labels
+ *  that no example has do not count; 0 if that is all of them.
+ *  - `f1`: 2·hits / (2·hits + misses + false alarms) over all labels, where a label is predicted if its probability is one half or more. 1 if no label occurs and none is predicted.
+ *  - `exactMatch`: share of the examples whose labels are all correct.
  *  - `loss`: mean binary cross entropy. */
 export type Measure = "meanAveragePrecision" | "f1" | "exactMatch" | "loss"
 
-/** What an example was given for one label, and whether it has it. */
+/** The logit of an example for one label, and whether it has that label. */
 interface Judged {
   readonly logit: number
   readonly wanted: boolean
 }
 
-/** The precision at every hit, on the mean: of examples sorted by logit, the highest first. Of equal logits those without the label go first, so that a constant is worth little. */
+/** The mean precision over the hits, with examples sorted by logit, the highest first. Among equal logits, examples without the label come first, so that a constant prediction scores low. */
 const averagePrecision = (examples: ReadonlyArray<Judged>): number | undefined => {
   const order = examples.toSorted((a, b) => b.logit - a.logit || Number(a.wanted) - Number(b.wanted))
   let hits = 0
@@ -63,7 +63,7 @@ const tally = (output: string, labels: number): Task.Tally<Measure> => {
 }
 
 /**
- * Targets `[batch, labels]` (float32, 1 where an example has the label, else 0) and logits `[batch, labels]`. Pictures may be augmented in every way; examples are not mixed.
+ * Targets `[batch, labels]` (float32, 1 if an example has the label, else 0) and logits `[batch, labels]`. Images may be augmented in any way; examples are not mixed.
  *
  * `output`: the name of the logits. Default `logits`.
  *

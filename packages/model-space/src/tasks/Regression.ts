@@ -6,18 +6,18 @@ import * as Task from "../Task.ts"
 
 /** - `mae`: mean absolute error.
  *  - `rmse`: root of the mean squared error.
- *  - `r2`: coefficient of determination, 1 − Σ(target − output)² / Σ(target − mean)², averaged over the numbers of an example. Of targets that are all equal it is 1 where the outputs
+ *  - `r2`: coefficient of determination, 1 − Σ(target − output)² / Σ(target − mean)², averaged over the numbers of an example. If all targets are equal, it is 1 if the outputs
  *    equal them, else 0.
- *  - `loss`: what is trained for, `mse` or `mae`. */
+ *  - `loss`: what is minimised, `mse` or `mae`. */
 export type Measure = "mae" | "rmse" | "r2" | "loss"
 
-/** What is predicted of each example. */
+/** What is predicted for each example. */
 export interface Options {
-  /** Numbers of each example. Default 1. */
+  /** Numbers per example. Default 1. */
   readonly values?: number
-  /** What is minimised: the mean squared error, or the mean absolute one, which outliers move less. Default `squared`. */
+  /** What is minimised: the mean squared error, or the mean absolute error, which is less sensitive to outliers. Default `squared`. */
   readonly error?: "squared" | "absolute"
-  /** By which networks are chosen. Default `mae`. */
+  /** The measure by which networks are chosen. Default `mae`. */
   readonly decides?: Measure
   /** The name of the model's output. Default `y`. */
   readonly output?: string
@@ -26,7 +26,7 @@ export interface Options {
 const tally = (output: string, values: number, error: "squared" | "absolute"): Task.Tally<Measure> => {
   let examples = 0
   let absolute = 0
-  // By number: Welford's running mean and sum of squares of the targets, and the squared error.
+  // For each number: Welford's running mean and sum of squares of the targets, and the squared error.
   const sums = Array.from({ length: values }, () => ({ mean: 0, spread: 0, squared: 0 }))
   return {
     add: ({ outputs, size, targets }) => {
@@ -59,8 +59,8 @@ const tally = (output: string, values: number, error: "squared" | "absolute"): T
 }
 
 /**
- * Targets `[batch]`, or `[batch, values]` where there are several, and outputs `[batch, values]`, all float32. Recipes may neither smooth nor mix targets; pictures may be augmented in
- * every way that leaves their numbers true, of which the task cannot know: none.
+ * Targets `[batch]`, or `[batch, values]` if there are several, and outputs `[batch, values]`, all float32. Recipes may neither smooth nor mix targets. Images may only be augmented in
+ * ways that keep their numbers correct, and since the task cannot know any, it allows none.
  *
  * @example
  * ```ts

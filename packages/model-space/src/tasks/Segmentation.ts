@@ -1,12 +1,12 @@
-/** A class for every pixel: cross entropy, mean intersection over union, the share of pixels that are right. */
+/** A class for every pixel: cross entropy, mean intersection over union, the share of correct pixels. */
 import { Loss } from "@uninet/nn"
 import { Elementary } from "@uninet/search-space"
 import * as Confusion from "../internal/confusion.ts"
 import { named } from "../internal/named.ts"
 import * as Task from "../Task.ts"
 
-/** - `meanIoU`: the mean over classes of |is ∩ found| / |is ∪ found|, counted over all pixels. Classes that are neither there nor found count nothing.
- *  - `pixelAccuracy`: share of the pixels whose most likely class is theirs.
+/** - `meanIoU`: the mean over classes of |is ∩ found| / |is ∪ found|, counted over all pixels. Classes that neither occur nor are predicted do not count.
+ *  - `pixelAccuracy`: share of the pixels whose most likely class is the correct one.
  *  - `loss`: mean cross entropy of the pixels, without label smoothing. */
 export type Measure = "meanIoU" | "pixelAccuracy" | "loss"
 
@@ -44,10 +44,10 @@ const tally = (output: string, classes: number, pixels: number): Task.Tally<Meas
 }
 
 /**
- * Labels `[batch, height, width]` (int32; a label that is no class's number, such as 255 or −1, says that a pixel has none and counts nothing) and logits `[batch, classes, height, width]`.
- * Recipes may smooth labels, and change the colours of pictures but not where things are in them.
+ * Labels `[batch, height, width]` (int32; a label out of range, such as 255 or −1, marks a pixel without a label, which does not count) and logits `[batch, classes, height, width]`.
+ * Recipes may smooth labels, and may change the colours of images but not where things are in them.
  *
- * `output`: the name of the logits. Default `logits`. Its details are `{ confusion }`: `confusion[c][k]` pixels of class `c` were taken for class `k`.
+ * `output`: the name of the logits. Default `logits`. Its details are `{ confusion }`: `confusion[c][k]` pixels of class `c` were predicted as class `k`.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** The pictures with classes that a space is made for. */
+/** The images with classes that a space is made for. */
 import type { Facts } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
 import * as Result from "effect/Result"
@@ -11,7 +11,7 @@ export interface Pictures {
   readonly classes: number
 }
 
-/** What a data set's facts say of its pictures. */
+/** The images that a data set's facts describe. */
 export const of = (space: string, { classes, inputs }: Facts.Facts): Result.Result<Pictures, NotPictures> => {
   const [channels, height, width, ...others] = inputs["image"]?.shape ?? []
   const isPicture = channels !== undefined && height !== undefined && width !== undefined && others.length === 0
