@@ -1,6 +1,6 @@
 /**
- * How far scores can be trusted: their rank correlation with what was trained, over all networks and inside classes of about equal multiply-accumulates, with intervals, beside what multiply-accumulates alone
- * give. A proxy that is no better than those is not worth its time.
+ * How far scores can be trusted: their rank correlation with training results, over all networks and within classes of about equal multiply-accumulates, with intervals, next to what multiply-accumulates alone
+ * achieve. A proxy that does no better than those is not worth its time.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ import * as Result from "effect/Result"
 import * as Correlation from "./Correlation.ts"
 import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
-/** Where a number lies with 90% confidence. */
+/** A 90% confidence interval. */
 export interface Interval {
   /** The lower end. */
   readonly low: number
@@ -33,64 +33,64 @@ export interface Interval {
   readonly high: number
 }
 
-/** A number with the interval in which it would lie if all networks were known, by the bootstrap's percentiles. */
+/** A number with an interval for its value if all networks were known, from the bootstrap's percentiles. */
 export interface Estimate extends Interval {
-  /** As found. */
+  /** The value on these networks. */
   readonly value: number
 }
 
-/** How well an order agrees with that by results. */
+/** How well the order by scores agrees with the order by results. */
 export interface Agreement {
   readonly spearman: Estimate
   /**
-   * Where Spearman's ρ lies on as many other networks: what to expect of the scores when they are used. Wider than the interval of `spearman`, since the others are a draw of their own.
+   * An interval for Spearman's ρ on an equal number of other networks: what to expect of the scores in use. It is wider than the interval of `spearman`, since the other networks are a sample themselves.
    */
   readonly others: Interval
   readonly kendall: Estimate
-  /** The same of multiply-accumulates alone. */
+  /** The same for multiply-accumulates alone. */
   readonly macs: { readonly spearman: Estimate; readonly kendall: Estimate }
-  /** How much better than those by Spearman's ρ, on the same draws of networks. */
+  /** The gain in Spearman's ρ over multiply-accumulates, on the same resamples of networks. */
   readonly gain: Estimate
-  /** Whether the gain's interval lies above 0: whether the scores are better at all, which may not show on every few networks. */
+  /** Whether the gain's interval lies above 0: whether the scores are better at all, although small samples of networks may not show it. */
   readonly clears: boolean
 }
 
-/** How far scores can be trusted, by networks whose results are known. */
+/** How far scores can be trusted, judging by networks with known results. */
 export interface Certificate {
   readonly of: string
-  /** Networks, and those of them that had no score and went last. */
+  /** The number of networks, including those without a score, which are ranked last. */
   readonly networks: number
-  /** Networks that had no score. */
+  /** Networks without a score. */
   readonly unscored: number
   readonly overall: Agreement
   /**
-   * Means over classes of equal size by multiply-accumulates, weighted by the networks in each; `null` where there are too few networks for classes. In a class whose scores or results are all one,
-   * there is no order to agree with: it counts 0.
+   * Means over classes of equal size by multiply-accumulates, weighted by the networks in each; `null` if there are too few networks for classes. A class whose scores or results are all equal
+   * has no order to agree with, and counts as 0.
    */
   readonly inside: (Agreement & { readonly classes: number }) | null
 }
 
-/** Which scores are held against which results, and how the intervals are made. */
+/** Which scores to compare with which results, and how to make the intervals. */
 export interface Options {
-  /** Whose scores. */
+  /** The name of what gave the scores. */
   readonly of: string
-  /** Larger for what is held to be better; `null` or NaN for none. */
+  /** Larger for networks expected to be better; `null` or NaN for no score. */
   readonly scores: ReadonlyArray<number | null>
-  /** What training found, larger being better. */
+  /** The results of training, larger being better. */
   readonly results: ReadonlyArray<number>
   readonly macs: ReadonlyArray<number>
-  /** Decides the bootstrap's draws. */
+  /** Seed of the bootstrap. */
   readonly seed: string | number
-  /** Draws. Default 400. */
+  /** Number of resamples. Default 400. */
   readonly resamples?: number
-  /** Classes of equal multiply-accumulates. Default 5; less where there are fewer than 8 networks for each. */
+  /** Number of classes of equal multiply-accumulates. Default 5; fewer if that leaves fewer than 8 networks in each. */
   readonly classes?: number
 }
 
-/** Networks below which nothing is certified. */
+/** With fewer networks than this, nothing is certified. */
 const fewest = 8
 
-/** What is compared on one draw of networks. */
+/** What is compared on one resample of networks. */
 interface Draw {
   readonly spearman: number
   readonly kendall: number
@@ -111,7 +111,7 @@ const drawOf = ({ macs, results, scores }: Options, indices: ReadonlyArray<numbe
   }
 }
 
-/** Means of draws, weighted by the networks in each. */
+/** Means over draws, weighted by the networks in each. */
 const meanOf = (draws: ReadonlyArray<readonly [draw: Draw, networks: number]>): Draw => {
   const all = draws.reduce((sum, [, n]) => sum + n, 0)
   const mean = (key: keyof Draw) => draws.reduce((sum, [draw, n]) => sum + draw[key] * n, 0) / all
@@ -129,21 +129,21 @@ const estimate = (value: number, draws: ReadonlyArray<number>): Estimate => {
   return { value, low: at(0.05), high: at(0.95) }
 }
 
-/** Standard deviations to either side of a mean within which nine of ten normal numbers lie. */
+/** The number of standard deviations around the mean that covers nine in ten normal numbers. */
 const ninety = 1.6449
 
-/** Fisher's z of a correlation, in which its chance is about normal. */
+/** Fisher's z of a correlation, which makes its sampling error roughly normal. */
 const fisher = (rho: number) => {
   const r = Math.max(-0.9999, Math.min(0.9999, rho))
   return Elementary.log((1 + r) / (1 - r)) / 2
 }
 
-/** The correlation of a z. */
+/** The correlation with a given z. */
 const correlation = (z: number) => 1 - 2 / (Elementary.exp(2 * z) + 1)
 
 /**
- * Of ρ on as many other networks: the chance of those that it was found on, by the bootstrap, and that of the others, whose variance in Fisher's z is (1 + ρ² / 2) / (n − 3) for n networks of one class
- * (D. Bonett and T. Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman correlations", Psychometrika 2000).
+ * An interval for ρ on an equal number of other networks. It combines the sampling error of the networks at hand, from the bootstrap, with that of the others, whose variance in Fisher's z is (1 + ρ² /
+ * 2) / (n − 3) for n networks of one class (D. Bonett and T. Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman correlations", Psychometrika 2000).
  */
 const ofOthers = (rho: number, draws: ReadonlyArray<number>, networks: number, classes: number): Interval => {
   const drawn = draws.map(fisher)
@@ -171,7 +171,7 @@ const agreement = (found: Draw, draws: ReadonlyArray<Draw>, networks: number, cl
   }
 }
 
-/** Indices by multiply-accumulates, in so many parts of equal size. */
+/** Indices sorted by multiply-accumulates, in `count` parts of equal size. */
 const parts = (macs: ReadonlyArray<number>, count: number): ReadonlyArray<ReadonlyArray<number>> => {
   const order = Array.from(macs.entries())
     .sort(([a, x], [b, y]) => x - y || a - b)
@@ -181,13 +181,13 @@ const parts = (macs: ReadonlyArray<number>, count: number): ReadonlyArray<Readon
   )
 }
 
-/** As many again, some of them several times. */
+/** A sample of the same size, drawn with replacement. */
 const again = (from: ReadonlyArray<number>, prng: Prng.Prng) => from.map(() => from[prng.nextInt(from.length)] ?? 0)
 
 /**
- * A certificate of scores. Intervals are of networks drawn again from those that there are, within their class for those inside classes, always the same ones for a seed.
+ * Makes a certificate of scores. Intervals come from resampling the given networks, within their class for those inside classes. The resamples depend only on the seed.
  *
- * Fails with `TooFewResults` below 8 networks, and with `ConstantScores` where scores or results are all one.
+ * Fails with `TooFewResults` below 8 networks, and with `ConstantScores` if scores or results are all equal.
  */
 export const make = (options: Options): Result.Result<Certificate, TooFewResults | ConstantScores> => {
   const { classes = 5, macs, of, resamples = 400, results, scores, seed } = options

@@ -1,5 +1,5 @@
 /**
- * How far two orders of the same things agree. What is no number goes last, all of it together.
+ * How far two orders of the same things agree. Anything that is not a number ranks last, tied with all others of that kind.
  *
  * @example
  * ```ts
@@ -11,7 +11,7 @@
  */
 import { at } from "./internal/at.ts"
 
-/** Places from 1 for the smallest; equal numbers share the mean of theirs, and what is no number goes below all. */
+/** Ranks from 1 for the smallest; equal numbers share the mean of their ranks, and anything that is not a number ranks below all numbers. */
 export const ranks = (numbers: ReadonlyArray<number | null>): ReadonlyArray<number> => {
   const known = numbers.map((x) => (x === null || Number.isNaN(x) ? -Infinity : x))
   const order = known.map((_, i) => i).sort((i, j) => ascending(at(known, i), at(known, j)))
@@ -26,12 +26,12 @@ export const ranks = (numbers: ReadonlyArray<number | null>): ReadonlyArray<numb
   return out
 }
 
-// Not their difference: that of infinite ones is no number.
+// Not by their difference: that of two infinities is NaN.
 const ascending = (a: number, b: number) => (a < b ? -1 : a > b ? 1 : 0)
 
 const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0) / numbers.length
 
-/** Pearson's: NaN where one of the two does not vary. */
+/** Pearson's correlation; NaN if either side is constant. */
 const pearson = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => {
   const [mx, my] = [mean(x), mean(y)]
   let [xx, yy, xy] = [0, 0, 0]
@@ -44,11 +44,11 @@ const pearson = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => 
   return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
 }
 
-/** Spearman's ρ: Pearson's correlation of the ranks, ties at the mean of theirs. NaN where one of the two is constant. */
+/** Spearman's ρ: Pearson's correlation of the ranks, with tied ranks averaged. NaN if either side is constant. */
 export const spearman = (a: ReadonlyArray<number | null>, b: ReadonlyArray<number | null>): number =>
   pearson(ranks(a), ranks(b))
 
-/** Pairs that a merge sort of `numbers` swaps: those that stand in the wrong order. */
+/** Counts the pairs that a merge sort of `numbers` swaps: those in the wrong order. */
 const inversions = (numbers: Float64Array, spare: Float64Array, from: number, to: number): number => {
   if (to - from < 2) return 0
   const middle = (from + to) >> 1
@@ -65,7 +65,7 @@ const inversions = (numbers: Float64Array, spare: Float64Array, from: number, to
   return count
 }
 
-/** Pairs of equal numbers next to one another, in a sorted list. */
+/** Pairs of equal numbers in a sorted list. */
 const tiedPairs = (length: number, same: (i: number) => boolean): number => {
   let [pairs, run] = [0, 0]
   for (let i = 1; i < length; i++) {
@@ -76,7 +76,7 @@ const tiedPairs = (length: number, same: (i: number) => boolean): number => {
 }
 
 /**
- * Kendall's τ-b: pairs in the same order less pairs in opposite ones, over the geometric mean of the pairs that each tells apart; in n log n (W. R. Knight, 1966). NaN where one of the two is constant.
+ * Kendall's τ-b: pairs in the same order minus pairs in opposite order, over the geometric mean of the pairs that each side distinguishes; in n log n (W. R. Knight, 1966). NaN if either side is constant.
  *
  * @example
  * ```ts

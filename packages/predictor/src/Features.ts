@@ -1,31 +1,31 @@
-/** Points of a space as numbers, for a `Regressor`: what was chosen, and how their first epochs went. Costs and proxies are numbers already; put them behind. */
+/** Points of a space as numbers, for a `Regressor`: their choices, and how their first epochs went. Costs and proxies are numbers already; append them. */
 import { Elementary, Site, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
 
-/** How points become numbers. */
+/** How points are turned into numbers. */
 export interface Encoding<in A> {
   /**
-   * What each number is of: `site 3` for where an option stands in its order, `site 3 = 1` for whether it is the one; of choices that are made anew for every element of a list `stages[*].operator = MLP` for how
-   * many of them it was chosen in, and `stages[*].depth` for how far up its options they are together.
+   * What each number means: `site 3` for the position of the option in its order, `site 3 = 1` for whether it is that option. For choices that are made anew for every element of a list, `stages[*].operator =
+   * MLP` for how often it was chosen in the list, and `stages[*].depth` for how far up its options the elements are in total.
    */
   readonly names: ReadonlyArray<string>
-  /** NaN throughout for what is no point of the space: a regressor takes it as average. */
+  /** NaN throughout for anything that is not a point of the space: a regressor treats it as average. */
   readonly encode: (point: A) => ReadonlyArray<number>
 }
 
-/** One number of a point's vector. */
+/** One feature, computed from a point's vector. */
 interface Feature {
   readonly name: string
   readonly of: (vector: ReadonlyArray<number>) => number
 }
 
-/** The name of a choice, whichever element of its lists it is made for. */
+/** The name of a choice, independent of the list elements that it is made for. */
 const pooledName = ({ path }: Site.Site): string =>
   path.map((step, i) => (typeof step === "number" ? "[*]" : i === 0 ? step : `.${step}`)).join("")
 
 const tokenOf = (vector: ReadonlyArray<number>, { index }: Site.Site) => vector[index] ?? Site.absent
 
-/** Of a choice that is made anew for every element of a list: what was chosen in all of them together, of which few results say more than of each place. */
+/** For a choice that is made anew for every element of a list: the choices in all elements taken together, about which a few results say more than about each position. */
 const pooled = (name: string, sites: ReadonlyArray<Site.Site>): ReadonlyArray<Feature> => {
   const together: Feature = {
     name,
@@ -52,8 +52,8 @@ const pooled = (name: string, sites: ReadonlyArray<Site.Site>): ReadonlyArray<Fe
 }
 
 /**
- * An encoding by choices: for every site the number of its option (−1 where the point has no such site), and for every option that some of the given points have, whether it is the one; then, of a choice that is
- * made for every element of a list, how often each option was chosen. What is the same for all of the points is left out; points that the space does not have say nothing.
+ * An encoding by choices: for every site the index of its option (−1 if the point has no such site), and for every option that some of the given points have, whether it is chosen; then, for a choice that is
+ * made for every element of a list, how often each option was chosen. Features that are equal for all the points are left out; points outside the space carry no information.
  *
  * @example
  * ```ts
@@ -100,29 +100,29 @@ export const ofChoices =
     }
   }
 
-/** How a training went, epoch by epoch, as a journal keeps it: all lists are of one length. */
+/** The course of a training, epoch by epoch, as in a journal; all lists have the same length. */
 export interface Curve {
-  /** Epochs trained by then, ascending. */
+  /** Epochs trained so far, ascending. */
   readonly epochs: ReadonlyArray<number>
   /** The training loss. */
   readonly loss: ReadonlyArray<number | null>
-  /** What was measured, `null` after epochs without a validation. */
+  /** The measures, `null` after epochs without a validation. */
   readonly measures: Readonly<Record<string, ReadonlyArray<number | null>>>
 }
 
-/** The last of the values that there are, NaN where there is none. */
+/** The last value that exists, NaN if there is none. */
 const latest = (values: ReadonlyArray<number | null>): number =>
   values.findLast((value) => value !== null) ?? Number.NaN
 
-/** What a measure was after so many epochs, at the latest validation by then; NaN where there was none. */
+/** A measure after a number of epochs, from the latest validation until then; NaN if there was none. */
 const measured =
   (measure: string, after: number) =>
   ({ epochs, measures }: Curve): number =>
     latest((measures[measure] ?? []).filter((_, i) => (epochs[i] ?? Infinity) <= after))
 
 /**
- * What a training's first epochs tell of how it will end, four numbers: the logarithm of the training loss after so many of them and what one measure was by then, and how far both have come since the first. NaN for
- * what is not known. A regressor that takes them in extrapolates the curve: it has seen how far others came from there.
+ * What a training's first epochs tell about its outcome, in four numbers: the logarithm of the training loss after a number of epochs, the value of one measure by then, and how far both have come since the first
+ * epoch. NaN for anything unknown. A regressor with these features extrapolates the curve: it has seen how far other networks came from there.
  *
  * @example
  * ```ts

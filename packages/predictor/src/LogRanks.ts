@@ -1,9 +1,9 @@
-/** One ranking of several: by the sum of the logarithms of the ranks, as AZ-NAS combines its four. */
+/** Combines several rankings into one: by the sum of the logarithms of the ranks, as AZ-NAS combines its four. */
 import { Elementary } from "@uninet/search-space"
 import { ranks } from "./Correlation.ts"
 
 /**
- * Σ over scores of log(rank / n), rank n being the best: a network that is bad by one of them is bad. What has no score goes last in it. One list of scores for each proxy, all of the same networks.
+ * Σ over scores of log(rank / n), rank n being the best: a network that is bad in one score is bad overall. Networks without a score rank last in it. Takes one list of scores per proxy, all for the same networks.
  *
  * **Source.** J. Lee and B. Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024 (arXiv 2403.19232), equation 8.
  *

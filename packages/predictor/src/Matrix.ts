@@ -1,3 +1,3 @@
-/** Of square matrices, rows one after the other: what proxies of one's own make scores of. */
+/** Functions of square matrices in row-major order, for building scores in custom proxies. */
 export { eigenvalues } from "./internal/eigenvalues.ts"
 export { logDeterminant } from "./internal/logDeterminant.ts"

@@ -1,7 +1,7 @@
-/** What can go wrong with what is known before training. None of it stops a search: what has no score goes last. */
+/** What can go wrong with predictions before training. None of it stops a search: a network without a score ranks last. */
 import * as Schema from "effect/Schema"
 
-/** A proxy that says nothing of a network, or of none of its kind. */
+/** A proxy that says nothing about a network, or about any network of its kind. */
 export class NotApplicable extends Schema.TaggedError<NotApplicable>()("NotApplicable", {
   proxy: Schema.String,
   reason: Schema.String
@@ -11,10 +11,10 @@ export class NotApplicable extends Schema.TaggedError<NotApplicable>()("NotAppli
   }
 }
 
-/** A score that is no number: the network's gradient, Jacobian or codes vanish or overflow. */
+/** A score that is not a finite number: the network's gradient, Jacobian or codes vanish or overflow. */
 export class ScoreUndefined extends Schema.TaggedError<ScoreUndefined>()("ScoreUndefined", {
   proxy: Schema.String,
-  /** What came out: `NaN`, `Infinity` or `-Infinity`. */
+  /** The value: `NaN`, `Infinity` or `-Infinity`. */
   value: Schema.String
 }) {
   override get message() {
@@ -22,7 +22,7 @@ export class ScoreUndefined extends Schema.TaggedError<ScoreUndefined>()("ScoreU
   }
 }
 
-/** A network that cannot be laid out for any proxy. */
+/** A network that cannot be prepared for any proxy. */
 export class Unscorable extends Schema.TaggedError<Unscorable>()("Unscorable", {
   reason: Schema.String
 }) {
@@ -41,9 +41,9 @@ export class TooFewResults extends Schema.TaggedError<TooFewResults>()("TooFewRe
   }
 }
 
-/** Numbers that are all one, which order nothing. */
+/** Numbers that are all equal, which define no order. */
 export class ConstantScores extends Schema.TaggedError<ConstantScores>()("ConstantScores", {
-  /** Whose numbers: a proxy's name, or `results`. */
+  /** Which numbers: a proxy's name, or `results`. */
   of: Schema.String
 }) {
   override get message() {

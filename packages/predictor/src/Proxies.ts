@@ -1,4 +1,4 @@
-/** The proxies by name, and the scores of a network by some of them: in one program, or two where some look at no examples, compiled and run once. */
+/** The proxies by name, and the scores of a network under some of them: in one program, or two if some look at no examples, compiled and run once. */
 import { Costs, Program, Shape, type Tensor } from "@uninet/graph"
 import type { ModelSpace } from "@uninet/model-space"
 import { Regularisation } from "@uninet/nn"
@@ -25,7 +25,7 @@ import { zico } from "./proxies/zico.ts"
 import type { Laid, Proxy } from "./Proxy.ts"
 import * as Subject from "./Subject.ts"
 
-/** Every proxy of this package by its name on the command line. */
+/** Every proxy in this package, by its name on the command line. */
 export const all = {
   parameters,
   macs,
@@ -43,13 +43,13 @@ export const all = {
   vkdnw
 } as const satisfies Record<string, Proxy>
 
-/** A proxy that is there already. */
+/** The name of a built-in proxy. */
 export type Name = keyof typeof all
 
-/** Whether a text names a proxy that is there. */
+/** Whether a text names a built-in proxy. */
 export const isName = (name: string): name is Name => Object.hasOwn(all, name)
 
-/** AZ-NAS's four, which `LogRanks.combine` makes one ranking of. */
+/** The four proxies of AZ-NAS, which `LogRanks.combine` combines into one ranking. */
 export const azNas: ReadonlyArray<Proxy> = [expressivity, progressivity, trainability, complexity]
 
 /** A batch of examples: the model's inputs by name, `[batch, …]` each, and the targets. */
@@ -58,43 +58,43 @@ export interface Examples {
   readonly targets: Data
 }
 
-/** What the networks' first values and inputs are drawn by. */
+/** How the networks' initial weights and inputs are drawn. */
 export interface Options {
-  /** Decides the network's first values, the noise and the signs. */
+  /** Seed of the network's initial weights, the noise and the signs. */
   readonly seed: string | number
   /** An even number of examples, 4 or more. Default 32. */
   readonly batch?: number
-  /** As many as the batch. Default: normal noise for inputs of numbers, and targets drawn alike. */
+  /** As many as the batch. Default: normal noise for float inputs, and targets drawn in the same way. */
   readonly examples?: Examples
 }
 
-/** What a proxy says of a network. */
+/** What a proxy says about a network. */
 export interface Scored {
   readonly proxy: string
-  /** `null` where it says nothing: `problem` says why. */
+  /** `null` if it says nothing; `problem` says why. */
   readonly score: number | null
   readonly problem: NotApplicable | ScoreUndefined | null
-  /** Multiply-accumulates of its program by itself; together they share what they have in common. */
+  /** Multiply-accumulates of its program by itself; when run together, proxies share what they have in common. */
   readonly macs: number
 }
 
 interface Ready {
   readonly proxy: Proxy
   readonly laid: Laid
-  /** Its outputs and inputs under names that are its own among all. */
+  /** Its outputs and inputs under names that are unique among all proxies. */
   readonly outputs: Readonly<Record<string, Tensor.Tensor>>
   readonly macs: number
-  /** Whether it looks at any examples: those that do share their forward pass. */
+  /** Whether it looks at any examples; proxies that do share their forward pass. */
   readonly isOnExamples: boolean
 }
 
 const prefixed = (proxy: string, name: string) => `${proxy}/${name}`
 
-/** A proxy of the network as a program that can be made, or why it cannot. */
+/** A proxy of the network as a program that can be compiled, or why there is none. */
 const ready = (proxy: Proxy, subject: Subject.Subject): Result.Result<Ready, NotApplicable> =>
   Result.gen(function* () {
     const says = (reason: string) => new NotApplicable({ proxy: proxy.name, reason })
-    // A proxy or a model of one's own may throw.
+    // A custom proxy or model may throw.
     const laid = yield* yield* Result.try({
       try: () => proxy.lay(subject),
       catch: (cause) => says(cause instanceof Error ? cause.message : String(cause))
@@ -108,7 +108,7 @@ const ready = (proxy: Proxy, subject: Subject.Subject): Result.Result<Ready, Not
     return { proxy, laid, outputs, macs: Costs.ofProgram(program).macs, isOnExamples: program.inputs.length > 0 }
   })
 
-/** What stands at an input of the program. */
+/** The value of a program's input. */
 const valueOf = (
   { attributes: { name }, dtype, shape }: Tensor.Tensor<"input">,
   { task }: Pick<ModelSpace.Trainable, "task">,
@@ -137,9 +137,9 @@ const valueOf = (
 }
 
 /**
- * The scores of a network with its first values, by each of some proxies, in their order.
+ * The scores of a network with its initial weights under each of the given proxies, in their order.
  *
- * What a proxy cannot say of this network is `null` with the reason. Fails with `Unscorable` where nothing can be said at all, and with the engine's error.
+ * If a proxy cannot score this network, its score is `null`, with the reason. Fails with `Unscorable` if no proxy can, and with the engine's error.
  *
  * @example
  * ```ts
@@ -167,7 +167,7 @@ export const score =
         const subject = yield* Effect.fromResult(Subject.make(network, { batch }))
         const each = proxies.map((proxy) => [proxy, ready(proxy, subject)] as const)
         const values: Record<string, Data> = {}
-        // What looks at no examples has nothing in common with the others, and compiles faster by itself.
+        // Proxies without examples share nothing with the others, and compile faster by themselves.
         for (const part of [true, false]) {
           const own = each.flatMap(([, made]) =>
             Result.isSuccess(made) && made.success.isOnExamples === part ? [made.success.outputs] : []

@@ -1,6 +1,6 @@
 /**
- * A zero-cost proxy: a number of an untrained network that is meant to go with how good it will be. It is a program of `@uninet/graph` and what to make of its outputs, so several of them
- * are one program that shares what they have in common, on any engine.
+ * A zero-cost proxy: a number computed from an untrained network that should correlate with how good the network will be. It consists of a program of `@uninet/graph` and a function of
+ * its outputs, so several proxies can run as one program that shares what they have in common, on any engine.
  *
  * @example
  * ```ts
@@ -31,28 +31,28 @@ import type * as Result from "effect/Result"
 import type { NotApplicable } from "./PredictorError.ts"
 import type { Subject } from "./Subject.ts"
 
-/** What a run gave, by the outputs' names. */
+/** The results of a run, by output name. */
 export type Values = Readonly<Record<string, ArrayLike<number> | undefined>>
 
-/** A proxy of one network. */
+/** A proxy prepared for one network. */
 export interface Laid {
-  /** What has to be computed, by names of the proxy's own. None where the graph alone says it. */
+  /** What has to be computed, under the proxy's own names. Empty if the graph alone determines the score. */
   readonly outputs: Model.Tensors
-  /** Inputs of random signs, ±1, by the names that they were made with, such as `signs/0`: drawn by the seed. */
+  /** Inputs of random signs, ±1, under the names that they were made with, such as `signs/0`; drawn from the seed. */
   readonly signs?: Readonly<Record<string, Shape.Shape>>
-  /** The score, larger for what is held to be better; NaN or an infinity where there is none. */
+  /** The score, larger for networks expected to be better; NaN or an infinity if there is none. */
   readonly score: (values: Values) => number
 }
 
-/** A proxy: its name, where it is from, and how it is computed of a network. */
+/** A proxy: its name, its source, and how it is computed for a network. */
 export interface Proxy {
   readonly name: string
   /** Where it was published. */
   readonly source: string
-  /** What it takes for granted. */
+  /** Its assumptions. */
   readonly assumes: string
   readonly lay: (subject: Subject) => Result.Result<Laid, NotApplicable>
 }
 
-/** A proxy of one's own. */
+/** Makes a custom proxy. */
 export const make = (proxy: Proxy): Proxy => proxy

@@ -1,6 +1,6 @@
 /**
- * Predictors of results from features (choices, costs, proxies), fitted on a handful of trained networks: ridge regression, a Gaussian process, boosted trees and ensembles of them, with their uncertainty, the same
- * for the same data. What they are worth is told by `crossValidate`, whose predictions are of networks that the fit has not seen: give them to `Certificate.make`.
+ * Predictors of results from features (choices, costs, proxies), fitted on a handful of trained networks: ridge regression, a Gaussian process, boosted trees and ensembles of them, with their uncertainty, and
+ * always the same for the same data. `crossValidate` shows how good they are, with predictions for networks that the fit has not seen: pass these to `Certificate.make`.
  *
  * **Source.** C. Rasmussen and C. Williams, "Gaussian Processes for Machine Learning" (2006), algorithm 2.1 and section 5.4; ridge regression is the process with a linear kernel (section 2.1).
  *
@@ -22,21 +22,21 @@ import { at } from "./internal/at.ts"
 import * as Boosting from "./internal/boosting.ts"
 import { ConstantScores, TooFewResults } from "./PredictorError.ts"
 
-/** A result that is expected, and the standard deviation of what would be measured. */
+/** An expected result, and the standard deviation of what a measurement would give. */
 export interface Prediction {
-  /** In the unit of what was fitted to. */
+  /** In the unit of the results. */
   readonly mean: number
-  /** How far the mean may be off, one standard deviation, in the same unit. */
+  /** How far the mean may be off: one standard deviation, in the same unit. */
   readonly deviation: number
 }
 
-/** A regressor that has seen results. */
+/** A regressor that has been fitted to results. */
 export interface Fitted {
-  /** For the features of one network, as many as were fitted with. */
+  /** Predicts from the features of one network, as many as in the fit. */
   readonly predict: (features: ReadonlyArray<number>) => Prediction
 }
 
-/** Fails with `TooFewResults` below four networks, and with `ConstantScores` where the results are all one. A feature that is no number counts as its mean. */
+/** Fails with `TooFewResults` below four networks, and with `ConstantScores` if the results are all equal. A feature that is not a number is replaced by that feature's mean. */
 export type Regressor = (
   rows: ReadonlyArray<ReadonlyArray<number>>,
   results: ReadonlyArray<number>
@@ -44,13 +44,13 @@ export type Regressor = (
 
 type Kernel = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) => number
 
-/** Networks below which nothing is fitted. */
+/** With fewer networks than this, nothing is fitted. */
 const fewest = 4
 
-/** Noise as a share of the results' variance: the candidates. */
+/** Candidates for the noise, as a share of the results' variance. */
 const noises = [0.01, 0.03, 0.1, 0.3, 1, 3]
 
-/** Length scales, as multiples of the root of the number of features. */
+/** Candidates for the length scale, as multiples of the square root of the number of features. */
 const lengths = [0.25, 0.5, 1, 2, 4]
 
 const square = (x: number): number => x * x
@@ -62,7 +62,7 @@ const varianceOf = (numbers: ReadonlyArray<number>) => {
   return meanOf(numbers.map((x) => square(x - mean)))
 }
 
-/** Mean and deviation of what is finite; a deviation of 1 where nothing varies. */
+/** Mean and deviation of the finite numbers; a deviation of 1 if nothing varies. */
 const moments = (numbers: ReadonlyArray<number>): readonly [mean: number, deviation: number] => {
   const finite = numbers.filter(Number.isFinite)
   if (finite.length === 0) return [0, 1]
@@ -77,7 +77,7 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   return sum
 }
 
-/** A regressor of features and results that have mean 0 and deviation 1 each. */
+/** A regressor on features and results standardised to mean 0 and deviation 1. */
 const standardised =
   (
     fit: (
@@ -110,7 +110,7 @@ const standardised =
     })
   }
 
-/** A process under the likeliest of some kernels and noises, its variance that which is likeliest under them. */
+/** A Gaussian process with the most likely of some kernels and noise levels, and the most likely variance for these. */
 const process = (kernels: (features: number) => ReadonlyArray<Kernel>): Regressor =>
   standardised((known, y) => {
     const n = known.length
@@ -121,7 +121,7 @@ const process = (kernels: (features: number) => ReadonlyArray<Kernel>): Regresso
         for (const [i, row] of covariances.entries()) factor.append(row, Arr.getUnsafe(row, i) + noise)
         const solved = Float64Array.from(y)
         factor.forward([solved])
-        // The variance of the whole that is likeliest, and the likelihood under it.
+        // The most likely overall variance, and the likelihood with it.
         const variance = dot(solved, solved) / n
         return {
           factor,
@@ -142,10 +142,10 @@ const process = (kernels: (features: number) => ReadonlyArray<Kernel>): Regresso
     }
   })
 
-/** Ridge regression on standardised features, with the penalty that is likeliest. */
+/** Ridge regression on standardised features, with the most likely penalty. */
 export const ridge: Regressor = process((features) => [(a, b) => 1 + dot(a, b) / features])
 
-/** A Gaussian process with the kernel exp(−d² / 2ℓ²) beside a linear one, ℓ and the noise being the likeliest. */
+/** A Gaussian process with the kernel exp(−d² / 2ℓ²) plus a linear one, with the most likely ℓ and noise. */
 export const gaussianProcess: Regressor = process((features) =>
   lengths.map((length) => (a, b) => {
     const distance = a.reduce((sum, x, f) => sum + square(x - (b[f] ?? 0)), 0)
@@ -153,13 +153,13 @@ export const gaussianProcess: Regressor = process((features) =>
   })
 )
 
-/** How trees are grown, and how many times on networks drawn again. */
+/** How trees are grown, and how many times on resampled networks. */
 const growth = { trees: 60, depth: 2, rate: 0.1, leaf: 4, features: 0.5 } satisfies Boosting.Options
 const bags = 10
 
 /**
- * Gradient-boosted trees with squared loss (J. Friedman, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of Statistics 2001), the mean of ten boostings, each of the networks drawn again
- * (L. Breiman, "Bagging Predictors", 1996). How far the ten are apart, and how far the results are from those that have not seen them, is the uncertainty.
+ * Gradient-boosted trees with squared loss (J. Friedman, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of Statistics 2001): the mean of ten boosted models, each fitted to a resample
+ * of the networks (L. Breiman, "Bagging Predictors", 1996). The uncertainty is the spread of the ten, plus the distance of results from models that have not seen them.
  */
 export const trees: Regressor = standardised((rows, results) => {
   const prng = Prng.fromSeed("trees")
@@ -173,7 +173,7 @@ export const trees: Regressor = standardised((rows, results) => {
     }
     return { counts, predict: Boosting.boosted(table, rows, targets, counts, growth, prng) }
   })
-  // What is left of the errors on what was not seen when the boostings' own disagreement is taken away.
+  // The error on unseen results that remains after subtracting the models' own disagreement.
   const left = Arr.zip(rows, results).flatMap(([row, result], i) => {
     const unseen = grown.filter(({ counts }) => counts[i] === 0).map(({ predict }) => predict(row))
     return unseen.length < 2 ? [] : [square(result - meanOf(unseen)) - varianceOf(unseen)]
@@ -186,7 +186,7 @@ export const trees: Regressor = standardised((rows, results) => {
 })
 
 /**
- * The mean of several regressors. Its uncertainty is theirs, and how far they are apart.
+ * The mean of several regressors. Its uncertainty is their own plus the spread of their means.
  *
  * @example
  * Regressor.ensemble([Regressor.ridge, Regressor.trees])(rows, results)
@@ -203,27 +203,27 @@ export const ensemble =
       }
     }))
 
-/** Predictions by fits that have not seen what they predict. */
+/** Predictions from fits that have not seen what they predict. */
 export interface CrossValidated {
-  /** Of every network by a fit that has not seen it, in their order. */
+  /** For every network, in order, by a fit that has not seen it. */
   readonly predictions: ReadonlyArray<Prediction>
   /** Share of the results that lie within the predictions' 90% intervals. */
   readonly coverage: number
 }
 
-/** Into how many parts networks are divided, and by what. */
+/** How many parts the networks are divided into, and how. */
 export interface CrossValidation {
-  /** Parts that are left out in turn. Default 10, at most one for each network. */
+  /** Number of parts, each left out in turn. Default 10, at most one per network. */
   readonly folds?: number
-  /** Decides the parts. */
+  /** Seed of the division. */
   readonly seed: string | number
 }
 
-/** Standard deviations to either side of a mean within which nine of ten normal numbers lie. */
+/** The number of standard deviations around the mean that covers nine in ten normal numbers. */
 const ninety = 1.6449
 
 /**
- * Predictions of every network by a fit on the others, part by part. Fails as the regressor does, on a part's rest.
+ * Predicts every network by a fit on the others, part by part. Fails as the regressor does on the networks that remain when a part is left out.
  *
  * @example
  * ```ts
@@ -266,7 +266,7 @@ export const crossValidate =
             below.set(i, meanOf(results) - own)
           }
       }
-      // What features do not explain is the fit's own mean, which is lower where better networks were left out.
+      // What the features do not explain is predicted by the fit's own mean, which is lower if better networks were left out.
       const unexplained = Math.max(
         0,
         1 - varianceOf([...predictions.values()].map(({ mean }) => mean)) / varianceOf(results)

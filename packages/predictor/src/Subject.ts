@@ -1,4 +1,4 @@
-/** A network as proxies see it: its graph in training on a batch, whole and in halves, and for one example. */
+/** A network as proxies see it: its training graph on a batch, whole and in halves, and for one example. */
 import { Costs, Op, Program, Tensor, topological } from "@uninet/graph"
 import type { ModelSpace, Task } from "@uninet/model-space"
 import { Model, Scope } from "@uninet/nn"
@@ -7,34 +7,34 @@ import { Unscorable } from "./PredictorError.ts"
 
 /** A forward pass with its loss. */
 export interface Traced {
-  /** The model's inputs of numbers. */
+  /** The model's float inputs. */
   readonly inputs: ReadonlyArray<Tensor.Tensor>
-  /** What the task takes of the model's outputs, those of numbers. */
+  /** The float outputs of the model that the task takes. */
   readonly answers: ReadonlyArray<Tensor.Tensor>
   readonly loss: Tensor.Tensor
-  /** The nodes that the answers are made of, each after its inputs; ops of one's own are what they are made of. */
+  /** The nodes that the answers are made from, each after its inputs; custom ops are replaced by their bodies. */
   readonly order: ReadonlyArray<Tensor.Tensor>
-  /** Parameters of two axes or more: weights, and no biases or norms. */
+  /** Parameters with two axes or more: weights, without biases and norms. */
   readonly weights: ReadonlyArray<Tensor.Tensor<"variable">>
 }
 
-/** A network, laid out for proxies. */
+/** A network prepared for proxies. */
 export interface Subject {
-  /** Examples. */
+  /** Number of examples. */
   readonly batch: number
-  /** On the batch, with the batch's own statistics in batch norms. */
+  /** The forward pass on the batch, with batch statistics in batch norms. */
   readonly whole: Traced
-  /** On its first and second half. */
+  /** The same on its first and second half. */
   readonly halves: () => readonly [Traced, Traced]
-  /** On one example. */
+  /** The same on one example. */
   readonly single: () => Traced
-  /** In evaluation, where examples do not see one another, on so many copies of the batch's first ones, one copy after the other. */
+  /** The forward pass in evaluation mode, in which examples do not affect one another, on a number of copies of the batch's first examples, one copy after the other. */
   readonly apart: (examples: number, copies: number) => Traced
-  /** Of an evaluation of one example. */
+  /** The costs of evaluating one example. */
   readonly costs: Costs.Costs
 }
 
-/** The name of the targets' input. */
+/** The name of the input for the targets. */
 export const targets = "targets"
 
 const isWeight = (node: Tensor.Tensor): node is Tensor.Tensor<"variable"> =>
@@ -69,9 +69,9 @@ const trace = (
 const failed = (error: { readonly message: string }) => new Unscorable({ reason: error.message })
 
 /**
- * Lays a network out for proxies on a batch of an even number of examples. Inputs of its programs: the model's, and `targets`.
+ * Prepares a network for proxies on a batch with an even number of examples. Inputs of its programs: the model's, and `targets`.
  *
- * Fails with `Unscorable` where the network cannot be built, the task does not take its outputs, or the batch is odd.
+ * Fails with `Unscorable` if the network cannot be built, the task does not take its outputs, or the batch size is odd.
  *
  * @example
  * ```ts
@@ -106,7 +106,7 @@ export const make = (
       return yield* Result.fail(
         new Unscorable({ reason: `its input ${targets} has a name of the task's own; rename it` })
       )
-    // What an author wrote may throw.
+    // User code may throw.
     const attempt = <A>(run: () => A) =>
       Result.try({
         try: run,
@@ -118,7 +118,7 @@ export const make = (
       )
     const answered = (n: number) => Op.input(targets, [n, ...task.targets.shape], task.targets.dtype)
     const whole = yield* attempt(() => trace(model, task, all(batch), answered(batch)))
-    // A mistake in it is found once here; the other batches are of the same network.
+    // A mistake shows here once; the other batches are of the same network.
     yield* Result.mapError(
       Program.make({
         outputs: { loss: whole.loss, ...Object.fromEntries(whole.answers.map((y, i) => [`answer${i}`, y])) }
@@ -130,7 +130,7 @@ export const make = (
     if (whole.answers.length === 0)
       return yield* Result.fail(new Unscorable({ reason: "its task takes none of its outputs as numbers" }))
     const costs = Costs.ofProgram(yield* Result.mapError(Model.evaluation()(model), failed))
-    /** On what is made of the batch. */
+    /** The forward pass on inputs derived from the batch. */
     const of = (part: (x: Tensor.Tensor) => Tensor.Tensor, mode?: Scope.Mode) => {
       const inputs = Object.fromEntries(Object.entries(all(batch)).map(([name, x]) => [name, part(x)]))
       return trace(model, task, inputs, part(answered(batch)), mode)

@@ -1,4 +1,4 @@
-/** What can be known of a network before it is trained, and how far it can be trusted. */
+/** What can be known about a network before it is trained, and how far that can be trusted. */
 export * as Certificate from "./Certificate.ts"
 export * as Correlation from "./Correlation.ts"
 export * as Features from "./Features.ts"

@@ -1,9 +1,9 @@
 /**
- * Coefficients by a small grid search at φ = 1 (Tan & Le 2019, section 3.3): every candidate's network has twice the baseline's multiply-accumulates, and the one that an
- * evaluator finds the most accurate says how to scale.
+ * Finds coefficients by a small grid search at φ = 1 (Tan & Le 2019, section 3.3): every candidate's network has twice the baseline's multiply-accumulates, and the one that an
+ * evaluator finds most accurate decides how to scale.
  *
- * It is a `Search` over the networks of a grid: any `Evaluator`, any number at a time, kept in the `Journal`, and resumed from it without
- * training anything twice. Coefficients that round to the same network share its one training.
+ * It is a `Search` over the networks of a grid: it works with any `Evaluator` and any concurrency, is kept in the `Journal`, and resumes
+ * from it without training anything twice. Coefficients that round to the same network share one training.
  */
 import { Grid } from "@uninet/controller"
 import { ModelSpace } from "@uninet/model-space"
@@ -18,33 +18,33 @@ import * as Compound from "./Compound.ts"
 import { chainOf } from "./internal/anatomy.ts"
 import type { ScaleError } from "./ScaleError.ts"
 
-/** What is scaled, by which coefficients, within which bounds. */
+/** What to scale, with which coefficients, within which bounds. */
 export interface Options<A, C extends string, M extends string>
   extends
     Omit<Compound.Options, "coefficients">,
     Pick<Search.Options<A, C, M>, "seed" | "settings" | "notes" | "surroundings" | "onEvent"> {
   readonly baseline: A
-  /** Default: `Coefficients.grid()`, where the image is fixed, or there is none, the one without resolution. */
+  /** Default: `Coefficients.grid()`; if the image is fixed, or there is none, the grid without resolution. */
   readonly grid?: ReadonlyArray<Coefficients.Coefficients>
-  /** No network has more multiply-accumulates for one example. Default: twice the baseline's and the tolerance. */
+  /** An upper bound on every network's multiply-accumulates for one example. Default: twice the baseline's, plus the tolerance. */
   readonly maxMacs?: number
 }
 
 /** A network of the grid. */
 export interface Candidate<A, C extends string> {
-  /** Of those that round to this network, the ones that are nearest to it. */
+  /** Of the coefficients that round to this network, those nearest to it. */
   readonly coefficients: Coefficients.Coefficients
-  /** At φ = 1. */
+  /** The network at φ = 1. */
   readonly member: Compound.Member<A, C>
 }
 
-/** No coefficients of the grid give a network within the budget. */
+/** No coefficients in the grid give a network within the budget. */
 export class NoCandidate extends Schema.TaggedError<NoCandidate>()("NoCandidate", {
   coefficients: Schema.Finite,
   maxMacs: Schema.Finite,
-  /** The fewest multiply-accumulates that any of them gave. */
+  /** The fewest multiply-accumulates that any coefficients gave. */
   least: Schema.NullOr(Schema.Finite),
-  /** Why the last of those failed that gave no network. */
+  /** Why the last coefficients that gave no network failed. */
   why: Schema.NullOr(Schema.String)
 }) {
   override get message() {
@@ -54,24 +54,24 @@ export class NoCandidate extends Schema.TaggedError<NoCandidate>()("NoCandidate"
   }
 }
 
-/** The best candidate, and all that were evaluated. */
+/** The best candidate, and all the evaluated ones. */
 export interface Found<A, C extends string, M extends string> extends Candidate<A, C> {
-  /** All networks of the grid in the order of the trials, with the measure that decides; `null` where the evaluation failed. */
+  /** All networks of the grid, in the order of the trials, with the measure that decides; `null` if the evaluation failed. */
   readonly candidates: ReadonlyArray<Candidate<A, C> & { readonly measure: number | null }>
   readonly search: Search.Found<A, C, M>
 }
 
-/** Everything that `run` fails with. */
+/** Every error that `run` can fail with. */
 export type CoefficientSearchError = ScaleError | NoCandidate | SpaceError.InvalidSpace | Search.SearchError
 
-/** How far a network is from what its coefficients wanted. */
+/** The distance of a network from its ideal under its coefficients. */
 const distance = ({ coefficients, member }: Candidate<unknown, never>): number =>
   (["depth", "width", "resolution"] as const).reduce((sum, key) => {
     const off = Elementary.log(member.factors[key] / coefficients[key])
     return sum + off * off
   }, 0)
 
-/** The distinct networks of a grid, in its order. Coefficients that give none are left out. */
+/** The distinct networks of a grid, in its order. Coefficients that give no network are left out. */
 export const candidates = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   options: Omit<Options<A, C, M>, "seed">
@@ -106,7 +106,7 @@ export const candidates = <A, C extends string, M extends string>(
     return [...byHash.values()]
   })
 
-/** The networks as a space with one choice, in which they have the JSON and the hashes that they have in their own. */
+/** The networks as a space with one choice, in which they keep the JSON and hashes of their own space. */
 const gridOf = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   networks: ReadonlyArray<A>
@@ -133,7 +133,7 @@ const gridOf = <A, C extends string, M extends string>(
 }
 
 /**
- * Evaluates the networks of the grid, or goes on with the search in the journal, and gives the coefficients of the best one. The evaluator is one of the baseline's space.
+ * Evaluates the networks of the grid, or continues the search in the journal, and returns the coefficients of the best network. The evaluator must be for the baseline's space.
  *
  * Fails with `NoCandidate`, `NothingFound` (no evaluation gave a result), a `ScaleError` of the baseline, or an error of the search.
  *
@@ -177,7 +177,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     settings: {
       ...settings,
       baseline: hashOf(baseline),
-      // All networks are known beforehand, and with them what is searched.
+      // All networks are known beforehand, and they identify the search.
       networks: networks.map(hashOf)
     },
     ...(notes === undefined ? {} : { notes }),

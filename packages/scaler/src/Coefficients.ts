@@ -1,7 +1,7 @@
 /**
- * Compound scaling's coefficients (Tan & Le 2019, "EfficientNet", section 3.3): how much deeper, wider and larger a network becomes when φ grows by one.
+ * The coefficients of compound scaling (Tan & Le 2019, "EfficientNet", section 3.3): how much deeper, wider and larger a network becomes when φ grows by one.
  *
- * A convolution's cost grows with depth, with the square of the width and with the square of the image's edge; α·β²·γ² = 2 makes φ the
+ * The cost of a convolution grows with the depth, the square of the width and the square of the image's edge; α·β²·γ² = 2 makes φ the
  * binary logarithm of the cost.
  *
  * @example
@@ -21,26 +21,26 @@ const Factor = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1))
 
 /** α, β and γ, each 1 or more. */
 export const Coefficients = Schema.Struct({
-  /** α: repeats at φ = 1 over those of the baseline. */
+  /** α: number of repeats at φ = 1 relative to the baseline. */
   depth: Factor,
-  /** β: channels. */
+  /** β: the same for channels. */
   width: Factor,
-  /** γ: the image's edge. */
+  /** γ: the same for the image's edge. */
   resolution: Factor
 })
 export type Coefficients = typeof Coefficients.Type
 
-/** EfficientNet's, found at its B0: α·β²·γ² = 1.92. UniNet's own are not published. */
+/** EfficientNet's coefficients, found at its B0: α·β²·γ² = 1.92. UniNet's own are not published. */
 export const efficientNet: Coefficients = { depth: 1.2, width: 1.1, resolution: 1.15 }
 
-/** How far α·β²·γ² may be from 2, as a share of it. */
+/** How far α·β²·γ² may be from 2, relative to 2. */
 export const tolerance = 0.05
 
 /** α·β²·γ². */
 export const product = ({ depth, resolution, width }: Coefficients): number =>
   depth * (width * width) * (resolution * resolution)
 
-/** The coefficients in the same proportion (of their logarithms) with α·β²·γ² = 2. Those that are all 1 stay so. */
+/** The coefficients in the same proportion (of their logarithms) with α·β²·γ² = 2. If all are 1, they stay 1. */
 export const balanced = (coefficients: Coefficients): Coefficients => {
   const growth = Elementary.log2(product(coefficients))
   if (growth === 0) return coefficients
@@ -58,21 +58,21 @@ export const check = (coefficients: Coefficients): Result.Result<Coefficients, U
     ? Result.succeed(coefficients)
     : Result.fail(new UnbalancedCoefficients({ ...coefficients, product: product(coefficients) }))
 
-/** The candidates of a grid. */
+/** The candidate values of a grid. */
 export interface Grid {
   readonly depth: ReadonlyArray<number>
   readonly width: ReadonlyArray<number>
 }
 
-/** A small grid, our choice: every way from depth alone to resolution alone, in coarse steps. */
+/** A small grid, our choice: every mix from depth alone to resolution alone, in coarse steps. */
 export const defaultGrid: Grid = { depth: [1, 1.15, 1.3, 1.5, 2], width: [1, 1.1, 1.2, 1.3, 1.4] }
 
-/** To three places. */
+/** Rounds to three decimal places. */
 const places = (x: number) => Math.round(1000 * x) / 1000
 
 /**
- * All coefficients with these depths and widths and the resolution that makes α·β²·γ² = 2, to three places; those that would shrink the
- * image are left out. Without `resolution` (images of one size) the width is what makes α·β² = 2.
+ * All coefficients with these depths and widths and the resolution that makes α·β²·γ² = 2, to three decimal places; those that would shrink the
+ * image are left out. Without `resolution` (images of one size), the width is chosen to make α·β² = 2.
  */
 export const grid = (
   { depth, width }: Grid = defaultGrid,

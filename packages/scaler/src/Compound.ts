@@ -1,20 +1,20 @@
 /**
- * Compound scaling of any network whose space says how it grows (`Scaling.Chain`): depth α^φ, width β^φ, resolution γ^φ, rounded so that the multiply-accumulates are 2^φ times the
+ * Compound scaling of any network whose space declares how it grows (`Scaling.Chain`): depth α^φ, width β^φ, resolution γ^φ, rounded so that the multiply-accumulates are 2^φ times the
  * baseline's.
  *
- * **Rounding.** It is our choice where it is not that of UniNet's released family or of EfficientNet's code. A member keeps everything of the baseline that is no size.
+ * **Rounding.** It follows UniNet's released family or EfficientNet's code; anything else is our choice. A member keeps everything of the baseline that is not a size.
  *
- * - Depth: blocks of every stage; a whole number next to the ideal, and in the first half of the stages rather the one above.
- * - Width: channels of every stage, in the steps that its chain says. Stem and head are scaled too, and are what is changed first.
- * - Resolution: in the steps that the chain says.
- * - Nothing is ever smaller than in the baseline or in the member of the next smaller whole φ, so that a family only grows.
+ * - Depth: blocks of every stage, a whole number next to the ideal; in the first half of the stages preferably the one above.
+ * - Width: channels of every stage, in the steps that its chain declares. Stem and head are scaled too, and are the first to be adjusted.
+ * - Resolution: in the steps that the chain declares.
+ * - Nothing is ever smaller than in the baseline or in the member at the next smaller whole φ, so a family only grows.
  *
- * **Hitting the target.** α·β²·γ² ≈ 2 holds for convolutions' own cost only: modules, stem and head do not repeat, attention grows with the fourth power of the
- * edge. So the network goes along the coefficients' direction (α^t, β^t, γ^t) as far as 2^φ times the cost is, and t is told (`effective`). Then of all roundings of these
- * sizes up or down the one nearest to them is taken whose MACs are within the tolerance: the smallest sum of mean squared logarithmic deviations of depth, width and
- * resolution, found exactly up to a fiftieth of the tolerance. Where there is none (small images with attention, whose next size costs more than twice as much), the image takes one of
- * the two sizes and depth and width alone go as far as they must; and where that does not do either, single steps lead on to the target. What they cannot reach is a
- * `StepsTooCoarse`: no single step brings the network it names any nearer.
+ * **Hitting the target.** α·β²·γ² ≈ 2 only holds for the cost of the convolutions themselves: modules, stem and head do not repeat, and the cost of attention grows with the fourth
+ * power of the edge. So the network follows the coefficients' direction (α^t, β^t, γ^t) until its cost is 2^φ times the baseline's, and reports t (`effective`). Then, of all ways of
+ * rounding these sizes up or down to MACs within the tolerance, it takes the nearest: the one with the smallest sum of mean squared logarithmic deviations of depth, width and
+ * resolution, found exactly up to a fiftieth of the tolerance. If there is none (small images with attention, whose next size costs more than twice as much), the image takes one of
+ * the two sizes, and depth and width alone grow as far as needed. If that does not work either, single steps move towards the target. If even they cannot reach it, the result is a
+ * `StepsTooCoarse`: no single step brings the network that it names any nearer.
  */
 import { ModelSpace, type Scaling } from "@uninet/model-space"
 import { Elementary } from "@uninet/search-space"
@@ -40,34 +40,34 @@ export interface Member<A, C extends string = string> {
   /** φ: the member costs 2^φ times as much as the baseline. */
   readonly phi: number
   readonly point: A
-  /** All costs of its space by name. */
+  /** All costs of its space, by name. */
   readonly costs: { readonly [K in C]: number }
   /** Multiply-accumulates for one example. */
   readonly macs: number
-  /** Multiply-accumulates that it was to have: 2^φ times the baseline's. For a published network its own. */
+  /** The multiply-accumulates it was meant to have: 2^φ times the baseline's. For a published network, its own. */
   readonly target: number
-  /** How far along the coefficients' direction it is: α^effective and so on are its ideal sizes. `null` for a published network. */
+  /** How far along the coefficients' direction it is: its ideal sizes are α^effective and so on. `null` for a published network. */
   readonly effective: number | null
-  /** What it became, over the baseline: all repeats, the geometric mean of the stages' channels, the geometric mean of the image's edges. */
+  /** What it became, relative to the baseline: all repeats, the geometric mean of the stages' channels, the geometric mean of the image's edges. */
   readonly factors: Readonly<Record<Scaling.Dimension, number>>
 }
 
-/** By which coefficients a network grows, how exactly, and up to which bounds. */
+/** The coefficients with which a network grows, how exactly, and up to which limits. */
 export interface Options {
   readonly coefficients: Coefficients
-  /** Keeps the baseline's image: γ is not used, and depth and width grow the more. Default false. */
+  /** Keeps the baseline's image: γ is not used, and depth and width grow more instead. Default false. */
   readonly fixedImage?: boolean
-  /** What channels are multiples of where nothing else decides it. Default: what the space says. */
+  /** What channels are multiples of where nothing else decides it. Default: the space's own. */
   readonly divisor?: number
-  /** How far the MACs may be from the target, as a share of it. Default 0.03. */
+  /** How far the MACs may be from the target, relative to it. Default 0.03. */
   readonly tolerance?: number
   /** The largest image edge in pixels (1024), channel count (8192) and number of repeats of a stage (256). */
   readonly limits?: Partial<Q.Limits>
 }
 
-/** How far a member's multiply-accumulates may be from the target, as a share of it. */
+/** How far a member's multiply-accumulates may be from the target, relative to it. */
 export const defaultTolerance = 0.03
-/** The largest image edge in pixels, channels of a layer, and repeats of a stage. */
+/** The largest image edge in pixels, the most channels of a layer, and the most repeats of a stage. */
 export const defaultLimits: Q.Limits = { resolution: 1024, width: 8192, depth: 256 }
 
 /** What stays the same from member to member. */
@@ -115,14 +115,14 @@ const baselineOf = <A, C extends string, M extends string>(
     return { of, point, macs, chain, quantities, tolerance }
   })
 
-/** Nothing grows: what the sizes as they are cost. */
+/** Nothing grows: for the cost of the sizes as they are. */
 const still: Q.Settings = {
   coefficients: { depth: 1, width: 1, resolution: 1 },
   fixedImage: true,
   limits: defaultLimits
 }
 
-/** The chain is trusted with the cost of sizes that are being tried, so it has to count as the space does. */
+/** The chain gives the cost of sizes that are being tried, so it must count as the space does. */
 const alike = <A, C extends string, M extends string>(
   of: Space<A, C, M>,
   point: A,
@@ -151,7 +151,7 @@ const faultOf = (counts: ReadonlyMap<string, number>, tolerance: number): Invali
 const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0)
 const product = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a * b, 1)
 
-/** What a network became, over the baseline. */
+/** What a network became, relative to the baseline. */
 const factorsOf = <A>(chain: Scaling.Chain<A>, point: A, baseline: A): Member<A>["factors"] => {
   const [grown, own] = [chain.sizesOf(point), chain.sizesOf(baseline)]
   const [edges, before] = [chain.edges(grown.resolution), chain.edges(own.resolution)]
@@ -175,7 +175,7 @@ const memberOf = <A, C extends string, M extends string>(
     return { ...made, costs, macs, effective, factors: factorsOf(chain, made.point, baseline) }
   })
 
-/** The member at φ, nothing being smaller than in `least`. */
+/** The member at φ, with no size smaller than in `least`. */
 const next = <A, C extends string, M extends string>(
   baseline: Baseline<A, C, M>,
   least: A,
@@ -222,7 +222,7 @@ const next = <A, C extends string, M extends string>(
   })
 }
 
-/** A network that grew is kept as JSON, so the type of the space's points has to have it, though the space has not. */
+/** A scaled network is stored as JSON, so the type of the space's points must be able to represent it, even though it is not in the space. */
 const jsonOf = <A, C extends string, M extends string>(of: Space<A, C, M>, point: A) =>
   Result.try({
     try: () => ModelSpace.write(point)(of),
@@ -234,7 +234,7 @@ const jsonOf = <A, C extends string, M extends string>(of: Space<A, C, M>, point
       })
   })
 
-/** The members at whole φ below, whose sizes are the least of those above; those that the steps are too coarse for are passed over. */
+/** The members at the whole φ below, whose sizes are lower bounds for those above; φ for which the steps are too coarse are skipped. */
 const climb = <A, C extends string, M extends string>(
   baseline: Baseline<A, C, M>,
   phis: ReadonlyArray<number>
@@ -288,7 +288,7 @@ export const family = <A, C extends string, M extends string>(
   return Result.flatMap(baselineOf(of, baseline, options), (made) => climb(made, ascending))
 }
 
-/** The member at one φ; the same as in the family of the whole numbers up to it. */
+/** The member at one φ, the same as in the family of the whole numbers up to it. */
 export const member = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   baseline: A,
@@ -297,7 +297,7 @@ export const member = <A, C extends string, M extends string>(
 ): Result.Result<Member<A, C>, ScaleError> =>
   Result.map(family(of, baseline, [phi], options), (members) => Arr.getUnsafe(members, 0))
 
-/** The member with so many multiply-accumulates for one example: that at φ = log₂(macs / the baseline's). */
+/** The member with this many multiply-accumulates for one example: the one at φ = log₂(macs / the baseline's). */
 export const toMacs = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   baseline: A,
@@ -312,9 +312,9 @@ export const toMacs = <A, C extends string, M extends string>(
   })
 
 /**
- * Those of a published family at these φ: whole numbers, the baseline's own being 0.
+ * The members of a published family at these φ: whole numbers, 0 being the baseline.
  *
- * Fails with `NotPublished` where none was published of this baseline, or not so many.
+ * Fails with `NotPublished` if no family, or not such a large one, was published for this baseline.
  */
 export const published = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,

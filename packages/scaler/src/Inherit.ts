@@ -1,17 +1,18 @@
 /**
  * A larger network that starts from a smaller one's weights (Chen et al. 2016, "Net2Net").
  *
- * **Wider.** Channels are copied, and what takes them in has its weights divided among the copies: exact through convolutions, depthwise ones too, batch norm
- * (running statistics are copied), squeeze-and-excitation, pooling, linear layers and GELU. Attention copies whole heads: exact as well. Layer norm takes mean and
- * variance over the channels, which stay the same only where every channel has equally many copies: exact where the width becomes a multiple of what it was.
+ * **Wider.** Channels are copied, and the weights that read them are divided among the copies. This is exact for convolutions, including depthwise ones, batch
+ * norm (running statistics are copied), squeeze-and-excitation, pooling, linear layers and GELU. Attention copies whole heads, which is exact as well. Layer norm
+ * takes mean and variance over the channels, which only stay the same if every channel has the same number of copies: it is exact if the new width is a multiple
+ * of the old.
  *
- * **Deeper.** A new block comes last in its stage and starts as the identity, by parameters that are 0 at first: in UniNet's convolutional blocks the last batch norm's γ; in its
- * transformer and mixer blocks LayerScale's γ and the position encoding. It learns from the first step on, since the gradient of a γ does not depend on the γ.
+ * **Deeper.** A new block comes last in its stage and starts as the identity, with some parameters initially 0: in UniNet's convolutional blocks the last batch norm's γ; in its
+ * transformer and mixer blocks LayerScale's γ and the position encoding. It learns from the first step, since the gradient of a γ does not depend on the γ.
  *
- * **Larger images.** Weights do not depend on the image's size, but for those that count positions (a mixer's token weights), which are copied to the nearest positions. The network computes something else
- * of a larger image.
+ * **Larger images.** Weights do not depend on the image's size, except for those with an axis over positions (a mixer's token weights), which are copied to the nearest positions. On a larger image, the network
+ * computes something else.
  *
- * Which tensor continues which, and where the larger network computes only nearly what the smaller one does, the space says (`Scaling.inherit`).
+ * The space declares which tensor continues which, and where the larger network only approximates the smaller one (`Scaling.inherit`).
  */
 import type { GraphError, Tensor } from "@uninet/graph"
 import { ModelSpace, Scaling } from "@uninet/model-space"
@@ -26,11 +27,11 @@ import { Unscalable } from "./ScaleError.ts"
 export interface Inherited {
   /** All parameters and running statistics of the larger network. */
   readonly weights: Weights.Weights
-  /** Empty where the two networks compute the same function, up to rounding. */
+  /** Empty if the two networks compute the same function, up to rounding. */
   readonly approximate: ReadonlyArray<Scaling.Approximation>
 }
 
-/** Everything that `weights` fails with. */
+/** Every error that `weights` can fail with. */
 export type InheritError =
   | Scaling.NotLarger
   | Unscalable
@@ -38,14 +39,14 @@ export type InheritError =
   | Weights.WeightsMismatch
   | GraphError
 
-/** By what is drawn what the smaller network does not say. */
+/** How to draw what the smaller network does not determine. */
 export interface Options {
-  /** Decides the parts into which weights are divided, and the first weights of new blocks. Default 0. */
+  /** Seed for the parts into which weights are divided, and for the initial weights of new blocks. Default 0. */
   readonly seed?: string | number
 }
 
 /**
- * Weights for `larger`, a network scaled up from `smaller`: nothing of it is narrower, shallower or smaller, and what is no size is the same.
+ * Weights for `larger`, a network scaled up from `smaller`: nothing in it is narrower, shallower or smaller, and everything that is not a size is the same.
  *
  * @example
  * ```ts
@@ -118,7 +119,7 @@ const grown = (
     const from = tensor.shape[axis]
     if (from === undefined || to < from || (axis > 1 && to !== from)) return Result.fail(wrong)
     if (to === from) continue
-    // Weights are [out, in, …]; everything else has the channels that come out.
+    // Weights are [out, in, …]; everything else has the output channels.
     const widening =
       positions !== null && axis === positions.axis
         ? Widening.nearest(positions.from, positions.to)

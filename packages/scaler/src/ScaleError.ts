@@ -4,14 +4,14 @@ import * as Schema from "effect/Schema"
 
 const count = (n: number) => Math.round(n).toLocaleString("en")
 
-/** A space that does not say how its networks grow, or a network of it that cannot be scaled. */
+/** A space that does not declare how its networks grow, or one of its networks that cannot be scaled. */
 export class Unscalable extends Schema.TaggedError<Unscalable>()("Unscalable", {
   space: Schema.String,
-  /** The network in a line; `null` where it is none of the space's. */
+  /** The network on one line; `null` if it is not in the space. */
   network: Schema.NullOr(Schema.String),
   reason: Schema.String
 }) {
-  /** Of a space without a scaling. */
+  /** The error for a space without a scaling. */
   static readonly unsaid = (space: string): Unscalable =>
     new Unscalable({
       space,
@@ -37,7 +37,7 @@ export class InvalidScale extends Schema.TaggedError<InvalidScale>()("InvalidSca
   }
 }
 
-/** Coefficients below 1, or whose α·β²·γ² is far from 2. */
+/** Coefficients below 1, or with α·β²·γ² far from 2. */
 export class UnbalancedCoefficients extends Schema.TaggedError<UnbalancedCoefficients>()("UnbalancedCoefficients", {
   depth: Schema.Number,
   width: Schema.Number,
@@ -50,7 +50,7 @@ export class UnbalancedCoefficients extends Schema.TaggedError<UnbalancedCoeffic
   }
 }
 
-/** A target of fewer multiply-accumulates than the baseline has. */
+/** A target with fewer multiply-accumulates than the baseline. */
 export class TargetBelowBaseline extends Schema.TaggedError<TargetBelowBaseline>()("TargetBelowBaseline", {
   target: Schema.Number,
   baseline: Schema.Number
@@ -62,12 +62,12 @@ export class TargetBelowBaseline extends Schema.TaggedError<TargetBelowBaseline>
 
 const units = { resolution: "pixels", width: "channels", depth: "repeats" } as const
 
-/** The coefficients lead to an image, a width or a depth beyond its limit before the network costs as much as asked. */
+/** The coefficients lead to an image, a width or a depth beyond its limit before the network reaches the requested cost. */
 export class LimitReached extends Schema.TaggedError<LimitReached>()("LimitReached", {
   phi: Schema.Number,
   target: Schema.Number,
   dimension: Scaling.Dimension,
-  /** Which: `image`, `stage 3`, `head`. */
+  /** What reached its limit: `image`, `stage 3`, `head`. */
   at: Schema.String,
   limit: Schema.Number,
   /** Multiply-accumulates of the network at this limit. */
@@ -79,15 +79,15 @@ export class LimitReached extends Schema.TaggedError<LimitReached>()("LimitReach
   }
 }
 
-/** No rounding near the ideal sizes costs what it should: the network's own steps are too coarse. */
+/** No rounding near the ideal sizes has the required cost: the network's own steps are too coarse. */
 export class StepsTooCoarse extends Schema.TaggedError<StepsTooCoarse>()("StepsTooCoarse", {
   phi: Schema.Number,
   target: Schema.Number,
   tolerance: Schema.Number,
-  /** As JSON. */
+  /** The nearest network, as JSON. */
   nearest: Schema.Json,
   nearestMacs: Schema.Number,
-  /** The smallest step from there towards the target, such as `stage 2: 1 repeat`, and the share of the target by which it changes the cost: more than is lacking. */
+  /** The smallest step from there towards the target, such as `stage 2: 1 repeat`, and how much it changes the cost, relative to the target: by more than what is missing. */
   step: Schema.String,
   share: Schema.Number
 }) {
@@ -106,7 +106,7 @@ export class NotPublished extends Schema.TaggedError<NotPublished>()("NotPublish
   }
 }
 
-/** Everything that scaling fails with. */
+/** Every error that scaling can fail with. */
 export type ScaleError =
   | InvalidScale
   | TargetBelowBaseline

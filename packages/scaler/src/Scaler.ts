@@ -1,4 +1,4 @@
-/** The service that makes a family of a network: by given coefficients, by coefficients that are searched for, or as it was published. */
+/** The service that makes a family from a network: with given coefficients, with coefficients found by a search, or as published. */
 import type { ModelSpace } from "@uninet/model-space"
 import type { Evaluator, Journal } from "@uninet/search"
 import * as Context from "effect/Context"
@@ -9,11 +9,11 @@ import * as Coefficients from "./Coefficients.ts"
 import * as Compound from "./Compound.ts"
 import { NotPublished, type ScaleError, type UnbalancedCoefficients } from "./ScaleError.ts"
 
-/** What is said besides the coefficients. */
+/** Options other than the coefficients. */
 export type Options = Omit<Compound.Options, "coefficients">
 
 /**
- * Scales a baseline of any space that says how its networks grow.
+ * Scales a baseline from any space that declares how its networks grow.
  *
  * @example
  * ```ts
@@ -30,15 +30,15 @@ export type Options = Omit<Compound.Options, "coefficients">
 export class Scaler extends Context.Service<
   Scaler,
   {
-    /** `null` for what was published. */
+    /** `null` for the published family. */
     readonly coefficients: Coefficients.Coefficients | null
-    /** The members at these φ, by φ. */
+    /** The members at these φ, in order of φ. */
     readonly family: <A, C extends string, M extends string>(
       of: ModelSpace.ModelSpace<A, C, M>,
       baseline: A,
       phis: ReadonlyArray<number>
     ) => Effect.Effect<ReadonlyArray<Compound.Member<A, C>>, ScaleError>
-    /** The member with so many multiply-accumulates for one example. */
+    /** The member with this many multiply-accumulates for one example. */
     readonly toMacs: <A, C extends string, M extends string>(
       of: ModelSpace.ModelSpace<A, C, M>,
       baseline: A,
@@ -46,7 +46,7 @@ export class Scaler extends Context.Service<
     ) => Effect.Effect<Compound.Member<A, C>, ScaleError>
   }
 >()("@uninet/scaler/Scaler") {
-  /** By given coefficients. Fails where they are below 1 or α·β²·γ² is not within 5% of 2. */
+  /** With given coefficients. Fails if any is below 1 or α·β²·γ² is not within 5% of 2. */
   static readonly given = (
     coefficients: Coefficients.Coefficients,
     options: Options = {}
@@ -56,7 +56,7 @@ export class Scaler extends Context.Service<
       Effect.map(Effect.fromResult(Coefficients.check(coefficients)), (checked) => compound(checked, options))
     )
 
-  /** By the coefficients that a grid search on a baseline finds while the layer is built. */
+  /** With the coefficients that a grid search on a baseline finds while the layer is built. */
   static readonly searched = <A, C extends string, M extends string>(
     of: ModelSpace.ModelSpace<A, C, M>,
     options: CoefficientSearch.Options<A, C, M>
@@ -66,7 +66,7 @@ export class Scaler extends Context.Service<
       Effect.map(CoefficientSearch.run(of, options), ({ coefficients }) => compound(coefficients, options))
     )
 
-  /** As it was published: for UniNet, B0 to B6 at φ = 0 … 6 of B0 (for images of any channels and any number of classes). */
+  /** As published: for UniNet, B0 to B6 at φ = 0 … 6 of B0 (for images with any channels and any number of classes). */
   static readonly published: Layer.Layer<Scaler> = Layer.succeed(this, {
     coefficients: null,
     family: (of, baseline, phis) => Effect.suspend(() => Effect.fromResult(Compound.published(of, baseline, phis))),

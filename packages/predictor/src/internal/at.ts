@@ -1,2 +1,2 @@
-/** An element; past the end NaN, which goes on through all that is made of it. */
+/** An element; past the end NaN, which propagates to everything computed from it. */
 export const at = (values: ArrayLike<number>, i: number): number => values[i] ?? Number.NaN

@@ -1,17 +1,17 @@
 import { Tensor } from "@uninet/graph"
 
-/** Whether a tensor is a map of features: an image or tokens. */
+/** Whether a tensor is a feature map: an image or tokens. */
 const isMap = ({ dtype, shape }: Tensor.Tensor) => dtype === "float32" && (shape.length === 4 || shape.length === 3)
 
-/** Whether branches meet in it as parts of a block do: added, or side by side. What is multiplied is a gate inside one. */
+/** Whether branches join in it as parts of a block do: added or concatenated. A product is a gate inside a branch. */
 const meets = (node: Tensor.Tensor) =>
   Tensor.is("concat")(node) || (Tensor.is("binary")(node) && ["add", "sub"].includes(node.attributes.fn))
 
 /**
- * The maps of features between a network's blocks, in order. All that a network computes of its inputs goes through them: they are where branches meet again (the output of a cell, of a
- * residual block), and what the network is before it branches for the first time. A network that never branches has one after every activation function.
+ * The feature maps between a network's blocks, in order. Everything that a network computes from its inputs goes through them: they are the points where branches join again (the output
+ * of a cell or a residual block), and the network's state before it branches for the first time. A network that never branches has one after every activation function.
  *
- * `order`: its nodes, each after its inputs; `output`: what it gives.
+ * `order`: its nodes, each after its inputs; `output`: its output.
  */
 export const blocks = (order: ReadonlyArray<Tensor.Tensor>, output: Tensor.Tensor): ReadonlyArray<Tensor.Tensor> => {
   const fed = new Set<Tensor.Tensor>()
@@ -27,7 +27,7 @@ export const blocks = (order: ReadonlyArray<Tensor.Tensor>, output: Tensor.Tenso
   const gates: Array<{ readonly node: Tensor.Tensor; readonly forks: boolean; readonly joins: boolean }> = []
   for (const [i, node] of between.entries()) {
     const uses = usesOf.get(node) ?? []
-    // Nothing leads past it.
+    // Nothing bypasses it.
     if (reach <= i && node.inputs.length > 0 && isMap(node))
       gates.push({ node, forks: uses.length > 1, joins: meets(node) && live(node).size > 1 })
     reach = Math.max(reach, uses.at(-1) ?? -1)

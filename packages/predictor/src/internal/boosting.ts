@@ -1,36 +1,36 @@
-/** Regression trees, boosted: each is fitted on what those before it leave over. */
+/** Boosted regression trees: each tree is fitted to the residuals of those before it. */
 import type { Prng } from "@uninet/search-space"
 import * as Arr from "effect/Array"
 import { at } from "./at.ts"
 
-/** A leaf, or a question with what follows where the feature is at most the threshold, and where it is above. */
+/** A leaf, or a split with a subtree for features at most the threshold, and one for features above it. */
 type Tree = number | { readonly feature: number; readonly most: number; readonly low: Tree; readonly high: Tree }
 
 /** How trees are grown. */
 export interface Options {
   readonly trees: number
-  /** Questions in a row. */
+  /** Maximum number of splits in a row. */
   readonly depth: number
-  /** The share of what a tree finds that is taken of it. */
+  /** The learning rate: the share of each tree's prediction that is used. */
   readonly rate: number
-  /** Rows that a leaf has at least. */
+  /** Minimum number of rows in a leaf. */
   readonly leaf: number
-  /** The share of the features that a tree may ask about. */
+  /** The share of the features that a tree may split on. */
   readonly features: number
 }
 
-/** Rows by features, with the order of the rows by each feature: what all trees share. */
+/** Rows by features, with the rows sorted by each feature: shared by all trees. */
 export interface Table {
   readonly columns: ReadonlyArray<Column>
 }
 
 interface Column {
   readonly values: Float64Array
-  /** Rows, by their values. */
+  /** Rows, sorted by their values. */
   readonly order: Uint32Array
 }
 
-/** A table of rows that are all numbers. */
+/** A table of rows that contain only numbers. */
 export const tableOf = (rows: ReadonlyArray<ArrayLike<number>>): Table => {
   const columns = Array.from({ length: rows[0]?.length ?? 0 }, (_, f) => {
     const values = Float64Array.from(rows, (row) => row[f] ?? Number.NaN)
@@ -39,7 +39,7 @@ export const tableOf = (rows: ReadonlyArray<ArrayLike<number>>): Table => {
   return { columns }
 }
 
-/** A tree on residuals, `counts` being how often each row counts. */
+/** A tree on residuals; `counts` says how often each row counts. */
 const grow = (
   { columns }: Table,
   residuals: Float64Array,
@@ -96,7 +96,7 @@ const leafOf = (tree: Tree, row: ArrayLike<number>): number => {
   return here
 }
 
-/** Trees on targets, as a function of a row. */
+/** Fits boosted trees to targets; returns a function of a row. */
 export const boosted = (
   table: Table,
   rows: ReadonlyArray<ArrayLike<number>>,

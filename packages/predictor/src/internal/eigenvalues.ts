@@ -1,6 +1,6 @@
 import { at } from "./at.ts"
 
-/** √(a² + b²), where a square would overflow too. */
+/** √(a² + b²), even if a square would overflow. */
 const length = (a: number, b: number): number => {
   const [large, small] = Math.abs(a) > Math.abs(b) ? [Math.abs(a), Math.abs(b)] : [Math.abs(b), Math.abs(a)]
   const share = large === 0 ? 0 : small / large
@@ -8,8 +8,8 @@ const length = (a: number, b: number): number => {
 }
 
 /**
- * The eigenvalues of a symmetric matrix, `n` rows of `n` in row-major order, in no order: Householder's reduction to three diagonals, then the implicit QL iteration
- * (Golub and Van Loan, Matrix Computations, sections 8.3.1 and 8.3.3). NaN throughout where an element is no number.
+ * The eigenvalues of a symmetric matrix, `n` rows of `n` in row-major order, in no particular order: Householder's reduction to tridiagonal form, then the implicit
+ * QL iteration (Golub and Van Loan, Matrix Computations, sections 8.3.1 and 8.3.3). NaN throughout if an element is not a number.
  */
 export const eigenvalues = (matrix: ArrayLike<number>, n: number): Float64Array => {
   const a = Float64Array.from(matrix)
@@ -45,7 +45,7 @@ export const eigenvalues = (matrix: ArrayLike<number>, n: number): Float64Array 
   return tridiagonal(d, e)
 }
 
-/** Of the matrix with `d` on its diagonal and `e[i]` between rows i − 1 and i; both are used up. */
+/** The eigenvalues of the matrix with `d` on its diagonal and `e[i]` between rows i − 1 and i; overwrites both. */
 const tridiagonal = (d: Float64Array, e: Float64Array): Float64Array => {
   const n = d.length
   e.copyWithin(0, 1)

@@ -8,7 +8,7 @@ import type { Subject } from "../Subject.ts"
 import { blocks } from "./blocks.ts"
 import { eigenvalues } from "./eigenvalues.ts"
 
-/** Features of all places and examples as rows, `[rows, channels]`. */
+/** The features at all positions of all examples as rows, `[rows, channels]`. */
 export const rowsOf = (map: Tensor.Tensor): Tensor.Tensor => {
   const tokens = map.shape.length === 4 ? Op.toTokens(map) : map
   const [, , channels] = Shape.ofRank(3)(tokens.shape)
@@ -22,13 +22,13 @@ const entropyOf = (covariance: ArrayLike<number>): number => {
   return values.reduce((entropy, value) => entropy - (value / sum) * Elementary.log(value / sum + 1e-8), 0)
 }
 
-/** The maps between the blocks of a network's first answer. */
+/** The feature maps between blocks, for the network's first answer. */
 export const mapsOf = ({ whole: { answers, order } }: Subject): ReadonlyArray<Tensor.Tensor> => {
   const [answer] = answers
   return answer === undefined ? [] : blocks(order, answer)
 }
 
-/** A score of the entropies of the features' principal components, block by block. */
+/** A score computed from the entropies of the features' principal components, block by block. */
 export const entropies =
   (proxy: string, least: number, score: (entropies: ReadonlyArray<number>) => number) =>
   (subject: Subject): Result.Result<Laid, NotApplicable> => {

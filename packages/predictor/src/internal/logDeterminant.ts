@@ -1,7 +1,7 @@
 import { Elementary } from "@uninet/search-space"
 import { at } from "./at.ts"
 
-/** log |det| of a square matrix, `n` rows of `n` in row-major order, by elimination with partial pivoting; −Infinity of a singular one. */
+/** log |det| of a square matrix, `n` rows of `n` in row-major order, by elimination with partial pivoting; −Infinity for a singular one. */
 export const logDeterminant = (matrix: ArrayLike<number>, n: number): number => {
   const a = Float64Array.from(matrix)
   let sum = 0

@@ -1,21 +1,22 @@
 /**
- * A network made linear and positive: every weight by its absolute value, every input one, norms and biases' signs gone. Its numbers grow beyond float32 in a few dozen layers, so each tensor is
- * carried as one of a moderate size and a factor. How large its numbers are follows from how the weights are drawn, so factors are known beforehand and a program has next to no operators for them.
+ * A network made linear and positive: every weight is replaced by its absolute value and every input by one, without norms and the signs of biases. Its numbers exceed float32 within a few dozen
+ * layers, so each tensor is represented by one of moderate size and a factor. The size of the numbers follows from how the weights are drawn, so factors are known beforehand and a program needs
+ * next to no operators for them.
  */
 import { Op, Shape, Tensor } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
 import * as Arr from "effect/Array"
 import { at } from "./at.ts"
 
-/** A tensor that stands for `value` · e^`log`. */
+/** A tensor that represents `value` · e^`log`. */
 export interface Scaled {
   readonly value: Tensor.Tensor
   readonly log: number
-  /** The logarithm of what `value` is expected to be in the mean; −Infinity where it is zero. */
+  /** The logarithm of the expected mean of `value`; −Infinity if it is zero. */
   readonly size: number
 }
 
-/** Ops that stay what they are, with all of their inputs of one factor. */
+/** Ops that are kept, once all of their inputs have the same factor. */
 const linear = new Set<Tensor.Kind>([
   "reduce",
   "broadcastTo",
@@ -32,19 +33,19 @@ const linear = new Set<Tensor.Kind>([
   "resize"
 ])
 
-/** Sizes up to e^±`most` stay: the square of one is far within float32, and each change is an operator, there and in the gradient. */
+/** Sizes up to e^±`most` are kept: the square of one is far within float32, and each rescaling is an operator, here and in the gradient. */
 const most = 14
 
-/** What stands for itself. */
+/** A tensor that represents itself. */
 const plain = (value: Tensor.Tensor, mean = 1): Scaled => ({ value, log: 0, size: Elementary.log(mean) })
 
-/** Of a moderate size again, where it was not. */
+/** Rescales a tensor to moderate size if needed. */
 const settled = ({ log, size, value }: Scaled): Scaled =>
   Math.abs(size) <= most || !Number.isFinite(size)
     ? { value, log, size }
     : { value: Op.scale(value, Elementary.exp(-size)), log: log + size, size: 0 }
 
-/** All by one factor: that of the largest. */
+/** Brings all terms to the same factor: that of the largest. */
 const aligned = (
   terms: ReadonlyArray<Scaled>
 ): { readonly values: ReadonlyArray<Tensor.Tensor>; readonly sizes: ReadonlyArray<number>; readonly log: number } => {
@@ -64,10 +65,10 @@ const isNumber = ({ dtype }: Tensor.Tensor) => dtype === "float32"
 
 const is = <K extends Tensor.Kind>(kind: K, of: Tensor.Tensor): of is Tensor.Tensor<K> => Tensor.is(kind)(of)
 
-/** The mean of the absolute values that a variable is drawn with. */
+/** The mean absolute value that a variable is drawn with. */
 const drawn = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">): number => {
   if (initialiser.kind === "constant") return Math.abs(initialiser.value)
-  // Of a normal number within ±2 deviations: √(2/π) · (1 − e⁻²) / 0.954.
+  // For a normal number within ±2 deviations: √(2/π) · (1 − e⁻²) / 0.954.
   return initialiser.kind === "uniform" ? initialiser.bound / 2 : 0.723 * initialiser.deviation
 }
 
@@ -77,7 +78,7 @@ const meanOf = (data: ArrayLike<number>): number => {
   return sum / data.length
 }
 
-/** Taps of a kernel that lie within an image along an axis, in the mean over its windows: few of them do where the image is smaller than the kernel. */
+/** The mean number of kernel taps that lie within an image along an axis, over its windows: few do if the image is smaller than the kernel. */
 const tapsWithin = (node: Tensor.Tensor<"conv2d">, axis: 0 | 1): number => {
   const { dilation, padding, stride } = node.attributes
   const [x, weight] = node.inputs
@@ -92,7 +93,7 @@ const tapsWithin = (node: Tensor.Tensor<"conv2d">, axis: 0 | 1): number => {
   return taps / windows
 }
 
-/** Numbers that are added for each that comes out. */
+/** How many numbers are added up for each output number. */
 const terms = (node: Tensor.Tensor): number => {
   if (is("conv2d", node)) return Arr.getUnsafe(node.inputs[1].shape, 1) * tapsWithin(node, 0) * tapsWithin(node, 1)
   if (is("linear", node)) return node.inputs[0].shape.at(-1) ?? 1
@@ -102,7 +103,7 @@ const terms = (node: Tensor.Tensor): number => {
   return 1
 }
 
-/** What became of a node, or the name of an op that has no such form. */
+/** The new form of a node, or the name of an op that has none. */
 const nodeOf = (node: Tensor.Tensor, inputs: ReadonlyArray<Scaled>): Scaled | string => {
   const [x, y, z] = inputs
   const values = inputs.map(({ value }) => value)
@@ -118,7 +119,7 @@ const nodeOf = (node: Tensor.Tensor, inputs: ReadonlyArray<Scaled>): Scaled | st
   if (is("conv2d", node) || is("linear", node) || is("matmul", node)) {
     if (y === undefined) return node.kind
     const log = x.log + y.log
-    // Most biases begin at zero.
+    // Most biases start at zero.
     const added = z === undefined || z.size === -Infinity ? [] : [z]
     const bias = added.map((z) => (z.log === log ? z.value : Op.scale(z.value, Elementary.exp(z.log - log))))
     const size = x.size + y.size + Elementary.log(terms(node))
@@ -132,7 +133,7 @@ const nodeOf = (node: Tensor.Tensor, inputs: ReadonlyArray<Scaled>): Scaled | st
     return plain(Op.fill(value, node.shape), value)
   }
   if (is("attention", node))
-    // Every query looks at all keys alike.
+    // Every query attends equally to all keys.
     return z === undefined ? node.kind : { ...z, value: Op.broadcastTo(Op.mean(z.value, [1], true), node.shape) }
   if (is("gather", node)) return { ...x, value: again(node, values) }
   if (is("unary", node))
@@ -155,7 +156,7 @@ const nodeOf = (node: Tensor.Tensor, inputs: ReadonlyArray<Scaled>): Scaled | st
   return settled({ value: again(node, own), log, size: Math.max(...sizes) + Elementary.log(terms(node)) })
 }
 
-/** The network with its answers, or the kind of op that cannot be made linear. */
+/** The network with its answers, or the kind of an op that cannot be made linear. */
 export const positive = (
   order: ReadonlyArray<Tensor.Tensor>
 ): ((tensor: Tensor.Tensor) => Scaled | undefined) | string => {

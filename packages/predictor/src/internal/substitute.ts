@@ -1,6 +1,6 @@
 import { type Tensor, topological } from "@uninet/graph"
 
-/** A graph with some nodes replaced, as a function of its tensors. `replacement` is asked of every node, with what became of its inputs; `undefined` keeps it. */
+/** A graph with some nodes replaced, as a function of its tensors. `replacement` is called for every node with the new versions of its inputs; `undefined` keeps the node. */
 export const substitute = (
   roots: ReadonlyArray<Tensor.Tensor>,
   replacement: (node: Tensor.Tensor, inputs: ReadonlyArray<Tensor.Tensor>) => Tensor.Tensor | undefined

@@ -2,7 +2,7 @@ import * as Result from "effect/Result"
 import * as Proxy from "../Proxy.ts"
 
 /**
- * AZ-NAS's complexity: floating-point operations of an evaluation, here multiply-accumulates, which order networks the same.
+ * AZ-NAS's complexity: floating-point operations of an evaluation; here multiply-accumulates, which give the same order of networks.
  *
  * **Source.** J. Lee and B. Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024 (arXiv 2403.19232), section 3.1.
  */

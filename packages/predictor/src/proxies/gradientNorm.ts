@@ -5,9 +5,9 @@ import { paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
 /**
- * The sum over weights W of ‖∂L/∂W‖₂, L being the loss of the batch.
+ * The sum over weights W of ‖∂L/∂W‖₂, where L is the loss on the batch.
  *
- * **Source.** M. S. Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (arXiv 2101.08134), section 3.1. **Assumes** a loss, and first values as training has them.
+ * **Source.** M. S. Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (arXiv 2101.08134), section 3.1. **Assumes** a loss, and initial weights as in training.
  */
 export const gradientNorm = Proxy.make({
   name: "grad-norm",

@@ -4,17 +4,17 @@ import { substitute } from "../internal/substitute.ts"
 import { dot, paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
-/** How far the weights are moved along the gradient, as a share of their own norm: small against curvature, large against float32's rounding. */
+/** How far the weights are moved along the gradient, relative to their own norm: small against curvature, large against float32's rounding. */
 const step = 1e-2
 
 const norm = (all: Tensor.Tensor) => Op.sqrt(dot(all, all))
 
 /**
- * −Σ θ · (H g) over all weights, H being the Hessian of the batch's loss and g its gradient: how much taking weights away would slow the loss's descent.
+ * −Σ θ · (H g) over all weights, where H is the Hessian of the batch's loss and g its gradient: how much removing weights would slow the descent of the loss.
  *
- * H g is the central difference of gradients at θ ± ε g, ε = 0.01 ‖θ‖ / ‖g‖, in one program: exact for a loss of third order, and within rounding for the others. That is our choice; the authors differentiate twice.
+ * H g is the central difference of gradients at θ ± ε g, ε = 0.01 ‖θ‖ / ‖g‖, in one program: exact for a loss of third order, and accurate within rounding for others. That is our choice; the authors differentiate twice.
  *
- * **Source.** C. Wang, G. Zhang and R. Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020, equation 8; as a score of networks, Abdelfattah et al., ICLR 2021.
+ * **Source.** C. Wang, G. Zhang and R. Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020, equation 8; as a score for networks, Abdelfattah et al., ICLR 2021.
  * **Assumes** a loss that is smooth along the gradient.
  */
 export const grasp = Proxy.make({

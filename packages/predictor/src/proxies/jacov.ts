@@ -9,7 +9,7 @@ import * as Proxy from "../Proxy.ts"
 
 const k = 1e-5
 
-/** −Σ (log(λ + k) + 1 / (λ + k)) over the eigenvalues λ of the correlations of `batch` rows of the Jacobian. */
+/** −Σ (log(λ + k) + 1 / (λ + k)) over the eigenvalues λ of the correlation matrix of the Jacobian's `batch` rows. */
 export const scoreOf = (jacobian: ArrayLike<number>, batch: number): number => {
   const features = jacobian.length / batch
   const rows = Array.from({ length: batch }, (_, i) => {
@@ -32,10 +32,10 @@ export const scoreOf = (jacobian: ArrayLike<number>, batch: number): number => {
 }
 
 /**
- * How differently a network's outputs move with different examples: −Σ (log(λᵢ + k) + 1 / (λᵢ + k)), k = 10⁻⁵, over the eigenvalues λᵢ of the matrix of correlations of the rows ∂(Σ outputs)/∂xᵢ, one for each example
+ * How differently a network's outputs respond to different examples: −Σ (log(λᵢ + k) + 1 / (λᵢ + k)), k = 10⁻⁵, over the eigenvalues λᵢ of the correlation matrix of the rows ∂(Σ outputs)/∂xᵢ, one for each example
  * of the batch.
  *
- * **Source.** J. Mellor et al., "Neural Architecture Search without Training", arXiv 2006.04647 version 1; as `jacob_cov` in Abdelfattah et al., ICLR 2021. **Assumes** inputs of numbers. Where the Jacobian of an example vanishes
+ * **Source.** J. Mellor et al., "Neural Architecture Search without Training", arXiv 2006.04647 version 1; as `jacob_cov` in Abdelfattah et al., ICLR 2021. **Assumes** float inputs. If the Jacobian of an example vanishes,
  * there is no score.
  */
 export const jacov = Proxy.make({

@@ -2,7 +2,7 @@ import * as Result from "effect/Result"
 import * as Proxy from "../Proxy.ts"
 
 /**
- * Multiply-accumulates of an evaluation of one example.
+ * Multiply-accumulates for evaluating one example.
  *
  * **Assumes** that larger is better. X. Ning et al., "Evaluating Efficient Performance Estimators of Neural Architectures" (NeurIPS 2021), found that few proxies beat it.
  */

@@ -5,14 +5,14 @@ import { total } from "../internal/sums.ts"
 import { NotApplicable } from "../PredictorError.ts"
 import * as Proxy from "../Proxy.ts"
 
-/** Activation functions that let a number through or hold it back, by its sign. */
+/** Activation functions that pass a number on or hold it back depending on its sign. */
 const gates = new Set<Op.ActivationFunction>(["relu", "gelu", "silu"])
 
 /**
- * log |det K| of the batch's codes. Every unit of an activation function is a bit of an example's code, 1 where its input is positive; K has for two examples the number of units in which they agree.
+ * log |det K| of the batch's codes. Every unit of an activation function is one bit of an example's code, 1 if its input is positive; for two examples, K contains the number of units on which they agree.
  *
- * For two codes of signs s, s′ = ±1 that is (s·s′ + units) / 2. **GELU and SiLU** have no kink, but the same two sides: they pass on what is positive and hold back the rest, so their bit is the sign of what they are
- * given as well. That is our choice; the paper has ReLUs only. Units of each layer count, also where several layers take in the same tensor, as in the authors' code.
+ * For two codes of signs s, s′ = ±1 that is (s·s′ + units) / 2. **GELU and SiLU** have no kink, but the same two sides: they pass on what is positive and hold back the rest, so their bit is the sign of their
+ * input as well. That is our choice; the paper has ReLUs only. The units of every layer count, even if several layers take the same tensor, as in the authors' code.
  *
  * **Source.** J. Mellor, J. Turner, A. Storkey and E. Crowley, "Neural Architecture Search without Training", ICML 2021 (arXiv 2006.04647), equation 2. **Assumes** ReLU, GELU or SiLU; no labels.
  */

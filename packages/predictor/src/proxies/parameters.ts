@@ -4,7 +4,7 @@ import * as Proxy from "../Proxy.ts"
 /**
  * The number of trained parameters.
  *
- * **Assumes** that larger is better: the baseline that a proxy has to beat, with MACs.
+ * **Assumes** that larger is better: together with MACs, the baseline that a proxy has to beat.
  */
 export const parameters = Proxy.make({
   name: "parameters",

@@ -2,7 +2,7 @@ import { entropies } from "../internal/entropies.ts"
 import * as Proxy from "../Proxy.ts"
 
 /**
- * AZ-NAS's progressivity: the least gain in the entropy of the features (`expressivity`) from one block to the next.
+ * AZ-NAS's progressivity: the smallest gain in the entropy of the features (`expressivity`) from one block to the next.
  *
  * **Source.** J. Lee and B. Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024 (arXiv 2403.19232), equation 3. **Assumes** two blocks or more.
  */

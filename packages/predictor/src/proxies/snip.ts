@@ -4,9 +4,9 @@ import { paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
 /**
- * Σ |θ · ∂L/∂θ| over all weights: how much the loss of the batch moves, to first order, when they are taken away one by one.
+ * Σ |θ · ∂L/∂θ| over all weights: how much the loss on the batch changes, to first order, when weights are removed one by one.
  *
- * **Source.** N. Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019; as a score of networks, Abdelfattah et al., ICLR 2021. **Assumes** a loss.
+ * **Source.** N. Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019; as a score for networks, Abdelfattah et al., ICLR 2021. **Assumes** a loss.
  */
 export const snip = Proxy.make({
   name: "snip",

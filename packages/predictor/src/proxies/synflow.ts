@@ -7,12 +7,12 @@ import { NotApplicable } from "../PredictorError.ts"
 import * as Proxy from "../Proxy.ts"
 
 /**
- * log Σ |θ| · ∂R/∂|θ| over all weights, R being the sum of the outputs for an input of ones of the network with all parameters by their absolute values and without norms: the synaptic flow, which needs no data.
+ * log Σ |θ| · ∂R/∂|θ| over all weights, where R is the sum of the outputs, for an input of ones, of the network with the absolute values of all parameters and without norms: the synaptic flow, which needs no data.
  *
- * R leaves float32 in deep networks. So its logarithm is what is computed and differentiated, |θ| · ∂log R/∂|θ|, and log R is added: the order of networks is that of the authors' score, which is e to this one. In what is not linear, positive numbers go on as they
- * are (ReLU, GELU, SiLU), gates let everything through, and attention looks at all tokens alike: our choices where the paper has convolutions with ReLU only.
+ * R exceeds float32 in deep networks. So its logarithm is computed and differentiated, |θ| · ∂log R/∂|θ|, and log R is added: the order of networks is that of the authors' score, which is e to the power of this one. Nonlinear parts pass on positive numbers
+ * unchanged (ReLU, GELU, SiLU), gates let everything through, and attention attends equally to all tokens: our choices where the paper has convolutions with ReLU only.
  *
- * **Source.** H. Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020 (arXiv 2006.05467), equation 1; as a score of networks, without batch norms, Abdelfattah et al., ICLR 2021.
+ * **Source.** H. Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020 (arXiv 2006.05467), equation 1; as a score for networks, without batch norms, Abdelfattah et al., ICLR 2021.
  */
 export const synflow = Proxy.make({
   name: "synflow",

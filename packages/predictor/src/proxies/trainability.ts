@@ -8,7 +8,7 @@ import { total } from "../internal/sums.ts"
 import { NotApplicable } from "../PredictorError.ts"
 import * as Proxy from "../Proxy.ts"
 
-/** A gradient at an input, in rows that belong to the output's: what a stride passes over becomes channels. `undefined` where they have no common grid. */
+/** The gradient at a block's input, in rows that match those of its output: positions skipped by a stride become channels. `undefined` if they have no common grid. */
 const alignedRows = (gradient: Tensor.Tensor, output: Tensor.Tensor): Tensor.Tensor | undefined => {
   if (gradient.shape.length !== output.shape.length) return undefined
   if (gradient.shape.length === 3) return gradient.shape[1] === output.shape[1] ? rowsOf(gradient) : undefined
@@ -20,7 +20,7 @@ const alignedRows = (gradient: Tensor.Tensor, output: Tensor.Tensor): Tensor.Ten
   return rowsOf(Op.reshape(Op.transpose(parted, [0, 1, 3, 5, 2, 4]), [batch, channels * down * across, h, w]))
 }
 
-/** The parameters between a block's input and output: its vectors (scales of norms and of layers), which are cheap to differentiate by, or its weights where it has none. */
+/** The parameters between a block's input and output: its vectors (scales of norms and of layers), which are cheap to differentiate with respect to, or its weights if it has none. */
 const parametersOf = (input: Tensor.Tensor, output: Tensor.Tensor): ReadonlyArray<Tensor.Tensor> => {
   const seen = new Set([input])
   const found: Array<Tensor.Tensor> = []
@@ -51,10 +51,10 @@ const largestSingular = (matrix: ArrayLike<number>, rows: number, columns: numbe
 }
 
 /**
- * AZ-NAS's trainability: how well blocks pass gradients on. For a block, random signs are sent back from its output; A is the least-squares map from them to what arrives at its input, σ its largest singular value, and the score is the mean
- * over blocks of 2 − σ − 1 / (σ + 10⁻⁶), largest where σ is 1.
+ * AZ-NAS's trainability: how well blocks pass gradients on. For each block, random signs are sent back from its output. A is the least-squares map from them to what arrives at its input, σ its largest singular value, and the score is the mean
+ * over blocks of 2 − σ − 1 / (σ + 10⁻⁶), largest for σ = 1.
  *
- * A block that passes on what it is given unchanged learns nothing and makes the score −Infinity in the authors' code, as here: such a network goes last. Where LayerScale makes a block all but the identity at first, it learns all the same, and σ is 1. Blocks whose output has another grid than an even part of the input's are left out, our choice.
+ * A block that passes its input on unchanged learns nothing and makes the score −Infinity in the authors' code, as here: such a network ranks last. A block that LayerScale makes almost the identity at first does learn, and its σ is 1. Blocks whose input cannot be divided evenly onto the output's grid are left out, which is our choice.
  *
  * **Source.** J. Lee and B. Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024 (arXiv 2403.19232), section 3.1. **Assumes** two blocks or more; no labels.
  */

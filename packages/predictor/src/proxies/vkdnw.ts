@@ -8,14 +8,14 @@ import * as Proxy from "../Proxy.ts"
 
 const inapplicable = (reason: string) => Result.fail(new NotApplicable({ proxy: "vkdnw", reason }))
 
-/** Examples at most, and examples times classes: every class of each has a forward pass of its own. */
+/** The maximum number of examples, and of examples times classes: every class of each example has its own forward pass. */
 const most = 16
 const passes = 640
 
 /** The share of the uniform distribution in the probabilities, as in the authors' code. */
 const even = 0.05
 
-/** The entropy of the nine deciles of numbers as shares of their sum, between neighbours by a straight line. */
+/** The entropy of the nine deciles of numbers as shares of their sum, linearly interpolated between neighbours. */
 const ofDeciles = (numbers: ArrayLike<number>): number => {
   const sorted = Float64Array.from(numbers, (value) => Math.max(value, 0)).sort()
   const deciles = Array.from({ length: 9 }, (_, k) => {
@@ -25,11 +25,11 @@ const ofDeciles = (numbers: ArrayLike<number>): number => {
     return low + (place - below) * ((sorted[below + 1] ?? low) - low)
   })
   const sum = deciles.reduce((a, b) => a + b, 0)
-  // NaN where all are 0.
+  // NaN if all are 0.
   return deciles.reduce((entropy, x) => (x === 0 ? entropy : entropy - (x / sum) * Elementary.log(x / sum)), 0 / sum)
 }
 
-/** Jᵀ (diag p − p pᵀ) J, the mean over examples; J has a row for every class of every example, class by class. */
+/** Jᵀ (diag p − p pᵀ) J, averaged over examples; J has a row for every class of every example, class by class. */
 const fisherOf = (jacobian: ArrayLike<number>, logits: ArrayLike<number>, examples: number, classes: number) => {
   const weights = jacobian.length / (examples * classes)
   const fisher = new Float64Array(weights * weights)
@@ -54,17 +54,17 @@ const fisherOf = (jacobian: ArrayLike<number>, logits: ArrayLike<number>, exampl
 
 type Layer = Tensor.Tensor<"conv2d" | "linear">
 
-/** Whether a node is a layer with weights of its own. */
+/** Whether a node is a layer with its own weights. */
 const isLayer = (node: Tensor.Tensor): node is Layer =>
   (Tensor.is("conv2d")(node) || Tensor.is("linear")(node)) && Tensor.is("variable")(node.inputs[1])
 
-/** The first channel of a layer's input or output: an image's second axis, else the last. */
+/** The first channel of a layer's input or output: along an image's second axis, otherwise along the last. */
 const firstOf =
   (layer: Layer) =>
   (x: Tensor.Tensor): Tensor.Tensor =>
     Op.slice(x, layer.kind === "conv2d" ? 1 : x.shape.length - 1, 0, 1)
 
-/** What the first element of a layer's weights is multiplied by, for each place of the output. */
+/** What the first element of a layer's weights is multiplied by, for each position of the output. */
 const met = (layer: Layer): Tensor.Tensor => {
   const [x, w] = layer.inputs
   const first = firstOf(layer)(x)
@@ -75,11 +75,11 @@ const met = (layer: Layer): Tensor.Tensor => {
 }
 
 /**
- * Fisher-eigenvalue entropy: −Σ λ̃ₖ log λ̃ₖ over the nine deciles λ̃ₖ, as shares of their sum, of the eigenvalues of the Fisher information of the classes' probabilities with respect to the first element of every
- * layer's weights; log 9 where all are alike. Batch norms have the statistics that they begin with.
+ * Fisher-eigenvalue entropy: −Σ λ̃ₖ log λ̃ₖ over the nine deciles λ̃ₖ, as shares of their sum, of the eigenvalues of the Fisher information of the class probabilities with respect to the first element of every
+ * layer's weights; log 9 if all are equal. Batch norms have their initial statistics.
  *
- * Derivatives for each example come of one backward pass: the gradients at a layer's first output channel, times what the first element of its weights met of the first input channel, summed over places. Biases and norms are
- * left out, our choice. The authors add the number of layers where they rank by it alone, which can be had of other proxies.
+ * One backward pass gives the derivatives for each example: the gradients at a layer's first output channel, times what the first element of its weights was multiplied by in the first input channel, summed over positions.
+ * Biases and norms are left out, which is our choice. The authors add the number of layers when ranking by this score alone; other proxies can provide it.
  *
  * **Source.** O. Týbl and L. Neumann, "Training-free Neural Architecture Search through Variance of Knowledge of Deep Network Weights", CVPR 2025 (arXiv 2502.04975), section III. **Assumes** classes; no labels.
  */

@@ -6,9 +6,9 @@ import { paired, row } from "../internal/sums.ts"
 import * as Proxy from "../Proxy.ts"
 
 /**
- * Σ over weights W of log Σ_θ E|∇θ| / √Var(∇θ), mean and variance being those of the loss's gradients on two batches: the halves of the one that is given. Elements whose gradient is the same on both say nothing.
+ * Σ over weights W of log Σ_θ E|∇θ| / √Var(∇θ), with mean and variance of the loss's gradients on two batches, the halves of the given one. Elements whose gradient is the same on both do not count.
  *
- * Of two gradients a and b that is (|a| + |b|) / |a − b|.
+ * For two gradients a and b that is (|a| + |b|) / |a − b|.
  *
  * **Source.** G. Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR 2023 (arXiv 2301.11300), equation 17; two batches as in the authors' code. **Assumes** a loss.
  */
@@ -36,7 +36,7 @@ export const zico = Proxy.make({
             const [x, y] = [at(a, i), at(b, i)]
             if (x !== y) sum += (Math.abs(x) + Math.abs(y)) / Math.abs(x - y)
           }
-          // A weight that nothing moves adds nothing, as in the authors' code.
+          // A weight without any such element adds nothing, as in the authors' code.
           return sum === 0 ? total : total + Elementary.log(sum)
         }, 0)
       }

@@ -1,11 +1,11 @@
-/** What a space says of a point that is to grow: its cost, and the chain that it is. */
+/** What a space declares about a point that is to be scaled: its cost, and its chain. */
 import { ModelSpace, type Scaling } from "@uninet/model-space"
 import * as Result from "effect/Result"
 import { type ScaleError, Unscalable } from "../ScaleError.ts"
 
 export type Space<A, C extends string, M extends string> = ModelSpace.ModelSpace<A, C, M>
 
-/** Multiply-accumulates of a point, by the space's own cost of that name. */
+/** Multiply-accumulates of a point, from the space's cost of that name. */
 export const macsOf = <A, C extends string, M extends string>(
   of: Space<A, C, M>,
   point: A

@@ -1,25 +1,25 @@
-/** What of a chain can be scaled, which values each quantity may take, and where the coefficients want it. */
+/** Which parts of a chain can be scaled, which values each quantity may take, and which value the coefficients aim for. */
 import type { Scaling } from "@uninet/model-space"
 import { Elementary } from "@uninet/search-space"
 import type { Coefficients } from "../Coefficients.ts"
 
-/** A size that grows: how fast, and up to where. */
+/** A size that grows: how fast, and up to which limit. */
 export interface Quantity extends Scaling.Size {
   readonly dimension: Scaling.Dimension
   readonly factor: number
   readonly limit: number
 }
 
-/** Everything that can change of a chain. */
+/** Everything in a chain that can change. */
 export interface Quantities {
   readonly resolution: Quantity
   readonly stem: Quantity
   readonly widths: ReadonlyArray<Quantity>
   readonly depths: ReadonlyArray<Quantity>
   readonly head: Quantity
-  /** Stages that must stay as wide as what comes in. */
+  /** Stages that must stay as wide as their input. */
   readonly tied: ReadonlyArray<boolean>
-  /** Stages that must stay of another width than what comes in. */
+  /** Stages whose width must stay different from their input's. */
   readonly apart: ReadonlyArray<boolean>
 }
 
@@ -38,7 +38,7 @@ export const of = (chain: Anatomy, { coefficients, fixedImage, limits }: Setting
   const quantity = (dimension: Scaling.Dimension, size: Scaling.Size, limit = limits[dimension]): Quantity => ({
     ...size,
     dimension,
-    // What does not change has no limit to reach either.
+    // A size that does not change cannot reach its limit either.
     factor: size.step === 0 ? 1 : coefficients[dimension],
     limit
   })
@@ -67,7 +67,7 @@ export const all = ({ depths, head, resolution, stem, widths }: Quantities): Rea
   head
 ]
 
-/** The value at φ = t if nothing were rounded. */
+/** The value at φ = t without rounding. */
 export const ideal = ({ base, factor }: Quantity, t: number): number => base * Elementary.pow(factor, t)
 
 /** The next value above. */
@@ -81,7 +81,7 @@ export const below = ({ base, step }: Quantity, value: number): number =>
   Math.max(base, (Math.ceil(value / step) - 1) * step)
 
 /**
- * The values on both sides of what is wanted, `reach` of them each, none below `least` and none above the limit. One that is hit
+ * The values on both sides of the wanted value, `reach` of them each, none below `least` and none above the limit. A value that is hit
  * exactly counts as below.
  */
 export const around = (
@@ -92,7 +92,7 @@ export const around = (
 ): readonly [number, ...ReadonlyArray<number>] => {
   const { base, limit, step } = quantity
   if (step === 0) return [base]
-  // A hair's breadth above a value is that value: powers of coefficients are not exact.
+  // Slightly above a value counts as that value: powers of coefficients are not exact.
   const under = Math.max(base, Math.floor(wanted / step + 1e-9) * step)
   const first = Math.max(least, under)
   const values: [number, ...Array<number>] = [first]

@@ -1,8 +1,8 @@
 /**
- * How far along the coefficients' direction a network has to go to cost as much as asked.
+ * How far along the coefficients' direction a network must go to reach the requested cost.
  *
- * Sizes between two roundings have a cost between theirs: every quantity counts as its lower value with some probability and its upper one
- * with the rest, such that the mean is the size that is wanted. That is a continuous cost that rises with t, so bisection finds the t.
+ * Sizes between two roundings get a cost between theirs: every quantity takes its lower value with some probability and its upper value
+ * otherwise, such that the mean is the wanted size. This makes the cost continuous and increasing in t, so bisection finds t.
  */
 import type { Scaling } from "@uninet/model-space"
 import { Elementary } from "@uninet/search-space"
@@ -29,7 +29,7 @@ const mixture = (quantity: Q.Quantity, least: number, t: number): Mixture => {
 const mean = (of: (value: number) => number, mix: Mixture): number =>
   mix.reduce((sum, [value, probability]) => sum + probability * of(value), 0)
 
-/** The cost at t, no quantity being below `least`. */
+/** The cost at t, with no quantity below `least`. */
 export const cost = (quantities: Q.Quantities, macs: Macs, least: Scaling.Sizes, t: number): number => {
   const { head, resolution, stem, tied } = quantities
   const start = mixture(stem, least.stem, t)
@@ -74,7 +74,7 @@ export const end = (quantities: Q.Quantities): { readonly t: number; readonly qu
 
 const precision = 1e-4
 
-/** The t where the cost is `target`, which it reaches below `most`; `undefined` where it does not. */
+/** The t below `most` where the cost is `target`; `undefined` if there is none. */
 export const length = (of: (t: number) => number, target: number, most: number): number | undefined => {
   let low = 0
   let high = Math.min(0.5, most)

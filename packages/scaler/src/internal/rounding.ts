@@ -1,8 +1,8 @@
 /**
- * The roundings nearest to the ideal sizes whose cost is the target's.
+ * The roundings nearest to the ideal sizes whose cost matches the target.
  *
- * Every quantity may take a few values around its ideal one. A network is a chain of parts whose costs add up and that hand on nothing but
- * a width, so dynamic programming over (stage, width, cost in narrow bands) finds the best of all combinations.
+ * Every quantity may take a few values around its ideal one. A network is a chain of parts whose costs add up and that share nothing but
+ * a width, so dynamic programming over (stage, width, cost in narrow bands) finds the best combination of all.
  */
 import type { Scaling } from "@uninet/model-space"
 import { Elementary } from "@uninet/search-space"
@@ -13,7 +13,7 @@ import * as Ray from "./ray.ts"
 export interface Rounded {
   readonly sizes: Scaling.Sizes
   readonly macs: number
-  /** From the ideal sizes, 0 at them. */
+  /** Distance from the ideal sizes, where it is 0. */
   readonly distance: number
 }
 
@@ -21,19 +21,19 @@ export interface Problem {
   readonly quantities: Q.Quantities
   readonly macs: Ray.Macs
   readonly least: Scaling.Sizes
-  /** Where on the coefficients' direction the ideal sizes are. */
+  /** Where along the coefficients' direction the ideal sizes are. */
   readonly t: number
   readonly target: number
   readonly tolerance: number
 }
 
-/** Bands of cost in the tolerance: of networks that cost the same but for that, only the one nearest to the ideal is gone on with. */
+/** Bands of cost per tolerance: of networks in the same band, only the one nearest to the ideal is kept. */
 const bandsPerTolerance = 50
 
-/** How much further below the ideal a depth in the first half of the stages counts: these are rounded up rather than down. */
+/** How much more a depth below its ideal counts in the first half of the stages, so that these are rounded up rather than down. */
 const earlyDepth = 2
 
-/** What a unit of the stem's and the head's width counts, beside that of a stage. */
+/** The weight of the stem's and the head's width, relative to that of a stage. */
 const edgeWidth = 0.25
 
 const squared = (value: number, ideal: number, below = 1): number => {
@@ -43,12 +43,12 @@ const squared = (value: number, ideal: number, below = 1): number => {
   return counted * counted
 }
 
-/** All that a stage leaves behind: by width and band the nearest way there. */
+/** What a stage leaves behind: for every width and band, the nearest way to get there. */
 interface Front {
   readonly widths: ReadonlyArray<number>
   readonly distance: Float64Array
   readonly macs: Float64Array
-  /** The state of the front before, and the depth. */
+  /** The state in the previous front, and the depth. */
   readonly from: Array<number>
   readonly depths: Array<number>
 }
@@ -64,13 +64,13 @@ const front = (widths: ReadonlyArray<number>, bands: number): Front => {
   }
 }
 
-/** Values on either side of the ideal that are tried where the image is given: as few as will do. */
+/** How many values to try on either side of the ideal when the image is fixed: as few as will do. */
 const reaches = [1, 2, 3]
 
 /**
- * The rounding to be taken: within the tolerance the one nearest to the ideal, else the one nearest to the target.
+ * The rounding to use: the one nearest to the ideal if any is within the tolerance, else the one nearest to the target.
  *
- * `costOf` is the cost of sizes, `undefined` where they cannot be built.
+ * `costOf` is the cost of sizes, `undefined` if they cannot be built.
  */
 export const best = (problem: Problem, costOf: (sizes: Scaling.Sizes) => number | undefined): Rounded => {
   const { least, quantities, t } = problem
@@ -94,8 +94,8 @@ export const best = (problem: Problem, costOf: (sizes: Scaling.Sizes) => number 
 }
 
 /**
- * The problem at one size of the image: depth and width go on by themselves until the cost is the target's, alike where the coefficients leave
- * them as they are.
+ * The problem with the image fixed at one size: depth and width grow alone until the cost matches the target, equally if the coefficients keep both
+ * unchanged.
  */
 const turn = (problem: Problem, edge: number): { readonly edge: number; readonly problem: Problem | undefined } => {
   const { macs, quantities, target } = problem
@@ -118,7 +118,7 @@ const turn = (problem: Problem, edge: number): { readonly edge: number; readonly
   return { edge, problem: t === undefined ? undefined : { ...problem, quantities: fixed, least, t } }
 }
 
-/** Single steps, each the largest of those that lead nearer to the target, until it is reached or none does. */
+/** Takes single steps, always the largest of those that lead nearer to the target, until it is reached or none does. */
 const walk = (problem: Problem, from: Rounded, costOf: (sizes: Scaling.Sizes) => number | undefined): Rounded => {
   let at = from
   while (!isWithin(problem, at.macs)) {
@@ -150,7 +150,7 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
   const { apart, head, resolution, stem, tied } = quantities
   const stages = quantities.widths.length
   const band = (target * tolerance) / bandsPerTolerance
-  // Beyond the target nothing is nearer than what costs twice as much.
+  // Beyond the target, costs above twice as much cannot be the nearest.
   const most = target * Math.max(2, 1 + 2 * tolerance)
   const bands = Math.ceil(most / band) + 1
   const choices = (quantity: Q.Quantity, atLeast: number) => {
@@ -240,7 +240,7 @@ const atImage = (problem: Problem, reach: number, edge: number): Rounded | undef
   return { sizes, macs: found.macs, distance: found.distance }
 }
 
-/** The smallest change of cost, as a share of the target, that one step of one quantity towards the target makes. */
+/** The smallest change in cost, relative to the target, from one step of one quantity towards the target. */
 export const finestStep = (
   { least, quantities, target }: Problem,
   { macs, sizes }: Rounded,
@@ -258,7 +258,7 @@ export const finestStep = (
   return finest
 }
 
-/** All sizes one step away, widths that are tied moving together and those that must differ staying apart. */
+/** All sizes one step away; tied widths move together, and widths that must differ stay different. */
 export const steps = (
   { apart, depths, head, resolution, stem, tied, widths }: Q.Quantities,
   least: Scaling.Sizes,

@@ -1,16 +1,16 @@
-/** How the channels of a narrow layer become those of a wider one, and what that does to the layer's weights (Chen et al. 2016, "Net2Net", section 3.1). */
+/** How the channels of a narrow layer become those of a wider one, and how that changes the layer's weights (Chen et al. 2016, "Net2Net", section 3.1). */
 import type { Prng } from "@uninet/search-space"
 import * as Arr from "effect/Array"
 
-/** Channel j of the wider layer is a copy of the narrow one's `source[j]`; every channel has a copy. */
+/** Channel j of the wider layer is a copy of the narrow layer's `source[j]`; every channel has a copy. */
 export interface Widening {
   readonly from: number
   readonly source: ArrayLike<number>
 }
 
 /**
- * The channels again and again in their order, until there are enough. Of heads that divide the channels whole heads are copied, and where
- * `to` is a multiple of `from` every channel is copied equally often, which keeps mean and variance over the channels.
+ * Repeats the channels in order until there are enough. If heads divide the channels, whole heads are copied, and if
+ * `to` is a multiple of `from`, every channel is copied equally often, which keeps mean and variance over the channels.
  */
 export const cyclic = (from: number, to: number): Widening => ({
   from,
@@ -26,7 +26,7 @@ export const inParts = (parts: number, from: number, to: number): Widening => ({
   })
 })
 
-/** Positions of a map as those of a larger map that stand on the nearest of them. */
+/** For each position of the larger map, the nearest position of the smaller one. */
 export const nearest = (
   from: { readonly height: number; readonly width: number },
   to: { readonly height: number; readonly width: number }
@@ -39,7 +39,7 @@ export const nearest = (
   })
 })
 
-/** A tensor as an axis sees it: so many blocks of `length` rows of `inner` numbers. */
+/** A tensor as seen along an axis: `outer` blocks of `length` rows of `inner` numbers. */
 const axisOf = (shape: ReadonlyArray<number>, axis: number) => ({
   outer: shape.slice(0, axis).reduce((n, length) => n * length, 1),
   inner: shape.slice(axis + 1).reduce((n, length) => n * length, 1)
@@ -50,7 +50,7 @@ export interface Tensor {
   readonly data: Float32Array
 }
 
-/** Along an axis that a layer gives out: every number with its channel. */
+/** Along an axis of output channels: every number is copied with its channel. */
 export const repeat = ({ data, shape }: Tensor, axis: number, { from, source }: Widening): Tensor => {
   const { inner, outer } = axisOf(shape, axis)
   const channels = Array.from(source)
@@ -64,12 +64,12 @@ export const repeat = ({ data, shape }: Tensor, axis: number, { from, source }: 
   return { shape: shape.with(axis, to), data: out }
 }
 
-/** How unequal the parts are into which a weight is divided among copies, as a share of the mean part. */
+/** How unequal the parts are into which a weight is divided among copies, relative to the mean part. */
 const asymmetry = 0.5
 
 /**
- * Along an axis that a layer takes in: a weight is divided among the copies of its channel, so that their sum is what it was. The parts are
- * unequal, our choice in place of Net2Net's noise: copies that were equal in everything would be trained alike for ever.
+ * Along an axis of input channels: a weight is divided among the copies of its channel, so that their sum is unchanged. The parts are
+ * unequal, which is our choice instead of Net2Net's noise: completely equal copies would train identically for ever.
  */
 export const divide = ({ data, shape }: Tensor, axis: number, { from, source }: Widening, prng: Prng.Prng): Tensor => {
   const { inner, outer } = axisOf(shape, axis)
