@@ -1,7 +1,7 @@
 /**
- * What a machine takes for the networks of a space, as a file that travels: another machine can search for this one by it.
+ * How long a machine takes for the networks of a space, as a portable file: another machine can use it to search for this one.
  *
- * It is made by measuring networks that are drawn from the space, and says how far it is off those that it has not seen.
+ * It is made by measuring networks drawn from the space, and records the prediction error on networks that it has not seen.
  */
 import type { GraphError, Program } from "@uninet/graph"
 import { ModelSpace } from "@uninet/model-space"
@@ -23,45 +23,45 @@ import * as Stopwatch from "./Stopwatch.ts"
 import { Target } from "./Target.ts"
 
 const format = "uninet device"
-/** Of the file's form and of what its numbers mean; another is refused. */
+/** The version of the file format and of the meaning of its numbers; other versions are rejected. */
 export const version = 1
 
 const Share = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
-/** A machine's latency of a space's networks, as a file has it. */
+/** A machine's latency for a space's networks, as stored in a file. */
 export const Device = Schema.Struct({
   format: Schema.Literal(format),
   version: Schema.Literal(version),
-  /** Whose networks it is of: the name, `ModelSpace.fingerprint`, and what they take, in words. */
+  /** The space of the networks: its name, `ModelSpace.fingerprint`, and the networks' inputs as text. */
   space: Schema.Struct({ name: Schema.String, fingerprint: Schema.String, takes: Schema.optionalKey(Schema.String) }),
   target: Target,
-  /** Of networks in eight bits; absent of those in floats. */
+  /** For int8 networks; absent for float networks. */
   precision: Schema.optionalKey(Schema.Literal("int8")),
   machine: Machine.Machine,
-  /** Milliseconds of the reference network, which is the same everywhere. */
+  /** Milliseconds for the reference network, which is the same everywhere. */
   reference: Schema.Finite,
-  /** How many networks were measured, and the cores that worked for others meanwhile. */
+  /** How many networks were measured, and how many cores other processes used in the meantime. */
   measured: Schema.Int,
   others: Share,
-  /** Relative errors on networks that were left out: half are no larger than the first, nine in ten than the second. */
+  /** Relative errors on held-out networks: half of them are no larger than the first, nine in ten no larger than the second. */
   error: Schema.Struct({ median: Share, ninety: Share }),
   predictor: Predictor.Predictor
 })
 export type Device = typeof Device.Type
 
-/** The file: what it says, and the digest of that, so that a number that was changed by hand is seen. Absent in files of before there was one. */
+/** The file: its content and a digest of it, so that a number edited by hand is detected. Files from before digests have none. */
 const Json = Schema.fromJsonString(
   Schema.toCodecJson(Device.mapFields(Struct.assign({ digest: Schema.optionalKey(Schema.String) })))
 )
 
 const digestOf = (device: Device) => Digest.of(Schema.encodeSync(Json)(device))
 
-/** A device as the text of its file, which `parse` reads. */
+/** A device as the text of a file, which `parse` reads. */
 export const print = (device: Device): string => `${Schema.encodeSync(Json)({ ...device, digest: digestOf(device) })}\n`
 
 const Head = Schema.fromJsonString(Schema.Struct({ format: Schema.Literal(format), version: Schema.Unknown }))
 
-/** The device that a file's text describes. Fails with `DeviceUnusable` where it is no device file, one of another version, or not as it was written. */
+/** The device in a file's text. Fails with `DeviceUnusable` if it is not a device file, has another version, or has been changed since it was written. */
 export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
   const head = Schema.decodeUnknownResult(Head)(text)
   if (Result.isFailure(head))
@@ -87,10 +87,10 @@ export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
     : Result.fail(new DeviceUnusable({ reason: "has been changed since it was written", remedy }))
 }
 
-/** The name of the cost that a device says: what networks take in floats, or in eight bits. */
+/** The name of the cost that a device predicts: latency in floats, or in int8. */
 export const costOf = ({ precision }: Pick<Device, "precision">) => (precision === "int8" ? "int8Latency" : "latency")
 
-/** What a space's networks take, in words: `image [1×28×28], for 10 classes`. */
+/** The inputs of a space's networks as text: `image [1×28×28], for 10 classes`. */
 const takenBy = <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): string | undefined =>
   Result.match(of.model(Space.seedPoint(of.space)), {
     onSuccess: ({ inputs }) =>
@@ -98,7 +98,7 @@ const takenBy = <A, C extends string, M extends string>(of: ModelSpace.ModelSpac
     onFailure: () => undefined
   })
 
-/** Succeeds where a device was profiled for this very space, by its fingerprint; fails with `DeviceUnusable` where it was another one. */
+/** Succeeds if a device was profiled for exactly this space, judging by the fingerprint; otherwise fails with `DeviceUnusable`. */
 export const fits =
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>) =>
   ({ space }: Device): Result.Result<void, DeviceUnusable> => {
@@ -122,7 +122,7 @@ const operationsOf =
       Result.map(Model.evaluation({ batch })(model), (program: Program.Program) => Operation.ofProgram(program))
     )
 
-/** How it adds up along a space's parts: a part takes what its ops do, and the fixed part comes at the start. `null` where the space has no parts. */
+/** How latency adds up along a space's parts: a part takes as long as its ops, and the fixed part comes at the start. `null` if the space has no parts. */
 const byParts = <A, C extends string, M extends string>(
   { predictor, target }: Pick<Device, "predictor" | "target">,
   of: ModelSpace.ModelSpace<A, C, M>
@@ -131,7 +131,7 @@ const byParts = <A, C extends string, M extends string>(
   return of.byParts === null ? null : of.byParts((part) => price(Operation.ofProgram(part)), target.batch)
 }
 
-/** The chain along which `latency` adds up, so that bounds on it are met by dynamic programming over a space's parts; `null` where the space has no parts. */
+/** The chain along which `latency` adds up, so that bounds on it are met by dynamic programming over a space's parts; `null` if the space has no parts. */
 export const chain =
   (device: Pick<Device, "predictor" | "target">) =>
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): Cost.Chain<A, "latency"> | null => {
@@ -153,7 +153,7 @@ export const chain =
   }
 
 /**
- * Milliseconds that the device is predicted to take for a point's network; Infinity for what cannot be built.
+ * The predicted time of a point's network on the device, in milliseconds; Infinity for anything that cannot be built.
  *
  * @example
  * ```ts
@@ -199,32 +199,32 @@ export const latency =
   ({ predictor, target }: Pick<Device, "predictor" | "target">) =>
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): ((point: A) => number) => {
     const parts = byParts({ predictor, target }, of)
-    // Parts are shared by many points, and remembered.
+    // Parts are shared by many points, and cached.
     if (parts !== null) return (point) => predictor.fixed + parts.of(point).price
     const operations = operationsOf(of, target.batch)
     const price = Predictor.predict(predictor)
     return (point) => Result.match(operations(point), { onSuccess: price, onFailure: () => Infinity })
   }
 
-/** How a machine is profiled. */
+/** How to profile a machine. */
 export interface Options {
   readonly target: Target
-  /** Whether networks are measured in eight bits. Default false. */
+  /** Whether to measure networks in int8. Default false. */
   readonly int8?: boolean
   /** How long it may take, in seconds. */
   readonly seconds: number
-  /** Decides which networks are drawn. Default 0. */
+  /** Seed for drawing the networks. Default 0. */
   readonly seed?: string | number
-  /** Hears how many networks are measured, and of the share of the time that has passed. Default: nobody does. */
+  /** Called with how many networks have been measured and what share of the time has passed. Default: nothing is reported. */
   readonly onProgress?: (measured: number, share: number) => Effect.Effect<void>
 }
 
-/** Fewest networks that say anything. */
+/** The fewest networks that allow a prediction. */
 const fewest = 40
 
 /**
- * Networks that take turns, and how many: so many fit into memory together, and their turns are far enough apart that what disturbs one does not disturb all of them. Where a network takes more than a
- * second, more networks say more than more turns; how it is, the first few show.
+ * How many networks take turns, and for how many rounds. That many fit into memory together, and their turns are far enough apart that a disturbance of one does not affect all of them. If a network
+ * takes more than a second, more networks are worth more than more turns; the first few networks show which case it is.
  */
 const paces = {
   first: { together: 4, rounds: 7 },
@@ -232,27 +232,27 @@ const paces = {
   slow: { together: 4, rounds: 4 }
 }
 
-/** What part of the time is left for the fit, until one of half of the networks was timed. */
+/** The share of the time that is reserved for the fit, until a fit on half of the networks has been timed. */
 const forFit = 0.06
 
-/** How much longer a fit may take than one of fewer networks says, by which it grows with their third power. */
+/** A margin on the time for a fit, extrapolated from one on fewer networks by their third power. */
 const leeway = 1.2
 
 const cube = (n: number) => n * n * n
 
-/** The point that is measured and how long it took. */
+/** The measured point and how long it took. */
 interface Visited {
   readonly operations: ReadonlyArray<Operation.Operation>
   readonly milliseconds: number
 }
 
-/** Everything that profiling fails with. */
+/** Every error that profiling can fail with. */
 export type ProfileError = ModelNotRun | TooFewMeasured | GraphError | ModelSpace.Unbuildable | Export.NotBatchFree
 
 /**
- * Profiles this machine for a space. Nothing is kept of what is interrupted.
+ * Profiles this machine for a space. If it is interrupted, nothing is kept.
  *
- * Fails with `TooFewMeasured` where the time is too short, `ModelNotRun`, or what keeps a network from being built or exported.
+ * Fails with `TooFewMeasured` if the time is too short, with `ModelNotRun`, or with the reason why a network cannot be built or exported.
  */
 export const profile = ({ int8 = false, onProgress = () => Effect.void, seconds, seed = 0, target }: Options) =>
   Effect.fn("Device.profile")(function* <A, C extends string, M extends string>(
@@ -265,7 +265,7 @@ export const profile = ({ int8 = false, onProgress = () => Effect.void, seconds,
     const seen = new Set<string>()
     const visited: Array<Visited> = []
     const references: Array<number> = []
-    // Of the time, by a network.
+    // The share of the time per network.
     let each = 0
     let pace = paces.first
     let misses = 0
@@ -274,7 +274,7 @@ export const profile = ({ int8 = false, onProgress = () => Effect.void, seconds,
       const examples = visited.map((each) => ({ ...each, milliseconds: each.milliseconds * usual }))
       return { usual, ...Predictor.fit(examples) }
     }
-    // Of the time, by the third power of how many networks are fitted.
+    // The share of the time, divided by the third power of the number of fitted networks.
     let fitting: number | undefined
     const forFitOf = (networks: number) => (fitting === undefined ? forFit : fitting * cube(networks))
     while (passed() + each * pace.together + forFitOf(visited.length + pace.together) < 1 && misses < patience) {
@@ -335,5 +335,5 @@ export const profile = ({ int8 = false, onProgress = () => Effect.void, seconds,
     }
   })
 
-/** Draws of networks that were measured already, before a space is held to have no more. */
+/** After this many draws of networks that have been measured already, the space is considered exhausted. */
 const patience = 1000

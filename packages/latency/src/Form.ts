@@ -1,4 +1,4 @@
-/** The exported form of a network that nobody has trained: as fast, as large and as heavy as if somebody had. */
+/** The exported form of an untrained network: as fast and as large as if it had been trained. */
 import type { GraphError, Tensor } from "@uninet/graph"
 import { Model } from "@uninet/nn"
 import { Export, Model as Onnx, Quantise } from "@uninet/onnx"
@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 /** Numbers between −1 and 1 without a pattern. */
 const noise = Float32Array.from({ length: 65_521 }, (_, i) => (((i * 2654435761) >>> 0) / 2 ** 32) * 2 - 1)
 
-/** Weights that are nowhere 0, and norms' statistics as they are at first: results stay within what floats hold at full speed. */
+/** Weights that are never 0, and norms with their initial statistics: results stay in the range that floats handle at full speed. */
 const weight = ({ attributes: { initialiser }, shape }: Tensor.Tensor<"variable">): Float32Array => {
   const values = new Float32Array(shape.reduce((n, m) => n * m, 1))
   if (initialiser.kind === "constant") return values.fill(initialiser.value)
@@ -16,7 +16,7 @@ const weight = ({ attributes: { initialiser }, shape }: Tensor.Tensor<"variable"
   return values
 }
 
-/** The exported model, for any batch. */
+/** The exported model, for any batch size. */
 const modelOf = (model: Model.Model): Result.Result<Onnx.Model, GraphError | Export.NotBatchFree> =>
   Result.gen(function* () {
     const { variables } = yield* Model.evaluation({ batch: 1 })(model)
@@ -27,7 +27,7 @@ const modelOf = (model: Model.Model): Result.Result<Onnx.Model, GraphError | Exp
   })
 
 /**
- * The ONNX file that a network would be exported as, with weights that mean nothing.
+ * The ONNX file that a network would be exported as, with meaningless weights.
  *
  * @example
  * ```ts
@@ -45,10 +45,10 @@ const modelOf = (model: Model.Model): Result.Result<Onnx.Model, GraphError | Exp
 const of = (model: Model.Model): Result.Result<Uint8Array, GraphError | Export.NotBatchFree> =>
   Result.map(modelOf(model), Onnx.encode)
 
-/** What values are held to come to: what a network takes hangs on no range. */
+/** The assumed range of values: how long a network takes does not depend on it. */
 const range = { min: -4, max: 4 }
 
-/** The same in eight bits, as `uninet export --int8` writes it, calibrated on nothing. */
+/** The same in int8, as `uninet export --int8` writes it, without any calibration. */
 const int8 = (model: Model.Model): Result.Result<Uint8Array, GraphError | Export.NotBatchFree> =>
   Result.map(modelOf(model), (whole) =>
     Onnx.encode(Quantise.quantise(new Map(Quantise.observed(whole).map((name) => [name, range])))(whole).model)

@@ -1,9 +1,9 @@
-/** Why nothing is measured or predicted. */
+/** Why something cannot be measured or predicted. */
 import * as Schema from "effect/Schema"
 
-/** A model that cannot be run here. */
+/** A model that cannot run here. */
 export class ModelNotRun extends Schema.TaggedError<ModelNotRun>()("ModelNotRun", {
-  /** Its name: of a file, or a point in a line. */
+  /** The name of its file, or its point on one line. */
   model: Schema.String,
   reason: Schema.String
 }) {
@@ -12,7 +12,7 @@ export class ModelNotRun extends Schema.TaggedError<ModelNotRun>()("ModelNotRun"
   }
 }
 
-/** What runs a model there is not here. */
+/** The runtime for a target is not available here. */
 export class NotHere extends Schema.TaggedError<NotHere>()("NotHere", {
   target: Schema.String
 }) {
@@ -21,7 +21,7 @@ export class NotHere extends Schema.TaggedError<NotHere>()("NotHere", {
   }
 }
 
-/** A device file that is not for what is asked of it. */
+/** A device file that cannot be used for what is asked of it. */
 export class DeviceUnusable extends Schema.TaggedError<DeviceUnusable>()("DeviceUnusable", {
   reason: Schema.String,
   remedy: Schema.String
@@ -31,7 +31,7 @@ export class DeviceUnusable extends Schema.TaggedError<DeviceUnusable>()("Device
   }
 }
 
-/** Time that is too short for so much as a rough profile. */
+/** Too little time for even a rough profile. */
 export class TooFewMeasured extends Schema.TaggedError<TooFewMeasured>()("TooFewMeasured", {
   measured: Schema.Int,
   needed: Schema.Int

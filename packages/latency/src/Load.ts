@@ -1,17 +1,17 @@
-/** What else runs on this machine while something is measured, by the system's own counts of its cores' time. */
+/** What else runs on this machine during a measurement, by the system's own accounting of CPU time. */
 import { cpus } from "node:os"
 
-/** Processor time used up to a moment, in milliseconds. */
+/** CPU time used up to a moment, in milliseconds. */
 export interface Snapshot {
-  /** Of all cores together, whatever they worked for. */
+  /** Of all cores together, by any process. */
   readonly busy: number
-  /** Of this process. */
+  /** By this process. */
   readonly own: number
   /** When it was taken. */
   readonly at: number
 }
 
-/** Takes a snapshot of the processor time used so far. */
+/** Takes a snapshot of the CPU time used so far. */
 export const snapshot = (): Snapshot => {
   const busy = cpus().reduce((sum, { times: { irq, nice, sys, user } }) => sum + user + nice + sys + irq, 0)
   const { system, user } = process.cpuUsage()
@@ -19,7 +19,7 @@ export const snapshot = (): Snapshot => {
 }
 
 /**
- * How many cores worked for others between two snapshots, on average; 0 where the system does not say (its counts then stand still).
+ * How many cores other processes used between two snapshots, on average; 0 if the system does not report it (its counts do not change then).
  *
  * @example
  * ```ts
@@ -37,5 +37,5 @@ export const snapshot = (): Snapshot => {
 export const others = (before: Snapshot, after: Snapshot): number =>
   Math.max(0, (after.busy - before.busy - (after.own - before.own)) / Math.max(1, after.at - before.at))
 
-/** From so many cores on, a machine is said to be under load. */
+/** If other processes use more cores than this, the machine counts as under load. */
 export const quiet = 0.2

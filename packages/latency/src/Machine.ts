@@ -1,20 +1,20 @@
-/** What a measurement is of besides the model: processor, system and versions. */
+/** What a measurement depends on besides the model: CPU, system and versions. */
 import * as Schema from "effect/Schema"
 import { arch, availableParallelism, cpus, platform } from "node:os"
 import * as ort from "onnxruntime-node"
 
-/** What a machine is, as far as latency goes by it. */
+/** A machine, as far as it matters for latency. */
 export const Machine = Schema.Struct({
   processor: Schema.String,
   cores: Schema.Int,
-  /** `linux x64`. */
+  /** For example `linux x64`. */
   system: Schema.String,
   onnxruntime: Schema.String,
   node: Schema.String
 })
 export type Machine = typeof Machine.Type
 
-/** This machine: its processor by name, cores, system, and the versions of ONNX Runtime and Node. */
+/** This machine: the name of its CPU, its cores, its system, and the versions of ONNX Runtime and Node. */
 export const here = (): Machine => ({
   processor: cpus()[0]?.model.trim() || "a processor without a name",
   cores: availableParallelism(),

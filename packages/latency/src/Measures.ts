@@ -1,9 +1,9 @@
 /**
- * What running a network takes, as costs of a space: by their names they are bounds, objectives and rewards of any search.
+ * The resources that running a network takes, as costs of a space: by name they can be bounds, objectives and rewards of any search.
  *
- * - `latency`: milliseconds that a device is predicted to take.
- * - `int8Latency`: the same in eight bits, where the device was profiled in them.
- * - `peakMemory`: bytes of results that the exported form holds at once at most, before a runtime merges any of its operators.
+ * - `latency`: predicted milliseconds on a device.
+ * - `int8Latency`: the same in int8, if the device was profiled in it.
+ * - `peakMemory`: the most bytes of results that the exported form holds at once, before a runtime merges any of its operators.
  * - `fileSize`: bytes of the ONNX file.
  */
 import { ModelSpace } from "@uninet/model-space"
@@ -14,7 +14,7 @@ import * as Result from "effect/Result"
 import * as Device from "./Device.ts"
 import * as Form from "./Form.ts"
 
-/** The costs that have a name in every search. */
+/** The costs that every search knows by name. */
 export const names = ["latency", "int8Latency", "peakMemory", "fileSize"] as const
 /** One of them. */
 export type Name = (typeof names)[number]
@@ -31,7 +31,7 @@ export type Name = (typeof names)[number]
  */
 export const isName = (name: string): name is Name => names.some((each) => each === name)
 
-/** Points whose costs are remembered: a search asks for those of one point several times. */
+/** How many points' costs are cached: a search asks for those of one point several times. */
 const remembered = 10_000
 
 const rememberedBy =
@@ -49,7 +49,7 @@ const rememberedBy =
     }
   }
 
-/** Infinity for what cannot be built or exported. */
+/** Infinity for anything that cannot be built or exported. */
 const orInfinity = (result: Result.Result<number, unknown>): number => Result.getOrElse(result, () => Infinity)
 
 const peakMemory = (model: Model.Model, batch: number) =>
@@ -61,7 +61,7 @@ const peakMemory = (model: Model.Model, batch: number) =>
 const fileSize = (model: Model.Model) => Result.map(Form.of(model), ({ length }) => length)
 
 /**
- * The space with these costs beside its own. `latency`, or `int8Latency`, is there where there is a device, which has to be one of the space (`Device.fits`).
+ * Adds these costs to a space. `latency`, or `int8Latency`, requires a device, which must belong to the space (`Device.fits`).
  *
  * @example
  * ```ts
@@ -99,7 +99,7 @@ export const add = (
     : { ...made, chain: joined(made.chain, Device.costOf(device), latency) }
 }
 
-/** Two chains over the same parts as one, in which the second has this name. Where they are over different parts, the first is kept. */
+/** Joins two chains over the same parts into one, giving the second this name. If they are over different parts, the first is kept. */
 const joined = (
   own: ModelSpace.Any["chain"],
   name: string,

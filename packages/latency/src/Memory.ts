@@ -1,4 +1,4 @@
-/** How much memory a model needs for its results at once, as ONNX Runtime lays them out on the processor. */
+/** How much memory a model needs for its results at once, as ONNX Runtime allocates them on the CPU. */
 import * as Effect from "effect/Effect"
 import { PbfReader } from "pbf"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
@@ -36,7 +36,7 @@ const nodesOf = (file: Uint8Array): ReadonlyArray<Node> =>
     }, null)
   }, [])
 
-/** An event of ONNX Runtime's profile: shapes by the names of their types. */
+/** An event in ONNX Runtime's profile, with shapes by the names of their types. */
 interface Event {
   readonly cat: string
   readonly name: string
@@ -59,10 +59,10 @@ const bytesOf = (output: Readonly<Record<string, ReadonlyArray<number>>>) =>
     0
   )
 
-/** These give elements another shape, in the memory where they lie. */
+/** Ops that give elements another shape in the same memory. */
 const views: ReadonlyArray<string> = ["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"]
 
-/** These may write where they read, if nobody else reads it any more. */
+/** Ops that may write into the memory of their input, if nothing else still reads it. */
 const inPlace: ReadonlyArray<string> = [
   "Add",
   "Clip",
@@ -78,7 +78,7 @@ const inPlace: ReadonlyArray<string> = [
   "Tanh"
 ]
 
-/** What is held at once at most, where nodes run in this order. */
+/** The most bytes held at once if the nodes run in this order. */
 const peakOf = (nodes: ReadonlyArray<Node & { readonly sizes: ReadonlyArray<number> }>): number => {
   const owner = new Map<string, string>()
   const size = new Map<string, number>()
@@ -86,7 +86,7 @@ const peakOf = (nodes: ReadonlyArray<Node & { readonly sizes: ReadonlyArray<numb
   const ownerOf = (name: string) => owner.get(name) ?? name
   const made = new Set(nodes.flatMap(({ outputs }) => outputs))
   const read = new Set(nodes.flatMap(({ inputs }) => inputs))
-  // Who reads what last has to be known before anything is laid out.
+  // The last reader of everything must be known before anything is allocated.
   for (const { inputs, opType, outputs } of nodes)
     if (views.includes(opType) && outputs[0] !== undefined && made.has(inputs[0] ?? ""))
       owner.set(outputs[0], ownerOf(inputs[0] ?? ""))
@@ -102,7 +102,7 @@ const peakOf = (nodes: ReadonlyArray<Node & { readonly sizes: ReadonlyArray<numb
       const from = inPlace.includes(opType)
         ? inputs.map(ownerOf).find((input) => made.has(input) && last.get(input) === i && size.get(input) === own)
         : undefined
-      // What is written over has been given up.
+      // An overwritten input has been released.
       if (from !== undefined) held -= size.get(from) ?? 0
       if (from !== undefined) size.set(from, 0)
       size.set(name, own)
@@ -119,8 +119,8 @@ const peakOf = (nodes: ReadonlyArray<Node & { readonly sizes: ReadonlyArray<numb
 }
 
 /**
- * Bytes of results that a model holds at once at most, its weights and inputs apart: by the nodes that ONNX Runtime makes of it, in the order in which it runs them. What it takes from the system
- * for them is a little more.
+ * The most bytes of results that a model holds at once, not counting its weights and inputs, based on the nodes that ONNX Runtime turns it into and the order in which it runs them. It requests a
+ * little more from the system for them.
  *
  * @example
  * ```ts

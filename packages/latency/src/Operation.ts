@@ -1,14 +1,14 @@
-/** A network as a predictor of its time sees it: its ops, each with what it is, how much it computes and how much it moves. */
+/** A network as a latency predictor sees it: its ops, each with its kind, how much it computes and how much data it moves. */
 import { Costs, type Program, Shape, Tensor } from "@uninet/graph"
 import { Digest } from "@uninet/search-space"
 
-/** An op, as its time is told by. */
+/** An op, described for predicting its time. */
 export interface Operation {
-  /** The op with its attributes and all its shapes: two that are equal in it take the same time, but for what stands around them. */
+  /** The op with its attributes and all its shapes: two ops with the same signature take the same time, except for the influence of their neighbours. */
   readonly signature: string
-  /** Ops whose time grows alike. */
+  /** Ops whose time grows in the same way. */
   readonly family: string
-  /** One; then multiply-accumulates, elements that come out, that come in, and that are weights, in millions. */
+  /** One; then millions of multiply-accumulates, output elements, input elements and weight elements. */
   readonly amounts: ReadonlyArray<number>
 }
 
@@ -35,7 +35,7 @@ const familyOf = (node: Tensor.Tensor): string => {
   return node.kind
 }
 
-/** What is fed or stored takes no time of its own. */
+/** Inputs and stored values take no time of their own. */
 const isGiven = (node: Tensor.Tensor) => isStored(node) || Tensor.is("input")(node) || Tensor.is("fill")(node)
 
 const operation = (node: Tensor.Tensor): Operation => {

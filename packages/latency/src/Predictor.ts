@@ -1,9 +1,9 @@
 /**
- * Predicts how long a network takes from its ops: the sum of what each takes, and a fixed part.
+ * Predicts how long a network takes from its ops: the sum of their times, and a fixed part.
  *
- * What an op takes is linear in its amounts, by families of ops; and every distinct op that was seen has a correction of its own, which is the larger the more often it was seen. Both are fitted on
- * whole networks, so that an op is priced as it runs among others: fused with its neighbours, its input in the cache or not. It is a regression with normal priors: amounts are free, corrections are kept
- * to some share of what the op takes by its amounts. Errors are relative.
+ * The time of an op is linear in its amounts, by families of ops. In addition, every distinct op that was seen has its own correction, which is larger the more often it was seen. Both are fitted on
+ * whole networks, so that an op is priced as it runs among others: fused with its neighbours or not, its input in the cache or not. It is a regression with normal priors: amounts are free, and
+ * corrections are limited to some share of the op's time by its amounts. Errors are relative.
  *
  * @example
  * ```ts
@@ -44,26 +44,26 @@ import * as Operation from "./Operation.ts"
 
 /** A predictor of latency, as data. */
 export const Predictor = Schema.Struct({
-  /** Milliseconds of every run. */
+  /** Milliseconds that every run takes. */
   fixed: Schema.Finite,
-  /** Of families: milliseconds by amount. */
+  /** For families: milliseconds by amount. */
   families: Schema.Record(Schema.String, Schema.Array(Schema.Finite)),
-  /** Of distinct ops by their signatures: milliseconds beside those. */
+  /** For distinct ops, by signature: milliseconds added to those. */
   corrections: Schema.Record(Schema.String, Schema.Finite)
 })
 export type Predictor = typeof Predictor.Type
 
-/** A network that was measured. */
+/** A measured network. */
 export interface Example {
   readonly operations: ReadonlyArray<Operation.Operation>
-  /** Of a run. */
+  /** Milliseconds per run. */
   readonly milliseconds: number
 }
 
 /**
- * Milliseconds that ops take in a network, the fixed part not among them.
+ * Milliseconds that ops take in a network, without the fixed part.
  *
- * An op of a family that was never seen takes nothing that is known of.
+ * An op of a family that was never seen counts as taking no time.
  */
 export const ofOperations =
   ({ corrections, families }: Predictor) =>
@@ -78,22 +78,22 @@ export const ofOperations =
     return sum
   }
 
-/** Milliseconds of a network. */
+/** Milliseconds for a network. */
 export const predict =
   (predictor: Predictor) =>
   (operations: ReadonlyArray<Operation.Operation>): number =>
     predictor.fixed + ofOperations(predictor)(operations)
 
-/** What may be chosen of the fit: by what part of what it takes an op may differ from its family, and how far measurements are off. */
+/** The priors of the fit: how much an op's time may differ from its family's, relative to it, and how far measurements are off. */
 interface Priors {
   readonly correction: number
   readonly noise: number
 }
 
-/** What part of a network's time an amount of a family may make up. */
+/** The share of a network's time that one amount of a family may make up. */
 const free = 0.5
 
-/** Least that an op is held to take, in milliseconds. */
+/** The shortest time that an op is assumed to take, in milliseconds. */
 const least = 2e-4
 
 /** Sums of amounts by family, and 1 for the run itself. */
@@ -106,11 +106,11 @@ const amountsOf = ({ operations }: Example): ReadonlyMap<string, number> => {
   return sums
 }
 
-/** Features of examples over their times, scaled so that a standard normal prior is right for their weights. */
+/** Features of examples, divided by their times and scaled so that a standard normal prior suits their weights. */
 interface Features {
   readonly names: ReadonlyArray<string>
   readonly scales: ReadonlyArray<number>
-  /** Of an example, the places of its features and their values. */
+  /** For each example, the indices of its features and their values. */
   readonly rows: ReadonlyArray<{ readonly places: Int32Array; readonly values: Float64Array }>
 }
 
@@ -140,7 +140,7 @@ const features = (
   return { names, scales, rows }
 }
 
-/** The products of all rows with one another: millions where a profile took minutes, so the loops are plain ones. */
+/** The products of all pairs of rows: millions after a profile of a few minutes, so these are plain loops. */
 const gram = ({ names, rows }: Features): ReadonlyArray<Float64Array> => {
   const products = rows.map(() => new Float64Array(rows.length))
   const dense = new Float64Array(names.length)
@@ -159,7 +159,7 @@ const gram = ({ names, rows }: Features): ReadonlyArray<Float64Array> => {
   return products
 }
 
-/** The weights of rows in the regression that is to give 1 for each of `some` of them. */
+/** The weights of rows in the regression that should give 1 for each of `some` of them. */
 const shares = (
   covariance: (a: number, b: number) => number,
   some: ReadonlyArray<number>,
@@ -174,7 +174,7 @@ const shares = (
   return factor.solve(some.map(() => 1))
 }
 
-/** What the weights of rows make of the weights of features. */
+/** Turns weights of rows into weights of features. */
 const weightsOf = ({ names, rows, scales }: Features, by: Float64Array): ReadonlyMap<string, number> => {
   const weights = new Float64Array(names.length)
   for (const [i, { places, values }] of rows.entries())
@@ -198,25 +198,25 @@ const predictorOf = (
 
 const folds = 4
 
-/** Tried. */
+/** The priors to try. */
 const grid: ReadonlyArray<Priors> = [0.02, 0.1, 0.3].flatMap((correction) =>
   [0.02, 0.05, 0.1].map((noise) => ({ correction, noise }))
 )
 
-/** A fit, and how far it is off networks that it has not seen. */
+/** A fit, and its error on networks that it has not seen. */
 export interface Fitted {
   readonly predictor: Predictor
-  /** Relative errors of which half, and nine in ten, are no larger. */
+  /** Relative errors: half of them are no larger than the first, nine in ten no larger than the second. */
   readonly error: { readonly median: number; readonly ninety: number }
 }
 
-/** Fits a predictor to networks, at least some tens, its priors chosen by those that are left out in turn. */
+/** Fits a predictor to at least a few tens of networks; its priors are chosen by cross-validation. */
 export const fit = (examples: ReadonlyArray<Example>): Fitted => {
   const all = Array.from(examples.keys())
   const linear = features(examples, amountsOf, (_, size) => free / Math.max(size, 1e-12))
   const byAmounts = gram(linear)
   const linearly = (a: number, b: number) => byAmounts[a]?.[b] ?? 0
-  // What an op takes by its amounts alone says how large a correction of it may be.
+  // An op's time by its amounts alone determines how large its correction may be.
   const rough = predictorOf(weightsOf(linear, shares(linearly, all, 0.1)))
   const usual = new Map<string, number>()
   for (const { operations } of examples)
@@ -237,7 +237,7 @@ export const fit = (examples: ReadonlyArray<Example>): Fitted => {
     ({ correction }: Priors) =>
     (a: number, b: number) =>
       linearly(a, b) + correction * correction * (bySignature[a]?.[b] ?? 0)
-  /** Relative errors on those of a fold, by a fit on all others. */
+  /** Relative errors on one fold, by a fit on all others. */
   const errorsOf = (priors: Priors, fold: number): ReadonlyArray<number> => {
     const of = covariance(priors)
     const seen = all.filter((i) => i % folds !== fold)
@@ -249,7 +249,7 @@ export const fit = (examples: ReadonlyArray<Example>): Fitted => {
         Math.abs(seen.reduce((sum, j, at) => sum + of(i, j) * (by[at] ?? 0), 0) - 1)
       )
   }
-  // One fold says which priors are good; all of them, how good.
+  // One fold decides which priors are good; all of them show how good.
   const off = (priors: Priors) => Statistics.quantile(0.6)(errorsOf(priors, 0))
   const [first] = grid.map((priors) => ({ priors, error: off(priors) })).toSorted((a, b) => a.error - b.error)
   const { priors = { correction: 0.1, noise: 0.1 } } = first ?? {}

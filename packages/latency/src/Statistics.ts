@@ -16,9 +16,9 @@
  * ```
  */
 
-/** A quantity with the interval in which its true value lies, with about 95% confidence where nothing else disturbs it. */
+/** A quantity with an interval that contains its true value with about 95% confidence, if nothing else disturbs it. */
 export interface Interval {
-  /** As estimated. */
+  /** The estimate. */
   readonly value: number
   /** The lower end. */
   readonly low: number
@@ -26,7 +26,7 @@ export interface Interval {
   readonly high: number
 }
 
-/** The value below which a share of the numbers lies, between neighbours by the distance to each. NaN of none. */
+/** The value below which a share of the numbers lies, interpolated between neighbours. NaN for no numbers. */
 export const quantile =
   (share: number) =>
   (numbers: ArrayLike<number>): number => {
@@ -38,16 +38,16 @@ export const quantile =
     return low + (high - low) * (at - below)
   }
 
-/** The number in the middle; of an even count the mean of the two there. */
+/** The middle number; for an even count, the mean of the two in the middle. */
 export const median = (numbers: ArrayLike<number>): number => quantile(0.5)(numbers)
 
-/** How far the quartiles lie apart, over the median. */
+/** The distance between the quartiles, relative to the median. */
 export const spread = (numbers: ArrayLike<number>): number =>
   (quantile(0.75)(numbers) - quantile(0.25)(numbers)) / median(numbers)
 
 /**
- * A quantile, the median for 0.5, with its interval by the quartiles' distance: 1.57 · IQR / √n to either side, McGill's notches (The American Statistician, 1978). `widened`: by how many times
- * the interval is to be wider.
+ * A quantile (the median for 0.5), with its interval from the distance between the quartiles: 1.57 · IQR / √n to either side, McGill's notches (The American Statistician, 1978). `widened` is
+ * the factor by which the interval is widened.
  */
 export const quantileOf =
   (share = 0.5, widened = 1) =>
@@ -58,7 +58,7 @@ export const quantileOf =
     return { value, low: Math.max(0, value - half), high: value + half }
   }
 
-/** The ratio of two quantities; its interval takes their errors for independent. */
+/** The ratio of two quantities; its interval assumes that their errors are independent. */
 export const ratio = (a: Interval, b: Interval): Interval => {
   const value = a.value / b.value
   const part = ({ high, low, value }: Interval) => (high - low) / 2 / value

@@ -1,8 +1,8 @@
 /**
- * How long models take on this machine, side by side: after warm-up they take turns, a reference network between them, so that what slows the machine for a while slows all of them and is
- * divided out.
+ * How long models take on this machine, compared with one another: after a warm-up they take turns, with a reference network in between. Anything that slows the machine down for a while
+ * slows all of them down and is divided out.
  *
- * With one thread the time is the clock's or, where that is less, the processor's: what it worked for others meanwhile is not the model's.
+ * With one thread, the time is the lower of wall-clock time and CPU time: work for other processes in the meantime does not count towards the model.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -14,48 +14,48 @@ import type { Target } from "./Target.ts"
 import { open, type Opened } from "./internal/opened.ts"
 import { reference } from "./internal/reference.ts"
 
-/** What is measured. */
+/** A model to be measured. */
 export interface Subject {
   readonly name: string
   /** The bytes of an ONNX model. */
   readonly file: Uint8Array
 }
 
-/** What measuring one subject found. */
+/** The measurement of one model. */
 export interface Measured {
   readonly name: string
-  /** Milliseconds of a run; the interval is wider by what else ran. */
+  /** Milliseconds per run; the interval is wider if other processes ran. */
   readonly latency: Statistics.Interval
-  /** The distance of the quartiles of single turns, over the median. */
+  /** The distance between the quartiles of single turns, relative to the median. */
   readonly spread: number
-  /** How often it had its turn. */
+  /** How many turns it had. */
   readonly turns: number
 }
 
-/** What measuring all of them found. */
+/** The measurement of all models. */
 export interface Measurement {
   readonly target: Target
   readonly machine: Machine.Machine
   readonly models: ReadonlyArray<Measured>
-  /** Milliseconds of the reference network, and by how much of the median its turns' quartiles lie apart: the machine's drift. */
+  /** Milliseconds for the reference network, and the distance between the quartiles of its turns, relative to the median: the machine's drift. */
   readonly reference: { readonly milliseconds: number; readonly drift: number }
-  /** Cores that worked for others meanwhile, on average. */
+  /** Cores that other processes used in the meantime, on average. */
   readonly others: number
 }
 
-/** How it is measured. */
+/** How to measure. */
 export interface Options {
   readonly target: Target
-  /** Turns of every model. Default 15. */
+  /** Turns per model. Default 15. */
   readonly rounds?: number
-  /** Hears of every turn that is over, and how many there are. Default: nobody does. */
+  /** Called after every turn, with the number of turns done and the total. Default: nothing is reported. */
   readonly onTurn?: (done: number, of: number) => Effect.Effect<void>
 }
 
-/** A turn takes about so many milliseconds: short turns are run several times. */
+/** The approximate length of a turn in milliseconds; short models run several times. */
 const turn = 5
 
-/** Runs before the first turn: memory is laid out in the first, and the processor's caches and clock come up to the others. */
+/** Runs before the first turn: the first allocates memory, and the others bring the CPU's caches and clock up to speed. */
 const warmUp = 2
 
 interface Ready {
@@ -70,7 +70,7 @@ const ready = Effect.fnUntraced(function* (name: string, { run }: Opened): Effec
 })
 
 /**
- * A model that is warm, as a function of a turn; for those who take turns themselves.
+ * A warmed-up model, as a function that takes one turn; for callers that schedule the turns themselves.
  *
  * @example
  * ```ts
@@ -103,26 +103,26 @@ export const warmed =
       ({ take }) => take
     )
 
-/** The reference network, warm. Of one example whatever the target's batch. */
+/** The reference network, warmed up. It always takes one example, whatever the target's batch. */
 export const referenceNetwork = ({ threads }: Target) =>
   warmed({ threads, batch: 1 })({ name: "the reference network", file: reference })
 
-/** Others only make turns longer: where there are some, the share of turns that are quicker than what is given, of the model and of the reference. */
+/** Other processes only make turns longer. If the machine is disturbed, these are the quantiles of the turns that are used instead of the medians, for the model and for the reference. */
 const disturbed = { own: 0.1, reference: 0.25 }
 
 /**
- * The machine is held to be disturbed where the quartiles of the reference network's turns lie so far apart, too: what other machines on the same hardware take, no operating system tells. On such a virtual machine the medians of
+ * The machine also counts as disturbed if the quartiles of the reference network's turns lie this far apart: no operating system reports what other virtual machines on the same hardware use. On such a virtual machine, the medians of
  * two measurements of the same 36 networks were 15 to 24% apart, these quantiles 5 to 6%.
  */
 export const steady = 0.05
 
-/** Turns of the reference before and after one of which its speed then is told, where single ones cannot be believed. */
+/** How many turns of the reference before and after a turn determine the speed at that time, if single turns cannot be trusted. */
 const around = 30
 
-/** By how many times an interval is wider where others had so many cores. */
+/** The factor by which an interval is widened if other processes used this many cores. */
 const widening = (others: number) => 1 + (others > Load.quiet ? others : 0)
 
-/** Measures all models in turns. Fails with `ModelNotRun`, which names the one that does not run here. */
+/** Measures all models in turns. Fails with `ModelNotRun`, which names the model that does not run here. */
 export const measure = ({ onTurn = () => Effect.void, rounds = 15, target }: Options) =>
   Effect.fn("Stopwatch.measure")(function* (
     subjects: ReadonlyArray<Subject>
@@ -134,7 +134,7 @@ export const measure = ({ onTurn = () => Effect.void, rounds = 15, target }: Opt
           models.push(yield* ready(subject.name, yield* open(subject.name, subject.file, target)))
         const between = yield* referenceNetwork(target)
         const before = Load.snapshot()
-        /** Of every model, the milliseconds of each turn, and the reference's turn that followed. */
+        /** For every model, the milliseconds of each turn, and the index of the reference's turn that followed. */
         const times = models.map((): Array<readonly [milliseconds: number, next: number]> => [])
         const references = [yield* between]
         for (let round = 0; round < rounds; round++)
@@ -148,7 +148,7 @@ export const measure = ({ onTurn = () => Effect.void, rounds = 15, target }: Opt
         const drift = Statistics.spread(references)
         const isDisturbed = others > Load.quiet || drift > steady
         const usual = Statistics.quantile(isDisturbed ? disturbed.reference : 0.5)(references)
-        /** What the reference took about a turn: before and after it, or as a rule. */
+        /** The reference's time around a turn: from the turns before and after it or, on a disturbed machine, from a window of them. */
         const speedAt = (next: number) =>
           isDisturbed
             ? Statistics.quantile(disturbed.reference)(references.slice(Math.max(0, next - around), next + around))

@@ -1,16 +1,16 @@
-/** What a model is to run on: threads of this machine's processor and examples at a time. */
+/** What a model runs on: a number of threads of this machine's CPU, and a number of examples at a time. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { NotHere } from "./LatencyError.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
-/** What is measured on: ONNX Runtime on the processor, with so many threads, and so many examples at once. */
+/** The target of a measurement: ONNX Runtime on the CPU, with this many threads and this many examples at once. */
 export const Target = Schema.Struct({ threads: Count, batch: Count })
 export type Target = typeof Target.Type
 
 /**
- * `cpu` and `cpu:n`, n being threads, which are 1 where it is not said. Fails with `NotHere` of anything else: `webgpu`, `browser`, …
+ * `cpu` and `cpu:n`, where n is the number of threads, by default 1. Fails with `NotHere` for anything else: `webgpu`, `browser`, …
  *
  * @example
  * ```ts
@@ -32,5 +32,5 @@ export const parse =
       : Result.succeed({ threads: Number(found[1] ?? 1), batch })
   }
 
-/** A target in words: `cpu:2, batch 8`. */
+/** A target as text: `cpu:2, batch 8`. */
 export const print = ({ batch, threads }: Target): string => `cpu:${threads}, batch ${batch}`

@@ -1,6 +1,6 @@
 /**
- * What a kind of processor takes for an operator, as a file of measured speeds, by which `uninet explain` predicts what was chosen and what was refused. Nothing is timed when a program is compiled, and what a program
- * is compiled to does not depend on these figures.
+ * How long an operator takes on a kind of CPU, as a file of measured speeds, from which `uninet explain` predicts the times of what was chosen and what was rejected. Nothing is timed when a program is compiled, and the
+ * compiled program does not depend on these figures.
  *
  * `uninet calibrate` measures a machine and writes such a file.
  */
@@ -8,19 +8,19 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import shipped from "./costs.ts"
 
-/** Kinds of processors for which speeds differ. */
+/** Kinds of CPU whose speeds differ. */
 export const kinds = ["amd-avx512", "intel-avx512", "avx2", "other"] as const
-/** A kind of processors. */
+/** A kind of CPU. */
 export type Kind = (typeof kinds)[number]
 
 const Positive = Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))
 
-/** How a product is read: `columns` have their many numbers side by side, `rows` one below the other, `gradient` sums over them. */
+/** How a product is read: in `columns` its many numbers lie side by side, in `rows` one below the other; `gradient` sums over them. */
 export const orientations = ["columns", "rows", "gradient"] as const
 /** A way to read a product. */
 export type Orientation = (typeof orientations)[number]
 
-/** The version of the file's format: a file of another one is not read. */
+/** The version of the file format: files of other versions are not read. */
 export const version = 1
 
 /** A machine's speeds, as `uninet calibrate` measures them. */
@@ -28,9 +28,9 @@ export const CostModel = Schema.Struct({
   format: Schema.Literal("uninet cost model"),
   version: Schema.Literal(version),
   processor: Schema.Literals(kinds),
-  /** Of which machine the figures are, and how they were found. */
+  /** Which machine the figures are from, and how they were obtained. */
   source: Schema.String,
-  /** Products of `out × in` weights with so many numbers for each of `in`, in GFLOP/s. */
+  /** GFLOP/s of products of `out × in` weights with `many` numbers for each of `in`. */
   products: Schema.Array(
     Schema.Struct({
       orientation: Schema.Literals(orientations),
@@ -40,21 +40,21 @@ export const CostModel = Schema.Struct({
       gflops: Positive
     })
   ).pipe(Schema.check(Schema.isMinLength(1))),
-  /** GB/s that are read and written where an operator touches so many bytes. */
+  /** GB/s of reads and writes for an operator that touches this many bytes. */
   passes: Schema.Array(Schema.Struct({ bytes: Positive, gigabytes: Positive })).pipe(
     Schema.check(Schema.isMinLength(1))
   ),
-  /** Nanoseconds of an element in the cache, by operator; of one that is not named as of `Add`. */
+  /** Nanoseconds per element in the cache, by operator; operators that are not listed count as `Add`. */
   elements: Schema.Record(Schema.String, Positive),
-  /** Nanoseconds of an operator, however little it does. */
+  /** Nanoseconds per operator, however little it does. */
   call: Positive
 })
 export type CostModel = typeof CostModel.Type
 
-/** What ships, by kind of processor. Where a kind was not measured it takes the figures of the nearest one, and says so. */
+/** The models that ship, by kind of CPU. A kind that was not measured has the figures of the nearest one, and says so. */
 export const known: { readonly [K in Kind]: CostModel } = shipped
 
-/** A file that is no cost model of this version, or one of another processor. */
+/** A file that is not a cost model of this version, or is for another CPU. */
 export class BadCostModel extends Schema.TaggedError<BadCostModel>()("BadCostModel", {
   file: Schema.String,
   reason: Schema.String
@@ -68,9 +68,9 @@ const decode = Schema.decodeUnknownResult(Schema.fromJsonString(CostModel))
 const Version = Schema.fromJsonString(Schema.Struct({ format: Schema.String, version: Schema.Finite }))
 
 /**
- * A cost model from a file's text.
+ * Reads a cost model from a file's text.
  *
- * Fails with `BadCostModel` where it is damaged, of another version, or of another processor than `processor`.
+ * Fails with `BadCostModel` if it is damaged, of another version, or for another CPU than `processor`.
  */
 export const parse =
   (file: string, processor: Kind) =>
@@ -92,15 +92,15 @@ export const parse =
     return Result.fail(new BadCostModel({ file, reason: other }))
   }
 
-/** The file's text. */
+/** Writes a cost model as a file's text. */
 export const print = (model: CostModel): string => `${JSON.stringify(model, null, 2)}\n`
 
-/** A piece of a model's work as its cost is told: a product's lengths where it is one. */
+/** A piece of a model's work, described for predicting its cost. */
 export interface Priced {
   readonly opType: string
-  /** Read and written. */
+  /** Bytes read and written. */
   readonly bytes: number
-  /** Elements that come out. */
+  /** Number of output elements. */
   readonly elements: number
   readonly product: Product | undefined
 }
@@ -108,9 +108,9 @@ export interface Priced {
 /** A matrix product to be priced. */
 export interface Product {
   readonly orientation: Orientation
-  /** Numbers that come out, for each of the many. */
+  /** Output numbers per vector. */
   readonly out: number
-  /** Numbers that go in, for each of the many. */
+  /** Input numbers per vector. */
   readonly in: number
   /** How many vectors are multiplied. */
   readonly many: number
@@ -122,7 +122,7 @@ const nearest = <A>(all: ReadonlyArray<A>, distance: (a: A) => number): A =>
 const ratio = (a: number, b: number) => Math.abs(Math.log(a / b))
 
 /**
- * Predicted nanoseconds of an operator: a call, and the longest of its products, its passes over memory and its elements.
+ * Predicted nanoseconds for an operator: a call, plus the longest of its product, its passes over memory and its elements.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** What the compiler made of a program, stage by stage, as data, and what it predicts of what it refused. */
+/** What the compiler made of a program, stage by stage, as data, with predictions for what it rejected. */
 import { type Program, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as CostModel from "./CostModel.ts"
@@ -6,38 +6,38 @@ import * as Forms from "./Forms.ts"
 import { peakOf } from "./internal/builder.ts"
 import * as Lowering from "./Lowering.ts"
 
-/** A rewrite: how many nodes there were before and after it, what it replaced and what it made, and what the whole program is predicted to take without it. */
+/** A rewrite: the number of nodes before and after it, what it replaced and what it made, and the predicted time of the whole program without it. */
 export interface Rewritten {
   readonly name: string
   readonly summary: string
-  /** Nodes. */
+  /** Number of nodes before. */
   readonly before: number
-  /** Nodes. */
+  /** Number of nodes after. */
   readonly after: number
   readonly taken: Readonly<Record<string, number>>
   readonly made: Readonly<Record<string, number>>
-  /** Milliseconds of the program. */
+  /** Predicted milliseconds for the program without the rewrite. */
   readonly without: number
 }
 
-/** A form that ops of a kind are computed in, and what the plain form of the same ops is predicted to take, conversions to it and back included. */
+/** A form in which ops of a kind are computed, and the predicted time of the plain form of the same ops, including conversions to it and back. */
 export interface Chosen {
   readonly kind: Tensor.Kind
   readonly form: string
-  /** How many. */
+  /** Number of ops. */
   readonly ops: number
-  /** Milliseconds of these ops. */
+  /** Milliseconds for these ops. */
   readonly predicted: number
-  /** Milliseconds of the same ops in the plain form. */
+  /** Milliseconds for the same ops in the plain form. */
   readonly plain: number
 }
 
-/** What is held at the program's fullest moment. */
+/** A buffer that is held when the program uses the most memory. */
 export interface Held {
   readonly path: string
   readonly kind: string
   readonly operator: string
-  /** Of the buffer. */
+  /** Size of the buffer. */
   readonly bytes: number
   /** The first node that needs it. */
   readonly from: number
@@ -47,19 +47,19 @@ export interface Held {
 
 /** What the compiler made of a program. */
 export interface Explained {
-  /** Milliseconds that the program is predicted to take, and by the plain form of everything. */
+  /** Predicted milliseconds for the program. */
   readonly predicted: number
-  /** Milliseconds by the plain form of everything. */
+  /** The same with everything in the plain form. */
   readonly plain: number
   readonly rewrites: ReadonlyArray<Rewritten>
   readonly forms: ReadonlyArray<Chosen>
-  /** Forms of ops with what the whole program is predicted to take where they are not taken, in milliseconds. */
+  /** Forms of ops, with the predicted milliseconds for the whole program without them. */
   readonly refused: ReadonlyArray<{ readonly form: Forms.Form; readonly without: number }>
-  /** Movements of elements from one order to another. */
+  /** Moves of elements from one order to another. */
   readonly conversions: { readonly count: number; readonly bytes: number }
   readonly nodes: ReadonlyArray<Lowering.Explanation>
   readonly memory: {
-    /** Bytes that are held at once, at most, and after which of so many operators. */
+    /** The most bytes held at once, and after which operator, out of how many. */
     readonly peak: number
     readonly at: number
     readonly operators: number
@@ -77,7 +77,7 @@ const counted = (names: ReadonlyArray<string>): ReadonlyMap<string, number> => {
 
 const namesOf = ({ nodes }: Program.Program) => counted(nodes.map(nameOf))
 
-/** By how many there are more of each name in the first than in the second. */
+/** For each name, how many more the first has than the second. */
 const more = (a: Program.Program, b: Program.Program): Readonly<Record<string, number>> => {
   const [first, second] = [namesOf(a), namesOf(b)]
   return Object.fromEntries(
@@ -88,18 +88,18 @@ const more = (a: Program.Program, b: Program.Program): Readonly<Record<string, n
 const milliseconds = (rows: ReadonlyArray<Lowering.Explanation>) =>
   rows.reduce((sum, { predicted }) => sum + predicted, 0) / 1e6
 
-/** What is worked out the first time that it is asked for. */
+/** A value that is computed when it is first asked for. */
 const once = <A>(make: () => A): (() => A) => {
   let made: { readonly value: A } | undefined
   return () => (made ??= { value: make() }).value
 }
 
-/** Operators that give elements another order and nothing else. */
+/** Operators that only put elements in another order. */
 const moves: ReadonlyArray<string> = ["Transpose", "ReorderInput", "ReorderOutput"]
 
 const chosen: ReadonlyArray<Forms.Form> = ["blocked", "patches", "tokens", "views"]
 
-/** Every stage of a program's compilation, with predicted times by a cost model. */
+/** Every stage of a program's compilation, with times predicted by a cost model. */
 export const explain =
   (costs: CostModel.CostModel, options: Lowering.Options = {}) =>
   (program: Program.Program): Explained => {
@@ -107,7 +107,7 @@ export const explain =
     const plain = Lowering.explained(costs, { ...options, block: 0, lanes: 1 })(program).rows
     const without = (name: string) =>
       milliseconds(Lowering.explained(costs, { ...options, without: [...(options.without ?? []), name] })(program).rows)
-    // Each is a lowering of the program: made when it is asked for.
+    // Each takes a lowering of the program, so they are made on demand.
     const rewrites = once(() =>
       stages.steps.map(({ before, program: after, rewrite: { name, summary } }): Rewritten => ({
         name,

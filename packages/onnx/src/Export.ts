@@ -1,4 +1,4 @@
-/** Programs with their weights as ONNX files that any runtime can use: standard operators only, the batch size free. */
+/** Exports programs with their weights as ONNX files for any runtime: standard operators only, with a free batch size. */
 import type { GraphError, Program } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
@@ -7,7 +7,7 @@ import { lower } from "./Lowering.ts"
 import { fold } from "./internal/fold.ts"
 import { type Constant, encode, type Model, type ValueInfo } from "./Model.ts"
 
-/** Something in the program depends on the batch size in a way that a file with a free batch cannot say. */
+/** Something in the program depends on the batch size in a way that a file with a free batch size cannot express. */
 export class NotBatchFree extends Schema.TaggedError<NotBatchFree>()("NotBatchFree", {
   /** The operator or the value at fault. */
   at: Schema.String
@@ -17,23 +17,23 @@ export class NotBatchFree extends Schema.TaggedError<NotBatchFree>()("NotBatchFr
   }
 }
 
-/** The program, and what its file says. */
+/** The program, and what its file contains. */
 export interface Options {
   /** The program for a batch size. */
   readonly program: (batch: number) => Result.Result<Program.Program, GraphError>
-  /** Values of all its variables, by name. */
+  /** The values of all its variables, by name. */
   readonly weights: ReadonlyMap<string, Float32Array>
   readonly name?: string
-  /** Key–value pairs that travel with the file: class names, normalisation, provenance. */
+  /** Key–value pairs stored in the file: class names, normalisation, provenance. */
   readonly metadata?: Readonly<Record<string, string>>
 }
 
 /**
  * The bytes of an ONNX file.
  *
- * What can be computed from the weights alone is: batch norms are part of their convolutions wherever that is exact.
+ * Anything that can be computed from the weights alone is computed now: batch norms are folded into their convolutions wherever that is exact.
  *
- * The batch is made free by lowering the program for two batch sizes: where the two models differ, and only there, the batch is at work.
+ * To free the batch size, the program is lowered for two batch sizes: wherever the two models differ, and only there, the batch size matters.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export const toModel = (options: Options): Result.Result<Model, GraphError | Not
         options.program(batch),
         (program) => lower({ name, metadata, weights, images: "plain", exact: true })(program).model
       )
-    // Primes that no other length in a network is likely to be.
+    // Primes that are unlikely to be any other length in a network.
     const model = yield* freeBatch(yield* at(7919), yield* at(7927))
     return fold(model)
   })
@@ -101,7 +101,7 @@ const freeBatch = (one: Model, other: Model): Result.Result<Model, NotBatchFree>
   })
 }
 
-/** Inputs or outputs with the batch's axis free. */
+/** Inputs or outputs with a free batch axis. */
 const freeAxes = (mine: ReadonlyArray<ValueInfo>, theirs: ReadonlyArray<ValueInfo>) =>
   mine.map((value, i) => ({
     ...value,
@@ -114,7 +114,7 @@ const differentNode = (one: Model, other: Model): string | undefined => {
   return one.nodes.find((node, i) => JSON.stringify(node) !== JSON.stringify(other.nodes[i]))?.opType
 }
 
-/** A constant of the model for any batch: a shape's one length that differs becomes "whatever is left". */
+/** A constant for any batch size: the one length of a shape that differs becomes "whatever is left". */
 const freeConstant = (one: Constant, other: Constant, isShape: boolean): Constant | undefined => {
   if (one.data.length !== other.data.length) return undefined
   const differs: Array<number> = []

@@ -1,5 +1,5 @@
 /**
- * The forms in which an op can be computed, and how its result then lies. Which of them exist for a node is a matter of its own shapes and attributes, and of nothing else.
+ * The forms in which an op can be computed, and the layout of its result. Which forms exist for a node depends only on its own shapes and attributes.
  */
 import { Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -9,19 +9,19 @@ import * as T from "./Target.ts"
 
 /**
  * - `standard`: operators of the ONNX standard
- * - `blocked`: the processor's blocked convolution kernels
+ * - `blocked`: the blocked convolution kernels of the CPU
  * - `patches`: one matrix product over patches
- * - `tokens`: rows of channels, columns of tokens
- * - `views`: elements move where something needs them in another order, not before
+ * - `tokens`: channels as rows, tokens as columns
+ * - `views`: elements are only moved when something needs them in another order
  */
 export type Form = "standard" | "blocked" | "patches" | "tokens" | "views"
 
-/** The preferred form of a node where it exists. */
+/** The preferred form of a node, where it exists. */
 type Preferred = {
   readonly [K in Tensor.Primitive]?: (node: Tensor.Tensor<K>, target: T.Target) => Form | undefined
 }
 
-/** The fewest rows and columns around a gradient that is convolved with a turned kernel; negative where the kernel does not reach. */
+/** The minimum rows and columns around a gradient that is convolved with a rotated kernel; negative where the kernel does not reach. */
 const around = (
   dy: Shape.Shape,
   weight: Shape.Shape,
@@ -38,7 +38,7 @@ const around = (
   return Math.min(...each)
 }
 
-/** Whether the gradients of patches can be added up where they were taken from. */
+/** Whether the gradients of patches can be added up in the positions that they were taken from. */
 const addsUp = (
   dy: Shape.Shape,
   weight: Shape.Shape,
@@ -97,7 +97,7 @@ const preferred: Preferred = {
 
 /** The form in which a node is computed. */
 export const of = (node: Tensor.Tensor, target: T.Target): Form => {
-  // A node's kind and the row of that kind belong together, which the type of a lookup by a union of kinds cannot say.
+  // A node's kind and the row for that kind belong together, which the type of a lookup by a union of kinds cannot express.
   const row = preferred[node.kind as Tensor.Primitive] as
     | ((node: Tensor.Tensor, target: T.Target) => Form | undefined)
     | undefined
@@ -112,14 +112,14 @@ const is = {
   composite: Tensor.is("composite")
 }
 
-/** Whether a product over channels is one over rows. */
+/** Whether a product over channels is a product over rows. */
 const inRows = (target: T.Target, x: Shape.Shape, weight: Shape.Shape, attributes: Op.Convolution) =>
   T.isPointwise(weight, attributes) && target.allows("channels", x)
 
 /**
- * How a node's result lies: as its form leaves it, or as what it was made from.
+ * The layout of a node's result: the one in which its form leaves it, or that of its input.
  *
- * Movements of elements count as leaving them with channels outermost where that is possible.
+ * Moves of elements count as leaving them with channels outermost where that is possible.
  */
 export const layoutOf = (node: Tensor.Tensor, target: T.Target): Layout => {
   const channels = (): Layout => (target.allows("channels", node.shape) ? "channels" : "plain")
@@ -169,20 +169,20 @@ export const layoutOf = (node: Tensor.Tensor, target: T.Target): Layout => {
   }
 }
 
-/** A gradient as `factor · value`, where it was made with channels outermost and its readers may put the factor elsewhere. */
+/** A gradient as `factor · value`, if it was made with channels outermost and its readers may apply the factor elsewhere. */
 export const scaledOf = (t: Tensor.Tensor, target: T.Target): ReturnType<typeof Fused.scaledOf> => {
   const parts = Fused.scaledOf(t)
   return parts.factor === undefined || layoutOf(t, target) === "channels" ? parts : { value: t, factor: undefined }
 }
 
-/** Whether a factor of the result's gradient can go into the weights of the gradient for a convolution's input. */
+/** Whether a factor of the result's gradient can be folded into the weights of the gradient for a convolution's input. */
 export const inputTakesFactor = (
   { attributes, inputs: [dy, weight] }: Tensor.Tensor<"conv2dGradInput">,
   form: Form,
   target: T.Target
 ): boolean => form !== "standard" || inRows(target, dy.shape, weight.shape, attributes)
 
-/** The same of the gradient for its weights. */
+/** The same for the gradient of its weights. */
 export const weightTakesFactor = (
   { attributes, inputs: [, x] }: Tensor.Tensor<"conv2dGradWeight">,
   form: Form,

@@ -1,18 +1,18 @@
 /**
- * Ops that the engine has kernels for and the field has no name for. Rewrites put them in the place of others; each is defined by what it is made of, which is what the reference
+ * Ops that the engine has kernels for but that have no common name. Rewrites substitute them for other ops. Each is defined by its body, which is what the reference
  * interpreter computes.
  *
- * Channels are axis 1 of an image `[batch, channels, height, width]` and the last of tokens `[batch, tokens, channels]`. A `path` is that of the layer to which the op belongs, as `stages.3.blocks.0`.
+ * Channels are axis 1 of an image `[batch, channels, height, width]` and the last axis of tokens `[batch, tokens, channels]`. A `path` is that of the layer to which the op belongs, such as `stages.3.blocks.0`.
  */
 import { Definition, Op, type Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 
-/** √½ and √2, by which GELU's argument is scaled for the error function. */
+/** √½ and √2, which scale GELU's argument for the error function. */
 const [half, root] = [Math.SQRT1_2, Math.SQRT2]
 
 const channelAxis = (shape: Shape.Shape) => (shape.length === 3 ? 2 : 1)
 
-/** A number per channel, or one for all of them, as it meets a tensor. */
+/** A number per channel, or one for all of them, in a shape that broadcasts against a tensor. */
 const perChannel = (v: Tensor.Tensor, like: Tensor.Tensor): Tensor.Tensor =>
   v.shape.length === 0
     ? v
@@ -23,7 +23,7 @@ const perChannel = (v: Tensor.Tensor, like: Tensor.Tensor): Tensor.Tensor =>
 
 const axesBut = (shape: Shape.Shape, axis: number) => shape.map((_, i) => i).filter((i) => i !== axis)
 
-/** Numbers that stand for matrices' rows or columns. */
+/** One number for each row or column of matrices. */
 const alongAxis = (v: Tensor.Tensor, like: Tensor.Tensor, axis: number): Tensor.Tensor =>
   v.shape.length === 0
     ? v
@@ -35,9 +35,9 @@ const alongAxis = (v: Tensor.Tensor, like: Tensor.Tensor, axis: number): Tensor.
 const geluGradient = (x: Tensor.Tensor, dy: Tensor.Tensor) =>
   Definition.apply(Op.definitions.activationGrad, { fn: "gelu" }, [x, dy], x.path)
 
-/** What each is made of, in order. */
+/** Each op's inputs, in order. */
 interface Inputs {
-  /** Behind the factor an offset, a sum, or both, as the parameters say. */
+  /** After the factor: an offset, a sum, or both, as the parameters say. */
   readonly affine: readonly [x: Tensor.Tensor, factor: Tensor.Tensor, ...rest: ReadonlyArray<Tensor.Tensor>]
   readonly shifted: readonly [x: Tensor.Tensor, offset: Tensor.Tensor]
   readonly line: readonly [x: Tensor.Tensor]
@@ -72,7 +72,7 @@ interface Vector {
 }
 type None = {}
 
-/** What every op is made of, by its name. */
+/** The body of every op, by name. */
 const builds: { readonly [N in Name]: (inputs: Inputs[N], parameters: ParametersOf<N>) => Tensor.Tensor } = {
   /** `factor · x + offset + sum` per channel. */
   affine: ([x, factor, ...rest], { offset, sum }) => {
@@ -82,7 +82,7 @@ const builds: { readonly [N in Name]: (inputs: Inputs[N], parameters: Parameters
   },
   /** `x + offset` per channel. */
   shifted: ([x, offset]) => Op.add(x, perChannel(offset, x)),
-  /** `factor · x + offset`, two numbers. */
+  /** `factor · x + offset` with two numbers. */
   line: ([x], { factor, offset }) => Op.add(Op.scale(x, factor), Op.fill(offset)),
   /** Σ x per channel. */
   rowSum: ([x]) => Op.sum(x, axesBut(x.shape, channelAxis(x.shape))),
@@ -96,9 +96,9 @@ const builds: { readonly [N in Name]: (inputs: Inputs[N], parameters: Parameters
   geluOfScaled: ([u]) => Op.gelu(Op.scale(u, root)),
   /** √2 times the gradient of GELU at √2·u. */
   geluGradOfScaled: ([u, dy]) => Op.scale(geluGradient(Op.scale(u, root), dy), root),
-  /** GELU of a few numbers, by the engine's own operator. */
+  /** GELU of a small tensor, computed by the engine's own operator. */
   vectorGelu: ([x]) => Op.gelu(x),
-  /** `value · factor`, the factor one number or one per channel: who reads it may put the factor elsewhere. */
+  /** `value · factor`, with one number or one per channel as the factor: a reader may apply the factor elsewhere. */
   scaled: ([value, factor]) => Op.mul(value, perChannel(factor, value)),
   /** Weights times a number per row (or one for all). */
   rowScaled: ([w, v]) => Op.mul(w, alongAxis(v, w, 0)),
@@ -110,16 +110,16 @@ const builds: { readonly [N in Name]: (inputs: Inputs[N], parameters: Parameters
     const product = Op.reshape(column, [Arr.getUnsafe(column.shape, 0)])
     return plus === undefined ? product : Op.add(product, plus)
   },
-  /** Tokens without their mean over the features. */
+  /** Tokens minus their mean over the features. */
   withoutMeans: ([x]) => Op.sub(x, Op.mean(x, [x.shape.length - 1], true)),
-  /** The mean of tokens over their features, which stay as an axis of length 1. */
+  /** The mean of tokens over their features, which remain as an axis of length 1. */
   featureMeans: ([x]) => Op.mean(x, [x.shape.length - 1], true)
 }
 
 /** The name of a fused op. */
 export type Name = keyof Inputs
 
-/** What an op is told beside its inputs. */
+/** The parameters of an op: what it takes besides its inputs. */
 type ParametersOf<N extends Name> = N extends "affine"
   ? Affine
   : N extends "line"
@@ -129,14 +129,14 @@ type ParametersOf<N extends Name> = N extends "affine"
       : None
 
 /**
- * A tensor that a fused op gives. To the graph it is a composite, whose body says what it is worth; the lowering knows it by `attributes.name` and takes the engine's kernel in place of that body.
+ * The result of a fused op. In the graph it is a composite whose body defines its value; the lowering recognises it by `attributes.name` and uses the engine's kernel instead of the body.
  * `Fused.is("affine")` narrows a tensor to it.
  */
 export interface Fused<N extends Name = Name> extends Tensor.Tensor<"composite"> {
   readonly inputs: Inputs[N]
   readonly attributes: Tensor.Attributes["composite"] & {
     readonly name: N
-    /** What the op is told beside its inputs, such as whether it adds an offset; empty for most. */
+    /** What the op takes besides its inputs, such as whether it adds an offset; empty for most. */
     readonly parameters: ParametersOf<N>
   }
 }
@@ -161,7 +161,7 @@ const shapes: { readonly [N in Name]: (inputs: Inputs[N], transposed: boolean) =
   featureMeans: ([x]) => [...x.shape.slice(0, -1), 1]
 }
 
-/** What a node is made of, worked out when it is asked for: compiling does not need it. */
+/** A node's body, built on demand: compiling does not need it. */
 const bodyOf = <N extends Name>(name: N, inputs: Inputs[N], parameters: ParametersOf<N>) => {
   const placeholders = Tensor.each((x): Tensor.Tensor => ({ ...Op.input("", x.shape, x.dtype), path: "" }))(inputs)
   // One for each input, in order: what the row of this name takes.
@@ -206,7 +206,7 @@ export const nameOf = (x: Tensor.Tensor): Name | undefined =>
 const isAffine = is("affine")
 const isScaled = is("scaled")
 
-/** The parts of an affine map, `factor · x + offset + sum`: factor and offset have a number per channel, or one for all, and `sum` the shape of `x`. */
+/** The parts of an affine map, `factor · x + offset + sum`: factor and offset have a number per channel, or one for all, and `sum` has the shape of `x`. */
 export interface AffineParts {
   readonly x: Tensor.Tensor
   readonly factor: Tensor.Tensor
@@ -222,13 +222,13 @@ export const affineOf = (t: Tensor.Tensor): AffineParts | undefined => {
   return { x, factor, offset: offset ? rest[0] : undefined, sum: sum ? rest[rest.length - 1] : undefined }
 }
 
-/** A tensor without the factor that it may be multiplied by later, and that factor. */
+/** A tensor without a factor that may be applied later, and that factor. */
 export const scaledOf = (
   t: Tensor.Tensor
 ): { readonly value: Tensor.Tensor; readonly factor: Tensor.Tensor | undefined } =>
   isScaled(t) ? { value: t.inputs[0], factor: t.inputs[1] } : { value: t, factor: undefined }
 
-/** `factor · x + offset + sum`, factor and offset one number per channel; the shape of `x`. */
+/** `factor · x + offset + sum`, with one number per channel as factor and offset; in the shape of `x`. */
 export const affine = (
   x: Tensor.Tensor,
   factor: Tensor.Tensor,
@@ -238,10 +238,10 @@ export const affine = (
   const rest = [offset, sum].flatMap((t) => (t === undefined ? [] : [t]))
   return apply("affine", [x, factor, ...rest], { offset: offset !== undefined, sum: sum !== undefined }, path)
 }
-/** `x + offset`, the offset one number per channel; the shape of `x`. */
+/** `x + offset`, with one number per channel as the offset; in the shape of `x`. */
 export const shifted = (x: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
   apply("shifted", [x, offset], {}, path)
-/** `factor · x + offset`, two numbers; the shape of `x`. */
+/** `factor · x + offset` with two numbers; in the shape of `x`. */
 export const line = (x: Tensor.Tensor, factor: number, offset: number, path: string) =>
   apply("line", [x], { factor, offset }, path)
 /** Σ x per channel: `[channels]`. */
@@ -250,38 +250,38 @@ export const rowSum = (x: Tensor.Tensor, path: string) => apply("rowSum", [x], {
 export const rowDot = (x: Tensor.Tensor, y: Tensor.Tensor, path: string) => apply("rowDot", [x, y], {}, path)
 /** Σ x·y per channel and image: `[batch, channels]`. */
 export const imageDot = (x: Tensor.Tensor, y: Tensor.Tensor, path: string) => apply("imageDot", [x, y], {}, path)
-/** `image · by + offset`, both per channel and image; the shape of `image`. */
+/** `image · by + offset`, both per channel and image; in the shape of `image`. */
 export const gate = (image: Tensor.Tensor, by: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
   apply("gate", [image, by, offset], {}, path)
-/** GELU of √2·u, as of `line(x, √½, 0)`; the shape of `u`. */
+/** GELU of √2·u, where u is given by `line(x, √½, 0)`; in the shape of `u`. */
 export const gelu = (u: Tensor.Tensor, path: string) => apply("geluOfScaled", [u], {}, path)
-/** The gradient through it, up to √½; the shape of `dy`. */
+/** The gradient through it, without a factor of √½; in the shape of `dy`. */
 export const geluGrad = (u: Tensor.Tensor, dy: Tensor.Tensor, path: string) =>
   apply("geluGradOfScaled", [u, dy], {}, path)
-/** GELU of a few numbers, by the engine's own operator; the shape of `x`. */
+/** GELU of a small tensor, computed by the engine's own operator; in the shape of `x`. */
 export const vectorGelu = (x: Tensor.Tensor, path: string) => apply("vectorGelu", [x], {}, path)
-/** `value · factor`, the factor one number or one per channel: who reads it may put the factor elsewhere. The shape of `value`. */
+/** `value · factor`, with one number or one per channel as the factor: a reader may apply the factor elsewhere. In the shape of `value`. */
 export const scaled = (value: Tensor.Tensor, factor: Tensor.Tensor, path: string) =>
   apply("scaled", [value, factor], {}, path)
-/** Weights times a number per column; the shape of `w`. */
+/** Weights times a number per column; in the shape of `w`. */
 export const columnScaled = (w: Tensor.Tensor, v: Tensor.Tensor, path: string): Tensor.Tensor =>
   apply("columnScaled", [w, v], {}, path)
-/** Weights times a number per row, or one for all; the shape of `w`. */
+/** Weights times a number per row, or one for all; in the shape of `w`. */
 export const rowScaled = (w: Tensor.Tensor, v: Tensor.Tensor, path: string): Tensor.Tensor =>
   apply("rowScaled", [w, v], {}, path)
-/** A matrix `w` `[rows, columns]` times a vector `[columns]`, plus a vector `[rows]` if there is one: `[rows]`. Where `transposed`, `w` is `[columns, rows]`. */
+/** A matrix `w` `[rows, columns]` times a vector `[columns]`, plus a vector `[rows]` if there is one: `[rows]`. If `transposed`, `w` is `[columns, rows]`. */
 export const vectorProduct = (
   w: Tensor.Tensor,
   v: Tensor.Tensor,
   { plus, transposed = false }: { readonly plus?: Tensor.Tensor | undefined; readonly transposed?: boolean },
   path: string
 ) => apply("vectorProduct", plus === undefined ? [w, v] : [w, v, plus], { transposed }, path)
-/** Tokens without their mean over the features; the shape of `x`. */
+/** Tokens minus their mean over the features; in the shape of `x`. */
 export const withoutMeans = (x: Tensor.Tensor, path: string) => apply("withoutMeans", [x], {}, path)
 /** The mean of tokens over their features: `[batch, tokens, 1]`. */
 export const featureMeans = (x: Tensor.Tensor, path: string) => apply("featureMeans", [x], {}, path)
 
-/** `half · x` is where GELU begins; the shape of `x`. */
+/** `half · x`, the first step of GELU; in the shape of `x`. */
 export const geluStart = (x: Tensor.Tensor, path: string) => line(x, half, 0, path)
-/** √½, by which what `geluGrad` gives is multiplied to be GELU's gradient. One number. */
+/** √½, the factor that turns the result of `geluGrad` into GELU's gradient. One number. */
 export const geluFactor: Tensor.Tensor = Op.fill(half)

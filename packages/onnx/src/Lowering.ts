@@ -1,4 +1,4 @@
-/** Programs as ONNX models. */
+/** Turns programs into ONNX models. */
 import { Costs, Op, type Program, type Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as CostModel from "./CostModel.ts"
@@ -25,43 +25,43 @@ import * as Resize from "./rules/resize.ts"
 import * as Tokens from "./rules/tokens.ts"
 import * as Views from "./rules/views.ts"
 
-/** What an ONNX model made from a program takes and gives. */
+/** The inputs and outputs of an ONNX model made from a program. */
 export interface Lowered {
   readonly model: Model
   /** The shapes in which the model's inputs and outputs are declared, by name. */
   readonly shapes: ReadonlyMap<string, Shape.Shape>
-  /** Fed at every run: inputs by name, then variables by name. */
+  /** What to feed at every run: inputs by name, then variables by name. */
   readonly inputs: ReadonlyArray<Tensor.Tensor<"input">>
-  /** Those in no pack. */
+  /** The variables that are in no pack. */
   readonly variables: ReadonlyArray<Tensor.Tensor<"variable">>
-  /** Names of the model's outputs, but for those in packs: those of the program, then `next:<variable>` for every update. */
+  /** Names of the model's outputs, except those in packs: the program's outputs, then `next:<variable>` for every update. */
   readonly outputs: ReadonlyArray<{ readonly name: string; readonly tensor: Tensor.Tensor }>
   readonly updates: ReadonlyArray<{ readonly name: string; readonly update: Program.Update }>
-  /** For each of the model's nodes in order: the node of the program that it was made for first, and the bytes it reads and writes. */
+  /** For each of the model's nodes, in order: the node of the program that it was first made for, and the bytes it reads and writes. */
   readonly work: ReadonlyArray<Work>
-  /** Bytes of results that are held at once, at most, where the model's nodes run in order; inputs apart. */
+  /** The most bytes of results held at once when the model's nodes run in order, not counting inputs. */
   readonly peakBytes: number
-  /** What is held from when to when. */
+  /** Which results are held, and from when to when. */
   readonly lives: ReadonlyArray<Life>
 }
 
-/** A result from the node that makes it to the last one that reads it, by their places in the model. */
+/** The lifetime of a result, from the node that makes it to the last node that reads it, by their positions in the model. */
 export type Life = Builder.Life
 
-/** An operator of a model and what it is there for. */
+/** An operator of a model and what it is for. */
 export interface Work {
   readonly opType: string
-  /** Nothing for what only copies a result to an output. */
+  /** `undefined` for an operator that only copies a result to an output. */
   readonly node: Tensor.Tensor | undefined
-  /** Read and written; nothing for what only gives elements another shape. */
+  /** Bytes read and written; 0 for an operator that only changes a shape. */
   readonly bytes: number
-  /** Elements that come out. */
+  /** Number of output elements. */
   readonly elements: number
-  /** A product's lengths where it is one. */
+  /** The lengths of a product, if it is one. */
   readonly product: CostModel.Product | undefined
 }
 
-/** Vectors that come in, or go out, as one, each of so many elements. */
+/** Vectors that are passed in or out as one, each with its number of elements. */
 export interface Pack {
   readonly name: string
   readonly members: ReadonlyArray<{ readonly name: string; readonly size: number }>
@@ -70,30 +70,30 @@ export interface Pack {
 /** How a program is lowered. */
 export interface Options {
   readonly name?: string
-  /** Variables that come in one input: a session's inputs and outputs cost some microseconds each. One of them must be the program's. */
+  /** Variables that are passed in as one input, since every input and output of a session costs some microseconds. One of them must belong to the program. */
   readonly packedInputs?: ReadonlyArray<Pack>
-  /** Float outputs and updates (`next:<variable>`) that go out in one output, all of them or none. */
+  /** Float outputs and updates (`next:<variable>`) that are passed out as one output, all of them or none. */
   readonly packedOutputs?: ReadonlyArray<Pack>
-  /** Images of the batch that stand innermost. Default 1. */
+  /** How many images of the batch lie innermost. Default 1. */
   readonly lanes?: number
-  /** Block size of the processor's blocked convolutions, 0 (the default) to use standard operators only. */
+  /** Block size of the CPU's blocked convolutions, or 0 (the default) for standard operators only. */
   readonly block?: number
   /**
-   * `channels` (the default) puts images into the layout in which training is fastest; `plain` keeps `[batch, channels, height, width]`
+   * `channels` (the default) puts images into the layout in which training is fastest. `plain` keeps `[batch, channels, height, width]`
    * and the standard's own convolutions, which engines optimise well once the weights are known.
    */
   readonly images?: "channels" | "plain"
   /**
-   * Whether the model's inputs and outputs are declared in the program's shapes. Default false: only their elements are in row-major
-   * order, and the model's own shape is the one to feed.
+   * Whether the model's inputs and outputs are declared in the program's shapes. Default false: only the elements are in row-major
+   * order, and the shape to feed is the model's own.
    */
   readonly exact?: boolean
-  /** Whether a maximum's kernel may be asked for the indices of what is largest. Default true; WebGPU's does not give them. */
+  /** Whether a max-pooling kernel can be asked for the indices of the maxima. Default true; WebGPU's kernel does not provide them. */
   readonly indices?: boolean
-  /** Names of rewrites, and of forms other than the plain one, that are left out. */
+  /** Names of rewrites and non-plain forms that are disabled. */
   readonly without?: ReadonlyArray<string>
   /**
-   * Whether what the model's nodes are for is told by nodes of the given program. Default true; otherwise by those that the rewrites made, which saves remembering what each was made for.
+   * Whether the model's nodes refer to nodes of the given program. Default true; if false, they refer to the nodes that the rewrites made, which saves keeping track of what each was made for.
    */
   readonly traced?: boolean
   /** Values of variables that become part of the model. */
@@ -101,10 +101,10 @@ export interface Options {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
-/** One rule per op; the type checker says when one is missing. */
+/** One rule per op; a missing one is a type error. */
 const standard: Context.Rules = { ...Basic.rules, ...Products.rules, ...Images.rules, ...Resize.rules, ...Gather.rules }
 
-/** Rules for the other forms, of the ops that have them. */
+/** Rules for the other forms, for the ops that have them. */
 const others: { readonly [F in Exclude<Forms.Form, "standard">]: Context.PartialRules } = {
   blocked: { ...Blocked.rules, ...Gates.rules },
   patches: Patches.rules,
@@ -112,12 +112,12 @@ const others: { readonly [F in Exclude<Forms.Form, "standard">]: Context.Partial
   views: Views.rules
 }
 
-/** An op in its form. Elements that do not lie in whole pieces are moved by the standard's operators. */
+/** Computes an op in its form. Elements that do not lie in whole pieces are moved by standard operators. */
 const emission = (indices: boolean): Context.Emit => {
   const rules = indices ? standard : { ...standard, ...Masks.rules }
   return (node, ctx) => {
     const name = Fused.nameOf(node)
-    // A node's kind or name and the rule of that one belong together, which the types of these lookups by a union cannot say.
+    // A node's kind or name and the rule for it belong together, which the types of these lookups by a union cannot express.
     if (name !== undefined) return (FusedRules.rules[name] as Context.Rule<Context.Lowered>)(node, ctx)
     const kind = node.kind as Tensor.Primitive
     const form = Forms.of(node, ctx)
@@ -137,7 +137,7 @@ export const lower =
   (program: Program.Program): Lowered =>
     lowerWith(program, options).lowered
 
-/** The members of a pack that comes in as one input. */
+/** The members of a pack that is passed in as one input. */
 const unpack = (b: Builder.Builder, { members, name }: Pack): ReadonlyMap<string, Builder.Value> => {
   const sizes = members.map(({ size }) => size)
   const whole = b.input(name, "float32", [sizes.reduce((sum, size) => sum + size, 0)])
@@ -150,14 +150,14 @@ const unpack = (b: Builder.Builder, { members, name }: Pack): ReadonlyMap<string
   return new Map(members.map((member, i) => [member.name, Arr.getUnsafe(parts, i)]))
 }
 
-/** What the rewrites make of a program, one after the other. */
+/** What the rewrites make of a program, one after another. */
 export interface Stages extends Rewrite.Last {
   readonly target: Target.Target
   readonly steps: ReadonlyArray<Rewrite.Step>
 }
 
 /**
- * The first stage alone: a program after its rewrites, with every step on the way.
+ * Only the first stage: a program after its rewrites, with every step on the way.
  *
  * @example
  * ```ts
@@ -197,7 +197,7 @@ export const stages =
     return { target, steps, ...Rewrite.last(steps)(program) }
   }
 
-/** By standard operators alone every op keeps its own name: what others optimise should look as they know it. */
+/** With standard operators only, there are no rewrites: every op stays recognisable for engines that optimise it themselves. */
 const rewritesFor = ({
   block = 0,
   images = "channels",
@@ -205,7 +205,7 @@ const rewritesFor = ({
 }: Pick<Options, "block" | "images" | "without">): ReadonlyArray<Rewrite.Rewrite> =>
   block > 1 && images === "channels" ? Rewrites.all.filter(({ name }) => !without.includes(name)) : []
 
-/** The same without what leads there. */
+/** The same without the steps that lead there. */
 const rewritten = (program: Program.Program, options: Options): Stages => {
   const { block = 0, images = "channels", lanes = 1, without = [] } = options
   const target = Target.make({ block, lanes, plain: images === "plain", without })
@@ -235,7 +235,7 @@ const lowerWith = (given: Program.Program, options: Options) => {
   const { origins, program, target } = own
   const settings = { target, plain: images === "plain", weights, given: packed }
   const ctx = Context.make(b, settings, emission(indices))
-  // Nodes in order, so that no rule recurses deeply; what nobody asks for is dropped at the end.
+  // Nodes in order, so that no rule recurses deeply; unused results are dropped at the end.
   for (const node of program.nodes) ctx.layoutOf(node)
   const taken = new Set([...program.inputs, ...program.variables].map((leaf) => leaf.attributes.name))
   const outputs = Object.entries(program.outputs).map(([output, tensor]) => ({
@@ -295,20 +295,20 @@ export interface Explanation {
   readonly kind: Tensor.Kind
   readonly shape: Shape.Shape
   /**
-   * `standard`: operators of the ONNX standard. `blocked`: the processor's blocked convolution kernels. `fused`: rewritten.
-   * `tokens`: over tokens with channels outermost. `views`: moved only where something needs the elements in another order.
-   * `patches`: one matrix product over patches. `absorbed`: nothing of its own is left; what asked for it has taken it in.
+   * `standard`: operators of the ONNX standard. `blocked`: the blocked convolution kernels of the CPU. `fused`: rewritten.
+   * `tokens`: over tokens with channels outermost. `views`: moved only when something needs the elements in another order.
+   * `patches`: one matrix product over patches. `absorbed`: has no operators of its own, because its readers have absorbed it.
    */
   readonly formulation: Forms.Form | "fused" | "absorbed"
-  /** The rewrites that put something in its place, in order. */
+  /** The rewrites that replaced it, in order. */
   readonly rewrites: ReadonlyArray<string>
-  /** The operators it became, with how many of each. */
+  /** The operators it became, and how many of each. */
   readonly operators: Readonly<Record<string, number>>
   /** Multiply-accumulates, as the program counts them. */
   readonly macs: number
   /** Bytes that its operators read and write. */
   readonly bytes: number
-  /** Nanoseconds that its operators are predicted to take. */
+  /** Predicted nanoseconds for its operators. */
   readonly predicted: number
 }
 
@@ -320,9 +320,9 @@ export interface Explained {
 }
 
 /**
- * A program's model, and what was chosen for every node of the program that is computed at run time, in order. An operator that several nodes share is counted for the first of them.
+ * A program's model, and what was chosen for every node of the program that is computed at run time, in order. An operator shared by several nodes counts for the first of them.
  *
- * `costs`: by which their time is predicted.
+ * `costs`: the cost model that predicts their times.
  */
 export const explained =
   (costs: CostModel.CostModel, options: Options = {}) =>
@@ -330,7 +330,7 @@ export const explained =
     const { ctx, lowered, stages } = lowerWith(program, options)
     const byNode = Map.groupBy(lowered.work, ({ node }) => node)
     const price = CostModel.costOf(costs)
-    /** How what became of a node is computed. */
+    /** The form in which the node that replaced a node is computed. */
     const forms = new Map(stages.program.nodes.map((node) => [stages.origins.get(node) ?? node, ctx.chosen(node)]))
     const rows = program.nodes.filter(isComputed).map((node): Explanation => {
       const own = byNode.get(node) ?? []
@@ -353,7 +353,7 @@ export const explained =
     return { lowered, stages, rows }
   }
 
-/** The rows of `explained`, by the figures of a processor with AVX-512. */
+/** The rows of `explained`, with the figures of a CPU with AVX-512. */
 export const explain =
   (options: Options = {}) =>
   (program: Program.Program): ReadonlyArray<Explanation> =>

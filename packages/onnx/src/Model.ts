@@ -1,10 +1,10 @@
-/** ONNX models as plain data, and their protobuf bytes. Field numbers are those of onnx.proto (IR version 9). */
+/** ONNX models as plain data, and their protobuf encoding. Field numbers are those of onnx.proto (IR version 9). */
 import { PbfReader, PbfWriter as Pbf } from "pbf"
 import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** What ONNX attributes hold here. */
+/** The values of ONNX attributes that are used here. */
 export type AttributeValue =
   | number
   | string
@@ -19,7 +19,7 @@ export interface Node {
   readonly domain: string
   readonly inputs: ReadonlyArray<string>
   readonly outputs: ReadonlyArray<string>
-  /** Whole numbers are `int`, arrays `ints`, strings `string`; floats are marked as such. */
+  /** Integers are `int`, arrays `ints`, strings `string`; floats are marked as such. */
   readonly attributes: Readonly<Record<string, AttributeValue>>
 }
 
@@ -34,22 +34,22 @@ export interface Constant {
 export interface ValueInfo {
   readonly name: string
   readonly type: "float32" | "int32"
-  /** A string names an axis whose length is free; `null` where the shape is not said. */
+  /** A string names an axis of free length; `null` if the shape is not given. */
   readonly shape: ReadonlyArray<number | string> | null
 }
 
-/** An ONNX model, before it is bytes. */
+/** An ONNX model before encoding. */
 export interface Model {
   readonly name: string
   readonly nodes: ReadonlyArray<Node>
   readonly constants: ReadonlyArray<Constant>
   readonly inputs: ReadonlyArray<ValueInfo>
   readonly outputs: ReadonlyArray<ValueInfo>
-  /** Key–value pairs that travel with the file. */
+  /** Key–value pairs stored in the file. */
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** Operator set versions the lowering is written for. */
+/** The operator set version that the lowering is written for. */
 export const opset = 18
 const irVersion = 9
 
@@ -153,7 +153,7 @@ export const encode = (model: Model): Uint8Array => {
   return pbf.finish()
 }
 
-/** Bytes that are no ONNX model. */
+/** Bytes that are not an ONNX model. */
 export class NotOnnx extends Schema.TaggedError<NotOnnx>()("NotOnnx", {
   reason: Schema.String
 }) {
@@ -172,9 +172,9 @@ const readEntry = (bytes: Uint8Array): readonly [string, string] =>
   )
 
 /**
- * The key–value pairs of an `.onnx` file: ONNX Runtime has them, but its interface for JavaScript does not show them.
+ * The key–value pairs in an `.onnx` file: ONNX Runtime reads them, but its JavaScript interface does not expose them.
  *
- * Fails with `NotOnnx` where the bytes are no protobuf message with a graph.
+ * Fails with `NotOnnx` if the bytes are not a protobuf message with a graph.
  */
 export const metadataOf = (file: Uint8Array): Result.Result<Readonly<Record<string, string>>, NotOnnx> =>
   Result.try({

@@ -1,13 +1,13 @@
 /**
- * A model in whole numbers of eight bits: products and convolutions with constant weights, and what stands between them and moves or adds their results.
+ * Quantises a model to 8-bit integers: products and convolutions with constant weights, and the operators between them that move or add their results.
  *
- * In the form that runtimes merge (QDQ): every value is quantised and dequantised again, activations as unsigned bytes in the range that was seen of them, weights as signed bytes by output channel,
- * biases as 32 bits. What cannot be quantised stays in floats and is named.
+ * It uses the form that runtimes merge (QDQ): every value is quantised and dequantised again, activations as unsigned bytes over the range that was observed for them, weights as signed bytes per
+ * output channel, biases in 32 bits. Anything that cannot be quantised stays in floats and is reported.
  */
 import * as Arr from "effect/Array"
 import type { Constant, Model, Node } from "./Model.ts"
 
-/** What was seen of a value. */
+/** The observed range of a value. */
 export interface Range {
   /** The smallest number. */
   readonly min: number
@@ -15,15 +15,15 @@ export interface Range {
   readonly max: number
 }
 
-/** A model in eight bits, and what became of its nodes. */
+/** A model in 8-bit integers, and what became of its nodes. */
 export interface Quantised {
   readonly model: Model
-  /** Operators in eight bits, and those left in floats, by how many there are. */
+  /** How many operators are in 8 bits, and how many stayed in floats. */
   readonly taken: Readonly<Record<string, number>>
   readonly left: Readonly<Record<string, number>>
 }
 
-/** Where an operator has its weights, and which of their axes is the output's. */
+/** An operator's weights, and which of their axes is the output's. */
 const weightOf = (
   node: Node,
   constants: ReadonlyMap<string, Constant>
@@ -37,20 +37,20 @@ const weightOf = (
   return node.opType === "MatMul" ? { weight, axis: 1 } : undefined
 }
 
-/** These give out what comes in, in the same bytes. */
+/** Operators that pass on their input in the same bytes. */
 const passing: ReadonlyArray<string> = ["MaxPool", "Reshape", "Transpose"]
 
-/** These are computed in bytes too. */
+/** Operators that are computed in bytes too. */
 const elementwise: ReadonlyArray<string> = ["Add", "Mul", "GlobalAveragePool", "Sigmoid"]
 
-/** A GELU by its first operator: what it reads and gives, and its operators. */
+/** A GELU, identified by its first operator: its input, its output, and its operators. */
 interface Gelu {
   readonly input: string
   readonly output: string
   readonly nodes: ReadonlyArray<Node>
 }
 
-/** The GELUs of a model, ½ · x · (1 + erf(x / √2)), as they are exported. */
+/** The GELUs of a model, ½ · x · (1 + erf(x / √2)), in their exported form. */
 const gelus = ({ nodes }: Model): ReadonlyMap<Node, Gelu> =>
   new Map(
     nodes.flatMap((first, i) => {
@@ -70,15 +70,15 @@ const gelus = ({ nodes }: Model): ReadonlyMap<Node, Gelu> =>
     })
   )
 
-/** What x is multiplied by before the sigmoid that stands for the normal distribution function (D. Hendrycks and K. Gimpel, arXiv 1606.08415): a GELU is then at most 0.021 off. */
+/** The factor on x before the sigmoid that approximates the normal distribution function (D. Hendrycks and K. Gimpel, arXiv 1606.08415): a GELU is then off by at most 0.021. */
 const steepness = 1.702
 
-/** From a mean of an image to its gate. */
+/** The operators from an image's mean to its gate. */
 const gating: ReadonlyArray<string> = ["Conv", "Relu", "Sigmoid", "HardSigmoid"]
 
 /**
- * The model with gates of images (squeeze and excitation) as products of four axes. Exported, image and gate are matrices by channel, which is quicker in floats; in bytes convolutions have
- * channels last, and a matrix by channel costs turning the whole image there and back.
+ * The model with image gates (squeeze and excitation) as products with four axes. In the exported model, image and gate are matrices by channel, which is faster in floats. In bytes,
+ * convolutions have channels last, so a matrix by channel would mean transposing the whole image there and back.
  */
 const withGatesOfImages = (model: Model): Model => {
   const makers = new Map(model.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
@@ -86,7 +86,7 @@ const withGatesOfImages = (model: Model): Model => {
     const node = makers.get(name)
     return node?.opType === opType ? node : undefined
   }
-  /** The image whose mean per channel a value was made of, channel by channel. */
+  /** The image from whose mean per channel a value was made, channel by channel. */
   const imageOf = (name: string): string | undefined => {
     const node = makers.get(name)
     if (node?.opType === "GlobalAveragePool") return node.inputs[0]
@@ -114,7 +114,7 @@ const withGatesOfImages = (model: Model): Model => {
   return { ...model, nodes: model.nodes.flatMap((node) => (replaced.has(node) ? (replaced.get(node) ?? []) : [node])) }
 }
 
-/** The values of which a range has to be known. */
+/** The values whose range must be known. */
 export const observed = (exported: Model): ReadonlyArray<string> => {
   const model = withGatesOfImages(exported)
   const constants = new Map(model.constants.map((constant) => [constant.name, constant]))
@@ -136,14 +136,14 @@ interface Scale {
   readonly zero: number
 }
 
-/** 0 is a byte of its own, since padding is made of it. */
+/** 0 gets an exact byte, since padding consists of it. */
 const scaleOf = ({ max, min }: Range): Scale => {
   const [low, high] = [Math.min(0, min), Math.max(0, max)]
   const scale = high === low ? 1 : (high - low) / 255
   return { scale, zero: Math.max(0, Math.min(255, Math.round(-low / scale))) }
 }
 
-/** By channels along an axis: the bytes, and what one step of each is. */
+/** Quantises by channels along an axis: the bytes, and the size of one step for each channel. */
 const bytesOf = ({ data, shape }: Constant, axis: number) => {
   const channels = shape[axis] ?? 1
   const inner = shape.slice(axis + 1).reduce((n, m) => n * m, 1)
@@ -157,10 +157,10 @@ const bytesOf = ({ data, shape }: Constant, axis: number) => {
   return { steps, bytes: Int8Array.from(data as Float32Array, (x, i) => Math.round(x / (steps[channel(i)] ?? 1))) } // checked by `weightOf`
 }
 
-/** One more of a name. */
+/** Counts one more of a name. */
 const count = (of: Record<string, number>, name: string) => (of[name] = (of[name] ?? 0) + 1)
 
-/** Quantises what can be. A value that is in `ranges` has one; others stay in floats. */
+/** Quantises everything that can be. A value is quantised if it is in `ranges`; others stay in floats. */
 export const quantise =
   (ranges: ReadonlyMap<string, Range>) =>
   (exported: Model): Quantised => {
@@ -184,7 +184,7 @@ export const quantise =
       nodes.push({ opType, domain: "", inputs, outputs: [output], attributes })
       return output
     }
-    /** A value through bytes and back, once however many read it. */
+    /** Converts a value to bytes and back, once however many operators read it. */
     const through = (name: string, { scale, zero }: Scale, as: string): string => {
       const known = dequantised.get(as)
       if (known !== undefined) return known
@@ -201,21 +201,21 @@ export const quantise =
       return back
     }
     const scales = new Map([...ranges].map(([name, range]) => [name, scaleOf(range)]))
-    // What only passes bytes on has the scale of what comes in.
+    // Operators that only pass bytes on have the scale of their input.
     for (const { inputs, opType, outputs } of model.nodes) {
       const from = scales.get(inputs[0] ?? "")
       if (passing.includes(opType) && outputs.length === 1 && from !== undefined)
         scales.set(Arr.getUnsafe(outputs, 0), from)
     }
     const outputs = new Set(model.outputs.map(({ name }) => name))
-    /** An operator that reads and gives what went through bytes. */
+    /** An operator whose inputs and outputs go through bytes. */
     const emit = (own: Node, inputs: ReadonlyArray<string>) => {
       const output = Arr.getUnsafe(own.outputs, 0)
       const scale = scales.get(output)
       if (scale === undefined || outputs.has(output)) return void nodes.push({ ...own, inputs })
       const float = `${output}:float`
       nodes.push({ ...own, inputs, outputs: [float, ...own.outputs.slice(1)] })
-      // Whoever reads it in floats reads what came back from bytes.
+      // Readers that need floats read the value that came back from bytes.
       const back = through(float, scale, output)
       renamed.set(output, back)
     }
@@ -236,7 +236,7 @@ export const quantise =
         for (const each of gelu.nodes) done.add(each)
         const { input, output } = gelu
         const x = activation(input)
-        // The same bytes, read as so many times as much.
+        // The same bytes, read as a multiple of the value.
         const [s, z] = [
           constant(`${output}:steep`, [], Float32Array.of(steepness * scale.scale)),
           constant(`${output}:steep zero`, [], Uint8Array.of(scale.zero))

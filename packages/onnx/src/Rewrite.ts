@@ -1,44 +1,44 @@
 /**
- * Rewrites: programs as other programs that compute the same. Each is a table from ops to what they are made of, with a name by which it can be left out, printed and tested alone. No
- * rule knows how an op that it reads will be computed.
+ * Rewrites: they turn programs into other programs that compute the same. Each is a table from ops to their replacements, with a name by which it can be disabled, printed and tested
+ * alone. No rule knows how the ops that it reads will be computed.
  */
 import { type GraphError, type Program, Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"
 import type { Target } from "./Target.ts"
 
-/** What stands in the place of a node, its inputs already rewritten; `undefined` leaves it as it is. */
+/** The replacement for a node whose inputs have already been rewritten; `undefined` keeps it as it is. */
 export type Rules = {
   readonly [K in Tensor.Kind]?: (node: Tensor.Tensor<K>) => Tensor.Tensor | undefined
 }
 
-/** A rule that makes one graph of another that computes the same. */
+/** A rule that turns a graph into another that computes the same. */
 export interface Rewrite {
   readonly name: string
-  /** What it does, in a sentence. */
+  /** What it does, in one sentence. */
   readonly summary: string
-  /** Made anew for every program: rules may remember what they have made of its nodes. */
+  /** Made anew for every program: rules may remember what they have made for its nodes. */
   readonly rules: (target: Target) => Rules
 }
 
-/** A program after a rewrite, and for those of its nodes that were not there before the one that each was made for. */
+/** A program after a rewrite and, for each of its new nodes, the old node that it was made for. */
 export interface Rewritten {
   readonly program: Program.Program
   readonly origins: ReadonlyMap<Tensor.Tensor, Tensor.Tensor>
-  /** Nodes of the program before for which a rule put something in their place. */
+  /** Nodes of the program before the rewrite that a rule replaced. */
   readonly replaced: ReadonlyArray<Tensor.Tensor>
 }
 
 /**
  * A program after one rewrite.
  *
- * Fails where what a rule made does not check.
+ * Fails if the result of a rule does not check.
  */
 export const apply =
   ({ rules: of }: Rewrite, target: Target, merged: Merge = merging()) =>
   (program: Program.Program): Result.Result<Rewritten, GraphError> => {
     const rules = of(target)
     const { nodes: given } = program
-    /** What stands in the place of nodes that did not stay what they were. */
+    /** The replacements of nodes that changed. */
     const made = new Map<Tensor.Tensor, Tensor.Tensor>()
     const origins = new Map<Tensor.Tensor, Tensor.Tensor>()
     const replaced: Array<Tensor.Tensor> = []
@@ -47,7 +47,7 @@ export const apply =
     let fault: GraphError | undefined
     for (const node of given) {
       const own = node.inputs.some((x) => made.has(x)) ? { ...node, inputs: node.inputs.map(place) } : node
-      // A node's kind and the rule of that kind belong together, which the type of a lookup by a union of kinds cannot say.
+      // A node's kind and the rule for that kind belong together, which the type of a lookup by a union of kinds cannot express.
       const rule = rules[own.kind] as ((node: Tensor.Tensor) => Tensor.Tensor | undefined) | undefined
       const by = rule?.(own)
       if (by !== undefined) {
@@ -60,7 +60,7 @@ export const apply =
         order.add(node)
         continue
       }
-      // All that a rule made belongs to this node; a product with weights in another form belongs to the product that it was.
+      // Everything that a rule made belongs to this node; a product with transformed weights belongs to the original product.
       for (const fresh of before(result, order)) {
         order.add(fresh)
         origins.set(fresh, by === undefined ? node : productBefore(node, fresh))
@@ -88,7 +88,7 @@ export const apply =
     })
   }
 
-/** Those of some nodes, each after its inputs, that the ends need. */
+/** Those of the given nodes, each after its inputs, that the ends need. */
 const neededOf = (
   nodes: ReadonlyArray<Tensor.Tensor>,
   ends: ReadonlyArray<Tensor.Tensor>
@@ -98,7 +98,7 @@ const neededOf = (
   return nodes.filter((node) => needed.has(node))
 }
 
-/** A tensor and what it is made of, each after its inputs, but for what is known. */
+/** A tensor and what it is made from, each after its inputs, without known nodes. */
 const before = (root: Tensor.Tensor, known: ReadonlySet<Tensor.Tensor>): ReadonlyArray<Tensor.Tensor> => {
   if (known.has(root)) return []
   if (root.inputs.every((x) => known.has(x))) return [root]
@@ -124,18 +124,18 @@ const products: ReadonlyArray<Tensor.Kind> = [
   "linearGradWeight"
 ]
 
-/** The node that a fresh one was made for: one that it reads, where the fresh one is the same product. */
+/** The node that a new one was made for: one of its inputs, if the new node is the same product as that. */
 const productBefore = (node: Tensor.Tensor, fresh: Tensor.Tensor): Tensor.Tensor =>
   (products.includes(fresh.kind) ? node.inputs.find((x) => x.kind === fresh.kind) : undefined) ?? node
 
-/** A step of several rewrites: the program after it. */
+/** One of several rewrites, with the program after it. */
 export interface Step extends Rewritten {
   readonly rewrite: Rewrite
   readonly before: Program.Program
 }
 
 /**
- * A program after rewrites one after the other, with every step on the way. A rewrite whose result does not check is passed over: the program before it computes the same.
+ * A program after several rewrites in sequence, with every step on the way. A rewrite whose result does not check is skipped: the program before it computes the same.
  *
  * @example
  * ```ts
@@ -173,13 +173,13 @@ export const steps =
 /** A program after its steps. */
 export interface Last {
   readonly program: Program.Program
-  /** For its nodes that are not the given program's own the one that each was made for. */
+  /** For nodes that are not the given program's own, the node that each was made for. */
   readonly origins: ReadonlyMap<Tensor.Tensor, Tensor.Tensor>
-  /** For nodes of the given program the names of the rewrites that put something in their place, in order. */
+  /** For nodes of the given program, the names of the rewrites that replaced them, in order. */
   readonly by: ReadonlyMap<Tensor.Tensor, ReadonlyArray<string>>
 }
 
-/** The program after its rewrites and nothing else: what compiling needs. */
+/** Only the program after its rewrites, which is what compiling needs. */
 export const run =
   (rewrites: ReadonlyArray<Rewrite>, target: Target) =>
   (program: Program.Program): Program.Program => {
@@ -190,7 +190,7 @@ export const run =
     }, program)
   }
 
-/** What became of a program, and of its nodes. */
+/** The program after its steps, with what became of its nodes. */
 export const last =
   (done: ReadonlyArray<Step>) =>
   (program: Program.Program): Last => {
@@ -218,20 +218,20 @@ const textOf = (node: Tensor.Tensor): string => {
   return JSON.stringify(node.attributes)
 }
 
-/** Makes equal nodes one: gives the first of them. */
+/** Merges equal nodes: gives the first of them. */
 type Merge = (node: Tensor.Tensor) => Tensor.Tensor
 
 const merging = (): Merge => {
   const same = new Map<Tensor.Tensor, Tensor.Tensor>()
   const ids = new Map<Tensor.Tensor, number>()
   const known = new Map<string, Tensor.Tensor>()
-  /** Attributes by number: records are often shared, and always between a node and its copies. */
+  // Attributes by number: records are often shared, and always between a node and its copies.
   const records = new WeakMap<object, string>()
   const numbers = new Map<string, string>()
   const attributesOf = (node: Tensor.Tensor): string => {
     const seen = records.get(node.attributes)
     if (seen !== undefined) return seen
-    // Constants are told apart by which they are.
+    // Constants are compared by identity.
     const text = isConstant(node) ? `constant ${numbers.size}` : textOf(node)
     const number = numbers.get(text) ?? `${numbers.size}`
     numbers.set(text, number)
@@ -242,7 +242,7 @@ const merging = (): Merge => {
     const own = node.inputs.some((x) => same.get(x) !== x)
       ? { ...node, inputs: node.inputs.map((x) => same.get(x) ?? x) }
       : node
-    // Shape and element type follow from the inputs where there are any.
+    // If there are inputs, shape and element type follow from them.
     const operands =
       own.inputs.length === 0 ? `${own.dtype} ${own.shape.join()}` : own.inputs.map((x) => ids.get(x)).join()
     const key = `${own.kind} ${attributesOf(own)} ${operands}`

@@ -9,7 +9,7 @@ import * as LayerNorms from "./rewrites/layerNorms.ts"
 import * as Scales from "./rewrites/scales.ts"
 import * as Sums from "./rewrites/sums.ts"
 
-/** For a processor with blocked kernels; where it has none, nothing applies. */
+/** For a CPU with blocked kernels; without these, nothing applies. */
 export const all: ReadonlyArray<Rewrite> = [
   Gelu.rewrite,
   Gates.rewrite,

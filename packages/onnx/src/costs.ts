@@ -1,4 +1,4 @@
-/** Measured speeds that ship. A kind of processor that was not measured takes the figures of the nearest one, and its `source` says so. */
+/** Measured speeds that ship. A kind of CPU that was not measured has the figures of the nearest one, and its `source` says so. */
 import type { CostModel, Kind } from "./CostModel.ts"
 
 const amd: CostModel = {

@@ -5,17 +5,17 @@ import * as ort from "onnxruntime-node"
 import { ModelNotRun } from "../LatencyError.ts"
 import type { Target } from "../Target.ts"
 
-// What goes wrong is thrown; the library would print it as well.
+// Errors are thrown; the library would print them as well.
 ort.env.logLevel = "fatal"
 
 export interface Opened {
-  /** Runs it so many times; gives the milliseconds of one. */
+  /** Runs it `times` times; gives the milliseconds per run. */
   readonly run: (times: number) => Effect.Effect<number, ModelNotRun>
-  /** Ends its profile, where it was opened with one. */
+  /** Ends its profile, if it was opened with one. */
   readonly end: Effect.Effect<void, ModelNotRun>
 }
 
-/** As programs open an exported file that want it fast. */
+/** Session options as a program would set them to run an exported file fast. */
 const optionsOf = ({ threads }: Target): ort.InferenceSession.SessionOptions => ({
   executionProviders: ["cpu"],
   graphOptimizationLevel: "all",
@@ -34,7 +34,7 @@ const floats = (length: number) => Float32Array.from({ length }, (_, i) => (((i 
 const filled = (type: string, shape: ReadonlyArray<number>): ort.Tensor => {
   const length = shape.reduce((n, m) => n * m, 1)
   if (type === "float32") return new ort.Tensor("float32", floats(length), shape)
-  // Whole numbers are 0 or 1, which every vocabulary has.
+  // Integers are 0 or 1, which every vocabulary has.
   if (type === "int32")
     return new ort.Tensor(
       "int32",
@@ -74,7 +74,7 @@ const attempting =
       catch: (cause) => new ModelNotRun({ model, reason: reasonOf(cause) })
     })
 
-/** Opens a model's bytes; it goes with the scope. `more`: options beside those that all are opened with. */
+/** Opens a model's bytes until the scope closes. `more`: options in addition to the common ones. */
 export const open = (
   name: string,
   file: Uint8Array,
@@ -96,7 +96,7 @@ export const open = (
           for (let i = 0; i < times; i++) await session.run(feeds)
           const wall = performance.now() - start
           const { system, user } = process.cpuUsage(cpu)
-          // With one thread, what the processor did not work for this process is another's: the model did not need it.
+          // With one thread, time that the CPU did not spend on this process was spent on others: the model did not need it.
           return (target.threads === 1 ? Math.min(wall, (system + user) / 1000) : wall) / times
         }).pipe(Effect.uninterruptible)
     }

@@ -1,4 +1,4 @@
-/** A network that is measured between all others: by how much its time changes, the machine's speed does. */
+/** A network that is measured between all others: if its time changes, so has the speed of the machine. */
 import { Model } from "@uninet/onnx"
 
 const channels = 32
@@ -6,10 +6,10 @@ const side = 24
 const depth = 8
 
 const weights = (length: number, scale: number) =>
-  // Numbers without a pattern that a processor could make use of, the same on every machine.
+  // Numbers without a pattern that a CPU could exploit, the same on every machine.
   Float32Array.from({ length }, (_, i) => scale * ((((i * 2654435761) >>> 0) / 2 ** 32) * 2 - 1))
 
-/** Convolutions of both kinds, with products and elements between them, as networks have them. Never changed: device files hold its time. */
+/** Convolutions of both kinds, with matrix products and element-wise ops in between, as real networks have them. Never changes: device files contain its time. */
 export const reference: Uint8Array = (() => {
   const constants: Array<Model.Constant> = []
   const nodes: Array<Model.Node> = []

@@ -1,8 +1,8 @@
 /**
  * The blocked kernels of ONNX Runtime (`com.microsoft.nchwc`) as one-pass workers over feature maps.
  *
- * They want "channels" in blocks of 8 or 16 innermost. With as many images of the batch innermost as a block is wide, a feature map
- * `[c, b/L, h, w, L]` is already one blocked image of c·b channels, so that a depthwise kernel runs over it without moving anything. A depthwise
+ * They require "channels" in blocks of 8 or 16 innermost. With as many images of the batch innermost as a block is wide, a feature map
+ * `[c, b/L, h, w, L]` is already one blocked image of c·b channels, so a depthwise kernel can run over it without moving anything. A depthwise
  * 1×1 convolution with bias and Sum is then a·x + b + y in one pass; one with a map as its kernel is a dot product per row.
  */
 import { Shape, type Tensor } from "@uninet/graph"
@@ -52,13 +52,13 @@ export const fromBlocked = (ctx: Context, shape: Shape.Shape, value: Value): Low
 const rowImage = (ctx: Context, rows: Value): Value =>
   E.reshape(ctx.b, rows, [1, Arr.getUnsafe(rows.shape, 0) * ctx.block, 1, Arr.getUnsafe(rows.shape, 1) / ctx.block])
 
-/** A number per row, or one for all of them, repeated for the rows' lanes. */
+/** A number per row, or one for all of them, repeated over the rows' lanes. */
 const perLane = (ctx: Context, column: Value | number, rows: number): Value =>
   typeof column === "number"
     ? ctx.b.constant(new Float32Array(rows * ctx.block).fill(column), [rows * ctx.block])
     : E.repeated(ctx.b, E.column(ctx.b, column), ctx.block)
 
-/** `factor · x + offset + sum` over the rows of a matrix `[c, m]` in one pass; factor and offset have one number per row. */
+/** `factor · x + offset + sum` over the rows of a matrix `[c, m]` in one pass, with one number per row as factor and offset. */
 export const affine = (
   ctx: Context,
   x: Value,
@@ -81,7 +81,7 @@ export const affine = (
   return E.reshape(ctx.b, y, x.shape)
 }
 
-/** `factor · x + offset + sum` with one number each, over a tensor of any shape whose size is whole blocks. */
+/** `factor · x + offset + sum`, with one number each as factor and offset, over a tensor of any shape whose size is a whole number of blocks. */
 export const affineAll = (ctx: Context, x: Value, factor: number, offset: number, sum?: Value): Value => {
   const row = [1, Shape.size(x.shape)]
   const more = sum === undefined ? {} : { sum: E.reshape(ctx.b, sum, row) }

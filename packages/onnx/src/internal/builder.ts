@@ -1,6 +1,6 @@
 /**
- * Emits ONNX nodes. A node that was emitted before with the same inputs and attributes is that earlier node, so rules that share
- * intermediate results (a batch norm and its gradients, say) simply ask for them.
+ * Emits ONNX nodes. Emitting a node with the same inputs and attributes as an earlier one gives that earlier node, so rules that share
+ * intermediate results (a batch norm and its gradients, for example) can simply ask for them.
  */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -16,27 +16,27 @@ export interface Value {
 interface Emitted {
   readonly node: Node
   readonly outputs: ReadonlyArray<Value>
-  /** Shapes of what it reads. */
+  /** Shapes of its inputs. */
   readonly operands: ReadonlyArray<Shape.Shape>
-  /** What it was emitted for first. */
+  /** What it was first emitted for. */
   readonly purpose: Tensor.Tensor | undefined
-  /** Elements read and written; nothing for what only gives elements another shape. */
+  /** Elements read and written; 0 for an operator that only changes a shape. */
   readonly elements: number
 }
 
-/** An operator of a finished model with what it was emitted for. */
+/** An operator of a finished model and what it was emitted for. */
 export interface Work {
   readonly node: Tensor.Tensor | undefined
   readonly opType: string
-  /** Read and written; nothing for what only gives elements another shape. */
+  /** Bytes read and written; 0 for an operator that only changes a shape. */
   readonly bytes: number
-  /** Elements that come out. */
+  /** Number of output elements. */
   readonly elements: number
-  /** The product's lengths where it is one. */
+  /** The lengths of the product, if it is one. */
   readonly product: Product | undefined
 }
 
-/** A result from the operator that makes it to the last one that reads it, by their places in the model. */
+/** The lifetime of a result, from the operator that makes it to the last one that reads it, by their positions in the model. */
 export interface Life {
   readonly node: Tensor.Tensor | undefined
   readonly opType: string
@@ -45,7 +45,7 @@ export interface Life {
   readonly to: number
 }
 
-/** What a product of matrices is, of which of its three lengths there are many. */
+/** The description of a matrix product, including which of its three lengths is the large one. */
 const productOf = ({ node, operands, outputs }: Emitted): Product | undefined => {
   if (node.opType === "Conv" && (node.attributes["group"] ?? 1) === 1 && node.domain === "") {
     const weight = Arr.getUnsafe(operands, 1)
@@ -71,7 +71,7 @@ const productOf = ({ node, operands, outputs }: Emitted): Product | undefined =>
 }
 
 export interface Builder {
-  /** Any node; one output per shape in `shapes`. A kind of node must always be asked for the same number of outputs. */
+  /** Any node, with one output per shape in `shapes`. A kind of node must always be asked for the same number of outputs. */
   readonly node: <const Shapes extends ReadonlyArray<Shape.Shape>>(
     opType: string,
     inputs: ReadonlyArray<Value | undefined>,
@@ -79,9 +79,9 @@ export interface Builder {
     shapes: Shapes,
     domain?: string
   ) => { readonly [I in keyof Shapes]: Value }
-  /** Nodes that are emitted meanwhile are for this purpose. */
+  /** Runs `emit`; the nodes that it emits are for this purpose. */
   readonly within: <A>(purpose: Tensor.Tensor, emit: () => A) => A
-  /** The value that a chain of reshapes began with. */
+  /** The value at the start of a chain of reshapes. */
   readonly unreshaped: (value: Value) => Value
   readonly constant: (data: Constant["data"], shape: Shape.Shape) => Value
   /** Values that keep their name in the model. */
@@ -91,8 +91,8 @@ export interface Builder {
   readonly ints: (values: ReadonlyArray<number>) => Value
   readonly input: (name: string, type: ValueInfo["type"], shape: Shape.Shape) => Value
   /**
-   * The model that ends in these outputs. Its inputs and outputs have their elements in row-major order; unless `exact`, they may be declared in
-   * another shape of as many elements, which saves a reshape.
+   * The model that ends in these outputs. Its inputs and outputs have their elements in row-major order. Unless `exact`, they may be declared in
+   * another shape with the same number of elements, which saves a reshape.
    */
   readonly finish: (
     name: string,
@@ -149,7 +149,7 @@ export const make = (): Builder => {
     shapes: Shapes,
     domain?: string
   ) =>
-    // One value for each of the shapes, which the type of `map` does not say.
+    // One value per shape, which the type of `map` does not say.
     emit(opType, ins, attributes, shapes, domain) as { readonly [I in keyof Shapes]: Value }
 
   const numberOf = (data: Constant["data"]) => {
@@ -159,7 +159,7 @@ export const make = (): Builder => {
   }
 
   const constant: Builder["constant"] = (data, shape) => {
-    // Small ones are told apart by what they hold, large ones by which array they are.
+    // Small constants are compared by content, large ones by array identity.
     const held = data.length <= 4096 ? `${data.constructor.name} ${data.join()}` : `array ${numberOf(data)}`
     const key = `[${shape.join()}]${held}`
     const known = constants.get(key)
@@ -170,11 +170,11 @@ export const make = (): Builder => {
     return value
   }
 
-  /** The value that a reshaped one is in memory. */
+  /** The value that shares its memory with a reshaped one. */
   const origin = (name: string) => sources.get(name)?.name ?? name
 
   const finish: Builder["finish"] = (name, ends, { exact, metadata }) => {
-    // What an output is made of in memory does not depend on its shape.
+    // The memory behind an output does not depend on its shape.
     const outputs = exact ? ends : ends.map((end) => ({ ...end, value: sources.get(end.value.name) ?? end.value }))
     const needed = new Set<Emitted>()
     const used = new Set<string>()
@@ -188,7 +188,7 @@ export const make = (): Builder => {
     }
     const kept = [...emitted.values()].filter((made) => needed.has(made))
     const reshaped = exact ? new Map<string, Reshaped>() : reshapedInputs(kept, inputs, outputs)
-    // A result takes the output's name; one that is no node's result, or has a name already, is copied.
+    // A result takes the output's name. A value that is not a node's result, or has a name already, is copied.
     const renamed = new Map<string, string>()
     for (const [input, { reshapes }] of reshaped)
       for (const made of reshapes) renamed.set(Arr.getUnsafe(made.outputs, 0).name, input)
@@ -263,7 +263,7 @@ export const make = (): Builder => {
   }
 }
 
-/** What is held from when to when, where nodes run in this order and a result goes when nothing more reads it. A reshaped one is the one it was made from. */
+/** Lifetimes when nodes run in this order and a result is freed once nothing reads it any more. A reshaped value shares the lifetime of its source. */
 const livesOf = (
   nodes: ReadonlyArray<Emitted>,
   kept: ReadonlySet<string>,
@@ -284,7 +284,7 @@ const livesOf = (
   )
 }
 
-/** Bytes that are held at once, at most, and when. */
+/** The most bytes held at once, and when. */
 export const peakOf = (lives: ReadonlyArray<Life>): { readonly bytes: number; readonly at: number } => {
   const freed = new Map<number, number>()
   let held = 0
@@ -299,7 +299,7 @@ export const peakOf = (lives: ReadonlyArray<Life>): { readonly bytes: number; re
   return peak
 }
 
-/** An input that is only used in another shape, and the reshapes that give it. */
+/** An input that is only used in another shape, and the reshapes that produce it. */
 interface Reshaped {
   readonly shape: Shape.Shape
   readonly reshapes: ReadonlyArray<Emitted>

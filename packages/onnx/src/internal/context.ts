@@ -13,28 +13,28 @@ import type { View } from "./view.ts"
 export interface Lowered {
   readonly layout: Layout
   readonly value: Value
-  /** The same before its elements were moved. */
+  /** The same before its elements are moved. */
   readonly view?: View
 }
 
 export interface Context extends Target.Target {
   readonly b: Builder
-  /** Every tensor keeps its logical order, for engines that optimise the standard's operators on images themselves. */
+  /** Whether every tensor keeps its logical order, for engines that optimise the standard's operators on images themselves. */
   readonly keepsImages: boolean
-  /** The values of a variable that are known for good: it becomes part of the model. */
+  /** The values of a variable that are fixed: it becomes part of the model. */
   readonly weight: (name: string) => Float32Array | undefined
-  /** The elements of a variable that did not come as an input of its own. */
+  /** The elements of a variable that is not an input of its own. */
   readonly given: (name: string) => Value | undefined
-  /** Notes in which form a node was emitted. */
+  /** Records the form in which a node was emitted. */
   readonly chose: (tensor: Tensor.Tensor, form: Form) => void
   /** The form in which a node was emitted. */
   readonly chosen: (tensor: Tensor.Tensor) => Form
-  /** The layout a tensor was made in. */
+  /** The layout that a tensor was made in. */
   readonly layoutOf: (tensor: Tensor.Tensor) => Layout
-  /** The tensor in a layout, converted if it has to be. */
+  /** The tensor in a layout, converted if necessary. */
   readonly get: (tensor: Tensor.Tensor, layout: Layout) => Value
   readonly plain: (tensor: Tensor.Tensor) => Value
-  /** The tensor as its elements were made, before they were moved. */
+  /** The tensor with its elements as they were made, before any move. */
   readonly view: (tensor: Tensor.Tensor) => View
 }
 
@@ -44,10 +44,10 @@ export type Rules = Op.Table<[Context], Lowered>
 /** One rule per fused op. */
 export type FusedRules = { readonly [N in Fused.Name]: (node: Fused.Fused<N>, ctx: Context) => Lowered }
 
-/** A rule of whichever op it is for. */
+/** A rule for any op. */
 export type Rule<R> = (node: Tensor.Tensor, ctx: Context) => R
 
-/** Gives a node in the form that was chosen for it. */
+/** Emits a node in the form that was chosen for it. */
 export type Emit = Rule<Lowered>
 
 /** Rules that apply to some nodes only: `undefined` leaves a node to the standard rule. */
@@ -55,13 +55,13 @@ export type PartialRules = {
   readonly [K in keyof Rules]?: (node: Tensor.Tensor<K>, ctx: Context) => Lowered | undefined
 }
 
-/** What is decided before lowering begins. */
+/** Settings that are decided before lowering begins. */
 export interface Settings {
   readonly target: Target.Target
-  /** Keep every tensor in its logical order, for engines that optimise the standard's operators themselves. */
+  /** Keeps every tensor in its logical order, for engines that optimise the standard's operators themselves. */
   readonly plain: boolean
   readonly weights: ReadonlyMap<string, Float32Array>
-  /** Variables that are there already, as vectors. */
+  /** Variables that are already present, as vectors. */
   readonly given: ReadonlyMap<string, Value>
 }
 
@@ -106,23 +106,23 @@ export const make = (b: Builder, settings: Settings, emit: Emit): Context => {
 
 export const plain = (value: Value): Lowered => ({ layout: "plain", value })
 
-/** A tensor that is seen in its view, and lies in a layout that asks for no moving, if there is one. */
+/** A tensor seen through its view, in a layout that requires no move if there is one. */
 export const viewed = (ctx: Context, shape: Shape.Shape, view: View): Lowered => {
   const { b, lanes } = ctx
   const possible = (["channels", "plain"] as const).filter((layout) => ctx.allows(layout, shape))
-  // Every tensor can lie in the plain layout, so there is always one.
+  // Every tensor can have the plain layout, so there is always one.
   const layout = possible.find((layout) => lies(view, shape, lanes, layout)) ?? Arr.getUnsafe(possible, 0)
   return { layout, value: laid(b, view, shape, lanes, layout), view }
 }
 
-/** A tensor seen as having leading axes of length 1, in a layout. */
+/** A tensor with leading axes of length 1 added, in a layout. */
 export const widened = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layout): Value => {
   if (tensor.shape.length === rank) return ctx.get(tensor, layout)
   const shape = [...Array.from({ length: rank - tensor.shape.length }, () => 1), ...tensor.shape]
   return convert(ctx.b, reshape(ctx.b, ctx.plain(tensor), shape), shape, ctx.lanes, "plain", layout)
 }
 
-/** Whether a tensor, with leading axes of length 1 up to `rank`, can lie so. */
+/** Whether a tensor, with leading axes of length 1 up to `rank`, can have this layout. */
 export const fits = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layout): boolean =>
   tensor.shape.length === rank
     ? ctx.allows(layout, tensor.shape)
@@ -150,7 +150,7 @@ export const scaleRows = (ctx: Context, matrix: Value, factor: Value | undefined
 /** Tokens or a matrix as `[rows, features]`. */
 export const featureRows = (ctx: Context, tensor: Tensor.Tensor): Value => inFeatureRows(ctx, ctx.plain(tensor))
 
-/** A gradient as `factor · matrix`, the factor one number; without one where it is none of those that may be put elsewhere, or does not lie so. */
+/** A gradient as `factor · matrix`, with one number as the factor; without a factor if it may not be applied elsewhere or the layout does not fit. */
 export const scaledFeatureRows = (
   ctx: Context,
   tensor: Tensor.Tensor

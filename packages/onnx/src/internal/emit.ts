@@ -1,4 +1,4 @@
-/** ONNX operators as functions of values, with their shapes worked out. */
+/** ONNX operators as functions of values, which compute the resulting shapes. */
 import { Shape } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import { once } from "./arrays.ts"
@@ -48,7 +48,7 @@ export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<numbe
   const others = simple.permutation.filter((axis) => axis !== from)
   const lastLeaves = others.every((axis, i) => axis === i)
   if (to !== from && !onlyLastMoves && !lastLeaves) {
-    // Engines are fast at moving one axis to the end or away from it and at moving whole pieces, and slow at both in one.
+    // Engines are fast at moving one axis to or from the end and at moving whole pieces, but slow at both in one step.
     const moved = (axes: ReadonlyArray<number>, then: ReadonlyArray<number>) =>
       reshape(
         b,
@@ -59,7 +59,7 @@ export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<numbe
         ),
         shape
       )
-    // The longer pieces are moved faster.
+    // Longer pieces move faster.
     if (Arr.getUnsafe(simple.shape, from) > Arr.getUnsafe(simple.shape, to))
       return moved([...others, from], simple.permutation)
     return moved([...simple.shape.flatMap((_, axis) => (axis === to ? [] : [axis])), to], simple.permutation)
@@ -69,7 +69,7 @@ export const transpose = (b: Builder, x: Value, permutation: ReadonlyArray<numbe
   return reshape(b, y, shape)
 }
 
-/** An operator that works element by element: on what was there before any reshape, so that chains of them need none. */
+/** An element-wise operator. It is applied to the value before any reshapes, so that chains of such operators need none. */
 export const unary = (b: Builder, opType: string, x: Value, attributes = {}): Value => {
   const source = b.unreshaped(x)
   return reshape(b, b.node(opType, [source], attributes, [source.shape])[0], x.shape)
@@ -79,12 +79,12 @@ export const unary = (b: Builder, opType: string, x: Value, attributes = {}): Va
 export const alongLast = (b: Builder, opType: "Softmax" | "LogSoftmax", x: Value): Value =>
   b.node(opType, [x], { axis: -1 }, [x.shape])[0]
 
-/** How two lengths of an axis meet: both the same, or one of them repeated. */
+/** How two lengths of an axis broadcast: both the same, or one of them repeated. */
 const meeting = (p: number, q: number) => (p === q ? "same" : p === 1 ? "first" : "second")
 
 /**
- * Joins neighbouring axes that broadcast alike and drops those of length 1 in both: an engine's loop over few long axes is fast, and one
- * over trailing axes of length 1 is very slow.
+ * Joins neighbouring axes that broadcast in the same way and drops those of length 1 in both: an engine's loop over a few long axes is
+ * fast, and one over trailing axes of length 1 is very slow.
  */
 const joinBroadcast = (x: Shape.Shape, y: Shape.Shape): readonly [Shape.Shape, Shape.Shape] => {
   const joined: [Array<number>, Array<number>] = [[], []]
@@ -101,7 +101,7 @@ const joinBroadcast = (x: Shape.Shape, y: Shape.Shape): readonly [Shape.Shape, S
   return joined
 }
 
-/** A number as a scalar; a tensor without trailing axes of length 1, over which a scalar is very slow. */
+/** Turns a single number into a scalar, and drops a tensor's trailing axes of length 1 that would make a scalar operand very slow. */
 const asOperand = (b: Builder, given: Value): Value => {
   if (Shape.size(given.shape) === 1) return reshape(b, given, [])
   const x = b.unreshaped(given)
@@ -112,7 +112,7 @@ const asOperand = (b: Builder, given: Value): Value => {
 
 export type BinaryOperator = "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Greater" | "GreaterOrEqual" | "Equal"
 
-/** Element by element with broadcasting; shapes of different rank meet at their last axes. */
+/** An element-wise operator with broadcasting; shapes of different rank are aligned at their last axes. */
 export const binary = (b: Builder, opType: BinaryOperator, x: Value, y: Value): Value => {
   const shape = Shape.broadcast(x.shape, y.shape) ?? x.shape
   if (Shape.size(x.shape) === 1 || Shape.size(y.shape) === 1) {
@@ -135,7 +135,7 @@ export const sub = (b: Builder, x: Value, y: Value) => binary(b, "Sub", x, y)
 export const mul = (b: Builder, x: Value, y: Value) => binary(b, "Mul", x, y)
 export const div = (b: Builder, x: Value, y: Value) => binary(b, "Div", x, y)
 
-/** `a·b + c` of matrices, `c` broadcast; `alpha` multiplies the product. */
+/** `a·b + c` for matrices, with `c` broadcast; `alpha` multiplies the product. */
 export const gemm = (
   b: Builder,
   x: Value,
@@ -212,11 +212,11 @@ export const slice = (
   return b.node("Slice", inputs, {}, [shape])[0]
 }
 
-/** The elements at these places of an axis, in this order. */
+/** The elements at these positions along an axis, in this order. */
 export const gather = (b: Builder, x: Value, axis: number, places: ReadonlyArray<number>): Value =>
   b.node("Gather", [x, b.ints(places)], { axis }, [x.shape.with(axis, places.length)])[0]
 
-/** Padding with `value` (0 by default) before and after, per axis; a negative number cuts off. */
+/** Padding with `value` (0 by default) before and after, per axis; a negative number crops. */
 export const pad = (
   b: Builder,
   x: Value,

@@ -1,9 +1,9 @@
 /**
- * Work on weights that is done once and for all before a model is written, in float64: batch norms and factors per feature go into the weights of their
- * neighbours, and weights take the shape they are used in.
+ * Work on weights that is done in advance, in float64, before a model is written: batch norms and per-feature factors are folded into the weights of their
+ * neighbours, and weights are stored in the shape in which they are used.
  *
- * A batch norm goes into the convolution before it, which is always exact, or into 1×1 convolutions after it that have no padding. It stays where a padded
- * convolution follows: the convolution pads what the norm gives out, and the norm of a zero is none.
+ * A batch norm is folded into the convolution before it, which is always exact, or into 1×1 convolutions after it that have no padding. It stays if a padded
+ * convolution follows: that convolution pads the norm's output with zeros, which are not what the norm makes of a zero.
  */
 import * as Arr from "effect/Array"
 import type { AttributeValue, Constant, Model, Node } from "../Model.ts"
@@ -14,10 +14,10 @@ interface Floats extends Constant {
 
 /** A model that is being rewritten. */
 interface Draft {
-  /** In order; those that are gone are not there. */
+  /** In order, without removed nodes. */
   readonly nodes: Map<Node, Node>
   readonly constants: Map<string, Constant>
-  /** The nodes that read a value, as they were at first. */
+  /** The nodes that originally read a value. */
   readonly users: (name: string) => ReadonlyArray<Node>
   readonly producer: (name: string) => Node | undefined
 }
@@ -27,7 +27,7 @@ const floats = (draft: Draft, name: string | undefined): Floats | undefined => {
   return constant?.data instanceof Float32Array ? { ...constant, data: constant.data } : undefined
 }
 
-/** Adds weights under a name near that of those they are made of. */
+/** Adds weights under a name similar to that of their source. */
 const add = (draft: Draft, like: string, shape: ReadonlyArray<number>, data: Float32Array): string => {
   let name = `${like}.folded`
   for (let i = 2; draft.constants.has(name); i++) name = `${like}.folded${i}`
@@ -52,7 +52,7 @@ const affineOf = (draft: Draft, norm: Node): Affine | undefined => {
   return { factor, offset: Float64Array.from(bias, (b, i) => b - (mean[i] ?? Number.NaN) * (factor[i] ?? Number.NaN)) }
 }
 
-/** The weights of a convolution or a matrix product, one row for each channel that comes out. */
+/** The weights of a convolution or a matrix product, one row per output channel. */
 interface Rows {
   readonly weight: Floats
   readonly bias: Floats | undefined
@@ -63,7 +63,7 @@ const rowsOf = (draft: Draft, node: Node): Rows | undefined => {
   const bias = floats(draft, node.inputs[2])
   const sound = weight !== undefined && (node.inputs[2] === undefined || bias !== undefined)
   if (!sound) return undefined
-  // A Gemm has its weights' rows in the same place where it transposes them.
+  // A Gemm that transposes its weights has their rows in the same place.
   return node.opType === "Conv" || node.attributes["transB"] === 1 ? { weight, bias } : undefined
 }
 
@@ -77,7 +77,7 @@ const withRows = (draft: Draft, node: Node, { bias, weight }: Rows, w: Float32Ar
   ]
 })
 
-/** The node with `factor · y + offset` in place of every channel y that it gives. */
+/** The node with `factor · y + offset` instead of each of its output channels y. */
 const scaledAfter = (draft: Draft, node: Node, rows: Rows, { factor, offset }: Affine): Node => {
   const { bias, weight } = rows
   const length = weight.data.length / factor.length
@@ -86,7 +86,7 @@ const scaledAfter = (draft: Draft, node: Node, rows: Rows, { factor, offset }: A
   return withRows(draft, node, rows, w, b)
 }
 
-/** The 1×1 convolution that takes x where it took `factor · x + offset`. */
+/** The 1×1 convolution that takes x instead of `factor · x + offset`. */
 const scaledBefore = (draft: Draft, node: Node, rows: Rows, { factor, offset }: Affine): Node => {
   const { bias, weight } = rows
   const inputs = factor.length
@@ -104,7 +104,7 @@ const isPointwise = ({ attributes, opType }: Node): boolean =>
 
 const current = (draft: Draft, node: Node): Node => draft.nodes.get(node) ?? node
 
-/** Lets `node`, which gave its result to `last` only, give `last`'s. */
+/** Makes `node`, whose result only `last` read, give `last`'s result. */
 const replace = (draft: Draft, node: Node, by: Node, last: Node) => {
   draft.nodes.set(node, { ...by, outputs: last.outputs })
   draft.nodes.delete(last)
@@ -131,7 +131,7 @@ const foldNorm = (draft: Draft, norm: Node): void => {
   draft.nodes.delete(norm)
 }
 
-/** A product with one number for each feature that a matrix product gives, as LayerScale is. */
+/** Folds a product with one number per output feature of a matrix product, as in LayerScale. */
 const foldScale = (draft: Draft, mul: Node): void => {
   const [x, factor] =
     [mul.inputs, mul.inputs.toReversed()].find((pair) => draft.producer(Arr.getUnsafe(pair, 0))?.opType === "Gemm") ??
@@ -147,7 +147,7 @@ const foldScale = (draft: Draft, mul: Node): void => {
   replace(draft, before, scaledAfter(draft, gemm, rows, affine), mul)
 }
 
-/** Weights in another shape are weights. */
+/** Reshaped weights are weights. */
 const foldReshape = (draft: Draft, reshape: Node): void => {
   const constant = draft.constants.get(Arr.getUnsafe(reshape.inputs, 0))
   const shape = draft.constants.get(Arr.getUnsafe(reshape.inputs, 1))
@@ -167,13 +167,13 @@ const draftOf = (model: Model): Draft => {
   return {
     nodes: new Map(model.nodes.map((node) => [node, node])),
     constants: new Map(model.constants.map((constant) => [constant.name, constant])),
-    // What the model gives out is read by nobody here, and must stay.
+    // The model's outputs have no readers here, and must stay.
     users: (name) => (ends.has(name) ? [] : (users.get(name)?.map(({ node }) => node) ?? [])),
     producer: (name) => producers.get(name)
   }
 }
 
-/** The same model with less to do. */
+/** The same model with less to compute. */
 export const fold = (model: Model): Model => {
   const draft = draftOf(model)
   const each = (opType: string, f: (draft: Draft, node: Node) => void) => {

@@ -1,11 +1,11 @@
 /**
- * How a tensor lies in memory. Models know nothing of it.
+ * How a tensor is laid out in memory. Models know nothing about it.
  *
  * - `plain`: row-major in its logical shape.
- * - `channels`: channels outermost. An image `[b, c, h, w]` lies as `[c, b/L, h, w, L]`, tokens `[b, n, c]` as `[c, b/L, n, L]`, a matrix
+ * - `channels`: channels outermost. An image `[b, c, h, w]` is laid out as `[c, b/L, h, w, L]`, tokens `[b, n, c]` as `[c, b/L, n, L]`, a matrix
  *   `[b, c]` as `[c, b]`. Every 1×1 convolution, its gradients and a linear layer are then one plain `Gemm`, and a channel is a row.
  *
- * L is the number of lanes: so many images of the batch stand innermost, which is the form that blocked convolution kernels work on.
+ * L is the number of lanes: the number of images of the batch that lie innermost, in the form that blocked convolution kernels work on.
  */
 import type { Shape } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -33,7 +33,7 @@ const physical = (layout: Layout, shape: Shape.Shape, lanes: number): Physical =
   return { split, permutation: permutations[layout][shape.length] ?? split.map((_, i) => i) }
 }
 
-/** Whether a tensor of this shape can lie so. */
+/** Whether a tensor of this shape can have this layout. */
 export const allows = (layout: Layout, shape: Shape.Shape, lanes: number): boolean =>
   layout === "plain" ||
   (permutations[layout][shape.length] !== undefined && (Arr.getUnsafe(shape, 0) % lanes === 0 || shape[0] === 1))
@@ -45,7 +45,7 @@ export const physicalShape = (layout: Layout, shape: Shape.Shape, lanes: number)
   return permutation.map((axis) => Arr.getUnsafe(split, axis))
 }
 
-/** The physical axes that hold logical axes: the batch is two of them. */
+/** The physical axes that hold logical axes: the batch takes two of them. */
 export const physicalAxes = (
   layout: Layout,
   shape: Shape.Shape,
@@ -57,7 +57,7 @@ export const physicalAxes = (
   return permutation.flatMap((axis, i) => (axes.includes(Math.max(0, axis - 1)) ? [i] : []))
 }
 
-/** A tensor of logical `shape` that lies in a layout. */
+/** The view of a tensor of logical `shape` in a layout. */
 export const viewOf = (x: Value, shape: Shape.Shape, lanes: number, layout: Layout): View.View => {
   if (layout === "plain")
     return View.make(
@@ -88,7 +88,7 @@ const ordered = (
   return apart && { view: apart, order: permutation }
 }
 
-/** Whether a tensor lies in a layout already. */
+/** Whether a tensor is already in a layout. */
 export const lies = (view: View.View, shape: Shape.Shape, lanes: number, layout: Layout): boolean => {
   const found = ordered(view, shape, lanes, layout)
   return found !== undefined && View.lies(found.view, found.order)
@@ -98,7 +98,7 @@ export const lies = (view: View.View, shape: Shape.Shape, lanes: number, layout:
 export const laid = (b: Builder, view: View.View, shape: Shape.Shape, lanes: number, layout: Layout): Value => {
   const found = ordered(view, shape, lanes, layout)
   if (found !== undefined) return reshape(b, View.laid(b, found.view, found.order), physicalShape(layout, shape, lanes))
-  // A piece of memory that lanes cannot cut: in its logical order it can be cut anywhere.
+  // This memory cannot be cut into lanes; in its logical order it can be cut anywhere.
   return laid(b, viewOf(laid(b, view, shape, lanes, "plain"), shape, lanes, "plain"), shape, lanes, layout)
 }
 

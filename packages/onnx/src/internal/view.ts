@@ -1,7 +1,7 @@
 /**
- * A tensor seen through the order in which its elements lie: which pieces of memory each of its axes is made of.
+ * A tensor seen through the order of its elements: which pieces of memory each of its axes consists of.
  *
- * Reshapes, transpositions and slices change the view only; elements move once, when something needs them in an order of its own.
+ * Reshapes, transpositions and slices only change the view. Elements move once, when something needs them in a particular order.
  */
 import { Shape } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -12,7 +12,7 @@ export interface View {
   readonly value: Value
   /** The value's axes: their lengths, outermost first. */
   readonly lengths: Shape.Shape
-  /** For each axis of the tensor the value's axes that it is made of, outermost first; those of length 1 belong to none. */
+  /** For each axis of the tensor, the value's axes that it consists of, outermost first; axes of length 1 belong to none. */
   readonly axes: ReadonlyArray<ReadonlyArray<number>>
 }
 
@@ -41,7 +41,7 @@ const splitAxis = ({ axes, lengths, value }: View, axis: number, inner: number):
   axes: axes.map((parts) => parts.flatMap((i) => (i === axis ? [i, i + 1] : [i > axis ? i + 1 : i])))
 })
 
-/** The same elements in row-major order under another shape; `undefined` where an axis would end inside a piece that cannot be cut there. */
+/** The same elements in row-major order under another shape; `undefined` if an axis would end inside a piece that cannot be cut there. */
 export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
   let current: View = { ...view, axes: [view.axes.flat()] }
   const axes: Array<ReadonlyArray<number>> = []
@@ -54,7 +54,7 @@ export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
       if (n > missing) {
         if (n % missing !== 0) return undefined
         current = splitAxis(current, axis, n / missing)
-        // What was taken before may stand behind in memory.
+        // Axes taken earlier may come later in memory.
         for (const [i, parts] of axes.entries()) axes[i] = parts.map((p) => (p > axis ? p + 1 : p))
       }
       const got = Math.min(n, missing)
@@ -73,7 +73,7 @@ export const transpose = (view: View, permutation: ReadonlyArray<number>): View 
   axes: permutation.map((axis) => Arr.getUnsafe(view.axes, axis))
 })
 
-/** Elements `start ≤ i < end` of one axis; `undefined` where they are not whole pieces. */
+/** Elements `start ≤ i < end` of one axis; `undefined` if they are not whole pieces. */
 export const slice = (b: Builder, view: View, axis: number, start: number, end: number): View | undefined => {
   const { axes, lengths, value } = view
   const [outer, ...rest] = Arr.getUnsafe(axes, axis)
@@ -83,7 +83,7 @@ export const slice = (b: Builder, view: View, axis: number, start: number, end: 
   return make(cut, cut.shape, axes)
 }
 
-/** Joins tensors along an axis; `undefined` where they do not lie alike. */
+/** Joins tensors along an axis; `undefined` if their layouts differ. */
 export const concat = (b: Builder, views: ReadonlyArray<View>, axis: number): View | undefined => {
   const { axes, lengths } = Arr.getUnsafe(views, 0)
   const [outer] = Arr.getUnsafe(axes, axis)
@@ -97,10 +97,10 @@ export const concat = (b: Builder, views: ReadonlyArray<View>, axis: number): Vi
   return { value: joined, lengths: joined.shape, axes }
 }
 
-/** The axes of a tensor in the order in which a layout wants them. */
+/** The axes of a tensor in the order of a layout. */
 const inOrder = ({ axes }: View, order: ReadonlyArray<number>) => order.flatMap((axis) => Arr.getUnsafe(axes, axis))
 
-/** Whether the tensor's axes lie in memory in this order already. */
+/** Whether the tensor's axes are already in this order in memory. */
 export const lies = (view: View, order: ReadonlyArray<number>): boolean =>
   inOrder(view, order).every((axis, i) => axis === i)
 

@@ -1,5 +1,5 @@
 /**
- * An affine map per channel goes into what reads it: the weights of a convolution or a linear layer, whose weight gradient gives the map's own; the argument of a GELU; a residual sum.
+ * Folds an affine map per channel into its readers: the weights of a convolution or a linear layer, whose weight gradient provides the map's own; the argument of a GELU; a residual sum.
  */
 import { Definition, Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -7,19 +7,19 @@ import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
 import { isPointwise, worthFolding } from "../Target.ts"
 
-/** A map of an image that nothing is added to. */
+/** A map of an image to which nothing is added. */
 const ofImage = (t: Tensor.Tensor) => {
   const parts = t.shape.length === 4 ? Fused.affineOf(t) : undefined
   return parts?.offset !== undefined && parts.sum === undefined ? { ...parts, offset: parts.offset } : undefined
 }
 
-/** A map of tokens that a linear layer to so many features reads. */
+/** A map of tokens that is read by a linear layer with this many output features. */
 const ofTokens = (t: Tensor.Tensor, features: number) => {
   const parts = t.shape.length === 3 && worthFolding(t.shape, features) ? Fused.affineOf(t) : undefined
   return parts?.offset !== undefined && parts.sum === undefined ? { ...parts, offset: parts.offset } : undefined
 }
 
-/** Sums per channel by a number per column: `[out, in]`. */
+/** Sums per channel times a number per column: `[out, in]`. */
 const outer = (sums: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
   Op.matmul(
     Op.reshape(sums, [Arr.getUnsafe(sums.shape, 0), 1], path),
@@ -62,7 +62,7 @@ export const rewrite: Rewrite = {
       const constant = outer(Fused.rowSum(dy, path), parts.offset, path)
       return Op.add(Fused.columnScaled(product, parts.factor, path), constant, path)
     },
-    // A residual goes along.
+    // A residual is added in the same step.
     binary: ({ attributes, inputs, path }) => {
       if (attributes.fn !== "add" || !Shape.equals(inputs[0].shape, inputs[1].shape)) return undefined
       for (const [first, second] of [inputs, inputs.toReversed()]) {

@@ -1,8 +1,8 @@
 /**
- * Batch norms as affine maps per channel of rows that have almost no mean.
+ * Batch norms as affine maps per channel of rows whose mean is almost zero.
  *
- * The variance is then a dot product of each row with itself. A convolution's mean follows from its input's and goes along as a bias. What a gradient is multiplied by per channel is
- * left to who reads it.
+ * The variance is then a dot product of each row with itself. A convolution's mean follows from its input's and is applied through the bias. Factors per channel on a gradient are
+ * left to its readers.
  */
 import { Definition, Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -18,12 +18,12 @@ const isGelu = Fused.is("geluOfScaled")
 const isActivation = Tensor.is("activation")
 const isLine = Fused.is("line")
 
-/** The rows of an image, shifted so that their means are nearly nothing: what statistics by moments need to be exact. */
+/** The rows of an image, shifted so that their means are almost zero, which makes statistics by moments exact. */
 interface Centred {
   readonly rows: Tensor.Tensor
-  /** What was taken off each row, `[c]`. */
+  /** What was subtracted from each row, `[c]`. */
   readonly shift: Tensor.Tensor
-  /** The mean that is left, `[c]`; `undefined` where it is nothing but rounding. */
+  /** The mean that remains, `[c]`; `undefined` if it is only rounding. */
   readonly residual: Tensor.Tensor | undefined
 }
 
@@ -41,14 +41,14 @@ interface Norm {
   readonly rows: Tensor.Tensor
   readonly factor: Tensor.Tensor
   readonly offset: Tensor.Tensor
-  /** The mean of what the norm gives. */
+  /** The mean of the norm's output. */
   readonly beta: Tensor.Tensor
 }
 
-/** The moments do not depend on it; with the norms' usual one they are the norms' own. */
+/** The moments do not depend on it; with the norms' usual epsilon they are the norms' own. */
 const momentsEpsilon = 1e-5
 
-/** How many numbers a channel has. */
+/** How many numbers each channel has. */
 const countOf = (x: Tensor.Tensor) => Shape.size(x.shape) / Arr.getUnsafe(x.shape, 1)
 
 const meanOf = (x: Tensor.Tensor, path: string) => Op.scale(Fused.rowSum(x, path), 1 / countOf(x), path)
@@ -71,15 +71,15 @@ const alongDeviation = (
   path: string
 ) => Op.mul(residual === undefined ? dot : Op.sub(dot, Op.mul(residual, sum, path), path), inverse, path)
 
-/** Statistics of the images of one program, each worked out once. */
+/** Statistics of the images in one program, each computed once. */
 const statisticsOf = (target: Target) => {
-  // By attributes: they stay one record where a tensor is copied.
+  // By attributes: a copied tensor keeps the same record.
   const norms = new Map<object, Norm>()
   const known = new Map<Tensor.Tensor, Map<number, Statistics>>()
   const centredOnes = new Map<Tensor.Tensor, Centred>()
   const normOf = (x: Tensor.Tensor) => norms.get(x.attributes)
 
-  /** The mean of each channel of an image, `[c]`. Of a gated one it follows from the means of its images, which the gate was made from. */
+  /** The mean of each channel of an image, `[c]`. For a gated image it follows from the means of its images, from which the gate was made. */
   const channelMeans = (x: Tensor.Tensor, path: string): Tensor.Tensor => {
     const product = gated(target, x)
     if (product === undefined) return meanOf(x, path)
@@ -89,7 +89,7 @@ const statisticsOf = (target: Target) => {
     return Op.scale(Op.sum(all, [0], false, path), 1 / batch, path)
   }
 
-  /** The norm whose GELU a tensor is. */
+  /** The norm in front of the GELU that a tensor is. */
   const normBefore = (x: Tensor.Tensor): Norm | undefined => {
     if (isActivation(x)) return x.attributes.fn === "gelu" ? normOf(x.inputs[0]) : undefined
     if (!isGelu(x)) return undefined
@@ -97,15 +97,15 @@ const statisticsOf = (target: Target) => {
     return isLine(u) ? normOf(u.inputs[0]) : undefined
   }
 
-  /** Something near the mean of each channel: of a GELU after a batch norm, the GELU of the norm's offset. */
+  /** An approximation of each channel's mean: for a GELU after a batch norm, the GELU of the norm's offset. */
   const nearMeans = (x: Tensor.Tensor, path: string): Tensor.Tensor => {
     const norm = normBefore(x)
     return norm === undefined ? channelMeans(x, path) : Fused.vectorGelu(norm.beta, path)
   }
 
   /**
-   * A convolution's mean is known from its input's. After a batch norm a pointwise one needs no shift: what is normalised has no mean, and the norm's offset is left out. Otherwise the
-   * shift goes along as a bias, exactly for a pointwise convolution, nearly for a depthwise one. Anything else takes a pass of its own.
+   * A convolution's mean follows from its input's. After a batch norm, a pointwise convolution needs no shift: normalised values have no mean, and the norm's offset is left out. Otherwise the
+   * shift is applied through the bias, exactly for a pointwise convolution, approximately for a depthwise one. Anything else takes a pass of its own.
    */
   const centred = (x: Tensor.Tensor, path: string): Centred => {
     if (isConvolution(x)) {
@@ -181,7 +181,7 @@ export const rewrite: Rewrite = {
   summary: "batch norms as affine maps of rows that have no mean, which a convolution before takes off",
   rules: (target) => {
     const { normalised, statistics } = statisticsOf(target)
-    /** The two rows of moments by the tensor that they are. */
+    /** The two rows of moments, by the tensor that they are. */
     const moments = new Map<object, readonly [Tensor.Tensor, Tensor.Tensor]>()
     return {
       batchNorm: (node) => (imageInRows(target, node.shape) ? normalised(node) : undefined),
@@ -194,7 +194,7 @@ export const rewrite: Rewrite = {
         moments.set(both.attributes, rows)
         return both
       },
-      // One row of the moments: no need to put them together first.
+      // One row of the moments: there is no need to concatenate them first.
       slice: ({ attributes: { axis, end, start }, inputs: [both] }) =>
         axis === 0 && end === start + 1 ? moments.get(both.attributes)?.[start] : undefined,
       batchNormGradScale: ({ attributes: { epsilon }, inputs: [dy, x], path }) => {
@@ -204,7 +204,7 @@ export const rewrite: Rewrite = {
         const reaching = { sum: Fused.rowSum(value, path), dot: Fused.rowDot(value, own.rows, path) }
         return times(alongDeviation(reaching, own, path), factor, path)
       },
-      // dx = γ/σ · (dy + along · x + offset), where the last two make the gradient's mean and its share along x vanish.
+      // dx = γ/σ · (dy + along · x + offset), where the last two terms remove the gradient's mean and its component along x.
       batchNormGradInput: ({ attributes: { epsilon }, inputs: [dy, x, gamma], path }) => {
         if (!imageInRows(target, x.shape)) return undefined
         const own = statistics(x, epsilon, path)
@@ -219,7 +219,7 @@ export const rewrite: Rewrite = {
         const offset = residual === undefined ? even : Op.sub(even, Op.mul(along, residual, path), path)
         const product = pointwiseGradient(target, dy)
         if (product !== undefined) {
-          // The steepness goes into the weights that the gradient comes through.
+          // The slope is folded into the weights through which the gradient comes.
           const [outer, weight] = product.inputs
           const steep = Definition.apply(
             Op.definitions.conv2dGradInput,

@@ -1,4 +1,4 @@
-/** By what a gradient is multiplied, one number or one per channel, goes into the weights of what reads it, or is multiplied with its sums. */
+/** Folds the factor of a gradient, one number or one per channel, into the weights of its reader, or applies it to the reader's sums. */
 import { Definition, Op, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as Forms from "../Forms.ts"
@@ -11,7 +11,7 @@ const isLinear = Tensor.is("linear")
 const isColumnScaled = Fused.is("columnScaled")
 const isRowSum = Fused.is("rowSum")
 
-/** Tokens and a number per feature that are multiplied. */
+/** The tokens and the number per feature in a product. */
 export const tokensAndVector = (
   target: Target,
   node: Tensor.Tensor
@@ -23,21 +23,21 @@ export const tokensAndVector = (
   return fits ? { tokens, vector } : undefined
 }
 
-/** A gradient as `factor · value`, where its readers may put the factor elsewhere. */
+/** A gradient as `factor · value`, if its readers may apply the factor elsewhere. */
 const partsOf = (target: Target, dy: Tensor.Tensor) => {
   const own = Forms.scaledOf(dy, target)
   if (own.factor !== undefined) return { value: own.value, factor: own.factor }
   const product = tokensAndVector(target, dy)
   if (product === undefined) return undefined
   const { tokens, vector } = product
-  // What reads the gradient is a linear layer from about as many features.
+  // The gradient's reader is a linear layer with about as many input features.
   if (!worthFolding(dy.shape, Arr.getUnsafe(dy.shape, 2))) return undefined
   return isLinear(tokens) && worthFolding(tokens.shape, Arr.getUnsafe(tokens.inputs[1].shape, 1))
     ? undefined
     : { value: tokens, factor: vector }
 }
 
-/** Weights times a number per row; before what their columns are multiplied by. */
+/** Weights times a number per row, applied before the factor of their columns. */
 const scaledRows = (w: Tensor.Tensor, factor: Tensor.Tensor, path: string): Tensor.Tensor =>
   isColumnScaled(w)
     ? Fused.columnScaled(Fused.rowScaled(w.inputs[0], factor, path), w.inputs[1], path)

@@ -1,4 +1,4 @@
-/** Squeeze-and-excitation: the gradient of a gate is a dot product per channel and image, and that of the mean goes along with that of the gate. */
+/** Squeeze-and-excitation: the gradient of a gate is a dot product per channel and image, and that of the mean is computed together with that of the gate. */
 import { Op, Shape, Tensor } from "@uninet/graph"
 import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
@@ -18,7 +18,7 @@ export const gated = (
   return isGate(x.shape, y.shape) ? { image: x, gate: y } : isGate(y.shape, x.shape) ? { image: y, gate: x } : undefined
 }
 
-/** The number per channel and image that was spread over an image, if that is what the tensor is. */
+/** The number per channel and image that was repeated over an image, if the tensor is one of those. */
 const spread = (node: Tensor.Tensor): Tensor.Tensor | undefined =>
   isSpread(node) && isGate(node.shape, node.inputs[0].shape) ? node.inputs[0] : undefined
 

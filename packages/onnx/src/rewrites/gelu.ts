@@ -1,4 +1,4 @@
-/** GELU by the error function, whose argument is √½ times its own; its gradient up to that factor. */
+/** GELU through the error function, whose argument is √½ times its own, and its gradient without that factor. */
 import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
 import { inBlocks } from "../Target.ts"

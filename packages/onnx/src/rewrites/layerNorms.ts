@@ -1,10 +1,10 @@
-/** Layer norms over tokens with channels outermost: a mean taken off, a division by the deviation, an affine map per feature. */
+/** Layer norms over tokens with channels outermost: subtract the mean, divide by the standard deviation, apply an affine map per feature. */
 import { Op, Tensor } from "@uninet/graph"
 import * as Fused from "../Fused.ts"
 import type { Rewrite } from "../Rewrite.ts"
 import { tokensInRows } from "../Target.ts"
 
-/** What a layer norm makes of its input before scale and offset, and by what it divides. */
+/** A layer norm's result before scale and offset, and its divisor. */
 const normalised = (x: Tensor.Tensor, epsilon: number, path: string) => {
   const centred = Fused.withoutMeans(x, path)
   const variance = Fused.featureMeans(Op.mul(centred, centred, path), path)
@@ -20,7 +20,7 @@ export const rewrite: Rewrite = {
       tokensInRows(target, x.shape)
         ? Fused.affine(normalised(x, epsilon, path).rows, gamma, { offset: beta }, path)
         : undefined,
-    // dx = (g − its mean − x̂ · the mean of g·x̂) / deviation, g the gradient times γ.
+    // dx = (g − its mean − x̂ · the mean of g·x̂) / deviation, where g is the gradient times γ.
     layerNormGradInput: ({ attributes: { epsilon }, inputs: [dy, x, gamma], path }) => {
       if (!tokensInRows(target, x.shape)) return undefined
       const { inverse, rows } = normalised(x, epsilon, path)

@@ -1,4 +1,4 @@
-/** A factor per feature, or one number, that a linear layer's result is multiplied by goes into the layer's weights (LayerScale, the √½ of a GELU), and its gradient comes from their product. */
+/** Folds a factor on a linear layer's result, per feature or one number, into the layer's weights (LayerScale, the √½ of a GELU); the factor's gradient comes from their product. */
 import { Definition, Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as Forms from "../Forms.ts"
@@ -10,7 +10,7 @@ import { tokensAndVector } from "./factors.ts"
 const isLinear = Tensor.is("linear")
 const isBinary = Tensor.is("binary")
 
-/** `factor` times a linear layer, if that is less work on its weights. */
+/** `factor` times a linear layer, if it is less work to apply it to the weights. */
 const scaledLinear = (target: Target, t: Tensor.Tensor, factor: Tensor.Tensor, path: string) => {
   if (!isLinear(t) || !tokensInRows(target, t.shape)) return undefined
   const [x, weight, bias] = t.inputs

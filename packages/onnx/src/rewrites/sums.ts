@@ -1,4 +1,4 @@
-/** Sums and dot products of a gradient that comes through a product with weights follow from what the product was made of: the gradient itself need not be there for them. */
+/** Sums and dot products of a gradient that comes through a product with weights follow from the product's inputs, so they do not need the gradient itself. */
 import { Definition, Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as Fused from "../Fused.ts"
@@ -10,13 +10,13 @@ const isLinearGradInput = Tensor.is("linearGradInput")
 const isBinary = Tensor.is("binary")
 
 interface Through {
-  /** What the product was made of. */
+  /** The product's input. */
   readonly d: Tensor.Tensor
   /** `[out, in]`. */
   readonly weight: Tensor.Tensor
   /** Σ of `d` per channel. */
   readonly sum: () => Tensor.Tensor
-  /** The weights' gradient for an input, `[out, in]`. */
+  /** The weight gradient for an input, `[out, in]`. */
   readonly weightGradient: (x: Tensor.Tensor) => Tensor.Tensor
 }
 
@@ -73,7 +73,7 @@ export const rewrite: Rewrite = {
           const of = through(dy, path)
           return of && Op.sum(Op.mul(of.weight, of.weightGradient(rows), path), [0], false, path)
         }
-        // The mean that is taken off goes into the weights.
+        // Subtracting the mean is folded into the weights.
         if (Fused.is("withoutMeans")(node)) {
           const [product] = node.inputs
           if (!isBinary(product) || product.attributes.fn !== "mul") return undefined

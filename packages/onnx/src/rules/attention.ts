@@ -1,6 +1,6 @@
 /**
- * Attention in pieces of the batch whose scores stay in the processor's caches. Queries, keys and values of an image are `[head size, tokens]` per head,
- * as they lie with channels outermost.
+ * Attention over pieces of the batch whose scores stay in the CPU's caches. Queries, keys and values of an image are `[head size, tokens]` per head,
+ * as they are laid out with channels outermost.
  */
 import { Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -11,7 +11,7 @@ import { viewOf } from "../internal/layout.ts"
 import * as View from "../internal/view.ts"
 import { softmaxOfScores } from "./products.ts"
 
-/** `alpha · x·y` over the last two axes, either side transposed. */
+/** `alpha · x·y` over the last two axes; either side can be transposed. */
 const product = (
   { b }: Context,
   x: Value,
@@ -31,13 +31,13 @@ const product = (
   return b.node("FusedMatMul", [x, y], attributes, [shape], "com.microsoft")[0]
 }
 
-/** Bytes of scores that are worked on at once. */
+/** Bytes of scores that are processed at once. */
 const piece = 1.25 * 2 ** 20
 
-/** Each piece is some ten operators more, which take time to prepare. */
+/** Each piece adds about ten operators, which take time to prepare. */
 const mostPieces = 16
 
-/** Into how many pieces a batch is cut; each holds every row of the mask as often. */
+/** How many pieces a batch is cut into; each contains every row of the mask equally often. */
 const piecesOf = (heads: number, query: Tensor.Tensor, key: Tensor.Tensor, mask: Tensor.Tensor | undefined): number => {
   const [batch, queries] = Shape.ofRank(3)(query.shape)
   const bytes = 4 * batch * heads * queries * Arr.getUnsafe(key.shape, 1)
@@ -65,13 +65,13 @@ const split = (ctx: Context, tokens: Tensor.Tensor, heads: number, count: number
   )
 }
 
-/** Pieces as the tensor that they stand for. */
+/** Joins pieces into the tensor that they represent. */
 const joined = (ctx: Context, node: Tensor.Tensor, pieces: ReadonlyArray<Value>): Lowered => {
   const whole = E.concat(ctx.b, pieces, 0)
   return viewed(ctx, node.shape, View.make(whole, whole.shape, [[0], [3], [1, 2]]))
 }
 
-/** What both the attention and its gradients are made of, piece by piece. */
+/** What the attention and its gradients have in common, piece by piece. */
 const forward = (
   ctx: Context,
   { heads, scale }: { readonly heads: number; readonly scale: number },
@@ -86,7 +86,7 @@ const forward = (
   })
 }
 
-/** dᵀ·v − along, `along` one number per query. Where the result is much larger than the factors the subtraction goes along as one feature more. */
+/** dᵀ·v − along, with one number per query in `along`. If the result is much larger than the factors, the subtraction becomes one more feature of the product. */
 const lessAlong = (ctx: Context, d: Value, v: Value, along: Value): Value => {
   const { b } = ctx
   const [batch, heads, size, keys] = Shape.ofRank(4)(v.shape)

@@ -1,4 +1,4 @@
-/** Leaves, arithmetic, activations, reductions, and moving elements about. */
+/** Leaves, arithmetic, activations, reductions, and moves of elements. */
 import { Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
@@ -20,11 +20,11 @@ const comparisons = { greater: "Greater", greaterOrEqual: "GreaterOrEqual", equa
 
 const single = (t: Tensor.Tensor) => Shape.size(t.shape) === 1
 
-/** Both operands in one layout, so that their physical axes meet; and the layout. */
+/** Both operands in one layout, so that their physical axes match; and that layout. */
 const aligned = (ctx: Context, node: Tensor.Tensor<"binary" | "compare">): readonly [Value, Value, Layout] => {
   const [x, y] = node.inputs
   const rank = node.shape.length
-  // The layout is that of the operand with more elements; the smaller one is cheaper to move.
+  // It is the layout of the operand with more elements, since the smaller one is cheaper to move.
   const larger = Shape.size(x.shape) >= Shape.size(y.shape) ? x : y
   const preferred = ctx.layoutOf(larger)
   const possible = [x, y].every((t) => single(t) || fits(ctx, t, rank, preferred)) && ctx.allows(preferred, node.shape)
@@ -34,7 +34,7 @@ const aligned = (ctx: Context, node: Tensor.Tensor<"binary" | "compare">): reado
   return [operand(x), operand(y), layout]
 }
 
-/** The result of joining two operands takes the physical shape of its layout (two numbers give a number). */
+/** Reshapes the result of two operands to the physical shape of its layout (two numbers give a number). */
 const shaped = (ctx: Context, node: Tensor.Tensor, layout: Layout, value: Value): Lowered => ({
   layout,
   value: E.reshape(ctx.b, value, physicalShape(layout, node.shape, ctx.lanes))
@@ -49,7 +49,7 @@ const twicePhi = (ctx: Context, x: Value): Value => {
   return E.add(ctx.b, E.unary(ctx.b, "Erf", u), ctx.b.scalar(1))
 }
 
-/** Which tensors keep their layout under a reshape: those that only gain or lose trailing axes of length 1. */
+/** Whether a reshape keeps the layout: it does if it only adds or removes trailing axes of length 1. */
 const trims = (from: Shape.Shape, to: Shape.Shape) => {
   const [short, long] = from.length < to.length ? [from, to] : [to, from]
   return short.every((n, i) => n === long[i]) && long.slice(short.length).every((n) => n === 1)
@@ -114,7 +114,7 @@ export const rules = {
     const positive = () => cast(ctx, E.binary(b, "Greater", x, b.scalar(0)), "float32")
     const slope = {
       relu: positive,
-      // Φ(x) + x·φ(x), φ the normal density.
+      // Φ(x) + x·φ(x), where φ is the normal density.
       gelu: () => {
         const density = E.unary(b, "Exp", E.mul(b, E.mul(b, x, x), b.scalar(-0.5)))
         const peaked = E.mul(b, E.mul(b, x, density), b.scalar(1 / Math.sqrt(2 * Math.PI)))
@@ -232,7 +232,7 @@ export const rules = {
       )
     }
   },
-  // With channels outermost an image is its tokens already.
+  // With channels outermost, an image already is its tokens.
   toTokens: (node, ctx) => {
     const [x] = node.inputs
     return ctx.allows("channels", x.shape)
@@ -263,7 +263,7 @@ export const rules = {
   }
 } satisfies Partial<Rules>
 
-/** A reduction with neighbouring axes joined where all are reduced or all kept. The result has lost all joined structure: reshape it. */
+/** A reduction that joins neighbouring axes where all are reduced or all kept. The result has lost all joined structure: reshape it. */
 const reduceJoined = (
   ctx: Context,
   operator: "ReduceSum" | "ReduceMean" | "ReduceMax",

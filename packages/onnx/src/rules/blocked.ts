@@ -1,7 +1,7 @@
 /**
  * Depthwise convolution and pooling by ONNX Runtime's blocked kernels (see `internal/blocks.ts`).
  *
- * A wrong block size gives wrong numbers silently: the runtime finds the size out before it allows these rules.
+ * A wrong block size silently gives wrong numbers, so the runtime determines the size before it allows these rules.
  */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -13,8 +13,8 @@ import * as E from "../internal/emit.ts"
 import { fullSize, unlessOnes, windowShares } from "./images.ts"
 
 /**
- * The matrix that takes the taps of `per` channels, `[per · taps]`, to where they stand in a blocked kernel, `[copies · taps · block]`: the lanes of a
- * block belong to the channels in turn. `turned` turns the kernel by 180°.
+ * The matrix that takes the taps of `per` channels, `[per · taps]`, to their positions in a blocked kernel, `[copies · taps · block]`: the lanes of a
+ * block belong to the channels in turn. `turned` rotates the kernel by 180°.
  */
 const selection = (block: number, taps: number, per: number, copies: number, turned: boolean): Float32Array =>
   once(`selection ${block} ${taps} ${per} ${copies} ${turned}`, () => {
@@ -29,7 +29,7 @@ const selection = (block: number, taps: number, per: number, copies: number, tur
     return matrix
   })
 
-/** A depthwise kernel `[c, 1, kh, kw]` repeated over the images of the batch, blocked, and turned by 180° if asked for. */
+/** A depthwise kernel `[c, 1, kh, kw]` repeated over the images of the batch, blocked, and optionally rotated by 180°. */
 const blockedKernel = (ctx: Context, kernel: Value, batch: number, turned = false): Value => {
   const { b, block } = ctx
   const [channels, , kh, kw] = Shape.ofRank(4)(kernel.shape)
@@ -61,7 +61,7 @@ const blockedBias = (ctx: Context, bias: Value, batch: number): Value => {
   return E.reshape(ctx.b, E.repeated(ctx.b, E.column(ctx.b, bias), batch), [channels * batch])
 }
 
-/** The kernel turned by 180°. */
+/** The kernel rotated by 180°. */
 const reversed = (ctx: Context, kernel: Value): Value => {
   const [channels, , kh, kw] = Shape.ofRank(4)(kernel.shape)
   const taps = kh * kw
@@ -130,7 +130,7 @@ export const rules = {
     )
     return fromBlocked(ctx, node.shape, dx)
   },
-  // Every channel of every image is convolved with its output's gradient as the kernel; then the sum over the batch.
+  // Every channel of every image is convolved with its output's gradient as the kernel; then the batch is summed.
   conv2dGradWeight: (node, ctx) => {
     const [dy, x] = node.inputs
     const { dilation, groups, stride, padding, weightShape } = node.attributes
@@ -160,7 +160,7 @@ export const rules = {
     const summed = sumOfImages(ctx, cut, channels, batch, kh * kw)
     return plain(E.reshape(b, summed, weightShape))
   },
-  // The maximum over a window is the maximum over its rows' maxima, which the gradient needs too.
+  // The maximum over a window is the maximum over its rows' maxima, which the gradient also needs.
   maxPool2d: (node, ctx) => {
     const [x] = node.inputs
     const [rows, columns] = slidings(node.attributes)
@@ -190,7 +190,7 @@ export const rules = {
     )
     return fromBlocked(ctx, node.shape, y)
   },
-  // The mean over windows of the spaced gradient: every element gets the same part of each window that it is in.
+  // The mean over windows of the spaced gradient: every element gets the same share of each window that contains it.
   averagePool2dGrad: (node, ctx) => {
     const { b } = ctx
     const [dy] = node.inputs
@@ -226,7 +226,7 @@ interface Sliding {
   readonly after: number
 }
 
-/** A window as it slides along rows and along columns. */
+/** A window's movement along rows and along columns. */
 const slidings = ({
   kernel,
   padding: [top, left, bottom, right],
@@ -239,7 +239,7 @@ const slidings = ({
 /** The rows or the columns of a blocked image `[1, c·b, h, w]`. */
 type Axis = 2 | 3
 
-/** What an attribute of a window is along one axis of an image, and along the other. */
+/** An attribute of a window: `own` along one axis of an image, `other` along the other. */
 const along = (axis: Axis, own: number, other: number) => (axis === 2 ? [own, other] : [other, own])
 
 /** A blocked image as `[outer, length, inner]` around an axis. */
@@ -265,7 +265,7 @@ const pooled = (ctx: Context, x: Value, axis: Axis, { after, before, kernel, str
     withLength(x.shape, axis, count)
   )
 
-/** Below every number that can win. */
+/** Less than any number that can win. */
 const lowest = -3.4e38
 
 /** The gradient of a sliding maximum along one axis: each result's gradient goes to the first of its window's largest elements. */
@@ -283,7 +283,7 @@ const maximumGradient = (ctx: Context, x: Value, dy: Value, axis: Axis, window: 
 
 const mask = (ctx: Context, condition: Value): Value => E.unary(ctx.b, "Cast", condition, { to: 1 })
 
-/** What a kernel of three taps makes of an image along an axis, plus another image. */
+/** An image convolved with a kernel of three taps along an axis, plus another image. */
 const threeTaps = (ctx: Context, x: Value, axis: Axis, taps: readonly [number, number, number], sum: Value): Value => {
   const groups = Arr.getUnsafe(x.shape, 1)
   const weight = ctx.b.constant(threeTapsOf(ctx.block, groups, taps), [groups, 1, ...along(axis, 3, 1)])
@@ -307,23 +307,23 @@ const threeTapsOf = (block: number, groups: number, taps: readonly [number, numb
     Float32Array.from({ length: 3 * groups }, (_, i) => Arr.getUnsafe(taps, Math.floor(i / block) % 3))
   )
 
-/** The three elements of a window are its first, middle and last: the shares of a window's gradient that its first and its last get. */
+/** For windows of three elements, the first, the middle and the last: the shares of the window's gradient that the first and the last get. */
 const sharesOf = (ctx: Context, dy: Value, firstWins: Value, lastWins: Value) => ({
   first: E.mul(ctx.b, dy, E.reshape(ctx.b, mask(ctx, firstWins), dy.shape)),
   last: E.mul(ctx.b, dy, E.reshape(ctx.b, mask(ctx, lastWins), dy.shape))
 })
 
-/** Windows of three at every element, one beyond either end. What the middle does not keep goes to its neighbours. */
+/** Windows of three at every element, extending one beyond either end. What the middle does not keep goes to its neighbours. */
 const gradientOfThree = (ctx: Context, x: Value, dy: Value, axis: Axis): Value => {
   const { b } = ctx
   const length = Arr.getUnsafe(x.shape, axis)
   const three = { kernel: 3, stride: 1 }
   const maxima = pooled(ctx, x, axis, { ...three, before: 1, after: 1 }, length)
-  // The windows that an element is first of begin at it; as seen from the window's middle that is one further.
+  // The windows in which an element comes first begin at it; from the window's middle that is one further.
   const next = pooled(ctx, x, axis, { ...three, before: 0, after: 2 }, length)
   const isFirst = around(ctx, E.binary(b, "GreaterOrEqual", x, next), axis)
   const firstWins = E.pad(b, isFirst, [0, 1, 0], [0, -1, 0], false)
-  // Last wins against both before it, not with them.
+  // The last element only wins if it is greater than both before it; a tie is not enough.
   const others = pooled(ctx, x, axis, { kernel: 2, stride: 1, before: 1, after: 0 }, length)
   const { first, last } = sharesOf(ctx, dy, firstWins, E.binary(b, "Greater", maxima, others))
   return threeTaps(ctx, last, axis, [1, -1, 0], threeTaps(ctx, first, axis, [0, -1, 1], dy))
@@ -354,7 +354,7 @@ const gradientBySlices = (
 ): Value => {
   const { b } = ctx
   const [outer, length, inner] = Shape.ofRank(3)(x.shape)
-  // Lengthened so that every window is whole and the axis divides into strides.
+  // Extended so that every window is whole and the axis divides into strides.
   const phases = Math.ceil(Math.max(padding + length, (count - 1) * stride + kernel) / stride)
   const padded = E.pad(b, x, [0, padding, 0], [0, phases * stride - length - padding, 0], lowest)
   const split = E.reshape(b, padded, [outer, phases, stride * inner])
@@ -366,7 +366,7 @@ const gradientBySlices = (
     ])
   const elements = Array.from({ length: kernel }, (_, k) => element(k))
   const zero = b.scalar(0)
-  // What is left after the elements before k have had their chance goes to k where nothing after it is larger.
+  // Element k gets what the elements before it have left, if nothing after it is larger.
   let rest = dy
   const shares: Array<Value> = []
   for (let k = 0; k < kernel; k++) {
@@ -380,7 +380,7 @@ const gradientBySlices = (
     shares.push(share)
     rest = E.sub(b, rest, share)
   }
-  // Back to their places: the elements of one phase add up, shifted by whole strides.
+  // Back to their positions: the elements of one phase add up, shifted by whole strides.
   const ofPhase = (phase: number) =>
     E.total(
       b,

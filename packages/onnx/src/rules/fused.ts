@@ -10,7 +10,7 @@ import * as Fused from "../Fused.ts"
 import { eachInRows } from "../Target.ts"
 import { gateImage, imageRows } from "./gates.ts"
 
-/** Weights as a matrix of as many rows as there are of them. */
+/** Weights as a matrix with one row per output. */
 const matrix = (ctx: Context, w: Tensor.Tensor): Value => {
   const rows = Arr.getUnsafe(w.shape, 0)
   return E.reshape(ctx.b, ctx.plain(w), [rows, w.shape.slice(1).reduce((n, m) => n * m, 1)])
@@ -22,7 +22,7 @@ const columnMeans = (ctx: Context, x: Value): Value => {
   return E.gemm(ctx.b, ctx.b.constant(new Float32Array(rows).fill(1 / rows), [1, rows]), x)
 }
 
-/** Up to so many rows a product that takes off the columns' means is faster than working them out first. */
+/** Up to this many rows, a product that subtracts the columns' means is faster than computing them first. */
 const fewRows = 64
 
 const withoutMeans = (ctx: Context, x: Value): Value => {
@@ -92,7 +92,7 @@ export const rules: FusedRules = {
     const u = ctx.get(x, layout)
     return { layout, value: E.mul(ctx.b, u, geluShare(ctx, u)) }
   },
-  // The slope Φ(x) + x·φ(x) at x = √2·u is √½ · (t + √(2/π) · u/e^(u²)), t what the GELU multiplies u by.
+  // The slope Φ(x) + x·φ(x) at x = √2·u is √½ · (t + √(2/π) · u/e^(u²)), where t is the GELU's factor on u.
   geluGradOfScaled: ({ inputs: [x, dy] }, ctx) => {
     const { b } = ctx
     const layout = ctx.layoutOf(x)

@@ -1,4 +1,4 @@
-/** Squeeze-and-excitation by depthwise kernels over the images' lanes, or by rows where they do not lie in lanes. */
+/** Squeeze-and-excitation by depthwise kernels over the images' lanes, or by rows if the images do not lie in lanes. */
 import { type Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import { affine, blockedImage, fromBlocked, node as blocked } from "../internal/blocks.ts"
@@ -26,7 +26,7 @@ const imageMeans = (ctx: Context, x: Tensor.Tensor): Value => {
   return blocked(ctx, "GlobalAveragePool", [image], {}, [1, Arr.getUnsafe(image.shape, 1), 1, 1])
 }
 
-/** image · gate + bias, gate and bias per channel and image. */
+/** image · gate + bias, with gate and bias per channel and image. */
 export const gateImage = (ctx: Context, image: Tensor.Tensor, gate: Tensor.Tensor, bias?: Tensor.Tensor): Lowered => {
   const groups = Arr.getUnsafe(image.shape, 0) * Arr.getUnsafe(image.shape, 1)
   const [factor, offset] = [gate, bias].map((t) => t && perImage(ctx, t, [groups]))

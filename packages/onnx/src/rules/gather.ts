@@ -1,11 +1,11 @@
-/** Rows of a table by their numbers. A number that is no row's gives nothing: ONNX would count a negative one from the end and refuse one beyond it. */
+/** Rows of a table by index. An index out of range gives zeros: ONNX would count a negative one from the end and reject one beyond it. */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
 import { type Context, plain, type Rules } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 
-/** Indices as a vector of numbers of rows, and for each whether it was one, `[indices, 1]`. */
+/** Indices as a vector of row numbers, and for each whether it is in range, `[indices, 1]`. */
 const numbersOf = (ctx: Context, indices: Tensor.Tensor, rows: number) => {
   const { b } = ctx
   const count = Shape.size(indices.shape)
@@ -21,7 +21,7 @@ const numbersOf = (ctx: Context, indices: Tensor.Tensor, rows: number) => {
   return { numbers, known: E.column(b, known), count }
 }
 
-/** Rows of which those that are not known are zeros. */
+/** Rows, with zeros for those whose index is out of range. */
 const orZeros = ({ b }: Context, known: Value, rows: Value): Value =>
   b.node("Where", [known, rows, b.scalar(0)], {}, [rows.shape])[0]
 
@@ -40,7 +40,7 @@ export const rules: Pick<Rules, "gather" | "scatterAdd"> = {
     const [rows, row] = [Arr.getUnsafe(node.shape, 0), node.shape.slice(1)]
     const { count, known, numbers } = numbersOf(ctx, indices, rows)
     const updates = orZeros(ctx, known, E.reshape(b, ctx.plain(values), [count, Shape.size(row)]))
-    // Not by `ScatterND`: ONNX Runtime's threads lose additions to a row that several of them add to.
+    // Not with `ScatterND`: ONNX Runtime's threads lose additions when several of them add to the same row.
     const places = E.expand(b, E.column(b, numbers), updates.shape)
     const zeros = E.expand(b, b.scalar(0), [rows, Shape.size(row)])
     const attributes = { axis: 0, reduction: "add" }

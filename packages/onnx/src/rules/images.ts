@@ -23,7 +23,7 @@ const windowAttributes = ({ stride, padding }: Window, kernel: ReadonlyArray<num
   pads: padding
 })
 
-/** An attribute that is left out where it says nothing: steps of one row and one column. */
+/** An attribute that is omitted if it has its default: steps of one row and one column. */
 export const unlessOnes = (name: "dilations" | "strides", steps: readonly [number, number]) =>
   steps.every((n) => n === 1) ? {} : { [name]: steps }
 
@@ -32,7 +32,7 @@ const convolutionAttributes = (window: Op.Convolution, kernel: ReadonlyArray<num
   ...unlessOnes("dilations", window.dilation)
 })
 
-/** Rows and columns of a weight's gradient, and of what else a convolution with the result's gradient as its kernel gives beyond the image's end. */
+/** Rows and columns of a weight's gradient, including those beyond the image's end that a convolution with the result's gradient as its kernel also gives. */
 export const fullSize = (x: Shape.Shape, dy: Shape.Shape, { dilation, padding, stride }: Op.Convolution) =>
   [0, 1].map((axis) => {
     const places =
@@ -49,7 +49,7 @@ const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
     Shape.size(weight.shape) / Arr.getUnsafe(weight.shape, 0)
   ])
 
-/** An image `[b, c, h, w]` as one image of c·b channels; channels outermost where there are no lanes in the way. */
+/** An image `[b, c, h, w]` as one image of c·b channels; channels outermost if no lanes prevent it. */
 const asOneImage = (ctx: Context, x: Tensor.Tensor): { readonly value: Value; readonly layout: Layout } => {
   const layout: Layout = ctx.lanes === 1 && ctx.allows("channels", x.shape) ? "channels" : "plain"
   const [batch, channels, height, width] = Shape.ofRank(4)(x.shape)
@@ -90,8 +90,8 @@ const group = (ctx: Context, x: Value, index: number, groups: number): Value => 
 }
 
 /**
- * The weight gradient of one group: a convolution of the input with the output's gradient as its kernel, batch and channels exchanged. The stride is the
- * dilation of that kernel, the dilation its stride.
+ * The weight gradient of one group: a convolution of the input with the output's gradient as its kernel, with batch and channels exchanged. The stride
+ * becomes the dilation of that kernel, and the dilation its stride.
  */
 const weightGradient = (
   ctx: Context,
@@ -119,7 +119,7 @@ const weightGradient = (
   return E.transpose(b, cut, [1, 0, 2, 3])
 }
 
-/** Whether axis 1 lies outermost; of three axes it is the last that does, as of tokens. */
+/** Whether axis 1 lies outermost; with three axes, as for tokens, the last one does. */
 const hasRows = (ctx: Context, x: Tensor.Tensor) => x.shape.length !== 3 && ctx.allows("channels", x.shape)
 
 /** Statistics and normalised values of a batch norm: rows of a matrix `[channels, rest]`. */
@@ -152,10 +152,10 @@ const normalisedTokens = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
 
 const columnOf = (ctx: Context, vector: Tensor.Tensor): Value => E.column(ctx.b, ctx.plain(vector))
 
-/** Numbers per channel, zeros all of them. */
+/** All zeros, one number per channel. */
 const zeros = ({ b }: Context, channels: number): Value => b.constant(new Float32Array(channels), [channels])
 
-/** `x · gamma + beta` per channel, of those that there are. */
+/** `x · gamma + beta` per channel, for those of the two that exist. */
 const scaledAndMoved = (
   ctx: Context,
   x: Value,
@@ -166,7 +166,7 @@ const scaledAndMoved = (
   return beta === undefined ? scaled : E.add(ctx.b, scaled, columnOf(ctx, beta))
 }
 
-/** Tensors of other ranks than images and tokens are normalised as `[batch, channels, rest]` in plain layout. */
+/** Tensors whose rank differs from that of images and tokens are normalised as `[batch, channels, rest]` in plain layout. */
 const asImage = (x: Tensor.Tensor): Shape.Shape => [
   Arr.getUnsafe(x.shape, 0),
   Arr.getUnsafe(x.shape, 1),
@@ -236,7 +236,7 @@ export const rules = {
       return plain(E.reshape(b, product, weightShape))
     }
     if (isDepthwise(weightShape, groups)) {
-      // Every channel of every image apart, its output's gradient as its kernel; then the sum over the batch.
+      // Every channel of every image separately, with its output's gradient as its kernel; then the sum over the batch.
       const [batch, channels] = Shape.ofRank(4)(x.shape)
       const image = asOneImage(ctx, x)
       const d = asOneImage(ctx, dy)
@@ -313,7 +313,7 @@ export const rules = {
     }
     return fromOneImage(ctx, node, layout, ctx.b.node("AveragePool", [value], pooling, [shape])[0])
   },
-  // Each result's gradient goes to the elements of its window in equal parts: a transposed convolution with a kernel of ones.
+  // Each result's gradient is shared equally among the elements of its window: a transposed convolution with a kernel of ones.
   averagePool2dGrad: (node, ctx) => {
     const { b } = ctx
     const { inputShape, kernel } = node.attributes
@@ -508,11 +508,11 @@ export const rules = {
   }
 } satisfies Partial<Rules>
 
-/** Small beside any variance that matters; the layer norm that gives the moments adds it, the moments take it off again. */
+/** Small compared with any variance that matters. The layer norm that provides the moments adds it, and the moments subtract it again. */
 const momentsEpsilon = 1e-5
 
 /**
- * By what a result's gradient is multiplied for each element of its window: one number, or one per window `[h, w]` where padding does not count. `whole` is that
+ * The factor on a result's gradient for each element of its window: one number, or one per window `[h, w]` if padding does not count. `whole` is that
  * number for a window without padding.
  */
 export const windowShares = (ctx: Context, node: Tensor.Tensor<"averagePool2dGrad">, whole: number): Value => {
@@ -524,7 +524,7 @@ export const windowShares = (ctx: Context, node: Tensor.Tensor<"averagePool2dGra
   return ctx.b.constant(shares, node.inputs[0].shape.slice(2))
 }
 
-/** Maximum and where it was found, as flat indices into the whole tensor. */
+/** The maximum and its position, as flat indices into the whole tensor. */
 const pooled = (
   ctx: Context,
   x: Value,
@@ -536,7 +536,7 @@ const pooled = (
   return { y, indices }
 }
 
-/** Moments in plain layout, for shapes that have no channel rows. */
+/** Moments in plain layout, for shapes without channel rows. */
 const plainMoments = (ctx: Context, x: Tensor.Tensor): readonly [Value, Value] => {
   const { b } = ctx
   const image = E.reshape(b, ctx.plain(x), asImage(x).slice(0, 3))

@@ -1,8 +1,8 @@
 /**
- * Max pooling without the indices of the largest elements, which WebGPU's kernel does not give.
+ * Max pooling without the indices of the maxima, which WebGPU's kernel does not provide.
  *
- * The gradient goes by masks, first the largest of each row's piece, then the largest of those, so that the first one in reading order wins. On the grid of
- * the image's positions a neighbour is a shift.
+ * The gradient uses masks: first for the maximum of each row of the window, then for the maximum of those, so that the first one in reading order wins. On
+ * the grid of the image's positions, a neighbour is a shift.
  */
 import { type Op, Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -12,7 +12,7 @@ import * as E from "../internal/emit.ts"
 
 type Pool = Op.Window & { readonly kernel: readonly [number, number] }
 
-/** Below any number that a window may hold. */
+/** Less than any number that a window may contain. */
 const lowest = -3.4e38
 
 const pool = (ctx: Context, x: Value, kernel: Pool["kernel"], stride: Pool["stride"]): Value => {
@@ -22,7 +22,7 @@ const pool = (ctx: Context, x: Value, kernel: Pool["kernel"], stride: Pool["stri
   return ctx.b.node("MaxPool", [x], { kernel_shape: kernel, strides: stride, pads: [0, 0, 0, 0] }, [shape])[0]
 }
 
-/** Zeros after every element of one axis, as many as make the stride 1, then up to a length. */
+/** Inserts zeros after every element of one axis, as many as make the stride 1, then pads to a length. */
 const spread = ({ b }: Context, x: Value, axis: 2 | 3, stride: number, length: number): Value => {
   const [outer, inner] = [Shape.size(x.shape.slice(0, axis)), Shape.size(x.shape.slice(axis + 1))]
   const n = Arr.getUnsafe(x.shape, axis)
@@ -54,7 +54,7 @@ const throughMaxima = (
     const candidate = E.slice(b, x, [{ axis, start: i, end: i + places }])
     const is = E.binary(b, "GreaterOrEqual", candidate, largest)
     const wins = E.unary(b, "Cast", is, { to: 1 })
-    // What no earlier neighbour took: the last one has to be it.
+    // Whatever no earlier neighbour took must go to the last one.
     const takes = left === undefined ? wins : i === size - 1 ? left : E.mul(b, left, wins)
     const below = E.sub(b, one, wins)
     left = left === undefined ? below : E.mul(b, left, below)

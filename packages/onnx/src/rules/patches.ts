@@ -1,9 +1,9 @@
 /**
  * Full convolutions as one matrix product over patches.
  *
- * With channels outermost and whole blocks of images innermost, the input at one tap of the kernel is a slice in long contiguous pieces. The taps one
- * above the other are a matrix of as many rows as there are taps and channels, and the convolution, its weight gradient and the gradient of the patches are
- * each one `Gemm`. Beside ONNX Runtime's convolution this saves moving the image to its layout and back.
+ * With channels outermost and whole blocks of images innermost, the input at one tap of the kernel is a slice in long contiguous pieces. Stacked, the taps
+ * form a matrix with one row per tap and channel, and the convolution, its weight gradient and the gradient of the patches are
+ * one `Gemm` each. Compared with ONNX Runtime's convolution, this saves moving the image to its layout and back.
  */
 import { type Op, Shape, type Tensor } from "@uninet/graph"
 import { once } from "../internal/arrays.ts"
@@ -51,7 +51,7 @@ const matrix = (ctx: Context, weight: Tensor.Tensor): Value => {
   return E.reshape(ctx.b, E.transpose(ctx.b, ctx.plain(weight), [0, 3, 1, 2]), [out, Shape.size(rest)])
 }
 
-/** For blocked kernels `[groups, 1, n, n]`: ones from one corner to the other where the column falls as the row rises. */
+/** For blocked kernels `[groups, 1, n, n]`: ones on the antidiagonal. */
 const antidiagonal = (block: number, groups: number, n: number): Float32Array =>
   once(`antidiagonal ${block} ${groups} ${n}`, () =>
     Float32Array.from({ length: groups * n * n }, (_, i) => {
@@ -61,8 +61,8 @@ const antidiagonal = (block: number, groups: number, n: number): Float32Array =>
   )
 
 /**
- * What the taps of a kernel give, `[channels · kh · kw, positions]`, added up where the taps stood: `[c, b/L, h, w, L]`. The parts of a row of taps, one below the
- * other, are added by a convolution that is dilated by a part's height and reads each a column further to the left; then those of the rows likewise.
+ * Adds up the results of a kernel's taps, `[channels · kh · kw, positions]`, at the positions of the taps: `[c, b/L, h, w, L]`. The parts of a row of taps, one below the
+ * other, are added by a convolution that is dilated by the height of a part and reads each one column further to the left; then the rows are added in the same way.
  */
 const addedUp = (
   ctx: Context,
@@ -92,7 +92,7 @@ const addedUp = (
     },
     [1, maps, groups * height, inWidth]
   )
-  // A row of taps lies a line further up than the one before; lines of zeros keep images apart.
+  // Each row of taps lies one line above the one before; lines of zeros separate the images.
   const above = kh - 1 - top
   const lines = inHeight + kh - 1
   const apart = E.reshape(b, ofRows, [kh * channels * groups, height, inWidth * lanes])
@@ -129,7 +129,7 @@ export const rules = {
     const product = E.gemm(ctx.b, channelRows(ctx, dy), columns, { transB: true })
     return plain(E.transpose(ctx.b, E.reshape(ctx.b, product, [out, width, channels, height]), [0, 2, 3, 1]))
   },
-  // Every tap's share of the patches' gradient goes back to where the tap took it from.
+  // Every tap's share of the patches' gradient goes back to the position from which the tap read.
   conv2dGradInput: (node, ctx) => {
     const { b } = ctx
     const [dy, weight] = node.inputs

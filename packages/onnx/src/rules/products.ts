@@ -1,4 +1,4 @@
-/** Matrix products, linear layers and attention by standard operators only. */
+/** Matrix products, linear layers and attention with standard operators only. */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import type { Value } from "../internal/builder.ts"
@@ -14,7 +14,7 @@ import {
 } from "../internal/context.ts"
 import * as E from "../internal/emit.ts"
 
-/** A matrix `[rows, features]` as the tensor it stands for. */
+/** A matrix `[rows, features]` as the tensor it represents. */
 const fromFeatureRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered =>
   plain(E.reshape(ctx.b, value, node.shape))
 
@@ -25,19 +25,19 @@ const split = (ctx: Context, tokens: Tensor.Tensor, heads: number): Value => {
   return E.transpose(ctx.b, apart, [0, 2, 1, 3])
 }
 
-/** `[batch, heads, tokens, head size]` as the tensor it stands for. */
+/** `[batch, heads, tokens, head size]` as the tensor it represents. */
 const join = (ctx: Context, node: Tensor.Tensor, x: Value): Lowered =>
   plain(E.reshape(ctx.b, E.transpose(ctx.b, x, [0, 2, 1, 3]), node.shape))
 
 /**
- * softmax(scores + mask) of scores `[batch, heads, queries, keys]`; batch entry `i` takes entry `i mod groups` of a mask `[groups, keys]` or `[groups, queries, keys]`.
+ * softmax(scores + mask) of scores `[batch, heads, queries, keys]`; batch entry `i` gets entry `i mod groups` of a mask `[groups, keys]` or `[groups, queries, keys]`.
  */
 export const softmaxOfScores = (ctx: Context, scores: Value, mask: Tensor.Tensor | undefined): Value => {
   const { b } = ctx
   if (mask === undefined) return E.alongLast(b, "Softmax", scores)
   const groups = Arr.getUnsafe(mask.shape, 0)
   const [batch, heads, queries, keys] = Shape.ofRank(4)(scores.shape)
-  // What is masked alike is one axis.
+  // Axes with the same mask are joined into one.
   const [alike, apart] = mask.shape.length === 2 ? ([heads * queries, []] as const) : ([heads, [queries]] as const)
   const grouped = E.reshape(b, scores, [batch / groups, groups, alike, ...apart, keys])
   const masked = E.add(b, grouped, E.reshape(b, ctx.plain(mask), [1, groups, 1, ...apart, keys]))
@@ -57,7 +57,7 @@ const probabilities = (
   return softmaxOfScores(ctx, E.mul(b, scores, b.scalar(scale)), mask)
 }
 
-/** d·vᵀ − along, `along` one number per row. Where the result is much larger than the factors the subtraction goes along as one feature more. */
+/** d·vᵀ − along, with one number per row in `along`. If the result is much larger than the factors, the subtraction becomes one more feature of the product. */
 const lessAlong = ({ b }: Context, d: Value, v: Value, along: Value): Value => {
   const [batch, heads, keys, size] = Shape.ofRank(4)(v.shape)
   if (keys < 4 * size) return E.sub(b, E.matmul(b, d, E.swapLastTwo(b, v)), along)

@@ -1,8 +1,8 @@
 /**
- * Images in another size, axis by axis: a row is made of two gatherings that are mixed, and its gradient is a product with the matrix that says what went where.
+ * Resizes images axis by axis: a row is a mix of two gathers, and its gradient is a product with the matrix that records what went where.
  *
- * Rows and columns are the same axes in every layout, so nothing moves. Where images keep their order it is the standard's own operator, but for the nearest
- * element: computed from a scale in 32-bit floats it can be the one beside it.
+ * Rows and columns are the same axes in every layout, so nothing moves. If images keep their order, the standard's own operator is used, except for the nearest
+ * element: computed from a scale in 32-bit floats, that can be the one next to it.
  */
 import { Op, Shape } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -17,7 +17,7 @@ const axes: ReadonlyArray<number> = [2, 3]
 const inOrder = (places: ReadonlyArray<number>, length: number) =>
   places.length === length && places.every((place, i) => place === i)
 
-/** One axis with as many elements as it is to have. */
+/** One axis resized to its new number of elements. */
 const resized = ({ b }: Context, x: Value, axis: number, mode: Op.Interpolation, length: number): Value => {
   const from = Arr.getUnsafe(x.shape, axis)
   if (from === length) return x
@@ -44,7 +44,7 @@ const gradient = ({ b }: Context, dy: Value, axis: number, mode: Op.Interpolatio
   return E.reshape(b, product, shape)
 }
 
-/** The layout of an image that stays in it. */
+/** The layout of an image that keeps it. */
 const kept = (ctx: Context, layout: Layout, shape: Shape.Shape): Layout =>
   ctx.allows(layout, shape) ? layout : "plain"
 
@@ -58,7 +58,7 @@ export const rules: Pick<Rules, "resize" | "resizeGrad"> = {
       return plain(ctx.b.node("Resize", inputs, attributes, [node.shape])[0])
     }
     const layout = kept(ctx, ctx.layoutOf(x), node.shape)
-    // The axis that gets shorter first: the other one has less to do then.
+    // The axis that shrinks goes first, which leaves less work for the other one.
     const [, , rows, columns] = Shape.ofRank(4)(x.shape)
     const shorter = size[0] / rows <= size[1] / columns ? axes : axes.toReversed()
     const value = shorter.reduce(

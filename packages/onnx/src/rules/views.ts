@@ -1,6 +1,6 @@
 /**
- * Moving elements about, in thought: reshapes, transpositions and slices in a row become one movement, where something needs the elements in an
- * order of its own, or none.
+ * Moves elements lazily: reshapes, transpositions and slices in a row become a single move, when something needs the elements in a
+ * particular order, or none at all.
  */
 import { Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -10,14 +10,14 @@ import * as View from "../internal/view.ts"
 const isPad = Tensor.is("pad")
 const isSum = (x: Tensor.Tensor): x is Tensor.Tensor<"binary"> => Tensor.is("binary")(x) && x.attributes.fn === "add"
 
-/** A part of a tensor along one axis, the rest zeros. */
+/** A part of a tensor along one axis; the rest is zeros. */
 interface Part {
   readonly tensor: Tensor.Tensor
   readonly axis: number
   readonly start: number
 }
 
-/** What a tensor of zeros was padded from along one axis. */
+/** The part inside a tensor that was padded with zeros along one axis, if the tensor is one. */
 const partOf = (x: Tensor.Tensor): Part | undefined => {
   if (!isPad(x)) return undefined
   const [tensor] = x.inputs
@@ -27,7 +27,7 @@ const partOf = (x: Tensor.Tensor): Part | undefined => {
     : { tensor, axis, start: Arr.getUnsafe(x.attributes.before, axis) }
 }
 
-/** The parts that a sum puts side by side. */
+/** The parts that a sum places side by side. */
 const partsOf = (sum: Tensor.Tensor): ReadonlyArray<Part> | undefined => {
   if (!isSum(sum)) {
     const part = partOf(sum)
@@ -51,7 +51,7 @@ export const rules = {
     const view = View.slice(ctx.b, ctx.view(node.inputs[0]), axis, start, end)
     return view && viewed(ctx, node.shape, view)
   },
-  // The gradients of slices that made up a whole are put together again.
+  // The gradients of slices that made up a whole are joined again.
   binary: (node, ctx): Lowered | undefined => {
     const parts = partsOf(node)?.toSorted((x, y) => x.start - y.start)
     if (parts === undefined) return undefined
