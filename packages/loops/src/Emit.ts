@@ -1,4 +1,4 @@
-/** A schedule as what the machine runs: kernels, their arguments, and lists of both. */
+/** A schedule as the machine runs it: kernels, their arguments, and lists of both. */
 import type { Kernel, Style } from "./Kernel.ts"
 import * as ClearKernel from "./kernels/clear.ts"
 import * as Repeat from "./kernels/repeat.ts"
@@ -8,11 +8,11 @@ import type { Address, Arg, Clear, Host, Work } from "./Work.ts"
 
 type Tiles = Extract<Phase, { readonly _tag: "Tiles" }>
 
-/** Calls of a stretch of tiles in a phase, or of a share of a piece of work, as pairs of words from one place to another. */
+/** The calls for a stretch of tiles in a phase, or for a share of a piece of work: pairs of words between two addresses. */
 export interface Calls {
   readonly from: number
   readonly to: number
-  /** What each of the calls is for, by its number among the phase's work; −1 where sums are cleared. */
+  /** The piece of work that each call is for, by its number in the phase; −1 where sums are cleared. */
   readonly work: ReadonlyArray<number>
 }
 
@@ -21,9 +21,9 @@ export type Part =
       readonly _tag: "Calls"
       readonly stretches: ReadonlyArray<Calls>
       readonly phase: number
-      /** Where the stretches' ends stand, a pair of words for each. */
+      /** The address of the table of the stretches' ends, a pair of words each. */
       readonly table: number
-      /** Whether it pays to wake other threads up for them. */
+      /** Whether it is worth waking other threads for them. */
       readonly together: boolean
     }
   | {
@@ -35,34 +35,34 @@ export type Part =
 
 export interface Code {
   readonly kernels: ReadonlyArray<Kernel>
-  /** Arguments and lists, to lie from the given address on. */
+  /** Arguments and lists, to be placed at the given address. */
   readonly words: Int32Array
   readonly parts: ReadonlyArray<Part>
 }
 
-/** What emission has to know of where things are. */
+/** What emission needs to know about where things are. */
 export interface Places {
   /** The address of a buffer. */
   readonly addressOf: (id: number) => number
-  /** The address of a buffer that lies in the room of a stretch's tiles, where it does. */
+  /** The address of a buffer in the memory of a stretch's tiles, if it is there. */
   readonly tileOf: (id: number, stretch: number) => number | undefined
-  /** Where the words will lie. */
+  /** Where the words will be placed. */
   readonly words: number
-  /** Room to work in, by stretch. */
+  /** Scratch memory, by stretch. */
   readonly scratchOf: (stretch: number) => number
-  /** The place in the machine's table of kernels. */
+  /** A kernel's index in the machine's table of kernels. */
   readonly numberOf: (kernel: Kernel) => number
   readonly stretches: number
   readonly threads: number
 }
 
-/** What work takes in nanoseconds, roughly. */
+/** Roughly how long work takes, in nanoseconds. */
 const worth = ({ bytes, macs }: Work): number => macs / 15 + bytes / 10
 
-/** Phases that are worth less, and shares, are not worth waking others up for. */
+/** Phases and shares of work that take less time are not worth waking other threads for. */
 const leastPhase = 30_000
 const leastShare = 10_000
-/** Shares of a thread: whoever is done first takes another one. */
+/** Shares per thread: a thread that finishes early takes another one. */
 const sharesEach = 2
 
 const addressOf = ({ at, buffer, tile = 0 }: Address, tileNumber: number, stretch: number, places: Places): number => {
@@ -76,7 +76,7 @@ const addressOf = ({ at, buffer, tile = 0 }: Address, tileNumber: number, stretc
   return places.addressOf(buffer.id) + at + further
 }
 
-/** Shares of one piece of work that are done at the same time, at most. */
+/** The most shares of one piece of work that are computed at the same time. */
 export const mostShares = (threads: number): number => (threads > 1 ? sharesEach * threads : 1)
 
 const valueOf = (arg: Arg, tile: number, tiles: number, stretch: number, places: Places, room = stretch): number => {
@@ -152,7 +152,7 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
     const from = put(calls)
     return { from, to: from + 4 * calls.length, work }
   }
-  /** Of one tile, one piece of work after the other: shared where that pays. */
+  /** The parts of a single tile, one piece of work after another, shared where it pays off. */
   const inShares = ({ clears, work }: Tiles, phase: number): ReadonlyArray<Part> => {
     const parts: Array<Part> = []
     let alone = clears.flatMap((clear) => [...cleared(clear, 0)])
@@ -189,7 +189,7 @@ export const emit = (phases: ReadonlyArray<Phase>, style: Style, places: Places)
     }
     const { clears, tiles, work } = phase
     if (tiles === 1 && places.threads > 1) return inShares(phase, index)
-    // Parts of plain arrays have no sums of their own, and can be as many stretches as there are of them.
+    // Parts of plain arrays have no sums of their own, so there can be one stretch per part.
     const isPlain = work.every(({ reads, writes }) => [...reads, ...writes].every(({ kind }) => kind === "plain"))
     const stretches = isPlain ? Math.max(places.stretches, tiles) : places.stretches
     const used = Math.min(stretches, tiles)

@@ -1,4 +1,4 @@
-/** What the compiler made of a program, stage by stage, as data; and where the time of a run goes. */
+/** What the compiler made of a program, stage by stage, as data, and where the time of a run goes. */
 import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
@@ -10,29 +10,29 @@ import * as Schedule from "./Schedule.ts"
 import * as Split from "./Split.ts"
 import type { Work } from "./Work.ts"
 
-/** A rewrite: how many nodes there were before and after it, and those that it put others in the place of, by kind. */
+/** A rewrite: the number of nodes before and after it, and the nodes that it replaced, by kind. */
 export interface Rewritten {
   readonly name: string
   readonly summary: string
-  /** Nodes. */
+  /** Number of nodes before. */
   readonly before: number
-  /** Nodes. */
+  /** Number of nodes after. */
   readonly after: number
   readonly taken: Readonly<Record<string, number>>
 }
 
-/** Where the results of a kind of op lie, by how many there are of each. */
+/** Where the results of a kind of op are placed, with the number of each. */
 export interface Layout {
   readonly kind: Tensor.Kind
-  /** Results. */
+  /** Results in lanes. */
   readonly lanes: number
-  /** Results. */
+  /** Results in plain order. */
   readonly plain: number
-  /** Results. */
+  /** Results that only exist in their readers' loops. */
   readonly inReaders: number
 }
 
-/** A piece of work: what it is for, what it does, which kernel does it, in how many tiles. */
+/** A piece of work: what it is for, what it does, which kernel does it, and in how many tiles. */
 export interface Kernel {
   /** The number of its phase, from 0. */
   readonly phase: number
@@ -40,23 +40,23 @@ export interface Kernel {
   readonly kind: Tensor.Kind
   readonly text: string
   readonly kernel: string
-  /** How many. */
+  /** Number of tiles. */
   readonly tiles: number
-  /** Into how many shares threads can cut a tile, 1 where they cannot. */
+  /** How many shares threads can cut a tile into; 1 if it cannot be cut. */
   readonly shares: number
-  /** Multiply-accumulates of a run. */
+  /** Multiply-accumulates per run. */
   readonly macs: number
-  /** Read and written in a run. */
+  /** Bytes read and written per run. */
   readonly bytes: number
-  /** Milliseconds of a run; only where it was measured. */
+  /** Milliseconds per run, if measured. */
   readonly milliseconds?: number
 }
 
-/** A buffer of a program's working memory, from the first phase in which it is in use to the last. */
+/** A buffer in a program's working memory, from the first phase that uses it to the last. */
 export interface Held {
   /** Its number. */
   readonly buffer: number
-  /** Of the buffer. */
+  /** Size of the buffer. */
   readonly bytes: number
   /** The first phase. */
   readonly from: number
@@ -68,20 +68,20 @@ export interface Held {
 export interface Explained {
   readonly rewrites: ReadonlyArray<Rewritten>
   readonly layouts: ReadonlyArray<Layout>
-  /** Batches that are moved into lanes or out of them. */
+  /** Batches that are moved into or out of lanes. */
   readonly conversions: { readonly count: number; readonly bytes: number }
-  /** What was written down once although its readers could have computed it, and the other way round. */
+  /** Results that were stored although their readers could have computed them, and the other way round. */
   readonly choices: ReadonlyArray<Lower.Choice>
   readonly kernels: ReadonlyArray<Kernel>
   readonly memory: {
-    /** Bytes of variables, of the memory that phases share, of the room of a tile, and of what phases share in the fullest one. */
+    /** Bytes of variables, of the memory that phases share, of a tile's own memory, and of the shared memory in use in the fullest phase. */
     readonly variables: number
     readonly working: number
     readonly tile: number
     readonly peak: number
     readonly peakPhase: number
     readonly phases: number
-    /** New values of variables that are written over the old ones. */
+    /** Number of new values of variables that overwrite the old ones. */
     readonly inPlace: number
     readonly buffers: ReadonlyArray<Held>
   }
@@ -95,7 +95,7 @@ const counted = (kinds: ReadonlyArray<string>): Readonly<Record<string, number>>
 
 const kindsOf = ({ nodes }: Program.Program) => counted(nodes.map(({ kind }) => kind))
 
-/** What of `before` is no longer there, by kind. */
+/** The nodes of `before` that no longer exist, by kind. */
 const taken = (before: Program.Program, after: Program.Program): Readonly<Record<string, number>> => {
   const left = kindsOf(after)
   return Object.fromEntries(
@@ -133,7 +133,7 @@ const layoutsOf = ({ layouts }: Lower.Lowered): ReadonlyArray<Layout> =>
     })
     .toSorted((a, b) => a.kind.localeCompare(b.kind))
 
-/** The style in which kernels are named: what they compute does not depend on it. */
+/** The style for naming kernels; what they compute does not depend on it. */
 const style = { fused: false, shared: false }
 
 const kernelsOf = (phases: ReadonlyArray<Schedule.Phase>): ReadonlyArray<Kernel> =>
@@ -161,7 +161,7 @@ const kernelsOf = (phases: ReadonlyArray<Schedule.Phase>): ReadonlyArray<Kernel>
 /**
  * Every stage of a program's compilation.
  *
- * Fails where a rewritten program does not check.
+ * Fails if a rewritten program does not check.
  */
 export const explain = (program: Program.Program): Result.Result<Explained, GraphError> =>
   Result.gen(function* () {
@@ -201,11 +201,11 @@ export const explain = (program: Program.Program): Result.Result<Explained, Grap
     }
   })
 
-/** What this machine reaches, one thread: products in multiply-accumulates, and bytes that are read and written, of a millisecond. */
+/** What one thread achieves on this machine: multiply-accumulates of products, and bytes read and written, per millisecond. */
 export interface Limits {
-  /** Multiply-accumulates of a millisecond. */
+  /** Multiply-accumulates per millisecond. */
   readonly macs: number
-  /** Bytes of a millisecond. */
+  /** Bytes per millisecond. */
   readonly bytes: number
 }
 
@@ -213,9 +213,9 @@ export interface Limits {
 export interface Options {
   /** Whether products and sums are fused, as `Loops.fast` does; false by default. */
   readonly fused?: boolean
-  /** Runs of which the median is taken, 9 by default. */
+  /** Number of runs whose median is taken; 9 by default. */
   readonly runs?: number
-  /** A clock in milliseconds, the wall's by default. */
+  /** A clock in milliseconds; the wall clock by default. */
   readonly clock?: () => number
 }
 
@@ -225,7 +225,7 @@ const median = (xs: ReadonlyArray<number>) =>
     xs.length >> 1
   )
 
-/** Milliseconds of every piece of work of a program, on made-up numbers: one of those of several runs. */
+/** Milliseconds for every piece of work in a program, on made-up numbers; `pick` chooses one of several runs. */
 const profiled = (
   lowered: Lower.Lowered,
   { clock, fused = false, runs = 9 }: Options,
@@ -234,7 +234,7 @@ const profiled = (
   const machine = Machine.make(new Map([["program", lowered]]), { fused, shared: false, wide: true })
   const loaded = machine.programs.get("program")
   if (loaded === undefined) return []
-  // Small enough that products of many stay finite, and none of them is subnormal.
+  // Small enough that products of many stay finite, but never subnormal.
   const fill = (address: number, size: number) => {
     const to = new Float32Array(machine.memory, address, size)
     for (let i = 0; i < size; i++) to[i] = ((i * 37) % 101) / 500 + 0.01
@@ -256,7 +256,7 @@ const profiled = (
 
 const programOf = (y: Tensor.Tensor) => Program.make({ outputs: { y } })
 
-/** The most that a piece of a program's work does in a millisecond. */
+/** The most that a piece of a program's work achieves per millisecond. */
 const bestOf = (program: Program.Program, amount: "macs" | "bytes", options: Options) =>
   Result.map(Lower.lower(program), (lowered) => {
     const amounts = kernelsOf(Schedule.make(lowered).phases).map((kernel) => kernel[amount])
@@ -264,7 +264,7 @@ const bestOf = (program: Program.Program, amount: "macs" | "bytes", options: Opt
     return Math.max(...amounts.map((n, i) => n / Math.max(Arr.getUnsafe(times, i), 1e-6)))
   })
 
-/** Measures what products and copies reach here. */
+/** Measures what products and copies achieve on this machine. */
 const limitsOf = (options: Options): Result.Result<Limits, GraphError> =>
   Result.gen(function* () {
     const [batch, side, channels] = [32, 16, 96]
@@ -274,7 +274,7 @@ const limitsOf = (options: Options): Result.Result<Limits, GraphError> =>
     return { macs: yield* bestOf(convolution, "macs", options), bytes: yield* bestOf(sum, "bytes", options) }
   })
 
-/** The same with milliseconds beside every piece of work, and what this machine reaches. Runs on made-up numbers, one thread. */
+/** Like `explain`, with milliseconds for every piece of work and with what this machine achieves. Runs on made-up numbers in one thread. */
 export const measure =
   (options: Options = {}) =>
   (program: Program.Program): Result.Result<{ readonly explained: Explained; readonly limits: Limits }, GraphError> =>

@@ -1,7 +1,7 @@
 /**
- * What a loop computes of one element of each of its operands. Immutable data: it can be compared, printed and counted.
+ * What a loop computes from one element of each of its operands. Immutable data that can be compared, printed and counted.
  *
- * A comparison gives a mask, all bits or none, as the processor's does; `select` and the functions on bits take it.
+ * A comparison gives a mask with all bits set or none, as the CPU's comparison does. `select` and the functions on bits take masks.
  *
  * @example
  * ```ts
@@ -15,11 +15,11 @@
  */
 
 /**
- * An operation on one number. Numbers are 32-bit floats; the same 32 bits read as a whole number with a sign are a word. `fromWords` gives a word's value as a float, `toWords` a float's as a word,
- * rounded towards zero; `nearest` rounds to a whole float, ties to even; `not` turns every bit over.
+ * An operation on one number. Numbers are 32-bit floats; the same 32 bits read as a signed integer are a word. `fromWords` gives a word's value as a float, `toWords` a float's value as a word,
+ * rounded towards zero; `nearest` rounds to a whole float, ties to even; `not` inverts every bit.
  */
 export type Unary = "neg" | "abs" | "sqrt" | "nearest" | "floor" | "fromWords" | "toWords" | "not"
-/** An operation on two numbers; on two words where its name ends so. A comparison gives a mask. */
+/** An operation on two numbers, or on two words if its name ends in `Words`. A comparison gives a mask. */
 export type Binary =
   | "add"
   | "sub"
@@ -27,7 +27,7 @@ export type Binary =
   | "div"
   | "min"
   | "max"
-  /** `b < a ? b : a`: one instruction, and what is no number stays so where it is the first. */
+  /** `b < a ? b : a`: one instruction, and NaN stays NaN if it is the first operand. */
   | "pseudoMin"
   /** `a < b ? b : a`. */
   | "pseudoMax"
@@ -48,26 +48,26 @@ export type Binary =
 export type Ternary = "madd" | "nmadd" | "select"
 
 /**
- * What is computed of an element: a tree of operations. Its leaves are an `operand`, by its place among what the loop reads; a constant `number`, a 32-bit float; and a constant `word`. `shift` moves a
- * word's bits up by so many places, or down with the sign where `by` is negative. The functions of this module make them; equal trees have the same `key`, and are computed once.
+ * What is computed for an element: a tree of operations. Its leaves are an `operand`, by its position among the loop's operands; a constant `number`, a 32-bit float; and a constant `word`. `shift` shifts a
+ * word's bits left by `by` places, or right with the sign if `by` is negative. The functions of this module make expressions; equal trees have the same `key`, and are computed once.
  */
 export type Expression =
   | { readonly op: "operand"; readonly index: number }
   | { readonly op: "number"; readonly value: number }
-  /** 32 bits, as a whole number with a sign. */
+  /** 32 bits, as a signed integer. */
   | { readonly op: "word"; readonly value: number }
   | { readonly op: "shift"; readonly by: number; readonly args: readonly [Expression] }
   | { readonly op: Unary; readonly args: readonly [Expression] }
   | { readonly op: Binary; readonly args: readonly [Expression, Expression] }
   | { readonly op: Ternary; readonly args: readonly [Expression, Expression, Expression] }
 
-/** An element of an operand, by its number. */
+/** An element of an operand, by its index. */
 export const operand = (index: number): Expression => ({ op: "operand", index })
 /** A number, rounded to a 32-bit float. */
 export const number = (value: number): Expression => ({ op: "number", value: Math.fround(value) })
 /** A constant of 32 bits. */
 export const word = (value: number): Expression => ({ op: "word", value: value | 0 })
-/** Bits moved up, or down with the sign where `by` is negative. */
+/** Shifts bits left, or right with the sign if `by` is negative. */
 export const shift = (x: Expression, by: number): Expression => ({ op: "shift", by, args: [x] })
 /** An operation on one number. */
 export const unary = (op: Unary, x: Expression): Expression => ({ op, args: [x] })
@@ -92,12 +92,12 @@ export const select = (mask: Expression, x: Expression, y: Expression): Expressi
   args: [mask, x, y]
 })
 
-/** What an expression is made of at once. */
+/** The immediate parts of an expression. */
 export const argsOf = (e: Expression): ReadonlyArray<Expression> => ("args" in e ? e.args : [])
 
 const keys = new WeakMap<Expression, string>()
 
-/** A text that is equal where expressions are. */
+/** A text that is equal for equal expressions. */
 export const key = (e: Expression): string => {
   const known = keys.get(e)
   if (known !== undefined) return known
@@ -117,12 +117,12 @@ export const key = (e: Expression): string => {
   return made
 }
 
-/** An expression of the same kind, of other parts. */
+/** An expression of the same kind with other parts. */
 export const withArgs = (e: Expression, args: ReadonlyArray<Expression>): Expression =>
-  // There are as many of them as the kind has: whoever calls this maps the parts that it had.
+  // There are as many as the kind requires, since callers map the existing parts.
   "args" in e ? ({ ...e, args } as unknown as Expression) : e
 
-/** The same expression of other operands. */
+/** The same expression on other operands. */
 export const substitute = (e: Expression, by: (index: number) => Expression): Expression => {
   const done = new Map<Expression, Expression>()
   const go = (at: Expression): Expression => {
@@ -135,7 +135,7 @@ export const substitute = (e: Expression, by: (index: number) => Expression): Ex
   return go(e)
 }
 
-/** Every different part of some expressions, each after what it is made of. */
+/** All distinct parts of some expressions, each after its own parts. */
 export const parts = (roots: ReadonlyArray<Expression>): ReadonlyArray<Expression> => {
   const seen = new Set<string>()
   const order: Array<Expression> = []
@@ -156,19 +156,19 @@ const instructions: Partial<Record<Expression["op"], number>> = {
   word: 0,
   min: 6,
   max: 6,
-  // The processor's division takes as long as some products.
+  // A division takes the CPU as long as several products.
   div: 4,
   sqrt: 5,
   toWords: 4
 }
 
-/** Instructions of a processor that some expressions take together, roughly; loads and stores apart. */
+/** Roughly how many CPU instructions some expressions take together, not counting loads and stores. */
 export const cost = (roots: ReadonlyArray<Expression>): number =>
   parts(roots).reduce((sum, e) => sum + (instructions[e.op] ?? 1), 0)
 
 const infix: Partial<Record<Expression["op"], string>> = { add: "+", sub: "−", mul: "·", div: "/" }
 
-/** An expression as people write it; `name` says what operands are called. */
+/** An expression in readable form; `name` gives the names of operands. */
 export const print = (e: Expression, name: (index: number) => string = (i) => `x${i}`): string => {
   const go = (at: Expression): string => {
     if (at.op === "operand") return name(at.index)

@@ -1,6 +1,6 @@
 /**
- * The functions that no processor has, made of those that all have: the same bits everywhere. Each is written for 32-bit floats; errors are of the value, and were
- * measured over the whole range against float64.
+ * Functions that no CPU provides, made from those that all provide: they give the same bits everywhere. Each is written for 32-bit floats. Errors are relative to
+ * the value, and were measured over the whole range against float64.
  */
 import {
   add,
@@ -21,19 +21,19 @@ import {
 const max = (x: Expression, y: Expression) => binary("pseudoMax", x, y)
 const min = (x: Expression, y: Expression) => binary("pseudoMin", x, y)
 
-/** `low ≤ x ≤ high`; what is no number stays so. */
+/** `low ≤ x ≤ high`; NaN stays NaN. */
 const clamp = (x: Expression, low: number, high: number) => min(max(x, number(low)), number(high))
 
 type Coefficients = readonly [number, ...ReadonlyArray<number>]
 
-/** Σ cᵢ·xⁱ, the highest power first. */
+/** Σ cᵢ·xⁱ, with the coefficient of the highest power first. */
 const polynomial = (x: Expression, [first, ...rest]: Coefficients): Expression =>
   rest.reduce<Expression>((sum, c) => madd(sum, x, number(c)), number(first))
 
-/** 1.5 · 2²³: added, it leaves a number rounded to a whole one in a float's lowest bits. */
+/** 1.5 · 2²³: adding it leaves a number, rounded to an integer, in the lowest bits of a float. */
 const magic = 12_582_912
 
-/** e to the power of what is left of x when a multiple n of ln 2 is taken off, and the float whose lowest bits are n. */
+/** e to the power of the remainder of x after subtracting a multiple n of ln 2, and the float whose lowest bits are n. */
 const reduced = (x: Expression) => {
   const shifted = madd(x, number(Math.LOG2E), number(magic))
   const n = sub(shifted, number(magic))
@@ -52,30 +52,30 @@ const reduced = (x: Expression) => {
 /** eˣ for x ≤ 0: the same bits as `exp` in fewer instructions. */
 export const expOfNegative = (x: Expression): Expression => {
   const { n, power } = reduced(max(x, number(-105)))
-  // As a float 2ⁿ may be too small, but not 2ⁿ⁺³². What stands above n's bits is moved out.
+  // 2ⁿ may be too small for a float, but 2ⁿ⁺³² is not. The bits above n are shifted out.
   const lifted = shift(binary("addWords", n, word(127 + 32)), 23)
   return mul(mul(power, lifted), number(2 ** -32))
 }
 
-/** 2ᵏ of a whole number k as a word. */
+/** 2ᵏ for an integer k, as a word. */
 const powerOfTwo = (k: Expression) => shift(binary("addWords", k, word(127)), 23)
 
-/** eˣ to 2e-7 of it, infinite beyond 88.7 and nothing below −104. */
+/** eˣ with a relative error up to 2e-7; infinite above 88.7 and zero below −104. */
 export const exp = (x: Expression): Expression => {
   const { n, power } = reduced(clamp(x, -105, 90))
-  // By two powers of two, each of which is a float where their product is none.
+  // As a product of two powers of two, each of which fits into a float even if the product does not.
   const whole = binary("subWords", n, word(0x4b400000))
   const half = shift(whole, -1)
   return mul(mul(power, powerOfTwo(half)), powerOfTwo(binary("subWords", whole, half)))
 }
 
-/** ln x to 2e-7 of it; −∞ of 0, no number below. */
+/** ln x with a relative error up to 2e-7; −∞ for 0, NaN below. */
 export const log = (x: Expression): Expression => {
-  // What is too small for a full mantissa is made larger first.
+  // Subnormal numbers, which lack a full mantissa, are scaled up first.
   const small = binary("less", x, number(1.175_494_35e-38))
   const y = select(small, mul(x, number(8_388_608)), x)
   const lift = binary("and", small, number(23))
-  // The mantissa between √½ and √2.
+  // The mantissa, between √½ and √2.
   const offset = binary("subWords", y, word(0x3f3504f3))
   const exponent = shift(offset, -23)
   const m = binary("subWords", y, shift(exponent, 23))
@@ -93,11 +93,11 @@ export const log = (x: Expression): Expression => {
   const result = madd(e, number(0.693_359_375), add(f, low))
   const infinite = select(binary("equal", x, number(0)), number(-Infinity), result)
   const unbounded = select(binary("equal", x, number(Infinity)), number(Infinity), infinite)
-  // Not the other way round: what is no number is not less than 0 either.
+  // Not the other way round: NaN is not less than 0 either.
   return select(binary("greaterOrEqual", x, number(0)), unbounded, number(Number.NaN))
 }
 
-/** x · P(x²) / Q(x²), for |x| up to where the function is flat. */
+/** x · P(x²) / Q(x²), for |x| up to the point where the function becomes flat. */
 const oddRational =
   (flat: number, p: Coefficients, q: Coefficients) =>
   (x: Expression): Expression => {
@@ -106,14 +106,14 @@ const oddRational =
     return div(mul(z, polynomial(s, p)), polynomial(s, q))
   }
 
-/** Φ(x) − ½, Φ the normal distribution, to 3e-7. */
+/** Φ(x) − ½, where Φ is the normal distribution function, with an error up to 3e-7. */
 const centredPhi = oddRational(
   5.4,
   [-1.883_587_86e-8, 6.592_987_12e-6, 5.140_812_72e-4, 6.752_463_99e-3, 6.990_771e-2, 0.398_941_696],
   [1.729_995_27e-4, 3.852_972_53e-3, 4.892_981_8e-2, 0.341_887_951, 1]
 )
 
-/** The slope of the GELU − ½, to 3e-7. */
+/** The slope of the GELU − ½, with an error up to 3e-7. */
 const centredSlope = oddRational(
   5.6,
   [1.921_573_44e-7, 3.589_868_72e-5, 1.977_816_1e-5, 1.422_596_44e-2, -3.097_398_77e-2, 0.797_885_358],
@@ -125,7 +125,7 @@ export const gelu = (x: Expression): Expression => mul(x, add(centredPhi(x), num
 /** Φ(x) + x·φ(x). */
 export const geluSlope = (x: Expression): Expression => add(centredSlope(x), number(0.5))
 
-/** To 3e-7. */
+/** The hyperbolic tangent, with an error up to 3e-7. */
 export const tanh = oddRational(
   8.5,
   [2.027_758_69e-11, -1.353_137_51e-8, 9.506_347_85e-6, 2.946_038_26e-3, 0.129_423_827, 0.999_999_821],

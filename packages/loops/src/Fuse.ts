@@ -1,5 +1,5 @@
 /**
- * Loops of one phase joined: those over the same shape that read the same tensors, or one what the other has just computed. What then nobody else reads is not written at all.
+ * Joins the loops of a phase: those over the same shape that read the same tensors, or of which one reads what the other has just computed. Results that nothing else reads are then not written at all.
  */
 import * as Arr from "effect/Array"
 import * as Expression from "./Expression.ts"
@@ -7,16 +7,16 @@ import { loopsOf, type Nest, type Result, sameView } from "./Nest.ts"
 import type { Step } from "./Steps.ts"
 import * as View from "./View.ts"
 
-/** A loop's addresses are in registers, of which a processor has few. */
+/** A loop's addresses are in registers, of which a CPU has few. */
 const mostPlaces = 14
 
 interface Cluster {
   nest: Nest
-  /** Its place among the phase's instructions. */
+  /** Its position among the phase's instructions. */
   readonly at: number
 }
 
-/** Whether a sum that is written once would now be left and come back to. */
+/** Whether a sum that is written once would be left and returned to. */
 const comesBack = (nest: Nest): boolean => {
   const loops = loopsOf(nest)
   if (loops === undefined) return true
@@ -28,7 +28,7 @@ const comesBack = (nest: Nest): boolean => {
   })
 }
 
-/** Both nests as one, the second reading what the first computes; `undefined` where they do not fit together. */
+/** Both nests as one, in which the second reads what the first computes; `undefined` if they do not fit together. */
 const joined = (first: Nest, second: Nest): Nest | undefined => {
   if (first.lanes !== second.lanes || first.inOrder === true || second.inOrder === true) return undefined
   if (first.shape.length !== second.shape.length || first.shape.some((n, i) => n !== second.shape[i])) return undefined
@@ -42,7 +42,7 @@ const joined = (first: Nest, second: Nest): Nest | undefined => {
       shared = true
       return result.expression
     }
-    // Another view of what the first writes is not there yet.
+    // Another view of what the first nest writes is not available yet.
     if (written.has(view.buffer.id)) fits = false
     const known = operands.findIndex((other) => sameView(other, view))
     if (known >= 0) {
@@ -52,7 +52,7 @@ const joined = (first: Nest, second: Nest): Nest | undefined => {
     operands.push(view)
     return Expression.operand(operands.length - 1)
   })
-  // What the second writes over may still be read, or be written, by the first.
+  // What the second nest overwrites may still be read or written by the first.
   const touched = [...first.operands.map((view) => view.buffer.id), ...written]
   if (second.results.some((r) => touched.includes(r.view.buffer.id))) fits = false
   if (!shared || !fits) return undefined
@@ -68,7 +68,7 @@ const joined = (first: Nest, second: Nest): Nest | undefined => {
   return nest
 }
 
-/** The nest without results that nobody reads, and without operands that none of the others needs. */
+/** The nest without results that nothing reads, and without operands that no result needs any more. */
 const trimmed = (nest: Nest, isRead: (id: number) => boolean): Nest => {
   const results = nest.results.filter((r) => isRead(r.view.buffer.id))
   if (results.length === nest.results.length || results.length === 0) return nest
@@ -86,13 +86,13 @@ const trimmed = (nest: Nest, isRead: (id: number) => boolean): Nest => {
   }
 }
 
-/** The instructions of a phase, joined. `isNeeded` says which buffers other phases read. */
+/** Joins the instructions of a phase. `isNeeded` says which buffers other phases read. */
 export const fused = (
   steps: ReadonlyArray<Step>,
   members: ReadonlyArray<number>,
   isNeeded: (id: number) => boolean
 ): ReadonlyArray<Step["instruction"]> => {
-  /** Where each step has gone, by its place in the result. */
+  /** Where each step has moved to, by its position in the result. */
   const places = new Map<number, number>()
   const result: Array<Step["instruction"] | Cluster> = []
   const byShape = new Map<string, Array<Cluster>>()
@@ -122,7 +122,7 @@ export const fused = (
     byShape.set(key, [...candidates, own])
   }
   const all = result.map((item) => ("nest" in item ? item.nest : item))
-  // Who reads what within the phase: a nest's own readers have what it computes in hand.
+  // How many instructions in the phase read each buffer; within a nest, its own readers use the computed value directly.
   const readers = new Map<number, number>()
   for (const item of all) {
     const reads = item._tag === "Nest" ? item.operands.map((view) => view.buffer.id) : item.reads.map(({ id }) => id)

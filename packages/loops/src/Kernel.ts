@@ -1,16 +1,16 @@
-/** A loop nest in WebAssembly. It takes what it works on, and how often, from whole numbers in memory. */
+/** A loop nest in WebAssembly. It reads its addresses and lengths from integers in memory. */
 
 /** How kernels are written. */
 export interface Style {
-  /** Whether a product and a sum may be rounded once where the processor can: faster, but not the same on every processor. */
+  /** Whether a product and a sum may be rounded once, if the CPU can: this is faster, but not the same on every CPU. */
   readonly fused: boolean
-  /** Whether memory is one that threads share. */
+  /** Whether the memory is shared by threads. */
   readonly shared: boolean
 }
 
 export interface Kernel {
-  /** Tells it from all others: equal keys are equal code. */
+  /** Identifies the kernel: equal keys mean equal code. */
   readonly key: string
-  /** A WebAssembly module with one function `run` of the address of the arguments. */
+  /** A WebAssembly module with one function, `run`, that takes the address of the arguments. */
   readonly bytes: () => Uint8Array
 }

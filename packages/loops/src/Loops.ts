@@ -1,4 +1,4 @@
-/** The engines on loops in WebAssembly. */
+/** The engines that run loops in WebAssembly. */
 import { Program, Shape } from "@uninet/graph"
 import { Check, CompileFailed, type Data, FirstValues, failedRun, Guarded, Runtime } from "@uninet/engine"
 import * as Effect from "effect/Effect"
@@ -79,10 +79,10 @@ const compile =
       })
     })
 
-/** Raised whenever loops compute other bits than before. */
+/** Increased whenever loops compute different bits than before. */
 const edition = 1
 
-/** What decides the bits of a run: of fused loops, whether this processor rounds a product and a sum once. */
+/** What determines the bits of a run: for fused loops, also whether this CPU rounds a product and a sum once. */
 const numericsOf = (name: string, fused: boolean): string =>
   `${name}, edition ${edition}${fused ? `, products and sums rounded ${Rounding.isOnce() ? "once" : "twice"}` : ""}`
 
@@ -100,21 +100,21 @@ const layerOf = (name: string, fused: boolean, { threads = 1, wide = true }: Opt
 /** How kernels are compiled. */
 export interface Options {
   /**
-   * Whether V8 may join two vectors of four numbers in one instruction of AVX2, true by default. It is an experimental flag of V8's that Node sets while kernels compile and at no other time; the
-   * numbers are the same with it and without, and where there is no Node nothing is set.
+   * Whether V8 may join two vectors of four numbers into one AVX2 instruction; true by default. It is an experimental V8 flag that Node sets only while kernels compile. The
+   * numbers are the same with and without it, and outside Node nothing is set.
    */
   readonly wide?: boolean
-  /** Threads of a run, 1 by default; their number makes no difference to the numbers. In a browser there is one. */
+  /** Threads per run; 1 by default. The numbers do not depend on it. In a browser there is one thread. */
   readonly threads?: number
 }
 
 /**
- * The engine on loops of plain arithmetic: the same bits on every processor and in every browser, by WebAssembly's specification, as long as numbers are numbers (which of its bits a NaN has is not
+ * The engine on loops of plain arithmetic. WebAssembly's specification guarantees the same bits on every CPU and in every browser, except for NaN (which bits a NaN has is not
  * specified).
  *
- * Fails with `CompileFailed` where a program cannot be compiled.
+ * Fails with `CompileFailed` if a program cannot be compiled.
  */
 export const portable = (options: Options = {}): Layer.Layer<Runtime> => layerOf("loops portable", false, options)
 
-/** The engine on loops in which a product and a sum are one instruction where the processor has it (WebAssembly's relaxed multiply-add): faster, and the same bits only on processors that have it. */
+/** The engine on loops in which a product and a sum are one instruction if the CPU has it (WebAssembly's relaxed multiply-add): faster, but the same bits only on CPUs that have it. */
 export const fast = (options: Options = {}): Layer.Layer<Runtime> => layerOf("loops", true, options)

@@ -1,4 +1,4 @@
-/** A program as instructions: loops, products and what else there is, over buffers. */
+/** Lowers a program to instructions (loops, products and others) over buffers. */
 import { type GraphError, Op, Program, Shape, Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"
 import * as Expression from "./Expression.ts"
@@ -38,7 +38,7 @@ const rules: Rules = {
   ...Optimiser.rules
 }
 
-/** Something that the rewrites should have taken away. */
+/** An op that the rewrites should have removed. */
 const unexpected = (node: Tensor.Tensor): never => {
   throw new Error(`${node.kind} was not rewritten`)
 }
@@ -74,27 +74,27 @@ const table: Op.Table<[Context.Context], Context.Value> = {
 /** A program's buffers and what is done with them. */
 export interface Lowered {
   readonly program: Program.Program
-  /** How many groups of lanes the batch makes. */
+  /** How many groups of lanes the batch is divided into. */
   readonly groups: number
-  /** How many stretches the batch makes. */
+  /** How many stretches the batch is divided into. */
   readonly stretches: number
-  /** Room that kernels need to work in, for each stretch. */
+  /** Scratch memory for kernels, per stretch. */
   readonly scratchBytes: number
   readonly instructions: ReadonlyArray<Context.Instruction>
   readonly buffers: ReadonlyArray<View.Buffer>
   readonly constants: ReadonlyMap<View.Buffer, Float32Array | Int32Array>
   readonly inputs: ReadonlyMap<string, View.Buffer>
   readonly variables: ReadonlyMap<string, View.Buffer>
-  /** In row-major order. */
+  /** Outputs, in row-major order. */
   readonly outputs: ReadonlyMap<string, View.Buffer>
   /** New values of variables, in row-major order. */
   readonly updates: ReadonlyMap<string, View.Buffer>
-  /** How every node's result lies: in lanes, plainly, or nowhere but in its readers' loops. */
+  /** Where every node's result is placed: in lanes, in plain order, or only in its readers' loops. */
   readonly layouts: ReadonlyMap<Tensor.Tensor, Layout>
   readonly choices: ReadonlyArray<Choice>
 }
 
-/** How a result lies in memory. */
+/** How a result is placed in memory. */
 export type Layout = "lanes" | "plain" | "inReaders"
 
 /** Ops whose first operand is a batch of images or of rows of features. */
@@ -117,7 +117,7 @@ const ofBatches: ReadonlyArray<Tensor.Kind> = [
 
 const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b))
 
-/** How many images a program works on at once: what the first axes of its batches have in common, or of its largest input where it has none. */
+/** How many images a program works on at once: the common divisor of its batches' first axes or, if it has none, the first axis of its largest input. */
 export const batchOf = ({ inputs, nodes }: Program.Program): number => {
   const batches = nodes.flatMap(({ inputs: [x], kind }) =>
     ofBatches.includes(kind) ? (x?.shape.slice(0, 1) ?? []) : []
@@ -128,18 +128,18 @@ export const batchOf = ({ inputs, nodes }: Program.Program): number => {
   return largest?.shape[0] ?? 0
 }
 
-/** Nanoseconds of an element: an instruction of eight numbers, reading a map and writing one. */
+/** Nanoseconds per element: for an instruction on eight numbers, for reading a map, and for writing one. */
 const price = { instruction: 0.008, read: 0.12, write: 0.15 }
 
-/** What several readers want is written down once, or worked out by each of them: which of the two, and what each was thought to cost. */
+/** A result with several readers is either stored once or computed by each of them: which of the two was chosen, and the estimated cost of each. */
 export interface Choice {
   readonly node: Tensor.Tensor
-  /** How many read it. */
+  /** Number of readers. */
   readonly uses: number
   readonly chosen: "written" | "inReaders"
-  /** Nanoseconds of an element. */
+  /** Nanoseconds per element if stored. */
   readonly written: number
-  /** Nanoseconds of an element. */
+  /** Nanoseconds per element if computed by each reader. */
   readonly inReaders: number
 }
 
@@ -150,7 +150,7 @@ const choiceOf = (node: Tensor.Tensor, { expression, operands }: Context.Lazy, u
   return { node, uses, chosen: inReaders >= written ? "written" : "inReaders", written, inReaders }
 }
 
-/** Ops that look at nothing but where elements lie. */
+/** Ops that only change where elements are. */
 const views: ReadonlyArray<Tensor.Kind> = ["reshape", "transpose", "slice", "broadcastTo"]
 
 /** How many loops read each tensor, directly or through other views of it. */
@@ -163,13 +163,13 @@ const usesOf = (program: Program.Program): ReadonlyMap<Tensor.Tensor, number> =>
   return uses
 }
 
-/** Stretches of tiles over which sums are taken apart: so many threads can share a program, and none changes the result. */
+/** Number of stretches of tiles with separate sums: this many threads can share a program, and their number does not change the result. */
 const stretches = 8
 
 /**
  * A program as instructions over buffers, after all rewrites.
  *
- * Fails where a rewritten program does not check.
+ * Fails if a rewritten program does not check.
  *
  * @example
  * ```ts
@@ -209,7 +209,7 @@ export const lower = (given: Program.Program): Result.Result<Lowered, GraphError
       if (choice.chosen === "written") Context.viewOf(ctx, node)
     }
     const updated = new Set(program.updates.map(({ variable }) => ctx.named.get(variable)))
-    /** Where an end lies when all is done: what a variable was before its new value is there in a copy, unless it stays what it was. */
+    /** Where an end is at the end of a run: if a variable's old value would be overwritten by its new one, it is a copy. */
     const ends = (tensor: Tensor.Tensor, own?: Tensor.Tensor<"variable">): View.Buffer => {
       const whole = Context.rowMajor(ctx, tensor, Context.inPlain(ctx, tensor))
       const { buffer } = whole

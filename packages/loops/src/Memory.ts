@@ -1,15 +1,15 @@
 /**
- * Where buffers lie: each from the phase that first writes it to the phase that last reads it, in the lowest place that is free meanwhile. What a tile alone needs, within one phase, lies in a room that
- * the next tile uses again, from the piece of work that first writes it to the one that last reads it: it stays in the cache.
+ * Where buffers are placed: each from the phase that first writes it to the phase that last reads it, at the lowest address that is free in the meantime. What only a single tile needs, within one
+ * phase, is placed in memory that the next tile reuses, from the piece of work that first writes it to the one that last reads it: it stays in the cache.
  */
 import * as Arr from "effect/Array"
 import type { Phase } from "./Schedule.ts"
 import type { Buffer } from "./View.ts"
 
-/** From a phase to a phase, both included. */
+/** The lifetime of a buffer, from one phase to another, both included. */
 export interface Life {
   readonly buffer: Buffer
-  /** Of the buffer. */
+  /** Size of the buffer. */
   readonly bytes: number
   /** The first phase. */
   readonly from: number
@@ -17,17 +17,17 @@ export interface Life {
   readonly to: number
 }
 
-/** Where buffers lie. */
+/** The placement of buffers. */
 export interface Placement {
-  /** Bytes from the start of the memory, by the buffer's number. */
+  /** Byte offsets from the start of the memory, by buffer number. */
   readonly places: ReadonlyMap<number, number>
-  /** Of all together. */
+  /** Total size. */
   readonly bytes: number
 }
 
 const aligned = (bytes: number) => Math.ceil(bytes / 64) * 64
 
-/** Bytes of a buffer, of all groups or stretches together, up to whole eights of elements. */
+/** Bytes of a buffer, over all groups or stretches, rounded up to multiples of eight elements. */
 export const bytesOf = ({ kind, size }: Buffer, groups: number, stretches: number): number =>
   aligned(4 * Math.ceil(size / 8) * 8 * (kind === "lanes" ? groups : kind === "sums" ? stretches : 1))
 
@@ -37,7 +37,7 @@ interface Span {
   to: number
   first: number
   last: number
-  /** Whether tiles only ever see what is theirs. */
+  /** Whether tiles only ever see their own part. */
   lanes: boolean
 }
 
@@ -60,20 +60,20 @@ const spansOf = (phases: ReadonlyArray<Phase>): ReadonlyMap<number, Span> => {
   return spans
 }
 
-/** What decides where a program's buffers lie. */
+/** What determines where a program's buffers are placed. */
 export interface Needs {
   readonly phases: ReadonlyArray<Phase>
   readonly buffers: ReadonlyArray<Buffer>
-  /** Those that stay to the end, and those that lie elsewhere. */
+  /** Buffers that are kept to the end, and buffers that are placed elsewhere. */
   readonly kept: ReadonlySet<number>
   readonly elsewhere: ReadonlySet<number>
-  /** How many groups of lanes the batch makes. */
+  /** How many groups of lanes the batch is divided into. */
   readonly groups: number
-  /** How many stretches the batch makes. */
+  /** How many stretches the batch is divided into. */
   readonly stretches: number
 }
 
-/** Buffers that phases share, and those that tiles have for themselves, by phase; of these `from` and `to` are pieces of work. */
+/** Buffers that phases share and, by phase, those that tiles have to themselves; for the latter, `from` and `to` are pieces of work. */
 export interface Lives {
   readonly shared: ReadonlyArray<Life>
   readonly tiles: ReadonlyArray<ReadonlyArray<Life>>
@@ -93,14 +93,14 @@ export const livesOf = ({ buffers, elsewhere, groups, kept, phases, stretches }:
   return { shared, tiles }
 }
 
-/** Where everything lies: what all share, and what each tile has of its own. */
+/** Where everything is placed: what all share, and what each tile has to itself. */
 export interface Layout {
   readonly shared: Placement
-  /** From the start of a tile's room. */
+  /** Relative to the start of a tile's memory. */
   readonly tile: Placement
 }
 
-/** Where buffers lie that are in use when these are. */
+/** Places buffers with these lifetimes. */
 export const layoutOf = ({ shared, tiles }: Lives): Layout => {
   const rooms = tiles.map(placed)
   return {
@@ -112,9 +112,9 @@ export const layoutOf = ({ shared, tiles }: Lives): Layout => {
   }
 }
 
-/** The largest first, each in the lowest gap between those that live at the same time. */
+/** Places the largest first, each in the lowest gap between those in use at the same time. */
 export const placed = (lives: ReadonlyArray<Life>): Placement => {
-  /** In the order in which they lie. */
+  /** In order of address. */
   const done: Array<Life & { readonly at: number }> = []
   let bytes = 0
   for (const life of lives.toSorted((a, b) => b.bytes - a.bytes || a.from - b.from)) {

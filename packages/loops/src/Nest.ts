@@ -1,4 +1,4 @@
-/** Loops over tensors before they are a kernel: what is computed of which views, over which shape. */
+/** Loops over tensors before they become a kernel: what is computed from which views, over which shape. */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as Expression from "./Expression.ts"
@@ -10,28 +10,28 @@ import type { Address, Arg, Work } from "./Work.ts"
 export interface Result {
   readonly expression: Expression.Expression
   readonly kind: Sweep.Result["kind"]
-  /** Over the nest's shape; it stands still along what is summed. */
+  /** Over the nest's shape; it does not move along reduced axes. */
   readonly view: View.View
-  /** Whether it is joined to what stands there already. */
+  /** Whether it is combined with the existing value. */
   readonly carry: boolean
 }
 
 export interface Nest {
   readonly _tag: "Nest"
   readonly node: Tensor.Tensor
-  /** Over groups of the batch, in lanes; without the batch then. */
+  /** Whether it runs over groups of the batch, in lanes; the shape then excludes the batch. */
   readonly lanes: boolean
   readonly shape: Shape.Shape
-  /** Each of them over the shape. */
+  /** All of them over the shape. */
   readonly operands: ReadonlyArray<View.View>
   readonly results: ReadonlyArray<Result>
-  /** Whether the loops run as the shape's axes do, and not as the elements lie. */
+  /** Whether the loops follow the order of the shape's axes rather than that of the elements in memory. */
   readonly inOrder?: boolean
-  /** Whether it is done where its result is first read, and not as early as it can be. */
+  /** Whether it runs where its result is first read, rather than as early as possible. */
   readonly late?: boolean
 }
 
-/** Whether two views are of the same elements. */
+/** Whether two views show the same elements. */
 export const sameView = (a: View.View, b: View.View): boolean =>
   a.buffer === b.buffer &&
   a.offset === b.offset &&
@@ -44,9 +44,9 @@ export const sameView = (a: View.View, b: View.View): boolean =>
     )
   })
 
-/** The view that the loops follow: the one that moves through most elements. */
+/** The view that the loops follow: the one that moves through the most elements. */
 const mainOf = (views: ReadonlyArray<View.View>): number => {
-  // Of equals the result's, which comes last: writing in order matters more than reading.
+  // Of equals, the result's, which comes last: writing in order matters more than reading.
   return views.reduce(
     (best, view, i) => (View.distinct(view) >= View.distinct(Arr.getUnsafe(views, best)) ? i : best),
     0
@@ -57,7 +57,7 @@ const most = 6
 
 const foundLoops = new WeakMap<Nest, ReadonlyArray<View.Loop> | "none">()
 
-/** The loops through all views of a nest; `undefined` where their pieces do not fit together or are too many. */
+/** The loops through all views of a nest; `undefined` if their pieces do not fit together or are too many. */
 export const loopsOf = (nest: Nest): ReadonlyArray<View.Loop> | undefined => {
   const known = foundLoops.get(nest)
   if (known !== undefined) return known === "none" ? undefined : known
@@ -69,22 +69,22 @@ export const loopsOf = (nest: Nest): ReadonlyArray<View.Loop> | undefined => {
   return loops
 }
 
-/** Buffers end at multiples of eight elements, so that a plain one can be worked on in eights to its end. */
+/** Buffers end at multiples of eight elements, so that plain ones can be processed eight at a time to the end. */
 const eights = (n: number) => Math.ceil(n / 8)
 
-/** The innermost loop in elements of eight, where a plain nest allows it: everything moves from neighbour to neighbour or stands still. */
+/** Turns the innermost loop into steps of eight elements, if a plain nest allows it: everything moves to the next element or stays where it is. */
 const inEights = (nest: Nest, loops: ReadonlyArray<View.Loop>): ReadonlyArray<View.Loop> | undefined => {
   const last = loops.at(-1)
   const operands = nest.operands.length
   if (last === undefined || !last.strides.every((s, i) => s === 1 || (s === 0 && i < operands))) return undefined
-  // Beyond the end there may only be what fills up the buffer.
+  // Past the end, there may only be the buffer's padding.
   const ends = nest.results.every(({ view: { buffer, offset } }) => offset + last.length === buffer.size)
   if (last.length % 8 !== 0 && (loops.length > 1 || !ends)) return undefined
   if (nest.results.some((r) => r.kind !== "store" || r.view.offset % 8 !== 0) || last.length < 8) return undefined
   return [...loops.slice(0, -1), { length: eights(last.length), strides: last.strides }]
 }
 
-/** Every element of a view as a place. */
+/** The start of a view, as an address. */
 const placeOf = ({ buffer, offset }: View.View, tile?: number): Address => ({
   buffer,
   at: 4 * offset,
@@ -104,8 +104,8 @@ const textOf = ({ operands, results }: Nest): string => {
 const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b))
 
 /**
- * Whether steps of a loop never meet in an element that one of them writes, as the results of windows that overlap do: where a buffer is seen by two views, either a step is longer than all that
- * lies within it, or all other steps, and the way from one view to the other, lead past the whole loop.
+ * Whether different steps of a loop never touch the same element when one of them writes it, as happens with the results of overlapping windows. If two views show the same buffer, either a step
+ * is longer than everything within it, or all other steps, and the distance between the two views, lead past the whole loop.
  */
 const keepsApart = (
   views: ReadonlyArray<View.View>,
@@ -130,13 +130,13 @@ const keepsApart = (
     })
   )
 
-/** From so many elements on a plain nest is cut in parts, which threads share. */
+/** Plain nests with this many elements or more are cut into parts, which threads share. */
 const large = 65_536
 const parts = 8
 
 const foundWork = new WeakMap<Nest, { readonly groups: number; readonly work: Work | undefined }>()
 
-/** The work that a nest is, over so many groups of the batch. */
+/** The work of a nest, over this many groups of the batch. */
 export const toWork = (nest: Nest, groups: number): Work | undefined => {
   const known = foundWork.get(nest)
   if (known?.groups === groups) return known.work
@@ -154,7 +154,7 @@ const made = (nest: Nest, groups: number): Work | undefined => {
   const width = lanes || wide !== undefined ? 8 : 1
   const loops = wide ?? found
   const innermost = loops.length - 1
-  // In eights a step of the innermost loop is eight elements of what moves.
+  // With elements of eight, a step of the innermost loop moves by eight numbers.
   const moves = (i: number): ReadonlyArray<Sweep.Move> =>
     loops.map(({ strides }, loop) =>
       strides[i] === 0
@@ -186,7 +186,7 @@ const made = (nest: Nest, groups: number): Work | undefined => {
     results.every((_, i) => outermost.strides[operands.length + i] !== 0)
       ? parts
       : 1
-  // Whole rounds of the unrolled loop in every part.
+  // Every part has a whole number of rounds of the unrolled loop.
   const per = Math.ceil(outermost.length / cut / sweep.unroll) * sweep.unroll
   const isCut = cut > 1 && per * (cut - 1) < outermost.length
   const step = (i: number) =>
@@ -199,7 +199,7 @@ const made = (nest: Nest, groups: number): Work | undefined => {
     lengths,
     views.map((_, i) => ({ address: i, strides: loops.map((loop) => 4 * Arr.getUnsafe(loop.strides, i)) }))
   )
-  // Where the addresses stand among the arguments: behind the lengths, each before its strides.
+  // Where the addresses are among the arguments: after the lengths, each before its strides.
   const addresses: Array<number> = []
   let next = loops.length
   for (const i of views.keys()) {
@@ -232,7 +232,7 @@ const made = (nest: Nest, groups: number): Work | undefined => {
   return {
     _tag: "Work",
     node: nest.node,
-    // Only asked for by whoever explains.
+    // Only needed for explanations.
     get text() {
       return textOf(nest)
     },

@@ -1,6 +1,6 @@
 /**
- * What is computed element by element and read again in a much later phase is computed again there, where the tensors that it is made of are read in that phase anyway: a few instructions take less
- * time than a way to memory and back.
+ * A tensor that is computed element by element and read again in a much later phase is computed again there, if the tensors that it is made from are read in that phase anyway: a few instructions take less
+ * time than a round trip to memory.
  */
 import * as Arr from "effect/Array"
 import type { Instruction } from "./lower/context.ts"
@@ -20,7 +20,7 @@ const isStore = (step: Step): step is Step & { readonly instruction: Nest } =>
 const moved = (view: View.View, from: number, to: View.Buffer): View.View =>
   view.buffer.id === from ? { ...view, buffer: { ...to, kind: view.buffer.kind } } : view
 
-/** An instruction that reads another buffer. */
+/** An instruction that reads another buffer instead. */
 const reading = (instruction: Instruction, from: number, to: View.Buffer): Instruction => {
   switch (instruction._tag) {
     case "Nest":
@@ -44,17 +44,17 @@ const reading = (instruction: Instruction, from: number, to: View.Buffer): Instr
   }
 }
 
-/** Fewer bytes of a group are not worth the trouble. */
+/** With fewer bytes per group, it is not worth the trouble. */
 const small = 16_384
 
-/** Notes a step under a buffer's number, once. */
+/** Records a step under a buffer's number, once. */
 const note = (to: Map<number, Array<number>>, id: number, step: number) => {
   const known = to.get(id)
   if (known === undefined) to.set(id, [step])
   else if (known.at(-1) !== step) known.push(step)
 }
 
-/** A program's instructions with such tensors computed again, and its buffers with those that are needed for that. */
+/** A program's instructions with such tensors computed again, and its buffers with those needed for that. */
 export const recomputed = (
   lowered: Lowered
 ): { readonly instructions: ReadonlyArray<Instruction>; readonly buffers: ReadonlyArray<View.Buffer> } => {
@@ -70,7 +70,7 @@ export const recomputed = (
     for (const { id } of writes) note(writers, id, i)
     for (const { id } of readsOf(instruction)) note(readers, id, i)
   }
-  // Copies that stand before a step.
+  // Copies to insert before a step.
   const before = new Map<number, Array<Instruction>>()
   const now = steps.map(({ instruction }): Instruction => instruction)
   // The buffers that phases read, copies included.
@@ -95,7 +95,7 @@ export const recomputed = (
     const sources = made.instruction.operands.map((view) => view.buffer)
     for (const [other, theirs] of later) {
       const read = readIn.get(other)
-      // Numbers per channel are near; maps have to be read there for another reason too.
+      // Numbers per channel are in the cache anyway; maps must be read there for another reason too.
       const isThere = sources.every(
         (source) => source.kind !== "lanes" || source.size * 4 < small || read?.has(source.id) === true
       )
@@ -113,7 +113,7 @@ export const recomputed = (
       for (const source of sources) read?.add(source.id)
     }
   }
-  // Sums are cleared where their step is.
+  // Sums are cleared at their step.
   return {
     buffers,
     instructions: steps.flatMap(({ clears }, i) => [...(before.get(i) ?? []), ...clears, Arr.getUnsafe(now, i)])

@@ -1,27 +1,27 @@
 /**
- * Rewrites: programs as other programs that compute the same. Each is a table from ops to what they are made of, with a name by which it can be left out, printed and tested alone.
+ * Rewrites: they turn programs into other programs that compute the same. Each is a table from ops to their replacements, with a name by which it can be disabled, printed and tested alone.
  */
 import { type GraphError, Op, Program, type Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"
 
-/** What stands in the place of a node, its inputs already rewritten; `undefined` leaves it as it is. */
+/** The replacement for a node whose inputs have already been rewritten; `undefined` keeps it as it is. */
 export type Rules = {
   readonly [K in Tensor.Primitive]?: (node: Tensor.Tensor<K>) => Tensor.Tensor | undefined
 }
 
-/** A rule that makes one graph of another that computes the same. */
+/** A rule that turns a graph into another that computes the same. */
 export interface Rewrite {
   readonly name: string
-  /** What it does, in a sentence. */
+  /** What it does, in one sentence. */
   readonly summary: string
   readonly rules: Rules
 }
 
-/** A node with other inputs, made anew so that shapes are checked again. */
+/** A node with other inputs, rebuilt so that shapes are checked again. */
 const withInputs = (node: Tensor.Tensor, inputs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor =>
   inputs.every((x, i) => x === node.inputs[i]) ? node : { ...node, inputs }
 
-/** A program after some rewrites, one after the other. */
+/** A program after several rewrites in sequence. */
 export const apply =
   (rewrites: ReadonlyArray<Rewrite>) =>
   (program: Program.Program): Result.Result<Program.Program, GraphError> => {
@@ -40,7 +40,7 @@ const applyOne = (program: Program.Program, { rules }: Rewrite): Result.Result<P
   let changed = false
   for (const node of program.nodes) {
     const own = withInputs(node, node.inputs.map(of))
-    // A node's kind and the rule of that kind belong together, which the type of a lookup by a union of kinds cannot say.
+    // A node's kind and the rule for that kind belong together, which the type of a lookup by a union of kinds cannot express.
     const rule = rules[own.kind as Tensor.Primitive] as ((node: Tensor.Tensor) => Tensor.Tensor | undefined) | undefined
     const rewritten = rule?.(own)
     if (rewritten !== undefined) changed = true
@@ -53,7 +53,7 @@ const applyOne = (program: Program.Program, { rules }: Rewrite): Result.Result<P
   })
 }
 
-/** Names of axes but some. */
+/** All axes except the given ones. */
 export const axesBut = (x: Tensor.Tensor, ...axes: ReadonlyArray<number>): ReadonlyArray<number> =>
   x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis))
 

@@ -1,6 +1,6 @@
 /**
- * The order of a program's work, in phases. The tiles of a phase do not need each other: each goes through all of the phase's work before the next one starts, while what it works on is in the
- * processor's cache, and threads share them. Between two phases everything waits. An instruction goes into the earliest phase that has what it reads.
+ * The order of a program's work, in phases. The tiles of a phase are independent of one another: each goes through all of the phase's work before the next one starts, while its data is in the
+ * CPU's cache, and threads share them. Between two phases, all threads wait for one another. An instruction goes into the earliest phase in which its inputs are available.
  */
 import * as Arr from "effect/Array"
 import type { Lowered } from "./Lower.ts"
@@ -11,7 +11,7 @@ import { phaseNumbers, readsOf, type Step, stepsOf, writesOf } from "./Steps.ts"
 import type { Buffer } from "./View.ts"
 import type { Clear, Host, Work } from "./Work.ts"
 
-/** What runs between two waits for all threads. */
+/** What runs between two points at which all threads wait. */
 export type Phase =
   | {
       readonly _tag: "Tiles"
@@ -24,7 +24,7 @@ export type Phase =
 const inWork = (instruction: Exclude<Step["instruction"], Host>, groups: number): Work => {
   if (instruction._tag === "Work") return instruction
   const work = toWork(instruction, groups)
-  // Lowering copies what loops cannot lead through.
+  // Lowering copies anything that loops cannot handle.
   if (work === undefined) throw new Error(`no loops lead through ${instruction.node.kind} at ${instruction.node.path}`)
   return work
 }
@@ -33,11 +33,11 @@ const inWork = (instruction: Exclude<Step["instruction"], Host>, groups: number)
 export interface Schedule {
   readonly phases: ReadonlyArray<Phase>
   readonly buffers: ReadonlyArray<Buffer>
-  /** New values that are written over the old ones, each buffer's number to its variable's: an element is made of the same one of the old value at most, and nobody reads that later. */
+  /** New values that overwrite the old ones, from each buffer's number to its variable's. Each element depends on at most the same element of the old value, which nothing reads later. */
   readonly inPlace: ReadonlyMap<number, number>
 }
 
-/** Which new values lie where their variables do. */
+/** Which new values are placed where their variables are. */
 const inPlaceOf = (
   { outputs, updates, variables }: Lowered,
   phases: ReadonlyArray<ReadonlyArray<Step["instruction"]>>
@@ -76,7 +76,7 @@ const inPlaceOf = (
   )
 }
 
-/** A lowered program in phases. */
+/** Divides a lowered program into phases. */
 export const make = (lowered: Lowered): Schedule => {
   const { groups, outputs, updates } = lowered
   const { buffers, instructions } = recomputed(lowered)
@@ -84,7 +84,7 @@ export const make = (lowered: Lowered): Schedule => {
   const numbers = phaseNumbers(steps, groups)
   const kept = new Set([...outputs.values(), ...updates.values()].map(({ id }) => id))
   const byPhase = Map.groupBy(steps.keys(), (step) => Arr.getUnsafe(numbers, step))
-  // Who reads a buffer in another phase.
+  // The phases that read each buffer.
   const readIn = new Map<number, Set<number>>()
   for (const [i, { instruction }] of steps.entries())
     for (const { id } of readsOf(instruction))
@@ -102,7 +102,7 @@ export const make = (lowered: Lowered): Schedule => {
     if (inPhase.some(({ _tag }) => _tag === "Host"))
       return inPhase.flatMap((host) => (host._tag === "Host" ? [{ _tag: "Host", host }] : []))
     const work = inPhase.flatMap((instruction) => (instruction._tag === "Host" ? [] : [inWork(instruction, groups)]))
-    // Parts are cut into as many as they are long enough for.
+    // Plain work is cut into as many parts as its length allows.
     return [...Map.groupBy(work, ({ tiles }) => tiles)].map(([tiles, together]) => ({
       _tag: "Tiles",
       tiles,

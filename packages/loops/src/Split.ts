@@ -1,21 +1,21 @@
 /**
- * How the work of one tile falls into shares that do not need each other: stretches of one of its loops, along which nothing is summed. Every sum is taken in the same order by whoever takes it.
+ * How the work of one tile is divided into independent shares: stretches of one of its loops along which nothing is summed. Every sum is computed in the same order, whichever thread does it.
  */
 
-/** A loop of a tile that can be cut into shares, and what changes of a kernel's arguments from one share to the next. */
+/** A loop of a tile that can be cut into shares, and how a kernel's arguments change from one share to the next. */
 export interface Split {
   /** How often the loop runs. */
   readonly steps: number
-  /** Shares begin at multiples of so many steps. */
+  /** Shares begin at multiples of this many steps. */
   readonly grain: number
-  /** The places of the arguments that say how often the loop runs. */
+  /** The indices of the arguments that say how often the loop runs. */
   readonly counts: ReadonlyArray<number>
-  /** By how many bytes arguments move on with a step, by their places. */
+  /** How many bytes each argument moves per step, by index. */
   readonly moves: ReadonlyMap<number, number>
 }
 
 /**
- * A split of a kernel whose arguments have names.
+ * A split of a kernel with named arguments.
  *
  * @example
  * Split.of(["x", "y", "count"], { steps: 100, counts: ["count"], moves: { x: 4, y: 32 } })
@@ -40,13 +40,13 @@ export const of = <Name extends string>(
   moves: new Map(names.flatMap((name, place) => (name in moves ? [[place, moves[name] ?? 0]] : [])))
 })
 
-/** So many shares are as good as more. */
+/** More shares than this bring no benefit. */
 const many = 8
 
-/** As many shares as it gives. */
+/** The maximum number of shares. */
 export const most = ({ grain, steps }: Split): number => Math.floor(steps / grain)
 
-/** The first of some that gives many shares, or the one that gives most; `undefined` where none gives two. */
+/** The first candidate that gives many shares, or else the one that gives most; `undefined` if none gives two. */
 export const best = (candidates: ReadonlyArray<Split>): Split | undefined => {
   const [longest] = candidates.toSorted((a, b) => most(b) - most(a))
   const found = candidates.find((split) => most(split) >= many) ?? longest
@@ -59,7 +59,7 @@ export interface Share {
   readonly steps: number
 }
 
-/** At most so many shares of about the same length. */
+/** At most `limit` shares of about the same length. */
 export const shares = (split: Split, limit: number): ReadonlyArray<Share> => {
   const { grain, steps } = split
   const count = Math.min(limit, most(split))
@@ -67,6 +67,6 @@ export const shares = (split: Split, limit: number): ReadonlyArray<Share> => {
   return Array.from({ length: count }, (_, i) => ({ from: start(i), steps: start(i + 1) - start(i) }))
 }
 
-/** An argument as a share has it. */
+/** The value of an argument for a share. */
 export const argument = ({ counts, moves }: Split, { from, steps }: Share, place: number, value: number): number =>
   counts.includes(place) ? steps : value + from * (moves.get(place) ?? 0)

@@ -1,15 +1,15 @@
-/** The order that a program's instructions need, and the phases that they fall into. */
+/** The order that a program's instructions require, and the phases that they are divided into. */
 import * as Arr from "effect/Array"
 import type { Instruction } from "./lower/context.ts"
 import { toWork } from "./Nest.ts"
 import type { Buffer } from "./View.ts"
 import type { Clear } from "./Work.ts"
 
-/** An instruction that waits for others, by their numbers. */
+/** An instruction, with the numbers of those that it waits for. */
 export interface Step {
   readonly instruction: Exclude<Instruction, Clear>
   readonly clears: ReadonlyArray<Clear>
-  /** Those that it reads from or writes over, and whether a tile only ever meets its own. */
+  /** The instructions that it reads from or overwrites, and whether a tile only ever meets its own data. */
   readonly after: ReadonlyArray<{ readonly step: number; readonly own: boolean }>
 }
 
@@ -21,10 +21,10 @@ export const readsOf = (i: Step["instruction"]): ReadonlyArray<Buffer> =>
 export const writesOf = (i: Step["instruction"]): ReadonlyArray<Buffer> =>
   i._tag === "Nest" ? i.results.map((r) => r.view.buffer) : i.writes
 
-/** Whether a tile reads only what the same tile wrote: both see the buffer as lanes. */
+/** Whether a tile only reads what the same tile wrote: both see the buffer as lanes. */
 const isOwn = (a: Buffer, b: Buffer) => a.kind === "lanes" && b.kind === "lanes"
 
-/** Who waits for whom. */
+/** Which instructions wait for which. */
 export const stepsOf = (instructions: ReadonlyArray<Instruction>): ReadonlyArray<Step> => {
   const writers = new Map<number, Array<{ readonly step: number; readonly buffer: Buffer }>>()
   const readers = new Map<number, Array<{ readonly step: number; readonly buffer: Buffer }>>()
@@ -67,7 +67,7 @@ export const stepsOf = (instructions: ReadonlyArray<Instruction>): ReadonlyArray
   return steps
 }
 
-/** What a phase is made of: calls to JavaScript, work of one tile, work on parts of plain arrays, or work on groups of the batch. */
+/** What a phase consists of: calls to JavaScript, work on a single tile, work on parts of plain arrays, or work on groups of the batch. */
 const kinds = ["host", "once", "parts", "groups"] as const
 type Kind = (typeof kinds)[number]
 
@@ -80,7 +80,7 @@ const kindOf = (instruction: Step["instruction"], groups: number): Kind => {
   return inLanes ? "groups" : tiles === 1 ? "once" : "parts"
 }
 
-/** The number of the phase of every step; phases of one kind come around in turn. */
+/** The phase number of every step; the kinds of phases alternate in a fixed cycle. */
 export const phaseNumbers = (steps: ReadonlyArray<Step>, groups: number) => {
   const phases: Array<number> = []
   const own: Array<Kind> = []
@@ -95,7 +95,7 @@ export const phaseNumbers = (steps: ReadonlyArray<Step>, groups: number) => {
     phases.push(earliest + ((turn - (earliest % kinds.length) + kinds.length) % kinds.length))
     own.push(kind)
   }
-  // What waits for nothing, zeros above all, and what is computed again is done where it is first needed.
+  // Instructions that wait for nothing, above all zeros, and recomputed ones run where they are first needed.
   const wanted = new Map<number, Array<number>>()
   for (const [i, { after }] of steps.entries())
     for (const { step } of after) {

@@ -1,52 +1,52 @@
 /**
- * Where the elements of a tensor lie: a buffer, and for every axis the strides that lead through it. Reshapes, transpositions, slices and broadcasts are other views of the same buffer.
+ * Where the elements of a tensor are: a buffer, and for every axis the strides that lead through it. Reshapes, transpositions, slices and broadcasts are other views of the same buffer.
  *
- * A buffer is `plain`, row-major in the shape that it was made for, or in `lanes`: eight images of the batch stand innermost. The first axis of a tensor in lanes is the batch times
- * something; element `b` of the batch lies in lane `b mod 8` of group `⌊b / 8⌋`, and a view of it leaves the batch out of its first axis.
+ * A buffer is either `plain`, row-major in the shape that it was made for, or in `lanes`, with eight images of the batch innermost. The first axis of a tensor in lanes is a
+ * multiple of the batch. Element `b` of the batch is in lane `b mod 8` of group `⌊b / 8⌋`, and a view of the tensor leaves the batch out of its first axis.
  */
 import type { Shape } from "@uninet/graph"
 import * as Arr from "effect/Array"
 
-/** A piece of an axis: so many steps of so many elements of the buffer. */
+/** A piece of an axis: a number of steps, each of a number of elements of the buffer. */
 export interface Piece {
-  /** Elements. */
+  /** Number of steps. */
   readonly length: number
-  /** From one to the next, in elements. */
+  /** Elements of the buffer from one step to the next. */
   readonly stride: number
 }
 
-/** A stretch of memory that a program works in. */
+/** A region of memory that a program works in. */
 export interface Buffer {
-  /** Its number, no other buffer's. */
+  /** Its number, which is unique. */
   readonly id: number
-  /** `sums` has eight parts of every number, and all of that once for each of the stretches of tiles that sums are taken over. */
+  /** `sums` has eight parts of every number, and all of these once per stretch of tiles over which sums are taken. */
   readonly kind: "plain" | "lanes" | "sums"
-  /** Elements; of a group of the batch in lanes, of one of the stretches of sums. */
+  /** Number of elements: in a group of the batch for lanes, in one of the stretches for sums. */
   readonly size: number
 }
 
-/** Whether an element of it is eight numbers next to each other. */
+/** Whether its elements are eight adjacent numbers each. */
 export const isVector = ({ kind }: Buffer): boolean => kind !== "plain"
 
 /**
- * How a tensor is read from a buffer: element `(i, j, …)` lies at `offset` and what each axis adds for its index. An axis of one piece adds the index times the stride; with several, the index is
- * written in their lengths, outermost first, as a number is in digits. A stride of 0 repeats an element.
+ * How a tensor is read from a buffer: element `(i, j, …)` is at `offset` plus what each axis adds for its index. An axis with one piece adds the index times the stride. With several pieces, the index is
+ * written with their lengths as the bases, outermost first, like the digits of a number. A stride of 0 repeats an element.
  */
 export interface View {
   readonly buffer: Buffer
   /** Elements to skip in the buffer, or in each of its groups. */
   readonly offset: number
-  /** For each axis the pieces that it is made of, outermost first. */
+  /** For each axis, the pieces that it consists of, outermost first. */
   readonly axes: ReadonlyArray<ReadonlyArray<Piece>>
 }
 
-/** The elements of an axis in pieces: the product of their lengths. */
+/** The length of an axis in pieces: the product of their lengths. */
 export const lengthOf = (pieces: ReadonlyArray<Piece>): number => pieces.reduce((n, { length }) => n * length, 1)
 
-/** The tensor's shape; in lanes without the batch. */
+/** The tensor's shape; for lanes, without the batch. */
 export const shapeOf = ({ axes }: View): Shape.Shape => axes.map(lengthOf)
 
-/** Without pieces of one step, and with those joined that follow one another evenly. */
+/** Removes pieces with one step, and joins pieces that follow one another evenly. */
 const simple = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Piece> => {
   const joined: Array<Piece> = []
   for (const piece of pieces) {
@@ -60,7 +60,7 @@ const simple = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Piece> => {
 }
 
 /**
- * A view of a whole buffer, `unit` elements from one element of the tensor to the next. `order` names the axes as they lie in memory, outermost first; by default they lie as they are named.
+ * A view of a whole buffer, with `unit` elements from one element of the tensor to the next. `order` lists the axes in their order in memory, outermost first; by default that is their own order.
  */
 export const contiguous = (
   buffer: Buffer,
@@ -80,13 +80,13 @@ export const contiguous = (
   }
 }
 
-/** The last steps of a piece, `inner` of them, and the steps over those. */
+/** Splits a piece in two: the last `inner` steps, and the steps over those. */
 const cut = ({ length, stride }: Piece, inner: number): readonly [Piece, Piece] => [
   { length: length / inner, stride: stride * inner },
   { length: inner, stride }
 ]
 
-/** The same elements in row-major order under another shape; `undefined` where an axis would end inside a piece. */
+/** The same elements in row-major order under another shape; `undefined` if an axis would end inside a piece. */
 export const reshape = (view: View, shape: Shape.Shape): View | undefined => {
   const left = [...simple(view.axes.flat())]
   const axes: Array<ReadonlyArray<Piece>> = []
@@ -116,7 +116,7 @@ export const transpose = (view: View, permutation: ReadonlyArray<number>): View 
   axes: permutation.map((axis) => Arr.getUnsafe(view.axes, axis))
 })
 
-/** Elements `start ≤ i < end` of one axis, every `step`-th of them; `undefined` where they are not whole pieces. */
+/** Every `step`-th of the elements `start ≤ i < end` of one axis; `undefined` if they are not whole pieces. */
 export const slice = (view: View, axis: number, start: number, end: number, step = 1): View | undefined => {
   const pieces = Arr.getUnsafe(view.axes, axis)
   const count = Math.ceil((end - start) / step)
@@ -129,7 +129,7 @@ export const slice = (view: View, axis: number, start: number, end: number, step
   return { ...view, offset: view.offset + (start / inner) * outer.stride, axes: view.axes.with(axis, kept) }
 }
 
-/** Repeated over axes of length 1 and over axes that are missing in front. */
+/** Repeated along axes of length 1 and missing leading axes. */
 export const broadcast = (view: View, shape: Shape.Shape): View => {
   const lead = shape.length - view.axes.length
   return {
@@ -141,22 +141,22 @@ export const broadcast = (view: View, shape: Shape.Shape): View => {
   }
 }
 
-/** Whether an axis leads to one element only, however often: all of its strides are 0. */
+/** Whether an axis only repeats one element: all of its strides are 0. */
 export const isStill = (pieces: ReadonlyArray<Piece>): boolean =>
   pieces.every(({ length, stride }) => stride === 0 || length === 1)
 
-/** How many different elements of the buffer a view leads to: those that broadcasting repeats count once. */
+/** How many distinct elements of the buffer a view shows: those repeated by broadcasting count once. */
 export const distinct = ({ axes }: View): number =>
   axes.reduce((n, pieces) => n * pieces.reduce((m, p) => (p.stride === 0 ? m : m * p.length), 1), 1)
 
-/** How many numbers lie between an element and its neighbour's beginning: 8 in lanes, where each stands for eight images, and 1 otherwise. */
+/** How many numbers each element consists of: 8 in lanes, one per image, and 1 otherwise. */
 export const unitOf = ({ buffer }: View): number => (isVector(buffer) ? 8 : 1)
 
-/** The strides of an axis that is one piece, or none; `undefined` where it is several. */
+/** The stride of an axis that is one piece, or none; `undefined` if it is several. */
 export const strideOf = (pieces: ReadonlyArray<Piece>): number | undefined =>
   pieces.length > 1 ? undefined : (pieces[0]?.stride ?? 0)
 
-/** A loop over several views: how often, and by how many elements each of them moves. */
+/** A loop over several views: how often it runs, and how many elements each view moves per step. */
 export interface Loop {
   /** How often it runs. */
   readonly length: number
@@ -164,8 +164,8 @@ export interface Loop {
 }
 
 /**
- * The loops that lead through several views of one shape at once, outermost first, as few as there can be; `undefined` where their pieces do not fit together. They follow the order in which
- * the view number `main` lies in memory, or the axes' order where none is named.
+ * The loops that lead through several views of one shape at once, outermost first, as few as possible; `undefined` if their pieces do not fit together. They follow the order of
+ * the view with index `main` in memory, or the order of the axes if none is given.
  */
 export const loops = (views: ReadonlyArray<View>, main: number | undefined): ReadonlyArray<Loop> | undefined => {
   const found: Array<Loop> = []
@@ -203,7 +203,7 @@ export const loops = (views: ReadonlyArray<View>, main: number | undefined): Rea
   return joined
 }
 
-/** The axes in the order in which they lie in memory, outermost first. */
+/** The axes in their order in memory, outermost first. */
 export const orderOf = ({ axes }: View): ReadonlyArray<number> => {
   const largest = (axis: number) => Math.max(0, ...Arr.getUnsafe(axes, axis).map(({ stride }) => stride))
   return axes.map((_, axis) => axis).toSorted((a, b) => largest(b) - largest(a))

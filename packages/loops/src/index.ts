@@ -1,4 +1,4 @@
-/** A compiler of the tensor IR to loops in WebAssembly, in stages that are values, and the engines on it. */
+/** A compiler from the tensor IR to loops in WebAssembly, in stages that are values, and the engines that use it. */
 export * as Explain from "./Explain.ts"
 export * as Expression from "./Expression.ts"
 export * as Loops from "./Loops.ts"

@@ -1,6 +1,6 @@
 /**
- * Kernels as functions. V8 can join neighbouring halves of eight numbers in one instruction of AVX2, an experimental flag that is set while a kernel is compiled and at no other time;
- * the numbers are the same with it and without.
+ * Compiles kernels to functions. V8 can join adjacent halves of eight numbers into one AVX2 instruction. That is an experimental flag, which is set only while a kernel is compiled;
+ * the numbers are the same with and without it.
  */
 import type { Kernel, Style } from "../Kernel.ts"
 import { runner } from "./wasm.ts"
@@ -17,17 +17,17 @@ interface Flags {
   readonly setFlagsFromString: (flags: string) => void
 }
 
-/** Where there is Node, its interface to V8; nothing in a browser. */
+/** Node's interface to V8, if there is one; nothing in a browser. */
 const flags = (): Flags | undefined =>
   typeof process === "object" && typeof process.getBuiltinModule === "function"
     ? process.getBuiltinModule("node:v8")
     : undefined
 
-/** Compile at once and optimised: the flags hold for what is compiled while they are set. */
+/** Compile immediately and with optimisation: the flags apply to what is compiled while they are set. */
 const during = ["--no-liftoff", "--no-wasm-lazy-compilation"]
 const after = ["--liftoff", "--wasm-lazy-compilation"]
 
-/** Compiles while the flags are set. Only V8 for x86-64 joins vectors, and knows the flag. */
+/** Compiles while the flags are set. Only V8 for x86-64 joins vectors and knows the flag. */
 const withFlags = (given: boolean, compile: () => Module): Module => {
   const v8 = flags()
   const wide = given && v8 !== undefined && process.arch === "x64"
@@ -60,6 +60,6 @@ export const moduleOf = (kernel: Kernel, { fused, shared, wide }: Target): Modul
   return made
 }
 
-/** The module that goes through lists of calls. */
+/** The module that runs lists of calls. */
 export const moduleOfRunner = (target: Target): Module =>
   moduleOf({ key: "runner", bytes: () => runner(target) }, target)

@@ -1,4 +1,4 @@
-/** Kernels on a memory, called by lists. */
+/** Instances of kernels on a memory, called from lists. */
 import type { Module } from "./compile.ts"
 
 /** A WebAssembly memory. */
@@ -17,14 +17,14 @@ declare const WebAssembly: {
   ) => { readonly exports: { readonly run: (...args: ReadonlyArray<number>) => void } }
 }
 
-/** What every thread makes an instance of. */
+/** What every thread instantiates. */
 export interface Parts {
   readonly memory: Memory
   readonly kernels: ReadonlyArray<Module>
   readonly runner: Module
 }
 
-/** A function that goes through calls from one place in the memory to another. */
+/** Makes a function that runs the calls between two addresses in the memory. */
 export const make = ({ kernels, memory, runner }: Parts): ((from: number, to: number) => void) => {
   const table = new WebAssembly.Table({ element: "anyfunc", initial: kernels.length })
   for (const [i, kernel] of kernels.entries())

@@ -18,12 +18,12 @@ declare const WebAssembly: {
 }
 
 const page = 65_536
-/** Nothing lies at address 0. */
+/** Nothing is placed at address 0. */
 const start = 1024
 
 const aligned = (bytes: number) => Math.ceil(bytes / 64) * 64
 
-/** A program with its place in a machine. */
+/** A program and its place in a machine. */
 export interface Loaded {
   readonly lowered: Lowered
   readonly phases: ReadonlyArray<Schedule.Phase>
@@ -37,14 +37,14 @@ export interface Machine {
   /** The address of every variable. */
   readonly variables: ReadonlyMap<string, number>
   readonly run: (program: Loaded) => void
-  /** Milliseconds of every piece of work in a run, by phase; those of clearing sums come last. The clock is the wall's by default. */
+  /** Milliseconds for every piece of work in a run, by phase, with the clearing of sums last. The wall clock by default. */
   readonly profile: (program: Loaded, clock?: () => number) => ReadonlyArray<ReadonlyArray<number>>
   readonly bytes: number
   /** Ends its threads. */
   readonly close: () => void
 }
 
-/** Starts threads beside this one, where there is Node. */
+/** Starts threads besides this one, if there is Node. */
 const helpers = (count: number, data: Instance.Parts & { readonly at: number }): void => {
   if (typeof process !== "object" || typeof process.getBuiltinModule !== "function") return
   const { Worker } = process.getBuiltinModule("node:worker_threads")
@@ -52,13 +52,13 @@ const helpers = (count: number, data: Instance.Parts & { readonly at: number }):
   for (let i = 0; i < count; i++) {
     const options = { workerData: data, execArgv: ["--disable-warning=ExperimentalWarning"] }
     const worker = new Worker(file, options)
-    // One that cannot be started leaves its share to the others.
+    // A thread that cannot be started leaves its share to the others.
     worker.on("error", () => {})
     worker.unref()
   }
 }
 
-/** Lays out programs that share variables and one room to work in. */
+/** Lays out programs that share variables and working memory. */
 export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, threads = 1): Machine => {
   let at = start
   const take = (bytes: number) => {
@@ -84,7 +84,7 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
   const scratchBytes = aligned(Math.max(0, ...all.map((lowered) => lowered.scratchBytes)))
   const rooms = Math.max(Emit.mostShares(threads), ...all.map((lowered) => lowered.stretches))
   const scratch = take(scratchBytes * rooms)
-  // What every program has for itself; then the room that they share.
+  // First what every program has to itself; then the memory that they share.
   const own = [...programs].map(([name, lowered]) => {
     const { buffers, inPlace, phases } = Schedule.make(lowered)
     const places = new Map<number, number>()
@@ -99,10 +99,10 @@ export const make = (programs: ReadonlyMap<string, Lowered>, target: Target, thr
     return { name, lowered, phases, places, layout }
   })
   const room = take(Math.max(0, ...own.map(({ layout }) => layout.shared.bytes)))
-  // One thread uses the same room for every tile; of several each is in a stretch of its own.
+  // A single thread uses the same memory for every tile; with several threads, each is in its own stretch.
   const tileBytes = aligned(Math.max(0, ...own.map(({ layout }) => layout.tile.bytes)))
   const tiles = take(tileBytes * (threads > 1 ? Math.max(1, ...all.map((lowered) => lowered.stretches)) : 1))
-  // What is called, and with what, lies behind everything that it names.
+  // The calls and their arguments come after everything that they refer to.
   const emitted = own.map(({ layout, lowered, name, phases, places }) => {
     const addressOf = (id: number) => places.get(id) ?? room + (layout.shared.places.get(id) ?? 0)
     const tileOf = (id: number, stretch: number) => {

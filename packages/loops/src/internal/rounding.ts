@@ -1,4 +1,4 @@
-/** Whether this processor rounds a product and a sum once. */
+/** Whether this CPU rounds a product and a sum once. */
 import type { Memory } from "./instance.ts"
 import { f32x4, get, module, v128, writer } from "./wasm.ts"
 
@@ -12,7 +12,7 @@ declare const WebAssembly: {
   ) => { readonly exports: { readonly run: (address: number) => void } }
 }
 
-/** (1 + 2⁻¹²)² − (1 + 2⁻¹¹) is 2⁻²⁴; where the square is rounded before the difference is taken it is nothing. */
+/** (1 + 2⁻¹²)² − (1 + 2⁻¹¹) is 2⁻²⁴; if the square is rounded before the subtraction, it is zero. */
 export const isOnce = (): boolean => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65_536 })
   const words = new Float32Array(memory.buffer)

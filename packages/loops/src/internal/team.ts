@@ -1,28 +1,28 @@
 /**
- * Threads that go through the stretches of a phase together. What is shared is a few words of memory: whoever is free takes the next stretch. Which thread that is makes no difference to what is
- * computed, so that a team of any size gives the same bits.
+ * Threads that go through the stretches of a phase together. They share a few words of memory: a free thread takes the next stretch. Which thread that is makes no difference to the
+ * result, so a team of any size computes the same bits.
  */
 
-/** The words, from their first on. */
+/** The words of the team, by index. */
 const words = { turn: 0, table: 1, count: 2, next: 3, done: 4, asleep: 5, failed: 6, over: 7 } as const
 
-/** Bytes that they take. */
+/** Size of these words in bytes. */
 export const bytes = 4 * Object.keys(words).length
 
-/** In the words of the next stretch and of their count the phase's number stands above so many bits. */
+/** The words for the next stretch and for the count hold the phase's number above this many bits. */
 const phaseBits = 12
 const stretchOf = (word: number) => word & ((1 << phaseBits) - 1)
 const phaseOf = (word: number) => word >>> phaseBits
 
-/** Looks at a word before a thread goes to sleep, a few tens of microseconds. */
+/** How often a thread checks a word before it goes to sleep; this takes a few tens of microseconds. */
 const patience = 20_000
 
 export interface Team {
-  /** The memory's words, those of the team among them. */
+  /** The memory as words, including the team's. */
   readonly memory: Int32Array
-  /** Where the team's are, in words. */
+  /** Where the team's words are, in words. */
   readonly at: number
-  /** Goes through calls from one place to another. */
+  /** Runs the calls between two addresses. */
   readonly run: (from: number, to: number) => void
 }
 
@@ -32,7 +32,7 @@ const work = ({ at, memory, run }: Team) => {
     const next = Atomics.add(memory, at + words.next, 1)
     const count = Atomics.load(memory, at + words.count)
     const stretch = stretchOf(next)
-    // A phase without stretches left may be over by now, and the count another phase's, in which somebody else takes the stretch of this number.
+    // A phase without stretches left may already be over, and the count may be another phase's, in which another thread takes the stretch with this number.
     if (phaseOf(next) !== phaseOf(count) || stretch >= stretchOf(count)) return
     const pair = Atomics.load(memory, at + words.table) / 4 + 2 * stretch
     try {
@@ -47,13 +47,13 @@ const work = ({ at, memory, run }: Team) => {
   }
 }
 
-/** Waits until a word is no longer what it was. */
+/** Waits until a word has changed. */
 const changed = (memory: Int32Array, at: number, from: number): void => {
   for (let i = 0; i < patience; i++) if (Atomics.load(memory, at) !== from) return
   while (Atomics.load(memory, at) === from) Atomics.wait(memory, at, from)
 }
 
-/** A phase with the help of the others: `count` stretches whose ends stand from `table` on. */
+/** Runs a phase with the help of the others: `count` stretches whose ends are in `table`. */
 export const lead = (team: Team, table: number, count: number): void => {
   const { at, memory } = team
   const phase = (phaseOf(Atomics.load(memory, at + words.next)) + 1) << phaseBits
@@ -72,7 +72,7 @@ export const lead = (team: Team, table: number, count: number): void => {
   if (Atomics.load(memory, at + words.failed) !== 0) throw new Error("a thread has failed")
 }
 
-/** Helps with every phase until the team is over. */
+/** Helps with every phase until the team is dissolved. */
 export const help = (team: Team): void => {
   const { at, memory } = team
   let turn = 0
@@ -86,7 +86,7 @@ export const help = (team: Team): void => {
   }
 }
 
-/** Sends the others home. */
+/** Dismisses the other threads. */
 export const end = ({ at, memory }: Pick<Team, "memory" | "at">): void => {
   Atomics.store(memory, at + words.over, 1)
   Atomics.add(memory, at + words.turn, 1)

@@ -1,10 +1,10 @@
-/** WebAssembly's binary form: the few instructions that kernels are made of, and modules of one function over a memory from outside. */
+/** WebAssembly's binary format: the few instructions that kernels use, and modules with one function over an imported memory. */
 import type { TupleOf } from "effect/Types"
 
 /** Bytes of instructions, in pieces. */
 export type Code = number | ReadonlyArray<Code>
 
-/** A whole number in LEB128. */
+/** An integer in LEB128. */
 const unsigned = (n: number): ReadonlyArray<number> => {
   const bytes: Array<number> = []
   let rest = n
@@ -29,7 +29,7 @@ const signed = (n: number): ReadonlyArray<number> => {
 
 const simd = (opcode: number): ReadonlyArray<number> => [0xfd, ...unsigned(opcode)]
 
-/** A local variable by its number. */
+/** A local variable, by index. */
 export type Local = number
 
 export const get = (local: Local): Code => [0x20, unsigned(local)]
@@ -37,7 +37,7 @@ export const set = (local: Local): Code => [0x21, unsigned(local)]
 export const tee = (local: Local): Code => [0x22, unsigned(local)]
 
 /**
- * Ends the life of vectors in locals. V8 takes what was last set in a loop for needed in its next round, and then keeps halves apart that it could join.
+ * Ends the life of vectors in locals. V8 assumes that a value set in a loop is needed in its next round, and then keeps halves apart that it could join.
  */
 export const forget = (locals: ReadonlyArray<Local>): Code => locals.map((local) => [v128.floats(0), set(local)])
 
@@ -55,16 +55,16 @@ export const i32 = {
   shrUnsigned: [0x76]
 } as const
 
-/** `memory.fill`: of an address, a byte and a number of bytes. */
+/** `memory.fill`: takes an address, a byte and a number of bytes. */
 export const fill: Code = [0xfc, 11, 0]
 
 export const call = (index: number): Code => [0x10, unsigned(index)]
-/** Calls a function of one whole number by its place in table 0. */
+/** Calls a function with one integer argument, by its index in table 0. */
 export const callIndirect = (type: number): Code => [0x11, unsigned(type), 0]
 
-/** Adds to an address, or to another whole number. */
+/** Adds to an address, or to another integer. */
 export const moved = (local: Local, by: Code): Code => [get(local), by, i32.add, set(local)]
-/** At a loop's end: counts down, and starts again until nothing is left. */
+/** At the end of a loop: counts down, and repeats until nothing is left. */
 export const again = (count: Local): Code => [get(count), i32.const(1), i32.sub, tee(count), branchIf(0)]
 
 export const block = (body: Code): Code => [0x02, 0x40, body, 0x0b]
@@ -85,7 +85,7 @@ export const v128 = {
   store: (offset = 0): Code => [simd(11), 4, unsigned(offset)],
   floats: (x: number): Code => four(floatBytes(x)),
   words: (n: number): Code => four(wordBytes(n)),
-  /** Of an address and a vector, the vector with one lane loaded. */
+  /** Takes an address and a vector; gives the vector with one lane loaded. */
   loadLane: (lane: number, offset = 0): Code => [simd(86), 2, unsigned(offset), lane],
   loadLane64: (lane: number, offset = 0): Code => [simd(87), 3, unsigned(offset), lane],
   storeLane: (lane: number, offset = 0): Code => [simd(90), 2, unsigned(offset), lane],
@@ -121,14 +121,14 @@ export const f32x4 = {
   div: simd(231),
   min: simd(232),
   max: simd(233),
-  /** `b < a ? b : a`, one instruction where `min` takes six. */
+  /** `b < a ? b : a`: one instruction, where `min` takes six. */
   pseudoMin: simd(234),
   /** `a < b ? b : a`. */
   pseudoMax: simd(235),
   fromWords: simd(250),
-  /** a·b + c, with one rounding where the processor has such an instruction. */
+  /** a·b + c, rounded once if the CPU has such an instruction. */
   relaxedMadd: simd(261),
-  /** c − a·b, likewise. */
+  /** c − a·b, in the same way. */
   relaxedNmadd: simd(262)
 } as const
 
@@ -146,11 +146,11 @@ export const i32x4 = {
 export type Type = "i32" | "v128"
 const typeCode: Record<Type, number> = { i32: 0x7f, v128: 0x7b }
 
-/** A function that is being written: its arguments, whole numbers all of them, are the first locals. */
+/** A function that is being written. Its arguments, all integers, are the first locals. */
 export interface Writer {
   readonly parameters: ReadonlyArray<Local>
   readonly local: (type: Type) => Local
-  /** So many at once. */
+  /** Several at once. */
   readonly several: <Count extends number>(count: Count, type: Type) => Readonly<TupleOf<Count, Local>>
   readonly locals: ReadonlyArray<Type>
 }
@@ -163,7 +163,7 @@ export const writer = (parameters = 1): Writer => {
     locals,
     local,
     several: <Count extends number>(count: Count, type: Type) =>
-      // As many as are asked for, which the type of `Array.from` does not say.
+      // As many as requested, which the type of `Array.from` does not say.
       Array.from({ length: count }, () => local(type)) as ReadonlyArray<Local> as Readonly<TupleOf<Count, Local>>
   }
 }
@@ -188,12 +188,12 @@ const section = (id: number, content: Code): ReadonlyArray<number> => {
 }
 const list = (items: ReadonlyArray<Code>): Code => [unsigned(items.length), items]
 
-/** Whether a module's memory is one that threads share. */
+/** Whether a module's memory is shared by threads. */
 export interface Sharing {
   readonly shared: boolean
 }
 
-/** A memory of any size that comes from outside as `env.memory`. */
+/** A memory of any size, imported as `env.memory`. */
 const memoryImport = ({ shared }: Sharing): Code => [
   text("env"),
   text("memory"),
@@ -217,12 +217,12 @@ export interface Function {
   readonly body: Code
 }
 
-/** The machine's kernels, a table that comes from outside as `env.kernels`. */
+/** The machine's kernels, a table imported as `env.kernels`. */
 const kernelsImport: Code = [text("env"), text("kernels"), 1, 0x70, 0, 0]
 
 /**
- * A module of functions, which call each other by their numbers; the last one is exported as `run` and takes the address of its arguments. Those that call kernels by their places in the machine's
- * table say so.
+ * A module of functions, which call each other by index. The last one is exported as `run` and takes the address of its arguments. With `callsKernels`, they can call kernels by their index in the
+ * machine's table.
  */
 export const module = (
   functions: ReadonlyArray<Function>,
@@ -241,7 +241,7 @@ export const module = (
 }
 
 /**
- * The module that runs a list of kernels: `run(from, to)` goes through pairs of whole numbers, a kernel's place in the table `env.kernels` and the address of its arguments.
+ * The module that runs a list of kernels: `run(from, to)` goes through pairs of integers, a kernel's index in the table `env.kernels` and the address of its arguments.
  */
 export const runner = (sharing: Sharing): Uint8Array => {
   const [from, to] = [0, 1]

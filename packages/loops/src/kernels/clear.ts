@@ -1,8 +1,8 @@
-/** Eights of numbers all set to one number. */
+/** Sets groups of eight numbers to one number. */
 import { again, get, i32, loop, module, set, v128, writer } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
 
-/** The arguments: an address, how many eights, and the number's bits. */
+/** The arguments: an address, how many groups of eight, and the number's bits. */
 export const argumentsOf = (address: number, elements: number, value: number): ReadonlyArray<number> => [
   address,
   Math.ceil(elements / 8),

@@ -1,6 +1,7 @@
 /**
- * Sums of products over positions and lanes, as `outer`, for matrices of many rows: out[row][column] += Σ a[position][row] · b[position][column]. Some positions of b at a time are turned so that
- * eight columns are neighbours and lanes follow one another; then it is a product of a matrix with tiles whose depth is positions times lanes, and every sum is finished in a register.
+ * Sums of products over positions and lanes, like `outer`, for matrices with many rows: out[row][column] += Σ a[position][row] · b[position][column]. A few positions of b at a time are
+ * transposed so that eight columns are adjacent and lanes follow one another. It is then a product of a matrix with tiles whose depth is positions times lanes, and every sum is completed in a
+ * register.
  */
 import {
   again,
@@ -21,17 +22,17 @@ import type { Kernel, Style } from "../Kernel.ts"
 import * as Split from "../Split.ts"
 import * as Product from "./product.ts"
 
-/** What follows the product's arguments. Its `w` is the first chunk of a, its `x` the room for turned columns. */
+/** The arguments that follow the product's. The product's `w` is the first chunk of a, its `x` the memory for transposed columns. */
 export interface Arguments<A> {
   readonly b: A
-  /** From one chunk of positions to the next. */
+  /** Bytes from one chunk of positions to the next. */
   readonly aChunk: number
   readonly bChunk: number
   readonly chunks: number
-  /** Positions of a chunk, and where their offsets in b stand. */
+  /** Positions per chunk, and the address of their offsets in b. */
   readonly positions: number
   readonly offsets: A
-  /** Eights of columns, and from a column to the next. */
+  /** Groups of eight columns, and the distance from one column to the next. */
   readonly eights: number
   readonly bColumn: number
 }
@@ -47,7 +48,7 @@ const names = [
   "bColumn"
 ] as const satisfies ReadonlyArray<keyof Arguments<unknown>>
 
-/** Behind as many arguments as a product has. */
+/** The index after all the arguments of a product. */
 const first = Product.own.length
 
 export const argumentsOf = <A>(product: Product.Arguments<A>, a: Arguments<A>): ReadonlyArray<A | number> => [
@@ -55,7 +56,7 @@ export const argumentsOf = <A>(product: Product.Arguments<A>, a: Arguments<A>): 
   ...names.map((name) => a[name])
 ]
 
-/** How threads share it: by eights of columns, each turning its own, or else by rows. */
+/** How threads share it: by groups of eight columns, each thread transposing its own, or else by rows. */
 export const splitOf = (
   product: Product.Product,
   given: Product.Arguments<unknown>,
@@ -81,12 +82,12 @@ export const splitOf = (
   ])
 }
 
-/** Bytes of the room that a chunk's turned columns take. */
+/** Bytes of memory for a chunk's transposed columns. */
 export const roomOf = (positions: number, columns: number): number => 32 * positions * columns
 
 type Four = readonly [Local, Local, Local, Local]
 
-/** Four vectors of four columns' lanes as four vectors of four lanes' columns. */
+/** Transposes four vectors of four columns' lanes into four vectors of four lanes' columns. */
 const turned = (four: Four, two: Four): Code => [
   [get(four[0]), get(four[1]), v128.shuffle(0, 4, 1, 5), set(two[0])],
   [get(four[2]), get(four[3]), v128.shuffle(0, 4, 1, 5), set(two[1])],
@@ -107,7 +108,7 @@ const driver = (product: number): Function => {
   const [a, kept, room, to, block, position, from, at, column] = w.several(9, "i32")
   const four = w.several(4, "v128")
   const two = w.several(4, "v128")
-  /** Four columns' lanes of one half, to where those lanes' columns belong. */
+  /** Moves four columns' lanes of one half to where the columns of those lanes belong. */
   const quarter = (half: number, quad: number): Code => [
     four.map((vector) => [get(column), v128.load(16 * half), set(vector), moved(column, get(given.bColumn))]),
     turned(four, two),
@@ -148,7 +149,7 @@ const write = (product: Product.Product, style: Style): Uint8Array => {
   return module([...functions, driver(functions.length - 1)], style)
 }
 
-/** The kernel of such sums, over the product that they are. */
+/** The kernel for such sums, built on the product that they are. */
 export const kernel = (product: Product.Product, style: Style): Kernel => ({
   key: `crossed ${Product.keyOf(product)}`,
   bytes: () => write(product, style)

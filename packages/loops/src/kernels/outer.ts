@@ -1,6 +1,6 @@
 /**
- * Sums of products over positions and lanes: out[row][column] += Σ a[position][row] · b[position][column], where every element of a and b is eight numbers. The gradient of a linear layer's
- * or a convolution's weights. Six rows by two columns stay in registers while the positions run; at the end each sum's eight parts are added up.
+ * Sums of products over positions and lanes: out[row][column] += Σ a[position][row] · b[position][column], where every element of a and b is eight numbers. They are the weight gradients of
+ * linear layers and convolutions. Six rows by two columns stay in registers during the loop over positions; at the end, each sum's eight parts are added up.
  */
 import * as Arr from "effect/Array"
 import {
@@ -28,7 +28,7 @@ export interface Outer {
   readonly restRows: number
   readonly columns: 1 | 2
   readonly restColumns: 0 | 1
-  /** Whether lanes are left out that a mask says are no images. */
+  /** Whether a mask excludes lanes that are not images. */
   readonly masked: boolean
 }
 
@@ -37,11 +37,11 @@ export interface Arguments<A> {
   readonly a: A
   readonly b: A
   readonly out: A
-  /** 24 · 16 bytes to work in. */
+  /** 24 · 16 bytes of scratch memory. */
   readonly scratch: A
   readonly rowBlocks: number
   readonly columnBlocks: number
-  /** From a row to the next in a and in the result, from a column to the next in b. Columns of the result are neighbours. */
+  /** Distances from one row to the next in a and in the result, and from one column to the next in b. Columns of the result are adjacent. */
   readonly aRow: number
   readonly bColumn: number
   readonly outRow: number
@@ -53,7 +53,7 @@ export interface Arguments<A> {
   readonly aLine: number
   readonly bPosition: number
   readonly bLine: number
-  /** Eight words, all bits or none. */
+  /** Eight words with all bits set or none. */
   readonly mask: A
 }
 
@@ -79,7 +79,7 @@ const names = [
 
 export const argumentsOf = <A>(given: Arguments<A>): ReadonlyArray<A | number> => names.map((name) => given[name])
 
-/** How threads share it: by columns or by rows, where nothing is left over at their end. */
+/** How threads share it: by columns or by rows, if nothing is left over at the end of these. */
 export const splitOf = (
   { columns, restColumns, restRows, rows }: Outer,
   a: Arguments<unknown>
@@ -105,7 +105,7 @@ export const splitOf = (
         ])
   ])
 
-/** How rows and columns are cut. */
+/** How rows and columns are divided. */
 export const blocking = (rows: number, columns: number) => {
   const size = rows < 6 ? rows : ([6, 5, 4].find((n) => rows % n === 0) ?? 6)
   const wide = columns < 2 ? 1 : 2
@@ -143,12 +143,12 @@ const write = ({ columns, masked, restColumns, restRows, rows }: Outer, style: S
     masked ? [get(Arr.getUnsafe(masks, half)), v128.and] : []
   ]
 
-  /** Adds a block's sums, which lie in the scratch memory one after the other, each to its place in the result. */
+  /** Adds a block's sums, which are consecutive in scratch memory, each to its place in the result. */
   const joined = (count: number, wide: number): Code => {
     const all = count * wide
     const code: Array<Code> = [[get(outAt), set(aAt)]]
     for (let from = 0; from < all; from += 4) {
-      // Both halves of up to four sums, then their transposition's columns added up.
+      // Both halves of up to four sums, then the columns of their transposition added up.
       code.push(
         [0, 1, 2, 3].map((i) =>
           from + i < all
@@ -188,7 +188,7 @@ const write = ({ columns, masked, restColumns, restRows, rows }: Outer, style: S
     }
     return code
   }
-  /** A block of sums over a chunk's positions. */
+  /** A block of sums over the positions of a chunk. */
   const block = (count: number, wide: number): Code => {
     const each = Array.from({ length: count }, (_, r) => r)
     const halves = Array.from({ length: 2 * wide }, (_, h) => h)

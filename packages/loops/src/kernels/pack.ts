@@ -1,4 +1,4 @@
-/** Moving a group of the batch into lanes, and out of them. */
+/** Moves a group of the batch into lanes, or out of them. */
 import * as Arr from "effect/Array"
 import { again, get, i32, loop, module, moved, set, v128, writer } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
@@ -6,18 +6,18 @@ import * as Split from "../Split.ts"
 
 export interface Pack {
   readonly way: "pack" | "unpack"
-  /** Images of the group; the lanes of those that it lacks are zeros. */
+  /** Images in the group; the lanes of missing ones are zeros. */
   readonly images: number
 }
 
 /** The arguments, in order. */
 const names = ["plain", "lanes", "elements", "stride"] as const
 
-/** How threads share it: by elements, of which sixteen are a line of the cache. */
+/** How threads share it: by elements, sixteen of which are a cache line. */
 export const splitOf = (elements: number): Split.Split | undefined =>
   Split.best([Split.of(names, { steps: elements, grain: 16, counts: ["elements"], moves: { plain: 4, lanes: 32 } })])
 
-/** The arguments: the plain address of the group's first image, the address in lanes, elements of an image, and bytes from an image to the next. */
+/** The arguments: the plain address of the group's first image, the address in lanes, the elements of an image, and the bytes from one image to the next. */
 const write = ({ images, way }: Pack, style: Style): Uint8Array => {
   const w = writer()
   const [plain, lanes, count, stride] = w.several(4, "i32")

@@ -1,6 +1,6 @@
 /**
- * A matrix times tiles of eight numbers: y[position][row] = Σₖ w[row][k] · x[position][k], each element of x and y eight numbers next to each other. A few rows by two positions
- * stay in registers while k runs. That is a linear layer, a 1×1 convolution, either's gradient for its input and, over taps, any convolution.
+ * A matrix times tiles of eight numbers: y[position][row] = Σₖ w[row][k] · x[position][k], where each element of x and y is eight adjacent numbers. A few rows by two positions
+ * stay in registers while k runs. This covers linear layers, 1×1 convolutions, the input gradients of both and, over taps, any convolution.
  */
 import * as Arr from "effect/Array"
 import {
@@ -26,18 +26,18 @@ import type { Kernel, Style } from "../Kernel.ts"
 import * as Split from "../Split.ts"
 
 export interface Product {
-  /** Rows that are worked on at once, and how many are left over at the end. */
+  /** Rows that are computed at once, and how many are left over at the end. */
   readonly rows: number
   readonly rest: number
-  /** Which of the matrix's elements are neighbours: those of a row, `k` by `k`, or those of a column. */
+  /** Which elements of the matrix are adjacent: those of a row, `k` by `k`, or those of a column. */
   readonly order: "rows" | "columns"
   /** Values of k per round of the inner loop. */
   readonly unroll: 1 | 2
-  /** What the sums start from: nothing, a number per row, or what stands in y. */
+  /** What the sums start from: zero, a number per row, or the values in y. */
   readonly start: "zero" | "bias" | "result"
-  /** Whether the matrix's elements are eight numbers each, as those of x are: a matrix for every image. */
+  /** Whether the matrix's elements are eight numbers each, like those of x: one matrix per image. */
   readonly wide?: boolean
-  /** Whether there are several such products, at even distances. */
+  /** Whether there are several such products at regular distances. */
   readonly many?: boolean
 }
 
@@ -46,17 +46,17 @@ export interface Arguments<A> {
   readonly w: A
   readonly x: A
   readonly y: A
-  /** The bias's address, or anything where there is none. */
+  /** The bias's address; ignored if there is none. */
   readonly bias: A
-  /** Rounds of `rows` rows. */
+  /** Number of blocks of `rows` rows. */
   readonly blocks: number
-  /** Rounds of `unroll` values of k. */
+  /** Number of blocks of `unroll` values of k. */
   readonly depth: A | number
-  /** From a row of the matrix to the next, or where columns are neighbours from a column to the next. */
+  /** Distance from one row of the matrix to the next or, if columns are adjacent, from one column to the next. */
   readonly wStride: number
-  /** From a k to the next in x. */
+  /** Distance from one k to the next in x. */
   readonly xStride: number
-  /** From a row to the next in y. */
+  /** Distance from one row to the next in y. */
   readonly yStride: number
   /** Positions: lines of columns. */
   readonly lines: number
@@ -66,11 +66,11 @@ export interface Arguments<A> {
   readonly yColumn: number
   readonly yLine: number
   readonly taps: number
-  /** Where pairs of offsets stand, in x and in w: one for every tap. */
+  /** Address of pairs of offsets, in x and in w: one pair per tap. */
   readonly table: A
 }
 
-/** How many products there are, in two loops, and how far they lie apart. */
+/** How many products there are, in two loops, and the distances between them. */
 export interface Many {
   readonly outer: number
   readonly inner: number
@@ -121,10 +121,10 @@ export const argumentsOf = <A>(a: Arguments<A>, many?: Many): ReadonlyArray<A | 
   ...(many === undefined ? [] : ofMany.map((name) => many[name]))
 ]
 
-/** Bytes of a matrix that a core's second cache has no room for beside what else it holds. */
+/** Size in bytes from which a matrix no longer fits into a core's second-level cache next to its other contents. */
 const large = 262_144
 
-/** As many rows at once as registers hold; few enough to leave no short rest. */
+/** As many rows at once as fit into registers, but few enough to leave no short rest. */
 export const blocking = (rows: number): Pick<Product, "rows" | "rest"> & { readonly blocks: number } => {
   const sizes = [6, 5, 4].filter((size) => rows % size === 0)
   const size = rows < 6 ? rows : (sizes[0] ?? [6, 5, 4].find((n) => rows % n >= 3) ?? 6)
@@ -135,8 +135,8 @@ export const keyOf = ({ many, order, rest, rows, start, unroll, wide }: Product)
   `product ${rows}+${rest} ${order} ${unroll} ${start}${wide === true ? " wide" : ""}${many === true ? " many" : ""}`
 
 /**
- * How threads share a product: by lines of positions, by positions, or by rows; first by rows where the matrix is large, so that each of them has less of it to go through again and again; several
- * products one by one.
+ * How threads share a product: by lines of positions, by positions, or by rows; by rows first if the matrix is large, so that each thread has less of it to go through repeatedly. Several
+ * products are shared one by one.
  */
 export const splitOf = (product: Product, a: Arguments<unknown>, many?: Many): Split.Split | undefined => {
   const { order, rest, rows, wide } = product
@@ -184,7 +184,7 @@ export const splitOf = (product: Product, a: Arguments<unknown>, many?: Many): S
   return Split.best(isLarge ? [...byRows, ...byPositions] : [...byPositions, ...byRows])
 }
 
-/** What of the arguments a function reads, by name, from the address in its first parameter. */
+/** Reads those arguments that a function needs, by name, from the address in its first parameter. */
 const read = <Name extends (typeof names)[number]>(w: Writer, wanted: ReadonlyArray<Name>) => {
   const locals = wanted.map((name) => [name, w.local("i32")] as const)
   return {
@@ -195,7 +195,7 @@ const read = <Name extends (typeof names)[number]>(w: Writer, wanted: ReadonlyAr
 }
 
 /**
- * The function of a tile: `count` rows by `wide` positions. A function of its own, with nothing around its loops: that is where V8 finds registers for all sums.
+ * The function for a tile: `count` rows by `wide` positions. It is a separate function with nothing around its loops, because that is where V8 finds registers for all sums.
  */
 const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): Function => {
   const { order, start, unroll } = product
@@ -214,7 +214,7 @@ const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): F
     "table"
   ])
   const k = w.local("i32")
-  // One local for each position: V8 joins what is stored at two offsets from the same one.
+  // One local per position: V8 joins stores at two offsets from the same local.
   const at = w.several(2, "i32")
   const xs = w.several(2, "i32")
   const ws = w.several(count, "i32")
@@ -276,7 +276,7 @@ const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): F
   return { writer: w, body }
 }
 
-/** The functions that a product is made of; the last one takes the address of the arguments. */
+/** The functions that a product consists of; the last one takes the address of the arguments. */
 export const functions = (product: Product, style: Style): ReadonlyArray<Function> => {
   const { order, rest, rows } = product
   const element = product.wide === true ? 32 : 4
@@ -347,7 +347,7 @@ export const functions = (product: Product, style: Style): ReadonlyArray<Functio
   return product.many === true ? [...one, repeated(one.length - 1)] : one
 }
 
-/** Calls a product for all of several: its three addresses among the arguments move on and are put back at the end. */
+/** Calls a product for each of several: its three addresses among the arguments are moved, and restored at the end. */
 const repeated = (product: number): Function => {
   const w = writer()
   const { at: given, code: begin } = read(w, [
@@ -393,7 +393,7 @@ const repeated = (product: number): Function => {
   return { writer: w, body }
 }
 
-/** The kernel of a product. */
+/** The kernel for a product. */
 export const kernel = (product: Product, style: Style): Kernel => ({
   key: keyOf(product),
   bytes: () => module(functions(product, style), style)

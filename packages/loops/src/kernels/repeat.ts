@@ -1,6 +1,6 @@
 /**
- * Other kernels, one after the other, for every round of four nested loops, in which their addresses move on. What they hand to one another is small and stays in the cache, however much it would
- * be of all rounds together.
+ * Runs other kernels, one after another, for every round of four nested loops, in which their addresses move. What they pass to one another is small and stays in the cache, however large it would
+ * be over all rounds.
  */
 import * as Arr from "effect/Array"
 import {
@@ -20,10 +20,10 @@ import {
 } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
 
-/** A number for each of the loops, outermost first: how often it runs, or what a round of it moves something by. */
+/** A number for each of the loops, outermost first: how often it runs, or how far something moves per round. */
 export type Rounds = readonly [number, number, number, number]
 
-/** An address among the kernels' arguments: where it stands, and by how many bytes it moves with a round of each loop. */
+/** An address among the kernels' arguments: where it is, and how many bytes it moves per round of each loop. */
 export interface Moved {
   readonly at: number
   readonly strides: Rounds
@@ -31,7 +31,7 @@ export interface Moved {
 
 const word = 4
 
-/** The arguments: the four rounds, from where to where the calls stand, and the same of what moves at the end of a round of each loop, innermost first, and after all of them. */
+/** The arguments: the four numbers of rounds, the bounds of the list of calls, and the bounds of the lists of moves at the end of a round of each loop, innermost first, and after all of them. */
 export const argumentsOf = (
   rounds: Rounds,
   calls: ReadonlyArray<number>,
@@ -43,7 +43,7 @@ export const argumentsOf = (
     return [at, at + word * words.length]
   }
   const [, second, third, fourth] = rounds
-  // A loop's step also takes back what the loop inside has moved.
+  // A loop's step also reverts the moves of the loop inside it.
   const levels = [
     ({ strides }: Moved) => strides[3],
     ({ strides }: Moved) => strides[2] - fourth * strides[3],
@@ -58,7 +58,7 @@ export const argumentsOf = (
   ]
 }
 
-/** Through pairs of words, from and to the addresses that stand at two places. */
+/** Loops through pairs of words between the addresses in two locals. */
 const pairs = (from: number, to: number, body: Code): Code =>
   block(
     loop([
@@ -74,13 +74,13 @@ const calls = () => {
   const [from, to] = [w.local("i32"), w.local("i32")]
   const body = [
     [get(0), i32.load(4 * word), set(from), get(0), i32.load(5 * word), set(to)],
-    // The first function's type is a kernel's.
+    // The type of the first function is that of a kernel.
     pairs(from, to, [get(from), i32.load(word), get(from), i32.load(0), callIndirect(0)])
   ]
   return { writer: w, body }
 }
 
-/** Moves addresses on: of the arguments, and where among them the ends of the moves stand. */
+/** Moves addresses; takes the address of the arguments, and where among them the bounds of the moves are. */
 const moves = () => {
   const w = writer(2)
   const [from, to] = [w.local("i32"), w.local("i32")]
@@ -95,7 +95,7 @@ const moves = () => {
   return { writer: w, body }
 }
 
-/** What moves at the end of a round of a loop, innermost first. */
+/** The moves at the end of a round of a loop, counted from the innermost. */
 const movedOn = (level: number): Code => [get(0), i32.const(word * (6 + 2 * level)), call(1)]
 
 const write = (style: Style): Uint8Array => {

@@ -1,4 +1,4 @@
-/** Rows of a table by their numbers: taken out, or added to. A number that is no row's gives zeros, or adds nothing. */
+/** Rows of a table by index: read from it, or added to it. An index out of range gives zeros, or adds nothing. */
 import type { Tensor } from "@uninet/graph"
 import {
   again,
@@ -23,14 +23,14 @@ import type { Address, Work } from "../Work.ts"
 
 type Way = "gather" | "scatterAdd"
 
-/** The arguments: addresses of the rows or values, of the numbers and of the result, how many numbers, elements of a row, rows of the table. */
+/** The arguments: addresses of the rows or values, of the indices and of the result, how many indices, elements per row, rows of the table. */
 const write = (way: Way, style: Style): Uint8Array => {
   const w = writer()
   const [from, at, to, count, row, rows] = w.several(6, "i32")
   const begin = [from, at, to, count, row, rows].map((local, i) => [get(0), i32.load(4 * i), set(local)])
   const [index, here, there, left] = w.several(4, "i32")
   const bytes: Code = [get(row), i32.const(4), i32.mul]
-  // The table's side of the copy is that of the number, the other one goes on.
+  // On the table's side the copy uses the row of the index; the other side advances.
   const [table, list] = way === "gather" ? [from, to] : [to, from]
   const element =
     way === "gather"

@@ -1,6 +1,6 @@
 /**
- * Depthwise convolutions: every channel of an image with a few taps of its own. `apply` is y[position][c] = bias[c] + Σ over taps of w[c][tap] · x[position + tap][c], `gradient` is
- * Σ over positions of dy[position][c] · x[position + tap][c] for every tap. Up to four positions of a line are worked on at once: they share taps and neighbours.
+ * Depthwise convolutions: every channel of an image has its own few taps. `apply` is y[position][c] = bias[c] + Σ over taps of w[c][tap] · x[position + tap][c]; `gradient` is
+ * Σ over positions of dy[position][c] · x[position + tap][c] for every tap. Up to four positions of a line are processed at once, since they share taps and neighbours.
  */
 import * as Arr from "effect/Array"
 import {
@@ -26,7 +26,7 @@ import {
 import type { Kernel, Style } from "../Kernel.ts"
 import * as Split from "../Split.ts"
 
-/** Where a tap reads, in lines and columns of the image, and which of a channel's weights it is. */
+/** Where a tap reads, in lines and columns of the image, and which weight of a channel it uses. */
 export interface Tap {
   readonly line: number
   readonly column: number
@@ -38,13 +38,13 @@ export interface Stencil {
   readonly taps: ReadonlyArray<Tap>
   /** Columns of the image from one position to the next. */
   readonly step: number
-  /** Weights of a channel. */
+  /** Weights per channel. */
   readonly weights: number
   readonly bias: boolean
 }
 
 /**
- * The arguments, in order; addresses and strides in bytes. `y` is the result, or the gradient that is given; `w` the weights, `[channel][weight]`, or where the sums are, `[channel][weight][8]`.
+ * The arguments, in order; addresses and strides in bytes. `y` is the result, or the incoming gradient; `w` the weights, `[channel][weight]`, or the sums, `[channel][weight][8]`.
  */
 export interface Arguments<A> {
   readonly x: A
@@ -54,10 +54,10 @@ export interface Arguments<A> {
   readonly channels: number
   readonly lines: number
   readonly positions: number
-  /** From a line of the image to the next that a tap may name, and from a column to the next. */
+  /** Distances from one line of the image to the next that a tap may name, and from one column to the next. */
   readonly xLine: number
   readonly xColumn: number
-  /** From a line of positions to the next, in the image. */
+  /** Distance from one line of positions to the next, in the image. */
   readonly xNext: number
   readonly yNext: number
   readonly yColumn: number
@@ -105,7 +105,7 @@ const read = <Name extends (typeof names)[number]>(w: Writer, wanted: ReadonlyAr
   }
 }
 
-/** A multiple of a whole number. */
+/** An integer times a factor. */
 const times = (factor: number, local: Local): Code =>
   factor === 1 ? get(local) : [get(local), i32.const(factor), i32.mul]
 
@@ -136,7 +136,7 @@ const block = ({ bias, step, taps, weights, what }: Stencil, wide: number, { fus
     set(Arr.getUnsafe(lineAt, i))
   ])
   const image = halves.map(() => w.local("v128"))
-  /** Every element of the image once, to all positions whose taps meet it. */
+  /** Loads every element of the image once, for all positions whose taps meet it. */
   const everyElement = (met: (half: number, tap: number, position: number) => Code) =>
     lines.map((line, l) =>
       columns.map((column, c) => {
@@ -243,7 +243,7 @@ const write = (stencil: Stencil, style: Style): Uint8Array => {
   return module([...widths.map((wide) => block(stencil, wide, style)), { writer: w, body }], style)
 }
 
-/** The kernel of a depthwise convolution. */
+/** The kernel for a depthwise convolution. */
 export const kernel = (stencil: Stencil, style: Style): Kernel => ({
   key: keyOf(stencil),
   bytes: () => write(stencil, style)

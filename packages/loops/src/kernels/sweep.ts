@@ -1,8 +1,8 @@
 /**
- * Loops over the elements of some operands: element-wise functions, sums and maxima, of any number of results at once.
+ * Loops over the elements of some operands: element-wise functions, sums and maxima, with any number of results at once.
  *
- * An element is eight numbers next to each other (eight images of a batch, or eight neighbours in a plain array) or one number. Where an operand stands still in a loop it is
- * read outside it, and so is all that follows from it. A sum over inner loops stays in registers; one over outer loops is added up in memory.
+ * An element is either eight adjacent numbers (eight images of a batch, or eight neighbours in a plain array) or one number. If an operand does not move in a loop, it is
+ * read outside the loop, and everything that depends only on it is computed there too. A sum over inner loops stays in registers; a sum over outer loops is accumulated in memory.
  */
 import * as Arr from "effect/Array"
 import * as Expression from "../Expression.ts"
@@ -24,13 +24,13 @@ import {
 } from "../internal/wasm.ts"
 import type { Kernel, Style } from "../Kernel.ts"
 
-/** How an operand moves from one round of a loop to the next: not at all, to the neighbouring element, or by a stride that it is given. */
+/** How an operand moves from one round of a loop to the next: not at all, to the adjacent element, or by a given stride. */
 export type Move = "no" | "unit" | "stride"
 
 export interface Operand {
-  /** A `splat` is one number for all eight. */
+  /** A `splat` is one number used for all eight. */
   readonly kind: "vector" | "splat"
-  /** For each loop, outermost first; only in the innermost one may it be `unit`. */
+  /** For each loop, outermost first; only the innermost may be `unit`. */
   readonly moves: ReadonlyArray<Move>
 }
 
@@ -38,22 +38,22 @@ export interface Result {
   readonly expression: Expression.Expression
   readonly kind: "store" | "sum" | "max" | "min"
   readonly moves: ReadonlyArray<Move>
-  /** Whether it is joined to what stands there already. */
+  /** Whether it is combined with the existing value. */
   readonly carry: boolean
 }
 
-/** A nest of loops without the addresses and lengths. */
+/** A nest of loops, without addresses and lengths. */
 export interface Sweep {
-  /** Numbers of an element. */
+  /** Numbers per element. */
   readonly width: 8 | 1
   readonly loops: number
   readonly operands: ReadonlyArray<Operand>
   readonly results: ReadonlyArray<Result>
-  /** Elements of the innermost loop that are worked on in one round of it. */
+  /** Elements of the innermost loop that are processed per round. */
   readonly unroll: 1 | 2
 }
 
-/** The arguments, in the order in which they lie in memory: lengths of the loops, then of every operand and result its address and its strides in bytes. */
+/** The arguments in their order in memory: the lengths of the loops, then the address of every operand and result with its strides in bytes. */
 export const argumentsOf = (
   { loops, operands, results, unroll }: Sweep,
   lengths: ReadonlyArray<number>,
@@ -79,7 +79,7 @@ const keyOf = ({ loops, operands, results, unroll, width }: Sweep): string => {
 /** The loops outside of which nothing moves. */
 const depthOf = (moves: ReadonlyArray<Move>): number => moves.findLastIndex((move) => move !== "no") + 1
 
-/** Where a product is added to something and to nothing else, both are one instruction. */
+/** Makes a product and a sum one instruction if the product is added to something and not used otherwise. */
 const contracted = (results: ReadonlyArray<Result>): ReadonlyArray<Result> => {
   const uses = new Map<string, number>()
   for (const part of Expression.parts(results.map((r) => r.expression)))
@@ -140,7 +140,7 @@ const operators: Partial<Record<Expression.Expression["op"], Code>> = {
   or: v128.or
 }
 
-/** An instruction on what its arguments are in. */
+/** An instruction on its arguments. */
 const instruction = (e: Expression.Expression, args: ReadonlyArray<Code>, { fused }: Style): Code => {
   switch (e.op) {
     case "shift":
@@ -161,18 +161,18 @@ const instruction = (e: Expression.Expression, args: ReadonlyArray<Code>, { fuse
 }
 
 const joining: Record<"sum" | "max" | "min", Code> = { sum: f32x4.add, max: f32x4.max, min: f32x4.min }
-/** What changes nothing when it is joined. */
+/** The neutral element of each kind of reduction. */
 export const neutral: Record<"sum" | "max" | "min", number> = { sum: 0, max: -Infinity, min: Infinity }
 
 /** An address that moves through the loops. */
 interface Pointer {
   readonly moves: ReadonlyArray<Move>
   readonly at: Local
-  /** What is added at the end of a round of each loop, if anything is. */
+  /** What is added at the end of a round of each loop, if anything. */
   readonly steps: ReadonlyArray<Code | undefined>
 }
 
-/** Reads the arguments: code, and where things are then. */
+/** Reads the arguments: the code, and where things are afterwards. */
 const prologue = (w: Writer, sweep: Sweep) => {
   const { loops, operands, results, unroll, width } = sweep
   const code: Array<Code> = []
@@ -187,7 +187,7 @@ const prologue = (w: Writer, sweep: Sweep) => {
     const at = argument()
     const unit = kind === "splat" || width === 1 ? 4 : 32
     const strides = moves.map((move) => (move === "no" ? 0 : move === "unit" ? unit : argument()))
-    // In the innermost loop it goes on; in the others it also takes back what the loop inside has moved it by.
+    // In the innermost loop the pointer advances; in the others it also reverts the moves of the loop inside.
     const steps = moves.map((move, loop): Code | undefined => {
       const inner = moves[loop + 1] ?? "no"
       const innermost = loop === loops - 1
@@ -243,8 +243,8 @@ const write = (given: Sweep, style: Style): Uint8Array => {
     inputs.set(Expression.key(expression), (inputs.get(Expression.key(expression)) ?? 0) + 1)
   const levelOf = (part: Expression.Expression) => levels.get(Expression.key(part)) ?? 0
   /**
-   * What is used more than once, or outside the loop that it is used in, is kept in locals; the rest stays on the stack. V8 takes a local that is set in a loop for one that goes on into the next
-   * round, and joins halves only where few of them do.
+   * Values that are used more than once, or outside the loop that computes them, are kept in locals; the others stay on the stack. V8 assumes that a local set in a loop lives on into the next
+   * round, and only joins halves if few of them do.
    */
   const kept = new Set<string>()
   for (const part of order) {
@@ -267,7 +267,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
       kind === "splat" || width === 1 ? v128.splat(4 * innermost) : v128.load(32 * innermost + 16 * half)
     ]
   }
-  /** Code that leaves a half of a part on the stack. */
+  /** Code that leaves one half of a part on the stack. */
   const value = (part: Expression.Expression, round: number, half: number): Code => {
     const own = places.get(Expression.key(part))
     return own === undefined ? made(part, round, half) : get(Arr.getUnsafe(own, half))
@@ -285,7 +285,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
               style
             )
   const rounds = Array.from({ length: unroll }, (_, round) => round)
-  /** Sets the locals of what is kept at a level. Those of the innermost loop are used again once nothing more needs them. */
+  /** Sets the locals for what is kept at a level. Those of the innermost loop are reused once nothing needs them any more. */
   const at = (level: number, round: number): Code => {
     const own = order.filter((part) => levelOf(part) === level && kept.has(Expression.key(part)))
     return own.map((part) => {
@@ -314,7 +314,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
   }
 
   const depths = results.map((r) => depthOf(r.moves))
-  // Sums in registers, of results that stand still in the innermost loop.
+  // Sums in registers, for results that do not move in the innermost loop.
   const sums = results.map((r, i) =>
     Arr.getUnsafe(depths, i) < loops && r.kind !== "store" ? halves.map(() => w.local("v128")) : []
   )
@@ -326,7 +326,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
   ]
   const store = (offset: number): Code => (width === 1 ? v128.storeLane(0, offset) : v128.store(offset))
 
-  /** Writes results of a level: all are on the stack before one is stored, so that V8 sees no store between two loads. */
+  /** Writes the results of a level: all are put on the stack before one is stored, so that V8 sees no store between two loads. */
   const written = (level: number, round: number): Code => {
     const own = results.flatMap((result, i) =>
       depths[i] === level && Arr.getUnsafe(sums, i).length === 0 ? halves.map((half) => ({ result, i, half })) : []
@@ -387,7 +387,7 @@ const write = (given: Sweep, style: Style): Uint8Array => {
   return module([{ writer: w, body: [begin, inside(0)] }], style)
 }
 
-/** The kernel of a nest. */
+/** The kernel for a nest. */
 export const kernel = (sweep: Sweep, style: Style): Kernel => ({
   key: keyOf(sweep),
   bytes: () => write(sweep, style)

@@ -1,6 +1,6 @@
 /**
- * Attention whose scores are too many to be written down: some queries and keys of a head at a time go through everything that becomes of their scores, which stay in the second cache. The gradients
- * compute scores and powers once more. All sums are in the order of those of whole matrices.
+ * Attention whose scores are too many to be stored: a few queries and keys of a head at a time go through everything that is computed from their scores, which stay in the second-level cache. The gradients
+ * compute scores and exponentials again. All sums are in the same order as for whole matrices.
  */
 import { Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -33,19 +33,19 @@ import { divisorUpTo } from "./products.ts"
 import { reduceInto } from "./reduce.ts"
 import type { Rules } from "./rules.ts"
 
-/** Bytes of scores that are looked at together, at most: they stay in the second cache. */
+/** The most bytes of scores that are processed together, so that they stay in the second-level cache. */
 const most = 524_288
 
-/** So many keys at a time stay in the first cache while queries go by. */
+/** This many keys at a time stay in the first-level cache while the loop goes over queries. */
 const near = 32
 
-/** What an attention of heads works on, and how it is cut. */
+/** What a multi-head attention works on, and how it is divided. */
 interface Cut {
-  /** Entries of the batch beside one another, heads, pieces of queries, and pieces of keys. */
+  /** Batch entries side by side, heads, pieces of queries, and pieces of keys. */
   readonly rounds: Repeat.Rounds
   readonly queries: number
   readonly keys: number
-  /** Features of a head. */
+  /** Features per head. */
   readonly size: number
   readonly channels: number
 }
@@ -57,34 +57,34 @@ const cutOf = (heads: number, query: View.View, key: View.View, keys: number): C
   return { rounds: [m, heads, allQueries / queries, allKeys / keys], queries, keys, size: channels / heads, channels }
 }
 
-/** What a piece of queries and keys sees of tensors. */
+/** What a piece of queries and keys sees of the tensors. */
 interface Piece {
   /** Where its work is emitted. */
   readonly ctx: Context
-  /** Of tokens in row-major order the piece's queries of a head, or its keys. */
+  /** From tokens in row-major order, the piece's queries of a head, or its keys. */
   readonly queriesOf: (view: View.View) => View.View
   readonly keysOf: (view: View.View) => View.View
-  /** Of a number for each query of each head. */
+  /** The piece's part of one number per query and head. */
   readonly numbersOf: (view: View.View) => View.View
-  /** Room of its own. */
+  /** Memory of its own. */
   readonly room: (...shape: ReadonlyArray<number>) => View.View
 }
 
 const turned = (view: View.View) => View.transpose(view, [1, 0])
 
-/** The same all along another axis in front. */
+/** The same view repeated along a new leading axis. */
 const along = (view: View.View, length: number): View.View => ({
   ...view,
   axes: [[{ length, stride: 0 }], ...view.axes]
 })
 
-/** What an expression makes of views of one shape. */
+/** An expression of views with the same shape. */
 const lazily = <Views extends readonly [View.View, ...ReadonlyArray<View.View>]>(
   views: Views,
   f: (...xs: { readonly [I in keyof Views]: E.Expression }) => E.Expression
 ): Lazy => {
   const { expressions, operands } = joined(views.map(seen))
-  // One expression for each view.
+  // One expression per view.
   const xs = expressions as ReadonlyArray<E.Expression> as { readonly [I in keyof Views]: E.Expression }
   return { lanes: true, shape: View.shapeOf(views[0]), expression: f(...xs), operands }
 }
@@ -95,14 +95,14 @@ const product = (
   views: Parameters<typeof tiled>[2],
   how?: Parameters<typeof tiled>[3]
 ): void => {
-  // Features of a head are neighbours, and it has two or more.
+  // Features of a head are adjacent, and there are at least two.
   if (!tiled(ctx, node, views, how)) throw new Error("no loops lead through the heads of an attention")
 }
 
 const buffers = (views: ReadonlyArray<View.View>) => views.map(({ buffer }) => buffer)
 const names = (views: ReadonlyArray<View.View>) => views.map(({ buffer }) => `%${buffer.id}`).join()
 
-/** One piece of work that does for every piece of queries and keys what is emitted for one. */
+/** One piece of work that repeats what is emitted for one piece of queries and keys for all of them. */
 const inPieces = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -111,7 +111,7 @@ const inPieces = (
   body: (piece: Piece) => void
 ): void => {
   const [many, heads, pieces, keyPieces] = rounds
-  // Buffers that stand for what a piece sees of others, and for its room.
+  // Buffers that represent a piece's views of others, and its own memory.
   const seenAs = new Map<number, { readonly view: View.View; readonly strides: Repeat.Rounds }>()
   const rooms = new Map<number, number>()
   let bytes = 0
@@ -155,7 +155,7 @@ const inPieces = (
   const steps = stepsOf(sub.instructions)
   const works = fused(steps, [...steps.keys()], (id) => seenAs.has(id)).map((instruction): Work => {
     const work = instruction._tag === "Nest" ? toWork(instruction, 1) : instruction
-    // Products and loops over rows of a piece: nothing else is emitted here.
+    // Only products and loops over rows of a piece are emitted here.
     if (work === undefined || work._tag === "Host") throw new Error("no loops lead through a piece of an attention")
     return work
   })
@@ -192,7 +192,7 @@ const inPieces = (
   })
 }
 
-/** The powers of a piece's scores, e to what is left when a row's largest is taken off. */
+/** The exponentials of a piece's scores, after subtracting the largest score in each row. */
 const powersOf = (scores: View.View, largest: View.View, scale: number): Lazy =>
   lazily([scores, along(largest, View.lengthOf(Arr.getUnsafe(scores.axes, 0)))], (s, top) =>
     Functions.expOfNegative(E.sub(E.mul(s, E.number(scale)), top))
@@ -211,7 +211,7 @@ const inTokens = (ctx: Context, like: Tensor.Tensor): View.View => {
   )
 }
 
-/** An attention's result, computed where it is first asked for. */
+/** The result of an attention, computed when it is first asked for. */
 const attended = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -236,12 +236,12 @@ const attended = (
   const views = { reads: [q, k, v], writes: [y, made.largest, made.share] }
   inPieces(ctx, node, cut, views, (piece) => {
     const [largest, share] = [piece.numbersOf(made.largest), piece.numbersOf(made.share)]
-    // A line of queries for every key: few of them stay in registers while keys go by.
+    // A line of queries for every key: a few queries stay in registers during the loop over keys.
     const scores = piece.room(cut.keys, cut.queries)
     product(piece, node, { x: piece.keysOf(k), w: piece.queriesOf(q), y: scores })
     const scaled = lazily([scores], (s) => E.mul(s, E.number(scale)))
     reduceInto(piece.ctx, node, scaled, "max", [0], largest)
-    // Each in the place of what it is made of.
+    // Each overwrites what it is made from.
     const powers = scores
     storeInto(piece.ctx, node, powersOf(scores, largest, scale), powers)
     const sum = piece.room(cut.queries)
@@ -283,7 +283,7 @@ export const rules: Pick<Rules, "attention" | "attentionGrad"> = {
       // Through the softmax: dS = P ∘ (dP − Σ dP ∘ P), and that sum over the keys is Σ dy ∘ y over a head's features.
       const sums = piece.room(cut.queries)
       reduceInto(piece.ctx, node, lazily([d, y], E.mul), "sum", [1], sums)
-      // Each in the place of what it is made of.
+      // Each overwrites what it is made from.
       const [powers, ds] = [scores, dp]
       storeInto(piece.ctx, node, powersOf(scores, largest, scale), powers)
       const all = lazily([powers, along(share, cut.keys), dp, along(sums, cut.keys)], (p, part, through, sum) =>

@@ -1,8 +1,8 @@
 /**
- * Lowering: every node of a program becomes a view of memory with the work that fills it, or is left to whoever reads it.
+ * Lowering: every node of a program becomes a view of memory with the work that fills it, or is left to its readers.
  *
- * A tensor whose first axis is the batch lies in lanes, eight images innermost; all others lie plainly. What is computed element by element is not computed at once: it is an expression over
- * views, which its readers take into their own loops, unless it is cheaper or necessary to write it down.
+ * A tensor whose first axis is the batch is in lanes, with eight images innermost; all others are in plain order. Element-wise results are not computed immediately: they are expressions over
+ * views that readers include in their own loops, unless it is cheaper or necessary to store them.
  */
 import { Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -12,7 +12,7 @@ import * as Pack from "./pack.ts"
 import * as View from "../View.ts"
 import type { Address, Scratch, Step } from "../Work.ts"
 
-/** A tensor as an expression of views, all of them over its shape (in lanes without the batch). */
+/** A tensor as an expression over views that all have its shape (in lanes, without the batch). */
 export interface Lazy {
   readonly lanes: boolean
   readonly shape: Shape.Shape
@@ -20,12 +20,12 @@ export interface Lazy {
   readonly operands: ReadonlyArray<View.View>
 }
 
-/** What is known of a tensor: where it lies, or how it is computed. */
+/** What is known about a tensor: where it is, or how it is computed. */
 export type Value = { readonly view: View.View } | { readonly lazy: Lazy }
 
 export type Instruction = Nest | Step
 
-/** An attention's result, and what its gradients take from it: the largest score and one over the sum of powers of every query. */
+/** The result of an attention, and what its gradients need from it: the largest score and the reciprocal of the sum of exponentials for every query. */
 export interface Attended {
   readonly heads: number
   readonly scale: number
@@ -33,14 +33,14 @@ export interface Attended {
   readonly y: View.View
   readonly largest: View.View
   readonly share: View.View
-  /** By the gradient that they come from. */
+  /** By the incoming gradient. */
   readonly gradients: Map<Tensor.Tensor, Readonly<Record<"query" | "key" | "value", View.View>>>
 }
 
 export interface Settings {
-  /** Images of the batch; 0 where nothing is a batch. */
+  /** Images in the batch; 0 if nothing is a batch. */
   readonly batch: number
-  /** Stretches over whose tiles sums are taken apart. */
+  /** Stretches of tiles with separate sums. */
   readonly stretches: number
 }
 
@@ -50,20 +50,20 @@ export interface Context extends Settings {
   readonly constants: Map<View.Buffer, Float32Array | Int32Array>
   readonly buffers: Array<View.Buffer>
   readonly values: Map<Tensor.Tensor, Value>
-  /** Plain and lane forms of what lies otherwise. */
+  /** Plain and lane versions of tensors that are stored in the other form. */
   readonly converted: Map<Tensor.Tensor, View.View>
-  /** Images with borders, by what the borders are. */
+  /** Images with borders, by the kind of border. */
   readonly bordered: Map<Tensor.Tensor, Map<string, View.View>>
-  /** Buffers that come or go under a name: variables, inputs and outputs. */
+  /** Named buffers: variables, inputs and outputs. */
   readonly named: Map<Tensor.Tensor, View.Buffer>
   readonly tables: Map<string, View.Buffer>
-  /** Attentions and their gradients that are lowered already. */
+  /** Attentions and their gradients that have already been lowered. */
   readonly attended: Array<Attended>
-  /** Weights of convolutions as a matrix for each tap. */
+  /** Convolution weights as one matrix per tap. */
   readonly matrices: Map<Tensor.Tensor, View.View>
-  /** Room for a kernel to work in, once for every thread. */
+  /** Scratch memory for kernels, once per thread. */
   readonly scratch: Scratch
-  /** How much of it kernels need. */
+  /** How much scratch memory kernels need. */
   readonly room: { bytes: number }
 }
 
@@ -94,7 +94,7 @@ export const newBuffer = (ctx: Context, kind: View.Buffer["kind"], elements: num
   return buffer
 }
 
-/** Whether a tensor of this shape can lie in lanes. */
+/** Whether a tensor of this shape can be in lanes. */
 export const canBeLanes = ({ batch }: Context, shape: Shape.Shape): boolean =>
   batch > 0 && shape.length > 0 && Arr.getUnsafe(shape, 0) % batch === 0
 
@@ -102,7 +102,7 @@ export const canBeLanes = ({ batch }: Context, shape: Shape.Shape): boolean =>
 export const domainOf = ({ batch }: Context, shape: Shape.Shape, lanes: boolean): Shape.Shape =>
   lanes ? shape.with(0, Arr.getUnsafe(shape, 0) / batch) : shape
 
-/** Images lie with their channels innermost. */
+/** The order of an image's axes in memory, with channels innermost. */
 const defaultOrder = (shape: Shape.Shape): ReadonlyArray<number> | undefined =>
   shape.length === 4 ? [0, 2, 3, 1] : undefined
 
@@ -114,7 +114,7 @@ export const allocate = (
   order: ReadonlyArray<number> | undefined = lanes ? defaultOrder(shape) : undefined
 ): View.View => View.contiguous(newBuffer(ctx, lanes ? "lanes" : "plain", Shape.size(shape)), shape, order)
 
-/** A constant's buffer; equal ones are one. */
+/** A constant's buffer; equal constants share one. */
 export const constant = (ctx: Context, name: string, make: () => Float32Array | Int32Array): View.Buffer => {
   const known = ctx.tables.get(name)
   if (known !== undefined) return known
@@ -149,7 +149,7 @@ export const valueOf = (ctx: Context, node: Tensor.Tensor): Value => {
 
 export const isLanes = (ctx: Context, node: Tensor.Tensor): boolean => lazyOf(ctx, node).lanes
 
-/** Writes lazy tensors of one shape down in loops of their own; views of where they lie then. */
+/** Stores lazy tensors of one shape in loops of their own, and gives views of the results. */
 export const store = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -161,7 +161,7 @@ export const store = (
   return target
 }
 
-/** A result lies in the order of its largest operand. */
+/** The order of a result: that of its largest operand. */
 const orderLike = ({ lanes, operands, shape }: Lazy): ReadonlyArray<number> | undefined => {
   const full = operands.find(
     (view) => View.isVector(view.buffer) === lanes && view.axes.every((pieces) => !pieces.some((p) => p.stride === 0))
@@ -169,7 +169,7 @@ const orderLike = ({ lanes, operands, shape }: Lazy): ReadonlyArray<number> | un
   return full !== undefined && full.axes.length === shape.length ? View.orderOf(full) : undefined
 }
 
-/** The same with operands that loops can lead through together: one that does not fit is copied first. */
+/** The same with operands that loops can go through together: one that does not fit is copied first. */
 export const fitting = (ctx: Context, node: Tensor.Tensor, lazy: Lazy): Lazy => {
   const target = View.contiguous({ id: -1, kind: lazy.lanes ? "lanes" : "plain", size: 0 }, lazy.shape)
   const fits = (operands: ReadonlyArray<View.View>) =>
@@ -186,7 +186,7 @@ export const fitting = (ctx: Context, node: Tensor.Tensor, lazy: Lazy): Lazy => 
   return { ...lazy, operands }
 }
 
-/** The elements of a view in row-major order in a buffer of their own. */
+/** The elements of a view in row-major order in a separate buffer. */
 export const copied = (ctx: Context, node: Tensor.Tensor, view: View.View): View.View => {
   const lanes = View.isVector(view.buffer)
   const shape = View.shapeOf(view)
@@ -205,7 +205,7 @@ export const emit = (
   ctx.instructions.push({ _tag: "Nest", node, lanes, shape, operands, results })
 }
 
-/** Zeros, or another number, in every element of a view. */
+/** Sets every element of a view to zero, or to another number. */
 export const filled = (ctx: Context, node: Tensor.Tensor, view: View.View, value = 0): void =>
   emit(
     ctx,
@@ -219,7 +219,7 @@ export const filled = (ctx: Context, node: Tensor.Tensor, view: View.View, value
     [{ expression: Expression.number(value), kind: "store", view, carry: false }]
   )
 
-/** Where a tensor lies, written down if it was not. */
+/** The view of a tensor, which is stored first if necessary. */
 export const viewOf = (ctx: Context, node: Tensor.Tensor): View.View => {
   const value = valueOf(ctx, node)
   if ("view" in value) return value.view
@@ -242,7 +242,7 @@ export const inLanes = (ctx: Context, node: Tensor.Tensor): View.View => {
   return target
 }
 
-/** A tensor that lies plainly. */
+/** A tensor in plain order. */
 export const inPlain = (ctx: Context, node: Tensor.Tensor): View.View => {
   const { lanes } = lazyOf(ctx, node)
   if (!lanes) return viewOf(ctx, node)
@@ -253,7 +253,7 @@ export const inPlain = (ctx: Context, node: Tensor.Tensor): View.View => {
   return view
 }
 
-/** A view in lanes as one that lies plainly. */
+/** A view in lanes converted to plain order. */
 export const unpacked = (ctx: Context, node: Tensor.Tensor, lanes: View.View, shape: Shape.Shape): View.View => {
   const source = rowMajor(ctx, node, lanes)
   const target = View.contiguous(newBuffer(ctx, "plain", Shape.size(shape)), shape)
@@ -261,7 +261,7 @@ export const unpacked = (ctx: Context, node: Tensor.Tensor, lanes: View.View, sh
   return target
 }
 
-/** A view whose elements follow one another in row-major order from the start of its buffer, the same or a copy. */
+/** A view whose elements are in row-major order from the start of its buffer: the same view or a copy. */
 export const rowMajor = (ctx: Context, node: Tensor.Tensor, view: View.View): View.View =>
   isRowMajor(view) ? view : copied(ctx, node, view)
 
@@ -275,7 +275,7 @@ const isRowMajor = ({ axes, buffer, offset }: View.View): boolean => {
   return offset === 0 && expected === buffer.size
 }
 
-/** A lazy tensor in lanes, of any tensor whose first axis is the batch or stands still. */
+/** A lazy tensor in lanes, for any tensor whose first axis is the batch or only repeats. */
 export const lazyInLanes = (ctx: Context, node: Tensor.Tensor, shape: Shape.Shape): Lazy => {
   const lazy = repeatable(ctx, node, shape)
   if (lazy.lanes) return broadcastLazy(lazy, domainOf(ctx, shape, true))
@@ -297,7 +297,7 @@ export const lazyInLanes = (ctx: Context, node: Tensor.Tensor, shape: Shape.Shap
   return broadcastLazy(seen(inLanes(ctx, node)), domainOf(ctx, shape, true))
 }
 
-/** A tensor that is to be repeated up to a shape: what would be computed again and again is written down first. */
+/** A tensor that is about to be repeated up to a shape: anything that would be computed repeatedly is stored first. */
 const repeatable = (ctx: Context, node: Tensor.Tensor, shape: Shape.Shape): Lazy => {
   const lazy = lazyOf(ctx, node)
   const repeated = Shape.size(shape) > Shape.size(node.shape) && Expression.cost([lazy.expression]) > 0
@@ -327,7 +327,7 @@ export const aligned = (
   }
 }
 
-/** Several lazy tensors' operands as one list, equal ones once, and their expressions over it. */
+/** The operands of several lazy tensors as one list without duplicates, and their expressions over that list. */
 export const joined = (
   all: ReadonlyArray<Lazy>
 ): { readonly operands: ReadonlyArray<View.View>; readonly expressions: ReadonlyArray<Expression.Expression> } => {

@@ -1,4 +1,4 @@
-/** Leaves, arithmetic and activations: expressions, which their readers take into their loops. */
+/** Leaves, arithmetic and activations: expressions that readers include in their loops. */
 import { Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
@@ -90,7 +90,7 @@ const pointwise = (
   return { lazy: { lanes, shape: domainOf(ctx, node.shape, lanes), expression: f(...expressions), operands } }
 }
 
-/** Another view of the same elements; where there is none, of a copy of them in row-major order. */
+/** Another view of the same elements or, if there is none, of a copy of them in row-major order. */
 const moved = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -106,7 +106,7 @@ const moved = (
   if (view === undefined)
     throw new Error(
       `${node.kind} cannot be a view ${JSON.stringify([x.shape, node.shape, source.shape, source.operands, shape, ctx.batch])}`
-    ) // of a copy in row-major order every one of them can
+    ) // always possible on a copy in row-major order
   return { view }
 }
 
@@ -115,7 +115,7 @@ const moveOf = (lazy: Lazy): Value => {
   return view === undefined ? { lazy } : { view }
 }
 
-/** The single view that a lazy tensor is. */
+/** The view that a lazy tensor consists of, if it is a single one. */
 export const viewIn = ({ expression, operands }: Lazy): View.View | undefined =>
   expression.op === "operand" && operands.length === 1 ? operands[0] : undefined
 
@@ -134,7 +134,7 @@ const reshaped = (node: Tensor.Tensor, ctx: Context): Value => {
   return moved(ctx, node, lanes, (view) => View.reshape(view, shape))
 }
 
-/** What comes from outside, by its name: plain memory of its own. */
+/** A value that comes from outside, by name: it has its own plain memory. */
 const named = (node: Tensor.Tensor<"input"> | Tensor.Tensor<"variable">, ctx: Context) => {
   const buffer = newBuffer(ctx, "plain", Shape.size(node.shape))
   ctx.named.set(node, buffer)
@@ -210,7 +210,7 @@ export const rules: Pick<
     const { axis, end, start } = node.attributes
     const [x] = node.inputs
     const lazy = lazyOf(ctx, x)
-    // The batch's first image is lane 0 of the first group: numbers among the lanes.
+    // The batch's first image is lane 0 of the first group: single numbers among the lanes.
     if (lazy.lanes && axis === 0 && start === 0 && end === 1 && x.shape[0] === ctx.batch) {
       const view = viewOf(ctx, x)
       return { view: { ...view, buffer: { ...view.buffer, kind: "plain" } } }

@@ -1,4 +1,4 @@
-/** Products of matrices: by the kernel of products where both are in lanes or one is the same for all images, by loops elsewhere. */
+/** Matrix products: by the product kernel if both are in lanes or one is the same for all images, and by loops otherwise. */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
@@ -26,7 +26,7 @@ import { divisorUpTo, only, strideOf, tableOf } from "./products.ts"
 import { reduced, reduceInto } from "./reduce.ts"
 import type { Rules } from "./rules.ts"
 
-/** A lazy tensor with one axis more, which it stands still along. */
+/** A lazy tensor with an additional axis along which it repeats. */
 const withAxis = (lazy: Lazy, axis: number, length: number): Lazy => ({
   ...lazy,
   shape: lazy.shape.toSpliced(axis, 0, length),
@@ -36,7 +36,7 @@ const withAxis = (lazy: Lazy, axis: number, length: number): Lazy => ({
   }))
 })
 
-/** The last two axes exchanged. */
+/** The last two axes swapped. */
 const turned = (lazy: Lazy): Lazy => {
   const n = lazy.shape.length
   const order = [...lazy.shape.map((_, i) => i).slice(0, -2), n - 1, n - 2]
@@ -53,18 +53,18 @@ const spread = (lazy: Lazy, shape: Shape.Shape): Lazy => ({
   operands: lazy.operands.map((view) => View.broadcast(view, shape))
 })
 
-/** What stands still, or moves evenly, along an axis. */
+/** Whether a view repeats, or moves evenly, along an axis. */
 const isEven = (view: View.View, axis: number) => View.strideOf(Arr.getUnsafe(view.axes, axis)) !== undefined
 
-/** The place of an element so many steps on. */
+/** The address of the element `n` steps further on. */
 const from = (view: View.View, stride: number, n: number) => ({ ...place(view), at: 4 * (view.offset + n * stride) })
 
-/** From so many bytes on, one row and the next are in pages of their own; a processor knows its way to some dozens of them. */
+/** From this many bytes on, consecutive rows are in different pages; a CPU can keep track of a few dozen of them. */
 const farApart = 2048
 const mostPages = 32
 
 /**
- * y[…][i][j] = Σₖ x[…][i][k] · w[…][j][k], all three views over the same leading axes, of eights of images. `undefined` where the kernel cannot lead through them.
+ * y[…][i][j] = Σₖ x[…][i][k] · w[…][j][k], with all three views over the same leading axes, for multiples of eight images. `undefined` if the kernel cannot handle them.
  */
 export const tiled = (
   ctx: Context,
@@ -88,7 +88,7 @@ export const tiled = (
   const columns = View.lengthOf(Arr.getUnsafe(x.axes, i))
   const cut = Product.blocking(rows)
   const order = depthStride === 8 ? "rows" : "columns"
-  // Of a column that lies in as many pages as it is long, few at a time.
+  // If a column spreads over as many pages as it is long, take few elements at a time.
   const far = 4 * strideOf(x, k) >= farApart && depth > mostPages
   const divisor = most !== undefined || far ? divisorUpTo(depth, most ?? mostPages) : depth
   const chunk = divisor < mostPages / 4 ? depth : divisor
@@ -154,7 +154,7 @@ export const rules: Pick<Rules, "matmul"> = {
   matmul: (node, ctx) => {
     const { transposeA, transposeB } = node.attributes
     const [a, b] = node.inputs
-    // Read many times: better as numbers than as what makes them.
+    // It is read many times, so it is better stored than computed each time.
     viewOf(ctx, a)
     viewOf(ctx, b)
     const rank = node.shape.length
@@ -174,7 +174,7 @@ export const rules: Pick<Rules, "matmul"> = {
       }
       return reduced(ctx, node, product, "sum", [0], node.shape)
     }
-    // Of two matrices the rows of the first may be the batch: so many matrices of one row.
+    // In a product of two matrices, the rows of the first may be the batch: then there are as many matrices with one row.
     const rows = rank === 2 && !transposeA && isLanes(ctx, a)
     const lead = rows ? node.shape.slice(0, 1) : node.shape.slice(0, -2)
     const m = rows ? 1 : Arr.getUnsafe(node.shape, rank - 2)
@@ -203,10 +203,10 @@ export const rules: Pick<Rules, "matmul"> = {
       const last = shape.length - 1
       const turnedTarget = View.transpose(target, [...shape.keys()].slice(0, -2).concat(last, last - 1))
       const done = { view: View.reshape(target, domainOf(ctx, node.shape, lanes)) ?? target }
-      // Either of the two may be the one whose rows or columns have to be neighbours.
+      // Either of the two may be the one whose rows or columns must be adjacent.
       const either = (p: View.View, q: View.View) =>
         tiled(ctx, node, { w: q, x: p, y: target }) || tiled(ctx, node, { w: p, x: q, y: turnedTarget })
-      // Windows lie in too many pieces: in rows of their own they fit.
+      // Windows consist of too many pieces; copied to rows of their own they fit.
       if (either(x, w) || either(copied(ctx, node, x), copied(ctx, node, w))) return done
     }
     const left = withAxis(first, lead.length + 1, n)

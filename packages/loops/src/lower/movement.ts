@@ -1,4 +1,4 @@
-/** What moves elements to places of its own: padding, putting together, rows of tables, images in another size. */
+/** Ops that move elements to new places: padding, concatenation, rows of tables, resizing images. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
@@ -28,7 +28,7 @@ import * as Rows from "../kernels/rows.ts"
 import { plainLazy } from "./elementwise.ts"
 import type { Rules } from "./rules.ts"
 
-/** Part of a view: along each axis so many elements from a start. */
+/** Part of a view: a number of elements from a start along each axis. */
 export const part = (view: View.View, start: ReadonlyArray<number>, shape: Shape.Shape): View.View =>
   start.reduce<View.View>((v, from, axis) => View.slice(v, axis, from, from + Arr.getUnsafe(shape, axis)) ?? v, view)
 
@@ -36,7 +36,7 @@ export const part = (view: View.View, start: ReadonlyArray<number>, shape: Shape
 export const storeInto = (ctx: Context, node: Tensor.Tensor, lazy: Lazy, view: View.View): void =>
   emit(ctx, node, lazy, [{ expression: lazy.expression, kind: "store", view, carry: false }])
 
-/** What lies around a part of a view, filled with a number. */
+/** Fills the surroundings of a part of a view with a number. */
 const surround = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -46,7 +46,7 @@ const surround = (
   value: number
 ): void => {
   const whole = View.shapeOf(view)
-  // Axis by axis, each only where the axes before it are inside.
+  // Axis by axis, each only where the previous axes are inside the part.
   for (const [axis, all] of whole.entries()) {
     const [before, length] = [Arr.getUnsafe(start, axis), Arr.getUnsafe(shape, axis)]
     const from = start.map((n, i) => (i < axis ? n : 0))
@@ -61,7 +61,7 @@ const surround = (
 export type Border = readonly [number, number, number, number]
 
 /**
- * An image in lanes with a border, the image itself where there is none. What was not written down yet is written straight to its place inside the border.
+ * An image in lanes with a border; the image itself if there is none. An image that has not been stored yet is written straight to its place inside the border.
  */
 export const bordered = (ctx: Context, node: Tensor.Tensor, x: Tensor.Tensor, border: Border, value = 0): View.View => {
   if (border.every((n) => n === 0)) return inLanes(ctx, x)
@@ -83,7 +83,7 @@ export const bordered = (ctx: Context, node: Tensor.Tensor, x: Tensor.Tensor, bo
   return target
 }
 
-/** One axis of a lazy view as resizing makes it: an instruction for every line. */
+/** One axis of a lazy view, resized: one instruction per line. */
 const resizedAxis = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -181,7 +181,7 @@ export const rules = {
   resize: (node, ctx) => {
     const { mode, size } = node.attributes
     const [x] = node.inputs
-    // The axis that gets shorter first: the other one has less to do then.
+    // The axis that shrinks goes first, which leaves less work for the other one.
     const [, , height, width] = Shape.ofRank(4)(x.shape)
     const axes = size[0] / height <= size[1] / width ? [2, 3] : [3, 2]
     return {

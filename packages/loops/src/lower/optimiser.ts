@@ -1,4 +1,4 @@
-/** A step of AdamW: arithmetic element by element, with three numbers that JavaScript works out in double precision. */
+/** A step of AdamW: element-wise arithmetic with three numbers that JavaScript computes in double precision. */
 import type { Tensor } from "@uninet/graph"
 import * as Elementary from "@uninet/search-space/elementary"
 import * as Arr from "effect/Array"
@@ -8,7 +8,7 @@ import { type Context, domainOf, inPlain, joined, newBuffer, place } from "./con
 import { plainLazy } from "./elementwise.ts"
 import type { Rules } from "./rules.ts"
 
-/** A number to a power, whole ones by products alone: its bits do not depend on a library. */
+/** A number to an integer power, by products alone: its bits do not depend on a library. */
 const power = (base: number, exponent: number): number => {
   if (!Number.isSafeInteger(exponent) || exponent < 0) return Elementary.pow(base, exponent)
   let [result, square] = [1, base]
@@ -19,7 +19,7 @@ const power = (base: number, exponent: number): number => {
   return result
 }
 
-/** What is kept of a parameter, by what its mean gradient is multiplied and by what the root of its mean square. */
+/** How much of a parameter is kept, and the factors for its mean gradient and for the root of its mean square. */
 const numbers = (ctx: Context, node: Tensor.Tensor<"adamw">): ReadonlyArray<View.View> => {
   const { beta1, beta2, weightDecay } = node.attributes
   const [, , , , learningRate, count] = node.inputs
@@ -43,7 +43,7 @@ const numbers = (ctx: Context, node: Tensor.Tensor<"adamw">): ReadonlyArray<View
   return outputs
 }
 
-/** A moving average, a step on. */
+/** A moving average after one more step. */
 const mixed = (old: E.Expression, fresh: E.Expression, beta: number) =>
   E.madd(old, E.number(beta), E.mul(fresh, E.number(1 - beta)))
 

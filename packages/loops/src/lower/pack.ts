@@ -1,10 +1,10 @@
-/** The work of moving a tensor into lanes or out of them. */
+/** The work of moving a tensor into or out of lanes. */
 import type { Tensor } from "@uninet/graph"
 import * as Pack from "../kernels/pack.ts"
 import type { View } from "../View.ts"
 import type { Work } from "../Work.ts"
 
-/** Both views in row-major order. Each group of the batch is a tile; the last one may lack images. */
+/** Both views are in row-major order. Each group of the batch is a tile; the last one may lack images. */
 export const work = (
   { batch, groups }: { readonly batch: number; readonly groups: number },
   node: Tensor.Tensor,

@@ -1,4 +1,4 @@
-/** Linear layers and convolutions, and their gradients: products of a matrix with tiles, and sums of products over positions. */
+/** Linear layers, convolutions and their gradients: products of a matrix with tiles, and sums of products over positions. */
 import { Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
@@ -30,7 +30,7 @@ import { type Border, bordered, part } from "./movement.ts"
 import { laneMask, masked, sumOfParts } from "./reduce.ts"
 import type { Rules } from "./rules.ts"
 
-/** Lines of columns of positions, each with the strides of the tensors that go along, in elements. */
+/** Lines of columns of positions, each with the strides of the tensors involved, in elements. */
 export interface Positions {
   readonly lines: number
   readonly columns: number
@@ -47,13 +47,13 @@ export const positionsOf = (views: ReadonlyArray<View.View>): Positions | undefi
   return { lines: line.length, columns: column.length, line: line.strides, column: column.strides }
 }
 
-/** A view of some of its axes. */
+/** A view restricted to some of its axes. */
 export const only = (view: View.View, axes: ReadonlyArray<number>): View.View => ({
   ...view,
   axes: axes.map((axis) => Arr.getUnsafe(view.axes, axis))
 })
 
-/** The same elements with this axis as one piece, copied if it is several. */
+/** The same elements with this axis as one piece, copied if it has several. */
 const inOne = (ctx: Context, node: Tensor.Tensor, view: View.View, axis: number): View.View =>
   View.strideOf(Arr.getUnsafe(view.axes, axis)) === undefined ? copied(ctx, node, view) : view
 
@@ -71,7 +71,7 @@ export const tableOf = (ctx: Context, taps: ReadonlyArray<Tap>): Address => {
   return { buffer: constant(ctx, `taps ${words.join()}`, () => Int32Array.from(words)), at: 0 }
 }
 
-/** What a product is made of: a matrix of so many rows, and the strides through it. */
+/** A product's matrix: its number of rows, and the strides through it. */
 interface Matrix {
   readonly at: Address
   readonly rows: number
@@ -143,13 +143,13 @@ const product = (
   })
 }
 
-/** The largest divisor of a number that is not above another. */
+/** The largest divisor of a number that does not exceed another. */
 export const divisorUpTo = (n: number, most: number): number => {
   for (let d = Math.min(n, most); d > 1; d--) if (n % d === 0) return d
   return 1
 }
 
-/** A long line as several of at most so many positions. */
+/** Divides a long line into several with at most this many positions each. */
 const inLines = (positions: Positions, most: number): Positions => {
   const { column, columns, lines } = positions
   const length = divisorUpTo(columns, most)
@@ -157,13 +157,13 @@ const inLines = (positions: Positions, most: number): Positions => {
   return { lines: columns / length, columns: length, line: column.map((stride) => stride * length), column }
 }
 
-/** Of so many positions of a group on sums of products are taken group by group; of fewer over all groups at once, and rows are shared instead. */
+/** From this many positions per group on, sums of products are taken group by group; with fewer, they are taken over all groups at once, and threads share rows instead. */
 const fewPositions = 32
 
-/** From so many rows on it pays to turn the columns. */
+/** From this many rows on, it pays off to transpose the columns. */
 const manyRows = 24
 
-/** Kernels of sums of products with their arguments, of whole groups and of the last one. */
+/** The kernels for sums of products with their arguments, for whole groups and for the last one. */
 interface Sums {
   readonly kernel: (style: Style) => Kernel
   readonly lastKernel?: (style: Style) => Kernel
@@ -178,15 +178,15 @@ interface Side {
   readonly stride: number
 }
 
-/** How many lines make a chunk of at most so many positions. */
+/** How many lines make up a chunk of at most this many positions. */
 const linesOf = ({ columns, lines }: Positions, most: number) =>
   divisorUpTo(lines, Math.max(1, Math.floor(most / columns)))
 
-/** By sums that keep their lanes apart to the end. */
+/** Sums that keep their lanes separate to the end. */
 const byLanes = (ctx: Context, a: Side, b: Side, positions: Positions, target: Address): Sums => {
   const cut = Outer.blocking(a.count, b.count)
   const spec = { rows: cut.rows, restRows: cut.restRows, columns: cut.columns, restColumns: cut.restColumns } as const
-  // About 64 positions at once stay in the first cache.
+  // About 64 positions at once stay in the first-level cache.
   const lines = linesOf(positions, 64)
   const isMasked = ctx.batch % 8 !== 0
   const given: Outer.Arguments<Arg> = {
@@ -217,7 +217,7 @@ const byLanes = (ctx: Context, a: Side, b: Side, positions: Positions, target: A
   }
 }
 
-/** By turning columns and lanes. */
+/** Sums with columns and lanes transposed. */
 const byColumns = (ctx: Context, a: Side, b: Side, positions: Positions, target: Address): Sums => {
   const lines = linesOf(positions, 32)
   const count = lines * positions.columns
@@ -283,7 +283,7 @@ const byColumns = (ctx: Context, a: Side, b: Side, positions: Positions, target:
   }
 }
 
-/** out[row][column] = Σ over the batch and the positions of a[position][row] · b[position][column], into a plain matrix whose rows follow one another. */
+/** out[row][column] = Σ over the batch and the positions of a[position][row] · b[position][column], into a plain matrix with consecutive rows. */
 const outer = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -297,7 +297,7 @@ const outer = (
   const seenAs = (side: Side): Side => (whole ? { ...side, at: plainly(side.at) } : side)
   const [a, b] = [seenAs(given.a), seenAs(given.b)]
   const size = a.count * b.count
-  // One stretch's sums, of all there is in the result, are the result.
+  // If there is one stretch, and it covers the whole result, its sums are the result.
   const isResult = whole || (ctx.stretches === 1 && size === out.buffer.size)
   const sums: View.Buffer = isResult ? out.buffer : { ...newBuffer(ctx, "plain", size), kind: "sums", size }
   if (!isResult) ctx.buffers[sums.id] = sums
@@ -306,7 +306,7 @@ const outer = (
   const positions = whole ? { ...where, lines: ctx.groups, line: groups } : inLines(where, isTurned ? 32 : 64)
   const { reads, ...how } = (isTurned ? byColumns : byLanes)(ctx, a, b, positions, target)
   if (isResult) filled(ctx, node, outView(out, size))
-  // Each stretch of tiles has sums of its own, single numbers.
+  // Each stretch of tiles has its own sums, as single numbers.
   else ctx.instructions.push({ _tag: "Clear", node, buffer: sums, value: 0 })
   ctx.instructions.push({
     _tag: "Work",
@@ -320,7 +320,7 @@ const outer = (
     bytes: 32 * ctx.groups * all * (a.count + b.count)
   })
   if (isResult) return
-  // The stretches' sums side by side are operands of one loop.
+  // The stretches' sums become operands of one loop.
   const parts: View.Buffer = { ...sums, kind: "plain", size: size * ctx.stretches }
   const operands = Array.from({ length: ctx.stretches }, (_, i) => outView({ buffer: parts, offset: i * size }, size))
   const total = operands.map((_, i) => E.operand(i)).reduce((sum, x) => E.add(sum, x))
@@ -342,7 +342,7 @@ const outView = (
 const plainBuffer = (buffer: View.Buffer): View.Buffer => ({ ...buffer, kind: "plain" })
 const plainly = (at: Address): Address => ({ ...at, buffer: plainBuffer(at.buffer) })
 
-/** Which phases of a stride the taps of a kernel lead to, along one axis: for every offset of the result the taps that reach it and where they read, in positions of the gradient. */
+/** Which phases of a stride the taps of a kernel lead to, along one axis: for every offset of the result, the taps that reach it and where they read, in positions of the gradient. */
 const phases = (length: number, kernel: number, stride: number, before: number, dilation: number) =>
   Array.from({ length: Math.min(stride, length) }, (_, phase) => ({
     phase,
@@ -357,7 +357,7 @@ const lengths = Shape.ofRank(4)
 
 const isDepthwise = ([out, perGroup]: Shape.Shape, groups: number) => perGroup === 1 && out === groups && groups > 1
 
-/** A convolution's weight as a matrix for each tap: `[kh·kw][out][in]`. */
+/** A convolution's weight as one matrix per tap: `[kh·kw][out][in]`. */
 const taps = (ctx: Context, node: Tensor.Tensor, weight: Tensor.Tensor): View.View => {
   const view = inPlain(ctx, weight)
   const [out, perGroup, kh, kw] = lengths(weight.shape)
@@ -377,7 +377,7 @@ const strided = (view: View.View, axis: number, count: number, step: number): Vi
 /** One entry of a batch. */
 const entry = (view: View.View, i: number): View.View => View.slice(view, 0, i, i + 1) ?? view
 
-/** Images of a batch whose positions no two loops lead through together, one by one; all of them at once where two do. `m`: how many there are, lanes apart. */
+/** The images of a batch one by one if no two loops go through their positions together, otherwise all at once. `m` is how many there are, not counting lanes. */
 const inTurn = (m: number, x: View.View, y: View.View): ReadonlyArray<readonly [x: View.View, y: View.View]> => {
   if (m === 1 || positionsOf([only(x, [0, 2, 3]), only(y, [0, 2, 3])]) !== undefined) return [[x, y]]
   return Array.from({ length: m }, (_, i) => [entry(x, i), entry(y, i)] as const)
@@ -389,7 +389,7 @@ const groupOf = (view: View.View, axis: number, index: number, groups: number): 
   return View.slice(view, axis, index * size, (index + 1) * size) ?? view
 }
 
-/** A depthwise convolution of an image, or what it sums up for the gradient of its taps, into lines of positions. */
+/** A depthwise convolution of an image, or the sums for the gradient of its taps, as lines of positions. */
 const stencil = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -442,7 +442,7 @@ const stencil = (
   })
 }
 
-/** Whether an image has its channels next to each other and every position apart: what the kernel of depthwise convolutions takes. */
+/** Whether an image's channels are adjacent and every position is separate, as the kernel for depthwise convolutions requires. */
 const isStencil = (view: View.View): boolean => {
   const [m, channels] = View.shapeOf(view)
   return m === 1 && (channels === 1 || strideOf(view, 1) === 8)
@@ -560,7 +560,7 @@ export const rules: Pick<
       const ws = groupOf(w, 1, group, groups)
       for (const [xs, ys] of inTurn(m, groupOf(every, 1, group, groups), groupOf(y, 1, group, groups))) {
         const positions = positionsOf([only(xs, [0, 2, 3]), only(ys, [0, 2, 3])])
-        if (positions === undefined) throw new Error(`no loops lead over ${height}×${width} positions`) // of an image there always are
+        if (positions === undefined) throw new Error(`no loops lead over ${height}×${width} positions`) // always possible for an image
         product(
           ctx,
           node,
@@ -592,7 +592,7 @@ export const rules: Pick<
     const [, , rows, columns] = lengths(gradient.shape)
     const down = phases(height, kh, stride[0], padding[0], dilation[0])
     const across = phases(width, kw, stride[1], padding[1], dilation[1])
-    // How far the taps read beyond the gradient's ends.
+    // How far the taps read beyond the ends of the gradient.
     const reach = (all: typeof down, length: number) => {
       const at = all.flatMap(({ count, taps }) => taps.flatMap(({ from }) => [from, from + count - 1]))
       return [Math.max(0, ...at.map((n) => -n)), Math.max(0, ...at.map((n) => n - length + 1))] as const
@@ -642,7 +642,7 @@ export const rules: Pick<
             groupOf(own, 1, group, groups)
           )) {
             const positions = positionsOf([only(xs, [0, 2, 3]), only(ys, [0, 2, 3])])
-            if (positions === undefined) throw new Error("no loops lead over the positions") // of an image there always are
+            if (positions === undefined) throw new Error("no loops lead over the positions") // always possible for an image
             product(
               ctx,
               node,
@@ -709,7 +709,7 @@ export const rules: Pick<
           xs = copied(ctx, node, xs)
           positions = positionsOf([only(ds, [0, 2, 3]), only(xs, [0, 2, 3])])
         }
-        if (positions === undefined) throw new Error("no loops lead over the positions") // of two copies there always are
+        if (positions === undefined) throw new Error("no loops lead over the positions") // always possible for two copies
         outer(
           ctx,
           node,
@@ -728,10 +728,10 @@ export const rules: Pick<
   }
 }
 
-/** A gradient without what lies in lanes that are no images. */
+/** A gradient without the lanes that are not images. */
 const maskedGradient = (ctx: Context, node: Tensor.Tensor, dy: View.View): View.View =>
   ctx.batch % 8 === 0 ? dy : store(ctx, node, masked(ctx, seen(dy), "sum"))
 
-/** The same elements from another place along an axis on; the axis keeps what is left. */
+/** The same elements from a later position along an axis; the axis keeps the rest. */
 const shifted = (view: View.View, axis: number, by: number): View.View =>
   by === 0 ? view : (View.slice(view, axis, by, View.lengthOf(Arr.getUnsafe(view.axes, axis))) ?? view)

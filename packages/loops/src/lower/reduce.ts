@@ -1,4 +1,4 @@
-/** Sums and maxima over axes, products of matrices among them. */
+/** Sums and maxima over axes, including products of matrices. */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
@@ -25,7 +25,7 @@ import type { Rules } from "./rules.ts"
 
 type Kind = "sum" | "max" | "min"
 
-/** A view of a result over the shape that is reduced: it stands still along the axes that go. */
+/** A view of a result over the shape that is reduced: it does not move along the reduced axes. */
 const over = (result: View.View, shape: Shape.Shape, axes: ReadonlyArray<number>): View.View => {
   const left = [...result.axes]
   return {
@@ -36,7 +36,7 @@ const over = (result: View.View, shape: Shape.Shape, axes: ReadonlyArray<number>
   }
 }
 
-/** Whether a sum leaves its place and comes back to it. */
+/** Whether a sum leaves its place and returns to it. */
 const comesBack = (nest: Nest): boolean => {
   const loops = loopsOf(nest) ?? []
   const at = nest.operands.length
@@ -44,7 +44,7 @@ const comesBack = (nest: Nest): boolean => {
   return firstStill >= 0 && loops.slice(firstStill).some((loop) => loop.strides[at] !== 0)
 }
 
-/** Reduces over axes of a lazy tensor, not the batch, into a view of what is left. */
+/** Reduces over axes of a lazy tensor other than the batch, into a view of what is left. */
 export const reduceInto = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -63,7 +63,7 @@ export const reduceInto = (
     results: [{ expression: lazy.expression, kind, view, carry }]
   })
   if (loopsOf(nest(false)) === undefined) {
-    // In rows of their own operands fit; those that stand still along an axis do so no longer.
+    // Copied to rows of their own, operands fit; those that repeat along an axis no longer do so.
     const operands = lazy.operands.map((operand) => copied(ctx, node, operand))
     return reduceInto(ctx, node, { ...lazy, operands }, kind, axes, target, inOrder)
   }
@@ -72,7 +72,7 @@ export const reduceInto = (
   ctx.instructions.push(nest(carry))
 }
 
-/** All bits in the lanes that are images. */
+/** All bits set in the lanes that are images. */
 const mask = (ctx: Context, shape: Shape.Shape): View.View => {
   const buffer = constant(ctx, "mask", () =>
     Int32Array.from({ length: 8 * ctx.groups }, (_, i) => (i < ctx.batch ? -1 : 0))
@@ -81,7 +81,7 @@ const mask = (ctx: Context, shape: Shape.Shape): View.View => {
   return View.broadcast({ buffer: lanes, offset: 0, axes: [] }, shape)
 }
 
-/** The same with a neutral number in the lanes that are no images. */
+/** The same with a neutral number in the lanes that are not images. */
 export const masked = (ctx: Context, lazy: Lazy, kind: Kind): Lazy => {
   if (ctx.batch % 8 === 0) return lazy
   const operands = [...lazy.operands, mask(ctx, lazy.shape)]
@@ -93,7 +93,7 @@ export const masked = (ctx: Context, lazy: Lazy, kind: Kind): Lazy => {
   return { ...lazy, operands, expression }
 }
 
-/** Eight words for every group of the batch: all bits in the lanes that are images. */
+/** Eight words for every group of the batch: all bits set in the lanes that are images. */
 export const laneMask = (ctx: Context): View.View => mask(ctx, [])
 
 /** Reduces over the batch, and over other axes of a lazy tensor in lanes. */
@@ -107,12 +107,12 @@ const overBatch = (
 ): void => {
   const lazy = masked(ctx, given, kind)
   const kept = lazy.shape.filter((_, axis) => axis > 0 && !axes.includes(axis))
-  // Parts for every stretch of tiles and every lane, and then those added up.
+  // A part for every stretch of tiles and every lane, then the sum of those.
   const sums = newBuffer(ctx, "sums", Shape.size(kept))
   ctx.instructions.push({ _tag: "Clear", node, buffer: sums, value: neutral[kind] })
   const full = kept.map((_, axis) => axis)
   const source = lazy.operands.find((view) => View.isVector(view.buffer))
-  // The parts lie as the tensor does, so that they are run through in order.
+  // The parts are in the tensor's order, so that the loop goes through them in order.
   const order = source === undefined ? full : View.orderOf(source).filter((axis) => axis > 0 && !axes.includes(axis))
   const places = lazy.shape.map((_, axis) => axis).filter((axis) => axis > 0 && !axes.includes(axis))
   const parts = View.contiguous(
@@ -125,7 +125,7 @@ const overBatch = (
   joinParts(ctx, node, parts, kind, target)
 }
 
-/** Adds up the parts that stretches and lanes have of every number. */
+/** Adds up the parts of every number from all stretches and lanes. */
 const joinParts = (ctx: Context, node: Tensor.Tensor, parts: View.View, kind: Kind, target: View.View): void => {
   const sums = parts.buffer
   const all = { ...sums, kind: "plain", size: sums.size * ctx.stretches } as const
@@ -134,7 +134,7 @@ const joinParts = (ctx: Context, node: Tensor.Tensor, parts: View.View, kind: Ki
   reduceInto(ctx, node, seen(each), kind, [parts.axes.length, parts.axes.length + 1], target)
 }
 
-/** The same of parts that lie in the order of their result. */
+/** The same for parts in the order of their result. */
 export const sumOfParts = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -143,7 +143,7 @@ export const sumOfParts = (
   target: View.View
 ): void => joinParts(ctx, node, View.contiguous(sums, shape), "sum", target)
 
-/** A tensor reduced over axes as the tensor of this shape. */
+/** A tensor reduced over axes, as the tensor of this shape. */
 export const reduced = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -162,7 +162,7 @@ export const reduced = (
   return { view: view ?? target }
 }
 
-/** Of plain numbers in a row, eight sums at once. */
+/** Sums plain numbers in a row, eight sums at once. */
 const flatSum = (ctx: Context, node: Tensor.Tensor, lazy: Lazy): Value | undefined => {
   const size = Shape.size(lazy.shape)
   const flat = lazy.operands.map((view) => View.reshape(view, [size]))
@@ -211,7 +211,7 @@ export const rules = {
     const lazy = lazyOf(ctx, x)
     const largest = reduced(ctx, node, lazy, "max", [last], node.shape)
     if (!("view" in largest)) return largest
-    // The least of the places at which the largest stands.
+    // The smallest of the indices at which the maximum occurs.
     const depth = Arr.getUnsafe(x.shape, last)
     const iota = constant(ctx, `places ${depth}`, () => Float32Array.from({ length: depth }, (_, i) => i))
     const wide = (view: View.View): View.View => View.broadcast({ ...view, axes: [...view.axes, []] }, lazy.shape)

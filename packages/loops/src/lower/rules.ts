@@ -1,4 +1,4 @@
-/** The table of the ops that are lowered. What rewrites take away has no row. */
+/** The table of the ops that are lowered. Ops that rewrites remove have no row. */
 import type { Tensor } from "@uninet/graph"
 import type { Context, Value } from "./context.ts"
 

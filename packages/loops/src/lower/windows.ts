@@ -1,4 +1,4 @@
-/** Pooling, first along rows and then along columns: shifted views of an image are operands, and results, of one loop. */
+/** Pooling, first along rows and then along columns: shifted views of an image are the operands, and the results, of one loop. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import * as E from "../Expression.ts"
@@ -33,7 +33,7 @@ const element = (image: View.View, { axis, count, stride }: Line, k: number): Vi
 const elements = (image: View.View, line: Line): ReadonlyArray<View.View> =>
   Array.from({ length: line.kernel }, (_, k) => element(image, line, k))
 
-/** What an expression makes of every window's elements. */
+/** An expression over every window's elements. */
 const pooled = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -46,7 +46,7 @@ const pooled = (
   return store(ctx, node, { lanes: true, shape: View.shapeOf(Arr.getUnsafe(operands, 0)), expression, operands })
 }
 
-/** The share of every window's gradient that each of its elements gets, added to where the element stands. */
+/** The share of every window's gradient that each of its elements gets, added at the position of the element. */
 const spread = (
   ctx: Context,
   node: Tensor.Tensor,
@@ -69,7 +69,7 @@ const spread = (
   )
 }
 
-/** Maxima along rows, which the gradient asks for too. */
+/** Maxima along rows, which the gradient also needs. */
 const rowMaxima = (ctx: Context, node: Tensor.Tensor, x: Tensor.Tensor, window: Op.Pool, columns: Line) => {
   const image = bordered(ctx, node, x, window.padding, -Infinity)
   const key = `maxima ${columns.kernel} ${columns.stride} ${window.padding.join()}`
@@ -80,7 +80,7 @@ const rowMaxima = (ctx: Context, node: Tensor.Tensor, x: Tensor.Tensor, window: 
   return { image, maxima }
 }
 
-/** All bits where element k is the first of a window's largest ones; the elements are operands from `from` on. */
+/** All bits set if element k is the first of a window's maxima; the elements are the operands from `from` on. */
 const isFirstLargest = (kernel: number, k: number, from: number): E.Expression | undefined =>
   Array.from({ length: kernel }, (_, j) => j)
     .filter((j) => j !== k)
@@ -104,13 +104,13 @@ const maximumGradient = (ctx: Context, node: Tensor.Tensor, image: View.View, dy
   return target
 }
 
-/** Without the border that it was given. */
+/** The image without its added border. */
 const inside = (view: View.View, [top, left]: Op.Pool["padding"], [, , height, width]: Shape.OfRank<4>): View.View => {
   const [m, channels] = lengths(View.shapeOf(view))
   return part(view, [0, 0, top, left], [m, channels, height, width])
 }
 
-/** What a window's sum is multiplied by, as an operand of an image of windows. */
+/** The factor on a window's sum, as an operand over an image of windows. */
 const shares = (
   ctx: Context,
   inputShape: Shape.Shape,

@@ -1,4 +1,4 @@
-/** Attention and its gradients as products per head and softmax. */
+/** Attention and its gradients as per-head products and softmax. */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import { divisorUpTo } from "../lower/products.ts"
@@ -11,15 +11,15 @@ const split = (tokens: Tensor.Tensor, heads: number, path: string) => {
   return Op.transpose(Op.reshape(tokens, [batch, n, heads, channels / heads], path), [0, 2, 1, 3], path)
 }
 
-/** And back. */
+/** The reverse. */
 const joined = (x: Tensor.Tensor, path: string) => {
   const [batch, heads, n, size] = Shape.ofRank(4)(x.shape)
   return Op.reshape(Op.transpose(x, [0, 2, 1, 3], path), [batch, n, heads * size], path)
 }
 
 /**
- * exp(scale·q·kᵀ + mask − the largest of a row), `[batch, heads, queries, keys]`, and one over the sum of every row: the weights of attention are their product, which is never written down. What is multiplied by
- * the weights is multiplied by the powers, and each of its queries, of which there are few, by its share.
+ * exp(scale·q·kᵀ + mask − the largest of a row), `[batch, heads, queries, keys]`, and the reciprocal of the sum of every row. The attention weights are their product, which is never stored: instead of
+ * multiplying by the weights, multiply by the exponentials, and then each query's result, of which there are few, by its reciprocal.
  */
 const weights = (
   { heads, scale }: { readonly heads: number; readonly scale: number },
@@ -42,13 +42,13 @@ const weights = (
   return shares(masked(), path)
 }
 
-/** Fewer scores of a head are not worth the trouble. */
+/** With fewer scores per head, it is not worth the trouble. */
 const manyScores = 2048
 
-/** So many tokens are looked at together: the largest divisor of all of them up to 64. */
+/** How many tokens are processed together: the largest divisor of their number up to 64. */
 export const pieceOf = (tokens: number): number => divisorUpTo(tokens, 64)
 
-/** Whether an attention is left to the loops that take some of its queries and keys at a time; one with a mask never is, nor one whose tokens fall into no pieces. */
+/** Whether an attention is left to the loops that take a few queries and keys at a time. An attention with a mask, or whose tokens cannot be divided into pieces, is not. */
 const inPieces = ({ heads }: { readonly heads: number }, [query, key, , mask]: Tensor.Inputs["attention"]): boolean => {
   const [, queries, channels] = Shape.ofRank(3)(query.shape)
   const keys = Arr.getUnsafe(key.shape, 1)

@@ -1,7 +1,7 @@
 /**
  * Batch and layer normalisation as sums and arithmetic.
  *
- * Moments take one pass over a map, and nothing is lost where a mean is large beside its deviation.
+ * Moments take one pass over a map, and no precision is lost if a mean is large compared with its standard deviation.
  */
 import { Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -11,8 +11,8 @@ import { axesBut, perChannel, type Rewrite } from "../Rewrite.ts"
 const countOf = (x: Tensor.Tensor) => Shape.size(x.shape) / Arr.getUnsafe(x.shape, 1)
 
 /**
- * Mean and biased variance per channel, `[c]` each: first of every image, as differences from its first element in the channel, then of the images' means, as differences from the first
- * image's. So every sum is of small numbers, and of an image alone until the last.
+ * Mean and biased variance per channel, `[c]` each: first for every image, as differences from its first element in the channel, then for the images' means, as differences from those
+ * of the first image. So every sum is over small numbers, and over a single image until the last.
  */
 const moments = (x: Tensor.Tensor, path: string) => {
   const [batch, channels] = [Arr.getUnsafe(x.shape, 0), Arr.getUnsafe(x.shape, 1)]
@@ -37,7 +37,7 @@ const moments = (x: Tensor.Tensor, path: string) => {
   const lost = Op.scale(Op.mul(total, total, path), size / batch, path)
   return {
     mean: Op.add(Op.scale(total, 1 / batch, path), Op.reshape(shift, [channels], path), path),
-    // Rounding may not make it negative.
+    // Rounding must not make it negative.
     variance: Op.max(Op.scale(Op.sub(spread, lost, path), 1 / (size * batch), path), Op.fill(0, [channels]), path)
   }
 }
@@ -45,7 +45,7 @@ const moments = (x: Tensor.Tensor, path: string) => {
 const inverse = (variance: Tensor.Tensor, epsilon: number, path: string) =>
   Op.reciprocal(Op.sqrt(Op.add(variance, Op.fill(epsilon), path), path), path)
 
-/** The factor of a channel: its scale over its deviation. */
+/** The factor of a channel: its scale over its standard deviation. */
 const scaled = (gamma: Tensor.Tensor | undefined, inv: Tensor.Tensor, path: string) =>
   gamma === undefined ? inv : Op.mul(gamma, inv, path)
 
@@ -67,10 +67,10 @@ const gradientSums = (dy: Tensor.Tensor, x: Tensor.Tensor, mean: Tensor.Tensor, 
   along: Op.sum(Op.mul(dy, Op.sub(x, perChannel(mean, x), path), path), axesBut(x, 1), false, path)
 })
 
-/** Mean over the last axis, which stays with length 1. */
+/** Mean over the last axis, which is kept with length 1. */
 const meanOfRow = (x: Tensor.Tensor, path: string) => Op.mean(x, [x.shape.length - 1], true, path)
 
-/** A row without its mean, and by what its deviation is divided. */
+/** A row minus its mean, and the divisor for it. */
 const centredRow = (x: Tensor.Tensor, epsilon: number, path: string) => {
   const centred = Op.sub(x, meanOfRow(x, path), path)
   return { centred, inv: inverse(meanOfRow(Op.mul(centred, centred, path), path), epsilon, path) }
@@ -116,7 +116,7 @@ export const rewrite: Rewrite = {
       const { centred, inv } = centredRow(x, epsilon, path)
       return Op.add(Op.mul(Op.mul(centred, inv, path), gamma, path), beta, path)
     },
-    // (g − its mean − x̂ · the mean of g·x̂) / σ, g the gradient times γ.
+    // (g − its mean − x̂ · the mean of g·x̂) / σ, where g is the gradient times γ.
     layerNormGradInput: ({ attributes: { epsilon }, inputs: [dy, x, gamma], path }) => {
       const { centred, inv } = centredRow(x, epsilon, path)
       const normal = Op.mul(centred, inv, path)

@@ -1,4 +1,4 @@
-/** What is said in fewer words by other ops: tokens, means, clipping, what averages and optimisers do to their variables. */
+/** Ops that other ops can express: tokens, means, clipping, and updates of variables by averages and optimisers. */
 import { Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import type { Rewrite } from "../Rewrite.ts"
@@ -23,7 +23,7 @@ export const rewrite: Rewrite = {
     },
     globalAveragePool: ({ inputs: [x], path }) =>
       Op.scale(Op.sum(x, [2, 3], false, path), 1 / Shape.size(x.shape.slice(2)), path),
-    // One part of what was put together.
+    // One part of a concatenation.
     slice: ({ attributes: { axis, end, start }, inputs: [x], path }) => {
       if (!isConcat(x) || x.attributes.axis !== axis) return undefined
       let from = 0
@@ -34,7 +34,7 @@ export const rewrite: Rewrite = {
       }
       return undefined
     },
-    // Features that stand alone are a batch of one.
+    // Features without a batch are a batch of one.
     linear: ({ inputs: [x, weight, bias], path }) =>
       x.shape.length === 1
         ? Op.reshape(

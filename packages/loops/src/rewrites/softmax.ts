@@ -4,10 +4,10 @@ import type { Rewrite } from "../Rewrite.ts"
 
 const lastOf = (x: Tensor.Tensor) => [x.shape.length - 1]
 
-/** A row without its largest element, so that no exponential is infinite. */
+/** A row minus its largest element, so that no exponential is infinite. */
 const below = (x: Tensor.Tensor, path: string) => Op.sub(x, Op.reduceMax(x, lastOf(x), true, path), path)
 
-/** The powers of a row without its largest element, and one over their sum: a softmax is their product. */
+/** The exponentials of a row minus its largest element, and the reciprocal of their sum: a softmax is their product. */
 export const shares = (x: Tensor.Tensor, path: string) => {
   const powers = Op.exp(below(x, path), path)
   return { powers, share: Op.reciprocal(Op.sum(powers, lastOf(x), true, path), path) }
