@@ -1,4 +1,4 @@
-/** What an engine checks of what it is given before it computes. */
+/** How an engine checks its inputs before it computes. */
 import { NameClash, type Program, Shape, type Tensor } from "@uninet/graph"
 import * as FirstValues from "./FirstValues.ts"
 import type { Data } from "./Runtime.ts"
@@ -7,7 +7,7 @@ import { CompileFailed, WrongInput, WrongVariables } from "./RuntimeError.ts"
 const describe = (data: Data | undefined) =>
   data === undefined ? "nothing" : `${data.length} elements of ${data instanceof Float32Array ? "float32" : "int32"}`
 
-/** The first of a program's inputs that is missing or has another size or element type. */
+/** The error for the first of a program's inputs that is missing or has the wrong size or element type. */
 export const inputs = (
   name: string,
   program: Program.Program,
@@ -27,7 +27,7 @@ export const inputs = (
   return undefined
 }
 
-/** Values that fit no variable. */
+/** The error for values that do not fit any variable. */
 export const variables = (
   variables: ReadonlyMap<string, Tensor.Tensor<"variable">>,
   values: ReadonlyMap<string, Data>
@@ -44,7 +44,7 @@ export const variables = (
 }
 
 /**
- * The programs' variables, each name once. Where programs differ in how one starts, it starts as the first of them says that says a number: the others would have it drawn.
+ * The programs' variables, each name once. If programs differ in how a variable starts, the first program that gives a number decides; the others would have it drawn.
  *
  * @example
  * ```ts
@@ -89,7 +89,7 @@ export const variablesOf = (
   return variables
 }
 
-/** What is wrong with programs that share a variable by its name but not by its shape, if any do. */
+/** The error for programs that share a variable by name but not by shape, if any do. */
 export const clash = (
   engine: string,
   programs: Readonly<Record<string, Program.Program>>

@@ -1,5 +1,5 @@
 /**
- * How variables start. An engine puts those whose first value is a number at it when it compiles; those whose first values are drawn have none until someone writes it, since an engine
+ * How variables start. If a variable's initial value is a number, the engine sets it when it compiles. A variable whose initial values are drawn has none until it is written, since an engine
  * has no randomness of its own.
  */
 import { type Program, Shape, type Tensor } from "@uninet/graph"
@@ -7,11 +7,11 @@ import type { Place } from "./Packing.ts"
 
 type Variable = Tensor.Tensor<"variable">
 
-/** Whether a variable's first values have to be drawn. */
+/** Whether a variable's initial values have to be drawn. */
 export const isDrawn = ({ attributes: { initialiser } }: Variable): boolean => initialiser.kind !== "constant"
 
 /**
- * The number in every element at first; 0 where the values are drawn, which nobody reads before they are written.
+ * The number that every element starts with; 0 if the values are drawn, since they are not read before they are written.
  *
  * @example
  * ```ts
@@ -26,7 +26,7 @@ export const isDrawn = ({ attributes: { initialiser } }: Variable): boolean => i
 export const numberOf = ({ attributes: { initialiser } }: Variable): number =>
   initialiser.kind === "constant" ? initialiser.value : 0
 
-/** First values of what an engine stores: a variable of the programs, or several that were joined (`Packing`). */
+/** Initial values for what an engine stores: one variable of the programs, or several that were joined (`Packing`). */
 export const of = (
   stored: Variable,
   declared: ReadonlyMap<string, Variable>,
@@ -43,7 +43,7 @@ export const of = (
   return data
 }
 
-/** The names of the variables that a program reads. One that it only gives a new value is not read. */
+/** The names of the variables that a program reads. A variable that it only updates does not count. */
 export const readBy = ({ nodes, outputs, updates, variables }: Program.Program): ReadonlyArray<string> => {
   const read = new Set<Tensor.Tensor>([...Object.values(outputs), ...updates.map(({ value }) => value)])
   for (const { inputs } of nodes) for (const x of inputs) read.add(x)

@@ -1,4 +1,4 @@
-/** What every engine does around its own work: one run at a time, and only of what was compiled, with what fits. */
+/** What every engine does around its own work: it runs one program at a time, only programs that were compiled, and only with inputs that fit. */
 import type { Program, Tensor } from "@uninet/graph"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
@@ -7,10 +7,10 @@ import * as FirstValues from "./FirstValues.ts"
 import type { Data, Executable } from "./Runtime.ts"
 import { RunFailed, type RuntimeError, UninitialisedVariables } from "./RuntimeError.ts"
 
-/** What an engine does by itself, with what it made of each program. */
+/** What an engine does itself, with its own form of each program. */
 export interface Own<Entry> {
   readonly engine: string
-  /** Those of all programs, by name. */
+  /** The variables of all programs, by name. */
   readonly variables: ReadonlyMap<string, Tensor.Tensor<"variable">>
   readonly run: (
     entry: Entry,
@@ -21,20 +21,20 @@ export interface Own<Entry> {
   readonly write: (values: ReadonlyMap<string, Data>) => Effect.Effect<void, RuntimeError>
 }
 
-/** The engine's answer, unless something is wrong with what it would be given. */
+/** The engine's answer, unless its inputs are wrong. */
 const checked = <A>(wrong: RuntimeError | undefined, effect: () => Effect.Effect<A, RuntimeError>) =>
   wrong === undefined ? effect() : Effect.fail(wrong)
 
 /**
- * Compiled programs as an `Executable`. Fails with `WrongInput`, `WrongVariables` and `UninitialisedVariables` before the engine is asked, and with `RunFailed` for a program that was not
- * compiled. What runs is not interrupted: an engine's buffers must outlive it.
+ * Makes an `Executable` from compiled programs. It fails with `WrongInput`, `WrongVariables` and `UninitialisedVariables` before it calls the engine, and with `RunFailed` for a program
+ * that was not compiled. A run is never interrupted: an engine's buffers must outlive it.
  */
 export const make = <Name extends string, Entry extends { readonly program: Program.Program }>(
   entries: ReadonlyMap<Name, Entry>,
   { engine, read, run, variables, write }: Own<Entry>
 ): Effect.Effect<Executable<Name>> =>
   Effect.map(Semaphore.make(1), (turn) => {
-    // What has no value yet: its first one is drawn, and nobody has written it.
+    // Variables without a value: their initial values are drawn, and have not been written yet.
     const missing = new Set([...variables].flatMap(([name, v]) => (FirstValues.isDrawn(v) ? [name] : [])))
     const reads = new Map([...entries].map(([name, { program }]) => [name, FirstValues.readBy(program)]))
     const uninitialised = (program: Name) => {

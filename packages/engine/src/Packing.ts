@@ -1,40 +1,40 @@
 /**
- * Optimised variables joined into a few: parameters that one AdamW step treats alike become one flat vector, and so do their moments.
+ * Joins optimised variables into a few: parameters that one AdamW step treats in the same way become one flat vector, and so do their moments.
  *
- * An optimiser that runs as part of a program then is a dozen ops over the vectors and not a dozen per variable; a program reads a parameter as a
- * slice. How they are joined is our choice: no source has it.
+ * An optimiser that runs as part of a program is then a dozen ops over the vectors rather than a dozen per variable. A program reads a parameter as a
+ * slice. How they are joined is our choice; there is no source for it.
  */
 import { type GraphError, Op, Program, Shape, type Tensor } from "@uninet/graph"
 import * as Result from "effect/Result"
 import * as Struct from "effect/Struct"
 import { outsideOf, type Rule, type StepUpdate } from "./Updates.ts"
 
-/** Where a variable's elements lie in a joined one. */
+/** Where a variable's elements are in a joined one. */
 export interface Place {
   readonly pack: string
   /** The first element, from 0. */
   readonly offset: number
-  /** Elements. */
+  /** Number of elements. */
   readonly size: number
 }
 
-/** Programs whose variables lie in common arrays, and where each of them lies. */
+/** Programs whose variables are in shared arrays, and where each variable is. */
 export interface Packed<Name extends string> {
   readonly programs: Readonly<Record<Name, Program.Program>>
-  /** Of every variable that was joined. */
+  /** The place of every variable that was joined. */
   readonly places: ReadonlyMap<string, Place>
 }
 
 type Variable = Tensor.Tensor<"variable">
 
-/** An AdamW step: what is joined. SGD's stay as they are. */
+/** An AdamW step, whose variables are joined. Those of SGD stay as they are. */
 interface AdamWUpdate extends StepUpdate {
   readonly rule: Extract<Rule, { readonly _tag: "AdamW" }>
 }
 
 const isAdamW = (u: StepUpdate): u is AdamWUpdate => u.rule._tag === "AdamW"
 
-/** Parameters of one AdamW step. */
+/** Parameters that share an AdamW step. */
 interface Group {
   readonly updates: ReadonlyArray<AdamWUpdate>
   readonly parameter: Variable
@@ -60,7 +60,7 @@ const groupOf = (updates: ReadonlyArray<AdamWUpdate>, index: number): Group => {
   }
 }
 
-/** Joins the variables that programs optimise. Where two programs update a variable differently it stays on its own. */
+/** Joins the variables that programs optimise. If two programs update a variable differently, it stays separate. */
 export const make = <Name extends string>(
   programs: Readonly<Record<Name, Program.Program>>
 ): Result.Result<Packed<Name>, GraphError> => {
@@ -72,7 +72,7 @@ export const make = <Name extends string>(
       const members = names(updates)
       if (members.some((name) => taken.has(name))) continue
       const key = [...members].sort().join()
-      // Every program that updates one of them has to update all of them, by the same step.
+      // Every program that updates one of them must update all of them, with the same step.
       const alike = optimisers.every(({ averages, rest, steps }) => {
         const others = [...rest.map(({ variable }) => variable), ...averages.map(({ average }) => average)]
         const touched = others.some((variable) => members.includes(variable.attributes.name))
@@ -108,7 +108,7 @@ export const make = <Name extends string>(
     if (Result.isFailure(made)) return Result.fail(made.failure)
     rewritten.push([name, made.success])
   }
-  // The entries are of the record's own names.
+  // The entries have the record's own names.
   return Result.succeed({ programs: Object.fromEntries(rewritten) as Record<Name, Program.Program>, places })
 }
 

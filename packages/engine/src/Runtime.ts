@@ -1,7 +1,7 @@
 /**
  * The `Runtime` service: programs in, numbers out.
  *
- * An engine compiles a set of programs that share their variables, runs them by name, and releases everything when the scope ends.
+ * An engine compiles a set of programs that share their variables, runs them by name, and releases everything when the scope closes.
  */
 import type { Program } from "@uninet/graph"
 import * as Context from "effect/Context"
@@ -9,31 +9,31 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { RuntimeError } from "./RuntimeError.ts"
 
-/** A tensor's elements in row-major order; its shape is the program's. */
+/** A tensor's elements in row-major order; the program gives its shape. */
 export type Data = Float32Array | Int32Array
 
 /** Compiled programs with the variables they share. */
 export interface Executable<Name extends string> {
   /**
-   * Runs a program: feeds its inputs by name, takes over its updates, and gives its outputs by name.
+   * Runs a program: takes its inputs by name, applies its updates, and returns its outputs by name.
    *
-   * Runs of one executable follow one another. The outputs are the caller's own. Fails with `UninitialisedVariables` where the program reads a variable that has no value yet.
+   * Runs of one executable follow one another. The outputs belong to the caller. Fails with `UninitialisedVariables` if the program reads a variable that has no value yet.
    */
   readonly run: (
     name: Name,
     inputs: Readonly<Record<string, Data>>
   ) => Effect.Effect<Readonly<Record<string, Data>>, RuntimeError>
-  /** Copies of the variables' present values, by name; zeros of those that have none yet. */
+  /** Copies of the variables' current values, by name; zeros for those that have none yet. */
   readonly read: Effect.Effect<ReadonlyMap<string, Data>, RuntimeError>
-  /** Replaces values of variables; those not named keep theirs. Fails with `WrongVariables`, having changed nothing. */
+  /** Replaces the values of variables; those not named keep theirs. Fails with `WrongVariables` without changing anything. */
   readonly write: (values: ReadonlyMap<string, Data>) => Effect.Effect<void, RuntimeError>
 }
 
-/** How programs are compiled. */
+/** Options for compiling programs. */
 export interface Compiling {
   /**
-   * Whether the programs are run once or a few times, such as a proxy's of an untrained network: an engine may then leave out what makes runs faster and costs more than a run. The numbers are
-   * the same but for rounding. Default false.
+   * Whether the programs run only once or a few times, such as those of a proxy on an untrained network. An engine may then skip anything that makes runs faster but costs more than a run. The
+   * numbers are the same except for rounding. Default false.
    */
   readonly once?: boolean
 }
@@ -65,17 +65,17 @@ export class Runtime extends Context.Service<
     /** The engine and its device, such as `onnxruntime cpu`. */
     readonly name: string
     /**
-     * What decides an engine's numbers beside the programs, in a line: its version, and how it computes on this machine, such as `onnxruntime 1.30.0 cpu, blocks of 16`. Two that are equal in it
-     * give the same numbers. Default: the name.
+     * What determines an engine's numbers besides the programs, on one line: its version, and how it computes on this machine, such as `onnxruntime 1.30.0 cpu, blocks of 16`. Two engines with
+     * the same text give the same numbers. Default: the name.
      */
     readonly numerics?: Effect.Effect<string, RuntimeError>
     /**
-     * Whether two that are equal in `numerics` give the same numbers to the bit on every processor and system, so that unlike machines may share a training or a search. Default: no.
+     * Whether engines with equal `numerics` give the same numbers to the bit on every CPU and system, so that different machines can share a training run or a search. Default: no.
      */
     readonly isPortable?: boolean
     /**
-     * Programs that share their variables by name. A variable whose first value is a number starts at it; one whose first values are drawn has none until `write`, or a run that
-     * gives it one. Fails with `CompileFailed` where two programs have variables of one name and two shapes.
+     * Compiles programs that share their variables by name. A variable whose initial value is a number starts at it; one whose initial values are drawn has none until `write`,
+     * or until a run gives it one. Fails with `CompileFailed` if two programs have variables with the same name but different shapes.
      */
     readonly compile: <Name extends string>(
       programs: Readonly<Record<Name, Program.Program>>,

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 
-/** The engine refused a program. */
+/** The engine rejected a program. */
 export class CompileFailed extends Schema.TaggedError<CompileFailed>()("CompileFailed", {
   engine: Schema.String,
   program: Schema.String,
@@ -11,7 +11,7 @@ export class CompileFailed extends Schema.TaggedError<CompileFailed>()("CompileF
   }
 }
 
-/** The engine failed while it ran a program. */
+/** The engine failed while running a program. */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   engine: Schema.String,
   program: Schema.String,
@@ -22,7 +22,7 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   }
 }
 
-/** A run was given an input of the wrong size or element type, or not given one it needs. */
+/** A run was given an input with the wrong size or element type, or lacks one that it needs. */
 export class WrongInput extends Schema.TaggedError<WrongInput>()("WrongInput", {
   program: Schema.String,
   input: Schema.String,
@@ -46,7 +46,7 @@ export class WrongVariables extends Schema.TaggedError<WrongVariables>()("WrongV
   }
 }
 
-/** A program would read variables whose first values are drawn, and that nobody has drawn yet. */
+/** A program would read variables whose initial values are drawn, but have not been drawn yet. */
 export class UninitialisedVariables extends Schema.TaggedError<UninitialisedVariables>()("UninitialisedVariables", {
   program: Schema.String,
   names: Schema.Array(Schema.String)
@@ -58,11 +58,11 @@ export class UninitialisedVariables extends Schema.TaggedError<UninitialisedVari
   }
 }
 
-/** A device is not there, what it needs is not installed, or its driver failed at start. */
+/** A device does not exist, something it needs is not installed, or its driver failed to start. */
 export class DeviceUnavailable extends Schema.TaggedError<DeviceUnavailable>()("DeviceUnavailable", {
   device: Schema.String,
   reason: Schema.String,
-  /** What to do, as a sentence. */
+  /** What to do, in one sentence. */
   remedy: Schema.String
 }) {
   override get message() {
@@ -81,7 +81,7 @@ export class OutOfDeviceMemory extends Schema.TaggedError<OutOfDeviceMemory>()("
   }
 }
 
-/** An engine has no kernel for something that an op needs. */
+/** An engine lacks a kernel that an op needs. */
 export class MissingKernel extends Schema.TaggedError<MissingKernel>()("MissingKernel", {
   engine: Schema.String,
   program: Schema.String,
@@ -94,7 +94,7 @@ export class MissingKernel extends Schema.TaggedError<MissingKernel>()("MissingK
   }
 }
 
-/** Everything that an engine fails with. */
+/** Every error that an engine can fail with. */
 export type RuntimeError =
   | CompileFailed
   | RunFailed
@@ -109,7 +109,7 @@ const reason = (cause: unknown) => (cause instanceof Error ? cause.message : Str
 const outOfMemory =
   /out of memory|\bOOM\b|bad_alloc|failed to allocate|allocation failed|memory access out of bounds|cannot enlarge memory/i
 
-/** What an engine threw in a run: out of memory is told from the rest by its words, as no engine has a code for it. */
+/** What an engine threw during a run. Out of memory is recognised by its wording, as no engine has an error code for it. */
 export const failedRun = (engine: string, program: string, cause: unknown): RunFailed | OutOfDeviceMemory =>
   outOfMemory.test(reason(cause))
     ? new OutOfDeviceMemory({ engine, program, cause })

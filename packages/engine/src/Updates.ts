@@ -1,5 +1,5 @@
 /**
- * What of a program's updates an engine may run outside its graph: whole optimiser steps with the clipping of their gradients, and moving averages.
+ * The part of a program's updates that an engine may run outside its graph: whole optimiser steps with the clipping of their gradients, and moving averages.
  */
 import { type GraphError, type Op, Program, Tensor } from "@uninet/graph"
 import type * as Result from "effect/Result"
@@ -7,40 +7,40 @@ import * as Struct from "effect/Struct"
 
 type Variable = Tensor.Tensor<"variable">
 
-/** How a parameter moves on, with the names of the program's inputs that hold the learning rate and the step. */
+/** How a parameter is updated, with the names of the program's inputs for the learning rate and the step. */
 export type Rule =
   | { readonly _tag: "AdamW"; readonly attributes: Op.AdamW; readonly rate: string; readonly step: string }
   | { readonly _tag: "Sgd"; readonly attributes: Op.Sgd; readonly rate: string }
 
-/** An optimiser's step of one parameter found among a program's updates. */
+/** An optimiser's step for one parameter, found among a program's updates. */
 export interface StepUpdate {
   readonly rule: Rule
   readonly parameter: Variable
-  /** Before it is clipped, where that is done outside the graph. */
+  /** The gradient before clipping, if clipping is done outside the graph. */
   readonly gradient: Tensor.Tensor
-  /** What the optimiser keeps of it, in the order of the rule. */
+  /** The optimiser's state for it, in the order of the rule. */
   readonly states: ReadonlyArray<Variable>
 }
 
-/** One step of a moving average of a variable found among a program's updates. */
+/** One step of a variable's moving average, found among a program's updates. */
 export interface AverageUpdate {
   readonly average: Variable
   readonly current: Variable
-  /** The program's input that holds the decay. */
+  /** The name of the program's input for the decay. */
   readonly decay: string
 }
 
-/** The global norm of all gradients of a program's steps. */
+/** The global norm of all gradients in a program's steps. */
 export interface Norm {
   readonly tensor: Tensor.Tensor
-  /** Gradients of a greater one are scaled down to it. */
+  /** Gradients with a larger norm are scaled down to it. */
   readonly most: number
 }
 
-/** What of a program runs on the memory after its graph, and what is left of its updates. */
+/** The part of a program that runs on memory after its graph, and the rest of its updates. */
 export interface Outside {
   readonly steps: ReadonlyArray<StepUpdate>
-  /** By which the steps' gradients are clipped; `undefined` where they are not. */
+  /** The norm by which the steps' gradients are clipped; `undefined` if they are not. */
   readonly norm: Norm | undefined
   readonly averages: ReadonlyArray<AverageUpdate>
   readonly rest: ReadonlyArray<Program.Update>
@@ -79,7 +79,7 @@ const stepOf = ({ value }: Program.Update): StepUpdate | undefined => {
   return undefined
 }
 
-/** The same steps with gradients that are clipped outside, where all of them are, by their own global norm. */
+/** The same steps with gradients that are clipped outside, if all of them are clipped by their own global norm. */
 const clippedOutside = (
   steps: ReadonlyArray<StepUpdate>
 ): { readonly steps: ReadonlyArray<StepUpdate>; readonly norm: Norm | undefined } => {
@@ -112,16 +112,16 @@ const averageOf = ({ value, variable }: Program.Update): AverageUpdate | undefin
     : undefined
 }
 
-/** Splits a program's updates into what can run outside its graph, and the rest. */
+/** Splits a program's updates into those that can run outside its graph, and the rest. */
 export const outsideOf = ({ updates }: Program.Program): Outside => {
   const found = updates.flatMap((update) => stepOf(update) ?? [])
   const states = new Set<Tensor.Tensor>(found.flatMap((u) => [u.parameter, ...u.states]))
   const theirs = updates.filter(({ value, variable }) => (isAdamW(value) || isSgd(value)) && states.has(variable))
-  // A kernel advances a parameter and its states together; a program that asks for only some of them keeps its updates in the graph.
+  // A kernel updates a parameter and its states together; a program that requests only some of them keeps its updates in the graph.
   const wanted = found.reduce((sum, u) => sum + 1 + u.states.length, 0)
   const steps = theirs.length === wanted && states.size === wanted ? found : []
   const advanced = new Set<Program.Update>(steps.length === 0 ? [] : theirs)
-  // An average is of what was before the run: it stays in the graph where the same run changes that.
+  // An average is taken of the value before the run, so it stays in the graph if the same run changes that value.
   const changed = new Set<Tensor.Tensor>(updates.map(({ variable }) => variable))
   const averages: Array<AverageUpdate> = []
   const rest = updates.filter((update) => {
@@ -134,16 +134,16 @@ export const outsideOf = ({ updates }: Program.Program): Outside => {
   return { ...clippedOutside(steps), averages, rest }
 }
 
-/** The name of the output that holds the gradient of an optimised parameter. */
+/** The name of the output for the gradient of an optimised parameter. */
 export const gradientName = ({ parameter }: StepUpdate) => `gradient:${parameter.attributes.name}`
 
-/** The program's outputs that are the norm by which gradients are clipped outside its graph. */
+/** The program's outputs that equal the norm by which gradients are clipped outside its graph. */
 export const normOutputs =
   ({ norm }: Outside) =>
   ({ outputs }: Program.Program): ReadonlyArray<string> =>
     norm === undefined ? [] : Object.keys(outputs).filter((name) => outputs[name] === norm.tensor)
 
-/** What is left of a program for its graph, which ends at the gradients. */
+/** The rest of a program for its graph, which ends at the gradients. */
 export const insideOf =
   (outside: Outside) =>
   (program: Program.Program): Result.Result<Program.Program, GraphError> => {

@@ -1,4 +1,4 @@
-/** What an engine implements and needs for it; no engine, and nothing of Node. */
+/** What an engine implements and needs; contains no engine, and nothing that depends on Node. */
 export * as Check from "./Check.ts"
 export * as FirstValues from "./FirstValues.ts"
 export * as Guarded from "./Guarded.ts"

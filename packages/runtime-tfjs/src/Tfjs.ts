@@ -1,7 +1,7 @@
 /**
- * Engines on TensorFlow.js: every op of a program becomes calls of its kernels.
+ * Engines on TensorFlow.js: every op of a program becomes calls to its kernels.
  *
- * They check ONNX Runtime's numbers, run where it does not (a browser), and bring TensorFlow's own CUDA kernels where `tfjs-node-gpu` is installed.
+ * They serve to check ONNX Runtime's numbers, run where it does not (in a browser), and provide TensorFlow's own CUDA kernels where `tfjs-node-gpu` is installed.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { DeviceUnavailable, Runtime } from "@uninet/engine"
@@ -55,7 +55,7 @@ const reason = (cause: unknown) => {
 const start = (backend: Backend, load: () => Promise<unknown>, remedy: string) =>
   Effect.tryPromise({
     try: async () => {
-      // Its checks of every number and its advertisements are left out: shapes were checked before.
+      // Disables its checks of every number and its advertisements: shapes have already been checked.
       tf.env().set("PROD", true)
       await load()
       if (!(await tf.engine().setBackend(backend.name))) throw new Error("it does not start")
@@ -71,19 +71,19 @@ const start = (backend: Backend, load: () => Promise<unknown>, remedy: string) =
 const layer = (...args: Parameters<typeof start>): Layer.Layer<Runtime, DeviceUnavailable> =>
   Layer.effect(Runtime, start(...args))
 
-/** What of Node's process is used, where there is one. */
+/** The parts of Node's process object that are used, if there is one. */
 interface Process {
   readonly listeners: (event: string) => ReadonlyArray<(...args: ReadonlyArray<unknown>) => void>
   readonly removeListener: (event: string, listener: (...args: ReadonlyArray<unknown>) => void) => void
   readonly getBuiltinModule?: (name: string) => unknown
 }
 
-// A browser has none.
+// In a browser there is none.
 const host = (): Process | undefined => (globalThis as { readonly process?: Process }).process
 
 const events = ["uncaughtException", "unhandledRejection"]
 
-/** Emscripten's glue takes over how a process ends on errors that have nothing to do with it. This gives that back. */
+/** Emscripten's glue code changes how a process ends on errors that have nothing to do with it. This restores the original behaviour. */
 const withoutHandlers = async <A>(load: () => Promise<A>): Promise<A> => {
   const process = typeof host()?.listeners === "function" ? host() : undefined
   const before = events.map((event) => new Set(process?.listeners(event)))
@@ -96,13 +96,13 @@ const withoutHandlers = async <A>(load: () => Promise<A>): Promise<A> => {
 
 const loadCpu = () => import("@tensorflow/tfjs-backend-cpu")
 
-/** Where the binaries of the WebAssembly backend are, for a bundle: `.wasm` files by their names. */
+/** For a bundle: where the binaries of the WebAssembly backend are (`.wasm` files, by name). */
 export interface WasmOptions {
-  /** A folder's address, ending in `/`. Default: beside the package's own code, as in Node. */
+  /** The address of a folder, ending in `/`. Default: next to the package's own code, as in Node. */
   readonly binaries?: string
 }
 
-/** The WebAssembly backend: SIMD where the machine has it, one thread in Node, several in a page that is cross-origin isolated. */
+/** The WebAssembly backend: with SIMD if the machine has it, one thread in Node, several in a cross-origin isolated page. */
 export const wasm = (options: WasmOptions = {}): Layer.Layer<Runtime, DeviceUnavailable> =>
   layer(
     backends.wasm,
@@ -118,14 +118,14 @@ export const wasm = (options: WasmOptions = {}): Layer.Layer<Runtime, DeviceUnav
 export const cpu = (): Layer.Layer<Runtime, DeviceUnavailable> =>
   layer(backends.cpu, loadCpu, "Install @tensorflow/tfjs-backend-cpu.")
 
-/** tfjs-node calls a function that Node 23 took out of `util`. */
+/** tfjs-node calls a function that Node 23 removed from `util`. */
 const mendUtil = () => {
   const util = host()?.getBuiltinModule?.("node:util")
   if (typeof util !== "object" || util === null || "isNullOrUndefined" in util) return
   Object.assign(util, { isNullOrUndefined: (value: unknown) => value === null || value === undefined })
 }
 
-/** A module that may not be there: its name is kept from bundlers. */
+/** Loads a module that may not exist: its name is hidden from bundlers. */
 const loadNode = (name: string) => async () => {
   mendUtil()
   await import(/* @vite-ignore */ name)
@@ -138,7 +138,7 @@ const native = (backend: Backend, name: string, needs: string) =>
     `Install it with: npx -y pnpm add -w --allow-build=${name} ${name} (downloads libtensorflow${needs}).`
   )
 
-/** TensorFlow's kernels on the processor; needs `@tensorflow/tfjs-node`. */
+/** TensorFlow's kernels on the CPU; needs `@tensorflow/tfjs-node`. */
 export const node = (): Layer.Layer<Runtime, DeviceUnavailable> => native(backends.node, "@tensorflow/tfjs-node", "")
 
 /** TensorFlow's kernels on an NVIDIA GPU; needs `@tensorflow/tfjs-node-gpu`, CUDA 11 and cuDNN 8. */

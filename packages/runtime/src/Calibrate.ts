@@ -1,7 +1,7 @@
 /**
- * Measures how fast this machine's operators are, one thread, for a cost model.
+ * Measures how fast operators are on this machine, in one thread, for a cost model.
  *
- * Inside a graph: the difference between chains of two lengths. A session of one operator would pay for fresh memory and for the call.
+ * It measures inside a graph, by the difference between chains of two lengths: a session with a single operator would pay for fresh memory and for the call.
  */
 import { RunFailed } from "@uninet/engine"
 import { CostModel, Model } from "@uninet/onnx"
@@ -16,7 +16,7 @@ const engine = "onnxruntime cpu"
 const attempt = <A>(make: () => Promise<A>) =>
   Effect.tryPromise({ try: make, catch: (cause) => new RunFailed({ engine, program: "calibration", cause }) })
 
-/** The kind of processor that this machine has. */
+/** The kind of CPU in this machine. */
 export const processor: Effect.Effect<CostModel.Kind, RunFailed> = Effect.map(attempt(blockSize), (block) => {
   const [{ model } = { model: "" }] = cpus()
   if (block === 16) return /intel/i.test(model) ? "intel-avx512" : "amd-avx512"
@@ -41,7 +41,7 @@ const modelOf = ({ constants, input, link, output }: Chain, length: number): Mod
   constants: Object.entries(constants).map(([name, shape]) => ({
     name,
     shape,
-    // Products of many stay near one.
+    // Keeps products of many near one.
     data: new Float32Array(size(shape)).fill(1 / Math.max(1, shape[shape.length - 1] ?? 1))
   })),
   inputs: [{ name: "x", type: "float32", shape: input }],
@@ -49,7 +49,7 @@ const modelOf = ({ constants, input, link, output }: Chain, length: number): Mod
   metadata: {}
 })
 
-/** A session of a chain, and a function that gives the nanoseconds of the processor for a run of it, of as many as take some milliseconds. */
+/** A session for a chain, with a function that measures the CPU time of a run in nanoseconds, averaged over as many runs as take a few milliseconds. */
 const opened = Effect.fnUntraced(function* (chain: Chain, length: number) {
   const session = yield* Effect.acquireRelease(
     attempt(() =>
@@ -77,13 +77,13 @@ const opened = Effect.fnUntraced(function* (chain: Chain, length: number) {
   })
 })
 
-/** Milliseconds of a measurement, beside which the clock's steps are short. */
+/** Minimum duration of a measurement in milliseconds, long compared with the resolution of the clock. */
 const atLeast = 5
 
-/** Links of the two chains: more of those that take little, beside which a run's own price would not be short. */
+/** The lengths of the two chains: more links if each takes little time, so that the fixed cost of a run is small in comparison. */
 const lengthsOf = ({ input }: Chain) => (size(input) < 2 ** 16 ? ([8, 72] as const) : ([2, 10] as const))
 
-/** Nanoseconds of a link: chains of both lengths take turns, and the fastest of each counts. */
+/** Nanoseconds per link: chains of both lengths take turns, and the fastest run of each counts. */
 const linkOf = Effect.fnUntraced(function* (chain: Chain) {
   const [short, long] = lengthsOf(chain)
   const [runShort, runLong] = [yield* opened(chain, short), yield* opened(chain, long)]
@@ -104,7 +104,7 @@ const node = (
 
 const gemm = (a: string, b: string, to: string, transB: 0 | 1 = 0) => node("Gemm", [a, b], to, { transA: 0, transB })
 
-/** A product there and one back, so that a chain of them fits. */
+/** A product there and one back, so that they can form a chain. */
 const productChain = (orientation: CostModel.Orientation, out: number, inner: number, many: number): Chain => {
   if (orientation === "columns")
     return {
@@ -151,7 +151,7 @@ const binaryChain = (opType: string, shape: ReadonlyArray<number>): Chain => ({
   link: (from, to) => [node(opType, [from, "c"], to)]
 })
 
-/** A map of images as ONNX Runtime's own kernels for them take it, and a depthwise kernel. */
+/** The shape of a feature map for which ONNX Runtime has its own kernels, and a depthwise kernel. */
 const image = [1, 96, 32, 32]
 const window = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] }
 
@@ -175,7 +175,7 @@ const products = [
   [384, 96, 1024]
 ] as const
 
-/** An element in the cache: of 128 KB. */
+/** A tensor of 128 KB, which stays in the cache. */
 const cached = [256, 128]
 
 const elements: Readonly<Record<string, Chain>> = {
@@ -196,20 +196,20 @@ const elements: Readonly<Record<string, Chain>> = {
   ConvTranspose: depthwiseChain("ConvTranspose")
 }
 
-/** The same of kernels that only processors with blocks have. */
+/** The same for kernels that only CPUs with blocks have. */
 const blocked: typeof elements = {
   "nchwc Conv": depthwiseChain("Conv", "com.microsoft.nchwc")
 }
 
-/** Elements of the maps that are added to find how fast memory is. */
+/** Numbers of elements in the maps that are added to measure the speed of memory. */
 const maps = [2 ** 15, 2 ** 19, 2 ** 21]
 
-/** Said of a measurement that begins. */
+/** Called when a measurement begins. */
 export type Progress = (done: number, of: number) => Effect.Effect<void>
 
 const rounded = (n: number) => Number(n.toPrecision(3))
 
-/** A cost model of this machine, one thread, by the processor's clock: other programs that run meanwhile disturb it little. Takes some ten seconds. */
+/** Measures a cost model for one thread of this machine, by CPU time, so that other running programs disturb it little. Takes about ten seconds. */
 export const measure = (progress: Progress): Effect.Effect<CostModel.CostModel, RunFailed> =>
   Effect.gen(function* () {
     const kind = yield* processor

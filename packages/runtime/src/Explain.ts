@@ -7,18 +7,18 @@ import * as Result from "effect/Result"
 import { optionsOf } from "./internal/session.ts"
 import * as Profile from "./Profile.ts"
 
-/** How a program is explained. */
+/** Options for explaining a program. */
 export interface Options {
-  /** By which times are predicted. */
+  /** The cost model that predicts times. */
   readonly costs: CostModel.CostModel
-  /** Block of the processor's blocked convolutions, 16 with AVX-512, 8 with AVX2, 0 for standard operators only. */
+  /** Block size of the CPU's blocked convolutions: 16 with AVX-512, 8 with AVX2, 0 for standard operators only. */
   readonly block: number
 }
 
 /**
- * Every stage of a program's compilation, of the part of it that is a graph: the optimiser runs outside it.
+ * Every stage of a program's compilation, for the part of it that is a graph: the optimiser runs outside it.
  *
- * Fails where that part does not check.
+ * Fails if that part does not check.
  */
 export const explain =
   ({ block, costs }: Options) =>
@@ -27,41 +27,41 @@ export const explain =
       Explain.explain(costs, optionsOf(inside, block))(inside)
     )
 
-/** What the ops of a kind took. */
+/** Measurements for the ops of one kind. */
 export interface Measured {
   readonly kind: string
-  /** Milliseconds of a run, and by the plain form of everything. */
+  /** Milliseconds per run. */
   readonly milliseconds: number
-  /** Milliseconds of the plain form. */
+  /** Milliseconds per run with everything in the plain form. */
   readonly plain: number
-  /** Milliseconds. */
+  /** Predicted milliseconds. */
   readonly predicted: number
-  /** Multiply-accumulates of a run. */
+  /** Multiply-accumulates per run. */
   readonly macs: number
-  /** Read and written in a run. */
+  /** Bytes read and written per run. */
   readonly bytes: number
 }
 
-/** What this machine reaches, one thread: products in multiply-accumulates, and bytes that are read and written, of a millisecond. */
+/** What one thread achieves on this machine: multiply-accumulates of products, and bytes read and written, per millisecond. */
 export interface Limits {
-  /** Multiply-accumulates of a millisecond. */
+  /** Multiply-accumulates per millisecond. */
   readonly macs: number
-  /** Bytes of a millisecond. */
+  /** Bytes per millisecond. */
   readonly bytes: number
 }
 
-/** A program explained, and measured. */
+/** A program's explanation with measurements. */
 export interface Measurement {
   readonly explained: Explain.Explained
   readonly kinds: ReadonlyArray<Measured>
-  /** Milliseconds of a run by the clock, while nothing is profiled. */
+  /** Milliseconds per run by the wall clock, without profiling. */
   readonly wall: number
-  /** Milliseconds of a run by the plain form of everything. */
+  /** The same with everything in the plain form. */
   readonly wallOfPlain: number
   readonly limits: Limits
 }
 
-/** Small enough that products of many stay finite, and none of them is subnormal. */
+/** Small enough that products of many stay finite, but never subnormal. */
 const filled = (size: number) => Float32Array.from({ length: size }, (_, i) => ((i * 37) % 101) / 500 + 0.01)
 
 /** Made-up values of inputs and variables. */
@@ -88,7 +88,7 @@ const limitsOf = Effect.gen(function* () {
   return { macs: n ** 3 / (yield* best(product)), bytes: (12 * n * n) / (yield* best(sum)) }
 })
 
-/** Milliseconds by kind of op. */
+/** Milliseconds, by kind of op. */
 const byKind = ({ fused, operators }: Profile.Profile): ReadonlyMap<string, number> => {
   const sums = new Map<string, number>()
   const add = (kind: string, ms: number) => sums.set(kind, (sums.get(kind) ?? 0) + ms)
@@ -97,7 +97,7 @@ const byKind = ({ fused, operators }: Profile.Profile): ReadonlyMap<string, numb
   return sums
 }
 
-/** The same with milliseconds of every kind of op beside the plain form's, and what this machine reaches. Runs on made-up numbers, one thread. */
+/** Like `explain`, with milliseconds for every kind of op, also in the plain form, and with what this machine achieves. Runs on made-up numbers in one thread. */
 export const measure =
   (options: Options, runs = 5) =>
   (program: Program.Program): Effect.Effect<Measurement, CompileFailed | RunFailed | GraphError> =>
@@ -133,5 +133,5 @@ export const measure =
 
 const copies = "copies to outputs"
 
-/** Operators that ONNX Runtime's optimiser made of several: it no longer says of which. */
+/** Operators that ONNX Runtime's optimiser joined from several: it no longer says which. */
 const joined = "joined by ONNX Runtime"

@@ -1,4 +1,4 @@
-/** The engines on ONNX Runtime: every program is one static ONNX graph. */
+/** The engines on ONNX Runtime: every program is a single static ONNX graph. */
 import {
   Check,
   CompileFailed,
@@ -27,28 +27,28 @@ import { create, once, probe, type Provider, tensor } from "./internal/session.t
 /** The version of ONNX Runtime's package. */
 export const version: string = ort.env.versions.node ?? ort.env.versions.common
 
-/** How ONNX Runtime runs. */
+/** Options for running ONNX Runtime. */
 export interface Options {
   /**
-   * Threads of one run. Default 1: two workers with one thread each are faster than one with two, and results do not depend on how many
+   * Threads per run. Default 1: two workers with one thread each are faster than one with two, and results do not depend on how many
    * cores a machine has.
    */
   readonly threads?: number
   /**
-   * `blocked` (the default) uses the processor's blocked convolutions where it has them; `standard` only operators of the ONNX
-   * standard, slower and the reference for the other.
+   * `blocked` (the default) uses the CPU's blocked convolutions if it has them; `standard` uses only operators of the ONNX
+   * standard, which is slower and serves as the reference for the other.
    */
   readonly formulation?: "blocked" | "standard"
 }
 
-/** Where sessions run whose variables are the host's, and for how long. */
+/** Where sessions with variables on the host run, and for how long. */
 interface Target extends Options, Compiling {
   readonly engine: string
   readonly provider: Provider
   readonly lowered: Effect.Success<typeof Lowered.make>
 }
 
-// Blocked kernels take twice to three times as many operators, each of which costs more to open than it saves in a run.
+// Blocked kernels need two to three times as many operators, each of which costs more to open than it saves in a single run.
 const blockOf = ({ engine, formulation = "blocked", once = false }: Pick<Target, "engine" | "formulation" | "once">) =>
   formulation === "blocked" && !once
     ? Effect.tryPromise({
@@ -57,7 +57,7 @@ const blockOf = ({ engine, formulation = "blocked", once = false }: Pick<Target,
       })
     : Effect.succeed(0)
 
-/** The part of a program that is a graph: its session, and what goes in and comes out where. */
+/** The part of a program that is a graph: its session, and its inputs and outputs. */
 interface Graph {
   readonly session: ort.InferenceSession
   /** How the session's inputs and outputs are declared. */
@@ -65,32 +65,32 @@ interface Graph {
   /** Tensors over the variables' memory. */
   readonly variables: Readonly<Record<string, ort.Tensor>>
   readonly outputs: ReadonlyArray<{ readonly name: string; readonly from: string }>
-  /** Results that are written straight into the state's memory. */
+  /** Results that are written directly into the state's memory. */
   readonly written: Readonly<Record<string, ort.Tensor>>
   /** Results that replace a variable after the run. */
   readonly replaced: ReadonlyArray<{ readonly from: string; readonly variable: Float32Array }>
 }
 
-/** A program as it runs: its graph, if anything is left of it, and what follows on the memory. */
+/** A program in runnable form: its graph, if any of it is left, and the work on memory that follows. */
 interface Entry {
   readonly name: string
   readonly program: Program.Program
   readonly graph: Graph | undefined
   readonly optimises: boolean
-  /** The norm to which gradients are clipped, and the outputs that are the norm they had before. */
+  /** The norm to which gradients are clipped, and the outputs that give their norm before clipping. */
   readonly most: number | undefined
   readonly norms: ReadonlyArray<string>
   readonly averages: ReadonlyArray<Updates.AverageUpdate>
 }
 
-/** A pack of a session with the memory that it reads or writes. */
+/** A pack of a session, and the memory that it reads or writes. */
 interface PackOnMemory extends Lowering.Pack {
   readonly data: Float32Array
-  /** Whether it can only be written after the run, which reads it. */
+  /** Whether it can only be written after the run, because the run reads it. */
   readonly replaces: boolean
 }
 
-/** The memory's packs of which a program reads something, or all of whose gradients or next values it gives. */
+/** Those of the memory's packs that a program reads something from, or all of whose gradients or next values it computes. */
 const packsOf = (
   program: Program.Program,
   memory: Memory.Memory,
@@ -183,18 +183,18 @@ const openGraph = Effect.fnUntraced(function* (
   return graph
 })
 
-/** Gives an array's memory back at once. It has to be one that nothing else views. */
+/** Frees an array's memory immediately. Nothing else may view it. */
 const release = ({ buffer }: Data) => {
   if (buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
 
 /**
- * glibc hands what is freed back to the kernel, and every page of the next step's copies has to be fetched and cleared again: 11,000 pages a step for B0, 5% of its time. A block
- * just below 32 MB that is freed raises the limits, once for the process, so that up to twice as much stays at hand. Other allocators take no notice.
+ * glibc returns freed memory to the kernel, and every page for the next step's copies has to be mapped and cleared again: 11,000 pages per step for B0, 5% of its time. Freeing a block
+ * just below 32 MB raises glibc's limits, once per process, so that up to twice as much memory is kept. Other allocators ignore it.
  */
 const keepFreedMemory = Effect.sync(() => release(new Float32Array(31 * 2 ** 18)))
 
-/** Runs a graph, with its updates: its outputs by name. */
+/** Runs a graph with its updates; gives its outputs by name. */
 const runGraph = (
   engine: string,
   name: string,
@@ -207,7 +207,7 @@ const runGraph = (
     const needed = new Set(session.inputNames)
     for (const { attributes, shape } of program.inputs) {
       const value = inputs[attributes.name]
-      // That nothing is missing was checked before; a session has no inputs that its program does not use.
+      // Inputs were checked before, so none is missing; a session has no inputs that its program does not use.
       if (value !== undefined && needed.has(attributes.name))
         feeds[attributes.name] = tensor(value, shapes.get(attributes.name) ?? shape)
     }
@@ -217,12 +217,12 @@ const runGraph = (
       try: () => session.run(feeds, fetches),
       catch: (cause) => failedRun(engine, name, cause)
     })
-    // ONNX Runtime gives all that is fetched; its outputs of a float32 or int32 type hold their elements in these arrays.
+    // ONNX Runtime returns everything that is fetched; outputs of type float32 or int32 hold their elements in these arrays.
     const dataOf = (name: string) => Option.getOrThrow(Option.fromUndefinedOr(results[name])).data as Data
     for (const { from, variable } of replaced) variable.set(dataOf(from))
-    // The binding copies what was written into the state's memory once more: without this a step's copies wait for the collector.
+    // The binding makes another copy of what was written into the state's memory: without this, a step's copies would wait for the garbage collector.
     for (const [name, own] of Object.entries(written))
-      // The state's tensors are made of these arrays too.
+      // The state's tensors use these arrays too.
       if (dataOf(name).buffer !== (own.data as Data).buffer) release(dataOf(name))
     for (const { from } of replaced) release(dataOf(from))
     return Object.fromEntries(outputs.map(({ name, from }) => [name, dataOf(from)]))
@@ -288,7 +288,7 @@ const runtimeOf = (target: Omit<Target, "lowered">) =>
     Runtime.of({ name: target.engine, numerics: numericsOf(target), compile: compile({ ...target, lowered }) })
   )
 
-/** Blocks are of the processor's instructions: 16 with AVX-512, 8 with AVX2. */
+/** Includes the block size, which depends on the CPU's instructions: 16 with AVX-512, 8 with AVX2. */
 const numericsOf = (target: Omit<Target, "lowered">) =>
   Effect.map(
     blockOf(target),
@@ -299,28 +299,29 @@ const numericsOf = (target: Omit<Target, "lowered">) =>
 /** `onnxruntime 1.30.0 cpu` */
 const named = (engine: string) => engine.replace(/^onnxruntime /, `onnxruntime ${version} `)
 
-/** ONNX Runtime on the CPU. What has been compiled before is compiled again in less time. */
+/** ONNX Runtime on the CPU. A program that has been compiled before compiles faster. */
 export const cpu = (options: Options = {}): Layer.Layer<Runtime> =>
   Layer.effect(Runtime, runtimeOf({ ...options, engine: "onnxruntime cpu", provider: "cpu" }))
 
-/** Fails unless the provider runs a program here. */
+/** Fails unless the provider can run a program here. */
 const probed = (engine: string, provider: Provider, remedy: string) =>
   Effect.tryPromise({
     try: () => probe(provider),
     catch: (cause) => new DeviceUnavailable({ device: engine, reason: shortly(cause), remedy })
   })
 
-/** The first sentence of what a provider says, without the place in its source. */
+/** The first sentence of a provider's message, without the position in its source. */
 const shortly = (cause: unknown): string => {
   const [line = ""] = (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)
   return line.replace(/^.*was false\. /, "").replace(/[. ]+$/, "")
 }
 
 /**
- * ONNX Runtime on a GPU by WebGPU (Vulkan, Metal or Direct3D 12), which the package brings. Variables stay on the device between runs and the optimiser
- * runs there; only inputs go to it and only outputs come back. Programs are lowered without what WebGPU lacks (indices of a maximum).
+ * ONNX Runtime on a GPU through WebGPU (Vulkan, Metal or Direct3D 12), which comes with the package. Variables stay on the device between runs, and so
+ * does the optimiser: only inputs go to the device and only outputs come back. Programs are lowered without features that WebGPU lacks (indices of a
+ * maximum).
  *
- * Fails with `DeviceUnavailable` where no adapter is found.
+ * Fails with `DeviceUnavailable` if no adapter is found.
  */
 export const webgpu = (): Layer.Layer<Runtime, DeviceUnavailable> => {
   const engine = "onnxruntime webgpu"
@@ -342,10 +343,10 @@ export const webgpu = (): Layer.Layer<Runtime, DeviceUnavailable> => {
 }
 
 /**
- * ONNX Runtime on an NVIDIA GPU by CUDA. At every run the variables' values go to the device and the gradients of a training step come back, since
- * this binding of ONNX Runtime keeps only WebGPU's buffers: the optimiser runs on the host.
+ * ONNX Runtime on an NVIDIA GPU through CUDA. At every run, the variables' values go to the device and the gradients of a training step come back, since
+ * this binding of ONNX Runtime only keeps WebGPU's buffers: the optimiser runs on the host.
  *
- * Fails with `DeviceUnavailable` where the provider's library, CUDA or the GPU is missing.
+ * Fails with `DeviceUnavailable` if the provider's library, CUDA or the GPU is missing.
  */
 export const cuda = (options: Pick<Options, "threads"> = {}): Layer.Layer<Runtime, DeviceUnavailable> => {
   const target = { ...options, engine: "onnxruntime cuda", provider: "cuda", formulation: "standard" } as const

@@ -11,30 +11,30 @@ import * as ort from "onnxruntime-node"
 import { blockSize } from "./internal/block.ts"
 import { lower, sessionOptions, tensor } from "./internal/session.ts"
 
-/** An operator of the compiled program, and what it took. */
+/** An operator of the compiled program, and its time. */
 export interface Operator extends Lowering.Work {
-  /** Milliseconds of a run. */
+  /** Milliseconds per run. */
   readonly milliseconds: number
 }
 
 /** Where a program's time goes. */
 export interface Profile {
   readonly operators: ReadonlyArray<Operator>
-  /** Milliseconds of a run in operators that ONNX Runtime's optimiser made of several: it no longer says of which. Nothing where it is off, as for blocked kernels. */
+  /** Milliseconds per run in operators that ONNX Runtime's optimiser joined from several: it no longer says which. Zero if the optimiser is off, as for blocked kernels. */
   readonly fused: number
-  /** Milliseconds of a run by the clock, while nothing is profiled. */
+  /** Milliseconds per run by the wall clock, without profiling. */
   readonly wall: number
 }
 
-/** How a program is profiled. */
+/** Options for profiling a program. */
 export interface Options {
   /** Default 1. */
   readonly threads?: number
-  /** As of `OnnxRuntime.cpu`. Default `blocked`. */
+  /** As in `OnnxRuntime.cpu`. Default `blocked`. */
   readonly formulation?: "blocked" | "standard"
 }
 
-/** An event of ONNX Runtime's profile. */
+/** An event in ONNX Runtime's profile. */
 interface Event {
   readonly cat: string
   readonly name: string
@@ -59,9 +59,9 @@ const opened = (bytes: Uint8Array, options: ort.InferenceSession.SessionOptions)
   })
 
 /**
- * Compiles a program as `OnnxRuntime.cpu` does and gives a function that profiles so many runs of it. An optimiser that the engine runs outside the graph is left out.
+ * Compiles a program as `OnnxRuntime.cpu` does and returns a function that profiles a number of its runs. An optimiser that the engine runs outside the graph is left out.
  *
- * `values` are those of inputs and variables by name.
+ * `values` holds the values of inputs and variables, by name.
  */
 export const make = (
   program: Program.Program,
@@ -103,7 +103,7 @@ export const make = (
         for (let i = 0; i < runs; i++) await session.run(feeds)
         return (performance.now() - start) / runs
       })
-      // A session writes its profile once, at its end.
+      // A session writes its profile once, when it ends.
       const profiled = yield* opened(bytes, {
         ...options,
         enableProfiling: true,
@@ -124,11 +124,11 @@ export const make = (
       let fused = 0
       let run = 0
       for (const { args, cat, dur, name } of events) {
-        // A run's own event comes after those of its operators.
+        // The event of a run comes after those of its operators.
         if (cat === "Session" && name === "model_run") run++
         if (run < warmUp || cat !== "Node" || !name.endsWith("_kernel_time")) continue
         const operator = operators[Number(args?.node_index)]
-        // What ONNX Runtime's optimiser makes is counted on from the model's own.
+        // Nodes that ONNX Runtime's optimiser makes are numbered after the model's own.
         if (operator !== undefined) operator.milliseconds += dur / 1000 / runs
         else fused += dur / 1000 / runs
       }

@@ -1,2 +1,2 @@
-/** What `@uninet/engine` has. */
+/** Everything in `@uninet/engine`. */
 export * from "@uninet/engine"

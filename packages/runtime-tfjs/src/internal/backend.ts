@@ -1,13 +1,13 @@
-/** A backend of TensorFlow.js, and plans run on it. */
+/** A TensorFlow.js backend, and running plans on it. */
 import * as tf from "@tensorflow/tfjs-core"
 import type { Data } from "@uninet/engine"
 import type { Traits } from "./context.ts"
 import type { Call, Plan } from "./plan.ts"
 
 export interface Backend {
-  /** TensorFlow.js's name for it. */
+  /** Its name in TensorFlow.js. */
   readonly name: string
-  /** As people see it, such as `tfjs wasm`. */
+  /** Its name for people, such as `tfjs wasm`. */
   readonly engine: string
   readonly traits: Traits
 }
@@ -17,34 +17,34 @@ export const has =
   (kernel: string): boolean =>
     tf.getKernel(kernel, name) !== undefined
 
-/** Kernels run on the one backend that is active: this makes it so, at once where it was active before. */
+/** Kernels run on the single active backend. This activates one, immediately if it was already active. */
 export const activate = ({ name }: Backend): Promise<boolean> | void => {
   if (tf.engine().backendName !== name) return tf.engine().setBackend(name)
 }
 
-/** A tensor of its own memory. */
+/** A tensor with its own memory. */
 export const upload = (data: Data, shape: ReadonlyArray<number>): tf.Tensor =>
   tf.engine().makeTensor(data.slice(), [...shape], data instanceof Float32Array ? "float32" : "int32")
 
-/** The elements, the caller's own. Kernels of this project's plans give floats or 32-bit integers. */
+/** The elements, which belong to the caller. Kernels in this project's plans give floats or 32-bit integers. */
 export const download = (tensor: tf.Tensor): Data => tensor.dataSync<"float32" | "int32">().slice()
 
-/** Results by their number in a plan. */
+/** Results, by their number in a plan. */
 export type Slots = Array<tf.Tensor | undefined>
 
 const perform = ({ attributes, inputs, kernel, output }: Call, slots: Slots): void => {
-  // Kernels that take a list take it in order, by its positions.
+  // Kernels that take a list take it in order, by position.
   const operands = Object.fromEntries(inputs.map(([name, id]) => [name, slots[id]]))
   const listed = kernel === "Concat" ? Object.values(operands) : operands
-  // The types of TensorFlow.js say nothing of what a kernel takes by its name; the table of kernels does.
+  // The types of TensorFlow.js do not say what a kernel takes; the table of kernels does.
   slots[output] = tf
     .engine()
     .runKernel<tf.Tensor>(kernel, listed as tf.NamedTensorMap, attributes as unknown as tf.NamedAttrMap)
 }
 
-/** A plan with the constants it needs, which stay until `release`. */
+/** A plan with the constants it needs, which are kept until `release`. */
 export interface Loaded {
-  /** Runs the plan: the ends' tensors, the caller's to dispose of. */
+  /** Runs the plan; returns the tensors of its ends, which the caller must dispose of. */
   readonly run: (
     inputs: Readonly<Record<string, Data>>,
     variables: ReadonlyMap<string, tf.Tensor>
@@ -87,7 +87,7 @@ export const load = (plan: Plan): Loaded => {
         const ends = plan.ends.map((id) => {
           const tensor = slots[id]
           if (tensor === undefined) throw new Error(`the plan's end ${id} was not computed`)
-          // What is another's, or was given already, is given as a copy.
+          // A tensor that belongs to someone else, or was already returned, is returned as a copy.
           if (foreign.has(id) || given.has(id)) return tensor.clone()
           given.add(id)
           return tensor

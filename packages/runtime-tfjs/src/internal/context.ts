@@ -5,8 +5,8 @@ import type { Builder, Value } from "./plan.ts"
 import * as K from "./kernels.ts"
 
 /**
- * How a tensor lies in memory. `plain`: row-major in its logical shape. `last`: axis 1, the channels, moved to the end, which is the form that
- * convolution and pooling kernels work on; a pointwise convolution and a norm then work on plain rows. Of tensors with fewer than three axes both are
+ * The layout of a tensor in memory. `plain`: row-major in its logical shape. `last`: axis 1, the channels, moved to the end, which is the form that
+ * convolution and pooling kernels work on; a pointwise convolution and a norm then work on plain rows. For tensors with fewer than three axes, both are
  * the same.
  */
 export type Layout = "plain" | "last"
@@ -16,26 +16,26 @@ export interface Lowered {
   readonly value: Value
 }
 
-/** What a backend's kernels do well. */
+/** What a backend's kernels are good at. */
 export interface Traits {
-  /** Kernels for the gradients of convolutions; elsewhere they are convolutions and products themselves. */
+  /** Whether there are kernels for the gradients of convolutions; otherwise these are made of convolutions and products. */
   readonly gradientKernels: boolean
-  /** A kernel for the gradient of a maximum that is right: WebAssembly's is wrong where all of a window is below zero. */
+  /** Whether the kernel for the gradient of a maximum is correct: WebAssembly's is wrong if a whole window is below zero. */
   readonly poolGradientKernel: boolean
-  /** Windows may be padded by any numbers; elsewhere images are padded before. */
+  /** Whether windows can be padded by any amount; otherwise images are padded beforehand. */
   readonly explicitPadding: boolean
-  /** A product takes a transposed matrix as fast as any. */
+  /** Whether a product takes a transposed matrix as fast as any other. */
   readonly transposedProducts: boolean
-  /** Sums over leading axes are fastest by a pooling kernel. */
+  /** Whether sums over leading axes are fastest with a pooling kernel. */
   readonly pooledSums: boolean
-  /** The error function is faster made of arithmetic and a sigmoid than by its own kernel. */
+  /** Whether the error function is faster as arithmetic with a sigmoid than with its own kernel. */
   readonly composedErf: boolean
 }
 
 export interface Context {
   readonly b: Builder
   readonly traits: Traits
-  /** The layout a tensor was made in. */
+  /** The layout that a tensor was made in. */
   readonly layoutOf: (tensor: Tensor.Tensor) => Layout
   readonly get: (tensor: Tensor.Tensor, layout: Layout) => Value
   readonly plain: (tensor: Tensor.Tensor) => Value

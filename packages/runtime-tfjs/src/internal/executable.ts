@@ -25,7 +25,7 @@ interface Entry {
   readonly updates: ReadonlyArray<string>
 }
 
-/** Kernels compute before they return: timers, signals and other fibers get their turn between runs. */
+/** Kernels compute before they return: this gives timers, signals and other fibers a turn between runs. */
 const yieldToOthers = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 0)))
 
 export const compile =
@@ -88,7 +88,7 @@ export const compile =
           return outputs
         })
 
-      /** The elements of what holds a variable, once for all that it holds. */
+      /** The elements of the tensors that hold variables, fetched once for all the variables in each. */
       const contents = () => {
         const known = new Map<string, Data>()
         return (stored: string): Data => {

@@ -1,4 +1,4 @@
-/** TensorFlow.js's kernels as functions of values, with their shapes worked out. */
+/** TensorFlow.js's kernels as functions of values, which compute the resulting shapes. */
 import { Shape } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import type { Builder, Value } from "./plan.ts"
@@ -11,7 +11,7 @@ export const reshape = (b: Builder, x: Value, shape: Shape.Shape): Value => {
     : b.call("Reshape", [["x", source]], { shape: [...shape] }, shape, x.dtype)
 }
 
-/** A permutation with axes of length 1 left out and neighbours that stay together joined. */
+/** A permutation without axes of length 1, in which neighbours that stay together are joined. */
 const simplified = (shape: Shape.Shape, permutation: ReadonlyArray<number>) => {
   const groups: Array<Array<number>> = []
   for (const axis of permutation) {
@@ -66,7 +66,7 @@ export const step = (b: Builder, x: Value): Value => b.call("Step", [["x", x]], 
 export const clip = (b: Builder, x: Value, low: number, high: number): Value =>
   b.call("ClipByValue", [["x", x]], { clipValueMin: low, clipValueMax: high }, x.shape)
 
-/** Whole numbers, each no smaller than `low` and no larger than `high`. */
+/** Integers clamped to the range from `low` to `high`. */
 export const within = (b: Builder, x: Value, low: Value, high: Value): Value => {
   const bounded = (kernel: "Maximum" | "Minimum", v: Value, bound: Value) =>
     b.call(
@@ -84,7 +84,7 @@ export const within = (b: Builder, x: Value, low: Value, high: Value): Value => 
 
 export type Binary = "Add" | "Sub" | "Multiply" | "RealDiv" | "Maximum" | "Minimum" | "Pow"
 
-/** Joins neighbouring axes that broadcast alike: kernels are made for few axes. */
+/** Joins neighbouring axes that broadcast in the same way: kernels are made for few axes. */
 const joined = (x: Shape.Shape, y: Shape.Shape): readonly [Shape.Shape, Shape.Shape] => {
   const p: Array<number> = []
   const q: Array<number> = []
@@ -115,7 +115,7 @@ const pairwise = (b: Builder, kernel: string, x: Value, y: Value, dtype: "float3
   return reshape(b, value, shape)
 }
 
-/** Element by element, with broadcasting. */
+/** An element-wise operation with broadcasting. */
 export const binary = (b: Builder, kernel: Binary, x: Value, y: Value): Value => pairwise(b, kernel, x, y, "float32")
 export const add = (b: Builder, x: Value, y: Value) => binary(b, "Add", x, y)
 export const sub = (b: Builder, x: Value, y: Value) => binary(b, "Sub", x, y)
@@ -132,11 +132,11 @@ export const filled = (b: Builder, value: number, shape: Shape.Shape): Value =>
 export const scale = (b: Builder, x: Value, factor: number): Value => (factor === 1 ? x : mul(b, x, scalar(b, factor)))
 export const plus = (b: Builder, x: Value, offset: number): Value => add(b, x, scalar(b, offset))
 
-/** The shapes in which data has been the right side of a product. */
+/** For each builder, the shape in which data has been the right-hand side of a product. */
 const rightSides = new WeakMap<Builder, Map<number, string>>()
 
 /**
- * The right side of a product, with data of its own where it needs some: the WebAssembly backend keeps a packed form of it by its data alone and takes
+ * The right-hand side of a product, copied if necessary: the WebAssembly backend caches a packed form of it by its data alone, and would mistake
  * the same data in another shape for it.
  */
 const rightSide = (b: Builder, y: Value): Value => {
@@ -145,7 +145,7 @@ const rightSide = (b: Builder, y: Value): Value => {
   const source = b.unreshaped(y)
   const shape = y.shape.slice(-2)
   const before = known.get(source.id)
-  // A vector is a row to one and a column to the other, maybe in another program.
+  // A vector can be a row in one product and a column in another, possibly in another program.
   const ambiguous = source !== y && shape.includes(1)
   if (!ambiguous && (before === undefined || before === shape.join())) {
     known.set(source.id, shape.join())
@@ -158,7 +158,7 @@ const rightSide = (b: Builder, y: Value): Value => {
   return b.call("Add", operands, {}, y.shape)
 }
 
-/** A product of matrices or of batches of them. */
+/** A product of matrices, or of batches of them. */
 export const matmul = (
   b: Builder,
   x: Value,
@@ -206,7 +206,7 @@ const divisorNear = (most: number, n: number): number => {
 }
 
 /**
- * The mean over axes that lie before or between others, by a pooling kernel over the whole of them: in WebAssembly that is ten times as fast as the kernel
+ * The mean over axes that come before or between others, by a pooling kernel over all of them: in WebAssembly that is ten times as fast as the kernel
  * for sums. `undefined` for other axes.
  */
 const pooledMean = (b: Builder, x: Value, axes: ReadonlyArray<number>): Value | undefined => {
@@ -273,7 +273,7 @@ export const average = (b: Builder, x: Value): Value => {
 /** Elements `start ≤ i < end` of one axis. */
 export const slice = (b: Builder, x: Value, axis: number, start: number, end: number): Value => {
   if (start === 0 && end === x.shape[axis]) return x
-  // As three axes at most: before, the one that is cut, after.
+  // With three axes at most: those before the sliced one, that one, and those after it.
   const shape = x.shape.map((n, i) => (i === axis ? end - start : n))
   const [outer, inner] = [Shape.size(x.shape.slice(0, axis)), Shape.size(x.shape.slice(axis + 1))]
   const flat = reshape(b, x, [outer, Arr.getUnsafe(x.shape, axis) * inner])
@@ -282,7 +282,7 @@ export const slice = (b: Builder, x: Value, axis: number, start: number, end: nu
   return reshape(b, cut, shape)
 }
 
-/** `value` (0 by default) around, per axis. */
+/** Pads with `value` (0 by default) before and after, per axis. */
 export const pad = (
   b: Builder,
   x: Value,
@@ -300,7 +300,7 @@ export const pad = (
         x.dtype
       )
 
-/** Padding where the numbers are positive, cutting where they are negative. */
+/** Pads where the numbers are positive and crops where they are negative. */
 export const fit = (b: Builder, x: Value, before: ReadonlyArray<number>, after: ReadonlyArray<number>): Value => {
   let cut = x
   for (const [axis, n] of x.shape.entries())
@@ -323,7 +323,7 @@ export const concat = (b: Builder, xs: ReadonlyArray<Value>, axis: number): Valu
   return b.call("Concat", operands, { axis }, shape, first.dtype)
 }
 
-/** The elements at these places of an axis, in this order. */
+/** The elements at these positions along an axis, in this order. */
 export const gather = (b: Builder, x: Value, axis: number, places: ReadonlyArray<number>): Value => {
   const [outer, inner] = [Shape.size(x.shape.slice(0, axis)), Shape.size(x.shape.slice(axis + 1))]
   const flat = reshape(b, x, [outer, Arr.getUnsafe(x.shape, axis), inner])

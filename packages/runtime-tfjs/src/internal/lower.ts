@@ -1,4 +1,4 @@
-/** Programs as plans of kernel calls. */
+/** Turns programs into plans of kernel calls. */
 import type { Program, Tensor } from "@uninet/graph"
 import * as Context from "./context.ts"
 import * as Plan from "./plan.ts"
@@ -8,11 +8,11 @@ import { rules } from "./rules.ts"
 export interface Lowered {
   readonly plan: Plan.Plan
   readonly outputs: ReadonlyArray<string>
-  /** Names of the variables that are replaced. */
+  /** Names of the variables that get new values. */
   readonly updates: ReadonlyArray<string>
 }
 
-/** A kernel that the backend does not have, and what asked for it. */
+/** A kernel that the backend does not have, and what requested it. */
 export interface Missing {
   readonly kernel: string
   readonly op: string

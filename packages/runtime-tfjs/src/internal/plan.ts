@@ -1,11 +1,11 @@
 /**
- * Collects kernel calls. A call that was asked for before with the same operands is that earlier call, so that rules which share intermediate
- * results (a batch norm and its gradients, say) simply ask for them; and every result is freed after its last use.
+ * Collects kernel calls. Requesting a call with the same operands as an earlier one gives that earlier call, so rules that share intermediate
+ * results (a batch norm and its gradients, for example) can simply request them. Every result is freed after its last use.
  */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 
-/** A result of a call, or a leaf, with the shape it has in memory. */
+/** The result of a call, or a leaf, with its shape in memory. */
 export interface Value {
   readonly id: number
   readonly shape: Shape.Shape
@@ -25,13 +25,13 @@ export interface Call {
 }
 
 export interface Plan {
-  /** Calls on constants alone: made once. */
+  /** Calls on constants alone, which are made once. */
   readonly once: ReadonlyArray<Call>
   readonly calls: ReadonlyArray<Call>
   readonly constants: ReadonlyArray<Constant>
   readonly inputs: ReadonlyArray<Leaf>
   readonly variables: ReadonlyArray<Leaf>
-  /** What lives on between runs: constants and what was made of them. */
+  /** What is kept between runs: constants and what was made from them. */
   readonly kept: ReadonlyArray<number>
   readonly ends: ReadonlyArray<number>
   readonly size: number
@@ -48,7 +48,7 @@ export interface Constant {
 }
 
 export interface Builder {
-  /** Whether sums are fastest by a pooling kernel. */
+  /** Whether sums are fastest with a pooling kernel. */
   readonly poolsSums: boolean
   readonly call: (
     kernel: string,
@@ -60,13 +60,13 @@ export interface Builder {
   readonly constant: (data: Float32Array | Int32Array, shape: Shape.Shape) => Value
   readonly input: (name: string, shape: Shape.Shape, dtype: Tensor.DType) => Value
   readonly variable: (name: string, shape: Shape.Shape, dtype: Tensor.DType) => Value
-  /** The value that a chain of reshapes began with. */
+  /** The value at the start of a chain of reshapes. */
   readonly unreshaped: (value: Value) => Value
-  /** Ends the plan: `ends` stay for the caller, all else that a run makes is freed in it. */
+  /** Completes the plan: `ends` are kept for the caller; a run frees everything else that it makes. */
   readonly finish: (ends: ReadonlyArray<Value>) => Plan
 }
 
-/** Constants up to this many elements are compared by content. */
+/** Constants with up to this many elements are compared by content. */
 const comparedByContent = 4096
 
 interface Made {
@@ -76,7 +76,7 @@ interface Made {
   readonly value: Value
 }
 
-/** `onCall` is told of every kernel as it is asked for. */
+/** `onCall` is called with every kernel that is requested. */
 export const make = (poolsSums: boolean, onCall: (kernel: string) => void): Builder => {
   const known = new Map<string, Value>()
   const made = new Map<number, Made>()
@@ -110,7 +110,7 @@ export const make = (poolsSums: boolean, onCall: (kernel: string) => void): Buil
     const lasting = new Set(used.map(({ value }) => value.id))
     const once: Array<Made> = []
     const each: Array<Made> = []
-    // In the order in which they were asked for, which has every call after its operands.
+    // In the order of the requests, in which every call comes after its operands.
     for (const m of made.values()) {
       if (!needed.has(m.value.id)) continue
       const constant = m.inputs.every(([, value]) => lasting.has(value.id))

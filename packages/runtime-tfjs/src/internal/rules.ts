@@ -6,7 +6,7 @@ import * as Products from "../rules/products.ts"
 import * as Resize from "../rules/resize.ts"
 import type { Rules } from "./context.ts"
 
-/** One row per op; the type checker says when one is missing. */
+/** One row per op; a missing one is a type error. */
 export const rules: Rules = {
   ...Basic.rules,
   ...Products.rules,

@@ -1,4 +1,4 @@
-/** Leaves, arithmetic, activations, reductions, moving elements about, and the optimiser. */
+/** Leaves, arithmetic, activations, reductions, moves of elements, and the optimiser. */
 import { type Op, Shape, Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import {
@@ -36,11 +36,11 @@ const binaryKernels = {
 
 const comparisons = { greater: "Greater", greaterOrEqual: "GreaterEqual", equal: "Equal" } as const
 
-/** What a broadcast repeats, where another operand of its shape repeats it anyway. */
+/** The tensor before a broadcast, if another operand of the broadcast's shape makes it redundant. */
 const narrowed = (t: Tensor.Tensor, other: Tensor.Tensor): Tensor.Tensor =>
   Tensor.is("broadcastTo")(t) && other.kind !== "broadcastTo" && Shape.equals(t.shape, other.shape) ? t.inputs[0] : t
 
-/** A tensor seen as having leading axes of length 1, in a layout. */
+/** A tensor with leading axes of length 1 added, in a layout. */
 const widened = (ctx: Context, tensor: Tensor.Tensor, rank: number, layout: Layout): Value => {
   if (tensor.shape.length === rank) return ctx.get(tensor, layout)
   const shape = [...Array.from({ length: rank - tensor.shape.length }, () => 1), ...tensor.shape]
@@ -61,7 +61,7 @@ const shaped = (ctx: Context, node: Tensor.Tensor, layout: Layout, value: Value)
   value: K.reshape(ctx.b, value, physicalShape(layout, node.shape))
 })
 
-/** Φ, the normal distribution function, and e^(−x²/2), which its density is made of. */
+/** Φ, the normal distribution function, and e^(−x²/2), from which its density follows. */
 const normal = (ctx: Context, x: Value): { readonly cumulative: Value; readonly peaked: Value } => {
   const { b } = ctx
   const half = K.scale(b, K.unary(b, "Square", x), -0.5)
@@ -92,7 +92,7 @@ const activations: Record<Op.ActivationFunction, (ctx: Context, x: Value) => Val
 
 const slopes: Record<Op.ActivationFunction, (ctx: Context, x: Value) => Value> = {
   relu: ({ b }, x) => K.step(b, x),
-  // Φ(x) + x·φ(x), φ the normal density.
+  // Φ(x) + x·φ(x), where φ is the normal density.
   gelu: (ctx, x) => {
     const { cumulative, peaked } = normal(ctx, x)
     return K.add(ctx.b, cumulative, K.scale(ctx.b, K.mul(ctx.b, x, peaked), 1 / Math.sqrt(2 * Math.PI)))
@@ -151,7 +151,7 @@ export const rules = {
     const rank = x.shape.length
     const along = axes.map((axis) => physicalAxis(layout, rank, axis))
     const value = ctx.get(x, layout)
-    // With channels last, what is left is in order unless an axis that follows the channels is left too.
+    // With channels last, the remaining axes are in order unless an axis after the channels remains too.
     const left = x.shape.map((_, i) => i).filter((i) => !axes.includes(i) && x.shape[i] !== 1)
     const inOrder = layout === "plain" || !left.includes(1) || left.at(-1) === 1
     const of = (v: Value, over: ReadonlyArray<number>) => {
@@ -193,7 +193,7 @@ export const rules = {
     return plain(K.reshape(ctx.b, hot, node.shape))
   },
 
-  // What gains or loses axes of length 1 behind its channels lies alike in both layouts.
+  // A reshape that only adds or removes axes of length 1 after the channels is the same in both layouts.
   reshape: (node, ctx) => plain(K.reshape(ctx.b, ctx.plain(node.inputs[0]), node.shape)),
   transpose: (node, ctx) => plain(K.transpose(ctx.b, ctx.plain(node.inputs[0]), node.attributes.permutation)),
   slice: (node, ctx) => {
@@ -215,7 +215,7 @@ export const rules = {
     const xs = node.inputs.map((x) => ctx.get(x, layout))
     return { layout, value: K.concat(ctx.b, xs, axis) }
   },
-  // With channels last an image is its tokens already.
+  // With channels last, an image already is its tokens.
   toTokens: (node, ctx) => plain(K.reshape(ctx.b, ctx.last(node.inputs[0]), node.shape)),
   toImage: (node, ctx) => last(K.reshape(ctx.b, ctx.plain(node.inputs[0]), physicalShape("last", node.shape))),
 

@@ -1,10 +1,10 @@
-/** Rows of a table by their numbers. A number that is no row's gives nothing: kernels would refuse it or read beyond the table. */
+/** Rows of a table by index. An index out of range gives zeros: kernels would reject it or read beyond the table. */
 import { Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import { type Context, plain, type Rules } from "../internal/context.ts"
 import * as K from "../internal/kernels.ts"
 
-/** Indices as a vector of numbers of rows, and for each 1 where it was one and 0 elsewhere, `[indices, 1]`. */
+/** Indices as a vector of row numbers, and for each 1 if it is in range and 0 otherwise, `[indices, 1]`. */
 const numbersOf = (ctx: Context, indices: Tensor.Tensor, rows: number) => {
   const { b } = ctx
   const count = Shape.size(indices.shape)

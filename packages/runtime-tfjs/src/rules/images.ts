@@ -1,9 +1,9 @@
 /**
  * Convolution, pooling and their gradients, on images with channels last.
  *
- * Where a backend has no kernels for the gradients they are made of what it has: the input's gradient is a convolution of the result's gradient,
- * spread by the stride, with the flipped kernel; the weight's is a convolution of the input with the result's gradient as its kernel, batch and
- * channels exchanged; and of a depthwise one it is a product of shifted maps, summed.
+ * If a backend has no kernels for the gradients, they are made from the kernels that it has. The input's gradient is a convolution of the
+ * result's gradient, spread by the stride, with the flipped kernel. The weight's gradient is a convolution of the input with the result's
+ * gradient as its kernel, with batch and channels exchanged; for a depthwise convolution, it is a product of shifted maps, summed.
  */
 import { Op, Shape, type Tensor } from "@uninet/graph"
 import * as Arr from "effect/Array"
@@ -12,7 +12,7 @@ import * as K from "../internal/kernels.ts"
 import type { Value } from "../internal/plan.ts"
 import { crossProduct, product, rows } from "./products.ts"
 
-/** Four lengths: of an image, with its channels second in a program and last here, or of a convolution's weight. */
+/** Four lengths: of an image, whose channels come second in a program and last here, or of a convolution's weight. */
 type Image = Shape.OfRank<4>
 const lengths = Shape.ofRank(4)
 
@@ -22,16 +22,16 @@ const fromRows = (ctx: Context, node: Tensor.Tensor, value: Value): Lowered =>
 const isPointwise = (weight: Image, { groups, padding, stride }: Op.Convolution) =>
   groups === 1 && weight[2] * weight[3] === 1 && stride.every((s) => s === 1) && padding.every((p) => p === 0)
 
-/** One kernel for every channel, or several, but each of one input channel. */
+/** One kernel per channel, or several, each with one input channel. */
 const isDepthwise = (weight: Image) => weight[1] === 1
 
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
   K.reshape(ctx.b, ctx.plain(weight), weight.shape.slice(0, 2))
 
-/** `[out, in, kh, kw]` as kernels take it, `[kh, kw, in, out]`. */
+/** `[out, in, kh, kw]` in the form that kernels take, `[kh, kw, in, out]`. */
 const kernelOf = (ctx: Context, weight: Value): Value => K.transpose(ctx.b, weight, [2, 3, 1, 0])
 
-/** `[in · multiplier, 1, kh, kw]` as depthwise kernels take it, `[kh, kw, in, multiplier]`. */
+/** `[in · multiplier, 1, kh, kw]` in the form that depthwise kernels take, `[kh, kw, in, multiplier]`. */
 const depthwiseKernel = (ctx: Context, weight: Value, channels: number): Value => {
   const [out, , kh, kw] = lengths(weight.shape)
   return K.reshape(ctx.b, K.transpose(ctx.b, weight, [2, 3, 0, 1]), [kh, kw, channels, out / channels])
@@ -42,7 +42,7 @@ interface Padded {
   readonly pad: string | ReadonlyArray<ReadonlyArray<number>>
 }
 
-/** An image and the padding to give to a kernel. */
+/** An image and the padding to pass to a kernel. */
 const padded = (
   { b, traits }: Context,
   image: Value,
@@ -107,7 +107,7 @@ const convolveDepthwise = (
   window: Op.Window,
   dilation: Op.Convolution["dilation"]
 ): Value => {
-  // Kernels take a stride or a dilation, not both.
+  // Kernels take either a stride or a dilation, not both.
   if ([window.stride, dilation].every((steps) => steps.some((n) => n > 1)))
     return sampled(ctx, convolveDepthwise(ctx, image, filter, { ...window, stride: [1, 1] }, dilation), window.stride)
   const { image: x, pad } = padded(ctx, image, window.padding)
@@ -126,7 +126,7 @@ const convolveDepthwise = (
   )
 }
 
-/** Zeros after every row and column, as many as make the stride 1. */
+/** Inserts zeros after every row and column, as many as make the stride 1. */
 const spread = ({ b }: Context, dy: Value, [sh, sw]: Op.Window["stride"]): Value => {
   const [batch, height, width, channels] = lengths(dy.shape)
   const columns = K.pad(b, K.reshape(b, dy, [batch * height * width, 1, channels]), [0, 0, 0], [0, sw - 1, 0])
@@ -135,7 +135,7 @@ const spread = ({ b }: Context, dy: Value, [sh, sw]: Op.Window["stride"]): Value
   return K.reshape(b, both, [batch, height * sh, width * sw, channels])
 }
 
-/** Every element at a whole number of strides: the inverse of `spread`. */
+/** Every element at a multiple of the stride: the inverse of `spread`. */
 const sampled = ({ b }: Context, x: Value, [sh, sw]: Op.Window["stride"]): Value => {
   const [batch, height, width, channels] = lengths(x.shape)
   const [rows, columns] = [Math.ceil(height / sh), Math.ceil(width / sw)]
@@ -158,7 +158,7 @@ const slidingGradient = (
   const wide = spread(ctx, dy, stride)
   const [, wideHeight, wideWidth] = lengths(wide.shape)
   const padding = [kh - 1 - top, kw - 1 - left, height - wideHeight + top, width - wideWidth + left] as const
-  // Negative padding cuts; what is positive is the kernel's own to add.
+  // Negative padding crops; positive padding is left to the kernel.
   const cut = unpadded(
     ctx,
     wide,
@@ -178,7 +178,7 @@ const sides = ([top, left, bottom, right]: Op.Window["padding"], of: (n: number)
 const unpadded = ({ b }: Context, x: Value, [top, left, bottom, right]: Op.Window["padding"]): Value =>
   K.fit(b, x, [0, -top, -left, 0], [0, -bottom, -right, 0])
 
-/** One group's channels, which stand last. */
+/** The channels of one group, which come last. */
 const channelsOf = ({ b }: Context, x: Value, index: number, groups: number): Value => {
   const size = Arr.getUnsafe(x.shape, 3) / groups
   return K.slice(b, x, 3, index * size, (index + 1) * size)
@@ -192,7 +192,7 @@ const kernelsOf = ({ b }: Context, weight: Value, index: number, groups: number)
 const eachGroup = (groups: number, one: (index: number) => Value): ReadonlyArray<Value> =>
   Array.from({ length: groups }, (_, index) => one(index))
 
-/** TensorFlow.js's kernels for gradients know no dilation. */
+/** TensorFlow.js's gradient kernels do not support dilation. */
 const hasKernels = ({ traits }: Context, { dilation }: Op.Convolution) =>
   traits.gradientKernels && dilation.every((n) => n === 1)
 
@@ -269,8 +269,8 @@ const gradInputDepthwise = (
 }
 
 /**
- * The gradient of `[channels, 1, kh, kw]`: at every tap the input's map, shifted, times the spread gradient. Both lie on one grid of rows, so that a
- * shift is a number of rows; what reaches beyond an image meets zeros.
+ * The gradient of `[channels, 1, kh, kw]`: at every tap, the input's map, shifted, times the spread gradient. Both are on the same grid of rows, so a
+ * shift is a number of rows; whatever reaches beyond an image meets zeros.
  */
 const gradWeightDepthwise = (
   ctx: Context,
@@ -300,9 +300,9 @@ const gradWeightDepthwise = (
 const biased = (ctx: Context, y: Value, bias: Tensor.Tensor | undefined): Value =>
   bias === undefined ? y : K.add(ctx.b, y, ctx.plain(bias))
 
-/** The maximum over windows of an image padded before. */
+/** The maximum over windows of an image that is already padded. */
 const pooled = (ctx: Context, image: Value, kernel: Op.Pool["kernel"], stride: Op.Window["stride"]): Value => {
-  // Kernels refuse a window of one element.
+  // Kernels reject a window of one element.
   if (isSingle(kernel)) return sampled(ctx, image, stride)
   const [batch, height, width, channels] = lengths(image.shape)
   const length = (n: number, axis: 0 | 1) => Math.floor((n - kernel[axis]) / stride[axis]) + 1
@@ -313,7 +313,7 @@ const pooled = (ctx: Context, image: Value, kernel: Op.Pool["kernel"], stride: O
 /**
  * The gradient of maxima `y` over `size` neighbours along one axis of an image: each goes to the first of its largest elements.
  *
- * On the grid of the image's rows a neighbour is a shift. Results that the stride leaves out have a gradient of nothing.
+ * On the grid of the image's rows, a neighbour is a shift. Results that the stride skips have a gradient of zero.
  */
 const throughMaxima = (
   ctx: Context,
@@ -341,7 +341,7 @@ const throughMaxima = (
   let left: Value | undefined
   const parts = Array.from({ length: size }, (_, i) => {
     const shift = i * unit
-    // What no earlier neighbour took: the last one has to be it.
+    // Whatever no earlier neighbour took must go to the last one.
     const below = K.step(b, K.sub(b, largest, K.slice(b, flat, 0, shift, shift + length)))
     const wins = K.sub(b, one, below)
     const takes = i === size - 1 && left !== undefined ? left : left === undefined ? wins : K.mul(b, left, wins)
@@ -355,7 +355,7 @@ const throughMaxima = (
   )
 }
 
-/** The mean over windows of an image padded before, its padding counted. */
+/** The mean over windows of an image that is already padded, with its padding counted. */
 const averaged = (ctx: Context, image: Value, kernel: Op.Pool["kernel"], stride: Op.Window["stride"]): Value => {
   if (isSingle(kernel)) return sampled(ctx, image, stride)
   const [, , , channels] = lengths(image.shape)
@@ -363,7 +363,7 @@ const averaged = (ctx: Context, image: Value, kernel: Op.Pool["kernel"], stride:
   return ctx.b.call("AvgPool", [["x", image]], { filterSize: [...kernel], strides: [...stride], pad: "valid" }, shape)
 }
 
-/** A pooled image `[batch, h, w, channels]` from one whose padding was counted, or the other way round for its gradient: they differ by a factor per window. */
+/** Turns a pooled image `[batch, h, w, channels]` whose padding was counted into one without it, or the reverse for its gradient: they differ by a factor per window. */
 const withoutPadding = (
   { b }: Context,
   x: Value,
@@ -385,7 +385,7 @@ const withoutPadding = (
 
 const isSingle = (kernel: ReadonlyArray<number>) => kernel.every((n) => n === 1)
 
-/** Below any number that a window may hold. */
+/** Less than any number that a window may contain. */
 const lowest = -3.4e38
 
 export const rules = {
@@ -475,7 +475,7 @@ export const rules = {
       ] as const
       return last(unpadded(ctx, b.call("MaxPoolGrad", operands, attributes, image.shape), padding))
     }
-    // First the largest of each row's piece, then the largest of those: the first one in reading order wins.
+    // First the maximum of each row of the window, then the maximum of those, so that the first one in reading order wins.
     const across = pooled(ctx, image, [1, kernel[1]], [1, stride[1]])
     const down = pooled(ctx, across, [kernel[0], 1], [stride[0], 1])
     const dAcross = throughMaxima(ctx, across, down, dy, 1, kernel[0], stride[0])
@@ -489,7 +489,7 @@ export const rules = {
     const y = averaged(ctx, surrounded(ctx, ctx.last(x), padding), kernel, stride)
     return last(withoutPadding(ctx, y, node.attributes, [height, width]))
   },
-  // The mean over windows of the spread gradient: every element gets the same part of each window that it is in.
+  // The mean over windows of the spread gradient: every element gets the same share of each window that contains it.
   averagePool2dGrad: (node, ctx) => {
     const { inputShape, kernel } = node.attributes
     const [, , height, width] = lengths(inputShape)

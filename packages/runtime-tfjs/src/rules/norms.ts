@@ -13,7 +13,7 @@ const fromRows = (ctx: Context, node: Tensor.Tensor, value: Value) =>
 /** The mean over rows, per column. */
 const columnMean = ({ b }: Context, x: Value): Value => K.mean(b, x, [0])
 
-/** Rows less the batch's mean, that mean, and the biased variance. */
+/** Rows minus the batch's mean, that mean, and the biased variance. */
 const moments = (ctx: Context, x: Tensor.Tensor) => {
   const { b } = ctx
   const from = channelRows(ctx, x)
@@ -25,11 +25,11 @@ const moments = (ctx: Context, x: Tensor.Tensor) => {
 const inverseDeviation = ({ b }: Context, variance: Value, epsilon: number): Value =>
   K.unary(b, "Rsqrt", K.plus(b, variance, epsilon))
 
-/** A batch norm's scale times numbers per channel, where it has one. */
+/** Numbers per channel times a batch norm's scale, if it has one. */
 const scaledBy = (ctx: Context, gamma: Tensor.Tensor | undefined, x: Value): Value =>
   gamma === undefined ? x : K.mul(ctx.b, ctx.plain(gamma), x)
 
-/** Rows with their own mean taken off, and one over their deviation, `[rows, 1]`. */
+/** Rows minus their own mean, and the reciprocal of their standard deviation, `[rows, 1]`. */
 const rowMoments = (ctx: Context, x: Tensor.Tensor, epsilon: number) => {
   const { b } = ctx
   const from = rows(ctx, ctx.plain(x))
@@ -59,7 +59,7 @@ export const rules = {
     const { centred, variance } = moments(ctx, x)
     const inverse = inverseDeviation(ctx, variance, node.attributes.epsilon)
     const dy = channelRows(ctx, dyNode)
-    // γs·(dy − mean(dy) − x̂·mean(dy·x̂)) as a·dy + b·centred + c with numbers a, b, c per channel.
+    // γs·(dy − mean(dy) − x̂·mean(dy·x̂)) as a·dy + b·centred + c, with numbers a, b, c per channel.
     const a = scaledBy(ctx, gamma, inverse)
     const product = columnMean(ctx, K.mul(b, dy, centred))
     const along = K.mul(b, K.mul(b, a, product), K.unary(b, "Square", inverse))

@@ -6,7 +6,7 @@ import * as K from "../internal/kernels.ts"
 import type { Value } from "../internal/plan.ts"
 import { throughSoftmax } from "./basic.ts"
 
-/** A product of two matrices; backends that are slow at transposed ones get them transposed before. */
+/** A product of two matrices; backends that are slow with transposed ones get them transposed beforehand. */
 export const product = (
   { b, traits }: Context,
   x: Value,
@@ -19,7 +19,7 @@ export const product = (
   return K.matmul(b, turned(x, transposeA), turned(y, transposeB))
 }
 
-/** xᵀ·y of two matrices of many rows each: the narrower one is transposed. */
+/** xᵀ·y for two matrices with many rows each: the narrower one is transposed. */
 export const crossProduct = (ctx: Context, x: Value, y: Value): Value =>
   Arr.getUnsafe(x.shape, 1) <= Arr.getUnsafe(y.shape, 1)
     ? product(ctx, x, y, { transposeA: true })
@@ -58,7 +58,7 @@ const probabilities = (
   if (mask === undefined) return K.softmax(b, scaled)
   const groups = Arr.getUnsafe(mask.shape, 0)
   const [all, queries, keys] = Shape.ofRank(3)(scaled.shape)
-  // What is masked alike is one axis.
+  // Axes with the same mask are joined into one.
   const [alike, apart] = mask.shape.length === 2 ? ([heads * queries, []] as const) : ([heads, [queries]] as const)
   const grouped = K.reshape(b, scaled, [all / heads / groups, groups, alike, ...apart, keys])
   const masked = K.add(b, grouped, K.reshape(b, ctx.plain(mask), [1, groups, 1, ...apart, keys]))
@@ -71,7 +71,7 @@ export const rules = {
     const [x, y] = Tensor.each(ctx.plain)(node.inputs)
     const { transposeA, transposeB } = node.attributes
     if (x.shape.length === y.shape.length) return plain(product(ctx, x, y, node.attributes))
-    // One matrix for all of the other side's: a product of its rows where it is the right side, a batch of its own where it is the left.
+    // One matrix for all of the other side's: as the right-hand side it is a product of rows, as the left-hand side a batch of its own.
     if (y.shape.length === 2 && !transposeA)
       return plain(K.reshape(b, product(ctx, rows(ctx, x), y, { transposeB }), node.shape))
     const batched = (v: Value, other: Value) =>

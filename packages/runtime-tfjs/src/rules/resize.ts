@@ -1,4 +1,4 @@
-/** Images in another size, axis by axis: two gatherings that are mixed, and for the gradient a product with the matrix that says what went where. */
+/** Resizes images axis by axis: two gathers that are mixed and, for the gradient, a product with the matrix that records what went where. */
 import { Op } from "@uninet/graph"
 import * as Arr from "effect/Array"
 import { type Context, last, type Rules } from "../internal/context.ts"
@@ -12,7 +12,7 @@ const axes = [
   [2, 3]
 ] as const
 
-/** One axis with as many elements as it is to have. */
+/** One axis resized to its new number of elements. */
 const resized = ({ b }: Context, x: Value, axis: number, mode: Op.Interpolation, length: number): Value => {
   if (x.shape[axis] === length) return x
   const { first, second, share } = Op.resizeTaps(mode, Arr.getUnsafe(x.shape, axis), length)

@@ -1,7 +1,7 @@
 /**
- * Finds the block size of the processor's blocked convolutions: 16 with AVX-512, 8 with AVX2, none elsewhere.
+ * Finds the block size of the CPU's blocked convolutions: 16 with AVX-512, 8 with AVX2, none otherwise.
  *
- * A wrong size gives wrong numbers without an error, so a small convolution is tried and held against the plain operator.
+ * A wrong size gives wrong numbers without an error, so a small convolution is run and compared with the plain operator.
  */
 import { Op, Program, Shape } from "@uninet/graph"
 import { Lowering } from "@uninet/onnx"
@@ -45,5 +45,5 @@ const find = async (): Promise<number> => {
 
 let known: Promise<number> | undefined
 
-/** The block size, 0 where there are no blocked kernels. Looked for once per process. */
+/** The block size, 0 if there are no blocked kernels. Determined once per process. */
 export const blockSize = (): Promise<number> => (known ??= find())

@@ -1,7 +1,7 @@
 /**
- * Lowered programs, remembered by their graph: a search trains its best architectures again. It saves a fifth of what compiling takes (bench/results/compile.md).
+ * A cache of lowered programs, by graph: a search trains its best architectures again. It saves a fifth of the compile time (bench/results/compile.md).
  *
- * Sessions are not kept: an idle one holds as much memory as its last run needed.
+ * Sessions are not kept: an idle session holds as much memory as its last run needed.
  */
 import { Program } from "@uninet/graph"
 import { Lowering, Model } from "@uninet/onnx"
@@ -12,13 +12,13 @@ import * as Hash from "effect/Hash"
 import { lower } from "./session.ts"
 
 export interface Lowered extends Lowering.Lowered {
-  /** The model as ONNX Runtime reads it. */
+  /** The model in the form that ONNX Runtime reads. */
   readonly bytes: Uint8Array
 }
 
 type Packs = Required<Pick<Lowering.Options, "packedInputs" | "packedOutputs">>
 
-/** What is asked for; two requests are equal where their models are. */
+/** A request; two are equal if their models are. */
 class Request implements Equal.Equal {
   readonly program: Program.Program
   readonly block: number
@@ -43,10 +43,10 @@ class Request implements Equal.Equal {
   }
 }
 
-/** Some programs of a trial, and of the few best ones. */
+/** Enough for a few programs of a trial, and for those of the few best trials. */
 const capacity = 16
 
-/** A function that lowers programs and remembers the last ones. */
+/** A function that lowers programs and caches the most recent ones. */
 export const make = Effect.map(
   Cache.make({
     capacity,

@@ -1,9 +1,9 @@
 /**
- * The state of an executable on flat WebAssembly memory: every variable is a view of it, which ONNX Runtime reads and writes directly, and
+ * The state of an executable in flat WebAssembly memory: every variable is a view of it that ONNX Runtime reads and writes directly, and
  * the optimiser runs over all of them at once.
  *
- * The optimised variables stand in arrays of one order (parameters, gradients, then what the optimiser keeps: AdamW's first and second moments, SGD's velocity), those
- * with equal constants next to each other; all other variables follow.
+ * The optimised variables are in arrays with the same order (parameters, gradients, then what the optimiser keeps: AdamW's first and second moments, SGD's velocity), with
+ * those that have equal constants next to each other. All other variables follow.
  */
 import { type Updates } from "@uninet/engine"
 import { Shape, type Tensor } from "@uninet/graph"
@@ -27,32 +27,32 @@ declare const WebAssembly: {
   }
 }
 
-/** A run of neighbouring optimised variables with the same constants. */
+/** Adjacent optimised variables with the same constants. */
 interface Group {
   readonly rule: Updates.Rule
-  /** In elements, from the start of each of the arrays; a multiple of four. */
+  /** In elements, from the start of each array; a multiple of four. */
   readonly start: number
   readonly count: number
 }
 
-/** Small variables that stand next to each other: for a session they are one, since every input and output costs it some microseconds. */
+/** Small variables that are next to each other. A session sees them as one, since every input and output costs it some microseconds. */
 export interface Pack {
   readonly members: ReadonlyArray<{ readonly name: string; readonly size: number }>
   readonly values: Float32Array
-  /** Where their gradients are to be written, if they are optimised. */
+  /** Where to write their gradients, if they are optimised. */
   readonly gradients: Float32Array | undefined
 }
 
-/** Variables of at most so many elements go into packs: beyond that copying them costs more than it saves. */
+/** Variables with at most this many elements go into packs: above that, copying them costs more than it saves. */
 const small = 4096
 
 export interface Memory {
-  /** Every variable's elements. Views of the memory: copy before handing out. */
+  /** Every variable's elements. They are views of the memory: copy them before passing them to a caller. */
   readonly variables: ReadonlyMap<string, Float32Array>
   readonly packs: ReadonlyArray<Pack>
-  /** Where the gradient of an optimised variable is to be written. */
+  /** Where to write the gradient of an optimised variable. */
   readonly gradients: ReadonlyMap<string, Float32Array>
-  /** One optimiser step with the gradients that were written, clipped to a global norm if one is given; gives the norm that they had then. */
+  /** One optimiser step with the gradients that were written, clipped to a global norm if one is given; returns their norm before clipping. */
   readonly optimise: (
     inputs: Readonly<Record<string, ArrayLike<number>>>,
     most: number | undefined
@@ -64,14 +64,14 @@ export interface Memory {
   ) => void
 }
 
-/** An input of one number; that a run is given it was checked before. */
+/** An input with a single number; inputs were checked before the run, so it is present. */
 const scalar = (values: ArrayLike<number> | undefined) => Option.getOrThrow(Option.fromUndefinedOr(values?.[0]))
 
 const roundUp = (n: number) => (n + 3) & ~3
 
 const isSmall = (v: Tensor.Tensor) => Shape.size(v.shape) <= small
 
-/** The small ones, and the others. */
+/** Splits variables into the small ones and the others. */
 const bySize = (variables: ReadonlyArray<Tensor.Tensor<"variable">>) =>
   [variables.filter(isSmall), variables.filter((v) => !isSmall(v))] as const
 
@@ -141,7 +141,7 @@ export const make = (
     packs,
     gradients,
     optimise: (inputs, most) => {
-      // What lies between the groups is zero.
+      // The gaps between the groups are zero.
       const norm = most === undefined ? undefined : Math.sqrt(kernels.squares(4 * optimised, optimised))
       const share = most === undefined || norm === undefined ? 1 : Math.min(1, most / (norm + 1e-6))
       for (const { count, rule, start } of groups) {

@@ -1,8 +1,8 @@
 /**
- * Programs whose variables live on the device: a run takes them where they are and leaves their successors there.
+ * Programs whose variables live on the device: a run uses them there, and leaves their new values there.
  *
- * The optimiser is part of the program, over joined variables. Reading copies the variables to the host by a program of their own, as the binding cannot
- * read a device's buffer itself; what was written goes to the device with the next run that uses it.
+ * The optimiser is part of the program, over joined variables. Reading copies the variables to the host with a separate program, as the binding cannot
+ * read a device's buffer itself. Written values go to the device with the next run that uses them.
  */
 import { Check, CompileFailed, type Data, failedRun, FirstValues, Guarded, Packing } from "@uninet/engine"
 import { Program } from "@uninet/graph"
@@ -68,7 +68,7 @@ export const compile =
       )
       const reader = stored.size === 0 ? undefined : yield* open("variables", contents, contents)
 
-      // Before the sessions are released, whose memory it is.
+      // This runs before the sessions, which own the memory, are released.
       yield* Effect.addFinalizer(() => Effect.sync(() => state.forEach((value) => value.dispose())))
 
       const start = (name: string, { lowered, session }: Entry, inputs: Readonly<Record<string, Data>>) =>
@@ -78,7 +78,7 @@ export const compile =
             const needed = new Set(session.inputNames)
             for (const { attributes, shape } of lowered.inputs) {
               const value = inputs[attributes.name]
-              // That nothing is missing was checked before; a session has no inputs that its program does not use.
+              // Inputs were checked before, so none is missing; a session has no inputs that its program does not use.
               if (value !== undefined && needed.has(attributes.name)) feeds[attributes.name] = tensor(value, shape)
             }
             for (const { attributes } of lowered.variables) {
@@ -86,11 +86,11 @@ export const compile =
               if (value !== undefined && needed.has(attributes.name)) feeds[attributes.name] = value
             }
             const results = await session.run(feeds)
-            // ONNX Runtime gives all outputs that a model has.
+            // ONNX Runtime returns every output of a model.
             const found = (name: string) => Option.getOrThrow(Option.fromUndefinedOr(results[name]))
             for (const { name, update } of lowered.updates) replace(update.variable.attributes.name, found(name))
             const outputs: Record<string, Data> = {}
-            // ONNX Runtime's outputs of a float32 or int32 type hold their elements in these arrays.
+            // Outputs of type float32 or int32 in ONNX Runtime hold their elements in these arrays.
             for (const { name } of lowered.outputs) outputs[name.replace(/^out:/, "")] = found(name).data as Data
             return outputs
           },

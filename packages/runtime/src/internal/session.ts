@@ -5,38 +5,38 @@ import { Lowering, Model } from "@uninet/onnx"
 import * as Result from "effect/Result"
 import * as ort from "onnxruntime-node"
 
-// What goes wrong is thrown; the library would print it as well.
+// Errors are thrown; the library would print them as well.
 ort.env.logLevel = "fatal"
 
-/** Elements as a tensor of ONNX Runtime, which views them. */
+/** Wraps elements in an ONNX Runtime tensor, which views them. */
 export const tensor = (data: Data, shape: Shape.Shape): ort.Tensor =>
   data instanceof Float32Array ? new ort.Tensor("float32", data, shape) : new ort.Tensor("int32", data, shape)
 
-/** What ONNX Runtime computes by. */
+/** The providers with which ONNX Runtime computes. */
 export type Provider = "cpu" | "webgpu" | "cuda"
 
-/** Up to so many bytes of results, memory is planned at the first run: 4% faster, and half as much memory again. */
+/** Up to this many bytes of results, memory is planned at the first run, which is 4% faster but takes half as much memory again. */
 const plannedBytes = 2 ** 28
 
-/** Options that were found fastest; see docs/decisions/engine.md. */
+/** The options that proved fastest; see docs/decisions/engine.md. */
 export const sessionOptions = (
   { model, peakBytes }: Pick<Lowering.Lowered, "model" | "peakBytes">,
   threads: number,
   provider: Provider = "cpu"
 ): ort.InferenceSession.SessionOptions => ({
   executionProviders: [provider],
-  // A model lowered to blocked kernels holds what the optimiser would make: without it a session opens three times as fast and runs the same.
+  // A model lowered to blocked kernels already has the form that the optimiser would produce: without it, a session opens three times as fast and runs just as fast.
   graphOptimizationLevel: model.nodes.some((node) => node.domain !== "") ? "disabled" : "all",
   executionMode: "sequential",
   enableMemPattern: provider === "cpu" && peakBytes <= plannedBytes,
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   logSeverityLevel: 3,
-  // Several threads share work in finer and finer pieces, so that none waits long for the last: 4% faster at two.
+  // Several threads share work in finer and finer pieces, so that none waits long for the last one: 4% faster with two.
   ...(provider === "cpu" && threads > 1 ? { extra: { session: { dynamic_block_base: "4" } } } : {})
 })
 
-/** Options of a session that runs once: what ONNX Runtime's optimiser takes is twice what it opens a session in without, and a run is no faster for it than that. */
+/** Options for a session that runs once: ONNX Runtime's optimiser takes twice as long as opening a session without it, and does not make up for that in one run. */
 export const once = {
   graphOptimizationLevel: "disabled",
   enableMemPattern: false
@@ -51,7 +51,7 @@ export const create = (
 ): Promise<ort.InferenceSession> =>
   ort.InferenceSession.create(bytes, { ...sessionOptions(lowered, threads, provider), ...more })
 
-/** Runs a small program by a provider; rejects where it does not start or computes wrongly. */
+/** Runs a small program with a provider; rejects if it does not start or computes wrong numbers. */
 export const probe = async (provider: Provider): Promise<void> => {
   const x = Op.input("x", [2, 3])
   const program = Result.getOrThrow(Program.make({ outputs: { y: Op.mul(Op.add(x, x), x) } }))
@@ -64,7 +64,7 @@ export const probe = async (provider: Provider): Promise<void> => {
   }
 }
 
-/** How a program is lowered for a processor with blocks of this size: images of whole blocks lie in lanes. */
+/** How to lower a program for a CPU with this block size: batches that divide into whole blocks are put in lanes. */
 export const optionsOf = (program: Program.Program, block: number): Pick<Lowering.Options, "block" | "lanes"> => {
   const convolutions = program.nodes.filter((node) => node.kind === "conv2d")
   const whole =
@@ -72,7 +72,7 @@ export const optionsOf = (program: Program.Program, block: number): Pick<Lowerin
   return { block, lanes: whole ? block : 1 }
 }
 
-/** Lowers a program for a processor with blocks of this size. */
+/** Lowers a program for a CPU with this block size. */
 export const lower = (
   program: Program.Program,
   name: string,
