@@ -33,9 +33,9 @@ for (const [name, table] of Object.entries(problems)) {
 if (chosen === undefined && named === undefined) {
   const machine = `${cpus()[0]?.model ?? "unknown processor"}, Node ${process.version}; other work ran on the machine`
   const about = [
-    "# Strategies on problems of numbers",
-    `\`node bench/controller-continuous.ts ${seeds}\` on ${machine}. The best value after so many evaluations, mean ± standard deviation over ${seeds} seeds; larger is better.`,
-    "`branin` and `hartmann-6` are the textbook functions on real numbers (negated where they are to be made small), `whole-hartmann-6` is the latter on whole numbers from 0 to 9999, `training` has two optimisers with numbers of their own, a schedule and a width (`bench/numeric-problems.ts`)."
+    "# Strategies on numeric problems",
+    `\`node bench/controller-continuous.ts ${seeds}\` on ${machine}. The best value after the given number of evaluations, mean ± standard deviation over ${seeds} seeds; larger is better.`,
+    "`branin` and `hartmann-6` are the textbook functions on real numbers (negated where smaller is better), `whole-hartmann-6` is the latter on integers from 0 to 9999, and `training` has two optimisers, each with its own numbers, a schedule and a width (`bench/numeric-problems.ts`)."
   ]
   writeFileSync(new URL("results/controller-continuous.md", import.meta.url), `${[...about, ...tables].join("\n\n")}\n`)
 }

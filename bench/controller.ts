@@ -56,7 +56,7 @@ for (const name of tables.split(",")) {
   const command = ["node bench/controller.ts", basename(name), seeds, chosen].filter((part) => part !== undefined)
   const machine = `${cpus()[0]?.model ?? "unknown processor"}, Node ${process.version}; other work ran on the machine`
   const about =
-    "`report` of the network best by `search` after so many evaluations: mean ± standard deviation over the seeds."
+    "The `report` figure of the network that is best by `search` after the given number of evaluations: mean ± standard deviation over the seeds."
   writeFileSync(
     new URL(`${file}.md`, out),
     `# ${table.name}\n\n\`${command.join(" ")}\` (${machine})\n\n${about}\n\n\`\`\`\n${text}\n\`\`\`\n`

@@ -148,7 +148,7 @@ await measure("search, random, ASHA, accuracy and MACs", (count) =>
 if (given === undefined) {
   const text = [
     "# Long searches",
-    `\`node bench/long-search.ts\` on ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.version}; other work ran on the machine. Seconds of processor time, learning and all that the program does included.`,
+    `\`node bench/long-search.ts\` on ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.version}; other work ran on the machine. Seconds of processor time, including learning and everything else the program does.`,
     `| what | ${(evaluations / 10).toLocaleString("en-GB")} | ${evaluations.toLocaleString("en-GB")} |\n| --- | --- | --- |\n${rows.join("\n")}`
   ]
   writeFileSync(new URL("results/long-search.md", import.meta.url), `${text.join("\n\n")}\n`)

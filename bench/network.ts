@@ -56,8 +56,8 @@ const rows = Object.entries(tasks).map(([name, work]) => {
 
 const report = `# Building and costing architectures
 
-Random architectures of the paper's space (224 px), ${count} other ones in each of ${rounds} rounds, one core of ${cpus()[0]?.model ?? "an unknown processor"}, Node ${process.versions.node}.
-Architectures per second of processor time (the garbage collector's threads included); the table's first round starts with nothing remembered and nothing compiled, its second row with the first's parts remembered. \`node bench/network.ts\`
+Random architectures of the paper's space (224 px), ${count} different ones in each of ${rounds} rounds, one core of ${cpus()[0]?.model ?? "an unknown processor"}, Node ${process.versions.node}.
+Architectures per second of processor time (the garbage collector's threads included); the first round starts with nothing cached and nothing compiled, and the second row with the first row's parts cached. \`node bench/network.ts\`
 
 | | first round | median | range |
 |---|--:|--:|--:|

@@ -120,16 +120,16 @@ const text = `# What watching a search costs
 
 \`node bench/telemetry.ts --rounds ${rounds} --trials ${trials}\` (${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.version}; other work ran on the machine)
 
-A search whose trials take no time, each with the spans of five epochs (seven spans a trial, eight through a worker process), and its metrics, with OpenTelemetry on and off in alternating rounds; medians. What is sent, at the end too, is
-counted; the receiver (a process of its own) took ${(bytes / 2 ** 20).toFixed(1)} MiB. Off twice is what such a difference is worth. The bar is 1 % of a trial of 5 s.
+A search whose trials take no time, each with the spans of five epochs (seven spans per trial, eight through a worker process), and its metrics, with OpenTelemetry on and off in alternating rounds; medians. The cost of sending, also at the end, is
+included; the receiver (a separate process) received ${(bytes / 2 ** 20).toFixed(1)} MiB. The difference between two runs with telemetry off shows how much of such a difference is noise. The limit is 1 % of a trial of 5 s.
 
 | evaluated | off, a trial | on, a trial | difference | of a trial of 5 s | off again, difference | once, at the end |
 | --- | --- | --- | --- | --- | --- | --- |
 ${lines.join("\n")}
 
-The last column is what the pool's workers take to send their last spans before they end; without OpenTelemetry they are ended at once.
+The last column is the time that the pool's workers take to send their last spans before they end; without OpenTelemetry they are ended at once.
 
-What is on includes the last sending, once a search, spread over its trials. Off, a search and its trainings make no span, attribute or count: what is left is to ask the fiber for its tracer, ${nanoseconds.toFixed(0)} ns where a span would be.
+"On" includes the final sending, once per search, spread over its trials. When off, a search and its trainings make no span, attribute or count: all that is left is asking the fiber for its tracer, ${nanoseconds.toFixed(0)} ns for each span that would be made.
 `
 mkdirSync(new URL("./results", import.meta.url), { recursive: true })
 writeFileSync(new URL("./results/telemetry.md", import.meta.url), text)

@@ -64,19 +64,19 @@ try {
   console.log(control)
   const text = `# What an installation weighs
 
-\`node tools/weight.ts --write\`, Node ${process.versions.node}, ${process.platform} on ${process.arch}, version ${manifestOf(".").version}. Each package is installed by plain \`npm install\` in an empty project, from a registry of the packed tarballs
-(\`@uninet\`) and npm's (all others), on a machine that reaches nothing else; then it is imported. Megabytes (2^20 bytes) are of \`node_modules\` on the disk, \`effect\` and all other peers that are not optional among them.
+\`node tools/weight.ts --write\`, Node ${process.versions.node}, ${process.platform} on ${process.arch}, version ${manifestOf(".").version}. Each package is installed with plain \`npm install\` in an empty project, from a registry of the packed tarballs
+(\`@uninet\`) and from npm's (all others), on a machine that reaches nothing else; then it is imported. Megabytes (2^20 bytes) are the size of \`node_modules\` on disk, including \`effect\` and all other non-optional peers.
 
 | package | MB | at most | packages | seconds |
 | --- | ---: | ---: | ---: | ---: |
 ${rows.join("\n")}
 
-\`effect\` alone takes the greater part of the small ones. What brings ONNX Runtime brings the library of its own platform only, as \`@uninet/onnxruntime-node\` and one package a platform, which run no script
-when they are installed: \`npm install onnxruntime-node@1.30.0\` on the same machine ${control}, because its script downloads CUDA's libraries from another host; the package has the libraries of all platforms (290 MB).
+\`effect\` alone accounts for most of the small packages' size. Packages that include ONNX Runtime install the library for their own platform only, as \`@uninet/onnxruntime-node\` and one package per platform, which run no script
+when they are installed: \`npm install onnxruntime-node@1.30.0\` on the same machine ${control}, because its script downloads CUDA's libraries from another host; the package contains the libraries for all platforms (290 MB).
 
 ## In a browser
 
-\`node tools/bundle.ts\`: a program of a space, a graph with its gradient, evolution and TPE, bundled by esbuild with its default settings: ${Bundle.line(await Bundle.make(false))}; minified: ${Bundle.line(await Bundle.make(true))}.
+\`node tools/bundle.ts\`: a program with a space, a graph with its gradient, evolution and TPE, bundled by esbuild with its default settings: ${Bundle.line(await Bundle.make(false))}; minified: ${Bundle.line(await Bundle.make(true))}.
 `
   if (writes) writeFileSync(join(root, "bench", "results", "weight.md"), text)
 } finally {
