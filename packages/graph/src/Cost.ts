@@ -23,10 +23,10 @@ export type Macs = Brand.Branded<number, "Macs">
 /** Floating-point operations: a multiply-accumulate counts as two, and element-wise work counts too. */
 export type Flops = Brand.Branded<number, "Flops">
 
-/** Makes a number of multiply-accumulates. */
+/** Brands a number as multiply-accumulates. */
 export const Macs = (n: number): Macs => n as Macs // branding is what this constructor is for
 
-/** Makes a number of floating-point operations. */
+/** Brands a number as floating-point operations. */
 export const Flops = (n: number): Flops => n as Flops // as above
 
 /** The operators that fvcore's FLOP counter charges for, under its own names. */

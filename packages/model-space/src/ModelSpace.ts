@@ -119,7 +119,7 @@ export interface Declaration<A, Cost extends string, Measure extends string, Cha
   readonly version?: string
   readonly space: Space.Space<A>
   readonly task: Task.Task<Measure>
-  /** The network of a point; its own failure says why there is none. */
+  /** The network of a point, or a failure that says why there is none. */
   readonly model: (point: A) => Model.Model | Result.Result<Model.Model, { readonly message: string }>
   /** Costs, one by one, in addition to the counted ones or replacing them. */
   readonly costs?: { readonly [C in Cost]: (point: A) => number }

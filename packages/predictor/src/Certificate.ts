@@ -51,7 +51,7 @@ export interface Agreement {
   readonly macs: { readonly spearman: Estimate; readonly kendall: Estimate }
   /** The gain in Spearman's ρ over multiply-accumulates, on the same resamples of networks. */
   readonly gain: Estimate
-  /** Whether the gain's interval lies above 0: whether the scores are better at all, although small samples of networks may not show it. */
+  /** Whether the gain's interval lies above 0: whether the scores are better at all, which a small sample of networks may not show. */
   readonly clears: boolean
 }
 

@@ -25,7 +25,7 @@ const pooledName = ({ path }: Site.Site): string =>
 
 const tokenOf = (vector: ReadonlyArray<number>, { index }: Site.Site) => vector[index] ?? Site.absent
 
-/** For a choice that is made anew for every element of a list: the choices in all elements taken together, about which a few results say more than about each position. */
+/** For a choice that is made anew for every element of a list: the choices in all elements taken together, about which a few results reveal more than about any one position. */
 const pooled = (name: string, sites: ReadonlyArray<Site.Site>): ReadonlyArray<Feature> => {
   const together: Feature = {
     name,

@@ -84,7 +84,7 @@ export interface Options {
   readonly window?: number
   /** The operator of stage 0, which is not searched. Default: that of the kit: DWConv. */
   readonly stage0Operator?: string
-  /** The own choices of operators and modules, by the names of these. Default: those of the kit: none. */
+  /** The choices that operators and modules have of their own, by the name of the operator or module. Default: those of the kit: none. */
   readonly choices?: Readonly<Record<string, Operator.Choices>>
 }
 
